@@ -18,11 +18,12 @@ from common.paths import ROOT
 from docs import handbook
 from evaluation.core.formats import interval, markdown
 from evaluation.papers import terminal
-from evaluation.papers.audit import audit, contradictions, printed_confusion, printed_figures
-from evaluation.papers.claims import read_claims
+from evaluation.papers.audit import audit
 from evaluation.papers.of_tables import read_measured
-from evaluation.papers.reproduction import compare_results
+from evaluation.papers.reproduction import compare_results, to_frame
 
+PAPERS = ("001", "002", "003", "004")
+ROLES = {"as_paper": "split as the paper", "honest": "honest split"}  # of the columns of a reproduction
 WIDTH = 110  # letters that fit a page in a browser
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 Check = Annotated[bool, typer.Option(help="Change nothing; fail where a page differs from results/.")]
@@ -137,7 +138,8 @@ def with_intervals(rows: pd.DataFrame) -> pd.DataFrame:
 
 def read_tables(results: Path, csv: str) -> pd.DataFrame:
     """Read one CSV table, or those of a pattern, with their names in the column ``file``."""
-    files = [pd.read_csv(path).assign(file=path.stem) for path in sorted(results.glob(csv))]
+    texts = dict.fromkeys(("paper", "printed", "reason", "deviation"), str)  # 004, 0.910; the others may be empty
+    files = [pd.read_csv(path, dtype=texts).assign(file=path.stem) for path in sorted(results.glob(csv))]
     return pd.concat(files, ignore_index=True)
 
 
@@ -186,9 +188,24 @@ def largest(results: Path, csv: str) -> pd.DataFrame:
     return parts.tail(1).assign(smallest=parts["size"].first().to_numpy())
 
 
+def verdict_counts(results: Path, csv: str) -> pd.DataFrame:
+    """Read how often made-up predictions of the main figures got each verdict."""
+    rows = pd.read_csv(results / csv).query("headline").melt(value_vars=["same", "better", "worse"], var_name="made_up")
+    return rows.groupby(["made_up", "value"], sort=False).size().reset_index(name="figures")
+
+
 READERS: dict[str, Callable[[Path, str], pd.DataFrame]] = {
     reader.__name__: reader
-    for reader in (read_tables, measurements, with_means, comparisons, recalls, inside_and_outside, largest)
+    for reader in (
+        read_tables,
+        measurements,
+        with_means,
+        comparisons,
+        recalls,
+        inside_and_outside,
+        largest,
+        verdict_counts,
+    )
 }
 
 
@@ -221,74 +238,91 @@ def headline(results: Path) -> str:
     return split(pd.DataFrame(lines))
 
 
-def claims(papers: tuple[str, ...], results: Path) -> str:
-    """Return the table of some papers' claims, the reasons numbered below it, and then what was measured."""
+def printed_figures(paper: str, results: Path) -> str:
+    """Return each figure that a paper prints beside ours, a table per experiment and verdict."""
+    rows = with_intervals(read_tables(results, f"reproduction/{paper}.csv")).fillna({"reason": "", "deviation": ""})
+    reasons = [reason.split("; ") for reason in rows.loc[rows["measured_on"].notna(), "reason"]]
+    shared = [reason for reason in reasons[0] if reason and all(reason in others for others in reasons)]
+    blocks = [_summary(rows, shared)]
+    for (experiment, verdict, reason), figures in rows.groupby(["experiment", "verdict", "reason"], sort=False):
+        own = [each for each in reason.split("; ") if each and each not in shared]
+        words = "; ".join([f"**`{experiment}`** ({figures['section'].iloc[0]}): {verdict}", *own])
+        blocks += [" ".join([f"{words}.", *_notes(figures.iloc[0])]), _figures(figures)]
+    return "\n\n".join(blocks)
+
+
+def _summary(rows: pd.DataFrame, shared: list[str]) -> str:
+    """Return the number of verdicts, the minutes of all runs, and the reasons that all figures share."""
+    words = [f"{terminal.counts_text(rows['verdict'], 'printed figures')}."]
+    for role, name in ROLES.items():
+        minutes = rows.loc[rows["headline"], f"{role}_minutes"].sum()
+        words += [f"{name.capitalize()}: {minutes:.1f} minutes of training."] if minutes else []
+    if shared:
+        words.append(f"Of every figure measured here: {'; '.join(shared)}.")
+    return " ".join(words)
+
+
+def _notes(row: pd.Series) -> list[str]:
+    """Return a known deviation of an experiment, and the images and minutes of its runs."""
+    notes = [f"Known deviation: {row['deviation']}."] if row["deviation"] else []
+    for role, name in ROLES.items():
+        if pd.notna(row[f"{role}_minutes"]):
+            images = f"{row[f'{role}_images']:,.0f} {row['part']} images"
+            notes.append(f"{name.capitalize()}: {images}, {row[f'{role}_minutes']:.1f} minutes.")
+    return notes
+
+
+def _figures(rows: pd.DataFrame) -> str:
+    """Return printed figures beside ours, without columns of what was not measured."""
+    names = []
+    for part, metric, section in zip(rows["part"], rows["metric"], rows["section"], strict=True):
+        words = f"{part} {terminal.METRIC_WORDS.get(metric, metric.replace('/', ' '))}"
+        names.append(words if section == rows["section"].iloc[0] else f"{words}, {section}")
+    table = pd.DataFrame({"figure": names, "printed": rows["printed"].fillna("-").to_numpy()})
+    for role, name in ROLES.items():
+        if rows[role].notna().any():
+            table[name] = rows[f"{role}_ci"].to_numpy()
+    return split(table)
+
+
+def other_runs(paper: str, results: Path) -> str:
+    """Return the main figures of other runs of a paper's experiments, and why they are not comparable."""
+    compared = [each for each in compare_results(results, (paper,)) if each.figure.headline]
+    compared = [each for each in compared if each.ours or each.ours_honest]
+    rows = with_intervals(to_frame(compared))
+    table = rows[["experiment", "printed"]].replace("", "-")
+    for role, name in ROLES.items():
+        table[name] = rows[f"{role}_ci"]
     lines = []
-    measured = []
-    numbers: dict[str, int] = {}
-    for each in compare_results(results, papers):
-        if not each.figure.headline:
-            continue
-        name = f"`{each.claim.experiment}`"
-        verdict = ", ".join([each.verdict, *terminal.reason_numbers(each, numbers)])
-        if each.claim.deviation:
-            deviation = f"known deviation: {each.claim.deviation}"
-            verdict += f"; {numbers.setdefault(deviation, len(numbers) + 1)}"
-        line = {"experiment": name, "section": each.claim.section, "printed": terminal.claimed(each)}
-        lines.append(line | {"verdict": verdict})
-        ours = terminal.measurements(each)
-        if ours:
-            measured.append(f"- {name}: {'. '.join(ours)}")
-    reasons = [f"{number}. {reason}" for reason, number in numbers.items()]
-    blocks = [split(pd.DataFrame(lines)), "\n".join(reasons), "\n".join(measured)]
-    return "\n\n".join(block for block in blocks if block)
+    for each in compared:
+        costs = [terminal.facts(runs) for runs in (each.runs.as_paper, each.runs.honest) if runs]
+        verdict = "; ".join([each.verdict, *each.reasons])
+        lines.append(f"- `{each.claim.experiment}`: {verdict}. Runs: {'; '.join(costs)}")
+    return "\n\n".join([split(table), "\n".join(lines)])
 
 
-def confusion_matrices(results: Path) -> str:
-    """Return what paper 001, table 5.1, claims of the test images, and what its confusion matrices contradict."""
-    sizes = pd.read_csv(results / "claims" / "data.csv").set_index(["dataset", "split"])["test"]
-    lines = []
-    for claim in read_claims(results, ("001",)).to_dict("records"):
-        figures = printed_figures(claim)
-        confusion = printed_confusion(claim)
-        wrong = ["no matrix is printed"]
-        if confusion:
-            wrong = contradictions(figures, confusion, int(sizes[claim["dataset"], claim["split"]]))
-        line = {"experiment": f"`{claim['experiment']}`"}
-        line |= {name: figures.get(name, "-") for name in ("accuracy", "precision", "recall", "auc")}
-        line |= {"confusion matrix": str(confusion or "-"), "by the matrix": "; ".join(wrong) or "agrees"}
-        lines.append(line | {"split": claim["split"]})
-    return split(pd.DataFrame(lines))
-
-
-def audit_failures(results: Path) -> str:
-    """Return every printed figure that does not follow from the others, as a list."""
-    lines = []
-    for row in audit(results).query("~follows").to_dict("records"):
+def audit_of(paper: str, results: Path) -> str:
+    """Return how many figures of a paper follow from others that it prints, and a list of those that do not."""
+    found = audit(results, (paper,))
+    table = found.groupby("kind", sort=False)["follows"].agg(["size", "sum"]).reset_index()
+    table = table.assign(sum=table["size"] - table["sum"]).astype(str)
+    lines = [""]
+    for row in found.query("~follows").to_dict("records"):
         recomputed = f"recomputed {row['recomputed']}" if row["recomputed"] else ""
         parts = [f"printed {row['printed']}", recomputed, terminal.failure(row["kind"]), row["remark"]]
-        lines.append(f"- Paper {row['paper']}, {row['section']}, {row['what']}: {'; '.join(filter(None, parts))}")
-    return "\n".join(lines)
-
-
-def audit_tally(results: Path) -> str:
-    """Return how many printed figures were recomputed, and how many of them do not follow."""
-    table = audit(results).groupby(["paper", "kind"], sort=False)["follows"].agg(["size", "sum"]).reset_index()
-    table = table.assign(sum=table["size"] - table["sum"]).astype(str)
-    return split(table.set_axis(["paper", "kind of check", "figures", "failed"], axis="columns"))
+        lines.append(f"- {row['section']}, {row['what']}: {'; '.join(filter(None, parts))}")
+    return split(table.set_axis(["check", "figures", "failed"], axis="columns")) + "\n".join(["", *lines])
 
 
 _SPECIFICATION = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 TABLES: dict[str, Callable[[Path], str]] = {
     "headline": headline,
     "structure": structure,
-    "claims": partial(claims, ("004",)),
-    "claims_001": confusion_matrices,
-    "claims_and_measured": partial(claims, ("002", "003")),
-    "claims_audit": audit_failures,
-    "claims_tally": audit_tally,
     "protocol_gap": protocol_gaps,
     **handbook.BLOCKS,
+    **{f"paper_{paper}_figures": partial(printed_figures, paper) for paper in PAPERS},
+    **{f"paper_{paper}_runs": partial(other_runs, paper) for paper in PAPERS[1:]},
+    **{f"paper_{paper}_audit": partial(audit_of, paper) for paper in PAPERS},
     **{name: Table(**table) for name, table in _SPECIFICATION.items()},
 }
 

@@ -96,7 +96,8 @@ def _figures(figures: Figures) -> Padding:
 def verdict_text(each: ComparedFigure, numbers: dict[str, int]) -> Text:
     """Return the verdict, or the numbers of the reasons why there is none; new ones are added to ``numbers``."""
     if each.verdict == NOT_COMPARABLE:
-        return Text(", ".join(reason_numbers(each, numbers)))
+        found = [numbers.setdefault(reason, len(numbers) + 1) for reason in each.reasons]
+        return Text(", ".join(map(str, sorted(found))))
     return Text(each.verdict, style=COLOURS[each.verdict])
 
 
@@ -138,22 +139,6 @@ def claimed(each: ComparedFigure) -> str:
     """Return a printed figure and its metric; of test images, where nothing else is said."""
     words = metric_text(each).removeprefix("test ").replace("validation", "val.")
     return f"{each.figure.printed or 'no'} {words}"
-
-
-def reason_numbers(each: ComparedFigure, numbers: dict[str, int]) -> list[str]:
-    """Return the numbers of a figure's reasons; new ones are added to ``numbers``, the numbers by reason."""
-    found = [numbers.setdefault(reason, len(numbers) + 1) for reason in each.reasons]
-    return [str(number) for number in sorted(found)]
-
-
-def measurements(each: ComparedFigure) -> list[str]:
-    """Return our value on either split that was measured, with data and cost of the runs."""
-    lines = []
-    roles = (("as the paper", each.runs.as_paper, each.ours), ("honest", each.runs.honest, each.ours_honest))
-    for words, measured, value in roles:
-        if measured and value:
-            lines.append(f"{words}, {value}, {facts(measured)}")
-    return lines
 
 
 def facts(measured: Measured) -> str:

@@ -7,7 +7,8 @@ import pytest
 
 from common.errors import UserError
 from common.paths import ROOT
-from docs.tables import BLOCK, TABLES, Table, fill, pages, split
+from docs.tables import BLOCK, PAPERS, ROLES, TABLES, Table, fill, pages, split
+from evaluation.papers.claims import read_claims
 from tests.evaluation.papers.claims import claim, measured, write_results
 
 
@@ -117,24 +118,60 @@ def test_external_results_are_means_over_the_runs(tmp_path):
     assert show(tmp_path, "external", rows)[0][2:] == [["net", "2", "0.850", "0.550"]]
 
 
-def test_a_claim_is_shown_with_its_reasons_and_what_was_measured(tmp_path):
-    rows = [claim(), claim("other", metric="val_accuracy")]
-    write_results(tmp_path, [{**row, "paper": "004"} for row in rows])
+def reproduced(**facts):
+    """Return the row of a reproduction: by default the main figure of one experiment, measured with both splits."""
+    row = {"experiment": "net", "section": "3.1", "part": "test", "metric": "accuracy", "printed": "0.910"}
+    row |= {"headline": True, "measured_on": "cells", "verdict": "not comparable", "reason": "small; 64 px"}
+    for role in ROLES:
+        row |= {role: 0.5, f"{role}_low": 0.4, f"{role}_high": 0.6, f"{role}_images": 20, f"{role}_minutes": 0.5}
+    return row | {"deviation": None} | facts
+
+
+def test_figures_are_shown_by_experiment_and_verdict_and_shared_reasons_once(tmp_path):
+    rows = [
+        reproduced(),
+        reproduced(metric="auc", headline=False, verdict="lower", reason="small"),
+        reproduced(experiment="other", measured_on=None, reason="not measured here", as_paper=None, honest=None),
+    ]
+    (tmp_path / "reproduction").mkdir()
+    pd.DataFrame(rows).to_csv(tmp_path / "reproduction" / "001.csv", index=False)
+    summary, net, figures, _, auc, other, printed = TABLES["paper_001_figures"](tmp_path).split("\n\n")
+    assert summary.startswith("3 printed figures: 2 not comparable, 1 lower.")
+    assert summary.endswith("Of every figure measured here: small.")
+    assert net.startswith("**`net`** (3.1): not comparable; 64 px. Split as the paper: 20 test images, 0.5 minutes.")
+    assert cells(figures)[2] == ["test accuracy", "0.910", "0.500 (0.400 to 0.600)", "0.500 (0.400 to 0.600)"]
+    assert cells(auc)[2][0] == "test AUC"
+    assert other.startswith("**`other`** (3.1): not comparable; not measured here.")
+    assert cells(printed)[2] == ["test accuracy", "0.910"]
+
+
+def test_other_runs_of_a_paper_are_shown_with_their_reasons(tmp_path):
+    write_results(tmp_path, [{**claim(), "paper": "004"}, {**claim("other"), "paper": "004"}])
     row = measured(protocol="subject", folds="0 1", wall_seconds=240)
     pd.DataFrame([row]).to_csv(tmp_path / "some.csv", index=False)
-    text = TABLES["claims"](tmp_path)
-    assert cells(text)[2] == ["`net`", "1", "0.9 accuracy", "not comparable, 1, 2"]
-    assert cells(text)[3] == ["`other`", "1", "0.9 val. accuracy", "not comparable, 3"]
-    assert "1. 200 of 1,000 images" in text
-    figures = "0.800 (0.700 to 0.850), cells: 200 test images, 2 folds, 1 seed, 3,000 images seen, 2.0 min"
-    assert f"- `net`: honest, {figures}" in text
+    table, line = TABLES["paper_004_runs"](tmp_path).split("\n\n")
+    assert cells(table)[2:] == [["net", "0.9", "-", "0.800 (0.700 to 0.850)"]]
+    assert line.startswith("- `net`: not comparable; 200 of 1,000 images; not split as the paper did")
+    assert line.endswith("Runs: cells: 200 test images, 2 folds, 1 seed, 3,000 images seen, 2.0 min")
 
 
 def test_two_claims_of_paper_001_do_not_follow_from_its_matrices():
-    heads, _, *rows = cells(TABLES["claims_001"](ROOT / "results").split("\n\n")[-1])
-    verdicts = {row[0]: row[heads.index("by the matrix")] for row in rows}
-    wrong = {name: verdict for name, verdict in verdicts.items() if verdict != "agrees"}
-    assert wrong == {"`karyogram_vgg16`": "116 of 139 test images", "`karyogram_vgg16_last2`": "accuracy 0.957"}
+    table, first, second = TABLES["paper_001_audit"](ROOT / "results").replace("\n- ", "\n\n- ").split("\n\n")[:3]
+    assert cells(table)[2] == ["confusion matrix", "7", "2"]
+    assert "karyogram_vgg16:" in first
+    assert "karyogram_vgg16_last2:" in second
+
+
+def test_made_up_predictions_are_counted_by_verdict(tmp_path):
+    rows = [{"headline": True, "same": "reproduced", "better": "higher", "worse": "lower"}] * 2
+    ((heads, _, same, *_),) = show(tmp_path, "made_up_verdicts", [*rows, {**rows[0], "headline": False}])
+    assert (heads[1:], same) == (["reproduced", "higher", "lower"], ["same", "2", "-", "-"])
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_the_page_of_a_paper_has_every_experiment(paper):
+    text = (ROOT / "docs" / "papers" / f"{paper}.md").read_text()
+    assert all(f"**`{name}`**" in text for name in read_claims(ROOT / "results", (paper,))["experiment"])
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
