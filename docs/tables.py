@@ -258,7 +258,7 @@ def _summary(rows: pd.DataFrame, shared: list[str]) -> str:
         minutes = rows.loc[rows["headline"], f"{role}_minutes"].sum()
         words += [f"{name.capitalize()}: {minutes:.1f} minutes of training."] if minutes else []
     if shared:
-        words.append(f"Of every figure measured here: {'; '.join(shared)}.")
+        words.append(f"Common to all figures measured here: {'; '.join(shared)}.")
     return " ".join(words)
 
 

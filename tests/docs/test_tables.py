@@ -137,7 +137,7 @@ def test_figures_are_shown_by_experiment_and_verdict_and_shared_reasons_once(tmp
     pd.DataFrame(rows).to_csv(tmp_path / "reproduction" / "001.csv", index=False)
     summary, net, figures, _, auc, other, printed = TABLES["paper_001_figures"](tmp_path).split("\n\n")
     assert summary.startswith("3 printed figures: 2 not comparable, 1 lower.")
-    assert summary.endswith("Of every figure measured here: small.")
+    assert summary.endswith("Common to all figures measured here: small.")
     assert net.startswith("**`net`** (3.1): not comparable; 64 px. Split as the paper: 20 test images, 0.5 minutes.")
     assert cells(figures)[2] == ["test accuracy", "0.910", "0.500 (0.400 to 0.600)", "0.500 (0.400 to 0.600)"]
     assert cells(auc)[2][0] == "test AUC"
