@@ -30,7 +30,7 @@ from common.runs.lifecycle import say_finished
 from common.runs.origin import Origin
 from common.runs.run import Run
 from common.sweeps.jobs import command_line, job
-from common.sweeps.records import note_run
+from common.sweeps.records import in_sweep, note_run
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
@@ -46,7 +46,8 @@ def main(composed: DictConfig) -> None:
         if finished:
             note_run(finished.folder)
             say_finished(finished.folder)
-            print(finished.summary, end="")
+            if not in_sweep():
+                print(finished.summary, end="")
             return
         with heavy_imports():  # here, so that --help and a mistyped key do not wait for torch
             from workflows import train

@@ -353,7 +353,9 @@ class ImageDataModule(LightningDataModule):
         """Return what the user should know of the data before the training starts, a line each."""
         manifest = self.manifest
         drawn = " (SYNTHETIC: drawn, no patients)" if manifest.synthetic else ""
-        lines = [f"data: {manifest.source}{drawn}, protocol={self.protocol}", *manifest.remarks]
+        lines = [f"data: {manifest.source}{drawn}, protocol={self.protocol}"]
+        for remark in manifest.remarks:  # the evaluation says in which folders images are missing
+            lines.append(remark.partition(" (")[0] if remark in manifest.incomplete else remark)
         for part in ("train", "validation", "test", "unused"):
             labels = manifest.frame["label"].iloc[self.rows(part)]
             if len(labels) or part != "unused":

@@ -20,6 +20,7 @@ OF_CELLS = ("accuracy", "f1_macro", "cells_right")
 BY_SUBJECT = ("accuracy", "f1_weighted", "auc", "sensitivity", "specificity")
 SHOWN = 6  # subgroups of one kind; subgroups.csv has the others
 HEADING = 10  # letters of a column's heading that are never folded
+DETAILS = ("calibration", "triage", "subgroups")  # topics of warnings that an overview counts
 MANY_CLASSES = 8  # beyond, the caption counts them
 
 
@@ -86,6 +87,32 @@ def _text(cell: object, sign: str, below: str | None) -> str:
     return str(cell)
 
 
+def overview(result: EvaluationResult) -> Group:
+    """Draw what fits a screen: the test metrics but for single classes, joint assignment, warnings about them."""
+    frame = _metrics(result)
+    frame = frame[~frame["test metric"].str.contains("/")]
+    warnings = result.warnings_except("validation")
+    shown = [warning for warning in warnings if warning.topic not in DETAILS]
+    lines = warning_lines(shown)
+    if len(shown) < len(warnings):
+        lines += warning_lines([f"{len(warnings) - len(shown)} more on {', '.join(DETAILS)}: scripts/evaluate.py"])
+    return Group(
+        Text(heading(result.about), style="bold"),
+        frame_table(frame, confidence=result.confidence),
+        *map(Text, _captions(result)),
+        *_of_cells(result),
+        *lines,
+    )
+
+
+def headline(result: EvaluationResult) -> str:
+    """Return accuracies with their intervals in a line."""
+    texts = [f"accuracy {result.test.metrics['accuracy']}"]
+    if result.assignment:
+        texts.append(f"jointly {result.assignment.metrics['accuracy_assigned']}")
+    return f"{heading(result.about)}: {', '.join(texts)}"
+
+
 def table(result: EvaluationResult) -> Group:
     """Draw the test metrics for the terminal: value and interval, at 0.5 and at the chosen threshold.
 
@@ -95,6 +122,20 @@ def table(result: EvaluationResult) -> Group:
     Returns:
         Something that rich prints: heading, table, what it is about, breakdowns, and the warnings.
     """
+    details = [*_of_cells(result), *_subjects(result), *_operating_points(result), *_subgroups(result)]
+    return Group(
+        Text(heading(result.about), style="bold"),
+        frame_table(_metrics(result), confidence=result.confidence),
+        *map(Text, [*_captions(result), *_calibration(result)]),
+        *_parts(result),
+        *details,
+        *_triage(result),
+        *warning_lines(result.warnings_except("validation")),
+    )
+
+
+def _metrics(result: EvaluationResult) -> pd.DataFrame:
+    """Return the test metrics, a row each, at 0.5 and at the chosen threshold; of many classes their recalls alone."""
     metrics = result.test.metrics
     at_threshold = result.test.metrics_at_threshold
     frame = pd.DataFrame({"value" if at_threshold is None else "at 0.5": metrics})
@@ -109,16 +150,7 @@ def table(result: EvaluationResult) -> Group:
     frame = frame.rename_axis("test metric").reset_index()
     if len(result.classes) > 2:
         frame = frame[~frame["test metric"].str.startswith(("precision/", "f1/"))]
-    details = [*_of_cells(result), *_subjects(result), *_operating_points(result), *_subgroups(result)]
-    return Group(
-        Text(heading(result.about), style="bold"),
-        frame_table(frame, confidence=result.confidence),
-        *map(Text, _captions(result)),
-        *_parts(result),
-        *details,
-        *_triage(result),
-        *warning_lines(result.warnings_except("validation")),
-    )
+    return frame
 
 
 def warning_lines(warnings: Sequence[object]) -> list[Text]:
@@ -180,7 +212,6 @@ def _captions(result: EvaluationResult) -> list[str]:
     elif test.metrics_at_threshold is not None:
         own = "each fold's own, " if isinstance(result.threshold.value, list) else ""
         lines.append(f"threshold: {own}chosen on validation ({result.threshold.method})")
-    lines += _calibration(result)
     if result.folds:
         at_half = " at 0.5" if result.positive_class else ""
         lines.append(

@@ -10,14 +10,15 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.profilers import PassThroughProfiler
 
 from common.config.schema import Config
 from common.errors import UserError
 from common.runs.memory import keep_freed_memory
+from lightning_modules.callbacks.progress import ProgressBar, progress_callback
 from lightning_modules.checkpoint_io import WholeFiles
 from lightning_modules.compat import disable_signal_handlers
 from lightning_modules.distributed import UnevenDDPStrategy, cluster_environment, current_world
@@ -37,7 +38,6 @@ SILENCED_WARNINGS = (
 )
 
 NOT_LIGHTNINGS = {"max_epochs", "max_images", "channels_last", "compile"}  # keys that the Trainer does not take
-REFRESHES = 20  # of the progress bar, per second
 
 
 class NoProfiler(PassThroughProfiler):
@@ -49,24 +49,6 @@ class NoProfiler(PassThroughProfiler):
 
 
 _NOTHING = nullcontext()
-
-
-class ProgressBar(RichProgressBar):
-    """Lightning's rich bar: one line per epoch that remains, with the losses and without the loggers' version.
-
-    It is drawn twenty times a second; Lightning would draw it a hundred times.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(refresh_rate=REFRESHES, leave=True)
-
-    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """Return the metrics beside the bar."""
-        return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
-
-    def _get_train_description(self, current_epoch: int) -> str:
-        # Lightning counts from 0, as no other line of a training does.
-        return f"Epoch {current_epoch + 1}/{self.trainer.max_epochs}".ljust(len(self.validation_description))
 
 
 def build_trainer(
@@ -86,14 +68,14 @@ def build_trainer(
         settings.update(strategy="auto", devices=1, num_nodes=1, sync_batchnorm=False)
     else:
         settings.update(strategy=UnevenDDPStrategy())
-    settings["enable_progress_bar"] &= world.is_first
-    bar = [ProgressBar()] if settings["enable_progress_bar"] else []
+    progress = [progress_callback()] if settings["enable_progress_bar"] and world.is_first else []
+    settings["enable_progress_bar"] = any(isinstance(each, ProgressBar) for each in progress)
     trainer = Trainer(
         **settings,
         plugins=[cluster_environment(world, config.trainer), WholeFiles()],
         profiler=NoProfiler(),
         max_epochs=epochs,
-        callbacks=[*callbacks, *bar],
+        callbacks=[*callbacks, *progress],
         logger=list(loggers),
         # The order is ours to choose (EpochBatchSampler), under DDP too.
         use_distributed_sampler=False,

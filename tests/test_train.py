@@ -17,6 +17,7 @@ from tests.helpers.training import SMALL, call_main, command, typed_places
 from workflows import train as training
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
+SCREEN = 45  # lines
 FILES = """config.yaml confusion_matrix.png data.json environment.json model.json examples.png identity.json leaks.json
 learning_curves.png metrics.json predictions.parquet reliability.png roc.png split.csv status.json wrong.csv logs"""
 RESNET18 = [*SMALL, "model=resnet18"]
@@ -58,6 +59,7 @@ def test_a_run_leaves_all_that_it_promises(finished):
     assert "+experiment=resnet18_cut_block5" in run.environment["command"]
     assert str(folder) in output.replace("\n", "")
     assert "SYNTHETIC" in output
+    assert len(output.splitlines()) <= SCREEN
     assert run.status.best == "checkpoints/2-finetune/best.ckpt"
     assert [path.name for path in (folder / "checkpoints").rglob("*.ckpt")] == ["best.ckpt"]
 
@@ -70,7 +72,9 @@ def test_the_same_command_shows_a_finished_run_and_evaluates_it_again_where_a_fi
     again = capsys.readouterr().out
     closing = again.partition("finished already")[2]
     assert closing.endswith(output[output.index("test metric") :])
-    assert (folder / "summary.txt").read_text() in again
+    shown, _, details = (folder / "summary.txt").read_text().partition("\nThe whole evaluation\n\n")
+    assert shown in again
+    assert "precision/" in details
     (folder / "roc.png").unlink()
     with monkeypatch.context() as patch:
         patch.setattr(training, "fit_and_predict", lambda *_: pytest.fail("trained again"))
@@ -98,7 +102,7 @@ def test_training_images_are_predicted_by_the_chosen_weights(finished):
     assert {name: part["images"] for name, part in parts.items()} == {"train": 24, "validation": 8, "test": 8}
     best = run.history[run.history["stage"] == "finetune"]["val/loss"].min()
     assert parts["validation"]["loss"] == pytest.approx(best, rel=1e-4)
-    assert "chosen weights" in finished[0]
+    assert "chosen weights" in (finished[1] / "summary.txt").read_text()
 
 
 def test_each_epoch_has_the_metrics_of_paper_001_on_training_and_validation(finished):

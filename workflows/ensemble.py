@@ -36,7 +36,7 @@ from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.papers.departures import departures
 from evaluation.result import EvaluationResult
 from evaluation.results_csv import append_rows, rows_of
-from evaluation.terminal import table
+from evaluation.terminal import overview
 
 AVERAGE = "average"
 
@@ -277,7 +277,7 @@ def _write_results(
             runs = list(candidates[method].runs)
             result = evaluate_runs(runs, _evaluation_settings(runs, request))
         if not request.several:
-            console.print(table(result))
+            console.print(overview(result))
         # Rows of several methods must not replace one another.
         label = ": ".join(filter(None, (request.label, method))) if request.several else request.label
         members = [Run(Path(name)) for ensemble in ensembles for name in ensemble.names]

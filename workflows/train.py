@@ -18,7 +18,7 @@ from common.runs.files import RunFile
 from common.runs.lifecycle import Watch, begin, check_run, locked, recorded
 from common.runs.predicted import Predicted, to_predictions
 from common.runs.run import Run
-from common.sweeps.records import note_run
+from common.sweeps.records import in_sweep, note_run
 from datamodules.homologues.pair_datamodule import PairDataModule
 from datamodules.image_datamodule import ImageDataModule
 from evaluation.core.warnings import pretraining
@@ -26,7 +26,7 @@ from evaluation.error_analysis.examples import galleries, write_thumbnails
 from evaluation.evaluate import write_evaluation
 from evaluation.homologues.evaluate import evaluate_pairs, write_homologues
 from evaluation.homologues.terminal import homologues_table
-from evaluation.terminal import table
+from evaluation.terminal import headline, overview, table
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
 from lightning_modules.distributed import (
@@ -84,7 +84,8 @@ def run(config: Config, callbacks_of: Watch | None = None) -> Path:
         on_rank_zero(check_run, folder, config, identity)
         warnings = [*data.warnings(), *trainer_warnings(config), *pretraining({"pretraining": config.pretraining})]
         with rank_zero_context(locked(folder)):
-            if on_rank_zero(begin, folder, config, identity, data.describe(), warnings):
+            description = [] if in_sweep() else data.describe()
+            if on_rank_zero(begin, folder, config, identity, description, warnings):
                 with rank_zero_context(recorded(folder)), usage.measured(folder, config.trainer):
                     callbacks = callbacks_of(folder) if callbacks_of else []
                     fit_and_predict(model, data, config, Run(folder), callbacks)
@@ -213,13 +214,23 @@ def report(folder: Path, config: Config) -> None:
     homologues = evaluate_pairs([run.predictions], [run], config.evaluation)
     if homologues:
         write_homologues(folder, homologues)
+    end = [*_chosen_epoch(run, config), "all figures: summary.txt in it", f"next: python scripts/report.py {folder}"]
     with console.capture() as shown:
-        console.print(table(result))
+        console.print(overview(result))
         if homologues:
             console.print(homologues_table(homologues.result))
-        say(f"results in {folder}", *_chosen_epoch(run, config), f"next: python scripts/report.py {folder}")
-    print(shown.get(), end="", flush=True)
-    run.write_summary(Text.from_ansi(shown.get()).plain.rstrip() + "\n")
+        say(f"results in {folder}", *end)
+    with console.capture() as details:
+        console.print(table(result))
+    run.write_summary(_plain(shown.get()), _plain(details.get()))
+    if in_sweep():
+        say(headline(result))
+    else:
+        print(shown.get(), end="", flush=True)
+
+
+def _plain(text: str) -> str:
+    return Text.from_ansi(text).plain.rstrip() + "\n"
 
 
 def _chosen_epoch(run: Run, config: Config) -> list[str]:

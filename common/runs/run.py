@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "name a finished run's folder, such as outputs/<name>/<fold>/seed=0, its experiment, or latest"
 # Files of which every run has at least one from its start on; an external validation or an ensemble has the last two.
+DETAILS = "\nThe whole evaluation\n\n"  # in summary.txt, below what the terminal shows
 MARKS = (RunFile.IDENTITY, RunFile.STATUS, RunFile.PREDICTIONS)
 SPLIT_COLUMNS = ("image_id", "path", "label", "subject", "sha256", "part")
 
@@ -412,12 +413,12 @@ class Run:
 
     @property
     def summary(self) -> str:
-        """What the terminal shows of the evaluation."""
-        return self.path(RunFile.SUMMARY).read_text(encoding="utf-8")
+        """What the terminal shows of the evaluation, the beginning of summary.txt."""
+        return self.path(RunFile.SUMMARY).read_text(encoding="utf-8").partition(DETAILS)[0]
 
-    def write_summary(self, text: str) -> None:
-        """Write summary.txt."""
-        write_text(self.path(RunFile.SUMMARY), text)
+    def write_summary(self, shown: str, details: str = "") -> None:
+        """Write summary.txt: what the terminal shows, and the whole evaluation below it."""
+        write_text(self.path(RunFile.SUMMARY), shown + DETAILS + details if details else shown)
 
     def write_ensemble(self, ensemble: EnsembleFile) -> None:
         """Write ensemble.json."""

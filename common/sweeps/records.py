@@ -162,6 +162,11 @@ def recorded(overrides: Sequence[str], kind: str, first: bool) -> Iterator[None]
             note(**end)
 
 
+def in_sweep() -> bool:
+    """Tell whether this process runs a job of a sweep: it prints less."""
+    return bool(_current)
+
+
 def note_run(folder: Path) -> None:
     """Record which run the present job trains; nothing happens outside a sweep."""
     for note in _current:

@@ -19,6 +19,7 @@ from common.files import atomic_path, write_csv, write_json
 from common.preemption import in_training
 from common.runs.files import RunFile, RunFolder
 from common.runs.run import Run
+from common.text import counted
 from lightning_modules.callbacks.batchnorm_sync import BatchNormSync
 from lightning_modules.callbacks.ema import EMA, BestCheckpoint
 from lightning_modules.callbacks.heartbeat import Heartbeat
@@ -189,6 +190,8 @@ def _fit_stage(
         best_of=best_of,
     )
     on_rank_zero(write_json, stage.folder / RunFile.STAGE, asdict(record))
+    ended = f"{counted(record.epochs, 'epoch')} in {seconds:,.0f} s, best {settings.monitor} {score:.3f}"
+    on_rank_zero(say, f"stage {stage.number + 1}, {stage.name}: {ended}")
 
 
 def _optional_callbacks(config: Config, stage: Stage, steps: int, checks: CheckAndAdjust | None) -> list[Callback]:

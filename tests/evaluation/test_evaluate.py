@@ -1,6 +1,7 @@
 """The evaluation of a run, its files and its tables on the terminal."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.intervals.pooling import pool
 from evaluation.metrics.resampled import evaluate
 from evaluation.result import EvaluationResult, EvaluationWarning
-from evaluation.terminal import table
+from evaluation.terminal import headline, overview, table
 from tests.helpers.predictions import join, make_predictions, make_run, with_passes, with_scores
 from tests.helpers.terminal import printed
 
@@ -231,6 +232,12 @@ def test_every_part_of_a_result_is_shown_and_survives_json(folds):
     for words in (f"tiny · SYNTHETIC images · protocol subject · {numbers}", *shown, *rules):
         assert words in text
     assert "…" not in text
+    short = printed(overview(result))
+    assert "recall/" not in short
+    assert "triage: " not in short
+    assert re.search(r"^! \d+ more on calibration, triage, subgroups", short, re.MULTILINE)
+    assert len(short.splitlines()) < 25
+    assert headline(result).startswith(f"tiny · SYNTHETIC images · protocol subject · {numbers}: accuracy 0.")
 
 
 def test_a_class_may_be_called_like_markup():

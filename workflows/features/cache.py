@@ -49,7 +49,7 @@ class CachedFeatures:
             reason = self._reason_against(store, frozen.size(self.config), views.all, images_seen)
         name = f"stage {stage.number + 1}, {stage.name}"
         if reason is not None:
-            say(f"{name}: the features of the frozen backbone are not cached: {reason}")
+            say(f"{name}: features are not cached: {reason}")
             return None
         features = self._compute_once(frozen, store, views.all)
         size = features.values.numel() * features.values.element_size() / 1e6

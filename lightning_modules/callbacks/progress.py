@@ -1,0 +1,60 @@
+"""How far a fit is: a bar on a terminal, a few lines elsewhere."""
+
+from math import ceil
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import RichProgressBar
+from pytorch_lightning.callbacks.progress.rich_progress import ProcessingSpeedColumn
+
+from common.cli import console
+
+REFRESHES = 20  # of the progress bar, per second
+LINES = 5  # of a fit, at most
+
+
+def progress_callback() -> Callback:
+    """Return a bar for a terminal; for a file or a pipe, where each bar would remain as a line, some lines."""
+    return ProgressBar() if console.is_terminal else EpochLines()
+
+
+class ProgressBar(RichProgressBar):
+    """Lightning's rich bar: one line that goes on through all epochs, and is gone at the end.
+
+    It is drawn twenty times a second; Lightning would draw it a hundred times.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(refresh_rate=REFRESHES)
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        """Return the metrics beside the bar, without the loggers' version."""
+        return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
+
+    def configure_columns(self, trainer: Trainer) -> list[Any]:
+        """Leave the speed out, for which the metrics would take a second line on 80 columns."""
+        return [
+            column for column in super().configure_columns(trainer) if not isinstance(column, ProcessingSpeedColumn)
+        ]
+
+    def _init_progress(self, trainer: Trainer) -> None:
+        super()._init_progress(trainer)
+        if self.progress is not None:
+            self.progress.live.transient = True
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        # Lightning counts from 0, as no other line of a training does.
+        return f"Epoch {current_epoch + 1}/{self.trainer.max_epochs}".ljust(len(self.validation_description))
+
+
+class EpochLines(Callback):
+    """Prints the losses of some epochs of a fit, evenly spaced, a line each; of the last one its stage says enough."""
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print a line; the validation of the epoch is over."""
+        epoch = trainer.current_epoch + 1
+        epochs = trainer.max_epochs or epoch
+        if not trainer.is_global_zero or epoch == epochs or epoch % ceil(epochs / LINES):
+            return
+        metrics = [f"{name} {float(value):.3f}" for name, value in sorted(trainer.progress_bar_metrics.items())]
+        console.print(f"  epoch {epoch}/{epochs}: {', '.join(metrics)}", highlight=False)
