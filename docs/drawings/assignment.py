@@ -74,7 +74,7 @@ CELLS = (
 
 def draw(path: Path) -> None:
     """Draw the probabilities of CELLS: the most probable class of each chromosome, and its class in the assignment."""
-    with canvas(path, (10.5, 4.2), {"name": "Classes alone and jointly, made-up probabilities"}) as figure:
+    with canvas(path, (8.5, 4.2), {"name": "Classes alone and jointly, made-up probabilities"}) as figure:
         for axis, cell in zip(figure.subplots(1, len(CELLS)), CELLS, strict=True):
             _draw_cell(axis, cell)
         handles = [

@@ -46,14 +46,15 @@ def draw(path: Path) -> None:
     """Draw the intervals of small data sets, and the coverage in both worlds against the number of subjects."""
     coverage = pd.read_csv(ROOT / "results" / "coverage.csv")
     coverage = coverage[coverage["metric"] == "auc"]
-    with canvas(path, (11.5, 4.6), {"name": "95 % intervals of the AUC, drawn data sets"}) as figure:
-        left, *right = figure.subplots(1, 1 + len(WORLDS), width_ratios=[2.0, *[1.0] * len(WORLDS)])
-        _draw_studies(left, studies(WORLDS[0]), truth(WORLDS[0])["auc"])
-        for axis, world in zip(right, WORLDS, strict=True):
+    with canvas(path, (7.5, 7.0), {"name": "95 % intervals of the AUC, drawn data sets"}) as figure:
+        upper, lower = figure.subfigures(2, 1)
+        _draw_studies(upper.subplots(), studies(WORLDS[0]), truth(WORLDS[0])["auc"])
+        panels = lower.subplots(1, len(WORLDS), sharey=True)
+        for axis, world in zip(panels, WORLDS, strict=True):
             true = truth(world)["auc"]
             _draw_coverage(axis, coverage[coverage["world"] == world.name])
             axis.set_title(f"coverage, true AUC {true:.3f}")
-        figure.legend(*right[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(METHODS))
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(METHODS))
 
 
 def _draw_studies(axis: Axes, rows: list[Study], true: float) -> None:
