@@ -47,14 +47,14 @@ def draw(path: Path) -> None:
     coverage = pd.read_csv(ROOT / "results" / "coverage.csv")
     coverage = coverage[coverage["metric"] == "auc"]
     with canvas(path, (7.5, 7.0), {"name": "95 % intervals of the AUC, drawn data sets"}) as figure:
-        upper, lower = figure.subfigures(2, 1)
-        _draw_studies(upper.subplots(), studies(WORLDS[0]), truth(WORLDS[0])["auc"])
-        panels = lower.subplots(1, len(WORLDS), sharey=True)
-        for axis, world in zip(panels, WORLDS, strict=True):
+        axes = figure.subplot_mosaic([["studies"] * len(WORLDS), [world.name for world in WORLDS]])
+        _draw_studies(axes["studies"], studies(WORLDS[0]), truth(WORLDS[0])["auc"])
+        for world in WORLDS:
             true = truth(world)["auc"]
-            _draw_coverage(axis, coverage[coverage["world"] == world.name])
-            axis.set_title(f"coverage, true AUC {true:.3f}")
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(METHODS))
+            _draw_coverage(axes[world.name], coverage[coverage["world"] == world.name])
+            axes[world.name].set_title(f"coverage, true AUC {true:.3f}")
+        handles, methods = axes[WORLDS[0].name].get_legend_handles_labels()
+        figure.legend(handles, methods, loc="outside lower center", ncols=len(methods))
 
 
 def _draw_studies(axis: Axes, rows: list[Study], true: float) -> None:
