@@ -16,7 +16,7 @@ from tests.helpers.training import composed
 
 BLOCK = re.compile(r"^```(?:bash|console|text)\n(.*?)^```|((?:^ {4}.*\n)+)", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"\s*(?:[A-Z_]+=\S+\s+)*python ((?:train\.py|scripts/).*)")
-PLACEHOLDER = re.compile(r"<[^<>\n]*>|\.\.\.|\[[^\]\n]*=[^\]\n]*\](?= |$)", re.MULTILINE)
+PLACEHOLDER = re.compile(r"<[^<>\n]*>|\$\([^)]*\)|\.\.\.|\[[^\]\n]*=[^\]\n]*\](?= |$)", re.MULTILINE)
 REMARK = re.compile(r" {2,}[a-z].*| # .*")  # what a line says of its command
 LIST = re.compile(r"^([^=]+)=(?:range\((\d+),.*|([^,\[\]{}()'\"]+),.*)$")  # several values of a multirun
 BY_HYDRA = ("train.py", "scripts/tune.py", "scripts/sbatch.py", "scripts/prepare_data.py")

@@ -1,0 +1,85 @@
+"""Each command of the tutorials runs, and what they say is there afterwards is there.
+
+Those of sweep_on_slurm need a cluster: tests/cluster/test_tutorial.py.
+"""
+
+import pandas as pd
+import pytest
+
+from common.paths import ROOT
+from docs.commands import TUTORIALS
+from tests.tutorials.reader import MAKE_DEMO, Reader
+from workflows.review.decisions import Decision, DecisionLog
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory) -> Reader:
+    return Reader(tmp_path_factory.mktemp("tutorials"))
+
+
+@pytest.fixture(scope="module")
+def karyotyped(reader) -> str:
+    return reader.follow("karyotype_a_cell")
+
+
+def missing(reader: Reader, *patterns: str) -> list[str]:
+    return [pattern for pattern in patterns if not list(reader.folder.glob(pattern))]
+
+
+def test_all_tutorials_are_run_here_or_on_a_cluster():
+    names = {"first_run", "own_images", "reproduce_paper_004", "karyotype_a_cell", "review_and_retrain"}
+    assert {path.stem for path in TUTORIALS.glob("*.md")} == {*names, "sweep_on_slurm"}
+    assert all(command.replace("python ", "$(RUN) ").replace("$(ls", "$$(ls") in makefile() for command in MAKE_DEMO)
+
+
+def makefile() -> str:
+    return (ROOT / "Makefile").read_text()
+
+
+def test_first_run(reader):
+    printed = reader.follow("first_run")
+    assert "finished" in printed
+    run = "outputs/resnet50_cut_block5/*/seed=0"
+    names = ("report.html", "predictions.parquet", "metrics.json", "roc.png", "heatmaps/gradcam-*.png")
+    assert not missing(reader, *(f"{run}/{name}" for name in names))
+
+
+def test_karyotype_a_cell(reader, karyotyped):
+    assert "to be referred to an expert" in karyotyped
+    tables = [f"karyotypes/{name}" for name in ("index.html", "karyotypes.csv", "chromosomes.csv", "karyograms/*.png")]
+    assert not missing(reader, *tables, "cells/labels.csv", "cells/cells_006/cells_006.1/38.png")
+    corrected = pd.read_csv(reader.folder / "corrected" / "chromosomes.csv", dtype=str)
+    assert corrected.set_index("file")["class"]["cells_006/cells_006.1/38.png"] == "18"
+
+
+def test_review_and_retrain(reader, karyotyped):
+    approve(reader)
+    printed = reader.follow("review_and_retrain")
+    assert "12 cells of 12 approved" in printed
+    assert not missing(reader, "labels.csv", "outputs/reviewed/*/seed=0/metrics.json", "karyotypes_reviewed/index.html")
+
+
+def approve(reader: Reader) -> None:
+    """Approve all cells with their true classes."""
+    labels = pd.read_csv(reader.folder / "cells" / "labels.csv", dtype=str)
+    log = DecisionLog(reader.folder / "karyotypes" / "decisions.jsonl")
+    for stem in (path.stem for path in (reader.folder / "karyotypes" / "karyograms").glob("*.png")):
+        rows = labels[labels["cell_id"] == stem.split(".", 1)[1]]
+        classes = dict(zip(rows["path"], rows["class"], strict=True))
+        facts = {"cell": stem, "reader": "reader1", "time": "", "seconds": 7.0, "model": "m"}
+        log.append(Decision(action="approve", to="46,XX", classes=classes, **facts))
+    log.close()
+
+
+def test_own_images(reader):
+    printed = reader.follow("own_images")
+    assert "to be reviewed" in printed
+    run = "outputs/my_network/*/seed=0"
+    tables = ("new.csv", "new.html", "doubtful.png", "labelled.csv", "portable.csv", "my_model/README.md")
+    assert not missing(reader, f"{run}/report.html", f"{run}/heatmaps", *tables)
+
+
+def test_reproduce_paper_004(reader):
+    printed = reader.follow("reproduce_paper_004")
+    assert "132 printed figures: 132 not comparable" in printed
+    assert not missing(reader, "drawn_cnmc/C-NMC_training_data/fold_0/all", "small_004/reproduction.html")
