@@ -15,7 +15,6 @@ from common.errors import UserError
 from common.files import write_csv
 from common.paths import ROOT
 from common.revision import revision
-from evaluation.terminal import frame_table
 
 
 def time_in_turn(
@@ -50,6 +49,8 @@ def time_in_turn(
 
 def show(table: pd.DataFrame, title: str, columns: Collection[str]) -> None:
     """Print some columns of a table."""
+    from evaluation.terminal import frame_table  # with the metrics: a second, for which --help would wait
+
     Console().print(frame_table(table[[*columns]], title))
 
 

@@ -4,17 +4,26 @@
 beside those of an older revision.
 """
 
-import argparse
 import ast
 import statistics
 import subprocess
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Annotated
 
 import pandas as pd
+import typer
 
 from benchmarks.shared import checkout
+from common.cli import TYPER, examples, report_user_errors
 
+Places = Annotated[
+    list[Path] | None, typer.Argument(help="Files or folders below the root.", show_default="each package")
+]
+Root = Annotated[Path, typer.Option(help="The checkout to measure.")]
+Before = Annotated[str | None, typer.Option(help="A revision to compare with, in --csv.")]
+Csv = Annotated[Path | None, typer.Option(help="Table of the comparison.")]
+app = typer.Typer(**TYPER)
 TEST_FOLDER = "tests"
 COMPLEX = 10  # cyclomatic complexity above which a function counts as complex, as in ruff's C901
 COMPREHENSION = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
@@ -154,28 +163,29 @@ def compare(root: Path, revision: str) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis("measurement").reset_index()
 
 
-def main() -> None:
+@app.command(
+    epilog=examples(
+        "python -m benchmarks.structure evaluation",
+        "python -m benchmarks.structure --before 0e58f5c --csv results/structure.csv",
+    )
+)
+@report_user_errors()
+def structure(places: Places = None, root: Root = Path(), before: Before = None, csv: Csv = None) -> None:
     """Print the measurements of each package, or write those of a revision and of this checkout as a table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("places", nargs="*", type=Path, help="files or folders below the root; none: each package")
-    parser.add_argument("--root", type=Path, default=Path(), help="the checkout to measure")
-    parser.add_argument("--before", help="a revision to compare with, in --csv")
-    parser.add_argument("--csv", type=Path, help="the table of the comparison")
-    options = parser.parse_args()
-    if options.before and options.csv:
-        compare(options.root, options.before).to_csv(options.csv, index=False)
+    if before and csv:
+        compare(root, before).to_csv(csv, index=False)
         return
-    files = tracked(options.root)
+    files = tracked(root)
     groups = by_package(files)
-    if options.places:
+    if places:
         groups = {}
-        for place in options.places:
+        for place in places:
             groups[str(place)] = [path for path in files if path == place or place in path.parents]
     for name, paths in groups.items():
         print(name)
-        for key, value in measure(options.root, paths).items():
+        for key, value in measure(root, paths).items():
             print(f"  {key.replace(' ', '_'):<37} {value:>10}")
 
 
 if __name__ == "__main__":
-    main()
+    app()

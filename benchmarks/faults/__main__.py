@@ -11,11 +11,7 @@ import numpy as np
 import typer
 
 from benchmarks.faults.children import run_in_child
-from benchmarks.faults.commands import commands
 from benchmarks.faults.inputs import Inputs, call_app, make_inputs
-from benchmarks.faults.kills import Outcome, as_table, kill_command
-from benchmarks.faults.memory import memory_by_files
-from benchmarks.faults.review import kill_review
 from benchmarks.shared import show, write
 from common.arguments import new_folder
 from common.cli import TYPER, examples, heavy_imports, report_user_errors
@@ -42,6 +38,10 @@ def kills(folder: Folder, csv: Csv = None, kills: Kills = 200, seed: Seed = 0, o
     """Kill commands at random moments; check that all files are whole, and that the same command goes on."""
     new_folder(folder, "FOLDER")
     _import_all()
+    from benchmarks.faults.commands import commands
+    from benchmarks.faults.kills import Outcome, as_table, kill_command
+    from benchmarks.faults.review import kill_review
+
     inputs = make_inputs(folder / "inputs", IMAGES)
     random = np.random.default_rng(seed)
     outcomes: list[Outcome] = []
@@ -63,6 +63,8 @@ def memory(folder: Folder, csv: Csv = None, files: Files = "2000,50000") -> None
     """Measure the peak memory of predictions by the number of files in the folder."""
     new_folder(folder, "FOLDER")
     _import_all()
+    from benchmarks.faults.memory import memory_by_files
+
     table = memory_by_files(make_inputs(folder / "inputs", 1), folder, [int(count) for count in files.split(",")])
     write(table, csv)
     show(table, "peak memory of scripts/predict.py", list(table.columns))

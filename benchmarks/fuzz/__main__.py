@@ -12,22 +12,9 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from benchmarks.fuzz.images import KINDS
-from benchmarks.fuzz.texts import fuzz_texts
-from benchmarks.fuzz.workflows import (
-    CELLS,
-    CHROMOSOMES,
-    Outcome,
-    fuzz_images,
-    karyotype_folder,
-    predict_folder,
-    prepare_folder,
-    train_small,
-)
 from benchmarks.shared import show
-from common.cli import TYPER, examples, report_user_errors
+from common.cli import TYPER, examples, heavy_imports, report_user_errors
 from common.files import write_csv
-from lightning_modules.trainer import set_up_torch
 
 app = typer.Typer(**TYPER)
 TEXTS = 17  # kinds of texts
@@ -50,6 +37,21 @@ def fuzz(
     csv: Csv = None,
 ) -> None:
     """Count what becomes of broken, odd and hostile files: used, listed, an error of one line, a traceback, or lost."""
+    with heavy_imports():  # here, so that --help does not wait for torch
+        from benchmarks.fuzz.images import KINDS
+        from benchmarks.fuzz.texts import fuzz_texts
+        from benchmarks.fuzz.workflows import (
+            CELLS,
+            CHROMOSOMES,
+            Outcome,
+            fuzz_images,
+            karyotype_folder,
+            predict_folder,
+            prepare_folder,
+            train_small,
+        )
+        from lightning_modules.trainer import set_up_torch
+
     set_up_torch()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
