@@ -32,7 +32,7 @@ FOLLOWED = ("karyotype_a_cell", "own_images", "reproduce_paper_004")
 LINKED = (".venv", "scripts", "train.py", "benchmarks")  # what the commands name
 WIDTH = 1100  # of a figure, pixels
 CARD, PAGE = (860, 700), (1280, 760)  # of a window
-ROWS = 0.4  # share of the contact sheet that is shown: three lines
+ROWS = 0.395  # share of the contact sheet that is shown: three lines
 
 Folder = Annotated[Path, typer.Argument(help="A new folder, or one that this command has made.")]
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
