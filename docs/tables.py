@@ -15,7 +15,7 @@ from common.cli import TYPER, examples, report_user_errors
 from common.errors import UserError
 from common.files import write_text
 from common.paths import ROOT
-from docs import handbook
+from docs import handbook, imports
 from evaluation.core.formats import interval, markdown
 from evaluation.papers import terminal
 from evaluation.papers.audit import audit
@@ -320,6 +320,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "structure": structure,
     "protocol_gap": protocol_gaps,
     **handbook.BLOCKS,
+    **imports.BLOCKS,
     **{f"paper_{paper}_figures": partial(printed_figures, paper) for paper in PAPERS},
     **{f"paper_{paper}_runs": partial(other_runs, paper) for paper in PAPERS[1:]},
     **{f"paper_{paper}_audit": partial(audit_of, paper) for paper in PAPERS},
