@@ -52,10 +52,11 @@ def test_the_page_of_new_images_is_beside_their_table(runs, tmp_path):
     row |= {"runner_up": "hem", "runner_up_probability": 0.1, "prob_hem": 0.1, "prob_all": 0.9, "uncertainty": 0.2}
     row |= {"review": False, "reason": None}
     facts = PredictedFacts("tiny", ("run0",), ("hem", "all"), "all", ("every image is to be reviewed",), ())
-    write_predicted(tmp_path / "new.parquet", pd.DataFrame([row]), facts)
-    assert "1 of 1 images, 1 pictures" in call(tmp_path / "new.parquet").output
-    assert "1 new image<" in (tmp_path / "new.html").read_text()
-    assert "name it alone" in error_of(call(tmp_path / "new.parquet", runs[0], code=1))
+    table = tmp_path / "predictions.parquet"  # as that of a run is called
+    write_predicted(table, pd.DataFrame([row]), facts)
+    assert "1 of 1 images, 1 pictures" in call(table).output
+    assert "1 new image<" in (tmp_path / "predictions.html").read_text()
+    assert "name it alone" in error_of(call(table, runs[0], code=1))
 
 
 @pytest.mark.parametrize(

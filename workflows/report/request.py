@@ -7,7 +7,6 @@ from pathlib import Path
 
 from common.arguments import existing_predictions
 from common.errors import UserError
-from common.runs.files import RunFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +24,6 @@ class ReportRequest:
     def table(self) -> Path | None:
         """The table of scripts/predict.py, where one is named in place of runs; also by its CSV."""
         tables = [path.with_suffix(".parquet") for path in self.runs if path.suffix in (".parquet", ".csv")]
-        tables = [path for path in tables if path.name != RunFile.PREDICTIONS]
         if not tables:
             return None
         from evaluation.predicted_table import is_predicted  # pandas takes a moment: most calls name runs
