@@ -133,7 +133,7 @@ def test_elsewhere_it_says_why_not(tmp_path, capsys, overrides, reason):
     config = small(tmp_path, *overrides)
     model, features = prepared(config)
     assert features.of_stage(model, planned_stages(config, tmp_path)[0], images_seen=63) is None
-    assert f"stage 1, head: the features of the frozen backbone are not cached: {reason}" in capsys.readouterr().out
+    assert f"stage 1, head: features are not cached: {reason}" in capsys.readouterr().out
 
 
 def test_features_too_large_for_the_memory_are_not_cached(tmp_path, capsys, monkeypatch):
