@@ -62,6 +62,7 @@ def build_trainer(
         callbacks: In their order.
         loggers: Loggers of a fit.
     """
+    silence_lightning()
     settings: dict[str, Any] = config.trainer.model_dump(exclude=NOT_LIGHTNINGS)
     world = current_world()
     if world.size == 1:  # also where one process alone loads a run of several
@@ -136,13 +137,18 @@ def set_up_torch() -> None:
     """Configure torch and Lightning for the whole process, before the first computation.
 
     Denormal numbers, of very dark images, are flushed to zero: they slow training on a CPU several times. Freed memory
-    is kept (`keep_freed_memory`). Lightning's notes about devices, and its advice that does not fit here, are silenced.
+    is kept (`keep_freed_memory`). Lightning's notes are silenced.
     """
     keep_freed_memory()
     if not torch.cuda.is_available():
         # Lightning's; torch would look for the driver's library in every step of Adam.
         os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
     torch.set_flush_denormal(True)
+    silence_lightning()
+
+
+def silence_lightning() -> None:
+    """Silence Lightning's notes about devices, its tips, and its advice that does not fit here; warnings stay."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for message in SILENCED_WARNINGS:
         warnings.filterwarnings("ignore", message)
