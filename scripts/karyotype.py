@@ -28,7 +28,7 @@ Fixed = Annotated[
     Path | None, typer.Option(help="Table of classes that an expert has fixed: file and class, or a chromosomes.csv.")
 ]
 ReferBelow = Annotated[
-    float, typer.Option(min=0.0, max=1.0, help="Refer cells whose karyotype is less probable to an expert.")
+    float, typer.Option(min=0.0, max=1.0, help="Refer to an expert cells whose karyotype has a lower probability.")
 ]
 PathColumn = Annotated[str, typer.Option(help="Column of a table: paths, relative to its folder.")]
 CellColumn = Annotated[str, typer.Option(help="Column of a table: the cell.")]
