@@ -13,7 +13,7 @@ PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q
 .PHONY: help setup demo test test-all test-slow test-cluster lint format docs bench coverage audit lock tables clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  variables: PYTHON=python3.11  TORCH_BACKEND=cpu|cu126|...  PYTEST_ARGS=..."
 	@echo "  environment: KARYOCYTE_DATA_DIR, KARYOCYTE_WEIGHTS_DIR (tests on real files are skipped without them)"

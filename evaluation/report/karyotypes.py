@@ -120,6 +120,7 @@ def _cell(entry: CellEntry, source: str | None) -> dict[str, Any]:
         "counts": _counts(entry.counts),
         "source": source,
         "doubts": doubts[:SHOWN],
+        "in_doubt": counted(len(doubts), "chromosome"),
         "more_doubts": max(0, len(doubts) - SHOWN),
         "pairs": [_pair(pair) for pair in entry.pairs],
         "left_out": entry.left_out[:SHOWN],
@@ -179,5 +180,5 @@ def _tiles(entries: Sequence[CellEntry]) -> list[Tile]:
         Tile("cells", f"{len(entries):,}", note=f"of {chromosomes:,} chromosomes"),
         Tile("normal", f"{kinds[NORMAL]:,}", note="46,XX or 46,XY"),
         Tile("other karyotypes", f"{len(entries) - kinds[NORMAL]:,}", note="or none that can be named"),
-        Tile("to be referred to an expert", f"{referred:,}", note="the first ones below"),
+        Tile("to be referred to an expert", f"{referred:,}", note="the first ones below" if referred else ""),
     ]

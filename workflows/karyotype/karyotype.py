@@ -79,7 +79,7 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
         )
         new_warnings = data_warnings(tables.chromosomes)
         about = f"{counted(len(results), 'cell')}, {describe_others(cells.others)}; {model.name}"
-        title = f"Karyotypes of {printable(request.cells.resolve().name)}"
+        title = f"Karyotypes: {printable(request.cells.resolve().name)}"
         all_warnings = [*warnings, *new_warnings]
         facts = PageFacts(title, about, all_warnings, request.refer_below, case_tables(tables.cases), notes)
         beside = _write(folder, results, tables, facts)

@@ -22,7 +22,7 @@ CASES = (
     "(or in all of a case with fewer); other changes are those of single cells."
 )
 LISTED = 10  # cells, or folders, on the terminal
-LETTERS = 24  # of a cell's name and of a karyotype in the table: with two numbers it fits 80 columns
+LETTERS = 24  # of a cell's name and of a karyotype in the table, beside which reasons wrap within 80 columns
 
 
 class Tables(NamedTuple):
@@ -141,7 +141,7 @@ def _print_doubtful(referred: pd.DataFrame) -> None:
             "cell": pd.Series(titles, shown.index).str[-LETTERS:],
             "karyotype": shown["karyotype"].fillna("none").str[:LETTERS],
             "probability": shown["probability"],
-            "second": shown["second_karyotype"].str[:LETTERS],
+            "reason": shown["reason"],
         }
     )
     title = "to be referred"

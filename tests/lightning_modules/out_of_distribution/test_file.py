@@ -32,7 +32,7 @@ def test_why_there_is_no_score(tmp_path, distances):
     assert f"python scripts/out_of_distribution {tmp_path}" in refusal(run, 0.05)
     save_distances(run, distances, np.ones((40, 2), np.float32))
     assert load_out_of_distribution(run, 0.01) is None
-    assert "has 40 validation images, a share of 0.01 needs 99" in refusal(run, 0.01)
+    assert "has too few validation images, 40; a share of 0.01 needs 99" in refusal(run, 0.01)
     run.path(RunFile.OUT_OF_DISTRIBUTION).write_bytes(b"no tensors")
     with pytest.raises(UserError, match="is damaged"):
         refusal(run, 0.05)
