@@ -17,10 +17,10 @@ from common.errors import UserError
 from common.karyotype import CHROMOSOMES
 from common.predictions import Predictions
 from common.text import counted
-from evaluation.core.labelled import LabelledPredictions, score
+from evaluation.core.labelled import score
 from evaluation.cytogenetics.assignment import FLOOR, refusal, rows_of_cells, size_refusal
 from evaluation.cytogenetics.posterior import KaryotypePosterior, karyotype_posterior
-from evaluation.uncertainty.calibration import Temperature, fit_temperature, rescale
+from evaluation.uncertainty.calibration import fit_temperature, rescale
 
 
 @dataclass(frozen=True)
@@ -46,19 +46,10 @@ def chromosome_temperature(run: Predictions) -> float:
     Raises:
         UserError: It has too few of them.
     """
-    temperature = temperature_of_chromosomes(score(run.calibrating))
+    temperature = fit_temperature(score(run.calibrating))
     if temperature.value is None:
         raise UserError(f"the probabilities of chromosomes cannot be calibrated: {temperature.reason}")
     return temperature.value
-
-
-def temperature_of_chromosomes(validation: LabelledPredictions) -> Temperature:
-    """Fit a temperature; at least 1, with the reason, where no validation chromosome is predicted wrongly."""
-    fitted = fit_temperature(validation)
-    wrong = validation.probabilities.argmax(axis=1) != validation.labels
-    if fitted.value is not None and fitted.value < 1 and not wrong.any():
-        return Temperature(1.0, "no validation image is predicted wrongly: it is left at 1")
-    return fitted
 
 
 def log_probabilities(predictions: Predictions, temperature: float) -> np.ndarray:

@@ -37,7 +37,7 @@ BINNING = "equally wide bins from 0 to 1, closed below, the last one on both sid
 class Temperature(NamedTuple):
     """The divisor of the log-probabilities: above 1 for an overconfident model; None where none can be fitted.
 
-    ``reason`` is why there is none, or why it is at an end of TEMPERATURES; None otherwise.
+    ``reason`` is why there is none, or why it is 1 or at an end of TEMPERATURES; None otherwise.
     """
 
     value: float | None
@@ -45,7 +45,11 @@ class Temperature(NamedTuple):
 
 
 def fit_temperature(validation: LabelledPredictions) -> Temperature:
-    """Fit the temperature that makes the labels of the validation images most probable, within TEMPERATURES."""
+    """Fit the temperature that makes the labels of the validation images most probable, within TEMPERATURES.
+
+    Where no validation image is predicted wrongly it is at least 1: the likelihood would grow without end as the
+    probabilities become certain.
+    """
     missing = [name for name, images in validation.count_images().items() if not images]
     if len(missing) > len(validation.classes) - 2:
         return Temperature(None, f"no validation image of {' and '.join(missing)}")
@@ -57,6 +61,8 @@ def fit_temperature(validation: LabelledPredictions) -> Temperature:
         return float(-likelihoods[images, validation.labels].mean())
 
     value = float(np.exp(optimize.minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
+    if value < 1 and (logs.argmax(axis=1) == validation.labels).all():
+        return Temperature(1.0, "no validation image is predicted wrongly: it is left at 1")
     lowest, highest = TEMPERATURES
     if value < 1.01 * lowest:
         return Temperature(lowest, "too few validation images are predicted wrongly: held at its lower end")

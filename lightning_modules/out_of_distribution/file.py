@@ -50,8 +50,8 @@ def refusal(run: Run, share: float) -> str | None:
     count = len(_read(run)["validation"])
     if count < needed_images(share):
         return (
-            f"images that are out of distribution are not marked: {run.folder} has too few validation images, {count:,}; "
-            f"a share of {share:.2g} needs {needed_images(share):,}: train with a larger split.validation"
+            f"images that are out of distribution are not marked: {run.folder} has too few validation images, "
+            f"{count:,}; a share of {share:.2g} needs {needed_images(share):,}: train with a larger split.validation"
         )
     return None
 

@@ -10,9 +10,9 @@ from common.predictions import Predictions
 from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.core.labelled import score
-from evaluation.cytogenetics.cell_posteriors import temperature_of_chromosomes
 from evaluation.ensembles.averaging import align, combine
 from evaluation.ensembles.methods import Combiner
+from evaluation.uncertainty.calibration import fit_temperature
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _combined(runs: Sequence[Run], members: Sequence[Run]) -> Predictions | None
 
 
 def _fit(predictions: Predictions) -> tuple[float, tuple[str, ...]]:
-    temperature = temperature_of_chromosomes(score(predictions.part("validation")))
+    temperature = fit_temperature(score(predictions.part("validation")))
     if temperature.value is None:
         return 1.0, (f"the probabilities are not calibrated: {temperature.reason}",)
     return temperature.value, (f"temperature: {temperature.reason}",) if temperature.reason else ()

@@ -86,13 +86,14 @@ def test_the_temperature_is_that_of_scikit_learn():
 @pytest.mark.parametrize(
     ("labels", "scores", "value", "reason"),
     [
-        ([0, 0, 1, 1], [0.1, 0.4, 0.6, 0.9], TEMPERATURES[0], "lower end"),
+        ([0, 0, 1, 1], [0.1, 0.4, 0.6, 0.9], 1.0, "no validation image is predicted wrongly"),
+        ([0, 0, 1, 1], [0.1, 0.5 + 1e-9, 0.6, 0.9], TEMPERATURES[0], "lower end"),
         ([0, 1] * 20, [0.9, 0.1] * 20, TEMPERATURES[1], "upper end"),
         (np.arange(100) % 3 > 0, np.linspace(1e-4, 0.01, 100), TEMPERATURES[1], "upper end"),
         ([], [], None, "no validation image of hem"),
         ([1, 1, 1], [0.5] * 3, None, "no validation image of hem"),
     ],
-    ids=["no errors", "no skill", "all predicted alike", "no image", "one class"],
+    ids=["no errors", "hardly an error", "no skill", "all predicted alike", "no image", "one class"],
 )
 def test_temperatures_that_cannot_be_fitted_have_a_reason(labels, scores, value, reason):
     temperature = fit_temperature(score(with_scores(labels, scores)))
@@ -229,7 +230,7 @@ def test_without_labels_there_is_no_result():
 def test_warnings_name_unsuitable_temperatures():
     lines = [warning.text for warning in calibration_warnings(evaluate(run_of(3.0, 0.5, 500)))]
     assert any("makes the test probabilities worse" in line for line in lines)
-    assert not any("lower end" in line or "upper end" in line for line in lines)
+    assert not any("left at 1" in line or " end" in line for line in lines)
     run = join(with_scores([0, 1], [0.2, 0.7], part="validation"), with_scores([0, 1, 1], [0.3, 0.4, 0.9]))
     run.frame["image_id"] = [str(number) for number in range(5)]
-    assert any("lower end" in warning.text for warning in calibration_warnings(evaluate(run)))
+    assert any("left at 1" in warning.text for warning in calibration_warnings(evaluate(run)))
