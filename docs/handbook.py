@@ -67,11 +67,10 @@ def group_keys(group: str, results: Path) -> str:
     lines = ["| key | set by | default | meaning |", "|:----|:-------|:--------|:--------|"]
     for name, uses in found.items():
         comment = next((key.comment for _, key in uses if key.comment), "")
-        default = uses[0][1].default
         shown = [
             f"`{name}`",
             _set_by([option for option, _ in uses]),
-            f"`{default}`" if default else "",
+            _defaults({option: key.default for option, key in uses}),
             comment,
         ]
         lines.append(f"| {' | '.join(map(_cell, shown))} |")
@@ -170,6 +169,18 @@ def _without_quotes(line: str) -> str:
 def _cell(text: str) -> str:
     """Return a text for a cell of a Markdown table."""
     return re.sub(r"<(?=[^`]*(?:`[^`]*`[^`]*)*$)", "&lt;", text).replace("|", "\\|")
+
+
+def _defaults(by_option: dict[str, str]) -> str:
+    """Return the default of a key, or those of its options where these are few and differ."""
+    options: dict[str, list[str]] = {}
+    for option, default in by_option.items():
+        if default:
+            options.setdefault(default, []).append(option)
+    if len(options) == 1:
+        return f"`{next(iter(options))}`"
+    shown = [f"`{default}` ({names[0]}{', ...' if len(names) > 1 else ''})" for default, names in options.items()]
+    return ", ".join(shown[:3]) + (", ..." if len(shown) > 3 else "")
 
 
 def _set_by(options: list[str]) -> str:

@@ -26,7 +26,7 @@ PAPERS = ("001", "002", "003", "004")
 ROLES = {"as_paper": "split as the paper", "honest": "honest split"}  # of the columns of a reproduction
 WIDTH = 110  # letters that fit a page in a browser
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
-Check = Annotated[bool, typer.Option(help="Change nothing; fail where a page differs from results/.")]
+Check = Annotated[bool, typer.Option(help="Change nothing; fail where a page is out of date.")]
 app = typer.Typer(**TYPER)
 
 
@@ -38,7 +38,7 @@ def tables(check: Check = False) -> None:
         text = page.read_text(encoding="utf-8")
         filled = fill(text, ROOT / "results")
         if check and filled != text:
-            raise UserError(f"{page.name} differs from results/: run python -m docs.tables")
+            raise UserError(f"{page.relative_to(ROOT)} is out of date: run make tables")
         if filled != text:
             write_text(page, filled)
 

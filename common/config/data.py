@@ -170,7 +170,9 @@ class WithinPlacesConfig(StrictModel, defaults="transform/none:within_places"):
     bend: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
 
 
-NOT_BATCHED = ("flips", "rotations", "brightness", "noise")  # transforms that batched=true does not have
+BATCHED = ("mirror", "rotate", "stretch", "shift", "contrast", "gamma", "bend", "blur")  # with and without batched=true
+# How and to which images transforms are applied, beside the keys that are checked by themselves.
+NO_TRANSFORMS = ("probability", "apply_to", "each_epoch", "batched", "within_places", "cells")
 ONLY_BATCHED = ("scale", "uneven")
 
 
@@ -238,16 +240,20 @@ class TransformConfig(StrictModel, defaults="transform/none"):
         if not self.batched:
             absent = [key for key in ONLY_BATCHED if getattr(self, key)]
             if absent:
-                raise ValueError(f"{', '.join(absent)}: only of transform.batched=true: set it, or leave this out")
+                raise ValueError(f"{', '.join(absent)}: only with transform.batched=true: set it, or remove this")
             return self
         within = self.within_places
-        absent = [key for key in (*NOT_BATCHED, *(self.model_extra or {})) if getattr(self, key)]
+        possible = {*BATCHED, *ONLY_BATCHED, *NO_TRANSFORMS}
+        keys = [*type(self).model_fields, *(self.model_extra or {})]
+        absent = [key for key in keys if key not in possible and getattr(self, key)]
         if within.rotate or within.mirror or within.bend:
             absent.append("within_places")
         if self.apply_to != "all":
             absent.append(f"apply_to={self.apply_to}")
         if absent:
-            raise ValueError(f"{', '.join(absent)}: not of transform.batched=true: leave this out, or set it to false")
+            raise ValueError(
+                f"{', '.join(absent)}: not with transform.batched=true: remove it, or set transform.batched=false"
+            )
         return self
 
 

@@ -107,7 +107,7 @@ def unknown_key(key: str, known: Sequence[str]) -> str:
 def nearest(name: str, choices: Sequence[str]) -> list[str]:
     """Return the choices that may be meant by a name, at most ``NEAREST``, those that end in the same word first."""
     word = name.rsplit(".", 1)[-1]
-    choices = [_with_name_of(name, choice) for choice in choices]
+    choices = list(dict.fromkeys(_with_name_of(name, choice) for choice in choices))
     same_word = [choice for choice in choices if choice.rsplit(".", 1)[-1] == word and choice != name]
     same_word.sort(key=lambda choice: choice.count("."))
     similar = difflib.get_close_matches(name, choices, n=3, cutoff=0.6)
