@@ -124,8 +124,21 @@ def find_weights(model: ModelConfig, weights: str, weights_dir: str | None = Non
     local = find_local(weights, folder, model.cut)
     if local is not None:
         return FoundWeights(_checked_file(model, local))
-    tag = check_tag(model.name, weights, local_names(model.name, folder))
-    return FoundWeights(find_tag(weights, tag, folder), tag)
+    names = local_names(model.name, folder)
+    tag = check_tag(model.name, weights, names)
+    try:
+        return FoundWeights(find_tag(weights, tag, folder), tag)
+    except UserError as error:
+        if not names:
+            raise
+        choices = " or ".join(map(_typed_for, names))
+        raise UserError(f"{error}; {folder} has other weights of {model.name}: {choices}") from error
+
+
+def _typed_for(name: str) -> str:
+    """Return the settings that take a file of the weights folder, such as a trunk, by its name."""
+    weights, is_trunk, module = name.partition(".trunk_to_")
+    return f"weights={weights} model.cut={module}" if is_trunk else f"weights={name}"
 
 
 def _checked_file(model: ModelConfig, path: Path) -> Path:

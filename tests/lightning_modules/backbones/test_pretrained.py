@@ -308,6 +308,14 @@ def test_offline_says_at_once_what_to_bring(hub_cache):
     assert ".safetensors.json" in message
 
 
+def test_other_weights_of_the_network_in_the_folder_are_named(tmp_path, hub_cache):
+    for name in ("resnet50.mine", "resnet50.mine.trunk_to_layer3", "resnet18.mine"):
+        (tmp_path / f"{name}.safetensors").touch()
+    with pytest.raises(UserError) as caught:
+        build_pretrained(model("resnet50"), "resnet50.tv_in1k", 60, weights_dir=str(tmp_path))
+    assert str(caught.value).endswith("resnet50: weights=resnet50.mine or weights=resnet50.mine model.cut=layer3")
+
+
 def test_a_hub_out_of_reach_is_asked_once_and_briefly(hub_cache, monkeypatch):
     timeouts = []
 
