@@ -49,7 +49,7 @@ def pictures(folder: Folder) -> None:
     with chromium() as browser:
         page = opened(browser, folder / "karyotypes" / "index.html", CARD)
         take(page, PICTURES / "karyotype.png", "article.cell")
-        page = opened(browser, folder / "small_004" / "reproduction.html", CARD)
+        page = opened(browser, folder / "reproduction" / "small_004" / "reproduction.html", CARD)
         take(page, PICTURES / "reproduction.png", "#figures table:has-text('scratch_cnn_d128,')")
         take_review(browser, folder / "karyotypes", folder / "decisions.jsonl")
     say(f"pictures in {PICTURES}")

@@ -262,7 +262,7 @@ def _how_assigned(assignment: AssignmentResult) -> str:
 
 
 def _subjects(result: EvaluationResult) -> list[Table | Text]:
-    """Subjects predicted by the mean of their images' probabilities, and by the share of images predicted so."""
+    """Subjects predicted by the mean of their images' probabilities, and by the share predicted as a class."""
     subjects = result.by_subject
     if not subjects:
         return []
@@ -270,7 +270,7 @@ def _subjects(result: EvaluationResult) -> list[Table | Text]:
     frame = pd.DataFrame({f"{subjects.subjects:,} subjects": names})
     for rule, result_of_rule in subjects.rules.items():
         frame[f"by {rule}"] = [result_of_rule.metrics[name] for name in names]
-    lines = ["a subject is predicted by the mean probability of its images, or by the share of them predicted so"]
+    lines = ["a subject is predicted by the mean probability of its images, or by the share predicted as a class"]
     if result.positive_class:
         limits = ", ".join(f"{name} {_limits(rule.threshold)}" for name, rule in subjects.rules.items())
         lines.append(f"positive from (chosen on validation subjects, else 0.5): {limits}")

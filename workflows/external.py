@@ -326,10 +326,10 @@ def _notes_of_context(data: ExternalDataModule) -> list[str]:
 
 
 def _notes_of_run(run: Run, adaptation: Adaptation | None, not_looked_for: str | None) -> list[str]:
-    """Return what is to be known of the run: how it was adapted, why near-same pictures were not sought, its leaks."""
+    """Return what is to be known of the run: how it was adapted, why near-duplicates were not sought, its leaks."""
     notes = [adaptation.note] if adaptation else []
     if not_looked_for:
-        notes.append(f"near-same pictures were not looked for: {not_looked_for}")
+        notes.append(f"near-duplicates were not looked for: {not_looked_for}")
     for warning in leakage({"leaks": run.predictions.about.get("leaks")}):
         notes.append(f"within the set that it learned from, {warning.text}")
     return notes

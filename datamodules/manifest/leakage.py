@@ -19,7 +19,7 @@ from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.near_hashes import WORDS, close_pairs
 from datamodules.manifest.splits import PARTS
 
-LISTED_PAIRS = 10_000  # the closest near-same pairs are listed; all are counted
+LISTED_PAIRS = 10_000  # the closest near-duplicate pairs are listed; all are counted
 SHOWN_PAIRS = 24
 _PAIRS_PER_ROW = 4
 
@@ -31,9 +31,9 @@ class LeakReport:
     Attributes:
         protocol: "subject", "image" or "paper".
         pairs: Pairs of images in two parts, in the columns of `pair_table`: of identical files for every group of
-            copies and every two parts one pair; then the closest near-same ones, nearest first.
-        near_count: How many near-same pairs there are; `LISTED_PAIRS` of them are listed at most.
-        near_bits: Up to which distance pictures count as near-same; None where they were not compared.
+            copies and every two parts one pair; then the closest near-duplicates, nearest first.
+        near_count: How many near-duplicate pairs there are; `LISTED_PAIRS` of them are listed at most.
+        near_bits: Up to which distance pictures count as near-duplicates; None where they were not compared.
         subjects: The subjects that are in more than one part.
         conflicting: Groups of image ids whose bytes are the same and whose labels differ, in whatever part.
     """
@@ -52,7 +52,7 @@ class LeakReport:
 
     @property
     def near(self) -> pd.DataFrame:
-        """The listed pairs of near-same pictures."""
+        """The listed pairs of near-duplicates."""
         return self.pairs[self.pairs["kind"] == "near"]
 
     def counts(self) -> dict[str, int | None]:
@@ -86,7 +86,7 @@ class LeakReport:
         if self.near_count:
             within = f"within {self.near_bits} of 256 bits"
             closest = _describe_first(self.near)
-            lines.append(f"near-same pairs across parts ({within}): {self.near_count:,}, closest {closest}")
+            lines.append(f"near-duplicate pairs across parts ({within}): {self.near_count:,}, closest {closest}")
         if self.conflicting:
             first = " and ".join(self.conflicting[0])
             lines.append(f"identical files with different labels: {len(self.conflicting):,} groups, first {first}")
@@ -100,12 +100,12 @@ class LeakReport:
 def check_leaks(manifest: Manifest, parts: pd.Series, protocol: str, split: SplitConfig) -> LeakReport:
     """Look for leaks between the parts of a split.
 
-    Near-same pictures are found by their perceptual hash: a copy that was recompressed, rescaled or stained again is
+    Near-duplicates are found by their perceptual hash: a copy that was recompressed, rescaled or stained again is
     near, one that was turned or mirrored is not. "unused" images are left out.
 
     Raises:
         UserError: Under the protocol "subject" a subject or the bytes of a file, under "image" the bytes, are in two
-            parts, or near-same pictures are and ``split.near_duplicates`` is "stop"; "paper" forbids nothing.
+            parts, or near-duplicates are and ``split.near_duplicates`` is "stop"; "paper" forbids nothing.
     """
     frame = manifest.frame.assign(part=parts)
     used = frame[frame["part"].isin(PARTS)]
@@ -248,7 +248,7 @@ def _stop(report: LeakReport, split: SplitConfig) -> None:
     if split.near_duplicates == "stop" and report.near_count:
         pair = f"{_describe_first(report.near)}, {report.near['distance'].iloc[0]} of 256 bits apart"
         remedy = "keep one, or say split.near_duplicates=report"
-        raise UserError(f"near-same pictures in two parts: {pair}{_more(report.near_count)}: {remedy}")
+        raise UserError(f"near-duplicates in two parts: {pair}{_more(report.near_count)}: {remedy}")
 
 
 def _more(pairs: int) -> str:

@@ -28,7 +28,7 @@ class Subjects:
     Attributes:
         frame: A row per subject: ``subject``, ``images``, ``truth`` (class name).
         scores: Rule -> probabilities, float64, shape (S, K), rows that sum to 1: ``mean`` of the images' probabilities,
-            ``share`` of the images that are predicted so (at 0.5).
+            ``share`` of the images predicted as the class (at 0.5).
         labels: True classes as indices, shape (S,).
     """
 

@@ -73,8 +73,8 @@ def compare(
     warnings = few_clusters(one.count_clusters(), one.by_subject)
     if test.discordant < FEW_DISCORDANT:
         warnings.append(
-            f"only {test.discordant} images are called rightly by one side alone: go by McNemar's p, not by intervals "
-            "of calls"
+            f"only {test.discordant} images are classified correctly by one side alone: "
+            "go by McNemar's p, not by intervals of calls"
         )
     return Comparison(
         first_about=ours.about,
@@ -141,7 +141,7 @@ def fold_mean_differences(
 def mcnemar(first: LabelledPredictions, second: LabelledPredictions) -> McNemar:
     """Test the images, in the same order, that only one of the two predicts right (at 0.5).
 
-    It takes images for independent: where a subject has several, the p-value is too small, and the interval of
+    It treats images as independent: where a subject has several, the p-value is too small, and the interval of
     ``paired_difference`` is the one to trust.
     """
     right, other_right = (call(side.probabilities, side.positive_index) == side.labels for side in (first, second))

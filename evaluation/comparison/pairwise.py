@@ -93,8 +93,8 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
     few = sum(pair.mcnemar.discordant < FEW_DISCORDANT for pair in pairs)
     if few:
         warnings.append(
-            f"in {few} of {len(pairs)} pairs fewer than {FEW_DISCORDANT} images are called rightly by one side alone: "
-            "go by McNemar's p there, not by intervals of calls"
+            f"in {few} of {len(pairs)} pairs fewer than {FEW_DISCORDANT} images are classified correctly by one side "
+            "alone: go by McNemar's p there, not by intervals of calls"
         )
     warnings = list(dict.fromkeys(warnings))
     return PairwiseComparison(pairs, left_out, settings.correction, settings.confidence, warnings)

@@ -105,7 +105,7 @@ def _pairs(comparison: PairwiseComparison, numbers: dict[str, str], confidence: 
     many = len(comparison.pairs)
     lines = [
         f"difference = first - second on the same images, {confidence} below it, not corrected; McNemar's exact test "
-        f"takes images for independent; {CORRECTIONS[comparison.correction]} for {counted(many, 'pair')}"
+        f"treats images as independent; {CORRECTIONS[comparison.correction]} for {counted(many, 'pair')}"
     ]
     if many > SHOWN_PAIRS:
         lines.append(f"the {SHOWN_PAIRS} pairs with the smallest p of {many}; --output writes all")

@@ -15,7 +15,7 @@ IMAGES_PER_NUMBER = 10
 LEAKS = {
     "subjects": "subjects in more than one part",
     "identical_pairs": "pairs of identical files in more than one part",
-    "near_pairs": "pairs of near-same images in more than one part",
+    "near_pairs": "pairs of near-duplicates in more than one part",
     "seen_by_start": "evaluated images that the run it started from had seen",
 }
 
@@ -28,7 +28,7 @@ def part_warnings(name: str, part: PartResult) -> list[EvaluationWarning]:
     if part.unlabelled:
         lines.append(f"{part.unlabelled} images without label are left out")
     if part.subjects is None:
-        lines.append(f"no subject is known: intervals take {part.drawn} for independent and may be too narrow")
+        lines.append(f"no subject is known: intervals treat {part.drawn} as independent and may be too narrow")
     lines += few_clusters(part.class_subjects or part.class_counts, part.class_subjects is not None)
     auc = part.metrics["auc"]
     if auc.value is None:

@@ -23,7 +23,7 @@ from evaluation.result import Interval
 
 TOLERANCE = 15 / 500  # of the longer side of the image
 ALL = "all"
-CORRECT = "called rightly"  # a group in the tables: karyograms that are predicted correctly
+CORRECT = "classified correctly"  # a group in the tables: karyograms that are predicted correctly
 # Baselines: a map that is the same everywhere on the sheet, or on its chromosomes alone, and the same heat on the
 # places of other sheets, for a model that always attends to some places.
 HITS = ("pointing", "pointing_near")

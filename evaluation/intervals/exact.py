@@ -7,7 +7,7 @@ from evaluation.result import Share
 
 
 def share(hits: int, total: int, confidence: float) -> Share:
-    """Return a share with its exact two-sided interval of a confidence (0 to 1), which takes images for independent."""
+    """Return a share with its exact two-sided interval of a confidence (0 to 1), which treats images as independent."""
     hits = int(hits)
     total = int(total)
     if not total:

@@ -8,6 +8,7 @@ import pandas as pd
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from common.predictions import Predictions
+from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.core.labelled import score
 from evaluation.intervals.bootstrap import around
@@ -42,7 +43,7 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
     values: dict[Metric, Estimate] = {}
     subjects = None
     for part, of_part in _labelled_parts(runs).items():
-        images[part] = sum(map(_count_labelled, of_part)) / len(runs)
+        images[part] = sum(map(_count_images, runs, of_part)) / len(runs)
         collected = collect(of_part, EvaluationConfig(), part, _metrics(of_part[0]))
         subjects = collected.subjects
         values |= {(part, name): _estimate(mean) for name, mean in collected.metrics.items()}
@@ -87,6 +88,13 @@ def _labelled_parts(runs: Sequence[Run]) -> dict[str, list[Predictions]]:
 
 def _count_labelled(predictions: Predictions) -> int:
     return int((predictions.labels >= 0).sum())
+
+
+def _count_images(run: Run, of_part: Predictions) -> int:
+    """Return the images of a part; of the training part before balancing, which leaves some out, as papers count it."""
+    if of_part.part(TRAIN).frame.empty or not of_part.about.get("balanced") or not run.path(RunFile.SPLIT).is_file():
+        return _count_labelled(of_part)
+    return int((run.split["part"] == TRAIN).sum())
 
 
 def _estimate(mean: Mean) -> Estimate:

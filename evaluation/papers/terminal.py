@@ -187,7 +187,9 @@ def show_comparison(paths: Sequence[Path], results: Path, papers: tuple[str, ...
         compared = compare_results(results, papers)
     table = to_frame(compared)
     console.print(claims_text(compared))
-    say(counts_text(table["verdict"], "printed figures"))
+    missing = sum(not each.is_measured for each in compared)
+    counts = counts_text(table["verdict"], "printed figures")
+    say(f"{counts} ({missing} of them not measured here)" if missing else counts)
     _write(csv, table)
 
 

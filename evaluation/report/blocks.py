@@ -13,13 +13,13 @@ METRICS = {
     "f1_macro": ("macro F1", "mean of the classes' F1: every class weighs the same"),
     "auc": ("AUC", "0.5 is chance, 1 is perfect; it depends on no threshold"),
     "average_precision": ("average precision", "area under the precision-recall curve"),
-    "sensitivity": ("sensitivity", "of the “{positive}” images, the share that is predicted so"),
-    "specificity": ("specificity", "of the “{negative}” images, the share that is predicted so"),
+    "sensitivity": ("sensitivity", "of the “{positive}” images, the share that is recognised"),
+    "specificity": ("specificity", "of the “{negative}” images, the share that is recognised"),
     "ece": ("ECE", "how far the stated probabilities are off, on average"),
     "brier": ("Brier score", "mean squared error of the probabilities"),
     "nll": ("negative log-likelihood", "punishes predictions that are sure and wrong"),
-    "precision": ("precision of “{name}”", "of the images predicted “{name}”, the share that is so"),
-    "recall": ("recall of “{name}”", "of the “{name}” images, the share that is predicted so"),
+    "precision": ("precision of “{name}”", "of the images predicted “{name}”, the share that really are"),
+    "recall": ("recall of “{name}”", "of the “{name}” images, the share that is recognised"),
     "f1": ("F1 of “{name}”", "one figure for its precision and recall"),
 }
 

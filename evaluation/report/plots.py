@@ -130,9 +130,11 @@ def rank_figures(chapter: Chapter) -> list[Figure]:
     test = score(pool(list(chapter.group.runs)))
     train = chapter.train
     name = f"“{result.positive_class}”"
+    predicted = f"images predicted {name} really are"
     others = ""
     if result.positive_class is None:
         name = "a class's"
+        predicted = "images predicted as a class really are of it"
         others = " Each class against all others; of many, those that are told apart worst have colours."
     return [
         Figure(
@@ -144,7 +146,7 @@ def rank_figures(chapter: Chapter) -> list[Figure]:
         ),
         Figure(
             "Precision and recall",
-            "Upwards: how many of the images predicted so are so. To the right: how many of them are found. To find "
+            f"Upwards: how many of the {predicted}. To the right: how many of them are found. To find "
             f"more, one takes more false predictions.{others}",
             f"Precision against sensitivity; average precision {interval(metrics['average_precision'])}",
             as_picture(lambda canvas: figures.draw_precision_recall(canvas.subplots(), result, test), (WIDTH, WIDTH)),

@@ -89,8 +89,8 @@ def _headline_section(figures: pd.DataFrame) -> Section:
         place = "; ".join(filter(None, (row["section"], _deviation(row["deviation"]))))
         rows.append({"experiment": f"{row['experiment']}\n{place}", **_compared(row), "minutes": _minutes(row)})
     reading = (
-        "Ours with a 95 % interval. The verdict compares the printed figure with ours on the paper's own split; the "
-        "honest split has no subject, or no official test image, in two parts. Minutes are those of one run."
+        "Ours with a 95 % interval. The verdict compares the printed figure with ours on the paper's own split; in "
+        "the honest split no subject or official test image is in two parts. Minutes are those of one run."
     )
     return Section("Main figures", "main", tables=[Table("Main figures", reading, rows, ("figure", "verdict"))])
 

@@ -80,7 +80,7 @@ def _metrics(result: EvaluationResult) -> Table:
         rows.append(row)
     return Table(
         f"Test metrics with {confidence(result)} intervals",
-        f"Each figure is shown with the range in which it would come to lie if other {test.drawn} of the same kind had "
+        f"Each figure is shown with the range in which it would fall if other {test.drawn} of the same kind had "
         "been examined. A wide range means that there are too few to be sure.",
         rows,
     )
@@ -143,7 +143,7 @@ def _subjects(result: EvaluationResult) -> Table | None:
         mixed = f" {by_subject.left_out:,} subjects with images of two classes are left out."
     return Table(
         f"One prediction for each of {by_subject.subjects:,} subjects",
-        f"One prediction per person, from all of her or his images.{mixed}",
+        f"One prediction per person, from all of their images.{mixed}",
         rows,
     )
 
@@ -179,7 +179,7 @@ def _kinds(result: EvaluationResult) -> Table:
         rows.append(row)
     return Table(
         "What is known of the images beyond their class",
-        "Which kinds are found and which are missed. The ranges take images for independent.",
+        "Which kinds are found and which are missed. The ranges treat images as independent.",
         rows,
         ("class",),
     )
@@ -198,8 +198,8 @@ def _classes(result: EvaluationResult) -> Table:
         rows.append(row)
     return Table(
         "Class by class",
-        "Recall: of the images of a class, the share that is predicted so. Precision: of the images that are predicted "
-        "so, the share that is.",
+        "Recall: of the images of a class, the share that is recognised. Precision: of the images predicted as a "
+        "class, the share that really is of it.",
         rows,
         ("most often taken for", "then taken for"),
     )

@@ -58,7 +58,7 @@ def tiles(result: EvaluationResult) -> list[Tile]:
         notes["f1_macro"] = "every class weighs the same"
     else:
         positive = result.classes.index(result.positive_class)
-        for metric, place, verb in (("sensitivity", positive, "found"), ("specificity", 1 - positive, "predicted so")):
+        for metric, place, verb in (("sensitivity", positive, "found"), ("specificity", 1 - positive, "recognised")):
             row = test.confusion[place]
             notes[metric] = f"{row[place]:,} of {sum(row):,} “{result.classes[place]}” images are {verb}"
         notes["auc"] = "0.5 is chance, 1 is perfect"
@@ -81,7 +81,7 @@ def _leak_notice(result: EvaluationResult) -> Notice:
     if lines:
         if any(leaks[key] for leaks in counts for key in leaks.keys() - {"near_pairs"}):
             return Notice("bad", "Leaks were found: these figures flatter the model", lines)
-        title = "Near-same images on both sides of the split: these figures may flatter the model"
+        title = "Near-duplicates on both sides of the split: these figures may flatter the model"
         return Notice("bad", title, lines)
     return _without_leak(result.test.subjects is not None, all(leaks.get("near_pairs") is not None for leaks in counts))
 
@@ -93,9 +93,9 @@ def _without_leak(subjects_known: bool, near_searched: bool) -> Notice:
         title = "No identical images on both sides of the split; persons are not known"
         return Notice("unknown", title, [unknown])
     if not near_searched:
-        lines = [both, "near-same pictures across the split were not looked for (split.near_duplicates=off)"]
-        return Notice("unknown", "No leak found, but near-same pictures were not looked for", lines)
-    return Notice("good", "No leak found", [both, "near-same pictures were looked for, and none was found"])
+        lines = [both, "near-duplicates across the split were not looked for (split.near_duplicates=off)"]
+        return Notice("unknown", "No leak found, but near-duplicates were not looked for", lines)
+    return Notice("good", "No leak found", [both, "near-duplicates were looked for, and none was found"])
 
 
 def notices(chapters: Sequence[Chapter], real_names: bool) -> list[Notice]:

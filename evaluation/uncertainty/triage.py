@@ -132,7 +132,7 @@ def triage_warnings(runs: LabelledRuns, triage: TriageResult | None) -> list[Eva
     if few:
         lines.append(f"as few as {min(few)} wrong predictions: areas under risk-coverage curves say little")
     if any(fold.test.scored.by_subject for fold in runs.folds):
-        lines.append("exact intervals take images for independent; those of one subject are not")
+        lines.append("exact intervals treat images as independent; those of one subject are not")
     least = needed_images(settings.coverage)
     if triage.conformal.marginal is None:
         lines.append(f"no conformal sets: fewer than {least} validation images")

@@ -50,7 +50,8 @@ def check_tag(name: str, weights: str, local: Sequence[str] = ()) -> PretrainedC
     if local:
         listed += f"; weights_dir has {', '.join(local)} (a trunk fits model.cut=<where it ends>)"
     else:
-        listed += f"; weights_dir (KARYOCYTE_WEIGHTS_DIR) has none: bring {weights}.safetensors and its side file there"
+        needed = f"{weights}.safetensors and its side file there (docs/guides/reproduction.md says how)"
+        listed += f"; weights_dir (KARYOCYTE_WEIGHTS_DIR) has none: bring {needed}"
     others = [VARIANTS[name]] if name in VARIANTS else []
     others += ["random", "a .safetensors file"]
     raise UserError(f"weights={weights}: {reason}; {listed}; or {', or '.join(others)}")

@@ -85,7 +85,7 @@ def test_without_a_threshold_there_are_only_metrics_at_one_half(run, reason):
     ("facts", "warning"),
     [
         ({"subjects": 12}, "test: fewer than 20 subjects in “hem” (6), “all” (6): intervals may be too narrow"),
-        ({"subjects": None}, "test: no subject is known: intervals take images for independent"),
+        ({"subjects": None}, "test: no subject is known: intervals treat images as independent"),
         ({"subjects": 60, "skill": 0.0}, "test: the interval of the AUC contains 0.5"),
         ({"subjects": 60, "skill": 50.0}, "test: 0 or 1 whoever is left out, so that the interval is an exact one"),
     ],
@@ -111,7 +111,7 @@ def test_a_leaky_split_is_the_first_warning():
     run = make_run(about={"leaks": leaks})
     assert warnings_of(run)[:2] == [
         "leak: subjects in more than one part: 19",
-        "leak: pairs of near-same images in more than one part: 2",
+        "leak: pairs of near-duplicates in more than one part: 2",
     ]
     clean = make_run(about={"leaks": dict.fromkeys(leaks, 0)})
     assert not any(line.startswith("leak") for line in warnings_of(clean))

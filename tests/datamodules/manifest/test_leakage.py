@@ -78,7 +78,7 @@ def test_under_paper_everything_is_a_warning():
     assert [line.split(":")[0] for line in lines] == [
         "subjects in more than one part",
         "pairs of identical files across parts",
-        "near-same pairs across parts (within 8 of 256 bits)",
+        "near-duplicate pairs across parts (within 8 of 256 bits)",
     ]
     json.dumps(report.as_dict(), allow_nan=False)
 
@@ -97,7 +97,7 @@ def test_identical_files_with_different_labels_are_listed_wherever_they_are():
 
 
 @pytest.mark.parametrize(("distance", "found"), [(7, 1), (8, 1), (9, 0)])
-def test_near_same_pictures_are_found_up_to_the_number_of_bits(distance, found):
+def test_near_duplicates_are_found_up_to_the_number_of_bits(distance, found):
     base = five().frame["phash"][0]
     hashes = [base, *five().frame["phash"][1:3], with_bits(base, distance), five().frame["phash"][4]]
     manifest = five(phash=hashes)

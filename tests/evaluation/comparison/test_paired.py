@@ -66,7 +66,8 @@ def test_groups_of_folds_are_pooled():
 
 def test_few_discordant_images_are_a_warning():
     run = make_predictions(100, 100)
-    assert compare([run], [run], SETTINGS).warnings[-1].startswith("only 0 images are called rightly by one side alone")
+    warning = compare([run], [run], SETTINGS).warnings[-1]
+    assert warning.startswith("only 0 images are classified correctly by one side alone")
 
 
 def test_unlabelled_images_are_left_out_on_both_sides():

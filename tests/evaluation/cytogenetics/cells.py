@@ -25,7 +25,7 @@ def karyotype(sex: str = "XX", extra: Sequence[str] = (), lost: Sequence[str] = 
 
 
 def calibrated(labels: np.ndarray, rng: np.random.Generator, skill: float = 4.0) -> np.ndarray:
-    """Draw the probabilities (n, 24) of a network that knows exactly how sure it may be.
+    """Draw the probabilities (n, 24) of a network that knows exactly how certain it is.
 
     Its features are Gaussian around one corner per class, at ``skill`` from the origin (3: 0.79 right, 4: 0.95,
     5: 0.99, about); the probabilities are the posterior under the shares that the classes have in normal cells.

@@ -98,7 +98,7 @@ def test_groups_are_averaged_with_intervals_by_subject():
     )
     shuffled = table.sample(frac=1, random_state=0)
     actual = summarise(shuffled, predictions, EvaluationConfig(resamples=400)).set_index("group")
-    assert list(actual.index) == ["all", "called rightly", "gain", "loss"]
+    assert list(actual.index) == ["all", "classified correctly", "gain", "loss"]
     assert actual["images"].tolist() == [40, 20, 30, 10]
     assert (actual["subjects"] == 8).all()
     whole = actual.loc["all"]

@@ -9,7 +9,7 @@ from rich.console import Console
 from benchmarks.rehearsal.made_up import made_up_verdicts
 from common.errors import UserError
 from common.paths import ROOT
-from common.runs.run import Run
+from common.runs.run import SPLIT_COLUMNS, Run
 from evaluation.papers.claims import PARTS, Figure, printed_claims, read_claims, read_data
 from evaluation.papers.measured import NOT_KNOWN, OF_EPOCH
 from evaluation.papers.reproduction import (
@@ -255,6 +255,20 @@ def test_training_figures_are_of_all_training_images(tmp_path, trained, reason):
     write_results(tmp_path / "results", [claim()], figures=[["009", "1", "net", "train", "loss", "9"]])
     _, loss = compare_runs([run.folder], results=tmp_path / "results")
     assert "; ".join(loss.reasons) == reason
+
+
+def test_training_images_are_counted_before_balancing(tmp_path):
+    run = Run(tmp_path / "run")
+    about = {"name": "net", "source": "cells", "protocol": "paper", "seed": 0, "images_seen": 600, "balanced": True}
+    run.write_predictions(make_run(images=200, about=about))
+    run.write_raw_config({"name": "net"})
+    kept = make_run(images=500, about=about).part("test")
+    run.write_predictions_train(replace(kept, frame=kept.frame.assign(part="train")))
+    run.write_split(pd.DataFrame({name: ["x"] * 600 for name in SPLIT_COLUMNS}).assign(part="train"))
+    write_results(tmp_path / "results", [claim()])
+    (figure,) = compare_runs([run.folder], results=tmp_path / "results")
+    assert figure.reasons == ()
+    assert figure.runs.as_paper.images["train"] == 600
 
 
 def test_means_of_an_epoch_are_those_of_the_chosen_one_and_have_no_verdict(tmp_path):

@@ -94,7 +94,7 @@ def test_a_page_is_accessible(page):
 def test_a_page_says_what_was_tested_and_how(page):
     text = prose(page)
     facts = ("tiny", "protocol subject", "of 20 subjects", "abc123", "torch 2.11", "learns its pictures by heart")
-    leaks = ("No leak found", "near-same pictures across the split were not looked for")
+    leaks = ("No leak found", "near-duplicates across the split were not looked for")
     titles = ("Operating points", "Triage", "Calibration", "Reliability, as trained", "Risk and coverage")
     assert [part for part in (*facts, *leaks, *titles) if part not in text] == []
     rows = table_rows(page, "Images of each part")
@@ -230,7 +230,7 @@ def test_experiments_are_compared(sweep):
     text = prose(sweep)
     assert "Holm" in text
     assert "Leaks were found: these figures flatter the model (poor)" in text
-    assert "No leak found, but near-same pictures were not looked for (good, middling)" in text
+    assert "No leak found, but near-duplicates were not looked for (good, middling)" in text
 
 
 def test_experiments_on_other_images_are_listed_and_not_compared(tmp_path):

@@ -228,7 +228,8 @@ def test_weights_with_a_classifier_lose_it(tmp_path):
 def test_where_the_published_resnet50_cannot_be_had_timms_is_named(tmp_path):
     for folder in (None, str(tmp_path)):
         with pytest.raises(
-            UserError, match=r"KARYOCYTE_WEIGHTS_DIR.*bring resnet50_v1\.msra_in1k\.safetensors"
+            UserError,
+            match=r"KARYOCYTE_WEIGHTS_DIR.*bring resnet50_v1\.msra_in1k\.safetensors.*guides/reproduction\.md",
         ) as caught:
             build_pretrained(model("resnet50_v1", "layer3"), "resnet50_v1.msra_in1k", 64, weights_dir=folder)
         assert "or model=resnet50" in str(caught.value)
