@@ -2,7 +2,7 @@
 
 Usage: python train.py [+experiment=NAME] [+profile=NAME] [KEY=VALUE]...
 
-conf/train.yaml explains every key, docs/guides/configuration.md the files of a
+conf/train.yaml explains every key, docs/reference/run_folder.md the files of a
 run; --cfg job prints all keys with their values. Groups of conf/:
 
 Examples:

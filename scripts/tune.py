@@ -1,6 +1,6 @@
 r"""Search good settings, such as learning rate and batch size, with Optuna.
 
-Usage: python scripts/tune.py +search=NAME +experiment=NAME [KEY=VALUE]...
+Usage: python scripts/tune.py +search=NAME [+experiment=NAME] [KEY=VALUE]...
 
 Every trial is a run of train.py. The same command again goes on up to
 search.trials; several processes may run it at once and share the work. The
@@ -17,6 +17,8 @@ conf/search/*.yaml explain the keys of a search, conf/train.yaml those of a run.
 
 Examples:
   python scripts/tune.py +search=lr_batch +experiment=resnet50_cut_block5
+  python scripts/tune.py +search=lr_batch data=folder data_dir=images \
+    model=resnet18
   python scripts/tune.py +search=lr_batch +experiment=mobilenetv2_cut \
     search.trials=40 search.sampler=gp search.space.unfreeze.lr.high=1e-2
   python scripts/tune.py +search=lr_batch +experiment=mobilenetv2_cut \

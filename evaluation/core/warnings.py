@@ -98,7 +98,7 @@ def interval_warnings(topic: str, metrics: Mapping[str, Interval]) -> list[Evalu
     names: dict[str, list[str]] = {
         "undefined on some resamples": [],
         "the same on every resample, so that the interval says nothing": [],
-        "0 or 1 whoever is left out, so that the interval is an exact one of their number": [],
+        "exactly 0 or 1, so an exact binomial interval is given": [],
     }
     undefined, constant, exact = names.values()
     for name, metric in metrics.items():

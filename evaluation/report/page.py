@@ -109,7 +109,7 @@ def _sections(chapter: Chapter, suffix: str, real_names: bool) -> list[Section]:
             figures=plots.confusion_figures(result) + plots.rank_figures(chapter),
         ),
         Section(
-            "How certain the model is",
+            "How certain the predictions are",
             f"sure{suffix}",
             results.confidence_tables(result),
             plots.reliability_figures(result) + plots.risk_figures(chapter),

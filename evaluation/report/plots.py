@@ -59,7 +59,7 @@ def curve_figures(chapter: Chapter) -> list[Figure]:
         drawn.append(
             Figure(
                 f"Learning curves{chapter.fold_of(run, ', ')}",
-                "Where training goes on to improve and validation does not, the model learns its pictures by heart.",
+                "Where training goes on to improve and validation does not, the model memorises its images.",
                 f"{', '.join(panels)} of training and validation over {len(run.history)} epochs",
                 as_picture(draw, (WIDTH, 0.9 + 1.6 * len(panels))),
             )

@@ -52,7 +52,7 @@ def part_tables(result: EvaluationResult) -> list[Table]:
     table = Table(
         f"Loss and accuracy of each part{over_folds}",
         "Of the chosen weights, without dropout and without augmentation. A model that is much better on training "
-        "images than on the others has learnt them by heart.",
+        "images than on the others memorises its images.",
         rows,
     )
     return [table] if rows else []

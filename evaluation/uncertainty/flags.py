@@ -116,8 +116,8 @@ def _thresholds(
     positive_class: str | None,
 ) -> ReviewThresholds:
     notes = []
-    if point.value is None:
-        notes.append(f"no threshold of validation: {point.reason}")
+    if point.value is None and point.reason:
+        notes.append(point.reason)
     if temperature.value is not None and temperature.reason:
         notes.append(f"temperature: {temperature.reason}")
     if release and release.lower_bound is not None and release.lower_bound < settings.sensitivity:

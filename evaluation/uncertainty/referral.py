@@ -87,8 +87,8 @@ def cut_notes(cut: ConfidenceCut, target: float) -> list[str]:
     """Return that no cut was found for the ``target`` accuracy, as a sentence; none where there is one."""
     if cut.cut is None:
         return [
-            f"confidence: no cut keeps a lower bound of {target:g} on {cut.images:,} validation images: every image "
-            "is referred; lower evaluation.triage.accuracy (predict.py --accuracy), or validate on more images"
+            f"confidence: with {cut.images:,} validation images no threshold guarantees an accuracy of {target:g}: all "
+            "images are referred; lower evaluation.triage.accuracy (predict.py --accuracy), or validate on more images"
         ]
     return []
 

@@ -287,7 +287,7 @@ def _notes(request: ExportRequest) -> list[str]:
     if any(config.inference.mc_passes for config in configs):
         notes.append("The passes of Monte Carlo dropout are left out, and with them the referral rules of their votes.")
     if any((member.folder / RunFile.OUT_OF_DISTRIBUTION).exists() for member in request.members):
-        notes.append("Images out of distribution are not marked, nor referred for it, as the run does.")
+        notes.append("Unlike the run, this model does not mark images that are out of distribution.")
     if any(config.context.enabled for config in configs):
         notes.append(
             "Each chromosome is predicted without the context of its cell (context.enabled=true), as the run itself "

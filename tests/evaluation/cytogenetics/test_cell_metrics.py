@@ -225,7 +225,7 @@ def test_shares_of_few_abnormal_cells_are_doubtful():
     run = make_cells([karyotype("XX")] * 8 + [karyotype("XX", ["21"])] * 2, skill=9.0)
     lines = [line for line in warnings_of([run]) if line.startswith("cells: ")]
     assert any("undefined on some resamples" in line and "abnormal_recovered_assigned (" in line for line in lines)
-    assert any("0 or 1 whoever is left out" in line and "cells_right" in line for line in lines)
+    assert any("exactly 0 or 1" in line and "cells_right" in line for line in lines)
 
 
 def test_the_table_has_a_second_line():

@@ -93,7 +93,7 @@ def test_a_page_is_accessible(page):
 
 def test_a_page_says_what_was_tested_and_how(page):
     text = prose(page)
-    facts = ("tiny", "protocol subject", "of 20 subjects", "abc123", "torch 2.11", "learns its pictures by heart")
+    facts = ("tiny", "protocol subject", "of 20 subjects", "abc123", "torch 2.11", "memorises its images")
     leaks = ("No leak found", "near-duplicates across the split were not looked for")
     titles = ("Operating points", "Triage", "Calibration", "Reliability, as trained", "Risk and coverage")
     assert [part for part in (*facts, *leaks, *titles) if part not in text] == []

@@ -75,5 +75,5 @@ def test_images_of_a_poor_model_are_all_referred():
     cut = choose_referral(fold, 0.95).cut
     assert (cut.cut, cut.kept) == (None, 0)
     (note,) = cut_notes(cut, 0.95)
-    assert "every image is referred" in note
+    assert "all images are referred" in note
     assert cut_notes(ConfidenceCut(0.6, 40, 20, 1.0, 0.96), 0.95) == []
