@@ -35,7 +35,7 @@ from workflows.reproduction.plan import (
 )
 from workflows.reproduction.records import Records, StepRecord
 from workflows.sweeps.configs import job_configs
-from workflows.sweeps.status import sweep_statuses
+from workflows.sweeps.status import JobStatus, sweep_statuses
 
 GIB = 2**30
 
@@ -93,6 +93,7 @@ def reproduce(plan: Plan) -> None:
             failed += _analyse(plan, split, runs[split.name], records)
         _compare(plan, runs, records)
     if failed:
+        warn(*_errors_of_runs(plan))
         names = ", ".join(step.name for step in failed)
         raise UserError(f"these steps failed: {names}; the same command runs what is missing")
 
@@ -179,17 +180,30 @@ def _wait_for(command: Sequence[str]) -> tuple[int, resource.struct_rusage]:
 
 def finished_runs(output_dir: Path, training: Step) -> Runs:
     """Return the folders of the finished runs of a training step, by experiment; none where it has left no sweep."""
-    words = tuple(quote_path(word) for word in training.words[1:])
-    for file in sorted(output_dir.glob("sweeps/*/sweep.json"), key=lambda path: path.stat().st_mtime, reverse=True):
-        if read_sweep(file.parent).command[1:] == words:
-            break
-    else:
-        return {}
     runs: dict[str, list[str]] = {}
-    for job in sweep_statuses(file.parent):
+    for job in _jobs(output_dir, training):
         if job.state == "finished" and job.run is not None:
             runs.setdefault(job.overrides["experiment"], []).append(str(job.run.folder))
     return runs
+
+
+def _jobs(output_dir: Path, training: Step) -> list[JobStatus]:
+    """Return the jobs of a training step; [] where it has left no sweep."""
+    words = tuple(quote_path(word) for word in training.words[1:])
+    for file in sorted(output_dir.glob("sweeps/*/sweep.json"), key=lambda path: path.stat().st_mtime, reverse=True):
+        if read_sweep(file.parent).command[1:] == words:
+            return list(sweep_statuses(file.parent))
+    return []
+
+
+def _errors_of_runs(plan: Plan) -> list[str]:
+    """Return what failed runs say, alike messages once, each with its experiments."""
+    experiments: dict[str, dict[str, None]] = {}
+    for split in plan.splits:
+        for job in _jobs(plan.output_dir, training_step(plan, split)):
+            if job.is_bad and job.error:
+                experiments.setdefault(job.error, {})[job.overrides["experiment"]] = None
+    return [f"{', '.join(names)}: {error}" for error, names in experiments.items()]
 
 
 def _fingerprint(runs: Runs) -> str:

@@ -125,6 +125,7 @@ def test_the_finished_runs_are_those_of_the_sweep_with_the_same_command(tmp_path
             write_record(folder, jobs[0].key, status="finished", kind="run", run=str(finished_run))
             write_record(folder, jobs[1].key, status="failed", error="no memory")
     assert runner.finished_runs(outputs, training) == {"hem_all_cnn_32": [str(finished_run)]}
+    assert runner._errors_of_runs(plan) == ["hem_all_cnn_64: no memory"]
     other = replace(training, words=("train.py", "-m", "+experiment=another"))
     assert runner.finished_runs(outputs, other) == {}
 
