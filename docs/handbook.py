@@ -49,10 +49,10 @@ def commands(names: tuple[str, ...], results: Path) -> str:
 
 def keys(file: str, results: Path) -> str:
     """Return a table of the keys of a file of conf/, such as ``train``, with their defaults and comments."""
-    lines = ["| key | default | meaning |", "|:----|:--------|:--------|"]
+    lines = ["| key | meaning | default |", "|:----|:--------|:--------|"]
     for key in read_keys(CONF / f"{file}.yaml"):
         default = f"`{key.default}`" if key.default else ""
-        lines.append(f"| `{key.name}` | {_cell(default)} | {_cell(key.comment)} |")
+        lines.append(f"| `{key.name}` | {_cell(key.comment)} | {_cell(default)} |")
     return "\n".join(lines)
 
 
@@ -64,14 +64,14 @@ def group_keys(group: str, results: Path) -> str:
         prefix = "" if "@package _global_" in file.read_text(encoding="utf-8") else f"{group}."
         for key in read_keys(file):
             found.setdefault(prefix + key.name, []).append((file.stem, key))
-    lines = ["| key | set by | default | meaning |", "|:----|:-------|:--------|:--------|"]
+    lines = ["| key | meaning | default | set by |", "|:----|:--------|:--------|:-------|"]
     for name, uses in found.items():
         comment = next((key.comment for _, key in uses if key.comment), "")
         shown = [
             f"`{name}`",
-            _set_by([option for option, _ in uses]),
-            _defaults({option: key.default for option, key in uses}),
             comment,
+            _defaults({option: key.default for option, key in uses}),
+            _set_by([option for option, _ in uses]),
         ]
         lines.append(f"| {' | '.join(map(_cell, shown))} |")
     return "\n".join(lines)

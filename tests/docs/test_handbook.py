@@ -18,17 +18,17 @@ def conf(tmp_path, monkeypatch):
 
 
 def test_keys_have_their_default_and_their_comment(conf):
-    assert "| `size` | `3` | of it, as in e.g. 3 |" in handbook.keys("train", conf)
+    assert "| `size` | of it, as in e.g. 3 | `3` |" in handbook.keys("train", conf)
     assert "defaults" not in handbook.keys("train", conf)
 
 
 def test_the_default_option_explains_the_keys_of_a_group(conf):
     rows = handbook.group_keys("colour", conf).splitlines()[2:]
     assert rows == [
-        "| `colour.shade` | `red` | `{light: 1}` | a \\| b |",
-        "| `colour.deep.*` | `red` |  | all of it |",
-        "| `colour.deep.name` | `red` | `'a # b'` |  |",
-        "| `shade` | `blue` | `2` |  |",
+        "| `colour.shade` | a \\| b | `{light: 1}` | `red` |",
+        "| `colour.deep.*` | all of it |  | `red` |",
+        "| `colour.deep.name` |  | `'a # b'` | `red` |",
+        "| `shade` |  | `2` | `blue` |",
     ]
 
 
