@@ -1,6 +1,7 @@
 """The exceptions that are messages to the user."""
 
 import difflib
+import os
 import sys
 from collections.abc import Sequence
 from types import TracebackType
@@ -41,12 +42,14 @@ def close_names(name: str, names: Sequence[str]) -> str:
 
 
 def quiet_interrupts() -> None:
-    """End this process without a traceback after Ctrl-C, wherever it is: also while a command line is imported."""
+    """End this process without a traceback after Ctrl-C, also while it imports, and where a pipe is closed."""
     sys.excepthook = _without_interrupts
 
 
 def _without_interrupts(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)  # Python then exits by SIGINT: 130 in a shell
+    elif issubclass(kind, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what Python still flushes at its end
     else:
         sys.__excepthook__(kind, error, traceback)

@@ -1,4 +1,5 @@
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -6,6 +7,13 @@ import sys
 import pytest
 
 from common.paths import ROOT
+
+
+def test_output_that_nobody_reads_on_ends_without_a_traceback():
+    code = "from common.errors import quiet_interrupts; quiet_interrupts(); print('x' * 10**6)"
+    command = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} | head -c 1"
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("x", "")
 
 
 @pytest.mark.parametrize(("error", "traceback"), [("KeyboardInterrupt", False), ("ValueError('x')", True)])
