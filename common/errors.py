@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import select
 import sys
 from collections.abc import Sequence
 from types import TracebackType
@@ -49,7 +50,14 @@ def quiet_interrupts() -> None:
 def _without_interrupts(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)  # Python then exits by SIGINT: 130 in a shell
-    elif issubclass(kind, BrokenPipeError):
+    elif issubclass(kind, BrokenPipeError) and _stdout_is_closed():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what Python still flushes at its end
     else:
         sys.__excepthook__(kind, error, traceback)
+
+
+def _stdout_is_closed() -> bool:
+    """Whether the reader of a pipe that is stdout has gone."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))

@@ -7,7 +7,6 @@ Markdown files among them are pages whose own links are followed as well.
 import posixpath
 import re
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -66,6 +65,6 @@ def site_path(page: str, link: str) -> str:
     target = posixpath.normpath(posixpath.join(posixpath.dirname(repository_path(page)), link))
     if target in HOME:
         return HOME[target]
-    if PurePosixPath(target).parts[0] == "docs":
+    if target.startswith("docs/"):
         return target.removeprefix("docs/")
     return f"{OUTSIDE}/{target}"

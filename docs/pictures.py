@@ -16,7 +16,7 @@ from PIL import Image
 
 from benchmarks.report import ARGUMENTS, find_browser
 from benchmarks.review.serving import served
-from common.cli import report_user_errors, say
+from common.cli import TYPER, examples, report_user_errors, say
 from common.errors import UserError
 from common.files import atomic_path
 from common.paths import ROOT
@@ -35,10 +35,10 @@ CARD, PAGE = (860, 700), (1280, 760)  # of a window
 ROWS = 0.395  # share of the contact sheet that is shown: three lines
 
 Folder = Annotated[Path, typer.Argument(help="A new folder, or one that this command has made.")]
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 
-@app.command()
+@app.command(epilog=examples("python -m docs.pictures tutorials"))
 @report_user_errors()
 def pictures(folder: Folder) -> None:
     """Follow the tutorials in a new folder, and make their pictures."""

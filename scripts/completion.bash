@@ -4,7 +4,7 @@
 _karyocyte_completer=$(dirname "$(realpath "${BASH_SOURCE[0]}")")/shared/_complete.py
 
 _karyocyte_completion() {
-    local line=${COMP_LINE:0:COMP_POINT} words word script choices beginning
+    local line=${COMP_LINE:0:COMP_POINT} words word script choices choice beginning
     read -ra words <<< "$line"
     [[ $line == *[[:space:]] ]] && words+=("")
     word=${words[-1]}
@@ -12,13 +12,16 @@ _karyocyte_completion() {
     [[ -f $script/__main__.py ]] && script=$script/__main__.py
     COMPREPLY=()
     (( ${#words[@]} > 2 )) && [[ -f $script ]] || return
+    [[ $(realpath "$script") == "${_karyocyte_completer%/scripts/*}"/* ]] || return  # no other program is started
     if grep -q "^@hydra.main" "$script"; then
         # Hydra knows the word python, but not a path such as .venv/bin/python.
         choices=$(COMP_LINE="python ${line#*[[:space:]]}" "${words[0]}" "$script" -sc query=bash 2> /dev/null)
     elif grep -q "^app = typer.Typer" "$script"; then
         choices=$("${words[0]}" "$_karyocyte_completer" "${words[@]:1}" 2> /dev/null)
     fi
-    mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$word")
+    while read -r choice; do  # not compgen -W, which would expand a $ in a choice
+        [[ -n $choice && $choice == "$word"* ]] && COMPREPLY+=("$choice")
+    done < <(tr ' ' '\n' <<< "$choices")
     [[ ${COMPREPLY[0]} == *[=.] ]] && compopt -o nospace 2> /dev/null
     # Bash replaces what follows the last = or : of a word; the choices are whole words.
     beginning=${word%"${word##*[=:]}"}

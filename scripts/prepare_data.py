@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages of the checkout are not installed
-from common.errors import quiet_interrupts
+from common.errors import UserError, quiet_interrupts
 
 quiet_interrupts()  # the imports take a while
 import typer
@@ -26,7 +26,9 @@ BeforeAfter = Annotated[
     Path | None,
     typer.Option(help="Draw images before and after each step, CLAHE and augmentation into this folder (004, 1 to 3)."),
 ]
-Export = Annotated[Path | None, typer.Option(help="Only copy drawn images into this new folder, as your own could be.")]
+Export = Annotated[
+    Path | None, typer.Option(help="Only copy drawn images into this new folder, laid out like your own.")
+]
 
 app = typer.Typer(**TYPER)
 
@@ -67,6 +69,8 @@ def prepare_data(
     from workflows.prepare_data import export_drawn, prepare_all
 
     if export is not None:
+        if sheet or before_after or not images:
+            raise UserError("--export copies images alone: leave out --sheet, --before-after and --no-images")
         export_drawn(configs, export)
         return
     prepare_all(configs, images, sheet, before_after)

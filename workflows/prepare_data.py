@@ -60,7 +60,7 @@ def prepare_all(
 
 
 def export_drawn(configs: Sequence[Config], folder: Path) -> None:
-    """Copy the drawn images of a configuration into a new folder, see :func:`export_images`.
+    """Copy the drawn images of a configuration into a new folder, see ``export_images``.
 
     Raises:
         UserError: There are several configurations, the images are not drawn, or the folder exists already.

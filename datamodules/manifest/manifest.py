@@ -142,7 +142,7 @@ def order_classes(names: set[str], positive_class: str | None) -> tuple[str, ...
         return classes
     options = " or ".join(f"data.positive_class={name}" for name in classes)
     if positive_class is None:
-        message = f"the positive class (the one that is looked for) is not said: add {options}"
+        message = f"no positive class is given (the class to detect): add {options}"
         raise PositiveClassUnsaidError(message, classes)
     if positive_class not in classes:
         raise UserError(f"data.positive_class={positive_class} is no class of these images: say {options}")

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from datamodules.io.decode import SUFFIXES
 from datamodules.io.progress import threaded
 from datamodules.io.tables import read_text_table
 from datamodules.io.whole_folder import make_once, whole_folder
-from datamodules.manifest.manifest import natural_key
+from datamodules.manifest.manifest import DRAWN, natural_key
 
 
 def require_data_dir(data_dir: str | None) -> Path:
@@ -211,3 +211,10 @@ def write_once(folder: Path, paths: Sequence[str], draw: Callable[[int], np.ndar
 def is_hidden(name: str) -> bool:
     """Tell whether a file or folder is one that systems leave."""
     return name.startswith(".") or name == "__MACOSX"
+
+
+def is_drawn(root: Path, paths: Iterable[str]) -> bool:
+    """Tell whether the mark of drawn images is in a data set's folder, or in a folder of one of its images below it."""
+    folders = {Path(path).parent for path in paths}
+    folders |= {parent for folder in folders for parent in folder.parents}
+    return any((root / folder / DRAWN).is_file() for folder in (Path(), *folders))

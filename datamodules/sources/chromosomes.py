@@ -10,11 +10,12 @@ from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES, class_of
-from datamodules.manifest.manifest import DRAWN, Manifest, listed
+from datamodules.manifest.manifest import Manifest, listed
 from datamodules.sources import SourceContext, source
 from datamodules.sources._files import (
     hint_at_archives,
     image_files,
+    is_drawn,
     name_parser,
     read_table,
     require_data_dir,
@@ -77,7 +78,7 @@ def list_chromosomes(data: ChromosomesConfig, context: SourceContext) -> Manifes
         other = f"{first['subject'][cell]} ({first['path'][cell]})"
         remedy = "give each cell a name that no other case uses, e.g. <case>.<cell>"
         raise UserError(f"{root}: cell {cell} is of {other} and of {subject} ({path}): {remedy}")
-    drawn = (root / DRAWN).is_file()
+    drawn = is_drawn(root, table["path"])
     return Manifest(listed(table), root, CHROMOSOMES, None, data.source, (_note(table),), synthetic=drawn)
 
 

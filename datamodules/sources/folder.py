@@ -11,11 +11,12 @@ from common.config.data import SourceConfig
 from common.errors import UserError
 from common.karyotype import ABNORMAL, NORMAL
 from datamodules.inference.image_files import describe_others
-from datamodules.manifest.manifest import DRAWN, Manifest, listed, order_classes
+from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources._files import (
     hint_at_archives,
     image_files,
+    is_drawn,
     is_image,
     name_parser,
     other_files,
@@ -73,7 +74,7 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Manifest:
     loose = [entry for entry in root.iterdir() if entry.is_file() and is_image(entry.name)]
     if loose:
         notes.append(f"{len(loose):,} images beside the class folders of {root.name} left out")
-    drawn = (root / DRAWN).is_file()
+    drawn = is_drawn(root, [str(row["path"]) for row in rows])
     return Manifest(listed(rows), root, classes, data.positive_class, data.source, tuple(notes), synthetic=drawn)
 
 

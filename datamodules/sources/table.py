@@ -8,7 +8,7 @@ from common.config.data import SourceConfig
 from common.errors import UserError
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
-from datamodules.sources._files import hint_at_archives, read_table, require_data_dir
+from datamodules.sources._files import hint_at_archives, is_drawn, read_table, require_data_dir
 
 
 class TableConfig(SourceConfig, defaults="data/table"):
@@ -47,4 +47,5 @@ def list_table(data: TableConfig, context: SourceContext) -> Manifest:
     notes = []
     if unlabelled:
         notes.append(f"{unlabelled:,} rows of {file.name} have no label and are not used")
-    return Manifest(listed(table), root, classes, data.positive_class, data.source, tuple(notes))
+    drawn = is_drawn(root, table["path"])
+    return Manifest(listed(table), root, classes, data.positive_class, data.source, tuple(notes), synthetic=drawn)

@@ -91,8 +91,14 @@ def _count_labelled(predictions: Predictions) -> int:
 
 
 def _count_images(run: Run, of_part: Predictions) -> int:
-    """Return the images of a part; of the training part before balancing, which leaves some out, as papers count it."""
+    """Return the images of a part; of the training part before balancing, which leaves some out, as papers count it.
+
+    Where ``evaluation.train_images`` has limited the predicted training images, it is their number.
+    """
     if of_part.part(TRAIN).frame.empty or not of_part.about.get("balanced") or not run.path(RunFile.SPLIT).is_file():
+        return _count_labelled(of_part)
+    limit = run.raw_config.get("evaluation", {}).get("train_images")
+    if limit is not None and _count_labelled(of_part) >= limit:
         return _count_labelled(of_part)
     return int((run.split["part"] == TRAIN).sum())
 

@@ -54,7 +54,8 @@ class EpochLines(Callback):
         """Print a line; the validation of the epoch is over."""
         epoch = trainer.current_epoch + 1
         epochs = trainer.max_epochs or epoch
-        if not trainer.is_global_zero or epoch == epochs or epoch % ceil(epochs / LINES):
+        every = max(1, ceil(epochs / LINES))
+        if not trainer.is_global_zero or not trainer.progress_bar_metrics or epoch == epochs or epoch % every:
             return
         metrics = [f"{name} {float(value):.3f}" for name, value in sorted(trainer.progress_bar_metrics.items())]
         console.print(f"  epoch {epoch}/{epochs}: {', '.join(metrics)}", highlight=False)

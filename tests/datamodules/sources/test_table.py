@@ -3,6 +3,7 @@
 import pytest
 
 from common.errors import UserError
+from datamodules.manifest.manifest import DRAWN
 from datamodules.sources import scan, source_config
 from tests.datamodules.sources.test_sources import COLUMNS, ROWS
 from tests.helpers.images import cell_image, write_image, write_table
@@ -77,3 +78,10 @@ def test_a_missing_or_empty_table_is_named(tmp_path, text, message):
         (tmp_path / "data" / "labels.csv").write_text(text)
     with pytest.raises(UserError, match=message):
         scan_table(tmp_path / "data", tmp_path / "cache")
+
+
+def test_images_in_a_folder_of_drawn_ones_are_marked(tmp_path):
+    root = write_table(tmp_path / "data", ROWS)
+    assert not scan_table(root, tmp_path / "cache").synthetic
+    (root / "x" / DRAWN).write_text("")
+    assert scan_table(root, tmp_path / "cache").synthetic

@@ -257,18 +257,18 @@ def test_training_figures_are_of_all_training_images(tmp_path, trained, reason):
     assert "; ".join(loss.reasons) == reason
 
 
-def test_training_images_are_counted_before_balancing(tmp_path):
+@pytest.mark.parametrize(("limit", "counted"), [(100_000, 600), (500, 500)])
+def test_training_images_are_counted_before_balancing(tmp_path, limit, counted):
     run = Run(tmp_path / "run")
     about = {"name": "net", "source": "cells", "protocol": "paper", "seed": 0, "images_seen": 600, "balanced": True}
     run.write_predictions(make_run(images=200, about=about))
-    run.write_raw_config({"name": "net"})
+    run.write_raw_config({"name": "net", "evaluation": {"train_images": limit}})
     kept = make_run(images=500, about=about).part("test")
     run.write_predictions_train(replace(kept, frame=kept.frame.assign(part="train")))
     run.write_split(pd.DataFrame({name: ["x"] * 600 for name in SPLIT_COLUMNS}).assign(part="train"))
     write_results(tmp_path / "results", [claim()])
     (figure,) = compare_runs([run.folder], results=tmp_path / "results")
-    assert figure.reasons == ()
-    assert figure.runs.as_paper.images["train"] == 600
+    assert figure.runs.as_paper.images["train"] == counted
 
 
 def test_means_of_an_epoch_are_those_of_the_chosen_one_and_have_no_verdict(tmp_path):
