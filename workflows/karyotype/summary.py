@@ -116,7 +116,8 @@ def summarise(tables: Tables, output: Path, others: Mapping[str, int], beside: i
     referred = cells[cells["refer"] == "yes"]
     lines = [
         f"{counted(len(cells), 'cell')}: {', '.join(f'{count:,} {kind}' for kind, count in kinds.items())}",
-        f"{counted(len(chromosomes), 'image')}: {', '.join(numbers)}; {describe_others(dict(others))}",
+        f"{counted(len(chromosomes), 'image')}: {', '.join(numbers)}",
+        describe_others(dict(others)),
         f"to be referred to an expert: {len(referred):,}",
     ]
     if pairs is not None:
