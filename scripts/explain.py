@@ -42,7 +42,7 @@ def heatmaps(
     """Show which places of an image support a class.
 
     Writes heatmaps/METHOD-LAYER.parquet (pictures for the report), .csv and .png into each run's folder; by default of
-    each class the most certain right and wrong prediction and the most doubtful. An ensemble stands for its members.
+    each class the most certain right and wrong prediction and the most doubtful. An ensemble is shown by its members.
     """
     request = ExplainRequest(**locals())
     from workflows.explain.heatmaps import explain_runs

@@ -37,7 +37,7 @@ def departures(runs: Sequence[Run]) -> tuple[str, ...]:
 
     The configuration of a run is compared with that of its experiment in conf/experiment, as it is now, in weights,
     data, image size and other preparation, network, loss, trained layers, balance, augmentation, budget, and in what
-    the paper prints of optimiser, rates, batch and stopping. Weights are compared by name. NOT_KNOWN stands for a run
+    the paper prints of optimiser, rates, batch and stopping. Weights are compared by name. It is NOT_KNOWN for a run
     without config.yaml, and for an ensemble whose members are gone or predict otherwise by now.
     """
     found: dict[str, None] = {}

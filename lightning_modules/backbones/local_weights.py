@@ -1,7 +1,7 @@
 """Weights from a file of one's own: name.safetensors with a side file name.safetensors.json that says what it holds.
 
 In the folder of such files (``weights_dir``) the name alone is enough. A file ``name.trunk_to_<module>.safetensors``
-holds the network up to a module; it is what the name stands for where the network is cut there.
+holds the network up to a module; the name means this file where the network is cut there.
 """
 
 import re
@@ -46,7 +46,7 @@ class SideFile(StrictModel):
 
 
 def find_local(weights: str, folder: Path | None, cut: str | None) -> Path | None:
-    """Return the file in ``folder`` that a name such as ``resnet50_v1.msra_in1k`` stands for; None where there is none.
+    """Return the file in ``folder`` with a name such as ``resnet50_v1.msra_in1k``, or None.
 
     Args:
         weights: The name, or the name of a trunk such as ``resnet50_v1.msra_in1k.trunk_to_layer3``.
