@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from common.predictions import Predictions
 
 EXAMPLE = "name a finished run's folder, such as outputs/<name>/<fold>/seed=0, its experiment, or latest"
-# Files of which every run has at least one from its start on; an external validation or an ensemble has the last two.
 DETAILS = "\nThe whole evaluation\n\n"  # in summary.txt, below what the terminal shows
+# Files of which every run has at least one from its start on; an external validation or an ensemble has the last two.
 MARKS = (RunFile.IDENTITY, RunFile.STATUS, RunFile.PREDICTIONS)
 SPLIT_COLUMNS = ("image_id", "path", "label", "subject", "sha256", "part")
 

@@ -11,9 +11,9 @@ from pydantic import PositiveInt
 from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.errors import UserError
-from datamodules.manifest.manifest import DRAWN, Manifest, listed, order_classes
+from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
-from datamodules.sources._files import hint_at_archives, image_files, require_data_dir, sub_folders
+from datamodules.sources._files import hint_at_archives, image_files, is_drawn, require_data_dir, sub_folders
 from datamodules.sources._published import completeness
 
 CLASSES = ("all", "hem")
@@ -81,7 +81,7 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manife
     if absent and set(data.parts) != {"final"}:
         raise UserError(f"class {min(absent)} has no image in {root} (data.parts={list(data.parts)})")
     facts = (root, classes, data.positive_class, data.source)
-    drawn = (root / DRAWN).is_file()
+    drawn = is_drawn(root, ())
     return Manifest(frame, *facts, notes=tuple(notes), incomplete=tuple(incomplete), synthetic=drawn)
 
 
