@@ -27,7 +27,6 @@ from lightning_modules.backbones.truncation import features_of
 from lightning_modules.checkpoint_io import load_checkpoint, read_checkpoint
 from lightning_modules.distributed import all_reduce, current_world
 from lightning_modules.epoch_metrics import EpochScores, MeanLoss, WeightedF1
-from lightning_modules.losses import soft_cross_entropy, supervised_contrast
 from lightning_modules.networks.set_transformer import SetTransformer, measure
 from lightning_modules.optimizers import build_optimizer, build_scheduler, layer_groups, stage_optimizer
 from lightning_modules.orientation import marginal_logits, turn_half
@@ -101,8 +100,6 @@ class Classifier(LightningModule):
         self.head = head
         self.context: SetTransformer | None = None
         self.folded_batchnorm: tuple[str, ...] = ()
-        # In eval mode; in a tuple, so that they are no part of this classifier's weights.
-        self.teachers: tuple[Classifier, ...] = ()
         self._features_of: Callable[[nn.Module, torch.Tensor], Any] = features_of
         self.num_classes = num_classes
         self.orientation = orientation
@@ -403,16 +400,12 @@ class Classifier(LightningModule):
         image = batch["image"]
         label = batch["label"]
         target = label
-        taught = self._taught(image, batch.get("cell"))
         if self.orientation:
             image, turned = turn_half(image, batch["index"], self.current_epoch)
             target = label + self.num_classes * turned
-            if taught is not None:
-                upside_down = turned.unsqueeze(1)
-                taught = torch.cat([taught * ~upside_down, taught * upside_down], dim=1)
         given = self.both_logits(image, batch.get("cell"))
         logits = given.corrected
-        mean_loss = self._training_loss(given, target, taught)
+        mean_loss = self._training_loss(given, target)
         share, loss = self._distributed_loss(mean_loss, label)
         scores = self._scores(self.class_logits(logits.detach()))
         predicted = (scores > 0.5).long() if self.num_classes == 2 else scores.argmax(1)
@@ -437,11 +430,9 @@ class Classifier(LightningModule):
         self.train_scores.reset()
 
     def on_fit_start(self) -> None:
-        """Move the teachers to the device of the training; forget the epoch in which an earlier fit was interrupted."""
+        """Forget the epoch in which an earlier fit was interrupted."""
         self.train_loss.reset()
         self.train_scores.reset()
-        for teacher in self.teachers:
-            teacher.to(self.device)
 
     def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         """Log the validation loss and metrics of the epoch."""
@@ -516,37 +507,12 @@ class Classifier(LightningModule):
         share = loss * (weight * processes / total_weight).to(loss.dtype)
         return share, share.detach() * (total_images / (processes * len(label))).to(loss.dtype)
 
-    @torch.no_grad()
-    def _taught(self, image: torch.Tensor, cell: torch.Tensor | None) -> torch.Tensor | None:
-        """Return the teachers' mean probabilities of upright images, float32, (B, classes); None without teachers."""
-        if not self.teachers:
-            return None
-        probabilities = [teacher.probabilities(teacher(image, cell).float()) for teacher in self.teachers]
-        return torch.stack(probabilities).mean(0)
-
-    def _training_loss(self, given: BothLogits, target: torch.Tensor, taught: torch.Tensor | None) -> torch.Tensor:
-        """Return the loss of a batch: of the classes, of the image alone where there is a context, and the contrast.
-
-        Args:
-            given: By the network.
-            target: Index of the true logit of each image, int64, shape (B,).
-            taught: Probabilities of the logits by the teachers, float32, of the shape of the logits.
-        """
-        settings = self.settings.loss
-        loss = self._loss_to_targets(given.corrected, target, taught)
+    def _training_loss(self, given: BothLogits, target: torch.Tensor) -> torch.Tensor:
+        """Return the loss of a batch, of the image alone too where there is a context."""
+        loss = self.loss(given.corrected, target, weighted=True)
         if self.context is not None:
-            loss = loss + self.context.config.alone_weight * self._loss_to_targets(given.alone, target, taught)
-        if settings.contrastive:
-            contrast = supervised_contrast(given.embedding.flatten(1), target, settings.temperature)
-            loss = loss + settings.contrastive * contrast
+            loss = loss + self.context.config.alone_weight * self.loss(given.alone, target, weighted=True)
         return loss
-
-    def _loss_to_targets(self, logits: torch.Tensor, target: torch.Tensor, taught: torch.Tensor | None) -> torch.Tensor:
-        loss = self.loss(logits, target, weighted=True)
-        if taught is None:
-            return loss
-        weight = self.settings.loss.teacher_weight
-        return (1 - weight) * loss + weight * soft_cross_entropy(logits, taught)
 
     def _log_alone(self, part: str, accuracy: Metric, logits: torch.Tensor, label: torch.Tensor) -> None:
         """Log the accuracy of the network without its context, over an epoch."""

@@ -44,7 +44,6 @@ from lightning_modules.stages.context_fit import ContextData, train_network_then
 from lightning_modules.stages.fit import FinishedStage, train_stages, training_facts
 from lightning_modules.stages.probe_fit import ProbeImages, fit_probe
 from lightning_modules.trainer import set_up_torch, trainer_warnings
-from workflows.distillation import load_teachers, teachers_content
 from workflows.features.cache import CachedFeatures
 from workflows.homologues.train import fit_and_compare
 from workflows.prediction.out_of_distribution import distances_of_training_images, write_distances
@@ -104,8 +103,6 @@ def build_model(config: Config, data: AnyData) -> tuple[Classifier, dict[str, st
     if isinstance(data, PairDataModule):
         return build_pair_classifier(config)
     model, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights)
-    contents |= teachers_content(config)
-    model.teachers = tuple(load_teachers(config, data))
     return model, contents
 
 

@@ -72,8 +72,6 @@ def check_files(composed: DictConfig) -> None:
         raise UserError(f"weights={weights}: there is no such folder: bring config.json and model.safetensors there")
     if composed.init_from is not None:
         Run.open_finished(Path(composed.init_from))
-    for teacher in composed.loss.get("teachers") or ():
-        Run.open_finished(Path(str(teacher)))
 
 
 def _check_check_and_adjust(config: Config) -> None:
@@ -85,13 +83,11 @@ def _check_check_and_adjust(config: Config) -> None:
 
 
 def _check_loss(config: Config) -> None:
-    """One logit has neither smoothed targets nor those of teachers."""
+    """One logit has neither smoothed targets."""
     if config.head.logits != 1:
         return
     if config.loss.label_smoothing > 0:
         raise UserError("loss.label_smoothing needs head.logits=2 (one output has no smoothed target): set one of them")
-    if config.loss.teachers:
-        raise UserError("loss.teachers needs a logit per class, not head.logits=1: set head.logits=null")
 
 
 def _check_batched(config: Config) -> None:

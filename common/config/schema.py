@@ -183,10 +183,6 @@ class LossConfig(StrictModel, defaults="train:loss"):
     """The training loss."""
 
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
-    contrastive: Annotated[float, Field(ge=0.0, exclude_if=lambda value: not value)] = FROM_YAML
-    temperature: Annotated[float, Field(gt=0.0, exclude_if=lambda value: value == 0.1)] = FROM_YAML
-    teachers: Annotated[tuple[str, ...], Field(exclude_if=lambda value: not value)] = FROM_YAML
-    teacher_weight: Annotated[float, Field(gt=0.0, le=1.0, exclude_if=lambda value: value == 0.5)] = FROM_YAML
 
 
 class TrainerConfig(StrictModel, defaults="trainer/default"):

@@ -19,21 +19,16 @@ UNHASHED: Any = {
     "model": {"weights", "pretraining"},
     "loader": {"workers", "pin_memory"},
     "pairs": {"bank", "bank_stretch"},
-    "loss": {"teachers"},
     "inference": {"batchnorm"},
     "trainer": set(_TRAINER.split()),
     "callbacks": {"checkpoint"},
 }
 
 
-TEACHER_CONFIGS = "teacher_configs"
-
-
 def run_identity(config: Config, contents: dict[str, str | None]) -> dict[str, Any]:
     """Return what distinguishes the run: the keys that change its result, and hashes of the files that it reads.
 
-    ``contents`` has the hashes by name ("data", "weights", "init_from"), None where there is none; "teachers"
-    and TEACHER_CONFIGS, where there are any.
+    ``contents`` has the hashes by name ("data", "weights", "init_from"), None where there is none.
 
     Raises:
         UserError: The table of ``data.exclude`` cannot be read.
@@ -59,14 +54,9 @@ def run_folder(config: Config, identity: dict[str, Any]) -> Path:
 def config_fact(identity: dict[str, Any]) -> str:
     """Return what the runs of all folds of one experiment have in common, hashed to 8 hex digits.
 
-    The checkpoint of ``init_from``, the weights of the teachers and the split differ by fold; the configurations of the
-    teachers do not.
+    The checkpoint of ``init_from`` and the split differ by fold.
     """
-    contents = identity["contents"]
-    common = [identity["config"], contents["weights"]]
-    if TEACHER_CONFIGS in contents:  # a run without teachers has no such entry
-        common.append(contents[TEACHER_CONFIGS])
-    return sha256_of_value(common)[:8]
+    return sha256_of_value([identity["config"], identity["contents"]["weights"]])[:8]
 
 
 def run_facts(config: Config, identity: dict[str, Any]) -> dict[str, Any]:

@@ -93,7 +93,6 @@ class CachedFeatures:
             "several processes train": config.trainer.processes > 1,
             "a context of the cell is trained": config.context.enabled,
             "head.orientation turns images": config.head.orientation,
-            "loss.teachers see the images": bool(config.loss.teachers),
             "callbacks.check_and_adjust rounds the backbone": config.callbacks.check_and_adjust.enabled,
             "callbacks.extra may need the images": bool(config.callbacks.extra),
             "optimizer.layer_decay": stage_optimizer(config.optimizer, stage.config).layer_decay is not None,

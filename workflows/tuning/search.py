@@ -32,7 +32,6 @@ from lightning_modules.callbacks.staged_unfreezing import MetricReporter
 from lightning_modules.stages.fit import read_score
 from lightning_modules.trainer import set_up_torch
 from workflows import train
-from workflows.distillation import teachers_content
 from workflows.tuning.results import SearchReport, override
 from workflows.tuning.space import check_space, with_values
 from workflows.tuning.study import Direction, SharedStudy, open_study
@@ -88,7 +87,7 @@ def inspect(config: Config) -> tuple[ImageDataModule, dict[str, str | None]]:
     data = ImageDataModule.from_config(config, config.trainer.enable_progress_bar)
     data.setup()
     _, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights)
-    return data, {"data": data.content_hash(), **contents, **teachers_content(config)}
+    return data, {"data": data.content_hash(), **contents}
 
 
 def study_name(search: SearchConfig, config: Config, identity: Mapping[str, Any]) -> str:
