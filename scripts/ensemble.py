@@ -53,12 +53,13 @@ def _command(*methods: str) -> Callable[..., None]:
         confidence: Confidence = 0.95,
     ) -> None:
         from common.arguments import new_folder
-        from common.config.ensemble import load_ensemble_config, split_overrides
+        from common.config.command import split_words
+        from common.config.ensemble import load_ensemble_config
         from common.config.schema import EvaluationConfig
         from common.runs.run import open_runs
 
         new_folder(output)
-        paths, overrides = split_overrides(words)
+        paths, overrides = split_words(words)
         config = load_ensemble_config(overrides, methods[0] if len(methods) == 1 else None)
         options = (config, EvaluationConfig(resamples=resamples, confidence=confidence), seed, nested, common, name)
         runs = tuple(open_runs(paths))

@@ -1,25 +1,18 @@
 """The typed schema of conf/ensemble.yaml: how the weights of an ensemble are fitted."""
 
-import re
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
-from yaml import YAMLError
 
 from common.config.base import Probability, Share, StrictModel
-from common.config.explain import resolved, validated
-from common.errors import UserError
-from common.paths import ROOT
+from common.config.command import read_section
+from common.paths import CONF
 
 Objective = Literal["f1_weighted", "nll"]
 Kind = Literal["shared", "full"]
 Count = Annotated[int, Field(ge=0)]
-FILE = ROOT / "conf" / "ensemble.yaml"
-_OVERRIDE = re.compile(r"[A-Za-z_][\w.]*=[^/]*")
+FILE = CONF / "ensemble.yaml"
 
 
 class GeneticConfig(StrictModel):
@@ -96,7 +89,7 @@ class StackingConfig(StrictModel):
     strengths: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (0.001, 0.01, 0.1, 1.0, 10.0)
 
 
-class EnsembleConfig(StrictModel):
+class EnsembleConfig(StrictModel, defaults="ensemble"):
     """How the weights of an ensemble are fitted, one group of keys for each method that has any."""
 
     genetic: GeneticConfig = GeneticConfig()
@@ -104,15 +97,6 @@ class EnsembleConfig(StrictModel):
     differential: DifferentialConfig = DifferentialConfig()
     greedy: GreedyConfig = GreedyConfig()
     stacking: StackingConfig = StackingConfig()
-
-
-def split_overrides(words: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """Divide the words of a command line into paths and overrides.
-
-    A folder such as ``seed=0`` is a path where it exists, and so is any word with a slash.
-    """
-    overrides = [word for word in words if _OVERRIDE.fullmatch(word) and not Path(word).exists()]
-    return [Path(word) for word in words if word not in overrides], overrides
 
 
 def load_ensemble_config(overrides: Sequence[str] = (), method: str | None = None) -> EnsembleConfig:
@@ -127,17 +111,4 @@ def load_ensemble_config(overrides: Sequence[str] = (), method: str | None = Non
         key = override.split("=")[0]
         of_method = method in groups and "." not in key and key not in groups
         complete.append(f"{method}.{override}" if of_method else override)
-    return validated(EnsembleConfig, load_yaml(FILE, complete, "ensemble"))
-
-
-def load_yaml(file: Path, overrides: Sequence[str], name: str) -> dict[str, Any]:
-    """Return the values of a file of conf/ with overrides (``key.key=value``).
-
-    Raises:
-        UserError: An override or the file cannot be read; it begins with ``name``.
-    """
-    try:
-        merged = OmegaConf.merge(OmegaConf.load(file), OmegaConf.from_dotlist(list(overrides)))
-    except (OmegaConfBaseException, YAMLError) as error:
-        raise UserError(f"{name}: {' '.join(str(error).splitlines()[:2])}") from error
-    return resolved(merged, name)
+    return read_section(EnsembleConfig, complete)

@@ -46,8 +46,12 @@ def resolved(node: Any, name: str) -> dict[str, Any]:
     return dict(values)
 
 
-def validated(model: type[Model], values: Any, section: str = "") -> Model:
+def validated(
+    model: type[Model], values: Any, section: str = "", others: Mapping[str, type[StrictModel]] | None = None
+) -> Model:
     """Return values as their typed model; ``section`` is the key of the model, "" of the whole configuration.
+
+    ``others`` are models by their keys, which might be meant instead.
 
     Raises:
         UserError: A key is unknown (the nearest right ones are named), or a value has the wrong type or range.
@@ -55,17 +59,22 @@ def validated(model: type[Model], values: Any, section: str = "") -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise UserError(_explain(error, model, section)) from error
+        raise UserError(_explain(error, model, section, others or {})) from error
 
 
-def _explain(error: ValidationError, schema: type[BaseModel], section: str) -> str:
+def _explain(
+    error: ValidationError, schema: type[StrictModel], section: str, others: Mapping[str, type[StrictModel]]
+) -> str:
     """One line for the first fault, with the number of the others."""
     faults = error.errors()
     fault = faults[0]
     key = ".".join([*filter(None, [section]), *_key_parts(fault["loc"])])
     if fault["type"] == "extra_forbidden":
         sources = set(map(str, fault["loc"])) if key.startswith("data.") else set()
-        text = unknown_key(key, known_keys(schema, sources, section) + operation_keys(key))
+        known = known_keys(schema, sources, section) + operation_keys(key)
+        for name, other in others.items():
+            known += known_keys(other, node=name)
+        text = unknown_key(key, known, str(schema.defaults_section).partition(":")[0])
     elif fault["type"] == "union_tag_invalid":
         text = f"{key}.source: {fault['ctx']['tag']!r} is none of {fault['ctx']['expected_tags']}"
     elif fault["type"] == "missing":
@@ -91,8 +100,8 @@ def _key_parts(location: Sequence[str | int]) -> list[str]:
     return parts
 
 
-def unknown_key(key: str, known: Sequence[str]) -> str:
-    """Return the message for an unknown dotted key."""
+def unknown_key(key: str, known: Sequence[str], file: str = "train") -> str:
+    """Return the message for an unknown dotted key; ``file`` of conf/ lists the right ones."""
     if key in ADDED_GROUPS:
         return f"unknown key {key}: groups are added with a +, such as +{key}=..."
     if key in OTHER_NAMES:
@@ -100,7 +109,7 @@ def unknown_key(key: str, known: Sequence[str]) -> str:
     groups = [] if "." in key else [f"+{group}" for group in ADDED_GROUPS]
     near = nearest(key, [*groups, *known])
     if not near:
-        return f"unknown key {key}: conf/train.yaml lists the keys"
+        return f"unknown key {key}: conf/{file}.yaml lists the keys"
     return f"unknown key {key}: did you mean {' or '.join(near)}?"
 
 

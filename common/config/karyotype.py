@@ -6,12 +6,9 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from common.config.base import FROM_YAML, Share, StrictModel
-from common.config.ensemble import load_yaml
-from common.config.explain import validated
+from common.config.command import read_section
 from common.karyotype import AUTOSOMES, SEX_ANEUPLOIDIES
-from common.paths import ROOT
 
-FILE = ROOT / "conf" / "karyotype.yaml"
 CELL = 46  # chromosomes
 
 
@@ -78,4 +75,4 @@ def load_karyotype_config(overrides: Sequence[str] = ()) -> KaryotypeConfig:
     Raises:
         UserError: A key is unknown (the nearest right ones are named), or a value has the wrong type or range.
     """
-    return validated(KaryotypeConfig, load_yaml(FILE, overrides, "karyotype"))
+    return read_section(KaryotypeConfig, overrides)

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from common.config.base import StrictModel
-from common.config.ensemble import load_yaml
+from common.config.defaults import section_defaults
 from common.config.explain import validated
 from common.config.overrides import check_words
 from common.errors import UserError
@@ -54,4 +54,4 @@ def load_reproduction(paper: str) -> ReproductionConfig:
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
         raise UserError(f"there is no paper {paper}: choose from {known}")
-    return validated(ReproductionConfig, load_yaml(path, (), f"reproduction/{paper}"))
+    return validated(ReproductionConfig, section_defaults(f"reproduction/{paper}"))

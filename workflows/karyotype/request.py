@@ -9,7 +9,7 @@ from pathlib import Path
 from common.arguments import new_folder
 from common.config.data import PrepareConfig
 from common.config.defaults import layered_value
-from common.config.ensemble import split_overrides
+from common.config.command import split_words
 from common.config.karyotype import KaryotypeConfig, load_karyotype_config
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
@@ -38,12 +38,12 @@ class KaryotypeRequest:
     @cached_property
     def paths(self) -> list[Path]:
         """The runs and, last, the cells."""
-        return split_overrides(self.words)[0]
+        return split_words(self.words)[0]
 
     @cached_property
     def config(self) -> KaryotypeConfig:
         """The keys of conf/karyotype.yaml, with those among the words."""
-        return load_karyotype_config(split_overrides(self.words)[1])
+        return load_karyotype_config(split_words(self.words)[1])
 
     @cached_property
     def portable(self) -> PortableModel | None:

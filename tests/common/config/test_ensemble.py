@@ -43,7 +43,7 @@ def test_a_key_without_a_group_is_the_methods_own():
         ("cma.evaluations=10", None, "cma: evaluations=10: a population of 20 needs more of them"),
         ("greedy.start=60", None, "start=60 members are taken at once, of only rounds=50"),
         ("genetic=3", None, "genetic"),
-        ("genetic.population=[", None, "ensemble"),
+        ("genetic.population=[", None, r"genetic.population=\["),
     ],
 )
 def test_a_wrong_override_is_one_line(override, method, message):

@@ -1,0 +1,83 @@
+"""The language of all commands: ``RUN... key=value ...``, where the keys are those of sections of conf/."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from common.config.base import StrictModel
+from common.config.defaults import section_defaults
+from common.config.explain import Model, resolved, validated
+from common.errors import UserError
+
+_OVERRIDE = re.compile(r"[A-Za-z_][\w.]*=.*", re.DOTALL)
+
+
+class Command:
+    """The words of a command line: paths, such as those of runs, and the settings that overrides change.
+
+    The keys of the first section stand alone, those of the others follow the name of their section:
+    ``population=50 evaluation.resamples=200``. ``command[EvaluationConfig]`` is a section's typed, checked model.
+
+    Raises:
+        UserError: A key is unknown (the nearest right ones are named), or a value has the wrong type or range.
+    """
+
+    def __init__(self, words: Sequence[str], section: type[StrictModel], *others: type[StrictModel]) -> None:
+        self.paths, overrides = split_words(words)
+        names = {_name(model): model for model in (section, *others)}
+        changes: dict[type[StrictModel], list[str]] = {model: [] for model in names.values()}
+        for override in overrides:
+            first, _, rest = override.partition(".")
+            if first in names and "=" in rest:
+                changes[names[first]].append(rest)
+            else:
+                changes[section].append(override)
+        self._sections = {model: read_section(model, changes[model], _name(model)) for model in others}
+        self._sections[section] = read_section(section, changes[section], others=others)
+
+    def __getitem__(self, section: type[Model]) -> Model:
+        settings: Any = self._sections[section]
+        return settings
+
+
+def split_words(words: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Divide the words of a command line into paths and overrides; ``seed=0`` is a path where it exists."""
+    overrides = [word for word in words if is_override(word)]
+    return [Path(word) for word in words if word not in overrides], overrides
+
+
+def is_override(word: str) -> bool:
+    """Tell whether a word of a command line is an override, such as ``evaluation.resamples=200``, and no path."""
+    return _OVERRIDE.fullmatch(word) is not None and not Path(word).exists()
+
+
+def read_section(
+    model: type[Model], overrides: Sequence[str] = (), name: str = "", others: Sequence[type[StrictModel]] = ()
+) -> Model:
+    """Return a section of conf/ with overrides such as ``loss=0.01`` or ``trisomy.21=0.002``.
+
+    Args:
+        model: The typed model, which names the section.
+        overrides: Keys of the section and their new values, read as YAML.
+        name: What messages put before a key.
+        others: Sections whose keys a message may name as well.
+
+    Raises:
+        UserError: A key is unknown (the nearest right ones are named), or a value has the wrong type or range.
+    """
+    assert model.defaults_section is not None, f"{model.__name__} names no section of conf/"
+    try:
+        merged = OmegaConf.merge(section_defaults(model.defaults_section), OmegaConf.from_dotlist(list(overrides)))
+    except (OmegaConfBaseException, YAMLError) as error:
+        raise UserError(f"{' '.join(overrides)}: {' '.join(str(error).splitlines()[:2])}") from error
+    return validated(model, resolved(merged, name or _name(model)), name, {_name(other): other for other in others})
+
+
+def _name(model: type[StrictModel]) -> str:
+    """The name of a model's section: "evaluation" of "train:evaluation"."""
+    return str(model.defaults_section).rpartition(":")[2]

@@ -1,0 +1,54 @@
+"""The words of a command line: runs, and keys of sections of conf/."""
+
+from pathlib import Path
+
+import pytest
+
+from common.config.command import Command, read_section, split_words
+from common.config.defaults import section_defaults
+from common.config.karyotype import KaryotypeConfig
+from common.config.schema import EvaluationConfig
+from common.errors import UserError
+
+
+def test_what_exists_is_a_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("seed=0").mkdir()
+    words = ["outputs/x/fold0/seed=3", "seed=0", "latest", "seed=1", "data_dir=/some/where", "trisomy.21=0.1"]
+    assert split_words(words) == (list(map(Path, words[:3])), words[3:])
+
+
+def test_the_first_section_needs_no_name():
+    command = Command(
+        ["run", "male=0.4", "evaluation.resamples=20", "trisomy.21=0.002"], KaryotypeConfig, EvaluationConfig
+    )
+    assert command.paths == [Path("run")]
+    assert (command[KaryotypeConfig].male, command[KaryotypeConfig].trisomy["21"]) == (0.4, 0.002)
+    assert command[EvaluationConfig].resamples == 20
+
+
+def test_the_first_section_may_be_named_as_in_a_training():
+    settings = Command(["threshold=f1", "evaluation.resamples=20"], EvaluationConfig)[EvaluationConfig]
+    assert (settings.threshold, settings.resamples) == ("f1", 20)
+
+
+def test_the_defaults_are_those_of_the_file():
+    assert read_section(KaryotypeConfig).male == section_defaults("karyotype")["male"]
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("mail=0.3", "unknown key mail: did you mean male"),
+        ("resamples=20", "unknown key resamples: did you mean evaluation.resamples"),
+        ("evaluation.treshold=f1", "unknown key evaluation.treshold: did you mean evaluation.threshold"),
+        ("qqqqqqqq=1", "unknown key qqqqqqqq: conf/karyotype.yaml lists the keys"),
+        ("male=many", "male: .* valid number"),
+        ("evaluation.resamples=1", "evaluation.resamples: .* greater than or equal to 10"),
+        ("male=[", r"male=\["),
+    ],
+)
+def test_a_wrong_word_is_one_line(word, message):
+    with pytest.raises(UserError, match=message) as caught:
+        Command(["run", word], KaryotypeConfig, EvaluationConfig)
+    assert "\n" not in str(caught.value)
