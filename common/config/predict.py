@@ -3,11 +3,7 @@
 from pydantic import PositiveInt
 
 from common.config.base import FROM_YAML, StrictModel
-from common.config.ensemble import load_yaml
-from common.config.explain import validated
-from common.paths import ROOT
-
-FILE = ROOT / "conf" / "predict.yaml"
+from common.config.command import read_section
 
 
 class PredictConfig(StrictModel, defaults="predict"):
@@ -23,4 +19,4 @@ def load_predict_config() -> PredictConfig:
     Raises:
         UserError: A key is unknown (the nearest right ones are named), or a value has the wrong type or range.
     """
-    return validated(PredictConfig, load_yaml(FILE, [], "predict"))
+    return read_section(PredictConfig)

@@ -7,9 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from common.arguments import new_folder
+from common.config.command import split_words
 from common.config.data import PrepareConfig
 from common.config.defaults import layered_value
-from common.config.command import split_words
 from common.config.karyotype import KaryotypeConfig, load_karyotype_config
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
