@@ -68,12 +68,8 @@ def _train_result(folder: Path) -> dict[str, str]:
 
 
 def _predict(inputs: Inputs, folder: Path) -> None:
-    from common.config import predict
     from scripts.predict import app
 
-    predict.FILE = folder / "predict.yaml"
-    if not predict.FILE.exists():
-        write_text(predict.FILE, f"chunk_size: {CHUNK}")
     call_app(app, inputs.run, inputs.images, "--output", folder / "p.csv")
 
 

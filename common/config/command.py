@@ -37,11 +37,12 @@ class Command:
                 changes[names[first]].append(rest)
             else:
                 changes[section].append(override)
-        self._sections = {model: read_section(model, changes[model], _name(model)) for model in others}
-        self._sections[section] = read_section(section, changes[section], others=others)
+        self._sections: dict[type[StrictModel], Any] = {section: read_section(section, changes[section], others=others)}
+        for model in others:
+            self._sections[model] = read_section(model, changes[model], _name(model))
 
     def __getitem__(self, section: type[Model]) -> Model:
-        settings: Any = self._sections[section]
+        settings: Model = self._sections[section]
         return settings
 
 
