@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from benchmarks.faults.inputs import CELLS, TINY, Inputs, call_app, call_train
-from common.files import sha256_of_file, write_text
+from common.files import sha256_of_file
 
 CHUNK = 60  # images of a part of predict
 
