@@ -103,7 +103,6 @@ class PredictRequest:
             raise UserError(f"{model.folder} is a portable model: it predicts alone, leave {others[0]} out")
         if self.passes:
             raise UserError(f"--passes {self.passes}: {model.folder} is a portable model, without passes: leave it out")
-        model.check_batchnorm(self.batchnorm)
         if self.accuracy is not None:
             raise UserError(f"--accuracy {self.accuracy:g}: {model.folder} keeps the target of its run: leave it out")
         _ = model.description

@@ -19,7 +19,6 @@ KIND = "karyocyte portable model"
 # What ends the names of the files of a member.
 WEIGHTS = ".safetensors"
 GRAPH = ".onnx"
-ADAPTATION = ".adaptation.onnx"
 REMEDY = "export it again with scripts/portable/export.py"
 
 
@@ -76,16 +75,11 @@ class TrainingFacts:
 
 @dataclass(frozen=True)
 class Parity:
-    """The largest difference of a probability from the run's own network in torch, over so many prepared images.
-
-    ``adapted`` is that of the graph with the BatchNorm statistics of these images; None where it keeps those of
-    training.
-    """
+    """The largest difference of a probability from the run's own network in torch, over so many prepared images."""
 
     images: int
     onnx: float
     weights: float
-    adapted: float | None = None
 
 
 @dataclass(frozen=True)
@@ -208,7 +202,7 @@ class PortableModel:
             raise UserError(f"{path}: {place}: {first['msg']}: {REMEDY}") from error
 
     def file(self, member: int, suffix: str) -> Path:
-        """Return the path of a member's WEIGHTS, GRAPH or ADAPTATION, whether it exists or not."""
+        """Return the path of a member's WEIGHTS or GRAPH, whether it exists or not."""
         return self.folder / f"member{member + 1}{suffix}"
 
     def checked_file(self, member: int, suffix: str) -> Path:
@@ -236,14 +230,6 @@ class PortableModel:
             raise UserError(f"{self.images} was changed since it was exported, or is damaged: {REMEDY}")
         table = pd.read_csv(self.images, dtype=str)
         return dict(zip(table["sha256"], table["part"], strict=True))
-
-    def check_batchnorm(self, option: str | None) -> None:
-        """Check the option ``--batchnorm``: a ``UserError`` says that the statistics of training cannot be replaced."""
-        if option == "images" and any(ADAPTATION not in member.sha256 for member in self.description.members):
-            raise UserError(
-                f"--batchnorm images: {self.folder} was exported with inference.batchnorm=trained: leave it out, or "
-                "name its run"
-            )
 
     def write(self, description: ModelDescription) -> None:
         """Write model.json."""

@@ -29,11 +29,11 @@ def model_of_portable(model: PortableModel, runtime: str | None, batchnorm: str 
     description = model.description
     facts = description.cells
     assert facts is not None  # see KaryotypeRequest.check
-    name = choose_runtime(model, runtime)
+    name = choose_runtime(model, runtime, batchnorm)
     order = [description.classes.index(chromosome) for chromosome in CHROMOSOMES]
     networks = []
     for position, member in enumerate(description.members):
-        adapts = member.adapts(batchnorm)
+        adapts = name == "torch" and member.adapts(batchnorm)
         networks.append(PortableNetwork(open_network(model, position, name), member, order, adapts))
     combiner = description.combiner
     return CellModel(

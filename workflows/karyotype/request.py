@@ -120,7 +120,6 @@ class KaryotypeRequest:
                 )
 
     def _check_portable(self, model: PortableModel) -> None:
-        model.check_batchnorm(self.batchnorm)
         _check_classes(model.folder, model.description.classes)
         if model.description.cells is None:
             raise UserError(f"{model.folder} has no temperatures for cells: {REMEDY}")

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from common.runs.portable import ADAPTATION, ModelDescription, PortableMember, TrainingFacts
+from common.runs.portable import ModelDescription, PortableMember, TrainingFacts
 from evaluation.core.warnings import LEAKS
 from evaluation.cytogenetics.cell_metrics import SUFFIX as ASSIGNED
 from evaluation.result import EvaluationWarning, Interval
@@ -59,11 +59,6 @@ def _intended_use(model: ModelDescription) -> list[str]:
         "Each `.onnx` file takes `image`, uint8 RGB (batch, 3, height, width), prepared as below, and gives "
         f"`probability`, float32 (batch, {len(model.classes)}), in the order of the classes."
     )
-    if any(ADAPTATION in member.sha256 for member in model.members):
-        graph += (
-            " Its further inputs are BatchNorm statistics, with those of training as defaults; `.adaptation.onnx` "
-            "computes them from images of another laboratory, prepared likewise, of all classes."
-        )
     commands = ["    python scripts/predict.py <this folder> <images> --output new.csv"]
     if model.cells is not None:
         commands.append("    python scripts/karyotype.py <this folder> <folder of cells> --output new")
@@ -203,8 +198,6 @@ def _files(model: ModelDescription) -> list[str]:
         parity = member.parity
         rows.append((f"{name}.safetensors", "weights", f"{parity.weights:.1e}"))
         rows.append((f"{name}.onnx", f"ONNX graph, opset {model.opset}", f"{parity.onnx:.1e}"))
-        if parity.adapted is not None:
-            rows.append((f"{name}.adaptation.onnx", "BatchNorm statistics of images", f"{parity.adapted:.1e}"))
     if model.images_sha256 is not None:
         rows.append(("images.csv", "SHA-256 of the images of the training; may be deleted", ""))
     images = min(member.parity.images for member in model.members)

@@ -1,7 +1,6 @@
 """A run or an ensemble as a portable model: weights, graphs, description and card."""
 
 import json
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from common.karyotype import CHROMOSOMES
 from common.revision import PACKAGES, revision
 from common.runs.files import PortableFile, RunFile
 from common.runs.portable import (
-    ADAPTATION,
     GRAPH,
     WEIGHTS,
     CellFacts,
@@ -41,8 +39,7 @@ from evaluation.intervals.pooling import merge_facts
 from evaluation.result import EvaluationResult
 from evaluation.uncertainty.flags import ReviewThresholds, thresholds_of
 from lightning_modules.load import TrainedRun, load_run
-from lightning_modules.portable.adaptation import StatisticsNetwork
-from lightning_modules.portable.graph import OPSET, export_graph, export_statistics
+from lightning_modules.portable.graph import OPSET, export_graph
 from lightning_modules.portable.network import PredictionNetwork, load_network, save_weights
 from lightning_modules.trainer import set_up_torch
 from workflows.karyotype.calibration import fit_temperatures
@@ -92,7 +89,7 @@ def _named(members: list[PortableMember]) -> list[tuple[str, PortableMember]]:
 
 def _parity_line(member: PortableMember) -> str:
     parity = member.parity
-    largest = max(parity.onnx, parity.weights, parity.adapted or 0.0)
+    largest = max(parity.onnx, parity.weights)
     return f"of {parity.images} images no probability differs by more than {largest:.1e}"
 
 
@@ -105,11 +102,10 @@ def _write_member(model: PortableModel, position: int, request: ExportRequest) -
     parity = _compare(trained, network, files, _images_to_compare(run, request))
     _check_parity(run, parity)
     config = trained.config
-    batchnorm = "images" if ADAPTATION in files else "trained"
     return PortableMember(
         network=network,
         prepare=config.prepare,
-        inference=config.inference.model_copy(update={"mc_passes": 0, "batchnorm": batchnorm}),
+        inference=config.inference.model_copy(update={"mc_passes": 0}),
         training=_training_facts(run),
         parity=parity,
         sha256={suffix: sha256_of_file(path) for suffix, path in files.items()},
@@ -117,7 +113,7 @@ def _write_member(model: PortableModel, position: int, request: ExportRequest) -
 
 
 def _write_files(model: PortableModel, position: int, trained: TrainedRun) -> dict[str, Path]:
-    """Write the weights, the graph and, where BatchNorm follows the images, its graph; return them by their suffix."""
+    """Write the weights and the graph; return them by their suffix."""
     config = trained.config
     files = {suffix: model.file(position, suffix) for suffix in (WEIGHTS, GRAPH)}
     save_weights(trained.classifier, files[WEIGHTS])
@@ -126,13 +122,8 @@ def _write_files(model: PortableModel, position: int, trained: TrainedRun) -> di
         "prepare": config.prepare.model_dump_json(),
         "prepare_version": str(PREPARE_VERSION),
     }
-    statistics = StatisticsNetwork(trained.classifier)
-    adapted = statistics.outputs if config.inference.batchnorm == "images" else ()
     network = PredictionNetwork(trained.classifier, config.inference)
-    export_graph(network, config.prepare.shape, files[GRAPH], properties, adapted)
-    if adapted:
-        files[ADAPTATION] = model.file(position, ADAPTATION)
-        export_statistics(statistics, config.prepare.shape, files[ADAPTATION], files[WEIGHTS])
+    export_graph(network, config.prepare.shape, files[GRAPH], properties)
     return files
 
 
@@ -142,28 +133,18 @@ def _compare(trained: TrainedRun, facts: NetworkFacts, files: dict[str, Path], i
     reference = PredictionNetwork(trained.classifier, config.inference)
     loaded = load_network(facts, config.prepare.size, len(trained.classes), files[WEIGHTS])
     from_weights = PredictionNetwork(loaded, config.inference)
-    graph = OnnxNetwork(files[GRAPH], files.get(ADAPTATION))
-    parity = Parity(
+    graph = OnnxNetwork(files[GRAPH])
+    return Parity(
         len(images),
         onnx=_difference(reference, graph, images),
         weights=_difference(reference, from_weights, images),
     )
-    if ADAPTATION not in files:
-        return parity
-    last = images.transpose(0, 2, 3, 1)
-    from_weights.adapt_to(last)
-    graph.adapt_to(last)
-    return replace(parity, adapted=_difference(from_weights, graph, images))
 
 
 def _check_parity(run: Run, parity: Parity) -> None:
-    differences = {
-        "the ONNX graph": parity.onnx,
-        "the network from safetensors": parity.weights,
-        "the ONNX graph with BatchNorm statistics of these images": parity.adapted,
-    }
+    differences = {"the ONNX graph": parity.onnx, "the network from safetensors": parity.weights}
     for name, difference in differences.items():
-        if difference is not None and not difference <= TOLERANCE:  # also where it is no number
+        if not difference <= TOLERANCE:  # also where it is no number
             raise UserError(
                 f"{run.folder}: {name} gives probabilities that differ by {difference:.1e} from those of the run, more "
                 f"than {TOLERANCE:g}: nothing is written"
@@ -293,6 +274,8 @@ def _notes(request: ExportRequest) -> list[str]:
             "Each chromosome is predicted without the context of its cell (context.enabled=true), as the run itself "
             "does for single images and karyotypes; the metrics are those of the network alone."
         )
+    if any(config.inference.batchnorm == "images" for config in configs):
+        notes.append("Torch adapts BatchNorm to new images (inference.batchnorm=images); the ONNX graphs do not.")
     if any(str(config.trainer.precision) not in EXACT for config in configs):
         notes.append("It computes in 32 bits, the run in fewer (trainer.precision): probabilities differ a little.")
     if not request.hashes:

@@ -7,7 +7,7 @@ import numpy as np
 
 from common.cli import say
 from common.errors import UserError
-from common.runs.portable import ADAPTATION, GRAPH, WEIGHTS, PortableModel
+from common.runs.portable import GRAPH, WEIGHTS, PortableModel
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
 
 INSTALL = "pip install --group predict --constraint constraints.txt"
@@ -24,16 +24,17 @@ class Network(Protocol):
         """Adapt it to prepared images, uint8 RGB, shape (N, H, W, 3); return the number of layers that were adapted."""
 
 
-def choose_runtime(model: PortableModel, requested: str | None) -> str:
+def choose_runtime(model: PortableModel, requested: str | None, batchnorm: str | None) -> str:
     """Return "torch" or "onnx", and say which.
 
     Args:
         model: The portable model.
         requested: "torch" or "onnx"; None: torch where it is installed.
+        batchnorm: The option ``--batchnorm``: ONNX graphs cannot be adapted to images.
 
     Raises:
         UserError: The code prepares images otherwise than when the model was exported; or neither torch nor ONNX
-            Runtime is installed, or not the one that is asked for.
+            Runtime is installed, or not the one that is asked for; or a graph is to be adapted to images.
     """
     description = model.description
     if description.prepare_version != PREPARE_VERSION:
@@ -47,7 +48,11 @@ def choose_runtime(model: PortableModel, requested: str | None) -> str:
     if not installed:
         raise UserError(f"{'torch' if requested == 'torch' else 'ONNX Runtime'} is not installed: {INSTALL}")
     runtime = installed[0]
+    if runtime == "onnx" and batchnorm == "images":
+        raise UserError("--batchnorm images needs torch: ONNX graphs keep the statistics of training, leave it out")
     say(f"{model.folder}: computed by {'torch' if runtime == 'torch' else 'ONNX Runtime'}")
+    if runtime == "onnx" and any(member.adapts(batchnorm) for member in description.members):
+        say("BatchNorm keeps the statistics of training: those of the images (inference.batchnorm=images) need torch")
     return runtime
 
 
@@ -67,11 +72,7 @@ def open_network(model: PortableModel, position: int, runtime: str) -> Network:
     if runtime == "onnx":
         from workflows.portable.onnx_network import OnnxNetwork
 
-        adaptation = None
-        if ADAPTATION in member.sha256:
-            model.checked_file(position, WEIGHTS)  # the graph reads them
-            adaptation = model.checked_file(position, ADAPTATION)
-        return OnnxNetwork(model.checked_file(position, GRAPH), adaptation)
+        return OnnxNetwork(model.checked_file(position, GRAPH))
     # here: where torch is not installed, this module is imported, too
     from lightning_modules.portable.network import PredictionNetwork, load_network
 

@@ -33,11 +33,11 @@ def load_portable(
     Raises:
         UserError: See `workflows.portable.networks`.
     """
-    runtime = choose_runtime(model, runtime)
+    runtime = choose_runtime(model, runtime, batchnorm)
     members = []
     for position, member in enumerate(model.description.members):
         predictor = PortableMemberPredictor(model, position, runtime, files)
-        if member.adapts(batchnorm):
+        if runtime == "torch" and member.adapts(batchnorm):
             predictor.adapt([files[int(row)] for row in sample_rows(len(files))])
         members.append(predictor)
     return members

@@ -7,9 +7,8 @@ from common.runs.run import ModelFacts
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.classifier import Classifier
-from lightning_modules.portable.adaptation import StatisticsNetwork
-from lightning_modules.portable.graph import export_graph, export_statistics
-from lightning_modules.portable.network import PredictionNetwork, save_weights
+from lightning_modules.portable.graph import export_graph
+from lightning_modules.portable.network import PredictionNetwork
 from workflows.portable.onnx_network import OnnxNetwork
 
 
@@ -56,26 +55,3 @@ def test_a_graph_gives_the_probabilities_of_its_network(tmp_path, name, cut, siz
     assert expected["probability"].shape == (1, 3)
     assert network.arrays(images)["probability"].std(axis=0).min() > 1e-3
     assert not network.predictor.classifier.training
-
-
-@pytest.mark.parametrize(
-    ("name", "cut", "orientation"), [("resnet18", "layer2", True), ("mobilenetv2_100", "blocks.2", False)]
-)
-def test_a_graph_is_adapted_to_images_as_its_network(tmp_path, name, cut, orientation):
-    size = (32, 32)
-    network = network_of(name, cut, size, orientation)
-    classifier = network.predictor.classifier
-    statistics = StatisticsNetwork(classifier)
-    save_weights(classifier, tmp_path / "weights.safetensors")
-    export_graph(network, size, tmp_path / "graph.onnx", {}, statistics.outputs)
-    export_statistics(statistics, size, tmp_path / "adaptation.onnx", tmp_path / "weights.safetensors")
-    assert (tmp_path / "adaptation.onnx").stat().st_size < 200_000  # the weights are in their own file
-    graph = OnnxNetwork(tmp_path / "graph.onnx", tmp_path / "adaptation.onnx")
-    images = np.random.default_rng(0).integers(32, 224, (13, 3, *size)).astype(np.uint8)
-    trained = graph.arrays(images)["probability"]
-    assert np.abs(trained - network.arrays(images)["probability"]).max() < 1e-5
-    last = images.transpose(0, 2, 3, 1)
-    assert graph.adapt_to(last) == classifier.adapt_to(last)
-    adapted = graph.arrays(images)["probability"]
-    assert np.abs(adapted - network.arrays(images)["probability"]).max() < 2e-5
-    assert np.abs(adapted - trained).max() > 1e-2

@@ -254,7 +254,7 @@ def test_a_description_that_does_not_fit_is_refused(changed, images, tmp_path, c
 def test_wrong_options_of_a_prediction(runs, portable, images, tmp_path):
     assert "--passes 3" in failed(tmp_path, portable, images, "--passes", 3)
     assert "--accuracy 0.9" in failed(tmp_path, portable, images, "--accuracy", 0.9)
-    assert "--batchnorm images" in failed(tmp_path, portable, images, "--batchnorm", "images")
+    assert "--batchnorm images" in failed(tmp_path, portable, images, "--batchnorm", "images", "--runtime", "onnx")
     assert "it predicts alone" in failed(tmp_path, portable, runs[0], images)
     assert "--runtime onnx is for portable models" in failed(tmp_path, runs[0], images, "--runtime", "onnx")
     assert "no images are named" in failed(tmp_path, portable)
