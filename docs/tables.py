@@ -17,10 +17,10 @@ from common.files import write_text
 from common.paths import ROOT
 from docs import handbook, imports
 from evaluation.core.formats import interval, markdown
-from evaluation.papers import terminal
-from evaluation.papers.audit import audit
-from evaluation.papers.of_tables import read_measured
-from evaluation.papers.reproduction import compare_results, to_frame
+from workflows.papers import terminal
+from workflows.papers.audit import audit
+from workflows.papers.of_tables import read_measured
+from workflows.papers.verdicts import compare_results, to_frame
 
 PAPERS = ("001", "002", "003", "004")
 ROLES = {"as_paper": "split as the paper", "honest": "honest split"}  # of the columns of a reproduction

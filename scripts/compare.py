@@ -67,7 +67,7 @@ def compare(
         raise UserError("--audit recomputes printed figures, it takes no runs: leave one of them out")
     if failed and not audit:
         raise UserError("--failed shows what of an audit does not follow: add --audit")
-    from evaluation.papers.terminal import show_audit, show_comparison
+    from workflows.papers.terminal import show_audit, show_comparison
 
     if audit:
         show_audit(results, tuple(paper or ()), csv, failed)

@@ -52,14 +52,14 @@ def reproduce(
     The commands are those that you could type yourself; the same line again runs only what is missing.
     """
     from common.arguments import number_list
-    from common.config.reproduction import check_overrides, load_reproduction
+    from workflows.papers.settings import check_overrides, load_reproduction
 
     load_reproduction(paper)
     check_overrides(words or ())
     some = tuple(experiments.split(",")) if experiments else ()
     chosen = (some, number_list(seeds, "--seeds"), number_list(folds, "--folds"), honest)
-    from workflows.reproduction import run  # takes seconds: after the checks
-    from workflows.reproduction.plan import Options, check_plan, make_plan
+    from workflows.papers import run  # takes seconds: after the checks
+    from workflows.papers.plan import Options, check_plan, make_plan
 
     plan = make_plan(paper, words or (), output or Path("reproduction") / paper, Options(*chosen))
     check_plan(plan)

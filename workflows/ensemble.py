@@ -21,6 +21,7 @@ from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.core.warnings import IMAGES_PER_NUMBER, too_few_images
 from evaluation.cytogenetics.cell_metrics import assignment_refusal
+from evaluation.departures import departures
 from evaluation.ensembles.averaging import EnsembleMembers, align, combine, group_members
 from evaluation.ensembles.methods import Combiner, fit, inner_folds, predict_folds
 from evaluation.ensembles.overfitting import (
@@ -33,7 +34,6 @@ from evaluation.ensembles.overfitting import (
     overfitting_table,
 )
 from evaluation.evaluate import evaluate_runs, write_evaluation
-from evaluation.papers.departures import departures
 from evaluation.result import EvaluationResult
 from evaluation.results_csv import append_rows, rows_of
 from evaluation.terminal import overview

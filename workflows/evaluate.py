@@ -16,13 +16,13 @@ from common.runs.run import Run, open_runs
 from evaluation.comparison.paired import compare, paired
 from evaluation.comparison.pairwise import compare_groups
 from evaluation.comparison.terminal import groups_frame, matrix_tables, pairs_frame
+from evaluation.departures import departures
 from evaluation.evaluate import draw_rocs, evaluate_labelled, write_files
 from evaluation.homologues.evaluate import HomologueEvaluation, evaluate_pairs, write_homologues
 from evaluation.homologues.terminal import homologues_table
 from evaluation.intervals.grouping import Group, group_runs
 from evaluation.intervals.pooling import pool
 from evaluation.labelled_runs import LabelledRuns
-from evaluation.papers.departures import departures
 from evaluation.results_csv import (
     append_rows,
     read_rows,

@@ -17,8 +17,8 @@ from common.runs.ensemble import EnsembleFile
 from common.runs.run import Run
 from datamodules.manifest.splits import paper_counts
 from evaluation.ensembles.averaging import ensemble_name
-from evaluation.papers.claims import Claim, PaperData, printed_claims
-from evaluation.papers.reproduction import compare_runs, to_frame
+from workflows.papers.claims import Claim, PaperData, printed_claims
+from workflows.papers.verdicts import compare_runs, to_frame
 
 SURE = 0.9  # the probability of the predicted class
 SUBJECTS = 100

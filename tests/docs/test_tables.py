@@ -8,8 +8,8 @@ import pytest
 from common.errors import UserError
 from common.paths import ROOT
 from docs.tables import BLOCK, PAPERS, ROLES, TABLES, Table, fill, pages, split
-from evaluation.papers.claims import read_claims
-from tests.evaluation.papers.claims import claim, measured, write_results
+from evaluation.claims import read_claims
+from tests.workflows.papers.claims import claim, measured, write_results
 
 
 def cells(markdown):

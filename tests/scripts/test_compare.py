@@ -5,9 +5,9 @@ import pytest
 
 from common.runs.run import Run
 from scripts.compare import app
-from tests.evaluation.papers.claims import claim, measured, write_results
 from tests.helpers.predictions import make_run
 from tests.helpers.terminal import run_app
+from tests.workflows.papers.claims import claim, measured, write_results
 from tests.workflows.sweeps.sweep_files import call_app
 
 

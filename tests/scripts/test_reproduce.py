@@ -14,8 +14,8 @@ import pytest
 from benchmarks.rehearsal.cells import draw_cells
 from common.cli import INTERRUPTED
 from common.paths import ROOT
-from evaluation.papers.claims import printed_claims
 from tests.helpers.training import QUICK, command, typed_places
+from workflows.papers.claims import printed_claims
 
 pytestmark = pytest.mark.slow
 

@@ -92,7 +92,7 @@ class Reader:
 def _call(folder: Path, words: list[str]) -> None:
     os.chdir(folder)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    from workflows.reproduction import run as reproduction
+    from workflows.papers import run as reproduction
 
     # The imports of the steps take most of their time, and the drawings most of that of a small run.
     reproduction._wait_for = _fork
@@ -113,7 +113,7 @@ def _save_blank(figure: Figure, target: object, **options: object) -> None:
 
 
 def _fork(command: list[str]):
-    """Run a step of a reproduction in a fork of this process; see ``workflows.reproduction.run._wait_for``."""
+    """Run a step of a reproduction in a fork of this process; see ``workflows.papers.run._wait_for``."""
     child = os.fork()
     if child:
         _, status, usage = os.wait4(child, 0)

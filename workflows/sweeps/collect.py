@@ -15,8 +15,8 @@ from common.runs.address import config_fact
 from common.runs.files import RunFile
 from common.runs.run import Run
 from common.runs.usage import CPU
+from evaluation.departures import departures
 from evaluation.intervals.seeds import OF_ALL, OF_TWO, collect
-from evaluation.papers.departures import departures
 from evaluation.results_csv import SEPARATOR
 from workflows.sweeps.status import ADDRESS, JobStatus, short_names, varying_keys
 from workflows.sweeps.status_table import distinguishing_keys, job_name

@@ -9,7 +9,8 @@ from sklearn.metrics import f1_score
 
 from common.errors import UserError
 from common.paths import ROOT
-from evaluation.papers.audit import (
+from tests.workflows.papers.claims import claim, write_results
+from workflows.papers.audit import (
     Confusion,
     audit,
     contradictions,
@@ -19,7 +20,6 @@ from evaluation.papers.audit import (
     reconstruct,
     weighted_f1,
 )
-from tests.evaluation.papers.claims import claim, write_results
 
 SHARES = {"whole": "0.33", "no whole": "0.40"}  # of three images
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from workflows.reproduction.plan import (
+from workflows.papers.plan import (
     Options,
     analysis_steps,
     check_plan,

@@ -9,7 +9,6 @@ LOSS = "loss"  # the cross-entropy, nats
 # Means over the batches of the chosen epoch, with dropout and before the weights of its end, as Keras prints them.
 EPOCH_LOSS = "epoch_loss"
 EPOCH_ACCURACY = "epoch_accuracy"
-NOT_KNOWN = "configuration not known"  # of runs without config.yaml, and of tables without the column departures
 OF_EPOCH = (EPOCH_LOSS, EPOCH_ACCURACY)
 Metric = tuple[str, str]  # part and name
 

@@ -15,10 +15,10 @@ from common.errors import UserError
 from common.files import write_csv
 from common.text import counted
 from evaluation.core.formats import interval, number
-from evaluation.papers.audit import audit
-from evaluation.papers.claims import printed_claims
-from evaluation.papers.measured import Measured
-from evaluation.papers.reproduction import (
+from workflows.papers.audit import audit
+from workflows.papers.claims import printed_claims
+from workflows.papers.measured import Measured
+from workflows.papers.verdicts import (
     HIGHER,
     LOWER,
     NOT_COMPARABLE,

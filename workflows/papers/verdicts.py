@@ -13,11 +13,11 @@ from common.errors import UserError
 from common.paths import ROOT
 from common.runs.run import Run
 from evaluation.ensembles.averaging import ensemble_name
-from evaluation.papers.claims import Claim, Figure, PaperData, printed_claims
-from evaluation.papers.measured import OF_EPOCH, Measured
-from evaluation.papers.of_runs import measure_runs
-from evaluation.papers.of_tables import is_results_table, measure_results, read_measurements
 from evaluation.result import Estimate
+from workflows.papers.claims import Claim, Figure, PaperData, printed_claims
+from workflows.papers.measured import OF_EPOCH, Measured
+from workflows.papers.of_runs import measure_runs
+from workflows.papers.of_tables import is_results_table, measure_results, read_measurements
 
 OFFICIAL = {"mnist": 10_000, "cifar10": 10_000}  # images of the official test set
 REPRODUCED = "reproduced"

@@ -7,7 +7,7 @@ from typing import Any
 
 from common.errors import UserError
 from common.files import read_whole_json, write_json
-from workflows.reproduction.plan import Plan, Step
+from workflows.papers.plan import Plan, Step
 
 RECORD = "steps.json"
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from evaluation.report.reproduction import ReproductionFacts, StepCost, write_reproduction_page
+from workflows.papers.sections import ReproductionFacts, StepCost, write_reproduction_page
 
 FIGURE = {"experiment": "vgg16_cut_block5", "section": "3.3.1.3.2", "part": "test", "metric": "f1_weighted"}
 

@@ -14,9 +14,9 @@ from common.errors import UserError
 from common.paths import CONF, ROOT
 from common.runs.ensemble import member_folders
 from common.runs.run import Run
-from evaluation.papers.claims import read_claims, read_table
-from evaluation.papers.measured import NOT_KNOWN
+from evaluation.claims import read_claims, read_table
 
+NOT_KNOWN = "configuration not known"  # of runs without config.yaml, and of tables without the column departures
 # Keys and sections whose every value counts. Of optimiser, rates, schedule, batch and stopping only those values count
 # that the paper prints: results/claims/training.csv names their keys.
 DATA = ("parts", "images", "augmented", "exclude", "paper_split")

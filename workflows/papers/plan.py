@@ -10,11 +10,11 @@ from pathlib import Path
 import pandas as pd
 
 from common.config.compose import compose_config
-from common.config.reproduction import ReproductionConfig, check_overrides, load_reproduction
 from common.errors import UserError
 from common.paths import ROOT
 from common.sweeps.records import key_of
-from evaluation.papers.claims import read_claims
+from evaluation.claims import read_claims
+from workflows.papers.settings import ReproductionConfig, check_overrides, load_reproduction
 from workflows.sweeps.configs import job_configs
 
 RESULTS = ROOT / "results"

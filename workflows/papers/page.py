@@ -8,9 +8,9 @@ import pandas as pd
 
 from common.runs.lifecycle import other_revisions
 from common.text import counted
-from evaluation.report.reproduction import ReproductionFacts, StepCost, write_reproduction_page
-from workflows.reproduction.plan import Plan, Runs, comparison_csv
-from workflows.reproduction.records import StepRecord
+from workflows.papers.plan import Plan, Runs, comparison_csv
+from workflows.papers.records import StepRecord
+from workflows.papers.sections import ReproductionFacts, StepCost, write_reproduction_page
 
 PAGE = "reproduction.html"
 

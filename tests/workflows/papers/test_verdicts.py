@@ -10,9 +10,14 @@ from benchmarks.rehearsal.made_up import made_up_verdicts
 from common.errors import UserError
 from common.paths import ROOT
 from common.runs.run import SPLIT_COLUMNS, Run
-from evaluation.papers.claims import PARTS, Figure, printed_claims, read_claims, read_data
-from evaluation.papers.measured import NOT_KNOWN, OF_EPOCH
-from evaluation.papers.reproduction import (
+from evaluation.claims import read_claims
+from evaluation.departures import NOT_KNOWN
+from tests.helpers.predictions import make_run
+from tests.workflows.papers.claims import DATA, claim, measured, write_results
+from workflows.papers.claims import PARTS, Figure, printed_claims, read_data
+from workflows.papers.measured import OF_EPOCH
+from workflows.papers.terminal import claims_text
+from workflows.papers.verdicts import (
     HIGHER,
     LOWER,
     NOT_COMPARABLE,
@@ -21,9 +26,6 @@ from evaluation.papers.reproduction import (
     compare_runs,
     to_frame,
 )
-from evaluation.papers.terminal import claims_text
-from tests.evaluation.papers.claims import DATA, claim, measured, write_results
-from tests.helpers.predictions import make_run
 
 UNDEFINED = "undefined: nothing was predicted as all"
 NEITHER = "neither the paper's split nor honest (protocol=image, known subjects)"

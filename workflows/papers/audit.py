@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from evaluation.claims import read_claims, read_table
 from evaluation.intervals.exact import share
-from evaluation.papers.claims import VALIDATION, read_claims, read_table
+from workflows.papers.claims import VALIDATION
 
 CONFIDENCE = 0.95
 METRICS = ("accuracy", "precision", "recall")

@@ -13,9 +13,9 @@ from common.cli import INTERRUPTED
 from common.errors import UserError
 from common.runs.run import Run
 from common.sweeps.records import Sweep, job_of, sweep_folder, write_record, write_sweep
-from workflows.reproduction import run as runner
-from workflows.reproduction.plan import Options, Split, Step, make_plan, training_step
-from workflows.reproduction.records import Records
+from workflows.papers import run as runner
+from workflows.papers.plan import Options, Split, Step, make_plan, training_step
+from workflows.papers.records import Records
 
 SPLIT = Split("paper", "split as the paper did", ("protocol=paper",))
 

@@ -6,10 +6,11 @@ import pandas as pd
 
 from common.errors import UserError
 from common.predictions import VALIDATION
-from evaluation.papers.claims import TEST
-from evaluation.papers.measured import LOSS, NOT_KNOWN, Measured
+from evaluation.departures import NOT_KNOWN
 from evaluation.result import Estimate
 from evaluation.results_csv import ADDED, COLUMNS, SEPARATOR
+from workflows.papers.claims import TEST
+from workflows.papers.measured import LOSS, Measured
 
 TEXT = ("label", "experiment", "source", "tested_on", "synthetic", "folds", "seeds", "departures", "revision")
 # Columns of a table in which each metric is a row, and of one in which a metric and its interval are columns.

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from common.runs.run import Run
-from workflows.reproduction import page
-from workflows.reproduction.plan import Options, comparison_csv, make_plan
-from workflows.reproduction.records import StepRecord
+from workflows.papers import page
+from workflows.papers.plan import Options, comparison_csv, make_plan
+from workflows.papers.records import StepRecord
 
 
 @pytest.fixture

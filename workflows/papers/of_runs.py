@@ -11,15 +11,15 @@ from common.predictions import Predictions
 from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.core.labelled import score
+from evaluation.departures import departures
 from evaluation.intervals.bootstrap import around
 from evaluation.intervals.methods import POSITIVE, SHARE
 from evaluation.intervals.pooling import merge_facts
 from evaluation.intervals.seeds import Mean, collect
-from evaluation.papers.claims import PARTS, TRAIN
-from evaluation.papers.departures import departures
-from evaluation.papers.measured import EPOCH_ACCURACY, EPOCH_LOSS, LOSS, Measured, Metric
 from evaluation.result import Estimate
 from evaluation.uncertainty.calibration import MEASURED, weighted_calibration
+from workflows.papers.claims import PARTS, TRAIN
+from workflows.papers.measured import EPOCH_ACCURACY, EPOCH_LOSS, LOSS, Measured, Metric
 
 # What the runs of one measurement have in common: they differ in fold and seed alone.
 SHARED = ("name", "source", "synthetic", "protocol", "config", "test", "on")

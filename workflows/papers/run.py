@@ -19,8 +19,8 @@ from common.runs.files import RunFile
 from common.runs.lifecycle import locked
 from common.runs.run import Run
 from common.sweeps.records import read_sweep
-from workflows.reproduction.page import warnings_of, write_page
-from workflows.reproduction.plan import (
+from workflows.papers.page import warnings_of, write_page
+from workflows.papers.plan import (
     WEIGHTS,
     Plan,
     Runs,
@@ -33,7 +33,7 @@ from workflows.reproduction.plan import (
     preparation_steps,
     training_step,
 )
-from workflows.reproduction.records import Records, StepRecord
+from workflows.papers.records import Records, StepRecord
 from workflows.sweeps.configs import job_configs
 from workflows.sweeps.status import JobStatus, sweep_statuses
 

@@ -1,1 +1,0 @@
-"""The claims of the papers: audit and comparison with reproductions."""

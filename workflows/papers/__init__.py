@@ -1,0 +1,1 @@
+"""The papers: their claims, our verdicts on them, and the reproduction of their experiments."""
