@@ -79,22 +79,6 @@ def augmentation(batch: Batch = 64, rounds: Rounds = 10, threads: Threads = None
     write(table.assign(**facts), csv)
 
 
-@app.command(epilog=examples("python -m benchmarks pairs --threads 2"))
-@report_user_errors()
-def pairs(batch: Batch = 48, rounds: Rounds = 12, threads: Threads = None, csv: Csv = None) -> None:
-    """Measure the pairs of homologues per second that feed +experiment=homologue_pairs, rearranged and augmented.
-
-    The ratio is the processor's time of one pair after the other over that of a batch. On the CPU; a GPU makes them
-    within the training step.
-    """
-    facts = _set_up_torch(threads)
-    from benchmarks.homologues.speed import measure
-
-    table = pd.DataFrame([measure(batch, rounds)])
-    show(table.round(1), "pairs of homologues", table.columns)
-    write(table.assign(**facts), csv)
-
-
 @app.command(name="mc_dropout", epilog=examples("python -m benchmarks mc_dropout"))
 @report_user_errors()
 def mc_dropout(

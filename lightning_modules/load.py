@@ -6,7 +6,6 @@ from pathlib import Path
 from torch import nn
 
 from common.config.schema import Config
-from common.errors import UserError
 from common.runs.run import Run
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.lora import add_lora, merge_lora
@@ -14,7 +13,6 @@ from lightning_modules.backbones.truncation import Removed
 from lightning_modules.build import assemble
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.classifier import Classifier
-from lightning_modules.pair_classifier import PairClassifier, assemble_pairs
 
 
 @dataclass(frozen=True)
@@ -52,13 +50,10 @@ def load_run(folder: Path) -> TrainedRun:
         folder: Such as ``outputs/<name>/<fold>/seed=0``.
 
     Raises:
-        UserError: The folder is no finished run, was written by code with another format, or lacks its checkpoint; or
-            the run compares homologues.
+        UserError: The folder is no finished run, was written by code with another format, or lacks its checkpoint.
     """
     run = Run.open_finished(folder)
     config = run.config
-    if config.pairs.enabled:
-        raise UserError(f"{folder} compares homologues (pairs.enabled=true): name a run that classifies single images")
     # The model with random weights: those of the checkpoint replace every one of them.
     backbone = build_backbone(config.model.name, run.model.args, config.model.cut, config.prepare.size)
     add_lora(backbone.module, config.lora)
@@ -66,21 +61,3 @@ def load_run(folder: Path) -> TrainedRun:
     load_checkpoint(classifier, run.best_checkpoint)
     merge_lora(classifier.backbone)
     return TrainedRun(run.folder, config, classifier.eval(), run.data.classes, run.data.positive_class)
-
-
-def load_pairs(folder: Path) -> PairClassifier:
-    """Load the best model of a finished comparison of homologues, in eval mode, on the CPU.
-
-    Raises:
-        UserError: The folder is no such run, or lacks its checkpoint.
-    """
-    run = Run.open_finished(folder)
-    config = run.config
-    if not config.pairs.enabled:
-        raise UserError(f"{folder} does not compare homologues: name a run of +experiment=homologue_pairs")
-    height, _ = config.prepare.shape
-    size = (height, config.pairs.width)
-    backbone = build_backbone(config.model.name, run.model.args, config.model.cut, size)
-    classifier = assemble_pairs(config, backbone, run.model)
-    load_checkpoint(classifier, run.best_checkpoint)
-    return classifier.eval()

@@ -1,4 +1,4 @@
-"""Explain trained models: heat maps, their localisation, layers, their outputs and smoothness; thumbnails; pairs."""
+"""Explain trained models: heat maps, their localisation, layers, their outputs and smoothness; thumbnails."""
 
 import sys
 from pathlib import Path
@@ -10,14 +10,13 @@ quiet_interrupts()  # the imports take a while
 import typer
 
 from common.cli import TYPER, examples, report_user_errors
-from scripts.shared import _explain_measures, _explain_pairs
+from scripts.shared import _explain_measures
 from scripts.shared import _options as options
 from workflows.explain.request import ExplainRequest
 
 EXAMPLE = "python scripts/explain.py heatmaps mobilenetv2_cut/latest --all"
 app = typer.Typer(**TYPER, no_args_is_help=True, help=__doc__, epilog=examples(EXAMPLE))
 app.add_typer(_explain_measures.app)
-app.add_typer(_explain_pairs.app)
 
 
 @app.command(

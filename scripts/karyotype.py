@@ -13,7 +13,7 @@ import typer
 from common.cli import TYPER, examples, heavy_imports, report_user_errors
 from common.karyotype import REFER_BELOW
 from common.runs.names import run_word
-from scripts.shared._options import BatchNorm, CacheDir, PairRun, Runtime
+from scripts.shared._options import BatchNorm, CacheDir, Runtime
 
 Words = Annotated[
     list[str],
@@ -47,7 +47,6 @@ app = typer.Typer(**TYPER)
 def karyotype(
     words: Words,
     output: Output,
-    pairs: PairRun = None,
     fixed: Fixed = None,
     refer_below: ReferBelow = REFER_BELOW,
     path_column: PathColumn = "path",

@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from common.arguments import existing_predictions
 from common.cell_list import CellList
@@ -18,8 +17,6 @@ from evaluation.comparison.pairwise import compare_groups
 from evaluation.comparison.terminal import groups_frame, matrix_tables, pairs_frame
 from evaluation.departures import departures
 from evaluation.evaluate import draw_rocs, evaluate_labelled, write_files
-from evaluation.homologues.evaluate import HomologueEvaluation, evaluate_pairs, write_homologues
-from evaluation.homologues.terminal import homologues_table
 from evaluation.intervals.grouping import Group, group_runs
 from evaluation.intervals.pooling import pool
 from evaluation.labelled_runs import LabelledRuns
@@ -29,7 +26,6 @@ from evaluation.results_csv import (
     rows_of,
     rows_of_comparison,
     rows_of_matrix,
-    rows_of_metrics,
 )
 from evaluation.terminal import difference_table, table
 from workflows.evaluate_request import EvaluateRequest
@@ -44,7 +40,9 @@ def evaluate(request: EvaluateRequest) -> None:
             cell of ``without`` is unknown.
     """
     if request.is_external:
-        _evaluate_external(open_runs(request.runs), request)
+        with heavy_imports():
+            from workflows.external import evaluate_external
+        evaluate_external(open_runs(request.runs), request)
         return
     if request.csv:
         read_rows(request.csv)
@@ -60,19 +58,6 @@ def evaluate(request: EvaluateRequest) -> None:
         label = f"{request.label}, {left.fact}" if request.label else left.fact
         output = request.output / WITHOUT if request.output else None
         _evaluate(left.groups, left.against, replace(request, label=label, output=output))
-
-
-def _evaluate_external(runs: list[Run], request: EvaluateRequest) -> None:
-    """Evaluate runs on another data set: of single images, or as comparisons of homologues; not both kinds."""
-    compare = [run.config.pairs.enabled for run in runs]
-    if any(compare) and not all(compare):
-        raise UserError("--on with runs that compare homologues and runs that do not: evaluate each kind alone")
-    with heavy_imports():
-        if compare[0]:
-            from workflows.homologues.bank import evaluate_singles as of_kind
-        else:
-            from workflows.external import evaluate_external as of_kind
-    of_kind(runs, request)
 
 
 def _evaluate(groups: list[Group], against: list[Predictions], request: EvaluateRequest) -> None:
@@ -116,16 +101,10 @@ def _evaluate_one(group: Group, against: list[Predictions], request: EvaluateReq
         comparison = compare(list(group.runs), against, settings)
         console.print(difference_table(comparison))
         rows += rows_of_comparison(comparison, request.label)
-    homologues = _homologues(group, runs)
-    if homologues:
-        console.print(homologues_table(homologues.result))
-        rows += _homologue_rows(homologues, request.label)
     if request.csv:
         append_rows(request.csv, rows)
     if request.output:
         write_files(request.output, result, runs)
-    if request.output and homologues:
-        write_homologues(request.output, homologues)
 
 
 def _evaluate_many(groups: list[Group], request: EvaluateRequest) -> None:
@@ -135,33 +114,18 @@ def _evaluate_many(groups: list[Group], request: EvaluateRequest) -> None:
     matrix = compare_groups(groups, runs[0].settings)
     labels = [group.label for group in groups]
     console.print(matrix_tables(labels, results, matrix))
-    homologues = [_homologues(group, labelled) for group, labelled in zip(groups, runs, strict=True)]
-    for each in filter(None, homologues):
-        console.print(homologues_table(each.result))
     if request.csv:
         rows = []
-        for group, result, pairs in zip(groups, results, homologues, strict=True):
+        for group, result in zip(groups, results, strict=True):
             label = f"{request.label}: {group.label}" if request.label else group.label
             rows += rows_of(result, label, _departures(group))
-            rows += _homologue_rows(pairs, label) if pairs else []
         append_rows(request.csv, rows + rows_of_matrix(matrix, request.label))
     if request.output:
-        for folder, result, labelled, pairs in zip(folders(labels), results, runs, homologues, strict=True):
+        for folder, result, labelled in zip(folders(labels), results, runs, strict=True):
             write_files(request.output / folder, result, labelled)
-            if pairs:
-                write_homologues(request.output / folder, pairs)
         draw_rocs(request.output / "roc.png", labels, results, runs)
         write_csv(request.output / "groups.csv", groups_frame(labels, results), "%.6f")
         write_csv(request.output / "pairs.csv", pairs_frame(matrix), "%.6f")
-
-
-def _homologues(group: Group, runs: LabelledRuns) -> HomologueEvaluation | None:
-    return evaluate_pairs(group.runs, [Run(Path(name)) for name in group.names], runs.settings)
-
-
-def _homologue_rows(homologues: HomologueEvaluation, label: str) -> list[dict[str, Any]]:
-    result = homologues.result
-    return rows_of_metrics(result.about, result.named(), label, result.items, result.cases)
 
 
 def _departures(group: Group) -> tuple[str, ...]:

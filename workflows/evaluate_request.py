@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from common.predictions import Predictions
 
 DATA_KEYS = ("data", "data_dir", "cache_dir")  # of the configuration: they name a data set
-BANK_KEYS = (
-    "pairs.bank",
-    "pairs.bank_stretch",
-)  # of comparisons of homologues: what single chromosomes are compared with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,26 +129,17 @@ class EvaluateRequest:
         if self.codes and self.submission is None:
             raise UserError(f"--codes {' '.join(self.codes)}: these are codes of a submission: add --submission FILE")
         for override, key in zip(self.on, self.keys, strict=True):
-            if "=" not in override or not (key in (*DATA_KEYS, *BANK_KEYS) or key.startswith("data.")):
+            if "=" not in override or not (key in DATA_KEYS or key.startswith("data.")):
                 names = "data=<source>, data.<key>=..., data_dir=... and cache_dir=..."
                 raise UserError(f"--on {override}: it takes {names}; all else is the run's own")
         if "data" not in self.keys:
             raise UserError(f"--on {' '.join(self.on)}: name the source of the other data set, such as data=folder")
         for run in runs:
             _check_own_data(run)
-            self._check_pairs(run)
         for folder in self.folders(runs):
             new_folder(folder)
         if self.submission and self.submission.exists():
             raise UserError(f"{self.submission} exists already: name another --submission, or move it away")
-
-    def _check_pairs(self, run: Run) -> None:
-        """Refuse what a comparison of homologues, or a run of single images, has no use for."""
-        compares = run.raw_config.get("pairs", {}).get("enabled", False)
-        if compares and (self.mapped or self.submission or self.batchnorm):
-            raise UserError(f"{run.folder} compares homologues: leave --map, --submission, --codes and --batchnorm out")
-        if not compares and set(self.keys) & set(BANK_KEYS):
-            raise UserError(f"--on {BANK_KEYS[0]}: {run.folder} does not compare homologues: leave it out")
 
 
 def _check_own_data(run: Run) -> None:

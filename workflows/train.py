@@ -19,13 +19,10 @@ from common.runs.lifecycle import Watch, begin, check_run, locked, recorded
 from common.runs.predicted import Predicted, to_predictions
 from common.runs.run import Run
 from common.sweeps.records import in_sweep, note_run
-from datamodules.homologues.pair_datamodule import PairDataModule
 from datamodules.image_datamodule import ImageDataModule
 from evaluation.core.warnings import pretraining
 from evaluation.error_analysis.examples import galleries, write_thumbnails
 from evaluation.evaluate import write_evaluation
-from evaluation.homologues.evaluate import evaluate_pairs, write_homologues
-from evaluation.homologues.terminal import homologues_table
 from evaluation.terminal import headline, overview, table
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
@@ -39,16 +36,12 @@ from lightning_modules.distributed import (
 )
 from lightning_modules.inference import predict
 from lightning_modules.out_of_distribution.distance import Distances
-from lightning_modules.pair_classifier import PairClassifier, build_pair_classifier
 from lightning_modules.stages.context_fit import ContextData, train_network_then_context
 from lightning_modules.stages.fit import FinishedStage, train_stages, training_facts
 from lightning_modules.stages.probe_fit import ProbeImages, fit_probe
 from lightning_modules.trainer import set_up_torch, trainer_warnings
 from workflows.features.cache import CachedFeatures
-from workflows.homologues.train import fit_and_compare
 from workflows.prediction.out_of_distribution import distances_of_training_images, write_distances
-
-AnyData = ImageDataModule | PairDataModule
 
 # Training images that the statistics of a folded BatchNorm are measured on.
 SAMPLE = 512
@@ -92,26 +85,21 @@ def run(config: Config, callbacks_of: Watch | None = None) -> Path:
     return folder
 
 
-def build_data(config: Config, world: World = World()) -> AnyData:  # noqa: B008 (frozen)
-    """Return the data module of a run: of single images, or of pairs of homologues."""
-    module = PairDataModule if config.pairs.enabled else ImageDataModule
-    return module.from_config(config, config.trainer.enable_progress_bar, world)
+def build_data(config: Config, world: World = World()) -> ImageDataModule:  # noqa: B008 (frozen)
+    """Return the data module of a run."""
+    return ImageDataModule.from_config(config, config.trainer.enable_progress_bar, world)
 
 
-def build_model(config: Config, data: AnyData) -> tuple[Classifier, dict[str, str | None]]:
+def build_model(config: Config, data: ImageDataModule) -> tuple[Classifier, dict[str, str | None]]:
     """Build the network of a run with its first weights; return it with the hashes of what these are."""
-    if isinstance(data, PairDataModule):
-        return build_pair_classifier(config)
     model, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights)
     return model, contents
 
 
-def fit_and_predict(model: Classifier, data: AnyData, config: Config, run: Run, callbacks: Sequence[Callback]) -> None:
+def fit_and_predict(
+    model: Classifier, data: ImageDataModule, config: Config, run: Run, callbacks: Sequence[Callback]
+) -> None:
     """Prepare the images, train the stages, write predictions.parquet and mark the run as finished."""
-    if isinstance(data, PairDataModule):
-        assert isinstance(model, PairClassifier)
-        fit_and_compare(model, data, config, run, callbacks)
-        return
     with joint_errors():
         data.prepare_data()
     on_rank_zero(data.write_facts, run.folder)
@@ -208,14 +196,9 @@ def report(folder: Path, config: Config) -> None:
     """Evaluate the predictions of a finished run, print the closing table and keep it as text."""
     run = Run(folder)
     result = write_evaluation(folder, run.predictions, run.history, config.evaluation, run.predictions_train)
-    homologues = evaluate_pairs([run.predictions], [run], config.evaluation)
-    if homologues:
-        write_homologues(folder, homologues)
     end = [*_chosen_epoch(run, config), "all figures: summary.txt in it", f"next: python scripts/report.py {folder}"]
     with console.capture() as shown:
         console.print(overview(result))
-        if homologues:
-            console.print(homologues_table(homologues.result))
         say(f"results in {folder}", *end)
     with console.capture() as details:
         console.print(table(result))

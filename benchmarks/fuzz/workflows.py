@@ -145,7 +145,6 @@ def karyotype_folder(run: Path, folder: Path, outcome: Outcome) -> None:
     request = KaryotypeRequest(
         words=[str(run), str(folder)],
         output=output,
-        pairs=None,
         fixed=None,
         refer_below=0.95,
         path_column="path",

@@ -1,4 +1,4 @@
-"""The typed schema of conf/karyotype.yaml: how frequent karyotypes are, and when pairs of homologues are suspect."""
+"""The typed schema of conf/karyotype.yaml: how frequent karyotypes are."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -51,17 +51,10 @@ class KaryotypePriors(StrictModel, defaults="karyotype"):
         return self
 
 
-class PairAlarms(StrictModel, defaults="karyotype:pairs"):
-    """When a pair of homologues is structurally suspect, see conf/karyotype.yaml."""
-
-    alarm: Share = FROM_YAML
-
-
 class KaryotypeConfig(KaryotypePriors, defaults="karyotype"):
     """All keys of conf/karyotype.yaml."""
 
     out_of_distribution: Share = FROM_YAML
-    pairs: PairAlarms = FROM_YAML
 
     @property
     def share_of_files(self) -> float:

@@ -110,8 +110,6 @@ def _check_orientation(config: Config) -> None:
 
 def _check_adaptation(config: Config) -> None:
     """Probes and low-rank updates are for classifiers of single images."""
-    if config.lora.rank and config.pairs.enabled:
-        raise UserError("pairs.enabled=true has no low-rank updates: set lora.rank=0")
     if config.probe.enabled:
         _check_probe(config)
 
@@ -127,7 +125,6 @@ def _check_probe(config: Config) -> None:
         "head.layers=[gap], [token] or [flatten]": all(layer in plain for layer in config.head.layers),
         "head.orientation=false": not config.head.orientation,
         "context.enabled=false": not config.context.enabled,
-        "pairs.enabled=false": not config.pairs.enabled,
         "the defaults of loss": config.loss == LossConfig(),
         "loader.batch_by=image": config.loader.batch_by == "image",
         "lora.rank=0": not config.lora.rank,

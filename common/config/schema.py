@@ -10,8 +10,6 @@ from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_va
 from common.config.base import FROM_YAML, Name, Probability, Share, StrictModel
 from common.config.data import BalanceConfig, DataConfig, LoaderConfig, PrepareConfig, SplitConfig, TransformConfig
 
-MOST_REARRANGED = 0.5  # share of a chromosome's length
-
 
 class ModelConfig(StrictModel):
     """A timm backbone, whole or cut at a named module.
@@ -111,27 +109,6 @@ class ContextConfig(StrictModel, defaults="train:context"):
     def _heads_divide_the_width(self) -> "ContextConfig":
         if self.width % self.heads:
             raise ValueError(f"width={self.width} is no multiple of heads={self.heads}: change one of them")
-        return self
-
-
-class PairsConfig(StrictModel, defaults="train:pairs"):
-    """Pairs of homologues that are compared, some of them with a derived rearrangement, in place of single images."""
-
-    enabled: bool = FROM_YAML
-    width: PositiveInt = FROM_YAML
-    abnormal: Annotated[float, Field(gt=0.0, lt=1.0)] = FROM_YAML
-    sizes: tuple[Share, Share] = FROM_YAML
-    place_weight: Annotated[float, Field(ge=0.0)] = FROM_YAML
-    kind_weight: Annotated[float, Field(ge=0.0)] = FROM_YAML
-    bank: Annotated[int, Field(ge=3)] = FROM_YAML  # a spread of each class is of those compared with two others or more
-    bank_stretch: Annotated[float, Field(ge=0.0)] = FROM_YAML
-
-    @model_validator(mode="after")
-    def _sizes_in_order(self) -> "PairsConfig":
-        if not 0 < self.sizes[0] < self.sizes[1] <= MOST_REARRANGED:
-            raise ValueError(
-                f"sizes={list(self.sizes)}: give the smaller share first, from above 0 to {MOST_REARRANGED}"
-            )
         return self
 
 
@@ -370,7 +347,6 @@ class Config(StrictModel, defaults="train"):
     lora: Annotated[LoraConfig, Field(exclude_if=lambda value: not value.rank)] = FROM_YAML
     probe: Annotated[ProbeConfig, Field(exclude_if=lambda value: not value.enabled)] = FROM_YAML
     context: Annotated[ContextConfig, Field(exclude_if=lambda value: not value.enabled)] = FROM_YAML
-    pairs: Annotated[PairsConfig, Field(exclude_if=lambda value: not value.enabled)] = FROM_YAML
     unfreeze: UnfreezeConfig
     optimizer: OptimizerConfig = FROM_YAML
     scheduler: SchedulerConfig = FROM_YAML

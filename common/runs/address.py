@@ -18,7 +18,6 @@ UNHASHED: Any = {
     "split": {"fold", "near_duplicates", "near_duplicate_bits"},
     "model": {"weights", "pretraining"},
     "loader": {"workers", "pin_memory"},
-    "pairs": {"bank", "bank_stretch"},
     "inference": {"batchnorm"},
     "trainer": set(_TRAINER.split()),
     "callbacks": {"checkpoint"},

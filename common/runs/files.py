@@ -22,9 +22,7 @@ class RunFile(StrEnum):
     PREDICTIONS_ALONE = "predictions_alone.parquet"  # of the network without the context of the cell
     PREDICTIONS_TRAIN = "predictions_train.parquet"  # of training images, by the chosen weights
     OUT_OF_DISTRIBUTION = "out_of_distribution.safetensors"  # what new images are compared with
-    PAIRS = "pairs.parquet"  # of a comparison of homologues: what was found of each pair, and what was done to it
     METRICS = "metrics.json"
-    HOMOLOGUES = "homologues.json"  # the evaluation of a comparison of homologues
     SUMMARY = "summary.txt"  # what the terminal shows of the evaluation
     ORIGIN = "origin.json"  # what run and evaluation were made from, in which state
     THUMBNAILS = "thumbnails.parquet"

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from common.config.schema import Config
 from common.errors import UserError
-from common.files import atomic_path, read_csv, read_whole_json, read_yaml, write_csv, write_json, write_text
+from common.files import read_csv, read_whole_json, read_yaml, write_csv, write_json, write_text
 from common.runs.ensemble import EnsembleFile, read_ensemble, write_ensemble
 from common.runs.files import RunFile, RunFolder
 from common.runs.usage import read_usage
@@ -220,17 +220,6 @@ class Run:
         return read_predictions(path) if path.is_file() else None
 
     @cached_property
-    def pairs(self) -> "pd.DataFrame | None":
-        """What a comparison of homologues has found of each validation and test pair; None where there was none.
-
-        A row per item with what was done to it, see `workflows.homologues.train.pair_table`.
-        """
-        import pandas as pd
-
-        path = self.path(RunFile.PAIRS)
-        return pd.read_parquet(path) if path.is_file() else None
-
-    @cached_property
     def split(self) -> "pd.DataFrame":
         """A row per image of the data set.
 
@@ -403,12 +392,6 @@ class Run:
         from common.predictions import write_predictions
 
         write_predictions(self.path(RunFile.PREDICTIONS_TRAIN), predictions)
-        self._forget()
-
-    def write_pairs(self, pairs: "pd.DataFrame") -> None:
-        """Write pairs.parquet: what a comparison of homologues has found."""
-        with atomic_path(self.path(RunFile.PAIRS)) as temporary:
-            pairs.to_parquet(temporary)
         self._forget()
 
     @property

@@ -58,23 +58,6 @@ class CellFile:
         return replace(self, status=status, cause=cause, pixels=None)
 
 
-@dataclass(frozen=True, eq=False)
-class NamedCell:
-    """The N used files of a cell with their classes.
-
-    Attributes:
-        files: With their pixels.
-        classes: "1" to "22", "X" or "Y" of each.
-        upside_down: Which of them, once prepared by ``prepare``, have their short arm at the bottom, bool, shape (N,).
-        prepare: The preparation of the model that has named them.
-    """
-
-    files: Sequence[CellFile]
-    classes: Sequence[str]
-    upside_down: np.ndarray
-    prepare: PrepareConfig
-
-
 def read_cell(cell: Cell, config: PrepareConfig, fixed: Mapping[str, int | None], pool: Executor) -> list[CellFile]:
     """Read the files of a cell, in their order, and tell apart what is no chromosome.
 

@@ -1,12 +1,11 @@
 """Draw the pictures of docs/explanation/ into results/explanation/: ``python -m docs.drawings``."""
 
 from common.paths import ROOT
-from docs.drawings import assignment, homologues, intervals, stages
+from docs.drawings import assignment, intervals, stages
 
 if __name__ == "__main__":
     folder = ROOT / "results" / "explanation"
     folder.mkdir(exist_ok=True)
     intervals.draw(folder / "intervals.png")
     assignment.draw(folder / "assignment.png")
-    homologues.draw(folder / "homologues.png")
     stages.draw(folder / "stages.png")

@@ -13,7 +13,6 @@ from common.files import write_text
 from common.karyotype import NORMAL
 from common.text import counted
 from evaluation.cytogenetics.cell_karyotype import CellKaryotype, ChromosomeCall
-from evaluation.cytogenetics.pairs import PairFinding
 from evaluation.report.blocks import Table
 from evaluation.report.rendering import data_uri, render, template_file
 from evaluation.report.summary import Tile
@@ -22,14 +21,6 @@ PICTURES = 25_000_000  # bytes of karyograms within the page; those beyond are f
 SHOWN = 30  # files in a table of a cell
 SIDE = 1400  # pixels of the longer side of a karyogram within the page
 ALTERNATIVES = 3  # karyotypes that are shown of a cell
-
-
-@dataclass(frozen=True, eq=False)
-class PairEntry:
-    """A suspect pair of homologues, with a picture of both, uint8 RGB."""
-
-    finding: PairFinding
-    picture: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -45,7 +36,6 @@ class CellEntry:
         calls: Names of the used files with their classes.
         left_out: Names of the others, with what became of them and why.
         picture: The karyogram, a PNG below the page's folder; None without.
-        pairs: The most suspect pairs of homologues.
     """
 
     title: str
@@ -56,7 +46,6 @@ class CellEntry:
     calls: Sequence[tuple[str, ChromosomeCall]]
     left_out: Sequence[tuple[str, str, str]]
     picture: str | None
-    pairs: Sequence[PairEntry] = ()
 
 
 @dataclass(frozen=True)
@@ -122,26 +111,8 @@ def _cell(entry: CellEntry, source: str | None) -> dict[str, Any]:
         "doubts": doubts[:SHOWN],
         "in_doubt": counted(len(doubts), "chromosome"),
         "more_doubts": max(0, len(doubts) - SHOWN),
-        "pairs": [_pair(pair) for pair in entry.pairs],
         "left_out": entry.left_out[:SHOWN],
         "more_left_out": max(0, len(entry.left_out) - SHOWN),
-    }
-
-
-def _pair(entry: PairEntry) -> dict[str, str]:
-    finding = entry.finding
-    side = "right" if finding.rearranged else "left"
-    return {
-        "title": f"{finding.chromosome}{finding.arm}, {finding.kind}",
-        "chromosome": finding.chromosome,
-        "first": Path(finding.files[0]).name,
-        "second": Path(finding.files[1]).name,
-        "probability": _probability(finding.probability),
-        "p_value": f"{finding.p_value:.2g}",
-        "kind": f"{finding.kind} ({_probability(finding.kind_probability)})",
-        "side": f"{side} ({_probability(finding.rearranged_probability)})",
-        "place": f"{100 * finding.place:.0f} %",
-        "source": data_uri(entry.picture, SIDE),
     }
 
 

@@ -13,7 +13,6 @@ from evaluation.report import plots, results, summary
 from evaluation.report.blocks import Section
 from evaluation.report.comparison import comparison_sections
 from evaluation.report.gallery import Gallery, gallery
-from evaluation.report.homologues import homologues_section
 from evaluation.report.rendering import render, template_file
 from evaluation.report.sources import Chapter, read_chapters
 
@@ -102,7 +101,6 @@ def _sections(chapter: Chapter, suffix: str, real_names: bool) -> list[Section]:
         results.warnings_section(result, f"limits{suffix}", hidden),
         results.members_section(chapter, f"ensemble{suffix}"),
         Section("Results on the test images", f"results{suffix}", results.result_tables(result)),
-        homologues_section(chapter, f"homologues{suffix}"),
         Section(
             "Right and wrong predictions",
             f"predictions{suffix}",

@@ -35,10 +35,7 @@ class Stage:
 
 
 def stages_of(config: Config) -> dict[str, StageConfig]:
-    """Return the stages to train, in their order; ``init_from`` replaces those that train the head alone.
-
-    A comparison of homologues takes the backbone alone from it, so its head is trained all the same.
-    """
+    """Return the stages to train, in their order; ``init_from`` replaces those that train the head alone."""
     stages = {}
     for name, stage in config.unfreeze.stages.items():
         epochs = min(stage.max_epochs or config.trainer.max_epochs, config.trainer.max_epochs)
@@ -47,7 +44,7 @@ def stages_of(config: Config) -> dict[str, StageConfig]:
         last = list(stages)[-1]
         stages[last] = stages[last].model_copy(update={"train": config.unfreeze.train})
     fine_tuning = {name: stage for name, stage in stages.items() if stage.train}
-    if config.init_from and fine_tuning and not config.pairs.enabled:
+    if config.init_from and fine_tuning:
         return fine_tuning
     return stages
 

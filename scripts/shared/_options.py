@@ -37,10 +37,6 @@ CacheDir = Annotated[
 Runtime = Annotated[
     Literal["torch", "onnx"] | None, typer.Option(help="For a portable model.", show_default="torch where installed")
 ]
-PairRun = Annotated[
-    Path | None,
-    typer.Option(parser=run_path, help="Run of +experiment=homologue_pairs: looks for structural abnormalities."),
-]
 RunPaths = Annotated[
     list[Path], typer.Argument(parser=run_path, metavar="RUN...", help="Folders of finished runs, or their names.")
 ]
@@ -169,25 +165,9 @@ CountedRuns = Annotated[
         parser=run_path, metavar="RUN...", help="Runs on single chromosomes, all folds: their cells are counted."
     ),
 ]
-KaryogramRuns = Annotated[
-    list[Path] | None,
-    typer.Option(parser=run_path, metavar="RUN...", help="Runs on composed karyograms of the same cells, all folds."),
-]
 Referral = Annotated[
     Path | None,
     typer.Option(metavar="FOLDER", help="Write the karyotype of each cell, its probability, and which to refer by it."),
-]
-Suspects = Annotated[
-    Path | None, typer.Option(metavar="FOLDER", help="Write the cells whose labels look wrong, with a picture of each.")
-]
-ComparedRuns = Annotated[
-    list[Path] | None,
-    typer.Option(
-        parser=run_path, metavar="RUN...", help="Runs of +experiment=homologue_pairs on the same split, all folds."
-    ),
-]
-FalseAlarms = Annotated[
-    float, typer.Option(min=0.001, max=0.5, help="Share of normal validation cells that --pairs may call abnormal.")
 ]
 TableCsv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
 

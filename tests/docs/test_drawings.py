@@ -6,12 +6,12 @@ from PIL import Image
 
 from benchmarks.interval_coverage import WORLDS
 from common.karyotype import CHROMOSOMES
-from docs.drawings import assignment, homologues, intervals, stages
+from docs.drawings import assignment, intervals, stages
 from docs.drawings.assignment import CELLS, SHOWN
 from docs.drawings.stages import HEAD, PARTS
 
 
-@pytest.mark.parametrize("module", [assignment, homologues, intervals, stages], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [assignment, intervals, stages], ids=lambda module: module.__name__)
 def test_a_picture_is_drawn_and_small(module, tmp_path, monkeypatch):
     monkeypatch.setattr(intervals, "STUDIES", 3)
     module.draw(tmp_path / "picture.png")
@@ -34,16 +34,6 @@ def test_one_doubtful_chromosome_changes_its_class(cell, iscn, changed):
     assert cell.karyotype.karyotype.iscn == iscn
     assert len(cell.log_probabilities) == int(iscn[:2])
     assert set(jointly) <= set(CHROMOSOMES)
-
-
-def test_the_alignment_skips_the_deleted_stretch():
-    pair = homologues.drawn_pair()
-    rows = homologues.STEP * np.arange(len(pair.partner))
-    offset = pair.partner - rows
-    start, stop = pair.lacking
-    above = offset[pair.inside & (rows < start - 10)]
-    below = offset[pair.inside & (rows > stop + 10)]
-    assert np.median(above) - np.median(below) == pytest.approx(stop - start, abs=4)
 
 
 def test_a_stage_trains_the_head_and_one_block_more_than_the_one_before():

@@ -20,10 +20,8 @@ from common.paths import CONF, ROOT
 from common.runs.run import Run
 from common.sweeps.jobs import command_line
 from evaluation import evaluate as evaluation
-from evaluation.homologues import plots as homologue_plots
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
-from lightning_modules.pair_classifier import build_pair_classifier
 from workflows import train
 
 DRAWN = ["data=synthetic", "data.images=40", "data.subjects=10", "data.size=48"]
@@ -73,8 +71,6 @@ def run_undrawn(config: Config) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "draw_figures", lambda *_: None)
         patch.setattr(train, "galleries", lambda *_: None)
-        for name in ("detection_curves", "levels", "chromosomes"):
-            patch.setattr(homologue_plots, name, lambda *_: None)
         return train.run(config)
 
 
@@ -102,8 +98,7 @@ def command(*overrides: str, script: str = "train.py") -> list[str]:
 
 def write_untrained_run(folder: Path, config: Config, classes: tuple[str, ...] = ("hem", "all")) -> Classifier:
     """Write what a finished run leaves of its model, with first weights as its best ones; return the model."""
-    pairs = config.pairs.enabled
-    model, _ = build_pair_classifier(config) if pairs else build_classifier(config, classes, None)
+    model, _ = build_classifier(config, classes, None)
     (folder / "checkpoints").mkdir(parents=True)
     torch.save({"state_dict": model.state_dict()}, folder / "checkpoints" / "best.ckpt")
     write_json(folder / "model.json", asdict(model.facts()))
@@ -111,11 +106,3 @@ def write_untrained_run(folder: Path, config: Config, classes: tuple[str, ...] =
     (folder / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
     Run(folder).write_status("finished", best="checkpoints/best.ckpt")
     return model.eval()
-
-
-def train_pairs(data: Path, *overrides: str) -> Path:
-    """Train a comparison of homologues for an epoch on chromosomes of `write_chromosomes`, below their folder."""
-    tiny = ["trainer.max_epochs=1", "trainer.precision=32-true", "pairs.width=16", "loader.batch_size=16"]
-    canvas = ["prepare.size=[64,24]", "prepare.canvas.area=150", "split.validation=0.4"]
-    chosen = [f"data_dir={data}"]
-    return run_undrawn(small_config(data.parent, *tiny, *canvas, *overrides, experiment="homologue_pairs", data=chosen))

@@ -13,7 +13,7 @@ from common.runs.run import Run
 from datamodules.inference.image_batches import ImageFileBatches
 from datamodules.inference.predict_datamodule import PredictDataModule
 from lightning_modules.inference import predict
-from lightning_modules.load import load_pairs, load_run
+from lightning_modules.load import load_run
 from tests.helpers.images import cell_image, write_image
 from tests.helpers.training import small_config, write_untrained_run
 from tests.lightning_modules.tiny import save_weights
@@ -117,20 +117,3 @@ def test_a_folder_that_cannot_be_loaded_is_one_line(run, damage, words):
 def test_a_folder_without_a_run(tmp_path):
     with pytest.raises(UserError, match="not a run of Karyocyte"):
         load_run(tmp_path)
-
-
-def test_a_comparison_of_homologues_is_loaded_by_its_own_function(tmp_path, run):
-    chosen = ("prepare.size=[64,32]", "trainer.precision=32-true")
-    config = small_config(tmp_path, *chosen, experiment="homologue_pairs", data=["data=synthetic_chromosomes"])
-    model = write_untrained_run(tmp_path / "pairs", config, ("normal", "abnormal"))
-    loaded = load_pairs(tmp_path / "pairs")
-    assert not loaded.training
-    image = torch.rand(2, 2, 64, 32, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        first, second = (each.compare(image, torch.tensor([0, 23])) for each in (loaded, model))
-    assert torch.equal(first.abnormal, second.abnormal)
-    assert torch.equal(first.place, second.place)
-    with pytest.raises(UserError, match="compares homologues"):
-        load_run(tmp_path / "pairs")
-    with pytest.raises(UserError, match="does not compare homologues"):
-        load_pairs(run[0])

@@ -12,7 +12,6 @@ from common.predictions import write_predictions
 from common.runs.run import Run
 from scripts.evaluate import app
 from tests.evaluation.cytogenetics.cells import make_cell_run
-from tests.evaluation.homologues.made_up_pairs import made_up_run
 from tests.helpers.predictions import make_predictions, make_run
 from tests.helpers.terminal import error_of, run_app
 from workflows.evaluate import folders
@@ -242,29 +241,3 @@ def test_unknown_cells_to_leave_out_are_named(cells):
     assert "without 1 cell, 46 images" in " ".join(call(cells / "cells0", "--without", left_out).output.split())
     left_out.write_text("cell\n1\n")
     assert "no column cell_id" in error_of(call(cells / "cells0", "--without", left_out, code=1))
-
-
-@pytest.fixture
-def homologues(tmp_path):
-    """Two folds of a comparison of homologues, as folders ``homologues0`` and ``homologues1``."""
-    for fold in range(2):
-        predictions, pairs = made_up_run(lambda size: 3.0, seed=fold, fold=fold, cases=8, validation=5, chromosomes=3)
-        write_predictions(tmp_path / f"homologues{fold}" / "predictions.parquet", predictions)
-        Run(tmp_path / f"homologues{fold}").write_pairs(pairs)
-    return tmp_path
-
-
-def test_comparisons_of_homologues_have_tables_of_their_own(homologues):
-    csv = homologues / "homologues.csv"
-    folders = [homologues / "homologues0", homologues / "homologues1"]
-    output = call(*folders, "--csv", csv, "--output", homologues / "E").output
-    assert "Homologues: abnormal or normal, 32 test cells of 16 cases" in output
-    assert (homologues / "E" / "homologues.json").is_file()
-    rows = pd.read_csv(csv).set_index("metric")
-    assert rows.loc["auc_pair/all", "value"] > 0.9
-    assert rows.loc["auc", "experiment"] == rows.loc["auc_pair/all", "experiment"] == "homologue_pairs"
-
-
-def test_validation_pairs_calibrate_and_are_not_evaluated(homologues):
-    output = call(homologues / "homologues0", "--part", "validation").output
-    assert "homologues are not evaluated: run 1 has no validation pairs" in output

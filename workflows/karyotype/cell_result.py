@@ -4,22 +4,17 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from common.config.karyotype import KaryotypePriors
 from common.text import counted
-from datamodules.inference.cell_images import CellFile, FileStatus, NamedCell, leave_out, read_cell
+from datamodules.inference.cell_images import CellFile, FileStatus, leave_out, read_cell
 from datamodules.inference.cells import Cell
 from datamodules.synthesis.assigned_karyogram import draw_karyogram
 from evaluation.cytogenetics.cell_karyotype import CellKaryotype, ChromosomeCall, implausible, karyotype_of_cell
-from workflows.karyotype.compared_pairs import ComparedPairs
 from workflows.karyotype.fixed import FixedClasses
 from workflows.karyotype.predictor import CellPrediction, CellPredictor
-
-if TYPE_CHECKING:
-    from workflows.karyotype.pairs import PairComparer  # with torch, which a portable model does not need
 
 IMPROBABLE = "no class is probable for the network"
 NAMED = 5  # files in a reason
@@ -32,7 +27,6 @@ class KaryotypeSettings:
 
     priors: KaryotypePriors
     refer_below: float
-    pairs: "PairComparer | None" = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +37,6 @@ class NamedFiles:
         files: What became of each file, without pixels.
         karyotype: Karyotype and chromosomes, in the order of the used files.
         karyogram: uint8 RGB; None where no karyotype can be named.
-        pairs: What was found of its pairs of homologues; None where they are not compared.
         log_probabilities: Calibrated, of each used file alone, float64, shape (n, 24).
         pictures: The used files upright and at one scale, uint8 RGB on black, shape (n, H, W, 3); None without any.
         distances: See ``CellResult``.
@@ -52,7 +45,6 @@ class NamedFiles:
     files: tuple[CellFile, ...]
     karyotype: CellKaryotype
     karyogram: np.ndarray | None
-    pairs: ComparedPairs | None
     log_probabilities: np.ndarray
     pictures: np.ndarray | None
     distances: Distances = field(default_factory=dict)
@@ -69,7 +61,6 @@ class CellResult:
         stem: Name of its karyogram, and of its anchor on the page.
         drawn: Whether there is a karyogram.
         fixed: The classes that an expert has fixed.
-        pairs: What was found of its pairs of homologues; None where they are not compared.
         distances: Of the used files by name: the distance from the training images over its threshold, above 1 out of
             distribution; without those whose class is fixed, and empty where it is not measured.
     """
@@ -80,7 +71,6 @@ class CellResult:
     stem: str
     drawn: bool
     fixed: FixedClasses = field(default_factory=dict)
-    pairs: ComparedPairs | None = None
     distances: Distances = field(default_factory=dict)
 
     @property
@@ -101,10 +91,8 @@ class CellResult:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why an expert should look at the cell: its karyotype, suspect pairs, and files that are not used."""
+        """Why an expert should look at the cell: its karyotype, and files that are not used."""
         reasons = list(self.karyotype.reasons)
-        if self.pairs is not None:
-            reasons += self.pairs.statements
         counts: Counter[str] = Counter()
         for file in self.files:
             name = file.file.name
@@ -155,16 +143,11 @@ def name_cell(
     karyotype = karyotype_of_cell(logs, settings.priors, classes, settings.refer_below, predictor.balanced)
     pictures = None if prediction is None else predictor.pictures(used, prediction.upside_down, pool)
     karyogram = None
-    pairs = None if settings.pairs is None else ComparedPairs()
     if prediction is not None and pictures is not None and karyotype.candidates:
         karyogram = _draw(pictures, karyotype)
-        if settings.pairs is not None:
-            assigned = [call.assigned for call in karyotype.calls]
-            named = NamedCell(used, assigned, prediction.upside_down, predictor.prepare)
-            pairs = settings.pairs.compare(named, pool)
     without_pixels = tuple(replace(file, pixels=None) for file in files)
     distances = {} if prediction is None else _distances(used, prediction, kept)
-    return NamedFiles(without_pixels, karyotype, karyogram, pairs, logs, pictures, distances)
+    return NamedFiles(without_pixels, karyotype, karyogram, logs, pictures, distances)
 
 
 def _distances(used: Sequence[CellFile], prediction: CellPrediction, kept: Collection[str]) -> Distances:

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -34,13 +33,9 @@ from workflows.karyotype.summary import (
     page_entry,
     summarise,
 )
-from workflows.karyotype.tables import case_table, cell_table, chromosome_table, pair_table
-from workflows.members import merge_parts, run_warnings, seen_parts
+from workflows.karyotype.tables import case_table, cell_table, chromosome_table
 from workflows.review.bundle import FOLDER as REVIEW
 from workflows.review.bundle import write_cell, write_index
-
-if TYPE_CHECKING:
-    from workflows.karyotype.pairs import PairComparer
 
 
 def karyotype_cells(request: KaryotypeRequest) -> None:
@@ -55,27 +50,18 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
     model = _load_model(request)
     predictor = CellPredictor(model)
     notes = _adapt(predictor, cells.cells, fixed)
-    comparer = _load_comparer(request)
-    of_pairs = [request.pair_run] if request.pair_run else []
-    if comparer is not None:
-        notes.append(comparer.note)
-        predictor.notes += comparer.warnings
-    warnings = list(
-        dict.fromkeys([*model.warnings, *run_warnings(of_pairs), *predictor.notes, *folder_warnings(cells)])
-    )
+    warnings = list(dict.fromkeys([*model.warnings, *predictor.notes, *folder_warnings(cells)]))
     warn(*warnings)
     for note in notes:
         say(note)
-    seen = merge_parts(model.seen, seen_parts(of_pairs))
-    settings = KaryotypeSettings(request.config, request.refer_below, comparer)
+    settings = KaryotypeSettings(request.config, request.refer_below)
     with new_whole_folder(request.output) as folder:
         results = list(_results(cells.cells, fixed, predictor, settings, folder))
         write_index(folder / REVIEW, review_index(results, request, model))
         tables = Tables(
             cell_table(results),
-            chromosome_table(results, seen),
+            chromosome_table(results, model.seen),
             case_table(results, request.config),
-            pair_table(results),
         )
         new_warnings = data_warnings(tables.chromosomes)
         about = f"{counted(len(results), 'cell')}, {describe_others(cells.others)}; {model.name}"
@@ -93,14 +79,6 @@ def _load_model(request: KaryotypeRequest) -> CellModel:
     from workflows.karyotype.run_model import model_of_runs  # here: a portable model needs no torch
 
     return model_of_runs(request.runs, request.members, request.config.share_of_files, request.batchnorm)
-
-
-def _load_comparer(request: KaryotypeRequest) -> "PairComparer | None":
-    if request.pair_run is None:
-        return None
-    from workflows.karyotype.pairs import PairComparer  # here: it needs torch
-
-    return PairComparer(request.pair_run, request.config.pairs)
 
 
 def _adapt(predictor: CellPredictor, cells: Sequence[Cell], fixed: Sequence[FixedClasses]) -> list[str]:
@@ -128,8 +106,6 @@ def _write(folder: Path, results: Sequence[CellResult], tables: Tables, facts: P
     write_csv(folder / "chromosomes.csv", tables.chromosomes, "%.6f")
     if len(tables.cases):
         write_csv(folder / "cases.csv", tables.cases, "%.6f")
-    if tables.pairs is not None:
-        write_csv(folder / "pairs.csv", tables.pairs, "%.6f")
     entries = [page_entry(result) for result in sorted(results, key=lambda result: result.order)]
     return write_karyotype_page(folder / "index.html", entries, facts)
 
@@ -154,10 +130,9 @@ def _results(
             if named.karyogram is not None:
                 _write_picture(folder / "karyograms" / f"{stem}.png", named.karyogram)
             if named.pictures is not None:
-                of_pairs = named.pairs.pictures if named.pairs else {}
-                write_cell(folder / REVIEW, stem, reviewed_cell(cell, named, of_cell), named.pictures, of_pairs)
+                write_cell(folder / REVIEW, stem, reviewed_cell(cell, named, of_cell), named.pictures)
             drawn = named.karyogram is not None
-            yield CellResult(cell, named.files, named.karyotype, stem, drawn, of_cell, named.pairs, named.distances)
+            yield CellResult(cell, named.files, named.karyotype, stem, drawn, of_cell, named.distances)
             advance()
 
 

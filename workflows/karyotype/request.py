@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 
 from common.arguments import new_folder
@@ -13,7 +12,6 @@ from common.config.defaults import layered_value
 from common.config.karyotype import KaryotypeConfig, load_karyotype_config
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
-from common.runs.files import RunFile
 from common.runs.portable import REMEDY, PortableModel
 from common.runs.run import Run
 from workflows.members import check_members, members_of
@@ -25,7 +23,6 @@ class KaryotypeRequest:
 
     words: Sequence[str]
     output: Path
-    pairs: Path | None
     fixed: Path | None
     refer_below: float
     path_column: str
@@ -66,11 +63,6 @@ class KaryotypeRequest:
         """The runs, with the members of an ensemble in place of its folder."""
         return members_of(self.runs)
 
-    @cached_property
-    def pair_run(self) -> Run | None:
-        """The run that compares homologues; None where they are not compared."""
-        return None if self.pairs is None else Run.open(self.pairs)
-
     @property
     def cache(self) -> Path:
         """The folder below which a zip file is unpacked."""
@@ -81,9 +73,8 @@ class KaryotypeRequest:
 
         Raises:
             UserError: A key is wrong; runs or cells are missing, or in another order; the runs do not form an
-                ensemble, are not of the 24 chromosomes, or read images differently; --pairs names no run that compares
-                homologues; the folder to write exists, or is within that of the cells; or the file of fixed classes is
-                missing.
+                ensemble, are not of the 24 chromosomes, or read images differently; the folder to write exists, or is
+                within that of the cells; or the file of fixed classes is missing.
         """
         self._check_models()
         if not self.cells.exists():
@@ -98,7 +89,6 @@ class KaryotypeRequest:
             self._check_portable(self.portable)
         else:
             self._check_runs()
-        self._check_pairs()
         self._check_reading()
 
     def _check_models(self) -> None:
@@ -129,27 +119,8 @@ class KaryotypeRequest:
             raise UserError(
                 f"--runtime {self.runtime} is for portable models; runs are computed by torch: leave it out"
             )
-        for member in self.members:
-            if member.has(RunFile.PAIRS):
-                raise UserError(
-                    f"{member.folder} compares homologues: name it after --pairs, and before the cells a run on single "
-                    "chromosomes, such as one of +experiment=chromosomes_best"
-                )
         check_members(self.runs, self.members)
         _check_classes(self.members[0].folder, self.members[0].data.classes)
-
-    def _check_pairs(self) -> None:
-        """Check that the run after --pairs compares homologues, and that torch is there to do so."""
-        if self.pair_run is None:
-            return
-        if find_spec("torch") is None:
-            raise UserError("--pairs compares homologues by torch, which is not installed: `make setup` installs it")
-        Run.open_finished(self.pair_run.folder)
-        if not self.pair_run.has(RunFile.PAIRS):
-            raise UserError(
-                f"--pairs {self.pairs} compares no homologues: name a run of +experiment=homologue_pairs, such as "
-                "outputs/homologue_pairs/<fold>/seed=0"
-            )
 
     def _check_reading(self) -> None:
         """Check that all networks see the same chromosome in a file: it is read and measured once."""
@@ -162,11 +133,6 @@ class KaryotypeRequest:
                         f"prepare.{key} is {values[0]} in {name} and {values[1]} in {other_name}: name runs that read "
                         "images alike"
                     )
-        if self.pair_run is not None and self.pair_run.config.prepare.background != first.background:
-            raise UserError(
-                f"prepare.background is {first.background} in {name} and {self.pair_run.config.prepare.background} in "
-                f"{self.pairs}: name runs that read images alike"
-            )
 
     def _preparations(self) -> list[tuple[Path, PrepareConfig]]:
         """Return the preparation of each network, with the folder that it is of."""

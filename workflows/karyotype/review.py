@@ -7,11 +7,10 @@ from datamodules.inference.cell_images import FileStatus
 from datamodules.inference.cells import Cell
 from datamodules.inference.image_files import printable
 from workflows.karyotype.cell_result import CellResult, NamedFiles
-from workflows.karyotype.compared_pairs import ComparedPairs
 from workflows.karyotype.fixed import FixedClasses, text_of
 from workflows.karyotype.predictor import CellModel
 from workflows.karyotype.request import KaryotypeRequest
-from workflows.review.bundle import CellSummary, ReviewedCell, ReviewedFile, ReviewedPair, ReviewIndex, rounded
+from workflows.review.bundle import CellSummary, ReviewedCell, ReviewedFile, ReviewIndex, rounded
 
 
 def reviewed_cell(cell: Cell, named: NamedFiles, fixed: FixedClasses) -> ReviewedCell:
@@ -25,17 +24,7 @@ def reviewed_cell(cell: Cell, named: NamedFiles, fixed: FixedClasses) -> Reviewe
             ReviewedFile(file.name, printable(str(file.path.resolve())), call.assigned, text, rounded(logs), foreign)
         )
     left_out = [f"{one.file.name}: {one.cause}" for one in named.files if one.status is not FileStatus.USED]
-    return ReviewedCell(cell.case, cell.name, files, left_out, _reviewed_pairs(named.pairs))
-
-
-def _reviewed_pairs(compared: ComparedPairs | None) -> list[ReviewedPair]:
-    """Return the homologues that were compared; the statements of those that are drawn."""
-    pairs = []
-    for finding in compared.findings if compared else ():
-        drawn = compared is not None and finding.chromosome in compared.pictures
-        statement = finding.statement if drawn else None
-        pairs.append(ReviewedPair(finding.chromosome, finding.files, finding.probability, finding.p_value, statement))
-    return pairs
+    return ReviewedCell(cell.case, cell.name, files, left_out)
 
 
 def review_index(results: Sequence[CellResult], request: KaryotypeRequest, model: CellModel) -> ReviewIndex:

@@ -12,10 +12,9 @@ from datamodules.inference.cell_images import FileStatus
 from datamodules.inference.cells import Cells
 from datamodules.inference.image_files import describe_others
 from evaluation.report.blocks import Table
-from evaluation.report.karyotypes import CellEntry, PairEntry
+from evaluation.report.karyotypes import CellEntry
 from evaluation.terminal import frame_table
 from workflows.karyotype.cell_result import CellResult
-from workflows.karyotype.tables import SCORE
 
 CASES = (
     "Cases of several cells, which decide together on the constitution. A gain counts in two cells, a loss in three "
@@ -26,12 +25,11 @@ LETTERS = 24  # of a cell's name and of a karyotype in the table, beside which r
 
 
 class Tables(NamedTuple):
-    """karyotypes.csv, chromosomes.csv, cases.csv, which may be empty, and pairs.csv where homologues are compared."""
+    """karyotypes.csv, chromosomes.csv and cases.csv, which may be empty."""
 
     cells: pd.DataFrame
     chromosomes: pd.DataFrame
     cases: pd.DataFrame
-    pairs: pd.DataFrame | None = None
 
 
 def folder_warnings(cells: Cells) -> list[str]:
@@ -74,15 +72,7 @@ def page_entry(result: CellResult) -> CellEntry:
     counts |= {str(status): result.count(status) for status in FileStatus}
     picture = f"karyograms/{result.stem}.png" if result.drawn else None
     anchor = f"cell-{result.stem}"
-    pairs = []
-    if result.pairs is not None:
-        pictures = result.pairs.pictures
-        pairs = [
-            PairEntry(one, pictures[one.chromosome]) for one in result.pairs.suspects if one.chromosome in pictures
-        ]
-    return CellEntry(
-        result.cell.title, anchor, result.karyotype, result.reasons, counts, calls, left_out, picture, pairs
-    )
+    return CellEntry(result.cell.title, anchor, result.karyotype, result.reasons, counts, calls, left_out, picture)
 
 
 def case_tables(cases: pd.DataFrame) -> list[Table]:
@@ -91,10 +81,6 @@ def case_tables(cases: pd.DataFrame) -> list[Table]:
     for case in cases.fillna("").to_dict("records"):
         row = {"case": str(case["case"]), "karyotype": str(case["karyotype"]), "cells": f"{case['cells']:,}"}
         row |= {"share of the largest clone": f"{case['share']:.2f}"}
-        scores = {name.removeprefix(SCORE): case[name] for name in case if name.startswith(SCORE) and case[name] != ""}
-        if scores:
-            highest = max(scores, key=scores.__getitem__)
-            row |= {"highest pair score": f"{scores[highest]:.1f} SD ({highest})"}
         rows.append(row | {"in single cells": str(case["left_out"]), "other than alone": str(case["changed"])})
     text = ("karyotype", "in single cells", "other than alone")
     return [Table("Cases", CASES, rows, text)] if rows else []
@@ -109,7 +95,7 @@ def summarise(tables: Tables, output: Path, others: Mapping[str, int], beside: i
         others: Number of files that are no images, by kind.
         beside: Number of karyograms that the page does not contain.
     """
-    cells, chromosomes, cases, pairs = tables
+    cells, chromosomes, cases = tables
     kinds = cells["kind"].fillna("without karyotype").str.replace("_", " ").value_counts()
     statuses = chromosomes["status"].value_counts()
     numbers = [f"{statuses.get(str(status), 0):,} {status}" for status in FileStatus]
@@ -120,11 +106,6 @@ def summarise(tables: Tables, output: Path, others: Mapping[str, int], beside: i
         describe_others(dict(others)),
         f"to be referred to an expert: {len(referred):,}",
     ]
-    if pairs is not None:
-        suspect = pairs[pairs["suspect"] == "yes"]
-        of_cells = len(suspect[["case", "cell"]].drop_duplicates())
-        compared = counted(len(pairs), "pair")
-        lines.append(f"{compared} of homologues: {len(suspect):,} structurally suspect, in {counted(of_cells, 'cell')}")
     if beside:
         lines.append(f"index.html contains the karyograms of all but {beside:,} cells, which are in karyograms/")
     if len(cases):

@@ -7,35 +7,14 @@ from typing import Any
 import pandas as pd
 
 from common.config.karyotype import KaryotypePriors
-from common.karyotype import CHROMOSOMES
 from common.predictions import OUT_OF_DISTRIBUTION
 from datamodules.inference.cell_images import CellFile, FileStatus
 from evaluation.cytogenetics.cases import case_karyotype, share_constitution
 from evaluation.cytogenetics.cell_karyotype import ChromosomeCall
-from evaluation.cytogenetics.pairs import mean_scores
 from workflows.karyotype.cell_result import CellResult
 from workflows.karyotype.fixed import text_of
 
 CASE_COLUMNS = ("case", "cells", "karyotype", "share", "clones", "left_out", "changed")
-SCORE = "pair_score_"  # and the name of a chromosome: columns of cases.csv
-PAIR_COLUMNS = (
-    "case",
-    "cell",
-    "chromosome",
-    "first",
-    "second",
-    "score",
-    "calibrated",
-    "probability",
-    "p_value",
-    "suspect",
-    "kind",
-    "kind_probability",
-    "rearranged",
-    "rearranged_probability",
-    "place",
-    "arm",
-)
 RANKS = ("", "second_", "third_")  # prefixes of the columns of the most probable karyotypes
 
 
@@ -67,26 +46,7 @@ def case_table(results: Sequence[CellResult], priors: KaryotypePriors) -> pd.Dat
     for case, of_case in cases.items():
         if len(of_case) > 1:
             rows.append(_case_row(case, of_case, priors))
-    compared = any(result.pairs is not None for result in results)
-    scores = [f"{SCORE}{name}" for name in CHROMOSOMES] if compared else []
-    return pd.DataFrame(rows, columns=[*CASE_COLUMNS, *scores])
-
-
-def pair_table(results: Sequence[CellResult]) -> pd.DataFrame | None:
-    """Return pairs.csv: a row per pair of homologues; None where they are not compared."""
-    if all(result.pairs is None for result in results):
-        return None
-    rows = []
-    for result in results:
-        suspects = result.pairs.suspects if result.pairs else []
-        for finding in result.pairs.findings if result.pairs else ():
-            first, second = finding.files
-            row = {"case": result.cell.case, "cell": result.cell.name, "first": first, "second": second}
-            row["suspect"] = "yes" if finding in suspects else "no"
-            row |= {name: getattr(finding, name) for name in PAIR_COLUMNS if name not in row}
-            row["rearranged"] = finding.files[finding.rearranged]
-            rows.append(row)
-    return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
+    return pd.DataFrame(rows, columns=list(CASE_COLUMNS))
 
 
 def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors) -> dict[str, Any]:
@@ -100,9 +60,7 @@ def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors)
     clones = [f"{name}[{cells}]" for name, cells in named.clones.items()]
     left_out = [f"{change} in {cells}" for change, cells in named.left_out.items()]
     values = (case, named.cells, named.iscn, named.share, " ".join(clones), ", ".join(left_out), "; ".join(changed))
-    row = {name: value or None for name, value in zip(CASE_COLUMNS, values, strict=True)}
-    scores = mean_scores([result.pairs.findings for result in results if result.pairs])
-    return row | {f"{SCORE}{name}": score for name, score in scores.items()}
+    return {name: value or None for name, value in zip(CASE_COLUMNS, values, strict=True)}
 
 
 def _cell_row(result: CellResult) -> dict[str, Any]:
@@ -118,12 +76,6 @@ def _cell_row(result: CellResult) -> dict[str, Any]:
     row["missing"] = ", ".join(karyotype.missing) or None
     row["extra"] = ", ".join(karyotype.extra) or None
     row["doubtful"] = karyotype.doubtful
-    if result.pairs is not None:
-        row["pairs"] = len(result.pairs.findings)
-        row["lowest_p_value"] = min((finding.p_value for finding in result.pairs.findings), default=None)
-        row["suspect_pairs"] = (
-            ", ".join(f"{one.chromosome}{one.arm} {one.kind}" for one in result.pairs.suspects) or None
-        )
     row[OUT_OF_DISTRIBUTION] = len(result.foreign) if result.distances else None
     row["refer"] = "yes" if result.reasons else "no"
     row["reason"] = "; ".join(result.reasons) or None

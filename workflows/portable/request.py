@@ -38,13 +38,9 @@ class ExportRequest:
         """Check the options as far as this is possible without a model and without the images.
 
         Raises:
-            UserError: The run is not finished, or is none that single images can be predicted with; the output exists;
-                a package is missing.
+            UserError: The run is not finished; the output exists; a package is missing.
         """
         check_members([self.run], self.members)
-        for member in self.members:
-            if member.config.pairs.enabled:
-                raise UserError(f"{member.folder} compares homologues: name a run that classifies single images")
         new_folder(self.output)
         for path in self.images:
             if not path.exists():

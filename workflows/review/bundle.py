@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from pydantic import TypeAdapter, ValidationError
 from common.config.karyotype import KaryotypePriors
 from common.errors import UserError
 from common.files import write_json
-from common.karyotype import CHROMOSOMES
 
 FOLDER = "review"  # in the output of scripts/karyotype.py
 INDEX = "index.json"
@@ -46,33 +45,13 @@ class ReviewedFile:
 
 
 @dataclass(frozen=True)
-class ReviewedPair:
-    """Two homologues that were compared (--pairs).
-
-    Attributes:
-        chromosome: "1" to "22", "X" or "Y".
-        files: Names of both files.
-        probability: Of a rearrangement.
-        p_value: Share of normal pairs with at least as high a score.
-        statement: Why it is suspect, where the place of the change is drawn; None of other pairs.
-    """
-
-    chromosome: str
-    files: tuple[str, str]
-    probability: float
-    p_value: float
-    statement: str | None = None
-
-
-@dataclass(frozen=True)
 class ReviewedCell:
-    """A cell with its used files; ``left_out`` describes the others, ``pairs`` its homologues that were compared."""
+    """A cell with its used files; ``left_out`` describes the others."""
 
     case: str | None
     name: str
     files: list[ReviewedFile]
     left_out: list[str]
-    pairs: list[ReviewedPair] = field(default_factory=list)
 
     @cached_property
     def logs(self) -> np.ndarray:
@@ -125,9 +104,7 @@ _INDEX = TypeAdapter(ReviewIndex)
 _CELL = TypeAdapter(ReviewedCell)
 
 
-def write_cell(
-    folder: Path, stem: str, cell: ReviewedCell, pictures: np.ndarray, of_pairs: Mapping[str, np.ndarray] | None = None
-) -> None:
+def write_cell(folder: Path, stem: str, cell: ReviewedCell, pictures: np.ndarray) -> None:
     """Write a cell and its pictures.
 
     Args:
@@ -135,7 +112,6 @@ def write_cell(
         stem: Of the files of the cell.
         cell: Its files.
         pictures: Their chromosomes, uint8 RGB on black, shape (N, H, W, 3); written as a strip, dark on white.
-        of_pairs: Drawings of suspect pairs, uint8 RGB, by their chromosome.
     """
     write_json(folder / f"{stem}.json", asdict(cell))
     occupied = pictures.max(axis=(0, 3)) >= EMPTY
@@ -143,16 +119,10 @@ def write_cell(
     if len(rows):  # all to one size: they keep their scale
         pictures = pictures[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     _write_picture(_strip(folder, stem), 255 - np.concatenate(list(pictures), axis=1))
-    for chromosome, drawing in (of_pairs or {}).items():
-        _write_picture(_pair_drawing(folder, stem, chromosome), drawing)
 
 
 def _strip(folder: Path, stem: str) -> Path:
     return folder / f"{stem}.png"
-
-
-def _pair_drawing(folder: Path, stem: str, chromosome: str) -> Path:
-    return folder / f"{stem}.pair-{chromosome}.png"
 
 
 def _write_picture(path: Path, pixels: np.ndarray) -> None:
@@ -207,12 +177,6 @@ class ReviewBundle:
     def picture(self, stem: str) -> Path:
         """Return the strip of a cell's pictures."""
         return _strip(self.folder, stem)
-
-    def pair_picture(self, stem: str, chromosome: str) -> Path:
-        """Return the drawing of a suspect pair of homologues."""
-        if chromosome not in CHROMOSOMES:
-            raise UserError(f"{self.folder / stem}.json is damaged: run scripts/karyotype.py again")
-        return _pair_drawing(self.folder, stem, chromosome)
 
 
 def _read(path: Path, adapter: TypeAdapter[Any]) -> Any:

@@ -1,6 +1,6 @@
 """A cell on the review page: its karyotype solved anew around what the reader has fixed."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,7 @@ def _blind(cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
         karyotype = f"{waiting} of {len(chromosomes)} without a class"
     else:
         karyotype = name_karyotype({name: named.count(name) for name in CHROMOSOMES}).iscn
-    return {"files": chromosomes, "result": karyotype, "probability": None, "reasons": [], "pairs": [], "left_out": []}
+    return {"files": chromosomes, "result": karyotype, "probability": None, "reasons": [], "left_out": []}
 
 
 def _solved(bundle: ReviewBundle, cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
@@ -103,7 +103,6 @@ def _solved(bundle: ReviewBundle, cell: ReviewedCell, decisions: CellDecisions) 
         "result": named.iscn if named else "no karyotype",
         "probability": solved.karyotype.probability,
         "reasons": [*solved.karyotype.reasons, *solved.karyotype.notes],
-        "pairs": [asdict(pair) for pair in cell.pairs],
         "left_out": cell.left_out,
     }
 

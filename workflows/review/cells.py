@@ -10,7 +10,6 @@ from workflows.review.decisions import CLASSES, FILE, NO_CHROMOSOME, CellDecisio
 from workflows.review.reviewed import Picture, Reviewed, Source
 
 CHROMOSOME_STRIP = "chromosomes"
-PAIR = "pair-"
 
 
 class CellReview(Reviewed):
@@ -50,13 +49,10 @@ class CellReview(Reviewed):
         return shown_cell(self.bundle, stem, decisions, blind)
 
     def picture(self, stem: str, name: str, blind: bool) -> Picture | None:
-        """Return the strip of all chromosomes, or the drawing of a suspect pair of homologues."""
-        if name == CHROMOSOME_STRIP:
-            return Picture(self.bundle.picture(stem).read_bytes(), "image/png")
-        drawn = {PAIR + pair.chromosome: pair for pair in self.bundle.cell(stem).pairs if pair.statement}
-        if blind or name not in drawn:
+        """Return the strip of all chromosomes."""
+        if name != CHROMOSOME_STRIP:
             return None
-        return Picture(self.bundle.pair_picture(stem, drawn[name].chromosome).read_bytes(), "image/png")
+        return Picture(self.bundle.picture(stem).read_bytes(), "image/png")
 
     def sources(self, stem: str) -> Mapping[str, Source]:
         """Return the chromosomes of a cell, by the name of their file."""

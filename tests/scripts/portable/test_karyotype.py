@@ -13,7 +13,7 @@ from scripts.portable.export import app as export
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.portable import UNNEEDED, run_without
 from tests.helpers.terminal import error_of, run_app
-from tests.helpers.training import run_undrawn, small_config, train_pairs
+from tests.helpers.training import run_undrawn, small_config
 
 NET = ["model=resnet18", "model.cut=layer1", "trainer.max_epochs=2", "trainer.precision=32-true"]
 CANVAS = ["prepare.size=[64,24]", "prepare.canvas.area=150"]
@@ -74,7 +74,7 @@ def test_a_portable_model_names_the_karyotypes_of_its_run(run, portable, data, t
     assert differences.abs().max() > 0.01
 
 
-def test_karyotypes_without_torch(run, portable, data, tables, tmp_path):
+def test_karyotypes_without_torch(portable, data, tables, tmp_path):
     cells = data / "labels.csv"
     done = run_without(UNNEEDED, "scripts/karyotype.py", portable, cells, "--output", tmp_path / "without")
     assert done.returncode == 0, done.stderr
@@ -85,15 +85,6 @@ def test_karyotypes_without_torch(run, portable, data, tables, tmp_path):
     assert (tmp_path / "without" / "index.html").is_file()
     assert len(list((tmp_path / "without" / "karyograms").iterdir())) == 5
     assert (tmp_path / "without" / "review").is_dir()
-    done = run_without(UNNEEDED, "scripts/karyotype.py", portable, cells, "--pairs", run, "--output", tmp_path / "no")
-    assert "--pairs compares homologues by torch, which is not installed" in done.stderr
-
-
-@pytest.mark.slow
-def test_homologues_are_compared_beside_a_portable_model(portable, data, tables):
-    pairs = train_pairs(data)
-    cells, _ = tables("pairs", portable, data / "labels.csv", "--pairs", pairs, "--runtime", "onnx")
-    assert (cells["pairs"] > 0).all()
 
 
 def test_a_network_with_context_is_exported_without_it(data, tmp_path, tables):

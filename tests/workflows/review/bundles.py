@@ -13,7 +13,6 @@ from workflows.review.bundle import (
     ReviewBundle,
     ReviewedCell,
     ReviewedFile,
-    ReviewedPair,
     ReviewIndex,
     rounded,
     write_cell,
@@ -21,7 +20,6 @@ from workflows.review.bundle import (
 )
 
 MALE = [*[name for name in CHROMOSOMES[:22] for _ in range(2)], "X", "Y"]
-SUSPECT = "structurally suspect: 5q, deletion, probability 0.93 (p-value 0.0007)"
 
 
 def log_probabilities(classes, certainty=0.97):
@@ -51,12 +49,8 @@ def write_bundle(output: Path, cells: int = 2, case: str | None = "case") -> Rev
         for row, name in enumerate(MALE):
             path = write_image(output / "images" / f"c{number}" / f"{row:02d}.png", 255 - pictures[row])
             files.append(ReviewedFile(f"c{number}/{row:02d}.png", str(path), name, None, rounded(logs[row])))
-        compared = [
-            ReviewedPair("5", (files[8].name, files[9].name), 0.93, 0.0007, SUSPECT),
-            ReviewedPair("9", (files[16].name, files[17].name), 0.2, 0.31),
-        ]
-        cell = ReviewedCell(case, f"c{number}", files, [], compared)
-        write_cell(folder, f"c{number}", cell, pictures, {"5": np.full((60, 30, 3), 200, np.uint8)})
+        cell = ReviewedCell(case, f"c{number}", files, [])
+        write_cell(folder, f"c{number}", cell, pictures)
         summaries.append(CellSummary(f"c{number}", f"{case} / c{number}" if case else f"c{number}", 0.1 * (number + 1)))
     priors = load_karyotype_config().model_dump(include=set(KaryotypePriors.model_fields))
     write_index(folder, ReviewIndex("0123456789abcdef", ["outputs/run"], priors, True, 0.95, summaries))

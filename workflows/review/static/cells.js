@@ -19,24 +19,20 @@ let timer = null;
 let profiles = []; // mean darkness of each row of each chromosome
 let boxes = []; // left, top, width and height of each chromosome in its part of the strip
 let scale = null; // CSS pixels of a pixel of the strip in the karyogram
-let images = new Map(); // drawings of suspect pairs, by chromosome
 
 const files = () => review.item.files;
 const strip = () => review.pictures.strip;
 const width = () => strip().naturalWidth / files().length;
 
 async function load(item) {
-  const suspects = (item.pairs || []).filter((pair) => pair.statement);
-  const [chromosomes, ...drawings] = await Promise.all([picture(item.stem, "chromosomes"),
-    ...suspects.map((pair) => picture(item.stem, `pair-${pair.chromosome}`))]);
+  const chromosomes = await picture(item.stem, "chromosomes");
   if (!chromosomes) throw new Error("The pictures of the cell cannot be read.");
-  return { strip: chromosomes, pairs: new Map(suspects.map((pair, index) => [pair.chromosome, drawings[index]])) };
+  return { strip: chromosomes };
 }
 
 function opened() {
   marked = null;
   clearTyped();
-  images = review.pictures.pairs;
   measure();
   scale = null;
   select(mostDoubtful());
@@ -124,11 +120,6 @@ function alignment(first, second) { // rows by which the second one is moved dow
   return best[0];
 }
 
-function comparison(shown) { // of exactly these two homologues
-  const names = shown.map((index) => files()[index].name);
-  return shown.length === 2 && (review.item.pairs || []).find((pair) => pair.files.every((name) => names.includes(name)));
-}
-
 // Drawing
 function chromosomePicture(index, by) {
   const { left, top, width: wide, height: high } = boxes[index];
@@ -209,11 +200,9 @@ function drawKaryogram() {
   const of = (kind) => order.filter((index) => files()[index].class === kind);
   const male = counts.Y > 0;
   const expected = (name) => name === "X" ? (male ? 1 : 2) : name === "Y" ? (male ? 1 : 0) : 2;
-  const suspect = new Set(images.keys());
   const rows = ROWS.map((row) => make("div", { className: "row" }, ...row.map((name) => {
     const changed = counts[name] !== expected(name) && !review.session.blind;
     const made = group(changed ? `${name} (${counts[name]})` : name, of(name), changed ? "group changed" : "group");
-    made.classList.toggle("suspect", suspect.has(name));
     return made;
   })));
   for (const [kind, title] of [[NONE, "no chromosome"], [null, "without a class"]]) {
@@ -241,26 +230,11 @@ function drawPair() {
   element("pair-title").textContent = kind === null ? "Without a class" : kind === NONE ? "No chromosome" : `Chromosome ${kind}`;
   element("pair").replaceChildren(make("div", { className: "ground" }, ...large),
     make("div", { className: "captions" }, ...shown.map(caption)));
-  drawComparison(kind, comparison(shown));
 }
 
 function caption(index) {
   const lines = hint(files()[index]).split("\n").map((line) => make("span", {}, line));
   return make("p", { className: index === selected ? "selected" : "" }, ...lines);
-}
-
-function drawComparison(kind, pair) {
-  const lines = [];
-  if (pair && pair.statement) {
-    const drawing = images.get(kind);
-    lines.push(make("p", { className: "suspect" }, pair.statement));
-    if (drawing) lines.push(drawing);
-    lines.push(make("p", {}, "Orange: where it is probably changed. Blue: the centromere."));
-    if (drawing) drawing.alt = pair.statement;
-  } else if (pair) {
-    lines.push(make("p", {}, `compared: not suspect (p-value ${pair.p_value.toPrecision(2)})`));
-  }
-  element("comparison").replaceChildren(...lines);
 }
 
 function drawCell() {

@@ -1,1 +1,0 @@
-"""Pairs of homologous chromosomes, and rearrangements that are derived from normal ones."""

@@ -1,1 +1,0 @@
-"""Comparisons of homologues: training, external tests, baselines."""
