@@ -42,7 +42,6 @@ from datamodules.sources import scan, source_config
 from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.batched_augmentation import BatchedAugmentation
 from datamodules.transforms.cell_changes import CellChanges, Cells
-from datamodules.transforms.karyogram_augmentation import is_on, place_boxes
 from datamodules.transforms.presplit_augmentation import ExpandedImages, Expansion, expand
 from datamodules.transforms.resident import ImageKeys, Key, KeyDataset, ResidentImages
 
@@ -179,7 +178,7 @@ class ImageDataModule(LightningDataModule):
         Raises:
             UserError: The data cannot be used as configured: see the sources, splits and leaks.
         """
-        for name in ("places", "parts", "leaks", "seen", "plan"):
+        for name in ("parts", "leaks", "seen", "plan"):
             getattr(self, name)  # each is computed at its first use
         if self.needs_cells:
             self._cell_changes(self._training_cells())  # refuses unknown cells, and classes that it does not know
@@ -194,13 +193,6 @@ class ImageDataModule(LightningDataModule):
     def image_names(self, rows: Sequence[int]) -> list[str]:
         """Return the paths of images, below the data's folder, by their manifest rows."""
         return [str(path) for path in self.manifest.frame["path"].iloc[list(rows)]]
-
-    @cached_property
-    def places(self) -> dict[int, np.ndarray] | None:
-        """The boxes of the chromosomes by manifest row, where chromosomes are transformed within their places."""
-        if is_on(self.transform_config.within_places):
-            return place_boxes(self.manifest, self.prepare_config.stored_shape)
-        return None
 
     @cached_property
     def parts(self) -> pd.Series:
@@ -285,7 +277,7 @@ class ImageDataModule(LightningDataModule):
             keys = KeyDataset(plan.rows, plan.copy, self.labels)
             return DataLoader(keys, batch_sampler=sampler, collate_fn=ImageKeys.collate)
         # What was done before the split is not done again.
-        augmentation = Augmentation(self.expansion.transform, self.seed, self.places)
+        augmentation = Augmentation(self.expansion.transform, self.seed)
         dataset = PreparedDataset(self.images, plan.rows, self.labels, plan.copy, augmentation, self.prepare_config)
         return self.loader(dataset, batch_sampler=sampler)
 

@@ -1,6 +1,6 @@
 """Bring a data set into shape before the training: unpack, check, count, and prepare its images once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,6 @@ from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_fold
 from datamodules.preprocessing.pipeline import equalize_luma, steps_before_resize
 from datamodules.sources import list_images, scan, sources
 from datamodules.summary import class_counts, overview, write_kind_sheet
-from datamodules.transforms.karyogram_augmentation import is_on, place_boxes
 from datamodules.transforms.presplit_augmentation import expand
 from datamodules.transforms.variants import variants
 from evaluation.error_analysis.examples import PLAIN, Example, draw_sheet
@@ -127,13 +126,10 @@ def draw_before_after(folder: Path, manifest: Manifest, config: Config) -> list[
         The files.
     """
     images = _first_of_classes(manifest, config)
-    places = None
-    if is_on(config.transform.within_places):
-        places = place_boxes(manifest, config.prepare.stored_shape)
     strips = {
         "preparation": {each.heading: _steps(each, config.prepare) for each in images},
         "CLAHE": {each.heading: _clahe(each.original, config.prepare) for each in images},
-        "augmentation": {each.heading: _augmented(each, config.transform, places) for each in images},
+        "augmentation": {each.heading: _augmented(each, config.transform) for each in images},
     }
     written = []
     for name, of_images in strips.items():
@@ -161,9 +157,9 @@ def _steps(image: _Drawn, config: PrepareConfig) -> list[Example]:
     return _captioned([*steps, ("prepared", image.prepared)])
 
 
-def _augmented(image: _Drawn, config: TransformConfig, places: Mapping[int, np.ndarray] | None) -> list[Example]:
+def _augmented(image: _Drawn, config: TransformConfig) -> list[Example]:
     """The prepared image and what augmentation makes of it; empty where it changes nothing."""
-    drawn = variants(image.prepared, image.row, config, VARIANTS, places)
+    drawn = variants(image.prepared, image.row, config, VARIANTS)
     if not drawn:
         return []
     named = [(turn or f"drawn, {number}", changed) for number, (turn, changed) in enumerate(drawn, 1)]

@@ -1,5 +1,6 @@
 """The typed schema of conf/, as far as it concerns images: sources, split, preparation, balance, transform, loader."""
 
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from typing import Annotated, Any, Literal, Union
@@ -162,18 +163,10 @@ class BalanceConfig(StrictModel, defaults="balance/none"):
     name: Literal["none", "paper", "hem_all", "weighted_sampling", "class_weights"] = FROM_YAML
 
 
-class WithinPlacesConfig(StrictModel, defaults="transform/none:within_places"):
-    """Random changes of each chromosome of a karyogram at its own place."""
-
-    rotate: Annotated[float, Field(ge=0.0, le=45.0)] = FROM_YAML
-    mirror: bool = FROM_YAML
-    bend: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
-
-
-BATCHED = ("mirror", "rotate", "stretch", "shift", "contrast", "gamma", "bend", "blur")  # with and without batched=true
+BATCHED = ("mirror", "rotate", "stretch", "shift", "brightness", "gamma", "blur")  # with and without batched=true
 # How and to which images transforms are applied, beside the keys that are checked by themselves.
-NO_TRANSFORMS = ("probability", "apply_to", "each_epoch", "batched", "within_places", "cells")
-ONLY_BATCHED = ("scale", "uneven")
+NO_TRANSFORMS = ("probability", "apply_to", "each_epoch", "batched", "cells")
+ONLY_BATCHED = ("bend", "scale", "uneven")
 
 
 def _is_off(value: float) -> bool:
@@ -208,18 +201,26 @@ class TransformConfig(StrictModel, defaults="transform/none"):
     rotate: Annotated[float, Field(ge=0.0, le=180.0)] = FROM_YAML
     stretch: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
     shift: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
-    contrast: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
-    gamma: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
-    bend: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
     brightness: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
+    gamma: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
     noise: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
     blur: Annotated[float, Field(ge=0.0, le=10.0)] = FROM_YAML
-    within_places: WithinPlacesConfig = FROM_YAML
     batched: Annotated[bool, Field(exclude_if=_is_off)] = FROM_YAML
+    bend: Annotated[float, Field(ge=0.0, lt=1.0, exclude_if=_is_off)] = FROM_YAML
     scale: Annotated[float, Field(ge=0.0, lt=1.0, exclude_if=_is_off)] = FROM_YAML
     uneven: Annotated[float, Field(ge=0.0, lt=1.0, exclude_if=_is_off)] = FROM_YAML
     # Left out of a dump while disabled, so that the address of a run without it stays.
     cells: Annotated[CellChangesConfig, Field(exclude_if=lambda value: not value.enabled)] = FROM_YAML
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_older_runs(cls, values: Any) -> Any:
+        """Read the keys that runs up to revision 1ac0f92 have: ``contrast`` is ``brightness`` now."""
+        if not isinstance(values, Mapping) or "contrast" not in values:
+            return values
+        removed = ("contrast", "within_places")
+        kept = {key: value for key, value in values.items() if key not in removed}
+        return {**kept, "brightness": max(values["contrast"], values.get("brightness", 0.0))}
 
     @model_validator(mode="after")
     def _strengths_of_operations(self) -> "TransformConfig":
@@ -242,12 +243,9 @@ class TransformConfig(StrictModel, defaults="transform/none"):
             if absent:
                 raise ValueError(f"{', '.join(absent)}: only with transform.batched=true: set it, or remove this")
             return self
-        within = self.within_places
         possible = {*BATCHED, *ONLY_BATCHED, *NO_TRANSFORMS}
         keys = [*type(self).model_fields, *(self.model_extra or {})]
         absent = [key for key in keys if key not in possible and getattr(self, key)]
-        if within.rotate or within.mirror or within.bend:
-            absent.append("within_places")
         if self.apply_to != "all":
             absent.append(f"apply_to={self.apply_to}")
         if absent:

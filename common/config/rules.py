@@ -4,7 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from common.config.data import DataConfig, PrepareConfig, TransformConfig
+from common.config.data import TransformConfig
 from common.config.schema import Config, LossConfig
 from common.errors import UserError
 from common.karyotype import KARYOGRAM_SOURCES
@@ -27,9 +27,6 @@ def check_rules(config: Config) -> None:
     """Check the rules over several groups; a ``UserError`` names two values that contradict one another."""
     if config.data.source in KARYOGRAM_SOURCES:
         _check_karyograms(config)
-    within = config.transform.within_places
-    if within.rotate or within.mirror or within.bend:
-        _check_within_places(config.data, config.prepare)
     _check_cells(config)
     if config.balance.name in TURNED_COPIES and not (config.transform.flips or config.transform.rotations):
         turned = f"balance={config.balance.name} adds turned copies"
@@ -187,10 +184,9 @@ def _check_karyograms(config: Config) -> None:
     if config.balance.name in TURNED_COPIES:
         turned.append(f"balance={config.balance.name}")
     if turned:
-        instead = "transform=karyograms" if source == "karyograms" else "transform.within_places"
         raise UserError(
             f"{', '.join(turned)}: in a karyogram the place of each chromosome carries meaning (paper 001, 3.1.2), "
-            f"so the sheet is not turned, mirrored or bent: use {instead}, and leave this out"
+            f"so the sheet is not turned, mirrored or bent: use transform=karyograms, and leave this out"
         )
     moved = _enabled(config.transform, ("stretch", "shift", "scale"))
     if moved:
@@ -199,25 +195,3 @@ def _check_karyograms(config: Config) -> None:
 
 def _enabled(transform: TransformConfig, names: tuple[str, ...]) -> list[str]:
     return [f"transform.{name}" for name in names if getattr(transform, name)]
-
-
-def _check_within_places(data: DataConfig, prepare: PrepareConfig) -> None:
-    """The places are known of composed karyograms alone, and only where the preparation moves nothing."""
-    if data.source != "composed_karyograms":
-        reason = "exists in karyograms only"
-        if data.source in KARYOGRAM_SOURCES:
-            reason = "is unknown in pictures of whole karyograms"
-        raise UserError(
-            f"transform.within_places with data.source={data.source}: the place of a chromosome {reason}: "
-            "use data=composed_karyograms, or another transform"
-        )
-    if prepare.compact:
-        raise UserError(
-            "prepare.compact moves the chromosomes away from the places that transform.within_places changes them at: "
-            "set data.sheet.pair_gap and data.sheet.row_gap instead"
-        )
-    if prepare.fit != "stretch" or prepare.crop:
-        raise UserError(
-            "transform.within_places needs prepare.fit=stretch and prepare.crop=false: "
-            "a crop or a border would move the chromosomes away from their places"
-        )

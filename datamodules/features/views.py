@@ -40,7 +40,7 @@ class TrainingViews:
 
     def __init__(self, data: ImageDataModule) -> None:
         self.data = data
-        self.augmentation = Augmentation(data.expansion.transform, data.seed, data.places)
+        self.augmentation = Augmentation(data.expansion.transform, data.seed)
         self.of_epoch = lru_cache(maxsize=1)(self._of_epoch)
 
     @cached_property

@@ -1,12 +1,9 @@
 """Random transforms of training images: a pure function of (seed, epoch, image, copy)."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from common.config.data import TransformConfig
 from common.seeds import derive_seed
-from datamodules.transforms.karyogram_augmentation import change_within, is_on
 from datamodules.transforms.operations import AUGMENTATIONS, Transform
 from datamodules.transforms.turns import RandomTurn
 
@@ -20,22 +17,16 @@ class Augmentation:
     Args:
         config: Its turns, and the strengths of the `operations`.
         seed: The run's seed.
-        places: The boxes of the chromosomes of each karyogram, by manifest row (`karyogram_augmentation.place_boxes`);
-            needed where ``config.within_places`` does anything.
     """
 
-    def __init__(self, config: TransformConfig, seed: int, places: Mapping[int, np.ndarray] | None = None) -> None:
+    def __init__(self, config: TransformConfig, seed: int) -> None:
         self.config = config
         self.seed = seed
-        self._within = is_on(config.within_places)
-        if self._within and places is None:
-            raise ValueError("within_places needs to know where the chromosomes lie")
-        self.places = places or {}
         self._turn = RandomTurn(config.flips, config.rotations, config.probability)
         # An added copy exists to differ from its original, so it is always turned.
         self._turn_copy = RandomTurn(config.flips, config.rotations, 1.0)
         self._operations = _operations(config)
-        self._is_on = self._within or config.flips or config.rotations or bool(self._operations)
+        self._is_on = config.flips or config.rotations or bool(self._operations)
 
     def __call__(self, image: np.ndarray, epoch: int, row: int, copy: int) -> np.ndarray:
         """Return the transformed image, uint8, shape (H, W, 3), or (W, H, 3) after a quarter turn.
@@ -48,11 +39,7 @@ class Augmentation:
         """
         if not self._is_on or self._spares(copy):
             return image
-        key = self._key(epoch, row, copy)
-        if self._within:
-            rng = np.random.default_rng(derive_seed("within_places", *key))
-            image = change_within(image, self.places[row], self.config.within_places, rng)
-        seed = _seed_of(key)
+        seed = self._seed_of(epoch, row, copy)
         image = self._turn_of(copy)(image, seed)
         for number, operation in enumerate(self._operations, 1):
             # albumentations does not reseed by itself, and gives all transforms of a pipeline the same numbers.
@@ -63,26 +50,22 @@ class Augmentation:
     @property
     def turns_alone(self) -> bool:
         """Whether a transformed image is one of `turns.VIEWS`."""
-        return not self._within and not self._operations
+        return not self._operations
 
     def view(self, epoch: int, row: int, copy: int) -> int:
         """Return the number in `turns.VIEWS` of what becomes of an image, where turns are all that happens to it."""
         if self._spares(copy):
             return 0
-        return self._turn_of(copy).draw(_seed_of(self._key(epoch, row, copy)))
+        return self._turn_of(copy).draw(self._seed_of(epoch, row, copy))
 
     def _spares(self, copy: int) -> bool:
         return not copy and self.config.apply_to != "all"
 
-    def _key(self, epoch: int, row: int, copy: int) -> tuple[int, ...]:
-        return (self.seed, epoch if self.config.each_epoch else 0, row, copy)
+    def _seed_of(self, epoch: int, row: int, copy: int) -> int:
+        return derive_seed("augmentation", self.seed, epoch if self.config.each_epoch else 0, row, copy) % 2**32
 
     def _turn_of(self, copy: int) -> RandomTurn:
         return self._turn_copy if copy else self._turn
-
-
-def _seed_of(key: tuple[int, ...]) -> int:
-    return derive_seed("augmentation", *key) % 2**32
 
 
 def _operations(config: TransformConfig) -> list[Transform]:

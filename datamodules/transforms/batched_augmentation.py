@@ -25,7 +25,7 @@ DRAWN = (
     "s_curve",
     "uneven",
     "uneven_phase",
-    "contrast",
+    "brightness",
     "gamma",
     "blur",
 )
@@ -38,7 +38,7 @@ class BatchedAugmentation:
     A result depends neither on the batch that an image is in nor on what was drawn before.
 
     Args:
-        config: The strengths: mirror, rotate, stretch, scale, shift, bend, uneven, contrast, gamma and blur.
+        config: The strengths: mirror, rotate, stretch, scale, shift, bend, uneven, brightness, gamma and blur.
         seed: The run's seed.
     """
 
@@ -92,8 +92,8 @@ def source_positions(config: TransformConfig, drawn: dict[str, torch.Tensor], he
 
 def change_light(config: TransformConfig, drawn: dict[str, torch.Tensor], values: torch.Tensor) -> torch.Tensor:
     """Multiply values (B, C, H, W), float in [0, 1], by a factor, take them to a power and blur them."""
-    if config.contrast:
-        values = (values * _of_images(1 + config.contrast * drawn["contrast"])).clamp(max=1.0)
+    if config.brightness:
+        values = (values * _of_images(1 + config.brightness * drawn["brightness"])).clamp(max=1.0)
     if config.gamma:
         values = values ** _of_images(1 + config.gamma * drawn["gamma"])
     if config.blur:

@@ -60,32 +60,20 @@ def affine(rotate: float, stretch: float, shift: float) -> Transform:
     return A.Affine(scale=scale, translate_percent={"x": offset, "y": offset}, rotate=(-rotate, rotate), p=1.0)
 
 
-@augmentation("bend")
-def bend(bend: float) -> Transform:
-    """Move a net of 4 x 2 knots, each by up to this share of its mesh: a chromosome bends and swells in places."""
-    return A.GridDistortion(num_steps=3, distort_limit=bend, p=0.5)
-
-
 # Then what changes the light: factors and the gamma, which leave black black, then the blur, and the noise last: specks
 # of salt and pepper come from the camera, no lens blurs them.
-
-
-@augmentation("contrast")
-def contrast(contrast: float) -> Transform:
-    """All values by one factor."""
-    return A.MultiplicativeNoise(multiplier=(1.0 - contrast, 1.0 + contrast), p=1.0)
-
-
-@augmentation("gamma")
-def gamma(gamma: float) -> Transform:
-    """All values to one power."""
-    return A.RandomGamma(gamma_limit=(100 * (1.0 - gamma), 100 * (1.0 + gamma)), p=1.0)
 
 
 @augmentation("brightness")
 def brightness(brightness: float) -> Transform:
     """All values by one factor (paper 001, 3.1.2)."""
     return A.MultiplicativeNoise(multiplier=(1.0 - brightness, 1.0 + brightness), p=1.0)
+
+
+@augmentation("gamma")
+def gamma(gamma: float) -> Transform:
+    """All values to one power."""
+    return A.RandomGamma(gamma_limit=(100 * (1.0 - gamma), 100 * (1.0 + gamma)), p=1.0)
 
 
 @augmentation("blur")

@@ -182,13 +182,7 @@ def _with_copies(
     copies = frame.iloc[copied]
     names = copies["image_id"] + suffixes
     expanded = pd.concat([frame.iloc[kept], copies.assign(image_id=names)], ignore_index=True)
-    places = manifest.places
-    if places is not None:
-        # The chromosomes of a copy lie where those of its original do.
-        of_copies = pd.DataFrame({"image_id": copies["image_id"], "copy": names}).merge(places, on="image_id")
-        of_copies = of_copies.drop(columns="image_id").rename(columns={"copy": "image_id"})
-        places = pd.concat([places, of_copies[places.columns]], ignore_index=True)
-    manifest = replace(manifest, frame=expanded, places=places)
+    manifest = replace(manifest, frame=expanded)
     return manifest, np.concatenate([kept, copied]), np.concatenate([np.zeros_like(kept), copy])
 
 

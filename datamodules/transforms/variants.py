@@ -1,7 +1,5 @@
 """Different results of the training transforms of one image, to look at."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import torch
 
@@ -12,9 +10,7 @@ from datamodules.transforms.batched_augmentation import BatchedAugmentation
 DRAWS = 60  # enough for all five turns of paper 004
 
 
-def variants(
-    image: np.ndarray, row: int, config: TransformConfig, count: int, places: Mapping[int, np.ndarray] | None = None
-) -> list[tuple[str, np.ndarray]]:
+def variants(image: np.ndarray, row: int, config: TransformConfig, count: int) -> list[tuple[str, np.ndarray]]:
     """Return at most ``count`` different transformed images, each with the name of its turn, or "" for other changes.
 
     Args:
@@ -22,21 +18,18 @@ def variants(
         row: Its row in the manifest.
         config: The transforms, as an added copy of the image has them.
         count: How many.
-        places: See `Augmentation`.
     """
     found: list[tuple[str, np.ndarray]] = []
-    for changed in _drawn(image, row, config, places):
+    for changed in _drawn(image, row, config):
         known = [image, *(each for _, each in found)]
         if len(found) < count and not any(np.array_equal(changed, each) for each in known):
             found.append((_turn(image, changed), changed))
     return sorted(found, key=lambda each: each[0])
 
 
-def _drawn(
-    image: np.ndarray, row: int, config: TransformConfig, places: Mapping[int, np.ndarray] | None
-) -> list[np.ndarray]:
+def _drawn(image: np.ndarray, row: int, config: TransformConfig) -> list[np.ndarray]:
     if not config.batched:
-        augmentation = Augmentation(config, 0, places)
+        augmentation = Augmentation(config, 0)
         return [augmentation(image, copy, row, copy) for copy in range(1, DRAWS + 1)]
     pixels = torch.from_numpy(image.transpose(2, 0, 1).copy()).expand(DRAWS, -1, -1, -1)
     copies = torch.arange(1, DRAWS + 1)

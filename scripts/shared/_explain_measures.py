@@ -13,7 +13,7 @@ app = typer.Typer(rich_markup_mode="rich")
 
 @app.command(
     epilog=examples(
-        "python scripts/explain.py localisation karyogram_places/latest",
+        "python scripts/explain.py localisation karyogram_resnet18/latest",
         "python scripts/explain.py localisation latest --methods gradcam,occlusion",
     )
 )

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import torch
 
-from common.config.data import TransformConfig, WithinPlacesConfig
 from common.errors import UserError
 from common.runs.distributed import World
 from datamodules.image_datamodule import ImageDataModule
@@ -137,14 +136,6 @@ def test_every_part_is_resized_to_the_networks_size_after_the_augmentation(tmp_p
     for image, _, row in zip(*batches[1], strict=True):
         half = stored.images[int(row)].reshape(24, 2, 24, 2, 3).mean(axis=(1, 3))
         assert np.abs(image.numpy().transpose(1, 2, 0) - half).max() <= 0.5
-
-
-def test_what_happens_within_places_needs_a_source_that_knows_them(tmp_path):
-    config = small_config(tmp_path)
-    transform = TransformConfig(within_places=WithinPlacesConfig(mirror=True))
-    data = ImageDataModule.from_config(config.model_copy(update={"transform": transform}), progress=False)
-    with pytest.raises(UserError, match="data.source=synthetic does not say where each chromosome lies"):
-        data.setup()
 
 
 def test_facts_of_the_run_are_written_beside_it(tmp_path):

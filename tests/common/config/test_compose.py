@@ -13,7 +13,6 @@ from tests.helpers.sheets import composed_of
 from tests.helpers.training import composed
 
 WHOLE = ["data=karyograms", "transform=karyograms"]
-WITHIN = "transform=karyograms_within_places"
 
 
 def error_of(config) -> str:
@@ -61,7 +60,6 @@ def test_a_misspelt_key_in_a_yaml_file_is_an_error(tmp_path):
         ("prepare.augment_at=100", "augment_at=100"),
         ("prepare={augment_at: 416, fit: canvas}", "augment_at"),
         ("prepare={compact: true, fit: canvas}", "compact"),
-        ("transform.within_places.rotate=5", "data.source=cnmc"),
         ("transform={batched: true, noise: 0.1}", "noise"),
         ("transform.uneven=0.1", "uneven"),
     ],
@@ -81,7 +79,6 @@ def test_batched_images_are_not_resized_afterwards():
         "transform.rotations=true",
         "transform.mirror=true",
         "transform.rotate=5",
-        "transform.bend=0.1",
         "inference.mirror=true",
         "head.orientation=true",
         "balance=paper",
@@ -95,7 +92,7 @@ def test_a_karyogram_is_not_turned_as_a_whole(override):
     assert pictures.startswith(key)
     assert "use transform=karyograms" in pictures
     assert sheets.startswith(key)
-    assert "use transform.within_places" in sheets
+    assert "use transform=karyograms" in sheets
 
 
 @pytest.mark.parametrize(
@@ -123,16 +120,8 @@ def test_a_sheet_is_not_moved(key):
 
 
 def test_the_light_of_a_karyogram_may_change():
-    transform = check_config(composed([*WHOLE, "transform.contrast=0.2", "transform.gamma=0.2"])).transform
-    assert (transform.contrast, transform.gamma) == (0.2, 0.2)
-
-
-def test_preparation_may_not_move_chromosomes_from_their_places():
-    assert check_config(composed_of(WITHIN)).transform.within_places.mirror
-    assert "prepare.compact" in error_of(composed_of(WITHIN, "prepare.compact=true"))
-    assert "prepare.fit=stretch" in error_of(composed_of(WITHIN, "prepare.fit=square"))
-    assert "prepare.crop=false" in error_of(composed_of(WITHIN, "prepare.crop=true"))
-    assert "data=composed_karyograms" in error_of(composed(["data=karyograms", WITHIN]))
+    transform = check_config(composed([*WHOLE, "transform.brightness=0.2", "transform.gamma=0.2"])).transform
+    assert (transform.brightness, transform.gamma) == (0.2, 0.2)
 
 
 @pytest.mark.parametrize(

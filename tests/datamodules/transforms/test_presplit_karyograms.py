@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.config.data import SplitConfig, TransformConfig, WithinPlacesConfig
+from common.config.data import SplitConfig, TransformConfig
 from common.errors import UserError
-from datamodules import image_datamodule
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.inference.run_images import from_test_part
 from datamodules.manifest.leakage import check_leaks
@@ -92,7 +91,7 @@ def test_a_lost_chromosome_is_no_class_of_the_paper_and_is_not_copied():
 
 def test_copies_that_equal_their_originals_are_refused():
     with pytest.raises(UserError, match=r"nothing would change the copies: set transform\.brightness, noise or blur"):
-        expanded(manifest_of(9, 9), transform=TransformConfig(contrast=0.3))
+        expanded(manifest_of(9, 9), transform=TransformConfig(gamma=0.3))
     once = KaryogramsConfig(source="karyograms", augmented=AugmentedConfig(normal=1, abnormal=1))
     assert expanded(manifest_of(9, 9), once, transform=TransformConfig()).change is None
 
@@ -150,38 +149,3 @@ def test_samples_of_the_test_part_are_what_the_network_saw(run):
     assert set(samples.names) == set(names)
     for name, image in zip(samples.names, samples.images, strict=True):
         assert np.array_equal(served[names[name]].numpy().transpose(1, 2, 0), image)
-
-
-def test_places_follow_the_original_and_only_they_are_drawn_anew(tmp_path, monkeypatch):
-    manifest, sheets = sheet_manifest(40)
-    monkeypatch.setattr(image_datamodule, "scan", lambda *how: manifest)
-    root = write_karyograms(tmp_path / "data", {"normal": 1, "abnormal": 1})
-    config = karyogram_config(tmp_path, root, "protocol=paper")
-    shares = {"train": 0.6, "validation": 0.2}
-    data_config = composed_data(augmented=AugmentedConfig(normal=2, abnormal=2), paper_split=shares)
-    transform = config.transform.model_copy(update={"within_places": WithinPlacesConfig(mirror=True)})
-    shape = sheets.shape[1:3]
-    prepare = config.prepare.model_copy(update={"size": shape})
-    config = config.model_copy(update={"data": data_config, "transform": transform, "prepare": prepare})
-    data = ImageDataModule.from_config(config, progress=False)
-    data.setup()
-    data.images = data.expansion.images(sheets)
-    larger = prepare.model_copy(update={"augment_at": 2 * max(shape)})
-    at_its_size = ImageDataModule.from_config(config.model_copy(update={"prepare": larger}), progress=False)
-    at_its_size.setup()
-    reach = (at_its_size.places[0][:, :2] + at_its_size.places[0][:, 2:]).max(axis=0)
-    assert (reach > np.array(shape[::-1])).all()  # where it is augmented, not where the network sees it
-    frame = data.manifest.frame
-    first = {name: row for row, name in enumerate(frame["image_id"])}
-    for row, name in enumerate(frame["image_id"]):
-        assert np.array_equal(data.places[row], data.places[first[name.split("_copy")[0]]])
-    dataset = data.train_dataloader().dataset
-    item = next(item for item, row in enumerate(dataset.rows) if data.expansion.copy[row])
-    row = int(dataset.rows[item])
-    image, again, later = (dataset[epoch, item][0].numpy().transpose(1, 2, 0) for epoch in (0, 0, 1))
-    assert np.array_equal(image, again)
-    assert not np.array_equal(image, later)
-    outside = np.ones(shape, bool)
-    for x, y, width, height in data.places[row]:
-        outside[y : y + height, x : x + width] = False
-    assert np.array_equal(image[outside], data.images[row][outside])  # no second light, blur or noise
