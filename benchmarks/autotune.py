@@ -4,7 +4,7 @@ import os
 import platform
 import shlex
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from inspect import signature
 from math import ceil, nan
@@ -232,8 +232,7 @@ def train_endlessly(pace: Pace, overrides: Sequence[str], folder: Path, threads:
     config = _last_stage(compose_config([*overrides, *ENDLESS, f"output_dir={folder}"]))
     data = build_data(config)
     model, _ = build_model(config, data)
-    with model.without_context() if config.context.follows_network else nullcontext():
-        train_stages(model, data, config, folder / "run", callbacks=[Paced(pace)])
+    train_stages(model, data, config, folder / "run", callbacks=[Paced(pace)])
 
 
 def _compare(challenger: Training, fastest: Training, rounds: int) -> Trial:

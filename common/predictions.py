@@ -25,7 +25,6 @@ FACTS = tuple(name for name in COLUMNS if name not in ("part", "uncertainty"))
 PROBABILITY_PREFIX = "prob_"
 UPSIDE_DOWN = "upside_down"
 OUT_OF_DISTRIBUTION = "out_of_distribution"
-ALONE_PREFIX = "alone_"
 SAMPLED_PREFIX = "sampled_"
 VALIDATION = "validation"  # what predictions are evaluated on (``about["on"]``) in place of the test part
 SAMPLED_PROBABILITY_PREFIX = SAMPLED_PREFIX + PROBABILITY_PREFIX
@@ -44,10 +43,8 @@ class Predictions:
             column ``prob_<class>`` per class (0 to 1, each row sums to 1) and ``uncertainty`` (0 to 1: the entropy of
             the probabilities over its maximum). Of a model that estimates the orientation also ``upside_down`` (0 to
             1): the probability that the image is turned by 180 degrees. Of new images, where it was measured, also
-            ``out_of_distribution`` (0 or more): the distance from the training images over its threshold. Of a model
-            with the context of the cell also
-            ``alone_<class>``: the probabilities of the image without its cell. Where there were many predictions of
-            each image (Monte Carlo dropout, the members of an ensemble), further columns ``sampled_...`` say what they
+            ``out_of_distribution`` (0 or more): the distance from the training images over its threshold. Where there
+            were many predictions of each image (Monte Carlo dropout, the members of an ensemble), further columns ``sampled_...`` say what they
             have in common, see ``common.uncertainty.summarise``; the columns above are then those of the one
             prediction without dropout, or of the ensemble's mean.
         classes: The class names; the order of the probabilities.
@@ -79,22 +76,6 @@ class Predictions:
     def sampled(self) -> bool:
         """Whether the columns ``sampled_...`` are there."""
         return SAMPLED_PREFIX + "label" in self.frame.columns
-
-    @property
-    def alone(self) -> "Predictions | None":
-        """The predictions without the context of the cell; None where there is no context, or not for all images."""
-        columns = [ALONE_PREFIX + name for name in self.classes]
-        if not set(columns) <= set(self.frame.columns) or self.frame[columns].isna().any(axis=None):
-            return None
-        probabilities = self.frame[columns].to_numpy(np.float64)
-        frame = self.frame.drop(columns=columns).assign(uncertainty=uncertainty_of(probabilities))
-        frame[[PROBABILITY_PREFIX + name for name in self.classes]] = probabilities
-        return Predictions(frame, self.classes, self.positive_class, self.about)
-
-    @property
-    def evidence(self) -> "Predictions":
-        """The predictions of each image by itself, for what combines the images of a cell by its own rule."""
-        return self.alone or self
 
     @property
     def probabilities(self) -> np.ndarray:

@@ -1,7 +1,7 @@
 """From the configuration to batches: source, split, leak check, balance, prepared cache, augmentation."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
-from lightning_fabric.utilities import move_data_to_device
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
@@ -21,7 +20,6 @@ from common.config.compose import typed_section
 from common.config.data import BalanceConfig, LoaderConfig, PrepareConfig, SourceConfig, SplitConfig, TransformConfig
 from common.config.defaults import group_defaults, layered_choice, layered_value, own_image_layers
 from common.config.schema import Config
-from common.errors import UserError
 from common.files import sha256_of_value
 from common.preemption import ignore_in_worker
 from common.runs.distributed import World
@@ -37,17 +35,14 @@ from datamodules.prepared_dataset import Batch, PreparedDataset, whole_batch
 from datamodules.preprocessing.ahead import PreparedAhead
 from datamodules.preprocessing.cache import cache_folder, prepared_folder, prepared_images
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, to_shape
-from datamodules.samplers import CellBatchSampler, EpochBatchSampler, check_shares, items_by_cell, share_of
+from datamodules.samplers import EpochBatchSampler, check_shares, share_of
 from datamodules.sources import scan, source_config
 from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.batched_augmentation import BatchedAugmentation
-from datamodules.transforms.cell_changes import CellChanges, Cells
 from datamodules.transforms.presplit_augmentation import ExpandedImages, Expansion, expand
 from datamodules.transforms.resident import ImageKeys, Key, KeyDataset, ResidentImages
 
 Section = TypeVar("Section", bound=StrictModel)
-
-CHROMOSOMES_OF_A_CELL = 46
 
 
 class ImageDataModule(LightningDataModule):
@@ -60,9 +55,8 @@ class ImageDataModule(LightningDataModule):
         data = ImageDataModule("folder", data_dir="cells", positive_class="blast", protocol="image", size=96)
         Trainer(use_distributed_sampler=False).fit(model, data)
 
-    A batch is {"image": float32 (B, 3, H, W) in [0, 1], "label": int64 (B,), "index": int64 (B,) manifest row}; with
-    ``loader.batch_by=cell`` also {"cell": int64 (B,) number of the cell within the batch}. What is not given has the
-    default of conf/train.yaml, which the data modules of `datamodules.datasets` change.
+    A batch is {"image": float32 (B, 3, H, W) in [0, 1], "label": int64 (B,), "index": int64 (B,) manifest row}.
+    What is not given has the default of conf/train.yaml, which the data modules of `datamodules.datasets` change.
 
     Args:
         data: The source: the name of a file of conf/data/ ("cnmc", "folder", ...), or its typed settings.
@@ -129,7 +123,6 @@ class ImageDataModule(LightningDataModule):
         self.balance = self._balance(balance)
         self.progress = progress and world.is_first
         self.world = world
-        self.needs_cells = self.loader_config.batch_by == "cell"
 
     @classmethod
     def from_config(cls, config: Config, progress: bool = True, world: World = World()) -> "ImageDataModule":  # noqa: B008
@@ -138,7 +131,6 @@ class ImageDataModule(LightningDataModule):
         settings = {key: getattr(config, key) for key in keys}
         module = cls(config.data, **settings, balance=config.balance.name, progress=progress, world=world)
         module.data_dir = config.data_dir  # also where it is null: the composition has looked for the default
-        module.needs_cells |= config.context.enabled
         return module
 
     @cached_property
@@ -180,8 +172,6 @@ class ImageDataModule(LightningDataModule):
         """
         for name in ("parts", "leaks", "seen", "plan"):
             getattr(self, name)  # each is computed at its first use
-        if self.needs_cells:
-            self._cell_changes(self._training_cells())  # refuses unknown cells, and classes that it does not know
         check_shares(len(self.plan.rows), "train", self.world)
         check_shares(len(self.rows("validation")), "validation", self.world)
 
@@ -228,22 +218,6 @@ class ImageDataModule(LightningDataModule):
         """The class index of every manifest row, int64, shape (images,); -1 where the label is unknown."""
         return np.asarray(self.manifest.class_indices, np.int64)
 
-    @cached_property
-    def cells(self) -> np.ndarray:
-        """The number of the cell of every manifest row, int64, shape (images,); two subjects share no cell.
-
-        Raises:
-            UserError: The cell of an image is not known.
-        """
-        frame = self.manifest.frame
-        unknown = int(frame["cell"].isna().sum())
-        if unknown:
-            raise UserError(
-                f"loader.batch_by=cell or context.enabled=true, but of {unknown:,} images the cell is not known: "
-                "name it (data.cell_column or data.cell_regex), or set loader.batch_by=image and context.enabled=false"
-            )
-        return np.asarray(frame.groupby(["subject", "cell"], dropna=False, sort=False).ngroup(), np.int64)
-
     def rows(self, part: str) -> np.ndarray:
         """Return the manifest rows of a part ("train", "validation", "test", "unused"), int64, ascending."""
         return np.flatnonzero(self.parts.to_numpy() == part)
@@ -271,7 +245,7 @@ class ImageDataModule(LightningDataModule):
         """Batches of the balanced, augmented train part: this process's share of each."""
         return self._train_loader(self.train_sampler(self._position))
 
-    def _train_loader(self, sampler: EpochBatchSampler | CellBatchSampler) -> DataLoader[Batch] | DataLoader[Key]:
+    def _train_loader(self, sampler: EpochBatchSampler) -> DataLoader[Batch] | DataLoader[Key]:
         plan = self.plan
         if self.transform_config.batched:
             keys = KeyDataset(plan.rows, plan.copy, self.labels)
@@ -281,40 +255,16 @@ class ImageDataModule(LightningDataModule):
         dataset = PreparedDataset(self.images, plan.rows, self.labels, plan.copy, augmentation, self.prepare_config)
         return self.loader(dataset, batch_sampler=sampler)
 
-    def of_whole_cells(self) -> "ImageDataModule":
-        """Return this data module with batches of whole cells, of about as many images; it shares what is computed."""
-        if self.loader_config.batch_by == "cell":
-            return self
-        size = max(self.loader_config.batch_size // CHROMOSOMES_OF_A_CELL, 1)
-        module = copy.copy(self)
-        module.trainer = None
-        module.loader_config = self.loader_config.model_copy(update={"batch_by": "cell", "batch_size": size})
-        return module
-
     def of_training_images(self, count: int) -> "ImageDataModule":
         """Return this data module with a ``predict_dataloader`` of training images; it shares what is computed.
 
-        They are at most ``count`` of those that train, evenly spaced in the manifest, each once and not augmented. With
-        batches of cells they are whole cells.
+        They are at most ``count`` of those that train, evenly spaced in the manifest, each once and not augmented.
         """
         rows = np.unique(self.plan.rows)
         module = copy.copy(self)
         module.trainer = None
         module.predicted = rows[_evenly_spaced(len(rows), count)]
-        if self.loader_config.batch_by == "cell":
-            cells = items_by_cell(self.cells[rows])
-            chosen = _evenly_spaced(len(cells), max(count * len(cells) // len(rows), 1))
-            module.predicted = np.sort(rows[np.concatenate([cells[cell] for cell in chosen])])
         return module
-
-    def train_cells(self, epoch: int, device: torch.device) -> Iterator[dict[str, torch.Tensor]]:
-        """Yield every training cell as any epoch has it, in batches of whole cells on a device, without a trainer."""
-        cells = self._training_cells()
-        changes = self._cell_changes(cells)
-        size = self.of_whole_cells().loader_config.batch_size
-        sampler = CellBatchSampler(cells, size, position=lambda: (epoch, 0), changes=changes)
-        for batch in self._train_loader(sampler):
-            yield self.on_after_batch_transfer(move_data_to_device(batch, device), 0)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """This process's share of the validation part, in the manifest's order, not augmented."""
@@ -335,11 +285,8 @@ class ImageDataModule(LightningDataModule):
         """
         if isinstance(batch, ImageKeys):
             return self._transformed(batch)
-        image, label, index, *cell = batch
-        named = {"image": image.float().div_(255), "label": label, "index": index}
-        if cell:
-            named["cell"] = cell[0]
-        return named
+        image, label, index = batch
+        return {"image": image.float().div_(255), "label": label, "index": index}
 
     def describe(self) -> list[str]:
         """Return what the user should know of the data before the training starts, a line each."""
@@ -402,7 +349,7 @@ class ImageDataModule(LightningDataModule):
         if write_contact_sheet(self.leaks, manifest, run.path(RunFile.NEAR_DUPLICATES_SHEET)):
             self.leaks.write_pairs(run.path(RunFile.NEAR_DUPLICATES))
 
-    def train_sampler(self, position: Callable[[], tuple[int, int]]) -> EpochBatchSampler | CellBatchSampler:
+    def train_sampler(self, position: Callable[[], tuple[int, int]]) -> EpochBatchSampler:
         """Return the order of the training images.
 
         Args:
@@ -410,14 +357,7 @@ class ImageDataModule(LightningDataModule):
         """
         plan = self.plan
         size = self.loader_config.batch_size
-        if self.loader_config.batch_by == "cell":
-            cells = self._training_cells()
-            return CellBatchSampler(cells, size, self.seed, position, self._cell_changes(cells))
         return EpochBatchSampler(len(plan.rows), size, self.seed, position, plan.sample_weights, self._present_world())
-
-    def _training_cells(self) -> list[np.ndarray]:
-        """The items of the balance plan by their cells."""
-        return items_by_cell(self.cells[self.plan.rows])
 
     @cached_property
     def _resident(self) -> ResidentImages:
@@ -427,10 +367,7 @@ class ImageDataModule(LightningDataModule):
         self._resident = self._resident.to(keys.row.device)
         augmentation = BatchedAugmentation(self.expansion.transform, self.seed)
         image = augmentation(self._resident.take(keys.row), keys.epoch, keys.row, keys.copy)
-        named = {"image": image.expand(-1, 3, -1, -1), "label": keys.label, "index": keys.row}
-        if keys.cell is not None:
-            named["cell"] = keys.cell
-        return named
+        return {"image": image.expand(-1, 3, -1, -1), "label": keys.label, "index": keys.row}
 
     def _section(self, model: type[Section], name: str, values: Section | Mapping[str, Any] | None) -> Section:
         if isinstance(values, model):
@@ -454,21 +391,10 @@ class ImageDataModule(LightningDataModule):
             return World(self.trainer.world_size, self.trainer.global_rank)
         return self.world
 
-    def _cell_changes(self, cells: Sequence[np.ndarray]) -> CellChanges | None:
-        """What changes the cells of items of the balance plan, where it does anything."""
-        if not self.transform_config.cells.enabled:
-            return None
-        frame = self.manifest.frame.iloc[self.plan.rows]
-        labels = frame["label"].to_numpy(object)
-        return CellChanges(self.transform_config.cells, Cells(cells, labels, frame["subject"].to_numpy()), self.seed)
-
     def _in_order(self, rows: np.ndarray) -> DataLoader[Batch]:
         rows = share_of(rows, self._present_world())
         dataset = PreparedDataset(self.images, rows, self.labels, prepare=self.prepare_config)
-        size = self.loader_config.batch_size
-        if self.loader_config.batch_by == "cell":
-            return self.loader(dataset, batch_sampler=CellBatchSampler(items_by_cell(self.cells[rows]), size))
-        return self.loader(dataset, batch_size=size)
+        return self.loader(dataset, batch_size=self.loader_config.batch_size)
 
     def loader(self, dataset: PreparedDataset, **batches: Any) -> DataLoader[Batch]:
         """Return the batches of a data set, loaded as ``loader`` says; ``batches`` are arguments of DataLoader."""

@@ -11,9 +11,9 @@ from common.config.data import PrepareConfig
 from datamodules.preprocessing.pipeline import to_shape
 from datamodules.transforms.presplit_augmentation import ExpandedImages
 
-# (epoch, item), in batches of whole cells with the number of the cell within the batch; or the item alone.
-Key = tuple[int, ...] | int
-# Images uint8 (B, 3, H, W), labels and manifest rows and, of whole cells, the number of the cell, each int64 (B,).
+# (epoch, item), or the item alone.
+Key = tuple[int, int] | int
+# Images uint8 (B, 3, H, W), labels and manifest rows, each int64 (B,).
 Batch = list[torch.Tensor]
 # Changes an image (H, W, 3), uint8, by its epoch, manifest row and number of the copy.
 Change = Callable[[np.ndarray, int, int, int], np.ndarray]
@@ -60,11 +60,11 @@ class PreparedDataset(Dataset[Batch]):
     def __getitems__(self, keys: Sequence[Key]) -> Batch:
         """Return a batch."""
         numbers = np.array([key if isinstance(key, tuple) else (0, key) for key in keys], np.int64)
-        epochs, items, *cells = numbers.T
+        epochs, items = numbers.T
         rows = self.rows[items]
         drawn = zip(epochs.tolist(), rows.tolist(), self.copies[items].tolist(), strict=True)
         images = [self._image(epoch, row, copy) for epoch, row, copy in drawn]
-        return [_planes(images), *map(torch.from_numpy, (self.labels[rows], rows, *cells))]
+        return [_planes(images), *map(torch.from_numpy, (self.labels[rows], rows))]
 
     def _image(self, epoch: int, row: int, copy: int) -> np.ndarray:
         image = np.asarray(self.images[row])

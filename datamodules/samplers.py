@@ -1,6 +1,6 @@
 """The order of the training images: a pure function of (seed, epoch), which can start at any batch."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -87,69 +87,3 @@ class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
             return torch.randperm(self.length, generator=generator).numpy()
         weights = torch.as_tensor(self.weights, dtype=torch.float64)
         return torch.multinomial(weights, self.length, replacement=True, generator=generator).numpy()
-
-
-class CellBatchSampler(Sampler[list[tuple[int, int, int]]]):
-    """Yield batches of whole cells: (epoch, item, number of the cell within the batch) for each of their images.
-
-    An incomplete last batch is dropped, when the order differs from epoch to epoch and there is another one.
-
-    Args:
-        cells: The items of each cell, int64.
-        batch_size: Cells per batch.
-        seed: The run's seed; None: in the given order, with the incomplete last batch, as validation and test need.
-        position: As of ``EpochBatchSampler``.
-        changes: Returns the items of a cell in an epoch by (epoch, cell); None: always its own.
-    """
-
-    def __init__(
-        self,
-        cells: Sequence[np.ndarray],
-        batch_size: int,
-        seed: int | None = None,
-        position: Callable[[], tuple[int, int]] = lambda: (0, 0),
-        changes: Callable[[int, int], np.ndarray] | None = None,
-    ) -> None:
-        self.cells = cells
-        self.batch_size = batch_size
-        self.seed = seed
-        self.position = position
-        self.changes = changes
-
-    def __len__(self) -> int:
-        """The batches of a whole epoch, wherever it starts."""
-        whole, rest = divmod(len(self.cells), self.batch_size)
-        return whole + (rest > 0 and (self.seed is None or not whole))
-
-    def __iter__(self) -> Iterator[list[tuple[int, int, int]]]:
-        epoch, first = self.position()
-        for batch in self._batches(epoch)[first:]:
-            keys = []
-            for number, cell in enumerate(batch):
-                keys += [(epoch, int(item), number) for item in self._items(epoch, int(cell))]
-            yield keys
-
-    def sizes(self) -> list[int]:
-        """Return how many images each batch of the first epoch holds; those of another one differ by a few."""
-        return [sum(len(self._items(0, int(cell))) for cell in batch) for batch in self._batches(0)]
-
-    def order(self, epoch: int) -> np.ndarray:
-        """Return the cells in the order of ``epoch``, int64, shape (cells,)."""
-        if self.seed is None:
-            return np.arange(len(self.cells))
-        generator = torch.Generator().manual_seed(derive_seed("order", self.seed, epoch))
-        return torch.randperm(len(self.cells), generator=generator).numpy()
-
-    def _items(self, epoch: int, cell: int) -> np.ndarray:
-        return self.cells[cell] if self.changes is None else self.changes(epoch, cell)
-
-    def _batches(self, epoch: int) -> list[np.ndarray]:
-        order = self.order(epoch)
-        return [order[number * self.batch_size : (number + 1) * self.batch_size] for number in range(len(self))]
-
-
-def items_by_cell(numbers: np.ndarray) -> list[np.ndarray]:
-    """Return the items of each cell, int64, ascending, by the number of each item's cell, int64, shape (items,)."""
-    order = np.argsort(numbers, kind="stable")
-    starts = np.flatnonzero(np.diff(numbers[order])) + 1
-    return np.split(order, starts)

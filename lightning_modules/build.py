@@ -97,10 +97,7 @@ def assemble(
     head = build_head(config.head.layers, backbone.out_shape, logits, backbone.layout, backbone.prefix_tokens)
     weights = None if class_weights is None else torch.as_tensor(class_weights)
     settings = TrainingSettings(config.loss, config.optimizer, config.scheduler, weights)
-    model = Classifier(backbone.module, head, num_classes, facts, settings, config.head.orientation)
-    if config.context.enabled:
-        model.add_context(config.context)
-    return model
+    return Classifier(backbone.module, head, num_classes, facts, settings, config.head.orientation)
 
 
 def _load_other_run(model: Classifier, run: Run, classes: Sequence[str]) -> str:
@@ -123,5 +120,5 @@ def _load_other_run(model: Classifier, run: Run, classes: Sequence[str]) -> str:
         raise UserError(f"init_from={run.folder} was trained with {key}: set {key} here too")
     if bool(run.config.lora.rank) != bool(lora_modules(model.backbone)):
         raise UserError(f"init_from={run.folder} has lora.rank={run.config.lora.rank}: set that here too")
-    load_checkpoint(model, run.best_checkpoint, added="context.")
+    load_checkpoint(model, run.best_checkpoint)
     return sha256_of_file(run.best_checkpoint)

@@ -66,22 +66,18 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def load_checkpoint(model: nn.Module, path: Path, added: str | None = None) -> None:
+def load_checkpoint(model: nn.Module, path: Path) -> None:
     """Load the weights of a checkpoint into ``model``, every key of it.
 
     Args:
         model: The model.
         path: The checkpoint.
-        added: The beginning of the keys that the checkpoint may lack: those weights stay.
 
     Raises:
         UserError: The file is missing, or of another network.
     """
-    kept = {}
-    if added is not None:
-        kept = {name: weights for name, weights in model.state_dict().items() if name.startswith(added)}
     try:
-        model.load_state_dict({**kept, **read_checkpoint(path)["state_dict"]}, strict=True)
+        model.load_state_dict(read_checkpoint(path)["state_dict"], strict=True)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise UserError(f"{path} does not fit the model of this run: {reason}") from error

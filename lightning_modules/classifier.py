@@ -1,21 +1,20 @@
 """The LightningModule that is trained: normalisation, backbone, head, loss, metrics and optimiser."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from pytorch_lightning import LightningModule
 from torch import nn
-from torchmetrics import Metric, MetricCollection
+from torchmetrics import MetricCollection
 from torchmetrics.classification import AUROC, Accuracy, Precision, Recall
 
 from common.config.defaults import layered_value
-from common.config.schema import ContextConfig, LossConfig, ModelConfig, OptimizerConfig, SchedulerConfig, StageConfig
+from common.config.schema import LossConfig, ModelConfig, OptimizerConfig, SchedulerConfig, StageConfig
 from common.errors import UserError
 from common.runs.run import ModelFacts
 from lightning_modules.backbones.backbone import Backbone, build_backbone, check_modules, set_modes, set_trainable
@@ -27,7 +26,6 @@ from lightning_modules.backbones.truncation import features_of
 from lightning_modules.checkpoint_io import load_checkpoint, read_checkpoint
 from lightning_modules.distributed import all_reduce, current_world
 from lightning_modules.epoch_metrics import EpochScores, MeanLoss, WeightedF1
-from lightning_modules.networks.set_transformer import SetTransformer, measure
 from lightning_modules.optimizers import build_optimizer, build_scheduler, layer_groups, stage_optimizer
 from lightning_modules.orientation import marginal_logits, turn_half
 
@@ -49,20 +47,6 @@ class TrainingSettings:
     scheduler: SchedulerConfig = SchedulerConfig(name="none")
     class_weights: torch.Tensor | None = None
     lr: float = 1e-3
-
-
-class BothLogits(NamedTuple):
-    """What the head gives for images, float, shape (B, K) each, or (B, 2K) with orientation.
-
-    Attributes:
-        corrected: By the other chromosomes of the cell, where the classifier has a context and the cell is known.
-        alone: As the network has them of the image alone.
-        embedding: What the last layer takes, float, shape (B, D).
-    """
-
-    corrected: torch.Tensor
-    alone: torch.Tensor
-    embedding: torch.Tensor
 
 
 class Classifier(LightningModule):
@@ -98,7 +82,6 @@ class Classifier(LightningModule):
         super().__init__()
         self.backbone = backbone
         self.head = head
-        self.context: SetTransformer | None = None
         self.folded_batchnorm: tuple[str, ...] = ()
         self._features_of: Callable[[nn.Module, torch.Tensor], Any] = features_of
         self.num_classes = num_classes
@@ -118,10 +101,6 @@ class Classifier(LightningModule):
         task: Literal["binary", "multiclass"] = "binary" if num_classes == 2 else "multiclass"
         self.train_loss = MeanLoss()
         self.train_scores = EpochScores(num_classes)
-        # Of the network alone, where there is a context.
-        self.train_alone = Accuracy(task, num_classes=num_classes, average="micro")
-        self.val_alone = self.train_alone.clone()
-        self.test_alone = self.train_alone.clone()
         metrics: dict[str, Any] = {
             "acc": Accuracy(task, num_classes=num_classes, average="micro"),
             "auc": AUROC(task, num_classes=num_classes),
@@ -240,35 +219,6 @@ class Classifier(LightningModule):
             set_modes(self.backbone, self.stage.train, self.stage.batchnorm)
         return self
 
-    def add_context(self, config: ContextConfig) -> None:
-        """Add a set transformer that corrects the logits of the chromosomes of a cell by one another.
-
-        Batches then have {"cell": int64 (B,)}, the number of each image's cell from 0; without it, an image has the
-        logits of the network alone.
-
-        Args:
-            config: Its ``detach`` and ``alone_weight`` are of the training.
-
-        Raises:
-            UserError: The head has one logit for two classes.
-        """
-        assert isinstance(self.head, nn.Sequential)
-        last = self.head[-1]
-        assert isinstance(last, nn.Linear)
-        if last.out_features == 1:
-            raise UserError("context.enabled needs a logit per class: set head.logits=null")
-        self.context = SetTransformer(last.in_features, self.num_classes, config)
-
-    @contextmanager
-    def without_context(self) -> Iterator[None]:
-        """Be a classifier without a context for the length of the block: without its weights, loss and metrics."""
-        context = self.context
-        self.context = None
-        try:
-            yield
-        finally:
-            self.context = context
-
     def restore_batchnorm(self, image: torch.Tensor) -> None:
         """Let BatchNorm train that a weights file has folded into its convolutions; see `batchnorm_restoration`.
 
@@ -300,41 +250,23 @@ class Classifier(LightningModule):
         """Return what the weights depend on and do not hold: the scaling of the images and timm's arguments."""
         return ModelFacts(self.mean.flatten().tolist(), self.std.flatten().tolist(), self.network_args)
 
-    def forward(self, image: torch.Tensor, cell: torch.Tensor | None = None) -> torch.Tensor:
-        """Return logits, float, shape (B, K), of images (B, C, H, W), float in [0, 1]; of either orientation.
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return logits, float, shape (B, K), of images (B, C, H, W), float in [0, 1]; of either orientation."""
+        return self.class_logits(self.head_logits(image))
 
-        Args:
-            image: The images.
-            cell: Number of the cell of each, int64 from 0, shape (B,): a classifier with a context corrects the logits
-                by the other images of the cell. None: each image alone.
-        """
-        return self.class_logits(self.head_logits(image, cell))
+    def head_logits(self, image: torch.Tensor) -> torch.Tensor:
+        """Return what the head gives for images: (B, 2K) with orientation, else (B, K)."""
+        return self.logits_and_embedding(image)[0]
 
-    def head_logits(self, image: torch.Tensor, cell: torch.Tensor | None = None) -> torch.Tensor:
-        """Return what the head gives, (B, 2K) with orientation, else (B, K), corrected; arguments as ``forward``."""
-        return self.both_logits(image, cell).corrected
-
-    def both_logits(self, image: torch.Tensor, cell: torch.Tensor | None) -> BothLogits:
-        """Return what the head gives, with and without the context of the cell; arguments as ``forward``."""
+    def logits_and_embedding(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what the head gives, and what its last layer takes, float, shape (B, D)."""
         embedding = self.features(image)
         last = self.head
         if isinstance(self.head, nn.Sequential):
             *others, last = self.head
             for layer in others:
                 embedding = layer(embedding)
-        alone = last(embedding)
-        if self.context is None or cell is None:
-            return BothLogits(alone, alone, embedding)
-        start = alone
-        start_embedding = embedding
-        if self.context.config.detach:
-            start = alone.detach()
-            start_embedding = embedding.detach()
-        correction = self.context(start_embedding, self.class_logits(start), measure(image), cell)
-        # Of a class, upright and upside down alike: the orientation is the image's own business.
-        correction = correction.repeat(1, start.shape[1] // correction.shape[1])
-        corrected = start + correction.to(torch.promote_types(start.dtype, torch.float32))
-        return BothLogits(corrected, alone, embedding)
+        return last(embedding), embedding
 
     def class_logits(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the logits of the classes, (B, K), of what the head gives: marginalised over the orientation."""
@@ -403,14 +335,12 @@ class Classifier(LightningModule):
         if self.orientation:
             image, turned = turn_half(image, batch["index"], self.current_epoch)
             target = label + self.num_classes * turned
-        given = self.both_logits(image, batch.get("cell"))
-        logits = given.corrected
-        mean_loss = self._training_loss(given, target)
+        logits = self.head_logits(image)
+        mean_loss = self.loss(logits, target, weighted=True)
         share, loss = self._distributed_loss(mean_loss, label)
         scores = self._scores(self.class_logits(logits.detach()))
         predicted = (scores > 0.5).long() if self.num_classes == 2 else scores.argmax(1)
         self.keep_for_epoch(loss, scores, label)
-        self._log_alone("train", self.train_alone, self.class_logits(given.alone.detach()), label)
         return {"loss": share, "correct": predicted == label}
 
     def keep_for_epoch(self, loss: torch.Tensor, scores: torch.Tensor, label: torch.Tensor) -> None:
@@ -436,10 +366,9 @@ class Classifier(LightningModule):
 
     def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         """Log the validation loss and metrics of the epoch."""
-        logits, alone = map(self.class_logits, self.both_logits(batch["image"], batch.get("cell"))[:2])
+        logits = self(batch["image"])
         label = batch["label"]
         loss = self.loss(logits, label, weighted=False)
-        self._log_alone("val", self.val_alone, alone, label)
         self.val_metrics.update(self._scores(logits), label)
         self.log("val/loss", loss, prog_bar=True, batch_size=len(label), sync_dist=True)
 
@@ -452,19 +381,15 @@ class Classifier(LightningModule):
 
     def test_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         """Log the loss and the metrics of the test part, ``test/...``; train.py does not call it."""
-        logits, alone = map(self.class_logits, self.both_logits(batch["image"], batch.get("cell"))[:2])
+        logits = self(batch["image"])
         label = batch["label"]
-        self._log_alone("test", self.test_alone, alone, label)
         self.test_metrics.update(self._scores(logits), label)
         self.log("test/loss", self.loss(logits, label, weighted=False), batch_size=len(label), sync_dist=True)
         self.log_dict(self.test_metrics, batch_size=len(label))
 
     def predict_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
         """Return {"index": int64 (B,), "probability": float32 (B, classes)} of a batch."""
-        return {
-            "index": batch["index"],
-            "probability": self.probabilities(self(batch["image"], batch.get("cell")).float()),
-        }
+        return {"index": batch["index"], "probability": self.probabilities(self(batch["image"]).float())}
 
     def configure_optimizers(self) -> Any:
         """Build the optimiser over what trains in the present stage, with its scheduler.
@@ -506,19 +431,6 @@ class Classifier(LightningModule):
         total_weight, total_images = all_reduce(torch.stack([weight, images]))
         share = loss * (weight * processes / total_weight).to(loss.dtype)
         return share, share.detach() * (total_images / (processes * len(label))).to(loss.dtype)
-
-    def _training_loss(self, given: BothLogits, target: torch.Tensor) -> torch.Tensor:
-        """Return the loss of a batch, of the image alone too where there is a context."""
-        loss = self.loss(given.corrected, target, weighted=True)
-        if self.context is not None:
-            loss = loss + self.context.config.alone_weight * self.loss(given.alone, target, weighted=True)
-        return loss
-
-    def _log_alone(self, part: str, accuracy: Metric, logits: torch.Tensor, label: torch.Tensor) -> None:
-        """Log the accuracy of the network without its context, over an epoch."""
-        if self.context is not None:
-            accuracy.update(self._scores(logits), label)
-            self.log(f"{part}/acc_alone", accuracy, on_step=False, on_epoch=True, batch_size=len(label))
 
     def _scores(self, logits: torch.Tensor) -> torch.Tensor:
         """Return what the metrics take: the positive class's probability for two classes, else all of them."""

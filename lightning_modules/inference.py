@@ -13,7 +13,7 @@ from common.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
 from common.runs.predicted import Predicted
 from lightning_modules.backbones.batchnorm_folding import fold_batchnorm
 from lightning_modules.backbones.truncation import ImageSize, random_image
-from lightning_modules.classifier import BothLogits, Classifier
+from lightning_modules.classifier import Classifier
 from lightning_modules.distributed import gather_to_rank_zero, joint_errors
 from lightning_modules.faults.machine import explained_faults
 from lightning_modules.mc_dropout import McDropout
@@ -21,7 +21,6 @@ from lightning_modules.orientation import turn
 from lightning_modules.out_of_distribution.distance import Distances, OutOfDistribution, looks_of
 from lightning_modules.trainer import build_trainer
 
-ALONE = "alone"
 FEATURES = "features"
 LOOKS = "looks"
 
@@ -67,21 +66,19 @@ class Predictor(LightningModule):
         self.turns = classifier.orientation and inference.orientation == "any"
         self.mc_dropout = McDropout(classifier, inference.mc_passes, seed) if inference.mc_passes else None
 
-    def forward(self, image: torch.Tensor, cell: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return {"probability": float32 (B, classes)} of images (B, C, H, W), float in [0, 1].
 
         With Monte Carlo dropout also {"passes": float32 (B, passes, classes)}, and, where the orientation is unknown,
-        {"upside_down": float32 (B,)}, the probability that it is upside down. ``cell`` is the number of the cell of
-        each image, int64 (B,): a classifier with a context takes whole cells into account, and there is {"alone":
-        float32 (B, classes)} of each image without its cell; others leave it aside. With a distance there is
+        {"upside_down": float32 (B,)}, the probability that it is upside down. With a distance there is
         {"out_of_distribution": float32}, what it returns; where they are kept also {"features": float32 (B, D)}, what
         the last layer takes, on average over the views that the probabilities are averaged over, and {"looks": float32
         (B, 8)}.
         """
-        oriented = self._over_mirrored(image, cell)
+        oriented = self._over_mirrored(image)
         if self.turns:
             # What is upright in the turned image is upside down in the image.
-            turned = {key: values.flip(-2) for key, values in self._over_mirrored(turn(image), cell).items()}
+            turned = {key: values.flip(-2) for key, values in self._over_mirrored(turn(image)).items()}
             oriented = _mean(oriented, turned)
         predicted = {key: values.sum(-2) for key, values in oriented.items()}
         if self.turns:
@@ -95,34 +92,31 @@ class Predictor(LightningModule):
 
     def predict_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
         """Return what ``forward`` computes, with the batch's {"index": int64 (B,)}."""
-        return {"index": batch["index"], **self(batch["image"], batch.get("cell"))}
+        return {"index": batch["index"], **self(batch["image"])}
 
-    def _over_mirrored(self, image: torch.Tensor, cell: torch.Tensor | None) -> dict[str, torch.Tensor]:
-        oriented = self._oriented(image, cell)
-        return _mean(oriented, self._oriented(image.flip(-1), cell)) if self.mirror else oriented
+    def _over_mirrored(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        oriented = self._oriented(image)
+        return _mean(oriented, self._oriented(image.flip(-1))) if self.mirror else oriented
 
-    def _oriented(self, image: torch.Tensor, cell: torch.Tensor | None) -> dict[str, torch.Tensor]:
+    def _oriented(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the probabilities by name, shape (B, ..., orientations, classes), of one view of the images."""
         if self.mc_dropout is None:
-            both = self.classifier.both_logits(image, cell)
-            probabilities = {"probability": self._by_orientation(both.corrected.float())}
-            if self.classifier.context is not None and cell is not None:
-                probabilities[ALONE] = self._by_orientation(both.alone.float())
-            return probabilities | self._features(both)
+            logits, embedding = self.classifier.logits_and_embedding(image)
+            return {"probability": self._by_orientation(logits.float())} | self._features(embedding)
         logits, passes = self.mc_dropout.plain_and_passes(image)
         sampled = torch.unflatten(self._by_orientation(passes.float().flatten(0, 1)), 0, passes.shape[:2])
         probabilities = {"probability": self._by_orientation(logits.float()), "passes": sampled.transpose(0, 1)}
         if self._needs_features:
-            probabilities |= self._features(self.classifier.both_logits(image, None))
+            probabilities |= self._features(self.classifier.logits_and_embedding(image)[1])
         return probabilities
 
     @property
     def _needs_features(self) -> bool:
         return self.keep_features or self.distance is not None
 
-    def _features(self, both: BothLogits) -> dict[str, torch.Tensor]:
+    def _features(self, embedding: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the features of one view, (B, 1, D), where they are needed; an image has them of both orientations."""
-        return {FEATURES: both.embedding.float().flatten(1).unsqueeze(1)} if self._needs_features else {}
+        return {FEATURES: embedding.float().flatten(1).unsqueeze(1)} if self._needs_features else {}
 
     def _by_orientation(self, logits: torch.Tensor) -> torch.Tensor:
         """Return probabilities, shape (B, orientations, classes), of what the head gives; one orientation if known."""
@@ -210,13 +204,11 @@ def predict(
     if not arrays:  # none of the images could be read
         shape = (0, model.num_classes)
         return Predicted(np.zeros(0, np.int64), np.zeros(shape), np.zeros((passes, *shape)) if passes else None)
-    exact = {name: values.astype(np.float64) for name, values in arrays.items() if name in (UPSIDE_DOWN, ALONE)}
     return Predicted(
         arrays["index"],
         arrays["probability"].astype(np.float64),
         passes=arrays["passes"].swapaxes(0, 1) if passes else None,
-        upside_down=exact.get(UPSIDE_DOWN),
-        alone=exact.get(ALONE),
+        upside_down=arrays[UPSIDE_DOWN].astype(np.float64) if UPSIDE_DOWN in arrays else None,
         out_of_distribution=arrays.get(OUT_OF_DISTRIBUTION),
         features=arrays.get(FEATURES),
         looks=arrays.get(LOOKS),

@@ -29,7 +29,6 @@ SILENCED_WARNINGS = (
     ".*exists and is not empty.*",  # a resumed stage writes where it wrote
     ".*in eval mode at the start.*",  # frozen modules are meant to be
     ".*is not resumable.*",  # EpochBatchSampler is
-    ".*custom batch sampler .CellBatchSampler. for prediction.*",  # without a seed it serves all cells
     ".*isinstance.treespec, LeafSpec.*",  # between Lightning and torch
     ".*The `srun` command is available.*",  # a run of one process needs none, and others are checked by world_of
     ".*recommended to use .*sync_dist=True.*",  # the metrics are computed over all ranks

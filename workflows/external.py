@@ -22,7 +22,6 @@ from common.runs.files import RunFile
 from common.runs.lifecycle import other_revisions
 from common.runs.predicted import Predicted, to_predictions
 from common.runs.run import DataFacts, Run
-from common.text import counted
 from datamodules.inference.external_datamodule import (
     LEARNED,
     ExternalDataModule,
@@ -193,7 +192,6 @@ def predict_external(
     facts["namesakes"] = list(seen.namesakes(tested["subject"]))
     facts["notes"] = [
         *_notes(seen, matched.images, len(facts["namesakes"])),
-        *_notes_of_context(data),
         *_notes_of_run(run, adaptation, not_looked_for),
     ]
     about = _about(run, folder, dataset, facts, leaks, adaptation)
@@ -231,16 +229,9 @@ def _data_module(trained: TrainedRun, dataset: ExternalDataset, matched: Matched
 
 
 def _predict(classifier: Classifier, data: ExternalDataModule) -> Predicted:
-    """Predict the images, by a network with context in their cells where all of these are known."""
-    in_cells = data.config.context.enabled and not _without_cell(data)
-    predicted = predict(classifier, data.of_whole_cells() if in_cells else data, data.config)
+    predicted = predict(classifier, data, data.config)
     assert predicted is not None  # there is one process
     return predicted
-
-
-def _without_cell(data: ExternalDataModule) -> int:
-    """Count the images whose cell is not known."""
-    return int(data.manifest.frame["cell"].isna().sum())
 
 
 def _about(
@@ -315,14 +306,6 @@ def _notes(seen: SeenImages, images: pd.DataFrame, namesakes: int) -> list[str]:
     if seen.lost:
         notes.append(f"the training images of {seen.lost[0]}, which the run started from, are unknown")
     return notes
-
-
-def _notes_of_context(data: ExternalDataModule) -> list[str]:
-    """Say where a network with context is used without it."""
-    without = _without_cell(data)
-    if not (without and data.config.context.enabled):
-        return []
-    return [f"{counted(without, 'image')} without a known cell: all are predicted without the context of the cell"]
 
 
 def _notes_of_run(run: Run, adaptation: Adaptation | None, not_looked_for: str | None) -> list[str]:

@@ -36,7 +36,6 @@ from lightning_modules.distributed import (
 )
 from lightning_modules.inference import predict
 from lightning_modules.out_of_distribution.distance import Distances
-from lightning_modules.stages.context_fit import ContextData, train_network_then_context
 from lightning_modules.stages.fit import FinishedStage, train_stages, training_facts
 from lightning_modules.stages.probe_fit import ProbeImages, fit_probe
 from lightning_modules.trainer import set_up_torch, trainer_warnings
@@ -104,23 +103,16 @@ def fit_and_predict(
         data.prepare_data()
     on_rank_zero(data.write_facts, run.folder)
     on_rank_zero(run.write_json, RunFile.MODEL, asdict(model.facts()))
-    follows = config.context.follows_network
-    network_is_trained = follows and config.init_from
-    if model.folded_batchnorm and not network_is_trained:
+    if model.folded_batchnorm:
         model.restore_batchnorm(data.training_sample(SAMPLE))
-    evaluated = data
     features = CachedFeatures(data, config)
-    if follows:
-        evaluated = data.of_whole_cells()
-        of_both = ContextData(data, evaluated, evaluated.train_cells, features)
-        stages = train_network_then_context(model, of_both, config, run.folder, callbacks)
-    elif config.probe.enabled:
+    if config.probe.enabled:
         stages = [fit_probe(model, probe_images(data, config), config, run.folder)]
     else:
         stages = train_stages(model, data, config, run.folder, callbacks, features)
-    seen = predict_training_images(model, evaluated, config, sum(stage.images_seen for stage in stages))
+    seen = predict_training_images(model, data, config, sum(stage.images_seen for stage in stages))
     distances = on_rank_zero(distances_of_training_images, seen, data)
-    predicted = predict(model, evaluated, config, distances)
+    predicted = predict(model, data, config, distances)
     on_rank_zero(write_results, run, config, data, Results(predicted, seen, stages, distances))
 
 
@@ -178,13 +170,9 @@ def write_results(run: Run, config: Config, data: ImageDataModule, results: Resu
     run.write_predictions(predictions)
     if results.of_training_images is not None:
         run.write_predictions_train(to_predictions(results.of_training_images, *about_images, facts))
-    if predictions.alone is not None:
-        facts_alone = {**facts, "name": f"{facts['name']}, without context"}
-        run.write_predictions_alone(replace(predictions.alone, about=facts_alone))
     if results.distances is not None:
         write_distances(run, results.distances, predicted, data)
     test = predictions.part("test")
-    # In the order of the predictions, which is not the manifest's where whole cells were predicted.
     rows = predicted.rows[data.parts.iloc[predicted.rows].to_numpy() == "test"]
     images: Any = data.images  # an array, or images that are indexed like one
     galleries(run.folder, test, images, rows)

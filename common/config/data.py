@@ -165,26 +165,13 @@ class BalanceConfig(StrictModel, defaults="balance/none"):
 
 BATCHED = ("mirror", "rotate", "stretch", "shift", "brightness", "gamma", "blur")  # with and without batched=true
 # How and to which images transforms are applied, beside the keys that are checked by themselves.
-NO_TRANSFORMS = ("probability", "apply_to", "each_epoch", "batched", "cells")
+NO_TRANSFORMS = ("probability", "apply_to", "each_epoch", "batched")
 ONLY_BATCHED = ("bend", "scale", "uneven")
 
 
 def _is_off(value: float) -> bool:
     # A key that was added later is part of a run's address where it is given alone.
     return not value
-
-
-class CellChangesConfig(StrictModel, defaults="transform/none:cells"):
-    """How often the chromosomes of a training cell are others than its own."""
-
-    drop: Probability = FROM_YAML
-    add: Probability = FROM_YAML
-    aneuploidy: Probability = FROM_YAML
-
-    @property
-    def enabled(self) -> bool:
-        """Whether anything is to be changed."""
-        return bool(self.drop or self.add or self.aneuploidy)
 
 
 class TransformConfig(StrictModel, defaults="transform/none"):
@@ -209,8 +196,6 @@ class TransformConfig(StrictModel, defaults="transform/none"):
     bend: Annotated[float, Field(ge=0.0, lt=1.0, exclude_if=_is_off)] = FROM_YAML
     scale: Annotated[float, Field(ge=0.0, lt=1.0, exclude_if=_is_off)] = FROM_YAML
     uneven: Annotated[float, Field(ge=0.0, lt=1.0, exclude_if=_is_off)] = FROM_YAML
-    # Left out of a dump while disabled, so that the address of a run without it stays.
-    cells: Annotated[CellChangesConfig, Field(exclude_if=lambda value: not value.enabled)] = FROM_YAML
 
     @model_validator(mode="before")
     @classmethod
@@ -259,7 +244,5 @@ class LoaderConfig(StrictModel, defaults="train:loader"):
     """How batches reach the model."""
 
     batch_size: PositiveInt = FROM_YAML
-    # Left out of a dump at its default, so that the address of a run of single images stays.
-    batch_by: Annotated[Literal["image", "cell"], Field(exclude_if=lambda value: value == "image")] = FROM_YAML
     workers: Annotated[int, Field(ge=0)] = FROM_YAML
     pin_memory: bool = FROM_YAML

@@ -27,7 +27,6 @@ def check_rules(config: Config) -> None:
     """Check the rules over several groups; a ``UserError`` names two values that contradict one another."""
     if config.data.source in KARYOGRAM_SOURCES:
         _check_karyograms(config)
-    _check_cells(config)
     if config.balance.name in TURNED_COPIES and not (config.transform.flips or config.transform.rotations):
         turned = f"balance={config.balance.name} adds turned copies"
         raise UserError(f"{turned}: set transform.flips=true or transform.rotations=true")
@@ -121,53 +120,13 @@ def _check_probe(config: Config) -> None:
         "balance=none or class_weights": config.balance.name in ("none", "class_weights"),
         "head.layers=[gap], [token] or [flatten]": all(layer in plain for layer in config.head.layers),
         "head.orientation=false": not config.head.orientation,
-        "context.enabled=false": not config.context.enabled,
         "the defaults of loss": config.loss == LossConfig(),
-        "loader.batch_by=image": config.loader.batch_by == "image",
         "lora.rank=0": not config.lora.rank,
         "one process": config.trainer.processes == 1,
     }
     wrong = [name for name, holds in others.items() if not holds]
     if wrong:
         raise UserError(f"probe.enabled=true fits the last layer of the head alone: it needs {', '.join(wrong)}")
-
-
-def _check_cells(config: Config) -> None:
-    """Whole cells stay together: in one part of the split, in one process, and no image is drawn by itself."""
-    by_cell = config.loader.batch_by == "cell"
-    if config.context.enabled:
-        _check_context(config)
-    elif not by_cell:
-        if config.transform.cells.enabled:
-            raise UserError("transform.cells changes whole cells: set loader.batch_by=cell or context.enabled=true too")
-        return
-    whole = "loader.batch_by=cell" if by_cell else "context.enabled=true"
-    if config.protocol != "subject":
-        raise UserError(f"{whole}, but protocol={config.protocol} splits cells: set protocol=subject")
-    if config.balance.name not in ("none", "class_weights"):
-        raise UserError(f"{whole}, but balance={config.balance.name} draws single images: set balance=none")
-    processes = config.trainer.processes
-    if processes > 1:
-        remedy = "set trainer.devices=1 and trainer.num_nodes=1"
-        if config.context.follows_network:
-            remedy += ", or train the network with context.enabled=false, and the context then with init_from=<its run>"
-        raise UserError(f"{whole} is for one process, not {processes}: {remedy}")
-
-
-def _check_context(config: Config) -> None:
-    """The context is trained with the network, on batches of whole cells, or after it, which sees single images."""
-    draws = config.context.fit.draws
-    by_cell = config.loader.batch_by == "cell"
-    if draws and by_cell:
-        raise UserError(
-            f"context.fit.draws={draws} trains the network on single images and the context after it: "
-            "set loader.batch_by=image, or context.fit.draws=0, which trains both together on whole cells"
-        )
-    if not draws and not by_cell:
-        raise UserError(
-            "context.enabled with context.fit.draws=0 is trained together with the network, on whole cells: "
-            "set loader.batch_by=cell, or context.fit.draws=5, which trains it after the network"
-        )
 
 
 def _check_karyograms(config: Config) -> None:

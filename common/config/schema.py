@@ -77,41 +77,6 @@ class LoraConfig(StrictModel, defaults="train:lora"):
     layers: Annotated[tuple[str, ...], Field(min_length=1)] = FROM_YAML
 
 
-class ContextFitConfig(StrictModel, defaults="train:context.fit"):
-    """How the context is trained after the network, on kept features of the training images."""
-
-    draws: Annotated[int, Field(ge=0)] = FROM_YAML
-    epochs: PositiveInt = FROM_YAML
-    cells: PositiveInt = FROM_YAML
-    lr: PositiveFloat = FROM_YAML
-    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
-
-
-class ContextConfig(StrictModel, defaults="train:context"):
-    """A set transformer over the chromosomes of a cell, which corrects the logits that the network gives each."""
-
-    enabled: bool = FROM_YAML
-    width: PositiveInt = FROM_YAML
-    layers: PositiveInt = FROM_YAML
-    heads: PositiveInt = FROM_YAML
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
-    detach: bool = FROM_YAML
-    alone_weight: Annotated[float, Field(ge=0.0)] = FROM_YAML
-    counts: Annotated[bool, Field(exclude_if=lambda value: value)] = FROM_YAML
-    fit: Annotated[ContextFitConfig, Field(exclude_if=lambda value: not value.draws)] = FROM_YAML
-
-    @property
-    def follows_network(self) -> bool:
-        """Whether it is trained after the network, in a last stage of its own, and not with it."""
-        return self.enabled and self.fit.draws > 0
-
-    @model_validator(mode="after")
-    def _heads_divide_the_width(self) -> "ContextConfig":
-        if self.width % self.heads:
-            raise ValueError(f"width={self.width} is no multiple of heads={self.heads}: change one of them")
-        return self
-
-
 class StageConfig(StrictModel):
     """One stage of training: what trains, how and for how long."""
 
@@ -346,7 +311,6 @@ class Config(StrictModel, defaults="train"):
     # Left out of a dump while disabled, so that the address of a run without it stays.
     lora: Annotated[LoraConfig, Field(exclude_if=lambda value: not value.rank)] = FROM_YAML
     probe: Annotated[ProbeConfig, Field(exclude_if=lambda value: not value.enabled)] = FROM_YAML
-    context: Annotated[ContextConfig, Field(exclude_if=lambda value: not value.enabled)] = FROM_YAML
     unfreeze: UnfreezeConfig
     optimizer: OptimizerConfig = FROM_YAML
     scheduler: SchedulerConfig = FROM_YAML

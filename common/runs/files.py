@@ -19,7 +19,6 @@ class RunFile(StrEnum):
     NEAR_DUPLICATES_SHEET = "near_duplicates.png"
     MODEL = "model.json"
     PREDICTIONS = "predictions.parquet"
-    PREDICTIONS_ALONE = "predictions_alone.parquet"  # of the network without the context of the cell
     PREDICTIONS_TRAIN = "predictions_train.parquet"  # of training images, by the chosen weights
     OUT_OF_DISTRIBUTION = "out_of_distribution.safetensors"  # what new images are compared with
     METRICS = "metrics.json"

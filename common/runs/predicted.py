@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from common.predictions import (
-    ALONE_PREFIX,
     FACTS,
     OUT_OF_DISTRIBUTION,
     PROBABILITY_PREFIX,
@@ -27,7 +26,6 @@ class Predicted:
         probabilities: Without dropout, float64, shape (N, classes).
         passes: Of each pass of Monte Carlo dropout, float32, shape (passes, N, classes); None without passes.
         upside_down: Probability that an image is upside down, float64, shape (N,); None where it is not estimated.
-        alone: The probabilities without the context of the cell; None where there is none.
         out_of_distribution: How far each image is from the training images, float32, shape (N,), or (N, 2) of two
             distances; None where it was not measured.
         features: What the last layer takes, float32, shape (N, D); None where they are not kept.
@@ -38,7 +36,6 @@ class Predicted:
     probabilities: np.ndarray
     passes: np.ndarray | None = None
     upside_down: np.ndarray | None = None
-    alone: np.ndarray | None = None
     out_of_distribution: np.ndarray | None = None
     features: np.ndarray | None = None
     looks: np.ndarray | None = None
@@ -70,8 +67,6 @@ def to_predictions(
     frame["part"] = parts.iloc[rows].to_numpy()
     _add_probabilities(frame, PROBABILITY_PREFIX, classes, probabilities)
     frame["uncertainty"] = uncertainty_of(probabilities)
-    if predicted.alone is not None:
-        _add_probabilities(frame, ALONE_PREFIX, classes, predicted.alone)
     if predicted.upside_down is not None:
         frame[UPSIDE_DOWN] = predicted.upside_down
     if predicted.out_of_distribution is not None:

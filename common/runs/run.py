@@ -381,12 +381,6 @@ class Run:
         write_predictions(self.path(RunFile.PREDICTIONS), predictions)
         self._forget()
 
-    def write_predictions_alone(self, predictions: "Predictions") -> None:
-        """Write predictions_alone.parquet: those of a network with context, each image without its cell."""
-        from common.predictions import write_predictions
-
-        write_predictions(self.path(RunFile.PREDICTIONS_ALONE), predictions)
-
     def write_predictions_train(self, predictions: "Predictions") -> None:
         """Write predictions_train.parquet: those of training images, of part "train"."""
         from common.predictions import write_predictions

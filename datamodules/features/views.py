@@ -46,8 +46,6 @@ class TrainingViews:
     @cached_property
     def obstacle(self) -> str | None:
         """Why an image has more views than can be kept, in words; None where it has not."""
-        if self.data.needs_cells:
-            return "cells are trained on as a whole"
         if self.data.transform_config.batched or not self.augmentation.turns_alone:
             return "transform changes images by more than flips and right angles"
         return None

@@ -60,8 +60,6 @@ class ExternalDataModule(ImageDataModule):
     ) -> None:
         keys = ("data_dir", "cache_dir", "prepare", "loader")
         settings: dict[str, Any] = {key: getattr(config, key) for key in keys}
-        if manifest.frame["cell"].isna().any():  # there are no whole cells, also for a run that was trained on such
-            settings["loader"] = config.loader.model_copy(update={"batch_by": "image"})
         super().__init__(config.data, **settings, progress=progress)
         self.config = config
         self.scanned = scanned

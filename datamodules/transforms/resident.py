@@ -10,20 +10,16 @@ from torch.utils.data import Dataset
 from datamodules.transforms.presplit_augmentation import ExpandedImages
 
 Images = np.ndarray | ExpandedImages | list[np.ndarray]
-Key = tuple[int, ...]
+Key = tuple[int, int, int, int]
 
 
 class ImageKeys(NamedTuple):
-    """What determines the transformed images of a training batch, and their classes: each int64, shape (B,).
-
-    Of batches of whole cells also the number of each image's cell within the batch.
-    """
+    """What determines the transformed images of a training batch, and their classes: each int64, shape (B,)."""
 
     epoch: torch.Tensor
     row: torch.Tensor
     copy: torch.Tensor
     label: torch.Tensor
-    cell: torch.Tensor | None = None
 
     @classmethod
     def collate(cls, keys: list[Key]) -> "ImageKeys":
@@ -33,8 +29,6 @@ class ImageKeys(NamedTuple):
 
 class KeyDataset(Dataset[Key]):
     """The keys of training images by (epoch, item): epoch, manifest row, copy and class index.
-
-    The third number of (epoch, item, cell of the batch) is passed on as the fifth.
 
     Args:
         rows: The manifest row of each item, int64, shape (items,).
@@ -50,10 +44,10 @@ class KeyDataset(Dataset[Key]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, key: tuple[int, ...] | int) -> Key:
-        epoch, item, *cell = key if isinstance(key, tuple) else (0, key)
+    def __getitem__(self, key: tuple[int, int] | int) -> Key:
+        epoch, item = key if isinstance(key, tuple) else (0, key)
         row = int(self.rows[item])
-        return epoch, row, int(self.copies[item]), int(self.labels[row]), *cell
+        return epoch, row, int(self.copies[item]), int(self.labels[row])
 
 
 @dataclass(frozen=True)

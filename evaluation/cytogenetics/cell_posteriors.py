@@ -90,7 +90,6 @@ def cell_posteriors(run: Predictions, priors: KaryotypePriors, part: str = "test
     Raises:
         UserError: See ``assignment.refusal``, ``chromosome_temperature`` and ``is_balanced``.
     """
-    run = run.evidence  # the context of the cell counts its chromosomes, as the karyotype does
     reason = refusal(run)
     if reason:
         raise UserError(f"the karyotypes of cells are not computed: {reason}")

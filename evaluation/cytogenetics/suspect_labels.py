@@ -82,7 +82,7 @@ def find_suspects(runs: Sequence[Predictions], priors: KaryotypePriors) -> list[
     """
     pool(list(runs))
     suspects = []
-    for number, run in enumerate(each.evidence for each in runs):
+    for number, run in enumerate(runs):
         cells = cell_posteriors(run, priors)
         test = run.part("test")
         logs = log_probabilities(test, chromosome_temperature(run))

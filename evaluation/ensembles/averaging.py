@@ -12,7 +12,6 @@ import pandas as pd
 
 from common.errors import UserError
 from common.predictions import (
-    ALONE_PREFIX,
     COLUMNS,
     FACTS,
     OUT_OF_DISTRIBUTION,
@@ -192,9 +191,6 @@ def combine(
     for column in (UPSIDE_DOWN, OUT_OF_DISTRIBUTION):
         if all(column in member.frame for member in aligned):
             frame[column] = np.mean([member.frame[column].to_numpy(float) for member in aligned], axis=0)
-    if any(member.alone for member in aligned):
-        alone = rule(stacked([member.evidence for member in aligned]))
-        frame[[ALONE_PREFIX + class_name for class_name in first.classes]] = alone
     votes = summarise(stacked(aligned), first.classes)
     about = merge_facts([member.about for member in aligned])
     if name is None:

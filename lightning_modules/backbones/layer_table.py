@@ -11,7 +11,7 @@ from lightning_modules.classifier import Classifier
 from lightning_modules.compat import is_batchnorm
 
 Shape = tuple[int, ...]
-PARTS = ("backbone", "head", "context")  # of a classifier; its metrics are no layers
+PARTS = ("backbone", "head")  # of a classifier; its metrics are no layers
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class ParameterCounts:
 
 
 def layers_of(classifier: Classifier, size: tuple[int, int]) -> list[Layer]:
-    """Return the modules of backbone, head and context, each before those in it, for images of (height, width).
+    """Return the modules of backbone and head, each before those in it, for images of (height, width).
 
     Modules that do nothing are left out: what a cut removed, and what has no parameters and is never called.
     """

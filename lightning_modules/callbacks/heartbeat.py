@@ -31,13 +31,11 @@ class Heartbeat(Callback):
     Args:
         stage: The stage.
         steps: Optimiser steps of this stage and of each later one.
-        further: How many stages follow whose length is not known.
     """
 
-    def __init__(self, stage: Stage, steps: Sequence[int], further: int = 0) -> None:
+    def __init__(self, stage: Stage, steps: Sequence[int]) -> None:
         self.stage = stage
         self.steps = list(steps)
-        self.further = further
         self.best: float | None = None
         self._before = {"images_seen": 0, "seconds": 0.0}
         self._since = self._written_at = time.monotonic()
@@ -109,7 +107,7 @@ class Heartbeat(Callback):
         step = trainer.global_step
         return {
             "stage": self.stage.number + 1,
-            "stages": self.stage.number + len(self.steps) + self.further,
+            "stages": self.stage.number + len(self.steps),
             "stage_name": self.stage.name,
             # The epoch that is going on, from 1; once it has ended, the same.
             "epoch": min(trainer.current_epoch + (0 if over else 1), trainer.max_epochs or 0),
@@ -127,53 +125,6 @@ class Heartbeat(Callback):
             "host": socket.gethostname(),
             "pid": os.getpid(),
         }
-
-
-class StageProgress:
-    """progress.json of a last stage that no Trainer fits; its content is that of ``Heartbeat``.
-
-    Args:
-        stage: The stage.
-        monitor: The monitored metric, which has no value before the end.
-        epochs: Its epochs.
-        steps: How often ``write`` is called.
-    """
-
-    def __init__(self, stage: Stage, monitor: str, epochs: int, steps: int) -> None:
-        self.stage = stage
-        self.monitor = monitor
-        self.epochs = epochs
-        self.steps = steps
-        self._before = spent_before(stage)
-        self._since = time.monotonic()
-        self.write(0, 0, 0)
-
-    def write(self, epoch: int, step: int, images_seen: int) -> None:
-        """Write after an epoch and a step, each counted from 1; 0 before the first one."""
-        seconds = time.monotonic() - self._since
-        left = self.steps - step
-        content = {
-            "stage": self.stage.number + 1,
-            "stages": self.stage.number + 1,
-            "stage_name": self.stage.name,
-            "epoch": min(epoch + 1, self.epochs),
-            "epochs": self.epochs,
-            "step": step,
-            "steps": self.steps,
-            "over": left == 0,
-            "images_seen": self._before["images_seen"] + images_seen,
-            "monitor": self.monitor,
-            "best": None,
-            "seconds": self._before["seconds"] + seconds,
-            "seconds_left": left * seconds / step if step else None,
-            "updated": time.time(),
-            "processes": 1,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-        }
-        with suppress(OSError):
-            write_usage(self.stage.run)
-            Run(self.stage.run).write_json(RunFile.PROGRESS, content)
 
 
 def spent_before(stage: Stage) -> dict[str, Any]:

@@ -152,7 +152,7 @@ def _fit_stage(
     callbacks += [best]
     callbacks += _optional_callbacks(config, stage, steps, checks)
     callbacks += build_extra_callbacks(config, stage.run, stage.folder.name)
-    callbacks += [Heartbeat(stage, [each[1] for each in lengths], further=int(config.context.follows_network))]
+    callbacks += [Heartbeat(stage, [each[1] for each in lengths])]
     if config.scheduler.name == "plateau":
         callbacks += [PlateauStep()]
     saving = settings.checkpoint

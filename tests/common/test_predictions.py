@@ -97,17 +97,3 @@ def test_predictions_that_cannot_be_read_name_the_remedy(path, version, remedy):
     write_as_version(path, version)
     with pytest.raises(UserError, match=f"schema {version}, this code reads 2, 3, 4: {remedy}"):
         read_predictions(path)
-
-
-def test_predictions_without_the_cell():
-    both = make_predictions(images=4)
-    plain = make_predictions(images=4)
-    both.frame[["alone_hem", "alone_all"]] = np.tile([1.0, 0.0], (4, 1))
-    assert both.alone is not None
-    assert both.alone.probabilities.tolist() == [[1.0, 0.0]] * 4
-    assert (both.alone.frame["uncertainty"] == 0).all()
-    assert both.evidence.probabilities.tolist() == [[1.0, 0.0]] * 4
-    assert both.probabilities.tolist() == plain.probabilities.tolist()
-    assert both.alone.alone is None
-    assert plain.alone is None
-    assert plain.evidence is plain

@@ -84,8 +84,8 @@ def test_batched_transforms_depend_on_the_epoch_and_not_on_where_it_is_resumed(t
 
 @pytest.mark.parametrize(
     ("words", "channels"),
-    [(DRAWN, 3), (CHROMOSOMES, 1), ([*CHROMOSOMES, "loader.batch_by=cell"], 1)],
-    ids=["colour", "gray", "cells"],
+    [(DRAWN, 3), (CHROMOSOMES, 1)],
+    ids=["colour", "gray"],
 )
 def test_batched_images_without_strengths_are_the_prepared_ones(tmp_path, words, channels):
     data = prepared(small_config(tmp_path, "transform.batched=true", data=words))
@@ -97,24 +97,6 @@ def test_batched_images_without_strengths_are_the_prepared_ones(tmp_path, words,
         for image, label, row in zip(batch["image"], batch["label"], batch["index"], strict=True):
             assert np.array_equal(image.numpy().transpose(1, 2, 0), data.images[int(row)].astype(np.float32) / 255)
             assert label == data.labels[row]
-        if data.loader_config.batch_by == "cell":
-            numbers = pd.unique(data.cells[batch["index"].numpy()])
-            assert np.array_equal(numbers[batch["cell"]], data.cells[batch["index"].numpy()])
-            assert len(numbers) == 4
-
-
-@pytest.mark.parametrize("batched", ["true", "false"])
-def test_of_single_images_it_serves_whole_cells_beside(tmp_path, batched):
-    data = prepared(small_config(tmp_path, f"transform.batched={batched}", data=CHROMOSOMES))
-    whole = data.of_whole_cells()
-    served = list(whole.train_cells(7, torch.device("cpu")))
-    rows = torch.cat([batch["index"] for batch in served])
-    assert sorted(rows.tolist()) == list(data.rows("train"))
-    for batch in [*served, *(whole.on_after_batch_transfer(each, 0) for each in whole.val_dataloader())]:
-        assert len(set(data.cells[batch["index"].numpy()])) == 1  # of 46 images, more than a batch of images
-        assert not batch["cell"].any()
-    assert all("cell" not in batch for batch in batched_epoch(data, 0))
-    assert whole.of_whole_cells() is whole
 
 
 def test_balanced_sampling_draws_each_class_about_equally_often(tmp_path):
@@ -211,12 +193,3 @@ def test_training_images_are_served_once_each_and_not_augmented(tmp_path):
     assert few.tolist() == [rows[0], rows[(len(rows) - 1) // 2], rows[-1]]
     evaluated = torch.cat([batch[2] for batch in data.predict_dataloader()]).tolist()
     assert evaluated == [*data.rows("validation"), *data.rows("test")]
-
-
-def test_of_batches_of_cells_whole_training_cells_are_served(tmp_path):
-    data = prepared(small_config(tmp_path, "loader.batch_by=cell", data=CHROMOSOMES))
-    served = data.of_training_images(100).predicted
-    assert len(served) == 2 * 46
-    assert set(served) <= set(data.rows("train"))
-    assert len(set(data.cells[served])) == 2
-    assert len(data.of_training_images(1).predicted) == 46

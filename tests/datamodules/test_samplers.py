@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.runs.distributed import World
-from datamodules.samplers import CellBatchSampler, EpochBatchSampler, items_by_cell
+from datamodules.samplers import EpochBatchSampler
 
 
 def batches(length, size, epoch=0, first=0, seed=0, **more):
@@ -72,53 +72,3 @@ def test_the_sizes_of_the_batches_are_known_before(length, batch_size, world):
     ]
     served = [sum(len(batches[number]) for batches in ranks) for number in range(len(ranks[0]))]
     assert EpochBatchSampler(length, batch_size, 0, lambda: (0, 0), world=World(world)).sizes() == served
-
-
-CELLS = items_by_cell(np.array([3, 0, 0, 7, 3, 7, 0, 5]))
-
-
-def cell_batches(size, seed=0, epoch=0, first=0, cells=CELLS):
-    return list(CellBatchSampler(cells, size, seed, lambda: (epoch, first)))
-
-
-def test_items_are_grouped_by_their_cell():
-    assert [cell.tolist() for cell in CELLS] == [[1, 2, 6], [0, 4], [7], [3, 5]]
-
-
-@given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=12), size=st.integers(1, 5), seed=st.integers(0, 9))
-def test_a_cell_is_never_split(sizes, size, seed):
-    cells = items_by_cell(np.repeat(np.arange(len(sizes)), sizes))
-    found = cell_batches(size, seed, epoch=3, cells=cells)
-    assert len(found) == len(CellBatchSampler(cells, size, seed)) == max(len(cells) // size, 1)
-    served = []
-    for batch in found:
-        assert {epoch for epoch, _, _ in batch} == {3}
-        for number in range(max(number for _, _, number in batch) + 1):
-            served.append([item for _, item, of_cell in batch if of_cell == number])
-    expected = [cell.tolist() for cell in cells]
-    assert all(cell in expected for cell in served)
-    assert len({cell[0] for cell in served}) == len(served)
-
-
-@given(size=st.integers(1, 5), first=st.integers(0, 4), epoch=st.integers(0, 3))
-def test_whole_cells_go_on_in_mid_epoch(size, first, epoch):
-    assert cell_batches(size, 1, epoch, first) == cell_batches(size, 1, epoch)[first:]
-
-
-def test_without_a_seed_all_cells_come_in_their_order():
-    assert cell_batches(3, seed=None) == [
-        [(0, 1, 0), (0, 2, 0), (0, 6, 0), (0, 0, 1), (0, 4, 1), (0, 7, 2)],
-        [(0, 3, 0), (0, 5, 0)],
-    ]
-
-
-def test_the_order_of_the_cells_depends_on_seed_and_epoch():
-    cells = items_by_cell(np.arange(40))
-    assert cell_batches(4, cells=cells) != cell_batches(4, seed=1, cells=cells)
-    assert cell_batches(4, cells=cells) != [
-        [(0, item, number) for _, item, number in batch] for batch in cell_batches(4, epoch=1, cells=cells)
-    ]
-
-
-def test_the_sizes_of_batches_of_cells_are_known_before():
-    assert CellBatchSampler(CELLS, 2, 5).sizes() == [len(batch) for batch in cell_batches(2, 5)]

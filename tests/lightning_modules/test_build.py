@@ -43,29 +43,6 @@ def test_the_number_of_logits_fits_the_classes(tmp_path):
         build_classifier(config, ("hem", "all"), None)
 
 
-@pytest.mark.parametrize("orientation", [[], ["head.orientation=true"]])
-def test_a_new_context_changes_no_logit_and_no_address_while_disabled(tmp_path, orientation):
-    cells = ["head.logits=null", "loader.batch_by=cell", "context.enabled=true", "context.width=8", "context.heads=2"]
-    plain = small_config(tmp_path, "head.logits=null", *orientation)
-    config = small_config(tmp_path, *cells, *orientation)
-    model, contents = build_classifier(config, ("hem", "all"), None)
-    model.eval()
-    image = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        together = model(image, torch.tensor([0, 1, 0, 1, 1]))
-        assert torch.equal(together, model(image))
-        assert torch.equal(together, build_classifier(plain, ("hem", "all"), None)[0].eval()(image))
-    for key in ("context", "batch_by"):
-        assert key not in str(run_identity(plain, contents))
-        assert key in str(run_identity(config, contents))
-
-
-def test_a_context_needs_a_logit_for_each_class(tmp_path):
-    config = small_config(tmp_path, "loader.batch_by=cell", "context.enabled=true", "head.logits=1")
-    with pytest.raises(UserError, match=r"head\.logits"):
-        build_classifier(config, ("hem", "all"), None)
-
-
 def test_folded_batchnorm_trains_only_after_it_was_restored(tmp_path):
     state = timm.create_model("mobilenetv3_small_050", num_classes=0).state_dict()
     side = {"model": "mobilenetv3_small_050", "freeze_batchnorm": True, "input_size": [3, 32, 32]}

@@ -28,12 +28,6 @@ TRAINED = "inference.batchnorm=trained"
 KINDS = {
     "plain": ["+experiment=chromosomes_best"],
     "orientation": ["+experiment=chromosomes_best", "head.orientation=true"],
-    "context": [
-        "+experiment=chromosomes_cell",
-        "context.width=16",
-        "context.fit={draws: 1, epochs: 2, cells: 2}",
-        TRAINED,
-    ],
 }
 OUTPUTS = ["cases.csv", "chromosomes.csv", "index.html", "karyotypes.csv"]
 
@@ -125,7 +119,7 @@ def test_own_cells_get_the_probabilities_of_the_run(data, karyotype, kind):
     table, chromosomes, output = karyotype(run.folder, data / "labels.csv")
     assert len(table) == 6
     assert_consistent(table, chromosomes)
-    predictions = run.predictions.evidence  # of a model with context those of each image without its cell
+    predictions = run.predictions
     temperature = fit_temperature(score(predictions.part("validation"))).value
     test = predictions.part("test")
     expected = np.maximum(rescale(test.probabilities, temperature), EPSILON)

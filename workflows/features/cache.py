@@ -91,7 +91,6 @@ class CachedFeatures:
         config = self.config
         obstacles = {
             "several processes train": config.trainer.processes > 1,
-            "a context of the cell is trained": config.context.enabled,
             "head.orientation turns images": config.head.orientation,
             "callbacks.check_and_adjust rounds the backbone": config.callbacks.check_and_adjust.enabled,
             "callbacks.extra may need the images": bool(config.callbacks.extra),

@@ -37,7 +37,7 @@ def fit_temperatures(runs: Sequence[Run], members: Sequence[Run]) -> Temperature
     if combined is not None:
         temperature, notes = _fit(combined)
         return Temperatures((1.0,) * len(members), temperature, notes)
-    fitted = [_fit(member.predictions.evidence) for member in members]
+    fitted = [_fit(member.predictions) for member in members]
     notes = tuple(dict.fromkeys(note for _, of_member in fitted for note in of_member))
     return Temperatures(tuple(temperature for temperature, _ in fitted), 1.0, notes)
 
@@ -51,7 +51,7 @@ def combiner_of(runs: Sequence[Run]) -> Combiner | None:
 
 def _combined(runs: Sequence[Run], members: Sequence[Run]) -> Predictions | None:
     """Combine the members' predictions as those of new cells are; None where they share no validation images."""
-    predictions = [member.predictions.evidence for member in members]
+    predictions = [member.predictions for member in members]
     try:
         aligned = align(predictions, [str(member.folder) for member in members], common=True)
     except UserError:  # they test other images, as folds do

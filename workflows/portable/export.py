@@ -37,7 +37,7 @@ from evaluation.cytogenetics.cell_posteriors import is_balanced
 from evaluation.evaluate import evaluate_runs
 from evaluation.intervals.pooling import merge_facts
 from evaluation.result import EvaluationResult
-from evaluation.uncertainty.flags import ReviewThresholds, thresholds_of
+from evaluation.uncertainty.flags import ReviewThresholds
 from lightning_modules.load import TrainedRun, load_run
 from lightning_modules.portable.graph import OPSET, export_graph
 from lightning_modules.portable.network import PredictionNetwork, load_network, save_weights
@@ -213,16 +213,14 @@ def _describe(request: ExportRequest, members: list[PortableMember], images: Pat
     run = request.run
     data = request.members[0].data
     combiner = run.ensemble.combiner if run.has(RunFile.ENSEMBLE) else None
-    result = _result_without_context(run, request.members[0].config.evaluation)
-    thresholds = review_thresholds([run], request.members) if result is None else thresholds_of(result)
     return ModelDescription(
         name=str(run.predictions.about.get("name") or members[0].training.name),
         classes=data.classes,
         positive_class=data.positive_class,
         members=tuple(members),
         combiner=combiner,
-        thresholds=TypeAdapter(ReviewThresholds).dump_python(thresholds, mode="json"),
-        evaluation=_evaluation(run, result),
+        thresholds=TypeAdapter(ReviewThresholds).dump_python(review_thresholds([run], request.members), mode="json"),
+        evaluation=_evaluation(run),
         licence=Licence(CODE_LICENCE, request.licence),
         prepare_version=PREPARE_VERSION,
         opset=OPSET,
@@ -249,12 +247,11 @@ def _cell_facts(request: ExportRequest) -> CellFacts | None:
     return CellFacts(temperatures.members, temperatures.combined, balanced, temperatures.notes)
 
 
-def _evaluation(run: Run, result: EvaluationResult | None) -> dict[str, Any]:
-    """Return what a result, or else metrics.json, says of the test images; {} where the run was not evaluated."""
-    if result is None:
-        if not run.metrics:
-            return {}
-        result = EvaluationResult.from_dict(run.metrics)
+def _evaluation(run: Run) -> dict[str, Any]:
+    """Return what metrics.json says of the test images; {} where the run was not evaluated."""
+    if not run.metrics:
+        return {}
+    result = EvaluationResult.from_dict(run.metrics)
     content = result.to_dict()
     kept = {key: content[key] for key in ("test", "threshold", "warnings")}
     cells = content["assignment"]["metrics"] if content["assignment"] else None

@@ -110,17 +110,6 @@ def test_weights_change_probabilities_and_not_the_votes():
     assert combine(runs, lambda _: weighted, "greedy", "ours").about["name"] == "ours"
 
 
-@pytest.mark.parametrize("method", ["average", "greedy", "stacking"])
-def test_predictions_without_the_cell_are_combined_like_those_with_it(method):
-    first, second = members(2)
-    columns = {"alone_hem": 0.25, "alone_all": 0.75}
-    ensemble = combine([changed(first, **columns), second], lambda each: 0.9 * each[0] + 0.1 * each[1], method)
-    expected = 0.9 * np.array([0.25, 0.75]) + 0.1 * second.probabilities
-    assert ensemble.evidence.probabilities == pytest.approx(expected)
-    assert ensemble.probabilities.tolist() != ensemble.evidence.probabilities.tolist()
-    assert combine([first, second], lambda each: each[0], method).alone is None
-
-
 def test_common_validation_images_are_kept_on_request():
     first, second = members(2)
     runs = [without(first, 0), without(second, 1, 2)]

@@ -2,7 +2,6 @@
 
 import json
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from common.runs.run import Run
 from common.runs.usage import read_usage
 from lightning_modules.callbacks import heartbeat
-from lightning_modules.callbacks.heartbeat import Heartbeat, StageProgress
+from lightning_modules.callbacks.heartbeat import Heartbeat
 from lightning_modules.stages.plan import planned_stages
 from tests.helpers.training import run_undrawn, small_config
 from tests.lightning_modules.tiny import Watch, train
@@ -76,18 +75,6 @@ def test_seconds_left_are_the_steps_left_at_the_pace_of_this_stretch(steps, data
     for over, left in ((False, np.sum(steps) - now), (True, np.sum(steps[1:]))):
         expected = 0.0 if left == 0 else None if now == first else pytest.approx(left * seconds / (now - first))
         assert beat.seconds_left(now, seconds, over) == expected
-
-
-def test_a_context_that_follows_the_network_is_a_stage_of_unknown_length(tmp_path, written):
-    config = small_config(tmp_path, *WHOLE, "head.logits=null", "context.enabled=true", "context.fit.draws=1")
-    train(config, tmp_path / "run")
-    assert {(one["stage"], one["stages"]) for one in written} == {(1, 2)}
-    stage = planned_stages(config, tmp_path / "run")[0]
-    progress = StageProgress(replace(stage, number=1, name="context"), "val/acc", epochs=3, steps=4)
-    progress.write(epoch=1, step=2, images_seen=7)
-    last = written[-1]
-    assert (last["stage"], last["stages"], last["epoch"], last["step"], last["over"]) == (2, 2, 2, 2, False)
-    assert last["images_seen"] == 7 + written[-3]["images_seen"]
 
 
 def test_a_resume_goes_on_counting(stages, tmp_path, written):

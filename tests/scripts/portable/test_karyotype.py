@@ -6,8 +6,6 @@ import shutil
 import pandas as pd
 import pytest
 
-from common.runs.portable import PortableModel
-from common.runs.run import Run
 from scripts.karyotype import app as karyotype
 from scripts.portable.export import app as export
 from tests.helpers.chromosomes import write_chromosomes
@@ -85,23 +83,6 @@ def test_karyotypes_without_torch(portable, data, tables, tmp_path):
     assert (tmp_path / "without" / "index.html").is_file()
     assert len(list((tmp_path / "without" / "karyograms").iterdir())) == 5
     assert (tmp_path / "without" / "review").is_dir()
-
-
-def test_a_network_with_context_is_exported_without_it(data, tmp_path, tables):
-    keys = ["context.width=16", "context.fit={draws: 1, epochs: 2, cells: 2}", "inference.batchnorm=trained"]
-    chosen = [f"data_dir={data}", *keys]
-    run = run_undrawn(small_config(data.parent, *NET, *CANVAS, experiment="chromosomes_cell", data=chosen))
-    run_app(export, run, "--output", tmp_path / "model", "--hashes")
-    cells = data / "labels.csv"
-    of_run = tables("run", run, cells)
-    of_model = tables("model_out", tmp_path / "model", cells, "--runtime", "onnx")
-    assert_same(of_model, of_run)
-    pd.testing.assert_series_equal(of_model[1]["seen"], of_run[1]["seen"])
-    description = PortableModel(tmp_path / "model").description
-    alone = Run(run).predictions.alone.part("test")
-    accuracy = (alone.probabilities.argmax(axis=1) == alone.labels).mean()
-    assert description.evaluation["test"]["metrics"]["accuracy"]["value"] == pytest.approx(accuracy)
-    assert any("without the context of its cell" in note for note in description.notes)
 
 
 def test_wrong_options(run, portable, data, tmp_path):
