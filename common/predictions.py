@@ -44,9 +44,9 @@ class Predictions:
             the probabilities over its maximum). Of a model that estimates the orientation also ``upside_down`` (0 to
             1): the probability that the image is turned by 180 degrees. Of new images, where it was measured, also
             ``out_of_distribution`` (0 or more): the distance from the training images over its threshold. Where there
-            were many predictions of each image (Monte Carlo dropout, the members of an ensemble), further columns ``sampled_...`` say what they
-            have in common, see ``common.uncertainty.summarise``; the columns above are then those of the one
-            prediction without dropout, or of the ensemble's mean.
+            were many predictions of each image (Monte Carlo dropout, the members of an ensemble), further columns
+            ``sampled_...`` say what they have in common, see ``common.uncertainty.summarise``; the columns above are
+            then those of the one prediction without dropout, or of the ensemble's mean.
         classes: The class names; the order of the probabilities.
         positive_class: The class whose probability is thresholded; None where there are more than two classes.
         about: Facts of the run, JSON-able: name, source, synthetic, protocol, fold, seed, ...
