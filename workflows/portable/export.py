@@ -10,7 +10,6 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from common.cli import console, say
-from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from common.files import sha256_of_file, write_csv, write_text
 from common.karyotype import CHROMOSOMES
@@ -34,7 +33,6 @@ from datamodules.inference.run_images import from_files, from_test_part
 from datamodules.io.whole_folder import new_whole_folder
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from evaluation.cytogenetics.cell_posteriors import is_balanced
-from evaluation.evaluate import evaluate_runs
 from evaluation.intervals.pooling import merge_facts
 from evaluation.result import EvaluationResult
 from evaluation.uncertainty.flags import ReviewThresholds
@@ -232,12 +230,6 @@ def _describe(request: ExportRequest, members: list[PortableMember], images: Pat
     )
 
 
-def _result_without_context(run: Run, settings: EvaluationConfig) -> EvaluationResult | None:
-    """Evaluate the predictions of each image without its cell; None where those of the run are of this kind."""
-    alone = run.predictions.alone
-    return None if alone is None else evaluate_runs([alone], settings)
-
-
 def _cell_facts(request: ExportRequest) -> CellFacts | None:
     """Return what karyotypes are named with; None where the classes are not those of chromosomes."""
     if set(request.members[0].data.classes) != set(CHROMOSOMES):
@@ -266,11 +258,6 @@ def _notes(request: ExportRequest) -> list[str]:
         notes.append("The passes of Monte Carlo dropout are left out, and with them the referral rules of their votes.")
     if any((member.folder / RunFile.OUT_OF_DISTRIBUTION).exists() for member in request.members):
         notes.append("Unlike the run, this model does not mark images that are out of distribution.")
-    if any(config.context.enabled for config in configs):
-        notes.append(
-            "Each chromosome is predicted without the context of its cell (context.enabled=true), as the run itself "
-            "does for single images and karyotypes; the metrics are those of the network alone."
-        )
     if any(config.inference.batchnorm == "images" for config in configs):
         notes.append("Torch adapts BatchNorm to new images (inference.batchnorm=images); the ONNX graphs do not.")
     if any(str(config.trainer.precision) not in EXACT for config in configs):
