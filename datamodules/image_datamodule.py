@@ -13,7 +13,6 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from common.cell_list import CellList
 from common.compat import position_in_epoch
 from common.config.base import StrictModel
 from common.config.compose import typed_section
@@ -30,7 +29,7 @@ from common.text import class_counts
 from datamodules.manifest.balancing import BalancePlan, plan
 from datamodules.manifest.leakage import LeakReport, check_leaks, seen_by_start, write_contact_sheet
 from datamodules.manifest.manifest import Manifest, content_hash
-from datamodules.manifest.splits import exclude_cells, number_of_folds, split
+from datamodules.manifest.splits import number_of_folds, split
 from datamodules.prepared_dataset import Batch, PreparedDataset, whole_batch
 from datamodules.preprocessing.ahead import PreparedAhead
 from datamodules.preprocessing.cache import cache_folder, prepared_folder, prepared_images
@@ -187,10 +186,7 @@ class ImageDataModule(LightningDataModule):
     @cached_property
     def parts(self) -> pd.Series:
         """The part of each manifest row: "train", "validation", "test" or "unused"."""
-        parts = split(self.manifest, self.protocol, self.split_config, self.source.paper_split)
-        if self.source.excluded_cells is None:
-            return parts
-        return exclude_cells(self.manifest, parts, CellList.read(self.source.excluded_cells), self.protocol)
+        return split(self.manifest, self.protocol, self.split_config, self.source.paper_split)
 
     @cached_property
     def leaks(self) -> LeakReport:
@@ -300,10 +296,6 @@ class ImageDataModule(LightningDataModule):
             if len(labels) or part != "unused":
                 counts = {name: int((labels == name).sum()) for name in manifest.classes}
                 lines.append(f"{part}: {len(labels)} images ({class_counts(counts)})")
-        if self.source.excluded_cells is not None:
-            lines.append(
-                f"data.exclude={self.source.excluded_cells}: its cells are unused, but for those of the test part"
-            )
         copies = int((self.plan.copy > 0).sum())
         lines.append(f"balance={self.balance}: {len(self.plan.rows)} per epoch, {copies} of them copies")
         return lines

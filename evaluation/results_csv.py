@@ -41,13 +41,6 @@ def rows_of(result: EvaluationResult, label: str, departures: Sequence[str] = ()
     return _rows(shared, metrics | _details(result), means)
 
 
-def rows_of_metrics(
-    about: dict[str, Any], metrics: Mapping[str, Interval], label: str, images: int, subjects: int
-) -> list[dict[str, Any]]:
-    """Turn intervals by name into rows; ``images`` and ``subjects`` are numbers, ``about`` the facts of the run."""
-    return _rows(_shared(about, images, subjects, label), metrics, {})
-
-
 def rows_of_comparison(comparison: Comparison, label: str) -> list[dict[str, Any]]:
     """Turn a comparison into rows: ``difference/<metric>`` and ``mcnemar_p``."""
     shared = _shared(comparison.first_about, comparison.images, comparison.subjects, label)

@@ -16,7 +16,7 @@ app = typer.Typer(**TYPER)
 
 
 @app.command(
-    cls=options.several("--against", "--on", "--map", "--codes"),
+    cls=options.several("--against", "--on", "--map"),
     epilog=examples(
         "python scripts/evaluate.py chromosomes_best/latest",
         "python scripts/evaluate.py outputs/resnet50_cut_block5/subject-fold*/seed=0",
@@ -49,9 +49,6 @@ def evaluate(
     correction: options.Corrected = "holm",
     on: options.On = None,
     mapped: options.Mapped = None,
-    submission: options.Submission = None,
-    codes: options.Codes = None,
-    without: options.Without = None,
     batchnorm: options.BatchNorm = None,
 ) -> None:
     """Evaluate finished runs by their predictions.

@@ -2,11 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from common.arguments import existing_predictions
-from common.cell_list import CellList
 from common.cli import console, heavy_imports
 from common.errors import UserError
 from common.files import write_csv
@@ -29,15 +27,13 @@ from evaluation.results_csv import (
 )
 from evaluation.terminal import difference_table, table
 from workflows.evaluate_request import EvaluateRequest
-from workflows.left_out import WITHOUT, leave_out
 
 
 def evaluate(request: EvaluateRequest) -> None:
     """Evaluate folds of one experiment, or runs of several, print the results and write the files.
 
     Raises:
-        UserError: ``csv`` is no table of results; ``against`` is of other images, or beside several experiments; a
-            cell of ``without`` is unknown.
+        UserError: ``csv`` is no table of results; ``against`` is of other images, or beside several experiments.
     """
     if request.is_external:
         with heavy_imports():
@@ -49,15 +45,7 @@ def evaluate(request: EvaluateRequest) -> None:
     files = existing_predictions(request.runs)
     groups = group_runs([_read_part(file, request) for file in files], [str(file.parent) for file in files])
     against = [_read_part(file, request) for file in existing_predictions(request.against or [])]
-    left = None
-    if request.without:
-        left = leave_out(CellList.read(request.without), groups, against, [Run(file.parent) for file in files])
     _evaluate(groups, against, request)
-    if left:
-        console.print(f"\n{left.fact}:")
-        label = f"{request.label}, {left.fact}" if request.label else left.fact
-        output = request.output / WITHOUT if request.output else None
-        _evaluate(left.groups, left.against, replace(request, label=label, output=output))
 
 
 def _evaluate(groups: list[Group], against: list[Predictions], request: EvaluateRequest) -> None:

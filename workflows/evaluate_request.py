@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from common.arguments import existing_predictions, new_folder
-from common.cell_list import CellList
 from common.errors import UserError
 from common.runs.run import Run, open_runs
 
@@ -44,9 +43,6 @@ class EvaluateRequest:
     correction: str
     on: list[str] | None
     mapped: list[str] | None
-    submission: Path | None
-    codes: list[str] | None
-    without: Path | None
     batchnorm: str | None
 
     def settings_of(self, runs: Sequence["Predictions"]) -> "EvaluationConfig":
@@ -89,7 +85,7 @@ class EvaluateRequest:
     @property
     def is_external(self) -> bool:
         """Whether the runs are evaluated on another data set."""
-        return any((self.on, self.mapped, self.submission, self.codes, self.batchnorm))
+        return any((self.on, self.mapped, self.batchnorm))
 
     def check(self) -> None:
         """Check the options as far as it is possible without reading predictions or images.
@@ -101,8 +97,6 @@ class EvaluateRequest:
         if self.is_external and self.against:
             raise UserError("--against beside --on: evaluate each on the other set first, then compare their folders")
         if self.is_external:
-            if self.without and self.on:
-                raise UserError("--without beside --on: it is about the runs' own data set: leave one of them out")
             if self.part == "validation":
                 raise UserError("--part validation beside --on: all images of another data set are test images")
             self._check_external()
@@ -111,23 +105,15 @@ class EvaluateRequest:
         existing_predictions(self.against or [])
         if self.part == "validation" and self.costs == "validation":
             raise UserError("--costs validation beside --part validation: they are chosen and evaluated on one part")
-        if self.part == "validation" and self.without:
-            raise UserError("--without beside --part validation: it is about test images: leave one of them out")
-        if self.without:
-            CellList.read(self.without)
         if self.output:
             new_folder(self.output)
 
     def _check_external(self) -> None:
         runs = open_runs(self.runs)
         if not self.on:
-            raise UserError(
-                "--map, --submission, --codes and --batchnorm are about another data set: name it with --on data=..."
-            )
-        if self.output is None and self.submission is None:
+            raise UserError("--map and --batchnorm are about another data set: name it with --on data=...")
+        if self.output is None:
             raise UserError("--on writes a folder like a run's for each run: add --output")
-        if self.codes and self.submission is None:
-            raise UserError(f"--codes {' '.join(self.codes)}: these are codes of a submission: add --submission FILE")
         for override, key in zip(self.on, self.keys, strict=True):
             if "=" not in override or not (key in DATA_KEYS or key.startswith("data.")):
                 names = "data=<source>, data.<key>=..., data_dir=... and cache_dir=..."
@@ -138,8 +124,6 @@ class EvaluateRequest:
             _check_own_data(run)
         for folder in self.folders(runs):
             new_folder(folder)
-        if self.submission and self.submission.exists():
-            raise UserError(f"{self.submission} exists already: name another --submission, or move it away")
 
 
 def _check_own_data(run: Run) -> None:

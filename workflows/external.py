@@ -36,12 +36,9 @@ from datamodules.manifest.leakage import LeakReport
 from datamodules.manifest.manifest import Manifest, content_hash
 from datamodules.manifest.splits import TEST
 from evaluation.comparison.external import beside, beside_table, is_compared, map_classes, parse_map
-from evaluation.comparison.submission import image_numbers, parse_codes, submission_lines, write_submission
 from evaluation.core.warnings import leakage
-from evaluation.ensembles.averaging import average
 from evaluation.error_analysis.examples import galleries, write_thumbnails
 from evaluation.evaluate import evaluate_runs, write_evaluation
-from evaluation.metrics.classification import call
 from evaluation.result import EvaluationResult
 from evaluation.results_csv import append_rows, read_rows, rows_of
 from lightning_modules.classifier import Classifier
@@ -64,14 +61,12 @@ class ExternalDataset:
         scanned: Its images under its own labels.
         config: Its ``data``, ``data_dir`` and ``cache_dir``.
         class_map: The result of ``parse_map``.
-        unlabelled: Whether images without label are predicted too.
     """
 
     name: str
     scanned: Manifest
     config: Config
     class_map: dict[str, str | None]
-    unlabelled: bool
 
 
 @dataclass(frozen=True)
@@ -114,22 +109,17 @@ def evaluate_external(runs: Sequence[Run], request: EvaluateRequest) -> None:
     the results.
 
     Raises:
-        UserError: The data set or its classes do not fit, no image is left, or no submission is possible.
+        UserError: The data set or its classes do not fit, or no image is left.
     """
     if request.csv:
         read_rows(request.csv)
     dataset = read_dataset(request, runs[0])
     set_up_torch()
     folders = request.folders(runs)
-    named = folders or [run.folder for run in runs]
     results = [
-        predict_external(run, folder, dataset, request.batchnorm) for run, folder in zip(runs, named, strict=True)
+        predict_external(run, folder, dataset, request.batchnorm) for run, folder in zip(runs, folders, strict=True)
     ]
-    if request.submission:
-        _submit(results, request.submission, request.codes or [])
-    tables = []
-    for result, folder in zip(results, folders, strict=False):  # none without --output
-        tables.append(_report(result, folder, request))
+    tables = [_report(result, folder, request) for result, folder in zip(results, folders, strict=True)]
     if len(tables) > 1:
         means = pd.concat(tables).groupby("metric")[["inside", "outside"]].mean().reindex(MEANS)
         lines = [f"{row.Index}: {row.inside:.3f} inside, {row.outside:.3f} outside" for row in means.itertuples()]
@@ -141,8 +131,7 @@ def read_dataset(request: EvaluateRequest, run: Run) -> ExternalDataset:
     """Scan the other data set; ``run`` has the positive class, and the cache.
 
     Raises:
-        UserError: The data set cannot be read; no image has a label and there is no submission; or some images of a
-            submission are missing.
+        UserError: The data set cannot be read, or no image has a label.
     """
     class_map = parse_map(request.mapped or [])
     positive_class = str(run.data.positive_class)
@@ -152,20 +141,12 @@ def read_dataset(request: EvaluateRequest, run: Run) -> ExternalDataset:
         config = config.model_copy(update={"cache_dir": run.config.cache_dir})
     scanned, config = scan_external(config, [*positive, positive_class], console.is_terminal)
     say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *scanned.remarks)
-    if request.submission:
-        # Whether a submission is possible is checked before the prediction, which takes long.
-        if scanned.incomplete:
-            raise UserError(
-                f"{request.submission}: {scanned.incomplete[0]}: a submission has a line per image, add them all"
-            )
-        image_numbers(scanned.frame["path"])
-        parse_codes(request.codes or [], run.data.classes, run.data.positive_class)
-    elif scanned.frame["label"].isna().all():
-        raise UserError("no image of the other data set has a label, so there is no metric: add --submission FILE")
+    if scanned.frame["label"].isna().all():
+        raise UserError("no image of the other data set has a label, so there is no metric: predict.py predicts them")
     name = scanned.source
     if config.data_dir is not None and not scanned.synthetic:
         name = Path(config.data_dir).resolve().name.removesuffix(".zip")
-    return ExternalDataset(name, scanned, config, class_map, unlabelled=request.submission is not None)
+    return ExternalDataset(name, scanned, config, class_map)
 
 
 def predict_external(
@@ -209,7 +190,7 @@ def _match(run: Run, trained: TrainedRun, dataset: ExternalDataset, seen: SeenIm
     classes = map_classes([name for name in scanned.classes if name in present], trained.classes, dataset.class_map)
     labels = pd.Series([classes.get(name) for name in scanned.frame["label"]], scanned.frame.index, dtype=object)
     seen_in = seen.part_of(scanned.frame["sha256"])
-    parts = assign_parts(labels, seen_in, dataset.unlabelled)
+    parts = assign_parts(labels, seen_in)
     if not (parts == TEST).any():
         raise UserError(f"{run.folder} was trained or validated on every image of {dataset.name} that has a class")
     return MatchedImages(classes, pd.DataFrame({"label": labels, "seen": seen_in, "part": parts}))
@@ -271,7 +252,7 @@ def _facts(run: Run, dataset: ExternalDataset, matched: MatchedImages) -> dict[s
     images = matched.images
     names = dataset.scanned.frame["label"]
     tested = images["part"] == TEST
-    left_out: dict[str, Any] = {"unlabelled": 0 if dataset.unlabelled else int(names.isna().sum())}
+    left_out: dict[str, Any] = {"unlabelled": int(names.isna().sum())}
     left_out["classes"] = {name: int((names == name).sum()) for name, own in matched.classes.items() if own is None}
     for part in LEARNED:
         left_out[part] = int((images["label"].notna() & (images["seen"] == part)).sum())
@@ -388,17 +369,3 @@ def _write_folder(
     best = relpath(own.best_checkpoint.resolve(), run.folder.resolve())
     run.write_status("finished", best=best, tested=str(own.folder), **costs)
     return outside, frame
-
-
-def _submit(results: list[ExternalPredictions], file: Path, pairs: Sequence[str]) -> None:
-    """Write the predicted classes at 0.5; those of several runs come from the mean of their probabilities."""
-    tests = [result.predictions.part("test") for result in results]
-    test = tests[0]
-    if len(tests) > 1:
-        test = average(tests, [str(result.run.folder) for result in results])
-    codes = parse_codes(pairs, test.classes, test.positive_class)
-    predicted = [test.classes[index] for index in call(test.probabilities, test.positive_index)]
-    write_submission(file, submission_lines(test.frame["path"], predicted, codes))
-    counts = ", ".join(f"{predicted.count(name):,} {name} ({codes[name]})" for name in test.classes)
-    order = "predicted at 0.5, in the order of the images' numbers"
-    say(f"{file}: {len(predicted):,} lines", counts, order)

@@ -48,11 +48,6 @@ class SourceConfig(StrictModel):
     on_broken: Literal["stop", "skip"] = FROM_YAML
     paper_split: PaperSplit | None = None
 
-    @property
-    def excluded_cells(self) -> str | None:
-        """The table of cells that no run learns from; None without one."""
-        return None
-
 
 def source_models() -> dict[str, type[SourceConfig]]:
     """Return the settings of each data source by its name; the modules of the sources, a layer above, define them."""

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from common.cell_list import CellList
 from common.config.schema import Config
 from common.files import sha256_of_value
 from common.revision import revision
@@ -14,7 +13,7 @@ _TOP = ("name", *_FOLDERS, "cache_features", "protocol", "seed", "resume", "init
 _TRAINER = "accelerator devices enable_progress_bar log_every_n_steps num_nodes strategy sync_batchnorm"
 UNHASHED: Any = {
     **dict.fromkeys([*_TOP, "logger", "evaluation"], True),
-    "data": {"on_broken", "file", "group_column", "exclude"},
+    "data": {"on_broken", "file", "group_column"},
     "split": {"fold", "near_duplicates", "near_duplicate_bits"},
     "model": {"weights", "pretraining"},
     "loader": {"workers", "pin_memory"},
@@ -28,15 +27,10 @@ def run_identity(config: Config, contents: dict[str, str | None]) -> dict[str, A
     """Return what distinguishes the run: the keys that change its result, and hashes of the files that it reads.
 
     ``contents`` has the hashes by name ("data", "weights", "init_from"), None where there is none.
-
-    Raises:
-        UserError: The table of ``data.exclude`` cannot be read.
     """
     hashed = config.model_dump(mode="json", exclude=UNHASHED)
     if config.protocol != "paper" and config.data.paper_split is not None:
         hashed["data"]["paper_split"].pop("rounding", None)  # of older runs, which have no such key, the address stays
-    if config.data.excluded_cells is not None:  # its cells count, not where they are listed
-        hashed["data"]["exclude"] = CellList.read(config.data.excluded_cells).content
     identity = {"config": hashed, "contents": contents}
     trainer = config.trainer
     if trainer.processes > 1:  # a run of one process has no such key

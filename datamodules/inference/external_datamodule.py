@@ -156,13 +156,12 @@ def find_near_duplicates(
     return LeakReport(config.protocol, pair_table(table, pairs), count, bits), reason
 
 
-def assign_parts(labels: pd.Series, seen: pd.Series, unlabelled: bool = False) -> pd.Series:
+def assign_parts(labels: pd.Series, seen: pd.Series) -> pd.Series:
     """Return "test" for the images to predict, "unused" for those that the run learned from or that have no label.
 
     Args:
         labels: The run's class of each image, or None.
         seen: The part of the run that holds each image, or None; same index.
-        unlabelled: Whether images without label are predicted too.
     """
-    wanted = ~seen.isin(LEARNED) & (labels.notna() | unlabelled)
+    wanted = ~seen.isin(LEARNED) & labels.notna()
     return wanted.map({True: TEST, False: UNUSED})

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
-from common.cell_list import CellList
 from common.config.data import PaperSplit, SplitConfig
 from common.errors import UserError
 from common.karyotype import KARYOGRAM_SOURCES
@@ -79,21 +78,6 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
     parts[rows.index] = drawn
     _check_parts(manifest, parts, protocol)
     return parts
-
-
-def exclude_cells(manifest: Manifest, parts: pd.Series, excluded: CellList, protocol: str) -> pd.Series:
-    """Return the parts with cells left out of "train" and "validation", where they become "unused".
-
-    The parts are drawn before, and the test part stays whole: the figures of runs with and without some cells are of
-    the same images.
-
-    Raises:
-        UserError: A cell is unknown, or a class is absent from a part without the cells.
-    """
-    excluded.check_known(manifest.frame)
-    left = parts.mask(excluded.rows(manifest.frame) & parts.isin([TRAIN, VALIDATION]), UNUSED)
-    _check_parts(manifest, left, protocol)
-    return left
 
 
 def number_of_folds(manifest: Manifest, protocol: str, split: SplitConfig) -> int | None:

@@ -1,10 +1,9 @@
 """Single chromosomes in 24 classes: a table with case and cell, or one folder per class."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import pandas as pd
-from pydantic import Field
 
 from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
@@ -35,13 +34,6 @@ class ChromosomesConfig(SourceConfig, defaults="data/chromosomes"):
     subject_column: str | None = FROM_YAML
     cell_column: str | None = FROM_YAML
     cell_regex: str | None = FROM_YAML
-    # Left out of a dump at its default, so that the address of a run without it stays.
-    exclude: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = FROM_YAML
-
-    @property
-    def excluded_cells(self) -> str | None:
-        """The table of cells that no run learns from; None without one."""
-        return self.exclude
 
 
 @source(ChromosomesConfig)

@@ -1,7 +1,6 @@
 """The karyogram of a cell whose chromosomes were assigned: in the customary rows, doubtful ones outlined."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import chain
 from math import ceil
 
@@ -12,7 +11,7 @@ from common.errors import UserError
 from common.karyotype import CHROMOSOMES
 from datamodules.synthesis.config import SheetConfig
 from datamodules.synthesis.karyogram_composer import ROWS, Sheet, compose
-from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase, to_chromosome, trim
+from datamodules.synthesis.metaphase import Chromosome, Metaphase, to_chromosome, trim
 
 SCALE = 2.0  # pixels of the sheet per pixel of the canvas
 WIDTH = 1100  # pixels, more where a row needs it
@@ -47,34 +46,6 @@ def draw_karyogram(images: np.ndarray, classes: Sequence[str], doubts: Mapping[i
         drawn.append(number)
     texts = [f"{doubts[number]}?" if number in doubts else None for number in drawn]
     return _draw(chromosomes, texts)
-
-
-def draw_namings(cell: Metaphase, namings: Mapping[str, Sequence[str]]) -> np.ndarray:
-    """Draw the same chromosomes in a karyogram per naming, below one another.
-
-    Args:
-        cell: At least one chromosome.
-        namings: By title, the class of each chromosome, "1" to "22", "X" or "Y". A chromosome is outlined where two
-            namings differ; what the other ones call it is written above the outline.
-
-    Returns:
-        uint8 RGB, shape (H, W, 3), dark on white.
-    """
-    sheets = []
-    for title, classes in namings.items():
-        order = sorted(range(len(classes)), key=lambda number: CHROMOSOMES.index(classes[number]))
-        chromosomes = []
-        texts: list[str | None] = []
-        for number in order:
-            chromosomes.append(trim(replace(cell.chromosomes[number], label=classes[number])))
-            others = {names[number] for names in namings.values()} - {classes[number]}
-            texts.append(", ".join(sorted(others, key=CHROMOSOMES.index)) or None)
-        picture = _draw(chromosomes, texts)
-        cv2.putText(picture, title, (MARGIN, MARGIN), FONT, LETTERS, DOUBT, 1, cv2.LINE_AA)
-        sheets.append(picture)
-    width = max(sheet.shape[1] for sheet in sheets)
-    padded = [np.pad(sheet, ((0, 0), (0, width - sheet.shape[1]), (0, 0)), constant_values=GROUND) for sheet in sheets]
-    return np.concatenate(padded)
 
 
 def _draw(chromosomes: Sequence[Chromosome], texts: Sequence[str | None]) -> np.ndarray:

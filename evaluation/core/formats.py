@@ -25,8 +25,6 @@ def heading(about: dict[str, Any]) -> str:
         word = "folds" if isinstance(fold, list) and len(fold) > 1 else "fold"
         of_folds = f" of {about['folds']}" if isinstance(about.get("folds"), int) else ""
         parts.append(f"{word} {_several(fold)}{of_folds}")
-    if about.get("left_out"):  # of evaluate.py --without
-        parts.append(_several(about["left_out"]))
     return " · ".join(parts)
 
 

@@ -144,30 +144,8 @@ Mapped = Annotated[
     list[str] | None,
     typer.Option("--map", metavar="THEIRS=OURS...", help="Its classes in the run's words; THEIRS= leaves one out."),
 ]
-Submission = Annotated[Path | None, typer.Option(help="Write the calls of numbered images as a challenge wants them.")]
-Codes = Annotated[
-    list[str] | None,
-    typer.Option(metavar="CLASS=CODE...", help="What the submission says.", show_default="1 positive, 0 the other"),
-]
 Corrected = Annotated[
     Literal["holm", "fdr_bh", "none"], typer.Option(help="Of the p-values of the pairs of several experiments.")
-]
-
-Without = Annotated[
-    Path | None,
-    typer.Option(metavar="CSV", help="Evaluate a second time without the cells of this table (cell_id, case_id)."),
-]
-
-# Options of scripts/karyotypes.py.
-CountedRuns = Annotated[
-    list[Path],
-    typer.Argument(
-        parser=run_path, metavar="RUN...", help="Runs on single chromosomes, all folds: their cells are counted."
-    ),
-]
-Referral = Annotated[
-    Path | None,
-    typer.Option(metavar="FOLDER", help="Write the karyotype of each cell, its probability, and which to refer by it."),
 ]
 TableCsv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
 

@@ -10,7 +10,6 @@ import torch
 from common.errors import UserError
 from common.runs.distributed import World
 from datamodules.image_datamodule import ImageDataModule
-from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.images import write_class_folders
 from tests.helpers.training import DRAWN, small_config
 
@@ -161,25 +160,6 @@ def test_too_few_images_for_the_processes_are_refused(tmp_path):
     for size, message in ((3, "validation part has 2 images"), (4, "train part has 6 images")):
         with pytest.raises(UserError, match=message):
             ImageDataModule.from_config(config, False, World(size)).setup()
-
-
-def test_excluded_cells_are_left_out_of_train_and_validation_alone(tmp_path):
-    root = write_chromosomes(tmp_path / "data", cases=10)
-    table = tmp_path / "suspects.csv"
-    words = [f"data_dir={root}", "split.validation=0.4", f"data.exclude={table}"]
-    whole = ImageDataModule.from_config(small_config(tmp_path, data=words[:2], experiment="chromosomes_best"))
-    config = small_config(tmp_path, data=words, experiment="chromosomes_best")
-    module = ImageDataModule.from_config(config)
-    cells = whole.manifest.frame["cell"]
-    listed = cells.groupby(whole.parts).first()
-    table.write_text("\n".join(["cell_id", *listed]))
-    excluded = cells.isin([listed["train"], listed["validation"]])
-    assert (module.parts[excluded] == "unused").all()
-    assert (module.parts[~excluded] == whole.parts[~excluded]).all()
-    assert any(f"data.exclude={table}" in line for line in module.describe())
-    table.write_text("cell_id\nnobody.1\n")
-    with pytest.raises(UserError, match=r"nobody\.1"):
-        ImageDataModule.from_config(config).setup()
 
 
 def test_training_images_are_served_once_each_and_not_augmented(tmp_path):

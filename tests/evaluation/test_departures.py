@@ -61,7 +61,6 @@ TRAINING = [
     ("resnet50_cut_block5", ["data.paper_split.train=0.5"], ["data.paper_split.train=0.5 instead of 0.6"]),
     ("resnet50_cut_block5", ["data.paper_split.stratify=true"], ["data.paper_split.stratify=True instead of False"]),
     ("resnet50_cut_block5", ["data.parts=[training,prelim]"], [f"data.parts={PRELIM} instead of ['training']"]),
-    ("alexnet_chromosomes", ["data.exclude=some.csv"], ["data.exclude=some.csv" + NONE]),
     ("karyogram_vgg16", ["data=karyograms"], []),
     ("karyogram_vgg16", ["data=karyograms", "data.augmented.normal=5"], ["data.augmented.normal=5.0 instead of 3.58"]),
     ("karyogram_vgg16", ["data.augmented.normal=5"], []),  # another data set, which the comparison names

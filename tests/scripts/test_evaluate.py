@@ -1,7 +1,6 @@
 """scripts/evaluate.py from the outside."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +8,6 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from common.predictions import write_predictions
-from common.runs.run import Run
 from scripts.evaluate import app
 from tests.evaluation.cytogenetics.cells import make_cell_run
 from tests.helpers.predictions import make_predictions, make_run
@@ -183,7 +181,6 @@ def test_assignment_without_cells_is_a_warning_where_it_is_asked_for(runs, optio
         (["good0", "poor0", "--against", "poor1"], "these are 2 (good, poor): name one of them"),
         (["good0", "--no-assign", "--missing-cost=3"], "--no-assign beside the costs"),
         (["good0", "--part=validation", "--costs=validation"], "--costs validation beside --part validation"),
-        (["good0", "--part=validation", "--without=other.csv"], "--without beside --part validation"),
     ],
 )
 def test_an_error_is_one_line_before_the_evaluation(runs, monkeypatch, arguments, message):
@@ -198,46 +195,3 @@ def test_an_error_is_one_line_before_the_evaluation(runs, monkeypatch, arguments
 def test_an_option_without_its_words_is_an_error(runs, arguments):
     output = call(*(str(runs / "good0") if word == "RUN" else word for word in arguments), code=2).output
     assert "Invalid value for --against: names nothing" in output
-
-
-def test_cells_are_left_out_of_a_second_evaluation(cells):
-    left_out = cells / "suspects.csv"
-    left_out.write_text("cell_id\ncell_0001\ncell_0006\ncell_5000\n")  # the last is of a validation part
-    folder, csv = cells / "pooled", cells / "x.csv"
-    runs = [cells / "cells0", cells / "cells1"]
-    output = call(*runs, "--without", left_out, "--csv", csv, "--label", "mine", "--output", folder).output
-    assert "without 2 cells, 92 images of suspects.csv" in " ".join(output.split())
-    rows = pd.read_csv(csv).drop_duplicates("label").set_index("label")
-    assert rows["images"].to_dict() == {"mine": 8 * 46, "mine, without 2 cells, 92 images of suspects.csv": 6 * 46}
-    assert set(pd.read_csv(folder / "without" / "assigned.csv")["cell"]).isdisjoint({"cell_0001", "cell_0006"})
-    assert "without 2 cells" in (folder / "without" / "metrics.json").read_text()
-    assert "without 2 cells" not in (folder / "metrics.json").read_text()
-
-
-def test_cells_of_other_cases_with_the_same_name_stay(cells):
-    run = Run(cells / "cells0")
-    frame = run.predictions.frame.replace({"cell": {"cell_0002": "cell_0000"}})
-    run.write_predictions(replace(run.predictions, frame=frame))
-    left_out = cells / "suspects.csv"
-    left_out.write_text("case_id,cell_id\ncase_0001,cell_0000\n")
-    output = call(run.folder, "--without", left_out, "--output", cells / "out").output
-    assert "without 1 cell, 46 images" in " ".join(output.split())
-    kept = pd.read_csv(cells / "out" / "without" / "assigned.csv")[["subject", "cell"]].drop_duplicates()
-    assert kept.to_numpy().tolist() == [
-        ["case_0000", "cell_0000"],
-        ["case_0000", "cell_0001"],
-        ["case_0001", "cell_0003"],
-    ]
-
-
-def test_unknown_cells_to_leave_out_are_named(cells):
-    left_out = cells / "suspects.csv"
-    left_out.write_text("cell_id,path\ncell_0001,a.png\ncell_9999,b.png\n")
-    assert "cell_9999" in error_of(call(cells / "cells0", "--without", left_out, code=1))
-    # In the training part of the run, as its split says.
-    split = pd.DataFrame({"image_id": ["b"], "path": ["b.png"], "label": ["1"], "subject": ["s"], "part": ["train"]})
-    split["sha256"] = "0"
-    Run(cells / "cells0").write_split(split)
-    assert "without 1 cell, 46 images" in " ".join(call(cells / "cells0", "--without", left_out).output.split())
-    left_out.write_text("cell\n1\n")
-    assert "no column cell_id" in error_of(call(cells / "cells0", "--without", left_out, code=1))

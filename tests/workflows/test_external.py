@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import zipfile
 
 import numpy as np
 import pandas as pd
@@ -13,11 +12,10 @@ from typer.testing import CliRunner
 from common.predictions import read_predictions
 from common.runs.run import Run
 from datamodules.inference.run_images import from_test_part
-from datamodules.sources import cnmc
 from evaluation.intervals.grouping import group_runs
 from lightning_modules.load import load_run
 from scripts.evaluate import app
-from tests.helpers.images import cell_image, write_class_folders, write_image, write_prelim
+from tests.helpers.images import write_class_folders
 from tests.helpers.training import small_config
 from workflows import train
 
@@ -207,7 +205,6 @@ def test_ids_of_both_sets_are_distinguished(runs, tmp_path):
         (["--on", "data=folder", "data_dir=gone", *MAP], "data folder gone"),
         ([*MAP], "--on data=..."),
         (["--on", "data=folder", *MAP, "--against", "RUN"], "--against beside --on"),
-        (["--on", "data=folder", *MAP, "--codes", "all=1", "hem=0"], "--codes all=1 hem=0"),
     ],
 )
 def test_error_is_one_line(arguments, fault, runs, other, tmp_path):
@@ -236,69 +233,3 @@ def test_unsuitable_runs_and_data_sets_are_errors(runs, folder, other, home, tmp
     assert "every image of learned" in refused(runs[0], "--on", "data=folder", f"data_dir={learned}", *output)
     assert str(folder) in refused(runs[0], *on, "--output", folder)
     assert (folder / "predictions.parquet").read_bytes() == before
-
-
-@pytest.fixture
-def final(tmp_path, monkeypatch):
-    """The challenge's final test of twelve images, without labels."""
-    monkeypatch.setattr(cnmc, "PUBLISHED_FINAL", 12)
-    for number in range(1, 13):
-        write_image(tmp_path / "challenge" / cnmc.FINAL / f"{number}.bmp", cell_image(900 + number))
-    return tmp_path / "challenge"
-
-
-def on_final(root):
-    return ["--on", "data=cnmc", "data.parts=[final]", f"data_dir={root}"]
-
-
-def test_submission_has_a_line_per_image_in_the_order_of_their_numbers(runs, final, tmp_path):
-    text = call(
-        runs[0], *on_final(final), "--submission", tmp_path / "isbi_valid.predict", "--output", tmp_path / "out"
-    )
-    test = read_predictions(tmp_path / "out").part("test").frame
-    codes = {row.path: "1" if row.prob_all >= 0.5 else "0" for row in test.itertuples()}
-    lines = (tmp_path / "isbi_valid.predict").read_text().split("\n")
-    assert lines == [*(codes[f"{cnmc.FINAL}/{number}.bmp"] for number in range(1, 13)), ""]
-    assert "12 lines" in text
-    metrics = Run(tmp_path / "out").metrics
-    assert metrics["test"]["images"] == 0
-    assert all(metric["value"] is None for metric in metrics["test"]["metrics"].values())
-    assert "exists already" in refused(runs[0], *on_final(final), "--submission", tmp_path / "isbi_valid.predict")
-
-
-def test_several_runs_submit_the_mean_of_their_probabilities(runs, final, tmp_path):
-    for number, run in enumerate(runs):
-        call(run, *on_final(final), "--submission", tmp_path / f"{number}.txt", "--output", tmp_path / f"{number}")
-    call(*runs, *on_final(final), "--submission", tmp_path / "both.zip", "--codes", "all=A", "hem=H")
-    frames = [read_predictions(tmp_path / f"{number}").part("test").frame.set_index("path") for number in range(2)]
-    mean = (frames[0]["prob_all"] + frames[1]["prob_all"]) / 2
-    with zipfile.ZipFile(tmp_path / "both.zip") as archive:
-        lines = archive.read("isbi_valid.predict").decode().split()
-    assert lines == ["A" if mean[f"{cnmc.FINAL}/{number}.bmp"] >= 0.5 else "H" for number in range(1, 13)]
-
-
-def test_impossible_submissions_are_errors_before_the_prediction(runs, final, other, tmp_path, monkeypatch):
-    monkeypatch.setattr("workflows.external.predict_external", lambda *arguments: pytest.fail("predicted"))
-    file = tmp_path / "s.predict"
-    submit = ["--submission", file]
-    named = refused(runs[0], "--on", "data=folder", f"data_dir={other}", *MAP, *submit)
-    assert "a submission goes by the numbers of the images" in named
-    assert "give each class one code of its own" in refused(
-        runs[0], *on_final(final), *submit, "--codes", "all=1", "hem=1"
-    )
-    assert "add --submission FILE" in refused(runs[0], *on_final(final), "--output", tmp_path / "out")
-    (final / cnmc.FINAL / "7.bmp").unlink()
-    assert "partial: 11 of 12 final test images" in refused(runs[0], *on_final(final), *submit)
-    assert not file.exists()
-
-
-def test_submission_of_a_labelled_test_set(runs, tmp_path, monkeypatch):
-    monkeypatch.setitem(cnmc.PUBLISHED, "prelim", (2, 2))
-    names = [("UID_50_1_1_all", 1), ("UID_H51_1_1_hem", 0), ("UID_52_1_1_all", 1), ("UID_H53_1_1_hem", 0)]
-    rows = [(f"{name}.bmp", f"{number}.bmp", label) for number, (name, label) in enumerate(names, 1)]
-    (tmp_path / "challenge").mkdir()
-    root = write_prelim(tmp_path / "challenge", rows, present=4)
-    on = ["--on", "data=cnmc", "data.parts=[prelim]", f"data_dir={root}"]
-    call(runs[0], *on, "--submission", tmp_path / "s.predict", "--output", tmp_path / "out")
-    assert len((tmp_path / "s.predict").read_text().split()) == 4
-    assert Run(tmp_path / "out").metrics["test"]["images"] == 4

@@ -91,23 +91,3 @@ def test_folds_share_the_hash_of_their_configuration(tmp_path):
 def test_predictions_tell_whether_the_classes_were_balanced(tmp_path, balance, balanced):
     config = small_config(tmp_path, f"balance={balance}", "transform.flips=true")
     assert run_facts(config, run_identity(config, CONTENTS))["balanced"] is balanced
-
-
-def test_excluded_cells_are_part_of_the_identity_by_their_names(tmp_path):
-    table = tmp_path / "suspects.csv"
-    table.write_text("cell_id\na\nb\n")
-    other = tmp_path / "other.csv"
-    other.write_text("cell_id,path\nb,1.png\na,2.png\n")
-    data = ["data=chromosomes"]
-    plain, first, same = (
-        small_config(tmp_path, data=[*data, *words])
-        for words in ([], [f"data.exclude={table}"], [f"data.exclude={other}"])
-    )
-    assert "exclude" not in plain.model_dump(mode="json")["data"]
-    assert "exclude" not in run_identity(plain, CONTENTS)["config"]["data"]
-    assert address(first) == address(same) != address(plain)
-    identity = run_identity(first, CONTENTS)
-    facts = [run_facts(config, run_identity(config, CONTENTS))["config"] for config in (plain, first)]
-    assert facts[0] != facts[1]
-    table.write_text("cell_id\na\n")
-    assert run_identity(first, CONTENTS) != identity

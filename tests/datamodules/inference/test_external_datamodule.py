@@ -70,7 +70,6 @@ def test_only_new_and_labelled_images_are_tested():
     seen = pd.Series(["train", "validation", "test", None, None])
     labels = pd.Series(["all", "hem", "all", "hem", None], dtype=object)
     assert assign_parts(labels, seen).tolist() == ["unused", "unused", "test", "test", "unused"]
-    assert assign_parts(labels, seen, unlabelled=True).tolist()[3:] == ["test", "test"]
 
 
 def test_near_duplicates_of_learned_images_are_counted(tmp_path):

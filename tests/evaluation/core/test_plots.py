@@ -222,6 +222,4 @@ def test_a_picture_that_fails_leaves_nothing(tmp_path):
 def test_the_heading_says_run_data_protocol_and_fold():
     assert heading({**ABOUT, "synthetic": True}) == "tiny · SYNTHETIC images · protocol subject · fold 0 of 3"
     assert heading({**ABOUT, "fold": [0, 2]}) == "tiny · cnmc · protocol subject · folds 0, 2 of 3"
-    without = {**ABOUT, "left_out": "without 1 cell"}
-    assert heading(without) == "tiny · cnmc · protocol subject · fold 0 of 3 · without 1 cell"
     assert heading({}) == "unnamed run"
