@@ -132,7 +132,7 @@ def ensemble(
     if deap_rounds > rounds:
         raise UserError(f"--deap-rounds {deap_rounds}: at most --rounds, which is {rounds}")
     from benchmarks.ensemble import CASES, measure_fitness, measure_time, read_case
-    from common.config.ensemble import GeneticConfig
+    from workflows.ensembles.config import GeneticConfig
 
     tables = []
     for case in [*CASES, *([read_case(runs)] if runs else [])]:

@@ -15,13 +15,13 @@ from sklearn.metrics import f1_score
 from threadpoolctl import threadpool_limits
 
 from benchmarks.shared import time_in_turn
-from common.config.ensemble import CmaConfig, DifferentialConfig, GeneticConfig
 from common.predictions import read_predictions
-from evaluation.ensembles.averaging import EnsembleMembers, align
-from evaluation.ensembles.genetic import fit_genetic
-from evaluation.ensembles.objective import Problem
-from evaluation.ensembles.optimisers import fit_cma, fit_differential
+from evaluation.averaging import align
 from evaluation.metrics.classification import call
+from workflows.ensembles.config import GeneticConfig
+from workflows.ensembles.fitness import Problem
+from workflows.ensembles.genetic import fit_genetic
+from workflows.ensembles.members import EnsembleMembers
 
 CHECKPOINTS = (0.02, 0.1, 0.5, 1.0)  # shares of the evaluations of a search
 RANDOM_BATCH = 1000
@@ -284,10 +284,6 @@ def _random(problem: Problem, evaluations: int, seed: int) -> None:
 SEARCHES: dict[str, Callable[[Problem, int, int], object]] = {
     "genetic, ours": lambda problem, number, seed: fit_genetic(problem, _one_population(number), seed),
     "genetic, DEAP": _deap,
-    "CMA-ES": lambda problem, number, seed: fit_cma(problem, CmaConfig(evaluations=number), seed),
-    "differential evolution": lambda problem, number, seed: fit_differential(
-        problem, DifferentialConfig(evaluations=number), seed
-    ),
     "random search": _random,
 }
 

@@ -27,7 +27,7 @@ from evaluation.result import Interval
 CLASSES = ("negative", "positive")
 MAIN = ("auc", "f1_weighted", "accuracy", "sensitivity", "specificity", "average_precision", "balanced_accuracy")
 COMPARED = ("auc", "f1_weighted", "accuracy")
-METHODS = ("logit_t", "expanded_bca", "bca", "percentile")
+METHODS = ("logit_t", "percentile")
 OF_DIFFERENCE = " difference"
 DIFFERENCES = tuple(name + OF_DIFFERENCE for name in COMPARED)
 SUBJECTS = (14, 42, 100)  # a test fold of the C-NMC sample, all of its subjects, and about as many as in all of C-NMC

@@ -18,8 +18,8 @@ from common.runs.files import PortableFile, RunFile
 from common.runs.portable import REMEDY, PortableModel
 from common.runs.run import Run
 from datamodules.inference.image_files import ImageFiles, find_image_files
+from evaluation.averaging import average
 from evaluation.core.warnings import fitted
-from evaluation.ensembles.averaging import average
 from evaluation.labelled_runs import LabelledFold
 from evaluation.predicted_table import PredictedFacts
 from evaluation.result import EvaluationResult

@@ -12,15 +12,15 @@ from scipy.special import softmax
 from benchmarks.ensemble import drawn_case
 from benchmarks.growth.data import IMAGES
 from benchmarks.growth.part import Part, Work
-from common.config.ensemble import load_ensemble_config
 from common.config.schema import EvaluationConfig
 from common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of
 from common.runs.files import RunFile
 from common.runs.run import Run
 from common.thumbnails import encode, write_pictures
-from evaluation.ensembles.methods import fit
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.report.page import Options, write_report
+from workflows.ensembles.config import GeneticConfig
+from workflows.ensembles.methods import fit
 
 CLASSES = 24
 SKILL = 4.0  # how far the logit of the true class is above the others, on average
@@ -64,7 +64,7 @@ def ensemble(members: int, folder: Path, method: str) -> Work:
     problem = drawn_case(IMAGES_OF_MEMBERS, CLASSES, skills).draw(0)
 
     def work() -> int:
-        fit(method, problem, load_ensemble_config(), seed=0)
+        fit(method, problem, GeneticConfig(), seed=0)
         return problem.members
 
     return work

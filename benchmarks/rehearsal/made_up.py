@@ -16,7 +16,7 @@ from common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of
 from common.runs.ensemble import EnsembleFile
 from common.runs.run import Run
 from datamodules.manifest.splits import paper_counts
-from evaluation.ensembles.averaging import ensemble_name
+from evaluation.averaging import ensemble_name
 from workflows.papers.claims import Claim, PaperData, printed_claims
 from workflows.papers.verdicts import compare_runs, to_frame
 

@@ -271,7 +271,7 @@ class EvaluationConfig(StrictModel, defaults="train:evaluation"):
 
     resamples: Annotated[int, Field(ge=10)] = FROM_YAML
     confidence: Share = FROM_YAML
-    interval: Literal["logit_t", "expanded_bca", "bca", "percentile"] = FROM_YAML
+    interval: Literal["logit_t", "percentile"] = FROM_YAML
     threshold: Literal["youden", "f1", "sensitivity"] = FROM_YAML
     sensitivity: Share = FROM_YAML
     seed: Annotated[int, Field(ge=0)] = FROM_YAML

@@ -20,7 +20,7 @@ class EnsembleFile:
     """What an ensemble was made of: how its members are joined, and the folders and labels of the runs.
 
     Attributes:
-        combiner: ``Combiner.as_dict()`` of evaluation/ensembles/methods.py.
+        combiner: ``Combiner.as_dict()`` of evaluation/averaging.py.
         fitted_on: ``images`` and ``subjects`` (None where unknown) that the weights were fitted on; 0 for none.
         from_here: The members' folders, seen from the ensemble's.
         predictions: SHA-256 of the members' predictions: of another training nothing here holds.

@@ -16,7 +16,7 @@ from evaluation.intervals.bootstrap import intervals
 SUBJECTS = 14
 STUDIES = 40
 SHOWN = ("percentile", "logit_t")
-COLOUR_OF = {"logit_t": COLOURS[0], "expanded_bca": COLOURS[2], "bca": COLOURS[4], "percentile": COLOURS[1]}
+COLOUR_OF = {"logit_t": COLOURS[0], "percentile": COLOURS[1]}
 
 
 class Study(NamedTuple):

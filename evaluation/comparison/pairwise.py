@@ -5,6 +5,9 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import NamedTuple
 
+import numpy as np
+from scipy import stats
+
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from evaluation.comparison.paired import COMPARED, FEW_DISCORDANT, McNemar, mcnemar, paired
@@ -86,9 +89,8 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
         pairs.append(Pair(*labels, len(first.labels), first.subjects, differences, test, test.p_value))
         warnings += few_clusters(first.count_clusters(), first.by_subject)
     if pairs and settings.correction != "none":
-        from statsmodels.stats.multitest import multipletests  # here: a page of predictions does without it
-
-        corrected = multipletests([pair.mcnemar.p_value for pair in pairs], method=settings.correction)[1]
+        p_values = np.array([pair.mcnemar.p_value for pair in pairs])
+        corrected = holm(p_values) if settings.correction == "holm" else stats.false_discovery_control(p_values)
         pairs = [replace(pair, p_corrected=float(p)) for pair, p in zip(pairs, corrected, strict=True)]
     few = sum(pair.mcnemar.discordant < FEW_DISCORDANT for pair in pairs)
     if few:
@@ -98,3 +100,12 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
         )
     warnings = list(dict.fromkeys(warnings))
     return PairwiseComparison(pairs, left_out, settings.correction, settings.confidence, warnings)
+
+
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """Return p-values, shape (N,), corrected after Holm: the k-th smallest times N + 1 - k, none falls."""
+    order = np.argsort(p_values, kind="stable")
+    factors = np.arange(len(p_values), 0, -1)
+    corrected = np.empty(len(p_values))
+    corrected[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
+    return corrected

@@ -16,7 +16,7 @@ from scipy import stats
 
 from common.config.schema import EvaluationConfig
 from evaluation.core.formats import interval
-from evaluation.intervals.methods import ends
+from evaluation.intervals.methods import percentiles
 from evaluation.terminal import frame_table
 
 NOISE = 2 / np.sqrt(np.pi)  # mean difference of two independent normal neighbours, in standard deviations
@@ -76,8 +76,8 @@ def correlations(table: pd.DataFrame, settings: EvaluationConfig) -> pd.DataFram
     """Correlate smoothness with accuracy over runs, at each position of the layers.
 
     Data sets differ in difficulty and in detail. So smoothness and accuracy are first standardised within each data
-    set; one with fewer than three runs, or whose runs do not differ, is left out. Intervals: BCa bootstrap that draws
-    runs; runs that share a network or data are not independent, so they are rather too narrow.
+    set; one with fewer than three runs, or whose runs do not differ, is left out. Intervals: percentiles of a
+    bootstrap that draws runs; runs that share a network or data are not independent, so they are rather too narrow.
 
     Args:
         table: A row per run and layer: position, data_set, run, accuracy, smoothness and smoothness_common (NaN where
@@ -122,8 +122,7 @@ def correlation(
     rows = np.arange(len(x))
     rng = np.random.default_rng(settings.seed)
     drawn = [_coefficient(x[d], y[d], name) for d in rng.choice(rows, (settings.resamples, len(x)))]
-    left_out = [_coefficient(np.delete(x, row), np.delete(y, row), name) for row in rows]
-    return value, *ends(value, np.array(left_out), np.array(drawn), settings.confidence)
+    return value, *percentiles(np.array(drawn), settings.confidence)
 
 
 def _coefficient(x: np.ndarray, y: np.ndarray, name: str) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.exact import share
-from evaluation.intervals.methods import ROUNDING, SHARE, Bounds, Ends, ends, t_on_scale
+from evaluation.intervals.methods import ROUNDING, SHARE, Bounds, Ends, percentiles, t_on_scale
 from evaluation.metrics.classification import Threshold, metric_of
 from evaluation.metrics.leave_one_out import LeaveOneOut, batches
 from evaluation.metrics.resampled import (
@@ -177,15 +177,13 @@ def _ends(row: int, name: str, resamples: Resamples, settings: EvaluationConfig,
     point = resamples.point[row]
     if np.isnan(point):
         return None, None, None
-    method = settings.interval
-    if method == "logit_t":
+    if settings.interval == "logit_t":
         interval = _exact_ends(row, name, resamples, settings.confidence) if bounds == SHARE else None
         if interval is None and settings.resamples - resamples.undefined[row] > 1:
             interval = t_on_scale(point, resamples.left_out[row], settings.confidence, bounds)
         if interval is not None:
             return interval
-        method = "expanded_bca"
-    return ends(point, resamples.left_out[row], resamples.drawn[row], settings.confidence, method)
+    return percentiles(resamples.drawn[row], settings.confidence)
 
 
 def _exact_ends(row: int, name: str, resamples: Resamples, confidence: float) -> Ends | None:

@@ -1,14 +1,11 @@
-"""The ends of an interval, from a statistic without each subject in turn and from its resamples.
+"""The ends of an interval, from a statistic without each subject in turn or from its resamples.
 
 How often each way covers the truth is measured by ``python -m benchmarks coverage``.
 
 - ``logit_t``: a t interval on the logit scale, with the delete-one-subject jackknife's variance (Efron, The Jackknife,
   the Bootstrap and Other Resampling Plans, 1982, chapter 3) and degrees of freedom from the kurtosis of what the
   subjects contribute (Satterthwaite, Biometrics Bulletin, 1946): few subjects, or few that carry the error, widen it.
-- ``bca``: Efron, Better Bootstrap Confidence Intervals, 1987. ``percentile``: the quantiles of the resamples.
-- ``expanded_bca``: BCa at quantiles of t instead of the normal distribution, since a resample varies too little by a
-  factor sqrt(1 - 1 / n) (Hesterberg, What Teachers Should Know about the Bootstrap, 2015, section 5), with the same
-  degrees of freedom.
+- ``percentile``: the quantiles of the resamples, also where ``logit_t`` does not hold.
 """
 
 import numpy as np
@@ -16,7 +13,7 @@ from scipy import special, stats
 
 from evaluation.metrics.classification import SHARE, Bounds
 
-__all__ = ["DIFFERENCE", "POSITIVE", "SHARE", "Bounds", "degrees_of_freedom", "ends", "t_on_scale"]
+__all__ = ["DIFFERENCE", "POSITIVE", "SHARE", "Bounds", "degrees_of_freedom", "percentiles", "t_on_scale"]
 
 DIFFERENCE: Bounds = (-1.0, 1.0)
 POSITIVE: Bounds = (0.0, np.inf)
@@ -29,57 +26,16 @@ FEWEST_DEGREES = 8
 Ends = tuple[float | None, float | None, str | None]
 
 
-def ends(point: float, left_out: np.ndarray, drawn: np.ndarray, confidence: float, method: str = "bca") -> Ends:
-    """Return low, high and method of an interval from resamples.
+def percentiles(drawn: np.ndarray, confidence: float) -> Ends:
+    """Return low, high and method of an interval from resamples, float64, shape (R,), NaN where undefined.
 
-    Args:
-        point: The statistic of all; NaN where it is undefined.
-        left_out: float64, shape (C,): the statistic without each of what is drawn from.
-        drawn: float64, shape (R,): the statistic of the resamples; NaN where undefined.
-        confidence: 0 to 1.
-        method: "expanded_bca", "bca" or "percentile".
-
-    Returns:
-        Three times None where the statistic, or all but one of its resamples, is undefined. Where BCa does not hold
-        (equal resamples, undefined without some subject) the percentiles of ``percentile`` or ``expanded_percentile``.
+    Three times None where fewer than two are defined.
     """
     drawn = drawn[~np.isnan(drawn)]
-    if np.isnan(point) or drawn.size < 2:
+    if drawn.size < 2:
         return None, None, None
-    level = _expanded(confidence, left_out, drawn.size) if method == "expanded_bca" else confidence
-    if level is None:
-        level = confidence
-        method = "bca"
-    quantiles = np.array([(1 - level) / 2, (1 + level) / 2])
-    if method.endswith("bca"):
-        corrected = _bca_quantiles(point, left_out, drawn, quantiles)
-        if np.ptp(drawn) <= ROUNDING or not np.isfinite(corrected).all():
-            method = method.replace("bca", "percentile")
-        else:
-            quantiles = corrected
-    low, high = np.sort(np.quantile(drawn, quantiles))
-    return float(low), float(high), method
-
-
-def _expanded(confidence: float, left_out: np.ndarray, resamples: int) -> float | None:
-    """Return the confidence at which the resamples are read; None where the subjects do not differ."""
-    defined = left_out[np.isfinite(left_out)]
-    if len(defined) < 2 or np.ptp(defined) <= ROUNDING:
-        return None
-    freedom = degrees_of_freedom(defined - defined.mean())
-    quantile = np.sqrt(1 + 1 / freedom) * stats.t.ppf((1 + confidence) / 2, freedom)
-    # No end can lie beyond the outermost resample.
-    return float(min(1 - 2 * stats.norm.sf(quantile), 1 - 1 / resamples))
-
-
-def _bca_quantiles(point: float, left_out: np.ndarray, drawn: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
-    """Return the quantiles corrected for bias and acceleration; not finite where BCa does not hold."""
-    contributions = left_out.mean() - left_out
-    with np.errstate(all="ignore"):
-        bias = special.ndtri(((drawn < point).mean() + (drawn <= point).mean()) / 2)
-        acceleration = (contributions**3).sum() / (6 * (contributions**2).sum() ** 1.5)
-        shifted = bias + special.ndtri(quantiles)
-        return np.asarray(special.ndtr(bias + shifted / (1 - acceleration * shifted)))
+    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high), "percentile"
 
 
 def degrees_of_freedom(contributions: np.ndarray) -> float:

@@ -1,12 +1,8 @@
 """The tables of one experiment, from its evaluation, and those of an ensemble's members."""
 
 import re
-from math import nan
-
-import pandas as pd
 
 from common.runs.run import Run
-from evaluation.core import formats
 from evaluation.core.formats import number, temperature_of
 from evaluation.report.blocks import METRICS, Section, Table, count, interval, metric_cell, metric_title, per_cent
 from evaluation.report.sources import Chapter
@@ -27,7 +23,6 @@ CELL_METRICS = {
     "normal_alarmed": "normal cells that come out abnormal",
 }
 EACH_FOLDS = "each fold's own"
-PARTS = {"validation": "validation", "nested": "validation, held out", "test": "test"}
 
 
 def confidence(result: EvaluationResult) -> str:
@@ -311,14 +306,11 @@ def warnings_section(result: EvaluationResult, name: str, hidden: str | None) ->
 
 
 def members_section(chapter: Chapter, name: str) -> Section:
-    """Show the members, their weights, and validation beside test; empty for a run that is no ensemble."""
+    """Show the members and their weights; empty for a run that is no ensemble."""
     tables = []
     for run in chapter.runs:
         if run.is_ensemble:
             tables.append(_members(run, chapter.fold_of(run, ", ")))
-            path = run.folder / "overfitting.csv"
-            if path.is_file():
-                tables.append(_overfitting(pd.read_csv(path), chapter.fold_of(run, ", ")))
     return Section("The ensemble", name, tables=tables)
 
 
@@ -341,25 +333,6 @@ def _members(run: Run, fold: str) -> Table:
         for row, weight in zip(rows, weights, strict=True):
             row["weight"] = f"{weight:.3f}"
     return Table(f"Members, joined by {method}{fold}", f"{reading} {fitted}", rows)
-
-
-def _overfitting(table: pd.DataFrame, fold: str) -> Table:
-    table = table[(table["metric"] == "f1_weighted") & (table["fold"].astype(str) == "all")]
-    rows = []
-    for line in table.to_dict("records"):
-        row = {"model": f"{line['model']}\n{line['kind']}"}
-        for part, title in PARTS.items():
-            if part in table and table[part].notna().any():
-                value = formats.interval(line[part], line.get(f"{part}_low", nan), line.get(f"{part}_high", nan))
-                row[title] = value.replace("undefined", "-")
-        row["gap"] = formats.interval(line.get("gap", nan), nan, nan, "+").replace("undefined", "-")
-        rows.append(row)
-    return Table(
-        f"Weighted F1 on validation and on test{fold}",
-        "Weights that were fitted too closely to the validation images shine there and fall on test: the gap is by "
-        "how much. The members, which were not fitted on them, show what gap is usual.",
-        rows,
-    )
 
 
 def _threshold(result: EvaluationResult) -> str:

@@ -40,7 +40,7 @@ Runtime = Annotated[
 RunPaths = Annotated[
     list[Path], typer.Argument(parser=run_path, metavar="RUN...", help="Folders of finished runs, or their names.")
 ]
-FitSeed = Annotated[int, typer.Option(min=0, help="Seed of the fits and of the inner folds.")]
+FitSeed = Annotated[int, typer.Option(min=0, help="Seed of the fit.")]
 MeasuredRuns = Annotated[
     list[Path] | None,
     typer.Argument(
@@ -60,7 +60,9 @@ RunsAndImages = Annotated[
 ]
 MembersAndKeys = Annotated[
     list[str],
-    typer.Argument(parser=run_word, metavar="RUN... [KEY=VALUE...]", help="Runs; keys of conf/ensemble.yaml."),
+    typer.Argument(
+        parser=run_word, metavar="RUN... [KEY=VALUE...]", help="Runs; keys of conf/ensemble.yaml and evaluation.<key>."
+    ),
 ]
 ImageFiles = Annotated[
     list[Path] | None, typer.Option(metavar="FILE...", help="Image files; without, images of the run's test part.")

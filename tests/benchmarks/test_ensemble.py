@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 from benchmarks import ensemble
 from benchmarks.__main__ import app
 from benchmarks.ensemble import build_toolbox, deap_genetic, numpy_evaluation, sklearn_evaluation
-from common.config.ensemble import GeneticConfig
 from common.predictions import write_predictions
-from evaluation.ensembles.genetic import evolve
-from tests.evaluation.ensembles.problems import make_problem
 from tests.helpers.predictions import make_run
+from tests.workflows.ensembles.problems import make_problem
+from workflows.ensembles.config import GeneticConfig
+from workflows.ensembles.genetic import evolve
 
 TINY = replace(ensemble.drawn_case(60, 2, (1.0, 1.5, 2.0)), name="tiny")
 QUICK = GeneticConfig(population=10, generations=3, restarts=2)

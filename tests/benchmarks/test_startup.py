@@ -15,7 +15,6 @@ NEEDLESS = {
     "optuna",
     "pytorch_grad_cam",
     "scripts",
-    "statsmodels",
     "tensorboard",
     "typer",
 }

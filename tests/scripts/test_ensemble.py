@@ -12,11 +12,12 @@ import pytest
 from common.predictions import Predictions, read_predictions, write_predictions
 from common.runs.ensemble import read_ensemble
 from common.thumbnails import THUMBNAILS, read_pictures, write_pictures
-from evaluation.ensembles.methods import METHODS, Combiner
-from scripts.ensemble import COMMANDS, app
+from evaluation.averaging import Combiner
+from scripts.ensemble import app
 from scripts.evaluate import app as evaluate
 from tests.helpers.predictions import make_run, with_passes
 from tests.helpers.terminal import error_of, run_app
+from workflows.ensembles.methods import METHODS
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 
@@ -32,15 +33,14 @@ def runs(tmp_path):
 
 
 def call(*arguments, method="average", code=0):
-    return run_app(app, method, *arguments, "--resamples", 20, code=code, COLUMNS="100")
+    return run_app(app, method, *arguments, "evaluation.resamples=20", code=code, COLUMNS="100")
 
 
 def evaluated(*runs):
     return run_app(evaluate, *runs, "--resamples", 20)
 
 
-QUICK = ["genetic.population=10", "genetic.generations=3", "genetic.restarts=2", "cma.evaluations=40"]
-QUICK += ["differential.evaluations=60", "differential.population=5", "greedy.rounds=4", "stacking.strengths=[0.1]"]
+QUICK = ["genetic.population=10", "genetic.generations=3", "genetic.restarts=2"]
 
 
 def write_experiment(folder, name, folds=1, noise=0, change=lambda frame: frame, **about):
@@ -89,46 +89,26 @@ def test_errors_are_one_line_and_write_nothing(runs, names, message, monkeypatch
     assert not (runs / "new").exists()
 
 
-def test_every_method_is_offered():
-    assert tuple(COMMANDS) == (*METHODS, "all")
-
-
-def test_all_methods_side_by_side(tmp_path, monkeypatch):
-    for module in ("evaluation.core.warnings", "workflows.ensemble"):
-        # times 4 is more than 48 images, times 2 is not
-        monkeypatch.setattr(f"{module}.IMAGES_PER_NUMBER", 13)
+@pytest.mark.parametrize("method", METHODS)
+def test_each_method(tmp_path, method):
     members = [run for noise, name in enumerate("abc") for run in write_experiment(tmp_path, name, noise=noise)]
     pictures = [np.full((4, 4, 3), 9, np.uint8)]
     write_pictures(members[1] / THUMBNAILS, ["x"], pictures, 4)
-    home, csv = tmp_path / "all", tmp_path / "rows.csv"
-    options = ["--nested", 2, "--name", "ensemble", "--csv", csv, "--label", "tiny"]
-    result = call(*members, *QUICK, "--output", home, *options, method="all")
-    assert "13 for each of the numbers fitted by stacking (4): " in " ".join(result.output.split())
-    assert {path.name for path in home.iterdir()} == {*METHODS, "overfitting.csv", "overfitting.png", "weights.csv"}
+    home, csv = tmp_path / "home", tmp_path / "rows.csv"
+    keys = QUICK if method == "genetic" else []
+    call(*members, *keys, "--output", home, "--name", "ours", "--csv", csv, method=method)
     stack = np.stack([read_predictions(run).probabilities for run in members])
-    for method in METHODS:
-        actual, facts = read_predictions(home / method), read_ensemble(home / method)
-        assert actual.probabilities == pytest.approx(Combiner.from_dict(facts.combiner).combine(stack))
-        assert facts.labels == ("a", "b", "c")
-        assert facts.fitted_on["images"] == (0 if method == "average" else 48)
-        assert (actual.about.get("fitted") is None) == (method == "average")
-        assert list(read_pictures(home / method / THUMBNAILS)) == ["x"]
-        assert json.loads((home / method / "status.json").read_text())["members"] == list(map(str, members))
-    weights = pd.read_csv(home / "weights.csv")
-    assert weights[weights["method"] == "genetic"]["weight"].sum() == pytest.approx(1, abs=1e-5)
-    assert weights[weights["method"] == "stacking"]["weight"].isna().all()
-    table = pd.read_csv(home / "overfitting.csv")
-    assert list(table["model"].unique()) == ["a", "b", "c", *METHODS]
-    free = dict(zip(table["model"], table["parameters"], strict=True))
-    assert [free[name] for name in ("a", "average", "best", "genetic", "stacking")] == [0, 0, 1, 2, 4]
-    f1 = table[table["metric"] == "f1_weighted"].set_index("model")
-    members_alone = f1.loc[["a", "b", "c"], "validation"]
-    assert f1.loc["best", "validation"] == members_alone.max()
-    assert f1.loc["greedy", "validation"] >= members_alone.max()
-    assert f1["nested"].notna().all()
-    assert set(pd.read_csv(csv)["experiment"]) == {f"ensemble_{method}" for method in METHODS}
-    again = evaluated(home / "genetic")
-    assert "fitted on its 48 validation images" in " ".join(again.output.split())
+    actual, facts = read_predictions(home), read_ensemble(home)
+    assert actual.probabilities == pytest.approx(Combiner.from_dict(facts.combiner).combine(stack))
+    assert facts.labels == ("a", "b", "c")
+    assert facts.fitted_on["images"] == (0 if method == "average" else 48)
+    assert (actual.about.get("fitted") is None) == (method == "average")
+    assert list(read_pictures(home / THUMBNAILS)) == ["x"]
+    assert json.loads((home / "status.json").read_text())["members"] == list(map(str, members))
+    assert pd.read_csv(home / "weights.csv")["weight"].sum() == pytest.approx(1, abs=1e-5)
+    assert len(pd.read_csv(csv))
+    again = " ".join(evaluated(home).output.split())
+    assert ("fitted on its 48 validation images" in again) == (method != "average")
 
 
 def test_whole_experiments_have_an_ensemble_per_fold(tmp_path):
@@ -138,35 +118,28 @@ def test_whole_experiments_have_an_ensemble_per_fold(tmp_path):
     assert read_ensemble(folds[1]).members == tuple(str(tmp_path / name / "fold1") for name in "ab")
     assert read_ensemble(folds[1]).combiner["facts"]["settings"]["population"] == 10
     assert read_predictions(folds[0]).about["fold"] == 0
-    assert set(pd.read_csv(tmp_path / "ab" / "overfitting.csv")["fold"]) == {"all", "0", "1"}
     assert "96 test images" in result.output
     pooled = evaluated(*folds)
     assert "96 test images" in pooled.output
-
-
-def test_weights_fitted_to_chance_do_not_generalise(tmp_path):
-    """Of random predictions: high where fitted, at chance in inner folds and on test."""
-    members = []
-    for noise in range(12):
-        run = make_run(images=60, subjects=60, seed=noise, skill=0.0, about={"name": f"n{noise:02d}"})
-        members.append(tmp_path / f"n{noise}")
-        write_predictions(members[-1] / "predictions.parquet", run)
-    result = call(*members, *QUICK[3:4], "--output", tmp_path / "e", "--nested", 3, method="genetic")
-    table = pd.read_csv(tmp_path / "e" / "overfitting.csv").set_index(["model", "metric"]).loc["genetic"]
-    fitted = table.loc["f1_weighted"]
-    assert fitted["validation"] > 0.7
-    assert fitted["optimism"] > 0.1
-    assert fitted["gap"] > 0.1
-    warning = "the ensemble fitted 11 numbers on 60 images, fewer than 10 images for each"
-    assert warning in " ".join(result.output.split())
 
 
 def test_runs_named_by_relative_folders_are_no_overrides(runs, monkeypatch):
     monkeypatch.chdir(runs)
     (runs / "seed0").rename(runs / "seed=0")
     (runs / "seed1").rename(runs / "seed=1")
-    call("seed=0", "seed=1", "rounds=3", "--output", "both", method="greedy")
-    assert read_ensemble(runs / "both").combiner["facts"]["settings"]["rounds"] == 3
+    call("seed=0", "seed=1", "generations=3", "--output", "both", method="genetic")
+    assert read_ensemble(runs / "both").combiner["facts"]["settings"]["generations"] == 3
+
+
+def test_few_images_for_the_numbers_fitted_are_a_warning(tmp_path):
+    members = []
+    for noise in range(7):
+        run = make_run(images=50, subjects=50, seed=noise, skill=0.0, about={"name": f"n{noise:02d}"})
+        members.append(tmp_path / f"n{noise}")
+        write_predictions(members[-1] / "predictions.parquet", run)
+    result = call(*members, *QUICK, "--output", tmp_path / "e", method="genetic")
+    warning = "the ensemble fitted 6 numbers on 50 images, fewer than 10 images for each"
+    assert warning in " ".join(result.output.split())
 
 
 def test_an_ensemble_of_an_ensemble_has_its_warning(tmp_path):
@@ -180,12 +153,12 @@ def test_members_with_other_validation_images(tmp_path):
     first = write_experiment(tmp_path, "a")
     second = write_experiment(tmp_path, "b", noise=1, change=lambda frame: frame.iloc[8:])
     disjoint = write_experiment(tmp_path, "c", noise=2, change=lambda frame: frame[frame["part"] == "test"])
-    result = call(*first, *second, "--output", tmp_path / "new", method="greedy", code=1)
+    result = call(*first, *second, "--output", tmp_path / "new", method="best", code=1)
     assert "--common keeps the validation images that all members have" in result.stderr
-    result = call(*first, *second, "--common", "--output", tmp_path / "new", method="greedy")
+    result = call(*first, *second, "--common", "--output", tmp_path / "new", method="best")
     assert "40 validation images of up to 48 are common to all members" in " ".join(result.output.split())
     assert read_ensemble(tmp_path / "new").fitted_on == {"images": 40, "subjects": 16}
-    result = call(*first, *disjoint, "--common", "--output", tmp_path / "none", method="greedy", code=1)
+    result = call(*first, *disjoint, "--common", "--output", tmp_path / "none", method="best", code=1)
     assert "no labelled validation image in common" in result.stderr
     call(*first, *disjoint, "--common", "--output", tmp_path / "none")
     assert set(read_predictions(tmp_path / "none").frame["part"]) == {"test"}
@@ -194,10 +167,9 @@ def test_members_with_other_validation_images(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["populatoin=10"], "unknown key genetic.populatoin: did you mean genetic.population"),
-        (["population=1"], "genetic.population"),
-        (["cma.step=x"], "cma.step"),
-        (["--nested", 17], "--nested 17: validation has 16 subjects"),
+        (["populatoin=10"], "unknown key populatoin: did you mean population"),
+        (["population=1"], "population: "),
+        (["elites=100"], "elites=100 leave no place for children in a population of 100"),
     ],
 )
 def test_what_cannot_be_fitted_is_one_line_and_writes_nothing(tmp_path, words, message):

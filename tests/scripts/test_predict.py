@@ -17,7 +17,7 @@ from PIL import Image
 from common.files import sha256_of_file
 from common.runs.files import RunFile
 from common.runs.run import Run
-from evaluation.ensembles.averaging import average
+from evaluation.averaging import average
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.predicted_table import read_predicted
 from lightning_modules.inference import Predictor

@@ -19,7 +19,7 @@ from common.runs.files import RunFile, RunFolder
 from common.runs.run import Run
 from common.thumbnails import encode, read_pictures, write_pictures
 from datamodules.inference.run_images import RunImages
-from evaluation.ensembles.averaging import average
+from evaluation.averaging import average
 from evaluation.error_analysis.examples import FEW_CLASSES, PLAIN, RIGHT, WRONG, write_thumbnails
 from evaluation.explain.attribution import Method, heat_maps, resolve, scaled
 from evaluation.explain.localisation import hottest, measure

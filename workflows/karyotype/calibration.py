@@ -9,9 +9,8 @@ from common.errors import UserError
 from common.predictions import Predictions
 from common.runs.files import RunFile
 from common.runs.run import Run
+from evaluation.averaging import Combiner, align, combine
 from evaluation.core.labelled import score
-from evaluation.ensembles.averaging import align, combine
-from evaluation.ensembles.methods import Combiner
 from evaluation.uncertainty.calibration import fit_temperature
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from common.files import sha256_of_value
 from common.karyotype import CHROMOSOMES
 from common.runs.portable import PortableMember, PortableModel
-from evaluation.ensembles.methods import Combiner
+from evaluation.averaging import Combiner
 from workflows.adaptation import adapt_to
 from workflows.karyotype.calibration import Temperatures
 from workflows.karyotype.predictor import CellModel

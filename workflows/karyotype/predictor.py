@@ -10,7 +10,7 @@ import numpy as np
 from common.config.data import CanvasConfig, PrepareConfig
 from common.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
 from datamodules.inference.cell_images import CellFile, cell_scales, prepare_files
-from evaluation.ensembles.methods import Combiner
+from evaluation.averaging import Combiner
 from evaluation.uncertainty.calibration import EPSILON, rescale
 from workflows.karyotype.calibration import Temperatures
 

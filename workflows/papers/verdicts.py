@@ -12,7 +12,7 @@ import pandas as pd
 from common.errors import UserError
 from common.paths import ROOT
 from common.runs.run import Run
-from evaluation.ensembles.averaging import ensemble_name
+from evaluation.averaging import ensemble_name
 from evaluation.result import Estimate
 from workflows.papers.claims import Claim, Figure, PaperData, printed_claims
 from workflows.papers.measured import OF_EPOCH, Measured

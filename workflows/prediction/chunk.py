@@ -10,8 +10,7 @@ from common.predictions import Predictions
 from common.runs.files import RunFile
 from datamodules.inference.image_batches import ImageFileBatches
 from datamodules.inference.image_files import ImageFile, printable
-from evaluation.ensembles.averaging import align, average, combine
-from evaluation.ensembles.methods import Combiner
+from evaluation.averaging import Combiner, align, average, combine
 from evaluation.uncertainty.flags import BROKEN, ReviewThresholds, review_table
 from workflows.members import seen_parts
 from workflows.predict_request import PredictRequest

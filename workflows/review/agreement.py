@@ -80,6 +80,8 @@ def _kappa(codes: np.ndarray) -> float:
         return float("nan")
     if codes.shape[1] == 2:
         return float(cohen_kappa_score(codes[:, 0], codes[:, 1]))
-    from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa  # here: the review page does without it
-
-    return float(fleiss_kappa(aggregate_raters(codes)[0]))
+    votes = np.stack([(codes == kind).sum(axis=1) for kind in np.unique(codes)], axis=1)
+    readers = codes.shape[1]
+    observed = ((votes**2).sum(axis=1) - readers).mean() / (readers * (readers - 1))
+    expected = ((votes.sum(axis=0) / codes.size) ** 2).sum()
+    return float((observed - expected) / (1 - expected))

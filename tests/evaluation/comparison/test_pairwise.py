@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from statsmodels.stats.multitest import multipletests
 
 from common.config.schema import EvaluationConfig
 from evaluation.comparison.paired import compare
-from evaluation.comparison.pairwise import compare_groups
+from evaluation.comparison.pairwise import compare_groups, holm
 from evaluation.comparison.terminal import groups_frame, matrix_tables, pairs_frame
 from evaluation.evaluate import evaluate_runs
 from evaluation.intervals.grouping import group_runs
@@ -37,13 +36,18 @@ def test_every_pair_is_compared_as_if_it_were_alone(folds):
         assert (pair.images, pair.subjects) == (60 * folds, 20 * folds)
 
 
-def test_holm_by_hand_and_the_other_corrections():
+def test_holm_is_that_of_a_known_table():
+    """R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm")."""
+    assert holm(np.array([0.01, 0.04, 0.03, 0.005])) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm(np.array([0.6, 0.7])).tolist() == [1.0, 1.0]
+
+
+def test_the_corrections_of_a_comparison():
     raw = np.array([pair.mcnemar.p_value for pair in compare_groups(groups_of(), SETTINGS).pairs])
+    milder = np.empty(3)
     order = np.argsort(raw)
-    holm = np.empty(3)
-    holm[order] = np.minimum(np.maximum.accumulate(raw[order] * [3, 2, 1]), 1)
-    milder = multipletests(raw, method="fdr_bh")[1]
-    for method, expected in (("holm", holm), ("none", raw), ("fdr_bh", milder)):
+    milder[order] = np.minimum.accumulate((raw[order] * [3, 3 / 2, 1])[::-1])[::-1]
+    for method, expected in (("holm", holm(raw)), ("none", raw), ("fdr_bh", milder)):
         comparison = compare_groups(groups_of(), SETTINGS.model_copy(update={"correction": method}))
         assert comparison.correction == method
         assert [pair.p_corrected for pair in comparison.pairs] == pytest.approx(expected)

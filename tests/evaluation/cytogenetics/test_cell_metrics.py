@@ -105,12 +105,12 @@ def test_weights_of_subjects_are_copies_of_their_cells():
 
 def test_the_interval_of_cells_right_draws_subjects():
     test = make_cells(60, skill=4.0, cells_per_subject=3)
-    settings = EvaluationConfig(resamples=2000, interval="bca", assignment=SETTINGS.assignment)
+    settings = EvaluationConfig(resamples=2000, interval="percentile", assignment=SETTINGS.assignment)
     interval = cells_of(test, settings=settings).metrics["cells_right"]
     right = by_hand(test, test.probabilities.argmax(axis=1))[0].reshape(20, 3).mean(axis=1)
     rng = np.random.default_rng(5)
     ends = np.quantile(rng.choice(right, (4000, 20)).mean(axis=1), [0.025, 0.975])
-    assert (interval.clusters, interval.method) == (20, "bca")
+    assert (interval.clusters, interval.method) == (20, "percentile")
     assert (interval.low, interval.high) == pytest.approx(tuple(ends), abs=0.04)
 
 

@@ -16,11 +16,11 @@ from evaluation.metrics.classification import metric_names
 from tests.helpers.predictions import make_predictions, with_scores
 
 SETTINGS = EvaluationConfig(resamples=400, seed=3)
-BCA = SETTINGS.model_copy(update={"interval": "bca"})
+PERCENTILE = SETTINGS.model_copy(update={"interval": "percentile"})
 
 
 @pytest.mark.parametrize("name", ["accuracy", "auc"])
-def test_without_subjects_it_is_scipys_bca_over_images(name):
+def test_without_subjects_it_is_scipys_percentiles_over_images(name):
     scored = score(make_predictions(images=40, subjects=None, skill=1.0))
     positive = scored.probabilities[:, 1]
     statistics = {
@@ -31,15 +31,16 @@ def test_without_subjects_it_is_scipys_bca_over_images(name):
         (np.arange(40),),
         statistics[name],
         vectorized=False,
+        method="percentile",
         n_resamples=SETTINGS.resamples,
         rng=np.random.default_rng(SETTINGS.seed),
     ).confidence_interval
-    actual = intervals(scored, BCA)[name]
-    assert (actual.method, actual.clusters, actual.undefined) == ("bca", 40, 0)
+    actual = intervals(scored, PERCENTILE)[name]
+    assert (actual.method, actual.clusters, actual.undefined) == ("percentile", 40, 0)
     assert (actual.low, actual.high) == pytest.approx(tuple(expected))
 
 
-@pytest.mark.parametrize("method", ["logit_t", "expanded_bca", "bca", "percentile"])
+@pytest.mark.parametrize("method", ["logit_t", "percentile"])
 def test_more_images_of_the_same_subject_teach_nothing(method):
     """Six equal images of each subject: the interval of one image each, not one sqrt(6) times narrower."""
     settings = SETTINGS.model_copy(update={"interval": method})
@@ -72,8 +73,8 @@ def test_images_of_unknown_subject_are_clusters_of_their_own():
 def test_the_seed_decides_on_resamples_and_not_on_the_default():
     scored = score(make_predictions(images=40, subjects=20))
     other_seed = {"seed": 4}
-    assert intervals(scored, BCA) == intervals(scored, BCA)
-    assert intervals(scored, BCA)["auc"] != intervals(scored, BCA.model_copy(update=other_seed))["auc"]
+    assert intervals(scored, PERCENTILE) == intervals(scored, PERCENTILE)
+    assert intervals(scored, PERCENTILE)["auc"] != intervals(scored, PERCENTILE.model_copy(update=other_seed))["auc"]
     actual, other = (intervals(scored, used)["auc"] for used in (SETTINGS, SETTINGS.model_copy(update=other_seed)))
     assert actual.method == "logit_t"
     assert (actual.low, actual.high) == (other.low, other.high)
@@ -98,15 +99,13 @@ def test_resamples_on_which_a_metric_is_undefined_are_counted():
     assert actual["auc"].low is not None
 
 
-@pytest.mark.parametrize(("settings", "method"), [(BCA, "percentile"), (SETTINGS, "expanded_percentile")])
-def test_percentile_where_the_jackknife_is_undefined(settings, method):
-    # Without its one negative subject the specificity does not exist, so neither BCa nor the jackknife holds.
+def test_percentile_where_the_jackknife_is_undefined():
+    # Without its one negative subject the specificity does not exist, and so does the jackknife.
     labels = [0, 0, 1, 1, 1, 1, 1, 1]
     scored = score(with_scores(labels, [0.1, 0.6, 0.4, 0.7, 0.8, 0.9, 0.3, 0.6], "aabcdefg"))
-    actual = intervals(scored, settings)
-    assert actual["specificity"].method == "percentile"  # of one subject all resamples agree
-    assert actual["auc"].method == method
-    assert actual["sensitivity"].method == settings.interval
+    actual = intervals(scored, SETTINGS)
+    assert actual["specificity"].method == actual["auc"].method == "percentile"
+    assert actual["sensitivity"].method == "logit_t"
 
 
 def test_without_an_error_the_ends_are_those_of_so_many_subjects():
@@ -138,7 +137,7 @@ def test_what_is_the_same_throughout_but_no_share_has_no_exact_end():
     assert (same.low, same.high, same.method) == (0.0, 0.0, "percentile")
     constant = around(lambda counts: np.full((1, len(counts)), 0.4), ("x",), scored, SETTINGS, SHARE)["x"]
     assert (constant.low, constant.high, constant.method) == (0.4, 0.4, "percentile")
-    accuracy = intervals(scored, BCA)["accuracy"]
+    accuracy = intervals(scored, PERCENTILE)["accuracy"]
     assert (accuracy.value, accuracy.low, accuracy.high, accuracy.method) == (1.0, 1.0, 1.0, "percentile")
 
 
@@ -155,7 +154,7 @@ def test_fewer_than_two_clusters_have_no_interval(labels):
     st.integers(2, 12),
     st.integers(0, 10_000),
     st.sampled_from([("n", "p"), ("a", "b", "c")]),
-    st.sampled_from(["logit_t", "expanded_bca", "bca", "percentile"]),
+    st.sampled_from(["logit_t", "percentile"]),
 )
 def test_every_interval_is_ordered_and_within_the_range_of_a_share(images, subjects, seed, classes, method):
     scored = score(make_predictions(images, min(images, subjects), classes, seed=seed))

@@ -1,14 +1,12 @@
 """The ends of intervals by hand, their fallbacks, and what they keep to."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from evaluation.intervals.methods import DIFFERENCE, POSITIVE, SHARE, degrees_of_freedom, ends, t_on_scale
+from evaluation.intervals.methods import DIFFERENCE, POSITIVE, SHARE, degrees_of_freedom, percentiles, t_on_scale
 
 
 def mean_of(values, resamples=300, seed=0):
@@ -78,52 +76,17 @@ def test_a_single_subject_that_carries_all_errors_makes_it_wide():
     assert np.ptp(t_on_scale(*spread[:2], 0.95, SHARE)[:2]) < 0.01
 
 
-def test_expanded_is_bca_at_the_quantiles_of_t():
-    values = np.random.default_rng(1).normal(0.5, 0.1, 12)
-    point, left_out, drawn = mean_of(values, resamples=4000)
-    plain, wide = (ends(point, left_out, drawn, 0.95, method) for method in ("bca", "expanded_bca"))
-    assert (plain[2], wide[2]) == ("bca", "expanded_bca")
-    freedom = degrees_of_freedom(left_out - left_out.mean())
-    factor = np.sqrt(1 + 1 / freedom) * stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975)
-    assert np.ptp(wide[:2]) / np.ptp(plain[:2]) == pytest.approx(factor, rel=0.12)
-    many = mean_of(np.random.default_rng(1).normal(0.5, 0.1, 3000), resamples=4000)
-    assert ends(*many, 0.95, "expanded_bca")[:2] == pytest.approx(ends(*many, 0.95, "bca")[:2], abs=1e-4)
-
-
-def test_percentiles_are_quantiles():
-    point, left_out, drawn = mean_of([0.1, 0.4, 0.5, 0.9])
+def test_percentiles_are_quantiles_of_what_is_defined():
+    drawn = mean_of([0.1, 0.4, 0.5, 0.9])[2]
     expected = np.quantile(drawn, [0.05, 0.95])
-    assert ends(point, left_out, drawn, 0.9, "percentile") == (*map(pytest.approx, expected), "percentile")
+    assert percentiles(drawn, 0.9) == (*map(pytest.approx, expected), "percentile")
     holes = np.append(drawn, [np.nan] * 7)
-    assert ends(point, left_out, holes, 0.9, "percentile")[:2] == pytest.approx(tuple(expected))
+    assert percentiles(holes, 0.9)[:2] == pytest.approx(tuple(expected))
+    assert percentiles(np.append(np.full(299, np.nan), 0.5), 0.95) == (None, None, None)
 
 
-def test_bca_is_scipys():
-    values = np.random.default_rng(2).exponential(size=25)
-    point, left_out, drawn = mean_of(values)
-    expected = stats.bootstrap(
-        (values,),
-        np.mean,
-        n_resamples=0,
-        method="BCa",
-        bootstrap_result=SimpleNamespace(bootstrap_distribution=drawn),
-    ).confidence_interval
-    assert ends(point, left_out, drawn, 0.95)[:2] == pytest.approx(tuple(expected))
-
-
-def test_where_a_method_does_not_hold_another_is_taken_and_named():
-    point, left_out, drawn = mean_of([0.1, 0.4, 0.5, 0.9])
+def test_where_the_t_interval_does_not_hold_there_is_none():
+    point, left_out, _ = mean_of([0.1, 0.4, 0.5, 0.9])
     broken = np.append(left_out[1:], np.nan)
-    same = np.ones(4)
-    for value, without in ((point + 1, left_out + 1), (point, broken), (1.0, same)):
+    for value, without in ((point + 1, left_out + 1), (point, broken), (1.0, np.ones(4))):
         assert t_on_scale(value, without, 0.95, SHARE) is None
-    assert ends(point, broken, drawn, 0.95, "expanded_bca")[2] == "expanded_percentile"
-    assert ends(point, broken, drawn, 0.95, "bca")[2] == "percentile"
-    assert ends(1.0, same, np.ones(300), 0.95, "expanded_bca") == (1.0, 1.0, "percentile")
-
-
-@pytest.mark.parametrize("method", ["expanded_bca", "bca", "percentile"])
-def test_what_is_undefined_has_no_interval(method):
-    point, left_out, drawn = mean_of([0.1, 0.4, 0.5, 0.9])
-    assert ends(np.nan, left_out, drawn, 0.95, method) == (None, None, None)
-    assert ends(point, left_out, np.append(np.full(299, np.nan), 0.5), 0.95, method) == (None, None, None)

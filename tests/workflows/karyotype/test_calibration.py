@@ -8,8 +8,7 @@ import pytest
 
 from common.runs.ensemble import EnsembleFile
 from common.runs.run import Run
-from evaluation.ensembles.averaging import align, combine
-from evaluation.ensembles.methods import Combiner
+from evaluation.averaging import Combiner, align, combine
 from tests.evaluation.cytogenetics.cells import make_cells
 from tests.helpers.predictions import join
 from workflows.karyotype.calibration import fit_temperatures

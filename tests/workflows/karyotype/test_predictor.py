@@ -9,8 +9,7 @@ from common.config.compose import compose_config
 from common.karyotype import CHROMOSOMES
 from datamodules.inference.cell_images import read_cell
 from datamodules.inference.cells import CellColumns, find_cells
-from evaluation.ensembles.methods import Combiner
-from evaluation.ensembles.stacking import Stacker
+from evaluation.averaging import Combiner
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import write_image
 from workflows.karyotype.calibration import Temperatures
@@ -51,11 +50,5 @@ def test_an_average_is_in_the_order_of_chromosomes(predict):
     assert [CHROMOSOMES[kind] for kind in predict().argmax(axis=1)] == RUNS_ORDER
 
 
-def test_a_fitted_ensemble_combines_in_the_order_of_its_members(predict):
-    """Stacking that raises the second class of the runs, which is 10."""
-    intercepts = np.eye(24)[RUNS_ORDER.index("10")] * 2
-    stacker = Stacker(2, 24, np.arange(24), np.array([0.5, 0.5]), intercepts)
-    probabilities = predict(Combiner("stacking", stacker=stacker))
-    image_of_2 = probabilities[RUNS_ORDER.index("2")]
-    assert CHROMOSOMES[image_of_2.argmax()] == "2"
-    assert CHROMOSOMES[np.argsort(image_of_2)[-2]] == "10"
+def test_a_fitted_ensemble_weighs_its_members(predict):
+    assert predict(Combiner("genetic", np.array([0.2, 0.8]))) == pytest.approx(predict())

@@ -1,11 +1,11 @@
-"""The members of ensembles, and one set of predictions from several: align, combine, average.
+"""One set of predictions from those of several models: align, combine, average.
 
 Averages of networks: Lakshminarayanan et al., Simple and Scalable Predictive Uncertainty Estimation, 2017.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -21,95 +21,49 @@ from common.predictions import (
     uncertainty_of,
 )
 from common.uncertainty import summarise
-from evaluation.core.labelled import LabelledPredictions, score
-from evaluation.ensembles.objective import Problem
-from evaluation.intervals.grouping import group_runs
 from evaluation.intervals.pooling import merge_facts
 
 
-@dataclass(frozen=True)
-class EnsembleMembers:
-    """The members of one ensemble: labels in tables, the same in every fold, folders (``names``) and predictions.
+@dataclass(frozen=True, eq=False)
+class Combiner:
+    """Combines the probabilities of M members by weights.
 
-    ``fold`` is tested by all of them, None where there is one ensemble only; ``inner_folds`` is that of each labelled
-    validation image, shape (N,), None without nested cross-validation.
+    Attributes:
+        method: How the weights were found, such as "average".
+        weights: Not negative, sum 1, float64, shape (M,).
+        facts: How they were fitted, JSON-able: ``fitness`` (weighted F1 on the images of the fit), ``images``, ``seed``
+            and, of searches, ``settings``, ``score`` and ``evaluations``.
     """
 
-    fold: int | None
-    labels: tuple[str, ...]
-    names: tuple[str, ...]
-    members: tuple[Predictions, ...]
-    inner_folds: np.ndarray | None = None
+    method: str
+    weights: np.ndarray
+    facts: dict[str, Any] = field(default_factory=dict)
 
-    @cached_property
-    def validation(self) -> LabelledPredictions:
-        """The labelled validation images of aligned members, with the first member's probabilities."""
-        return score(self.members[0].part("validation"))
+    @property
+    def parameters(self) -> int:
+        """The number of fitted numbers: none of an average, one choice of the best, else all weights but one."""
+        return {"average": 0, "best": 1}.get(self.method, len(self.weights) - 1)
 
-    @cached_property
-    def problem(self) -> Problem:
-        """The labelled validation images of aligned members, on which weights are fitted.
+    def combine(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the ensemble's probabilities, float64, shape (N, K), of its members', shape (M, N, K).
 
         Raises:
-            UserError: There is none, or all are of one class.
+            UserError: There are more or fewer members than it was fitted for.
         """
-        labelled = self.validation
-        occurring = [name for name, images in labelled.count_images().items() if images]
-        if not occurring:
-            raise UserError(
-                "the members have no labelled validation image in common to fit weights on: only `average` needs none"
-            )
-        if len(occurring) == 1:
-            raise UserError(
-                f"all {len(labelled.labels)} validation images are {occurring[0]}: weights cannot be fitted on one "
-                "class, only `average` needs none"
-            )
-        parts = [member.part("validation") for member in self.members]
-        probabilities = stacked(parts)[:, parts[0].labels >= 0]
-        clusters = labelled.clusters if labelled.by_subject or labelled.by_cell else None
-        return Problem(probabilities, labelled.labels, labelled.positive_index, labelled.classes, clusters)
+        if len(self.weights) != len(probabilities):
+            raise UserError(f"the ensemble was fitted for {len(self.weights)} members, not for {len(probabilities)}")
+        return np.tensordot(self.weights, probabilities, axes=1)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it, JSON-able; ``from_dict`` reads it."""
+        return {"method": self.method, "weights": self.weights.tolist(), "facts": self.facts}
 
-def group_members(runs: Sequence[Predictions], names: Sequence[str]) -> list[EnsembleMembers]:
-    """Divide runs into the members of one ensemble, or of one per fold.
-
-    Seeds and experiments are members. Where several of them have the same folds, each fold has an ensemble of its own.
-    Folds become members of one ensemble only where they test the same images (a given test part, another data set), or
-    where there is nothing else: then ``align`` reports the difference. ``names`` are the runs' folders.
-
-    Raises:
-        UserError: Fewer than two runs, one that is named twice, or experiments with other folds than the first.
-    """
-    check_names(names)
-    groups = group_runs(list(runs), list(names))
-    folds = [[run.about.get("fold") for run in group.runs] for group in groups]
-    test_images = {frozenset(run.part("test").frame["image_id"]) for run in runs}
-    if len(groups) == 1 or (len(test_images) == 1 and test_images != {frozenset()}):
-        labels: list[str] = []
-        for group, of_group in zip(groups, folds, strict=True):
-            if len(of_group) == 1:
-                labels.append(group.label)
-            else:
-                labels += [f"{group.label}, fold {fold}" for fold in of_group]
-        all_names = [name for group in groups for name in group.names]
-        members = [run for group in groups for run in group.runs]
-        return [EnsembleMembers(None, tuple(labels), tuple(all_names), tuple(members))]
-    for group, of_group in zip(groups, folds, strict=True):
-        if of_group != folds[0] and max(map(len, folds)) > 1:
-            raise UserError(
-                f"{groups[0].label} has the folds {', '.join(map(str, folds[0]))}, {group.label} "
-                f"{', '.join(map(str, of_group))}: name the same folds of each"
-            )
-    ensembles = []
-    for place, fold in enumerate(folds[0]):
-        ensemble = EnsembleMembers(
-            fold if len(folds[0]) > 1 else None,
-            tuple(group.label for group in groups),
-            tuple(group.names[place] for group in groups),
-            tuple(group.runs[place] for group in groups),
-        )
-        ensembles.append(ensemble)
-    return ensembles
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Return the combiner that ``as_dict`` described; a ``UserError`` refuses one of a method that was removed."""
+        if values["weights"] is None:
+            raise UserError(f"ensembles by {values['method']} were removed: make it again by another method")
+        return cls(values["method"], np.asarray(values["weights"], dtype=np.float64), values["facts"])
 
 
 def average(members: Sequence[Predictions], names: Sequence[str]) -> Predictions:

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.config.ensemble import GeneticConfig
-from evaluation.ensembles.genetic import average_crossover, breed, evolve, fit_genetic, replace_gene, tournament
-from tests.evaluation.ensembles.problems import make_problem, of_positive
+from tests.workflows.ensembles.problems import make_problem, of_positive
+from workflows.ensembles.config import GeneticConfig
+from workflows.ensembles.genetic import average_crossover, breed, evolve, fit_genetic, replace_gene, tournament
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ The three operators take their draws as arguments and arrays of any leading shap
 
 import numpy as np
 
-from common.config.ensemble import GeneticConfig
-from evaluation.ensembles.objective import Problem, SearchResult, normalise
+from workflows.ensembles.config import GeneticConfig
+from workflows.ensembles.fitness import Problem, SearchResult, normalise
 
 
 def tournament(fitness: np.ndarray, entrants: np.ndarray) -> np.ndarray:

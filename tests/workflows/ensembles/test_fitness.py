@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import f1_score, log_loss
+from sklearn.metrics import f1_score
 
 from common.errors import UserError
-from evaluation.ensembles import objective as module
-from evaluation.ensembles.objective import Problem, normalise
-from tests.evaluation.ensembles.problems import make_problem, of_positive, permuted, predicted_by
+from tests.workflows.ensembles.problems import make_problem, of_positive, permuted, predicted_by
+from workflows.ensembles import fitness as module
+from workflows.ensembles.fitness import Problem, normalise
 
 
 def reference(problem, weights):
@@ -61,27 +61,12 @@ def test_the_positive_class_may_be_the_first():
 def test_blocks_change_nothing(monkeypatch, classes):
     problem = make_problem(classes=classes, images=150)
     weights = np.random.default_rng(0).dirichlet(np.ones(4), size=101)
-    whole = [problem.score(weights, objective) for objective in ("f1_weighted", "nll")]
+    whole = problem.fitness(weights)
     problem = make_problem(classes=classes, images=150)
     monkeypatch.setattr(module, "BLOCK", 700)
     monkeypatch.setattr(module, "IMAGES", 13)
     monkeypatch.setattr(module, "CHUNK", 7)
-    for before, objective in zip(whole, ("f1_weighted", "nll"), strict=True):
-        assert problem.score(weights, objective) == pytest.approx(before, abs=1e-13)
-
-
-def test_negative_log_likelihood_is_that_of_scikit_learn():
-    problem = make_problem(classes=3)
-    weights = np.random.default_rng(0).dirichlet(np.ones(4), size=5)
-    means = np.einsum("pm,mnk->pnk", weights, problem.probabilities)
-    expected = [log_loss(problem.labels, mean, labels=[0, 1, 2]) for mean in means]
-    assert problem.negative_log_likelihood(weights) == pytest.approx(expected)
-    assert problem.score(weights, "nll") == pytest.approx(np.negative(expected))
-
-
-def test_a_true_class_of_probability_0_is_finite():
-    problem = of_positive([[0.0]], [1])
-    assert np.isfinite(problem.negative_log_likelihood(np.ones((1, 1)))).all()
+    assert problem.fitness(weights) == pytest.approx(whole, abs=1e-13)
 
 
 @pytest.mark.parametrize("classes", [2, 4])

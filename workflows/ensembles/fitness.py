@@ -1,14 +1,13 @@
-"""The objective of an ensemble's weights on labelled images, computed for thousands of weight vectors at once."""
+"""The weighted F1 of an ensemble on labelled images, computed for thousands of weights at once."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from common.config.ensemble import Objective
 from common.errors import UserError
 
 BLOCK = 2**16  # weighted means computed at once: they stay in the processor's cache
@@ -30,14 +29,12 @@ class Problem:
         labels: True classes, int64, shape (N,), 0 to K - 1.
         positive_index: The positive one of two classes; None for K > 2.
         classes: The K class names.
-        clusters: The subject of each image as a number, int64, shape (N,); None where subjects are unknown.
     """
 
     probabilities: np.ndarray
     labels: np.ndarray
     positive_index: int | None
     classes: tuple[str, ...]
-    clusters: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         members, images, classes = self.probabilities.shape
@@ -55,20 +52,6 @@ class Problem:
         """M, the number of models."""
         return len(self.probabilities)
 
-    def select(self, rows: np.ndarray) -> Self:
-        """Return the problem of some of the images, bool, shape (N,)."""
-        clusters = None if self.clusters is None else self.clusters[rows]
-        return replace(self, probabilities=self.probabilities[:, rows], labels=self.labels[rows], clusters=clusters)
-
-    def score(self, weights: np.ndarray, objective: Objective = "f1_weighted") -> np.ndarray:
-        """Return the objective, which is maximised, float64, shape (P,), for weights of shape (P, M).
-
-        It is ``fitness``, or (``nll``) the mean log-probability of the true class, which changes with every weight.
-        """
-        if objective == "f1_weighted":
-            return self.fitness(weights)
-        return -self.negative_log_likelihood(weights)
-
     def fitness(self, weights: np.ndarray) -> np.ndarray:
         """Return the weighted F1 of the weighted means, 0 to 1, float64, shape (P,), for weights of shape (P, M).
 
@@ -79,14 +62,6 @@ class Problem:
         rows = max(1, BLOCK // 64)
         values = [self._fitness(weights[start : start + rows]) for start in range(0, len(weights), rows)]
         return np.concatenate([np.zeros(0), *values])
-
-    def negative_log_likelihood(self, weights: np.ndarray) -> np.ndarray:
-        """Return the mean -log of the weighted mean's probability of the true class, nats, shape (P,)."""
-        total = np.zeros(len(weights))
-        for images in _blocks(len(self.labels), len(weights)):
-            mean = weights @ self._of_truth[:, images]
-            total -= np.log(np.maximum(mean, np.finfo(np.float64).eps)).sum(axis=1)
-        return total / len(self.labels)
 
     def _fitness(self, weights: np.ndarray) -> np.ndarray:
         if self.positive_index is None:
@@ -132,11 +107,6 @@ class Problem:
     def _images(self) -> np.ndarray:
         """The number of images of each class, shape (K,)."""
         return np.bincount(self.labels, minlength=len(self.classes))
-
-    @cached_property
-    def _of_truth(self) -> np.ndarray:
-        """The probability of the true class, shape (M, N)."""
-        return self.probabilities[:, np.arange(len(self.labels)), self.labels]
 
     @cached_property
     def _disputed_two(self) -> list[tuple[int, np.ndarray]]:
@@ -191,7 +161,7 @@ class Problem:
 
 
 class SearchResult(NamedTuple):
-    """The best weights of a search, float64, shape (M,), their ``Problem.score``, and the number of weights tried."""
+    """The best weights of a search, float64, shape (M,), their fitness, and the number of weights tried."""
 
     weights: np.ndarray
     score: float

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import softmax
 
-from evaluation.ensembles.objective import Problem
 from evaluation.metrics.classification import call
+from workflows.ensembles.fitness import Problem
 
 
-def make_problem(members=4, images=200, classes=2, skill=1.5, seed=0, labels=None, skills=None, clusters=None):
+def make_problem(members=4, images=200, classes=2, skill=1.5, seed=0, labels=None, skills=None):
     """Draw a problem: half of the noise is the members' in common; ``skills`` gives each member its own."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(classes, size=images) if labels is None else np.asarray(labels)
@@ -18,7 +18,7 @@ def make_problem(members=4, images=200, classes=2, skill=1.5, seed=0, labels=Non
     noise = rng.normal(size=(len(skills), images, classes)) + rng.normal(size=(images, classes))
     logits = noise + skills[:, None, None] * np.eye(classes)[labels]
     names = tuple(f"class_{number}" for number in range(classes))
-    return Problem(softmax(logits, axis=2), labels, 1 if classes == 2 else None, names, clusters)
+    return Problem(softmax(logits, axis=2), labels, 1 if classes == 2 else None, names)
 
 
 def of_positive(scores, labels):

@@ -1,1 +1,0 @@
-"""Ensembles of models: averaging, fitted weights, stacking, nested cross-validation."""

@@ -1,0 +1,134 @@
+"""Ensembles of runs: fit the weights on validation, evaluate them on test, write a run per fold."""
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from common.cli import console, say, warn
+from common.config.schema import AssignmentConfig, EvaluationConfig
+from common.files import atomic_path, write_csv
+from common.predictions import Predictions
+from common.runs.ensemble import EnsembleFile
+from common.runs.files import RunFile
+from common.runs.run import Run
+from evaluation.averaging import Combiner, align, combine
+from evaluation.cytogenetics.cell_metrics import assignment_refusal
+from evaluation.departures import departures
+from evaluation.evaluate import evaluate_runs, write_evaluation
+from evaluation.result import EvaluationResult
+from evaluation.results_csv import append_rows, rows_of
+from evaluation.terminal import overview
+from workflows.ensembles.members import EnsembleMembers, group_members
+from workflows.ensembles.methods import AVERAGE, fit
+from workflows.ensembles.request import EnsembleRequest
+
+
+@dataclass(frozen=True)
+class FittedEnsemble:
+    """An ensemble of one fold: its members, how they are combined, and its predictions."""
+
+    members: EnsembleMembers
+    combiner: Combiner
+    predictions: Predictions
+
+
+def make_ensembles(request: EnsembleRequest) -> None:
+    """Fit the method on the validation images, evaluate it once on the test images, and write a run per fold.
+
+    Nothing is written before all is fitted. A ``UserError`` says why members cannot be combined.
+    """
+    with console.status(f"fitting {request.method}"):
+        fitted = [_fit(members, request) for members in read_members(request)]
+    with console.status(f"evaluating {request.method}"):
+        results = [_write_run(ensemble, request) for ensemble in fitted]
+        result = results[0]
+        if len(results) > 1:
+            runs = [ensemble.predictions for ensemble in fitted]
+            result = evaluate_runs(runs, _evaluation_settings(runs, request))
+    console.print(overview(result))
+    if request.csv:
+        members = [Run(Path(name)) for ensemble in fitted for name in ensemble.members.names]
+        append_rows(request.csv, rows_of(result, request.label, departures(members)))
+    folds = [f"fold{ensemble.members.fold}" for ensemble in fitted if ensemble.members.fold is not None]
+    say(f"written to {request.output}", *folds)
+
+
+def read_members(request: EnsembleRequest) -> list[EnsembleMembers]:
+    """Read the members, check that they can be combined, and bring them into one order; an ensemble per fold."""
+    names = [str(run.folder) for run in request.runs]
+    ensembles = []
+    for members in group_members([run.predictions for run in request.runs], names):
+        aligned = replace(members, members=tuple(align(members.members, members.names, request.common)))
+        sampled = sum(member.sampled for member in members.members)
+        if sampled:
+            warn(
+                f"{sampled} of {len(members.members)} members have Monte Carlo passes of their own: only their "
+                "probabilities without dropout are used"
+            )
+        if request.common:
+            _warn_of_left_out(members, aligned)
+        ensembles.append(aligned)
+    return ensembles
+
+
+def _warn_of_left_out(members: EnsembleMembers, aligned: EnsembleMembers) -> None:
+    """Say how many validation images all members share, where some have more."""
+    largest = max(len(member.part("validation").frame) for member in members.members)
+    shared = len(aligned.members[0].part("validation").frame)
+    if largest == shared:
+        return
+    consequence = "the others may have trained a member"
+    if not shared:
+        consequence = "no threshold is chosen, nothing can be fitted"
+    fold = "" if members.fold is None else f", fold {members.fold}"
+    warn(f"{shared:,} validation images of up to {largest:,} are common to all members{fold}: {consequence}")
+
+
+def _fit(ensemble: EnsembleMembers, request: EnsembleRequest) -> FittedEnsemble:
+    """Fit the ensemble of a fold, and combine its members' predictions."""
+    method = request.method
+    if method == AVERAGE:
+        combiner = Combiner(method, np.full(len(ensemble.members), 1 / len(ensemble.members)))
+    else:
+        combiner = fit(method, ensemble.problem, request.config, request.seed)
+    predictions = combine(ensemble.members, combiner.combine, method, request.name)
+    if method != AVERAGE:
+        predictions.about["fitted"] = {**_fitted_on(method, ensemble), "parameters": combiner.parameters}
+    predictions.about["run"] = str(request.folder(ensemble.fold))
+    return FittedEnsemble(ensemble, combiner, predictions)
+
+
+def _fitted_on(method: str, ensemble: EnsembleMembers) -> dict[str, int | None]:
+    if method == AVERAGE:
+        return {"images": 0, "subjects": 0}
+    return {"images": len(ensemble.validation.labels), "subjects": ensemble.validation.subjects}
+
+
+def _write_run(ensemble: FittedEnsemble, request: EnsembleRequest) -> EvaluationResult:
+    """Write the run of a fold, with the thumbnails of the first member that has any; return its result."""
+    members = ensemble.members
+    combiner = ensemble.combiner
+    run = Run(request.folder(members.fold))
+    run.write_predictions(ensemble.predictions)
+    fitted_on = _fitted_on(request.method, members)
+    run.write_ensemble(EnsembleFile(request.method, members.names, members.labels, combiner.as_dict(), fitted_on))
+    weights = pd.DataFrame({"member": members.labels, "folder": members.names, "weight": combiner.weights})
+    write_csv(run.path(RunFile.ENSEMBLE_WEIGHTS), weights, "%.6f")
+    thumbnails = [Run(Path(name)).thumbnails for name in members.names]
+    source = next(filter(Path.is_file, thumbnails), None)
+    if source is not None:
+        with atomic_path(run.thumbnails) as temporary:
+            shutil.copyfile(source, temporary)
+    settings = _evaluation_settings([ensemble.predictions], request)
+    result = write_evaluation(run.folder, ensemble.predictions, None, settings)
+    run.write_status("finished", members=list(members.names))
+    return result
+
+
+def _evaluation_settings(runs: list[Predictions], request: EnsembleRequest) -> EvaluationConfig:
+    """The settings of the evaluation, with joint assignment where the runs have whole cells."""
+    assignment = AssignmentConfig(enabled=assignment_refusal(runs) is None)
+    return request.evaluation.model_copy(update={"assignment": assignment})

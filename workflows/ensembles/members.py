@@ -1,0 +1,94 @@
+"""The members of ensembles: which runs form one, and the validation images that weights are fitted on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from common.errors import UserError
+from common.predictions import Predictions
+from evaluation.averaging import check_names, stacked
+from evaluation.core.labelled import LabelledPredictions, score
+from evaluation.intervals.grouping import group_runs
+from workflows.ensembles.fitness import Problem
+
+
+@dataclass(frozen=True)
+class EnsembleMembers:
+    """The members of one ensemble: labels in tables, the same in every fold, folders (``names``) and predictions.
+
+    ``fold`` is tested by all of them, None where there is one ensemble only;
+    """
+
+    fold: int | None
+    labels: tuple[str, ...]
+    names: tuple[str, ...]
+    members: tuple[Predictions, ...]
+
+    @cached_property
+    def validation(self) -> LabelledPredictions:
+        """The labelled validation images of aligned members, with the first member's probabilities."""
+        return score(self.members[0].part("validation"))
+
+    @cached_property
+    def problem(self) -> Problem:
+        """The labelled validation images of aligned members, on which weights are fitted.
+
+        Raises:
+            UserError: There is none, or all are of one class.
+        """
+        labelled = self.validation
+        occurring = [name for name, images in labelled.count_images().items() if images]
+        if not occurring:
+            raise UserError(
+                "the members have no labelled validation image in common to fit weights on: only `average` needs none"
+            )
+        if len(occurring) == 1:
+            raise UserError(
+                f"all {len(labelled.labels)} validation images are {occurring[0]}: weights cannot be fitted on one "
+                "class, only `average` needs none"
+            )
+        parts = [member.part("validation") for member in self.members]
+        probabilities = stacked(parts)[:, parts[0].labels >= 0]
+        return Problem(probabilities, labelled.labels, labelled.positive_index, labelled.classes)
+
+
+def group_members(runs: Sequence[Predictions], names: Sequence[str]) -> list[EnsembleMembers]:
+    """Divide runs into the members of one ensemble, or of one per fold.
+
+    Seeds and experiments are members. Where several of them have the same folds, each fold has an ensemble of its own.
+    Folds become members of one ensemble only where they test the same images (a given test part, another data set), or
+    where there is nothing else: then ``align`` reports the difference. ``names`` are the runs' folders.
+
+    Raises:
+        UserError: Fewer than two runs, one that is named twice, or experiments with other folds than the first.
+    """
+    check_names(names)
+    groups = group_runs(list(runs), list(names))
+    folds = [[run.about.get("fold") for run in group.runs] for group in groups]
+    test_images = {frozenset(run.part("test").frame["image_id"]) for run in runs}
+    if len(groups) == 1 or (len(test_images) == 1 and test_images != {frozenset()}):
+        labels: list[str] = []
+        for group, of_group in zip(groups, folds, strict=True):
+            if len(of_group) == 1:
+                labels.append(group.label)
+            else:
+                labels += [f"{group.label}, fold {fold}" for fold in of_group]
+        all_names = [name for group in groups for name in group.names]
+        members = [run for group in groups for run in group.runs]
+        return [EnsembleMembers(None, tuple(labels), tuple(all_names), tuple(members))]
+    for group, of_group in zip(groups, folds, strict=True):
+        if of_group != folds[0] and max(map(len, folds)) > 1:
+            raise UserError(
+                f"{groups[0].label} has the folds {', '.join(map(str, folds[0]))}, {group.label} "
+                f"{', '.join(map(str, of_group))}: name the same folds of each"
+            )
+    ensembles = []
+    for place, fold in enumerate(folds[0]):
+        ensemble = EnsembleMembers(
+            fold if len(folds[0]) > 1 else None,
+            tuple(group.label for group in groups),
+            tuple(group.names[place] for group in groups),
+            tuple(group.runs[place] for group in groups),
+        )
+        ensembles.append(ensemble)
+    return ensembles

@@ -1,0 +1,54 @@
+"""The options of scripts/ensemble.py: checked first, without the imports of the evaluation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.arguments import new_folder
+from common.config.command import Command
+from common.config.schema import EvaluationConfig
+from common.errors import UserError
+from common.runs.run import Run, open_runs
+from workflows.ensembles.config import GeneticConfig
+
+
+@dataclass(frozen=True)
+class EnsembleRequest:
+    """The options of scripts/ensemble.py, which explains them.
+
+    Attributes:
+        common: Whether validation images that a member lacks are left out.
+        name: Name of the ensemble in tables; None: its method and members.
+        csv: Table of results that gets a row per metric; None: none.
+        label: Name of these rows.
+    """
+
+    runs: tuple[Run, ...]
+    method: str
+    output: Path
+    config: GeneticConfig
+    evaluation: EvaluationConfig
+    seed: int
+    common: bool
+    name: str | None
+    csv: Path | None
+    label: str
+
+    @classmethod
+    def of(cls, method: str, words: Sequence[str], output: Path, **options: object) -> "EnsembleRequest":
+        """Check the words of a command line.
+
+        Raises:
+            UserError: The folder exists, a key is unknown or of another method, or a run is missing.
+        """
+        new_folder(output)
+        command = Command(words, GeneticConfig, EvaluationConfig)
+        config = command[GeneticConfig]
+        if method != "genetic" and config != GeneticConfig():
+            raise UserError(f"{method} fits no weights: leave out the keys of conf/ensemble.yaml")
+        runs = tuple(open_runs(command.paths))
+        return cls(runs, method, output, config, command[EvaluationConfig], **options)  # type: ignore[arg-type]
+
+    def folder(self, fold: int | None) -> Path:
+        """Return the folder of the ensemble of a fold."""
+        return self.output if fold is None else self.output / f"fold{fold}"
