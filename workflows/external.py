@@ -35,7 +35,6 @@ from datamodules.io.progress import LONG
 from datamodules.manifest.leakage import LeakReport
 from datamodules.manifest.manifest import Manifest, content_hash
 from datamodules.manifest.splits import TEST
-from evaluation.averaging import average
 from evaluation.comparison.external import beside, beside_table, is_compared, map_classes, parse_map
 from evaluation.core.warnings import leakage
 from evaluation.error_analysis.examples import galleries, write_thumbnails
