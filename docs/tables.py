@@ -20,10 +20,8 @@ from evaluation.core.formats import interval, markdown
 from workflows.papers import terminal
 from workflows.papers.audit import audit
 from workflows.papers.of_tables import read_measured
-from workflows.papers.verdicts import compare_results, to_frame
 
 PAPERS = ("001", "002", "003", "004")
-ROLES = {"as_paper": "split as the paper", "honest": "honest split"}  # of the columns of a reproduction
 WIDTH = 110  # letters that fit a page in a browser
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 Check = Annotated[bool, typer.Option(help="Change nothing; fail where a page is out of date.")]
@@ -148,15 +146,6 @@ def measurements(results: Path, csv: str) -> pd.DataFrame:
     return read_measured(results / csv).query("~compared")
 
 
-def with_means(results: Path, csv: str) -> pd.DataFrame:
-    """Read measurements, the pooled ones and then those that are means over several folds."""
-    pooled = measurements(results, csv)
-    if pooled["mean_over_folds"].isna().all():
-        return pooled.assign(kind="")
-    means = pooled.assign(value=pooled["mean_over_folds"], low=pooled["mean_low"], high=pooled["mean_high"])
-    return pd.concat([pooled.assign(kind=", pooled"), means[means["runs"] > 1].assign(kind=", mean over folds")])
-
-
 def comparisons(results: Path, csv: str) -> pd.DataFrame:
     """Read the paired differences of weighted F1 and AUC, and McNemar's p as text."""
     rows = read_measured(results / csv)
@@ -164,28 +153,6 @@ def comparisons(results: Path, csv: str) -> pd.DataFrame:
     text = p_values.map(lambda p: "< 0.001" if p < 0.001 else f"{p:.3f}")
     rows = rows[rows["metric"].isin(["difference/f1_weighted", "difference/auc"])]
     return rows.assign(metric=rows["metric"].str.removeprefix("difference/"), p=rows["label"].map(text))
-
-
-def recalls(results: Path, csv: str) -> pd.DataFrame:
-    """Read the recall of each class of pooled folds, as predicted and after joint assignment."""
-    rows = measurements(results, csv).query("metric.str.startswith('recall/') and runs > 1")
-    name = rows["metric"].str.removeprefix("recall/")
-    suffix = name.str.endswith("_assigned").map({True: ", jointly", False: ""})
-    return rows.assign(name=name.str.removesuffix("_assigned"), run=rows["label"] + suffix)
-
-
-def inside_and_outside(results: Path, csv: str) -> pd.DataFrame:
-    """Read the means over the runs of a label, on their own data set and on another one."""
-    rows = pd.read_csv(results / csv).query("metric in ['f1_weighted', 'auc', 'accuracy']")
-    place = rows["tested_on"].isna().map({True: "inside", False: "outside"})
-    grouped = rows.assign(place=place).groupby(["label", "metric", "place"], sort=False)["value"]
-    return grouped.agg(["size", "mean"]).reset_index()
-
-
-def largest(results: Path, csv: str) -> pd.DataFrame:
-    """Read the largest size at which the time of each part was measured, beside the smallest (column ``smallest``)."""
-    parts = pd.read_csv(results / csv).groupby("part", sort=False)
-    return parts.tail(1).assign(smallest=parts["size"].first().to_numpy())
 
 
 def verdict_counts(results: Path, csv: str) -> pd.DataFrame:
@@ -199,11 +166,7 @@ READERS: dict[str, Callable[[Path, str], pd.DataFrame]] = {
     for reader in (
         read_tables,
         measurements,
-        with_means,
         comparisons,
-        recalls,
-        inside_and_outside,
-        largest,
         verdict_counts,
     )
 }
@@ -238,69 +201,6 @@ def headline(results: Path) -> str:
     return split(pd.DataFrame(lines))
 
 
-def printed_figures(paper: str, results: Path) -> str:
-    """Return each figure that a paper prints beside ours, a table per experiment and verdict."""
-    rows = with_intervals(read_tables(results, f"reproduction/{paper}.csv")).fillna({"reason": "", "deviation": ""})
-    reasons = [reason.split("; ") for reason in rows.loc[rows["measured_on"].notna(), "reason"]]
-    shared = [reason for reason in reasons[0] if reason and all(reason in others for others in reasons)]
-    blocks = [_summary(rows, shared)]
-    for (experiment, verdict, reason), figures in rows.groupby(["experiment", "verdict", "reason"], sort=False):
-        own = [each for each in reason.split("; ") if each and each not in shared]
-        words = "; ".join([f"**`{experiment}`** ({figures['section'].iloc[0]}): {verdict}", *own])
-        blocks += [" ".join([f"{words}.", *_notes(figures.iloc[0])]), _figures(figures)]
-    return "\n\n".join(blocks)
-
-
-def _summary(rows: pd.DataFrame, shared: list[str]) -> str:
-    """Return the number of verdicts, the minutes of all runs, and the reasons that all figures share."""
-    words = [f"{terminal.counts_text(rows['verdict'], 'printed figures')}."]
-    for role, name in ROLES.items():
-        minutes = rows.loc[rows["headline"], f"{role}_minutes"].sum()
-        words += [f"{name.capitalize()}: {minutes:.1f} minutes of training."] if minutes else []
-    if shared:
-        words.append(f"Common to all figures measured here: {'; '.join(shared)}.")
-    return " ".join(words)
-
-
-def _notes(row: pd.Series) -> list[str]:
-    """Return a known deviation of an experiment, and the images and minutes of its runs."""
-    notes = [f"Known deviation: {row['deviation']}."] if row["deviation"] else []
-    for role, name in ROLES.items():
-        if pd.notna(row[f"{role}_minutes"]):
-            images = f"{row[f'{role}_images']:,.0f} {row['part']} images"
-            notes.append(f"{name.capitalize()}: {images}, {row[f'{role}_minutes']:.1f} minutes.")
-    return notes
-
-
-def _figures(rows: pd.DataFrame) -> str:
-    """Return printed figures beside ours, without columns of what was not measured."""
-    names = []
-    for part, metric, section in zip(rows["part"], rows["metric"], rows["section"], strict=True):
-        words = f"{part} {terminal.METRIC_WORDS.get(metric, metric.replace('/', ' '))}"
-        names.append(words if section == rows["section"].iloc[0] else f"{words}, {section}")
-    table = pd.DataFrame({"figure": names, "printed": rows["printed"].fillna("-").to_numpy()})
-    for role, name in ROLES.items():
-        if rows[role].notna().any():
-            table[name] = rows[f"{role}_ci"].to_numpy()
-    return split(table)
-
-
-def other_runs(paper: str, results: Path) -> str:
-    """Return the main figures of other runs of a paper's experiments, and why they are not comparable."""
-    compared = [each for each in compare_results(results, (paper,)) if each.figure.headline]
-    compared = [each for each in compared if each.ours or each.ours_honest]
-    rows = with_intervals(to_frame(compared))
-    table = rows[["experiment", "printed"]].replace("", "-")
-    for role, name in ROLES.items():
-        table[name] = rows[f"{role}_ci"]
-    lines = []
-    for each in compared:
-        costs = [terminal.facts(runs) for runs in (each.runs.as_paper, each.runs.honest) if runs]
-        verdict = "; ".join([each.verdict, *each.reasons])
-        lines.append(f"- `{each.claim.experiment}`: {verdict}. Runs: {'; '.join(costs)}")
-    return "\n\n".join([split(table), "\n".join(lines)])
-
-
 def audit_of(paper: str, results: Path) -> str:
     """Return how many figures of a paper follow from others that it prints, and a list of those that do not."""
     found = audit(results, (paper,))
@@ -321,8 +221,6 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "protocol_gap": protocol_gaps,
     **handbook.BLOCKS,
     **imports.BLOCKS,
-    **{f"paper_{paper}_figures": partial(printed_figures, paper) for paper in PAPERS},
-    **{f"paper_{paper}_runs": partial(other_runs, paper) for paper in PAPERS[1:]},
     **{f"paper_{paper}_audit": partial(audit_of, paper) for paper in PAPERS},
     **{name: Table(**table) for name, table in _SPECIFICATION.items()},
 }
