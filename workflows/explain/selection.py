@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from datamodules.inference.abnormality_masks import COMPOSED, AbnormalityMask, AbnormalityMasks
 
 from common.config.schema import Config
 from common.errors import UserError
 from common.predictions import FACTS, Predictions
 from common.runs.predicted import Predicted, to_predictions
 from common.runs.run import Run
+from datamodules.inference.abnormality_masks import COMPOSED, AbnormalityMask, AbnormalityMasks
 from datamodules.inference.run_images import RunImages, from_files
 from evaluation.error_analysis.examples import ranked, showcase
 from evaluation.explain.activations import Model, to_batch
