@@ -15,9 +15,9 @@ from evaluation.breakdowns.by_subject import by_subject_table, evaluate_subjects
 from evaluation.breakdowns.operating_points import operating_points, operating_points_table
 from evaluation.breakdowns.per_class import per_class, per_class_table, per_kind, per_kind_table
 from evaluation.breakdowns.subgroups import subgroup_warnings, subgroups, subgroups_table
+from evaluation.cells.cell_metrics import assigned_table, assignment_warnings, evaluate_cells
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.core.warnings import interval_warnings, leakage, part_warnings
-from evaluation.cytogenetics.cell_metrics import assigned_table, assignment_warnings, evaluate_cells
 from evaluation.error_analysis.misclassified import wrong_cases
 from evaluation.intervals.bootstrap import intervals
 from evaluation.intervals.folds import fold_mean_intervals

@@ -66,12 +66,12 @@ def karyotype(
     To correct a chromosome, write its class (or none) into the column fixed of chromosomes.csv and run again.
     """
     options = locals()
-    from workflows.karyotype.request import KaryotypeRequest
+    from workflows.karyotyping.request import KaryotypeRequest
 
     request = KaryotypeRequest(**options)
     request.check()
     with heavy_imports():  # after the check: torch takes seconds
-        from workflows.karyotype.karyotype import karyotype_cells
+        from workflows.karyotyping.run import karyotype_cells
     karyotype_cells(request)
 
 

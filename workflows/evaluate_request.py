@@ -48,7 +48,7 @@ class EvaluateRequest:
     def settings_of(self, runs: Sequence["Predictions"]) -> "EvaluationConfig":
         """Return the settings for these runs, which decide on the joint assignment where no option does."""
         from common.config.schema import EvaluationConfig
-        from evaluation.cytogenetics.cell_metrics import assignment_refusal
+        from evaluation.cells.cell_metrics import assignment_refusal
 
         assignment: dict[str, object] = {"enabled": self.assign, "costs": self.costs}
         if self.extra_cost is not None:

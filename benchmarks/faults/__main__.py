@@ -75,7 +75,7 @@ def _import_all() -> None:
     with heavy_imports():
         import torch
 
-        import workflows.karyotype.karyotype
+        import workflows.karyotyping.run
         import workflows.portable.export
         import workflows.predict
         import workflows.prediction.runs

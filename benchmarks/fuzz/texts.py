@@ -27,7 +27,7 @@ from datamodules.sources import scan
 from datamodules.sources.table import TableConfig
 from evaluation.result import EvaluationResult
 from lightning_modules.checkpoint_io import read_checkpoint
-from workflows.karyotype.fixed import read_fixed
+from workflows.karyotyping.fixed import read_fixed
 from workflows.review.bundle import ReviewBundle
 from workflows.review.decisions import read_decisions
 

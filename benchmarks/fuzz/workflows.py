@@ -18,8 +18,8 @@ from datamodules.preprocessing.cache import prepared_images
 from datamodules.sources import scan
 from datamodules.sources.folder import FolderConfig
 from evaluation.predicted_table import read_predicted
-from workflows.karyotype.karyotype import karyotype_cells
-from workflows.karyotype.request import KaryotypeRequest
+from workflows.karyotyping.request import KaryotypeRequest
+from workflows.karyotyping.run import karyotype_cells
 from workflows.predict import predict_images
 from workflows.predict_request import PredictRequest
 from workflows.train import run as train

@@ -10,9 +10,9 @@ from matplotlib.patches import Rectangle
 from common.config.karyotype import KaryotypePriors
 from common.config.schema import AssignmentConfig
 from common.karyotype import CHROMOSOMES
+from evaluation.cells.assignment import assign
+from evaluation.cells.posterior import Candidate, karyotype_posterior
 from evaluation.core.plots import COLOURS, canvas
-from evaluation.cytogenetics.assignment import assign
-from evaluation.cytogenetics.posterior import Candidate, karyotype_posterior
 
 SHOWN = ("21", "22", "Y")
 REST = 0.0005  # of a chromosome, for each class in which it surely is not

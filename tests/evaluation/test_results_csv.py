@@ -10,7 +10,7 @@ from evaluation.comparison.pairwise import compare_groups
 from evaluation.evaluate import evaluate_runs
 from evaluation.intervals.grouping import group_runs
 from evaluation.results_csv import COLUMNS, append_rows, rows_of, rows_of_comparison, rows_of_matrix
-from tests.evaluation.cytogenetics.cells import make_cell_run
+from tests.evaluation.cells.cells import make_cell_run
 from tests.helpers.predictions import make_run
 
 SETTINGS = EvaluationConfig(resamples=20)

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from common.predictions import write_predictions
 from scripts.evaluate import app
-from tests.evaluation.cytogenetics.cells import make_cell_run
+from tests.evaluation.cells.cells import make_cell_run
 from tests.helpers.predictions import make_predictions, make_run
 from tests.helpers.terminal import error_of, run_app
 from workflows.evaluate import folders

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from common.runs.portable import ModelDescription, PortableMember, TrainingFacts
+from evaluation.cells.cell_metrics import SUFFIX as ASSIGNED
 from evaluation.core.warnings import LEAKS
-from evaluation.cytogenetics.cell_metrics import SUFFIX as ASSIGNED
 from evaluation.result import EvaluationWarning, Interval
 from evaluation.uncertainty.flags import ReviewThresholds
 from workflows.members import source_warnings

@@ -32,7 +32,7 @@ from datamodules.inference.image_files import find_image_files
 from datamodules.inference.run_images import from_files, from_test_part
 from datamodules.io.whole_folder import new_whole_folder
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
-from evaluation.cytogenetics.cell_posteriors import is_balanced
+from evaluation.cells.cell_posteriors import is_balanced
 from evaluation.intervals.pooling import merge_facts
 from evaluation.result import EvaluationResult
 from evaluation.uncertainty.flags import ReviewThresholds
@@ -40,7 +40,7 @@ from lightning_modules.load import TrainedRun, load_run
 from lightning_modules.portable.graph import OPSET, export_graph
 from lightning_modules.portable.network import PredictionNetwork, load_network, save_weights
 from lightning_modules.trainer import set_up_torch
-from workflows.karyotype.calibration import fit_temperatures
+from workflows.karyotyping.calibration import fit_temperatures
 from workflows.members import seen_parts
 from workflows.portable.card import model_card
 from workflows.portable.onnx_network import OnnxNetwork

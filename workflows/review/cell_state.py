@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from common.karyotype import CHROMOSOMES, name_karyotype
-from evaluation.cytogenetics.assignment import size_refusal
-from evaluation.cytogenetics.cell_karyotype import CellKaryotype, describe_cell
-from evaluation.cytogenetics.posterior import karyotype_posterior
+from evaluation.cells.assignment import size_refusal
+from evaluation.cells.cell_karyotype import CellKaryotype, describe_cell
+from evaluation.cells.posterior import karyotype_posterior
 from workflows.review.bundle import ReviewBundle, ReviewedCell
 from workflows.review.decisions import NO_CHROMOSOME, CellDecisions
 

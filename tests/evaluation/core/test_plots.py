@@ -12,7 +12,7 @@ from evaluation.core import plots
 from evaluation.core.formats import heading
 from evaluation.core.labelled import score
 from evaluation.evaluate import evaluate_runs
-from tests.evaluation.cytogenetics.cells import make_cells
+from tests.evaluation.cells.cells import make_cells
 from tests.helpers.predictions import ABOUT, make_predictions, make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=20)

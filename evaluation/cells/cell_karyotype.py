@@ -1,0 +1,234 @@
+"""What is reported of one cell: its karyotype, its chromosomes with their doubts, and whether an expert should look."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.config.karyotype import KaryotypePriors
+from common.karyotype import AUTOSOMES, CHROMOSOMES, REFER_BELOW, Karyotype
+from common.text import counted
+from evaluation.cells.assignment import size_refusal
+from evaluation.cells.posterior import Candidate, KaryotypePosterior, karyotype_posterior
+
+DOUBTFUL = 0.9  # a chromosome whose class is less probable, given all others of its cell, is in doubt
+IMPLAUSIBLE = 0.2  # no class of a chromosome alone is so probable: of 4,732 real test chromosomes none
+MOST_IMPLAUSIBLE = 0.25  # of a cell's pictures; where there are more, the model does not fit the cell
+
+
+@dataclass(frozen=True)
+class ChromosomeCall:
+    """The class of one chromosome.
+
+    Attributes:
+        assigned: Its class in the most probable karyotype; where there is none, its most probable class alone.
+        probability: Of this class, given all chromosomes of the cell; where there is no karyotype, alone.
+        runner_up: The most probable other class, likewise; None where an expert has fixed the class.
+        runner_up_probability: Its probability.
+        alone: The most probable class of the image alone.
+        alone_probability: Its probability.
+        fixed: Whether an expert has fixed the class.
+    """
+
+    assigned: str
+    probability: float
+    runner_up: str | None
+    runner_up_probability: float | None
+    alone: str
+    alone_probability: float
+    fixed: bool = False
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether another class is possible: the probability is below DOUBTFUL, and no expert has fixed it."""
+        return not self.fixed and self.probability < DOUBTFUL
+
+
+@dataclass(frozen=True)
+class CellKaryotype:
+    """The karyotype of one cell.
+
+    Attributes:
+        candidates: Karyotypes with their probabilities, the most probable first; empty where none can be named.
+        calls: Of each chromosome, in the order of the images.
+        reasons: Why an expert should look; empty where nothing is in doubt.
+        notes: What is to be known beyond: which chromosomes are missing, and what that can mean.
+    """
+
+    candidates: tuple[Candidate, ...]
+    calls: tuple[ChromosomeCall, ...]
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def karyotype(self) -> Karyotype | None:
+        """The most probable karyotype."""
+        return self.candidates[0].karyotype if self.candidates else None
+
+    @property
+    def probability(self) -> float | None:
+        """The probability of the most probable karyotype."""
+        return self.candidates[0].probability if self.candidates else None
+
+    @property
+    def doubtful(self) -> int:
+        """The number of chromosomes in doubt."""
+        return sum(call.doubtful for call in self.calls)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The classes that lack a chromosome of two, each as often as one is lacking; "X or Y" beside an X or none."""
+        if self.karyotype is None:
+            return ()
+        counts = self._counts
+        sexes = counts["X"] + counts["Y"]
+        missing: list[str] = []
+        for name in AUTOSOMES:
+            missing += [name] * (2 - counts[name])
+        return (*missing, *["X" if counts["Y"] else "X or Y"] * (2 - sexes))
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """The classes that have a chromosome too many, each as often."""
+        if self.karyotype is None:
+            return ()
+        counts = self._counts
+        extra: list[str] = []
+        for name in AUTOSOMES:
+            extra += [name] * (counts[name] - 2)
+        # Of the sex chromosomes that which is there more often: XXY is one X too many, XXYY an X and a Y.
+        while counts["X"] + counts["Y"] > 2:
+            surplus = "X" if counts["X"] >= counts["Y"] else "Y"
+            counts[surplus] -= 1
+            extra.append(surplus)
+        return tuple(extra)
+
+    @property
+    def _counts(self) -> Counter[str]:
+        return Counter(call.assigned for call in self.calls)
+
+
+def karyotype_of_cell(
+    log_probabilities: np.ndarray,
+    priors: KaryotypePriors,
+    fixed: Mapping[int, int],
+    refer_below: float,
+    balanced: bool = False,
+) -> CellKaryotype:
+    """Name the karyotype of a cell.
+
+    Args:
+        log_probabilities: Calibrated, of each chromosome alone, natural logarithms, float64, shape (n, 24), in the
+            order of CHROMOSOMES; any number of chromosomes, also none.
+        priors: Of karyotypes.
+        fixed: Classes (index into CHROMOSOMES) that an expert has fixed, by the number of the chromosome.
+        refer_below: An expert should look at karyotypes that are less probable, 0 to 1.
+        balanced: See ``karyotype_posterior``.
+    """
+    posterior = None
+    if not size_refusal(len(log_probabilities)):
+        posterior = karyotype_posterior(log_probabilities, priors, fixed, balanced)
+    return describe_cell(log_probabilities, posterior, fixed, refer_below)
+
+
+def describe_cell(
+    log_probabilities: np.ndarray,
+    posterior: KaryotypePosterior | None,
+    fixed: Mapping[int, int],
+    refer_below: float = REFER_BELOW,
+) -> CellKaryotype:
+    """Describe a cell by its karyotypes, None for a cell of an impossible size; see ``karyotype_of_cell``."""
+    count = len(log_probabilities)
+    alone = np.exp(log_probabilities)
+    if posterior is None:
+        joint = alone.copy()
+        for row, kind in fixed.items():
+            joint[row] = np.eye(len(CHROMOSOMES))[kind]
+        return CellKaryotype((), _calls(joint.argmax(axis=1), joint, alone, fixed), (_why_no_karyotype(count),), ())
+    calls = _calls(posterior.best.classes, posterior.marginals, alone, fixed)
+    cell = CellKaryotype(posterior.candidates, calls, (), ())
+    reasons = _reasons(cell, refer_below)
+    unlikely = int(_unlikely(log_probabilities).sum())
+    if unlikely > MOST_IMPLAUSIBLE * count:
+        reasons = (f"no class is probable for {unlikely} of {count} images: the model does not fit them", *reasons)
+    return CellKaryotype(posterior.candidates, calls, reasons, _notes(cell))
+
+
+def implausible(log_probabilities: np.ndarray) -> np.ndarray:
+    """Return which images, bool, shape (n,), no class is plausible of: they hardly show a chromosome.
+
+    None where this is so of many: then it says something of the model, not of the images.
+    """
+    unlikely = _unlikely(log_probabilities)
+    if unlikely.sum() > MOST_IMPLAUSIBLE * len(unlikely):
+        return np.zeros_like(unlikely)
+    return unlikely
+
+
+def _unlikely(log_probabilities: np.ndarray) -> np.ndarray:
+    return np.asarray(log_probabilities.max(axis=1, initial=-np.inf) < np.log(IMPLAUSIBLE))
+
+
+def _calls(
+    assigned: np.ndarray, joint: np.ndarray, alone: np.ndarray, fixed: Mapping[int, int]
+) -> tuple[ChromosomeCall, ...]:
+    calls = []
+    for row, kind in enumerate(assigned):
+        others = joint[row].copy()
+        others[kind] = -1.0
+        runner_up = int(others.argmax())
+        most = int(alone[row].argmax())
+        call = ChromosomeCall(
+            CHROMOSOMES[kind],
+            float(joint[row, kind]),
+            None if row in fixed else CHROMOSOMES[runner_up],
+            None if row in fixed else float(joint[row, runner_up]),
+            CHROMOSOMES[most],
+            float(alone[row, most]),
+            row in fixed,
+        )
+        calls.append(call)
+    return tuple(calls)
+
+
+def _why_no_karyotype(count: int) -> str:
+    if count == 0:
+        return "no karyotype: no chromosome can be read"
+    return f"no karyotype: {size_refusal(count)}; the classes are those of each image alone"
+
+
+def _reasons(cell: CellKaryotype, refer_below: float) -> tuple[str, ...]:
+    reasons = []
+    assert cell.karyotype is not None
+    assert cell.probability is not None
+    if cell.probability < refer_below:
+        reasons.append(f"karyotype probability {cell.probability:.3f}, below {refer_below:g}")
+    if any(name in AUTOSOMES for name in cell.missing):
+        reasons.append(f"incomplete: {counted(len(cell.calls), 'chromosome')}, {len(cell.missing)} missing")
+    elif "X or Y" in cell.missing:
+        reasons.append("fewer than two sex chromosomes: Turner syndrome, or an X or Y was lost")
+    elif cell.missing:
+        reasons.append("a single Y: an X was lost")
+    if cell.karyotype.kind == "unclear":
+        reasons.append(f"{cell.karyotype.iscn} is not viable, or several changes at once")
+    return tuple(reasons)
+
+
+def _notes(cell: CellKaryotype) -> tuple[str, ...]:
+    notes = []
+    autosomes = [name for name in cell.missing if name in AUTOSOMES]
+    if cell.missing:
+        notes.append(f"{len(cell.missing)} missing: {', '.join(cell.missing)}")
+    if autosomes:
+        notes.append(
+            "a missing autosome is most often lost when the slide is prepared; a monosomy of the patient would show in "
+            "other cells of the case, too"
+        )
+    if "X or Y" in cell.missing:
+        notes.append(
+            "a single X is Turner syndrome where other cells of the case show it, else an X or Y that was lost"
+        )
+    if cell.extra:
+        notes.append(f"{len(cell.extra)} too many: {', '.join(cell.extra)}")
+    return tuple(notes)

@@ -1,0 +1,203 @@
+"""Metrics of whole cells: classes and counts of their chromosomes, before and after the joint assignment."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from common.config.karyotype import KaryotypePriors
+from common.config.schema import AssignmentConfig
+from common.karyotype import CHROMOSOMES
+from common.predictions import Predictions
+from common.text import counted
+from evaluation.cells.assignment import (
+    LARGEST,
+    SMALLEST,
+    assign_cells,
+    choose_costs,
+    is_normal,
+    numbered_cells,
+    refusal,
+    unassignable,
+)
+from evaluation.cells.cell_posteriors import assign_by_karyotype, balance_warnings
+from evaluation.core.labelled import LabelledPredictions
+from evaluation.intervals.bootstrap import CELL_SHARES, around
+from evaluation.intervals.folds import MeanOverFolds
+from evaluation.intervals.methods import SHARE
+from evaluation.labelled_runs import LabelledRuns
+from evaluation.metrics.classification import call, confusion, of_confusions
+from evaluation.metrics.resampled import confusions_of_clusters
+from evaluation.result import AssignmentCosts, AssignmentResult, EvaluationWarning, KaryotypeCounts, warnings_about
+
+SUFFIX = "_assigned"
+
+
+def cell_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of CELL_SHARES for the most probable classes and, with SUFFIX, after the joint assignment.
+
+    Those with SUFFIX include ``accuracy``, ``f1_macro`` and each ``recall/<class>``.
+    """
+    return (*CELL_SHARES, *(name + SUFFIX for name in (*CELL_SHARES, *_class_metric_names(classes))))
+
+
+class CellMetrics:
+    """Maps counts of clusters, shape (B, C), to ``cell_metric_names``, shape (M, B); NaN where a metric is undefined.
+
+    A cell must not be spread over clusters.
+
+    Args:
+        scored: N labelled chromosomes of test cells.
+        assigned: Their classes after the joint assignment, int64, shape (N,).
+        cells: The cell of each, int64 in 0 to G - 1, shape (N,).
+        complete: Whether every chromosome of a cell has a label, bool, shape (G,).
+
+    Attributes:
+        hits: Numerators of CELL_SHARES, before and after the assignment, float64, shape (C, 6).
+        bases: Their denominators, likewise.
+    """
+
+    def __init__(
+        self, scored: LabelledPredictions, assigned: np.ndarray, cells: np.ndarray, complete: np.ndarray
+    ) -> None:
+        self.assigned = assigned
+        self.cells = cells
+        self.complete = complete
+        self._classes = scored.classes
+        self._confusions = confusions_of_clusters(scored, assigned)
+        true = self._count_chromosomes(scored.labels)
+        normal = is_normal(true)
+        bases = np.stack([np.ones(len(true), dtype=bool), ~normal & complete, normal & complete])
+        hits = []
+        for classes in (call(scored.probabilities, None), assigned):
+            errors = np.bincount(cells, weights=classes != scored.labels, minlength=len(true))
+            predicted = self._count_chromosomes(classes)
+            hits += [errors == 0, (true == predicted).all(axis=1), ~is_normal(predicted)]
+        cluster = np.zeros(len(true), dtype=np.int64)
+        cluster[cells] = scored.clusters
+        self.bases = np.zeros((scored.cluster_count, 2 * len(CELL_SHARES)))
+        self.hits = np.zeros_like(self.bases)
+        np.add.at(self.bases, cluster, np.tile(bases, (2, 1)).T)
+        np.add.at(self.hits, cluster, (np.stack(hits) & np.tile(bases, (2, 1))).T)
+
+    def __call__(self, counts: np.ndarray) -> np.ndarray:
+        """Return the metrics, float64, shape (M, B), for ``counts`` of shape (B, C), each how often a cluster is in."""
+        counts = counts.astype(np.float64)
+        k = len(self._classes)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            metrics = of_confusions((counts @ self._confusions).reshape(-1, k, k), self._classes, None)
+            shares = (counts @ self.hits) / (counts @ self.bases)
+        return np.concatenate([shares.T, [metrics[name] for name in _class_metric_names(self._classes)]])
+
+    def _count_chromosomes(self, classes: np.ndarray) -> np.ndarray:
+        """Count each cell's chromosomes in the order of CHROMOSOMES, int64, shape (G, 24)."""
+        counts = np.zeros((len(self.complete), len(CHROMOSOMES)), np.int64)
+        np.add.at(counts, (self.cells, classes), 1)
+        return counts[:, pd.Index(self._classes).get_indexer(list(CHROMOSOMES))]
+
+
+def assignment_refusal(runs: Sequence[Predictions]) -> str | None:
+    """Return why the cells of some runs cannot be assigned jointly; None where they can."""
+    return next(filter(None, map(refusal, runs)), None)
+
+
+def costs_of(run: Predictions, config: AssignmentConfig) -> AssignmentConfig:
+    """Return the costs for a run's test cells: as configured, or chosen on its validation cells."""
+    if config.costs == "validation":
+        return choose_costs(run.part("validation"), config)
+    return config
+
+
+def assigned_table(runs: Sequence[Predictions], config: AssignmentConfig) -> pd.DataFrame | None:
+    """Return the joint assignment of the test chromosomes of one run, or of folds of one experiment.
+
+    Returns:
+        A row per test image, fold after fold, with ``image_id``, ``subject``, ``cell``, ``label``, ``argmax`` and
+        ``assigned``; None where the assignment is disabled or impossible.
+    """
+    if not config.enabled or assignment_refusal(runs):
+        return None
+    frames = []
+    for run in runs:
+        test = run.part("test")
+        names = np.array(run.classes, dtype=object)
+        assigned = names[_assign_test(run, config)]
+        argmax = names[call(test.probabilities, None)]
+        frames.append(test.frame[["image_id", "subject", "cell", "label"]].assign(argmax=argmax, assigned=assigned))
+    return pd.concat(frames, ignore_index=True)
+
+
+def evaluate_cells(runs: LabelledRuns) -> AssignmentResult | None:
+    """Evaluate the test cells before and after the joint assignment; None where it is disabled or impossible."""
+    settings = runs.settings
+    table = assigned_table(runs.runs, settings.assignment)
+    if table is None:
+        return None
+    metrics = join_assignment(runs, table)
+    names = cell_metric_names(runs.classes)
+    fold_means = None
+    if len(runs.folds) > 1:
+
+        def of_fold(number: int, rows: slice, fold: LabelledPredictions) -> CellMetrics:
+            numbers, cells = np.unique(metrics.cells[rows], return_inverse=True)
+            return CellMetrics(fold, metrics.assigned[rows], cells, metrics.complete[numbers])
+
+        statistic = MeanOverFolds(runs.test, runs.sizes, len(names), of_fold)
+        fold_means = around(statistic, names, runs.test, settings, SHARE)
+    _, recovered_before, alarmed_before, _, recovered, alarmed = metrics.hits.sum(axis=0).astype(int).tolist()
+    abnormal, normal = metrics.bases[:, 1:3].sum(axis=0).astype(int).tolist()
+    costs = []
+    if settings.assignment.costs != "karyotype":
+        for run in runs.runs:
+            config = costs_of(run, settings.assignment)
+            costs.append(AssignmentCosts(config.extra_cost, config.missing_cost))
+    return AssignmentResult(
+        costs=costs,
+        chosen=settings.assignment.costs,
+        cells=len(metrics.complete),
+        unplaceable=_count_unassignable(runs),
+        metrics=around(metrics, names, runs.test, settings, SHARE),
+        fold_means=fold_means,
+        confusion=confusion(runs.test.labels, metrics.assigned, len(runs.classes)).tolist(),
+        karyotypes=KaryotypeCounts(abnormal, recovered, recovered_before, normal, alarmed, alarmed_before),
+    )
+
+
+def assignment_warnings(runs: LabelledRuns) -> list[EvaluationWarning]:
+    """Return why there is no joint assignment, or for which cells, and what limits it."""
+    if not runs.settings.assignment.enabled:
+        return []
+    reason = assignment_refusal(runs.runs)
+    if reason:
+        return warnings_about("", [f"cells are not assigned: {reason}"])
+    lines = balance_warnings(runs.runs) if runs.settings.assignment.costs == "karyotype" else []
+    count = _count_unassignable(runs)
+    if count:
+        sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
+        lines.append(f"{counted(count, 'cell')} of {sizes} keep their most probable classes")
+    return warnings_about("assignment", lines)
+
+
+def join_assignment(runs: LabelledRuns, table: pd.DataFrame) -> CellMetrics:
+    """Join the labelled test chromosomes with their rows of ``assigned_table``."""
+    labelled = runs.pooled.labels >= 0
+    numbers = numbered_cells(runs.pooled.frame)
+    _, cells = np.unique(numbers[labelled], return_inverse=True)
+    by_cell = pd.Series(labelled).groupby(numbers).agg(["all", "any"])
+    assigned = pd.Index(runs.classes).get_indexer(table["assigned"])[labelled]
+    return CellMetrics(runs.test, assigned, cells, by_cell["all"][by_cell["any"]].to_numpy())
+
+
+def _assign_test(run: Predictions, config: AssignmentConfig) -> np.ndarray:
+    """Assign the test chromosomes of a run as configured: indices into its classes, int64, shape (images,)."""
+    if config.costs == "karyotype":
+        return assign_by_karyotype(run, KaryotypePriors())
+    return assign_cells(run.part("test"), costs_of(run, config))
+
+
+def _count_unassignable(runs: LabelledRuns) -> int:
+    return sum(unassignable(run.part("test")) for run in runs.runs)
+
+
+def _class_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
+    return ("accuracy", "f1_macro", *(f"recall/{name}" for name in classes))

@@ -1,0 +1,269 @@
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.config.schema import AssignmentConfig
+from common.errors import UserError
+from common.predictions import Predictions
+from evaluation.cells.assignment import (
+    CHROMOSOMES,
+    KARYOTYPES,
+    LARGEST,
+    SMALLEST,
+    assign,
+    assign_cells,
+    choose_costs,
+    is_normal,
+    numbered_cells,
+    objective,
+    refusal,
+    unassignable,
+)
+from tests.evaluation.cells.cells import CLASSES, DOUBTFUL, calibrated, doubt, karyotype, make_cells
+
+COSTS = AssignmentConfig(enabled=True)
+QUICK = settings(deadline=None, max_examples=30)
+
+seeds = st.integers(0, 2**32 - 1)
+sexes = st.sampled_from(["XX", "XY"])
+costs = st.builds(AssignmentConfig, extra_cost=st.floats(0, 20), missing_cost=st.floats(0, 20))
+kinds = st.lists(st.sampled_from(CHROMOSOMES[:22]), max_size=3, unique=True)
+
+
+def drawn(labels, seed, skill=3.0):
+    """Log-probabilities of a cell's chromosomes in a random order, and that order's classes."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(labels)
+    return np.log(calibrated(labels, rng, skill)), labels
+
+
+def sure(labels, wrong=1e-4):
+    """Log-probabilities of a network that gives each chromosome's true class all but ``wrong``."""
+    probabilities = np.full((len(labels), 24), wrong / 23)
+    probabilities[np.arange(len(labels)), labels] = 1 - wrong
+    return np.log(probabilities)
+
+
+def counted(classes):
+    return np.bincount(classes, minlength=24)
+
+
+@QUICK
+@given(seeds, sexes, kinds, kinds, costs)
+def test_no_admissible_assignment_is_better(seed, sex, extra, lost, config):
+    """Neither the truth nor other admissible assignments, near and far; and the result is admissible."""
+    lost = [name for name in lost if name not in extra]
+    logs, labels = drawn(karyotype(sex, extra, lost), seed)
+    assigned = assign(logs, config)
+    best = objective(logs, assigned, config)
+    assert np.isfinite(best)
+    assert best >= objective(logs, labels, config) - 1e-9
+    rng = np.random.default_rng(seed)
+    for _ in range(20):
+        assert best >= objective(logs, rng.permutation(labels), config) - 1e-9
+        swapped, (i, j) = assigned.copy(), rng.integers(0, len(assigned), 2)
+        swapped[i], swapped[j] = assigned[j], assigned[i]
+        assert best >= objective(logs, swapped, config) - 1e-9
+        changed = assigned.copy()
+        changed[i] = rng.integers(24)
+        assert best >= objective(logs, changed, config) - 1e-9
+
+
+@settings(deadline=None, max_examples=8)
+@given(seeds, sexes, costs)
+def test_result_is_the_best_of_all_assignments_of_three_uncertain_chromosomes(seed, sex, config):
+    """By brute force over 24^3 assignments; the others are so certain that no cost moves them."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(karyotype(sex))
+    logs = sure(labels, wrong=1e-60)
+    logs[:3] = np.log(rng.dirichlet(np.ones(24), size=3))
+    ways = np.repeat(labels[None], 24**3, axis=0)
+    ways[:, :3] = list(product(range(24), repeat=3))
+    counts = np.stack([(ways == kind).sum(axis=1) for kind in range(24)], axis=1)
+    deviations = np.stack([counts - places for places in KARYOTYPES.values()])
+    price = config.extra_cost * deviations.clip(min=0).sum(-1) - config.missing_cost * deviations.clip(max=0).sum(-1)
+    price = np.where(np.abs(deviations).max(-1) > 1, np.inf, price).min(axis=0)
+    scores = logs[np.arange(3), ways[:, :3]].sum(axis=1) - price
+    # All but the first three come out as sure as they are, so the sums differ by their share alone.
+    assert objective(logs, assign(logs, config), config) == pytest.approx(
+        scores.max() + logs[np.arange(3, 46), labels[3:]].sum()
+    )
+
+
+@QUICK
+@given(seeds, sexes, costs)
+def test_the_order_of_the_chromosomes_does_not_matter(seed, sex, config):
+    logs, _ = drawn(karyotype(sex, ["21"]), seed)
+    order = np.random.default_rng(seed).permutation(len(logs))
+    assert np.array_equal(assign(logs[order], config), assign(logs, config)[order])
+
+
+@QUICK
+@given(seeds, sexes, st.floats(0, 30))
+def test_only_the_sum_of_the_costs_decides(seed, sex, extra):
+    logs, _ = drawn(karyotype(sex), seed)
+    first = AssignmentConfig(extra_cost=extra, missing_cost=30 - extra)
+    second = AssignmentConfig(extra_cost=30 - extra, missing_cost=extra)
+    assert np.array_equal(assign(logs, first), assign(logs, second))
+
+
+@pytest.mark.parametrize("skill", [3.0, 4.0])
+def test_fewer_errors_than_the_most_probable_class_in_normal_cells(skill):
+    cells = make_cells(60, skill=skill, seed=7)
+    before = (cells.probabilities.argmax(axis=1) == cells.labels).sum()
+    after = (assign_cells(cells, COSTS) == cells.labels).sum()
+    # A third of the errors and more are corrected.
+    assert len(cells.labels) - after < 2 / 3 * (len(cells.labels) - before)
+
+
+@QUICK
+@given(seeds, sexes, st.lists(st.sampled_from(CHROMOSOMES), max_size=2, unique=True))
+def test_certain_predictions_stay(seed, sex, extra):
+    labels = np.random.default_rng(seed).permutation(karyotype(sex, extra))
+    assert np.array_equal(assign(sure(labels, wrong=1e-12), COSTS), labels)
+
+
+@pytest.mark.parametrize(
+    ("sex", "extra", "lost"),
+    [
+        ("XX", ["21"], []),  # Down
+        ("XY", ["18"], []),  # Edwards
+        ("XX", ["13"], []),  # Patau
+        ("XX", ["X"], []),  # 47,XXX
+        ("XX", ["Y"], []),  # 47,XXY: Klinefelter
+        ("XY", ["Y"], []),  # 47,XYY
+        ("XX", [], ["X"]),  # 45,X: Turner
+        ("XY", [], ["16"]),  # lost in preparation
+        ("XX", ["21"], ["4"]),  # a trisomy, and a chromosome lost in preparation
+        ("XX", ["13", "21"], []),
+    ],
+)
+def test_abnormal_numbers_are_recovered(sex, extra, lost):
+    """Though the most probable class of two chromosomes is wrong."""
+    labels = karyotype(sex, extra, lost)
+    logs = sure(labels, wrong=1e-6)
+    doubtful = [0, 9]  # a chromosome 1 rather a 2, and a chromosome 5 rather a 7
+    for row, rather in zip(doubtful, (1, 6), strict=True):
+        logs[row, [labels[row], rather]] = np.log([0.3, 0.69])
+    assert not np.array_equal(logs.argmax(axis=1), labels)
+    assert np.array_equal(assign(logs, COSTS), labels)
+
+
+def test_evidence_decides_between_a_wrong_prediction_and_an_abnormal_cell_of_46():
+    labels = karyotype("XX")
+    row = int(np.flatnonzero(labels == CHROMOSOMES.index("22"))[0])
+    looks_like_21 = CHROMOSOMES.index("21")
+    logs = sure(labels)
+    weak, strong = logs.copy(), logs.copy()
+    weak[row, looks_like_21] = weak[row, labels[row]] + 11.9
+    strong[row, looks_like_21] = strong[row, labels[row]] + 12.1
+    assert is_normal(counted(assign(weak, COSTS)))
+    assert counted(assign(strong, COSTS))[looks_like_21] == 3
+    dear = AssignmentConfig(extra_cost=9.0, missing_cost=4.0)
+    assert is_normal(counted(assign(strong, dear)))
+
+
+@pytest.mark.parametrize(("sex", "normal"), [("XX", True), ("XY", True), ("X", False), ("YY", False), ("XXY", False)])
+def test_normal_counts(sex, normal):
+    assert is_normal(counted(karyotype(sex))) == normal
+
+
+@QUICK
+@given(seeds, st.integers(SMALLEST, LARGEST))
+def test_never_more_than_one_too_many_or_too_few(seed, count):
+    logs = np.log(np.random.default_rng(seed).dirichlet(np.full(24, 0.2), size=count).clip(1e-6))
+    counts = counted(assign(logs, COSTS))
+    assert counts.sum() == count
+    assert any(np.abs(counts - places).max() <= 1 for places in KARYOTYPES.values())
+
+
+@pytest.mark.parametrize("count", [0, SMALLEST - 1, LARGEST + 1])
+def test_cell_of_impossible_size_is_refused(count):
+    with pytest.raises(UserError, match=f"a cell of {count} chromosomes"):
+        assign(np.zeros((count, 24)), COSTS)
+
+
+def test_cells_are_assigned_independently_of_the_order_of_rows_and_classes():
+    cells = make_cells([karyotype("XX"), karyotype("XY", ["21"]), karyotype("XX", [], ["X"])], skill=4.0)
+    assigned = assign_cells(cells, COSTS)
+    numbers = numbered_cells(cells.frame)
+    for number in range(3):
+        rows = numbers == number
+        assert np.array_equal(assigned[rows], assign(np.log(cells.probabilities[rows].clip(1e-6)), COSTS))
+    names = np.array(cells.classes)[assigned]
+    order = np.random.default_rng(0).permutation(len(assigned))
+    by_text = tuple(sorted(CLASSES))
+    shuffled = Predictions(cells.frame.iloc[order].reset_index(drop=True), by_text, None, cells.about)
+    assert np.array_equal(np.array(by_text)[assign_cells(shuffled, COSTS)], names[order])
+
+
+def test_cells_of_two_subjects_may_have_the_same_id_and_labels_are_not_needed():
+    cells = make_cells(4, cells_per_subject=1)
+    expected = assign_cells(cells, COSTS)
+    cells.frame["cell"] = "cell 1"
+    cells.frame.loc[::5, "label"] = None
+    assert np.array_equal(assign_cells(cells, COSTS), expected)
+
+
+def test_probability_of_zero_rules_nothing_out():
+    """A chromosome 1 that is surely a 6 makes one of the three a 1, where the costs are above 14 nats."""
+    cells = make_cells([karyotype("XX")])
+    certain = np.eye(24)[cells.labels]
+    certain[0] = np.eye(24)[5]
+    cells.frame[[f"prob_{name}" for name in CLASSES]] = certain
+    assert is_normal(counted(assign_cells(cells, AssignmentConfig(extra_cost=12.0, missing_cost=4.0))))
+    assert np.array_equal(assign_cells(cells, COSTS), certain.argmax(axis=1))
+
+
+def test_cell_of_impossible_size_keeps_its_most_probable_classes():
+    cells = make_cells([karyotype("XX"), karyotype("XY")[:10]])
+    assigned = assign_cells(cells, COSTS)
+    assert unassignable(cells) == 1
+    assert np.array_equal(assigned[46:], cells.probabilities[46:].argmax(axis=1))
+
+
+def test_costs_are_chosen_on_the_given_cells():
+    """A cost of 12 makes normal cells of two that are 46,XX,+21,-22."""
+    cells = doubt(make_cells([DOUBTFUL, DOUBTFUL]))
+    assert not np.array_equal(assign_cells(cells, COSTS), cells.labels)
+    chosen = choose_costs(cells, COSTS)
+    assert chosen.extra_cost / COSTS.extra_cost == chosen.missing_cost / COSTS.missing_cost == 0.25
+    assert np.array_equal(assign_cells(cells, chosen), cells.labels)
+    assert choose_costs(make_cells(4, skill=9.0), COSTS) == COSTS
+    cells.frame["label"] = None
+    assert choose_costs(cells, COSTS) == COSTS
+
+
+def _without_cell(cells):
+    cells.frame.loc[3, "cell"] = None
+
+
+def _in_two_parts(cells):
+    cells.frame.loc[0, "part"] = "validation"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda cells: cells.about.update(protocol="image"), "protocol=image"),
+        (lambda cells: cells.about.update(protocol="paper"), "protocol=paper"),
+        (_in_two_parts, "cell_0000 is split"),
+        (_without_cell, "1 images, chromosome_0000_000003 first"),
+    ],
+)
+def test_cells_that_are_split_or_unknown_are_refused(change, message):
+    cells = make_cells(2)
+    assert refusal(cells) is None
+    change(cells)
+    with pytest.raises(UserError, match=message):
+        assign_cells(cells, COSTS)
+
+
+def test_other_classes_are_named():
+    cells = make_cells(2)
+    renamed = cells.frame.rename(columns={"prob_X": "prob_23"})
+    other = Predictions(renamed, (*CLASSES[:22], "23", "Y"), None, cells.about)
+    assert "which 23 does not fit" in refusal(other)

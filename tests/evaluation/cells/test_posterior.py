@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+from hypothesis import given
+
+from common.config.karyotype import KaryotypePriors
+from common.errors import UserError
+from evaluation.cells.posterior import karyotype_posterior
+from tests.evaluation.cells.cells import CLASSES, karyotype
+from tests.evaluation.cells.test_assignment import QUICK, drawn, kinds, seeds, sexes, sure
+
+PRIORS = KaryotypePriors()
+
+
+@pytest.mark.parametrize(
+    ("truth", "iscn"),
+    [
+        (karyotype("XX"), "46,XX"),
+        (karyotype("XY", ["18"]), "47,XY,+18"),
+        (karyotype("XX", ["4"]), "47,XX,+4"),
+        (karyotype("X"), "45,X"),
+        (karyotype("XXY"), "47,XXY"),
+        (karyotype("XX", lost=["20"]), "45,XX,-20"),
+        (karyotype("XY", lost=["1", "4", "4", "8", "X"]), "41,Y,-1,-4,-4,-8"),
+    ],
+)
+def test_sure_chromosomes_give_their_karyotype(truth, iscn):
+    best = karyotype_posterior(sure(truth, wrong=1e-5), PRIORS).best
+    assert best.karyotype.iscn == iscn
+    assert (best.classes == truth).all()
+    assert best.probability > 0.9
+
+
+@given(seeds, sexes, kinds)
+@QUICK
+def test_probabilities_are_distributions_and_candidates_are_sorted(seed, sex, lost):
+    logs, _ = drawn(karyotype(sex, lost=lost), seed)
+    posterior = karyotype_posterior(logs, PRIORS)
+    probabilities = [candidate.probability for candidate in posterior.candidates]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert np.sum(probabilities) == pytest.approx(1)
+    assert posterior.marginals.min() >= 0
+    np.testing.assert_allclose(posterior.marginals.sum(axis=1), 1)
+
+
+def test_what_may_be_a_y_is_one_more_often_for_a_network_of_natural_shares():
+    """It has learned that a 21 is four times as frequent; one of balanced classes has not."""
+    truth = karyotype("XY")
+    logs = sure(truth)
+    row = np.flatnonzero(truth == CLASSES.index("Y"))[0]
+    logs[row, [CLASSES.index("21"), CLASSES.index("Y")]] = np.log([0.99, 0.003])
+    odds = []
+    for balanced in (False, True):
+        candidates = karyotype_posterior(logs, PRIORS, balanced=balanced).candidates
+        probabilities = {each.karyotype.iscn: each.probability for each in candidates}
+        odds.append(probabilities["46,XY"] / probabilities["46,X,+21"])
+    assert odds[0] / odds[1] == pytest.approx(4)
+
+
+def test_a_trisomy_that_is_not_viable_loses_against_one_that_is():
+    """A chromosome that may be a 4 or an 18 is the third 18."""
+    truth = karyotype("XY", ["18"])
+    logs = sure(truth)
+    third = np.flatnonzero(truth == CLASSES.index("18"))[0]
+    logs[third, [CLASSES.index("4"), CLASSES.index("18")]] = np.log(0.49)
+    candidates = karyotype_posterior(logs, PRIORS).candidates
+    assert [candidate.karyotype.iscn for candidate in candidates[:2]] == ["47,XY,+18", "47,XY,+4"]
+    assert 0.9 < candidates[0].probability < 0.999
+
+
+def test_the_rest_is_assigned_around_what_an_expert_fixed():
+    truth = karyotype("XY")
+    first = np.flatnonzero(truth == CLASSES.index("4"))[0]
+    posterior = karyotype_posterior(sure(truth, wrong=0.05), PRIORS, {first: CLASSES.index("5")})
+    assert posterior.best.classes[first] == CLASSES.index("5")
+    assert posterior.marginals[first, CLASSES.index("5")] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("size", [1, 21, 71, 5000])
+def test_no_karyotype_of_a_cell_of_an_impossible_size(size):
+    with pytest.raises(UserError, match=f"a cell of {size:,} chromosome"):
+        karyotype_posterior(np.zeros((size, 24)), PRIORS)
+
+
+def test_two_chromosomes_that_could_be_exchanged_are_both_in_doubt():
+    truth = karyotype("XY")
+    four, five = (int(np.flatnonzero(truth == CLASSES.index(name))[0]) for name in ("4", "5"))
+    logs = sure(truth, wrong=1e-6)
+    logs[four, CLASSES.index("5")] = logs[five, CLASSES.index("4")] = np.log(0.5)
+    posterior = karyotype_posterior(logs, PRIORS)
+    assert posterior.best.karyotype.iscn == "46,XY"
+    for row, other in ((four, "5"), (five, "4")):
+        assert posterior.marginals[row, posterior.best.classes[row]] == pytest.approx(0.8, abs=0.01)
+        assert posterior.marginals[row, CLASSES.index(other)] == pytest.approx(0.2, abs=0.01)
+    others = np.setdiff1d(np.arange(len(truth)), [four, five])
+    assert posterior.marginals[others, truth[others]].min() > 0.99

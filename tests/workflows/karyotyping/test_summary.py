@@ -1,0 +1,23 @@
+"""What the user is told of cells."""
+
+import pandas as pd
+
+from datamodules.inference.cells import Cells
+from workflows.karyotyping.summary import data_warnings, folder_warnings
+
+
+def test_folders_that_are_hardly_cells_are_warned_of():
+    assert folder_warnings(Cells((), {})) == []
+    empty, numbered = (folder_warnings(cells) for cells in (Cells((), {}, ("a",)), Cells((), {}, numbered=True)))
+    assert "1 folder without any image: a" in empty[0]
+    assert "numbers of classes" in numbered[0]
+    assert len(empty) == len(numbered) == 1
+
+
+def test_images_that_were_trained_on_and_those_in_several_cells_are_counted():
+    rows = [("c", "1", "used", "train", "a"), ("c", "1", "used", "", "b"), ("c", "2", "used", "", "b")]
+    chromosomes = pd.DataFrame(rows, columns=["case", "cell", "status", "seen", "sha256"])
+    trained_on, again = data_warnings(chromosomes)
+    assert trained_on == "1 image of 1 cell was trained on"
+    assert again.startswith("2 images in several cells")
+    assert data_warnings(pd.concat([chromosomes[:1]] * 2))[0] == "2 images of 1 cell were trained on"

@@ -1,0 +1,75 @@
+"""The tables of cells, files and cases."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from common.config.karyotype import KaryotypePriors
+from datamodules.inference.cell_images import CellFile, FileStatus
+from datamodules.inference.cells import Cell
+from datamodules.inference.image_files import ImageFile
+from evaluation.cells.cell_karyotype import karyotype_of_cell
+from tests.evaluation.cells.cells import CLASSES, karyotype
+from tests.evaluation.cells.test_assignment import sure
+from workflows.karyotyping.cell_result import CellResult
+from workflows.karyotyping.summary import case_tables
+from workflows.karyotyping.tables import case_table, cell_table, chromosome_table
+
+PRIORS = KaryotypePriors()
+
+
+def result(case, name, labels, logs=None):
+    logs = sure(labels, wrong=1e-5) if logs is None else logs
+    return CellResult(Cell(name, case, ()), (), karyotype_of_cell(logs, PRIORS, {}, 0.95), name, False)
+
+
+def test_cells_of_a_case_have_one_karyotype():
+    lost = karyotype("XY", ["21"], lost=["8"])
+    cells = [result("p", str(number), karyotype("XY", ["21"])) for number in range(3)]
+    cells += [result("p", "3", lost), result("q", "4", karyotype()), result(None, "5", karyotype())]
+    cells += [result("r", "6", []), result("r", "7", karyotype())]
+    (row,) = case_table(cells, PRIORS).to_dict("records")
+    assert row == {
+        "case": "p",
+        "cells": 4,
+        "karyotype": "47,XY,+21",
+        "share": 1.0,
+        "clones": "47,XY,+21[4]",
+        "left_out": "-8 in 1",
+        "changed": None,
+    }
+    (table,) = case_tables(case_table(cells, PRIORS))
+    assert table.rows[0]["karyotype"] == "47,XY,+21"
+
+
+def test_a_cell_that_the_others_change_is_named():
+    labels = karyotype("XY", ["18"])
+    logs = sure(labels, wrong=1e-5)
+    third = np.flatnonzero(labels == CLASSES.index("18"))[0]
+    logs[third, CLASSES.index("4")] = np.log(0.999)
+    logs[third, CLASSES.index("18")] = np.log(0.001)
+    cells = [result("p", "unsure", labels, logs), result("p", "a", labels), result("p", "b", labels)]
+    assert cells[0].karyotype.karyotype.iscn == "47,XY,+4"
+    (row,) = case_table(cells, PRIORS).to_dict("records")
+    assert row["changed"] == "unsure: 47,XY,+18"
+    assert row["karyotype"] == "47,XY,+18"
+
+
+def test_without_cases_there_is_no_table():
+    cells = [result(None, str(number), karyotype()) for number in range(2)]
+    assert case_table(cells, PRIORS).empty
+    assert case_tables(case_table(cells, PRIORS)) == []
+
+
+def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():
+    files = [CellFile(ImageFile(Path(name), name, ()), FileStatus.USED) for name in ("a", "b", "c")]
+    calls = karyotype_of_cell(sure(np.array([0, 0, 1]), wrong=1e-5), PRIORS, {}, 0.95)
+    distances = {"a": 1.5, "b": 0.4, "c": 2.5}
+    cell = CellResult(Cell("c", None, ()), tuple(files), calls, "c", False, distances=distances)
+    assert "2 of 3 files out of distribution, unlike the training images: c, a" in cell.reasons
+    assert chromosome_table([cell], {})["out_of_distribution"].tolist() == [1.5, 0.4, 2.5]
+    assert cell_table([cell])["out_of_distribution"].tolist() == [2]
+    unknown = replace(cell, distances={})
+    assert not any("distribution" in reason for reason in unknown.reasons)
+    assert cell_table([unknown])["out_of_distribution"].isna().all()

@@ -1,0 +1,194 @@
+"""The karyotype of a case from several of its cells, with mosaicism.
+
+Cells of one case share its constitution, or are of two clones: `share_constitution` lets them decide together which
+these are. Then changes that belong to no clone are left out: a gain must be in two cells, a loss, which often is an
+artefact, in three (ISCN 2020), or in all cells of the case.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import expit, logsumexp
+
+from common.config.karyotype import KaryotypePriors
+from common.karyotype import AUTOSOMES, CHROMOSOMES, name_clones, name_karyotype
+from evaluation.cells.assignment import is_normal
+from evaluation.cells.posterior import Candidate
+from evaluation.cells.prior import COMPLETE, KaryotypePrior
+
+# In how many cells a change must be, by its sign.
+CLONAL = {"+": 2, "-": 3}
+# Shares of cells that the first of two clones may have: any from 0 to 1, equally probable.
+CLONE_SHARES = np.arange(0.05, 1, 0.1)
+
+
+@dataclass(frozen=True)
+class CaseKaryotype:
+    """The karyotype of a case.
+
+    Attributes:
+        iscn: Such as "46,XX" or "47,XX,+21[3]/46,XX[2]".
+        clones: The number of cells of each clone by its name, the largest first.
+        left_out: The number of cells with each change that belongs to no clone, such as {"-8": 1}.
+    """
+
+    iscn: str
+    clones: dict[str, int]
+    left_out: dict[str, int]
+
+    @property
+    def cells(self) -> int:
+        """The number of cells."""
+        return sum(self.clones.values())
+
+    @property
+    def share(self) -> float:
+        """The share of cells that belong to the largest clone, above 0 to 1."""
+        return max(self.clones.values()) / self.cells
+
+
+def case_karyotype(cells: Sequence[Counter[str]]) -> CaseKaryotype:
+    """Name the karyotype of a case.
+
+    Args:
+        cells: The number of chromosomes of each class, "1" to "22", "X" and "Y", of one cell or more.
+    """
+    male, female = (Counter(dict.fromkeys(AUTOSOMES, 2)) + Counter(sex) for sex in ("XY", "XX"))
+    regular = min(male, female, key=lambda normal: sum(len(_changes(counts, normal)) for counts in cells))
+    changes = [_changes(counts, regular) for counts in cells]
+    frequency: Counter[tuple[str, int]] = Counter()
+    for of_cell in changes:
+        frequency.update(of_cell.keys())
+    kept = {change for change, count in frequency.items() if count >= min(CLONAL[change[0][0]], len(cells))}
+    clones: Counter[str] = Counter()
+    for of_cell in changes:
+        counts = regular.copy()
+        for change in kept & of_cell.keys():
+            counts[change[0][1:]] += of_cell[change]
+        clones[name_karyotype(counts).iscn] += 1
+    left_out: Counter[str] = Counter()
+    for of_cell in changes:
+        left_out.update({name for name, _ in of_cell.keys() - kept})
+    return CaseKaryotype(name_clones(clones), dict(clones.most_common()), dict(sorted(left_out.items())))
+
+
+def share_constitution(cells: Sequence[Sequence[Candidate]], priors: KaryotypePriors) -> list[tuple[Candidate, ...]]:
+    """Return the candidates of the cells of one case with probabilities that take all its cells into account.
+
+    With L(N) the likelihood of the counts N of a cell, E(c) = sum over N of P(N | c) * L(N) is its evidence for the
+    constitution c. A case has one constitution, or two clones a and b of which a has the share s of the cells:
+
+        P(c | cells)        ~  P(c) * product over cells of E(c)
+        P(a, b, s | cells)  ~  P(a, b) * product over cells of (s * E(a) + (1 - s) * E(b))
+
+    A karyotype of one cell has the mean of P(N | c) * L(N) / E(c) over the constitutions that the cell may have. So an
+    aneuploidy that most cells show is probable for the others, too, and a normal cell beside them stays normal.
+
+    Args:
+        cells: The candidates of each cell, see ``karyotype_posterior``; a single cell keeps its probabilities.
+        priors: Those with which they were computed.
+
+    Returns:
+        For each cell its candidates, the most probable first.
+    """
+    if len(cells) < 2:
+        return [tuple(candidates) for candidates in cells]
+    joint = [_log_joint(candidates, priors) for candidates in cells]
+    evidence = np.array([logsumexp(log_joint, axis=0) for log_joint in joint])
+    of_cells = _constitutions_of_cells(evidence, Clones.of(priors))
+    shared = []
+    for candidates, log_joint, of_cell, constitutions in zip(cells, joint, evidence, of_cells, strict=True):
+        probabilities = np.exp(log_joint - of_cell) @ constitutions
+        changed = [replace(each, probability=float(p)) for each, p in zip(candidates, probabilities, strict=True)]
+        shared.append(tuple(sorted(changed, key=lambda candidate: -candidate.probability)))
+    return shared
+
+
+@dataclass(frozen=True)
+class Clones:
+    """What a case may consist of, and how probable that is before its cells are looked at.
+
+    Attributes:
+        single: Log-probability of each constitution of `KaryotypePrior` as the only one, float64, shape (C,).
+        pairs: Two constitutions each, int64, shape (P, 2).
+        log_shares: Log-probability of each pair, float64, shape (P,).
+    """
+
+    single: np.ndarray
+    pairs: np.ndarray
+    log_shares: np.ndarray
+
+    @classmethod
+    def of(cls, priors: KaryotypePriors) -> "Clones":
+        """Give ``priors.mosaic`` of the aneuploid cases two clones of one zygote, each drawn as constitutions are.
+
+        So the second clone is nearly always normal. Clones with and without a Y come from one zygote only where the
+        latter is 45,X.
+        """
+        prior = KaryotypePrior.of(priors, COMPLETE)
+        male = prior.constitutions[:, CHROMOSOMES.index("Y")] > 0
+        lost = ~male & (prior.constitutions[:, CHROMOSOMES.index("X")] == 1)
+        normal = is_normal(prior.constitutions)
+        pairs = np.argwhere(np.triu(np.ones((len(male), len(male)), bool), 1))
+        one, other = pairs.T
+        pairs = pairs[(male[one] == male[other]) | lost[one] | lost[other]]
+        log_shares = prior.log_shares[pairs].sum(axis=1)
+        log_aneuploid = logsumexp(prior.log_shares[~normal])
+        log_shares += np.log(priors.mosaic) + log_aneuploid - logsumexp(log_shares)
+        single = prior.log_shares + np.where(normal, 0.0, np.log1p(-priors.mosaic))
+        return cls(single, pairs, log_shares)
+
+
+def _constitutions_of_cells(evidence: np.ndarray, clones: Clones) -> np.ndarray:
+    """Return the probability of each constitution for each cell, given all cells, float64, shape (cells, C).
+
+    Args:
+        evidence: log E(c) of each cell, float64, shape (cells, C).
+        clones: What the case may consist of.
+    """
+    single = clones.single + evidence.sum(axis=0)
+    mixed = np.repeat(clones.log_shares[:, None] - np.log(len(CLONE_SHARES)), len(CLONE_SHARES), axis=1)
+    for of_cell in evidence:
+        mixed += np.logaddexp(*_of_clones(of_cell, clones))
+    log_sum = np.logaddexp(logsumexp(single), logsumexp(mixed))
+    mosaics = np.exp(mixed - log_sum)
+    probabilities = np.tile(np.exp(single - log_sum), (len(evidence), 1))
+    for of_cell, constitutions in zip(evidence, probabilities, strict=True):
+        first, second = _of_clones(of_cell, clones)
+        of_first = mosaics * expit(first - second)
+        np.add.at(constitutions, clones.pairs[:, 0], of_first.sum(axis=1))
+        np.add.at(constitutions, clones.pairs[:, 1], (mosaics - of_first).sum(axis=1))
+    return probabilities
+
+
+def _of_clones(evidence: np.ndarray, clones: Clones) -> tuple[np.ndarray, np.ndarray]:
+    """Return log(s * E(a)) and log((1 - s) * E(b)) of one cell, each of shape (P, shares)."""
+    first, second = evidence[clones.pairs.T]
+    return first[:, None] + np.log(CLONE_SHARES), second[:, None] + np.log1p(-CLONE_SHARES)
+
+
+def _log_joint(candidates: Sequence[Candidate], priors: KaryotypePriors) -> np.ndarray:
+    """Return log P(N | c) + log L(N), but for a constant, of the candidates of a cell, shape (candidates, C)."""
+    counts = np.array([np.bincount(each.classes, minlength=len(CHROMOSOMES)) for each in candidates])
+    prior = KaryotypePrior.of(priors, len(candidates[0].classes), int(counts.max()))
+    rows = []
+    for each, of_each in zip(candidates, counts, strict=True):
+        log_likelihood = np.log(max(each.probability, np.finfo(float).tiny)) - prior.log_probability(of_each)
+        rows.append(prior.given_constitutions(of_each) + log_likelihood)
+    return np.array(rows)
+
+
+def _changes(counts: Counter[str], regular: Counter[str]) -> dict[tuple[str, int], int]:
+    """Return the changes of a cell, such as ("+21", 1), with what each adds to the counts.
+
+    The number tells the first chromosome gained or lost of a class from a second one.
+    """
+    changes = {}
+    for name in CHROMOSOMES:
+        difference = counts[name] - regular[name]
+        sign = 1 if difference > 0 else -1
+        for number in range(abs(difference)):
+            changes[f"{'+' if sign > 0 else '-'}{name}", number] = sign
+    return changes

@@ -1,0 +1,44 @@
+"""What scripts/karyotype.py keeps for the review page."""
+
+from collections.abc import Sequence
+
+from common.config.karyotype import KaryotypePriors
+from datamodules.inference.cell_images import FileStatus
+from datamodules.inference.cells import Cell
+from datamodules.inference.image_files import printable
+from workflows.karyotyping.cell_result import CellResult, NamedFiles
+from workflows.karyotyping.fixed import FixedClasses, text_of
+from workflows.karyotyping.predictor import CellModel
+from workflows.karyotyping.request import KaryotypeRequest
+from workflows.review.bundle import CellSummary, ReviewedCell, ReviewedFile, ReviewIndex, rounded
+
+
+def reviewed_cell(cell: Cell, named: NamedFiles, fixed: FixedClasses) -> ReviewedCell:
+    """Return a cell with the probabilities of its used files."""
+    used = [file.file for file in named.files if file.status is FileStatus.USED]
+    files = []
+    for file, call, logs in zip(used, named.karyotype.calls, named.log_probabilities, strict=True):
+        text = text_of(fixed[file.name]) if file.name in fixed else None
+        foreign = named.distances.get(file.name, 0.0) > 1.0
+        files.append(
+            ReviewedFile(file.name, printable(str(file.path.resolve())), call.assigned, text, rounded(logs), foreign)
+        )
+    left_out = [f"{one.file.name}: {one.cause}" for one in named.files if one.status is not FileStatus.USED]
+    return ReviewedCell(cell.case, cell.name, files, left_out)
+
+
+def review_index(results: Sequence[CellResult], request: KaryotypeRequest, model: CellModel) -> ReviewIndex:
+    """Return what all cells share, and a line for each with a file that is used."""
+    cells = []
+    for result in results:
+        if result.karyotype.calls:
+            errors = sum(1 - call.probability for call in result.karyotype.calls)
+            cells.append(CellSummary(result.stem, result.cell.title, round(errors, 6)))
+    return ReviewIndex(
+        model=model.identity,
+        runs=[str(path) for path in request.paths[:-1]],
+        priors=request.config.model_dump(include=set(KaryotypePriors.model_fields)),
+        balanced=model.balanced,
+        refer_below=request.refer_below,
+        cells=cells,
+    )
