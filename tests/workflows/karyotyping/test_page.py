@@ -11,7 +11,7 @@ from evaluation.cells.cell_karyotype import karyotype_of_cell
 from evaluation.report.blocks import Table
 from tests.evaluation.cells.cells import karyotype
 from tests.evaluation.cells.test_assignment import sure
-from workflows.karyotyping import page
+from workflows.karyotyping import page as karyotype_page
 from workflows.karyotyping.page import SHOWN, CellEntry, PageFacts, write_karyotype_page
 
 FACTS = PageFacts("Karyotypes of <cells>", "3 cells", ["a <b>warning</b>"], 0.95)
@@ -59,8 +59,8 @@ def test_cells_are_in_order_with_karyotype_reasons_and_picture(page, tmp_path):
 
 def test_karyograms_beyond_the_budget_are_files_beside_the_page(page, tmp_path, monkeypatch):
     cells = [entry(name, karyotype(), tmp_path) for name in "abc"]
-    size = len(page._picture(tmp_path / "a.png"))
-    monkeypatch.setattr(page, "PICTURES", 2 * size)
+    size = len(karyotype_page._picture(tmp_path / "a.png"))
+    monkeypatch.setattr(karyotype_page, "PICTURES", 2 * size)
     text, beside = page(*cells)
     assert beside == 1
     assert len(DATA.findall(text)) == 2
