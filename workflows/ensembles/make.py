@@ -15,7 +15,7 @@ from common.runs.ensemble import EnsembleFile
 from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.averaging import Combiner, align, combine
-from evaluation.cytogenetics.cell_metrics import assignment_refusal
+from evaluation.cells.cell_metrics import assignment_refusal
 from evaluation.departures import departures
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.result import EvaluationResult

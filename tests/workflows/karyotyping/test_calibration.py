@@ -9,7 +9,7 @@ import pytest
 from common.runs.ensemble import EnsembleFile
 from common.runs.run import Run
 from evaluation.averaging import Combiner, align, combine
-from tests.evaluation.cytogenetics.cells import make_cells
+from tests.evaluation.cells.cells import make_cells
 from tests.helpers.predictions import join
 from workflows.karyotyping.calibration import fit_temperatures
 
