@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from common.errors import quiet_interrupts
@@ -11,26 +11,17 @@ quiet_interrupts()  # the imports take a while
 import typer
 
 from common.cli import TYPER, examples, heavy_imports, report_user_errors
-from scripts.shared._options import BatchNorm, CacheDir, RunsAndImages, Runtime
+from common.runs.names import run_word
 
-Output = Annotated[Path, typer.Option(help="CSV to write; the same table is written as .parquet next to it.")]
-Passes = Annotated[
-    int | None, typer.Option(min=0, help="Passes of Monte Carlo dropout.", show_default="the run's inference.mc_passes")
-]
-Truth = Annotated[
-    Literal["folders"] | None, typer.Option(help="folders: the images are in folders with the names of their classes.")
-]
-Rules = Annotated[
-    str | None,
-    typer.Option(
-        help="Rules of review: of votes, joint, release, positive, confidence, conformal; joined by commas.",
-        show_default="votes,release; of more than two classes votes,confidence",
+Words = Annotated[
+    list[str],
+    typer.Argument(
+        parser=run_word,
+        metavar="RUN... IMAGES... [KEY=VALUE...]",
+        help="Runs or a portable model; then folders, zip files or files of images; keys of conf/predict.yaml.",
     ),
 ]
-Accuracy = Annotated[
-    float | None,
-    typer.Option(min=0.01, max=0.999, help="Rule confidence: accuracy of the images that are not reviewed."),
-]
+Output = Annotated[Path, typer.Option(help="CSV to write; the same table is written as .parquet next to it.")]
 Sheet = Annotated[Path | None, typer.Option(help="PNG to write: a contact sheet, at most 48 pictures.")]
 
 app = typer.Typer(**TYPER)
@@ -39,21 +30,14 @@ app = typer.Typer(**TYPER)
 @app.command(
     epilog=examples(
         "python scripts/predict.py mobilenetv2_cut/latest new_images --output new.csv",
-        "python scripts/predict.py vgg16_mnist anet_c6_mnist images.zip --sheet s.png",
+        "python scripts/predict.py vgg16_mnist anet_c6_mnist images.zip rules=votes --sheet s.png",
     )
 )
 @report_user_errors()
 def predict(
-    paths: RunsAndImages,
+    words: Words,
     output: Output = Path("predictions.csv"),
-    passes: Passes = None,
-    labels: Truth = None,
-    rules: Rules = None,
-    accuracy: Accuracy = None,
     sheet: Sheet = None,
-    cache_dir: CacheDir = None,
-    batchnorm: BatchNorm = None,
-    runtime: Runtime = None,
 ) -> None:
     """Predict images that are not part of a data set, prepared like those of the run.
 

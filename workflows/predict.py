@@ -10,7 +10,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from common.cli import console, say, warn
 from common.config.defaults import layered_value
-from common.config.predict import load_predict_config
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from common.revision import revision
@@ -69,12 +68,13 @@ def predict_images(request: PredictRequest) -> None:
     Raises:
         UserError: There are no images, or none with a label where labels are wanted; or a rule is not possible.
     """
+    settings = request.settings
     model = _portable_facts(request.portable) if request.portable else _facts_of_runs(request)
-    images = find_image_files(request.places, request.cache_dir or model.cache_dir, console.is_terminal)
-    if request.labels:
+    images = find_image_files(request.places, Path(settings.cache_dir or model.cache_dir), console.is_terminal)
+    if settings.labels:
         images.check_labels(model.classes)
     warn(*model.warnings)
-    rules = select_rules(model.thresholds, model.votes, model.positive_class, request.rule_names)
+    rules = select_rules(model.thresholds, model.votes, model.positive_class, settings.rules)
     members = _load_members(request, images)
     predictor = ChunkPredictor(request, members, model.classes, model.thresholds, rules)
     notes = _notes(model.thresholds, rules)
@@ -102,7 +102,7 @@ def predict_images(request: PredictRequest) -> None:
 
 def _load_members(request: PredictRequest, images: ImageFiles) -> Sequence[MemberPredictor]:
     if request.portable:
-        return load_portable(request.portable, request.runtime, request.batchnorm, images.files)
+        return load_portable(request.portable, request.settings.runtime, request.settings.batchnorm, images.files)
     from workflows.prediction.runs import load_runs  # here: a portable model needs no torch
 
     return load_runs(request, images.files)
@@ -128,9 +128,9 @@ def _identity(
         "models": [member.depends_on() for member in members],
         "combiner": combiner,
         "thresholds": asdict(model.thresholds),
-        "--rules": list(rules),
-        "--labels": request.labels,
-        "chunk_size": load_predict_config().chunk_size,
+        "rules": list(rules),
+        "labels": request.settings.labels,
+        "chunk_size": request.settings.chunk_size,
     }
     plain: dict[str, Any] = json.loads(json.dumps(identity))  # as it is read again
     return plain
@@ -139,7 +139,7 @@ def _identity(
 def _facts_of_runs(request: PredictRequest) -> ModelFacts:
     members = request.members
     config = members[0].config
-    passes = config.inference.mc_passes if request.passes is None else request.passes
+    passes = config.inference.mc_passes if request.settings.passes is None else request.settings.passes
     return ModelFacts(
         tuple(str(member.folder) for member in members),
         members[0].data.classes,
@@ -147,7 +147,7 @@ def _facts_of_runs(request: PredictRequest) -> ModelFacts:
         Path(config.cache_dir),
         votes=passes > 0 or len(members) > 1,
         warnings=(*run_warnings(members), *_scale_warnings(members)),
-        thresholds=review_thresholds(request.runs, members, request.accuracy),
+        thresholds=review_thresholds(request.runs, members, request.settings.accuracy),
     )
 
 

@@ -5,29 +5,37 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from common.config.command import Command
+from common.config.predict import PredictConfig
 from common.errors import UserError
 from common.runs.portable import PortableModel
 from common.runs.run import Run
 from workflows.members import check_members, members_of
 from workflows.prediction.parts import has_written
 
-RULES = ("votes", "joint", "release", "positive", "confidence", "conformal")
-
 
 @dataclass(frozen=True, kw_only=True)
 class PredictRequest:
     """The options of scripts/predict.py, which explains them."""
 
-    paths: Sequence[Path]
+    words: Sequence[str]
     output: Path
-    passes: int | None
-    labels: str | None
-    rules: str | None
-    accuracy: float | None
-    sheet: Path | None
-    cache_dir: Path | None
-    batchnorm: str | None
-    runtime: str | None = None
+    sheet: Path | None = None
+
+    @cached_property
+    def command(self) -> Command:
+        """The paths and the settings among the words."""
+        return Command(self.words, PredictConfig)
+
+    @property
+    def paths(self) -> list[Path]:
+        """The runs or the portable model, then the images."""
+        return self.command.paths
+
+    @property
+    def settings(self) -> PredictConfig:
+        """The keys of conf/predict.yaml."""
+        return self.command[PredictConfig]
 
     @cached_property
     def portable(self) -> PortableModel | None:
@@ -61,20 +69,15 @@ class PredictRequest:
         """The folder of what is predicted already, until the table is finished."""
         return self.output.with_suffix(".parts")
 
-    @property
-    def rule_names(self) -> list[str] | None:
-        """The rules of "votes,joint"; None where none are given."""
-        if self.rules is None:
-            return None
-        return [name.strip() for name in self.rules.split(",") if name.strip()]
-
     def check(self) -> None:
         """Check the options as far as this is possible without a model and without the images.
 
         Raises:
-            UserError: A file to write exists or has the wrong suffix; runs or images are missing, or in another order;
-                a rule is unknown or needs votes that do not exist; the runs do not form an ensemble.
+            UserError: A key or value is wrong; a file to write exists or has the wrong suffix; runs or images are
+                missing, or in another order; the runs do not form an ensemble.
         """
+        if not self.paths:
+            raise UserError("no run is named: name a finished run's folder first, then the images")
         if not self.runs and not self.portable:
             raise UserError(
                 f"{self.paths[0]} is not a run of Karyocyte, nor a portable model: name a finished run's folder first, "
@@ -90,9 +93,6 @@ class PredictRequest:
         for place in self.places:
             if not place.exists():
                 raise UserError(f"{place} is missing: name a folder, a zip or files of images")
-        for rule in self.rule_names or ():
-            if rule not in RULES:
-                raise UserError(f"--rules {rule} is no rule: choose among {', '.join(RULES)}")
         if not self.portable:
             self._check_members()
             self._check_accuracy()
@@ -101,16 +101,20 @@ class PredictRequest:
         others = [path for path in self.paths[1:] if Run.is_run(path) or PortableModel.is_portable(path)]
         if others:
             raise UserError(f"{model.folder} is a portable model: it predicts alone, leave {others[0]} out")
-        if self.passes:
-            raise UserError(f"--passes {self.passes}: {model.folder} is a portable model, without passes: leave it out")
-        if self.accuracy is not None:
-            raise UserError(f"--accuracy {self.accuracy:g}: {model.folder} keeps the target of its run: leave it out")
+        settings = self.settings
+        if settings.passes:
+            raise UserError(
+                f"passes={settings.passes}: {model.folder} is a portable model, without passes: leave it out"
+            )
+        if settings.accuracy is not None:
+            raise UserError(f"accuracy={settings.accuracy:g}: {model.folder} keeps the target of its run: leave it out")
         _ = model.description
 
     def _check_accuracy(self) -> None:
-        two_classes = self.members[0].data.positive_class is not None
-        if self.accuracy is not None and "confidence" not in (self.rule_names or () if two_classes else RULES):
-            raise UserError(f"--accuracy {self.accuracy:g} is of the rule confidence: add --rules confidence")
+        accuracy = self.settings.accuracy
+        uses_it = "confidence" in (self.settings.rules or ()) or self.members[0].data.positive_class is None
+        if accuracy is not None and not uses_it:
+            raise UserError(f"accuracy={accuracy:g} is of the rule confidence: add rules=confidence")
 
     def check_outputs(self) -> None:
         """Check the files to write.
@@ -126,13 +130,11 @@ class PredictRequest:
                 raise UserError(f"{written} exists already: name another, or move it away")
 
     def _check_members(self) -> None:
-        if self.runtime:
-            raise UserError(
-                f"--runtime {self.runtime} is for portable models; runs are computed by torch: leave it out"
-            )
+        passes, runtime = self.settings.passes, self.settings.runtime
+        if runtime:
+            raise UserError(f"runtime={runtime} is for portable models; runs are computed by torch: leave it out")
         check_members(self.runs, self.members)
-        if self.passes and len(self.members) > 1:
+        if passes and len(self.members) > 1:
             raise UserError(
-                f"--passes {self.passes}: of {len(self.members)} members each has one vote: leave it out, or name one "
-                "run"
+                f"passes={passes}: of {len(self.members)} members each has one vote: leave it out, or name one run"
             )

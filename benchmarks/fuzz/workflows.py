@@ -108,15 +108,9 @@ def predict_folder(run: Path, folder: Path, outcome: Outcome) -> None:
     """Predict a folder; count what the table says of its files."""
     output = folder.parent / f"{folder.name}.csv"
     request = PredictRequest(
-        paths=[run, folder],
+        words=[str(run), str(folder), f"cache_dir={folder.parent / 'cache'}"],
         output=output,
-        passes=None,
-        labels=None,
-        rules=None,
-        accuracy=None,
         sheet=folder.parent / f"{folder.name}.png",
-        cache_dir=folder.parent / "cache",
-        batchnorm=None,
     )
     request.check()
     predict_images(request)

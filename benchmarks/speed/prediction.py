@@ -90,18 +90,10 @@ def _train(folder: Path, network: str) -> Path:
 
 
 def _request(model: Path, images: Path, output: Path, runtime: str | None) -> PredictRequest:
-    return PredictRequest(
-        paths=[model, images],
-        output=output,
-        passes=None,
-        labels=None,
-        rules=None,
-        accuracy=None,
-        sheet=None,
-        cache_dir=None,
-        batchnorm=None,
-        runtime=runtime,
-    )
+    words = [str(model), str(images)]
+    if runtime:
+        words.append(f"runtime={runtime}")
+    return PredictRequest(words=words, output=output)
 
 
 def _peers(name: str, files: list[Path], folder: Path) -> dict[str, Peer]:

@@ -16,6 +16,11 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 FROM_YAML: Any = ...
 
 
+def listed(value: Any) -> Any:
+    """Divide a text with commas, as it is typed on a command line, into a list: a validator for such keys."""
+    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+
 class StrictModel(BaseModel):
     """Frozen; an unknown key is an error; a key that is left out has its value in conf/.
 

@@ -1,22 +1,23 @@
-"""The typed schema of conf/predict.yaml: how images are predicted, and how many are saved at once."""
+"""The typed schema of conf/predict.yaml: how images are predicted, reviewed and saved."""
 
-from pydantic import PositiveInt
+from typing import Annotated, Literal
 
-from common.config.base import FROM_YAML, StrictModel
-from common.config.command import read_section
+from pydantic import BeforeValidator, Field, PositiveInt
+
+from common.config.base import FROM_YAML, Share, StrictModel, listed
+
+Rule = Literal["votes", "joint", "release", "positive", "confidence", "conformal"]
 
 
 class PredictConfig(StrictModel, defaults="predict"):
     """All keys of conf/predict.yaml."""
 
+    passes: Annotated[int, Field(ge=0)] | None = FROM_YAML
+    labels: Literal["folders"] | None = FROM_YAML
+    rules: Annotated[tuple[Rule, ...] | None, BeforeValidator(listed)] = FROM_YAML
+    accuracy: Share | None = FROM_YAML
+    batchnorm: Literal["trained", "images"] | None = FROM_YAML
+    runtime: Literal["torch", "onnx"] | None = FROM_YAML
+    cache_dir: str | None = FROM_YAML
     fast_network: bool = FROM_YAML
     chunk_size: PositiveInt = FROM_YAML
-
-
-def load_predict_config() -> PredictConfig:
-    """Read conf/predict.yaml.
-
-    Raises:
-        UserError: A key is unknown (the nearest right ones are named), or a value has the wrong type or range.
-    """
-    return read_section(PredictConfig)

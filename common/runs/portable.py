@@ -99,7 +99,7 @@ class PortableMember:
         return self.network.orientation and self.inference.orientation == "any"
 
     def adapts(self, option: str | None) -> bool:
-        """Return whether the option ``--batchnorm``, or else the member, wants the statistics of the new images."""
+        """Return whether the key ``batchnorm``, or else the member, wants the statistics of the new images."""
         return (option or self.inference.batchnorm) == "images"
 
 

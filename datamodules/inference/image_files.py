@@ -117,7 +117,7 @@ class ImageFiles:
     def check_labels(self, classes: Sequence[str]) -> None:
         """Raise a ``UserError`` where no image is in a folder with the name of a class."""
         if not any(file.label(classes) for file in self.files):
-            raise UserError(f"--labels folders: no image is in a folder named {' or '.join(classes)}")
+            raise UserError(f"labels=folders: no image is in a folder named {' or '.join(classes)}")
 
 
 def find_image_files(places: Sequence[Path], cache_dir: Path, progress: bool = True) -> ImageFiles:

@@ -143,7 +143,7 @@ def select_rules(
     elif not sampled:
         obstacles["joint"] = "there are no votes"
     if not sampled:
-        obstacles["votes"] = "there are no passes (--passes) and no members that vote"
+        obstacles["votes"] = "there are no passes (passes=20) and no members that vote"
     if thresholds.release is None:
         obstacles["release"] = "validation chose no release threshold"
     if positive_class is None:
@@ -154,7 +154,7 @@ def select_rules(
         obstacles["conformal"] = "there are too few validation images"
     for rule in requested or ():
         if rule in obstacles:
-            raise UserError(f"--rules {rule}: {obstacles[rule]}: leave it out")
+            raise UserError(f"rules={rule}: {obstacles[rule]}: leave it out")
     usual = USUAL_OF_MANY if positive_class is None else USUAL
     return [rule for rule in requested or usual if rule not in obstacles]
 

@@ -88,7 +88,8 @@ def cut_notes(cut: ConfidenceCut, target: float) -> list[str]:
     if cut.cut is None:
         return [
             f"confidence: with {cut.images:,} validation images no threshold guarantees an accuracy of {target:g}: all "
-            "images are referred; lower evaluation.triage.accuracy (predict.py --accuracy), or validate on more images"
+            "images are referred; lower evaluation.triage.accuracy (predict.py: accuracy=0.8), or validate on more "
+            "images"
         ]
     return []
 

@@ -50,14 +50,6 @@ MeasuredRuns = Annotated[
         show_default="the tables of --results",
     ),
 ]
-RunsAndImages = Annotated[
-    list[Path],
-    typer.Argument(
-        parser=run_path,
-        metavar="RUN... IMAGES...",
-        help="Run folders or names, or a portable model; then folders, zip files or files of images.",
-    ),
-]
 MembersAndKeys = Annotated[
     list[str],
     typer.Argument(

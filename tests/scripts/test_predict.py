@@ -34,6 +34,7 @@ from tests.helpers.training import run_undrawn, small_config, write_untrained_ru
 from tests.workflows.full_disk import small_disk
 from workflows.prediction.chunk import ChunkPredictor
 
+SMALL_PARTS = "chunk_size=5"
 PASSES = ["head.layers=[gap,{dropout: 0.5}]", "inference.mc_passes=6"]
 
 
@@ -162,8 +163,8 @@ def test_images_that_are_out_of_distribution_are_marked_and_come_first(cell_runs
 
 @pytest.mark.parametrize("passes", [0, 3])
 def test_number_of_passes_and_a_rule_for_their_votes(sheet_run, sheet_images, predict_table, passes):
-    rules = ["--rules", "votes"] if passes else []
-    table, _ = predict_table(sheet_run, sheet_images, "--passes", passes, *rules)
+    rules = ["rules=votes"] if passes else []
+    table, _ = predict_table(sheet_run, sheet_images, f"passes={passes}", *rules)
     assert bool(passes) == ("sampled_votes" in table)
     if passes:
         assert set(table["sampled_votes"].mul(3).round(6) % 1) == {0.0}
@@ -208,7 +209,7 @@ def test_folders_zips_and_files(cell_runs, tmp_path, predict_table):
     with zipfile.ZipFile(archive, "w") as writer:
         writer.write(folder / "a" / "s0_0.png", "b/s0_0.png")
     places = [folder, file, folder / "a" / ".." / "a" / "s0_1.png", not_utf8, no_suffix, archive]
-    table, _ = predict_table(cell_runs[0], *places, "--cache-dir", tmp_path / "cache")
+    table, _ = predict_table(cell_runs[0], *places, f"cache_dir={tmp_path / 'cache'}")
     assert (table["status"] == "predicted").all()
     first, in_zip = folder / "a" / "s0_0.png", archive / "b" / "s0_0.png"
     names = {first, folder / "a" / "s0_1.png", file, no_suffix, in_zip, tmp_path / "caf\\xe9.png"}
@@ -221,7 +222,7 @@ def test_labels_by_folders_and_contact_sheet(sheet_run, tmp_path, predict_table)
     root = write_karyograms(tmp_path / "new", {"normal": 3, "abnormal": 4})
     write_image(root / "elsewhere" / "a.png", cell_image(0))
     sheet = tmp_path / "sheet.png"
-    table, output = predict_table(sheet_run, root, "--labels", "folders", "--sheet", sheet)
+    table, output = predict_table(sheet_run, root, "labels=folders", "--sheet", sheet)
     labels = table["file"].str.split("/").str[0].replace("elsewhere", None)
     assert table["label"].fillna("none").tolist() == labels.fillna("none").tolist()
     assert f"correct at 0.5: {(table['prediction'] == labels).sum()} of 7" in output
@@ -255,7 +256,7 @@ def run_of_three_classes(tmp_path):
 def test_images_of_three_classes_are_reviewed_by_their_confidence(run_of_three_classes, tmp_path, predict_table):
     images = write_class_folders(tmp_path / "new", {"a": 3, "x": 2})
     (images / "broken.png").write_text("no image")
-    table, output = predict_table(run_of_three_classes, images, "--labels", "folders", "--sheet", tmp_path / "s.png")
+    table, output = predict_table(run_of_three_classes, images, "labels=folders", "--sheet", tmp_path / "s.png")
     cut = Run(run_of_three_classes).metrics["referral"]["validation"][0]["cut"]
     predicted = table[table["status"] == "predicted"]
     assert (predicted["review"] == (predicted["probability"] < cut)).all()
@@ -276,12 +277,12 @@ def test_images_of_three_classes_are_reviewed_by_their_confidence(run_of_three_c
 
 def test_target_accuracy_of_the_images_that_are_not_reviewed(run_of_three_classes, tmp_path, predict_table):
     images = write_class_folders(tmp_path / "new", {"x": 1})
-    _, loose = predict_table(run_of_three_classes, images, "--accuracy", 0.9, name="loose")
-    _, strict = predict_table(run_of_three_classes, images, "--accuracy", 0.98, name="strict")
+    _, loose = predict_table(run_of_three_classes, images, "accuracy=0.9", name="loose")
+    _, strict = predict_table(run_of_three_classes, images, "accuracy=0.98", name="strict")
     cuts = [float(re.search(r"probability below ([\d.]+)", output)[1]) for output in (loose, strict)]
     assert cuts[0] < cuts[1]
     Run(run_of_three_classes).path(RunFile.PREDICTIONS).unlink()
-    assert "no predictions at" in failed(tmp_path, run_of_three_classes, images, "--accuracy", 0.98)
+    assert "no predictions at" in failed(tmp_path, run_of_three_classes, images, "accuracy=0.98")
 
 
 def test_referral_of_a_run_that_was_evaluated_by_an_earlier_revision(run_of_three_classes, tmp_path, predict_table):
@@ -396,12 +397,12 @@ def test_nothing_is_overwritten(cell_runs, cell_images, tmp_path, taken):
         ("{run} {run} {images}", "{run} is named twice"),
         ("{run} {unfinished} {images}", "{unfinished} is not finished"),
         ("{run} {sheets} {images}", "{sheets} normal, abnormal"),
-        ("{run} {images} --passes 5", "the model has no dropout"),
-        ("{run} {other} {images} --passes 5", "--passes 5"),
-        ("{run} {images} --rules votes", "--rules votes"),
-        ("{run} {images} --rules vote", "--rules vote is no rule"),
-        ("{run} {images} --accuracy 0.9", "add --rules confidence"),
-        ("{run} {images} --labels folders", "hem or all"),
+        ("{run} {images} passes=5", "the model has no dropout"),
+        ("{run} {other} {images} passes=5", "passes=5"),
+        ("{run} {images} rules=votes", "rules=votes"),
+        ("{run} {images} rules=vote", "rules.0: Input should be 'votes', "),
+        ("{run} {images} accuracy=0.9", "add rules=confidence"),
+        ("{run} {images} labels=folders", "hem or all"),
         ("{run} {images} --sheet a.pdf", "--sheet a.pdf"),
     ],
 )
@@ -422,26 +423,19 @@ def test_error_is_one_line_and_writes_nothing(cell_runs, sheet_run, tmp_path, ar
 
 
 def test_batchnorm_statistics_of_the_images(cell_runs, cell_images, predict_table):
-    trained, _ = predict_table(cell_runs[0], cell_images, "--batchnorm", "trained")
+    trained, _ = predict_table(cell_runs[0], cell_images, "batchnorm=trained")
     default, output = predict_table(cell_runs[0], cell_images, name="default")
     assert default.equals(trained)
     assert "BatchNorm" not in output
-    adapted, output = predict_table(cell_runs[0], cell_images, "--batchnorm", "images", name="adapted")
+    adapted, output = predict_table(cell_runs[0], cell_images, "batchnorm=images", name="adapted")
     assert "BatchNorm statistics: of 48 of these images and of training" in " ".join(output.split())
     assert not np.allclose(adapted["prob_all"], trained["prob_all"], atol=1e-4)
-    again, _ = predict_table(cell_runs[0], cell_images, "--batchnorm", "images", name="again")
+    again, _ = predict_table(cell_runs[0], cell_images, "batchnorm=images", name="again")
     assert again.equals(adapted)
 
 
-@pytest.fixture
-def small_parts(tmp_path, monkeypatch):
-    """Parts of five images each."""
-    (tmp_path / "predict.yaml").write_text("chunk_size: 5")
-    monkeypatch.setattr("common.config.predict.FILE", tmp_path / "predict.yaml")
-
-
-def test_an_interrupted_prediction_goes_on(cell_runs, cell_images, tmp_path, predict_table, monkeypatch, small_parts):
-    whole, _ = predict_table(cell_runs[0], cell_images, name="whole")
+def test_an_interrupted_prediction_goes_on(cell_runs, cell_images, tmp_path, predict_table, monkeypatch):
+    whole, _ = predict_table(cell_runs[0], cell_images, SMALL_PARTS, name="whole")
     write = ChunkPredictor.predict
     calls = []
 
@@ -455,26 +449,24 @@ def test_an_interrupted_prediction_goes_on(cell_runs, cell_images, tmp_path, pre
         patch.setattr(ChunkPredictor, "predict", interrupted)
         assert (
             "p.parts holds 3 of 10 parts"
-            in call(cell_runs[0], cell_images, "--output", tmp_path / "p.csv", code=130).output
+            in call(cell_runs[0], cell_images, SMALL_PARTS, "--output", tmp_path / "p.csv", code=130).output
         )
     assert not (tmp_path / "p.csv").exists()
-    error = failed(tmp_path, cell_runs[0], cell_images, "--rules", "positive")
-    assert "p.parts holds parts of another request (--rules differ)" in error
-    table, output = predict_table(cell_runs[0], cell_images)
+    error = failed(tmp_path, cell_runs[0], cell_images, SMALL_PARTS, "rules=positive")
+    assert "p.parts holds parts of another request (rules differ)" in error
+    table, output = predict_table(cell_runs[0], cell_images, SMALL_PARTS)
     assert "holds 3 of 10 parts: going on" in output
     pd.testing.assert_frame_equal(table, whole)
     assert (tmp_path / "p.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert not (tmp_path / "p.parts").exists()
 
 
-def test_parts_of_one_table_equal_one_part(cell_runs, cell_images, tmp_path, predict_table, monkeypatch):
+def test_parts_of_one_table_equal_one_part(cell_runs, cell_images, tmp_path, predict_table):
     images = shutil.copytree(cell_images, tmp_path / "cells")
     for number in range(6):  # a part of broken files alone
         (images / f"{number}.png").write_text("no image")
-    whole, _ = predict_table(*cell_runs, images, "--labels", "folders", name="whole")
-    (tmp_path / "predict.yaml").write_text("chunk_size: 3")
-    monkeypatch.setattr("common.config.predict.FILE", tmp_path / "predict.yaml")
-    table, _ = predict_table(*cell_runs, images, "--labels", "folders")
+    whole, _ = predict_table(*cell_runs, images, "labels=folders", name="whole")
+    table, _ = predict_table(*cell_runs, images, "labels=folders", "chunk_size=3")
     # Batches of another size give the last bits otherwise, and an image may be on the edge of a set.
     columns = ["file", "status", "cause", "label", "prediction", "prob_all", "sampled_prob_all", "sha256"]
     tables = [one[columns].sort_values("file", ignore_index=True) for one in (table, whole)]
@@ -497,10 +489,8 @@ def test_batches_that_do_not_fit_the_memory_are_halved(cell_runs, cell_images, p
     pd.testing.assert_series_equal(table["prob_all"].sort_values(), whole["prob_all"].sort_values(), check_index=False)
 
 
-def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
-    cell_runs, cell_images, tmp_path, monkeypatch, small_parts
-):
-    call(cell_runs[0], cell_images, "--output", tmp_path / "whole.csv")
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(cell_runs, cell_images, tmp_path, monkeypatch):
+    call(cell_runs[0], cell_images, SMALL_PARTS, "--output", tmp_path / "whole.csv")
     predict = ChunkPredictor.predict
     calls = []
 
@@ -514,9 +504,11 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
         output = disk.folder / "p.csv"
         with monkeypatch.context() as patch:
             patch.setattr(ChunkPredictor, "predict", full_at_the_third)
-            stderr = call(cell_runs[0], cell_images, "--output", output, code=1).stderr
+            stderr = call(cell_runs[0], cell_images, SMALL_PARTS, "--output", output, code=1).stderr
         assert stderr.startswith("error: ") or "No space left" in stderr
         assert stderr.count("\n") == 1
         disk.free()
-        assert "holds 2 of 10 parts: going on" in call(cell_runs[0], cell_images, "--output", output).output
+        assert (
+            "holds 2 of 10 parts: going on" in call(cell_runs[0], cell_images, SMALL_PARTS, "--output", output).output
+        )
         assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()

@@ -49,7 +49,7 @@ def choose_runtime(model: PortableModel, requested: str | None, batchnorm: str |
         raise UserError(f"{'torch' if requested == 'torch' else 'ONNX Runtime'} is not installed: {INSTALL}")
     runtime = installed[0]
     if runtime == "onnx" and batchnorm == "images":
-        raise UserError("--batchnorm images needs torch: ONNX graphs keep the statistics of training, leave it out")
+        raise UserError("batchnorm=images needs torch: ONNX graphs keep the statistics of training, leave it out")
     say(f"{model.folder}: computed by {'torch' if runtime == 'torch' else 'ONNX Runtime'}")
     if runtime == "onnx" and any(member.adapts(batchnorm) for member in description.members):
         say("BatchNorm keeps the statistics of training: those of the images (inference.batchnorm=images) need torch")

@@ -76,7 +76,7 @@ class ChunkPredictor:
             it is unpacked). Broken files are to be reviewed as well.
         """
         predictions, table = self._predict(files, advance)
-        if self.request.labels:
+        if self.request.settings.labels:
             table["label"] = pd.Series([file.label(self.classes) for file in files], dtype=object)
         review = review_table(predictions, self.thresholds, self.rules)
         names = predictions.frame["image_id"].to_numpy()

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from common.cli import say, warn
-from common.config.predict import load_predict_config
+from common.config.predict import PredictConfig
 from common.config.schema import Config
 from common.files import sha256_of_file
 from common.predictions import FACTS, Predictions
@@ -31,8 +31,8 @@ from workflows.prediction.chunk import Advance
 def load_runs(request: PredictRequest, files: Sequence[ImageFile]) -> list["RunPredictor"]:
     """Return the members of a request, loaded and, where it is wanted, adapted to all ``files``."""
     set_up_torch()
-    passes = 0 if len(request.members) > 1 else request.passes
-    return [RunPredictor(member, passes, request.batchnorm, files) for member in request.members]
+    passes = 0 if len(request.members) > 1 else request.settings.passes
+    return [RunPredictor(member, passes, request.settings, files) for member in request.members]
 
 
 class RunPredictor:
@@ -41,14 +41,14 @@ class RunPredictor:
     Args:
         member: The run.
         passes: Of Monte Carlo dropout; None: as many as the run has.
-        batchnorm: "trained" or "images"; None: as the run has it.
+        settings: Of them BatchNorm's statistics, and whether BatchNorm is folded.
         files: All files that will be predicted.
 
     Raises:
         UserError: The run cannot be loaded, or passes are asked for and it has no dropout.
     """
 
-    def __init__(self, member: Run, passes: int | None, batchnorm: str | None, files: Sequence[ImageFile]) -> None:
+    def __init__(self, member: Run, passes: int | None, settings: PredictConfig, files: Sequence[ImageFile]) -> None:
         self.member = member
         self.run = load_run(member.folder)
         self.config = for_this_machine(self.run.config, progress=False)
@@ -63,11 +63,11 @@ class RunPredictor:
         if reason := refusal(member, self.share):
             say(reason)
         self.sample: list[ImageFile] = []  # that BatchNorm is adapted to
-        if adapts(self.config, batchnorm):
+        if adapts(self.config, settings.batchnorm):
             self.sample = [files[int(row)] for row in sample_rows(len(files))]
             images = self._batches(self.sample, lambda count: None).prepared(range(len(self.sample)))
             say(adapt_to(self.run.classifier, images).note)
-        self.is_fast = load_predict_config().fast_network and not torch.cuda.is_available()
+        self.is_fast = settings.fast_network and not torch.cuda.is_available()
         if self.is_fast:
             make_fast(self.run.classifier, self.config.prepare.size)
 

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from common.cli import say, warn
-from common.config.predict import load_predict_config
 from datamodules.inference.image_batches import read_thumbnail
 from datamodules.inference.image_files import ImageFile
 from datamodules.io.progress import progress_bar
@@ -51,7 +50,7 @@ class TableWriter:
 
     def _predict(self) -> list[Path]:
         """Predict the files in chunks, each of which is kept as soon as it is predicted; return all parts, in order."""
-        size = load_predict_config().chunk_size
+        size = self.request.settings.chunk_size
         chunks = range(0, len(self.files), size)
         before = self.parts.present()
         if before:

@@ -66,7 +66,7 @@ def test_impossible_rules_are_left_out_or_refused(thresholds):
     assert select_rules(thresholds, False, "all", None) == ["release"]
     assert select_rules(ReviewThresholds(0.8), False, None, None) == []
     for name in RULES:
-        with pytest.raises(UserError, match=f"--rules {name}"):
+        with pytest.raises(UserError, match=f"rules={name}"):
             select_rules(ReviewThresholds(0.8), False, None, [name])
 
 

@@ -93,7 +93,7 @@ def assert_same(table, other):
 @pytest.mark.parametrize("runtime", ["torch", "onnx"])
 def test_an_exported_run_predicts_as_the_run(runs, portable, images, predicted, runtime):
     of_run = predicted("run", runs[0], images)
-    of_folder = predicted("folder", portable, images, "--runtime", runtime)
+    of_folder = predicted("folder", portable, images, f"runtime={runtime}")
     assert of_run["prediction_at_threshold"].notna().all()
     assert of_run["prob_all"].nunique() > 20
     assert_same(of_folder, of_run)
@@ -164,7 +164,7 @@ def test_images_of_estimated_orientation(runs, images, tmp_path, predicted):
     write_untrained_run(run, config)
     shutil.copy(runs[0] / "predictions.parquet", run)
     run_app(export, run, "--output", tmp_path / "model", "--images", images)
-    table = predicted("folder", tmp_path / "model", images, "--runtime", "onnx")
+    table = predicted("folder", tmp_path / "model", images, "runtime=onnx")
     assert table["upside_down"].between(0, 1).all()
     assert_same(table, predicted("run", run, images))
 
@@ -175,7 +175,7 @@ def test_an_ensemble_with_fitted_weights(runs, images, tmp_path, predicted):
     run_app(export, fitted, "--output", tmp_path / "model", "--hashes")
     assert len(PortableModel(tmp_path / "model").description.members) == 2
     assert "an ensemble of 2 networks" in (tmp_path / "model" / "README.md").read_text()
-    table = predicted("folder", tmp_path / "model", images, "--runtime", "onnx")
+    table = predicted("folder", tmp_path / "model", images, "runtime=onnx")
     assert table["sampled_votes"].isin([0.5, 1.0]).all()
     assert_same(table, predicted("runs", fitted, images))
 
@@ -215,7 +215,7 @@ def test_no_pickle_is_loaded(portable, images, predicted, monkeypatch):
     for module, name in ((torch, "load"), (pickle, "load"), (pickle, "loads"), (pickle, "Unpickler")):
         monkeypatch.setattr(module, name, refused)
     for runtime in ("torch", "onnx"):
-        assert len(predicted(runtime, portable, images, "--runtime", runtime)) == 48
+        assert len(predicted(runtime, portable, images, f"runtime={runtime}")) == 48
 
 
 @pytest.mark.parametrize("file", ["member1.onnx", "member1.safetensors"])
@@ -229,7 +229,7 @@ def test_damaged_files_are_refused(portable, images, tmp_path, file, damage):
         content[-1] ^= 1
         (folder / file).write_bytes(content)
     runtime = {".onnx": "onnx", ".safetensors": "torch"}[(folder / file).suffix]
-    message = failed(tmp_path, folder, images, "--runtime", runtime)
+    message = failed(tmp_path, folder, images, f"runtime={runtime}")
     assert f"{file} " in message
     assert ("is missing" if damage == "missing" else "was changed") in message
 
@@ -248,15 +248,15 @@ def test_damaged_files_are_refused(portable, images, tmp_path, file, damage):
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(changed, images, tmp_path, change, expected):
-    assert expected in failed(tmp_path, changed(change), images, "--runtime", "torch")
+    assert expected in failed(tmp_path, changed(change), images, "runtime=torch")
 
 
 def test_wrong_options_of_a_prediction(runs, portable, images, tmp_path):
-    assert "--passes 3" in failed(tmp_path, portable, images, "--passes", 3)
-    assert "--accuracy 0.9" in failed(tmp_path, portable, images, "--accuracy", 0.9)
-    assert "--batchnorm images" in failed(tmp_path, portable, images, "--batchnorm", "images", "--runtime", "onnx")
+    assert "passes=3" in failed(tmp_path, portable, images, "passes=3")
+    assert "accuracy=0.9" in failed(tmp_path, portable, images, "accuracy=0.9")
+    assert "batchnorm=images" in failed(tmp_path, portable, images, "batchnorm=images", "runtime=onnx")
     assert "it predicts alone" in failed(tmp_path, portable, runs[0], images)
-    assert "--runtime onnx is for portable models" in failed(tmp_path, runs[0], images, "--runtime", "onnx")
+    assert "runtime=onnx is for portable models" in failed(tmp_path, runs[0], images, "runtime=onnx")
     assert "no images are named" in failed(tmp_path, portable)
 
 

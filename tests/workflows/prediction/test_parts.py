@@ -7,7 +7,7 @@ from common.runs.lifecycle import locked
 from datamodules.inference.image_files import ImageFile
 from workflows.prediction.parts import has_written, open_parts
 
-IDENTITY = {"revision": "a", "--rules": ["votes"]}
+IDENTITY = {"revision": "a", "rules": ["votes"]}
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_parts_of_another_request_are_refused(tmp_path, files):
     folder = tmp_path / "p.parts"
     with open_parts(folder, IDENTITY) as parts:
         parts.path(0, files).write_text("part")
-    with pytest.raises(UserError, match="--rules differ"), open_parts(folder, IDENTITY | {"--rules": ["release"]}):
+    with pytest.raises(UserError, match="rules differ"), open_parts(folder, IDENTITY | {"rules": ["release"]}):
         pass
     assert len(list(folder.glob("*.part.parquet"))) == 1
 
