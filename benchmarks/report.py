@@ -31,7 +31,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-SIDE = 160  # pixels, as of the key evaluation.error_analysis.examples
+SIDE = 160  # pixels, as of the key evaluation.examples
 SUBJECTS = 100
 # The page with its gallery in sight; a picture counts when it is decoded and two frames have passed.
 PLACE = "#show=all"

@@ -18,12 +18,12 @@ from evaluation.breakdowns.subgroups import subgroup_warnings, subgroups, subgro
 from evaluation.cells.cell_metrics import assigned_table, assignment_warnings, evaluate_cells
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.core.warnings import interval_warnings, leakage, part_warnings
-from evaluation.error_analysis.misclassified import wrong_cases
 from evaluation.intervals.bootstrap import intervals
 from evaluation.intervals.folds import fold_mean_intervals
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.metrics.classification import Threshold, call, confusion
 from evaluation.metrics.resampled import evaluate
+from evaluation.misclassified import wrong_cases
 from evaluation.result import (
     EvaluationResult,
     FoldMeans,

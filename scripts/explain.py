@@ -1,4 +1,4 @@
-"""Explain trained models: heat maps, their localisation, layers, their outputs and smoothness; thumbnails."""
+"""Explain trained models: heat maps, their localisation, layers and their outputs; thumbnails."""
 
 import sys
 from pathlib import Path

@@ -1,15 +1,45 @@
 """Error analysis of several models: tables, plots and the images that all models miss."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+from rich.table import Table
+
 from common.cli import console, say, warn
+from common.files import write_csv
 from common.runs.run import Run
-from common.thumbnails import read_pictures
-from evaluation.error_analysis.agreement import gather
-from evaluation.error_analysis.plots import LIMIT, agreement_maps, missed_bars, missed_sheet, most_missed
-from evaluation.error_analysis.terminal import accuracy_table, missed_table, pairs_table, write_tables
+from common.text import quoted
+from common.thumbnails import decode, read_pictures
+from evaluation.comparison.agreement import (
+    ALL,
+    AlignedPredictions,
+    agreement,
+    agreement_by_class,
+    alone,
+    gather,
+    missed,
+    missed_by_class,
+    missed_counts,
+    predictions_by_model,
+)
+from evaluation.core.formats import interval
+from evaluation.core.plots import COLOURS, canvas
+from evaluation.examples import PLAIN, WRONG, draw_sheet, end_of
 from evaluation.intervals.grouping import group_runs
+from evaluation.terminal import frame_table
+
+COLUMNS = 6  # pictures in a row
+LIMIT = 36  # pictures on a sheet
+LETTERS = 34  # of a line below a picture
+WRAPPED = 118  # letters of a line of the key
+MAPS = {
+    "kappa": ("Cohen's kappa of the predictions\n(1 the same, 0 as by chance)", "Blues"),
+    "double_fault": ("double fault\n(share of images that both miss)", "Oranges"),
+}
+PAIRS = {"only_first": "only the first right", "only_second": "only the second right"}
 
 
 def analyse_errors(runs: Sequence[Run], output: Path, own_thresholds: bool, only: Sequence[str]) -> None:
@@ -44,3 +74,165 @@ def analyse_errors(runs: Sequence[Run], output: Path, own_thresholds: bool, only
             f"thumbnail: {consequence}; python scripts/explain.py thumbnails {runs[0].folder} makes them"
         )
     say(f"written to {output}")
+
+
+def write_tables(folder: Path, models: AlignedPredictions) -> None:
+    """Write missed.csv, missed_counts.csv, alone.csv and agreement.csv."""
+    images = missed(models)
+    images["right"] = images["right"].map("; ".join)
+    counts = missed_counts(models)
+    counts.insert(0, "true_class", ALL)
+    tables = {
+        "missed": images.merge(predictions_by_model(models), on="image_id"),
+        "missed_counts": pd.concat([counts, missed_by_class(models)], ignore_index=True),
+        "alone": alone(models),
+        "agreement": agreement_by_class(models),
+    }
+    for name, table in tables.items():
+        write_csv(folder / f"{name}.csv", table, "%.6g")
+
+
+def missed_table(models: AlignedPredictions) -> Table:
+    """Return the number of images that exactly k models miss."""
+    counts = missed_counts(models)
+    frame = counts[["k", "images"]].copy()
+    frame["share (95 %)"] = _intervals(counts, "share")
+    frame["if independent"] = counts["independent"].map("{:,.1f}".format)
+    if len(models.classes) == 2:
+        by_class = missed_by_class(models).pivot(index="k", columns="true_class", values="images")
+        for name in by_class:
+            frame[f"is {quoted(name)}"] = by_class[name]
+    table = frame_table(frame, f"images missed by exactly k of {len(models.models)} models")
+    if pd.Series(models.subjects).dropna().duplicated().any():
+        table.caption = "exact intervals; images of one subject are not independent, so they are too narrow"
+    return table
+
+
+def accuracy_table(models: AlignedPredictions) -> Table:
+    """Return the accuracy of each model, and the images that it alone gets right or wrong."""
+    rows = alone(models)
+    frame = rows[["model", "right"]].copy()
+    frame.insert(0, "", pd.Series(range(1, len(models.models) + 1), dtype=object))
+    frame["accuracy (95 %)"] = _intervals(rows, "accuracy")
+    frame["right alone"] = rows["right_alone"]
+    frame["wrong alone"] = rows["wrong_alone"]
+    return frame_table(frame, f"each model, of {len(models.labels):,} images")
+
+
+def pairs_table(models: AlignedPredictions) -> Table:
+    """Return the agreement of every pair of models, by their numbers in ``accuracy_table``."""
+    pairs = agreement(models)
+    numbers = {name: str(number) for number, name in enumerate(models.models, 1)}
+    frame = pairs[["kappa", "disagreement", "double_fault", "only_first", "only_second"]].rename(columns=PAIRS)
+    frame.insert(0, "pair", pairs["first"].map(numbers) + ", " + pairs["second"].map(numbers))
+    return frame_table(frame, "each pair, by the numbers above")
+
+
+def _intervals(rows: pd.DataFrame, value: str) -> list[str]:
+    return [interval(*row) for row in rows[[value, "low", "high"]].itertuples(index=False)]
+
+
+def missed_bars(path: Path, models: AlignedPredictions) -> None:
+    """Draw how many images exactly k models miss, by true class where there are two, and the number by chance."""
+    counts = missed_counts(models)
+    parts = {"observed": counts["images"]}
+    if len(models.classes) == 2:
+        by_class = missed_by_class(models).pivot(index="k", columns="true_class", values="images")
+        parts = {f"is {quoted(name)}": by_class[name] for name in models.rows_by_class()}
+    below = np.zeros(len(counts))
+    with canvas(path, (max(6.4, 0.75 * len(models.models) + 2.6), 4.6), models.about) as figure:
+        axis = figure.subplots()
+        for colour, (label, images) in zip(COLOURS, parts.items(), strict=False):
+            axis.bar(counts["k"] - 0.14, images, 0.52, bottom=below, color=colour, label=label)
+            below += images.to_numpy()
+        axis.bar(counts["k"] + 0.26, counts["independent"], 0.2, color="#C4C4C4", label="if they erred independently")
+        for row in counts.itertuples():
+            text = f"{row.images:,}\n{100 * row.share:.1f} %"
+            place = (row.k - 0.14, row.images)
+            axis.annotate(text, place, (0, 4), textcoords="offset points", ha="center", fontsize=9.5)
+        axis.set(xlabel=f"missed by exactly k of {len(models.models)} models", ylabel="test images")
+        axis.set_xticks(counts["k"])
+        axis.margins(y=0.18)
+        axis.grid(visible=False, axis="x")
+        axis.legend()
+
+
+def agreement_maps(path: Path, models: AlignedPredictions) -> None:
+    """Draw Cohen's kappa and the double fault of every pair."""
+    names = models.models
+    numbers = [str(number) for number in range(1, len(names) + 1)]
+    side = max(2.6, 0.56 * len(names))
+    pairs = agreement(models)
+    with canvas(path, (2 * side + 2.6 + 0.09 * max(map(len, names)), side + 1.6), models.about) as figure:
+        axes = figure.subplots(1, 2)
+        for axis, (name, (title, colours)) in zip(axes, MAPS.items(), strict=True):
+            upper = pairs.pivot(index="first", columns="second", values=name).reindex(index=names, columns=names)
+            values = upper.combine_first(upper.T).reindex(index=names, columns=names).to_numpy()
+            top = 1.0 if name == "kappa" else max(float(np.nanmax(values)), 0.01)
+            axis.imshow(values, cmap=colours, vmin=0, vmax=top)
+            for first, second in np.argwhere(~np.eye(len(names), dtype=bool)):
+                value = values[first, second]
+                text = "-" if np.isnan(value) else f"{value:.2f}"
+                colour = "white" if value > 0.6 * top else "black"
+                axis.text(second, first, text, ha="center", va="center", color=colour, fontsize=9.5)
+            axis.set_xticks(range(len(names)), numbers)
+            axis.set_yticks(range(len(names)), numbers)
+            axis.set_title(title)
+            axis.grid(visible=False)
+            axis.spines[:].set_visible(False)
+            axis.tick_params(length=0)
+        axes[0].set_yticks(
+            range(len(names)), [f"{name}  {number}" for name, number in zip(names, numbers, strict=True)]
+        )
+
+
+def most_missed(models: AlignedPredictions) -> pd.DataFrame:
+    """Return the rows of ``agreement.missed`` that all models miss; where there are none, those that most models miss.
+
+    Empty where no model misses any image.
+    """
+    table = missed(models)
+    return table[(table["missed_by"] == table["missed_by"].max()) & (table["missed_by"] > 0)]
+
+
+def missed_sheet(path: Path, models: AlignedPredictions, pictures: Mapping[str, bytes]) -> int:
+    """Draw the images of ``most_missed`` with each model's prediction and its probability; return their number.
+
+    ``pictures`` are WebP bytes by image_id, see ``common.thumbnails``; without one of any image nothing is written.
+    """
+    rows = most_missed(models)
+    drawn = rows[rows["image_id"].isin(pictures.keys())].head(LIMIT)
+    if drawn.empty:
+        return 0
+    key = " · ".join(f"{place}\xa0{model}" for place, model in enumerate(models.models, 1))
+    heading = "\n".join([_heading(models, rows, len(drawn)), *textwrap.wrap(key, WRAPPED)])
+    places = pd.Series(range(len(models.image_ids)), index=models.image_ids)
+    strip = []
+    for row in drawn.itertuples():
+        strip.append((decode(pictures[row.image_id]), _caption(models, places[row.image_id])))
+    draw_sheet(path, models.about, {heading: strip}, COLUMNS, 2.35)
+    return len(drawn)
+
+
+def _heading(models: AlignedPredictions, rows: pd.DataFrame, drawn: int) -> str:
+    count = len(models.models)
+    most = int(rows["missed_by"].iloc[0])
+    heading = f"missed by all {count} models"
+    if most < count:
+        heading = f"no image is missed by all: these by {most} of {count}"
+    part = f"{len(rows):,} images"
+    if drawn < len(rows):
+        part = f"{drawn} of {part}"
+    return f"{heading}, {part}, the least probability of the truth first; predictions with their probabilities"
+
+
+def _caption(models: AlignedPredictions, place: int) -> list[tuple[str, str]]:
+    """Lines with their colours: the truth, each model's prediction with its probability, the image."""
+    predictions = []
+    for model, predicted in enumerate(models.predicted[:, place]):
+        probability = models.probabilities[model, place, predicted]
+        predictions.append(f"{model + 1}:\xa0{models.classes[predicted]}\xa0{probability:.2f}")
+    lines = [(f"is {quoted(models.classes[models.labels[place]])}", PLAIN)]
+    for line in textwrap.wrap("  ".join(predictions), LETTERS, break_long_words=False):
+        lines.append((line, WRONG))
+    return [*lines, (end_of(models.image_ids[place], LETTERS), "#888888")]

@@ -37,7 +37,7 @@ from datamodules.manifest.manifest import Manifest, content_hash
 from datamodules.manifest.splits import TEST
 from evaluation.comparison.external import beside, beside_table, is_compared, map_classes, parse_map
 from evaluation.core.warnings import leakage
-from evaluation.error_analysis.examples import galleries, write_thumbnails
+from evaluation.examples import galleries, write_thumbnails
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.result import EvaluationResult
 from evaluation.results_csv import append_rows, read_rows, rows_of

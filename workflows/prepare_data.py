@@ -25,7 +25,7 @@ from datamodules.sources import list_images, scan, sources
 from datamodules.summary import class_counts, overview, write_kind_sheet
 from datamodules.transforms.presplit_augmentation import expand
 from datamodules.transforms.variants import variants
-from evaluation.error_analysis.examples import PLAIN, Example, draw_sheet
+from evaluation.examples import PLAIN, Example, draw_sheet
 from evaluation.terminal import frame_table
 
 CLASSES = 4  # an image of each of the first classes is drawn before and after

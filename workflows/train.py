@@ -21,8 +21,8 @@ from common.runs.run import Run
 from common.sweeps.records import in_sweep, note_run
 from datamodules.image_datamodule import ImageDataModule
 from evaluation.core.warnings import pretraining
-from evaluation.error_analysis.examples import galleries, write_thumbnails
 from evaluation.evaluate import write_evaluation
+from evaluation.examples import galleries, write_thumbnails
 from evaluation.terminal import headline, overview, table
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier

@@ -12,8 +12,8 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
 from benchmarks.speed.case import Case, Peer
-from evaluation.explain.activations import Model
-from evaluation.explain.attribution import Method, heat_maps, resolve
+from workflows.explain.attribution import Method, heat_maps, resolve
+from workflows.explain.layers import Model
 
 IMAGES = 32
 CLASSES = 2

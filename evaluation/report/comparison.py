@@ -1,9 +1,9 @@
 """Several experiments beside one another: what each reaches, whether they differ, and where they err."""
 
 from common.errors import UserError
+from evaluation.comparison.agreement import agreement, gather, missed_counts
 from evaluation.comparison.pairwise import compare_groups
 from evaluation.core.formats import number
-from evaluation.error_analysis.agreement import agreement, gather, missed_counts
 from evaluation.report.blocks import Section, Table, count, interval, metric_title, per_cent
 from evaluation.report.plots import forest_figure, misses_figure, rocs_figure
 from evaluation.report.results import confidence

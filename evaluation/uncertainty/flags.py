@@ -12,7 +12,7 @@ from common.config.schema import EvaluationConfig, TriageConfig
 from common.errors import UserError
 from common.predictions import OUT_OF_DISTRIBUTION, SAMPLED_PREFIX, UPSIDE_DOWN, Predictions, uncertainty_of
 from common.text import quoted
-from evaluation.error_analysis.examples import PLAIN, RIGHT, WRONG, draw_sheet, end_of
+from evaluation.examples import PLAIN, RIGHT, WRONG, draw_sheet, end_of
 from evaluation.labelled_runs import LabelledFold
 from evaluation.metrics.classification import call
 from evaluation.result import ConfidenceCut, EvaluationResult, OperatingPoint, Release

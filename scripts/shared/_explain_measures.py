@@ -1,6 +1,4 @@
-"""The measurements of ``scripts/explain.py``: ``localisation``, ``smoothness`` and ``summary``."""
-
-from pathlib import Path
+"""The measurements of ``scripts/explain.py``: ``localisation`` and ``summary``."""
 
 import typer
 
@@ -43,27 +41,6 @@ def localisation(
     from workflows.explain.localisation import localise_runs
 
     localise_runs(request)
-
-
-@app.command(epilog=examples("python scripts/explain.py smoothness anet_c6_mnist alexnet_mnist"))
-@report_user_errors()
-def smoothness(
-    runs: options.RunPaths,
-    csv: options.SmoothnessCsv = Path("results/smoothness.csv"),
-    samples: options.SamplesPerRun = 48,
-    resamples: options.Resamples = 1000,
-    confidence: options.Confidence = 0.95,
-    seed: options.ResamplingSeed = 0,
-) -> None:
-    """Measure how smooth the layers of trained models are, and whether smooth layers go with low accuracy.
-
-    Smoothness is 1 where neighbours in a map are alike and 0 where they are as in noise. Paper 002 claims that smooth
-    layers go with low accuracy: a negative correlation would support it.
-    """
-    request = ExplainRequest(**locals())
-    from workflows.explain.activations import measure_smoothness
-
-    measure_smoothness(request)
 
 
 @app.command(

@@ -91,7 +91,6 @@ Networks = Annotated[
 Depth = Annotated[int, typer.Option(min=0, help="1: the backbone in one row; 2, 3, ...: its parts; 0: every layer.")]
 ClassCount = Annotated[int | None, typer.Option(min=2, help="Number of classes, where it is in the images alone.")]
 LayersCsv = Annotated[Path | None, typer.Option("--csv", help="Write the table of layers to this file.")]
-SmoothnessCsv = Annotated[Path, typer.Option(help="Table to write; NAME_correlation.csv and NAME.png go beside it.")]
 LocalisationCsv = Annotated[Path | None, typer.Option(help="Table to write, or to add to.")]
 
 

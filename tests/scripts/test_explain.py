@@ -17,7 +17,6 @@ from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.images import cell_image, write_image
 from tests.helpers.terminal import error_of, run_app
 from tests.helpers.training import run_undrawn, small_config
-from workflows.explain.activations import data_set_of, with_common_grids
 from workflows.explain.request import ExplainRequest
 from workflows.explain.selection import select_images, target_classes
 
@@ -177,46 +176,6 @@ def test_the_layers_of_image_files_are_drawn(runs, tmp_path):
     out = tmp_path / "out" / "layers.png"
     call("layers", runs[0], "--images", *files, "--layers", "conv2, pool3", "--channels", 5, "--out", out)
     assert out.is_file()
-
-
-def test_the_smoothness_of_all_runs_is_one_table(trained, tmp_path):
-    path = tmp_path / "results" / "smoothness.csv"
-    result = call("smoothness", *trained, trained[0], "--csv", path, "--samples", 3, "--resamples", 20)
-    assert "too few for an interval" in result.output
-    table = pd.read_csv(path)
-    pools = table[table["experiment"] == "pooled"].set_index("position")
-    assert list(pools.index) == ["conv1", "pool1", "pool2", "last pool"]  # once, though it was named twice
-    assert pools["layer"].tolist() == ["conv1", "pool1", "pool2", "pool4"]
-    assert pools["smoothness"].between(-0.9, 1).tolist() == [True, True, True, False]  # pool4 is 1 x 1
-    assert (pools["images"] == 3).all()
-    assert table["network"].unique().tolist() == ["scratch_cnn", "resnet18 to layer1"]
-    test = read_predictions(trained[0]).part("test")
-    right = ((test.probabilities[:, 1] >= 0.5) == (test.labels == 1)).mean()
-    assert pools["accuracy"].tolist() == pytest.approx([right] * 4, abs=1e-6)
-    assert pools["run"].iloc[0] == "/".join(trained[0].parts[-3:])
-    assert set(pd.read_csv(path.with_name("smoothness_correlation.csv"))["coefficient"]) == {"spearman", "pearson"}
-    assert Image.open(path.with_suffix(".png")).size[0] > 500
-
-
-def test_the_common_grid_is_the_least_of_any_run_that_has_rows_and_columns():
-    shapes = [("conv1", 55, 27), ("conv1", 40, 30), ("conv1", 64, 64), ("last", 1, 1), ("last", 3, 2), ("last", 1, 4)]
-    table = with_common_grids(pd.DataFrame(shapes, columns=["position", "height", "width"]))
-    grids = table[["common_height", "common_width"]].to_numpy().tolist()
-    assert grids == [[40, 27]] * 3 + [[1, 1], [3, 2], [1, 4]]
-
-
-@pytest.mark.parametrize(
-    ("data", "folder", "name"),
-    [
-        ("chromosomes", "sets/x612", "chromosomes x612"),
-        ("chromosomes", "sets/cells119.zip", "chromosomes cells119"),
-        ("cnmc", "anywhere", "cnmc"),
-        ("synthetic", "null", "synthetic"),
-    ],
-)
-def test_two_sets_of_one_source_are_two_data_sets(tmp_path, data, folder, name):
-    """Smoothness and accuracy are standardised within each: one may be harder than the other."""
-    assert data_set_of(small_config(tmp_path, f"data_dir={folder}", data=[f"data={data}"])) == name
 
 
 @pytest.mark.parametrize(

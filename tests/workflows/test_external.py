@@ -30,7 +30,7 @@ def skip_drawings(patch):
     patch.setattr("evaluation.evaluate.draw_figures", lambda *arguments: None)
     # In this order: the first imports the second.
     patch.setattr("workflows.external.galleries", lambda *arguments: None)
-    patch.setattr("evaluation.error_analysis.examples.galleries", lambda *arguments: None)
+    patch.setattr("evaluation.examples.galleries", lambda *arguments: None)
 
 
 @pytest.fixture(scope="module")

@@ -20,10 +20,10 @@ from common.runs.run import Run
 from common.thumbnails import encode, read_pictures, write_pictures
 from datamodules.inference.run_images import RunImages
 from evaluation.averaging import average
-from evaluation.error_analysis.examples import FEW_CLASSES, PLAIN, RIGHT, WRONG, write_thumbnails
-from evaluation.explain.attribution import Method, heat_maps, resolve, scaled
-from evaluation.explain.localisation import hottest, measure
-from evaluation.explain.plots import NO_HEAT, Panel, coloured, in_rows, panel_grid
+from evaluation.examples import FEW_CLASSES, PLAIN, RIGHT, WRONG, write_thumbnails
+from workflows.explain.attribution import Method, heat_maps, resolve, scaled
+from workflows.explain.plots import NO_HEAT, Panel, coloured, in_rows, panel_grid
+from workflows.explain.pointing import hottest, measure
 from workflows.explain.request import ExplainRequest
 from workflows.explain.selection import (
     SelectedImages,

@@ -10,12 +10,12 @@ from common.cli import console, say
 from common.errors import UserError
 from common.files import read_csv, write_csv
 from common.runs.run import Run
-from evaluation.error_analysis.examples import RIGHT, WRONG
-from evaluation.explain.attribution import OF_INPUTS, Method, scaled
-from evaluation.explain.localisation import elsewhere, hottest, measure, summarise
-from evaluation.explain.plots import NO_HEAT, Panel, in_rows, panel_grid
+from evaluation.examples import RIGHT, WRONG
 from evaluation.terminal import frame_table
+from workflows.explain.attribution import OF_INPUTS, Method, scaled
 from workflows.explain.heatmaps import COLOURS, maps_of, resolve_method
+from workflows.explain.plots import NO_HEAT, Panel, in_rows, panel_grid
+from workflows.explain.pointing import elsewhere, hottest, measure, summarise
 from workflows.explain.request import ExplainRequest, split_names
 from workflows.explain.selection import SelectedImages, facts_of, select_images, target_classes
 

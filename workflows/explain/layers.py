@@ -7,13 +7,10 @@ from math import isqrt, log
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from common.errors import UserError, close_names
-from evaluation.explain.smoothness import mean_smoothness, smoothness
 
 BATCH = 4  # images at a time: 64 maps of 224x224, VGG's first, take 13 MB for each image
 STAGES = 4  # shown stages of a network without pools
@@ -146,37 +143,6 @@ def as_maps(output: object, size: tuple[int, ...], prefix_tokens: int = 0) -> to
 
 def _distortion(shape: Sequence[int], size: Sequence[int]) -> float:
     return abs(log(shape[0] / shape[1]) - log(size[0] / size[1]))
-
-
-def measure(model: Model, images: np.ndarray, grids: Mapping[str, tuple[int, int]]) -> pd.DataFrame:
-    """Measure how smooth the outputs of layers are (see ``evaluation.explain.smoothness.smoothness``).
-
-    Args:
-        model: The model.
-        images: uint8 RGB, shape (N, H, W, 3), prepared as for the training.
-        grids: Name of a layer -> size of the grid that several models share, no larger than its maps.
-
-    Returns:
-        A row per ``layer``: ``smoothness``, the mean over channels and images, and ``smoothness_common``, that of the
-        maps averaged down to the common grid (NaN where all are constant); ``constant_maps``, the number of those that
-        the means leave out; and ``maps``, images times channels.
-
-    Raises:
-        UserError: See ``check_names``.
-    """
-    own: dict[str, list[np.ndarray]] = {name: [] for name in grids}
-    common: dict[str, list[np.ndarray]] = {name: [] for name in grids}
-    for maps in layer_maps(model, images, list(grids)):
-        for name, grid in grids.items():
-            own[name].append(smoothness(maps[name]))
-            common[name].append(smoothness(F.adaptive_avg_pool2d(torch.from_numpy(maps[name]), grid).numpy()))
-    rows = []
-    for name in grids:
-        values = np.concatenate(own[name])
-        mean, constant = mean_smoothness(values)
-        common_mean, _ = mean_smoothness(np.concatenate(common[name]))
-        rows.append((name, mean, common_mean, constant, values.size))
-    return pd.DataFrame(rows, columns=["layer", "smoothness", "smoothness_common", "constant_maps", "maps"])
 
 
 def to_batch(images: np.ndarray) -> torch.Tensor:

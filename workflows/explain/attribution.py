@@ -20,7 +20,7 @@ from sklearn.decomposition import PCA
 from torch import nn
 
 from common.errors import UserError
-from evaluation.explain.activations import Model, as_maps, check_names, layer_shapes, to_batch
+from workflows.explain.layers import Model, as_maps, check_names, layer_shapes, to_batch
 
 INPUT = "input"  # the "layer" of methods that work on the image itself
 OF_LAYERS = ("gradcam", "gradcam++", "hirescam", "eigencam")
@@ -151,7 +151,7 @@ class _Unscaled(BaseCAM):  # type: ignore[misc]  # grad-cam has no types
         self, input_tensor: torch.Tensor, targets: list[nn.Module], eigen_smooth: bool
     ) -> np.ndarray:
         record = self.activations_and_grads
-        # Of a module that runs more than once, the last output counts, as in evaluation.explain.activations.
+        # Of a module that runs more than once, the last output counts, as in workflows.explain.layers.
         gradients = record.gradients[-1].numpy() if self.uses_gradients else None
         (layer,) = self.target_layers
         activations = record.activations[-1].numpy()

@@ -7,9 +7,9 @@ from PIL import Image
 
 from common.errors import UserError
 from common.predictions import Predictions, uncertainty_of
-from evaluation.error_analysis import examples as module
-from evaluation.error_analysis.examples import examples, galleries, ranked, showcase, wrong_examples
-from evaluation.error_analysis.misclassified import wrong_cases
+from evaluation import examples as module
+from evaluation.examples import examples, galleries, ranked, showcase, wrong_examples
+from evaluation.misclassified import wrong_cases
 from tests.helpers.predictions import make_predictions, with_passes
 
 

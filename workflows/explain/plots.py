@@ -1,26 +1,21 @@
-"""Plots of explanations: heat maps over their images, the channels of layers, smoothness against accuracy."""
+"""Plots of explanations: heat maps over their images, and the channels of layers."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, cycle
+from itertools import chain
 from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 import torch
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from torchvision.utils import make_grid
 
-from evaluation.core.formats import interval
-from evaluation.core.plots import COLOURS, canvas
-from evaluation.error_analysis.examples import DPI
-from evaluation.explain.smoothness import MEASURES, mean_smoothness, smoothness, standardised
+from evaluation.core.plots import canvas
+from evaluation.examples import DPI
 
 COLOUR_MAP = "turbo"  # from dark blue, nothing, over green and yellow to dark red, the most
 GRAY = "#444444"
@@ -35,11 +30,7 @@ LINE = 0.17
 GAP = 0.12
 CHANNEL_BORDER = "#7FB2D5"  # between the channels: a colour, for black and white occur in them
 TILE = 48  # least pixels of a channel, so that a 2x2 map is seen as four squares
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-LAYERS_NOTE = (
-    "of each layer the channels that vary most, each scaled to its own range; "
-    "smoothness: mean over all channels, 1 smooth, 0 as noise"
-)
+LAYERS_NOTE = "of each layer the channels that vary most, each scaled to its own range"
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +120,7 @@ def layer_grid(  # noqa: PLR0913 - a figure has this many parts
     channels: int,
     about: dict[str, Any],
 ) -> None:
-    """Draw a row per image: the image, then for each layer a mosaic of its channels, with its shape and smoothness.
+    """Draw a row per image: the image, then for each layer a mosaic of its channels, with its shape.
 
     Each channel is scaled to its own range, from black (its least value) to white. Drawn are at most ``channels``,
     those whose values vary most, the same for all images of a layer, in this order.
@@ -148,22 +139,9 @@ def layer_grid(  # noqa: PLR0913 - a figure has this many parts
         row = [Panel(image, caption)]
         for maps in layers.values():
             sheet = mosaic(maps[number, most_varied(maps, channels)])
-            row.append(Panel((shades(sheet)[..., :3] * 255).astype(np.uint8), _layer_caption(maps[number])))
+            row.append(Panel((shades(sheet)[..., :3] * 255).astype(np.uint8), " × ".join(map(str, maps.shape[1:]))))
         rows.append(row)
     panel_grid(path, rows, ["input", *layers], about, LAYERS_NOTE)
-
-
-def _layer_caption(maps: np.ndarray) -> str:
-    channels, height, width = maps.shape
-    value, constant = mean_smoothness(smoothness(maps))
-    caption = f"smoothness {value:.2f}"
-    if height * width == 1:
-        caption = "one value each: no smoothness"
-    elif np.isnan(value):
-        caption = "all constant: no smoothness"
-    elif constant:
-        caption += f", {constant} constant"
-    return f"{channels} × {height} × {width}\n{caption}"
 
 
 def most_varied(maps: np.ndarray, count: int) -> np.ndarray:
@@ -191,34 +169,3 @@ def mosaic(maps: np.ndarray) -> np.ndarray:
     line = max(2, width * times // 20)
     sheet = make_grid(tiles, nrow=ceil(sqrt(count)), padding=line, pad_value=np.nan)
     return np.asarray(sheet[0, line:-line, line:-line])
-
-
-def smoothness_scatter(path: Path, table: pd.DataFrame, coefficients: pd.DataFrame, about: dict[str, Any]) -> None:
-    """Draw accuracy over smoothness, both standardised within their data set: a column per position, a row per grid.
-
-    ``table`` and ``coefficients`` are what ``evaluation.explain.smoothness.correlations`` takes and returns.
-    """
-    positions = list(dict.fromkeys(table["position"]))
-    colours = dict(zip(table["network"].unique(), cycle(COLOURS), strict=False))
-    markers = dict(zip(table["data_set"].unique(), cycle(MARKERS), strict=False))
-    spearman = coefficients[coefficients["coefficient"] == "spearman"].set_index(["position", "grid"])
-    size = (1.2 + 2.9 * max(2, len(positions)), 1.9 + 2.6 * len(MEASURES))
-    with canvas(path, size, about) as figure:
-        grid = figure.subplots(len(MEASURES), len(positions), squeeze=False, sharex=True, sharey=True)
-        for axes, (measure, name) in zip(grid, MEASURES.items(), strict=True):
-            for axis, position in zip(axes, positions, strict=True):
-                for point in standardised(table[table["position"] == position], measure).to_dict("records"):
-                    style = {"color": colours[point["network"]], "marker": markers[point["data_set"]]}
-                    axis.plot(point[measure], point["accuracy"], linestyle="none", markersize=7, **style)
-                row = spearman.loc[(position, name)]
-                ends = interval(row["value"], row["low"], row["high"])
-                axis.set_title(f"{position}, {name} grid\nSpearman {ends}", fontsize=10)
-            axes[0].set_ylabel("accuracy")
-        for axis in grid[-1]:
-            axis.set_xlabel("smoothness")
-        note = "standard deviations from the mean of the data set's runs; the claim: points fall to the right"
-        figure.supxlabel(note, fontsize=9, color=GRAY)
-        handles: list[Any] = [Patch(color=colour, label=label) for label, colour in colours.items()]
-        for label, marker in markers.items():
-            handles.append(Line2D([], [], linestyle="none", marker=marker, color="#666666", markersize=7, label=label))
-        figure.legend(handles=handles, loc="outside right upper")

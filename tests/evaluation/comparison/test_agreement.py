@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
 from common.errors import UserError
-from evaluation.error_analysis.agreement import (
+from evaluation.comparison.agreement import (
     ALL,
     MAJORITY,
     ORACLE,

@@ -1,6 +1,6 @@
 """The table of wrong predictions."""
 
-from evaluation.error_analysis.misclassified import wrong_cases
+from evaluation.misclassified import wrong_cases
 from tests.helpers.predictions import make_predictions, with_passes, with_scores
 
 

@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from common.errors import UserError
-from evaluation.explain.activations import Model, as_maps, layer_maps, layer_shapes, measure, positions
-from evaluation.explain.smoothness import mean_smoothness, smoothness
+from workflows.explain.layers import Model, as_maps, layer_maps, layer_shapes, positions
 
 IMAGES = np.random.default_rng(0).integers(0, 255, (5, 64, 64, 3), dtype=np.uint8)
 
@@ -100,13 +99,3 @@ def test_the_layout_is_that_with_the_proportions_of_the_image(shape, size, expec
 def test_vectors_and_tuples_are_no_maps():
     assert as_maps(torch.zeros(2, 10), (64, 64)) is None
     assert as_maps((torch.zeros(1, 3, 2, 2),), (64, 64)) is None
-
-
-def test_measured_smoothness_is_the_mean_over_all_images_and_channels():
-    _, model = small_net()
-    maps = np.concatenate([batch["pool1"] for batch in layer_maps(model, IMAGES, ["pool1"])])
-    actual = measure(model, IMAGES, {"pool1": (8, 8)}).iloc[0]
-    assert actual["smoothness"] == pytest.approx(mean_smoothness(smoothness(maps))[0])
-    assert actual["maps"] == 5 * 4
-    means = maps.reshape(5, 4, 8, 4, 8, 4).mean(axis=(3, 5))
-    assert actual["smoothness_common"] == pytest.approx(mean_smoothness(smoothness(means))[0], abs=1e-5)

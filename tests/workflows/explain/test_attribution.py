@@ -13,10 +13,10 @@ from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection_with_sig
 from torch import nn
 
 from common.errors import UserError
-from evaluation.explain.activations import Model
-from evaluation.explain.attribution import INPUT, METHODS, OF_INPUTS, OF_LAYERS, heat_maps, resolve, scaled
 from lightning_modules.build import build_classifier
 from tests.helpers.training import small_config
+from workflows.explain.attribution import INPUT, METHODS, OF_INPUTS, OF_LAYERS, heat_maps, resolve, scaled
+from workflows.explain.layers import Model
 
 IMAGES = np.random.default_rng(0).integers(30, 255, (5, 32, 32, 3), dtype=np.uint8)
 IMAGES[:, [0, -1]] = IMAGES[:, :, [0, -1]] = 0  # on black, as a cropped cell

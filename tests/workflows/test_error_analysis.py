@@ -5,11 +5,11 @@ import pytest
 from PIL import Image
 
 from common.thumbnails import encode
-from evaluation.error_analysis.agreement import gather
-from evaluation.error_analysis.plots import agreement_maps, missed_bars, missed_sheet, most_missed
+from evaluation.comparison.agreement import gather
 from evaluation.intervals.grouping import group_runs
-from tests.evaluation.error_analysis.test_agreement import groups_of
+from tests.evaluation.comparison.test_agreement import groups_of
 from tests.helpers.predictions import make_run
+from workflows.error_analysis import agreement_maps, missed_bars, missed_sheet, most_missed
 
 
 def many_classes():

@@ -12,8 +12,8 @@ from common.predictions import Predictions
 from common.text import quoted
 from common.thumbnails import THUMBNAILS, write_pictures
 from evaluation.core.plots import canvas
-from evaluation.error_analysis.misclassified import wrong_cases
 from evaluation.metrics.classification import call
+from evaluation.misclassified import wrong_cases
 
 # An image, and the lines of text below it with their colours.
 Example = tuple[np.ndarray, Sequence[tuple[str, str]]]

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from common.config.schema import EvaluationConfig
-from evaluation.explain.localisation import MEASURES, elsewhere, hottest, measure, summarise, widened
 from tests.helpers.predictions import make_predictions
+from workflows.explain.pointing import MEASURES, elsewhere, hottest, measure, summarise, widened
 
 PLACE = np.zeros((100, 50), bool)
 PLACE[20:30, 10:20] = True

@@ -1,11 +1,9 @@
 """Pictures of explanations: colours over an image, outlines, tiled channels, and files that are whole."""
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
-from common.config.schema import EvaluationConfig
-from evaluation.explain.plots import (
+from workflows.explain.plots import (
     Panel,
     coloured,
     in_rows,
@@ -14,9 +12,7 @@ from evaluation.explain.plots import (
     most_varied,
     overlay,
     panel_grid,
-    smoothness_scatter,
 )
-from evaluation.explain.smoothness import correlations
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.integers(0, 255, (40, 40, 3), dtype=np.uint8)
@@ -79,12 +75,3 @@ def test_the_grid_of_layers_grows_with_images_and_layers(tmp_path):
     layer_grid(tmp_path / "two.png", np.stack([IMAGE] * 2), ["a", "b"], layers, 4, {"name": "run"})
     one, two = (np.array(Image.open(tmp_path / f"{name}.png").size) for name in ("one", "two"))
     assert (two > 1.3 * one).all()
-
-
-def test_the_scatter_is_drawn_even_of_too_few_runs(tmp_path):
-    rows = [("a", "net", "one", "conv1", 0.5, 0.4, 0.9), ("b", "net", "one", "conv1", 0.6, np.nan, 0.8)]
-    names = ["run", "network", "data_set", "position", "smoothness", "smoothness_common", "accuracy"]
-    table = pd.DataFrame(rows, columns=names)
-    path = tmp_path / "scatter.png"
-    smoothness_scatter(path, table, correlations(table, EvaluationConfig(resamples=10)), {"name": "2 runs"})
-    assert Image.open(path).size[0] > 500

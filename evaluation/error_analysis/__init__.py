@@ -1,1 +1,0 @@
-"""Misclassified images, agreement between models, example sheets."""

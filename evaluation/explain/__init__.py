@@ -1,1 +1,0 @@
-"""Heat maps, activations, localisation and smoothness of layers."""
