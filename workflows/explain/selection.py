@@ -13,12 +13,12 @@ from common.errors import UserError
 from common.predictions import FACTS, Predictions
 from common.runs.predicted import Predicted, to_predictions
 from common.runs.run import Run
-from datamodules.inference.abnormality_masks import COMPOSED, AbnormalityMask, AbnormalityMasks
 from datamodules.inference.run_images import RunImages, from_files
 from evaluation.examples import ranked, showcase
 from evaluation.metrics.classification import call
 from lightning_modules.load import TrainedRun, load_run
 from workflows.explain.layers import Model, to_batch
+from workflows.explain.masks import COMPOSED, AbnormalityMask, AbnormalityMasks
 from workflows.explain.request import PREDICTED, TRUE, ExplainRequest
 
 DEFAULT_COUNT = 12  # images of --which without --samples
