@@ -37,8 +37,8 @@ from datamodules.manifest.manifest import Manifest, content_hash
 from datamodules.manifest.splits import TEST
 from evaluation.comparison.external import beside, beside_table, is_compared, map_classes, parse_map
 from evaluation.core.warnings import leakage
-from evaluation.examples import galleries, write_thumbnails
 from evaluation.evaluate import evaluate_runs, write_evaluation
+from evaluation.examples import galleries, write_thumbnails
 from evaluation.result import EvaluationResult
 from evaluation.results_csv import append_rows, read_rows, rows_of
 from lightning_modules.classifier import Classifier
