@@ -159,8 +159,6 @@ def autotune(overrides: Sequence[str], folder: Path, rounds: int) -> list[Trial]
         UserError: The experiment does not train step by step, or fails with its own settings.
     """
     config = compose_config(overrides)
-    if config.probe.enabled:
-        raise UserError("probe.enabled=true fits the head at once, without steps: there is nothing to tune")
     set_up_torch()
     build_data(config).prepare_data()
     fastest = Training(overrides, Candidate(), folder / "0")

@@ -13,13 +13,12 @@ from common.runs.run import ModelFacts, Run
 from common.seeds import derive_seed
 from lightning_modules.backbones.backbone import Backbone, check_modules
 from lightning_modules.backbones.heads import build_head
-from lightning_modules.backbones.lora import add_lora, lora_modules
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.classifier import Classifier, TrainingSettings
 from lightning_modules.extensions import check_extensions
 from lightning_modules.mc_dropout import check_dropout
-from lightning_modules.optimizers import build_optimizer, build_scheduler, layer_groups, stage_optimizer
+from lightning_modules.optimizers import build_optimizer, build_scheduler, stage_optimizer
 from lightning_modules.stages.plan import stages_of
 from lightning_modules.trainer import check_trainer
 
@@ -49,7 +48,6 @@ def build_classifier(
     backbone, info = build_pretrained(
         config.model, config.weights, config.prepare.size, config.pretrained, config.weights_dir
     )
-    add_lora(backbone.module, config.lora)
     restored = config.pretrained.batchnorm == "restored"
     if restored and not info.folded:
         raise UserError(f"weights={config.weights} has no folded BatchNorm: leave pretrained.batchnorm=restored out")
@@ -64,9 +62,6 @@ def build_classifier(
         number = [torch.nn.Parameter(torch.zeros(1))]
         optimizer = build_optimizer(stage_optimizer(config.optimizer, stage), number, stage.lr)
         build_scheduler(config.scheduler, optimizer, steps=10)
-        decay = stage_optimizer(config.optimizer, stage).layer_decay
-        if decay:
-            layer_groups(backbone.module, [], stage.lr, decay)
     facts = ModelFacts(list(info.mean), list(info.std), info.args)
     model = assemble(config, backbone, facts, len(classes), class_weights)
     model.folded_batchnorm = info.folded if restored else ()
@@ -118,7 +113,5 @@ def _load_other_run(model: Classifier, run: Run, classes: Sequence[str]) -> str:
     if orientation != model.orientation:
         key = f"head.orientation={str(orientation).lower()}"
         raise UserError(f"init_from={run.folder} was trained with {key}: set {key} here too")
-    if bool(run.config.lora.rank) != bool(lora_modules(model.backbone)):
-        raise UserError(f"init_from={run.folder} has lora.rank={run.config.lora.rank}: set that here too")
     load_checkpoint(model, run.best_checkpoint)
     return sha256_of_file(run.best_checkpoint)

@@ -26,7 +26,7 @@ from lightning_modules.backbones.truncation import features_of
 from lightning_modules.checkpoint_io import load_checkpoint, read_checkpoint
 from lightning_modules.distributed import all_reduce, current_world
 from lightning_modules.epoch_metrics import EpochScores, MeanLoss, WeightedF1
-from lightning_modules.optimizers import build_optimizer, build_scheduler, layer_groups, stage_optimizer
+from lightning_modules.optimizers import build_optimizer, build_scheduler, stage_optimizer
 from lightning_modules.orientation import marginal_logits, turn_half
 
 
@@ -402,11 +402,7 @@ class Classifier(LightningModule):
             raise UserError("nothing trains in this stage: unfreeze a module, or give the head a layer")
         rate = self.stage.lr if self.stage else self.settings.lr
         settings = stage_optimizer(self.settings.optimizer, self.stage)
-        groups: list[dict[str, Any]] = [{"params": trainable, "lr": rate}]
-        if settings.layer_decay:
-            others = [value for name, value in self.named_parameters() if not name.startswith("backbone.")]
-            groups = layer_groups(self.backbone, others, rate, settings.layer_decay)
-        optimizer = build_optimizer(settings, groups, rate)
+        optimizer = build_optimizer(settings, trainable, rate)
         if self.settings.scheduler.name == "none":
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches) if self.steps is None else self.steps

@@ -8,7 +8,6 @@ from torch import nn
 from common.config.schema import Config
 from common.runs.run import Run
 from lightning_modules.backbones.backbone import build_backbone
-from lightning_modules.backbones.lora import add_lora, merge_lora
 from lightning_modules.backbones.truncation import Removed
 from lightning_modules.build import assemble
 from lightning_modules.checkpoint_io import load_checkpoint
@@ -56,8 +55,6 @@ def load_run(folder: Path) -> TrainedRun:
     config = run.config
     # The model with random weights: those of the checkpoint replace every one of them.
     backbone = build_backbone(config.model.name, run.model.args, config.model.cut, config.prepare.size)
-    add_lora(backbone.module, config.lora)
     classifier = assemble(config, backbone, run.model, len(run.data.classes))
     load_checkpoint(classifier, run.best_checkpoint)
-    merge_lora(classifier.backbone)
     return TrainedRun(run.folder, config, classifier.eval(), run.data.classes, run.data.positive_class)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from hydra.utils import get_class
-from timm.models import group_parameters
 from torch import nn, optim
 from torch.optim import lr_scheduler
 
@@ -27,41 +26,8 @@ def stage_optimizer(optimizer: OptimizerConfig, stage: StageConfig | None) -> Op
     return optimizer.model_copy(update={"name": stage.optimizer, "args": {}})
 
 
-def layer_groups(backbone: nn.Module, head: Sequence[nn.Parameter], rate: float, decay: float) -> list[dict[str, Any]]:
-    """Return the trainable parameters in groups of torch, whose rates fall from the head to the first layer.
-
-    The head has ``rate``, each block ``decay`` times that of the next (Bao et al. 2021, arXiv:2106.08254); what belongs
-    to which block is known to timm.
-
-    Args:
-        backbone: A network of timm, whole or cut.
-        head: All other parameters.
-        rate: Learning rate.
-        decay: Between 0 and 1.
-
-    Raises:
-        UserError: The network does not say what its layers are.
-    """
-    matcher = getattr(backbone, "group_matcher", None)
-    if matcher is None:
-        raise UserError(
-            f"optimizer.layer_decay: {type(backbone).__name__} does not say what its layers are: set it null"
-        )
-    layers = group_parameters(backbone, matcher(coarse=False), reverse=True)
-    last = max(layers.values()) + 1
-    by_layer: dict[int, list[nn.Parameter]] = {last: [each for each in head if each.requires_grad]}
-    for name, parameter in backbone.named_parameters():
-        if parameter.requires_grad:
-            by_layer.setdefault(layers[name], []).append(parameter)
-    # The head first: its rate is the one that is logged.
-    groups = sorted(by_layer.items(), reverse=True)
-    return [{"params": parameters, "lr": rate * decay ** (last - layer)} for layer, parameters in groups if parameters]
-
-
-def build_optimizer(
-    config: OptimizerConfig, parameters: Sequence[nn.Parameter] | list[dict[str, Any]], rate: float
-) -> optim.Optimizer:
-    """Return the optimiser over ``parameters``, or over groups with rates of their own, at learning rate ``rate``.
+def build_optimizer(config: OptimizerConfig, parameters: Sequence[nn.Parameter], rate: float) -> optim.Optimizer:
+    """Return the optimiser over ``parameters`` at learning rate ``rate``.
 
     Raises:
         UserError: The name or an argument is unknown; of torch.optim close names are given.

@@ -20,7 +20,6 @@ from common.runs.predicted import Predicted, to_predictions
 from common.runs.run import Run
 from common.sweeps.records import in_sweep, note_run
 from datamodules.image_datamodule import ImageDataModule
-from evaluation.core.warnings import pretraining
 from evaluation.evaluate import write_evaluation
 from evaluation.examples import galleries, write_thumbnails
 from evaluation.terminal import headline, overview, table
@@ -37,7 +36,6 @@ from lightning_modules.distributed import (
 from lightning_modules.inference import predict
 from lightning_modules.out_of_distribution.distance import Distances
 from lightning_modules.stages.fit import FinishedStage, train_stages, training_facts
-from lightning_modules.stages.probe_fit import ProbeImages, fit_probe
 from lightning_modules.trainer import set_up_torch, trainer_warnings
 from workflows.features.cache import CachedFeatures
 from workflows.prediction.out_of_distribution import distances_of_training_images, write_distances
@@ -73,7 +71,7 @@ def run(config: Config, callbacks_of: Watch | None = None) -> Path:
         check_equal((str(folder), identity), "their configuration, images or weights")
         note_run(folder)
         on_rank_zero(check_run, folder, config, identity)
-        warnings = [*data.warnings(), *trainer_warnings(config), *pretraining({"pretraining": config.pretraining})]
+        warnings = [*data.warnings(), *trainer_warnings(config)]
         with rank_zero_context(locked(folder)):
             description = [] if in_sweep() else data.describe()
             if on_rank_zero(begin, folder, config, identity, description, warnings):
@@ -106,26 +104,11 @@ def fit_and_predict(
     if model.folded_batchnorm:
         model.restore_batchnorm(data.training_sample(SAMPLE))
     features = CachedFeatures(data, config)
-    if config.probe.enabled:
-        stages = [fit_probe(model, probe_images(data, config), config, run.folder)]
-    else:
-        stages = train_stages(model, data, config, run.folder, callbacks, features)
+    stages = train_stages(model, data, config, run.folder, callbacks, features)
     seen = predict_training_images(model, data, config, sum(stage.images_seen for stage in stages))
     distances = on_rank_zero(distances_of_training_images, seen, data)
     predicted = predict(model, data, config, distances)
     on_rank_zero(write_results, run, config, data, Results(predicted, seen, stages, distances))
-
-
-def probe_images(data: ImageDataModule, config: Config) -> ProbeImages:
-    """Return the images of a data module as a probe sees them."""
-    return ProbeImages(
-        module=data,
-        features=CachedFeatures(data, config).of_images,
-        label=data.labels,
-        subject=data.manifest.frame["subject"].to_numpy(object),
-        train=data.plan.rows,
-        classes=data.manifest.classes,
-    )
 
 
 def predict_training_images(

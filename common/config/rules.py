@@ -5,7 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from common.config.data import TransformConfig
-from common.config.schema import Config, LossConfig
+from common.config.schema import Config
 from common.errors import UserError
 from common.karyotype import KARYOGRAM_SOURCES
 from common.runs.run import Run
@@ -33,7 +33,6 @@ def check_rules(config: Config) -> None:
     _check_loss(config)
     if config.transform.batched:
         _check_batched(config)
-    _check_adaptation(config)
     if config.head.orientation:
         _check_orientation(config)
     elif config.inference.orientation != "any":
@@ -74,8 +73,6 @@ def _check_check_and_adjust(config: Config) -> None:
     """It sets the learning rate, one for all, itself."""
     if config.scheduler.name != "none":
         raise UserError("callbacks.check_and_adjust sets the learning rate: set scheduler=none beside it")
-    if config.optimizer.layer_decay:
-        raise UserError("callbacks.check_and_adjust sets one learning rate: set optimizer.layer_decay=null beside it")
 
 
 def _check_loss(config: Config) -> None:
@@ -102,31 +99,6 @@ def _check_orientation(config: Config) -> None:
         over.append(f"transform.rotate={config.transform.rotate:g}")
     if over:
         raise UserError(f"{', '.join(over)}: such images are not upright, as head.orientation=true needs: leave it out")
-
-
-def _check_adaptation(config: Config) -> None:
-    """Probes and low-rank updates are for classifiers of single images."""
-    if config.probe.enabled:
-        _check_probe(config)
-
-
-def _check_probe(config: Config) -> None:
-    """A probe fits the last layer at once, to images as they are: what shapes a training has no meaning for it."""
-    stages = list(config.unfreeze.stages.values())
-    plain = ("gap", "token", "flatten")
-    others = {
-        "unfreeze=head_only": len(stages) == 1 and not stages[0].train and not config.unfreeze.train,
-        "transform=none": config.transform == TransformConfig(),
-        "balance=none or class_weights": config.balance.name in ("none", "class_weights"),
-        "head.layers=[gap], [token] or [flatten]": all(layer in plain for layer in config.head.layers),
-        "head.orientation=false": not config.head.orientation,
-        "the defaults of loss": config.loss == LossConfig(),
-        "lora.rank=0": not config.lora.rank,
-        "one process": config.trainer.processes == 1,
-    }
-    wrong = [name for name, holds in others.items() if not holds]
-    if wrong:
-        raise UserError(f"probe.enabled=true fits the last layer of the head alone: it needs {', '.join(wrong)}")
 
 
 def _check_karyograms(config: Config) -> None:

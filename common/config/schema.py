@@ -12,16 +12,12 @@ from common.config.data import BalanceConfig, DataConfig, LoaderConfig, PrepareC
 
 
 class ModelConfig(StrictModel):
-    """A timm backbone, whole or cut at a named module.
-
-    ``pretraining`` says what the training of its ``weights`` has seen; it changes nothing that is computed.
-    """
+    """A timm backbone, whole or cut at a named module."""
 
     name: str
     args: dict[str, Any]
     cut: str | None
     weights: str
-    pretraining: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
 
 
 class PretrainedConfig(StrictModel, defaults="train:pretrained"):
@@ -60,23 +56,6 @@ class HeadConfig(StrictModel, defaults="train:head"):
     orientation: Annotated[bool, Field(exclude_if=lambda value: not value)] = FROM_YAML
 
 
-class ProbeConfig(StrictModel, defaults="train:probe"):
-    """A head that is fitted to kept features of the frozen backbone, by logistic regression, instead of trained."""
-
-    enabled: bool = FROM_YAML
-    strengths: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = FROM_YAML
-    neighbours: tuple[PositiveInt, ...] = FROM_YAML
-    folds: Annotated[int, Field(ge=2)] = FROM_YAML
-
-
-class LoraConfig(StrictModel, defaults="train:lora"):
-    """Low-rank updates of dense layers of the backbone, which stages train by the name ``lora``."""
-
-    rank: Annotated[int, Field(ge=0)] = FROM_YAML
-    alpha: PositiveFloat = FROM_YAML
-    layers: Annotated[tuple[str, ...], Field(min_length=1)] = FROM_YAML
-
-
 class StageConfig(StrictModel):
     """One stage of training: what trains, how and for how long."""
 
@@ -101,7 +80,6 @@ class OptimizerConfig(StrictModel, defaults="optimizer/adam"):
 
     name: str = FROM_YAML
     args: dict[str, Any] = FROM_YAML
-    layer_decay: Annotated[float | None, Field(gt=0.0, lt=1.0, exclude_if=lambda value: value is None)] = FROM_YAML
 
 
 class SchedulerConfig(StrictModel, defaults="scheduler/none"):
@@ -308,9 +286,6 @@ class Config(StrictModel, defaults="train"):
     loader: LoaderConfig = FROM_YAML
     model: ModelConfig
     head: HeadConfig = FROM_YAML
-    # Left out of a dump while disabled, so that the address of a run without it stays.
-    lora: Annotated[LoraConfig, Field(exclude_if=lambda value: not value.rank)] = FROM_YAML
-    probe: Annotated[ProbeConfig, Field(exclude_if=lambda value: not value.enabled)] = FROM_YAML
     unfreeze: UnfreezeConfig
     optimizer: OptimizerConfig = FROM_YAML
     scheduler: SchedulerConfig = FROM_YAML
@@ -320,9 +295,3 @@ class Config(StrictModel, defaults="train"):
     logger: LoggerConfig = FROM_YAML
     inference: InferenceConfig = FROM_YAML
     evaluation: EvaluationConfig = FROM_YAML
-
-    @property
-    def pretraining(self) -> str | None:
-        """What the training of the starting weights has seen; None where that is not known, or they are random."""
-        known = self.weights == self.model.weights or self.weights.startswith("local-dir:")
-        return self.model.pretraining if known else None

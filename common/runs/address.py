@@ -15,7 +15,7 @@ UNHASHED: Any = {
     **dict.fromkeys([*_TOP, "logger", "evaluation"], True),
     "data": {"on_broken", "file", "group_column"},
     "split": {"fold", "near_duplicates", "near_duplicate_bits"},
-    "model": {"weights", "pretraining"},
+    "model": {"weights"},
     "loader": {"workers", "pin_memory"},
     "inference": {"batchnorm"},
     "trainer": set(_TRAINER.split()),
@@ -54,9 +54,7 @@ def config_fact(identity: dict[str, Any]) -> str:
 
 def run_facts(config: Config, identity: dict[str, Any]) -> dict[str, Any]:
     """Return the facts of a run that its predictions hold, as far as configuration and code determine them."""
-    pretraining = {} if config.pretraining is None else {"pretraining": config.pretraining}
     return {
-        **pretraining,
         "name": config.name,
         "protocol": config.protocol,
         "fold": config.split.fold if config.split.test == "fold" else None,

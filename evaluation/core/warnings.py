@@ -58,14 +58,8 @@ def leakage(about: dict[str, Any]) -> list[EvaluationWarning]:
         *warnings_about("leak", lines),
         *warnings_about("another set", notes),
         *warnings_about("data", missing),
-        *warnings_about("", [*pretraining(about), *fitted(about)]),
+        *warnings_about("", fitted(about)),
     ]
-
-
-def pretraining(about: dict[str, Any]) -> list[str]:
-    """Say what the training of the starting weights has seen, where that is known; ``about`` may be of several runs."""
-    seen = [text for text in _as_list(about.get("pretraining")) if text]
-    return [f"the starting weights were trained on {text}: images of these are not unseen" for text in seen]
 
 
 def fitted(about: dict[str, Any]) -> list[str]:

@@ -11,7 +11,6 @@ import yaml
 from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.core.formats import number
-from evaluation.core.warnings import pretraining
 from evaluation.report.blocks import Table, count, metric_title
 from evaluation.report.sources import Chapter
 from evaluation.result import EvaluationResult
@@ -111,9 +110,6 @@ def notices(chapters: Sequence[Chapter], real_names: bool) -> list[Notice]:
             lines = [] if hidden else _texts(chapter.result, ANOTHER_SET)
             of_chapter.append(Notice("unknown", f"Tested on another data set: {_joined(about['on'])}", lines))
         of_chapter.append(_leak_notice(chapter.result))
-        seen = pretraining(about)
-        if seen:
-            of_chapter.append(Notice("unknown", "The starting weights may know the test images", seen))
         for notice in of_chapter:
             unlike.setdefault((notice.title, *notice.lines), notice).labels.append(chapter.label)
     return list(unlike.values())

@@ -12,12 +12,10 @@ from torch import nn
 from common.errors import UserError, close_names
 from lightning_modules import networks  # noqa: F401  (importing it registers the papers' networks with timm)
 from lightning_modules.backbones.heads import Layout
-from lightning_modules.backbones.lora import lora_modules
 from lightning_modules.backbones.truncation import ImageSize, Removed, cut_backbone, first_line, has_parameters
 from lightning_modules.compat import is_batchnorm
 
 ALL = "all"
-LORA = "lora"
 
 # Arguments of timm.create_model that other keys set, and which.
 OTHER_KEYS = {
@@ -140,7 +138,7 @@ def check_modules(backbone: nn.Module, names: Sequence[str]) -> None:
     Args:
         backbone: The network, cut.
         names: Names such as ``layer4.2``; ``all`` is the whole backbone, also what belongs to no module (a ViT's
-            position embedding), ``lora`` the low-rank updates; an empty list is nothing.
+            position embedding), an empty list is nothing.
 
     Raises:
         UserError: A name is no module, was removed by the cut, or holds no parameters.
@@ -149,10 +147,8 @@ def check_modules(backbone: nn.Module, names: Sequence[str]) -> None:
     right = [name for name, module in modules.items() if has_parameters(module)]
     removed = tuple(f"{name}." for name, module in modules.items() if isinstance(module, Removed))
     for name in names:
-        if name == ALL or name in right or (name == LORA and lora_modules(backbone)):
+        if name == ALL or name in right:
             continue
-        if name == LORA:
-            raise UserError("unfreeze: lora: the backbone has no low-rank updates: set lora.rank=8")
         reason = "the backbone has no such module"
         if f"{name}.".startswith(removed):
             reason = "the cut removed it"
@@ -196,10 +192,4 @@ def has_running_statistics(module: nn.Module) -> bool:
 
 
 def _named(backbone: nn.Module, names: Sequence[str]) -> list[nn.Module]:
-    modules: list[nn.Module] = []
-    for name in names:
-        if name == LORA:
-            modules += lora_modules(backbone)
-        else:
-            modules.append(backbone if name == ALL else backbone.get_submodule(name))
-    return modules
+    return [backbone if name == ALL else backbone.get_submodule(name) for name in names]

@@ -117,7 +117,7 @@ class FrozenPart(LightningModule):
         assert isinstance(classifier.head, nn.Sequential)
         plain = list(dict(classifier.head.named_children()))[: count_fixed_layers(classifier.head)]
         network = [digest.hexdigest(), config.model.name, config.model.cut, asdict(classifier.facts()), plain]
-        network += [config.lora.model_dump(mode="json"), sha256_of_code(*CODE)]
+        network.append(sha256_of_code(*CODE))
         device = build_trainer(config).strategy.root_device.type
         return sha256_of_value([network, config.trainer.precision, device, torch.__version__, timm.__version__])
 

@@ -7,7 +7,6 @@ import yaml
 from benchmarks import autotune
 from benchmarks.autotune import THREADS, Candidate, candidates, table, train_endlessly
 from common.config.compose import compose_config
-from common.errors import UserError
 from tests.helpers.training import DRAWN, QUICK, small_config
 
 FOUND = Candidate(
@@ -83,13 +82,6 @@ def test_what_is_faster_is_taken_and_what_fails_or_gains_nothing_is_not(tmp_path
     assert shown["settings"][0] == "the experiment's own"
     assert shown["ratio"].isna().sum() == 1  # layout and precision together are the latter on top of the former
     assert Pretended.running == 0
-
-
-def test_a_probe_has_no_steps(tmp_path):
-    with pytest.raises(UserError, match=r"probe.enabled=true .* nothing to tune"):
-        autotune.autotune(
-            [*DRAWN, *QUICK, "probe.enabled=true", "unfreeze=head_only", f"cache_dir={tmp_path}"], tmp_path, 1
-        )
 
 
 def test_the_last_stage_steps_until_no_step_is_asked_for(tmp_path):

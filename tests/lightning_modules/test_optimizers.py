@@ -1,13 +1,12 @@
 """Optimisers and schedules by their names in torch, or by a dotted path."""
 
 import pytest
-import timm
 import torch
 from torch import nn
 
 from common.config.schema import OptimizerConfig, SchedulerConfig
 from common.errors import UserError
-from lightning_modules.optimizers import NEVER, build_optimizer, build_scheduler, layer_groups
+from lightning_modules.optimizers import NEVER, build_optimizer, build_scheduler
 
 
 def parameters():
@@ -74,24 +73,3 @@ def test_schedules_rise_and_fall_as_named():
     plateau = build_scheduler(SchedulerConfig(name="plateau"), sgd(), 20)
     assert plateau["interval"] == "epoch"
     assert plateau["frequency"] == NEVER  # by Lightning, which would do so after the state for a resume is saved
-
-
-def test_rates_fall_from_the_head_to_the_first_layer():
-    backbone = timm.create_model("test_vit", num_classes=0)
-    head = torch.nn.Linear(2, 2)
-    backbone.blocks[0].requires_grad_(False)
-    groups = layer_groups(backbone, list(head.parameters()), 0.1, 0.5)
-    depth = len(backbone.blocks)
-    # The head, the blocks but the first, and the patches.
-    rates = [group["lr"] for group in groups]
-    assert rates == pytest.approx([0.1 * 0.5**i for i in [*range(depth), depth + 1]])
-    trained = sum(value.requires_grad for value in [*backbone.parameters(), *head.parameters()])
-    assert sum(len(group["params"]) for group in groups) == trained
-    optimizer = build_optimizer(OptimizerConfig(), groups, 0.1)
-    build_scheduler(SchedulerConfig(name="one_cycle", warmup=0.3), optimizer, 20)
-    assert [group["max_lr"] for group in optimizer.param_groups] == pytest.approx(rates)
-
-
-def test_a_network_without_layers_of_timm_has_no_layer_decay():
-    with pytest.raises(UserError, match=r"optimizer.layer_decay: Linear does not say what its layers are"):
-        layer_groups(torch.nn.Linear(2, 2), [], 0.1, 0.5)

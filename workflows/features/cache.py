@@ -16,7 +16,6 @@ from datamodules.features.views import TrainingViews, ViewDataModule, Views
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.locks import one_at_a_time
 from lightning_modules.classifier import Classifier
-from lightning_modules.optimizers import stage_optimizer
 from lightning_modules.stages.frozen import FrozenPart, HeadOnFeatures, StageFit, compute_features
 from lightning_modules.stages.plan import Stage
 
@@ -57,13 +56,6 @@ class CachedFeatures:
         say(f"{name}: trains on cached features of {images} in {len(views.all.row):,} views, {size:,.1f} MB")
         return StageFit(HeadOnFeatures(model), FeatureDataModule(views, features), time.monotonic() - start)
 
-    def of_images(self, model: Classifier) -> np.ndarray:
-        """Return the features of all images as they are, float32, shape (images, D)."""
-        rows = np.arange(len(self.data.manifest.frame))
-        views = Views(rows, np.zeros_like(rows))
-        frozen = FrozenPart(model)
-        return np.asarray(self._compute_once(frozen, self._store(frozen), views).of(views).float())
-
     def _store(self, frozen: FrozenPart) -> FeatureStore:
         key = sha256_of_value([frozen.key(self.config), self.data.images_hash()])
         return FeatureStore(Path(self.config.cache_dir), key)
@@ -94,7 +86,6 @@ class CachedFeatures:
             "head.orientation turns images": config.head.orientation,
             "callbacks.check_and_adjust rounds the backbone": config.callbacks.check_and_adjust.enabled,
             "callbacks.extra may need the images": bool(config.callbacks.extra),
-            "optimizer.layer_decay": stage_optimizer(config.optimizer, stage.config).layer_decay is not None,
         }
         return next((reason for reason, holds in obstacles.items() if holds), None)
 

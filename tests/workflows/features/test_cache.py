@@ -14,7 +14,6 @@ from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.checkpoint_io import read_checkpoint
 from lightning_modules.classifier import Classifier
 from lightning_modules.stages.fit import train_stages
-from lightning_modules.stages.frozen import FrozenPart
 from lightning_modules.stages.plan import planned_stages
 from tests.helpers.training import small_config
 from tests.workflows.interrupted_run import run_unevaluated
@@ -114,10 +113,6 @@ def test_heads_and_folds_share_features_and_other_networks_and_images_do_not(tmp
     assert computed == [32]
     fit(small(tmp_path, "output_dir=" + str(tmp_path / "3"), "split.fold=1"))
     assert computed == [32, 8]
-    for other in ("seed=1", "prepare.size=40", "model.cut=layer1"):
-        model, features = prepared(small(tmp_path, other))
-        features.of_images(model)
-    assert computed == [32, 8, 40, 40, 40]
 
 
 @pytest.mark.parametrize(
@@ -180,10 +175,3 @@ def test_what_a_killed_process_has_kept_is_not_computed_again(tmp_path, computed
     fit(small(tmp_path))
     assert parts == [8, 8]
     assert computed == [32, 16]
-
-
-def test_the_scale_of_low_rank_updates_is_part_of_the_key(tmp_path):
-    config = small(tmp_path)
-    frozen = FrozenPart(prepared(config)[0])
-    scaled = [config.lora.model_copy(update={"rank": 2, "alpha": alpha}) for alpha in (1.0, 2.0)]
-    assert len({frozen.key(config.model_copy(update={"lora": lora})) for lora in scaled}) == 2

@@ -22,11 +22,6 @@ GRIDS = {
     "hem_all_grid": (PAPER_003, 2 * 3),
     "karyogram_grid": (PAPER_001 | UNFROZEN, 3),
     "smoke_grid": ({"scratch_cnn_d128", "hem_all_cnn_32", "resnet18_cut_block5"}, 2),
-    "foundation_twins": (
-        {f"{name}_probe" for name in ("dinobloom", "dinov2", "dinov3", "reddino", "imagenet", "random")},
-        3,
-    ),
-    "foundation_twins_lora": ({f"{name}_lora" for name in ("dinobloom", "imagenet", "random")}, 3),
 }
 
 
