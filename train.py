@@ -20,6 +20,7 @@ quiet_interrupts()  # first: the imports take seconds
 import hydra
 from omegaconf import DictConfig
 
+import datamodules  # noqa: F401 - it registers the sources and transforms that a configuration may name
 from common.cli import heavy_imports
 from common.config.compose import check_config, check_override_order
 from common.config.explain import resolved

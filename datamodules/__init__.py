@@ -1,7 +1,9 @@
 """Images and where they come from: sources, manifests, splits, preparation, augmentation, loaders."""
 
-from importlib import import_module
+from collections.abc import Mapping
 from typing import Any
+
+from common.config.data import DataSettings, SourceConfig, register_data_settings
 
 __all__ = [  # noqa: F822 (imported at first use)
     "ImageDataModule",
@@ -22,4 +24,21 @@ def __getattr__(name: str) -> Any:
     """Import a data module at its first use: it needs torch, the package does not."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("datamodules.datasets"), name)
+    from datamodules import datasets
+
+    return getattr(datasets, name)
+
+
+def _sources() -> Mapping[str, type[SourceConfig]]:
+    from datamodules.sources import source_models  # with the libraries of images
+
+    return source_models()
+
+
+def _strengths() -> Mapping[str, float]:
+    from datamodules.transforms.operations import largest_strengths
+
+    return largest_strengths()
+
+
+register_data_settings(DataSettings(_sources, _strengths))

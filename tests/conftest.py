@@ -9,6 +9,8 @@ import pytest
 from hypothesis import settings
 from omegaconf import OmegaConf
 
+import datamodules  # noqa: F401 - as in train.py: it registers what a configuration may name
+
 # A fault that one example of ten shows is found with a probability of 0.93; the default of 100 takes a minute longer.
 settings.register_profile("suite", max_examples=25)
 settings.load_profile("suite")

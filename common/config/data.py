@@ -1,9 +1,8 @@
 """The typed schema of conf/, as far as it concerns images: sources, split, preparation, balance, transform, loader."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from importlib import import_module
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, NamedTuple, Union
 
 from pydantic import (
     BeforeValidator,
@@ -49,15 +48,30 @@ class SourceConfig(StrictModel):
     paper_split: PaperSplit | None = None
 
 
-def source_models() -> dict[str, type[SourceConfig]]:
-    """Return the settings of each data source by its name; the modules of the sources, a layer above, define them."""
-    models: dict[str, type[SourceConfig]] = import_module("datamodules.sources").source_models()
-    return models
+class DataSettings(NamedTuple):
+    """What the package of the images adds to the schema, each part asked for when it is needed."""
+
+    sources: Callable[[], Mapping[str, type[SourceConfig]]]  # the settings of each source by its name
+    strengths: Callable[[], Mapping[str, float]]  # the largest strength of each random transform
+
+
+_registered: list[DataSettings] = []
+
+
+def register_data_settings(settings: DataSettings) -> None:
+    """Add sources and transforms to the schema: the package ``datamodules`` does so when it is imported."""
+    _registered[:] = [settings]
+
+
+def data_settings() -> DataSettings:
+    """Return the registered sources and transforms; a program that reads configurations imports ``datamodules``."""
+    assert _registered, "no sources are registered: import datamodules first"
+    return _registered[0]
 
 
 @cache
 def _any_source() -> TypeAdapter[SourceConfig]:
-    union: Any = Union[tuple(source_models().values())]  # noqa: UP007 (of a tuple)
+    union: Any = Union[tuple(data_settings().sources().values())]  # noqa: UP007 (of a tuple)
     return TypeAdapter(Annotated[union, Field(discriminator="source")])
 
 
@@ -207,7 +221,7 @@ class TransformConfig(StrictModel, defaults="transform/none"):
         # A key is part of a run's address only where it is given: a new operation moves no earlier run.
         if not self.model_extra:
             return self
-        limits = import_module("datamodules.transforms.operations").largest_strengths()
+        limits = data_settings().strengths()
         for key, strength in self.model_extra.items():
             if key not in limits:
                 fault = InitErrorDetails(type="extra_forbidden", loc=(key,), input=strength)

@@ -3,7 +3,6 @@
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import Any, TypeVar, get_args
 
 from omegaconf import OmegaConf
@@ -11,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 from common.config.base import StrictModel
-from common.config.data import SourceConfig, source_models
+from common.config.data import SourceConfig, data_settings
 from common.errors import UserError
 
 Model = TypeVar("Model", bound=StrictModel)
@@ -93,7 +92,7 @@ def _key_parts(location: Sequence[str | int]) -> list[str]:
     parts = []
     previous = ""
     for part in map(str, location):
-        is_source = previous in ("data", "chromosomes") and part in source_models()
+        is_source = previous in ("data", "chromosomes") and part in data_settings().sources()
         if not is_source and not _UNION_MEMBER.match(part):
             parts.append(part)
         previous = part
@@ -156,14 +155,13 @@ def operation_keys(key: str) -> list[str]:
     """Return the keys of the registered random transforms, for a key below ``transform``: the schema has no list."""
     if not key.startswith("transform."):
         return []
-    operations = import_module("datamodules.transforms.operations")  # as TransformConfig does
-    return [f"transform.{name}" for name in operations.largest_strengths()]
+    return [f"transform.{name}" for name in data_settings().strengths()]
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
     """The models named anywhere in an annotation, such as a union or a dict; for a source, those of all sources."""
     if annotation is SourceConfig:
-        return list(source_models().values())
+        return list(data_settings().sources().values())
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     models = []
