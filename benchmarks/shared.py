@@ -2,12 +2,10 @@
 
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from rich.console import Console
 
@@ -15,36 +13,6 @@ from common.errors import UserError
 from common.files import write_csv
 from common.paths import ROOT
 from common.revision import revision
-
-
-def time_in_turn(
-    ways: Mapping[str, Callable[[int], object]], slow: Collection[str], rounds: int, slow_rounds: int
-) -> dict[str, np.ndarray]:
-    """Time alternatives in turn, so that what else the machine does meets all of them.
-
-    Args:
-        ways: Each is called with the number of the round.
-        slow: Those that are timed in some rounds only, spread evenly; the others run once before to warm up.
-        rounds: How often the others are timed.
-        slow_rounds: How often the slow ones are, at most ``rounds``.
-
-    Returns:
-        Medians of the CPU seconds and of the seconds by the clock, float64 (2,), by way.
-    """
-    for name, way in ways.items():
-        if name not in slow:
-            way(0)
-    with_slow = {number * rounds // slow_rounds for number in range(slow_rounds)}
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    for number in range(rounds):
-        for name, way in ways.items():
-            if name in slow and number not in with_slow:
-                continue
-            cpu = time.process_time()
-            clock = time.perf_counter()
-            way(number)
-            times[name].append((time.process_time() - cpu, time.perf_counter() - clock))
-    return {name: np.median(seconds, axis=0) for name, seconds in times.items()}
 
 
 def show(table: pd.DataFrame, title: str, columns: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""The commands of the tutorials, which tests and docs/pictures.py run."""
+"""The commands of the tutorials, which tests run."""
 
 import re
 from pathlib import Path

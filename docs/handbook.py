@@ -202,7 +202,7 @@ def _command(name: str) -> str:
 
 
 def _typed(name: str) -> str:
-    """Return how a command is typed: ``python scripts/evaluate.py``, ``python -m benchmarks.growth``."""
+    """Return how a command is typed: ``python scripts/evaluate.py``, ``python -m docs.tables``."""
     package = name.removesuffix(".__main__")
     if not package.startswith("scripts."):
         return f"python -m {package}"

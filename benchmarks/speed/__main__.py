@@ -29,9 +29,6 @@ TOPICS = (
     "mc_dropout",
     "heat_maps",
     "prediction",
-    "rerun",
-    "startup",
-    "first_batch",
 )
 COLUMNS = ("case", "peer", "ratio", "lowest", "highest", "goal")
 Only = Annotated[list[str] | None, typer.Option("--only", metavar="TOPIC", help=f"Of {', '.join(TOPICS)}; all.")]

@@ -30,7 +30,7 @@ class Study(NamedTuple):
 
 
 def studies(world: World, count: int = STUDIES) -> list[Study]:
-    """Return the first data sets of ``python -m benchmarks coverage``, each with the intervals of SHOWN."""
+    """Return the first data sets of ``python -m benchmarks.interval_coverage``, each with the intervals of SHOWN."""
     rows = []
     for number in range(count):
         scored, _ = draw_pair(world, SUBJECTS, np.random.default_rng([0, SUBJECTS, number]))

@@ -1,6 +1,6 @@
 """The ends of an interval, from a statistic without each subject in turn or from its resamples.
 
-How often each way covers the truth is measured by ``python -m benchmarks coverage``.
+How often each way covers the truth is measured by ``python -m benchmarks.interval_coverage``.
 
 - ``logit_t``: a t interval on the logit scale, with the delete-one-subject jackknife's variance (Efron, The Jackknife,
   the Bootstrap and Other Resampling Plans, 1982, chapter 3) and degrees of freedom from the kurtosis of what the

@@ -6,7 +6,6 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks import interval_coverage as coverage
-from benchmarks.__main__ import app
 from common.config.schema import EvaluationConfig
 from evaluation.intervals.bootstrap import intervals
 from evaluation.intervals.exact import share
@@ -68,8 +67,8 @@ def test_a_metric_that_no_case_defines_has_no_share():
 def test_the_command_tabulates_every_world_number_metric_and_method(monkeypatch, tmp_path):
     monkeypatch.setattr(coverage, "SUBJECTS", (4, 6))
     path = tmp_path / "coverage.csv"
-    words = ["coverage", "--cases", "2", "--resamples", "20", "--csv", str(path)]
-    result = CliRunner(env={"COLUMNS": "160"}).invoke(app, words)
+    words = ["--cases", "2", "--resamples", "20", "--csv", str(path)]
+    result = CliRunner(env={"COLUMNS": "160"}).invoke(coverage.app, words)
     assert result.exit_code == 0, result.output
     assert "f1_weighted difference" in result.output
     table = pd.read_csv(path)

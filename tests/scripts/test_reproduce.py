@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.rehearsal.cells import draw_cells
 from common.cli import INTERRUPTED
 from common.paths import ROOT
+from docs.drawn_cnmc import draw_cells
 from tests.helpers.training import QUICK, command, typed_places
 from workflows.papers.claims import printed_claims
 

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from benchmarks.report import ARGUMENTS, find_browser
 from evaluation.report import plots as figures
 from evaluation.report.page import Options, write_report
 from tests.evaluation.report.reports import write_facts, write_run
+from tests.helpers.browser import ARGUMENTS, find_browser
 from tests.helpers.predictions import make_run, with_passes
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: uv sync --group dev")

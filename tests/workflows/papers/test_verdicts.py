@@ -6,15 +6,14 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from benchmarks.rehearsal.made_up import made_up_verdicts
 from common.errors import UserError
 from common.paths import ROOT
 from common.runs.run import SPLIT_COLUMNS, Run
-from evaluation.claims import read_claims
 from evaluation.departures import NOT_KNOWN
 from tests.helpers.predictions import make_run
 from tests.workflows.papers.claims import DATA, claim, measured, write_results
-from workflows.papers.claims import PARTS, Figure, printed_claims, read_data
+from tests.workflows.papers.made_up import made_up_verdicts
+from workflows.papers.claims import PARTS, printed_claims, read_data
 from workflows.papers.measured import OF_EPOCH
 from workflows.papers.terminal import claims_text
 from workflows.papers.verdicts import (
@@ -304,83 +303,25 @@ def test_a_known_deviation_is_a_note_and_no_reason(tmp_path):
     assert "known deviation: other strides" in text.get()
 
 
-@pytest.fixture(scope="module")
-def made_up():
-    return made_up_verdicts()
+def worse(share):
+    return share - 0.2
 
 
-def test_made_up_runs_have_the_verdict_that_they_were_made_for():
+@pytest.mark.parametrize(("quality", "verdict"), [(float, REPRODUCED), (worse, LOWER)])
+def test_made_up_runs_have_the_verdict_that_they_were_made_for(tmp_path, quality, verdict):
     """One experiment of each paper that is small; all of them are compared below."""
     experiments = ["karyogram_vgg16", "hem_all_cnn_64", "resnet50_cut_block5"]
-    claims = made_up_verdicts(experiments).query("headline").set_index("experiment").loc[experiments]
-    assert claims["same"].tolist() == [REPRODUCED] * 3
-    assert claims["worse"].tolist() == [LOWER] * 3
+    claims = made_up_verdicts(tmp_path, quality, experiments).query("headline").set_index("experiment")
+    assert claims.loc[experiments, "verdict"].tolist() == [verdict] * 3
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("runs", "verdict"), [("same", REPRODUCED), ("worse", LOWER)])
-def test_all_claims_have_a_verdict_from_made_up_runs_of_full_size(made_up, runs, verdict):
-    claims = made_up.query("headline").set_index("experiment")
-    assert len(claims) == 38
-    assert claims[runs].to_dict() == dict.fromkeys(claims.index, verdict)
-
-
-@pytest.mark.slow
-def test_a_better_made_up_run_is_higher_unless_the_figure_is_near_1_and_of_few_images(made_up):
-    claims = made_up.query("headline").set_index("experiment")
-    near = (claims["paper"] == "001") & (claims["printed"].astype(float) >= 0.97)
-    assert claims["better"].to_dict() == near.map({True: REPRODUCED, False: HIGHER}).to_dict()
-
-
-@pytest.mark.slow
-def test_every_other_printed_figure_has_one_too(made_up):
-    few = made_up["same_reason"].str.startswith("interval too wide")
-    assert set(made_up.loc[few, "experiment"]) <= {"karyogram_vgg16_original", "karyogram_inceptionv3_original"}
-    table = made_up[~few]
-    of_epoch = table["metric"].isin(OF_EPOCH)
-    assert set(table["part"]) == {"train", "validation", "test"}
-    assert set(table.loc[~of_epoch, "same"]) == {REPRODUCED, HIGHER, LOWER}
-    assert set(table.loc[of_epoch, "part"]) == {"train"}
-    assert set(table.loc[of_epoch, "paper"]) == {"004"}
+def test_all_printed_figures_have_a_verdict_from_made_up_runs_of_full_size(tmp_path):
+    made_up = made_up_verdicts(tmp_path, float)
     assert len(made_up) == sum(len(each.figures) for each in printed_claims(ROOT / "results")) - 1
-
-
-def test_missing_tables_papers_and_other_files_are_errors(tmp_path):
-    with pytest.raises(UserError, match="no claims at"):
-        read_claims(tmp_path)
-    with pytest.raises(UserError, match="no claims of paper 007: choose from 009"):
-        compared(tmp_path, [claim()], [measured()], papers=("007",))
-    (tmp_path / "some.csv").unlink()
-    with pytest.raises(UserError, match="no measured results"):
-        compare_results(tmp_path)
-    with pytest.raises(UserError, match="claims.csv is no table of evaluate.py --csv or collect.py"):
-        compare_runs([tmp_path / "claims.csv"], results=tmp_path)
-
-
-def test_a_headline_that_is_printed_again_has_the_same_value():
-    figures = pd.read_csv(ROOT / "results" / "claims" / "figures.csv", dtype=str)
-    of_validation = figures.query("part == 'validation' and metric == 'accuracy'").set_index("experiment")["figure"]
-    claims = read_claims(ROOT / "results").query("metric == 'val_accuracy'").set_index("experiment")["claimed"]
-    assert of_validation[claims.index].to_dict() == claims.to_dict()
-
-
-def test_no_committed_claim_is_reproduced_on_a_sample():
-    table = to_frame(compare_results(ROOT / "results"))
-    assert set(read_claims(ROOT / "results")["experiment"]) == set(table["experiment"])
-    sample = table[table["measured_on"].isin(["cnmc", "hem_all"]) & table["headline"]]
-    assert len(sample) >= 5
-    assert (table["verdict"] == NOT_COMPARABLE).all()
-    assert (table["reason"] != "").all()
-
-
-@pytest.mark.parametrize(
-    ("metric", "printed", "bounds"),
-    [
-        ("accuracy", "0.982", (0.9815, 0.983)),
-        ("accuracy", "1.0", (0.9995, 1.001)),  # beside others of three digits
-        ("loss", "1.0", (0.95, 1.1)),
-        ("recall/all", "56/59", (56 / 59, 56 / 59)),
-    ],
-)
-def test_a_printed_figure_holds_what_is_rounded_or_truncated_to_it(metric, printed, bounds):
-    assert Figure("table 1", "test", metric, printed).bounds == pytest.approx(bounds)
+    claims = made_up.query("headline").set_index("experiment")
+    assert claims["verdict"].to_dict() == dict.fromkeys(claims.index, REPRODUCED)
+    few = made_up["reason"].str.startswith("interval too wide")
+    of_epoch = made_up["metric"].isin(OF_EPOCH)
+    assert set(made_up.loc[~few & ~of_epoch, "verdict"]) == {REPRODUCED, HIGHER, LOWER}
+    assert set(made_up.loc[~few & of_epoch, "part"]) == {"train"}

@@ -8,12 +8,12 @@ import pytest
 
 pytest.importorskip("starlette", reason="starlette is not installed: uv sync --group dev")
 
-from benchmarks.report import ARGUMENTS, find_browser
-from benchmarks.review.serving import served
 from tests.evaluation.report.reports import write_run
+from tests.helpers.browser import ARGUMENTS, find_browser
 from tests.helpers.predictions import make_run
 from tests.workflows.review.bundles import write_bundle
 from tests.workflows.review.predicted import write_table
+from tests.workflows.review.serving import served
 from workflows.review.decisions import read_decisions
 from workflows.review.review import open_review
 from workflows.review.server import Reader

@@ -1,10 +1,9 @@
-"""Made-up runs of the papers' sizes: their predictions are written, not trained; they test the comparison alone."""
+"""Made-up runs of the papers' sizes: their predictions are written, not trained."""
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -28,42 +27,22 @@ WITHOUT_SUBJECTS = ("karyograms",)
 SPLIT = "split.test=fold"  # of MNIST and CIFAR-10 else the official test images
 HELD_OUT = ("validation", "test")
 CLASSES = {"mnist": 10, "cifar10": 10, "chromosomes": 24}
-PRINTED = ["paper", "experiment", "section", "part", "metric", "printed", "headline"]
-OURS = {"verdict": "", "as_paper": "_value", "reason": "_reason"}
-# How the share of images that are predicted right follows from the printed headline.
-QUALITIES: dict[str, Callable[[float], float]] = {
-    "same": float,
-    "better": lambda share: min(share + 0.2, 1.0),
-    "worse": lambda share: share - 0.2,
-}
 
 
-def made_up_verdicts(experiments: Sequence[str] | None = None) -> pd.DataFrame:
-    """Compare made-up runs with what the papers print.
+def made_up_verdicts(folder: Path, quality: Callable[[float], float], experiments: Sequence[str] | None = None):
+    """Return the comparison of made-up runs with what the papers print, a row for each printed figure.
 
-    Args:
-        experiments: Of which runs are made up; None: of all. An ensemble needs its members.
-
-    Returns:
-        A row for each printed figure; for each of ``QUALITIES`` the verdict, our value (NAME_value), and why there is
-        no verdict (NAME_reason).
+    ``quality`` turns the printed headline, 0 to 1, into the share of images that are predicted right; ``experiments``
+    are those of which runs are made up, None all of them. An ensemble needs its members.
     """
-    columns = []
-    for name, quality in QUALITIES.items():
-        with TemporaryDirectory() as folder:
-            runs = write_made_up_runs(Path(folder), quality, experiments)
-            table = to_frame(compare_runs(list(runs.values()))).query("printed != ''").reset_index(drop=True)
-        columns.append(table[list(OURS)].set_axis([name + end for end in OURS.values()], axis="columns"))
-    return pd.concat([table[PRINTED], *columns], axis="columns")
+    runs = write_made_up_runs(folder, quality, experiments)
+    return to_frame(compare_runs(list(runs.values()))).query("printed != ''").reset_index(drop=True)
 
 
 def write_made_up_runs(
     folder: Path, quality: Callable[[float], float], experiments: Sequence[str] | None = None
 ) -> dict[str, Path]:
-    """Write a run of each experiment and ensemble of the papers, or of some; return their folders by experiment.
-
-    ``quality`` turns the printed headline, 0 to 1, into the share of images that are predicted right.
-    """
+    """Write a run of each experiment and ensemble of the papers, or of some; return their folders by experiment."""
     runs = {}
     for claim in printed_claims(ROOT / "results"):
         if experiments is not None and claim.experiment not in experiments:

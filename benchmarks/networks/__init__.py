@@ -1,1 +1,0 @@
-"""Measurements of networks: their operations, and how weights fit their variants."""

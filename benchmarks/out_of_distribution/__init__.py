@@ -1,1 +1,0 @@
-"""Scores of being out of distribution, on images of other kinds and of other laboratories."""

@@ -1,1 +1,0 @@
-"""Portable models against their runs, on labelled cells."""
