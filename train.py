@@ -30,8 +30,8 @@ from common.paths import CONF
 from common.runs.lifecycle import say_finished
 from common.runs.origin import Origin
 from common.runs.run import Run
-from common.sweeps.jobs import command_line, job
-from common.sweeps.records import in_sweep, note_run
+from common.runs.sweeps import in_sweep, note_run
+from workflows.sweeps.jobs import command_line, job
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")

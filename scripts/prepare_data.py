@@ -58,7 +58,7 @@ def prepare_data(
     (KARYOCYTE_WEIGHTS_DIR) where it is set, else into the cache of the Hugging Face hub.
     """
     # Imported here: the help page needs none of it, and a mistyped key nothing of the second half.
-    from workflows.sweeps.configs import job_configs
+    from common.config.grid import job_configs
 
     configs = job_configs(overrides, needs_data=not weights)
     if weights:

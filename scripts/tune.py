@@ -39,10 +39,10 @@ from omegaconf import DictConfig
 
 from common.config.compose import check_override_order
 from common.config.help import help_asked, print_help
-from common.config.search import take_search
 from common.paths import CONF
-from common.sweeps.jobs import command_line, job
-from workflows.tuning.space import check_space
+from workflows.sweeps.jobs import command_line, job
+from workflows.sweeps.tuning.settings import take_search
+from workflows.sweeps.tuning.space import check_space
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
@@ -53,7 +53,7 @@ def main(composed: DictConfig) -> None:
         search, rest = take_search(composed)
         check_space(search, rest)
         # Imported here, so that --help and a mistyped key do not wait for torch.
-        from workflows.tuning.search import tune
+        from workflows.sweeps.tuning.search import tune
 
         tune(search, rest, overrides)
 

@@ -18,7 +18,7 @@ from common.runs.files import RunFile
 from common.runs.lifecycle import Watch, begin, check_run, locked, recorded
 from common.runs.predicted import Predicted, to_predictions
 from common.runs.run import Run
-from common.sweeps.records import in_sweep, note_run
+from common.runs.sweeps import in_sweep, note_run
 from datamodules.image_datamodule import ImageDataModule
 from evaluation.evaluate import write_evaluation
 from evaluation.examples import galleries, write_thumbnails

@@ -10,6 +10,8 @@ from common.config.base import StrictModel
 from common.config.explain import resolved, validated
 from common.errors import UserError
 
+SWEEP_VARIABLE = "KARYOCYTE_SWEEP"  # tells a job's process the folder of its sweep
+
 
 class HereConfig(StrictModel):
     """One job after another, in this process."""

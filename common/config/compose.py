@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel
 from yaml import YAMLError
 
-from common.config.cluster import LocalConfig, SlurmConfig, check_cluster
+from common.config.cluster import SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster
 from common.config.data import SourceConfig
 from common.config.defaults import stage_names
 from common.config.explain import (
@@ -38,7 +38,6 @@ from common.config.rules import check_rules
 from common.config.schema import Config
 from common.errors import UserError
 from common.paths import CONF
-from common.sweeps.records import VARIABLE
 
 _FROM_RESOLVER = "UserError raised while resolving interpolation: "  # what OmegaConf puts before a message of ours
 GIVEN_FOLDS = {"cnmc": 3, "hem_all": 3}  # the folds that C-NMC's training images come with
@@ -74,7 +73,7 @@ def check_config(composed: DictConfig) -> Config:
     values = resolved(composed, "configuration")
     cluster = check_cluster(values.pop("cluster", None))  # where a run is trained is no part of the run
     single = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN
-    if cluster.name != "none" and single and VARIABLE not in os.environ:  # set in a script of scripts/sbatch.py
+    if cluster.name != "none" and single and SWEEP_VARIABLE not in os.environ:  # set in a script of scripts/sbatch.py
         raise UserError(f"+cluster={cluster.name} is for the jobs of a multirun: add -m, python train.py -m ...")
     if "search" in values:
         raise UserError("+search is for a search over many runs: python scripts/tune.py +search=... +experiment=...")

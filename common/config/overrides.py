@@ -83,3 +83,8 @@ def _is_readable(argument: str) -> bool:
     except HydraException:
         return False
     return True
+
+
+def key_of(override: str) -> str:
+    """Return the key of an override, such as "seed" of "seed=0" and "experiment" of "+experiment=a"."""
+    return override.lstrip("+~").partition("=")[0]

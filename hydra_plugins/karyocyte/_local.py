@@ -11,10 +11,10 @@ from pathlib import Path
 from common.cli import console, say
 from common.config.cluster import LocalConfig
 from common.errors import UserError
-from common.sweeps import records as sweeps
-from common.sweeps.devices import COUNTING, VARIABLE, DevicePool, find_gpus
-from common.sweeps.jobs import Task
+from common.runs import sweeps
 from common.text import counted
+from workflows.sweeps.devices import COUNTING, VARIABLE, DevicePool, find_gpus
+from workflows.sweeps.jobs import Task
 
 POLL_SECONDS = 0.1
 JOBS_ON_CORES = 2  # at a time, of jobs without a GPU

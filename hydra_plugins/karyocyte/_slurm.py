@@ -12,9 +12,9 @@ from common.config.cluster import SlurmConfig
 from common.errors import UserError
 from common.files import write_json
 from common.preemption import call_slurm
-from common.sweeps import records as sweeps
-from common.sweeps import slurm
-from common.sweeps.jobs import Task
+from common.runs import sweeps
+from workflows.sweeps import slurm
+from workflows.sweeps.jobs import Task
 
 SUBMITTED = "slurm.json"
 ABSENCES = 3  # looks at the queue without a job until it counts as gone: files on a network arrive late

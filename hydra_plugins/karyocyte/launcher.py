@@ -13,12 +13,13 @@ from omegaconf import DictConfig
 
 from common.cli import INTERRUPTED, console, say, warn
 from common.compat import run_in_process
-from common.config.cluster import ClusterConfig, LocalConfig, SlurmConfig, check_cluster
+from common.config.cluster import SWEEP_VARIABLE, ClusterConfig, LocalConfig, SlurmConfig, check_cluster
+from common.config.overrides import key_of
 from common.errors import UserError
+from common.runs import sweeps
 from common.runs.lifecycle import locked
-from common.sweeps import records as sweeps
-from common.sweeps.jobs import Task, job_failed
-from common.sweeps.records import Job, Sweep
+from common.runs.sweeps import Job, Sweep
+from workflows.sweeps.jobs import Task, job_failed
 
 VANISHED = "its process ended without a status (killed, out of memory, or its node is gone)"
 Cluster = TypeVar("Cluster", LocalConfig, SlurmConfig)
@@ -47,7 +48,7 @@ class KaryocyteLauncher(Launcher):
             raise UserError("-m under torchrun: each process would start all jobs: take +cluster=slurm, or no -m")
         cluster = check_cluster(self.cluster)
         if isinstance(cluster, SlurmConfig):
-            from common.sweeps.slurm import check_slurm
+            from workflows.sweeps.slurm import check_slurm
 
             check_slurm()
         tasks = _tasks(job_overrides, initial_job_idx)
@@ -71,8 +72,8 @@ class KaryocyteLauncher(Launcher):
         """Run tasks, and those again whose process died without a status, up to ``cluster.retries`` times."""
         older = {task: sweeps.read_record(folder, task.key).get("updated") for task in tasks}
         left = list(tasks)
-        before = os.environ.get(sweeps.VARIABLE)
-        os.environ[sweeps.VARIABLE] = str(folder)
+        before = os.environ.get(SWEEP_VARIABLE)
+        os.environ[SWEEP_VARIABLE] = str(folder)
         try:
             for attempt in range(cluster.retries + 1):
                 self._run_once(cluster, folder, left)
@@ -89,9 +90,9 @@ class KaryocyteLauncher(Launcher):
             raise SystemExit(INTERRUPTED) from None
         finally:
             if before is None:
-                del os.environ[sweeps.VARIABLE]
+                del os.environ[SWEEP_VARIABLE]
             else:
-                os.environ[sweeps.VARIABLE] = before
+                os.environ[SWEEP_VARIABLE] = before
 
     def _run_once(self, cluster: ClusterConfig, folder: Path, tasks: Sequence[Task]) -> None:
         if isinstance(cluster, SlurmConfig) and tasks:
@@ -111,7 +112,7 @@ class KaryocyteLauncher(Launcher):
         composed: dict[tuple[str, ...], Cluster] = {}
         needs = []
         for task in tasks:
-            words = tuple(word for word in task.overrides if sweeps.key_of(word).partition(".")[0] in RESOURCES)
+            words = tuple(word for word in task.overrides if key_of(word).partition(".")[0] in RESOURCES)
             if words not in composed:
                 config = self.hydra_context.config_loader.load_sweep_config(self.config, list(words))
                 cluster = check_cluster(config.cluster)
@@ -157,6 +158,6 @@ def _summarise(folder: Path, tasks: Sequence[Task], done_before: int) -> None:
     lines = []
     if failed:
         lines.append(f"{failed} failed: the same command runs what is missing, and nothing else")
-    if not any(sweeps.key_of(word) == "search" for word in tasks[0].overrides):  # a search has a table of its own
+    if not any(key_of(word) == "search" for word in tasks[0].overrides):  # a search has a table of its own
         lines.append(f"one table of them: python scripts/collect.py {folder}")
     say(title, *lines)

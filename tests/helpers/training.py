@@ -18,11 +18,11 @@ from common.config.schema import Config
 from common.files import write_json
 from common.paths import CONF, ROOT
 from common.runs.run import Run
-from common.sweeps.jobs import command_line
 from evaluation import evaluate as evaluation
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
 from workflows import train
+from workflows.sweeps.jobs import command_line
 
 DRAWN = ["data=synthetic", "data.images=40", "data.subjects=10", "data.size=48"]
 QUICK = [

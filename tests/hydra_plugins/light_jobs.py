@@ -19,8 +19,8 @@ from omegaconf import DictConfig
 from common.errors import UserError
 from common.files import write_json
 from common.paths import ROOT
-from common.sweeps import records as sweeps
-from common.sweeps.jobs import command_line, job
+from common.runs import sweeps
+from workflows.sweeps.jobs import command_line, job
 
 
 @hydra.main(version_base="1.3", config_path=str(ROOT / "conf"), config_name="train")

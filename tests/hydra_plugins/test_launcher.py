@@ -14,12 +14,12 @@ from common.config.cluster import LocalConfig, SlurmConfig
 from common.errors import UserError
 from common.paths import ROOT
 from common.runs.lifecycle import locked
-from common.sweeps.jobs import Task
-from common.sweeps.records import job_of, read_record, read_sweep, write_record
+from common.runs.sweeps import job_of, read_record, read_sweep, write_record
 from hydra_plugins.karyocyte._slurm import read_submitted
 from hydra_plugins.karyocyte.launcher import VANISHED, KaryocyteLauncher
 from tests.cluster.slurm import wait_for
 from tests.helpers.gpus import pretend_gpus
+from workflows.sweeps.jobs import Task
 
 
 class Multirun:

@@ -9,11 +9,11 @@ import pytest
 
 from common.config.cluster import LocalConfig
 from common.errors import UserError
-from common.sweeps.jobs import Task
-from common.sweeps.records import job_of
+from common.runs.sweeps import job_of
 from hydra_plugins.karyocyte import _local
 from hydra_plugins.karyocyte._local import LocalJobs
 from tests.helpers.gpus import DIVIDED, pretend_gpus
+from workflows.sweeps.jobs import Task
 
 
 @dataclass

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from common.sweeps import records as sweeps
+from common.config.cluster import SWEEP_VARIABLE
+from common.config.grid import grid
+from common.runs import sweeps
 from scripts.sbatch import app
 from tests.helpers.terminal import error_of, run_app
-from workflows.sweeps.sbatch import grid
 
 TINY = ["data=synthetic", "weights=random", "model=resnet18"]
 
@@ -47,7 +48,7 @@ def test_a_sweep_becomes_an_array_whose_members_are_its_jobs(tmp_path, write):
         assert "+sweep=" not in overrides
 
     (folder,) = (tmp_path / "outputs" / "sweeps").iterdir()
-    assert f"\nexport {sweeps.VARIABLE}={folder}\n" in script
+    assert f"\nexport {SWEEP_VARIABLE}={folder}\n" in script
     assert (folder / "slurm").is_dir()
     with grid([*typed, "+cluster=slurm"]) as expanded:  # the launcher computes the keys of the jobs from the same words
         assert sweeps.read_sweep(folder).jobs == tuple(sweeps.job_of(job) for job in expanded.jobs)

@@ -12,7 +12,7 @@ from common.config.compose import check_config
 from common.runs.run import Run, RunStatus
 from scripts import tune
 from tests.helpers.training import SMALL, call_main, command, composed, typed_places
-from tests.workflows.tuning.searches import table
+from tests.workflows.sweeps.tuning.searches import table
 from workflows import train as workflows_train
 
 NET = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only", "trainer.max_epochs=1"]

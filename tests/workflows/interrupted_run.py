@@ -15,10 +15,10 @@ import pytest
 import train
 from common.config.schema import Config
 from common.preemption import Preempted, watched
-from common.sweeps.jobs import command_line
 from lightning_modules.callbacks.resumable import StepSeed
 from tests import processes
 from workflows import train as training
+from workflows.sweeps.jobs import command_line
 
 
 class Place(NamedTuple):

@@ -10,12 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from common.config.compose import compose_config
+from common.config.grid import job_configs
+from common.config.overrides import key_of
 from common.errors import UserError
 from common.paths import ROOT
-from common.sweeps.records import key_of
 from evaluation.claims import read_claims
 from workflows.papers.settings import ReproductionConfig, check_overrides, load_reproduction
-from workflows.sweeps.configs import job_configs
 
 RESULTS = ROOT / "results"
 DATA_VARIABLE = "KARYOCYTE_DATA_DIR"

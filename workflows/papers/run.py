@@ -11,14 +11,16 @@ from itertools import groupby, product
 from pathlib import Path
 
 from common.cli import INTERRUPTED, say, warn
+from common.config.grid import job_configs
 from common.config.overrides import quote_path
 from common.errors import UserError
 from common.files import bytes_below, sha256_of_value
 from common.paths import ROOT
+from common.runs import sweeps
 from common.runs.files import RunFile
 from common.runs.lifecycle import locked
 from common.runs.run import Run
-from common.sweeps.records import read_sweep
+from common.runs.sweeps import Job
 from workflows.papers.page import warnings_of, write_page
 from workflows.papers.plan import (
     WEIGHTS,
@@ -34,8 +36,6 @@ from workflows.papers.plan import (
     training_step,
 )
 from workflows.papers.records import Records, StepRecord
-from workflows.sweeps.configs import job_configs
-from workflows.sweeps.status import JobStatus, sweep_statuses
 
 GIB = 2**30
 
@@ -181,28 +181,32 @@ def _wait_for(command: Sequence[str]) -> tuple[int, resource.struct_rusage]:
 def finished_runs(output_dir: Path, training: Step) -> Runs:
     """Return the folders of the finished runs of a training step, by experiment; none where it has left no sweep."""
     runs: dict[str, list[str]] = {}
-    for job in _jobs(output_dir, training):
-        if job.state == "finished" and job.run is not None:
-            runs.setdefault(job.overrides["experiment"], []).append(str(job.run.folder))
+    folder, jobs = _jobs(output_dir, training)
+    for job in jobs:
+        if sweeps.is_done(folder, job.key):
+            runs.setdefault(job.value("experiment"), []).append(sweeps.read_record(folder, job.key)["run"])
     return runs
 
 
-def _jobs(output_dir: Path, training: Step) -> list[JobStatus]:
-    """Return the jobs of a training step; [] where it has left no sweep."""
+def _jobs(output_dir: Path, training: Step) -> tuple[Path, tuple[Job, ...]]:
+    """Return the newest sweep of a training step and its jobs; none where it has left no sweep."""
     words = tuple(quote_path(word) for word in training.words[1:])
     for file in sorted(output_dir.glob("sweeps/*/sweep.json"), key=lambda path: path.stat().st_mtime, reverse=True):
-        if read_sweep(file.parent).command[1:] == words:
-            return list(sweep_statuses(file.parent))
-    return []
+        sweep = sweeps.read_sweep(file.parent)
+        if sweep.command[1:] == words:
+            return file.parent, sweep.jobs
+    return output_dir, ()
 
 
 def _errors_of_runs(plan: Plan) -> list[str]:
     """Return what failed runs say, alike messages once, each with its experiments."""
     experiments: dict[str, dict[str, None]] = {}
     for split in plan.splits:
-        for job in _jobs(plan.output_dir, training_step(plan, split)):
-            if job.is_bad and job.error:
-                experiments.setdefault(job.error, {})[job.overrides["experiment"]] = None
+        folder, jobs = _jobs(plan.output_dir, training_step(plan, split))
+        for job in jobs:
+            record = sweeps.read_record(folder, job.key)
+            if record["status"] == "failed" and record.get("error"):
+                experiments.setdefault(record["error"], {})[job.value("experiment")] = None
     return [f"{', '.join(names)}: {error}" for error, names in experiments.items()]
 
 

@@ -8,10 +8,9 @@ from pydantic import Field
 from common.config.base import StrictModel
 from common.config.defaults import section_defaults
 from common.config.explain import validated
-from common.config.overrides import check_words
+from common.config.overrides import check_words, key_of
 from common.errors import UserError
 from common.paths import CONF
-from common.sweeps.records import key_of
 
 FOLDER = CONF / "reproduction"
 OWN_KEYS = ("experiment", "sweep", "protocol", "seed", "name", "split.fold", "split.test")

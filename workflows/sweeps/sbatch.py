@@ -1,66 +1,23 @@
-"""Command lines of train.py expanded into jobs, without running any, and batch scripts of them for Slurm."""
+"""Batch scripts for Slurm, of the jobs that a command line of train.py asks for."""
 
 import shlex
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-from hydra import initialize_config_dir
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.global_hydra import GlobalHydra
-from hydra.types import RunMode
-from omegaconf import DictConfig, open_dict
-
 from common.cli import say
-from common.compat import expand_sweep
 from common.config.cluster import SlurmConfig, check_cluster
-from common.config.compose import check_config, check_override_order, explain_composition
-from common.config.overrides import quote_path
-from common.config.search import take_search
+from common.config.compose import check_config, check_override_order
+from common.config.grid import grid
+from common.config.overrides import key_of, quote_path
 from common.errors import UserError
 from common.files import write_text
-from common.paths import CONF, ROOT
-from common.sweeps import records as sweeps
-from common.sweeps.records import Sweep
-from common.sweeps.slurm import Batch, batch_texts, in_batches
+from common.paths import ROOT
+from common.runs import sweeps
+from common.runs.sweeps import Sweep
 from common.text import counted
-from workflows.tuning.space import check_space
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A command line, expanded into jobs: what they share, with Hydra's own node, and the overrides of each."""
-
-    composed: DictConfig
-    jobs: tuple[tuple[str, ...], ...]
-    loader: ConfigLoader
-
-    def job_config(self, job: Sequence[str]) -> DictConfig:
-        """Return what Hydra composes for a job, without its own node."""
-        with explain_composition():
-            composed = self.loader.load_sweep_config(self.composed, list(job))
-        with open_dict(composed):
-            del composed["hydra"]
-        return composed
-
-
-@contextmanager
-def grid(typed: Sequence[str], multirun: bool = False) -> Iterator[Grid]:
-    """Expand a command line as Hydra's sweeper does: the sweep file's parameters first, then what is typed.
-
-    ``multirun``: whether ``-m`` is typed; a sweep file asks for many runs by itself.
-    """
-    with explain_composition(), initialize_config_dir(str(CONF), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        composed = loader.load_configuration("train", list(typed), RunMode.MULTIRUN, validate_sweep_overrides=False)
-        if multirun or composed.hydra.mode == RunMode.MULTIRUN:
-            swept = [f"{key}={value}" for key, value in (composed.hydra.sweeper.params or {}).items()]
-            jobs = tuple(expand_sweep([*swept, *typed]))
-        else:  # once more: several values of a key are then an error
-            composed = loader.load_configuration("train", list(typed), RunMode.RUN)
-            jobs = (tuple(typed),)
-        yield Grid(composed, jobs, loader)
+from workflows.sweeps.slurm import Batch, batch_texts, in_batches
+from workflows.sweeps.tuning.settings import take_search
+from workflows.sweeps.tuning.space import check_space
 
 
 def write_scripts(
@@ -102,7 +59,7 @@ def expand_batches(
     overrides: Sequence[str], multirun: bool, python: str, written_by: Sequence[str]
 ) -> tuple[list[Batch], Sweep]:
     """Return the jobs of a command line as batches of equal needs, and their sweep; see ``write_scripts``."""
-    if not any(sweeps.key_of(word) == "cluster" for word in overrides):
+    if not any(key_of(word) == "cluster" for word in overrides):
         overrides = ["+cluster=slurm", *overrides]
     needs: dict[tuple[str, ...], SlurmConfig] = {}  # of each command
     jobs = []
@@ -110,7 +67,7 @@ def expand_batches(
         output_dir = Path(expanded.composed.output_dir).absolute()
         for job in expanded.jobs:
             # What says which jobs there are is left out: in a job, it would start them all again.
-            words = tuple(word for word in job if sweeps.key_of(word) != "sweep")
+            words = tuple(word for word in job if key_of(word) != "sweep")
             composed = expanded.job_config(words)
             cluster = check_cluster(composed.cluster)
             if not isinstance(cluster, SlurmConfig):

@@ -15,7 +15,7 @@ from common.errors import UserError
 from common.files import read_whole_json
 from common.runs.files import RunFile
 from common.runs.run import Run
-from common.sweeps.records import Job, read_sweep
+from common.runs.sweeps import Job, read_sweep
 
 SILENCE = 300.0  # seconds without a file written after which a run on another machine counts as lost
 ORDER = ("finished", "running", "waiting", "preempted", "pruned", "interrupted", "failed", "lost")
@@ -35,7 +35,7 @@ class JobStatus:
         key: The job's key; the run's folder where there is no sweep.
         overrides: Values by key, such as {"experiment": "resnet18", "seed": "0"}.
         state: One of ``ORDER``.
-        record: The job's record, see ``common.sweeps.records``; {} without a sweep.
+        record: The job's record, see ``common.runs.sweeps``; {} without a sweep.
         progress: The content of progress.json; {} without.
         note: A remark on its state.
         last_change: When it last wrote a file, seconds since the epoch.

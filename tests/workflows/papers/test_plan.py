@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from common.config.grid import job_configs
 from common.errors import UserError
 from workflows.papers.plan import (
     Options,
@@ -15,7 +16,6 @@ from workflows.papers.plan import (
     preparation_steps,
     training_step,
 )
-from workflows.sweeps.configs import job_configs
 
 PAPERS = ["001", "002", "003", "004"]
 

@@ -12,7 +12,7 @@ import pytest
 from common.cli import INTERRUPTED
 from common.errors import UserError
 from common.runs.run import Run
-from common.sweeps.records import Sweep, job_of, sweep_folder, write_record, write_sweep
+from common.runs.sweeps import Sweep, job_of, sweep_folder, write_record, write_sweep
 from workflows.papers import run as runner
 from workflows.papers.plan import Options, Split, Step, make_plan, training_step
 from workflows.papers.records import Records

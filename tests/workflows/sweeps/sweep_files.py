@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from common.cli import console
 from common.files import write_json, write_text
-from common.sweeps.records import Job, Sweep, job_of, sweep_folder, write_record, write_sweep
+from common.runs.sweeps import Job, Sweep, job_of, sweep_folder, write_record, write_sweep
 
 ELSEWHERE = "node7"
 METRICS = {"f1_weighted": (0.9, 0.85, 0.94), "accuracy": (0.91, 0.86, 0.95), "auc": (0.97, None, None)}

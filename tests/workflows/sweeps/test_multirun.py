@@ -8,12 +8,12 @@ import torch
 
 import train
 from common.config.compose import check_config, check_override_order
+from common.config.grid import grid
 from common.errors import UserError
 from common.paths import ROOT
 from lightning_modules.build import build_classifier
 from tests.helpers.training import call_main
 from tests.test_experiments import PAPER_001, PAPER_002, PAPER_003, PAPER_004, UNFROZEN
-from workflows.sweeps.sbatch import grid
 
 # Experiments, and in how many variants each of them runs.
 GRIDS = {

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.files import write_json, write_text
-from common.sweeps.records import STATES
+from common.runs.sweeps import STATES
 from tests.cluster.slurm import wait_for
 from tests.workflows.sweeps.sweep_files import age, grid, here, note, write_finished, write_jobs, write_progress
 from workflows.sweeps import status as status_module

@@ -6,10 +6,10 @@ import timm
 import torch
 from huggingface_hub import constants
 
+from common.config.grid import job_configs
 from common.errors import UserError
 from lightning_modules.backbones.pretrained import build_pretrained
 from tests.helpers.hub import local_hub
-from workflows.sweeps.configs import job_configs
 from workflows.sweeps.weights import bring_weights
 
 TAGS = ("test_resnet.r160_in1k", "test_vit.r160_in1k")  # timm's tiny networks

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from workflows.tuning.results import FAILED_HEIGHT, scatter
+from workflows.sweeps.tuning.results import FAILED_HEIGHT, scatter
 
 ABOUT = {"name": "tiny, search (tpe)", "synthetic": True, "protocol": "subject", "fold": 0, "folds": 5}
 

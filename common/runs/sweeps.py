@@ -13,14 +13,14 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from common.config.cluster import SWEEP_VARIABLE
+from common.config.overrides import key_of
 from common.errors import UserError
 from common.files import sha256_of_value, write_json
 from common.preemption import slurm_job
 from common.runs.run import Run
-from common.sweeps.devices import given_gpus
 
 SCHEMA = 1
-VARIABLE = "KARYOCYTE_SWEEP"  # tells a job's process the folder of its sweep
 # "waiting" has no record yet, "lost" ended without a status (killed, a node that is gone).
 STATES = ("waiting", "running", "finished", "failed", "preempted", "interrupted", "lost")
 ENDED = ("finished", "failed")
@@ -35,6 +35,10 @@ class Job:
     key: str
     overrides: tuple[str, ...]
 
+    def value(self, key: str) -> str:
+        """Return the value that a key is given; "" where the job does not name it."""
+        return next((word.partition("=")[2] for word in self.overrides if key_of(word) == key), "")
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -45,11 +49,6 @@ class Sweep:
     cluster: str
     command: tuple[str, ...]
     output_dir: str
-
-
-def key_of(override: str) -> str:
-    """Return the key of an override, such as "seed" of "seed=0" and "experiment" of "+experiment=a"."""
-    return override.lstrip("+~").partition("=")[0]
 
 
 def job_of(overrides: Sequence[str]) -> Job:
@@ -135,14 +134,19 @@ def recorded(overrides: Sequence[str], kind: str, first: bool) -> Iterator[None]
 
     ``kind`` is "run" or "search".
     """
-    folder = os.environ.get(VARIABLE)
+    folder = os.environ.get(SWEEP_VARIABLE)
     if not folder or not first:
         yield
         return
     job = job_of(overrides)
     note = partial(write_record, Path(folder), job.key)
     attempts = read_record(Path(folder), job.key).get("attempts", 0) + 1
-    place = {"host": socket.gethostname(), "pid": os.getpid(), "slurm_job": slurm_job(), "gpus": given_gpus()}
+    place = {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "slurm_job": slurm_job(),
+        "gpus": os.environ.get("CUDA_VISIBLE_DEVICES") or None,
+    }
     begun = {"status": "running", "error": None, "started": time.time(), "attempts": attempts, "run": None}
     note(overrides=list(job.overrides), kind=kind, **place, **begun)
     _current.append(note)

@@ -19,7 +19,6 @@ from pytorch_lightning.utilities.memory import garbage_collection_cuda, is_oom_e
 
 from common.cli import console, say, warn
 from common.config.schema import Config
-from common.config.search import SearchConfig
 from common.errors import UserError
 from common.files import sha256_of_value
 from common.revision import revision
@@ -32,9 +31,10 @@ from lightning_modules.callbacks.staged_unfreezing import MetricReporter
 from lightning_modules.stages.fit import read_score
 from lightning_modules.trainer import set_up_torch
 from workflows import train
-from workflows.tuning.results import SearchReport, override
-from workflows.tuning.space import check_space, with_values
-from workflows.tuning.study import Direction, SharedStudy, open_study
+from workflows.sweeps.tuning.results import SearchReport, override
+from workflows.sweeps.tuning.settings import SearchConfig
+from workflows.sweeps.tuning.space import check_space, with_values
+from workflows.sweeps.tuning.study import Direction, SharedStudy, open_study
 
 # Steps of Optuna from one stage to the next, so that an epoch is compared with the same epoch of the same stage,
 # however early the stage before had ended.

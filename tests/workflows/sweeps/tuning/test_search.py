@@ -13,12 +13,12 @@ import pytest
 import yaml
 
 from common.errors import UserError
-from tests.workflows.tuning.searches import NoData, formula_run, search, table, tune
+from tests.workflows.sweeps.tuning.searches import NoData, formula_run, search, table, tune
 from workflows import train
-from workflows.tuning import results
-from workflows.tuning import search as tuning
-from workflows.tuning import study as studies
-from workflows.tuning.study import open_study
+from workflows.sweeps.tuning import results
+from workflows.sweeps.tuning import search as tuning
+from workflows.sweeps.tuning import study as studies
+from workflows.sweeps.tuning.study import open_study
 
 ONE_SIZE = "search.space.loader.batch_size.choices=[16]"
 KEYS = ["unfreeze.lr", "loader.batch_size"]

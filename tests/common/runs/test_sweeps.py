@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.config.cluster import SWEEP_VARIABLE
 from common.errors import UserError
 from common.preemption import Preempted
-from common.sweeps import records as sweeps
-from common.sweeps.records import Job, Sweep, job_of, names, read_record, recorded, sweep_folder, write_record
+from common.runs import sweeps
+from common.runs.sweeps import Job, Sweep, job_of, names, read_record, recorded, sweep_folder, write_record
 
 KEY = job_of(["seed=0"]).key
 
@@ -16,7 +17,7 @@ KEY = job_of(["seed=0"]).key
 @pytest.fixture
 def sweep(tmp_path, monkeypatch):
     """The folder of the sweep that this process belongs to."""
-    monkeypatch.setenv(sweeps.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(SWEEP_VARIABLE, str(tmp_path))
     return tmp_path
 
 
@@ -109,7 +110,7 @@ def test_only_the_first_process_of_a_job_writes_and_none_outside_a_sweep(sweep, 
         with recorded(["seed=0"], "run", first=first):
             sweeps.note_run(sweep)
         assert not list(sweep.iterdir())
-        monkeypatch.delenv(sweeps.VARIABLE, raising=False)
+        monkeypatch.delenv(SWEEP_VARIABLE, raising=False)
 
 
 def test_a_job_is_done_while_its_run_is_there_and_a_search_never(tmp_path):

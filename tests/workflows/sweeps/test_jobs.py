@@ -3,7 +3,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from common.sweeps.jobs import is_first
+from workflows.sweeps.jobs import is_first
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from common.cli import files_explained, report_user_errors, warn
 from common.config.compose import explain_composition
-from common.config.overrides import check_words, is_multirun, quote_path
+from common.config.overrides import check_words, is_multirun, key_of, quote_path
 from common.errors import UserError
 from common.preemption import watched
+from common.runs import sweeps
 from common.runs.distributed import environment_rank
-from common.sweeps import records as sweeps
-from common.sweeps.records import Job
+from common.runs.sweeps import Job
 
 NAMED_FAILURES = 5  # failed jobs that the last line names, at most
 
@@ -47,7 +47,7 @@ class Task:
         ``sweep`` is left out: it would start all the jobs again.
         """
         script = Path(sys.modules["__main__"].__file__ or "").resolve()
-        overrides = [word for word in self.overrides if sweeps.key_of(word) != "sweep"]
+        overrides = [word for word in self.overrides if key_of(word) != "sweep"]
         return (sys.executable, str(script), *overrides)
 
     def command_of(self, processes: int) -> tuple[str, ...]:

@@ -3,8 +3,8 @@
 import pytest
 
 from common.errors import UserError
-from common.sweeps.devices import DevicePool, find_gpus
 from tests.helpers.gpus import DIVIDED, pretend_gpus
+from workflows.sweeps.devices import DevicePool, find_gpus
 
 MIG = ("MIG-7089d0f3-293f-58c9-8f8c-5ea666eedbde", "MIG-56c30729-347f-5dd6-8da0-c3cc59e969e0")
 SECOND = "GPU-11111111-d268-c3f3-1b07-005d5ae1dc3f"

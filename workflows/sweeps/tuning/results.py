@@ -19,11 +19,11 @@ from rich.table import Table
 from rich.text import Text
 
 from common.cli import console, say, warn
-from common.config.search import SearchConfig, Value
 from common.errors import UserError
 from common.files import write_csv, write_text
 from evaluation.core.plots import COLOURS, NAMES, canvas
-from workflows.tuning.study import is_lost
+from workflows.sweeps.tuning.settings import SearchConfig, Value
+from workflows.sweeps.tuning.study import is_lost
 
 STATES = {
     TrialState.COMPLETE: "finished",

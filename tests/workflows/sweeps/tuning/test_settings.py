@@ -4,9 +4,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from common.config.compose import check_config
-from common.config.search import DimensionConfig, SearchConfig, take_search
 from common.errors import UserError
 from tests.helpers.training import composed
+from workflows.sweeps.tuning.settings import DimensionConfig, SearchConfig, take_search
 
 RANGE = {"low": 0.1, "high": 1.0}
 

@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.config.cluster import SlurmConfig
+from common.config.cluster import SWEEP_VARIABLE, SlurmConfig
 from common.errors import UserError
 from common.files import write_text
 from common.preemption import call_slurm
-from common.sweeps import records as sweeps
 
 HELD = "HELD"
 # Keys that are options of sbatch by the same name.
@@ -68,7 +67,7 @@ def script_text(batch: Batch, jobs_file: Path) -> str:
         "",
         f"cd {shlex.quote(str(batch.work_dir))} || exit 1",
         *batch.cluster.setup,
-        f"export {sweeps.VARIABLE}={shlex.quote(str(batch.sweep))}",
+        f"export {SWEEP_VARIABLE}={shlex.quote(str(batch.sweep))}",
         f"jobs={shlex.quote(str(jobs_file))}",
         *_run_lines(batch.cluster),
     ]

@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 
 from common.config.schema import Config
-from common.config.search import take_search
 from common.files import sha256_of_value, write_json
 from common.runs.lifecycle import Watch
 from common.runs.run import Run
 from tests.helpers.training import SMALL, composed
-from workflows.tuning import search as tuning
+from workflows.sweeps.tuning import search as tuning
+from workflows.sweeps.tuning.settings import take_search
 
 EPOCHS = 3
 

@@ -84,11 +84,6 @@ def find_gpus(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     return tuple(name for gpu in listed for name in gpu.instances or (gpu.uuid,))
 
 
-def given_gpus(environment: Mapping[str, str] = os.environ) -> str | None:
-    """Return the GPUs that this process was given, as CUDA_VISIBLE_DEVICES names them; None where it was not."""
-    return environment.get(VARIABLE) or None
-
-
 def _named_gpus(named: str, count: int) -> tuple[str, ...]:
     """The names in a value of CUDA_VISIBLE_DEVICES, each once, as far as CUDA reads it."""
     names: list[str] = []

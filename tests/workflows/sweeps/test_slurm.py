@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from common.config.cluster import SlurmConfig
 from common.errors import UserError
-from common.sweeps.slurm import (
+from workflows.sweeps.slurm import (
     Batch,
     batch_texts,
     check_slurm,

@@ -7,8 +7,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from common.config.compose import check_config
 from common.config.schema import Config
-from common.config.search import SearchConfig, Value
 from common.errors import UserError
+from workflows.sweeps.tuning.settings import SearchConfig, Value
 
 # What a search rests on: it cannot be searched. The last line decides on the validation images, and trials that are
 # evaluated on different images cannot be compared.

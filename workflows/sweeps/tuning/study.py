@@ -19,9 +19,9 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState
 
 from common.compat import trial_id
-from common.config.search import DimensionConfig, SearchConfig
 from common.errors import UserError
 from common.seeds import derive_seed
+from workflows.sweeps.tuning.settings import DimensionConfig, SearchConfig
 
 HOST = os.environ.get("SLURMD_NODENAME") or socket.gethostname()  # two nodes of Slurm may share a machine, in tests
 Direction = Literal["minimize", "maximize"]

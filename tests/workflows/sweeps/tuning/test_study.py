@@ -12,9 +12,9 @@ from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.workflows.tuning.searches import search
-from workflows.tuning import study as studies
-from workflows.tuning.study import Heartbeats, is_lost, open_study
+from tests.workflows.sweeps.tuning.searches import search
+from workflows.sweeps.tuning import study as studies
+from workflows.sweeps.tuning.study import Heartbeats, is_lost, open_study
 
 QUICK = ["search.startup_trials=1000"]  # drawn at random: nothing to learn from
 

@@ -1,0 +1,83 @@
+"""Command lines of train.py expanded into jobs and their configurations, without running any."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from hydra import initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict
+
+from common.compat import expand_sweep
+from common.config.compose import check_config, check_override_order, explain_composition
+from common.config.overrides import check_words, key_of, quote_path
+from common.config.rules import check_data_dir
+from common.config.schema import Config
+from common.paths import CONF
+
+# Keys that change neither the images nor the weights.
+UNIMPORTANT = ("sweep", "seed", "cluster")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A command line, expanded into jobs: what they share, with Hydra's own node, and the overrides of each."""
+
+    composed: DictConfig
+    jobs: tuple[tuple[str, ...], ...]
+    loader: ConfigLoader
+
+    def job_config(self, job: Sequence[str]) -> DictConfig:
+        """Return what Hydra composes for a job, without its own node."""
+        with explain_composition():
+            composed = self.loader.load_sweep_config(self.composed, list(job))
+        with open_dict(composed):
+            del composed["hydra"]
+        return composed
+
+
+@contextmanager
+def grid(typed: Sequence[str], multirun: bool = False) -> Iterator[Grid]:
+    """Expand a command line as Hydra's sweeper does: the sweep file's parameters first, then what is typed.
+
+    ``multirun``: whether ``-m`` is typed; a sweep file asks for many runs by itself.
+    """
+    with explain_composition(), initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        composed = loader.load_configuration("train", list(typed), RunMode.MULTIRUN, validate_sweep_overrides=False)
+        if multirun or composed.hydra.mode == RunMode.MULTIRUN:
+            swept = [f"{key}={value}" for key, value in (composed.hydra.sweeper.params or {}).items()]
+            jobs = tuple(expand_sweep([*swept, *typed]))
+        else:  # once more: several values of a key are then an error
+            composed = loader.load_configuration("train", list(typed), RunMode.RUN)
+            jobs = (tuple(typed),)
+        yield Grid(composed, jobs, loader)
+
+
+def job_configs(overrides: Sequence[str], needs_data: bool = True) -> list[Config]:
+    """Return the configuration of each job, jobs that differ in seed and cluster once.
+
+    Args:
+        overrides: As train.py takes them, ``+sweep=...`` and several values of a key included.
+        needs_data: Whether ``data_dir`` must exist.
+
+    Raises:
+        UserError: An override cannot be read, or a job's configuration is not valid.
+    """
+    check_words(overrides)
+    configs = []
+    with grid([quote_path(word) for word in overrides], multirun=True) as expanded:
+        kept = [tuple(word for word in job if _is_important(word)) for job in expanded.jobs]
+        for words in dict.fromkeys(kept):
+            check_override_order(words)
+            composed = expanded.job_config(words)
+            if needs_data:
+                check_data_dir(composed)
+            configs.append(check_config(composed))
+    return configs
+
+
+def _is_important(word: str) -> bool:
+    return key_of(word).partition(".")[0] not in UNIMPORTANT

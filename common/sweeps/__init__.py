@@ -1,1 +1,0 @@
-"""Jobs of a multirun and the records that they leave."""
