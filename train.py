@@ -23,14 +23,9 @@ from omegaconf import DictConfig
 import datamodules  # noqa: F401 - it registers the sources and transforms that a configuration may name
 from common.cli import heavy_imports
 from common.config.compose import check_config, check_override_order
-from common.config.explain import resolved
 from common.config.help import help_asked, print_help
 from common.config.rules import check_files
 from common.paths import CONF
-from common.runs.lifecycle import say_finished
-from common.runs.origin import Origin
-from common.runs.run import Run
-from common.runs.sweeps import in_sweep, note_run
 from workflows.sweeps.jobs import command_line, job
 
 
@@ -41,20 +36,9 @@ def main(composed: DictConfig) -> None:
         check_override_order(overrides)
         check_files(composed)
         config = check_config(composed)
-        values = resolved(composed, "configuration")
-        origin = Origin.of(values)
-        finished = origin.finished_run(values)
-        if finished:
-            note_run(finished.folder)
-            say_finished(finished.folder)
-            if not in_sweep():
-                print(finished.summary, end="")
-            return
         with heavy_imports():  # here, so that --help and a mistyped key do not wait for torch
             from workflows import train
-        folder = train.run(config)
-        if config.trainer.processes == 1:  # others might still look at the run
-            origin.write(Run(folder))
+        train.run(config)
 
 
 if __name__ == "__main__":

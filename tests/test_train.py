@@ -64,9 +64,7 @@ def test_a_run_leaves_all_that_it_promises(finished):
     assert [path.name for path in (folder / "checkpoints").rglob("*.ckpt")] == ["best.ckpt"]
 
 
-def test_the_same_command_shows_a_finished_run_and_evaluates_it_again_where_a_file_is_missing(
-    finished, monkeypatch, capsys
-):
+def test_the_same_command_evaluates_a_finished_run_again_without_training(finished, monkeypatch, capsys):
     output, folder = finished
     assert call_main(train.main, folder.parents[3], *CUT) == 0
     again = capsys.readouterr().out

@@ -23,7 +23,6 @@ class RunFile(StrEnum):
     OUT_OF_DISTRIBUTION = "out_of_distribution.safetensors"  # what new images are compared with
     METRICS = "metrics.json"
     SUMMARY = "summary.txt"  # what the terminal shows of the evaluation
-    ORIGIN = "origin.json"  # what run and evaluation were made from, in which state
     THUMBNAILS = "thumbnails.parquet"
     ENSEMBLE = "ensemble.json"
     ENSEMBLE_WEIGHTS = "weights.csv"

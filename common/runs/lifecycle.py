@@ -57,18 +57,13 @@ def begin(folder: Path, config: Config, identity: dict[str, Any], description: l
     check_run(folder, config, identity)
     run = Run(folder)
     if run.is_finished:
-        say_finished(folder)
+        say("finished already", str(folder), *other_revisions(folder))
         update_evaluation(folder, config)
         return False
     warn(*other_revisions(folder), *warnings)
     open_run(folder, config, identity, sys.argv)
     say(str(folder), *description)
     return True
-
-
-def say_finished(folder: Path) -> None:
-    """Say that a run is finished already, and by which code."""
-    say("finished already", str(folder), *other_revisions(folder))
 
 
 def update_evaluation(folder: Path, config: Config) -> None:

@@ -388,11 +388,6 @@ class Run:
         write_predictions(self.path(RunFile.PREDICTIONS_TRAIN), predictions)
         self._forget()
 
-    @property
-    def summary(self) -> str:
-        """What the terminal shows of the evaluation, the beginning of summary.txt."""
-        return self.path(RunFile.SUMMARY).read_text(encoding="utf-8").partition(DETAILS)[0]
-
     def write_summary(self, shown: str, details: str = "") -> None:
         """Write summary.txt: what the terminal shows, and the whole evaluation below it."""
         write_text(self.path(RunFile.SUMMARY), shown + DETAILS + details if details else shown)
