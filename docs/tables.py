@@ -155,19 +155,12 @@ def comparisons(results: Path, csv: str) -> pd.DataFrame:
     return rows.assign(metric=rows["metric"].str.removeprefix("difference/"), p=rows["label"].map(text))
 
 
-def verdict_counts(results: Path, csv: str) -> pd.DataFrame:
-    """Read how often made-up predictions of the main figures got each verdict."""
-    rows = pd.read_csv(results / csv).query("headline").melt(value_vars=["same", "better", "worse"], var_name="made_up")
-    return rows.groupby(["made_up", "value"], sort=False).size().reset_index(name="figures")
-
-
 READERS: dict[str, Callable[[Path, str], pd.DataFrame]] = {
     reader.__name__: reader
     for reader in (
         read_tables,
         measurements,
         comparisons,
-        verdict_counts,
     )
 }
 

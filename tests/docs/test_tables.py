@@ -89,12 +89,6 @@ def test_two_claims_of_paper_001_do_not_follow_from_its_matrices():
     assert "karyogram_vgg16_last2:" in second
 
 
-def test_made_up_predictions_are_counted_by_verdict(tmp_path):
-    rows = [{"headline": True, "same": "reproduced", "better": "higher", "worse": "lower"}] * 2
-    ((heads, _, same, *_),) = show(tmp_path, "made_up_verdicts", [*rows, {**rows[0], "headline": False}])
-    assert (heads[1:], same) == (["reproduced", "higher", "lower"], ["same", "2", "-", "-"])
-
-
 @pytest.mark.parametrize("paper", PAPERS)
 def test_the_page_of_a_paper_has_every_experiment(paper):
     text = (ROOT / "docs" / "papers" / f"{paper}.md").read_text()
