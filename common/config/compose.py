@@ -10,7 +10,6 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
-from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -22,7 +21,7 @@ from yaml import YAMLError
 
 from common.config.cluster import SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster
 from common.config.data import SourceConfig
-from common.config.defaults import stage_names
+from common.config.defaults import composition, stage_names
 from common.config.explain import (
     NEAREST,
     Model,
@@ -37,7 +36,6 @@ from common.config.overrides import check_words, quote_path
 from common.config.rules import check_rules
 from common.config.schema import Config
 from common.errors import UserError
-from common.paths import CONF
 
 _FROM_RESOLVER = "UserError raised while resolving interpolation: "  # what OmegaConf puts before a message of ours
 GIVEN_FOLDS = {"cnmc": 3, "hem_all": 3}  # the folds that C-NMC's training images come with
@@ -58,9 +56,8 @@ def compose_overrides(overrides: Sequence[str]) -> DictConfig:
     """
     check_words(overrides)
     check_override_order(overrides)
-    # As a context it restores the state of Hydra that a surrounding hydra.main has.
-    with explain_composition(), initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("train", [quote_path(override) for override in overrides])
+    with explain_composition():
+        return composition(*map(quote_path, overrides))
 
 
 def check_config(composed: DictConfig) -> Config:

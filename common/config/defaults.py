@@ -1,7 +1,9 @@
-"""The defaults of the configuration: conf/*.yaml, read without Hydra."""
+"""The defaults of the configuration: conf/*.yaml, composed by Hydra, and sections of single files."""
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -11,20 +13,44 @@ from common.errors import UserError
 from common.paths import CONF
 
 
+def composition(*overrides: str) -> DictConfig:
+    """Return what Hydra composes of conf/train.yaml and overrides, not validated; equal ones are composed once."""
+    if any(override.startswith("+tuned") for override in overrides):  # its file may be written meanwhile
+        return _compose.__wrapped__(CONF, overrides)
+    return deepcopy(_compose(CONF, overrides))
+
+
+@cache
+def _compose(conf: Path, overrides: tuple[str, ...]) -> DictConfig:
+    from hydra import compose, initialize_config_dir  # here: most commands read single sections only
+
+    # As a context it restores the state of Hydra that a surrounding hydra.main has.
+    with initialize_config_dir(str(conf), version_base="1.3"):
+        return compose("train", list(overrides))
+
+
 def group_defaults(group: str, option: str) -> dict[str, Any]:
     """Return the keys of one option of a config group, such as ``("data", "cnmc")``, with those it inherits.
 
     Raises:
         UserError: The group has no such option.
     """
-    return _resolved(_load_option(group, option))
+    if not (CONF / group / f"{option}.yaml").is_file():
+        options = ", ".join(option_names(group))
+        raise UserError(f"there is no {group}={option}: the options are {options}")
+    return _resolved(composition(f"{group}={option}")[group])
+
+
+def option_names(group: str) -> list[str]:
+    """Return the names of the options of a config group."""
+    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
 
 
 def stage_names() -> set[str]:
     """Return the names of the stages of training of all options of ``unfreeze``."""
     names: set[str] = set()
-    for file in (CONF / "unfreeze").glob("*.yaml"):
-        names |= set(group_defaults("unfreeze", file.stem)["stages"])
+    for option in option_names("unfreeze"):
+        names |= set(group_defaults("unfreeze", option)["stages"])
     return names
 
 
@@ -73,16 +99,6 @@ def _load(name: str) -> DictConfig:
     loaded = OmegaConf.load(CONF / f"{name}.yaml")
     assert isinstance(loaded, DictConfig)
     return loaded
-
-
-def _load_option(group: str, option: str) -> DictConfig:
-    if not (CONF / group / f"{option}.yaml").is_file():
-        options = ", ".join(sorted(file.stem for file in (CONF / group).glob("*.yaml")))
-        raise UserError(f"there is no {group}={option}: the options are {options}")
-    node = _load(f"{group}/{option}").copy()
-    # Entries that are no names are of other groups.
-    bases = [_load_option(group, base) for base in node.pop("defaults", []) if isinstance(base, str)]
-    return DictConfig(OmegaConf.merge(*bases, node))
 
 
 def _resolved(node: DictConfig) -> dict[str, Any]:
