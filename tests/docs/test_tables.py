@@ -67,8 +67,8 @@ def test_single_folds_beside_their_pool_are_left_out(tmp_path):
     rows = [measured(label, metric=name, folds="0 1") for name in ("accuracy", "accuracy_assigned")]
     rows += [measured(label, metric="accuracy", folds="0", value=0.1)]
     ((heads, _, row),) = show(tmp_path, "chromosomes", rows)
-    assert heads == ["label", "images", "accuracy", "jointly"]
-    assert row == [label, "200", *["0.800 (0.700 to 0.850)"] * 2]
+    assert heads == ["network and data", "alone", "jointly"]
+    assert row == [label, *["0.800 (0.700 to 0.850)"] * 2]
 
 
 def test_the_gap_of_protocols_is_of_networks_that_have_both(tmp_path):
