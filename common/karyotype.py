@@ -9,7 +9,6 @@ CHROMOSOMES = (*AUTOSOMES, "X", "Y")
 NORMAL: Final = "normal"
 ABNORMAL: Final = "abnormal"
 PREPARATION_LOSS: Final = "preparation_loss"
-REFER_BELOW = 0.95  # an expert should look at karyotypes that are less probable
 KARYOGRAM_SOURCES = ("karyograms", "composed_karyograms")  # data sources of whole sheets
 _NUMBERED = {"23": "X", "24": "Y"}
 # Complements of sex chromosomes that are viable, beside XX and XY.

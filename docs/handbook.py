@@ -213,8 +213,8 @@ def _typed(name: str) -> str:
 SCRIPTS = tuple(
     f"scripts.{name}"
     for name in (
-        "prepare_data", "reproduce", "evaluate", "report", "predict", "karyotype", "review.__main__",
-        "explain", "error_analysis", "ensemble", "compare", "portable.export", "out_of_distribution.__main__",
+        "prepare_data", "reproduce", "evaluate", "report", "predict", "karyotype", "review",
+        "explain", "error_analysis", "ensemble", "compare", "export", "out_of_distribution.__main__",
         "tune", "sbatch", "sweep_status", "collect",
     )
 )  # fmt: skip

@@ -18,7 +18,7 @@ from lightning_modules.distributed import gather_to_rank_zero, joint_errors
 from lightning_modules.faults.machine import explained_faults
 from lightning_modules.mc_dropout import McDropout
 from lightning_modules.orientation import turn
-from lightning_modules.out_of_distribution.distance import Distances, OutOfDistribution, looks_of
+from lightning_modules.out_of_distribution import Distances, OutOfDistribution, looks_of
 from lightning_modules.trainer import build_trainer
 
 FEATURES = "features"

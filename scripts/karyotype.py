@@ -11,9 +11,7 @@ quiet_interrupts()  # the imports take a while
 import typer
 
 from common.cli import TYPER, examples, heavy_imports, report_user_errors
-from common.karyotype import REFER_BELOW
 from common.runs.names import run_word
-from scripts.shared._options import BatchNorm, CacheDir, Runtime
 
 Words = Annotated[
     list[str],
@@ -27,12 +25,6 @@ Output = Annotated[Path, typer.Option(help="New folder for tables, karyograms an
 Fixed = Annotated[
     Path | None, typer.Option(help="Table of classes that an expert has fixed: file and class, or a chromosomes.csv.")
 ]
-ReferBelow = Annotated[
-    float, typer.Option(min=0.0, max=1.0, help="Refer to an expert cells whose karyotype has a lower probability.")
-]
-PathColumn = Annotated[str, typer.Option(help="Column of a table: paths, relative to its folder.")]
-CellColumn = Annotated[str, typer.Option(help="Column of a table: the cell.")]
-CaseColumn = Annotated[str, typer.Option(help="Column of a table: the case; it may be missing.")]
 
 app = typer.Typer(**TYPER)
 
@@ -40,7 +32,7 @@ app = typer.Typer(**TYPER)
 @app.command(
     epilog=examples(
         "python scripts/karyotype.py chromosomes_best/latest cells --output out",
-        "python scripts/karyotype.py latest cells --fixed chromosomes.csv --output new",
+        "python scripts/karyotype.py latest cells loss=0.01 --fixed chromosomes.csv --output new",
     )
 )
 @report_user_errors()
@@ -48,18 +40,11 @@ def karyotype(
     words: Words,
     output: Output,
     fixed: Fixed = None,
-    refer_below: ReferBelow = REFER_BELOW,
-    path_column: PathColumn = "path",
-    cell_column: CellColumn = "cell_id",
-    case_column: CaseColumn = "case_id",
-    cache_dir: CacheDir = None,
-    batchnorm: BatchNorm = None,
-    runtime: Runtime = None,
 ) -> None:
     """Name the karyotypes of new cells from pictures of their single chromosomes, without labels.
 
     Each sub-folder of CELLS is a cell, and the folders above it are its case; images directly in CELLS are one cell.
-    Several runs are an ensemble; a model of scripts/portable/export.py needs no torch. The output folder holds
+    Several runs are an ensemble; a model of scripts/export.py needs no torch. The output folder holds
     karyotypes.csv (a row per cell), chromosomes.csv (a row per file), cases.csv where a case has several cells, a
     karyogram per cell, and all of it on one page, index.html.
 

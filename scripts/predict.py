@@ -44,15 +44,15 @@ def predict(
     The table has a row per image: the probability of each class, the predictions at 0.5 and at the threshold of
     validation, the summary of passes or members, and whether a person should look (review) and why (reason). Files
     that cannot be read are listed there with the cause. Several runs are an ensemble: each has one vote. The folder of
-    an ensemble predicts with its members, combined by its weights; that of scripts/portable/export.py needs no torch.
+    an ensemble predicts with its members, combined by its weights; that of scripts/export.py needs no torch.
     """
     options = locals()
-    from workflows.predict_request import PredictRequest
+    from workflows.prediction.request import PredictRequest
 
     request = PredictRequest(**options)
     request.check()
     with heavy_imports():  # after the check: torch takes seconds
-        from workflows.predict import predict_images
+        from workflows.prediction.run import predict_images
     predict_images(request)
 
 

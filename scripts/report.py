@@ -17,13 +17,13 @@ Runs = Annotated[
     list[Path],
     typer.Argument(
         parser=run_path,
-        metavar="RUN... | TABLE",
-        help="Folders of runs or ensembles; folds are gathered by experiment. Or the .parquet of predict.py.",
+        metavar="RUN...",
+        help="Folders of runs or ensembles; folds are gathered by experiment.",
     ),
 ]
 Output = Annotated[
     Path | None,
-    typer.Option(help="The page.", show_default="report.html in the folder of a single run, else here; TABLE.html"),
+    typer.Option(help="The page.", show_default="report.html in the folder of a single run, else here"),
 ]
 Images = Annotated[int, typer.Option(min=0, help="Test images on the page, at most; wrong and doubtful ones first.")]
 Megabytes = Annotated[float, typer.Option(min=5, help="Size of the page, at most; pictures are left out beyond.")]
@@ -41,7 +41,6 @@ app = typer.Typer(**TYPER)
     epilog=examples(
         "python scripts/report.py chromosomes_best/latest",
         "python scripts/report.py outputs/resnet50_cut_block5/subject-fold*/seed=0",
-        "python scripts/report.py new.parquet",
     )
 )
 @report_user_errors()
@@ -57,8 +56,6 @@ def report(
 
     It needs no network and no other file, and loads no model: pictures and heat maps are those that the runs or
     [bold]scripts/explain.py[/bold] left.
-
-    Of a table of [bold]scripts/predict.py[/bold] the page shows the new images, the most doubtful first.
     """
     options = locals()
     from common.cli import say, warn
@@ -66,11 +63,10 @@ def report(
 
     request = ReportRequest(**options)
     request.check()
-    from workflows.report.page import write_page  # takes seconds: after the checks
+    from evaluation.report.page import Options, write_report  # takes seconds: after the checks
 
-    shown = write_page(request)
-    kind = "test images" if request.table is None else "images"
-    pictures = f"{len(shown.data['items']):,} of {shown.total:,} {kind}, {len(shown.pictures):,} pictures"
+    shown = write_report(list(runs), request.page, Options(images, megabytes, real_names), key)
+    pictures = f"{len(shown.data['items']):,} of {shown.total:,} test images, {len(shown.pictures):,} pictures"
     say(str(request.page), f"{pictures}, {request.page.stat().st_size / 1e6:.1f} MB")
     if real_names:
         warn("the page shows the names of subjects and images: handle it as patient data")

@@ -44,6 +44,6 @@ def adapt_to(network: Adaptable, images: np.ndarray) -> Adaptation:
         return Adaptation(False, "the network has no BatchNorm: it is used as trained")
     note = (
         f"BatchNorm statistics: of {len(images)} of these images and of training (inference.batchnorm=images; "
-        "for images of all classes: else use --batchnorm trained)"
+        "for images of all classes: else use batchnorm=trained)"
     )
     return Adaptation(True, note)

@@ -1,6 +1,6 @@
 """The runs that a command line names for prediction, and the members of ensembles among them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from common.errors import UserError
@@ -86,12 +86,3 @@ def seen_parts(members: Sequence[Run]) -> dict[str, str]:
                 of_part = member.split.loc[member.split["part"] == part, "sha256"]
                 parts |= dict.fromkeys(of_part, part)
     return parts
-
-
-def merge_parts(*parts: Mapping[str, str]) -> dict[str, str]:
-    """Return the part of each file by its SHA-256, of several models: the first of PARTS where it is in several."""
-    merged: dict[str, str] = {}
-    for part in reversed(PARTS):
-        for of_model in parts:
-            merged |= {sha256: its for sha256, its in of_model.items() if its == part}
-    return merged

@@ -34,11 +34,10 @@ from lightning_modules.distributed import (
     rank_zero_first,
 )
 from lightning_modules.inference import predict
-from lightning_modules.out_of_distribution.distance import Distances
+from lightning_modules.out_of_distribution import Distances, fit_distances, save_distances
 from lightning_modules.stages.fit import FinishedStage, train_stages, training_facts
 from lightning_modules.trainer import set_up_torch, trainer_warnings
 from workflows.features.cache import CachedFeatures
-from workflows.prediction.out_of_distribution import distances_of_training_images, write_distances
 
 # Training images that the statistics of a folded BatchNorm are measured on.
 SAMPLE = 512
@@ -126,6 +125,18 @@ def predict_training_images(
     return predict(model, data.of_training_images(count), config, keep_features=True)
 
 
+def distances_of_training_images(seen: Predicted | None, data: ImageDataModule) -> Distances | None:
+    """Fit the distances from training images that were predicted with their features; None without any.
+
+    Without validation images there would be no threshold, and None is returned, too.
+    """
+    if seen is None or not len(data.rows("validation")):
+        return None
+    assert seen.features is not None
+    assert seen.looks is not None
+    return fit_distances(seen.features, seen.looks)
+
+
 @dataclass(frozen=True)
 class Results:
     """What a training leaves: its stages, and the predictions of validation, test and training images by the best.
@@ -154,7 +165,9 @@ def write_results(run: Run, config: Config, data: ImageDataModule, results: Resu
     if results.of_training_images is not None:
         run.write_predictions_train(to_predictions(results.of_training_images, *about_images, facts))
     if results.distances is not None:
-        write_distances(run, results.distances, predicted, data)
+        assert predicted.out_of_distribution is not None
+        validation = data.parts.iloc[predicted.rows].to_numpy() == "validation"
+        save_distances(run, results.distances, predicted.out_of_distribution[validation])
     test = predictions.part("test")
     rows = predicted.rows[data.parts.iloc[predicted.rows].to_numpy() == "test"]
     images: Any = data.images  # an array, or images that are indexed like one

@@ -18,10 +18,10 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.speed.case import Case, Peer
 from common.config.compose import compose_config
 from workflows import train
-from workflows.portable.export import export_model
-from workflows.portable.request import ExportRequest
-from workflows.predict import predict_images
-from workflows.predict_request import PredictRequest
+from workflows.export.request import ExportRequest
+from workflows.export.run import export_model
+from workflows.prediction.request import PredictRequest
+from workflows.prediction.run import predict_images
 
 IMAGES = 2000
 TRAINED = 40  # images of the run; the network is trained on few, since its weights do not matter here

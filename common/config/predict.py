@@ -1,8 +1,8 @@
-"""The typed schema of conf/predict.yaml: how images are predicted, reviewed and saved."""
+"""The typed schema of conf/predict.yaml: how images are predicted, and reviewed."""
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt
+from pydantic import BeforeValidator, Field
 
 from common.config.base import FROM_YAML, Share, StrictModel, listed
 
@@ -20,4 +20,3 @@ class PredictConfig(StrictModel, defaults="predict"):
     runtime: Literal["torch", "onnx"] | None = FROM_YAML
     cache_dir: str | None = FROM_YAML
     fast_network: bool = FROM_YAML
-    chunk_size: PositiveInt = FROM_YAML

@@ -19,7 +19,7 @@ KIND = "karyocyte portable model"
 # What ends the names of the files of a member.
 WEIGHTS = ".safetensors"
 GRAPH = ".onnx"
-REMEDY = "export it again with scripts/portable/export.py"
+REMEDY = "export it again with scripts/export.py"
 
 
 @dataclass(frozen=True)

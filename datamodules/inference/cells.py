@@ -138,12 +138,12 @@ def _empty_folders(place: Path, files: Sequence[ImageFile]) -> tuple[str, ...]:
 
 def _cells_of_table(file: Path, columns: CellColumns) -> tuple[Cell, ...]:
     table = read_text_table(file)
-    paths = _filled(table, columns.path, file, "--path-column")
-    names = _filled(table, columns.cell, file, "--cell-column")
+    paths = _filled(table, columns.path, file, "path_column")
+    names = _filled(table, columns.cell, file, "cell_column")
     if columns.case == CellColumns.case and columns.case not in table:
         cases = pd.Series("", table.index)
     else:
-        cases = _column(table, columns.case, file, "--case-column")
+        cases = _column(table, columns.case, file, "case_column")
     _check_cases(file, names, cases, columns.case)
     grouped: dict[tuple[str, str], list[ImageFile]] = {}
     for case, cell, path in zip(cases, names, paths, strict=True):
@@ -174,5 +174,5 @@ def _filled(table: pd.DataFrame, name: str, file: Path, option: str) -> pd.Serie
 
 def _column(table: pd.DataFrame, name: str, file: Path, option: str) -> pd.Series:
     if name not in table:
-        raise UserError(f"{file} has no column {name}: set {option} to one of {', '.join(table.columns)}")
+        raise UserError(f"{file} has no column {name}: set {option}= to one of {', '.join(table.columns)}")
     return table[name]

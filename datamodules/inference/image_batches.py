@@ -4,7 +4,6 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -28,19 +27,11 @@ AHEAD = 2  # batches that are prepared while one is used
 MEASURED = 4096  # files whose range is measured at once
 
 
-@dataclass(frozen=True)
-class ImageBatch:
-    """Prepared images, uint8, shape (B, 3, H, W), and the positions of their files, int64, shape (B,)."""
-
-    image: np.ndarray
-    index: np.ndarray
-
-
 class ImageFileBatches:
-    """Prepared image files in batches, in their order; files that cannot be used are left out and noted.
+    """Prepared image files in batches, uint8 (B, 3, H, W), in their order.
 
-    A batch without any usable file is left out as well; the length, for the progress bar, counts it. While a batch is
-    used, the next ones are read and prepared by all processors.
+    Files that cannot be used are left out and noted, and so is a batch without any other. While a batch is used, the
+    next ones are read and prepared by all processors.
 
     Args:
         files: The paths.
@@ -70,10 +61,7 @@ class ImageFileBatches:
         self.causes: dict[int, str] = {}
         self.hashes: dict[int, str] = {}
 
-    def __len__(self) -> int:
-        return -(-len(self.files) // self.batch_size)
-
-    def __iter__(self) -> Iterator[ImageBatch]:
+    def __iter__(self) -> Iterator[np.ndarray]:
         # Decoding and resizing release the interpreter's lock: threads are enough.
         pool = ThreadPoolExecutor(processors())
         begun: deque[tuple[range, list[Future[np.ndarray | None]]]] = deque()
@@ -88,19 +76,23 @@ class ImageFileBatches:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def prepared(self, rows: Sequence[int]) -> np.ndarray:
+    @property
+    def usable(self) -> np.ndarray:
+        """The positions of the files that can be used, int64, shape (N,)."""
+        return np.setdiff1d(np.arange(len(self.files)), list(self.causes))
+
+    def prepared(self, rows: Iterable[int]) -> np.ndarray:
         """Return the files of some positions that can be used, prepared: uint8 RGB, shape (N, H, W, 3)."""
         with ThreadPoolExecutor(processors()) as pool:
             images = [image for image in pool.map(self._prepared, rows) if image is not None]
         return np.stack(images) if images else np.zeros((0, 0, 0, 3), np.uint8)
 
-    def _finished(self, rows: range, images: list[Future[np.ndarray | None]]) -> Iterator[ImageBatch]:
+    def _finished(self, rows: range, images: list[Future[np.ndarray | None]]) -> Iterator[np.ndarray]:
         """Yield the batch of some positions, unless none of their files can be used."""
         usable = [image for image in (future.result() for future in images) if image is not None]
         self.advance(len(rows))
         if usable:
-            index = [row for row in rows if row not in self.causes]
-            yield ImageBatch(_channels_first(usable), np.array(index, np.int64))
+            yield _channels_first(usable)
 
     def _prepared(self, row: int) -> np.ndarray | None:
         path = self.files[row]

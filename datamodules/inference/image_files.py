@@ -1,15 +1,11 @@
 """Image files that are not part of a data set: in folders, in zip files or named individually."""
 
 import os
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, overload
-
-import pyarrow as pa
+from typing import NamedTuple
 
 from common.errors import UserError
 from common.text import counted
@@ -18,7 +14,6 @@ from datamodules.io.decode import SUFFIXES
 from datamodules.manifest.manifest import natural_key
 
 HIDDEN = "hidden"
-PACKED = 2**15  # names that are packed at once
 UNLISTED = "/."  # what the path of a folder that cannot be listed ends with, during the search
 
 
@@ -58,50 +53,6 @@ class _Place:
         return ImageFile(path, printable((self.prefix / below).as_posix()), folders)
 
 
-class FileList(Sequence[ImageFile]):
-    """Image files; each takes as much memory as its name below the named folder.
-
-    Args:
-        contents: The places, each with the paths of its images below it, of a file "".
-    """
-
-    def __init__(self, contents: Iterable[tuple[_Place, Iterable[str]]] = ()) -> None:
-        self._places: list[_Place] = []
-        self._starts: list[int] = []  # the number of files before each place
-        packed: list[pa.Array] = []
-        count = 0
-        for place, names in contents:
-            self._places.append(place)
-            self._starts.append(count)
-            for some in _pack(names):
-                packed.append(some)
-                count += len(some)
-        self._names = pa.chunked_array(packed, pa.large_binary())
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    @overload
-    def __getitem__(self, index: int) -> ImageFile: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[ImageFile]: ...
-
-    def __getitem__(self, index: int | slice) -> ImageFile | list[ImageFile]:
-        if isinstance(index, slice):
-            return [self[row] for row in range(*index.indices(len(self)))]
-        row = range(len(self))[index]
-        place = self._places[bisect_right(self._starts, row) - 1]
-        return place.file(os.fsdecode(self._names[row].as_py()))
-
-
-def _pack(names: Iterable[str]) -> Iterator[pa.Array]:
-    """Yield arrays of the names, as the bytes of the file system: they need not be UTF-8."""
-    rest = iter(names)
-    while some := list(islice(rest, PACKED)):
-        yield pa.array([os.fsencode(name) for name in some], pa.large_binary())
-
-
 @dataclass(frozen=True)
 class ImageFiles:
     """The contents of the named folders, zip files and files.
@@ -132,7 +83,7 @@ def find_image_files(places: Sequence[Path], cache_dir: Path, progress: bool = T
         UserError: A place is missing, a zip file is unsafe or damaged, or there is no image at all.
     """
     search = _Search()
-    contents = []
+    files: list[ImageFile] = []
     for place in places:
         if not place.exists():
             raise UserError(f"{place} is missing: name a folder, a zip or files of images")
@@ -140,8 +91,7 @@ def find_image_files(places: Sequence[Path], cache_dir: Path, progress: bool = T
         prefix = PurePosixPath() if len(places) == 1 else PurePosixPath(place.as_posix())
         is_folder = root.is_dir()
         names = search.images_below(root) if is_folder else search.single_file(root)
-        contents.append((_Place(root, prefix, is_folder), names))
-    files = FileList(contents)
+        files += map(_Place(root, prefix, is_folder).file, names)
     others = dict(sorted(search.others.items(), key=lambda item: (-item[1], item[0])))
     if not files:
         listing = f" ({describe_others(others)})" if others else ""

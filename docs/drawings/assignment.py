@@ -7,11 +7,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from common.config.karyotype import KaryotypePriors
 from common.config.schema import AssignmentConfig
 from common.karyotype import CHROMOSOMES
 from evaluation.cells.assignment import assign
 from evaluation.cells.posterior import Candidate, karyotype_posterior
+from evaluation.cells.prior import KaryotypePriors
 from evaluation.core.plots import COLOURS, canvas
 
 SHOWN = ("21", "22", "Y")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.config.karyotype import KaryotypePriors
-from common.karyotype import AUTOSOMES, CHROMOSOMES, REFER_BELOW, Karyotype
+from common.karyotype import AUTOSOMES, CHROMOSOMES, Karyotype
 from common.text import counted
 from evaluation.cells.assignment import size_refusal
 from evaluation.cells.posterior import Candidate, KaryotypePosterior, karyotype_posterior
+from evaluation.cells.prior import KaryotypePriors
 
 DOUBTFUL = 0.9  # a chromosome whose class is less probable, given all others of its cell, is in doubt
 IMPLAUSIBLE = 0.2  # no class of a chromosome alone is so probable: of 4,732 real test chromosomes none
@@ -136,7 +136,7 @@ def describe_cell(
     log_probabilities: np.ndarray,
     posterior: KaryotypePosterior | None,
     fixed: Mapping[int, int],
-    refer_below: float = REFER_BELOW,
+    refer_below: float,
 ) -> CellKaryotype:
     """Describe a cell by its karyotypes, None for a cell of an impossible size; see ``karyotype_of_cell``."""
     count = len(log_probabilities)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from common.config.karyotype import KaryotypePriors
 from common.config.schema import AssignmentConfig
 from common.karyotype import CHROMOSOMES
 from common.predictions import Predictions
@@ -21,6 +20,7 @@ from evaluation.cells.assignment import (
     unassignable,
 )
 from evaluation.cells.cell_posteriors import assign_by_karyotype, balance_warnings
+from evaluation.cells.prior import KaryotypePriors
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.bootstrap import CELL_SHARES, around
 from evaluation.intervals.folds import MeanOverFolds

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from common.config.karyotype import KaryotypePriors
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
 from common.predictions import Predictions
 from common.text import counted
 from evaluation.cells.assignment import FLOOR, refusal, rows_of_cells, size_refusal
 from evaluation.cells.posterior import KaryotypePosterior, karyotype_posterior
+from evaluation.cells.prior import KaryotypePriors
 from evaluation.core.labelled import score
 from evaluation.uncertainty.calibration import fit_temperature, rescale
 

@@ -26,12 +26,11 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.special import gammaln, logsumexp
 
-from common.config.karyotype import KaryotypePriors
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES, Karyotype, name_karyotype
 from evaluation.cells.assignment import FLOOR, size_refusal
 from evaluation.cells.exchanges import path_costs, step_costs, sum_over_assignments
-from evaluation.cells.prior import COMPLETE, KaryotypePrior, expected_counts
+from evaluation.cells.prior import COMPLETE, KaryotypePrior, KaryotypePriors, expected_counts
 
 # Karyotypes less probable than the best by more than this many nats (1 in 22,000) are not considered.
 WINDOW = 10.0

@@ -12,16 +12,57 @@ So a missing autosome is a loss, since no constitution lacks it, and 47,XY,+18 i
 from dataclasses import dataclass
 from math import comb, exp, factorial, log
 from sys import float_info
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field, field_validator, model_validator
 from scipy.special import logsumexp
 
-from common.config.karyotype import KaryotypePriors
-from common.karyotype import AUTOSOMES, CHROMOSOMES
+from common.config.base import FROM_YAML, Share, StrictModel
+from common.karyotype import AUTOSOMES, CHROMOSOMES, SEX_ANEUPLOIDIES
 
 # Chromosomes of a complete cell, and how many fewer an ordinary loss explains: with less, the cell is broken.
 COMPLETE = 46
 FEW_LOST = 2
+
+
+class KaryotypePriors(StrictModel, defaults="karyotype"):
+    """What is known of a karyotype before its chromosomes are looked at; shares, see conf/karyotype.yaml."""
+
+    male: Share = FROM_YAML
+    trisomy: dict[str, Share] = FROM_YAML
+    rare_trisomy: Share = FROM_YAML
+    sex_chromosomes: dict[str, Share] = FROM_YAML
+    referral: Annotated[float, Field(ge=1.0)] = FROM_YAML
+    mosaic: Share = FROM_YAML
+    loss: Share = FROM_YAML
+    gain: Share = FROM_YAML
+
+    @field_validator("trisomy")
+    @classmethod
+    def _of_autosomes(cls, trisomy: dict[str, float]) -> dict[str, float]:
+        unknown = sorted(set(trisomy) - set(AUTOSOMES))
+        if unknown:
+            raise ValueError(f"{unknown[0]} is no autosome: the keys are 1 to 22")
+        return trisomy
+
+    @field_validator("sex_chromosomes")
+    @classmethod
+    def _of_viable_complements(cls, shares: dict[str, float]) -> dict[str, float]:
+        if set(shares) != set(SEX_ANEUPLOIDIES):
+            raise ValueError(f"the keys are {', '.join(SEX_ANEUPLOIDIES)}")
+        return shares
+
+    @model_validator(mode="after")
+    def _leaves_room_for_normal_karyotypes(self) -> "KaryotypePriors":
+        autosomes = len(AUTOSOMES) - len(self.trisomy)
+        of_autosomes = sum(self.trisomy.values()) + autosomes * self.rare_trisomy
+        female = sum(share for sex, share in self.sex_chromosomes.items() if "Y" not in sex)
+        male = sum(share for sex, share in self.sex_chromosomes.items() if "Y" in sex)
+        abnormal = self.referral * (of_autosomes + max(female, male))
+        if abnormal >= 1:
+            raise ValueError(f"referral={self.referral:g} leaves no share for normal karyotypes: set it lower")
+        return self
 
 
 @dataclass(frozen=True)

@@ -31,12 +31,6 @@ BatchNorm = Annotated[
         show_default="the run's inference.batchnorm",
     ),
 ]
-CacheDir = Annotated[
-    Path | None, typer.Option(help="Zip files are unpacked below it.", show_default="the run's cache_dir")
-]
-Runtime = Annotated[
-    Literal["torch", "onnx"] | None, typer.Option(help="For a portable model.", show_default="torch where installed")
-]
 RunPaths = Annotated[
     list[Path], typer.Argument(parser=run_path, metavar="RUN...", help="Folders of finished runs, or their names.")
 ]

@@ -27,7 +27,7 @@ def test_an_interrupt_has_no_traceback_and_other_errors_have_one(error, tracebac
     assert done.returncode == (1 if traceback else -signal.SIGINT)
 
 
-COMMANDS = [ROOT / "train.py", *sorted((ROOT / "scripts").glob("*.py")), ROOT / "scripts/portable/export.py"]
+COMMANDS = [ROOT / "train.py", *sorted((ROOT / "scripts").glob("*.py")), ROOT / "scripts/export.py"]
 
 
 @pytest.mark.parametrize("script", [path for path in COMMANDS if path.stem != "__init__"], ids=lambda path: path.stem)

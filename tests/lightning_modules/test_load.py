@@ -4,17 +4,15 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import timm
 import torch
 
 from common.errors import UserError
 from common.runs.run import Run
-from datamodules.inference.image_batches import ImageFileBatches
-from datamodules.inference.predict_datamodule import PredictDataModule
-from lightning_modules.inference import predict
 from lightning_modules.load import load_run
-from tests.helpers.images import cell_image, write_image
+from lightning_modules.prediction_network import PredictionNetwork
 from tests.helpers.training import small_config, write_untrained_run
 from tests.lightning_modules.tiny import save_weights
 
@@ -46,8 +44,7 @@ def test_a_run_of_strangers_builds_nothing_that_it_names(run, tmp_path):
     values["callbacks"]["extra"] = values["logger"]["extra"] = evil
     Run(folder).write_raw_config(values)
     loaded = load_run(folder)
-    image = write_image(tmp_path / "a.png", cell_image(0))
-    predict(loaded.classifier, PredictDataModule(ImageFileBatches([image], loaded.config.prepare, 1)), loaded.config)
+    PredictionNetwork.of_run(loaded, 0, None).arrays(np.zeros((1, 3, 32, 32), np.uint8))
     assert not (tmp_path / "evil").exists()
     values["model"]["name"] = "hf-hub:someone/network"
     Run(folder).write_raw_config(values)

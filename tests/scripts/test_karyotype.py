@@ -238,7 +238,7 @@ def test_predict_names_this_command_for_models_that_scale_by_cell(run, cells, tm
         ("{run} {cells} los=0.1", "loss"),
         ("{run} {empty}", "no image in {empty}"),
         ("{run} {classes}", "folder per class"),
-        ("{run} {table}", "--cell-column"),
+        ("{run} {table}", "cell_column="),
         ("{run} {other} {cells}", "prepare.crop_threshold is"),
     ],
 )
@@ -319,7 +319,7 @@ def test_odd_names(run, cells, karyotype, tmp_path):
 def test_batchnorm_statistics_of_the_cells(run, cells, karyotype, tmp_path):
     _, trained, output = karyotype(run.folder, cells)
     assert "BatchNorm" not in output
-    table, adapted, output = karyotype(run.folder, cells, "--batchnorm", "images", output="adapted")
+    table, adapted, output = karyotype(run.folder, cells, "batchnorm=images", output="adapted")
     assert '<p class="reading">BatchNorm statistics: of 92' in (tmp_path / "adapted" / "index.html").read_text()
     assert "BatchNorm statistics: of 92 of these images and of training" in " ".join(output.split())
     assert_consistent(table, adapted)

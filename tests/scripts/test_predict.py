@@ -23,7 +23,6 @@ from evaluation.predicted_table import read_predicted
 from lightning_modules.inference import Predictor
 from scripts.ensemble import app as ensemble
 from scripts.predict import app
-from scripts.report import app as report
 from tests.helpers.chromosomes import bar
 from tests.helpers.images import break_image, cell_image, write_class_folders, write_image
 from tests.helpers.portable import TINY, train_on_cells
@@ -31,10 +30,7 @@ from tests.helpers.predictions import make_run
 from tests.helpers.sheets import karyogram_config, write_karyograms
 from tests.helpers.terminal import run_app
 from tests.helpers.training import run_undrawn, small_config, write_untrained_run
-from tests.workflows.full_disk import small_disk
-from workflows.prediction.chunk import ChunkPredictor
 
-SMALL_PARTS = "chunk_size=5"
 PASSES = ["head.layers=[gap,{dropout: 0.5}]", "inference.mc_passes=6"]
 
 
@@ -268,10 +264,6 @@ def test_images_of_three_classes_are_reviewed_by_their_confidence(run_of_three_c
     assert facts.classes == ("a", "b", "c")
     assert f"probability below {cut:.4g}" in facts.rules[0]
     assert Path(written["path"][0]) == images / written["file"][0]
-    run_app(report, tmp_path / "p.csv", code=0)
-    page = (tmp_path / "p.html").read_text()
-    assert "5 new images" not in page  # the broken file is one of them
-    assert "6 new images" in page
     assert "correct: " in output
 
 
@@ -434,46 +426,6 @@ def test_batchnorm_statistics_of_the_images(cell_runs, cell_images, predict_tabl
     assert again.equals(adapted)
 
 
-def test_an_interrupted_prediction_goes_on(cell_runs, cell_images, tmp_path, predict_table, monkeypatch):
-    whole, _ = predict_table(cell_runs[0], cell_images, SMALL_PARTS, name="whole")
-    write = ChunkPredictor.predict
-    calls = []
-
-    def interrupted(*arguments):
-        calls.append(arguments)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return write(*arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ChunkPredictor, "predict", interrupted)
-        assert (
-            "p.parts holds 3 of 10 parts"
-            in call(cell_runs[0], cell_images, SMALL_PARTS, "--output", tmp_path / "p.csv", code=130).output
-        )
-    assert not (tmp_path / "p.csv").exists()
-    error = failed(tmp_path, cell_runs[0], cell_images, SMALL_PARTS, "rules=positive")
-    assert "p.parts holds parts of another request (rules differ)" in error
-    table, output = predict_table(cell_runs[0], cell_images, SMALL_PARTS)
-    assert "holds 3 of 10 parts: going on" in output
-    pd.testing.assert_frame_equal(table, whole)
-    assert (tmp_path / "p.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
-    assert not (tmp_path / "p.parts").exists()
-
-
-def test_parts_of_one_table_equal_one_part(cell_runs, cell_images, tmp_path, predict_table):
-    images = shutil.copytree(cell_images, tmp_path / "cells")
-    for number in range(6):  # a part of broken files alone
-        (images / f"{number}.png").write_text("no image")
-    whole, _ = predict_table(*cell_runs, images, "labels=folders", name="whole")
-    table, _ = predict_table(*cell_runs, images, "labels=folders", "chunk_size=3")
-    # Batches of another size give the last bits otherwise, and an image may be on the edge of a set.
-    columns = ["file", "status", "cause", "label", "prediction", "prob_all", "sampled_prob_all", "sha256"]
-    tables = [one[columns].sort_values("file", ignore_index=True) for one in (table, whole)]
-    pd.testing.assert_frame_equal(*tables, atol=1e-6)
-    assert table["status"].tolist() == whole["status"].tolist()
-
-
 def test_batches_that_do_not_fit_the_memory_are_halved(cell_runs, cell_images, predict_table, monkeypatch):
     whole, _ = predict_table(cell_runs[0], cell_images, name="whole")
     forward = Predictor.forward
@@ -485,30 +437,5 @@ def test_batches_that_do_not_fit_the_memory_are_halved(cell_runs, cell_images, p
 
     monkeypatch.setattr(Predictor, "forward", small)
     table, output = predict_table(cell_runs[0], cell_images)
-    assert "predicts 1 images at once from here on" in " ".join(output.split())
+    assert "1 images are predicted at once from here on" in " ".join(output.split())
     pd.testing.assert_series_equal(table["prob_all"].sort_values(), whole["prob_all"].sort_values(), check_index=False)
-
-
-def test_a_full_disk_is_one_line_and_the_same_command_goes_on(cell_runs, cell_images, tmp_path, monkeypatch):
-    call(cell_runs[0], cell_images, SMALL_PARTS, "--output", tmp_path / "whole.csv")
-    predict = ChunkPredictor.predict
-    calls = []
-
-    def full_at_the_third(*arguments):
-        calls.append(arguments)
-        if len(calls) == 3:
-            disk.fill()
-        return predict(*arguments)
-
-    with small_disk(tmp_path / "disk", megabytes=1) as disk:
-        output = disk.folder / "p.csv"
-        with monkeypatch.context() as patch:
-            patch.setattr(ChunkPredictor, "predict", full_at_the_third)
-            stderr = call(cell_runs[0], cell_images, SMALL_PARTS, "--output", output, code=1).stderr
-        assert stderr.startswith("error: ") or "No space left" in stderr
-        assert stderr.count("\n") == 1
-        disk.free()
-        assert (
-            "holds 2 of 10 parts: going on" in call(cell_runs[0], cell_images, SMALL_PARTS, "--output", output).output
-        )
-        assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()

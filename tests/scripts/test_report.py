@@ -3,15 +3,12 @@
 import subprocess
 import sys
 
-import pandas as pd
 import pytest
 
 from common.paths import ROOT
-from evaluation.predicted_table import PredictedFacts, write_predicted
 from evaluation.report import plots as figures
 from scripts.report import app
 from tests.evaluation.report.reports import write_run
-from tests.helpers.images import cell_image, write_image
 from tests.helpers.predictions import make_run
 from tests.helpers.terminal import error_of, run_app
 
@@ -44,19 +41,6 @@ def test_images_are_limited_and_names_are_shown_where_asked(runs, tmp_path):
     assert "handle it as patient data" in result.output
     call(runs[0], "--key", tmp_path / "key.csv")
     assert len((tmp_path / "key.csv").read_text().splitlines()) == 21
-
-
-def test_the_page_of_new_images_is_beside_their_table(runs, tmp_path):
-    image = write_image(tmp_path / "new" / "a.png", cell_image(0))
-    row = {"file": "a.png", "path": str(image), "status": "predicted", "prediction": "all", "probability": 0.9}
-    row |= {"runner_up": "hem", "runner_up_probability": 0.1, "prob_hem": 0.1, "prob_all": 0.9, "uncertainty": 0.2}
-    row |= {"review": False, "reason": None}
-    facts = PredictedFacts("tiny", ("run0",), ("hem", "all"), "all", ("every image is to be reviewed",), ())
-    table = tmp_path / "predictions.parquet"  # as that of a run is called
-    write_predicted(table, pd.DataFrame([row]), facts)
-    assert "1 of 1 images, 1 pictures" in call(table).output
-    assert "1 new image<" in (tmp_path / "predictions.html").read_text()
-    assert "name it alone" in error_of(call(table, runs[0], code=1))
 
 
 @pytest.mark.parametrize(

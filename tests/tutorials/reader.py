@@ -58,7 +58,7 @@ class Reader:
             return self._shell(command)
         smaller = [words for marker, words in SMALLER.items() if marker in command and "--help" not in command]
         words = self._shell(f"printf '%s\\0' {' '.join([command, *smaller])}").split("\0")[1:-1]
-        if words[0] == "scripts/review" and "--reader" in words:
+        if words[0] == "scripts/review.py" and "--reader" in words:
             return self._open_page(words)
         output = self.folder / "printed.log"
         code = processes.exit_code(processes.start(output, self.environment, _call, self.folder, words), SECONDS)

@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import expit, logsumexp
 
-from common.config.karyotype import KaryotypePriors
 from common.karyotype import AUTOSOMES, CHROMOSOMES, name_clones, name_karyotype
 from evaluation.cells.assignment import is_normal
 from evaluation.cells.posterior import Candidate
-from evaluation.cells.prior import COMPLETE, KaryotypePrior
+from evaluation.cells.prior import COMPLETE, KaryotypePrior, KaryotypePriors
 
 # In how many cells a change must be, by its sign.
 CLONAL = {"+": 2, "-": 3}

@@ -1,13 +1,12 @@
 """A cell from its files to its karyotype."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from common.config.karyotype import KaryotypePriors
 from common.text import counted
 from datamodules.inference.cell_images import CellFile, FileStatus, leave_out, read_cell
 from datamodules.inference.cells import Cell
@@ -15,18 +14,11 @@ from datamodules.synthesis.assigned_karyogram import draw_karyogram
 from evaluation.cells.cell_karyotype import CellKaryotype, ChromosomeCall, implausible, karyotype_of_cell
 from workflows.karyotyping.fixed import FixedClasses
 from workflows.karyotyping.predictor import CellPrediction, CellPredictor
+from workflows.karyotyping.settings import KaryotypeConfig
 
 IMPROBABLE = "no class is probable for the network"
 NAMED = 5  # files in a reason
 Distances = Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class KaryotypeSettings:
-    """How karyotypes are named, whatever the cell."""
-
-    priors: KaryotypePriors
-    refer_below: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,44 +112,60 @@ class CellResult:
 
 
 def name_cell(
-    cell: Cell, fixed: FixedClasses, predictor: CellPredictor, settings: KaryotypeSettings, pool: Executor
+    cell: Cell, fixed: FixedClasses, predictor: CellPredictor, config: KaryotypeConfig, pool: Executor
 ) -> NamedFiles:
     """Read, predict and name one cell."""
-    kept = {name for name, kind in fixed.items() if kind is not None}
-    files = read_cell(cell, predictor.prepare, fixed, pool)
-    prediction = _predict(files, predictor, pool)
-    used = [file for file in files if file.status is FileStatus.USED]
-    if prediction is not None:
-        unlikely = implausible(prediction.log_probabilities)
-        names = {file.file.name for file, is_unlikely in zip(used, unlikely, strict=True) if is_unlikely} - kept
-        if names:  # the scale and range of the others must not depend on them: predict again
-            files = leave_out(files, names, IMPROBABLE, predictor.prepare)
-            prediction = _predict(files, predictor, pool)
-            used = [file for file in files if file.status is FileStatus.USED]
-    classes: dict[int, int] = {}
-    for number, file in enumerate(used):
-        kind = fixed.get(file.file.name)
-        if kind is not None:
-            classes[number] = kind
-    logs = np.zeros((0, 24)) if prediction is None else prediction.log_probabilities
-    karyotype = karyotype_of_cell(logs, settings.priors, classes, settings.refer_below, predictor.balanced)
-    pictures = None if prediction is None else predictor.pictures(used, prediction.upside_down, pool)
-    karyogram = None
-    if prediction is not None and pictures is not None and karyotype.candidates:
-        karyogram = _draw(pictures, karyotype)
+    files, prediction = _predicted_files(cell, fixed, predictor, pool)
     without_pixels = tuple(replace(file, pixels=None) for file in files)
-    distances = {} if prediction is None else _distances(used, prediction, kept)
+    if prediction is None:
+        nothing = np.zeros((0, 24))
+        karyotype = karyotype_of_cell(nothing, config, {}, config.refer_below, predictor.balanced)
+        return NamedFiles(without_pixels, karyotype, None, nothing, None)
+    used = _used(files)
+    logs = prediction.log_probabilities
+    classes = {number: fixed.get(file.file.name) for number, file in enumerate(used)}
+    given = {number: kind for number, kind in classes.items() if kind is not None}
+    karyotype = karyotype_of_cell(logs, config, given, config.refer_below, predictor.balanced)
+    pictures = predictor.pictures(used, prediction.upside_down, pool)
+    karyogram = _draw(pictures, karyotype) if karyotype.candidates else None
+    distances = _distances(used, prediction, given)
     return NamedFiles(without_pixels, karyotype, karyogram, logs, pictures, distances)
 
 
-def _distances(used: Sequence[CellFile], prediction: CellPrediction, kept: Collection[str]) -> Distances:
-    named = zip((file.file.name for file in used), prediction.out_of_distribution, strict=True)
-    return {name: float(value) for name, value in named if name not in kept and not np.isnan(value)}
+def _predicted_files(
+    cell: Cell, fixed: FixedClasses, predictor: CellPredictor, pool: Executor
+) -> tuple[list[CellFile], CellPrediction | None]:
+    """Read a cell and predict its used files; those that no class is probable of are left out, unless they are fixed.
+
+    The prediction is None where no file is used.
+    """
+    files = read_cell(cell, predictor.prepare, fixed, pool)
+    used = _used(files)
+    if not used:
+        return files, None
+    prediction = predictor.predict(used, pool)
+    unlikely = implausible(prediction.log_probabilities)
+    names = {used[number].file.name for number in np.flatnonzero(unlikely)}
+    names -= {name for name, kind in fixed.items() if kind is not None}
+    if not names:
+        return files, prediction
+    # The scale and range of the others must not depend on them: predict again.
+    files = leave_out(files, names, IMPROBABLE, predictor.prepare)
+    used = _used(files)
+    return files, predictor.predict(used, pool) if used else None
 
 
-def _predict(files: Sequence[CellFile], predictor: CellPredictor, pool: Executor) -> CellPrediction | None:
-    used = [file for file in files if file.status is FileStatus.USED]
-    return predictor.predict(used, pool) if used else None
+def _used(files: Sequence[CellFile]) -> list[CellFile]:
+    return [file for file in files if file.status is FileStatus.USED]
+
+
+def _distances(used: Sequence[CellFile], prediction: CellPrediction, given: Mapping[int, int]) -> Distances:
+    """Return the distances of the files, without those whose class is given."""
+    distances = {}
+    for number, value in enumerate(prediction.out_of_distribution):
+        if number not in given and not np.isnan(value):
+            distances[used[number].file.name] = float(value)
+    return distances
 
 
 def _draw(images: np.ndarray, karyotype: CellKaryotype) -> np.ndarray:

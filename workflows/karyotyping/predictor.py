@@ -1,18 +1,25 @@
 """Calibrated probabilities of the chromosomes of one cell, by a model of one network or of several."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
 from common.config.data import CanvasConfig, PrepareConfig
+from common.files import sha256_of_file, sha256_of_value
+from common.karyotype import CHROMOSOMES
 from common.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
+from common.runs.files import RunFile
 from datamodules.inference.cell_images import CellFile, cell_scales, prepare_files
 from evaluation.averaging import Combiner
+from evaluation.cells.cell_posteriors import is_balanced
+from evaluation.intervals.pooling import merge_facts
 from evaluation.uncertainty.calibration import EPSILON, rescale
-from workflows.karyotyping.calibration import Temperatures
+from workflows.models import LoadOptions, PortableNetworks, RunsModel
+from workflows.networks import LoadedNetwork
+from workflows.temperatures import Temperatures, fit_temperatures
 
 # Pictures of chromosomes for models that do not keep the scale themselves: the canvas, and their mean area in pixels.
 PICTURE = (128, 48)
@@ -21,58 +28,45 @@ UPRIGHT = "this model needs upright chromosomes, short arm on top (head.orientat
 PREPARED = 500  # files of a cell that are prepared at a time
 
 
-class CellNetwork(Protocol):
-    """A network that predicts each chromosome by itself.
-
-    The karyotype's probability counts the chromosomes of each class; the context of a model would do so twice.
-
-    Attributes:
-        prepare: How its images are prepared.
-        order: The columns of its probabilities in the order of CHROMOSOMES.
-        turns: Whether it estimates which images are upside down.
-        adapts: Whether it wants to be adapted to the images.
-    """
-
-    prepare: PrepareConfig
-    order: list[int]
-    turns: bool
-    adapts: bool
-
-    def adapt(self, images: np.ndarray) -> str:
-        """Adapt it to prepared images, uint8 RGB, shape (N, H, W, 3); return a sentence for the user."""
-
-    def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Predict prepared images, uint8 RGB, shape (N, H, W, 3).
-
-        Returns:
-            {"probability": float64, shape (N, 24), in its own order of classes, rows sum to 1} and, where it
-            ``turns``, {"upside_down": (N,)}; where it measures it, {"out_of_distribution": (N,)}.
-        """
-
-
 @dataclass(frozen=True, eq=False)
 class CellModel:
-    """A run, a portable model, or several runs as an ensemble.
+    """The networks of a model, and what makes their probabilities those of the chromosomes of a cell.
+
+    Each chromosome is predicted by itself.
 
     Attributes:
-        name: For the user: the folders that were named.
         identity: Changes with the trained weights.
         networks: At least one.
         temperatures: That calibrate the probabilities.
         combiner: How the networks are combined; None: by their mean.
         balanced: Whether they have learned equal shares of the classes.
-        seen: The part of the training's split that an image was in, by its SHA-256.
-        warnings: For the user.
     """
 
-    name: str
     identity: str
-    networks: Sequence[CellNetwork]
+    networks: Sequence[LoadedNetwork]
     temperatures: Temperatures
     combiner: Combiner | None
     balanced: bool
-    seen: dict[str, str]
-    warnings: tuple[str, ...] = ()
+
+
+def load_cell_model(model: RunsModel | PortableNetworks, options: LoadOptions) -> CellModel:
+    """Load a model of the 24 chromosomes for the prediction of cells.
+
+    Raises:
+        UserError: See ``is_balanced`` and `workflows.networks`.
+    """
+    combiner = None if model.combiner is None else Combiner.from_dict(model.combiner)
+    if isinstance(model, RunsModel):
+        files = [sha256_of_file(member.path(RunFile.PREDICTIONS)) for member in model.members]
+        balanced = is_balanced(merge_facts([member.predictions.about for member in model.members]))
+        temperatures = fit_temperatures(model)
+        return CellModel(sha256_of_value(files)[:16], model.load(options), temperatures, combiner, balanced)
+    description = model.model.description
+    facts = description.cells
+    assert facts is not None  # see KaryotypeRequest.check
+    weights = [member.sha256 for member in description.members]
+    temperatures = Temperatures(facts.temperatures, facts.combined, facts.notes)
+    return CellModel(sha256_of_value(weights)[:16], model.load(options), temperatures, combiner, facts.balanced)
 
 
 class CellPrediction(NamedTuple):
@@ -106,7 +100,8 @@ class CellPredictor:
     def __init__(self, model: CellModel) -> None:
         self._model = model
         self.balanced = model.balanced
-        self.notes = list(model.temperatures.notes)
+        self.notes = [note for network in model.networks for note in network.notes]
+        self.notes += model.temperatures.notes
         if not all(network.turns for network in model.networks):
             self.notes.append(UPRIGHT)
         self.prepare = model.networks[0].prepare
@@ -151,8 +146,8 @@ class CellPredictor:
             key = network.prepare.model_dump_json()
             if key not in prepared:
                 prepared[key] = prepare_files(files, of_network, network.prepare, pool)
-            predicted = network.predict(prepared[key])
-            probabilities.append(rescale(predicted["probability"], temperature))
+            predicted = network.predict(_batches(prepared[key], network.batch_size))
+            probabilities.append(rescale(_normalised(predicted["probability"]), temperature))
             if UPSIDE_DOWN in predicted:
                 upside_down.append(predicted[UPSIDE_DOWN])
             distances.append(predicted.get(OUT_OF_DISTRIBUTION, np.full(len(files), np.nan)))
@@ -163,11 +158,23 @@ class CellPredictor:
 
     def _combine(self, probabilities: Sequence[np.ndarray]) -> np.ndarray:
         """Combine the networks' probabilities, each in its own order of classes, to one in the order of CHROMOSOMES."""
-        networks = self._model.networks
+        orders = [[network.classes.index(name) for name in CHROMOSOMES] for network in self._model.networks]
         if self._model.combiner is not None:  # fitted in the order of its members, which is one
-            return self._model.combiner.combine(np.stack(probabilities))[:, networks[0].order]
-        ordered = [values[:, network.order] for network, values in zip(networks, probabilities, strict=True)]
+            return self._model.combiner.combine(np.stack(probabilities))[:, orders[0]]
+        ordered = [values[:, order] for order, values in zip(orders, probabilities, strict=True)]
         return np.asarray(np.mean(ordered, axis=0))
+
+
+def _batches(images: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Yield images, uint8 RGB, shape (N, H, W, 3), as batches of shape (B, 3, H, W)."""
+    for first in range(0, len(images), size):
+        yield images[first : first + size].transpose(0, 3, 1, 2).copy()
+
+
+def _normalised(probabilities: np.ndarray) -> np.ndarray:
+    """Return float32 rows in float64, where their sums are 1."""
+    exact = probabilities.astype(np.float64)
+    return np.asarray(exact / exact.sum(axis=1, keepdims=True))
 
 
 def on_canvas(prepare: PrepareConfig) -> PrepareConfig:

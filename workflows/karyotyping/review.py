@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from common.config.karyotype import KaryotypePriors
 from datamodules.inference.cell_images import FileStatus
 from datamodules.inference.cells import Cell
 from datamodules.inference.image_files import printable
+from evaluation.cells.prior import KaryotypePriors
 from workflows.karyotyping.cell_result import CellResult, NamedFiles
 from workflows.karyotyping.fixed import FixedClasses, text_of
 from workflows.karyotyping.predictor import CellModel
@@ -36,9 +36,9 @@ def review_index(results: Sequence[CellResult], request: KaryotypeRequest, model
             cells.append(CellSummary(result.stem, result.cell.title, round(errors, 6)))
     return ReviewIndex(
         model=model.identity,
-        runs=[str(path) for path in request.paths[:-1]],
+        runs=[str(path) for path in request.named],
         priors=request.config.model_dump(include=set(KaryotypePriors.model_fields)),
         balanced=model.balanced,
-        refer_below=request.refer_below,
+        refer_below=request.config.refer_below,
         cells=cells,
     )

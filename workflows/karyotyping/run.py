@@ -18,13 +18,13 @@ from datamodules.inference.image_files import describe_others, printable
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import new_whole_folder
 from workflows.adaptation import SAMPLE, sample_rows
-from workflows.karyotyping.cell_result import CellResult, KaryotypeSettings, name_cell
+from workflows.karyotyping.cell_result import CellResult, name_cell
 from workflows.karyotyping.fixed import FixedClasses, read_fixed
 from workflows.karyotyping.page import PageFacts, write_karyotype_page
-from workflows.karyotyping.portable_model import model_of_portable
-from workflows.karyotyping.predictor import CellModel, CellPredictor
+from workflows.karyotyping.predictor import CellPredictor, load_cell_model
 from workflows.karyotyping.request import KaryotypeRequest
 from workflows.karyotyping.review import review_index, reviewed_cell
+from workflows.karyotyping.settings import KaryotypeConfig
 from workflows.karyotyping.summary import (
     Tables,
     case_tables,
@@ -44,41 +44,34 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
     Raises:
         UserError: There is no image; a table is unfit; or a fixed class is unknown, or of an unknown file.
     """
-    columns = CellColumns(request.path_column, request.cell_column, request.case_column)
-    cells = find_cells(request.cells, columns, request.cache, console.is_terminal)
+    config = request.config
+    model = request.model
+    columns = CellColumns(config.path_column, config.cell_column, config.case_column)
+    cells = find_cells(request.cells, columns, Path(config.cache_dir or model.cache_dir), console.is_terminal)
     fixed = read_fixed(request.fixed, cells.cells)
-    model = _load_model(request)
-    predictor = CellPredictor(model)
+    loaded = load_cell_model(model, request.options)
+    predictor = CellPredictor(loaded)
     notes = _adapt(predictor, cells.cells, fixed)
     warnings = list(dict.fromkeys([*model.warnings, *predictor.notes, *folder_warnings(cells)]))
     warn(*warnings)
     for note in notes:
         say(note)
-    settings = KaryotypeSettings(request.config, request.refer_below)
     with new_whole_folder(request.output) as folder:
-        results = list(_results(cells.cells, fixed, predictor, settings, folder))
-        write_index(folder / REVIEW, review_index(results, request, model))
+        results = list(_results(cells.cells, fixed, predictor, config, folder))
+        write_index(folder / REVIEW, review_index(results, request, loaded))
         tables = Tables(
             cell_table(results),
             chromosome_table(results, model.seen),
-            case_table(results, request.config),
+            case_table(results, config),
         )
         new_warnings = data_warnings(tables.chromosomes)
-        about = f"{counted(len(results), 'cell')}, {describe_others(cells.others)}; {model.name}"
+        about = f"{counted(len(results), 'cell')}, {describe_others(cells.others)}; {model.named}"
         title = f"Karyotypes: {printable(request.cells.resolve().name)}"
         all_warnings = [*warnings, *new_warnings]
-        facts = PageFacts(title, about, all_warnings, request.refer_below, case_tables(tables.cases), notes)
+        facts = PageFacts(title, about, all_warnings, config.refer_below, case_tables(tables.cases), notes)
         beside = _write(folder, results, tables, facts)
     warn(*new_warnings)
     summarise(tables, request.output, cells.others, beside)
-
-
-def _load_model(request: KaryotypeRequest) -> CellModel:
-    if request.portable:
-        return model_of_portable(request.portable, request.runtime, request.batchnorm)
-    from workflows.karyotyping.run_model import model_of_runs  # here: a portable model needs no torch
-
-    return model_of_runs(request.runs, request.members, request.config.share_of_files, request.batchnorm)
 
 
 def _adapt(predictor: CellPredictor, cells: Sequence[Cell], fixed: Sequence[FixedClasses]) -> list[str]:
@@ -114,7 +107,7 @@ def _results(
     cells: Sequence[Cell],
     fixed: Sequence[FixedClasses],
     predictor: CellPredictor,
-    settings: KaryotypeSettings,
+    config: KaryotypeConfig,
     folder: Path,
 ) -> Iterator[CellResult]:
     """Name cell after cell, and write their karyograms."""
@@ -126,7 +119,7 @@ def _results(
         ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
     ):
         for cell, of_cell, stem in zip(cells, fixed, stems, strict=True):
-            named = name_cell(cell, of_cell, predictor, settings, pool)
+            named = name_cell(cell, of_cell, predictor, config, pool)
             if named.karyogram is not None:
                 _write_picture(folder / "karyograms" / f"{stem}.png", named.karyogram)
             if named.pictures is not None:

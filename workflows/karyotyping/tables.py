@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from common.config.karyotype import KaryotypePriors
 from common.predictions import OUT_OF_DISTRIBUTION
 from datamodules.inference.cell_images import CellFile, FileStatus
 from evaluation.cells.cell_karyotype import ChromosomeCall
+from evaluation.cells.prior import KaryotypePriors
 from workflows.karyotyping.cases import case_karyotype, share_constitution
 from workflows.karyotyping.cell_result import CellResult
 from workflows.karyotyping.fixed import text_of

@@ -1,1 +1,1 @@
-"""The members that predict new images: runs, or those of a portable model."""
+"""The prediction of new images by runs or a portable model."""

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from common.config.karyotype import KaryotypePriors
 from common.errors import UserError
 from common.files import write_json
+from evaluation.cells.prior import KaryotypePriors
 
 FOLDER = "review"  # in the output of scripts/karyotype.py
 INDEX = "index.json"

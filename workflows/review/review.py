@@ -1,4 +1,4 @@
-"""The work of scripts/review: serve the page, summarise decisions, write them as labels."""
+"""The work of scripts/review.py: serve the page, summarise decisions, write them as labels."""
 
 import os
 import socket

@@ -97,9 +97,9 @@
     if (!one) return;
     item.card.className = `card ${one.right === null ? "" : one.right ? "right" : "wrong"}`;
     verdict.textContent = `${sign(one)}predicted ${classes[one.predicted]} ${one.probability.toFixed(2)}`;
-    is.textContent = item.note ?? `is ${truth(item)}${item.kind && item.kind !== truth(item) ? ` (${item.kind})` : ""}`;
+    is.textContent = `is ${truth(item)}${item.kind && item.kind !== truth(item) ? ` (${item.kind})` : ""}`;
     small.textContent = `${item.name} · uncertainty ${one.uncertainty.toFixed(2)}`;
-    doubt.textContent = !one.doubtful ? "" : one.reason === undefined ? "? doubtful" : "? to be reviewed";
+    doubt.textContent = one.doubtful ? "? doubtful" : "";
   };
   // One picture is a stop of the Tab key; arrows move it.
   let stop;
@@ -169,7 +169,7 @@
     const one = prediction(item), map = value("map");
     const others = chapters.length > 1 ? item.by : [];
     return [
-      ["true class", item.note ? "" : truth(item)],
+      ["true class", truth(item)],
       ["kind", item.kind !== truth(item) && item.kind],
       ["group", item.group],
       ["predicted", sign(one) + classes[one.predicted] + (one.right === null ? "" : one.right ? ", right" : ", wrong")],
@@ -177,10 +177,9 @@
       ["probability", one.top.map(([place, share]) => `${classes[place]} ${share.toFixed(3)}`).join(", ")],
       ["uncertainty", `${one.uncertainty.toFixed(3)} (0 sure, 1 no idea)`],
       ["votes", one.votes !== undefined && `${(100 * one.votes).toFixed(0)} % for ${classes[one.voted]}`],
-      ["doubtful", one.reason === undefined && `${one.doubtful ? "yes" : "no"} (doubtful: ${data.doubtful[model()]})`],
-      ["to be reviewed", one.reason],
+      ["doubtful", `${one.doubtful ? "yes" : "no"} (doubtful: ${data.doubtful[model()]})`],
       ["conformal set", one.set],
-      ["subject", item.note === undefined && (item.subject ?? "unknown")],
+      ["subject", item.subject ?? "unknown"],
       ...others.map((other, place) => [chapters[place], other && `${sign(other)}${classes[other.predicted]} ${other.probability.toFixed(2)}`]),
       ["heat map", map !== "" && (one.maps[map] === undefined ? "none of this picture" : [maps[map].label, one.heat[map]].filter(Boolean).join(": "))],
     ].filter(([, fact]) => fact);

@@ -6,9 +6,9 @@ import pytest
 
 from common.config.command import Command, read_section, split_words
 from common.config.defaults import section_defaults
-from common.config.karyotype import KaryotypeConfig
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
+from workflows.karyotyping.settings import KaryotypeConfig
 
 
 def test_what_exists_is_a_path(tmp_path, monkeypatch):

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from common.config.karyotype import KaryotypePriors
 from common.karyotype import CHROMOSOMES
 from evaluation.cells.assignment import LARGEST, SMALLEST
 from evaluation.cells.cell_karyotype import IMPLAUSIBLE, implausible, karyotype_of_cell
+from evaluation.cells.prior import KaryotypePriors
 from tests.evaluation.cells.cells import CLASSES, karyotype
 from tests.evaluation.cells.test_assignment import sure
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from common.config.karyotype import KaryotypePriors
 from common.errors import UserError
 from evaluation.cells.posterior import karyotype_posterior
+from evaluation.cells.prior import KaryotypePriors
 from tests.evaluation.cells.cells import CLASSES, karyotype
 from tests.evaluation.cells.test_assignment import QUICK, drawn, kinds, seeds, sexes, sure
 

@@ -4,12 +4,11 @@ from math import exp, factorial
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from scipy.special import logsumexp
 
-from common.config.karyotype import KaryotypePriors, load_karyotype_config
-from common.errors import UserError
 from common.karyotype import CHROMOSOMES
-from evaluation.cells.prior import KaryotypePrior, expected_counts
+from evaluation.cells.prior import KaryotypePrior, KaryotypePriors, expected_counts
 from tests.evaluation.cells.cells import karyotype
 
 PRIORS = KaryotypePriors()
@@ -79,5 +78,5 @@ def test_moves_are_the_probabilities_of_the_moved_counts():
 
 
 def test_shares_that_leave_nothing_for_normal_karyotypes_are_refused():
-    with pytest.raises(UserError, match="referral"):
-        load_karyotype_config(["sex_chromosomes.X=0.11", "sex_chromosomes.XXX=0.11"])
+    with pytest.raises(ValidationError, match="referral"):
+        KaryotypePriors(sex_chromosomes={"X": 0.11, "XXX": 0.11, "XXY": 0.001, "XYY": 0.001})

@@ -21,7 +21,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
     [
         ("scripts/evaluate.py A --thres", ["--threshold"]),
         ("scripts/evaluate.py A --threshold ", ["youden", "f1", "sensitivity"]),
-        ("scripts/review A --rea", ["--reader"]),
+        ("scripts/review.py A --rea", ["--reader"]),
         ("train.py split.fo", ["split.fold=", "split.folds="]),
         ("train.py +experiment=resnet50_cut_block5_f", ["resnet50_cut_block5_features"]),
         ("README.md ", [""]),

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.config.karyotype import KaryotypePriors
 from common.karyotype import CHROMOSOMES, name_karyotype
 from evaluation.cells.posterior import karyotype_posterior
-from evaluation.cells.prior import KaryotypePrior
+from evaluation.cells.prior import KaryotypePrior, KaryotypePriors
 from tests.evaluation.cells.cells import CLASSES, karyotype
 from tests.evaluation.cells.test_assignment import QUICK, drawn, kinds, seeds, sexes, sure
 from workflows.karyotyping.cases import (

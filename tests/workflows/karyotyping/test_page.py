@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.config.karyotype import KaryotypePriors
 from evaluation.cells.cell_karyotype import karyotype_of_cell
+from evaluation.cells.prior import KaryotypePriors
 from evaluation.report.blocks import Table
 from tests.evaluation.cells.cells import karyotype
 from tests.evaluation.cells.test_assignment import sure

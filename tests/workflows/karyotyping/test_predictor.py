@@ -12,20 +12,20 @@ from datamodules.inference.cells import CellColumns, find_cells
 from evaluation.averaging import Combiner
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import write_image
-from workflows.karyotyping.calibration import Temperatures
 from workflows.karyotyping.predictor import CellModel, CellPredictor
+from workflows.networks import LoadedNetwork
+from workflows.temperatures import Temperatures
 
 RUNS_ORDER = sorted(CHROMOSOMES)  # 1, 10, 11, ..., X, Y
+
+
+PREPARE = compose_config(["+experiment=chromosomes_best"]).prepare
 
 
 class FakeNetwork:
     """Gives image i of a cell the class RUNS_ORDER[i] with a probability of 0.6."""
 
-    adapts = turns = False
-    order = [RUNS_ORDER.index(name) for name in CHROMOSOMES]
-    prepare = compose_config(["+experiment=chromosomes_best"]).prepare
-
-    def predict(self, images):
+    def arrays(self, image):
         return {"probability": np.full((24, 24), 0.4 / 23) + np.eye(24) * (0.6 - 0.4 / 23)}
 
 
@@ -37,10 +37,10 @@ def predict(tmp_path):
     (cell,) = find_cells(tmp_path / "cell", CellColumns(), tmp_path / "cache", progress=False).cells
 
     def call(combiner=None):
-        networks = [FakeNetwork(), FakeNetwork()]
-        model = CellModel("two", "0", networks, Temperatures((1.0, 1.0), 1.0), combiner, balanced=False, seen={})
+        network = LoadedNetwork("a", "b", FakeNetwork(), PREPARE, 32, tuple(RUNS_ORDER), turns=False, adapts=False)
+        model = CellModel("0", [network, network], Temperatures((1.0, 1.0), 1.0), combiner, balanced=False)
         with ThreadPoolExecutor(1) as pool:
-            files = read_cell(cell, FakeNetwork.prepare, {}, pool)
+            files = read_cell(cell, PREPARE, {}, pool)
             return np.exp(CellPredictor(model).predict(files, pool).log_probabilities)
 
     return call

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from common.config.karyotype import KaryotypePriors
 from datamodules.inference.cell_images import CellFile, FileStatus
 from datamodules.inference.cells import Cell
 from datamodules.inference.image_files import ImageFile
 from evaluation.cells.cell_karyotype import karyotype_of_cell
+from evaluation.cells.prior import KaryotypePriors
 from tests.evaluation.cells.cells import CLASSES, karyotype
 from tests.evaluation.cells.test_assignment import sure
 from workflows.karyotyping.cell_result import CellResult

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from common.config.karyotype import KaryotypePriors, load_karyotype_config
 from common.karyotype import CHROMOSOMES
+from evaluation.cells.prior import KaryotypePriors
 from tests.helpers.images import write_image
 from workflows.review.bundle import (
     FOLDER,
@@ -52,6 +52,6 @@ def write_bundle(output: Path, cells: int = 2, case: str | None = "case") -> Rev
         cell = ReviewedCell(case, f"c{number}", files, [])
         write_cell(folder, f"c{number}", cell, pictures)
         summaries.append(CellSummary(f"c{number}", f"{case} / c{number}" if case else f"c{number}", 0.1 * (number + 1)))
-    priors = load_karyotype_config().model_dump(include=set(KaryotypePriors.model_fields))
+    priors = KaryotypePriors().model_dump(include=set(KaryotypePriors.model_fields))
     write_index(folder, ReviewIndex("0123456789abcdef", ["outputs/run"], priors, True, 0.95, summaries))
     return ReviewBundle(output)

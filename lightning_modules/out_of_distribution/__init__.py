@@ -1,1 +1,0 @@
-"""How far images are from the training images, in the features of a network."""

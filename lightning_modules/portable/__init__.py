@@ -1,1 +1,0 @@
-"""Networks as safetensors and as ONNX graphs."""

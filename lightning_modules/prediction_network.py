@@ -1,0 +1,158 @@
+"""A trained network from prepared images to probabilities, of a run or from the safetensors of a portable model."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from pytorch_lightning.utilities.memory import garbage_collection_cuda, is_oom_error
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import nn
+
+from common.cli import warn
+from common.config.schema import InferenceConfig
+from common.errors import UserError
+from common.predictions import UPSIDE_DOWN
+from common.runs.portable import NetworkFacts
+from common.runs.run import ModelFacts
+from lightning_modules.backbones.backbone import build_backbone
+from lightning_modules.backbones.heads import build_head
+from lightning_modules.backbones.truncation import ImageSize
+from lightning_modules.classifier import Classifier
+from lightning_modules.inference import Predictor, make_fast
+from lightning_modules.load import TrainedRun
+from lightning_modules.out_of_distribution import OutOfDistribution
+
+# Precisions of a run that its network keeps when it predicts other images; float32 else.
+AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+
+
+def save_weights(classifier: Classifier, path: Path) -> None:
+    """Write the weights of backbone and head."""
+    # save_file would make a file that only its owner can read.
+    path.write_bytes(save({name: values.contiguous().cpu() for name, values in _weights(classifier).items()}))
+
+
+def load_network(facts: NetworkFacts, size: ImageSize, num_classes: int, path: Path) -> Classifier:
+    """Return a classifier with the weights of a safetensors file, in eval mode, on the CPU.
+
+    Args:
+        facts: Its backbone and head.
+        size: Of the images: their side, or height and width, in pixels.
+        num_classes: Number of classes.
+        path: The weights.
+
+    Raises:
+        UserError: The file is damaged, or of another network.
+    """
+    backbone = build_backbone(facts.name, facts.args, facts.cut, size)
+    head = build_head(facts.head, backbone.out_shape, facts.logits, backbone.layout, backbone.prefix_tokens)
+    model_facts = ModelFacts(list(facts.mean), list(facts.std), facts.args)
+    classifier = Classifier(backbone.module, head, num_classes, model_facts, orientation=facts.orientation)
+    try:
+        weights = load_file(path)
+    except SafetensorError as error:
+        raise UserError(f"{path} is no safetensors file ({error}): export the model again") from error
+    expected = _weights(classifier)
+    if weights.keys() != expected.keys() or any(weights[name].shape != expected[name].shape for name in expected):
+        raise UserError(f"{path} does not fit the network that model.json describes: export the model again")
+    classifier.load_state_dict(weights, strict=False)
+    return classifier.eval()
+
+
+def _weights(classifier: Classifier) -> dict[str, torch.Tensor]:
+    """Return the weights of backbone and head by their names in the classifier; the metrics have none to keep."""
+    weights = classifier.state_dict()
+    return {name: values for name, values in weights.items() if name.startswith(("backbone.", "head."))}
+
+
+class PredictionNetwork(nn.Module):
+    """All from the prepared image to the probabilities: normalisation, network, mirrored and turned views.
+
+    Args:
+        classifier: In eval mode.
+        inference: Which views are averaged, and the number of passes of Monte Carlo dropout.
+        seed: Of the masks of these passes.
+        distance: Measures how far images are from the training images; None: it is not measured.
+        precision: ``trainer.precision`` of the run; only mixed precision is repeated, all else is float32.
+        layout: Memory format of the weights, which convolutions pass on to their outputs.
+
+    Attributes:
+        outputs: The names of what ``forward`` returns: "probability", and "upside_down" where the orientation of the
+            images is estimated.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        inference: InferenceConfig,
+        seed: int = 0,
+        distance: OutOfDistribution | None = None,
+        precision: str = "32-true",
+        layout: torch.memory_format = torch.contiguous_format,
+    ) -> None:
+        super().__init__()
+        self.predictor = Predictor(classifier, inference, seed, distance)
+        self.turns = self.predictor.turns
+        self.outputs = ("probability", UPSIDE_DOWN) if self.turns else ("probability",)
+        self._autocast = AUTOCAST.get(precision)
+        self._at_once: int | None = None  # images that fit the memory; None: not known
+        self._layout = layout
+        classifier.to(memory_format=layout)
+        self.eval()  # also the parts that have no mode of their own: an export puts all in the mode of the whole
+
+    @classmethod
+    def of_run(cls, trained: TrainedRun, passes: int, distance: OutOfDistribution | None) -> "PredictionNetwork":
+        """Return the network of a run as it predicts its own test images, but for the number of passes."""
+        config = trained.config
+        layout = torch.channels_last if config.trainer.channels_last else torch.contiguous_format
+        inference = config.inference.model_copy(update={"mc_passes": passes})
+        network = cls(trained.classifier, inference, config.seed, distance, config.trainer.precision, layout)
+        return network.on_best_device()
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return float32 (B, classes) and, with orientation, (B,), of images uint8 RGB (B, 3, H, W)."""
+        predicted = self.predictor(image.float() / 255)
+        return tuple(predicted[name] for name in self.outputs)
+
+    def on_best_device(self) -> "PredictionNetwork":
+        """Move it to a GPU where torch sees one; return it."""
+        return self.to("cuda" if torch.cuda.is_available() else "cpu")
+
+    def arrays(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        """Return what ``Predictor`` computes of prepared images, uint8 RGB, shape (B, 3, H, W), by name.
+
+        A batch that does not fit the memory is halved, and all that follow are as small.
+        """
+        at_once = self._at_once or len(image)
+        try:
+            parts = [self._arrays(image[first : first + at_once]) for first in range(0, len(image), at_once)]
+        except RuntimeError as error:
+            if at_once == 1 or not (is_oom_error(error) or "can't allocate memory" in str(error)):
+                raise
+            self._at_once = at_once // 2
+            garbage_collection_cuda()
+            warn(f"out of memory: {self._at_once} images are predicted at once from here on")
+            return self.arrays(image)
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    @torch.inference_mode()
+    def _arrays(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        device = self.predictor.classifier.mean.device
+        with torch.autocast(device.type, self._autocast, enabled=self._autocast is not None):
+            predicted = self.predictor(torch.from_numpy(image).to(device).float() / 255)
+        return {name: values.float().cpu().numpy() for name, values in predicted.items()}
+
+    def adapt_to(self, images: np.ndarray) -> int:
+        """Adapt it to prepared images, uint8 RGB, shape (N, H, W, 3); return the number of layers that were adapted."""
+        classifier = self.predictor.classifier
+        # In the layout channels_last, torch's variances on a CPU were measured to be off by up to 5e-4 of their value.
+        classifier.to(memory_format=torch.contiguous_format)
+        adapted = classifier.adapt_to(images)
+        classifier.to(memory_format=self._layout)
+        return adapted
+
+    def make_fast(self, size: ImageSize) -> None:
+        """Change it so that a CPU computes images of a size sooner; see `inference.make_fast`."""
+        if not torch.cuda.is_available():
+            make_fast(self.predictor.classifier, size)

@@ -1,0 +1,61 @@
+"""Write a trained model as a folder that needs neither its run nor torch."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from common.errors import quiet_interrupts
+
+quiet_interrupts()  # the imports take a while
+import typer
+
+from common.cli import TYPER, examples, heavy_imports, report_user_errors
+from common.runs.names import run_path
+
+Folder = Annotated[
+    Path, typer.Argument(parser=run_path, metavar="RUN", help="Folder or name of a finished run, or of an ensemble.")
+]
+Output = Annotated[Path, typer.Option(help="New folder for weights, graph, description and model card.")]
+Images = Annotated[
+    list[Path] | None,
+    typer.Option(help="Files or folders of images to compare torch and ONNX Runtime on.", show_default="the test part"),
+]
+LicenceText = Annotated[
+    str | None, typer.Option(help="Licence of the weights, as the model card states it.", show_default="not stated")
+]
+Hashes = Annotated[
+    bool, typer.Option("--hashes", help="List the SHA-256 of the training's images, so that predictions say which.")
+]
+
+app = typer.Typer(**TYPER)
+
+
+@app.command(
+    epilog=examples(
+        "python scripts/export.py chromosomes_any/latest --output any",
+        "python scripts/predict.py any new_images --output new.csv",
+    )
+)
+@report_user_errors()
+def export(
+    folder: Folder, output: Output, images: Images = None, licence: LicenceText = None, hashes: Hashes = False
+) -> None:
+    """Write a trained model as a folder that needs neither its run nor torch.
+
+    The folder holds, of each member, weights (safetensors) and an ONNX graph from the prepared image to the
+    probabilities; model.json with classes, preparation, metrics, thresholds and versions; and README.md, a model card.
+    The graph is compared with the run's network on images of its test part: where a probability differs by more than
+    0.0001, nothing is written.
+    """
+    from workflows.export.request import ExportRequest
+
+    request = ExportRequest(folder=folder, output=output, images=images or (), licence=licence, hashes=hashes)
+    request.check()
+    with heavy_imports():  # after the check: torch takes seconds
+        from workflows.export.run import export_model
+    export_model(request)
+
+
+if __name__ == "__main__":
+    app()

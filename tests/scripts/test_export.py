@@ -1,0 +1,275 @@
+"""scripts/export.py, and scripts/predict.py with what it writes."""
+
+import copy
+import json
+import pickle
+import re
+import shutil
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+import pytest
+import torch
+
+from common.runs.portable import PortableModel
+from common.runs.run import Run
+from scripts.ensemble import app as ensemble
+from scripts.export import app as export
+from scripts.predict import app as predict
+from tests.helpers.images import write_class_folders
+from tests.helpers.portable import TINY, UNNEEDED, run_without, train_on_cells
+from tests.helpers.terminal import error_of, run_app
+from tests.helpers.training import small_config, write_untrained_run
+from workflows.export import run as exporting
+from workflows.onnx_network import OnnxNetwork
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Folders of drawn cells of two classes."""
+    return write_class_folders(tmp_path_factory.mktemp("portable") / "cells", {"hem": 24, "all": 24})
+
+
+@pytest.fixture(scope="module")
+def runs(images):
+    """Two runs of one fold on ``images``, with mirrored images."""
+    return train_on_cells(images)
+
+
+@pytest.fixture(scope="module")
+def portable(runs, tmp_path_factory):
+    """The first run, exported."""
+    folder = tmp_path_factory.mktemp("exported") / "model"
+    run_app(export, runs[0], "--output", folder, "--licence", "CC-BY-4.0", "--hashes")
+    return folder
+
+
+@pytest.fixture
+def changed(portable, tmp_path):
+    """A function that copies the exported folder and changes the content of its model.json."""
+
+    def copy(change):
+        folder = shutil.copytree(portable, tmp_path / "copy")
+        content = json.loads((folder / "model.json").read_text())
+        change(content)
+        (folder / "model.json").write_text(json.dumps(content))
+        return folder
+
+    return copy
+
+
+@pytest.fixture
+def predicted(tmp_path):
+    """A function that predicts images and returns the table."""
+
+    def run(name, *arguments):
+        output = tmp_path / f"{name}.csv"
+        run_app(predict, *arguments, "--output", output)
+        return read(output)
+
+    return run
+
+
+def read(output):
+    """Return a table of predictions in the order of the files: rounding may change that of equally doubtful images."""
+    return pd.read_parquet(output.with_suffix(".parquet")).sort_values("file", ignore_index=True)
+
+
+def failed(tmp_path, *arguments):
+    return error_of(run_app(predict, *arguments, "--output", tmp_path / "p.csv", code=1))
+
+
+def assert_same(table, other):
+    """Assert that the tables of a portable model and of runs are equal but for the last digits of numbers.
+
+    Thresholds are probabilities of validation images, which may come to lie on the other side of them.
+    """
+    pd.testing.assert_frame_equal(table.filter(like="prob_"), other.filter(like="prob_"), atol=1e-6, rtol=0)
+    rows = other["seen"] != "validation"
+    pd.testing.assert_frame_equal(table[rows], other[rows], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("runtime", ["torch", "onnx"])
+def test_an_exported_run_predicts_as_the_run(runs, portable, images, predicted, runtime):
+    of_run = predicted("run", runs[0], images)
+    of_folder = predicted("folder", portable, images, f"runtime={runtime}")
+    assert of_run["prediction_at_threshold"].notna().all()
+    assert of_run["prob_all"].nunique() > 20
+    assert_same(of_folder, of_run)
+    assert set(of_folder["seen"]) == {"train", "validation", "test"}
+
+
+def test_images_of_the_training_are_listed_or_not(portable, images, tmp_path, predicted):
+    folder = shutil.copytree(portable, tmp_path / "copy")
+    (folder / "images.csv").unlink()  # as who shares the folder may do
+    assert predicted("without", folder, images)["seen"].isna().all()
+    (folder / "images.csv").write_text("sha256,part\n")
+    assert "images.csv was changed" in failed(tmp_path, folder, images)
+
+
+def test_a_portable_model_predicts_without_torch(runs, portable, images, predicted, tmp_path):
+    output = tmp_path / "without.csv"
+    sheet = tmp_path / "sheet.png"
+    done = run_without(UNNEEDED, "scripts/predict.py", portable, images, "--output", output, "--sheet", sheet)
+    assert done.returncode == 0, done.stderr
+    assert "computed by ONNX Runtime" in done.stdout
+    done = run_without(UNNEEDED, "scripts/report.py", output.with_suffix(".parquet"))
+    assert done.returncode == 0, done.stderr
+    assert output.with_suffix(".html").is_file()
+    assert_same(read(output), predicted("run", runs[0], images))
+
+
+def test_the_folder_says_what_its_run_says(runs, portable):
+    run = Run(runs[0])
+    description = PortableModel(portable).description
+    (member,) = description.members
+    assert description.classes == ("hem", "all")
+    assert description.positive_class == "all"
+    assert member.prepare == run.config.prepare
+    assert member.training.data_sha256 == run.identity["contents"]["data"]
+    assert member.network.mean == tuple(run.model.mean)
+    assert member.parity.images == len(run.predictions.part("test").frame)
+    assert description.evaluation["test"]["metrics"] == run.metrics["test"]["metrics"]
+    assert description.thresholds["threshold"] == run.metrics["threshold"]["value"]
+    assert description.licence.weights == "CC-BY-4.0"
+    assert str(runs[0].parent.parent.parent) not in (portable / "model.json").read_text()
+
+
+def test_the_model_card_has_the_figures_of_the_run(runs, portable):
+    card = (portable / "README.md").read_text()
+    auc = Run(runs[0]).metrics["test"]["metrics"]["auc"]
+    expected = f"| auc | {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f}) |"
+    assert expected in card
+    assert "a subject may be in two parts" in card
+    assert "Weights: CC-BY-4.0" in card
+    assert re.findall("^## (.*)", card, re.MULTILINE)[:3] == ["Intended use", "Limits", "How it was evaluated"]
+
+
+def test_the_graph_takes_prepared_images_in_any_number(portable):
+    session = onnxruntime.InferenceSession(portable / "member1.onnx", providers=["CPUExecutionProvider"])
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 32, 32)).astype(np.uint8)
+    (together,) = session.run(None, {"image": images})
+    apart = [session.run(None, {"image": image[None]})[0] for image in images]
+    assert together.shape == (5, 2)
+    assert together.std(axis=0).min() > 0
+    assert np.allclose(together, np.concatenate(apart), atol=1e-6)
+    assert json.loads(session.get_modelmeta().custom_metadata_map["classes"]) == ["hem", "all"]
+
+
+def test_images_of_estimated_orientation(runs, images, tmp_path, predicted):
+    data = ["data=folder", "data.positive_class=all", f"data_dir={images}", "head.logits=null"]
+    config = small_config(tmp_path, *TINY, "head.orientation=true", "inference.mirror=true", data=data)
+    run = tmp_path / "run"
+    write_untrained_run(run, config)
+    shutil.copy(runs[0] / "predictions.parquet", run)
+    run_app(export, run, "--output", tmp_path / "model", "--images", images)
+    table = predicted("folder", tmp_path / "model", images, "runtime=onnx")
+    assert table["upside_down"].between(0, 1).all()
+    assert_same(table, predicted("run", run, images))
+
+
+def test_an_ensemble_with_fitted_weights(runs, images, tmp_path, predicted):
+    fitted = tmp_path / "fitted"
+    run_app(ensemble, "stacking", *runs, "strengths=[0.1]", "--output", fitted, "--resamples", 20)
+    run_app(export, fitted, "--output", tmp_path / "model", "--hashes")
+    assert len(PortableModel(tmp_path / "model").description.members) == 2
+    assert "an ensemble of 2 networks" in (tmp_path / "model" / "README.md").read_text()
+    table = predicted("folder", tmp_path / "model", images, "runtime=onnx")
+    assert table["sampled_votes"].isin([0.5, 1.0]).all()
+    assert_same(table, predicted("runs", fitted, images))
+
+
+@pytest.mark.parametrize("writer", ["save_weights", "export_graph"])
+def test_nothing_is_written_where_weights_or_graph_differ(runs, tmp_path, monkeypatch, writer):
+    write = getattr(exporting, writer)
+
+    def of_another(network, *arguments):
+        other = copy.deepcopy(network)
+        with torch.no_grad():
+            for parameter in other.parameters():
+                parameter.mul_(1.1)
+        write(other, *arguments)
+
+    monkeypatch.setattr(exporting, writer, of_another)
+    error = error_of(run_app(export, runs[0], "--output", tmp_path / "model", code=1))
+    what = {"save_weights": "the network from safetensors", "export_graph": "the ONNX graph"}[writer]
+    assert f"{what} gives probabilities that differ by" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_written_where_the_graph_gives_no_numbers(runs, tmp_path, monkeypatch):
+    arrays = OnnxNetwork.arrays
+    monkeypatch.setattr(
+        OnnxNetwork, "arrays", lambda *args: {name: values * np.nan for name, values in arrays(*args).items()}
+    )
+    error = error_of(run_app(export, runs[0], "--output", tmp_path / "model", code=1))
+    assert "the ONNX graph gives probabilities that differ by nan" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_pickle_is_loaded(portable, images, predicted, monkeypatch):
+    def refused(*arguments, **options):
+        raise AssertionError("a pickle is loaded")
+
+    for module, name in ((torch, "load"), (pickle, "load"), (pickle, "loads"), (pickle, "Unpickler")):
+        monkeypatch.setattr(module, name, refused)
+    for runtime in ("torch", "onnx"):
+        assert len(predicted(runtime, portable, images, f"runtime={runtime}")) == 48
+
+
+@pytest.mark.parametrize("file", ["member1.onnx", "member1.safetensors"])
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+def test_damaged_files_are_refused(portable, images, tmp_path, file, damage):
+    folder = shutil.copytree(portable, tmp_path / "copy")
+    if damage == "missing":
+        (folder / file).unlink()
+    else:
+        content = bytearray((folder / file).read_bytes())
+        content[-1] ^= 1
+        (folder / file).write_bytes(content)
+    runtime = {".onnx": "onnx", ".safetensors": "torch"}[(folder / file).suffix]
+    message = failed(tmp_path, folder, images, f"runtime={runtime}")
+    assert f"{file} " in message
+    assert ("is missing" if damage == "missing" else "was changed") in message
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda content: content.update(format=99), "has format 99"),
+        (lambda content: content.update(prepare_version=0), "prepares images otherwise"),
+        (lambda content: content.pop("classes"), "classes: Field required"),
+        (lambda content: content.update(members=[]), "members: "),
+        (lambda content: content["thresholds"].update(threshold="high"), "thresholds.threshold: "),
+        (lambda content: content["members"][0]["network"].update(name="hf-hub:a/b"), "model.name=hf-hub:a/b"),
+        (lambda content: content["members"][0]["network"].update(args={"checkpoint_path": "x"}), "checkpoint_path"),
+        (lambda content: content["members"][0]["network"].update(cut="layer2"), "does not fit the network"),
+    ],
+)
+def test_a_description_that_does_not_fit_is_refused(changed, images, tmp_path, change, expected):
+    assert expected in failed(tmp_path, changed(change), images, "runtime=torch")
+
+
+def test_wrong_options_of_a_prediction(runs, portable, images, tmp_path):
+    assert "passes=3" in failed(tmp_path, portable, images, "passes=3")
+    assert "accuracy=0.9" in failed(tmp_path, portable, images, "accuracy=0.9")
+    assert "batchnorm=images" in failed(tmp_path, portable, images, "batchnorm=images", "runtime=onnx")
+    assert "it predicts alone" in failed(tmp_path, portable, runs[0], images)
+    assert "runtime=onnx is for portable models" in failed(tmp_path, runs[0], images, "runtime=onnx")
+    assert "no images are named" in failed(tmp_path, portable)
+
+
+def test_wrong_options_of_an_export(runs, portable, tmp_path):
+    def refused(*arguments):
+        return error_of(run_app(export, *arguments, code=1))
+
+    assert "exists already" in refused(runs[0], "--output", portable)
+    assert "is not a run" in refused(portable, "--output", tmp_path / "new")
+    assert "is missing: name files" in refused(runs[0], "--output", tmp_path / "new", "--images", tmp_path / "none")
+    moved = tmp_path / "moved"
+    shutil.copytree(runs[0], moved)
+    run = Run(moved)
+    run.write_config(run.config.model_copy(update={"data_dir": str(tmp_path / "gone")}))
+    assert "--images" in refused(moved, "--output", tmp_path / "new")
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,103 @@
+"""scripts/karyotype.py with portable models of chromosomes."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+from scripts.export import app as export
+from scripts.karyotype import app as karyotype
+from tests.helpers.chromosomes import write_chromosomes
+from tests.helpers.portable import UNNEEDED, run_without
+from tests.helpers.terminal import error_of, run_app
+from tests.helpers.training import run_undrawn, small_config
+
+NET = ["model=resnet18", "model.cut=layer1", "trainer.max_epochs=2", "trainer.precision=32-true"]
+CANVAS = ["prepare.size=[64,24]", "prepare.canvas.area=150"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Five drawn cells of five cases, with labels.csv."""
+    return write_chromosomes(tmp_path_factory.mktemp("portable") / "data", cases=5)
+
+
+@pytest.fixture(scope="module")
+def run(data):
+    """A run on chromosomes of any orientation, whose BatchNorm statistics follow the images."""
+    keys = ["head.orientation=true", "inference.batchnorm=images", f"data_dir={data}"]
+    return run_undrawn(small_config(data.parent, *NET, *CANVAS, experiment="chromosomes_best", data=keys))
+
+
+@pytest.fixture(scope="module")
+def portable(run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported") / "model"
+    run_app(export, run, "--output", folder)
+    return folder
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """A function that names karyotypes and returns the tables of cells and files."""
+
+    def call(output, *arguments):
+        run_app(karyotype, *arguments, "--output", tmp_path / output)
+        return read(tmp_path / output)
+
+    return call
+
+
+def read(folder):
+    return [pd.read_csv(folder / f"{name}.csv") for name in ("karyotypes", "chromosomes")]
+
+
+def assert_same(tables, others):
+    cells, chromosomes = tables
+    other_cells, other_chromosomes = others
+    pd.testing.assert_frame_equal(cells, other_cells, atol=2e-5, rtol=1e-4)
+    without = [table.drop(columns="seen") for table in (chromosomes, other_chromosomes)]
+    pd.testing.assert_frame_equal(*without, atol=2e-5, rtol=1e-4)
+
+
+def test_a_portable_model_names_the_karyotypes_of_its_run(run, portable, data, tables):
+    cells = data / "labels.csv"
+    of_run = tables("run", run, cells)
+    assert of_run[0]["karyotype"].notna().all()
+    assert_same(tables("torch", portable, cells, "runtime=torch"), of_run)
+    trained = ["batchnorm=trained"]
+    of_training = tables("trained", portable, cells, "runtime=onnx", *trained)
+    assert_same(of_training, tables("run_trained", run, cells, *trained))
+    differences = of_run[1]["alone_probability"] - of_training[1]["alone_probability"]
+    assert differences.abs().max() > 0.01
+
+
+def test_karyotypes_without_torch(portable, data, tables, tmp_path):
+    cells = data / "labels.csv"
+    done = run_without(UNNEEDED, "scripts/karyotype.py", portable, cells, "--output", tmp_path / "without")
+    assert done.returncode == 0, done.stderr
+    assert "computed by ONNX Runtime" in done.stdout
+    assert "BatchNorm keeps the statistics of training" in done.stdout
+    trained = ["batchnorm=trained"]
+    assert_same(read(tmp_path / "without"), tables("with", portable, cells, "runtime=torch", *trained))
+    assert (tmp_path / "without" / "index.html").is_file()
+    assert len(list((tmp_path / "without" / "karyograms").iterdir())) == 5
+    assert (tmp_path / "without" / "review").is_dir()
+
+
+def test_wrong_options(run, portable, data, tmp_path):
+    def refused(*arguments):
+        return error_of(run_app(karyotype, *arguments, "--output", tmp_path / "new", code=1))
+
+    assert f"leave {run} out" in refused(portable, run, data)
+    assert f"leave {portable} out" in refused(run, portable, data)
+    assert "runtime=onnx is for portable models" in refused(run, data, "runtime=onnx")
+    assert "no cells are named" in refused(portable)
+    shutil.copytree(portable, tmp_path / "old")
+    content = json.loads((portable / "model.json").read_text())
+    for key, change, expected in (
+        ("cells", None, "has no temperatures for cells"),
+        ("classes", ["hem", "all"], "karyotypes need a run on single chromosomes"),
+    ):
+        (tmp_path / "old" / "model.json").write_text(json.dumps(content | {key: change}))
+        assert expected in refused(tmp_path / "old", data)

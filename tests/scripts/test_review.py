@@ -1,0 +1,107 @@
+"""scripts/review.py on drawn cells: summary, labels that a training reads, and the page served by a process."""
+
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+import pandas as pd
+import pytest
+
+from common.config.compose import compose_config
+from common.paths import ROOT
+from datamodules.sources import list_images
+from scripts.review import app
+from tests.helpers.terminal import error_of, run_app
+from tests.workflows.review.bundles import MALE, write_bundle
+from workflows.review.decisions import Decision, DecisionLog
+
+
+@pytest.fixture
+def output(tmp_path):
+    write_bundle(tmp_path / "out")
+    return tmp_path / "out"
+
+
+def approve(path, reader, kinds, cell="c0"):
+    common = {"cell": cell, "reader": reader, "time": "", "seconds": 5.0, "model": "m"}
+    classes = {f"{cell}/{row:02d}.png": kind for row, kind in enumerate(kinds)}
+    log = DecisionLog(path)
+    log.append(Decision(action="approve", to="46,XY", classes=classes, **common))
+    log.close()
+
+
+def test_summary_of_two_readers(output, tmp_path):
+    approve(tmp_path / "a.jsonl", "reader1", MALE)
+    approve(tmp_path / "b.jsonl", "reader2", ["2", *MALE[1:]])
+    files = ("--decisions", tmp_path / "a.jsonl", "--decisions", tmp_path / "b.jsonl")
+    printed = run_app(app, output, "--summary", *files, NO_COLOR="1", TERM="dumb", COLUMNS="80").output
+    assert "1 cell of 2 approved" in printed
+    assert "Cohen's kappa" in printed
+    assert "0.977" in printed  # one of 46
+    assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_labels_that_a_training_reads(output, tmp_path):
+    approve(output / "decisions.jsonl", "reader1", ["none", "5", *MALE[2:]])
+    approve(output / "decisions.jsonl", "reader2", ["none", *MALE[1:]])
+    labels = tmp_path / "tables" / "labels.csv"
+    printed = run_app(app, output, "--export-labels", labels).output
+    assert "1 on which readers differ, 1 that are no chromosome" in " ".join(printed.split())
+    table = pd.read_csv(labels, dtype=str)
+    assert table["class"].tolist() == MALE[2:]
+    keys = [f"data.file={labels}", "data.label_column=class", "data.subject_column=case_id"]
+    config = compose_config(["data=table", f"data_dir={output}", *keys])
+    assert len(list_images(config.data, output, tmp_path / "cache").frame) == 44
+    assert "exists already" in error_of(run_app(app, output, "--export-labels", labels, code=1))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("{empty}", "scripts/karyotype.py"),
+        ("{out} --summary", "no decisions at"),
+        ("{out} --summary --decisions {other}", "no cell of"),
+        ("{out} --decisions {other} --decisions {other}", "name one to review"),
+        ("{out} --summary --decisions {other} --decisions {other}", "both have decisions of reader1"),
+    ],
+)
+def test_errors(output, tmp_path, arguments, words):
+    approve(tmp_path / "other.jsonl", "reader1", MALE, cell="c7")
+    (tmp_path / "empty").mkdir()
+    places = {"out": output, "empty": tmp_path / "empty", "other": tmp_path / "other.jsonl"}
+    assert words in error_of(run_app(app, *arguments.format(**places).split(), code=1))
+
+
+def test_the_page_is_served_until_ctrl_c(output):
+    command = [sys.executable, "scripts/review.py", str(output), "--reader", "reader1"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        address = re.search(r"http://127\.0\.0\.1:\d+/\S+/", process.stdout.readline()).group()
+        lines = [process.stdout.readline() for _ in range(2)]
+        assert "decisions.jsonl" in lines[0]
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            assert "Review of karyotypes" in answer.read().decode()
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(address.rsplit("/", 2)[0] + "/other/", timeout=30)
+    finally:
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=30)
+    assert "0 cells of 2 approved" in rest
+    assert not errors
+
+
+def test_labels_of_cells_without_a_case_have_no_column_of_cases(tmp_path):
+    """Else a training would take all for images of no subject, in place of the cells."""
+    write_bundle(tmp_path / "out", case=None)
+    approve(tmp_path / "out" / "decisions.jsonl", "reader1", MALE)
+    run_app(app, tmp_path / "out", "--export-labels", tmp_path / "labels.csv")
+    assert list(pd.read_csv(tmp_path / "labels.csv")) == ["path", "class", "cell_id"]
+
+
+def test_a_reader_is_blind_always_or_never(output):
+    approve(output / "decisions.jsonl", "reader1", MALE)
+    message = error_of(run_app(app, output, "--reader", "reader1", "--blind", code=1))
+    assert "reader1 has reviewed without --blind" in message

@@ -1,0 +1,1 @@
+"""Trained models as folders that need neither their runs nor torch."""

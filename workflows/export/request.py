@@ -1,0 +1,52 @@
+"""The options of scripts/export.py and their check, without the imports of models and images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+
+from common.arguments import new_folder
+from common.errors import UserError
+from common.runs.run import Run
+from workflows.models import LoadOptions, RunsModel
+
+NEEDED = ("onnx", "onnxruntime")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportRequest:
+    """The options of scripts/export.py, which explains them."""
+
+    folder: Path
+    output: Path
+    images: Sequence[Path]
+    licence: str | None
+    hashes: bool = False
+
+    @cached_property
+    def run(self) -> Run:
+        """The run or the ensemble."""
+        return Run.open(self.folder)
+
+    @cached_property
+    def model(self) -> RunsModel:
+        """The same, with its members."""
+        return RunsModel([self.run])
+
+    def check(self) -> None:
+        """Check the options as far as this is possible without a model and without the images.
+
+        Raises:
+            UserError: The run is not finished; the output exists; a package is missing.
+        """
+        self.model.check(LoadOptions())
+        new_folder(self.output)
+        for path in self.images:
+            if not path.exists():
+                raise UserError(f"--images {path} is missing: name files, or folders of images")
+        missing = [name for name in NEEDED if find_spec(name) is None]
+        if missing:
+            raise UserError(
+                f"{' and '.join(missing)} is not installed: pip install --constraint constraints.txt {' '.join(NEEDED)}"
+            )

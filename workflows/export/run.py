@@ -1,0 +1,273 @@
+"""A run or an ensemble as a portable model: weights, graphs, description and card."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import TypeAdapter
+
+from common.cli import console, say
+from common.errors import UserError
+from common.files import sha256_of_file, write_csv, write_text
+from common.karyotype import CHROMOSOMES
+from common.revision import PACKAGES, revision
+from common.runs.files import PortableFile, RunFile
+from common.runs.portable import (
+    GRAPH,
+    WEIGHTS,
+    CellFacts,
+    Licence,
+    ModelDescription,
+    NetworkFacts,
+    Parity,
+    PortableMember,
+    PortableModel,
+    TrainingFacts,
+)
+from common.runs.run import Run
+from datamodules.inference.image_files import find_image_files
+from datamodules.inference.run_images import from_files, from_test_part
+from datamodules.io.whole_folder import new_whole_folder
+from datamodules.preprocessing.pipeline import PREPARE_VERSION
+from evaluation.cells.cell_posteriors import is_balanced
+from evaluation.intervals.pooling import merge_facts
+from evaluation.result import EvaluationResult
+from evaluation.uncertainty.flags import ReviewThresholds
+from lightning_modules.load import TrainedRun, load_run
+from lightning_modules.prediction_network import PredictionNetwork, load_network, save_weights
+from lightning_modules.trainer import set_up_torch
+from workflows.export.card import model_card
+from workflows.export.graph import OPSET, export_graph
+from workflows.export.request import NEEDED, ExportRequest
+from workflows.onnx_network import OnnxNetwork
+from workflows.temperatures import fit_temperatures
+from workflows.thresholds import review_thresholds
+
+TOLERANCE = 1e-4  # of a probability
+COMPARED = 32  # images
+CODE_LICENCE = "Apache-2.0"
+EXACT = ("32", "32-true")  # values of trainer.precision
+
+
+def export_model(request: ExportRequest) -> None:
+    """Write the folder of a portable model, whole or not at all, and say what it holds.
+
+    Raises:
+        UserError: The images to compare on are missing; or a network cannot be written, or differs.
+    """
+    set_up_torch()
+    with new_whole_folder(request.output) as folder:
+        model = PortableModel(folder)
+        members = [_write_member(model, position, request) for position in range(len(request.model.members))]
+        images = _write_hashes(model, request) if request.hashes else None
+        description = _describe(request, members, images)
+        model.write(description)
+        write_text(folder / PortableFile.CARD, model_card(description))
+    lines = [f"{name}.safetensors and .onnx: {_parity_line(member)}" for name, member in _named(members)]
+    say(str(request.output), *lines, *description.notes)
+    say("predict images with it", f"python scripts/predict.py {request.output} <images> --output new.csv")
+    if description.cells is not None:
+        say("name karyotypes with it", f"python scripts/karyotype.py {request.output} <folder of cells> --output new")
+
+
+def _write_hashes(model: PortableModel, request: ExportRequest) -> Path:
+    """Write the SHA-256 of the files that the members were trained, validated and tested on."""
+    rows = sorted(request.model.seen.items())
+    write_csv(model.images, pd.DataFrame(rows, columns=["sha256", "part"]))
+    return model.images
+
+
+def _named(members: list[PortableMember]) -> list[tuple[str, PortableMember]]:
+    return [(f"member{position + 1}", member) for position, member in enumerate(members)]
+
+
+def _parity_line(member: PortableMember) -> str:
+    parity = member.parity
+    largest = max(parity.onnx, parity.weights)
+    return f"of {parity.images} images no probability differs by more than {largest:.1e}"
+
+
+def _write_member(model: PortableModel, position: int, request: ExportRequest) -> PortableMember:
+    """Write weights and graphs of one member, and compare them with its run."""
+    run = request.model.members[position]
+    trained = load_run(run.folder)
+    files = _write_files(model, position, trained)
+    network = _network_facts(trained, run)
+    parity = _compare(trained, network, files, _images_to_compare(run, request))
+    _check_parity(run, parity)
+    config = trained.config
+    return PortableMember(
+        network=network,
+        prepare=config.prepare,
+        inference=config.inference.model_copy(update={"mc_passes": 0}),
+        training=_training_facts(run),
+        parity=parity,
+        sha256={suffix: sha256_of_file(path) for suffix, path in files.items()},
+    )
+
+
+def _write_files(model: PortableModel, position: int, trained: TrainedRun) -> dict[str, Path]:
+    """Write the weights and the graph; return them by their suffix."""
+    config = trained.config
+    files = {suffix: model.file(position, suffix) for suffix in (WEIGHTS, GRAPH)}
+    save_weights(trained.classifier, files[WEIGHTS])
+    properties = {
+        "classes": json.dumps(trained.classes, ensure_ascii=False),
+        "prepare": config.prepare.model_dump_json(),
+        "prepare_version": str(PREPARE_VERSION),
+    }
+    network = PredictionNetwork(trained.classifier, config.inference)
+    export_graph(network, config.prepare.shape, files[GRAPH], properties)
+    return files
+
+
+def _compare(trained: TrainedRun, facts: NetworkFacts, files: dict[str, Path], images: np.ndarray) -> Parity:
+    """Compare what was written with the network of a run, on prepared images, uint8 RGB, shape (N, 3, H, W)."""
+    config = trained.config
+    reference = PredictionNetwork(trained.classifier, config.inference)
+    loaded = load_network(facts, config.prepare.size, len(trained.classes), files[WEIGHTS])
+    from_weights = PredictionNetwork(loaded, config.inference)
+    graph = OnnxNetwork(files[GRAPH])
+    return Parity(
+        len(images),
+        onnx=_difference(reference, graph, images),
+        weights=_difference(reference, from_weights, images),
+    )
+
+
+def _check_parity(run: Run, parity: Parity) -> None:
+    differences = {"the ONNX graph": parity.onnx, "the network from safetensors": parity.weights}
+    for name, difference in differences.items():
+        if not difference <= TOLERANCE:  # also where it is no number
+            raise UserError(
+                f"{run.folder}: {name} gives probabilities that differ by {difference:.1e} from those of the run, more "
+                f"than {TOLERANCE:g}: nothing is written"
+            )
+
+
+def _network_facts(trained: TrainedRun, run: Run) -> NetworkFacts:
+    config = trained.config
+    last = trained.classifier.head[-1]  # type: ignore[index]  # a sequence, see build_head
+    return NetworkFacts(
+        name=config.model.name,
+        args=run.model.args,
+        cut=config.model.cut,
+        head=config.head.layers,
+        logits=int(last.out_features),
+        orientation=config.head.orientation,
+        mean=tuple(run.model.mean),
+        std=tuple(run.model.std),
+    )
+
+
+def _training_facts(run: Run) -> TrainingFacts:
+    config = run.config
+    return TrainingFacts(
+        name=config.name,
+        protocol=config.protocol,
+        fold=config.split.fold if config.split.test == "fold" else None,
+        folds=run.data.folds,
+        seed=config.seed,
+        start=Path(config.weights).name,
+        init_from=config.init_from is not None,
+        source=run.data.source,
+        synthetic=run.data.synthetic,
+        data_sha256=run.identity.get("contents", {}).get("data"),
+        images_seen=run.status.images_seen,
+        leaks=None if run.data.leaks is None else dict(run.data.leaks),
+        revisions=run.revisions,
+    )
+
+
+def _images_to_compare(run: Run, request: ExportRequest) -> np.ndarray:
+    """Return prepared images, uint8, shape (N, 3, H, W): of ``--images``, or of the test part of the run."""
+    config = run.config
+    if request.images:
+        files = find_image_files(request.images, Path(config.cache_dir), console.is_terminal).files
+        samples = from_files([file.path for file in files[:COMPARED]], config)
+    else:
+        try:
+            samples = from_test_part(run.folder, config, COMPARED, console.is_terminal)
+        except UserError as error:
+            raise UserError(f"{error}; or name images to compare torch and ONNX Runtime on: --images") from error
+    return samples.images.transpose(0, 3, 1, 2).copy()
+
+
+def _difference(reference: PredictionNetwork, other: PredictionNetwork | OnnxNetwork, images: np.ndarray) -> float:
+    """Return the largest difference of an output, for all images at once and for the first alone; NaN of any NaN."""
+    largest = np.float64(0.0)
+    for batch in (images, images[:1]):
+        expected = reference.arrays(batch)
+        for name, values in other.arrays(batch).items():
+            largest = np.maximum(largest, np.abs(expected[name] - values).max())
+    return float(largest)
+
+
+def _describe(request: ExportRequest, members: list[PortableMember], images: Path | None) -> ModelDescription:
+    run = request.run
+    model = request.model
+    return ModelDescription(
+        name=str(run.predictions.about.get("name") or members[0].training.name),
+        classes=model.classes,
+        positive_class=model.positive_class,
+        members=tuple(members),
+        combiner=model.combiner,
+        thresholds=TypeAdapter(ReviewThresholds).dump_python(review_thresholds(model.runs, model.members), mode="json"),
+        evaluation=_evaluation(run),
+        licence=Licence(CODE_LICENCE, request.licence),
+        prepare_version=PREPARE_VERSION,
+        opset=OPSET,
+        versions={name: version(name) for name in (*PACKAGES, *NEEDED, "safetensors")},
+        revision=revision(),
+        images_sha256=None if images is None else sha256_of_file(images),
+        cells=_cell_facts(request),
+        notes=tuple(_notes(request)),
+    )
+
+
+def _cell_facts(request: ExportRequest) -> CellFacts | None:
+    """Return what karyotypes are named with; None where the classes are not those of chromosomes."""
+    if set(request.model.classes) != set(CHROMOSOMES):
+        return None
+    temperatures = fit_temperatures(request.model)
+    balanced = is_balanced(merge_facts([member.predictions.about for member in request.model.members]))
+    return CellFacts(temperatures.members, temperatures.combined, balanced, temperatures.notes)
+
+
+def _evaluation(run: Run) -> dict[str, Any]:
+    """Return what metrics.json says of the test images; {} where the run was not evaluated."""
+    if not run.metrics:
+        return {}
+    result = EvaluationResult.from_dict(run.metrics)
+    content = result.to_dict()
+    kept = {key: content[key] for key in ("test", "threshold", "warnings")}
+    cells = content["assignment"]["metrics"] if content["assignment"] else None
+    return {"confidence": result.confidence, **kept, "cells": cells}
+
+
+def _notes(request: ExportRequest) -> list[str]:
+    """Say what the portable model does otherwise than its runs."""
+    configs = [member.config for member in request.model.members]
+    notes = []
+    if any(config.inference.mc_passes for config in configs):
+        notes.append("The passes of Monte Carlo dropout are left out, and with them the referral rules of their votes.")
+    if any((member.folder / RunFile.OUT_OF_DISTRIBUTION).exists() for member in request.model.members):
+        notes.append("Unlike the run, this model does not mark images that are out of distribution.")
+    if any(config.inference.batchnorm == "images" for config in configs):
+        notes.append("Torch adapts BatchNorm to new images (inference.batchnorm=images); the ONNX graphs do not.")
+    if any(str(config.trainer.precision) not in EXACT for config in configs):
+        notes.append("It computes in 32 bits, the run in fewer (trainer.precision): probabilities differ a little.")
+    if not request.hashes:
+        notes.append(
+            "The images of the training are not listed (--hashes of scripts/export.py), so predictions cannot "
+            "say which of their images it has seen."
+        )
+    if any(config.prepare.scales_by_cell for config in configs):
+        notes.append(
+            "scripts/predict.py scales a chromosome by its own width, since the cells of single images are unknown; "
+            "scripts/karyotype.py by the others of its cell, as the run does, whose metrics these are."
+        )
+    return notes

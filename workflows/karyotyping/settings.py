@@ -1,0 +1,24 @@
+"""The typed schema of conf/karyotype.yaml."""
+
+from typing import Literal
+
+from common.config.base import FROM_YAML, Share
+from evaluation.cells.prior import COMPLETE, KaryotypePriors
+
+
+class KaryotypeConfig(KaryotypePriors, defaults="karyotype"):
+    """All keys of conf/karyotype.yaml."""
+
+    refer_below: Share = FROM_YAML
+    out_of_distribution: Share = FROM_YAML
+    path_column: str = FROM_YAML
+    cell_column: str = FROM_YAML
+    case_column: str = FROM_YAML
+    batchnorm: Literal["trained", "images"] | None = FROM_YAML
+    runtime: Literal["torch", "onnx"] | None = FROM_YAML
+    cache_dir: str | None = FROM_YAML
+
+    @property
+    def share_of_files(self) -> float:
+        """The accepted share of chromosomes that are marked as out of distribution."""
+        return 1 - float((1 - self.out_of_distribution) ** (1 / COMPLETE))

@@ -1,0 +1,183 @@
+"""Trained networks that are loaded to predict new images: by torch, or by ONNX Runtime where torch is not installed."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Protocol
+
+import numpy as np
+
+from common.cli import say
+from common.config.data import PrepareConfig
+from common.errors import UserError
+from common.runs.portable import GRAPH, WEIGHTS, PortableModel
+from common.runs.run import Run
+from datamodules.preprocessing.pipeline import PREPARE_VERSION
+from workflows.adaptation import adapt_to, adapts
+from workflows.models import LoadOptions
+
+INSTALL = "pip install --group predict --constraint constraints.txt"
+PACKAGES = {"torch": "torch", "onnx": "onnxruntime"}
+NAMES = {"torch": "torch", "onnx": "ONNX Runtime"}
+PORTABLE_BATCH = 32
+
+
+class Network(Protocol):
+    """From prepared images to probabilities."""
+
+    def arrays(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        """Return "probability", float32 (B, classes), and more by name, of images uint8 RGB (B, 3, H, W)."""
+
+    def adapt_to(self, images: np.ndarray) -> int:
+        """Adapt it to prepared images, uint8 RGB, shape (N, H, W, 3); return the number of layers that were adapted."""
+
+    def make_fast(self, size: int | tuple[int, int]) -> None:
+        """Let a CPU compute images of a size sooner, where that is possible; afterwards it cannot be adapted."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedNetwork:
+    """A network, and what it takes to predict new images by it.
+
+    Attributes:
+        name: Of the training.
+        source: The images that it learned from, in words.
+        network: Computes prepared images.
+        prepare: How they are prepared.
+        batch_size: Images that are predicted at once.
+        classes: In the order of its probabilities.
+        turns: Whether it estimates which images are upside down.
+        adapts: Whether its BatchNorm statistics are to become those of the new images.
+        passes: Of Monte Carlo dropout.
+        notes: What limits it, in sentences.
+    """
+
+    name: str
+    source: str
+    network: Network
+    prepare: PrepareConfig
+    batch_size: int
+    classes: tuple[str, ...]
+    turns: bool
+    adapts: bool
+    passes: int = 0
+    notes: tuple[str, ...] = ()
+
+    def adapt(self, images: np.ndarray) -> str:
+        """Adapt it to prepared images, uint8 RGB, shape (N, H, W, 3); return a sentence for the user."""
+        return adapt_to(self.network, images).note
+
+    def predict(self, batches: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the outputs by name of batches of images, uint8 RGB (B, 3, H, W); empty without any batch.
+
+        Raises:
+            UserError: The network gives no numbers.
+        """
+        parts = [self.network.arrays(batch) for batch in batches]
+        if not parts:
+            return {}
+        whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        if not all(np.isfinite(values).all() for values in whole.values()):
+            raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")
+        return whole
+
+
+def load_members(members: Sequence[Run], options: LoadOptions) -> list[LoadedNetwork]:
+    """Load the networks of runs, by torch.
+
+    Raises:
+        UserError: A run cannot be loaded, or passes are asked for and it has no dropout.
+    """
+    from lightning_modules.trainer import set_up_torch  # here: a portable model needs no torch
+
+    set_up_torch()
+    return [_load_member(member, options) for member in members]
+
+
+def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
+    from lightning_modules.load import load_run
+    from lightning_modules.mc_dropout import check_dropout
+    from lightning_modules.out_of_distribution import load_out_of_distribution
+    from lightning_modules.prediction_network import PredictionNetwork
+
+    trained = load_run(member.folder)
+    config = trained.config
+    passes = config.inference.mc_passes if options.passes is None else options.passes
+    if passes and options.passes:
+        check_dropout(trained.classifier, passes, config.prepare.size)
+    share = options.out_of_distribution or config.evaluation.out_of_distribution
+    distance, unmarked = load_out_of_distribution(member, share)
+    network = PredictionNetwork.of_run(trained, passes, distance)
+    return LoadedNetwork(
+        name=config.name,
+        source="SYNTHETIC images" if member.data.synthetic else str(member.data.source),
+        network=network,
+        prepare=config.prepare,
+        batch_size=config.loader.batch_size,
+        classes=trained.classes,
+        turns=network.turns,
+        adapts=adapts(config, options.batchnorm),
+        passes=passes,
+        notes=(unmarked,) if unmarked else (),
+    )
+
+
+def load_portable(model: PortableModel, options: LoadOptions) -> list[LoadedNetwork]:
+    """Load the networks of a portable model, and say what computes them.
+
+    Raises:
+        UserError: A file is missing or damaged; the code prepares images otherwise than when the model was exported; or
+            neither torch nor ONNX Runtime is installed, or not the one that is asked for.
+    """
+    description = model.description
+    if description.prepare_version != PREPARE_VERSION:
+        raise UserError(
+            f"{model.folder} was exported by code that prepares images otherwise (version "
+            f"{description.prepare_version}, here {PREPARE_VERSION}): use revision {description.revision}"
+        )
+    runtime = _choose_runtime(model, options)
+    networks = []
+    for position, member in enumerate(description.members):
+        training = member.training
+        networks.append(
+            LoadedNetwork(
+                name=training.name,
+                source="SYNTHETIC images" if training.synthetic else str(training.source),
+                network=_open_network(model, position, runtime),
+                prepare=member.prepare,
+                batch_size=PORTABLE_BATCH,
+                classes=description.classes,
+                turns=member.turns,
+                adapts=runtime == "torch" and member.adapts(options.batchnorm),
+            )
+        )
+    return networks
+
+
+def _choose_runtime(model: PortableModel, options: LoadOptions) -> str:
+    """Return "torch" or "onnx", and say which."""
+    installed = [name for name, package in PACKAGES.items() if find_spec(package)]
+    if options.runtime is not None:
+        installed = [name for name in installed if name == options.runtime]
+    if not installed:
+        raise UserError(f"{NAMES[options.runtime or 'onnx']} is not installed: {INSTALL}")
+    runtime = installed[0]
+    say(f"{model.folder}: computed by {NAMES[runtime]}")
+    if runtime == "onnx" and options.batchnorm == "images":
+        raise UserError("batchnorm=images needs torch: ONNX graphs keep the statistics of training, leave it out")
+    if runtime == "onnx" and any(member.adapts(options.batchnorm) for member in model.description.members):
+        say("BatchNorm keeps the statistics of training: those of the images (inference.batchnorm=images) need torch")
+    return runtime
+
+
+def _open_network(model: PortableModel, position: int, runtime: str) -> Network:
+    member = model.description.members[position]
+    if runtime == "onnx":
+        from workflows.onnx_network import OnnxNetwork
+
+        return OnnxNetwork(model.checked_file(position, GRAPH))
+    from lightning_modules.prediction_network import PredictionNetwork, load_network
+
+    weights = model.checked_file(position, WEIGHTS)
+    classifier = load_network(member.network, member.prepare.size, len(model.description.classes), weights)
+    return PredictionNetwork(classifier, member.inference.model_copy(update={"mc_passes": 0})).on_best_device()

@@ -1,0 +1,61 @@
+"""The temperatures that make the probabilities of a run, or of an ensemble, honest: fitted on validation images."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.errors import UserError
+from common.predictions import Predictions
+from evaluation.averaging import Combiner, align, combine
+from evaluation.core.labelled import score
+from evaluation.uncertainty.calibration import fit_temperature
+from workflows.models import RunsModel
+
+
+@dataclass(frozen=True)
+class Temperatures:
+    """Divisors of log-probabilities: of each member before they are combined, and of what they are combined to.
+
+    ``notes`` say what limits them.
+    """
+
+    members: tuple[float, ...]
+    combined: float
+    notes: tuple[str, ...] = ()
+
+
+def fit_temperatures(model: RunsModel) -> Temperatures:
+    """Fit the temperatures of runs.
+
+    Members that share validation images have one temperature together, fitted on those; others, such as the folds of
+    an experiment, one each.
+    """
+    combined = _combined(model) if len(model.members) > 1 else None
+    if combined is not None:
+        temperature, notes = _fit(combined)
+        return Temperatures((1.0,) * len(model.members), temperature, notes)
+    fitted = [_fit(member.predictions) for member in model.members]
+    notes = tuple(dict.fromkeys(note for _, of_member in fitted for note in of_member))
+    return Temperatures(tuple(temperature for temperature, _ in fitted), 1.0, notes)
+
+
+def _combined(model: RunsModel) -> Predictions | None:
+    """Combine the members' predictions as those of new cells are; None where they share no validation images."""
+    predictions = [member.predictions for member in model.members]
+    try:
+        aligned = align(predictions, model.folders, common=True)
+    except UserError:  # they test other images, as folds do
+        return None
+    if not (aligned[0].frame["part"] == "validation").any():
+        return None
+    combiner = Combiner("average", np.full(len(aligned), 1 / len(aligned)))
+    if model.combiner is not None:
+        combiner = Combiner.from_dict(model.combiner)
+    return combine(aligned, combiner.combine, combiner.method)
+
+
+def _fit(predictions: Predictions) -> tuple[float, tuple[str, ...]]:
+    temperature = fit_temperature(score(predictions.part("validation")))
+    if temperature.value is None:
+        return 1.0, (f"the probabilities are not calibrated: {temperature.reason}",)
+    return temperature.value, (f"temperature: {temperature.reason}",) if temperature.reason else ()

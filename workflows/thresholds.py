@@ -1,0 +1,65 @@
+"""The thresholds by which a model's predictions of new images are reviewed: those of its validation images."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pydantic import TypeAdapter, ValidationError
+
+from common.config.schema import EvaluationConfig
+from common.errors import UserError
+from common.runs.files import PortableFile, RunFile
+from common.runs.portable import REMEDY, PortableModel
+from common.runs.run import Run
+from evaluation.averaging import average
+from evaluation.core.warnings import fitted
+from evaluation.labelled_runs import LabelledFold
+from evaluation.result import EvaluationResult
+from evaluation.uncertainty.flags import ReviewThresholds, choose_thresholds, thresholds_of
+from evaluation.uncertainty.referral import choose_referral
+
+
+def review_thresholds(runs: Sequence[Run], members: Sequence[Run], accuracy: float | None = None) -> ReviewThresholds:
+    """Return the thresholds of the one run or ensemble; several runs are averaged, and choose new ones.
+
+    Args:
+        runs: As they are named.
+        members: The runs, with the members of an ensemble in place of its folder.
+        accuracy: Target of the images that are not reviewed; None: that of the first member.
+    """
+    run = runs[0]
+    settings = _with_accuracy(members[0].config.evaluation, accuracy)
+    if len(runs) == 1 and run.metrics:
+        result = EvaluationResult.from_dict(run.metrics)
+        thresholds = thresholds_of(result)
+        thresholds = replace(thresholds, notes=(*thresholds.notes, *fitted(result.about)))
+        # Results of earlier revisions have no referral.
+        if accuracy is not None or (result.referral is None and run.has(RunFile.PREDICTIONS)):
+            referral = choose_referral(LabelledFold.of(run.predictions, settings))
+            thresholds = thresholds.with_referral(referral, settings.triage.accuracy)
+        return thresholds
+    predictions = [member.predictions for member in members]
+    if len(members) == 1:
+        return choose_thresholds(predictions[0], settings)
+    try:
+        return choose_thresholds(average(predictions, [str(member.folder) for member in members]), settings)
+    except UserError as error:  # such as the folds of an experiment: they have no validation image in common
+        note = f"the members share no validation part, so no threshold, temperature or release is chosen: {error}"
+        return ReviewThresholds(settings.triage.vote_share, notes=(note,))
+
+
+def portable_thresholds(model: PortableModel) -> ReviewThresholds:
+    """Return the thresholds that a portable model was exported with; a ``UserError`` says that they are damaged."""
+    try:
+        return TypeAdapter(ReviewThresholds).validate_python(model.description.thresholds)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, ("thresholds", *first["loc"])))
+        raise UserError(f"{model.folder / PortableFile.MODEL}: {place}: {first['msg']}: {REMEDY}") from error
+
+
+def _with_accuracy(settings: EvaluationConfig, accuracy: float | None) -> EvaluationConfig:
+    """Return the settings with another target accuracy of the images that are not reviewed, if one is given."""
+    if accuracy is None:
+        return settings
+    triage = settings.triage.model_copy(update={"accuracy": accuracy})
+    return settings.model_copy(update={"triage": triage})
