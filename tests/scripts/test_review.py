@@ -1,4 +1,4 @@
-"""scripts/review.py on drawn cells: summary, labels that a training reads, and the page served by a process."""
+"""scripts/review.py on drawn cells: labels that a training reads, and the page served by a process."""
 
 import re
 import signal
@@ -33,17 +33,6 @@ def approve(path, reader, kinds, cell="c0"):
     log.close()
 
 
-def test_summary_of_two_readers(output, tmp_path):
-    approve(tmp_path / "a.jsonl", "reader1", MALE)
-    approve(tmp_path / "b.jsonl", "reader2", ["2", *MALE[1:]])
-    files = ("--decisions", tmp_path / "a.jsonl", "--decisions", tmp_path / "b.jsonl")
-    printed = run_app(app, output, "--summary", *files, NO_COLOR="1", TERM="dumb", COLUMNS="80").output
-    assert "1 cell of 2 approved" in printed
-    assert "Cohen's kappa" in printed
-    assert "0.977" in printed  # one of 46
-    assert max(map(len, printed.splitlines())) <= 80
-
-
 def test_labels_that_a_training_reads(output, tmp_path):
     approve(output / "decisions.jsonl", "reader1", ["none", "5", *MALE[2:]])
     approve(output / "decisions.jsonl", "reader2", ["none", *MALE[1:]])
@@ -62,10 +51,8 @@ def test_labels_that_a_training_reads(output, tmp_path):
     ("arguments", "words"),
     [
         ("{empty}", "scripts/karyotype.py"),
-        ("{out} --summary", "no decisions at"),
-        ("{out} --summary --decisions {other}", "no cell of"),
-        ("{out} --decisions {other} --decisions {other}", "name one to review"),
-        ("{out} --summary --decisions {other} --decisions {other}", "both have decisions of reader1"),
+        ("{out} --export-labels new.csv", "no decisions at"),
+        ("{out} --export-labels new.csv --decisions {other}", "no cell of"),
     ],
 )
 def test_errors(output, tmp_path, arguments, words):

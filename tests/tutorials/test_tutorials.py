@@ -54,8 +54,7 @@ def test_karyotype_a_cell(reader, karyotyped):
 
 def test_review_and_retrain(reader, karyotyped):
     approve(reader)
-    printed = reader.follow("review_and_retrain")
-    assert "12 cells of 12 approved" in printed
+    reader.follow("review_and_retrain")
     assert not missing(reader, "labels.csv", "outputs/reviewed/*/seed=0/metrics.json", "karyotypes_reviewed/index.html")
 
 

@@ -1,8 +1,8 @@
-"""The work of scripts/review.py: serve the page, summarise decisions, write them as labels."""
+"""The work of scripts/review.py: serve the page, write decisions as labels."""
 
 import os
 import socket
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -13,11 +13,9 @@ from common.files import write_csv
 from common.runs.run import Run
 from common.text import counted
 from evaluation.predicted_table import is_predicted
-from evaluation.terminal import frame_table
-from workflows.review.agreement import Approved, approved_items, kappas, reader_table
 from workflows.review.bundle import FOLDER, INDEX
 from workflows.review.cells import CellReview
-from workflows.review.decisions import Decision, DecisionLog, read_decisions, replay, torn_warnings
+from workflows.review.decisions import DecisionLog, read_decisions, replay, torn_warnings
 from workflows.review.reviewed import Reviewed
 
 
@@ -82,51 +80,56 @@ def serve(reviewed: Reviewed, path: Path, name: str, blind: bool, port: int) -> 
                 console.print()
     finally:
         log.close()
-    summarise(reviewed, [path])
+    summarise(reviewed, path)
 
 
-def read_approved(paths: Sequence[Path], reviewed: Reviewed) -> list[Approved]:
-    """Return the items that are approved in one or several files of decisions; warn of lines that are not whole.
+@dataclass(frozen=True)
+class Approved:
+    """An item that a reader has approved, with the class of each file."""
+
+    reader: str
+    stem: str
+    classes: dict[str, str]
+
+
+def read_approved(path: Path, reviewed: Reviewed) -> list[Approved]:
+    """Return the items that are approved in a file of decisions; warn of lines that are not whole.
 
     Raises:
-        UserError: A file is missing, or is of other items; or two files have decisions of one reader.
+        UserError: The file is missing, or is of other items.
     """
-    decisions: list[Decision] = []
-    readers: dict[str, Path] = {}
-    for path in paths:
-        if not path.is_file():
-            raise UserError(
-                f"no decisions at {path}: review {reviewed.noun}s first, or name a file of decisions (--decisions)"
-            )
-        of_file, torn = read_decisions(path)
-        warn(*torn_warnings(path, torn))
-        for reader in dict.fromkeys(one.reader for one in of_file):
-            if reader in readers:
-                raise UserError(f"{readers[reader]} and {path} both have decisions of {reader}: name one of them")
-            readers[reader] = path
-        decisions += of_file
-    approved = list(approved_items(replay(decisions)))
+    if not path.is_file():
+        raise UserError(
+            f"no decisions at {path}: review {reviewed.noun}s first, or name a file of decisions (--decisions)"
+        )
+    decisions, torn = read_decisions(path)
+    warn(*torn_warnings(path, torn))
     known = set(reviewed.stems)
-    for one in approved:
-        if one.stem not in known or not one.classes.keys() <= reviewed.sources(one.stem).keys():
-            raise UserError(f"{one.reader} has approved {one.stem}, which is no {reviewed.noun} of {reviewed.output}")
+    approved = []
+    for (reader, stem), state in replay(decisions).items():
+        classes = state.approval.classes if state.approval else None
+        if classes is None:
+            continue
+        if stem not in known or not classes.keys() <= reviewed.sources(stem).keys():
+            raise UserError(f"{reader} has approved {stem}, which is no {reviewed.noun} of {reviewed.output}")
+        approved.append(Approved(reader, stem, classes))
     return approved
 
 
-def summarise(reviewed: Reviewed, paths: Sequence[Path]) -> None:
-    """Print agreement and time: a table of readers and, of several, one of their kappas."""
-    approved = read_approved(paths, reviewed)
+def summarise(reviewed: Reviewed, path: Path) -> None:
+    """Print how many items are approved, and on how many of their files the model was right."""
+    approved = read_approved(path, reviewed)
+    files = same = 0
+    for one in approved:
+        sources = reviewed.sources(one.stem)
+        files += len(one.classes)
+        same += sum(sources[name].predicted == kind for name, kind in one.classes.items())
     count = len({one.stem for one in approved})
-    say(f"{counted(count, reviewed.noun)} of {len(reviewed.stems):,} approved")
-    if approved:
-        title = f"readers: share as the model, median seconds per {reviewed.noun}"
-        console.print(frame_table(reader_table(approved, reviewed), title))
-    table = kappas(approved)
-    if len(table):
-        console.print(frame_table(table, "agreement of readers"))
+    lines = [f"{same:,} of {counted(files, 'file')} have the class of the model"] if files else []
+    say(f"{counted(count, reviewed.noun)} of {len(reviewed.stems):,} approved", *lines)
 
 
-def export_labels(reviewed: Reviewed, paths: Sequence[Path], file: Path) -> None:
+def export_labels(reviewed: Reviewed, path: Path, file: Path) -> None:
     """Write the classes of approved files as a table: ``path``, ``class``, and the columns that are known of any.
 
     Paths are relative to the table's folder. What is no chromosome is left out. Where readers differ on a file, it is
@@ -138,24 +141,27 @@ def export_labels(reviewed: Reviewed, paths: Sequence[Path], file: Path) -> None
     if file.exists():
         raise UserError(f"--export-labels {file} exists already: choose another name, or move it away")
     named: dict[tuple[str, str], set[str]] = {}
-    for one in read_approved(paths, reviewed):
+    for one in read_approved(path, reviewed):
         for name, kind in one.classes.items():
             named.setdefault((one.stem, name), set()).add(kind)
     if not named:
         raise UserError(f"no {reviewed.noun} is approved: there are no labels to write")
     rows = []
+    differing = none = 0
     for (stem, name), kinds in named.items():
-        if len(kinds) == 1 and kinds != {reviewed.no_label}:
+        if len(kinds) > 1:
+            differing += 1
+        elif reviewed.no_label in kinds:
+            none += 1
+        else:
             source = reviewed.sources(stem)[name]
-            path = os.path.relpath(source.path, file.resolve().parent)
-            rows.append({"path": path, "class": next(iter(kinds)), **source.facts})
+            place = os.path.relpath(source.path, file.resolve().parent)
+            rows.append({"path": place, "class": min(kinds), **source.facts})
     table = pd.DataFrame(rows, columns=["path", "class", *reviewed.columns])
     unknown = [name for name in reviewed.columns if (table[name] == "").all()]
     # Without cases the cells are the subjects of a split; a column of blanks would say that no subject is known.
     write_csv(file, table.drop(columns=unknown))
-    differing = sum(len(kinds) > 1 for kinds in named.values())
     left_out = f"left out: {differing:,} on which readers differ"
     if reviewed.no_label is not None:
-        none = sum(kinds == {reviewed.no_label} for kinds in named.values())
         left_out += f", {none:,} that are no chromosome"
     say(str(file), f"{counted(len(rows), 'label')} of approved {reviewed.noun}s", left_out)
