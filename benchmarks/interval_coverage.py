@@ -24,8 +24,7 @@ from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.bootstrap import Resamples, of_resamples
 from evaluation.intervals.exact import share
-from evaluation.intervals.methods import DIFFERENCE, SHARE, Bounds
-from evaluation.metrics.classification import of_confusions
+from evaluation.metrics.classification import DIFFERENCE, Metric, metrics_of, of_confusions
 from evaluation.metrics.resampled import Statistic, WeightedMetrics
 from evaluation.result import Interval
 
@@ -155,15 +154,15 @@ def _intervals(
     theirs = WeightedMetrics(second)
     main = [ours.names.index(name) for name in MAIN]
     compared = [ours.names.index(name) for name in COMPARED]
-    statistics: dict[tuple[str, ...], tuple[Statistic, Bounds]] = {
-        MAIN: (lambda counts: ours(counts)[main], SHARE),
-        DIFFERENCES: (lambda counts: (ours(counts) - theirs(counts))[compared], DIFFERENCE),
-    }
-    for names, (statistic, bounds) in statistics.items():
+    statistics: list[tuple[dict[str, Metric], Statistic]] = [
+        (metrics_of(MAIN), lambda counts: ours(counts)[main]),
+        (dict.fromkeys(DIFFERENCES, DIFFERENCE), lambda counts: (ours(counts) - theirs(counts))[compared]),
+    ]
+    for metrics, statistic in statistics:
         resamples = Resamples(statistic, first, settings)
         for method in methods:
             chosen = settings.model_copy(update={"interval": method})
-            for name, interval in of_resamples(names, resamples, chosen, bounds).items():
+            for name, interval in of_resamples(metrics, resamples, chosen).items():
                 yield method, name, interval
 
 

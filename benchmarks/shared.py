@@ -17,7 +17,7 @@ from common.revision import revision
 
 def show(table: pd.DataFrame, title: str, columns: Collection[str]) -> None:
     """Print some columns of a table."""
-    from evaluation.terminal import frame_table  # with the metrics: a second, for which --help would wait
+    from evaluation.renderers import frame_table  # with the metrics: a second, for which --help would wait
 
     Console().print(frame_table(table[[*columns]], title))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from rich.table import Table
+from rich.console import Group
 
 from common.cli import console, say, warn
 from common.files import write_csv
@@ -29,7 +29,7 @@ from evaluation.core.formats import interval
 from evaluation.core.plots import COLOURS, canvas
 from evaluation.examples import PLAIN, WRONG, draw_sheet, end_of
 from evaluation.intervals.grouping import group_runs
-from evaluation.terminal import frame_table
+from evaluation.renderers import frame_table
 
 COLUMNS = 6  # pictures in a row
 LIMIT = 36  # pictures on a sheet
@@ -92,7 +92,7 @@ def write_tables(folder: Path, models: AlignedPredictions) -> None:
         write_csv(folder / f"{name}.csv", table, "%.6g")
 
 
-def missed_table(models: AlignedPredictions) -> Table:
+def missed_table(models: AlignedPredictions) -> Group:
     """Return the number of images that exactly k models miss."""
     counts = missed_counts(models)
     frame = counts[["k", "images"]].copy()
@@ -102,13 +102,13 @@ def missed_table(models: AlignedPredictions) -> Table:
         by_class = missed_by_class(models).pivot(index="k", columns="true_class", values="images")
         for name in by_class:
             frame[f"is {quoted(name)}"] = by_class[name]
-    table = frame_table(frame, f"images missed by exactly k of {len(models.models)} models")
+    lines = []
     if pd.Series(models.subjects).dropna().duplicated().any():
-        table.caption = "exact intervals; images of one subject are not independent, so they are too narrow"
-    return table
+        lines.append("exact intervals; images of one subject are not independent, so they are too narrow")
+    return frame_table(frame, f"images missed by exactly k of {len(models.models)} models", notes=lines)
 
 
-def accuracy_table(models: AlignedPredictions) -> Table:
+def accuracy_table(models: AlignedPredictions) -> Group:
     """Return the accuracy of each model, and the images that it alone gets right or wrong."""
     rows = alone(models)
     frame = rows[["model", "right"]].copy()
@@ -119,7 +119,7 @@ def accuracy_table(models: AlignedPredictions) -> Table:
     return frame_table(frame, f"each model, of {len(models.labels):,} images")
 
 
-def pairs_table(models: AlignedPredictions) -> Table:
+def pairs_table(models: AlignedPredictions) -> Group:
     """Return the agreement of every pair of models, by their numbers in ``accuracy_table``."""
     pairs = agreement(models)
     numbers = {name: str(number) for number, name in enumerate(models.models, 1)}

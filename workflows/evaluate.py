@@ -12,7 +12,7 @@ from common.predictions import Predictions, read_predictions
 from common.runs.run import Run, open_runs
 from evaluation.comparison.paired import compare, paired
 from evaluation.comparison.pairwise import compare_groups
-from evaluation.comparison.terminal import groups_frame, matrix_tables, pairs_frame
+from evaluation.comparison.tables import comparison_of_groups, difference_table, groups_frame, pairs_frame
 from evaluation.departures import departures
 from evaluation.evaluate import draw_rocs, evaluate_labelled, write_files
 from evaluation.intervals.grouping import Group, group_runs
@@ -25,7 +25,7 @@ from evaluation.results_csv import (
     rows_of_comparison,
     rows_of_matrix,
 )
-from evaluation.terminal import difference_table, table
+from evaluation.terminal import whole
 from workflows.evaluate_request import EvaluateRequest
 
 
@@ -83,7 +83,7 @@ def _evaluate_one(group: Group, against: list[Predictions], request: EvaluateReq
         paired(pool(list(group.runs)), pool(against))  # refuses other images before the evaluation, which takes a while
     runs = LabelledRuns.of(group.runs, settings, _train_of(group))
     result = evaluate_labelled(runs)
-    console.print(table(result))
+    console.print(whole(result))
     rows = rows_of(result, request.label, _departures(group))
     if against:
         comparison = compare(list(group.runs), against, settings)
@@ -101,7 +101,7 @@ def _evaluate_many(groups: list[Group], request: EvaluateRequest) -> None:
     results = [evaluate_labelled(labelled) for labelled in runs]
     matrix = compare_groups(groups, runs[0].settings)
     labels = [group.label for group in groups]
-    console.print(matrix_tables(labels, results, matrix))
+    console.print(comparison_of_groups(labels, results, matrix))
     if request.csv:
         rows = []
         for group, result in zip(groups, results, strict=True):

@@ -39,6 +39,7 @@ from evaluation.comparison.external import beside, beside_table, is_compared, ma
 from evaluation.core.warnings import leakage
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.examples import galleries, write_thumbnails
+from evaluation.renderers import terminal
 from evaluation.result import EvaluationResult
 from evaluation.results_csv import append_rows, read_rows, rows_of
 from lightning_modules.classifier import Classifier
@@ -321,7 +322,7 @@ def _report(result: ExternalPredictions, folder: Path, request: EvaluateRequest)
     facts = result.predictions.about["external"]
     reasons = facts["left_out"]
     left_out = reasons["unlabelled"] + sum(reasons["classes"].values()) + reasons["train"] + reasons["validation"]
-    console.print(beside_table(inside, outside))
+    console.print(terminal(beside_table(inside, outside)))
     warn(*map(str, outside.warnings_except("validation")))
     counts = f"{facts['images']:,} images: {facts['tested']:,} evaluated, {left_out:,} left out"
     say(f"results in {folder}", counts)

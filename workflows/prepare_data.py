@@ -26,7 +26,7 @@ from datamodules.summary import class_counts, overview, write_kind_sheet
 from datamodules.transforms.presplit_augmentation import expand
 from datamodules.transforms.variants import variants
 from evaluation.examples import PLAIN, Example, draw_sheet
-from evaluation.terminal import frame_table
+from evaluation.renderers import frame_table
 
 CLASSES = 4  # an image of each of the first classes is drawn before and after
 VARIANTS = 5

@@ -22,7 +22,7 @@ from common.runs.sweeps import in_sweep, note_run
 from datamodules.image_datamodule import ImageDataModule
 from evaluation.evaluate import write_evaluation
 from evaluation.examples import galleries, write_thumbnails
-from evaluation.terminal import headline, overview, table
+from evaluation.terminal import headline, overview, whole
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
 from lightning_modules.distributed import (
@@ -185,7 +185,7 @@ def report(folder: Path, config: Config) -> None:
         console.print(overview(result))
         say(f"results in {folder}", *end)
     with console.capture() as details:
-        console.print(table(result))
+        console.print(whole(result))
     run.write_summary(_plain(shown.get()), _plain(details.get()))
     if in_sweep():
         say(headline(result))

@@ -22,15 +22,20 @@ from evaluation.cells.assignment import (
 from evaluation.cells.cell_posteriors import assign_by_karyotype, balance_warnings
 from evaluation.cells.prior import KaryotypePriors
 from evaluation.core.labelled import LabelledPredictions
-from evaluation.intervals.bootstrap import CELL_SHARES, around
+from evaluation.intervals.bootstrap import around
 from evaluation.intervals.folds import MeanOverFolds
-from evaluation.intervals.methods import SHARE
 from evaluation.labelled_runs import LabelledRuns
-from evaluation.metrics.classification import call, confusion, of_confusions
+from evaluation.metrics.classification import Metric, call, confusion, metric_of, of_confusions
 from evaluation.metrics.resampled import confusions_of_clusters
 from evaluation.result import AssignmentCosts, AssignmentResult, EvaluationWarning, KaryotypeCounts, warnings_about
 
 SUFFIX = "_assigned"
+# Shares of cells, beside the registered metrics, each with its own denominator.
+CELL_SHARES = (
+    "cells_right",  # of all cells: every chromosome is predicted correctly
+    "abnormal_recovered",  # of the cells whose counts are not 46,XX or 46,XY: exactly these counts are predicted
+    "normal_alarmed",  # of the cells of 46,XX and 46,XY: any other counts are predicted
+)
 
 
 def cell_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -39,6 +44,11 @@ def cell_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
     Those with SUFFIX include ``accuracy``, ``f1_macro`` and each ``recall/<class>``.
     """
     return (*CELL_SHARES, *(name + SUFFIX for name in (*CELL_SHARES, *_class_metric_names(classes))))
+
+
+def _metric_of(name: str) -> Metric:
+    plain = name.removesuffix(SUFFIX)
+    return Metric(is_share=True) if plain in CELL_SHARES else metric_of(plain)
 
 
 class CellMetrics:
@@ -135,6 +145,7 @@ def evaluate_cells(runs: LabelledRuns) -> AssignmentResult | None:
         return None
     metrics = join_assignment(runs, table)
     names = cell_metric_names(runs.classes)
+    described = {name: _metric_of(name) for name in names}
     fold_means = None
     if len(runs.folds) > 1:
 
@@ -143,7 +154,7 @@ def evaluate_cells(runs: LabelledRuns) -> AssignmentResult | None:
             return CellMetrics(fold, metrics.assigned[rows], cells, metrics.complete[numbers])
 
         statistic = MeanOverFolds(runs.test, runs.sizes, len(names), of_fold)
-        fold_means = around(statistic, names, runs.test, settings, SHARE)
+        fold_means = around(statistic, described, runs.test, settings)
     _, recovered_before, alarmed_before, _, recovered, alarmed = metrics.hits.sum(axis=0).astype(int).tolist()
     abnormal, normal = metrics.bases[:, 1:3].sum(axis=0).astype(int).tolist()
     costs = []
@@ -156,7 +167,7 @@ def evaluate_cells(runs: LabelledRuns) -> AssignmentResult | None:
         chosen=settings.assignment.costs,
         cells=len(metrics.complete),
         unplaceable=_count_unassignable(runs),
-        metrics=around(metrics, names, runs.test, settings, SHARE),
+        metrics=around(metrics, described, runs.test, settings),
         fold_means=fold_means,
         confusion=confusion(runs.test.labels, metrics.assigned, len(runs.classes)).tolist(),
         karyotypes=KaryotypeCounts(abnormal, recovered, recovered_before, normal, alarmed, alarmed_before),

@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from math import hypot
 
 import pandas as pd
-from rich.console import Group
-from rich.text import Text
 
 from common.errors import UserError
 from evaluation.core.formats import heading
 from evaluation.result import Estimate, EvaluationResult
-from evaluation.terminal import frame_table
+from evaluation.tables import Cell, Table
 
 SHOWN = ("auc", "accuracy", "balanced_accuracy", "f1_weighted", "f1_macro", "sensitivity", "specificity")
 FLAG = "--map"
@@ -57,20 +55,15 @@ def is_compared(metric: str) -> bool:
     return name in SHOWN and metric != "auc@threshold"  # no threshold moves the AUC
 
 
-def beside_table(inside: EvaluationResult, outside: EvaluationResult) -> Group:
-    """Draw ``beside`` for the terminal: the metrics that are compared most, and what they must not be taken for."""
-    rows = []
-    for name, sides in _estimates(inside, outside).items():
+def beside_table(inside: EvaluationResult, outside: EvaluationResult) -> Table:
+    """Return the metrics of ``beside`` that are compared most, and what they must not be taken for."""
+    rows: list[dict[str, Cell]] = []
+    for name, (ours, theirs, gap) in _estimates(inside, outside).items():
         if is_compared(name):
             title = name.replace("@", "\nat the ").replace("_assigned", "\njointly assigned")
-            rows.append((title, *sides))
-    frame = pd.DataFrame(rows, columns=["test metric", "inside", "outside", "gap"])
-    return Group(
-        frame_table(frame, "the set it learned from, and another", signed=["gap"]),
-        Text(f"inside:  {heading(inside.about)}"),
-        Text(f"outside: {heading(outside.about)}"),
-        Text(_shares(inside, outside)),
-    )
+            rows.append({"test metric": title, "inside": ours, "outside": theirs, "gap": gap})
+    lines = (f"inside:  {heading(inside.about)}", f"outside: {heading(outside.about)}", _shares(inside, outside))
+    return Table.of("the set it learned from, and another", rows, notes=lines, signed=("gap",), below=True)
 
 
 def _estimates(inside: EvaluationResult, outside: EvaluationResult) -> dict[str, tuple[Estimate, Estimate, Estimate]]:

@@ -13,9 +13,8 @@ from evaluation.core.labelled import LabelledPredictions, score
 from evaluation.core.warnings import few_clusters
 from evaluation.intervals.bootstrap import Differences, Resamples, of_resamples
 from evaluation.intervals.folds import weighted_over_folds
-from evaluation.intervals.methods import DIFFERENCE
 from evaluation.intervals.pooling import pool
-from evaluation.metrics.classification import call, metric_names
+from evaluation.metrics.classification import DIFFERENCE, call, metric_names
 from evaluation.metrics.resampled import WeightedMetrics, evaluate
 from evaluation.result import Interval
 
@@ -107,7 +106,7 @@ def paired_difference(
     if unknown:
         raise UserError(f"no metric {min(unknown)}: choose from {', '.join(metric_names(one.classes))}")
     sides = [Resamples(WeightedMetrics(scored, names=names), scored, settings) for scored in (one, two)]
-    return of_resamples(names, Differences(*sides), settings, DIFFERENCE)
+    return of_resamples(dict.fromkeys(names, DIFFERENCE), Differences(*sides), settings)
 
 
 def fold_mean_differences(
@@ -135,7 +134,7 @@ def fold_mean_differences(
     sides = [
         Resamples(weighted_over_folds(scored, sizes, thresholds, names), scored, settings) for scored in (one, two)
     ]
-    return of_resamples(names, Differences(*sides), settings, DIFFERENCE)
+    return of_resamples(dict.fromkeys(names, DIFFERENCE), Differences(*sides), settings)
 
 
 def mcnemar(first: LabelledPredictions, second: LabelledPredictions) -> McNemar:

@@ -15,8 +15,8 @@ from evaluation.core.labelled import score
 from evaluation.core.warnings import few_clusters
 from evaluation.intervals.bootstrap import Differences, Resamples, of_resamples
 from evaluation.intervals.grouping import Group
-from evaluation.intervals.methods import DIFFERENCE
 from evaluation.intervals.pooling import pool
+from evaluation.metrics.classification import DIFFERENCE
 from evaluation.metrics.resampled import WeightedMetrics
 from evaluation.result import Interval
 
@@ -49,6 +49,7 @@ class PairLeftOut(NamedTuple):
 class PairwiseComparison:
     """All pairs of several groups; ``correction`` is the method, ``confidence`` (0 to 1) that of the intervals."""
 
+    labels: list[str]
     pairs: list[Pair]
     left_out: list[PairLeftOut]
     correction: str
@@ -85,7 +86,7 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
             left_out.append(PairLeftOut(*labels, reason))
             continue
         test = mcnemar(first, second)
-        differences = of_resamples(COMPARED, Differences(sides[one], sides[two]), settings, DIFFERENCE)
+        differences = of_resamples(dict.fromkeys(COMPARED, DIFFERENCE), Differences(sides[one], sides[two]), settings)
         pairs.append(Pair(*labels, len(first.labels), first.subjects, differences, test, test.p_value))
         warnings += few_clusters(first.count_clusters(), first.by_subject)
     if pairs and settings.correction != "none":
@@ -99,7 +100,8 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
             "alone: go by McNemar's p there, not by intervals of calls"
         )
     warnings = list(dict.fromkeys(warnings))
-    return PairwiseComparison(pairs, left_out, settings.correction, settings.confidence, warnings)
+    names = [group.label for group in groups]
+    return PairwiseComparison(names, pairs, left_out, settings.correction, settings.confidence, warnings)
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:

@@ -12,8 +12,8 @@ import numpy as np
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.exact import share
-from evaluation.intervals.methods import ROUNDING, SHARE, Bounds, Ends, percentiles, t_on_scale
-from evaluation.metrics.classification import Threshold, metric_of
+from evaluation.intervals.methods import ROUNDING, Ends, percentiles, t_on_scale
+from evaluation.metrics.classification import SHARE, Metric, Threshold, metrics_of
 from evaluation.metrics.leave_one_out import LeaveOneOut, batches
 from evaluation.metrics.resampled import (
     CostlyStatistic,
@@ -23,13 +23,6 @@ from evaluation.metrics.resampled import (
     without_each,
 )
 from evaluation.result import Interval
-
-# Shares of cells, beside the registered metrics, each with its own denominator.
-CELL_SHARES = (
-    "cells_right",  # of all cells: every chromosome is predicted correctly
-    "abnormal_recovered",  # of the cells whose counts are not 46,XX or 46,XY: exactly these counts are predicted
-    "normal_alarmed",  # of the cells of 46,XX and 46,XY: any other counts are predicted
-)
 
 
 class Resamples:
@@ -124,69 +117,61 @@ def intervals(
     ``threshold``: see ``metrics.classification.call``.
     """
     statistic = WeightedMetrics(scored, threshold, names)
-    return around(statistic, statistic.names, scored, settings)
+    return around(statistic, metrics_of(statistic.names), scored, settings)
 
 
 def around(
-    statistic: Statistic,
-    names: tuple[str, ...],
-    scored: LabelledPredictions,
-    settings: EvaluationConfig,
-    bounds: Bounds | Mapping[str, Bounds] | None = None,
+    statistic: Statistic, metrics: Mapping[str, Metric], scored: LabelledPredictions, settings: EvaluationConfig
 ) -> dict[str, Interval]:
     """Put intervals around what a statistic is on all images.
 
     Args:
         statistic: Of counts of clusters.
-        names: Of its M values.
+        metrics: What its M values are, by name: their bounds, and whether they are shares.
         scored: Whose clusters are left out or drawn; with fewer than two there is no interval.
         settings: Method of the interval, number of resamples, confidence, seed.
-        bounds: Between which all values are, or each: such as ``methods.SHARE``, DIFFERENCE or POSITIVE; None: those of
-            the registered metrics.
 
     Returns:
-        Intervals under ``names``, of value None where undefined. With ``logit_t``, shares that are 0 or 1 with and
+        Intervals under the names, of value None where undefined. With ``logit_t``, shares that are 0 or 1 with and
         without every subject have an exact end, and those of independent images a binomial interval.
     """
-    return of_resamples(names, Resamples(statistic, scored, settings), settings, bounds)
+    return of_resamples(metrics, Resamples(statistic, scored, settings), settings)
 
 
 def of_resamples(
-    names: tuple[str, ...],
-    resamples: Resamples,
-    settings: EvaluationConfig,
-    bounds: Bounds | Mapping[str, Bounds] | None = None,
+    metrics: Mapping[str, Metric], resamples: Resamples, settings: EvaluationConfig
 ) -> dict[str, Interval]:
     """Put intervals around statistics of which there are resamples; see ``around``."""
     clusters = resamples.scored.cluster_count
     found = {}
-    for row, name in enumerate(names):
+    for row, (name, metric) in enumerate(metrics.items()):
         value = float(resamples.point[row]) if clusters and not np.isnan(resamples.point[row]) else None
         if clusters < 2:
             found[name] = Interval(value, None, None, None, 0, 0, clusters)
             continue
-        metric = metric_of(name)
-        of_name = bounds[name] if isinstance(bounds, Mapping) else bounds or (metric.bounds if metric else SHARE)
-        ends_and_method = _ends(row, name, resamples, settings, of_name)
-        found[name] = Interval(value, *ends_and_method, settings.resamples, int(resamples.undefined[row]), clusters)
+        low, high, method = _ends(row, metric, resamples, settings)
+        undefined = int(resamples.undefined[row])
+        found[name] = Interval(value, low, high, method, settings.resamples, undefined, clusters)
     return found
 
 
-def _ends(row: int, name: str, resamples: Resamples, settings: EvaluationConfig, bounds: Bounds) -> Ends:
+def _ends(row: int, metric: Metric, resamples: Resamples, settings: EvaluationConfig) -> Ends:
     """Return low, high and method; the resamples are drawn only where a method needs them."""
     point = resamples.point[row]
     if np.isnan(point):
         return None, None, None
     if settings.interval == "logit_t":
-        interval = _exact_ends(row, name, resamples, settings.confidence) if bounds == SHARE else None
+        interval = None
+        if metric.bounds == SHARE:
+            interval = _exact_ends(row, metric.is_share, resamples, settings.confidence)
         if interval is None and settings.resamples - resamples.undefined[row] > 1:
-            interval = t_on_scale(point, resamples.left_out[row], settings.confidence, bounds)
+            interval = t_on_scale(point, resamples.left_out[row], settings.confidence, metric.bounds)
         if interval is not None:
             return interval
     return percentiles(resamples.drawn[row], settings.confidence)
 
 
-def _exact_ends(row: int, name: str, resamples: Resamples, confidence: float) -> Ends | None:
+def _exact_ends(row: int, is_share: bool, resamples: Resamples, confidence: float) -> Ends | None:
     """Return the interval of Clopper and Pearson where one holds; else None.
 
     "exact": of a metric of 0 or 1 that no subject changes no resample says how far it may be off. Where a share p of
@@ -200,9 +185,6 @@ def _exact_ends(row: int, name: str, resamples: Resamples, confidence: float) ->
     scored = resamples.scored
     value = resamples.point[row]
     images = number = int(resamples.defined_alone[row].sum())
-    plain_name = name.partition("/")[0].removesuffix("_assigned")
-    metric = metric_of(plain_name)
-    is_share = plain_name in CELL_SHARES or (metric is not None and metric.is_share)
     values = np.append(value, resamples.left_out[row])
     at_ends = [np.isclose(values, end, rtol=0, atol=ROUNDING) | np.isnan(values) for end in SHARE]
     if at_ends[0].all() or at_ends[1].all():

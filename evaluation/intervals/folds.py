@@ -11,7 +11,7 @@ import numpy as np
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.bootstrap import around
-from evaluation.metrics.classification import Threshold, metric_names
+from evaluation.metrics.classification import Threshold, metric_names, metrics_of
 from evaluation.metrics.resampled import Statistic, WeightedMetrics, defined, defined_on_each, without_each
 from evaluation.result import Interval
 
@@ -37,7 +37,7 @@ def fold_mean_intervals(
     """
     if names is None:
         names = metric_names(pooled.classes)
-    return around(weighted_over_folds(pooled, sizes, thresholds, names), names, pooled, settings)
+    return around(weighted_over_folds(pooled, sizes, thresholds, names), metrics_of(names), pooled, settings)
 
 
 def weighted_over_folds(

@@ -11,12 +11,8 @@ How often each way covers the truth is measured by ``python -m benchmarks.interv
 import numpy as np
 from scipy import special, stats
 
-from evaluation.metrics.classification import SHARE, Bounds
+from evaluation.metrics.classification import Bounds
 
-__all__ = ["DIFFERENCE", "POSITIVE", "SHARE", "Bounds", "degrees_of_freedom", "percentiles", "t_on_scale"]
-
-DIFFERENCE: Bounds = (-1.0, 1.0)
-POSITIVE: Bounds = (0.0, np.inf)
 # Sums in different order may differ by so much.
 ROUNDING = 1e-12
 # Where one or two subjects carry all errors, their kurtosis says 2 to 4 degrees: intervals become far wider, also of

@@ -4,7 +4,7 @@ To add a metric, register it: ``METRICS["name"] = Metric(...)``. It is then in m
 tables, and in the report.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal
@@ -12,12 +12,14 @@ from typing import Literal
 import numpy as np
 from scipy import sparse
 
+from common.errors import UserError
 from evaluation.metrics.leave_one_out import level_sums_without_each
 
 Threshold = float | np.ndarray
 # Low and high, the latter possibly infinite: between them a statistic must be.
 Bounds = tuple[float, float]
 SHARE: Bounds = (0.0, 1.0)
+POSITIVE: Bounds = (0.0, np.inf)
 
 
 class Confusions:
@@ -80,7 +82,7 @@ class ScoreTables:
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is computed and bounded. It has one of the first two functions.
+    """A metric: what it is called, how its values are read and bounded, and how it is computed, by one function.
 
     Attributes:
         of_predictions: Turns confusion matrices into values of shape (B,), NaN where undefined; one of each class into
@@ -92,6 +94,9 @@ class Metric:
         classes: "any", "two" (defined for two classes only) or "each" (a value of each class, ``<metric>/<class>``).
         bounds: Between which the values are.
         is_share: Whether it is a share of some images, whose distribution is binomial where images are independent.
+        higher_is_better: Whether a larger value is that of a better model.
+        words: Its name on pages; None: its key. Of a class it holds ``{name}``.
+        meaning: What it measures; it may hold ``{name}``, ``{positive}`` and ``{negative}``, of classes.
     """
 
     of_predictions: Callable[[Confusions], np.ndarray] | None = None
@@ -100,6 +105,9 @@ class Metric:
     classes: Literal["any", "two", "each"] = "any"
     bounds: Bounds = SHARE
     is_share: bool = False
+    higher_is_better: bool = True
+    words: str | None = None
+    meaning: str = ""
 
 
 def accuracy(confusions: Confusions) -> np.ndarray:
@@ -181,23 +189,98 @@ def average_precision_without_each(tables: ScoreTables) -> np.ndarray | None:
 
 
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric(accuracy, is_share=True),
-    "balanced_accuracy": Metric(balanced_accuracy),
-    "f1_weighted": Metric(f1_weighted),
-    "f1_macro": Metric(f1_macro),
-    "auc": Metric(of_scores=auc, without_each=auc_without_each),
-    "average_precision": Metric(of_scores=average_precision, without_each=average_precision_without_each),
-    "sensitivity": Metric(sensitivity, classes="two", is_share=True),
-    "specificity": Metric(specificity, classes="two", is_share=True),
-    "precision": Metric(attrgetter("precision"), classes="each", is_share=True),
-    "recall": Metric(attrgetter("recall"), classes="each", is_share=True),
-    "f1": Metric(attrgetter("f1"), classes="each"),
+    "accuracy": Metric(accuracy, is_share=True, meaning="share of the images that are predicted right"),
+    "balanced_accuracy": Metric(balanced_accuracy, meaning="mean of the classes' recalls: every class weighs the same"),
+    "f1_weighted": Metric(
+        f1_weighted, words="weighted F1", meaning="mean of the classes' F1, weighted by their images"
+    ),
+    "f1_macro": Metric(f1_macro, words="macro F1", meaning="mean of the classes' F1: every class weighs the same"),
+    "auc": Metric(
+        of_scores=auc,
+        without_each=auc_without_each,
+        words="AUC",
+        meaning="0.5 is chance, 1 is perfect; it depends on no threshold",
+    ),
+    "average_precision": Metric(
+        of_scores=average_precision,
+        without_each=average_precision_without_each,
+        meaning="area under the precision-recall curve",
+    ),
+    "sensitivity": Metric(
+        sensitivity,
+        classes="two",
+        is_share=True,
+        meaning="of the “{positive}” images, the share that is recognised",
+    ),
+    "specificity": Metric(
+        specificity,
+        classes="two",
+        is_share=True,
+        meaning="of the “{negative}” images, the share that is recognised",
+    ),
+    "precision": Metric(
+        attrgetter("precision"),
+        classes="each",
+        is_share=True,
+        words="precision of “{name}”",
+        meaning="of the images predicted “{name}”, the share that really are",
+    ),
+    "recall": Metric(
+        attrgetter("recall"),
+        classes="each",
+        is_share=True,
+        words="recall of “{name}”",
+        meaning="of the “{name}” images, the share that is recognised",
+    ),
+    "f1": Metric(
+        attrgetter("f1"), classes="each", words="F1 of “{name}”", meaning="one figure for its precision and recall"
+    ),
 }
+# Of probabilities, by ``uncertainty.calibration``; the Brier score of two classes is at most 1.
+CALIBRATION: dict[str, Metric] = {
+    "ece": Metric(higher_is_better=False, words="ECE", meaning="how far the stated probabilities are off, on average"),
+    "brier": Metric(
+        bounds=(0.0, 2.0),
+        higher_is_better=False,
+        words="Brier score",
+        meaning="mean squared error of the probabilities",
+    ),
+    "nll": Metric(
+        bounds=POSITIVE,
+        higher_is_better=False,
+        words="negative log-likelihood",
+        meaning="punishes predictions that are sure and wrong",
+    ),
+}
+DIFFERENCE = Metric(bounds=(-1.0, 1.0))  # of two shares or metrics
 
 
-def metric_of(name: str) -> Metric | None:
-    """Return the entry of a metric or of a class's, such as ``recall/hem``; None where none is registered."""
-    return METRICS.get(name.partition("/")[0])
+def metric_of(name: str) -> Metric:
+    """Return the entry of a metric or of a class's, such as ``recall/hem``.
+
+    Raises:
+        UserError: None of that name is registered.
+    """
+    kind = name.partition("/")[0]
+    registered = METRICS | CALIBRATION
+    if kind not in registered:
+        raise UserError(f"there is no metric {name}: choose one of {', '.join(registered)}")
+    return registered[kind]
+
+
+def metrics_of(names: Iterable[str]) -> dict[str, Metric]:
+    """Return the entries of several metrics by their names, see ``metric_of``."""
+    return {name: metric_of(name) for name in names}
+
+
+def in_words(name: str, classes: Sequence[str] = (), positive_class: str | None = None) -> tuple[str, str]:
+    """Return a metric's name in words, and what it measures; one that is not registered keeps its key."""
+    kind, _, of_class = name.partition("/")
+    metric = (METRICS | CALIBRATION).get(kind, Metric())
+    words = metric.words or kind.replace("_", " ")
+    texts = [words.replace("{name}", of_class), metric.meaning.replace("{name}", of_class)]
+    negative = "".join(other for other in classes if other != positive_class)
+    return texts[0], texts[1].replace("{positive}", positive_class or "").replace("{negative}", negative)
 
 
 def metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:

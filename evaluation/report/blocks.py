@@ -1,40 +1,11 @@
-"""The blocks of a page, tables and drawings, each with a sentence on how to read it; and how numbers are written."""
+"""The blocks of a page, tables and drawings; and how numbers are written."""
 
 from dataclasses import dataclass, field
 
 from evaluation.core import formats
-from evaluation.result import EvaluationResult, Interval, Share
-
-# Names of the metrics in tables, and what each measures; the last three are of one class.
-METRICS = {
-    "accuracy": ("accuracy", "share of the images that are predicted right"),
-    "balanced_accuracy": ("balanced accuracy", "mean of the classes' recalls: every class weighs the same"),
-    "f1_weighted": ("weighted F1", "mean of the classes' F1, weighted by their images"),
-    "f1_macro": ("macro F1", "mean of the classes' F1: every class weighs the same"),
-    "auc": ("AUC", "0.5 is chance, 1 is perfect; it depends on no threshold"),
-    "average_precision": ("average precision", "area under the precision-recall curve"),
-    "sensitivity": ("sensitivity", "of the “{positive}” images, the share that is recognised"),
-    "specificity": ("specificity", "of the “{negative}” images, the share that is recognised"),
-    "ece": ("ECE", "how far the stated probabilities are off, on average"),
-    "brier": ("Brier score", "mean squared error of the probabilities"),
-    "nll": ("negative log-likelihood", "punishes predictions that are sure and wrong"),
-    "precision": ("precision of “{name}”", "of the images predicted “{name}”, the share that really are"),
-    "recall": ("recall of “{name}”", "of the “{name}” images, the share that is recognised"),
-    "f1": ("F1 of “{name}”", "one figure for its precision and recall"),
-}
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table: cells by column, the same columns in each row; the first cell may have a second line, a note.
-
-    ``text_columns`` are aligned left like the first; numbers are aligned right.
-    """
-
-    caption: str
-    reading: str
-    rows: list[dict[str, str]]
-    text_columns: tuple[str, ...] = ()
+from evaluation.metrics.classification import in_words
+from evaluation.result import Interval, Share
+from evaluation.tables import Table
 
 
 @dataclass(frozen=True)
@@ -64,18 +35,7 @@ class Section:
 
 def metric_title(metric: str) -> str:
     """Return a metric's name in words; unknown ones keep their names."""
-    kind, _, name = metric.partition("/")
-    title, _ = METRICS.get(kind, (metric.replace("_", " "), ""))
-    return title.replace("{name}", name)
-
-
-def metric_cell(metric: str, result: EvaluationResult) -> str:
-    """Return a metric's name in words and, on a second line, what it measures."""
-    kind, _, name = metric.partition("/")
-    _, meaning = METRICS.get(kind, ("", ""))
-    negatives = [other for other in result.classes if other != result.positive_class]
-    meaning = meaning.replace("{name}", name).replace("{positive}", result.positive_class or "")
-    return f"{metric_title(metric)}\n{meaning.replace('{negative}', negatives[0])}"
+    return in_words(metric)[0]
 
 
 def interval(measured: Interval | Share | None, sign: str = "") -> str:

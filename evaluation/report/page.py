@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from common.files import write_csv, write_text
+from evaluation import tables
 from evaluation.core.formats import heading
 from evaluation.report import plots, results, summary
 from evaluation.report.blocks import Section
@@ -86,7 +87,7 @@ def _chapter(chapter: Chapter, place: int, chapters: int, real_names: bool) -> d
         "about": summary.about_rows(chapter),
         "parts": summary.parts_table(chapter),
         "tiles": summary.tiles(result),
-        "decision": f"Predictions are made {decision}. Below each figure is its {results.confidence(result)} interval.",
+        "decision": f"Predictions are made {decision}. Below each figure is its {tables.confidence(result)} interval.",
         "sections": _sections(chapter, f"-{place}" if chapters > 1 else "", real_names),
         "runs": runs,
     }
@@ -97,10 +98,11 @@ def _sections(chapter: Chapter, suffix: str, real_names: bool) -> list[Section]:
     hidden = None
     if not real_names and summary.may_name_subjects(result):
         hidden = summary.ANOTHER_SET
+    parts = tables.parts_table(result)
     sections = [
         results.warnings_section(result, f"limits{suffix}", hidden),
         results.members_section(chapter, f"ensemble{suffix}"),
-        Section("Results on the test images", f"results{suffix}", results.result_tables(result)),
+        Section("Results on the test images", f"results{suffix}", tables.result_tables(result)),
         Section(
             "Right and wrong predictions",
             f"predictions{suffix}",
@@ -109,9 +111,9 @@ def _sections(chapter: Chapter, suffix: str, real_names: bool) -> list[Section]:
         Section(
             "How certain the predictions are",
             f"sure{suffix}",
-            results.confidence_tables(result),
+            tables.confidence_tables(result),
             plots.reliability_figures(result) + plots.risk_figures(chapter),
         ),
-        Section("Training", f"training{suffix}", results.part_tables(result), plots.training_figures(chapter)),
+        Section("Training", f"training{suffix}", [parts] if parts else [], plots.training_figures(chapter)),
     ]
     return [section for section in sections if section]

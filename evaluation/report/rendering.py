@@ -7,11 +7,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from common.thumbnails import encode
+from evaluation.renderers import page
 
 _LOADER = PackageLoader("evaluation.report")
 _ENVIRONMENT = Environment(
     loader=_LOADER, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
+_ENVIRONMENT.globals["page"] = page
 
 
 def render(template: str, **values: object) -> str:

@@ -11,9 +11,10 @@ import yaml
 from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.core.formats import number
-from evaluation.report.blocks import Table, count, metric_title
+from evaluation.report.blocks import count, metric_title
 from evaluation.report.sources import Chapter
 from evaluation.result import EvaluationResult
+from evaluation.tables import Cell, Table
 
 PROTOCOLS = {
     "subject": "subject: nobody's images are both learnt from and tested on",
@@ -163,13 +164,13 @@ def parts_table(chapter: Chapter) -> Table:
             images = frame[frame["part"] == part]
             if images.empty:
                 continue
-            row = {"part": part + chapter.fold_of(run, ", "), "images": count(len(images))}
+            row: dict[str, Cell] = {"part": part + chapter.fold_of(run, ", "), "images": count(len(images))}
             row["subjects"] = count(images["subject"].nunique() or None)
             counts = images["label"].value_counts().reindex(classes, fill_value=0)
             if len(classes) > FEW_CLASSES:
                 counts = counts.agg({"smallest class": "min", "largest class": "max"})
             rows.append(row | counts.map(count).to_dict())
-    return Table("Images of each part", reading, rows)
+    return Table.of("Images of each part", rows, reading)
 
 
 def provenance(run: Run, real_names: bool) -> dict[str, str]:

@@ -13,7 +13,7 @@ from common.predictions import VALIDATION
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.bootstrap import around
 from evaluation.labelled_runs import LabelledRuns
-from evaluation.metrics.classification import call
+from evaluation.metrics.classification import CALIBRATION, SHARE, call
 from evaluation.metrics.leave_one_out import StatisticOfSums
 from evaluation.metrics.resampled import Statistic
 from evaluation.result import (
@@ -30,7 +30,6 @@ from evaluation.result import (
 TEMPERATURES = (0.1, 10.0)
 EPSILON = 1e-12  # float32 sigmoids reach 0 and 1, which have no logarithm
 DRAWS = 200
-MEASURED = ("ece", "brier", "nll")
 BINNING = "equally wide bins from 0 to 1, closed below, the last one on both sides; probability of the predicted class"
 
 
@@ -111,7 +110,7 @@ def log_losses(scored: LabelledPredictions) -> np.ndarray:
 
 
 def weighted_calibration(scored: LabelledPredictions, bins: int) -> Statistic:
-    """Return a function of counts of clusters, shape (B, C), that computes MEASURED, shape (3, B).
+    """Return a function of counts of clusters, shape (B, C), that computes those of CALIBRATION, shape (3, B).
 
     ``ece``: expected calibration error, 0 to 1. ``brier``: squared error of the positive class's probability (0 to 1),
     with more than two classes summed over them (0 to 2). ``nll``: mean negative log-probability of the truth, nats;
@@ -191,10 +190,12 @@ def _evaluate(runs: LabelledRuns, probabilities: np.ndarray) -> CalibrationMetri
     settings = runs.settings
     bins = settings.calibration_bins
     scored = replace(runs.test, probabilities=probabilities)
-    bounds = {"ece": (0.0, 1.0), "brier": (0.0, 2.0 if scored.positive_index is None else 1.0), "nll": (0.0, np.inf)}
+    metrics = dict(CALIBRATION)
+    if scored.positive_index is not None:
+        metrics["brier"] = replace(metrics["brier"], bounds=SHARE)
     statistic = weighted_calibration(scored, bins)
     ece, brier, nll = statistic(np.ones((1, scored.cluster_count)))[:, 0].tolist()
-    intervals = around(statistic, MEASURED, scored, settings, bounds)
+    intervals = around(statistic, metrics, scored, settings)
     chance = ece_if_calibrated(probabilities, bins, settings.seed)
     if intervals["ece"].low is not None and ece <= chance.high:
         # Resampling only increases an error that is never negative: no error at all is not ruled out.

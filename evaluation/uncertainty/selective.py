@@ -13,13 +13,14 @@ from scipy import sparse, special
 from evaluation.core.labelled import Cases
 from evaluation.intervals.bootstrap import around
 from evaluation.intervals.exact import lower_bound, needed_without_a_miss
-from evaluation.intervals.methods import SHARE
 from evaluation.labelled_runs import LabelledFold, LabelledRuns
+from evaluation.metrics.classification import Metric
 from evaluation.metrics.leave_one_out import level_sums_without_each, one_by_one
 from evaluation.result import Release, RiskCoverageResult
 
 # Mutual informations of equal passes differ in their last bits; such images are tied.
 DECIMALS = 12
+AREA = Metric(higher_is_better=False)
 
 
 class RiskCoverage(NamedTuple):
@@ -70,7 +71,7 @@ def areas(runs: LabelledRuns) -> dict[str, RiskCoverageResult]:
             e_aurc=area - best,
             wrong=int(wrong.sum()),
             images=len(wrong),
-            interval=around(statistic, (name,), runs.test, runs.settings, SHARE)[name],
+            interval=around(statistic, {name: AREA}, runs.test, runs.settings)[name],
         )
     return results
 

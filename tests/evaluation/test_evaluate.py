@@ -15,7 +15,7 @@ from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.intervals.pooling import pool
 from evaluation.metrics.resampled import evaluate
 from evaluation.result import EvaluationResult, EvaluationWarning
-from evaluation.terminal import headline, overview, table
+from evaluation.terminal import headline, overview, whole
 from tests.helpers.predictions import join, make_predictions, make_run, with_passes, with_scores
 from tests.helpers.terminal import printed
 
@@ -78,7 +78,7 @@ def test_without_a_threshold_there_are_only_metrics_at_one_half(run, reason):
     assert result.threshold.reason == reason
     assert result.test.metrics_at_threshold is result.test.confusion_at_threshold is None
     assert result.test.metrics["accuracy"].value is not None
-    assert f"recall/{run.classes[1]}" in printed(table(result))
+    assert ("Class by class" in printed(whole(result))) == (len(run.classes) > 2)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_an_unlabelled_test_part_is_no_error(tmp_path):
     assert set(values_of(result.test.metrics).values()) == {None}
     assert "test: no labelled image, every metric is undefined" in warnings_of(run)
     assert {path.name for path in tmp_path.iterdir()} == {"metrics.json", "learning_curves.png"}
-    assert "0 test images" in printed(table(result))
+    assert "0 test images" in printed(whole(result))
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf])
@@ -216,17 +216,17 @@ def test_every_part_of_a_result_is_shown_and_survives_json(folds):
     assert EvaluationResult.from_dict(json.loads(json.dumps(result.to_dict(), allow_nan=False))) == result
     assert result.by_subject.subjects == 20 * folds
     assert {row.by for row in result.subgroups} == ({"fold", "group"} if folds > 1 else {"group"})
-    text = printed(table(result))
+    text = printed(whole(result))
     numbers = "fold 0 of 3" if folds == 1 else "folds 0, 1, 2 of 3"
     images = (
         f"{60 * folds} test images ({30 * folds} “hem”, {30 * folds} “all”), {20 * folds} subjects; positive: “all”"
     )
-    shown = ("by share", "wished", "0.99", "group Wright", "ECE in 10 equally wide bins", "95 % interval", images)
+    shown = ("by share", "(for 0.99)", "group Wright", "ECE in 10 equally wide bins", "95 % interval", images)
     rules = (
         "conformal_by_class",
         "votes_positive",
         "sensitivity",
-        "calibration: ECE",
+        "Calibration",
         "release below a probability of “all”",
     )
     for words in (f"tiny · SYNTHETIC images · protocol subject · {numbers}", *shown, *rules):
@@ -241,6 +241,6 @@ def test_every_part_of_a_result_is_shown_and_survives_json(folds):
 
 
 def test_a_class_may_be_called_like_markup():
-    text = printed(table(evaluate_runs([make_run(classes=("[red]e", "b[/x]"))], SETTINGS)), width=120)
-    assert "recall/[red]e" in text
-    assert "precision/b[/x]" in text
+    text = printed(whole(evaluate_runs([make_run(classes=("[red]e", "b[/x]"))], SETTINGS)), width=120)
+    assert "precision/[red]e" in text
+    assert "f1/b[/x]" in text

@@ -11,7 +11,7 @@ from common.errors import UserError
 from common.files import read_csv, write_csv
 from common.runs.run import Run
 from evaluation.examples import RIGHT, WRONG
-from evaluation.terminal import frame_table
+from evaluation.renderers import frame_table
 from workflows.explain.attribution import OF_INPUTS, Method, scaled
 from workflows.explain.heatmaps import COLOURS, maps_of, resolve_method
 from workflows.explain.plots import NO_HEAT, Panel, in_rows, panel_grid

@@ -18,7 +18,7 @@ from common.config.schema import EvaluationConfig
 from common.predictions import Predictions
 from evaluation.core.labelled import LabelledPredictions, score
 from evaluation.intervals.bootstrap import around
-from evaluation.intervals.methods import DIFFERENCE, SHARE
+from evaluation.metrics.classification import DIFFERENCE, Metric
 from evaluation.result import Interval
 
 TOLERANCE = 15 / 500  # of the longer side of the image
@@ -123,22 +123,22 @@ def _summarise_group(
 ) -> dict[str, float | None]:
     frame = predictions.frame.set_index("image_id").loc[table["image_id"]].reset_index()
     labelled = score(replace(predictions, frame=frame))
-    # Where none, or all, of the images are hits the interval is exact; ``around`` recognises such shares by their name.
-    shares = table[[*HITS, *SHARES]].rename(columns={name: f"recall/{name}" for name in HITS})
-    means = _means(shares, labelled, settings, SHARE) | _means(table[list(GAINS)], labelled, settings, DIFFERENCE)
+    # Where none, or all, of the images are hits the interval is exact.
+    metrics = dict.fromkeys(HITS, Metric(is_share=True)) | dict.fromkeys(SHARES, Metric())
+    means = _means(table, metrics | dict.fromkeys(GAINS, DIFFERENCE), labelled, settings)
     empty = int(table["empty"].sum())
     row: dict[str, float | None] = {"images": len(table), "subjects": labelled.subjects, "empty": empty}
     for name in MEASURES:
-        interval = means[f"recall/{name}" if name in HITS else name]
+        interval = means[name]
         row |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
     return row
 
 
 def _means(
-    columns: pd.DataFrame, labelled: LabelledPredictions, settings: EvaluationConfig, bounds: tuple[float, float]
+    table: pd.DataFrame, metrics: dict[str, Metric], labelled: LabelledPredictions, settings: EvaluationConfig
 ) -> dict[str, Interval]:
     """The mean of each column over the images, with an interval by subject; NaN is left out."""
-    groups = columns.astype(np.float64).groupby(labelled.clusters)
+    groups = table[list(metrics)].astype(np.float64).groupby(labelled.clusters)
     sums = groups.sum().to_numpy()
     numbers = groups.count().to_numpy()
 
@@ -146,7 +146,7 @@ def _means(
         total = counts @ numbers
         return np.asarray(np.divide(counts @ sums, total, out=np.full(total.shape, np.nan), where=total > 0).T)
 
-    return around(means, tuple(columns), labelled, settings, bounds)
+    return around(means, metrics, labelled, settings)
 
 
 def _pointing(heat: np.ndarray, place: np.ndarray) -> float:

@@ -15,7 +15,7 @@ from common.files import write_csv
 from common.paths import ROOT
 from common.runs.run import ModelFacts, Run
 from evaluation.claims import read_claims
-from evaluation.terminal import frame_table
+from evaluation.renderers import frame_table
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.layer_table import Layer, ParameterCounts, count, count_as_keras, layers_of
 from lightning_modules.build import assemble

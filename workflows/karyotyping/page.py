@@ -13,9 +13,9 @@ from common.files import write_text
 from common.karyotype import NORMAL
 from common.text import counted
 from evaluation.cells.cell_karyotype import CellKaryotype, ChromosomeCall
-from evaluation.report.blocks import Table
 from evaluation.report.rendering import data_uri, render, template_file
 from evaluation.report.summary import Tile
+from evaluation.tables import Table
 
 PICTURES = 25_000_000  # bytes of karyograms within the page; those beyond are files beside it
 SHOWN = 30  # files in a table of a cell

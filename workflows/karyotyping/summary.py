@@ -11,8 +11,8 @@ from common.text import counted
 from datamodules.inference.cell_images import FileStatus
 from datamodules.inference.cells import Cells
 from datamodules.inference.image_files import describe_others
-from evaluation.report.blocks import Table
-from evaluation.terminal import frame_table
+from evaluation.renderers import frame_table
+from evaluation.tables import Table
 from workflows.karyotyping.cell_result import CellResult
 from workflows.karyotyping.page import CellEntry
 
@@ -82,8 +82,7 @@ def case_tables(cases: pd.DataFrame) -> list[Table]:
         row = {"case": str(case["case"]), "karyotype": str(case["karyotype"]), "cells": f"{case['cells']:,}"}
         row |= {"share of the largest clone": f"{case['share']:.2f}"}
         rows.append(row | {"in single cells": str(case["left_out"]), "other than alone": str(case["changed"])})
-    text = ("karyotype", "in single cells", "other than alone")
-    return [Table("Cases", CASES, rows, text)] if rows else []
+    return [Table.of("Cases", rows, CASES)] if rows else []
 
 
 def summarise(tables: Tables, output: Path, others: Mapping[str, int], beside: int) -> None:

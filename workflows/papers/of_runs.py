@@ -13,11 +13,11 @@ from common.runs.run import Run
 from evaluation.core.labelled import score
 from evaluation.departures import departures
 from evaluation.intervals.bootstrap import around
-from evaluation.intervals.methods import POSITIVE, SHARE
 from evaluation.intervals.pooling import merge_facts
 from evaluation.intervals.seeds import Mean, collect
+from evaluation.metrics.classification import CALIBRATION
 from evaluation.result import Estimate
-from evaluation.uncertainty.calibration import MEASURED, weighted_calibration
+from evaluation.uncertainty.calibration import weighted_calibration
 from workflows.papers.claims import PARTS, TRAIN
 from workflows.papers.measured import EPOCH_ACCURACY, EPOCH_LOSS, LOSS, Measured, Metric
 
@@ -134,8 +134,7 @@ def _loss(runs: Sequence[Predictions]) -> Estimate:
     frame = pd.concat([run.frame for run in runs], ignore_index=True)
     pooled = score(Predictions(frame, first.classes, first.positive_class, first.about))
     statistic = weighted_calibration(pooled, settings.calibration_bins)
-    bounds = {"ece": SHARE, "brier": (0.0, 2.0), "nll": POSITIVE}
-    return around(statistic, MEASURED, pooled, settings, bounds)["nll"]
+    return around(statistic, CALIBRATION, pooled, settings)["nll"]
 
 
 def _of_epochs(runs: Sequence[Run]) -> dict[Metric, Estimate]:

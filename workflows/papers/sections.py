@@ -11,9 +11,10 @@ import pandas as pd
 
 from common.files import write_text
 from evaluation.core.formats import interval
-from evaluation.report.blocks import Figure, Section, Table, metric_title
+from evaluation.report.blocks import Figure, Section, metric_title
 from evaluation.report.rendering import render
 from evaluation.report.summary import Tile
+from evaluation.tables import Cell, Table
 
 VERDICTS = {
     "reproduced": "our 95 % interval holds the printed figure",
@@ -92,7 +93,7 @@ def _headline_section(figures: pd.DataFrame) -> Section:
         "Ours with a 95 % interval. The verdict compares the printed figure with ours on the paper's own split; in "
         "the honest split no subject or official test image is in two parts. Minutes are those of one run."
     )
-    return Section("Main figures", "main", tables=[Table("Main figures", reading, rows, ("figure", "verdict"))])
+    return Section("Main figures", "main", tables=[Table.of("Main figures", rows, reading)])
 
 
 def _figures_section(figures: pd.DataFrame) -> Section:
@@ -106,7 +107,7 @@ def _figures_section(figures: pd.DataFrame) -> Section:
         reading.append(_deviation(rows["deviation"].iloc[0]))
         compared = [_compared(row, reasons) for row in rows.to_dict("records")]
         title = f"{experiment}, section {section}"
-        tables.append(Table(title, " ".join(filter(None, reading)), compared, ("figure", "verdict")))
+        tables.append(Table.of(title, compared, " ".join(filter(None, reading))))
     return Section("All printed figures", "figures", tables=tables)
 
 
@@ -127,7 +128,7 @@ def _deviation(deviation: str) -> str:
     return f"Known deviation: {deviation}." if deviation else ""
 
 
-def _compared(row: dict[str, object], reasons: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+def _compared(row: dict[str, object], reasons: Mapping[str, str] = MappingProxyType({})) -> dict[str, Cell]:
     """The cells of a figure; ``reasons`` are the numbers that stand behind its verdict."""
     numbers = [reasons[reason] for reason in str(row["reason"]).split("; ") if reasons.get(reason)]
     numbers.sort(key=int)
@@ -172,4 +173,4 @@ def _costs_section(steps: Sequence[StepCost]) -> Section:
         }
         rows.append(cells)
     reading = "Of all calls of a command; with a cluster, processor time and memory of the launcher alone."
-    return Section("Commands and their cost", "costs", tables=[Table("Commands", reading, rows, ("",))] if rows else [])
+    return Section("Commands and their cost", "costs", tables=[Table.of("Commands", rows, reading)] if rows else [])

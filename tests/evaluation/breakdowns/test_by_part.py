@@ -6,7 +6,7 @@ import pytest
 from common.config.schema import EvaluationConfig
 from evaluation.evaluate import evaluate_runs
 from evaluation.result import EvaluationResult, PartSummary
-from evaluation.terminal import table
+from evaluation.terminal import whole
 from tests.helpers.predictions import join, make_predictions, make_run, with_scores
 from tests.helpers.terminal import printed
 
@@ -45,5 +45,4 @@ def test_they_are_in_metrics_json_and_on_the_terminal_where_training_images_were
     result = evaluate_runs([run], SETTINGS, [make_predictions(500, part="train")])
     assert EvaluationResult.from_dict(result.to_dict()).by_part == result.by_part
     assert isinstance(result.by_part["train"], PartSummary)
-    assert f"{result.by_part['train'].loss:.3f}" in printed(table(result))
-    assert "chosen weights" not in printed(table(evaluate_runs([run], SETTINGS)))
+    assert f"{result.by_part['train'].loss:.3f}" in printed(whole(result))

@@ -21,7 +21,7 @@ from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.intervals.pooling import pool
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.result import EvaluationResult
-from evaluation.terminal import table
+from evaluation.terminal import whole
 from tests.evaluation.cells.cells import CLASSES, DOUBTFUL, doubt, karyotype, make_cell_run, make_cells
 from tests.helpers.predictions import make_run
 from tests.helpers.terminal import printed
@@ -229,7 +229,7 @@ def test_shares_of_few_abnormal_cells_are_doubtful():
 
 
 def test_the_table_has_a_second_line():
-    text = printed(table(evaluate_runs([make_cell_run(fold, cells=8, skill=3.0) for fold in range(2)], SETTINGS)))
+    text = printed(whole(evaluate_runs([make_cell_run(fold, cells=8, skill=3.0) for fold in range(2)], SETTINGS)))
     for words in (
         *("16 cells", "one by one", "joint assignment", "cells_right", "8 and 4 nats", "200 images seen in 2 s"),
         "fold means, one by one and by the joint assignment: accuracy 0.",
@@ -247,7 +247,7 @@ def test_cells_are_assigned_to_their_most_probable_karyotype(tmp_path):
     assert (assigned["assigned"] == assigned["label"]).all()
     assert result.assignment.chosen == "karyotype"
     assert result.assignment.costs == []
-    assert "most probable karyotype" in printed(table(result))
+    assert "most probable karyotype" in printed(whole(result))
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert EvaluationResult.from_dict(metrics).assignment.costs == []
     assert any("not known whether they were trained with balanced classes" in line for line in metrics["warnings"])

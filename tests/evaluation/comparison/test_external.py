@@ -10,6 +10,7 @@ from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from evaluation.comparison.external import beside, beside_table, difference, map_classes, parse_map
 from evaluation.evaluate import evaluate_runs
+from evaluation.renderers import terminal
 from evaluation.result import Estimate
 from tests.helpers.predictions import make_run
 from tests.helpers.terminal import printed
@@ -68,7 +69,7 @@ def test_sets_that_share_images_have_a_gap_without_interval():
 
 def test_the_table_says_which_sets_and_how_their_classes_are_mixed():
     inside, outside = (evaluate_runs([run], SETTINGS) for run in (make_run(), make_run(fold=1, about=ON)))
-    text = " ".join(printed(beside_table(inside, outside)).split())
+    text = " ".join(printed(terminal(beside_table(inside, outside))).split())
     assert "trained on cnmc · tested on elsewhere (folder, 60 images)" in text
     assert "all: 50% of 60 images inside, 50% of 60 outside" in text
     assert "balanced_accuracy -" not in text

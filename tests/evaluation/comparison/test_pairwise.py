@@ -6,7 +6,7 @@ import pytest
 from common.config.schema import EvaluationConfig
 from evaluation.comparison.paired import compare
 from evaluation.comparison.pairwise import compare_groups, holm
-from evaluation.comparison.terminal import groups_frame, matrix_tables, pairs_frame
+from evaluation.comparison.tables import comparison_of_groups, groups_frame, pairs_frame
 from evaluation.evaluate import evaluate_runs
 from evaluation.intervals.grouping import group_runs
 from tests.helpers.predictions import make_run
@@ -71,7 +71,7 @@ def test_tables_fit_the_terminal_and_the_csv_has_every_interval():
     results = [evaluate_runs(list(group.runs), SETTINGS) for group in groups]
     labels, comparison = [group.label for group in groups], compare_groups(groups, SETTINGS)
     for width in (80, 120):
-        text = printed(matrix_tables(labels, results, comparison), width)
+        text = printed(comparison_of_groups(labels, results, comparison), width)
         assert "…" not in text
         assert "Holm's correction for 3 pairs" in " ".join(text.split())
         assert "left out 1 - 4, 2 - 4, 3 - 4: the images differ" in text

@@ -11,8 +11,7 @@ from sklearn.metrics import roc_auc_score
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import score
 from evaluation.intervals.bootstrap import around, intervals
-from evaluation.intervals.methods import DIFFERENCE, SHARE
-from evaluation.metrics.classification import metric_names
+from evaluation.metrics.classification import DIFFERENCE, Metric, metric_names
 from tests.helpers.predictions import make_predictions, with_scores
 
 SETTINGS = EvaluationConfig(resamples=400, seed=3)
@@ -133,9 +132,9 @@ def test_a_single_subject_predicted_right_says_nearly_nothing():
 
 def test_what_is_the_same_throughout_but_no_share_has_no_exact_end():
     scored = score(with_scores([0, 0, 1, 1] * 5, [0.1, 0.2, 0.8, 0.9] * 5))
-    same = around(lambda counts: np.zeros((1, len(counts))), ("accuracy",), scored, SETTINGS, DIFFERENCE)["accuracy"]
+    same = around(lambda counts: np.zeros((1, len(counts))), {"accuracy": DIFFERENCE}, scored, SETTINGS)["accuracy"]
     assert (same.low, same.high, same.method) == (0.0, 0.0, "percentile")
-    constant = around(lambda counts: np.full((1, len(counts)), 0.4), ("x",), scored, SETTINGS, SHARE)["x"]
+    constant = around(lambda counts: np.full((1, len(counts)), 0.4), {"x": Metric()}, scored, SETTINGS)["x"]
     assert (constant.low, constant.high, constant.method) == (0.4, 0.4, "percentile")
     accuracy = intervals(scored, PERCENTILE)["accuracy"]
     assert (accuracy.value, accuracy.low, accuracy.high, accuracy.method) == (1.0, 1.0, 1.0, "percentile")

@@ -6,7 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from evaluation.intervals.methods import DIFFERENCE, POSITIVE, SHARE, degrees_of_freedom, percentiles, t_on_scale
+from evaluation.intervals.methods import degrees_of_freedom, percentiles, t_on_scale
+from evaluation.metrics.classification import POSITIVE, SHARE
+
+DIFFERENCE = (-1.0, 1.0)
 
 
 def mean_of(values, resamples=300, seed=0):

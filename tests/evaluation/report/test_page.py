@@ -183,7 +183,7 @@ def test_folds_have_their_means_and_curves_each_and_many_classes_a_table(tmp_pat
     for folder in folders:
         write_facts(folder)
     page = written(folders, tmp_path / "page.html")
-    assert table_rows(page, "Test metrics")[0][1:] == ["value", "mean over folds"]
+    assert table_rows(page, "Test metrics")[0][1:] == ["value", "fold mean"]
     assert [row[0] for row in table_rows(page, "Class by class")[1:]] == list("abcd")
     assert "Operating points" not in page
     assert {row[0] for row in table_rows(page, "Images of each part")} >= {"train, fold 0", "test, fold 2"}

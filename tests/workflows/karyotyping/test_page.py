@@ -8,7 +8,7 @@ from PIL import Image
 
 from evaluation.cells.cell_karyotype import karyotype_of_cell
 from evaluation.cells.prior import KaryotypePriors
-from evaluation.report.blocks import Table
+from evaluation.tables import Table
 from tests.evaluation.cells.cells import karyotype
 from tests.evaluation.cells.test_assignment import sure
 from workflows.karyotyping import page as karyotype_page
@@ -74,7 +74,7 @@ def test_many_doubts_are_cut_short(page):
 
 
 def test_further_tables_are_shown(page):
-    table = Table("Cases", "of several cells", [{"case": "p1", "karyotype": "47,XX,+21"}], ("karyotype",))
+    table = Table.of("Cases", [{"case": "p1", "karyotype": "47,XX,+21"}], "of several cells")
     facts = PageFacts("t", "s", [], 0.95, [table])
     assert "of several cells" in page(entry("a", karyotype()), facts=facts)[0]
 
