@@ -30,7 +30,7 @@ class PaperSplit(StrictModel):
     train: Share
     validation: Share
     stratify: bool = False
-    rounding: Annotated[Literal["down", "up"], Field(exclude_if=lambda value: value == "down")] = "down"
+    rounding: Literal["down", "up"] = "down"
 
     @model_validator(mode="after")
     def _leaves_a_test_part(self) -> "PaperSplit":
@@ -104,9 +104,8 @@ class CanvasConfig(StrictModel, defaults="train:prepare.canvas"):
     scale_by: Literal["image", "cell", "width"] = FROM_YAML
     scale: PositiveFloat = FROM_YAML
     area: PositiveFloat = FROM_YAML
-    # Left out of a dump at their defaults, so that the address of a run without them stays.
-    width: Annotated[PositiveFloat, Field(exclude_if=lambda value: value == 0.49)] = FROM_YAML
-    unknown_cell: Annotated[Literal["stop", "width"], Field(exclude_if=lambda value: value == "stop")] = FROM_YAML
+    width: PositiveFloat = FROM_YAML
+    unknown_cell: Literal["stop", "width"] = FROM_YAML
     oversize: Literal["stop", "shrink"] = FROM_YAML
 
 
@@ -178,11 +177,6 @@ NO_TRANSFORMS = ("probability", "apply_to", "each_epoch", "batched")
 ONLY_BATCHED = ("bend", "scale", "uneven")
 
 
-def _is_off(value: float) -> bool:
-    # A key that was added later is part of a run's address where it is given alone.
-    return not value
-
-
 class TransformConfig(StrictModel, defaults="transform/none"):
     """The random transforms of training images; besides these keys, the strengths of further registered operations."""
 
@@ -201,20 +195,10 @@ class TransformConfig(StrictModel, defaults="transform/none"):
     gamma: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
     noise: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
     blur: Annotated[float, Field(ge=0.0, le=10.0)] = FROM_YAML
-    batched: Annotated[bool, Field(exclude_if=_is_off)] = FROM_YAML
-    bend: Annotated[float, Field(ge=0.0, lt=1.0, exclude_if=_is_off)] = FROM_YAML
-    scale: Annotated[float, Field(ge=0.0, lt=1.0, exclude_if=_is_off)] = FROM_YAML
-    uneven: Annotated[float, Field(ge=0.0, lt=1.0, exclude_if=_is_off)] = FROM_YAML
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_older_runs(cls, values: Any) -> Any:
-        """Read the keys that runs up to revision 1ac0f92 have: ``contrast`` is ``brightness`` now."""
-        if not isinstance(values, Mapping) or "contrast" not in values:
-            return values
-        removed = ("contrast", "within_places")
-        kept = {key: value for key, value in values.items() if key not in removed}
-        return {**kept, "brightness": max(values["contrast"], values.get("brightness", 0.0))}
+    batched: bool = FROM_YAML
+    bend: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
+    scale: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
+    uneven: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
 
     @model_validator(mode="after")
     def _strengths_of_operations(self) -> "TransformConfig":

@@ -3,6 +3,7 @@
 The comments for users are in conf/*.yaml; types, ranges and rules are here, those of images in `common.config.data`.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
@@ -26,16 +27,9 @@ class PretrainedConfig(StrictModel, defaults="train:pretrained"):
     missing: Literal["stop", "random"] = FROM_YAML
     batchnorm: Literal["frozen", "restored"] = FROM_YAML
 
-    @property
-    def is_default(self) -> bool:
-        """Whether a file must be complete and folded BatchNorm stays frozen."""
-        return self.missing == "stop" and self.batchnorm == "frozen"
-
 
 # The path of a class of another package, such as torch.optim.lr_scheduler.StepLR.
 DottedPath = Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")]
-# Left out of a dump while empty, so that the address of a run without it stays.
-OptionalMapping = Annotated[dict[str, Any], Field(exclude_if=lambda value: not value)]
 
 
 def _has_target(settings: dict[str, Any]) -> dict[str, Any]:
@@ -45,7 +39,12 @@ def _has_target(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 Extension = Annotated[dict[str, Any], AfterValidator(_has_target)]
-Extensions = Annotated[dict[Name, Extension], Field(exclude_if=lambda value: not value)]
+Extensions = dict[Name, Extension]
+
+
+# Lightning's callbacks that only watch: they change nothing that is trained.
+_WATCHERS = "DeviceStatsMonitor LearningRateMonitor ModelSummary RichModelSummary RichProgressBar ThroughputMonitor"
+WATCHERS = {f"pytorch_lightning.callbacks.{name}" for name in _WATCHERS.split()}
 
 
 class HeadConfig(StrictModel, defaults="train:head"):
@@ -53,7 +52,7 @@ class HeadConfig(StrictModel, defaults="train:head"):
 
     layers: tuple[str | dict[str, Any], ...] = FROM_YAML
     logits: PositiveInt | None = FROM_YAML
-    orientation: Annotated[bool, Field(exclude_if=lambda value: not value)] = FROM_YAML
+    orientation: bool = FROM_YAML
 
 
 class StageConfig(StrictModel):
@@ -89,8 +88,8 @@ class SchedulerConfig(StrictModel, defaults="scheduler/none"):
     warmup: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
     factor: Share = FROM_YAML
     patience: PositiveInt = FROM_YAML
-    args: OptionalMapping = {}
-    interval: Annotated[Literal["step", "epoch"], Field(exclude_if=lambda value: value == "step")] = "step"
+    args: dict[str, Any] = {}
+    interval: Literal["step", "epoch"] = "step"
 
     @model_validator(mode="after")
     def _one_cycle_rises(self) -> "SchedulerConfig":
@@ -117,8 +116,7 @@ class TrainerConfig(StrictModel, defaults="trainer/default"):
     max_epochs: PositiveInt = FROM_YAML
     max_images: PositiveInt | None = FROM_YAML
     channels_last: bool = FROM_YAML
-    # Left out of a dump at its default, so that the address of a run without it stays.
-    compile: Annotated[bool, Field(exclude_if=lambda value: not value)] = FROM_YAML
+    compile: bool = FROM_YAML
     accumulate_grad_batches: PositiveInt = FROM_YAML
     gradient_clip_val: PositiveFloat | None = FROM_YAML
     limit_train_batches: PositiveInt | Share | None = FROM_YAML
@@ -202,6 +200,11 @@ class CallbacksConfig(StrictModel, defaults="callbacks/default"):
     extra: Extensions = FROM_YAML
 
     @property
+    def changing(self) -> Mapping[str, Any]:
+        """The extra callbacks without Lightning's own that only watch: those may change what is trained."""
+        return {name: entry for name, entry in self.extra.items() if entry["_target_"] not in WATCHERS}
+
+    @property
     def mode(self) -> Literal["min", "max"]:
         """Whether the least or the largest of the monitored metric is best."""
         return "min" if self.monitor == "val/loss" else "max"
@@ -219,8 +222,8 @@ class InferenceConfig(StrictModel, defaults="train:inference"):
     """How an image becomes a probability, once trained."""
 
     mirror: bool = FROM_YAML
-    orientation: Annotated[Literal["any", "upright"], Field(exclude_if=lambda value: value == "any")] = FROM_YAML
-    batchnorm: Annotated[Literal["trained", "images"], Field(exclude_if=lambda value: value == "trained")] = FROM_YAML
+    orientation: Literal["any", "upright"] = FROM_YAML
+    batchnorm: Literal["trained", "images"] = FROM_YAML
     mc_passes: Annotated[int, Field(ge=0)] = FROM_YAML
 
 
@@ -276,8 +279,7 @@ class Config(StrictModel, defaults="train"):
     resume: Literal["auto", "never"] = FROM_YAML
     init_from: str | None = FROM_YAML
     weights: str
-    # Left out of a dump where it is the default, so that the address of an older run stays.
-    pretrained: Annotated[PretrainedConfig, Field(exclude_if=lambda value: value.is_default)] = FROM_YAML
+    pretrained: PretrainedConfig = FROM_YAML
     data: DataConfig
     split: SplitConfig = FROM_YAML
     prepare: PrepareConfig = FROM_YAML

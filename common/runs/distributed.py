@@ -3,10 +3,12 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from common.config.schema import TrainerConfig
 from common.errors import UserError
+
+if TYPE_CHECKING:
+    from common.config.schema import TrainerConfig
 
 Starter = Literal["torchrun", "slurm"]
 # Environment variables that Slurm sets for each task of a step, and torchrun for each of its processes: number of
@@ -38,7 +40,7 @@ class World:
         return self.rank == 0
 
 
-def world_of(trainer: TrainerConfig, environment: Mapping[str, str] = os.environ) -> World:
+def world_of(trainer: "TrainerConfig", environment: Mapping[str, str] = os.environ) -> World:
     """Return this process's place among the ``devices * num_nodes`` processes of its run.
 
     A run of one process is alone, whatever Slurm counts: packed jobs share a Slurm step. Where torchrun was started
@@ -86,7 +88,7 @@ def _started_world(environment: Mapping[str, str]) -> World | None:
     return None
 
 
-def _start_command(trainer: TrainerConfig) -> str:
+def _start_command(trainer: "TrainerConfig") -> str:
     """How the processes of such a run are started."""
     torchrun = f"torchrun --nnodes={trainer.num_nodes} --nproc-per-node={trainer.devices} train.py ..."
     srun = f"srun --nodes={trainer.num_nodes} --ntasks-per-node={trainer.devices} python train.py ..."

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from common.config.schema import Config
 from common.errors import UserError
 from common.files import read_csv, read_whole_json, read_yaml, write_csv, write_json, write_text
+from common.runs.address import present_keys
 from common.runs.ensemble import EnsembleFile, read_ensemble, write_ensemble
 from common.runs.files import RunFile, RunFolder
 from common.runs.usage import read_usage
@@ -21,6 +21,7 @@ from common.runs.usage import read_usage
 if TYPE_CHECKING:
     import pandas as pd
 
+    from common.config.schema import Config
     from common.predictions import Predictions
 
 EXAMPLE = "name a finished run's folder, such as outputs/<name>/<fold>/seed=0, its experiment, or latest"
@@ -161,9 +162,11 @@ class Run:
         return values
 
     @cached_property
-    def config(self) -> Config:
+    def config(self) -> "Config":
         """The configuration that the run was trained with."""
-        return self._typed(RunFile.CONFIG, self.raw_config, Config.model_validate)
+        from common.config.schema import Config
+
+        return self._typed(RunFile.CONFIG, present_keys(self.raw_config), Config.model_validate)
 
     @cached_property
     def status(self) -> RunStatus:
@@ -352,7 +355,7 @@ class Run:
         """Write status.json; ``facts`` are the other fields of ``RunStatus``, those left out are not kept."""
         self.write_json(RunFile.STATUS, {"status": state, **facts})
 
-    def write_config(self, config: Config) -> None:
+    def write_config(self, config: "Config") -> None:
         """Write config.yaml."""
         self.write_raw_config(config.model_dump(mode="json"))
 
@@ -439,7 +442,8 @@ class Run:
 def _first(error: ValidationError) -> str:
     """The first mistake that pydantic has found."""
     first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    key = ".".join(map(str, first["loc"]))
+    return f"{key} is no key any more" if first["type"] == "extra_forbidden" else f"{key}: {first['msg']}"
 
 
 def open_runs(paths: Sequence[Path]) -> list[Run]:

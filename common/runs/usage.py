@@ -10,13 +10,15 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from common.config.schema import TrainerConfig
 from common.files import read_whole_json, write_json
 from common.runs.distributed import World, world_of
 from common.runs.files import RunFile
 from common.runs.memory import peak_memory, return_freed_memory
+
+if TYPE_CHECKING:
+    from common.config.schema import TrainerConfig
 
 INTERVAL = 60.0  # seconds between two writes within a session
 SUMS = ("wall_seconds", "cpu_seconds", "device_seconds", "stretches")
@@ -68,7 +70,7 @@ class Meter:
 
 
 @contextmanager
-def measured(run: Path, trainer: TrainerConfig) -> Iterator[None]:
+def measured(run: Path, trainer: "TrainerConfig") -> Iterator[None]:
     """Measure what the block takes, however it ends; ``trainer`` names the device and the number of processes."""
     meter = Meter(run, trainer.accelerator, world_of(trainer))
     _meters[run] = meter

@@ -85,7 +85,7 @@ class CachedFeatures:
             "several processes train": config.trainer.processes > 1,
             "head.orientation turns images": config.head.orientation,
             "callbacks.check_and_adjust rounds the backbone": config.callbacks.check_and_adjust.enabled,
-            "callbacks.extra may need the images": bool(config.callbacks.extra),
+            "callbacks.extra may need the images": bool(config.callbacks.changing),
         }
         return next((reason for reason, holds in obstacles.items() if holds), None)
 

@@ -1,8 +1,14 @@
 """The address of a run depends on what determines its result, and on nothing else."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
+from common.errors import UserError
 from common.runs.address import run_facts, run_folder, run_identity
+from common.runs.files import RunFile
+from common.runs.run import Run
 from tests.helpers.training import small_config
 
 CONTENTS = {"data": "d" * 64, "weights": "random", "init_from": None}
@@ -41,16 +47,49 @@ def test_address_changes_with_keys_that_change_the_result_alone(tmp_path, overri
     assert (address(small_config(tmp_path)) != address(small_config(tmp_path, override))) == matters
 
 
-def test_keys_that_were_added_later_leave_the_addresses_of_earlier_runs(tmp_path):
+@pytest.fixture
+def old_run(tmp_path):
+    """The configuration of a run of revision 1ac0f92."""
+    shutil.copy(Path(__file__).with_name("config_1ac0f92.yaml"), tmp_path / RunFile.CONFIG)
+    return Run(tmp_path)
+
+
+def test_a_run_of_older_code_is_read_and_keeps_its_address(old_run):
+    contents = {
+        "data": "0e640919ebe59ab9cc5b748d2b307da590f60dc32072927db597e3e1e33c0bf7",
+        "weights": "b1d68548f9462dcce505fa66c69c4468af9be587da7298face8b245bf2443c19",
+        "init_from": None,
+    }
+    assert address(old_run.config, contents) == Path("outputs/cells/subject-fold0-28939ecb/seed=0")
+
+
+def test_a_removed_key_with_an_effect_is_one_error(old_run):
+    values = old_run.raw_config
+    old_run.write_raw_config({**values, "context": {"enabled": True}})
+    with pytest.raises(UserError, match="written by other code .*context is no key any more.*train it again"):
+        _ = old_run.config
+    old_run.write_raw_config({**values, "transform": {**values["transform"], "contrast": 0.3}})
+    assert old_run.config.transform.brightness == 0.3
+
+
+def test_keys_that_were_added_later_matter_where_they_differ(tmp_path):
     identity = run_identity(small_config(tmp_path), CONTENTS)["config"]
     assert set(identity["head"]) == {"layers", "logits"}
     assert set(identity["inference"]) == {"mirror", "mc_passes"}
-    assert set(identity["loss"]) == {"label_smoothing"}
-    assert identity["transform"].keys().isdisjoint({"batched", "scale", "uneven"})
-    changed = small_config(tmp_path, "head.logits=null", "head.orientation=true", "inference.orientation=upright")
+    assert "pretrained" not in identity
+    changed = small_config(tmp_path, "head.logits=null", "head.orientation=true", "pretrained.missing=random")
     identity = run_identity(changed, CONTENTS)["config"]
     assert identity["head"]["orientation"]
-    assert identity["inference"]["orientation"] == "upright"
+    assert identity["pretrained"] == {"missing": "random", "batchnorm": "frozen"}
+
+
+def test_callbacks_that_only_watch_leave_the_address(tmp_path):
+    added = "+callbacks.extra.mine._target_=pytorch_lightning.callbacks."
+    plain, watched, averaged = (
+        address(small_config(tmp_path, *words))
+        for words in ([], [f"{added}LearningRateMonitor"], [f"{added}StochasticWeightAveraging"])
+    )
+    assert plain == watched != averaged
 
 
 def test_the_rounding_of_a_papers_parts_matters_where_they_are_drawn_alone(tmp_path):
