@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from common.errors import UserError
-from common.files import atomic_path
+from common.files import atomic_path, read_csv
 from common.runs.files import RunFile, RunFolder
 
 THUMBNAILS = RunFile.THUMBNAILS  # in a run's folder: its test images, as the network saw them
@@ -19,6 +19,7 @@ HEATMAPS = RunFolder.HEATMAPS  # in a run's folder: one file per method and laye
 QUALITY = 80  # a cell of 160 px takes about 3 kB
 BATCH = 256
 LARGEST = 4000  # pixels of a side
+CLASSLESS = "eigencam"  # a method of heat maps that knows no class
 
 
 def write_pictures(path: Path, image_ids: Iterable[str], images: Iterable[np.ndarray | bytes], size: int) -> None:
@@ -68,3 +69,18 @@ def read_pictures(path: Path) -> dict[str, bytes]:
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path} is no file of pictures: {str(error).splitlines()[0]}") from error
     return dict(zip(table["image_id"].to_pylist(), table["picture"].to_pylist(), strict=True))
+
+
+def heat_words(maps: Path) -> dict[str, str]:
+    """Return for each image_id what its heat map in the file ``maps`` speaks for, where that was written down."""
+    table = maps.with_suffix(".csv")
+    if not table.is_file():
+        return {}
+    frame = read_csv(table, dtype=str, keep_default_na=False)
+    if not {"image_id", "target", "empty"} <= set(frame.columns):
+        return {}
+    verbs = frame["empty"].map({"True": "nothing speaks"}).fillna("what speaks")
+    words = verbs + " for “" + frame["target"] + "”"
+    if maps.stem.startswith(CLASSLESS):
+        words[:] = "whatever the class"
+    return dict(zip(frame["image_id"], words, strict=True))

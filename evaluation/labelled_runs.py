@@ -15,6 +15,7 @@ from evaluation.metrics.thresholds import choose_threshold
 from evaluation.result import OperatingPoint
 
 T = TypeVar("T")
+REMOVED_INTERVALS = ("bca", "expanded_bca")  # of earlier revisions
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,14 @@ class LabelledRuns:
     def single_or_list(self, values: list[T]) -> T | list[T]:
         """Return the value of a single run, or the list of the folds' values."""
         return values if len(values) > 1 else values[0]
+
+
+def evaluation_settings(values: dict[str, Any]) -> EvaluationConfig:
+    """Return the settings of an evaluation that a run of any revision has kept; what is not known is left out."""
+    known = {key: value for key, value in values.items() if key in EvaluationConfig.model_fields}
+    if known.get("interval") in REMOVED_INTERVALS:
+        del known["interval"]
+    return EvaluationConfig(**known)
 
 
 def pooled_training_images(runs: Sequence[Predictions | None]) -> LabelledPredictions | None:

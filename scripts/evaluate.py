@@ -60,11 +60,11 @@ def evaluate(
     Settings are chosen on the validation part (--part validation), so that the test part is left for the last figure.
     """
     options_by_name = locals()
-    from workflows.evaluate_request import EvaluateRequest
+    from workflows.evaluation.request import EvaluateRequest
 
     request = EvaluateRequest(**options_by_name)
     request.check()  # before the imports of the evaluation, which take seconds
-    from workflows import evaluate as workflow
+    from workflows.evaluation import evaluate as workflow
 
     workflow.evaluate(request)
 

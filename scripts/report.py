@@ -63,7 +63,7 @@ def report(
 
     request = ReportRequest(**options)
     request.check()
-    from evaluation.report.page import Options, write_report  # takes seconds: after the checks
+    from workflows.report.page import Options, write_report  # takes seconds: after the checks
 
     shown = write_report(list(runs), request.page, Options(images, megabytes, real_names), key)
     pictures = f"{len(shown.data['items']):,} of {shown.total:,} test images, {len(shown.pictures):,} pictures"

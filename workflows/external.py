@@ -47,7 +47,7 @@ from lightning_modules.inference import predict
 from lightning_modules.load import TrainedRun, load_run
 from lightning_modules.trainer import set_up_torch
 from workflows.adaptation import Adaptation, adapt_to, adapts, sample_rows
-from workflows.evaluate_request import DATA_KEYS, EvaluateRequest
+from workflows.evaluation.request import DATA_KEYS, EvaluateRequest
 from workflows.prediction.runs import for_this_machine
 
 MEANS = ("auc", "accuracy", "f1_weighted")

@@ -12,7 +12,7 @@ from scripts.evaluate import app
 from tests.evaluation.cells.cells import make_cell_run
 from tests.helpers.predictions import make_predictions, make_run
 from tests.helpers.terminal import error_of, run_app
-from workflows.evaluate import folders
+from workflows.evaluation.evaluate import folders
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 

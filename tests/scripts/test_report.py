@@ -6,11 +6,11 @@ import sys
 import pytest
 
 from common.paths import ROOT
-from evaluation.report import plots as figures
 from scripts.report import app
-from tests.evaluation.report.reports import write_run
 from tests.helpers.predictions import make_run
 from tests.helpers.terminal import error_of, run_app
+from tests.workflows.report.reports import write_run
+from workflows.report import plots as figures
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def test_mistakes_are_one_line(runs, arguments, message):
 
 def test_a_page_is_made_without_a_model_library(runs):
     code = (
-        "import sys; from pathlib import Path; from evaluation.report import plots; "
-        "from evaluation.report.page import Options, write_report; plots.as_picture = lambda draw, size: 'data:,'; "
+        "import sys; from pathlib import Path; from workflows.report import plots; "
+        "from workflows.report.page import Options, write_report; plots.as_picture = lambda draw, size: 'data:,'; "
         "write_report([Path(sys.argv[1])], Path(sys.argv[1], 'x.html'), Options()); "
         "sys.exit(any(name in sys.modules for name in ('torch', 'timm', 'pytorch_lightning')))"
     )

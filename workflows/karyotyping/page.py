@@ -13,8 +13,8 @@ from common.files import write_text
 from common.karyotype import NORMAL
 from common.text import counted
 from evaluation.cells.cell_karyotype import CellKaryotype, ChromosomeCall
-from evaluation.report.rendering import data_uri, render, template_file
-from evaluation.report.summary import Tile
+from evaluation.pages.blocks import Tile
+from evaluation.pages.rendering import data_uri, render, template_file
 from evaluation.tables import Table
 
 PICTURES = 25_000_000  # bytes of karyograms within the page; those beyond are files beside it
@@ -76,12 +76,13 @@ def write_karyotype_page(path: Path, entries: Sequence[CellEntry], facts: PageFa
             beside += source == entry.picture
         cells.append(_cell(entry, source))
     page = render(
+        "workflows.karyotyping",
         "karyotypes.html.j2",
         facts=facts,
         cells=cells,
         tiles=_tiles(entries),
         beside=beside,
-        more_style=template_file("karyotypes.css"),
+        more_style=template_file("workflows.karyotyping", "karyotypes.css"),
     )
     write_text(path, page)
     return beside

@@ -11,9 +11,8 @@ import pandas as pd
 
 from common.files import write_text
 from evaluation.core.formats import interval
-from evaluation.report.blocks import Figure, Section, metric_title
-from evaluation.report.rendering import render
-from evaluation.report.summary import Tile
+from evaluation.pages.blocks import Figure, Section, Tile, metric_title
+from evaluation.pages.rendering import render
 from evaluation.tables import Cell, Table
 
 VERDICTS = {
@@ -69,6 +68,7 @@ def write_reproduction_page(path: Path, figures: pd.DataFrame, facts: Reproducti
         _costs_section(facts.steps),
     ]
     page = render(
+        "workflows.papers",
         "reproduction.html.j2",
         facts=facts,
         tiles=_tiles(figures),

@@ -14,11 +14,10 @@ from common.predictions import PROBABILITY_PREFIX
 from common.runs.files import RunFile
 from common.runs.run import Run
 from common.text import counted
-from common.thumbnails import encode, read_pictures
+from common.thumbnails import encode, heat_words, read_pictures
 from datamodules.io.decode import BrokenImageError, read_image
+from evaluation.labelled_runs import evaluation_settings
 from evaluation.predicted_table import read_predicted
-from evaluation.report.gallery import heat_words
-from evaluation.report.sources import evaluation_settings
 from evaluation.result import EvaluationResult
 from evaluation.uncertainty.flags import (
     CALIBRATED_PREFIX,

@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("starlette", reason="starlette is not installed: uv sync --group dev")
 
-from tests.evaluation.report.reports import write_run
 from tests.helpers.browser import ARGUMENTS, find_browser
 from tests.helpers.predictions import make_run
+from tests.workflows.report.reports import write_run
 from tests.workflows.review.bundles import write_bundle
 from tests.workflows.review.predicted import write_table
 from tests.workflows.review.serving import served

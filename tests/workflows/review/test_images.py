@@ -9,9 +9,9 @@ import pytest
 from common.errors import UserError
 from common.thumbnails import decode
 from evaluation.predicted_table import write_predicted
-from tests.evaluation.report.reports import write_run
 from tests.helpers.predictions import make_run
 from tests.helpers.training import run_undrawn, small_config
+from tests.workflows.report.reports import write_run
 from tests.workflows.review.predicted import CLASSES, FACTS, write_table
 from workflows.review.decisions import CellDecisions, Decision, DecisionLog
 from workflows.review.images import ImageReview

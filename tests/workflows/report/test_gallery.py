@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from common.thumbnails import THUMBNAILS, read_pictures, write_pictures
 from evaluation.metrics.classification import call
-from evaluation.report import sources
-from evaluation.report.gallery import gallery, pseudonyms
-from evaluation.report.sources import read_chapters
-from tests.evaluation.report.reports import drawn, write_run
 from tests.helpers.predictions import join, make_predictions, make_run, with_passes
+from tests.workflows.report.reports import drawn, write_run
+from workflows.report import sources
+from workflows.report.gallery import gallery, pseudonyms
+from workflows.report.sources import read_chapters
 
 
 @pytest.fixture

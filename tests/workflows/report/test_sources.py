@@ -6,13 +6,13 @@ from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from common.files import write_text
 from common.runs.run import Run
+from common.thumbnails import heat_words
 from evaluation.evaluate import evaluate_runs
 from evaluation.intervals.grouping import Group
-from evaluation.report.gallery import heat_words
-from evaluation.report.sources import Chapter, read_chapters
-from evaluation.report.summary import about_rows, notices
-from tests.evaluation.report.reports import LEAKS, NO_LEAKS, write_run
 from tests.helpers.predictions import make_run
+from tests.workflows.report.reports import LEAKS, NO_LEAKS, write_run
+from workflows.report.sources import Chapter, read_chapters
+from workflows.report.summary import about_rows, notices
 
 
 @pytest.mark.parametrize(

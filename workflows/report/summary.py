@@ -4,17 +4,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
 from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.core.formats import number
-from evaluation.report.blocks import count, metric_title
-from evaluation.report.sources import Chapter
+from evaluation.pages.blocks import Tile, count, metric_title
 from evaluation.result import EvaluationResult
 from evaluation.tables import Cell, Table
+from workflows.report.sources import Chapter
 
 PROTOCOLS = {
     "subject": "subject: nobody's images are both learnt from and tested on",
@@ -35,15 +35,6 @@ class Notice:
     title: str
     lines: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
-
-
-class Tile(NamedTuple):
-    """A figure that a reader sees first: its name, value, interval (or "") and what it counts."""
-
-    label: str
-    value: str
-    ends: str = ""
-    note: str = ""
 
 
 def tiles(result: EvaluationResult) -> list[Tile]:

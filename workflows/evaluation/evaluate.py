@@ -26,7 +26,7 @@ from evaluation.results_csv import (
     rows_of_matrix,
 )
 from evaluation.terminal import whole
-from workflows.evaluate_request import EvaluateRequest
+from workflows.evaluation.request import EvaluateRequest
 
 
 def evaluate(request: EvaluateRequest) -> None:

@@ -18,11 +18,11 @@ from evaluation.core.formats import temperature_of
 from evaluation.core.labelled import cases, score
 from evaluation.core.plots import COLOURS, STYLE
 from evaluation.intervals.pooling import pool
-from evaluation.report.blocks import Figure, interval, metric_title, per_cent
-from evaluation.report.sources import Chapter
+from evaluation.pages.blocks import Figure, interval, metric_title, per_cent
 from evaluation.result import CalibrationMetrics, EvaluationResult, Matrix
 from evaluation.uncertainty import plots as triage_figures
 from evaluation.uncertainty.selective import curves
+from workflows.report.sources import Chapter
 
 WIDTH = 5.0  # inches
 MIXED = 3  # so many mix-ups are named where a matrix is too large to be read out

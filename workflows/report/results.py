@@ -3,11 +3,11 @@
 import re
 
 from common.runs.run import Run
-from evaluation.report.blocks import Section, metric_title
-from evaluation.report.sources import Chapter
-from evaluation.report.summary import last_part
+from evaluation.pages.blocks import Section, metric_title
 from evaluation.result import EvaluationResult
 from evaluation.tables import Cell, Table
+from workflows.report.sources import Chapter
+from workflows.report.summary import last_part
 
 
 def warnings_section(result: EvaluationResult, name: str, hidden: str | None) -> Section:

@@ -1,6 +1,7 @@
 """The blocks of a page, tables and drawings; and how numbers are written."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from evaluation.core import formats
 from evaluation.metrics.classification import in_words
@@ -31,6 +32,15 @@ class Section:
 
     def __bool__(self) -> bool:
         return bool(self.tables or self.figures or self.intro)
+
+
+class Tile(NamedTuple):
+    """A figure that a reader sees first: its name, value, interval (or "") and what it counts."""
+
+    label: str
+    value: str
+    ends: str = ""
+    note: str = ""
 
 
 def metric_title(metric: str) -> str:

@@ -12,12 +12,12 @@ from common.config.schema import EvaluationConfig
 from common.files import write_json, write_text
 from common.predictions import write_predictions
 from evaluation.evaluate import evaluate_runs
-from evaluation.report import plots as figures
-from evaluation.report.page import Options, write_report
-from evaluation.report.results import warnings_section
 from evaluation.result import EvaluationWarning
-from tests.evaluation.report.reports import CONFIG, LEAKS, NO_LEAKS, RESAMPLES, table_rows, write_facts, write_run
 from tests.helpers.predictions import make_predictions, make_run, with_passes
+from tests.workflows.report.reports import CONFIG, LEAKS, NO_LEAKS, RESAMPLES, table_rows, write_facts, write_run
+from workflows.report import plots as figures
+from workflows.report.page import Options, write_report
+from workflows.report.results import warnings_section
 
 SETTINGS = EvaluationConfig(resamples=RESAMPLES)
 EVIL = '</script><img src=x onerror="alert(1)">'

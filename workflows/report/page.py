@@ -10,13 +10,14 @@ from markupsafe import Markup
 from common.files import write_csv, write_text
 from evaluation import tables
 from evaluation.core.formats import heading
-from evaluation.report import plots, results, summary
-from evaluation.report.blocks import Section
-from evaluation.report.comparison import comparison_sections
-from evaluation.report.gallery import Gallery, gallery
-from evaluation.report.rendering import render, template_file
-from evaluation.report.sources import Chapter, read_chapters
+from evaluation.pages.blocks import Section
+from evaluation.pages.rendering import render, template_file
+from workflows.report import plots, results, summary
+from workflows.report.comparison import comparison_sections
+from workflows.report.gallery import Gallery, gallery
+from workflows.report.sources import Chapter, read_chapters
 
+PACKAGE = "workflows.report"  # of the templates
 REST = 4_000_000  # bytes that tables, drawings and facts may take beside the pictures
 
 
@@ -58,6 +59,7 @@ def _render(chapters: list[Chapter], images: Gallery, real_names: bool) -> str:
         subtitle = [", ".join(chapter.label for chapter in chapters)]
         sections = comparison_sections(chapters, real_names)
     return render(
+        PACKAGE,
         "report.html.j2",
         title=title,
         subtitle=" · ".join(subtitle),
@@ -69,7 +71,7 @@ def _render(chapters: list[Chapter], images: Gallery, real_names: bool) -> str:
         real_names=real_names,
         # Letters, digits, + / and = alone: nothing in it can end the element.
         pictures=Markup("\n".join(base64.b64encode(picture).decode() for picture in images.pictures)),
-        script=template_file("gallery.js"),
+        script=template_file(PACKAGE, "gallery.js"),
     )
 
 

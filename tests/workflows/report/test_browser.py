@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from evaluation.report import plots as figures
-from evaluation.report.page import Options, write_report
-from tests.evaluation.report.reports import write_facts, write_run
 from tests.helpers.browser import ARGUMENTS, find_browser
 from tests.helpers.predictions import make_run, with_passes
+from tests.workflows.report.reports import write_facts, write_run
+from workflows.report import plots as figures
+from workflows.report.page import Options, write_report
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: uv sync --group dev")
 BROWSER = find_browser()

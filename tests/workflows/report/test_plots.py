@@ -10,10 +10,10 @@ from matplotlib.figure import Figure as Canvas
 
 from common.config.schema import EvaluationConfig
 from evaluation.evaluate import evaluate_runs
-from evaluation.report import plots as figures
-from evaluation.report.sources import read_chapters
-from tests.evaluation.report.reports import write_facts, write_run
 from tests.helpers.predictions import make_run
+from tests.workflows.report.reports import write_facts, write_run
+from workflows.report import plots as figures
+from workflows.report.sources import read_chapters
 
 SETTINGS = EvaluationConfig(resamples=20)
 

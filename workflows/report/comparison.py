@@ -5,10 +5,10 @@ from evaluation.comparison.agreement import agreement, gather, missed_counts
 from evaluation.comparison.pairwise import compare_groups
 from evaluation.comparison.tables import group_tables, pairs_table
 from evaluation.core.formats import number
-from evaluation.report.blocks import Section, count, per_cent
-from evaluation.report.plots import forest_figure, misses_figure, rocs_figure
-from evaluation.report.sources import Chapter
+from evaluation.pages.blocks import Section, count, per_cent
 from evaluation.tables import Cell, Table
+from workflows.report.plots import forest_figure, misses_figure, rocs_figure
+from workflows.report.sources import Chapter
 
 FEW_PAIRS = 60  # more would fill pages: then those that differ the most
 

@@ -1,24 +1,21 @@
 """The test images with the predictions of each experiment, and their pictures: each once, within a page's size."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from common.files import read_csv
 from common.predictions import Predictions
-from common.thumbnails import read_pictures
+from common.thumbnails import heat_words, read_pictures
 from evaluation.core.labelled import score
 from evaluation.metrics.classification import call
 from evaluation.metrics.thresholds import choose_threshold
-from evaluation.report.sources import Chapter
+from workflows.report.sources import Chapter
 
 SEED = 0
 TOP = 3  # so many of the most probable classes are shown with an enlarged picture
 DOUBTFUL_SHARE = 0.1
-CLASSLESS = "eigencam"  # a method that knows no class
 
 
 @dataclass(frozen=True)
@@ -288,18 +285,3 @@ def _add_maps(pool: PicturePool, chapters: list[Chapter], wanted: set[str]) -> N
         pool.notes.append(f"Left out, since the page would be too large: heat maps {', '.join(left_out)}.")
     elif not pool.maps:
         pool.notes.append("The runs left no heat maps: python scripts/explain.py heatmaps RUN makes them.")
-
-
-def heat_words(maps: Path) -> dict[str, str]:
-    """Return for each image_id what its heat map in the file ``maps`` speaks for, where that was written down."""
-    table = maps.with_suffix(".csv")
-    if not table.is_file():
-        return {}
-    frame = read_csv(table, dtype=str, keep_default_na=False)
-    if not {"image_id", "target", "empty"} <= set(frame.columns):
-        return {}
-    verbs = frame["empty"].map({"True": "nothing speaks"}).fillna("what speaks")
-    words = verbs + " for “" + frame["target"] + "”"
-    if maps.stem.startswith(CLASSLESS):
-        words[:] = "whatever the class"
-    return dict(zip(frame["image_id"], words, strict=True))

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
@@ -13,7 +12,7 @@ from common.runs.run import Run
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.evaluate import evaluate_runs
 from evaluation.intervals.grouping import Group, group_runs
-from evaluation.labelled_runs import pooled_training_images
+from evaluation.labelled_runs import evaluation_settings, pooled_training_images
 from evaluation.result import EvaluationResult
 
 
@@ -89,8 +88,3 @@ def _chapter(group: Group, runs: tuple[Run, ...]) -> Chapter:
     settings = evaluation_settings(runs[0].metrics.get("settings") or runs[0].raw_config.get("evaluation") or {})
     result = evaluate_runs(list(group.runs), settings, [run.predictions_train for run in runs])
     return Chapter(group, runs, settings, result)
-
-
-def evaluation_settings(values: dict[str, Any]) -> EvaluationConfig:
-    """Return the settings of an evaluation that a run of any revision has kept: unknown keys are ignored."""
-    return EvaluationConfig(**{key: value for key, value in values.items() if key in EvaluationConfig.model_fields})

@@ -1,0 +1,43 @@
+"""How a page is made of its template: strict about missing values, and nothing of the data is read as HTML."""
+
+import base64
+from functools import cache
+
+import numpy as np
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from common.thumbnails import encode
+from evaluation.renderers import page
+
+SHARED = "evaluation.pages"
+
+
+def render(package: str, template: str, **values: object) -> str:
+    """Return a template with these values, and ``style`` of all pages, as HTML.
+
+    Templates are those in the folder ``templates`` of a package, such as "workflows.report", and those of this one.
+    """
+    return _environment(package).get_template(template).render(style=template_file(SHARED, "style.css"), **values)
+
+
+def template_file(package: str, name: str) -> Markup:
+    """Return a file of the templates of a package as it is, such as a style or a script."""
+    environment = _environment(package)
+    assert environment.loader is not None
+    return Markup(environment.loader.get_source(environment, name)[0])
+
+
+def data_uri(pixels: np.ndarray, size: int) -> str:
+    """Return a picture, uint8 RGB, as a source of an image within the page, of at most ``size`` pixels."""
+    return f"data:image/webp;base64,{base64.b64encode(encode(pixels, size)).decode()}"
+
+
+@cache
+def _environment(package: str) -> Environment:
+    loader = ChoiceLoader([PackageLoader(package), PackageLoader(SHARED)])
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals["page"] = page
+    return environment
