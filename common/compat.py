@@ -3,13 +3,14 @@
 Libraries are imported within the functions, so that importing this module costs nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hydra.types import HydraContext, TaskFunction
     from omegaconf import DictConfig
-    from optuna.trial import FrozenTrial
+    from optuna import Study, Trial
     from pytorch_lightning import Trainer
 
 
@@ -35,9 +36,13 @@ def expand_sweep(overrides: Sequence[str]) -> list[tuple[str, ...]]:
     return [tuple(job) for job in jobs]
 
 
-def trial_id(trial: "FrozenTrial") -> int:
-    """Return the id by which a storage of Optuna knows a trial; its number counts within its study."""
-    return trial._trial_id
+@contextmanager
+def optuna_heartbeat(study: "Study", trial: "Trial") -> Iterator[None]:
+    """Keep up the heartbeat of a trial, as ``study.optimize`` does."""
+    from optuna.storages._heartbeat import get_heartbeat_thread
+
+    with get_heartbeat_thread(trial._trial_id, study._storage):
+        yield
 
 
 def position_in_epoch(trainer: "Trainer | None") -> tuple[int, int]:

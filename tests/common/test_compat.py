@@ -1,12 +1,15 @@
 """The private interfaces of other libraries still do what is asked of them."""
 
+import sqlite3
+import time
+
 import optuna
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from torch import nn, optim
 from torch.utils.data import DataLoader
 
-from common.compat import expand_sweep, position_in_epoch, trial_id
+from common.compat import expand_sweep, optuna_heartbeat, position_in_epoch
 
 
 class Positions(LightningModule):
@@ -34,12 +37,13 @@ def test_a_sweep_is_every_combination_in_order():
     ]
 
 
-def test_a_trial_has_the_id_of_its_storage():
-    studies = [optuna.create_study(storage=optuna.storages.InMemoryStorage()) for _ in range(2)]
-    trials = [study.ask() for study in studies for _ in range(2)]
-    for trial in trials:
-        stored = trial.storage.get_trial(trial_id(trial))
-        assert stored.number == trial.number
+def test_a_trial_has_a_heartbeat(tmp_path):
+    storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / 'study.db'}", heartbeat_interval=1)
+    study = optuna.create_study(storage=storage)
+    with optuna_heartbeat(study, study.ask()):
+        time.sleep(0.5)
+    with sqlite3.connect(tmp_path / "study.db") as database:
+        assert database.execute("select count(*) from trial_heartbeats").fetchone() == (1,)
 
 
 def test_position_in_epoch_is_that_of_the_trainer(tmp_path):

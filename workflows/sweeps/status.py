@@ -218,7 +218,7 @@ def _job_status(folder: Path, job: Job, silence: float) -> JobStatus:
 def _check_alive(place: Mapping[str, Any], last_change: float | None, silence: float) -> tuple[str, str | None]:
     """State and note of what should run; ``place`` has the host and the process."""
     here = place.get("host") == socket.gethostname() and isinstance(place.get("pid"), int)
-    if here and not _process_exists(place["pid"]):
+    if here and not process_exists(place["pid"]):
         return "lost", f"process {place['pid']} is gone"
     if last_change is not None and time.time() - last_change <= silence:
         return "running", None
@@ -227,7 +227,8 @@ def _check_alive(place: Mapping[str, Any], last_change: float | None, silence: f
     return "lost", None
 
 
-def _process_exists(pid: int) -> bool:
+def process_exists(pid: int) -> bool:
+    """Tell whether a process of this machine exists and has not ended."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

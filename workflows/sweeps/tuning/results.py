@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import yaml
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 from rich import box
@@ -23,7 +24,7 @@ from common.errors import UserError
 from common.files import write_csv, write_text
 from evaluation.core.plots import COLOURS, NAMES, canvas
 from workflows.sweeps.tuning.settings import SearchConfig, Value
-from workflows.sweeps.tuning.study import is_lost
+from workflows.sweeps.tuning.study import end_of, repeated
 
 STATES = {
     TrialState.COMPLETE: "finished",
@@ -35,7 +36,7 @@ STATES = {
 STYLES = {"failed": "red", "pruned": "dim", "waiting": "dim"}
 MARK_SIZE = 64  # square points
 FAILED_HEIGHT = 0.985  # of the marks of failed trials, share of the panel's height
-GREY = "#777777"
+FEW = 10  # different values that are set side by side, evenly
 LABELS = {**NAMES, "batch_size": "batch size", "loss": "loss", "max_epochs": "epochs"}
 _ABSENT = object()
 
@@ -66,11 +67,13 @@ class SearchReport:
         Trials whose process died, and that were tried again, have the state "repeated".
         """
         rows = []
+        lost = repeated(list(trials))
         for trial in trials:
             ended = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
             row = {**trial.params, **trial.user_attrs, "number": trial.number}
-            row["state"] = "repeated" if is_lost(trial) else STATES[trial.state]
+            row["state"] = "repeated" if trial.number in lost else STATES[trial.state]
             row[self.monitor] = trial.value if ended else None
+            row["message"] = end_of(trial)
             row["seconds"] = trial.duration.total_seconds() if trial.duration else None
             rows.append(row)
         columns = ["number", "state", self.monitor, *self.search.space, "val_loss", "val_acc", "seconds"]
@@ -161,73 +164,53 @@ def scatter(path: Path, trials: pd.DataFrame, key: str, log: bool, monitor: str,
     scale. Of a ``monitor`` that is a loss the lowest is best, of anything else the highest.
     """
     drawn = trials[trials["state"].isin(["finished", "pruned", "failed"]) & trials[key].notna()]
-    if drawn[key].map(lambda value: isinstance(value, int | float) and not isinstance(value, bool)).all():
-        drawn = drawn.assign(place=drawn[key].astype(float))
-    else:
-        names = sorted(drawn[key].unique(), key=str)
-        drawn = drawn.assign(place=drawn[key].map(names.index).astype(float))
+    names = sorted(drawn[key].unique(), key=lambda value: (isinstance(value, str), value))
+    few = not log and (len(names) <= FEW or isinstance(names[0], str))
+    places = drawn[key].map(names.index) if few else drawn[key]
+    drawn = drawn.assign(place=places.astype(float))
     failed = drawn[drawn["state"] == "failed"]
     measured = drawn[(drawn["state"] != "failed") & drawn["val_loss"].notna()]
-    finished = measured[(measured["state"] == "finished") & measured[monitor].notna()]
     with canvas(path, (7.4, 5.2), dict(facts)) as figure:
         axis = figure.subplots()
-        _scale_places(axis, drawn[key], drawn["place"], log)
-        _draw_losses(axis, measured)
-        if len(finished):
-            values = finished[monitor].astype(float)
-            best = finished.loc[values.idxmin() if monitor.endswith("loss") else values.idxmax()]
-            style: dict[str, Any] = {"facecolors": "none", "edgecolors": "black", "linewidths": 1.6, "zorder": 5}
-            style["label"] = f"best by validation {_label(monitor.split('/')[-1])}"
-            axis.scatter(best["place"], best["val_loss"], 4 * MARK_SIZE, **style)
-        if len(failed):
-            style = {"marker": "x", "clip_on": False, "zorder": 4, "linewidths": 2, "label": f"failed ({len(failed)})"}
-            heights = np.full(len(failed), FAILED_HEIGHT)
-            edge = axis.get_xaxis_transform()
-            axis.scatter(failed["place"], heights, MARK_SIZE, COLOURS[1], transform=edge, **style)
         axis.set(xlabel=f"{_label(key)} ({key})", ylabel="validation loss at the best epoch")
+        if log:
+            axis.set_xscale("log")
+            axis.xaxis.set_major_formatter("{x:g}")
+        elif few:
+            axis.set_xticks(range(len(names)), [f"{name}" for name in names])
+        if len(measured):
+            _draw_losses(axis, measured, monitor)
+        if len(failed):
+            style: dict[str, Any] = {"marker": "x", "clip_on": False, "zorder": 4, "linewidths": 2}
+            style |= {"transform": axis.get_xaxis_transform(), "label": f"failed ({len(failed)})"}
+            axis.scatter(failed["place"], np.full(len(failed), FAILED_HEIGHT), MARK_SIZE, COLOURS[1], **style)
         if len(drawn):
             figure.legend(loc="outside lower center", ncols=4)
 
 
-def _draw_losses(axis: Axes, trials: pd.DataFrame) -> None:
-    if trials.empty:
-        axis.set(ylim=(0, 1), yticks=[])
-        return
-    accuracy = trials["val_acc"].astype(float)
-    limits = (accuracy.min(), accuracy.max()) if accuracy.min() < accuracy.max() else (0, 1)
-    scale = axis.scatter([], [], c=[], vmin=limits[0], vmax=limits[1], cmap="viridis")
-    colours = scale.to_rgba(accuracy)
+def _draw_losses(axis: Axes, trials: pd.DataFrame, monitor: str) -> None:
+    """Draw finished and pruned trials, and the ring of the best one."""
     losses = trials["val_loss"].astype(float)
-    for state in ("finished", "pruned"):
-        rows = (trials["state"] == state).to_numpy()
+    accuracy = trials["val_acc"].astype(float)
+    scale = ScalarMappable(Normalize(accuracy.min(), accuracy.max()), "viridis")
+    colours = scale.to_rgba(accuracy)
+    finished = (trials["state"] == "finished").to_numpy()
+    for state, rows in (("finished", finished), ("pruned", ~finished)):
         if rows.any():
-            filled = state == "finished"
-            style: dict[str, Any] = {"edgecolors": colours[rows], "linewidths": 1.8, "zorder": 3}
-            faces = colours[rows] if filled else "none"
-            axis.scatter(trials["place"][rows], losses[rows], MARK_SIZE, facecolors=faces, **style)
-            legend: dict[str, Any] = {"edgecolors": GREY, "linewidths": 1.8, "label": f"{state} ({rows.sum()})"}
-            axis.scatter([], [], MARK_SIZE, facecolors=GREY if filled else "none", **legend)
-    # One bad trial's loss would flatten all others; and the topmost must not meet the crosses.
-    if losses.max() > 5 * losses.min() > 0:
+            faces = colours[rows] if state == "finished" else "none"
+            style: dict[str, Any] = {"facecolors": faces, "edgecolors": colours[rows], "linewidths": 1.8, "zorder": 3}
+            label = f"{state} ({rows.sum()})"
+            axis.scatter(trials["place"][rows], losses[rows], MARK_SIZE, label=label, **style)
+    if finished.any():
+        values = trials.loc[finished, monitor].astype(float)
+        best = trials.loc[values.idxmin() if monitor.endswith("loss") else values.idxmax()]
+        style = {"facecolors": "none", "edgecolors": "black", "linewidths": 1.6, "zorder": 5}
+        style["label"] = f"best by validation {_label(monitor.split('/')[-1])}"
+        axis.scatter(best["place"], best["val_loss"], 4 * MARK_SIZE, **style)
+    if losses.max() > 5 * losses.min() > 0:  # one bad trial's loss would flatten all others
         axis.set_yscale("log")
-        axis.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_locator=NullLocator())
-        axis.yaxis.set_major_formatter("{x:g}")
     axis.margins(y=0.12)
     axis.figure.colorbar(scale, ax=axis, pad=0.02).set_label("validation accuracy")
-
-
-def _scale_places(axis: Axes, values: pd.Series, places: pd.Series, log: bool) -> None:
-    """A logarithmic axis where the search had one, or where few numbers double and double again; else a linear one."""
-    few = np.unique(places)
-    if log:
-        axis.set_xscale("log")
-        axis.xaxis.set_major_formatter("{x:g}")
-    elif 1 < len(few) <= 10:
-        names = dict(zip(places, values, strict=True))
-        if few.min() > 0 and few.max() >= 4 * few.min():
-            axis.set_xscale("log", base=2)
-        axis.xaxis.set(major_locator=FixedLocator(list(few)), minor_locator=NullLocator())
-        axis.xaxis.set_major_formatter(lambda place, _: f"{names.get(place, place)}")
 
 
 def _label(key: str) -> str:

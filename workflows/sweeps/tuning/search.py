@@ -58,22 +58,22 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
     mode = config.callbacks.mode
     direction: Direction = "minimize" if mode == "min" else "maximize"
     report = SearchReport(folder, search, config.callbacks.monitor, mode, facts, typed, composed)
-    with open_study(Path(search.storage or folder / "journal.log"), name, search, direction) as study:
-        goal = f"{search.sampler}, {search.trials} trials in all, {direction} {config.callbacks.monitor}"
-        warn(*data.warnings())
-        say(str(folder), goal, *(f"{key}: {values}" for key, values in search.space.items()), *data.describe())
-        try:
-            _run_trials(study, report)
-        except BaseException:  # finished trials are written; the reason must not be hidden
-            with suppress(Exception), _writing(folder):
-                report.write(study.trials)
-            raise
-        for host, numbers in study.running_elsewhere().items():
-            when = f"{search.heartbeat_seconds:g} s after their last heartbeat, or with search.gone_hosts=[{host}]"
-            trials = ", ".join(map(str, numbers))
-            warn(f"trials {trials} run on {host}: if it is gone, the same command tries them again, {when}")
-        with _writing(folder):
-            report.write(study.trials, show=True)
+    study = open_study(Path(search.storage or folder / "study.db"), name, search, direction)
+    goal = f"{search.sampler}, {search.trials} trials in all, {direction} {config.callbacks.monitor}"
+    warn(*data.warnings())
+    say(str(folder), goal, *(f"{key}: {values}" for key, values in search.space.items()), *data.describe())
+    try:
+        _run_trials(study, report)
+    except BaseException:  # finished trials are written; the reason must not be hidden
+        with suppress(Exception), _writing(folder):
+            report.write(study.trials)
+        raise
+    for host, numbers in study.running_elsewhere().items():
+        trials = ", ".join(map(str, numbers))
+        again = f"the same command tries them again {search.heartbeat_seconds} s after their last heartbeat"
+        warn(f"trials {trials} run on {host}: if it is gone, {again}")
+    with _writing(folder):
+        report.write(study.trials, show=True)
     return folder
 
 
@@ -129,13 +129,9 @@ def _run_trial(study: SharedStudy, trial: optuna.Trial, report: SearchReport) ->
         return [MetricReporter(report.monitor, partial(_report, trial))]
 
     try:
-        study.wait_for_twin(trial)
         config = with_values(report.composed, trial.params)
-        console.quiet = True  # above all its table of the test part: nobody should choose settings by that
-        try:
+        with study.running(trial), silenced():
             folder = train.run(config, watch)
-        finally:
-            console.quiet = False
         score = read_score(folder)
         study.finish(trial, TrialState.COMPLETE, score, run=str(folder), **_best_epoch(folder, report))
         outcome = f"{report.monitor} {score:.4f}: {folder}"
@@ -157,6 +153,16 @@ def _run_trial(study: SharedStudy, trial: optuna.Trial, report: SearchReport) ->
         raise
     console.print(f"  {outcome}", markup=False, soft_wrap=True)
     garbage_collection_cuda()
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Print nothing of a run, above all not its table of the test part: nobody should choose settings by that."""
+    console.quiet = True
+    try:
+        yield
+    finally:
+        console.quiet = False
 
 
 @contextmanager

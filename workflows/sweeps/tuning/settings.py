@@ -75,8 +75,7 @@ class SearchConfig(StrictModel):
     pruner: PrunerConfig = PrunerConfig()
     storage: str | None = None
     worker: Annotated[int, Field(ge=0)] = 0
-    heartbeat_seconds: PositiveFloat = 120.0
-    gone_hosts: tuple[str, ...] = ()
+    heartbeat_seconds: PositiveInt = 120
     space: dict[str, DimensionConfig]
 
     @field_validator("space", mode="before")

@@ -1,6 +1,5 @@
 """Searches whose trials take no time: a run is a formula that leaves what a real run leaves for the search to read."""
 
-import json
 import math
 import time
 from pathlib import Path
@@ -76,8 +75,3 @@ def tune(output: Path, *overrides: str) -> pd.DataFrame:
 def table(folder: Path) -> pd.DataFrame:
     """Return trials.csv of a study's folder."""
     return pd.read_csv(folder / "trials.csv")
-
-
-def journal_of(folder: Path) -> list[dict]:
-    """Return the lines of a study's journal."""
-    return [json.loads(line) for line in (folder / "journal.log").read_text().splitlines()]

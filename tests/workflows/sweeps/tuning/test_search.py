@@ -59,7 +59,7 @@ def in_a_process(*arguments) -> multiprocessing.Process:
 def opened(output, *overrides, name="study"):
     """Open a study without running it."""
     settings = search(output, *overrides)[0]
-    return open_study(output / "studies" / name / "journal.log", name, settings, "minimize")
+    return open_study(output / "studies" / name / "study.db", name, settings, "minimize")
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp"])
@@ -148,11 +148,11 @@ def test_a_bad_trial_is_pruned_and_keeps_its_best_epoch(tmp_path):
 
 
 def test_a_metric_that_is_no_number_is_not_reported(tmp_path):
-    with opened(tmp_path) as study:
-        trial = study.claim()
-        tuning._report(trial, 0, 0, math.nan)
-        tuning._report(trial, 1, 2, 0.5)
-        assert study.trials[0].intermediate_values == {tuning.STAGE + 2: 0.5}
+    study = opened(tmp_path)
+    trial = study.claim()
+    tuning._report(trial, 0, 0, math.nan)
+    tuning._report(trial, 1, 2, 0.5)
+    assert study.trials[0].intermediate_values == {tuning.STAGE + 2: 0.5}
 
 
 @pytest.mark.parametrize(
@@ -198,8 +198,8 @@ def test_two_processes_share_one_study(tmp_path, monkeypatch):
     trials = tune(tmp_path, space, "search.trials=8")
     assert list(trials["state"]) == ["finished"] * 8
     assert trials["unfreeze.lr"].nunique() == 8
-    with opened(tmp_path, space, name=next((tmp_path / "studies").iterdir()).name) as study:
-        pids = {trial.user_attrs["pid"] for trial in study.trials}
+    study = opened(tmp_path, space, name=next((tmp_path / "studies").iterdir()).name)
+    pids = {trial.user_attrs["pid"] for trial in study.trials}
     assert pids == {process.pid for process in processes}
 
 
@@ -233,20 +233,6 @@ def test_a_trial_that_kills_its_process_each_time_is_failed(tmp_path, monkeypatc
     assert len(trials) == 3 + studies.ATTEMPTS - 1
 
 
-def test_a_trial_that_another_process_has_ended_is_not_ended_again(tmp_path, monkeypatch, capsys):
-    """As when a machine is named as gone and is not."""
-
-    def give_back():
-        with opened(tmp_path, ONE_SIZE, name=next((tmp_path / "studies").iterdir()).name) as other:
-            other.give_back(other.trials[0], "taken for dead")
-
-    run_first(monkeypatch, give_back)
-    trials = tune(tmp_path, ONE_SIZE)
-    assert list(trials["state"]) == ["repeated", *["finished"] * 4]
-    assert trials["unfreeze.lr"][0] == trials["unfreeze.lr"][1]
-    assert "trial 0 was ended by another process" in capsys.readouterr().out
-
-
 def test_a_preempted_search_repeats_its_trial(tmp_path, monkeypatch):
     class Preempted(SystemExit):
         status = "preempted"
@@ -255,7 +241,7 @@ def test_a_preempted_search_repeats_its_trial(tmp_path, monkeypatch):
     with pytest.raises(Preempted):
         tune(tmp_path, ONE_SIZE, "search.worker=1")
     monkeypatch.setattr(train, "run", formula_run)
-    trials = tune(tmp_path, ONE_SIZE, "search.worker=2", "search.heartbeat_seconds=30")
+    trials = tune(tmp_path, ONE_SIZE, "search.worker=2")
     assert list(trials["state"]) == ["repeated", *["finished"] * 4]
     assert trials["message"][0] == "preempted"
     assert trials["unfreeze.lr"][0] == trials["unfreeze.lr"][1]
@@ -263,21 +249,23 @@ def test_a_preempted_search_repeats_its_trial(tmp_path, monkeypatch):
 
 def test_the_same_values_are_not_trained_by_two_processes_at_once(tmp_path):
     one = [ONE_SIZE, "~search.space.unfreeze", "search.trials=2"]
-    with opened(tmp_path, *one) as here, opened(tmp_path, *one) as there:
-        theirs, ours = there.claim(), here.claim()
-        assert ours.params == theirs.params
-        there.wait_for_twin(theirs)  # the earlier one does not wait
-        looks = []
+    here = opened(tmp_path, *one)
+    there = opened(tmp_path, *one)
+    theirs, ours = there.claim(), here.claim()
+    assert ours.params == theirs.params
+    looks = []
 
-        def sleep(seconds):
-            looks.append(seconds)
-            if len(looks) == 2:
-                there.finish(theirs, studies.TrialState.COMPLETE, 0.5)
+    def sleep(seconds):
+        looks.append(seconds)
+        if len(looks) == 2:
+            there.finish(theirs, studies.TrialState.COMPLETE, 0.5)
 
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(studies.time, "sleep", sleep)
-            here.wait_for_twin(ours)
-        assert len(looks) >= 2
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(studies.time, "sleep", sleep)
+        with there.running(theirs):  # the earlier one does not wait
+            assert not looks
+        with here.running(ours):
+            assert len(looks) == 2
 
 
 @pytest.mark.parametrize(
@@ -306,17 +294,9 @@ def test_no_trial_begins_after_the_time_is_up(tmp_path, monkeypatch):
     assert len(tune(tmp_path, ONE_SIZE)) == 4
 
 
-def test_a_file_that_is_no_journal_is_an_error_and_unchanged(tmp_path):
-    other = tmp_path / "notes.txt"
-    other.write_text("my notes\nwithout an end")
-    with pytest.raises(UserError, match=r"notes\.txt is no journal of Optuna"):
-        tune(tmp_path, f"search.storage={other}")
-    assert other.read_text() == "my notes\nwithout an end"
-
-
-def test_a_journal_elsewhere_holds_several_studies(tmp_path):
-    storage = f"search.storage={tmp_path / 'shared' / 'journal.log'}"
+def test_a_database_elsewhere_holds_several_studies(tmp_path):
+    storage = f"search.storage={tmp_path / 'shared' / 'study.db'}"
     for seed in (0, 1):
         trials = tune(tmp_path / str(seed), storage, f"search.seed={seed}", "search.trials=2")
         assert len(trials) == 2
-    assert not list(tmp_path.glob("*/studies/*/journal.log"))
+    assert not list(tmp_path.glob("*/studies/*/study.db"))
