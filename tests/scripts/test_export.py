@@ -171,7 +171,17 @@ def test_images_of_estimated_orientation(runs, images, tmp_path, predicted):
 
 def test_an_ensemble_with_fitted_weights(runs, images, tmp_path, predicted):
     fitted = tmp_path / "fitted"
-    run_app(ensemble, "stacking", *runs, "strengths=[0.1]", "--output", fitted, "--resamples", 20)
+    run_app(
+        ensemble,
+        "genetic",
+        *runs,
+        "population=10",
+        "generations=3",
+        "restarts=2",
+        "--output",
+        fitted,
+        "evaluation.resamples=20",
+    )
     run_app(export, fitted, "--output", tmp_path / "model", "--hashes")
     assert len(PortableModel(tmp_path / "model").description.members) == 2
     assert "an ensemble of 2 networks" in (tmp_path / "model" / "README.md").read_text()

@@ -62,7 +62,17 @@ def sheet_run(sheet_images):
 def fitted(cell_runs, tmp_path_factory):
     """An ensemble of the two runs with fitted weights."""
     folder = tmp_path_factory.mktemp("ensemble") / "fitted"
-    run_app(ensemble, "stacking", *cell_runs, "strengths=[0.1]", "--output", folder, "--resamples", 20)
+    run_app(
+        ensemble,
+        "genetic",
+        *cell_runs,
+        "population=10",
+        "generations=3",
+        "restarts=2",
+        "--output",
+        folder,
+        "evaluation.resamples=20",
+    )
     return folder
 
 
@@ -430,10 +440,10 @@ def test_batches_that_do_not_fit_the_memory_are_halved(cell_runs, cell_images, p
     whole, _ = predict_table(cell_runs[0], cell_images, name="whole")
     forward = Predictor.forward
 
-    def small(self, image, cell=None):
+    def small(self, image):
         if len(image) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return forward(self, image, cell)
+        return forward(self, image)
 
     monkeypatch.setattr(Predictor, "forward", small)
     table, output = predict_table(cell_runs[0], cell_images)

@@ -37,7 +37,7 @@ def evaluate(request: EvaluateRequest) -> None:
     """
     if request.is_external:
         with heavy_imports():
-            from workflows.external import evaluate_external
+            from workflows.evaluation.external import evaluate_external
         evaluate_external(open_runs(request.runs), request)
         return
     if request.csv:

@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from common.cli import console, say
+from common.config.schema import Config, InferenceConfig
 from common.errors import UserError
 from common.files import sha256_of_file, write_csv, write_text
 from common.karyotype import CHROMOSOMES
@@ -102,7 +103,7 @@ def _write_member(model: PortableModel, position: int, request: ExportRequest) -
     return PortableMember(
         network=network,
         prepare=config.prepare,
-        inference=config.inference.model_copy(update={"mc_passes": 0}),
+        inference=_without_passes(config),
         training=_training_facts(run),
         parity=parity,
         sha256={suffix: sha256_of_file(path) for suffix, path in files.items()},
@@ -119,7 +120,7 @@ def _write_files(model: PortableModel, position: int, trained: TrainedRun) -> di
         "prepare": config.prepare.model_dump_json(),
         "prepare_version": str(PREPARE_VERSION),
     }
-    network = PredictionNetwork(trained.classifier, config.inference)
+    network = PredictionNetwork(trained.classifier, _without_passes(config))
     export_graph(network, config.prepare.shape, files[GRAPH], properties)
     return files
 
@@ -127,15 +128,20 @@ def _write_files(model: PortableModel, position: int, trained: TrainedRun) -> di
 def _compare(trained: TrainedRun, facts: NetworkFacts, files: dict[str, Path], images: np.ndarray) -> Parity:
     """Compare what was written with the network of a run, on prepared images, uint8 RGB, shape (N, 3, H, W)."""
     config = trained.config
-    reference = PredictionNetwork(trained.classifier, config.inference)
+    reference = PredictionNetwork(trained.classifier, _without_passes(config))
     loaded = load_network(facts, config.prepare.size, len(trained.classes), files[WEIGHTS])
-    from_weights = PredictionNetwork(loaded, config.inference)
+    from_weights = PredictionNetwork(loaded, _without_passes(config))
     graph = OnnxNetwork(files[GRAPH])
     return Parity(
         len(images),
         onnx=_difference(reference, graph, images),
         weights=_difference(reference, from_weights, images),
     )
+
+
+def _without_passes(config: Config) -> InferenceConfig:
+    """Return how a portable model predicts: as its run, without passes of Monte Carlo dropout."""
+    return config.inference.model_copy(update={"mc_passes": 0})
 
 
 def _check_parity(run: Run, parity: Parity) -> None:

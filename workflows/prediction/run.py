@@ -50,8 +50,9 @@ def predict_images(request: PredictRequest) -> None:
         say(note)
     notes = _notes(thresholds, rules)
     warn(*notes)
+    fast = settings.fast_network and isinstance(model, RunsModel)
     with progress_bar(len(images.files) * len(networks), "predicting", True) as advance:
-        predictions, files = predict_files(model, networks, images.files, settings.fast_network, advance)
+        predictions, files = predict_files(model, networks, images.files, fast, advance)
     if settings.labels:
         files["label"] = pd.Series([file.label(model.classes) for file in images.files], dtype=object)
     table = reviewed(predictions, files, thresholds, rules)

@@ -5,7 +5,6 @@ import shutil
 
 import pytest
 
-from datamodules.inference import image_files
 from datamodules.inference.image_batches import read_plain_file
 from datamodules.inference.image_files import find_image_files
 from datamodules.io.decode import BrokenImageError
@@ -32,12 +31,6 @@ def test_folders_are_in_natural_order(folder, tmp_path):
     assert [file.name for file in images.files[1:-1]] == ["a/10.png", "b/1.jpg"]
     assert images.files[-1].folders == ("images",)
     assert images.others == {"hidden": 1, "without suffix": 1}
-
-
-def test_packed_names_are_the_same(folder, tmp_path, monkeypatch):
-    whole = names(folder, tmp_path=tmp_path)
-    monkeypatch.setattr(image_files, "PACKED", 1)
-    assert names(folder, tmp_path=tmp_path) == whole
 
 
 def test_a_file_counts_once_and_one_that_was_named_is_an_image(folder, tmp_path):

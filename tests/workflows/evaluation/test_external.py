@@ -29,7 +29,7 @@ def skip_drawings(patch):
     """Drawings take most of the time, and one test looks at them."""
     patch.setattr("evaluation.evaluate.draw_figures", lambda *arguments: None)
     # In this order: the first imports the second.
-    patch.setattr("workflows.external.galleries", lambda *arguments: None)
+    patch.setattr("workflows.evaluation.external.galleries", lambda *arguments: None)
     patch.setattr("evaluation.examples.galleries", lambda *arguments: None)
 
 

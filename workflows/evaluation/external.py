@@ -1,0 +1,235 @@
+"""Evaluation of runs on another data set (scripts/evaluate.py --on): predict it, then evaluate."""
+
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from os.path import relpath
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from common.cli import console, say, warn
+from common.config.schema import EvaluationConfig
+from common.files import write_csv
+from common.predictions import UPSIDE_DOWN, Predictions
+from common.revision import environment, revision
+from common.runs.files import RunFile
+from common.runs.lifecycle import other_revisions
+from common.runs.predicted import Predicted, to_predictions
+from common.runs.run import DataFacts, Run
+from datamodules.inference.external_datamodule import ExternalDataModule, find_near_duplicates
+from datamodules.io.progress import LONG, progress_bar
+from datamodules.manifest.leakage import LeakReport
+from datamodules.manifest.splits import TEST
+from evaluation.comparison.external import beside, beside_table, is_compared
+from evaluation.core.warnings import leakage
+from evaluation.evaluate import evaluate_runs, write_evaluation
+from evaluation.examples import galleries, write_thumbnails
+from evaluation.renderers import terminal
+from evaluation.result import EvaluationResult
+from evaluation.results_csv import append_rows, read_rows, rows_of
+from workflows.adaptation import Adaptation, adapt_to, sample_rows
+from workflows.evaluation.external_images import ExternalDataset, ExternalImages, match_images, read_dataset
+from workflows.evaluation.request import EvaluateRequest
+from workflows.models import LoadOptions, RunsModel
+from workflows.networks import LoadedNetwork
+
+MEANS = ("auc", "accuracy", "f1_weighted")
+
+
+@dataclass(frozen=True)
+class ExternalPredictions:
+    """A run's predictions of the images of another data set.
+
+    Attributes:
+        external: The images as the run knows them.
+        data: Their data module.
+        predictions: The run's own validation rows, and those of the data set as the part "test".
+        rows: The manifest row of each image of the part "test", int64, shape (N,).
+        leaks: Near-duplicates of images that the run learned from.
+    """
+
+    external: ExternalImages
+    data: ExternalDataModule
+    predictions: Predictions
+    rows: np.ndarray
+    leaks: LeakReport
+
+
+def evaluate_external(runs: Sequence[Run], request: EvaluateRequest) -> None:
+    """Predict another data set by each run, print the metrics beside those of the run itself, and write the results.
+
+    Folds of one experiment predict the same images, so each run is evaluated alone; ``scripts/ensemble.py`` combines
+    the results.
+
+    Raises:
+        UserError: The data set or its classes do not fit, or no image is left.
+    """
+    if request.csv:
+        read_rows(request.csv)
+    dataset = read_dataset(request.on or [], request.mapped or [], runs[0])
+    folders = request.folders(runs)
+    results = []
+    for run, folder in zip(runs, folders, strict=True):
+        results.append(predict_external(run, folder, dataset, request.batchnorm))
+    tables = [_report(result, folder, request) for result, folder in zip(results, folders, strict=True)]
+    if len(tables) > 1:
+        means = pd.concat(tables).groupby("metric")[["inside", "outside"]].mean().reindex(MEANS)
+        lines = [f"{row.Index}: {row.inside:.3f} inside, {row.outside:.3f} outside" for row in means.itertuples()]
+        combined = "each run is evaluated alone; for one model of them: scripts/ensemble.py average ... --common"
+        say(f"mean over {len(tables)} runs", *lines, combined)
+
+
+def predict_external(
+    run: Run, folder: Path, dataset: ExternalDataset, batchnorm: str | None = None
+) -> ExternalPredictions:
+    """Predict another data set by a run, prepared like the run's own images.
+
+    Images that the run, or one that it started from, was trained or validated on are left out. ``folder`` is what the
+    predictions name as theirs.
+
+    Raises:
+        UserError: The classes do not fit, no image is left, or an image cannot be prepared.
+    """
+    (network,) = RunsModel([run]).load(LoadOptions(batchnorm=batchnorm, passes=None))
+    warn(*other_revisions(run.folder))
+    external = match_images(run, dataset)
+    data = external.data_module(console.is_terminal)
+    rows = np.flatnonzero(data.parts.to_numpy() == TEST)
+    leaks, not_looked_for = find_near_duplicates(
+        external.seen, data.manifest.frame.iloc[rows], run.config, console.is_terminal
+    )
+    adaptation = _adapt(network, data, rows) if network.adapts else None
+    predicted = _predict(network, data, rows)
+    facts = external.facts()
+    facts["notes"] = [*external.notes(facts), *_notes_of_run(run, adaptation, not_looked_for)]
+    about = _about(folder, external, facts, leaks, adaptation)
+    classes = run.data.classes
+    predictions = to_predictions(predicted, data.manifest.frame, data.parts, classes, run.data.positive_class, about)
+    whole = _join_validation(run.predictions, predictions)
+    return ExternalPredictions(external, data, whole, rows, leaks)
+
+
+def _adapt(network: LoadedNetwork, data: ExternalDataModule, rows: np.ndarray) -> Adaptation:
+    """Adapt a network to images of the data set that are to be predicted; tell the user."""
+    adaptation = adapt_to(network.network, data.prepared(rows[sample_rows(len(rows))]))
+    say(adaptation.note)
+    return adaptation
+
+
+def _predict(network: LoadedNetwork, data: ExternalDataModule, rows: np.ndarray) -> Predicted:
+    """Predict the images of some rows of the manifest."""
+
+    def batches() -> Iterator[np.ndarray]:
+        with progress_bar(len(rows), "predicting", console.is_terminal or len(rows) >= LONG) as advance:
+            for first in range(0, len(rows), network.batch_size):
+                some = rows[first : first + network.batch_size]
+                yield data.prepared(some).transpose(0, 3, 1, 2).copy()
+                advance(len(some))
+
+    arrays = network.predict(batches())
+    exact = {name: arrays[name].astype(np.float64) for name in ("probability", UPSIDE_DOWN) if name in arrays}
+    passes = arrays["passes"].swapaxes(0, 1) if network.passes else None
+    return Predicted(rows, exact["probability"], passes, exact.get(UPSIDE_DOWN))
+
+
+def _about(
+    folder: Path, external: ExternalImages, facts: dict[str, Any], leaks: LeakReport, adaptation: Adaptation | None
+) -> dict[str, Any]:
+    """Return the facts of the run, with those of the data set in place of its own."""
+    dataset = external.dataset
+    source = "" if dataset.name == dataset.scanned.source else f"{dataset.scanned.source}, "
+    adapted = ", BatchNorm of the images" if adaptation and adaptation.done else ""
+    own = external.run.predictions.about
+    return {
+        **own,
+        "run": str(folder),
+        "on": f"{dataset.name} ({source}{facts['images']:,} images{adapted})",
+        "test": None,
+        "synthetic": bool(own.get("synthetic")) or dataset.scanned.synthetic,
+        "leaks": {**leaks.counts(), "seen_by_start": 0},
+        "external": facts,
+        "revision": revision(),
+    }
+
+
+def _notes_of_run(run: Run, adaptation: Adaptation | None, not_looked_for: str | None) -> list[str]:
+    """Return what is to be known of the run: how it was adapted, why near-duplicates were not sought, its leaks."""
+    notes = [adaptation.note] if adaptation else []
+    if not_looked_for:
+        notes.append(f"near-duplicates were not looked for: {not_looked_for}")
+    for warning in leakage({"leaks": run.predictions.about.get("leaks")}):
+        notes.append(f"within the set that it learned from, {warning.text}")
+    return notes
+
+
+def _join_validation(own: Predictions, external: Predictions) -> Predictions:
+    """Add a run's own validation rows, which choose the thresholds; an id of an external image is changed."""
+    validation = own.part("validation").frame
+    test = external.frame
+    taken = set(test["image_id"])
+    names = []
+    for name in validation["image_id"]:
+        while name in taken:
+            name += " (validation)"
+        names.append(name)
+    frame = pd.concat([validation.assign(image_id=names), test], ignore_index=True)
+    return replace(external, frame=frame[list(test.columns)])
+
+
+def _report(result: ExternalPredictions, folder: Path, request: EvaluateRequest) -> pd.DataFrame:
+    """Write one run's folder and rows, print its metrics and return them."""
+    own = result.external.run.predictions
+    inside = evaluate_runs([own], request.settings_of([own]))
+    outside = _write_folder(result, folder, request.settings_of([result.predictions]))
+    frame = beside(inside, outside)
+    write_csv(folder / "inside_outside.csv", frame, "%.6f")
+    facts = result.predictions.about["external"]
+    reasons = facts["left_out"]
+    left_out = reasons["unlabelled"] + sum(reasons["classes"].values()) + reasons["train"] + reasons["validation"]
+    console.print(terminal(beside_table(inside, outside)))
+    warn(*map(str, outside.warnings_except("validation")))
+    counts = f"{facts['images']:,} images: {facts['tested']:,} evaluated, {left_out:,} left out"
+    say(f"results in {folder}", counts)
+    if request.csv:
+        rows = rows_of(inside, request.label) + rows_of(outside, request.label)
+        append_rows(request.csv, [row for row in rows if is_compared(row["metric"])])
+    return frame
+
+
+def _write_folder(result: ExternalPredictions, folder: Path, settings: EvaluationConfig) -> EvaluationResult:
+    """Write the files of a finished run's folder, as far as they are not about training; return the evaluation.
+
+    ``config.yaml`` is the run's with the data of the other set; ``split.csv`` holds its images and those that the run
+    learned from; the best weights are the original ones.
+    """
+    run = Run(folder)
+    own = result.external.run
+    data = result.data
+    test = result.predictions.part("test")
+    run.write_predictions(result.predictions)
+    outside = write_evaluation(folder, result.predictions, None, settings)
+    images = np.asarray(data.images)
+    if (test.labels >= 0).any():
+        galleries(folder, test, images, result.rows)
+    write_thumbnails(folder, test, images, result.rows, own.config.evaluation.thumbnails)
+    run.write_config(data.config.model_copy(update={"evaluation": settings}))
+    run.write_split(data.split_table(result.external.seen))
+    run.write_json(RunFile.LEAKS, result.leaks.as_dict())
+    if result.leaks.near_count:
+        result.leaks.write_pairs(run.path(RunFile.NEAR_DUPLICATES))
+    about = result.predictions.about
+    facts = {key: about[key] for key in ("source", "on", "synthetic", "folds", "leaks", "external")}
+    notes = data.scanned.notes
+    skipped = data.scanned.skipped
+    run.write_data(DataFacts(own.data.classes, own.data.positive_class, notes=notes, skipped=skipped, **facts))
+    shutil.copyfile(own.path(RunFile.MODEL), run.path(RunFile.MODEL))
+    revisions = [*dict.fromkeys([about["external"]["trained_with"] or "unknown", revision()])]
+    run.write_json(RunFile.ENVIRONMENT, {**environment(sys.argv), "revisions": revisions})
+    costs = {key: about.get(key) for key in ("images_seen", "wall_seconds")}
+    best = relpath(own.best_checkpoint.resolve(), run.folder.resolve())
+    run.write_status("finished", best=best, tested=str(own.folder), **costs)
+    return outside

@@ -1,0 +1,173 @@
+"""The images of another data set as a run knows them: their classes, and which of them it has seen before."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from common.cli import console, say
+from common.config.compose import compose_config
+from common.config.schema import Config
+from common.errors import UserError
+from common.runs.run import Run
+from datamodules.inference.external_datamodule import (
+    LEARNED,
+    ExternalDataModule,
+    SeenImages,
+    assign_parts,
+    read_seen_images,
+    scan_external,
+)
+from datamodules.manifest.manifest import Manifest, content_hash
+from datamodules.manifest.splits import TEST
+from evaluation.comparison.external import map_classes, parse_map
+from workflows.evaluation.request import DATA_KEYS
+
+
+@dataclass(frozen=True)
+class ExternalDataset:
+    """Another data set.
+
+    Attributes:
+        name: The name of its folder, or of its source.
+        scanned: Its images under its own labels.
+        config: Its ``data``, ``data_dir`` and ``cache_dir``.
+        class_map: The result of ``parse_map``.
+    """
+
+    name: str
+    scanned: Manifest
+    config: Config
+    class_map: dict[str, str | None]
+
+
+@dataclass(frozen=True)
+class ExternalImages:
+    """The images of another data set as a run knows them.
+
+    Attributes:
+        run: The run.
+        dataset: The data set.
+        seen: The images that the run has seen.
+        classes: The run's class of each class of the data set, None where its images are left out.
+        images: The run's class of each image (``label``), the part of the run that holds it (``seen``) and its
+            ``part``, "test" where it is predicted.
+    """
+
+    run: Run
+    dataset: ExternalDataset
+    seen: SeenImages
+    classes: dict[str, str | None]
+    images: pd.DataFrame
+
+    @property
+    def tested(self) -> pd.Series:
+        """Which images are predicted, bool."""
+        return self.images["part"] == TEST
+
+    def data_module(self, progress: bool) -> ExternalDataModule:
+        """Return the data module of the images, prepared like the run's own."""
+        facts = self.run.data
+        config = self.run.config
+        update = {key: getattr(self.dataset.config, key) for key in DATA_KEYS}
+        if config.protocol == "paper":
+            update["protocol"] = "image"  # the other would copy images of some sources before the split
+        frame = self.dataset.scanned.frame.assign(label=self.images["label"])
+        manifest = replace(
+            self.dataset.scanned, frame=frame, classes=facts.classes, positive_class=facts.positive_class
+        )
+        parts = self.images["part"]
+        return ExternalDataModule(
+            config.model_copy(update=update), self.dataset.scanned, manifest, parts, progress=progress
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Return the numbers of images that are predicted or left out, and why."""
+        scanned = self.dataset.scanned
+        names = scanned.frame["label"]
+        left_out: dict[str, Any] = {"unlabelled": int(names.isna().sum())}
+        left_out["classes"] = {name: int((names == name).sum()) for name, own in self.classes.items() if own is None}
+        for part in LEARNED:
+            left_out[part] = int((self.images["label"].notna() & (self.images["seen"] == part)).sum())
+        about = self.run.predictions.about
+        return {
+            "name": self.dataset.name,
+            "source": scanned.source,
+            "data": content_hash(scanned)[:8],
+            "images": len(self.images),
+            "tested": int(self.tested.sum()),
+            "classes": self.classes,
+            "left_out": left_out,
+            "in_own_test": int((self.tested & (self.images["seen"] == TEST)).sum()),
+            "trained": str(self.run.folder),
+            "trained_with": about.get("revision"),
+            "leaks_within": about.get("leaks"),
+            "namesakes": list(self.seen.namesakes(scanned.frame["subject"][self.tested])),
+        }
+
+    def notes(self, facts: dict[str, Any]) -> list[str]:
+        """Return what limits the independence of the data set, without names of subjects."""
+        notes = []
+        for part in LEARNED:
+            count = int((self.images["seen"] == part).sum())
+            if count:
+                notes.append(f"{count:,} of its images are of the run's {part} part and are left out")
+        if facts["in_own_test"]:
+            notes.append(f"{facts['in_own_test']:,} of the images are of the run's own test part: they are not new")
+        if facts["namesakes"]:
+            notes.append(
+                f"{len(facts['namesakes']):,} subjects have the names of subjects that the run learned from (data.json "
+                "lists them): if they are the same, this is no external validation"
+            )
+        if self.seen.lost:
+            notes.append(f"the training images of {self.seen.lost[0]}, which the run started from, are unknown")
+        return notes
+
+
+def read_dataset(overrides: Sequence[str], mapped: Sequence[str], run: Run) -> ExternalDataset:
+    """Scan another data set.
+
+    Args:
+        overrides: Keys of DATA_KEYS and their values, as train.py takes them.
+        mapped: Its classes in the run's words, see ``parse_map``.
+        run: It has the positive class, and the cache.
+
+    Raises:
+        UserError: The data set cannot be read, or no image has a label.
+    """
+    class_map = parse_map(mapped)
+    positive_class = str(run.data.positive_class)
+    positive = [name for name, own_name in class_map.items() if own_name == positive_class]
+    config = compose_config(list(overrides))
+    if not any(override.startswith("cache_dir=") for override in overrides):
+        config = config.model_copy(update={"cache_dir": run.config.cache_dir})
+    scanned, config = scan_external(config, [*positive, positive_class], console.is_terminal)
+    say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *scanned.remarks)
+    if scanned.frame["label"].isna().all():
+        raise UserError("no image of the other data set has a label, so there is no metric: predict.py predicts them")
+    name = scanned.source
+    if config.data_dir is not None and not scanned.synthetic:
+        name = Path(config.data_dir).resolve().name.removesuffix(".zip")
+    return ExternalDataset(name, scanned, config, class_map)
+
+
+def match_images(run: Run, dataset: ExternalDataset) -> ExternalImages:
+    """Find the run's class of each image of a data set, and what of it the run has seen.
+
+    Raises:
+        UserError: The classes do not fit, or no image is left.
+    """
+    frame = dataset.scanned.frame
+    seen = read_seen_images(run, run.config.init_from)
+    present = set(frame["label"].dropna())
+    named = [name for name in dataset.scanned.classes if name in present]
+    classes = map_classes(named, run.data.classes, dataset.class_map)
+    labels = pd.Series([classes.get(name) for name in frame["label"]], frame.index, dtype=object)
+    seen_in = seen.part_of(frame["sha256"])
+    parts = assign_parts(labels, seen_in)
+    if not (parts == TEST).any():
+        raise UserError(f"{run.folder} was trained or validated on every image of {dataset.name} that has a class")
+    images = pd.DataFrame({"label": labels, "seen": seen_in, "part": parts})
+    return ExternalImages(run, dataset, seen, classes, images)
