@@ -1,5 +1,7 @@
-"""The papers' own networks, and ResNet-50 as published; importing this package registers them with timm."""
+"""The papers' own networks, and ResNet-50 as published; importing this package registers those of all its modules."""
 
-from lightning_modules.networks import alexnet, anet_c6, hem_all_cnn, resnet50_v1, scratch_cnn
+import pkgutil
+from importlib import import_module
 
-__all__ = ["alexnet", "anet_c6", "hem_all_cnn", "resnet50_v1", "scratch_cnn"]
+for module in pkgutil.iter_modules(__path__):  # layered_cnn, which others build on, registers nothing
+    import_module(f"{__name__}.{module.name}")
