@@ -1,190 +1,213 @@
-"""Measurements of the structure of the code base: size, density, function lengths, importers.
+"""The structure of the code base: sizes, density, what train.py imports, circles, keys, dependencies.
 
-``python -m benchmarks.structure`` prints those of each package; with ``--before REVISION --csv FILE`` it writes them
-beside those of an older revision.
+``python -m benchmarks.structure --before REVISION --csv FILE`` prints and writes them, those of an older revision
+beside those of this checkout.
 """
 
 import ast
-import statistics
+import os
 import subprocess
-from collections import Counter, defaultdict
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
 
-from benchmarks.shared import checkout
+from benchmarks.shared import checkout, show
 from common.cli import TYPER, examples, report_user_errors
+from common.paths import ROOT
 
-Places = Annotated[
-    list[Path] | None, typer.Argument(help="Files or folders below the root.", show_default="each package")
-]
-Root = Annotated[Path, typer.Option(help="The checkout to measure.")]
-Before = Annotated[str | None, typer.Option(help="A revision to compare with, in --csv.")]
-Csv = Annotated[Path | None, typer.Option(help="Table of the comparison.")]
+Before = Annotated[str | None, typer.Option(help="A revision to compare with.")]
+Csv = Annotated[Path | None, typer.Option(help="Write the comparison to this file.")]
 app = typer.Typer(**TYPER)
-TEST_FOLDER = "tests"
-COMPLEX = 10  # cyclomatic complexity above which a function counts as complex, as in ruff's C901
+
 COMPREHENSION = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+OUTSIDE = ("tests", "docs")  # no part of package and benchmarks
+PROGRAM = "train"
+SETTINGS = "Config"  # the schema of conf/train.yaml
+SOURCE_SETTINGS = "SourceConfig"  # each data source has a subclass, which the schema names nowhere
 
 
-def measure(root: Path, files: list[Path]) -> dict[str, float]:
-    """Measure ``files``, which are relative to ``root``.
+@dataclass(frozen=True)
+class CodeBase:
+    """The Python modules that git tracks, or would track, below ``root``."""
 
-    Returns:
-        Numbers by name. Densities are per 1,000 code lines: lines that are neither blank, nor comments, nor docstrings.
-    """
-    sources = {path: (root / path).read_text() for path in files}
-    trees = {path: ast.parse(source) for path, source in sources.items()}
-    nodes = [node for tree in trees.values() for node in ast.walk(tree)]
-    code: list[str] = []
-    comments = 0
-    for path, source in sources.items():
-        docstrings: set[int] = set()
-        for node in ast.walk(trees[path]):
-            if (
-                isinstance(node, ast.Expr)
-                and isinstance(node.value, ast.Constant)
-                and isinstance(node.value.value, str)
-            ):
-                docstrings.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-        for number, line in enumerate(source.splitlines(), 1):
-            if line.lstrip().startswith("#"):
-                comments += 1
-            elif line.strip() and number not in docstrings:
-                code.append(line)
-    functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
-    lengths = [_lines(function, function) for function in functions]
-    short = sum(_body_lines(function) <= 3 for function in functions)
-    private, called_once = _private_functions(trees)
-    per_thousand = 1000 / max(1, len(code))
-    folders = Counter(path.parent for path in files if path.name != "__init__.py")
+    root: Path = ROOT
+
+    def tracked(self, *patterns: str) -> list[Path]:
+        """Return files, relative to the root."""
+        command = ["git", "-C", str(self.root), "ls-files", "--cached", "--others", "--exclude-standard", *patterns]
+        names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        return [Path(name) for name in names if (self.root / name).is_file()]
+
+    @cached_property
+    def files(self) -> dict[str, Path]:
+        """The files by the dotted names of their modules."""
+        return {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in self.tracked("*.py")}
+
+    @cached_property
+    def texts(self) -> dict[str, str]:
+        """The sources by module."""
+        return {name: (self.root / path).read_text(encoding="utf-8") for name, path in self.files.items()}
+
+    @cached_property
+    def trees(self) -> dict[str, ast.Module]:
+        """The syntax trees by module."""
+        return {name: ast.parse(text) for name, text in self.texts.items()}
+
+    @cached_property
+    def imports(self) -> dict[str, set[str]]:
+        """What each module imports of the others, anywhere in it: also by a string that names a module of ours."""
+        return {name: (_named(tree) & self.files.keys()) - {name} for name, tree in self.trees.items()}
+
+    def lines(self, modules: Iterable[str]) -> int:
+        """Count the lines of modules."""
+        return sum(self.texts[name].count("\n") for name in modules)
+
+    def closure(self, start: str = PROGRAM) -> set[str]:
+        """Return a module and all that it imports, directly or not."""
+        found: set[str] = set()
+        waiting = {start}
+        while waiting:
+            name = waiting.pop()
+            found.add(name)
+            waiting |= self.imports[name] - found
+        return found
+
+    def circles(self) -> list[set[str]]:
+        """Return the groups of modules that import each other; importing the package that one is in is none."""
+        reached = {name: self._reached(name) for name in self.files if not name.startswith("tests")}
+        groups: list[set[str]] = []
+        for name, found in reached.items():
+            circle = {other for other in found if name in reached.get(other, ())}
+            if circle and circle not in groups:
+                groups.append(circle)
+        return groups
+
+    def _reached(self, start: str) -> set[str]:
+        found: set[str] = set()
+        waiting = {start}
+        while waiting:
+            name = waiting.pop()
+            # Importing a.b.c runs a/__init__ and a/b/__init__ too, but those of one's own parents run already.
+            new = {other for other in self.imports[name] if not f"{name}.".startswith(f"{other}.")} - found
+            found |= new
+            waiting |= new
+        return found
+
+
+def _named(tree: ast.Module) -> set[str]:
+    """Return the dotted names that a module imports, or holds as a string; ``from a import b`` names ``a.b``, too."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = node.value
+            names |= {each for each in (text, text.rpartition(".")[0]) if "." in each}  # the latter is of a class
+    return names
+
+
+def density(code: CodeBase, modules: list[str]) -> dict[str, float]:
+    """Count comprehensions and conditional expressions per 1,000 lines that are no comment, docstring or blank."""
+    lines = 0
+    for name in modules:
+        documented: set[int] = set()
+        for node in ast.walk(code.trees[name]):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                documented.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+        for number, line in enumerate(code.texts[name].splitlines(), 1):
+            lines += bool(line.strip()) and not line.lstrip().startswith("#") and number not in documented
+    nodes = [node for name in modules for node in ast.walk(code.trees[name])]
+    comprehensions = sum(isinstance(node, COMPREHENSION) for node in nodes)
+    conditional = sum(isinstance(node, ast.IfExp) for node in nodes)
     return {
-        "files": len(files),
-        "lines": sum(source.count("\n") for source in sources.values()),
-        "code lines": len(code),
-        "most files in a folder": max(folders.values(), default=0),
-        "characters per code line": round(statistics.mean(len(line.strip()) for line in code), 1),
-        "comprehensions": round(sum(isinstance(node, COMPREHENSION) for node in nodes) * per_thousand, 1),
-        "conditional expressions": round(sum(isinstance(node, ast.IfExp) for node in nodes) * per_thousand, 1),
-        "tuple assignments": round(sum(map(_is_tuple_assignment, nodes)) * per_thousand, 1),
-        "own line comments": round(comments * per_thousand, 1),
-        "functions": len(functions),
-        "median function lines": statistics.median(lengths),
-        "longest function lines": max(lengths),
-        "short functions percent": round(100 * short / len(functions), 1),
-        "complex functions": sum(_complexity(function) > COMPLEX for function in functions),
-        "private functions": private,
-        "private functions called once percent": round(100 * called_once / max(1, private), 1),
-        "files with one importer": _files_with_one_importer(trees),
+        "comprehensions per 1,000 code lines": round(1000 * comprehensions / lines, 1),
+        "conditional expressions per 1,000 code lines": round(1000 * conditional / lines, 1),
     }
 
 
-def tracked(root: Path) -> list[Path]:
-    """Return the Python files that git knows below ``root``, relative to it."""
-    command = ["git", "-C", str(root), "ls-files", "--cached", "--others", "--exclude-standard", "*.py"]
-    names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    return [Path(name) for name in names if (root / name).is_file()]
+def count_keys(code: CodeBase) -> dict[str, int]:
+    """Count the fields of the configuration: those of conf/train.yaml with all data sources, and of other schemas.
+
+    A field is an annotated name in a subclass of ``StrictModel``; a section counts once, beside the keys in it.
+    """
+    classes: dict[str, ast.ClassDef] = {}
+    for name, tree in code.trees.items():
+        if not name.startswith(OUTSIDE):
+            classes |= {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    bases = {name: {each for base in node.bases for each in _words(base)} for name, node in classes.items()}
+
+    def descends(name: str, ancestor: str) -> bool:
+        return name == ancestor or any(descends(base, ancestor) for base in bases.get(name, ()) if base in bases)
+
+    models = {name: node for name, node in classes.items() if descends(name, "StrictModel")}
+    fields: dict[str, list[ast.AnnAssign]] = {}
+    for name, node in models.items():
+        annotated = [each for each in node.body if isinstance(each, ast.AnnAssign)]
+        fields[name] = [each for each in annotated if "ClassVar" not in _words(each.annotation)]
+    waiting = {name for name in models if name == SETTINGS or descends(name, SOURCE_SETTINGS)}
+    reached: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        reached.add(name)
+        words = {word for field in fields[name] for word in _words(field.annotation)} | bases[name]
+        waiting |= words & models.keys() - reached
+    counts = Counter(name in reached for name, of_model in fields.items() for _ in of_model)
+    return {"keys of conf/train.yaml": counts[True], "keys of other schemas": counts[False]}
 
 
-def by_package(files: list[Path]) -> dict[str, list[Path]]:
-    """Group files by their first folder, the tests last; ``all packages`` has all but the tests."""
-    groups: dict[str, list[Path]] = defaultdict(list)
-    for path in files:
-        package = "train.py" if len(path.parts) == 1 else path.parts[0]
-        if package != TEST_FOLDER:
-            groups["all packages"].append(path)
-        groups[package].append(path)
-    return dict(groups)
+def _words(node: ast.AST) -> set[str]:
+    """Return the names in an expression, those in quotes too."""
+    names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+    return names | {str(each.value) for each in ast.walk(node) if isinstance(each, ast.Constant)}
 
 
-def _is_tuple_assignment(node: ast.AST) -> bool:
-    return isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple) and isinstance(node.value, ast.Tuple)
+def measure(code: CodeBase) -> dict[str, float]:
+    """Measure the whole tree."""
+    measured: dict[str, float] = {}
+    inside = [name for name, path in code.files.items() if path.parts[0] not in OUTSIDE]
+    tests = [name for name, path in code.files.items() if path.parts[0] == "tests"]
+    pages = [path for path in code.tracked("*.md") if path.parts[0] != "results" and "reference" not in path.parts]
+    closure = code.closure()
+    measured |= {"files of package and benchmarks": len(inside), "lines of package and benchmarks": code.lines(inside)}
+    measured["lines of tests"] = code.lines(tests)
+    measured["words of documentation"] = sum(len((code.root / path).read_text().split()) for path in pages)
+    measured |= {"files that train.py imports": len(closure), "lines that train.py imports": code.lines(closure)}
+    measured |= count_keys(code)
+    measured["files in import circles"] = len(set().union(*code.circles()))
+    measured |= density(code, inside)
+    project = tomllib.loads((code.root / "pyproject.toml").read_text())["project"]
+    measured["direct dependencies"] = len(project["dependencies"])
+    count = [sys.executable, str(ROOT / "benchmarks" / "stops.py")]
+    environment = {**os.environ, "PYTHONPATH": str(code.root)}
+    done = subprocess.run(count, env=environment, cwd=code.root, capture_output=True, text=True, check=True)
+    stops, files = done.stdout.split()
+    measured |= {"stops of predictions in an evaluation": int(stops), "files of these stops": int(files)}
+    return measured
 
 
-def _lines(first: ast.stmt, last: ast.stmt) -> int:
-    return (last.end_lineno or last.lineno) - first.lineno + 1
-
-
-def _body_lines(function: ast.FunctionDef) -> int:
-    body = function.body[ast.get_docstring(function) is not None :]
-    return _lines(body[0], body[-1]) if body else 0
-
-
-def _complexity(function: ast.FunctionDef) -> int:
-    count = 1
-    for node in ast.walk(function):
-        if isinstance(node, ast.If | ast.For | ast.While | ast.ExceptHandler):
-            count += 1
-        elif isinstance(node, ast.Match):
-            count += len(node.cases)
-    return count
-
-
-def _private_functions(trees: dict[Path, ast.Module]) -> tuple[int, int]:
-    """Count the private functions at the top of modules, and those of them that their module names once."""
-    private = 0
-    called_once = 0
-    for tree in trees.values():
-        uses = Counter(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
-        for node in tree.body:
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("_"):
-                private += 1
-                called_once += uses[node.name] == 1
-    return private, called_once
-
-
-def _files_with_one_importer(trees: dict[Path, ast.Module]) -> int:
-    modules = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in trees}
-    importers: dict[str, set[Path]] = defaultdict(set)
-    for path, tree in trees.items():
-        for node in ast.walk(tree):
-            names: list[str] = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            for name in names:
-                if name in modules and modules[name] != path:
-                    importers[name].add(path)
-    return sum(len(paths) == 1 for name, paths in importers.items() if modules[name].name != "__init__.py")
-
-
-def compare(root: Path, revision: str) -> pd.DataFrame:
-    """Return the measurements of the packages of a revision and of the checkout, and the lines of the tests."""
-    columns: dict[str, pd.Series] = {}
-    with checkout(revision, root) as before:
-        for name, files in ((revision, before), ("now", root)):
-            groups = by_package(tracked(files))
-            measurements = measure(files, groups["all packages"])
-            measurements["lines of tests"] = measure(files, groups[TEST_FOLDER])["lines"]
-            columns[name] = pd.Series(measurements, dtype=object)
-    return pd.DataFrame(columns).rename_axis("measurement").reset_index()
-
-
-@app.command(
-    epilog=examples(
-        "python -m benchmarks.structure evaluation",
-        "python -m benchmarks.structure --before 0e58f5c --csv results/structure.csv",
-    )
-)
+@app.command(epilog=examples("python -m benchmarks.structure --before 1ac0f92 --csv results/structure.csv"))
 @report_user_errors()
-def structure(places: Places = None, root: Root = Path(), before: Before = None, csv: Csv = None) -> None:
-    """Print the measurements of each package, or write those of a revision and of this checkout as a table."""
-    if before and csv:
-        compare(root, before).to_csv(csv, index=False)
-        return
-    files = tracked(root)
-    groups = by_package(files)
-    if places:
-        groups = {}
-        for place in places:
-            groups[str(place)] = [path for path in files if path == place or place in path.parents]
-    for name, paths in groups.items():
-        print(name)
-        for key, value in measure(root, paths).items():
-            print(f"  {key.replace(' ', '_'):<37} {value:>10}")
+def structure(before: Before = None, csv: Csv = None) -> None:
+    """Measure the structure of the code base, and of an older revision."""
+    columns = {}
+    if before:
+        with checkout(before) as folder:
+            columns[before] = measure(CodeBase(folder))
+    columns["now"] = measure(CodeBase())
+    table = pd.DataFrame(columns).map("{:.10g}".format).rename_axis("measurement").reset_index()
+    show(table, "structure", table.columns)
+    if csv:
+        table.to_csv(csv, index=False)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.helpers.browser import ARGUMENTS, find_browser
+from tests.browser import ARGUMENTS, find_browser
 from tests.helpers.predictions import make_run, with_passes
 from tests.workflows.report.reports import write_facts, write_run
 from workflows.report import plots as figures

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("starlette", reason="starlette is not installed: uv sync --group dev")
 
-from tests.helpers.browser import ARGUMENTS, find_browser
+from tests.browser import ARGUMENTS, find_browser
 from tests.helpers.predictions import make_run
 from tests.workflows.report.reports import write_run
 from tests.workflows.review.bundles import write_bundle

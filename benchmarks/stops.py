@@ -1,0 +1,75 @@
+"""Counts the functions of evaluation/ that one `Predictions` passes through: distinct functions, and their files.
+
+``PYTHONPATH=<checkout> python benchmarks/stops.py`` evaluates synthetic predictions by the code of that checkout: of
+two classes, and of the chromosomes of cells. A stop is a function with an argument that is, or holds, predictions.
+"""
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import pandas as pd
+
+from common.config.schema import EvaluationConfig
+from common.karyotype import CHROMOSOMES
+from common.predictions import Predictions
+from evaluation.evaluate import write_evaluation
+
+CELLS = 10
+CELL = 46  # chromosomes
+KINDS = ("Predictions", "LabelledPredictions")
+
+
+def drawn(classes: Sequence[str], positive: str | None, in_cells: bool) -> Predictions:
+    """Return predictions of ten subjects, half of them for validation."""
+    images = CELLS * CELL
+    truth = np.arange(images) % len(classes)
+    names = [f"image{number}" for number in range(images)]
+    frame = pd.DataFrame({"image_id": names, "path": names, "kind": None, "group": None, "width": 64, "height": 64})
+    frame["label"] = np.array(classes)[truth]
+    frame["subject"] = (np.arange(images) // CELL).astype(str)
+    frame["cell"] = frame["subject"] if in_cells else None
+    frame["part"] = ["validation"] * (images // 2) + ["test"] * (images // 2)
+    frame["uncertainty"] = 0.5
+    drawn_shares = np.random.default_rng(0).dirichlet(np.ones(len(classes)), images)
+    shares = (drawn_shares + 3 * np.eye(len(classes))[truth]) / 4
+    columns = pd.DataFrame(shares, columns=[f"prob_{name}" for name in classes])
+    return Predictions(pd.concat([frame, columns], axis=1), tuple(classes), positive, {"name": "drawn", "fold": 0})
+
+
+def holds(value: object, depth: int = 3) -> bool:
+    """Tell whether a value is, or holds, predictions."""
+    if type(value).__name__ in KINDS:
+        return True
+    if depth and isinstance(value, (list, tuple)):
+        return any(holds(each, depth - 1) for each in value[:3])
+    if depth and type(value).__module__.startswith("evaluation"):
+        return any(holds(each, depth - 1) for each in getattr(value, "__dict__", {}).values())
+    return False
+
+
+def main() -> None:
+    """Print the number of functions and of files."""
+    stops: set[tuple[str, str]] = set()
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        code = frame.f_code
+        if event == "call" and "/evaluation/" in code.co_filename:
+            given = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+            if any(holds(frame.f_locals.get(name)) for name in given):
+                stops.add((code.co_filename, code.co_qualname))
+
+    settings = EvaluationConfig.model_validate({"resamples": 20, "assignment": {"enabled": True}})
+    for run in (drawn(["hem", "all"], "all", False), drawn(CHROMOSOMES, None, True)):
+        with tempfile.TemporaryDirectory() as folder:
+            sys.setprofile(note)
+            write_evaluation(Path(folder), run, None, settings)
+            sys.setprofile(None)
+    print(len(stops), len({file for file, _ in stops}))
+
+
+if __name__ == "__main__":
+    main()
