@@ -32,7 +32,7 @@ from datamodules.manifest.manifest import Manifest, content_hash
 from datamodules.manifest.splits import number_of_folds, split
 from datamodules.prepared_dataset import Batch, PreparedDataset, whole_batch
 from datamodules.preprocessing.ahead import PreparedAhead
-from datamodules.preprocessing.cache import cache_folder, prepared_folder, prepared_images
+from datamodules.preprocessing.cache import prepared_folder, prepared_images
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, to_shape
 from datamodules.samplers import EpochBatchSampler, check_shares, share_of
 from datamodules.sources import scan, source_config
@@ -303,14 +303,6 @@ class ImageDataModule(LightningDataModule):
     def content_hash(self) -> str:
         """Return a SHA-256 over the images, their labels, and the version of the code that prepares them."""
         return sha256_of_value([content_hash(self.manifest), PREPARE_VERSION])
-
-    def images_hash(self) -> str:
-        """Return a SHA-256 over what the prepared images depend on: their files, the preparation, copies among them."""
-        folder = cache_folder(self.scanned, self.prepare_config, self.cache_dir)
-        copies = None
-        if self.expansion.change is not None:
-            copies = [self.content_hash(), self.transform_config.model_dump(mode="json"), self.split_config.seed]
-        return sha256_of_value([folder.name, self.prepare_config.model_dump(mode="json"), copies])
 
     def facts(self) -> dict[str, Any]:
         """Return what the predictions say of their data: source, folds and what leaks between the parts."""

@@ -15,10 +15,11 @@ from lightning_modules.backbones.backbone import Backbone, check_modules
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.checkpoint_io import load_checkpoint
-from lightning_modules.classifier import Classifier, TrainingSettings
+from lightning_modules.classifier import Classifier
 from lightning_modules.extensions import check_extensions
+from lightning_modules.losses import check_loss
 from lightning_modules.mc_dropout import check_dropout
-from lightning_modules.optimizers import build_optimizer, build_scheduler, stage_optimizer
+from lightning_modules.optimizers import TrainingSettings, build_optimizer, build_scheduler, stage_optimizer
 from lightning_modules.stages.plan import stages_of
 from lightning_modules.trainer import check_trainer
 
@@ -63,7 +64,11 @@ def build_classifier(
         optimizer = build_optimizer(stage_optimizer(config.optimizer, stage), number, stage.lr)
         build_scheduler(config.scheduler, optimizer, steps=10)
     facts = ModelFacts(list(info.mean), list(info.std), info.args)
-    model = assemble(config, backbone, facts, len(classes), class_weights)
+    weights = None if class_weights is None else torch.as_tensor(class_weights)
+    settings = TrainingSettings(config.loss, config.optimizer, config.scheduler, weights)
+    model = assemble(config, backbone, facts, len(classes), settings)
+    if config.loss.own is not None:
+        check_loss(model.training_loss, logits or len(classes))
     model.folded_batchnorm = info.folded if restored else ()
     if config.inference.mc_passes:
         check_dropout(model, config.inference.mc_passes, config.prepare.size)
@@ -79,7 +84,11 @@ def build_classifier(
 
 
 def assemble(
-    config: Config, backbone: Backbone, facts: ModelFacts, num_classes: int, class_weights: np.ndarray | None = None
+    config: Config,
+    backbone: Backbone,
+    facts: ModelFacts,
+    num_classes: int,
+    settings: TrainingSettings = TrainingSettings(),  # noqa: B008 (frozen)
 ) -> Classifier:
     """Put a head on a backbone by ``config.head``; the other arguments are those of ``Classifier``.
 
@@ -90,8 +99,6 @@ def assemble(
     if config.head.orientation:
         logits = 2 * num_classes
     head = build_head(config.head.layers, backbone.out_shape, logits, backbone.layout, backbone.prefix_tokens)
-    weights = None if class_weights is None else torch.as_tensor(class_weights)
-    settings = TrainingSettings(config.loss, config.optimizer, config.scheduler, weights)
     return Classifier(backbone.module, head, num_classes, facts, settings, config.head.orientation)
 
 

@@ -74,6 +74,12 @@ def is_batchnorm(module: nn.Module) -> bool:
     return isinstance(module, _BatchNorm)
 
 
+def forget_buffers(module: nn.Module) -> None:
+    """Keep the buffers of a module out of its state_dict."""
+    for each in module.modules():
+        each._non_persistent_buffers_set.update(each._buffers)
+
+
 def seed_cpu(seed: int) -> None:
     """Seed the CPU alone: ``torch.manual_seed`` looks for every other kind of device, a tenth of a millisecond."""
     torch.default_generator.manual_seed(seed)

@@ -1,22 +1,43 @@
-"""Optimisers and learning-rate schedules by their names in torch.optim, or by the dotted path of any class."""
+"""How a network is trained: optimisers and schedules by their names in torch.optim, or by the path of any class."""
 
 import difflib
 import inspect
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import torch
 from hydra.utils import get_class
 from torch import nn, optim
 from torch.optim import lr_scheduler
 
-from common.config.schema import OptimizerConfig, SchedulerConfig, StageConfig
+from common.config.schema import LossConfig, OptimizerConfig, SchedulerConfig, StageConfig
 from common.errors import UserError
 from lightning_modules.backbones.truncation import first_line
 
 T = TypeVar("T")
 
 NEVER = sys.maxsize  # by Lightning: the callback PlateauStep steps this scheduler
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a classifier is trained.
+
+    Attributes:
+        loss: The loss.
+        optimizer: The optimiser; a stage may have another one.
+        scheduler: The course of the learning rate within a fit.
+        class_weights: Weight of each class in the training loss, float, shape (classes,); None weighs all alike.
+        lr: Learning rate; a stage has its own.
+    """
+
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig(name="Adam")
+    scheduler: SchedulerConfig = SchedulerConfig(name="none")
+    class_weights: torch.Tensor | None = None
+    lr: float = 1e-3
 
 
 def stage_optimizer(optimizer: OptimizerConfig, stage: StageConfig | None) -> OptimizerConfig:

@@ -15,6 +15,7 @@ from common.errors import UserError
 from common.predictions import UPSIDE_DOWN
 from common.runs.portable import NetworkFacts
 from common.runs.run import ModelFacts
+from lightning_modules.adaptation import adapt_to_images
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.truncation import ImageSize
@@ -148,7 +149,7 @@ class PredictionNetwork(nn.Module):
         classifier = self.predictor.classifier
         # In the layout channels_last, torch's variances on a CPU were measured to be off by up to 5e-4 of their value.
         classifier.to(memory_format=torch.contiguous_format)
-        adapted = classifier.adapt_to(images)
+        adapted = adapt_to_images(classifier, images)
         classifier.to(memory_format=self._layout)
         return adapted
 

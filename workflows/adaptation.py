@@ -1,6 +1,7 @@
 """Adaptation of trained networks to new images by their BatchNorm statistics (inference.batchnorm=images)."""
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,13 +11,6 @@ from common.config.schema import Config
 SAMPLE = 256
 # Fewer are hardly of all classes, and weigh little beside those of training.
 LEAST = 10
-
-
-class Adaptable(Protocol):
-    """A network whose BatchNorm statistics can become those of images."""
-
-    def adapt_to(self, images: np.ndarray) -> int:
-        """Adapt it to prepared images, uint8, shape (N, H, W, 3); return the number of layers that were adapted."""
 
 
 class Adaptation(NamedTuple):
@@ -36,11 +30,11 @@ def sample_rows(count: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).permutation(count)[:SAMPLE])
 
 
-def adapt_to(network: Adaptable, images: np.ndarray) -> Adaptation:
-    """Adapt a network to prepared images, uint8, shape (N, H, W, 3)."""
+def adapt_to(adapt: Callable[[np.ndarray], int], images: np.ndarray) -> Adaptation:
+    """Adapt a network to prepared images, uint8, shape (N, H, W, 3); ``adapt`` returns how many layers it adapted."""
     if len(images) < LEAST:
         return Adaptation(False, f"BatchNorm keeps the statistics of training: fewer than {LEAST} images can be read")
-    if not network.adapt_to(images):
+    if not adapt(images):
         return Adaptation(False, "the network has no BatchNorm: it is used as trained")
     note = (
         f"BatchNorm statistics: of {len(images)} of these images and of training (inference.batchnorm=images; "

@@ -65,7 +65,7 @@ class LoadedNetwork:
 
     def adapt(self, images: np.ndarray) -> str:
         """Adapt it to prepared images, uint8 RGB, shape (N, H, W, 3); return a sentence for the user."""
-        return adapt_to(self.network, images).note
+        return adapt_to(self.network.adapt_to, images).note
 
     def predict(self, batches: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
         """Return the outputs by name of batches of images, uint8 RGB (B, 3, H, W); empty without any batch.

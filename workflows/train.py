@@ -19,10 +19,12 @@ from common.runs.lifecycle import Watch, begin, check_run, locked, recorded
 from common.runs.predicted import Predicted, to_predictions
 from common.runs.run import Run
 from common.runs.sweeps import in_sweep, note_run
+from datamodules.feature_datamodule import FeatureDataModule
 from datamodules.image_datamodule import ImageDataModule
 from evaluation.evaluate import write_evaluation
 from evaluation.examples import galleries, write_thumbnails
 from evaluation.terminal import headline, overview, whole
+from lightning_modules.adaptation import restore_folded
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
 from lightning_modules.distributed import (
@@ -37,7 +39,6 @@ from lightning_modules.inference import predict
 from lightning_modules.out_of_distribution import Distances, fit_distances, save_distances
 from lightning_modules.stages.fit import FinishedStage, train_stages, training_facts
 from lightning_modules.trainer import set_up_torch, trainer_warnings
-from workflows.features.cache import CachedFeatures
 
 # Training images that the statistics of a folded BatchNorm are measured on.
 SAMPLE = 512
@@ -101,9 +102,8 @@ def fit_and_predict(
     on_rank_zero(data.write_facts, run.folder)
     on_rank_zero(run.write_json, RunFile.MODEL, asdict(model.facts()))
     if model.folded_batchnorm:
-        model.restore_batchnorm(data.training_sample(SAMPLE))
-    features = CachedFeatures(data, config)
-    stages = train_stages(model, data, config, run.folder, callbacks, features)
+        restore_folded(model, data.training_sample(SAMPLE))
+    stages = train_stages(model, data, config, run.folder, callbacks, FeatureDataModule(data))
     seen = predict_training_images(model, data, config, sum(stage.images_seen for stage in stages))
     distances = on_rank_zero(distances_of_training_images, seen, data)
     predicted = predict(model, data, config, distances)

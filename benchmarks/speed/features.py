@@ -8,13 +8,13 @@ from pathlib import Path
 from threading import Semaphore, Thread
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+from workflows.features.cache import CachedFeatures
 
 from benchmarks.speed.case import Case, Peer
 from common.config.compose import compose_config
 from common.config.schema import Config
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.stages.fit import train_stages
-from workflows.features.cache import CachedFeatures
 from workflows.train import build_model
 
 IMAGES = 120

@@ -76,10 +76,10 @@ def _check_check_and_adjust(config: Config) -> None:
 
 
 def _check_loss(config: Config) -> None:
-    """One logit has neither smoothed targets."""
-    if config.head.logits != 1:
-        return
-    if config.loss.label_smoothing > 0:
+    """One logit has no smoothed targets, and a loss of one's own weighs no classes."""
+    if config.loss.own is not None and config.balance.name == "class_weights":
+        raise UserError("balance=class_weights weighs cross-entropy: choose another balance beside loss._target_")
+    if config.head.logits == 1 and config.loss.label_smoothing > 0:
         raise UserError("loss.label_smoothing needs head.logits=2 (one output has no smoothed target): set one of them")
 
 

@@ -6,7 +6,8 @@ The comments for users are in conf/*.yaml; types, ranges and rules are here, tho
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
 
 from common.config.base import FROM_YAML, Name, Probability, Share, StrictModel
 from common.config.data import BalanceConfig, DataConfig, LoaderConfig, PrepareConfig, SplitConfig, TransformConfig
@@ -99,9 +100,26 @@ class SchedulerConfig(StrictModel, defaults="scheduler/none"):
 
 
 class LossConfig(StrictModel, defaults="train:loss"):
-    """The training loss."""
+    """The loss: cross-entropy, or with ``_target_`` the class of another, whose arguments are the further keys."""
+
+    model_config = ConfigDict(extra="allow")
 
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
+
+    @property
+    def own(self) -> dict[str, Any] | None:
+        """``_target_`` and the arguments of another loss; None for cross-entropy."""
+        return self.model_extra or None
+
+    @model_validator(mode="after")
+    def _target_or_label_smoothing(self) -> "LossConfig":
+        extra = self.model_extra or {}
+        if extra and not isinstance(extra.get("_target_"), str):
+            fault = InitErrorDetails(type="extra_forbidden", loc=(next(iter(extra)),), input=extra)
+            raise ValidationError.from_exception_data("LossConfig", [fault])
+        if extra and self.label_smoothing:
+            raise ValueError("label_smoothing is of cross-entropy: set it to 0 beside _target_")
+        return self
 
 
 class TrainerConfig(StrictModel, defaults="trainer/default"):

@@ -26,7 +26,7 @@ class Augmentation:
         # An added copy exists to differ from its original, so it is always turned.
         self._turn_copy = RandomTurn(config.flips, config.rotations, 1.0)
         self._operations = _operations(config)
-        self._is_on = config.flips or config.rotations or bool(self._operations)
+        self.is_on = config.flips or config.rotations or bool(self._operations)
 
     def __call__(self, image: np.ndarray, epoch: int, row: int, copy: int) -> np.ndarray:
         """Return the transformed image, uint8, shape (H, W, 3), or (W, H, 3) after a quarter turn.
@@ -37,7 +37,7 @@ class Augmentation:
             row: The image's row in the manifest.
             copy: 0 for the original, n for the n-th added copy.
         """
-        if not self._is_on or self._spares(copy):
+        if not self.is_on or self._spares(copy):
             return image
         seed = self._seed_of(epoch, row, copy)
         image = self._turn_of(copy)(image, seed)
@@ -46,17 +46,6 @@ class Augmentation:
             operation.set_random_seed((seed + number) % 2**32)
             image = operation(image=image)["image"]
         return image
-
-    @property
-    def turns_alone(self) -> bool:
-        """Whether a transformed image is one of `turns.VIEWS`."""
-        return not self._operations
-
-    def view(self, epoch: int, row: int, copy: int) -> int:
-        """Return the number in `turns.VIEWS` of what becomes of an image, where turns are all that happens to it."""
-        if self._spares(copy):
-            return 0
-        return self._turn_of(copy).draw(self._seed_of(epoch, row, copy))
 
     def _spares(self, copy: int) -> bool:
         return not copy and self.config.apply_to != "all"

@@ -49,6 +49,18 @@ class ClassToken(nn.Module):
         return x[:, 0]
 
 
+# Layers that a head may begin with: they have no weights, and draw nothing.
+FIXED_LAYERS = (SelectAdaptivePool2d, TokenPool, ClassToken, nn.Flatten)
+
+
+def count_fixed_layers(head: Sequence[nn.Module]) -> int:
+    """Return with how many layers a head begins that have no weights and draw nothing."""
+    for number, layer in enumerate(head):
+        if not isinstance(layer, FIXED_LAYERS):
+            return number
+    return len(head)
+
+
 def is_pool(layer: nn.Module) -> bool:
     """Tell whether a layer of a head is what ``gap`` became."""
     return isinstance(layer, TokenPool | SelectAdaptivePool2d)

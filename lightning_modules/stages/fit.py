@@ -33,7 +33,7 @@ from lightning_modules.distributed import broadcast_tensors, current_world, join
 from lightning_modules.extensions import build_extra_callbacks, build_loggers
 from lightning_modules.faults.finite_loss import FiniteLoss
 from lightning_modules.faults.machine import explained_faults
-from lightning_modules.stages.frozen import FeatureCache, StageFit, complete_checkpoint
+from lightning_modules.stages.frozen import FeatureBatches, features_in_place_of_images
 from lightning_modules.stages.plan import Stage, batch_sizes, planned_stages, stage_length
 from lightning_modules.trainer import build_trainer
 
@@ -73,7 +73,7 @@ def train_stages(
     config: Config,
     run: Path,
     callbacks: Sequence[Callback] = (),
-    features: FeatureCache | None = None,
+    features: FeatureBatches | None = None,
 ) -> list[FinishedStage]:
     """Train every stage that is not finished yet, and leave in ``model`` the best weights of the last one.
 
@@ -85,7 +85,7 @@ def train_stages(
         config: The typed configuration.
         run: The run's folder.
         callbacks: Callbacks of every stage, after all others.
-        features: May have features of the images, for stages that train the head alone.
+        features: Can serve features in place of the images, for stages that train the head alone.
     """
     finished: list[FinishedStage] = []
     for stage in planned_stages(config, run):
@@ -119,7 +119,7 @@ def _fit_stage(
     config: Config,
     stage: Stage,
     extra: Sequence[Callback],
-    features: FeatureCache | None,
+    features: FeatureBatches | None,
 ) -> None:
     """Fit one stage, from its start or from where it was interrupted, and record it as finished."""
     settings = config.callbacks
@@ -128,10 +128,9 @@ def _fit_stage(
     for each in planned_stages(config, stage.run)[stage.number :]:
         lengths.append(stage_length(sizes, each.config.max_epochs or config.trainer.max_epochs, config.trainer))
     epochs, steps = lengths[0]
-    cached = features.of_stage(model, stage, sum(sizes) * epochs) if features else None
-    fit = cached or StageFit(model, data)
+    of_features, seconds = features_in_place_of_images(model, features, config, stage, sum(sizes) * epochs)
 
-    unfreezing = StagedUnfreezing(stage, steps, fit.seconds)
+    unfreezing = StagedUnfreezing(stage, steps, seconds)
     best = BestCheckpoint(
         dirpath=stage.folder,
         filename="best",
@@ -163,8 +162,8 @@ def _fit_stage(
     loggers = build_loggers(config, stage.run, stage.folder.name) if current_world().is_first else []
     trainer = build_trainer(config, epochs, callbacks, loggers)
     resume = str(last.path) if on_rank_zero(last.path.exists) else None
-    with in_training(), explained_faults(config.loader, training=True):
-        trainer.fit(fit.model, fit.data, ckpt_path=resume, weights_only=True)
+    with in_training(), explained_faults(config.loader, training=True), model.on_features(of_features is not None):
+        trainer.fit(model, of_features or data, ckpt_path=resume, weights_only=True)
     seconds = unfreezing.state_dict()["seconds"]
 
     score = math.nan if best.best_model_score is None else float(best.best_model_score)
@@ -178,8 +177,6 @@ def _fit_stage(
         if current_world().is_first and not math.isfinite(score):
             remedy = f"lower unfreeze.stages.{stage.name}.lr"
             raise UserError(f"stage {stage.name} diverged ({settings.monitor} is {score}): {remedy}")
-    if not stage.config.train:  # the best epoch may be of cached features, although the last is not
-        on_rank_zero(complete_checkpoint, stage.folder / "best.ckpt", model)
     record = FinishedStage(
         name=stage.name,
         best=str((stage.folder / "best.ckpt").relative_to(stage.run)),

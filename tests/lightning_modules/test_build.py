@@ -8,6 +8,7 @@ import torch
 
 from common.errors import UserError
 from common.runs.address import run_folder, run_identity
+from lightning_modules.adaptation import restore_folded
 from lightning_modules.backbones.pretrained import WeightsInfo
 from lightning_modules.build import build_classifier
 from lightning_modules.trainer import check_trainer, trainer_warnings
@@ -56,7 +57,7 @@ def test_folded_batchnorm_trains_only_after_it_was_restored(tmp_path):
     assert "pretrained" not in run_identity(small_config(tmp_path), contents)["config"]
     images = torch.rand(8, 3, 32, 32)
     before = model.eval()(images)
-    model.restore_batchnorm(images)
+    restore_folded(model, images)
     assert torch.allclose(model(images), before, atol=1e-4)
     assert model.backbone.bn1.running_mean.abs().sum() > 0
 

@@ -15,8 +15,9 @@ from common.config.schema import InferenceConfig, LossConfig
 from common.errors import UserError
 from common.paths import ROOT
 from common.runs.run import ModelFacts
-from lightning_modules.classifier import Classifier, TrainingSettings
+from lightning_modules.classifier import Classifier
 from lightning_modules.inference import Predictor
+from lightning_modules.optimizers import TrainingSettings
 from tests.lightning_modules.tiny import assert_equal_weights, save_weights
 
 
@@ -61,25 +62,27 @@ def test_one_logit_and_two_have_the_same_loss():
     one, two = classifier(1, 2), classifier(2, 2)
     logit, label = torch.randn(6, 1), torch.tensor([0, 1, 1, 0, 1, 0])
     both = torch.cat([torch.zeros(6, 1), logit], dim=1)
-    torch.testing.assert_close(one.loss(logit, label, False), two.loss(both, label, False))
+    torch.testing.assert_close(one.validation_loss(logit, label), two.validation_loss(both, label))
 
 
 def test_class_weights_weigh_the_training_loss_alone():
     weights = torch.tensor([1.0, 3.0])
     weighted, plain = classifier(1, 2, weights), classifier(1, 2)
     logit, label = torch.tensor([[0.3], [-0.2], [1.0]]), torch.tensor([0, 1, 1])
-    each = torch.stack([plain.loss(logit[i : i + 1], label[i : i + 1], True) for i in range(3)])
-    torch.testing.assert_close(weighted.loss(logit, label, True), (each * weights[label]).sum() / 7)
-    torch.testing.assert_close(weighted.loss(logit, label, False), plain.loss(logit, label, False))
+    each = torch.stack([plain.training_loss(logit[i : i + 1], label[i : i + 1]) for i in range(3)])
+    torch.testing.assert_close(weighted.training_loss(logit, label), (each * weights[label]).sum() / 7)
+    torch.testing.assert_close(weighted.validation_loss(logit, label), plain.validation_loss(logit, label))
     both = torch.cat([torch.zeros(3, 1), logit], dim=1)
-    torch.testing.assert_close(weighted.loss(logit, label, True), classifier(2, 2, weights).loss(both, label, True))
+    torch.testing.assert_close(
+        weighted.training_loss(logit, label), classifier(2, 2, weights).training_loss(both, label)
+    )
 
 
 def test_label_smoothing_is_of_the_training_loss_alone():
     smooth, plain = classifier(3, 3, smoothing=0.1), classifier(3, 3)
     logits, label = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
-    assert not torch.isclose(smooth.loss(logits, label, True), plain.loss(logits, label, True))
-    torch.testing.assert_close(smooth.loss(logits, label, False), plain.loss(logits, label, False))
+    assert not torch.isclose(smooth.training_loss(logits, label), plain.training_loss(logits, label))
+    torch.testing.assert_close(smooth.validation_loss(logits, label), plain.validation_loss(logits, label))
 
 
 def test_a_state_dict_holds_the_weights_and_nothing_of_the_data():

@@ -10,9 +10,10 @@ from common.config.schema import InferenceConfig, LossConfig
 from common.predictions import COLUMNS
 from common.runs.predicted import to_predictions
 from common.runs.run import ModelFacts
-from lightning_modules.classifier import Classifier, TrainingSettings
+from lightning_modules.classifier import Classifier
 from lightning_modules.inference import Predictor, predict
 from lightning_modules.load import load_run
+from lightning_modules.optimizers import TrainingSettings
 from lightning_modules.orientation import marginal_logits, turn, turn_half
 from tests.helpers.training import small_config, write_untrained_run
 from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights, build, train

@@ -1,9 +1,12 @@
 """Whether and on which images trained networks are adapted."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from common.config.compose import compose_config
+from lightning_modules.adaptation import adapt_to_images
 from lightning_modules.classifier import Classifier
 from workflows.adaptation import LEAST, SAMPLE, adapt_to, adapts, sample_rows
 
@@ -33,6 +36,6 @@ def test_nothing_happens_without_images_or_without_batchnorm():
     classifier = Classifier.create("vit_tiny_patch16_224", num_classes=2, image_size=32)
     images = np.zeros((LEAST, 32, 32, 3), np.uint8)
     for given, words in ((images, "no BatchNorm"), (images[1:], f"fewer than {LEAST} images")):
-        adaptation = adapt_to(classifier, given)
+        adaptation = adapt_to(partial(adapt_to_images, classifier), given)
         assert not adaptation.done
         assert words in adaptation.note

@@ -115,7 +115,7 @@ def predict_external(
 
 def _adapt(network: LoadedNetwork, data: ExternalDataModule, rows: np.ndarray) -> Adaptation:
     """Adapt a network to images of the data set that are to be predicted; tell the user."""
-    adaptation = adapt_to(network.network, data.prepared(rows[sample_rows(len(rows))]))
+    adaptation = adapt_to(network.network.adapt_to, data.prepared(rows[sample_rows(len(rows))]))
     say(adaptation.note)
     return adaptation
 

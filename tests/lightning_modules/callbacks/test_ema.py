@@ -62,7 +62,7 @@ def test_the_score_is_that_of_the_average_and_the_training_itself_is_not_touched
     model, score, averaged = whole
     with torch.no_grad():
         logits = model.eval()(MemoryData().images.float() / 255)
-    assert float(model.loss(logits, torch.arange(32) % 2, weighted=False)) == pytest.approx(score, rel=1e-5)
+    assert float(model.validation_loss(logits, torch.arange(32) % 2)) == pytest.approx(score, rel=1e-5)
     plain = Watch()
     train(small_config(tmp_path, *NET, *WHOLE), tmp_path / "plain", plain)
     for step, weights in plain.weights.items():

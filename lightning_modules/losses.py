@@ -1,0 +1,119 @@
+"""The loss of a classifier: cross-entropy, or any loss of torch that ``loss._target_`` names."""
+
+import torch
+import torch.nn.functional as F
+from hydra.utils import instantiate
+from torch import nn
+
+from common.config.schema import LossConfig
+from common.errors import UserError
+from lightning_modules.backbones.truncation import first_line
+from lightning_modules.compat import forget_buffers
+from lightning_modules.distributed import all_reduce, current_world
+
+
+class CrossEntropy(nn.Module):
+    """The (weighted) mean loss: binary cross-entropy for one logit, cross-entropy for more.
+
+    Args:
+        class_weights: Weight of each class, float, shape (classes,); None weighs all alike.
+        label_smoothing: For more than one logit.
+    """
+
+    def __init__(self, class_weights: torch.Tensor | None = None, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.label_smoothing = label_smoothing
+        self.class_weights: torch.Tensor | None
+        weights = None if class_weights is None else class_weights.float()
+        self.register_buffer("class_weights", weights, persistent=False)
+
+    def forward(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        """Return the loss, a scalar, of logits (B, K), or (B, 2K) with orientation, and their indices, int64, (B,)."""
+        weights = self.class_weights
+        if logits.shape[1] == 1:
+            target = label.to(logits.dtype).unsqueeze(1)
+            losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+            if weights is None:
+                return losses.sum() / len(losses)
+            per_image = weights[label].unsqueeze(1)
+            return (per_image * losses).sum() / per_image.sum()  # as cross_entropy weighs
+        if weights is not None and logits.shape[1] == 2 * len(weights):
+            weights = weights.repeat(2)
+        return F.cross_entropy(logits, label, weight=weights, label_smoothing=self.label_smoothing)
+
+
+class OwnLoss(nn.Module):
+    """A loss that the configuration names, for training and validation.
+
+    It takes logits (B, K) and labels, int64 (B,), as ``torch.nn.CrossEntropyLoss`` does; of a single logit it takes
+    logits and labels as float (B,), as ``torch.nn.BCEWithLogitsLoss`` does. Its buffers are no part of a checkpoint.
+    """
+
+    def __init__(self, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        """Return the loss, a scalar."""
+        if logits.shape[1] == 1:
+            logits = logits[:, 0]
+            label = label.to(logits.dtype)
+        value: torch.Tensor = self.loss(logits, label)
+        return value
+
+
+def build_losses(config: LossConfig, class_weights: torch.Tensor | None = None) -> tuple[nn.Module, nn.Module]:
+    """Return the losses of training and of validation; the second has neither class weights nor label smoothing.
+
+    Raises:
+        UserError: ``loss._target_`` cannot be built, has weights of its own to train, or gives no single number.
+    """
+    if config.own is None:
+        return CrossEntropy(class_weights, config.label_smoothing), CrossEntropy()
+    name = f"loss._target_={config.own['_target_']}"
+    try:
+        loss = instantiate(config.own)
+    except Exception as error:  # Hydra wraps whatever a constructor raises
+        raise UserError(f"{name}: {first_line(error.__cause__ or error)}; correct it and its arguments") from error
+    if not isinstance(loss, nn.Module):
+        raise UserError(f"{name} is no torch.nn.Module: name the class of a loss such as torch.nn.MultiMarginLoss")
+    if any(parameter.requires_grad for parameter in loss.parameters()):
+        raise UserError(f"{name} has weights of its own, which no stage trains: name a loss without any")
+    forget_buffers(loss)
+    own = OwnLoss(loss)
+    return own, own
+
+
+def check_loss(loss: nn.Module, logits: int) -> None:
+    """Refuse a loss that does not take so many logits, or gives no single number.
+
+    Raises:
+        UserError: With the loss's own error.
+    """
+    label = torch.arange(4) % max(logits, 2)
+    try:
+        value = loss(torch.zeros(4, logits), label)
+    except Exception as error:  # losses refuse shapes and types in many ways
+        raise UserError(f"loss._target_: {first_line(error)} (for {logits} logits: head.logits)") from error
+    if not isinstance(value, torch.Tensor) or value.numel() != 1:
+        raise UserError("loss._target_ gives no single number: leave its reduction at mean")
+
+
+def share_of_loss(loss: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return this rank's share of the (weighted) mean loss of the global batch, and the loss to log.
+
+    The ranks may have different numbers of images, of different weights. The mean of the first over the ranks is that
+    of the global batch: DDP averages the gradients, and so trains as a single process does. The mean of the second over
+    all images of an epoch is the epoch's.
+
+    Args:
+        loss: The mean over the images of this rank.
+        weights: Of these images in that mean, float64, shape (B,).
+    """
+    processes = current_world().size
+    if processes == 1:
+        return loss, loss
+    weight = weights.sum()
+    total_weight, total_images = all_reduce(torch.stack([weight, weight.new_tensor(len(weights))]))
+    share = loss * (weight * processes / total_weight).to(loss.dtype)
+    return share, share.detach() * (total_images / (processes * len(weights))).to(loss.dtype)

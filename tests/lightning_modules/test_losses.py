@@ -1,0 +1,83 @@
+"""A loss that the configuration names, in place of cross-entropy."""
+
+import pytest
+import torch
+from torch import nn
+
+from common.config.schema import LossConfig
+from common.errors import UserError
+from lightning_modules.losses import build_losses, check_loss
+from tests.helpers.training import small_config
+from tests.lightning_modules.tiny import build, train
+
+
+class Focal(nn.Module):
+    """A loss with an argument, and a buffer that no checkpoint holds."""
+
+    def __init__(self, gamma: float) -> None:
+        super().__init__()
+        self.gamma = gamma
+        self.register_buffer("scale", torch.ones(1))
+
+    def forward(self, logits, label):
+        losses = nn.functional.cross_entropy(logits, label, reduction="none")
+        return (self.scale * (1 - (-losses).exp()) ** self.gamma * losses).mean()
+
+
+FOCAL = {"_target_": "tests.lightning_modules.test_losses.Focal", "gamma": 2.0}
+
+
+def own(**settings):
+    return build_losses(LossConfig(**settings))[0]
+
+
+def test_a_named_loss_trains_and_validates():
+    training, validation = build_losses(LossConfig(**FOCAL))
+    logits, label = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 3
+    torch.testing.assert_close(training(logits, label), Focal(2.0)(logits, label))
+    assert validation is training
+    assert not training.state_dict()
+    check_loss(training, 3)
+
+
+def test_one_logit_reaches_the_loss_as_torch_has_it():
+    loss = own(_target_="torch.nn.BCEWithLogitsLoss")
+    logits, label = torch.tensor([[0.3], [-0.2]]), torch.tensor([1, 0])
+    torch.testing.assert_close(loss(logits, label), build_losses(LossConfig())[0](logits, label))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"_target_": "torch.nn.Absent"}, "torch.nn.Absent"),
+        ({"_target_": "torch.nn.CrossEntropyLoss", "absent": 1}, "absent"),
+        ({"_target_": "collections.Counter"}, "no torch.nn.Module"),
+        ({"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 2}, "weights of its own"),
+        ({"_target_": "torch.nn.CrossEntropyLoss", "reduction": "none"}, "no single number"),
+        ({"_target_": "torch.nn.BCEWithLogitsLoss"}, "head.logits"),
+    ],
+)
+def test_a_loss_that_does_not_fit_is_refused(settings, message):
+    with pytest.raises(UserError, match=message):
+        check_loss(own(**settings), 3)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["+loss._target_=torch.nn.CrossEntropyLoss", "loss.label_smoothing=0.1"], "label_smoothing"),
+        (["+loss._target_=torch.nn.CrossEntropyLoss", "balance=class_weights"], "balance=class_weights"),
+        (["+loss.gamma=2"], "loss.gamma"),
+    ],
+)
+def test_what_it_would_ignore_is_refused(tmp_path, overrides, message):
+    with pytest.raises(UserError, match=message):
+        small_config(tmp_path, "head.logits=2", *overrides)
+
+
+def test_the_loss_of_validation_is_the_one_that_is_named(tmp_path):
+    words = ["unfreeze=whole", "head.logits=2", f"+loss={FOCAL}"]
+    config = small_config(tmp_path, "model=resnet18", "model.cut=layer1", *words)
+    model = build(config)
+    assert isinstance(model.validation_loss.loss, Focal)
+    train(config, tmp_path / "run", model=model)

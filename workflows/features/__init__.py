@@ -1,1 +1,0 @@
-"""Features of frozen networks, shared by runs."""
