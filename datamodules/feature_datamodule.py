@@ -13,42 +13,55 @@ from datamodules.image_datamodule import ImageDataModule
 from datamodules.prepared_dataset import Batch, Key, PreparedDataset, whole_batch
 from datamodules.transforms.augmentation import Augmentation
 
+AS_IT_IS = -1  # in place of the number of a copy: a validation image is not transformed
+
 
 class FeatureDataModule(LightningDataModule):
     """The training and validation batches of an `ImageDataModule`, with ``features`` under "image".
 
-    Its ``predict_dataloader`` serves the images that the features are computed of, each once.
+    Its ``predict_dataloader`` serves the images that the features are computed of, as a training shows them.
 
     Attributes:
-        rows: The manifest rows of these images, int64, ascending.
+        count: The number of these images: of validation and of an epoch.
         features: Of each of them, shape (images, ...); to be set before the first training batch.
     """
 
     def __init__(self, data: ImageDataModule) -> None:
         super().__init__()
         self.data = data
-        self.rows = np.unique(np.concatenate([data.rows("validation"), data.plan.rows]))
+        self._augmentation = Augmentation(data.expansion.transform, data.seed)
+        validation = data.rows("validation")
+        rows = np.concatenate([validation, data.plan.rows])
+        copies = np.concatenate([np.full_like(validation, AS_IT_IS), data.plan.copy])
+        order = np.lexsort((copies, rows))
+        self.count = len(rows)
         self.features = torch.empty(0)
+        self._rows = rows[order]
+        self._copies = copies[order]
+        self._validation, self._train = np.split(np.argsort(order), [len(validation)])
 
     @property
     def images_change(self) -> bool:
         """Whether random transforms show an image differently from epoch to epoch."""
-        augmentation = Augmentation(self.data.expansion.transform, self.data.seed)
-        return self.data.transform_config.batched or augmentation.is_on
+        transform = self.data.expansion.transform
+        transforms_any = transform.apply_to == "all" or bool(self.data.plan.copy.any())
+        return transform.batched or (self._augmentation.is_on and transform.each_epoch and transforms_any)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of the balanced train part."""
         sampler = self.data.train_sampler(lambda: position_in_epoch(self.trainer))
-        return self._loader(self.data.plan.rows, batch_sampler=sampler)
+        return self._loader(self._train, batch_sampler=sampler)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """The validation part, in the manifest's order."""
-        return self._loader(self.data.rows("validation"), batch_size=self.data.loader_config.batch_size)
+        return self._loader(self._validation, batch_size=self.data.loader_config.batch_size)
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """The images."""
         data = self.data
-        images = PreparedDataset(data.images, self.rows, data.labels, prepare=data.prepare_config)
+        images = PreparedDataset(
+            data.images, self._rows, data.labels, self._copies, self._shown, prepare=data.prepare_config
+        )
         return data.loader(images, batch_size=data.loader_config.batch_size)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
@@ -59,26 +72,32 @@ class FeatureDataModule(LightningDataModule):
         """Return the paths of images, below the data's folder, by their manifest rows."""
         return self.data.image_names(rows)
 
-    def _loader(self, rows: np.ndarray, **batches: Any) -> DataLoader[Any]:
-        dataset = _Features(self, rows)
+    def batch(self, places: np.ndarray) -> dict[str, torch.Tensor]:
+        """Return a batch of some of the images."""
+        rows = self._rows[places]
+        label = torch.from_numpy(self.data.labels[rows])
+        return {"image": self.features[torch.from_numpy(places)], "label": label, "index": torch.from_numpy(rows)}
+
+    def _shown(self, image: np.ndarray, epoch: int, row: int, copy: int) -> np.ndarray:
+        return image if copy == AS_IT_IS else self._augmentation(image, epoch, row, copy)
+
+    def _loader(self, places: np.ndarray, **batches: Any) -> DataLoader[Any]:
+        dataset = _Features(self, places)
         pin_memory = self.data.loader_config.pin_memory
         return DataLoader(dataset, collate_fn=whole_batch, num_workers=0, pin_memory=pin_memory, **batches)
 
 
 class _Features(Dataset[dict[str, torch.Tensor]]):
-    """Features of items, a whole batch at once; ``rows`` has the manifest row of each item."""
+    """Features of items, a whole batch at once; ``places`` has the place of each item among the images."""
 
-    def __init__(self, module: FeatureDataModule, rows: np.ndarray) -> None:
+    def __init__(self, module: FeatureDataModule, places: np.ndarray) -> None:
         self.module = module
-        self.rows = rows
+        self.places = places
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.places)
 
     def __getitems__(self, keys: Sequence[Key]) -> dict[str, torch.Tensor]:
         """Return a batch by (epoch, item), or the item alone."""
         items = [key[1] if isinstance(key, tuple) else key for key in keys]
-        row = self.rows[items]
-        features = self.module.features[torch.from_numpy(np.searchsorted(self.module.rows, row))]
-        label = torch.from_numpy(self.module.data.labels[row])
-        return {"image": features, "label": label, "index": torch.from_numpy(row)}
+        return self.module.batch(self.places[items])

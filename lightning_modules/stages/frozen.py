@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule, LightningModule
 
@@ -24,7 +23,7 @@ LARGEST = 2_000_000_000  # bytes of features that a training holds in memory
 class FeatureBatches(Protocol):
     """The data module of a training that can serve features in place of its images."""
 
-    rows: np.ndarray
+    count: int
     features: torch.Tensor
 
     @property
@@ -75,13 +74,13 @@ def features_in_place_of_images(
         trainer.predict(FrozenPart(model), datamodule=batches, return_predictions=False)
     batches.features = torch.from_numpy(collector.arrays()["features"].copy())
     seconds = time.monotonic() - start
-    say(f"{name}: trains on features of {len(batches.rows):,} images, computed once in {seconds:.0f} s")
+    say(f"{name}: trains on features of {batches.count:,} images, computed once in {seconds:.0f} s")
     return batches, seconds
 
 
 def _reason_against(model: Classifier, batches: FeatureBatches, config: Config, images_seen: int) -> str | None:
     """Why features cannot replace the images in a run, or would not pay, in words."""
-    images = len(batches.rows)
+    images = batches.count
     reasons = {
         "several processes train": config.trainer.processes > 1,
         "head.orientation turns images": config.head.orientation,

@@ -76,7 +76,7 @@ def test_what_it_would_ignore_is_refused(tmp_path, overrides, message):
 
 
 def test_the_loss_of_validation_is_the_one_that_is_named(tmp_path):
-    words = ["unfreeze=whole", "head.logits=2", f"+loss={FOCAL}"]
+    words = ["unfreeze=whole", "head.logits=2", f"+loss._target_={FOCAL['_target_']}", "+loss.gamma=2.0"]
     config = small_config(tmp_path, "model=resnet18", "model.cut=layer1", *words)
     model = build(config)
     assert isinstance(model.validation_loss.loss, Focal)

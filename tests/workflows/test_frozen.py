@@ -63,6 +63,7 @@ def assert_close(one: tuple[Classifier, Run], other: tuple[Classifier, Run], **t
         pytest.param(
             ["callbacks.averaging.enabled=true", "scheduler=cosine", "trainer.channels_last=true"], id="plain"
         ),
+        pytest.param(["transform=paper", "balance=paper"], id="turned copies"),
         pytest.param(["head.layers=[{dropout:0.3},batchnorm,gap]", "balance=weighted_sampling"], id="before the pool"),
         pytest.param(["unfreeze=head_then_finetune", "unfreeze.stages.finetune.train=[layer2]"], id="later unfrozen"),
     ],
