@@ -23,8 +23,10 @@ def composition(*overrides: str) -> DictConfig:
 @cache
 def _compose(conf: Path, overrides: tuple[str, ...]) -> DictConfig:
     from hydra import compose, initialize_config_dir  # here: most commands read single sections only
+    from hydra.core.global_hydra import GlobalHydra
 
-    # As a context it restores the state of Hydra that a surrounding hydra.main has.
+    if GlobalHydra.instance().is_initialized():  # within hydra.main, whose folders it uses
+        return compose("train", list(overrides))
     with initialize_config_dir(str(conf), version_base="1.3"):
         return compose("train", list(overrides))
 
