@@ -1,15 +1,14 @@
-"""The model card of a portable model: README.md, from its description alone."""
+"""The model card of a portable model: README.md."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 from pydantic import TypeAdapter
 
 from common.runs.portable import ModelDescription, PortableMember, TrainingFacts
-from evaluation.cells.cell_metrics import SUFFIX as ASSIGNED
 from evaluation.core.warnings import LEAKS
-from evaluation.result import EvaluationWarning, Interval
+from evaluation.renderers import markdown
+from evaluation.result import EvaluationResult
+from evaluation.tables import Table, cells_table, classes_table, metrics_table
 from evaluation.uncertainty.flags import ReviewThresholds
 from workflows.members import source_warnings
 
@@ -19,15 +18,21 @@ PROTOCOLS = {
     "image": "images are divided at random, by class; a subject may be in two parts",
     "paper": "as the paper did it, its leaks included",
 }
-_METRICS = TypeAdapter(dict[str, Interval])
+NOT_OF_THE_MODEL = ("leak", "validation", "subgroups", "cells")  # topics of warnings that the card leaves out
 
 
-def model_card(model: ModelDescription) -> str:
-    """Return the model card as Markdown."""
+def model_card(model: ModelDescription, result: EvaluationResult | None) -> str:
+    """Return the model card as Markdown; ``result`` is the evaluation of the run, None where there is none."""
+    networks = _once(member.network.name for member in model.members)
+    members = f"an ensemble of {len(model.members)} networks" if len(model.members) > 1 else "a network"
+    classes = ", ".join(model.classes)
+    summary = f"A classifier of images into {len(model.classes)} classes, {members} ({networks}): {classes}."
+    if model.positive_class is not None:
+        summary += f" The positive class is {model.positive_class}."
     sections = {
         "Intended use": _intended_use(model),
-        "Limits": _limits(model),
-        "How it was evaluated": _evaluation(model),
+        "Limits": _limits(model, result),
+        "How it was evaluated": _evaluation(model, result),
         "Training": _training(model),
         "Preparation": _preparation(model),
         "Thresholds and referral": _thresholds(model),
@@ -35,45 +40,33 @@ def model_card(model: ModelDescription) -> str:
         "Licence": _licence(model),
         "Versions": _versions(model),
     }
-    lines = ["# " + model.name, "", *_summary(model)]
+    lines = ["# " + model.name, "", summary]
     for title, content in sections.items():
         lines += ["", "## " + title, "", *content]
     return "\n".join(lines) + "\n"
 
 
-def _summary(model: ModelDescription) -> list[str]:
-    networks = _counts([member.network.name for member in model.members])
-    members = f"an ensemble of {len(model.members)} networks" if len(model.members) > 1 else "a network"
-    text = (
-        f"A classifier of images into {len(model.classes)} classes, {members} ({networks}): {', '.join(model.classes)}."
-    )
-    if model.positive_class is not None:
-        text += f" The positive class is {model.positive_class}."
-    return [text]
-
-
 def _intended_use(model: ModelDescription) -> list[str]:
-    sources = _counts([_source(member.training) for member in model.members])
-    use = f"Research on images like those that it learned from: {sources}, prepared as below."
-    graph = (
-        "Each `.onnx` file takes `image`, uint8 RGB (batch, 3, height, width), prepared as below, and gives "
-        f"`probability`, float32 (batch, {len(model.classes)}), in the order of the classes."
-    )
-    commands = ["    python scripts/predict.py <this folder> <images> --output new.csv"]
-    if model.cells is not None:
-        commands.append("    python scripts/karyotype.py <this folder> <folder of cells> --output new")
-    return [
-        f"{use} The files of its run record no clinical validation; it is no medical device. With Karyocyte:",
+    sources = _once(_source(member.training) for member in model.members)
+    lines = [
+        f"Research on images like those that it learned from: {sources}, prepared as below. The files of its run "
+        "record no clinical validation; it is no medical device. With Karyocyte:",
         "",
-        *commands,
+        "    python scripts/predict.py <this folder> <images> --output new.csv",
+    ]
+    if model.cells is not None:
+        lines.append("    python scripts/karyotype.py <this folder> <folder of cells> --output new")
+    return [
+        *lines,
         "",
         "Its dependency group `predict` is what this takes, without torch.",
         "",
-        graph,
+        "Each `.onnx` file takes `image`, uint8 RGB (batch, 3, height, width), prepared as below, and gives "
+        f"`probability`, float32 (batch, {len(model.classes)}), in the order of the classes.",
     ]
 
 
-def _limits(model: ModelDescription) -> list[str]:
+def _limits(model: ModelDescription, result: EvaluationResult | None) -> list[str]:
     lines = source_warnings([member.training for member in model.members])
     for key, text in LEAKS.items():
         most = max(((member.training.leaks or {}).get(key) or 0) for member in model.members)
@@ -83,59 +76,28 @@ def _limits(model: ModelDescription) -> list[str]:
         lines += model.cells.notes
         if not all(member.turns for member in model.members):
             lines.append(UPRIGHT)
-    lines += [*model.notes, *model.thresholds.get("notes", []), *_warnings(model)]
-    return _items(dict.fromkeys(lines)) or ["The run reports none."]
+    lines += [*model.notes, *model.thresholds.get("notes", [])]
+    for warning in result.warnings if result else ():
+        if (
+            warning.topic not in NOT_OF_THE_MODEL and "resample" not in warning.text and "left out" not in warning.text
+        ):  # details of intervals
+            lines.append(str(warning))
+    return [f"- {line}" for line in dict.fromkeys(lines)] or ["The run reports none."]
 
 
-def _warnings(model: ModelDescription) -> list[str]:
-    """Return what the evaluation warns of, but for the validation images and the details of intervals."""
-    warnings = [EvaluationWarning.parse(line) for line in model.evaluation.get("warnings", [])]
-    kept = [warning for warning in warnings if warning.topic not in ("leak", "validation", "subgroups", "cells")]
-    return [str(warning) for warning in kept if "resample" not in warning.text and "left out" not in warning.text]
-
-
-def _evaluation(model: ModelDescription) -> list[str]:
+def _evaluation(model: ModelDescription, result: EvaluationResult | None) -> list[str]:
     first = model.members[0].training
     protocol = f"Protocol `{first.protocol}`: {PROTOCOLS[first.protocol]}."
     if first.fold is not None:
         of_folds = f" of {first.folds}" if first.folds else ""
         protocol += f" Tested on fold {first.fold}{of_folds}."
-    if not model.evaluation:
+    if result is None:
         return [protocol, "", "The run was not evaluated: scripts/evaluate.py does it."]
-    test = model.evaluation["test"]
-    subjects = "" if test["subjects"] is None else f" of {test['subjects']:,} subjects"
-    counts = ", ".join(f"{count:,} {name}" for name, count in test["class_counts"].items())
-    confidence = f"{100 * model.evaluation['confidence']:g} %"
-    return [
-        f"{protocol} {test['images']:,} labelled test images{subjects} ({counts}); {confidence} intervals over "
-        f"{test['drawn']}.",
-        "",
-        *_metric_tables(test["metrics"]),
-        *_titled("At the threshold of validation", test["metrics_at_threshold"]),
-        *_titled("Whole cells", model.evaluation["cells"]),
-    ]
-
-
-def _titled(title: str, metrics: Mapping[str, Any] | None) -> list[str]:
-    return ["", title + ":", "", *_metric_tables(metrics)] if metrics else []
-
-
-def _metric_tables(metrics: Mapping[str, Any]) -> list[str]:
-    """Return a table of the metrics of all images, and one of those of a class, such as "recall/X"."""
-    intervals = _METRICS.validate_python(metrics)
-    overall = [(name, str(interval)) for name, interval in intervals.items() if "/" not in name]
-    lines = _table(("metric", "value (interval)"), overall)
-    by_class: dict[str, dict[str, str]] = {}
-    for name, interval in intervals.items():
-        metric, separator, class_name = name.partition("/")
-        if separator:
-            if class_name.endswith(ASSIGNED):
-                metric, class_name = metric + ASSIGNED, class_name.removesuffix(ASSIGNED)
-            by_class.setdefault(class_name, {})[metric] = str(interval)
-    if by_class:
-        heads = list(next(iter(by_class.values())))
-        rows = [(class_name, *(values.get(head, "") for head in heads)) for class_name, values in by_class.items()]
-        lines += ["", *_table(("class", *heads), rows)]
+    lines = [protocol]
+    for table in (metrics_table(result), classes_table(result), cells_table(result)):
+        if table is not None and table.rows:
+            lines += ["", f"{table.title}:", "", *markdown(table)]
+            lines += ["", *(f"- {note}" for note in table.notes)] if table.notes else []
     return lines
 
 
@@ -144,29 +106,29 @@ def _training(model: ModelDescription) -> list[str]:
     for position, member in enumerate(model.members):
         training = member.training
         start = training.start + (", from another run" if training.init_from else "")
-        images = "unknown" if training.images_seen is None else f"{training.images_seen:,}"
         data = (training.data_sha256 or "unknown")[:16]
-        rows.append((f"member{position + 1}", _network(member), _source(training), data, start, images, training.seed))
-    heads = ("member", "network", "data", "SHA-256 of the data", "first weights", "images seen", "seed")
-    return _table(heads, rows)
+        seen = "unknown" if training.images_seen is None else training.images_seen
+        cut = "" if member.network.cut is None else f" to {member.network.cut}"
+        network = member.network.name + cut
+        rows.append((f"member{position + 1}", network, _source(training), data, start, seen, training.seed))
+    columns = ("member", "network", "data", "SHA-256 of the data", "first weights", "images seen", "seed")
+    return markdown(Table("", columns, tuple(rows)))
 
 
 def _preparation(model: ModelDescription) -> list[str]:
-    lines = []
-    for name, members in _alike(model.members).items():
-        first = members
-        height, width = first.prepare.shape
-        settings = first.prepare.model_dump(mode="json")
-        lines += [
-            f"{name}: {height} x {width} pixels (`prepare` of model.json, version {model.prepare_version}):",
-            "",
-            *_table(("key", "value"), [(key, json.dumps(value)) for key, value in _flat(settings)]),
-            "",
-            f"In the graph: division by 255, mean {_numbers(first.network.mean)}, standard deviation "
-            f"{_numbers(first.network.std)}; views: {_views(first)}.",
-            "",
-        ]
-    return lines[:-1]
+    rows = []
+    for position, member in enumerate(model.members):
+        height, width = member.prepare.shape
+        means = ", ".join(f"{value:.4g}" for value in member.network.mean)
+        deviations = ", ".join(f"{value:.4g}" for value in member.network.std)
+        rows.append((f"member{position + 1}", f"{height} x {width}", means, deviations, _views(member)))
+    columns = ("member", "pixels", "mean", "standard deviation", "views")
+    return [
+        *markdown(Table("", columns, tuple(rows))),
+        "",
+        f"`prepare` of `model.json` has all settings, version {model.prepare_version}. The graph divides by 255 and "
+        "normalises by mean and standard deviation.",
+    ]
 
 
 def _thresholds(model: ModelDescription) -> list[str]:
@@ -188,21 +150,20 @@ def _thresholds(model: ModelDescription) -> list[str]:
             chosen.append(("temperature of their combination", f"{model.cells.combined:.4g}"))
     if not chosen:
         return ["Validation chose none."]
-    return ["Chosen on the validation images:", "", *_table(("what", "value"), chosen)]
+    return ["Chosen on the validation images:", "", *markdown(Table("", ("what", "value"), tuple(chosen)))]
 
 
 def _files(model: ModelDescription) -> list[str]:
     rows = []
     for position, member in enumerate(model.members):
         name = f"member{position + 1}"
-        parity = member.parity
-        rows.append((f"{name}.safetensors", "weights", f"{parity.weights:.1e}"))
-        rows.append((f"{name}.onnx", f"ONNX graph, opset {model.opset}", f"{parity.onnx:.1e}"))
+        rows.append((f"{name}.safetensors", "weights", f"{member.parity.weights:.1e}"))
+        rows.append((f"{name}.onnx", f"ONNX graph, opset {model.opset}", f"{member.parity.onnx:.1e}"))
     if model.images_sha256 is not None:
         rows.append(("images.csv", "SHA-256 of the images of the training; may be deleted", ""))
     images = min(member.parity.images for member in model.members)
     return [
-        *_table(("file", "content", "difference"), rows),
+        *markdown(Table("", ("file", "content", "difference"), tuple(rows))),
         "",
         f"The difference is the largest of a probability from the network of the run, over {images} images. All "
         "settings, all metrics and the SHA-256 of each file are in `model.json`.",
@@ -211,7 +172,7 @@ def _files(model: ModelDescription) -> list[str]:
 
 def _licence(model: ModelDescription) -> list[str]:
     weights = model.licence.weights or "not stated by who exported them"
-    starts = _counts([member.training.start for member in model.members])
+    starts = _once(member.training.start for member in model.members)
     return [
         f"Code: {model.licence.code}. Weights: {weights}. The first weights ({starts}) and the images of the training "
         "have terms of their own.",
@@ -228,11 +189,6 @@ def _source(training: TrainingFacts) -> str:
     return "SYNTHETIC images" if training.synthetic else f"`data.source={training.source}`"
 
 
-def _network(member: PortableMember) -> str:
-    network = member.network
-    return network.name if network.cut is None else f"{network.name} to {network.cut}"
-
-
 def _views(member: PortableMember) -> str:
     views = ["the image"]
     if member.inference.mirror:
@@ -242,41 +198,6 @@ def _views(member: PortableMember) -> str:
     return ", ".join(views)
 
 
-def _alike(members: Sequence[PortableMember]) -> dict[str, PortableMember]:
-    """Return one member for each preparation, by the names of all that have it."""
-    groups: list[tuple[list[str], PortableMember]] = []
-    for position, member in enumerate(members):
-        key = (member.prepare, member.network.mean, member.network.std, _views(member))
-        for names, first in groups:
-            if key == (first.prepare, first.network.mean, first.network.std, _views(first)):
-                names.append(f"member{position + 1}")
-                break
-        else:
-            groups.append(([f"member{position + 1}"], member))
-    return {", ".join(names): member for names, member in groups}
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Return nested keys with dots."""
-    rows: list[tuple[str, Any]] = []
-    for key, value in values.items():
-        rows += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(prefix + key, value)]
-    return rows
-
-
-def _numbers(values: Iterable[float]) -> str:
-    return "[" + ", ".join(f"{value:.4g}" for value in values) + "]"
-
-
-def _counts(names: Sequence[str]) -> str:
+def _once(names: Iterable[str]) -> str:
     """Return each name once, in their order."""
     return ", ".join(dict.fromkeys(names))
-
-
-def _items(lines: Iterable[str]) -> list[str]:
-    return [f"- {line}" for line in lines]
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines]

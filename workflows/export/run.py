@@ -66,7 +66,8 @@ def export_model(request: ExportRequest) -> None:
         images = _write_hashes(model, request) if request.hashes else None
         description = _describe(request, members, images)
         model.write(description)
-        write_text(folder / PortableFile.CARD, model_card(description))
+        result = EvaluationResult.from_dict(request.run.metrics) if request.run.metrics else None
+        write_text(folder / PortableFile.CARD, model_card(description, result))
     lines = [f"{name}.safetensors and .onnx: {_parity_line(member)}" for name, member in _named(members)]
     say(str(request.output), *lines, *description.notes)
     say("predict images with it", f"python scripts/predict.py {request.output} <images> --output new.csv")
