@@ -214,7 +214,7 @@ SCRIPTS = tuple(
     f"scripts.{name}"
     for name in (
         "prepare_data", "reproduce", "evaluate", "report", "predict", "karyotype", "review",
-        "explain", "error_analysis", "ensemble", "compare", "export", "out_of_distribution.__main__",
+        "explain", "error_analysis", "ensemble", "compare", "export",
         "tune", "sbatch", "sweep_status", "collect",
     )
 )  # fmt: skip
