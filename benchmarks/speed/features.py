@@ -1,6 +1,5 @@
 """Stages that train the head on a frozen ResNet-50 at 224 px: on cached features, and on images."""
 
-import shutil
 from collections.abc import Iterator
 from copy import deepcopy
 from itertools import count
@@ -8,11 +7,11 @@ from pathlib import Path
 from threading import Semaphore, Thread
 
 from pytorch_lightning import Callback, LightningModule, Trainer
-from workflows.features.cache import CachedFeatures
 
 from benchmarks.speed.case import Case, Peer
 from common.config.compose import compose_config
 from common.config.schema import Config
+from datamodules.feature_datamodule import FeatureDataModule
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.stages.fit import train_stages
 from workflows.train import build_model
@@ -35,7 +34,7 @@ SETTINGS = [
 
 def cases(folder: Path) -> Iterator[Case]:
     """Yield the cases: an epoch of later ones, and a whole stage with the features that it begins with."""
-    stages = {key: FrozenStage(folder / key, key) for key in ("auto", "off")}
+    stages = {key: FrozenStage(folder / key, key == "auto") for key in ("auto", "off")}
     seen = f"{stages['off'].images} images"
     epochs = {key: EpochByEpoch(stage) for key, stage in stages.items()}
     yield Case(
@@ -62,12 +61,13 @@ class FrozenStage:
 
     Args:
         folder: Of its run and cache.
-        cache_features: "auto" or "off".
+        cached: Whether the features are computed once.
     """
 
-    def __init__(self, folder: Path, cache_features: str) -> None:
+    def __init__(self, folder: Path, cached: bool) -> None:
         self.folder = folder
-        places = [f"data_dir={folder}", f"cache_dir={folder / 'cache'}", f"cache_features={cache_features}"]
+        self.cached = cached
+        places = [f"data_dir={folder}", f"cache_dir={folder / 'cache'}"]
         self.config: Config = compose_config([*SETTINGS, *places])
         self.data = ImageDataModule.from_config(self.config, progress=False)
         self.data.setup()
@@ -81,13 +81,13 @@ class FrozenStage:
         return len(self.data.plan.rows) + len(self.data.rows("validation"))
 
     def train(self, epochs: int, *callbacks: Callback) -> None:
-        """Train from the start, without features of before."""
-        shutil.rmtree(self.folder / "cache" / "features", ignore_errors=True)
+        """Train from the start."""
         trainer = self.config.trainer.model_copy(update={"max_epochs": epochs})
         config = self.config.model_copy(update={"trainer": trainer})
         model = deepcopy(self.model)
         run = self.folder / f"run{next(self._numbers)}"
-        train_stages(model, self.data, config, run, callbacks, CachedFeatures(self.data, config))
+        features = FeatureDataModule(self.data) if self.cached else None
+        train_stages(model, self.data, config, run, callbacks, features)
 
 
 class EpochByEpoch(Callback):
