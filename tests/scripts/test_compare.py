@@ -15,8 +15,8 @@ from tests.workflows.sweeps.sweep_files import call_app
 def results(tmp_path):
     folder = tmp_path / "results"
     claims = [claim(), claim("better", claimed="0.95"), claim("private", metric="val_accuracy")]
-    sums = [["009", "1", "right", "1 2", 3], ["009", "2", "wrong", "1 2", 4]]
-    write_results(folder, claims, sums=sums, twice=[["009", "both", "1", "60", "2", "70", ""]])
+    checks = [["009", "1", "right", "sum", "", "3=1+2", "", ""], ["009", "2", "wrong", "sum", "", "4=1+2", "", ""]]
+    write_results(folder, claims, checks=[*checks, ["009", "1; 2", "both", "twice", "", "60=70", "", ""]])
     rows = [measured(low=0.75, high=0.92), measured("better, ours", "better"), measured("private", "private")]
     pd.DataFrame(rows).to_csv(folder / "some.csv", index=False)
     return folder

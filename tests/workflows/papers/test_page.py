@@ -1,40 +1,78 @@
-"""What the page of a reproduction says of its runs."""
-
-from pathlib import Path
+"""The page of a reproduced paper shows every printed figure, what it cost, and what is missing."""
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from common.runs.run import Run
 from workflows.papers import page
 from workflows.papers.plan import Options, comparison_csv, make_plan
 from workflows.papers.records import StepRecord
 
+FIGURE = {"experiment": "hem_all_cnn_32", "section": "table 1", "part": "test", "metric": "f1_weighted"}
+OURS = {"as_paper": "0.921", "as_paper_low": "0.905", "as_paper_high": "0.934", "as_paper_minutes": "7.25"}
+NOTHING = dict.fromkeys(("honest", "honest_low", "honest_high", "honest_minutes"))
+
 
 @pytest.fixture
 def plan(tmp_path):
     plan = make_plan("003", (), tmp_path / "out")
     plan.output.mkdir()
-    columns = ["experiment", "section", "part", "metric", "printed", "verdict", "reason"]
-    ends = [f"{role}{end}" for role in ("as_paper", "honest") for end in ("", "_low", "_high", "_minutes")]
-    rows = []
-    for metric, printed, headline in (("accuracy", "0.53", True), ("loss", "0.61", False)):
-        values = ["hem_all_cnn_32", "table 1", "test", metric, printed, "not comparable", "x"]
-        rows.append({**dict(zip(columns, values, strict=True)), **dict.fromkeys(ends), "headline": headline})
-    pd.DataFrame(rows).assign(deviation="other strides").to_csv(comparison_csv(plan), index=False)
     return plan
 
 
+def page_of(plan, *figures, runs=None, records=None):
+    """Write the page of a measured figure and of one that is not, or of ``figures``."""
+    measured = {**FIGURE, "headline": True, "printed": "0.9183", **OURS, **NOTHING, "verdict": "reproduced"}
+    missing = {**FIGURE, "metric": "auc", "headline": False, "printed": "0.96", **NOTHING}
+    missing |= {"verdict": "not comparable", "reason": "not measured here"}
+    rows = [{**missing, **figure} for figure in figures] or [measured, missing]
+    table = pd.DataFrame(rows, columns=[*measured, "reason"]).assign(deviation="other strides")
+    table.to_csv(comparison_csv(plan), index=False)
+    return page.write_page(plan, runs or {"paper": {}}, records or {}).read_text()
+
+
+def test_the_page_has_each_figure_with_ours_and_the_verdict(plan):
+    text = page_of(plan)
+    assert "0.9183" in text
+    assert "0.921 <span>(0.905 to 0.934)</span>" in text
+    assert '<td class="figure">7.2</td>' in text
+    assert text.count("not measured here") == 1
+    assert text.count("Known deviation: other strides") == 2
+    assert "nan" not in text
+    counts = {label: text.split(f"<dt>{label}</dt><dd><strong>")[1][0] for label in ("reproduced", "not comparable")}
+    assert counts == {"reproduced": "1", "not comparable": "1"}
+
+
+def test_the_page_says_what_a_step_cost_and_whether_it_failed(plan):
+    records = {"images": StepRecord("python scripts/prepare_data.py <x>", "", 1, 90.0, 60.0, 1.24)}
+    text = page_of(plan, records=records)
+    assert "1.5" in text  # minutes
+    assert "failed" in text
+    assert "&lt;x&gt;" in text  # nothing of a command is read as HTML
+
+
+def test_each_figure_names_the_numbers_of_its_own_reasons(plan):
+    other = {"metric": "epoch_loss", "part": "train", "reason": "128 px instead of 300; not measured here"}
+    text = page_of(plan, {}, other)
+    assert "Not comparable: 1. not measured here; 2. 128 px instead of 300." in text
+    assert ">not comparable 1<" in text
+    assert ">not comparable 1, 2<" in text
+    assert "mean over the batches of an epoch, with dropout" in text
+
+
+def test_reasons_that_all_figures_share_have_no_numbers(plan):
+    text = page_of(plan, {"headline": True})
+    assert "Not comparable: not measured here." in text
+    assert ">not comparable<" in text
+
+
 def test_runs_of_another_version_and_unfinished_runs_are_named(tmp_path, monkeypatch, plan):
-    folder = tmp_path / "run"
     monkeypatch.setattr(Run, "revisions", ("0a1b2c3d4e5f",))
     monkeypatch.setattr("common.runs.lifecycle.revision", lambda: "ffffffffffff")
-    records = {"costs-paper": StepRecord("python scripts/collect.py", "", 0, 60.0, 30.0, 0.5)}
-    path = page.write_page(plan, {"paper": {"hem_all_cnn_32": [str(folder)]}}, records)
-    text = Path(path).read_text()
+    text = page_of(plan, runs={"paper": {"hem_all_cnn_32": [str(tmp_path / "run")]}})
     assert "made with revision 0a1b2c3d4e5f of the code, which is ffffffffffff now" in text
     assert "unfinished runs of hem_all_cnn_64 (1 of 1), hem_all_cnn_256 (1 of 1)" in text
-    assert text.count("Known deviation: other strides") == 2
     assert "3 experiments, 1 seed; split as the paper did: 1 fold; no overrides" in text
 
 
@@ -52,11 +90,10 @@ def test_each_seed_and_fold_that_is_unfinished_counts(tmp_path):
 
 
 def test_pictures_and_reports_of_each_split_are_on_the_page(plan):
-    from PIL import Image
-
     (plan.output / "paper").mkdir()
     Image.new("RGB", (3, 3)).save(plan.output / "paper" / "layers-alexnet_mnist.png")
     (plan.output / "paper" / "report.html").write_text("x")
-    text = page.write_page(plan, {"paper": {}}, {}).read_text()
+    text = page_of(plan)
     assert "layers-alexnet mnist, split as the paper did" in text
-    assert 'href="paper/report.html"' in text
+    assert 'src="data:image/png;base64,' in text
+    assert '<a href="paper/report.html">' in text
