@@ -15,6 +15,7 @@ from evaluation.breakdowns.by_subject import by_subject_table, evaluate_subjects
 from evaluation.breakdowns.operating_points import operating_points, operating_points_table
 from evaluation.breakdowns.per_class import per_class, per_class_table, per_kind, per_kind_table
 from evaluation.breakdowns.subgroups import subgroup_warnings, subgroups, subgroups_table
+from evaluation.calibration import calibration_warnings, evaluate_calibration
 from evaluation.cells.cell_metrics import assigned_table, assignment_warnings, evaluate_cells
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.core.warnings import interval_warnings, leakage, part_warnings
@@ -24,6 +25,14 @@ from evaluation.labelled_runs import LabelledRuns
 from evaluation.metrics.classification import Threshold, call, confusion
 from evaluation.metrics.resampled import evaluate
 from evaluation.misclassified import wrong_cases
+from evaluation.referral.evaluate import (
+    evaluate_referral,
+    evaluate_triage,
+    referral_warnings,
+    triage_table,
+    triage_warnings,
+)
+from evaluation.referral.selective import curves
 from evaluation.result import (
     EvaluationResult,
     FoldMeans,
@@ -33,10 +42,6 @@ from evaluation.result import (
     OperatingPoint,
     PartResult,
 )
-from evaluation.uncertainty.calibration import calibration_warnings, evaluate_calibration
-from evaluation.uncertainty.referral import evaluate_referral, referral_warnings
-from evaluation.uncertainty.selective import curves
-from evaluation.uncertainty.triage import evaluate_triage, triage_table, triage_warnings
 
 
 def evaluate_runs(
@@ -164,8 +169,7 @@ def write_files(
 def draw_figures(folder: Path, result: EvaluationResult, runs: LabelledRuns, history: pd.DataFrame | None) -> None:
     """Draw learning curves, confusion matrices, reliability, ROC and risk against coverage, where there are any."""
     # matplotlib costs seconds that an evaluation without files need not spend.
-    from evaluation.core import plots
-    from evaluation.uncertainty import plots as uncertainty_plots
+    from evaluation.core import confidence_plots, plots
 
     if history is not None and len(history):
         plots.learning_curves(folder / "learning_curves.png", history, result.about)
@@ -174,13 +178,13 @@ def draw_figures(folder: Path, result: EvaluationResult, runs: LabelledRuns, his
         plots.checkpoints(folder / "checkpoints.png", saved, result.about)
     if result.test.images:
         plots.confusion_matrix(folder / "confusion_matrix.png", result)
-        uncertainty_plots.reliability(folder / "reliability.png", result)
+        confidence_plots.reliability(folder / "reliability.png", result)
     if result.test.images and result.assignment:
         plots.assigned_confusion_matrix(folder / "confusion_matrix_assigned.png", result)
     if result.test.metrics["auc"].value is not None:
         plots.roc(folder / "roc.png", result, runs.test, runs.train)
     if result.triage:
-        uncertainty_plots.risk_coverage(folder / "risk_coverage.png", result, curves(runs.tests))
+        confidence_plots.risk_coverage(folder / "risk_coverage.png", result, curves(runs.tests))
 
 
 def draw_rocs(

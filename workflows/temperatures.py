@@ -7,8 +7,8 @@ import numpy as np
 from common.errors import UserError
 from common.predictions import Predictions
 from evaluation.averaging import Combiner, align, combine
+from evaluation.calibration import fit_temperature
 from evaluation.core.labelled import score
-from evaluation.uncertainty.calibration import fit_temperature
 from workflows.models import RunsModel
 
 

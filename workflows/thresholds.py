@@ -13,9 +13,8 @@ from common.runs.run import Run
 from evaluation.averaging import average
 from evaluation.core.warnings import fitted
 from evaluation.labelled_runs import LabelledFold
+from evaluation.referral.choices import ReviewThresholds, choose_referral, choose_thresholds, thresholds_of
 from evaluation.result import EvaluationResult
-from evaluation.uncertainty.flags import ReviewThresholds, choose_thresholds, thresholds_of
-from evaluation.uncertainty.referral import choose_referral
 
 
 def review_thresholds(runs: Sequence[Run], members: Sequence[Run], accuracy: float | None = None) -> ReviewThresholds:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from evaluation.calibration import log_losses
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.metrics.classification import call
 from evaluation.result import PartSummary
-from evaluation.uncertainty.calibration import log_losses
 
 
 def by_part(runs: LabelledRuns) -> dict[str, PartSummary]:

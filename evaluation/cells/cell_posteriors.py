@@ -16,11 +16,11 @@ from common.errors import UserError
 from common.karyotype import CHROMOSOMES
 from common.predictions import Predictions
 from common.text import counted
+from evaluation.calibration import fit_temperature, rescale
 from evaluation.cells.assignment import FLOOR, refusal, rows_of_cells, size_refusal
 from evaluation.cells.posterior import KaryotypePosterior, karyotype_posterior
 from evaluation.cells.prior import KaryotypePriors
 from evaluation.core.labelled import score
-from evaluation.uncertainty.calibration import fit_temperature, rescale
 
 
 @dataclass(frozen=True)

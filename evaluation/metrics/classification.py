@@ -236,7 +236,7 @@ METRICS: dict[str, Metric] = {
         attrgetter("f1"), classes="each", words="F1 of “{name}”", meaning="one figure for its precision and recall"
     ),
 }
-# Of probabilities, by ``uncertainty.calibration``; the Brier score of two classes is at most 1.
+# Of probabilities, by ``evaluation.calibration``; the Brier score of two classes is at most 1.
 CALIBRATION: dict[str, Metric] = {
     "ece": Metric(higher_is_better=False, words="ECE", meaning="how far the stated probabilities are off, on average"),
     "brier": Metric(

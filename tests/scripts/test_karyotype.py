@@ -13,8 +13,8 @@ import pytest
 
 from common.karyotype import CHROMOSOMES, name_karyotype
 from common.runs.run import Run
+from evaluation.calibration import EPSILON, fit_temperature, rescale
 from evaluation.core.labelled import score
-from evaluation.uncertainty.calibration import EPSILON, fit_temperature, rescale
 from scripts.karyotype import app
 from scripts.predict import app as predict_app
 from tests.helpers.chromosomes import bar, write_chromosomes, write_table

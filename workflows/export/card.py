@@ -6,10 +6,10 @@ from pydantic import TypeAdapter
 
 from common.runs.portable import ModelDescription, PortableMember, TrainingFacts
 from evaluation.core.warnings import LEAKS
+from evaluation.referral.choices import ReviewThresholds
 from evaluation.renderers import markdown
 from evaluation.result import EvaluationResult
 from evaluation.tables import Table, cells_table, classes_table, metrics_table
-from evaluation.uncertainty.flags import ReviewThresholds
 from workflows.members import source_warnings
 
 UPRIGHT = "Chromosomes must be upright, short arm on top."

@@ -35,8 +35,8 @@ from datamodules.io.whole_folder import new_whole_folder
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from evaluation.cells.cell_posteriors import is_balanced
 from evaluation.intervals.pooling import merge_facts
+from evaluation.referral.choices import ReviewThresholds
 from evaluation.result import EvaluationResult
-from evaluation.uncertainty.flags import ReviewThresholds
 from lightning_modules.load import TrainedRun, load_run
 from lightning_modules.prediction_network import PredictionNetwork, load_network, save_weights
 from lightning_modules.trainer import set_up_torch

@@ -14,9 +14,9 @@ from common.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
 from common.runs.files import RunFile
 from datamodules.inference.cell_images import CellFile, cell_scales, prepare_files
 from evaluation.averaging import Combiner
+from evaluation.calibration import EPSILON, rescale
 from evaluation.cells.cell_posteriors import is_balanced
 from evaluation.intervals.pooling import merge_facts
-from evaluation.uncertainty.calibration import EPSILON, rescale
 from workflows.models import LoadOptions, PortableNetworks, RunsModel
 from workflows.networks import LoadedNetwork
 from workflows.temperatures import Temperatures, fit_temperatures

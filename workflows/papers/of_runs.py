@@ -10,6 +10,7 @@ from common.errors import UserError
 from common.predictions import Predictions
 from common.runs.files import RunFile
 from common.runs.run import Run
+from evaluation.calibration import weighted_calibration
 from evaluation.core.labelled import score
 from evaluation.departures import departures
 from evaluation.intervals.bootstrap import around
@@ -17,7 +18,6 @@ from evaluation.intervals.pooling import merge_facts
 from evaluation.intervals.seeds import Mean, collect
 from evaluation.metrics.classification import CALIBRATION
 from evaluation.result import Estimate
-from evaluation.uncertainty.calibration import weighted_calibration
 from workflows.papers.claims import PARTS, TRAIN
 from workflows.papers.measured import EPOCH_ACCURACY, EPOCH_LOSS, LOSS, Measured, Metric
 

@@ -12,7 +12,8 @@ from common.runs.predicted import Predicted, to_predictions
 from datamodules.inference.image_batches import ImageFileBatches, common_range_of_files
 from datamodules.inference.image_files import ImageFile, printable
 from evaluation.averaging import Combiner, align, average, combine
-from evaluation.uncertainty.flags import BROKEN, ReviewThresholds, review_table
+from evaluation.referral.choices import ReviewThresholds
+from evaluation.referral.new_images import BROKEN, review_table
 from workflows.adaptation import sample_rows
 from workflows.models import PortableNetworks, RunsModel
 from workflows.networks import LoadedNetwork

@@ -13,19 +13,12 @@ from datamodules.inference.image_batches import read_thumbnail
 from datamodules.inference.image_files import ImageFile, find_image_files
 from datamodules.io.progress import progress_bar
 from evaluation.predicted_table import PredictedFacts, write_predicted
-from evaluation.uncertainty.flags import (
-    LIMIT,
-    SIDE,
-    ReviewThresholds,
-    doubtful_first,
-    draw_contact_sheet,
-    rule_lines,
-    select_rules,
-)
-from evaluation.uncertainty.referral import cut_notes
+from evaluation.referral.choices import ReviewThresholds, cut_notes
+from evaluation.referral.new_images import doubtful_first, rule_lines, select_rules
 from workflows.models import RunsModel
 from workflows.prediction.files import predict_files, reviewed
 from workflows.prediction.request import PredictRequest
+from workflows.prediction.sheet import LIMIT, SIDE, draw_contact_sheet
 from workflows.prediction.summary import summary_lines
 from workflows.thresholds import portable_thresholds, review_thresholds
 

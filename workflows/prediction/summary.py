@@ -4,7 +4,7 @@ import pandas as pd
 
 from common.predictions import OUT_OF_DISTRIBUTION
 from datamodules.inference.image_files import describe_others
-from evaluation.uncertainty.flags import is_foreign
+from evaluation.referral.new_images import is_foreign
 
 LISTED = 5  # broken files that are listed on the terminal
 

@@ -13,15 +13,15 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from evaluation.core import confidence_plots as triage_figures
 from evaluation.core import plots as figures
 from evaluation.core.formats import temperature_of
 from evaluation.core.labelled import cases, score
 from evaluation.core.plots import COLOURS, STYLE
 from evaluation.intervals.pooling import pool
 from evaluation.pages.blocks import Figure, interval, metric_title, per_cent
+from evaluation.referral.selective import curves
 from evaluation.result import CalibrationMetrics, EvaluationResult, Matrix
-from evaluation.uncertainty import plots as triage_figures
-from evaluation.uncertainty.selective import curves
 from workflows.report.sources import Chapter
 
 WIDTH = 5.0  # inches

@@ -18,16 +18,9 @@ from common.thumbnails import encode, heat_words, read_pictures
 from datamodules.io.decode import BrokenImageError, read_image
 from evaluation.labelled_runs import evaluation_settings
 from evaluation.predicted_table import read_predicted
+from evaluation.referral.choices import ReviewThresholds, choose_thresholds, thresholds_of
+from evaluation.referral.new_images import CALIBRATED_PREFIX, doubtful_first, review_table, select_rules
 from evaluation.result import EvaluationResult
-from evaluation.uncertainty.flags import (
-    CALIBRATED_PREFIX,
-    ReviewThresholds,
-    choose_thresholds,
-    doubtful_first,
-    review_table,
-    select_rules,
-    thresholds_of,
-)
 from workflows.members import members_of
 from workflows.review.decisions import FILE, CellDecisions
 from workflows.review.reviewed import Picture, Reviewed, Source

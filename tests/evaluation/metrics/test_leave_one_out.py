@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from evaluation.calibration import weighted_calibration
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.folds import weighted_over_folds
 from evaluation.metrics import leave_one_out
 from evaluation.metrics.leave_one_out import level_sums_without_each, one_by_one
 from evaluation.metrics.resampled import LeaveOneOut, WeightedMetrics, defined
-from evaluation.uncertainty.calibration import weighted_calibration
-from evaluation.uncertainty.selective import WeightedArea
+from evaluation.referral.selective import WeightedArea
 
 
 def _labelled(seed, images, classes, clusters):

@@ -12,11 +12,10 @@ from scipy import sparse, special
 
 from evaluation.core.labelled import Cases
 from evaluation.intervals.bootstrap import around
-from evaluation.intervals.exact import lower_bound, needed_without_a_miss
-from evaluation.labelled_runs import LabelledFold, LabelledRuns
+from evaluation.labelled_runs import LabelledRuns
 from evaluation.metrics.classification import Metric
 from evaluation.metrics.leave_one_out import level_sums_without_each, one_by_one
-from evaluation.result import Release, RiskCoverageResult
+from evaluation.result import RiskCoverageResult
 
 # Mutual informations of equal passes differ in their last bits; such images are tied.
 DECIMALS = 12
@@ -116,21 +115,6 @@ def _areas_of_ties(images: np.ndarray, errors: np.ndarray, taken: np.ndarray, lo
     rate = np.divide(errors, images, out=np.zeros_like(errors), where=images > 0)
     harmonic = special.digamma(taken + images + 1) - special.digamma(taken + 1)
     return np.asarray(rate * images + (lost - rate * taken) * harmonic)
-
-
-def choose_release(fold: LabelledFold) -> Release:
-    """Choose the highest threshold that keeps ``triage.sensitivity`` of the positive validation images."""
-    sensitivity = fold.settings.triage.sensitivity
-    confidence = fold.settings.confidence
-    threshold = fold.threshold_for(sensitivity).value
-    needed = needed_without_a_miss(sensitivity, confidence)
-    validation = fold.validation.scored
-    positive = validation.labels == validation.positive_index
-    total = int(positive.sum())
-    if threshold is None:
-        return Release(None, total, 0, None, None, needed)
-    kept = int((validation.probabilities[positive, validation.positive_index] >= threshold).sum())
-    return Release(threshold, total, kept, kept / total, lower_bound(kept, total, confidence), needed)
 
 
 def _pool_confidences(tests: Sequence[Cases]) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -14,9 +14,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from common.config.schema import EvaluationConfig
-from evaluation.core.labelled import LabelledPredictions, score
-from evaluation.labelled_runs import LabelledRuns
-from evaluation.uncertainty.calibration import (
+from evaluation.calibration import (
     TEMPERATURES,
     calibration_warnings,
     ece_if_calibrated,
@@ -26,6 +24,8 @@ from evaluation.uncertainty.calibration import (
     rescale,
     weighted_calibration,
 )
+from evaluation.core.labelled import LabelledPredictions, score
+from evaluation.labelled_runs import LabelledRuns
 from tests.helpers.predictions import join, make_predictions, make_run, with_passes, with_scores
 
 SETTINGS = EvaluationConfig()

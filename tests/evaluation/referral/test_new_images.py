@@ -1,3 +1,5 @@
+"""Review of new images by the rules of referral."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -7,20 +9,11 @@ from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from evaluation.evaluate import evaluate_runs
 from evaluation.labelled_runs import LabelledFold
+from evaluation.referral.choices import ReviewThresholds, choose_release, choose_thresholds, thresholds_of
+from evaluation.referral.evaluate import decide, sets_of
+from evaluation.referral.new_images import doubtful_first, review_table, rule_lines, select_rules
+from evaluation.referral.rules import RULES
 from evaluation.result import EvaluationResult
-from evaluation.uncertainty.flags import (
-    RULES,
-    ReviewThresholds,
-    at_one_scale,
-    choose_thresholds,
-    doubtful_first,
-    review_table,
-    rule_lines,
-    select_rules,
-    thresholds_of,
-)
-from evaluation.uncertainty.selective import choose_release
-from evaluation.uncertainty.triage import conformal_sets, decide
 from tests.helpers.predictions import make_predictions, make_run, with_passes
 
 SETTINGS = EvaluationConfig(resamples=20)
@@ -128,7 +121,7 @@ def test_probabilities_and_runner_up_are_the_two_largest_of_the_calibrated_ones(
 def test_conformal_sets_are_those_of_triage(many_classes):
     fold = LabelledFold.of(many_classes, SETTINGS)
     table = review_table(many_classes.part("test"), choose_thresholds(many_classes, SETTINGS), ["conformal"])
-    sets = conformal_sets(fold, by_class=False)
+    sets = sets_of(fold, by_class=False)
     assert table["conformal_set"].tolist() == [", ".join(np.array(["a", "b", "c"])[row]) for row in sets]
     assert (table["review"] == (sets.sum(axis=1) != 1)).all()
     assert 0 < table["review"].sum() < len(table)
@@ -149,15 +142,3 @@ def test_the_most_doubtful_images_come_first(many_classes):
     assert table["probability"].is_monotonic_increasing
     reviewed = int(table["review"].sum())
     assert table["review"].tolist() == [True] * reviewed + [False] * (len(table) - reviewed)
-
-
-def test_small_pictures_are_shown_at_one_scale():
-    """The size of a chromosome is the main sign of its class."""
-    large = np.full((60, 30, 3), 200, np.uint8)
-    small = np.full((20, 10, 3), 230, np.uint8)
-    small[8:12, 4:6] = 20
-    first, second = at_one_scale([large, small])
-    assert np.array_equal(first, large)
-    assert second.shape == large.shape
-    assert np.array_equal(second[20:40, 10:20], small)
-    assert (second[0] == 230).all()

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from common.config.schema import EvaluationConfig, TriageConfig
 from evaluation.intervals.exact import lower_bound
 from evaluation.labelled_runs import LabelledFold, LabelledRuns
-from evaluation.uncertainty.selective import WeightedArea, areas, choose_release, curves, risk_coverage
+from evaluation.referral.choices import choose_release
+from evaluation.referral.selective import WeightedArea, areas, curves, risk_coverage
 from tests.helpers.predictions import make_predictions, with_passes, with_scores
 
 few_cases = st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=6)

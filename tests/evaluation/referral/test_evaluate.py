@@ -12,17 +12,13 @@ from common.config.schema import EvaluationConfig, TriageConfig
 from evaluation.core.labelled import score
 from evaluation.evaluate import evaluate_runs
 from evaluation.labelled_runs import LabelledFold, LabelledRuns
-from evaluation.uncertainty.selective import choose_release
-from evaluation.uncertainty.triage import (
+from evaluation.referral.choices import choose_release, matching_cut, needed_images, quantiles
+from evaluation.referral.evaluate import (
     RULES,
     Decision,
-    conformal_sets,
     decide,
     evaluate_rule,
     evaluate_triage,
-    matching_cut,
-    needed_images,
-    quantiles,
     triage_refusal,
     triage_table,
     triage_warnings,
@@ -96,7 +92,7 @@ def test_conformal_sets_by_their_definition():
     validation = run.part("validation")
     scores = np.sort(1 - validation.probabilities[np.arange(100), validation.labels])
     sets = 1 - run.part("test").probabilities <= scores[int(np.ceil(101 * 0.9)) - 1]
-    assert np.array_equal(conformal_sets(LabelledFold.of(run, SETTINGS), by_class=False), sets)
+    assert np.array_equal(sets_of(LabelledFold.of(run, SETTINGS), by_class=False), sets)
     decision = decisions(run)["conformal"]
     assert np.array_equal(decision.review, sets.sum(axis=1) != 1)
     assert decision.review.any()

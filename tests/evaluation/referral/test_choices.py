@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from common.config.schema import EvaluationConfig
+from evaluation.calibration import fit_temperature
 from evaluation.evaluate import evaluate_runs
 from evaluation.intervals.exact import lower_bound
 from evaluation.labelled_runs import LabelledFold
+from evaluation.referral.choices import choose_referral, confidences, cut_notes
 from evaluation.result import ConfidenceCut
-from evaluation.uncertainty.calibration import fit_temperature
-from evaluation.uncertainty.referral import choose_referral, confidences, cut_notes
 from tests.helpers.predictions import make_predictions, make_run
 
 SETTINGS = EvaluationConfig(resamples=20)

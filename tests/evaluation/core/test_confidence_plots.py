@@ -5,11 +5,11 @@ import pytest
 from PIL import Image
 
 from common.config.schema import EvaluationConfig
+from evaluation.core import confidence_plots as plots
 from evaluation.core.labelled import cases
 from evaluation.evaluate import evaluate_runs, write_files
 from evaluation.labelled_runs import LabelledRuns
-from evaluation.uncertainty import plots
-from evaluation.uncertainty.selective import curves
+from evaluation.referral.selective import curves
 from tests.helpers.predictions import make_run, with_passes
 
 SETTINGS = EvaluationConfig(resamples=20)

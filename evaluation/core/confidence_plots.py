@@ -10,8 +10,8 @@ from matplotlib.ticker import PercentFormatter
 
 from evaluation.core.formats import temperature_of
 from evaluation.core.plots import COLOURS, canvas
+from evaluation.referral.selective import RiskCoverage
 from evaluation.result import CalibrationMetrics, EvaluationResult, TriageResult
-from evaluation.uncertainty.selective import RiskCoverage
 
 CONFIDENCES = {
     "probability": "probability",

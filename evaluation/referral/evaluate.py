@@ -1,25 +1,37 @@
-"""Triage: rules, chosen on validation and evaluated on test, that select the images for review by a person.
+"""Referral evaluated: what rules that are chosen on validation leave to a person, and how good the rest is on test.
 
 A rule decides the other images alone; the person is assumed to be always right. Paper 001 uses the vote share of Monte
-Carlo passes (section 3.4), and a person reviews every abnormal prediction (section 5.1).
-
-Split-conformal sets hold the classes that an image may have, with a requested coverage: Vovk, Gammerman and Shafer,
-Algorithmic Learning in a Random World, 2005; Angelopoulos and Bates, A Gentle Introduction to Conformal Prediction,
-2021. The score is 1 - probability of the class (LAC: Sadinle, Lei and Wasserman, 2019).
+Carlo passes (section 3.4), and a person reviews every abnormal prediction (section 5.1). Two classes have the rules of
+triage, any number of classes the referral by confidence.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.exact import share
 from evaluation.labelled_runs import LabelledFold, LabelledRuns
+from evaluation.metrics.classification import call
+from evaluation.referral.choices import (
+    ReviewThresholds,
+    choose_referral,
+    choose_release,
+    confidences,
+    cut_notes,
+    matching_cut,
+    needed_images,
+    quantiles,
+    temperature_of,
+)
+from evaluation.referral.rules import conformal_sets, reviewed
+from evaluation.referral.selective import areas
 from evaluation.result import (
     ConformalResult,
     ConformalSets,
     EvaluationWarning,
+    ReferralResult,
     Release,
     ReleaseResult,
     Share,
@@ -27,7 +39,6 @@ from evaluation.result import (
     TriageRuleResult,
     warnings_about,
 )
-from evaluation.uncertainty.selective import areas, choose_release
 
 FEW_POSITIVES = 100
 FEW_WRONG = 10
@@ -141,6 +152,42 @@ def triage_warnings(runs: LabelledRuns, triage: TriageResult | None) -> list[Eva
     return warnings_about("triage", lines)
 
 
+def evaluate_referral(runs: LabelledRuns) -> ReferralResult | None:
+    """Evaluate the choices of each fold on its test images; None without validation images, or without triage."""
+    if not runs.settings.triage.enabled:
+        return None
+    choices = []
+    referred = []
+    for fold in runs.folds:
+        choice = choose_referral(fold)
+        if choice is None:
+            return None
+        choices.append(choice)
+        certain = confidences(fold.test.scored, temperature_of(fold))
+        referred.append(certain < (np.inf if choice.cut.cut is None else choice.cut.cut))
+    review = np.concatenate(referred)
+    test = runs.test
+    correct = call(test.probabilities, test.positive_index) == test.labels
+    confidence = runs.settings.confidence
+    return ReferralResult(
+        accuracy=runs.settings.triage.accuracy,
+        validation=[choice.cut for choice in choices],
+        set_limits=[choice.set_limit for choice in choices],
+        referred=share(review.sum(), len(review), confidence),
+        correct=share((correct & ~review).sum(), (~review).sum(), confidence),
+        # Two classes have the sets among the rules of triage.
+        conformal=evaluate_sets(runs) if test.positive_index is None and len(review) else None,
+    )
+
+
+def referral_warnings(referral: ReferralResult | None, many_classes: bool) -> list[EvaluationWarning]:
+    """Return the limits of the results of ``evaluate_referral``, of more than two classes."""
+    if referral is None or not many_classes:
+        return []
+    weakest = min(referral.validation, key=lambda cut: cut.kept)
+    return warnings_about("triage", cut_notes(weakest, referral.accuracy))
+
+
 def decide(fold: LabelledFold, release: Release) -> dict[str, Decision]:
     """Apply the RULES that validation has the votes or images for to the test images; their labels are not used."""
     validation = fold.validation
@@ -148,35 +195,26 @@ def decide(fold: LabelledFold, release: Release) -> dict[str, Decision]:
     settings = fold.settings.triage
     positive = test.scored.positive_index
     assert positive is not None  # see triage_refusal
+    images = replace(fold.run, frame=test.frame)
+    chosen = ReviewThresholds(settings.vote_share, release=release.threshold)
     predicted = test.plain.called
     decisions = {"nobody": Decision(predicted, np.zeros(len(predicted), dtype=bool))}
     if validation.sampled and test.sampled:
-        reviewed = int((validation.votes.values < settings.vote_share).sum())
-        cuts = {"votes": settings.vote_share, "joint": matching_cut(validation.joint.values, reviewed)}
-        for name, confidence in (("votes", test.votes), ("joint", test.joint)):
-            review = confidence.values < cuts[name]
-            review_positive = review | (confidence.called == positive)
-            decisions[name] = Decision(confidence.called, review, cuts[name])
-            decisions[f"{name}_positive"] = Decision(confidence.called, review_positive, cuts[name])
-    review = test.scored.probabilities[:, positive] >= release.threshold
+        as_many = int((validation.votes.values < settings.vote_share).sum())
+        joint = matching_cut(validation.joint.values, as_many)
+        chosen = replace(chosen, joint=joint)
+        voted = test.votes.called
+        for name, cut in (("votes", settings.vote_share), ("joint", joint)):
+            review = reviewed(name, images, chosen)
+            decisions[name] = Decision(voted, review, cut)
+            decisions[f"{name}_positive"] = Decision(voted, review | (voted == positive), cut)
+    review = reviewed("release", images, chosen)
     decisions["release"] = Decision(np.full(len(predicted), 1 - positive), review, release.threshold)
     for name, by_class in (("conformal", False), ("conformal_by_class", True)):
-        sets = conformal_sets(fold, by_class)
+        sets = sets_of(fold, by_class)
         if sets is not None:
             decisions[name] = Decision(sets.argmax(axis=1), sets.sum(axis=1) != 1)
     return decisions
-
-
-def matching_cut(confidence: np.ndarray, reviewed: int) -> float:
-    """Return the cut with as close to ``reviewed`` images below it as ties allow; of two, that with more images.
-
-    It is a confidence that occurs, or the next number above the largest of them (everything is reviewed).
-    """
-    values, counts = np.unique(confidence, return_counts=True)
-    below = np.concatenate([[0], np.cumsum(counts)])
-    candidates = np.append(values, np.nextafter(values[-1], np.inf))
-    distance = np.abs(below - reviewed)
-    return float(candidates[np.flatnonzero(distance == distance.min())[-1]])
 
 
 def evaluate_rule(name: str, decisions: list[Decision], runs: LabelledRuns) -> TriageRuleResult:
@@ -223,48 +261,17 @@ def triage_table(triage: TriageResult) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def needed_images(coverage: float) -> int:
-    """Return how many validation images a quantile at ``coverage`` needs: coverage / (1 - coverage), at least 1."""
-    return max(1, int(np.ceil(coverage / (1 - coverage) - 1e-9)))
-
-
-def quantile(validation: LabelledPredictions, coverage: float) -> float | None:
-    """Return the largest score that a class may have to be in the set; see ``quantiles``, without classes."""
-    limits = quantiles(validation, coverage, by_class=False)
-    return None if limits is None else float(limits[0])
-
-
-def quantiles(validation: LabelledPredictions, coverage: float, by_class: bool) -> np.ndarray | None:
-    """Return the largest score that each class may have to be in the set, float64, shape (K,).
-
-    With ``by_class`` each class has a quantile of its own (Mondrian), so that the coverage (0 to 1) holds in each. None
-    with fewer than ``needed_images`` (of a class, where ``by_class``).
-    """
-    scores = 1 - validation.probabilities[np.arange(len(validation.labels)), validation.labels]
-    limits = []
-    for index in range(len(validation.classes)):
-        group = scores[validation.labels == index] if by_class else scores
-        if len(group) < needed_images(coverage):
-            return None
-        # Of n scores the ceil((n + 1) coverage)-th smallest.
-        rank = int(np.ceil((len(group) + 1) * coverage - 1e-9))
-        limits.append(np.sort(group)[rank - 1])
-    return np.array(limits)
-
-
-def conformal_sets(fold: LabelledFold, by_class: bool) -> np.ndarray | None:
-    """Return which classes are in the set of each test image, bool, shape (N, K); None without ``quantiles``."""
+def sets_of(fold: LabelledFold, by_class: bool) -> np.ndarray | None:
+    """Return the conformal sets of the test images of a fold, bool, shape (N, K); None without ``quantiles``."""
     limits = quantiles(fold.validation.scored, fold.settings.triage.coverage, by_class)
-    if limits is None:
-        return None
-    return np.asarray(1 - fold.test.scored.probabilities <= limits)
+    return None if limits is None else conformal_sets(replace(fold.run, frame=fold.test.frame), limits)
 
 
 def _measure_sets(runs: LabelledRuns, by_class: bool) -> ConformalSets | None:
     """Measure the coverage and the sizes of the sets of at least one image; None where a fold has none."""
     of_folds = []
     for fold in runs.folds:
-        of_fold = conformal_sets(fold, by_class)
+        of_fold = sets_of(fold, by_class)
         if of_fold is None:
             return None
         of_folds.append(of_fold)

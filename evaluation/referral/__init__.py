@@ -1,0 +1,1 @@
+"""Which images an expert reviews: chosen on validation, evaluated on test, applied to new images."""

@@ -1,0 +1,142 @@
+"""Review of new images by the rules of referral, with the thresholds that a run chose on its validation images."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from common.errors import UserError
+from common.predictions import OUT_OF_DISTRIBUTION, SAMPLED_PREFIX, UPSIDE_DOWN, Predictions, uncertainty_of
+from evaluation.calibration import rescale
+from evaluation.metrics.classification import call
+from evaluation.referral.choices import ReviewThresholds
+from evaluation.referral.rules import conformal_sets, reviewed, rule_texts
+
+CALIBRATED_PREFIX = "calibrated_"
+USUAL = ("votes", "release")
+USUAL_OF_MANY = ("votes", "confidence")  # of more than two classes
+NOT_EVALUATED = "there are no labelled validation images, or triage.enabled is false"
+NO_RULE = "no rule of this run could release it"
+BROKEN = "cannot be read"
+FOREIGN = "out of distribution"
+
+
+def select_rules(
+    thresholds: ReviewThresholds, sampled: bool, positive_class: str | None, requested: Sequence[str] | None
+) -> list[str]:
+    """Return the rules to apply: the requested ones, or those of USUAL (USUAL_OF_MANY) that are possible.
+
+    Raises:
+        UserError: A requested rule is not possible.
+    """
+    obstacles: dict[str, str] = {}
+    if thresholds.joint is None:
+        obstacles["joint"] = "validation chose no cut of it"
+    elif not sampled:
+        obstacles["joint"] = "there are no votes"
+    if not sampled:
+        obstacles["votes"] = "there are no passes (passes=20) and no members that vote"
+    if thresholds.release is None:
+        obstacles["release"] = "validation chose no release threshold"
+    if positive_class is None:
+        obstacles["positive"] = "there are more than two classes"
+    if thresholds.confidence is None:
+        obstacles["confidence"] = NOT_EVALUATED
+    if thresholds.set_limit is None:
+        obstacles["conformal"] = "there are too few validation images"
+    for rule in requested or ():
+        if rule in obstacles:
+            raise UserError(f"rules={rule}: {obstacles[rule]}: leave it out")
+    usual = USUAL_OF_MANY if positive_class is None else USUAL
+    return [rule for rule in requested or usual if rule not in obstacles]
+
+
+def review_table(predictions: Predictions, thresholds: ReviewThresholds, rules: Sequence[str]) -> pd.DataFrame:
+    """Predict the classes of unlabelled images, and select those for review.
+
+    An image is reviewed where any rule applies, and where it is out of distribution; without rules every image is.
+
+    Returns:
+        One row per image: ``prediction`` (class at 0.5, or the most probable one) and its ``probability`` (calibrated,
+        with a temperature), ``runner_up`` and ``runner_up_probability`` of the next class, ``conformal_set`` (names
+        with commas between, or ""; with a limit only), ``prediction_at_threshold`` (at the threshold of validation;
+        None without one), ``prob_<class>``, ``calibrated_<class>`` (with a temperature only), ``uncertainty``,
+        ``upside_down`` (where estimated), ``out_of_distribution`` (where measured: the distance from the training
+        images over its threshold), ``sampled_...`` (with votes only), ``review`` (bool) and ``reason`` (texts of the
+        rules that apply; None without review).
+    """
+    classes = np.array(predictions.classes)
+    positive = predictions.positive_index
+    probabilities = predictions.probabilities
+    frame = predictions.frame.reset_index(drop=True)
+    calibrated = probabilities
+    if thresholds.temperature is not None:
+        calibrated = rescale(probabilities, thresholds.temperature)
+    table = _ranked(predictions, calibrated)
+    if thresholds.set_limit is not None:
+        sets = [", ".join(classes[members]) for members in conformal_sets(predictions, thresholds.set_limit)]
+        table["conformal_set"] = pd.Series(sets, table.index, dtype=object)
+    at_threshold = None
+    if thresholds.threshold is not None:
+        at_threshold = classes[call(probabilities, positive, thresholds.threshold)]
+    table["prediction_at_threshold"] = pd.Series(at_threshold, index=table.index, dtype=object)
+    table = table.join(frame.filter(regex="^prob_"))
+    if thresholds.temperature is not None:
+        table[[CALIBRATED_PREFIX + name for name in classes]] = calibrated
+    table["uncertainty"] = uncertainty_of(probabilities)
+    table = table.join(frame.filter(regex=f"^({UPSIDE_DOWN}$|{OUT_OF_DISTRIBUTION}$|{SAMPLED_PREFIX})"))
+    texts = rule_texts(thresholds, predictions.positive_class)
+    reasons = pd.Series("" if rules else NO_RULE, index=table.index, dtype=object)
+    applying = {texts[rule]: reviewed(rule, predictions, thresholds, calibrated) for rule in rules}
+    for text, applies in {FOREIGN: is_foreign(table), **applying}.items():
+        reasons[applies] += np.where(reasons[applies] == "", "", "; ") + text
+    table["review"] = reasons.ne("").to_numpy(bool)
+    table["reason"] = reasons.where(reasons.ne(""), None)
+    return table
+
+
+def _ranked(predictions: Predictions, calibrated: np.ndarray) -> pd.DataFrame:
+    """Return the most probable class of each image and the next one, with their ``calibrated`` probabilities (N, K)."""
+    classes = np.array(predictions.classes)
+    rows = np.arange(len(calibrated))
+    first = call(predictions.probabilities, predictions.positive_index)
+    others = calibrated.copy()
+    others[rows, first] = -1.0
+    second = others.argmax(axis=1)
+    table = pd.DataFrame({"prediction": classes[first]}, dtype=object)
+    table["probability"] = calibrated[rows, first]
+    table["runner_up"] = classes[second].astype(object)
+    table["runner_up_probability"] = calibrated[rows, second]
+    return table
+
+
+def doubtful_first(table: pd.DataFrame) -> np.ndarray:
+    """Return the order of the rows of a table of ``review_table``, int64, shape (N,).
+
+    Images to be reviewed are first, of these the ones that are out of distribution, then the others, all by the
+    probability of their prediction; files that are not predicted (no probability) are last.
+    """
+    probability = table["probability"].to_numpy(np.float64)
+    order: np.ndarray = np.lexsort(
+        (probability, ~is_foreign(table), ~table["review"].to_numpy(bool), np.isnan(probability))
+    )
+    return order
+
+
+def is_foreign(table: pd.DataFrame) -> np.ndarray:
+    """Return which images of a table of ``review_table`` are out of distribution, bool; none where not measured."""
+    if OUT_OF_DISTRIBUTION not in table:
+        return np.zeros(len(table), bool)
+    return np.asarray(table[OUT_OF_DISTRIBUTION] > 1.0)
+
+
+def rule_lines(thresholds: ReviewThresholds, rules: Sequence[str], positive_class: str | None) -> list[str]:
+    """Describe the rules and their thresholds, a line each."""
+    texts = rule_texts(thresholds, positive_class)
+    if thresholds.release is not None:
+        texts["release"] = f"probability of “{positive_class}” {texts['release']}, {thresholds.release:.4g}"
+    if thresholds.confidence is not None and thresholds.confidence.cut is not None:
+        kept = f"{thresholds.confidence.kept:,} of {thresholds.confidence.images:,} validation images are at or above"
+        texts["confidence"] += f" ({kept}, {thresholds.confidence.accuracy:.3f} of them right)"
+    lines = [f"to be reviewed where: {texts[name]}" for name in rules]
+    return lines or [f"every image is to be reviewed: {NO_RULE}"]

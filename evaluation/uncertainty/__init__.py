@@ -1,1 +1,0 @@
-"""Calibration, selective prediction, conformal sets and triage."""
