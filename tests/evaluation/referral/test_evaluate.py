@@ -19,6 +19,7 @@ from evaluation.referral.evaluate import (
     decide,
     evaluate_rule,
     evaluate_triage,
+    sets_of,
     triage_refusal,
     triage_table,
     triage_warnings,
