@@ -80,26 +80,19 @@ class CodeBase:
             waiting |= self.imports[name] - found
         return found
 
-    def circles(self) -> list[set[str]]:
-        """Return the groups of modules that import each other; importing the package that one is in is none."""
-        reached = {name: self._reached(name) for name in self.files if not name.startswith("tests")}
-        groups: list[set[str]] = []
-        for name, found in reached.items():
-            circle = {other for other in found if name in reached.get(other, ())}
-            if circle and circle not in groups:
-                groups.append(circle)
-        return groups
-
-    def _reached(self, start: str) -> set[str]:
-        found: set[str] = set()
-        waiting = {start}
-        while waiting:
-            name = waiting.pop()
+    def circles(self) -> set[str]:
+        """Return the modules that import each other in circles, and those between two circles."""
+        imports = {}
+        for name, imported in self.imports.items():
             # Importing a.b.c runs a/__init__ and a/b/__init__ too, but those of one's own parents run already.
-            new = {other for other in self.imports[name] if not f"{name}.".startswith(f"{other}.")} - found
-            found |= new
-            waiting |= new
-        return found
+            imports[name] = {other for other in imported if not f"{name}.".startswith(f"{other}.")}
+        left = {name for name in imports if not name.startswith("tests")}
+        while True:
+            imported = {other for name in left for other in imports[name]}
+            inner = {name for name in left & imported if imports[name] & left}
+            if inner == left:
+                return left
+            left = inner
 
 
 def _named(tree: ast.Module) -> set[str]:
@@ -183,7 +176,7 @@ def measure(code: CodeBase) -> dict[str, float]:
     measured["words of documentation"] = sum(len((code.root / path).read_text().split()) for path in pages)
     measured |= {"files that train.py imports": len(closure), "lines that train.py imports": code.lines(closure)}
     measured |= count_keys(code)
-    measured["files in import circles"] = len(set().union(*code.circles()))
+    measured["files in import circles"] = len(code.circles())
     measured |= density(code, inside)
     project = tomllib.loads((code.root / "pyproject.toml").read_text())["project"]
     measured["direct dependencies"] = len(project["dependencies"])

@@ -1,50 +1,29 @@
 """Tables of the imports between packages, or between the folders of a package, for the page on architecture."""
 
-import ast
-import subprocess
 from functools import partial
 from pathlib import Path
 
-from common.paths import ROOT
-
-
-def imported_modules(path: Path) -> set[str]:
-    """Return the dotted names that a file imports, anywhere in it; ``from a import b`` gives ``a`` and ``a.b``."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
-    return names
+from benchmarks.structure import CodeBase
 
 
 def imports(name: str, results: Path) -> str:
     """Return a table of imports: between all ``packages``, or between the folders of one package."""
+    code = CodeBase()
     nodes: dict[str, str] = {}
-    paths: dict[str, Path] = {}
-    for path in listed_modules():
+    for module, path in code.files.items():
         package, *folders = path.parts[:-1] or path.parts
-        if package == "tests" or name not in ("packages", package):
-            continue
-        module = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
-        paths[module] = ROOT / path
-        nodes[module] = package if name == "packages" else "/".join(folders) or package
+        if name == "packages" and package != "tests":
+            nodes[module] = package
+        elif name == package:
+            nodes[module] = "/".join(folders) or package
     targets: dict[str, set[str]] = {node: set() for node in nodes.values()}
-    for module, path in paths.items():
-        targets[nodes[module]] |= {nodes[imported] for imported in imported_modules(path) & nodes.keys()}
+    for module, node in nodes.items():
+        targets[node] |= {nodes[imported] for imported in code.imports[module] & nodes.keys()} - {node}
     lines = ["| importing | imported |", "|:----------|:---------|"]
     for node in sorted(targets):
-        names = ", ".join(f"`{target}`" for target in sorted(targets[node] - {node}))
+        names = ", ".join(f"`{target}`" for target in sorted(targets[node]))
         lines.append(f"| `{node}` | {names or '-'} |")
     return "\n".join(lines)
-
-
-def listed_modules() -> list[Path]:
-    """Return the Python files of the repository that git does not ignore, relative to its root."""
-    command = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard", "*.py"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    return [Path(path) for path in listed if (ROOT / path).is_file()]
 
 
 BLOCKS = {f"imports_{name}": partial(imports, name) for name in ("packages", "evaluation")}

@@ -47,10 +47,6 @@ PY
         echo "error: pip could not install the packages of constraints.txt: see above" >&2
         exit 1
     }
-    # pip knows no overrides (see pyproject.toml): take away opencv-python, not headless, and what it overwrote.
-    "$venv/bin/python" -m pip uninstall --quiet --yes opencv-python
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps \
-        --constraint constraints.txt opencv-python-headless
 fi
 # Compile what every job imports, once: uv leaves that to the first import, which may not write (a container, a node of a
 # cluster, PYTHONDONTWRITEBYTECODE), and a job's start then takes more than twice as long.

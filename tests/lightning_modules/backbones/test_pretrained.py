@@ -479,17 +479,11 @@ def relative_variances(network: torch.nn.Module, images: torch.Tensor) -> dict[s
     return variances
 
 
-@pytest.mark.parametrize(
-    ("name", "weights", "shape", "frozen"),
-    [
-        ("resnet50_v1", "resnet50_v1.pruned_in1k", (2048, 7, 7), True),
-        ("vit_tiny_patch16_224", "vit_tiny_patch16_224.in1k", (197, 192), False),
-    ],
-)
-def test_the_real_whole_networks_are_loaded_without_their_classifier(folder, name, weights, shape, frozen):
-    backbone, info = build_pretrained(model(name), weights, 224, weights_dir=str(folder))
-    assert backbone.out_shape == shape
-    assert info.freeze_batchnorm == frozen
+def test_a_real_whole_network_is_loaded_without_its_classifier(folder):
+    weights = "resnet50_v1.pruned_in1k"
+    backbone, info = build_pretrained(model("resnet50_v1"), weights, 224, weights_dir=str(folder))
+    assert backbone.out_shape == (2048, 7, 7)
+    assert info.freeze_batchnorm
     state = safetensors.torch.load_file(folder / f"{weights}.safetensors")
     for key, value in backbone.module.state_dict().items():
         assert torch.equal(value, state[key].to(value.dtype)), key
