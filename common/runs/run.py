@@ -57,6 +57,53 @@ class RunStatus:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """The content of progress.json: how far a training is, in the run and within its stage.
+
+    Attributes:
+        stage: The stage that is going on, from 1; None before the first one.
+        stage_name: Its name.
+        epoch: The epoch of the stage that is going on, from 1; once it has ended, the same.
+        epochs: Its epochs, at most.
+        step: Its optimiser steps so far.
+        steps: Its optimiser steps, at most.
+        over: Whether it has ended.
+        images_seen: Training images of all stages so far, an image of each epoch counted.
+        monitor: The monitored metric; ``best`` is its best value so far.
+        seconds: Spent on the training so far.
+        seconds_left: Until the last stage ends, at most; None where unknown.
+        updated: When this was written, seconds since the epoch.
+        host: The machine.
+    """
+
+    stage: int | None = None
+    stages: int = 1
+    stage_name: str = ""
+    epoch: int | None = None
+    epochs: int | None = None
+    step: int = 0
+    steps: int = 0
+    over: bool = False
+    images_seen: int | None = None
+    monitor: str | None = None
+    best: float | None = None
+    seconds: float | None = None
+    seconds_left: float | None = None
+    updated: float = 0.0
+    processes: int | None = None
+    host: str | None = None
+    pid: int | None = None
+
+    @property
+    def share(self) -> float:
+        """The share of the training that is done, 0 to 1: stages count alike, each by its steps."""
+        if self.stage is None:
+            return 0.0
+        within = 1.0 if self.over else min(1.0, self.step / max(self.steps, 1))
+        return (self.stage - 1 + within) / self.stages
+
+
+@dataclass(frozen=True)
 class DataFacts:
     """The content of data.json: facts of the data set that a run was trained and tested on.
 
@@ -99,6 +146,7 @@ Facts = TypeVar("Facts")
 _STATUS = TypeAdapter(RunStatus)
 _DATA = TypeAdapter(DataFacts)
 _MODEL = TypeAdapter(ModelFacts)
+_PROGRESS = TypeAdapter(Progress)
 
 
 @dataclass(frozen=True)
@@ -294,9 +342,12 @@ class Run:
         return pd.concat(tables, ignore_index=True)
 
     @cached_property
-    def progress(self) -> dict[str, Any]:
-        """How far the training is: stage, epoch, step, seconds left, host and pid; empty without the file."""
-        return read_whole_json(self.path(RunFile.PROGRESS))
+    def progress(self) -> Progress:
+        """How far the training is; without the file, or with a damaged one, as before its start."""
+        try:
+            return _PROGRESS.validate_python(read_whole_json(self.path(RunFile.PROGRESS)))
+        except ValidationError:
+            return Progress()
 
     @cached_property
     def usage(self) -> dict[str, Any] | None:
@@ -354,6 +405,10 @@ class Run:
     def write_status(self, state: str, **facts: Any) -> None:
         """Write status.json; ``facts`` are the other fields of ``RunStatus``, those left out are not kept."""
         self.write_json(RunFile.STATUS, {"status": state, **facts})
+
+    def write_progress(self, progress: Progress) -> None:
+        """Write progress.json."""
+        self.write_json(RunFile.PROGRESS, asdict(progress))
 
     def write_config(self, config: "Config") -> None:
         """Write config.yaml."""

@@ -12,7 +12,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from common.runs.files import RunFile
-from common.runs.run import Run
+from common.runs.run import Progress, Run
 from common.runs.usage import write_usage
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.compat import callbacks_of
@@ -99,32 +99,31 @@ class Heartbeat(Callback):
         with suppress(OSError):
             write_usage(self.stage.run)
             if trainer.is_global_zero:
-                Run(self.stage.run).write_json(RunFile.PROGRESS, self._progress(trainer, over))
+                Run(self.stage.run).write_progress(self._progress(trainer, over))
 
-    def _progress(self, trainer: Trainer, over: bool) -> dict[str, Any]:
+    def _progress(self, trainer: Trainer, over: bool) -> Progress:
         spent = next(each for each in callbacks_of(trainer) if isinstance(each, StagedUnfreezing)).state_dict()
         checkpoint: Any = trainer.checkpoint_callback
         step = trainer.global_step
-        return {
-            "stage": self.stage.number + 1,
-            "stages": self.stage.number + len(self.steps),
-            "stage_name": self.stage.name,
-            # The epoch that is going on, from 1; once it has ended, the same.
-            "epoch": min(trainer.current_epoch + (0 if over else 1), trainer.max_epochs or 0),
-            "epochs": trainer.max_epochs,
-            "step": step,
-            "steps": self.steps[0],
-            "over": over,
-            "images_seen": self._before["images_seen"] + spent["images_seen"],
-            "monitor": checkpoint.monitor,
-            "best": self.best,
-            "seconds": self._before["seconds"] + spent["seconds"],
-            "seconds_left": self.seconds_left(step, self._written_at - self._since, over),
-            "updated": time.time(),
-            "processes": trainer.world_size,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-        }
+        return Progress(
+            stage=self.stage.number + 1,
+            stages=self.stage.number + len(self.steps),
+            stage_name=self.stage.name,
+            epoch=min(trainer.current_epoch + (0 if over else 1), trainer.max_epochs or 0),
+            epochs=trainer.max_epochs,
+            step=step,
+            steps=self.steps[0],
+            over=over,
+            images_seen=self._before["images_seen"] + spent["images_seen"],
+            monitor=checkpoint.monitor,
+            best=self.best,
+            seconds=self._before["seconds"] + spent["seconds"],
+            seconds_left=self.seconds_left(step, self._written_at - self._since, over),
+            updated=time.time(),
+            processes=trainer.world_size,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+        )
 
 
 def spent_before(stage: Stage) -> dict[str, Any]:

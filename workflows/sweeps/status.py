@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from common.errors import UserError
 from common.files import read_whole_json
 from common.runs.files import RunFile
-from common.runs.run import Run
+from common.runs.run import Progress, Run
 from common.runs.sweeps import Job, read_sweep
 
 SILENCE = 300.0  # seconds without a file written after which a run on another machine counts as lost
@@ -36,7 +36,7 @@ class JobStatus:
         overrides: Values by key, such as {"experiment": "resnet18", "seed": "0"}.
         state: One of ``ORDER``.
         record: The job's record, see ``common.runs.sweeps``; {} without a sweep.
-        progress: The content of progress.json; {} without.
+        progress: How far its training is.
         note: A remark on its state.
         last_change: When it last wrote a file, seconds since the epoch.
     """
@@ -46,7 +46,7 @@ class JobStatus:
     state: str
     run: Run | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
-    progress: Mapping[str, Any] = field(default_factory=dict)
+    progress: Progress = Progress()
     error: str | None = None
     note: str | None = None
     last_change: float | None = None
@@ -59,7 +59,7 @@ class JobStatus:
     @property
     def host(self) -> str | None:
         """The machine that it runs on, or ran."""
-        return self.record.get("host") or self.progress.get("host")
+        return self.record.get("host") or self.progress.host
 
     @property
     def gpus(self) -> str | None:
@@ -72,8 +72,8 @@ class JobStatus:
         seconds: float | None = None
         if self.state in ("finished", "failed") and {"started", "updated"} <= self.record.keys():
             seconds = max(0.0, self.record["updated"] - self.record["started"])  # the clock may have been set back
-        if self.state == "running" and self.progress:
-            seconds = self.progress.get("seconds")
+        if self.state == "running" and self.progress.seconds is not None:
+            seconds = self.progress.seconds
         elif self.run and self.run.usage:
             seconds = self.run.usage["wall_seconds"]
         elif self.run and self.state == "finished" and self.run.status.wall_seconds is not None:
@@ -83,10 +83,10 @@ class JobStatus:
     @property
     def seconds_left(self) -> float | None:
         """Seconds that a running job may still take at the present pace, at most; None where unknown."""
-        left = self.progress.get("seconds_left")
+        left = self.progress.seconds_left
         if self.state != "running" or left is None:
             return None
-        since = time.time() - self.progress.get("updated", 0.0)
+        since = time.time() - self.progress.updated
         return float(max(0.0, left - max(0.0, since)))
 
     @property
@@ -113,7 +113,7 @@ def run_status(folder: Path, silence: float = SILENCE) -> JobStatus:
     note = run.status.reason
     last_change = run.last_change()
     if state == "running":
-        state, note = _check_alive(run.progress, last_change, silence)
+        state, note = _check_alive(asdict(run.progress), last_change, silence)
     error = run.status.error if state == "failed" else None
     return JobStatus(str(folder), run_overrides(run), state, run, {}, run.progress, error, note, last_change)
 
@@ -158,17 +158,8 @@ def is_over(statuses: Sequence[JobStatus]) -> bool:
 
 def share_done(statuses: Sequence[JobStatus]) -> float:
     """Return the share of the work that is done, 0 to 1: each job counts alike, one that runs by its steps."""
-    shares = [share_trained(status.progress) if status.state in TO_COME else 1.0 for status in statuses]
+    shares = [status.progress.share if status.state in TO_COME else 1.0 for status in statuses]
     return fmean(shares) if shares else 1.0
-
-
-def share_trained(progress: Mapping[str, Any]) -> float:
-    """Return the share of a run's training that is done, 0 to 1: stages count alike, each by its steps."""
-    try:
-        within = 1.0 if progress.get("over") else min(1.0, progress["step"] / max(progress["steps"], 1))
-        return float((progress["stage"] - 1 + within) / progress["stages"])
-    except (KeyError, TypeError):
-        return 0.0
 
 
 def time_left(statuses: Sequence[JobStatus]) -> float | None:
@@ -209,7 +200,7 @@ def _job_status(folder: Path, job: Job, silence: float) -> JobStatus:
     elif state == "lost":
         note = record.get("error")
     # What an earlier attempt left says nothing about one that has not begun.
-    progress = run.progress if run and state != "waiting" else {}
+    progress = run.progress if run and state != "waiting" else Progress()
     error = record.get("error") if state == "failed" else None
     overrides = dict(word.lstrip("+~").partition("=")[::2] for word in job.overrides)
     return JobStatus(job.key, overrides, state, run, record, progress, error, note, last_change)

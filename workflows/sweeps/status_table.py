@@ -101,7 +101,7 @@ def status_frame(statuses: Sequence[JobStatus]) -> "pd.DataFrame":
         row: dict[str, Any] = {"job": status.key}
         row |= {name: status.overrides.get(key) for key, name in names.items()}
         row |= {"state": status.state}
-        row |= {name: status.progress.get(name) for name in PROGRESS_COLUMNS}
+        row |= {name: getattr(status.progress, name) for name in PROGRESS_COLUMNS}
         row |= {METRIC: status.metric.get("value")}
         row |= {f"{METRIC}_{end}": status.metric.get(end) for end in ("low", "high")}
         row |= {
@@ -110,7 +110,7 @@ def status_frame(statuses: Sequence[JobStatus]) -> "pd.DataFrame":
             "host": status.host,
             "gpus": status.gpus,
         }
-        row |= {name: status.record.get(name) or status.progress.get(name) for name in ("slurm_job", "attempts")}
+        row |= {name: status.record.get(name) for name in ("slurm_job", "attempts")}
         row |= {"error": status.error or status.note, "run": str(status.run.folder) if status.run else None}
         rows.append(row)
     # A column with gaps would turn whole numbers into fractions.
@@ -261,14 +261,12 @@ def _progress(status: JobStatus) -> str:
 def _epoch(status: JobStatus) -> str:
     """Stage and epoch, such as "finetune (2/2) epoch 3/10"."""
     progress = status.progress
-    if "epoch" not in progress:
+    if progress.epoch is None:
         return ""
-    stage = progress.get("stage")
-    stages = progress.get("stages", 1)
-    if progress.get("over") and stage == stages and status.state == "running":
+    if progress.over and progress.stage == progress.stages and status.state == "running":
         return "predicting"
-    place = f" ({stage}/{stages})" if stages > 1 else ""
-    return f"{progress.get('stage_name', '')}{place} epoch {progress['epoch']}/{progress['epochs']}".strip()
+    place = f" ({progress.stage}/{progress.stages})" if progress.stages > 1 else ""
+    return f"{progress.stage_name}{place} epoch {progress.epoch}/{progress.epochs}".strip()
 
 
 def _silence(status: JobStatus) -> str:
@@ -282,10 +280,10 @@ def _silence(status: JobStatus) -> str:
 
 
 def _best(status: JobStatus) -> str:
-    best = status.progress.get("best")
+    best = status.progress.best
     if best is None or status.state == "finished":
         return ""
-    return f"{status.progress.get('monitor') or 'best'} {best:.3f}"
+    return f"{status.progress.monitor or 'best'} {best:.3f}"
 
 
 def _result(status: JobStatus) -> str:

@@ -102,7 +102,7 @@ def test_missing_files_name_the_folder(run, name):
 
 
 def test_optional_files_are_empty_when_missing_and_damaged_ones_are_named(run):
-    for name in ("identity", "environment", "progress", "metrics", "raw_config"):
+    for name in ("identity", "environment", "metrics", "raw_config"):
         assert getattr(run, name) == {}
     (run.folder / "metrics.json").write_text("{")
     with pytest.raises(UserError, match=r"metrics\.json"):

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.files import write_json, write_text
+from common.runs.run import Progress
 from common.runs.sweeps import STATES
 from tests.cluster.slurm import wait_for
 from tests.workflows.sweeps.sweep_files import age, grid, here, note, write_finished, write_jobs, write_progress
@@ -20,7 +21,6 @@ from workflows.sweeps.status import (
     is_over,
     run_status,
     share_done,
-    share_trained,
     short_names,
     sweep_statuses,
     time_left,
@@ -70,7 +70,7 @@ def test_a_run_says_how_far_it_is_and_how_long_it_may_take(tmp_path, sweep):
     assert status.state == "running"
     assert status.seconds_left == pytest.approx(240, abs=60)  # a minute has passed since it said 300
     assert status.seconds == 100.0
-    assert share_trained(status.progress) == pytest.approx(0.625)
+    assert status.progress.share == pytest.approx(0.625)
 
 
 def test_a_run_elsewhere_is_lost_once_it_is_silent_for_long(tmp_path, pair):
@@ -93,7 +93,7 @@ def test_a_process_of_this_machine_is_lost_as_soon_as_it_is_gone_and_not_before(
     note(folder, jobs[0], "running", **{**here(), "pid": ended.pid})
     note(folder, jobs[1], "running", **here())
     age(folder, LONG_AGO)
-    wait_for(lambda: status_module._process_exists(ended.pid) is False, "the process to end")  # a zombie
+    wait_for(lambda: status_module.process_exists(ended.pid) is False, "the process to end")  # a zombie
     first, second = sweep_statuses(folder)
     ended.wait()
     assert (first.state, first.note) == ("lost", f"process {ended.pid} is gone")
@@ -118,7 +118,7 @@ def test_a_process_of_another_user_exists(monkeypatch):
         raise PermissionError
 
     monkeypatch.setattr(os, "kill", forbidden)
-    assert status_module._process_exists(1)
+    assert status_module.process_exists(1)
 
 
 def test_a_finished_job_whose_run_is_gone_waits_again(tmp_path, pair):
@@ -179,7 +179,7 @@ A_DAY = 86_400.0  # seconds ahead: the parameters below are made long before the
 
 
 def running(left):
-    progress = {"seconds": 10.0, "seconds_left": left, "updated": time.time() + A_DAY}
+    progress = Progress(seconds=10.0, seconds_left=left, updated=time.time() + A_DAY)
     return JobStatus("r", {}, "running", progress=progress)
 
 
