@@ -25,7 +25,6 @@ TOPICS = (
     "data_path",
     "first_epoch",
     "training",
-    "features",
     "mc_dropout",
     "heat_maps",
     "prediction",

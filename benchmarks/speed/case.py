@@ -10,11 +10,10 @@ import numpy as np
 
 
 class Seconds(NamedTuple):
-    """How long a call took: of the processor, and by the clock; and the peak memory of its process so far, in bytes."""
+    """How long a call took: of the processor, and by the clock."""
 
     cpu: float
     clock: float
-    peak_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,6 @@ class Measured:
         lowest: Of the rounds.
         highest: Of the rounds.
         goal: The wanted ratio.
-        ours_gb: Peak memory of our process in gigabytes, where each has a process of its own.
-        peer_gb: Likewise.
     """
 
     case: str
@@ -85,8 +82,6 @@ class Measured:
     lowest: float
     highest: float
     goal: float | None
-    ours_gb: float | None = None
-    peer_gb: float | None = None
 
 
 def measure(case: Case) -> Iterator[Measured]:
@@ -99,10 +94,8 @@ def measure(case: Case) -> Iterator[Measured]:
         for name, run in runs.items():
             timed[name].append(_seconds(run))
     seconds = {}
-    peaks_gb: dict[str, float | None] = {}
     for name, each in timed.items():
         seconds[name] = np.array([call.clock if case.by_clock else call.cpu for call in each])
-        peaks_gb[name] = None if each[-1].peak_bytes is None else each[-1].peak_bytes / 1e9
     for name, peer in case.peers.items():
         ratios = seconds[name] / seconds[""]
         yield Measured(
@@ -116,8 +109,6 @@ def measure(case: Case) -> Iterator[Measured]:
             lowest=float(ratios.min()),
             highest=float(ratios.max()),
             goal=peer.goal,
-            ours_gb=peaks_gb[""],
-            peer_gb=peaks_gb[name],
         )
 
 

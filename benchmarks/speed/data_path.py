@@ -1,7 +1,6 @@
 """From the prepared images of a later epoch to batches: the data module, and what a user would write instead."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.speed.case import Case, Peer
-from benchmarks.speed.stepper import Pace, Stepper
 from common.errors import UserError
 from datamodules.datasets import FolderDataModule
 from datamodules.image_datamodule import ImageDataModule
@@ -30,40 +28,9 @@ def cases(folder: Path) -> Iterator[Case]:
     for words, transform in TRANSFORMS.items():
         data = _data(folder, transform)
         yield _case(words, data, transform != "none")
-        one_worker = _data(folder, transform, workers=1).train_dataloader()
-        none = data.train_dataloader()
-        peers = {"no worker": Peer(partial(_consume, none), 1.0)}
-        yield Case(f"{words}, one worker", partial(_consume, one_worker), peers, len(data.plan.rows), 5, by_clock=True)
-    yield from _memory(folder)
 
 
-def _memory(folder: Path) -> Iterator[Case]:
-    """Yield the peak memory of epochs with turns, beside that of a process which only holds the images."""
-    transform = TRANSFORMS["flips and turns"]
-    ours = Stepper(_epochs, folder, transform)
-    held = Stepper(_held_images, folder, transform)
-    yield Case("flips and turns, memory", ours, {"images in memory": Peer(held)}, rounds=3)
-    ours.close()
-    held.close()
-
-
-def _epochs(pace: Pace, folder: Path, transform: str) -> None:
-    data = _data(folder, transform)
-    while True:
-        pace.begin()
-        _consume(data.train_dataloader())
-        pace.end()
-
-
-def _held_images(pace: Pace, folder: Path, transform: str) -> None:
-    data = _data(folder, transform)
-    while True:
-        pace.begin()
-        np.asarray(data.images).max()  # reads all of them
-        pace.end()
-
-
-def _data(folder: Path, transform: str, workers: int = 0) -> ImageDataModule:
+def _data(folder: Path, transform: str) -> ImageDataModule:
     data = FolderDataModule(
         data_dir=folder / "images",
         positive_class="b",
@@ -71,7 +38,7 @@ def _data(folder: Path, transform: str, workers: int = 0) -> ImageDataModule:
         cache_dir=folder / "cache",
         prepare={"size": SIZE, "crop": False, "clahe": False},
         transform=transform,
-        loader={"batch_size": BATCH, "workers": workers},
+        loader={"batch_size": BATCH, "workers": 0},
         split={"validation": 0.1, "near_duplicates": "off"},
         progress=False,
     )

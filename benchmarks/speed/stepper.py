@@ -7,7 +7,6 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from benchmarks.speed.case import Seconds
-from common.runs.memory import peak_memory
 
 PATIENCE = 10.0  # seconds that a step which nobody waits for may still take
 
@@ -31,7 +30,7 @@ class Pace:
         """
         cpu = time.process_time() - self._started[0]
         clock = time.perf_counter() - self._started[1]
-        self._connection.send(Seconds(cpu, clock, peak_memory()))
+        self._connection.send(Seconds(cpu, clock))
         try:
             self._connection.recv()
         except EOFError:
