@@ -26,11 +26,7 @@ ALLOWED = {
 PACKAGES = set(ALLOWED) - {"benchmarks", "docs"}
 # Features that import others: to become none. What several need belongs to the core.
 NOT_YET_APART = {
-    ("karyotyping", "portable"),
-    ("karyotyping", "review"),
     ("papers", "sweeps"),
-    ("portable", "karyotyping"),
-    ("prediction", "portable"),
     ("sweeps", "tuning"),
 }
 IN_CIRCLES = {"workflows.models", "workflows.networks"}  # to become empty

@@ -1,6 +1,7 @@
-"""The runs that a command line names for prediction, and the members of ensembles among them."""
+"""The runs that a command line names for prediction, the members of ensembles among them, and how they are loaded."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import UserError
@@ -17,6 +18,23 @@ COMPOSED_WARNING = (
     "other sources differ in layout, background and marks, and the run's figures do not hold for them"
 )
 SYNTHETIC_WARNING = "this run learned from drawn images (SYNTHETIC): its predictions of real ones mean nothing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """How networks are loaded.
+
+    Attributes:
+        batchnorm: "trained" or "images"; None: as each was trained.
+        runtime: Of a portable model, "torch" or "onnx"; None: torch where it is installed.
+        passes: Of Monte Carlo dropout; None: as many as the run has.
+        out_of_distribution: The share of validation images that would be marked; None: that of each run.
+    """
+
+    batchnorm: str | None = None
+    runtime: str | None = None
+    passes: int | None = 0
+    out_of_distribution: float | None = None
 
 
 def members_of(runs: Sequence[Run]) -> list[Run]:

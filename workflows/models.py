@@ -1,7 +1,6 @@
 """The models that predict new images: runs, an ensemble of them, or a portable model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,27 +11,10 @@ from common.errors import UserError
 from common.runs.files import RunFile
 from common.runs.portable import PortableModel
 from common.runs.run import Run
-from workflows.members import check_members, members_of, run_warnings, seen_parts, source_warnings
+from workflows.members import LoadOptions, check_members, members_of, run_warnings, seen_parts, source_warnings
 
 if TYPE_CHECKING:
     from workflows.networks import LoadedNetwork  # with numpy and OpenCV, which a check of the options does without
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadOptions:
-    """How networks are loaded.
-
-    Attributes:
-        batchnorm: "trained" or "images"; None: as each was trained.
-        runtime: Of a portable model, "torch" or "onnx"; None: torch where it is installed.
-        passes: Of Monte Carlo dropout; None: as many as the run has.
-        out_of_distribution: The share of validation images that would be marked; None: that of each run.
-    """
-
-    batchnorm: str | None = None
-    runtime: str | None = None
-    passes: int | None = 0
-    out_of_distribution: float | None = None
 
 
 class RunsModel:

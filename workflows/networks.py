@@ -14,7 +14,7 @@ from common.runs.portable import GRAPH, WEIGHTS, PortableModel
 from common.runs.run import Run
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from workflows.adaptation import adapt_to, adapts
-from workflows.models import LoadOptions
+from workflows.members import LoadOptions
 
 INSTALL = "pip install --group predict --constraint constraints.txt"
 PACKAGES = {"torch": "torch", "onnx": "onnxruntime"}
@@ -98,7 +98,7 @@ def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
     from lightning_modules.load import load_run
     from lightning_modules.mc_dropout import check_dropout
     from lightning_modules.out_of_distribution import load_out_of_distribution
-    from lightning_modules.prediction_network import PredictionNetwork
+    from workflows.torch_network import PredictionNetwork
 
     trained = load_run(member.folder)
     config = trained.config
@@ -176,7 +176,7 @@ def _open_network(model: PortableModel, position: int, runtime: str) -> Network:
         from workflows.onnx_network import OnnxNetwork
 
         return OnnxNetwork(model.checked_file(position, GRAPH))
-    from lightning_modules.prediction_network import PredictionNetwork, load_network
+    from workflows.torch_network import PredictionNetwork, load_network
 
     weights = model.checked_file(position, WEIGHTS)
     classifier = load_network(member.network, member.prepare.size, len(model.description.classes), weights)

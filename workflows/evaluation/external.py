@@ -34,7 +34,8 @@ from evaluation.results_csv import append_rows, read_rows, rows_of
 from workflows.adaptation import Adaptation, adapt_to, sample_rows
 from workflows.evaluation.external_images import ExternalDataset, ExternalImages, match_images, read_dataset
 from workflows.evaluation.request import EvaluateRequest
-from workflows.models import LoadOptions, RunsModel
+from workflows.members import LoadOptions
+from workflows.models import RunsModel
 from workflows.networks import LoadedNetwork
 
 MEANS = ("auc", "accuracy", "f1_weighted")

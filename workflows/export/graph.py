@@ -8,7 +8,7 @@ import onnx
 import torch
 
 from common.errors import UserError
-from lightning_modules.prediction_network import PredictionNetwork
+from workflows.torch_network import PredictionNetwork
 
 OPSET = 18  # ONNX Runtime 1.14 and later read it
 

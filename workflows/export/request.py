@@ -9,7 +9,8 @@ from pathlib import Path
 from common.arguments import new_folder
 from common.errors import UserError
 from common.runs.run import Run
-from workflows.models import LoadOptions, RunsModel
+from workflows.members import LoadOptions
+from workflows.models import RunsModel
 
 NEEDED = ("onnx", "onnxruntime")
 

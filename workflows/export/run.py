@@ -38,7 +38,6 @@ from evaluation.intervals.pooling import merge_facts
 from evaluation.referral.choices import ReviewThresholds
 from evaluation.result import EvaluationResult
 from lightning_modules.load import TrainedRun, load_run
-from lightning_modules.prediction_network import PredictionNetwork, load_network, save_weights
 from lightning_modules.trainer import set_up_torch
 from workflows.export.card import model_card
 from workflows.export.graph import OPSET, export_graph
@@ -46,6 +45,7 @@ from workflows.export.request import NEEDED, ExportRequest
 from workflows.onnx_network import OnnxNetwork
 from workflows.temperatures import fit_temperatures
 from workflows.thresholds import review_thresholds
+from workflows.torch_network import PredictionNetwork, load_network, save_weights
 
 TOLERANCE = 1e-4  # of a probability
 COMPARED = 32  # images

@@ -9,8 +9,8 @@ from common.errors import UserError
 from common.karyotype import CHROMOSOMES, class_of
 from datamodules.inference.cells import Cell
 from datamodules.io.tables import read_text_table
+from workflows.cell_bundle import NO_CHROMOSOME
 
-NO_CHROMOSOME = "none"
 KEYS = ("case", "cell", "file")
 
 # Of one cell: classes as indices into CHROMOSOMES by the name of the file; None where it is no chromosome.

@@ -17,7 +17,8 @@ from evaluation.averaging import Combiner
 from evaluation.calibration import EPSILON, rescale
 from evaluation.cells.cell_posteriors import is_balanced
 from evaluation.intervals.pooling import merge_facts
-from workflows.models import LoadOptions, PortableNetworks, RunsModel
+from workflows.members import LoadOptions
+from workflows.models import PortableNetworks, RunsModel
 from workflows.networks import LoadedNetwork
 from workflows.temperatures import Temperatures, fit_temperatures
 

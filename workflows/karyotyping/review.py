@@ -6,11 +6,11 @@ from datamodules.inference.cell_images import FileStatus
 from datamodules.inference.cells import Cell
 from datamodules.inference.image_files import printable
 from evaluation.cells.prior import KaryotypePriors
+from workflows.cell_bundle import CellSummary, ReviewedCell, ReviewedFile, ReviewIndex, rounded
 from workflows.karyotyping.cell_result import CellResult, NamedFiles
 from workflows.karyotyping.fixed import FixedClasses, text_of
 from workflows.karyotyping.predictor import CellModel
 from workflows.karyotyping.request import KaryotypeRequest
-from workflows.review.bundle import CellSummary, ReviewedCell, ReviewedFile, ReviewIndex, rounded
 
 
 def reviewed_cell(cell: Cell, named: NamedFiles, fixed: FixedClasses) -> ReviewedCell:

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from common.cli import console, say, warn
@@ -18,6 +17,8 @@ from datamodules.inference.image_files import describe_others, printable
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import new_whole_folder
 from workflows.adaptation import SAMPLE, sample_rows
+from workflows.cell_bundle import FOLDER as REVIEW
+from workflows.cell_bundle import write_cell, write_index, write_picture
 from workflows.karyotyping.cell_result import CellResult, name_cell
 from workflows.karyotyping.fixed import FixedClasses, read_fixed
 from workflows.karyotyping.page import PageFacts, write_karyotype_page
@@ -34,8 +35,6 @@ from workflows.karyotyping.summary import (
     summarise,
 )
 from workflows.karyotyping.tables import case_table, cell_table, chromosome_table
-from workflows.review.bundle import FOLDER as REVIEW
-from workflows.review.bundle import write_cell, write_index
 
 
 def karyotype_cells(request: KaryotypeRequest) -> None:
@@ -121,14 +120,9 @@ def _results(
         for cell, of_cell, stem in zip(cells, fixed, stems, strict=True):
             named = name_cell(cell, of_cell, predictor, config, pool)
             if named.karyogram is not None:
-                _write_picture(folder / "karyograms" / f"{stem}.png", named.karyogram)
+                write_picture(folder / "karyograms" / f"{stem}.png", named.karyogram)
             if named.pictures is not None:
                 write_cell(folder / REVIEW, stem, reviewed_cell(cell, named, of_cell), named.pictures)
             drawn = named.karyogram is not None
             yield CellResult(cell, named.files, named.karyotype, stem, drawn, of_cell, named.distances)
             advance()
-
-
-def _write_picture(path: Path, pixels: np.ndarray) -> None:
-    if not cv2.imwrite(str(path), pixels[..., ::-1]):
-        raise OSError(f"cannot write {path}")

@@ -8,7 +8,8 @@ from pathlib import Path
 from common.config.command import Command
 from common.config.predict import PredictConfig
 from common.errors import UserError
-from workflows.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
+from workflows.members import LoadOptions
+from workflows.models import PortableNetworks, RunsModel, is_model, open_model
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ from common.karyotype import CHROMOSOMES, name_karyotype
 from evaluation.cells.assignment import size_refusal
 from evaluation.cells.cell_karyotype import CellKaryotype, describe_cell
 from evaluation.cells.posterior import karyotype_posterior
-from workflows.review.bundle import ReviewBundle, ReviewedCell
-from workflows.review.decisions import NO_CHROMOSOME, CellDecisions
+from workflows.cell_bundle import NO_CHROMOSOME, ReviewBundle, ReviewedCell
+from workflows.review.decisions import CellDecisions
 
 LISTED = 4  # other classes of a chromosome
 LEAST = 0.001  # probability of another class that is listed

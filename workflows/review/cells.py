@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from workflows.review.bundle import ReviewBundle
+from workflows.cell_bundle import NO_CHROMOSOME, ReviewBundle
 from workflows.review.cell_state import shown_cell
-from workflows.review.decisions import CLASSES, FILE, NO_CHROMOSOME, CellDecisions
+from workflows.review.decisions import CLASSES, FILE, CellDecisions
 from workflows.review.reviewed import Picture, Reviewed, Source
 
 CHROMOSOME_STRIP = "chromosomes"

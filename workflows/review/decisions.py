@@ -13,9 +13,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
+from workflows.cell_bundle import NO_CHROMOSOME
 
 FILE = "decisions.jsonl"
-NO_CHROMOSOME = "none"
 CLASSES = (*CHROMOSOMES, NO_CHROMOSOME)
 Action = Literal["move", "swap", "turn", "approve", "undo"]
 

@@ -13,7 +13,7 @@ from common.files import write_csv
 from common.runs.run import Run
 from common.text import counted
 from evaluation.predicted_table import is_predicted
-from workflows.review.bundle import FOLDER, INDEX
+from workflows.cell_bundle import FOLDER, INDEX
 from workflows.review.cells import CellReview
 from workflows.review.decisions import DecisionLog, read_decisions, replay, torn_warnings
 from workflows.review.reviewed import Reviewed

@@ -7,9 +7,9 @@ from common.runs.run import ModelFacts
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.classifier import Classifier
-from lightning_modules.prediction_network import PredictionNetwork
 from workflows.export.graph import export_graph
 from workflows.onnx_network import OnnxNetwork
+from workflows.torch_network import PredictionNetwork
 
 
 def network_of(name, cut, size, orientation):

@@ -7,7 +7,7 @@ import numpy as np
 from common.karyotype import CHROMOSOMES
 from evaluation.cells.prior import KaryotypePriors
 from tests.helpers.images import write_image
-from workflows.review.bundle import (
+from workflows.cell_bundle import (
     FOLDER,
     CellSummary,
     ReviewBundle,

@@ -6,7 +6,7 @@ import pytest
 
 from common.errors import UserError
 from tests.workflows.review.bundles import write_bundle
-from workflows.review.bundle import ReviewBundle
+from workflows.cell_bundle import ReviewBundle
 
 
 @pytest.mark.parametrize("stem", ["../../secret", "/etc/passwd", "a\0", "", "a/b", "..\\a"])

@@ -7,7 +7,7 @@ import pytest
 
 from common.karyotype import CHROMOSOMES
 from tests.workflows.review.bundles import MALE, log_probabilities, write_bundle
-from workflows.review.bundle import ReviewedCell, ReviewedFile, rounded
+from workflows.cell_bundle import ReviewedCell, ReviewedFile, rounded
 from workflows.review.cell_state import shown_cell, solve
 from workflows.review.decisions import CellDecisions, Decision
 

@@ -16,6 +16,7 @@ from common.errors import UserError
 from common.files import write_json
 from evaluation.cells.prior import KaryotypePriors
 
+NO_CHROMOSOME = "none"  # the class of a file that shows none
 FOLDER = "review"  # in the output of scripts/karyotype.py
 INDEX = "index.json"
 STEM = re.compile(r"[\w.~-]+")  # as of `safe_stems`: no path that leaves the folder
@@ -118,14 +119,11 @@ def write_cell(folder: Path, stem: str, cell: ReviewedCell, pictures: np.ndarray
     rows, columns = np.flatnonzero(occupied.any(axis=1)), np.flatnonzero(occupied.any(axis=0))
     if len(rows):  # all to one size: they keep their scale
         pictures = pictures[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    _write_picture(_strip(folder, stem), 255 - np.concatenate(list(pictures), axis=1))
+    write_picture(folder / f"{stem}.png", 255 - np.concatenate(list(pictures), axis=1))
 
 
-def _strip(folder: Path, stem: str) -> Path:
-    return folder / f"{stem}.png"
-
-
-def _write_picture(path: Path, pixels: np.ndarray) -> None:
+def write_picture(path: Path, pixels: np.ndarray) -> None:
+    """Write pixels, uint8 RGB, to a PNG; an ``OSError`` says that it cannot be written."""
     if not cv2.imwrite(str(path), pixels[..., ::-1]):
         raise OSError(f"cannot write {path}")
 
@@ -176,7 +174,7 @@ class ReviewBundle:
 
     def picture(self, stem: str) -> Path:
         """Return the strip of a cell's pictures."""
-        return _strip(self.folder, stem)
+        return self.folder / f"{stem}.png"
 
 
 def _read(path: Path, adapter: TypeAdapter[Any]) -> Any:
