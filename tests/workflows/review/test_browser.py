@@ -10,8 +10,8 @@ pytest.importorskip("starlette", reason="starlette is not installed: uv sync --g
 
 from tests.browser import ARGUMENTS, find_browser
 from tests.helpers.predictions import make_run
-from tests.workflows.review.bundles import write_bundle
 from tests.workflows.report.reports import write_run
+from tests.workflows.review.bundles import write_bundle
 from tests.workflows.review.predicted import write_table
 from tests.workflows.review.serving import served
 from workflows.review.decisions import read_decisions
