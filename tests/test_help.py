@@ -8,12 +8,12 @@ import sys
 import pytest
 from typer.main import get_command
 
+from benchmarks.structure import CodeBase
 from common.config.help import print_help
 from common.paths import ROOT
-from tests.test_architecture import tracked
 
 WIDTH = 78  # of 80 characters, of which the page leaves one on each side
-APPS = [path for path in tracked("*.py") if "\napp = typer.Typer(**TYPER" in (ROOT / path).read_text()]
+APPS = [path for path in CodeBase().tracked("*.py") if "\napp = typer.Typer(**TYPER" in (ROOT / path).read_text()]
 FILES = [path for path in APPS if "__main__" in (ROOT / path).read_text()]
 
 
