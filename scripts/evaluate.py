@@ -20,33 +20,19 @@ app = typer.Typer(**TYPER)
     epilog=examples(
         "python scripts/evaluate.py chromosomes_best/latest",
         "python scripts/evaluate.py outputs/resnet50_cut_block5/subject-fold*/seed=0",
-        "python scripts/evaluate.py vgg16_features resnet50_features --output compared",
+        "python scripts/evaluate.py vgg16_features resnet50_features resamples=2000 --output compared",
         "python scripts/evaluate.py resnet50_features --against vgg16_features",
         "python scripts/evaluate.py latest --on data=folder data_dir=images",
     ),
 )
 @report_user_errors()
 def evaluate(
-    runs: options.Runs,
+    words: options.EvaluatedRuns,
     against: options.Against = None,
     part: options.Part = "test",
     csv: options.ResultsCsv = None,
     label: options.RowLabel = "",
     output: options.Output = None,
-    resamples: options.Resamples = 1000,
-    confidence: options.Confidence = 0.95,
-    threshold: options.Threshold = "youden",
-    sensitivity: options.Sensitivity = 0.95,
-    seed: options.ResamplingSeed = 0,
-    assign: options.Assign = None,
-    costs: options.Costs = "fixed",
-    extra_cost: options.Cost = None,
-    missing_cost: options.Cost = None,
-    bins: options.Bins = 10,
-    release_sensitivity: options.Release = 0.99,
-    vote_share: options.Votes = 0.8,
-    coverage: options.Coverage = 0.9,
-    correction: options.Corrected = "holm",
     on: options.On = None,
     mapped: options.Mapped = None,
     batchnorm: options.BatchNorm = None,
@@ -58,6 +44,8 @@ def evaluate(
     Intervals come from a bootstrap that draws subjects where they are known, else images. Where the images are the
     chromosomes of whole cells, a second table has their joint assignment; two classes have a table of triage.
     Settings are chosen on the validation part (--part validation), so that the test part is left for the last figure.
+    They are the keys of evaluation in conf/train.yaml, such as resamples=200, triage.coverage=0.95 or
+    assignment.costs=karyotype; without a key of assignment, cells are assigned jointly where the runs have whole ones.
     """
     options_by_name = locals()
     from workflows.evaluation.request import EvaluateRequest

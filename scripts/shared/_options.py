@@ -8,17 +8,12 @@ from typer.core import TyperCommand
 
 from common.runs.names import run_path, run_word
 
-Threshold = Annotated[
-    Literal["youden", "f1", "sensitivity"], typer.Option(help="How validation chooses the threshold.")
-]
-Sensitivity = Annotated[float, typer.Option(min=0.01, max=0.999, help="Sensitivity that the threshold must keep.")]
-
 Resamples = Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")]
 Confidence = Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level of the intervals.")]
 Part = Annotated[
     Literal["test", "validation"],
     typer.Option(
-        help="validation: the images that settings are chosen by; --costs karyotype is calibrated on them, too."
+        help="validation: the images that settings are chosen by; costs=karyotype of assignment is calibrated on them."
     ),
 ]
 ResultsCsv = Annotated[Path | None, typer.Option(help="Add a row per metric to this table, or replace it.")]
@@ -89,12 +84,12 @@ LocalisationCsv = Annotated[Path | None, typer.Option(help="Table to write, or t
 
 
 # Options of scripts/evaluate.py.
-Runs = Annotated[
-    list[Path],
+EvaluatedRuns = Annotated[
+    list[str],
     typer.Argument(
-        parser=run_path,
-        metavar="RUN...",
-        help="Run folders, names or predictions.parquet; folds of one experiment are pooled.",
+        parser=run_word,
+        metavar="RUN... [KEY=VALUE...]",
+        help="Run folders, names or predictions.parquet, the folds of one experiment are pooled; keys of evaluation.",
     ),
 ]
 Against = Annotated[
@@ -102,25 +97,6 @@ Against = Annotated[
     typer.Option(parser=run_path, metavar="RUN...", help="Subtract these runs, evaluated on the same images."),
 ]
 Output = Annotated[Path | None, typer.Option(help="Write metrics.json, tables and pictures into this new folder.")]
-Assign = Annotated[
-    bool | None,
-    typer.Option(
-        help="Evaluate the joint assignment of the chromosomes of each cell, too.",
-        show_default="where the runs have whole cells",
-    ),
-]
-Costs = Annotated[
-    Literal["fixed", "validation", "karyotype"],
-    typer.Option(
-        help="Costs of the assignment: as given, the multiple that is best on each run's validation cells, or none: "
-        "the most probable karyotype by the priors of conf/karyotype.yaml."
-    ),
-]
-Cost = Annotated[float | None, typer.Option(min=0.0, help="Nats, see conf/train.yaml.", show_default=False)]
-Bins = Annotated[int, typer.Option(min=2, help="Bins of the calibration error.")]
-Release = Annotated[float, typer.Option(min=0.01, max=0.999, help="Triage: sensitivity that a release must keep.")]
-Votes = Annotated[float, typer.Option(min=0.01, max=0.999, help="Triage: a person looks below this share of votes.")]
-Coverage = Annotated[float, typer.Option(min=0.01, max=0.999, help="Triage: how often a set should hold the truth.")]
 On = Annotated[
     list[str] | None,
     typer.Option(
@@ -130,9 +106,6 @@ On = Annotated[
 Mapped = Annotated[
     list[str] | None,
     typer.Option("--map", metavar="THEIRS=OURS...", help="Its classes in the run's words; THEIRS= leaves one out."),
-]
-Corrected = Annotated[
-    Literal["holm", "fdr_bh", "none"], typer.Option(help="Of the p-values of the pairs of several experiments.")
 ]
 TableCsv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
 

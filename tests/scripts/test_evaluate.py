@@ -36,7 +36,7 @@ def cells(tmp_path):
 
 
 def call(*arguments, code=0):
-    return run_app(app, *arguments, "--resamples", 20, code=code)
+    return run_app(app, *arguments, "resamples=20", code=code)
 
 
 def test_one_run(runs):
@@ -91,7 +91,7 @@ def test_rows_and_files_are_written(runs):
 def test_several_experiments_are_evaluated_each_and_in_pairs(runs):
     folder, csv = runs / "both", runs / "x.csv"
     names = [runs / f"{name}{fold}" for name in ("good", "poor") for fold in range(3)]
-    result = call(*names, "--output", folder, "--csv", csv, "--label", "mine", "--correction", "fdr_bh")
+    result = call(*names, "--output", folder, "--csv", csv, "--label", "mine", "correction=fdr_bh")
     assert "1 - 2" in result.output
     assert "Benjamini and Hochberg's correction for 1 pair" in " ".join(result.output.split())
     assert {path.name for path in folder.iterdir()} == {"good", "poor", "groups.csv", "pairs.csv", "roc.png"}
@@ -131,9 +131,9 @@ def test_validation_parts_of_several_folds_are_pooled_unless_they_overlap(runs):
 
 
 def test_karyotypes_of_validation_cells(cells):
-    arguments = [cells / "cells0", cells / "cells1", "--part", "validation", "--costs", "karyotype"]
+    arguments = [cells / "cells0", cells / "cells1", "--part", "validation", "assignment.costs=karyotype"]
     output = " ".join(call(*arguments, "--csv", cells / "x.csv").output.split())
-    assert "8 cells" in output
+    assert "Whole cells (8)" in output
     assert "joint assignment" in output
     assert "each cell has its most probable karyotype" in output
     assert "fitted on these same cells" in output
@@ -143,7 +143,7 @@ def test_karyotypes_of_validation_cells(cells):
     metrics = pd.read_csv(cells / "x.csv")["metric"]
     assert not metrics.str.endswith("_scaled").any()
     assert "f1_macro_assigned" in set(metrics)
-    assert "fitted on these same cells" not in call(*arguments[:2], "--costs", "karyotype").output
+    assert "fitted on these same cells" not in call(*arguments[:2], "assignment.costs=karyotype").output
 
 
 def test_whole_cells_have_a_table_of_their_joint_assignment(cells):
@@ -156,15 +156,15 @@ def test_whole_cells_have_a_table_of_their_joint_assignment(cells):
 
 
 def test_options_of_the_joint_assignment(cells):
-    costs = ["--extra-cost", "5", "--missing-cost", "3"]
-    assert "chosen on" in call(cells / "cells0", *costs, "--costs", "validation").output
+    costs = ["assignment.extra_cost=5", "assignment.missing_cost=3"]
+    assert "chosen on" in call(cells / "cells0", *costs, "assignment.costs=validation").output
     assert "5 and 3 nats" in call(cells / "cells0", *costs).output
-    assert "joint assignment" not in call(cells / "cells0", "--no-assign").output
+    assert "joint assignment" not in call(cells / "cells0", "assignment.enabled=false").output
 
 
-@pytest.mark.parametrize("options", [["--assign"], ["--extra-cost", "5"], ["--costs", "validation"], []])
+@pytest.mark.parametrize("options", [["enabled=true"], ["extra_cost=5"], ["costs=validation"], []])
 def test_assignment_without_cells_is_a_warning_where_it_is_asked_for(runs, options):
-    output = call(runs / "good0", *options).output
+    output = call(runs / "good0", *(f"assignment.{option}" for option in options)).output
     assert ("cells are not assigned: the classes must be 1 to 22, X and Y" in output) == bool(options)
 
 
@@ -179,14 +179,18 @@ def test_assignment_without_cells_is_a_warning_where_it_is_asked_for(runs, optio
         (["good0", "--csv=."], ". is not a readable table: name another file with --csv"),
         (["good0", "--against", "poor1"], "the images differ"),
         (["good0", "poor0", "--against", "poor1"], "these are 2 (good, poor): name one of them"),
-        (["good0", "--no-assign", "--missing-cost=3"], "--no-assign beside the costs"),
-        (["good0", "--part=validation", "--costs=validation"], "--costs validation beside --part validation"),
+        (["good0", "assignment.enabled=false", "assignment.missing_cost=3"], "enabled=false beside the costs"),
+        (["good0", "resamplse=3"], "unknown key resamplse: did you mean resamples"),
+        (
+            ["good0", "--part=validation", "assignment.costs=validation"],
+            "costs=validation beside --part",
+        ),
     ],
 )
 def test_an_error_is_one_line_before_the_evaluation(runs, monkeypatch, arguments, message):
     monkeypatch.chdir(runs)
     Path("other.csv").write_text("a,b\n")
-    result = call(*(word if word.startswith("-") else runs / word for word in arguments), code=1)
+    result = call(*(word if "=" in word or word.startswith("-") else runs / word for word in arguments), code=1)
     assert not result.stdout
     assert message in error_of(result)
 

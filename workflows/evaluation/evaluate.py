@@ -44,7 +44,7 @@ def evaluate(request: EvaluateRequest) -> None:
         read_rows(request.csv)
     files = existing_predictions(request.runs)
     groups = group_runs([_read_part(file, request) for file in files], [str(file.parent) for file in files])
-    against = [_read_part(file, request) for file in existing_predictions(request.against or [])]
+    against = [_read_part(file, request) for file in existing_predictions(request.baseline)]
     _evaluate(groups, against, request)
 
 

@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from os.path import commonpath, relpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from common.arguments import existing_predictions, new_folder
+from common.config.command import Command, split_words
+from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from common.runs.run import Run, open_runs
 
 if TYPE_CHECKING:
-    from common.config.schema import EvaluationConfig
     from common.predictions import Predictions
 
 DATA_KEYS = ("data", "data_dir", "cache_dir")  # of the configuration: they name a data set
@@ -21,51 +23,51 @@ DATA_KEYS = ("data", "data_dir", "cache_dir")  # of the configuration: they name
 class EvaluateRequest:
     """The options of scripts/evaluate.py, which explains them."""
 
-    runs: list[Path]
+    words: Sequence[str]
     against: list[Path] | None
     part: Literal["test", "validation"]
     csv: Path | None
     label: str
     output: Path | None
-    resamples: int
-    confidence: float
-    threshold: str
-    sensitivity: float
-    seed: int
-    assign: bool | None
-    costs: str
-    extra_cost: float | None
-    missing_cost: float | None
-    bins: int
-    release_sensitivity: float
-    vote_share: float
-    coverage: float
-    correction: str
     on: list[str] | None
     mapped: list[str] | None
     batchnorm: str | None
 
-    def settings_of(self, runs: Sequence["Predictions"]) -> "EvaluationConfig":
-        """Return the settings for these runs, which decide on the joint assignment where no option does."""
-        from common.config.schema import EvaluationConfig
+    @property
+    def runs(self) -> list[Path]:
+        """The runs among the words."""
+        return split_words(self.words)[0]
+
+    @property
+    def baseline(self) -> list[Path]:
+        """The runs of ``--against``, of which keys may follow."""
+        return split_words(list(map(str, self.against or [])))[0]
+
+    @property
+    def overrides(self) -> list[str]:
+        """The keys and values among the words."""
+        return split_words([*self.words, *map(str, self.against or [])])[1]
+
+    @cached_property
+    def settings(self) -> EvaluationConfig:
+        """The keys of evaluation in conf/train.yaml, with those among the words."""
+        return Command(self.overrides, EvaluationConfig)[EvaluationConfig]
+
+    def settings_of(self, runs: Sequence["Predictions"]) -> EvaluationConfig:
+        """Return the settings for these runs, which decide on the joint assignment where no key does."""
         from evaluation.cells.cell_metrics import assignment_refusal
 
-        assignment: dict[str, object] = {"enabled": self.assign, "costs": self.costs}
-        if self.extra_cost is not None:
-            assignment["extra_cost"] = self.extra_cost
-        if self.missing_cost is not None:
-            assignment["missing_cost"] = self.missing_cost
-        if len(assignment) > 2 or self.costs != "fixed":
-            if self.assign is False:
-                raise UserError("--no-assign beside the costs of an assignment: leave out the one or the other")
-            assignment["enabled"] = True  # and a warning says so where it is not possible
-        elif self.assign is None:
-            assignment["enabled"] = assignment_refusal(list(runs)) is None
-        same = ("resamples", "confidence", "threshold", "sensitivity", "seed", "correction")
-        triage = {"sensitivity": self.release_sensitivity, "vote_share": self.vote_share, "coverage": self.coverage}
-        settings = {name: getattr(self, name) for name in same} | {"triage": triage, "assignment": assignment}
-        settings["calibration_bins"] = self.bins
-        return EvaluationConfig.model_validate(settings)
+        keys = [key for key in map(key_of, self.overrides) if key.startswith("assignment.")]
+        assignment = self.settings.assignment
+        if "assignment.enabled" not in keys:
+            # With other keys of it a warning says so where it is not possible.
+            enabled = bool(keys) or assignment_refusal(list(runs)) is None
+            assignment = assignment.model_copy(update={"enabled": enabled})
+        elif not assignment.enabled and len(keys) > 1:
+            raise UserError(
+                "assignment.enabled=false beside the costs of an assignment: leave out the one or the other"
+            )
+        return self.settings.model_copy(update={"assignment": assignment})
 
     def folders(self, runs: Sequence[Run]) -> list[Path]:
         """Return the folder to write of each run: ``output``, of several runs the differing path below it; or []."""
@@ -80,7 +82,7 @@ class EvaluateRequest:
     @property
     def keys(self) -> list[str]:
         """The keys of the overrides of ``--on``."""
-        return [override.partition("=")[0].lstrip("+") for override in self.on or []]
+        return list(map(key_of, self.on or []))
 
     @property
     def is_external(self) -> bool:
@@ -94,7 +96,10 @@ class EvaluateRequest:
             UserError: An option is missing or does not fit the others, a file to write exists, or a run is missing or
                 named twice; on another data set, a run is an ensemble, unfinished or itself such an evaluation.
         """
-        if self.is_external and self.against:
+        if not self.runs:
+            raise UserError("no run is named: name its folder, or latest")
+        _ = self.settings  # raises where a key is unknown
+        if self.is_external and self.baseline:
             raise UserError("--against beside --on: evaluate each on the other set first, then compare their folders")
         if self.is_external:
             if self.part == "validation":
@@ -102,9 +107,11 @@ class EvaluateRequest:
             self._check_external()
             return
         existing_predictions(self.runs)
-        existing_predictions(self.against or [])
-        if self.part == "validation" and self.costs == "validation":
-            raise UserError("--costs validation beside --part validation: they are chosen and evaluated on one part")
+        existing_predictions(self.baseline)
+        if self.part == "validation" and self.settings.assignment.costs == "validation":
+            raise UserError(
+                "assignment.costs=validation beside --part validation: they are chosen and evaluated on one part"
+            )
         if self.output:
             new_folder(self.output)
 
@@ -124,6 +131,11 @@ class EvaluateRequest:
             _check_own_data(run)
         for folder in self.folders(runs):
             new_folder(folder)
+
+
+def key_of(override: str) -> str:
+    """Return the key of an override such as ``+data.file=x``, without the name of the section of evaluation."""
+    return override.partition("=")[0].lstrip("+").removeprefix("evaluation.")
 
 
 def _check_own_data(run: Run) -> None:

@@ -76,7 +76,7 @@ def no_drawings(monkeypatch):
 
 
 def call(*arguments, ok=True):
-    result = CliRunner().invoke(app, [*map(str, arguments), "--resamples", "20"], env=PLAIN)
+    result = CliRunner().invoke(app, ["resamples=20", *map(str, arguments)], env=PLAIN)
     assert (result.exit_code == 0) == ok, result.output
     return result.output
 
