@@ -12,9 +12,9 @@ import pandas as pd
 from common.files import write_text
 from common.runs.lifecycle import other_revisions
 from common.text import counted
-from evaluation.core.formats import interval
 from evaluation.pages.blocks import Figure, Section, Tile, metric_title
 from evaluation.pages.rendering import render
+from evaluation.result import Estimate
 from evaluation.tables import Cell, Table
 from workflows.papers.plan import Plan, Runs, comparison_csv
 from workflows.papers.records import StepRecord
@@ -125,10 +125,12 @@ def _compared(row: dict[str, object], reasons: Mapping[str, str] = MappingProxyT
     }
 
 
-def _ours(row: dict[str, object], role: str) -> str:
+def _ours(row: dict[str, object], role: str) -> Estimate | str:
     """Our value with its interval; "-" where it was not measured."""
     value, low, high = (float(str(row[f"{role}{end}"] or "nan")) for end in ("", "_low", "_high"))
-    return "-" if np.isnan(value) else interval(value, low, high)
+    if np.isnan(value):
+        return "-"
+    return Estimate(value, None if np.isnan(low) else low, None if np.isnan(high) else high)
 
 
 def _minutes(row: dict[str, object]) -> str:
