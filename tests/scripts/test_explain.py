@@ -74,7 +74,7 @@ def call(*arguments, code=0):
 
 
 def test_each_run_gets_pictures_a_table_and_a_figure(runs):
-    result = call("heatmaps", *runs, "--all")
+    result = call("heatmaps", *runs, "all=true")
     output = " ".join(result.output.split())
     assert "gradcam averages over all places, but the head of flat" in output
     assert "the head of pooled" not in output
@@ -97,48 +97,48 @@ def test_each_run_gets_pictures_a_table_and_a_figure(runs):
 
 def test_maps_of_other_images_stay_and_those_of_another_training_do_not(runs):
     path = runs[0] / "heatmaps" / "hirescam-conv2.csv"
-    options = ("heatmaps", runs[0], "--method", "hirescam", "--layer", "conv2")
-    call(*options, "--samples", 3)
+    options = ("heatmaps", runs[0], "method=hirescam", "layer=conv2")
+    call(*options, "samples=3")
     first = pd.read_csv(path)
     assert len(first) == 3
-    call(*options, "--samples", 1, "--target", "abnormal")
+    call(*options, "samples=1", "target=abnormal")
     second = pd.read_csv(path)
     assert set(second["image_id"]) == set(first["image_id"])
     assert set(read_pictures(path.with_suffix(".parquet"))) == set(second["image_id"])
     predictions = read_predictions(runs[0])
     frame = predictions.frame.assign(prob_normal=0.123, prob_abnormal=0.877)
     write_predictions(runs[0] / "predictions.parquet", replace(predictions, frame=frame))
-    call(*options, "--samples", 1)
+    call(*options, "samples=1")
     assert len(pd.read_csv(path)) == 1
 
 
 def test_the_members_of_an_ensemble_are_drawn_side_by_side(runs, ensemble, tmp_path):
-    call("heatmaps", ensemble, "--method", "eigencam")
+    call("heatmaps", ensemble, "method=eigencam")
     wide, tall = Image.open(ensemble / "heatmaps" / "eigencam-members.png").size
     assert wide > 700
     tables = [pd.read_csv(next((run / "heatmaps").glob("eigencam-*.csv"))) for run in runs]
     assert tables[0]["image_id"].tolist() == tables[1]["image_id"].tolist()
     out = tmp_path / "both.png"
-    call("heatmaps", *runs, "--which", "doubtful", "--samples", 2, "--out", out)
+    call("heatmaps", *runs, "which=doubtful", "samples=2", "--out", out)
     assert Image.open(out).size[1] != tall
 
 
 def test_files_of_ones_own_leave_a_figure_alone(runs, tmp_path):
     files = [write_image(tmp_path / f"{number}.png", cell_image(number)) for number in range(2)]
-    call("heatmaps", runs[0], "--images", *files, "--method", "occlusion", "--windows", 4)
+    call("heatmaps", runs[0], *files, "method=occlusion", "windows=4")
     assert [path.name for path in (runs[0] / "heatmaps").iterdir()] == ["occlusion-input-files.png"]
-    selected = select_images(Run(runs[0]), ExplainRequest(runs=[runs[0]], images=files))
+    selected = select_images(Run(runs[0]), ExplainRequest([str(runs[0]), *map(str, files)]))
     assert selected.test.probabilities.sum(axis=1) == pytest.approx(1)
-    of_test = select_images(Run(runs[0]), ExplainRequest(runs=[runs[0]], samples=2))
+    of_test = select_images(Run(runs[0]), ExplainRequest([str(runs[0]), "samples=2"]))
     assert of_test.image(1).shape == (64, 64, 3)
     assert target_classes(of_test, "true") == of_test.test.labels.tolist()
 
 
 def test_heat_is_measured_against_the_true_places(runs, tmp_path):
     csv = tmp_path / "found" / "localisation.csv"
-    layers = ("--layers", "conv1,layer1.0")
-    call("localisation", runs[1], "--methods", "hirescam", *layers, "--csv", csv, "--resamples", 20)
-    again = call("localisation", runs[1], "--methods", "hirescam", "--layers", "conv1", "--csv", csv, "--resamples", 20)
+    layers = ["layer=conv1,layer1.0"]
+    call("localisation", runs[1], "method=hirescam", *layers, "--csv", csv, "evaluation.resamples=20")
+    again = call("localisation", runs[1], "method=hirescam", "layer=conv1", "--csv", csv, "evaluation.resamples=20")
     assert "hirescam at conv1, in per cent" in again.output
     table = pd.read_csv(csv)
     assert table.groupby("layer")["group"].apply(list).tolist() == [table["group"].unique().tolist()] * 2
@@ -174,18 +174,18 @@ def test_the_layers_of_each_run_are_drawn(runs):
 def test_the_layers_of_image_files_are_drawn(runs, tmp_path):
     files = [write_image(tmp_path / f"{number}.png", cell_image(number)) for number in range(2)]
     out = tmp_path / "out" / "layers.png"
-    call("layers", runs[0], "--images", *files, "--layers", "conv2, pool3", "--channels", 5, "--out", out)
+    call("layers", runs[0], *files, "layer=conv2,pool3", "channels=5", "--out", out)
     assert out.is_file()
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["heatmaps", "--layer", "conv9"], "layer conv9: the model has no such module; close to it: conv"),
-        (["heatmaps", "--target", "blast"], "target blast: say predicted, true, or a class: normal, abnormal"),
-        (["heatmaps", "--images", "absent.png"], "absent.png: there is no such image file"),
-        (["localisation", "--methods", "lime"], "method lime: the methods are gradcam"),
-        (["layers", "--layers", "conv9"], "close to it: conv"),
+        (["heatmaps", "layer=conv9"], "layer conv9: the model has no such module; close to it: conv"),
+        (["heatmaps", "target=blast"], "target=blast: say predicted, true, or a class: normal, abnormal"),
+        (["heatmaps", "absent.png"], "absent.png: there is no such image file"),
+        (["localisation", "method=lime"], "method"),
+        (["layers", "layer=conv9"], "close to it: conv"),
         (["layers", "--out", "a.png", "OTHER"], "--out a.png: one file for 2 runs"),
     ],
 )

@@ -21,10 +21,10 @@ from torch import nn
 
 from common.errors import UserError
 from workflows.explain.layers import Model, as_maps, check_names, layer_shapes, to_batch
+from workflows.explain.request import OF_INPUTS
 
 INPUT = "input"  # the "layer" of methods that work on the image itself
 OF_LAYERS = ("gradcam", "gradcam++", "hirescam", "eigencam")
-OF_INPUTS = ("occlusion", "integrated_gradients")
 METHODS = (*OF_LAYERS, *OF_INPUTS)
 FINE = 4  # rows and columns that the default layer should have
 BATCH = 4  # images at a time: the gradients of VGG's first layer take 13 MB for each

@@ -24,7 +24,7 @@ from evaluation.examples import FEW_CLASSES, PLAIN, RIGHT, WRONG, write_thumbnai
 from workflows.explain.attribution import Method, heat_maps, resolve, scaled
 from workflows.explain.plots import NO_HEAT, Panel, coloured, in_rows, panel_grid
 from workflows.explain.pointing import hottest, measure
-from workflows.explain.request import ExplainRequest
+from workflows.explain.request import PREDICTED, ExplainRequest
 from workflows.explain.selection import (
     SelectedImages,
     choose,
@@ -32,7 +32,6 @@ from workflows.explain.selection import (
     select_images,
     short_name,
     target_classes,
-    with_data_dir,
 )
 
 AVERAGING = ("gradcam", "gradcam++")
@@ -78,18 +77,19 @@ def explain_runs(request: ExplainRequest) -> None:
     Raises:
         UserError: The runs side by side share no test images, or have other classes or labels.
     """
-    written = []
-    if request.out is not None:
-        runs = {run.folder: run for named in request.opened for run in members(named)}
-        written = _explain(list(runs.values()), request, request.out)
-    else:
-        for run in request.opened:
-            figure = None
-            if run.has(RunFile.ENSEMBLE):
-                figure = run.folder / RunFolder.HEATMAPS / f"{request.method}-members.png"
-            written += _explain(members(run), request, figure)
-    for path in written:
-        say(str(path))
+    for name, layer in request.methods:
+        written = []
+        if request.out is not None:
+            runs = {run.folder: run for named in request.runs for run in members(named)}
+            written = _explain(list(runs.values()), name, layer, request, request.out)
+        else:
+            for run in request.runs:
+                figure = None
+                if run.has(RunFile.ENSEMBLE):
+                    figure = run.folder / RunFolder.HEATMAPS / f"{name}-members.png"
+                written += _explain(members(run), name, layer, request, figure)
+        for path in written:
+            say(str(path))
 
 
 def members(run: Run) -> list[Run]:
@@ -101,9 +101,9 @@ def members(run: Run) -> list[Run]:
 
 def write_missing_thumbnails(request: ExplainRequest) -> None:
     """Write the pictures of test images that older code did not leave; an ensemble's are made like its members'."""
-    for run in request.opened:
+    for run in request.runs:
         first = members(run)[0]
-        config = with_data_dir(first.config, request.data_dir)
+        config = request.config(first.config)
         size = config.evaluation.thumbnails
         if not size:
             raise UserError(f"{first.folder}: evaluation.thumbnails=0: this run is to have none")
@@ -116,7 +116,7 @@ def write_missing_thumbnails(request: ExplainRequest) -> None:
 def resolve_method(selected: SelectedImages, name: str, layer: str | None, request: ExplainRequest) -> Method:
     """Check a method and its layer; warn where the method is known to mislead."""
     run = selected.run
-    method = resolve(name, layer, model_of(run), selected.image(0), request.windows, request.steps)
+    method = resolve(name, layer, model_of(run), selected.image(0), request.settings.windows, request.settings.steps)
     if name in AVERAGING and any(isinstance(module, nn.Flatten) for module in run.classifier.head.children()):
         warn(
             f"{name} averages over all places, but the head of {run.config.name} tells them apart (flatten): its maps "
@@ -138,7 +138,9 @@ def maps_of(selected: SelectedImages, targets: list[int], method: Method) -> Ite
     )
 
 
-def _explain(runs: Sequence[Run], request: ExplainRequest, figure: Path | None) -> list[Path]:
+def _explain(
+    runs: Sequence[Run], name: str, layer: str | None, request: ExplainRequest, figure: Path | None
+) -> list[Path]:
     """Write the files of each run, and one figure: of a single run, or of several with a column each."""
     ids = None
     if len(runs) > 1 and not request.images:
@@ -146,7 +148,7 @@ def _explain(runs: Sequence[Run], request: ExplainRequest, figure: Path | None) 
     written: list[Path] = []
     every = []
     for run in runs:
-        heatmaps = _compute_heatmaps(select_images(run, request, ids), request)
+        heatmaps = _compute_heatmaps(select_images(run, request, ids), name, layer, request)
         if not request.images:
             written += _write_files(heatmaps, run)
         every.append(heatmaps)
@@ -165,17 +167,17 @@ def _shared_images(runs: Sequence[Run], request: ExplainRequest) -> list[tuple[s
     tests = [run.predictions.part("test") for run in runs]
     shared = set.intersection(*(set(test.frame["image_id"]) for test in tests))
     if not shared:
-        raise UserError(f"{len(runs)} runs share no test image: name files with --images, or runs of one fold")
+        raise UserError(f"{len(runs)} runs share no test image: name image files, or runs of one fold")
     common = [replace(test, frame=test.frame[test.frame["image_id"].isin(shared)]) for test in tests]
     mean = average(common, [str(run.folder) for run in runs])
     image_ids = mean.frame["image_id"].tolist()
     return [(image_ids[row], reason) for row, reason in choose(mean, request, "the runs")]
 
 
-def _compute_heatmaps(selected: SelectedImages, request: ExplainRequest) -> Heatmaps:
+def _compute_heatmaps(selected: SelectedImages, name: str, layer: str | None, request: ExplainRequest) -> Heatmaps:
     classes = np.array(selected.test.classes, dtype=object)
-    method = resolve_method(selected, request.method, request.layer, request)
-    targets = target_classes(selected, request.target)
+    method = resolve_method(selected, name, layer, request)
+    targets = target_classes(selected, request.settings.target or PREDICTED)
     table = selected.test.frame[["image_id", "label"]].assign(
         called=classes[selected.predicted],
         target=classes[targets],

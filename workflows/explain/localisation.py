@@ -12,11 +12,11 @@ from common.files import read_csv, write_csv
 from common.runs.run import Run
 from evaluation.examples import RIGHT, WRONG
 from evaluation.renderers import frame_table
-from workflows.explain.attribution import OF_INPUTS, Method, scaled
+from workflows.explain.attribution import Method, scaled
 from workflows.explain.heatmaps import COLOURS, maps_of, resolve_method
 from workflows.explain.plots import NO_HEAT, Panel, in_rows, panel_grid
 from workflows.explain.pointing import elsewhere, hottest, measure, summarise
-from workflows.explain.request import ExplainRequest, split_names
+from workflows.explain.request import TRUE, ExplainRequest
 from workflows.explain.selection import SelectedImages, facts_of, select_images, target_classes
 
 FOLDER = "localisation"  # in a run's folder
@@ -31,17 +31,12 @@ def localise_runs(request: ExplainRequest) -> None:
     Raises:
         UserError: The place of the abnormality is unknown for all test images.
     """
-    for run in request.opened:
-        selected = select_images(run, request, _abnormal_images(run, request.samples))
+    for run in request.runs:
+        selected = select_images(run, request, _abnormal_images(run, request.settings.samples))
         selected = selected.take([number for number in range(len(selected)) if selected.mask(number) is not None])
         if not len(selected):
             raise UserError(f"{run.folder}: the place of the abnormality is unknown for all test images")
-        methods = []
-        for name in split_names(request.methods):
-            layers: Sequence[str | None] = [None]
-            if name not in OF_INPUTS:
-                layers = split_names(request.layers) or [None]
-            methods += [resolve_method(selected, name, layer, request) for layer in layers]
+        methods = [resolve_method(selected, name, layer, request) for name, layer in request.methods]
         summaries = []
         say(str(run.folder))
         for method in methods:
@@ -69,7 +64,8 @@ def _measure(selected: SelectedImages, method: Method, request: ExplainRequest) 
     test = selected.test
     classes = np.array(test.classes, dtype=object)
     predicted = selected.predicted
-    targets = target_classes(selected, request.target)
+    target = request.settings.target or TRUE
+    targets = target_classes(selected, target)
     rows = []
     maps = []
     places = []
@@ -78,7 +74,9 @@ def _measure(selected: SelectedImages, method: Method, request: ExplainRequest) 
         assert mask is not None  # the others were left out
         maps.append(heat)
         places.append(mask.place)
-        rows.append({"empty": not heat.any(), **measure(heat, mask.place, mask.chromosomes, request.tolerance)})
+        rows.append(
+            {"empty": not heat.any(), **measure(heat, mask.place, mask.chromosomes, request.settings.tolerance)}
+        )
     cells = test.frame["cell"].fillna(test.frame["image_id"]).tolist()
     table = test.frame[["image_id", "label", "subject", "cell", "kind"]].assign(
         predicted=classes[predicted],
@@ -91,7 +89,7 @@ def _measure(selected: SelectedImages, method: Method, request: ExplainRequest) 
     write_csv(path.with_name(f"{path.name}.csv"), table, "%.6f")
     _draw_sheets(path.with_name(f"{path.name}.png"), selected, method, table, maps)
     summary = summarise(table, test, request.evaluation)
-    facts = {"method": method.name, "layer": method.layer, "target": request.target}
+    facts = {"method": method.name, "layer": method.layer, "target": target}
     facts = {**facts_of(selected.run, test.about), **facts}
     return pd.concat([pd.DataFrame([facts] * len(summary)), summary], axis=1)
 

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from common.config.schema import Config
 from common.errors import UserError
 from common.predictions import FACTS, Predictions
 from common.runs.predicted import Predicted, to_predictions
@@ -21,7 +20,7 @@ from workflows.explain.layers import Model, to_batch
 from workflows.explain.masks import COMPOSED, AbnormalityMask, AbnormalityMasks
 from workflows.explain.request import PREDICTED, TRUE, ExplainRequest
 
-DEFAULT_COUNT = 12  # images of --which without --samples
+DEFAULT_COUNT = 12  # images of which=... without samples=...
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,10 +75,10 @@ class SelectedImages:
 def select_images(run: Run, request: ExplainRequest, ids: Sequence[tuple[str, str]] | None = None) -> SelectedImages:
     """Load a run and select images: files, test images by their ids with the reason to show each, or see ``choose``."""
     trained = load_run(run.folder)
-    config = with_data_dir(trained.config, request.data_dir)
+    config = request.config(trained.config)
     whole = run.predictions.part("test")
     if request.images:
-        samples = from_files(list(request.images), config)
+        samples = from_files(request.images, config)
         test = _predict_files(trained, samples.images, samples.names, files_about(whole.about))
         rows = np.arange(len(samples.images))
         return SelectedImages(trained, whole, test, [""] * len(rows), samples.images, rows)
@@ -104,26 +103,27 @@ def choose(test: Predictions, request: ExplainRequest, run: str) -> list[tuple[i
     Raises:
         UserError: There is no such image; ``run`` is the name of the run in the message.
     """
-    if request.which:
-        rows = ranked(test, request.which)
+    settings = request.settings
+    if settings.which:
+        rows = ranked(test, settings.which)
         if not rows:
-            raise UserError(f"{run}: no test image is {request.which}: leave --which out")
-        if not request.every:
-            rows = rows[: request.samples or DEFAULT_COUNT]
-    elif request.every:
+            raise UserError(f"{run}: no test image is {settings.which}: leave which out")
+        if not settings.all:
+            rows = rows[: settings.samples or DEFAULT_COUNT]
+    elif settings.all:
         # The notable ones come first: a figure has no room for all.
         first = dict(showcase(test)) if (test.labels >= 0).any() else {}
         rest = [row for row in range(len(test.frame)) if row not in first]
         return [*first.items(), *((row, "") for row in rest)]
-    elif request.samples:
+    elif settings.samples:
         frame = pd.DataFrame({"label": test.labels})
         frame["turn"] = frame.groupby("label").cumcount()
         labelled = frame[frame["label"] >= 0].sort_values(["turn", "label"], kind="stable")
-        rows = labelled.index[: request.samples].tolist()
+        rows = labelled.index[: settings.samples].tolist()
     else:
         return showcase(test)
     if not rows:
-        raise UserError(f"{run} has no labelled test images: name files with --images")
+        raise UserError(f"{run} has no labelled test images: name image files after the run")
     return [(row, "") for row in rows]
 
 
@@ -133,11 +133,11 @@ def target_classes(selected: SelectedImages, target: str) -> list[int]:
     if target in classes:
         return [classes.index(target)] * len(selected)
     if target not in (PREDICTED, TRUE):
-        raise UserError(f"target {target}: say {PREDICTED}, {TRUE}, or a class: {', '.join(classes)}")
+        raise UserError(f"target={target}: say {PREDICTED}, {TRUE}, or a class: {', '.join(classes)}")
     targets = selected.predicted if target == PREDICTED else selected.test.labels
     if (targets < 0).any():
         image = selected.test.frame["image_id"].iloc[int(np.argmax(targets < 0))]
-        raise UserError(f"target {TRUE}: the class of {image} is unknown: say {PREDICTED}, or a class")
+        raise UserError(f"target={TRUE}: the class of {image} is unknown: say {PREDICTED}, or a class")
     return [int(index) for index in targets]
 
 
@@ -148,11 +148,6 @@ def model_of(run: TrainedRun) -> Model:
     stages = getattr(backbone, "feature_info", ())
     prefix_tokens = getattr(backbone, "num_prefix_tokens", 0)
     return Model(run.classifier, run.layers(), stages, prefix_tokens)
-
-
-def with_data_dir(config: Config, data_dir: str | None) -> Config:
-    """Return the configuration with the place where the images are now."""
-    return config if data_dir is None else config.model_copy(update={"data_dir": data_dir})
 
 
 def files_about(about: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -27,40 +26,30 @@ RESULTS = ROOT / "results"
 CLASSES = {"chromosomes": 24, "synthetic_chromosomes": 24, "mnist": 10, "cifar10": 10}
 
 
-@dataclass(frozen=True)
-class SummaryRequest:
-    """The options of ``scripts/explain.py summary``, which explains them."""
-
-    network: Sequence[str]
-    depth: int
-    classes: int | None
-    csv: Path | None
-
-
-def summarise_networks(request: SummaryRequest) -> None:
+def summarise_networks(words: Sequence[str], depth: int, classes: int | None, csv: Path | None) -> None:
     """Print the table of layers of each run, or of the network that overrides describe, and write the table.
 
     Raises:
         UserError: There is neither a run nor an experiment, or the number of classes is not known.
     """
     tables = []
-    for config, classes in _networks(request):
-        table = _summarise(config, classes, request.depth)
+    for config, number in _networks(words, classes):
+        table = _summarise(config, number, depth)
         tables.append(table.assign(network=config.name))
-    if request.csv:
-        write_csv(request.csv, pd.concat(tables, ignore_index=True))
-        say(str(request.csv))
+    if csv:
+        write_csv(csv, pd.concat(tables, ignore_index=True))
+        say(str(csv))
 
 
-def _networks(request: SummaryRequest) -> list[tuple[Config, int]]:
-    overrides = [word for word in request.network if "=" in word and not Path(word).exists()]
+def _networks(words: Sequence[str], classes: int | None) -> list[tuple[Config, int]]:
+    overrides = [word for word in words if "=" in word and not Path(word).exists()]
     if not overrides:
-        runs = [Run.open(Path(word)) for word in request.network]
+        runs = [Run.open(Path(word)) for word in words]
         return [(run.config, len(run.data.classes)) for run in runs]
-    if len(overrides) < len(request.network):
+    if len(overrides) < len(words):
         raise UserError("name either runs or overrides such as +experiment=vgg16_features, not both")
     config = compose_config(overrides)
-    return [(config, request.classes or _classes_of(config))]
+    return [(config, classes or _classes_of(config))]
 
 
 def _classes_of(config: Config) -> int:
