@@ -22,7 +22,7 @@ app = typer.Typer(**TYPER)
 @app.command(
     epilog=examples(
         "python scripts/ensemble.py average anet_c6_mnist vgg16_mnist --output E",
-        "python scripts/ensemble.py genetic anet_c6_mnist vgg16_mnist generations=20 --output E",
+        "python scripts/ensemble.py genetic anet_c6_mnist vgg16_mnist --output E",
     )
 )
 @report_user_errors()

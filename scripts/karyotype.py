@@ -32,7 +32,7 @@ app = typer.Typer(**TYPER)
 @app.command(
     epilog=examples(
         "python scripts/karyotype.py chromosomes_best/latest cells --output out",
-        "python scripts/karyotype.py latest cells loss=0.01 --fixed chromosomes.csv --output new",
+        "python scripts/karyotype.py latest cells loss=0.01 --output new",
     )
 )
 @report_user_errors()

@@ -30,7 +30,7 @@ app = typer.Typer(**TYPER)
 @app.command(
     epilog=examples(
         "python scripts/predict.py mobilenetv2_cut/latest new_images --output new.csv",
-        "python scripts/predict.py vgg16_mnist anet_c6_mnist images.zip rules=votes --sheet s.png",
+        "python scripts/predict.py vgg16_mnist images.zip rules=votes --sheet s.png",
     )
 )
 @report_user_errors()
