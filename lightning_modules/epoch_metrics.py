@@ -43,6 +43,12 @@ def validation_metrics(num_classes: int, prefix: str) -> MetricCollection:
     return MetricCollection(metrics, prefix=prefix, compute_groups=False)
 
 
+def mode_of(metrics: MetricCollection, monitor: str) -> Literal["min", "max"]:
+    """Return which value of a monitored metric is best; what is none of the metrics is a loss."""
+    metric = dict(metrics.items()).get(monitor)
+    return "max" if metric is not None and metric.higher_is_better else "min"
+
+
 class EpochScores(Metric):
     """Mean loss, accuracy, AUC, precision and recall over the training batches of an epoch.
 

@@ -39,6 +39,7 @@ from lightning_modules.inference import predict
 from lightning_modules.out_of_distribution import Distances, fit_distances, save_distances
 from lightning_modules.stages.fit import FinishedStage, train_stages, training_facts
 from lightning_modules.trainer import set_up_torch, trainer_warnings
+from workflows.monitored import add_monitored
 
 # Training images that the statistics of a folded BatchNorm are measured on.
 SAMPLE = 512
@@ -90,6 +91,7 @@ def build_data(config: Config, world: World = World()) -> ImageDataModule:  # no
 def build_model(config: Config, data: ImageDataModule) -> tuple[Classifier, dict[str, str | None]]:
     """Build the network of a run with its first weights; return it with the hashes of what these are."""
     model, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights)
+    add_monitored(model, config.callbacks.monitor, data.manifest.classes)
     return model, contents
 
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
-from common.config.base import FROM_YAML, Name, Probability, Share, StrictModel
+from common.config.base import FROM_YAML, Name, Share, StrictModel
 from common.config.data import BalanceConfig, DataConfig, LoaderConfig, PrepareConfig, SplitConfig, TransformConfig
+from common.config.defaults import section_defaults
 
 
 class ModelConfig(StrictModel):
@@ -35,7 +36,7 @@ DottedPath = Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")]
 
 def _has_target(settings: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(settings.get("_target_"), str):
-        raise ValueError("_target_ is missing: name the class, such as pytorch_lightning.callbacks.DeviceStatsMonitor")
+        raise ValueError("_target_ is missing: name the class, such as pytorch_lightning.callbacks.LearningRateMonitor")
     return settings
 
 
@@ -46,6 +47,11 @@ Extensions = dict[Name, Extension]
 # Lightning's callbacks that only watch: they change nothing that is trained.
 _WATCHERS = "DeviceStatsMonitor LearningRateMonitor ModelSummary RichModelSummary RichProgressBar ThroughputMonitor"
 WATCHERS = {f"pytorch_lightning.callbacks.{name}" for name in _WATCHERS.split()}
+
+
+def changes_result(extension: Mapping[str, Any]) -> bool:
+    """Whether a callback may change what is trained: ``changes_result: false`` says that it does not."""
+    return bool(extension.get("changes_result", extension["_target_"] not in WATCHERS))
 
 
 class HeadConfig(StrictModel, defaults="train:head"):
@@ -149,14 +155,6 @@ class TrainerConfig(StrictModel, defaults="trainer/default"):
         return self.devices * self.num_nodes
 
 
-class EarlyStoppingConfig(StrictModel, defaults="callbacks/default:early_stopping"):
-    """When a stage ends before its last epoch."""
-
-    enabled: bool = FROM_YAML
-    patience: PositiveInt = FROM_YAML
-    min_delta: Annotated[float, Field(ge=0.0)] = FROM_YAML
-
-
 class CheckpointConfig(StrictModel, defaults="callbacks/default:checkpoint"):
     """How often the state for a resume is saved, besides ends of epochs (with a new best, or at little cost)."""
 
@@ -164,68 +162,61 @@ class CheckpointConfig(StrictModel, defaults="callbacks/default:checkpoint"):
     every_minutes: PositiveFloat | None = FROM_YAML
 
 
-class LevelConfig(StrictModel):
-    """One level of the check-and-adjust algorithm (paper 002, Algorithm 1)."""
+class CallbackConfig(StrictModel):
+    """A callback: the class ``_target_``, whose arguments are the further keys."""
 
-    above: Annotated[float, Field(ge=0.0, lt=1.0)]
-    gate: Annotated[float, Field(ge=0.0, lt=1.0)]
-    lr: PositiveFloat
+    model_config = ConfigDict(extra="allow")
 
+    enabled: bool = True
 
-class CheckAndAdjustConfig(StrictModel, defaults="callbacks/default:check_and_adjust"):
-    """Rates and checkpoints by the best mini-batch accuracy so far (paper 002, Algorithm 1)."""
-
-    enabled: bool = FROM_YAML
-    every_steps: PositiveInt = FROM_YAML
-    every_epochs: PositiveInt | None = FROM_YAML
-    levels: tuple[LevelConfig, ...] = FROM_YAML
-
-    @model_validator(mode="after")
-    def _levels_rise(self) -> "CheckAndAdjustConfig":
-        above = [level.above for level in self.levels]
-        if above != sorted(set(above)):
-            raise ValueError("levels must rise: each `above` larger than the one before")
-        if self.enabled and not self.levels:
-            raise ValueError("levels: check_and_adjust needs one level or more")
-        return self
-
-
-class EarlyBreakConfig(StrictModel, defaults="callbacks/default:early_break"):
-    """Stop when validation and training meet their expectations (paper 002, 2.2.1)."""
-
-    enabled: bool = FROM_YAML
-    validation: Probability = FROM_YAML
-    train: Probability = FROM_YAML
-    batches: PositiveInt = FROM_YAML
-
-
-class AveragingConfig(StrictModel, defaults="callbacks/default:averaging"):
-    """An exponential moving average of the weights is validated, kept and tested instead of the last weights."""
-
-    enabled: bool = FROM_YAML
-    decay: Share = FROM_YAML
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """``_target_`` and the arguments of the class."""
+        return dict(self.model_extra or {})
 
 
 class CallbacksConfig(StrictModel, defaults="callbacks/default"):
-    """What watches the training."""
+    """What watches and steers the training; the keys of each callback are the arguments of its class."""
 
-    monitor: Literal["val/loss", "val/acc", "val/auc", "val/f1_weighted"] = FROM_YAML
-    early_stopping: EarlyStoppingConfig = FROM_YAML
+    monitor: str = FROM_YAML
     checkpoint: CheckpointConfig = FROM_YAML
-    check_and_adjust: CheckAndAdjustConfig = FROM_YAML
-    early_break: EarlyBreakConfig = FROM_YAML
-    averaging: AveragingConfig = FROM_YAML
+    early_stopping: CallbackConfig = FROM_YAML
+    check_and_adjust: CallbackConfig = FROM_YAML
+    early_break: CallbackConfig = FROM_YAML
+    averaging: CallbackConfig = FROM_YAML
     extra: Extensions = FROM_YAML
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_of_named_callbacks(cls, values: Any) -> Any:
+        """Fill up what our own callbacks leave out, and refuse the keys that they do not have."""
+        filled = dict(values)
+        for name, defaults in section_defaults("callbacks/default").items():
+            given = filled.get(name, {})
+            if not isinstance(defaults, Mapping) or not isinstance(given, Mapping) or "_target_" not in defaults:
+                continue
+            if given.get("_target_", defaults["_target_"]) == defaults["_target_"]:
+                for key in given.keys() - defaults.keys():
+                    fault = InitErrorDetails(type="extra_forbidden", loc=(name, key), input=given[key])
+                    raise ValidationError.from_exception_data("CallbacksConfig", [fault])
+                filled[name] = {**defaults, **given}
+        return filled
+
+    @property
+    def named(self) -> dict[str, CallbackConfig]:
+        """Our own optional callbacks that are enabled, by their keys, in the order in which they are called."""
+        own = {
+            "averaging": self.averaging,
+            "check_and_adjust": self.check_and_adjust,
+            "early_stopping": self.early_stopping,
+            "early_break": self.early_break,
+        }
+        return {name: entry for name, entry in own.items() if entry.enabled}
 
     @property
     def changing(self) -> Mapping[str, Any]:
-        """The extra callbacks without Lightning's own that only watch: those may change what is trained."""
-        return {name: entry for name, entry in self.extra.items() if entry["_target_"] not in WATCHERS}
-
-    @property
-    def mode(self) -> Literal["min", "max"]:
-        """Whether the least or the largest of the monitored metric is best."""
-        return "min" if self.monitor == "val/loss" else "max"
+        """The extra callbacks without those that only watch: they may change what is trained."""
+        return {name: entry for name, entry in self.extra.items() if changes_result(entry)}
 
 
 class LoggerConfig(StrictModel, defaults="logger/default"):

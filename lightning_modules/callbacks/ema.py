@@ -24,6 +24,8 @@ class EMA(WeightAveraging):
     """
 
     def __init__(self, decay: float) -> None:
+        if not 0 < decay < 1:
+            raise ValueError(f"decay={decay} is not between 0 and 1")
         super().__init__(use_buffers=True, multi_avg_fn=self._move)
         self.decay = decay
 

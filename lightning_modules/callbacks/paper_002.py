@@ -1,19 +1,18 @@
 """The callbacks of paper 002, which watch the accuracy of mini-batches: check and adjust, and the early break."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.__version__ import version
 
-from common.config.schema import CheckAndAdjustConfig, EarlyBreakConfig, LevelConfig
 from lightning_modules.callbacks.ema import averaged_weights
 from lightning_modules.checkpoint_io import half_precision
 from lightning_modules.distributed import all_reduce
+from lightning_modules.stages.plan import Stage
 
 # Shares of images are compared: 0.8 - 0.7 must not exceed a gate of 0.1 by a rounding.
 ROUNDING = 1e-9
@@ -69,13 +68,19 @@ class EarlyBreak(StepAccuracy):
     that one moment: the validation accuracy just measured must exceed its expectation, and so must the accuracy
     of each of the last five mini-batches before it (which may reach into the epoch before, where epochs are short).
     A lucky row in the middle of an epoch does not count, since the weights have changed since.
+
+    Args:
+        validation: The expected accuracy of validation.
+        train: Likewise of each of the last mini-batches.
+        batches: The number of these.
     """
 
-    def __init__(self, config: EarlyBreakConfig) -> None:
+    def __init__(self, validation: float, train: float, batches: int) -> None:
         super().__init__()
-        self.config = config
+        self.validation = validation
+        self.train = train
         self.fired = False
-        self._last: deque[torch.Tensor | float] = deque(maxlen=config.batches)
+        self._last: deque[torch.Tensor | float] = deque(maxlen=batches)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Train no further epoch where the interrupted stage had ended already."""
@@ -89,8 +94,8 @@ class EarlyBreak(StepAccuracy):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check, and ask for the end."""
         validation = float(trainer.callback_metrics["val/acc"])
-        enough = len(self._last) == self.config.batches and min(map(accuracy_of, self._last)) > self.config.train
-        if validation > self.config.validation and enough:
+        enough = len(self._last) == self._last.maxlen and min(map(accuracy_of, self._last)) > self.train
+        if validation > self.validation and enough:
             self.fired = True
             trainer.should_stop = True
 
@@ -104,7 +109,16 @@ class EarlyBreak(StepAccuracy):
         self.fired = state_dict["fired"]
 
 
-def adjust(best: float, levels: Sequence[LevelConfig], rate: float) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Level:
+    """A level of the algorithm: above which accuracy, the gain that is worth a checkpoint, and the learning rate."""
+
+    above: float
+    gate: float
+    lr: float
+
+
+def adjust(best: float, levels: Sequence[Level], rate: float) -> tuple[float, float]:
     """Return the gate and the learning rate of the highest level that ``best`` exceeds (steps 1 and 2).
 
     ``best`` is the best mini-batch accuracy before this check, in [0, 1]. Below the first level, of which the paper
@@ -142,18 +156,29 @@ class CheckAndAdjust(StepAccuracy):
     ``lightning_modules.stages.fit``).
 
     Args:
-        config: Levels and intervals.
-        rate: The stage's own learning rate.
-        folder: Where the checkpoints go.
+        every_steps: Optimiser steps between two checks.
+        every_epochs: Epochs between two further checkpoints; None: none.
+        levels: The fields of `Level`, of rising ``above``.
+        stage: The stage, in whose folder the checkpoints go.
+
+    Raises:
+        ValueError: There is no level, or the levels do not rise.
     """
 
     PATTERN = "step-*.ckpt"
 
-    def __init__(self, config: CheckAndAdjustConfig, rate: float, folder: Path) -> None:
+    def __init__(
+        self, every_steps: int, every_epochs: int | None, levels: Sequence[Mapping[str, float]], stage: Stage
+    ) -> None:
         super().__init__()
-        self.config = config
-        self.rate = rate
-        self.folder = folder
+        self.every_steps = every_steps
+        self.every_epochs = every_epochs
+        self.levels = [Level(**level) for level in levels]
+        above = [level.above for level in self.levels]
+        if not above or above != sorted(set(above)):
+            raise ValueError("levels: give one or more, each `above` larger than the one before")
+        self.rate = stage.config.lr
+        self.folder = stage.folder
         self.best = 0.0
         self.saved: list[SavedWeights] = []
         self._newest: torch.Tensor | float | None = None
@@ -168,10 +193,10 @@ class CheckAndAdjust(StepAccuracy):
     def after_step(self, trainer: Trainer, pl_module: LightningModule, hits: torch.Tensor) -> None:
         """Check, where it is time: set the rate, and save."""
         self._newest = hits
-        if (trainer.global_step - 1) % self.config.every_steps:
+        if (trainer.global_step - 1) % self.every_steps:
             return
         accuracy = accuracy_of(hits)
-        gate, rate = adjust(self.best, self.config.levels, self.rate)
+        gate, rate = adjust(self.best, self.levels, self.rate)
         for group in trainer.optimizers[0].param_groups:
             group["lr"] = rate
         if accuracy - self.best > gate + ROUNDING:  # step 3
@@ -180,8 +205,7 @@ class CheckAndAdjust(StepAccuracy):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save after every so many epochs, whatever the accuracy."""
-        every = self.config.every_epochs
-        if every and (trainer.current_epoch + 1) % every == 0:
+        if self.every_epochs and (trainer.current_epoch + 1) % self.every_epochs == 0:
             self._save(trainer, pl_module, "epoch", self._newest_accuracy())
 
     def state_dict(self) -> dict[str, Any]:

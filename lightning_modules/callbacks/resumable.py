@@ -10,6 +10,7 @@ from common.cli import say
 from common.seeds import derive_seed
 from common.text import counted
 from lightning_modules.compat import seed_cpu
+from lightning_modules.stages.plan import Stage
 
 
 class StepSeed(Callback):
@@ -50,7 +51,23 @@ class PlateauStep(Callback):
 
 
 class ResumableEarlyStopping(EarlyStopping):
-    """Lightning's early stopping, which forgets on a resume that it had stopped already."""
+    """Lightning's early stopping, which forgets on a resume that it had stopped already.
+
+    It checks after the validation, so that the checkpoint at the epoch's end holds its newest state.
+
+    Args:
+        patience: Epochs without improvement; a stage may have its own.
+        min_delta: The smallest change that counts as an improvement.
+        monitor: The metric.
+        mode: Whether its least or its largest value is best.
+        stage: The stage.
+    """
+
+    def __init__(self, patience: int, min_delta: float, monitor: str, mode: str, stage: Stage) -> None:
+        if patience < 1 or min_delta < 0:
+            raise ValueError("patience is a number of epochs from 1, min_delta is not negative")
+        patience = stage.config.patience or patience
+        super().__init__(monitor, min_delta, patience, mode=mode, check_on_train_epoch_end=False)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Train no further epoch where the interrupted stage had used up its patience in the last one."""

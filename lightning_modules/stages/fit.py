@@ -21,16 +21,17 @@ from common.runs.files import RunFile, RunFolder
 from common.runs.run import Run
 from common.text import counted
 from lightning_modules.callbacks.batchnorm_sync import BatchNormSync
-from lightning_modules.callbacks.ema import EMA, BestCheckpoint
+from lightning_modules.callbacks.ema import BestCheckpoint
 from lightning_modules.callbacks.heartbeat import Heartbeat
-from lightning_modules.callbacks.paper_002 import CheckAndAdjust, EarlyBreak, SavedWeights
-from lightning_modules.callbacks.resumable import MaxSteps, PlateauStep, ResumableEarlyStopping, StepSeed
+from lightning_modules.callbacks.paper_002 import CheckAndAdjust, SavedWeights
+from lightning_modules.callbacks.resumable import MaxSteps, PlateauStep, StepSeed
 from lightning_modules.callbacks.resume_checkpoint import ResumeCheckpoint
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.classifier import Classifier
 from lightning_modules.distributed import broadcast_tensors, current_world, joint_errors, on_rank_zero
-from lightning_modules.extensions import build_extra_callbacks, build_loggers
+from lightning_modules.epoch_metrics import mode_of
+from lightning_modules.extensions import build_callbacks, build_loggers
 from lightning_modules.faults.finite_loss import FiniteLoss
 from lightning_modules.faults.machine import explained_faults
 from lightning_modules.stages.frozen import FeatureBatches, features_in_place_of_images
@@ -123,6 +124,7 @@ def _fit_stage(
 ) -> None:
     """Fit one stage, from its start or from where it was interrupted, and record it as finished."""
     settings = config.callbacks
+    mode = mode_of(model.val_metrics, settings.monitor)
     sizes = batch_sizes(data.train_dataloader(), config.trainer.limit_train_batches)
     lengths = []
     for each in planned_stages(config, stage.run)[stage.number :]:
@@ -135,22 +137,21 @@ def _fit_stage(
         dirpath=stage.folder,
         filename="best",
         monitor=settings.monitor,
-        mode=settings.mode,
+        mode=mode,
         save_weights_only=True,
         save_on_train_epoch_end=False,
         enable_version_counter=False,
     )
-    checks = None
-    if settings.check_and_adjust.enabled:
-        checks = CheckAndAdjust(settings.check_and_adjust, stage.config.lr, stage.folder)
     # BatchNorm's statistics are equal on all ranks before anything averages or saves them. The average moves before
     # anything saves it, and the state for a resume is saved last, when all others have changed.
     callbacks: list[Callback] = [unfreezing, StepSeed(config.seed, stage.number), FiniteLoss(stage)]
     if current_world().size > 1:
         callbacks += [BatchNormSync()]
     callbacks += [best]
-    callbacks += _optional_callbacks(config, stage, steps, checks)
-    callbacks += build_extra_callbacks(config, stage.run, stage.folder.name)
+    optional = build_callbacks(config, stage, mode)
+    callbacks += optional
+    if config.trainer.max_images:
+        callbacks += [MaxSteps(steps)]
     callbacks += [Heartbeat(stage, [each[1] for each in lengths])]
     if config.scheduler.name == "plateau":
         callbacks += [PlateauStep()]
@@ -159,7 +160,7 @@ def _fit_stage(
     callbacks += [last, *extra]
 
     on_rank_zero(_remove, stage.folder, ".*.ckpt")  # of a process that was killed while it saved
-    loggers = build_loggers(config, stage.run, stage.folder.name) if current_world().is_first else []
+    loggers = build_loggers(config, stage) if current_world().is_first else []
     trainer = build_trainer(config, epochs, callbacks, loggers)
     resume = str(last.path) if on_rank_zero(last.path.exists) else None
     with in_training(), explained_faults(config.loader, training=True), model.on_features(of_features is not None):
@@ -168,11 +169,11 @@ def _fit_stage(
 
     score = math.nan if best.best_model_score is None else float(best.best_model_score)
     best_of = "epochs"
-    if checks is not None:
-        best_check = best_saved(model, data, config, stage, checks.saved)
-        if best_check is not None:
-            score = best_check
-            best_of = "checks"
+    for checks in optional:
+        if isinstance(checks, CheckAndAdjust):
+            of_checks = best_saved(model, data, config, stage, checks.saved)
+            if of_checks is not None:
+                score, best_of = of_checks, "checks"
     with joint_errors():
         if current_world().is_first and not math.isfinite(score):
             remedy = f"lower unfreeze.stages.{stage.name}.lr"
@@ -189,31 +190,6 @@ def _fit_stage(
     on_rank_zero(write_json, stage.folder / RunFile.STAGE, asdict(record))
     ended = f"{counted(record.epochs, 'epoch')} in {seconds:,.0f} s, best {settings.monitor} {score:.3f}"
     on_rank_zero(say, f"stage {stage.number + 1}, {stage.name}: {ended}")
-
-
-def _optional_callbacks(config: Config, stage: Stage, steps: int, checks: CheckAndAdjust | None) -> list[Callback]:
-    """Return what ``config.callbacks`` and ``trainer.max_images`` switch on."""
-    settings = config.callbacks
-    callbacks: list[Callback] = []
-    if settings.averaging.enabled:
-        callbacks.append(EMA(settings.averaging.decay))
-    if checks is not None:
-        callbacks.append(checks)
-    if settings.early_stopping.enabled:
-        stopping = ResumableEarlyStopping(
-            settings.monitor,
-            mode=settings.mode,
-            patience=stage.config.patience or settings.early_stopping.patience,
-            min_delta=settings.early_stopping.min_delta,
-            # After the validation, so that the checkpoint at the epoch's end holds its newest state.
-            check_on_train_epoch_end=False,
-        )
-        callbacks.append(stopping)
-    if settings.early_break.enabled:
-        callbacks.append(EarlyBreak(settings.early_break))
-    if config.trainer.max_images:
-        callbacks.append(MaxSteps(steps))
-    return callbacks
 
 
 def best_saved(
@@ -233,7 +209,7 @@ def best_saved(
     on_rank_zero(write_csv, stage.run / RunFolder.LOGS / stage.folder.name / "check_and_adjust.csv", frame)
     if not np.isfinite(scores).any():
         return None
-    losses = scores if config.callbacks.mode == "min" else -scores
+    losses = scores if mode_of(model.val_metrics, monitor) == "min" else -scores
     best = int(np.where(np.isfinite(scores), losses, np.inf).argmin())
     with joint_errors():
         if current_world().is_first:

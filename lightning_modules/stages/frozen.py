@@ -85,7 +85,7 @@ def _reason_against(model: Classifier, batches: FeatureBatches, config: Config, 
         "several processes train": config.trainer.processes > 1,
         "head.orientation turns images": config.head.orientation,
         "callbacks.check_and_adjust rounds the backbone": config.callbacks.check_and_adjust.enabled,
-        "callbacks.extra may need the images": bool(config.callbacks.extra),
+        "callbacks.extra may need the images": bool(config.callbacks.changing),
         "transform changes images from epoch to epoch": batches.images_change,
         f"{images:,} images would be computed for {images_seen:,} that the stage sees": 2 * images > images_seen,
     }

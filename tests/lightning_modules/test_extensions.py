@@ -5,7 +5,8 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from common.errors import UserError
 from common.runs.address import run_folder, run_identity
-from lightning_modules.extensions import build_extra_callbacks, build_loggers, check_extensions
+from lightning_modules.extensions import build_callbacks, build_loggers, check_extensions
+from lightning_modules.stages.plan import planned_stages
 from tests.helpers.training import small_config
 
 RATE = "+callbacks.extra.rate={_target_: pytorch_lightning.callbacks.LearningRateMonitor, logging_interval: step}"
@@ -14,8 +15,9 @@ RATE = "+callbacks.extra.rate={_target_: pytorch_lightning.callbacks.LearningRat
 def test_extra_callbacks_and_loggers_are_built_for_a_stage(tmp_path):
     logger = "+logger.extra.own={_target_: pytorch_lightning.loggers.CSVLogger, save_dir: '{run}', name: '{stage}'}"
     config = small_config(tmp_path, RATE, logger, "logger.tensorboard=true")
-    assert [callback.logging_interval for callback in build_extra_callbacks(config, tmp_path, "1-head")] == ["step"]
-    loggers = build_loggers(config, tmp_path, "1-head")
+    stage = planned_stages(config, tmp_path)[0]
+    assert [callback.logging_interval for callback in build_callbacks(config, stage, "min")] == ["step"]
+    loggers = build_loggers(config, stage)
     assert [type(each) for each in loggers] == [CSVLogger, TensorBoardLogger, CSVLogger]
     assert loggers[-1].root_dir == str(tmp_path / "1-head")
 

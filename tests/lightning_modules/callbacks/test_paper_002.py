@@ -1,25 +1,26 @@
 """Check and adjust (Algorithm 1 of paper 002) and its early break, by hand and in a training, over interruptions."""
 
 import shutil
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import torch
 from hydra.errors import ConfigCompositionException
-from pydantic import ValidationError
 
-from common.config.schema import CheckAndAdjustConfig, EarlyBreakConfig, LevelConfig
+from common.config.schema import StageConfig
 from common.errors import UserError
-from lightning_modules.callbacks.paper_002 import CheckAndAdjust, EarlyBreak, adjust
+from lightning_modules.callbacks.paper_002 import CheckAndAdjust, EarlyBreak, Level, adjust
 from lightning_modules.checkpoint_io import half_precision
+from lightning_modules.stages.plan import Stage
 from tests.helpers.training import composed, small_config
 from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights, killed_after_the_last_epoch, train
 
 LEVELS = (
-    LevelConfig(above=0.2, gate=0.15, lr=1e-3),
-    LevelConfig(above=0.5, gate=0.1, lr=5e-4),
-    LevelConfig(above=0.8, gate=0.05, lr=2e-4),
+    Level(above=0.2, gate=0.15, lr=1e-3),
+    Level(above=0.5, gate=0.1, lr=5e-4),
+    Level(above=0.8, gate=0.05, lr=2e-4),
 )
 OWN = 1e-2
 
@@ -47,8 +48,8 @@ class Checker(CheckAndAdjust):
     """The callback with a trainer of its own."""
 
     def __init__(self, folder, every_steps=1, every_epochs=None):
-        config = CheckAndAdjustConfig(enabled=True, every_steps=every_steps, every_epochs=every_epochs, levels=LEVELS)
-        super().__init__(config, OWN, folder)
+        stage = Stage(0, "all", StageConfig(lr=OWN), folder)
+        super().__init__(every_steps, every_epochs, [asdict(level) for level in LEVELS], stage)
         self.trainer = FakeTrainer()
         self.model = torch.nn.Linear(2, 1)
 
@@ -160,18 +161,19 @@ def test_a_resume_removes_what_its_state_does_not_know(tmp_path):
 
 
 def test_levels_must_rise_and_a_schedule_beside_it_is_refused(tmp_path):
-    with pytest.raises(ValidationError, match="levels must rise"):
-        CheckAndAdjustConfig(enabled=True, levels=LEVELS[::-1])
-    with pytest.raises(ValidationError, match="one level or more"):
-        CheckAndAdjustConfig(enabled=True)
+    stage = Stage(0, "all", StageConfig(lr=OWN), tmp_path)
+    for levels in ([asdict(level) for level in LEVELS[::-1]], []):
+        with pytest.raises(ValueError, match="one or more, each `above` larger"):
+            CheckAndAdjust(200, None, levels, stage)
     with pytest.raises(UserError, match="set scheduler=none"):
         small_config(tmp_path, *CHECKS, "scheduler=cosine")
 
 
 def test_the_group_of_the_paper_composes(tmp_path):
     callbacks = small_config(tmp_path, "callbacks=paper_002").callbacks
-    checks = callbacks.check_and_adjust
-    assert (checks.enabled, checks.every_steps, checks.every_epochs, len(checks.levels)) == (True, 200, 10, 4)
+    checks = callbacks.check_and_adjust.arguments
+    assert callbacks.check_and_adjust.enabled
+    assert (checks["every_steps"], checks["every_epochs"], len(checks["levels"])) == (200, 10, 4)
     assert callbacks.early_break.enabled
     with pytest.raises(ConfigCompositionException):
         small_config(tmp_path, "callbacks=paper_009")
@@ -299,7 +301,7 @@ SHORT = ["model=resnet18", "model.cut=layer1", "unfreeze=whole", "unfreeze.lr=0.
 
 
 def early_break():
-    return EarlyBreak(EarlyBreakConfig(enabled=True, validation=0.9, train=0.8, batches=5))
+    return EarlyBreak(validation=0.9, train=0.8, batches=5)
 
 
 def epoch(callback, hundredths, validation):

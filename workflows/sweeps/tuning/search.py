@@ -28,9 +28,12 @@ from common.runs.run import Run
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.build import build_classifier
 from lightning_modules.callbacks.staged_unfreezing import MetricReporter
+from lightning_modules.classifier import Classifier
+from lightning_modules.epoch_metrics import mode_of
 from lightning_modules.stages.fit import read_score
 from lightning_modules.trainer import set_up_torch
 from workflows import train
+from workflows.monitored import add_monitored
 from workflows.sweeps.tuning.results import SearchReport, override
 from workflows.sweeps.tuning.settings import SearchConfig
 from workflows.sweeps.tuning.space import check_space, with_values
@@ -50,12 +53,12 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
         UserError: The search, its space or the experiment itself is wrong, or no trial ended well.
     """
     config = check_space(search, composed)
-    data, contents = inspect(config)
+    model, data, contents = inspect(config)
     identity = run_identity(config, contents)
     facts = {**run_facts(config, identity), **data.facts()}
     name = study_name(search, config, identity)
     folder = Path(config.output_dir) / "studies" / name
-    mode = config.callbacks.mode
+    mode = mode_of(model.val_metrics, config.callbacks.monitor)
     direction: Direction = "minimize" if mode == "min" else "maximize"
     report = SearchReport(folder, search, config.callbacks.monitor, mode, facts, typed, composed)
     study = open_study(Path(search.storage or folder / "study.db"), name, search, direction)
@@ -77,17 +80,18 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
     return folder
 
 
-def inspect(config: Config) -> tuple[ImageDataModule, dict[str, str | None]]:
+def inspect(config: Config) -> tuple[Classifier, ImageDataModule, dict[str, str | None]]:
     """Read data, weights and network before the first trial: an error there is no trial's fault.
 
-    Second are the hashes of contents that belong to the identity of a run.
+    Third are the hashes of contents that belong to the identity of a run.
     """
     set_up_torch()
     revision()
     data = ImageDataModule.from_config(config, config.trainer.enable_progress_bar)
     data.setup()
-    _, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights)
-    return data, {"data": data.content_hash(), **contents}
+    model, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights)
+    add_monitored(model, config.callbacks.monitor, data.manifest.classes)
+    return model, data, {"data": data.content_hash(), **contents}
 
 
 def study_name(search: SearchConfig, config: Config, identity: Mapping[str, Any]) -> str:

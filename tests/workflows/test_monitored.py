@@ -1,0 +1,60 @@
+"""Any metric of the registry chooses the best epoch."""
+
+import numpy as np
+import pytest
+import torch
+
+from common.errors import UserError
+from common.runs.run import Run
+from evaluation.metrics.classification import METRICS, Metric
+from lightning_modules.epoch_metrics import mode_of
+from lightning_modules.stages.fit import train_stages
+from tests.helpers.training import small_config
+from tests.lightning_modules.tiny import MemoryData, build
+from workflows.monitored import MonitoredMetric, add_monitored
+
+CLASSES = ("hem", "all")
+NET = ["model=resnet18", "model.cut=layer1", "unfreeze=whole", "trainer.max_epochs=2"]
+
+
+def model_with(tmp_path, monitor):
+    model = build(small_config(tmp_path, *NET, f"callbacks.monitor={monitor}"))
+    add_monitored(model, monitor, CLASSES)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("balanced_accuracy", 0.75), ("recall/all", 0.5), ("average_precision", 1.0)]
+)
+def test_it_is_computed_over_all_batches(name, expected):
+    metric = MonitoredMetric(name, CLASSES)
+    metric.update(torch.tensor([0.9, 0.1]), torch.tensor([1, 0]))
+    metric.update(torch.tensor([0.4, 0.2]), torch.tensor([1, 0]))
+    assert float(metric.compute()) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "mode"), [("val/loss", "min"), ("val/acc", "max"), ("val/precision", "max"), ("val/f1_macro", "max")]
+)
+def test_its_direction_is_that_of_the_metric(tmp_path, monitor, mode):
+    assert mode_of(model_with(tmp_path, monitor).val_metrics, monitor) == mode
+
+
+@pytest.mark.parametrize("monitor", ["val/acurracy", "f1_macro"])
+def test_an_unknown_metric_is_refused_with_the_known_ones(tmp_path, monitor):
+    with pytest.raises(UserError, match=r"callbacks.monitor=.* val/loss, val/acc.*val/balanced_accuracy"):
+        model_with(tmp_path, monitor)
+
+
+def test_a_training_keeps_its_best_epoch_by_a_registered_metric(tmp_path, monkeypatch):
+    def errors(confusions):
+        return np.asarray(1 - confusions.right.sum(axis=1) / confusions.total)
+
+    monkeypatch.setitem(METRICS, "errors", Metric(errors, higher_is_better=False))
+    config = small_config(tmp_path, *NET, "callbacks.monitor=val/errors")
+    model = build(config)
+    add_monitored(model, "val/errors", CLASSES)
+    (stage,) = train_stages(model, MemoryData(), config, tmp_path / "run")
+    history = Run(tmp_path / "run").history
+    assert stage.score == pytest.approx(history["val/errors"].min())
+    assert history["val/errors"].to_numpy() == pytest.approx(1 - history["val/acc"].to_numpy())

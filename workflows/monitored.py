@@ -1,0 +1,72 @@
+"""Metrics of the evaluation that a training monitors: computed on the validation part after each epoch."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from common.errors import UserError
+from evaluation.core.labelled import LabelledPredictions
+from evaluation.metrics.classification import METRICS, metric_names
+from evaluation.metrics.resampled import evaluate
+from lightning_modules.classifier import Classifier
+
+LOSS = "val/loss"
+
+
+class MonitoredMetric(Metric):
+    """A metric of the registry ``evaluation.metrics.classification.METRICS`` over the validation part.
+
+    Args:
+        name: Of the metric, such as "balanced_accuracy" or "recall/blast".
+        classes: The class names.
+    """
+
+    full_state_update = False
+    scores: list[torch.Tensor]
+    labels: list[torch.Tensor]
+
+    def __init__(self, name: str, classes: tuple[str, ...]) -> None:
+        super().__init__()
+        self.name = name
+        self.classes = classes
+        self.higher_is_better = METRICS[name.partition("/")[0]].higher_is_better
+        self.add_state("scores", [], dist_reduce_fx="cat")
+        self.add_state("labels", [], dist_reduce_fx="cat")
+
+    def update(self, scores: torch.Tensor, label: torch.Tensor) -> None:
+        """Take probabilities, float, (B, classes) or (B,) of the positive class, and labels, int64, (B,)."""
+        self.scores.append(scores.detach())
+        self.labels.append(label)
+
+    def compute(self) -> torch.Tensor:
+        """Return the metric, float, scalar; NaN where it is undefined."""
+        probabilities = dim_zero_cat(self.scores).double().cpu().numpy()
+        labels = dim_zero_cat(self.labels)
+        if probabilities.ndim == 1:
+            probabilities = np.stack([1 - probabilities, probabilities], axis=1)
+        images = np.zeros(len(labels), np.int64)
+        positive = 1 if len(self.classes) == 2 else None
+        labelled = LabelledPredictions(labels.cpu().numpy(), probabilities, self.classes, positive, images, False, 0)
+        value = evaluate(labelled)[self.name]
+        return torch.tensor(torch.nan if value is None else value, device=labels.device)
+
+
+def add_monitored(model: Classifier, monitor: str, classes: Sequence[str]) -> None:
+    """Let a classifier compute the metric of ``callbacks.monitor`` on validation, where it does not do so anyway.
+
+    Raises:
+        UserError: There is no such metric.
+    """
+    own = [LOSS, *map(str, model.val_metrics.keys())]
+    if monitor in own:
+        return
+    name = monitor.removeprefix("val/")
+    registered = metric_names(tuple(classes))
+    if name == monitor or name not in registered or name.partition("/")[0] not in METRICS:
+        known = [f"val/{each}" for each in registered if each.partition("/")[0] in METRICS]
+        names = ", ".join(dict.fromkeys([*own, *known]))
+        raise UserError(f"callbacks.monitor={monitor} is no metric: choose one of {names}")
+    model.val_metrics.add_metrics({name: MonitoredMetric(name, tuple(classes))})
