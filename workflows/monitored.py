@@ -32,9 +32,13 @@ class MonitoredMetric(Metric):
         super().__init__()
         self.name = name
         self.classes = classes
-        self.higher_is_better = METRICS[name.partition("/")[0]].higher_is_better
         self.add_state("scores", [], dist_reduce_fx="cat")
         self.add_state("labels", [], dist_reduce_fx="cat")
+
+    @property
+    def higher_is_better(self) -> bool:  # type: ignore[override]  # a constant of the class elsewhere
+        """As the registry says."""
+        return METRICS[self.name.partition("/")[0]].higher_is_better
 
     def update(self, scores: torch.Tensor, label: torch.Tensor) -> None:
         """Take probabilities, float, (B, classes) or (B,) of the positive class, and labels, int64, (B,)."""

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from common.config.base import StrictModel
 from common.config.data import SourceConfig, data_settings
+from common.config.defaults import section_defaults
 from common.errors import UserError
 
 Model = TypeVar("Model", bound=StrictModel)
@@ -138,9 +139,13 @@ def known_keys(schema: type[BaseModel], sources: set[str] | None = None, node: s
     Of the data sources only those among ``sources`` (None: all); without any, their modules are not imported.
     """
     keys = []
+    section = getattr(schema, "defaults_section", None)
+    defaults = section_defaults(section) if section else {}
     for name, field in schema.model_fields.items():
         key = f"{node}.{name}" if node else name
         keys.append(key)
+        if isinstance(defaults.get(name), Mapping):  # also where the model takes the keys of any class
+            keys += [f"{key}.{each}" for each in defaults[name]]
         below = f"{key}.<name>" if str(field.annotation).startswith(("dict", "tuple")) else key
         if field.annotation is SourceConfig and not (sources is None or sources):
             continue

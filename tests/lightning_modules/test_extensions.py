@@ -46,13 +46,17 @@ def test_a_logger_without_its_package_names_the_remedy(tmp_path, name):
             check_extensions(small_config(tmp_path, f"logger={name}"))
 
 
-def test_a_run_without_extensions_keeps_its_address(tmp_path):
+def test_what_only_watches_leaves_the_run_where_it_is(tmp_path):
     def address(*overrides):
         config = small_config(tmp_path, *overrides)
         return run_folder(config, run_identity(config, {}))
 
-    identity = run_identity(small_config(tmp_path), {})["config"]
-    assert "extra" not in identity["callbacks"]
-    assert not {"args", "interval"} & identity["scheduler"].keys()
-    assert address() == address("logger.csv=false")
-    assert address() != address(RATE)
+    timer = "+callbacks.extra.own={_target_: pytorch_lightning.callbacks.Timer%s}"
+    assert address() == address("logger.csv=false") == address(RATE) == address(timer % ", changes_result: false")
+    assert address() != address(timer % "")
+    assert address() != address("callbacks.early_stopping.patience=3")
+    assert not any("_target_" in entry for entry in named(run_identity(small_config(tmp_path), {})))
+
+
+def named(identity):
+    return [entry for entry in identity["config"]["callbacks"].values() if isinstance(entry, dict)]
