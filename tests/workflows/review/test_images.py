@@ -120,7 +120,7 @@ def test_a_training_learns_from_the_decisions(tmp_path):
         log.append(decided("approve", cell=stem, to=given, classes={stem: given}))
     log.close()
     labels = tmp_path / "labels.csv"
-    export_labels(review, [review.decisions_file], labels)
+    export_labels(review, review.decisions_file, labels)
     assert pd.read_csv(labels).columns.tolist() == ["path", "class"]
     source = [
         "data=table",
