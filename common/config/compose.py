@@ -194,7 +194,7 @@ def all_folds(*, _root_: DictConfig) -> int:
 def protocol_for(*keys: str | None) -> str:
     """Return the protocol of own images: "subject" where a key names subjects or given parts, else "image".
 
-    It is ``${protocol_for:...}`` in conf/own_images.
+    It is ``${protocol_for:...}`` in conf/data_set.
     """
     return "image" if all(key is None for key in keys) else "subject"
 

@@ -80,8 +80,8 @@ def layered_value(key: str, layers: Sequence[str] = (), data: Mapping[str, Any] 
 
 
 def own_image_layers(source: str) -> tuple[str, ...]:
-    """Return the file of conf/ with the defaults of a source of own images, such as "own_images/folder", if any."""
-    layer = f"own_images/{source}"
+    """Return the file of conf/ with the defaults of a source of own images, such as "data_set/folder", if any."""
+    layer = f"data_set/{source}"
     return (layer,) if (CONF / f"{layer}.yaml").is_file() else ()
 
 
