@@ -16,6 +16,7 @@ __all__ = [  # noqa: F822 (imported at first use)
     "KaryogramDataModule",
     "MNISTDataModule",
     "SyntheticCellsDataModule",
+    "SyntheticChromosomesDataModule",
     "TableDataModule",
 ]
 

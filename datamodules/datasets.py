@@ -1,40 +1,66 @@
-"""One data module per data set: its source, and the defaults that the experiments on it share.
+"""One data module per data set; each has its own defaults, which are in conf/data/ and conf/data_set/.
 
 All take the arguments of `ImageDataModule`: ``CNMCDataModule(data_dir="C-NMC.zip", size=96, batch_size=16)``.
 """
 
+from functools import cached_property
+
+from common.config.schema import Config
+from common.runs.distributed import World
 from datamodules.image_datamodule import ImageDataModule
+from datamodules.sources.cnmc import HemAllConfig
+from datamodules.sources.composed_karyograms import ComposedKaryogramsConfig
+from datamodules.sources.folder import KaryogramsConfig
+from datamodules.transforms.presplit_augmentation import Expansion, copy_karyograms, turn_and_subsample
+
+
+def data_module(config: Config, progress: bool = True, world: World = World()) -> ImageDataModule:  # noqa: B008 (frozen)
+    """Return the data module of a run: the class of its data set, and of other sources an `ImageDataModule`."""
+    return DATA_MODULES.get(config.data.source, ImageDataModule)(config, progress=progress, world=world)
 
 
 class CNMCDataModule(ImageDataModule):
-    """C-NMC 2019: leukaemic blasts and normal cells, by the challenge's own folds."""
+    """C-NMC 2019 by the challenge's own folds: cropped cells, classes evened out by turned copies (paper 004)."""
 
     default_source = "cnmc"
 
 
 class HemAllDataModule(ImageDataModule):
-    """C-NMC 2019 as paper 003 uses it: the classes evened out by turned copies."""
+    """C-NMC 2019 as paper 003 uses it: one turned copy of each HEM image; under ``paper`` before the split."""
 
     default_source = "hem_all"
-    default_layers = ("experiment/hem_all_cnn_64",)
+
+    @cached_property
+    def expansion(self) -> Expansion:
+        """All images; under the protocol ``paper`` with turned copies of the smaller class."""
+        data = self.config.data
+        if self.config.protocol != "paper" or not isinstance(data, HemAllConfig):
+            return super().expansion
+        return turn_and_subsample(self.scanned, data.images, self.config.transform, self.config.split)
 
 
 class ChromosomeDataModule(ImageDataModule):
-    """Single chromosomes in 24 classes: upright, on a small canvas in the scale of their cell."""
+    """Single chromosomes in 24 classes, by cases: the ground becomes black, the chromosome is cropped."""
 
     default_source = "chromosomes"
-    default_layers = ("task/chromosomes", "experiment/chromosomes_best")
 
 
 class KaryogramDataModule(ImageDataModule):
     """Pictures of whole karyograms in the folders normal and abnormal (paper 001)."""
 
     default_source = "karyograms"
-    default_layers = ("task/karyograms",)
+
+    @cached_property
+    def expansion(self) -> Expansion:
+        """All images; under the protocol ``paper`` with copies of them."""
+        data = self.config.data
+        if self.config.protocol != "paper" or not isinstance(data, KaryogramsConfig | ComposedKaryogramsConfig):
+            return super().expansion
+        return copy_karyograms(self.scanned, data.augmented, self.config.transform, self.config.split)
 
 
 class ComposedKaryogramDataModule(KaryogramDataModule):
-    """Karyograms composed of the single chromosomes of cells, with derived abnormalities whose place is known."""
+    """Karyograms composed of the single chromosomes of cells, with derived abnormalities."""
 
     default_source = "composed_karyograms"
 
@@ -43,14 +69,12 @@ class MNISTDataModule(ImageDataModule):
     """MNIST: the official test images are the test part."""
 
     default_source = "mnist"
-    default_layers = ("experiment/alexnet_mnist",)
 
 
 class CIFAR10DataModule(ImageDataModule):
     """CIFAR-10: the official test images are the test part."""
 
     default_source = "cifar10"
-    default_layers = ("experiment/alexnet_cifar10",)
 
 
 class FolderDataModule(ImageDataModule):
@@ -66,6 +90,30 @@ class TableDataModule(ImageDataModule):
 
 
 class SyntheticCellsDataModule(ImageDataModule):
-    """Drawn blood cells, for trying things out without data."""
+    """Synthetic blood cells, for trying things out without data."""
 
     default_source = "synthetic"
+
+
+class SyntheticChromosomesDataModule(ImageDataModule):
+    """Synthetic chromosomes, for trying things out without data."""
+
+    default_source = "synthetic_chromosomes"
+
+
+DATA_MODULES: dict[str, type[ImageDataModule]] = {
+    module.default_source: module
+    for module in (
+        CNMCDataModule,
+        HemAllDataModule,
+        ChromosomeDataModule,
+        KaryogramDataModule,
+        ComposedKaryogramDataModule,
+        MNISTDataModule,
+        CIFAR10DataModule,
+        FolderDataModule,
+        TableDataModule,
+        SyntheticCellsDataModule,
+        SyntheticChromosomesDataModule,
+    )
+}

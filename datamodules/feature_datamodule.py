@@ -29,7 +29,7 @@ class FeatureDataModule(LightningDataModule):
     def __init__(self, data: ImageDataModule) -> None:
         super().__init__()
         self.data = data
-        self._augmentation = Augmentation(data.expansion.transform, data.seed)
+        self._augmentation = Augmentation(data.expansion.transform, data.config.seed)
         validation = data.rows("validation")
         rows = np.concatenate([validation, data.plan.rows])
         copies = np.concatenate([np.full_like(validation, AS_IT_IS), data.plan.copy])
@@ -54,15 +54,15 @@ class FeatureDataModule(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """The validation part, in the manifest's order."""
-        return self._loader(self._validation, batch_size=self.data.loader_config.batch_size)
+        return self._loader(self._validation, batch_size=self.data.config.loader.batch_size)
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """The images."""
         data = self.data
         images = PreparedDataset(
-            data.images, self._rows, data.labels, self._copies, self._shown, prepare=data.prepare_config
+            data.images, self._rows, data.labels, self._copies, self._shown, prepare=data.config.prepare
         )
-        return data.loader(images, batch_size=data.loader_config.batch_size)
+        return data.loader(images, batch_size=data.config.loader.batch_size)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Scale images; batches of features are complete."""
@@ -83,7 +83,7 @@ class FeatureDataModule(LightningDataModule):
 
     def _loader(self, places: np.ndarray, **batches: Any) -> DataLoader[Any]:
         dataset = _Features(self, places)
-        pin_memory = self.data.loader_config.pin_memory
+        pin_memory = self.data.config.loader.pin_memory
         return DataLoader(dataset, collate_fn=whole_batch, num_workers=0, pin_memory=pin_memory, **batches)
 
 

@@ -1,23 +1,22 @@
 """From the configuration to batches: source, split, leak check, balance, prepared cache, augmentation."""
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 import pandas as pd
 import torch
-from pytorch_lightning import LightningDataModule
+from omegaconf import OmegaConf
+from pydantic import BaseModel
+from pytorch_lightning import LightningDataModule, Trainer
 from torch.utils.data import DataLoader
 
 from common.compat import position_in_epoch
-from common.config.base import StrictModel
-from common.config.compose import typed_section
-from common.config.data import BalanceConfig, LoaderConfig, PrepareConfig, SourceConfig, SplitConfig, TransformConfig
-from common.config.defaults import group_defaults, layered_choice, layered_value, own_image_layers
+from common.config.compose import check_config, compose_overrides
+from common.config.data import SourceConfig
 from common.config.schema import Config
 from common.files import sha256_of_value
 from common.preemption import ignore_in_worker
@@ -35,13 +34,42 @@ from datamodules.preprocessing.ahead import PreparedAhead
 from datamodules.preprocessing.cache import prepared_folder, prepared_images
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, to_shape
 from datamodules.samplers import EpochBatchSampler, check_shares, share_of
-from datamodules.sources import scan, source_config
+from datamodules.sources import scan
 from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.batched_augmentation import BatchedAugmentation
-from datamodules.transforms.presplit_augmentation import ExpandedImages, Expansion, expand
+from datamodules.transforms.presplit_augmentation import ExpandedImages, Expansion, unchanged
 from datamodules.transforms.resident import ImageKeys, Key, KeyDataset, ResidentImages
 
-Section = TypeVar("Section", bound=StrictModel)
+# Keys of a data module that stand for a key of a section.
+_SHORT = {"size": "prepare.size", "batch_size": "loader.batch_size"}
+
+
+def compose_data(data: str | SourceConfig, keys: Mapping[str, Any]) -> Config:
+    """Return the configuration that ``python train.py data=<data>`` would train with, but for the given keys.
+
+    Args:
+        data: The name of a file of conf/data/, or the typed settings of a source.
+        keys: As of `ImageDataModule`; what is None has its default.
+
+    Raises:
+        UserError: A key is unknown, a value does not fit, or two of them contradict one another.
+    """
+    given = {key: value for key, value in keys.items() if value is not None}
+    options = {"data": data if isinstance(data, str) else data.source}
+    for group in ("transform", "balance"):
+        if isinstance(given.get(group), str):
+            options[group] = given.pop(group)
+    composed = compose_overrides([f"{group}={option}" for group, option in options.items()])
+    if isinstance(data, SourceConfig):
+        given |= data.model_dump(mode="json")
+    for key, value in given.items():
+        if isinstance(value, BaseModel):
+            value = value.model_dump(mode="json")
+        elif isinstance(value, Path):
+            value = str(value)
+        place = _SHORT.get(key) or (key if key in composed else f"data.{key}")
+        OmegaConf.update(composed, place, value, force_add=True)
+    return check_config(composed)
 
 
 class ImageDataModule(LightningDataModule):
@@ -54,97 +82,54 @@ class ImageDataModule(LightningDataModule):
         data = ImageDataModule("folder", data_dir="cells", positive_class="blast", protocol="image", size=96)
         Trainer(use_distributed_sampler=False).fit(model, data)
 
-    A batch is {"image": float32 (B, 3, H, W) in [0, 1], "label": int64 (B,), "index": int64 (B,) manifest row}.
-    What is not given has the default of conf/train.yaml, which the data modules of `datamodules.datasets` change.
+    A batch is {"image": float32 (B, 3, H, W) in [0, 1], "label": int64 (B,), "index": int64 (B,) manifest row}. What is
+    not given has the default of ``python train.py data=<data>``: conf/data/, conf/data_set/ and conf/train.yaml. A data
+    set that has a class of its own (`datamodules.datasets`) is read by that.
 
     Args:
-        data: The source: the name of a file of conf/data/ ("cnmc", "folder", ...), or its typed settings.
-        data_dir: The folder of the images, or a zip file of it; None: $KARYOCYTE_DATA_DIR.
-        cache_dir: Where prepared, unpacked and drawn images are kept; None: $KARYOCYTE_CACHE_DIR, or ``cache``.
-        protocol: "subject" (no subject in two parts), "image" or "paper" (its leaks included).
-        seed: Of the order and of the augmentation.
-        init_from: The folder of a run whose weights are started from: what it saw must not be validated or tested on.
-        split: Settings of the split: typed, or those keys that differ from the defaults; like the following ones.
-        prepare: Deterministic preparation.
-        transform: Random transforms; or the name of a file of conf/transform/.
-        balance: "none", "paper", "hem_all", "weighted_sampling" or "class_weights".
-        loader: Batches.
-        size: Shorthand of ``prepare={"size": ...}``: side of the images in pixels, or height and width.
-        batch_size: Shorthand of ``loader={"batch_size": ...}``: images per process.
+        data: The composed configuration of a training; or the source of the images: the name of a file of conf/data/
+            ("cnmc", "folder", ...), or its typed settings.
         progress: Whether progress bars may be shown.
         world: The processes that share the images, and which of them this is; those of the trainer, where it has some.
-        **source: Further keys of conf/data/<source>.yaml, such as ``positive_class``.
+        **keys: Without a composed configuration what differs from the defaults: ``data_dir``, ``cache_dir``,
+            ``protocol``, ``seed``, ``init_from``; the sections ``split``, ``prepare`` and ``loader``, as the keys that
+            differ; ``transform``, likewise or the name of a file of conf/transform/; ``balance``, such a name; ``size``
+            (of ``prepare``) and ``batch_size`` (of ``loader``); and further keys of conf/data/<data>.yaml, such as
+            ``positive_class``.
 
     Raises:
         UserError: A key is unknown or a value does not fit.
     """
 
-    # What the defaults are: a file of conf/data/, and files of conf/ that change those of conf/train.yaml.
     default_source: ClassVar[str] = "cnmc"
-    default_layers: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(  # noqa: PLR0913 (all but the first are keywords)
+    def __init__(
         self,
-        data: str | SourceConfig | None = None,
+        data: Config | SourceConfig | str | None = None,
         *,
-        data_dir: str | Path | None = None,
-        cache_dir: str | Path | None = None,
-        protocol: str | None = None,
-        seed: int = 0,
-        init_from: str | Path | None = None,
-        split: SplitConfig | Mapping[str, Any] | None = None,
-        prepare: PrepareConfig | Mapping[str, Any] | None = None,
-        transform: TransformConfig | Mapping[str, Any] | str | None = None,
-        balance: str | None = None,
-        loader: LoaderConfig | Mapping[str, Any] | None = None,
-        size: int | tuple[int, int] | None = None,
-        batch_size: int | None = None,
         progress: bool = True,
         world: World = World(),  # noqa: B008 (frozen)
-        **source: Any,
+        **keys: Any,
     ) -> None:
         super().__init__()
-        if size is not None:
-            prepare = {**dict(prepare or {}), "size": size}
-        if batch_size is not None:
-            loader = {**dict(loader or {}), "batch_size": batch_size}
-        self.source = source_config(data or self.default_source, **source)
-        self.layers = (*own_image_layers(self.source.source), *self.default_layers)
-        self.data_dir = data_dir or layered_value("data_dir", self.layers)
-        self.cache_dir = Path(cache_dir or layered_value("cache_dir", self.layers))
-        self.protocol = protocol or layered_value("protocol", self.layers, self.source.model_dump())
-        self.seed = seed
-        self.init_from = init_from
-        self.split_config = self._section(SplitConfig, "split", split)
-        self.prepare_config = self._section(PrepareConfig, "prepare", prepare)
-        self.loader_config = self._section(LoaderConfig, "loader", loader)
-        self.transform_config = self._transform(transform)
-        self.balance = self._balance(balance)
+        self.config = data if isinstance(data, Config) else compose_data(data or self.default_source, keys)
+        self.cache_dir = Path(self.config.cache_dir)
         self.progress = progress and world.is_first
         self.world = world
-
-    @classmethod
-    def from_config(cls, config: Config, progress: bool = True, world: World = World()) -> "ImageDataModule":  # noqa: B008
-        """Return the data module of a composed configuration."""
-        keys = ("data_dir", "cache_dir", "protocol", "seed", "init_from", "split", "prepare", "transform", "loader")
-        settings = {key: getattr(config, key) for key in keys}
-        module = cls(config.data, **settings, balance=config.balance.name, progress=progress, world=world)
-        module.data_dir = config.data_dir  # also where it is null: the composition has looked for the default
-        return module
 
     @cached_property
     def scanned(self) -> Manifest:
         """All images of the source."""
-        return scan(self.source, self.data_dir, self.cache_dir, self.progress, self._ahead)
+        return scan(self.config.data, self.config.data_dir, self.cache_dir, self.progress, self._ahead)
 
     @cached_property
     def _ahead(self) -> PreparedAhead:
-        return PreparedAhead(self.prepare_config, prepared_folder(self.cache_dir))
+        return PreparedAhead(self.config.prepare, prepared_folder(self.cache_dir))
 
     @cached_property
     def expansion(self) -> Expansion:
-        """All images, with the copies of those that are augmented before the split."""
-        return expand(self.scanned, self.source, self.protocol, self.split_config, self.transform_config)
+        """All images, with the copies of those that are augmented before the split: here there are none."""
+        return unchanged(self.scanned, self.config.transform)
 
     @cached_property
     def images(self) -> np.ndarray | ExpandedImages:
@@ -161,7 +146,7 @@ class ImageDataModule(LightningDataModule):
 
     @cached_property
     def _prepared(self) -> np.memmap:
-        return prepared_images(self.scanned, self.prepare_config, self.cache_dir, self.progress, self._ahead)
+        return prepared_images(self.scanned, self.config.prepare, self.cache_dir, self.progress, self._ahead)
 
     def setup(self, stage: str | None = None) -> None:
         """Split the images, look for leaks and plan the balance; nothing is written into a run.
@@ -169,8 +154,7 @@ class ImageDataModule(LightningDataModule):
         Raises:
             UserError: The data cannot be used as configured: see the sources, splits and leaks.
         """
-        for name in ("parts", "leaks", "seen", "plan"):
-            getattr(self, name)  # each is computed at its first use
+        _ = self.leaks, self.seen  # computed at their first use, which may stop the run
         check_shares(len(self.plan.rows), "train", self.world)
         check_shares(len(self.rows("validation")), "validation", self.world)
 
@@ -186,27 +170,28 @@ class ImageDataModule(LightningDataModule):
     @cached_property
     def parts(self) -> pd.Series:
         """The part of each manifest row: "train", "validation", "test" or "unused"."""
-        return split(self.manifest, self.protocol, self.split_config, self.source.paper_split)
+        return split(self.manifest, self.config.protocol, self.config.split, self.config.data.paper_split)
 
     @cached_property
     def leaks(self) -> LeakReport:
         """The images that are in two parts."""
-        return check_leaks(self.manifest, self.parts, self.protocol, self.split_config)
+        return check_leaks(self.manifest, self.parts, self.config.protocol, self.config.split)
 
     @cached_property
     def seen(self) -> int:
         """How many validation and test images ``init_from`` has seen."""
-        if not self.init_from:
+        if not self.config.init_from:
             return 0
-        return seen_by_start(Path(self.init_from), self.manifest, self.parts, self.protocol)
+        return seen_by_start(Path(self.config.init_from), self.manifest, self.parts, self.config.protocol)
 
     @cached_property
     def plan(self) -> BalancePlan:
         """The images of an epoch and their weights."""
         train = self.rows("train")
-        seed = derive_seed("balance", self.seed, self.split_config.seed, self.split_config.fold)
-        # What was evened out before the split is not evened out again.
-        balance = "none" if self.balance == "hem_all" and self.expansion.is_balanced else self.balance
+        seed = derive_seed("balance", self.config.seed, self.config.split.seed, self.config.split.fold)
+        balance = self.config.balance.name
+        if balance == "hem_all" and self.expansion.is_balanced:
+            balance = "none"  # what was evened out before the split is not evened out again
         return plan(self.labels[train], train, len(self.manifest.classes), balance, seed)
 
     @cached_property
@@ -235,44 +220,36 @@ class ImageDataModule(LightningDataModule):
 
     def prepared(self, rows: np.ndarray) -> np.ndarray:
         """Return images of some manifest rows, not augmented, uint8, shape (N, H, W, 3)."""
-        return np.stack([to_shape(np.asarray(self.images[int(row)]), self.prepare_config) for row in rows])
+        return np.stack([to_shape(np.asarray(self.images[int(row)]), self.config.prepare) for row in rows])
 
     def train_dataloader(self) -> DataLoader[Batch] | DataLoader[Key]:
         """Batches of the balanced, augmented train part: this process's share of each."""
-        return self._train_loader(self.train_sampler(self._position))
-
-    def _train_loader(self, sampler: EpochBatchSampler) -> DataLoader[Batch] | DataLoader[Key]:
         plan = self.plan
-        if self.transform_config.batched:
+        sampler = self.train_sampler(self._position)
+        if self.config.transform.batched:
             keys = KeyDataset(plan.rows, plan.copy, self.labels)
             return DataLoader(keys, batch_sampler=sampler, collate_fn=ImageKeys.collate)
         # What was done before the split is not done again.
-        augmentation = Augmentation(self.expansion.transform, self.seed)
-        dataset = PreparedDataset(self.images, plan.rows, self.labels, plan.copy, augmentation, self.prepare_config)
+        augmentation = Augmentation(self.expansion.transform, self.config.seed)
+        dataset = PreparedDataset(self.images, plan.rows, self.labels, plan.copy, augmentation, self.config.prepare)
         return self.loader(dataset, batch_sampler=sampler)
 
-    def of_training_images(self, count: int) -> "ImageDataModule":
-        """Return this data module with a ``predict_dataloader`` of training images; it shares what is computed.
-
-        They are at most ``count`` of those that train, evenly spaced in the manifest, each once and not augmented.
-        """
+    def of_training_images(self, count: int) -> "RowsDataModule":
+        """Return at most ``count`` of the training images, evenly spaced in the manifest, each once, not augmented."""
         rows = np.unique(self.plan.rows)
-        module = copy.copy(self)
-        module.trainer = None
-        module.predicted = rows[_evenly_spaced(len(rows), count)]
-        return module
+        return RowsDataModule(self, rows[_evenly_spaced(len(rows), count)])
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """This process's share of the validation part, in the manifest's order, not augmented."""
-        return self._in_order(self.rows("validation"))
+        return self.in_order(self.rows("validation"), self.trainer)
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """This process's share of the test part, likewise."""
-        return self._in_order(self.rows("test"))
+        return self.in_order(self.rows("test"), self.trainer)
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """This process's share of ``predicted``, not augmented: what predictions are written for."""
-        return self._in_order(self.predicted)
+        return self.in_order(self.predicted, self.trainer)
 
     def on_after_batch_transfer(self, batch: Batch | ImageKeys, dataloader_idx: int) -> dict[str, torch.Tensor]:
         """Name the parts of a batch and scale the images to [0, 1]; uint8 until here, a quarter of the transfer.
@@ -288,7 +265,7 @@ class ImageDataModule(LightningDataModule):
         """Return what the user should know of the data before the training starts, a line each."""
         manifest = self.manifest
         drawn = " (SYNTHETIC: drawn, no patients)" if manifest.synthetic else ""
-        lines = [f"data: {manifest.source}{drawn}, protocol={self.protocol}"]
+        lines = [f"data: {manifest.source}{drawn}, protocol={self.config.protocol}"]
         for remark in manifest.remarks:  # the evaluation says in which folders images are missing
             lines.append(remark.partition(" (")[0] if remark in manifest.incomplete else remark)
         for part in ("train", "validation", "test", "unused"):
@@ -297,7 +274,7 @@ class ImageDataModule(LightningDataModule):
                 counts = {name: int((labels == name).sum()) for name in manifest.classes}
                 lines.append(f"{part}: {len(labels)} images ({class_counts(counts)})")
         copies = int((self.plan.copy > 0).sum())
-        lines.append(f"balance={self.balance}: {len(self.plan.rows)} per epoch, {copies} of them copies")
+        lines.append(f"balance={self.config.balance.name}: {len(self.plan.rows)} per epoch, {copies} of them copies")
         return lines
 
     def content_hash(self) -> str:
@@ -309,7 +286,7 @@ class ImageDataModule(LightningDataModule):
         return {
             "source": self.manifest.source,
             "synthetic": self.manifest.synthetic,
-            "folds": number_of_folds(self.manifest, self.protocol, self.split_config),
+            "folds": number_of_folds(self.manifest, self.config.protocol, self.config.split),
             "leaks": {**self.leaks.counts(), "seen_by_start": self.seen},
             "incomplete": "; ".join(self.manifest.incomplete) or None,
         }
@@ -340,8 +317,9 @@ class ImageDataModule(LightningDataModule):
             position: Returns the epoch that begins and its first batch, see `EpochBatchSampler`.
         """
         plan = self.plan
-        size = self.loader_config.batch_size
-        return EpochBatchSampler(len(plan.rows), size, self.seed, position, plan.sample_weights, self._present_world())
+        size = self.config.loader.batch_size
+        world = self._present_world(self.trainer)
+        return EpochBatchSampler(len(plan.rows), size, self.config.seed, position, plan.sample_weights, world)
 
     @cached_property
     def _resident(self) -> ResidentImages:
@@ -349,51 +327,55 @@ class ImageDataModule(LightningDataModule):
 
     def _transformed(self, keys: ImageKeys) -> dict[str, torch.Tensor]:
         self._resident = self._resident.to(keys.row.device)
-        augmentation = BatchedAugmentation(self.expansion.transform, self.seed)
+        augmentation = BatchedAugmentation(self.expansion.transform, self.config.seed)
         image = augmentation(self._resident.take(keys.row), keys.epoch, keys.row, keys.copy)
         return {"image": image.expand(-1, 3, -1, -1), "label": keys.label, "index": keys.row}
 
-    def _section(self, model: type[Section], name: str, values: Section | Mapping[str, Any] | None) -> Section:
-        if isinstance(values, model):
-            return values
-        return typed_section(model, layered_value(name, self.layers), values or {}, name)
-
-    def _transform(self, transform: TransformConfig | Mapping[str, Any] | str | None) -> TransformConfig:
-        if transform is None:
-            transform = layered_choice("transform", self.layers)
-        if isinstance(transform, str):
-            return typed_section(TransformConfig, group_defaults("transform", transform), {}, "transform")
-        return typed_section(TransformConfig, group_defaults("transform", "none"), transform, "transform")
-
-    def _balance(self, name: str | None) -> str:
-        name = name or layered_choice("balance", self.layers)
-        return typed_section(BalanceConfig, group_defaults("balance", name), {}, "balance").name
-
-    def _present_world(self) -> World:
-        """The processes of the trainer, where it has several."""
-        if self.trainer is not None and self.trainer.world_size > 1:
-            return World(self.trainer.world_size, self.trainer.global_rank)
-        return self.world
-
     def _in_order(self, rows: np.ndarray) -> DataLoader[Batch]:
-        rows = share_of(rows, self._present_world())
-        dataset = PreparedDataset(self.images, rows, self.labels, prepare=self.prepare_config)
-        return self.loader(dataset, batch_size=self.loader_config.batch_size)
+        return self.in_order(rows, self.trainer)
+
+    def in_order(self, rows: np.ndarray, trainer: Trainer | None) -> DataLoader[Batch]:
+        """Return the share that a process of a trainer has of images of some manifest rows, not augmented."""
+        rows = share_of(rows, self._present_world(trainer))
+        dataset = PreparedDataset(self.images, rows, self.labels, prepare=self.config.prepare)
+        return self.loader(dataset, batch_size=self.config.loader.batch_size)
+
+    def _present_world(self, trainer: Trainer | None) -> World:
+        """The processes of a trainer, where it has several."""
+        if trainer is not None and trainer.world_size > 1:
+            return World(trainer.world_size, trainer.global_rank)
+        return self.world
 
     def loader(self, dataset: PreparedDataset, **batches: Any) -> DataLoader[Batch]:
         """Return the batches of a data set, loaded as ``loader`` says; ``batches`` are arguments of DataLoader."""
         return DataLoader(
             dataset,
             collate_fn=whole_batch,
-            num_workers=self.loader_config.workers,
-            pin_memory=self.loader_config.pin_memory,
+            num_workers=self.config.loader.workers,
+            pin_memory=self.config.loader.pin_memory,
             worker_init_fn=_set_up_worker,
-            persistent_workers=False,
             **batches,
         )
 
     def _position(self) -> tuple[int, int]:
         return position_in_epoch(self.trainer)
+
+
+class RowsDataModule(LightningDataModule):
+    """Serves images of some manifest rows of a data module, int64, to a prediction: in their order, not augmented."""
+
+    def __init__(self, data: ImageDataModule, rows: np.ndarray) -> None:
+        super().__init__()
+        self.data = data
+        self.rows = rows
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """Return this process's share of the images."""
+        return self.data.in_order(self.rows, self.trainer)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> dict[str, torch.Tensor]:
+        """Scale the images."""
+        return self.data.on_after_batch_transfer(batch, dataloader_idx)
 
 
 def _evenly_spaced(length: int, count: int) -> np.ndarray:

@@ -13,17 +13,15 @@ from common.config.data import PrepareConfig, TransformConfig
 from common.config.schema import Config
 from common.errors import UserError
 from common.files import sha256_of_value
+from datamodules.datasets import data_module
 from datamodules.export import export_images
 from datamodules.io.decode import crop_to_content, read_image
 from datamodules.manifest.manifest import Manifest
-from datamodules.manifest.splits import split
-from datamodules.preprocessing.ahead import PreparedAhead
 from datamodules.preprocessing.background import on_black
-from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_folder, prepared_images
+from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_images
 from datamodules.preprocessing.pipeline import equalize_luma, steps_before_resize
 from datamodules.sources import list_images, scan, sources
 from datamodules.summary import class_counts, overview, write_kind_sheet
-from datamodules.transforms.presplit_augmentation import expand
 from datamodules.transforms.variants import variants
 from evaluation.examples import PLAIN, Example, draw_sheet
 from evaluation.renderers import frame_table
@@ -86,31 +84,31 @@ def prepare_data(
     Raises:
         UserError: The images cannot be read or prepared.
     """
-    cache = Path(config.cache_dir)
-    ahead = PreparedAhead(config.prepare, prepared_folder(cache)) if images else None
-    scanned = scan(config.data, config.data_dir, cache, ahead=ahead)
+    data = data_module(config)
+    if not images:
+        data.scanned = scan(config.data, config.data_dir, data.cache_dir)
+    scanned = data.scanned
     say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *scanned.remarks)
     home = sources()[config.data.source].home
     if home and scanned.incomplete:
         warn(f"not the whole set: the rest can be had at {home}")
     if sheet is not None:
         say(f"{write_kind_sheet(scanned, sheet)} images, one of each kind or class: {sheet}")
-    expansion = expand(scanned, config.data, config.protocol, config.split, config.transform)
-    warn(*expansion.warnings)
+    warn(*data.expansion.warnings)
     try:
-        parts = split(expansion.manifest, config.protocol, config.split, config.data.paper_split)
+        parts = data.parts
     except UserError as error:
         parts = None
         warn(f"no split: {error}")
     title = f"protocol={config.protocol}, fold {config.split.fold}"
-    counts = class_counts(expansion.manifest, parts)
-    console.print(frame_table(overview(expansion.manifest, parts), title), frame_table(counts, "classes"))
+    counts = class_counts(data.manifest, parts)
+    console.print(frame_table(overview(data.manifest, parts), title), frame_table(counts, "classes"))
     if images:
-        prepared = prepared_images(scanned, config.prepare, cache, ahead=ahead)
-        height, width = prepared.shape[1:3]
-        folder = cache_folder(scanned, config.prepare, cache)
+        data.prepare_data()
+        height, width = config.prepare.stored_shape
+        folder = cache_folder(scanned, config.prepare, data.cache_dir)
         originals = f"label, original size, channels and file name of each: {folder / RECORDS}"
-        say(f"prepared: {len(prepared):,} images of {width} x {height} pixels in {folder}", originals)
+        say(f"prepared: {len(scanned.frame):,} images of {width} x {height} pixels in {folder}", originals)
     if before_after is not None:
         written = draw_before_after(before_after, scanned, config)
         say("before and after:", *map(str, written))

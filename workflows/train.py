@@ -19,6 +19,7 @@ from common.runs.lifecycle import Watch, begin, check_run, locked, recorded
 from common.runs.predicted import Predicted, to_predictions
 from common.runs.run import Run
 from common.runs.sweeps import in_sweep, note_run
+from datamodules.datasets import data_module
 from datamodules.feature_datamodule import FeatureDataModule
 from datamodules.image_datamodule import ImageDataModule
 from evaluation.evaluate import write_evaluation
@@ -85,7 +86,7 @@ def run(config: Config, callbacks_of: Watch | None = None) -> Path:
 
 def build_data(config: Config, world: World = World()) -> ImageDataModule:  # noqa: B008 (frozen)
     """Return the data module of a run."""
-    return ImageDataModule.from_config(config, config.trainer.enable_progress_bar, world)
+    return data_module(config, config.trainer.enable_progress_bar, world)
 
 
 def build_model(config: Config, data: ImageDataModule) -> tuple[Classifier, dict[str, str | None]]:

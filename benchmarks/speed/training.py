@@ -17,6 +17,7 @@ from benchmarks.speed.case import Case, Peer
 from benchmarks.speed.stepper import Pace, Stepper
 from common.config.compose import compose_config
 from common.config.schema import Config
+from datamodules.datasets import data_module
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
@@ -153,6 +154,6 @@ class _Items(Dataset[tuple[torch.Tensor, int]]):
 
 
 def _data_and_model(config: Config) -> tuple[ImageDataModule, Classifier]:
-    data = ImageDataModule.from_config(config, progress=False)
+    data = data_module(config, progress=False)
     data.setup()
     return data, build_classifier(config, data.manifest.classes, None)[0]

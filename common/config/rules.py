@@ -29,7 +29,7 @@ def check_rules(config: Config) -> None:
         _check_karyograms(config)
     if config.balance.name in TURNED_COPIES and not (config.transform.flips or config.transform.rotations):
         turned = f"balance={config.balance.name} adds turned copies"
-        raise UserError(f"{turned}: set transform.flips=true or transform.rotations=true")
+        raise UserError(f"{turned}: set transform.flips=true or transform.rotations=true, or balance=none")
     _check_loss(config)
     if config.transform.batched:
         _check_batched(config)

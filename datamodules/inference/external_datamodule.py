@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -58,10 +57,7 @@ class ExternalDataModule(ImageDataModule):
     def __init__(
         self, config: Config, scanned: Manifest, manifest: Manifest, parts: pd.Series, progress: bool = True
     ) -> None:
-        keys = ("data_dir", "cache_dir", "prepare", "loader")
-        settings: dict[str, Any] = {key: getattr(config, key) for key in keys}
-        super().__init__(config.data, **settings, progress=progress)
-        self.config = config
+        super().__init__(config, progress=progress)
         self.scanned = scanned
         self.manifest = manifest
         self.parts = parts

@@ -9,7 +9,7 @@ import pandas as pd
 from common.config.schema import Config
 from common.errors import UserError
 from common.runs.run import Run
-from datamodules.image_datamodule import ImageDataModule
+from datamodules.datasets import data_module
 from datamodules.io.decode import BrokenImageError, common_range, least_range_of_file, read_image
 from datamodules.preprocessing.chromosome_canvas import TooLargeError
 from datamodules.preprocessing.pipeline import prepare_single, to_shape
@@ -77,11 +77,11 @@ class RunImages:
     """
 
     def __init__(self, config: Config, progress: bool = True) -> None:
-        self.data = ImageDataModule.from_config(config, progress)
+        self.data = data_module(config, progress)
         self.manifest = self.data.expansion.manifest
 
     def __getitem__(self, row: int) -> np.ndarray:
-        return to_shape(self.data.images[int(row)], self.data.prepare_config)
+        return to_shape(self.data.images[int(row)], self.data.config.prepare)
 
     def rows(self, run: Path, image_ids: pd.Series) -> np.ndarray:
         """Return the manifest rows, int64, of images of the split of a run (a folder), in the order of their ids.
@@ -94,5 +94,7 @@ class RunImages:
         split = Run(run).split.drop_duplicates("image_id").set_index("image_id")
         expected = split["sha256"].reindex(image_ids).to_numpy()
         if (rows < 0).any() or (frame["sha256"].iloc[rows].to_numpy() != expected).any():
-            raise UserError(f"the images of data_dir={self.data.data_dir} are not those that {run} was tested on")
+            raise UserError(
+                f"the images of data_dir={self.data.config.data_dir} are not those that {run} was tested on"
+            )
         return np.asarray(rows, np.int64)

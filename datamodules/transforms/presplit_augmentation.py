@@ -10,15 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from common.config.data import SourceConfig, SplitConfig, TransformConfig
+from common.config.data import SplitConfig, TransformConfig
 from common.errors import UserError
 from common.karyotype import ABNORMAL, NORMAL
 from common.text import quoted
 from datamodules.manifest.balancing import draw, even_out
 from datamodules.manifest.manifest import Manifest
-from datamodules.sources.cnmc import HemAllConfig
-from datamodules.sources.composed_karyograms import ComposedKaryogramsConfig
-from datamodules.sources.folder import AugmentedConfig, KaryogramsConfig
+from datamodules.sources.folder import AugmentedConfig
 from datamodules.transforms.augmentation import Augmentation
 
 # Makes a copy of an image (H, W, 3), that image's row, and the number of the copy, from 1.
@@ -76,33 +74,8 @@ class Expansion:
         return ExpandedImages(prepared, self.origin, self.copy, self.change)
 
 
-def expand(
-    manifest: Manifest, data: SourceConfig, protocol: str, split: SplitConfig, transform: TransformConfig
-) -> Expansion:
-    """Augment before the split where the paper of this data set did; elsewhere the manifest stays as it is.
-
-    Paper 003, section 2: HEM gets copies turned by 90 degrees and ALL is subsampled, to ``data.images`` in all. Paper
-    001, section 3.1.2: of each class there come to be ``data.augmented.<class>`` times as many karyograms (rounded);
-    the copies, dealt evenly over the originals, are changed in brightness, blurred and speckled as ``transform`` says.
-    What a copy looks like depends on ``split.seed``, the original's row and the copy's number alone.
-
-    The draws depend on ``split.seed`` and ``split.fold``. A copy has the path, label, subject and bytes' hash of its
-    original and its own ``image_id``: ``<image_id>_turned90``, ``<image_id>_copy1``. Images without a label, of a part
-    with a test of its own, and karyograms that are neither normal nor abnormal, stay as they are.
-
-    Raises:
-        UserError: ``data.images`` is too small; or ``transform`` would leave the copies of karyograms unchanged.
-    """
-    if protocol == "paper":
-        rng = np.random.default_rng([split.seed, split.fold])
-        if isinstance(data, HemAllConfig):
-            return _turn_and_subsample(manifest, data.images, transform, rng)
-        if isinstance(data, KaryogramsConfig | ComposedKaryogramsConfig):
-            return _copy_karyograms(manifest, data.augmented, transform, split.seed, rng)
-    return _unchanged(manifest, transform)
-
-
-def _unchanged(manifest: Manifest, transform: TransformConfig) -> Expansion:
+def unchanged(manifest: Manifest, transform: TransformConfig) -> Expansion:
+    """Return the expansion of a manifest to which nothing is added."""
     rows = np.arange(len(manifest.frame))
     return Expansion(manifest, transform, rows, np.zeros_like(rows))
 
@@ -114,10 +87,18 @@ def _rows_by_class(manifest: Manifest) -> dict[str, np.ndarray]:
     return {name: frame.index[frame["label"] == name].to_numpy() for name in manifest.classes}
 
 
-def _turn_and_subsample(
-    manifest: Manifest, most: int | None, transform: TransformConfig, rng: np.random.Generator
+def turn_and_subsample(
+    manifest: Manifest, most: int | None, transform: TransformConfig, split: SplitConfig
 ) -> Expansion:
-    """Paper 003, section 2."""
+    """Paper 003, section 2: HEM gets copies turned by 90 degrees and ALL is subsampled, to ``most`` images in all.
+
+    A copy has the path, label, subject and bytes' hash of its original and its own ``image_id``,
+    ``<image_id>_turned90``. Images without a label, or of a part with a test of its own, stay as they are.
+
+    Raises:
+        UserError: ``most`` is too small.
+    """
+    rng = np.random.default_rng([split.seed, split.fold])
     rows = _rows_by_class(manifest)
     smaller, larger = sorted(manifest.classes, key=lambda name: len(rows[name]))
     try:
@@ -134,10 +115,19 @@ def _turn_and_subsample(
     return Expansion(expanded, transform, origin, copy, _quarter_turn, (warning,), is_balanced=True)
 
 
-def _copy_karyograms(
-    manifest: Manifest, augmented: AugmentedConfig, transform: TransformConfig, seed: int, rng: np.random.Generator
+def copy_karyograms(
+    manifest: Manifest, augmented: AugmentedConfig, transform: TransformConfig, split: SplitConfig
 ) -> Expansion:
-    """Paper 001, section 3.1.2."""
+    """Paper 001, section 3.1.2: of each class there come to be ``augmented.<class>`` times as many images (rounded).
+
+    The copies, dealt evenly over the originals and called ``<image_id>_copy1``, are changed in brightness, blurred and
+    speckled as ``transform`` says: what a copy looks like depends on ``split.seed``, the original's row and the copy's
+    number alone. Images that are neither normal nor abnormal stay as they are.
+
+    Raises:
+        UserError: ``transform`` would leave the copies unchanged.
+    """
+    rng = np.random.default_rng([split.seed, split.fold])
     rows = _rows_by_class(manifest)
     copied = np.zeros(0, np.int64)
     number = np.zeros(0, np.int64)
@@ -152,7 +142,7 @@ def _copy_karyograms(
         number = np.concatenate([number, numbers, np.full(rest, rounds + 1)])
         counts.append(f"{len(of_class):,} {quoted(name)} became {len(of_class) + copies:,}")
     if not len(copied):
-        return _unchanged(manifest, transform)  # the paper's experiments without augmentation (section 4.1)
+        return unchanged(manifest, transform)  # the paper's experiments without augmentation (section 4.1)
     light = {"brightness": transform.brightness, "noise": transform.noise, "blur": transform.blur}
     if not any(light.values()):
         raise UserError(
@@ -161,7 +151,7 @@ def _copy_karyograms(
         )
     leak = "copies of one karyogram lie in several parts"
     warning = f"augmented BEFORE the split, as paper 001: {', '.join(counts)}; {leak}"
-    relight = Augmentation(TransformConfig.model_validate(light), seed)
+    relight = Augmentation(TransformConfig.model_validate(light), split.seed)
 
     def change(image: np.ndarray, row: int, number: int) -> np.ndarray:
         # In epoch 0 always: a copy is the same in every epoch.

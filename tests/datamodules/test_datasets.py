@@ -8,8 +8,10 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 
 import datamodules
+from common.config.compose import compose_config
 from common.errors import UserError
 from common.paths import ROOT
+from datamodules.datasets import DATA_MODULES, data_module
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.digits import write_mnist
 from tests.helpers.images import write_class_folders, write_cnmc
@@ -26,8 +28,8 @@ def write_folders(root):
     [
         ("CNMCDataModule", write_cnmc, {"size": 32}, (3, 32, 32)),
         ("FolderDataModule", write_folders, {"positive_class": "b", "protocol": "image", "size": 24}, (3, 24, 24)),
-        ("HemAllDataModule", write_cnmc, {}, (3, 64, 64)),
-        ("ChromosomeDataModule", lambda root: write_chromosomes(root, cases=5, copies=1), {}, (3, 128, 48)),
+        ("HemAllDataModule", write_cnmc, {"size": 40}, (3, 40, 40)),
+        ("ChromosomeDataModule", lambda root: write_chromosomes(root, cases=5, copies=1), {"size": 32}, (3, 32, 32)),
         ("ComposedKaryogramDataModule", None, {"data": "synthetic_karyograms", "size": 64}, (3, 64, 64)),
         ("MNISTDataModule", lambda root: write_mnist(root, train=100), {"size": 28}, (3, 28, 28)),
     ],
@@ -41,6 +43,21 @@ def test_each_data_set_has_defaults_of_its_own(name, write, keys, shape, tmp_pat
     batch = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
     assert batch["image"].shape == (3, *shape)
     assert sum(len(labels) for _, labels, _ in data.test_dataloader()) == len(data.rows("test"))
+
+
+@pytest.mark.parametrize("source", sorted(DATA_MODULES))
+def test_in_python_a_data_set_has_the_settings_of_train_py(source):
+    config = compose_config([f"data={source}", "data_dir=images", "prepare.size=64"])
+    module = type(data_module(config))
+    assert module is DATA_MODULES[source]
+    assert module(data_dir="images", size=64).config == config
+
+
+def test_the_data_set_of_paper_004_is_cropped_and_balanced_as_there():
+    config = datamodules.CNMCDataModule(data_dir="images").config
+    assert (config.prepare.crop, config.prepare.clahe, config.balance.name) == (True, False, "paper")
+    assert config.transform.flips
+    assert config.transform.apply_to == "copies"
 
 
 def test_setup_needs_no_order_and_runs_once(tmp_path):

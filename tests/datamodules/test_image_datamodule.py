@@ -9,6 +9,7 @@ import torch
 
 from common.errors import UserError
 from common.runs.distributed import World
+from datamodules.datasets import data_module
 from datamodules.image_datamodule import ImageDataModule
 from tests.helpers.images import write_class_folders
 from tests.helpers.training import DRAWN, small_config
@@ -17,7 +18,7 @@ CHROMOSOMES = ["data=synthetic_chromosomes", "data.cells=12", "data.cases=12", "
 
 
 def prepared(config) -> ImageDataModule:
-    data = ImageDataModule.from_config(config, progress=False)
+    data = data_module(config, progress=False)
     data.setup()
     return data
 
@@ -134,7 +135,7 @@ def test_images_that_the_starting_point_has_seen_are_a_warning_under_paper(tmp_p
     first = prepared(small_config(tmp_path, "protocol=paper"))
     first.write_facts(tmp_path / "first")
     overrides = ["protocol=paper", "split.fold=1", f'init_from="{tmp_path / "first"}"']
-    second = ImageDataModule.from_config(small_config(tmp_path, *overrides), progress=False)
+    second = data_module(small_config(tmp_path, *overrides), progress=False)
     second.setup()
     assert second.seen > 0
     assert second.facts()["leaks"]["seen_by_start"] == second.seen
@@ -144,7 +145,7 @@ def test_images_that_the_starting_point_has_seen_are_a_warning_under_paper(tmp_p
 def test_processes_share_the_images_that_one_would_serve(tmp_path):
     config = small_config(tmp_path)
     whole = prepared(config)
-    shares = [ImageDataModule.from_config(config, False, World(3, rank)) for rank in range(3)]
+    shares = [data_module(config, False, World(3, rank)) for rank in range(3)]
     for share in shares:
         share.setup()
     for loader in ("val_dataloader", "predict_dataloader"):
@@ -156,10 +157,10 @@ def test_processes_share_the_images_that_one_would_serve(tmp_path):
 def test_too_few_images_for_the_processes_are_refused(tmp_path):
     few = ["data.images=10", "data.subjects=10", "split.drawn_validation=share", "split.validation=0.1"]
     config = small_config(tmp_path, *few)  # 6 to train with, 2 to validate
-    ImageDataModule.from_config(config, False, World(2)).setup()
+    data_module(config, False, World(2)).setup()
     for size, message in ((3, "validation part has 2 images"), (4, "train part has 6 images")):
         with pytest.raises(UserError, match=message):
-            ImageDataModule.from_config(config, False, World(size)).setup()
+            data_module(config, False, World(size)).setup()
 
 
 def test_training_images_are_served_once_each_and_not_augmented(tmp_path):
@@ -169,7 +170,7 @@ def test_training_images_are_served_once_each_and_not_augmented(tmp_path):
     rows = torch.cat([batch[2] for batch in batches]).numpy()
     assert rows.tolist() == np.unique(data.plan.rows).tolist()
     np.testing.assert_array_equal(batches[0][0][0].permute(1, 2, 0), data.prepared(rows[:1])[0])
-    few = data.of_training_images(3).predicted
+    few = data.of_training_images(3).rows
     assert few.tolist() == [rows[0], rows[(len(rows) - 1) // 2], rows[-1]]
     evaluated = torch.cat([batch[2] for batch in data.predict_dataloader()]).tolist()
     assert evaluated == [*data.rows("validation"), *data.rows("test")]

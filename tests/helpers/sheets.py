@@ -59,8 +59,8 @@ def write_karyograms(root: Path, counts: dict[str, int], images: int = 1) -> Pat
 
 def karyogram_config(tmp_path: Path, root: Path, *overrides: str) -> Config:
     """Return the configuration of a short run on the karyograms in ``root``, stretched to 32 px."""
-    data = ["data=karyograms", f"data_dir={root}", "transform=karyograms"]
-    return small_config(tmp_path, "prepare.fit=stretch", "prepare.crop=false", *overrides, data=data)
+    data = ["data=karyograms", f"data_dir={root}"]
+    return small_config(tmp_path, "prepare.augment_at=null", *overrides, data=data)
 
 
 def composed_of(*overrides: str) -> DictConfig:

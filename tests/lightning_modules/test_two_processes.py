@@ -10,7 +10,7 @@ import torch
 from common.predictions import read_predictions
 from common.runs.predicted import to_predictions
 from common.runs.run import Run
-from datamodules.image_datamodule import ImageDataModule
+from datamodules.datasets import data_module
 from lightning_modules.inference import predict
 from lightning_modules.load import load_run
 from tests.helpers.training import QUICK, small_config
@@ -201,7 +201,7 @@ def test_a_validation_of_uneven_shares_ends_in_both(pair):
 
 def test_passes_of_dropout_have_the_masks_that_one_process_draws(pair):
     run = load_run(run_of(pair, "undisturbed"))
-    data = ImageDataModule.from_config(run.config, progress=False)
+    data = data_module(run.config, progress=False)
     data.setup()
     manifest = data.manifest
     predicted = predict(run.classifier, data, run.config)  # alone, though the run's configuration says two

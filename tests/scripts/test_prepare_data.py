@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from common.config.compose import check_config
-from datamodules.image_datamodule import ImageDataModule
+from datamodules.datasets import data_module
 from scripts.prepare_data import app
 from tests.helpers.archives import write_zip, zip_folder
 from tests.helpers.digits import write_mnist
@@ -32,9 +32,9 @@ def cells(output):
 def test_a_zip_is_unpacked_counted_and_prepared_and_training_finds_it_done(call, tmp_path, monkeypatch):
     write_mnist(tmp_path / "digits", 100, 40)
     archive = zip_folder(tmp_path / "digits", tmp_path / "digits.zip")
-    overrides = ["data=mnist", f"data_dir={archive}", "protocol=image", "split.test=test", "head.logits=null"]
+    overrides = ["data=mnist", f"data_dir={archive}"]
     output = call(*overrides)
-    assert ["mnist", "140", "80", "20", "40", "28 x 28", "1"] in cells(output)
+    assert ["mnist", "140", "90", "10", "40", "28 x 28", "1"] in cells(output)
     assert ["9", "14", "8", "2", "4"] in cells(output)
     assert ["(sum)", "140", "80", "20", "40"] in cells(output)
     assert "partial: 100 of 60,000 train images" in output
@@ -49,7 +49,7 @@ def test_a_zip_is_unpacked_counted_and_prepared_and_training_finds_it_done(call,
     ):
         monkeypatch.setattr(step, lambda *args, **kwargs: pytest.fail("done again"))
     places = [f"cache_dir={tmp_path / 'cache'}", "prepare.size=32", "weights=random"]
-    data = ImageDataModule.from_config(check_config(composed([*overrides, *places])), progress=False)
+    data = data_module(check_config(composed([*overrides, *places])), progress=False)
     data.setup()
     assert len(data.images) == 140
 
@@ -81,7 +81,13 @@ def test_what_a_paper_does_before_the_split_is_a_warning(call, tmp_path):
 
 
 def test_images_are_counted_without_a_possible_split(call, tmp_path):
-    output = call("data=mnist", f"data_dir={write_mnist(tmp_path / 'digits')}", "--no-images")
+    output = call(
+        "data=mnist",
+        f"data_dir={write_mnist(tmp_path / 'digits')}",
+        "protocol=subject",
+        "split.test=fold",
+        "--no-images",
+    )
     assert "no split: protocol=subject needs subjects" in " ".join(output.split())
     assert ["(sum)", "60"] in cells(output)
 

@@ -9,6 +9,7 @@ from pytorch_lightning import Callback
 
 from common.config.schema import Config
 from common.runs.run import Run
+from datamodules.datasets import data_module
 from datamodules.feature_datamodule import FeatureDataModule
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.classifier import Classifier
@@ -36,7 +37,7 @@ def small(folder: Path, *overrides: str) -> Config:
 
 
 def prepared(config: Config) -> tuple[Classifier, ImageDataModule]:
-    data = ImageDataModule.from_config(config, progress=False)
+    data = data_module(config, progress=False)
     data.setup()
     return build_model(config, data)[0], data
 

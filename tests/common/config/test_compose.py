@@ -52,7 +52,7 @@ def test_a_misspelt_key_in_a_yaml_file_is_an_error(tmp_path):
         ("data.source=synth", "'synth'"),
         ("scheduler.name=one_cycle", "scheduler.warmup"),
         ("prepare.interpolation=cubic", "bicubic"),
-        ("balance=paper", "transform"),
+        ("transform=none", "balance=paper"),
         ("loss.label_smoothing=0.1", "head.logits"),
         ("weights=null", "weights"),
         ("prepare.size=[4,4]", "prepare.size:"),
@@ -69,7 +69,9 @@ def test_a_wrong_value_is_named_in_one_line(override, words):
 
 
 def test_batched_images_are_not_resized_afterwards():
-    assert "prepare.augment_at=300" in error_of(composed(["transform.batched=true", "prepare.augment_at=300"]))
+    assert "prepare.augment_at=300" in error_of(
+        composed(["transform=chromosomes", "balance=none", "transform.batched=true", "prepare.augment_at=300"])
+    )
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,10 @@ def test_an_orientation_is_learned_from_upright_images_alone(overrides, named):
 
 
 def test_a_karyogram_is_not_laid_on_a_canvas():
-    for config in (composed([*WHOLE, "prepare.fit=canvas"]), composed_of("prepare.fit=canvas")):
+    for config in (
+        composed([*WHOLE, "prepare.fit=canvas", "prepare.augment_at=null"]),
+        composed_of("prepare.fit=canvas"),
+    ):
         assert "prepare.fit=canvas" in error_of(config)
 
 

@@ -42,7 +42,7 @@ def test_a_model_without_arguments_has_the_values_of_conf(model):
 
 
 def test_models_agree_with_the_composition(default):
-    for name in ("split", "prepare", "balance", "transform", "loader", "head", "trainer", "callbacks", "evaluation"):
+    for name in ("split", "prepare", "loader", "head", "trainer", "callbacks", "evaluation"):
         assert getattr(default, name) == type(getattr(default, name))()
 
 

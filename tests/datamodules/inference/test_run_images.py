@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
-from datamodules.image_datamodule import ImageDataModule
+from datamodules.datasets import data_module
 from datamodules.inference.run_images import from_files, from_test_part
 from tests.helpers.images import cell_image, write_class_folders, write_cnmc, write_image
 from tests.helpers.sheets import karyogram_config, write_karyograms
@@ -11,7 +11,7 @@ from tests.helpers.training import small_config
 
 def run_of(tmp_path, config):
     """A run's folder with its split, its configuration and its data module."""
-    module = ImageDataModule.from_config(config, progress=False)
+    module = data_module(config, progress=False)
     module.setup()
     module.write_facts(tmp_path / "run")
     return tmp_path / "run", config, module

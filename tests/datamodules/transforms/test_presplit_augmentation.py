@@ -5,17 +5,16 @@ import pytest
 
 from common.config.data import PaperSplit, SplitConfig, TransformConfig
 from common.errors import UserError
-from datamodules.image_datamodule import ImageDataModule
+from datamodules.datasets import data_module
 from datamodules.manifest.leakage import check_leaks
 from datamodules.manifest.manifest import content_hash
 from datamodules.manifest.splits import split
-from datamodules.sources.cnmc import PUBLISHED, HemAllConfig
-from datamodules.transforms.presplit_augmentation import expand
+from datamodules.sources.cnmc import PUBLISHED
+from datamodules.transforms.presplit_augmentation import turn_and_subsample
 from tests.helpers.images import write_cnmc
 from tests.helpers.manifests import make_manifest
 from tests.helpers.training import small_config
 
-DATA = HemAllConfig(source="hem_all", positive_class="all", images=13_833)
 PAPER = PaperSplit(train=0.72, validation=0.08)
 
 
@@ -30,8 +29,8 @@ def whole():
     return cnmc_manifest(*counts)
 
 
-def expanded(manifest, data=DATA, protocol="paper", **keys):
-    return expand(manifest, data, protocol, SplitConfig(**keys), TransformConfig())
+def expanded(manifest, images=13_833, **keys):
+    return turn_and_subsample(manifest, images, TransformConfig(), SplitConfig(**keys))
 
 
 def test_the_whole_set_gives_the_papers_number_of_images(whole):
@@ -48,11 +47,6 @@ def test_the_whole_set_gives_the_papers_number_of_images(whole):
     assert (parts == "test").sum() == 13_833 - 9_959 - 1_106
     report = check_leaks(expansion.manifest, parts, "paper", SplitConfig(near_duplicates="off"))
     assert len(report.identical) == (parts.groupby(frame["sha256"]).nunique() == 2).sum() > 1_000
-
-
-@pytest.mark.parametrize("protocol", ["subject", "image"])
-def test_no_other_protocol_expands(whole, protocol):
-    assert expanded(whole, protocol=protocol).change is None
 
 
 def test_another_draw_is_another_data_set_and_the_same_is_the_same(whole):
@@ -74,15 +68,13 @@ def test_another_draw_is_another_data_set_and_the_same_is_the_same(whole):
     ],
 )
 def test_other_numbers(counts, images, expected):
-    data = DATA.model_copy(update={"images": images})
-    frame = expanded(cnmc_manifest(*counts), data).manifest.frame
+    frame = expanded(cnmc_manifest(*counts), images).manifest.frame
     assert sorted(frame["label"].value_counts()) == expected
 
 
 def test_too_few_images_in_all_are_refused():
-    data = DATA.model_copy(update={"images": 20})
     with pytest.raises(UserError, match="data.images=20: .*too few: 20 are those of the smaller class"):
-        expanded(cnmc_manifest(100, 10), data)
+        expanded(cnmc_manifest(100, 10), 20)
 
 
 def test_images_of_other_parts_stay_as_they_are():
@@ -99,7 +91,7 @@ def test_the_data_module_serves_turned_copies_and_warns(tmp_path):
     overrides = ["data=hem_all", f"data_dir={root}"]
     extra = ["protocol=paper", "balance=hem_all", "transform=hem_all", "prepare.crop=false"]
     extra += ["data.paper_split.train=0.5", "data.paper_split.validation=0.25"]
-    data = ImageDataModule.from_config(small_config(tmp_path, *extra, data=overrides), progress=False)
+    data = data_module(small_config(tmp_path, *extra, data=overrides), progress=False)
     data.setup()
     frame = data.manifest.frame
     assert frame["label"].value_counts().to_dict() == {"all": 27, "hem": 27}
@@ -125,7 +117,7 @@ def test_the_honest_protocol_evens_out_the_train_part_alone(tmp_path):
         path.unlink()
     images = ["data=hem_all", f"data_dir={root}"]
     config = small_config(tmp_path, "balance=hem_all", "transform=hem_all", data=images)
-    data = ImageDataModule.from_config(config, progress=False)
+    data = data_module(config, progress=False)
     data.setup()
     assert data.expansion.change is None
     assert set(data.plan.rows) <= set(data.rows("train"))

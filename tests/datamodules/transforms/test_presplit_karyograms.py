@@ -7,18 +7,17 @@ from hypothesis import strategies as st
 
 from common.config.data import SplitConfig, TransformConfig
 from common.errors import UserError
-from datamodules.image_datamodule import ImageDataModule
+from datamodules.datasets import data_module
 from datamodules.inference.run_images import from_test_part
 from datamodules.manifest.leakage import check_leaks
 from datamodules.manifest.splits import split
-from datamodules.sources.composed_karyograms import ComposedKaryogramsConfig
 from datamodules.sources.folder import AugmentedConfig, KaryogramsConfig
-from datamodules.transforms.presplit_augmentation import expand
+from datamodules.transforms.presplit_augmentation import copy_karyograms
 from tests.helpers.manifests import make_manifest
 from tests.helpers.sheets import karyogram_config, sheet_manifest, write_karyograms
 from tests.helpers.training import composed
 
-DATA = KaryogramsConfig(source="karyograms")
+PAPER = AugmentedConfig(normal=3.58, abnormal=7.71)
 LIGHT = TransformConfig(brightness=0.25, noise=0.05, blur=1.0)
 
 
@@ -27,13 +26,13 @@ def manifest_of(normal: int, abnormal: int, lost: int = 0):
     return make_manifest(labels, subjects=[f"p{number // 2}" for number in range(len(labels))])
 
 
-def expanded(manifest, data=DATA, split_config=None, transform=LIGHT):
-    return expand(manifest, data, "paper", split_config or SplitConfig(), transform)
+def expanded(manifest, augmented=PAPER, split_config=None, transform=LIGHT):
+    return copy_karyograms(manifest, augmented, transform, split_config or SplitConfig())
 
 
 def test_the_papers_146_pictures_become_its_692_and_its_parts():
     data = KaryogramsConfig.model_validate(dict(composed(["data=karyograms"]).data))
-    expansion = expanded(manifest_of(105, 41), data)
+    expansion = expanded(manifest_of(105, 41), data.augmented)
     frame = expansion.manifest.frame
     assert frame["label"].value_counts().to_dict() == {"normal": 376, "abnormal": 316}
     assert frame["image_id"].is_unique
@@ -57,9 +56,9 @@ def test_the_papers_146_pictures_become_its_692_and_its_parts():
 )
 @settings(max_examples=50, deadline=None)
 def test_each_class_becomes_so_many_times_as_many_dealt_evenly(normal, abnormal, times, seed):
-    data = KaryogramsConfig(source="karyograms", augmented=AugmentedConfig(normal=times[0], abnormal=times[1]))
+    augmented = AugmentedConfig(normal=times[0], abnormal=times[1])
     manifest = manifest_of(normal, abnormal)
-    expansion = expanded(manifest, data, SplitConfig(seed=seed))
+    expansion = expanded(manifest, augmented, SplitConfig(seed=seed))
     wanted = {"normal": round(normal * times[0]), "abnormal": round(abnormal * times[1])}
     if wanted == {"normal": normal, "abnormal": abnormal}:
         assert expansion.change is None
@@ -77,31 +76,28 @@ def test_each_class_becomes_so_many_times_as_many_dealt_evenly(normal, abnormal,
     assert frame["image_id"].is_unique
 
 
-def composed_data(**keys):
-    return ComposedKaryogramsConfig(
-        source="composed_karyograms", chromosomes={"source": "synthetic_chromosomes"}, **keys
-    )
-
-
 def test_a_lost_chromosome_is_no_class_of_the_paper_and_is_not_copied():
-    data = composed_data(augmented=AugmentedConfig(normal=2, abnormal=3))
-    counts = expanded(manifest_of(6, 4, lost=5), data).manifest.frame["label"].value_counts()
+    counts = (
+        expanded(manifest_of(6, 4, lost=5), AugmentedConfig(normal=2, abnormal=3))
+        .manifest.frame["label"]
+        .value_counts()
+    )
     assert counts.to_dict() == {"normal": 12, "abnormal": 12, "preparation_loss": 5}
 
 
 def test_copies_that_equal_their_originals_are_refused():
     with pytest.raises(UserError, match=r"nothing would change the copies: set transform\.brightness, noise or blur"):
         expanded(manifest_of(9, 9), transform=TransformConfig(gamma=0.3))
-    once = KaryogramsConfig(source="karyograms", augmented=AugmentedConfig(normal=1, abnormal=1))
+    once = AugmentedConfig(normal=1, abnormal=1)
     assert expanded(manifest_of(9, 9), once, transform=TransformConfig()).change is None
 
 
 def test_a_copy_is_a_pure_function_of_the_splits_seed_the_row_and_its_number():
     manifest, sheets = sheet_manifest(4)
-    data = KaryogramsConfig(source="karyograms", augmented=AugmentedConfig(normal=3, abnormal=3))
+    augmented = AugmentedConfig(normal=3, abnormal=3)
     copies = []
     for config in (SplitConfig(), SplitConfig(fold=2), SplitConfig(seed=1)):
-        images = expanded(manifest, data, config).images(sheets)
+        images = expanded(manifest, augmented, config).images(sheets)
         assert images.shape == (12, *sheets.shape[1:])
         keys = zip(images.origin.tolist(), images.copy.tolist(), strict=True)
         copies.append({key: images[row] for row, key in enumerate(keys)})
@@ -118,7 +114,7 @@ def run(tmp_path):
     """A data module under protocol=paper, prepared, and its run's folder."""
     root = write_karyograms(tmp_path / "data", {"normal": 8, "abnormal": 6})
     config = karyogram_config(tmp_path, root, "protocol=paper", "prepare.augment_at=48", "prepare.size=32", "seed=3")
-    data = ImageDataModule.from_config(config, progress=False)
+    data = data_module(config, progress=False)
     data.setup()
     data.write_facts(tmp_path / "run")
     return data, config, tmp_path / "run"

@@ -25,6 +25,7 @@ from common.revision import revision
 from common.runs.address import run_facts, run_identity
 from common.runs.lifecycle import Pruned
 from common.runs.run import Run
+from datamodules.datasets import data_module
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.build import build_classifier
 from lightning_modules.callbacks.staged_unfreezing import MetricReporter
@@ -87,7 +88,7 @@ def inspect(config: Config) -> tuple[Classifier, ImageDataModule, dict[str, str 
     """
     set_up_torch()
     revision()
-    data = ImageDataModule.from_config(config, config.trainer.enable_progress_bar)
+    data = data_module(config, config.trainer.enable_progress_bar)
     data.setup()
     model, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights)
     add_monitored(model, config.callbacks.monitor, data.manifest.classes)
