@@ -297,52 +297,42 @@ def _identity_key(status: JobStatus) -> Key:
 
 def _label_rows(rows: Sequence[Row]) -> None:
     """Name each row by its experiment; where several share the name, by protocol, data and what else differs."""
-    labels = pd.Series([row.name for row in rows], dtype=object)
-    ran = pd.Series([bool(row.runs) for row in rows], dtype=bool)
-    facts = {"protocol": [row.facts.get("protocol") for row in rows], "source": [row.source for row in rows]}
-    for name, values in facts.items():
-        # Of a row that has not run it may be unknown without being another.
-        column = pd.Series(values, dtype=object).mask(lambda values: values.isna() & ran, f"{name} unknown")
-        differs = column.groupby(labels).transform("nunique") > 1
-        labels = labels.mask(differs & ran, labels + ", " + column)
-    for _, group in labels[ran].groupby(labels[ran]):
-        labels[group.index] += _configurations([rows[place] for place in group.index])
-    varying = _varying_overrides(rows)
-    for place in labels.index[~ran]:  # by what was typed
-        row = rows[place]
-        names = short_names(list(row.overrides))
-        keys = [key for key in varying[row.name] if key in row.overrides]
-        labels[place] += _facts_text({names[key]: row.overrides[key] for key in keys})
-    numbers = labels.groupby(labels).cumcount()
-    for row, label, number in zip(rows, labels, numbers, strict=True):
-        row.label = f"{label} ({number + 1})" if number else label
+    for of_name in _grouped(rows, "name"):
+        ran = [row for row in of_name if row.runs]
+        facts = pd.DataFrame(
+            {"protocol": [row.facts.get("protocol") for row in ran], "source": [r.source for r in ran]}
+        )
+        differing = facts.columns[facts.nunique(dropna=False) > 1]
+        for row, text in zip(ran, facts[differing].fillna("unknown").agg(", ".join, axis=1), strict=True):
+            row.label = ", ".join(filter(None, (row.name, text)))
+        for of_label in _grouped(ran, "label"):
+            _add_configurations(of_label)
+        keys = varying_keys([row.overrides for row in of_name])  # what has not run is named by what was typed
+        for row in of_name:
+            if not row.runs:
+                names = short_names(list(row.overrides))
+                row.label = row.name + _facts_text({names[key]: row.overrides.get(key) for key in keys if key in names})
+    for of_label in _grouped(rows, "label"):
+        for number, row in enumerate(of_label[1:], 2):
+            row.label += f" ({number})"
 
 
-def _varying_overrides(rows: Sequence[Row]) -> dict[str, list[str]]:
-    """The keys in which the rows of an experiment differ, of each experiment with a row that has not run."""
-    by_name: dict[str, list[Row]] = {}
+def _grouped(rows: Sequence[Row], attribute: str) -> list[list[Row]]:
+    groups: dict[str, list[Row]] = {}
     for row in rows:
-        by_name.setdefault(row.name, []).append(row)
-    return {
-        name: varying_keys([row.overrides for row in of_name])
-        for name, of_name in by_name.items()
-        if not all(row.runs for row in of_name)
-    }
+        groups.setdefault(getattr(row, attribute), []).append(row)
+    return list(groups.values())
 
 
-def _configurations(rows: Sequence[Row]) -> list[str]:
-    """In what the configurations of rows of one experiment, protocol and data differ."""
+def _add_configurations(rows: Sequence[Row]) -> None:
+    """Add to the labels of rows of one experiment, protocol and data in what their configurations differ."""
     identities = [_flat_identity(row.runs[0].identity) for row in rows]
     keys = sorted(varying_keys(identities))
     named = len(rows) == 1 or 0 < len(keys) <= DIFFERENCES
-    texts = []
     for row, identity in zip(rows, identities, strict=True):
         row.similar = len(rows)
         text = f", configuration {row.facts['config']}"
-        if named:
-            text = _facts_text({key: identity.get(key) for key in keys})
-        texts.append(text)
-    return texts
+        row.label += _facts_text({key: identity.get(key) for key in keys}) if named else text
 
 
 def _facts_text(facts: Mapping[str, Any]) -> str:

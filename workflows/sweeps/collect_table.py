@@ -6,8 +6,9 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from workflows.sweeps.status_table import WIDE, draw_table, duration
+from workflows.sweeps.status_table import draw_table, duration
 
+WIDE = 130  # characters of a terminal in which further figures have columns
 LABEL_WIDTH = 16  # characters of a label at least
 NARROW = 75  # characters of a terminal in which two metrics find room
 RUN_COLUMNS = 12  # more of them that fold, seed and state take

@@ -32,7 +32,6 @@ from workflows.sweeps.status import (
 if TYPE_CHECKING:
     import pandas as pd
 
-WIDE = 130  # characters of a terminal in which figures have columns of their own
 # The states, those that want attention first.
 STYLES = {
     "failed": "bold red",
@@ -183,25 +182,14 @@ def _table(statuses: Sequence[JobStatus], keys: Sequence[str], width: int) -> Ta
         columns[name] = [status.overrides.get(key, "-") for status in statuses]
     widths = [max(map(len, [name, *map(str, cells)])) for name, cells in columns.items()]
     columns["state"] = [Text(status.state, style=STYLES.get(status.state, "")) for status in statuses]
-    texts = {
-        "progress": [_progress(status) for status in statuses],
-        "best so far": [_best(status) for status in statuses],
-        METRIC: [_result(status) for status in statuses],
-        "time": [_time(status) for status in statuses],
-        "GPU": [_short_gpus(status) for status in statuses],
-        "where": [_where(status) for status in statuses],
-    }
-    if width < WIDE:
-        figures = zip(texts["progress"], texts.pop("best so far"), texts.pop(METRIC), strict=True)
-        texts["progress"] = [_joined(*parts) for parts in figures]
-        del texts["where"]
-    for name, cells in texts.items():
+    for name, text in (("progress", _progress), ("time", _time), ("GPU", _short_gpus)):
+        cells = [text(status) for status in statuses]
         if any(cells):
             columns[name] = list(cells)
-    folded = ["progress", "where"]
+    folded = ["progress"]
     if sum(widths) + 2 * len(keys) >= 0.6 * width:  # the end of a name tells it apart: where there is room, whole
         folded += names.values()
-    return draw_table(columns, left=[*names.values(), "state", "progress", "where"], folded=folded)
+    return draw_table(columns, left=[*names.values(), "state", "progress"], folded=folded)
 
 
 def _summary(statuses: Sequence[JobStatus], width: int) -> list[RenderableType]:
@@ -217,18 +205,13 @@ def _summary(statuses: Sequence[JobStatus], width: int) -> list[RenderableType]:
 
 def _describe_time_left(statuses: Sequence[JobStatus]) -> str:
     left = time_left(statuses)
-    counts = count_states(statuses)
-    running = counts.get("running", 0)
-    bad = counts.get("failed", 0) + counts.get("lost", 0)
-    if left is None and not running:
-        return "nothing runs at the moment"
+    running = sum(status.state == "running" for status in statuses)
+    bad = sum(status.is_bad for status in statuses)
     if left is None:
-        return "time left unknown"
-    if left == 0.0 and bad:
-        return f"nothing is left to run; {bad} did not end well"
-    if left == 0.0:
-        return "all is done"
-    return f"about {duration(left)} left at most, {running} at a time"
+        return "time left unknown" if running else "nothing runs at the moment"
+    if left > 0.0:
+        return f"about {duration(left)} left at most, {running} at a time"
+    return f"nothing is left to run; {bad} did not end well" if bad else "all is done"
 
 
 def _failure(status: JobStatus, keys: Sequence[str], whole: bool) -> Text:
@@ -247,15 +230,15 @@ def _joined(*parts: str | None) -> str:
 
 
 def _progress(status: JobStatus) -> str:
-    """How far the training is or was, and what comes next."""
-    if status.state in ("finished", "failed"):
-        return ""
+    """How far the training is or was and where, what comes next, and the best or the final figure."""
+    parts: list[str | None] = []
     if status.state == "running":
-        silence = _silence(status) if status.note == SILENT else None
-        return _joined(_epoch(status) or "preparing", silence)
-    if status.state == "lost":  # the note is below the table
-        return _epoch(status)
-    return _joined(status.note, _epoch(status), "goes on by itself" if status.state == "preempted" else None)
+        parts = [_epoch(status) or "preparing", _silence(status) if status.note == SILENT else None]
+    elif status.state == "lost":  # the note is below the table
+        parts = [_epoch(status)]
+    elif status.state not in ("finished", "failed"):
+        parts = [status.note, _epoch(status), "goes on by itself" if status.state == "preempted" else None]
+    return _joined(*parts, _figure(status), _where(status))
 
 
 def _epoch(status: JobStatus) -> str:
@@ -279,20 +262,15 @@ def _silence(status: JobStatus) -> str:
     return f"{text} on {status.host}" if status.host else text
 
 
-def _best(status: JobStatus) -> str:
+def _figure(status: JobStatus) -> str:
+    """The test metric of a finished job with its interval; the best of validation so far of another one."""
+    value, low, high = (status.metric.get(part) for part in ("value", "low", "high"))
+    if value is not None:
+        return f"{value:.3f}" if low is None or high is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
     best = status.progress.best
     if best is None or status.state == "finished":
         return ""
     return f"{status.progress.monitor or 'best'} {best:.3f}"
-
-
-def _result(status: JobStatus) -> str:
-    value, low, high = (status.metric.get(part) for part in ("value", "low", "high"))
-    if value is None:
-        return ""
-    if low is None or high is None:
-        return f"{value:.3f}"
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _time(status: JobStatus) -> str:
@@ -311,6 +289,9 @@ def _short_gpus(status: JobStatus) -> str:
 
 
 def _where(status: JobStatus) -> str:
+    """Host, job of Slurm and attempt of a job that runs."""
+    if status.state != "running":
+        return ""
     job = status.record.get("slurm_job")
     attempts = status.record.get("attempts", 1)
     parts = [status.host, f"job {job}" if job else None, f"try {attempts}" if attempts > 1 else None]
