@@ -72,6 +72,11 @@ class CellKaryotype:
         return self.candidates[0].probability if self.candidates else None
 
     @property
+    def kind(self) -> str:
+        """The kind of the most probable karyotype, see `Karyotype`; "" without one."""
+        return self.candidates[0].karyotype.kind if self.candidates else ""
+
+    @property
     def doubtful(self) -> int:
         """The number of chromosomes in doubt."""
         return sum(call.doubtful for call in self.calls)

@@ -114,9 +114,6 @@ def test_a_portable_model_predicts_without_torch(runs, portable, images, predict
     done = run_without(UNNEEDED, "scripts/predict.py", portable, images, "--output", output, "--sheet", sheet)
     assert done.returncode == 0, done.stderr
     assert "computed by ONNX Runtime" in done.stdout
-    done = run_without(UNNEEDED, "scripts/report.py", output.with_suffix(".parquet"))
-    assert done.returncode == 0, done.stderr
-    assert output.with_suffix(".html").is_file()
     assert_same(read(output), predicted("run", runs[0], images))
 
 

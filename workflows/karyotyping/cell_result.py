@@ -71,6 +71,11 @@ class CellResult:
         foreign = [name for name, value in self.distances.items() if value > 1.0]
         return sorted(foreign, key=lambda name: -self.distances[name])
 
+    @property
+    def karyogram(self) -> str:
+        """Where the karyogram is written, below the folder of the page."""
+        return f"karyograms/{self.stem}.png"
+
     def count(self, status: FileStatus) -> int:
         """Return the number of files of a status."""
         return sum(file.status is status for file in self.files)

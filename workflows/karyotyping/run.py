@@ -31,7 +31,6 @@ from workflows.karyotyping.summary import (
     case_tables,
     data_warnings,
     folder_warnings,
-    page_entry,
     summarise,
 )
 from workflows.karyotyping.tables import case_table, cell_table, chromosome_table
@@ -98,8 +97,7 @@ def _write(folder: Path, results: Sequence[CellResult], tables: Tables, facts: P
     write_csv(folder / "chromosomes.csv", tables.chromosomes, "%.6f")
     if len(tables.cases):
         write_csv(folder / "cases.csv", tables.cases, "%.6f")
-    entries = [page_entry(result) for result in sorted(results, key=lambda result: result.order)]
-    return write_karyotype_page(folder / "index.html", entries, facts)
+    return write_karyotype_page(folder / "index.html", sorted(results, key=lambda result: result.order), facts)
 
 
 def _results(

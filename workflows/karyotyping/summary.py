@@ -13,8 +13,6 @@ from datamodules.inference.cells import Cells
 from datamodules.inference.image_files import describe_others
 from evaluation.renderers import frame_table
 from evaluation.tables import Table
-from workflows.karyotyping.cell_result import CellResult
-from workflows.karyotyping.page import CellEntry
 
 CASES = (
     "Cases of several cells, which decide together on the constitution. A gain counts in two cells, a loss in three "
@@ -57,22 +55,6 @@ def data_warnings(chromosomes: pd.DataFrame) -> list[str]:
     if again:
         lines.append(f"{counted(again, 'image')} in several cells: see equal values of sha256 in chromosomes.csv")
     return lines
-
-
-def page_entry(result: CellResult) -> CellEntry:
-    """Return what the page shows of a cell."""
-    calls = []
-    left_out = []
-    for file, call in result.calls:
-        if call is None:
-            left_out.append((file.file.name, str(file.status), file.cause or ""))
-        else:
-            calls.append((file.file.name, call))
-    counts = {"files": len(result.files)}
-    counts |= {str(status): result.count(status) for status in FileStatus}
-    picture = f"karyograms/{result.stem}.png" if result.drawn else None
-    anchor = f"cell-{result.stem}"
-    return CellEntry(result.cell.title, anchor, result.karyotype, result.reasons, counts, calls, left_out, picture)
 
 
 def case_tables(cases: pd.DataFrame) -> list[Table]:

@@ -16,6 +16,17 @@ from workflows.karyotyping.fixed import text_of
 
 CASE_COLUMNS = ("case", "cells", "karyotype", "share", "clones", "left_out", "changed")
 RANKS = ("", "second_", "third_")  # prefixes of the columns of the most probable karyotypes
+CELL_COLUMNS = (
+    *("case", "cell", "files", *map(str, FileStatus)),
+    *(f"{prefix}{name}" for prefix in RANKS for name in ("karyotype", "probability")),
+    *("kind", "missing", "extra", "doubtful", OUT_OF_DISTRIBUTION, "refer", "reason", "notes", "karyogram"),
+)
+OF_CALL = ("probability", "runner_up", "runner_up_probability", "alone", "alone_probability")
+FILE_COLUMNS = (
+    *("case", "cell", "file", "status", "cause", "class", *OF_CALL),
+    *("doubtful", "fixed", OUT_OF_DISTRIBUTION, "seen", "sha256"),
+)
+YES_OR_NO = {True: "yes", False: "no"}
 
 
 def cell_table(results: Sequence[CellResult]) -> pd.DataFrame:
@@ -65,40 +76,40 @@ def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors)
 
 def _cell_row(result: CellResult) -> dict[str, Any]:
     karyotype = result.karyotype
-    row: dict[str, Any] = {"case": result.cell.case, "cell": result.cell.name, "files": len(result.files)}
+    row: dict[str, Any] = dict.fromkeys(CELL_COLUMNS)
+    row |= {"case": result.cell.case, "cell": result.cell.name, "files": len(result.files)}
     for status in FileStatus:
         row[str(status)] = result.count(status)
-    for place, prefix in enumerate(RANKS):
-        candidate = karyotype.candidates[place] if place < len(karyotype.candidates) else None
-        row[f"{prefix}karyotype"] = candidate.karyotype.iscn if candidate else None
-        row[f"{prefix}probability"] = candidate.probability if candidate else None
-    row["kind"] = karyotype.karyotype.kind if karyotype.karyotype else None
-    row["missing"] = ", ".join(karyotype.missing) or None
-    row["extra"] = ", ".join(karyotype.extra) or None
-    row["doubtful"] = karyotype.doubtful
-    row[OUT_OF_DISTRIBUTION] = len(result.foreign) if result.distances else None
-    row["refer"] = "yes" if result.reasons else "no"
-    row["reason"] = "; ".join(result.reasons) or None
-    row["notes"] = "; ".join(karyotype.notes) or None
-    row["karyogram"] = f"karyograms/{result.stem}.png" if result.drawn else None
-    return row
+    for prefix, candidate in zip(RANKS, karyotype.candidates, strict=False):
+        row |= {f"{prefix}karyotype": candidate.karyotype.iscn, f"{prefix}probability": candidate.probability}
+    if result.distances:
+        row[OUT_OF_DISTRIBUTION] = len(result.foreign)
+    if result.drawn:
+        row["karyogram"] = result.karyogram
+    return row | {
+        "kind": karyotype.kind or None,
+        "missing": ", ".join(karyotype.missing) or None,
+        "extra": ", ".join(karyotype.extra) or None,
+        "doubtful": karyotype.doubtful,
+        "refer": YES_OR_NO[bool(result.reasons)],
+        "reason": "; ".join(result.reasons) or None,
+        "notes": "; ".join(karyotype.notes) or None,
+    }
 
 
 def _file_row(
     result: CellResult, file: CellFile, call: ChromosomeCall | None, seen: Mapping[str, str]
 ) -> dict[str, Any]:
-    row: dict[str, Any] = {"case": result.cell.case, "cell": result.cell.name, "file": file.file.name}
-    row |= {"status": str(file.status), "cause": file.cause}
-    for name in ("class", "probability", "runner_up", "runner_up_probability", "alone", "alone_probability"):
-        row[name] = None
     name = file.file.name
-    row |= {"doubtful": None, "fixed": text_of(result.fixed[name]) if name in result.fixed else None}
+    row: dict[str, Any] = dict.fromkeys(FILE_COLUMNS)
+    row |= {"case": result.cell.case, "cell": result.cell.name, "file": name}
+    row |= {"status": str(file.status), "cause": file.cause}
     if call is not None:
-        row["class"] = call.assigned
-        for name in ("probability", "runner_up", "runner_up_probability", "alone", "alone_probability"):
-            row[name] = getattr(call, name)
-        row["doubtful"] = "yes" if call.doubtful else "no"
-    row[OUT_OF_DISTRIBUTION] = result.distances.get(file.file.name)
+        row |= {"class": call.assigned, "doubtful": YES_OR_NO[call.doubtful]}
+        row |= {column: getattr(call, column) for column in OF_CALL}
+    if name in result.fixed:
+        row["fixed"] = text_of(result.fixed[name])
+    row[OUT_OF_DISTRIBUTION] = result.distances.get(name)
     row["seen"] = seen.get(file.sha256 or "")
     row["sha256"] = file.sha256
     return row

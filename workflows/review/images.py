@@ -58,6 +58,42 @@ class ReviewedImage:
     reason: str | None
 
 
+class KeptPictures:
+    """The pictures of images, and heat maps of them, that a run has kept: by the name of an image.
+
+    Args:
+        run: None of new images: nothing is kept.
+    """
+
+    def __init__(self, run: Run | None) -> None:
+        self._thumbnails = run.thumbnails if run else None
+        self._heat_maps = list(run.heatmaps) if run else []
+
+    @cached_property
+    def thumbnails(self) -> dict[str, bytes]:
+        """The images."""
+        if self._thumbnails is None or not self._thumbnails.is_file():
+            return {}
+        return read_pictures(self._thumbnails)
+
+    @cached_property
+    def heat(self) -> dict[str, dict[str, bytes]]:
+        """The heat maps by the name of their picture on the page."""
+        return {f"{HEAT}{number}": read_pictures(path) for number, path in enumerate(self._heat_maps)}
+
+    @cached_property
+    def _words(self) -> list[dict[str, str]]:
+        return [heat_words(path) for path in self._heat_maps]
+
+    def heat_of(self, image: str) -> list[dict[str, str | None]]:
+        """Return name, title and words of each heat map of an image."""
+        found = []
+        for (name, pictures), path, words in zip(self.heat.items(), self._heat_maps, self._words, strict=True):
+            if image in pictures:
+                found.append({"name": name, "title": path.stem, "words": words.get(image)})
+        return found
+
+
 class ImageReview(Reviewed):
     """Images, the most doubtful first.
 
@@ -71,6 +107,7 @@ class ImageReview(Reviewed):
     """
 
     noun = "image"
+    columns: Sequence[str] = ()
     actions = frozenset({"move", "approve", "undo"})
 
     def __init__(
@@ -85,9 +122,11 @@ class ImageReview(Reviewed):
         self.output = output
         self.model = model
         self.classes = tuple(classes)
-        self.columns = ("subject",) if any(image.subject for image in images) else ()
         self.notes = notes
         self._run = run
+        self._kept = KeptPictures(run)
+        if any(image.subject for image in images):
+            self.columns = ("subject",)
         self._place = {image.name: place for place, image in enumerate(images)}
         # By name, whatever the model has found: this is the order of blind readers.
         by_name = sorted(images, key=lambda image: image.name)
@@ -104,7 +143,9 @@ class ImageReview(Reviewed):
         """
         table, facts = read_predicted(path)
         broken = table[table["status"] == "broken"]
-        notes = [f"{counted(len(broken), 'file')} cannot be read: see {path.name}"] if len(broken) else []
+        notes = []
+        if len(broken):
+            notes.append(f"{counted(len(broken), 'file')} cannot be read: see {path.name}")
         predicted = table[table["status"] == "predicted"]
         return cls(path, sha256_of_file(path)[:16], facts.classes, _images(predicted, facts.classes), notes)
 
@@ -143,69 +184,50 @@ class ImageReview(Reviewed):
         """Return all images, the most doubtful first; blind readers see numbers, since names may hold a class."""
         if blind:
             return [{"stem": stem, "title": f"image {number}"} for number, stem in enumerate(self.stems, 1)]
-        lines = [
-            {"stem": stem, "title": image.name, "doubt": 1 - image.probability} for stem, image in self._images.items()
-        ]
-        return sorted(lines, key=lambda line: self._place[str(line["title"])])
+        lines = []
+        for stem, image in sorted(self._images.items(), key=lambda item: self._place[item[1].name]):
+            lines.append({"stem": stem, "title": image.name, "doubt": 1 - image.probability})
+        return lines
 
     def shown(self, stem: str, decisions: CellDecisions, blind: bool) -> dict[str, Any]:
         """Return the class and, unless ``blind``, probabilities, conformal set, reason and heat maps."""
         image = self._images[stem]
         decided = decisions.fixed.get(image.name)
-        kind = decided if blind else decided or image.prediction
+        kind = decided or image.prediction
+        if blind:
+            kind = decided or ""
         shown = {
             "stem": stem,
-            "files": [{"name": image.name, "class": kind, "fixed": decided is not None}],
+            "files": [{"name": image.name, "class": kind or None, "fixed": decided is not None}],
             "result": kind or "no class yet: type the key of one",
             "approved": decisions.approval is not None,
             "undoable": bool(decisions.actions),
             "classes": [{"name": name, "key": self.keys.get(name)} for name in self.classes],
         }
-        return shown if blind else {**shown, **self._found(image)}
-
-    def _found(self, image: ReviewedImage) -> dict[str, Any]:
-        heat = [
-            {"name": f"{HEAT}{number}", "title": path.stem, "words": self._heat_words[number].get(image.name)}
-            for number, path in enumerate(self._run.heatmaps if self._run else ())
-            if image.name in self._heat[number]
-        ]
-        return {
-            "prediction": image.prediction,
-            "probabilities": image.probabilities,
-            "conformal_set": image.conformal_set,
-            "reason": image.reason,
-            "heat": heat,
-        }
+        if not blind:
+            shown |= {
+                "prediction": image.prediction,
+                "probabilities": image.probabilities,
+                "conformal_set": image.conformal_set,
+                "reason": image.reason,
+                "heat": self._kept.heat_of(image.name),
+            }
+        return shown
 
     def picture(self, stem: str, name: str, blind: bool) -> Picture | None:
         """Return the image, from its file or as the run has kept it, or a heat map."""
         image = self._images[stem]
         if name == IMAGE:
-            return self._picture_of(image)
-        number = name.removeprefix(HEAT)
-        if blind or name == number or not number.isdecimal() or int(number) >= len(self._heat):
-            return None
-        content = self._heat[int(number)].get(image.name)
-        return None if content is None else Picture(content, WEBP)
+            content = self._picture_of(image)
+        else:
+            content = None if blind else self._kept.heat.get(name, {}).get(image.name)
+        return Picture(content, WEBP) if content else None
 
-    def _picture_of(self, image: ReviewedImage) -> Picture | None:
+    def _picture_of(self, image: ReviewedImage) -> bytes | None:
         try:
-            return Picture(encode(read_image(image.path), SIDE), WEBP)
+            return encode(read_image(image.path), SIDE)
         except BrokenImageError:
-            content = self._thumbnails.get(image.name)
-            return None if content is None else Picture(content, WEBP)
-
-    @cached_property
-    def _thumbnails(self) -> dict[str, bytes]:
-        return read_pictures(self._run.thumbnails) if self._run and self._run.thumbnails.is_file() else {}
-
-    @cached_property
-    def _heat(self) -> list[dict[str, bytes]]:
-        return [read_pictures(path) for path in self._run.heatmaps] if self._run else []
-
-    @cached_property
-    def _heat_words(self) -> list[dict[str, str]]:
-        return [heat_words(path) for path in self._run.heatmaps] if self._run else []
+            return self._kept.thumbnails.get(image.name)
 
     def sources(self, stem: str) -> Mapping[str, Source]:
         """Return the image."""
@@ -221,12 +243,10 @@ def _thresholds_of(run: Run) -> ReviewThresholds:
 
 def _images(table: pd.DataFrame, classes: Sequence[str]) -> list[ReviewedImage]:
     """Return the rows of a table of ``review_table`` with ``file`` and ``path``, in their order."""
-    calibrated = [CALIBRATED_PREFIX + name for name in classes]
-    plain = [PROBABILITY_PREFIX + name for name in classes]
-    columns = calibrated if set(calibrated) <= set(table.columns) else plain
+    prefix = CALIBRATED_PREFIX if CALIBRATED_PREFIX + classes[0] in table else PROBABILITY_PREFIX
     images = []
     for row in table.astype(object).where(table.notna(), None).to_dict("records"):
-        probabilities = {name: float(row[column]) for name, column in zip(classes, columns, strict=True)}
+        probabilities = {name: float(row[prefix + name]) for name in classes}
         images.append(
             ReviewedImage(
                 name=row["file"],

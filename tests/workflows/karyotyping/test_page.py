@@ -1,34 +1,41 @@
 """The page of karyotypes."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from datamodules.inference.cell_images import CellFile, FileStatus
+from datamodules.inference.cells import Cell
+from datamodules.inference.image_files import ImageFile
 from evaluation.cells.cell_karyotype import karyotype_of_cell
 from evaluation.cells.prior import KaryotypePriors
 from evaluation.tables import Table
 from tests.evaluation.cells.cells import karyotype
 from tests.evaluation.cells.test_assignment import sure
 from workflows.karyotyping import page as karyotype_page
-from workflows.karyotyping.page import SHOWN, CellEntry, PageFacts, write_karyotype_page
+from workflows.karyotyping.cell_result import CellResult
+from workflows.karyotyping.page import SHOWN, PageFacts, write_karyotype_page
 
 FACTS = PageFacts("Karyotypes of <cells>", "3 cells", ["a <b>warning</b>"], 0.95)
 DATA = re.compile(r'src="data:image/webp;base64,[A-Za-z0-9+/=]+"')
 
 
 def entry(name, labels, folder=None, wrong=1e-5):
-    logs = sure(labels, wrong=wrong)
-    cell = karyotype_of_cell(logs, KaryotypePriors(), {}, 0.95)
-    picture = None
+    """The result of a cell, whose last file is left out; with a karyogram where a folder is given."""
+    cell = karyotype_of_cell(sure(labels, wrong=wrong), KaryotypePriors(), {}, 0.95)
+    names = [f"{name}/{number}.png" for number in range(len(cell.calls))]
+    files = [CellFile(ImageFile(Path(file), file, ()), FileStatus.USED) for file in names]
+    photo = ImageFile(Path("photo"), f"{name}/<photo>.jpg", ())
+    files.append(CellFile(photo, FileStatus.FOREIGN, "no background"))
+    result = CellResult(Cell(name, None, ()), tuple(files), cell, name, drawn=folder is not None)
     if folder is not None:
-        picture = f"{name}.png"
         noise = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
-        Image.fromarray(noise).save(folder / picture)
-    calls = [(f"{name}/{number}.png", call) for number, call in enumerate(cell.calls)]
-    left_out = [(f"{name}/<photo>.jpg", "foreign", "no background")]
-    return CellEntry(name, name, cell, cell.reasons, {"files": len(calls) + 1}, calls, left_out, picture)
+        (folder / "karyograms").mkdir(exist_ok=True)
+        Image.fromarray(noise).save(folder / result.karyogram)
+    return result
 
 
 @pytest.fixture
@@ -46,7 +53,7 @@ def test_cells_are_in_order_with_karyotype_reasons_and_picture(page, tmp_path):
     )
     assert beside == 0
     assert "1 files" not in text
-    assert text.index('id="turner"') < text.index('id="down"')
+    assert text.index('id="cell-turner"') < text.index('id="cell-down"')
     for words in ("45,X", "47,XY,+21", "trisomy", "Turner", "no karyotype", "no chromosome can be read"):
         assert words in text
     assert len(DATA.findall(text)) == 2
@@ -59,12 +66,12 @@ def test_cells_are_in_order_with_karyotype_reasons_and_picture(page, tmp_path):
 
 def test_karyograms_beyond_the_budget_are_files_beside_the_page(page, tmp_path, monkeypatch):
     cells = [entry(name, karyotype(), tmp_path) for name in "abc"]
-    size = len(karyotype_page._picture(tmp_path / "a.png"))
+    size = len(karyotype_page._picture(tmp_path / "karyograms" / "a.png"))
     monkeypatch.setattr(karyotype_page, "PICTURES", 2 * size)
     text, beside = page(*cells)
     assert beside == 1
     assert len(DATA.findall(text)) == 2
-    assert 'src="c.png"' in text
+    assert 'src="karyograms/c.png"' in text
 
 
 def test_many_doubts_are_cut_short(page):

@@ -90,7 +90,7 @@ def test_wrong_options(run, portable, data, tmp_path):
         return error_of(run_app(karyotype, *arguments, "--output", tmp_path / "new", code=1))
 
     assert f"leave {run} out" in refused(portable, run, data)
-    assert f"leave {portable} out" in refused(run, portable, data)
+    assert f"leave {run} out" in refused(run, portable, data)
     assert "runtime=onnx is for portable models" in refused(run, data, "runtime=onnx")
     assert "no cells are named" in refused(portable)
     shutil.copytree(portable, tmp_path / "old")

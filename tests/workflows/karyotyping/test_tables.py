@@ -40,7 +40,7 @@ def test_cells_of_a_case_have_one_karyotype():
         "changed": None,
     }
     (table,) = case_tables(case_table(cells, PRIORS))
-    assert table.rows[0]["karyotype"] == "47,XY,+21"
+    assert "47,XY,+21" in table.rows[0]
 
 
 def test_a_cell_that_the_others_change_is_named():
