@@ -1,6 +1,7 @@
 """Train and evaluate one run: data module, model, fit, predict, evaluate."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -63,37 +64,44 @@ def run(config: Config, callbacks_of: Watch | None = None) -> Path:
     revision()  # the code may change while the images are scanned
     with process_group(config.trainer) as world:
         data = build_data(config, world)
-        with rank_zero_first():
-            data.setup()
-        with joint_errors():
-            model, contents = build_model(config, data)
-
-        identity = run_identity(config, {"data": data.content_hash(), **contents})
-        folder = run_folder(config, identity)
-        check_equal((str(folder), identity), "their configuration, images or weights")
-        note_run(folder)
-        on_rank_zero(check_run, folder, config, identity)
-        warnings = [*data.warnings(), *trainer_warnings(config)]
-        with rank_zero_context(locked(folder)):
-            description = [] if in_sweep() else data.describe()
-            if on_rank_zero(begin, folder, config, identity, description, warnings):
-                with rank_zero_context(recorded(folder)), usage.measured(folder, config.trainer):
-                    callbacks = callbacks_of(folder) if callbacks_of else []
-                    fit_and_predict(model, data, config, Run(folder), callbacks)
-            on_rank_zero(report, folder, config)
-    return folder
+        model, contents = build_model(config, data)
+        with opened_run(config, data, contents) as (run, is_to_train):
+            if is_to_train:
+                with rank_zero_context(recorded(run.folder)), usage.measured(run.folder, config.trainer):
+                    callbacks = callbacks_of(run.folder) if callbacks_of else []
+                    fit_and_predict(model, data, config, run, callbacks)
+            on_rank_zero(report, run.folder, config)
+    return run.folder
 
 
 def build_data(config: Config, world: World = World()) -> ImageDataModule:  # noqa: B008 (frozen)
-    """Return the data module of a run."""
-    return data_module(config, config.trainer.enable_progress_bar, world)
+    """Return the data module of a run, split and checked."""
+    data = data_module(config, config.trainer.enable_progress_bar, world)
+    with rank_zero_first():
+        data.setup()
+    return data
 
 
 def build_model(config: Config, data: ImageDataModule) -> tuple[Classifier, dict[str, str | None]]:
     """Build the network of a run with its first weights; return it with the hashes of what these are."""
-    model, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights)
-    add_monitored(model, config.callbacks.monitor, data.manifest.classes)
+    with joint_errors():
+        model, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights)
+        add_monitored(model, config.callbacks.monitor, data.manifest.classes)
     return model, contents
+
+
+@contextmanager
+def opened_run(config: Config, data: ImageDataModule, contents: dict[str, str | None]) -> Iterator[tuple[Run, bool]]:
+    """Hold the folder of a run, which no other process may train into; yield it, and whether it is not finished yet."""
+    identity = run_identity(config, {"data": data.content_hash(), **contents})
+    folder = run_folder(config, identity)
+    check_equal((str(folder), identity), "their configuration, images or weights")
+    note_run(folder)
+    on_rank_zero(check_run, folder, config, identity)
+    warnings = [*data.warnings(), *trainer_warnings(config)]
+    with rank_zero_context(locked(folder)):
+        description = [] if in_sweep() else data.describe()
+        yield Run(folder), on_rank_zero(begin, folder, config, identity, description, warnings)
 
 
 def fit_and_predict(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import timm
+from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.layers.helpers import to_2tuple
 from torch import nn
 
@@ -77,7 +78,8 @@ def check_model_name(name: str) -> None:
         raise UserError(f"model.name={name}: say model.name={architecture}, and the tag as weights={name}")
     close = difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0.5)
     meant = f"close to it: {', '.join(close)}" if close else "timm.list_models() lists its names"
-    raise UserError(f"model.name={name}: neither timm nor the papers have such a network; {meant}")
+    own = "a network of your own is a file in lightning_modules/networks with @register_model"
+    raise UserError(f"model.name={name}: neither timm nor the papers have such a network; {meant}; {own}")
 
 
 def create_network(name: str, args: dict[str, Any], input_size: ImageSize, **timm_args: Any) -> nn.Module:
@@ -97,7 +99,7 @@ def create_network(name: str, args: dict[str, Any], input_size: ImageSize, **tim
     if config is not None and config.fixed_input_size:
         timm_args = {"img_size": input_size, **timm_args}
     try:
-        return timm.create_model(name, **{**timm_args, **args})
+        network: nn.Module = timm.create_model(name, **{**timm_args, **args})
     except Exception as error:  # models refuse their arguments, and files their loading, in many ways
         weights = timm_args.get("pretrained_cfg", "")
         if isinstance(weights, dict):
@@ -106,7 +108,20 @@ def create_network(name: str, args: dict[str, Any], input_size: ImageSize, **tim
             weights = f" weights={name}.{weights}"
         height, width = to_2tuple(input_size)
         size = f"{height}" if height == width else f"{height}x{width}"
-        raise UserError(f"model.args={args}{weights}: {name} at {size} px: {first_line(error)}") from error
+        reason = first_line(error)
+        if "'pretrained_cfg'" in reason:  # timm's own networks take any argument
+            reason = f"its function must take pretrained=False and **kwargs ({reason})"
+        raise UserError(f"model.args={args}{weights}: {name} at {size} px: {reason}") from error
+    if not hasattr(network, "forward_features"):
+        needed = "a method forward_features, from images (B, 3, H, W) to features such as (B, C, h, w)"
+        raise UserError(f"model.name={name}: its class {type(network).__name__} lacks {needed}")
+    return network
+
+
+def image_scale(network: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return means and standard deviations of the images that a network is made for; if unknown, those of ImageNet."""
+    facts: Any = getattr(network, "pretrained_cfg", None) or {}
+    return tuple(facts.get("mean", IMAGENET_DEFAULT_MEAN)), tuple(facts.get("std", IMAGENET_DEFAULT_STD))
 
 
 def finish_backbone(network: nn.Module, cut: str | None, input_size: ImageSize) -> Backbone:

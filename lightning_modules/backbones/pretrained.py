@@ -15,6 +15,7 @@ from lightning_modules.backbones.backbone import (
     check_model_name,
     create_network,
     finish_backbone,
+    image_scale,
 )
 from lightning_modules.backbones.local_weights import (
     find_local,
@@ -88,8 +89,7 @@ def build_pretrained(
     """
     if weights == "random":
         backbone = build_backbone(model.name, model.args, model.cut, input_size)
-        config: Any = backbone.module.pretrained_cfg
-        return backbone, WeightsInfo(tuple(config["mean"]), tuple(config["std"]), None, False, model.args)
+        return backbone, WeightsInfo(*image_scale(backbone.module), None, False, model.args)
     found = find_weights(model, weights, weights_dir)
     if found.folder is not None:
         backbone = build_from_folder(weights, model, found.folder, input_size)

@@ -1,0 +1,66 @@
+"""A network of one's own: a registered function is enough, and what it lacks is said in a line."""
+
+import pytest
+import timm
+import torch
+from timm.models import register_model
+from torch import nn
+
+from common.errors import UserError
+from lightning_modules.backbones.backbone import build_backbone
+from tests.helpers.training import small_config
+from tests.lightning_modules.tiny import train
+
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, stride=4), nn.BatchNorm2d(8), nn.ReLU())
+        self.block = nn.Conv2d(8, 16, 3)
+
+    def forward_features(self, x):
+        return self.block(self.stem(x))
+
+
+class Whole(nn.Module):
+    def forward(self, x):
+        return x
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch):
+    def own_plain(pretrained=False, **kwargs):
+        return Plain()
+
+    def own_strict(pretrained=False):
+        return Plain()
+
+    def own_whole(pretrained=False, **kwargs):
+        return Whole()
+
+    for function in (own_plain, own_strict, own_whole):
+        register_model(function)
+    yield
+    for function in (own_plain, own_strict, own_whole):
+        for table in (timm.models._registry._model_entrypoints, timm.models._registry._model_to_module):
+            table.pop(function.__name__, None)
+
+
+@pytest.mark.parametrize("cut", ["null", "stem"])
+def test_it_trains_by_its_name(tmp_path, cut):
+    words = ["model.name=own_plain", f"model.cut={cut}", "unfreeze=whole", "trainer.max_epochs=1"]
+    model, _ = train(small_config(tmp_path, *words), tmp_path / "run")
+    assert model(torch.rand(2, 3, 32, 32)).shape == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("own_plian", "close to it: own_plain.*@register_model"),
+        ("own_strict", r"its function must take pretrained=False and \*\*kwargs"),
+        ("own_whole", "its class Whole lacks a method forward_features"),
+    ],
+)
+def test_what_it_lacks_is_one_clear_line(name, message):
+    with pytest.raises(UserError, match=message):
+        build_backbone(name, {}, None, 32)
