@@ -16,7 +16,6 @@ from common.runs.run import Run
 from evaluation.calibration import EPSILON, fit_temperature, rescale
 from evaluation.core.labelled import score
 from scripts.karyotype import app
-from scripts.predict import app as predict_app
 from tests.helpers.chromosomes import bar, write_chromosomes, write_table
 from tests.helpers.images import break_image, cell_image, write_image
 from tests.helpers.terminal import error_of, run_app
@@ -176,14 +175,6 @@ def test_what_is_no_cell_is_told(run, data, karyotype, tmp_path, count):
     assert (chromosomes["class"] == chromosomes["alone"]).all()
 
 
-def test_no_readable_file_is_told(run, karyotype, tmp_path):
-    (tmp_path / "cell").mkdir()
-    (tmp_path / "cell" / "a.png").write_text("no image")
-    table, chromosomes, _ = karyotype(run.folder, tmp_path / "cell")
-    assert_consistent(table, chromosomes)
-    assert table[["used", "broken", "refer"]].to_numpy().tolist() == [[0, 1, "yes"]]
-
-
 def test_an_expert_corrects_chromosomes_and_the_rest_is_assigned_around_them(run, cells, karyotype, tmp_path):
     _, chromosomes, _ = karyotype(run.folder, cells)
     other = {name: CHROMOSOMES[(CHROMOSOMES.index(name) + 3) % 22] for name in CHROMOSOMES}
@@ -212,17 +203,6 @@ def test_several_runs_are_an_ensemble(data, run, cells, karyotype):
         assert not np.allclose(both["alone_probability"], one["alone_probability"], rtol=1e-3, atol=0)
 
 
-def test_priors_are_keys(run, cells, karyotype):
-    plain, _, _ = karyotype(run.folder, cells)
-    other, _, _ = karyotype(run.folder, cells, "loss=0.3", "trisomy.21=0.1", output="other")
-    assert plain["probability"].tolist() != other["probability"].tolist()
-
-
-def test_predict_names_this_command_for_models_that_scale_by_cell(run, cells, tmp_path):
-    result = run_app(predict_app, run.folder, cells, "--output", tmp_path / "p.csv")
-    assert f"scripts/karyotype.py {run.folder}" in result.output
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -240,6 +220,8 @@ def test_predict_names_this_command_for_models_that_scale_by_cell(run, cells, tm
         ("{run} {classes}", "folder per class"),
         ("{run} {table}", "cell_column="),
         ("{run} {other} {cells}", "prepare.crop_threshold is"),
+        ("{run} {cells} --output {cells}/out", "is in {cells}"),
+        ("{run} {cells} --output {empty}", "{empty}"),
     ],
 )
 def test_error_is_one_line_and_writes_nothing(run, cells, data, tmp_path, arguments, words):
@@ -255,7 +237,7 @@ def test_error_is_one_line_and_writes_nothing(run, cells, data, tmp_path, argume
         write_untrained_run(places["two_classes"], small_config(tmp_path, "model=resnet18", "model.cut=layer1"))
     places["other"] = other_reading(run, tmp_path / "other")
     before = sorted(tmp_path.rglob("*"))
-    result = run_app(app, *arguments.format(**places).split(), "--output", tmp_path / "out", code=1)
+    result = run_app(app, "--output", tmp_path / "out", *arguments.format(**places).split(), code=1)
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
     assert words.format(**places) in errors[0]
@@ -270,20 +252,6 @@ def other_reading(run, folder):
     assert "crop_threshold: " in text
     config.write_text(re.sub(r"crop_threshold: \d+", "crop_threshold: 77", text))
     return folder
-
-
-def test_the_output_is_not_within_the_cells(run, cells):
-    result = run_app(app, run.folder, cells, "--output", cells / "out", code=1)
-    assert f"is in {cells}" in error_of(result)
-    assert not (cells / "out").exists()
-
-
-def test_nothing_is_overwritten(run, cells, tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "mine.txt").write_text("mine")
-    result = run_app(app, run.folder, cells, "--output", tmp_path / "out", code=1)
-    assert str(tmp_path / "out") in error_of(result)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
 def test_corrections_are_kept_whatever_becomes_of_their_files(run, cells, karyotype, tmp_path):

@@ -123,10 +123,6 @@ def test_no_image_and_a_single_file_are_errors(tmp_path):
             found(place, tmp_path)
 
 
-def test_a_cell_has_the_whole_name_of_its_folder(tmp_path):
-    assert list(found(write_files(tmp_path / "case1.7", "a.png"), tmp_path)) == [(None, "case1.7")]
-
-
 def test_names_that_are_not_utf8_are_written_as_escapes(tmp_path):
     root = write_files(tmp_path / "root", "p\udce9/c\udce9/a.png")
     assert list(found(root, tmp_path)) == [("p\\xe9", "c\\xe9")]
@@ -139,9 +135,3 @@ def test_folders_without_images_are_named(tmp_path):
     (root / "q" / "c10" / "a.gif").write_text("x")
     cells = find_cells(root, CellColumns(), tmp_path / "cache", progress=False)
     assert cells.empty == ("p/c2", "q/c10")
-
-
-def test_a_table_with_surplus_values_is_an_error(tmp_path):
-    (tmp_path / "t.csv").write_text("path,cell_id\na,b.png,1\n")
-    with pytest.raises(UserError, match="more values than the header"):
-        found(tmp_path / "t.csv", tmp_path)

@@ -93,39 +93,6 @@ def test_result_is_the_best_of_all_assignments_of_three_uncertain_chromosomes(se
     )
 
 
-@QUICK
-@given(seeds, sexes, costs)
-def test_the_order_of_the_chromosomes_does_not_matter(seed, sex, config):
-    logs, _ = drawn(karyotype(sex, ["21"]), seed)
-    order = np.random.default_rng(seed).permutation(len(logs))
-    assert np.array_equal(assign(logs[order], config), assign(logs, config)[order])
-
-
-@QUICK
-@given(seeds, sexes, st.floats(0, 30))
-def test_only_the_sum_of_the_costs_decides(seed, sex, extra):
-    logs, _ = drawn(karyotype(sex), seed)
-    first = AssignmentConfig(extra_cost=extra, missing_cost=30 - extra)
-    second = AssignmentConfig(extra_cost=30 - extra, missing_cost=extra)
-    assert np.array_equal(assign(logs, first), assign(logs, second))
-
-
-@pytest.mark.parametrize("skill", [3.0, 4.0])
-def test_fewer_errors_than_the_most_probable_class_in_normal_cells(skill):
-    cells = make_cells(60, skill=skill, seed=7)
-    before = (cells.probabilities.argmax(axis=1) == cells.labels).sum()
-    after = (assign_cells(cells, COSTS) == cells.labels).sum()
-    # A third of the errors and more are corrected.
-    assert len(cells.labels) - after < 2 / 3 * (len(cells.labels) - before)
-
-
-@QUICK
-@given(seeds, sexes, st.lists(st.sampled_from(CHROMOSOMES), max_size=2, unique=True))
-def test_certain_predictions_stay(seed, sex, extra):
-    labels = np.random.default_rng(seed).permutation(karyotype(sex, extra))
-    assert np.array_equal(assign(sure(labels, wrong=1e-12), COSTS), labels)
-
-
 @pytest.mark.parametrize(
     ("sex", "extra", "lost"),
     [
@@ -171,15 +138,6 @@ def test_normal_counts(sex, normal):
     assert is_normal(counted(karyotype(sex))) == normal
 
 
-@QUICK
-@given(seeds, st.integers(SMALLEST, LARGEST))
-def test_never_more_than_one_too_many_or_too_few(seed, count):
-    logs = np.log(np.random.default_rng(seed).dirichlet(np.full(24, 0.2), size=count).clip(1e-6))
-    counts = counted(assign(logs, COSTS))
-    assert counts.sum() == count
-    assert any(np.abs(counts - places).max() <= 1 for places in KARYOTYPES.values())
-
-
 @pytest.mark.parametrize("count", [0, SMALLEST - 1, LARGEST + 1])
 def test_cell_of_impossible_size_is_refused(count):
     with pytest.raises(UserError, match=f"a cell of {count} chromosomes"):
@@ -206,16 +164,6 @@ def test_cells_of_two_subjects_may_have_the_same_id_and_labels_are_not_needed():
     cells.frame["cell"] = "cell 1"
     cells.frame.loc[::5, "label"] = None
     assert np.array_equal(assign_cells(cells, COSTS), expected)
-
-
-def test_probability_of_zero_rules_nothing_out():
-    """A chromosome 1 that is surely a 6 makes one of the three a 1, where the costs are above 14 nats."""
-    cells = make_cells([karyotype("XX")])
-    certain = np.eye(24)[cells.labels]
-    certain[0] = np.eye(24)[5]
-    cells.frame[[f"prob_{name}" for name in CLASSES]] = certain
-    assert is_normal(counted(assign_cells(cells, AssignmentConfig(extra_cost=12.0, missing_cost=4.0))))
-    assert np.array_equal(assign_cells(cells, COSTS), certain.argmax(axis=1))
 
 
 def test_cell_of_impossible_size_keeps_its_most_probable_classes():

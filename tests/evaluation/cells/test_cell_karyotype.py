@@ -53,12 +53,6 @@ def test_sure_cells(labels, iscn, missing, extra, referred):
     assert all(call.alone == call.assigned for call in cell.calls)
 
 
-def test_a_lost_autosome_is_explained_as_a_loss():
-    (note, meaning) = named(karyotype("XX", lost=["20"])).notes
-    assert "20" in note
-    assert "lost when the slide is prepared" in meaning
-
-
 def test_a_divided_chromosome_is_doubtful_and_the_cell_is_referred():
     labels = karyotype("XY", extra=["18"])
     row = int(np.flatnonzero(labels == CLASSES.index("18"))[0])
@@ -123,13 +117,6 @@ def test_sex_chromosomes_that_are_missing_or_too_many(sexes, missing, extra):
     assert cell.extra == extra
     assert ("a single Y: an X was lost" in cell.reasons) == (sexes == "Y")
     assert any("Turner" in note for note in cell.notes) == ("X or Y" in missing)
-
-
-@pytest.mark.parametrize("kind", ["1", "Y"])
-def test_an_expert_may_fix_all_to_one_class(kind):
-    cell = named(np.zeros(LARGEST, int), dict.fromkeys(range(LARGEST), CLASSES.index(kind)))
-    assert {call.assigned for call in cell.calls} == {kind}
-    assert cell.probability == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("count", [5, 46])

@@ -103,17 +103,6 @@ def test_weights_of_subjects_are_copies_of_their_cells():
     assert metrics_of(test, weights) == pytest.approx(metrics_of(drawn), nan_ok=True)
 
 
-def test_the_interval_of_cells_right_draws_subjects():
-    test = make_cells(60, skill=4.0, cells_per_subject=3)
-    settings = EvaluationConfig(resamples=2000, interval="percentile", assignment=SETTINGS.assignment)
-    interval = cells_of(test, settings=settings).metrics["cells_right"]
-    right = by_hand(test, test.probabilities.argmax(axis=1))[0].reshape(20, 3).mean(axis=1)
-    rng = np.random.default_rng(5)
-    ends = np.quantile(rng.choice(right, (4000, 20)).mean(axis=1), [0.025, 0.975])
-    assert (interval.clusters, interval.method) == (20, "percentile")
-    assert (interval.low, interval.high) == pytest.approx(tuple(ends), abs=0.04)
-
-
 def test_unlabelled_chromosomes_leave_their_cell_out_of_the_counts():
     test = make_cells(MIXED, skill=5.0)
     test.frame.loc[test.frame["cell"] == "cell_0000", "label"] = None
@@ -122,14 +111,6 @@ def test_unlabelled_chromosomes_leave_their_cell_out_of_the_counts():
     # The first cell has no label at all, the trisomy lacks one.
     assert (result.cells, result.karyotypes.normal, result.karyotypes.abnormal) == (4, 1, 2)
     assert np.sum(result.confusion) == 46 + 46 + 45 + 47
-
-
-def test_without_a_label_every_metric_is_undefined():
-    test = make_cells(2)
-    test.frame["label"] = None
-    result = cells_of(test)
-    assert {interval.value for interval in result.metrics.values()} == {None}
-    assert result.cells == 0
 
 
 def test_cells_are_drawn_where_subjects_are_unknown():
@@ -168,16 +149,6 @@ def test_per_class_has_recall_and_the_most_frequent_wrong_class(written):
         mistaken = rows.loc[name, "mistaken_for"]
         assert pd.isna(mistaken) if wrong.empty else wrong[mistaken] == wrong.max()
     assert (rows["recall_assigned"] > rows["recall"]).mean() > 0.7
-
-
-def test_other_multi_class_runs_have_a_table_per_class_and_no_cells(tmp_path):
-    result = write_evaluation(tmp_path, make_run(classes=("a", "b", "c")), None, EvaluationConfig(resamples=20))
-    rows = pd.read_csv(tmp_path / "per_class.csv")
-    recalls = [result.test.metrics[f"recall/{name}"].value for name in "abc"]
-    assert rows["recall"].tolist() == pytest.approx(recalls, abs=1e-6)
-    assert rows["recall_assigned"].isna().all()
-    assert result.assignment is None
-    assert not (tmp_path / "assigned.csv").exists()
 
 
 def test_folds_are_pooled_and_each_has_its_own_costs():
@@ -219,24 +190,6 @@ def test_a_warning_names_what_cannot_be_assigned_and_the_rest_is_evaluated():
     off = evaluate_runs([make_cell_run(cells=4)], EvaluationConfig(resamples=20))
     assert off.assignment is None
     assert not any("assign" in line for line in off.to_dict()["warnings"])
-
-
-def test_shares_of_few_abnormal_cells_are_doubtful():
-    run = make_cells([karyotype("XX")] * 8 + [karyotype("XX", ["21"])] * 2, skill=9.0)
-    lines = [line for line in warnings_of([run]) if line.startswith("cells: ")]
-    assert any("undefined on some resamples" in line and "abnormal_recovered_assigned (" in line for line in lines)
-    assert any("exactly 0 or 1" in line and "cells_right" in line for line in lines)
-
-
-def test_the_table_has_a_second_line():
-    text = printed(whole(evaluate_runs([make_cell_run(fold, cells=8, skill=3.0) for fold in range(2)], SETTINGS)))
-    for words in (
-        *("16 cells", "one by one", "joint assignment", "cells_right", "8 and 4 nats", "200 images seen in 2 s"),
-        "fold means, one by one and by the joint assignment: accuracy 0.",
-        "counts of 0 cells that are not 46,XX or 46,XY",
-    ):
-        assert words in text
-    assert "…" not in text
 
 
 def test_cells_are_assigned_to_their_most_probable_karyotype(tmp_path):

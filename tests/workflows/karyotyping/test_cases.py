@@ -10,7 +10,7 @@ from common.karyotype import CHROMOSOMES, name_karyotype
 from evaluation.cells.posterior import karyotype_posterior
 from evaluation.cells.prior import KaryotypePrior, KaryotypePriors
 from tests.evaluation.cells.cells import CLASSES, karyotype
-from tests.evaluation.cells.test_assignment import QUICK, drawn, kinds, seeds, sexes, sure
+from tests.evaluation.cells.test_assignment import sure
 from workflows.karyotyping.cases import (
     CLONE_SHARES,
     Clones,
@@ -78,23 +78,6 @@ def test_a_sure_cell_decides_the_sex_of_another_of_its_case():
     assert shared[0][0].probability > 0.99
 
 
-@given(seeds, sexes, kinds)
-@QUICK
-def test_a_case_of_one_cell_changes_nothing(seed, sex, lost):
-    logs, _ = drawn(karyotype(sex, lost=lost), seed)
-    candidates = karyotype_posterior(logs, PRIORS).candidates
-    (shared,) = share_constitution([candidates], PRIORS)
-    before = {candidate.karyotype.iscn: candidate.probability for candidate in candidates}
-    after = {candidate.karyotype.iscn: candidate.probability for candidate in shared}
-    assert after == pytest.approx(before, abs=1e-6)
-
-
-def test_sure_cells_of_a_mosaic_stay_what_they_are():
-    cells = [karyotype_posterior(sure(truth), PRIORS).candidates for truth in (DOWN, DOWN, NORMAL, NORMAL)]
-    shared = share_constitution(cells, PRIORS)
-    assert [each[0].karyotype.iscn for each in shared] == ["47,XX,+21"] * 2 + ["46,XX"] * 2
-
-
 def candidates_of(truth, mistaken=()):
     """Candidates of a cell whose chromosomes are sure, but those of ``mistaken`` (row, class), which may be either."""
     logs = sure(truth)
@@ -139,10 +122,3 @@ def test_all_cases_together_have_the_probability_one_and_mosaics_their_share():
     aneuploid = 1 - np.exp(KaryotypePrior.of(PRIORS, 46).log_shares[-2:]).sum()
     assert np.exp(clones.single).sum() + np.exp(clones.log_shares).sum() == pytest.approx(1)
     assert np.exp(clones.log_shares).sum() == pytest.approx(PRIORS.mosaic * aneuploid)
-
-
-def test_clones_of_one_zygote_differ_in_the_y_only_where_it_was_lost():
-    constitutions = KaryotypePrior.of(PRIORS, 46).constitutions
-    for one, other in Clones.of(PRIORS).pairs:
-        sexes = {tuple(constitutions[each][-2:]) for each in (one, other)}
-        assert sum(y > 0 for _, y in sexes) in (0, len(sexes)) or (1, 0) in sexes
