@@ -28,7 +28,7 @@ from common.text import class_counts
 from datamodules.manifest.balancing import BalancePlan, plan
 from datamodules.manifest.leakage import LeakReport, check_leaks, seen_by_start, write_contact_sheet
 from datamodules.manifest.manifest import Manifest, content_hash
-from datamodules.manifest.splits import number_of_folds, split
+from datamodules.manifest.splits import number_of_folds, split, unused_given_parts
 from datamodules.prepared_dataset import Batch, PreparedDataset, whole_batch
 from datamodules.preprocessing.ahead import PreparedAhead
 from datamodules.preprocessing.cache import prepared_folder, prepared_images
@@ -292,8 +292,9 @@ class ImageDataModule(LightningDataModule):
         }
 
     def warnings(self) -> list[str]:
-        """Return which classes are missing, and what leaks before the split, between parts, through ``init_from``."""
-        lines = [*self.manifest.missing_classes(), *self.expansion.warnings, *self.leaks.lines()]
+        """Return what is missing or passed over, and what leaks before the split, between parts, by ``init_from``."""
+        passed_over = unused_given_parts(self.manifest, self.config.protocol, self.config.split)
+        lines = [*self.manifest.missing_classes(), *passed_over, *self.expansion.warnings, *self.leaks.lines()]
         if self.seen:
             lines.append(f"init_from has seen {self.seen} of the images that evaluate this run")
         return lines

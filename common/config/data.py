@@ -92,6 +92,7 @@ class SplitConfig(StrictModel, defaults="train:split"):
     drawn_validation: Literal["fold", "share"] = FROM_YAML
     validation: Share = FROM_YAML
     test: str = FROM_YAML
+    given_validation: str | None = FROM_YAML
     seed: Annotated[int, Field(ge=0)] = FROM_YAML
     near_duplicates: Literal["report", "stop", "off"] = FROM_YAML
     near_duplicate_bits: Annotated[int, Field(ge=0, le=255)] = FROM_YAML

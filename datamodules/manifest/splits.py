@@ -34,7 +34,8 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
     ``paper`` draws the images at random by ``paper_split``, whose ``rounding`` says how many.
 
     ``split.test`` names a given part ("prelim") as the test part; the other images are then divided into train and
-    validation, and ``split.fold`` only picks another draw. Every draw depends on ``split.seed`` and ``split.fold``
+    validation, and ``split.fold`` only picks another draw, unless ``split.given_validation`` names the validation part
+    too: then the rest trains. Every draw depends on ``split.seed`` and ``split.fold``
     alone. Images without a label are unused; so are, where folds are given and the test part is a fold, images of
     other given parts.
 
@@ -52,13 +53,12 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
         raise UserError("no image has a label, so nothing can be learned: name others (data.parts, data_dir)")
     given_folds = _given_folds(rows)
     if split.test != "fold":
-        test = rows["part"] == split.test
-        if not test.any():
-            given = ", ".join(sorted(rows["part"].dropna().unique())) or "none"
-            message = f"split.test={split.test}: no labelled image has this part (parts given: {given})"
-            raise UserError(f"{message}; say split.test=fold")
+        test = _of_part(rows, "test", split.test)
         parts[rows.index[test]] = TEST
         rows = rows[~test]
+    elif split.given_validation is not None:
+        given = f"split.given_validation={split.given_validation}"
+        raise UserError(f"{given} stands beside a given test part: name it, split.test=<part>")
     elif given_folds:
         unknown = rows.loc[rows["part"].isna(), "image_id"]
         if len(unknown):
@@ -69,6 +69,9 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
     rows = rows.sort_values("image_id", kind="stable")
     if protocol == "paper":
         drawn = _paper(rows, split, paper_split)
+    elif split.given_validation is not None:
+        validation = _of_part(rows, "given_validation", split.given_validation)
+        drawn = np.where(validation, VALIDATION, TRAIN).astype(object)
     elif split.test != "fold":
         drawn = _train_and_validation(rows, protocol, split)
     elif protocol == "subject" and given_folds:
@@ -78,6 +81,36 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
     parts[rows.index] = drawn
     _check_parts(manifest, parts, protocol)
     return parts
+
+
+def unused_given_parts(manifest: Manifest, protocol: str, split: SplitConfig) -> list[str]:
+    """Say which given parts the split passes over: their images are divided anew, or left out.
+
+    The protocol ``paper`` pools all images, as the paper did.
+    """
+    rows = manifest.frame[manifest.frame["label"].notna()]
+    others = sorted(set(rows["part"].dropna()) - {split.test, split.given_validation})
+    folds = _given_folds(rows).values()
+    if split.test != "fold":
+        others = [part for part in others if part not in folds]
+        if split.given_validation is not None or len(others) < 2:
+            return []  # what is left trains
+    elif protocol == "subject":
+        others = [part for part in others if part not in folds]
+    if protocol == "paper" or not others:
+        return []
+    remedy = "set split.test and split.given_validation to them, or call them fold_<n> and set protocol=subject"
+    return [f"given parts that the split passes over: {', '.join(others)}; to use them {remedy}"]
+
+
+def _of_part(rows: pd.DataFrame, key: str, part: str) -> np.ndarray:
+    """Which rows are of a given part; there must be some."""
+    found = np.asarray(rows["part"] == part)
+    if not found.any():
+        given = ", ".join(sorted(rows["part"].dropna().unique())) or "none"
+        remedy = "say split.test=fold" if key == "test" else "name one of them"
+        raise UserError(f"split.{key}={part}: no labelled image has this part (parts given: {given}); {remedy}")
+    return found
 
 
 def number_of_folds(manifest: Manifest, protocol: str, split: SplitConfig) -> int | None:

@@ -15,13 +15,14 @@ from common.errors import UserError
 from datamodules.io.archives import resolve_data_dir
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.scan import Ahead, scan_listing
-from datamodules.sources._files import image_files, is_hidden, require_data_dir
+from datamodules.sources._files import image_files, is_hidden, name_groups, require_data_dir
 
 __all__ = [  # what a module of a source needs is imported from here
     "Source",
     "SourceContext",
     "image_files",
     "list_images",
+    "name_groups",
     "require_data_dir",
     "scan",
     "source",

@@ -98,6 +98,18 @@ def name_parser(expression: str | None, key: str, what: str) -> Callable[[Path],
     return parse
 
 
+def name_groups(path: Path, expression: str, key: str) -> dict[str, str]:
+    """Return the named groups of a regular expression, the value of ``key``, which begins a file's name.
+
+    Raises:
+        UserError: The name does not match.
+    """
+    match = re.match(expression, path.name)
+    if match is None:
+        raise UserError(f"{path}: the name does not match {key}={expression}: rename the file, or move it away")
+    return match.groupdict()
+
+
 def hint_at_archives(root: Path) -> str:
     """Return what to do with the archives that a folder holds, in brackets; an empty text where there are none."""
     archives = sorted(entry.name for entry in root.iterdir() if entry.suffix.lower() in (".zip", ".gz", ".tar"))

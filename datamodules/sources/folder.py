@@ -1,7 +1,9 @@
 """Your own images: one sub-folder per class; and whole karyograms in two of them (paper 001, section 3.1.1)."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -45,37 +47,48 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Manifest:
             said, or a file's name does not match ``data.subject_regex``.
     """
     root = require_data_dir(context.data_dir)
-    folders = {folder.name: folder for folder in sub_folders(root)}
-    if not folders:
-        raise UserError(f"{root} has no class folders{hint_at_archives(root)}: data_dir=<folder with one per class>")
-    names = data.classes or tuple(folders)
-    absent = [name for name in names if name not in folders]
-    if absent:
-        raise UserError(f"data.classes: no folder {', '.join(absent)} in {root}; there are: {', '.join(folders)}")
-    files = {name: image_files(folders[name]) for name in names}
-    empty = [name for name in names if not files[name]]
-    if empty:
-        remaining = f"data.classes=[{','.join(name for name in names if files[name])}]"
-        without = ", ".join(str(folders[name]) for name in empty)
-        raise UserError(f"no image in {without}: add some, or set '{remaining}'")
-    classes = order_classes(set(names), data.positive_class)
+    folders = _class_folders(root, data.classes)
+    classes = order_classes(set(folders), data.positive_class)
     if data.classes and len(classes) > 2:
         classes = data.classes
     parse_subject = name_parser(data.subject_regex, "data.subject_regex", "subject")
     rows = []
-    for name in names:
-        for path in files[name]:
+    for name, folder in folders.items():
+        for path in image_files(folder):
             below = path.relative_to(root).as_posix()
             rows.append({"image_id": below, "path": below, "label": name, "subject": parse_subject(path)})
+    drawn = is_drawn(root, [str(row["path"]) for row in rows])
+    notes = _left_out(root, folders.values())
+    return Manifest(listed(rows), root, classes, data.positive_class, data.source, notes, synthetic=drawn)
+
+
+def _class_folders(root: Path, classes: tuple[str, ...] | None) -> dict[str, Path]:
+    """The folders of the classes, or all, by name; each holds an image."""
+    folders = {folder.name: folder for folder in sub_folders(root)}
+    if not folders:
+        raise UserError(f"{root} has no class folders{hint_at_archives(root)}: data_dir=<folder with one per class>")
+    names = classes or tuple(folders)
+    absent = [name for name in names if name not in folders]
+    if absent:
+        raise UserError(f"data.classes: no folder {', '.join(absent)} in {root}; there are: {', '.join(folders)}")
+    empty = [name for name in names if not image_files(folders[name])]
+    if empty:
+        remaining = ",".join(name for name in names if name not in empty)
+        without = ", ".join(str(folders[name]) for name in empty)
+        raise UserError(f"no image in {without}: add some, or set 'data.classes=[{remaining}]'")
+    return {name: folders[name] for name in names}
+
+
+def _left_out(root: Path, folders: Iterable[Path]) -> tuple[str, ...]:
+    """Notes on the other files in the class folders, and on images beside these."""
     notes = []
-    others = Counter(name for folder in names for name in other_files(folders[folder]))
+    others = Counter(kind for folder in folders for kind in other_files(folder))
     if others:
         notes.append(f"left out in the class folders: {describe_others(dict(others.most_common()))}")
     loose = [entry for entry in root.iterdir() if entry.is_file() and is_image(entry.name)]
     if loose:
         notes.append(f"{len(loose):,} images beside the class folders of {root.name} left out")
-    drawn = is_drawn(root, [str(row["path"]) for row in rows])
-    return Manifest(listed(rows), root, classes, data.positive_class, data.source, tuple(notes), synthetic=drawn)
+    return tuple(notes)
 
 
 class AugmentedConfig(StrictModel):
@@ -105,18 +118,10 @@ def list_karyograms(data: KaryogramsConfig, context: SourceContext) -> Manifest:
             not match ``data.subject_regex``.
     """
     root = require_data_dir(context.data_dir)
-    folders = {folder.name: folder for folder in sub_folders(root)}
-    layout = f"karyograms lie in the folders {NORMAL} and {ABNORMAL}"
-    absent = [name for name in (NORMAL, ABNORMAL) if name not in folders]
-    others = ", ".join(name for name in folders if name not in (NORMAL, ABNORMAL))
-    if absent:
-        there = f"there are {others}" if others else f"there are none{hint_at_archives(root)}"
-        raise UserError(f"{root} has no folder {' and no folder '.join(absent)} ({there}): {layout}")
-    if others:  # a class that is misspelt would otherwise go unnoticed
-        raise UserError(f"{root} has other folders too: {others}; {layout}: move the others away")
-    empty = [str(folders[name]) for name in (NORMAL, ABNORMAL) if not image_files(folders[name])]
-    if empty:
-        raise UserError(f"no image in {' and '.join(empty)}: add some, both classes are needed")
+    names = {folder.name for folder in sub_folders(root)}
+    if names != {NORMAL, ABNORMAL}:  # a class that is misspelt would otherwise go unnoticed
+        there = ", ".join(sorted(names)) or f"none{hint_at_archives(root)}"
+        raise UserError(f"karyograms lie in the folders {NORMAL} and {ABNORMAL}; the folders in {root}: {there}")
     positive = data.positive_class or ABNORMAL
     as_folders = FolderConfig(source="folder", positive_class=positive, subject_regex=data.subject_regex)
     return replace(list_folder(as_folders, context), source=data.source)

@@ -10,7 +10,7 @@ from sklearn.model_selection import train_test_split
 
 from common.config.data import PaperSplit, SplitConfig
 from common.errors import UserError
-from datamodules.manifest.splits import _nearest_share, split
+from datamodules.manifest.splits import _nearest_share, split, unused_given_parts
 from tests.helpers.manifests import make_manifest, two_class_manifest
 
 PAPER = PaperSplit(train=0.6, validation=0.2)
@@ -247,3 +247,47 @@ def test_a_part_of_karyograms_has_two_cases_at_least():
             split(few, "subject", SplitConfig(folds=3, fold=fold), None)
     split(few, "image", SplitConfig(folds=3), None)
     split(replace(few, source="chromosomes"), "subject", SplitConfig(folds=5), None)
+
+
+def official():
+    """A set with official parts: 6 images of each class train, 4 validate and 2 test."""
+    parts = ["train"] * 6 + ["val"] * 4 + ["test"] * 2
+    return make_manifest(["a"] * 12 + ["b"] * 12, [str(number) for number in range(24)], parts * 2)
+
+
+@pytest.mark.parametrize("protocol", ["subject", "image"])
+def test_given_validation_and_test_parts_are_used_as_they_are(protocol):
+    manifest = official()
+    config = SplitConfig(test="test", given_validation="val")
+    parts = split(manifest, protocol, config, None)
+    assert parts.tolist() == manifest.frame["part"].replace("val", "validation").tolist()
+    assert unused_given_parts(manifest, protocol, config) == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"given_validation": "val"}, "name it, split.test=<part>"),
+        ({"given_validation": "dev", "test": "test"}, "split.given_validation=dev: .*parts given: train, val"),
+    ],
+)
+def test_a_given_validation_part_must_be_there_beside_a_test_part(keys, message):
+    with pytest.raises(UserError, match=message):
+        split(official(), "image", SplitConfig(**keys), None)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "protocol", "keys", "named"),
+    [
+        (official(), "subject", {}, "over: test, train, val;"),
+        (official(), "image", {"test": "test"}, "over: train, val;"),
+        (given_folds(), "image", {}, "over: fold_0, fold_1, fold_2;"),
+        (given_folds(extra=[("a", "s", "prelim")]), "subject", {}, "over: prelim;"),
+        (given_folds(extra=[("a", "s", "prelim")]), "subject", {"test": "prelim"}, None),
+        (given_folds(), "subject", {}, None),
+        (official(), "paper", {}, None),
+    ],
+)
+def test_given_parts_that_are_passed_over_are_named(manifest, protocol, keys, named):
+    lines = unused_given_parts(manifest, protocol, SplitConfig(**keys))
+    assert lines == [] if named is None else named in lines[0]
