@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from common.paths import ROOT
 from evaluation.core.plots import COLOURS, canvas
-from workflows.papers.of_tables import read_measured
+from workflows.papers.measured import read_measured
 
 RESULTS = ROOT / "results"
 PICTURE = RESULTS / "chromosomes" / "steps.png"

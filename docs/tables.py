@@ -19,7 +19,7 @@ from docs import handbook, imports
 from evaluation.core.formats import interval, markdown
 from workflows.papers import terminal
 from workflows.papers.audit import audit
-from workflows.papers.of_tables import read_measured
+from workflows.papers.measured import read_measured
 
 PAPERS = ("001", "002", "003", "004")
 WIDTH = 110  # letters that fit a page in a browser

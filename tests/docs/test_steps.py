@@ -6,7 +6,7 @@ from PIL import Image
 
 from common.paths import ROOT
 from docs.steps import PANELS, STEPS, costs_and_accuracy, draw
-from workflows.papers.of_tables import read_measured
+from workflows.papers.measured import read_measured
 
 
 def test_a_step_costs_what_all_its_training_costs_per_fold(tmp_path):

@@ -15,9 +15,14 @@ from common.runs.run import Run
 from evaluation.averaging import ensemble_name
 from evaluation.result import Estimate
 from workflows.papers.claims import Claim, Figure, PaperData, printed_claims
-from workflows.papers.measured import OF_EPOCH, Measured
-from workflows.papers.of_runs import measure_runs
-from workflows.papers.of_tables import is_results_table, measure_results, read_measurements
+from workflows.papers.measured import (
+    OF_EPOCH,
+    Measured,
+    is_results_table,
+    measure_results,
+    measure_runs,
+    read_measurements,
+)
 
 OFFICIAL = {"mnist": 10_000, "cifar10": 10_000}  # images of the official test set
 REPRODUCED = "reproduced"

@@ -6,15 +6,15 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from common.config.compose import compose_config
 from common.errors import UserError
 from common.paths import ROOT
 from common.runs.run import SPLIT_COLUMNS, Run
+from datamodules.manifest.splits import paper_counts
 from evaluation.departures import NOT_KNOWN
 from tests.helpers.predictions import make_run
 from tests.workflows.papers.claims import DATA, claim, measured, write_results
-from tests.workflows.papers.made_up import made_up_verdicts
 from workflows.papers.claims import PARTS, printed_claims, read_data
-from workflows.papers.measured import OF_EPOCH
 from workflows.papers.terminal import claims_text
 from workflows.papers.verdicts import (
     HIGHER,
@@ -303,25 +303,10 @@ def test_a_known_deviation_is_a_note_and_no_reason(tmp_path):
     assert "known deviation: other strides" in text.get()
 
 
-def worse(share):
-    return share - 0.2
-
-
-@pytest.mark.parametrize(("quality", "verdict"), [(float, REPRODUCED), (worse, LOWER)])
-def test_made_up_runs_have_the_verdict_that_they_were_made_for(tmp_path, quality, verdict):
-    """One experiment of each paper that is small; all of them are compared below."""
-    experiments = ["karyogram_vgg16", "hem_all_cnn_64", "resnet50_cut_block5"]
-    claims = made_up_verdicts(tmp_path, quality, experiments).query("headline").set_index("experiment")
-    assert claims.loc[experiments, "verdict"].tolist() == [verdict] * 3
-
-
-@pytest.mark.slow
-def test_all_printed_figures_have_a_verdict_from_made_up_runs_of_full_size(tmp_path):
-    made_up = made_up_verdicts(tmp_path, float)
-    assert len(made_up) == sum(len(each.figures) for each in printed_claims(ROOT / "results")) - 1
-    claims = made_up.query("headline").set_index("experiment")
-    assert claims["verdict"].to_dict() == dict.fromkeys(claims.index, REPRODUCED)
-    few = made_up["reason"].str.startswith("interval too wide")
-    of_epoch = made_up["metric"].isin(OF_EPOCH)
-    assert set(made_up.loc[~few & ~of_epoch, "verdict"]) == {REPRODUCED, HIGHER, LOWER}
-    assert set(made_up.loc[~few & of_epoch, "part"]) == {"train"}
+@pytest.mark.parametrize("experiment", ["karyogram_vgg16", "alexnet_mnist", "hem_all_cnn_64", "resnet50_cut_block5"])
+def test_an_experiment_of_each_paper_draws_parts_of_the_papers_sizes(experiment):
+    (data,) = (each.data for each in printed_claims(ROOT / "results") if each.experiment == experiment)
+    config = compose_config([f"+experiment={experiment}", f"data={data.dataset}", "protocol=paper", "split.test=fold"])
+    train, validation = paper_counts(data.total, config.data.paper_split)
+    for part, images in zip(PARTS, (train, validation, data.total - train - validation), strict=True):
+        assert data.allows(part, images)
