@@ -83,8 +83,9 @@ class FeatureDataModule(LightningDataModule):
 
     def _loader(self, places: np.ndarray, **batches: Any) -> DataLoader[Any]:
         dataset = _Features(self, places)
-        pin_memory = self.data.config.loader.pin_memory
-        return DataLoader(dataset, collate_fn=whole_batch, num_workers=0, pin_memory=pin_memory, **batches)
+        return DataLoader(
+            dataset, collate_fn=whole_batch, num_workers=0, pin_memory=torch.cuda.is_available(), **batches
+        )
 
 
 class _Features(Dataset[dict[str, torch.Tensor]]):

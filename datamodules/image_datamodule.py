@@ -353,7 +353,7 @@ class ImageDataModule(LightningDataModule):
             dataset,
             collate_fn=whole_batch,
             num_workers=self.config.loader.workers,
-            pin_memory=self.config.loader.pin_memory,
+            pin_memory=torch.cuda.is_available(),
             worker_init_fn=_set_up_worker,
             **batches,
         )

@@ -30,6 +30,7 @@ from evaluation.result import (
 TEMPERATURES = (0.1, 10.0)
 EPSILON = 1e-12  # float32 sigmoids reach 0 and 1, which have no logarithm
 DRAWS = 200
+BINS = 10
 BINNING = "equally wide bins from 0 to 1, closed below, the last one on both sides; probability of the predicted class"
 
 
@@ -156,7 +157,7 @@ def evaluate_calibration(runs: LabelledRuns) -> CalibrationResult | None:
     if all(test.sampled for test in runs.tests):
         sampled = _evaluate(runs, np.concatenate([test.mean_probabilities for test in runs.tests]))
     return CalibrationResult(
-        bins=runs.settings.calibration_bins,
+        bins=BINS,
         binning=BINNING,
         temperature=runs.single_or_list([temperature.value for temperature in temperatures]),
         reason=reasons[0] if reasons else None,
@@ -188,15 +189,14 @@ def calibration_warnings(calibration: CalibrationResult | None) -> list[Evaluati
 
 def _evaluate(runs: LabelledRuns, probabilities: np.ndarray) -> CalibrationMetrics:
     settings = runs.settings
-    bins = settings.calibration_bins
     scored = replace(runs.test, probabilities=probabilities)
     metrics = dict(CALIBRATION)
     if scored.positive_index is not None:
         metrics["brier"] = replace(metrics["brier"], bounds=SHARE)
-    statistic = weighted_calibration(scored, bins)
+    statistic = weighted_calibration(scored, BINS)
     ece, brier, nll = statistic(np.ones((1, scored.cluster_count)))[:, 0].tolist()
     intervals = around(statistic, metrics, scored, settings)
-    chance = ece_if_calibrated(probabilities, bins, settings.seed)
+    chance = ece_if_calibrated(probabilities, BINS, settings.seed)
     if intervals["ece"].low is not None and ece <= chance.high:
         # Resampling only increases an error that is never negative: no error at all is not ruled out.
         intervals["ece"] = replace(intervals["ece"], low=0.0)
@@ -206,7 +206,7 @@ def _evaluate(runs: LabelledRuns, probabilities: np.ndarray) -> CalibrationMetri
         nll=nll,
         intervals=intervals,
         ece_if_calibrated=chance,
-        reliability=reliability(scored, bins),
+        reliability=reliability(scored, BINS),
     )
 
 

@@ -23,9 +23,7 @@ def build_loggers(config: Config, stage: Stage) -> list[Logger]:
     Raises:
         UserError: A package is missing, or a logger refuses its arguments.
     """
-    loggers: list[Logger] = []
-    if config.logger.csv:
-        loggers.append(CSVLogger(stage.run / RunFolder.LOGS, name=stage.folder.name))
+    loggers: list[Logger] = [CSVLogger(stage.run / RunFolder.LOGS, name=stage.folder.name)]
     if config.logger.tensorboard:
         loggers.append(TensorBoardLogger(stage.run / RunFolder.TENSORBOARD, name=stage.folder.name, version=""))
     for name, entry in config.logger.extra.items():

@@ -29,7 +29,6 @@ class PaperSplit(StrictModel):
 
     train: Share
     validation: Share
-    stratify: bool = False
     rounding: Literal["down", "up"] = "down"
 
     @model_validator(mode="after")
@@ -101,11 +100,9 @@ class SplitConfig(StrictModel, defaults="train:split"):
 class CanvasConfig(StrictModel, defaults="train:prepare.canvas"):
     """How a chromosome is laid on a canvas that keeps its scale (``prepare.fit=canvas``)."""
 
-    align: bool = FROM_YAML
     scale_by: Literal["image", "cell", "width"] = FROM_YAML
     scale: PositiveFloat = FROM_YAML
     area: PositiveFloat = FROM_YAML
-    width: PositiveFloat = FROM_YAML
     unknown_cell: Literal["stop", "width"] = FROM_YAML
     oversize: Literal["stop", "shrink"] = FROM_YAML
 
@@ -123,8 +120,6 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
     crop: bool = FROM_YAML
     crop_threshold: Annotated[int, Field(ge=0, le=254)] = FROM_YAML
     clahe: bool = FROM_YAML
-    clahe_clip_limit: PositiveFloat = FROM_YAML
-    clahe_tiles: PositiveInt = FROM_YAML
     interpolation: Literal["area", "bilinear", "bicubic", "nearest"] = FROM_YAML
 
     @property
@@ -239,4 +234,3 @@ class LoaderConfig(StrictModel, defaults="train:loader"):
 
     batch_size: PositiveInt = FROM_YAML
     workers: Annotated[int, Field(ge=0)] = FROM_YAML
-    pin_memory: bool = FROM_YAML

@@ -147,7 +147,6 @@ class TrainerConfig(StrictModel, defaults="trainer/default"):
     limit_val_batches: PositiveInt | Share | None = FROM_YAML
     deterministic: bool | Literal["warn"] = FROM_YAML
     enable_progress_bar: bool = FROM_YAML
-    log_every_n_steps: PositiveInt = FROM_YAML
 
     @property
     def processes(self) -> int:
@@ -222,7 +221,6 @@ class CallbacksConfig(StrictModel, defaults="callbacks/default"):
 class LoggerConfig(StrictModel, defaults="logger/default"):
     """What is logged beside the tables of the run."""
 
-    csv: bool = FROM_YAML
     tensorboard: bool = FROM_YAML
     extra: Extensions = FROM_YAML
 
@@ -242,7 +240,6 @@ class TriageConfig(StrictModel, defaults="train:evaluation.triage"):
     enabled: bool = FROM_YAML
     sensitivity: Share = FROM_YAML
     accuracy: Share = FROM_YAML
-    certainty: Share = FROM_YAML
     vote_share: Share = FROM_YAML
     coverage: Share = FROM_YAML
 
@@ -265,7 +262,6 @@ class EvaluationConfig(StrictModel, defaults="train:evaluation"):
     threshold: Literal["youden", "f1", "sensitivity"] = FROM_YAML
     sensitivity: Share = FROM_YAML
     seed: Annotated[int, Field(ge=0)] = FROM_YAML
-    calibration_bins: Annotated[int, Field(ge=2)] = FROM_YAML
     correction: Literal["holm", "fdr_bh", "none"] = FROM_YAML
     thumbnails: Annotated[int, Field(ge=0)] = FROM_YAML
     train_images: Annotated[int, Field(ge=0)] = FROM_YAML

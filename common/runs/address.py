@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 # Keys that do not change the trained weights, or that the address holds in another way.
 _FOLDERS = ("data_dir", "weights_dir", "output_dir", "cache_dir")
 _TOP = ("name", *_FOLDERS, "cache_features", "protocol", "seed", "resume", "init_from", "weights")
-_TRAINER = "accelerator devices enable_progress_bar log_every_n_steps num_nodes strategy sync_batchnorm"
+_TRAINER = "accelerator devices enable_progress_bar num_nodes strategy sync_batchnorm"
 BASE = Path(__file__).with_name("address_base.yaml")
 UNHASHED: Any = {
     **dict.fromkeys([*_TOP, "logger", "evaluation"], True),
     "data": {"on_broken", "file", "group_column"},
     "split": {"fold", "near_duplicates", "near_duplicate_bits"},
     "model": {"weights"},
-    "loader": {"workers", "pin_memory"},
+    "loader": {"workers"},
     "inference": {"batchnorm"},
     "trainer": set(_TRAINER.split()),
     "callbacks": {"checkpoint"},
@@ -61,7 +61,7 @@ def _compare_with_base(values: dict[str, Any]) -> None:
             group.pop(name, None)
     for key, value in address_base()["removed"].items():
         group, name = _group_of(values, key)
-        group[name] = value
+        group[name] = value  # without effect where the whole group is missing
 
 
 def present_keys(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def present_keys(values: Mapping[str, Any]) -> dict[str, Any]:
         if group.get(name):
             new_group, new_name = _group_of(kept, now)
             new_group[new_name] = group.pop(name)
-    for key, value in address_base()["removed"].items():
+    for key, value in (address_base()["removed"] | address_base()["forgotten"]).items():
         group, name = _group_of(kept, key)
         if group.get(name) == value:
             del group[name]

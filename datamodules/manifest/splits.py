@@ -139,22 +139,10 @@ def _paper(rows: pd.DataFrame, split: SplitConfig, paper_split: PaperSplit | Non
     if split.test != "fold":
         raise UserError(f"protocol=paper draws its own test part: say split.test=fold, not {split.test}")
     train, validation = paper_counts(len(rows), paper_split)
-    if paper_split.stratify:
-        labels = rows["label"].to_numpy()
-        _check_enough(rows["label"].value_counts(), 3, "images", "protocol=paper")
-        seed = _seed(split)
-        try:
-            first, rest = train_test_split(np.arange(len(rows)), train_size=train, stratify=labels, random_state=seed)
-            second, _ = train_test_split(rest, train_size=validation, stratify=labels[rest], random_state=seed)
-        except ValueError as error:  # scikit-learn's word for a part without an image of some class
-            raise UserError(f"data.paper_split of {len(rows)} images: {' '.join(str(error).split())}") from error
-    else:
-        drawn = np.random.default_rng([split.seed, split.fold]).permutation(len(rows))
-        first = drawn[:train]
-        second = drawn[train : train + validation]
+    drawn = np.random.default_rng([split.seed, split.fold]).permutation(len(rows))
     parts = np.full(len(rows), TEST, object)
-    parts[first] = TRAIN
-    parts[second] = VALIDATION
+    parts[drawn[:train]] = TRAIN
+    parts[drawn[train : train + validation]] = VALIDATION
     return parts
 
 

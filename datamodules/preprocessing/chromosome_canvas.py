@@ -23,6 +23,7 @@ INTERPOLATIONS = {
     "nearest": cv2.INTER_NEAREST,
 }
 
+WIDTH = 0.49  # of a chromosome, relative to the square root of canvas.area: measured, see docs/results/chromosomes.md
 _FINER = 4  # times enlarged where the width is measured
 
 
@@ -40,7 +41,7 @@ class Extent(NamedTuple):
     width: float  # of that bounding box, pixels
 
 
-def extent_of(image: np.ndarray, threshold: int, align: bool) -> Extent:
+def extent_of(image: np.ndarray, threshold: int) -> Extent:
     """Find the chromosome, the largest connected patch lighter than ``threshold``, and how it lies.
 
     The long axis is the first principal axis of its pixels; of the two ways to set it upright the nearer is taken, so
@@ -49,14 +50,13 @@ def extent_of(image: np.ndarray, threshold: int, align: bool) -> Extent:
     Args:
         image: uint8 RGB on black, shape (H, W, 3).
         threshold: Gray value, 0 to 254, up to which a pixel is ground.
-        align: False leaves it as it lies: the angle is 0.
 
     Returns:
         Its extent; an image without any such pixel counts as a whole.
     """
     rows, columns = np.nonzero(_largest_patch(image, threshold))
     points = np.stack([columns, rows], axis=1).astype(np.float64)
-    angle = _lean(points) if align and len(points) > 2 else 0.0
+    angle = _lean(points) if len(points) > 2 else 0.0
     # Each coordinate by itself: along the long axis of memory NumPy is ten times faster.
     upright = np.ascontiguousarray((points @ _rotation(angle).T).T)
     low = upright.min(axis=1)
@@ -102,9 +102,9 @@ def lay_on_canvas(image: np.ndarray, config: PrepareConfig, scale: float) -> np.
     """
     height, width = config.shape
     image = cv2.cvtColor(to_gray(image), cv2.COLOR_GRAY2RGB)
-    extent = extent_of(image, config.crop_threshold, config.canvas.align)
+    extent = extent_of(image, config.crop_threshold)
     if math.isnan(scale):
-        scale = config.canvas.width * math.sqrt(config.canvas.area) / width_of(image, config.crop_threshold)
+        scale = WIDTH * math.sqrt(config.canvas.area) / width_of(image, config.crop_threshold)
     fits = min(height / extent.height, width / extent.width)
     if scale > fits:
         if config.canvas.oversize == "stop":

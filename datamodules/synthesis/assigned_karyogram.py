@@ -9,7 +9,7 @@ import numpy as np
 
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
-from datamodules.synthesis.config import SheetConfig
+from datamodules.synthesis.config import SheetLayout
 from datamodules.synthesis.karyogram_composer import ROWS, Sheet, compose
 from datamodules.synthesis.metaphase import Chromosome, Metaphase, to_chromosome, trim
 
@@ -72,7 +72,7 @@ def _compose(cell: Metaphase) -> Sheet:
         height += max((SCALE * (h + 0.11 * w) for h, w in of_row), default=0.0) + ROW_GAP
     # Between pairs, and for the empty place of a lone homologue, there is room as well.
     size = (ceil(height) + 2 * MARGIN, max(WIDTH, ceil(1.3 * width) + 2 * MARGIN))
-    settings = SheetConfig(
+    settings = SheetLayout(
         size=size, scale=SCALE, margin=MARGIN, homologue_gap=GAP, pair_gap=2 * GAP, row_gap=ROW_GAP, labels=True
     )
     return compose(cell, settings)

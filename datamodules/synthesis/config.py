@@ -1,5 +1,6 @@
 """The settings of composed karyograms: the sheet, and the abnormalities that are derived."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field, PositiveFloat
@@ -10,16 +11,34 @@ from common.config.data import SourceConfig
 Count = Annotated[int, Field(ge=0)]
 
 
+@dataclass(frozen=True)
+class SheetLayout:
+    """The sheet that a karyogram is laid out on; lengths in pixels of the sheet.
+
+    Homologues have their gap in addition to the space for turning each by 6 degrees. The gaps of pairs and of rows,
+    which hold the labels, are the smallest.
+    """
+
+    size: tuple[int, int]
+    scale: float
+    labels: bool
+    margin: int = 24
+    homologue_gap: int = 4
+    pair_gap: int = 14
+    row_gap: int = 28
+
+
 class SheetConfig(StrictModel, defaults="data/composed_karyograms:sheet"):
-    """The sheet that a karyogram is laid out on; lengths in pixels of the sheet."""
+    """The sheet that a karyogram is laid out on."""
 
     size: tuple[Pixels, Pixels] = FROM_YAML
     scale: PositiveFloat = FROM_YAML
-    margin: Count = FROM_YAML
-    homologue_gap: Count = FROM_YAML
-    pair_gap: Count = FROM_YAML
-    row_gap: Count = FROM_YAML
     labels: bool = FROM_YAML
+
+    @property
+    def layout(self) -> SheetLayout:
+        """The sheet with its usual margins and gaps."""
+        return SheetLayout(self.size, self.scale, self.labels)
 
 
 class DerivedConfig(StrictModel):

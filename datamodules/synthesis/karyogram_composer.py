@@ -14,7 +14,7 @@ import numpy as np
 
 from common.errors import UserError
 from common.karyotype import AUTOSOMES
-from datamodules.synthesis.config import SheetConfig
+from datamodules.synthesis.config import SheetLayout
 from datamodules.synthesis.ideogram import IDEOGRAM
 from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase, trim
 
@@ -82,7 +82,7 @@ class Sheet:
     scale: float
 
 
-def compose(cell: Metaphase, sheet: SheetConfig) -> Sheet:
+def compose(cell: Metaphase, sheet: SheetLayout) -> Sheet:
     """Lay a cell out on a sheet.
 
     Denver groups, pairs in order, the sex chromosomes last; homologues side by side on one base line, in the order of
@@ -96,7 +96,7 @@ def compose(cell: Metaphase, sheet: SheetConfig) -> Sheet:
     letters = min(min(sheet.row_gap, sheet.margin) // 2, _LARGEST_LETTERS)  # half of the gap that holds them
     if sheet.labels and letters < _SMALLEST_LETTERS:
         least = 2 * _SMALLEST_LETTERS
-        problem = "data.sheet.labels=true writes into data.sheet.row_gap and data.sheet.margin"
+        problem = "data.sheet.labels=true writes into row_gap and margin"
         raise UserError(f"{problem}: widen both to {least} pixels or more, or say data.sheet.labels=false")
     trimmed: dict[str, list[Chromosome]] = {}
     for chromosome in cell.chromosomes:
@@ -173,7 +173,7 @@ def _write_labels(pixels: np.ndarray, layout: _Layout, letters: int) -> None:
         cv2.putText(pixels, name, foot, _FONT, scale, 0, 1, cv2.LINE_AA)
 
 
-def _lay_out(sizes: _Sizes, sheet: SheetConfig) -> _Layout:
+def _lay_out(sizes: _Sizes, sheet: SheetLayout) -> _Layout:
     """Give each chromosome its place.
 
     Lines and columns are at the same place on each sheet of one configuration. A pair, or a line, that needs more
@@ -188,7 +188,7 @@ def _lay_out(sizes: _Sizes, sheet: SheetConfig) -> _Layout:
     if scale < _SMALLEST * sheet.scale:
         height, width = sheet.size
         problem = f"data.sheet.size=[{height},{width}] leaves no room for 46 chromosomes"
-        remedy = "enlarge it, or lower scale, margin, homologue_gap, pair_gap or row_gap"
+        remedy = "enlarge it, or lower data.sheet.scale"
         raise UserError(f"{problem} at data.sheet.scale={sheet.scale}: {remedy}")
     boxes = {}
     for name, of_class in turned.items():
@@ -204,7 +204,7 @@ def _lay_out(sizes: _Sizes, sheet: SheetConfig) -> _Layout:
     return layout
 
 
-def _largest_scale(sizes: _Sizes, sheet: SheetConfig) -> float:
+def _largest_scale(sizes: _Sizes, sheet: SheetLayout) -> float:
     """The largest scale at which all lines fit in width, and together in height."""
     height, width = (side - 2 * sheet.margin for side in sheet.size)
     extra = 2 * _EDGE + 1  # of a box, at most, over its scaled size
@@ -222,7 +222,7 @@ def _largest_scale(sizes: _Sizes, sheet: SheetConfig) -> float:
     return min(*scales, (height - gaps - extra * len(ROWS)) / tallest)
 
 
-def _base_lines(boxes: Mapping[str, Sequence[tuple[int, int]]], sheet: SheetConfig) -> list[int]:
+def _base_lines(boxes: Mapping[str, Sequence[tuple[int, int]]], sheet: SheetLayout) -> list[int]:
     """The lines that the chromosomes stand on; of constant ones each line has room by its largest chromosome."""
     lengths = []
     tallest = []
@@ -238,7 +238,7 @@ def _base_lines(boxes: Mapping[str, Sequence[tuple[int, int]]], sheet: SheetConf
 
 
 def _columns(
-    row: Sequence[Sequence[str]], boxes: Mapping[str, Sequence[tuple[int, int]]], sheet: SheetConfig
+    row: Sequence[Sequence[str]], boxes: Mapping[str, Sequence[tuple[int, int]]], sheet: SheetLayout
 ) -> dict[str, tuple[int, int]]:
     """The left end and the middle of each pair of one line; its columns are equally wide, its groups stand apart."""
     names = list(chain(*row))

@@ -16,7 +16,7 @@ from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import whole_folder
 from datamodules.manifest.manifest import Manifest, natural_key
 from datamodules.synthesis.aberrations.numerical import Derived, derive
-from datamodules.synthesis.config import CompositionConfig, SheetConfig
+from datamodules.synthesis.config import CompositionConfig, SheetLayout
 from datamodules.synthesis.karyogram_composer import Place, compose
 from datamodules.synthesis.metaphase import Metaphase, read_metaphase
 
@@ -66,7 +66,7 @@ def write_karyograms(
         karyograms.append((facts, Derived(cell, cell.karyotype.iscn, {})))
     karyograms += _derive_all(cells, data)
     with whole_folder(folder) as beside:
-        _write_all(karyograms, data.sheet, beside, progress)
+        _write_all(karyograms, data.sheet.layout, beside, progress)
 
 
 def is_whole(folder: Path) -> bool:
@@ -113,7 +113,7 @@ def _generator(*key: int | str) -> np.random.Generator:
 
 
 def _write_all(
-    karyograms: Sequence[tuple[dict[str, Any], Derived]], sheet: SheetConfig, folder: Path, progress: bool
+    karyograms: Sequence[tuple[dict[str, Any], Derived]], sheet: SheetLayout, folder: Path, progress: bool
 ) -> None:
     for row, _ in karyograms:
         (folder / row["label"]).mkdir(exist_ok=True)

@@ -22,6 +22,9 @@ from evaluation.metrics.classification import call
 from evaluation.referral.selective import risk_coverage
 from evaluation.result import ConfidenceCut, EvaluationResult, OperatingPoint, Release
 
+# Confidence level of the one-sided lower bound by which validation must meet triage.accuracy.
+CERTAINTY = 0.9
+
 
 @dataclass(frozen=True)
 class Referral:
@@ -148,7 +151,7 @@ def choose_referral(fold: LabelledFold, accuracy: float | None = None) -> Referr
     triage = fold.settings.triage
     target = triage.accuracy if accuracy is None else accuracy
     certain = confidences(validation, temperature_of(fold))
-    cut = _choose_cut(validation, certain, target, triage.certainty)
+    cut = _choose_cut(validation, certain, target)
     return Referral(cut, quantile(validation, triage.coverage))
 
 
@@ -217,11 +220,11 @@ def temperature_of(fold: LabelledFold) -> float | None:
     return fit_temperature(fold.validation.scored).value
 
 
-def _choose_cut(scored: LabelledPredictions, certain: np.ndarray, target: float, certainty: float) -> ConfidenceCut:
+def _choose_cut(scored: LabelledPredictions, certain: np.ndarray, target: float) -> ConfidenceCut:
     wrong = call(scored.probabilities, scored.positive_index) != scored.labels
     curve = risk_coverage(certain, wrong)
     taken = np.arange(1, len(wrong) + 1)
-    bounds = lower_bounds(np.rint((1 - curve.risk) * taken), taken, certainty)
+    bounds = lower_bounds(np.rint((1 - curve.risk) * taken), taken, CERTAINTY)
     possible = np.flatnonzero(curve.cuts & (bounds >= target))
     if not len(possible):
         return ConfidenceCut(None, len(wrong), 0, None, None)

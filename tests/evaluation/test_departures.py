@@ -59,7 +59,6 @@ TRAINING = [
     ("resnet50_cut_block5", ["pretrained.batchnorm=restored"], ["pretrained.batchnorm=restored instead of frozen"]),
     ("resnet50_cut_block5", [f"{BATCHNORM}=frozen"], [f"{BATCHNORM}=frozen instead of train"]),
     ("resnet50_cut_block5", ["data.paper_split.train=0.5"], ["data.paper_split.train=0.5 instead of 0.6"]),
-    ("resnet50_cut_block5", ["data.paper_split.stratify=true"], ["data.paper_split.stratify=True instead of False"]),
     ("resnet50_cut_block5", ["data.parts=[training,prelim]"], [f"data.parts={PRELIM} instead of ['training']"]),
     ("karyogram_vgg16", ["data=karyograms"], []),
     ("karyogram_vgg16", ["data=karyograms", "data.augmented.normal=5"], ["data.augmented.normal=5.0 instead of 3.58"]),

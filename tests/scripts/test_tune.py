@@ -102,7 +102,6 @@ ERRORS = {
     "other validation images": (["+search.space.split.fold={choices: [0, 1]}"], "split.fold cannot be searched"),
     "other data": (["+search.space.data.images={low: 8, high: 9}"], "data.images cannot be searched"),
     "resume=never": (["resume=never"], "leave resume=auto"),
-    "no learning curves": (["logger.csv=false"], "logger.csv"),
     "an experiment that cannot be trained": (["split.folds=9"], "split.folds"),
 }
 

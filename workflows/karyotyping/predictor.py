@@ -182,6 +182,6 @@ def on_canvas(prepare: PrepareConfig) -> PrepareConfig:
     """Return a preparation that keeps the scale of a cell's chromosomes, for pictures of them."""
     if prepare.fit == "canvas":
         return prepare
-    canvas = CanvasConfig(align=True, scale_by="cell", area=PICTURE_AREA, oversize="shrink")
+    canvas = CanvasConfig(scale_by="cell", area=PICTURE_AREA, oversize="shrink")
     without = {"clahe": False, "compact": False, "augment_at": None}
     return prepare.model_copy(update={"fit": "canvas", "size": PICTURE, "canvas": canvas, **without})

@@ -33,7 +33,7 @@ def test_address_names_experiment_protocol_fold_and_seed(tmp_path):
         ("data_dir=elsewhere", False),
         ("weights_dir=elsewhere", False),
         ("loader.workers=3", False),
-        ("logger.csv=false", False),
+        ("logger.tensorboard=false", False),
         ("resume=never", False),
         ("trainer.accelerator=auto", False),
         ("prepare.clahe=true", True),

@@ -26,7 +26,7 @@ CONFIG = PrepareConfig(
     background="detect",
     fit="canvas",
     crop_threshold=20,
-    canvas=CanvasConfig(align=True, scale_by="cell", area=200, oversize="shrink"),
+    canvas=CanvasConfig(scale_by="cell", area=200, oversize="shrink"),
 )
 
 

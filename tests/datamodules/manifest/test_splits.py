@@ -159,12 +159,8 @@ def test_image_ignores_given_folds():
 
 def test_the_papers_numbers_at_full_size():
     labels = ["all"] * 7272 + ["hem"] * 3389
-    stratified = PAPER.model_copy(update={"stratify": True})
-    for paper in (PAPER, stratified):
-        parts = split(make_manifest(labels), "paper", SplitConfig(), paper)
-        assert parts.value_counts().to_dict() == {"train": 6396, "test": 2133, "validation": 2132}
-    for name in ("train", "validation", "test"):
-        assert (np.array(labels)[parts == name] == "all").mean() == pytest.approx(7272 / 10661, abs=5e-4)
+    parts = split(make_manifest(labels), "paper", SplitConfig(), PAPER)
+    assert parts.value_counts().to_dict() == {"train": 6396, "test": 2133, "validation": 2132}
 
 
 def test_the_papers_draw_depends_on_seed_and_fold_and_rounds_down():
@@ -185,10 +181,9 @@ def test_the_papers_draw_depends_on_seed_and_fold_and_rounds_down():
         pytest.param({"all": 7272, "hem": 3389}, (0.6, 0.2), (6396, 2132, 2133), id="paper 004, 3.1"),
     ],
 )
-@pytest.mark.parametrize("stratify", [False, True])
-def test_rounded_up_the_parts_are_those_of_scikit_learn_and_of_the_papers(labels, shares, counts, stratify):
+def test_rounded_up_the_parts_are_those_of_scikit_learn_and_of_the_papers(labels, shares, counts):
     train, validation = shares
-    paper = PaperSplit(train=train, validation=validation, stratify=stratify, rounding="up")
+    paper = PaperSplit(train=train, validation=validation, rounding="up")
     names = [name for name, count in labels.items() for _ in range(count)]
     parts = split(make_manifest(names), "paper", SplitConfig(), paper)
     assert tuple(parts.value_counts()[["train", "validation", "test"]]) == counts

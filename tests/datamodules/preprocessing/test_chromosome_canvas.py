@@ -37,17 +37,10 @@ def test_a_light_ground_is_inverted_and_a_dark_one_stays():
 
 @given(lean=st.floats(-80, 80), number=st.integers(1, 16))
 def test_the_lean_is_found_and_undone(lean, number):
-    extent = extent_of(bar(number, scale=3, lean=lean), 20, align=True)
+    extent = extent_of(bar(number, scale=3, lean=lean), 20)
     assert extent.angle == pytest.approx(lean, abs=2.0)
     assert extent.height == pytest.approx(3 * (40 - number), abs=5)
     assert extent.width == pytest.approx(24, abs=5)
-
-
-def test_unaligned_it_stays_as_it_lies():
-    assert extent_of(bar(1, lean=45), 20, align=False).angle == 0.0
-    turned = lay_on_canvas(bar(1, scale=2, lean=60), _config((128, 128), align=False), 1.0)
-    top, bottom, left, right = _box(turned)
-    assert right - left > bottom - top
 
 
 @pytest.mark.parametrize("lean", [0.0, 30.0, -50.0])
@@ -72,8 +65,8 @@ def test_the_end_that_was_up_stays_up():
 def test_the_extent_is_that_of_the_larger_patch_or_of_an_image_without_any():
     image = bar(1)
     image[0:3, 0:3] = 255
-    assert extent_of(image, 20, align=True).area == extent_of(bar(1), 20, align=True).area
-    extent = extent_of(np.zeros((30, 20, 3), np.uint8), 20, align=False)
+    assert extent_of(image, 20).area == extent_of(bar(1), 20).area
+    extent = extent_of(np.zeros((30, 20, 3), np.uint8), 20)
     assert (extent.area, extent.height, extent.width) == (600, 30.0, 20.0)
 
 
@@ -162,7 +155,7 @@ def _data():
 
 
 def _prepared(image):
-    config = _config((96, 48), align=True, area=250, oversize="shrink").for_single_images()
+    config = _config((96, 48), area=250, oversize="shrink").for_single_images()
     by_width = config.canvas.model_copy(update={"scale_by": "cell"})
     return prepare_single(image, config.model_copy(update={"canvas": by_width}))[..., 0].astype(float)
 

@@ -1,5 +1,7 @@
 """A karyogram: everything at its place, nothing lost, nothing touching, one scale."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -8,12 +10,13 @@ from hypothesis import strategies as st
 
 from common.errors import UserError
 from common.karyotype import AUTOSOMES, CHROMOSOMES
-from datamodules.synthesis.config import SheetConfig
+from datamodules.synthesis.config import SheetConfig, SheetLayout
 from datamodules.synthesis.karyogram_composer import ROWS, TURN, Sheet, compose
 from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase
 from tests.datamodules.synthesis.drawn import drawn_cells
 
-PLAIN = SheetConfig(labels=False)
+USUAL = SheetConfig().layout
+PLAIN = replace(USUAL, labels=False)
 LENGTHS = dict(zip(CHROMOSOMES, [*range(120, 32, -4), 75, 34], strict=True))
 
 
@@ -63,7 +66,7 @@ sizes = st.tuples(st.integers(3, 90), st.integers(4, 170))
 @given(
     st.dictionaries(st.sampled_from(CHROMOSOMES), st.lists(sizes, min_size=1, max_size=4), min_size=1),
     st.builds(
-        SheetConfig,
+        SheetLayout,
         size=st.just((640, 832)),
         scale=st.floats(0.3, 1.5),
         margin=st.integers(0, 40),
@@ -88,7 +91,7 @@ def test_boxes_hold_all_ink_and_never_overlap(pairs, sheet):
 
 @pytest.mark.parametrize("scale", [1.1, 0.6])
 def test_one_scale_serves_the_whole_cell(scale):
-    sheet = compose(blocks(), PLAIN.model_copy(update={"scale": scale}))
+    sheet = compose(blocks(), replace(PLAIN, scale=scale))
     assert sheet.scale == scale
     for place in sheet.places:
         rows = (sheet.pixels[place.box] < GROUND).any(axis=1).sum()
@@ -96,9 +99,9 @@ def test_one_scale_serves_the_whole_cell(scale):
 
 
 def test_a_cell_that_does_not_fit_is_smaller_as_a_whole():
-    sheet = compose(blocks(), SheetConfig(size=(320, 416)))
+    sheet = compose(blocks(), replace(USUAL, size=(320, 416)))
     assert sheet.scale < 0.7
-    check_places(compose(blocks(), SheetConfig(size=(320, 416), labels=False)))
+    check_places(compose(blocks(), replace(PLAIN, size=(320, 416))))
     lengths = {name: (sheet.pixels[places_of(sheet, name)[0].box] < GROUND).any(axis=1).sum() for name in ("1", "X")}
     assert lengths["1"] / lengths["X"] == pytest.approx(LENGTHS["1"] / LENGTHS["X"], rel=0.05)
 
@@ -119,7 +122,7 @@ def test_lines_and_columns_stand_in_the_order_of_the_denver_groups():
 
 def test_a_class_keeps_its_column_and_its_line_in_every_cell():
     cells = [*drawn_cells(4), *drawn_cells(7, abnormal=1.0)]
-    sheets = [compose(cell, SheetConfig()) for cell in cells]
+    sheets = [compose(cell, USUAL) for cell in cells]
     for name in CHROMOSOMES:
         found = [sheet for sheet in sheets if places_of(sheet, name)]
         feet = {place.y + place.height for sheet in found for place in places_of(sheet, name)}
@@ -157,11 +160,11 @@ def test_a_lone_autosome_leaves_the_second_place_of_its_pair_free():
 
 
 def test_labels_say_nothing_of_the_cell_and_touch_no_box():
-    labelled, plain = compose(blocks("XX"), SheetConfig()), compose(blocks("XX"), PLAIN)
+    labelled, plain = compose(blocks("XX"), USUAL), compose(blocks("XX"), PLAIN)
     assert labelled.places == plain.places
     for place in plain.places:
         assert np.array_equal(labelled.pixels[place.box], plain.pixels[place.box])
-    others = [compose(blocks(*facts), SheetConfig()) for facts in (("XY",), ("XXY", ("21",)), ("X", (), ("14",)))]
+    others = [compose(blocks(*facts), USUAL) for facts in (("XY",), ("XXY", ("21",)), ("X", (), ("14",)))]
     letters = [(sheet.pixels < GROUND) & ~_boxes(sheet) for sheet in (labelled, *others)]
     assert letters[0].any()
     assert all(np.array_equal(letters[0], found) for found in letters[1:])
@@ -233,13 +236,13 @@ def test_the_empty_place_of_a_lost_sex_chromosome_is_true(sex, lost, beside):
     ("keys", "message"),
     [
         ({"size": (60, 80)}, r"data.sheet.size=\[60,80\] leaves no room"),
-        ({"margin": 400}, r"data.sheet.size=\[640,832\] leaves no room .* lower scale, margin"),
-        ({"row_gap": 6}, r"data.sheet.labels=true writes into data.sheet.row_gap .* 10 pixels or more"),
+        ({"margin": 400}, r"data.sheet.size=\[640,832\] leaves no room .* lower data.sheet.scale"),
+        ({"row_gap": 6}, r"data.sheet.labels=true writes into row_gap .* 10 pixels or more"),
     ],
 )
 def test_a_sheet_without_room_is_named(keys, message):
     with pytest.raises(UserError, match=message):
-        compose(blocks(), SheetConfig(**keys))
+        compose(blocks(), replace(USUAL, **keys))
 
 
 def _boxes(sheet: Sheet) -> np.ndarray:

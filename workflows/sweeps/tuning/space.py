@@ -25,8 +25,6 @@ def check_space(search: SearchConfig, composed: DictConfig) -> Config:
     config = check_config(composed)
     if config.resume == "never":
         raise UserError("resume=never: a search continues what it finds, leave resume=auto")
-    if not config.logger.csv:
-        raise UserError("logger.csv=false: a search reads the learning curves, leave it true")
     for key, dimension in search.space.items():
         if any(key == fixed or key.startswith(f"{fixed}.") for fixed in FIXED):
             raise UserError(f"search.space: {key} cannot be searched, the search itself rests on it")
