@@ -12,7 +12,7 @@ from common.errors import UserError
 from common.predictions import VALIDATION, Predictions
 from common.runs.files import RunFile
 from common.runs.run import Run
-from evaluation.calibration import weighted_calibration
+from evaluation.calibration import BINS, weighted_calibration
 from evaluation.core.labelled import score
 from evaluation.departures import NOT_KNOWN, departures
 from evaluation.intervals.bootstrap import around
@@ -181,7 +181,7 @@ def _loss(runs: Sequence[Predictions]) -> Estimate:
     first = runs[0]
     frame = pd.concat([run.frame for run in runs], ignore_index=True)
     pooled = score(Predictions(frame, first.classes, first.positive_class, first.about))
-    statistic = weighted_calibration(pooled, settings.calibration_bins)
+    statistic = weighted_calibration(pooled, BINS)
     return around(statistic, CALIBRATION, pooled, settings)["nll"]
 
 
