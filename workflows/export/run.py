@@ -51,6 +51,19 @@ TOLERANCE = 1e-4  # of a probability
 COMPARED = 32  # images
 CODE_LICENCE = "Apache-2.0"
 EXACT = ("32", "32-true")  # values of trainer.precision
+# What a portable model does otherwise than its runs.
+NO_PASSES = "The passes of Monte Carlo dropout are left out, and with them the referral rules of their votes."
+NO_DISTANCES = "Unlike the run, this model does not mark images that are out of distribution."
+TORCH_ADAPTS = "Torch adapts BatchNorm to new images (inference.batchnorm=images); the ONNX graphs do not."
+MORE_EXACT = "It computes in 32 bits, the run in fewer (trainer.precision): probabilities differ a little."
+NO_HASHES = (
+    "The images of the training are not listed (--hashes of scripts/export.py), so predictions cannot say which of "
+    "their images it has seen."
+)
+SCALED_ALONE = (
+    "scripts/predict.py scales a chromosome by its own width, since the cells of single images are unknown; "
+    "scripts/karyotype.py by the others of its cell, as the run does, whose metrics these are."
+)
 
 
 def export_model(request: ExportRequest) -> None:
@@ -68,7 +81,11 @@ def export_model(request: ExportRequest) -> None:
         model.write(description)
         result = EvaluationResult.from_dict(request.run.metrics) if request.run.metrics else None
         write_text(folder / PortableFile.CARD, model_card(description, result))
-    lines = [f"{name}.safetensors and .onnx: {_parity_line(member)}" for name, member in _named(members)]
+    lines = []
+    for position, member in enumerate(members):
+        largest = max(member.parity.onnx, member.parity.weights)
+        compared = f"of {member.parity.images} images no probability differs by more than {largest:.1e}"
+        lines.append(f"member{position + 1}.safetensors and .onnx: {compared}")
     say(str(request.output), *lines, *description.notes)
     say("predict images with it", f"python scripts/predict.py {request.output} <images> --output new.csv")
     if description.cells is not None:
@@ -80,16 +97,6 @@ def _write_hashes(model: PortableModel, request: ExportRequest) -> Path:
     rows = sorted(request.model.seen.items())
     write_csv(model.images, pd.DataFrame(rows, columns=["sha256", "part"]))
     return model.images
-
-
-def _named(members: list[PortableMember]) -> list[tuple[str, PortableMember]]:
-    return [(f"member{position + 1}", member) for position, member in enumerate(members)]
-
-
-def _parity_line(member: PortableMember) -> str:
-    parity = member.parity
-    largest = max(parity.onnx, parity.weights)
-    return f"of {parity.images} images no probability differs by more than {largest:.1e}"
 
 
 def _write_member(model: PortableModel, position: int, request: ExportRequest) -> PortableMember:
@@ -231,7 +238,7 @@ def _describe(request: ExportRequest, members: list[PortableMember], images: Pat
         revision=revision(),
         images_sha256=None if images is None else sha256_of_file(images),
         cells=_cell_facts(request),
-        notes=tuple(_notes(request)),
+        notes=_notes(request),
     )
 
 
@@ -255,26 +262,19 @@ def _evaluation(run: Run) -> dict[str, Any]:
     return {"confidence": result.confidence, **kept, "cells": cells}
 
 
-def _notes(request: ExportRequest) -> list[str]:
+def _notes(request: ExportRequest) -> tuple[str, ...]:
     """Say what the portable model does otherwise than its runs."""
-    configs = [member.config for member in request.model.members]
-    notes = []
-    if any(config.inference.mc_passes for config in configs):
-        notes.append("The passes of Monte Carlo dropout are left out, and with them the referral rules of their votes.")
-    if any((member.folder / RunFile.OUT_OF_DISTRIBUTION).exists() for member in request.model.members):
-        notes.append("Unlike the run, this model does not mark images that are out of distribution.")
-    if any(config.inference.batchnorm == "images" for config in configs):
-        notes.append("Torch adapts BatchNorm to new images (inference.batchnorm=images); the ONNX graphs do not.")
-    if any(str(config.trainer.precision) not in EXACT for config in configs):
-        notes.append("It computes in 32 bits, the run in fewer (trainer.precision): probabilities differ a little.")
-    if not request.hashes:
-        notes.append(
-            "The images of the training are not listed (--hashes of scripts/export.py), so predictions cannot "
-            "say which of their images it has seen."
-        )
-    if any(config.prepare.scales_by_cell for config in configs):
-        notes.append(
-            "scripts/predict.py scales a chromosome by its own width, since the cells of single images are unknown; "
-            "scripts/karyotype.py by the others of its cell, as the run does, whose metrics these are."
-        )
-    return notes
+    notes = [] if request.hashes else [NO_HASHES]
+    for member in request.model.members:
+        config = member.config
+        if config.inference.mc_passes:
+            notes.append(NO_PASSES)
+        if member.has(RunFile.OUT_OF_DISTRIBUTION):
+            notes.append(NO_DISTANCES)
+        if config.inference.batchnorm == "images":
+            notes.append(TORCH_ADAPTS)
+        if str(config.trainer.precision) not in EXACT:
+            notes.append(MORE_EXACT)
+        if config.prepare.scales_by_cell:
+            notes.append(SCALED_ALONE)
+    return tuple(dict.fromkeys(notes))

@@ -13,7 +13,7 @@ from datamodules.inference.cells import Cell
 from datamodules.synthesis.assigned_karyogram import draw_karyogram
 from evaluation.cells.cell_karyotype import CellKaryotype, ChromosomeCall, implausible, karyotype_of_cell
 from workflows.karyotyping.fixed import FixedClasses
-from workflows.karyotyping.predictor import CellPrediction, CellPredictor
+from workflows.karyotyping.predictor import CellModel, CellPrediction
 from workflows.karyotyping.settings import KaryotypeConfig
 
 IMPROBABLE = "no class is probable for the network"
@@ -117,7 +117,7 @@ class CellResult:
 
 
 def name_cell(
-    cell: Cell, fixed: FixedClasses, predictor: CellPredictor, config: KaryotypeConfig, pool: Executor
+    cell: Cell, fixed: FixedClasses, predictor: CellModel, config: KaryotypeConfig, pool: Executor
 ) -> NamedFiles:
     """Read, predict and name one cell."""
     files, prediction = _predicted_files(cell, fixed, predictor, pool)
@@ -138,7 +138,7 @@ def name_cell(
 
 
 def _predicted_files(
-    cell: Cell, fixed: FixedClasses, predictor: CellPredictor, pool: Executor
+    cell: Cell, fixed: FixedClasses, predictor: CellModel, pool: Executor
 ) -> tuple[list[CellFile], CellPrediction | None]:
     """Read a cell and predict its used files; those that no class is probable of are left out, unless they are fixed.
 

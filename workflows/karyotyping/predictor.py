@@ -26,12 +26,26 @@ from workflows.temperatures import Temperatures, fit_temperatures
 PICTURE = (128, 48)
 PICTURE_AREA = 800.0
 UPRIGHT = "this model needs upright chromosomes, short arm on top (head.orientation=true trains one for any)"
-PREPARED = 500  # files of a cell that are prepared at a time
+
+
+class CellPrediction(NamedTuple):
+    """Predictions of the N used files of a cell.
+
+    Attributes:
+        log_probabilities: Calibrated, natural logarithms, float64, shape (N, 24), in the order of CHROMOSOMES.
+        upside_down: Bool, shape (N,); False where the model does not know.
+        out_of_distribution: The distance from the training images over its threshold, float64, shape (N,); NaN where it
+            is not measured.
+    """
+
+    log_probabilities: np.ndarray
+    upside_down: np.ndarray
+    out_of_distribution: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class CellModel:
-    """The networks of a model, and what makes their probabilities those of the chromosomes of a cell.
+    """Networks, and what makes their probabilities those of the chromosomes of a cell.
 
     Each chromosome is predicted by itself.
 
@@ -48,6 +62,69 @@ class CellModel:
     temperatures: Temperatures
     combiner: Combiner | None
     balanced: bool
+
+    @property
+    def notes(self) -> list[str]:
+        """What limits the probabilities, in sentences."""
+        notes: list[str] = []
+        for network in self.networks:
+            notes += network.notes
+        notes += self.temperatures.notes
+        if not all(network.turns for network in self.networks):
+            notes.append(UPRIGHT)
+        return notes
+
+    @property
+    def prepare(self) -> PrepareConfig:
+        """The preparation of the first network."""
+        return self.networks[0].prepare
+
+    @property
+    def adapts(self) -> bool:
+        """Whether a network wants to be adapted to the images."""
+        return any(network.adapts for network in self.networks)
+
+    def adapt(self, cells: Sequence[Sequence[CellFile]], pool: Executor) -> list[str]:
+        """Adapt the networks that want it to the used files of some cells; return sentences for the user."""
+        lines = []
+        for network in self.networks:
+            if network.adapts:
+                images = [_prepared(files, network.prepare, pool) for files in cells]
+                lines.append(network.adapt(np.concatenate(images)))
+        return list(dict.fromkeys(lines))
+
+    def predict(self, files: Sequence[CellFile], pool: Executor) -> CellPrediction:
+        """Predict the used files of a cell, at least one, prepared like each network's own images."""
+        prepared: dict[str, np.ndarray] = {}
+        probabilities = []
+        upside_down = []
+        distances = []
+        for network, temperature in zip(self.networks, self.temperatures.members, strict=True):
+            key = network.prepare.model_dump_json()
+            if key not in prepared:
+                prepared[key] = _prepared(files, network.prepare, pool)
+            predicted = network.predict(_batches(prepared[key], network.batch_size))
+            probabilities.append(rescale(_normalised(predicted["probability"]), temperature))
+            if UPSIDE_DOWN in predicted:
+                upside_down.append(predicted[UPSIDE_DOWN])
+            distances.append(predicted.get(OUT_OF_DISTRIBUTION, np.full(len(files), np.nan)))
+        logs = np.log(np.maximum(rescale(self._combine(probabilities), self.temperatures.combined), EPSILON))
+        turned = np.asarray(np.mean(upside_down or [np.zeros(len(files))], axis=0) > 0.5)
+        return CellPrediction(logs, turned, np.asarray(np.mean(distances, axis=0, dtype=np.float64)))
+
+    def pictures(self, files: Sequence[CellFile], upside_down: np.ndarray, pool: Executor) -> np.ndarray:
+        """Return the used files of a cell upright and at one scale: uint8 RGB on black, shape (N, H, W, 3)."""
+        images = _prepared(files, on_canvas(self.prepare), pool)
+        images[upside_down] = images[upside_down, ::-1, ::-1]
+        return images
+
+    def _combine(self, probabilities: Sequence[np.ndarray]) -> np.ndarray:
+        """Combine the networks' probabilities, each in its own order of classes, to one in the order of CHROMOSOMES."""
+        orders = [[network.classes.index(name) for name in CHROMOSOMES] for network in self.networks]
+        if self.combiner is not None:  # fitted in the order of its members, which is one
+            return self.combiner.combine(np.stack(probabilities))[:, orders[0]]
+        ordered = [values[:, order] for order, values in zip(orders, probabilities, strict=True)]
+        return np.asarray(np.mean(ordered, axis=0))
 
 
 def load_cell_model(model: RunsModel | PortableNetworks, options: LoadOptions) -> CellModel:
@@ -70,100 +147,9 @@ def load_cell_model(model: RunsModel | PortableNetworks, options: LoadOptions) -
     return CellModel(sha256_of_value(weights)[:16], model.load(options), temperatures, combiner, facts.balanced)
 
 
-class CellPrediction(NamedTuple):
-    """Predictions of the N used files of a cell.
-
-    Attributes:
-        log_probabilities: Calibrated, natural logarithms, float64, shape (N, 24), in the order of CHROMOSOMES.
-        upside_down: Bool, shape (N,); False where the model does not know.
-        out_of_distribution: The distance from the training images over its threshold, float64, shape (N,); NaN where it
-            is not measured.
-    """
-
-    log_probabilities: np.ndarray
-    upside_down: np.ndarray
-    out_of_distribution: np.ndarray
-
-
-class CellPredictor:
-    """Calibrated predictions of whole cells.
-
-    Args:
-        model: The networks and how they are combined.
-
-    Attributes:
-        notes: What limits the probabilities, in sentences.
-        prepare: The preparation of the first network.
-        adapts: Whether a network wants to be adapted to the images.
-        balanced: Whether the networks have learned equal shares of the classes.
-    """
-
-    def __init__(self, model: CellModel) -> None:
-        self._model = model
-        self.balanced = model.balanced
-        self.notes = [note for network in model.networks for note in network.notes]
-        self.notes += model.temperatures.notes
-        if not all(network.turns for network in model.networks):
-            self.notes.append(UPRIGHT)
-        self.prepare = model.networks[0].prepare
-        self.adapts = any(network.adapts for network in model.networks)
-
-    def adapt(self, cells: Sequence[Sequence[CellFile]], pool: Executor) -> list[str]:
-        """Adapt the networks that want it to the used files of some cells; return sentences for the user."""
-        lines = []
-        for network in self._model.networks:
-            if network.adapts:
-                images = [
-                    prepare_files(files, cell_scales(files, network.prepare), network.prepare, pool) for files in cells
-                ]
-                lines.append(network.adapt(np.concatenate(images)))
-        return list(dict.fromkeys(lines))
-
-    def predict(self, files: Sequence[CellFile], pool: Executor) -> CellPrediction:
-        """Predict the used files of a cell, at least one, prepared like each network's own images."""
-        factors = [cell_scales(files, network.prepare) for network in self._model.networks]
-        parts = []
-        for first in range(0, len(files), PREPARED):
-            part = slice(first, first + PREPARED)
-            parts.append(self._predict_part(files[part], [factor[part] for factor in factors], pool))
-        return CellPrediction(*map(np.concatenate, zip(*parts, strict=True)))
-
-    def pictures(self, files: Sequence[CellFile], upside_down: np.ndarray, pool: Executor) -> np.ndarray:
-        """Return the used files of a cell upright and at one scale: uint8 RGB on black, shape (N, H, W, 3)."""
-        prepare = on_canvas(self.prepare)
-        images = prepare_files(files, cell_scales(files, prepare), prepare, pool)
-        images[upside_down] = images[upside_down, ::-1, ::-1]
-        return images
-
-    def _predict_part(
-        self, files: Sequence[CellFile], factors: Sequence[np.ndarray], pool: Executor
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        prepared: dict[str, np.ndarray] = {}
-        probabilities = []
-        upside_down = [np.zeros(len(files))]
-        distances = []
-        temperatures = self._model.temperatures
-        for network, of_network, temperature in zip(self._model.networks, factors, temperatures.members, strict=True):
-            key = network.prepare.model_dump_json()
-            if key not in prepared:
-                prepared[key] = prepare_files(files, of_network, network.prepare, pool)
-            predicted = network.predict(_batches(prepared[key], network.batch_size))
-            probabilities.append(rescale(_normalised(predicted["probability"]), temperature))
-            if UPSIDE_DOWN in predicted:
-                upside_down.append(predicted[UPSIDE_DOWN])
-            distances.append(predicted.get(OUT_OF_DISTRIBUTION, np.full(len(files), np.nan)))
-        logs = np.log(np.maximum(rescale(self._combine(probabilities), temperatures.combined), EPSILON))
-        # The first one is used where no network estimates it.
-        turned = np.asarray(np.mean(upside_down[1:] or upside_down, axis=0) > 0.5)
-        return logs, turned, np.asarray(np.mean(distances, axis=0, dtype=np.float64))
-
-    def _combine(self, probabilities: Sequence[np.ndarray]) -> np.ndarray:
-        """Combine the networks' probabilities, each in its own order of classes, to one in the order of CHROMOSOMES."""
-        orders = [[network.classes.index(name) for name in CHROMOSOMES] for network in self._model.networks]
-        if self._model.combiner is not None:  # fitted in the order of its members, which is one
-            return self._model.combiner.combine(np.stack(probabilities))[:, orders[0]]
-        ordered = [values[:, order] for order, values in zip(orders, probabilities, strict=True)]
-        return np.asarray(np.mean(ordered, axis=0))
+def _prepared(files: Sequence[CellFile], prepare: PrepareConfig, pool: Executor) -> np.ndarray:
+    """Return the used files of a cell, prepared: uint8 RGB, shape (N, H, W, 3)."""
+    return prepare_files(files, cell_scales(files, prepare), prepare, pool)
 
 
 def _batches(images: np.ndarray, size: int) -> Iterator[np.ndarray]:

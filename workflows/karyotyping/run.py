@@ -22,7 +22,7 @@ from workflows.cell_bundle import write_cell, write_index, write_picture
 from workflows.karyotyping.cell_result import CellResult, name_cell
 from workflows.karyotyping.fixed import FixedClasses, read_fixed
 from workflows.karyotyping.page import PageFacts, write_karyotype_page
-from workflows.karyotyping.predictor import CellPredictor, load_cell_model
+from workflows.karyotyping.predictor import CellModel, load_cell_model
 from workflows.karyotyping.request import KaryotypeRequest
 from workflows.karyotyping.review import review_index, reviewed_cell
 from workflows.karyotyping.settings import KaryotypeConfig
@@ -47,8 +47,7 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
     columns = CellColumns(config.path_column, config.cell_column, config.case_column)
     cells = find_cells(request.cells, columns, Path(config.cache_dir or model.cache_dir), console.is_terminal)
     fixed = read_fixed(request.fixed, cells.cells)
-    loaded = load_cell_model(model, request.options)
-    predictor = CellPredictor(loaded)
+    predictor = load_cell_model(model, request.options)
     notes = _adapt(predictor, cells.cells, fixed)
     warnings = list(dict.fromkeys([*model.warnings, *predictor.notes, *folder_warnings(cells)]))
     warn(*warnings)
@@ -56,7 +55,7 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
         say(note)
     with new_whole_folder(request.output) as folder:
         results = list(_results(cells.cells, fixed, predictor, config, folder))
-        write_index(folder / REVIEW, review_index(results, request, loaded))
+        write_index(folder / REVIEW, review_index(results, request, predictor))
         tables = Tables(
             cell_table(results),
             chromosome_table(results, model.seen),
@@ -72,7 +71,7 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
     summarise(tables, request.output, cells.others, beside)
 
 
-def _adapt(predictor: CellPredictor, cells: Sequence[Cell], fixed: Sequence[FixedClasses]) -> list[str]:
+def _adapt(predictor: CellModel, cells: Sequence[Cell], fixed: Sequence[FixedClasses]) -> list[str]:
     """Adapt the networks to some of the cells; return sentences for the user."""
     if not predictor.adapts:
         return []
@@ -103,7 +102,7 @@ def _write(folder: Path, results: Sequence[CellResult], tables: Tables, facts: P
 def _results(
     cells: Sequence[Cell],
     fixed: Sequence[FixedClasses],
-    predictor: CellPredictor,
+    predictor: CellModel,
     config: KaryotypeConfig,
     folder: Path,
 ) -> Iterator[CellResult]:

@@ -12,7 +12,7 @@ from datamodules.inference.cells import CellColumns, find_cells
 from evaluation.averaging import Combiner
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import write_image
-from workflows.karyotyping.predictor import CellModel, CellPredictor
+from workflows.karyotyping.predictor import CellModel
 from workflows.networks import LoadedNetwork
 from workflows.temperatures import Temperatures
 
@@ -41,7 +41,7 @@ def predict(tmp_path):
         model = CellModel("0", [network, network], Temperatures((1.0, 1.0), 1.0), combiner, balanced=False)
         with ThreadPoolExecutor(1) as pool:
             files = read_cell(cell, PREPARE, {}, pool)
-            return np.exp(CellPredictor(model).predict(files, pool).log_probabilities)
+            return np.exp(model.predict(files, pool).log_probabilities)
 
     return call
 
