@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import UnionType
 from typing import Annotated
 
 import pandas as pd
@@ -35,6 +36,53 @@ SOURCE_SETTINGS = "SourceConfig"  # each data source has a subclass, which the s
 
 
 @dataclass(frozen=True)
+class Module:
+    """A Python file: its dotted name, its path relative to the root, its text and its syntax tree."""
+
+    name: str
+    path: Path
+    text: str
+    tree: ast.Module
+
+    @property
+    def lines(self) -> int:
+        """All lines."""
+        return self.text.count("\n")
+
+    @property
+    def code_lines(self) -> int:
+        """Lines that are no comment, docstring or blank."""
+        documented: set[int] = set()
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                documented.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+        count = 0
+        for number, line in enumerate(self.text.splitlines(), 1):
+            count += bool(line.strip()) and not line.lstrip().startswith("#") and number not in documented
+        return count
+
+    def count(self, kind: type[ast.AST] | UnionType) -> int:
+        """Count the nodes of a kind."""
+        return sum(isinstance(node, kind) for node in ast.walk(self.tree))
+
+    @cached_property
+    def named(self) -> set[str]:
+        """The dotted names that it imports, or holds as a string; ``from a import b`` names ``a.b``, too."""
+        names: set[str] = set()
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                names.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module)
+                names.update(f"{node.module}.{alias.name}" for alias in node.names)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                names.add(node.value if "." in node.value else "")
+                owner = node.value.rpartition(".")[0]  # the module of a class, as ``_target_`` names it
+                names.add(owner if "." in owner else "")
+        return names
+
+
+@dataclass(frozen=True)
 class CodeBase:
     """The Python modules that git tracks, or would track, below ``root``."""
 
@@ -47,30 +95,25 @@ class CodeBase:
         return [Path(name) for name in names if (self.root / name).is_file()]
 
     @cached_property
-    def files(self) -> dict[str, Path]:
-        """The files by the dotted names of their modules."""
-        return {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in self.tracked("*.py")}
-
-    @cached_property
-    def texts(self) -> dict[str, str]:
-        """The sources by module."""
-        return {name: (self.root / path).read_text(encoding="utf-8") for name, path in self.files.items()}
-
-    @cached_property
-    def trees(self) -> dict[str, ast.Module]:
-        """The syntax trees by module."""
-        return {name: ast.parse(text) for name, text in self.texts.items()}
+    def modules(self) -> dict[str, Module]:
+        """The modules by their dotted names."""
+        found = {}
+        for path in self.tracked("*.py"):
+            name = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+            text = (self.root / path).read_text(encoding="utf-8")
+            found[name] = Module(name, path, text, ast.parse(text))
+        return found
 
     @cached_property
     def imports(self) -> dict[str, set[str]]:
         """What each module imports of the others, anywhere in it: also by a string that names a module of ours."""
-        return {name: (_named(tree) & self.files.keys()) - {name} for name, tree in self.trees.items()}
+        return {name: (module.named & self.modules.keys()) - {name} for name, module in self.modules.items()}
 
-    def lines(self, modules: Iterable[str]) -> int:
-        """Count the lines of modules."""
-        return sum(self.texts[name].count("\n") for name in modules)
+    def below(self, *folders: str) -> list[Module]:
+        """Return the modules in folders of the root."""
+        return [module for module in self.modules.values() if module.path.parts[0] in folders]
 
-    def closure(self, start: str = PROGRAM) -> set[str]:
+    def closure(self, start: str = PROGRAM) -> list[Module]:
         """Return a module and all that it imports, directly or not."""
         found: set[str] = set()
         waiting = {start}
@@ -78,106 +121,97 @@ class CodeBase:
             name = waiting.pop()
             found.add(name)
             waiting |= self.imports[name] - found
-        return found
+        return [self.modules[name] for name in sorted(found)]
 
     def circles(self) -> set[str]:
-        """Return the modules that import each other in circles, and those between two circles."""
+        """Return the modules, but for tests, that import each other in circles, and those between two circles."""
         imports = {}
-        for name, imported in self.imports.items():
+        for name in self.imports.keys() - {module.name for module in self.below("tests")}:
             # Importing a.b.c runs a/__init__ and a/b/__init__ too, but those of one's own parents run already.
-            imports[name] = {other for other in imported if not f"{name}.".startswith(f"{other}.")}
-        left = {name for name in imports if not name.startswith("tests")}
+            imports[name] = {other for other in self.imports[name] if not f"{name}.".startswith(f"{other}.")}
+        left = set(imports)
         while True:
-            imported = {other for name in left for other in imports[name]}
-            inner = {name for name in left & imported if imports[name] & left}
+            inner = set()
+            imported = set().union(*(imports[name] for name in left))
+            for name in left & imported:
+                if imports[name] & left:
+                    inner.add(name)
             if inner == left:
                 return left
             left = inner
 
 
-def _named(tree: ast.Module) -> set[str]:
-    """Return the dotted names that a module imports, or holds as a string; ``from a import b`` names ``a.b``, too."""
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            text = node.value
-            names |= {each for each in (text, text.rpartition(".")[0]) if "." in each}  # the latter is of a class
-    return names
+def count_lines(modules: Iterable[Module]) -> int:
+    """Add up the lines of modules."""
+    return sum(module.lines for module in modules)
 
 
-def density(code: CodeBase, modules: list[str]) -> dict[str, float]:
-    """Count comprehensions and conditional expressions per 1,000 lines that are no comment, docstring or blank."""
-    lines = 0
-    for name in modules:
-        documented: set[int] = set()
-        for node in ast.walk(code.trees[name]):
-            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-                documented.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-        for number, line in enumerate(code.texts[name].splitlines(), 1):
-            lines += bool(line.strip()) and not line.lstrip().startswith("#") and number not in documented
-    nodes = [node for name in modules for node in ast.walk(code.trees[name])]
-    comprehensions = sum(isinstance(node, COMPREHENSION) for node in nodes)
-    conditional = sum(isinstance(node, ast.IfExp) for node in nodes)
-    return {
-        "comprehensions per 1,000 code lines": round(1000 * comprehensions / lines, 1),
-        "conditional expressions per 1,000 code lines": round(1000 * conditional / lines, 1),
-    }
+def density(modules: Iterable[Module]) -> dict[str, float]:
+    """Count comprehensions and conditional expressions per 1,000 code lines."""
+    counts = Counter[str]()
+    for module in modules:
+        counts["lines"] += module.code_lines
+        counts["comprehensions"] += module.count(COMPREHENSION)
+        counts["conditional expressions"] += module.count(ast.IfExp)
+    lines = counts.pop("lines")
+    return {f"{name} per 1,000 code lines": round(1000 * count / lines, 1) for name, count in counts.items()}
 
 
-def count_keys(code: CodeBase) -> dict[str, int]:
+def count_keys(modules: Iterable[Module]) -> dict[str, int]:
     """Count the fields of the configuration: those of conf/train.yaml with all data sources, and of other schemas.
 
     A field is an annotated name in a subclass of ``StrictModel``; a section counts once, beside the keys in it.
     """
-    classes: dict[str, ast.ClassDef] = {}
-    for name, tree in code.trees.items():
-        if not name.startswith(OUTSIDE):
-            classes |= {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    bases = {name: {each for base in node.bases for each in _words(base)} for name, node in classes.items()}
+    bases: dict[str, set[str]] = {}
+    fields: dict[str, list[set[str]]] = {}  # the words in the annotation of each field
+    for module in modules:
+        for node in module.tree.body:
+            if isinstance(node, ast.ClassDef):
+                bases[node.name] = _words(*node.bases)
+                fields[node.name] = []
+                for each in node.body:
+                    if isinstance(each, ast.AnnAssign) and "ClassVar" not in (words := _words(each.annotation)):
+                        fields[node.name].append(words)
 
     def descends(name: str, ancestor: str) -> bool:
-        return name == ancestor or any(descends(base, ancestor) for base in bases.get(name, ()) if base in bases)
+        return name == ancestor or any(descends(base, ancestor) for base in bases[name] & bases.keys())
 
-    models = {name: node for name, node in classes.items() if descends(name, "StrictModel")}
-    fields: dict[str, list[ast.AnnAssign]] = {}
-    for name, node in models.items():
-        annotated = [each for each in node.body if isinstance(each, ast.AnnAssign)]
-        fields[name] = [each for each in annotated if "ClassVar" not in _words(each.annotation)]
-    waiting = {name for name in models if name == SETTINGS or descends(name, SOURCE_SETTINGS)}
+    models = {name for name in bases if descends(name, "StrictModel")}
+    waiting = {SETTINGS, *(name for name in models if descends(name, SOURCE_SETTINGS))}
     reached: set[str] = set()
     while waiting:
         name = waiting.pop()
         reached.add(name)
-        words = {word for field in fields[name] for word in _words(field.annotation)} | bases[name]
-        waiting |= words & models.keys() - reached
-    counts = Counter(name in reached for name, of_model in fields.items() for _ in of_model)
-    return {"keys of conf/train.yaml": counts[True], "keys of other schemas": counts[False]}
+        waiting |= (bases[name].union(*fields[name]) & models) - reached
+    inside = sum(len(fields[name]) for name in reached)
+    others = sum(len(fields[name]) for name in models - reached)
+    return {"keys of conf/train.yaml": inside, "keys of other schemas": others}
 
 
-def _words(node: ast.AST) -> set[str]:
-    """Return the names in an expression, those in quotes too."""
-    names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
-    return names | {str(each.value) for each in ast.walk(node) if isinstance(each, ast.Constant)}
+def _words(*expressions: ast.AST) -> set[str]:
+    """Return the names in expressions, those in quotes too."""
+    names: set[str] = set()
+    for expression in expressions:
+        for node in ast.walk(expression):
+            if isinstance(node, ast.Name):
+                names.add(node.id)
+            elif isinstance(node, ast.Constant):
+                names.add(str(node.value))
+    return names
 
 
 def measure(code: CodeBase) -> dict[str, float]:
     """Measure the whole tree."""
-    measured: dict[str, float] = {}
-    inside = [name for name, path in code.files.items() if path.parts[0] not in OUTSIDE]
-    tests = [name for name, path in code.files.items() if path.parts[0] == "tests"]
-    pages = [path for path in code.tracked("*.md") if path.parts[0] != "results" and "reference" not in path.parts]
+    inside = [module for module in code.modules.values() if module.path.parts[0] not in OUTSIDE]
     closure = code.closure()
-    measured |= {"files of package and benchmarks": len(inside), "lines of package and benchmarks": code.lines(inside)}
-    measured["lines of tests"] = code.lines(tests)
-    measured["words of documentation"] = sum(len((code.root / path).read_text().split()) for path in pages)
-    measured |= {"files that train.py imports": len(closure), "lines that train.py imports": code.lines(closure)}
-    measured |= count_keys(code)
+    measured: dict[str, float] = {"files of package and benchmarks": len(inside)}
+    measured["lines of package and benchmarks"] = count_lines(inside)
+    measured["lines of tests"] = count_lines(code.below("tests"))
+    measured["words of documentation"] = _count_words(code)
+    measured |= {"files that train.py imports": len(closure), "lines that train.py imports": count_lines(closure)}
+    measured |= count_keys(inside)
     measured["files in import circles"] = len(code.circles())
-    measured |= density(code, inside)
+    measured |= density(inside)
     project = tomllib.loads((code.root / "pyproject.toml").read_text())["project"]
     measured["direct dependencies"] = len(project["dependencies"])
     count = [sys.executable, str(ROOT / "benchmarks" / "stops.py")]
@@ -186,6 +220,15 @@ def measure(code: CodeBase) -> dict[str, float]:
     stops, files = done.stdout.split()
     measured |= {"stops of predictions in an evaluation": int(stops), "files of these stops": int(files)}
     return measured
+
+
+def _count_words(code: CodeBase) -> int:
+    """Count the words of the pages that are written by hand."""
+    words = 0
+    for path in code.tracked("*.md"):
+        if path.parts[0] != "results" and "reference" not in path.parts:
+            words += len((code.root / path).read_text(encoding="utf-8").split())
+    return words
 
 
 @app.command(epilog=examples("python -m benchmarks.structure --before 1ac0f92 --csv results/structure.csv"))

@@ -10,15 +10,15 @@ def imports(name: str, results: Path) -> str:
     """Return a table of imports: between all ``packages``, or between the folders of one package."""
     code = CodeBase()
     nodes: dict[str, str] = {}
-    for module, path in code.files.items():
-        package, *folders = path.parts[:-1] or path.parts
+    for name_of, module in code.modules.items():
+        package, *folders = module.path.parts[:-1] or module.path.parts
         if name == "packages" and package != "tests":
-            nodes[module] = package
+            nodes[name_of] = package
         elif name == package:
-            nodes[module] = "/".join(folders) or package
+            nodes[name_of] = "/".join(folders) or package
     targets: dict[str, set[str]] = {node: set() for node in nodes.values()}
-    for module, node in nodes.items():
-        targets[node] |= {nodes[imported] for imported in code.imports[module] & nodes.keys()} - {node}
+    for name_of, node in nodes.items():
+        targets[node] |= {nodes[imported] for imported in code.imports[name_of] & nodes.keys()} - {node}
     lines = ["| importing | imported |", "|:----------|:---------|"]
     for node in sorted(targets):
         names = ", ".join(f"`{target}`" for target in sorted(targets[node]))
