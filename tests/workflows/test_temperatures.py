@@ -62,28 +62,11 @@ def test_members_with_common_validation_images_are_calibrated_together(tmp_path)
     assert 1.5 < temperatures.combined < 3.0
 
 
-def test_members_are_calibrated_on_the_validation_images_that_all_have(tmp_path):
-    whole = [write_run(tmp_path / str(power), power) for power in (2.0, 3.0)]
-    common = [write_run(tmp_path / f"common{power}", power) for power in (2.0, 3.0)]
-    runs = [part_of_validation(whole[0], 0, 500), part_of_validation(whole[1], 46, None)]
-    expected = fit_temperatures(RunsModel([part_of_validation(run, 46, 500) for run in common]))
-    assert expected.members == (1.0, 1.0)
-    assert fit_temperatures(RunsModel(runs)) == expected
-    assert fit_temperatures(RunsModel([ensemble_of(tmp_path / "ensemble", runs)])) == expected
-
-
 def test_members_without_a_common_validation_image_are_calibrated_each(tmp_path):
     runs = [write_run(tmp_path / str(power), power) for power in (0.5, 2.0)]
     runs = [part_of_validation(runs[0], 0, 276), part_of_validation(runs[1], 276, None)]
     temperatures = fit_temperatures(RunsModel([ensemble_of(tmp_path / "ensemble", runs)]))
     assert temperatures.members == pytest.approx((0.5, 2.0), rel=0.3)
-    assert temperatures.combined == 1.0
-
-
-def test_folds_are_calibrated_each_by_its_own(tmp_path):
-    runs = [write_run(tmp_path / str(power), power, first=int(power * 1000)) for power in (0.5, 2.0)]
-    temperatures = fit_temperatures(RunsModel(runs))
-    assert temperatures.members == pytest.approx((0.5, 2.0), rel=0.15)
     assert temperatures.combined == 1.0
 
 

@@ -11,9 +11,8 @@ import pytest
 from common.config.compose import check_config
 from common.config.data import CanvasConfig, PrepareConfig
 from datamodules.inference.cell_images import FileStatus, cell_scales, leave_out, prepare_files, read_cell
-from datamodules.inference.cells import Cell, CellColumns, find_cells
-from datamodules.inference.foreign_images import FEWEST, LARGEST, SMALLEST, outline_of, why_far_from_size, why_foreign
-from datamodules.inference.image_files import ImageFile
+from datamodules.inference.cells import CellColumns, find_cells
+from datamodules.inference.foreign_images import FEWEST, LARGEST, SMALLEST, outline_of, why_far_from_size
 from datamodules.preprocessing.cache import prepared_images
 from datamodules.sources import scan
 from tests.helpers.chromosomes import NUMBERS, bar, write_chromosomes
@@ -181,28 +180,3 @@ def test_real_chromosomes_are_not_foreign(name, tmp_path):
         files = [file for cell in cells for file in read_cell(cell, config, {}, pool)]
     assert len(files) > 900
     assert {file.cause for file in files if file.status is not FileStatus.USED} == set()
-
-
-def test_outline_of_a_chromosome():
-    outline = outline_of(bar(5, white=True), CONFIG)
-    assert outline.parts == 1
-    assert outline.border == 0
-    assert outline.area == pytest.approx(8 * 35, rel=0.1)
-    assert why_foreign(outline) is None
-
-
-def test_equal_pictures_in_two_formats_are_one(cell_folder, tmp_path):
-    write_image(cell_folder / "01.tif", bar(1, white=True))
-    files = read(cell_folder, tmp_path)
-    assert sorted(file.status for file in files.values()) == [FileStatus.DUPLICATE] + [FileStatus.USED] * 24
-    files = read(cell_folder, tmp_path, fixed={"01.tif": 0})
-    assert files["01.tif"].status is FileStatus.USED
-    assert files["01.png"].status is FileStatus.DUPLICATE
-
-
-def test_a_path_that_none_can_have_is_broken(tmp_path):
-    cell = Cell("c", None, (ImageFile(tmp_path / "a\0.png", "a", ()),))
-    with ThreadPoolExecutor(1) as pool:
-        (file,) = read_cell(cell, CONFIG, {}, pool)
-    assert file.status is FileStatus.BROKEN
-    assert "null" in file.cause

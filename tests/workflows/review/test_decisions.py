@@ -69,17 +69,6 @@ def test_any_sequence_replays_to_the_same_state_and_a_torn_line_costs_itself_alo
     assert path.read_bytes().startswith(content[:cut])
 
 
-@given(decisions=SEQUENCES)
-def test_an_undone_action_was_never_done(decisions):
-    undone = [*decisions, decision("move", image="a.png", to="X"), decision("undo")]
-    for key, state in replay(undone).items():
-        before = replay(decisions).get(key)
-        if before is not None:
-            assert (state.fixed, state.turned, state.approval) == (before.fixed, before.turned, before.approval)
-        else:
-            assert not state.fixed
-
-
 def test_actions():
     state = replay(
         [

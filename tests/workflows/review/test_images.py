@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -10,12 +9,11 @@ from common.errors import UserError
 from common.thumbnails import decode
 from evaluation.predicted_table import write_predicted
 from tests.helpers.predictions import make_run
-from tests.helpers.training import run_undrawn, small_config
 from tests.workflows.report.reports import write_run
 from tests.workflows.review.predicted import CLASSES, FACTS, write_table
-from workflows.review.decisions import CellDecisions, Decision, DecisionLog
+from workflows.review.decisions import CellDecisions, Decision
 from workflows.review.images import ImageReview
-from workflows.review.review import export_labels, open_review
+from workflows.review.review import open_review
 
 OUTPUTS_OF_A_MODEL = ("0.6", "bright", "conformal", "probabil", "heat", "reason", "prediction", "doubt")
 
@@ -108,32 +106,3 @@ def test_a_table_without_a_picture_or_an_image(tmp_path, table):
     row = {"file": "a", "status": "broken", "cause": "no image", "review": True, "path": "a"}
     write_predicted(tmp_path / "none.parquet", pd.DataFrame([row]), FACTS)
     assert open_review(tmp_path / "none.parquet").queue(blind=False) == []
-
-
-def test_a_training_learns_from_the_decisions(tmp_path):
-    table = write_table(tmp_path, images=40, swapped=True)
-    review = open_review(table)
-    log = DecisionLog(review.decisions_file)
-    for number, stem in enumerate(review.stems):
-        given = CLASSES[number % 2]
-        log.append(decided("move", cell=stem, image=stem, to=given))
-        log.append(decided("approve", cell=stem, to=given, classes={stem: given}))
-    log.close()
-    labels = tmp_path / "labels.csv"
-    export_labels(review, review.decisions_file, labels)
-    assert pd.read_csv(labels).columns.tolist() == ["path", "class"]
-    source = [
-        "data=table",
-        f"data_dir={tmp_path}",
-        f"data.file={labels}",
-        "data.label_column=class",
-        "data.positive_class=dark",
-    ]
-    options = ["protocol=image", "model=resnet18", "model.cut=layer1", "trainer.max_epochs=6"]
-    folder = run_undrawn(small_config(tmp_path, *options, data=source))
-    test = open_review(folder)
-    right = []
-    for stem in test.stems:
-        for name, given in test.sources(stem).items():
-            right.append(given.predicted == CLASSES[int(name.removesuffix(".png")[-2:]) % 2])
-    assert np.mean(right) > 0.8
