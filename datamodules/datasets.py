@@ -4,13 +4,11 @@ All take the arguments of `ImageDataModule`: ``CNMCDataModule(data_dir="C-NMC.zi
 """
 
 from functools import cached_property
+from typing import Any
 
 from common.config.schema import Config
 from common.runs.distributed import World
 from datamodules.image_datamodule import ImageDataModule
-from datamodules.sources.cnmc import HemAllConfig
-from datamodules.sources.composed_karyograms import ComposedKaryogramsConfig
-from datamodules.sources.folder import KaryogramsConfig
 from datamodules.transforms.presplit_augmentation import Expansion, copy_karyograms, turn_and_subsample
 
 
@@ -33,8 +31,8 @@ class HemAllDataModule(ImageDataModule):
     @cached_property
     def expansion(self) -> Expansion:
         """All images; under the protocol ``paper`` with turned copies of the smaller class."""
-        data = self.config.data
-        if self.config.protocol != "paper" or not isinstance(data, HemAllConfig):
+        data: Any = self.config.data  # HemAllConfig
+        if self.config.protocol != "paper" or data.source != self.default_source:
             return super().expansion
         return turn_and_subsample(self.scanned, data.images, self.config.transform, self.config.split)
 
@@ -53,8 +51,8 @@ class KaryogramDataModule(ImageDataModule):
     @cached_property
     def expansion(self) -> Expansion:
         """All images; under the protocol ``paper`` with copies of them."""
-        data = self.config.data
-        if self.config.protocol != "paper" or not isinstance(data, KaryogramsConfig | ComposedKaryogramsConfig):
+        data: Any = self.config.data  # KaryogramsConfig or ComposedKaryogramsConfig
+        if self.config.protocol != "paper" or data.source != self.default_source:
             return super().expansion
         return copy_karyograms(self.scanned, data.augmented, self.config.transform, self.config.split)
 

@@ -38,6 +38,13 @@ class PaperSplit(StrictModel):
         return self
 
 
+class AugmentedConfig(StrictModel):
+    """Under protocol=paper: how many images an original becomes before the split, itself among them."""
+
+    normal: Annotated[float, Field(ge=1.0)]
+    abnormal: Annotated[float, Field(ge=1.0)]
+
+
 class SourceConfig(StrictModel):
     """Keys that every source of images has; a source adds its own, and narrows ``source`` to its name."""
 

@@ -14,6 +14,7 @@ import pandas as pd
 from pydantic import Field
 
 from common.config.base import FROM_YAML
+from common.config.data import AugmentedConfig
 from common.errors import UserError
 from common.files import read_csv, sha256_of_value
 from common.karyotype import ABNORMAL, NORMAL, PREPARATION_LOSS, Karyotype, name_karyotype
@@ -22,7 +23,6 @@ from datamodules.manifest.manifest import Manifest, content_hash, listed, natura
 from datamodules.manifest.scan import scan_listing
 from datamodules.sources import SourceContext, list_images, source
 from datamodules.sources.chromosomes import ChromosomesConfig
-from datamodules.sources.folder import AugmentedConfig
 from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig
 from datamodules.synthesis.aberrations.numerical import check_changes
 from datamodules.synthesis.config import CompositionConfig

@@ -4,12 +4,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from common.config.base import FROM_YAML, StrictModel
-from common.config.data import SourceConfig
+from common.config.base import FROM_YAML
+from common.config.data import AugmentedConfig, SourceConfig
 from common.errors import UserError
 from common.karyotype import ABNORMAL, NORMAL
 from datamodules.inference.image_files import describe_others
@@ -89,13 +87,6 @@ def _left_out(root: Path, folders: Iterable[Path]) -> tuple[str, ...]:
     if loose:
         notes.append(f"{len(loose):,} images beside the class folders of {root.name} left out")
     return tuple(notes)
-
-
-class AugmentedConfig(StrictModel):
-    """Under protocol=paper: how many images an original becomes before the split, itself among them."""
-
-    normal: Annotated[float, Field(ge=1.0)]
-    abnormal: Annotated[float, Field(ge=1.0)]
 
 
 class KaryogramsConfig(SourceConfig, defaults="data/karyograms"):

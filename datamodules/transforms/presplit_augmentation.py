@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from common.config.data import SplitConfig, TransformConfig
+from common.config.data import AugmentedConfig, SplitConfig, TransformConfig
 from common.errors import UserError
 from common.karyotype import ABNORMAL, NORMAL
 from common.text import quoted
 from datamodules.manifest.balancing import draw, even_out
 from datamodules.manifest.manifest import Manifest
-from datamodules.sources.folder import AugmentedConfig
 from datamodules.transforms.augmentation import Augmentation
 
 # Makes a copy of an image (H, W, 3), that image's row, and the number of the copy, from 1.

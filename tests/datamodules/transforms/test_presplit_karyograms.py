@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.config.data import SplitConfig, TransformConfig
+from common.config.data import AugmentedConfig, SplitConfig, TransformConfig
 from common.errors import UserError
 from datamodules.datasets import data_module
 from datamodules.inference.run_images import from_test_part
 from datamodules.manifest.leakage import check_leaks
 from datamodules.manifest.splits import split
-from datamodules.sources.folder import AugmentedConfig, KaryogramsConfig
+from datamodules.sources.folder import KaryogramsConfig
 from datamodules.transforms.presplit_augmentation import copy_karyograms
 from tests.helpers.manifests import make_manifest
 from tests.helpers.sheets import karyogram_config, sheet_manifest, write_karyograms
