@@ -45,7 +45,9 @@ class AbnormalityMasks:
         self._prepare = config.prepare
         table = read_karyograms(manifest.root)
         self._files: dict[str, str] = table[table["truth"] != ""].set_index("path")["truth"].to_dict()
-        self._boxes = dict(list(manifest.places.groupby("image_id")))
+        boxes = dict(list(manifest.places.groupby("image_id")))
+        # By path, which a copy shares with its original.
+        self._boxes = {path: boxes[name] for name, path in zip(table["image_id"], table["path"], strict=True)}
 
     def __contains__(self, row: int) -> bool:
         return self._manifest.frame["path"].iloc[row] in self._files
@@ -56,7 +58,7 @@ class AbnormalityMasks:
         image = read_image(self._manifest.file(row))
         place = read_image(self._manifest.root / self._files[frame["path"]])[..., 0]
         chromosomes = place.copy()
-        for box in self._boxes[frame["image_id"]].itertuples():
+        for box in self._boxes[frame["path"]].itertuples():
             inside = np.s_[box.y : box.y + box.height, box.x : box.x + box.width]
             chromosomes[inside] |= (image[inside][..., 0] < GROUND).astype(np.uint8) * 255
         masks = [prepare_mask(mask, image, self._prepare) for mask in (place, chromosomes)]
