@@ -197,5 +197,5 @@ def test_an_error_is_one_line_before_the_evaluation(runs, monkeypatch, arguments
 
 @pytest.mark.parametrize("arguments", [["RUN", "--against"], ["--against", "--label", "x", "RUN"]])
 def test_an_option_without_its_words_is_an_error(runs, arguments):
-    output = call(*(str(runs / "good0") if word == "RUN" else word for word in arguments), code=2).output
+    output = run_app(app, *(str(runs / "good0") if word == "RUN" else word for word in arguments), code=2).output
     assert "Invalid value for --against: names nothing" in output
