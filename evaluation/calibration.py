@@ -12,7 +12,7 @@ from scipy import optimize, special
 from common.predictions import VALIDATION
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.bootstrap import around
-from evaluation.labelled_runs import LabelledRuns
+from evaluation.labelled_runs import LabelledRuns, single_or_list
 from evaluation.metrics.classification import CALIBRATION, SHARE, call
 from evaluation.metrics.leave_one_out import StatisticOfSums
 from evaluation.metrics.resampled import Statistic
@@ -77,10 +77,8 @@ def rescale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     return scaled
 
 
-def reliability(scored: LabelledPredictions, bins: int) -> list[ReliabilityBin]:
-    """Compare the probabilities of the predicted classes (at 0.5) with the accuracy, bin by bin; see BINNING."""
-    confidences = scored.probabilities.max(axis=1)
-    correct = call(scored.probabilities, scored.positive_index) == scored.labels
+def reliability(confidences: np.ndarray, correct: np.ndarray, bins: int) -> list[ReliabilityBin]:
+    """Compare the probabilities of the predicted classes with the accuracy, shape (N,) each, by bin; see BINNING."""
     place = _bin_of(confidences, bins)
     edges = _edges(bins).tolist()
     rows = []
@@ -104,9 +102,9 @@ def ece_if_calibrated(probabilities: np.ndarray, bins: int, seed: int) -> Calibr
     return CalibratedError(float(errors.mean()), float(np.quantile(errors, 0.95)))
 
 
-def log_losses(scored: LabelledPredictions) -> np.ndarray:
+def log_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return the negative log-probability of the true class, nats, float64, shape (N,); at most that of EPSILON."""
-    true = scored.probabilities[np.arange(len(scored.labels)), scored.labels]
+    true = probabilities[np.arange(len(labels)), labels]
     return np.asarray(-np.log(_clip(true)))
 
 
@@ -124,7 +122,7 @@ def weighted_calibration(scored: LabelledPredictions, bins: int) -> Statistic:
     brier = ((probabilities - np.eye(probabilities.shape[1])[scored.labels]) ** 2).sum(axis=1)
     if scored.positive_index is not None:
         brier = brier / 2  # both squares are the same, and one of them counts
-    nll = log_losses(scored)
+    nll = log_losses(scored.probabilities, scored.labels)
     confidences = probabilities.max(axis=1)
     correct = call(probabilities, scored.positive_index) == scored.labels
     losses = np.zeros((scored.cluster_count, 3))
@@ -159,7 +157,7 @@ def evaluate_calibration(runs: LabelledRuns) -> CalibrationResult | None:
     return CalibrationResult(
         bins=BINS,
         binning=BINNING,
-        temperature=runs.single_or_list([temperature.value for temperature in temperatures]),
+        temperature=single_or_list([temperature.value for temperature in temperatures]),
         reason=reasons[0] if reasons else None,
         images=len(runs.test.labels),
         before=_evaluate(runs, runs.test.probabilities),
@@ -196,6 +194,7 @@ def _evaluate(runs: LabelledRuns, probabilities: np.ndarray) -> CalibrationMetri
     statistic = weighted_calibration(scored, BINS)
     ece, brier, nll = statistic(np.ones((1, scored.cluster_count)))[:, 0].tolist()
     intervals = around(statistic, metrics, scored, settings)
+    correct = call(probabilities, scored.positive_index) == scored.labels
     chance = ece_if_calibrated(probabilities, BINS, settings.seed)
     if intervals["ece"].low is not None and ece <= chance.high:
         # Resampling only increases an error that is never negative: no error at all is not ruled out.
@@ -206,7 +205,7 @@ def _evaluate(runs: LabelledRuns, probabilities: np.ndarray) -> CalibrationMetri
         nll=nll,
         intervals=intervals,
         ece_if_calibrated=chance,
-        reliability=reliability(scored, BINS),
+        reliability=reliability(probabilities.max(axis=1), correct, BINS),
     )
 
 

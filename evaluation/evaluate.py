@@ -21,7 +21,7 @@ from evaluation.core.labelled import LabelledPredictions
 from evaluation.core.warnings import interval_warnings, leakage, part_warnings
 from evaluation.intervals.bootstrap import intervals
 from evaluation.intervals.folds import fold_mean_intervals
-from evaluation.labelled_runs import LabelledRuns
+from evaluation.labelled_runs import LabelledRuns, spread
 from evaluation.metrics.classification import Threshold, call, confusion
 from evaluation.metrics.resampled import evaluate
 from evaluation.misclassified import wrong_cases
@@ -60,7 +60,12 @@ def evaluate_runs(
 def evaluate_labelled(runs: LabelledRuns) -> EvaluationResult:
     """Evaluate what ``LabelledRuns.of`` prepared."""
     settings = runs.settings
-    test = evaluate_part(runs.test, runs.spread(runs.thresholds), settings)
+    points = [fold.threshold for fold in runs.folds]
+    threshold: OperatingPoint | FoldThresholds = points[0]
+    if len(points) > 1:
+        reason = next((point.reason for point in points if point.reason), None)
+        threshold = FoldThresholds(runs.thresholds, settings.threshold, reason)
+    test = evaluate_part(runs.test, spread(runs.thresholds, runs.sizes), settings)
     validation = folds = fold_means = None
     if len(runs.folds) == 1:
         fold = runs.folds[0]
@@ -93,7 +98,7 @@ def evaluate_labelled(runs: LabelledRuns) -> EvaluationResult:
         classes=list(runs.classes),
         positive_class=runs.pooled.positive_class,
         settings=settings.model_dump(mode="json"),
-        threshold=_threshold(runs),
+        threshold=threshold,
         test=test,
         validation=validation,
         folds=folds,
@@ -114,19 +119,29 @@ def evaluate_labelled(runs: LabelledRuns) -> EvaluationResult:
 
 def evaluate_part(labelled: LabelledPredictions, threshold: Threshold | None, settings: EvaluationConfig) -> PartResult:
     """Evaluate the images of one part, at 0.5 and at a threshold (None: there is none)."""
-    metrics_at_threshold = confusion_at_threshold = None
-    if threshold is not None and labelled.positive_index is not None:
+    k = len(labelled.classes)
+    positive = labelled.positive_index
+    matrix: Matrix = confusion(labelled.labels, call(labelled.probabilities, positive), k).tolist()
+    metrics_at_threshold = None
+    confusion_at_threshold: Matrix | None = None
+    if threshold is not None and positive is not None:
         metrics_at_threshold = intervals(labelled, settings, threshold)
-        confusion_at_threshold = _confusion(labelled, threshold)
+        called = call(labelled.probabilities, positive, threshold)
+        confusion_at_threshold = confusion(labelled.labels, called, k).tolist()
+    drawn = "images"
+    if labelled.by_subject:
+        drawn = "subjects"
+    elif labelled.by_cell:
+        drawn = "cells"
     return PartResult(
         images=len(labelled.labels),
         unlabelled=labelled.unlabelled,
         subjects=labelled.subjects,
-        drawn=labelled.unit,
+        drawn=drawn,
         class_counts=labelled.count_images(),
         class_subjects=labelled.count_clusters() if labelled.by_subject else None,
         metrics=intervals(labelled, settings),
-        confusion=_confusion(labelled, 0.5),
+        confusion=matrix,
         metrics_at_threshold=metrics_at_threshold,
         confusion_at_threshold=confusion_at_threshold,
     )
@@ -160,8 +175,24 @@ def write_files(
     ``result`` is that of ``runs``. Learning curves need a ``history``, see ``plots.learning_curves``.
     """
     folder = Path(folder)
-    for name, rows in _tables(result, runs).items():
-        write_csv(folder / f"{name}.csv", rows, "%.6f")
+    tables = {"assigned": assigned_table(runs.runs, runs.settings.assignment)}
+    if result.test.images:
+        tables["wrong"] = wrong_cases(runs.pooled).drop(columns="row")
+    if result.test.images and result.per_class:
+        tables["per_class"] = per_class_table(result.per_class)
+    if result.per_kind:
+        tables["per_kind"] = per_kind_table(result.per_kind)
+    if result.by_subject:
+        tables["by_subject"] = by_subject_table(runs, result.by_subject)
+    if result.subgroups:
+        tables["subgroups"] = subgroups_table(result.subgroups)
+    if result.operating_points:
+        tables["operating_points"] = operating_points_table(result.operating_points)
+    if result.triage:
+        tables["triage"] = triage_table(result.triage)
+    for name, rows in tables.items():
+        if rows is not None:
+            write_csv(folder / f"{name}.csv", rows, "%.6f")
     draw_figures(folder, result, runs, history)
     Run(folder).write_json(RunFile.METRICS, result.to_dict())
 
@@ -199,40 +230,6 @@ def draw_rocs(
             curves.append(plots.RocCurve(label, result, labelled.test, labelled.train))
     if curves:
         plots.rocs(path, curves)
-
-
-def _tables(result: EvaluationResult, runs: LabelledRuns) -> dict[str, pd.DataFrame]:
-    """Return what is written as CSV tables, by their names."""
-    tables = {"assigned": assigned_table(runs.runs, runs.settings.assignment)}
-    if result.test.images:
-        tables["wrong"] = wrong_cases(runs.pooled).drop(columns="row")
-    if result.test.images and result.per_class:
-        tables["per_class"] = per_class_table(result.per_class)
-    if result.per_kind:
-        tables["per_kind"] = per_kind_table(result.per_kind)
-    if result.by_subject:
-        tables["by_subject"] = by_subject_table(runs, result.by_subject)
-    if result.subgroups:
-        tables["subgroups"] = subgroups_table(result.subgroups)
-    if result.operating_points:
-        tables["operating_points"] = operating_points_table(result.operating_points)
-    if result.triage:
-        tables["triage"] = triage_table(result.triage)
-    return {name: table for name, table in tables.items() if table is not None}
-
-
-def _threshold(runs: LabelledRuns) -> OperatingPoint | FoldThresholds:
-    points = [fold.threshold for fold in runs.folds]
-    if len(points) == 1:
-        return points[0]
-    reasons = [point.reason for point in points if point.reason]
-    return FoldThresholds(runs.thresholds, runs.settings.threshold, reasons[0] if reasons else None)
-
-
-def _confusion(labelled: LabelledPredictions, threshold: Threshold) -> Matrix:
-    called = call(labelled.probabilities, labelled.positive_index, threshold)
-    matrix: Matrix = confusion(labelled.labels, called, len(labelled.classes)).tolist()
-    return matrix
 
 
 def _fold_means(runs: LabelledRuns) -> FoldMeans:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,24 +19,25 @@ REMOVED_INTERVALS = ("bca", "expanded_bca")  # of earlier revisions
 
 @dataclass(frozen=True)
 class LabelledFold:
-    """The labelled images of one run: its validation and its test images, and training images where predicted."""
+    """The labelled images of one run: its validation and its test images, and training images where predicted.
+
+    ``threshold`` is the operating point that the validation images choose.
+    """
 
     run: Predictions
     settings: EvaluationConfig
     validation: Cases
     test: Cases
-    train: LabelledPredictions | None = None
+    train: LabelledPredictions | None
+    threshold: OperatingPoint
 
     @classmethod
     def of(cls, run: Predictions, settings: EvaluationConfig, train: Predictions | None = None) -> "LabelledFold":
         """Take the labelled rows of a run, and of its predictions of training images."""
         scored = score(train) if train is not None else None
-        return cls(run, settings, cases(run.part("validation")), cases(run.part("test")), scored)
-
-    @cached_property
-    def threshold(self) -> OperatingPoint:
-        """The operating point that the validation images choose."""
-        return choose_threshold(self.validation.scored, self.settings)
+        validation = cases(run.part("validation"))
+        threshold = choose_threshold(validation.scored, settings)
+        return cls(run, settings, validation, cases(run.part("test")), scored, threshold)
 
     def threshold_for(self, sensitivity: float) -> OperatingPoint:
         """Return the highest threshold that keeps a sensitivity (0 to 1) on the validation images."""
@@ -53,13 +53,29 @@ class LabelledRuns:
         folds: At least one.
         pooled: The test rows of all folds, fold after fold.
         test: The labelled ones of them.
+        train: The labelled training images of all folds, pooled; None where a fold has none.
         settings: Of the evaluation.
+        runs: The predictions of each fold.
+        tests: The labelled test images of each fold.
+        sizes: Their numbers.
+        thresholds: The threshold of each fold; None where it has none.
+        about: Facts of the run, or of all folds (lists where they differ).
+        classes: The K class names.
+        positive_index: The positive one of two classes; None for K > 2.
     """
 
     folds: tuple[LabelledFold, ...]
     pooled: Predictions
     test: LabelledPredictions
+    train: LabelledPredictions | None
     settings: EvaluationConfig
+    runs: list[Predictions]
+    tests: list[Cases]
+    sizes: list[int]
+    thresholds: list[float | None]
+    about: dict[str, Any]
+    classes: tuple[str, ...]
+    positive_index: int | None
 
     @classmethod
     def of(
@@ -74,57 +90,32 @@ class LabelledRuns:
         pooled = pool(list(runs))
         of_training = train or [None] * len(runs)
         folds = [LabelledFold.of(run, settings, seen) for run, seen in zip(runs, of_training, strict=True)]
-        return cls(tuple(folds), pooled, score(pooled), settings)
+        return cls(
+            folds=tuple(folds),
+            pooled=pooled,
+            test=score(pooled),
+            train=_pooled([fold.train for fold in folds]),
+            settings=settings,
+            runs=list(runs),
+            tests=[fold.test for fold in folds],
+            sizes=[len(fold.test.labels) for fold in folds],
+            thresholds=[fold.threshold.value for fold in folds],
+            about=runs[0].about if len(runs) == 1 else pooled.about,
+            classes=pooled.classes,
+            positive_index=pooled.positive_index,
+        )
 
-    @property
-    def runs(self) -> list[Predictions]:
-        """The predictions of each fold."""
-        return [fold.run for fold in self.folds]
 
-    @property
-    def about(self) -> dict[str, Any]:
-        """Facts of the run, or of all folds (lists where they differ)."""
-        return self.folds[0].run.about if len(self.folds) == 1 else self.pooled.about
+def spread(values: Sequence[float | None], sizes: Sequence[int]) -> np.ndarray | None:
+    """Return the value of its fold for each image of folds of these sizes, shape (N,); None where a fold has none."""
+    if None in values:
+        return None
+    return np.repeat(np.array(values, dtype=np.float64), sizes)
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The K class names."""
-        return self.pooled.classes
 
-    @property
-    def positive_index(self) -> int | None:
-        """The positive one of two classes; None for K > 2."""
-        return self.pooled.positive_index
-
-    @property
-    def tests(self) -> list[Cases]:
-        """The labelled test images of each fold."""
-        return [fold.test for fold in self.folds]
-
-    @property
-    def train(self) -> LabelledPredictions | None:
-        """The labelled training images of all folds, pooled; None where a fold has none."""
-        return _pooled([fold.train for fold in self.folds])
-
-    @property
-    def sizes(self) -> list[int]:
-        """The number of labelled test images of each fold."""
-        return [len(fold.test.labels) for fold in self.folds]
-
-    @property
-    def thresholds(self) -> list[float | None]:
-        """The threshold of each fold; None where it has none."""
-        return [fold.threshold.value for fold in self.folds]
-
-    def spread(self, values: Sequence[float | None]) -> np.ndarray | None:
-        """Return the value of its fold for each labelled test image, shape (N,); None where a fold has none."""
-        if None in values:
-            return None
-        return np.repeat(np.array(values, dtype=np.float64), self.sizes)
-
-    def single_or_list(self, values: list[T]) -> T | list[T]:
-        """Return the value of a single run, or the list of the folds' values."""
-        return values if len(values) > 1 else values[0]
+def single_or_list(values: list[T]) -> T | list[T]:
+    """Return the value of a single run, or the list of the folds' values."""
+    return values if len(values) > 1 else values[0]
 
 
 def evaluation_settings(values: dict[str, Any]) -> EvaluationConfig:

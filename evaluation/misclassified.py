@@ -21,7 +21,7 @@ def wrong_cases(predictions: Predictions) -> pd.DataFrame:
         ``joint_confidence`` (the three None without passes), ``kind``, ``subject``, and ``row`` (in ``predictions``).
     """
     test = cases(predictions)
-    best = test.best
+    best = test.joint if test.sampled else test.plain
     wrong = (best.called != test.labels).nonzero()[0]
     wrong = wrong[np.argsort(-best.values[wrong], kind="stable")]
     predicted = best.called[wrong]

@@ -21,17 +21,13 @@ def by_part(runs: LabelledRuns) -> dict[str, PartSummary]:
     summaries = {}
     for name, folds in parts.items():
         labelled = [fold for fold in folds if fold is not None and len(fold.labels)]
-        if len(labelled) == len(folds):
-            summaries[name] = _mean([_summary(fold) for fold in labelled])
+        if len(labelled) < len(folds):
+            continue
+        losses = [float(log_losses(fold.probabilities, fold.labels).mean()) for fold in labelled]
+        shares = []
+        for fold in labelled:
+            right = call(fold.probabilities, fold.positive_index) == fold.labels
+            shares.append(float(right.mean()))
+        images = sum(len(fold.labels) for fold in labelled)
+        summaries[name] = PartSummary(images, float(np.mean(losses)), float(np.mean(shares)))
     return summaries
-
-
-def _summary(scored: LabelledPredictions) -> PartSummary:
-    right = call(scored.probabilities, scored.positive_index) == scored.labels
-    return PartSummary(len(scored.labels), float(log_losses(scored).mean()), float(right.mean()))
-
-
-def _mean(folds: Sequence[PartSummary]) -> PartSummary:
-    loss = float(np.mean([fold.loss for fold in folds]))
-    accuracy = float(np.mean([fold.accuracy for fold in folds]))
-    return PartSummary(sum(fold.images for fold in folds), loss, accuracy)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from evaluation.core.labelled import Cases, LabelledPredictions
 from evaluation.intervals.bootstrap import intervals
-from evaluation.labelled_runs import LabelledRuns
+from evaluation.labelled_runs import LabelledRuns, single_or_list
 from evaluation.metrics.classification import call, confusion
 from evaluation.metrics.thresholds import choose_threshold
 from evaluation.result import SubjectRuleResult, SubjectsResult
@@ -119,7 +119,7 @@ def _evaluate(runs: LabelledRuns, validations: list[Subjects], tests: list[Subje
     return SubjectRuleResult(
         metrics=intervals(scored, runs.settings, of_subjects),
         confusion=confusion(scored.labels, predicted, len(scored.classes)).tolist(),
-        threshold=None if runs.positive_index is None else runs.single_or_list(thresholds),
+        threshold=None if runs.positive_index is None else single_or_list(thresholds),
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from evaluation.intervals.bootstrap import intervals
-from evaluation.labelled_runs import LabelledRuns
+from evaluation.labelled_runs import LabelledRuns, single_or_list
 from evaluation.result import SensitivityResult
 
 REQUESTED = (0.90, 0.95, 0.99)
@@ -24,7 +24,7 @@ def operating_points(runs: LabelledRuns) -> list[SensitivityResult] | None:
         points = pd.DataFrame([fold.threshold_for(sensitivity) for fold in runs.folds])
         if points["value"].isna().any():
             return None
-        of_folds = {name: runs.single_or_list(points[name].tolist()) for name in ("value", *MEASURED)}
+        of_folds = {name: single_or_list(points[name].tolist()) for name in ("value", *MEASURED)}
         metrics = intervals(runs.test, runs.settings, np.repeat(points["value"].to_numpy(), runs.sizes), MEASURED)
         results.append(SensitivityResult(sensitivity, of_folds.pop("value"), of_folds, **metrics))
     return results

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from evaluation.intervals.exact import share
-from evaluation.labelled_runs import LabelledRuns
+from evaluation.labelled_runs import LabelledRuns, spread
 from evaluation.metrics.classification import call
 from evaluation.result import ClassResult, KindResult, Matrix, Share
 
@@ -55,7 +55,7 @@ def per_kind(runs: LabelledRuns) -> list[KindResult] | None:
         return None
     images = pd.DataFrame({"label": test.labels, "kind": kinds.to_numpy()})
     images["right"] = call(test.probabilities, test.positive_index) == test.labels
-    thresholds = runs.spread(runs.thresholds)
+    thresholds = spread(runs.thresholds, runs.sizes)
     if thresholds is not None and test.positive_index is not None:
         images["right_at_threshold"] = call(test.probabilities, test.positive_index, thresholds) == test.labels
     confidence = runs.settings.confidence

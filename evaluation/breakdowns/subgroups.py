@@ -25,7 +25,16 @@ def subgroups(runs: LabelledRuns) -> list[SubgroupResult]:
     """
     results = []
     every = MORE_CLASSES if runs.positive_index is None else TWO_CLASSES
-    for by, groups in _divisions(runs).items():
+    frame = pd.concat([test.frame for test in runs.tests], ignore_index=True)
+    folds = [str(run.about.get("fold", number)) for number, run in enumerate(runs.runs)]
+    of_images = pd.Series(np.repeat(np.array(folds, dtype=object), runs.sizes))
+    divisions = {
+        "fold": _in_order(of_images, folds),
+        "group": _in_order(frame["group"], sorted(frame["group"].dropna().unique())),
+        "size": _by_size(frame),
+        "kind": _in_order(frame["kind"], sorted(frame["kind"].dropna().unique())),
+    }
+    for by, groups in divisions.items():
         if len(groups.cat.categories) < 2:
             continue
         for name in groups.cat.categories:
@@ -67,19 +76,6 @@ def subgroups_table(results: list[SubgroupResult]) -> pd.DataFrame:
             row |= interval.columns(name)
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _divisions(runs: LabelledRuns) -> dict[str, pd.Series]:
-    """Return the subgroup of each test image by what divides them: categories that occur, in their order."""
-    frame = pd.concat([test.frame for test in runs.tests], ignore_index=True)
-    folds = [str(run.about.get("fold", number)) for number, run in enumerate(runs.runs)]
-    of_images = pd.Series(np.repeat(np.array(folds, dtype=object), runs.sizes))
-    return {
-        "fold": _in_order(of_images, folds),
-        "group": _in_order(frame["group"], sorted(frame["group"].dropna().unique())),
-        "size": _by_size(frame),
-        "kind": _in_order(frame["kind"], sorted(frame["kind"].dropna().unique())),
-    }
 
 
 def _in_order(names: pd.Series, order: list[str]) -> pd.Series:

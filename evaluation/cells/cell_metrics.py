@@ -74,7 +74,7 @@ class CellMetrics:
         self.cells = cells
         self.complete = complete
         self._classes = scored.classes
-        self._confusions = confusions_of_clusters(scored, assigned)
+        self._confusions = confusions_of_clusters(scored.labels, assigned, scored.clusters, len(scored.classes))
         true = self._count_chromosomes(scored.labels)
         normal = is_normal(true)
         bases = np.stack([np.ones(len(true), dtype=bool), ~normal & complete, normal & complete])
@@ -131,7 +131,11 @@ def assigned_table(runs: Sequence[Predictions], config: AssignmentConfig) -> pd.
     for run in runs:
         test = run.part("test")
         names = np.array(run.classes, dtype=object)
-        assigned = names[_assign_test(run, config)]
+        if config.costs == "karyotype":
+            places = assign_by_karyotype(run, KaryotypePriors())
+        else:
+            places = assign_cells(test, costs_of(run, config))
+        assigned = names[places]
         argmax = names[call(test.probabilities, None)]
         frames.append(test.frame[["image_id", "subject", "cell", "label"]].assign(argmax=argmax, assigned=assigned))
     return pd.concat(frames, ignore_index=True)
@@ -166,7 +170,7 @@ def evaluate_cells(runs: LabelledRuns) -> AssignmentResult | None:
         costs=costs,
         chosen=settings.assignment.costs,
         cells=len(metrics.complete),
-        unplaceable=_count_unassignable(runs),
+        unplaceable=sum(unassignable(run.part("test")) for run in runs.runs),
         metrics=around(metrics, described, runs.test, settings),
         fold_means=fold_means,
         confusion=confusion(runs.test.labels, metrics.assigned, len(runs.classes)).tolist(),
@@ -182,7 +186,7 @@ def assignment_warnings(runs: LabelledRuns) -> list[EvaluationWarning]:
     if reason:
         return warnings_about("", [f"cells are not assigned: {reason}"])
     lines = balance_warnings(runs.runs) if runs.settings.assignment.costs == "karyotype" else []
-    count = _count_unassignable(runs)
+    count = sum(unassignable(run.part("test")) for run in runs.runs)
     if count:
         sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
         lines.append(f"{counted(count, 'cell')} of {sizes} keep their most probable classes")
@@ -197,17 +201,6 @@ def join_assignment(runs: LabelledRuns, table: pd.DataFrame) -> CellMetrics:
     by_cell = pd.Series(labelled).groupby(numbers).agg(["all", "any"])
     assigned = pd.Index(runs.classes).get_indexer(table["assigned"])[labelled]
     return CellMetrics(runs.test, assigned, cells, by_cell["all"][by_cell["any"]].to_numpy())
-
-
-def _assign_test(run: Predictions, config: AssignmentConfig) -> np.ndarray:
-    """Assign the test chromosomes of a run as configured: indices into its classes, int64, shape (images,)."""
-    if config.costs == "karyotype":
-        return assign_by_karyotype(run, KaryotypePriors())
-    return assign_cells(run.part("test"), costs_of(run, config))
-
-
-def _count_unassignable(runs: LabelledRuns) -> int:
-    return sum(unassignable(run.part("test")) for run in runs.runs)
 
 
 def _class_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:

@@ -46,13 +46,6 @@ class LabelledPredictions:
         """The number of subjects, None where none is known."""
         return self.cluster_count if self.by_subject else None
 
-    @property
-    def unit(self) -> str:
-        """What the clusters are: "subjects", "cells" or "images"."""
-        if self.by_subject:
-            return "subjects"
-        return "cells" if self.by_cell else "images"
-
     def subset(self, rows: np.ndarray | slice) -> "LabelledPredictions":
         """Return some of the images (a mask of shape (N,), or a slice), with their clusters renumbered."""
         clusters = np.unique(self.clusters[rows], return_inverse=True)[1].astype(np.int64)
@@ -117,18 +110,15 @@ class Cases:
 
     Attributes:
         scored: Labels and probabilities of the N images.
+        labels: Their true classes as indices, int64, shape (N,).
         frame: Their rows of the predictions, numbered from 0.
         sampled: Whether each has predictions of several passes or members, so that there are votes.
     """
 
     scored: LabelledPredictions
+    labels: np.ndarray
     frame: pd.DataFrame
     sampled: bool
-
-    @property
-    def labels(self) -> np.ndarray:
-        """True classes as indices, int64, shape (N,)."""
-        return self.scored.labels
 
     @property
     def mean_probabilities(self) -> np.ndarray:
@@ -149,12 +139,7 @@ class Cases:
     @property
     def plain(self) -> Confidence:
         """What the probabilities without sampling predict (at 0.5), and the largest of them."""
-        return self._of_probabilities(self.scored.probabilities)
-
-    @property
-    def best(self) -> Confidence:
-        """The joint confidence where there is one, else the plain probability."""
-        return self.joint if self.sampled else self.plain
+        return _most_probable(self.scored.probabilities, self.scored.positive_index)
 
     def confidences(self) -> dict[str, Confidence]:
         """Return every confidence at hand under its name: ``probability``, and those of sampling."""
@@ -164,17 +149,18 @@ class Cases:
         return {
             "probability": self.plain,
             "votes": self.votes,
-            "mean_probability": self._of_probabilities(self.mean_probabilities),
+            "mean_probability": _most_probable(self.mean_probabilities, self.scored.positive_index),
             "joint": self.joint,
             "mutual_information": Confidence(information.called, -information.values),
         }
 
-    def _of_probabilities(self, probabilities: np.ndarray) -> Confidence:
-        return Confidence(call(probabilities, self.scored.positive_index), probabilities.max(axis=1))
-
     def _of_majority(self, column: str) -> Confidence:
         predicted = pd.Index(self.scored.classes).get_indexer(self.frame[SAMPLED_PREFIX + "label"])
         return Confidence(predicted.astype(np.int64), self.frame[SAMPLED_PREFIX + column].to_numpy(np.float64))
+
+
+def _most_probable(probabilities: np.ndarray, positive_index: int | None) -> Confidence:
+    return Confidence(call(probabilities, positive_index), probabilities.max(axis=1))
 
 
 def cases(predictions: Predictions) -> Cases:
@@ -184,4 +170,5 @@ def cases(predictions: Predictions) -> Cases:
         UserError: See ``score``.
     """
     frame = predictions.frame[predictions.labels >= 0].reset_index(drop=True)
-    return Cases(score(predictions), frame, predictions.sampled)
+    scored = score(predictions)
+    return Cases(scored, scored.labels, frame, predictions.sampled)

@@ -274,10 +274,10 @@ def draw_roc(
     auc = result.test.metrics["auc"]
     _guessing(axis)
     if test.positive_index is None:
-        _each_class(axis, test, roc_auc_score, _rates)
+        _each_class(axis, test.classes, test.labels, test.probabilities.T, roc_auc_score, _rates)
         axis.set_title(f"mean AUC, each class against the rest: {auc}")
     else:
-        rates = _rates(test, test.positive_index)
+        rates = _rates(test.labels == test.positive_index, test.probabilities[:, test.positive_index])
         axis.plot(*rates, color=COLOURS[0], label=f"{result.positive_class}: AUC {auc}")
     if train is not None:
         _training_roc(axis, train, COLOURS[0], "training images: AUC")
@@ -345,9 +345,12 @@ def _training_roc(axis: Axes, train: LabelledPredictions, colour: str, name: str
 def _mean_rates(scored: LabelledPredictions) -> tuple[np.ndarray, np.ndarray]:
     """Return false and true positive rates; of more than two classes the mean true rate at 2,001 false rates."""
     if scored.positive_index is not None:
-        return _rates(scored, scored.positive_index)
+        return _rates(scored.labels == scored.positive_index, scored.probabilities[:, scored.positive_index])
     grid = np.linspace(0, 1, 2001)
-    true_rates = [np.interp(grid, *_rates(scored, index)) for index in range(len(scored.classes))]
+    true_rates = [
+        np.interp(grid, *_rates(scored.labels == index, scored.probabilities[:, index]))
+        for index in range(len(scored.classes))
+    ]
     return np.append(0.0, grid), np.append(0.0, np.mean(true_rates, axis=0))
 
 
@@ -355,12 +358,12 @@ def draw_precision_recall(axis: Axes, result: EvaluationResult, test: LabelledPr
     """Draw precision against sensitivity, like ``draw_roc``; the average precision must be defined."""
     average_precision = result.test.metrics["average_precision"]
     if test.positive_index is None:
-        _each_class(axis, test, average_precision_score, _precisions)
+        _each_class(axis, test.classes, test.labels, test.probabilities.T, average_precision_score, _precisions)
         axis.set_title(f"mean average precision: {average_precision}")
     else:
         share = (test.labels == test.positive_index).mean()
         axis.axhline(share, color="#777777", linewidth=1, linestyle="--", label=f"by guessing: {share:.3f}")
-        precisions = _precisions(test, test.positive_index)
+        precisions = _precisions(test.labels == test.positive_index, test.probabilities[:, test.positive_index])
         axis.plot(*precisions, color=COLOURS[0], label=f"average precision {average_precision}")
         precision = f"precision/{result.positive_class}"
         _points(axis, result, lambda values: (values["sensitivity"], values[precision]))
@@ -387,27 +390,30 @@ def _points(axis: Axes, result: EvaluationResult, place: Callable[[dict[str, flo
 
 def _each_class(
     axis: Axes,
-    test: LabelledPredictions,
+    classes: Sequence[str],
+    labels: np.ndarray,
+    scores: np.ndarray,
     area: Callable[[np.ndarray, np.ndarray], float],
-    curve: Callable[[LabelledPredictions, int], tuple[np.ndarray, np.ndarray]],
+    curve: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
 ) -> None:
     """Draw a curve per class, the one with the least area first; of many classes only the weakest in colour."""
-    areas = [area(test.labels == index, test.probabilities[:, index]) for index in range(len(test.classes))]
+    areas = [area(labels == index, of_class) for index, of_class in enumerate(scores)]
     for rank, index in enumerate(np.argsort(areas)):
         if len(areas) > CURVES and rank >= WEAKEST:
             label = "the other classes" if rank == WEAKEST else None
-            axis.plot(*curve(test, index), color="#C4C4C4", linewidth=1, zorder=1.5, label=label)
+            axis.plot(*curve(labels == index, scores[index]), color="#C4C4C4", linewidth=1, zorder=1.5, label=label)
         else:
-            axis.plot(*curve(test, index), color=COLOURS[rank], label=f"{test.classes[index]}: {areas[index]:.3f}")
+            label = f"{classes[index]}: {areas[index]:.3f}"
+            axis.plot(*curve(labels == index, scores[index]), color=COLOURS[rank], label=label)
 
 
-def _rates(test: LabelledPredictions, index: int) -> tuple[np.ndarray, np.ndarray]:
-    false_rate, true_rate, _ = roc_curve(test.labels == index, test.probabilities[:, index])
+def _rates(is_class: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    false_rate, true_rate, _ = roc_curve(is_class, scores)
     return false_rate, true_rate
 
 
-def _precisions(test: LabelledPredictions, index: int) -> tuple[np.ndarray, np.ndarray]:
-    precision, recall, _ = precision_recall_curve(test.labels == index, test.probabilities[:, index])
+def _precisions(is_class: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    precision, recall, _ = precision_recall_curve(is_class, scores)
     return recall, precision
 
 

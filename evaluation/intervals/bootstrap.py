@@ -33,18 +33,21 @@ class Resamples:
 
     def __init__(self, statistic: Statistic, scored: LabelledPredictions, settings: EvaluationConfig) -> None:
         self.statistic = statistic
-        self.scored = scored
         self.settings = settings
+        self.clusters = scored.cluster_count
+        self.images = len(scored.labels)
+        # Clusters of the class that fewest have, of those that occur.
+        self.rarest = min(filter(None, scored.count_clusters().values()), default=0)
 
     @cached_property
     def point(self) -> np.ndarray:
         """Of all images, float64, shape (M,); NaN where undefined."""
-        return self.statistic(np.ones((1, self.scored.cluster_count)))[:, 0]
+        return self.statistic(np.ones((1, self.clusters)))[:, 0]
 
     @cached_property
     def left_out(self) -> np.ndarray:
         """Without each cluster, float64, shape (M, C)."""
-        return without_each(self.statistic, self.scored.cluster_count, len(self.scored.labels))
+        return without_each(self.statistic, self.clusters, self.images)
 
     @cached_property
     def drawn(self) -> np.ndarray:
@@ -54,7 +57,7 @@ class Resamples:
     @cached_property
     def undefined(self) -> np.ndarray:
         """On how many resamples each statistic is undefined, int64, shape (M,)."""
-        cheap = isinstance(self.statistic, LeaveOneOut) or self.scored.cluster_count <= self.settings.resamples
+        cheap = isinstance(self.statistic, LeaveOneOut) or self.clusters <= self.settings.resamples
         if cheap and self.defined_alone.all():
             return np.zeros(len(self.point), dtype=np.int64)
         if "drawn" in vars(self) or not isinstance(self.statistic, CostlyStatistic):
@@ -64,14 +67,14 @@ class Resamples:
     @cached_property
     def defined_alone(self) -> np.ndarray:
         """Whether each statistic is defined on each cluster alone, bool, shape (M, C)."""
-        return defined_on_each(self.statistic, self.scored.cluster_count, len(self.scored.labels))
+        return defined_on_each(self.statistic, self.clusters, self.images)
 
     def _resample(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """Return the statistic of resamples, shape (M, R)."""
-        clusters = self.scored.cluster_count
+        clusters = self.clusters
         rng = np.random.default_rng(self.settings.seed)
         values = []
-        for rows in batches(self.settings.resamples, len(self.scored.labels)):
+        for rows in batches(self.settings.resamples, self.images):
             drawn = rng.integers(clusters, size=(rows.stop - rows.start, clusters))
             # How often each cluster was drawn.
             cells = drawn + clusters * np.arange(len(drawn))[:, None]
@@ -84,9 +87,11 @@ class Differences(Resamples):
     """Resamples of the differences between statistics of the same clusters, whose own resamples are reused."""
 
     def __init__(self, first: Resamples, second: Resamples) -> None:
-        super().__init__(
-            lambda counts: first.statistic(counts) - second.statistic(counts), first.scored, first.settings
-        )
+        self.clusters = first.clusters
+        self.images = first.images
+        self.rarest = first.rarest
+        self.statistic = lambda counts: first.statistic(counts) - second.statistic(counts)
+        self.settings = first.settings
         self._first = first
         self._second = second
 
@@ -142,7 +147,7 @@ def of_resamples(
     metrics: Mapping[str, Metric], resamples: Resamples, settings: EvaluationConfig
 ) -> dict[str, Interval]:
     """Put intervals around statistics of which there are resamples; see ``around``."""
-    clusters = resamples.scored.cluster_count
+    clusters = resamples.clusters
     found = {}
     for row, (name, metric) in enumerate(metrics.items()):
         value = float(resamples.point[row]) if clusters and not np.isnan(resamples.point[row]) else None
@@ -182,19 +187,17 @@ def _exact_ends(row: int, is_share: bool, resamples: Resamples, confidence: floa
 
     "binomial": the distribution of a share of independent images is known.
     """
-    scored = resamples.scored
     value = resamples.point[row]
     images = number = int(resamples.defined_alone[row].sum())
     values = np.append(value, resamples.left_out[row])
     at_ends = [np.isclose(values, end, rtol=0, atol=ROUNDING) | np.isnan(values) for end in SHARE]
     if at_ends[0].all() or at_ends[1].all():
         if not is_share:
-            rarest = min(count for count in scored.count_clusters().values() if count)
-            number = min(number or rarest, rarest)
+            number = min(number or resamples.rarest, resamples.rarest)
         if number and (value > 0.5 or is_share):
             exact = share(number if value > 0.5 else 0, number, confidence)
             return exact.low, exact.high, "exact"
-    if is_share and images and scored.cluster_count == len(scored.labels):
+    if is_share and images and resamples.clusters == resamples.images:
         hits = round(value * images)
         if abs(value * images - hits) <= ROUNDING * images:
             binomial = share(hits, images, confidence)

@@ -78,17 +78,19 @@ class WeightedMetrics:
         self._positive = scored.positive_index
         self._images = len(scored.labels)
         predicted = call(scored.probabilities, scored.positive_index, threshold)
-        self._confusions = confusions_of_clusters(scored, predicted)
+        self._confusions = confusions_of_clusters(scored.labels, predicted, scored.clusters, len(scored.classes))
         self._of_predictions = StatisticOfSums(self._confusions, self._metrics_of_confusions)
         self._of_scores = {}
         for row, name in enumerate(self.names):
             metric = METRICS.get(name)
             if metric is not None and metric.of_scores is not None:
                 self._of_scores[row] = metric
-        self._tables = []
+        self._tables: list[ScoreTables] = []
         if self._of_scores:
             ranked = range(len(scored.classes)) if scored.positive_index is None else [scored.positive_index]
-            self._tables = [_score_tables(scored, index) for index in ranked]
+            for index in ranked:
+                of_class = scored.labels == index
+                self._tables.append(_score_tables(scored.probabilities[:, index], of_class, scored.clusters))
 
     def __call__(self, counts: np.ndarray) -> np.ndarray:
         """Return the metrics, float64, shape (M, B), for ``counts`` of shape (B, C), each how often a cluster is in."""
@@ -159,28 +161,25 @@ def evaluate(scored: LabelledPredictions, threshold: Threshold = 0.5) -> dict[st
     return {name: None if np.isnan(value) else float(value) for name, value in zip(metrics.names, values, strict=True)}
 
 
-def confusions_of_clusters(scored: LabelledPredictions, predicted: np.ndarray) -> np.ndarray:
-    """Count the cells of each cluster's confusion matrix, rows the truth: float64, shape (C, K * K)."""
-    k = len(scored.classes)
-    counts = np.zeros((scored.cluster_count, k * k))
-    np.add.at(counts, (scored.clusters, scored.labels * k + predicted), 1)
+def confusions_of_clusters(labels: np.ndarray, predicted: np.ndarray, clusters: np.ndarray, k: int) -> np.ndarray:
+    """Count the cells of each cluster's confusion matrix, rows the truth: float64, shape (C, k * k)."""
+    counts = np.zeros((int(clusters.max(initial=-1)) + 1, k * k))
+    np.add.at(counts, (clusters, labels * k + predicted), 1)
     return counts
 
 
-def _score_tables(scored: LabelledPredictions, index: int) -> ScoreTables:
+def _score_tables(scores: np.ndarray, is_class: np.ndarray, clusters: np.ndarray) -> ScoreTables:
     """Count each cluster's images at the L distinct scores that the positives of a class have, highest first.
 
     No other score matters to AUC and average precision. Of 24 classes with long tails of negatives this makes the
     tables some 25 times smaller.
     """
-    scores = scored.probabilities[:, index]
-    is_class = scored.labels == index
     levels = np.unique(-scores[is_class])
     level = np.searchsorted(levels, -scores)
     tied = np.append(levels, np.nan)[level] == -scores
-    shape = (scored.cluster_count, len(levels) + 1)
+    shape = (int(clusters.max(initial=-1)) + 1, len(levels) + 1)
     tables = []
     for rows in (is_class, ~is_class, ~is_class & tied):
-        cells = (scored.clusters[rows], level[rows])
+        cells = (clusters[rows], level[rows])
         tables.append(sparse.csr_array((np.ones(rows.sum()), cells), shape=shape))
     return ScoreTables(*tables)

@@ -15,7 +15,6 @@ import numpy as np
 from common.config.schema import EvaluationConfig, TriageConfig
 from common.predictions import Predictions
 from evaluation.calibration import Temperature, fit_temperature, rescale
-from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.exact import lower_bound, lower_bounds, needed_without_a_miss
 from evaluation.labelled_runs import LabelledFold
 from evaluation.metrics.classification import call
@@ -150,17 +149,16 @@ def choose_referral(fold: LabelledFold, accuracy: float | None = None) -> Referr
         return None
     triage = fold.settings.triage
     target = triage.accuracy if accuracy is None else accuracy
-    certain = confidences(validation, temperature_of(fold))
-    cut = _choose_cut(validation, certain, target)
-    return Referral(cut, quantile(validation, triage.coverage))
+    certain = confidences(validation.probabilities, fit_temperature(validation).value)
+    wrong = call(validation.probabilities, validation.positive_index) != validation.labels
+    limits = quantiles(validation.probabilities, validation.labels, triage.coverage, by_class=False)
+    return Referral(_choose_cut(certain, wrong, target), None if limits is None else float(limits[0]))
 
 
-def confidences(scored: LabelledPredictions, temperature: float | None) -> np.ndarray:
-    """Return the probability of each prediction after scaling by a temperature (None: none), shape (N,)."""
-    probabilities = scored.probabilities
-    if temperature is not None:
-        probabilities = rescale(probabilities, temperature)
-    return np.asarray(probabilities.max(axis=1))
+def confidences(probabilities: np.ndarray, temperature: float | None) -> np.ndarray:
+    """Return the probability of each prediction, shape (N,), of probabilities (N, K) after scaling (None: none)."""
+    scaled = probabilities if temperature is None else rescale(probabilities, temperature)
+    return np.asarray(scaled.max(axis=1))
 
 
 def cut_notes(cut: ConfidenceCut, target: float) -> list[str]:
@@ -191,22 +189,16 @@ def needed_images(coverage: float) -> int:
     return max(1, int(np.ceil(coverage / (1 - coverage) - 1e-9)))
 
 
-def quantile(validation: LabelledPredictions, coverage: float) -> float | None:
-    """Return the largest score that a class may have to be in the set; see ``quantiles``, without classes."""
-    limits = quantiles(validation, coverage, by_class=False)
-    return None if limits is None else float(limits[0])
-
-
-def quantiles(validation: LabelledPredictions, coverage: float, by_class: bool) -> np.ndarray | None:
-    """Return the largest score that each class may have to be in the set, float64, shape (K,).
+def quantiles(probabilities: np.ndarray, labels: np.ndarray, coverage: float, by_class: bool) -> np.ndarray | None:
+    """Return the largest score that each class may have to be in the set, float64, shape (K,), by validation images.
 
     With ``by_class`` each class has a quantile of its own (Mondrian), so that the coverage (0 to 1) holds in each. None
     with fewer than ``needed_images`` (of a class, where ``by_class``).
     """
-    scores = 1 - validation.probabilities[np.arange(len(validation.labels)), validation.labels]
+    scores = 1 - probabilities[np.arange(len(labels)), labels]
     limits = []
-    for index in range(len(validation.classes)):
-        group = scores[validation.labels == index] if by_class else scores
+    for index in range(probabilities.shape[1]):
+        group = scores[labels == index] if by_class else scores
         if len(group) < needed_images(coverage):
             return None
         # Of n scores the ceil((n + 1) coverage)-th smallest.
@@ -215,13 +207,7 @@ def quantiles(validation: LabelledPredictions, coverage: float, by_class: bool) 
     return np.array(limits)
 
 
-def temperature_of(fold: LabelledFold) -> float | None:
-    """Return the temperature that the validation images of a run choose; None without."""
-    return fit_temperature(fold.validation.scored).value
-
-
-def _choose_cut(scored: LabelledPredictions, certain: np.ndarray, target: float) -> ConfidenceCut:
-    wrong = call(scored.probabilities, scored.positive_index) != scored.labels
+def _choose_cut(certain: np.ndarray, wrong: np.ndarray, target: float) -> ConfidenceCut:
     curve = risk_coverage(certain, wrong)
     taken = np.arange(1, len(wrong) + 1)
     bounds = lower_bounds(np.rint((1 - curve.risk) * taken), taken, CERTAINTY)

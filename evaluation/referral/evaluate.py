@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from evaluation.calibration import fit_temperature
 from evaluation.intervals.exact import share
-from evaluation.labelled_runs import LabelledFold, LabelledRuns
+from evaluation.labelled_runs import LabelledFold, LabelledRuns, single_or_list
 from evaluation.metrics.classification import call
 from evaluation.referral.choices import (
     ReviewThresholds,
@@ -23,7 +24,6 @@ from evaluation.referral.choices import (
     matching_cut,
     needed_images,
     quantiles,
-    temperature_of,
 )
 from evaluation.referral.rules import conformal_sets, reviewed
 from evaluation.referral.selective import areas
@@ -163,7 +163,7 @@ def evaluate_referral(runs: LabelledRuns) -> ReferralResult | None:
         if choice is None:
             return None
         choices.append(choice)
-        certain = confidences(fold.test.scored, temperature_of(fold))
+        certain = confidences(fold.test.scored.probabilities, fit_temperature(fold.validation.scored).value)
         referred.append(certain < (np.inf if choice.cut.cut is None else choice.cut.cut))
     review = np.concatenate(referred)
     test = runs.test
@@ -233,7 +233,7 @@ def evaluate_rule(name: str, decisions: list[Decision], runs: LabelledRuns) -> T
     return TriageRuleResult(
         rule=name,
         text=text,
-        cut=runs.single_or_list(cuts) if cuts else None,
+        cut=single_or_list(cuts) if cuts else None,
         images=len(labels),
         review=int(review.sum()),
         review_share=float(review.mean()),
@@ -263,8 +263,9 @@ def triage_table(triage: TriageResult) -> pd.DataFrame:
 
 def sets_of(fold: LabelledFold, by_class: bool) -> np.ndarray | None:
     """Return the conformal sets of the test images of a fold, bool, shape (N, K); None without ``quantiles``."""
-    limits = quantiles(fold.validation.scored, fold.settings.triage.coverage, by_class)
-    return None if limits is None else conformal_sets(replace(fold.run, frame=fold.test.frame), limits)
+    validation = fold.validation.scored
+    limits = quantiles(validation.probabilities, validation.labels, fold.settings.triage.coverage, by_class)
+    return None if limits is None else conformal_sets(fold.test.scored.probabilities, limits)
 
 
 def _measure_sets(runs: LabelledRuns, by_class: bool) -> ConformalSets | None:

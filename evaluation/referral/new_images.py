@@ -74,7 +74,7 @@ def review_table(predictions: Predictions, thresholds: ReviewThresholds, rules: 
         calibrated = rescale(probabilities, thresholds.temperature)
     table = _ranked(predictions, calibrated)
     if thresholds.set_limit is not None:
-        sets = [", ".join(classes[members]) for members in conformal_sets(predictions, thresholds.set_limit)]
+        sets = [", ".join(classes[members]) for members in conformal_sets(probabilities, thresholds.set_limit)]
         table["conformal_set"] = pd.Series(sets, table.index, dtype=object)
     at_threshold = None
     if thresholds.threshold is not None:

@@ -45,7 +45,7 @@ def reviewed(
         return np.asarray(calibrated.max(axis=1) < (np.inf if cut is None else cut))
     if rule == "conformal":
         assert thresholds.set_limit is not None  # see select_rules
-        return np.asarray(conformal_sets(images, thresholds.set_limit).sum(axis=1) != 1)
+        return np.asarray(conformal_sets(probabilities, thresholds.set_limit).sum(axis=1) != 1)
     if rule == "votes":
         return np.asarray(frame["sampled_votes"] < thresholds.vote_share)
     if rule == "joint":
@@ -56,6 +56,6 @@ def reviewed(
     return np.asarray((call(probabilities, positive) == positive) | voted)
 
 
-def conformal_sets(images: Predictions, limit: float | np.ndarray) -> np.ndarray:
+def conformal_sets(probabilities: np.ndarray, limit: float | np.ndarray) -> np.ndarray:
     """Return which classes are in the set of each image, bool, shape (N, K), with one limit or one for each class."""
-    return np.asarray(1 - images.probabilities <= limit)
+    return np.asarray(1 - probabilities <= limit)

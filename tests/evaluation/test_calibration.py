@@ -144,7 +144,7 @@ def test_the_brier_score_of_few_images_is_that_of_scikit_learn(labels):
 
 def test_bins_are_closed_below_and_the_last_on_both_sides():
     probabilities = np.array([[0.1, 0.9], [0.0, 1.0], [0.2, 0.8], [1 - 0.8999999999, 0.8999999999]])
-    rows = reliability(labelled([1, 1, 0, 1], probabilities), 10)
+    rows = reliability(probabilities.max(axis=1), np.array([True, True, False, True]), 10)
     assert [row.images for row in rows] == [0, 0, 0, 0, 0, 0, 0, 0, 1, 3]
     assert rows[8].accuracy == 0.0
     assert rows[0].accuracy is None
@@ -155,7 +155,7 @@ def test_bins_are_closed_below_and_the_last_on_both_sides():
 def test_a_probability_on_an_edge_is_in_the_bin_that_begins_there(bins):
     for place in range(bins):
         edge = round(place / bins, 2)
-        rows = reliability(labelled([1], [[0.0, edge, 0.0]]), bins)
+        rows = reliability(np.array([edge]), np.array([True]), bins)
         assert [row.images for row in rows].index(1) == place
 
 

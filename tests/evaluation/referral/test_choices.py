@@ -23,7 +23,7 @@ def fold():
 def test_the_cut_is_the_lowest_whose_accuracy_has_its_lower_bound_at_the_target(fold, target):
     cut = choose_referral(fold, target).cut
     validation = fold.validation.scored
-    certain = confidences(validation, fit_temperature(validation).value)
+    certain = confidences(validation.probabilities, fit_temperature(validation).value)
     correct = validation.probabilities.argmax(axis=1) == validation.labels
     order = np.argsort(-certain)
     bounds = [lower_bound(right, kept, 0.9) for kept, right in enumerate(np.cumsum(correct[order]), 1)]

@@ -106,9 +106,10 @@ def test_needed_images_have_a_quantile_and_fewer_have_none(coverage, images):
     assert needed_images(coverage) == images
     labels = np.arange(images) % 2
     scores = np.linspace(0.1, 0.9, images)
-    assert quantiles(score(with_scores(labels, scores)), coverage, by_class=False) is not None
-    assert quantiles(score(with_scores(labels[1:], scores[1:])), coverage, by_class=False) is None
-    assert quantiles(score(with_scores(labels, scores)), coverage, by_class=True) is None
+    probabilities = np.column_stack([1 - scores, scores])
+    assert quantiles(probabilities, labels, coverage, by_class=False) is not None
+    assert quantiles(probabilities[1:], labels[1:], coverage, by_class=False) is None
+    assert quantiles(probabilities, labels, coverage, by_class=True) is None
 
 
 @pytest.mark.parametrize("by_class", [False, True])
@@ -120,9 +121,7 @@ def test_exchangeable_images_are_covered(by_class):
         order = np.random.default_rng(seed).permutation(80)
         validation = order[:40]
         rest = order[40:]
-        limits = quantiles(
-            score(with_scores(scored.labels[validation], scored.probabilities[validation, 1])), 0.8, by_class
-        )
+        limits = quantiles(scored.probabilities[validation], scored.labels[validation], 0.8, by_class)
         labels = scored.labels[rest]
         hits = 1 - scored.probabilities[rest, labels] <= limits[labels]
         for label in covered:
