@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pytorch_lightning import LightningModule
 
-from common.config.defaults import layered_value
+from common.config.defaults import composition
 from common.config.schema import ModelConfig
 from common.errors import UserError
 from common.runs.run import ModelFacts
@@ -46,7 +46,7 @@ class ByName(LightningModule):
             UserError: A name, a weights file or the size does not fit.
         """
         model = ModelConfig(name=backbone, args={}, cut=cut, weights=weights)
-        network, info = build_pretrained(model, weights, image_size, weights_dir=layered_value("weights_dir"))
+        network, info = build_pretrained(model, weights, image_size, weights_dir=composition().weights_dir)
         facts = ModelFacts(list(info.mean), list(info.std), info.args)
         built = {"backbone": backbone, "num_classes": num_classes, "cut": cut, "image_size": image_size, "lr": lr}
         return cls._from_hyperparameters(network, {**built, "facts": asdict(facts)})

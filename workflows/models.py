@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.config.data import PrepareConfig
-from common.config.defaults import layered_value
+from common.config.defaults import composition
 from common.errors import UserError
 from common.runs.files import RunFile
 from common.runs.portable import PortableModel
@@ -114,7 +114,7 @@ class PortableNetworks:
         self.model = model
         self.folders = (str(model.folder),)
         self.named = str(model.folder)
-        self.cache_dir = Path(layered_value("cache_dir"))
+        self.cache_dir = Path(composition().cache_dir)
 
     @property
     def classes(self) -> tuple[str, ...]:

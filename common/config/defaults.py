@@ -1,6 +1,5 @@
 """The defaults of the configuration: conf/*.yaml, composed by Hydra, and sections of single files."""
 
-from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -67,33 +66,6 @@ def section_defaults(section: str) -> dict[str, Any]:
     if key:
         node = OmegaConf.select(node, key)
     return _resolved(node)
-
-
-def layered_value(key: str, layers: Sequence[str] = (), data: Mapping[str, Any] | None = None) -> Any:
-    """Return the value of a key of conf/train.yaml, such as ``cache_dir``, or the keys of a section.
-
-    ``layers`` are files of conf/ that change it, such as "task/chromosomes"; the last one counts. The value may refer
-    to keys of ``data``.
-    """
-    merged: Any = OmegaConf.merge(*[_load(layer) for layer in ("train", *layers)], {"data": dict(data or {})})
-    return _plain(merged[key])
-
-
-def own_image_layers(source: str) -> tuple[str, ...]:
-    """Return the file of conf/ with the defaults of a source of own images, such as "data_set/folder", if any."""
-    layer = f"data_set/{source}"
-    return (layer,) if (CONF / f"{layer}.yaml").is_file() else ()
-
-
-def layered_choice(group: str, layers: Sequence[str] = ()) -> str:
-    """Return the option of a group, such as ``transform``, that conf/train.yaml and the layers choose."""
-    chosen: dict[str, str] = {}
-    for layer in ("train", *layers):
-        plain: Any = OmegaConf.to_container(_load(layer))
-        for entry in plain.get("defaults", []):
-            if not isinstance(entry, str):
-                chosen |= {str(key).removeprefix("override /"): str(option) for key, option in entry.items()}
-    return chosen[group]
 
 
 @cache  # each section of conf/train.yaml asks for it: 0.3 s of every start
