@@ -16,7 +16,7 @@ from tests.helpers.images import cell_image, write_image
 BLOCK = re.compile(r"```\w+ file=(\S+)\n(.*?)```", re.DOTALL)
 
 
-RECIPES = ("data source", "augmentation", "metric", "callback", "backbone")
+RECIPES = ("data source", "augmentation", "metric", "callback", "backbone", "network", "loss")
 SOURCE = """
 import runpy, sys
 keys = ["data=by_prefix", "data_dir=cells", "data.positive_class=blast"]
@@ -57,19 +57,27 @@ print(abs(mcc.value - expected) < 1e-9, -1 < mcc.low < mcc.value < mcc.high < 1,
 COMPOSE = """
 from common.config.compose import compose_config
 from lightning_modules.build import build_classifier
-from lightning_modules.extensions import build_extra_callbacks
-from pathlib import Path
 config = compose_config(OVERRIDES)
 model, _ = build_classifier(config, ("hem", "all"), None)
-print(config.model.cut, [type(each).__name__ for each in build_extra_callbacks(config, Path("run"), "1-head")])
+print(config.model.cut, model.count_parameters()[1])
 """
-CPU = "trainer.accelerator=cpu"
+TRAINING = """
+import json, pathlib, runpy, sys
+sys.argv = ["train.py", "data=synthetic", "+profile=smoke", "model.name=small_cnn", "weights=random", "unfreeze=whole",
+    "head.logits=2", "+loss._target_=lightning_modules.focal_loss.FocalLoss", "+loss.gamma=1.5", "callbacks=timed",
+    "callbacks.monitor=val/balanced_accuracy", "+transform.sharpen=0.4", "trainer.accelerator=cpu", "data.images=80",
+    "data.subjects=20", "output_dir=outputs", "cache_dir=cache", "logger.tensorboard=false"]
+runpy.run_path("train.py", run_name="__main__")
+(run,) = pathlib.Path("outputs").glob("*/*/seed=0")
+print(json.loads((run / "metrics.json").read_text())["metrics"]["mcc"]["method"])
+"""
 PROGRAMS = {
     "source": SOURCE,
     "augmentation": AUGMENTATION,
     "metric": METRIC,
-    "callback": f"OVERRIDES = ['callbacks=timed', 'model=resnet18', 'weights=random', '{CPU}']" + COMPOSE,
-    "backbone": f"OVERRIDES = ['+experiment=resnet34_cut', 'weights=random', 'prepare.size=64', '{CPU}']" + COMPOSE,
+    "backbone": "OVERRIDES = ['+experiment=resnet34_cut', 'weights=random', 'prepare.size=64', "
+    "'trainer.accelerator=cpu']" + COMPOSE,
+    "training": TRAINING,
 }
 # Goes through all programs in one process, whose imports take most of the time.
 ALL_PROGRAMS = """
@@ -93,6 +101,7 @@ def printed(tmp_path_factory) -> dict[str, str]:
     packages = ("common", "conf", "datamodules", "evaluation", "scripts", "workflows", "hydra_plugins")
     for name in (*packages, "lightning_modules"):
         shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "train.py", checkout)
     for recipe in RECIPES:
         follow(recipe, checkout)
     for number in range(10):
@@ -141,11 +150,14 @@ def test_a_metric(printed):
     assert printed["metric"].split() == ["True", "True", "True", "logit_t"]
 
 
-@pytest.mark.parametrize(
-    ("recipe", "output"), [("callback", "None ['Timer', 'LearningRateMonitor']"), ("backbone", "layer3 []")]
-)
-def test_a_recipe_of_one_yaml(printed, recipe, output):
-    assert printed[recipe].splitlines()[-1] == output
+def test_a_backbone(printed):
+    assert printed["backbone"].splitlines()[-1].startswith("layer3 ")
+
+
+def test_a_training_with_a_network_a_loss_a_monitored_metric_and_callbacks(printed):
+    lines = printed["training"].splitlines()
+    assert lines[-1] == "logit_t", printed["training"]
+    assert any("val/balanced_accuracy" in line for line in lines)
 
 
 def test_a_notebook(printed):
