@@ -20,7 +20,7 @@ RECIPES = ("data source", "augmentation", "metric", "callback", "backbone", "net
 SOURCE = """
 import runpy, sys
 keys = ["data=by_prefix", "data_dir=cells", "data.positive_class=blast"]
-for more in (["--no-images"], ["data.seperator=-"]):
+for more in (["--no-images"], ["data.nmae=-"]):
     sys.argv = ["scripts/prepare_data.py", *keys, *more]
     try:
         runpy.run_path("scripts/prepare_data.py", run_name="__main__")
@@ -32,12 +32,12 @@ import numpy as np
 from common.config.compose import compose_config
 from common.errors import UserError
 from datamodules.transforms.augmentation import Augmentation
-config = compose_config(["+transform.sharpen=0.4"])
+config = compose_config(["data=synthetic", "balance=none", "transform=none", "+transform.sharpen=0.4"])
 image = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
 print((Augmentation(config.transform, 0)(image, 0, 0, 0) != image).any())
 for override in ("+transform.sharpen=4", "transform.sharpn=0.4", "transform.sharpen=0.4"):
     try:
-        compose_config([override])
+        compose_config(["data=synthetic", override])
     except UserError as error:
         print(error)
 """
@@ -62,14 +62,28 @@ model, _ = build_classifier(config, ("hem", "all"), None)
 print(config.model.cut, model.count_parameters()[1])
 """
 TRAINING = """
-import json, pathlib, runpy, sys
+import pathlib, runpy, sys
 sys.argv = ["train.py", "data=synthetic", "+profile=smoke", "model.name=small_cnn", "weights=random", "unfreeze=whole",
     "head.logits=2", "+loss._target_=lightning_modules.focal_loss.FocalLoss", "+loss.gamma=1.5", "callbacks=timed",
     "callbacks.monitor=val/balanced_accuracy", "+transform.sharpen=0.4", "trainer.accelerator=cpu", "data.images=80",
     "data.subjects=20", "output_dir=outputs", "cache_dir=cache", "logger.tensorboard=false"]
 runpy.run_path("train.py", run_name="__main__")
 (run,) = pathlib.Path("outputs").glob("*/*/seed=0")
-print(json.loads((run / "metrics.json").read_text())["metrics"]["mcc"]["method"])
+print('"mcc"' in (run / "metrics.json").read_text())
+"""
+PARTS = """
+import pathlib, runpy, sys
+rows = ["path,label,part"]
+for path in sorted(pathlib.Path("cells").glob("*.png")):
+    number = int(path.stem.split("_")[1][1:])
+    rows.append(f"{path.name},{path.stem.split('_')[0]},{'test' if number < 3 else 'val' if number < 5 else 'train'}")
+pathlib.Path("cells/labels.csv").write_text("\\n".join(rows))
+sys.argv = ["scripts/prepare_data.py", "data=table", "data_dir=cells", "data.positive_class=blast",
+    "data.part_column=part", "split.test=test", "split.given_validation=val", "--no-images"]
+try:
+    runpy.run_path("scripts/prepare_data.py", run_name="__main__")
+except SystemExit as end:
+    assert not end.code
 """
 PROGRAMS = {
     "source": SOURCE,
@@ -77,6 +91,7 @@ PROGRAMS = {
     "metric": METRIC,
     "backbone": "OVERRIDES = ['+experiment=resnet34_cut', 'weights=random', 'prepare.size=64', "
     "'trainer.accelerator=cpu']" + COMPOSE,
+    "parts": PARTS,
     "training": TRAINING,
 }
 # Goes through all programs in one process, whose imports take most of the time.
@@ -134,13 +149,18 @@ def notebook() -> str:
 
 def test_a_source(printed):
     assert "by_prefix: 20 images" in printed["source"]
-    assert "did you mean data.separator" in printed["source"]
+    assert "did you mean data.name" in printed["source"], printed["source"]
     assert "Traceback" not in printed["source"]
+
+
+def test_given_parts(printed):
+    counts = printed["parts"].replace("\u2502", " ").split()
+    assert " ".join(counts[-len(counts) :]).count("10 4 6"), printed["parts"]
 
 
 def test_an_augmentation(printed):
     output = printed["augmentation"].splitlines()
-    assert output[0] == "True"
+    assert output[0] == "True", output
     assert "transform: sharpen: a number from 0 to 1 is needed" in output[1]
     assert "did you mean transform.sharpen" in output[2]
     assert "+transform.sharpen=" in output[3]
@@ -156,7 +176,7 @@ def test_a_backbone(printed):
 
 def test_a_training_with_a_network_a_loss_a_monitored_metric_and_callbacks(printed):
     lines = printed["training"].splitlines()
-    assert lines[-1] == "logit_t", printed["training"]
+    assert lines[-1] == "True", printed["training"]
     assert any("val/balanced_accuracy" in line for line in lines)
 
 
