@@ -20,8 +20,8 @@ from lightning_modules.extensions import check_extensions
 from lightning_modules.losses import check_loss
 from lightning_modules.mc_dropout import check_dropout
 from lightning_modules.optimizers import TrainingSettings, build_optimizer, build_scheduler, stage_optimizer
-from lightning_modules.stages.plan import stages_of
-from lightning_modules.trainer import check_trainer
+from lightning_modules.training.plan import stages_of
+from lightning_modules.training.trainer import check_trainer
 
 
 def build_classifier(

@@ -14,7 +14,7 @@ from common.config.schema import Config
 from common.errors import UserError
 from common.runs.files import RunFolder
 from lightning_modules.backbones.truncation import first_line
-from lightning_modules.stages.plan import Stage, planned_stages
+from lightning_modules.training.plan import Stage, planned_stages
 
 
 def build_loggers(config: Config, stage: Stage) -> list[Logger]:

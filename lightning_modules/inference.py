@@ -14,12 +14,12 @@ from common.runs.predicted import Predicted
 from lightning_modules.backbones.batchnorm_folding import fold_batchnorm
 from lightning_modules.backbones.truncation import ImageSize, random_image
 from lightning_modules.classifier import Classifier
-from lightning_modules.distributed import gather_to_rank_zero, joint_errors
-from lightning_modules.faults.machine import explained_faults
 from lightning_modules.mc_dropout import McDropout
 from lightning_modules.orientation import turn
 from lightning_modules.out_of_distribution import Distances, OutOfDistribution, looks_of
-from lightning_modules.trainer import build_trainer
+from lightning_modules.training.distributed import gather_to_rank_zero, joint_errors
+from lightning_modules.training.machine import explained_faults
+from lightning_modules.training.trainer import build_trainer
 
 FEATURES = "features"
 LOOKS = "looks"

@@ -9,7 +9,7 @@ from common.config.schema import LossConfig
 from common.errors import UserError
 from lightning_modules.backbones.truncation import first_line
 from lightning_modules.compat import forget_buffers
-from lightning_modules.distributed import all_reduce, current_world
+from lightning_modules.training.distributed import all_reduce, current_world
 
 
 class CrossEntropy(nn.Module):

@@ -9,8 +9,8 @@ import pytest
 from common.config.compose import check_config
 from common.paths import ROOT
 from lightning_modules.build import build_classifier
-from lightning_modules.stages.fit import train_stages
-from lightning_modules.stages.plan import batch_sizes
+from lightning_modules.training.fit import train_stages
+from lightning_modules.training.plan import batch_sizes
 from tests.helpers.experiments import tiny_data
 from tests.helpers.training import composed, small_config
 from workflows.train import build_data, build_model

@@ -88,7 +88,7 @@ def load_members(members: Sequence[Run], options: LoadOptions) -> list[LoadedNet
     Raises:
         UserError: A run cannot be loaded, or passes are asked for and it has no dropout.
     """
-    from lightning_modules.trainer import set_up_torch  # here: a portable model needs no torch
+    from lightning_modules.training.trainer import set_up_torch  # here: a portable model needs no torch
 
     set_up_torch()
     return [_load_member(member, options) for member in members]

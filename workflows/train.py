@@ -29,7 +29,9 @@ from evaluation.terminal import headline, overview, whole
 from lightning_modules.adaptation import restore_folded
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
-from lightning_modules.distributed import (
+from lightning_modules.inference import predict
+from lightning_modules.out_of_distribution import Distances, fit_distances, save_distances
+from lightning_modules.training.distributed import (
     check_equal,
     joint_errors,
     on_rank_zero,
@@ -37,10 +39,8 @@ from lightning_modules.distributed import (
     rank_zero_context,
     rank_zero_first,
 )
-from lightning_modules.inference import predict
-from lightning_modules.out_of_distribution import Distances, fit_distances, save_distances
-from lightning_modules.stages.fit import FinishedStage, train_stages, training_facts
-from lightning_modules.trainer import set_up_torch, trainer_warnings
+from lightning_modules.training.fit import FinishedStage, train_stages, training_facts
+from lightning_modules.training.trainer import set_up_torch, trainer_warnings
 from workflows.monitored import add_monitored
 
 # Training images that the statistics of a folded BatchNorm are measured on.

@@ -21,8 +21,8 @@ from datamodules.datasets import data_module
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
-from lightning_modules.stages.fit import train_stages
-from lightning_modules.trainer import set_up_torch
+from lightning_modules.training.fit import train_stages
+from lightning_modules.training.trainer import set_up_torch
 
 SETTINGS = (
     "data=synthetic",

@@ -16,7 +16,7 @@ from common.runs.run import Progress, Run
 from common.runs.usage import write_usage
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.compat import callbacks_of
-from lightning_modules.stages.plan import Stage
+from lightning_modules.training.plan import Stage
 
 EVERY = 5.0  # seconds between two writes
 

@@ -11,8 +11,8 @@ from pytorch_lightning.__version__ import version
 
 from lightning_modules.callbacks.ema import averaged_weights
 from lightning_modules.checkpoint_io import half_precision
-from lightning_modules.distributed import all_reduce
-from lightning_modules.stages.plan import Stage
+from lightning_modules.training.distributed import all_reduce
+from lightning_modules.training.plan import Stage
 
 # Shares of images are compared: 0.8 - 0.7 must not exceed a gate of 0.1 by a rounding.
 ROUNDING = 1e-9
@@ -153,7 +153,7 @@ class CheckAndAdjust(StepAccuracy):
     paper's: the level comes from the best accuracy before this check, then the accuracy may become the best.
     The checkpoints hold weights alone (the averaged ones where they are averaged), in half precision: of VGG16 they are
     many and large. Once the stage has ended, each is validated as it was saved to find the stage's best (see
-    ``lightning_modules.stages.fit``).
+    ``lightning_modules.training.fit``).
 
     Args:
         every_steps: Optimiser steps between two checks.

@@ -10,7 +10,7 @@ from common.cli import say
 from common.seeds import derive_seed
 from common.text import counted
 from lightning_modules.compat import seed_cpu
-from lightning_modules.stages.plan import Stage
+from lightning_modules.training.plan import Stage
 
 
 class StepSeed(Callback):

@@ -13,7 +13,7 @@ from common import preemption
 from common.cli import warn
 from lightning_modules.callbacks.ema import averaged_weights
 from lightning_modules.compat import is_last_batch, mark_validation_as_begun
-from lightning_modules.distributed import all_reduce, current_world
+from lightning_modules.training.distributed import all_reduce, current_world
 
 SHARE = 0.02  # of the time of a training that saving at the ends of epochs may take
 

@@ -10,8 +10,8 @@ from common.cli import say
 from common.errors import UserError
 from lightning_modules.classifier import Classifier
 from lightning_modules.compat import callbacks_of
-from lightning_modules.distributed import on_rank_zero
-from lightning_modules.stages.plan import Stage
+from lightning_modules.training.distributed import on_rank_zero
+from lightning_modules.training.plan import Stage
 
 
 class StagedUnfreezing(Callback):
@@ -94,7 +94,7 @@ class MetricReporter(Callback):
     """Report the monitored metric after each epoch.
 
     ``report`` may raise: the training ends there, and can be continued from what was saved last. Pass the callback to
-    ``lightning_modules.stages.fit.train_stages``, which puts it after all others.
+    ``lightning_modules.training.fit.train_stages``, which puts it after all others.
 
     Args:
         monitor: The metric, such as "val/auc".

@@ -11,7 +11,7 @@ from common.runs.address import run_folder, run_identity
 from lightning_modules.adaptation import restore_folded
 from lightning_modules.backbones.pretrained import WeightsInfo
 from lightning_modules.build import build_classifier
-from lightning_modules.trainer import check_trainer, trainer_warnings
+from lightning_modules.training.trainer import check_trainer, trainer_warnings
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import save_weights
 

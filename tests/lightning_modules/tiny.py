@@ -16,7 +16,7 @@ from common.config.schema import Config
 from datamodules.samplers import EpochBatchSampler
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
-from lightning_modules.stages.fit import FinishedStage, train_stages
+from lightning_modules.training.fit import FinishedStage, train_stages
 
 SIDE = {
     "model": "scratch_cnn",
@@ -140,6 +140,6 @@ def killed_after_the_last_epoch():
         raise RuntimeError("killed")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lightning_modules.stages.fit.write_json", fail)
+        patch.setattr("lightning_modules.training.fit.write_json", fail)
         with pytest.raises(RuntimeError, match="killed"):
             yield

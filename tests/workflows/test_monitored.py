@@ -8,7 +8,7 @@ from common.errors import UserError
 from common.runs.run import Run
 from evaluation.metrics.classification import METRICS, Metric
 from lightning_modules.epoch_metrics import mode_of
-from lightning_modules.stages.fit import train_stages
+from lightning_modules.training.fit import train_stages
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, build
 from workflows.monitored import MonitoredMetric, add_monitored

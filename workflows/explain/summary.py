@@ -19,7 +19,7 @@ from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.layer_table import Layer, ParameterCounts, count, count_as_keras, layers_of
 from lightning_modules.build import assemble
 from lightning_modules.classifier import Classifier
-from lightning_modules.stages.plan import stages_of
+from lightning_modules.training.plan import stages_of
 
 RESULTS = ROOT / "results"
 # Of sources whose images need not be listed to know their classes.

@@ -38,7 +38,7 @@ from evaluation.intervals.pooling import merge_facts
 from evaluation.referral.choices import ReviewThresholds
 from evaluation.result import EvaluationResult
 from lightning_modules.load import TrainedRun, load_run
-from lightning_modules.trainer import set_up_torch
+from lightning_modules.training.trainer import set_up_torch
 from workflows.export.card import model_card
 from workflows.export.graph import OPSET, export_graph
 from workflows.export.request import NEEDED, ExportRequest

@@ -13,7 +13,7 @@ from lightning_modules.callbacks import resume_checkpoint
 from lightning_modules.callbacks.resumable import StepSeed
 from lightning_modules.callbacks.resume_checkpoint import ResumeCheckpoint
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
-from lightning_modules.stages.plan import Stage
+from lightning_modules.training.plan import Stage
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, build
 

@@ -13,7 +13,7 @@ from common.runs.run import Run
 from common.runs.usage import read_usage
 from lightning_modules.callbacks import heartbeat
 from lightning_modules.callbacks.heartbeat import Heartbeat
-from lightning_modules.stages.plan import planned_stages
+from lightning_modules.training.plan import planned_stages
 from tests.helpers.training import run_undrawn, small_config
 from tests.lightning_modules.tiny import Watch, train
 

@@ -13,7 +13,7 @@ from common.config.schema import StageConfig
 from common.errors import UserError
 from lightning_modules.callbacks.paper_002 import CheckAndAdjust, EarlyBreak, Level, adjust
 from lightning_modules.checkpoint_io import half_precision
-from lightning_modules.stages.plan import Stage
+from lightning_modules.training.plan import Stage
 from tests.helpers.training import composed, small_config
 from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights, killed_after_the_last_epoch, train
 
@@ -279,7 +279,7 @@ def test_where_gradients_are_accumulated_a_mini_batch_is_all_that_a_step_is_made
 
 
 def test_averaged_weights_are_what_it_saves(tmp_path, monkeypatch):
-    monkeypatch.setattr("lightning_modules.stages.fit._remove", lambda *_: None)
+    monkeypatch.setattr("lightning_modules.training.fit._remove", lambda *_: None)
     watch = Watch()
     config = small_config(tmp_path, *NET, *WHOLE, *CHECKS, "callbacks.averaging.enabled=true")
     _, (stage,) = train(config, tmp_path / "run", watch)

@@ -7,7 +7,7 @@ import pytest
 
 from common.config.compose import compose_config
 from lightning_modules.backbones.layer_table import ParameterCounts, count_as_keras, layers_of
-from lightning_modules.stages.plan import stages_of
+from lightning_modules.training.plan import stages_of
 from scripts.explain import app
 from tests.helpers.terminal import error_of, run_app
 from workflows.explain.summary import build_untrained, shown

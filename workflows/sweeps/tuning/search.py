@@ -31,8 +31,8 @@ from lightning_modules.build import build_classifier
 from lightning_modules.callbacks.staged_unfreezing import MetricReporter
 from lightning_modules.classifier import Classifier
 from lightning_modules.epoch_metrics import mode_of
-from lightning_modules.stages.fit import read_score
-from lightning_modules.trainer import set_up_torch
+from lightning_modules.training.fit import read_score
+from lightning_modules.training.trainer import set_up_torch
 from workflows import train
 from workflows.monitored import add_monitored
 from workflows.sweeps.tuning.results import SearchReport, override

@@ -7,8 +7,8 @@ import pytest
 
 from common.config.schema import CallbacksConfig, Config
 from lightning_modules.callbacks.paper_002 import SavedWeights
-from lightning_modules.stages import fit
-from lightning_modules.stages.plan import Stage
+from lightning_modules.training import fit
+from lightning_modules.training.plan import Stage
 
 SAVED = [SavedWeights(f"step-{step:06d}.ckpt", step, 0, "check", 0.5, 1e-3) for step in (1, 201, 401)]
 

@@ -12,10 +12,10 @@ from common.cli import say
 from common.config.schema import Config
 from lightning_modules.backbones.truncation import evaluating
 from lightning_modules.classifier import Classifier
-from lightning_modules.faults.machine import explained_faults
 from lightning_modules.inference import PredictionCollector
-from lightning_modules.stages.plan import Stage
-from lightning_modules.trainer import build_trainer
+from lightning_modules.training.machine import explained_faults
+from lightning_modules.training.plan import Stage
+from lightning_modules.training.trainer import build_trainer
 
 LARGEST = 2_000_000_000  # bytes of features that a training holds in memory
 

@@ -11,7 +11,7 @@ from common.errors import UserError
 from common.runs.run import Run
 from datamodules.prepared_dataset import PreparedDataset
 from lightning_modules.classifier import Classifier
-from lightning_modules.faults.machine import OutOfMemoryError, explained_faults
+from lightning_modules.training.machine import OutOfMemoryError, explained_faults
 from tests.helpers.training import small_config
 from tests.workflows.interrupted_run import run_unevaluated
 

@@ -6,7 +6,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from common.errors import UserError
-from lightning_modules.stages.plan import Stage
+from lightning_modules.training.plan import Stage
 
 NAMED = 8  # images that the error names
 

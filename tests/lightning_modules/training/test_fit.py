@@ -14,8 +14,8 @@ from lightning_modules.build import build_classifier
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.inference import predict
-from lightning_modules.stages.plan import stages_of
-from lightning_modules.trainer import has_compiler
+from lightning_modules.training.plan import stages_of
+from lightning_modules.training.trainer import has_compiler
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import (
     MemoryData,

@@ -22,6 +22,7 @@ from common.runs.run import Run
 from common.text import counted
 from lightning_modules.callbacks.batchnorm_sync import BatchNormSync
 from lightning_modules.callbacks.ema import BestCheckpoint
+from lightning_modules.callbacks.finite_loss import FiniteLoss
 from lightning_modules.callbacks.heartbeat import Heartbeat
 from lightning_modules.callbacks.paper_002 import CheckAndAdjust, SavedWeights
 from lightning_modules.callbacks.resumable import MaxSteps, PlateauStep, StepSeed
@@ -29,14 +30,13 @@ from lightning_modules.callbacks.resume_checkpoint import ResumeCheckpoint
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.classifier import Classifier
-from lightning_modules.distributed import broadcast_tensors, current_world, joint_errors, on_rank_zero
 from lightning_modules.epoch_metrics import mode_of
 from lightning_modules.extensions import build_callbacks, build_loggers
-from lightning_modules.faults.finite_loss import FiniteLoss
-from lightning_modules.faults.machine import explained_faults
-from lightning_modules.stages.frozen import FeatureBatches, features_in_place_of_images
-from lightning_modules.stages.plan import Stage, batch_sizes, planned_stages, stage_length
-from lightning_modules.trainer import build_trainer
+from lightning_modules.training.distributed import broadcast_tensors, current_world, joint_errors, on_rank_zero
+from lightning_modules.training.frozen import FeatureBatches, features_in_place_of_images
+from lightning_modules.training.machine import explained_faults
+from lightning_modules.training.plan import Stage, batch_sizes, planned_stages, stage_length
+from lightning_modules.training.trainer import build_trainer
 
 SAVED_COLUMNS = ["step", "epoch", "reason", "accuracy", "lr"]  # of check_and_adjust.csv, before the monitored metric
 

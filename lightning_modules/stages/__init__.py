@@ -1,1 +1,0 @@
-"""Staged training: one fit per stage."""
