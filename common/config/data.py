@@ -122,8 +122,6 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
     augment_at: Pixels | None = FROM_YAML
     fit: Literal["square", "stretch", "canvas"] = FROM_YAML
     canvas: CanvasConfig = FROM_YAML
-    compact: bool = FROM_YAML
-    compact_gap: PositiveInt = FROM_YAML
     crop: bool = FROM_YAML
     crop_threshold: Annotated[int, Field(ge=0, le=254)] = FROM_YAML
     clahe: bool = FROM_YAML
@@ -157,8 +155,6 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
             raise ValueError("clahe lifts the black ground that fit=canvas finds the chromosome by: switch one off")
         if self.fit == "canvas" and self.background == "border":
             raise ValueError("background=border may be light, fit=canvas lays chromosomes on black: set it to detect")
-        if self.fit == "canvas" and self.compact:
-            raise ValueError("compact closes the gaps of whole karyograms, fit=canvas takes one chromosome: drop one")
         if self.augment_at is not None and self.fit == "canvas":
             raise ValueError("augment_at would resize the canvas, whose scale fit=canvas keeps: leave it null")
         if self.augment_at is not None and self.augment_at < max(self.shape):

@@ -12,13 +12,12 @@ from common.config.data import PrepareConfig
 from datamodules.io.decode import border, crop_to_content
 from datamodules.preprocessing.background import on_black
 from datamodules.preprocessing.chromosome_canvas import INTERPOLATIONS, lay_on_canvas, scales
-from datamodules.preprocessing.karyogram_compaction import compact
 
 PREPARE_VERSION = 2  # raise it when the same image and settings would come out differently: old caches are then unused
 
 
 def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) -> np.ndarray:
-    """Compact, crop, enhance, pad and resize one image, in this order; or lay a chromosome on a canvas.
+    """Crop, enhance, pad and resize one image, in this order; or lay a chromosome on a canvas.
 
     CLAHE comes after the crop and before the padding: it lifts black to a dark gray, so before the crop it would hide
     the border of the cell, and after the padding it would colour the padding. ``fit: stretch`` does without padding:
@@ -46,9 +45,6 @@ def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) 
 def steps_before_resize(image: np.ndarray, config: PrepareConfig) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the name and the result, uint8 RGB, of each step of the preparation but the last, resize or canvas."""
     ground = border_colour(image) if config.background == "border" else 0  # before the crop cuts it off
-    if config.compact:
-        image = compact(image, config.compact_gap)
-        yield "compacted", image
     if config.background == "detect":
         image = on_black(image)
         yield "on black", image

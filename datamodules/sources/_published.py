@@ -4,7 +4,6 @@ import http.client
 import shutil
 import socket
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ def download(data_dir: str | None, find: Callable[[Path], object], data_set: str
     Of several processes one downloads, and the others wait.
 
     Args:
-        data_dir: The folder; it is made where it is missing, and then removed if the download fails.
+        data_dir: The folder; it is made where it is missing.
         find: Raises a UserError where the files are not in the folder.
         data_set: The class in ``torchvision.datasets``.
         files: The data set, and the files to bring by hand where the download fails.
@@ -34,34 +33,18 @@ def download(data_dir: str | None, find: Callable[[Path], object], data_set: str
         UserError: No folder is named, or the download does not succeed: one line that says what to bring.
     """
     root = Path(data_dir).expanduser() if data_dir else require_data_dir(data_dir)
-    is_new = not root.exists()
     root.mkdir(parents=True, exist_ok=True)
-    if _is_there(root, find):
-        return root
-    lock = root / ".download.lock"
     try:
-        with one_at_a_time(lock, f"downloads {data_set} to {root}"):
-            if not _is_there(root, find):  # another process may have brought it
+        with one_at_a_time(root / ".download.lock", f"downloads {data_set} to {root}"):
+            try:
+                find(root)
+            except UserError:  # says what is missing: it is downloaded
                 _download_whole_files(root, data_set)
     except (OSError, RuntimeError, http.client.HTTPException) as error:  # URLError, timeouts are OSErrors
-        cause = f" ({' '.join(str(error).split()) or type(error).__name__})"
-        if not root.exists():  # removed by the process that this one waited for
-            cause = " in another process, which says why"
-        if is_new:
-            lock.unlink(missing_ok=True)
-            with suppress(OSError):  # not empty
-                root.rmdir()
-        raise UserError(f"the download failed{cause}: bring {files} to {root} by hand") from error
+        cause = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"the download failed ({cause}): bring {files} to {root} by hand") from error
     find(root)
     return root
-
-
-def _is_there(root: Path, find: Callable[[Path], object]) -> bool:
-    try:
-        find(root)
-    except UserError:  # says what is missing: it is downloaded
-        return False
-    return True
 
 
 def _download_whole_files(root: Path, data_set: str) -> None:
@@ -75,10 +58,7 @@ def _download_whole_files(root: Path, data_set: str) -> None:
     try:
         shutil.rmtree(beside, ignore_errors=True)  # what a killed process has left
         getattr(datasets, data_set)(str(beside), download=True)
-        for file in [path for path in beside.rglob("*") if path.is_file()]:
-            place = root / file.relative_to(beside)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            file.replace(place)
+        shutil.copytree(beside, root, copy_function=shutil.move, dirs_exist_ok=True)
     finally:
         socket.setdefaulttimeout(timeout)
         shutil.rmtree(beside, ignore_errors=True)

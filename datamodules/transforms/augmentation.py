@@ -37,24 +37,16 @@ class Augmentation:
             row: The image's row in the manifest.
             copy: 0 for the original, n for the n-th added copy.
         """
-        if not self.is_on or self._spares(copy):
+        if not self.is_on or (not copy and self.config.apply_to != "all"):
             return image
-        seed = self._seed_of(epoch, row, copy)
-        image = self._turn_of(copy)(image, seed)
+        epoch = epoch if self.config.each_epoch else 0
+        seed = derive_seed("augmentation", self.seed, epoch, row, copy) % 2**32
+        image = (self._turn_copy if copy else self._turn)(image, seed)
         for number, operation in enumerate(self._operations, 1):
             # albumentations does not reseed by itself, and gives all transforms of a pipeline the same numbers.
             operation.set_random_seed((seed + number) % 2**32)
             image = operation(image=image)["image"]
         return image
-
-    def _spares(self, copy: int) -> bool:
-        return not copy and self.config.apply_to != "all"
-
-    def _seed_of(self, epoch: int, row: int, copy: int) -> int:
-        return derive_seed("augmentation", self.seed, epoch if self.config.each_epoch else 0, row, copy) % 2**32
-
-    def _turn_of(self, copy: int) -> RandomTurn:
-        return self._turn_copy if copy else self._turn
 
 
 def _operations(config: TransformConfig) -> list[Transform]:

@@ -15,10 +15,6 @@ ROTATIONS: tuple[Turn, ...] = (
     lambda image: cv2.rotate(image, cv2.ROTATE_180),
     lambda image: cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE),
 )
-# All views of an image, by their numbers: as it is, flipped, rotated.
-VIEWS: tuple[Turn, ...] = (lambda image: image, *FLIPS, *ROTATIONS)
-FLIPPED = (1, 2)
-ROTATED = (3, 4, 5)
 
 
 class RandomTurn:
@@ -36,18 +32,14 @@ class RandomTurn:
     def __init__(self, flips: bool, rotations: bool, probability: float) -> None:
         weights = np.array([0.2, 0.2] * flips + [0.6] * rotations)
         self._limits = np.cumsum(weights / weights.sum())
-        self._flips = FLIPPED if flips else ()
+        self._flips = FLIPS if flips else ()
         self._probability = probability if flips or rotations else 0.0
 
     def __call__(self, image: np.ndarray, seed: int) -> np.ndarray:
         """Return the turned image, or the image itself; (H, W, C), uint8; a quarter turn exchanges H and W."""
-        return VIEWS[self.draw(seed)](image)
-
-    def draw(self, seed: int) -> int:
-        """Return the number of the view that a seed draws."""
         if not self._probability or Random(seed).random() >= self._probability:
-            return 0
+            return image
         kind = int(np.searchsorted(self._limits, np.random.default_rng(seed).random(), side="right"))
         if kind < len(self._flips):
-            return self._flips[kind]
-        return ROTATED[Random(seed).randint(0, 2)]
+            return self._flips[kind](image)
+        return ROTATIONS[Random(seed).randint(0, 2)](image)

@@ -53,8 +53,8 @@ def sheet_images(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sheet_run(sheet_images):
-    """A run with passes on whole karyograms that are compacted and augmented at a larger size."""
-    prepared = ["prepare.augment_at=48", "prepare.compact=true"]
+    """A run with passes on whole karyograms that are augmented at a larger size."""
+    prepared = ["prepare.augment_at=48"]
     return run_undrawn(karyogram_config(sheet_images.parent, sheet_images, *TINY, *PASSES, *prepared, "name=sheets"))
 
 

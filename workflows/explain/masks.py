@@ -11,7 +11,6 @@ from common.errors import UserError
 from datamodules.io.decode import content, read_image
 from datamodules.manifest.manifest import Manifest
 from datamodules.preprocessing.background import on_black
-from datamodules.preprocessing.karyogram_compaction import compact, compact_like
 from datamodules.preprocessing.pipeline import pad_to_square, resize
 from datamodules.synthesis.karyogram_writer import read_karyograms
 from datamodules.synthesis.metaphase import GROUND
@@ -77,9 +76,6 @@ def prepare_mask(mask: np.ndarray, image: np.ndarray, config: PrepareConfig) -> 
     """
     if config.fit == "canvas":
         raise UserError("prepare.fit=canvas turns single chromosomes: their masks cannot be transformed")
-    if config.compact:
-        mask = compact_like(mask, image, config.compact_gap)
-        image = compact(image, config.compact_gap)
     if config.background == "detect":
         image = on_black(image)
     if config.crop:

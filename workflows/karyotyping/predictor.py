@@ -169,5 +169,5 @@ def on_canvas(prepare: PrepareConfig) -> PrepareConfig:
     if prepare.fit == "canvas":
         return prepare
     canvas = CanvasConfig(scale_by="cell", area=PICTURE_AREA, oversize="shrink")
-    without = {"clahe": False, "compact": False, "augment_at": None}
+    without = {"clahe": False, "augment_at": None}
     return prepare.model_copy(update={"fit": "canvas", "size": PICTURE, "canvas": canvas, **without})

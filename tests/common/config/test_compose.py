@@ -59,7 +59,6 @@ def test_a_misspelt_key_in_a_yaml_file_is_an_error(tmp_path):
         ("prepare.size=[64,32]", "fit=square"),
         ("prepare.augment_at=100", "augment_at=100"),
         ("prepare={augment_at: 416, fit: canvas}", "augment_at"),
-        ("prepare={compact: true, fit: canvas}", "compact"),
         ("transform={batched: true, noise: 0.1}", "noise"),
         ("transform.uneven=0.1", "uneven"),
     ],

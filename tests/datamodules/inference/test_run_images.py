@@ -49,7 +49,7 @@ def test_files_are_prepared_like_the_images_of_the_run(run, tmp_path):
 
 def test_samples_have_the_size_of_the_network_input(tmp_path):
     root = write_karyograms(tmp_path / "sheets", {"normal": 12, "abnormal": 12})
-    config = karyogram_config(tmp_path, root, "protocol=image", "prepare.augment_at=48", "prepare.compact=true")
+    config = karyogram_config(tmp_path, root, "protocol=image", "prepare.augment_at=48")
     folder, _, module = run_of(tmp_path, config)
     tested = from_test_part(folder, config, 1, progress=False)
     row = module.manifest.frame["image_id"].tolist().index(tested.names[0])

@@ -10,9 +10,7 @@ from common.config.compose import compose_config
 from common.config.data import PrepareConfig
 from common.errors import UserError
 from datamodules.io.decode import crop_to_content
-from datamodules.preprocessing.karyogram_compaction import compact
 from datamodules.preprocessing.pipeline import pad_to_square, prepare_image, to_shape
-from tests.helpers.sheets import toy_sheet
 
 
 def field(height=50, width=80, top=10, left=20, h=20, w=30):
@@ -117,15 +115,6 @@ def test_crop_and_clahe_come_before_the_stretch():
     inner = field(h=20, w=30)[10:30, 20:50]
     alone = prepare_image(inner, config.model_copy(update={"crop": False}))
     assert np.array_equal(prepare_image(field(h=20, w=30), config), alone)
-
-
-def test_compaction_comes_first():
-    sheet, _ = toy_sheet()
-    config = PrepareConfig(size=64, fit="stretch", crop=False, compact=True, compact_gap=2)
-    small = compact(sheet, 2)
-    assert np.array_equal(
-        prepare_image(sheet, config), prepare_image(small, config.model_copy(update={"compact": False}))
-    )
 
 
 @settings(max_examples=40, deadline=None)

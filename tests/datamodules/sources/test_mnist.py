@@ -3,7 +3,6 @@
 import time
 import urllib.error
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from common.config.data import SplitConfig
 from common.errors import UserError
 from datamodules.io.decode import read_image
 from datamodules.manifest.splits import split
-from datamodules.sources import _published, list_images, mnist, scan, source_config
+from datamodules.sources import list_images, mnist, scan, source_config
 from tests.helpers.archives import zip_folder
 from tests.helpers.digits import digit_arrays, write_idx, write_mnist
 from tests.helpers.manifests import facts_of, rows_of
@@ -90,19 +89,6 @@ def test_a_download_that_fails_says_what_to_bring(tmp_path, monkeypatch, source,
     with pytest.raises(UserError, match=rf"download failed \(.*\): bring {files}.* to .*new by hand") as caught:
         listed(tmp_path / "new", tmp_path, source, download=True)
     assert len(str(caught.value).splitlines()) == 1
-    assert not (tmp_path / "new").exists()
-
-
-def test_a_process_that_waited_for_a_failed_download_says_so(tmp_path, monkeypatch):
-    @contextmanager
-    def removed_meanwhile(lock, work):
-        lock.parent.rmdir()
-        lock.open("w")
-        yield
-
-    monkeypatch.setattr(_published, "one_at_a_time", removed_meanwhile)
-    with pytest.raises(UserError, match="the download failed in another process, which says why: bring"):
-        listed(tmp_path / "new", tmp_path, download=True)
 
 
 def test_what_is_there_is_not_downloaded(root, tmp_path):

@@ -28,14 +28,9 @@ def marked(number: int) -> tuple[np.ndarray, np.ndarray]:
 CONFIGS = {
     "stretched": {"fit": "stretch", "size": (90, 110)},
     "stretched, augmented at another size": {"fit": "stretch", "size": 80, "augment_at": 120},
-    "compacted": {"fit": "stretch", "size": (90, 110), "compact": True, "compact_gap": 3},
     "inverted and squared": {"fit": "square", "size": 150, "background": "detect"},
     "inverted, cropped and squared": {
         "fit": "square", "size": 140, "crop": True, "crop_threshold": 20, "background": "detect",
-    },
-    "compacted, inverted, cropped": {
-        "fit": "square", "size": 140, "crop": True, "crop_threshold": 20, "background": "detect",
-        "compact": True, "compact_gap": 2,
     },
 }  # fmt: skip
 
@@ -73,7 +68,7 @@ def test_mark_thinner_than_a_pixel_is_not_lost():
 
 def test_empty_and_full_masks_and_a_canvas():
     image, mask = marked(0)
-    assert not prepare_mask(np.zeros_like(mask), image, PrepareConfig(**CONFIGS["compacted"])).any()
+    assert not prepare_mask(np.zeros_like(mask), image, PrepareConfig(**CONFIGS["stretched"])).any()
     assert prepare_mask(np.full_like(mask, 255), image, PrepareConfig(**CONFIGS["stretched"])).all()
     with pytest.raises(UserError, match="fit=canvas"):
         prepare_mask(mask, image, PrepareConfig(fit="canvas"))
