@@ -12,11 +12,11 @@ from common.config.schema import StageConfig
 from common.errors import UserError
 from common.runs.run import ModelFacts
 from lightning_modules.backbones.backbone import check_modules, set_modes, set_trainable
-from lightning_modules.backbones.heads import count_fixed_layers
+from lightning_modules.backbones.heads import count_fixed_layers, head_layers
 from lightning_modules.backbones.truncation import features_of
 from lightning_modules.by_name import ByName
 from lightning_modules.epoch_metrics import EpochScores, validation_metrics
-from lightning_modules.losses import build_losses, share_of_loss
+from lightning_modules.losses import build_losses, image_weights, share_of_loss
 from lightning_modules.optimizers import TrainingSettings, build_optimizer, build_scheduler, stage_optimizer
 from lightning_modules.orientation import marginal_logits, turned_batch
 
@@ -133,7 +133,7 @@ class Classifier(ByName):
 
     def logits_and_embedding(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what the head gives, and what its last layer takes, float, shape (B, D)."""
-        *layers, last = self._head_layers()
+        *layers, last = head_layers(self.head)
         embedding = image
         if self.takes_features:
             layers = layers[count_fixed_layers(layers) :]
@@ -152,7 +152,7 @@ class Classifier(ByName):
     def fixed_features(self, image: torch.Tensor) -> torch.Tensor:
         """Return the features behind the first layers of the head, those that have no weights and draw nothing."""
         features = self.features(image)
-        layers = self._head_layers()[:-1]
+        layers = head_layers(self.head)[:-1]
         for layer in layers[: count_fixed_layers(layers)]:
             features = layer(features)
         return features
@@ -165,17 +165,13 @@ class Classifier(ByName):
         return torch.softmax(logits, dim=1)
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
-        """Return the loss of a batch and which images are classified correctly.
-
-        Returns:
-            {"loss": float, scalar, "correct": bool (B,)}
-        """
-        label = batch["label"]
-        image, target = batch["image"], label
+        """Return {"loss": float, scalar, "correct": bool (B,)}: which images of a batch are classified correctly."""
+        image, label = batch["image"], batch["label"]
+        target = label
         if self.orientation:
             image, target = turned_batch(batch, self.num_classes, self.current_epoch)
         logits = self.head_logits(image)
-        share, loss = share_of_loss(self.training_loss(logits, target), self._loss_weights(label))
+        share, loss = share_of_loss(self.training_loss(logits, target), image_weights(self.training_loss, label))
         scores = self._scores(self.class_logits(logits.detach()))
         predicted = (scores > 0.5).long() if self.num_classes == 2 else scores.argmax(1)
         self.train_metrics.update(loss, scores, label)
@@ -186,10 +182,7 @@ class Classifier(ByName):
         self.train_metrics.reset()
 
     def on_train_epoch_end(self) -> None:
-        """Log the metrics of the training batches of the epoch, as they were when they were trained on.
-
-        None where no batch was left, in an epoch that was interrupted at its end.
-        """
+        """Log the metrics of the training batches of the epoch; none where it was interrupted after the last batch."""
         if self.train_metrics.update_called:
             values = self.train_metrics.compute()
             self.log("train/loss", values.pop("loss"), prog_bar=True)
@@ -235,9 +228,6 @@ class Classifier(ByName):
         scheduler = build_scheduler(self.settings.scheduler, optimizer, steps)
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
-    def _head_layers(self) -> list[nn.Module]:
-        return list(self.head) if isinstance(self.head, nn.Sequential) else [self.head]
-
     def _evaluate(self, batch: dict[str, torch.Tensor], metrics: MetricCollection) -> None:
         logits = self(batch["image"])
         label = batch["label"]
@@ -248,13 +238,6 @@ class Classifier(ByName):
     def _log(self, metrics: MetricCollection) -> None:
         self.log_dict(metrics.compute())
         metrics.reset()
-
-    def _loss_weights(self, label: torch.Tensor) -> torch.Tensor:
-        """Return the weight of each image in the training loss, float64, shape (B,)."""
-        weights: torch.Tensor | None = getattr(self.training_loss, "class_weights", None)
-        if weights is None:
-            return torch.ones_like(label, dtype=torch.float64)
-        return weights[label].double()
 
     def _scores(self, logits: torch.Tensor) -> torch.Tensor:
         """Return what the metrics take: the positive class's probability for two classes, else all of them."""

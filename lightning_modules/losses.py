@@ -99,6 +99,14 @@ def check_loss(loss: nn.Module, logits: int) -> None:
         raise UserError("loss._target_ gives no single number: leave its reduction at mean")
 
 
+def image_weights(loss: nn.Module, label: torch.Tensor) -> torch.Tensor:
+    """Return the weight of each image in the mean of a loss, float64, shape (B,), by the class of each."""
+    weights: torch.Tensor | None = getattr(loss, "class_weights", None)
+    if weights is None:
+        return torch.ones_like(label, dtype=torch.float64)
+    return weights[label].double()
+
+
 def share_of_loss(loss: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return this rank's share of the (weighted) mean loss of the global batch, and the loss to log.
 

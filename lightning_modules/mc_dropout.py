@@ -8,7 +8,7 @@ from torch import nn
 
 from common.errors import UserError
 from common.seeds import derive_seed
-from lightning_modules.backbones.heads import is_pool, pooled_positions
+from lightning_modules.backbones.heads import head_layers, is_pool, pooled_positions
 from lightning_modules.classifier import Classifier
 
 # Bytes of one dropout's masks that stay in memory from batch to batch. The first dropout of paper 001's head sees
@@ -173,11 +173,6 @@ class McDropout:
             else:
                 x = layer(x.flatten(0, 1)).unflatten(0, (len(passes), images))
         return x
-
-
-def head_layers(head: nn.Module) -> list[nn.Module]:
-    """Return the layers of a head, in their order."""
-    return list(head) if isinstance(head, nn.Sequential) else [head]
 
 
 def check_dropout(head: nn.Module, passes: int) -> None:

@@ -61,6 +61,11 @@ def count_fixed_layers(head: Sequence[nn.Module]) -> int:
     return len(head)
 
 
+def head_layers(head: nn.Module) -> list[nn.Module]:
+    """Return the layers of a head, in their order."""
+    return list(head) if isinstance(head, nn.Sequential) else [head]
+
+
 def is_pool(layer: nn.Module) -> bool:
     """Tell whether a layer of a head is what ``gap`` became."""
     return isinstance(layer, TokenPool | SelectAdaptivePool2d)

@@ -2,26 +2,21 @@
 
 import json
 import os
-import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import safetensors.torch
 import timm
 import torch
 from huggingface_hub import constants
 from huggingface_hub.errors import EntryNotFoundError
-from PIL import Image
 
 from common.config.schema import PretrainedConfig
 from common.errors import UserError
 from common.files import sha256_of_file
 from lightning_modules.backbones import timm_weights
-from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.pretrained import build_pretrained
-from tests.helpers.real_data import real_archive
 from tests.lightning_modules.tiny import SIDE, save_weights
 
 TAG = "test_resnet.r160_in1k"  # one of timm's tiny networks
@@ -428,55 +423,6 @@ def test_the_real_resnet50_trunk_computes_what_plain_torch_does(folder):
         torch.testing.assert_close(
             backbone.module.eval().forward_features(image), by_hand.forward_features(image), rtol=1e-4, atol=1e-5
         )
-
-
-def test_the_statistics_of_real_photographs_fit_the_real_resnet50(folder):
-    """They are of ImageNet, those of enlarged small photographs are less; with the stride in the 3x3 they fit worse."""
-    images = photographs(32, 160)
-    variances = {}
-    for name in ("resnet50_v1", "resnet50"):
-        network = build_backbone(name, {}, "layer3", 160).module
-        path = folder / "resnet50_v1.msra_in1k.trunk_to_layer3.safetensors"
-        network.load_state_dict(safetensors.torch.load_file(path))
-        variances[name] = relative_variances(network, images)
-    assert 0.3 < variances["resnet50_v1"]["bn1"] < 1.5
-    for layer in ("layer2", "layer3"):
-        published, variant = (float(np.median([each[key] for key in each if key.startswith(layer)])) for each in
-                              (variances["resnet50_v1"], variances["resnet50"]))  # fmt: skip
-        assert 0.5 < published < 1.5
-        assert variant < published / 1.1
-
-
-def photographs(count: int, size: int) -> torch.Tensor:
-    """Return photographs of CIFAR-10 as ImageNet's networks take them, float32, shape (count, 3, size, size)."""
-    with zipfile.ZipFile(real_archive("cifar10_jpeg")) as archive:
-        names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
-        chosen = names[:: len(names) // count][:count]
-        pictures = [
-            Image.open(archive.open(name)).convert("RGB").resize((size, size), Image.BICUBIC) for name in chosen
-        ]
-    images = torch.from_numpy(np.stack([np.asarray(picture) for picture in pictures])).permute(0, 3, 1, 2) / 255
-    return (images - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(
-        3, 1, 1
-    )
-
-
-def relative_variances(network: torch.nn.Module, images: torch.Tensor) -> dict[str, float]:
-    """Return the variance of the inputs of each BatchNorm, divided by its running variance: median of the channels."""
-    variances = {}
-
-    def note(name):
-        def hook(layer, inputs):
-            variances[name] = float((inputs[0].var((0, 2, 3)) / layer.running_var).median())
-
-        return hook
-
-    for name, layer in network.named_modules():
-        if isinstance(layer, torch.nn.BatchNorm2d):
-            layer.register_forward_pre_hook(note(name))
-    with torch.no_grad():
-        network.eval().forward_features(images)
-    return variances
 
 
 def test_a_real_whole_network_is_loaded_without_its_classifier(folder):
