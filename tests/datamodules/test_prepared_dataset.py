@@ -44,11 +44,6 @@ def test_a_key_alone_is_an_item_of_the_first_epoch_without_the_batch():
     assert (int(label), int(row)) == (2, 5)
 
 
-def test_the_number_of_the_cell_is_passed_on():
-    *_, cell = dataset().__getitems__([(0, 1, 4), (0, 2, 6)])
-    assert cell.tolist() == [4, 6]
-
-
 def test_images_have_the_shape_of_the_preparation():
     image, *_ = dataset(prepare=PrepareConfig(size=8, augment_at=16)).__getitems__([0, 1])
     assert image.shape == (2, 3, 8, 8)

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -56,19 +55,6 @@ def test_who_waits_says_for_what_and_goes_on_when_the_other_process_is_killed(tm
     assert said == [(makes, str(tmp_path / "data.lock"))]
     assert (tmp_path / "data" / "file.txt").read_text() == "whole"
     assert not (tmp_path / ".data-half").exists()
-
-
-def test_of_many_one_does_the_work(tmp_path):
-    made = []
-
-    def make(folder):
-        made.append(folder)
-        with whole_folder(folder):
-            pass
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: make_once(tmp_path / "data", make), range(4)))
-    assert made == [tmp_path / "data"]
 
 
 def test_an_error_frees_the_lock(tmp_path):

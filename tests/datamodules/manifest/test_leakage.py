@@ -51,15 +51,6 @@ def test_a_subject_on_two_sides_stops_under_subject_only():
         assert check_leaks(manifest, SIDES, protocol, SplitConfig()).subjects == ("s1",)
 
 
-def test_a_given_test_part_that_shares_a_subject_is_caught():
-    rows = [(label, f"{label}{n}", "fold_0") for label in "ab" for n in range(5)]
-    rows += [("a", "a0", "prelim"), ("b", "b9", "prelim")]
-    manifest = make_manifest(*zip(*rows, strict=True))
-    parts = split(manifest, "subject", SplitConfig(test="prelim"), None)
-    with pytest.raises(UserError, match=r"\(a0\)"):
-        check_leaks(manifest, parts, "subject", SplitConfig())
-
-
 @pytest.mark.parametrize("protocol", ["subject", "image"])
 def test_the_same_bytes_on_two_sides_stop(protocol):
     manifest = five(sha256=["x", "y", "x", "y", "z"])

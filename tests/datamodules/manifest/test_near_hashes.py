@@ -44,14 +44,6 @@ def test_chunks_find_each_pair_once(hashes, monkeypatch, bits, first, together, 
     assert found(hashes, one, other, bits) == wanted
 
 
-@pytest.mark.parametrize("bits", [0, 32, 120, 255])
-def test_each_with_each_finds_the_same(hashes, monkeypatch, bits):
-    monkeypatch.setattr(near_hashes, "_BLOCK", 70)
-    one, other = np.arange(120), np.arange(120, 300)
-    assert found(hashes, one, other, bits) == by_a_loop(hashes, one, other, bits)
-    assert found(hashes, one, other[:0], bits) == []
-
-
 def test_where_all_are_alike_each_is_compared_with_each(monkeypatch):
     calls = []
     monkeypatch.setattr(near_hashes, "_each_with_each", lambda *arguments: calls.append(1) or iter(()))

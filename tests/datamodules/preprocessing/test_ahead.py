@@ -92,15 +92,6 @@ def test_what_needs_more_than_its_cell_is_read_again(listing, tmp_path, reads, m
     assert same(result, one_after_the_other(listing, BY_CELL, tmp_path / "wholly"))
 
 
-def test_cells_of_many_images_are_read_twice_and_not_kept(listing, tmp_path, reads, monkeypatch):
-    wanted = one_after_the_other(listing, BY_CELL, tmp_path / "twice")
-    monkeypatch.setattr(ahead, "MOST_KEPT", 3)
-    monkeypatch.setattr("datamodules.preprocessing.together.MOST_KEPT", 3)
-    reads.clear()
-    assert same(at_once(listing, BY_CELL, tmp_path / "once"), wanted)
-    assert [reads.count(name) for name in listing.frame["path"]] == [3, 3, 1, 1, 1, 3, 3, 1]
-
-
 def test_a_full_disk_or_a_chromosome_that_is_too_large_is_said_when_the_cache_is_filled(listing, tmp_path, monkeypatch):
     tight = BY_CELL.model_copy(update={"canvas": CanvasConfig(scale=9.0, oversize="stop")})
     waiting = PreparedAhead(tight, prepared_folder(tmp_path))
@@ -110,10 +101,3 @@ def test_a_full_disk_or_a_chromosome_that_is_too_large_is_said_when_the_cache_is
     monkeypatch.setattr(ahead.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
     with pytest.raises(UserError, match="the prepared images need"):
         at_once(listing, SQUARE, tmp_path / "full")
-
-
-def test_an_image_of_which_the_disk_takes_a_part_is_prepared_again(listing, tmp_path, monkeypatch):
-    write = ahead.os.pwrite
-    monkeypatch.setattr(ahead.os, "pwrite", lambda file, data, place: write(file, data[:100], place))
-    result = at_once(listing, SQUARE, tmp_path / "once")
-    assert same(result, one_after_the_other(listing, SQUARE, tmp_path / "twice"))

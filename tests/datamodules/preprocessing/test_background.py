@@ -6,10 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.io.decode import read_image
 from datamodules.preprocessing.background import is_light, on_black
 from tests.helpers.chromosomes import bar
-from tests.helpers.images import write_image
 
 
 def _chromosome():
@@ -75,12 +73,3 @@ def test_a_photograph_has_no_ground_to_subtract():
     photograph = cv2.resize(noise, (80, 100), interpolation=cv2.INTER_CUBIC)
     black = on_black(photograph)
     assert np.array_equal(black, photograph) or np.array_equal(black, 255 - photograph)
-
-
-def test_colour_is_kept(tmp_path):
-    image = np.full((40, 30, 3), 200, np.uint8)
-    image[10:30, 10:20] = (120, 40, 110)
-    write_image(tmp_path / "a.png", image)
-    black = on_black(read_image(tmp_path / "a.png", "detect"))
-    assert (black[:5] == 0).all()
-    assert black[20, 15].argmax() == 1

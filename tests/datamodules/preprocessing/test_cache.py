@@ -90,14 +90,6 @@ def test_a_changed_setting_or_file_has_a_cache_of_its_own(manifest, tmp_path, pr
     assert np.array_equal(images[3], prepare_image(read_image(manifest.file(3)), config))
 
 
-def test_networks_of_all_sizes_share_the_images_that_are_augmented_larger(manifest, tmp_path, prepared):
-    sizes = [CONFIG.model_copy(update={"augment_at": 48, "size": size}) for size in (24, 32)]
-    images = [prepared_images(manifest, config, tmp_path / "cache") for config in sizes]
-    assert images[0].shape == (9, 48, 48, 3)
-    assert len(prepared) == 9
-    assert np.array_equal(*images)
-
-
 def test_a_changed_version_or_order_has_a_cache_of_its_own(manifest, tmp_path, monkeypatch):
     folder = cache_folder(manifest, CONFIG, tmp_path)
     turned = replace(manifest, frame=manifest.frame.iloc[::-1].reset_index(drop=True))

@@ -14,8 +14,7 @@ from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.chromosome_canvas import TooLargeError, extent_of, lay_on_canvas, scales, width_of
 from datamodules.preprocessing.pipeline import prepare_image, prepare_single
 from datamodules.sources import scan
-from tests.helpers.chromosomes import bar, write_chromosomes, write_table
-from tests.helpers.images import write_image
+from tests.helpers.chromosomes import bar, write_chromosomes
 from tests.helpers.training import composed
 
 
@@ -98,23 +97,6 @@ def test_scales_by_image_are_all_the_same_and_by_cell_need_the_cells():
         scales(np.ones(2), cells, _config(scale_by="cell"))
 
 
-def test_half_the_resolution_comes_out_alike(tmp_path):
-    """The same chromosomes, photographed at half the size in a second cell, look the same once prepared."""
-    rows = []
-    for cell, scale in (("fine", 2.0), ("coarse", 1.0)):
-        for number in range(1, 25):
-            path = f"{cell}_{number}.png"
-            write_image(tmp_path / path, bar(number, scale=scale))
-            rows.append({"path": path, "cell_id": cell, "class": number})
-    write_table(tmp_path / "labels.csv", rows)
-    config = _config((64, 32), scale_by="cell", area=180, oversize="shrink")
-    manifest = scan(_data(), str(tmp_path), tmp_path / "cache", progress=False)
-    images = prepared_images(manifest, config, tmp_path / "cache", progress=False)
-    for row in range(24):
-        fine, coarse = _box(images[row]), _box(images[24 + row])
-        assert np.allclose(fine, coarse, atol=2)
-
-
 def test_the_cache_depends_on_the_cells(tmp_path):
     """Other cells, other scales: a cache made for one table must not serve the other."""
     root = write_chromosomes(tmp_path / "data", cases=1, cells=2)
@@ -139,15 +121,6 @@ def test_a_chromosome_larger_than_the_canvas_is_named(tmp_path, background, mess
     config = _config((32, 16)).model_copy(update={"background": background})
     with pytest.raises(UserError, match=message):
         prepared_images(manifest, config, tmp_path / "cache", progress=False)
-
-
-@pytest.mark.parametrize(
-    ("keys", "message"),
-    [({"size": (64, 32)}, "fit=square makes square images"), ({"fit": "canvas", "clahe": True}, "clahe lifts")],
-)
-def test_settings_that_do_not_fit_together_are_refused(keys, message):
-    with pytest.raises(ValueError, match=message):
-        PrepareConfig(**keys)
 
 
 def _data():
@@ -180,11 +153,6 @@ def test_the_width_is_measured_at_any_angle_and_scale(number, scale, lean):
     assert width_of(bar(number, scale=scale, lean=lean), 20) == pytest.approx(8 * scale, rel=0.15)
 
 
-def test_a_mirrored_chromosome_has_the_mirrored_canvas():
-    image = _soft(5, scale=2.0, lean=20.0)
-    assert _agreement(_prepared(image)[:, ::-1], _prepared(image[:, ::-1])) > 0.99
-
-
 @pytest.mark.parametrize("number", [1, 8, 20])
 def test_the_width_gives_each_chromosome_the_same_canvas_width(number):
     config = _config((128, 64), scale_by="width", area=800)
@@ -198,9 +166,3 @@ def test_an_image_without_cell_does_not_change_the_scale_of_a_cell():
     factors = scales(np.array([100.0, 400.0, 9.0]), np.array(["a", None, "a"], object), config)
     assert np.isnan(factors).tolist() == [False, True, False]
     assert factors[0] == factors[2] == pytest.approx((100 / 54.5) ** 0.5)
-
-
-def test_colours_become_gray():
-    image = bar(2) // [[[1, 2, 3]]]
-    laid = lay_on_canvas(image.astype(np.uint8), _config(), 1.0)
-    assert (laid == laid[..., :1]).all()

@@ -110,13 +110,6 @@ def test_images_are_stored_where_they_are_augmented_and_become_the_size_after_th
     assert to_shape(prepare_image(image, plain), plain).shape == (16, 16, 3)
 
 
-def test_crop_and_clahe_come_before_the_stretch():
-    config = PrepareConfig(size=24, fit="stretch", clahe=True)
-    inner = field(h=20, w=30)[10:30, 20:50]
-    alone = prepare_image(inner, config.model_copy(update={"crop": False}))
-    assert np.array_equal(prepare_image(field(h=20, w=30), config), alone)
-
-
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 60), st.integers(1, 60), st.booleans(), st.integers(8, 40), st.integers(0, 254))
 def test_any_image_ends_at_the_size(height, width, clahe, size, threshold):

@@ -4,12 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.config.data import SplitConfig
 from common.errors import UserError
 from common.karyotype import class_of
-from datamodules.manifest.leakage import check_leaks
-from datamodules.manifest.splits import split
-from datamodules.sources import list_images, scan, source_config
+from datamodules.sources import list_images, source_config
 from tests.helpers.chromosomes import bar, write_chromosomes
 from tests.helpers.images import write_image
 from tests.helpers.manifests import rows_of
@@ -112,22 +109,6 @@ def test_an_unknown_class_folder_is_named(root):
     write_image(root / "marker" / "a_1_0.png", bar(1))
     with pytest.raises(UserError, match="marker: an unknown class"):
         listed(root, **FOLDERS)
-
-
-def test_an_absent_class_is_named(root):
-    lines = (root / "labels.csv").read_text().splitlines()
-    (root / "labels.csv").write_text("\n".join(line for line in lines if not line.endswith(",24")))
-    with pytest.raises(UserError, match="class Y"):
-        listed(root)
-
-
-def test_no_case_and_so_no_cell_is_on_two_sides(tmp_path):
-    root = write_chromosomes(tmp_path / "data", cases=6, cells=2, copies=1)
-    manifest = scan(source_config("chromosomes"), root, tmp_path / "cache", progress=False)
-    config = SplitConfig(folds=3, near_duplicates="off")
-    parts = split(manifest, "subject", config, None)
-    assert check_leaks(manifest, parts, "subject", config).counts()["subjects"] == 0
-    assert (parts.groupby(manifest.frame["cell"].to_numpy()).nunique() == 1).all()
 
 
 @pytest.mark.parametrize(

@@ -27,13 +27,6 @@ def test_subjects_parts_and_labels_come_from_names_and_folders(cnmc, tmp_path):
     assert rows.loc["UID_3_1_1_all", "path"] == "C-NMC_training_data/fold_1/all/UID_3_1_1_all.bmp"
 
 
-def test_the_same_images_are_found_from_every_level(cnmc, tmp_path):
-    nested = write_cnmc(tmp_path / "tcia" / "PKG", subjects_per_fold=2, images=1, nested=True)
-    places = [cnmc, cnmc / TRAINING, nested, nested.parent]
-    ids = [set(scan_cnmc(place, tmp_path / "cache").frame["image_id"]) for place in places]
-    assert ids[0] == ids[1] == ids[2] == ids[3]
-
-
 def test_completeness_is_told_part_by_part(cnmc, tmp_path, monkeypatch):
     write_prelim(cnmc, ROWS, present=2)
     training, prelim = scan_cnmc(cnmc, tmp_path / "cache", parts=BOTH).notes

@@ -7,7 +7,6 @@ import shutil
 
 import cv2
 import numpy as np
-import pandas as pd
 import pytest
 
 from common.config.compose import check_config
@@ -116,22 +115,6 @@ def test_each_cell_may_be_used_once(bars, tmp_path):
         listed(bars, tmp_path, parents="leave_out")
 
 
-def test_a_cell_that_would_be_changed_twice_is_not_used_once():
-    rows = [("c1", "real"), ("c2", "real"), ("c2", "derived"), ("c2", "derived"), ("c3", "real")]
-    table = pd.DataFrame(rows, columns=["cell", "origin"]).assign(label="normal")
-    with pytest.raises(UserError, match=r"data.parents=leave_out: cell c2 "):
-        composed_karyograms._without_parents(table)
-    assert composed_karyograms._without_parents(table.drop(index=3))["cell"].tolist() == ["c1", "c2", "c3"]
-
-
-@pytest.mark.parametrize("derived", [{"inversion": 2}, {"gain": 2}])
-def test_an_empty_picture_of_a_chromosome_is_named(tmp_path, derived):
-    root = write_chromosomes(tmp_path / "data", cases=2)
-    write_image(root / "13/case1.0_13_0.png", np.full((40, 20, 3), 255, np.uint8))
-    with pytest.raises(UserError, match=r"^13/case1.0_13_0.png: no chromosome of class 13"):
-        listed(root, tmp_path / "cache", derived=derived)
-
-
 def test_pictures_truth_and_tables_fit_together(drawn):
     table = read_karyograms(drawn.root).set_index("image_id")
     iscn = {"gain": r"47,XY,\+(13|18|21)", "sex_loss": "45,X", "trisomy": r"47,XY,\+21", "normal": "46,XY"}
@@ -222,11 +205,6 @@ def test_mistakes_are_named_and_leave_nothing(bars, tmp_path, keys, message):
     with pytest.raises(UserError, match=message):
         listed(bars, tmp_path, **keys)
     assert composed_folders(tmp_path) == []
-
-
-def test_wrong_rules_are_named_before_a_chromosome_is_read(tmp_path):
-    with pytest.raises(UserError, match="data.gained: Z"):
-        listed(tmp_path / "nowhere", tmp_path / "cache", gained=("Z",))
 
 
 @pytest.mark.parametrize(

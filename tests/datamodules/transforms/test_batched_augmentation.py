@@ -58,15 +58,6 @@ def test_numbers_are_those_of_splitmix64(key, count):
     assert uniform(torch.tensor([key]), count)[0].tolist() == expected
 
 
-def test_numbers_are_even_and_unrelated():
-    numbers = uniform(torch.stack([torch.arange(20_000), torch.zeros(20_000, dtype=torch.int64)], dim=1), 3).numpy()
-    assert numbers.min() >= 0
-    assert numbers.max() < 1
-    assert np.histogram(numbers, 10, (0, 1))[0] == pytest.approx(6000, rel=0.05)
-    of_neighbours = np.corrcoef(np.hstack([numbers[:-1], numbers[1:]]).T) - np.eye(6)
-    assert np.abs(of_neighbours).max() < 0.03
-
-
 @settings(max_examples=20, deadline=None)
 @given(order=st.permutations(range(16)), size=st.integers(1, 16), seed=st.integers(0, 2**31))
 def test_an_image_does_not_depend_on_its_batch(order, size, seed):

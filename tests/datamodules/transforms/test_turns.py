@@ -33,12 +33,3 @@ def test_a_seed_draws_what_albumentations_draws(flips, rotations, probability):
     for seed in range(60):
         expected.set_random_seed(seed)
         assert np.array_equal(turn(IMAGE, seed), expected(image=IMAGE)["image"]), seed
-
-
-def test_a_quarter_turn_exchanges_height_and_width():
-    shapes = {RandomTurn(False, True, 1.0)(IMAGE[:8], seed).shape for seed in range(20)}
-    assert shapes == {(8, 12, 3), (12, 8, 3)}
-
-
-def test_without_turns_the_image_stays():
-    assert RandomTurn(False, False, 1.0)(IMAGE, 0) is IMAGE

@@ -29,7 +29,3 @@ def test_other_changes_differ_and_have_no_name(batched):
     assert [name for name, _ in found] == [""] * 4
     assert len({image.tobytes() for _, image in found} | {IMAGE.tobytes()}) == 5
     assert all(image.shape == IMAGE.shape for _, image in found)
-
-
-def test_where_nothing_changes_there_is_none():
-    assert variants(IMAGE, 0, TransformConfig(), 4) == []

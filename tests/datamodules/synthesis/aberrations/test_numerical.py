@@ -1,11 +1,8 @@
 """Abnormal cells derived from normal ones: what is changed, what is not, and what is said of it."""
 
-import csv
 import json
 import re
 from dataclasses import replace
-from functools import cache
-from itertools import islice
 
 import cv2
 import numpy as np
@@ -14,12 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import UserError
-from common.karyotype import class_of
-from datamodules.synthesis.aberrations.numerical import check_changes, derive
+from datamodules.synthesis.aberrations.numerical import check_changes
 from datamodules.synthesis.config import DerivedConfig
-from datamodules.synthesis.metaphase import Metaphase, to_chromosome
+from datamodules.synthesis.metaphase import Metaphase
 from tests.datamodules.synthesis.drawn import DATA, derived_from, drawn_cells, lines, of_sex, texts_of
-from tests.helpers.real_data import real_data
 
 KINDS = tuple(DerivedConfig.model_fields)
 
@@ -50,18 +45,6 @@ def test_whatever_is_derived_leaves_the_rest_as_it_is(number, seed):
             assert _area(derived.cell.chromosomes) == _area(cell.chromosomes)
         assert json.loads(json.dumps(derived.facts)) == derived.facts
         assert derived.facts["kind"] == kind
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_same_seed_makes_the_same_and_another_another(kind):
-    cell = drawn_cells()[0]
-    made = [derived_from(cell, kind, seed) for seed in (3, 3, *range(4, 12))]
-    texts = [None if one is None else (one.iscn, str(one.facts)) for one in made]
-    assert texts[0] == texts[1]
-    assert len(set(texts)) > 1
-    for one, other in zip(made[0].cell.chromosomes, made[1].cell.chromosomes, strict=True):
-        assert np.array_equal(one.pixels, other.pixels)
-        assert np.array_equal(one.mask, other.mask)
 
 
 # --- how it is named ---
@@ -175,26 +158,3 @@ def test_wrong_rules_are_refused(keys, message):
 
 
 # --- real cells ---
-
-
-@cache
-def _real_cells():
-    root, cells = real_data("chromosomes_612cells"), {}
-    for row in csv.DictReader((root / "labels.csv").open()):
-        cells.setdefault((row["cell_id"], row["case_id"]), []).append((row["path"], class_of(row["class"])))
-    read = (
-        Metaphase(
-            name,
-            case,
-            tuple(to_chromosome(cv2.imread(root / path, cv2.IMREAD_GRAYSCALE), label, path) for path, label in rows),
-        )
-        for (name, case), rows in sorted(cells.items())[::16]
-    )
-    return list(islice((cell for cell in read if cell.karyotype.label == "normal"), 20))
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_of_real_normal_cells_most_can_be_used(kind):
-    cells = _real_cells()
-    fit = [derive(cell, kind, cells, DATA, np.random.default_rng(0)) is not None for cell in cells]
-    assert sum(fit) >= 0.8 * len(cells)

@@ -160,13 +160,6 @@ def test_chromosomes_of_the_same_class_are_not_translocated():
     assert derived_from(cell, "translocation") is None
 
 
-def test_the_length_of_the_segment_is_the_users():
-    found = [derived_from(drawn_cells()[seed % 4], "duplication", seed, segment=(0.1, 0.15)) for seed in range(20)]
-    shares = [derived.facts["chromosomes"][0]["segment"] for derived in found if derived is not None]
-    assert shares
-    assert all(0.1 <= share <= 0.15 for share in shares)
-
-
 @pytest.mark.parametrize("kind", ["duplication", "interstitial_deletion", "inversion"])
 def test_what_would_leave_a_seam_or_show_nothing_is_not_done(kind):
     """A lone band: doubled or lost it leaves a seam; turned it fits, and reads alike both ways."""
