@@ -1,6 +1,5 @@
 """The revision of the code and the machine that a result was made with."""
 
-import hashlib
 import importlib.metadata
 import platform
 import subprocess
@@ -10,8 +9,6 @@ from typing import Any
 
 from common.paths import ROOT
 
-CODE_SUFFIXES = (".py", ".yaml")
-TUNED = "conf/tuned"  # the user's own: what it sets is in the configuration of a run
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "timm", "albumentations", "opencv-python-headless", "numpy")
 
 
@@ -28,17 +25,6 @@ def revision() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{commit}+changes" if changed else commit
-
-
-def sha256_of_code(*folders: str) -> str:
-    """Return a SHA-256 over the Python and YAML files below folders of this code, by their names and contents."""
-    digest = hashlib.sha256()
-    for folder in folders:
-        for file in sorted((ROOT / folder).rglob("*")):
-            if file.suffix in CODE_SUFFIXES and not file.is_relative_to(ROOT / TUNED):
-                digest.update(f"{file.relative_to(ROOT)}\n".encode())
-                digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 def environment(command: list[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from common.config.schema import EvaluationConfig
 from common.predictions import Predictions
+from common.runs.address import present_keys
 from evaluation.core.labelled import Cases, LabelledPredictions, cases, score
 from evaluation.intervals.pooling import pool
 from evaluation.metrics.thresholds import choose_threshold
@@ -120,7 +121,8 @@ def single_or_list(values: list[T]) -> T | list[T]:
 
 def evaluation_settings(values: dict[str, Any]) -> EvaluationConfig:
     """Return the settings of an evaluation that a run of any revision has kept; what is not known is left out."""
-    known = {key: value for key, value in values.items() if key in EvaluationConfig.model_fields}
+    today = present_keys({"evaluation": values})["evaluation"]
+    known = {key: value for key, value in today.items() if key in EvaluationConfig.model_fields}
     if known.get("interval") in REMOVED_INTERVALS:
         del known["interval"]
     return EvaluationConfig(**known)

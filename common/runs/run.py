@@ -200,21 +200,21 @@ class Run:
 
     @cached_property
     def raw_config(self) -> dict[str, Any]:
-        """The content of config.yaml, unchecked; empty without the file."""
+        """The content of config.yaml by the keys of today, see ``present_keys``, unchecked; empty without the file."""
         path = self.path(RunFile.CONFIG)
         if not path.is_file():
             return {}
         values = read_yaml(path) or {}
         if not isinstance(values, dict):
             raise UserError(f"{path} holds no mapping: repair or remove it")
-        return values
+        return present_keys(values)
 
     @cached_property
     def config(self) -> "Config":
         """The configuration that the run was trained with."""
         from common.config.schema import Config
 
-        return self._typed(RunFile.CONFIG, present_keys(self.raw_config), Config.model_validate)
+        return self._typed(RunFile.CONFIG, self.raw_config, Config.model_validate)
 
     @cached_property
     def status(self) -> RunStatus:

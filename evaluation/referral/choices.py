@@ -16,7 +16,7 @@ from common.config.schema import EvaluationConfig, TriageConfig
 from common.predictions import Predictions
 from evaluation.calibration import Temperature, fit_temperature, rescale
 from evaluation.intervals.exact import lower_bound, lower_bounds, needed_without_a_miss
-from evaluation.labelled_runs import LabelledFold
+from evaluation.labelled_runs import LabelledFold, evaluation_settings
 from evaluation.metrics.classification import call
 from evaluation.referral.selective import risk_coverage
 from evaluation.result import ConfidenceCut, EvaluationResult, OperatingPoint, Release
@@ -67,7 +67,7 @@ class ReviewThresholds:
 
 def thresholds_of(result: EvaluationResult) -> ReviewThresholds:
     """Take the thresholds from the evaluation of a single run."""
-    settings = TriageConfig(**(result.settings.get("triage") or {}))
+    settings = evaluation_settings(result.settings).triage
     temperature = Temperature(None)
     if result.calibration is not None and not isinstance(result.calibration.temperature, list):
         temperature = Temperature(result.calibration.temperature, result.calibration.reason)

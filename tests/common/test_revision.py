@@ -46,12 +46,3 @@ def test_without_git_the_revision_is_unknown(tmp_path, monkeypatch):
     monkeypatch.setattr(revision, "ROOT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert found() == "unknown"
-
-
-def test_what_a_user_has_tuned_is_no_code(checkout):
-    before = revision.sha256_of_code("conf")
-    (checkout / "conf" / "tuned").mkdir()
-    (checkout / "conf" / "tuned" / "fast.yaml").write_text("seed: 1\n")
-    assert revision.sha256_of_code("conf") == before
-    (checkout / "conf" / "train.yaml").write_text("seed: 1\n")
-    assert revision.sha256_of_code("conf") != before

@@ -61,6 +61,7 @@ def test_a_run_of_older_code_is_read_and_keeps_its_address(old_run):
         "init_from": None,
     }
     assert address(old_run.config, contents) == Path("outputs/cells/subject-fold0-28939ecb/seed=0")
+    assert "calibration_bins" not in old_run.raw_config["evaluation"]
 
 
 def test_a_removed_key_with_an_effect_is_one_error(old_run):
