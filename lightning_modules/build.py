@@ -71,7 +71,7 @@ def build_classifier(
         check_loss(model.training_loss, logits or len(classes))
     model.folded_batchnorm = info.folded if restored else ()
     if config.inference.mc_passes:
-        check_dropout(model.head, config.inference.mc_passes)
+        check_dropout(model, config.inference.mc_passes, config.prepare.size)
     if config.trainer.channels_last:
         # Convolutions pass the layout of their weights on to their outputs: the images need no conversion.
         model.to(memory_format=torch.channels_last)

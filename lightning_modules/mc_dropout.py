@@ -1,21 +1,31 @@
 """Monte Carlo dropout, with masks that are pure functions of (seed, layer, pass), the same for every image."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
+from common.cli import warn
 from common.errors import UserError
 from common.seeds import derive_seed
 from lightning_modules.backbones.heads import head_layers, is_pool, pooled_positions
+from lightning_modules.backbones.truncation import ImageSize, evaluating, random_image
 from lightning_modules.classifier import Classifier
+from lightning_modules.compat import is_dropout
 
 # Bytes of one dropout's masks that stay in memory from batch to batch. The first dropout of paper 001's head sees
 # 512 x 13 x 13 values on a VGG16 at 416 pixels: its 100 masks take 35 MB in float32.
 KEPT_BYTES = 2**28
 # Bytes: so many passes are done at once that neither their activations nor their masks take more, but one at least.
 CHUNK_BYTES = 2**26
+# Dropout as torch has it -> how many of the last axes share one draw.
+KINDS: dict[Any, int] = {F.dropout: 0, F.dropout1d: 1, F.dropout2d: 2, F.dropout3d: 3}
+
+Drop = Callable[[torch.Tensor, float, int], torch.Tensor]
 
 
 def draw_masks(seed: int, layer: int, passes: range, shape: Sequence[int], rate: float) -> torch.Tensor:
@@ -104,23 +114,22 @@ class SampledDropout:
 
 
 class McDropout:
-    """The passes of a classifier with the dropout of its head on; that of the backbone (``model.args``) stays off.
+    """The passes of a classifier with its dropout on.
 
-    What the head begins with, up to its first dropout, is computed once for all passes.
+    Where the backbone itself has dropout (``model.args.proj_drop_rate`` of a ViT or a DenseNet), nothing can be shared:
+    every pass runs the whole network, which takes as many times as long.
 
     Args:
         classifier: In eval mode when it is used; its weights may change in between.
         passes: Number of passes, at least 1.
         seed: Of the masks.
-
-    Raises:
-        UserError: The head has no dropout.
     """
 
     def __init__(self, classifier: Classifier, passes: int, seed: int) -> None:
-        check_dropout(classifier.head, passes)
         self.classifier = classifier
         self.passes = passes
+        self.seed = seed
+        self._in_backbone: bool | None = None
         self._before = nn.Sequential()  # the layers of the head that all passes share
         self._after: list[SampledDropout | nn.Module] = []  # and those from the first active dropout on
         layers = head_layers(classifier.head)
@@ -147,10 +156,16 @@ class McDropout:
         """Return the logits without dropout, (B, K), and those of the passes, (passes, B, K), of images (B, C, H, W).
 
         Raises:
+            UserError: The classifier has no dropout.
             ValueError: The classifier is in training mode: BatchNorm would change with every pass.
         """
         if self.classifier.training:
             raise ValueError("Monte Carlo dropout is for a classifier in eval mode")
+        if self._in_backbone is None:
+            self._in_backbone = dropout_in_backbone(self.classifier, image)
+        if self._in_backbone:
+            return self.classifier.head_logits(image), self._whole_passes(image)
+        _check_head(self.classifier.head, self.passes)
         x = self._before(self.classifier.features(image))
         plain = x
         widest = x[0].numel()  # the most values that one image has on its way through the layers
@@ -174,13 +189,122 @@ class McDropout:
                 x = layer(x.flatten(0, 1)).unflatten(0, (len(passes), images))
         return x
 
+    def _whole_passes(self, image: torch.Tensor) -> torch.Tensor:
+        """Run the whole network for each pass, with every dropout in it on."""
+        logits = []
+        for number in range(self.passes):
+            with _intercepting(self.classifier, self._dropped(number, len(image))):
+                logits.append(self.classifier.head_logits(image))
+        return torch.stack(logits)
 
-def check_dropout(head: nn.Module, passes: int) -> None:
-    """Refuse Monte Carlo dropout where a head has none; one of rate 0 counts (the passes are then alike).
+    def _dropped(self, number: int, images: int) -> Drop:
+        """Return what drops values in one pass through the network: the layers are counted as they are called."""
+        layer = -1
+
+        def drop(x: torch.Tensor, rate: float, shared_axes: int) -> torch.Tensor:
+            nonlocal layer
+            layer += 1
+            if rate == 0:
+                return x
+            # The windows of an image (Swin) lie along the first axis, image after image: each has a mask of its own.
+            windows, rest = divmod(len(x), images)
+            rows, copies = (len(x), 1) if rest else (windows, images)
+            shape = (rows, *x.shape[1 : x.ndim - shared_axes], *[1] * shared_axes)
+            mask = draw_masks(self.seed, layer, range(number, number + 1), shape, rate)[0]
+            return x * mask.to(x.device).repeat(copies, *[1] * (x.ndim - 1)).to(x.dtype).div_(1 - rate)
+
+        return drop
+
+
+def check_dropout(classifier: Classifier, passes: int, size: ImageSize) -> None:
+    """Refuse Monte Carlo dropout without any dropout, and warn where it will be slow.
+
+    A dropout of the head counts even with rate 0 (the passes are then alike); one of the backbone with rate 0 is what
+    timm puts everywhere, and does not.
+
+    Args:
+        classifier: In any mode, which it keeps.
+        passes: Number of passes.
+        size: Of the images.
 
     Raises:
-        UserError: It has none.
+        UserError: Neither head nor backbone has dropout.
     """
+    with torch.no_grad(), evaluating(classifier):
+        slow = dropout_in_backbone(classifier, random_image(size))
+    if slow:
+        warn(
+            f"inference.mc_passes={passes}: the backbone itself has dropout (model.args), so every pass runs the whole "
+            f"network: predictions take about {passes + 1} times as long; dropout in head.layers alone costs little"
+        )
+    else:
+        _check_head(classifier.head, passes)
+
+
+def _check_head(head: nn.Module, passes: int) -> None:
     if not any(isinstance(layer, nn.Dropout) for layer in head_layers(head)):
         remedy = "put {dropout: 0.5} in head.layers, or set it to 0"
-        raise UserError(f"inference.mc_passes={passes}: the head has no dropout, which the passes sample: {remedy}")
+        raise UserError(f"inference.mc_passes={passes}: the model has no dropout: {remedy}")
+
+
+def dropout_in_backbone(classifier: Classifier, image: torch.Tensor) -> bool:
+    """Tell whether the backbone, in eval mode, calls a dropout with a rate above 0 on the way of an image (B, C, H, W).
+
+    Determined by a forward pass: many of timm's networks drop by a function, without a module to look for.
+    """
+    rates = []
+
+    def note(x: torch.Tensor, rate: float, _shared_axes: int) -> torch.Tensor:
+        rates.append(rate)
+        return x
+
+    with _intercepting(classifier, note):
+        classifier.features(image[:1])
+    return any(rate > 0 for rate in rates)
+
+
+@torch.no_grad()
+def naive_passes(classifier: Classifier, image: torch.Tensor, passes: int) -> torch.Tensor:
+    """Return logits (passes, B, K) of images (B, C, H, W) the plain way: the whole network once per pass.
+
+    The dropout modules, and no others, are in training mode meanwhile; torch's global generator draws. The rest of
+    this file is measured against it; it misses dropout that is called as a function.
+    """
+    with evaluating(classifier):
+        for module in filter(is_dropout, classifier.modules()):
+            module.train()
+        return torch.stack([classifier.head_logits(image) for _ in range(passes)])
+
+
+class _Interception(TorchFunctionMode):
+    """Hands every dropout that is called, by a module or by a function, in whatever mode, to ``drop``."""
+
+    def __init__(self, drop: Drop) -> None:
+        super().__init__()
+        self.drop = drop
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func not in KINDS:
+            return func(*args, **kwargs)
+        # torch's functions hand their own arguments on by name, however they were called.
+        return self.drop(args[0], kwargs["p"], KINDS[func])
+
+
+@contextmanager
+def _intercepting(classifier: Classifier, drop: Drop) -> Iterator[None]:
+    """Let ``drop`` do the dropping, that of attention weights too, which a fused attention does within one function."""
+    fused: list[Any] = []
+    for module in classifier.modules():
+        if getattr(module, "fused_attn", False) and getattr(getattr(module, "attn_drop", None), "p", 0) > 0:
+            fused.append(module)
+    try:
+        for module in fused:
+            module.fused_attn = False
+        with _Interception(drop):
+            yield
+    finally:
+        for module in fused:
+            module.fused_attn = True

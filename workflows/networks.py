@@ -104,7 +104,7 @@ def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
     config = trained.config
     passes = config.inference.mc_passes if options.passes is None else options.passes
     if passes and options.passes:
-        check_dropout(trained.classifier.head, passes)
+        check_dropout(trained.classifier, passes, config.prepare.size)
     share = options.out_of_distribution or config.evaluation.out_of_distribution
     distance, unmarked = load_out_of_distribution(member, share)
     network = PredictionNetwork.of_run(trained, passes, distance)

@@ -12,7 +12,7 @@ from common.runs.run import ModelFacts
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.classifier import Classifier
-from lightning_modules.mc_dropout import McDropout
+from lightning_modules.mc_dropout import McDropout, naive_passes
 
 PASSES = 100
 BATCH = 16
@@ -52,16 +52,6 @@ def build(network: Network) -> Classifier:
     backbone = build_backbone(network.model, {}, None, network.size)
     head = build_head(list(HEAD), backbone.out_shape, 1, backbone.layout, backbone.prefix_tokens)
     return Classifier(backbone.module, head, 2, ModelFacts([0.5] * 3, [0.5] * 3, {})).eval()
-
-
-@torch.no_grad()
-def naive_passes(model: Classifier, image: torch.Tensor, passes: int) -> torch.Tensor:
-    """Return logits (passes, B, K) the plain way: the whole network once per pass, by torch's own generator."""
-    for module in model.head.modules():
-        module.training = isinstance(module, torch.nn.Dropout)
-    logits = torch.stack([model.head_logits(image) for _ in range(passes)])
-    model.eval()
-    return logits
 
 
 @torch.no_grad()

@@ -81,8 +81,10 @@ def test_an_average_moves_by_one_minus_decay():
 
 
 def test_kinds_of_modules():
+    assert compat.is_dropout(nn.Dropout2d())
     assert compat.is_batchnorm(nn.SyncBatchNorm(1))
     assert compat.is_batchnorm(BatchNormAct2d(1))
+    assert not compat.is_dropout(nn.Identity())
     assert not compat.is_batchnorm(nn.GroupNorm(1, 1))
 
 

@@ -13,7 +13,7 @@ from lightning_modules import mc_dropout
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.classifier import Classifier
-from lightning_modules.mc_dropout import McDropout, SampledDropout, check_dropout, draw_masks
+from lightning_modules.mc_dropout import McDropout, SampledDropout, check_dropout, draw_masks, naive_passes
 
 PAPER = [{"dropout": 0.5}, "gap", {"dense": 16}, "batchnorm", {"dropout": 0.3}]  # paper 001, Figure 3.5, narrower
 
@@ -27,6 +27,8 @@ NETWORKS: dict[str, tuple[str, dict[str, Any], str | None, int]] = {
         32,
     ),
     "tokens": ("vit_tiny_patch16_224", {"depth": 1, "embed_dim": 12, "num_heads": 2}, None, 48),
+    # Drops by a function, if at all: its modules hold no dropout.
+    "functional": ("densenet121", {"block_config": (1, 1), "growth_rate": 8}, None, 32),
 }
 LAYOUTS = ["NCHW", "NHWC", "tokens"]
 HEADS = {
@@ -60,17 +62,6 @@ def images(count: int, network: str = "NCHW") -> torch.Tensor:
     """Return noise of the size of a network."""
     size = NETWORKS[network][3]
     return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(0))
-
-
-@torch.no_grad()
-def naive_passes(model: Classifier, image: torch.Tensor, passes: int) -> torch.Tensor:
-    """Return logits (passes, B, K) the plain way: the whole network once per pass, by torch's own generator."""
-    model.eval()
-    for module in model.head.modules():
-        module.training = isinstance(module, nn.Dropout)
-    logits = torch.stack([model.head_logits(image) for _ in range(passes)])
-    model.eval()
-    return logits
 
 
 @torch.no_grad()
@@ -180,11 +171,19 @@ def test_masks_are_drawn_once_where_they_are_small_and_never_kept_where_they_are
     assert all(torch.equal(result, results[0]) for result in results)
 
 
-def test_weights_and_modes_are_left_alone():
-    model, image = sampling_classifier(PAPER), images(4)
+@pytest.mark.parametrize(("network", "args"), [("NCHW", {}), ("functional", {"proj_drop_rate": 0.2})])
+@pytest.mark.parametrize("training", [False, True])
+def test_batchnorm_and_modes_are_left_alone(network, args, training):
+    model, image = sampling_classifier(PAPER, network, **args).train(training), images(4, network)
+    # A mode that is not its network's: some module might be in training on purpose.
+    model.head.relu1.train(not training)
     weights = {name: value.clone() for name, value in model.state_dict().items()}
-    McDropout(model, 5, seed=0)(image)
-    assert not any(module.training for module in model.modules())
+    modes = [module.training for module in model.modules()]
+    check_dropout(model, 5, NETWORKS[network][3])
+    if not training:
+        McDropout(model, 5, seed=0)(image)
+        naive_passes(model, image, 2)
+    assert [module.training for module in model.modules()] == modes
     assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
 
 
@@ -193,12 +192,100 @@ def test_a_model_in_training_mode_is_refused():
         McDropout(sampling_classifier(PAPER).train(), 2, seed=0)(images(2))
 
 
-@pytest.mark.parametrize("args", [{}, {"proj_drop_rate": 0.3}])
-def test_no_dropout_of_the_head_is_an_error(args):
-    model = sampling_classifier(["gap"], "tokens", **args)
-    for ask in (lambda: check_dropout(model.head, 100), lambda: McDropout(model, 100, 0)):
+@pytest.mark.parametrize("network", LAYOUTS)
+def test_no_dropout_is_an_error_although_timm_puts_modules_of_rate_0_everywhere(network):
+    model = sampling_classifier(["gap"], network)
+    for ask in (
+        lambda: check_dropout(model, 100, NETWORKS[network][3]),
+        lambda: McDropout(model, 100, 0)(images(1, network)),
+    ):
         with pytest.raises(UserError, match=r"inference.mc_passes=100: .*\{dropout: 0.5\} in head.layers"):
             ask()
+
+
+def test_only_dropout_in_the_backbone_is_slow(capsys):
+    # ResNet's drop_rate is that of its own classifier, which the backbone lost.
+    with pytest.raises(UserError, match="no dropout"):
+        check_dropout(sampling_classifier(["gap"], drop_rate=0.5), 10, 24)
+    check_dropout(sampling_classifier(PAPER), 10, 24)
+    check_dropout(sampling_classifier([{"dropout": 0.0}, "gap"]), 10, 24)
+    assert not capsys.readouterr().out
+    check_dropout(sampling_classifier(PAPER, "functional", proj_drop_rate=0.3), 10, 32)
+    assert "about 11 times as long" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("network", "layers", "args"),
+    [
+        ("functional", PAPER, {"proj_drop_rate": 0.3}),
+        # Fused attention drops within one function and never calls its module.
+        ("NHWC", ["gap"], {"proj_drop_rate": 0.2, "attn_drop_rate": 0.3}),
+        ("tokens", ["gap"], {"proj_drop_rate": 0.2, "attn_drop_rate": 0.3}),
+    ],
+)
+def test_dropout_in_the_backbone_is_sampled_too(network, layers, args):
+    model, image = sampling_classifier(layers, network, **args), images(2, network)
+    ours = McDropout(model, 250, seed=0)(image)
+    # The plain way, with the mode of the layers that drop: their BatchNorm is in modules of its own.
+    for module in model.modules():
+        if hasattr(module, "drop_rate") or hasattr(module, "attn_drop") or isinstance(module, nn.Dropout):
+            module.training = True
+    torch.manual_seed(0)
+    with torch.no_grad():
+        plain = torch.stack([model(image) for _ in range(250)])
+    assert same_distribution(ours, plain)
+
+
+@pytest.mark.parametrize("args", [{"attn_drop_rate": 0.3}, {"proj_drop_rate": 0.3}])
+@pytest.mark.parametrize("network", ["NHWC", "tokens"])
+def test_dropout_in_the_backbone_does_not_depend_on_batches_and_follows_its_seed(network, args):
+    model, image = sampling_classifier(["gap"], network, **args), images(4, network)
+    fused = [getattr(module, "fused_attn", None) for module in model.modules()]
+    sampler = McDropout(model, 3, seed=0)
+    whole = sampler(image)
+    torch.testing.assert_close(torch.cat([sampler(image[:1]), sampler(image[1:])], dim=1), whole)
+    assert torch.equal(McDropout(model, 3, seed=0)(image), whole)
+    assert not torch.equal(McDropout(model, 3, seed=1)(image), whole)
+    assert not torch.equal(whole[0], whole[1])
+    assert [getattr(module, "fused_attn", None) for module in model.modules()] == fused
+
+
+class Windows(nn.Module):
+    """Drops by a function where the four windows of each image, or its channels, stand along the first axis or two."""
+
+    def __init__(self, drop, windows):
+        super().__init__()
+        self.drop, self.windows = drop, windows
+
+    def forward_features(self, image):
+        ones = torch.ones(len(image) * self.windows, 2, 3, 3)
+        return self.drop(ones, p=0.5, training=self.training).unflatten(0, (-1, self.windows)).flatten(1)
+
+
+def dropped_by(drop, windows):
+    facts = ModelFacts(mean=[0.0] * 3, std=[1.0] * 3, args={})
+    model = Classifier(Windows(drop, windows), nn.Identity(), 2, facts).eval()
+    return McDropout(model, 50, seed=0)(torch.rand(2, 3, 4, 4)).unflatten(2, (windows, 2, 9))
+
+
+def test_the_windows_of_an_image_have_masks_of_their_own_and_those_of_two_images_the_same():
+    dropped = dropped_by(torch.nn.functional.dropout, windows=4)
+    assert set(dropped.unique().tolist()) == {0.0, 2.0}
+    assert torch.equal(dropped[:, 0], dropped[:, 1])
+    values = dropped[:, 0].movedim(1, 0).flatten(1)  # (windows, passes x values)
+    assert torch.allclose(torch.corrcoef(values), torch.eye(4), atol=0.15)
+
+
+def test_dropout_of_whole_channels_drops_whole_channels():
+    dropped = dropped_by(torch.nn.functional.dropout2d, windows=1)
+    assert (dropped == dropped[..., :1]).all()
+    assert 0.3 < (dropped[..., 0] == 0).float().mean() < 0.7
+
+
+def test_stochastic_depth_stays_off():
+    model = sampling_classifier([{"dropout": 0.0}, "gap"], "tokens", drop_path_rate=0.9)
+    image = images(2, "tokens")
+    assert torch.equal(McDropout(model, 3, seed=0)(image), model(image).expand(3, 2, 1))
 
 
 @pytest.mark.parametrize("layers", [PAPER, HEADS["flatten, dense, dropout"]])
