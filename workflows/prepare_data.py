@@ -171,7 +171,7 @@ def _clahe(original: np.ndarray, config: PrepareConfig) -> list[Example]:
         before = on_black(before)
     if config.crop:
         before = crop_to_content(before, config.crop_threshold)
-    after = equalize_luma(before)
+    after = equalize_luma(before, config.clahe_clip_limit, config.clahe_tiles)
     return _captioned([("before", before), ("CLAHE", after)])
 
 

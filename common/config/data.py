@@ -125,6 +125,8 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
     crop: bool = FROM_YAML
     crop_threshold: Annotated[int, Field(ge=0, le=254)] = FROM_YAML
     clahe: bool = FROM_YAML
+    clahe_clip_limit: PositiveFloat = FROM_YAML
+    clahe_tiles: PositiveInt = FROM_YAML
     interpolation: Literal["area", "bilinear", "bicubic", "nearest"] = FROM_YAML
 
     @property

@@ -54,7 +54,7 @@ def steps_before_resize(image: np.ndarray, config: PrepareConfig) -> Iterator[tu
         image = crop_to_content(image, config.crop_threshold)
         yield "cropped", image
     if config.clahe:
-        image = equalize_luma(image)
+        image = equalize_luma(image, config.clahe_clip_limit, config.clahe_tiles)
         yield "CLAHE", image
     if config.fit == "square":
         image = pad_to_square(image, ground)
@@ -81,13 +81,13 @@ def prepare_single(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
     return to_shape(prepare_image(image, config, scale), config)
 
 
-def equalize_luma(image: np.ndarray, clip_limit: float = 2.0, tiles: int = 8) -> np.ndarray:
+def equalize_luma(image: np.ndarray, clip_limit: float, tiles: int) -> np.ndarray:
     """Equalise contrast locally (CLAHE) on the Y channel of YUV; the colours U and V stay (paper 004, section 3.1).
 
     Args:
         image: uint8 RGB, shape (H, W, 3).
-        clip_limit: OpenCV's clip limit, larger is stronger; ours, the paper gives none.
-        tiles: Tiles per side; likewise.
+        clip_limit: OpenCV's clip limit, larger is stronger.
+        tiles: Tiles per side.
     """
     yuv = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2YUV)
     yuv[..., 0] = cv2.createCLAHE(clip_limit, (tiles, tiles)).apply(yuv[..., 0])
