@@ -45,6 +45,7 @@ def trained(tmp_path_factory):
         "prepare.size=64",
         "prepare.fit=stretch",
         "prepare.crop=false",
+        "prepare.augment_at=null",
     )
     cut = ("model=resnet18", "model.cut=layer1")
     configs = [
