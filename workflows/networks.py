@@ -11,6 +11,7 @@ from common.cli import say
 from common.config.data import PrepareConfig
 from common.errors import UserError
 from common.runs.portable import GRAPH, WEIGHTS, PortableModel
+from common.runs.predicted import joined
 from common.runs.run import Run
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from workflows.adaptation import adapt_to, adapts
@@ -76,7 +77,7 @@ class LoadedNetwork:
         parts = [self.network.arrays(batch) for batch in batches]
         if not parts:
             return {}
-        whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        whole = joined(parts)
         if not all(np.isfinite(values).all() for values in whole.values()):
             raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")
         return whole

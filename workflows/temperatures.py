@@ -8,7 +8,9 @@ from common.errors import UserError
 from common.predictions import Predictions
 from evaluation.averaging import Combiner, align, combine
 from evaluation.calibration import fit_temperature
+from evaluation.cells.cell_posteriors import is_balanced
 from evaluation.core.labelled import score
+from evaluation.intervals.pooling import merge_facts
 from workflows.models import RunsModel
 
 
@@ -34,9 +36,18 @@ def fit_temperatures(model: RunsModel) -> Temperatures:
     if combined is not None:
         temperature, notes = _fit(combined)
         return Temperatures((1.0,) * len(model.members), temperature, notes)
-    fitted = [_fit(member.predictions) for member in model.members]
-    notes = tuple(dict.fromkeys(note for _, of_member in fitted for note in of_member))
-    return Temperatures(tuple(temperature for temperature, _ in fitted), 1.0, notes)
+    temperatures = []
+    all_notes: list[str] = []
+    for member in model.members:
+        temperature, notes = _fit(member.predictions)
+        temperatures.append(temperature)
+        all_notes += notes
+    return Temperatures(tuple(temperatures), 1.0, tuple(dict.fromkeys(all_notes)))
+
+
+def are_balanced(model: RunsModel) -> bool:
+    """Tell whether runs have learned equal shares of the classes; see ``is_balanced``."""
+    return is_balanced(merge_facts([member.predictions.about for member in model.members]))
 
 
 def _combined(model: RunsModel) -> Predictions | None:

@@ -14,6 +14,7 @@ from common.config.schema import InferenceConfig
 from common.errors import UserError
 from common.predictions import UPSIDE_DOWN
 from common.runs.portable import NetworkFacts
+from common.runs.predicted import joined
 from common.runs.run import ModelFacts
 from lightning_modules.adaptation import adapt_to_images
 from lightning_modules.backbones.backbone import build_backbone
@@ -135,7 +136,7 @@ class PredictionNetwork(nn.Module):
             garbage_collection_cuda()
             warn(f"out of memory: {self._at_once} images are predicted at once from here on")
             return self.arrays(image)
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return joined(parts)
 
     @torch.inference_mode()
     def _arrays(self, image: np.ndarray) -> dict[str, np.ndarray]:

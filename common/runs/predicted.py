@@ -1,5 +1,6 @@
 """The probabilities of a model, joined with the facts of their images: what predictions.parquet holds."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,11 @@ class Predicted:
     out_of_distribution: np.ndarray | None = None
     features: np.ndarray | None = None
     looks: np.ndarray | None = None
+
+
+def joined(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Join the arrays of parts, at least one, by their names."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def to_predictions(

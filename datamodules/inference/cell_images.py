@@ -68,7 +68,7 @@ def read_cell(cell: Cell, config: PrepareConfig, fixed: Mapping[str, int | None]
             is no chromosome, such files are not used.
         pool: Threads; decoding releases the interpreter's lock.
     """
-    kept = {name for name, kind in fixed.items() if kind is not None}
+    kept = kept_names(fixed)
 
     def read(file: ImageFile) -> CellFile:
         return _read(file, config, file.name in kept)
@@ -81,6 +81,16 @@ def read_cell(cell: Cell, config: PrepareConfig, fixed: Mapping[str, int | None]
 def leave_out(files: Sequence[CellFile], names: Collection[str], cause: str, config: PrepareConfig) -> list[CellFile]:
     """Leave out used files by their names; the range of values is then that of the others."""
     return _in_one_range(_without(files, names, cause), config)
+
+
+def used_files(files: Sequence[CellFile]) -> list[CellFile]:
+    """Return those that are used."""
+    return [file for file in files if file.status is FileStatus.USED]
+
+
+def kept_names(fixed: Mapping[str, int | None]) -> set[str]:
+    """Return the names of the files that an expert counts as chromosomes."""
+    return {name for name, kind in fixed.items() if kind is not None}
 
 
 def cell_scales(files: Sequence[CellFile], config: PrepareConfig) -> np.ndarray:
@@ -164,7 +174,7 @@ def _digest(pixels: np.ndarray) -> str:
 
 
 def _in_one_range(files: Sequence[CellFile], config: PrepareConfig) -> list[CellFile]:
-    shared = common_range(file.full_range for file in files if file.status is FileStatus.USED)
+    shared = common_range(file.full_range for file in used_files(files))
     return [_in_range(file, config, shared) for file in files]
 
 
@@ -178,7 +188,7 @@ def _in_range(file: CellFile, config: PrepareConfig, full_range: int | None) -> 
 
 def _without_other_sizes(files: Sequence[CellFile], kept: Collection[str]) -> list[CellFile]:
     """Leave out the pictures that are far from the size of the cell's chromosomes."""
-    used = [file for file in files if file.status is FileStatus.USED]
+    used = used_files(files)
     reasons = dict(zip(map(id, used), why_far_from_size([file.area for file in used]), strict=True))
     result = []
     for file in files:

@@ -105,7 +105,7 @@ def assign_cells(predictions: Predictions, config: AssignmentConfig) -> np.ndarr
     reason = refusal(predictions)
     if reason:
         raise UserError(f"the chromosomes of a cell cannot be assigned: {reason}")
-    order = np.array([predictions.classes.index(name) for name in CHROMOSOMES])
+    order = np.array(list(map(predictions.classes.index, CHROMOSOMES)))
     logs = np.log(np.maximum(predictions.probabilities[:, order], FLOOR))
     assigned = logs.argmax(axis=1)
     for rows in rows_of_cells(predictions.frame):

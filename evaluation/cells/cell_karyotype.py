@@ -209,7 +209,7 @@ def _reasons(cell: CellKaryotype, refer_below: float) -> tuple[str, ...]:
     assert cell.probability is not None
     if cell.probability < refer_below:
         reasons.append(f"karyotype probability {cell.probability:.3f}, below {refer_below:g}")
-    if any(name in AUTOSOMES for name in cell.missing):
+    if set(AUTOSOMES).intersection(cell.missing):
         reasons.append(f"incomplete: {counted(len(cell.calls), 'chromosome')}, {len(cell.missing)} missing")
     elif "X or Y" in cell.missing:
         reasons.append("fewer than two sex chromosomes: Turner syndrome, or an X or Y was lost")
@@ -222,7 +222,7 @@ def _reasons(cell: CellKaryotype, refer_below: float) -> tuple[str, ...]:
 
 def _notes(cell: CellKaryotype) -> tuple[str, ...]:
     notes = []
-    autosomes = [name for name in cell.missing if name in AUTOSOMES]
+    autosomes = set(AUTOSOMES).intersection(cell.missing)
     if cell.missing:
         notes.append(f"{len(cell.missing)} missing: {', '.join(cell.missing)}")
     if autosomes:

@@ -54,7 +54,7 @@ def chromosome_temperature(run: Predictions) -> float:
 
 def log_probabilities(predictions: Predictions, temperature: float) -> np.ndarray:
     """Return the logarithms of calibrated class probabilities, shape (n, 24), in the order of CHROMOSOMES."""
-    order = [predictions.classes.index(name) for name in CHROMOSOMES]
+    order = list(map(predictions.classes.index, CHROMOSOMES))
     calibrated = rescale(predictions.probabilities[:, order], temperature)
     return np.asarray(np.log(np.maximum(calibrated, FLOOR)))
 

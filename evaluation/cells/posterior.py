@@ -109,16 +109,19 @@ def karyotype_posterior(
     most = int(np.bincount([*fixed.values()], minlength=1).max(initial=MOST))
     prior = KaryotypePrior.of(priors, len(logs), most)
     found = _search(logs, prior)
-    counts = np.array([np.bincount(classes, minlength=len(CHROMOSOMES)) for classes in found])
-    sums = [sum_over_assignments(logs, classes) for classes in found]
-    weights = np.array([each.log_sum for each in sums]) + gammaln(counts + 1).sum(axis=1)
-    weights += [prior.log_probability(each) for each in counts]
+    counts = np.zeros((len(found), len(CHROMOSOMES)), np.int64)
+    weights = np.zeros(len(found))
+    marginals = np.zeros((len(found), *logs.shape))
+    for number, classes in enumerate(found):
+        counts[number] = np.bincount(classes, minlength=len(CHROMOSOMES))
+        of_counts = sum_over_assignments(logs, classes)
+        marginals[number] = of_counts.marginals
+        weights[number] = of_counts.log_sum + gammaln(counts[number] + 1).sum() + prior.log_probability(counts[number])
     probabilities = np.exp(weights - logsumexp(weights))
     candidates = []
     for index in np.argsort(-probabilities, kind="stable"):
         named = name_karyotype(dict(zip(CHROMOSOMES, counts[index].tolist(), strict=True)))
         candidates.append(Candidate(named, found[index], float(probabilities[index])))
-    marginals = np.array([each.marginals for each in sums])
     return KaryotypePosterior(tuple(candidates), np.einsum("b,bnk->nk", probabilities, marginals))
 
 

@@ -119,8 +119,8 @@ def _preparation(model: ModelDescription) -> list[str]:
     rows = []
     for position, member in enumerate(model.members):
         height, width = member.prepare.shape
-        means = ", ".join(f"{value:.4g}" for value in member.network.mean)
-        deviations = ", ".join(f"{value:.4g}" for value in member.network.std)
+        means = _numbers(member.network.mean)
+        deviations = _numbers(member.network.std)
         rows.append((f"member{position + 1}", f"{height} x {width}", means, deviations, _views(member)))
     columns = ("member", "pixels", "mean", "standard deviation", "views")
     return [
@@ -144,7 +144,7 @@ def _thresholds(model: ModelDescription) -> list[str]:
     }
     chosen = [(name, f"{value:.4g}") for name, value in values.items() if value is not None]
     if model.cells is not None:
-        temperatures = ", ".join(f"{value:.4g}" for value in model.cells.temperatures)
+        temperatures = _numbers(model.cells.temperatures)
         chosen.append(("temperature of each member for karyotypes", temperatures))
         if len(model.members) > 1:
             chosen.append(("temperature of their combination", f"{model.cells.combined:.4g}"))
@@ -196,6 +196,10 @@ def _views(member: PortableMember) -> str:
     if member.turns:
         views.append("both turned by 180 degrees" if member.inference.mirror else "the image turned by 180 degrees")
     return ", ".join(views)
+
+
+def _numbers(values: Iterable[float]) -> str:
+    return ", ".join(f"{value:.4g}" for value in values)
 
 
 def _once(names: Iterable[str]) -> str:

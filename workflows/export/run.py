@@ -33,8 +33,6 @@ from datamodules.inference.image_files import find_image_files
 from datamodules.inference.run_images import from_files, from_test_part
 from datamodules.io.whole_folder import new_whole_folder
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
-from evaluation.cells.cell_posteriors import is_balanced
-from evaluation.intervals.pooling import merge_facts
 from evaluation.referral.choices import ReviewThresholds
 from evaluation.result import EvaluationResult
 from lightning_modules.load import TrainedRun, load_run
@@ -43,7 +41,7 @@ from workflows.export.card import model_card
 from workflows.export.graph import OPSET, export_graph
 from workflows.export.request import NEEDED, ExportRequest
 from workflows.onnx_network import OnnxNetwork
-from workflows.temperatures import fit_temperatures
+from workflows.temperatures import are_balanced, fit_temperatures
 from workflows.thresholds import review_thresholds
 from workflows.torch_network import PredictionNetwork, load_network, save_weights
 
@@ -247,7 +245,7 @@ def _cell_facts(request: ExportRequest) -> CellFacts | None:
     if set(request.model.classes) != set(CHROMOSOMES):
         return None
     temperatures = fit_temperatures(request.model)
-    balanced = is_balanced(merge_facts([member.predictions.about for member in request.model.members]))
+    balanced = are_balanced(request.model)
     return CellFacts(temperatures.members, temperatures.combined, balanced, temperatures.notes)
 
 

@@ -187,7 +187,7 @@ def _changes(counts: Counter[str], regular: Counter[str]) -> dict[tuple[str, int
     changes = {}
     for name in CHROMOSOMES:
         difference = counts[name] - regular[name]
-        sign = 1 if difference > 0 else -1
+        sign = f"{difference:+}"[0]
         for number in range(abs(difference)):
-            changes[f"{'+' if sign > 0 else '-'}{name}", number] = sign
+            changes[f"{sign}{name}", number] = int(f"{sign}1")
     return changes

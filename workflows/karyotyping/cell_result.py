@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from common.text import counted
-from datamodules.inference.cell_images import CellFile, FileStatus, leave_out, read_cell
+from datamodules.inference.cell_images import CellFile, FileStatus, kept_names, leave_out, read_cell, used_files
 from datamodules.inference.cells import Cell
 from datamodules.synthesis.assigned_karyogram import draw_karyogram
 from evaluation.cells.cell_karyotype import CellKaryotype, ChromosomeCall, implausible, karyotype_of_cell
@@ -126,10 +126,13 @@ def name_cell(
         nothing = np.zeros((0, 24))
         karyotype = karyotype_of_cell(nothing, config, {}, config.refer_below, predictor.balanced)
         return NamedFiles(without_pixels, karyotype, None, nothing, None)
-    used = _used(files)
+    used = used_files(files)
     logs = prediction.log_probabilities
-    classes = {number: fixed.get(file.file.name) for number, file in enumerate(used)}
-    given = {number: kind for number, kind in classes.items() if kind is not None}
+    given: dict[int, int] = {}
+    for number, file in enumerate(used):
+        kind = fixed.get(file.file.name)
+        if kind is not None:
+            given[number] = kind
     karyotype = karyotype_of_cell(logs, config, given, config.refer_below, predictor.balanced)
     pictures = predictor.pictures(used, prediction.upside_down, pool)
     karyogram = _draw(pictures, karyotype) if karyotype.candidates else None
@@ -145,23 +148,19 @@ def _predicted_files(
     The prediction is None where no file is used.
     """
     files = read_cell(cell, predictor.prepare, fixed, pool)
-    used = _used(files)
+    used = used_files(files)
     if not used:
         return files, None
     prediction = predictor.predict(used, pool)
     unlikely = implausible(prediction.log_probabilities)
     names = {used[number].file.name for number in np.flatnonzero(unlikely)}
-    names -= {name for name, kind in fixed.items() if kind is not None}
+    names -= kept_names(fixed)
     if not names:
         return files, prediction
     # The scale and range of the others must not depend on them: predict again.
     files = leave_out(files, names, IMPROBABLE, predictor.prepare)
-    used = _used(files)
+    used = used_files(files)
     return files, predictor.predict(used, pool) if used else None
-
-
-def _used(files: Sequence[CellFile]) -> list[CellFile]:
-    return [file for file in files if file.status is FileStatus.USED]
 
 
 def _distances(used: Sequence[CellFile], prediction: CellPrediction, given: Mapping[int, int]) -> Distances:
@@ -174,6 +173,10 @@ def _distances(used: Sequence[CellFile], prediction: CellPrediction, given: Mapp
 
 
 def _draw(images: np.ndarray, karyotype: CellKaryotype) -> np.ndarray:
-    classes = [call.assigned for call in karyotype.calls]
-    doubts = {number: str(call.runner_up) for number, call in enumerate(karyotype.calls) if call.doubtful}
+    classes = []
+    doubts = {}
+    for number, call in enumerate(karyotype.calls):
+        classes.append(call.assigned)
+        if call.doubtful:
+            doubts[number] = str(call.runner_up)
     return draw_karyogram(images, classes, doubts)

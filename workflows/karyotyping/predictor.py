@@ -15,12 +15,10 @@ from common.runs.files import RunFile
 from datamodules.inference.cell_images import CellFile, cell_scales, prepare_files
 from evaluation.averaging import Combiner
 from evaluation.calibration import EPSILON, rescale
-from evaluation.cells.cell_posteriors import is_balanced
-from evaluation.intervals.pooling import merge_facts
 from workflows.members import LoadOptions
 from workflows.models import PortableNetworks, RunsModel
 from workflows.networks import LoadedNetwork
-from workflows.temperatures import Temperatures, fit_temperatures
+from workflows.temperatures import Temperatures, are_balanced, fit_temperatures
 
 # Pictures of chromosomes for models that do not keep the scale themselves: the canvas, and their mean area in pixels.
 PICTURE = (128, 48)
@@ -120,10 +118,12 @@ class CellModel:
 
     def _combine(self, probabilities: Sequence[np.ndarray]) -> np.ndarray:
         """Combine the networks' probabilities, each in its own order of classes, to one in the order of CHROMOSOMES."""
-        orders = [[network.classes.index(name) for name in CHROMOSOMES] for network in self.networks]
-        if self.combiner is not None:  # fitted in the order of its members, which is one
-            return self.combiner.combine(np.stack(probabilities))[:, orders[0]]
-        ordered = [values[:, order] for order, values in zip(orders, probabilities, strict=True)]
+        ordered = []
+        for network, values in zip(self.networks, probabilities, strict=True):
+            order = list(map(network.classes.index, CHROMOSOMES))
+            ordered.append(values[:, order])
+        if self.combiner is not None:
+            return self.combiner.combine(np.stack(ordered))
         return np.asarray(np.mean(ordered, axis=0))
 
 
@@ -136,8 +136,8 @@ def load_cell_model(model: RunsModel | PortableNetworks, options: LoadOptions) -
     combiner = None if model.combiner is None else Combiner.from_dict(model.combiner)
     if isinstance(model, RunsModel):
         files = [sha256_of_file(member.path(RunFile.PREDICTIONS)) for member in model.members]
-        balanced = is_balanced(merge_facts([member.predictions.about for member in model.members]))
         temperatures = fit_temperatures(model)
+        balanced = are_balanced(model)
         return CellModel(sha256_of_value(files)[:16], model.load(options), temperatures, combiner, balanced)
     description = model.model.description
     facts = description.cells

@@ -15,15 +15,20 @@ from workflows.karyotyping.request import KaryotypeRequest
 
 def reviewed_cell(cell: Cell, named: NamedFiles, fixed: FixedClasses) -> ReviewedCell:
     """Return a cell with the probabilities of its used files."""
-    used = [file.file for file in named.files if file.status is FileStatus.USED]
     files = []
-    for file, call, logs in zip(used, named.karyotype.calls, named.log_probabilities, strict=True):
+    left_out = []
+    rows = zip(named.karyotype.calls, named.log_probabilities, strict=True)
+    for one in named.files:
+        file = one.file
+        if one.status is not FileStatus.USED:
+            left_out.append(f"{file.name}: {one.cause}")
+            continue
+        call, logs = next(rows)
         text = text_of(fixed[file.name]) if file.name in fixed else None
         foreign = named.distances.get(file.name, 0.0) > 1.0
         files.append(
             ReviewedFile(file.name, printable(str(file.path.resolve())), call.assigned, text, rounded(logs), foreign)
         )
-    left_out = [f"{one.file.name}: {one.cause}" for one in named.files if one.status is not FileStatus.USED]
     return ReviewedCell(cell.case, cell.name, files, left_out)
 
 

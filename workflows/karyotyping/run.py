@@ -11,7 +11,7 @@ import numpy as np
 from common.cli import console, say, warn
 from common.files import safe_stems, write_csv
 from common.text import counted
-from datamodules.inference.cell_images import CellFile, FileStatus, read_cell
+from datamodules.inference.cell_images import CellFile, read_cell, used_files
 from datamodules.inference.cells import Cell, CellColumns, find_cells
 from datamodules.inference.image_files import describe_others, printable
 from datamodules.io.progress import progress_bar
@@ -81,7 +81,7 @@ def _adapt(predictor: CellModel, cells: Sequence[Cell], fixed: Sequence[FixedCla
         for number in np.random.default_rng(0).permutation(len(cells)):
             files = [cells[number].files[row] for row in sample_rows(len(cells[number].files))]
             read = read_cell(replace(cells[number], files=tuple(files)), predictor.prepare, fixed[number], pool)
-            used = [file for file in read if file.status is FileStatus.USED]
+            used = used_files(read)
             if used:
                 sample.append(used[:wanted])
                 wanted -= len(sample[-1])

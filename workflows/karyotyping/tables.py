@@ -31,7 +31,7 @@ YES_OR_NO = {True: "yes", False: "no"}
 
 def cell_table(results: Sequence[CellResult]) -> pd.DataFrame:
     """Return karyotypes.csv: a row per cell, in the order of the cells."""
-    return pd.DataFrame([_cell_row(result) for result in results])
+    return pd.DataFrame(list(map(_cell_row, results)))
 
 
 def chromosome_table(results: Sequence[CellResult], seen: Mapping[str, str]) -> pd.DataFrame:
