@@ -6,8 +6,6 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.special import expit, softmax
 from sklearn.calibration import _TemperatureScaling
 from sklearn.metrics import brier_score_loss, log_loss
@@ -17,7 +15,6 @@ from common.config.schema import EvaluationConfig
 from evaluation.calibration import (
     TEMPERATURES,
     calibration_warnings,
-    ece_if_calibrated,
     evaluate_calibration,
     fit_temperature,
     reliability,
@@ -120,28 +117,6 @@ def test_metrics_are_those_of_torchmetrics_and_scikit_learn(bins, classes):
     assert values["brier"] == pytest.approx(brier_score_loss(scored.labels, probabilities))
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.integers(1, 40), st.sampled_from([2, 4]), st.booleans(), st.integers(0, 10_000))
-def test_the_calibration_error_on_edges_of_one_class_and_of_a_single_image(images, classes, one_class, seed):
-    """Sixteenths in eight bins lie on edges, exactly; torchmetrics has a bin of its own for 1, which ours has not."""
-    rng = np.random.default_rng(seed)
-    probabilities = (rng.multinomial(16 - classes, np.full(classes, 1 / classes), images) + 1) / 16
-    labels = np.full(images, classes - 1) if one_class else rng.integers(0, classes, images)
-    tensor = torch.tensor(probabilities)
-    if classes == 2:  # at 0.5 the positive class is predicted here, the first one there
-        tensor[:, 1] += torch.where(tensor[:, 1] == 0.5, 1e-5, 0.0)
-    reference = multiclass_calibration_error(tensor, torch.tensor(labels), num_classes=classes, n_bins=8, norm="l1")
-    assert measure(labelled(labels, probabilities), 8)["ece"] == pytest.approx(float(reference), abs=2e-5)
-
-
-@pytest.mark.parametrize("labels", [[1, 0, 1, 1], [1, 1, 1, 1], [0, 0, 0, 0], [1], [0]])
-def test_the_brier_score_of_few_images_is_that_of_scikit_learn(labels):
-    positives = np.array([0.9, 0.5, 1.0, 0.0])[: len(labels)]
-    values = measure(labelled(labels, np.column_stack([1 - positives, positives])))
-    assert values["brier"] == pytest.approx(brier_score_loss(labels, positives, labels=[0, 1]))
-    assert np.isfinite(list(values.values())).all()
-
-
 def test_bins_are_closed_below_and_the_last_on_both_sides():
     probabilities = np.array([[0.1, 0.9], [0.0, 1.0], [0.2, 0.8], [1 - 0.8999999999, 0.8999999999]])
     rows = reliability(probabilities.max(axis=1), np.array([True, True, False, True]), 10)
@@ -157,12 +132,6 @@ def test_a_probability_on_an_edge_is_in_the_bin_that_begins_there(bins):
         edge = round(place / bins, 2)
         rows = reliability(np.array([edge]), np.array([True]), bins)
         assert [row.images for row in rows].index(1) == place
-
-
-def test_the_error_of_calibrated_probabilities_falls_with_the_images():
-    few, many = (ece_if_calibrated(score(overconfident(n, 1.0)).probabilities, 10, 0) for n in (50, 5_000))
-    assert few.mean > 3 * many.mean
-    assert measure(score(overconfident(5_000, 1.0)))["ece"] < many.high * 1.5
 
 
 def test_scaling_corrects_overconfidence():

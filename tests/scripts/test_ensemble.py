@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 
 from common.predictions import Predictions, read_predictions, write_predictions
@@ -123,14 +122,6 @@ def test_whole_experiments_have_an_ensemble_per_fold(tmp_path):
     assert "96 test images" in pooled.output
 
 
-def test_runs_named_by_relative_folders_are_no_overrides(runs, monkeypatch):
-    monkeypatch.chdir(runs)
-    (runs / "seed0").rename(runs / "seed=0")
-    (runs / "seed1").rename(runs / "seed=1")
-    call("seed=0", "seed=1", "generations=3", "--output", "both", method="genetic")
-    assert read_ensemble(runs / "both").combiner["facts"]["settings"]["generations"] == 3
-
-
 def test_few_images_for_the_numbers_fitted_are_a_warning(tmp_path):
     members = []
     for noise in range(7):
@@ -177,13 +168,3 @@ def test_what_cannot_be_fitted_is_one_line_and_writes_nothing(tmp_path, words, m
     result = call(*members, *words, "--output", tmp_path / "new", method="genetic", code=1)
     assert re.search(message, error_of(result))
     assert not (tmp_path / "new").exists()
-
-
-def test_a_file_of_an_older_schema_is_an_error(runs):
-    path = runs / "seed1" / "predictions.parquet"
-    table = pq.read_table(path)
-    meta = json.loads(table.schema.metadata[b"karyocyte"]) | {"schema_version": 1}
-    pq.write_table(table.replace_schema_metadata({b"karyocyte": json.dumps(meta).encode()}), path)
-    result = call(runs / "seed0", runs / "seed1", "--output", runs / "new", method="best", code=1)
-    assert "has predictions schema 1" in result.stderr
-    assert not (runs / "new").exists()

@@ -67,26 +67,10 @@ def test_learning_curves(tmp_path, saved_figures):
     assert "SYNTHETIC" in saved_figures[0].get_suptitle()
 
 
-def test_many_quantities_are_drawn_in_two_columns_the_known_ones_first(tmp_path, saved_figures):
-    history = HISTORY.assign(**{"val/recall": 0.5, "train/acc": 0.6, "val/other": 0.1})
-    plots.learning_curves(tmp_path / "curves.png", history, ABOUT)
-    check_picture(tmp_path / "curves.png", 12.0, 1.3 + 2.0 * 3)
-    axes = saved_figures[0].axes
-    assert [axis.get_ylabel() for axis in axes] == ["loss", "accuracy", "AUC", "recall", "other", "learning rate"]
-    assert "stage head" in texts(axes[1])
-    assert "stage head" not in texts(axes[2])
-
-
 @pytest.mark.parametrize(("monitor", "rows"), [({}, [3, 6]), ({"monitor": "val/auc"}, [2, 5])])
 def test_the_best_epoch_of_each_stage_is_marked(tmp_path, saved_figures, monitor, rows):
     plots.learning_curves(tmp_path / "curves.png", HISTORY, {**ABOUT, **monitor})
     assert [line.get_xdata()[0] for line in saved_figures[0].axes[0].lines if line.get_label() == plots.BEST] == rows
-
-
-def test_one_epoch_and_an_unmonitored_quantity_are_drawn_too(tmp_path, saved_figures):
-    plots.learning_curves(tmp_path / "short.png", HISTORY.iloc[[0]][["stage", "epoch", "train/loss"]], ABOUT)
-    check_picture(tmp_path / "short.png", 8.0, 3.3)
-    assert saved_figures[0].axes[0].lines[0].get_marker() == "o"
 
 
 def test_saved_checkpoints_are_drawn_with_both_accuracies_and_the_chosen_one(tmp_path, saved_figures):
@@ -202,13 +186,6 @@ def test_of_many_classes_the_weakest_are_named(draw, count):
     named = [text.get_text() for text in axis.get_legend().get_texts()]
     assert len(named) == (count if count <= plots.CURVES else plots.WEAKEST + 1)
     assert (named[-1] == "the other classes") == (count > plots.CURVES)
-
-
-def test_an_undefined_precision_is_not_drawn():
-    run = with_scores([True, False, True, False], [0.4, 0.1, 0.3, 0.2])  # nothing is predicted positive at 0.5
-    axis = Figure().subplots()
-    plots.draw_precision_recall(axis, evaluate_runs([run], SETTINGS), score(run.part("test")))
-    assert np.isnan(points(axis)[0][1])
 
 
 def test_a_picture_that_fails_leaves_nothing(tmp_path):

@@ -50,13 +50,6 @@ def test_a_mean_of_exactly_one_half_is_predicted_positive():
     assert problem.fitness(np.array([[0.5, 0.5], [0.75, 0.25]])) == pytest.approx([1.0, 1 / 3])
 
 
-def test_the_positive_class_may_be_the_first():
-    second = make_problem(seed=3)
-    first = Problem(second.probabilities[:, :, ::-1], 1 - second.labels, 0, second.classes[::-1])
-    weights = np.random.default_rng(0).dirichlet(np.ones(4), size=10)
-    assert first.fitness(weights) == pytest.approx(reference(first, weights))
-
-
 @pytest.mark.parametrize("classes", [2, 3, 24])
 def test_blocks_change_nothing(monkeypatch, classes):
     problem = make_problem(classes=classes, images=150)

@@ -141,24 +141,6 @@ def test_choices_add_up_and_are_taken_back(page, path):
     assert not page.locator("#empty").is_visible()
 
 
-def test_orders(page, path):
-    page.goto(path)
-    before = names(page)
-    for order in ("name", "subject"):
-        page.select_option("[name=sort]", order)
-        assert names(page) == sorted(before)
-    page.select_option("[name=sort]", "certain")
-    assert uncertainties(page) == sorted(uncertainties(page))
-    for order, first, last in (("likely", "all", "hem"), ("unlikely", "hem", "all")):
-        page.select_option("[name=sort]", order)
-        assert sorted(names(page)) == sorted(before)
-        assert f"predicted {first}" in verdicts(page)[0]
-        assert f"predicted {last}" in verdicts(page)[-1]
-    page.select_option("[name=sort]", "class")
-    truths = page.locator(f"{SHOWN} span:nth-child(3)").all_text_contents()
-    assert truths == sorted(truths, reverse=True)  # hem is the first class
-
-
 def test_a_picture_is_enlarged_with_its_facts(page, path):
     page.goto(path)
     shown = names(page)
@@ -260,11 +242,3 @@ def test_a_phone_never_rolls_sideways(page, which, request):
     box = page.locator("#viewer").bounding_box()
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= width
-
-
-def test_on_paper_there_are_no_controls_and_few_pictures(page, path):
-    page.goto(path)
-    page.emulate_media(media="print")
-    assert not page.locator("#controls").is_visible()
-    assert not page.locator("nav").is_visible()
-    assert page.locator(SHOWN).evaluate_all("all => all.filter((one) => one.checkVisibility()).length") == 24

@@ -5,7 +5,6 @@ import xml.etree.ElementTree as ET
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from common.config.schema import EvaluationConfig
@@ -80,8 +79,3 @@ def test_there_is_no_roc_curve_of_one_class(tmp_path):
     run.frame["label"] = "all"
     write_run(tmp_path, run, pictures=False)
     assert figures.rank_figures(read_chapters([tmp_path])[0]) == []
-
-
-def test_images_that_all_models_miss_are_read_out():
-    shares = pd.DataFrame({"k": [0, 1, 2], "images": [6, 3, 1], "share": [0.6, 0.3, 0.1], "independent": [5, 4, 1]})
-    assert figures.misses_figure(shares).alt == "1 images (10.0 %) are missed by all 2 models"
