@@ -12,9 +12,9 @@ from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.breakdowns.by_part import by_part
 from evaluation.breakdowns.by_subject import by_subject_table, evaluate_subjects
-from evaluation.breakdowns.operating_points import operating_points, operating_points_table
-from evaluation.breakdowns.per_class import per_class, per_class_table, per_kind, per_kind_table
-from evaluation.breakdowns.subgroups import subgroup_warnings, subgroups, subgroups_table
+from evaluation.breakdowns.operating_points import operating_points
+from evaluation.breakdowns.per_class import per_class, per_kind
+from evaluation.breakdowns.subgroups import subgroup_warnings, subgroups
 from evaluation.calibration import calibration_warnings, evaluate_calibration
 from evaluation.cells.cell_metrics import assigned_table, assignment_warnings, evaluate_cells
 from evaluation.core.labelled import LabelledPredictions
@@ -29,7 +29,6 @@ from evaluation.referral.evaluate import (
     evaluate_referral,
     evaluate_triage,
     referral_warnings,
-    triage_table,
     triage_warnings,
 )
 from evaluation.referral.selective import curves
@@ -41,6 +40,7 @@ from evaluation.result import (
     Matrix,
     OperatingPoint,
     PartResult,
+    flat_table,
 )
 
 
@@ -179,17 +179,17 @@ def write_files(
     if result.test.images:
         tables["wrong"] = wrong_cases(runs.pooled).drop(columns="row")
     if result.test.images and result.per_class:
-        tables["per_class"] = per_class_table(result.per_class)
+        tables["per_class"] = flat_table(result.per_class)
     if result.per_kind:
-        tables["per_kind"] = per_kind_table(result.per_kind)
+        tables["per_kind"] = flat_table(result.per_kind, ["recall_at_threshold"])
     if result.by_subject:
         tables["by_subject"] = by_subject_table(runs, result.by_subject)
     if result.subgroups:
-        tables["subgroups"] = subgroups_table(result.subgroups)
+        tables["subgroups"] = flat_table(result.subgroups, class_counts="images/")
     if result.operating_points:
-        tables["operating_points"] = operating_points_table(result.operating_points)
+        tables["operating_points"] = flat_table(result.operating_points, validation="validation_")
     if result.triage:
-        tables["triage"] = triage_table(result.triage)
+        tables["triage"] = flat_table(result.triage.rules)
     for name, rows in tables.items():
         if rows is not None:
             write_csv(folder / f"{name}.csv", rows, "%.6f")

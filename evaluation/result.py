@@ -3,10 +3,11 @@
 Fields that were added later have a default, so that older files are readable.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+import pandas as pd
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
 
 from common.errors import UserError
@@ -510,3 +511,34 @@ class EvaluationResult:
 
 
 _ADAPTER = TypeAdapter(EvaluationResult)
+
+
+def flat_table(rows: Sequence[Any], intervals: Sequence[str] = (), **prefixes: str) -> pd.DataFrame:
+    """Return dataclasses as rows of a flat table for a CSV file.
+
+    Estimates have columns for their ends, lists (of folds) are one text, dictionaries have a column for each key.
+
+    Args:
+        rows: Of one type; its field ``name`` is the column "class".
+        intervals: Fields that have three columns also where they are None.
+        prefixes: Of the columns of fields that are dictionaries.
+    """
+    table = []
+    for row in rows:
+        cells: dict[str, object] = {}
+        for name, value in vars(row).items():
+            if isinstance(value, dict):
+                named = {f"{prefixes.get(name, '')}{key}": inner for key, inner in value.items()}
+            else:
+                named = {"class" if name == "name" else name: value}
+            for column, cell in named.items():
+                if isinstance(cell, Estimate):
+                    cells |= cell.columns(column)
+                elif cell is None and column in intervals:
+                    cells |= Estimate(None, None, None).columns(column)
+                elif isinstance(cell, list):
+                    cells[column] = " ".join(f"{number:.6g}" for number in cell)
+                else:
+                    cells[column] = cell
+        table.append(cells)
+    return pd.DataFrame(table)

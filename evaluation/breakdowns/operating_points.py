@@ -28,19 +28,3 @@ def operating_points(runs: LabelledRuns) -> list[SensitivityResult] | None:
         metrics = intervals(runs.test, runs.settings, np.repeat(points["value"].to_numpy(), runs.sizes), MEASURED)
         results.append(SensitivityResult(sensitivity, of_folds.pop("value"), of_folds, **metrics))
     return results
-
-
-def operating_points_table(results: list[SensitivityResult]) -> pd.DataFrame:
-    """Return the rows as a flat table: the ends of intervals in columns of their own, folds' thresholds in one."""
-    rows = []
-    for result in results:
-        row: dict[str, object] = {"wished": result.wished, "threshold": _text(result.threshold)}
-        row |= {f"validation_{name}": _text(result.validation[name]) for name in MEASURED}
-        rows.append(row | result.sensitivity.columns("sensitivity") | result.specificity.columns("specificity"))
-    return pd.DataFrame(rows)
-
-
-def _text(value: float | list[float]) -> float | str:
-    if isinstance(value, list):
-        return " ".join(f"{number:.6g}" for number in value)
-    return value

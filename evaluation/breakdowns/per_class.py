@@ -38,11 +38,6 @@ def _recall_and_mistake(row: list[int], index: int, classes: Sequence[str]) -> t
     return row[index] / images, classes[int(wrong.argmax())] if wrong.any() else None
 
 
-def per_class_table(results: list[ClassResult]) -> pd.DataFrame:
-    """Return a row per class."""
-    return pd.DataFrame(results).rename(columns={"name": "class"})
-
-
 def per_kind(runs: LabelledRuns) -> list[KindResult] | None:
     """Count the test images of each class and kind that are predicted right, over all folds.
 
@@ -67,13 +62,3 @@ def per_kind(runs: LabelledRuns) -> list[KindResult] | None:
         recall = share(rows["right"].sum(), len(rows), confidence)
         results.append(KindResult(runs.classes[label], kind or None, len(rows), recall, at_threshold))
     return results
-
-
-def per_kind_table(results: list[KindResult]) -> pd.DataFrame:
-    """Return a row per class and kind: the ends of intervals in columns of their own."""
-    rows = []
-    for result in results:
-        row: dict[str, object] = {"class": result.name, "kind": result.kind, "images": result.images}
-        at_threshold = result.recall_at_threshold or NO_SHARE
-        rows.append(row | result.recall.columns("recall") | at_threshold.columns("recall_at_threshold"))
-    return pd.DataFrame(rows)

@@ -65,19 +65,6 @@ def subgroup_warnings(results: list[SubgroupResult]) -> list[EvaluationWarning]:
     return warnings_about("subgroups", [text])
 
 
-def subgroups_table(results: list[SubgroupResult]) -> pd.DataFrame:
-    """Return the rows as a flat table: the ends of intervals in columns of their own."""
-    rows = []
-    for result in results:
-        row: dict[str, object] = {"by": result.by, "group": result.group}
-        row |= {"images": result.images, "subjects": result.subjects}
-        row |= {f"images/{name}": count for name, count in result.class_counts.items()}
-        for name, interval in result.metrics.items():
-            row |= interval.columns(name)
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
 def _in_order(names: pd.Series, order: list[str]) -> pd.Series:
     categories = pd.CategoricalDtype(list(dict.fromkeys([*order, UNKNOWN])))
     return names.astype(object).fillna(UNKNOWN).astype(categories).cat.remove_unused_categories()

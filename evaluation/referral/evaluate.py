@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from evaluation.calibration import fit_temperature
 from evaluation.intervals.exact import share
@@ -34,7 +33,6 @@ from evaluation.result import (
     ReferralResult,
     Release,
     ReleaseResult,
-    Share,
     TriageResult,
     TriageRuleResult,
     warnings_about,
@@ -243,22 +241,6 @@ def evaluate_rule(name: str, decisions: list[Decision], runs: LabelledRuns) -> T
         false_alarms=int((alone & ~true & positive).sum()),
         sensitivity=share(true.sum() - missed, true.sum(), confidence),
     )
-
-
-def triage_table(triage: TriageResult) -> pd.DataFrame:
-    """Return the rules as a table, a row each, with columns for the ends of intervals."""
-    rows = []
-    for rule in triage.rules:
-        row: dict[str, object] = {}
-        for name, value in vars(rule).items():
-            if isinstance(value, Share):
-                row |= value.columns(name)
-            elif isinstance(value, list):
-                row[name] = " ".join(f"{number:.6g}" for number in value)
-            else:
-                row[name] = value
-        rows.append(row)
-    return pd.DataFrame(rows)
 
 
 def sets_of(fold: LabelledFold, by_class: bool) -> np.ndarray | None:

@@ -36,7 +36,7 @@ def call(*arguments, method="average", code=0):
 
 
 def evaluated(*runs):
-    return run_app(evaluate, *runs, "--resamples", 20)
+    return run_app(evaluate, *runs, "resamples=20")
 
 
 QUICK = ["genetic.population=10", "genetic.generations=3", "genetic.restarts=2"]

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from common.config.schema import EvaluationConfig
-from evaluation.breakdowns.operating_points import REQUESTED, operating_points, operating_points_table
+from evaluation.breakdowns.operating_points import REQUESTED, operating_points
 from evaluation.core.labelled import score
 from evaluation.labelled_runs import LabelledRuns
+from evaluation.result import flat_table
 from tests.helpers.predictions import join, make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=30)
@@ -46,7 +47,7 @@ def test_each_fold_is_predicted_at_its_own_threshold():
     for row in rows:
         assert row.threshold == pytest.approx([0.8, 0.4])
         assert (row.sensitivity.value, row.specificity.value) == (1.0, 1.0)
-    table = operating_points_table(rows)
+    table = flat_table(rows, validation="validation_")
     assert table[["threshold", "validation_sensitivity"]].iloc[0].tolist() == ["0.8 0.4", "1 1"]
 
 

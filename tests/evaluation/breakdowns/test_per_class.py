@@ -4,10 +4,11 @@ import pandas as pd
 import pytest
 
 from common.config.schema import EvaluationConfig
-from evaluation.breakdowns.per_class import per_kind, per_kind_table
+from evaluation.breakdowns.per_class import per_kind
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.intervals.exact import share
 from evaluation.labelled_runs import LabelledRuns
+from evaluation.result import flat_table
 from tests.helpers.predictions import join, make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=20)
@@ -22,7 +23,7 @@ def test_each_kind_is_counted_at_one_half_and_at_the_threshold():
     assert [(row.name, row.kind, row.images) for row in rows] == kinds
     assert [row.recall.value for row in rows[:3]] == [0.5, 1.0, 0.0]
     assert (rows[3].recall, rows[3].recall_at_threshold) == (share(1, 2, 0.95), share(2, 2, 0.95))
-    table = per_kind_table(rows)
+    table = flat_table(rows)
     assert table.loc[3, ["recall_low", "recall_high"]].tolist() == [rows[3].recall.low, rows[3].recall.high]
 
 

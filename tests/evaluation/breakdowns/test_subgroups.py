@@ -5,8 +5,9 @@ import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
 from common.config.schema import EvaluationConfig
-from evaluation.breakdowns.subgroups import subgroup_warnings, subgroups, subgroups_table
+from evaluation.breakdowns.subgroups import subgroup_warnings, subgroups
 from evaluation.labelled_runs import LabelledRuns
+from evaluation.result import flat_table
 from tests.helpers.predictions import make_run
 
 SETTINGS = EvaluationConfig(resamples=30)
@@ -77,6 +78,6 @@ def test_few_images_of_a_class_are_a_warning():
 def test_more_classes_have_metrics_of_predictions():
     rows = subgroups_of(make_run(images=90, classes=("a", "b", "c")), group=np.repeat(["x", "y"], 45))
     assert list(rows[0].metrics) == ["accuracy", "f1_weighted", "f1_macro"]
-    table = subgroups_table(rows)
+    table = flat_table(rows, class_counts="images/")
     assert table["images/b"].tolist() == [15, 15]
     assert table["f1_macro_low"].notna().all()

@@ -21,9 +21,9 @@ from evaluation.referral.evaluate import (
     evaluate_triage,
     sets_of,
     triage_refusal,
-    triage_table,
     triage_warnings,
 )
+from evaluation.result import flat_table
 from tests.helpers.predictions import join, make_predictions, make_run, with_passes, with_scores
 
 SETTINGS = EvaluationConfig(resamples=20, triage=TriageConfig(sensitivity=0.9))
@@ -46,7 +46,7 @@ def test_the_result_has_a_row_per_rule():
     triage = evaluate(with_passes(make_run()))
     assert json.loads(json.dumps(asdict(triage), allow_nan=False)) == asdict(triage)
     assert list(by_rule(triage)) == list(RULES)
-    table = triage_table(triage)
+    table = flat_table(triage.rules)
     assert table["rule"].tolist() == list(RULES)
     assert {"accuracy", "accuracy_low", "sensitivity_high", "missed", "review", "alone"} <= set(table)
     assert set(by_rule(evaluate(make_run()))) == {"nobody", "release", "conformal", "conformal_by_class"}
