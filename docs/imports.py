@@ -26,4 +26,4 @@ def imports(name: str, results: Path) -> str:
     return "\n".join(lines)
 
 
-BLOCKS = {f"imports_{name}": partial(imports, name) for name in ("packages", "evaluation")}
+BLOCKS = {f"imports_{name}": partial(imports, name) for name in ("packages",)}

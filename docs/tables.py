@@ -175,7 +175,7 @@ def protocol_gaps(results: Path) -> str:
 
 
 def structure(results: Path) -> str:
-    """Return the measurements of the code base, before its restructuring and now."""
+    """Return the measurements of the code base, before its reduction and now."""
     return markdown(pd.read_csv(results / "structure.csv", dtype=str))
 
 
