@@ -85,6 +85,11 @@ def run_warnings(members: Sequence[Run]) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
+def learned_from(facts: DataFacts | TrainingFacts) -> str:
+    """Return the source of the images that a network learned from, in words where they were drawn."""
+    return "SYNTHETIC images" if facts.synthetic else str(facts.source)
+
+
 def source_warnings(facts: Sequence[DataFacts | TrainingFacts]) -> list[str]:
     """Return warnings of members that learned from drawn or composed images."""
     lines = []

@@ -15,7 +15,7 @@ from common.runs.predicted import joined
 from common.runs.run import Run
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from workflows.adaptation import adapt_to, adapts
-from workflows.members import LoadOptions
+from workflows.members import LoadOptions, learned_from
 
 INSTALL = "pip install --group predict --constraint constraints.txt"
 PACKAGES = {"torch": "torch", "onnx": "onnxruntime"}
@@ -111,7 +111,7 @@ def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
     network = PredictionNetwork.of_run(trained, passes, distance)
     return LoadedNetwork(
         name=config.name,
-        source="SYNTHETIC images" if member.data.synthetic else str(member.data.source),
+        source=learned_from(member.data),
         network=network,
         prepare=config.prepare,
         batch_size=config.loader.batch_size,
@@ -119,7 +119,7 @@ def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
         turns=network.turns,
         adapts=adapts(config, options.batchnorm),
         passes=passes,
-        notes=(unmarked,) if unmarked else (),
+        notes=tuple(filter(None, [unmarked])),
     )
 
 
@@ -143,7 +143,7 @@ def load_portable(model: PortableModel, options: LoadOptions) -> list[LoadedNetw
         networks.append(
             LoadedNetwork(
                 name=training.name,
-                source="SYNTHETIC images" if training.synthetic else str(training.source),
+                source=learned_from(training),
                 network=_open_network(model, position, runtime),
                 prepare=member.prepare,
                 batch_size=PORTABLE_BATCH,

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -74,7 +74,7 @@ class CellKaryotype:
     @property
     def kind(self) -> str:
         """The kind of the most probable karyotype, see `Karyotype`; "" without one."""
-        return self.candidates[0].karyotype.kind if self.candidates else ""
+        return self.karyotype.kind if self.karyotype else ""
 
     @property
     def doubtful(self) -> int:
@@ -187,12 +187,13 @@ def _calls(
         call = ChromosomeCall(
             CHROMOSOMES[kind],
             float(joint[row, kind]),
-            None if row in fixed else CHROMOSOMES[runner_up],
-            None if row in fixed else float(joint[row, runner_up]),
+            CHROMOSOMES[runner_up],
+            float(joint[row, runner_up]),
             CHROMOSOMES[most],
             float(alone[row, most]),
-            row in fixed,
         )
+        if row in fixed:
+            call = replace(call, runner_up=None, runner_up_probability=None, fixed=True)
         calls.append(call)
     return tuple(calls)
 

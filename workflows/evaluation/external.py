@@ -103,7 +103,7 @@ def predict_external(
     leaks, not_looked_for = find_near_duplicates(
         external.seen, data.manifest.frame.iloc[rows], run.config, console.is_terminal
     )
-    adaptation = _adapt(network, data, rows) if network.adapts else None
+    adaptation = _adapt(network, data, rows)
     predicted = _predict(network, data, rows)
     facts = external.facts()
     facts["notes"] = [*external.notes(facts), *_notes_of_run(run, adaptation, not_looked_for)]
@@ -114,8 +114,10 @@ def predict_external(
     return ExternalPredictions(external, data, whole, rows, leaks)
 
 
-def _adapt(network: LoadedNetwork, data: ExternalDataModule, rows: np.ndarray) -> Adaptation:
-    """Adapt a network to images of the data set that are to be predicted; tell the user."""
+def _adapt(network: LoadedNetwork, data: ExternalDataModule, rows: np.ndarray) -> Adaptation | None:
+    """Adapt a network that wants it to images of the data set that are to be predicted; tell the user."""
+    if not network.adapts:
+        return None
     adaptation = adapt_to(network.network.adapt_to, data.prepared(rows[sample_rows(len(rows))]))
     say(adaptation.note)
     return adaptation

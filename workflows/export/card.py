@@ -4,13 +4,13 @@ from collections.abc import Iterable
 
 from pydantic import TypeAdapter
 
-from common.runs.portable import ModelDescription, PortableMember, TrainingFacts
+from common.runs.portable import ModelDescription, PortableMember
 from evaluation.core.warnings import LEAKS
 from evaluation.referral.choices import ReviewThresholds
 from evaluation.renderers import markdown
 from evaluation.result import EvaluationResult
 from evaluation.tables import Table, cells_table, classes_table, metrics_table
-from workflows.members import source_warnings
+from workflows.members import learned_from, source_warnings
 
 UPRIGHT = "Chromosomes must be upright, short arm on top."
 PROTOCOLS = {
@@ -47,7 +47,7 @@ def model_card(model: ModelDescription, result: EvaluationResult | None) -> str:
 
 
 def _intended_use(model: ModelDescription) -> list[str]:
-    sources = _once(_source(member.training) for member in model.members)
+    sources = _once(learned_from(member.training) for member in model.members)
     lines = [
         f"Research on images like those that it learned from: {sources}, prepared as below. The files of its run "
         "record no clinical validation; it is no medical device. With Karyocyte:",
@@ -97,7 +97,8 @@ def _evaluation(model: ModelDescription, result: EvaluationResult | None) -> lis
     for table in (metrics_table(result), classes_table(result), cells_table(result)):
         if table is not None and table.rows:
             lines += ["", f"{table.title}:", "", *markdown(table)]
-            lines += ["", *(f"- {note}" for note in table.notes)] if table.notes else []
+            if table.notes:
+                lines += ["", *(f"- {note}" for note in table.notes)]
     return lines
 
 
@@ -105,12 +106,11 @@ def _training(model: ModelDescription) -> list[str]:
     rows = []
     for position, member in enumerate(model.members):
         training = member.training
-        start = training.start + (", from another run" if training.init_from else "")
+        start = training.start + ", from another run" * training.init_from
         data = (training.data_sha256 or "unknown")[:16]
         seen = "unknown" if training.images_seen is None else training.images_seen
-        cut = "" if member.network.cut is None else f" to {member.network.cut}"
-        network = member.network.name + cut
-        rows.append((f"member{position + 1}", network, _source(training), data, start, seen, training.seed))
+        network = " to ".join(filter(None, [member.network.name, member.network.cut]))
+        rows.append((f"member{position + 1}", network, learned_from(training), data, start, seen, training.seed))
     columns = ("member", "network", "data", "SHA-256 of the data", "first weights", "images seen", "seed")
     return markdown(Table("", columns, tuple(rows)))
 
@@ -183,10 +183,6 @@ def _versions(model: ModelDescription) -> list[str]:
     packages = ", ".join(f"{name} {number}" for name, number in model.versions.items())
     trained = sorted({revision for member in model.members for revision in member.training.revisions})
     return [f"Exported by revision {model.revision}, trained by {', '.join(trained) or 'an unknown one'}. {packages}."]
-
-
-def _source(training: TrainingFacts) -> str:
-    return "SYNTHETIC images" if training.synthetic else f"`data.source={training.source}`"
 
 
 def _views(member: PortableMember) -> str:

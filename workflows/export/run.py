@@ -74,8 +74,8 @@ def export_model(request: ExportRequest) -> None:
     with new_whole_folder(request.output) as folder:
         model = PortableModel(folder)
         members = [_write_member(model, position, request) for position in range(len(request.model.members))]
-        images = _write_hashes(model, request) if request.hashes else None
-        description = _describe(request, members, images)
+        images_sha256 = _write_hashes(model, request)
+        description = _describe(request, members, images_sha256)
         model.write(description)
         result = EvaluationResult.from_dict(request.run.metrics) if request.run.metrics else None
         write_text(folder / PortableFile.CARD, model_card(description, result))
@@ -90,11 +90,17 @@ def export_model(request: ExportRequest) -> None:
         say("name karyotypes with it", f"python scripts/karyotype.py {request.output} <folder of cells> --output new")
 
 
-def _write_hashes(model: PortableModel, request: ExportRequest) -> Path:
-    """Write the SHA-256 of the files that the members were trained, validated and tested on."""
+def _write_hashes(model: PortableModel, request: ExportRequest) -> str | None:
+    """Write the SHA-256 of the files that the members were trained, validated and tested on, if it is wanted.
+
+    Returns:
+        The SHA-256 of the file that lists them; None without it.
+    """
+    if not request.hashes:
+        return None
     rows = sorted(request.model.seen.items())
     write_csv(model.images, pd.DataFrame(rows, columns=["sha256", "part"]))
-    return model.images
+    return sha256_of_file(model.images)
 
 
 def _write_member(model: PortableModel, position: int, request: ExportRequest) -> PortableMember:
@@ -218,7 +224,7 @@ def _difference(reference: PredictionNetwork, other: PredictionNetwork | OnnxNet
     return float(largest)
 
 
-def _describe(request: ExportRequest, members: list[PortableMember], images: Path | None) -> ModelDescription:
+def _describe(request: ExportRequest, members: list[PortableMember], images_sha256: str | None) -> ModelDescription:
     run = request.run
     model = request.model
     return ModelDescription(
@@ -234,7 +240,7 @@ def _describe(request: ExportRequest, members: list[PortableMember], images: Pat
         opset=OPSET,
         versions={name: version(name) for name in (*PACKAGES, *NEEDED, "safetensors")},
         revision=revision(),
-        images_sha256=None if images is None else sha256_of_file(images),
+        images_sha256=images_sha256,
         cells=_cell_facts(request),
         notes=_notes(request),
     )

@@ -51,7 +51,8 @@ def write_karyotype_page(path: Path, results: Sequence[CellResult], facts: PageF
             if budget > 0:
                 data = _picture(path.parent / source)
                 budget -= len(data)
-                source = data if budget >= 0 else source
+                if budget >= 0:
+                    source = data
             beside += source == result.karyogram
         cells.append(_cell(result, source))
     page = render(

@@ -66,8 +66,11 @@ class KeptPictures:
     """
 
     def __init__(self, run: Run | None) -> None:
-        self._thumbnails = run.thumbnails if run else None
-        self._heat_maps = list(run.heatmaps) if run else []
+        self._thumbnails: Path | None = None
+        self._heat_maps: list[Path] = []
+        if run is not None:
+            self._thumbnails = run.thumbnails
+            self._heat_maps = list(run.heatmaps)
 
     @cached_property
     def thumbnails(self) -> dict[str, bytes]:
