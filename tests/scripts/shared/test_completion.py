@@ -19,8 +19,8 @@ printf '%s\\n' "${COMPREPLY[@]}"
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("scripts/evaluate.py A --thres", ["--threshold"]),
-        ("scripts/evaluate.py A --threshold ", ["youden", "f1", "sensitivity"]),
+        ("scripts/evaluate.py A --outp", ["--output"]),
+        ("scripts/evaluate.py A --part ", ["test", "validation"]),
         ("scripts/review.py A --rea", ["--reader"]),
         ("train.py split.fo", ["split.fold=", "split.folds="]),
         ("train.py +experiment=resnet50_cut_block5_f", ["resnet50_cut_block5_features"]),
