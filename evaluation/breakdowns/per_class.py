@@ -10,8 +10,6 @@ from evaluation.labelled_runs import LabelledRuns, spread
 from evaluation.metrics.classification import call
 from evaluation.result import ClassResult, KindResult, Matrix, Share
 
-NO_SHARE = Share(None, None, None, 0, 0)
-
 
 def per_class(classes: Sequence[str], confusion: Matrix, assigned: Matrix | None) -> list[ClassResult] | None:
     """Read a result per class off confusion matrices, shape (K, K), rows the truth; None for two classes.
