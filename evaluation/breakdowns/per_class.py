@@ -8,7 +8,7 @@ import pandas as pd
 from evaluation.intervals.exact import share
 from evaluation.labelled_runs import LabelledRuns, spread
 from evaluation.metrics.classification import call
-from evaluation.result import ClassResult, KindResult, Matrix, Share
+from evaluation.result import ClassResult, KindResult, Matrix
 
 
 def per_class(classes: Sequence[str], confusion: Matrix, assigned: Matrix | None) -> list[ClassResult] | None:
