@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from common.errors import quiet_interrupts
+from common.errors import UserError, quiet_interrupts
 
 quiet_interrupts()  # the imports take a while
 import typer
@@ -50,6 +50,10 @@ def review(
 
     Every decision is kept at once in decisions.jsonl; the same command goes on where the reader stopped.
     """
+    if not output.exists():
+        raise UserError(
+            f"{output} does not exist: name an output folder of karyotype.py, a table of predict.py or a run"
+        )
     from workflows.review import review as work
 
     reviewed = work.open_review(output)

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 import train
-from docs.tables import app as tables
 from tests.helpers.terminal import run_app
 from tests.helpers.training import call_main
 
@@ -84,10 +83,6 @@ def test_heat_maps_and_report(run):
 def test_a_sweep_lists_its_jobs_and_skips_finished_ones(run, other_seed, home, capsys):
     run_train(home, "-m", "+experiment=resnet50_cut_block5", "+profile=demo", *TINY, "seed=0,1")
     assert "2 of 2" in capsys.readouterr().out
-
-
-def test_the_tables_of_the_documentation_are_up_to_date():
-    assert run_app(tables, "--check").output == ""
 
 
 def test_an_unknown_key_names_the_nearest(home, capsys):

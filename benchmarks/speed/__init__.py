@@ -1,1 +1,3 @@
-"""Speed beside the best alternatives; a topic is a module with a function ``cases``."""
+"""Cases of speed: ours beside its best alternatives, in turn."""
+
+import datamodules.transforms  # noqa: F401 - first of all: it keeps albumentations from asking for updates

@@ -34,9 +34,8 @@ def open_review(output: Path) -> Reviewed:
         return ImageReview.of_table(table)
     if Run.is_run(output):
         return ImageReview.of_run(Run(output))
-    problem = "is nothing that can be reviewed" if output.exists() else "does not exist"
     raise UserError(
-        f"{output} {problem}: name the output folder of scripts/karyotype.py (one of an older revision must be made "
+        f"{output} is nothing that can be reviewed: name the output folder of scripts/karyotype.py (one of an older revision must be made "
         "again), the table of scripts/predict.py, or a finished run"
     )
 
