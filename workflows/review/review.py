@@ -35,8 +35,8 @@ def open_review(output: Path) -> Reviewed:
     if Run.is_run(output):
         return ImageReview.of_run(Run(output))
     raise UserError(
-        f"{output} is nothing that can be reviewed: name the output folder of scripts/karyotype.py (one of an older revision must be made "
-        "again), the table of scripts/predict.py, or a finished run"
+        f"{output} is nothing that can be reviewed: name the output folder of scripts/karyotype.py (one of an older "
+        "revision must be made again), the table of scripts/predict.py, or a finished run"
     )
 
 

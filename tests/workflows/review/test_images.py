@@ -94,7 +94,7 @@ def test_classes_have_keys(tmp_path, table):
 
 def test_what_cannot_be_reviewed(tmp_path):
     for name in ("nowhere", "nowhere.parquet"):
-        with pytest.raises(UserError, match="does not exist"):
+        with pytest.raises(UserError, match="nothing that can be reviewed"):
             open_review(tmp_path / name)
     with pytest.raises(UserError, match="nothing that can be reviewed"):
         open_review(tmp_path)
