@@ -7,7 +7,7 @@ import torch
 import torch.distributed as dist
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import WeightAveraging
-from timm.models._hub import download_cached_file, get_cache_dir, load_model_config_from_path
+from timm.models._hub import load_model_config_from_path
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
@@ -83,16 +83,6 @@ def forget_buffers(module: nn.Module) -> None:
 def seed_cpu(seed: int) -> None:
     """Seed the CPU alone: ``torch.manual_seed`` looks for every other kind of device, a tenth of a millisecond."""
     torch.default_generator.manual_seed(seed)
-
-
-def timm_cache_folder() -> Path:
-    """Return the folder in which timm keeps the weights that it has downloaded from a plain address."""
-    return Path(get_cache_dir())
-
-
-def timm_download(url: str, name: str, folder: Path | None = None) -> Path:
-    """Download weights from a plain address into a folder, by default timm's cache, and check their hash."""
-    return Path(download_cached_file((url, name), check_hash=True, progress=True, cache_dir=folder))
 
 
 def timm_folder_config(folder: Path) -> tuple[dict[str, Any], str, dict[str, Any]]:

@@ -2,13 +2,11 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from logging.handlers import BufferingHandler
 from pathlib import Path
-from typing import NamedTuple
 
 import timm
 from huggingface_hub import constants, hf_hub_download, hf_hub_url, try_to_load_from_cache
@@ -18,10 +16,9 @@ from timm.models import PretrainedCfg
 
 from common.errors import UserError
 from lightning_modules.backbones.truncation import first_line
-from lightning_modules.compat import timm_cache_folder, timm_download
 
 TIMEOUT_SECONDS = 4.0  # of the one request that finds out whether the hub can be reached
-FILE_NAMES = ("model.safetensors", "pytorch_model.bin")  # in the order in which timm looks for them
+FILE_NAMES: tuple[str, ...] = ("model.safetensors", "pytorch_model.bin")  # in the order in which timm looks for them
 
 
 # Networks without weights in timm, and the variant that has some.
@@ -77,19 +74,19 @@ def find_tag(weights: str, config: PretrainedCfg, folder: Path | None = None) ->
     Raises:
         UserError: No cache has the file, and the hub is offline (``HF_HUB_OFFLINE``), out of reach, or without it.
     """
-    if config.hf_hub_id:
-        repository, _, revision = config.hf_hub_id.partition("@")
-        names = (config.hf_hub_filename,) if config.hf_hub_filename else FILE_NAMES
-        remedy = _remedy(_with_folder(folder, Path(constants.HF_HUB_CACHE)))
-        return find_on_hub(weights, HubFile(repository, names, revision or None), folder, remedy)
-    # One of the few weights at a plain address, which timm keeps in torch's cache.
-    homes = _with_folder(folder, timm_cache_folder())
-    url, name = config.url if isinstance(config.url, tuple) else (str(config.url), str(config.url).split("/")[-1])
-    cached = [home / name for home in homes if (home / name).is_file()]
-    if cached:
-        return cached[0]
-    source = _Source(url, name, partial(timm_download, url, name, _writable(folder)))
-    return _download(weights, source, homes, _remedy(homes))
+    places = " or ".join(map(str, _homes(folder)))
+    remedy = (
+        "call scripts/prepare_data.py with --weights where there is internet and bring "
+        f"what it downloads to {places} (KARYOCYTE_WEIGHTS_DIR, HF_HUB_CACHE), or bring a file of your own with its "
+        "side file, weights=<file>.safetensors and <file>.safetensors.json, or train from weights=random"
+    )
+    if not config.hf_hub_id:
+        raise UserError(f"weights={weights}: these are not on the Hugging Face hub; {remedy}")
+    repository, _, revision = config.hf_hub_id.partition("@")
+    names = FILE_NAMES
+    if config.hf_hub_filename:
+        names = (config.hf_hub_filename,)
+    return find_on_hub(weights, HubFile(repository, names, revision or None), folder, remedy)
 
 
 def find_on_hub(weights: str, file: HubFile, folder: Path | None, remedy: str) -> Path:
@@ -104,62 +101,43 @@ def find_on_hub(weights: str, file: HubFile, folder: Path | None, remedy: str) -
     Raises:
         UserError: As of ``find_tag``.
     """
-    homes = _with_folder(folder, Path(constants.HF_HUB_CACHE))
-    for name, home in [(name, home) for home in homes for name in file.names]:
-        cached = try_to_load_from_cache(file.repository, name, home, file.revision)
-        if isinstance(cached, str):
-            return Path(cached)
-    url = hf_hub_url(file.repository, file.names[0], revision=file.revision)
-    source = _Source(url, file.repository, partial(_download_from_hub, file, _writable(folder)))
-    return _download(weights, source, homes, remedy)
-
-
-class _Source(NamedTuple):
-    """Where a file comes from, what it is called in messages, and the function that downloads it."""
-
-    url: str
-    name: str
-    download: Callable[[], Path]
-
-
-def _download(weights: str, source: _Source, homes: Sequence[Path], remedy: str) -> Path:
+    homes = _homes(folder)
+    for home in homes:
+        for name in file.names:
+            cached = try_to_load_from_cache(file.repository, name, home, file.revision)
+            if isinstance(cached, str):
+                return Path(cached)
     if constants.HF_HUB_OFFLINE:
         looked = " and ".join(map(str, homes))
-        raise UserError(f"weights={weights}: HF_HUB_OFFLINE is set and {source.name} is not in {looked}; {remedy}")
+        raise UserError(f"weights={weights}: HF_HUB_OFFLINE is set and {file.repository} is not in {looked}; {remedy}")
+    url = hf_hub_url(file.repository, file.names[0], revision=file.revision)
     try:  # once, for the headers: the download itself would retry for half a minute
-        get_session().head(source.url, timeout=TIMEOUT_SECONDS)
+        get_session().head(url, timeout=TIMEOUT_SECONDS)
     except Exception as error:  # whatever the HTTP library calls an unreachable host
-        reason = f"not in the caches, and {source.url.split('/')[2]} is out of reach ({first_line(error)})"
+        reason = f"not in the caches, and {url.split('/')[2]} is out of reach ({first_line(error)})"
         raise UserError(f"weights={weights}: {reason}; {remedy}") from error
     try:
-        return source.download()
-    except Exception as error:  # errors of the hub, of HTTP libraries, of the hash check, of the disk
-        reason = f"{source.url} was not downloaded: {first_line(error)}"
+        return _download(file, folder)
+    except Exception as error:  # errors of the hub, of HTTP libraries, of the disk
+        reason = f"{url} was not downloaded: {first_line(error)}"
         raise UserError(f"weights={weights}: {reason}; {remedy}") from error
 
 
-def _with_folder(folder: Path | None, cache: Path) -> list[Path]:
+def _homes(folder: Path | None) -> list[Path]:
+    """Return the folders in which a file of the hub may lie."""
+    cache = Path(constants.HF_HUB_CACHE)
     return [cache] if folder is None else [folder, cache]
 
 
-def _writable(folder: Path | None) -> Path | None:
-    return folder if folder is not None and os.access(folder, os.W_OK) else None
-
-
-def _download_from_hub(file: HubFile, target: Path | None) -> Path:
+def _download(file: HubFile, folder: Path | None) -> Path:
+    """Download the first of the file's names that the hub has, into ``folder`` if it may be written to."""
+    target = None
+    if folder is not None and os.access(folder, os.W_OK):
+        target = folder
     for name in file.names[:-1]:
         with suppress(EntryNotFoundError):
             return Path(hf_hub_download(file.repository, name, revision=file.revision, cache_dir=target))
     return Path(hf_hub_download(file.repository, file.names[-1], revision=file.revision, cache_dir=target))
-
-
-def _remedy(homes: Sequence[Path]) -> str:
-    places = " or ".join(map(str, homes))
-    return (
-        "call scripts/prepare_data.py with --weights where there is internet and bring "
-        f"what it downloads to {places} (KARYOCYTE_WEIGHTS_DIR, HF_HUB_CACHE), or bring a file of your own with its "
-        "side file, weights=<file>.safetensors and <file>.safetensors.json, or train from weights=random"
-    )
 
 
 @contextmanager

@@ -93,11 +93,3 @@ def test_the_seed_of_the_cpu():
     first = torch.rand(2)
     torch.manual_seed(3)
     assert torch.equal(first, torch.rand(2))
-
-
-def test_timms_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    assert tmp_path in compat.timm_cache_folder().parents
-    source = tmp_path / "weights.bin"
-    source.write_bytes(b"weights")
-    assert compat.timm_download(source.as_uri(), "renamed.bin").read_bytes() == b"weights"
