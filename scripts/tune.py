@@ -41,8 +41,7 @@ from common.config.compose import check_override_order
 from common.config.help import help_asked, print_help
 from common.paths import CONF
 from workflows.sweeps.jobs import command_line, job
-from workflows.sweeps.tuning.settings import take_search
-from workflows.sweeps.tuning.space import check_space
+from workflows.sweeps.tuning.settings import check_space, take_search
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")

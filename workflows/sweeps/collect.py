@@ -232,7 +232,7 @@ def _run_cells(status: JobStatus, label: str) -> dict[str, Any]:
     cells |= run_costs(runs)
     if runs:
         cells |= {"revision": " ".join(_revisions(runs[0])), "departures": SEPARATOR.join(departures(runs))}
-    return cells | {"error": status.error or status.note, "run": str(status.run.folder) if status.run else None}
+    return cells | {"error": status.error or status.note, "run": status.folder}
 
 
 def _revisions(run: Run) -> Sequence[str]:

@@ -16,8 +16,7 @@ from common.runs import sweeps
 from common.runs.sweeps import Sweep
 from common.text import counted
 from workflows.sweeps.slurm import Batch, batch_texts, in_batches
-from workflows.sweeps.tuning.settings import take_search
-from workflows.sweeps.tuning.space import check_space
+from workflows.sweeps.tuning.settings import check_space, take_search
 
 
 def write_scripts(

@@ -62,6 +62,11 @@ class JobStatus:
         return self.record.get("host") or self.progress.host
 
     @property
+    def folder(self) -> str | None:
+        """The folder of its run; None where it has none yet."""
+        return str(self.run.folder) if self.run else None
+
+    @property
     def gpus(self) -> str | None:
         """The GPUs of this machine that the job was given, such as "2,3"; None without, and under Slurm."""
         return None if self.record.get("slurm_job") else self.record.get("gpus")

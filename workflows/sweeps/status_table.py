@@ -110,7 +110,7 @@ def status_frame(statuses: Sequence[JobStatus]) -> "pd.DataFrame":
             "gpus": status.gpus,
         }
         row |= {name: status.record.get(name) for name in ("slurm_job", "attempts")}
-        row |= {"error": status.error or status.note, "run": str(status.run.folder) if status.run else None}
+        row |= {"error": status.error or status.note, "run": status.folder}
         rows.append(row)
     # A column with gaps would turn whole numbers into fractions.
     return pd.DataFrame(rows).convert_dtypes()
@@ -233,11 +233,15 @@ def _progress(status: JobStatus) -> str:
     """How far the training is or was and where, what comes next, and the best or the final figure."""
     parts: list[str | None] = []
     if status.state == "running":
-        parts = [_epoch(status) or "preparing", _silence(status) if status.note == SILENT else None]
+        parts.append(_epoch(status) or "preparing")
     elif status.state == "lost":  # the note is below the table
-        parts = [_epoch(status)]
+        parts.append(_epoch(status))
     elif status.state not in ("finished", "failed"):
-        parts = [status.note, _epoch(status), "goes on by itself" if status.state == "preempted" else None]
+        parts += [status.note, _epoch(status)]
+    if status.state == "preempted":
+        parts.append("goes on by itself")
+    if status.note == SILENT:
+        parts.append(_silence(status))
     return _joined(*parts, _figure(status), _where(status))
 
 
@@ -292,7 +296,9 @@ def _where(status: JobStatus) -> str:
     """Host, job of Slurm and attempt of a job that runs."""
     if status.state != "running":
         return ""
-    job = status.record.get("slurm_job")
-    attempts = status.record.get("attempts", 1)
-    parts = [status.host, f"job {job}" if job else None, f"try {attempts}" if attempts > 1 else None]
-    return " ".join(part for part in parts if part)
+    words = [status.host or ""]
+    if status.record.get("slurm_job"):
+        words.append(f"job {status.record['slurm_job']}")
+    if status.record.get("attempts", 1) > 1:
+        words.append(f"try {status.record['attempts']}")
+    return " ".join(words).strip()

@@ -36,8 +36,7 @@ from lightning_modules.training.trainer import set_up_torch
 from workflows import train
 from workflows.monitored import add_monitored
 from workflows.sweeps.tuning.results import SearchReport, override
-from workflows.sweeps.tuning.settings import SearchConfig
-from workflows.sweeps.tuning.space import check_space, with_values
+from workflows.sweeps.tuning.settings import SearchConfig, check_space, with_values
 from workflows.sweeps.tuning.study import Direction, SharedStudy, open_study
 
 # Steps of Optuna from one stage to the next, so that an epoch is compared with the same epoch of the same stage,

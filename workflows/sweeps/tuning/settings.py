@@ -3,16 +3,25 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from common.config.base import StrictModel
+from common.config.compose import check_config
 from common.config.explain import resolved, validated
+from common.config.schema import Config
 from common.errors import UserError
 
 Value = bool | int | float | str
 # What tells a range or a choice from a group of further keys.
 _OWN_KEYS = {"low", "high", "log", "choices"}
+
+
+# What a search rests on: it cannot be searched. The last line decides on the validation images, and trials that are
+# evaluated on different images cannot be compared.
+FIXED = ["name", "output_dir", "cache_dir", "resume", "callbacks.monitor", "logger", "evaluation"]
+FIXED += ["data", "data_dir", "protocol", "split", "trainer.limit_val_batches"]
 
 
 class DimensionConfig(StrictModel):
@@ -99,6 +108,37 @@ def take_search(composed: DictConfig) -> tuple[SearchConfig, DictConfig]:
     with open_dict(rest):
         del rest["search"]
     return search, rest
+
+
+def check_space(search: SearchConfig, composed: DictConfig) -> Config:
+    """Check the configuration as it is, and with each value at the ends of the space; return it as it is.
+
+    Raises:
+        UserError: A key of the space is unknown or cannot be searched, or takes none of its values.
+    """
+    config = check_config(composed)
+    if config.resume == "never":
+        raise UserError("resume=never: a search continues what it finds, leave resume=auto")
+    for key, dimension in search.space.items():
+        if any(key == fixed or key.startswith(f"{fixed}.") for fixed in FIXED):
+            raise UserError(f"search.space: {key} cannot be searched, the search itself rests on it")
+        for value in dimension.extremes:
+            try:
+                with_values(composed, {key: value})
+            except UserError as error:
+                raise UserError(f"search.space: {error}") from error
+    return config
+
+
+def with_values(composed: DictConfig, values: Mapping[str, Value]) -> Config:
+    """Return the typed configuration with some keys set; a ``UserError`` says that a key or value is wrong."""
+    changed = composed.copy()
+    for key, value in values.items():
+        try:
+            OmegaConf.update(changed, key, value, force_add=True)
+        except (OmegaConfBaseException, TypeError, ValueError) as error:
+            raise UserError(f"unknown key {key}: {str(error).splitlines()[0]}") from error
+    return check_config(changed)
 
 
 def _leaves(space: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
