@@ -35,8 +35,12 @@ def close_names(name: str, names: Sequence[str]) -> str:
     upper = [other for other in names if "." not in other]
     # Where the upper level is little more than containers (VGG's features, a ViT's blocks), show their children.
     deeper = [other for other in names if other.count(".") == 1 and (len(upper) < 4 or other[-1].isdigit())]
-    listed = [other for other in (upper + deeper if len(upper) < 8 else upper) if other not in close]
-    text = ", ".join(listed[:LISTED]) + (", ..." if len(listed) > LISTED else "")
+    if len(upper) < 8:
+        upper += deeper
+    listed = [other for other in upper if other not in close]
+    if len(listed) > LISTED:
+        listed[LISTED:] = ["..."]
+    text = ", ".join(listed)
     if close:
         return f"close to it: {', '.join(close)}; others: {text}"
     return f"the names are: {text}"

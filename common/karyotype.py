@@ -45,7 +45,9 @@ def name_karyotype(counts: Mapping[str, int]) -> Karyotype:
     sex = "X" * counts.get("X", 0) + "Y" * counts.get("Y", 0)
     deviations = {name: counts.get(name, 0) - 2 for name in AUTOSOMES if counts.get(name, 0) != 2}
     total = sum(counts.get(name, 0) for name in CHROMOSOMES)
-    changes = [f"{'+' if by > 0 else '-'}{name}" for name, by in deviations.items() for _ in range(abs(by))]
+    changes: list[str] = []
+    for name, by in deviations.items():
+        changes += [f"+{name}"] * by + [f"-{name}"] * -by
     iscn = ",".join([str(total), sex or "0", *changes])
     if not deviations and sex in ("XX", "XY"):
         return Karyotype(iscn, "normal", NORMAL)

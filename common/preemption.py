@@ -77,8 +77,9 @@ def watched(first: bool = True) -> Iterator[None]:
         yield
         return
     _watch = _Watch(os.getpid(), first)
-    # Outside Slurm the warnings mean nothing.
-    signals = (signal.SIGTERM, *WARNINGS) if slurm_job() else (signal.SIGTERM,)
+    signals: list[signal.Signals] = [signal.SIGTERM]
+    if slurm_job():  # elsewhere the warnings mean nothing
+        signals += WARNINGS
     before = {signum: signal.signal(signum, _on_signal) for signum in signals}
     leaves = False
     try:
@@ -91,8 +92,10 @@ def watched(first: bool = True) -> Iterator[None]:
     finally:
         _watch = _Watch()
         for signum, handler in before.items():
+            if leaves:
+                handler = signal.SIG_IGN
             # None: set by something else than Python, which cannot be set again from here.
-            signal.signal(signum, signal.SIG_IGN if leaves else handler or signal.SIG_DFL)
+            signal.signal(signum, handler or signal.SIG_DFL)
 
 
 @contextmanager
@@ -133,7 +136,9 @@ def leave(signum: int | None = None, first: bool | None = None) -> NoReturn:
     if _watch.process is not None:
         _watch.leaving = True
         _watch.noted = _watch.noted or signum
-    raise Preempted(signum, _watch.first if first is None else first)
+    if first is None:
+        first = _watch.first
+    raise Preempted(signum, first)
 
 
 def slurm_job() -> str | None:

@@ -20,13 +20,11 @@ from pydantic import BaseModel
 from yaml import YAMLError
 
 from common.config.cluster import SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster
-from common.config.data import SourceConfig
 from common.config.defaults import composition, stage_names
 from common.config.explain import (
     NEAREST,
     Model,
     known_keys,
-    nearest,
     operation_keys,
     resolved,
     unknown_key,
@@ -74,8 +72,6 @@ def check_config(composed: DictConfig) -> Config:
         raise UserError(f"+cluster={cluster.name} is for the jobs of a multirun: add -m, python train.py -m ...")
     if "search" in values:
         raise UserError("+search is for a search over many runs: python scripts/tune.py +search=... +experiment=...")
-    # The data last: the settings of the sources come with their modules, which import large libraries.
-    validated(Config, {**values, "data": SourceConfig.model_construct()})
     config = validated(Config, values)
     check_rules(config)
     return config
@@ -126,19 +122,19 @@ def explain_composition() -> Iterator[None]:
 
 
 def _explain_hydra(error: Exception) -> str:
-    cause = error.__cause__ if isinstance(error.__cause__, YAMLError) else error
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    quoted = re.search(r"'([^']+)'", lines[0])
-    name = quoted.group(1) if quoted else ""
-    if isinstance(cause, YAMLError):
-        return "a YAML file cannot be read: " + ", ".join(lines)
+    if isinstance(error, YAMLError) or isinstance(error.__cause__, YAMLError):
+        return "a YAML file cannot be read: " + ", ".join(str(error.__cause__ or error).split("\n"))
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    name = "".join(re.findall(r"'([^']+)'", lines[0])[:1])
     if lines[0].startswith(_FROM_RESOLVER):
         return lines[0].removeprefix(_FROM_RESOLVER)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
         options = list(error.options or ())
         near = difflib.get_close_matches(option, options, n=NEAREST, cutoff=0.5) or options[:NEAREST]
-        others = "; any other network of timm: model.name=<name>" if group == "model" else ""
+        others = ""
+        if group == "model":
+            others = "; any other network of timm: model.name=<name>"
         return f"there is no {group}={option}: did you mean {' or '.join(near)}? (conf/{group}/ has them all{others})"
     if lines[0].startswith("Ambiguous value"):
         return f"{name} names several values: add -m to train one run for each, python train.py -m ..."
@@ -149,10 +145,8 @@ def _explain_hydra(error: Exception) -> str:
 
 def _not_composed(key: str) -> str:
     """The message for a key that no YAML file of this composition has: it is unknown, or must be added."""
-    known = [*known_keys(LocalConfig, node="cluster"), *known_keys(SlurmConfig, node="cluster")]
-    known += known_keys(Config, sources=set()) + operation_keys(key)
-    if key.startswith("data.") or not (key in known or nearest(key, known)):
-        known += known_keys(Config)
+    known = known_keys(Config) + operation_keys(key)
+    known += known_keys(LocalConfig, "cluster") + known_keys(SlurmConfig, "cluster")
     if key in known:
         added = f"+{key}=<value>, or a key of a mapping as +{key}.<key>=<value>"
         return f"{key} is in no file of conf/ that this run uses: add it as {added}"
@@ -161,7 +155,9 @@ def _not_composed(key: str) -> str:
         name, setting = stages.groups()
         others = sorted(stage_names() - {name})
         near = difflib.get_close_matches(name, others, n=1)
-        meant = f"did you mean unfreeze.stages.{near[0]}.{setting}?" if near else "see conf/unfreeze/"
+        meant = "see conf/unfreeze/"
+        if near:
+            meant = f"did you mean unfreeze.stages.{near[0]}.{setting}?"
         return f"unknown key {key}: this configuration has no stage {name}: {meant}"
     return unknown_key(key, known)
 

@@ -70,10 +70,9 @@ def _explain(
     fault = faults[0]
     key = ".".join([*filter(None, [section]), *_key_parts(fault["loc"])])
     if fault["type"] == "extra_forbidden":
-        sources = set(map(str, fault["loc"])) if key.startswith("data.") else set()
-        known = known_keys(schema, sources, section) + operation_keys(key)
+        known = known_keys(schema, section) + operation_keys(key)
         for name, other in others.items():
-            known += known_keys(other, node=name)
+            known += known_keys(other, name)
         text = unknown_key(key, known, str(schema.defaults_section).partition(":")[0])
     elif fault["type"] == "union_tag_invalid":
         text = f"{key}.source: {fault['ctx']['tag']!r} is none of {fault['ctx']['expected_tags']}"
@@ -106,8 +105,10 @@ def unknown_key(key: str, known: Sequence[str], file: str = "train") -> str:
         return f"unknown key {key}: groups are added with a +, such as +{key}=..."
     if key in OTHER_NAMES:
         return f"unknown key {key}: did you mean {OTHER_NAMES[key]}?"
-    groups = [] if "." in key else [f"+{group}" for group in ADDED_GROUPS]
-    near = nearest(key, [*groups, *known])
+    choices = list(known)
+    if "." not in key:
+        choices = [f"+{group}" for group in ADDED_GROUPS] + choices
+    near = nearest(key, choices)
     if not near:
         return f"unknown key {key}: conf/{file}.yaml lists the keys"
     return f"unknown key {key}: did you mean {' or '.join(near)}?"
@@ -133,26 +134,21 @@ def _with_name_of(key: str, choice: str) -> str:
     return f"{before}{name}{after}"
 
 
-def known_keys(schema: type[BaseModel], sources: set[str] | None = None, node: str = "") -> list[str]:
-    """Return the dotted keys of a model and of the models in it, below ``node``.
-
-    Of the data sources only those among ``sources`` (None: all); without any, their modules are not imported.
-    """
+def known_keys(schema: type[BaseModel], node: str = "") -> list[str]:
+    """Return the dotted keys of a model and of the models in it, below ``node``."""
     keys = []
     section = getattr(schema, "defaults_section", None)
     defaults = section_defaults(section) if section else {}
     for name, field in schema.model_fields.items():
-        key = f"{node}.{name}" if node else name
+        key = f"{node}.{name}".removeprefix(".")
         keys.append(key)
         if isinstance(defaults.get(name), Mapping):  # also where the model takes the keys of any class
             keys += [f"{key}.{each}" for each in defaults[name]]
-        below = f"{key}.<name>" if str(field.annotation).startswith(("dict", "tuple")) else key
-        if field.annotation is SourceConfig and not (sources is None or sources):
-            continue
+        below = key
+        if str(field.annotation).startswith(("dict", "tuple")):
+            below += ".<name>"
         for model in _models(field.annotation):
-            name_field = model.model_fields.get("source")
-            if sources is None or name_field is None or sources.intersection(get_args(name_field.annotation)):
-                keys += known_keys(model, sources, below)
+            keys += known_keys(model, below)
     return list(dict.fromkeys(keys))
 
 

@@ -28,12 +28,13 @@ def check_words(words: Sequence[str]) -> None:
         after_flag = position > 0 and words[position - 1] in FLAGS_WITH_VALUE
         if word.startswith(("-", "~")) or after_flag:
             continue
-        following = words[position + 1] if position + 1 < len(words) else ""
+        following = "".join(words[position + 1 : position + 2])
         if word == "=" or following.startswith("=") or (word.endswith("=") and following and "=" not in following):
             raise UserError(f"{word!r}: no blanks around =, type key=value")
         if "=" not in word:
-            is_experiment = (CONF / "experiment" / f"{word}.yaml").is_file()
-            example = f"+experiment={word}" if is_experiment else "such as +experiment=<name> or seed=1"
+            example = "such as +experiment=<name> or seed=1"
+            if (CONF / "experiment" / f"{word}.yaml").is_file():
+                example = f"+experiment={word}"
             raise UserError(f"{word!r} is not key=value: type {example}")
         _check_package(word)
 

@@ -92,5 +92,7 @@ def _start_command(trainer: "TrainerConfig") -> str:
     """How the processes of such a run are started."""
     torchrun = f"torchrun --nnodes={trainer.num_nodes} --nproc-per-node={trainer.devices} train.py ..."
     srun = f"srun --nodes={trainer.num_nodes} --ntasks-per-node={trainer.devices} python train.py ..."
-    multirun = "-m +cluster=slurm" if trainer.num_nodes > 1 else "-m +cluster=local or +cluster=slurm"
+    multirun = "-m +cluster=local or +cluster=slurm"
+    if trainer.num_nodes > 1:
+        multirun = "-m +cluster=slurm"
     return f"add {multirun}, or use {torchrun}, or within a Slurm job {srun}"

@@ -12,6 +12,7 @@ from common.config.data import PrepareConfig
 from common.config.schema import InferenceConfig
 from common.errors import UserError
 from common.files import sha256_of_file, write_json
+from common.runs.address import present_keys
 from common.runs.files import PortableFile
 
 FORMAT = 1
@@ -194,6 +195,9 @@ class PortableModel:
         values = json.loads(path.read_text(encoding="utf-8"))
         if values.get("format") != FORMAT:
             raise UserError(f"{path} has format {values.get('format')}, this code reads {FORMAT}: {REMEDY}")
+        members = values.get("members")
+        if isinstance(members, list) and all(isinstance(member, dict) for member in members):
+            values["members"] = [present_keys(member) for member in members]
         try:
             return _DESCRIPTION.validate_python(values)
         except ValidationError as error:

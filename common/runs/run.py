@@ -99,7 +99,7 @@ class Progress:
         """The share of the training that is done, 0 to 1: stages count alike, each by its steps."""
         if self.stage is None:
             return 0.0
-        within = 1.0 if self.over else min(1.0, self.step / max(self.steps, 1))
+        within = max(self.over, min(1.0, self.step / max(self.steps, 1)))
         return (self.stage - 1 + within) / self.stages
 
 
@@ -165,8 +165,9 @@ class Run:
         path = Path(path)
         folder = path.parent if path.is_file() else path
         if not cls.is_run(folder):
-            problem = "is not a run of Karyocyte" if folder.exists() else "does not exist"
-            raise UserError(f"{path} {problem}: {EXAMPLE}")
+            if not folder.exists():
+                raise UserError(f"{path} does not exist: {EXAMPLE}")
+            raise UserError(f"{path} is not a run of Karyocyte: {EXAMPLE}")
         return cls(folder)
 
     @classmethod
@@ -448,7 +449,9 @@ class Run:
 
     def write_summary(self, shown: str, details: str = "") -> None:
         """Write summary.txt: what the terminal shows, and the whole evaluation below it."""
-        write_text(self.path(RunFile.SUMMARY), shown + DETAILS + details if details else shown)
+        if details:
+            shown += DETAILS + details
+        write_text(self.path(RunFile.SUMMARY), shown)
 
     def write_ensemble(self, ensemble: EnsembleFile) -> None:
         """Write ensemble.json."""
@@ -498,7 +501,9 @@ def _first(error: ValidationError) -> str:
     """The first mistake that pydantic has found."""
     first = error.errors()[0]
     key = ".".join(map(str, first["loc"]))
-    return f"{key} is no key any more" if first["type"] == "extra_forbidden" else f"{key}: {first['msg']}"
+    if first["type"] == "extra_forbidden":
+        return f"{key} is no key any more"
+    return f"{key}: {first['msg']}"
 
 
 def open_runs(paths: Sequence[Path]) -> list[Run]:
