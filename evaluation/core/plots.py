@@ -18,6 +18,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 from common.files import atomic_path
 from evaluation.core.formats import heading
 from evaluation.core.labelled import LabelledPredictions
+from evaluation.metrics.classification import lower_is_better
 from evaluation.result import EvaluationResult, Matrix
 
 DPI = 150
@@ -57,13 +58,12 @@ def learning_curves(path: Path, history: pd.DataFrame, about: dict[str, Any]) ->
         path: PNG to write.
         history: One row per epoch in the order of training: ``stage``, ``epoch``, columns ``train/<x>`` and ``val/<x>``
             (either may be absent, cells may be NaN), ``lr``.
-        about: Facts of the run; ``monitor`` names the column that says what is best (``val/loss`` where absent): of a
-            loss the lowest, of anything else the highest.
+        about: Facts of the run; ``monitor`` names the column that says what is best (``val/loss`` where absent).
     """
     panels = panels_of(history)
-    columns = 1 if len(panels) <= FEW_PANELS else 2
+    columns = 1 + (len(panels) > FEW_PANELS)
     rows = -(-len(panels) // columns)
-    with canvas(path, (8.0 if columns == 1 else 12.0, 1.3 + 2.0 * rows), about) as figure:
+    with canvas(path, (4.0 + 4.0 * columns, 1.3 + 2.0 * rows), about) as figure:
         draw_curves(figure, history, about, panels, columns)
 
 
@@ -127,7 +127,9 @@ def _best_rows(history: pd.DataFrame, stages: list[tuple[int, int, str]], monito
     """Return the row of each stage's best epoch; none where the monitored column is absent."""
     if monitor not in history:
         return []
-    values = history[monitor].reset_index(drop=True) * (-1 if monitor.endswith("loss") else 1)
+    values = history[monitor].reset_index(drop=True)
+    if lower_is_better(monitor):
+        values = -values
     of_stages = [values.iloc[start:end].dropna() for start, end, _ in stages]
     return [int(of_stage.idxmax()) for of_stage in of_stages if len(of_stage)]
 
@@ -180,7 +182,9 @@ def draw_checkpoints(axis: Axes, saved: pd.DataFrame, monitor: str) -> None:
             label=f"validation: {NAMES.get(name, name)}, all images",
         )
         for stage in saved["stage"].unique():
-            values = saved.loc[saved["stage"] == stage, monitor].dropna() * (-1 if monitor.endswith("loss") else 1)
+            values = saved.loc[saved["stage"] == stage, monitor].dropna()
+            if lower_is_better(monitor):
+                values = -values
             if len(values):
                 best = saved.index.get_loc(values.idxmax()) + 1
                 axis.axvline(best, color="#444444", linewidth=1.2, linestyle=":", zorder=1, label="chosen")

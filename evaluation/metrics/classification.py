@@ -268,6 +268,13 @@ def metric_of(name: str) -> Metric:
     return registered[kind]
 
 
+def lower_is_better(monitor: str) -> bool:
+    """Tell whether the least value of a monitored quantity, such as "val/loss", is best: of a loss, or as it says."""
+    name = monitor.removeprefix("val/")
+    metric = (METRICS | CALIBRATION).get(name.partition("/")[0], Metric())
+    return name.endswith("loss") or not metric.higher_is_better
+
+
 def metrics_of(names: Iterable[str]) -> dict[str, Metric]:
     """Return the entries of several metrics by their names, see ``metric_of``."""
     return {name: metric_of(name) for name in names}

@@ -9,7 +9,7 @@ from sklearn import metrics as reference
 from torchmetrics.functional import classification as torch_reference
 
 from evaluation.core.labelled import LabelledPredictions
-from evaluation.metrics.classification import call, confusion, metric_names
+from evaluation.metrics.classification import call, confusion, lower_is_better, metric_names
 from evaluation.metrics.resampled import WeightedMetrics, evaluate
 
 TWO, THREE = ("hem", "all"), ("A", "B", "C")
@@ -190,3 +190,10 @@ def test_scores_that_all_tie_have_an_auc_of_one_half():
     actual = evaluate(of_positives([0, 1, 1, 0, 0], [0.5] * 5))
     assert actual["auc"] == 0.5
     assert actual["average_precision"] == pytest.approx(2 / 5)  # the share of positives
+
+
+@pytest.mark.parametrize(
+    ("monitor", "lower"), [("val/loss", True), ("val/ece", True), ("val/auc", False), ("x", False)]
+)
+def test_a_monitored_quantity_says_which_value_is_best(monitor, lower):
+    assert lower_is_better(monitor) == lower
