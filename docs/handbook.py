@@ -220,7 +220,7 @@ SCRIPTS = tuple(
 )  # fmt: skip
 BLOCKS = {
     "commands": partial(commands, SCRIPTS),
-    **{f"keys_{name}": partial(keys, name) for name in ("train", "predict", "karyotype", "ensemble")},
+    **{f"keys_{name}": partial(keys, name) for name in ("train", "predict", "karyotype", "ensemble", "explain")},
     **{f"keys_{name}": partial(group_keys, name) for name in GROUPS_WITH_KEYS},
     **{f"options_{name}": partial(options, name) for name in groups()},
 }
