@@ -8,7 +8,6 @@ from common.config.base import StrictModel
 from common.config.compose import compose_config
 from common.config.defaults import group_defaults, section_defaults
 from common.errors import UserError
-from common.paths import CONF
 from common.runs.run import Run
 
 
@@ -68,9 +67,3 @@ def test_group_defaults_follow_inheritance():
     assert once["sheet"] == group_defaults("data", "composed_karyograms")["sheet"]
     with pytest.raises(UserError, match="data=nothing"):
         group_defaults("data", "nothing")
-
-
-@pytest.mark.parametrize("group", ["data", "transform", "scheduler", "callbacks", "optimizer", "trainer"])
-def test_every_option_can_be_read_without_hydra(group):
-    for path in (CONF / group).glob("*.yaml"):
-        assert "defaults" not in group_defaults(group, path.stem)
