@@ -8,8 +8,6 @@ from typer.core import TyperCommand
 
 from common.runs.names import run_path, run_word
 
-Resamples = Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")]
-Confidence = Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level of the intervals.")]
 Part = Annotated[
     Literal["test", "validation"],
     typer.Option(
@@ -18,7 +16,6 @@ Part = Annotated[
 ]
 ResultsCsv = Annotated[Path | None, typer.Option(help="Add a row per metric to this table, or replace it.")]
 RowLabel = Annotated[str, typer.Option(help="Name of the rows in the table.")]
-ResamplingSeed = Annotated[int, typer.Option(min=0, help="Seed of the resampling.")]
 BatchNorm = Annotated[
     Literal["trained", "images"] | None,
     typer.Option(
@@ -68,7 +65,6 @@ Mapped = Annotated[
     list[str] | None,
     typer.Option("--map", metavar="THEIRS=OURS...", help="Its classes in the run's words; THEIRS= leaves one out."),
 ]
-TableCsv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
 
 
 def several(*options: str) -> type[TyperCommand]:
