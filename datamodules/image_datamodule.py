@@ -55,7 +55,7 @@ def compose_data(data: str | SourceConfig, keys: Mapping[str, Any]) -> Config:
         UserError: A key is unknown, a value does not fit, or two of them contradict one another.
     """
     given = {key: value for key, value in keys.items() if value is not None}
-    options = {"data": data if isinstance(data, str) else data.source}
+    options = {"data": data} if isinstance(data, str) else {"data": data.source}
     for group in ("transform", "balance"):
         if isinstance(given.get(group), str):
             options[group] = given.pop(group)
@@ -112,7 +112,9 @@ class ImageDataModule(LightningDataModule):
         **keys: Any,
     ) -> None:
         super().__init__()
-        self.config = data if isinstance(data, Config) else compose_data(data or self.default_source, keys)
+        if not isinstance(data, Config):
+            data = compose_data(data or self.default_source, keys)
+        self.config = data
         self.cache_dir = Path(self.config.cache_dir)
         self.progress = progress and world.is_first
         self.world = world
@@ -165,7 +167,8 @@ class ImageDataModule(LightningDataModule):
 
     def image_names(self, rows: Sequence[int]) -> list[str]:
         """Return the paths of images, below the data's folder, by their manifest rows."""
-        return [str(path) for path in self.manifest.frame["path"].iloc[list(rows)]]
+        names: list[str] = self.manifest.frame["path"].iloc[list(rows)].tolist()
+        return names
 
     @cached_property
     def parts(self) -> pd.Series:
@@ -264,14 +267,16 @@ class ImageDataModule(LightningDataModule):
     def describe(self) -> list[str]:
         """Return what the user should know of the data before the training starts, a line each."""
         manifest = self.manifest
-        drawn = " (SYNTHETIC: drawn, no patients)" if manifest.synthetic else ""
+        drawn = " (SYNTHETIC: drawn, no patients)" * manifest.synthetic
         lines = [f"data: {manifest.source}{drawn}, protocol={self.config.protocol}"]
         for remark in manifest.remarks:  # the evaluation says in which folders images are missing
-            lines.append(remark.partition(" (")[0] if remark in manifest.incomplete else remark)
+            if remark in manifest.incomplete:
+                remark = remark.partition(" (")[0]
+            lines.append(remark)
         for part in ("train", "validation", "test", "unused"):
             labels = manifest.frame["label"].iloc[self.rows(part)]
             if len(labels) or part != "unused":
-                counts = {name: int((labels == name).sum()) for name in manifest.classes}
+                counts = labels.value_counts().reindex(manifest.classes, fill_value=0).to_dict()
                 lines.append(f"{part}: {len(labels)} images ({class_counts(counts)})")
         copies = int((self.plan.copy > 0).sum())
         lines.append(f"balance={self.config.balance.name}: {len(self.plan.rows)} per epoch, {copies} of them copies")

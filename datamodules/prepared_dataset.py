@@ -70,7 +70,9 @@ class PreparedDataset(Dataset[Batch]):
         image = np.asarray(self.images[row])
         if self.augmentation is not None:
             image = self.augmentation(image, epoch, row, copy)
-        return image if self.prepare is None else to_shape(image, self.prepare)
+        if self.prepare is not None:
+            image = to_shape(image, self.prepare)
+        return image
 
 
 def whole_batch(batch: Batch) -> Batch:

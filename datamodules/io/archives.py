@@ -97,7 +97,9 @@ def _objection(member: zipfile.ZipInfo) -> str | None:
     name = member.orig_filename
     parts = name.removesuffix("/").split("/")
     kind = stat.S_IFMT(member.external_attr >> 16)
-    plain = stat.S_IFDIR if member.is_dir() else stat.S_IFREG
+    plain = stat.S_IFREG
+    if member.is_dir():
+        plain = stat.S_IFDIR
     longest = max(len(part.encode(errors="replace")) for part in parts)
     objections = {
         "has an absolute path": name.startswith(("/", "\\")) or name[1:2] == ":",

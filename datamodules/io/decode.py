@@ -160,8 +160,9 @@ def least_range(data: bytes) -> int | None:
         return None
     try:
         pixels = _deep_pixels(data)
-        has_alpha = pixels.shape[2] in (2, 4)
-        return _range_of(pixels[..., :-1] if has_alpha else pixels)
+        if pixels.shape[2] in (2, 4):
+            pixels = pixels[..., :-1]  # without alpha
+        return _range_of(pixels)
     except Exception:  # `decode_image` says what is wrong
         return None
 
@@ -173,8 +174,9 @@ def least_range_of_file(path: Path) -> int | None:
             return None
         with path.open("rb") as file:
             head = file.read(_HEAD)
-        deep = head.startswith(_TIFF_MAGIC) or _has_deep_pixels(head)
-        return least_range(read_plain_file(path)) if deep else None
+        if not head.startswith(_TIFF_MAGIC) and not _has_deep_pixels(head):
+            return None
+        return least_range(read_plain_file(path))
     except (OSError, BrokenImageError):
         return None
 
@@ -265,7 +267,9 @@ def _from_pil(image: Image.Image, background: Background) -> Decoded:
         if background != "black":
             level = _level_below(np.array(rgba.convert("RGB")), np.array(rgba.getchannel("A")))
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, (level, level, level, 255)), rgba)
-    return Decoded(np.array(image if image.mode == "RGB" else image.convert("RGB")), channels, transparent)
+    if image.mode != "RGB":
+        image = image.convert("RGB")
+    return Decoded(np.array(image), channels, transparent)
 
 
 def _level_below(rgb: np.ndarray, alpha: np.ndarray) -> int:
@@ -280,7 +284,7 @@ def _level_below(rgb: np.ndarray, alpha: np.ndarray) -> int:
     outline = (opaque > 0) & ~inside
     if not outline.any() or not inside.any():
         return 0
-    return 255 if rgb[outline].mean() > rgb[inside].mean() else 0
+    return 255 * int(rgb[outline].mean() > rgb[inside].mean())
 
 
 def _has_deep_pixels(data: bytes) -> bool:
@@ -297,7 +301,7 @@ def _tiff_values(data: bytes, tag: int) -> list[int]:
 
     Where the tag is there more than once, those of all; none where the file is cut short: the decoder will say so.
     """
-    order = "<" if data[:2] == b"II" else ">"
+    order = {b"II": "<"}.get(data[:2], ">")
     values: list[int] = []
     try:
         (directory,) = struct.unpack_from(order + "I", data, 4)
@@ -330,7 +334,7 @@ def _deep_pixels(data: bytes) -> np.ndarray:
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype == np.uint8:
         raise BrokenImageError("image of more than 8 bits that cannot be decoded, or is cut short")
-    pixels = pixels if pixels.ndim == 3 else pixels[..., None]
+    pixels = np.atleast_3d(pixels)
     upright: np.ndarray = _UPRIGHT.get(turn, np.asarray)(pixels)
     return upright
 
@@ -371,5 +375,5 @@ def _range_of(values: np.ndarray) -> int:
             f"pixels of type {values.dtype} that are negative, not finite or above 65535: save it as 8-bit or 16-bit "
             "integers"
         )
-    ranges = _FULL_RANGES[1:] if values.dtype.kind in "iu" else _FULL_RANGES
+    ranges = _FULL_RANGES[int(values.dtype.kind in "iu") :]
     return next(limit for limit in ranges if high <= limit)

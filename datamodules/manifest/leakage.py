@@ -109,7 +109,9 @@ def check_leaks(manifest: Manifest, parts: pd.Series, protocol: str, split: Spli
     """
     frame = manifest.frame.assign(part=parts)
     used = frame[frame["part"].isin(PARTS)]
-    bits = None if split.near_duplicates == "off" else split.near_duplicate_bits
+    bits: int | None = split.near_duplicate_bits
+    if split.near_duplicates == "off":
+        bits = None
     near, count = near_pairs(used, bits)
     sides = used.groupby("subject")["part"].nunique()
     labelled = frame.dropna(subset=["label"])
@@ -183,8 +185,10 @@ def write_contact_sheet(report: LeakReport, manifest: Manifest, path: Path) -> b
     figure = Figure(figsize=(3.5 * columns, 0.4 + 2.35 * rows), layout="constrained")
     panels = figure.subfigures(rows, columns, squeeze=False, wspace=0.02)
     for pair, panel in zip(pairs.to_dict("records"), panels.flat, strict=False):
-        same = pair["kind"] == "identical"
-        panel.suptitle("the same file" if same else f"{pair['distance']} of 256 bits apart", fontsize=9)
+        title = f"{pair['distance']} of 256 bits apart"
+        if pair["kind"] == "identical":
+            title = "the same file"
+        panel.suptitle(title, fontsize=9)
         for axes, side in zip(panel.subplots(1, 2), ("left", "right"), strict=True):
             axes.imshow(read_image(manifest.file(pair[side])))
             axes.set_axis_off()
@@ -193,7 +197,9 @@ def write_contact_sheet(report: LeakReport, manifest: Manifest, path: Path) -> b
                 name = "…" + name[-25:]
             axes.set_title(f"{name}\n{pair[f'part_{side}']}, {pair[f'label_{side}']}", fontsize=7)
     total = len(report.identical) + report.near_count
-    shown = f"the closest {len(pairs)} of {total:,}" if total > len(pairs) else f"all {total}"
+    shown = f"all {total}"
+    if total > len(pairs):
+        shown = f"the closest {len(pairs)} of {total:,}"
     figure.suptitle(f"Pairs across parts: {shown}", fontsize=11, fontweight="bold")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110)
@@ -252,12 +258,16 @@ def _stop(report: LeakReport, split: SplitConfig) -> None:
 
 
 def _more(pairs: int) -> str:
-    return f", and {pairs - 1:,} more such pairs" if pairs > 1 else ""
+    if pairs < 2:
+        return ""
+    return f", and {pairs - 1:,} more such pairs"
 
 
 def _first_names(names: Sequence[str], count: int = 5) -> str:
-    more = f" and {len(names) - count:,} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + more
+    text = ", ".join(names[:count])
+    if len(names) > count:
+        text += f" and {len(names) - count:,} more"
+    return text
 
 
 def _describe_first(pairs: pd.DataFrame) -> str:

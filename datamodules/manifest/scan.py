@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
 
-import imagehash
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from PIL import Image
+from scipy.fftpack import dct
 
 from common.errors import UserError
 from common.files import atomic_path, sha256_of_value
@@ -87,7 +87,7 @@ def scan_listing(
         raise UserError(f"two images have the id {image_id}: {one} and {other}: remove or rename one")
     root = str(listing.root.absolute())
     paths = [f"{root}/{path}" for path in frame["path"]]  # not Paths: of tens of thousands they take a second
-    key = sha256_of_value({"root": root, "version": SCAN_VERSION, "imagehash": imagehash.__version__})
+    key = sha256_of_value({"root": root, "version": SCAN_VERSION})
     store = Path(cache_dir) / "scan" / f"{key[:16]}.parquet"
     facts = _stored_facts(store, paths)
     unread = facts.count(None)
@@ -103,10 +103,12 @@ def perceptual_hash(pixels: np.ndarray) -> str:
     With the border hundreds of different chromosomes had the same hash. It has 256 bits (the signs of 16 x 16 low
     frequencies) as 64 hex digits.
     """
-    on_black = 255 - pixels if np.median(border(pixels)) > _NEAR_WHITE else pixels
-    shown = crop_to_content(on_black, _NEAR_BLACK)
-    bits = imagehash.phash(Image.fromarray(shown), hash_size=PHASH_SIZE).hash
-    return np.packbits(bits).tobytes().hex()
+    if np.median(border(pixels)) > _NEAR_WHITE:
+        pixels = 255 - pixels
+    shown = Image.fromarray(crop_to_content(pixels, _NEAR_BLACK)).convert("L")
+    small = shown.resize((4 * PHASH_SIZE, 4 * PHASH_SIZE), Image.Resampling.LANCZOS)
+    frequencies = dct(dct(np.asarray(small), axis=0), axis=1)[:PHASH_SIZE, :PHASH_SIZE]
+    return np.packbits(frequencies > np.median(frequencies)).tobytes().hex()
 
 
 def _manifest(listing: Manifest, facts: list[_Facts | str | None], on_broken: str) -> Manifest:

@@ -64,8 +64,7 @@ def prepared_images(
 def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> Path:
     """Return the folder of the prepared images of a manifest, which may not be there yet."""
     # Where a cell's chromosomes are scaled together, each image depends on which others are there.
-    scaled_by = ["cell"] if config.scales_by_cell else []
-    rows = manifest.rows("image_id", "label", "sha256", *scaled_by)
+    rows = manifest.rows("image_id", "label", "sha256", *["cell"] * config.scales_by_cell)
     # What is stored does not depend on what it becomes later.
     stored = config.model_dump()
     if config.augment_at is not None:
@@ -86,7 +85,9 @@ def _build(manifest: Manifest, ahead: PreparedAhead, folder: Path, progress: boo
     config = ahead.config
     shape = (len(manifest.frame), *config.stored_shape, 3)
     places = ahead.places(manifest)
-    key = "size" if config.augment_at is None else "augment_at"
+    key = "augment_at"
+    if config.augment_at is None:
+        key = "size"
     # A memory map on a full disk ends the process with a bus error: ask before.
     remedy = f"set cache_dir, or a smaller prepare.{key}"
     check_space(folder.parent, int(np.prod(shape)), "the prepared images need", remedy)
@@ -140,13 +141,15 @@ def _full_ranges(
     """
     if config.background == "black":
         return dict.fromkeys(rows)
-    files = [manifest.file(row) for row in rows]
+    files = list(map(manifest.file, rows))
     own = threaded(least_range_of_file, files, len(files), f"reading {len(files):,} images", progress)
     cells = manifest.frame["cell"].to_numpy(object)
     groups: dict[object, dict[int, int | None]] = {}
     for row, full in zip(rows, own, strict=True):
-        cell = cells[row] if config.scales_by_cell else None
-        groups.setdefault(None if pd.isna(cell) else cell, {})[row] = full
+        cell = None
+        if config.scales_by_cell and not pd.isna(cells[row]):
+            cell = cells[row]
+        groups.setdefault(cell, {})[row] = full
     return {row: common_range(group.values()) for group in groups.values() for row in group}
 
 

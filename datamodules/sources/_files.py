@@ -90,7 +90,7 @@ def name_parser(expression: str | None, key: str, what: str) -> Callable[[Path],
 
     def parse(path: Path) -> str | None:
         match = pattern.search(path.name)
-        text = match and match.group(what if what in pattern.groupindex else 1)
+        text = match and match.group(pattern.groupindex.get(what, 1))
         if expression is not None and not text:
             raise UserError(f"{path}: no {what} found by {key}={expression}: fix the regular expression")
         return text or None
@@ -210,8 +210,9 @@ def write_once(folder: Path, paths: Sequence[str], draw: Callable[[int], np.ndar
 
             def write(number: int) -> None:
                 image = draw(number)
-                # OpenCV keeps blue first.
-                if not cv2.imwrite(f"{beside}/{paths[number]}", image if image.ndim == 2 else image[..., ::-1]):
+                if image.ndim == 3:
+                    image = image[..., ::-1]  # OpenCV keeps blue first
+                if not cv2.imwrite(f"{beside}/{paths[number]}", image):
                     raise OSError(f"cannot write {folder / paths[number]}")
 
             for _ in threaded(write, range(len(paths)), len(paths), f"writing {len(paths):,} images as PNG", progress):

@@ -84,9 +84,9 @@ def list_arrays(
     images: list[np.ndarray] = []
     for part, (images_of_part, labels) in parts.items():
         images += list(images_of_part)
+        given = {"test": "test"}.get(part)
         for number, label in enumerate(labels):
             path = f"{part}/{classes[label]}/{number:05d}.png"
-            given = "test" if part == "test" else None
             rows.append({"image_id": path, "path": path, "label": classes[label], "part": given})
     write_once(folder, [str(row["path"]) for row in rows], images.__getitem__, context.progress)
     notes = []
@@ -110,5 +110,7 @@ def completeness(title: str, counts: Mapping[str, int], published: Mapping[str, 
     if counts == published:
         return f"complete: {whole:,} {title} images", True
     is_partial = all(count <= published.get(key, 0) for key, count in counts.items())
-    kind = "partial" if is_partial else "not the published set"
+    kind = "not the published set"
+    if is_partial:
+        kind = "partial"
     return f"{kind}: {sum(counts.values()):,} of {whole:,} {title} images", False

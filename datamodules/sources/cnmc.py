@@ -86,7 +86,9 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manife
 
 
 def _training(root: Path) -> list[Row]:
-    training = root if _folds(root) else _one_folder(root, TRAINING)
+    training = root
+    if not _folds(root):
+        training = _one_folder(root, TRAINING)
     images: list[Row] = []
     for fold in _folds(training):
         for path in image_files(fold):

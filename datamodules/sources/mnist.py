@@ -97,12 +97,15 @@ def _read(path: Path) -> np.ndarray:
     from torchvision.datasets.mnist import read_image_file, read_label_file
     from torchvision.datasets.utils import extract_archive
 
-    kind = "image" if "images" in path.name else "label"
-    read = {"image": read_image_file, "label": read_label_file}[kind]
+    kind, read = "label", read_label_file
+    if "images" in path.name:
+        kind, read = "image", read_image_file
     try:
         with tempfile.TemporaryDirectory() as folder:
-            plain = extract_archive(str(path), folder) if path.suffix == ".gz" else path
-            return np.asarray(read(str(plain)).numpy())
+            plain = str(path)
+            if path.suffix == ".gz":
+                plain = extract_archive(plain, folder)
+            return np.asarray(read(plain).numpy())
     except (OSError, EOFError, zlib.error, AssertionError, KeyError, TypeError, ValueError, RuntimeError) as error:
         cause = (str(error).splitlines() or ["not of the IDX form"])[0]
         raise UserError(f"{path} is not a readable IDX file of {kind}s ({cause}): download it again") from error

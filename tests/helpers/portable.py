@@ -10,7 +10,7 @@ from tests.helpers.training import run_undrawn, small_config
 TINY = ["model=resnet18", "model.cut=layer1", "trainer.max_epochs=1", "unfreeze=head_only", "protocol=image"]
 # What torch brings, and the packages of this project that the dependency group `predict` leaves out.
 TORCH = ("torch", "torchvision", "pytorch_lightning", "lightning_fabric", "torchmetrics", "timm", "albumentations")
-UNNEEDED = (*TORCH, "hydra", "safetensors", "huggingface_hub", "imagehash", "optuna", "onnx")
+UNNEEDED = (*TORCH, "hydra", "safetensors", "huggingface_hub", "optuna", "onnx")
 # Runs a command line in an interpreter that finds none of some packages.
 _WITHOUT = """
 import runpy, sys

@@ -58,7 +58,10 @@ def rearrange(
     places = rng.permutation(len(chromosomes)).tolist()
     measured = (measure(chromosomes[place], place) for place in places)
     fit = (axis for axis in measured if axis is not None)
-    for ways in _exchanges(list(fit), segment) if kind == "translocation" else _changes(fit, kind, segment):
+    choices = _changes(fit, kind, segment)
+    if kind == "translocation":
+        choices = _exchanges(list(fit), segment)
+    for ways in choices:
         scored = []
         for number, way in enumerate(ways):
             badness = max(mismatch(plan.pieces) for plan in way)
@@ -101,7 +104,9 @@ def _is_of_length(piece: Piece, segment: tuple[float, float]) -> bool:
 def _changes(fit: Iterator[Axis], kind: str, segment: tuple[float, float]) -> Iterator[list[_Way]]:
     """The ways to change each chromosome alone."""
     for axis in fit:
-        plans = _terminal_deletions(axis) if kind == "terminal_deletion" else _segment_changes(axis, kind)
+        plans = _segment_changes(axis, kind)
+        if kind == "terminal_deletion":
+            plans = _terminal_deletions(axis)
         yield [(plan,) for plan in plans if _is_of_length(plan.segment, segment)]
 
 
@@ -136,7 +141,10 @@ def _exchanges(fit: list[Axis], segment: tuple[float, float]) -> Iterator[list[_
 def _ends(axis: Axis) -> Iterator[Piece]:
     """The ends of the arms from each border of bands on."""
     for cut in axis.cuts:
-        yield Piece(axis, 0, cut) if cut < axis.centromere else Piece(axis, cut, axis.rows)
+        if cut < axis.centromere:
+            yield Piece(axis, 0, cut)
+        else:
+            yield Piece(axis, cut, axis.rows)
 
 
 def _exchange(own: Piece, foreign: Piece) -> _Plan:
@@ -168,7 +176,9 @@ def _segment_changes(axis: Axis, kind: str) -> Iterator[_Plan]:
         segment = Piece(axis, start, stop, flipped=kind == "inversion")
         below = Piece(axis, stop, axis.rows)
         # As ISCN writes them: within an arm the breakpoint nearer to the centromere first, else p before q.
-        cuts = (stop, start) if stop < axis.centromere else (start, stop)
+        cuts = (start, stop)
+        if stop < axis.centromere:
+            cuts = (stop, start)
         if kind == "inversion":
             yield _Plan((above, segment, below), cuts, segment, (1,))
         elif start < axis.centromere < stop:
@@ -181,7 +191,7 @@ def _segment_changes(axis: Axis, kind: str) -> Iterator[_Plan]:
 
 def _carry_out(chromosomes: Sequence[Chromosome], kind: str, way: _Way) -> _Rearranged:
     # ISCN names sex chromosomes first, then the autosomes by number.
-    plans = sorted(way, key=lambda plan: int(plan.source.label) if plan.source.label.isdecimal() else 0)
+    plans = sorted(way, key=lambda plan: int(plan.source.label.replace("X", "0").replace("Y", "0")))
     changed = {}
     facts = []
     points = []

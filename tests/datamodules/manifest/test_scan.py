@@ -4,7 +4,6 @@ import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-import imagehash
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,6 +11,13 @@ from PIL import Image
 from common.errors import UserError
 from datamodules.manifest import scan as scanning
 from tests.helpers.images import break_image, cell_image, scan_folder, write_class_folders, write_image
+
+PHASH = "971bbf01b925cac64f07aec5db13b913457e44ec15281138b0fc77096ec79b13"
+
+
+def distance(one: str, other: str) -> int:
+    """In how many bits two hashes differ."""
+    return (int(one, 16) ^ int(other, 16)).bit_count()
 
 
 @pytest.fixture
@@ -35,9 +41,7 @@ def test_facts_are_those_of_the_files(root, tmp_path):
     row = frame.set_index("image_id").loc["all/s0_1.png"]
     assert (row["width"], row["height"], row["channels"]) == (40, 40, 3)
     assert row["sha256"] == hashlib.sha256((root / "all/s0_1.png").read_bytes()).hexdigest()
-    cropped = Image.fromarray(cell_image(1)[6:-6, 6:-6])
-    assert row["phash"] == str(imagehash.phash(cropped, hash_size=16))
-    assert len(row["phash"]) == 64
+    assert row["phash"] == PHASH  # as version 4.3.2 of imagehash computed it
     assert frame["subject"].tolist() == [None] * 9
     assert frame.index.tolist() == list(range(9))
     assert frame["channels"].tolist() == [3] * 8 + [1]
@@ -126,14 +130,14 @@ def test_the_border_does_not_make_small_things_alike():
         for seed in range(2):
             field = np.full((200, 200, 3), ground, np.uint8)
             field[90:110, 95:105] = cell_image(seed, 40)[10:30, 10:20] // 2 + 60
-            hashes.append(imagehash.hex_to_hash(scanning.perceptual_hash(field)))
-        assert hashes[0] - hashes[1] > 60
+            hashes.append(scanning.perceptual_hash(field))
+        assert distance(*hashes) > 60
 
 
 def test_the_hash_of_a_recompressed_or_moved_copy_is_near():
     picture = np.array(Image.fromarray(cell_image(3, 120, 20)).resize((240, 240), Image.Resampling.BICUBIC))
-    known = imagehash.hex_to_hash(scanning.perceptual_hash(picture))
+    known = scanning.perceptual_hash(picture)
     for copy in (np.roll(picture, 15, axis=1), np.array(Image.fromarray(picture).resize((160, 160))), picture // 8 * 8):
-        assert imagehash.hex_to_hash(scanning.perceptual_hash(copy)) - known <= 24
+        assert distance(scanning.perceptual_hash(copy), known) <= 24
     turned = np.ascontiguousarray(np.rot90(picture))
-    assert imagehash.hex_to_hash(scanning.perceptual_hash(turned)) - known > 60
+    assert distance(scanning.perceptual_hash(turned), known) > 60
