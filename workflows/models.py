@@ -1,6 +1,7 @@
 """The models that predict new images: runs, an ensemble of them, or a portable model."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,29 @@ from workflows.members import LoadOptions, check_members, members_of, run_warnin
 
 if TYPE_CHECKING:
     from workflows.networks import LoadedNetwork  # with numpy and OpenCV, which a check of the options does without
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is known of a model before it is loaded.
+
+    Attributes:
+        folders: Of the members, or of the portable model.
+        classes: In the order of the probabilities.
+        positive_class: None where there are more than two classes.
+        combiner: ``Combiner.as_dict()`` of an ensemble; None: the mean of the members.
+        cache_dir: Where zip files are unpacked.
+        preparations: How the images of each member are prepared, with the folder that it is of.
+        warnings: What the user should know of the networks.
+    """
+
+    folders: tuple[str, ...]
+    classes: tuple[str, ...]
+    positive_class: str | None
+    combiner: dict[str, Any] | None
+    cache_dir: Path
+    preparations: tuple[tuple[str, PrepareConfig], ...]
+    warnings: tuple[str, ...]
 
 
 class RunsModel:
@@ -33,51 +57,31 @@ class RunsModel:
         return members_of(self.runs)
 
     @property
-    def folders(self) -> tuple[str, ...]:
-        """Those of the members."""
-        return tuple(str(member.folder) for member in self.members)
-
-    @property
     def named(self) -> str:
         """The folders as they were named."""
         return ", ".join(str(run.folder) for run in self.runs)
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """In the order of the probabilities."""
-        return self.members[0].data.classes
-
-    @property
-    def positive_class(self) -> str | None:
-        """None where there are more than two classes."""
-        return self.members[0].data.positive_class
-
-    @property
-    def cache_dir(self) -> Path:
-        """Where zip files are unpacked."""
-        return Path(self.members[0].config.cache_dir)
-
-    @property
-    def combiner(self) -> dict[str, Any] | None:
-        """``Combiner.as_dict()`` of the one ensemble that is named; None: the mean of the members."""
+    @cached_property
+    def facts(self) -> ModelFacts:
+        """What the runs say of themselves."""
+        first = self.members[0]
+        combiner = None
         if len(self.runs) == 1 and self.runs[0].has(RunFile.ENSEMBLE):
-            return self.runs[0].ensemble.combiner
-        return None
+            combiner = self.runs[0].ensemble.combiner
+        return ModelFacts(
+            folders=tuple(str(member.folder) for member in self.members),
+            classes=first.data.classes,
+            positive_class=first.data.positive_class,
+            combiner=combiner,
+            cache_dir=Path(first.config.cache_dir),
+            preparations=tuple((str(member.folder), member.config.prepare) for member in self.members),
+            warnings=tuple(run_warnings(self.members)),
+        )
 
     @cached_property
     def seen(self) -> dict[str, str]:
         """The part of the splits that an image was in, by its SHA-256."""
         return seen_parts(self.members)
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What the user should know of the runs."""
-        return tuple(run_warnings(self.members))
-
-    @property
-    def preparations(self) -> list[tuple[str, PrepareConfig]]:
-        """How the images of each member are prepared, beside its folder."""
-        return [(str(member.folder), member.config.prepare) for member in self.members]
 
     def check(self, options: LoadOptions) -> None:
         """Check that the runs can predict together.
@@ -104,7 +108,7 @@ class RunsModel:
 
 
 class PortableNetworks:
-    """A portable model; its attributes are those of `RunsModel`.
+    """A portable model; what it has is that of `RunsModel`.
 
     Args:
         model: Its folder.
@@ -112,44 +116,31 @@ class PortableNetworks:
 
     def __init__(self, model: PortableModel) -> None:
         self.model = model
-        self.folders = (str(model.folder),)
         self.named = str(model.folder)
-        self.cache_dir = Path(composition().cache_dir)
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """In the order of the probabilities."""
-        return self.model.description.classes
-
-    @property
-    def positive_class(self) -> str | None:
-        """None where there are more than two classes."""
-        return self.model.description.positive_class
-
-    @property
-    def combiner(self) -> dict[str, Any] | None:
-        """``Combiner.as_dict()`` of an ensemble; None: the mean of the members."""
-        return self.model.description.combiner
+    @cached_property
+    def facts(self) -> ModelFacts:
+        """What model.json says; a ``UserError`` says that it cannot be read."""
+        description = self.model.description
+        sources = source_warnings([member.training for member in description.members])
+        return ModelFacts(
+            folders=(self.named,),
+            classes=description.classes,
+            positive_class=description.positive_class,
+            combiner=description.combiner,
+            cache_dir=Path(composition().cache_dir),
+            preparations=tuple((self.named, member.prepare) for member in description.members),
+            warnings=(*sources, *description.notes),
+        )
 
     @property
     def seen(self) -> dict[str, str]:
         """The part of the splits that an image was in, by its SHA-256; empty where the model does not list them."""
         return self.model.seen
 
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What the user should know of the networks."""
-        description = self.model.description
-        return (*source_warnings([member.training for member in description.members]), *description.notes)
-
-    @property
-    def preparations(self) -> list[tuple[str, PrepareConfig]]:
-        """How the images of each member are prepared, beside the folder."""
-        return [(self.named, member.prepare) for member in self.model.description.members]
-
     def check(self, options: LoadOptions) -> None:
         """Check that the model can be read, and that options fit it; a ``UserError`` says what does not."""
-        _ = self.model.description
+        _ = self.facts
         if options.passes:
             raise UserError(f"passes={options.passes}: {self.named} is a portable model, without passes: leave it out")
 

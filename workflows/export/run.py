@@ -229,10 +229,10 @@ def _describe(request: ExportRequest, members: list[PortableMember], images_sha2
     model = request.model
     return ModelDescription(
         name=str(run.predictions.about.get("name") or members[0].training.name),
-        classes=model.classes,
-        positive_class=model.positive_class,
+        classes=model.facts.classes,
+        positive_class=model.facts.positive_class,
         members=tuple(members),
-        combiner=model.combiner,
+        combiner=model.facts.combiner,
         thresholds=TypeAdapter(ReviewThresholds).dump_python(review_thresholds(model.runs, model.members), mode="json"),
         evaluation=_evaluation(run),
         licence=Licence(CODE_LICENCE, request.licence),
@@ -248,7 +248,7 @@ def _describe(request: ExportRequest, members: list[PortableMember], images_sha2
 
 def _cell_facts(request: ExportRequest) -> CellFacts | None:
     """Return what karyotypes are named with; None where the classes are not those of chromosomes."""
-    if set(request.model.classes) != set(CHROMOSOMES):
+    if set(request.model.facts.classes) != set(CHROMOSOMES):
         return None
     temperatures = fit_temperatures(request.model)
     balanced = are_balanced(request.model)

@@ -133,7 +133,7 @@ def load_cell_model(model: RunsModel | PortableNetworks, options: LoadOptions) -
     Raises:
         UserError: See ``is_balanced`` and `workflows.networks`.
     """
-    combiner = None if model.combiner is None else Combiner.from_dict(model.combiner)
+    combiner = None if model.facts.combiner is None else Combiner.from_dict(model.facts.combiner)
     if isinstance(model, RunsModel):
         files = [sha256_of_file(member.path(RunFile.PREDICTIONS)) for member in model.members]
         temperatures = fit_temperatures(model)

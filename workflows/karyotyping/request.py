@@ -79,9 +79,10 @@ class KaryotypeRequest:
         if self.cells.resolve() in self.output.resolve().parents:
             raise UserError(f"--output {self.output} is in {self.cells}: the next call would take it for cells")
         model.check(self.options)
-        if set(model.classes) != set(CHROMOSOMES):
+        facts = model.facts
+        if set(facts.classes) != set(CHROMOSOMES):
             raise UserError(
-                f"{model.folders[0]} has the classes {', '.join(model.classes[:3])}, ...: karyotypes need a run on "
+                f"{facts.folders[0]} has the classes {', '.join(facts.classes[:3])}, ...: karyotypes need a run on "
                 "single chromosomes, 1 to 22, X and Y"
             )
         if isinstance(model, PortableNetworks) and model.model.description.cells is None:
@@ -90,7 +91,7 @@ class KaryotypeRequest:
 
     def _check_reading(self) -> None:
         """Check that all networks see the same chromosome in a file: it is read and measured once."""
-        (name, first), *others = self.model.preparations
+        (name, first), *others = self.model.facts.preparations
         for other_name, prepare in others:
             for key in ("background", "crop_threshold"):
                 values = (getattr(first, key), getattr(prepare, key))

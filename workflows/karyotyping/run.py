@@ -45,11 +45,11 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
     config = request.config
     model = request.model
     columns = CellColumns(config.path_column, config.cell_column, config.case_column)
-    cells = find_cells(request.cells, columns, Path(config.cache_dir or model.cache_dir), console.is_terminal)
+    cells = find_cells(request.cells, columns, Path(config.cache_dir or model.facts.cache_dir), console.is_terminal)
     fixed = read_fixed(request.fixed, cells.cells)
     predictor = load_cell_model(model, request.options)
     notes = _adapt(predictor, cells.cells, fixed)
-    warnings = list(dict.fromkeys([*model.warnings, *predictor.notes, *folder_warnings(cells)]))
+    warnings = list(dict.fromkeys([*model.facts.warnings, *predictor.notes, *folder_warnings(cells)]))
     warn(*warnings)
     for note in notes:
         say(note)

@@ -80,7 +80,7 @@ def predict_files(
     causes: dict[int, str] = {}
     hashes: dict[int, str] = {}
     for network in networks:
-        of_network, batches = predict_by(network, files, model.positive_class, fast, advance)
+        of_network, batches = predict_by(network, files, model.facts.positive_class, fast, advance)
         predictions.append(of_network)
         # The first network's cause is reported.
         causes = {**batches.causes, **causes}
@@ -117,7 +117,7 @@ def _combine(predictions: list[Predictions], model: RunsModel | PortableNetworks
     if len(predictions) == 1:
         return predictions[0]
     names = [f"member {position + 1}" for position in range(len(predictions))]
-    if model.combiner is None:
+    if model.facts.combiner is None:
         return average(predictions, names)
-    combiner = Combiner.from_dict(model.combiner)
+    combiner = Combiner.from_dict(model.facts.combiner)
     return combine(align(predictions, names), combiner.combine, combiner.method)

@@ -86,7 +86,7 @@ class PredictRequest:
     def _check_accuracy(self, accuracy: float) -> None:
         if isinstance(self.model, PortableNetworks):
             raise UserError(f"accuracy={accuracy:g}: {self.model.named} keeps the target of its run: leave it out")
-        if "confidence" not in (self.settings.rules or ()) and self.model.positive_class is not None:
+        if "confidence" not in (self.settings.rules or ()) and self.model.facts.positive_class is not None:
             raise UserError(f"accuracy={accuracy:g} is of the rule confidence: add rules=confidence")
 
     def _check_outputs(self) -> None:

@@ -32,12 +32,12 @@ def predict_images(request: PredictRequest) -> None:
     settings = request.settings
     model = request.model
     thresholds = _thresholds(request)
-    images = find_image_files(request.places, Path(settings.cache_dir or model.cache_dir), console.is_terminal)
+    images = find_image_files(request.places, Path(settings.cache_dir or model.facts.cache_dir), console.is_terminal)
     if settings.labels:
-        images.check_labels(model.classes)
-    warnings = [*model.warnings, *_scale_warnings(model.members if isinstance(model, RunsModel) else [])]
+        images.check_labels(model.facts.classes)
+    warnings = [*model.facts.warnings, *_scale_warnings(model.members if isinstance(model, RunsModel) else [])]
     warn(*warnings)
-    rules = select_rules(thresholds, _votes(request), model.positive_class, settings.rules)
+    rules = select_rules(thresholds, _votes(request), model.facts.positive_class, settings.rules)
     networks = model.load(request.options)
     for note in dict.fromkeys(note for network in networks for note in network.notes):
         say(note)
@@ -47,15 +47,15 @@ def predict_images(request: PredictRequest) -> None:
     with progress_bar(len(images.files) * len(networks), "predicting", True) as advance:
         predictions, files = predict_files(model, networks, images.files, fast, advance)
     if settings.labels:
-        files["label"] = pd.Series([file.label(model.classes) for file in images.files], dtype=object)
+        files["label"] = pd.Series([file.label(model.facts.classes) for file in images.files], dtype=object)
     table = reviewed(predictions, files, thresholds, rules)
     table = table.iloc[doubtful_first(table)].reset_index(drop=True)
-    lines = rule_lines(thresholds, rules, model.positive_class)
+    lines = rule_lines(thresholds, rules, model.facts.positive_class)
     facts = PredictedFacts(
         name=str(predictions.about["name"]),
-        runs=model.folders,
-        classes=model.classes,
-        positive_class=model.positive_class,
+        runs=model.facts.folders,
+        classes=model.facts.classes,
+        positive_class=model.facts.positive_class,
         rules=tuple(lines),
         warnings=(*warnings, *notes),
     )
@@ -66,7 +66,7 @@ def predict_images(request: PredictRequest) -> None:
     trained_on = int((table["seen"] == "train").sum())
     if trained_on:
         warn(f"{trained_on:,} of the images are among those trained on")
-    lines += summary_lines(table, len(model.classes), images.others)
+    lines += summary_lines(table, len(model.facts.classes), images.others)
     say(
         f"{request.output} and {request.parquet.name}",
         *lines,
@@ -84,8 +84,8 @@ def _thresholds(request: PredictRequest) -> ReviewThresholds:
 def _votes(request: PredictRequest) -> bool:
     """Whether passes or members vote."""
     model = request.model
-    if len(model.preparations) > 1 or not isinstance(model, RunsModel):
-        return len(model.preparations) > 1
+    if len(model.facts.preparations) > 1 or not isinstance(model, RunsModel):
+        return len(model.facts.preparations) > 1
     passes = request.settings.passes
     return bool(model.members[0].config.inference.mc_passes if passes is None else passes)
 
