@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from common.cli import say, warn
 from common.files import write_csv, write_text
 from evaluation import tables
 from evaluation.core.formats import heading
@@ -15,6 +16,7 @@ from evaluation.pages.rendering import render, template_file
 from workflows.report import plots, results, summary
 from workflows.report.comparison import comparison_sections
 from workflows.report.gallery import Gallery, gallery
+from workflows.report.request import ReportRequest
 from workflows.report.sources import Chapter, read_chapters
 
 PACKAGE = "workflows.report"  # of the templates
@@ -31,6 +33,16 @@ class Options:
     images: int = 2000
     megabytes: float = 40
     real_names: bool = False
+
+
+def report_runs(request: ReportRequest) -> None:
+    """Write the page that the options ask for, and say what is on it."""
+    options = Options(request.images, request.megabytes, request.real_names)
+    shown = write_report(list(request.runs), request.page, options, request.key)
+    pictures = f"{len(shown.data['items']):,} of {shown.total:,} test images, {len(shown.pictures):,} pictures"
+    say(str(request.page), f"{pictures}, {request.page.stat().st_size / 1e6:.1f} MB")
+    if request.real_names:
+        warn("the page shows the names of subjects and images: handle it as patient data")
 
 
 def write_report(folders: list[Path], path: Path, options: Options, key: Path | None = None) -> Gallery:

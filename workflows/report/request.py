@@ -8,7 +8,7 @@ from common.arguments import existing_predictions
 from common.errors import UserError
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ReportRequest:
     """The options of scripts/report.py, which explains them."""
 
