@@ -174,7 +174,8 @@ class Classifier(ByName):
         share, loss = share_of_loss(self.training_loss(logits, target), image_weights(self.training_loss, label))
         scores = self._scores(self.class_logits(logits.detach()))
         predicted = (scores > 0.5).long() if self.num_classes == 2 else scores.argmax(1)
-        self.train_metrics.update(loss, scores, label)
+        self.log("train/loss", loss, on_epoch=True, on_step=False, prog_bar=True, batch_size=len(label), sync_dist=True)
+        self.train_metrics.update(scores, label)
         return {"loss": share, "correct": predicted == label}
 
     def on_fit_start(self) -> None:
@@ -184,9 +185,7 @@ class Classifier(ByName):
     def on_train_epoch_end(self) -> None:
         """Log the metrics of the training batches of the epoch; none where it was interrupted after the last batch."""
         if self.train_metrics.update_called:
-            values = self.train_metrics.compute()
-            self.log("train/loss", values.pop("loss"), prog_bar=True)
-            self.log_dict({f"train/{name}": value for name, value in values.items()})
+            self.log_dict({f"train/{name}": value for name, value in self.train_metrics.compute().items()})
         self.train_metrics.reset()
 
     def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:

@@ -50,43 +50,34 @@ def mode_of(metrics: MetricCollection, monitor: str) -> Literal["min", "max"]:
 
 
 class EpochScores(Metric):
-    """Mean loss, accuracy, AUC, precision and recall over the training batches of an epoch.
+    """Accuracy, AUC, precision and recall over the training batches of an epoch.
 
-    A step keeps losses and scores alone, which costs next to nothing; the metrics are computed once, at the end of the
+    A step keeps the scores alone, which costs next to nothing; the metrics are computed once, at the end of the
     epoch. AUC, precision and recall of two classes are of the positive class, at 0.5; those of more are means over the
     classes.
     """
 
     full_state_update = False
-    total: torch.Tensor
-    images: torch.Tensor
     scores: list[torch.Tensor]
     labels: list[torch.Tensor]
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
         self.num_classes = num_classes
-        self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
-        self.add_state("images", torch.tensor(0), dist_reduce_fx="sum")
         self.add_state("scores", [], dist_reduce_fx="cat")
         self.add_state("labels", [], dist_reduce_fx="cat")
 
-    def update(self, loss: torch.Tensor, scores: torch.Tensor, label: torch.Tensor) -> None:
-        """Take a batch: its mean loss, scalar, `Classifier` scores, (B, classes) or (B,), and labels, int64, (B,)."""
-        loss = loss.detach().to(torch.promote_types(loss.dtype, torch.float32))
-        self.total = self.total + loss * len(label)
-        self.images = self.images + len(label)
+    def update(self, scores: torch.Tensor, label: torch.Tensor) -> None:
+        """Take probabilities, float, (B, classes) or (B,) of the positive class, and labels, int64, (B,)."""
         self.scores.append(scores.detach())
         self.labels.append(label)
 
     def compute(self) -> dict[str, torch.Tensor]:
-        """Return {"loss", "acc", "auc", "precision", "recall"}, float scalars."""
-        loss = self.total / self.images
+        """Return {"acc", "auc", "precision", "recall"}, float scalars in [0, 1]."""
         scores = dim_zero_cat(self.scores)
         labels = dim_zero_cat(self.labels)
         if self.num_classes == 2:
             return {
-                "loss": loss,
                 "acc": binary_accuracy(scores, labels),
                 "auc": binary_auroc(scores, labels),
                 "precision": binary_precision(scores, labels),
@@ -94,7 +85,6 @@ class EpochScores(Metric):
             }
         predicted = scores.argmax(1)
         return {
-            "loss": loss,
             "acc": multiclass_accuracy(predicted, labels, self.num_classes, average="micro"),
             "auc": _mean_auc(scores, labels),
             "precision": multiclass_precision(predicted, labels, self.num_classes),

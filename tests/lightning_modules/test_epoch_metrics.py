@@ -16,12 +16,11 @@ def test_scores_of_all_batches_are_measured_together(classes):
     scores = probabilities[:, 1] if classes == 2 else probabilities
     metric = EpochScores(classes)
     for rows in (slice(0, 16), slice(16, 32), slice(32, 40)):
-        metric.update(torch.tensor(0.5), scores[rows], label[rows])
+        metric.update(scores[rows], label[rows])
     measured = {name: value.item() for name, value in metric.compute().items()}
     called = (scores > 0.5).long() if classes == 2 else scores.argmax(1)
     average = "binary" if classes == 2 else "macro"
     expected = {
-        "loss": 0.5,
         "acc": accuracy_score(label, called),
         "auc": roc_auc_score(label, scores, multi_class="ovr"),
         "precision": precision_score(label, called, average=average),
@@ -30,29 +29,21 @@ def test_scores_of_all_batches_are_measured_together(classes):
     assert measured == pytest.approx(expected, abs=1e-6)
 
 
-def test_the_mean_loss_weighs_batches_by_their_images():
-    metric = EpochScores(2)
-    metric.update(torch.tensor(1.0, requires_grad=True), torch.tensor([0.9, 0.1, 0.2]), torch.tensor([1, 0, 0]))
-    metric.update(torch.tensor(2.0, dtype=torch.bfloat16), torch.tensor([0.5]), torch.tensor([1]))
-    assert metric.compute()["loss"] == 1.25
-    assert metric.compute()["loss"].dtype == torch.float32
-
-
 def test_an_epoch_knows_nothing_of_the_one_before():
     metric = EpochScores(2)
-    metric.update(torch.tensor(1.0), torch.tensor([0.9, 0.1]), torch.tensor([0, 1]))
+    metric.update(torch.tensor([0.9, 0.1]), torch.tensor([0, 1]))
     assert metric.compute()["auc"] == 0
     metric.reset()
     assert not metric.update_called
-    metric.update(torch.tensor(1.0), torch.tensor([0.9, 0.1]), torch.tensor([1, 0]))
+    metric.update(torch.tensor([0.9, 0.1]), torch.tensor([1, 0]))
     assert np.allclose([value.item() for value in metric.compute().values()], 1)
 
 
 def test_classes_that_an_epoch_lacks_do_not_count_in_its_auc():
     scores = torch.tensor([[0.7, 0.2, 0.1], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1]])
     metric = EpochScores(3)
-    metric.update(torch.tensor(1.0), scores, torch.tensor([0, 1, 0]))
+    metric.update(scores, torch.tensor([0, 1, 0]))
     assert metric.compute()["auc"] == 1
     metric.reset()
-    metric.update(torch.tensor(1.0), scores, torch.tensor([0, 0, 0]))
+    metric.update(scores, torch.tensor([0, 0, 0]))
     assert metric.compute()["auc"].isnan()
