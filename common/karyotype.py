@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-AUTOSOMES = tuple(str(number) for number in range(1, 23))
+AUTOSOMES = tuple(map(str, range(1, 23)))
 CHROMOSOMES = (*AUTOSOMES, "X", "Y")
 NORMAL: Final = "normal"
 ABNORMAL: Final = "abnormal"

@@ -1,5 +1,6 @@
 """What the models of the schema share: frozen, unknown keys forbidden, defaults from conf/, numbers with a range."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
@@ -18,7 +19,7 @@ FROM_YAML: Any = ...
 
 def listed(value: Any) -> Any:
     """Divide a text with commas, as it is typed on a command line, into a list: a validator for such keys."""
-    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+    return re.split(r"\s*,\s*", value.strip()) if isinstance(value, str) else value
 
 
 class StrictModel(BaseModel):

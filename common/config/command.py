@@ -1,6 +1,7 @@
 """The language of all commands: ``RUN... key=value ...``, where the keys are those of sections of conf/."""
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ class Command:
     def __init__(self, words: Sequence[str], section: type[StrictModel], *others: type[StrictModel]) -> None:
         self.paths, overrides = split_words(words)
         names = {_name(model): model for model in (section, *others)}
-        changes: dict[type[StrictModel], list[str]] = {model: [] for model in names.values()}
+        changes: dict[type[StrictModel], list[str]] = defaultdict(list)
         for override in overrides:
             first, _, rest = override.partition(".")
             if first in names and "=" in rest:
@@ -48,8 +49,14 @@ class Command:
 
 def split_words(words: Sequence[str]) -> tuple[list[Path], list[str]]:
     """Divide the words of a command line into paths and overrides; ``seed=0`` is a path where it exists."""
-    overrides = [word for word in words if is_override(word)]
-    return [Path(word) for word in words if word not in overrides], overrides
+    paths = []
+    overrides = []
+    for word in words:
+        if is_override(word):
+            overrides.append(word)
+        else:
+            paths.append(Path(word))
+    return paths, overrides
 
 
 def is_override(word: str) -> bool:

@@ -188,8 +188,10 @@ class Run:
         """Return the run in a folder, or else those anywhere below it, sorted by path."""
         if cls.is_run(folder):
             return [cls(folder)]
-        files = [file for mark in MARKS for file in folder.rglob(str(mark))]
-        return [cls(place) for place in sorted({file.parent for file in files})]
+        places: set[Path] = set()
+        for mark in MARKS:
+            places.update(file.parent for file in folder.rglob(str(mark)))
+        return list(map(cls, sorted(places)))
 
     def path(self, file: RunFile) -> Path:
         """Return the path of a file of the run, whether it exists or not."""
@@ -508,7 +510,7 @@ def _first(error: ValidationError) -> str:
 
 def open_runs(paths: Sequence[Path]) -> list[Run]:
     """Open the runs at folders or files in them; none may be named twice."""
-    runs = [Run.open(path) for path in paths]
+    runs = list(map(Run.open, paths))
     seen: set[Path] = set()
     for path, run in zip(paths, runs, strict=True):
         if run.folder.resolve() in seen:
