@@ -78,7 +78,8 @@ class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
 
     def sizes(self) -> list[int]:
         """Return how many images each batch of a whole epoch holds, over all processes."""
-        return [min(self.step, self.length - number * self.step) for number in range(len(self))]
+        left: list[int] = (self.length - self.step * np.arange(len(self))).clip(max=self.step).tolist()
+        return left
 
     def order(self, epoch: int) -> np.ndarray:
         """Return the items in the order of ``epoch``, int64, shape (length,)."""

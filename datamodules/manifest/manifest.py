@@ -1,7 +1,7 @@
 """The table of the images, before anything is split or decoded for training."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,8 +70,7 @@ class Manifest:
         """Say of which given parts, such as folds, a class has no image."""
         lines = []
         for part, labels in self.frame.dropna(subset=["part", "label"]).groupby("part")["label"]:
-            present = set(labels)
-            absent = [name for name in self.classes if name not in present]
+            absent = absent_from(set(labels), self.classes)
             if absent:
                 lines.append(f"{part} has no image of class {', '.join(absent)}")
         return lines
@@ -87,6 +86,11 @@ class Manifest:
         rows = self.frame[list(columns)].astype(object)
         values: list[list[Any]] = rows.where(rows.notna(), None).to_numpy().tolist()
         return values
+
+
+def absent_from(present: Container[str], names: Iterable[str]) -> list[str]:
+    """Return those of the names that are not present, in their order."""
+    return [name for name in names if name not in present]
 
 
 def listed(rows: pd.DataFrame | Sequence[Mapping[str, str | None]]) -> pd.DataFrame:

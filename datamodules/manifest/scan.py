@@ -86,7 +86,7 @@ def scan_listing(
         one, other = twice.loc[twice["image_id"] == image_id, "path"].iloc[:2]
         raise UserError(f"two images have the id {image_id}: {one} and {other}: remove or rename one")
     root = str(listing.root.absolute())
-    paths = [f"{root}/{path}" for path in frame["path"]]  # not Paths: of tens of thousands they take a second
+    paths = (f"{root}/" + frame["path"]).tolist()  # not Paths: of tens of thousands they take a second
     key = sha256_of_value({"root": root, "version": SCAN_VERSION})
     store = Path(cache_dir) / "scan" / f"{key[:16]}.parquet"
     facts = _stored_facts(store, paths)
@@ -113,16 +113,17 @@ def perceptual_hash(pixels: np.ndarray) -> str:
 
 def _manifest(listing: Manifest, facts: list[_Facts | str | None], on_broken: str) -> Manifest:
     frame = listing.frame
-    is_broken = pd.Series([isinstance(fact, str) for fact in facts], frame.index, dtype=bool)
+    found = pd.Series(facts, frame.index, dtype=object)
+    is_broken = found.map(type).eq(str)
     skipped = tuple(frame.loc[is_broken, "path"])
     if skipped and on_broken == "stop":
-        cause = next(fact for fact in facts if isinstance(fact, str))
+        cause = found[is_broken].iloc[0]
         others = ""
         if len(skipped) > 1:
             others = f" and {counted(len(skipped) - 1, 'other')}"
         remedy = "repair or remove it, or leave broken images out with data.on_broken=skip"
         raise UserError(f"broken image {listing.root / skipped[0]} ({cause}){others}: {remedy}")
-    readable = [fact for fact in facts if isinstance(fact, tuple)]
+    readable = found[~is_broken].tolist()
     # As objects, so that an unknown label, subject or part is None and not a NaN.
     columns = pd.DataFrame(readable, columns=_FACTS, dtype=object).astype(dict.fromkeys(_FACTS[:3], "int64"))
     frame = pd.concat([frame[~is_broken].reset_index(drop=True), columns], axis=1)
@@ -162,7 +163,7 @@ def _stamp(path: str) -> _Stamp:
 def _stored_facts(store: Path, paths: Sequence[str]) -> list[_Facts | str | None]:
     """What an earlier scan stored of each file, None of one that has changed since, or that is new."""
     stored = _load(store)
-    return [stored.get(_stamp(path)) for path in paths]
+    return list(map(stored.get, map(_stamp, paths)))
 
 
 def _all_facts(store: Path, frame: pd.DataFrame, progress: bool, ahead: Ahead) -> list[_Facts | str | None]:
@@ -172,14 +173,19 @@ def _all_facts(store: Path, frame: pd.DataFrame, progress: bool, ahead: Ahead) -
     """
     started_ns = time.time_ns()
     stored = _load(store)
-    stamps = [_stamp(path) for path in frame["path"]]
-    facts: list[_Facts | str | None] = [stored.get(stamp) for stamp in stamps]
+    stamps = list(map(_stamp, frame["path"]))
+    facts: list[_Facts | str | None] = list(map(stored.get, stamps))
     unread = [row for row, stored_facts in enumerate(facts) if stored_facts is None]
 
     def read(batch: list[int]) -> dict[int, _Facts | str]:
-        results = {row: _read_facts(Path(stamps[row][0])) for row in batch}
-        ahead.take({row: image for row, (_, image) in results.items() if image is not None}, len(batch))
-        return {row: found for row, (found, _) in results.items()}
+        results = {}
+        images = {}
+        for row in batch:
+            results[row], image = _read_facts(Path(stamps[row][0]))
+            if image is not None:
+                images[row] = image
+        ahead.take(images, len(batch))
+        return results
 
     new = {}
     with progress_bar(len(unread), f"reading {len(unread):,} images", progress) as advance:

@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train
 from common.config.data import PaperSplit, SplitConfig
 from common.errors import UserError
 from common.karyotype import KARYOGRAM_SOURCES
-from datamodules.manifest.manifest import Manifest
+from datamodules.manifest.manifest import Manifest, absent_from
 
 TRAIN = "train"
 VALIDATION = "validation"
@@ -90,13 +90,10 @@ def unused_given_parts(manifest: Manifest, protocol: str, split: SplitConfig) ->
     """
     rows = manifest.frame[manifest.frame["label"].notna()]
     others = sorted(set(rows["part"].dropna()) - {split.test, split.given_validation})
-    folds = _given_folds(rows).values()
-    if split.test != "fold":
-        others = [part for part in others if part not in folds]
-        if split.given_validation is not None or len(others) < 2:
-            return []  # what is left trains
-    elif protocol == "subject":
-        others = [part for part in others if part not in folds]
+    if split.test != "fold" or protocol == "subject":
+        others = absent_from(_given_folds(rows).values(), others)
+    if split.test != "fold" and (split.given_validation is not None or len(others) < 2):
+        return []  # what is left trains
     if protocol == "paper" or not others:
         return []
     remedy = "set split.test and split.given_validation to them, or call them fold_<n> and set protocol=subject"
@@ -260,8 +257,7 @@ def _check_parts(manifest: Manifest, parts: pd.Series, protocol: str) -> None:
     """Each part needs all classes, and of karyograms two cases: intervals are drawn over cases."""
     for part in PARTS:
         rows = manifest.frame[parts == part]
-        labels = set(rows["label"])
-        absent = [name for name in manifest.classes if name not in labels]
+        absent = absent_from(set(rows["label"]), manifest.classes)
         if absent:
             remedy = "bring more images, or set another split.seed, split.fold, split.folds or protocol"
             raise UserError(f"protocol={protocol}: class {', '.join(absent)} is absent from the {part} part: {remedy}")

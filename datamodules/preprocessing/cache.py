@@ -98,7 +98,7 @@ def _build(manifest: Manifest, ahead: PreparedAhead, folder: Path, progress: boo
         _prepare_rows(array, manifest, np.flatnonzero(places < 0).tolist(), config, progress)
         array.flush()
         originals = manifest.frame[["image_id", "label", "width", "height", "channels"]]
-        names = [Path(path).name for path in manifest.frame["path"]]
+        names = manifest.frame["path"].str.rpartition("/")[2]
         write_csv(beside / RECORDS, originals.assign(file=names))
 
 

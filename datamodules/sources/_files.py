@@ -2,8 +2,9 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import filterfalse
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,7 @@ from datamodules.io.decode import SUFFIXES
 from datamodules.io.progress import threaded
 from datamodules.io.tables import read_text_table
 from datamodules.io.whole_folder import make_once, whole_folder
-from datamodules.manifest.manifest import DRAWN, natural_key
+from datamodules.manifest.manifest import DRAWN, absent_from, natural_key
 
 
 def require_data_dir(data_dir: str | None) -> Path:
@@ -43,22 +44,26 @@ def require_data_dir(data_dir: str | None) -> Path:
 def image_files(folder: Path) -> list[Path]:
     """Return the image files in ``folder`` and below it, in natural order; hidden files and folders are passed over."""
     files = []
-    for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not is_hidden(name)]
-        files += [Path(place, name) for name in names if is_image(name)]
-    for path in files:
-        if any("\udc80" <= letter <= "\udcff" for letter in str(path)):  # how Python writes bytes that are not UTF-8
-            raise UserError(f"{path}: the name is not UTF-8: rename it")
+    for path in _walk(folder):
+        if is_image(path.name):
+            files.append(path)
+            if re.search("[\udc80-\udcff]", str(path)):  # how Python writes bytes that are not UTF-8
+                raise UserError(f"{path}: the name is not UTF-8: rename it")
     return sorted(files, key=lambda path: natural_key(path.as_posix()))
 
 
 def other_files(folder: Path) -> list[str]:
     """Return the suffix of each file in ``folder`` and below it that is no image and not hidden."""
-    kinds = []
-    for _, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not is_hidden(name)]
-        kinds += [Path(name).suffix.lower() or "without suffix" for name in names if not is_hidden(name)]
-    return [kind for kind in kinds if kind not in SUFFIXES]
+    kinds = (path.suffix.lower() or "without suffix" for path in _walk(folder))
+    return absent_from(SUFFIXES, kinds)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder and below it that are not hidden."""
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = filterfalse(is_hidden, folders)
+        for name in filterfalse(is_hidden, names):
+            yield Path(place, name)
 
 
 def is_image(name: str) -> bool:
@@ -228,6 +233,7 @@ def is_hidden(name: str) -> bool:
 
 def is_drawn(root: Path, paths: Iterable[str]) -> bool:
     """Tell whether the mark of drawn images is in a data set's folder, or in a folder of one of its images below it."""
-    folders = {Path(path).parent for path in paths}
-    folders |= {parent for folder in folders for parent in folder.parents}
-    return any((root / folder / DRAWN).is_file() for folder in (Path(), *folders))
+    folders = {Path()}
+    for folder in {Path(path).parent for path in paths}:
+        folders |= {folder, *folder.parents}
+    return any((root / folder / DRAWN).is_file() for folder in folders)

@@ -88,7 +88,8 @@ def list_arrays(
         for number, label in enumerate(labels):
             path = f"{part}/{classes[label]}/{number:05d}.png"
             rows.append({"image_id": path, "path": path, "label": classes[label], "part": given})
-    write_once(folder, [str(row["path"]) for row in rows], images.__getitem__, context.progress)
+    frame = listed(rows)
+    write_once(folder, frame["path"].tolist(), images.__getitem__, context.progress)
     notes = []
     incomplete = []
     for part, (_, labels) in parts.items():
@@ -97,7 +98,7 @@ def list_arrays(
         if not is_whole:
             incomplete.append(note)
     source = folder.parent.name
-    return Manifest(listed(rows), folder, classes, None, source, tuple(notes), incomplete=tuple(incomplete))
+    return Manifest(frame, folder, classes, None, source, tuple(notes), incomplete=tuple(incomplete))
 
 
 def completeness(title: str, counts: Mapping[str, int], published: Mapping[str, int]) -> tuple[str, bool]:

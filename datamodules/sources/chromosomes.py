@@ -9,7 +9,7 @@ from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES, class_of
-from datamodules.manifest.manifest import Manifest, listed
+from datamodules.manifest.manifest import Manifest, absent_from, listed
 from datamodules.sources import SourceContext, source
 from datamodules.sources._files import (
     hint_at_archives,
@@ -57,8 +57,7 @@ def list_chromosomes(data: ChromosomesConfig, context: SourceContext) -> Manifes
         table = _read_folders(data, root)
     else:
         table = _read_labels(data, root, root / data.file)
-    labels = set(table["label"])
-    absent = [name for name in CHROMOSOMES if name not in labels]
+    absent = absent_from(set(table["label"]), CHROMOSOMES)
     if absent:
         raise UserError(f"{root} has no chromosome of class {', '.join(absent)}: all 24 classes are needed")
     # Cells are scaled and assigned as a whole: two cases whose cells bear the same name would be mixed up.

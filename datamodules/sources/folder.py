@@ -11,7 +11,7 @@ from common.config.data import AugmentedConfig, SourceConfig
 from common.errors import UserError
 from common.karyotype import ABNORMAL, NORMAL
 from datamodules.inference.image_files import describe_others
-from datamodules.manifest.manifest import Manifest, listed, order_classes
+from datamodules.manifest.manifest import Manifest, absent_from, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources._files import (
     hint_at_archives,
@@ -55,9 +55,10 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Manifest:
         for path in image_files(folder):
             below = path.relative_to(root).as_posix()
             rows.append({"image_id": below, "path": below, "label": name, "subject": parse_subject(path)})
-    drawn = is_drawn(root, [str(row["path"]) for row in rows])
+    frame = listed(rows)
+    drawn = is_drawn(root, frame["path"])
     notes = _left_out(root, folders.values())
-    return Manifest(listed(rows), root, classes, data.positive_class, data.source, notes, synthetic=drawn)
+    return Manifest(frame, root, classes, data.positive_class, data.source, notes, synthetic=drawn)
 
 
 def _class_folders(root: Path, classes: tuple[str, ...] | None) -> dict[str, Path]:
@@ -66,12 +67,12 @@ def _class_folders(root: Path, classes: tuple[str, ...] | None) -> dict[str, Pat
     if not folders:
         raise UserError(f"{root} has no class folders{hint_at_archives(root)}: data_dir=<folder with one per class>")
     names = classes or tuple(folders)
-    absent = [name for name in names if name not in folders]
+    absent = absent_from(folders, names)
     if absent:
         raise UserError(f"data.classes: no folder {', '.join(absent)} in {root}; there are: {', '.join(folders)}")
     empty = [name for name in names if not image_files(folders[name])]
     if empty:
-        remaining = ",".join(name for name in names if name not in empty)
+        remaining = ",".join(absent_from(empty, names))
         without = ", ".join(str(folders[name]) for name in empty)
         raise UserError(f"no image in {without}: add some, or set 'data.classes=[{remaining}]'")
     return {name: folders[name] for name in names}

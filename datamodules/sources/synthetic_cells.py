@@ -60,8 +60,9 @@ def list_synthetic(data: SyntheticConfig, context: SourceContext) -> Manifest:
         image_id = f"UID_{name}_{image + 1}_1_{label}"
         path = f"{label}/{image_id}.png"
         rows.append({"image_id": image_id, "path": path, "label": label, "subject": name})
-    write_once(folder, [row["path"] for row in rows], partial(draw_image, data), context.progress)
-    return Manifest(listed(rows), folder, classes, data.positive_class, data.source, (NOTE,), synthetic=True)
+    frame = listed(rows)
+    write_once(folder, frame["path"].tolist(), partial(draw_image, data), context.progress)
+    return Manifest(frame, folder, classes, data.positive_class, data.source, (NOTE,), synthetic=True)
 
 
 def draw_image(data: SyntheticConfig, number: int) -> np.ndarray:

@@ -73,9 +73,10 @@ def list_synthetic_chromosomes(data: SyntheticChromosomesConfig, context: Source
     def draw(row: int) -> np.ndarray:
         return draw_picture(data, *places[row])
 
-    write_once(folder, [row["path"] for row in rows], draw, context.progress)
+    frame = listed(rows)
+    write_once(folder, frame["path"].tolist(), draw, context.progress)
     notes = (NOTE, f"{len(rows):,} chromosomes of {data.cells:,} cells and {data.cases:,} subjects")
-    return Manifest(listed(rows), folder, classes, None, data.source, notes, synthetic=True)
+    return Manifest(frame, folder, classes, None, data.source, notes, synthetic=True)
 
 
 def labels_of(data: SyntheticChromosomesConfig, cell: int) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ Lines hold Denver groups, columns pairs; there is one scale for the cell.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from math import ceil, cos, floor, radians, sin
+from math import ceil, cos, radians, sin
 from typing import NamedTuple
 
 import cv2
@@ -234,7 +234,8 @@ def _base_lines(boxes: Mapping[str, Sequence[tuple[int, int]]], sheet: SheetLayo
     room = sheet.size[0] - 2 * sheet.margin - (len(ROWS) - 1) * sheet.row_gap
     wished = sheet.margin + np.cumsum(shares / shares.sum()) * room + np.arange(len(ROWS)) * sheet.row_gap
     tops = _give_way(wished - heights, heights, sheet.row_gap, sheet.margin, sheet.size[0] - sheet.margin)
-    return [_whole(top) + height for top, height in zip(tops, tallest, strict=True)]
+    lines: list[int] = (_whole(tops) + heights).tolist()
+    return lines
 
 
 def _columns(
@@ -242,7 +243,7 @@ def _columns(
 ) -> dict[str, tuple[int, int]]:
     """The left end and the middle of each pair of one line; its columns are equally wide, its groups stand apart."""
     names = list(chain(*row))
-    groups = np.repeat(np.arange(len(row)), [len(group) for group in row])
+    groups = np.repeat(np.arange(len(row)), list(map(len, row)))
     room = sheet.size[1] - 2 * sheet.margin - (len(row) - 1) * sheet.pair_gap
     wished = sheet.margin + (np.arange(len(names)) + 0.5) * room / len(names) + groups * sheet.pair_gap
     widths = np.zeros(len(names), np.int64)
@@ -251,7 +252,8 @@ def _columns(
         widths[column] = sum(pair) + max(len(pair) - 1, 0) * sheet.homologue_gap
     lefts = _give_way(wished - widths / 2, widths, sheet.pair_gap, sheet.margin, sheet.size[1] - sheet.margin)
     middles = lefts + widths / 2
-    return {name: (_whole(lefts[column]), _whole(middles[column])) for column, name in enumerate(names)}
+    ends = zip(_whole(lefts).tolist(), _whole(middles).tolist(), strict=True)
+    return dict(zip(names, ends, strict=True))
 
 
 def _give_way(wished: np.ndarray, lengths: np.ndarray, gap: int, low: int, high: int) -> np.ndarray:
@@ -265,6 +267,6 @@ def _give_way(wished: np.ndarray, lengths: np.ndarray, gap: int, low: int, high:
     return np.asarray(isotonic_regression(wished - before, y_min=low, y_max=high - lengths[-1] - before[-1]) + before)
 
 
-def _whole(position: float) -> int:
+def _whole(positions: np.ndarray) -> np.ndarray:
     """Round down: intervals of whole lengths that do not overlap, do not so either; 1e-6 is above the error of sums."""
-    return floor(position + 1e-6)
+    return np.floor(positions + 1e-6).astype(np.int64)

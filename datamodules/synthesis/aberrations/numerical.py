@@ -10,6 +10,7 @@ import numpy as np
 
 from common.errors import UserError
 from common.karyotype import AUTOSOMES
+from datamodules.manifest.manifest import absent_from
 from datamodules.synthesis.aberrations.structural import rearrange
 from datamodules.synthesis.config import CompositionConfig
 from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase, trim
@@ -42,7 +43,7 @@ def check_changes(data: CompositionConfig) -> None:
     Raises:
         UserError: ``data.gained`` names no autosome or something else, or ``data.segment`` is the wrong way round.
     """
-    wrong = [name for name in data.gained if name not in AUTOSOMES]
+    wrong = absent_from(AUTOSOMES, data.gained)
     if wrong or not data.gained:
         remedy = "name autosomes, 1 to 22 (data.derived.sex_gain gains an X or a Y)"
         raise UserError(f"data.gained: {', '.join(wrong) or 'empty'}: {remedy}")
