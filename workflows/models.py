@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.config.data import PrepareConfig
-from common.config.defaults import composition
+from common.config.defaults import section_defaults
 from common.errors import UserError
 from common.runs.files import RunFile
 from common.runs.portable import PortableModel
@@ -128,7 +128,7 @@ class PortableNetworks:
             classes=description.classes,
             positive_class=description.positive_class,
             combiner=description.combiner,
-            cache_dir=Path(composition().cache_dir),
+            cache_dir=Path(section_defaults("train")["cache_dir"]),
             preparations=tuple((self.named, member.prepare) for member in description.members),
             warnings=(*sources, *description.notes),
         )
