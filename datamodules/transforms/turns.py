@@ -32,7 +32,7 @@ class RandomTurn:
     def __init__(self, flips: bool, rotations: bool, probability: float) -> None:
         weights = np.array([0.2, 0.2] * flips + [0.6] * rotations)
         self._limits = np.cumsum(weights / weights.sum())
-        self._flips = FLIPS if flips else ()
+        self._flips = len(FLIPS) * flips  # their number: functions without a name do not reach a loader's processes
         self._probability = probability if flips or rotations else 0.0
 
     def __call__(self, image: np.ndarray, seed: int) -> np.ndarray:
@@ -40,6 +40,6 @@ class RandomTurn:
         if not self._probability or Random(seed).random() >= self._probability:
             return image
         kind = int(np.searchsorted(self._limits, np.random.default_rng(seed).random(), side="right"))
-        if kind < len(self._flips):
-            return self._flips[kind](image)
+        if kind < self._flips:
+            return FLIPS[kind](image)
         return ROTATIONS[Random(seed).randint(0, 2)](image)
