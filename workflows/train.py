@@ -25,6 +25,7 @@ from datamodules.feature_datamodule import FeatureDataModule
 from datamodules.image_datamodule import ImageDataModule
 from evaluation.evaluate import write_evaluation
 from evaluation.examples import galleries, write_thumbnails
+from evaluation.metrics.classification import lower_is_better
 from evaluation.terminal import headline, overview, whole
 from lightning_modules.adaptation import restore_folded
 from lightning_modules.build import build_classifier
@@ -211,7 +212,7 @@ def _plain(text: str) -> str:
 def _chosen_epoch(run: Run, config: Config) -> list[str]:
     """Say which epoch of the last stage was evaluated, as a line; none where its metric was not logged."""
     monitor = config.callbacks.monitor
-    best = run.best_epoch(monitor)
+    best = run.best_epoch(monitor, lower_is_better(monitor))
     if not best:
         return []
     epochs = run.history["stage"].eq(best["stage"]).sum()

@@ -313,10 +313,10 @@ class Run:
                 tables.append(rows.assign(stage=folder.name.split("-", 1)[1]))
         return pd.concat(tables, ignore_index=True)
 
-    def best_epoch(self, monitor: str) -> dict[str, Any]:
+    def best_epoch(self, monitor: str, lower_is_better: bool) -> dict[str, Any]:
         """Return the row of ``history`` at the best epoch of the last stage by ``monitor``; {} where it was not logged.
 
-        ``monitor`` is such as "val/auc"; of a loss the least is the best.
+        ``monitor`` is such as "val/auc"; the registry of metrics says which of its values is best.
         """
         history = self.history
         if monitor not in history:
@@ -325,7 +325,7 @@ class Run:
         if last.empty:
             return {}
         scores = last[monitor]
-        row = last.loc[scores.idxmin() if monitor.endswith("loss") else scores.idxmax()]
+        row = last.loc[scores.idxmin() if lower_is_better else scores.idxmax()]
         return dict(row.dropna())
 
     @cached_property

@@ -18,7 +18,7 @@ from evaluation.departures import NOT_KNOWN, departures
 from evaluation.intervals.bootstrap import around
 from evaluation.intervals.pooling import merge_facts
 from evaluation.intervals.seeds import Mean, collect
-from evaluation.metrics.classification import CALIBRATION
+from evaluation.metrics.classification import CALIBRATION, lower_is_better
 from evaluation.result import Estimate
 from evaluation.results_csv import ADDED, COLUMNS, SEPARATOR
 from workflows.papers.claims import PARTS, TEST, TRAIN
@@ -189,8 +189,12 @@ def _of_epochs(runs: Sequence[Run]) -> dict[Metric, Estimate]:
     """Return the training means of the chosen epochs, without interval; {} where a run has no log of them."""
     values: dict[Metric, Estimate] = {}
     for metric, column in ((EPOCH_LOSS, "train/loss"), (EPOCH_ACCURACY, "train/acc")):
-        epochs = [run.best_epoch(str(run.predictions.about.get("monitor"))).get(column) for run in runs]
-        logged = [float(value) for value in epochs if value is not None]
+        logged = []
+        for run in runs:
+            monitor = str(run.predictions.about.get("monitor"))
+            epoch = run.best_epoch(monitor, lower_is_better(monitor))
+            if column in epoch:
+                logged.append(float(epoch[column]))
         if len(logged) == len(runs):
             values[TRAIN, metric] = Estimate(sum(logged) / len(runs), None, None)
     return values

@@ -27,6 +27,7 @@ from common.runs.lifecycle import Pruned
 from common.runs.run import Run
 from datamodules.datasets import data_module
 from datamodules.image_datamodule import ImageDataModule
+from evaluation.metrics.classification import lower_is_better
 from lightning_modules.build import build_classifier
 from lightning_modules.callbacks.staged_unfreezing import MetricReporter
 from lightning_modules.classifier import Classifier
@@ -191,7 +192,7 @@ def _report(trial: optuna.Trial, stage: int, epoch: int, value: float) -> None:
 
 def _best_epoch(folder: Path, report: SearchReport) -> dict[str, float]:
     """The validation loss and accuracy of a run at its best epoch, of the last stage that it reached."""
-    row = Run(folder).best_epoch(report.monitor)
+    row = Run(folder).best_epoch(report.monitor, lower_is_better(report.monitor))
     return {f"val_{name}": float(row[f"val/{name}"]) for name in ("loss", "acc") if f"val/{name}" in row}
 
 

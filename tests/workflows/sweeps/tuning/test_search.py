@@ -164,6 +164,7 @@ def test_a_metric_that_is_no_number_is_not_reported(tmp_path):
     [
         ("val/auc", {"val_loss": 0.3, "val_acc": 0.7}),
         ("val/loss", {"val_loss": 0.2}),
+        ("val/ece", {"val_loss": 0.3, "val_acc": 0.7}),
         ("val/f1_weighted", {}),
     ],
 )
@@ -171,6 +172,7 @@ def test_facts_of_a_trial_are_of_the_best_epoch_of_its_last_stage(tmp_path, monk
     history = pd.DataFrame({"stage": ["head", "all", "all", "all"], "val/loss": [0.1, 0.2, 0.3, 0.9]})
     history["val/auc"] = [0.99, 0.6, 0.8, math.nan]
     history["val/acc"] = [0.9, math.nan, 0.7, 0.1]
+    history["val/ece"] = [0.01, 0.3, 0.1, 0.2]
     monkeypatch.setattr(tuning.Run, "history", history)
     assert tuning._best_epoch(tmp_path, SimpleNamespace(monitor=monitor)) == values
 
