@@ -45,13 +45,6 @@ def test_models_agree_with_the_composition(default):
         assert getattr(default, name) == type(getattr(default, name))()
 
 
-def test_values_that_are_given_count():
-    settings = schema.EvaluationConfig(resamples=20, triage={"sensitivity": 0.9})
-    assert settings.resamples == 20
-    assert settings.triage.sensitivity == 0.9
-    assert settings.triage.coverage == schema.TriageConfig().coverage
-
-
 def test_old_configurations_lack_newer_keys(tmp_path, default):
     values = default.model_dump(mode="json")
     del values["inference"], values["trainer"]["num_nodes"]

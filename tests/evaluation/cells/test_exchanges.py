@@ -79,15 +79,6 @@ def test_a_cell_of_several_groups_is_summed_nearly_exactly(seed, confidence):
     np.testing.assert_allclose(found.marginals, exact.marginals, atol=0.02)
 
 
-def test_a_cheap_exchange_is_doubted_in_both():
-    logs = np.full((4, 4), -30.0)
-    np.fill_diagonal(logs, 0.0)
-    logs[0, 1] = logs[1, 0] = np.log(0.5)
-    marginals = sum_over_assignments(logs, np.arange(4)).marginals
-    np.testing.assert_allclose(marginals[:2, :2], [[0.8, 0.2], [0.2, 0.8]], atol=1e-6)
-    np.testing.assert_allclose(marginals[2:, 2:], np.eye(2), atol=1e-6)
-
-
 @given(seeds, confidences)
 @QUICK
 def test_a_path_costs_what_the_best_assignment_to_the_changed_counts_loses(seed, confidence):

@@ -77,6 +77,15 @@ def test_moves_are_the_probabilities_of_the_moved_counts():
     assert (counts_of("X")[CHROMOSOMES.index("Y")], prior.of_moves(counts_of("X"))[23, 0]) == (0, -np.inf)
 
 
-def test_shares_that_leave_nothing_for_normal_karyotypes_are_refused():
-    with pytest.raises(ValidationError, match="referral"):
-        KaryotypePriors(sex_chromosomes={"X": 0.11, "XXX": 0.11, "XXY": 0.001, "XYY": 0.001})
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"trisomy": {"X": 0.001}}, "X is no autosome"),
+        ({"sex_chromosomes": {"X": 0.001}}, "XXY"),
+        ({"sex_chromosomes": {"X": 0.11, "XXX": 0.11, "XXY": 0.001, "XYY": 0.001}}, "referral"),
+        ({"loss": 1.5}, "less than 1"),
+    ],
+)
+def test_priors_that_cannot_be_are_refused(values, message):
+    with pytest.raises(ValidationError, match=message):
+        KaryotypePriors(**values)

@@ -21,15 +21,6 @@ def test_the_ends_are_quantiles_of_beta_distributions(counts, confidence):
     assert actual.value == hits / total
 
 
-def test_published_values():
-    # statsmodels.stats.proportion.proportion_confint(9, 10, 0.05, "beta")
-    actual = share(9, 10, 0.95)
-    assert (actual.low, actual.high) == pytest.approx((0.55498, 0.99747), abs=1e-5)
-    assert share(0, 3, 0.95).high == pytest.approx(0.70760, abs=1e-5)
-    assert lower_bound(30, 30, 0.95) == pytest.approx(0.05 ** (1 / 30))
-    assert needed_without_a_miss(0.99, 0.95) == 299
-
-
 def test_of_nothing_there_is_no_share():
     assert share(0, 0, 0.95) == Share(None, None, None, 0, 0)
     assert lower_bound(0, 0, 0.95) is None

@@ -12,7 +12,7 @@ from evaluation.core.labelled import LabelledPredictions
 from evaluation.metrics.classification import call, confusion, lower_is_better, metric_names
 from evaluation.metrics.resampled import WeightedMetrics, evaluate
 
-TWO, THREE = ("hem", "all"), ("A", "B", "C")
+TWO = ("hem", "all")
 
 
 def scored(labels, probabilities, classes=TWO, positive_index=1):
@@ -26,10 +26,6 @@ def scored(labels, probabilities, classes=TWO, positive_index=1):
 def of_positives(labels, positives):
     """Two classes by the probability of the second."""
     return scored(labels, np.column_stack([1 - np.asarray(positives), positives]))
-
-
-def undefined_of(values):
-    return {name for name, value in values.items() if value is None}
 
 
 def by_scikit_learn(images, threshold=0.5):
@@ -148,48 +144,17 @@ def test_the_threshold_itself_is_positive_and_the_positive_class_may_come_first(
     assert actual["auc"] == actual["sensitivity"] == actual["specificity"] == 1.0
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_of_no_images_every_metric_is_undefined():
+    assert evaluate(of_positives([], [])) == dict.fromkeys(metric_names(TWO))
+
+
 def test_each_image_may_have_its_own_threshold():
     assert evaluate(of_positives([1, 0], [0.4, 0.4]), np.array([0.3, 0.5]))["accuracy"] == 1.0
 
 
 def test_images_without_label_are_not_in_the_confusion_matrix():
     assert confusion(np.array([0, -1, 1]), np.array([1, 1, 1]), 2).tolist() == [[0, 1], [0, 1]]
-
-
-RANKED = {"auc", "average_precision", "balanced_accuracy"}
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(
-    ("labels", "positives", "undefined"),
-    [
-        ([1, 1, 1], [0.9, 0.4, 0.6], {*RANKED, "specificity", "recall/hem"}),
-        ([0, 0], [0.1, 0.9], {*RANKED, "sensitivity", "recall/all"}),
-        ([1], [0.9], {*RANKED, "specificity", "recall/hem", "precision/hem", "f1/hem"}),
-        ([0, 1], [0.2, 0.3], {"precision/all"}),
-        ([0, 1, 1, 0], [0.5, 0.5, 0.5, 0.5], {"precision/hem"}),
-        ([], [], set(metric_names(TWO))),
-    ],
-)
-def test_for_what_is_undefined_others_give_a_number(labels, positives, undefined):
-    images = of_positives(labels, positives)
-    assert undefined_of(evaluate(images)) == undefined
-    if labels:
-        torched = by_torchmetrics(images)
-        assert np.isfinite([torched[name] for name in undefined - {"average_precision"}]).all()
-
-
-def test_a_class_that_is_neither_true_nor_called_has_no_f1_and_no_part_in_the_macro_mean():
-    actual = evaluate(scored([0, 1, 1], [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.8, 0.1, 0.1]], THREE))
-    assert {"f1/C", "auc"} <= undefined_of(actual)
-    assert actual["f1_macro"] == pytest.approx((2 / 3 + 2 / 3) / 2)
-    assert not {"sensitivity", "specificity"} & set(actual)
-
-
-def test_scores_that_all_tie_have_an_auc_of_one_half():
-    actual = evaluate(of_positives([0, 1, 1, 0, 0], [0.5] * 5))
-    assert actual["auc"] == 0.5
-    assert actual["average_precision"] == pytest.approx(2 / 5)  # the share of positives
 
 
 @pytest.mark.parametrize(
