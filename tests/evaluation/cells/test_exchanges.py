@@ -50,19 +50,6 @@ def test_a_group_is_summed_exactly(seed, confidence):
     np.testing.assert_allclose(found.marginals, marginals, atol=0.02)
 
 
-@given(seeds, st.floats(5, 8))
-@QUICK
-def test_groups_apart_count_exchanges_to_first_order(seed, confidence):
-    logs = random_weights(seed, confidence)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exchanges, "STATES", 1)  # each class is a group of its own
-        found = sum_over_assignments(logs, best_assignment(logs, COUNTS))
-    exact, marginals, best = enumerate_assignments(logs, COUNTS)
-    exchanges_alone = exact - best
-    assert abs(found.log_sum - exact) <= 0.5 * exchanges_alone + 0.001
-    np.testing.assert_allclose(found.marginals, marginals, atol=0.2)
-
-
 @given(seeds, st.floats(1, 6))
 @QUICK
 def test_a_cell_of_several_groups_is_summed_nearly_exactly(seed, confidence):

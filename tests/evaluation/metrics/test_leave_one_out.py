@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import sparse
 
 from evaluation.calibration import weighted_calibration
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.folds import weighted_over_folds
 from evaluation.metrics import leave_one_out
-from evaluation.metrics.leave_one_out import level_sums_without_each, one_by_one
+from evaluation.metrics.leave_one_out import one_by_one
 from evaluation.metrics.resampled import LeaveOneOut, WeightedMetrics, defined
 from evaluation.referral.selective import WeightedArea
 
@@ -63,12 +62,6 @@ def test_mean_over_folds_without_each_cluster(seed, images, classes, share):
     sizes = [images // 2, images - images // 2]
     statistic = weighted_over_folds(labelled, sizes, [0.5, 0.5], WeightedMetrics(labelled).names)
     _check(statistic, labelled)
-
-
-def test_few_large_clusters_are_left_to_one_by_one():
-    """With more distinct counts than clusters the fast way gives no answer."""
-    tables = [sparse.csr_array(np.ones((2, 50)))]
-    assert level_sums_without_each(tables, lambda own, before: own[0]) is None
 
 
 def test_batches_do_not_change_values(monkeypatch: pytest.MonkeyPatch):

@@ -64,8 +64,3 @@ def test_sensitivity_and_specificity_are_those_of_the_calls(method):
 def test_a_class_without_images_leaves_no_threshold_and_says_why():
     assert choose([1, 1], [0.2, 0.9], "youden") == OperatingPoint(None, "youden", "no validation image of hem")
     assert choose([], [], "f1").reason == "no validation image of hem and all"
-
-
-def test_more_than_two_classes_have_no_threshold():
-    scored = score(make_predictions(classes=("a", "b", "c")))
-    assert choose_threshold(scored, EvaluationConfig()).value is None
