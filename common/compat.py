@@ -1,4 +1,4 @@
-"""Private interfaces of other libraries, in one place: tests/common/test_compat.py tells when an upgrade breaks one.
+"""Private interfaces of other libraries, in one place: the tests of sweeps, searches and resuming tell of a break.
 
 Libraries are imported within the functions, so that importing this module costs nothing.
 """
