@@ -4,14 +4,14 @@ import subprocess
 import sys
 
 import pytest
-import torch
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Trainer
 
 import datamodules
 from common.config.compose import compose_config
 from common.errors import UserError
 from common.paths import ROOT
 from datamodules.datasets import DATA_MODULES, data_module
+from lightning_modules.classifier import Classifier
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.digits import write_mnist
 from tests.helpers.images import write_class_folders, write_cnmc
@@ -87,35 +87,19 @@ def test_wrong_keys_are_named(keys, message):
         datamodules.SyntheticCellsDataModule(**keys)
 
 
-class Mean(LightningModule):
-    """A line over the mean gray value."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.line = torch.nn.Linear(1, 1)
-
-    def training_step(self, batch):
-        logits = self.line(batch["image"].mean(dim=(1, 2, 3))[:, None])[:, 0]
-        return torch.nn.functional.binary_cross_entropy_with_logits(logits, batch["label"].float())
-
-    def validation_step(self, batch):
-        self.log("val/loss", self.training_step(batch))
-
-    test_step = validation_step
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), 0.1)
-
-
 def test_a_plain_trainer_fits_and_tests(tmp_path):
     data = datamodules.SyntheticCellsDataModule(**DRAWN, cache_dir=tmp_path, batch_size=4)
+    model = Classifier.create("resnet18", 2, cut="layer1", image_size=32, lr=0.01)
     trainer = Trainer(fast_dev_run=True, accelerator="cpu", logger=False, enable_progress_bar=False)
-    trainer.fit(Mean(), data)
+    trainer.fit(model, data)
     assert trainer.global_step == 1
-    assert "val/loss" in trainer.test(Mean(), data, verbose=False)[0]
+    assert "test/loss" in trainer.test(model, data, verbose=False)[0]
 
 
-def test_the_package_is_imported_without_torch():
-    code = "import sys, datamodules; print('torch' in sys.modules, datamodules.__all__[0])"
+def test_the_packages_are_imported_without_torch():
+    code = (
+        "import sys, datamodules, lightning_modules;"
+        "print('torch' in sys.modules, datamodules.__all__[0], lightning_modules.Classifier.__name__)"
+    )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert result.stdout.split() == ["False", "ImageDataModule"]
+    assert result.stdout.split() == ["False", "ImageDataModule", "Classifier"]

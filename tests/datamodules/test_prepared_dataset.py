@@ -1,14 +1,13 @@
-"""Batches of prepared images are the images one by one, whatever the batch and the number of workers."""
+"""Batches of prepared images are the images one by one, whatever the batch."""
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils.data import DataLoader
 
-from common.config.data import PrepareConfig, TransformConfig
-from datamodules.prepared_dataset import PreparedDataset, whole_batch
+from common.config.data import TransformConfig
+from datamodules.prepared_dataset import PreparedDataset
 from datamodules.transforms.augmentation import Augmentation
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), np.uint8)
@@ -18,15 +17,14 @@ COPIES = np.array([0, 0, 1, 0, 0])
 TURNED = TransformConfig(flips=True, rotations=True, probability=0.8)
 
 
-def dataset(transform: TransformConfig | None = None, prepare: PrepareConfig | None = None) -> PreparedDataset:
-    augmentation = Augmentation(transform, 7) if transform else None
-    return PreparedDataset(IMAGES, ROWS, LABELS, COPIES, augmentation, prepare)
+def dataset() -> PreparedDataset:
+    return PreparedDataset(IMAGES, ROWS, LABELS, COPIES, Augmentation(TURNED, 7))
 
 
 @given(keys=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=7))
 @settings(max_examples=20, deadline=None)
 def test_a_batch_is_its_items(keys):
-    data = dataset(TURNED)
+    data = dataset()
     image, label, row = data.__getitems__(keys)
     augmentation = Augmentation(TURNED, 7)
     for place, (epoch, item) in enumerate(keys):
@@ -38,24 +36,13 @@ def test_a_batch_is_its_items(keys):
 
 
 def test_a_key_alone_is_an_item_of_the_first_epoch_without_the_batch():
-    image, label, row = dataset(TURNED)[3]
-    expected, *_ = dataset(TURNED).__getitems__([(0, 3)])
+    image, label, row = dataset()[3]
+    expected, *_ = dataset().__getitems__([(0, 3)])
     assert torch.equal(image, expected[0])
     assert (int(label), int(row)) == (2, 5)
-
-
-def test_images_have_the_shape_of_the_preparation():
-    image, *_ = dataset(prepare=PrepareConfig(size=8, augment_at=16)).__getitems__([0, 1])
-    assert image.shape == (2, 3, 8, 8)
 
 
 def test_images_of_different_shapes_are_no_batch():
     data = PreparedDataset([np.zeros((4, 6, 3), np.uint8), np.zeros((6, 4, 3), np.uint8)], np.arange(2), np.arange(2))
     with pytest.raises(ValueError, match="differ in shape"):
         data.__getitems__([0, 1])
-
-
-def test_a_loader_gives_the_same_batches_with_and_without_workers():
-    loaders = [DataLoader(dataset(TURNED), 2, num_workers=workers, collate_fn=whole_batch) for workers in (0, 1)]
-    for one, other in zip(*loaders, strict=True):
-        assert all(torch.equal(first, second) for first, second in zip(one, other, strict=True))

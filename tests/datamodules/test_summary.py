@@ -54,28 +54,21 @@ DATA = {
 }
 
 
-def test_each_kind_is_drawn_once_with_its_truth_in_red(tmp_path):
+def test_each_kind_is_drawn_once_with_its_name_and_its_truth_in_red(tmp_path, monkeypatch):
+    titles = []
+    monkeypatch.setattr(module.Axes, "set_title", lambda axes, text, **keys: titles.append(text))
     root = write_chromosomes(tmp_path / "data", cases=3)
-    data = ComposedKaryogramsConfig(**DATA, derived={"gain": 2, "sex_loss": 1})
+    data = ComposedKaryogramsConfig(**DATA, gained=("21",), derived={"gain": 2, "sex_loss": 1})
     manifest = scan(data, str(root), tmp_path / "cache", progress=False)
     assert write_kind_sheet(manifest, tmp_path / "sheet.png") == 3
+    assert titles[0] == "normal (real): case0.0\n46,XY"
+    assert [title.rpartition("_")[2] for title in titles[1:]] == ["gain\n47,XY,+21", "loss\n45,X"]
     panels = np.array_split(np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB")).astype(int), 3, axis=1)
     red = [((panel[..., 0] > 200) & (panel[..., 1] < 60)).sum() for panel in panels]
     assert red[0] == 0
     assert min(red[1:]) > 50
     files = [hashlib.sha256(manifest.file(row).read_bytes()).hexdigest() for row in range(len(manifest.frame))]
     assert files == manifest.frame["sha256"].tolist()
-
-
-def test_titles_name_kind_and_karyotype(tmp_path, monkeypatch):
-    titles = []
-    monkeypatch.setattr(module.Axes, "set_title", lambda axes, text, **keys: titles.append(text))
-    root = write_chromosomes(tmp_path / "data", cases=3)
-    data = ComposedKaryogramsConfig(**DATA, gained=("21",), derived={"gain": 1})
-    manifest = scan(data, str(root), tmp_path / "cache", progress=False)
-    write_kind_sheet(manifest, tmp_path / "sheet.png")
-    parent = manifest.frame["cell"].iloc[-1]
-    assert titles == ["normal (real): case0.0\n46,XY", f"gain (derived): {parent}_gain\n47,XY,+21"]
 
 
 def test_images_without_kinds_are_drawn_by_class(tmp_path):

@@ -14,9 +14,9 @@ from lightning_modules.classifier import Classifier
 from lightning_modules.inference import Predictor, predict
 from lightning_modules.load import load_run
 from lightning_modules.optimizers import TrainingSettings
-from lightning_modules.orientation import marginal_logits, turn, turn_half
+from lightning_modules.orientation import turn, turn_half
 from tests.helpers.training import small_config, write_untrained_run
-from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights, build, train
+from tests.lightning_modules.tiny import MemoryData, build
 
 NET = ["model=resnet18", "model.cut=layer1", "unfreeze=whole", "head.orientation=true", "head.logits=null"]
 PASSES = ["head.layers=[gap,{dropout: 0.5}]", "inference.mc_passes=3"]
@@ -56,12 +56,6 @@ def test_whether_an_image_is_turned_says_nothing_of_its_neighbours(apart):
     _, turned = turn_half(torch.zeros(4000, 1, 1, 1), torch.arange(4000), 0)
     assert turned.float().mean() == pytest.approx(0.5, abs=0.03)
     assert (turned[apart:] == turned[:-apart]).float().mean() == pytest.approx(0.5, abs=0.03)
-
-
-def test_the_classes_probabilities_are_summed_over_the_orientation():
-    logits = torch.randn(7, 10, generator=torch.Generator().manual_seed(0)) * 5
-    joint = logits.softmax(1)
-    torch.testing.assert_close(marginal_logits(logits).softmax(1), joint[:, :5] + joint[:, 5:])
 
 
 def test_forward_gives_a_logit_per_class_and_predict_step_their_probabilities():
@@ -112,15 +106,6 @@ def test_of_upright_images_only_the_upright_half_counts():
     output = Predictor(model, InferenceConfig(orientation="upright"))(image)
     assert output.keys() == {"probability"}
     torch.testing.assert_close(output["probability"], model.head_logits(image)[:, :3].softmax(1))
-
-
-def test_a_training_resumed_in_mid_epoch_turns_the_same_images(tmp_path):
-    config = small_config(tmp_path, *NET, "callbacks.checkpoint.every_steps=1")
-    whole, _ = train(config, tmp_path / "whole")
-    with pytest.raises(RuntimeError, match="killed"):
-        train(config, tmp_path / "resumed", Watch(kill=11))
-    resumed, _ = train(config, tmp_path / "resumed")
-    assert_equal_weights(resumed, whole)
 
 
 @pytest.mark.parametrize("passes", [[], PASSES], ids=["plain", "mc_dropout"])

@@ -55,17 +55,16 @@ class Items(Dataset):
 class MemoryData(LightningDataModule):
     """32 images of noise of 32 px, whose brightness tells the class: odd items are brighter."""
 
-    def __init__(self, count: int = 32, size: int = 32, batch_size: int = 4, workers: int = 0) -> None:
+    def __init__(self, count: int = 32, size: int = 32, batch_size: int = 4) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(0)
         images = torch.randint(0, 150, (count, 3, size, size), generator=generator)
         self.images = (images + 60 * (torch.arange(count) % 2).view(-1, 1, 1, 1)).to(torch.uint8)
         self.batch_size = batch_size
-        self.workers = workers
 
     def train_dataloader(self) -> DataLoader:
         sampler = EpochBatchSampler(len(self.images), self.batch_size, 0, lambda: position_in_epoch(self.trainer))
-        return DataLoader(Items(self.images), batch_sampler=sampler, num_workers=self.workers)
+        return DataLoader(Items(self.images), batch_sampler=sampler)
 
     def val_dataloader(self) -> DataLoader:
         return DataLoader(Items(self.images), batch_size=8)
@@ -82,11 +81,11 @@ def build(config: Config) -> Classifier:
 
 
 def train(
-    config: Config, run: Path, *callbacks: Callback, model: Classifier | None = None, workers: int = 0
+    config: Config, run: Path, *callbacks: Callback, model: Classifier | None = None
 ) -> tuple[Classifier, list[FinishedStage]]:
     """Train all stages, or those that are left."""
     model = model or build(config)
-    return model, train_stages(model, MemoryData(workers=workers), config, run, callbacks)
+    return model, train_stages(model, MemoryData(), config, run, callbacks)
 
 
 def parameter_count(module: nn.Module, trainable: bool = False) -> int:
@@ -108,25 +107,20 @@ def assert_equal_weights(ours: nn.Module | dict, theirs: nn.Module | dict) -> No
 class Watch(Callback):
     """Keeps the rate of each batch and the weights after each step; may end the training at a step."""
 
-    def __init__(self, kill: int | None = None, validating: bool = False) -> None:
+    def __init__(self, kill: int | None = None) -> None:
         self.kill = kill
-        self.validating = validating
         self.rates: list[float] = []
         self.weights: dict[int, dict[str, torch.Tensor]] = {}
         self.validated: list[float] = []
 
     def on_train_batch_start(self, trainer, *rest):
-        if trainer.global_step == self.kill and not self.validating:
+        if trainer.global_step == self.kill:
             raise RuntimeError("killed")
         self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_train_batch_end(self, trainer, pl_module, *rest):
         if trainer.global_step > max(self.weights, default=0):
             self.weights[trainer.global_step] = weights_of(pl_module)
-
-    def on_validation_start(self, trainer, *rest):
-        if trainer.global_step == self.kill and self.validating:
-            raise RuntimeError("killed")
 
     def on_validation_epoch_end(self, trainer, pl_module):
         self.validated.append(float(trainer.callback_metrics["val/loss"]))

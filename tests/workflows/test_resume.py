@@ -26,6 +26,7 @@ pytestmark = pytest.mark.usefixtures("every_epoch_saved")
 # Dropout, augmentation and BatchNorm all on, so that any stray randomness or lost state would show.
 NET = ["model=resnet18", "model.cut=layer2", "head.layers=[gap,{dense:8},{dropout:0.5}]", "transform=flips_rotations"]
 RUN = [*NET, "unfreeze=together", "unfreeze.train=[layer2]", "unfreeze.lr=0.003"]
+UPRIGHT = ["head.orientation=true", "head.logits=null", "transform.flips=false", "transform.rotations=false"]
 AVERAGED = "callbacks.averaging.enabled=true"
 CHECKS = [f"callbacks.check_and_adjust.{key}" for key in ("enabled=true", "every_steps=2", "every_epochs=1")]
 LEVELS = "callbacks.check_and_adjust.levels=[{above: 0.3, gate: 0.05, lr: 0.0005}]"
@@ -37,8 +38,8 @@ KINDS = {
     "rich": [*RUN, f"{ACCUMULATED}=3", "scheduler=cosine", AVERAGED, "callbacks.early_stopping.enabled=true"],
     "checks": [*RUN, f"{ACCUMULATED}=2", AVERAGED, *CHECKS, LEVELS],
     "plateau": [*RUN, "scheduler=plateau", "scheduler.patience=1", "unfreeze.lr=0.05", "trainer.max_epochs=7"],
-    "budget": [*RUN, "trainer.max_images=40"],
-    "workers": [*RUN, "loader.workers=2"],
+    "budget": [*RUN, "trainer.max_images=40", "scheduler=one_cycle"],
+    "workers": [*RUN, "loader.workers=2", *UPRIGHT],
     "staged": [*NET, "trainer.max_epochs=3", "unfreeze.stages.finetune.lr=0.001"],
     "cached": [*NET, "transform.each_epoch=false", "trainer.max_epochs=3", "unfreeze=head_only", AVERAGED],
     "accumulated": [*NET, f"{ACCUMULATED}=2", f"{SAVED}=2", "unfreeze=head_only"],
@@ -97,6 +98,9 @@ def undisturbed(tmp_path_factory):
         pytest.param("plateau", Place("on_train_batch_start", 0, 2, 2), 15, id="in mid-epoch, with a plateau"),
         pytest.param("plateau", Place("on_train_epoch_end", 0, 2), 18, id="between epochs, with a plateau"),
         pytest.param("cached", Place("on_train_batch_start", 0, 1, 2), 9, id="in mid-epoch, on cached features"),
+        pytest.param(
+            "budget", Place("on_train_batch_start", 0, 1, 2), 9, id="in the last part of an epoch, by a budget"
+        ),
         pytest.param("budget", Place("on_validation_batch_start", 0, 1, 0), 10, id="in a validation of mid-epoch"),
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 from common.errors import UserError
 from datamodules.datasets import data_module
 from datamodules.inference.run_images import from_files, from_test_part
-from tests.helpers.images import cell_image, write_class_folders, write_cnmc, write_image
+from tests.helpers.images import cell_image, write_class_folders, write_image
 from tests.helpers.sheets import karyogram_config, write_karyograms
 from tests.helpers.training import small_config
 
@@ -65,20 +65,3 @@ def test_changed_images_are_refused(run):
         write_image(module.manifest.file(row), cell_image(9000 + int(row)))
     with pytest.raises(UserError, match="data_dir="):
         from_test_part(folder, config, 2, progress=False)
-
-
-def test_copies_made_before_the_split(tmp_path):
-    """protocol=paper of paper 003: a turned copy in the test part is shown as the run saw it."""
-    root = write_cnmc(tmp_path / "cells", subjects_per_fold=4, images=3)
-    for path in sorted(root.rglob("*_hem.bmp"))[8:]:  # fewer HEM than ALL, so that some are copied
-        path.unlink()
-    data = ["data=hem_all", f"data_dir={root}", "protocol=paper", "balance=none", "split.near_duplicates=off"]
-    folder, config, module = run_of(tmp_path, small_config(tmp_path, "model=resnet18", data=data))
-    samples = from_test_part(folder, config, 1000, progress=False)
-    tested = module.rows("test")
-    by_id = dict(zip(samples.names, samples.images, strict=True))
-    names = module.manifest.frame["image_id"].iloc[tested]
-    assert set(by_id) == set(names)
-    for row, name in zip(tested, names, strict=True):
-        assert np.array_equal(by_id[name], module.images[row])
-    assert any(name.endswith("_turned90") for name in module.manifest.frame["image_id"])

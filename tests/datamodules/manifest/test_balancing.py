@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
 from common.errors import UserError
-from datamodules.manifest.balancing import even_out, plan
+from datamodules.manifest.balancing import plan
 
 counts_of_classes = st.lists(st.integers(1, 40), min_size=2, max_size=5)
 
@@ -26,10 +26,6 @@ def test_the_papers_numbers_at_full_size():
     drawn = np.array([of_row[row] for row in made.rows])
     assert np.bincount(drawn).tolist() == [3198, 3198]
     assert (made.copy > 0).sum() == 1234
-    assert (drawn[made.copy > 0] == 0).all()
-    assert len(np.unique(made.rows[made.copy > 0])) == 1234  # without replacement
-    assert len(np.unique(made.rows[drawn == 1])) == 3198
-    assert set(made.rows[(drawn == 0) & (made.copy == 0)]) == set(rows[labels == 0])
     assert not np.array_equal(made.rows, plan(labels, rows, 2, "paper", 1).rows)
 
 
@@ -73,11 +69,6 @@ def test_a_class_without_images_and_an_unknown_name_are_errors():
         plan(np.array([0, 1, 0]), np.arange(3), 3, "none", 0)
     with pytest.raises(ValueError, match="no balance plan is called smote"):
         plan(np.array([0, 1]), np.arange(2), 2, "smote", 0)
-
-
-def test_paper_003_reaches_its_number_of_images():
-    assert even_out(3389, 7272, 13_833) == (3389, 7055)
-    assert even_out(3389, 7272) == (3389, 6778)
 
 
 @settings(max_examples=60, deadline=None)

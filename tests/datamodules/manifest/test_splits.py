@@ -10,7 +10,7 @@ from sklearn.model_selection import train_test_split
 
 from common.config.data import PaperSplit, SplitConfig
 from common.errors import UserError
-from datamodules.manifest.splits import _nearest_share, split, unused_given_parts
+from datamodules.manifest.splits import split, unused_given_parts
 from tests.helpers.manifests import make_manifest, two_class_manifest
 
 PAPER = PaperSplit(train=0.6, validation=0.2)
@@ -202,15 +202,6 @@ def test_images_without_label_are_unused(protocol):
     parts = split(manifest, protocol, SplitConfig(), PAPER)
     assert parts[5] == "unused"
     assert (parts == "unused").sum() == 1
-
-
-@pytest.mark.parametrize("share", [0.02, 0.05, 0.1, 0.5, 0.98])
-@pytest.mark.parametrize("subjects", [2, 4, 8, 30])
-def test_the_validation_share_is_as_near_as_the_subjects_allow(share, subjects):
-    taken, folds = _nearest_share(share, min(20, subjects))
-    assert 0 < taken < folds <= subjects
-    possible = [k / d for d in range(2, min(20, subjects) + 1) for k in range(1, d)]
-    assert abs(taken / folds - share) == pytest.approx(min(abs(one - share) for one in possible))
 
 
 def test_a_part_of_karyograms_has_two_cases_at_least():

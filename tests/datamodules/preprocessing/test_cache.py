@@ -116,19 +116,6 @@ def test_a_full_disk_is_reported_before_anything_is_written(manifest, tmp_path, 
         prepared_images(manifest, CONFIG.model_copy(update={"augment_at": 48}), tmp_path / "cache")
 
 
-def test_two_processes_at_once_end_with_one_valid_cache(manifest, tmp_path):
-    context = multiprocessing.get_context("spawn")
-    ready = context.Barrier(2)
-    builders = [context.Process(target=_build, args=(manifest, tmp_path / "cache", ready)) for _ in range(2)]
-    for builder in builders:
-        builder.start()
-    for builder in builders:
-        builder.join(60)
-    assert [builder.exitcode for builder in builders] == [0, 0]
-    assert len(_folders(tmp_path)) == 1
-    assert len((tmp_path / "built").read_text()) == 9  # one of the two prepared, the other waited
-
-
 def test_a_build_that_is_killed_leaves_nothing_that_looks_valid(manifest, tmp_path):
     context = multiprocessing.get_context("spawn")
     builder = context.Process(target=_hang, args=(manifest, tmp_path / "cache"))
@@ -143,19 +130,6 @@ def test_a_build_that_is_killed_leaves_nothing_that_looks_valid(manifest, tmp_pa
     images = prepared_images(manifest, CONFIG, tmp_path / "cache")
     assert np.array_equal(images[8], prepare_image(read_image(manifest.file(8)), CONFIG))
     assert _folders(tmp_path) == [cache_folder(manifest, CONFIG, tmp_path).name]
-
-
-def _build(manifest, cache_dir, ready):
-    def count(image, *how):
-        with (cache_dir.parent / "built").open("a") as file:
-            file.write(".")
-        time.sleep(0.01)
-        return prepare_image(image, *how)
-
-    cache.prepare_image = count
-    ready.wait()
-    images = prepared_images(manifest, CONFIG, cache_dir)
-    assert np.array_equal(images[1], prepare_image(read_image(manifest.file(1)), CONFIG))
 
 
 def _hang(manifest, cache_dir):

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from common.config.compose import check_config
 from common.config.data import CanvasConfig, PrepareConfig
 from common.errors import UserError
-from datamodules.preprocessing.background import on_black
 from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.chromosome_canvas import TooLargeError, extent_of, lay_on_canvas, scales, width_of
-from datamodules.preprocessing.pipeline import prepare_image, prepare_single
+from datamodules.preprocessing.pipeline import prepare_single
 from datamodules.sources import scan
 from tests.helpers.chromosomes import bar, write_chromosomes
 from tests.helpers.training import composed
@@ -25,13 +24,6 @@ def _config(size=(64, 32), **canvas):
 def _box(image):
     rows, columns = np.nonzero(image[..., 0] > 60)
     return rows.min(), rows.max(), columns.min(), columns.max()
-
-
-def test_a_light_ground_is_inverted_and_a_dark_one_stays():
-    assert np.array_equal(on_black(bar(1, white=True)), bar(1))
-    assert np.array_equal(on_black(bar(1)), bar(1))
-    config = PrepareConfig(size=32, background="detect", crop_threshold=20)
-    assert np.array_equal(prepare_image(bar(5, white=True), config), prepare_image(bar(5), config))
 
 
 @given(lean=st.floats(-80, 80), number=st.integers(1, 16))

@@ -24,6 +24,10 @@ ROWS = [
     {"path": "4.png", "label": "", "who": "p2", "part": "", "stain": "MGG"},
 ]
 COLUMNS = {"subject_column": "who", "part_column": "part", "group_column": "stain"}
+TABLE = {"positive_class": "NA", **COLUMNS}
+NAMES = {"subject_regex": r"^s(?P<subject>\d+)_"}
+FOLDERS = {"b": 2, "a10": 2, "a9": 1}
+KARYOGRAMS = {"normal": 3, "abnormal": 2}
 FOLDS = {"fold_0", "fold_1", "fold_2"}
 
 
@@ -39,51 +43,30 @@ def write_tree(root):
     return root
 
 
-# By source: settings, how images are written; then images, classes, subjects, given parts and how the notes begin.
+PARTIAL = "partial: 12 of 10,661 training images"
+# By source: settings, how images are written; then images, classes, subjects and given parts.
 SETS = {
-    "folder": (
-        *(
-            {"subject_regex": r"^s(?P<subject>\d+)_"},
-            lambda root: write_class_folders(root, {"b": 2, "a10": 2, "a9": 1}),
-        ),
-        *(5, ("a9", "a10", "b"), 3, {None}, []),
-    ),
-    "table": (
-        *({"positive_class": "NA", **COLUMNS}, lambda root: write_table(root, ROWS)),
-        *(4, ("01", "NA"), 2, {"train", "test", None}, ["1 rows of labels.csv have no label"]),
-    ),
-    "karyograms": (
-        *({}, lambda root: write_karyograms(root, {"normal": 3, "abnormal": 2})),
-        *(5, ("normal", "abnormal"), 0, {None}, []),
-    ),
-    "chromosomes": (
-        *({}, lambda root: write_chromosomes(root, cases=2, cells=2)),
-        *(184, CHROMOSOMES, 2, {None}, ["184 chromosomes of 4 cells and 2 subjects"]),
-    ),
-    "cnmc": ({}, write_small_cnmc, 12, ("hem", "all"), 12, FOLDS, ["partial: 12 of 10,661 training images"]),
-    "hem_all": ({}, write_small_cnmc, 12, ("hem", "all"), 12, FOLDS, ["partial: 12 of 10,661 training images"]),
-    "cifar10": (
-        *({}, write_tree, 50, cifar10.CLASSES, 0, {None, "test"}),
-        ["partial: 30 of 50,000 train", "partial: 20 of 10,000 test", "JPEG"],
-    ),
-    "mnist": (
-        *({}, write_mnist, 60, tuple("0123456789"), 0, {None, "test"}),
-        ["partial: 40 of 60,000 train", "partial: 20 of 10,000 test"],
-    ),
-    "synthetic": (
-        *({"images": 14, "subjects": 4, "size": 48}, None),
-        *(14, ("hem", "all"), 4, {None}, ["synthetic: procedurally drawn cells"]),
-    ),
-    "synthetic_chromosomes": (
-        *({"cells": 4, "cases": 3, "abnormal": 0.3}, None),
-        *(
-            185,
-            CHROMOSOMES,
-            3,
-            {None},
-            ["synthetic: procedurally drawn chromosomes", "185 chromosomes of 4 cells and 3"],
-        ),
-    ),
+    "folder": (NAMES, partial(write_class_folders, counts=FOLDERS), 5, ("a9", "a10", "b"), 3, {None}),
+    "table": (TABLE, partial(write_table, rows=ROWS), 4, ("01", "NA"), 2, {"train", "test", None}),
+    "karyograms": ({}, partial(write_karyograms, counts=KARYOGRAMS), 5, ("normal", "abnormal"), 0, {None}),
+    "chromosomes": ({}, partial(write_chromosomes, cases=2, cells=2), 184, CHROMOSOMES, 2, {None}),
+    "cnmc": ({}, write_small_cnmc, 12, ("hem", "all"), 12, FOLDS),
+    "hem_all": ({}, write_small_cnmc, 12, ("hem", "all"), 12, FOLDS),
+    "cifar10": ({}, write_tree, 50, cifar10.CLASSES, 0, {None, "test"}),
+    "mnist": ({}, write_mnist, 60, tuple("0123456789"), 0, {None, "test"}),
+    "synthetic": ({"images": 14, "subjects": 4, "size": 48}, None, 14, ("hem", "all"), 4, {None}),
+    "synthetic_chromosomes": ({"cells": 4, "cases": 3, "abnormal": 0.3}, None, 185, CHROMOSOMES, 3, {None}),
+}
+# How the notes begin.
+NOTES = {
+    "table": ["1 rows of labels.csv have no label"],
+    "chromosomes": ["184 chromosomes of 4 cells and 2 subjects"],
+    "cnmc": [PARTIAL],
+    "hem_all": [PARTIAL],
+    "cifar10": ["partial: 30 of 50,000 train", "partial: 20 of 10,000 test", "JPEG"],
+    "mnist": ["partial: 40 of 60,000 train", "partial: 20 of 10,000 test"],
+    "synthetic": ["synthetic: procedurally drawn cells"],
+    "synthetic_chromosomes": ["synthetic: procedurally drawn chromosomes", "185 chromosomes of 4 cells and 3"],
 }
 ON_DISK = [name for name, facts in SETS.items() if facts[1]]
 # Those whose images are written to the cache, and the keys that make another set of images.
@@ -114,7 +97,7 @@ def test_every_source_is_in_the_table():
 
 @pytest.mark.parametrize("name", SETS)
 def test_images_classes_subjects_and_parts(tmp_path, name):
-    _, write, images, classes, subjects, parts, notes = SETS[name]
+    _, write, images, classes, subjects, parts = SETS[name]
     place = str(write(tmp_path / "data")) if write else None
     listing = list_place(name, place, tmp_path / "cache")
     assert listing.source == name
@@ -125,8 +108,7 @@ def test_images_classes_subjects_and_parts(tmp_path, name):
     assert {record.label for record in rows_of(listing)} - {None} == set(classes)
     assert len({record.subject for record in rows_of(listing)} - {None}) == subjects
     assert {record.part for record in rows_of(listing)} == parts
-    assert len(listing.notes) == len(notes)
-    assert all(note.startswith(start) for note, start in zip(listing.notes, notes, strict=True))
+    assert all(note.startswith(start) for note, start in zip(listing.notes, NOTES.get(name, []), strict=True))
     assert read_image(listing.root / rows_of(listing)[-1].path).any()
     again = list_place(name, place, tmp_path / "other")
     assert (rows_of(again), again.notes) == (rows_of(listing), listing.notes)

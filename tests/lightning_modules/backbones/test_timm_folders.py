@@ -10,18 +10,14 @@ import timm
 import torch
 from huggingface_hub import constants
 
-from common.errors import UserError
 from lightning_modules.backbones import timm_weights
 from lightning_modules.backbones.pretrained import build_pretrained
 from tests.helpers.hub import local_hub
+from tests.lightning_modules.backbones.test_pretrained import fails, model
 
 NETWORK = "vit_small_patch14_dinov2"
 TINY = {"embed_dim": 32, "depth": 1, "num_heads": 2}
 REPOSITORY = "someone/vit_tiny.cells"
-
-
-def model(name: str = NETWORK, cut: str | None = None, **args) -> SimpleNamespace:
-    return SimpleNamespace(name=name, args=args, cut=cut)
 
 
 def trained() -> dict[str, torch.Tensor]:
@@ -40,14 +36,6 @@ def write_folder(folder: Path, state: dict[str, torch.Tensor] | None = None, **c
     return folder
 
 
-def fails(words: str, choice: SimpleNamespace, weights: str, weights_dir: Path | None = None) -> str:
-    """Check that the weights are refused with these words in one line; return the line."""
-    with pytest.raises(UserError, match=words) as caught:
-        build_pretrained(choice, weights, 42, weights_dir=weights_dir and str(weights_dir))
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
 @pytest.fixture
 def offline(tmp_path, monkeypatch) -> None:
     """An empty Hugging Face cache, and no hub."""
@@ -57,7 +45,7 @@ def offline(tmp_path, monkeypatch) -> None:
 
 def test_a_folder_is_loaded_with_its_arguments_and_normalisation(tmp_path):
     folder = write_folder(tmp_path / "weights")
-    backbone, info = build_pretrained(model(), f"local-dir:{folder}", 42)
+    backbone, info = build_pretrained(model(NETWORK), f"local-dir:{folder}", 42)
     assert torch.equal(backbone.module.blocks[0].mlp.fc1.weight, trained()["blocks.0.mlp.fc1.weight"])
     assert backbone.module.pos_embed.shape == (1, 10, 32)  # resampled from 25 patches to 9, and the class token
     assert (info.mean, info.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
@@ -68,8 +56,8 @@ def test_a_folder_is_loaded_with_its_arguments_and_normalisation(tmp_path):
 def test_wherever_the_folder_lies_the_content_is_the_same(tmp_path, offline):
     first = write_folder(tmp_path / "a")
     write_folder(tmp_path / "b" / "vit_tiny.cells")
-    _, info = build_pretrained(model(), f"local-dir:{first}", 42)
-    _, brought = build_pretrained(model(), f"hf-hub:{REPOSITORY}", 42, weights_dir=str(tmp_path / "b"))
+    _, info = build_pretrained(model(NETWORK), f"local-dir:{first}", 42)
+    _, brought = build_pretrained(model(NETWORK), f"hf-hub:{REPOSITORY}", 42, weights_dir=str(tmp_path / "b"))
     assert info.content_hash() == brought.content_hash()
 
 
@@ -78,13 +66,13 @@ def test_the_hub_gives_both_files_once(tmp_path, monkeypatch, offline):
     files = {f"{REPOSITORY}/{path.name}": path.read_bytes() for path in folder.iterdir()}
     with local_hub(files, monkeypatch) as requests:
         for _ in range(2):
-            backbone, _ = build_pretrained(model(), f"hf-hub:{REPOSITORY}", 42)
+            backbone, _ = build_pretrained(model(NETWORK), f"hf-hub:{REPOSITORY}", 42)
     assert torch.equal(backbone.module.norm.weight, trained()["norm.weight"])
     assert requests.count(f"GET {REPOSITORY}/model.safetensors") == 1
 
 
 def test_offline_one_sentence_says_what_to_bring(tmp_path, offline):
-    message = fails("HF_HUB_OFFLINE", model(), f"hf-hub:{REPOSITORY}", tmp_path)
+    message = fails("HF_HUB_OFFLINE", model(NETWORK), f"hf-hub:{REPOSITORY}", 42, str(tmp_path))
     assert (
         f"bring config.json and model.safetensors of {REPOSITORY}, as the folder {tmp_path / 'vit_tiny.cells'}"
         in message
@@ -98,12 +86,12 @@ def test_a_hub_out_of_reach_says_the_same(tmp_path, monkeypatch, offline):
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(timm_weights, "get_session", lambda: SimpleNamespace(head=head))
-    fails("out of reach .*no route.*bring config.json", model(), f"hf-hub:{REPOSITORY}")
+    fails("out of reach .*no route.*bring config.json", model(NETWORK), f"hf-hub:{REPOSITORY}")
 
 
 @pytest.mark.parametrize("weights", ["hf-hub:vit", "hf-hub:", "hf-hub:a/b/c"])
 def test_a_wrong_repository_is_refused(weights):
-    fails("write hf-hub:<owner>/<repository>", model(), weights)
+    fails("write hf-hub:<owner>/<repository>", model(NETWORK), weights)
 
 
 def test_another_network_is_named(tmp_path):
@@ -115,14 +103,14 @@ def test_another_network_is_named(tmp_path):
 def test_a_file_that_lacks_is_named_and_no_pickle_is_taken(tmp_path, file, other):
     folder = write_folder(tmp_path / "weights")
     (folder / file).rename(folder / other)
-    fails(f"has no {file}: bring .*no pickle", model(), f"local-dir:{folder}")
+    fails(f"has no {file}: bring .*no pickle", model(NETWORK), f"local-dir:{folder}")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"architecture": "vit"}', '{"pretrained_cfg": {"mean": [0.5]}}'])
 def test_a_wrong_config_is_named(tmp_path, text):
     folder = write_folder(tmp_path / "weights")
     (folder / "config.json").write_text(text)
-    fails("config.json is not as timm writes it", model(), f"local-dir:{folder}")
+    fails("config.json is not as timm writes it", model(NETWORK), f"local-dir:{folder}")
 
 
 @pytest.mark.parametrize("lost", ["norm.weight", "blocks.0.attn.qkv.weight"])
@@ -130,10 +118,10 @@ def test_weights_that_lack_a_part_are_refused(tmp_path, lost):
     state = trained()
     state.pop(lost)
     folder = write_folder(tmp_path / "weights", state)
-    fails(lost, model(), f"local-dir:{folder}")
+    fails(lost, model(NETWORK), f"local-dir:{folder}")
 
 
 def test_damaged_weights_are_refused(tmp_path):
     folder = write_folder(tmp_path / "weights")
     (folder / "model.safetensors").write_bytes(b"not weights")
-    fails(f"weights={folder}: .*header", model(), f"local-dir:{folder}")
+    fails(f"weights={folder}: .*header", model(NETWORK), f"local-dir:{folder}")

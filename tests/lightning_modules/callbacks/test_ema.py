@@ -9,20 +9,9 @@ from lightning_modules.checkpoint_io import load_checkpoint
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights, build, train
 
-pytestmark = pytest.mark.usefixtures("every_epoch_saved")
-
 NET = ["model=resnet18", "model.cut=layer2", "head.layers=[gap,{dense:8},{dropout:0.5}]"]
 AVERAGE = ["callbacks.averaging.enabled=true", "callbacks.averaging.decay=0.8"]
 WHOLE = ["unfreeze=whole", "unfreeze.lr=0.01"]
-RESUMABLE = [*NET, *AVERAGE, *WHOLE, "callbacks.checkpoint.every_steps=2"]
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """An undisturbed training with averages: the model, its score and what was watched."""
-    home, watch = tmp_path_factory.mktemp("whole"), Watch()
-    model, (stage,) = train(small_config(home, *RESUMABLE), home / "run", watch)
-    return model, stage.score, watch
 
 
 def average_of(weights, decay):
@@ -58,12 +47,12 @@ def test_the_best_checkpoint_holds_the_average_of_the_weights_after_each_step(tm
     assert_equal_weights(model, saved)
 
 
-def test_the_score_is_that_of_the_average_and_the_training_itself_is_not_touched(tmp_path, whole):
-    model, score, averaged = whole
+def test_the_score_is_that_of_the_average_and_the_training_itself_is_not_touched(tmp_path):
+    averaged, plain = Watch(), Watch()
+    model, (stage,) = train(small_config(tmp_path, *NET, *AVERAGE, *WHOLE), tmp_path / "run", averaged)
     with torch.no_grad():
         logits = model.eval()(MemoryData().images.float() / 255)
-    assert float(model.validation_loss(logits, torch.arange(32) % 2)) == pytest.approx(score, rel=1e-5)
-    plain = Watch()
+    assert float(model.validation_loss(logits, torch.arange(32) % 2)) == pytest.approx(stage.score, rel=1e-5)
     train(small_config(tmp_path, *NET, *WHOLE), tmp_path / "plain", plain)
     for step, weights in plain.weights.items():
         assert_equal_weights(weights, averaged.weights[step])
@@ -87,14 +76,3 @@ def test_a_doubled_precision_is_averaged_too(tmp_path):
 def test_weights_of_16_bits_are_refused(tmp_path, precision):
     with pytest.raises(UserError, match="16-bit"):
         small_config(tmp_path, *NET, *AVERAGE, f"trainer.precision={precision}")
-
-
-@pytest.mark.parametrize("kill", [5, 8, 11])
-def test_resumed_in_mid_epoch_or_at_its_end_it_ends_with_the_same_bits(tmp_path, whole, kill):
-    config = small_config(tmp_path, *RESUMABLE)
-    with pytest.raises(RuntimeError, match="killed"):
-        train(config, tmp_path / "run", Watch(kill))
-    rest = Watch()
-    resumed, _ = train(config, tmp_path / "run", rest)
-    assert len(rest.validated) == 2 - kill // 8  # it went on, and did not begin again
-    assert_equal_weights(resumed, whole[0])

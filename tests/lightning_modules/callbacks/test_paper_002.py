@@ -296,8 +296,6 @@ def test_averaged_weights_are_what_it_saves(tmp_path, monkeypatch):
 
 
 # The early break.
-BREAK = ["callbacks.early_break.enabled=true", "callbacks.early_break.validation=0.9"]
-SHORT = ["model=resnet18", "model.cut=layer1", "unfreeze=whole", "unfreeze.lr=0.01", "trainer.max_epochs=12"]
 
 
 def early_break():
@@ -343,15 +341,3 @@ def test_the_row_may_reach_into_the_epoch_before_and_over_a_resume(tmp_path):
     again.load_state_dict(resumed.state_dict())
     again.on_train_start(trainer, None)
     assert trainer.should_stop
-
-
-def test_a_stage_that_broke_early_trains_no_further_epoch_on_a_resume(tmp_path):
-    config = small_config(
-        tmp_path, *SHORT, *BREAK, "callbacks.early_break.train=0.7", "callbacks.early_break.batches=2"
-    )
-    _, (whole,) = train(config, tmp_path / "whole")
-    assert 1 <= whole.epochs < 12
-    with killed_after_the_last_epoch():
-        train(config, tmp_path / "run")
-    _, (resumed,) = train(config, tmp_path / "run")
-    assert (resumed.epochs, resumed.images_seen) == (whole.epochs, whole.images_seen)

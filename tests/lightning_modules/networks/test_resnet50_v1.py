@@ -8,17 +8,6 @@ from common.errors import UserError
 from lightning_modules.backbones.backbone import build_backbone
 
 
-def strides(network: torch.nn.Module) -> dict[str, tuple[int, int]]:
-    """Return the stride of every convolution that is not 1."""
-    convolutions = {name: layer for name, layer in network.named_modules() if isinstance(layer, torch.nn.Conv2d)}
-    return {name: layer.stride for name, layer in convolutions.items() if layer.stride != (1, 1)}
-
-
-def test_the_first_1x1_convolution_of_a_block_has_the_stride():
-    halving = [f"layer{layer}.0.{part}" for layer in (2, 3, 4) for part in ("conv1", "downsample.0")]
-    assert strides(timm.create_model("resnet50_v1")) == dict.fromkeys(["conv1", *halving], (2, 2))
-
-
 def test_weights_of_timms_variant_fit_but_compute_something_else():
     published = timm.create_model("resnet50_v1", zero_init_last=False).eval()
     variant = timm.create_model("resnet50").eval()
