@@ -221,7 +221,7 @@ def test_several_runs_are_an_ensemble(data, run, cells, karyotype):
         ("{run} {table}", "cell_column="),
         ("{run} {other} {cells}", "prepare.crop_threshold is"),
         ("{run} {cells} --output {cells}/out", "is in {cells}"),
-        ("{run} {cells} --output {empty}", "{empty}"),
+        ("{run} {cells} --output {unfinished}", "{unfinished} exists already"),
     ],
 )
 def test_error_is_one_line_and_writes_nothing(run, cells, data, tmp_path, arguments, words):

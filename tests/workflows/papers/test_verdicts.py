@@ -1,7 +1,5 @@
 """Which printed figures are reproduced, which ours are higher or lower than, and which cannot be compared, and why."""
 
-from dataclasses import replace
-
 import pandas as pd
 import pytest
 from rich.console import Console
@@ -12,7 +10,7 @@ from common.paths import ROOT
 from common.runs.run import SPLIT_COLUMNS, Run
 from datamodules.manifest.splits import paper_counts
 from evaluation.departures import NOT_KNOWN
-from tests.helpers.predictions import make_run
+from tests.helpers.predictions import make_predictions, make_run
 from tests.workflows.papers.claims import DATA, claim, measured, write_results
 from workflows.papers.claims import PARTS, printed_claims, read_data
 from workflows.papers.terminal import claims_text
@@ -35,6 +33,15 @@ def compared(folder, claims, rows, papers=(), **tables):
     write_results(folder, claims, **tables)
     pd.DataFrame(rows or [measured(experiment="none", label="none")]).to_csv(folder / "some.csv", index=False)
     return to_frame(compare_results(folder, papers))
+
+
+def written_run(folder, seed=0, config=None, **about):
+    """Write a run of the paper's own split, data and budget, with 200 test images."""
+    run = Run(folder)
+    facts = {"name": "net", "source": "cells", "protocol": "paper", "seed": seed, "images_seen": 600}
+    run.write_predictions(make_run(images=200, seed=seed, about=facts | about))
+    run.write_raw_config({"name": "net"} | (config or {}))
+    return run
 
 
 @pytest.mark.parametrize(
@@ -225,16 +232,9 @@ def test_a_table_of_collected_runs_is_read(tmp_path):
 
 
 def test_runs_of_several_seeds_are_one_measurement_of_both_parts(tmp_path):
-    runs = []
-    for seed in range(2):
-        run = Run(tmp_path / f"seed={seed}")
-        about = {"name": "net", "source": "cells", "protocol": "paper", "seed": seed, "images_seen": 600}
-        run.write_predictions(make_run(images=200, seed=seed, about=about))
-        run.write_raw_config({"name": "net"})
-        runs.append(run.folder)
-    write_results(
-        tmp_path / "results", [claim(), claim("other")], figures=[["009", "1", "net", "validation", "loss", "9"]]
-    )
+    runs = [written_run(tmp_path / f"seed={seed}", seed).folder for seed in range(2)]
+    figures = [["009", "1", "net", "validation", "loss", "9"]]
+    write_results(tmp_path / "results", [claim(), claim("other")], figures=figures)
     first, loss, other = compare_runs(runs, results=tmp_path / "results")
     assert first.runs.as_paper.seeds == "0 1"
     assert first.runs.as_paper.images == {"validation": 200, "test": 200}
@@ -247,12 +247,8 @@ def test_runs_of_several_seeds_are_one_measurement_of_both_parts(tmp_path):
 
 @pytest.mark.parametrize(("trained", "reason"), [(600, ""), (100, "100 of 600 train images")])
 def test_training_figures_are_of_all_training_images(tmp_path, trained, reason):
-    run = Run(tmp_path / "run")
-    about = {"name": "net", "source": "cells", "protocol": "paper", "seed": 0, "images_seen": 600, "fold": 0}
-    run.write_predictions(make_run(images=200, about=about))
-    run.write_raw_config({"name": "net"})
-    of_part = make_run(images=trained, about=about).part("test")
-    run.write_predictions_train(replace(of_part, frame=of_part.frame.assign(part="train")))
+    run = written_run(tmp_path / "run")
+    run.write_predictions_train(make_predictions(trained, part="train", about=run.predictions.about))
     write_results(tmp_path / "results", [claim()], figures=[["009", "1", "net", "train", "loss", "9"]])
     _, loss = compare_runs([run.folder], results=tmp_path / "results")
     assert "; ".join(loss.reasons) == reason
@@ -260,12 +256,8 @@ def test_training_figures_are_of_all_training_images(tmp_path, trained, reason):
 
 @pytest.mark.parametrize(("limit", "counted"), [(100_000, 600), (500, 500)])
 def test_training_images_are_counted_before_balancing(tmp_path, limit, counted):
-    run = Run(tmp_path / "run")
-    about = {"name": "net", "source": "cells", "protocol": "paper", "seed": 0, "images_seen": 600, "balanced": True}
-    run.write_predictions(make_run(images=200, about=about))
-    run.write_raw_config({"name": "net", "evaluation": {"train_images": limit}})
-    kept = make_run(images=500, about=about).part("test")
-    run.write_predictions_train(replace(kept, frame=kept.frame.assign(part="train")))
+    run = written_run(tmp_path / "run", config={"evaluation": {"train_images": limit}}, balanced=True)
+    run.write_predictions_train(make_predictions(500, part="train", about=run.predictions.about))
     run.write_split(pd.DataFrame({name: ["x"] * 600 for name in SPLIT_COLUMNS}).assign(part="train"))
     write_results(tmp_path / "results", [claim()])
     (figure,) = compare_runs([run.folder], results=tmp_path / "results")
@@ -275,10 +267,7 @@ def test_training_images_are_counted_before_balancing(tmp_path, limit, counted):
 def test_means_of_an_epoch_are_those_of_the_chosen_one_and_have_no_verdict(tmp_path):
     runs = []
     for seed, accuracy in enumerate([0.5, 0.7]):
-        run = Run(tmp_path / f"seed={seed}")
-        about = {"name": "net", "source": "cells", "protocol": "paper", "seed": seed, "images_seen": 600}
-        run.write_predictions(make_run(images=200, seed=seed, about=about | {"monitor": "val/auc"}))
-        run.write_raw_config({"name": "net"})
+        run = written_run(tmp_path / f"seed={seed}", seed, monitor="val/auc")
         log = {"epoch": [0, 1, 2], "val/auc": [0.7, 0.9, 0.8], "train/acc": [0.1, accuracy, 1.0]}
         folder = run.folder / "logs" / "1-head" / "version_0"
         folder.mkdir(parents=True)

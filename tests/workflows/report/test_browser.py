@@ -4,15 +4,14 @@ import re
 
 import pytest
 
-from tests.browser import ARGUMENTS, find_browser
+from tests.browser import find_browser, recording_tab
 from tests.helpers.predictions import make_run, with_passes
 from tests.workflows.report.reports import write_facts, write_run
 from workflows.report import plots as figures
 from workflows.report.page import Options, write_report
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: uv sync --group dev")
-BROWSER = find_browser()
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome on this machine")
+pytestmark = pytest.mark.skipif(find_browser() is None, reason="no Chromium or Chrome on this machine")
 SHOWN = "#cards li"
 BLANK = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 4 3'/%3E"
 LONG = "a_class_with_a_very_long_name_that_no_phone_can_hold_in_one_line"
@@ -45,17 +44,8 @@ def sweep(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tab():
-    """A page of the browser that records errors and requests."""
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, args=list(ARGUMENTS))
-        opened = browser.new_page()
-        opened.complaints = []
-        opened.requests = []
-        opened.on("console", lambda message: opened.complaints.append(message.text))
-        opened.on("pageerror", lambda error: opened.complaints.append(str(error)))
-        opened.on("request", lambda request: opened.requests.append(request.url))
-        yield opened
-        browser.close()
+    with recording_tab() as tab:
+        yield tab
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("starlette", reason="starlette is not installed: uv sync --group dev")
 
-from tests.browser import ARGUMENTS, find_browser
+from tests.browser import find_browser, recording_tab
 from tests.workflows.review.bundles import write_bundle
 from tests.workflows.review.predicted import write_table
 from tests.workflows.review.serving import served
@@ -15,27 +15,17 @@ from workflows.review.decisions import read_decisions
 from workflows.review.review import open_review
 from workflows.review.server import Reader
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: uv sync --group dev")
-BROWSER = find_browser()
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome on this machine")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed: uv sync --group dev")
+pytestmark = pytest.mark.skipif(find_browser() is None, reason="no Chromium or Chrome on this machine")
 SELECTED = ".chromosome[aria-pressed=true]"
 
 
 @pytest.fixture(scope="module")
 def tab():
-    """A page of the browser that records errors, requests and answers."""
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, args=list(ARGUMENTS))
-        opened = browser.new_page(viewport={"width": 820, "height": 900})
-        opened.complaints = []
-        opened.requests = []
-        opened.answers = []
-        opened.on("console", lambda message: opened.complaints.append(message.text))
-        opened.on("pageerror", lambda error: opened.complaints.append(str(error)))
-        opened.on("request", lambda request: opened.requests.append(request.url))
-        opened.on("response", lambda answer: opened.answers.append(answer))
-        yield opened
-        browser.close()
+    with recording_tab() as tab:
+        tab.answers = []
+        tab.on("response", lambda answer: tab.answers.append(answer))
+        yield tab
 
 
 @pytest.fixture
