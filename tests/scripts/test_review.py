@@ -15,8 +15,8 @@ from common.paths import ROOT
 from datamodules.sources import list_images
 from scripts.review import app
 from tests.helpers.terminal import error_of, run_app
-from tests.workflows.review.bundles import MALE, write_bundle
-from workflows.review.decisions import Decision, DecisionLog
+from tests.workflows.review.bundles import MALE, decision, write_bundle
+from workflows.review.decisions import DecisionLog
 
 
 @pytest.fixture
@@ -26,10 +26,9 @@ def output(tmp_path):
 
 
 def approve(path, reader, kinds, cell="c0"):
-    common = {"cell": cell, "reader": reader, "time": "", "seconds": 5.0, "model": "m"}
     classes = {f"{cell}/{row:02d}.png": kind for row, kind in enumerate(kinds)}
     log = DecisionLog(path)
-    log.append(Decision(action="approve", to="46,XY", classes=classes, **common))
+    log.append(decision("approve", cell=cell, reader=reader, to="46,XY", classes=classes))
     log.close()
 
 

@@ -47,59 +47,68 @@ def calls(tmp_path: Path) -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
-def analyse(monkeypatch, plan, steps, runs):
-    """Run ``steps`` in place of the analysis of a plan; return the names of those that failed."""
-    monkeypatch.setattr(runner, "analysis_steps", lambda *_: steps)
-    plan.output.mkdir(exist_ok=True)
-    records = Records(plan)
-    return [step.name for step in runner._analyse(plan, SPLIT, runs, records)]
-
-
 @pytest.fixture
 def plan(tmp_path):
     return make_plan("003", (f"output_dir={tmp_path / 'outputs'}",), tmp_path / "out")
 
 
-def test_a_step_runs_once_and_again_where_the_runs_have_changed(tmp_path, monkeypatch, script, plan, finished_run):
-    made = plan.output / "made.txt"
-    step = Step("costs-paper", "costs", (script("costs", "pathlib.Path(sys.argv[1]).write_text('x')"), str(made)), made)
-    runs = {"hem_all_cnn_32": [str(finished_run)]}
+WRITE = "pathlib.Path(sys.argv[1]).write_text('x')"
+MAKE_FOLDER = "pathlib.Path(sys.argv[1]).mkdir()"
+
+
+@pytest.fixture
+def step_of(script, plan):
+    """Return a function that builds a step of a plan, whose script gets the path that it is to make."""
+
+    def build(name: str, body: str = WRITE) -> Step:
+        made = plan.output / name
+        return Step(name, name, (script(name, body), str(made)), made)
+
+    return build
+
+
+@pytest.fixture
+def analyse(monkeypatch, plan, finished_run):
+    """Return a function that runs steps as the analysis of a plan, and returns the names of those that fail."""
+
+    def run(*steps: Step) -> list[str]:
+        monkeypatch.setattr(runner, "analysis_steps", lambda *_: steps)
+        plan.output.mkdir(exist_ok=True)
+        runs = {"hem_all_cnn_32": [str(finished_run)]}
+        return [step.name for step in runner._analyse(plan, SPLIT, runs, Records(plan))]
+
+    return run
+
+
+def test_a_step_runs_once_and_again_where_the_runs_have_changed(tmp_path, analyse, step_of, finished_run):
+    step = step_of("costs")
     for _ in range(2):
-        assert analyse(monkeypatch, plan, [step], runs) == []
+        assert analyse(step) == []
     assert calls(tmp_path) == ["costs"]
     (finished_run / "predictions.parquet").write_bytes(b"another")
-    analyse(monkeypatch, plan, [step], runs)
-    made.unlink()
-    analyse(monkeypatch, plan, [step], runs)
+    analyse(step)
+    step.makes.unlink()
+    analyse(step)
     assert calls(tmp_path) == ["costs"] * 3
 
 
-def test_a_folder_that_a_step_made_is_made_anew_and_no_other(tmp_path, monkeypatch, script, plan, finished_run):
-    made = plan.output / "errors"
-    body = "pathlib.Path(sys.argv[1]).mkdir()"
-    step = Step("errors-paper", "errors", (script("errors", body), str(made)), made)
-    runs = {"hem_all_cnn_32": [str(finished_run)]}
-    assert analyse(monkeypatch, plan, [step], runs) == []
+def test_a_folder_that_a_step_made_is_made_anew_and_no_other(tmp_path, analyse, step_of, finished_run):
+    step, other = step_of("errors", MAKE_FOLDER), step_of("mine", MAKE_FOLDER)
+    assert analyse(step) == []
     (finished_run / "predictions.parquet").write_bytes(b"another")
-    assert analyse(monkeypatch, plan, [step], runs) == []
-    foreign = plan.output / "mine"
-    foreign.mkdir()
-    other = Step("other", "another", (script("other", body), str(foreign)), foreign)
+    assert analyse(step) == []
+    other.makes.mkdir()
     with pytest.raises(UserError, match="mine exists and no step has made it"):
-        analyse(monkeypatch, plan, [other], runs)
+        analyse(other)
     assert calls(tmp_path) == ["errors", "errors"]
 
 
-def test_a_step_that_fails_stops_no_other_and_is_run_again(tmp_path, monkeypatch, script, plan, finished_run):
-    fails = Step("report-paper", "report", (script("report", "sys.exit(1)"),), plan.output / "report.html")
-    made = plan.output / "costs.csv"
-    write = "pathlib.Path(sys.argv[1]).write_text('x')"
-    works = Step("costs-paper", "costs", (script("costs", write), str(made)), made)
-    runs = {"hem_all_cnn_32": [str(finished_run)]}
+def test_a_step_that_fails_stops_no_other_and_is_run_again(tmp_path, analyse, step_of, plan, finished_run):
+    fails, works = step_of("report", "sys.exit(1)"), step_of("costs")
     for _ in range(2):
-        assert analyse(monkeypatch, plan, [fails, works], runs) == ["report-paper"]
+        assert analyse(fails, works) == ["report"]
     assert calls(tmp_path) == ["report", "costs", "report"]
-    record = Records(plan).steps["report-paper"]
+    record = Records(plan).steps["report"]
     assert record.code == 1
     assert record.seconds > 0
     assert record.memory_gib > 0
@@ -107,10 +116,9 @@ def test_a_step_that_fails_stops_no_other_and_is_run_again(tmp_path, monkeypatch
     assert record.disk["output"] > 0
 
 
-def test_an_interrupted_step_ends_all_with_the_usual_code(monkeypatch, script, plan, finished_run):
-    step = Step("costs-paper", "costs", (script("costs", f"sys.exit({INTERRUPTED})"),), plan.output / "x")
+def test_an_interrupted_step_ends_all_with_the_usual_code(analyse, step_of):
     with pytest.raises(SystemExit) as stopped:
-        analyse(monkeypatch, plan, [step], {"hem_all_cnn_32": [str(finished_run)]})
+        analyse(step_of("costs", f"sys.exit({INTERRUPTED})"))
     assert stopped.value.code == INTERRUPTED
 
 
@@ -140,25 +148,20 @@ def test_a_dry_run_prints_the_commands_and_writes_nothing(plan, capsys, tmp_path
     assert not plan.output.exists()
 
 
-def test_what_a_killed_step_has_left_is_made_anew(tmp_path, monkeypatch, script, plan, finished_run):
-    made = plan.output / "errors"
-    first = "pathlib.Path(sys.argv[1]).mkdir()\nimport os, signal\n"
+def test_what_a_killed_step_has_left_is_made_anew(tmp_path, analyse, step_of):
     kill = f"if open({str(tmp_path / 'calls')!r}).read() == 'errors ': os.kill(os.getpid(), signal.SIGKILL)"
-    step = Step("errors-paper", "errors", (script("errors", first + kill), str(made)), made)
-    runs = {"hem_all_cnn_32": [str(finished_run)]}
-    assert analyse(monkeypatch, plan, [step], runs) == ["errors-paper"]
-    assert analyse(monkeypatch, plan, [step], runs) == []
+    step = step_of("errors", f"{MAKE_FOLDER}\nimport os, signal\n{kill}")
+    assert analyse(step) == ["errors"]
+    assert analyse(step) == []
     assert calls(tmp_path) == ["errors", "errors"]
 
 
-def test_after_an_interruption_in_the_middle_of_a_step_the_same_call_goes_on(tmp_path, script, plan):
-    made = plan.output / "errors"
-    body = "pathlib.Path(sys.argv[1]).mkdir()\nimport time\ntime.sleep(60)"
-    step = Step("errors-paper", "errors", (script("errors", body), str(made)), made)
+def test_after_an_interruption_in_the_middle_of_a_step_the_same_call_goes_on(step_of, plan):
+    step = step_of("errors", f"{MAKE_FOLDER}\nimport time\ntime.sleep(60)")
     plan.output.mkdir()
 
     def interrupt() -> None:
-        while not made.exists():
+        while not step.makes.exists():
             time.sleep(0.05)
         time.sleep(0.2)
         children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
@@ -170,7 +173,7 @@ def test_after_an_interruption_in_the_middle_of_a_step_the_same_call_goes_on(tmp
         runner._run(step, "", Records(plan))
     assert stopped.value.code == INTERRUPTED
     Records(plan).discard_result(step)
-    assert not made.exists()
+    assert not step.makes.exists()
 
 
 def test_a_folder_of_other_settings_is_refused_and_of_another_cluster_is_not(tmp_path, plan):
@@ -230,23 +233,7 @@ def test_a_split_whose_training_cannot_begin_does_not_stop_the_other(monkeypatch
     assert analysed == [finished]
 
 
-def test_unfinished_runs_and_those_of_another_version_are_named_beside_the_page(
-    monkeypatch, capsys, script, plan, finished_run
-):
-    monkeypatch.setattr(Run, "revisions", ("0a1b2c3d4e5f",))
-    monkeypatch.setattr("common.runs.lifecycle.revision", lambda: "ffffffffffff")
-    monkeypatch.setattr(runner, "comparison_step", lambda *_: Step("comparison", "x", (script("compare"),)))
-    monkeypatch.setattr(runner, "write_page", lambda *_: plan.output / "reproduction.html")
-    plan.output.mkdir()
-    runner._compare(plan, {"paper": {"hem_all_cnn_32": [str(finished_run)]}}, Records(plan))
-    text = capsys.readouterr().out
-    assert (
-        "warning: split as the paper did: unfinished runs of hem_all_cnn_64 (1 of 1), hem_all_cnn_256 (1 of 1)" in text
-    )
-    assert "warning: 1 of 1 run: made with revision 0a1b2c3d4e5f of the code, which is ffffffffffff now" in text
-
-
-def test_an_ensemble_that_could_not_be_made_is_not_compared(monkeypatch, script, plan, finished_run):
+def test_an_ensemble_that_could_not_be_made_is_not_compared(monkeypatch, capsys, script, plan, finished_run):
     made = plan.output / "paper" / "ensemble_average"
     monkeypatch.setattr(runner, "ensemble_folders", lambda *_: [made, finished_run])
     compared = []
@@ -260,17 +247,13 @@ def test_an_ensemble_that_could_not_be_made_is_not_compared(monkeypatch, script,
     plan.output.mkdir()
     runner._compare(plan, {"paper": {"hem_all_cnn_32": [str(finished_run)]}}, Records(plan))
     assert compared == [finished_run]
+    assert "warning: split as the paper did: unfinished runs of hem_all_cnn_64 (1 of 1)" in capsys.readouterr().out
 
 
-def test_the_report_is_made_anew_once_an_earlier_step_succeeds(tmp_path, monkeypatch, script, plan, finished_run):
-    write = "pathlib.Path(sys.argv[1]).write_text('x')"
+def test_the_report_is_made_anew_once_an_earlier_step_succeeds(tmp_path, analyse, step_of):
     first = f"if open({str(tmp_path / 'calls')!r}).read().count('pictures') == 1: sys.exit(1)\n"
-    steps = []
-    for name, body in (("costs", write), ("pictures", first + write), ("report", write)):
-        made = plan.output / name
-        steps.append(Step(name, name, (script(name, body), str(made)), made))
-    runs = {"hem_all_cnn_32": [str(finished_run)]}
-    assert analyse(monkeypatch, plan, steps, runs) == ["pictures"]
+    steps = [step_of("costs"), step_of("pictures", first + WRITE), step_of("report")]
+    assert analyse(*steps) == ["pictures"]
     for _ in range(2):
-        assert analyse(monkeypatch, plan, steps, runs) == []
+        assert analyse(*steps) == []
     assert calls(tmp_path) == ["costs", "pictures", "report", "pictures", "report"]

@@ -18,8 +18,15 @@ from workflows.cell_bundle import (
     write_cell,
     write_index,
 )
+from workflows.review.decisions import Decision
 
+COMMON = {"cell": "c0", "reader": "reader1", "time": "2026-01-01T00:00:00+00:00", "seconds": 1.5, "model": "m"}
 MALE = [*[name for name in CHROMOSOMES[:22] for _ in range(2)], "X", "Y"]
+
+
+def decision(action: str, **values: object) -> Decision:
+    """Return a decision of reader1 on the cell c0, but for the values given."""
+    return Decision(action=action, **{**COMMON, **values})
 
 
 def log_probabilities(classes, certainty=0.97):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from common.karyotype import CHROMOSOMES
-from tests.workflows.review.bundles import MALE, log_probabilities, write_bundle
+from tests.workflows.review.bundles import MALE, decision, log_probabilities, write_bundle
 from workflows.cell_bundle import ReviewedCell, ReviewedFile, rounded
 from workflows.review.cell_state import shown_cell, solve
-from workflows.review.decisions import CellDecisions, Decision
+from workflows.review.decisions import CellDecisions
 
 
 @pytest.fixture
@@ -17,9 +17,8 @@ def bundle(tmp_path):
     return write_bundle(tmp_path)
 
 
-def decided(**values):
-    common = {"cell": "c1", "reader": "reader1", "time": "", "seconds": 0.0, "model": "m"}
-    return CellDecisions([Decision(**common, **values)])
+def moved(image, to):
+    return CellDecisions([decision("move", cell="c1", image=image, to=to)])
 
 
 def classes_of(shown):
@@ -36,12 +35,12 @@ def test_without_decisions_it_is_the_joint_assignment(bundle):
 
 def test_others_are_assigned_around_a_fixed_chromosome(bundle):
     # A 4 that is said to be a 5 pushes the 5 that resembles a 4 to class 4.
-    shown = shown_cell(bundle, "c1", decided(action="move", image="c1/06.png", to="5"), blind=False)
+    shown = shown_cell(bundle, "c1", moved("c1/06.png", "5"), blind=False)
     assert shown["files"][6]["class"] == "5"
     assert shown["files"][6]["fixed"]
     assert shown["files"][8]["class"] == "4"
     assert shown["result"] == "46,XY"
-    shown = shown_cell(bundle, "c1", decided(action="move", image="c1/45.png", to="none"), blind=False)
+    shown = shown_cell(bundle, "c1", moved("c1/45.png", "none"), blind=False)
     assert shown["result"] == "45,X"
     assert shown["counts"]["Y"] == 0
 
@@ -69,7 +68,7 @@ def test_the_best_assignment_is_that_of_brute_force(bundle):
 
 
 def test_blind_shows_nothing_of_the_model(bundle):
-    shown = shown_cell(bundle, "c1", decided(action="move", image="c1/06.png", to="5"), blind=True)
+    shown = shown_cell(bundle, "c1", moved("c1/06.png", "5"), blind=True)
     assert [one["class"] for one in shown["files"] if one["class"]] == ["5"]
     assert shown["result"] == "45 of 46 without a class"
     assert shown["probability"] is None

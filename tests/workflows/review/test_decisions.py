@@ -13,15 +13,10 @@ from hypothesis import strategies as st
 from common.errors import UserError
 from common.paths import ROOT
 from tests.workflows.full_disk import small_disk
-from workflows.review.decisions import CLASSES, Decision, DecisionLog, read_decisions, replay
+from tests.workflows.review.bundles import decision
+from workflows.review.decisions import CLASSES, DecisionLog, read_decisions, replay
 
 FILES = ("a.png", "b.png", "c.png")
-COMMON = {"time": "2026-01-01T00:00:00+00:00", "seconds": 1.5, "model": "m"}
-
-
-def decision(action, **values):
-    return Decision(action=action, **{"cell": "c0", "reader": "reader1", **COMMON, **values})
-
 
 MOVES = st.builds(
     lambda cell, reader, image, to: decision("move", cell=cell, reader=reader, image=image, to=to, from_class="1"),
@@ -99,7 +94,7 @@ def test_nothing_that_was_kept_is_lost_when_the_process_is_killed(tmp_path):
     path = tmp_path / "decisions.jsonl"
     program = f"""
 from pathlib import Path
-from tests.workflows.review.test_decisions import decision
+from tests.workflows.review.bundles import decision
 from workflows.review.decisions import DecisionLog
 log = DecisionLog(Path({str(path)!r}))
 for number in range(10_000):

@@ -10,17 +10,13 @@ from common.thumbnails import decode
 from evaluation.predicted_table import write_predicted
 from tests.helpers.predictions import make_run
 from tests.workflows.report.reports import write_run
+from tests.workflows.review.bundles import decision
 from tests.workflows.review.predicted import CLASSES, FACTS, write_table
-from workflows.review.decisions import CellDecisions, Decision
+from workflows.review.decisions import CellDecisions
 from workflows.review.images import ImageReview
 from workflows.review.review import open_review
 
 OUTPUTS_OF_A_MODEL = ("0.6", "bright", "conformal", "probabil", "heat", "reason", "prediction", "doubt")
-
-
-def decided(action, **values):
-    common = {"cell": "00.png", "reader": "reader1", "time": "", "seconds": 1.0, "model": "m"}
-    return Decision(action=action, **{**common, **values})
 
 
 @pytest.fixture
@@ -50,10 +46,10 @@ def test_images_of_a_table_the_most_doubtful_first(table):
 
 def test_a_decision_changes_the_class_and_can_be_undone(table):
     review = open_review(table)
-    decisions = CellDecisions([decided("move", image="00.png", to="dark")])
+    decisions = CellDecisions([decision("move", cell="00.png", image="00.png", to="dark")])
     shown = review.shown("00.png", decisions, blind=False)
     assert (shown["result"], shown["files"][0]["fixed"], shown["undoable"]) == ("dark", True, True)
-    decisions.add(decided("undo"))
+    decisions.add(decision("undo", cell="00.png"))
     assert review.shown("00.png", decisions, blind=False)["result"] == "bright"
 
 
