@@ -121,20 +121,6 @@ def test_ctrl_c_and_errors_without_a_signal_stay_what_they_are():
         raise OSError("the disk")
 
 
-def test_a_second_signal_does_not_disturb_who_is_leaving():
-    tidied = []
-
-    def tidy() -> None:
-        try:
-            sigterm()
-        finally:
-            sigterm()
-            tidied.append(True)
-
-    ending(tidy)
-    assert tidied == [True]
-
-
 def test_warnings_mean_nothing_outside_slurm():
     seen = []
     for signum in WARNINGS:

@@ -5,7 +5,6 @@ import pytest
 
 from common.errors import UserError
 from common.files import write_text
-from common.runs.ensemble import EnsembleFile
 from common.runs.files import RunFile
 from common.runs.run import DataFacts, Run, open_runs
 from tests.helpers.predictions import make_predictions
@@ -85,14 +84,6 @@ def test_predictions_are_read_anew_after_a_write(run):
     for images in (8, 12):
         run.write_predictions(make_predictions(images=images, subjects=4))
         assert len(run.predictions.frame) == images
-
-
-def test_ensemble(run):
-    assert not run.is_ensemble
-    run.write_predictions(make_predictions(images=8, subjects=4))
-    run.write_ensemble(EnsembleFile("average", (str(run.folder),), ("itself",), {}, {"images": 0, "subjects": 0}))
-    assert run.is_ensemble
-    assert run.ensemble.labels == ("itself",)
 
 
 @pytest.mark.parametrize("name", ["data", "model", "split", "config", "predictions", "ensemble"])

@@ -9,7 +9,7 @@ from common.config.cluster import SWEEP_VARIABLE
 from common.errors import UserError
 from common.preemption import Preempted
 from common.runs import sweeps
-from common.runs.sweeps import Job, Sweep, job_of, names, read_record, recorded, sweep_folder, write_record
+from common.runs.sweeps import Job, job_of, read_record, recorded, sweep_folder, write_record
 
 KEY = job_of(["seed=0"]).key
 
@@ -35,18 +35,6 @@ def test_a_sweep_keeps_its_folder_whatever_the_order_of_its_jobs(words, random):
     shuffled = random.sample(jobs, len(jobs))
     assert sweep_folder("out", "x", jobs) == sweep_folder("out", "x", shuffled)
     assert sweep_folder("out", "x", jobs) != sweep_folder("out", "x", jobs[1:])
-
-
-def test_jobs_are_named_by_what_they_do_not_share():
-    jobs = [job_of(["a=1", "seed=0"]), job_of(["a=1", "seed=1"])]
-    assert list(names(jobs).values()) == ["seed=0", "seed=1"]
-    assert list(names(jobs[:1]).values()) == ["a=1 seed=0"]
-
-
-def test_what_is_written_is_read_again(tmp_path):
-    sweep = Sweep("grid", (job_of(["seed=0"]), job_of(["seed=1"])), "slurm", ("train.py", "-m"), "outputs")
-    sweeps.write_sweep(tmp_path, sweep)
-    assert sweeps.read_sweep(tmp_path) == sweep
 
 
 @pytest.mark.parametrize(
