@@ -186,7 +186,6 @@ def test_the_layers_of_image_files_are_drawn(runs, tmp_path):
         (["heatmaps", "target=blast"], "target=blast: say predicted, true, or a class: normal, abnormal"),
         (["heatmaps", "absent.png"], "absent.png: there is no such image file"),
         (["localisation", "method=lime"], "method"),
-        (["layers", "layer=conv9"], "close to it: conv"),
         (["layers", "--out", "a.png", "OTHER"], "--out a.png: one file for 2 runs"),
     ],
 )

@@ -17,30 +17,17 @@ from common.runs.run import Run
 from scripts.ensemble import app as ensemble
 from scripts.export import app as export
 from scripts.predict import app as predict
-from tests.helpers.images import write_class_folders
-from tests.helpers.portable import TINY, UNNEEDED, run_without, train_on_cells
+from tests.helpers.portable import TINY, UNNEEDED, run_without
 from tests.helpers.terminal import error_of, run_app
 from tests.helpers.training import small_config, write_untrained_run
 from workflows.export import run as exporting
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory):
-    """Folders of drawn cells of two classes."""
-    return write_class_folders(tmp_path_factory.mktemp("portable") / "cells", {"hem": 24, "all": 24})
-
-
-@pytest.fixture(scope="module")
-def runs(images):
-    """Two runs of one fold on ``images``, with mirrored images."""
-    return train_on_cells(images)
-
-
-@pytest.fixture(scope="module")
-def portable(runs, tmp_path_factory):
+def portable(cell_runs, tmp_path_factory):
     """The first run, exported."""
     folder = tmp_path_factory.mktemp("exported") / "model"
-    run_app(export, runs[0], "--output", folder, "--licence", "CC-BY-4.0", "--hashes")
+    run_app(export, cell_runs[0], "--output", folder, "--licence", "CC-BY-4.0", "--hashes")
     return folder
 
 
@@ -90,35 +77,35 @@ def assert_same(table, other):
 
 
 @pytest.mark.parametrize("runtime", ["torch", "onnx"])
-def test_an_exported_run_predicts_as_the_run(runs, portable, images, predicted, runtime):
-    of_run = predicted("run", runs[0], images)
-    of_folder = predicted("folder", portable, images, f"runtime={runtime}")
+def test_an_exported_run_predicts_as_the_run(cell_runs, portable, cell_images, predicted, runtime):
+    of_run = predicted("run", cell_runs[0], cell_images)
+    of_folder = predicted("folder", portable, cell_images, f"runtime={runtime}")
     assert of_run["prediction_at_threshold"].notna().all()
     assert of_run["prob_all"].nunique() > 20
     assert_same(of_folder, of_run)
     assert set(of_folder["seen"]) == {"train", "validation", "test"}
 
 
-def test_images_of_the_training_are_listed_or_not(portable, images, tmp_path, predicted):
+def test_images_of_the_training_are_listed_or_not(portable, cell_images, tmp_path, predicted):
     folder = shutil.copytree(portable, tmp_path / "copy")
     (folder / "images.csv").unlink()  # as who shares the folder may do
-    assert predicted("without", folder, images)["seen"].isna().all()
+    assert predicted("without", folder, cell_images)["seen"].isna().all()
     (folder / "images.csv").write_text("sha256,part\n")
-    assert "images.csv was changed" in failed(tmp_path, folder, images)
+    assert "images.csv was changed" in failed(tmp_path, folder, cell_images)
 
 
-def test_a_portable_model_predicts_without_torch(runs, portable, images, predicted, tmp_path):
+def test_a_portable_model_predicts_without_torch(cell_runs, portable, cell_images, predicted, tmp_path):
     output = tmp_path / "without.csv"
     sheet = tmp_path / "sheet.png"
-    done = run_without(UNNEEDED, "scripts/predict.py", portable, images, "--output", output, "--sheet", sheet)
+    done = run_without(UNNEEDED, "scripts/predict.py", portable, cell_images, "--output", output, "--sheet", sheet)
     assert done.returncode == 0, done.stderr
     assert "computed by ONNX Runtime" in done.stdout
-    assert_same(read(output), predicted("run", runs[0], images))
+    assert_same(read(output), predicted("run", cell_runs[0], cell_images))
 
 
-def test_the_model_card_has_the_figures_of_the_run(runs, portable):
+def test_the_model_card_has_the_figures_of_the_run(cell_runs, portable):
     card = (portable / "README.md").read_text()
-    auc = Run(runs[0]).metrics["test"]["metrics"]["auc"]
+    auc = Run(cell_runs[0]).metrics["test"]["metrics"]["auc"]
     expected = f"| auc | {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f}) |"
     assert expected in card
     assert "a subject may be in two parts" in card
@@ -137,24 +124,24 @@ def test_the_graph_takes_prepared_images_in_any_number(portable):
     assert json.loads(session.get_modelmeta().custom_metadata_map["classes"]) == ["hem", "all"]
 
 
-def test_images_of_estimated_orientation(runs, images, tmp_path, predicted):
-    data = ["data=folder", "data.positive_class=all", f"data_dir={images}", "head.logits=null"]
+def test_images_of_estimated_orientation(cell_runs, cell_images, tmp_path, predicted):
+    data = ["data=folder", "data.positive_class=all", f"data_dir={cell_images}", "head.logits=null"]
     config = small_config(tmp_path, *TINY, "head.orientation=true", "inference.mirror=true", data=data)
     run = tmp_path / "run"
     write_untrained_run(run, config)
-    shutil.copy(runs[0] / "predictions.parquet", run)
-    run_app(export, run, "--output", tmp_path / "model", "--images", images)
-    table = predicted("folder", tmp_path / "model", images, "runtime=onnx")
+    shutil.copy(cell_runs[0] / "predictions.parquet", run)
+    run_app(export, run, "--output", tmp_path / "model", "--images", cell_images)
+    table = predicted("folder", tmp_path / "model", cell_images, "runtime=onnx")
     assert table["upside_down"].between(0, 1).all()
-    assert_same(table, predicted("run", run, images))
+    assert_same(table, predicted("run", run, cell_images))
 
 
-def test_an_ensemble_with_fitted_weights(runs, images, tmp_path, predicted):
+def test_an_ensemble_with_fitted_weights(cell_runs, cell_images, tmp_path, predicted):
     fitted = tmp_path / "fitted"
     run_app(
         ensemble,
         "genetic",
-        *runs,
+        *cell_runs,
         "population=10",
         "generations=3",
         "restarts=2",
@@ -165,13 +152,13 @@ def test_an_ensemble_with_fitted_weights(runs, images, tmp_path, predicted):
     run_app(export, fitted, "--output", tmp_path / "model", "--hashes")
     assert len(PortableModel(tmp_path / "model").description.members) == 2
     assert "an ensemble of 2 networks" in (tmp_path / "model" / "README.md").read_text()
-    table = predicted("folder", tmp_path / "model", images, "runtime=onnx")
+    table = predicted("folder", tmp_path / "model", cell_images, "runtime=onnx")
     assert table["sampled_votes"].isin([0.5, 1.0]).all()
-    assert_same(table, predicted("runs", fitted, images))
+    assert_same(table, predicted("runs", fitted, cell_images))
 
 
 @pytest.mark.parametrize("writer", ["save_weights", "export_graph"])
-def test_nothing_is_written_where_weights_or_graph_differ(runs, tmp_path, monkeypatch, writer):
+def test_nothing_is_written_where_weights_or_graph_differ(cell_runs, tmp_path, monkeypatch, writer):
     write = getattr(exporting, writer)
 
     def of_another(network, *arguments):
@@ -182,25 +169,25 @@ def test_nothing_is_written_where_weights_or_graph_differ(runs, tmp_path, monkey
         write(other, *arguments)
 
     monkeypatch.setattr(exporting, writer, of_another)
-    error = error_of(run_app(export, runs[0], "--output", tmp_path / "model", code=1))
+    error = error_of(run_app(export, cell_runs[0], "--output", tmp_path / "model", code=1))
     what = {"save_weights": "the network from safetensors", "export_graph": "the ONNX graph"}[writer]
     assert f"{what} gives probabilities that differ by" in error
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_pickle_is_loaded(portable, images, predicted, monkeypatch):
+def test_no_pickle_is_loaded(portable, cell_images, predicted, monkeypatch):
     def refused(*arguments, **options):
         raise AssertionError("a pickle is loaded")
 
     for module, name in ((torch, "load"), (pickle, "load"), (pickle, "loads"), (pickle, "Unpickler")):
         monkeypatch.setattr(module, name, refused)
     for runtime in ("torch", "onnx"):
-        assert len(predicted(runtime, portable, images, f"runtime={runtime}")) == 48
+        assert len(predicted(runtime, portable, cell_images, f"runtime={runtime}")) == 48
 
 
 @pytest.mark.parametrize("file", ["member1.onnx", "member1.safetensors"])
 @pytest.mark.parametrize("damage", ["changed", "missing"])
-def test_damaged_files_are_refused(portable, images, tmp_path, file, damage):
+def test_damaged_files_are_refused(portable, cell_images, tmp_path, file, damage):
     folder = shutil.copytree(portable, tmp_path / "copy")
     if damage == "missing":
         (folder / file).unlink()
@@ -209,7 +196,7 @@ def test_damaged_files_are_refused(portable, images, tmp_path, file, damage):
         content[-1] ^= 1
         (folder / file).write_bytes(content)
     runtime = {".onnx": "onnx", ".safetensors": "torch"}[(folder / file).suffix]
-    message = failed(tmp_path, folder, images, f"runtime={runtime}")
+    message = failed(tmp_path, folder, cell_images, f"runtime={runtime}")
     assert f"{file} " in message
     assert ("is missing" if damage == "missing" else "was changed") in message
 
@@ -227,28 +214,30 @@ def test_damaged_files_are_refused(portable, images, tmp_path, file, damage):
         (lambda content: content["members"][0]["network"].update(cut="layer2"), "does not fit the network"),
     ],
 )
-def test_a_description_that_does_not_fit_is_refused(changed, images, tmp_path, change, expected):
-    assert expected in failed(tmp_path, changed(change), images, "runtime=torch")
+def test_a_description_that_does_not_fit_is_refused(changed, cell_images, tmp_path, change, expected):
+    assert expected in failed(tmp_path, changed(change), cell_images, "runtime=torch")
 
 
-def test_wrong_options_of_a_prediction(runs, portable, images, tmp_path):
-    assert "passes=3" in failed(tmp_path, portable, images, "passes=3")
-    assert "accuracy=0.9" in failed(tmp_path, portable, images, "accuracy=0.9")
-    assert "batchnorm=images" in failed(tmp_path, portable, images, "batchnorm=images", "runtime=onnx")
-    assert "it predicts alone" in failed(tmp_path, portable, runs[0], images)
-    assert "runtime=onnx is for portable models" in failed(tmp_path, runs[0], images, "runtime=onnx")
+def test_wrong_options_of_a_prediction(cell_runs, portable, cell_images, tmp_path):
+    assert "passes=3" in failed(tmp_path, portable, cell_images, "passes=3")
+    assert "accuracy=0.9" in failed(tmp_path, portable, cell_images, "accuracy=0.9")
+    assert "batchnorm=images" in failed(tmp_path, portable, cell_images, "batchnorm=images", "runtime=onnx")
+    assert "it predicts alone" in failed(tmp_path, portable, cell_runs[0], cell_images)
+    assert "runtime=onnx is for portable models" in failed(tmp_path, cell_runs[0], cell_images, "runtime=onnx")
     assert "no images are named" in failed(tmp_path, portable)
 
 
-def test_wrong_options_of_an_export(runs, portable, tmp_path):
+def test_wrong_options_of_an_export(cell_runs, portable, tmp_path):
     def refused(*arguments):
         return error_of(run_app(export, *arguments, code=1))
 
-    assert "exists already" in refused(runs[0], "--output", portable)
+    assert "exists already" in refused(cell_runs[0], "--output", portable)
     assert "is not a run" in refused(portable, "--output", tmp_path / "new")
-    assert "is missing: name files" in refused(runs[0], "--output", tmp_path / "new", "--images", tmp_path / "none")
+    assert "is missing: name files" in refused(
+        cell_runs[0], "--output", tmp_path / "new", "--images", tmp_path / "none"
+    )
     moved = tmp_path / "moved"
-    shutil.copytree(runs[0], moved)
+    shutil.copytree(cell_runs[0], moved)
     run = Run(moved)
     run.write_config(run.config.model_copy(update={"data_dir": str(tmp_path / "gone")}))
     assert "--images" in refused(moved, "--output", tmp_path / "new")

@@ -25,25 +25,13 @@ from scripts.ensemble import app as ensemble
 from scripts.predict import app
 from tests.helpers.chromosomes import bar
 from tests.helpers.images import break_image, cell_image, write_class_folders, write_image
-from tests.helpers.portable import TINY, train_on_cells
+from tests.helpers.portable import TINY
 from tests.helpers.predictions import make_run
 from tests.helpers.sheets import karyogram_config, write_karyograms
 from tests.helpers.terminal import run_app
 from tests.helpers.training import run_undrawn, small_config, write_untrained_run
 
 PASSES = ["head.layers=[gap,{dropout: 0.5}]", "inference.mc_passes=6"]
-
-
-@pytest.fixture(scope="module")
-def cell_images(tmp_path_factory):
-    """Folders of drawn cells of two classes."""
-    return write_class_folders(tmp_path_factory.mktemp("predict") / "cells", {"hem": 24, "all": 24})
-
-
-@pytest.fixture(scope="module")
-def cell_runs(cell_images):
-    """Two runs of one fold on ``cell_images``, without passes, with mirrored images."""
-    return train_on_cells(cell_images)
 
 
 @pytest.fixture(scope="module")
@@ -248,8 +236,12 @@ def test_run_on_composed_karyograms_warns(sheet_run, sheet_images, tmp_path, pre
 @pytest.fixture
 def run_of_three_classes(tmp_path):
     """An untrained run of three classes with the predictions and the evaluation of a skilled one."""
+    return write_run_of_three_classes(tmp_path)
+
+
+def write_run_of_three_classes(tmp_path, *overrides):
     run, classes = tmp_path / "run", ("a", "b", "c")
-    config = small_config(tmp_path, "model=resnet18", "model.cut=layer1", "head.logits=3")
+    config = small_config(tmp_path, "model=resnet18", "model.cut=layer1", "head.logits=3", *overrides)
     write_untrained_run(run, config, classes)
     (run / "data.json").write_text(json.dumps({"classes": classes, "positive_class": None}))
     predictions = make_run(images=200, subjects=None, classes=classes, skill=3.0)
@@ -302,13 +294,8 @@ def test_referral_of_a_run_that_was_evaluated_by_an_earlier_revision(run_of_thre
 
 
 def test_single_images_of_a_run_scaled_by_cells_are_scaled_by_their_width(tmp_path, predict_table):
-    run, classes = tmp_path / "run", ("a", "b", "c")
     canvas = ["prepare.fit=canvas", "prepare.background=detect", "prepare.canvas={scale_by: cell, area: 100}"]
-    config = small_config(tmp_path, "model=resnet18", "model.cut=layer1", "head.logits=3", *canvas)
-    write_untrained_run(run, config, classes)
-    (run / "data.json").write_text(json.dumps({"classes": classes, "positive_class": None}))
-    result = evaluate_runs([make_run(classes=classes)], config.evaluation)
-    (run / "metrics.json").write_text(json.dumps(result.to_dict()))
+    run = write_run_of_three_classes(tmp_path, *canvas)
     for scale in (2.0, 4.0):
         write_image(tmp_path / "images" / f"{scale}.png", bar(3, scale=scale))
     table, output = predict_table(run, tmp_path / "images")

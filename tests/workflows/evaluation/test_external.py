@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from typer.testing import CliRunner
 
 from common.predictions import read_predictions
 from common.runs.run import Run
@@ -16,21 +15,12 @@ from evaluation.intervals.grouping import group_runs
 from lightning_modules.load import load_run
 from scripts.evaluate import app
 from tests.helpers.images import write_class_folders
-from tests.helpers.training import small_config
-from workflows import train
+from tests.helpers.portable import TINY
+from tests.helpers.terminal import error_of, run_app
+from tests.helpers.training import run_undrawn, small_config
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
-PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
-NET = ["model=resnet18", "model.cut=layer1", "trainer.max_epochs=1", "unfreeze=head_only", "protocol=image"]
 MAP = ("--map", "blast=all", "healthy=hem")
-
-
-def skip_drawings(patch):
-    """Drawings take most of the time, and one test looks at them."""
-    patch.setattr("evaluation.evaluate.draw_figures", lambda *arguments: None)
-    # In this order: the first imports the second.
-    patch.setattr("workflows.evaluation.external.galleries", lambda *arguments: None)
-    patch.setattr("evaluation.examples.galleries", lambda *arguments: None)
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +34,7 @@ def runs(home):
     root = write_class_folders(home / "cells", {"hem": 20, "all": 20})
     data = ["data=folder", "data.positive_class=all", f"data_dir={root}", "inference.mirror=true", "name=cells"]
     passes = ["head.layers=[gap,{dropout: 0.5}]", "inference.mc_passes=4"]
-    with pytest.MonkeyPatch.context() as patch:
-        skip_drawings(patch)
-        return [train.run(small_config(home, *NET, *passes, f"split.fold={fold}", data=data)) for fold in range(2)]
+    return [run_undrawn(small_config(home, *TINY, *passes, f"split.fold={fold}", data=data)) for fold in range(2)]
 
 
 @pytest.fixture(scope="module")
@@ -72,17 +60,16 @@ def folder(home, runs, other):
 @pytest.fixture(autouse=True)
 def no_drawings(monkeypatch):
     """Leave the drawings out, but for the folder of the fixture ``folder``, which is made before."""
-    skip_drawings(monkeypatch)
+    monkeypatch.setattr("evaluation.evaluate.draw_figures", lambda *arguments: None)
+    monkeypatch.setattr("workflows.evaluation.external.galleries", lambda *arguments: None)
 
 
-def call(*arguments, ok=True):
-    result = CliRunner().invoke(app, ["resamples=20", *map(str, arguments)], env=PLAIN)
-    assert (result.exit_code == 0) == ok, result.output
-    return result.output
+def call(*arguments, code=0):
+    return run_app(app, "resamples=20", *arguments, code=code, NO_COLOR="1", TERM="dumb", COLUMNS="100")
 
 
 def refused(*arguments):
-    return " ".join(call(*arguments, ok=False).split())
+    return error_of(call(*arguments, code=1))
 
 
 def test_copies_of_test_images_have_the_same_probabilities(folder, runs):
@@ -144,7 +131,7 @@ def test_folder_is_one_of_a_finished_run(folder, other, runs):
     samples = from_test_part(folder, load_run(folder).config, 4, False)
     assert samples.labels == ("all", "hem", "all", "hem")
     assert all(name.startswith(("blast/", "healthy/")) for name in samples.names)
-    text = call(folder)
+    text = call(folder).output
     assert "trained on folder · tested on clinic (folder, 22 images)" in text
     assert "18 test images (8 “hem”, 10 “all”)" in text
     assert read_predictions(folder).part("test").frame["path"].map(lambda path: (other / path).is_file()).all()
@@ -166,7 +153,7 @@ def test_metrics_inside_and_outside_are_compared(folder, runs, home):
 def test_each_fold_is_evaluated_alone(runs, tmp_path):
     root = write_class_folders(tmp_path / "new", {"blast": 8, "healthy": 8, "debris": 3}, size=44)
     output = tmp_path / "out"
-    text = call(*runs, "--on", "data=folder", f"data_dir={root}", *MAP, "debris=", "--output", output)
+    text = call(*runs, "--on", "data=folder", f"data_dir={root}", *MAP, "debris=", "--output", output).output
     folders = [output / run.relative_to(runs[0].parents[1]) for run in runs]
     predictions = [read_predictions(place) for place in folders]
     assert [len(of_fold.part("test").frame) for of_fold in predictions] == [16, 16]
@@ -209,9 +196,7 @@ def test_ids_of_both_sets_are_distinguished(runs, tmp_path):
 )
 def test_error_is_one_line(arguments, fault, runs, other, tmp_path):
     words = [word.replace("OTHER", str(other)).replace("RUN", str(runs[1])) for word in arguments]
-    text = refused(runs[0], *words, "--output", tmp_path / "out")
-    assert fault in text
-    assert text.count("error:") == 1
+    assert fault in refused(runs[0], *words, "--output", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -173,8 +173,6 @@ def test_the_ground_is_the_colour_of_the_border():
     ("name", "layer", "words"),
     [
         ("lime", None, "the methods are gradcam, gradcam\\+\\+"),
-        ("gradcam", "act9", "no such module; close to it: act"),
-        ("gradcam", "dense", "is not a map over the image"),
         ("gradcam", "pool", "one value each.*act2"),
         ("occlusion", "act2", "leave the layer act2 out"),
     ],

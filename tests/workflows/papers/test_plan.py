@@ -24,6 +24,11 @@ def plan_of(paper: str, *words: str, **options: object):
     return make_plan(paper, (f"data_dir={paper}-data", *words), Path("out"), Options(**options))
 
 
+def runs_of(plan, *folders: str) -> dict[str, list[str]]:
+    """Return folders of finished runs of every experiment of a plan, by default of one seed."""
+    return {name: [f"runs/{name}/{folder}" for folder in folders or ("seed=0",)] for name in plan.experiments}
+
+
 @pytest.mark.parametrize("paper", PAPERS)
 def test_every_row_of_a_paper_that_trains_is_a_job(paper):
     plan = plan_of(paper, honest=True)
@@ -38,8 +43,7 @@ def test_ensembles_are_not_trained_but_combined_from_their_members():
     plan = plan_of("004")
     assert plan.ensembles["method"].tolist() == ["average", "genetic"]
     assert not set(plan.ensembles["experiment"]) & set(plan.experiments)
-    runs = {experiment: [f"runs/{experiment}/seed=0"] for experiment in plan.experiments}
-    steps = {step.name: step for step in analysis_steps(plan, plan.splits[0], runs)}
+    steps = {step.name: step for step in analysis_steps(plan, plan.splits[0], runs_of(plan))}
     members = plan.ensembles["members"].iloc[0].split()
     average = steps["ensemble-average-paper"]
     assert average.words[:6] == ("scripts/ensemble.py", "average", *(f"runs/{member}/seed=0" for member in members))
@@ -49,9 +53,8 @@ def test_ensembles_are_not_trained_but_combined_from_their_members():
 
 def test_an_ensemble_without_one_of_its_members_is_left_out():
     plan = plan_of("004")
-    runs = {
-        experiment: [f"runs/{experiment}/seed=0"] for experiment in plan.experiments if experiment != "vgg16_cut_block5"
-    }
+    runs = runs_of(plan)
+    del runs["vgg16_cut_block5"]
     names = [step.name for step in analysis_steps(plan, plan.splits[0], runs)]
     assert not [name for name in names if name.startswith(("ensemble", "errors"))]
     assert "report-paper" in names
@@ -59,8 +62,7 @@ def test_an_ensemble_without_one_of_its_members_is_left_out():
 
 def test_each_data_set_of_a_paper_has_a_report_of_its_own():
     plan = plan_of("002")
-    runs = {experiment: [f"runs/{experiment}/seed=0"] for experiment in plan.experiments}
-    reports = [step for step in analysis_steps(plan, plan.splits[0], runs) if step.about == "report"]
+    reports = [step for step in analysis_steps(plan, plan.splits[0], runs_of(plan)) if step.about == "report"]
     assert [step.name for step in reports] == [f"report-paper-{data}" for data in ("mnist", "cifar10", "chromosomes")]
     assert [word for word in reports[0].words if word.startswith("runs")] == [
         f"runs/{network}_mnist/seed=0" for network in ("alexnet", "anet_c6", "vgg16")
@@ -107,34 +109,42 @@ def test_a_line_can_be_pasted_into_a_shell():
     assert step.line.startswith("python scripts/prepare_data.py +experiment=")
 
 
-@pytest.mark.parametrize("word", ["protocol=image", "seed=3", "+experiment=vgg16_features", "split.fold=1", "name=x"])
-def test_what_the_plan_decides_is_refused(word):
-    with pytest.raises(UserError, match="reproduce.py decides on"):
-        plan_of("004", word)
+DECIDED = ("protocol=image", "seed=3", "+experiment=vgg16_features", "split.fold=1", "name=x")
 
 
-def test_an_unknown_paper_names_the_known_ones():
-    with pytest.raises(UserError, match="choose from 001, 002, 003, 004"):
-        plan_of("005")
+@pytest.mark.parametrize(
+    ("paper", "words", "options", "message"),
+    [
+        *(("004", [word], {}, "reproduce.py decides on") for word in DECIDED),
+        ("005", [], {}, "choose from 001, 002, 003, 004"),
+        ("003", [], {"folds": (1,)}, "add --honest"),
+        ("002", [], {"folds": (1,), "honest": True}, "official test images"),
+        ("002", [], {"experiments": ("hem_all_cnn_32",)}, "has no hem_all_cnn_32"),
+    ],
+)
+def test_what_is_no_plan_is_refused(paper, words, options, message):
+    with pytest.raises(UserError, match=message):
+        plan_of(paper, *words, **options)
 
 
-def test_a_wrong_override_is_an_error_before_anything_runs(tmp_path):
-    plan = make_plan("003", (f"data_dir={tmp_path}", "trainer.max_epoch=2"), tmp_path / "out")
-    with pytest.raises(UserError, match="max_epoch"):
-        check_plan(plan)
-
-
-def test_a_folder_that_is_not_there_is_an_error_before_anything_runs():
-    with pytest.raises(UserError, match="003-data"):
-        check_plan(plan_of("003"))
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["data_dir=.", "trainer.max_epoch=2"], "max_epoch"),
+        (["data_dir=.", "trainer.max_epochs=1,2"], "several values"),
+        (["data_dir=003-data"], "003-data"),
+    ],
+)
+def test_a_mistake_is_an_error_before_anything_runs(words, message):
+    with pytest.raises(UserError, match=message):
+        check_plan(make_plan("003", tuple(words), Path("out")))
 
 
 def test_the_ensembles_of_several_folds_and_seeds_take_the_first_seed_and_are_compared_fold_by_fold():
     plan = plan_of("004", seeds=(0, 1), folds=(0, 1), honest=True)
     paper, honest = plan.splits
     assert (paper.folds, honest.folds) == ((0,), (0, 1))  # draws of the paper's split overlap
-    folders = [f"fold{fold}/seed={seed}" for fold in honest.folds for seed in plan.seeds]
-    runs = {name: [f"runs/{name}/{folder}" for folder in folders] for name in plan.experiments}
+    runs = runs_of(plan, *(f"fold{fold}/seed={seed}" for fold in honest.folds for seed in plan.seeds))
     steps = {step.name: step for step in analysis_steps(plan, honest, runs)}
     members = [word for word in steps["ensemble-average-honest"].words if word.startswith("runs/")]
     assert len(members) == 8
@@ -147,27 +157,12 @@ def test_the_ensembles_of_several_folds_and_seeds_take_the_first_seed_and_are_co
     assert [word for word in compared if "ensemble" in word] == ["out/honest/ensemble_average/fold0"]
 
 
-def test_folds_need_a_split_that_has_them():
-    with pytest.raises(UserError, match="add --honest"):
-        plan_of("003", folds=(1,))
-    with pytest.raises(UserError, match="official test images"):
-        plan_of("002", folds=(1,), honest=True)
-
-
 def test_some_experiments_of_a_paper():
     plan = plan_of("002", experiments=("vgg16_cifar10", "alexnet_mnist"))
     assert plan.experiments == ("alexnet_mnist", "vgg16_cifar10")
-    with pytest.raises(UserError, match="has no hem_all_cnn_32"):
-        plan_of("002", experiments=("hem_all_cnn_32",))
 
 
 def test_the_folder_of_the_environment_holds_a_folder_for_each_data_set_too(monkeypatch):
     monkeypatch.setenv("KARYOCYTE_DATA_DIR", "somewhere")
     plan = make_plan("002", (), Path("out"))
     assert plan.words == ("data_dir=somewhere/${data.source}",)
-
-
-def test_several_values_of_a_key_are_refused(tmp_path):
-    plan = make_plan("003", (f"data_dir={tmp_path}", "trainer.max_epochs=1,2"), tmp_path / "out")
-    with pytest.raises(UserError, match="several values"):
-        check_plan(plan)
