@@ -14,11 +14,8 @@ from datamodules.sources import list_images, source_config
 from tests.helpers.images import cell_image, write_image
 
 
-def drawn(cache, name, **keys):
-    return list_images(source_config(name, **keys), None, cache, progress=False)
-
-
 def read(folder, cache, name, **keys):
+    """Read a folder; None: draw the images."""
     return list_images(source_config(name, **keys), folder, cache, progress=False)
 
 
@@ -29,7 +26,7 @@ def counts_of_cells(manifest):
 
 
 def test_blood_cells_become_folders_of_classes_with_the_subject_in_the_name(tmp_path):
-    manifest = drawn(tmp_path, "synthetic", images=12, subjects=4, size=32)
+    manifest = read(None, tmp_path, "synthetic", images=12, subjects=4, size=32)
     export_images(manifest, tmp_path / "cells")
     found = read(tmp_path / "cells", tmp_path, "folder", positive_class="all", subject_regex="^([^_]+)_")
     assert found.synthetic
@@ -39,7 +36,7 @@ def test_blood_cells_become_folders_of_classes_with_the_subject_in_the_name(tmp_
 
 
 def test_chromosomes_become_cells_whose_files_tell_no_class(tmp_path):
-    manifest = drawn(tmp_path, "synthetic_chromosomes", cells=4, cases=3)
+    manifest = read(None, tmp_path, "synthetic_chromosomes", cells=4, cases=3)
     export_images(manifest, tmp_path / "new")
     cells = find_cells(tmp_path / "new", CellColumns(), tmp_path, progress=False).cells
     assert (cells[0].case, cells[0].name, len(cells[0].files)) == ("new_001", "new_001.1", 46)
@@ -56,6 +53,6 @@ def test_an_existing_folder_and_real_images_are_refused(tmp_path):
     for kind in "ab":
         write_image(tmp_path / "own" / kind / "1.png", cell_image(1))
     with pytest.raises(UserError, match="exists already"):
-        export_images(drawn(tmp_path, "synthetic", images=4, subjects=4, size=32), tmp_path / "own")
+        export_images(read(None, tmp_path, "synthetic", images=4, subjects=4, size=32), tmp_path / "own")
     with pytest.raises(UserError, match="drawn images alone"):
         export_images(read(tmp_path / "own", tmp_path, "folder", positive_class="a"), tmp_path / "new")

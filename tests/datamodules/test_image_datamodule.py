@@ -1,9 +1,6 @@
 """The data module of a configuration: parts, batches, and the files of a run."""
 
-import json
-
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -82,11 +79,7 @@ def test_batched_transforms_depend_on_the_epoch_and_not_on_where_it_is_resumed(t
     assert (images[0][order[0]] != images[1][order[1]]).flatten(1).any(1).all()
 
 
-@pytest.mark.parametrize(
-    ("words", "channels"),
-    [(DRAWN, 3), (CHROMOSOMES, 1)],
-    ids=["colour", "gray"],
-)
+@pytest.mark.parametrize(("words", "channels"), [(DRAWN, 3), (CHROMOSOMES, 1)], ids=["colour", "gray"])
 def test_batched_images_without_strengths_are_the_prepared_ones(tmp_path, words, channels):
     data = prepared(small_config(tmp_path, "transform.batched=true", data=words))
     batches = batched_epoch(data, 0)
@@ -118,17 +111,6 @@ def test_every_part_is_resized_to_the_networks_size_after_the_augmentation(tmp_p
     for image, _, row in zip(*batches[1], strict=True):
         half = stored.images[int(row)].reshape(24, 2, 24, 2, 3).mean(axis=(1, 3))
         assert np.abs(image.numpy().transpose(1, 2, 0) - half).max() <= 0.5
-
-
-def test_facts_of_the_run_are_written_beside_it(tmp_path):
-    data = prepared(small_config(tmp_path))
-    data.write_facts(tmp_path / "run")
-    split = pd.read_csv(tmp_path / "run" / "split.csv")
-    assert set(split["part"]) == {"train", "validation", "test"}
-    assert len(split) == 40
-    assert json.loads((tmp_path / "run" / "leaks.json").read_text())["subjects_in_several_parts"] == 0
-    assert data.facts()["synthetic"] is True
-    assert any("SYNTHETIC" in line for line in data.describe())
 
 
 def test_images_that_the_starting_point_has_seen_are_a_warning_under_paper(tmp_path):

@@ -98,14 +98,8 @@ def test_a_classifier_built_by_names_trains_and_predicts_with_a_plain_trainer(cl
     trainer.fit(model, loader, loader)
     moved = {name.split(".")[0] for name, value in model.named_parameters() if not torch.equal(value, before[name])}
     assert moved == {"backbone", "head"}
-    assert trainer.test(model, loader, verbose=False)[0].keys() == {
-        "test/loss",
-        "test/acc",
-        "test/auc",
-        "test/f1_weighted",
-        "test/precision",
-        "test/recall",
-    }
+    scores = ("loss", "acc", "auc", "f1_weighted", "precision", "recall")
+    assert trainer.test(model, loader, verbose=False)[0].keys() == {f"test/{name}" for name in scores}
     outputs = trainer.predict(model, loader)
     torch.testing.assert_close(outputs[0]["probability"].sum(1), torch.ones(4))
 

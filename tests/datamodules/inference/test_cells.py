@@ -39,14 +39,6 @@ def test_folders_are_cells_and_those_above_are_cases(tmp_path, paths, expected):
     assert found(write_files(tmp_path / "root", *paths), tmp_path) == expected
 
 
-def test_other_files_are_counted(tmp_path):
-    root = write_files(tmp_path / "root", "c/a.png", "c/.hidden.png")
-    (root / "c" / "notes.txt").write_text("x")
-    cells = find_cells(root, CellColumns(), tmp_path / "cache", progress=False)
-    assert cells.others == {".txt": 1, "hidden": 1}
-    assert [len(cell.files) for cell in cells.cells] == [1]
-
-
 @pytest.mark.parametrize(
     ("paths", "expected"),
     [

@@ -98,6 +98,7 @@ def test_a_share_may_validate_in_the_next_fold_s_place(protocol, fold):
 
 
 DIVIDED = [("a", "a0", "fold_1"), ("b", "b0", "fold_1"), ("b", "b1", "fold_1"), ("a", "a1", "fold_1")]
+UNDIVIDED = [(*row[:2], None) for row in DIVIDED]
 TESTED = [("a", "ta", "fold_0"), ("b", "tb", "fold_0")]
 
 
@@ -111,13 +112,8 @@ TESTED = [("a", "ta", "fold_0"), ("b", "tb", "fold_0")]
         ([*DIVIDED, ("a", "x", None)], "subject", {}, "1 images have no fold while others do, first i00004"),
         (DIVIDED + TESTED, "paper", {}, "data.paper_split"),
         (DIVIDED + TESTED, "paper", {"test": "fold_1"}, "say split.test=fold, not fold_1"),
-        (
-            [(*row[:2], None) for row in DIVIDED],
-            "subject",
-            {},
-            "class a has 2 subjects, 5 are needed for split.folds=5",
-        ),
-        ([(*row[:2], None) for row in DIVIDED], "image", {}, "class a has 2 images, 5 are needed for split.folds=5"),
+        (UNDIVIDED, "subject", {}, "class a has 2 subjects, 5 are needed for split.folds=5"),
+        (UNDIVIDED, "image", {}, "class a has 2 images, 5 are needed for split.folds=5"),
         ([("a", None, None), ("b", None, None)], "subject", {}, "none are known.*protocol=image"),
         ([("a", "s", None), ("b", None, None)], "subject", {}, "1 images have no subject, first i00001"),
     ],

@@ -12,12 +12,7 @@ from hypothesis import strategies as st
 from common.karyotype import CHROMOSOMES, name_karyotype
 from datamodules.io.decode import read_image
 from datamodules.sources import scan
-from datamodules.sources.synthetic_chromosomes import (
-    SyntheticChromosomesConfig,
-    draw_picture,
-    labels_of,
-    traits_of,
-)
+from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig, draw_picture, labels_of, traits_of
 from datamodules.synthesis.chromosomes import ChromosomeTraits, draw_chromosome
 from datamodules.synthesis.ideogram import ACROCENTRIC, IDEOGRAM
 from datamodules.synthesis.metaphase import GROUND, read_metaphase, to_chromosome

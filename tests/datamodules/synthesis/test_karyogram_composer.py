@@ -163,12 +163,7 @@ def test_what_was_changed_is_true_and_nothing_else():
 
 
 @pytest.mark.parametrize(
-    ("cell", "labels"),
-    [
-        (blocks("XX", ("21",)), {"21"}),
-        (blocks("XXY"), {"X", "Y"}),
-        (blocks("XXX"), {"X"}),
-    ],
+    ("cell", "labels"), [(blocks("XX", ("21",)), {"21"}), (blocks("XXY"), {"X", "Y"}), (blocks("XXX"), {"X"})]
 )
 def test_of_counts_alone_every_chromosome_of_the_class_is_true(cell, labels):
     sheet = compose(cell, PLAIN)

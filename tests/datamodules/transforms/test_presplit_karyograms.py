@@ -77,12 +77,8 @@ def test_each_class_becomes_so_many_times_as_many_dealt_evenly(normal, abnormal,
 
 
 def test_a_lost_chromosome_is_no_class_of_the_paper_and_is_not_copied():
-    counts = (
-        expanded(manifest_of(6, 4, lost=5), AugmentedConfig(normal=2, abnormal=3))
-        .manifest.frame["label"]
-        .value_counts()
-    )
-    assert counts.to_dict() == {"normal": 12, "abnormal": 12, "preparation_loss": 5}
+    frame = expanded(manifest_of(6, 4, lost=5), AugmentedConfig(normal=2, abnormal=3)).manifest.frame
+    assert frame["label"].value_counts().to_dict() == {"normal": 12, "abnormal": 12, "preparation_loss": 5}
 
 
 def test_copies_that_equal_their_originals_are_refused():

@@ -44,9 +44,7 @@ def test_features_that_are_a_vector_need_no_pooling():
 
 @settings(max_examples=20, deadline=None)
 @given(
-    units=st.lists(st.integers(1, 40), max_size=3),
-    logits=st.integers(1, 24),
-    pool=st.sampled_from(["gap", "flatten"]),
+    units=st.lists(st.integers(1, 40), max_size=3), logits=st.integers(1, 24), pool=st.sampled_from(["gap", "flatten"])
 )
 def test_any_stack_gives_the_logits_and_starts_as_keras_would(units, logits, pool):
     head = build_head([pool, *({"dense": unit} for unit in units)], MAP, logits)

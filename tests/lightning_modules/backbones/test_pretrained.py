@@ -403,13 +403,3 @@ def test_the_real_resnet50_trunk_computes_what_plain_torch_does(folder):
         torch.testing.assert_close(
             backbone.module.eval().forward_features(image), by_hand.forward_features(image), rtol=1e-4, atol=1e-5
         )
-
-
-def test_a_real_whole_network_is_loaded_without_its_classifier(folder):
-    weights = "resnet50_v1.pruned_in1k"
-    backbone, info = build_pretrained(model("resnet50_v1"), weights, 224, weights_dir=str(folder))
-    assert backbone.out_shape == (2048, 7, 7)
-    assert info.freeze_batchnorm
-    state = safetensors.torch.load_file(folder / f"{weights}.safetensors")
-    for key, value in backbone.module.state_dict().items():
-        assert torch.equal(value, state[key].to(value.dtype)), key

@@ -23,21 +23,15 @@ DATA = ["data=synthetic", "data.images=46", "data.subjects=10", "data.size=48"]
 NET = ["model=resnet18", "model.cut=layer2", "transform=flips_rotations"]
 PLAIN = [*NET, "head.layers=[gap,{dense:8}]"]
 FROZEN = [*PLAIN, "unfreeze.stages.finetune.batchnorm=frozen", "unfreeze.stages.finetune.lr=0.001"]
+LEVELS = "levels=[{above: 0.4, gate: 0.0, lr: 0.002}, {above: 0.55, gate: 0.0, lr: 0.003}]"
+CHECKS = ["enabled=true", "every_steps=2", "every_epochs=1", LEVELS]
 # Name -> what one process and two are given alike, with BatchNorm frozen but for the last.
 ALIKE = {
     "weighted loss": [*FROZEN, "balance=class_weights", "loss.label_smoothing=0.1", "head.logits=2"],
     "checks": [
-        *FROZEN,
-        "balance=weighted_sampling",
-        "callbacks.check_and_adjust.enabled=true",
-        "callbacks.check_and_adjust.every_steps=2",
-        "callbacks.check_and_adjust.every_epochs=1",
-        "callbacks.check_and_adjust.levels=[{above: 0.4, gate: 0.0, lr: 0.002}, {above: 0.55, gate: 0.0, lr: 0.003}]",
-        "callbacks.early_break.enabled=true",
-        "callbacks.early_break.validation=0.3",
-        "callbacks.early_break.train=0.3",
-        "callbacks.early_break.batches=2",
-        "trainer.max_epochs=3",
+        *[*FROZEN, "balance=weighted_sampling", "trainer.max_epochs=3"],
+        *(f"callbacks.check_and_adjust.{key}" for key in CHECKS),
+        *(f"callbacks.early_break.{key}" for key in ("enabled=true", "validation=0.3", "train=0.3", "batches=2")),
     ],
     "budget": [
         *PLAIN,

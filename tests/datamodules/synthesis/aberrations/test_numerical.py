@@ -74,15 +74,20 @@ def test_an_autosome_of_any_class_is_lost():
 # --- gained and lost chromosomes ---
 
 
+def fact_and_gained(derived):
+    (fact,), (gained,) = (
+        derived.facts["chromosomes"],
+        (one for one in derived.cell.chromosomes if one.changed is not None),
+    )
+    return fact, gained
+
+
 def test_without_a_cell_of_the_same_subject_a_homologue_is_mirrored_and_bent():
     cell, stranger = drawn_cells()[0], drawn_cells()[1]
     places = set()
     for seed in range(12):
         derived = derived_from(cell, "gain", seed, donors=[cell, stranger], gained=("13",))
-        (fact,), gained = (
-            derived.facts["chromosomes"],
-            next(one for one in derived.cell.chromosomes if one.changed is not None),
-        )
+        fact, gained = fact_and_gained(derived)
         assert (fact["made_from"], fact["donor_cell"]) == ("mirror image", None)
         homologues = [one for one in cell.chromosomes if one.label == "13"]
         source = homologues[fact["homologue"]]
@@ -110,10 +115,7 @@ def test_a_cell_of_the_same_subject_gives_a_chromosome_at_this_ones_scale_and_st
     ]
     donor = Metaphase("other", cell.subject, tuple(larger))
     derived = derived_from(cell, "gain", 1, donors=[cell, drawn_cells()[1], donor])
-    (fact,), gained = (
-        derived.facts["chromosomes"],
-        next(one for one in derived.cell.chromosomes if one.changed is not None),
-    )
+    fact, gained = fact_and_gained(derived)
     homologues = [one for one in cell.chromosomes if one.label == fact["label"]]
     like = homologues[fact["homologue"]]
     assert (fact["made_from"], fact["donor_cell"], fact["scale"]) == ("donor", "other", 0.5)
@@ -155,6 +157,3 @@ def test_the_lost_chromosome_is_named(sex, lost):
 def test_wrong_rules_are_refused(keys, message):
     with pytest.raises(UserError, match=message):
         check_changes(DATA.model_copy(update=keys))
-
-
-# --- real cells ---
