@@ -1,4 +1,4 @@
-"""The paths of docs/explanation/architecture.md name files and functions that exist, and are short."""
+"""The paths of the pages on the architecture and on changes exist; paths through the code are short."""
 
 import re
 from pathlib import Path
@@ -26,3 +26,22 @@ def test_a_hop_names_code_that_exists(place):
     if name:
         definition = re.compile(rf"^\s*(def|class) {name.split('.')[-1]}\b", re.MULTILINE)
         assert any(definition.search(file.read_text(encoding="utf-8")) for file in files), place
+
+
+CHANGES = (PAGE.parent / "where_to_change.md").read_text(encoding="utf-8")
+NAMED = sorted(set(re.findall(r"`([\w/]+(?:/|\.(?:py|yaml|csv|j2|md|html\.j2)(?:: [\w.]+)?))`", CHANGES)))
+
+
+@pytest.mark.parametrize("place", NAMED)
+def test_a_place_to_change_exists(place):
+    path, _, name = place.partition(": ")
+    assert (ROOT / path).exists()
+    if name:
+        last = name.split(".")[-1]
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert re.search(rf"^\s*(def|class) {last}\b|^{last}\b.*=", text, re.MULTILINE)
+
+
+def test_where_to_change_is_short_and_names_places():
+    assert len(NAMED) > 20
+    assert len(CHANGES.split()) <= 700

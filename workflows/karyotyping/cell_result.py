@@ -111,7 +111,7 @@ class CellResult:
 
     @property
     def order(self) -> tuple[bool, float]:
-        """A sort key by which the most doubtful cell is first."""
+        """A sort key: cells to be referred, then the others, each by increasing probability."""
         probability = self.karyotype.probability
         return (not self.reasons, -1.0 if probability is None else probability)
 
