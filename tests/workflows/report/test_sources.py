@@ -15,6 +15,11 @@ from workflows.report.sources import Chapter, read_chapters
 from workflows.report.summary import about_rows, notices
 
 
+def chapter_of(run):
+    settings = EvaluationConfig(resamples=20)
+    return Chapter(Group("run", (run,), ("run",)), (), settings, evaluate_runs([run], settings))
+
+
 @pytest.mark.parametrize(
     ("other", "message"),
     [
@@ -58,8 +63,7 @@ def test_what_a_heat_map_speaks_for_is_read_from_its_table(tmp_path):
 )
 def test_leaks_protocol_and_drawn_images_are_named_first(about, expected):
     run = make_run(images=12, subjects=4, about=about)
-    settings = EvaluationConfig(resamples=20)
-    chapter = Chapter(Group("run", (run,), ("run",)), (), settings, evaluate_runs([run], settings))
+    chapter = chapter_of(run)
     lines = list(about_rows(chapter).values())
     for notice in notices([chapter], real_names=False):
         lines += [notice.title, *notice.lines]
@@ -68,13 +72,11 @@ def test_leaks_protocol_and_drawn_images_are_named_first(about, expected):
 
 def test_without_known_subjects_no_page_says_that_nothing_leaks():
     run = make_run(images=12, subjects=None, about={"leaks": {**NO_LEAKS, "near_pairs": 0}})
-    settings = EvaluationConfig(resamples=20)
-    chapter = Chapter(Group("run", (run,), ("run",)), (), settings, evaluate_runs([run], settings))
-    (notice,) = notices([chapter], real_names=False)
+    (notice,) = notices([chapter_of(run)], real_names=False)
     assert (notice.kind, "persons are not known" in notice.title) == ("unknown", True)
 
 
 def test_what_is_missing_of_a_published_set_limits_the_figures():
     run = make_run(images=12, subjects=4, about={"incomplete": "partial: 95 of 10,661 training images"})
-    warnings = evaluate_runs([run], EvaluationConfig(resamples=20)).warnings
+    warnings = chapter_of(run).result.warnings
     assert [each.text for each in warnings if each.topic == "data"] == ["partial: 95 of 10,661 training images"]

@@ -1,6 +1,7 @@
 """What the review page reads stays in its folder."""
 
 import json
+from functools import partial
 
 import pytest
 
@@ -8,23 +9,20 @@ from common.errors import UserError
 from tests.workflows.review.bundles import write_bundle
 from workflows.cell_bundle import ReviewBundle
 
+STEMS = ("../../secret", "/etc/passwd", "a\0", "", "a/b", "..\\a")
 
-@pytest.mark.parametrize("stem", ["../../secret", "/etc/passwd", "a\0", "", "a/b", "..\\a"])
-def test_a_cell_outside_of_the_folder_is_refused(tmp_path, stem):
-    bundle = write_bundle(tmp_path / "out")
-    index = bundle.folder / "index.json"
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(partial(lambda stem, values: values["cells"][0].update(stem=stem), stem) for stem in STEMS),
+        lambda values: values["priors"].update(mystery=1),
+    ],
+)
+def test_a_cell_outside_of_the_folder_and_other_priors_are_refused(tmp_path, change):
+    index = write_bundle(tmp_path / "out").folder / "index.json"
     values = json.loads(index.read_text())
-    values["cells"][0]["stem"] = stem
-    index.write_text(json.dumps(values))
-    with pytest.raises(UserError, match=r"index\.json is damaged"):
-        ReviewBundle(tmp_path / "out")
-
-
-def test_other_priors_are_refused(tmp_path):
-    bundle = write_bundle(tmp_path / "out")
-    index = bundle.folder / "index.json"
-    values = json.loads(index.read_text())
-    values["priors"]["mystery"] = 1
+    change(values)
     index.write_text(json.dumps(values))
     with pytest.raises(UserError, match=r"index\.json is damaged"):
         ReviewBundle(tmp_path / "out")

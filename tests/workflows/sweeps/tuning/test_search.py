@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from common.errors import UserError
-from tests.workflows.sweeps.tuning.searches import NoData, formula_run, search, table, tune
+from tests.workflows.sweeps.tuning.searches import NoData, formula_run, in_a_process, search, table, tune
 from workflows import train
 from workflows.sweeps.tuning import results
 from workflows.sweeps.tuning import search as tuning
@@ -52,12 +52,6 @@ def run_first(monkeypatch, first, others=formula_run):
         return formula_run(config, watch)
 
     monkeypatch.setattr(train, "run", run)
-
-
-def in_a_process(*arguments) -> multiprocessing.Process:
-    process = multiprocessing.get_context("fork").Process(target=tune, args=arguments)
-    process.start()
-    return process
 
 
 def opened(output, *overrides, name="study"):
@@ -197,7 +191,7 @@ def test_two_processes_share_one_study(tmp_path, monkeypatch):
 
     run_first(monkeypatch, lambda: both_have_a_trial.wait(120))
     space = "search.space.loader.batch_size.choices=[8,16]"
-    processes = [in_a_process(tmp_path, space, "search.trials=8") for _ in range(2)]
+    processes = [in_a_process(tune, tmp_path, space, "search.trials=8") for _ in range(2)]
     for process in processes:
         process.join()
         assert process.exitcode == 0
@@ -215,7 +209,7 @@ def test_a_trial_whose_process_died_is_tried_again(tmp_path, monkeypatch):
         os.kill(os.getpid(), signal.SIGKILL)
 
     monkeypatch.setattr(train, "run", dies)
-    process = in_a_process(tmp_path, ONE_SIZE)
+    process = in_a_process(tune, tmp_path, ONE_SIZE)
     process.join()
     assert process.exitcode == -signal.SIGKILL
     monkeypatch.setattr(train, "run", formula_run)
@@ -230,7 +224,7 @@ def test_a_trial_whose_process_died_is_tried_again(tmp_path, monkeypatch):
 def test_a_trial_that_kills_its_process_each_time_is_failed(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "run", lambda config, watch: os.kill(os.getpid(), signal.SIGKILL))
     for _ in range(studies.ATTEMPTS):
-        in_a_process(tmp_path).join()
+        in_a_process(tune, tmp_path).join()
     monkeypatch.setattr(train, "run", formula_run)
     trials = tune(tmp_path, "search.trials=3")
     assert list(trials["state"][: studies.ATTEMPTS]) == ["repeated"] * (studies.ATTEMPTS - 1) + ["failed"]

@@ -1,6 +1,5 @@
 """Workers on one or several machines share one study, even if some of them die."""
 
-import multiprocessing
 import os
 import signal
 import time
@@ -9,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from common.errors import UserError
-from tests.workflows.sweeps.tuning.searches import search
+from tests.cluster.slurm import wait_for
+from tests.workflows.sweeps.tuning.searches import in_a_process, search
 from workflows.sweeps.tuning import study as studies
 from workflows.sweeps.tuning.study import end_of, open_study, repeated
 
@@ -19,19 +19,6 @@ QUICK = ["search.startup_trials=1000"]  # drawn at random: nothing to learn from
 def study(output, *overrides):
     settings = search(output, *QUICK, *overrides)[0]
     return open_study(output / "study.db", "shared", settings, "minimize")
-
-
-def start(function, *arguments):
-    process = multiprocessing.get_context("fork").Process(target=function, args=arguments)
-    process.start()
-    return process
-
-
-def wait_until(condition, seconds=120.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)
 
 
 def states(shared):
@@ -81,9 +68,9 @@ def train_forever(output, node):
 
 
 def test_a_trial_of_another_machine_is_repeated_only_when_its_heartbeat_is_old(tmp_path):
-    worker = start(train_forever, tmp_path, "node7")
+    worker = in_a_process(train_forever, tmp_path, "node7")
     try:
-        wait_until((tmp_path / "claimed").exists)
+        wait_for((tmp_path / "claimed").exists, "the other worker to claim a trial")
         here = study(tmp_path, "search.heartbeat_seconds=2", "search.trials=2")
         time.sleep(3)
         ours = here.claim()
@@ -91,7 +78,8 @@ def test_a_trial_of_another_machine_is_repeated_only_when_its_heartbeat_is_old(t
         assert here.running_elsewhere() == {"node7": [0]}
         worker.kill()
         worker.join()
-        wait_until(lambda: (again := here.claim()) is not None and again.params == here.trials[0].params)
+        first = here.trials[0].params
+        wait_for(lambda: (again := here.claim()) is not None and again.params == first, "its trial to be repeated")
         assert repeated(here.trials) == {0}
         assert end_of(here.trials[0]) == f"its process ({worker.pid} on node7) died: tried again"
     finally:
@@ -114,7 +102,7 @@ def work(output, trials, killed_at):
 
 def test_three_workers_finish_every_trial_once_and_a_kill_costs_one_trial(tmp_path):
     count = 12
-    workers = [start(work, tmp_path, count, killed_at) for killed_at in (None, None, 2)]
+    workers = [in_a_process(work, tmp_path, count, killed_at) for killed_at in (None, None, 2)]
     for worker in workers:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0, -signal.SIGKILL]
