@@ -18,16 +18,10 @@ from evaluation.core.labelled import score
 from scripts.karyotype import app
 from tests.helpers.chromosomes import bar, write_chromosomes, write_table
 from tests.helpers.images import break_image, cell_image, write_image
+from tests.helpers.portable import train_on_chromosomes
 from tests.helpers.terminal import error_of, run_app
-from tests.helpers.training import run_undrawn, small_config, write_untrained_run
+from tests.helpers.training import small_config, write_untrained_run
 
-NET = ["model=resnet18", "model.cut=layer1", "trainer.max_epochs=2", "trainer.precision=32-true"]
-CANVAS = ["prepare.size=[64,24]", "prepare.canvas.area=150"]
-TRAINED = "inference.batchnorm=trained"
-KINDS = {
-    "plain": ["+experiment=chromosomes_best"],
-    "orientation": ["+experiment=chromosomes_best", "head.orientation=true"],
-}
 OUTPUTS = ["cases.csv", "chromosomes.csv", "index.html", "karyotypes.csv"]
 
 
@@ -37,16 +31,9 @@ def data(tmp_path_factory):
     return write_chromosomes(tmp_path_factory.mktemp("karyotype") / "data", cases=6)
 
 
-def trained(data, kind, *overrides):
-    experiment, *keys = KINDS[kind]
-    name = experiment.partition("=")[2]
-    config = small_config(data.parent, *NET, *CANVAS, *keys, *overrides, experiment=name, data=[f"data_dir={data}"])
-    return Run(run_undrawn(config))
-
-
 @pytest.fixture(scope="module")
 def run(data):
-    return trained(data, "plain")
+    return Run(train_on_chromosomes(data))
 
 
 @pytest.fixture
@@ -112,9 +99,9 @@ def test_cells_of_a_folder(run, cells, karyotype, tmp_path):
     assert not list(tmp_path.glob(".out*"))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_own_cells_get_the_probabilities_of_the_run(data, karyotype, kind):
-    run = trained(data, kind)
+@pytest.mark.parametrize("override", ["head.orientation=false", "head.orientation=true"])
+def test_own_cells_get_the_probabilities_of_the_run(data, karyotype, override):
+    run = Run(train_on_chromosomes(data, override))
     table, chromosomes, output = karyotype(run.folder, data / "labels.csv")
     assert len(table) == 6
     assert_consistent(table, chromosomes)
@@ -194,7 +181,7 @@ def test_an_expert_corrects_chromosomes_and_the_rest_is_assigned_around_them(run
 
 
 def test_several_runs_are_an_ensemble(data, run, cells, karyotype):
-    second = trained(data, "plain", "seed=1")
+    second = Run(train_on_chromosomes(data, "seed=1"))
     each = [karyotype(one.folder, cells, output=one.folder.name)[1] for one in (run, second)]
     table, both, _ = karyotype(run.folder, second.folder, cells, output="both")
     assert_consistent(table, both)

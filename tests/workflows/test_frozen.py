@@ -93,26 +93,20 @@ def test_an_interrupted_stage_goes_on_with_or_without_features(tmp_path, begun, 
 
 
 @pytest.mark.parametrize(
-    ("overrides", "reason"),
+    ("overrides", "images_seen", "reason"),
     [
-        ([], "32 images would be computed for 63 that the stage sees"),
-        (["transform=flips_rotations"], "transform changes images from epoch to epoch"),
-        (["head.orientation=true", "head.logits=null"], "head.orientation"),
-        (["+callbacks.extra={a:{_target_:pytorch_lightning.callbacks.Timer}}"], "callbacks.extra"),
+        ([], 100, "0.0 GB are too large"),
+        ([], 63, "32 images would be computed for 63 that the stage sees"),
+        (["transform=flips_rotations"], 63, "transform changes images from epoch to epoch"),
+        (["head.orientation=true", "head.logits=null"], 63, "head.orientation"),
+        (["+callbacks.extra={a:{_target_:pytorch_lightning.callbacks.Timer}}"], 63, "callbacks.extra"),
     ],
 )
-def test_elsewhere_it_says_why_not(tmp_path, capsys, overrides, reason):
+def test_elsewhere_it_says_why_not(tmp_path, capsys, monkeypatch, overrides, images_seen, reason):
+    monkeypatch.setattr(frozen, "LARGEST", 100)
     config = small(tmp_path, *overrides)
     model, data = prepared(config)
     stage = planned_stages(config, tmp_path)[0]
-    assert frozen.features_in_place_of_images(model, FeatureDataModule(data), config, stage, 63) == (None, 0.0)
+    features = frozen.features_in_place_of_images(model, FeatureDataModule(data), config, stage, images_seen)
+    assert features == (None, 0.0)
     assert f"stage 1, head: features are not cached: {reason}" in capsys.readouterr().out
-
-
-def test_features_too_large_for_the_memory_are_not_computed(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(frozen, "LARGEST", 100)
-    config = small(tmp_path)
-    model, data = prepared(config)
-    stage = planned_stages(config, tmp_path)[0]
-    assert frozen.features_in_place_of_images(model, FeatureDataModule(data), config, stage, 100) == (None, 0.0)
-    assert "GB are too large" in capsys.readouterr().out

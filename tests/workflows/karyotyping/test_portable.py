@@ -9,12 +9,8 @@ import pytest
 from scripts.export import app as export
 from scripts.karyotype import app as karyotype
 from tests.helpers.chromosomes import write_chromosomes
-from tests.helpers.portable import UNNEEDED, run_without
+from tests.helpers.portable import UNNEEDED, run_without, train_on_chromosomes
 from tests.helpers.terminal import error_of, run_app
-from tests.helpers.training import run_undrawn, small_config
-
-NET = ["model=resnet18", "model.cut=layer1", "trainer.max_epochs=2", "trainer.precision=32-true"]
-CANVAS = ["prepare.size=[64,24]", "prepare.canvas.area=150"]
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +22,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(data):
     """A run on chromosomes of any orientation, whose BatchNorm statistics follow the images."""
-    keys = ["head.orientation=true", "inference.batchnorm=images", f"data_dir={data}"]
-    return run_undrawn(small_config(data.parent, *NET, *CANVAS, experiment="chromosomes_best", data=keys))
+    return train_on_chromosomes(data, "head.orientation=true", "inference.batchnorm=images")
 
 
 @pytest.fixture(scope="module")
