@@ -85,18 +85,22 @@ def build_losses(config: LossConfig, class_weights: torch.Tensor | None = None) 
 
 
 def check_loss(loss: nn.Module, logits: int) -> None:
-    """Refuse a loss that does not take so many logits, or gives no single number.
+    """Refuse a loss that does not take so many logits, gives no single number, or does not favour the true class.
 
     Raises:
         UserError: With the loss's own error.
     """
-    label = torch.arange(4) % max(logits, 2)
+    label = torch.tensor([1, 1])
+    scores = F.one_hot(label, max(logits, 2)).float() if logits > 1 else torch.ones(2, 1)
     try:
-        value = loss(torch.zeros(4, logits), label)
+        right = loss(4 * scores, label)
+        wrong = loss(-4 * scores, label)
     except Exception as error:  # losses refuse shapes and types in many ways
         raise UserError(f"loss._target_: {first_line(error)} (for {logits} logits: head.logits)") from error
-    if not isinstance(value, torch.Tensor) or value.numel() != 1:
+    if not isinstance(right, torch.Tensor) or right.numel() != 1:
         raise UserError("loss._target_ gives no single number: leave its reduction at mean")
+    if not right < wrong:  # cross-entropy takes a single logit for one class, which is always right
+        raise UserError(f"loss._target_ is no smaller for the true class with head.logits={logits}: set another number")
 
 
 def image_weights(loss: nn.Module, label: torch.Tensor) -> torch.Tensor:

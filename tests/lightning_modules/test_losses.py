@@ -46,6 +46,13 @@ def test_one_logit_reaches_the_loss_as_torch_has_it():
     torch.testing.assert_close(loss(logits, label), build_losses(LossConfig())[0](logits, label))
 
 
+def test_cross_entropy_of_a_single_logit_is_refused():
+    """It would take the float labels for probabilities over the batch."""
+    with pytest.raises(UserError, match="head.logits=1"):
+        check_loss(own(_target_="torch.nn.CrossEntropyLoss"), 1)
+    check_loss(own(_target_="torch.nn.BCEWithLogitsLoss"), 1)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
