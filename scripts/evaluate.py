@@ -19,7 +19,7 @@ app = typer.Typer(**TYPER)
     cls=options.several("--against", "--on", "--map"),
     epilog=examples(
         "python scripts/evaluate.py chromosomes_best/latest",
-        "python scripts/evaluate.py vgg16_features resnet50_features resamples=2000 --output compared",
+        "python scripts/evaluate.py vgg16_features resnet50_features resamples=2000",
         "python scripts/evaluate.py resnet50_features --against vgg16_features",
         "python scripts/evaluate.py latest --on data=folder data_dir=images",
     ),

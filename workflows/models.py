@@ -61,18 +61,22 @@ class RunsModel:
         """The folders as they were named."""
         return ", ".join(str(run.folder) for run in self.runs)
 
+    @property
+    def combiner(self) -> dict[str, Any] | None:
+        """How the one ensemble that is named combines its members; None for runs, which are averaged."""
+        if len(self.runs) == 1 and self.runs[0].has(RunFile.ENSEMBLE):
+            return self.runs[0].ensemble.combiner
+        return None
+
     @cached_property
     def facts(self) -> ModelFacts:
         """What the runs say of themselves."""
         first = self.members[0]
-        combiner = None
-        if len(self.runs) == 1 and self.runs[0].has(RunFile.ENSEMBLE):
-            combiner = self.runs[0].ensemble.combiner
         return ModelFacts(
             folders=tuple(str(member.folder) for member in self.members),
             classes=first.data.classes,
             positive_class=first.data.positive_class,
-            combiner=combiner,
+            combiner=self.combiner,
             cache_dir=Path(first.config.cache_dir),
             preparations=tuple((str(member.folder), member.config.prepare) for member in self.members),
             warnings=tuple(run_warnings(self.members)),

@@ -54,14 +54,14 @@ def _combined(model: RunsModel) -> Predictions | None:
     """Combine the members' predictions as those of new cells are; None where they share no validation images."""
     predictions = [member.predictions for member in model.members]
     try:
-        aligned = align(predictions, model.facts.folders, common=True)
+        aligned = align(predictions, [str(member.folder) for member in model.members], common=True)
     except UserError:  # they test other images, as folds do
         return None
     if not (aligned[0].frame["part"] == "validation").any():
         return None
     combiner = Combiner("average", np.full(len(aligned), 1 / len(aligned)))
-    if model.facts.combiner is not None:
-        combiner = Combiner.from_dict(model.facts.combiner)
+    if model.combiner is not None:
+        combiner = Combiner.from_dict(model.combiner)
     return combine(aligned, combiner.combine, combiner.method)
 
 

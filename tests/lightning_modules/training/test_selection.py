@@ -1,12 +1,14 @@
 """Which of the saved checkpoints is a stage's best, and the table of all of them."""
 
 from math import inf, nan
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from common.config.schema import CallbacksConfig, Config
 from lightning_modules.callbacks.paper_002 import SavedWeights
+from lightning_modules.epoch_metrics import validation_metrics
 from lightning_modules.training import fit
 from lightning_modules.training.plan import Stage
 
@@ -33,7 +35,8 @@ def test_the_best_of_the_saved_is_copied(tmp_path, monkeypatch, scores, monitor,
         (stage.folder / file).write_text(file)
     monkeypatch.setattr(fit, "_validate", lambda model, data, config, checkpoint: by_file[checkpoint.name])
     config = Config.model_construct(callbacks=CallbacksConfig(monitor=monitor))
-    score = fit.best_saved(None, None, config, stage, SAVED)
+    model = SimpleNamespace(val_metrics=validation_metrics(2, "val/"))
+    score = fit.best_saved(model, None, config, stage, SAVED)
     table = pd.read_csv(tmp_path / "logs" / "1-all" / "check_and_adjust.csv")
     assert table["step"].tolist() == [1, 201, 401]
     assert table[monitor].tolist() == pytest.approx(list(scores), nan_ok=True)
