@@ -36,7 +36,7 @@ def run_train(home: Path, *overrides: str, code: int = 0) -> None:
 
 @pytest.fixture(scope="module")
 def run(home) -> Path:
-    """The main job: the stages of resnet50_cut_block5 with a smaller network, on drawn cells."""
+    """The main job: the stages of resnet50_cut_block5 with a smaller network, on synthetic cells."""
     run_train(home, "+experiment=resnet50_cut_block5", "+profile=demo", *TINY)
     return next((home / "outputs" / "resnet50_cut_block5").glob("*/seed=0"))
 

@@ -15,7 +15,7 @@ from tests.helpers.training import DRAWN
 def tiny_data(source: str, home: Path) -> list[str]:
     """Return the overrides that give an experiment tiny data of its own source; what is on disk is made once.
 
-    The experiments on C-NMC get drawn cells: its layout has tests of its own.
+    The experiments on C-NMC get synthetic cells: its layout has tests of its own.
     """
     if source == "cnmc":
         return DRAWN

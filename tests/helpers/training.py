@@ -57,7 +57,7 @@ def _checked(overrides: tuple[str, ...], data_dir: str | None) -> Config:
 
 
 def small_config(tmp_path: Path, *overrides: str, experiment: str | None = None, data: Sequence[str] = DRAWN) -> Config:
-    """Return the typed configuration of a short run at 32 px below ``tmp_path``, by default on 40 drawn cells."""
+    """Return the typed configuration of a short run at 32 px below ``tmp_path``, by default on 40 synthetic cells."""
     chosen = [f"+experiment={experiment}"] if experiment else []
     config = _checked((*chosen, *data, *QUICK, *overrides), os.environ.get("KARYOCYTE_DATA_DIR"))
     places = {"output_dir": str(tmp_path / "outputs"), "cache_dir": str(tmp_path / "cache")}

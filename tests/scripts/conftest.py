@@ -8,7 +8,7 @@ from tests.helpers.portable import train_on_cells
 
 @pytest.fixture(scope="session")
 def cell_images(tmp_path_factory):
-    """Folders of drawn cells of two classes."""
+    """Folders of synthetic cells of two classes."""
     return write_class_folders(tmp_path_factory.mktemp("cells") / "cells", {"hem": 24, "all": 24})
 
 

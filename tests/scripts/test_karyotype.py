@@ -1,4 +1,4 @@
-"""scripts/karyotype.py on runs that are trained here, on drawn cells."""
+"""scripts/karyotype.py on runs that are trained here, on synthetic cells."""
 
 import re
 import shutil
@@ -27,7 +27,7 @@ OUTPUTS = ["cases.csv", "chromosomes.csv", "index.html", "karyotypes.csv"]
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Six drawn cells of six cases, with labels.csv."""
+    """Six synthetic cells of six cases, with labels.csv."""
     return write_chromosomes(tmp_path_factory.mktemp("karyotype") / "data", cases=6)
 
 

@@ -1,4 +1,4 @@
-"""scripts/reproduce.py from the data to the page: two experiments of paper 003 on drawn cells."""
+"""scripts/reproduce.py from the data to the page: two experiments of paper 003 on synthetic cells."""
 
 import hashlib
 import os
@@ -34,7 +34,7 @@ class Call:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A folder with 53 drawn cells in the challenge's folders."""
+    """A folder with 53 synthetic cells in the challenge's folders."""
     folder = tmp_path_factory.mktemp("reproduce")
     draw_cells(folder / "drawn", 0.005)
     return folder

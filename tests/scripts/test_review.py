@@ -1,4 +1,4 @@
-"""scripts/review.py on drawn cells: labels that a training reads, and the page served by a process."""
+"""scripts/review.py on synthetic cells: labels that a training reads, and the page served by a process."""
 
 import re
 import signal

@@ -37,7 +37,7 @@ def drawn_cells(cells: int = 4, abnormal: float = 0.0) -> tuple[Metaphase, ...]:
 
 
 def of_sex(sex: str) -> Metaphase:
-    """The first drawn cell with "XX" or "XY"."""
+    """The first synthetic cell with "XX" or "XY"."""
     return next(cell for cell in drawn_cells() if cell.karyotype.iscn == f"46,{sex}")
 
 

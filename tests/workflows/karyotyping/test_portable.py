@@ -15,7 +15,7 @@ from tests.helpers.terminal import error_of, run_app
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Five drawn cells of five cases, with labels.csv."""
+    """Five synthetic cells of five cases, with labels.csv."""
     return write_chromosomes(tmp_path_factory.mktemp("portable") / "data", cases=5)
 
 

@@ -1,4 +1,4 @@
-"""Writes the folder ``review`` of drawn cells, without a model."""
+"""Writes the folder ``review`` of synthetic cells, without a model."""
 
 from pathlib import Path
 
