@@ -12,15 +12,10 @@ quiet_interrupts()  # the imports take a while
 import typer
 
 from common.cli import TYPER, examples, report_user_errors
-from common.runs.names import run_path
 
 Output = Annotated[
     Path,
-    typer.Argument(
-        parser=run_path,
-        metavar="OUTPUT",
-        help="Output folder of scripts/karyotype.py, table of scripts/predict.py, or a run.",
-    ),
+    typer.Argument(metavar="OUTPUT", help="Output folder of scripts/karyotype.py, or table of scripts/predict.py."),
 ]
 ReaderName = Annotated[str | None, typer.Option(help="Who reviews.", show_default="the user's name")]
 Blind = Annotated[bool, typer.Option("--blind", help="Hide all predictions.")]
@@ -52,7 +47,7 @@ def review(
     """
     if not output.exists():
         raise UserError(
-            f"{output} does not exist: name an output folder of karyotype.py, a table of predict.py or a run"
+            f"{output} does not exist: name an output folder of karyotype.py, or a table of predict.py"
         )
     from workflows.review import review as work
 

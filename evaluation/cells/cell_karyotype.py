@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from common.karyotype import AUTOSOMES, CHROMOSOMES, Karyotype
 from common.text import counted
 from evaluation.cells.assignment import size_refusal
-from evaluation.cells.posterior import Candidate, KaryotypePosterior, karyotype_posterior
+from evaluation.cells.posterior import Candidate, karyotype_posterior
 from evaluation.cells.prior import KaryotypePriors
 
 DOUBTFUL = 0.9  # a chromosome whose class is less probable, given all others of its cell, is in doubt
@@ -54,12 +54,15 @@ class CellKaryotype:
         calls: Of each chromosome, in the order of the images.
         reasons: Why an expert should look; empty where nothing is in doubt.
         notes: What is to be known beyond: which chromosomes are missing, and what that can mean.
+        joint: The probability of each class given all chromosomes; where there is no karyotype, alone; float64, shape
+            (n, 24).
     """
 
     candidates: tuple[Candidate, ...]
     calls: tuple[ChromosomeCall, ...]
     reasons: tuple[str, ...]
     notes: tuple[str, ...]
+    joint: np.ndarray = field(repr=False, compare=False)
 
     @property
     def karyotype(self) -> Karyotype | None:
@@ -131,33 +134,22 @@ def karyotype_of_cell(
         refer_below: An expert should look at karyotypes that are less probable, 0 to 1.
         balanced: See ``karyotype_posterior``.
     """
-    posterior = None
-    if not size_refusal(len(log_probabilities)):
-        posterior = karyotype_posterior(log_probabilities, priors, fixed, balanced)
-    return describe_cell(log_probabilities, posterior, fixed, refer_below)
-
-
-def describe_cell(
-    log_probabilities: np.ndarray,
-    posterior: KaryotypePosterior | None,
-    fixed: Mapping[int, int],
-    refer_below: float,
-) -> CellKaryotype:
-    """Describe a cell by its karyotypes, None for a cell of an impossible size; see ``karyotype_of_cell``."""
     count = len(log_probabilities)
     alone = np.exp(log_probabilities)
-    if posterior is None:
+    if size_refusal(count):
         joint = alone.copy()
         for row, kind in fixed.items():
             joint[row] = np.eye(len(CHROMOSOMES))[kind]
-        return CellKaryotype((), _calls(joint.argmax(axis=1), joint, alone, fixed), (_why_no_karyotype(count),), ())
+        calls = _calls(joint.argmax(axis=1), joint, alone, fixed)
+        return CellKaryotype((), calls, (_why_no_karyotype(count),), (), joint)
+    posterior = karyotype_posterior(log_probabilities, priors, fixed, balanced)
     calls = _calls(posterior.best.classes, posterior.marginals, alone, fixed)
-    cell = CellKaryotype(posterior.candidates, calls, (), ())
+    cell = CellKaryotype(posterior.candidates, calls, (), (), posterior.marginals)
     reasons = _reasons(cell, refer_below)
     unlikely = int(_unlikely(log_probabilities).sum())
     if unlikely > MOST_IMPLAUSIBLE * count:
         reasons = (f"no class is probable for {unlikely} of {count} images: the model does not fit them", *reasons)
-    return CellKaryotype(posterior.candidates, calls, reasons, _notes(cell))
+    return replace(cell, reasons=reasons, notes=_notes(cell))
 
 
 def implausible(log_probabilities: np.ndarray) -> np.ndarray:

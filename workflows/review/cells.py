@@ -1,15 +1,21 @@
-"""The review of cells: the output of scripts/karyotype.py."""
+"""The review of cells: the output of scripts/karyotype.py, solved anew around what the reader has fixed."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from workflows.cell_bundle import NO_CHROMOSOME, ReviewBundle
-from workflows.review.cell_state import shown_cell
-from workflows.review.decisions import CLASSES, FILE, CellDecisions
-from workflows.review.reviewed import Picture, Reviewed, Source
+import numpy as np
+import pandas as pd
 
-CHROMOSOME_STRIP = "chromosomes"
+from common.karyotype import CHROMOSOMES, name_karyotype
+from evaluation.cells.cell_karyotype import CellKaryotype, karyotype_of_cell
+from workflows.cell_bundle import NO_CHROMOSOME, ReviewBundle, ReviewedCell
+from workflows.review.decisions import CLASSES, FILE, CellDecisions
+from workflows.review.reviewed import Reviewed, Source
+
+LISTED = 4  # other classes of a chromosome
+LEAST = 0.001  # probability of another class that is listed
+NOTHING: dict[str, Any] = {"probability": None, "reasons": [], "left_out": []}
 
 
 class CellReview(Reviewed):
@@ -20,42 +26,103 @@ class CellReview(Reviewed):
     """
 
     noun = "cell"
+    media_type = "image/png"
+    actions = frozenset({"move", "swap", "turn", "approve", "undo"})
     columns = ("case_id", "cell_id")
     no_label = NO_CHROMOSOME
-    actions = frozenset({"move", "swap", "turn", "approve", "undo"})
 
     def __init__(self, output: Path) -> None:
         self.output = output
+        self.decisions_file = output / FILE
         self.bundle = ReviewBundle(output)
         self.model = self.bundle.index.model
         self.classes = CLASSES
         self.stems = self.bundle.stems
 
-    @property
-    def decisions_file(self) -> Path:
-        """In the output folder."""
-        return self.output / FILE
-
     def queue(self, blind: bool) -> list[dict[str, Any]]:
         """Return all cells, most expected errors first."""
-        cells = list(self.bundle.index.cells)
+        cells = pd.DataFrame(self.bundle.index.cells, columns=["stem", "title", "expected_errors"])
         if blind:
-            return [{"stem": cell.stem, "title": cell.title} for cell in cells]
-        cells.sort(key=lambda cell: -cell.expected_errors)
-        return [{"stem": cell.stem, "title": cell.title, "doubt": cell.expected_errors} for cell in cells]
+            cells = cells.drop(columns="expected_errors")
+        else:
+            cells = cells.sort_values("expected_errors", ascending=False, kind="stable")
+        lines: list[dict[str, Any]] = cells.rename(columns={"expected_errors": "doubt"}).to_dict("records")
+        return lines
 
     def shown(self, stem: str, decisions: CellDecisions, blind: bool) -> dict[str, Any]:
-        """Return chromosomes, karyotype and counts, solved anew around what the reader has fixed."""
-        return shown_cell(self.bundle, stem, decisions, blind)
+        """Return chromosomes, karyotype and counts; unless ``blind``, solved around what the reader has fixed."""
+        cell = self.bundle.cell(stem)
+        shown = _blind(cell, decisions) if blind else self._solved(cell, decisions)
+        return {
+            "stem": stem,
+            "approved": decisions.approval is not None,
+            "undoable": bool(decisions.actions),
+            "counts": _counts(shown["files"]),
+            **shown,
+        }
 
-    def picture(self, stem: str, name: str, blind: bool) -> Picture | None:
+    def picture(self, stem: str) -> bytes:
         """Return the strip of all chromosomes."""
-        if name != CHROMOSOME_STRIP:
-            return None
-        return Picture(self.bundle.picture(stem).read_bytes(), "image/png")
+        return self.bundle.picture(stem).read_bytes()
 
     def sources(self, stem: str) -> Mapping[str, Source]:
         """Return the chromosomes of a cell, by the name of their file."""
         cell = self.bundle.cell(stem)
         facts = {"case_id": cell.case or "", "cell_id": cell.name}
         return {file.name: Source(Path(file.path), file.assigned, facts) for file in cell.files}
+
+    def solve(self, cell: ReviewedCell, fixed: Mapping[str, str]) -> tuple[np.ndarray, CellKaryotype]:
+        """Solve the joint assignment of a cell, as scripts/karyotype.py does, around fixed classes by file.
+
+        Returns:
+            The rows of the files that are chromosomes, int64, shape (m,), and the karyotype of these.
+        """
+        kinds = pd.Series(cell.names, dtype=object).map(fixed)
+        kept = np.flatnonzero(kinds != NO_CHROMOSOME)
+        given = kinds.iloc[kept].reset_index(drop=True).dropna().map(CHROMOSOMES.index).to_dict()
+        logs = cell.logs[kept].reshape(len(kept), len(CHROMOSOMES))
+        index = self.bundle.index
+        return kept, karyotype_of_cell(logs, self.bundle.priors, given, index.refer_below, index.balanced)
+
+    def _solved(self, cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
+        before = {file.name: file.fixed for file in cell.files if file.fixed is not None}
+        kept, solved = self.solve(cell, {**before, **decisions.fixed})
+        files = []
+        for name in cell.names:
+            files.append(_entry(name, NO_CHROMOSOME, decisions) | {"fixed": True})
+        for row, call, joint in zip(kept, solved.calls, solved.joint, strict=True):
+            files[row] |= {"class": call.assigned, "fixed": call.fixed, "doubtful": call.doubtful}
+            files[row] |= {"probability": call.probability, "foreign": cell.files[row].foreign}
+            files[row]["others"] = _others(joint, call.assigned)
+        return {
+            "files": files,
+            "result": solved.karyotype.iscn if solved.karyotype else "no karyotype",
+            "probability": solved.probability,
+            "reasons": [*solved.reasons, *solved.notes],
+            "left_out": cell.left_out,
+        }
+
+
+def _blind(cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
+    fixed = decisions.fixed
+    files = [_entry(name, fixed.get(name), decisions) for name in cell.names]
+    result = name_karyotype(_counts(files)).iscn
+    if waiting := len(files) - len(fixed):
+        result = f"{waiting} of {len(files)} without a class"
+    return {"files": files, "result": result, **NOTHING}
+
+
+def _counts(files: list[dict[str, Any]]) -> dict[str, int]:
+    classes = pd.DataFrame(files)["class"]
+    counts: dict[str, int] = classes.value_counts().reindex(CHROMOSOMES, fill_value=0).to_dict()
+    return counts
+
+
+def _entry(name: str, kind: str | None, decisions: CellDecisions) -> dict[str, Any]:
+    return {"name": name, "class": kind, "turned": name in decisions.turned, "fixed": name in decisions.fixed}
+
+
+def _others(probabilities: np.ndarray, assigned: str) -> list[tuple[str, float]]:
+    """Return the most probable other classes with their probabilities."""
+    likely = pd.Series(probabilities, CHROMOSOMES).drop(assigned).sort_values(ascending=False, kind="stable")
+    return list(likely[likely >= LEAST].head(LISTED).items())

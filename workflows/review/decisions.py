@@ -1,15 +1,14 @@
 """The decisions of readers: an append-only file of JSON lines, and the state of a cell after them."""
 
 import errno
-import json
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Literal
 
 from filelock import FileLock, Timeout
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
@@ -27,11 +26,11 @@ class Decision:
     Attributes:
         action: "move" an image to a class, "swap" two images, "turn" an image upside down, "approve" the cell, or
             "undo" the reader's last action in the cell that is not undone yet.
-        cell: Identity of the cell in the output of scripts/karyotype.py.
+        cell: Identity of the cell, or of the single image.
         reader: Who decided.
         time: ISO 8601, UTC.
         seconds: Since the reader's last decision in the cell, or since it was opened.
-        model: Identity of the runs.
+        model: Identity of the predictions.
         blind: Whether the predictions were hidden.
         image: The file; None of "approve" and "undo".
         other: Of "swap", the other file.
@@ -39,6 +38,8 @@ class Decision:
         to: Class of the image; of "swap", that which ``other`` had; of "approve" the karyotype.
         classes: Of "approve", the class of each file.
     """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     action: Action
     cell: str
@@ -49,50 +50,27 @@ class Decision:
     blind: bool = False
     image: str | None = None
     other: str | None = None
-    from_class: str | None = None
+    from_class: Annotated[str | None, Field(alias="from")] = None
     to: str | None = None
     classes: dict[str, str] | None = None
 
     @property
-    def line(self) -> str:
+    def line(self) -> bytes:
         """The JSON of the decision, without the end of the line."""
-        values = {name: value for name, value in asdict(self).items() if value is not None}
-        if "from_class" in values:
-            values["from"] = values.pop("from_class")
-        return json.dumps(values, ensure_ascii=False)
-
-    @classmethod
-    def of_line(cls, line: bytes) -> Self | None:
-        """Return the decision of a line; None where it is not whole."""
-        try:
-            values = json.loads(line)
-            values["from_class"] = values.pop("from", None)
-            if not values.keys() <= {one.name for one in fields(cls)}:
-                return None
-            decision: Self = _DECISION.validate_python(values)
-            return decision
-        except (ValueError, AttributeError, TypeError, RecursionError, ValidationError):
-            return None
+        return _DECISION.dump_json(self, by_alias=True, exclude_none=True)
 
 
-_DECISION: TypeAdapter[Any] = TypeAdapter(Decision)
+_DECISION = TypeAdapter(Decision)
 
 
 @dataclass
 class CellDecisions:
-    """What one reader has decided of one cell.
-
-    Attributes:
-        actions: Those that are not undone.
-        seconds: The time that the reader took, that of undone actions included.
-    """
+    """What one reader has decided of one cell: the actions that are not undone."""
 
     actions: list[Decision] = field(default_factory=list)
-    seconds: float = 0.0
 
     def add(self, decision: Decision) -> None:
         """Take a further decision of the reader into account."""
-        self.seconds += decision.seconds
         if decision.action != "undo":
             self.actions.append(decision)
         elif self.actions:
@@ -121,7 +99,9 @@ class CellDecisions:
     @property
     def approval(self) -> Decision | None:
         """The approval of the cell; None where there is none, or a later change."""
-        return self.actions[-1] if self.actions and self.actions[-1].action == "approve" else None
+        if self.actions and self.actions[-1].action == "approve":
+            return self.actions[-1]
+        return None
 
 
 # By reader and cell.
@@ -136,25 +116,17 @@ def replay(decisions: Iterable[Decision]) -> Decisions:
     return states
 
 
-def read_decisions(path: Path) -> tuple[list[Decision], list[int]]:
-    """Read the decisions of a file, and the numbers of the lines (from 1) that are not whole."""
+def read_decisions(path: Path) -> tuple[list[Decision], list[str]]:
+    """Read the decisions of a file, and warnings of the lines that are not whole."""
     decisions: list[Decision] = []
-    torn: list[int] = []
+    warnings: list[str] = []
     for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
-        if not line:
-            continue
-        decision = Decision.of_line(line)
-        if decision is None:
-            torn.append(number)
-        else:
-            decisions.append(decision)
-    return decisions, torn
-
-
-def torn_warnings(path: Path, torn: Sequence[int]) -> list[str]:
-    """Say which lines are left out."""
-    numbers = ", ".join(map(str, torn))
-    return [f"{path}, line {numbers}: not whole, as after a crash while it was written; left out"] if torn else []
+        try:
+            if line:
+                decisions.append(_DECISION.validate_json(line))
+        except ValidationError:
+            warnings.append(f"{path}, line {number}: not whole, as after a crash while it was written; left out")
+    return decisions, warnings
 
 
 class DecisionLog:
@@ -174,13 +146,11 @@ class DecisionLog:
         except Timeout as error:
             raise UserError(f"{path} is open in another review: end it, or name another file (--decisions)") from error
         path.touch()
-        decisions, torn = read_decisions(path)
-        self.warnings = torn_warnings(path, torn)
+        decisions, self.warnings = read_decisions(path)
         self.states = replay(decisions)
         # Whether each reader has decided without the predictions; a reader who has seen them is blind no more.
         self.blind = {one.reader: one.blind for one in decisions}
-        with open(path, "rb") as file:
-            self._whole = file.read()[-1:] in (b"", b"\n")
+        self._whole = path.read_bytes()[-1:] in (b"", b"\n")
         # Without a buffer: what could not be written to a full disk must not come with a later decision.
         self._file = open(path, "ab", buffering=0)  # noqa: SIM115 (until `close`)
 
@@ -190,7 +160,7 @@ class DecisionLog:
         Raises:
             OSError: It cannot be written, as on a full disk, and is not taken into account.
         """
-        self._write(decision.line.encode() + b"\n")
+        self._write(decision.line + b"\n")
         self.states.setdefault((decision.reader, decision.cell), CellDecisions()).add(decision)
 
     def close(self) -> None:

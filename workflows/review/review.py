@@ -2,7 +2,6 @@
 
 import os
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -10,38 +9,34 @@ import pandas as pd
 from common.cli import console, say, warn
 from common.errors import UserError
 from common.files import write_csv
-from common.runs.run import Run
 from common.text import counted
 from evaluation.predicted_table import is_predicted
 from workflows.cell_bundle import FOLDER, INDEX
 from workflows.review.cells import CellReview
-from workflows.review.decisions import DecisionLog, read_decisions, replay, torn_warnings
+from workflows.review.decisions import DecisionLog, read_decisions, replay
+from workflows.review.images import ImageReview
 from workflows.review.reviewed import Reviewed
 
 
 def open_review(output: Path) -> Reviewed:
-    """Open an output folder of scripts/karyotype.py, a table of scripts/predict.py or a run.
+    """Open an output folder of scripts/karyotype.py or a table of scripts/predict.py.
 
     Raises:
-        UserError: It is none of them, or damaged.
+        UserError: It is neither, or damaged.
     """
     if (output / FOLDER / INDEX).is_file():
         return CellReview(output)
-    from workflows.review.images import ImageReview  # pandas and pictures: cells need neither
-
     table = output.with_suffix(".parquet")
     if output.suffix in (".parquet", ".csv") and is_predicted(table):
-        return ImageReview.of_table(table)
-    if Run.is_run(output):
-        return ImageReview.of_run(Run(output))
+        return ImageReview(table)
     raise UserError(
         f"{output} is nothing that can be reviewed: name the output folder of scripts/karyotype.py (one of an older "
-        "revision must be made again), the table of scripts/predict.py, or a finished run"
+        "revision must be made again), or the table of scripts/predict.py"
     )
 
 
 def serve(reviewed: Reviewed, path: Path, name: str, blind: bool, port: int) -> None:
-    """Serve the page until Ctrl-C, then print a summary of the decisions.
+    """Serve the page until Ctrl-C, then print how many items are approved.
 
     Raises:
         UserError: The packages of the extra ``review`` are missing, the port is taken, the decisions are open in
@@ -71,7 +66,7 @@ def serve(reviewed: Reviewed, path: Path, name: str, blind: bool, port: int) -> 
             token = new_token()
             taken = listener.getsockname()[1]
             say(f"http://{HOST}:{taken}/{token}/", f"reader {name}; decisions: {path}", "Ctrl-C ends the review")
-            app = review_app(ReviewServer(reviewed, log, Reader(name, blind)), token, taken)
+            app = review_app(ReviewServer(reviewed, log, Reader(name, blind)), token)
             config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
             try:
                 uvicorn.Server(config).run(sockets=[listener])
@@ -79,53 +74,30 @@ def serve(reviewed: Reviewed, path: Path, name: str, blind: bool, port: int) -> 
                 console.print()
     finally:
         log.close()
-    summarise(reviewed, path)
+    approved = approved_classes(reviewed, path)["stem"].nunique()
+    say(f"{counted(approved, reviewed.noun)} of {len(reviewed.stems):,} approved")
 
 
-@dataclass(frozen=True)
-class Approved:
-    """An item that a reader has approved, with the class of each file."""
-
-    reader: str
-    stem: str
-    classes: dict[str, str]
-
-
-def read_approved(path: Path, reviewed: Reviewed) -> list[Approved]:
-    """Return the items that are approved in a file of decisions; warn of lines that are not whole.
+def approved_classes(reviewed: Reviewed, path: Path) -> pd.DataFrame:
+    """Return ``reader``, ``stem``, ``name`` and ``class`` of each file of an approved item; warn of broken lines.
 
     Raises:
-        UserError: The file is missing, or is of other items.
+        UserError: The file of decisions is missing, or is of other items.
     """
     if not path.is_file():
         raise UserError(
             f"no decisions at {path}: review {reviewed.noun}s first, or name a file of decisions (--decisions)"
         )
-    decisions, torn = read_decisions(path)
-    warn(*torn_warnings(path, torn))
-    known = set(reviewed.stems)
-    approved = []
+    decisions, warnings = read_decisions(path)
+    warn(*warnings)
+    rows: list[tuple[str, str, str, str]] = []
     for (reader, stem), state in replay(decisions).items():
-        classes = state.approval.classes if state.approval else None
-        if classes is None:
-            continue
-        if stem not in known or not classes.keys() <= reviewed.sources(stem).keys():
+        classes = (state.approval and state.approval.classes) or {}
+        if classes and (stem not in reviewed.stems or not classes.keys() <= reviewed.sources(stem).keys()):
             raise UserError(f"{reader} has approved {stem}, which is no {reviewed.noun} of {reviewed.output}")
-        approved.append(Approved(reader, stem, classes))
-    return approved
-
-
-def summarise(reviewed: Reviewed, path: Path) -> None:
-    """Print how many items are approved, and on how many of their files the model was right."""
-    approved = read_approved(path, reviewed)
-    files = same = 0
-    for one in approved:
-        sources = reviewed.sources(one.stem)
-        files += len(one.classes)
-        same += sum(sources[name].predicted == kind for name, kind in one.classes.items())
-    count = len({one.stem for one in approved})
-    lines = [f"{same:,} of {counted(files, 'file')} have the class of the model"] if files else []
-    say(f"{counted(count, reviewed.noun)} of {len(reviewed.stems):,} approved", *lines)
+        for name, kind in classes.items():
+            rows.append((reader, stem, name, kind))
+    return pd.DataFrame(rows, columns=["reader", "stem", "name", "class"])
 
 
 def export_labels(reviewed: Reviewed, path: Path, file: Path) -> None:
@@ -139,28 +111,22 @@ def export_labels(reviewed: Reviewed, path: Path, file: Path) -> None:
     """
     if file.exists():
         raise UserError(f"--export-labels {file} exists already: choose another name, or move it away")
-    named: dict[tuple[str, str], set[str]] = {}
-    for one in read_approved(path, reviewed):
-        for name, kind in one.classes.items():
-            named.setdefault((one.stem, name), set()).add(kind)
-    if not named:
+    approved = approved_classes(reviewed, path)
+    if approved.empty:
         raise UserError(f"no {reviewed.noun} is approved: there are no labels to write")
+    files = approved.groupby(["stem", "name"], sort=False)["class"].agg(["nunique", "first"])
+    agreed = files.loc[files["nunique"] == 1, "first"]
+    labels = agreed[agreed != reviewed.no_label]
     rows = []
-    differing = none = 0
-    for (stem, name), kinds in named.items():
-        if len(kinds) > 1:
-            differing += 1
-        elif reviewed.no_label in kinds:
-            none += 1
-        else:
-            source = reviewed.sources(stem)[name]
-            place = os.path.relpath(source.path, file.resolve().parent)
-            rows.append({"path": place, "class": min(kinds), **source.facts})
+    for (stem, name), kind in labels.items():
+        source = reviewed.sources(stem)[name]
+        place = os.path.relpath(source.path, file.resolve().parent)
+        rows.append({"path": place, "class": kind, **source.facts})
     table = pd.DataFrame(rows, columns=["path", "class", *reviewed.columns])
-    unknown = [name for name in reviewed.columns if (table[name] == "").all()]
     # Without cases the cells are the subjects of a split; a column of blanks would say that no subject is known.
+    unknown = [name for name in reviewed.columns if not table[name].any()]
     write_csv(file, table.drop(columns=unknown))
-    left_out = f"left out: {differing:,} on which readers differ"
+    left_out = f"left out: {len(files) - len(agreed):,} on which readers differ"
     if reviewed.no_label is not None:
-        left_out += f", {none:,} that are no chromosome"
-    say(str(file), f"{counted(len(rows), 'label')} of approved {reviewed.noun}s", left_out)
+        left_out += f", {len(agreed) - len(labels):,} that are no chromosome"
+    say(str(file), f"{counted(len(table), 'label')} of approved {reviewed.noun}s", left_out)

@@ -10,22 +10,8 @@ from workflows.review.decisions import Action, CellDecisions
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture as it is sent."""
-
-    content: bytes
-    media_type: str
-
-
-@dataclass(frozen=True)
 class Source:
-    """Where a reviewed file comes from.
-
-    Attributes:
-        path: Absolute.
-        predicted: Its class by the model.
-        facts: Further columns of an exported table, such as the case.
-    """
+    """A reviewed file: its absolute path, its class by the model, and further columns of an exported table."""
 
     path: Path
     predicted: str
@@ -37,30 +23,29 @@ class Reviewed(ABC):
 
     Attributes:
         noun: What an item is: "cell" or "image".
-        columns: Names of ``Source.facts``.
+        media_type: Of the pictures.
         actions: What a reader can do.
+        columns: Names of ``Source.facts``.
         no_label: A class that is none: left out of exported labels.
         output: The folder or file that was named.
-        model: Identity of the runs.
+        model: Identity of the predictions.
         classes: That a reader can give.
         stems: Identities of the items in addresses and decisions.
         notes: What a reader should know beforehand, in sentences.
+        decisions_file: Where decisions are kept, unless another file is named.
     """
 
     noun: ClassVar[str]
+    media_type: ClassVar[str]
     actions: ClassVar[frozenset[Action]]
+    columns: ClassVar[tuple[str, ...]] = ()
     no_label: ClassVar[str | None] = None
     output: Path
-    columns: Sequence[str]
     model: str
     classes: tuple[str, ...]
     stems: Sequence[str]
     notes: Sequence[str] = ()
-
-    @property
-    @abstractmethod
-    def decisions_file(self) -> Path:
-        """Where decisions are kept, unless another file is named."""
+    decisions_file: Path
 
     @abstractmethod
     def queue(self, blind: bool) -> list[dict[str, Any]]:
@@ -78,8 +63,8 @@ class Reviewed(ABC):
         """
 
     @abstractmethod
-    def picture(self, stem: str, name: str, blind: bool) -> Picture | None:
-        """Return a picture of an item; None where there is none of the name, or it is hidden."""
+    def picture(self, stem: str) -> bytes | None:
+        """Return the picture of an item; None where it cannot be read."""
 
     @abstractmethod
     def sources(self, stem: str) -> Mapping[str, Source]:

@@ -1,32 +1,28 @@
 """The local server of the review page: known paths below a random token, to this machine's own browser alone."""
 
-import json
-import math
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from threading import Lock
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field, TypeAdapter, ValidationError
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.staticfiles import StaticFiles
 
-from workflows.review.decisions import CellDecisions, Decision, DecisionLog
+from workflows.review.decisions import Action, CellDecisions, Decision, DecisionLog
 from workflows.review.reviewed import Reviewed
 
 HOST = "127.0.0.1"
 STATIC = Path(__file__).parent / "static"
-FILES = ("shared.js", "cells.js", "images.js", "review.css", "icon.svg")
-LARGEST_BODY = 10_000  # bytes of a decision
-LONGEST = 24 * 3600.0  # seconds of a decision
 HEADERS = {
     "content-security-policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "x-content-type-options": "nosniff",
@@ -43,168 +39,114 @@ class Reader:
     blind: bool
 
 
-class LocalOnly:
-    """Refuse requests without the token, to another host or from another origin; set the headers of every answer."""
+@dataclass(frozen=True)
+class Asked:
+    """What the page asks for: see `Decision`."""
 
-    def __init__(self, app: ASGIApp, token: str, port: int) -> None:
-        self._app = app
-        self._token = token.encode()
-        self._hosts = {f"{name}:{port}" for name in (HOST, "localhost")}
+    action: Action
+    image: str = ""
+    other: str = ""
+    to: str = ""
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
 
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                kept = [(name, value) for name, value in message["headers"] if name.decode() not in HEADERS]
-                message["headers"] = kept + [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-            await send(message)
-
-        refusal = self._refusal(Request(scope))
-        app = refusal or self._app
-        await app(scope, receive, send_with_headers)
-
-    def _refusal(self, request: Request) -> Response | None:
-        if request.headers.get("host") not in self._hosts:
-            return PlainTextResponse("unknown host", 403)
-        if not secrets.compare_digest(request.url.path.split("/")[1].encode(), self._token):
-            return PlainTextResponse("not found", 404)
-        if request.method not in ("GET", "POST"):
-            return PlainTextResponse("method not allowed", 405)
-        origin = request.headers.get("origin")
-        if origin is None and request.method == "POST":
-            return PlainTextResponse("no origin", 403)
-        if origin is not None and origin != f"http://{request.headers['host']}":
-            return PlainTextResponse("another origin", 403)
-        return None
+_ASKED = TypeAdapter(Asked)
 
 
 class ReviewServer:
-    """The answers to the page's requests."""
+    """The answers to the page's requests, one after another."""
 
     def __init__(self, reviewed: Reviewed, log: DecisionLog, reader: Reader) -> None:
         self._reviewed = reviewed
         self._log = log
         self._reader = reader
-        self._stems = frozenset(reviewed.stems)
-        self._states: dict[str, dict[str, Any]] = {}  # what is shown of the items that were asked for
-        self._lock = Lock()
+        self._shown: dict[str, dict[str, Any]] = {}  # what is shown of the items that were asked for
 
-    @property
-    def page(self) -> str:
-        """The name of the page's file."""
-        return f"{self._reviewed.noun}s.html"
+    async def page(self, _: Request) -> Response:
+        """Return the page."""
+        return FileResponse(STATIC / f"{self._reviewed.noun}s.html")
 
-    def queue(self, _: Request) -> Response:
+    async def queue(self, _: Request) -> Response:
         """Return all items, the most doubtful first; where predictions are hidden, in their own order."""
         blind = self._reader.blind
         lines = self._reviewed.queue(blind)
         for line in lines:
             line["approved"] = self._decisions(line["stem"]).approval is not None
-        return JSONResponse(
-            {"reader": self._reader.name, "blind": blind, "notes": [*self._reviewed.notes], "items": lines}
-        )
+        session = {"reader": self._reader.name, "blind": blind, "notes": list(self._reviewed.notes)}
+        return JSONResponse({**session, "items": lines})
 
-    def item(self, request: Request) -> Response:
+    async def item(self, request: Request) -> Response:
         """Return the state of an item."""
-        with self._lock:
-            return JSONResponse(self._shown(self._stem(request)))
+        return JSONResponse(self._show(self._stem(request)))
 
-    def picture(self, request: Request) -> Response:
-        """Return a picture of an item."""
-        name = str(request.path_params["name"])
-        picture = self._reviewed.picture(self._stem(request), name, self._reader.blind)
-        if picture is None:
-            raise HTTPException(404)
-        return Response(picture.content, media_type=picture.media_type)
+    async def picture(self, request: Request) -> Response:
+        """Return the picture of an item."""
+        picture = self._reviewed.picture(self._stem(request))
+        _require(picture is not None, 404, "the picture cannot be read")
+        return Response(picture, media_type=self._reviewed.media_type)
 
     async def decide(self, request: Request) -> Response:
-        """Keep a decision, and return the state of its cell."""
-        if request.headers.get("content-type", "").partition(";")[0] != "application/json":
-            raise HTTPException(415, "decisions are JSON")
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > LARGEST_BODY:
-                raise HTTPException(413, "too long")
+        """Keep a decision, and return the state of its item."""
+        stem = self._stem(request)
         try:
-            values = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise HTTPException(400, "no JSON") from error
-        if not isinstance(values, dict):
-            raise HTTPException(400, "no decision")
-        try:
-            return JSONResponse(await run_in_threadpool(self._decide, self._stem(request), values))
-        except OSError as error:
-            raise HTTPException(507, f"not kept: {error.strerror}") from error
-
-    def _decide(self, stem: str, values: dict[str, Any]) -> dict[str, Any]:
-        make = partial(
-            Decision,
+            asked = _ASKED.validate_json(await request.body())
+        except ValidationError as error:
+            raise HTTPException(400, "no decision") from error
+        decision = Decision(
+            action=asked.action,
             cell=stem,
             reader=self._reader.name,
             time=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            seconds=_seconds(values.get("seconds")),
+            seconds=round(asked.seconds, 3),
             model=self._reviewed.model,
             blind=self._reader.blind,
+            **changes_of(asked, self._show(stem), self._reviewed),
         )
-        with self._lock:
-            self._log.append(decision_of(values, self._shown(stem), self._reviewed, make))
-            del self._states[stem]
-            return self._shown(stem)
+        try:
+            self._log.append(decision)
+        except OSError as error:
+            raise HTTPException(507, f"not kept: {error.strerror}") from error
+        del self._shown[stem]
+        return JSONResponse(self._show(stem))
 
-    def _shown(self, stem: str) -> dict[str, Any]:
-        if stem not in self._states:
-            self._states[stem] = self._reviewed.shown(stem, self._decisions(stem), self._reader.blind)
-        return self._states[stem]
+    def _show(self, stem: str) -> dict[str, Any]:
+        if stem not in self._shown:
+            self._shown[stem] = self._reviewed.shown(stem, self._decisions(stem), self._reader.blind)
+        return self._shown[stem]
 
     def _decisions(self, stem: str) -> CellDecisions:
         return self._log.states.get((self._reader.name, stem), CellDecisions())
 
     def _stem(self, request: Request) -> str:
         stem = str(request.path_params["stem"])
-        if stem not in self._stems:
-            raise HTTPException(404)
+        _require(stem in self._reviewed.stems, 404, "not found")
         return stem
 
 
-def decision_of(
-    values: dict[str, Any], shown: dict[str, Any], reviewed: Reviewed, make: Callable[..., Decision]
-) -> Decision:
-    """Return the decision that the page asks for, in view of what it shows.
+def changes_of(asked: Asked, shown: dict[str, Any], reviewed: Reviewed) -> dict[str, Any]:
+    """Return the fields of a decision that say what it changes, in view of what the page shows.
 
     Raises:
         HTTPException: 400 for an unknown action, file or class; 409 where there is nothing to undo or to approve.
     """
     classes = {one["name"]: one["class"] for one in shown["files"]}
-    action = values.get("action")
-    _require(isinstance(action, str) and action in reviewed.actions, 400, "unknown action")
-
-    def file(key: str) -> str:
-        name = values.get(key)
-        _require(isinstance(name, str) and name in classes, 400, f"unknown {key}")
-        return str(name)
-
-    match action:
-        case "move":
-            _require(values.get("to") in reviewed.classes, 400, "unknown class")
-            image = file("image")
-            return make(action="move", image=image, from_class=classes[image], to=values["to"])
-        case "swap":
-            image, other = file("image"), file("other")
-            known = classes[image] is not None and classes[other] is not None
-            _require(known, 409, "a chromosome without a class cannot be swapped")
-            return make(action="swap", image=image, other=other, from_class=classes[image], to=classes[other])
-        case "turn":
-            return make(action="turn", image=file("image"))
-        case "undo":
-            _require(shown["undoable"], 409, "nothing to undo")
-            return make(action="undo")
-    _require(None not in classes.values(), 409, shown["result"])
-    return make(action="approve", to=shown["result"], classes=classes)
+    _require(asked.action in reviewed.actions, 400, "unknown action")
+    if asked.action == "undo":
+        _require(shown["undoable"], 409, "nothing to undo")
+        return {}
+    if asked.action == "approve":
+        _require(None not in classes.values(), 409, shown["result"])
+        return {"to": shown["result"], "classes": classes}
+    _require(asked.image in classes, 400, "unknown image")
+    if asked.action == "move":
+        _require(asked.to in reviewed.classes, 400, "unknown class")
+        return {"image": asked.image, "from_class": classes[asked.image], "to": asked.to}
+    if asked.action == "swap":
+        _require(asked.other in classes, 400, "unknown other")
+        before, to = classes[asked.image], classes[asked.other]
+        _require(None not in (before, to), 409, "a chromosome without a class cannot be swapped")
+        return {"image": asked.image, "other": asked.other, "from_class": before, "to": to}
+    return {"image": asked.image}
 
 
 def _require(condition: bool, status: int, detail: str) -> None:
@@ -212,29 +154,35 @@ def _require(condition: bool, status: int, detail: str) -> None:
         raise HTTPException(status, detail)
 
 
-def _seconds(value: Any) -> float:
-    if not isinstance(value, int | float) or (isinstance(value, float) and math.isnan(value)):
-        return 0.0
-    return round(float(min(max(value, 0), LONGEST)), 3)
-
-
 def new_token() -> str:
     """Return a random part of the address."""
     return secrets.token_urlsafe(24)
 
 
-def review_app(server: ReviewServer, token: str, port: int) -> ASGIApp:
+async def _own_origin(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Refuse requests of other pages; set the headers of every answer."""
+    origin = request.headers.get("origin")
+    if origin == f"http://{request.headers.get('host')}" or (origin is None and request.method != "POST"):
+        response = await answer(request)
+    else:
+        response = PlainTextResponse("another origin", 403)
+    response.headers.update(HEADERS)
+    return response
+
+
+def review_app(server: ReviewServer, token: str) -> Starlette:
     """Return the application: all paths are below ``/<token>/``."""
-
-    def static(address: str, name: str) -> Route:
-        return Route(f"/{address}", lambda _: FileResponse(STATIC / name), methods=["GET"])
-
     routes = [
-        static("", server.page),
-        *(static(name, name) for name in FILES),
-        Route("/queue", server.queue, methods=["GET"]),
-        Route("/items/{stem}", server.item, methods=["GET"]),
+        Route("/", server.page),
+        Route("/queue", server.queue),
+        Route("/items/{stem}", server.item),
         Route("/items/{stem}/decisions", server.decide, methods=["POST"]),
-        Route("/pictures/{stem}/{name}", server.picture, methods=["GET"]),
+        Route("/pictures/{stem}", server.picture),
+        Mount("/", StaticFiles(directory=STATIC)),
     ]
-    return LocalOnly(Starlette(routes=[Mount(f"/{token}", routes=routes)]), token, port)
+    guards = [
+        Middleware(BaseHTTPMiddleware, dispatch=_own_origin),
+        # A name of another machine that was made to lead to this one (DNS rebinding) is refused.
+        Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
+    ]
+    return Starlette(routes=[Mount(f"/{token}", routes=routes)], middleware=guards)

@@ -1,4 +1,4 @@
-"""Writes the table of scripts/predict.py for drawn images, without a model."""
+"""Writes the table of scripts/predict.py for synthetic images, without a model."""
 
 from pathlib import Path
 
@@ -8,40 +8,25 @@ import pandas as pd
 from evaluation.predicted_table import PredictedFacts, write_predicted
 from tests.helpers.images import write_image
 
-CLASSES = ("bright", "dark")
-FACTS = PredictedFacts("drawn", ("outputs/run",), CLASSES, "dark", ("to be reviewed: all",), ())
 
+def write_table(folder: Path, images: int = 4, classes: tuple[str, ...] = ("bright", "dark")) -> Path:
+    """Write images, of which the first is the most doubtful, and a table of predictions; the last file is broken.
 
-def write_table(folder: Path, images: int = 6, swapped: bool = False) -> Path:
-    """Write images, every other one bright, and a table of their predictions; of the last file, which is broken, none.
-
-    The first image is the most doubtful. Where ``swapped``, all predictions are wrong.
+    The names of the others descend as their doubt does.
     """
-    rng = np.random.default_rng(0)
     rows = []
     for number in range(images):
-        truth = number % 2
-        pixels = rng.integers(0, 60, (40, 40, 3)) + (150 if truth == 0 else 30)
-        path = write_image(folder / "new" / f"{number:02d}.png", pixels.astype(np.uint8))
+        kind = number % 2
         probability = 0.6 + 0.3 * number / images
-        shares = np.array([1 - probability, probability])
-        predicted = 1 - truth if swapped else truth
-        rows.append(
-            {
-                "file": path.name,
-                "status": "predicted",
-                "cause": None,
-                "prediction": CLASSES[predicted],
-                "probability": probability,
-                "conformal_set": "bright, dark" if number == 0 else CLASSES[predicted],
-                "prob_bright": shares[int(predicted == 0)],
-                "prob_dark": shares[int(predicted == 1)],
-                "review": number == 0,
-                "reason": "probability below 0.7" if number == 0 else None,
-                "path": str(path),
-            }
-        )
+        name = f"{(6 - number) % 6:02d}.png"
+        path = write_image(folder / "new" / name, np.full((40, 40, 3), 200 - 150 * kind, np.uint8))
+        row = {"file": name, "status": "predicted", "prediction": classes[kind], "probability": probability}
+        row |= {"conformal_set": classes[kind], "review": False, "reason": None, "path": str(path)}
+        row |= {f"prob_{other}": 1 - probability for other in classes}
+        rows.append(row | {f"prob_{classes[kind]}": probability})
+    rows[0] |= {"review": True, "reason": "probability below 0.7", "conformal_set": ", ".join(classes)}
     rows.append({"file": "broken.png", "status": "broken", "cause": "not an image", "review": True, "path": "broken"})
+    facts = PredictedFacts("new", ("outputs/run",), classes, None, ("to be reviewed: all",), ())
     table = folder / "new.parquet"
-    write_predicted(table, pd.DataFrame(rows), FACTS)
+    write_predicted(table, pd.DataFrame(rows), facts)
     return table

@@ -20,14 +20,13 @@ def served(reviewed: Reviewed, decisions: Path, reader: Reader) -> Iterator[str]
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         listener.listen()
-        port = listener.getsockname()[1]
         token = new_token()
-        app = review_app(ReviewServer(reviewed, log, reader), token, port)
+        app = review_app(ReviewServer(reviewed, log, reader), token)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
         thread = Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            yield f"http://{HOST}:{port}/{token}/"
+            yield f"http://{HOST}:{listener.getsockname()[1]}/{token}/"
         finally:
             server.should_exit = True
             thread.join()

@@ -185,7 +185,7 @@ def test_images_are_reviewed_by_keyboard_alone(page, review, tmp_path):
     press(page, "u")
     assert page.inner_text("#result").startswith("bright predicted")
     press(page, "2", "Enter")
-    assert page.inner_text("#title") == "01.png"
+    assert page.inner_text("#title") == "05.png"
     press(page, "Enter", "u", "Enter", "Enter")
     assert page.inner_text("#progress") == "3 of 3 approved"
     expected = [("move", "dark"), ("undo", None), ("move", "dark"), ("approve", "dark")]

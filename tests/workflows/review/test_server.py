@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from tests.workflows.review.bundles import write_bundle
 from workflows.review.cells import CellReview
 from workflows.review.decisions import DecisionLog, read_decisions
-from workflows.review.server import FILES, Reader, ReviewServer, review_app
+from workflows.review.server import STATIC, Reader, ReviewServer, review_app
 
 ADDRESS = "http://127.0.0.1:8000"
 ORIGIN = {"Origin": ADDRESS}
@@ -29,7 +29,7 @@ def review(tmp_path):
         while logs:
             logs.pop().close()
         logs.append(DecisionLog(tmp_path / "out" / "decisions.jsonl"))
-        app = review_app(ReviewServer(reviewed, logs[-1], Reader(reader, blind)), "token", 8000)
+        app = review_app(ReviewServer(reviewed, logs[-1], Reader(reader, blind)), "token")
         return TestClient(app, base_url=f"{ADDRESS}/token/")
 
     yield start
@@ -42,7 +42,7 @@ def decide(client, action, cell="c1", **values):
 
 def test_every_answer_has_a_policy(review):
     client = review()
-    for path in ("", *FILES, "queue", "items/c1", "pictures/c1/chromosomes", "nowhere"):
+    for path in ("", *(path.name for path in STATIC.iterdir()), "queue", "items/c1", "pictures/c1", "nowhere"):
         answer = client.get(path)
         assert answer.status_code == (404 if path == "nowhere" else 200), path
         assert answer.headers["content-security-policy"].startswith("default-src 'self';")
@@ -60,8 +60,8 @@ def test_every_answer_has_a_policy(review):
             f"{ADDRESS}{path}"
             for path in ("/", "/other/", "/other/queue", "/toke/queue", "/token2/queue", "/tokeñ/queue")
         ),
-        *("nowhere", "items/c9", "items/..%2Findex", "review.py", "../server.py", "cells.html"),
-        *(f"pictures/{name}" for name in ("c9/chromosomes", "c1/c1.json", "c1/..%2Findex.json")),
+        *("nowhere", "items/c9", "items/..%2Findex", "review.py", "../server.py"),
+        *("pictures/c9", "pictures/c1/c1.json", "pictures/..%2Findex.json"),
     ],
 )
 def test_without_the_token_and_below_unknown_paths_there_is_nothing(review, path):
@@ -70,11 +70,10 @@ def test_without_the_token_and_below_unknown_paths_there_is_nothing(review, path
 
 def test_foreign_hosts_and_other_methods(review):
     client = review()
-    for host in ("example.org", "127.0.0.1", "127.0.0.1:8001", "evil.127.0.0.1:8000"):
-        assert client.get("queue", headers={"Host": host}).status_code == 403
-    for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE"):
+    for host in ("example.org", "evil.127.0.0.1:8000"):
+        assert client.get("queue", headers={"Host": host}).status_code == 400
+    for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"):
         assert client.request(method, "queue", headers=ORIGIN).status_code == 405
-    assert client.get("items/c1/decisions").status_code == 405
 
 
 def test_foreign_origins(review, tmp_path):
@@ -99,14 +98,12 @@ def test_foreign_origins(review, tmp_path):
         (b'{"action": "move", "image": "c1/00.png", "to": {}}', 400),
         (b'{"action": "swap", "image": "c1/00.png"}', 400),
         (b'{"action": "undo"}', 409),
+        (b'{"action": "approve", "seconds": -1}', 400),
         (b"[" * 9_999, 400),  # deeper than Python's recursion
-        (b" " * 20_000, 413),
-        (b"{}", 415),
     ],
 )
 def test_bad_decisions_are_not_kept(review, tmp_path, body, code):
-    headers = {**ORIGIN, "Content-Type": "text/plain" if code == 415 else "application/json"}
-    assert review().post("items/c1/decisions", content=body, headers=headers).status_code == code
+    assert review().post("items/c1/decisions", content=body, headers=ORIGIN).status_code == code
     assert not (tmp_path / "out" / "decisions.jsonl").read_bytes()
 
 
@@ -143,7 +140,7 @@ def test_blind_readers_see_no_prediction_and_class_every_chromosome(review):
     client = review(blind=True)
     queue = client.get("queue").json()
     assert [line.keys() for line in queue["items"]] == [{"stem", "title", "approved"}] * 2
-    assert client.get("pictures/c1/chromosomes").status_code == 200
+    assert client.get("pictures/c1").status_code == 200
     assert decide(client, "approve").status_code == 409
     assert decide(client, "swap", image="c1/00.png", other="c1/02.png").status_code == 409
     for one in client.get("items/c1").json()["files"]:

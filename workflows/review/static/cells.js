@@ -25,7 +25,7 @@ const strip = () => review.pictures.strip;
 const width = () => strip().naturalWidth / files().length;
 
 async function load(item) {
-  const chromosomes = await picture(item.stem, "chromosomes");
+  const chromosomes = await picture(item.stem);
   if (!chromosomes) throw new Error("The pictures of the cell cannot be read.");
   return { strip: chromosomes };
 }

@@ -4,12 +4,7 @@ import { attempt, decide, draw, element, make, percent, picture, review, start }
 
 const file = () => review.item.files[0];
 
-async function load(item) {
-  const heat = item.heat || [];
-  const [image, ...maps] = await Promise.all([picture(item.stem, "image"),
-    ...heat.map((one) => picture(item.stem, one.name))]);
-  return { image, maps };
-}
+const load = async (item) => ({ image: await picture(item.stem) });
 
 function opened() {
   document.querySelector("main").scrollTop = 0;
@@ -34,10 +29,10 @@ function classButton(line) {
   return made;
 }
 
-function figure(shown, title) {
-  if (!shown) return make("p", {}, `${title}: the picture cannot be read`);
-  shown.alt = title;
-  return make("figure", {}, shown, make("figcaption", {}, title));
+function figure(shown) {
+  if (!shown) return make("p", {}, "the picture cannot be read");
+  shown.alt = "image";
+  return make("figure", {}, shown);
 }
 
 function drawImage() {
@@ -51,9 +46,7 @@ function drawImage() {
     reasons.push(`conformal set: ${item.conformal_set || "empty"}`);
   }
   element("reasons").replaceChildren(...reasons.map((text) => make("li", {}, text)));
-  const maps = (item.heat || []).map((one, place) =>
-    figure(pictures.maps[place], [one.title, one.words].filter(Boolean).join(": ")));
-  element("pictures").replaceChildren(figure(pictures.image, "image"), ...maps);
+  element("pictures").replaceChildren(figure(pictures.image));
   element("classes").replaceChildren(...item.classes.map(classButton));
 }
 

@@ -36,9 +36,9 @@ async function loadItem(stem) {
   return [item, await page.load(item)];
 }
 
-export async function picture(stem, name) { // null where it cannot be shown
+export async function picture(stem) { // null where it cannot be shown
   const image = new Image();
-  image.src = `pictures/${encodeURIComponent(stem)}/${encodeURIComponent(name)}`;
+  image.src = `pictures/${encodeURIComponent(stem)}`;
   return image.decode().then(() => image, () => null);
 }
 
