@@ -46,9 +46,7 @@ def review(
     Every decision is kept at once in decisions.jsonl; the same command goes on where the reader stopped.
     """
     if not output.exists():
-        raise UserError(
-            f"{output} does not exist: name an output folder of karyotype.py, or a table of predict.py"
-        )
+        raise UserError(f"{output} does not exist: name an output folder of karyotype.py, or a table of predict.py")
     from workflows.review import review as work
 
     reviewed = work.open_review(output)
