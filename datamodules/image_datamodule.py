@@ -30,8 +30,7 @@ from datamodules.manifest.leakage import LeakReport, check_leaks, seen_by_start,
 from datamodules.manifest.manifest import Manifest, content_hash
 from datamodules.manifest.splits import number_of_folds, split, unused_given_parts
 from datamodules.prepared_dataset import Batch, PreparedDataset, whole_batch
-from datamodules.preprocessing.ahead import PreparedAhead
-from datamodules.preprocessing.cache import prepared_folder, prepared_images
+from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, to_shape
 from datamodules.samplers import EpochBatchSampler, check_shares, share_of
 from datamodules.sources import scan
@@ -122,11 +121,7 @@ class ImageDataModule(LightningDataModule):
     @cached_property
     def scanned(self) -> Manifest:
         """All images of the source."""
-        return scan(self.config.data, self.config.data_dir, self.cache_dir, self.progress, self._ahead)
-
-    @cached_property
-    def _ahead(self) -> PreparedAhead:
-        return PreparedAhead(self.config.prepare, prepared_folder(self.cache_dir))
+        return scan(self.config.data, self.config.data_dir, self.cache_dir, self.progress)
 
     @cached_property
     def expansion(self) -> Expansion:
@@ -148,7 +143,7 @@ class ImageDataModule(LightningDataModule):
 
     @cached_property
     def _prepared(self) -> np.memmap:
-        return prepared_images(self.scanned, self.config.prepare, self.cache_dir, self.progress, self._ahead)
+        return prepared_images(self.scanned, self.config.prepare, self.cache_dir, self.progress)
 
     def setup(self, stage: str | None = None) -> None:
         """Split the images, look for leaks and plan the balance; nothing is written into a run.

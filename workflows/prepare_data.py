@@ -20,7 +20,7 @@ from datamodules.manifest.manifest import Manifest
 from datamodules.preprocessing.background import on_black
 from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_images
 from datamodules.preprocessing.pipeline import equalize_luma, steps_before_resize
-from datamodules.sources import list_images, scan, sources
+from datamodules.sources import list_images, sources
 from datamodules.summary import class_counts, overview, write_kind_sheet
 from datamodules.transforms.variants import variants
 from evaluation.examples import PLAIN, Example, draw_sheet
@@ -85,8 +85,6 @@ def prepare_data(
         UserError: The images cannot be read or prepared.
     """
     data = data_module(config)
-    if not images:
-        data.scanned = scan(config.data, config.data_dir, data.cache_dir)
     scanned = data.scanned
     say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *scanned.remarks)
     home = sources()[config.data.source].home

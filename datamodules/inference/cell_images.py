@@ -13,9 +13,9 @@ from common.config.data import PrepareConfig
 from datamodules.inference.cells import Cell
 from datamodules.inference.foreign_images import LARGEST_IMAGE, outline_of, why_far_from_size, why_foreign
 from datamodules.inference.image_files import ImageFile
-from datamodules.io.decode import BrokenImageError, common_range, decode_image, least_range, read_plain_file
-from datamodules.preprocessing.chromosome_canvas import TooLargeError, scales
-from datamodules.preprocessing.pipeline import prepare_image, to_shape
+from datamodules.io.decode import BrokenImageError, decode_image, read_plain_file
+from datamodules.preprocessing.chromosome_canvas import scales
+from datamodules.preprocessing.pipeline import TooLargeError, prepare_image, to_shape
 
 LEFT_OUT = "left out by the expert (--fixed)"
 
@@ -40,8 +40,6 @@ class CellFile:
         sha256: Of its bytes; None where they cannot be read.
         pixels: uint8 RGB, shape (H, W, 3), of those used; else None.
         area: Pixels of the chromosome, of those used.
-        full_range: Of the values of a file of more than 8 bits, see `least_range`, of those used.
-        mapped_range: That which ``pixels`` are mapped from.
     """
 
     file: ImageFile
@@ -50,8 +48,6 @@ class CellFile:
     sha256: str | None = None
     pixels: np.ndarray | None = None
     area: int = 0
-    full_range: int | None = None
-    mapped_range: int | None = None
 
     def left_out(self, status: FileStatus, cause: str) -> "CellFile":
         """Return the file with another status and without its pixels."""
@@ -74,13 +70,18 @@ def read_cell(cell: Cell, config: PrepareConfig, fixed: Mapping[str, int | None]
         return _read(file, config, file.name in kept)
 
     files = _without_duplicates(list(pool.map(read, cell.files)), kept)
-    files = _without(files, fixed.keys() - kept, LEFT_OUT)
-    return _in_one_range(_without_other_sizes(files, kept), config)
+    files = leave_out(files, fixed.keys() - kept, LEFT_OUT)
+    return _without_other_sizes(files, kept)
 
 
-def leave_out(files: Sequence[CellFile], names: Collection[str], cause: str, config: PrepareConfig) -> list[CellFile]:
-    """Leave out used files by their names; the range of values is then that of the others."""
-    return _in_one_range(_without(files, names, cause), config)
+def leave_out(files: Sequence[CellFile], names: Collection[str], cause: str) -> list[CellFile]:
+    """Leave out used files by their names."""
+    left = []
+    for file in files:
+        if file.file.name in names and file.status is FileStatus.USED:
+            file = file.left_out(FileStatus.FOREIGN, cause)
+        left.append(file)
+    return left
 
 
 def used_files(files: Sequence[CellFile]) -> list[CellFile]:
@@ -130,7 +131,6 @@ def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> CellFile:
         if height * width > LARGEST_IMAGE and not kept:  # before its outline, which takes long
             reason = f"{width} x {height} pixels, far more than a single chromosome"
             return CellFile(file, FileStatus.FOREIGN, reason, sha256)
-        full_range = least_range(data) if config.background == "detect" else None
         outline = outline_of(pixels, config)
     except (BrokenImageError, cv2.error, MemoryError) as error:
         cause = str(error) if isinstance(error, BrokenImageError) else f"cannot be read ({type(error).__name__})"
@@ -138,16 +138,7 @@ def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> CellFile:
     foreign = why_foreign(outline)
     if foreign and not kept:
         return CellFile(file, FileStatus.FOREIGN, foreign, sha256)
-    return CellFile(file, FileStatus.USED, None, sha256, pixels, outline.area, full_range, full_range)
-
-
-def _without(files: Sequence[CellFile], names: Collection[str], cause: str) -> list[CellFile]:
-    left = []
-    for file in files:
-        if file.file.name in names and file.status is FileStatus.USED:
-            file = file.left_out(FileStatus.FOREIGN, cause)
-        left.append(file)
-    return left
+    return CellFile(file, FileStatus.USED, None, sha256, pixels, outline.area)
 
 
 def _without_duplicates(files: Sequence[CellFile], kept: Collection[str]) -> list[CellFile]:
@@ -171,19 +162,6 @@ def _without_duplicates(files: Sequence[CellFile], kept: Collection[str]) -> lis
 
 def _digest(pixels: np.ndarray) -> str:
     return f"{pixels.shape} {hashlib.sha256(pixels.tobytes()).hexdigest()}"
-
-
-def _in_one_range(files: Sequence[CellFile], config: PrepareConfig) -> list[CellFile]:
-    shared = common_range(file.full_range for file in used_files(files))
-    return [_in_range(file, config, shared) for file in files]
-
-
-def _in_range(file: CellFile, config: PrepareConfig, full_range: int | None) -> CellFile:
-    """Map the values of a used file from the range of all used files of its cell."""
-    if file.status is not FileStatus.USED or file.full_range is None or file.mapped_range == full_range:
-        return file
-    pixels = decode_image(read_plain_file(file.file.path), config.background, full_range).pixels
-    return replace(file, pixels=pixels, area=outline_of(pixels, config).area, mapped_range=full_range)
 
 
 def _without_other_sizes(files: Sequence[CellFile], kept: Collection[str]) -> list[CellFile]:

@@ -4,27 +4,18 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from common.config.data import PrepareConfig
-from datamodules.io.decode import (
-    BrokenImageError,
-    common_range,
-    decode_image,
-    least_range_of_file,
-    read_image,
-    read_plain_file,
-)
+from datamodules.io.decode import BrokenImageError, decode_image, read_image, read_plain_file
 from datamodules.io.progress import processors
-from datamodules.preprocessing.chromosome_canvas import TooLargeError
-from datamodules.preprocessing.pipeline import prepare_single, resize
+from datamodules.preprocessing import chromosome_canvas  # noqa: F401 (registers prepare.fit=canvas, background=detect)
+from datamodules.preprocessing.pipeline import TooLargeError, prepare_single, resize
 
 AHEAD = 2  # batches that are prepared while one is used
-MEASURED = 4096  # files whose range is measured at once
 
 
 class ImageFileBatches:
@@ -37,7 +28,6 @@ class ImageFileBatches:
         files: The paths.
         prepare: The preparation; one that ``scales_by_cell`` takes the scale from the width of each chromosome.
         batch_size: Size of a batch without broken files.
-        full_range: Of the values of all files that belong together, see `common_range_of_files`; None: of each its own.
         advance: Is called with the number of files of each batch once it is ready.
 
     Attributes:
@@ -50,13 +40,11 @@ class ImageFileBatches:
         files: Sequence[Path],
         prepare: PrepareConfig,
         batch_size: int,
-        full_range: int | None = None,
         advance: Callable[[int], None] = lambda count: None,
     ) -> None:
         self.files = files
         self.prepare = prepare
         self.batch_size = batch_size
-        self.full_range = full_range
         self.advance = advance
         self.causes: dict[int, str] = {}
         self.hashes: dict[int, str] = {}
@@ -99,7 +87,7 @@ class ImageFileBatches:
         try:
             data = read_plain_file(path)
             self.hashes[row] = hashlib.sha256(data).hexdigest()
-            return prepare_single(decode_image(data, self.prepare.background, self.full_range).pixels, self.prepare)
+            return prepare_single(decode_image(data, self.prepare.background).pixels, self.prepare)
         except (BrokenImageError, TooLargeError) as error:
             self.causes[row] = str(error)
         except (cv2.error, MemoryError) as error:
@@ -114,18 +102,6 @@ def _channels_first(images: Sequence[np.ndarray]) -> np.ndarray:
     for place, image in zip(batch, images, strict=True):
         cv2.split(image, list(place))  # several times as fast as a transposition by numpy
     return batch
-
-
-def common_range_of_files(files: Iterable[Path], prepare: PrepareConfig) -> int | None:
-    """Return the range of the values of all files of more than 8 bits, where it is detected; see `least_range`."""
-    if prepare.background == "black":
-        return None
-    largest = None
-    rest = iter(files)
-    with ThreadPoolExecutor(processors()) as pool:
-        while some := list(islice(rest, MEASURED)):  # the pool begins all that it is given
-            largest = common_range([largest, *pool.map(least_range_of_file, some)])
-    return largest
 
 
 def read_thumbnail(path: Path, side: int) -> np.ndarray:

@@ -10,9 +10,8 @@ from common.config.schema import Config
 from common.errors import UserError
 from common.runs.run import Run
 from datamodules.datasets import data_module
-from datamodules.io.decode import BrokenImageError, common_range, least_range_of_file, read_image
-from datamodules.preprocessing.chromosome_canvas import TooLargeError
-from datamodules.preprocessing.pipeline import prepare_single, to_shape
+from datamodules.io.decode import BrokenImageError, read_image
+from datamodules.preprocessing.pipeline import TooLargeError, prepare_single, to_shape
 
 
 @dataclass(frozen=True)
@@ -52,11 +51,10 @@ def from_files(files: list[Path], config: Config) -> Samples:
         UserError: A file is not a readable image, or does not fit on the canvas.
     """
     background = config.prepare.background
-    full_range = None if background == "black" else common_range(map(least_range_of_file, files))
     images = []
     for file in files:
         try:
-            images.append(prepare_single(read_image(file, background, full_range), config.prepare))
+            images.append(prepare_single(read_image(file, background), config.prepare))
         except (BrokenImageError, TooLargeError) as error:
             raise UserError(f"{file}: {error}") from error
     return Samples(np.stack(images), tuple(file.name for file in files), (None,) * len(files))

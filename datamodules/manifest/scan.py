@@ -3,10 +3,12 @@
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import filterfalse
+from operator import itemgetter
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,9 +19,9 @@ from scipy.fftpack import dct
 from common.errors import UserError
 from common.files import atomic_path, sha256_of_value
 from common.text import counted
-from datamodules.io.decode import BrokenImageError, Decoded, border, crop_to_content, decode_image, read_plain_file
+from datamodules.io.decode import BrokenImageError, border, crop_to_content, decode_image, read_plain_file
 from datamodules.io.locks import one_at_a_time
-from datamodules.io.progress import in_threads, progress_bar
+from datamodules.io.progress import threaded
 from datamodules.manifest.manifest import Manifest
 
 PHASH_SIZE = 16  # 16 x 16 = 256 bits
@@ -35,32 +37,11 @@ _Stamp = tuple[str, int, int, int]  # by what an unchanged file is recognised, s
 _Facts = tuple[int, int, int, str, str]  # see _FACTS
 
 
-class Ahead(Protocol):
-    """What else is done with the images that a scan decodes, so that nobody has to decode them again."""
-
-    def batches(self, frame: pd.DataFrame, rows: Sequence[int]) -> Iterable[list[int]]:
-        """Divide the rows of a listing that are read into those that are wanted decoded at the same time."""
-
-    def take(self, images: dict[int, Decoded], count: int) -> None:
-        """Use the decoded images of a batch by their rows; ``count`` are in the batch, with the broken ones."""
-
-
-class _OneByOne:
-    """Nothing else is done."""
-
-    def batches(self, frame: pd.DataFrame, rows: Sequence[int]) -> Iterable[list[int]]:
-        return ([row] for row in rows)
-
-    def take(self, images: dict[int, Decoded], count: int) -> None:
-        pass
-
-
 def scan_listing(
     listing: Manifest,
     on_broken: Literal["stop", "skip"],
     cache_dir: Path,
     progress: bool = True,
-    ahead: Ahead | None = None,
 ) -> Manifest:
     """Open every image of a source and return its manifest with what the files are.
 
@@ -73,7 +54,6 @@ def scan_listing(
         on_broken: "stop", or "skip" to leave broken images out and list them in the notes.
         cache_dir: Where facts are stored, in ``scan/``, also of the other images when one is broken.
         progress: Whether a progress bar may be shown.
-        ahead: What else is done with the images that are read.
 
     Raises:
         UserError: Two images have the same id; an image is broken and ``on_broken`` is "stop"; or a class has no
@@ -93,7 +73,7 @@ def scan_listing(
     unread = facts.count(None)
     if unread:
         with one_at_a_time(store.with_suffix(".lock"), f"reads {counted(unread, 'image')} of {root}"):
-            facts = _all_facts(store, frame.assign(path=paths), progress, ahead or _OneByOne())
+            facts = _all_facts(store, paths, progress)
     return _manifest(listing, facts, on_broken)
 
 
@@ -140,16 +120,16 @@ def _manifest(listing: Manifest, facts: list[_Facts | str | None], on_broken: st
     return replace(listing, frame=frame, notes=notes, skipped=listing.skipped + skipped)
 
 
-def _read_facts(path: Path) -> tuple[_Facts | str, Decoded | None]:
-    """The facts of a file and its image; or why it cannot be read."""
+def _read_facts(path: Path) -> _Facts | str:
+    """The facts of a file; or why it cannot be read."""
     try:
         data = read_plain_file(path)
         image = decode_image(data)
     except BrokenImageError as error:
-        return str(error), None
+        return str(error)
     height, width = image.pixels.shape[:2]
     digest = hashlib.sha256(data).hexdigest()
-    return (width, height, image.channels, digest, perceptual_hash(image.pixels)), image
+    return width, height, image.channels, digest, perceptual_hash(image.pixels)
 
 
 def _stamp(path: str) -> _Stamp:
@@ -166,38 +146,25 @@ def _stored_facts(store: Path, paths: Sequence[str]) -> list[_Facts | str | None
     return list(map(stored.get, map(_stamp, paths)))
 
 
-def _all_facts(store: Path, frame: pd.DataFrame, progress: bool, ahead: Ahead) -> list[_Facts | str | None]:
+def _all_facts(store: Path, paths: Sequence[str], progress: bool) -> list[_Facts | str | None]:
     """The facts of each file, or why it cannot be read. What is not stored is read and stored; the caller has the lock.
 
     Another process may have stored facts while this one waited for it.
     """
     started_ns = time.time_ns()
     stored = _load(store)
-    stamps = list(map(_stamp, frame["path"]))
-    facts: list[_Facts | str | None] = list(map(stored.get, stamps))
-    unread = [row for row, stored_facts in enumerate(facts) if stored_facts is None]
-
-    def read(batch: list[int]) -> dict[int, _Facts | str]:
-        results = {}
-        images = {}
-        for row in batch:
-            results[row], image = _read_facts(Path(stamps[row][0]))
-            if image is not None:
-                images[row] = image
-        ahead.take(images, len(batch))
-        return results
-
-    new = {}
-    with progress_bar(len(unread), f"reading {len(unread):,} images", progress) as advance:
-        for batch in in_threads(read, ahead.batches(frame, unread)):
-            for row, result in batch.items():
-                facts[row] = result
-                if not isinstance(result, str) and max(stamps[row][2:]) <= started_ns - _RACY_NS:
-                    new[stamps[row]] = result
-            advance(len(batch))
+    stamps = list(map(_stamp, paths))
+    unread = list(filterfalse(stored.__contains__, stamps))
+    files = map(Path, map(itemgetter(0), unread))
+    new: dict[_Stamp, _Facts] = {}
+    read = threaded(_read_facts, files, len(unread), f"reading {len(unread):,} images", progress)
+    of_stamp = dict(zip(unread, read, strict=True))
+    for stamp, result in of_stamp.items():
+        if not isinstance(result, str) and max(stamp[2:]) <= started_ns - _RACY_NS:
+            new[stamp] = result
     if new:
         _save(store, stored | new)
-    return facts
+    return list(map((stored | of_stamp).get, stamps))
 
 
 def _load(store: Path) -> dict[_Stamp, _Facts]:

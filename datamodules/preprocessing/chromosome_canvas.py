@@ -13,22 +13,16 @@ import pandas as pd
 
 from common.config.data import PrepareConfig
 from common.errors import UserError
-from datamodules.preprocessing.background import to_gray
-
-# For "area" in warpAffine, which knows no area averaging: linear serves, since scales stay near 1.
-INTERPOLATIONS = {
-    "area": cv2.INTER_LINEAR,
-    "bilinear": cv2.INTER_LINEAR,
-    "bicubic": cv2.INTER_CUBIC,
-    "nearest": cv2.INTER_NEAREST,
-}
+from datamodules.preprocessing.background import is_light, on_black, to_gray
+from datamodules.preprocessing.pipeline import (
+    INTERPOLATIONS,
+    ChromosomeSteps,
+    TooLargeError,
+    register_chromosome_steps,
+)
 
 WIDTH = 0.49  # of a chromosome, relative to the square root of canvas.area: measured, see docs/results/chromosomes.md
 _FINER = 4  # times enlarged where the width is measured
-
-
-class TooLargeError(ValueError):
-    """A chromosome that is larger than the canvas."""
 
 
 class Extent(NamedTuple):
@@ -109,7 +103,8 @@ def lay_on_canvas(image: np.ndarray, config: PrepareConfig, scale: float) -> np.
     if scale > fits:
         if config.canvas.oversize == "stop":
             size = f"{extent.height * scale:.0f}x{extent.width * scale:.0f} px"
-            raise TooLargeError(f"the chromosome is {size} at this scale, the canvas {height}x{width}")
+            message = f"the chromosome is {size} at this scale, the canvas {height}x{width}"
+            raise TooLargeError(message, _remedy(image, config))
         scale = fits
     turn = scale * _rotation(extent.angle)
     # The middle of a canvas of n pixels lies between the pixels, at (n - 1) / 2.
@@ -117,6 +112,15 @@ def lay_on_canvas(image: np.ndarray, config: PrepareConfig, scale: float) -> np.
     matrix = np.hstack([turn, shift[:, None]])
     method = INTERPOLATIONS[config.interpolation]
     return cv2.warpAffine(image, matrix, (width, height), flags=method)
+
+
+def _remedy(image: np.ndarray, config: PrepareConfig) -> str:
+    """What to do about a chromosome that is larger than the canvas."""
+    if config.background == "black" and is_light(image):
+        return "the background is light and was mistaken for the chromosome, set prepare.background=detect"
+    keys = {"image": "scale", "cell": "area", "width": "width"}
+    smaller = f"prepare.canvas.{keys[config.canvas.scale_by]}"
+    return f"enlarge prepare.size, lower {smaller}, or set prepare.canvas.oversize=shrink"
 
 
 def scales(areas: np.ndarray, cells: np.ndarray, config: PrepareConfig) -> np.ndarray:
@@ -178,3 +182,12 @@ def _rotation(angle: float) -> np.ndarray:
     cosine = math.cos(math.radians(angle))
     sine = math.sin(math.radians(angle))
     return np.array([[cosine, sine], [-sine, cosine]])
+
+
+def _area(image: np.ndarray, config: PrepareConfig) -> int:
+    if config.background == "detect":
+        image = on_black(image)
+    return area_of(image, config.crop_threshold)
+
+
+register_chromosome_steps(ChromosomeSteps(on_black, _area, scales, lay_on_canvas))

@@ -3,17 +3,54 @@
 An image is stored at `PrepareConfig.stored_shape` and augmented there; `to_shape` makes it what the network sees.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from common.config.data import PrepareConfig
 from datamodules.io.decode import border, crop_to_content
-from datamodules.preprocessing.background import on_black
-from datamodules.preprocessing.chromosome_canvas import INTERPOLATIONS, lay_on_canvas, scales
 
 PREPARE_VERSION = 2  # raise it when the same image and settings would come out differently: old caches are then unused
+
+# For "area" on a canvas, which knows no area averaging: linear serves, since scales stay near 1.
+INTERPOLATIONS = {
+    "area": cv2.INTER_LINEAR,
+    "bilinear": cv2.INTER_LINEAR,
+    "bicubic": cv2.INTER_CUBIC,
+    "nearest": cv2.INTER_NEAREST,
+}
+
+
+class TooLargeError(ValueError):
+    """A chromosome that is larger than the canvas; ``remedy`` says which settings would help."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class ChromosomeSteps(NamedTuple):
+    """The steps for single chromosomes: `chromosome_canvas` registers them, where images of chromosomes are read."""
+
+    on_black: Callable[[np.ndarray], np.ndarray]  # ``background: detect``
+    area: Callable[[np.ndarray, PrepareConfig], int]  # the pixels of the chromosome of an image
+    scales: Callable[[np.ndarray, np.ndarray, PrepareConfig], np.ndarray]  # see `chromosome_canvas.scales`
+    lay_on_canvas: Callable[[np.ndarray, PrepareConfig, float], np.ndarray]  # ``fit: canvas``
+
+
+_registered: list[ChromosomeSteps] = []
+
+
+def register_chromosome_steps(steps: ChromosomeSteps) -> None:
+    """Add the steps for single chromosomes to the preparation."""
+    _registered[:] = [steps]
+
+
+def _of_chromosomes() -> ChromosomeSteps:
+    assert _registered, "import datamodules.preprocessing.chromosome_canvas first"
+    return _registered[0]
 
 
 def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) -> np.ndarray:
@@ -26,8 +63,7 @@ def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) 
     Args:
         image: uint8 RGB, shape (H, W, 3).
         config: The settings.
-        scale: Pixels of the canvas per pixel of the image (`chromosome_canvas.scales`), for ``fit: canvas`` alone;
-            nan: as the width of the chromosome says.
+        scale: Of `image_scales`, for ``fit: canvas`` alone.
 
     Returns:
         uint8 RGB, of the height and width of ``config.stored_shape``.
@@ -38,7 +74,7 @@ def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) 
     for _, changed in steps_before_resize(image, config):
         image = changed
     if config.fit == "canvas":
-        return lay_on_canvas(image, config, scale)
+        return _of_chromosomes().lay_on_canvas(image, config, scale)
     return resize(image, config.stored_shape, config.interpolation)
 
 
@@ -46,7 +82,7 @@ def steps_before_resize(image: np.ndarray, config: PrepareConfig) -> Iterator[tu
     """Yield the name and the result, uint8 RGB, of each step of the preparation but the last, resize or canvas."""
     ground = border_colour(image) if config.background == "border" else 0  # before the crop cuts it off
     if config.background == "detect":
-        image = on_black(image)
+        image = _of_chromosomes().on_black(image)
         yield "on black", image
     if config.fit == "canvas":
         return
@@ -59,6 +95,31 @@ def steps_before_resize(image: np.ndarray, config: PrepareConfig) -> Iterator[tu
     if config.fit == "square":
         image = pad_to_square(image, ground)
         yield "padded to a square", image
+
+
+def image_scales(
+    rows: Sequence[int] | np.ndarray, read: Callable[[int], np.ndarray], cells: np.ndarray, config: PrepareConfig
+) -> list[float]:
+    """Return by how much each image is scaled on a canvas; 1 without one, nan: as the width of the chromosome says.
+
+    Args:
+        rows: All images of a cell where one scale fits all of them.
+        read: Returns the image of a row, uint8 RGB, shape (H, W, 3).
+        cells: The cell of each, None where it is not known, shape (images,).
+        config: The settings.
+
+    Raises:
+        UserError: The cell must be known, and is not.
+    """
+    if config.fit != "canvas":
+        return [1.0] * len(rows)
+    steps = _of_chromosomes()
+    areas = np.zeros(len(rows))
+    if config.scales_by_cell:
+        for position, row in enumerate(rows):
+            areas[position] = steps.area(read(row), config)
+    factors: list[float] = steps.scales(areas, cells, config).tolist()
+    return factors
 
 
 def to_shape(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
@@ -77,7 +138,7 @@ def prepare_single(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
         TooLargeError: A chromosome is larger than the canvas.
     """
     config = config.for_single_images()
-    (scale,) = scales(np.zeros(1), np.array([None]), config)
+    (scale,) = image_scales([0], lambda _: image, np.array([None]), config)
     return to_shape(prepare_image(image, config, scale), config)
 
 

@@ -14,7 +14,7 @@ from common.config.defaults import group_defaults
 from common.errors import UserError
 from datamodules.io.archives import resolve_data_dir
 from datamodules.manifest.manifest import Manifest
-from datamodules.manifest.scan import Ahead, scan_listing
+from datamodules.manifest.scan import scan_listing
 from datamodules.sources._files import image_files, is_hidden, name_groups, require_data_dir
 
 __all__ = [  # what a module of a source needs is imported from here
@@ -98,13 +98,7 @@ def source_config(data: str | SourceConfig, **keys: Any) -> SourceConfig:
     return typed_section(sources()[defaults["source"]].config, defaults, keys, "data")
 
 
-def scan(
-    data: SourceConfig,
-    data_dir: str | Path | None,
-    cache_dir: Path,
-    progress: bool = True,
-    ahead: Ahead | None = None,
-) -> Manifest:
+def scan(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progress: bool = True) -> Manifest:
     """List the images of a source, open each once and return the manifest.
 
     Args:
@@ -112,13 +106,12 @@ def scan(
         data_dir: The folder of the images, or a zip file of it; the synthetic sources need none.
         cache_dir: Where facts of the files (and unpacked and drawn images) are kept between runs.
         progress: Whether a progress bar may be shown.
-        ahead: What else is done with the images that are read for the first time.
 
     Raises:
         UserError: The folder is missing or empty, does not have the source's layout, a class has no image, the positive
             class is not said, or an image is broken.
     """
-    return scan_listing(list_images(data, data_dir, cache_dir, progress), data.on_broken, cache_dir, progress, ahead)
+    return scan_listing(list_images(data, data_dir, cache_dir, progress), data.on_broken, cache_dir, progress)
 
 
 def list_images(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progress: bool = True) -> Manifest:

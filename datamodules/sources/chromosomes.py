@@ -10,6 +10,7 @@ from common.config.data import SourceConfig
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES, class_of
 from datamodules.manifest.manifest import Manifest, absent_from, listed
+from datamodules.preprocessing import chromosome_canvas  # noqa: F401 (registers prepare.fit=canvas, background=detect)
 from datamodules.sources import SourceContext, source
 from datamodules.sources._files import (
     hint_at_archives,

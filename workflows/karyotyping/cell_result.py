@@ -158,7 +158,7 @@ def _predicted_files(
     if not names:
         return files, prediction
     # The scale and range of the others must not depend on them: predict again.
-    files = leave_out(files, names, IMPROBABLE, predictor.prepare)
+    files = leave_out(files, names, IMPROBABLE)
     used = used_files(files)
     return files, predictor.predict(used, pool) if used else None
 

@@ -9,7 +9,7 @@ import pandas as pd
 from common.cli import say
 from common.predictions import FACTS, OUT_OF_DISTRIBUTION, UPSIDE_DOWN, Predictions
 from common.runs.predicted import Predicted, to_predictions
-from datamodules.inference.image_batches import ImageFileBatches, common_range_of_files
+from datamodules.inference.image_batches import ImageFileBatches
 from datamodules.inference.image_files import ImageFile, printable
 from evaluation.averaging import Combiner, align, average, combine
 from evaluation.referral.choices import ReviewThresholds
@@ -38,8 +38,7 @@ def predict_by(
         A row per readable file, whose ``image_id`` is the file's name, and the files as they were read.
     """
     paths = [file.path for file in files]
-    full_range = common_range_of_files(paths, network.prepare)
-    batches = ImageFileBatches(paths, network.prepare, network.batch_size, full_range, advance)
+    batches = ImageFileBatches(paths, network.prepare, network.batch_size, advance)
     if network.adapts:
         say(network.adapt(batches.prepared(sample_rows(len(files)))))
     if fast:

@@ -7,7 +7,6 @@ import signal
 import time
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -50,21 +49,6 @@ def test_rows_are_the_prepared_images_in_the_manifests_order_and_a_table_lists_t
     assert table["image_id"].tolist() == manifest.frame["image_id"].tolist()
     assert table.set_index("file").loc["gray.png"].tolist() == ["a/gray.png", "a", 40, 40, 1]
     assert table["channels"].tolist().count(3) == 9
-
-
-def test_images_of_more_than_eight_bits_have_one_range(tmp_path):
-    """Of 12 bits the images of class a use 10; images of 8 bits do not count."""
-    values = cell_image(0)[..., 0].astype(np.uint16)
-    root = write_class_folders(tmp_path / "data", {"a": 1, "b": 1})
-    for name, factor in (("a", 4), ("b", 16)):
-        assert cv2.imwrite(str(root / name / "deep.png"), values * factor)
-    manifest = scan_folder(root, tmp_path / "cache")
-    config = PrepareConfig(size=24, background="detect")
-    images = prepared_images(manifest, config, tmp_path / "cache")
-    for row, name in enumerate(manifest.frame["path"]):
-        expected = read_image(root / name, "detect", 4095 if "deep" in name else None)
-        assert np.array_equal(images[row], prepare_image(expected, config))
-    assert not np.array_equal(read_image(root / "a" / "deep.png", "detect", 4095), read_image(root / "a" / "deep.png"))
 
 
 def test_a_second_call_prepares_nothing(manifest, tmp_path, prepared):

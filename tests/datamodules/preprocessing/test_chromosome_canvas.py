@@ -10,8 +10,8 @@ from common.config.compose import check_config
 from common.config.data import CanvasConfig, PrepareConfig
 from common.errors import UserError
 from datamodules.preprocessing.cache import prepared_images
-from datamodules.preprocessing.chromosome_canvas import TooLargeError, extent_of, lay_on_canvas, scales, width_of
-from datamodules.preprocessing.pipeline import prepare_single
+from datamodules.preprocessing.chromosome_canvas import extent_of, lay_on_canvas, scales, width_of
+from datamodules.preprocessing.pipeline import TooLargeError, prepare_single
 from datamodules.sources import scan
 from tests.helpers.chromosomes import bar, write_chromosomes
 from tests.helpers.training import composed
