@@ -57,13 +57,13 @@ def decode(picture: bytes) -> np.ndarray:
                 raise ValueError(f"{image.size[0]} x {image.size[1]} pixels")
             return np.asarray(image.convert("RGB"))
     except (OSError, ValueError, EOFError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError("a picture of a run is no thumbnail: scripts/explain.py thumbnails makes them again") from error
+        raise UserError("a picture of a run is no thumbnail: the file is damaged") from error
 
 
 def read_pictures(path: Path) -> dict[str, bytes]:
     """Return the WebP bytes of each image_id; a ``UserError``: the file is missing or is none of pictures."""
     if not Path(path).is_file():
-        raise UserError(f"no pictures at {path}: scripts/explain.py thumbnails makes those of a run")
+        raise UserError(f"no pictures at {path}: a training writes them, with evaluation.thumbnails above 0")
     try:
         table = pq.read_table(path, columns=["image_id", "picture"])
     except (pa.ArrowInvalid, OSError) as error:

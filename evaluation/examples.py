@@ -149,7 +149,7 @@ def showcase(test: Predictions) -> list[tuple[int, str]]:
     """
     labels = test.labels
     if not (labels >= 0).any():
-        raise UserError("no test image has a label: say --samples, --all or --images")
+        raise UserError("no test image has a label")
     chosen: dict[int, str] = {}
     if len(test.classes) > FEW_CLASSES:
         for which, words in WORDS.items():

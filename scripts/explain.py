@@ -1,4 +1,4 @@
-"""Explain trained models: heat maps, their localisation, layers and their outputs; thumbnails."""
+"""Explain trained models: heat maps, the outputs of layers, and tables of layers."""
 
 import sys
 from pathlib import Path
@@ -14,20 +14,17 @@ from common.cli import TYPER, examples, report_user_errors
 from common.runs.names import run_word
 from workflows.explain.request import ExplainRequest
 
-What = Literal["heatmaps", "layers", "localisation", "summary", "thumbnails"]
+What = Literal["heatmaps", "layers", "summary"]
 Words = Annotated[
     list[str],
-    typer.Argument(
-        parser=run_word, metavar="RUN... [IMAGES...] [KEY=VALUE...]", help="Keys of conf/explain.yaml and evaluation."
-    ),
+    typer.Argument(parser=run_word, metavar="RUN... [KEY=VALUE...]", help="Runs, and keys of conf/explain.yaml."),
 ]
-Out = Annotated[Path | None, typer.Option(help="PNG: heat maps of all runs side by side, or layers of a single run.")]
-Csv = Annotated[Path | None, typer.Option(help="Table of localisation or summary to write.")]
+Out = Annotated[Path | None, typer.Option(help="PNG: the figure of a single run.")]
+Csv = Annotated[Path | None, typer.Option(help="summary: table to write.")]
 Depth = Annotated[int, typer.Option(min=0, help="summary: 1 the backbone in one row; 2, 3, ...: its parts; 0: all.")]
-Classes = Annotated[int | None, typer.Option(min=2, help="summary: their number, where it is in the images alone.")]
 EXAMPLES = (
     "heatmaps latest all=true",
-    "heatmaps latest method=occlusion which=wrong",
+    "heatmaps latest method=hirescam samples=20",
     "summary +experiment=vgg16_mnist",
 )
 app = typer.Typer(**TYPER)
@@ -35,33 +32,30 @@ app = typer.Typer(**TYPER)
 
 @app.command(epilog=examples(*(f"python scripts/explain.py {line}" for line in EXAMPLES)))
 @report_user_errors()
-def explain(
-    what: What, words: Words, out: Out = None, csv: Csv = None, depth: Depth = 1, classes: Classes = None
-) -> None:
+def explain(what: What, words: Words, out: Out = None, csv: Csv = None, depth: Depth = 1) -> None:
     """Explain trained models.
 
     [bold]heatmaps[/bold] show which places of an image support a class: pictures for the report, a table and a figure
     in each run's heatmaps folder; by default of each class the most certain right and wrong prediction and the most
-    doubtful. An ensemble is shown by its members.
+    doubtful. An ensemble is explained by its members.
 
     [bold]layers[/bold] draws the outputs of layers for some images.
 
-    [bold]localisation[/bold] compares the heat maps of composed karyograms with the true places of the abnormalities.
-    Pointing: how often the hottest point lies in the place. Energy: the share of all heat that does. Either beside its
-    level by chance: the place's share of the sheet (area), of its chromosomes (ink), and other sheets' places (others).
-
     [bold]summary[/bold] shows the layers of a network, of runs or of +experiment=..., and its parameter counts, also as
-    Keras counts them. [bold]thumbnails[/bold] writes the pictures of a report for runs of older code.
+    Keras counts them.
     """
     if what == "summary":
         from workflows.explain.summary import summarise_networks
 
-        summarise_networks(words, depth, classes, csv)
+        summarise_networks(words, depth, csv)
         return
-    request = ExplainRequest(words, out, csv)
-    from workflows.explain.run import RUN  # takes seconds: after the checks
+    request = ExplainRequest(words, out)
+    from workflows.explain.run import draw_heat_maps, draw_layers  # takes seconds: after the checks
 
-    RUN[what](request)
+    if what == "layers":
+        draw_layers(request)
+    else:
+        draw_heat_maps(request)
 
 
 if __name__ == "__main__":

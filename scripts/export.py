@@ -17,17 +17,12 @@ Folder = Annotated[
     Path, typer.Argument(parser=run_path, metavar="RUN", help="Folder or name of a finished run, or of an ensemble.")
 ]
 Output = Annotated[Path, typer.Option(help="New folder for weights, graph, description and model card.")]
-Images = Annotated[
-    list[Path] | None,
-    typer.Option(help="Files or folders of images to compare torch and ONNX Runtime on.", show_default="the test part"),
+DataDir = Annotated[
+    str | None, typer.Option(help="Where the images of the run are now.", show_default="where they were")
 ]
 LicenceText = Annotated[
     str | None, typer.Option(help="Licence of the weights, as the model card states it.", show_default="not stated")
 ]
-Hashes = Annotated[
-    bool, typer.Option("--hashes", help="List the SHA-256 of the training's images, so that predictions say which.")
-]
-
 app = typer.Typer(**TYPER)
 
 
@@ -38,9 +33,7 @@ app = typer.Typer(**TYPER)
     )
 )
 @report_user_errors()
-def export(
-    folder: Folder, output: Output, images: Images = None, licence: LicenceText = None, hashes: Hashes = False
-) -> None:
+def export(folder: Folder, output: Output, licence: LicenceText = None, data_dir: DataDir = None) -> None:
     """Write a trained model as a folder that needs neither its run nor torch.
 
     The folder holds, of each member, weights (safetensors) and an ONNX graph from the prepared image to the
@@ -50,7 +43,7 @@ def export(
     """
     from workflows.export.request import ExportRequest
 
-    request = ExportRequest(folder=folder, output=output, images=images or (), licence=licence, hashes=hashes)
+    request = ExportRequest(folder=folder, output=output, licence=licence, data_dir=data_dir)
     request.check()
     with heavy_imports():  # after the check: torch takes seconds
         from workflows.export.run import export_model

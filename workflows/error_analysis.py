@@ -71,7 +71,7 @@ def analyse_errors(runs: Sequence[Run], output: Path, own_thresholds: bool, only
         consequence = f"{sheet.name} shows {drawn}" if drawn else f"no {sheet.name}"
         warn(
             f"{len(image_ids - pictures.keys())} of the {len(image_ids)} images that all models miss, or most, have no "
-            f"thumbnail: {consequence}; python scripts/explain.py thumbnails {runs[0].folder} makes them"
+            f"thumbnail: {consequence}; a training writes them, with evaluation.thumbnails above 0"
         )
     say(f"written to {output}")
 

@@ -139,8 +139,8 @@ class PortableNetworks:
 
     @property
     def seen(self) -> dict[str, str]:
-        """The part of the splits that an image was in, by its SHA-256; empty where the model does not list them."""
-        return self.model.seen
+        """The part of the splits that an image was in: unknown to a portable model."""
+        return {}
 
     def check(self, options: LoadOptions) -> None:
         """Check that the model can be read, and that options fit it; a ``UserError`` says what does not."""

@@ -43,7 +43,7 @@ def cases(folder: Path) -> Iterator[Case]:
     for network in NETWORKS:
         run = _train(folder, network)
         portable = folder / f"{network}.portable"
-        export_model(ExportRequest(folder=run, output=portable, images=[folder / "trained"], licence=None))
+        export_model(ExportRequest(folder=run, output=portable))
         peers = _peers(network, images, folder)
         networks = {"torch": (run, None, peers), "ONNX Runtime": (portable, "onnx", {ONNX_PEER: peers[ONNX_PEER]})}
         for words, (model, runtime, beside) in networks.items():

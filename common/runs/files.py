@@ -44,4 +44,3 @@ class PortableFile(StrEnum):
 
     MODEL = "model.json"
     CARD = "README.md"
-    IMAGES = "images.csv"  # SHA-256 and part of the images of the training; it may be missing

@@ -140,7 +140,6 @@ class ModelDescription:
         members: One network, or those of an ensemble.
         combiner: ``Combiner.as_dict()`` of an ensemble; None: the mean of the members.
         thresholds: The fields of ``ReviewThresholds``: thresholds, temperature and referral rules of validation.
-        images_sha256: Of images.csv; None without.
         cells: Of members that name the 24 chromosomes; None of others.
         evaluation: ``confidence`` of the intervals, the metrics of the ``test`` images, ``calibration`` and
             ``warnings``, as metrics.json has them; empty where the run was not evaluated.
@@ -163,7 +162,6 @@ class ModelDescription:
     opset: int
     versions: dict[str, str]
     revision: str
-    images_sha256: str | None = None
     cells: CellFacts | None = None
     notes: tuple[str, ...] = ()
     format: int = field(default=FORMAT)
@@ -217,23 +215,6 @@ class PortableModel:
         if sha256_of_file(path) != self.description.members[member].sha256.get(suffix):
             raise UserError(f"{path} was changed since it was exported, or is damaged: {REMEDY}")
         return path
-
-    @property
-    def images(self) -> Path:
-        """The file of the images of the training, whether it exists or not."""
-        return self.folder / PortableFile.IMAGES
-
-    @cached_property
-    def seen(self) -> dict[str, str]:
-        """The part of each image of the training, by its SHA-256; empty where the model does not list them."""
-        import pandas as pd  # here: it takes a while, and most command lines fail without it
-
-        if self.description.images_sha256 is None or not self.images.is_file():
-            return {}
-        if sha256_of_file(self.images) != self.description.images_sha256:
-            raise UserError(f"{self.images} was changed since it was exported, or is damaged: {REMEDY}")
-        table = pd.read_csv(self.images, dtype=str)
-        return dict(zip(table["sha256"], table["part"], strict=True))
 
     def write(self, description: ModelDescription) -> None:
         """Write model.json."""

@@ -1,5 +1,6 @@
-"""Images prepared like those of a run: of its test part, or from other files."""
+"""The images of a run's data set, prepared like those that it was tested on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,21 +11,20 @@ from common.config.schema import Config
 from common.errors import UserError
 from common.runs.run import Run
 from datamodules.datasets import data_module
-from datamodules.io.decode import BrokenImageError, read_image
-from datamodules.preprocessing.pipeline import TooLargeError, prepare_single, to_shape
+from datamodules.preprocessing.pipeline import to_shape
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Prepared images: the network's input, uint8 RGB, shape (N, H, W, 3), ids or names of files, and known classes."""
+    """Prepared images: the network's input, uint8 RGB, shape (N, H, W, 3), their ids and their classes."""
 
     images: np.ndarray
     names: tuple[str, ...]
-    labels: tuple[str | None, ...]
+    labels: tuple[str, ...]
 
 
 def from_test_part(run: Path, config: Config, count: int, progress: bool = True) -> Samples:
-    """Return images of the test part of a run (a folder): the first of each class, then the second, up to ``count``.
+    """Return up to ``count`` images of the test part of a run (a folder), as ``in_turn`` orders them.
 
     ``data_dir`` and ``cache_dir`` of the configuration are where images and cache are now.
 
@@ -35,29 +35,17 @@ def from_test_part(run: Path, config: Config, count: int, progress: bool = True)
     split = Run(run).split
     test = split[(split["part"] == "test") & split["label"].notna()]
     if not len(test):
-        raise UserError(f"{run} has no labelled test images: name files with --images")
-    classes = {name: index for index, name in enumerate(run_images.manifest.classes)}
-    order = test["label"].map(classes)  # of another data set the classes may be unknown
-    test = test.assign(turn=test.groupby("label").cumcount(), order=order)
-    samples = test.sort_values(["turn", "order"], kind="stable").head(count)
-    images = [run_images[row] for row in run_images.rows(run, samples["image_id"])]
-    return Samples(np.stack(images), tuple(samples["image_id"]), tuple(samples["label"]))
+        raise UserError(f"{run} has no labelled test images")
+    samples = test.loc[in_turn(test["label"], run_images.manifest.classes)[:count]]
+    images = np.stack(list(map(run_images.__getitem__, run_images.rows(run, samples["image_id"]))))
+    return Samples(images, tuple(samples["image_id"]), tuple(samples["label"]))
 
 
-def from_files(files: list[Path], config: Config) -> Samples:
-    """Read image files and prepare them like the images of a run.
-
-    Raises:
-        UserError: A file is not a readable image, or does not fit on the canvas.
-    """
-    background = config.prepare.background
-    images = []
-    for file in files:
-        try:
-            images.append(prepare_single(read_image(file, background), config.prepare))
-        except (BrokenImageError, TooLargeError) as error:
-            raise UserError(f"{file}: {error}") from error
-    return Samples(np.stack(images), tuple(file.name for file in files), (None,) * len(files))
+def in_turn(labels: pd.Series, classes: Sequence[str]) -> pd.Index:
+    """Return the index of the images that have a label: the first of each class, then the second, and so on."""
+    labels = labels.dropna()
+    frame = pd.DataFrame({"turn": labels.groupby(labels).cumcount(), "order": pd.Categorical(labels, classes).codes})
+    return frame.sort_values(["turn", "order"], kind="stable").index
 
 
 class RunImages:

@@ -31,7 +31,7 @@ def call(*arguments, code=0):
 
 def test_tables_plots_and_the_command_that_makes_thumbnails(runs, tmp_path):
     result = call(*runs, "--output", tmp_path / "errors")
-    assert "python scripts/explain.py thumbnails" in " ".join(result.output.split())
+    assert "evaluation.thumbnails above 0" in " ".join(result.output.split())
     names = {path.name for path in (tmp_path / "errors").iterdir()}
     tables = {"missed.csv", "missed_counts.csv", "alone.csv", "agreement.csv"}
     assert names == tables | {"missed.png", "agreement.png"}

@@ -1,77 +1,60 @@
-"""Heat maps of the places in an image that support a class, for any model at any of its layers.
+"""Heat maps of the places in an image that support a class, for any network at any of its layers.
 
-The maps are those of the libraries grad-cam and captum. Ours are: a single logit serves two classes, frozen backbones
-take gradients meanwhile, the model stays unchanged, and no map is stretched: without support for the class it is zero.
+The maps are those of the library grad-cam. Ours are: a single logit serves two classes, frozen backbones take gradients
+meanwhile, the network stays unchanged, and no map is stretched: without support for the class it is zero.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
-from captum.attr import IntegratedGradients, Occlusion
-from pytorch_grad_cam import EigenCAM, GradCAM, GradCAMPlusPlus, HiResCAM
+from pytorch_grad_cam import GradCAM, GradCAMPlusPlus, HiResCAM
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-from sklearn.decomposition import PCA
 from torch import nn
 
 from common.errors import UserError
 from workflows.explain.layers import Model, as_maps, check_names, layer_shapes, to_batch
-from workflows.explain.request import OF_INPUTS
 
-INPUT = "input"  # the "layer" of methods that work on the image itself
-OF_LAYERS = ("gradcam", "gradcam++", "hirescam", "eigencam")
-METHODS = (*OF_LAYERS, *OF_INPUTS)
 FINE = 4  # rows and columns that the default layer should have
 BATCH = 4  # images at a time: the gradients of VGG's first layer take 13 MB for each
-EVALUATIONS = 8  # changed copies of one image per forward pass
 
 
 class Method(NamedTuple):
-    """One of METHODS at the output of a module, ``layer`` (INPUT for the methods of OF_INPUTS).
-
-    Occlusion covers ``windows`` side by side across width and height, which move by half their size; integrated
-    gradients pass ``steps`` images between the plain ground and the image.
-    """
+    """A method of heat maps (a key of CAMS) at the output of a module."""
 
     name: str
     layer: str
-    windows: int = 8
-    steps: int = 32
 
 
-def resolve(name: str, layer: str | None, model: Model, image: np.ndarray, windows: int = 8, steps: int = 32) -> Method:
-    """Check a method and its layer for a model whose input is such as ``image``, uint8 RGB, shape (H, W, 3).
+def resolve(name: str, layer: str | None, model: Model, image: np.ndarray) -> Method:
+    """Check the layer of a method for a network whose input is such as ``image``, uint8 RGB, shape (H, W, 3).
 
     Without a ``layer`` it is the last with maps of four by four values or more, else of more than one.
 
     Raises:
-        UserError: An unknown method; an unknown layer (with the valid ones), or one with maps of a single value; or a
-            layer for a method that has none.
+        UserError: The layer is unknown (the valid ones are named), or its maps have a single value.
     """
-    if name not in METHODS:
-        raise UserError(f"method {name}: the methods are {', '.join(METHODS)}")
-    if name in OF_INPUTS:
-        if layer not in (None, INPUT):
-            raise UserError(f"method {name} works on the image itself: leave the layer {layer} out")
-        return Method(name, INPUT, windows, steps)
     with _unchanged(model.forward):
         shapes = layer_shapes(model, image)
-    smaller_side = {place: min(shape[1:]) for place, shape in shapes.items() if shape and max(shape[1:]) > 1}
     if layer is not None:
-        check_names([layer], model, shapes)
-        if layer not in smaller_side:
-            last = list(smaller_side)[-1] if smaller_side else "none"
-            raise UserError(f"layer {layer}: its maps have one value each, so no place; the last with more is {last}")
-        return Method(name, layer, windows, steps)
-    layers = [place for place, side in smaller_side.items() if side >= FINE] or list(smaller_side)
+        check_names([layer], shapes)
+    layers = []
+    fine = []
+    for place, (_, height, width) in shapes.items():
+        if max(height, width) > 1:
+            layers.append(place)
+        if min(height, width) >= FINE:
+            fine.append(place)
     if not layers:
-        raise UserError(f"method {name}: no layer has maps of more than one value: use {' or '.join(OF_INPUTS)}")
-    return Method(name, layers[-1], windows, steps)
+        raise UserError(f"method {name}: no layer has maps of more than one value")
+    if layer is not None and layer not in layers:
+        raise UserError(f"layer {layer}: its maps have one value each, so no place; the last with more is {layers[-1]}")
+    return Method(name, layer or (fine or layers)[-1])
 
 
 def heat_maps(
@@ -79,10 +62,8 @@ def heat_maps(
 ) -> Iterator[np.ndarray]:
     """Yield a heat map of the support for a class in each image.
 
-    The Grad-CAM family takes the score of the class before sigmoid or softmax (a single logit is that of class 1, and
-    its negative that of class 0); evidence against the class is cut off at zero. EigenCAM does not depend on the class.
-    The ground with which occlusion covers a window, and from which integrated gradients start, is the median colour of
-    the image's border.
+    The score of the class is taken before sigmoid or softmax (a single logit is that of class 1, and its negative that
+    of class 0); evidence against the class is cut off at zero.
 
     Args:
         model: Returns logits (B, K). It is in eval mode meanwhile; afterwards its state is as before.
@@ -96,27 +77,19 @@ def heat_maps(
     Raises:
         UserError: The output does not depend on the layer, or the model returns NaN.
     """
-    of_layer = method.name in OF_LAYERS
-    size = BATCH if of_layer else 1
     remaining = iter(images)
-    for start in range(0, len(targets), size):
-        of_batch = list(targets[start : start + size])
+    for start in range(0, len(targets), BATCH):
+        of_batch = list(targets[start : start + BATCH])
         batch = np.stack(list(islice(remaining, len(of_batch))))
         with _unchanged(model.forward):
-            maps = _of_layer(model, method, batch, of_batch) if of_layer else _of_input(model, method, batch, of_batch)
+            maps = _compute(model, method, batch, of_batch)
         if not np.isfinite(maps).all():
             raise UserError(f"{method.name} at {method.layer}: the model returns NaN for an image")
-        yield from np.maximum(maps, 0).astype(np.float32)
+        yield from maps
 
 
-def scaled(heat: np.ndarray, method: str) -> np.ndarray:
-    """Scale a map (H, W) for display to 0 to 1, float32, by its greatest value; a map of zeros stays zero.
-
-    Integrated gradients are single pixels, which nobody would see: they are blurred first, by one hundredth of the
-    longer side.
-    """
-    if method == "integrated_gradients":
-        heat = cv2.GaussianBlur(heat, (0, 0), max(heat.shape) / 100)
+def scaled(heat: np.ndarray) -> np.ndarray:
+    """Scale a map (H, W) for display to 0 to 1, float32, by its greatest value; a map of zeros stays zero."""
     return np.clip(heat / (heat.max() or 1), 0, 1).astype(np.float32)
 
 
@@ -152,7 +125,7 @@ class _Unscaled(BaseCAM):  # type: ignore[misc]  # grad-cam has no types
     ) -> np.ndarray:
         record = self.activations_and_grads
         # Of a module that runs more than once, the last output counts, as in workflows.explain.layers.
-        gradients = record.gradients[-1].numpy() if self.uses_gradients else None
+        gradients = record.gradients[-1].numpy()
         (layer,) = self.target_layers
         activations = record.activations[-1].numpy()
         return np.asarray(self.get_cam_image(input_tensor, layer, targets, activations, gradients, eigen_smooth))
@@ -161,29 +134,13 @@ class _Unscaled(BaseCAM):  # type: ignore[misc]  # grad-cam has no types
         return cam_per_target_layer
 
 
-class _EigenCAM(_Unscaled, EigenCAM):  # type: ignore[misc]  # grad-cam has no types
-    def get_cam_image(
-        self, _image: object, _layer: object, _targets: object, activations: np.ndarray, *_unused: object
-    ) -> np.ndarray:
-        """Project on the first principal component; the library's own code takes gigabytes for an early layer.
-
-        The farthest value is positive: the sign that Seg-Eigen-CAM (2025, eq. 13) chooses.
-        """
-        heats = np.zeros((len(activations), *activations.shape[2:]))
-        for heat, maps in zip(heats, activations, strict=True):
-            points = maps.reshape(len(maps), -1).T.astype(np.float64)
-            if np.ptp(points, axis=0).any():  # not the same everywhere
-                component = PCA(1, svd_solver="covariance_eigh").fit_transform(points).reshape(heat.shape)
-                heat[:] = -component if -component.min() > component.max() else component
-        return heats
-
-
-_CAMS: dict[str, type[BaseCAM]] = {"eigencam": _EigenCAM}
+CAMS: dict[str, type[BaseCAM]] = {}
 for _name, _cam in (("gradcam", GradCAM), ("gradcam++", GradCAMPlusPlus), ("hirescam", HiResCAM)):
-    _CAMS[_name] = type(_cam.__name__, (_Unscaled, _cam), {})
+    CAMS[_name] = type(_cam.__name__, (_Unscaled, _cam), {})
 
 
-def _of_layer(model: Model, method: Method, images: np.ndarray, targets: list[int]) -> np.ndarray:
+def _compute(model: Model, method: Method, images: np.ndarray, targets: list[int]) -> np.ndarray:
+    """Return the heat maps of images (B, H, W, 3), float32, shape (B, H, W)."""
     height, width = images.shape[1:3]
 
     def copied_maps(output: torch.Tensor) -> torch.Tensor | None:
@@ -192,9 +149,9 @@ def _of_layer(model: Model, method: Method, images: np.ndarray, targets: list[in
 
     layer = model.modules[method.layer]
     start_of_graph = layer.register_forward_hook(_begin_graph)  # before those of grad-cam, which see what it returns
-    cam = _CAMS[method.name](_ClassScores(model.forward), [layer], copied_maps)
+    cam = CAMS[method.name](_ClassScores(model.forward), [layer], copied_maps)
     try:
-        maps = cam(to_batch(images), [_Score(target) for target in targets])
+        maps = cam(to_batch(images), list(map(_Score, targets)))
     finally:
         cam.activations_and_grads.release()
         start_of_graph.remove()
@@ -207,38 +164,17 @@ def _begin_graph(_module: nn.Module, _inputs: object, output: torch.Tensor) -> t
     return output.detach().requires_grad_().clone()
 
 
-def _of_input(model: Model, method: Method, images: np.ndarray, targets: list[int]) -> np.ndarray:
-    image = to_batch(images)
-    # A plain image of the median colour of the border.
-    border = torch.cat([image[:, :, 0], image[:, :, -1], image[:, :, :, 0], image[:, :, :, -1]], dim=2)
-    ground = border.median(dim=2).values[:, :, None, None].expand_as(image).clone()
-    options: dict[str, Any] = {"target": targets, "baselines": ground}
-    network = _ClassScores(model.forward)
-    if method.name == "occlusion":
-        height, width = (max(1, round(side / method.windows)) for side in image.shape[2:])
-        options["sliding_window_shapes"] = (3, height, width)
-        options["strides"] = (3, max(1, height // 2), max(1, width // 2))
-        values = Occlusion(network).attribute(image, perturbations_per_eval=EVALUATIONS, **options)
-        heat = values.mean(dim=1)  # the channels are covered together: each has the same value
-    else:
-        options |= {"n_steps": method.steps, "internal_batch_size": EVALUATIONS}
-        heat = IntegratedGradients(network).attribute(image, **options).sum(dim=1)
-    return np.asarray(heat.detach().float().cpu().numpy())
-
-
 @contextmanager
 def _unchanged(network: nn.Module) -> Iterator[None]:
     """Let gradients flow through a network in eval mode, also within ``no_grad``, and restore its state."""
-    modes = {module: module.training for module in network.modules()}
+    modes = [(module, module.training) for module in network.modules()]
     weights = [(weight, weight.requires_grad, weight.grad) for weight in network.parameters()]
     try:
-        network.eval()
-        for weight, _, _ in weights:
-            weight.requires_grad_(False)  # gradients of the weights themselves are not wanted
+        network.eval().requires_grad_(False)  # gradients of the weights themselves are not wanted
         with torch.inference_mode(False), torch.enable_grad():
             yield
     finally:
-        for module, training in modes.items():
+        for module, training in modes:
             module.training = training
         for weight, trains, gradient in weights:
             weight.requires_grad_(trains)

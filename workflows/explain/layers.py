@@ -1,6 +1,6 @@
-"""The outputs of a model's layers as maps over the image, for any model."""
+"""The outputs of a network's layers as maps over the image, for any network."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from math import isqrt, log
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from common.errors import UserError, close_names
+from lightning_modules.load import TrainedRun
 
 BATCH = 4  # images at a time: 64 maps of 224x224, VGG's first, take 13 MB for each image
 STAGES = 4  # shown stages of a network without pools
@@ -30,47 +31,54 @@ class Model(NamedTuple):
     feature_info: Sequence[Mapping[str, Any]] = ()
     prefix_tokens: int = 0
 
+    @classmethod
+    def of_run(cls, run: TrainedRun) -> "Model":
+        """Return the network of a run; only timm's networks list their stages and tokens."""
+        backbone = run.classifier.backbone
+        stages = getattr(backbone, "feature_info", ())
+        return cls(run.classifier, run.layers(), stages, getattr(backbone, "num_prefix_tokens", 0))
 
-def layer_shapes(model: Model, image: np.ndarray) -> dict[str, Shape | None]:
-    """Return the shape (C, H, W) of every module's maps for an image, uint8 RGB, shape (H, W, 3).
 
-    The modules are in the order in which they end, those that the model does not use left out; None is the shape of
-    those whose output is not a map, such as a dense layer's.
+def layer_shapes(model: Model, image: np.ndarray) -> dict[str, Shape]:
+    """Return the shape (C, H, W) of the maps of every module that has some, for an image, uint8 RGB, shape (H, W, 3).
+
+    The modules are in the order in which they end.
     """
-    shapes: dict[str, Shape | None] = {}
+    shapes: dict[str, Shape] = {}
     for name, maps in _outputs(model, model.modules, image[None]).items():
-        shapes[name] = None if maps is None else (maps.shape[1], maps.shape[2], maps.shape[3])
+        _, channels, height, width = maps.shape
+        shapes[name] = (channels, height, width)
     return shapes
 
 
-def layer_maps(model: Model, images: np.ndarray, names: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
-    """Yield the maps of the named modules for images, uint8 RGB, shape (N, H, W, 3), a few at a time.
+def layer_maps(model: Model, images: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return the maps of the named modules for images, uint8 RGB, shape (N, H, W, 3).
 
-    Of a module that runs more than once, the last output counts.
-
-    Yields:
-        name -> float32, shape (B, C, H, W); all batches together have N images, in their order. Tokens of a transformer
-        are laid out on the grid of their patches, without the prefix tokens.
+    Returns:
+        name -> float32, shape (N, C, H, W), of the last output of a module that runs more than once. Tokens of a
+        transformer are laid out on the grid of their patches, without the prefix tokens.
 
     Raises:
         UserError: See ``check_names``.
     """
-    check_names(names, model, layer_shapes(model, images[0]))
+    check_names(names, layer_shapes(model, images[0]))
     modules = {name: model.modules[name] for name in names}
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for start in range(0, len(images), BATCH):
-        outputs = _outputs(model, modules, images[start : start + BATCH])
-        yield {name: np.asarray(outputs[name]) for name in names}
+        for name, maps in _outputs(model, modules, images[start : start + BATCH]).items():
+            parts[name].append(np.asarray(maps))
+    return dict(zip(parts, map(np.concatenate, parts.values()), strict=True))
 
 
-def _outputs(model: Model, modules: Mapping[str, nn.Module], images: np.ndarray) -> dict[str, torch.Tensor | None]:
-    """Run the model; return the maps of modules in the order in which they end, None where an output is no map."""
-    outputs: dict[str, torch.Tensor | None] = {}
+def _outputs(model: Model, modules: Mapping[str, nn.Module], images: np.ndarray) -> dict[str, torch.Tensor]:
+    """Run the model; return the maps of the modules that have some, in the order in which they end."""
+    outputs: dict[str, torch.Tensor] = {}
 
     def note(name: str, _module: nn.Module, _inputs: object, output: object) -> None:
         maps = as_maps(output, images.shape[1:3], model.prefix_tokens)
         outputs.pop(name, None)  # a module that runs twice is listed at its last end
-        # A copy, since the next module may work in place.
-        outputs[name] = None if maps is None else maps.float().cpu().clone()
+        if maps is not None:
+            outputs[name] = maps.float().cpu().clone()  # a copy, since the next module may work in place
 
     with ExitStack() as stack, torch.no_grad():
         for name, module in modules.items():
@@ -79,25 +87,14 @@ def _outputs(model: Model, modules: Mapping[str, nn.Module], images: np.ndarray)
     return outputs
 
 
-def check_names(names: Sequence[str], model: Model, shapes: Mapping[str, Shape | None]) -> None:
-    """Check that every name is that of a module whose output is a map; ``shapes`` are those of ``layer_shapes``.
-
-    Raises:
-        UserError: There is no such module, the model does not use it, or its output is not a map; with the valid names.
-    """
-    valid = [name for name, shape in shapes.items() if shape]
+def check_names(names: Sequence[str], shapes: Mapping[str, Shape]) -> None:
+    """Check that every name is among ``layer_shapes``; a ``UserError`` names the valid ones."""
     for name in names:
-        if name in valid:
-            continue
-        reason = "the model has no such module"
-        if name in shapes:
-            reason = "its output is not a map over the image"
-        elif name in model.modules:
-            reason = "the model does not use it"
-        raise UserError(f"layer {name}: {reason}; {close_names(name, valid)}")
+        if name not in shapes:
+            raise UserError(f"layer {name}: no module of the model that gives maps; {close_names(name, list(shapes))}")
 
 
-def positions(model: Model, shapes: Mapping[str, Shape | None]) -> dict[str, str]:
+def positions(model: Model, shapes: Mapping[str, Shape]) -> dict[str, str]:
     """Choose the layers to show by default: those of paper 002 (figure 4), or the stages that timm lists.
 
     Returns:
@@ -105,17 +102,20 @@ def positions(model: Model, shapes: Mapping[str, Shape | None]) -> dict[str, str
         (conv1), the first two pools (pool1, pool2) and the last (last pool), whatever their names. Else up to four
         stages, evenly spread, under their own names.
     """
-    maps = [name for name, shape in shapes.items() if shape]
-    convolutions = [name for name in maps if isinstance(model.modules[name], nn.Conv2d)]
-    # Deeper ones are in side branches (ResNet-D's shortcuts) or within a block.
-    pools = [name for name in maps if isinstance(model.modules[name], POOLS) and name.count(".") < 2]
+    convolutions = []
+    pools = []
+    for name in shapes:
+        if isinstance(model.modules[name], nn.Conv2d):
+            convolutions.append(name)
+        # Deeper ones are in side branches (ResNet-D's shortcuts) or within a block.
+        elif isinstance(model.modules[name], POOLS) and name.count(".") < 2:
+            pools.append(name)
     if convolutions and len(pools) > 2:
         return {"conv1": convolutions[0], "pool1": pools[0], "pool2": pools[1], "last pool": pools[-1]}
-    stages = [stage["module"] for stage in model.feature_info if stage["module"] in maps]
-    if not stages:  # a network that lists none: its upper modules
-        stages = [name for name in maps if "." not in name] or maps
+    stages = [stage["module"] for stage in model.feature_info if stage["module"] in shapes] or list(shapes)
     spread = np.unique(np.linspace(0, len(stages) - 1, STAGES).round().astype(int))
-    return {stages[place]: stages[place] for place in spread}
+    chosen = np.array(stages)[spread].tolist()
+    return dict(zip(chosen, chosen, strict=True))
 
 
 def as_maps(output: object, size: tuple[int, ...], prefix_tokens: int = 0) -> torch.Tensor | None:
@@ -129,8 +129,9 @@ def as_maps(output: object, size: tuple[int, ...], prefix_tokens: int = 0) -> to
     if not isinstance(output, torch.Tensor):
         return None
     if output.ndim == 4:
-        channels_last = _distortion(output.shape[1:3], size) < _distortion(output.shape[2:], size)
-        return output.permute(0, 3, 1, 2) if channels_last else output
+        if _distortion(output.shape[1:3], size) < _distortion(output.shape[2:], size):
+            return output.permute(0, 3, 1, 2)
+        return output
     if output.ndim == 3:
         # The output of the patch embedding has no prefix tokens yet.
         for prefix in (prefix_tokens, 0):

@@ -1,62 +1,57 @@
 """Tables of the layers of networks, as papers 001 and 004 print them."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from common.cli import console, say
+from common.config.command import is_override
 from common.config.compose import compose_config
 from common.config.schema import Config
 from common.errors import UserError
 from common.files import write_csv
-from common.paths import ROOT
 from common.runs.run import ModelFacts, Run
-from evaluation.claims import read_claims
 from evaluation.renderers import frame_table
 from lightning_modules.backbones.backbone import build_backbone
-from lightning_modules.backbones.layer_table import Layer, ParameterCounts, count, count_as_keras, layers_of
+from lightning_modules.backbones.layer_table import Layer, count, count_as_keras, layers_of
 from lightning_modules.build import assemble
 from lightning_modules.classifier import Classifier
 from lightning_modules.training.plan import stages_of
 
-RESULTS = ROOT / "results"
 # Of sources whose images need not be listed to know their classes.
 CLASSES = {"chromosomes": 24, "synthetic_chromosomes": 24, "mnist": 10, "cifar10": 10}
 
 
-def summarise_networks(words: Sequence[str], depth: int, classes: int | None, csv: Path | None) -> None:
+def summarise_networks(words: Sequence[str], depth: int, csv: Path | None) -> None:
     """Print the table of layers of each run, or of the network that overrides describe, and write the table.
 
     Raises:
         UserError: There is neither a run nor an experiment, or the number of classes is not known.
     """
     tables = []
-    for config, number in _networks(words, classes):
-        table = _summarise(config, number, depth)
-        tables.append(table.assign(network=config.name))
+    for config, classes in _networks(words):
+        tables.append(_summarise(config, classes, depth).assign(network=config.name))
     if csv:
         write_csv(csv, pd.concat(tables, ignore_index=True))
         say(str(csv))
 
 
-def _networks(words: Sequence[str], classes: int | None) -> list[tuple[Config, int]]:
-    overrides = [word for word in words if "=" in word and not Path(word).exists()]
+def _networks(words: Sequence[str]) -> list[tuple[Config, int]]:
+    overrides = [word for word in words if is_override(word.lstrip("+"))]
     if not overrides:
-        runs = [Run.open(Path(word)) for word in words]
-        return [(run.config, len(run.data.classes)) for run in runs]
+        return [(run.config, len(run.data.classes)) for run in map(Run.open, map(Path, words))]
     if len(overrides) < len(words):
         raise UserError("name either runs or overrides such as +experiment=vgg16_features, not both")
     config = compose_config(overrides)
-    return [(config, classes or _classes_of(config))]
+    return [(config, _classes_of(config))]
 
 
 def _classes_of(config: Config) -> int:
     if config.head.logits is not None:
         return max(config.head.logits, 2)
     if config.data.source not in CLASSES:
-        raise UserError(f"the number of classes of data={config.data.source} is in its images: add --classes N")
+        raise UserError(f"the number of classes of data={config.data.source} is in its images: add head.logits=N")
     return CLASSES[config.data.source]
 
 
@@ -77,13 +72,11 @@ def _summarise(config: Config, classes: int, depth: int) -> pd.DataFrame:
         row = {"stage": name, "parameters": counts.total, "trainable": counts.trainable}
         rows.append(row | {"as Keras counts": keras.total, "trainable (Keras)": keras.trainable})
     layers = shown(layers_of(classifier, config.prepare.shape), depth)
-    table = pd.DataFrame([_row(layer) for layer in layers])
+    table = pd.DataFrame(map(_row, layers))
     height, width = config.prepare.shape
-    cut = f" to {config.model.cut}" if config.model.cut else ""
-    title = f"{config.name}: {config.model.name}{cut}, images of {width} x {height}"
+    network = " to ".join(filter(None, [config.model.name, config.model.cut]))
+    title = f"{config.name}: {network}, images of {width} x {height}"
     console.print(frame_table(table, title), frame_table(pd.DataFrame(rows)))
-    for line in _printed(config.name, keras):
-        console.print(line)
     return table
 
 
@@ -96,27 +89,13 @@ def shown(layers: Sequence[Layer], depth: int) -> list[Layer]:
     for layer in layers:
         wanted = depth
         if layer.name.startswith("head"):
-            wanted = 2 if depth else 0
+            wanted = min(2 * depth, 2)
         if layer.is_leaf and (not wanted or layer.depth <= wanted) or layer.depth == wanted:
             rows.append(layer)
     return rows
 
 
 def _row(layer: Layer) -> dict[str, object]:
-    shape = "-" if layer.shape is None else " x ".join(map(str, layer.shape))
+    shape = " x ".join(map(str, layer.shape or "-"))
     row = {"layer": layer.name, "kind": layer.kind, "output": shape}
     return row | {"parameters": layer.parameters, "trainable": layer.trainable}
-
-
-def _printed(experiment: str, keras: ParameterCounts) -> list[str]:
-    """Say whether the counts that a paper prints for an experiment are those of the last stage, as Keras counts."""
-    claims = read_claims(RESULTS)
-    claims = claims[claims["experiment"] == experiment]
-    lines = []
-    for claim in claims.itertuples():
-        for words, ours in (("total params", keras.total), ("trainable", keras.trainable)):
-            printed = re.search(rf"{words} (\d+)", claim.note)
-            if printed:
-                same = "the same" if int(printed[1]) == ours else f"ours {ours:,}"
-                lines.append(f"paper {claim.paper}, {claim.section}: {words} {int(printed[1]):,}: {same}")
-    return lines

@@ -159,8 +159,6 @@ def _files(model: ModelDescription) -> list[str]:
         name = f"member{position + 1}"
         rows.append((f"{name}.safetensors", "weights", f"{member.parity.weights:.1e}"))
         rows.append((f"{name}.onnx", f"ONNX graph, opset {model.opset}", f"{member.parity.onnx:.1e}"))
-    if model.images_sha256 is not None:
-        rows.append(("images.csv", "SHA-256 of the images of the training; may be deleted", ""))
     images = min(member.parity.images for member in model.members)
     return [
         *markdown(Table("", ("file", "content", "difference"), tuple(rows))),

@@ -1,6 +1,5 @@
 """The options of scripts/export.py and their check, without the imports of models and images."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -21,9 +20,8 @@ class ExportRequest:
 
     folder: Path
     output: Path
-    images: Sequence[Path]
-    licence: str | None
-    hashes: bool = False
+    licence: str | None = None
+    data_dir: str | None = None
 
     @cached_property
     def run(self) -> Run:
@@ -43,9 +41,6 @@ class ExportRequest:
         """
         self.model.check(LoadOptions())
         new_folder(self.output)
-        for path in self.images:
-            if not path.exists():
-                raise UserError(f"--images {path} is missing: name files, or folders of images")
         missing = [name for name in NEEDED if find_spec(name) is None]
         if missing:
             raise UserError(

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from pydantic import TypeAdapter
 
 from common.cli import console, say
 from common.config.schema import Config, InferenceConfig
 from common.errors import UserError
-from common.files import sha256_of_file, write_csv, write_text
+from common.files import sha256_of_file, write_text
 from common.karyotype import CHROMOSOMES
 from common.revision import PACKAGES, revision
 from common.runs.files import PortableFile, RunFile
@@ -29,8 +28,7 @@ from common.runs.portable import (
     TrainingFacts,
 )
 from common.runs.run import Run
-from datamodules.inference.image_files import find_image_files
-from datamodules.inference.run_images import from_files, from_test_part
+from datamodules.inference.run_images import from_test_part
 from datamodules.io.whole_folder import new_whole_folder
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from evaluation.referral.choices import ReviewThresholds
@@ -54,10 +52,6 @@ NO_PASSES = "The passes of Monte Carlo dropout are left out, and with them the r
 NO_DISTANCES = "Unlike the run, this model does not mark images that are out of distribution."
 TORCH_ADAPTS = "Torch adapts BatchNorm to new images (inference.batchnorm=images); the ONNX graphs do not."
 MORE_EXACT = "It computes in 32 bits, the run in fewer (trainer.precision): probabilities differ a little."
-NO_HASHES = (
-    "The images of the training are not listed (--hashes of scripts/export.py), so predictions cannot say which of "
-    "their images it has seen."
-)
 SCALED_ALONE = (
     "scripts/predict.py scales a chromosome by its own width, since the cells of single images are unknown; "
     "scripts/karyotype.py by the others of its cell, as the run does, whose metrics these are."
@@ -74,8 +68,7 @@ def export_model(request: ExportRequest) -> None:
     with new_whole_folder(request.output) as folder:
         model = PortableModel(folder)
         members = [_write_member(model, position, request) for position in range(len(request.model.members))]
-        images_sha256 = _write_hashes(model, request)
-        description = _describe(request, members, images_sha256)
+        description = _describe(request, members)
         model.write(description)
         result = EvaluationResult.from_dict(request.run.metrics) if request.run.metrics else None
         write_text(folder / PortableFile.CARD, model_card(description, result))
@@ -88,19 +81,6 @@ def export_model(request: ExportRequest) -> None:
     say("predict images with it", f"python scripts/predict.py {request.output} <images> --output new.csv")
     if description.cells is not None:
         say("name karyotypes with it", f"python scripts/karyotype.py {request.output} <folder of cells> --output new")
-
-
-def _write_hashes(model: PortableModel, request: ExportRequest) -> str | None:
-    """Write the SHA-256 of the files that the members were trained, validated and tested on, if it is wanted.
-
-    Returns:
-        The SHA-256 of the file that lists them; None without it.
-    """
-    if not request.hashes:
-        return None
-    rows = sorted(request.model.seen.items())
-    write_csv(model.images, pd.DataFrame(rows, columns=["sha256", "part"]))
-    return sha256_of_file(model.images)
 
 
 def _write_member(model: PortableModel, position: int, request: ExportRequest) -> PortableMember:
@@ -201,16 +181,12 @@ def _training_facts(run: Run) -> TrainingFacts:
 
 
 def _images_to_compare(run: Run, request: ExportRequest) -> np.ndarray:
-    """Return prepared images, uint8, shape (N, 3, H, W): of ``--images``, or of the test part of the run."""
-    config = run.config
-    if request.images:
-        files = find_image_files(request.images, Path(config.cache_dir), console.is_terminal).files
-        samples = from_files([file.path for file in files[:COMPARED]], config)
-    else:
-        try:
-            samples = from_test_part(run.folder, config, COMPARED, console.is_terminal)
-        except UserError as error:
-            raise UserError(f"{error}; or name images to compare torch and ONNX Runtime on: --images") from error
+    """Return prepared images of the test part of the run, uint8, shape (N, 3, H, W)."""
+    config = run.config.model_copy(update={"data_dir": request.data_dir or run.config.data_dir})
+    try:
+        samples = from_test_part(run.folder, config, COMPARED, console.is_terminal)
+    except UserError as error:
+        raise UserError(f"{error}; torch and ONNX Runtime are compared on them: name their --data-dir") from error
     return samples.images.transpose(0, 3, 1, 2).copy()
 
 
@@ -224,7 +200,7 @@ def _difference(reference: PredictionNetwork, other: PredictionNetwork | OnnxNet
     return float(largest)
 
 
-def _describe(request: ExportRequest, members: list[PortableMember], images_sha256: str | None) -> ModelDescription:
+def _describe(request: ExportRequest, members: list[PortableMember]) -> ModelDescription:
     run = request.run
     model = request.model
     return ModelDescription(
@@ -240,7 +216,6 @@ def _describe(request: ExportRequest, members: list[PortableMember], images_sha2
         opset=OPSET,
         versions={name: version(name) for name in (*PACKAGES, *NEEDED, "safetensors")},
         revision=revision(),
-        images_sha256=images_sha256,
         cells=_cell_facts(request),
         notes=_notes(request),
     )
@@ -268,7 +243,7 @@ def _evaluation(run: Run) -> dict[str, Any]:
 
 def _notes(request: ExportRequest) -> tuple[str, ...]:
     """Say what the portable model does otherwise than its runs."""
-    notes = [] if request.hashes else [NO_HASHES]
+    notes = []
     for member in request.model.members:
         config = member.config
         if config.inference.mc_passes:

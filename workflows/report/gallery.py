@@ -256,7 +256,7 @@ def _fill_pool(chapters: list[Chapter], chosen: list[str], budget: int) -> tuple
         missing += not own
         for number, place in places.items():
             pool.thumbnails[int(number)][image_id] = place
-    command = "python scripts/explain.py thumbnails RUN makes them."
+    command = "a training writes them, with evaluation.thumbnails above 0."
     if not any(available):
         pool.notes.insert(0, f"The runs left no pictures: {command}")
     elif missing:

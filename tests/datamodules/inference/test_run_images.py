@@ -3,7 +3,7 @@ import pytest
 
 from common.errors import UserError
 from datamodules.datasets import data_module
-from datamodules.inference.run_images import from_files, from_test_part
+from datamodules.inference.run_images import from_test_part
 from tests.helpers.images import cell_image, write_class_folders, write_image
 from tests.helpers.sheets import karyogram_config, write_karyograms
 from tests.helpers.training import small_config
@@ -36,26 +36,13 @@ def test_samples_are_test_images_of_each_class_in_turn(run):
         assert np.array_equal(image, module.images[row])
 
 
-def test_files_are_prepared_like_the_images_of_the_run(run, tmp_path):
-    _, config, module = run
-    row = int(module.rows("test")[0])
-    samples = from_files([module.manifest.file(row)], config)
-    assert np.array_equal(samples.images[0], module.images[row])
-    assert samples.labels == (None,)
-    (tmp_path / "notes.png").write_text("no image")
-    with pytest.raises(UserError, match="notes.png"):
-        from_files([tmp_path / "notes.png"], config)
-
-
 def test_samples_have_the_size_of_the_network_input(tmp_path):
     root = write_karyograms(tmp_path / "sheets", {"normal": 12, "abnormal": 12})
     config = karyogram_config(tmp_path, root, "protocol=image", "prepare.augment_at=48")
     folder, _, module = run_of(tmp_path, config)
     tested = from_test_part(folder, config, 1, progress=False)
     row = module.manifest.frame["image_id"].tolist().index(tested.names[0])
-    (again,) = from_files([module.manifest.file(row)], config).images
-    assert again.shape == (32, 32, 3)
-    assert np.array_equal(again, tested.images[0])
+    assert tested.images.shape == (1, 32, 32, 3)
     assert module.images[row].shape == (48, 48, 3)
 
 

@@ -35,8 +35,7 @@ def timm_model(name, **args):
 
 def test_maps_are_the_output_before_the_next_layer_works_in_place():
     net, model = small_net()
-    batches = list(layer_maps(model, IMAGES, ["pool2", "conv1"]))
-    maps = {name: np.concatenate([batch[name] for batch in batches]) for name in ("pool2", "conv1")}
+    maps = layer_maps(model, IMAGES, ["pool2", "conv1"])
     image = torch.from_numpy(IMAGES).permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
         np.testing.assert_allclose(maps["conv1"], net.conv1(image).numpy(), atol=1e-6)
@@ -45,14 +44,11 @@ def test_maps_are_the_output_before_the_next_layer_works_in_place():
     assert not any(module._forward_hooks for module in model.modules.values())
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [("conv7", "has no such module; close to it: conv1"), ("dense1", "is not a map"), ("idle", "does not use it")],
-)
-def test_an_unknown_layer_is_an_error_with_the_valid_names(name, reason):
+@pytest.mark.parametrize("name", ["conv7", "dense1", "idle"])
+def test_a_layer_without_maps_is_an_error_with_the_valid_names(name):
     _, model = small_net()
-    with pytest.raises(UserError, match=reason) as caught:
-        list(layer_maps(model, IMAGES, [name]))
+    with pytest.raises(UserError, match=f"layer {name}: no module of the model that gives maps") as caught:
+        layer_maps(model, IMAGES, [name])
     assert "pool3" in str(caught.value)
     assert "flatten" not in str(caught.value)
 

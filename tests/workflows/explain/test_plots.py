@@ -1,18 +1,8 @@
-"""Pictures of explanations: colours over an image, outlines, tiled channels, and files that are whole."""
+"""Pictures of explanations: colours over an image, and tiled channels."""
 
 import numpy as np
-from PIL import Image
 
-from workflows.explain.plots import (
-    Panel,
-    coloured,
-    in_rows,
-    layer_grid,
-    mosaic,
-    most_varied,
-    overlay,
-    panel_grid,
-)
+from workflows.explain.plots import coloured, mosaic, most_varied, overlay
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.integers(0, 255, (40, 40, 3), dtype=np.uint8)
@@ -26,25 +16,6 @@ def test_an_overlay_is_red_at_the_hottest_place_and_unchanged_without_heat():
     assert laid[5, 7, 0] > laid[5, 7, 1:].max()
     assert (laid[0, 0] == 128).all()
     assert len(np.unique(coloured(np.linspace(0, 1, 64)[None]).reshape(-1, 3), axis=0)) > 50
-
-
-def test_rows_are_filled_up():
-    rows = in_rows([Panel(IMAGE)] * 5, 3)
-    assert [len(row) for row in rows] == [3, 3]
-    assert rows[1][2] is None
-
-
-def test_a_panel_has_an_outline_and_a_cross(tmp_path):
-    place = np.zeros((40, 40), bool)
-    place[10:20, 10:20] = True
-    white = np.full_like(IMAGE, 255)
-    dark = {}
-    for name, facts in {"plain": {}, "outlined": {"place": place, "point": (12, 12)}}.items():
-        panel = Panel(white, "one\ntwo", heat=np.zeros((40, 40)), **facts)
-        panel_grid(tmp_path / f"{name}.png", [[panel, None]], ["first", ""], {"name": "tiny"}, "note")
-        dark[name] = int((np.asarray(Image.open(tmp_path / f"{name}.png").convert("L")) < 90).sum())
-    assert dark["outlined"] > dark["plain"] + 100
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["outlined.png", "plain.png"]
 
 
 def test_each_channel_of_a_mosaic_has_its_own_range_and_place():
@@ -67,11 +38,3 @@ def test_the_most_varied_channels_come_first_whatever_their_level():
     noise = RNG.normal(size=(2, 1, 6, 6))
     maps = np.concatenate([noise + 100, 5 * noise, 0 * noise, 2 * noise], axis=1)
     assert most_varied(maps, 3).tolist() == [1, 3, 0]
-
-
-def test_the_grid_of_layers_grows_with_images_and_layers(tmp_path):
-    layers = {"conv1": RNG.normal(size=(2, 5, 8, 8)), "last pool: pool4": np.zeros((2, 3, 1, 1))}
-    layer_grid(tmp_path / "one.png", IMAGE[None], ["a"], {"conv1": layers["conv1"]}, 4, {"name": "run"})
-    layer_grid(tmp_path / "two.png", np.stack([IMAGE] * 2), ["a", "b"], layers, 4, {"name": "run"})
-    one, two = (np.array(Image.open(tmp_path / f"{name}.png").size) for name in ("one", "two"))
-    assert (two > 1.3 * one).all()

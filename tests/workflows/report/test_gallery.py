@@ -131,7 +131,7 @@ def test_missing_pictures_are_named_with_the_command_that_makes_them(make, tmp_p
     run = make_run(images=10, subjects=5)
     shown = make(write_run(tmp_path, run, pictures=False))
     assert all(item["by"][0]["picture"] is None for item in shown.data["items"])
-    assert any("scripts/explain.py thumbnails" in note for note in shown.notes)
+    assert any("evaluation.thumbnails above 0" in note for note in shown.notes)
     assert any("scripts/explain.py heatmaps" in note for note in shown.notes)
     write_pictures(tmp_path / THUMBNAILS, run.part("test").frame["image_id"][:7], drawn(7), 24)
     assert any(note.startswith("3 images have no picture") for note in make(tmp_path).notes)
