@@ -66,7 +66,7 @@ def main() -> None:
     for run in (drawn(["hem", "all"], "all", False), drawn(CHROMOSOMES, None, True)):
         with tempfile.TemporaryDirectory() as folder:
             sys.setprofile(note)
-            write_evaluation(Path(folder), run, None, settings)
+            write_evaluation(Path(folder), run, settings)
             sys.setprofile(None)
     print(len(stops), len({file for file, _ in stops}))
 

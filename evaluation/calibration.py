@@ -4,6 +4,7 @@ Expected calibration error and temperature scaling: Guo et al., On Calibration o
 """
 
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,10 +21,12 @@ from evaluation.result import (
     CalibratedError,
     CalibrationMetrics,
     CalibrationResult,
+    EvaluationResult,
     EvaluationWarning,
     ReliabilityBin,
     warnings_about,
 )
+from evaluation.sections import Findings
 
 # A temperature beyond these means that validation has no errors, or that its predictions are hardly better than even
 # odds (as where nearly all images get the same class); it does not measure confidence.
@@ -224,3 +227,15 @@ def _edges(bins: int) -> np.ndarray:
 
 def _clip(probabilities: np.ndarray) -> np.ndarray:
     return np.asarray(np.clip(probabilities, EPSILON, 1.0))
+
+
+def calibration(runs: LabelledRuns, _: EvaluationResult) -> Findings:
+    """Return the section: calibration of the test images, its limits, and the figure of its bins."""
+    value = evaluate_calibration(runs)
+    return Findings(value, calibration_warnings(value), figures={"reliability": _draw} if value else {})
+
+
+def _draw(path: Path, result: EvaluationResult) -> None:
+    from evaluation.core import confidence_plots  # here: matplotlib costs seconds
+
+    confidence_plots.reliability(path, result)

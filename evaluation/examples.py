@@ -6,14 +6,18 @@ from textwrap import shorten
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from common.predictions import Predictions
 from common.text import quoted
 from common.thumbnails import THUMBNAILS, write_pictures
-from evaluation.core.plots import canvas
+from evaluation.core.labelled import cases
+from evaluation.labelled_runs import LabelledRuns
 from evaluation.metrics.classification import call
-from evaluation.misclassified import wrong_cases
+from evaluation.result import EvaluationResult
+from evaluation.sections import Findings
 
 # An image, and the lines of text below it with their colours.
 Example = tuple[np.ndarray, Sequence[tuple[str, str]]]
@@ -34,6 +38,48 @@ SUREST_RIGHT = "right"
 SUREST_WRONG = "wrong"
 DOUBTFUL = "doubtful"
 WORDS = {SUREST_RIGHT: "surest right", SUREST_WRONG: "surest wrong", DOUBTFUL: "most doubtful"}
+
+
+def wrong(runs: LabelledRuns, result: EvaluationResult) -> Findings:
+    """Return the section: the table of the wrong predictions."""
+    if not result.test.images:
+        return Findings()
+    return Findings(tables={"wrong": wrong_cases(runs.pooled).drop(columns="row")})
+
+
+def wrong_cases(predictions: Predictions) -> pd.DataFrame:
+    """List the wrong predictions.
+
+    With several passes or members the prediction is that of the majority, as in the paper; else the one at 0.5. Rows
+    without a label are left out.
+
+    Returns:
+        A row per wrong prediction, the most confident first: ``image_id``, ``predicted``, ``actual``, ``probability``
+        of the predicted class (without dropout), ``mean_probability`` of it (over the passes), ``vote_share``,
+        ``joint_confidence`` (the three None without passes), ``kind``, ``subject``, and ``row`` (in ``predictions``).
+    """
+    test = cases(predictions)
+    best = test.joint if test.sampled else test.plain
+    wrong = (best.called != test.labels).nonzero()[0]
+    wrong = wrong[np.argsort(-best.values[wrong], kind="stable")]
+    predicted = best.called[wrong]
+    frame = test.frame.iloc[wrong]
+    sampled: dict[str, Any] = dict.fromkeys(("mean_probability", "vote_share", "joint_confidence"))
+    if test.sampled:
+        sampled["mean_probability"] = test.mean_probabilities[wrong, predicted]
+        sampled["vote_share"] = test.votes.values[wrong]
+        sampled["joint_confidence"] = best.values[wrong]
+    columns = {
+        "image_id": frame["image_id"].to_numpy(),
+        "predicted": np.array(test.scored.classes, dtype=object)[predicted],
+        "actual": frame["label"].to_numpy(),
+        "probability": test.scored.probabilities[wrong, predicted],
+        **sampled,
+        "kind": frame["kind"].to_numpy(),
+        "subject": frame["subject"].to_numpy(),
+        "row": (predictions.labels >= 0).nonzero()[0][wrong],
+    }
+    return pd.DataFrame(columns)
 
 
 def draw_sheet(
@@ -57,6 +103,8 @@ def draw_sheet(
     between = below + (headings if len(strips) > 1 else 0)
     content = rows * picture + (rows - 1) * between + below
     height = (content + headings + 0.45) / (1 - TITLED)
+    from evaluation.core.plots import canvas  # here: matplotlib costs seconds
+
     grid = {"left": 0.01, "right": 0.99, "top": content / height, "bottom": below / height}
     grid |= {"wspace": 0.06, "hspace": between / picture}
     with canvas(path, (width * columns, height), about, layout="none", dpi=DPI) as figure:
@@ -78,12 +126,6 @@ def draw_sheet(
 def end_of(name: str, letters: int) -> str:
     """Return a name, or so many letters of its end: the end tells files apart."""
     return name if len(name) <= letters else f"…{name[1 - letters :]}"
-
-
-def galleries(folder: Path, predictions: Predictions, images: np.ndarray, rows: np.ndarray) -> None:
-    """Draw ``examples.png`` and, where a prediction is wrong, ``wrong.png``; arguments as ``examples``."""
-    examples(folder / "examples.png", predictions, images, rows)
-    wrong_examples(folder / "wrong.png", predictions, images, rows)
 
 
 def examples(path: Path, predictions: Predictions, images: np.ndarray, rows: np.ndarray) -> None:
@@ -180,10 +222,22 @@ def ranked(test: Predictions, which: str) -> list[int]:
     return [int(row) for row in order if selected[row]]
 
 
-def write_thumbnails(folder: Path, predictions: Predictions, images: Any, rows: np.ndarray, size: int) -> None:
-    """Write ``thumbnails.parquet`` into a run's folder; arguments as ``examples``.
+def write_thumbnails(folder: Path, test: Predictions, images: Any, rows: np.ndarray, size: int) -> None:
+    """Write ``thumbnails.parquet``, which reports show, into a run's folder; arguments as ``examples``.
 
     ``images`` may be an object that reads them; ``size`` is the longest side in pixels, 0 writes nothing.
     """
     if size:
-        write_pictures(folder / THUMBNAILS, predictions.frame["image_id"], (images[row] for row in rows), size)
+        write_pictures(folder / THUMBNAILS, test.frame["image_id"], (images[row] for row in rows), size)
+
+
+def thumbnails(folder: Path, test: Predictions, images: Any, rows: np.ndarray, settings: EvaluationConfig) -> None:
+    """Write those of ``evaluation.thumbnails`` pixels."""
+    write_thumbnails(folder, test, images, rows, settings.thumbnails)
+
+
+def write_examples(folder: Path, test: Predictions, images: Any, rows: np.ndarray, _: EvaluationConfig) -> None:
+    """Draw ``examples.png`` and, where a prediction is wrong, ``wrong.png``; nothing without a label."""
+    if (test.labels >= 0).any():
+        examples(folder / "examples.png", test, images, rows)
+        wrong_examples(folder / "wrong.png", test, images, rows)

@@ -24,8 +24,8 @@ from datamodules.datasets import data_module
 from datamodules.feature_datamodule import FeatureDataModule
 from datamodules.image_datamodule import ImageDataModule
 from evaluation.evaluate import write_evaluation
-from evaluation.examples import galleries, write_thumbnails
 from evaluation.metrics.classification import lower_is_better
+from evaluation.sections import check_sections, write_pictures
 from evaluation.terminal import headline, overview, whole
 from lightning_modules.adaptation import restore_folded
 from lightning_modules.build import build_classifier
@@ -86,6 +86,7 @@ def build_data(config: Config, world: World = World()) -> ImageDataModule:  # no
 def build_model(config: Config, data: ImageDataModule) -> tuple[Classifier, dict[str, str | None]]:
     """Build the network of a run with its first weights; return it with the hashes of what these are."""
     with joint_errors():
+        check_sections(config.evaluation)  # a mistake in them is reported before the training
         model, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights)
         add_monitored(model, config.callbacks.monitor, data.manifest.classes)
     return model, contents
@@ -183,15 +184,14 @@ def write_results(run: Run, config: Config, data: ImageDataModule, results: Resu
     test = predictions.part("test")
     rows = predicted.rows[data.parts.iloc[predicted.rows].to_numpy() == "test"]
     images: Any = data.images  # an array, or images that are indexed like one
-    galleries(run.folder, test, images, rows)
-    write_thumbnails(run.folder, test, images, rows, config.evaluation.thumbnails)
+    write_pictures(run.folder, test, images, rows, config.evaluation)
     run.write_status("finished", best=stages[-1].best, **training)
 
 
 def report(folder: Path, config: Config) -> None:
     """Evaluate the predictions of a finished run, print the closing table and keep it as text."""
     run = Run(folder)
-    result = write_evaluation(folder, run.predictions, run.history, config.evaluation, run.predictions_train)
+    result = write_evaluation(folder, run.predictions, config.evaluation, run.predictions_train)
     end = [*_chosen_epoch(run, config), "all figures: summary.txt in it", f"next: python scripts/report.py {folder}"]
     with console.capture() as shown:
         console.print(overview(result))

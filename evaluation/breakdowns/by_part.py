@@ -8,11 +8,12 @@ from evaluation.calibration import log_losses
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.metrics.classification import call
-from evaluation.result import PartSummary
+from evaluation.result import EvaluationResult, PartSummary
+from evaluation.sections import Findings
 
 
-def by_part(runs: LabelledRuns) -> dict[str, PartSummary]:
-    """Return the summary of "train", "validation" and "test", where every fold has labelled images of the part."""
+def by_part(runs: LabelledRuns, _: EvaluationResult) -> Findings:
+    """Return a summary of "train", "validation" and "test", where every fold has labelled images of the part."""
     parts: dict[str, Sequence[LabelledPredictions | None]] = {
         "train": [fold.train for fold in runs.folds],
         "validation": [fold.validation.scored for fold in runs.folds],
@@ -30,4 +31,4 @@ def by_part(runs: LabelledRuns) -> dict[str, PartSummary]:
             shares.append(float(right.mean()))
         images = sum(len(fold.labels) for fold in labelled)
         summaries[name] = PartSummary(images, float(np.mean(losses)), float(np.mean(shares)))
-    return summaries
+    return Findings(summaries)

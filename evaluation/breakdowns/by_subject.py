@@ -10,7 +10,8 @@ from evaluation.intervals.bootstrap import intervals
 from evaluation.labelled_runs import LabelledRuns, single_or_list
 from evaluation.metrics.classification import call, confusion
 from evaluation.metrics.thresholds import choose_threshold
-from evaluation.result import SubjectRuleResult, SubjectsResult
+from evaluation.result import EvaluationResult, SubjectRuleResult, SubjectsResult
+from evaluation.sections import Findings
 
 RULES = ("mean", "share")
 MAJORITY = 0.5  # where validation chooses no threshold
@@ -38,7 +39,7 @@ class Subjects:
     left_out: int
 
 
-def evaluate_subjects(runs: LabelledRuns) -> SubjectsResult | None:
+def by_subject(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     """Evaluate one prediction per test subject, of one run or of several folds.
 
     Of two classes, a subject is predicted positive where its score is at least the threshold that its fold's validation
@@ -46,17 +47,19 @@ def evaluate_subjects(runs: LabelledRuns) -> SubjectsResult | None:
     with the highest score is predicted. Intervals draw subjects. Who is tested in two folds counts in both.
 
     Returns:
-        None where no subject is known, where each has a single image, and where most have images of several classes.
+        A ``SubjectsResult`` and a row per subject; nothing where no subject is known, where each has a single image,
+        and where most have images of several classes.
     """
     tests = [subjects_of(fold.test) for fold in runs.folds]
     subjects = sum(len(test.labels) for test in tests)
     left_out = sum(test.left_out for test in tests)
     single = all((test.frame["images"] == 1).all() for test in tests)
     if single or left_out > subjects:
-        return None
+        return Findings()
     validations = [subjects_of(fold.validation) for fold in runs.folds]
     rules = {rule: _evaluate(runs, validations, tests, rule) for rule in RULES}
-    return SubjectsResult(subjects, left_out, rules)
+    value = SubjectsResult(subjects, left_out, rules)
+    return Findings(value, tables={"by_subject": by_subject_table(runs, tests, value)})
 
 
 def subjects_of(images: Cases) -> Subjects:
@@ -75,8 +78,8 @@ def subjects_of(images: Cases) -> Subjects:
     return Subjects(frame, {"mean": mean[pure], "share": share[pure]}, truth, int((~pure).sum()))
 
 
-def by_subject_table(runs: LabelledRuns, result: SubjectsResult) -> pd.DataFrame:
-    """Return a row per evaluated test subject, see ``evaluate_subjects``.
+def by_subject_table(runs: LabelledRuns, tests: list[Subjects], result: SubjectsResult) -> pd.DataFrame:
+    """Return a row per evaluated test subject of each fold, see ``by_subject``.
 
     Returns:
         ``fold`` (of several runs), ``subject``, ``images``, ``truth``, ``probability`` (mean, of the positive class; of
@@ -85,11 +88,10 @@ def by_subject_table(runs: LabelledRuns, result: SubjectsResult) -> pd.DataFrame
     """
     tables = []
     classes = np.array(runs.classes, dtype=object)
-    for number, fold in enumerate(runs.folds):
-        test = subjects_of(fold.test)
+    for number, test in enumerate(tests):
         table = test.frame.copy()
-        if len(runs.folds) > 1:
-            table.insert(0, "fold", fold.run.about.get("fold"))
+        if len(tests) > 1:
+            table.insert(0, "fold", runs.runs[number].about.get("fold"))
         called = {}
         for rule, column in zip(RULES, ("probability", "share"), strict=True):
             threshold = result.rules[rule].threshold

@@ -5,26 +5,28 @@ import pandas as pd
 
 from evaluation.intervals.bootstrap import intervals
 from evaluation.labelled_runs import LabelledRuns, single_or_list
-from evaluation.result import SensitivityResult
+from evaluation.result import EvaluationResult, SensitivityResult, flat_table
+from evaluation.sections import Findings
 
 REQUESTED = (0.90, 0.95, 0.99)
 MEASURED = ("sensitivity", "specificity")
 
 
-def operating_points(runs: LabelledRuns) -> list[SensitivityResult] | None:
+def operating_points(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     """Evaluate the thresholds that keep each sensitivity of REQUESTED on validation.
 
     Returns:
-        None for more than two classes, without test images, and where a fold's validation images lack a class.
+        Each ``SensitivityResult``; nothing for more than two classes, without test images, and where a fold's
+        validation images lack a class.
     """
     if runs.positive_index is None or not len(runs.test.labels):
-        return None
+        return Findings()
     results = []
     for sensitivity in REQUESTED:
         points = pd.DataFrame([fold.threshold_for(sensitivity) for fold in runs.folds])
         if points["value"].isna().any():
-            return None
+            return Findings()
         of_folds = {name: single_or_list(points[name].tolist()) for name in ("value", *MEASURED)}
         metrics = intervals(runs.test, runs.settings, np.repeat(points["value"].to_numpy(), runs.sizes), MEASURED)
         results.append(SensitivityResult(sensitivity, of_folds.pop("value"), of_folds, **metrics))
-    return results
+    return Findings(results, tables={"operating_points": flat_table(results, validation="validation_")})

@@ -8,22 +8,27 @@ import pandas as pd
 from evaluation.intervals.exact import share
 from evaluation.labelled_runs import LabelledRuns, spread
 from evaluation.metrics.classification import call
-from evaluation.result import ClassResult, KindResult, Matrix
+from evaluation.result import ClassResult, EvaluationResult, KindResult, flat_table
+from evaluation.sections import Findings
 
 
-def per_class(classes: Sequence[str], confusion: Matrix, assigned: Matrix | None) -> list[ClassResult] | None:
-    """Read a result per class off confusion matrices, shape (K, K), rows the truth; None for two classes.
+def per_class(runs: LabelledRuns, result: EvaluationResult) -> Findings:
+    """Read a ``ClassResult`` for each of more than two classes off the confusion matrices.
 
-    ``confusion`` is that of the most probable classes, ``assigned`` that of the joint assignment, None without.
+    They are those of the most probable classes and, where ``result`` has it, of the joint assignment.
     """
+    classes = runs.classes
     if len(classes) <= 2:
-        return None
+        return Findings()
+    confusion = result.test.confusion
+    assigned = result.assignment.confusion if result.assignment else None
     results = []
     for index, name in enumerate(classes):
         after = _recall_and_mistake(assigned[index], index, classes) if assigned else (None, None)
         before = _recall_and_mistake(confusion[index], index, classes)
         results.append(ClassResult(name, sum(confusion[index]), *before, *after))
-    return results
+    tables = {"per_class": flat_table(results)} if result.test.images else {}
+    return Findings(results, tables=tables)
 
 
 def _recall_and_mistake(row: list[int], index: int, classes: Sequence[str]) -> tuple[float | None, str | None]:
@@ -36,16 +41,17 @@ def _recall_and_mistake(row: list[int], index: int, classes: Sequence[str]) -> t
     return row[index] / images, classes[int(wrong.argmax())] if wrong.any() else None
 
 
-def per_kind(runs: LabelledRuns) -> list[KindResult] | None:
+def per_kind(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     """Count the test images of each class and kind that are predicted right, over all folds.
 
     Returns:
-        In the order of classes and names, ``recall`` at 0.5 or by the most probable class; None where no kind is known.
+        Each ``KindResult`` in the order of classes and names, ``recall`` at 0.5 or by the most probable class; nothing
+        where no kind is known.
     """
     test = runs.test
     kinds = pd.concat([fold_test.frame["kind"] for fold_test in runs.tests]).astype("object").fillna("")
     if not kinds.astype(bool).any():
-        return None
+        return Findings()
     images = pd.DataFrame({"label": test.labels, "kind": kinds.to_numpy()})
     images["right"] = call(test.probabilities, test.positive_index) == test.labels
     thresholds = spread(runs.thresholds, runs.sizes)
@@ -59,4 +65,4 @@ def per_kind(runs: LabelledRuns) -> list[KindResult] | None:
             at_threshold = share(rows["right_at_threshold"].sum(), len(rows), confidence)
         recall = share(rows["right"].sum(), len(rows), confidence)
         results.append(KindResult(runs.classes[label], kind or None, len(rows), recall, at_threshold))
-    return results
+    return Findings(results, tables={"per_kind": flat_table(results, ["recall_at_threshold"])})

@@ -5,7 +5,8 @@ import pandas as pd
 
 from evaluation.intervals.bootstrap import intervals
 from evaluation.labelled_runs import LabelledRuns
-from evaluation.result import EvaluationWarning, SubgroupResult, warnings_about
+from evaluation.result import EvaluationResult, EvaluationWarning, SubgroupResult, flat_table, warnings_about
+from evaluation.sections import Findings
 
 FEW_IMAGES = 5  # of a class: below it a subgroup's figures say little
 SHOWN = 4  # subgroups that a warning names of more than one more
@@ -16,7 +17,7 @@ MORE_CLASSES = ("accuracy", "f1_weighted", "f1_macro")
 ONE_CLASS = ("accuracy",)  # of a kind: the share of it that is predicted right
 
 
-def subgroups(runs: LabelledRuns) -> list[SubgroupResult]:
+def subgroups(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     """Evaluate the test images of each fold, given group, third of sizes and kind.
 
     Only what divides the images is listed: no single fold, no group that all images are in. Sizes are the longer side
@@ -42,7 +43,8 @@ def subgroups(runs: LabelledRuns) -> list[SubgroupResult]:
             metrics = intervals(images, runs.settings, names=ONE_CLASS if by == "kind" else every)
             counts = images.count_images()
             results.append(SubgroupResult(by, name, len(images.labels), images.subjects, counts, metrics))
-    return results
+    tables = {"subgroups": flat_table(results, class_counts="images/")} if results else {}
+    return Findings(results, subgroup_warnings(results), tables)
 
 
 def subgroup_warnings(results: list[SubgroupResult]) -> list[EvaluationWarning]:

@@ -1,6 +1,7 @@
 """Metrics of whole cells: classes and counts of their chromosomes, before and after the joint assignment."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,12 +23,21 @@ from evaluation.cells.assignment import (
 from evaluation.cells.cell_posteriors import assign_by_karyotype, balance_warnings
 from evaluation.cells.prior import KaryotypePriors
 from evaluation.core.labelled import LabelledPredictions
+from evaluation.core.warnings import interval_warnings
 from evaluation.intervals.bootstrap import around
 from evaluation.intervals.folds import MeanOverFolds
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.metrics.classification import Metric, call, confusion, metric_of, of_confusions
 from evaluation.metrics.resampled import confusions_of_clusters
-from evaluation.result import AssignmentCosts, AssignmentResult, EvaluationWarning, KaryotypeCounts, warnings_about
+from evaluation.result import (
+    AssignmentCosts,
+    AssignmentResult,
+    EvaluationResult,
+    EvaluationWarning,
+    KaryotypeCounts,
+    warnings_about,
+)
+from evaluation.sections import Findings
 
 SUFFIX = "_assigned"
 # Shares of cells, beside the registered metrics, each with its own denominator.
@@ -141,12 +151,9 @@ def assigned_table(runs: Sequence[Predictions], config: AssignmentConfig) -> pd.
     return pd.concat(frames, ignore_index=True)
 
 
-def evaluate_cells(runs: LabelledRuns) -> AssignmentResult | None:
-    """Evaluate the test cells before and after the joint assignment; None where it is disabled or impossible."""
+def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
+    """Evaluate the test cells before and after the joint assignment, which is their ``assigned_table``."""
     settings = runs.settings
-    table = assigned_table(runs.runs, settings.assignment)
-    if table is None:
-        return None
     metrics = join_assignment(runs, table)
     names = cell_metric_names(runs.classes)
     described = {name: _metric_of(name) for name in names}
@@ -205,3 +212,25 @@ def join_assignment(runs: LabelledRuns, table: pd.DataFrame) -> CellMetrics:
 
 def _class_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
     return ("accuracy", "f1_macro", *(f"recall/{name}" for name in classes))
+
+
+def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
+    """Return the section: the joint assignment, its limits, a row per test chromosome, and the confusion matrix."""
+    warnings = assignment_warnings(runs)
+    table = assigned_table(runs.runs, runs.settings.assignment)
+    if table is None:
+        return Findings(warnings=warnings)
+    value = evaluate_cells(runs, table)
+    shown = {}
+    for name, metric in value.metrics.items():
+        if metric.value is not None and not name.startswith("recall/"):
+            shown[name] = metric
+    warnings += interval_warnings("cells", shown)
+    figures = {"confusion_matrix_assigned": _draw} if result.test.images else {}
+    return Findings(value, warnings, {"assigned": table}, figures)
+
+
+def _draw(path: Path, result: EvaluationResult) -> None:
+    from evaluation.core import plots  # here: matplotlib costs seconds
+
+    plots.assigned_confusion_matrix(path, result)

@@ -300,13 +300,6 @@ class RocCurve:
     train: LabelledPredictions | None = None
 
 
-def rocs(path: Path, curves: Sequence[RocCurve]) -> None:
-    """Draw the test ROCs of several experiments, see ``draw_rocs``."""
-    synthetic = any(curve.result.about.get("synthetic") for curve in curves)
-    with canvas(path, (7.0, 6.6), {"name": f"{len(curves)} experiments", "synthetic": synthetic}) as figure:
-        draw_rocs(figure.subplots(), curves)
-
-
 def draw_rocs(axis: Axes, curves: Sequence[RocCurve]) -> None:
     """Draw a test ROC of each experiment with its AUC, which must be defined, and a dashed one of its training images.
 

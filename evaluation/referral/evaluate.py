@@ -6,6 +6,8 @@ triage, any number of classes the referral by confidence.
 """
 
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -25,18 +27,21 @@ from evaluation.referral.choices import (
     quantiles,
 )
 from evaluation.referral.rules import conformal_sets, reviewed
-from evaluation.referral.selective import areas
+from evaluation.referral.selective import areas, curves
 from evaluation.result import (
     ConformalResult,
     ConformalSets,
+    EvaluationResult,
     EvaluationWarning,
     ReferralResult,
     Release,
     ReleaseResult,
     TriageResult,
     TriageRuleResult,
+    flat_table,
     warnings_about,
 )
+from evaluation.sections import Findings
 
 FEW_POSITIVES = 100
 FEW_WRONG = 10
@@ -274,3 +279,24 @@ def _measure_sets(runs: LabelledRuns, by_class: bool) -> ConformalSets | None:
         several=float((sizes > 1).mean()),
         none=float((sizes == 0).mean()),
     )
+
+
+def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
+    """Return the section: the rules of triage of two classes, their limits, and risk against coverage."""
+    value = evaluate_triage(runs)
+    warnings = triage_warnings(runs, value)
+    if value is None:
+        return Findings(warnings=warnings)
+    return Findings(value, warnings, {"triage": flat_table(value.rules)}, {"risk_coverage": partial(_draw, runs)})
+
+
+def referral(runs: LabelledRuns, _: EvaluationResult) -> Findings:
+    """Return the section: referral by confidence, of any number of classes, and its limits."""
+    value = evaluate_referral(runs)
+    return Findings(value, referral_warnings(value, many_classes=runs.positive_index is None))
+
+
+def _draw(runs: LabelledRuns, path: Path, result: EvaluationResult) -> None:
+    from evaluation.core import confidence_plots  # here: matplotlib costs seconds
+
+    confidence_plots.risk_coverage(path, result, curves(runs.tests))

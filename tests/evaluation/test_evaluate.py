@@ -10,6 +10,7 @@ import pytest
 
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
+from common.files import write_csv
 from evaluation.core.labelled import score
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.intervals.pooling import pool
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("blank_figures")
 SETTINGS = EvaluationConfig(resamples=50)
 PICTURES = {"learning_curves.png", "confusion_matrix.png", "roc.png", "reliability.png", "risk_coverage.png"}
 TABLES = {"wrong.csv", "triage.csv", "by_subject.csv", "operating_points.csv"}
-HISTORY = pd.DataFrame({"stage": ["head"], "epoch": [0], "train/loss": [0.7], "val/loss": [0.6], "lr": [1e-3]})
+HISTORY = pd.DataFrame({"epoch": [0], "train/loss": [0.7], "val/loss": [0.6], "lr": [1e-3]})
 
 
 def values_of(metrics):
@@ -138,20 +139,21 @@ def test_a_file_without_metrics_is_named_by_its_first_missing_key():
         EvaluationResult.from_dict({})
 
 
-def test_files_are_written_with_learning_curves_where_there_is_a_history(tmp_path):
-    result = write_evaluation(tmp_path / "run", make_run(), HISTORY, SETTINGS)
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {"metrics.json", *PICTURES, *TABLES}
+def test_files_are_written_with_learning_curves_where_there_are_logs(tmp_path):
+    write_csv(tmp_path / "run" / "logs" / "0-head" / "version_0" / "metrics.csv", HISTORY)
+    result = write_evaluation(tmp_path / "run", make_run(), SETTINGS)
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"logs", "metrics.json", *PICTURES, *TABLES}
     assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == result.to_dict()
-    write_evaluation(tmp_path / "without", make_run(), None, SETTINGS)
+    write_evaluation(tmp_path / "without", make_run(), SETTINGS)
     assert not (tmp_path / "without" / "learning_curves.png").exists()
 
 
 def test_an_unlabelled_test_part_is_no_error(tmp_path):
     run = join(make_run().part("validation"), with_scores([None] * 5, [0.5] * 5))
-    result = write_evaluation(tmp_path, run, HISTORY, SETTINGS)
+    result = write_evaluation(tmp_path, run, SETTINGS)
     assert set(values_of(result.test.metrics).values()) == {None}
     assert "test: no labelled image, every metric is undefined" in warnings_of(run)
-    assert {path.name for path in tmp_path.iterdir()} == {"metrics.json", "learning_curves.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {"metrics.json"}
     assert "0 test images" in printed(whole(result))
 
 

@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from common.predictions import Predictions, uncertainty_of
 from evaluation import examples as module
-from evaluation.examples import examples, galleries, ranked, showcase, wrong_examples
-from evaluation.misclassified import wrong_cases
-from tests.helpers.predictions import make_predictions, with_passes
+from evaluation.examples import examples, ranked, showcase, write_examples, wrong_cases, wrong_examples
+from tests.helpers.predictions import make_predictions, with_passes, with_scores
 
 
 @pytest.fixture
@@ -62,10 +62,11 @@ def test_wrong_predictions_have_both_scores_the_most_certain_first(strips):
     ]
 
 
-def test_galleries_are_drawn_and_without_an_error_only_one(tmp_path):
+def test_examples_are_drawn_and_without_an_error_only_one_picture(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)
-    galleries(tmp_path / "some", make_predictions(images=60, seed=2), images, np.arange(60))
-    galleries(tmp_path / "none", make_predictions(images=60, skill=50.0), images, np.arange(60))
+    for name, skill in (("some", 1.0), ("none", 50.0)):
+        test = make_predictions(images=60, skill=skill, seed=2)
+        write_examples(tmp_path / name, test, images, np.arange(60), EvaluationConfig())
     assert {path.name for path in (tmp_path / "some").iterdir()} == {"examples.png", "wrong.png"}
     assert {path.name for path in (tmp_path / "none").iterdir()} == {"examples.png"}
     for path in (tmp_path / "some").iterdir():
@@ -109,3 +110,35 @@ def test_the_showcase_of_many_classes_has_four_images_of_each_kind_and_of_differ
         assert len({test.labels[row] for row in rows}) == 4
         right = test.probabilities[rows].argmax(axis=1) == test.labels[rows]
         assert right.all() if which == "surest right" else not right.any()
+
+
+def test_the_most_certain_error_comes_first():
+    run = with_scores([0, 1, 1, None, 0, 1], [0.7, 0.05, 0.9, 0.9, 0.99, 0.5])
+    run.frame["kind"] = [None, "trisomy 21", None, None, None, None]
+    table = wrong_cases(run)
+    assert table["image_id"].tolist() == ["image_00004", "image_00001", "image_00000"]
+    assert table["predicted"].tolist() == ["all", "hem", "all"]
+    assert table["actual"].tolist() == ["hem", "all", "hem"]
+    assert table["probability"].tolist() == [0.99, 0.95, 0.7]
+    assert table["kind"][1] == "trisomy 21"
+    assert table["vote_share"].isna().all()
+    assert table["row"].tolist() == [4, 1, 0]
+
+
+def test_with_passes_the_majority_is_the_prediction():
+    run = with_passes(make_predictions(images=200, skill=0.4), noise=3.0)
+    table = wrong_cases(run)
+    frame = run.frame
+    wrong = frame["sampled_label"] != frame["label"]
+    assert set(table["image_id"]) == set(frame.loc[wrong, "image_id"])
+    assert table["joint_confidence"].is_monotonic_decreasing
+    rows = frame.set_index("image_id").loc[table["image_id"]]
+    assert (rows["sampled_label"].to_numpy() == table["predicted"].to_numpy()).all()
+    assert (rows["sampled_votes"].to_numpy() == table["vote_share"].to_numpy()).all()
+    means = [row[f"sampled_prob_{row['sampled_label']}"] for _, row in rows.iterrows()]
+    assert table["mean_probability"].tolist() == means
+    assert (frame["image_id"].iloc[table["row"]].to_numpy() == table["image_id"].to_numpy()).all()
+
+
+def test_without_an_error_it_is_empty():
+    assert wrong_cases(with_scores([0, 1], [0.1, 0.9])).empty

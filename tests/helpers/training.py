@@ -70,7 +70,7 @@ def run_undrawn(config: Config) -> Path:
     """Train, evaluate and write all that a run leaves but the drawings of its results, which take most of the time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "draw_figures", lambda *_: None)
-        patch.setattr(train, "galleries", lambda *_: None)
+        patch.setattr("evaluation.examples.write_examples", lambda *_: None)
         return train.run(config)
 
 

@@ -94,7 +94,7 @@ def _trained(patch: Any, overrides: list[str], evaluated: bool) -> str:
     from workflows import train
 
     patch.setattr(evaluate, "draw_figures", lambda *_: None)
-    patch.setattr(train, "galleries", lambda *_: None)
+    patch.setattr("evaluation.examples.write_examples", lambda *_: None)
     if not evaluated:
         patch.setattr(train, "report", lambda *_: None)
     return str(train.run(check_config(composed(overrides))))

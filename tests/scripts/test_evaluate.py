@@ -82,7 +82,7 @@ def test_several_experiments_are_evaluated_each_and_in_pairs(runs):
     result = call(*names, "--output", folder, "--csv", csv, "--label", "mine", "correction=fdr_bh")
     assert "1 - 2" in result.output
     assert "Benjamini and Hochberg's correction for 1 pair" in " ".join(result.output.split())
-    assert {path.name for path in folder.iterdir()} == {"good", "poor", "groups.csv", "pairs.csv", "roc.png"}
+    assert {path.name for path in folder.iterdir()} == {"good", "poor", "groups.csv", "pairs.csv"}
     assert pd.read_csv(folder / "groups.csv")["images"].tolist() == [90, 90]
     assert (folder / "poor" / "metrics.json").is_file()
     rows = pd.read_csv(csv).set_index("label")

@@ -309,7 +309,7 @@ def test_several_runs_are_an_ensemble(cell_runs, cell_images, tmp_path, predict_
     assert_same_probabilities(table, expected)
     both = Run(tmp_path / "both")
     both.write_predictions(expected)
-    write_evaluation(both.folder, expected, None, small_config(tmp_path).evaluation)
+    write_evaluation(both.folder, expected, small_config(tmp_path).evaluation)
     both.write_status("finished", members=list(map(str, cell_runs)))
     # Several runs choose the same thresholds as the ensemble.
     assert_evaluated(table, both.metrics)

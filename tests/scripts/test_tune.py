@@ -13,7 +13,7 @@ from common.runs.run import Run, RunStatus
 from scripts import tune
 from tests.helpers.training import SMALL, call_main, command, composed, typed_places
 from tests.workflows.sweeps.tuning.searches import table
-from workflows import train as workflows_train
+from workflows import train
 
 NET = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only", "trainer.max_epochs=1"]
 SEARCH = ["+search=lr_batch", "search.startup_trials=2", "search.space.loader.batch_size.choices=[4,8]"]
@@ -25,7 +25,7 @@ def call(tmp_path, monkeypatch, capsys):
 
     def call(*overrides: str) -> tuple[int, str, str]:
         monkeypatch.setattr("evaluation.evaluate.draw_figures", lambda *_: None)
-        monkeypatch.setattr(workflows_train, "galleries", lambda *_: None)
+        monkeypatch.setattr("evaluation.examples.write_examples", lambda *_: None)
         code = call_main(tune.main, tmp_path, *overrides)
         printed = capsys.readouterr()
         return code, printed.out, printed.err.strip()
@@ -53,7 +53,7 @@ def test_a_search_of_real_trainings(tmp_path, call):
     # The command of the best is the very run of the best.
     command = best["command"].split(" train.py ")[1].split()
     trained = {path: path.stat().st_mtime_ns for path in (tmp_path / "outputs").rglob("*.ckpt")}
-    assert str(workflows_train.run(check_config(composed(command)))) == best["run"]
+    assert str(train.run(check_config(composed(command)))) == best["run"]
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "outputs").rglob("*.ckpt")} == trained
 
     assert call(*typed, "search.trials=4")[0] == 0
@@ -72,7 +72,7 @@ def test_a_pruned_run_says_so_and_can_be_finished(tmp_path, call):
     assert not list((tmp_path / "outputs").glob("*/*/predictions.parquet"))
 
     typed = [f"unfreeze.lr={pruned['unfreeze.lr']}", "loader.batch_size=4", "trainer.max_epochs=2"]
-    folder = workflows_train.run(check_config(composed([*SMALL, *NET, *typed, *typed_places(tmp_path)])))
+    folder = train.run(check_config(composed([*SMALL, *NET, *typed, *typed_places(tmp_path)])))
     assert str(folder) == pruned["run"]
     assert Run(folder).status.state == "finished"
 

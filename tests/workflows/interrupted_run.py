@@ -52,7 +52,7 @@ def run_unevaluated(config: Config) -> Path:
     """Train and predict; evaluation and drawings take most of the time of a small run, and follow from predictions."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "report", lambda *_: None)
-        patch.setattr(training, "galleries", lambda *_: None)
+        patch.setattr("evaluation.examples.write_examples", lambda *_: None)
         return training.run(config)
 
 

@@ -123,7 +123,7 @@ def _write_run(ensemble: FittedEnsemble, request: EnsembleRequest) -> Evaluation
         with atomic_path(run.thumbnails) as temporary:
             shutil.copyfile(source, temporary)
     settings = _evaluation_settings([ensemble.predictions], request)
-    result = write_evaluation(run.folder, ensemble.predictions, None, settings)
+    result = write_evaluation(run.folder, ensemble.predictions, settings)
     run.write_status("finished", members=list(members.names))
     return result
 

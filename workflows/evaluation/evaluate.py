@@ -14,7 +14,7 @@ from evaluation.comparison.paired import compare, paired
 from evaluation.comparison.pairwise import compare_groups
 from evaluation.comparison.tables import comparison_of_groups, difference_table, groups_frame, pairs_frame
 from evaluation.departures import departures
-from evaluation.evaluate import draw_rocs, evaluate_labelled, write_files
+from evaluation.evaluate import evaluate_labelled, write_files
 from evaluation.intervals.grouping import Group, group_runs
 from evaluation.intervals.pooling import pool
 from evaluation.labelled_runs import LabelledRuns
@@ -82,7 +82,8 @@ def _evaluate_one(group: Group, against: list[Predictions], request: EvaluateReq
     if against:
         paired(pool(list(group.runs)), pool(against))  # refuses other images before the evaluation, which takes a while
     runs = LabelledRuns.of(group.runs, settings, _train_of(group))
-    result = evaluate_labelled(runs)
+    evaluation = evaluate_labelled(runs)
+    result = evaluation.result
     console.print(whole(result))
     rows = rows_of(result, request.label, _departures(group))
     if against:
@@ -92,13 +93,14 @@ def _evaluate_one(group: Group, against: list[Predictions], request: EvaluateReq
     if request.csv:
         append_rows(request.csv, rows)
     if request.output:
-        write_files(request.output, result, runs)
+        write_files(request.output, evaluation)
 
 
 def _evaluate_many(groups: list[Group], request: EvaluateRequest) -> None:
     """Evaluate each group as if it were alone, then all pairs of them on the same images."""
     runs = [LabelledRuns.of(group.runs, request.settings_of(group.runs), _train_of(group)) for group in groups]
-    results = [evaluate_labelled(labelled) for labelled in runs]
+    evaluations = list(map(evaluate_labelled, runs))
+    results = [evaluation.result for evaluation in evaluations]
     matrix = compare_groups(groups, runs[0].settings)
     labels = [group.label for group in groups]
     console.print(comparison_of_groups(labels, results, matrix))
@@ -109,9 +111,8 @@ def _evaluate_many(groups: list[Group], request: EvaluateRequest) -> None:
             rows += rows_of(result, label, _departures(group))
         append_rows(request.csv, rows + rows_of_matrix(matrix, request.label))
     if request.output:
-        for folder, result, labelled in zip(folders(labels), results, runs, strict=True):
-            write_files(request.output / folder, result, labelled)
-        draw_rocs(request.output / "roc.png", labels, results, runs)
+        for folder, evaluation in zip(folders(labels), evaluations, strict=True):
+            write_files(request.output / folder, evaluation)
         write_csv(request.output / "groups.csv", groups_frame(labels, results), "%.6f")
         write_csv(request.output / "pairs.csv", pairs_frame(matrix), "%.6f")
 

@@ -27,10 +27,10 @@ from datamodules.manifest.splits import TEST
 from evaluation.comparison.external import beside, beside_table, is_compared
 from evaluation.core.warnings import leakage
 from evaluation.evaluate import evaluate_runs, write_evaluation
-from evaluation.examples import galleries, write_thumbnails
 from evaluation.renderers import terminal
 from evaluation.result import EvaluationResult
 from evaluation.results_csv import append_rows, read_rows, rows_of
+from evaluation.sections import write_pictures
 from workflows.adaptation import Adaptation, adapt_to, sample_rows
 from workflows.evaluation.external_images import ExternalDataset, ExternalImages, match_images, read_dataset
 from workflows.evaluation.request import EvaluateRequest
@@ -214,11 +214,9 @@ def _write_folder(result: ExternalPredictions, folder: Path, settings: Evaluatio
     data = result.data
     test = result.predictions.part("test")
     run.write_predictions(result.predictions)
-    outside = write_evaluation(folder, result.predictions, None, settings)
+    outside = write_evaluation(folder, result.predictions, settings)
     images = np.asarray(data.images)
-    if (test.labels >= 0).any():
-        galleries(folder, test, images, result.rows)
-    write_thumbnails(folder, test, images, result.rows, own.config.evaluation.thumbnails)
+    write_pictures(folder, test, images, result.rows, own.config.evaluation)
     run.write_config(data.config.model_copy(update={"evaluation": settings}))
     run.write_split(data.split_table(result.external.seen))
     run.write_json(RunFile.LEAKS, result.leaks.as_dict())

@@ -49,7 +49,7 @@ def test_folds_are_counted_together_each_at_its_own_threshold():
 def test_the_table_is_written_where_a_kind_is_known(tmp_path, kind):
     run = make_run(images=40)
     run.frame["kind"] = kind
-    write_evaluation(tmp_path, run, None, SETTINGS)
+    write_evaluation(tmp_path, run, SETTINGS)
     path = tmp_path / "per_kind.csv"
     assert path.exists() == (kind is not None)
     if kind:

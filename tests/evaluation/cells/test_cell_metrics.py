@@ -36,7 +36,7 @@ def written(tmp_path_factory):
     """A run, its evaluation and its folder."""
     folder = tmp_path_factory.mktemp("run")
     run = make_cell_run(cells=20, skill=3.0)
-    return run, write_evaluation(folder, run, None, SETTINGS), folder
+    return run, write_evaluation(folder, run, SETTINGS), folder
 
 
 def cells_of(*runs, settings=SETTINGS):
@@ -195,7 +195,7 @@ def test_a_warning_names_what_cannot_be_assigned_and_the_rest_is_evaluated():
 def test_cells_are_assigned_to_their_most_probable_karyotype(tmp_path):
     settings = SETTINGS.model_copy(update={"assignment": AssignmentConfig(enabled=True, costs="karyotype")})
     run = make_cell_run(cells=4, skill=6.0)
-    result = write_evaluation(tmp_path, run, None, settings)
+    result = write_evaluation(tmp_path, run, settings)
     assigned = pd.read_csv(tmp_path / "assigned.csv", dtype=str)
     assert (assigned["assigned"] == assigned["label"]).all()
     assert result.assignment.chosen == "karyotype"

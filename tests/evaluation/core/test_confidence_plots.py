@@ -7,7 +7,7 @@ from PIL import Image
 from common.config.schema import EvaluationConfig
 from evaluation.core import confidence_plots as plots
 from evaluation.core.labelled import cases
-from evaluation.evaluate import evaluate_runs, write_files
+from evaluation.evaluate import evaluate_labelled, evaluate_runs, write_files
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.referral.selective import curves
 from tests.helpers.predictions import make_run, with_passes
@@ -25,7 +25,7 @@ def is_drawn(path):
 def test_both_are_drawn(tmp_path, folds, passes):
     runs = [make_run(fold) for fold in range(folds)]
     runs = [with_passes(run) for run in runs] if passes else runs
-    write_files(tmp_path, evaluate_runs(runs, SETTINGS), LabelledRuns.of(runs, SETTINGS))
+    write_files(tmp_path, evaluate_labelled(LabelledRuns.of(runs, SETTINGS)))
     assert is_drawn(tmp_path / "reliability.png")
     assert is_drawn(tmp_path / "risk_coverage.png")
 
@@ -53,7 +53,7 @@ def test_rules_are_drawn_on_the_curve_of_their_confidence(tmp_path, monkeypatch)
 
 def test_many_classes_have_a_reliability_diagram_alone(tmp_path):
     runs = [make_run(classes=tuple("abcdefgh"))]
-    write_files(tmp_path, evaluate_runs(runs, SETTINGS), LabelledRuns.of(runs, SETTINGS))
+    write_files(tmp_path, evaluate_labelled(LabelledRuns.of(runs, SETTINGS)))
     assert is_drawn(tmp_path / "reliability.png")
     assert not (tmp_path / "risk_coverage.png").exists()
 

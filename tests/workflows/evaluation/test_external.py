@@ -61,7 +61,7 @@ def folder(home, runs, other):
 def no_drawings(monkeypatch):
     """Leave the drawings out, but for the folder of the fixture ``folder``, which is made before."""
     monkeypatch.setattr("evaluation.evaluate.draw_figures", lambda *arguments: None)
-    monkeypatch.setattr("workflows.evaluation.external.galleries", lambda *arguments: None)
+    monkeypatch.setattr("evaluation.examples.write_examples", lambda *_: None)
 
 
 def call(*arguments, code=0):

@@ -1,0 +1,84 @@
+"""The sections of an evaluation and the pictures of its images: functions that a YAML names by ``_target_``."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from hydra.utils import get_method
+
+from common.config.schema import EvaluationConfig
+from common.errors import UserError
+from common.predictions import Predictions
+from evaluation.labelled_runs import LabelledRuns
+from evaluation.result import EvaluationResult, EvaluationWarning
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a section found, beside the metrics.
+
+    Attributes:
+        value: Of the field of ``EvaluationResult`` that has the section's name; None leaves it as it is.
+        warnings: What limits the value.
+        tables: Contents of CSV files, by their names without the ending.
+        figures: What draws the whole result to a PNG, by the names of the files without the ending.
+    """
+
+    value: Any = None
+    warnings: list[EvaluationWarning] = field(default_factory=list)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    figures: Mapping[str, Callable[[Path, EvaluationResult], None]] = field(default_factory=dict)
+
+
+# Called with the images and the result so far: the metrics, and the fields of earlier sections.
+Section = Callable[[LabelledRuns, EvaluationResult], Findings]
+
+
+def build_sections(settings: EvaluationConfig) -> dict[str, Section]:
+    """Return the functions of ``evaluation.sections`` by their names, in their order.
+
+    Raises:
+        UserError: One does not exist.
+    """
+    return _functions("sections", settings.sections)
+
+
+def write_pictures(folder: Path, test: Predictions, images: Any, rows: np.ndarray, settings: EvaluationConfig) -> None:
+    """Write what ``evaluation.pictures`` names: pictures of test images.
+
+    Args:
+        folder: The run's folder.
+        test: Predictions of the test part.
+        images: uint8, shape (M, H, W, 3) RGB, or an object that reads them by their index.
+        rows: Index into ``images`` of each row of ``test``, int64, shape (N,).
+        settings: Of the evaluation.
+    """
+    for write in _functions("pictures", settings.pictures).values():
+        write(folder, test, images, rows, settings)
+
+
+def check_sections(settings: EvaluationConfig) -> None:
+    """Find all functions once, so that a mistake is reported before a training.
+
+    Raises:
+        UserError: One does not exist.
+    """
+    _functions("sections", settings.sections)
+    _functions("pictures", settings.pictures)
+
+
+def _functions(key: str, entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Callable[..., Any]]:
+    functions: dict[str, Callable[..., Any]] = {}
+    for name, entry in entries.items():
+        arguments = dict(entry)
+        target = arguments.pop("_target_")
+        try:
+            functions[name] = partial(get_method(target), **arguments)
+        except Exception as error:  # Hydra wraps whatever an import raises
+            reason = str(error.__cause__ or error).partition("\n")[0]
+            raise UserError(f"evaluation.{key}.{name}: {target}: {reason}; correct its _target_") from error
+    return functions
