@@ -6,8 +6,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from common.config.schema import EvaluationConfig
-from evaluation.breakdowns.by_subject import by_subject_table, evaluate_subjects, subjects_of
+from evaluation.breakdowns.by_subject import subjects_of
 from evaluation.core.labelled import cases
+from evaluation.evaluate import evaluate_labelled
 from evaluation.labelled_runs import LabelledRuns
 from tests.helpers.predictions import join, make_run, with_scores
 
@@ -27,9 +28,9 @@ def run_of(test, validation=()):
 
 def evaluated(*runs):
     """The result, and its table by subject."""
-    labelled = LabelledRuns.of(runs, SETTINGS)
-    result = evaluate_subjects(labelled)
-    return result, None if result is None else by_subject_table(labelled, result).set_index("subject")
+    evaluation = evaluate_labelled(LabelledRuns.of(runs, SETTINGS))
+    result = evaluation.result.by_subject
+    return result, None if result is None else evaluation.tables["by_subject"].set_index("subject")
 
 
 def test_a_subject_is_predicted_by_mean_and_by_share():

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from common.config.schema import EvaluationConfig
-from evaluation.breakdowns.operating_points import REQUESTED, operating_points
+from evaluation.breakdowns.operating_points import REQUESTED
 from evaluation.core.labelled import score
-from evaluation.labelled_runs import LabelledRuns
+from evaluation.evaluate import evaluate_runs
 from evaluation.result import flat_table
 from tests.helpers.predictions import join, make_run, with_scores
 
@@ -16,7 +16,7 @@ SETTINGS = EvaluationConfig(resamples=30)
 
 
 def points_of(*runs):
-    return operating_points(LabelledRuns.of(runs, SETTINGS))
+    return evaluate_runs(runs, SETTINGS).operating_points
 
 
 def test_the_threshold_keeps_the_sensitivity_on_validation_and_is_applied_to_test():

@@ -4,10 +4,8 @@ import pandas as pd
 import pytest
 
 from common.config.schema import EvaluationConfig
-from evaluation.breakdowns.per_class import per_kind
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.intervals.exact import share
-from evaluation.labelled_runs import LabelledRuns
 from evaluation.result import flat_table
 from tests.helpers.predictions import join, make_run, with_scores
 
@@ -18,7 +16,7 @@ def test_each_kind_is_counted_at_one_half_and_at_the_threshold():
     test = with_scores([1, 1, 1, 1, 0, 0], [0.9, 0.4, 0.2, 0.6, 0.6, 0.1])
     test.frame["kind"] = ["trisomy", "trisomy", "deletion", None, None, None]
     validation = with_scores([1, 0], [0.3, 0.15], part="validation")  # the threshold is 0.3
-    rows = per_kind(LabelledRuns.of([join(validation, test)], SETTINGS))
+    rows = evaluate_runs([join(validation, test)], SETTINGS).per_kind
     kinds = [("hem", None, 2), ("all", None, 1), ("all", "deletion", 1), ("all", "trisomy", 2)]
     assert [(row.name, row.kind, row.images) for row in rows] == kinds
     assert [row.recall.value for row in rows[:3]] == [0.5, 1.0, 0.0]
@@ -30,7 +28,7 @@ def test_each_kind_is_counted_at_one_half_and_at_the_threshold():
 def test_more_classes_have_no_threshold():
     run = make_run(classes=("a", "b", "c"))
     run.frame["kind"] = "x"
-    assert {row.recall_at_threshold for row in per_kind(LabelledRuns.of([run], SETTINGS))} == {None}
+    assert {row.recall_at_threshold for row in evaluate_runs([run], SETTINGS).per_kind} == {None}
 
 
 def test_folds_are_counted_together_each_at_its_own_threshold():

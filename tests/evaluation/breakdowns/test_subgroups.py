@@ -5,8 +5,8 @@ import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
 from common.config.schema import EvaluationConfig
-from evaluation.breakdowns.subgroups import subgroup_warnings, subgroups
-from evaluation.labelled_runs import LabelledRuns
+from evaluation.breakdowns.subgroups import subgroup_warnings
+from evaluation.evaluate import evaluate_runs
 from evaluation.result import flat_table
 from tests.helpers.predictions import make_run
 
@@ -19,7 +19,7 @@ def subgroups_of(*runs, **facts):
         for name, values in facts.items():
             run.frame[name] = run.frame[name].astype(object)
             run.frame.loc[run.frame["part"] == "test", name] = values
-    return subgroups(LabelledRuns.of(runs, SETTINGS))
+    return evaluate_runs(runs, SETTINGS).subgroups
 
 
 def test_a_single_fold_of_images_alike_has_none():

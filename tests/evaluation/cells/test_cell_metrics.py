@@ -14,7 +14,6 @@ from evaluation.cells.assignment import assign_cells
 from evaluation.cells.cell_metrics import (
     assigned_table,
     cell_metric_names,
-    evaluate_cells,
     join_assignment,
 )
 from evaluation.evaluate import evaluate_runs, write_evaluation
@@ -40,7 +39,7 @@ def written(tmp_path_factory):
 
 
 def cells_of(*runs, settings=SETTINGS):
-    return evaluate_cells(LabelledRuns.of(list(runs), settings))
+    return evaluate_runs(list(runs), settings).assignment
 
 
 def metrics_of(run, weights=None):
