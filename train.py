@@ -32,7 +32,7 @@ from workflows.sweeps.jobs import command_line, job
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 def main(composed: DictConfig) -> None:
     """Run one job of a single run or of a multirun."""
-    with job(composed) as overrides:
+    with job() as overrides:
         check_override_order(overrides)
         check_files(composed)
         config = check_config(composed)

@@ -215,7 +215,7 @@ SCRIPTS = tuple(
     for name in (
         "prepare_data", "reproduce", "evaluate", "report", "predict", "karyotype", "review",
         "explain", "error_analysis", "ensemble", "compare", "export",
-        "tune", "sbatch", "sweep_status", "collect",
+        "tune", "sweep_status", "collect",
     )
 )  # fmt: skip
 BLOCKS = {

@@ -47,7 +47,7 @@ from workflows.sweeps.tuning.settings import check_space, take_search
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 def main(composed: DictConfig) -> None:
     """Run a search, or continue it."""
-    with job(composed, kind="search") as overrides:
+    with job("search") as overrides:
         check_override_order(overrides)
         search, rest = take_search(composed)
         check_space(search, rest)

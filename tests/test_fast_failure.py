@@ -16,7 +16,6 @@ WRONG_ARGUMENTS = {
     "train": (f"data_dir={MISSING}",),
     "tune": ("+search=no_such",),
     "prepare_data": (f"data_dir={MISSING}",),
-    "sbatch": ("+experiment=no_such",),
     "compare": ("--results", MISSING),
     "explain": ("heatmaps", MISSING),
     "ensemble": ("average", MISSING, MISSING, "--output", "no/such/output"),

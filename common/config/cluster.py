@@ -25,7 +25,6 @@ class LocalConfig(StrictModel):
 
     name: Literal["local"]
     jobs: PositiveInt | None = None
-    jobs_per_gpu: PositiveInt = 1
     devices: PositiveInt = 1
     accelerator: str = "auto"
     retries: Annotated[int, Field(ge=0)] = 1
@@ -55,7 +54,6 @@ class SlurmConfig(StrictModel):
     signal_delay_s: PositiveInt = 120
     setup: tuple[str, ...] = ()
     additional_parameters: dict[str, str | int | bool] = {}
-    pack: PositiveInt = 1
     retries: Annotated[int, Field(ge=0)] = 2
     poll_seconds: PositiveFloat = 5.0
 
@@ -71,10 +69,4 @@ def check_cluster(node: DictConfig | Mapping[str, Any] | None) -> ClusterConfig:
     values = resolved(node, "cluster") if isinstance(node, DictConfig) else dict(node)
     if values.get("name") not in _MODELS:
         raise UserError(f"cluster.name: {values.get('name')!r} is neither local nor slurm")
-    cluster = validated(_MODELS[values["name"]], values, "cluster")
-    if isinstance(cluster, SlurmConfig) and cluster.pack > 1 and (cluster.nodes, cluster.tasks_per_node) != (1, 1):
-        raise UserError(
-            f"cluster.pack={cluster.pack} puts jobs of one process on one GPU: leave trainer.devices=1 and "
-            "trainer.num_nodes=1, or set cluster.pack=1"
-        )
-    return cluster
+    return validated(_MODELS[values["name"]], values, "cluster")

@@ -68,7 +68,7 @@ def check_config(composed: DictConfig) -> Config:
     values = resolved(composed, "configuration")
     cluster = check_cluster(values.pop("cluster", None))  # where a run is trained is no part of the run
     single = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN
-    if cluster.name != "none" and single and SWEEP_VARIABLE not in os.environ:  # set in a script of scripts/sbatch.py
+    if cluster.name != "none" and single and SWEEP_VARIABLE not in os.environ:
         raise UserError(f"+cluster={cluster.name} is for the jobs of a multirun: add -m, python train.py -m ...")
     if "search" in values:
         raise UserError("+search is for a search over many runs: python scripts/tune.py +search=... +experiment=...")

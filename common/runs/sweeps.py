@@ -120,6 +120,11 @@ def write_record(folder: Path, key: str, **facts: Any) -> None:
     write_json(Path(folder) / "jobs" / f"{key}.json", record)
 
 
+def has_ended(folder: Path, key: str) -> bool:
+    """Tell whether a job has ended, well or not."""
+    return read_record(folder, key)["status"] in ENDED
+
+
 def is_done(folder: Path, key: str) -> bool:
     """Tell whether a job has ended well, and what it made is still there."""
     record = read_record(folder, key)

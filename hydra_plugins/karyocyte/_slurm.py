@@ -1,22 +1,19 @@
 """Runs the jobs of a sweep on a Slurm cluster: submits, waits, and takes up jobs that are still in the queue."""
 
-import json
-import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from common.cli import INTERRUPTED, console, say, warn
 from common.config.cluster import SlurmConfig
 from common.errors import UserError
-from common.files import write_json
 from common.preemption import call_slurm
 from common.runs import sweeps
 from workflows.sweeps import slurm
 from workflows.sweeps.jobs import Task
 
-SUBMITTED = "slurm.json"
 ABSENCES = 3  # looks at the queue without a job until it counts as gone: files on a network arrive late
 
 
@@ -26,108 +23,95 @@ class SlurmJobs:
     def __init__(self, cluster: SlurmConfig, folder: Path) -> None:
         self.cluster = cluster
         self.folder = folder
-        self.ids = read_submitted(folder)  # the Slurm id of each job, by its key
+        self.ids: dict[Task, str] = {}  # of the jobs in the queue
 
     def run(self, tasks: Sequence[Task], needs: Sequence[SlurmConfig]) -> None:
         """Submit the tasks that are not in the queue, each with its needs, and wait for all; Ctrl-C leaves them."""
         queue = slurm.queued_jobs()
         if queue is None:
             raise UserError("Slurm's controller does not answer (squeue): try again later, or ask the administrators")
-        adopted = [task for task in tasks if self.ids.get(task.key) in queue and not self._has_ended(task)]
-        if adopted:
-            say(f"{len(adopted)} jobs are in the queue already: waiting for them")
-        waiting_for = {task.key for task in adopted}
+        for task in tasks:
+            slurm_id = sweeps.read_record(self.folder, task.key).get("slurm_job")
+            if slurm_id in queue and not sweeps.has_ended(self.folder, task.key):
+                self.ids[task] = slurm_id
+        if self.ids:
+            say(f"{len(self.ids)} jobs are in the queue already: waiting for them")
         try:
-            for need, places in slurm.in_batches(needs):
-                batch = [tasks[place] for place in places if tasks[place] not in adopted]
-                if batch:
-                    with slurm.uninterrupted():  # jobs that no file names would be submitted again
-                        self._submit(need, batch)
-                        waiting_for |= {task.key for task in batch}
-            self._wait(tasks)
+            for need, batch in _batches(tasks, needs):
+                self._submit(need, [task for task in batch if task not in self.ids])
+            self._wait()
         except KeyboardInterrupt:
-            arrays = sorted({self.ids[key].partition("_")[0] for key in waiting_for})
-            if not arrays:
+            if not self.ids:
                 raise
+            arrays = sorted({slurm_id.partition("_")[0] for slurm_id in self.ids.values()})
             end = f"`scancel {' '.join(arrays)}` ends them, the same command waits for them again"
             warn(f"the jobs go on without this command: {end}")
             raise SystemExit(INTERRUPTED) from None
 
     def _submit(self, need: SlurmConfig, tasks: Sequence[Task]) -> None:
-        commands = tuple(task.command for task in tasks)
-        batch = slurm.Batch(need, commands, Path.cwd(), self.folder.absolute(), tuple(sys.argv))
-        for task in tasks:  # an older failure is not the end of this attempt
-            record = {"status": "waiting", "error": None, "overrides": list(task.job.overrides)}
-            sweeps.write_record(self.folder, task.key, **record)
-        slurm_ids = slurm.submit(batch)
-        self.ids |= {task.key: slurm_id for task, slurm_id in zip(tasks, slurm_ids, strict=True)}
-        write_json(self.folder / SUBMITTED, self.ids)
-        say(f"submitted {len(tasks)} jobs as {slurm_ids[0].partition('_')[0]}")
+        if not tasks:
+            return
+        with slurm.uninterrupted():  # jobs that no record names would be submitted again
+            array = slurm.submit(need, [task.command for task in tasks], self.folder.absolute())
+            for place, task in enumerate(tasks):  # an older failure is not the end of this attempt
+                self.ids[task] = f"{array}_{place}"
+                self._record(task, status="waiting", slurm_job=self.ids[task])
+        say(f"submitted {len(tasks)} jobs as {array}")
 
-    def _wait(self, tasks: Sequence[Task]) -> None:
-        """Return when none of the tasks is in the queue any more, or has a result."""
-        left = list(tasks)
-        absences = dict.fromkeys((task.key for task in tasks), 0)
+    def _record(self, task: Task, status: str, error: str | None = None, **facts: str) -> None:
+        overrides = list(task.job.overrides)
+        sweeps.write_record(self.folder, task.key, status=status, error=error, overrides=overrides, **facts)
+
+    def _wait(self) -> None:
+        """Return when none of the jobs is in the queue any more, or has a result."""
+        absences: Counter[Task] = Counter()
         silent = False
-        with console.status(f"waiting for {len(left)} jobs") as line:
-            while left:
+        with console.status("waiting") as line:
+            while self.ids:
                 time.sleep(self.cluster.poll_seconds)
                 queue = slurm.queued_jobs()
+                if queue is None and not silent:
+                    warn("Slurm's controller does not answer: waiting for it")
+                silent = queue is None
                 if queue is None:
-                    if not silent:
-                        warn("Slurm's controller does not answer: waiting for it")
-                    silent = True
                     continue
-                silent = False
-                for task in list(left):
-                    state = queue.get(self.ids[task.key])
-                    absences[task.key] = 0 if state else absences[task.key] + 1
+                for task, slurm_id in list(self.ids.items()):
+                    state = queue.get(slurm_id)
                     if state == slurm.HELD:
-                        self._free_held(task)
-                    if absences[task.key] >= ABSENCES or (not state and self._has_ended(task)):
-                        left.remove(task)
-                        self._conclude(task)
-                states = Counter(queue.get(self.ids[task.key], "ending").lower() for task in left)
+                        self._free_held(task, slurm_id)
+                    absences[task] = 0 if state else absences[task] + 1
+                    if absences[task] >= ABSENCES or (not state and sweeps.has_ended(self.folder, task.key)):
+                        self._conclude(task, self.ids.pop(task))
+                states = Counter(queue.get(slurm_id, "ending").lower() for slurm_id in self.ids.values())
                 counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-                line.update(f"waiting for {len(left)} jobs: {counts}")
+                line.update(f"waiting for {len(self.ids)} jobs: {counts}")
 
-    def _has_ended(self, task: Task) -> bool:
-        return sweeps.read_record(self.folder, task.key)["status"] in sweeps.ENDED
+    def _free_held(self, task: Task, slurm_id: str) -> None:
+        """Release a job that Slurm would hold for ever: its controller was restarted as the job began.
 
-    def _free_held(self, task: Task) -> None:
-        """Release a job that Slurm holds: its controller was restarted while the job began. An ended one is cancelled.
-
-        By itself Slurm would hold it for ever.
+        One that has ended is cancelled.
         """
-        command = ("scancel",) if self._has_ended(task) else ("scontrol", "release")
-        call_slurm(*command, self.ids[task.key])
+        command = ("scontrol", "release")
+        if sweeps.has_ended(self.folder, task.key):
+            command = ("scancel",)
+        call_slurm(*command, slurm_id)
 
-    def _conclude(self, task: Task) -> None:
+    def _conclude(self, task: Task, slurm_id: str) -> None:
         """Record the end of a job that has left the queue, where its process could not."""
         record = sweeps.read_record(self.folder, task.key)
         status = record["status"]
-        error = None
         if status in ("waiting", "lost") or (status == "failed" and not record.get("error")):
-            log = self.folder / "slurm" / f"{self.ids[task.key]}.log"
-            error = f"it left the queue before it began: cancelled, or it could not start, see {log}"
+            log = self.folder / "slurm" / f"{slurm_id}.log"
+            self._record(task, "failed", f"it left the queue before it began: cancelled, or not started, see {log}")
         elif status in ("preempted", "interrupted"):  # else it would be in the queue again
-            error = "cancelled, or cluster.timeout_min is too short: the same command goes on"
-        if error:
-            status = "failed"
-            sweeps.write_record(self.folder, task.key, status=status, error=error, overrides=list(task.job.overrides))
-        if status in sweeps.ENDED:  # the launcher reports the others
+            self._record(task, "failed", "cancelled, or cluster.timeout_min is too short: the same command goes on")
+        if sweeps.has_ended(self.folder, task.key):  # the launcher reports the others
+            status = sweeps.read_record(self.folder, task.key)["status"]
             console.print(f"{status}: {task.name}", markup=False, soft_wrap=True)
 
 
-def read_submitted(folder: Path) -> dict[str, str]:
-    """Return the Slurm id of each job that was submitted, by its key."""
-    path = folder / SUBMITTED
-    if not path.is_file():
-        return {}
-    try:
-        return dict(json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
-        raise UserError(
-            f"{path} cannot be read ({error}): remove it, once none of the sweep's jobs is in the queue "
-            f"(squeue --me --name={folder.name})"
-        ) from error
+def _batches(tasks: Sequence[Task], needs: Sequence[SlurmConfig]) -> Iterator[tuple[SlurmConfig, list[Task]]]:
+    """Yield the jobs with the same needs together: an array has one set of resources."""
+    pairs = sorted(zip(needs, tasks, strict=True), key=lambda pair: pair[0].model_dump_json())
+    for need, group in groupby(pairs, key=lambda pair: pair[0]):
+        yield need, [task for _, task in group]

@@ -64,35 +64,34 @@ class KaryocyteLauncher(Launcher):
                 say(f"{len(tasks) - len(left)} of {len(tasks)} jobs are done already")
             if len(tasks) > 1:
                 say(str(folder), f"status: {status_command}")
-            self._run(cluster, folder, left)
-            _summarise(folder, tasks, len(tasks) - len(left))
+            os.environ[SWEEP_VARIABLE] = str(folder)
+            try:
+                self._run(cluster, folder, left)
+            finally:
+                del os.environ[SWEEP_VARIABLE]
+            _summarise(folder, tasks)
         return []
 
     def _run(self, cluster: ClusterConfig, folder: Path, tasks: Sequence[Task]) -> None:
         """Run tasks, and those again whose process died without a status, up to ``cluster.retries`` times."""
-        older = {task: sweeps.read_record(folder, task.key).get("updated") for task in tasks}
+        for task in tasks:  # an older end is none of this attempt
+            if sweeps.has_ended(folder, task.key):
+                sweeps.write_record(folder, task.key, status="waiting", error=None, slurm_job=None)
         left = list(tasks)
-        before = os.environ.get(SWEEP_VARIABLE)
-        os.environ[SWEEP_VARIABLE] = str(folder)
         try:
             for attempt in range(cluster.retries + 1):
                 self._run_once(cluster, folder, left)
-                left = [task for task in left if not _has_ended(folder, task, older[task])]
+                left = [task for task in left if not sweeps.has_ended(folder, task.key)]
                 for task in left:
                     overrides = list(task.job.overrides)
                     sweeps.write_record(folder, task.key, status="lost", overrides=overrides, error=VANISHED)
-                    warn(f"{task.name}: {VANISHED}" + ("; it is run again" if attempt < cluster.retries else ""))
+                    warn(f"{task.name}: {VANISHED}" + "; it is run again" * (attempt < cluster.retries))
         except KeyboardInterrupt:
             for task in left:
                 if sweeps.read_record(folder, task.key)["status"] == "running":
                     sweeps.write_record(folder, task.key, status="interrupted")
             warn("interrupted: the same command goes on with what is missing")
             raise SystemExit(INTERRUPTED) from None
-        finally:
-            if before is None:
-                del os.environ[SWEEP_VARIABLE]
-            else:
-                os.environ[SWEEP_VARIABLE] = before
 
     def _run_once(self, cluster: ClusterConfig, folder: Path, tasks: Sequence[Task]) -> None:
         if isinstance(cluster, SlurmConfig) and tasks:
@@ -124,7 +123,7 @@ class KaryocyteLauncher(Launcher):
 
 def _tasks(job_overrides: Sequence[Sequence[str]], first: int) -> list[Task]:
     """The tasks, each job once: jobs that differ in keys of the cluster alone are one job."""
-    jobs = [sweeps.job_of(overrides) for overrides in job_overrides]
+    jobs = list(map(sweeps.job_of, job_overrides))
     names = sweeps.names(list(dict.fromkeys(jobs)))
     tasks: dict[Job, Task] = {}
     for number, (job, overrides) in enumerate(zip(jobs, job_overrides, strict=True), first):
@@ -132,32 +131,20 @@ def _tasks(job_overrides: Sequence[Sequence[str]], first: int) -> list[Task]:
     return list(tasks.values())
 
 
-def _has_ended(folder: Path, task: Task, older: float | None) -> bool:
-    """Whether a job has ended, well or not, after the record that was written at ``older``."""
-    record = sweeps.read_record(folder, task.key)
-    return record["status"] in sweeps.ENDED and record.get("updated") != older
-
-
-def _summarise(folder: Path, tasks: Sequence[Task], done_before: int) -> None:
+def _summarise(folder: Path, tasks: Sequence[Task]) -> None:
     """Print how the jobs have ended, and note those that failed for the exit code."""
     failed = 0
     for task in tasks:
         record = sweeps.read_record(folder, task.key)
-        if record["status"] == "finished":
-            continue
-        failed += 1
-        reason = str(record.get("error") or record["status"]).strip().partition("\n")[0] or "no reason given"
-        job_failed(task.name, reason)
-        console.print("[red]failed[/red] ", end="")
-        console.print(f"{task.name}: {reason}", markup=False, soft_wrap=True)
+        if record["status"] != "finished":
+            failed += 1
+            reason = str(record.get("error") or record["status"]).strip().partition("\n")[0]
+            job_failed(task.name, reason)
+            console.print("[red]failed[/red] ", end="")
+            console.print(f"{task.name}: {reason}", markup=False, soft_wrap=True)
     if len(tasks) == 1:
         return
-    title = f"{len(tasks) - failed} of {len(tasks)} jobs are finished"
-    if done_before:
-        title += f", {done_before} of them before"
-    lines = []
+    say(f"{len(tasks) - failed} of {len(tasks)} jobs are finished")
     if failed:
-        lines.append(f"{failed} failed: the same command runs what is missing, and nothing else")
-    if not any(key_of(word) == "search" for word in tasks[0].overrides):  # a search has a table of its own
-        lines.append(f"one table of them: python scripts/collect.py {folder}")
-    say(title, *lines)
+        say(f"{failed} failed: the same command runs what is missing, and nothing else")
+    say(f"one table of them: python scripts/collect.py {folder}")

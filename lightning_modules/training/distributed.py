@@ -78,7 +78,7 @@ def process_group(trainer: TrainerConfig) -> Iterator[World]:
             process has ended.
     """
     world = world_of(trainer)
-    # Lightning would read Slurm's variables, which count packed jobs too.
+    # Lightning would read Slurm's variables, also where the run is one process.
     rank_zero_only.rank = world.rank  # type: ignore[attr-defined]  # an attribute of a function
     if world.size == 1:
         yield world

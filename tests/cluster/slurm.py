@@ -120,5 +120,4 @@ def records(folder: Path) -> dict[str, dict[str, Any]]:
 
 def submitted(folder: Path) -> dict[str, str]:
     """Return the Slurm id of each job of the one sweep below ``folder``, by the job's key."""
-    paths = list((folder / "outputs" / "sweeps").glob("*/slurm.json"))
-    return json.loads(paths[0].read_text()) if paths else {}
+    return {record["key"]: record["slurm_job"] for record in records(folder).values() if record.get("slurm_job")}

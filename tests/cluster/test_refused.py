@@ -23,8 +23,8 @@ def error_of(cluster: Cluster, *overrides: str, folder: Path) -> str:
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["cluster.partition=nowhere"], ["cluster.partition=nowhere", "there are low, high"]),
-        (["trainer.devices=3", "cluster.gpus_per_node=3"], ["cluster.gpus_per_node", "gpu:2"]),
+        (["cluster.partition=nowhere"], ["nowhere", "there are low: "]),
+        (["trainer.devices=3", "cluster.gpus_per_node=3"], ["keys of cluster", "gpu:2"]),
     ],
 )
 def test_what_the_cluster_lacks_is_named_with_what_it_has(cluster, tmp_path, overrides, words):

@@ -3,14 +3,12 @@
 import json
 import os
 import signal
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
-from common.paths import ROOT
 from common.predictions import read_predictions
 from common.runs.run import Run
 from tests.cluster.slurm import Cluster, end_of, records, submitted, wait_for
@@ -90,12 +88,13 @@ def test_the_same_command_runs_only_what_is_missing(cluster, sweep):
 def test_jobs_that_are_warned_killed_or_preempted_go_on_to_the_very_same_weights(cluster, sweep):
     alone, two = (Path(records(sweep[0])[f"split.fold=0 {nodes}"]["run"]) for nodes in (ALONE, TWO))
     plain, folder = sweep[0].parent / "plain", sweep[0].parent / "disturbed"
-    script_job = submit_script(cluster, plain)
+    third = cluster.start(*RUN[:-1], "split.fold=0", folder=plain)
     command = cluster.start(*RUN, "split.fold=0", "callbacks.checkpoint.every_steps=7", folder=folder)
 
-    (warned,) = wait_for(lambda: training(plain, 1), "the script's job to be in its third epoch").values()
-    cluster.call("scancel", "--signal=USR1", script_job)  # as Slurm does some time before the limit
-    wait_for(lambda: cluster.state(script_job) == "PENDING", "it to be in the queue again")
+    (warned,) = wait_for(lambda: training(plain, 1), "a job to be in its third epoch").values()
+    (warned_job,) = submitted(plain).values()
+    cluster.call("scancel", "--signal=USR1", warned_job)  # as Slurm does some time before the limit
+    wait_for(lambda: cluster.state(warned_job) == "PENDING", "it to be in the queue again")
     assert Run(warned).status.state == "preempted"
 
     runs = wait_for(lambda: training(folder, 2), "both jobs of the sweep to be in their third epoch")
@@ -110,19 +109,9 @@ def test_jobs_that_are_warned_killed_or_preempted_go_on_to_the_very_same_weights
     assert (last[TWO]["attempts"], last[TWO]["slurm_job"]) == (2, first[TWO]["slurm_job"])
     assert last[ALONE]["attempts"] == 2
     assert last[ALONE]["slurm_job"] != first[ALONE]["slurm_job"]
-    wait_for(lambda: Run(warned).status.state == "finished", "the script's job to end")
+    assert end_of(third, plain)[0] == 0
     for one, other in ((two, runs[TWO]), (alone, runs[ALONE]), (alone, warned)):
         assert_same(one, other)
-
-
-def submit_script(cluster: Cluster, folder: Path) -> str:
-    """Submit a plain script for the run of one process; return the id of the array's one member."""
-    folder.mkdir()
-    places = [f"output_dir={folder / 'outputs'}", f"cache_dir={folder.parent / 'cache'}"]
-    typed = ["cluster.gpus_per_node=null", "cluster.cpus_per_task=1", *RUN[:-1], "split.fold=0", *places]
-    path = str(folder / "job.sbatch")
-    cluster.call(sys.executable, str(ROOT / "scripts" / "sbatch.py"), *typed, "-o", path)
-    return cluster.call("sbatch", "--parsable", path) + "_0"
 
 
 def training(folder: Path, jobs: int) -> dict[str, Path] | None:

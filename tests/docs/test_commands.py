@@ -19,7 +19,7 @@ COMMAND = re.compile(r"\s*(?:[A-Z_]+=\S+\s+)*python ((?:train\.py|scripts/).*)")
 PLACEHOLDER = re.compile(r"<[^<>\n]*>|\$\([^)]*\)|\.\.\.|\[[^\]\n]*=[^\]\n]*\](?= |$)", re.MULTILINE)
 REMARK = re.compile(r" {2,}[a-z].*| # .*")  # what a line says of its command
 LIST = re.compile(r"^([^=]+)=(?:range\((\d+),.*|([^,\[\]{}()'\"]+),.*)$")  # several values of a multirun
-BY_HYDRA = ("train.py", "scripts/tune.py", "scripts/sbatch.py", "scripts/prepare_data.py")
+BY_HYDRA = ("train.py", "scripts/tune.py", "scripts/prepare_data.py")
 PAGES = [
     page for page in pages() if page.name != "extending.md"
 ]  # its recipes add keys, and tests of their own run them
@@ -63,8 +63,8 @@ def check_options(script: str, words: list[str]) -> None:
 def test_commands_name_options_and_keys_that_exist(page):
     for script, *words in commands(page.read_text(encoding="utf-8")):
         if script in BY_HYDRA:
-            check_overrides(["+cluster=slurm", *words] if script == "scripts/sbatch.py" else words)
-        if script not in BY_HYDRA[:3]:
+            check_overrides(words)
+        if script not in BY_HYDRA[:2]:
             check_options(script, words)
 
 

@@ -26,7 +26,7 @@ from workflows.sweeps.jobs import command_line, job
 @hydra.main(version_base="1.3", config_path=str(ROOT / "conf"), config_name="train")
 def main(composed: DictConfig) -> None:
     """Leave what a finished run leaves of its status, or fail as the seed says."""
-    with job(composed):
+    with job():
         run = Path(composed.output_dir) / f"seed={composed.seed}"
         sweeps.note_run(run)
         calls = run / "calls"

@@ -11,11 +11,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from common.config.cluster import LocalConfig, SlurmConfig
-from common.errors import UserError
 from common.paths import ROOT
 from common.runs.lifecycle import locked
 from common.runs.sweeps import job_of, read_record, read_sweep, write_record
-from hydra_plugins.karyocyte._slurm import read_submitted
 from hydra_plugins.karyocyte.launcher import VANISHED, KaryocyteLauncher
 from tests.cluster.slurm import wait_for
 from tests.helpers.gpus import pretend_gpus
@@ -154,13 +152,6 @@ def test_ctrl_c_ends_the_jobs_of_this_machine_which_record_it(multirun, tmp_path
     assert process.returncode == 130
     assert "interrupted" in stdout
     assert multirun.statuses() == {"7": "interrupted", "8": "interrupted"}
-
-
-def test_a_damaged_list_of_submitted_jobs_is_not_taken_for_none(tmp_path):
-    assert read_submitted(tmp_path) == {}
-    (tmp_path / "slurm.json").write_text('{"0a')
-    with pytest.raises(UserError, match=r"slurm\.json"):
-        read_submitted(tmp_path)
 
 
 def test_needs_are_those_of_the_composed_job():

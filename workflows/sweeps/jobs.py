@@ -10,7 +10,6 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
 
 from common.cli import files_explained, report_user_errors, warn
 from common.config.compose import explain_composition
@@ -60,7 +59,7 @@ class Task:
 
 
 @contextmanager
-def job(composed: DictConfig, kind: str = "run") -> Iterator[list[str]]:
+def job(kind: str = "run") -> Iterator[list[str]]:
     """Run a job's body: in a multirun its error is recorded, so that the other jobs go on.
 
     Hydra itself would print a page around the error and end the multirun. Yields the overrides that the user typed.
@@ -69,7 +68,7 @@ def job(composed: DictConfig, kind: str = "run") -> Iterator[list[str]]:
     hydra_config = HydraConfig.get()
     overrides = list(hydra_config.overrides.task)
     multirun = hydra_config.mode == RunMode.MULTIRUN
-    first = is_first(composed)
+    first = environment_rank() == 0  # of the processes of a job
     try:
         with watched(first), sweeps.recorded(overrides, kind, first), files_explained():
             yield overrides
@@ -87,13 +86,6 @@ def job(composed: DictConfig, kind: str = "run") -> Iterator[list[str]]:
 def job_failed(name: str, error: Exception | str) -> None:
     """Note that a job has failed, for the end of the command line."""
     _failed.append((name, error if isinstance(error, Exception) else UserError(error)))
-
-
-def is_first(composed: DictConfig) -> bool:
-    """Whether this is the first of a job's processes, or its only one."""
-    trainer = [OmegaConf.select(composed, f"trainer.{key}", default=1) for key in ("devices", "num_nodes")]
-    # Whatever Slurm counts: packed jobs are one process each.
-    return trainer == [1, 1] or environment_rank() == 0
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def test_nodes_and_tasks_are_those_of_the_training():
 def test_devices_of_a_local_job_are_those_of_the_training():
     whole = composed(["+cluster=local", *SMALL, "trainer.devices=2", "trainer.accelerator=cpu"])
     cluster = check_cluster(OmegaConf.to_container(whole.cluster, resolve=True))
-    assert (cluster.devices, cluster.wants_gpu, cluster.jobs, cluster.jobs_per_gpu) == (2, False, None, 1)
+    assert (cluster.devices, cluster.wants_gpu, cluster.jobs) == (2, False, None)
 
 
 def test_where_a_run_is_trained_is_no_part_of_its_configuration():
@@ -38,11 +38,9 @@ def test_where_a_run_is_trained_is_no_part_of_its_configuration():
     ("values", "message"),
     [
         ({"name": "slurm", "partion": "gpu"}, "unknown key cluster.partion: did you mean cluster.partition"),
-        ({"name": "slurm", "pack": 0}, r"cluster\.pack: .*got 0"),
+        ({"name": "slurm", "nodes": 0}, r"cluster\.nodes: .*got 0"),
         ({"name": "pbs"}, "cluster.name: 'pbs' is neither local nor slurm"),
-        ({"name": "slurm", "pack": 2, "nodes": 2}, r"cluster\.pack=2 puts jobs of one process on one GPU"),
         ({"name": "local", "jobs": "many"}, r"cluster\.jobs"),
-        ({"name": "local", "jobs_per_gpu": 0}, r"cluster\.jobs_per_gpu: .*got 0"),
     ],
 )
 def test_what_is_wrong_is_named_by_its_key(values, message):
