@@ -10,7 +10,7 @@ def pretend_gpus(folder: Path, patch: pytest.MonkeyPatch, count: int, visible: s
     listing = "".join(f"GPU {number}: NVIDIA H100 (UUID: GPU-{number:08x}-aaaa-bbbb)\n" for number in range(count))
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / "nvidia-smi"
-    program.write_text(f"#!/bin/sh\ncat <<'END'\n{''.join(lines)}END\n")
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{listing}END\n")
     program.chmod(0o755)
     patch.setenv("PATH", f"{folder}:/usr/bin:/bin")
     patch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
