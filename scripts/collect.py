@@ -11,14 +11,18 @@ quiet_interrupts()  # the imports take a while
 import typer
 
 from common.cli import TYPER, examples, report_user_errors
-from scripts.sweep_status import OutputDir, Places
+from scripts.sweep_status import OutputDir
 
-Csv = Annotated[
-    Path | None,
-    typer.Option(help="Write the table to this file.", show_default="in the sweep's folder; of runs: only shown"),
+Places = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[SWEEP | RUN...]",
+        help="A sweep's folder or name, or folders that hold runs.",
+        show_default="the newest sweep",
+    ),
 ]
-Each = Annotated[bool, typer.Option("--runs", help="A row per run, each as it evaluated itself.")]
-Confidence = Annotated[float, typer.Option(min=0.5, max=0.999, help="Nominal coverage of the intervals.")]
+Csv = Annotated[Path | None, typer.Option(help="Write the table with all its columns to this file.")]
+Each = Annotated[bool, typer.Option("--runs", help="A row per run.")]
 
 app = typer.Typer(**TYPER)
 
@@ -36,7 +40,6 @@ def collect(
     output_dir: OutputDir = Path("outputs"),
     csv: Csv = None,
     each: Each = False,
-    confidence: Confidence = 0.95,
 ) -> None:
     """Collect runs: a row per experiment and protocol, whatever differs but fold and seed.
 
@@ -45,28 +48,23 @@ def collect(
     another interval (..._with_seeds) is [bold]over subjects and seeds[/bold]: with other random numbers, too.
     Over [bold]folds[/bold] there is a standard deviation only: they share training images, so no interval is unbiased.
 
-    Jobs that failed or are missing are counted; hours and memory that were not measured are empty. Hours of GPUs are
-    wall time times devices, those of CPUs processor time. A GPU that several jobs share (cluster.pack) counts whole
-    for each of them.
+    Hours and memory that were not measured are empty. Hours of GPUs are wall time times devices, those of CPUs
+    processor time.
     """
     # Imported here so that --help and a mistyped name cost nothing.
     from common.cli import console, say
-    from workflows.sweeps.selection import select
+    from common.files import write_csv
+    from workflows.sweeps.selection import find_runs
 
-    selection = select(places or [], output_dir)
-    from workflows.sweeps.collect import collect_rows, run_rows, write_collected
-    from workflows.sweeps.collect_table import collected_table
+    runs = find_runs(places or [], output_dir)
+    from workflows.sweeps.collect import collect_rows, collected_table
 
     with console.status("evaluating the runs"):
-        statuses = selection.statuses()
-        rows = run_rows(statuses) if each else collect_rows(statuses, confidence)
-    console.print(collected_table(rows, console.width, confidence, each))
-    path = csv
-    if path is None and selection.folder:
-        path = selection.folder / ("runs.csv" if each else "table.csv")
-    if path:
-        write_collected(path, rows)
-        say(f"written to {path}")
+        rows = collect_rows(runs, each)
+    console.print(collected_table(rows))
+    if csv:
+        write_csv(csv, rows, "%.6f")
+        say(f"written to {csv}")
 
 
 if __name__ == "__main__":

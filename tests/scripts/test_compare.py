@@ -6,9 +6,8 @@ import pytest
 from common.runs.run import Run
 from scripts.compare import app
 from tests.helpers.predictions import make_run
-from tests.helpers.terminal import run_app
+from tests.helpers.terminal import call_app, run_app
 from tests.workflows.papers.claims import claim, measured, write_results
-from tests.workflows.sweeps.sweep_files import call_app
 
 
 @pytest.fixture

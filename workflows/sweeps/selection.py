@@ -1,105 +1,66 @@
 """The sweep, or the runs, that a command line names."""
 
 import difflib
-import glob
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from common.cli import warn
 from common.errors import UserError
+from common.runs import sweeps
 from common.runs.run import Run
-from workflows.sweeps.status import SILENCE, JobStatus, run_status, sweep_statuses
-
-PATTERN_CHARACTERS = set("*?[")
 
 
-@dataclass(frozen=True)
-class Selection:
-    """The sweep in ``folder``, or else the folders of ``runs``, and a short name, such as "cnmc_grid-0a1b2c3d"."""
-
-    name: str
-    folder: Path | None
-    runs: tuple[Path, ...] = ()
-
-    def statuses(self, silence: float = SILENCE) -> list[JobStatus]:
-        """Return the present status of each job, or of each run."""
-        if self.folder:
-            return sweep_statuses(self.folder, silence)
-        return [run_status(run, silence) for run in self.runs]
-
-
-def select(places: Sequence[str], output_dir: Path) -> Selection:
-    """Return the sweep or the runs that a command line names.
+def find_sweep(place: str | None, output_dir: Path) -> Path:
+    """Return the folder of a sweep.
 
     Args:
-        places: A sweep's folder, its name or the beginning of it (the newest one then), or folders of runs, patterns
-            included, and folders that hold runs; nothing: the newest sweep.
+        place: Its folder or its name (the newest of several then); None: the newest sweep.
         output_dir: Whose ``sweeps`` are looked through for a name.
 
     Raises:
-        UserError: Nothing is there, or a sweep is named beside something else.
+        UserError: There is none.
     """
-    if not places:
-        return _newest(_sweeps_below(output_dir), output_dir)
-    runs: dict[Path, None] = {}  # in their order, each once
-    for place in places:
-        selection = _select_one(place, output_dir)
-        if selection.folder and len(places) > 1:
-            raise UserError(f"{selection.name} is a sweep and not named alone: name one sweep, or runs")
-        if selection.folder:
-            return selection
-        runs |= dict.fromkeys(selection.runs)
-    return Selection("runs", None, tuple(runs))
+    if place and (Path(place) / "sweep.json").is_file():
+        return Path(place).resolve()
+    below = sorted(Path(output_dir).glob("sweeps/*/sweep.json"), key=lambda file: file.stat().st_mtime)
+    names = {file.parent: file.parent.name.rpartition("-")[0] for file in below}  # without the hash of the jobs
+    found = [folder for folder, name in names.items() if place in (None, name, folder.name)]
+    if found:
+        return found[-1].resolve()
+    if place is None:
+        raise UserError(f"no sweep below {output_dir}/sweeps: start one (python train.py -m +sweep=...), or name it")
+    near = difflib.get_close_matches(place, set(names.values()), cutoff=0.5) or sorted(set(names.values()))
+    message = f"{place} is neither a run's folder, nor one that holds runs, nor a sweep"
+    raise UserError(f"{message}; the sweeps below {output_dir} are called {', '.join(near) or '(none)'}")
 
 
-def _select_one(place: str, output_dir: Path) -> Selection:
-    paths = [Path(place)]
-    if set(place) & PATTERN_CHARACTERS:
-        # Path.glob takes no pattern that begins at the root.
-        paths = sorted(map(Path, glob.glob(place, recursive=True)))  # noqa: PTH207
-    sweeps = []
-    runs = []
-    for path in paths:
-        folder = path.parent if path.is_file() else path
-        if (folder / "sweep.json").is_file():
-            sweeps.append(folder)
-        elif folder.is_dir():
-            runs += [run.folder for run in Run.find(folder)]
-    if runs and not sweeps:
-        return Selection("runs", None, tuple(runs))
-    below = _sweeps_below(output_dir)
-    sweeps = sweeps or [folder for folder in below if place in (folder.name, _name(folder))]
-    if sweeps:
-        return _newest(sweeps, output_dir)
-    problem = "is neither a folder nor a sweep's name"
-    if Path(place).exists():
-        problem = "is no run and holds none"
-    message = f"{place} {problem}: name a sweep, its folder, or run folders"
-    names = sorted(set(map(_name, below)))
-    if names:
-        names = difflib.get_close_matches(place, names, n=3, cutoff=0.5) or names[:10]
-        message += f"; the sweeps below {output_dir} are called {', '.join(names)}"
-    raise UserError(message)
+def find_runs(places: Sequence[str], output_dir: Path) -> list[Run]:
+    """Return the finished runs of sweeps and folders, see ``find_sweep``, and warn of jobs that are not finished.
+
+    Raises:
+        UserError: A place is neither, or no run is finished.
+    """
+    found: dict[Path, Run] = {}
+    unfinished = 0
+    for place in places or [None]:
+        for run in _runs_of(place, output_dir):
+            if run is None or not run.is_finished:
+                unfinished += 1
+            else:
+                found[run.folder.resolve()] = run
+    if not found:
+        raise UserError(f"no run of {' '.join(places) or 'the newest sweep'} is finished")
+    if unfinished:
+        warn(f"{unfinished} runs are not finished and left out: python scripts/sweep_status.py names those of a sweep")
+    return list(found.values())
 
 
-def _sweeps_below(output_dir: Path) -> list[Path]:
-    return [path.parent for path in sorted(Path(output_dir).glob("sweeps/*/sweep.json"))]
-
-
-def _newest(folders: Sequence[Path], output_dir: Path) -> Selection:
-    if not folders:
-        raise UserError(
-            f"no sweep below {Path(output_dir) / 'sweeps'}: start one (python train.py -m +sweep=...), name another "
-            "--output-dir, or name run folders"
-        )
-    changes = {}
-    for folder in folders:
-        files = (folder / "sweep.json", folder, *folder.glob("jobs"))
-        changes[folder] = max(path.stat().st_mtime for path in files)
-    newest = max(folders, key=changes.__getitem__)
-    return Selection(newest.resolve().name, newest)
-
-
-def _name(folder: Path) -> str:
-    """The name of a sweep, without the hash of its jobs."""
-    return folder.name.rpartition("-")[0]
+def _runs_of(place: str | None, output_dir: Path) -> Iterator[Run | None]:
+    """Yield the runs of a folder, or of the jobs of a sweep; None for a job without one."""
+    if place and Path(place).exists() and not (Path(place) / "sweep.json").is_file():
+        yield from Run.find(Path(place))
+        return
+    folder = find_sweep(place, output_dir)
+    for job in sweeps.read_sweep(folder).jobs:
+        run = sweeps.read_record(folder, job.key).get("run")
+        yield Run(Path(run)) if run else None

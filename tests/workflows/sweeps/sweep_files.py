@@ -5,25 +5,11 @@ import socket
 import time
 from pathlib import Path
 
-import pytest
-import typer
-import yaml
-from typer.testing import CliRunner, Result
-
-from common.cli import console
-from common.files import write_json, write_text
+from common.files import write_json
 from common.runs.sweeps import Job, Sweep, job_of, sweep_folder, write_record, write_sweep
 
 ELSEWHERE = "node7"
-METRICS = {"f1_weighted": (0.9, 0.85, 0.94), "accuracy": (0.91, 0.86, 0.95), "auc": (0.97, None, None)}
-
-
-def call_app(app: typer.Typer, *arguments: object, width: int) -> tuple[Result, str]:
-    """Call a command in a terminal of so many characters; return the result, and the output in one line."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(console, "_width", width)
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    return result, " ".join(result.output.split())
+METRIC = {"value": 0.9, "low": 0.85, "high": 0.94}
 
 
 def write_jobs(output_dir: Path, overrides: list[list[str]], name: str = "grid") -> tuple[Path, list[Job]]:
@@ -46,31 +32,29 @@ def note(folder: Path, job: Job, status: str, run: Path | None = None, **facts) 
     write_record(folder, job.key, overrides=list(job.overrides), status=status, **facts)
 
 
+def note_long_ago(folder: Path, job: Job, **facts) -> None:
+    """Write the record of a running job that was written twenty minutes ago."""
+    note(folder, job, "running", **facts)
+    path = folder / "jobs" / f"{job.key}.json"
+    path.write_text(path.read_text().replace('"updated": ', '"updated": 1, "once": '))
+
+
 def here() -> dict:
     """The place of this very process."""
     return {"host": socket.gethostname(), "pid": os.getpid()}
 
 
-def write_progress(run: Path, **facts) -> None:
-    """Write progress.json of a run in the third of ten epochs of its second stage of two."""
+def write_progress(run: Path) -> Path:
+    """Write progress.json of a run in the third of ten epochs of its second stage of two; return the folder."""
     progress = {"stage": 2, "stages": 2, "stage_name": "finetune", "epoch": 3, "epochs": 10, "step": 25, "steps": 100}
     progress |= {"over": False, "images_seen": 4000, "monitor": "val/auc", "best": 0.9123, "seconds": 100.0}
-    progress |= {"seconds_left": 300.0, "updated": time.time(), "processes": 1, "host": ELSEWHERE, "pid": 1}
-    write_json(run / "progress.json", {**progress, **facts})
-
-
-def write_finished(run: Path, name: str = "net", protocol: str = "subject", fold: int = 0, seed: int = 0) -> Path:
-    """Write what is read of a finished run: its state, its configuration and its metrics; return the folder."""
-    write_json(run / "status.json", {"status": "finished", "images_seen": 800, "wall_seconds": 90.0})
-    config = {"name": name, "protocol": protocol, "split": {"fold": fold}, "seed": seed}
-    write_text(run / "config.yaml", yaml.safe_dump(config))
-    metrics = {key: dict(zip(("value", "low", "high"), ends, strict=True)) for key, ends in METRICS.items()}
-    write_json(run / "metrics.json", {"test": {"metrics": metrics}})
+    progress |= {"seconds_left": 300.0, "updated": time.time() - 60, "processes": 1, "host": ELSEWHERE, "pid": 1}
+    write_json(run / "progress.json", progress)
     return run
 
 
-def age(path: Path, seconds: float) -> None:
-    """Make everything in a folder, or a file, as old as that."""
-    then = time.time() - seconds
-    for each in [path, *path.rglob("*")]:
-        os.utime(each, (then, then))
+def write_finished(run: Path) -> Path:
+    """Write state and metrics of a finished run; return the folder."""
+    write_json(run / "status.json", {"status": "finished", "images_seen": 800, "wall_seconds": 90.0})
+    write_json(run / "metrics.json", {"test": {"metrics": {"f1_weighted": METRIC}}})
+    return run
