@@ -91,10 +91,10 @@ class SlurmJobs:
 
         One that has ended is cancelled.
         """
-        command = ("scontrol", "release")
         if sweeps.has_ended(self.folder, task.key):
-            command = ("scancel",)
-        call_slurm(*command, slurm_id)
+            call_slurm("scancel", slurm_id)
+        else:
+            call_slurm("scontrol", "release", slurm_id)
 
     def _conclude(self, task: Task, slurm_id: str) -> None:
         """Record the end of a job that has left the queue, where its process could not."""

@@ -105,7 +105,7 @@ def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
             differing = ["config"]
         for place, values in rows[differing].iterrows():
             labels[place] = ", ".join([str(name), *(f"{key} {values[key]}" for key in differing)])
-    return labels.tolist()
+    return list(labels)
 
 
 def _facts(run: Run) -> dict[str, Any]:

@@ -42,7 +42,8 @@ def find_runs(places: Sequence[str], output_dir: Path) -> list[Run]:
     """
     found: dict[Path, Run] = {}
     unfinished = 0
-    for place in places or [None]:
+    named: Sequence[str | None] = places or [None]
+    for place in named:
         for run in _runs_of(place, output_dir):
             if run is None or not run.is_finished:
                 unfinished += 1
