@@ -26,7 +26,7 @@ from common.runs.run import DataFacts, Run
 from common.seeds import derive_seed
 from common.text import class_counts
 from datamodules.manifest.balancing import BalancePlan, plan
-from datamodules.manifest.leakage import LeakReport, check_leaks, seen_by_start, write_contact_sheet
+from datamodules.manifest.leakage import LeakReport, check_leaks, seen_by_start
 from datamodules.manifest.manifest import Manifest, content_hash
 from datamodules.manifest.splits import number_of_folds, split, unused_given_parts
 from datamodules.prepared_dataset import Batch, PreparedDataset, whole_batch
@@ -300,7 +300,7 @@ class ImageDataModule(LightningDataModule):
         return lines
 
     def write_facts(self, folder: Path) -> None:
-        """Write split, facts and leaks, and the sheet of pairs across parts, into the folder of a run."""
+        """Write split, facts and leaks into the folder of a run."""
         frame = self.manifest.frame[["image_id", "path", "label", "subject", "sha256"]].assign(part=self.parts)
         run = Run(folder)
         run.write_split(frame)
@@ -308,7 +308,7 @@ class ImageDataModule(LightningDataModule):
         manifest = self.manifest
         facts = {**self.facts(), "notes": manifest.notes, "skipped": manifest.skipped}
         run.write_data(DataFacts(manifest.classes, manifest.positive_class, **facts))
-        if write_contact_sheet(self.leaks, manifest, run.path(RunFile.NEAR_DUPLICATES_SHEET)):
+        if len(self.leaks.pairs):
             self.leaks.write_pairs(run.path(RunFile.NEAR_DUPLICATES))
 
     def train_sampler(self, position: Callable[[], tuple[int, int]]) -> EpochBatchSampler:

@@ -16,7 +16,6 @@ class RunFile(StrEnum):
     SPLIT = "split.csv"
     LEAKS = "leaks.json"
     NEAR_DUPLICATES = "near_duplicates.csv"
-    NEAR_DUPLICATES_SHEET = "near_duplicates.png"
     MODEL = "model.json"
     PREDICTIONS = "predictions.parquet"
     PREDICTIONS_TRAIN = "predictions_train.parquet"  # of training images, by the chosen weights

@@ -1,19 +1,17 @@
 """The leak check finds what is on two sides, and stops where the protocol says so."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from common.config.data import SplitConfig
 from common.errors import UserError
-from datamodules.manifest import leakage, near_hashes
-from datamodules.manifest.leakage import check_leaks, seen_by_start, write_contact_sheet
+from datamodules.manifest import leakage
+from datamodules.manifest.leakage import check_leaks, seen_by_start
 from datamodules.manifest.splits import split
 from tests.helpers.images import cell_image, scan_cnmc, scan_folder, write_class_folders, write_image
 from tests.helpers.manifests import make_manifest, two_class_manifest
@@ -122,7 +120,7 @@ def test_near_pairs_are_those_of_a_plain_loop(seed, bits):
 
 def test_of_very_many_pairs_the_closest_are_kept_and_all_are_counted(monkeypatch):
     monkeypatch.setattr(leakage, "LISTED_PAIRS", 5)
-    monkeypatch.setattr(near_hashes, "_BLOCK", 7)
+    monkeypatch.setattr(leakage, "_AT_ONCE", 7)
     hashes = [with_bits("0" * 64, number) for number in range(20)]
     manifest = make_manifest(["a", "b"] * 10, phash=hashes)
     parts = pd.Series(["train"] * 10 + ["test"] * 10, dtype=object)
@@ -131,7 +129,7 @@ def test_of_very_many_pairs_the_closest_are_kept_and_all_are_counted(monkeypatch
     assert report.near["distance"].tolist() == [1, 2, 2, 3, 3]
 
 
-def test_pairs_and_pictures_are_written(tmp_path):
+def test_pairs_are_written(tmp_path):
     root = write_class_folders(tmp_path / "data", {"a": 6, "b": 6})
     image = cell_image(1, 40)
     for name in ("a/s0_0.bmp", "b/s100_0.bmp"):  # the same picture as a/s0_1.png, in other bytes
@@ -147,12 +145,6 @@ def test_pairs_and_pictures_are_written(tmp_path):
     assert table["kind"].tolist() == ["identical", "near", "near"]
     assert table.loc[0, ["image_id_left", "part_left"]].tolist() == ["b/s100_0.bmp", "validation"]
     assert table.loc[0, ["image_id_right", "part_right"]].tolist() == ["a/s0_0.bmp", "test"]
-    assert write_contact_sheet(report, manifest, tmp_path / "sheet.png")
-    with Image.open(tmp_path / "sheet.png") as sheet:
-        assert sheet.width > 800
-    nothing = replace(report, pairs=report.pairs.head(0), near_count=0)
-    assert not write_contact_sheet(nothing, manifest, tmp_path / "none.png")
-    assert not (tmp_path / "none.png").exists()
 
 
 def test_the_official_folds_of_the_real_sample_share_pictures_between_subjects(tmp_path):
