@@ -16,7 +16,7 @@ from common.text import one_line
 
 TRACEBACK_VARIABLE = "KARYOCYTE_TRACEBACK"
 INTERRUPTED = 130  # the exit code after Ctrl-C
-# How every command line of Typer shows its help and its errors; scripts/completion.bash completes them.
+# How every command line of Typer shows its help and its errors.
 TYPER: dict[str, Any] = {
     "add_completion": False,
     "rich_markup_mode": "rich",

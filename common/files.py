@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
@@ -19,6 +19,7 @@ from common.text import escape_formula, unescape_formula
 if TYPE_CHECKING:
     import pandas as pd
 
+Content = TypeVar("Content")
 DEEPEST = 100  # lists and mappings within one another
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where possible: a sweep has hundreds of runs
 LONGEST_STEM = 200  # bytes: file systems allow names of 255
@@ -53,23 +54,15 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_csv(path: Path, table: "pd.DataFrame", float_format: str | None = None) -> None:
-    """Write a table as CSV, whole or not at all; see ``save_csv``."""
-    with atomic_path(path) as temporary:
-        save_csv(temporary, table, float_format)
-
-
-def save_csv(
-    target: Path | TextIO, table: "pd.DataFrame", float_format: str | None = None, header: bool = True
-) -> None:
-    """Write a table as CSV without its index to a file or a stream; ``float_format`` such as "%.6f".
+    """Write a table as CSV without its index, whole or not at all; ``float_format`` such as "%.6f".
 
     Text that a spreadsheet would run as a formula is escaped; ``read_csv`` undoes it.
     """
-    safe = without_formulas(table)
-    # Only what is part of the end of a line is put in quotes: a name of a file may hold a carriage return.
-    texts = (text for _, column in safe.items() if _is_text(column) for text in column)
-    end = "\r\n" if any(isinstance(text, str) and "\r" in text for text in texts) else "\n"
-    safe.to_csv(target, index=False, float_format=float_format, header=header, lineterminator=end)
+    # Carriage returns in names of files are quoted only where they end a line.
+    returns = table.select_dtypes(object).map(lambda text: isinstance(text, str) and "\r" in text).any(axis=None)
+    end = {True: "\r\n", False: "\n"}[bool(returns)]
+    with atomic_path(path) as temporary:
+        without_formulas(table).to_csv(temporary, index=False, float_format=float_format, lineterminator=end)
 
 
 def read_csv(path: Path, **options: Any) -> "pd.DataFrame":
@@ -89,34 +82,16 @@ def with_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
     return _mapped(table, unescape_formula)
 
 
-def _is_text(column: "pd.Series") -> bool:
-    """Tell whether a column may hold text."""
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
-
-    return not (is_numeric_dtype(column) or is_bool_dtype(column))
-
-
 def _mapped(table: "pd.DataFrame", change: Callable[[Any], Any]) -> "pd.DataFrame":
     changed = table.copy(deep=False)
-    for name, column in table.items():
-        if _is_text(column):
-            changed[name] = column.astype(object).map(change, na_action="ignore")
+    for name, column in table.select_dtypes(exclude=["number", "bool"]).items():
+        changed[name] = column.astype(object).map(change, na_action="ignore")
     return changed.rename(columns=change)
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON to ``path``, whole or not at all. NaN is refused: say ``None``."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
-
-
-def bytes_below(folder: Path) -> int:
-    """Return the bytes of all files below a folder, links not followed; 0 where there is no folder."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with suppress(FileNotFoundError):  # of another process
-                total += Path(parent, name).lstat().st_size
-    return total
 
 
 def safe_stems(names: Iterable[str]) -> list[str]:
@@ -128,19 +103,42 @@ def safe_stems(names: Iterable[str]) -> list[str]:
     seen: Counter[str] = Counter()
     for name in names:
         stem = re.sub(r"[^\w.-]+", "_", name).encode()[-LONGEST_STEM:].decode(errors="ignore")
-        seen[stem.casefold()] += 1
-        again = seen[stem.casefold()]
-        stems.append(stem if again == 1 else f"{stem}~{again}")
+        folded = stem.casefold()
+        seen[folded] += 1
+        if seen[folded] > 1:
+            stem = f"{stem}~{seen[folded]}"
+        stems.append(stem)
     return stems
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file; a ``UserError`` names one that is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not JSON ({error}): repair or remove it") from error
 
 
 def read_whole_json(path: Path) -> dict[str, Any]:
     """Return the mapping that ``path`` holds; {} where there is none, or none that is whole: others write there."""
+    with suppress(OSError, UserError):
+        values = read_json(path)
+        if isinstance(values, dict):
+            return values
+    return {}
+
+
+def read_typed(path: Path, kind: type[Content], schema: int, remedy: str) -> Content:
+    """Return the content of a JSON file as ``kind``, a dataclass; a ``UserError`` names the file and the remedy."""
+    from pydantic import TypeAdapter  # here: most command lines fail without it
+
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return values if isinstance(values, dict) else {}
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values.pop("schema") != schema:
+            raise UserError(f"{path} is of another version, this code reads schema {schema}: {remedy}")
+        return TypeAdapter(kind).validate_python(values)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} cannot be read ({' '.join(str(error).split())}): {remedy}") from error
 
 
 def read_yaml(path: Path) -> Any:

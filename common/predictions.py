@@ -12,13 +12,10 @@ import pyarrow.parquet as pq
 from scipy.stats import entropy
 
 from common.errors import UserError
-from common.files import atomic_path, read_yaml
+from common.files import atomic_path
 from common.runs.files import RunFile
 
 SCHEMA_VERSION = 4
-# Columns that older schemas lack; there they are null.
-_ADDED = {3: {"kind": pa.string()}, 4: {"width": pa.int64(), "height": pa.int64(), "group": pa.string()}}
-READABLE = (2, 3, 4)
 COLUMNS = ("image_id", "path", "label", "subject", "part", "cell", "kind", "width", "height", "group", "uncertainty")
 # What is known of an image before any model sees it, apart from its part.
 FACTS = tuple(name for name in COLUMNS if name not in ("part", "uncertainty"))
@@ -35,18 +32,19 @@ class Predictions:
     """Probabilities of a model for the images of the validation and test parts, or for those of the train part.
 
     Attributes:
-        frame: One row per image: ``image_id`` (str, unique), ``path`` (str, below data_dir), ``label`` (class name,
-            or None where unknown), ``subject`` (str or None), ``part`` ("validation" or "test"; "train" in a file of
-            its own), ``cell`` (of a single chromosome or a karyogram: its metaphase; None where unknown or without
-            meaning), ``kind`` (what is known beyond the class, or None), ``width`` and ``height`` (pixels of the
-            original image; missing where unknown), ``group`` (staining, scanner, site or the like, or None), one
-            column ``prob_<class>`` per class (0 to 1, each row sums to 1) and ``uncertainty`` (0 to 1: the entropy of
-            the probabilities over its maximum). Of a model that estimates the orientation also ``upside_down`` (0 to
-            1): the probability that the image is turned by 180 degrees. Of new images, where it was measured, also
-            ``out_of_distribution`` (0 or more): the distance from the training images over its threshold. Where there
-            were many predictions of each image (Monte Carlo dropout, the members of an ensemble), further columns
-            ``sampled_...`` say what they have in common, see ``common.uncertainty.summarise``; the columns above are
-            then those of the one prediction without dropout, or of the ensemble's mean.
+        frame: One row per image:
+
+            - ``image_id`` (str, unique), ``path`` (str, below data_dir), ``label`` (class name, None where unknown)
+            - ``subject``, ``cell`` (metaphase of a chromosome or karyogram), ``kind`` (what is known beyond the class)
+              and ``group`` (staining, scanner, site or the like): str, None where unknown
+            - ``part``: "validation" or "test"; "train" in a file of its own
+            - ``width``, ``height``: pixels of the original image; missing where unknown
+            - ``prob_<class>`` of each class: 0 to 1, a row sums to 1
+            - ``uncertainty``: the entropy of the probabilities over its maximum, 0 to 1
+            - ``upside_down`` (of a model that estimates the orientation): probability of a turn by 180 degrees
+            - ``out_of_distribution`` (of new images): distance from the training images over its threshold, 0 or more
+            - ``sampled_...``: what many predictions of an image have in common, see ``common.uncertainty.summarise``;
+              the columns above are then those of the one prediction without dropout, or of the ensemble's mean
         classes: The class names; the order of the probabilities.
         positive_class: The class whose probability is thresholded; None where there are more than two classes.
         about: Facts of the run, JSON-able: name, source, synthetic, protocol, fold, seed, ...
@@ -80,7 +78,7 @@ class Predictions:
     @property
     def probabilities(self) -> np.ndarray:
         """The probabilities, float64, shape (images, classes)."""
-        columns = [PROBABILITY_PREFIX + name for name in self.classes]
+        columns = list(map(PROBABILITY_PREFIX.__add__, self.classes))
         probabilities: np.ndarray = self.frame[columns].to_numpy(np.float64)
         return probabilities
 
@@ -135,22 +133,13 @@ def read_predictions(path: Path) -> Predictions:
         raise UserError(f"{path} is not a readable parquet file: {str(error).splitlines()[0]}") from error
     meta = json.loads((table.schema.metadata or {}).get(b"karyocyte", b"{}"))
     version = meta.get("schema_version")
-    if version not in READABLE:
-        remedy = "update the code" if isinstance(version, int) and version > SCHEMA_VERSION else "run it again"
-        readable = ", ".join(map(str, READABLE))
-        raise UserError(f"{path} has predictions schema {version or 'none'}, this code reads {readable}: {remedy}")
-    for added, columns in _ADDED.items():
-        if added > version:
-            for name, kind in columns.items():
-                table = table.append_column(name, pa.nulls(table.num_rows, kind))
-    needed = [*COLUMNS, *(PROBABILITY_PREFIX + name for name in meta["classes"])]
-    absent = [column for column in needed if column not in table.column_names]
-    if absent:
+    if version != SCHEMA_VERSION:
+        raise UserError(f"{path} has schema {version or 'none'}, this code reads {SCHEMA_VERSION}: predict again")
+    needed = [*COLUMNS, *map(PROBABILITY_PREFIX.__add__, meta["classes"])]
+    absent = pd.Index(needed).difference(table.column_names, sort=False)
+    if not absent.empty:
         raise UserError(f"{path} lacks the columns {', '.join(absent)}")
-    about = meta["about"]
-    if "balanced" not in about:  # earlier revisions did not write it
-        about |= _balance_beside(path)
-    return Predictions(_frame(table, path), tuple(meta["classes"]), meta["positive_class"], about)
+    return Predictions(_frame(table, path), tuple(meta["classes"]), meta["positive_class"], meta["about"])
 
 
 def _frame(table: pa.Table, path: Path) -> pd.DataFrame:
@@ -159,15 +148,3 @@ def _frame(table: pa.Table, path: Path) -> pd.DataFrame:
         return table.to_pandas()
     except Exception as error:  # damaged metadata of pandas raise errors of many kinds
         raise UserError(f"{path} is damaged: {type(error).__name__}") from error
-
-
-def _balance_beside(path: Path) -> dict[str, bool]:
-    """Return by the configuration beside predictions whether their run had balanced classes; {} where it is unknown."""
-    config = path.parent / RunFile.CONFIG
-    if not config.is_file():
-        return {}
-    try:
-        balance = (read_yaml(config) or {}).get("balance")
-        return {"balanced": balance["name"] != "none"} if balance else {}
-    except (AttributeError, KeyError, TypeError) as error:
-        raise UserError(f"{config} is no configuration of a run: repair or remove it") from error

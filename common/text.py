@@ -7,6 +7,7 @@ from typing import Any
 _BEGINNINGS = "=+-@\t\r\n＝＋－＠"  # the last four are their full-width forms
 _FORMULA = re.compile(f"'*[{re.escape(_BEGINNINGS)}]")
 _HARMLESS = re.compile(r"-|[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_UNPRINTABLE = re.compile(r"[^ -~]")
 _ESCAPED = re.compile(f"'+[{re.escape(_BEGINNINGS)}]")
 
 
@@ -17,12 +18,13 @@ def counted(count: int, name: str) -> str:
 
 def one_line(text: str) -> str:
     """Return a text with line breaks and other control characters as escapes: names of files may steer a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else _escape(letter) for letter in text)
+    return _UNPRINTABLE.sub(_escape, text)
 
 
-def _escape(letter: str) -> str:
+def _escape(found: re.Match[str]) -> str:
+    letter = found.group()
+    if letter.isprintable():
+        return letter
     return letter.encode("unicode_escape").decode("ascii")
 
 
@@ -38,7 +40,9 @@ def escape_formula(value: Any) -> Any:
 
 def unescape_formula(value: Any) -> Any:
     """Return what ``escape_formula`` was given."""
-    return value[1:] if isinstance(value, str) and _ESCAPED.match(value) else value
+    if isinstance(value, str) and _ESCAPED.match(value):
+        return value[1:]
+    return value
 
 
 def quoted(name: str) -> str:

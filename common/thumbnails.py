@@ -35,13 +35,14 @@ def write_pictures(path: Path, image_ids: Iterable[str], images: Iterable[np.nda
     remaining = zip(image_ids, images, strict=True)
     with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, compression="none") as writer:
         while batch := list(islice(remaining, BATCH)):
-            names = [image_id for image_id, _ in batch]
-            pictures = [image if isinstance(image, bytes) else encode(image, size) for _, image in batch]
-            writer.write_table(pa.table([names, pictures], schema=schema))
+            names, pictures = zip(*batch, strict=True)
+            writer.write_table(pa.table([names, [encode(picture, size) for picture in pictures]], schema=schema))
 
 
-def encode(image: np.ndarray, size: int) -> bytes:
-    """Shrink a uint8 RGB image (H, W, 3) to at most ``size`` pixels and return it as WebP."""
+def encode(image: np.ndarray | bytes, size: int) -> bytes:
+    """Shrink a uint8 RGB image (H, W, 3) to at most ``size`` pixels and return it as WebP; bytes stay."""
+    if isinstance(image, bytes):
+        return image
     picture = Image.fromarray(np.ascontiguousarray(image))
     picture.thumbnail((size, size), Image.Resampling.LANCZOS)
     file = BytesIO()

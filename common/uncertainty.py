@@ -25,17 +25,13 @@ def summarise(passes: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
           (of two classes with 0.5 each, the second).
         - ``sampled_votes``: its share of the votes, 1 / K to 1 (the confidence score of paper 001, 3.4).
         - ``sampled_prob_<class>``: the mean probability; a row sums to 1.
-        - ``sampled_variance``: of the probability of ``sampled_label`` over the passes (divided by T, so that one pass
-          has 0), 0 to 0.25; of two classes both have the same.
+        - ``sampled_variance``: of the probability of ``sampled_label`` over the passes (divided by T), 0 to 0.25.
         - ``sampled_entropy``: of the mean probabilities, 0 to 1: all uncertainty.
         - ``sampled_mutual_information``: ``sampled_entropy`` less the mean entropy of the passes, 0 to 1: the part of
           it in which the passes differ, that is, what the weights leave open (BALD; Houlsby et al., arXiv:1112.5745).
-        - ``sampled_confidence``: the joint score of votes and probability, above 0 to 1: the sum of the probability of
-          ``sampled_label`` over the passes that vote for it, divided by T. That is its share of the votes times the
-          mean probability among its voters: two supports for one class are multiplied, as in the product rule of
-          Kittler et al., On combining classifiers, IEEE TPAMI 20(3), 1998. Paper 001 (5.3) wishes for such a formula,
-          since passes just above 0.5 can agree: 100 votes at 0.51 are 0.51, 100 at 0.99 are 0.99, and 80 votes at 0.9
-          are 0.72.
+        - ``sampled_confidence``: the sum of the probability of ``sampled_label`` over the passes that vote for it,
+          divided by T, above 0 to 1: votes times probability, as in the product rule of Kittler et al., On combining
+          classifiers, IEEE TPAMI 20(3), 1998. Paper 001 (5.3) wishes for such a formula: 100 votes at 0.51 are 0.51.
 
     Raises:
         ValueError: The array has another shape, or holds what is no probability.
@@ -62,7 +58,7 @@ def summarise(passes: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
     of_label = passes[:, rows, label]
     share = votes[rows, label] / len(passes)
     entropy = uncertainty_of(mean)
-    within = np.mean([uncertainty_of(single) for single in passes], axis=0)
+    within = np.mean(list(map(uncertainty_of, passes)), axis=0)
     columns = {
         "label": np.array(classes, dtype=object)[label],
         "votes": share,
@@ -71,7 +67,5 @@ def summarise(passes: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
         "mutual_information": np.clip(entropy - within, 0.0, 1.0),
         "confidence": (of_label * (voted == label)).mean(axis=0),
     }
-    summary = pd.DataFrame({SAMPLED_PREFIX + name: values for name, values in columns.items()})
-    for position, name in enumerate(classes):
-        summary[SAMPLED_PROBABILITY_PREFIX + name] = mean[:, position]
-    return summary
+    summary = pd.DataFrame(columns).add_prefix(SAMPLED_PREFIX)
+    return summary.join(pd.DataFrame(mean, columns=list(classes)).add_prefix(SAMPLED_PROBABILITY_PREFIX))

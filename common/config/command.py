@@ -1,7 +1,6 @@
 """The language of all commands: ``RUN... key=value ...``, where the keys are those of sections of conf/."""
 
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,17 +29,15 @@ class Command:
 
     def __init__(self, words: Sequence[str], section: type[StrictModel], *others: type[StrictModel]) -> None:
         self.paths, overrides = split_words(words)
-        names = {_name(model): model for model in (section, *others)}
-        changes: dict[type[StrictModel], list[str]] = defaultdict(list)
-        for override in overrides:
-            first, _, rest = override.partition(".")
-            if first in names and "=" in rest:
-                changes[names[first]].append(rest)
+        self._sections: dict[type[StrictModel], Any] = {}
+        for model in (*others, section):
+            name = f"{_name(model)}."
+            own = [override.removeprefix(name) for override in overrides if override.startswith(name)]
+            overrides = [override for override in overrides if not override.startswith(name)]
+            if model is section:
+                self._sections[model] = read_section(model, own + overrides, others=others)
             else:
-                changes[section].append(override)
-        self._sections: dict[type[StrictModel], Any] = {section: read_section(section, changes[section], others=others)}
-        for model in others:
-            self._sections[model] = read_section(model, changes[model], _name(model))
+                self._sections[model] = read_section(model, own, _name(model))
 
     def __getitem__(self, section: type[Model]) -> Model:
         settings: Model = self._sections[section]
@@ -52,16 +49,11 @@ def split_words(words: Sequence[str]) -> tuple[list[Path], list[str]]:
     paths = []
     overrides = []
     for word in words:
-        if is_override(word):
+        if _OVERRIDE.fullmatch(word) and not Path(word).exists():
             overrides.append(word)
         else:
             paths.append(Path(word))
     return paths, overrides
-
-
-def is_override(word: str) -> bool:
-    """Tell whether a word of a command line is an override, such as ``evaluation.resamples=200``, and no path."""
-    return _OVERRIDE.fullmatch(word) is not None and not Path(word).exists()
 
 
 def read_section(

@@ -1,14 +1,13 @@
-"""From Hydra's composition, or from keys of a section, to the typed, frozen configuration."""
+"""From Hydra's composition to the typed, frozen configuration."""
 
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -16,21 +15,12 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel
 from yaml import YAMLError
 
 from common.config.cluster import SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster
-from common.config.defaults import composition, stage_names
-from common.config.explain import (
-    NEAREST,
-    Model,
-    known_keys,
-    operation_keys,
-    resolved,
-    unknown_key,
-    validated,
-)
-from common.config.overrides import check_words, quote_path
+from common.config.defaults import composition
+from common.config.explain import NEAREST, known_keys, operation_keys, resolved, unknown_key, validated
+from common.config.overrides import check_words, key_of, quote_path
 from common.config.rules import check_rules
 from common.config.schema import Config
 from common.errors import UserError
@@ -77,29 +67,14 @@ def check_config(composed: DictConfig) -> Config:
     return config
 
 
-def typed_section(
-    model: type[Model], defaults: Mapping[str, Any], values: Model | Mapping[str, Any], section: str
-) -> Model:
-    """Return a section as its typed model; ``values``: the section itself, or the keys that differ from the defaults.
-
-    A ``UserError`` names ``section`` and the key that is unknown or does not fit.
-    """
-    if isinstance(values, model):
-        return values
-    changes = {}
-    for key, value in dict(values).items():
-        changes[key] = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    merged = OmegaConf.merge(dict(defaults), changes)
-    return validated(model, OmegaConf.to_container(merged, resolve=True), section)
-
-
 def check_override_order(overrides: Sequence[str]) -> None:
     """Refuse ``+profile`` before ``+experiment``, and ``+tuned`` before either: Hydra would overrule it silently."""
-    groups = [override.lstrip("+").split("=")[0] for override in overrides]
-    typed = [overrides[groups.index(name)] for name in ("experiment", "profile", "tuned") if name in groups]
+    groups = list(map(key_of, overrides))
+    typed = [groups.index(name) for name in ("experiment", "profile", "tuned") if name in groups]
     for first, second in pairwise(typed):
-        if overrides.index(second) < overrides.index(first):
-            raise UserError(f"{second} precedes {first} and would be overridden: type `{first} {second}`")
+        if second < first:
+            right = f"{overrides[first]} {overrides[second]}"
+            raise UserError(f"{overrides[second]} precedes {overrides[first]} and would be overridden: type `{right}`")
 
 
 @contextmanager
@@ -115,32 +90,26 @@ def explain_composition() -> Iterator[None]:
         # Hydra's own checks of overrides such as data=1 and +=; those of any other code are mistakes of ours.
         if Path(extract_tb(error.__traceback__)[-1].filename).parent.name not in ("_internal", "core"):
             raise
-        reason = " ".join(str(error).split()) or "a key is empty"
-        raise UserError(
-            f"an override cannot be read ({reason}): a group takes the name of a file, data=cnmc"
-        ) from error
+        raise UserError(f"an override cannot be read ({error}): a group takes the name of a file, data=cnmc") from error
 
 
 def _explain_hydra(error: Exception) -> str:
     if isinstance(error, YAMLError) or isinstance(error.__cause__, YAMLError):
-        return "a YAML file cannot be read: " + ", ".join(str(error.__cause__ or error).split("\n"))
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    name = "".join(re.findall(r"'([^']+)'", lines[0])[:1])
-    if lines[0].startswith(_FROM_RESOLVER):
-        return lines[0].removeprefix(_FROM_RESOLVER)
+        return f"a YAML file cannot be read: {error.__cause__ or error}"
+    first = str(error).strip().splitlines()[0]
+    if first.startswith(_FROM_RESOLVER):
+        return first.removeprefix(_FROM_RESOLVER)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
         options = list(error.options or ())
         near = difflib.get_close_matches(option, options, n=NEAREST, cutoff=0.5) or options[:NEAREST]
-        others = ""
-        if group == "model":
-            others = "; any other network of timm: model.name=<name>"
-        return f"there is no {group}={option}: did you mean {' or '.join(near)}? (conf/{group}/ has them all{others})"
-    if lines[0].startswith("Ambiguous value"):
-        return f"{name} names several values: add -m to train one run for each, python train.py -m ..."
-    if lines[0].startswith("Could not override"):
-        return _not_composed(name)
-    return " ".join(lines[:2])
+        return f"there is no {group}={option}: did you mean {' or '.join(near)}? (conf/{group}/ has them all)"
+    name = re.search(r"'([^']+)'", first)
+    if name and first.startswith("Ambiguous value"):
+        return f"{name[1]} names several values: add -m to train one run for each, python train.py -m ..."
+    if name and first.startswith("Could not override"):
+        return _not_composed(name[1])
+    return " ".join(str(error).split())
 
 
 def _not_composed(key: str) -> str:
@@ -150,15 +119,6 @@ def _not_composed(key: str) -> str:
     if key in known:
         added = f"+{key}=<value>, or a key of a mapping as +{key}.<key>=<value>"
         return f"{key} is in no file of conf/ that this run uses: add it as {added}"
-    stages = re.fullmatch(r"unfreeze\.stages\.(\w+)\.(\w+)", key)
-    if stages and f"unfreeze.stages.<name>.{stages.group(2)}" in known:
-        name, setting = stages.groups()
-        others = sorted(stage_names() - {name})
-        near = difflib.get_close_matches(name, others, n=1)
-        meant = "see conf/unfreeze/"
-        if near:
-            meant = f"did you mean unfreeze.stages.{near[0]}.{setting}?"
-        return f"unknown key {key}: this configuration has no stage {name}: {meant}"
     return unknown_key(key, known)
 
 
@@ -168,23 +128,23 @@ def all_folds(*, _root_: DictConfig) -> int:
     Raises:
         UserError: The jobs may differ in it, the images must be read to know it, or there are no folds.
     """
-    overrides = OverridesParser.create().parse_overrides(list(_root_.hydra.overrides.task))
-    if any(override.key_or_group == "split.fold" for override in overrides):
-        return 1  # it is overridden
-    swept = [override.get_key_element() for override in overrides if override.is_sweep_override()]
-    for key in (*swept, *_root_.hydra.sweeper.params):
-        name = key.lstrip("+~")
+    keys = list(_root_.hydra.sweeper.params)
+    for override in OverridesParser.create().parse_overrides(list(_root_.hydra.overrides.task)):
+        if override.key_or_group == "split.fold":
+            return 1  # it is overridden
+        if override.is_sweep_override():
+            keys.append(override.get_key_element())
+    for key in keys:
+        name = key_of(key)
         if name != "split.fold" and name.split(".")[0] in _DECISIVE_KEYS:
             raise UserError(f"{key} may change the number of folds from job to job: {_REMEDY}")
-    data = _root_.data
     if _root_.split.test != "fold":
         raise UserError(f"split.test={_root_.split.test} is one given part without folds: set split.test=fold")
-    if _root_.protocol == "subject" and data.get("part_column"):
-        raise UserError(f"only the table knows its folds (data.part_column={data.part_column}): {_REMEDY}")
-    folds = int(_root_.split.folds)
-    if _root_.protocol == "subject":
-        return GIVEN_FOLDS.get(data.source, folds)
-    return folds
+    if _root_.protocol != "subject":
+        return int(_root_.split.folds)
+    if _root_.data.get("part_column"):
+        raise UserError(f"only the table knows its folds (data.part_column={_root_.data.part_column}): {_REMEDY}")
+    return GIVEN_FOLDS.get(_root_.data.source, int(_root_.split.folds))
 
 
 def protocol_for(*keys: str | None) -> str:
@@ -192,7 +152,9 @@ def protocol_for(*keys: str | None) -> str:
 
     It is ``${protocol_for:...}`` in conf/data_set.
     """
-    return "image" if all(key is None for key in keys) else "subject"
+    if set(keys) <= {None}:
+        return "image"
+    return "subject"
 
 
 OmegaConf.register_new_resolver("all_folds", all_folds, replace=True)

@@ -1,5 +1,6 @@
 """The defaults of the configuration: conf/*.yaml, composed by Hydra, and sections of single files."""
 
+from contextlib import suppress
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -37,22 +38,9 @@ def group_defaults(group: str, option: str) -> dict[str, Any]:
         UserError: The group has no such option.
     """
     if not (CONF / group / f"{option}.yaml").is_file():
-        options = ", ".join(option_names(group))
+        options = ", ".join(sorted(file.stem for file in (CONF / group).glob("*.yaml")))
         raise UserError(f"there is no {group}={option}: the options are {options}")
     return _resolved(composition(f"{group}={option}")[group])
-
-
-def option_names(group: str) -> list[str]:
-    """Return the names of the options of a config group."""
-    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
-
-
-def stage_names() -> set[str]:
-    """Return the names of the stages of training of all options of ``unfreeze``."""
-    names: set[str] = set()
-    for option in option_names("unfreeze"):
-        names |= set(group_defaults("unfreeze", option)["stages"])
-    return names
 
 
 @cache
@@ -77,13 +65,8 @@ def _load(name: str) -> DictConfig:
 
 def _resolved(node: DictConfig) -> dict[str, Any]:
     values = {}
-    for key in node:
-        try:
-            values[str(key)] = _plain(OmegaConf.select(node, str(key)))
-        except InterpolationKeyError:
-            continue
+    for key in map(str, node):
+        with suppress(InterpolationKeyError):
+            value = OmegaConf.select(node, key)
+            values[key] = OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
     return values
-
-
-def _plain(value: Any) -> Any:
-    return OmegaConf.to_object(value) if OmegaConf.is_config(value) else value

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, TypeVar, get_args
 
 from omegaconf import OmegaConf
@@ -16,23 +17,6 @@ from common.errors import UserError
 
 Model = TypeVar("Model", bound=StrictModel)
 ADDED_GROUPS = ("experiment", "profile", "sweep", "search", "cluster")
-# What other programs call these keys.
-OTHER_NAMES = {
-    "lr": "unfreeze.lr",
-    "learning_rate": "unfreeze.lr",
-    "optimizer.lr": "unfreeze.lr",
-    "weight_decay": "optimizer.args.weight_decay",
-    "epochs": "trainer.max_epochs",
-    "num_workers": "loader.workers",
-    "image_size": "prepare.size",
-    "img_size": "prepare.size",
-    "backbone": "model.name",
-    "arch": "model.name",
-    "num_classes": "head.logits",
-    "device": "trainer.accelerator",
-    "gpus": "trainer.devices",
-    "augmentation": "transform",
-}
 NEAREST = 5  # names in a message, at most
 _UNION_MEMBER = re.compile(r"constrained-|tuple\[|function-")  # what pydantic adds to the place of a fault
 
@@ -103,11 +87,9 @@ def unknown_key(key: str, known: Sequence[str], file: str = "train") -> str:
     """Return the message for an unknown dotted key; ``file`` of conf/ lists the right ones."""
     if key in ADDED_GROUPS:
         return f"unknown key {key}: groups are added with a +, such as +{key}=..."
-    if key in OTHER_NAMES:
-        return f"unknown key {key}: did you mean {OTHER_NAMES[key]}?"
     choices = list(known)
     if "." not in key:
-        choices = [f"+{group}" for group in ADDED_GROUPS] + choices
+        choices += map("+{}".format, ADDED_GROUPS)
     near = nearest(key, choices)
     if not near:
         return f"unknown key {key}: conf/{file}.yaml lists the keys"
@@ -115,48 +97,37 @@ def unknown_key(key: str, known: Sequence[str], file: str = "train") -> str:
 
 
 def nearest(name: str, choices: Sequence[str]) -> list[str]:
-    """Return the choices that may be meant by a name, at most ``NEAREST``, those that end in the same word first."""
-    word = name.rsplit(".", 1)[-1]
-    choices = list(dict.fromkeys(_with_name_of(name, choice) for choice in choices))
-    same_word = [choice for choice in choices if choice.rsplit(".", 1)[-1] == word and choice != name]
+    """Return the choices that may be meant by a name, at most ``NEAREST``: of the same last word, or similar ones."""
+    word = name.rpartition(".")[2]
+    same_word = [choice for choice in choices if choice.rpartition(".")[2] == word and choice != name]
     same_word.sort(key=lambda choice: choice.count("."))
     similar = difflib.get_close_matches(name, choices, n=3, cutoff=0.6)
-    return (same_word or similar)[:NEAREST]
-
-
-def _with_name_of(key: str, choice: str) -> str:
-    """Replace ``<name>`` in a known key by the part of the typed key at its place, dots included."""
-    before, placeholder, after = choice.partition("<name>")
-    parts = key.split(".")
-    name = ".".join(parts[before.count(".") : len(parts) - after.count(".")])
-    if not placeholder or not name:
-        return choice
-    return f"{before}{name}{after}"
+    same_end = [choice for choice in choices if choice.endswith(f"_{word}") or name.endswith(choice.split(".")[-1])]
+    return (same_word or similar or same_end)[:NEAREST]
 
 
 def known_keys(schema: type[BaseModel], node: str = "") -> list[str]:
     """Return the dotted keys of a model and of the models in it, below ``node``."""
-    keys = []
+    keys: dict[str, None] = {}
     section = getattr(schema, "defaults_section", None)
     defaults = section_defaults(section) if section else {}
     for name, field in schema.model_fields.items():
         key = f"{node}.{name}".removeprefix(".")
-        keys.append(key)
+        keys[key] = None
         if isinstance(defaults.get(name), Mapping):  # also where the model takes the keys of any class
-            keys += [f"{key}.{each}" for each in defaults[name]]
-        below = key
+            keys |= dict.fromkeys(map(f"{key}.{{}}".format, defaults[name]))
         if str(field.annotation).startswith(("dict", "tuple")):
-            below += ".<name>"
+            key += ".<name>"
         for model in _models(field.annotation):
-            keys += known_keys(model, below)
-    return list(dict.fromkeys(keys))
+            keys |= dict.fromkeys(known_keys(model, key))
+    return list(keys)
 
 
 def operation_keys(key: str) -> list[str]:
     """Return the keys of the registered random transforms, for a key below ``transform``: the schema has no list."""
     if not key.startswith("transform."):
         return []
-    return [f"transform.{name}" for name in data_settings().strengths()]
+    return list(map("transform.{}".format, data_settings().strengths()))
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
@@ -165,7 +136,4 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
         return list(data_settings().sources().values())
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    models = []
-    for argument in get_args(annotation):
-        models += _models(argument)
-    return models
+    return list(chain.from_iterable(map(_models, get_args(annotation))))

@@ -49,24 +49,22 @@ def world_of(trainer: "TrainerConfig", environment: Mapping[str, str] = os.envir
     Raises:
         UserError: The run asks for another number of processes than were started, or another place of them on nodes.
     """
-    wanted = trainer.processes
     world = _started_world(environment)
-    alone = world is None or world.starter == "slurm" or world.size == 1
-    if wanted == 1 and alone:
+    if trainer.processes == 1 and (world.starter != "torchrun" or world.size == 1):
         return World()
-    setting = f"trainer.devices={trainer.devices} on trainer.num_nodes={trainer.num_nodes}"
-    if world is None:
-        raise UserError(f"{setting} needs {wanted} processes, this one was started alone: {_start_command(trainer)}")
-    started = f"{world.starter} has started {world.size}"
-    if wanted == 1:
-        raise UserError(f"{setting} is one process, {started}: set trainer.devices to as many")
-    if world.size != wanted:
-        raise UserError(f"{setting} needs {wanted} processes, {started}: {_start_command(trainer)}")
-    if world.local_rank >= trainer.devices or world.node != world.rank // trainer.devices:
-        place = f"process {world.rank} is number {world.local_rank} on node {world.node}"
-        remedy = _start_command(trainer)
-        raise UserError(f"{setting}: {world.starter} has distributed the processes differently, {place}: {remedy}")
-    return world
+    expected = (trainer.processes, world.rank // trainer.devices, True)
+    if (world.size, world.node, world.local_rank < trainer.devices) == expected:
+        return world
+    places = f"--nodes={trainer.num_nodes} --ntasks-per-node={trainer.devices}"
+    multirun = "-m +cluster=slurm"
+    if trainer.num_nodes == 1:
+        multirun += " or +cluster=local"
+    raise UserError(
+        f"trainer.devices={trainer.devices} on trainer.num_nodes={trainer.num_nodes} needs {trainer.processes} "
+        f"processes; {world.starter or 'this command'} has started {world.size}, this is number {world.local_rank} on "
+        f"node {world.node}: add {multirun}, or within a Slurm job srun {places} python train.py ..., or use "
+        f"torchrun --nnodes={trainer.num_nodes} --nproc-per-node={trainer.devices} train.py ..."
+    )
 
 
 def environment_rank(environment: Mapping[str, str] = os.environ) -> int:
@@ -77,22 +75,10 @@ def environment_rank(environment: Mapping[str, str] = os.environ) -> int:
     return 0
 
 
-def _started_world(environment: Mapping[str, str]) -> World | None:
-    """This process's place among those that torchrun or srun has started; None where it was started alone."""
+def _started_world(environment: Mapping[str, str]) -> World:
+    """This process's place among those that torchrun or srun has started; the only one where it was started alone."""
     for starter, names in STARTERS.items():
-        if starter == "slurm" and STEP not in environment:
-            continue
-        if all(name in environment for name in names):
+        if environment.keys() >= set(names) and (starter != "slurm" or STEP in environment):
             size, rank, local_rank, node = (int(environment[name]) for name in names)
             return World(size, rank, local_rank, node, starter)
-    return None
-
-
-def _start_command(trainer: "TrainerConfig") -> str:
-    """How the processes of such a run are started."""
-    torchrun = f"torchrun --nnodes={trainer.num_nodes} --nproc-per-node={trainer.devices} train.py ..."
-    srun = f"srun --nodes={trainer.num_nodes} --ntasks-per-node={trainer.devices} python train.py ..."
-    multirun = "-m +cluster=local or +cluster=slurm"
-    if trainer.num_nodes > 1:
-        multirun = "-m +cluster=slurm"
-    return f"add {multirun}, or use {torchrun}, or within a Slurm job {srun}"
+    return World()

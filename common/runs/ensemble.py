@@ -1,15 +1,12 @@
 """``ensemble.json`` in an ensemble's folder: which runs it was made of, and how it joins them."""
 
-import json
 import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from common.errors import UserError
-from common.files import sha256_of_file, write_json
+from common.files import read_typed, sha256_of_file, write_json
 from common.runs.files import RunFile
 
 SCHEMA_VERSION = 1
@@ -17,32 +14,26 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class EnsembleFile:
-    """What an ensemble was made of: how its members are joined, and the folders and labels of the runs.
-
-    Attributes:
-        combiner: ``Combiner.as_dict()`` of evaluation/averaging.py.
-        fitted_on: ``images`` and ``subjects`` (None where unknown) that the weights were fitted on; 0 for none.
-        from_here: The members' folders, seen from the ensemble's.
-        predictions: SHA-256 of the members' predictions: of another training nothing here holds.
-    """
+    """What an ensemble was made of: how its members are joined, and the folders and labels of the runs."""
 
     method: str
     members: tuple[str, ...]
     labels: tuple[str, ...]
-    combiner: dict[str, Any]
-    fitted_on: dict[str, int | None]
-    from_here: tuple[str, ...] = ()
-    predictions: tuple[str, ...] = ()
+    combiner: dict[str, Any]  # ``Combiner.as_dict()`` of evaluation/averaging.py
+    fitted_on: dict[str, int | None]  # ``images`` and ``subjects`` that the weights were fitted on, 0 for none
+    from_here: tuple[str, ...] = ()  # the members' folders, seen from the ensemble's
+    predictions: tuple[str, ...] = ()  # SHA-256 of the members' predictions
 
 
 def write_ensemble(folder: Path, ensemble: EnsembleFile) -> None:
     """Write ``ensemble.json``; where the members lie from here and what they predicted is looked up now."""
     here = folder.resolve()
-    complete = replace(
-        ensemble,
-        from_here=tuple(Path(os.path.relpath(Path(run).resolve(), here)).as_posix() for run in ensemble.members),
-        predictions=tuple(sha256_of_file(Path(run) / RunFile.PREDICTIONS) for run in ensemble.members),
-    )
+    from_here = []
+    predictions = []
+    for run in map(Path, ensemble.members):
+        from_here.append(Path(os.path.relpath(run.resolve(), here)).as_posix())
+        predictions.append(sha256_of_file(run / RunFile.PREDICTIONS))
+    complete = replace(ensemble, from_here=tuple(from_here), predictions=tuple(predictions))
     write_json(folder / RunFile.ENSEMBLE, {"schema": SCHEMA_VERSION, **asdict(complete)})
 
 
@@ -51,31 +42,23 @@ def read_ensemble(folder: Path) -> EnsembleFile:
     path = Path(folder) / RunFile.ENSEMBLE
     if not path.is_file():
         raise UserError(f"{folder} is no ensemble: it has no {RunFile.ENSEMBLE}")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        schema = values.pop("schema")
-        if schema != SCHEMA_VERSION:
-            raise UserError(f"{path} has schema {schema}, this code reads {SCHEMA_VERSION}: make the ensemble again")
-        return TypeAdapter(EnsembleFile).validate_python(values)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} cannot be read ({reason}): make the ensemble again") from error
+    return read_typed(path, EnsembleFile, SCHEMA_VERSION, "make the ensemble again")
 
 
 def member_folders(folder: Path, ensemble: EnsembleFile) -> list[Path]:
     """Find the members' folders, as they were named or as they lie from the ensemble's, with unchanged predictions."""
-    folders = []
     members = zip(ensemble.members, ensemble.from_here, ensemble.predictions, strict=True)
-    for member, from_here, sha256 in members:
-        places = [Path(member), Path(os.path.normpath(Path(folder) / from_here))]
-        existing = [place for place in places if (place / RunFile.PREDICTIONS).is_file()]
-        if not existing:
-            raise UserError(
-                f"{folder}: its member {member} is not there, nor at {places[1]}: move it back, or run the command "
-                "where the ensemble was made"
-            )
-        same = [place for place in existing if sha256_of_file(place / RunFile.PREDICTIONS) == sha256]
-        if not same:
-            raise UserError(f"{existing[0]} predicts otherwise than when {folder} was made of it: make it again")
-        folders.append(same[0])
-    return folders
+    return [_member_folder(Path(folder), *member) for member in members]
+
+
+def _member_folder(folder: Path, member: str, from_here: str, sha256: str) -> Path:
+    faults = []
+    for place in (Path(member), Path(os.path.normpath(folder / from_here))):
+        file = place / RunFile.PREDICTIONS
+        if not file.is_file():
+            faults.append(f"{place} is not there")
+        elif sha256_of_file(file) != sha256:
+            faults.append(f"{place} predicts otherwise now")
+        else:
+            return place
+    raise UserError(f"{folder}: of its member {', '.join(faults)}: move it back, or make the ensemble again")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -20,31 +21,21 @@ from common.uncertainty import summarise
 
 @dataclass(frozen=True)
 class Predicted:
-    """The predictions of N images.
+    """The predictions of N images; what was not asked for is None."""
 
-    Attributes:
-        rows: Their manifest rows, int64, shape (N,).
-        probabilities: Without dropout, float64, shape (N, classes).
-        passes: Of each pass of Monte Carlo dropout, float32, shape (passes, N, classes); None without passes.
-        upside_down: Probability that an image is upside down, float64, shape (N,); None where it is not estimated.
-        out_of_distribution: How far each image is from the training images, float32, shape (N,), or (N, 2) of two
-            distances; None where it was not measured.
-        features: What the last layer takes, float32, shape (N, D); None where they are not kept.
-        looks: Brightness, contrast and sharpness, float32, shape (N, 8); likewise.
-    """
-
-    rows: np.ndarray
-    probabilities: np.ndarray
-    passes: np.ndarray | None = None
-    upside_down: np.ndarray | None = None
+    rows: np.ndarray  # manifest rows, int64, shape (N,)
+    probabilities: np.ndarray  # without dropout, float64, shape (N, classes)
+    passes: np.ndarray | None = None  # of Monte Carlo dropout, float32, shape (passes, N, classes)
+    upside_down: np.ndarray | None = None  # probability that an image is turned by 180 degrees, float64, shape (N,)
+    # How far each image is from the training images, float32, shape (N,), or (N, 2) of two distances.
     out_of_distribution: np.ndarray | None = None
-    features: np.ndarray | None = None
-    looks: np.ndarray | None = None
+    features: np.ndarray | None = None  # what the last layer takes, float32, shape (N, D)
+    looks: np.ndarray | None = None  # brightness, contrast and sharpness, float32, shape (N, 8)
 
 
 def joined(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Join the arrays of parts, at least one, by their names."""
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return {name: np.concatenate(list(map(itemgetter(name), parts))) for name in parts[0]}
 
 
 def to_predictions(
@@ -71,7 +62,9 @@ def to_predictions(
         raise ValueError("an image was predicted twice")
     frame = images.iloc[rows][list(FACTS)].reset_index(drop=True)
     frame["part"] = parts.iloc[rows].to_numpy()
-    _add_probabilities(frame, PROBABILITY_PREFIX, classes, probabilities)
+    # float32 softmax rows sum to 1 within 1e-7, and the schema promises float64
+    exact = probabilities / probabilities.sum(axis=1, keepdims=True)
+    frame = frame.join(pd.DataFrame(exact, columns=list(classes)).add_prefix(PROBABILITY_PREFIX))
     frame["uncertainty"] = uncertainty_of(probabilities)
     if predicted.upside_down is not None:
         frame[UPSIDE_DOWN] = predicted.upside_down
@@ -80,10 +73,3 @@ def to_predictions(
     if predicted.passes is not None:
         frame = frame.join(summarise(predicted.passes, classes))
     return Predictions(frame, classes, positive_class, about)
-
-
-def _add_probabilities(frame: pd.DataFrame, prefix: str, classes: tuple[str, ...], probabilities: np.ndarray) -> None:
-    """Add a column per class; float32 softmax rows sum to 1 within 1e-7, and the schema promises float64."""
-    exact = probabilities / probabilities.sum(axis=1, keepdims=True)
-    for position, name in enumerate(classes):
-        frame[prefix + name] = exact[:, position]

@@ -1,10 +1,11 @@
 """The folder of a run: the one place that reads and writes its files."""
 
-import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,11 +13,10 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from common.errors import UserError
-from common.files import read_csv, read_whole_json, read_yaml, write_csv, write_json, write_text
+from common.files import read_csv, read_json, read_whole_json, read_yaml, write_csv, write_json, write_text
 from common.runs.address import present_keys
 from common.runs.ensemble import EnsembleFile, read_ensemble, write_ensemble
 from common.runs.files import RunFile, RunFolder
-from common.runs.usage import read_usage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,63 +33,37 @@ SPLIT_COLUMNS = ("image_id", "path", "label", "subject", "sha256", "part")
 
 @dataclass(frozen=True)
 class RunStatus:
-    """The content of status.json.
+    """The content of status.json."""
 
-    Attributes:
-        state: "running", "finished", "failed", "pruned", "preempted" or "interrupted"; None without the file.
-        best: Path of the best checkpoint, relative to the run's folder.
-        images_seen: Training images of all stages, an image of each epoch counted.
-        wall_seconds: Duration of the training.
-        reason: Why a run was pruned.
-        members: Folders of the members of an ensemble.
-        tested: Folder of the run that an external validation evaluates.
-    """
-
-    state: str | None = None
-    best: str | None = None
-    images_seen: int | None = None
+    state: str | None = None  # running, finished, failed, pruned, preempted or interrupted; None without the file
+    best: str | None = None  # path of the best checkpoint, relative to the run's folder
+    images_seen: int | None = None  # of all stages, an image of each epoch counted
     wall_seconds: float | None = None
     error: str | None = None
-    reason: str | None = None
+    reason: str | None = None  # why a run was pruned
     signal: str | None = None
-    members: tuple[str, ...] = ()
-    tested: str | None = None
+    members: tuple[str, ...] = ()  # folders of the members of an ensemble
+    tested: str | None = None  # folder of the run that an external validation evaluates
 
 
 @dataclass(frozen=True)
 class Progress:
-    """The content of progress.json: how far a training is, in the run and within its stage.
+    """The content of progress.json: how far a training is, in the run and within its stage."""
 
-    Attributes:
-        stage: The stage that is going on, from 1; None before the first one.
-        stage_name: Its name.
-        epoch: The epoch of the stage that is going on, from 1; once it has ended, the same.
-        epochs: Its epochs, at most.
-        step: Its optimiser steps so far.
-        steps: Its optimiser steps, at most.
-        over: Whether it has ended.
-        images_seen: Training images of all stages so far, an image of each epoch counted.
-        monitor: The monitored metric; ``best`` is its best value so far.
-        seconds: Spent on the training so far.
-        seconds_left: Until the last stage ends, at most; None where unknown.
-        updated: When this was written, seconds since the epoch.
-        host: The machine.
-    """
-
-    stage: int | None = None
+    stage: int | None = None  # that is going on, from 1; None before the first one
     stages: int = 1
     stage_name: str = ""
-    epoch: int | None = None
+    epoch: int | None = None  # of the stage, from 1; of ``epochs`` at most
     epochs: int | None = None
-    step: int = 0
+    step: int = 0  # of the optimiser in the stage; of ``steps`` at most
     steps: int = 0
-    over: bool = False
-    images_seen: int | None = None
+    over: bool = False  # whether the stage has ended
+    images_seen: int | None = None  # of all stages, an image of each epoch counted
     monitor: str | None = None
-    best: float | None = None
-    seconds: float | None = None
-    seconds_left: float | None = None
-    updated: float = 0.0
+    best: float | None = None  # value of the monitored metric so far
+    seconds: float | None = None  # spent on the training so far
+    seconds_left: float | None = None  # until the last stage ends, at most; None where unknown
+    updated: float = 0.0  # seconds since the epoch
     processes: int | None = None
     host: str | None = None
     pid: int | None = None
@@ -105,40 +79,28 @@ class Progress:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """The content of data.json: facts of the data set that a run was trained and tested on.
+    """The content of data.json: facts of the data set that a run was trained and tested on."""
 
-    Attributes:
-        classes: In the order of the probabilities.
-        folds: None where the parts are given.
-        leaks: Counts of what leaks between the parts, by name.
-        skipped: Images and cells that were left out; None in files of old revisions, whose notes name them.
-        incomplete: What is missing of a published data set; None where nothing is.
-        on: The other data set of an external validation, whose facts are in ``external``.
-    """
-
-    classes: tuple[str, ...]
+    classes: tuple[str, ...]  # in the order of the probabilities
     positive_class: str | None
     source: str | None = None
     synthetic: bool = False
-    folds: int | None = None
-    leaks: Mapping[str, int | None] | None = None
+    folds: int | None = None  # None where the parts are given
+    leaks: Mapping[str, int | None] | None = None  # counts of what leaks between the parts, by name
     notes: tuple[str, ...] = ()
-    skipped: tuple[str, ...] | None = None
-    incomplete: str | None = None
-    on: str | None = None
+    skipped: tuple[str, ...] | None = None  # what was left out; None: the notes of an old run name it
+    incomplete: str | None = None  # what is missing of a published data set
+    on: str | None = None  # the other data set of an external validation, whose facts are in ``external``
     external: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """The content of model.json: mean and standard deviation, shape (3,), that images in [0, 1] are normalised with.
+    """The content of model.json."""
 
-    ``args`` are further arguments of the network.
-    """
-
-    mean: list[float]
+    mean: list[float]  # of the channels, shape (3,), that images in [0, 1] are normalised with
     std: list[float]
-    args: dict[str, Any]
+    args: dict[str, Any]  # further arguments of the network
 
 
 Facts = TypeVar("Facts")
@@ -188,10 +150,8 @@ class Run:
         """Return the run in a folder, or else those anywhere below it, sorted by path."""
         if cls.is_run(folder):
             return [cls(folder)]
-        places: set[Path] = set()
-        for mark in MARKS:
-            places.update(file.parent for file in folder.rglob(str(mark)))
-        return list(map(cls, sorted(places)))
+        files = chain.from_iterable(map(folder.rglob, map(str, MARKS)))
+        return list(map(cls, sorted({file.parent for file in files})))
 
     def path(self, file: RunFile) -> Path:
         """Return the path of a file of the run, whether it exists or not."""
@@ -204,13 +164,7 @@ class Run:
     @cached_property
     def raw_config(self) -> dict[str, Any]:
         """The content of config.yaml by the keys of today, see ``present_keys``, unchecked; empty without the file."""
-        path = self.path(RunFile.CONFIG)
-        if not path.is_file():
-            return {}
-        values = read_yaml(path) or {}
-        if not isinstance(values, dict):
-            raise UserError(f"{path} holds no mapping: repair or remove it")
-        return present_keys(values)
+        return present_keys(self._read_mapping(RunFile.CONFIG, read_yaml))
 
     @cached_property
     def config(self) -> "Config":
@@ -236,12 +190,12 @@ class Run:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """The content of identity.json; empty without the file."""
-        return self._read_json(RunFile.IDENTITY)
+        return self._read_mapping(RunFile.IDENTITY)
 
     @cached_property
     def environment(self) -> dict[str, Any]:
         """Command, versions, platform and revisions of the code; empty without the file."""
-        return self._read_json(RunFile.ENVIRONMENT)
+        return self._read_mapping(RunFile.ENVIRONMENT)
 
     @property
     def revisions(self) -> tuple[str, ...]:
@@ -251,12 +205,12 @@ class Run:
     @cached_property
     def data(self) -> DataFacts:
         """Facts of the data set."""
-        return self._typed(RunFile.DATA, self._read_json(RunFile.DATA), _DATA.validate_python)
+        return self._typed(RunFile.DATA, self._read_mapping(RunFile.DATA), _DATA.validate_python)
 
     @cached_property
     def model(self) -> ModelFacts:
         """What describes the network beside the configuration."""
-        return self._typed(RunFile.MODEL, self._read_json(RunFile.MODEL), _MODEL.validate_python)
+        return self._typed(RunFile.MODEL, self._read_mapping(RunFile.MODEL), _MODEL.validate_python)
 
     @cached_property
     def predictions(self) -> "Predictions":
@@ -300,18 +254,10 @@ class Run:
 
         Empty where nothing was logged. An epoch that was trained twice counts once, by its later record.
         """
-        import pandas as pd
-
-        tables = [pd.DataFrame()]
-        for folder in self._log_folders():
-            versions = sorted(
-                folder.glob("version_*/metrics.csv"), key=lambda path: int(path.parent.name.split("_")[1])
-            )
-            rows = pd.concat([pd.DataFrame(), *map(pd.read_csv, versions)])
-            if not rows.empty:
-                rows = rows.groupby("epoch", as_index=False).last()
-                tables.append(rows.assign(stage=folder.name.split("-", 1)[1]))
-        return pd.concat(tables, ignore_index=True)
+        logged = self._logged("version_*/metrics.csv")
+        if logged.empty:
+            return logged
+        return logged.groupby(["stage", "epoch"], as_index=False, sort=False).last()
 
     def best_epoch(self, monitor: str, lower_is_better: bool) -> dict[str, Any]:
         """Return the row of ``history`` at the best epoch of the last stage by ``monitor``; {} where it was not logged.
@@ -325,8 +271,8 @@ class Run:
         if last.empty:
             return {}
         scores = last[monitor]
-        row = last.loc[scores.idxmin() if lower_is_better else scores.idxmax()]
-        return dict(row.dropna())
+        best = scores.idxmin() if lower_is_better else scores.idxmax()
+        return dict(last.loc[best].dropna())
 
     @cached_property
     def saved_checkpoints(self) -> "pd.DataFrame":
@@ -335,14 +281,7 @@ class Run:
         Columns stage, step, epoch, reason, accuracy (of the mini-batch), lr, and the monitored metric on the whole
         validation part. Empty where there are none.
         """
-        import pandas as pd
-
-        tables = [pd.DataFrame()]
-        for folder in self._log_folders():
-            path = folder / "check_and_adjust.csv"
-            if path.is_file():
-                tables.append(pd.read_csv(path).assign(stage=folder.name.split("-", 1)[1]))
-        return pd.concat(tables, ignore_index=True)
+        return self._logged("check_and_adjust.csv")
 
     @cached_property
     def progress(self) -> Progress:
@@ -354,13 +293,13 @@ class Run:
 
     @cached_property
     def usage(self) -> dict[str, Any] | None:
-        """Time, processor, device and memory that the run took; None where it was not measured."""
-        return read_usage(self.folder)
+        """Time, processor, device and memory that the run took, see ``Meter``; None where it was not measured."""
+        return read_whole_json(self.path(RunFile.USAGE)) or None
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json; empty where the run was not evaluated."""
-        return self._read_json(RunFile.METRICS)
+        return self._read_mapping(RunFile.METRICS)
 
     @property
     def is_ensemble(self) -> bool:
@@ -399,10 +338,9 @@ class Run:
     def last_change(self) -> float | None:
         """Return when a file of the run or of its stages was last written, in seconds since the epoch."""
         times = []
-        for pattern in ("*", f"{RunFolder.CHECKPOINTS}/*/*", f"{RunFolder.LOGS}/*/*/*"):
-            for file in self.folder.glob(pattern):
-                with suppress(OSError):  # it was replaced in this moment
-                    times.append(file.stat().st_mtime)
+        for file in self.folder.rglob("*"):
+            with suppress(OSError):  # it was replaced in this moment
+                times.append(file.stat().st_mtime)
         return max(times, default=None)
 
     def write_status(self, state: str, **facts: Any) -> None:
@@ -437,17 +375,11 @@ class Run:
 
     def write_predictions(self, predictions: "Predictions") -> None:
         """Write predictions.parquet."""
-        from common.predictions import write_predictions
-
-        write_predictions(self.path(RunFile.PREDICTIONS), predictions)
-        self._forget()
+        self._write_predictions(RunFile.PREDICTIONS, predictions)
 
     def write_predictions_train(self, predictions: "Predictions") -> None:
         """Write predictions_train.parquet: those of training images, of part "train"."""
-        from common.predictions import write_predictions
-
-        write_predictions(self.path(RunFile.PREDICTIONS_TRAIN), predictions)
-        self._forget()
+        self._write_predictions(RunFile.PREDICTIONS_TRAIN, predictions)
 
     def write_summary(self, shown: str, details: str = "") -> None:
         """Write summary.txt: what the terminal shows, and the whole evaluation below it."""
@@ -465,18 +397,27 @@ class Run:
         write_json(self.path(file), value)
         self._forget()
 
-    def _log_folders(self) -> list[Path]:
-        """Return the folders of the logs of the stages, in their order."""
-        return sorted((self.folder / RunFolder.LOGS).glob("*-*"), key=lambda path: int(path.name.split("-")[0]))
+    def _logged(self, pattern: str) -> "pd.DataFrame":
+        """The rows of the tables of all stages and their versions, in the order of the training, with the stage."""
+        import pandas as pd
 
-    def _read_json(self, file: RunFile) -> dict[str, Any]:
+        tables = [pd.DataFrame()]
+        for path in sorted((self.folder / RunFolder.LOGS).glob(f"*-*/{pattern}"), key=_numbers):
+            stage = path.relative_to(self.folder / RunFolder.LOGS).parts[0]
+            tables.append(pd.read_csv(path).assign(stage=stage.split("-", 1)[1]))
+        return pd.concat(tables, ignore_index=True)
+
+    def _write_predictions(self, file: RunFile, predictions: "Predictions") -> None:
+        from common.predictions import write_predictions
+
+        write_predictions(self.path(file), predictions)
+        self._forget()
+
+    def _read_mapping(self, file: RunFile, read: Callable[[Path], Any] = read_json) -> dict[str, Any]:
         path = self.path(file)
         if not path.is_file():
             return {}
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{path} is not JSON ({error}): repair or remove it") from error
+        values = read(path) or {}
         if not isinstance(values, dict):
             raise UserError(f"{path} holds no mapping: repair or remove it")
         return values
@@ -497,6 +438,11 @@ class Run:
         """Read all files again after a write."""
         for name in self.__dict__.keys() - {"folder"}:
             del self.__dict__[name]
+
+
+def _numbers(path: Path) -> list[int]:
+    """The numbers in a path, which order stages and versions."""
+    return list(map(int, re.findall(r"\d+", str(path))))
 
 
 def _first(error: ValidationError) -> str:

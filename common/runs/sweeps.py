@@ -1,22 +1,22 @@
 """The folder of a sweep: its jobs, and the status of each."""
 
-import json
 import os
+import re
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
-
-from pydantic import TypeAdapter
 
 from common.config.cluster import SWEEP_VARIABLE
 from common.config.overrides import key_of
 from common.errors import UserError
-from common.files import sha256_of_value, write_json
+from common.files import read_json, read_typed, sha256_of_value, write_json
 from common.preemption import slurm_job
 from common.runs.run import Run
 
@@ -55,9 +55,7 @@ def job_of(overrides: Sequence[str]) -> Job:
     """Return the job that the overrides of one run describe; their order does not matter for its key."""
     own = []
     for word in overrides:
-        key = key_of(word)
-        # Not where and how jobs run, nor which others there are.
-        if key not in ("cluster", "sweep") and not key.startswith(("cluster.", "hydra.", "hydra/")):
+        if re.split(r"[./]", key_of(word))[0] not in ("cluster", "sweep", "hydra"):  # where jobs run, which others are
             own.append(word)
     return Job(sha256_of_value(sorted(own))[:8], tuple(own))
 
@@ -72,10 +70,12 @@ def sweep_name(overrides: Sequence[str]) -> str:
 
 def names(jobs: Sequence[Job]) -> dict[str, str]:
     """Return a name for each job, by its key: the overrides that not all of them share."""
-    shared: set[str] = set()
-    if len(jobs) > 1:
-        shared = set.intersection(*(set(job.overrides) for job in jobs))
-    return {job.key: " ".join([word for word in job.overrides if word not in shared] or job.overrides) for job in jobs}
+    times = Counter(chain.from_iterable(job.overrides for job in jobs))
+    named = {}
+    for job in jobs:
+        own = [word for word in job.overrides if times[word] < len(jobs)]
+        named[job.key] = " ".join(own or job.overrides)
+    return named
 
 
 def sweep_folder(output_dir: Path, name: str, jobs: Sequence[Job]) -> Path:
@@ -91,15 +91,9 @@ def write_sweep(folder: Path, sweep: Sweep) -> None:
 def read_sweep(folder: Path) -> Sweep:
     """Read sweep.json; a ``UserError`` says that there is none, or that it is damaged or of another version."""
     path = Path(folder) / "sweep.json"
-    try:
-        values = json.loads(path.read_text())
-        if values["schema"] != SCHEMA:
-            raise UserError(f"{path} is of another version: start the sweep again, it is written again")
-        return TypeAdapter(Sweep).validate_python(values)
-    except FileNotFoundError as error:
-        raise UserError(f"{folder} is no sweep: there is no sweep.json in it") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} cannot be read: start the sweep again, it is written again") from error
+    if not path.is_file():
+        raise UserError(f"{folder} is no sweep: there is no sweep.json in it")
+    return read_typed(path, Sweep, SCHEMA, "start the sweep again, it is written again")
 
 
 def read_record(folder: Path, key: str) -> dict[str, Any]:
@@ -109,9 +103,9 @@ def read_record(folder: Path, key: str) -> dict[str, Any]:
     if not path.is_file():
         return record
     try:
-        return {**record, **json.loads(path.read_text())}
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{path} cannot be read ({error}): remove it, the job's run knows how far it is") from error
+        return {**record, **read_json(path)}
+    except (UserError, TypeError) as error:
+        raise UserError(f"{path} cannot be read: remove it, the job's run knows how far it is") from error
 
 
 def write_record(folder: Path, key: str, **facts: Any) -> None:

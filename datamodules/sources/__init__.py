@@ -8,9 +8,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args
 
-from common.config.compose import typed_section
+from omegaconf import OmegaConf
+from pydantic_core import to_jsonable_python
+
 from common.config.data import SourceConfig
 from common.config.defaults import group_defaults
+from common.config.explain import validated
 from common.errors import UserError
 from datamodules.io.archives import resolve_data_dir
 from datamodules.manifest.manifest import Manifest
@@ -95,7 +98,8 @@ def source_config(data: str | SourceConfig, **keys: Any) -> SourceConfig:
         defaults = data.model_dump()
     else:
         return data
-    return typed_section(sources()[defaults["source"]].config, defaults, keys, "data")
+    merged = OmegaConf.merge(defaults, to_jsonable_python(keys))
+    return validated(sources()[defaults["source"]].config, OmegaConf.to_container(merged, resolve=True), "data")
 
 
 def scan(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progress: bool = True) -> Manifest:

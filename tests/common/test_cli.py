@@ -57,16 +57,6 @@ def test_the_collector_is_off_during_imports_and_ignores_their_objects_later(bef
     assert gc.get_freeze_count() > 10_000
 
 
-def test_the_collector_is_as_before_after_the_imports(before_torch):
-    with pytest.raises(ImportError), heavy_imports():
-        raise ImportError
-    assert gc.isenabled()
-    gc.disable()
-    with heavy_imports():
-        pass
-    assert not gc.isenabled()
-
-
 def test_nothing_changes_when_torch_is_imported_already(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", sys)
     frozen = gc.get_freeze_count()

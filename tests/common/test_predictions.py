@@ -10,10 +10,7 @@ from scipy.stats import entropy
 
 from common.errors import UserError
 from common.predictions import read_predictions, uncertainty_of, write_predictions
-from common.runs.run import Run
 from tests.helpers.predictions import make_predictions
-
-ADDED = {3: ["kind"], 4: ["width", "height", "group"]}
 
 
 @pytest.fixture
@@ -29,16 +26,6 @@ def test_what_is_written_is_read(path):
         read = read_predictions(place)
         pd.testing.assert_frame_equal(read.frame, written.frame, check_dtype=False)
         assert [read.classes, read.positive_class, read.about] == [("hem", "all"), "all", written.about]
-
-
-@pytest.mark.parametrize(("balance", "balanced"), [("none", False), ("weighted_sampling", True)])
-def test_whether_earlier_runs_were_balanced_is_read_from_their_configuration(path, balance, balanced):
-    write_predictions(path, make_predictions(images=3))
-    assert "balanced" not in read_predictions(path).about
-    Run(path.parent).write_raw_config({"balance": {"name": balance}})
-    assert read_predictions(path).about["balanced"] is balanced
-    write_predictions(path, make_predictions(images=3, about={"balanced": not balanced}))
-    assert read_predictions(path).about["balanced"] is not balanced
 
 
 def test_labels_are_indices_and_minus_one_where_unknown():
@@ -63,37 +50,14 @@ def test_a_wrong_file_is_a_user_error(path):
     make_predictions().frame.to_parquet(path)
     with pytest.raises(UserError, match="schema none"):
         read_predictions(path)
+    write_predictions(path, make_predictions())
+    table = pq.read_table(path)
+    meta = json.dumps({"schema_version": 5}).encode()
+    pq.write_table(table.replace_schema_metadata({b"karyocyte": meta}), path)
+    with pytest.raises(UserError, match="schema 5, this code reads 4"):
+        read_predictions(path)
     lacking = make_predictions()
     del lacking.frame["prob_all"]
     write_predictions(path, lacking)
     with pytest.raises(UserError, match="lacks the columns prob_all"):
-        read_predictions(path)
-
-
-def write_as_version(path, version):
-    """Write predictions as the code of that version did: without the columns that came later, which are returned."""
-    later = [name for added, names in ADDED.items() if added > version for name in names]
-    write_predictions(path, make_predictions())
-    table = pq.read_table(path).drop(later)
-    meta = {**json.loads(table.schema.metadata[b"karyocyte"]), "schema_version": version}
-    pq.write_table(table.replace_schema_metadata({b"karyocyte": json.dumps(meta).encode()}), path)
-    return later
-
-
-@pytest.mark.parametrize("version", [2, 3])
-def test_what_older_predictions_lack_is_unknown(path, version):
-    later = write_as_version(path, version)
-    read = read_predictions(path)
-    assert read.frame[later].isna().all(axis=None)
-    whole = make_predictions().frame
-    present = whole.columns.drop([*later, "cell", "kind", "group"], errors="ignore")
-    pd.testing.assert_frame_equal(read.frame[present], whole[present], check_dtype=False)
-    write_predictions(path, read)  # as schema 4
-    assert read_predictions(path).frame[later].isna().all(axis=None)
-
-
-@pytest.mark.parametrize(("version", "remedy"), [(1, "run it again"), (5, "update the code")])
-def test_predictions_that_cannot_be_read_name_the_remedy(path, version, remedy):
-    write_as_version(path, version)
-    with pytest.raises(UserError, match=f"schema {version}, this code reads 2, 3, 4: {remedy}"):
         read_predictions(path)

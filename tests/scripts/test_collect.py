@@ -10,9 +10,9 @@ from tests.helpers.predictions import make_run
 from tests.helpers.terminal import run_app
 from tests.workflows.sweeps.sweep_files import note, write_finished, write_jobs
 
-USAGE = {"wall_seconds": 1800.0, "cpu_seconds": 3600.0, "device_seconds": 1800.0, "by_device": {"cpu": 1800.0}}
-USAGE |= {"device": "cpu", "processes": 1, "peak_memory_bytes": 2**30, "peak_device_memory_bytes": None, "stretches": 1}
-GPU = {"by_device": {"H100": 7200.0}, "device": "H100", "processes": 4, "peak_device_memory_bytes": 3 * 2**30}
+USAGE = {"wall_seconds": 1800.0, "cpu_seconds": 3600.0, "by_device": {"cpu": 1800.0}}
+USAGE |= {"peak_memory_bytes": 2**30, "peak_device_memory_bytes": None}
+GPU = {"by_device": {"H100": 7200.0}, "peak_device_memory_bytes": 3 * 2**30}
 DATA = {"config": {}, "contents": {"data": "d"}}
 
 

@@ -1,7 +1,7 @@
 """The records of a reproduction: which steps have ended, with which inputs, and what they took."""
 
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ class StepRecord:
         seconds: Wall time of all calls.
         cpu_seconds: Processor time of it and its children, in all calls.
         memory_gib: The largest memory of one of its processes.
-        disk: Bytes below each of the plan's folders once it has ended.
     """
 
     line: str
@@ -32,7 +31,6 @@ class StepRecord:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     memory_gib: float = 0.0
-    disk: dict[str, int] = field(default_factory=dict)
 
 
 class Records:

@@ -14,7 +14,7 @@ from common.cli import INTERRUPTED, say, warn
 from common.config.grid import job_configs
 from common.config.overrides import quote_path
 from common.errors import UserError
-from common.files import bytes_below, sha256_of_value
+from common.files import sha256_of_value
 from common.paths import ROOT
 from common.runs import sweeps
 from common.runs.files import RunFile
@@ -156,7 +156,6 @@ def _run(step: Step, inputs: str, records: Records) -> int:
         seconds=begun.seconds + time.monotonic() - started,
         cpu_seconds=begun.cpu_seconds + usage.ru_utime + usage.ru_stime,
         memory_gib=max(begun.memory_gib, usage.ru_maxrss * 1024 / GIB),
-        disk={name: bytes_below(folder) for name, folder in records.folders.items()},
     )
     records.add(step, ended)
     if code == INTERRUPTED:

@@ -48,7 +48,7 @@ def test_another_run_at_the_same_place_is_not_taken_for_the_member(home, tmp_pat
 
 def test_a_lost_member_and_one_that_was_trained_again_are_named(home):
     write_predictions(home / "seed=1" / "predictions.parquet", make_predictions(4, 2, seed=9))
-    with pytest.raises(UserError, match="outputs/seed=1 predicts otherwise than when .*both was made of it"):
+    with pytest.raises(UserError, match="outputs/seed=1 predicts otherwise now.* make the ensemble again"):
         member_folders(home / "both", read_ensemble(home / "both"))
     shutil.rmtree(home / "seed=1")
     with pytest.raises(UserError, match="its member outputs/seed=1 is not there"):

@@ -112,8 +112,6 @@ def test_a_step_that_fails_stops_no_other_and_is_run_again(tmp_path, analyse, st
     assert record.code == 1
     assert record.seconds > 0
     assert record.memory_gib > 0
-    assert record.disk["output_dir"] == 1 + (finished_run / "status.json").stat().st_size
-    assert record.disk["output"] > 0
 
 
 def test_an_interrupted_step_ends_all_with_the_usual_code(analyse, step_of):
