@@ -49,11 +49,16 @@ def split_words(words: Sequence[str]) -> tuple[list[Path], list[str]]:
     paths = []
     overrides = []
     for word in words:
-        if _OVERRIDE.fullmatch(word) and not Path(word).exists():
+        if is_override(word):
             overrides.append(word)
         else:
             paths.append(Path(word))
     return paths, overrides
+
+
+def is_override(word: str) -> bool:
+    """Tell whether a word of a command line is an override, such as ``evaluation.resamples=200``, and no path."""
+    return _OVERRIDE.fullmatch(word) is not None and not Path(word).exists()
 
 
 def read_section(
