@@ -4,10 +4,9 @@ import errno
 import math
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import optuna
@@ -18,6 +17,7 @@ from optuna.trial import TrialState
 from pytorch_lightning.utilities.memory import garbage_collection_cuda, is_oom_error
 
 from common.cli import console, say, warn
+from common.compat import optuna_heartbeat
 from common.config.schema import Config
 from common.errors import UserError
 from common.files import sha256_of_value
@@ -36,9 +36,9 @@ from lightning_modules.training.fit import read_score
 from lightning_modules.training.trainer import set_up_torch
 from workflows import train
 from workflows.monitored import add_monitored
-from workflows.sweeps.tuning.results import SearchReport, override
+from workflows.sweeps.tuning.results import SearchReport, overrides_of
 from workflows.sweeps.tuning.settings import SearchConfig, check_space, with_values
-from workflows.sweeps.tuning.study import Direction, SharedStudy, open_study
+from workflows.sweeps.tuning.study import Direction, SharedStudy
 
 # Steps of Optuna from one stage to the next, so that an epoch is compared with the same epoch of the same stage,
 # however early the stage before had ended.
@@ -56,28 +56,33 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
     config = check_space(search, composed)
     model, data, contents = inspect(config)
     identity = run_identity(config, contents)
-    facts = {**run_facts(config, identity), **data.facts()}
     name = study_name(search, config, identity)
     folder = Path(config.output_dir) / "studies" / name
-    mode = mode_of(model.val_metrics, config.callbacks.monitor)
-    direction: Direction = "minimize" if mode == "min" else "maximize"
-    report = SearchReport(folder, search, config.callbacks.monitor, mode, facts, typed, composed)
-    study = open_study(Path(search.storage or folder / "study.db"), name, search, direction)
+    direction: Direction = "maximize"
+    if mode_of(model.val_metrics, config.callbacks.monitor) == "min":
+        direction = "minimize"
+    facts = {**run_facts(config, identity), **data.facts()}
+    report = SearchReport(folder, search, config.callbacks.monitor, facts, typed, composed)
+    study = SharedStudy(folder / "study.db", name, search, direction)
     goal = f"{search.sampler}, {search.trials} trials in all, {direction} {config.callbacks.monitor}"
     warn(*data.warnings())
     say(str(folder), goal, *(f"{key}: {values}" for key, values in search.space.items()), *data.describe())
-    try:
-        _run_trials(study, report)
-    except BaseException:  # finished trials are written; the reason must not be hidden
-        with suppress(Exception), _writing(folder):
-            report.write(study.trials)
-        raise
-    for host, numbers in study.running_elsewhere().items():
-        trials = ", ".join(map(str, numbers))
-        again = f"the same command tries them again {search.heartbeat_seconds} s after their last heartbeat"
-        warn(f"trials {trials} run on {host}: if it is gone, {again}")
-    with _writing(folder):
-        report.write(study.trials, show=True)
+    while (trial := study.claim()) is not None:
+        try:
+            _run_trial(study, trial, report)
+        except UpdateFinishedTrialError:
+            warn(f"trial {trial.number} was ended by another process, which took this one for dead")
+        finally:
+            with FileLock(folder / ".writing"):  # the newest table is then the last
+                report.write_table(study)
+    running = [str(trial.number) for trial in study.trials if trial.state == TrialState.RUNNING]
+    if running:
+        warn(
+            f"trials {', '.join(running)} run in other processes: where one is gone, the same command tries its trial "
+            f"again {search.heartbeat_seconds} s after its last heartbeat"
+        )
+    with FileLock(folder / ".writing"):
+        report.write(study)
     return folder
 
 
@@ -98,7 +103,7 @@ def inspect(config: Config) -> tuple[Classifier, ImageDataModule, dict[str, str 
 def study_name(search: SearchConfig, config: Config, identity: Mapping[str, Any]) -> str:
     """Return ``<experiment>-<8 hex>``: the hex over space, sampler, seed and all that makes a run, searched keys aside.
 
-    The number of trials, the time limit and the pruner may change when a search is continued.
+    The number of trials and the pruner may change when a search is continued.
     """
     settings = OmegaConf.create(identity["config"])
     # These three are part of a run's address in words of their own.
@@ -109,25 +114,9 @@ def study_name(search: SearchConfig, config: Config, identity: Mapping[str, Any]
     return f"{config.name}-{sha256_of_value([how, OmegaConf.to_container(settings), identity['contents']])[:8]}"
 
 
-def _run_trials(study: SharedStudy, report: SearchReport) -> None:
-    """Run trials until there are enough, or time is up."""
-    minutes = report.search.timeout_minutes
-    end = math.inf if minutes is None else monotonic() + 60 * minutes
-    while monotonic() < end and (trial := study.claim()) is not None:
-        try:
-            _run_trial(study, trial, report)
-        except UpdateFinishedTrialError:
-            warn(f"trial {trial.number} was ended by another process, which took this one for dead")
-        with _writing(report.folder):
-            report.write_table(study.trials)
-    if monotonic() >= end:
-        warn(f"search.timeout_minutes={minutes} is over: the same command goes on")
-
-
 def _run_trial(study: SharedStudy, trial: optuna.Trial, report: SearchReport) -> None:
     """Train one trial, and record in the study how it ended."""
-    values = ", ".join(override(key, value) for key, value in trial.params.items())
-    say(f"trial {trial.number}: {values}")
+    say(f"trial {trial.number}: {' '.join(overrides_of(trial.params, report.composed))}")
 
     def watch(folder: Path) -> list[MetricReporter]:
         trial.set_user_attr("run", str(folder))
@@ -135,21 +124,27 @@ def _run_trial(study: SharedStudy, trial: optuna.Trial, report: SearchReport) ->
 
     try:
         config = with_values(report.composed, trial.params)
-        with study.running(trial), silenced():
+        with optuna_heartbeat(study.study, trial), silenced():
             folder = train.run(config, watch)
+        trial.set_user_attr("run", str(folder))
+        _note_best_epoch(trial, report)
         score = read_score(folder)
-        study.finish(trial, TrialState.COMPLETE, score, run=str(folder), **_best_epoch(folder, report))
+        study.study.tell(trial, score)
         outcome = f"{report.monitor} {score:.4f}: {folder}"
     except Pruned as reason:
-        folder = Path(trial.user_attrs["run"])
-        study.finish(trial, TrialState.PRUNED, message=str(reason), **_best_epoch(folder, report))
+        trial.set_user_attr("message", str(reason))
+        _note_best_epoch(trial, report)
+        study.study.tell(trial, state=TrialState.PRUNED)
         outcome = f"pruned: {reason}"
+    except UpdateFinishedTrialError:
+        raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno != errno.ENOMEM:  # a full disk: the next would end alike
             study.give_back(trial, f"{type(error).__name__}: {error}")
             raise
         message = _error_message(error)
-        study.finish(trial, TrialState.FAIL, message=message)
+        trial.set_user_attr("message", message)
+        study.study.tell(trial, state=TrialState.FAIL)
         outcome = f"failed: {message}"
     except BaseException as end:  # Ctrl-C, or Lightning's exit after it, or preempted by Slurm
         status = getattr(end, "status", "interrupted")
@@ -170,14 +165,6 @@ def silenced() -> Iterator[None]:
         console.quiet = False
 
 
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Let one process at a time read the study and write its tables: the newest are then the last."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".writing"):
-        yield
-
-
 def _report(trial: optuna.Trial, stage: int, epoch: int, value: float) -> None:
     """Report an epoch to the study, and end the run where the pruner says so.
 
@@ -190,10 +177,12 @@ def _report(trial: optuna.Trial, stage: int, epoch: int, value: float) -> None:
         raise Pruned(f"worse than the median of earlier trials at epoch {epoch + 1} of stage {stage + 1}")
 
 
-def _best_epoch(folder: Path, report: SearchReport) -> dict[str, float]:
-    """The validation loss and accuracy of a run at its best epoch, of the last stage that it reached."""
-    row = Run(folder).best_epoch(report.monitor, lower_is_better(report.monitor))
-    return {f"val_{name}": float(row[f"val/{name}"]) for name in ("loss", "acc") if f"val/{name}" in row}
+def _note_best_epoch(trial: optuna.Trial, report: SearchReport) -> None:
+    """Note the validation loss and accuracy of a run at its best epoch, of the last stage that it reached."""
+    row = Run(Path(trial.user_attrs["run"])).best_epoch(report.monitor, lower_is_better(report.monitor))
+    for name in ("loss", "acc"):
+        if f"val/{name}" in row:
+            trial.set_user_attr(f"val_{name}", float(row[f"val/{name}"]))
 
 
 def _error_message(error: Exception) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from common.config.base import StrictModel
 from common.config.compose import check_config
@@ -31,11 +31,6 @@ class DimensionConfig(StrictModel):
     high: int | float | None = None
     log: bool = False
     choices: tuple[Value, ...] | None = None
-
-    @property
-    def whole(self) -> bool:
-        """Whether the range holds integers only: both ends are written as such."""
-        return isinstance(self.low, int) and isinstance(self.high, int)
 
     @property
     def extremes(self) -> tuple[Value, ...]:
@@ -80,9 +75,7 @@ class SearchConfig(StrictModel):
     seed: Annotated[int, Field(ge=0)] = 0
     trials: PositiveInt = 20
     startup_trials: PositiveInt = 8
-    timeout_minutes: PositiveFloat | None = None
     pruner: PrunerConfig = PrunerConfig()
-    storage: str | None = None
     worker: Annotated[int, Field(ge=0)] = 0
     heartbeat_seconds: PositiveInt = 120
     space: dict[str, DimensionConfig]

@@ -19,8 +19,6 @@ def test_nested_and_dotted_keys_are_the_same_space():
 
 
 def test_ranges_and_choices_keep_their_types():
-    assert DimensionConfig(low=1, high=4).whole
-    assert not DimensionConfig(low=1, high=4.0).whole
     assert DimensionConfig(low=1, high=4).extremes == (1, 4)
     choices = DimensionConfig(choices=[True, 1, 0.5, "adam"]).extremes
     assert [type(choice) for choice in choices] == [bool, int, float, str]
