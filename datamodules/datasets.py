@@ -3,13 +3,9 @@
 All take the arguments of `ImageDataModule`: ``CNMCDataModule(data_dir="C-NMC.zip", size=96, batch_size=16)``.
 """
 
-from functools import cached_property
-from typing import Any
-
 from common.config.schema import Config
 from common.runs.distributed import World
 from datamodules.image_datamodule import ImageDataModule
-from datamodules.transforms.presplit_augmentation import Expansion, copy_karyograms, turn_and_subsample
 
 
 def data_module(config: Config, progress: bool = True, world: World = World()) -> ImageDataModule:  # noqa: B008 (frozen)
@@ -28,14 +24,6 @@ class HemAllDataModule(ImageDataModule):
 
     default_source = "hem_all"
 
-    @cached_property
-    def expansion(self) -> Expansion:
-        """All images; under the protocol ``paper`` with turned copies of the smaller class."""
-        data: Any = self.config.data  # HemAllConfig
-        if self.config.protocol != "paper" or data.source != self.default_source:
-            return super().expansion
-        return turn_and_subsample(self.scanned, data.images, self.config.transform, self.config.split)
-
 
 class ChromosomeDataModule(ImageDataModule):
     """Single chromosomes in 24 classes, by cases: the ground becomes black, the chromosome is cropped."""
@@ -47,14 +35,6 @@ class KaryogramDataModule(ImageDataModule):
     """Pictures of whole karyograms in the folders normal and abnormal (paper 001)."""
 
     default_source = "karyograms"
-
-    @cached_property
-    def expansion(self) -> Expansion:
-        """All images; under the protocol ``paper`` with copies of them."""
-        data: Any = self.config.data  # KaryogramsConfig or ComposedKaryogramsConfig
-        if self.config.protocol != "paper" or data.source != self.default_source:
-            return super().expansion
-        return copy_karyograms(self.scanned, data.augmented, self.config.transform, self.config.split)
 
 
 class ComposedKaryogramDataModule(KaryogramDataModule):

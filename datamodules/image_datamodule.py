@@ -33,10 +33,10 @@ from datamodules.prepared_dataset import Batch, PreparedDataset, whole_batch
 from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, to_shape
 from datamodules.samplers import EpochBatchSampler, check_shares, share_of
-from datamodules.sources import scan
+from datamodules.sources import scan, sources
 from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.batched_augmentation import BatchedAugmentation
-from datamodules.transforms.presplit_augmentation import ExpandedImages, Expansion, unchanged
+from datamodules.transforms.expansion import ExpandedImages, Expansion, unchanged
 from datamodules.transforms.resident import ImageKeys, Key, KeyDataset, ResidentImages
 
 # Keys of a data module that stand for a key of a section.
@@ -125,8 +125,11 @@ class ImageDataModule(LightningDataModule):
 
     @cached_property
     def expansion(self) -> Expansion:
-        """All images, with the copies of those that are augmented before the split: here there are none."""
-        return unchanged(self.scanned, self.config.transform)
+        """All images; under the protocol ``paper`` with the copies that the paper of the data set makes beforehand."""
+        expand = sources()[self.config.data.source].expand
+        if expand is None or self.config.protocol != "paper":
+            return unchanged(self.scanned, self.config.transform)
+        return expand(self.scanned, self.config)
 
     @cached_property
     def images(self) -> np.ndarray | ExpandedImages:

@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 
 from common.config.data import PrepareConfig
 from datamodules.preprocessing.pipeline import to_shape
-from datamodules.transforms.presplit_augmentation import ExpandedImages
+from datamodules.transforms.expansion import ExpandedImages
 
 # (epoch, item), or the item alone.
 Key = tuple[int, int] | int

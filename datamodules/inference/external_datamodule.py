@@ -15,6 +15,7 @@ from datamodules.manifest.leakage import LeakReport, near_pairs, pair_table
 from datamodules.manifest.manifest import Manifest, PositiveClassUnsaidError
 from datamodules.manifest.splits import TEST, TRAIN, UNUSED, VALIDATION
 from datamodules.sources import scan
+from datamodules.transforms.expansion import unchanged
 
 LEARNED = (TRAIN, VALIDATION)
 _COLUMNS = ["image_id", "path", "label", "subject", "sha256", "part"]
@@ -59,6 +60,7 @@ class ExternalDataModule(ImageDataModule):
     ) -> None:
         super().__init__(config, progress=progress)
         self.scanned = scanned
+        self.expansion = unchanged(scanned, config.transform)
         self.manifest = manifest
         self.parts = parts
 

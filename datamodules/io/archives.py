@@ -2,7 +2,6 @@
 
 import json
 import lzma
-import shutil
 import stat
 import zipfile
 import zlib
@@ -14,7 +13,7 @@ from common.files import sha256_of_file, sha256_of_value, write_json
 from datamodules.io.decode import first_line
 from datamodules.io.locks import one_at_a_time
 from datamodules.io.progress import progress_bar
-from datamodules.io.whole_folder import make_once, whole_folder
+from datamodules.io.whole_folder import check_space, make_once, whole_folder
 
 # How much an archive may unpack to; real image sets stay below 20 times their packed size, a few blank images do not.
 LARGEST = 64 << 30  # bytes of all members together
@@ -25,7 +24,7 @@ _ENCRYPTED = 0x1  # flag bit
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError)
 
 
-def resolve_data_dir(data_dir: str | None, cache_dir: Path, progress: bool = True) -> str | None:
+def resolve_data_dir(data_dir: str, cache_dir: Path, progress: bool = True) -> str:
     """Return ``data_dir``, or, where it is a zip file, the folder that it is unpacked to.
 
     The folder is ``<cache_dir>/unpacked/<the zip's stem>-<8 hex of its SHA-256>``; it is made once, under a lock.
@@ -33,8 +32,8 @@ def resolve_data_dir(data_dir: str | None, cache_dir: Path, progress: bool = Tru
     Raises:
         UserError: The archive is damaged, encrypted, or not safe to unpack, or the disk is too full.
     """
-    archive = Path(data_dir or "").expanduser()
-    if not data_dir or not is_zip(archive):
+    archive = Path(data_dir).expanduser()
+    if not is_zip(archive):
         return data_dir
     home = Path(cache_dir) / "unpacked"
     folder = home / f"{archive.stem}-{_digest(archive, home)[:8]}"
@@ -98,16 +97,19 @@ def _check_size(members: Sequence[zipfile.ZipInfo], archive: Path, folder: Path)
     check_space(folder, size, f"{archive} unpacks to", "set cache_dir to a larger disk")
 
 
-def check_space(folder: Path, needed: int, what: str, remedy: str) -> None:
-    """Refuse to write more bytes than the disk of a folder has left.
+def is_hidden(name: str) -> bool:
+    """Tell whether a file or folder is one that systems leave."""
+    return name.startswith(".") or name == "__MACOSX"
 
-    Raises:
-        UserError: There is too little space.
-    """
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        sizes = f"{needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
-        raise UserError(f"{what} {sizes} in {folder}: {remedy}")
+
+def lone_folder(root: Path, wanted: str | None = None) -> Path:
+    """Return the innermost folder that everything in ``root`` lies in, or the first that has the ``wanted`` file."""
+    while not (wanted and (root / wanted).is_file()):
+        shown = [entry for entry in root.iterdir() if not is_hidden(entry.name)]
+        if len(shown) != 1 or not shown[0].is_dir():
+            break
+        root = shown[0]
+    return root
 
 
 def _digest(archive: Path, home: Path) -> str:

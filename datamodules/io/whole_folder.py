@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from common.arguments import new_folder
+from common.errors import UserError
 from datamodules.io.locks import one_at_a_time
 
 
@@ -55,3 +56,15 @@ def new_whole_folder(folder: Path) -> Iterator[Path]:
             new_folder(folder)
     finally:
         lock.unlink(missing_ok=True)
+
+
+def check_space(folder: Path, needed: int, what: str, remedy: str) -> None:
+    """Refuse to write more bytes than the disk of a folder has left.
+
+    Raises:
+        UserError: There is too little space.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        sizes = f"{needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
+        raise UserError(f"{what} {sizes} in {folder}: {remedy}")

@@ -11,10 +11,9 @@ import pandas as pd
 from common.config.data import PrepareConfig
 from common.errors import UserError
 from common.files import sha256_of_value, write_csv
-from datamodules.io.archives import check_space
 from datamodules.io.decode import BrokenImageError, decode_image, read_plain_file
 from datamodules.io.progress import in_threads, progress_bar
-from datamodules.io.whole_folder import make_once, whole_folder
+from datamodules.io.whole_folder import check_space, make_once, whole_folder
 from datamodules.manifest.manifest import Manifest
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, TooLargeError, image_scales, prepare_image
 

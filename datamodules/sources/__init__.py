@@ -2,7 +2,7 @@
 
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -14,30 +14,15 @@ from pydantic_core import to_jsonable_python
 from common.config.data import SourceConfig
 from common.config.defaults import group_defaults
 from common.config.explain import validated
-from common.errors import UserError
-from datamodules.io.archives import resolve_data_dir
+from common.config.schema import Config
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.scan import scan_listing
-from datamodules.sources._files import image_files, is_hidden, name_groups, require_data_dir
-
-__all__ = [  # what a module of a source needs is imported from here
-    "Source",
-    "SourceContext",
-    "image_files",
-    "list_images",
-    "name_groups",
-    "require_data_dir",
-    "scan",
-    "source",
-    "source_config",
-    "source_models",
-    "sources",
-]
+from datamodules.transforms.expansion import Expansion
 
 
 @dataclass(frozen=True)
 class SourceContext:
-    """What a source is given beside its settings: the folder of the images, unpacked, and one for those it writes."""
+    """What a source is given beside its settings: the folder or zip file of the images, and where it may write."""
 
     data_dir: str | None
     cache_dir: Path
@@ -53,9 +38,8 @@ class Source:
 
     config: type[SourceConfig]  # its settings; their key ``source`` is its name
     list_images: Lister  # lists the images without opening them
-    reads_data_dir: bool = True  # whether it reads ``data_dir``; a drawn source does not
-    finds_folders: bool = False  # whether it finds its folders by their names wherever they lie in ``data_dir``
     home: str | None = None  # where the published set can be had
+    expand: Callable[[Manifest, Config], Expansion] | None = None  # what its paper does before the split
 
 
 _SOURCES: dict[str, Source] = {}
@@ -120,29 +104,5 @@ def scan(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progr
 
 def list_images(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progress: bool = True) -> Manifest:
     """List the images of a source without opening them; arguments and errors are those of `scan`."""
-    entry = sources()[data.source]
     context = SourceContext(None if data_dir is None else str(data_dir), Path(cache_dir), progress)
-    if entry.reads_data_dir:
-        context = replace(context, data_dir=_unpacked(data, entry, context))
-    return entry.list_images(data, context)
-
-
-def _unpacked(data: SourceConfig, entry: Source, context: SourceContext) -> str | None:
-    """The data folder; of a zip the folder it is unpacked to, or the lone folder that everything in it lies in."""
-    data_dir = context.data_dir
-    if getattr(data, "download", False) and data_dir:
-        place = Path(data_dir).expanduser()
-        if place.is_file() or (place.suffix.lower() == ".zip" and not place.is_dir()):
-            remedy = "name one, or data.download=false"
-            raise UserError(f"data.download=true needs a folder, not data_dir={data_dir}: {remedy}")
-    resolved = resolve_data_dir(data_dir, context.cache_dir, context.progress)
-    if resolved is None or resolved == data_dir or entry.finds_folders:
-        return resolved
-    root = Path(resolved)
-    table = getattr(data, "file", None)
-    while not (table and (root / table).is_file()):
-        entries = [entry for entry in root.iterdir() if not is_hidden(entry.name)]
-        if len(entries) != 1 or not entries[0].is_dir():
-            break
-        root = entries[0]
-    return str(root)
+    return sources()[data.source].list_images(data, context)

@@ -1,67 +1,81 @@
 """Published data sets: downloaded by torchvision, written from arrays to files, and compared with the whole set."""
 
 import http.client
-import shutil
-import socket
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from common.cli import say
 from common.errors import UserError
+from datamodules.io.listing import data_folder, write_once
 from datamodules.io.locks import one_at_a_time
 from datamodules.manifest.manifest import Manifest, listed
 from datamodules.sources import SourceContext
-from datamodules.sources._files import require_data_dir, write_once
 
-TIMEOUT_SECONDS = 30.0  # torchvision sets none, and would wait for ever on a network that answers nothing
+GIVEN = {"train": None, "test": "test"}  # the given part of the images of the official parts
 
 
-def download(data_dir: str | None, find: Callable[[Path], object], data_set: str, files: str) -> Path:
-    """Return the data folder, after torchvision has downloaded into it what is not there yet.
-
-    Of several processes one downloads, and the others wait.
+def folder_of(context: SourceContext, download: bool, find: Callable[[Path], object], data_set: str) -> Path:
+    """Return the data folder; with ``download`` torchvision brings what is missing, which it checks by its MD5.
 
     Args:
-        data_dir: The folder; it is made where it is missing.
+        context: Says the folder, which is made where it is missing.
+        download: As ``data.download``.
         find: Raises a UserError where the files are not in the folder.
         data_set: The class in ``torchvision.datasets``.
-        files: The data set, and the files to bring by hand where the download fails.
 
     Raises:
-        UserError: No folder is named, or the download does not succeed: one line that says what to bring.
+        UserError: No folder is named, or the download does not succeed.
     """
-    root = Path(data_dir).expanduser() if data_dir else require_data_dir(data_dir)
-    root.mkdir(parents=True, exist_ok=True)
+    if not download or context.data_dir is None:
+        return data_folder(context)
+    from torchvision import datasets
+
+    root = Path(context.data_dir).expanduser()
+    if root.is_file() or root.suffix.lower() == ".zip":
+        raise UserError(f"data.download=true needs a folder, not data_dir={root}: name one, or data.download=false")
     try:
         with one_at_a_time(root / ".download.lock", f"downloads {data_set} to {root}"):
             try:
                 find(root)
             except UserError:  # says what is missing: it is downloaded
-                _download_whole_files(root, data_set)
-    except (OSError, RuntimeError, http.client.HTTPException) as error:  # URLError, timeouts are OSErrors
+                say(f"downloading {data_set}", str(root))
+                getattr(datasets, data_set)(str(root), download=True)
+    except (OSError, RuntimeError, http.client.HTTPException) as error:  # URLError and timeouts are OSErrors
         cause = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"the download failed ({cause}): bring {files} to {root} by hand") from error
-    find(root)
+        raise UserError(f"the download of {data_set} failed ({cause}): bring its files to {root} by hand") from error
     return root
 
 
-def _download_whole_files(root: Path, data_set: str) -> None:
-    """Download into a folder within ``root`` and move the files, so that a file in its place is always whole."""
-    from torchvision import datasets
+@dataclass
+class Notes:
+    """What is said of the parts of a set, and those of it that say that a part is not as it was published."""
 
-    beside = root / ".download"
-    timeout = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT_SECONDS)
-    say(f"downloading {data_set}", str(root))
-    try:
-        shutil.rmtree(beside, ignore_errors=True)  # what a killed process has left
-        getattr(datasets, data_set)(str(beside), download=True)
-        shutil.copytree(beside, root, copy_function=shutil.move, dirs_exist_ok=True)
-    finally:
-        socket.setdefaulttimeout(timeout)
-        shutil.rmtree(beside, ignore_errors=True)
+    all: tuple[str, ...] = ()
+    incomplete: tuple[str, ...] = ()
+
+    def compare(self, title: str, counts: Mapping[str, int], published: Mapping[str, int]) -> None:
+        """Compare a part with the published numbers of images, by class or the like."""
+        present = sum(counts.values())
+        whole = sum(published.values())
+        if dict(counts) == dict(published):
+            self.all += (f"complete: {whole:,} {title} images",)
+            return
+        kind = "partial"
+        details = []
+        for key in dict.fromkeys([*published, *counts]):
+            count, most = counts.get(key, 0), published.get(key, 0)
+            if count > most:
+                kind = "not the published set"
+            name, _, label = key.partition(" ")
+            details.append(f"{name} {count:,}/{most:,} {label}".strip())
+        note = f"{kind}: {present:,} of {whole:,} {title} images"
+        if list(published) != [title]:
+            note += f" ({', '.join(details)})"
+        self.all += (note,)
+        self.incomplete += (note,)
 
 
 def list_arrays(
@@ -82,36 +96,13 @@ def list_arrays(
     """
     rows = []
     images: list[np.ndarray] = []
+    notes = Notes()
     for part, (images_of_part, labels) in parts.items():
         images += list(images_of_part)
-        given = {"test": "test"}.get(part)
         for number, label in enumerate(labels):
             path = f"{part}/{classes[label]}/{number:05d}.png"
-            rows.append({"image_id": path, "path": path, "label": classes[label], "part": given})
+            rows.append({"image_id": path, "path": path, "label": classes[label], "part": GIVEN[part]})
+        notes.compare(part, {part: len(labels)}, {part: published[part]})
     frame = listed(rows)
     write_once(folder, frame["path"].tolist(), images.__getitem__, context.progress)
-    notes = []
-    incomplete = []
-    for part, (_, labels) in parts.items():
-        note, is_whole = completeness(part, {part: len(labels)}, {part: published[part]})
-        notes.append(note)
-        if not is_whole:
-            incomplete.append(note)
-    source = folder.parent.name
-    return Manifest(frame, folder, classes, None, source, tuple(notes), incomplete=tuple(incomplete))
-
-
-def completeness(title: str, counts: Mapping[str, int], published: Mapping[str, int]) -> tuple[str, bool]:
-    """Compare a part of a data set with the published numbers of images, by class or the like.
-
-    Returns:
-        A sentence, and whether the part has exactly these numbers.
-    """
-    whole = sum(published.values())
-    if counts == published:
-        return f"complete: {whole:,} {title} images", True
-    is_partial = all(count <= published.get(key, 0) for key, count in counts.items())
-    kind = "not the published set"
-    if is_partial:
-        kind = "partial"
-    return f"{kind}: {sum(counts.values()):,} of {whole:,} {title} images", False
+    return Manifest(frame, folder, classes, None, folder.parent.name, notes.all, incomplete=notes.incomplete)

@@ -9,18 +9,18 @@ from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES, class_of
-from datamodules.manifest.manifest import Manifest, absent_from, listed
-from datamodules.preprocessing import chromosome_canvas  # noqa: F401 (registers prepare.fit=canvas, background=detect)
-from datamodules.sources import SourceContext, source
-from datamodules.sources._files import (
+from datamodules.io.listing import (
+    data_folder,
     hint_at_archives,
     image_files,
     is_drawn,
     name_parser,
     read_table,
-    require_data_dir,
     sub_folders,
 )
+from datamodules.manifest.manifest import Manifest, absent_from, listed
+from datamodules.preprocessing import chromosome_canvas  # noqa: F401 (registers prepare.fit=canvas, background=detect)
+from datamodules.sources import SourceContext, source
 
 CASES = "case_id"  # the usual column of data.subject_column
 
@@ -53,7 +53,7 @@ def list_chromosomes(data: ChromosomesConfig, context: SourceContext) -> Manifes
         UserError: The table, a column or a file is missing; a class folder or a label is none of the 24; a chromosome
             has no cell, or cells of two cases bear one name; the data folder is missing or empty; a class has no image.
     """
-    root = require_data_dir(context.data_dir)
+    root = data_folder(context, data.file)
     if data.file is None:
         table = _read_folders(data, root)
     else:

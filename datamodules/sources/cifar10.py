@@ -1,6 +1,7 @@
 """CIFAR-10: small photographs in ten classes, as torchvision's batches or as a tree of JPEG or PNG files."""
 
 import hashlib
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal
 
@@ -9,10 +10,10 @@ import numpy as np
 from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.errors import UserError
+from datamodules.io.listing import hint_at_archives, image_files, sub_folders
 from datamodules.manifest.manifest import Manifest, listed
 from datamodules.sources import SourceContext, source
-from datamodules.sources._files import hint_at_archives, image_files, require_data_dir, sub_folders
-from datamodules.sources._published import completeness, download, list_arrays
+from datamodules.sources._published import GIVEN, Notes, folder_of, list_arrays
 
 HOME = "www.cs.toronto.edu/~kriz/cifar.html (the Python version), or data.download=true"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -41,10 +42,7 @@ def list_cifar10(data: Cifar10Config, context: SourceContext) -> Manifest:
         UserError: The folder is missing, holds neither, a batch is missing or damaged, a class folder is not known or
             missing, or the download does not succeed.
     """
-    if data.download:
-        root = download(context.data_dir, _find, "CIFAR10", f"CIFAR-10 ({BATCHES})")
-    else:
-        root = require_data_dir(context.data_dir)
+    root = folder_of(context, data.download, _find, "CIFAR10")
     place, is_tree = _find(root)
     if is_tree:
         return _list_tree(place)
@@ -65,7 +63,9 @@ def _find(root: Path) -> tuple[Path, bool]:
     for place in (root, root / "cifar10"):
         if (place / "train").is_dir() and (place / "test").is_dir():
             return place, True
-    folder = root if root.name == BATCHES else root / BATCHES
+    folder = root / BATCHES
+    if root.name == BATCHES:
+        folder = root
     if not folder.is_dir():
         remedy = f"bring {BATCHES}, or train/<class>/ and test/<class>/, or set data.download=true"
         raise UserError(f"no CIFAR-10 in {root}{hint_at_archives(root)}: {remedy}")
@@ -81,26 +81,20 @@ def _find(root: Path) -> tuple[Path, bool]:
 
 def _list_tree(root: Path) -> Manifest:
     rows: list[dict[str, str | None]] = []
-    notes = []
-    incomplete = []
+    notes = Notes()
     for part, whole in PUBLISHED.items():
-        folders = {folder.name: folder for folder in sub_folders(root / part)}
+        folders = sub_folders(root / part)
+        names = set(map(attrgetter("name"), folders))
+        if names != set(CLASSES):
+            wrong = ", ".join(sorted(names ^ set(CLASSES)))
+            raise UserError(f"{root / part} has not one folder for each class of CIFAR-10: {wrong} (are: {CLASSES})")
         before = len(rows)
-        for name in (*folders, *CLASSES):
-            if name not in CLASSES:
-                raise UserError(f"{folders[name]}: no class of CIFAR-10 is called {name}: {', '.join(CLASSES)}")
-            if name not in folders:
-                raise UserError(f"{root / part} has no folder {name}: each class of CIFAR-10 needs one")
         for name in CLASSES:
-            for file in image_files(folders[name]):
+            for file in image_files(root / part / name):
                 path = file.relative_to(root).as_posix()
-                given = "test" if part == "test" else None
-                rows.append({"image_id": path, "path": path, "label": name, "part": given})
-        note, is_whole = completeness(part, {part: len(rows) - before}, {part: whole})
-        notes.append(note)
-        if not is_whole:
-            incomplete.append(note)
+                rows.append({"image_id": path, "path": path, "label": name, "part": GIVEN[part]})
+        notes.compare(part, {part: len(rows) - before}, {part: whole})
     frame = listed(rows)
     if frame["path"].str.lower().str.endswith((".jpg", ".jpeg")).any():
-        notes.append("JPEG: not the published bits")
-    return Manifest(frame, root, CLASSES, None, "cifar10", tuple(notes), incomplete=tuple(incomplete))
+        notes.all += ("JPEG: not the published bits",)
+    return Manifest(frame, root, CLASSES, None, "cifar10", notes.all, incomplete=notes.incomplete)

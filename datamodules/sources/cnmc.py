@@ -3,18 +3,20 @@
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 from pydantic import PositiveInt
 
 from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
+from common.config.schema import Config
 from common.errors import UserError
+from datamodules.io.listing import data_folder, hint_at_archives, image_files, is_drawn, sub_folders
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
-from datamodules.sources._files import hint_at_archives, image_files, is_drawn, require_data_dir, sub_folders
-from datamodules.sources._published import completeness
+from datamodules.sources._published import Notes
+from datamodules.transforms.expansion import Expansion
 
 CLASSES = ("all", "hem")
 TRAINING = "C-NMC_training_data"
@@ -49,8 +51,15 @@ class HemAllConfig(_ChallengeConfig, defaults="data/hem_all"):
     images: PositiveInt | None = FROM_YAML
 
 
-@source(CnmcConfig, finds_folders=True, home=HOME)
-@source(HemAllConfig, finds_folders=True, home=HOME)
+def _expand(manifest: Manifest, config: Config) -> Expansion:
+    from datamodules.transforms.presplit_augmentation import turn_and_subsample  # with the library of transforms
+
+    data: Any = config.data  # HemAllConfig
+    return turn_and_subsample(manifest, data.images, config.transform, config.split)
+
+
+@source(CnmcConfig, home=HOME)
+@source(HemAllConfig, home=HOME, expand=_expand)
 def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manifest:
     """List the wanted parts of the challenge's data.
 
@@ -62,27 +71,21 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manife
         UserError: The folders or the table of the preliminary test are missing or found twice, a name is not of the
             challenge's form, a label contradicts the name, a class has no image, or the positive class is not said.
     """
-    root = require_data_dir(context.data_dir)
+    root = data_folder(context, searched=True)
     listers = {"training": _training, "prelim": _prelim, "final": _final}
     images: list[Row] = []
-    notes = []
-    incomplete = []
+    notes = Notes()
     for part in data.parts:
         of_part = listers[part](root)
         images += of_part
-        note, is_whole = _completeness(part, of_part)
-        notes.append(note)
-        if not is_whole:
-            incomplete.append(note)
+        notes.compare(*_published(part, of_part))
     classes = order_classes(set(CLASSES), data.positive_class)
     frame = listed(images)
     absent = set(CLASSES) - set(frame["label"])
-    # The final test has no labels: it can be predicted, not trained on.
-    if absent and set(data.parts) != {"final"}:
+    if absent and set(data.parts) != {"final"}:  # it has no labels, and can be predicted
         raise UserError(f"class {min(absent)} has no image in {root} (data.parts={list(data.parts)})")
-    facts = (root, classes, data.positive_class, data.source)
-    drawn = is_drawn(root, ())
-    return Manifest(frame, *facts, notes=tuple(notes), incomplete=tuple(incomplete), synthetic=drawn)
+    facts = (root, classes, data.positive_class, data.source, notes.all)
+    return Manifest(frame, *facts, incomplete=notes.incomplete, synthetic=is_drawn(root, ()))
 
 
 def _training(root: Path) -> list[Row]:
@@ -173,20 +176,13 @@ def _parse(name: str, where: Path) -> tuple[str, str]:
     return match["subject"].upper(), match["label"].lower()
 
 
-def _completeness(part: str, images: list[Row]) -> tuple[str, bool]:
-    published = {"final": PUBLISHED_FINAL}
-    if part != "final":
-        published = {}
-        for name, (leukaemic, healthy) in PUBLISHED.items():
-            if (name == "prelim") == (part == "prelim"):
-                published |= {f"{name} ALL": leukaemic, f"{name} HEM": healthy}
+def _published(part: str, images: list[Row]) -> tuple[str, Counter[str], dict[str, int]]:
+    """The title of a part, and how many images of each fold and class there are and were published."""
     counts = Counter(f"{row['part']} {(row['label'] or '').upper()}".strip() for row in images)
-    title = {"training": "training", "prelim": "preliminary test", "final": "final test"}[part]
-    details = []
-    for key, whole in published.items():
-        name, _, label = key.partition(" ")
-        details.append(f"{name} {counts[key]:,}/{whole:,} {label}".strip())
-    sentence, is_whole = completeness(title, counts, published)
-    if not is_whole:
-        sentence += f" ({', '.join(details)})"
-    return sentence, is_whole
+    if part == "final":
+        return "final test", counts, {"final": PUBLISHED_FINAL}
+    published: dict[str, int] = {}
+    for name, (leukaemic, healthy) in PUBLISHED.items():
+        if (name == "prelim") == (part == "prelim"):
+            published |= {f"{name} ALL": leukaemic, f"{name} HEM": healthy}
+    return {"training": "training", "prelim": "preliminary test"}[part], counts, published

@@ -23,6 +23,7 @@ from datamodules.manifest.manifest import Manifest, content_hash, listed, natura
 from datamodules.manifest.scan import scan_listing
 from datamodules.sources import SourceContext, list_images, source
 from datamodules.sources.chromosomes import ChromosomesConfig
+from datamodules.sources.folder import expand_karyograms
 from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig
 from datamodules.synthesis.aberrations.numerical import check_changes
 from datamodules.synthesis.config import CompositionConfig
@@ -49,7 +50,7 @@ class ComposedKaryogramsConfig(CompositionConfig, defaults="data/composed_karyog
     augmented: AugmentedConfig = FROM_YAML
 
 
-@source(ComposedKaryogramsConfig, reads_data_dir=False)
+@source(ComposedKaryogramsConfig, expand=expand_karyograms)
 def list_composed_karyograms(data: ComposedKaryogramsConfig, context: SourceContext) -> Manifest:
     """Compose the karyograms of all cells into ``<cache_dir>/composed-<hash>/``, unless they are there, and list them.
 

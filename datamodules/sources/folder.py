@@ -1,28 +1,27 @@
 """Your own images: one sub-folder per class; and whole karyograms in two of them (paper 001, section 3.1.1)."""
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from common.config.base import FROM_YAML
 from common.config.data import AugmentedConfig, SourceConfig
+from common.config.schema import Config
 from common.errors import UserError
 from common.karyotype import ABNORMAL, NORMAL
-from datamodules.inference.image_files import describe_others
-from datamodules.manifest.manifest import Manifest, absent_from, listed, order_classes
-from datamodules.sources import SourceContext, source
-from datamodules.sources._files import (
+from datamodules.io.listing import (
+    data_folder,
     hint_at_archives,
     image_files,
     is_drawn,
     is_image,
     name_parser,
-    other_files,
-    require_data_dir,
     sub_folders,
 )
+from datamodules.manifest.manifest import Manifest, absent_from, listed, order_classes
+from datamodules.sources import SourceContext, source
+from datamodules.transforms.expansion import Expansion
 
 
 class FolderConfig(SourceConfig, defaults="data/folder"):
@@ -44,25 +43,26 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Manifest:
         UserError: The folder is missing or empty, has no class folders, a class has no image, the positive class is not
             said, or a file's name does not match ``data.subject_regex``.
     """
-    root = require_data_dir(context.data_dir)
-    folders = _class_folders(root, data.classes)
-    classes = order_classes(set(folders), data.positive_class)
+    root = data_folder(context)
+    files_of_class = _files_of_classes(root, data.classes)
+    classes = order_classes(set(files_of_class), data.positive_class)
     if data.classes and len(classes) > 2:
         classes = data.classes
     parse_subject = name_parser(data.subject_regex, "data.subject_regex", "subject")
     rows = []
-    for name, folder in folders.items():
-        for path in image_files(folder):
+    for name, files in files_of_class.items():
+        for path in files:
             below = path.relative_to(root).as_posix()
             rows.append({"image_id": below, "path": below, "label": name, "subject": parse_subject(path)})
     frame = listed(rows)
-    drawn = is_drawn(root, frame["path"])
-    notes = _left_out(root, folders.values())
-    return Manifest(frame, root, classes, data.positive_class, data.source, notes, synthetic=drawn)
+    beside = sum(is_image(entry.name) for entry in root.iterdir() if entry.is_file())
+    notes = (f"{beside:,} images beside the class folders of {root.name} left out",) * bool(beside)
+    facts = (root, classes, data.positive_class, data.source, notes)
+    return Manifest(frame, *facts, synthetic=is_drawn(root, frame["path"]))
 
 
-def _class_folders(root: Path, classes: tuple[str, ...] | None) -> dict[str, Path]:
-    """The folders of the classes, or all, by name; each holds an image."""
+def _files_of_classes(root: Path, classes: tuple[str, ...] | None) -> dict[str, list[Path]]:
+    """The images of the classes, or of all folders, by name; each has one or more."""
     folders = {folder.name: folder for folder in sub_folders(root)}
     if not folders:
         raise UserError(f"{root} has no class folders{hint_at_archives(root)}: data_dir=<folder with one per class>")
@@ -70,24 +70,12 @@ def _class_folders(root: Path, classes: tuple[str, ...] | None) -> dict[str, Pat
     absent = absent_from(folders, names)
     if absent:
         raise UserError(f"data.classes: no folder {', '.join(absent)} in {root}; there are: {', '.join(folders)}")
-    empty = [name for name in names if not image_files(folders[name])]
-    if empty:
-        remaining = ",".join(absent_from(empty, names))
-        without = ", ".join(str(folders[name]) for name in empty)
-        raise UserError(f"no image in {without}: add some, or set 'data.classes=[{remaining}]'")
-    return {name: folders[name] for name in names}
-
-
-def _left_out(root: Path, folders: Iterable[Path]) -> tuple[str, ...]:
-    """Notes on the other files in the class folders, and on images beside these."""
-    notes = []
-    others = Counter(kind for folder in folders for kind in other_files(folder))
-    if others:
-        notes.append(f"left out in the class folders: {describe_others(dict(others.most_common()))}")
-    loose = [entry for entry in root.iterdir() if entry.is_file() and is_image(entry.name)]
-    if loose:
-        notes.append(f"{len(loose):,} images beside the class folders of {root.name} left out")
-    return tuple(notes)
+    files = {name: image_files(folders[name]) for name in names}
+    remaining = list(filter(files.get, names))
+    if len(remaining) < len(names):
+        without = ", ".join(str(folders[name]) for name in absent_from(remaining, names))
+        raise UserError(f"no image in {without}: add some, or set 'data.classes=[{','.join(remaining)}]'")
+    return files
 
 
 class KaryogramsConfig(SourceConfig, defaults="data/karyograms"):
@@ -98,7 +86,15 @@ class KaryogramsConfig(SourceConfig, defaults="data/karyograms"):
     augmented: AugmentedConfig = FROM_YAML
 
 
-@source(KaryogramsConfig)
+def expand_karyograms(manifest: Manifest, config: Config) -> Expansion:
+    """Add the copies of paper 001."""
+    from datamodules.transforms.presplit_augmentation import copy_karyograms  # with the library of transforms
+
+    data: Any = config.data  # KaryogramsConfig or ComposedKaryogramsConfig
+    return copy_karyograms(manifest, data.augmented, config.transform, config.split)
+
+
+@source(KaryogramsConfig, expand=expand_karyograms)
 def list_karyograms(data: KaryogramsConfig, context: SourceContext) -> Manifest:
     """List ``<data_dir>/normal/**/<image>`` and ``<data_dir>/abnormal/**/<image>``.
 
@@ -109,8 +105,8 @@ def list_karyograms(data: KaryogramsConfig, context: SourceContext) -> Manifest:
         UserError: The data folder or one of the two is missing or empty, or there are others; or a file's name does
             not match ``data.subject_regex``.
     """
-    root = require_data_dir(context.data_dir)
-    names = {folder.name for folder in sub_folders(root)}
+    root = data_folder(context)
+    names = set(map(attrgetter("name"), sub_folders(root)))
     if names != {NORMAL, ABNORMAL}:  # a class that is misspelt would otherwise go unnoticed
         there = ", ".join(sorted(names)) or f"none{hint_at_archives(root)}"
         raise UserError(f"karyograms lie in the folders {NORMAL} and {ABNORMAL}; the folders in {root}: {there}")

@@ -1,7 +1,7 @@
 """MNIST: handwritten digits in the four IDX files that torchvision reads and downloads."""
 
+import gzip
 import hashlib
-import tempfile
 import zlib
 from pathlib import Path
 from typing import Literal
@@ -13,8 +13,7 @@ from common.config.data import SourceConfig
 from common.errors import UserError
 from datamodules.manifest.manifest import Manifest
 from datamodules.sources import SourceContext, source
-from datamodules.sources._files import require_data_dir
-from datamodules.sources._published import download, list_arrays
+from datamodules.sources._published import folder_of, list_arrays
 
 HOME = "the mirrors that torchvision.datasets.MNIST names, or data.download=true"
 CLASSES = tuple("0123456789")
@@ -47,16 +46,13 @@ def list_mnist(data: MnistConfig, context: SourceContext) -> Manifest:
         UserError: The folder or a file is missing or damaged, images and labels do not go together, or the download
             does not succeed.
     """
-    if data.download:
-        archives = ", ".join(f"{name}.gz" for name in _NAMES)
-        root = download(context.data_dir, find_files, "MNIST", f"MNIST ({archives})")
-    else:
-        root = require_data_dir(context.data_dir)
+    root = folder_of(context, data.download, find_files, "MNIST")
     files = find_files(root)
     key = hashlib.sha256(f"mnist {MNIST_VERSION}".encode())
     parts = {}
     for part, names in FILES.items():
-        images, labels = (_read(files[name]) for name in names)
+        images = _read(files[names[0]])
+        labels = _read(files[names[1]]).astype(np.int64)
         if len(images) != len(labels):
             counts = f"{len(images):,} {part} images, {len(labels):,} labels"
             raise UserError(f"MNIST in {root}: {counts}: download them again")
@@ -75,15 +71,15 @@ def find_files(root: Path) -> dict[str, Path]:
     Raises:
         UserError: One is missing; the message names all that are missing where most of them lie.
     """
-    best: dict[str, Path] = {}
+    found: list[dict[str, Path]] = []
     for place in _PLACES:
         files = {}
         for name in _NAMES:
             for path in (root / place / f"{name}.gz", root / place / name):
                 if path.is_file():
                     files[name] = path
-        if len(files) > len(best):
-            best = files
+        found.append(files)
+    best = max(found, key=len)
     missing = [f"{name}.gz" for name in _NAMES if name not in best]
     if missing:
         remedy = f"bring them to {root}, or set data.download=true"
@@ -92,20 +88,13 @@ def find_files(root: Path) -> dict[str, Path]:
 
 
 def _read(path: Path) -> np.ndarray:
-    """Return images, uint8 (N, 28, 28), or labels, int64 (N,), by torchvision's own functions."""
-    # Imported here: it needs torch, and no other source does.
-    from torchvision.datasets.mnist import read_image_file, read_label_file
-    from torchvision.datasets.utils import extract_archive
-
-    kind, read = "label", read_label_file
-    if "images" in path.name:
-        kind, read = "image", read_image_file
+    """Return the images (N, 28, 28) or labels (N,) of an IDX file, uint8."""
+    opened = {".gz": gzip.open}.get(path.suffix, Path.open)
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            plain = str(path)
-            if path.suffix == ".gz":
-                plain = extract_archive(plain, folder)
-            return np.asarray(read(plain).numpy())
-    except (OSError, EOFError, zlib.error, AssertionError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        cause = (str(error).splitlines() or ["not of the IDX form"])[0]
-        raise UserError(f"{path} is not a readable IDX file of {kind}s ({cause}): download it again") from error
+        with opened(path, "rb") as file:
+            data = file.read()
+        sides = data[3]  # after two zeros and the type
+        shape = np.frombuffer(data, ">i4", sides, 4)
+        return np.frombuffer(data, np.uint8, offset=4 + 4 * sides).reshape(shape)
+    except (OSError, EOFError, zlib.error, IndexError, ValueError) as error:
+        raise UserError(f"{path} is not a readable IDX file ({error}): download it again") from error

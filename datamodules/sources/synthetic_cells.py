@@ -14,9 +14,9 @@ from common.config.base import FROM_YAML, Probability
 from common.config.data import SourceConfig
 from common.errors import UserError
 from common.files import sha256_of_value
+from datamodules.io.listing import write_once
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
-from datamodules.sources._files import write_once
 from datamodules.synthesis.cells import CellTraits, draw_cell
 
 CLASSES = ("all", "hem")
@@ -37,7 +37,7 @@ class SyntheticConfig(SourceConfig, defaults="data/synthetic"):
     seed: Annotated[int, Field(ge=0)] = FROM_YAML
 
 
-@source(SyntheticConfig, reads_data_dir=False)
+@source(SyntheticConfig)
 def list_synthetic(data: SyntheticConfig, context: SourceContext) -> Manifest:
     """Draw the images of these settings into ``<cache_dir>/synthetic-<hash>/``, unless they are there, and list them.
 

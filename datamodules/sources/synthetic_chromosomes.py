@@ -15,9 +15,9 @@ from common.config.data import SourceConfig
 from common.errors import UserError
 from common.files import sha256_of_value
 from common.karyotype import AUTOSOMES, CHROMOSOMES
+from datamodules.io.listing import write_once
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
-from datamodules.sources._files import write_once
 from datamodules.synthesis.chromosomes import ChromosomeTraits, draw_chromosome
 from datamodules.synthesis.ideogram import IDEOGRAM
 
@@ -44,7 +44,7 @@ class SyntheticChromosomesConfig(SourceConfig, defaults="data/synthetic_chromoso
     seed: Annotated[int, Field(ge=0)] = FROM_YAML
 
 
-@source(SyntheticChromosomesConfig, reads_data_dir=False)
+@source(SyntheticChromosomesConfig)
 def list_synthetic_chromosomes(data: SyntheticChromosomesConfig, context: SourceContext) -> Manifest:
     """Draw the chromosomes of these settings into ``<cache_dir>/synthetic-chromosomes-<hash>/``, once, and list them.
 

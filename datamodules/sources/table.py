@@ -6,9 +6,9 @@ from typing import Literal
 from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.errors import UserError
+from datamodules.io.listing import data_folder, hint_at_archives, is_drawn, read_table
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
-from datamodules.sources._files import hint_at_archives, is_drawn, read_table, require_data_dir
 
 
 class TableConfig(SourceConfig, defaults="data/table"):
@@ -37,10 +37,10 @@ def list_table(data: TableConfig, context: SourceContext) -> Manifest:
     if file.is_absolute() and context.data_dir is None:
         root = file.parent
     else:
-        root = require_data_dir(context.data_dir)
+        root = data_folder(context, data.file)
         file = root / file
     if not file.is_file():
-        raise UserError(f"no table {file}{hint_at_archives(root) if root.is_dir() else ''}: set data.file")
+        raise UserError(f"no table {file}{hint_at_archives(root)}: set data.file")
     table = read_table(file, root, data)
     classes = order_classes(set(table["label"]) - {""}, data.positive_class)
     unlabelled = (table["label"] == "").sum()

@@ -4,8 +4,7 @@ Copies of one image then lie on both sides of the split. It is done under ``prot
 counts such pairs, since a copy keeps the bytes' hash of its original.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,66 +16,7 @@ from common.text import quoted
 from datamodules.manifest.balancing import draw, even_out
 from datamodules.manifest.manifest import Manifest
 from datamodules.transforms.augmentation import Augmentation
-
-# Makes a copy of an image (H, W, 3), that image's row, and the number of the copy, from 1.
-Change = Callable[[np.ndarray, int, int], np.ndarray]
-
-
-@dataclass(frozen=True, eq=False)
-class ExpandedImages:
-    """The images of an expanded manifest by row, uint8, shape (H, W, 3): see `Expansion` for the attributes."""
-
-    images: np.ndarray
-    origin: np.ndarray
-    copy: np.ndarray
-    change: Change
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(N, H, W, 3)."""
-        return (len(self), *self.images.shape[1:])
-
-    def __len__(self) -> int:
-        return len(self.origin)
-
-    def __getitem__(self, row: int) -> np.ndarray:
-        origin = int(self.origin[row])
-        copy = int(self.copy[row])
-        image = np.asarray(self.images[origin])
-        return self.change(image, origin, copy) if copy else image
-
-
-@dataclass(frozen=True)
-class Expansion:
-    """A manifest with the changed copies of its images; without any where nothing is augmented before the split."""
-
-    manifest: Manifest  # with the copies, and without the images that are left out
-    transform: TransformConfig  # the remaining transforms of the training
-    origin: np.ndarray  # the scanned image that each row shows, int64, shape (N,)
-    copy: np.ndarray  # 0 for an original, n for the n-th copy of an image, int64, shape (N,)
-    change: Change | None = None  # makes a copy; None: there are no copies
-    warnings: tuple[str, ...] = ()  # for the user
-    is_balanced: bool = False  # whether the classes have been evened out
-
-    def images(self, prepared: np.ndarray) -> np.ndarray | ExpandedImages:
-        """Return the images by the rows of ``manifest``, from the scanned ones; nothing is stored twice.
-
-        Raises:
-            UserError: The images are to be turned and are not square: a turned one would have another shape.
-        """
-        if self.change is None:
-            return prepared
-        height, width = prepared.shape[1:3]
-        if self.change is _quarter_turn and height != width:
-            message = f"prepare.size=[{height},{width}]: such images cannot be turned by 90 degrees"
-            raise UserError(f"{message}, as protocol=paper does here: give one number")
-        return ExpandedImages(prepared, self.origin, self.copy, self.change)
-
-
-def unchanged(manifest: Manifest, transform: TransformConfig) -> Expansion:
-    """Return the expansion of a manifest to which nothing is added."""
-    rows = np.arange(len(manifest.frame))
-    return Expansion(manifest, transform, rows, np.zeros_like(rows))
+from datamodules.transforms.expansion import Expansion, unchanged
 
 
 def _rows_by_class(manifest: Manifest) -> dict[str, np.ndarray]:
@@ -111,7 +51,7 @@ def turn_and_subsample(
     if copies:
         warning += "; copies of one cell lie in several parts"
     expanded, origin, copy = _with_copies(manifest, left_out, turned, np.ones_like(turned), "_turned90")
-    return Expansion(expanded, transform, origin, copy, _quarter_turn, (warning,), is_balanced=True)
+    return Expansion(expanded, transform, origin, copy, _quarter_turn, (warning,), is_balanced=True, turns=True)
 
 
 def copy_karyograms(
@@ -135,7 +75,7 @@ def copy_karyograms(
         of_class = rows.get(name, copied[:0])
         copies = round(len(of_class) * times) - len(of_class)
         # Dealt evenly: no row has two copies more than another.
-        rounds, rest = divmod(copies, len(of_class)) if len(of_class) else (0, 0)
+        rounds, rest = divmod(copies, max(len(of_class), 1))
         copied = np.concatenate([copied, np.tile(of_class, rounds), draw(of_class, rest, rng)])
         numbers = np.repeat(np.arange(1, rounds + 1), len(of_class))
         number = np.concatenate([number, numbers, np.full(rest, rounds + 1)])

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from datamodules.transforms.presplit_augmentation import ExpandedImages
+from datamodules.transforms.expansion import ExpandedImages
 
 Images = np.ndarray | ExpandedImages | list[np.ndarray]
 Key = tuple[int, int, int, int]

@@ -52,9 +52,9 @@ def test_a_tree_is_used_in_place(tmp_path, below):
 def test_an_unknown_or_missing_class_folder_is_named(tmp_path):
     root = write_tree(tmp_path / "data")
     (root / "test" / "zebra").mkdir()
-    with pytest.raises(UserError, match="zebra: airplane, automobile"):
+    with pytest.raises(UserError, match=r"zebra \(are: .*airplane"):
         listed(root, tmp_path)
     (root / "test" / "zebra").rmdir()
     (root / "test" / "frog").rename(tmp_path / "frog")
-    with pytest.raises(UserError, match="no folder frog"):
+    with pytest.raises(UserError, match="not one folder for each class of CIFAR-10: frog"):
         listed(root, tmp_path)

@@ -94,7 +94,7 @@ def test_a_copy_is_a_pure_function_of_the_splits_seed_the_row_and_its_number():
     copies = []
     for config in (SplitConfig(), SplitConfig(fold=2), SplitConfig(seed=1)):
         images = expanded(manifest, augmented, config).images(sheets)
-        assert images.shape == (12, *sheets.shape[1:])
+        assert len(images) == 12
         keys = zip(images.origin.tolist(), images.copy.tolist(), strict=True)
         copies.append({key: images[row] for row, key in enumerate(keys)})
     one, other, unlike = copies

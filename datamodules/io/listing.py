@@ -2,8 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from itertools import filterfalse
 from pathlib import Path
 
@@ -14,56 +13,53 @@ import pandas as pd
 from common.config.data import SourceConfig
 from common.config.rules import DATA_DIR_HINT
 from common.errors import UserError
+from datamodules.io.archives import is_hidden, lone_folder, resolve_data_dir
 from datamodules.io.decode import SUFFIXES
 from datamodules.io.progress import threaded
 from datamodules.io.tables import read_text_table
 from datamodules.io.whole_folder import make_once, whole_folder
-from datamodules.manifest.manifest import DRAWN, absent_from, natural_key
+from datamodules.manifest.manifest import DRAWN, natural_key
+from datamodules.sources import SourceContext
 
 
-def require_data_dir(data_dir: str | None) -> Path:
-    """Return the data folder as a path; a zip file has become a folder before (`archives.resolve_data_dir`).
+def data_folder(context: SourceContext, wanted: str | None = None, searched: bool = False) -> Path:
+    """Return the data folder; of a zip file that to which it is unpacked, or the lone folder that all of it lies in.
+
+    Args:
+        context: Says the folder or zip file.
+        wanted: A file that ends the search for the lone folder.
+        searched: Whether the source finds its folders wherever they lie.
 
     Raises:
-        UserError: None is named, or the one named is missing, no folder, or empty.
+        UserError: None is named, or the one named is missing, no folder, or empty; or the zip file cannot be unpacked.
     """
-    if data_dir is None:
+    if context.data_dir is None:
         raise UserError(f"no data folder is named: {DATA_DIR_HINT}")
-    root = Path(data_dir).expanduser()
+    resolved = resolve_data_dir(context.data_dir, context.cache_dir, context.progress)
+    root = Path(resolved).expanduser()
     if not root.exists():
         problem = "missing"
     elif not root.is_dir():
         problem = "no folder and no zip"
     elif not any(root.iterdir()):
         problem = "empty"
-    else:
+    elif resolved == context.data_dir or searched:
         return root
+    else:
+        return lone_folder(root, wanted)
     raise UserError(f"data folder {root} is {problem}: {DATA_DIR_HINT}")
 
 
 def image_files(folder: Path) -> list[Path]:
     """Return the image files in ``folder`` and below it, in natural order; hidden files and folders are passed over."""
-    files = []
-    for path in _walk(folder):
-        if is_image(path.name):
-            files.append(path)
-            if re.search("[\udc80-\udcff]", str(path)):  # how Python writes bytes that are not UTF-8
-                raise UserError(f"{path}: the name is not UTF-8: rename it")
-    return sorted(files, key=lambda path: natural_key(path.as_posix()))
-
-
-def other_files(folder: Path) -> list[str]:
-    """Return the suffix of each file in ``folder`` and below it that is no image and not hidden."""
-    kinds = (path.suffix.lower() or "without suffix" for path in _walk(folder))
-    return absent_from(SUFFIXES, kinds)
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """Yield the files in a folder and below it that are not hidden."""
+    files: list[Path] = []
     for place, folders, names in os.walk(folder, followlinks=True):
         folders[:] = filterfalse(is_hidden, folders)
-        for name in filterfalse(is_hidden, names):
-            yield Path(place, name)
+        files += map(Path(place).joinpath, filter(is_image, names))
+    for path in files:
+        if re.search("[\udc80-\udcff]", str(path)):  # how Python writes bytes that are not UTF-8
+            raise UserError(f"{path}: the name is not UTF-8: rename it")
+    return sorted(files, key=lambda path: natural_key(path.as_posix()))
 
 
 def is_image(name: str) -> bool:
@@ -103,26 +99,11 @@ def name_parser(expression: str | None, key: str, what: str) -> Callable[[Path],
     return parse
 
 
-def name_groups(path: Path, expression: str, key: str) -> dict[str, str]:
-    """Return the named groups of a regular expression, the value of ``key``, which begins a file's name.
-
-    Raises:
-        UserError: The name does not match.
-    """
-    match = re.match(expression, path.name)
-    if match is None:
-        raise UserError(f"{path}: the name does not match {key}={expression}: rename the file, or move it away")
-    return match.groupdict()
-
-
 def hint_at_archives(root: Path) -> str:
     """Return what to do with the archives that a folder holds, in brackets; an empty text where there are none."""
-    archives = sorted(entry.name for entry in root.iterdir() if entry.suffix.lower() in (".zip", ".gz", ".tar"))
-    zips = [name for name in archives if name.lower().endswith(".zip")]
-    if zips:
-        return f" (data_dir may be a zip itself: data_dir={root / zips[0]}{' ...' * (len(zips) > 1)})"
-    if archives:
-        return f" (unpack {', '.join(archives[:3])}{' ...' * (len(archives) > 3)} first)"
+    for path in sorted(root.glob("*")):
+        if path.suffix.lower() in (".zip", ".gz", ".tar"):
+            return f" (unpack {path.name} first; a zip itself may be named: data_dir={path})"
     return ""
 
 
@@ -159,16 +140,16 @@ def read_table(file: Path, root: Path, data: SourceConfig, optional: str | None 
 def _paths_below(root: Path, file: Path, names: pd.Series) -> list[str]:
     rows: dict[str, object] = {}
     # With os.path: tens of thousands of Paths take as long as half of the other checks before a training.
+    # With os.path: tens of thousands of Paths take as long as half of the other checks before a training.
     base = os.path.join(os.path.abspath(root), "")  # noqa: PTH100, PTH118 (Path.resolve would follow links)
     folder = os.path.abspath(file.parent)  # noqa: PTH100
-    listed = _Files()
     for row, name in names.items():
         path = os.path.normpath(os.path.join(folder, name))  # noqa: PTH118
         if not name:
             problem = "the path is empty"
         elif path in rows:
             problem = f"{name} is in row {rows[path]} already: keep one of the two rows"
-        elif not listed.has(path):
+        elif not os.path.isfile(path):  # noqa: PTH113
             problem = f"no file {path} (paths are relative to the table's folder)"
         elif not path.startswith(base):
             problem = f"{path} lies outside {root}: set data_dir to a folder that holds all images"
@@ -176,23 +157,8 @@ def _paths_below(root: Path, file: Path, names: pd.Series) -> list[str]:
             rows[path] = row
             continue
         raise UserError(f"{file}, row {row}: {problem}")
-    return [path.removeprefix(base).replace(os.sep, "/") for path in rows]
-
-
-class _Files:
-    """The files of folders, each of which is listed once: faster than to ask for each file."""
-
-    def __init__(self) -> None:
-        self._folders: dict[str, set[str]] = {}
-
-    def has(self, path: str) -> bool:
-        """Whether a path is a file."""
-        folder, name = os.path.split(path)
-        if folder not in self._folders:
-            self._folders[folder] = set()
-            with suppress(OSError), os.scandir(folder) as entries:
-                self._folders[folder] = {entry.name for entry in entries if entry.is_file()}
-        return name in self._folders[folder] or os.path.isfile(path)  # noqa: PTH113 (a file system may ignore case)
+    paths = pd.Series(list(rows), dtype=object)
+    return paths.str.removeprefix(base).str.replace(os.sep, "/").tolist()  # type: ignore[no-any-return]
 
 
 def write_once(folder: Path, paths: Sequence[str], draw: Callable[[int], np.ndarray], progress: bool) -> None:
@@ -210,8 +176,8 @@ def write_once(folder: Path, paths: Sequence[str], draw: Callable[[int], np.ndar
 
     def write_all(folder: Path) -> None:
         with whole_folder(folder) as beside:
-            for parent in {Path(path).parent for path in paths}:
-                (beside / parent).mkdir(parents=True)
+            for path in paths:
+                (beside / path).parent.mkdir(parents=True, exist_ok=True)
 
             def write(number: int) -> None:
                 image = draw(number)
@@ -226,14 +192,9 @@ def write_once(folder: Path, paths: Sequence[str], draw: Callable[[int], np.ndar
     make_once(folder, write_all, is_whole)
 
 
-def is_hidden(name: str) -> bool:
-    """Tell whether a file or folder is one that systems leave."""
-    return name.startswith(".") or name == "__MACOSX"
-
-
 def is_drawn(root: Path, paths: Iterable[str]) -> bool:
     """Tell whether the mark of drawn images is in a data set's folder, or in a folder of one of its images below it."""
     folders = {Path()}
-    for folder in {Path(path).parent for path in paths}:
-        folders |= {folder, *folder.parents}
+    for path in paths:
+        folders.update(Path(path).parents)
     return any((root / folder / DRAWN).is_file() for folder in folders)
