@@ -32,7 +32,7 @@ test: setup ## smoke tests: the main job and each package once, two minutes
 	$(PYTEST) tests/test_smoke.py tests/test_architecture.py $(PYTEST_ARGS)
 
 test-all: setup ## all tests, in parallel
-	$(PYTEST) -n auto --dist loadfile -m "not slow" --ignore=tests/cluster $(PYTEST_ARGS)
+	$(PYTEST) -n auto --dist loadfile --no-loadscope-reorder -m "not slow" --ignore=tests/cluster $(PYTEST_ARGS)
 
 test-slow: setup ## the tests that take minutes each
 	$(PYTEST) -m slow $(PYTEST_ARGS)

@@ -15,6 +15,21 @@ import datamodules  # noqa: F401 - as in train.py: it registers what a configura
 settings.register_profile("suite", max_examples=25)
 settings.load_profile("suite")
 
+# The files that take longest come first: at the end no worker has one of them left while the others have nothing to do.
+LONGEST = (
+    "tutorials/test_tutorials.py",
+    "workflows/test_resume.py",
+    "scripts/test_karyotype.py",
+    "hydra_plugins/test_launcher.py",
+    "docs/test_extending.py",
+    "test_smoke.py",
+    "training/test_two_processes.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: not str(item.path).endswith(LONGEST))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def heed_ctrl_c():

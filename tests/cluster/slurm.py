@@ -94,14 +94,14 @@ class Cluster:
 def end_of(process: subprocess.Popen, folder: Path) -> tuple[int, str]:
     """Wait for a multirun; return its exit code and what it printed."""
     try:
-        process.wait(timeout=240)
+        process.wait(timeout=500)
     except subprocess.TimeoutExpired:
         process.kill()
         raise AssertionError(f"it did not end: {(folder / 'output').read_text()}") from None
     return process.returncode, (folder / "output").read_text()
 
 
-def wait_for(found: Callable[[], Found], what: str, seconds: float = 120) -> Found:
+def wait_for(found: Callable[[], Found], what: str, seconds: float = 300) -> Found:
     """Return what ``found`` finds, as soon as it finds something."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -36,7 +36,7 @@ def run(cluster: Cluster, command: str, folder) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=500,
     )
     assert done.returncode == 0, (command, done.stdout, done.stderr)
     return done.stdout

@@ -65,8 +65,8 @@ TRAINING = """
 import pathlib, runpy, sys
 sys.argv = ["train.py", "data=synthetic", "+profile=smoke", "model.name=small_cnn", "weights=random", "unfreeze=whole",
     "head.logits=2", "+loss._target_=lightning_modules.focal_loss.FocalLoss", "+loss.gamma=1.5", "callbacks=timed",
-    "callbacks.monitor=val/balanced_accuracy", "+transform.sharpen=0.4", "trainer.accelerator=cpu", "data.images=80",
-    "data.subjects=20", "output_dir=outputs", "cache_dir=cache", "logger.tensorboard=false"]
+    "callbacks.monitor=val/balanced_accuracy", "+transform.sharpen=0.4", "trainer.accelerator=cpu", "data.images=48",
+    "data.subjects=12", "output_dir=outputs", "cache_dir=cache", "logger.tensorboard=false"]
 runpy.run_path("train.py", run_name="__main__")
 (run,) = pathlib.Path("outputs").glob("*/*/seed=0")
 print('"mcc"' in (run / "metrics.json").read_text())
@@ -144,6 +144,7 @@ def notebook() -> str:
     """Return the program of the page for a notebook, and a line that prints what it has made."""
     page = (ROOT / "docs" / "guides" / "extending.md").read_text()
     (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    program = program.replace("images=200, subjects=40", "images=48, subjects=16")
     return program + "print(len(batches), 'test/auc' in trainer.callback_metrics, model.num_classes)"
 
 
