@@ -5,23 +5,20 @@ from pathlib import Path
 
 from common.errors import UserError
 from common.runs.files import RunFile
-from common.runs.run import EXAMPLE
+from common.runs.run import EXAMPLE, check_different
 
 
 def existing_predictions(paths: Sequence[Path]) -> list[Path]:
     """Return the predictions of runs, named by folder or file; a ``UserError`` says which is missing or named twice."""
     files = []
-    seen = set()
     for path in paths:
         file = path / RunFile.PREDICTIONS if path.is_dir() else path
         if not file.is_file():
             raise UserError(f"no predictions at {path}: {EXAMPLE}, or its {RunFile.PREDICTIONS}")
         if file.suffix != ".parquet":
             raise UserError(f"{path} is not a {RunFile.PREDICTIONS}: {EXAMPLE}")
-        if file.resolve() in seen:
-            raise UserError(f"{path} is named twice: name each run once")
-        seen.add(file.resolve())
         files.append(file)
+    check_different(paths, files)
     return files
 
 

@@ -41,7 +41,7 @@ def files_explained() -> Iterator[None]:
 def report_user_errors() -> Iterator[None]:
     """Print a ``UserError``, or a system error about a file, as one line on stderr; exit with code 1, 130 after Ctrl-C.
 
-    Also a decorator. With ``KARYOCYTE_TRACEBACK=1`` in the environment the error is raised with its traceback.
+    With ``KARYOCYTE_TRACEBACK=1`` in the environment the error is raised with its traceback.
     """
     try:
         with files_explained():
@@ -80,9 +80,7 @@ def warn(*lines: str) -> None:
 def heavy_imports() -> Iterator[None]:
     """Switch the garbage collector off for the imports within, of torch and what needs it: a quarter of their time.
 
-    It would scan a million objects again and again, and nearly all of them stay. Afterwards it ignores them
-    (``gc.freeze``), so that processes that are forked later share their memory. In a process that has imported torch
-    already, as in the later jobs of a multirun, nothing is changed.
+    Afterwards it ignores their objects, so that processes that are forked later share their memory.
     """
     if "torch" in sys.modules or not gc.isenabled():
         yield

@@ -32,15 +32,10 @@ LISTED = 36  # names in an error message: room for the 32 of VGG16
 def close_names(name: str, names: Sequence[str]) -> str:
     """Say in one line which names of modules could be meant: the closest first, then the upper modules."""
     close = difflib.get_close_matches(name, names, n=4, cutoff=0.5)
-    upper = [other for other in names if "." not in other]
-    # Where the upper level is little more than containers (VGG's features, a ViT's blocks), show their children.
-    deeper = [other for other in names if other.count(".") == 1 and (len(upper) < 4 or other[-1].isdigit())]
-    if len(upper) < 8:
-        upper += deeper
-    listed = [other for other in upper if other not in close]
-    if len(listed) > LISTED:
-        listed[LISTED:] = ["..."]
-    text = ", ".join(listed)
+    upper = sorted(set(names).difference(close), key=lambda other: (other.count("."), names.index(other)))
+    if len(upper) > LISTED:
+        upper[LISTED:] = ["..."]
+    text = ", ".join(upper)
     if close:
         return f"close to it: {', '.join(close)}; others: {text}"
     return f"the names are: {text}"
@@ -63,5 +58,5 @@ def _without_interrupts(kind: type[BaseException], error: BaseException, traceba
 def _stdout_is_closed() -> bool:
     """Whether the reader of a pipe that is stdout has gone."""
     poll = select.poll()
-    poll.register(sys.stdout.fileno(), 0)
-    return any(event & select.POLLERR for _, event in poll.poll(0))
+    poll.register(sys.stdout.fileno(), select.POLLERR)
+    return bool(poll.poll(0))

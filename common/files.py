@@ -27,10 +27,7 @@ LONGEST_STEM = 200  # bytes: file systems allow names of 255
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of ``path``; rename it to ``path`` when the block ends well.
-
-    The suffix is kept, since many writers choose a format by it. When the block raises, nothing is left behind.
-    """
+    """Yield a temporary path with the suffix of ``path``; rename it to ``path`` when the block ends well."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)

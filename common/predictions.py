@@ -139,12 +139,8 @@ def read_predictions(path: Path) -> Predictions:
     absent = pd.Index(needed).difference(table.column_names, sort=False)
     if not absent.empty:
         raise UserError(f"{path} lacks the columns {', '.join(absent)}")
-    return Predictions(_frame(table, path), tuple(meta["classes"]), meta["positive_class"], meta["about"])
-
-
-def _frame(table: pa.Table, path: Path) -> pd.DataFrame:
-    """Return a table that was read from ``path`` as a data frame."""
     try:
-        return table.to_pandas()
+        frame = table.to_pandas()
     except Exception as error:  # damaged metadata of pandas raise errors of many kinds
         raise UserError(f"{path} is damaged: {type(error).__name__}") from error
+    return Predictions(frame, tuple(meta["classes"]), meta["positive_class"], meta["about"])

@@ -6,6 +6,7 @@ nothing here. Ctrl-C stays what it is.
 """
 
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -28,9 +29,8 @@ REQUEUED = ("Job is pending execution", "can not be altered now", "already compl
 class Preempted(SystemExit):
     """The job has to leave its place; what a resume needs is saved.
 
-    A ``SystemExit``, so that it goes through whatever catches ``Exception``: Hydra, joblib. The exit code
-    is that of a process ended by SIGTERM; only the first of several processes has it: one that exits with an error
-    makes srun end the others, and the first one is still busy.
+    A ``SystemExit``, so that it goes through whatever catches ``Exception``: Hydra, joblib. Only the first of several
+    processes has the exit code of one ended by SIGTERM: at an error srun would end the others, and the first is busy.
     """
 
     status = "preempted"
@@ -39,10 +39,7 @@ class Preempted(SystemExit):
         super().__init__(signum, first)
         self.signum = signum
         self.first = first
-        if first:
-            self.code = 128 + signal.SIGTERM
-        else:
-            self.code = 0
+        self.code = first * (128 + signal.SIGTERM)
 
     def __str__(self) -> str:
         return signal.Signals(self.signum).name
@@ -68,19 +65,19 @@ def watched(first: bool = True) -> Iterator[None]:
     """Handle the signals within the block: they raise ``Preempted`` at once, in a training when its state is saved.
 
     After a warning before the time limit, Slurm is asked at the end to queue the job again, unless the limit has been
-    too short to save anything. The earlier handlers are restored afterwards; a job of Slurm that is leaving ignores
-    further signals. Outside the main thread, and within another ``watched``, nothing happens. ``first``: whether this
-    is the job's first process.
+    too short to save anything. The earlier handlers are restored; a job of Slurm that is leaving ignores further
+    signals. Outside the main thread, and within another ``watched``, nothing happens. ``first``: whether this is the
+    job's first process.
     """
     global _watch
     if _watch.process is not None or threading.current_thread() is not threading.main_thread():
         yield
         return
     _watch = _Watch(os.getpid(), first)
-    signals: list[signal.Signals] = [signal.SIGTERM]
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, _on_signal)}
     if slurm_job():  # elsewhere the warnings mean nothing
-        signals += WARNINGS
-    before = {signum: signal.signal(signum, _on_signal) for signum in signals}
+        for signum in WARNINGS:
+            before[signum] = signal.signal(signum, _on_signal)
     leaves = False
     try:
         yield
@@ -102,8 +99,7 @@ def watched(first: bool = True) -> Iterator[None]:
 def in_training() -> Iterator[None]:
     """Only note signals within the block, which asks ``pending`` when its state can be saved, and then calls ``leave``.
 
-    A signal that the block did not heed, since it had ended or failed, raises ``Preempted`` at its end; an error that
-    is lost by that is printed, and comes again when the job goes on.
+    A signal that the block did not heed raises ``Preempted`` at its end; an error that is lost by that is printed.
     """
     watch = _watch
     watch.training = True
@@ -136,9 +132,7 @@ def leave(signum: int | None = None, first: bool | None = None) -> NoReturn:
     if _watch.process is not None:
         _watch.leaving = True
         _watch.noted = _watch.noted or signum
-    if first is None:
-        first = _watch.first
-    raise Preempted(signum, first)
+    raise Preempted(signum, _watch.first if first is None else first)
 
 
 def slurm_job() -> str | None:
@@ -160,22 +154,19 @@ def call_slurm(*command: str, timeout: float | None = PATIENCE) -> "subprocess.C
 
 def requeue() -> None:
     """Ask Slurm to queue the present job again; it then goes on from where it was saved. Where that fails, say so."""
-    command = ["scontrol", "requeue", slurm_job() or ""]
-    done = call_slurm(*command)
-    reason = done.stderr.strip() or f"exit code {done.returncode}"
+    command = f"scontrol requeue {slurm_job()}"
+    done = call_slurm(*command.split())
     # Slurm ends the job's processes at once, and may reach scontrol itself before it has ended.
-    well = done.returncode in (0, -signal.SIGTERM)
-    if not well and not any(answer in reason for answer in REQUEUED):
-        warn(f"{' '.join(command)} failed ({reason}): submit the job again by hand, it goes on where it was saved")
+    if done.returncode not in (0, -signal.SIGTERM) and not re.search("|".join(REQUEUED), done.stderr):
+        reason = done.stderr.strip() or f"exit code {done.returncode}"
+        warn(f"{command} failed ({reason}): submit the job again by hand, it goes on where it was saved")
 
 
 def _is_to_go_on(signum: int, progressed: bool) -> bool:
-    """Whether Slurm must be asked to queue the present job again.
-
-    A job that Slurm counts as running, though it was told to leave, is in the grace time of a preemption: one that ends
-    by itself within it counts as done. One that was cancelled, or requeued by Slurm, is "completing" already.
-    """
+    """Whether Slurm must be asked to queue the present job again."""
     if signum not in WARNINGS:
+        # Slurm counts one as running in the grace time of a preemption: if it ended now, it would count as done.
+        # One that was cancelled, or requeued by Slurm, is "completing" already.
         return call_slurm("squeue", "--noheader", f"--jobs={slurm_job()}", "--format=%T").stdout.strip() == "RUNNING"
     restarts = int(os.environ.get("SLURM_RESTART_COUNT", 0))
     if progressed or restarts < FRUITLESS:
@@ -185,10 +176,9 @@ def _is_to_go_on(signum: int, progressed: bool) -> bool:
 
 
 def ignore_in_worker() -> None:
-    """Leave signals to the parent process: Slurm sends them to every process of a job.
+    """Leave signals, which Slurm sends to every process of a job, to the parent: for the workers of a data loader.
 
-    For the workers of a data loader, which end when their parent says so or is gone: one that died of the signal would
-    make the parent fail before it has saved.
+    One that died of the signal would make the parent fail before it has saved.
     """
     for signum in (signal.SIGTERM, *WARNINGS):
         signal.signal(signum, signal.SIG_IGN)

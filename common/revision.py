@@ -14,17 +14,16 @@ PACKAGES = ("torch", "torchvision", "pytorch-lightning", "timm", "albumentations
 
 @cache
 def revision() -> str:
-    """Return the git revision of the code, with "+changes" where the working tree differs; "unknown" without git.
-
-    It is looked up once: call it before the work begins, since a commit may come while a run trains.
-    """
+    """Return the git revision of the code, with "+changes" where the working tree differs; "unknown" without git."""
     try:
         commit = _git("rev-parse", "--short=12", "HEAD")
         # Outputs within the checkout hold YAML files as well: they are no code.
         changed = _git("status", "--porcelain", "--", "*.py", "conf")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return f"{commit}+changes" if changed else commit
+    if changed:
+        return f"{commit}+changes"
+    return commit
 
 
 def environment(command: list[str]) -> dict[str, Any]:
@@ -34,7 +33,7 @@ def environment(command: list[str]) -> dict[str, Any]:
         "revision": revision(),
         "python": sys.version.split()[0],
         "platform": platform.platform(),
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "packages": dict(zip(PACKAGES, map(importlib.metadata.version, PACKAGES), strict=True)),
     }
 
 

@@ -25,7 +25,8 @@ def checkout(tmp_path) -> Path:
     for name in ("pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path / name)
     program(tmp_path / "bin" / "uv", 'echo "$@" >> called; case "$*" in *--torch-backend*) exit 2;; esac')
-    program(tmp_path / ".venv" / "bin" / "python", f'exec {sys.executable} "$@"')
+    # The imports that end the set-up take long: here they are left out.
+    program(tmp_path / ".venv" / "bin" / "python", f'[ "$1" = - ] && exit 0; exec {sys.executable} "$@"')
     return tmp_path
 
 

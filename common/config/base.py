@@ -4,12 +4,14 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
 
 from common.config.defaults import section_defaults
 
 # A name becomes a folder's: no separator, and it does not begin with a dot.
 Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+Count = Annotated[int, Field(ge=0)]
 Pixels = Annotated[int, Field(ge=8)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -20,6 +22,11 @@ FROM_YAML: Any = ...
 def listed(value: Any) -> Any:
     """Divide a text with commas, as it is typed on a command line, into a list: a validator for such keys."""
     return re.split(r"\s*,\s*", value.strip()) if isinstance(value, str) else value
+
+
+def unknown(*key: str) -> ValidationError:
+    """Return the error of a key that a model with keys of a class does not have."""
+    return ValidationError.from_exception_data("", [InitErrorDetails(type="extra_forbidden", loc=key, input=None)])
 
 
 class StrictModel(BaseModel):

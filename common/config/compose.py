@@ -148,10 +148,7 @@ def all_folds(*, _root_: DictConfig) -> int:
 
 
 def protocol_for(*keys: str | None) -> str:
-    """Return the protocol of own images: "subject" where a key names subjects or given parts, else "image".
-
-    It is ``${protocol_for:...}`` in conf/data_set.
-    """
+    """Return the protocol of own images, ``${protocol_for:...}``: "subject" where a key names subjects or parts."""
     if set(keys) <= {None}:
         return "image"
     return "subject"

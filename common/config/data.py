@@ -12,12 +12,12 @@ from pydantic import (
     PositiveInt,
     SerializeAsAny,
     TypeAdapter,
-    ValidationError,
     model_validator,
 )
-from pydantic_core import InitErrorDetails
 
-from common.config.base import FROM_YAML, Pixels, Probability, Share, StrictModel
+from common.config.base import FROM_YAML, Count, Pixels, Probability, Share, StrictModel, unknown
+
+Strength = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class PaperSplit(StrictModel):
@@ -94,12 +94,12 @@ class SplitConfig(StrictModel, defaults="train:split"):
     """Which images train, validate and test."""
 
     folds: Annotated[int, Field(ge=3)] = FROM_YAML
-    fold: Annotated[int, Field(ge=0)] = FROM_YAML
+    fold: Count = FROM_YAML
     drawn_validation: Literal["fold", "share"] = FROM_YAML
     validation: Share = FROM_YAML
     test: str = FROM_YAML
     given_validation: str | None = FROM_YAML
-    seed: Annotated[int, Field(ge=0)] = FROM_YAML
+    seed: Count = FROM_YAML
     near_duplicates: Literal["report", "stop", "off"] = FROM_YAML
     near_duplicate_bits: Annotated[int, Field(ge=0, le=255)] = FROM_YAML
 
@@ -132,7 +132,9 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width of a prepared image in pixels."""
-        return (self.size, self.size) if isinstance(self.size, int) else self.size
+        if isinstance(self.size, int):
+            return self.size, self.size
+        return self.size
 
     @property
     def scales_by_cell(self) -> bool:
@@ -160,9 +162,7 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
         if self.augment_at is not None and self.fit == "canvas":
             raise ValueError("augment_at would resize the canvas, whose scale fit=canvas keeps: leave it null")
         if self.augment_at is not None and self.augment_at < max(self.shape):
-            raise ValueError(
-                f"augment_at={self.augment_at} is smaller than size: images would be enlarged again, raise it"
-            )
+            raise ValueError(f"augment_at={self.augment_at} is below size: images would be enlarged again, raise it")
         return self
 
 
@@ -190,16 +190,16 @@ class TransformConfig(StrictModel, defaults="transform/none"):
     each_epoch: bool = FROM_YAML
     mirror: bool = FROM_YAML
     rotate: Annotated[float, Field(ge=0.0, le=180.0)] = FROM_YAML
-    stretch: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
-    shift: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
-    brightness: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
-    gamma: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
-    noise: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
+    stretch: Strength = FROM_YAML
+    shift: Strength = FROM_YAML
+    brightness: Strength = FROM_YAML
+    gamma: Strength = FROM_YAML
+    noise: Strength = FROM_YAML
     blur: Annotated[float, Field(ge=0.0, le=10.0)] = FROM_YAML
     batched: bool = FROM_YAML
-    bend: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
-    scale: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
-    uneven: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
+    bend: Strength = FROM_YAML
+    scale: Strength = FROM_YAML
+    uneven: Strength = FROM_YAML
 
     @model_validator(mode="after")
     def _strengths_of_operations(self) -> "TransformConfig":
@@ -209,8 +209,7 @@ class TransformConfig(StrictModel, defaults="transform/none"):
         limits = data_settings().strengths()
         for key, strength in self.model_extra.items():
             if key not in limits:
-                fault = InitErrorDetails(type="extra_forbidden", loc=(key,), input=strength)
-                raise ValidationError.from_exception_data("TransformConfig", [fault])
+                raise unknown(key)
             if not isinstance(strength, int | float) or not 0 <= strength <= limits[key]:
                 raise ValueError(f"{key}: a number from 0 to {limits[key]:g} is needed, not {strength!r}")
         return self
@@ -222,9 +221,8 @@ class TransformConfig(StrictModel, defaults="transform/none"):
             if absent:
                 raise ValueError(f"{', '.join(absent)}: only with transform.batched=true: set it, or remove this")
             return self
-        possible = {*BATCHED, *ONLY_BATCHED, *NO_TRANSFORMS}
-        keys = [*type(self).model_fields, *(self.model_extra or {})]
-        absent = [key for key in keys if key not in possible and getattr(self, key)]
+        others = self.model_dump(exclude={*BATCHED, *ONLY_BATCHED, *NO_TRANSFORMS})
+        absent = [key for key, value in others.items() if value]
         if self.apply_to != "all":
             absent.append(f"apply_to={self.apply_to}")
         if absent:
@@ -238,4 +236,4 @@ class LoaderConfig(StrictModel, defaults="train:loader"):
     """How batches reach the model."""
 
     batch_size: PositiveInt = FROM_YAML
-    workers: Annotated[int, Field(ge=0)] = FROM_YAML
+    workers: Count = FROM_YAML

@@ -69,8 +69,7 @@ def job_configs(overrides: Sequence[str], needs_data: bool = True) -> list[Confi
     check_words(overrides)
     configs = []
     with grid([quote_path(word) for word in overrides], multirun=True) as expanded:
-        kept = [tuple(word for word in job if _is_important(word)) for job in expanded.jobs]
-        for words in dict.fromkeys(kept):
+        for words in dict.fromkeys(map(_important, expanded.jobs)):
             check_override_order(words)
             composed = expanded.job_config(words)
             if needs_data:
@@ -79,5 +78,5 @@ def job_configs(overrides: Sequence[str], needs_data: bool = True) -> list[Confi
     return configs
 
 
-def _is_important(word: str) -> bool:
-    return key_of(word).partition(".")[0] not in UNIMPORTANT
+def _important(job: Sequence[str]) -> tuple[str, ...]:
+    return tuple(word for word in job if key_of(word).partition(".")[0] not in UNIMPORTANT)

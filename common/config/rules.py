@@ -10,14 +10,8 @@ from common.errors import UserError
 from common.karyotype import KARYOGRAM_SOURCES
 from common.runs.run import Run
 
-MOVING = (
-    "flips",
-    "rotations",
-    "mirror",
-    "rotate",
-    "bend",
-    "uneven",
-)  # transforms that move a chromosome to another place
+# Transforms that move a chromosome to another place.
+MOVING = ("flips", "rotations", "mirror", "rotate", "bend", "uneven", "stretch", "shift", "scale")
 TURNED_COPIES = ("paper", "hem_all")  # ways to balance that add turned copies
 DRAWN = ("synthetic", "synthetic_chromosomes")  # sources that read no files
 DATA_DIR_HINT = "set data_dir=<folder or zip> or KARYOCYTE_DATA_DIR, or use +profile=demo, which needs no data"
@@ -31,17 +25,16 @@ def check_rules(config: Config) -> None:
         turned = f"balance={config.balance.name} adds turned copies"
         raise UserError(f"{turned}: set transform.flips=true or transform.rotations=true, or balance=none")
     _check_loss(config)
-    if config.transform.batched:
-        _check_batched(config)
+    if config.transform.batched and config.prepare.augment_at is not None:
+        resized = f"prepare.augment_at={config.prepare.augment_at}"
+        raise UserError(f"{resized} resizes images after their transforms: set it to null or transform.batched=false")
     if config.head.orientation:
         _check_orientation(config)
     elif config.inference.orientation != "any":
         orientation = f"inference.orientation={config.inference.orientation}"
         raise UserError(f"{orientation} is of networks with head.orientation=true: set that too, or leave this out")
-    if config.callbacks.check_and_adjust.enabled:
-        _check_check_and_adjust(config)
-    if config.callbacks.averaging.enabled and config.trainer.precision in ("16-true", "bf16-true"):
-        raise UserError("callbacks.averaging is lost in 16-bit weights: set trainer.precision=32-true or a mixed one")
+    if config.callbacks.check_and_adjust.enabled and config.scheduler.name != "none":
+        raise UserError("callbacks.check_and_adjust sets the learning rate: set scheduler=none beside it")
 
 
 def check_data_dir(composed: DictConfig) -> None:
@@ -69,25 +62,12 @@ def check_files(composed: DictConfig) -> None:
         Run.open_finished(Path(composed.init_from))
 
 
-def _check_check_and_adjust(config: Config) -> None:
-    """It sets the learning rate, one for all, itself."""
-    if config.scheduler.name != "none":
-        raise UserError("callbacks.check_and_adjust sets the learning rate: set scheduler=none beside it")
-
-
 def _check_loss(config: Config) -> None:
     """One logit has no smoothed targets, and a loss of one's own weighs no classes."""
     if config.loss.own is not None and config.balance.name == "class_weights":
         raise UserError("balance=class_weights weighs cross-entropy: choose another balance beside loss._target_")
     if config.head.logits == 1 and config.loss.label_smoothing > 0:
         raise UserError("loss.label_smoothing needs head.logits=2 (one output has no smoothed target): set one of them")
-
-
-def _check_batched(config: Config) -> None:
-    """Batched transforms make no turned copies, and images are not resized after them."""
-    if config.prepare.augment_at is not None:
-        resized = f"prepare.augment_at={config.prepare.augment_at}"
-        raise UserError(f"{resized} resizes images after their transforms: set it to null or transform.batched=false")
 
 
 def _check_orientation(config: Config) -> None:
@@ -115,13 +95,8 @@ def _check_karyograms(config: Config) -> None:
     if config.balance.name in TURNED_COPIES:
         turned.append(f"balance={config.balance.name}")
     if turned:
-        raise UserError(
-            f"{', '.join(turned)}: in a karyogram the place of each chromosome carries meaning (paper 001, 3.1.2), "
-            f"so the sheet is not turned, mirrored or bent: use transform=karyograms, and leave this out"
-        )
-    moved = _enabled(config.transform, ("stretch", "shift", "scale"))
-    if moved:
-        raise UserError(f"{', '.join(moved)} would lay black borders around the white sheet: leave this out")
+        place = "in a karyogram the place of each chromosome carries meaning (paper 001, 3.1.2)"
+        raise UserError(f"{', '.join(turned)}: {place}: use transform=karyograms, and leave this out")
 
 
 def _enabled(transform: TransformConfig, names: tuple[str, ...]) -> list[str]:

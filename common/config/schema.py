@@ -6,10 +6,9 @@ The comments for users are in conf/*.yaml; types, ranges and rules are here, tho
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
-from pydantic_core import InitErrorDetails
+from pydantic import AfterValidator, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
-from common.config.base import FROM_YAML, Name, Share, StrictModel
+from common.config.base import FROM_YAML, Count, Name, Share, StrictModel, unknown
 from common.config.data import BalanceConfig, DataConfig, LoaderConfig, PrepareConfig, SplitConfig, TransformConfig
 from common.config.defaults import section_defaults
 
@@ -119,10 +118,9 @@ class LossConfig(StrictModel, defaults="train:loss"):
 
     @model_validator(mode="after")
     def _target_or_label_smoothing(self) -> "LossConfig":
-        extra = self.model_extra or {}
+        extra = self.own
         if extra and not isinstance(extra.get("_target_"), str):
-            fault = InitErrorDetails(type="extra_forbidden", loc=(next(iter(extra)),), input=extra)
-            raise ValidationError.from_exception_data("LossConfig", [fault])
+            raise unknown(next(iter(extra)))
         if extra and self.label_smoothing:
             raise ValueError("label_smoothing is of cross-entropy: set it to 0 beside _target_")
         return self
@@ -196,21 +194,19 @@ class CallbacksConfig(StrictModel, defaults="callbacks/default"):
                 continue
             if given.get("_target_", defaults["_target_"]) == defaults["_target_"]:
                 for key in given.keys() - defaults.keys():
-                    fault = InitErrorDetails(type="extra_forbidden", loc=(name, key), input=given[key])
-                    raise ValidationError.from_exception_data("CallbacksConfig", [fault])
+                    raise unknown(name, key)
                 filled[name] = {**defaults, **given}
         return filled
 
     @property
     def named(self) -> dict[str, CallbackConfig]:
         """Our own optional callbacks that are enabled, by their keys, in the order in which they are called."""
-        own = {
-            "averaging": self.averaging,
-            "check_and_adjust": self.check_and_adjust,
-            "early_stopping": self.early_stopping,
-            "early_break": self.early_break,
-        }
-        return {name: entry for name, entry in own.items() if entry.enabled}
+        entries = {}
+        for name in ("averaging", "check_and_adjust", "early_stopping", "early_break"):
+            entry: CallbackConfig = getattr(self, name)
+            if entry.enabled:
+                entries[name] = entry
+        return entries
 
     @property
     def changing(self) -> Mapping[str, Any]:
@@ -231,7 +227,7 @@ class InferenceConfig(StrictModel, defaults="train:inference"):
     mirror: bool = FROM_YAML
     orientation: Literal["any", "upright"] = FROM_YAML
     batchnorm: Literal["trained", "images"] = FROM_YAML
-    mc_passes: Annotated[int, Field(ge=0)] = FROM_YAML
+    mc_passes: Count = FROM_YAML
 
 
 class TriageConfig(StrictModel, defaults="train:evaluation.triage"):
@@ -261,10 +257,10 @@ class EvaluationConfig(StrictModel, defaults="train:evaluation"):
     interval: Literal["logit_t", "percentile"] = FROM_YAML
     threshold: Literal["youden", "f1", "sensitivity"] = FROM_YAML
     sensitivity: Share = FROM_YAML
-    seed: Annotated[int, Field(ge=0)] = FROM_YAML
+    seed: Count = FROM_YAML
     correction: Literal["holm", "fdr_bh", "none"] = FROM_YAML
-    thumbnails: Annotated[int, Field(ge=0)] = FROM_YAML
-    train_images: Annotated[int, Field(ge=0)] = FROM_YAML
+    thumbnails: Count = FROM_YAML
+    train_images: Count = FROM_YAML
     out_of_distribution: Share = FROM_YAML
     triage: TriageConfig = FROM_YAML
     assignment: AssignmentConfig = FROM_YAML
@@ -282,7 +278,7 @@ class Config(StrictModel, defaults="train"):
     cache_dir: str = FROM_YAML
     cache_features: Literal["auto", "off"] = FROM_YAML
     protocol: Literal["subject", "image", "paper"] = FROM_YAML
-    seed: Annotated[int, Field(ge=0)] = FROM_YAML
+    seed: Count = FROM_YAML
     resume: Literal["auto", "never"] = FROM_YAML
     init_from: str | None = FROM_YAML
     weights: str

@@ -12,19 +12,18 @@ from common.revision import revision
 if TYPE_CHECKING:
     from common.config.schema import Config
 
-# Keys that do not change the trained weights, or that the address holds in another way.
-_FOLDERS = ("data_dir", "weights_dir", "output_dir", "cache_dir")
-_TOP = ("name", *_FOLDERS, "cache_features", "protocol", "seed", "resume", "init_from", "weights")
-_TRAINER = "accelerator devices enable_progress_bar num_nodes strategy sync_batchnorm"
 BASE = Path(__file__).with_name("address_base.yaml")
+# Keys that do not change the trained weights, or that the address holds in another way.
+_WHOLE = """name data_dir weights_dir output_dir cache_dir cache_features protocol seed resume init_from weights logger
+    evaluation"""
 UNHASHED: Any = {
-    **dict.fromkeys([*_TOP, "logger", "evaluation"], True),
+    **dict.fromkeys(_WHOLE.split(), True),
     "data": {"on_broken", "file", "group_column"},
     "split": {"fold", "near_duplicates", "near_duplicate_bits"},
     "model": {"weights"},
     "loader": {"workers"},
     "inference": {"batchnorm"},
-    "trainer": set(_TRAINER.split()),
+    "trainer": {"accelerator", "devices", "enable_progress_bar", "num_nodes", "strategy", "sync_batchnorm"},
     "callbacks": {"checkpoint"},
 }
 
@@ -94,10 +93,7 @@ def run_folder(config: "Config", identity: dict[str, Any]) -> Path:
 
 
 def config_fact(identity: dict[str, Any]) -> str:
-    """Return what the runs of all folds of one experiment have in common, hashed to 8 hex digits.
-
-    The checkpoint of ``init_from`` and the split differ by fold.
-    """
+    """Return what the runs of all folds of one experiment have in common, hashed to 8 hex digits."""
     return sha256_of_value([identity["config"], identity["contents"]["weights"]])[:8]
 
 

@@ -41,10 +41,7 @@ def check_run(folder: Path, config: Config, identity: dict[str, Any]) -> None:
 
 
 def open_run(folder: Path, config: Config, identity: dict[str, Any], command: list[str]) -> None:
-    """Write identity, configuration and environment of a run.
-
-    A run that is continued keeps the earlier revisions of the code in its environment.
-    """
+    """Write identity, configuration and environment of a run, with the revisions of the code that made it so far."""
     run = Run(folder)
     run.write_json(RunFile.IDENTITY, identity)
     run.write_config(config)
@@ -67,22 +64,19 @@ def begin(folder: Path, config: Config, identity: dict[str, Any], description: l
 
 
 def update_evaluation(folder: Path, config: Config) -> None:
-    """Bring ``evaluation`` and ``inference`` in a finished run's config.yaml up to date: it is used with them.
-
-    Keys of ``inference`` that change the predictions are part of the address, so only the others can differ.
-    """
+    """Bring ``evaluation`` and ``inference`` in a finished run's config.yaml up to date: it is used with them."""
     run = Run(folder)
-    sections = {name: getattr(config, name).model_dump(mode="json") for name in ("evaluation", "inference")}
-    if any(run.raw_config[name] != section for name, section in sections.items()):
-        run.write_raw_config({**run.raw_config, **sections})
+    updated = run.raw_config | config.model_dump(mode="json", include={"evaluation", "inference"})
+    if updated != run.raw_config:
+        run.write_raw_config(updated)
 
 
 def other_revisions(folder: Path) -> list[str]:
     """Return a warning where a run was made with other revisions of the code than the present one, else []."""
-    others = [made_with for made_with in Run(folder).revisions if made_with != revision()]
-    if others:
-        return [f"made with revision {', '.join(others)} of the code, which is {revision()} now"]
-    return []
+    others = set(Run(folder).revisions) - {revision()}
+    if not others:
+        return []
+    return [f"made with revision {', '.join(sorted(others))} of the code, which is {revision()} now"]
 
 
 @contextmanager

@@ -14,11 +14,8 @@ LISTED = 8  # runs that an error names, at most
 def resolve_run(word: Path, outputs: Path = OUTPUTS) -> Path:
     """Return the folder of the run that a word of a command line means; other words are returned as they are.
 
-    Args:
-        word: ``latest``, the newest finished run below ``outputs``; ``<folder>/latest``, the newest below a folder of
-            ``outputs``, such as an experiment's; or such a folder, which must hold one finished run alone. A path that
-            exists elsewhere, a run's folder, and what is no folder of ``outputs`` stay as they are.
-        outputs: Where runs are written to.
+    A word is ``latest``, the newest finished run below ``outputs``, ``<folder>/latest``, the newest below a folder of
+    ``outputs``, or such a folder, as that of an experiment, which must hold one finished run alone.
 
     Raises:
         UserError: No run is finished there, or several are and ``latest`` does not choose one.
@@ -40,10 +37,8 @@ def resolve_run(word: Path, outputs: Path = OUTPUTS) -> Path:
     if newest:
         return max(finished, key=lambda run: run.last_change() or 0.0).folder
     if len(finished) > 1:
-        names = [str(run.folder) for run in finished[:LISTED]]
-        if len(finished) > LISTED:
-            names.append(f"and {len(finished) - LISTED} more")
-        raise UserError(f"{word} has {len(finished)} runs: name one or more of {', '.join(names)}, or {word}/{LATEST}")
+        names = ", ".join(str(run.folder) for run in finished[:LISTED])
+        raise UserError(f"{word} has {len(finished)} runs: name one or more, such as {names}, or {word}/{LATEST}")
     return finished[0].folder
 
 

@@ -115,8 +115,7 @@ _PROGRESS = TypeAdapter(Progress)
 class Run:
     """A run's folder, or that of an ensemble; files are read once, when they are asked for.
 
-    The properties raise a ``UserError`` that names the file where it is missing or damaged; those that are said to be
-    empty without their file do not.
+    A ``UserError`` names a file that is missing or damaged; some properties are empty without their file.
     """
 
     folder: Path
@@ -457,9 +456,14 @@ def _first(error: ValidationError) -> str:
 def open_runs(paths: Sequence[Path]) -> list[Run]:
     """Open the runs at folders or files in them; none may be named twice."""
     runs = list(map(Run.open, paths))
-    seen: set[Path] = set()
-    for path, run in zip(paths, runs, strict=True):
-        if run.folder.resolve() in seen:
-            raise UserError(f"{path} is named twice: name each run once")
-        seen.add(run.folder.resolve())
+    check_different(paths, [run.folder for run in runs])
     return runs
+
+
+def check_different(words: Sequence[Path], paths: Sequence[Path]) -> None:
+    """Check that the words of a command line name different paths; a ``UserError`` says which is named twice."""
+    seen: set[Path] = set()
+    for word, path in zip(words, map(Path.resolve, paths), strict=True):
+        if path in seen:
+            raise UserError(f"{word} is named twice: name each run once")
+        seen.add(path)

@@ -140,21 +140,19 @@ def recorded(overrides: Sequence[str], kind: str, first: bool) -> Iterator[None]
     job = job_of(overrides)
     note = partial(write_record, Path(folder), job.key)
     attempts = read_record(Path(folder), job.key).get("attempts", 0) + 1
-    place = {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "slurm_job": slurm_job(),
-        "gpus": os.environ.get("CUDA_VISIBLE_DEVICES") or None,
-    }
+    place = {"host": socket.gethostname(), "pid": os.getpid(), "slurm_job": slurm_job()}
+    place["gpus"] = os.environ.get("CUDA_VISIBLE_DEVICES") or None
     begun = {"status": "running", "error": None, "started": time.time(), "attempts": attempts, "run": None}
     note(overrides=list(job.overrides), kind=kind, **place, **begun)
     _current.append(note)
     end: dict[str, str | None] = {"status": "finished"}
     try:
         yield
+    except UserError as error:
+        end = {"status": "failed", "error": str(error)}
+        raise
     except Exception as error:
-        message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        end = {"status": "failed", "error": message}
+        end = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
         raise
     except BaseException as error:  # preempted, or Ctrl-C
         end = {"status": getattr(error, "status", "interrupted"), "error": None}

@@ -24,6 +24,7 @@ SMALLER = {
     "reproduce.py": SHORT,
     "data=synthetic_chromosomes": "data.cells=12 data.cases=12",
     "data=synthetic_cells": "data.images=32 data.subjects=16 data.size=64",
+    "--export cells": "data.cells=8 data.cases=8",
     "+profile=demo": "data.images=48 data.subjects=12 data.size=64 prepare.size=64 trainer.max_images=32 "
     "model.name=resnet18 model.cut=layer2",
     "--share": "--share 0.005",
