@@ -29,11 +29,7 @@ def new_folder(path: Path, option: str = "--output") -> None:
 
 
 def number_list(text: str | None, option: str) -> tuple[int, ...] | None:
-    """Read different numbers such as "0,1,2"; None of None.
-
-    Raises:
-        UserError: It names the option.
-    """
+    """Read different numbers such as "0,1,2"; None of None. A ``UserError`` names the option."""
     if text is None:
         return None
     parts = text.split(",")

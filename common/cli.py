@@ -39,10 +39,7 @@ def files_explained() -> Iterator[None]:
 
 @contextmanager
 def report_user_errors() -> Iterator[None]:
-    """Print a ``UserError``, or a system error about a file, as one line on stderr; exit with code 1, 130 after Ctrl-C.
-
-    With ``KARYOCYTE_TRACEBACK=1`` in the environment the error is raised with its traceback.
-    """
+    """Print a ``UserError``, or a system error about a file, in one line; exit with code 1, or 130 after Ctrl-C."""
     try:
         with files_explained():
             yield
@@ -78,10 +75,7 @@ def warn(*lines: str) -> None:
 
 @contextmanager
 def heavy_imports() -> Iterator[None]:
-    """Switch the garbage collector off for the imports within, of torch and what needs it: a quarter of their time.
-
-    Afterwards it ignores their objects, so that processes that are forked later share their memory.
-    """
+    """Let the garbage collector ignore what the imports within make, which saves a quarter of their time."""
     if "torch" in sys.modules or not gc.isenabled():
         yield
         return

@@ -139,11 +139,7 @@ def read_typed(path: Path, kind: type[Content], schema: int, remedy: str) -> Con
 
 
 def read_yaml(path: Path) -> Any:
-    """Return the plain values of a YAML file: no objects, no code.
-
-    Raises:
-        UserError: The file is not YAML, or nested more deeply than any of ours.
-    """
+    """Return the plain values of a YAML file, no objects and no code; a ``UserError`` names one that is damaged."""
     try:
         text = path.read_text(encoding="utf-8")
         depth = 0

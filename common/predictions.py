@@ -117,11 +117,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read predictions that a run wrote; ``path`` is the file or the run's folder.
-
-    Raises:
-        UserError: The file is missing, is not one of Karyocyte's, has another schema version or lacks a column.
-    """
+    """Read predictions from their file or a run's folder; a ``UserError`` names a file that is missing or damaged."""
     path = Path(path)
     if path.is_dir():
         path = path / RunFile.PREDICTIONS

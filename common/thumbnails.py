@@ -23,13 +23,10 @@ CLASSLESS = "eigencam"  # a method of heat maps that knows no class
 
 
 def write_pictures(path: Path, image_ids: Iterable[str], images: Iterable[np.ndarray | bytes], size: int) -> None:
-    """Write pictures into one parquet file, whole or not at all.
+    """Write pictures into one parquet file, such as ``<run>/thumbnails.parquet``, whole or not at all.
 
-    Args:
-        path: The file, such as ``<run>/thumbnails.parquet``.
-        image_ids: One per image.
-        images: uint8 RGB, shape (H, W, 3), taken one by one, so that they may lie on disk; or bytes of ``encode``.
-        size: Longest side of a picture in pixels; smaller images are left as they are.
+    ``images`` are uint8 RGB, shape (H, W, 3), taken one by one, or bytes of ``encode``; one per image_id. ``size`` is
+    the longest side of a picture in pixels; smaller images are left as they are.
     """
     schema = pa.schema([("image_id", pa.string()), ("picture", pa.binary())])
     remaining = zip(image_ids, images, strict=True)

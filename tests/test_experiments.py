@@ -39,12 +39,9 @@ NEWER = {f"karyogram_{network}" for network in ("convnext_tiny", "efficientnetv2
 FILES = [*(ROOT / "conf" / "task").glob("*.yaml"), *(ROOT / "conf" / "experiment").glob("*.yaml")]
 
 
-@pytest.mark.parametrize(
-    ("names", "count"), [(PAPER_004, 18), (PAPER_002, 9), (PAPER_003, 3), (PAPER_001, 7), (UNFROZEN | NEWER, 19)]
-)
-def test_every_row_of_the_papers_and_every_network_beside_it_is_an_experiment(names, count):
-    assert len(names) == count
-    assert set(names) <= set(EXPERIMENTS)
+def test_every_row_of_the_papers_and_every_network_beside_it_is_an_experiment():
+    assert list(map(len, (PAPER_004, PAPER_002, PAPER_003, PAPER_001, UNFROZEN | NEWER))) == [18, 9, 3, 7, 19]
+    assert set(EXPERIMENTS) >= PAPER_004 | PAPER_002 | PAPER_003 | PAPER_001 | UNFROZEN | NEWER
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -131,11 +128,3 @@ def test_every_profile_fits_every_experiment(name, profile):
         assert getattr(config.data, "chromosomes", config.data).source == drawn
         assert (config.split.test, config.weights, config.prepare.size) == ("fold", "random", 96)
         assert config.unfreeze.train == ("all",)
-
-
-@pytest.mark.parametrize("name", sorted(PAPER_002))
-def test_the_cpu_profile_is_small_and_says_its_budget(name):
-    config = check_config(composed([f"+experiment={name}", "+profile=cpu"]))
-    assert 64 <= config.prepare.size <= 96
-    assert config.trainer.max_images == 20_000
-    assert config.callbacks.check_and_adjust.enabled

@@ -21,10 +21,8 @@ class Command:
     """The words of a command line: paths, such as those of runs, and the settings that overrides change.
 
     The keys of the first section stand alone, those of the others follow the name of their section:
-    ``population=50 evaluation.resamples=200``. ``command[EvaluationConfig]`` is a section's typed, checked model.
-
-    Raises:
-        UserError: A key is unknown (the nearest right ones are named), or a value has the wrong type or range.
+    ``population=50 evaluation.resamples=200``. ``command[EvaluationConfig]`` is a section's typed, checked model; a
+    ``UserError`` names a key that is unknown, with the nearest right ones, or whose value does not fit.
     """
 
     def __init__(self, words: Sequence[str], section: type[StrictModel], *others: type[StrictModel]) -> None:
@@ -64,16 +62,9 @@ def is_override(word: str) -> bool:
 def read_section(
     model: type[Model], overrides: Sequence[str] = (), name: str = "", others: Sequence[type[StrictModel]] = ()
 ) -> Model:
-    """Return a section of conf/ with overrides such as ``loss=0.01`` or ``trisomy.21=0.002``.
+    """Return a section of conf/ with overrides such as ``loss=0.01`` or ``trisomy.21=0.002``, read as YAML.
 
-    Args:
-        model: The typed model, which names the section.
-        overrides: Keys of the section and their new values, read as YAML.
-        name: What messages put before a key.
-        others: Sections whose keys a message may name as well.
-
-    Raises:
-        UserError: A key is unknown (the nearest right ones are named), or a value has the wrong type or range.
+    A ``UserError`` puts ``name`` before a wrong key, and may name keys of the sections ``others`` as well.
     """
     assert model.defaults_section is not None, f"{model.__name__} names no section of conf/"
     try:

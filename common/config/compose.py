@@ -37,11 +37,7 @@ def compose_config(overrides: Sequence[str]) -> Config:
 
 
 def compose_overrides(overrides: Sequence[str]) -> DictConfig:
-    """Return what Hydra composes from conf/ and the overrides, not validated yet.
-
-    Raises:
-        UserError: An override cannot be read, or names an unknown key.
-    """
+    """Return what Hydra composes from conf/ and the overrides, not validated; a ``UserError`` names a wrong one."""
     check_words(overrides)
     check_override_order(overrides)
     with explain_composition():
@@ -51,9 +47,7 @@ def compose_overrides(overrides: Sequence[str]) -> DictConfig:
 def check_config(composed: DictConfig) -> Config:
     """Return the typed configuration, frozen from here on, of what Hydra composed.
 
-    Raises:
-        UserError: A key is unknown (the nearest right ones are named), a value has the wrong type or range, an
-            interpolation does not resolve, or values contradict one another.
+    A ``UserError`` names a key that is unknown, whose value does not fit, or that contradicts another.
     """
     values = resolved(composed, "configuration")
     cluster = check_cluster(values.pop("cluster", None))  # where a run is trained is no part of the run
@@ -125,8 +119,7 @@ def _not_composed(key: str) -> str:
 def all_folds(*, _root_: DictConfig) -> int:
     """Return the number of folds of the one data set that all jobs of a sweep share: ``${all_folds:}`` in conf/sweep.
 
-    Raises:
-        UserError: The jobs may differ in it, the images must be read to know it, or there are no folds.
+    A ``UserError``: the jobs may differ in it, the images must be read to know it, or there are no folds.
     """
     keys = list(_root_.hydra.sweeper.params)
     for override in OverridesParser.create().parse_overrides(list(_root_.hydra.overrides.task)):

@@ -21,10 +21,10 @@ Strength = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class PaperSplit(StrictModel):
-    """What a paper did: random parts of the images, unstratified unless said; the test part takes the rest.
+    """What a paper did: random parts of the images, unstratified; the test part takes the rest.
 
-    With ``rounding: down`` the training and validation parts are rounded down. ``up`` is scikit-learn's
-    ``train_test_split``, used twice: the test part of all images, then the validation part of the rest, is rounded up.
+    ``rounding``: ``down`` of the training and validation parts; ``up`` of the test part of all images, then of the
+    validation part of the rest, as by scikit-learn's ``train_test_split`` used twice.
     """
 
     train: Share

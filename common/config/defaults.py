@@ -32,11 +32,7 @@ def _compose(conf: Path, overrides: tuple[str, ...]) -> DictConfig:
 
 
 def group_defaults(group: str, option: str) -> dict[str, Any]:
-    """Return the keys of one option of a config group, such as ``("data", "cnmc")``, with those it inherits.
-
-    Raises:
-        UserError: The group has no such option.
-    """
+    """Return the keys of one option of a config group, such as ``("data", "cnmc")``, with those it inherits."""
     if not (CONF / group / f"{option}.yaml").is_file():
         options = ", ".join(sorted(file.stem for file in (CONF / group).glob("*.yaml")))
         raise UserError(f"there is no {group}={option}: the options are {options}")

@@ -33,12 +33,9 @@ def resolved(node: Any, name: str) -> dict[str, Any]:
 def validated(
     model: type[Model], values: Any, section: str = "", others: Mapping[str, type[StrictModel]] | None = None
 ) -> Model:
-    """Return values as their typed model; ``section`` is the key of the model, "" of the whole configuration.
+    """Return values as their typed model; a ``UserError`` names the first wrong key, and the nearest right ones.
 
-    ``others`` are models by their keys, which might be meant instead.
-
-    Raises:
-        UserError: A key is unknown (the nearest right ones are named), or a value has the wrong type or range.
+    ``section`` is the key of the model, "" of the whole configuration; ``others`` are models that might be meant.
     """
     try:
         return model.model_validate(values)

@@ -57,14 +57,9 @@ def grid(typed: Sequence[str], multirun: bool = False) -> Iterator[Grid]:
 
 
 def job_configs(overrides: Sequence[str], needs_data: bool = True) -> list[Config]:
-    """Return the configuration of each job, jobs that differ in seed and cluster once.
+    """Return the configuration of each job of overrides as train.py takes them; those equal but for the seed once.
 
-    Args:
-        overrides: As train.py takes them, ``+sweep=...`` and several values of a key included.
-        needs_data: Whether ``data_dir`` must exist.
-
-    Raises:
-        UserError: An override cannot be read, or a job's configuration is not valid.
+    ``needs_data``: whether ``data_dir`` must exist. A ``UserError`` names what cannot be read, or is not valid.
     """
     check_words(overrides)
     configs = []

@@ -12,11 +12,7 @@ FLAGS_WITH_VALUE = ("--cfg", "-c", "--info", "-i", "--package", "-p")  # of Hydr
 
 
 def check_words(words: Sequence[str]) -> None:
-    """Check that each word of a command line is a flag or an override ``key=value``.
-
-    Raises:
-        UserError: One is neither; the likely correction is named.
-    """
+    """Check that each word of a command line is a flag or an override ``key=value``; a ``UserError`` corrects it."""
     for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False):
         if word.startswith(("-", "~")) or before in FLAGS_WITH_VALUE:
             continue
@@ -37,8 +33,7 @@ def is_multirun() -> bool:
 def quote_path(argument: str) -> str:
     """Quote the value of an override that is a path or a pattern, where Hydra's grammar cannot read it bare.
 
-    Every run's folder holds a ``=`` (``seed=0``), a path may hold blanks and brackets; a shell strips the quotes that
-    are typed. Values that Hydra can read stay as they are; in a multirun, each value of a list is quoted.
+    Every run's folder holds a ``=`` (``seed=0``), a path may hold blanks. In a multirun, each value is quoted.
     """
     key, equals, value = argument.partition("=")
     if not equals or key.lstrip("+") not in (*PATH_KEYS, *PATTERN_KEYS) or _is_readable(argument):

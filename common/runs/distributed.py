@@ -43,11 +43,8 @@ class World:
 def world_of(trainer: "TrainerConfig", environment: Mapping[str, str] = os.environ) -> World:
     """Return this process's place among the ``devices * num_nodes`` processes of its run.
 
-    A run of one process is alone, whatever Slurm counts. Where torchrun was started within a Slurm job, torchrun
-    counts; its processes always belong to one run.
-
-    Raises:
-        UserError: The run asks for another number of processes than were started, or another place of them on nodes.
+    A run of one process is alone, whatever Slurm counts: packed jobs share a Slurm step. Where torchrun was started
+    within a Slurm job, torchrun counts. A ``UserError``: other processes were started than the run asks for.
     """
     world = _started_world(environment)
     if trainer.processes == 1 and (world.starter != "torchrun" or world.size == 1):

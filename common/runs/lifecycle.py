@@ -25,11 +25,7 @@ class Pruned(Exception):  # noqa: N818 - not an error: the search ends an unprom
 
 
 def check_run(folder: Path, config: Config, identity: dict[str, Any]) -> None:
-    """Check that the folder is free, or holds this very run.
-
-    Raises:
-        UserError: The folder holds another run or something else, or holds a run at all while ``resume=never``.
-    """
+    """Check that the folder is free, or holds this very run and may go on; a ``UserError`` says what it holds."""
     run = Run(folder)
     if run.has(RunFile.IDENTITY):
         if run.identity != identity:
@@ -111,8 +107,7 @@ def recorded(folder: Path) -> Iterator[None]:
 def locked(folder: Path, message: str | None = None) -> Iterator[None]:
     """Lock a run's folder, which is made where it is missing; the lock of a killed process is free again.
 
-    Raises:
-        UserError: Another process holds the lock; ``message``, or that it trains this run.
+    A ``UserError``, by default that it trains this run: another process holds the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / RunFile.LOCK, timeout=0)

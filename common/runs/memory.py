@@ -11,11 +11,10 @@ OWN_SETTINGS = ("MALLOC_", "GLIBC_TUNABLES")  # variables by which a user sets t
 
 
 def keep_freed_memory(environment: Mapping[str, str] = os.environ) -> bool:
-    """Keep freed memory for the next allocation, instead of returning it to the system; return whether that is so.
+    """Keep freed memory for the next allocation; return whether that is so.
 
-    glibc maps every allocation above 32 MB anew, and the kernel clears its pages at their first use: of a training step
-    of MobileNetV2 on 32 images of 224 px, on a CPU, that was almost half (`benchmarks/speed`). The settings of a user
-    (``MALLOC_...``, ``GLIBC_TUNABLES``) are left alone.
+    glibc maps every allocation above 32 MB anew, and the kernel clears its pages: of a training step of MobileNetV2 on
+    a CPU that was almost half (`benchmarks/speed`). The settings of a user (``MALLOC_...``) are left alone.
     """
     if any(name.startswith(OWN_SETTINGS) for name in environment):
         return False

@@ -48,13 +48,8 @@ def to_predictions(
 ) -> Predictions:
     """Join probabilities with the facts of their images.
 
-    Args:
-        predicted: Its rows are positions in ``images``, each at most once.
-        images: The manifest's frame, with the columns ``predictions.FACTS``.
-        parts: The part of each image, of the index of ``images``.
-        classes: The class names, in the order of the probabilities.
-        positive_class: The class whose probability is thresholded, None for more than two classes.
-        about: Facts of the run, JSON-able.
+    ``images`` is the manifest's frame, with the columns ``predictions.FACTS``; ``parts`` has its index. ``classes`` are
+    in the order of the probabilities, and ``about`` are facts of the run, JSON-able.
     """
     rows = predicted.rows
     probabilities = predicted.probabilities

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from common.errors import UserError
 from common.files import read_csv, read_json, read_whole_json, read_yaml, write_csv, write_json, write_text
 from common.runs.address import present_keys
-from common.runs.ensemble import EnsembleFile, read_ensemble, write_ensemble
+from common.runs.ensemble import EnsembleFile, read_ensemble
 from common.runs.files import RunFile, RunFolder
 
 if TYPE_CHECKING:
@@ -259,10 +259,7 @@ class Run:
         return logged.groupby(["stage", "epoch"], as_index=False, sort=False).last()
 
     def best_epoch(self, monitor: str, lower_is_better: bool) -> dict[str, Any]:
-        """Return the row of ``history`` at the best epoch of the last stage by ``monitor``; {} where it was not logged.
-
-        ``monitor`` is such as "val/auc"; the registry of metrics says which of its values is best.
-        """
+        """Return the row of ``history`` at the best epoch of the last stage by ``monitor``; {} if it was not logged."""
         history = self.history
         if monitor not in history:
             return {}
@@ -275,10 +272,9 @@ class Run:
 
     @cached_property
     def saved_checkpoints(self) -> "pd.DataFrame":
-        """The checkpoints that check and adjust saved (paper 002): a row each, in the order of the training.
+        """A row per checkpoint that check and adjust saved (paper 002), in the order of the training; or empty.
 
-        Columns stage, step, epoch, reason, accuracy (of the mini-batch), lr, and the monitored metric on the whole
-        validation part. Empty where there are none.
+        Columns stage, step, epoch, reason, accuracy (of the mini-batch), lr, and the monitored metric of validation.
         """
         return self._logged("check_and_adjust.csv")
 
@@ -385,11 +381,6 @@ class Run:
         if details:
             shown += DETAILS + details
         write_text(self.path(RunFile.SUMMARY), shown)
-
-    def write_ensemble(self, ensemble: EnsembleFile) -> None:
-        """Write ensemble.json."""
-        write_ensemble(self.folder, ensemble)
-        self._forget()
 
     def write_json(self, file: RunFile, value: Mapping[str, Any]) -> None:
         """Write one of the JSON files, whole or not at all."""

@@ -1,7 +1,4 @@
-"""The usage of a run: time, processor, device and memory, summed over the sessions of an interrupted run.
-
-The file is written now and then during a session, so that a killed process loses a minute of its account at most.
-"""
+"""The usage of a run: time, processor, device and memory, summed over the sessions of an interrupted run."""
 
 import resource
 import sys
@@ -18,10 +15,7 @@ from common.runs.files import RunFile
 if TYPE_CHECKING:
     from common.config.schema import TrainerConfig
 
-INTERVAL = 60.0  # seconds between two writes within a session
 CPU = "cpu"
-
-_meters: dict[Path, "Meter"] = {}
 
 
 class Meter:
@@ -32,7 +26,7 @@ class Meter:
         self.before = read_whole_json(self.path)
         self.device = device_of(trainer.accelerator)
         self.processes = trainer.processes
-        self._started = self._written = time.monotonic()
+        self._started = time.monotonic()
         self._started_cpu = _cpu_seconds()
 
     def account(self) -> dict[str, Any]:
@@ -49,12 +43,6 @@ class Meter:
             "peak_device_memory_bytes": max(before.get("peak_device_memory_bytes") or 0, _peak_device_memory()) or None,
         }
 
-    def write(self, interval: float = 0.0) -> None:
-        """Write the account so far, where the last write is at least ``interval`` seconds ago."""
-        if time.monotonic() - self._written >= interval:
-            self._written = time.monotonic()
-            write_json(self.path, self.account())
-
 
 @contextmanager
 def measured(run: Path, trainer: "TrainerConfig") -> Iterator[None]:
@@ -66,19 +54,11 @@ def measured(run: Path, trainer: "TrainerConfig") -> Iterator[None]:
         yield
         return
     meter = Meter(run, trainer)
-    _meters[run] = meter
     try:
         yield
     finally:
-        del _meters[run]
         with suppress(OSError):  # a full disk must not hide how the block ended
-            meter.write()
-
-
-def write_usage(run: Path) -> None:
-    """Write the account of a run that this process is training, once a minute at most."""
-    if run in _meters:
-        _meters[run].write(INTERVAL)
+            write_json(meter.path, meter.account())
 
 
 def device_of(accelerator: str) -> str:

@@ -13,7 +13,6 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from common.runs.files import RunFile
 from common.runs.run import Progress, Run
-from common.runs.usage import write_usage
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.compat import callbacks_of
 from lightning_modules.training.plan import Stage
@@ -97,7 +96,6 @@ class Heartbeat(Callback):
     def _write(self, trainer: Trainer, over: bool = False) -> None:
         self._written_at = time.monotonic()
         with suppress(OSError):
-            write_usage(self.stage.run)
             if trainer.is_global_zero:
                 Run(self.stage.run).write_progress(self._progress(trainer, over))
 

@@ -77,7 +77,6 @@ def test_a_signal_leaves_at_once_and_the_handlers_are_restored():
 
 
 def test_it_passes_what_catches_exceptions_and_can_be_pickled():
-    assert issubclass(Preempted, SystemExit)
     assert not issubclass(Preempted, Exception)
     copy = pickle.loads(pickle.dumps(Preempted(signal.SIGUSR2, first=False)))
     assert (copy.signum, copy.first, copy.code) == (signal.SIGUSR2, False, 0)
@@ -98,7 +97,7 @@ def test_in_a_training_it_is_noted_until_the_training_leaves():
     assert pending() is None
 
 
-@pytest.mark.parametrize("error", [None, OSError("the disk"), RuntimeError("another process has ended")])
+@pytest.mark.parametrize("error", [None, OSError("the disk")])
 def test_a_training_that_did_not_leave_by_itself_leaves_at_its_end(error, capsys):
     went = []
 
@@ -131,13 +130,12 @@ def test_warnings_mean_nothing_outside_slurm():
     assert seen == WARNINGS
 
 
-@pytest.mark.parametrize("signum", WARNINGS)
-def test_a_warning_of_slurm_queues_the_job_again_once_all_is_written(slurm, signum):
+def test_a_warning_of_slurm_queues_the_job_again_once_all_is_written(slurm):
     before = []
 
     def write() -> None:
         try:
-            signal.raise_signal(signum)
+            signal.raise_signal(signal.SIGUSR2)
         finally:
             before.extend(slurm.calls())
 
@@ -151,8 +149,6 @@ def test_a_warning_of_slurm_queues_the_job_again_once_all_is_written(slurm, sign
     [
         pytest.param("RUNNING\\n", 0, ["requeue 12_4"], id="grace time of a preemption: would count as done"),
         pytest.param("COMPLETING\\n", 0, [], id="cancelled, or requeued by Slurm"),
-        pytest.param("PENDING\\n", 0, [], id="queued again already"),
-        pytest.param("", 0, [], id="squeue knows no such job"),
         pytest.param("", 1, [], id="squeue fails"),
     ],
 )
@@ -163,13 +159,6 @@ def test_sigterm_queues_again_only_what_slurm_counts_as_running(slurm, monkeypat
     ending(sigterm)
     assert slurm.calls() == calls
     assert "--jobs=12_4" in slurm.calls("squeue")[0]
-
-
-def test_without_squeue_a_sigterm_is_taken_for_a_cancellation(slurm, monkeypatch):
-    (slurm.folder / "squeue").unlink()
-    monkeypatch.setenv("PATH", str(slurm.folder))
-    ending(sigterm)
-    assert slurm.calls() == []
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGUSR1])

@@ -1,11 +1,8 @@
-import pytest
-
 from common.text import class_counts, counted, one_line
 
 
-@pytest.mark.parametrize(("count", "text"), [(0, "0 cells"), (1, "1 cell"), (2, "2 cells"), (1234, "1,234 cells")])
-def test_numbers_of_things(count, text):
-    assert counted(count, "cell") == text
+def test_numbers_of_things():
+    assert [counted(count, "cell") for count in (0, 1, 1234)] == ["0 cells", "1 cell", "1,234 cells"]
 
 
 def test_control_characters_are_written_as_escapes():

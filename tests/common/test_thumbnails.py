@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from common.errors import UserError
-from common.thumbnails import BATCH, decode, encode, read_pictures, write_pictures
+from common.thumbnails import BATCH, decode, read_pictures, write_pictures
 
 
 @pytest.mark.parametrize("count", [0, BATCH + 3])
@@ -19,10 +19,6 @@ def test_pictures_are_read_by_their_names_in_the_size_asked_for(tmp_path, count)
         last = decode(pictures[name])
         assert last.shape == (10, 20, 3)
         assert abs(last.astype(int) - images[-1][:10, :20]).max() <= 8
-
-
-def test_small_images_are_not_enlarged():
-    assert decode(encode(np.zeros((8, 6, 3), np.uint8), 100)).shape == (8, 6, 3)
 
 
 def test_pictures_of_other_formats_and_large_ones_are_not_decoded():

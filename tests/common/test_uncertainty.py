@@ -28,7 +28,7 @@ def of_one_image(*passes):
     return summarise(np.stack([1 - positive, positive], axis=2), PAIR).iloc[0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(drawn_passes())
 def test_it_agrees_with_scipy_and_the_definitions(passes):
     count, images, width = passes.shape
@@ -72,9 +72,6 @@ def test_the_label_of_two_classes(passes, label):
 @pytest.mark.parametrize(
     "passes",
     [
-        np.ones((2, 3)),
-        np.full((0, 2, 2), 0.5),
-        np.full((2, 2, 3), 1 / 3),
         np.full((1, 1, 2), np.nan),
         np.ones((1, 1, 2)),
     ],

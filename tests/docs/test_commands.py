@@ -73,8 +73,3 @@ def test_an_unknown_option_and_key_are_found():
         check_options("scripts/evaluate.py", ["run", "--nothing"])
     with pytest.raises(Exception, match="no_such_key"):
         check_overrides(["+experiment=resnet50_cut_block5", "no_such_key=1"])
-
-
-def test_continued_lines_remarks_and_placeholders_are_understood():
-    text = "```bash\npython train.py +experiment=<name> \\\n    seed=0,1,2     one run per value\n```\n"
-    assert list(commands(text)) == [["train.py", "+experiment=PLACEHOLDER", "seed=0,1,2"]]

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.interval_coverage import WORLDS
 from common.karyotype import CHROMOSOMES
 from docs.drawings import assignment, intervals, stages
 from docs.drawings.assignment import CELLS, SHOWN
@@ -17,13 +16,6 @@ def test_a_picture_is_drawn_and_small(module, tmp_path, monkeypatch):
     module.draw(tmp_path / "picture.png")
     assert Image.open(tmp_path / "picture.png").width > 800
     assert (tmp_path / "picture.png").stat().st_size < 150_000
-
-
-def test_both_intervals_are_of_the_same_data_sets():
-    rows = intervals.studies(WORLDS[0], 2)
-    assert [row.method for row in rows] == [*intervals.SHOWN, *intervals.SHOWN]
-    assert rows[0].value == rows[1].value
-    assert all(row.low <= row.value <= row.high for row in rows)
 
 
 @pytest.mark.parametrize(("cell", "iscn", "changed"), [(CELLS[0], "46,XY", [2]), (CELLS[1], "47,XY,+21", [])])

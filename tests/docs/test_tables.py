@@ -7,7 +7,7 @@ import pytest
 
 from common.errors import UserError
 from common.paths import ROOT
-from docs.tables import BLOCK, PAPERS, TABLES, Table, fill, pages, split
+from docs.tables import BLOCK, PAPERS, TABLES, Table, fill, pages
 from evaluation.claims import read_claims
 from tests.workflows.papers.claims import measured
 
@@ -49,14 +49,6 @@ def test_two_measurements_of_one_cell_are_refused(results):
         Table("some.csv", {"label": "{label}"}, {"x": "{value}"})(results)
 
 
-def test_a_wide_table_is_split_and_repeats_its_keys():
-    table = pd.DataFrame([["name", *"x" * 4]], columns=["key", *(f"{place}".rjust(40, "h") for place in range(4))])
-    first, second = split(table).split("\n\n")
-    assert [cells(part)[2][0] for part in (first, second)] == ["name", "name"]
-    assert len(cells(first)[0]) == len(cells(second)[0]) == 3
-    assert max(map(len, first.splitlines())) <= 110
-
-
 def test_an_unknown_table_is_refused(results):
     with pytest.raises(UserError, match="nonsense"):
         fill("<!-- table: nonsense -->\n<!-- /table -->", results)
@@ -80,13 +72,6 @@ def test_the_gap_of_protocols_is_of_networks_that_have_both(tmp_path):
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "karyograms.csv", index=False)
     assert cells(TABLES["protocol_gap"](tmp_path))[2:] == [["net", "0.600", "-", "0.900", "+0.300"]]
-
-
-def test_two_claims_of_paper_001_do_not_follow_from_its_matrices():
-    table, first, second = TABLES["paper_001_audit"](ROOT / "results").replace("\n- ", "\n\n- ").split("\n\n")[:3]
-    assert cells(table)[2] == ["confusion matrix", "7", "2"]
-    assert "karyogram_vgg16:" in first
-    assert "karyogram_vgg16_last2:" in second
 
 
 @pytest.mark.parametrize("paper", PAPERS)

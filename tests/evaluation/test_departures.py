@@ -7,7 +7,7 @@ import pytest
 
 from common.config.compose import compose_config
 from common.paths import CONF, ROOT
-from common.runs.ensemble import EnsembleFile
+from common.runs.ensemble import EnsembleFile, write_ensemble
 from common.runs.run import Run
 from evaluation.claims import read_claims
 from evaluation.departures import NOT_KNOWN, departures, of_config, of_experiment, printed_keys
@@ -138,7 +138,7 @@ def test_what_is_not_known_is_no_experiment_of_the_papers(tmp_path):
     member.write_raw_config(of_experiment("vgg16_features"))
     ensemble = Run(tmp_path / "ensemble")
     ensemble.write_predictions(make_run(about=about))
-    ensemble.write_ensemble(EnsembleFile("average", (str(member.folder),), ("a",), {}, {"images": 0}))
+    write_ensemble(ensemble.folder, EnsembleFile("average", (str(member.folder),), ("a",), {}, {"images": 0}))
     assert departures([Run(ensemble.folder)]) == ()
     shutil.rmtree(member.folder)
     assert departures([Run(ensemble.folder)]) == (NOT_KNOWN,)

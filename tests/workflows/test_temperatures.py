@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.runs.ensemble import EnsembleFile
+from common.runs.ensemble import EnsembleFile, write_ensemble
 from common.runs.run import Run
 from evaluation.averaging import Combiner, align, combine
 from tests.evaluation.cells.cells import make_cells
@@ -50,7 +50,9 @@ def ensemble_of(folder, runs):
     ensemble = Run(folder)
     aligned = align([run.predictions for run in runs], names, common=True)
     ensemble.write_predictions(combine(aligned, combiner.combine))
-    ensemble.write_ensemble(EnsembleFile("average", tuple(names), tuple(names), combiner.as_dict(), {"images": 0}))
+    write_ensemble(
+        ensemble.folder, EnsembleFile("average", tuple(names), tuple(names), combiner.as_dict(), {"images": 0})
+    )
     return ensemble
 
 

@@ -11,7 +11,7 @@ from common.cli import console, say, warn
 from common.config.schema import AssignmentConfig, EvaluationConfig
 from common.files import atomic_path, write_csv
 from common.predictions import Predictions
-from common.runs.ensemble import EnsembleFile
+from common.runs.ensemble import EnsembleFile, write_ensemble
 from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.averaging import Combiner, align, combine
@@ -114,7 +114,9 @@ def _write_run(ensemble: FittedEnsemble, request: EnsembleRequest) -> Evaluation
     run = Run(request.folder(members.fold))
     run.write_predictions(ensemble.predictions)
     fitted_on = _fitted_on(request.method, members)
-    run.write_ensemble(EnsembleFile(request.method, members.names, members.labels, combiner.as_dict(), fitted_on))
+    write_ensemble(
+        run.folder, EnsembleFile(request.method, members.names, members.labels, combiner.as_dict(), fitted_on)
+    )
     weights = pd.DataFrame({"member": members.labels, "folder": members.names, "weight": combiner.weights})
     write_csv(run.path(RunFile.ENSEMBLE_WEIGHTS), weights, "%.6f")
     thumbnails = [Run(Path(name)).thumbnails for name in members.names]

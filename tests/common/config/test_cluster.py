@@ -1,14 +1,10 @@
 import pytest
 from omegaconf import OmegaConf
 
-from common.config.cluster import HereConfig, LocalConfig, SlurmConfig, check_cluster
+from common.config.cluster import LocalConfig, SlurmConfig, check_cluster
 from common.config.compose import check_config
 from common.errors import UserError
 from tests.helpers.training import SMALL, composed
-
-
-def test_no_cluster_is_one_job_after_another():
-    assert isinstance(check_cluster(None), HereConfig)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("local", LocalConfig), ("slurm", SlurmConfig)])
@@ -22,12 +18,6 @@ def test_nodes_and_tasks_are_those_of_the_training():
     whole = composed(["+cluster=slurm", *SMALL, "trainer.num_nodes=4", "trainer.devices=8"])
     cluster = check_cluster(OmegaConf.to_container(whole.cluster, resolve=True))
     assert (cluster.nodes, cluster.tasks_per_node, cluster.gpus_per_node) == (4, 8, 8)
-
-
-def test_devices_of_a_local_job_are_those_of_the_training():
-    whole = composed(["+cluster=local", *SMALL, "trainer.devices=2", "trainer.accelerator=cpu"])
-    cluster = check_cluster(OmegaConf.to_container(whole.cluster, resolve=True))
-    assert (cluster.devices, cluster.wants_gpu, cluster.jobs) == (2, False, None)
 
 
 def test_where_a_run_is_trained_is_no_part_of_its_configuration():

@@ -43,19 +43,13 @@ def test_a_misspelt_key_in_a_yaml_file_is_an_error(tmp_path):
     [
         ("seed=-1", "seed"),
         ("protocol=subjects", "subject"),
-        ("split.fold=-1", "split.fold"),
-        ("trainer.max_epochs=none", "trainer.max_epochs"),
-        ("trainer.limit_val_batches=0.0", "trainer.limit_val_batches"),
         ("trainer.limit_train_batches=2.5", "trainer.limit_train_batches"),
         ("name=../../evil", "name"),
         ("+unfreeze.stages={a/b: {lr: 1}}", "unfreeze.stages"),
         ("data.source=synth", "'synth'"),
         ("scheduler.name=one_cycle", "scheduler.warmup"),
-        ("prepare.interpolation=cubic", "bicubic"),
         ("transform=none", "balance=paper"),
         ("loss.label_smoothing=0.1", "head.logits"),
-        ("weights=null", "weights"),
-        ("prepare.size=[4,4]", "prepare.size:"),
         ("prepare.size=[64,32]", "fit=square"),
         ("prepare.augment_at=100", "augment_at=100"),
         ("prepare={augment_at: 416, fit: canvas}", "augment_at"),
@@ -69,25 +63,13 @@ def test_a_wrong_value_is_named_in_one_line(override, words):
 
 @pytest.mark.parametrize(
     "override",
-    [
-        "transform.flips=true",
-        "transform.rotations=true",
-        "transform.mirror=true",
-        "transform.rotate=5",
-        "inference.mirror=true",
-        "head.orientation=true",
-        "balance=paper",
-        "balance=hem_all",
-    ],
+    ["transform.flips=true", "transform.rotate=5", "inference.mirror=true", "head.orientation=true", "balance=paper"],
 )
 def test_a_karyogram_is_not_turned_as_a_whole(override):
-    pictures = error_of(composed([*WHOLE, override]))
-    sheets = error_of(composed_of(override))
     key = override if override.startswith("balance") else override.partition("=")[0]
-    assert pictures.startswith(key)
-    assert "use transform=karyograms" in pictures
-    assert sheets.startswith(key)
-    assert "use transform=karyograms" in sheets
+    for error in (error_of(composed([*WHOLE, override])), error_of(composed_of(override))):
+        assert error.startswith(key)
+        assert "use transform=karyograms" in error
 
 
 UPRIGHT = ["+experiment=chromosomes_best", "head.orientation=true"]
@@ -102,7 +84,6 @@ UPRIGHT = ["+experiment=chromosomes_best", "head.orientation=true"]
         (["+experiment=chromosomes_best", "inference.orientation=upright"], "inference.orientation=upright"),
         ([*WHOLE, "prepare.fit=canvas", "prepare.augment_at=null"], "prepare.fit=canvas"),
         (["+experiment=karyogram_vgg16", "transform.stretch=0.1"], "transform.stretch"),
-        (["+experiment=karyogram_vgg16", "transform.shift=0.1"], "transform.shift"),
         (
             ["transform=chromosomes", "balance=none", "transform.batched=true", "prepare.augment_at=300"],
             "augment_at=300",
@@ -115,11 +96,7 @@ def test_values_that_contradict_one_another_are_named(overrides, named):
 
 def test_what_goes_together_is_valid():
     check_config(composed([*UPRIGHT, "inference.orientation=upright"]))
-
-
-def test_the_light_of_a_karyogram_may_change():
-    transform = check_config(composed([*WHOLE, "transform.brightness=0.2", "transform.gamma=0.2"])).transform
-    assert (transform.brightness, transform.gamma) == (0.2, 0.2)
+    check_config(composed([*WHOLE, "transform.brightness=0.2", "transform.gamma=0.2"]))
 
 
 @pytest.mark.parametrize(
@@ -150,14 +127,12 @@ def test_downloads_and_drawn_images_need_no_folder(tmp_path):
 def test_profile_before_experiment_is_an_error():
     with pytest.raises(UserError, match=r"\+experiment=resnet50_features \+profile=smoke"):
         check_override_order(["seed=1", "+profile=smoke", "+experiment=resnet50_features"])
-    check_override_order(["+experiment=resnet50_features", "+profile=smoke"])
-    check_override_order(["+profile=smoke"])
     with pytest.raises(UserError, match=r"type `\+experiment=resnet50_features \+tuned=here`"):
         check_override_order(["+tuned=here", "+experiment=resnet50_features"])
     check_override_order(["+experiment=resnet50_features", "+profile=smoke", "+tuned=here"])
 
 
-@pytest.mark.parametrize("override", ["data=1", "~data=1", "model=-1", "data=null", "+="])
+@pytest.mark.parametrize("override", ["data=1", "data=null", "+="])
 def test_a_group_without_the_name_of_a_file_is_one_line(override):
     with pytest.raises(UserError, match="cannot be read"):
         compose_overrides([override])
@@ -171,7 +146,6 @@ def test_a_group_without_the_name_of_a_file_is_one_line(override):
         (["data=table"], "image", None, "border"),
         (["data=table", "data.subject_column=patient"], "subject", None, "border"),
         (["data=folder", "protocol=paper", "head.logits=1", "prepare.background=detect"], "paper", 1, "detect"),
-        (["data=folder", "+experiment=chromosomes_any"], "subject", None, "detect"),
         (["data=cnmc"], "subject", 1, "black"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from common.errors import UserError
 from common.files import write_text
 from common.runs.files import RunFile
-from common.runs.run import DataFacts, Run, open_runs
+from common.runs.run import Run, open_runs
 from tests.helpers.predictions import make_predictions
 from tests.helpers.training import small_config
 
@@ -65,13 +65,6 @@ def test_a_configuration_is_read_as_written_and_unknown_keys_name_the_revision(r
         _ = run.config
 
 
-def test_data_facts_are_read_as_written(run):
-    facts = DataFacts(("hem", "all"), "all", "cnmc", False, 3, {"subjects": 0, "near_pairs": None}, ("a remark",))
-    run.write_data(facts)
-    assert Run(run.folder).data == facts
-    assert "external" not in (run.folder / "data.json").read_text()
-
-
 def test_a_split_keeps_text_and_marks_unknown_values(run):
     columns = {"image_id": ["007", "8"], "path": ["a/007.png", "b/8.png"], "label": ["NA", None]}
     columns |= {"subject": ["01", None], "sha256": ["0" * 64, "1" * 64], "part": ["test", "train"]}
@@ -116,9 +109,9 @@ DAMAGED = {
         RunFile.CONFIG,
         [b"\xff\xfe", b"[" * 100_000, b"!!python/object/apply:os.system ['touch evil']", b"- 1"],
     ),
-    "status": (RunFile.STATUS, [b'{"status": 1}', b'{"status": "finished", "images_seen": "many"}']),
+    "status": (RunFile.STATUS, [b'{"status": "finished", "images_seen": "many"}']),
     "data": (RunFile.DATA, [b"\xff", b"[]", b"[" * 100_000, b'{"classes": 3}']),
-    "split": (RunFile.SPLIT, [b"\xff\xfe", b"", b"image_id\n1\n"]),
+    "split": (RunFile.SPLIT, [b"\xff\xfe", b"image_id\n1\n"]),
 }
 
 

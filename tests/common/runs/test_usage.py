@@ -33,19 +33,6 @@ def test_a_session_that_ends_badly_counts_too(tmp_path, end):
     assert Run(tmp_path).usage["peak_memory_bytes"] > 50 * 2**20
 
 
-def test_a_process_that_is_killed_leaves_the_last_account(tmp_path, monkeypatch):
-    file = tmp_path / "usage.json"
-    with usage.measured(tmp_path, CPU):
-        usage.write_usage(tmp_path)
-        assert not file.exists()  # not more than once a minute
-        monkeypatch.setattr(usage, "INTERVAL", 0.0)
-        usage.write_usage(tmp_path)
-        assert json.loads(file.read_text())["wall_seconds"] > 0
-    before = file.read_text()
-    usage.write_usage(tmp_path)  # of no run that goes on here
-    assert file.read_text() == before
-
-
 def test_a_full_disk_does_not_hide_how_the_block_ended(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
