@@ -5,6 +5,7 @@ Fields that were added later have a default, so that older files are readable.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any
 
 import pandas as pd
@@ -40,10 +41,9 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Interval(Estimate):
-    """The value of a metric on all images, and how far it may be off.
+    """The value of a metric on all images, and how far it may be off; undefined on so many of the resamples.
 
-    ``method`` is one of ``intervals.methods``, "exact", "binomial", or None without interval. On ``undefined`` of the
-    resamples of the ``clusters`` (subjects; cells or images, where these are unknown) the metric has no value.
+    ``method`` is one of ``intervals.methods``, "exact", "binomial", or None without interval.
     """
 
     method: str | None
@@ -62,10 +62,9 @@ class Share(Estimate):
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A threshold on the probability of the positive class: from ``value`` on (0 to 1) an image is predicted positive.
+    """From which probability on (``value``, 0 to 1) an image is predicted positive; ``reason``: why there is no value.
 
-    ``method`` is "youden", "f1" or "sensitivity"; ``reason`` says why there is no value. Sensitivity and specificity
-    (0 to 1) are those of the images that it was chosen on.
+    Sensitivity and specificity (0 to 1) are those of the images that it was chosen on.
     """
 
     value: float | None
@@ -86,11 +85,10 @@ class FoldThresholds:
 
 @dataclass(frozen=True)
 class PartResult:
-    """The metrics by name of the test or the validation images, without the unlabelled ones.
+    """The metrics by name of the labelled test or validation images, at 0.5 and at the threshold of validation.
 
-    Two classes are predicted at 0.5 and at the threshold of validation (None: there is none), of more the most probable
-    one. Confusions have shape (K, K), rows the truth. Numbers of subjects are None where none is known; ``drawn`` is
-    what intervals take for independent: "subjects", "cells" or "images".
+    Confusions have shape (K, K), rows the truth. Numbers of subjects are None where none is known; ``drawn`` is what
+    intervals take for independent: "subjects", "cells" or "images".
     """
 
     images: int
@@ -107,10 +105,9 @@ class PartResult:
 
 @dataclass(frozen=True)
 class PartSummary:
-    """What the chosen weights reach on the images of a part, without dropout and augmentation; of folds their means.
+    """The chosen weights on the images of a part: plain mean cross-entropy in nats, and accuracy (0 to 1) at 0.5.
 
-    ``loss`` is the mean negative log-probability of the true class in nats, without the weights and the smoothing of
-    the training loss; ``accuracy`` (0 to 1) is at 0.5, or by the most probable class.
+    Without dropout and augmentation; of folds the means.
     """
 
     images: int
@@ -136,10 +133,7 @@ class FoldMeans:
 
 @dataclass(frozen=True)
 class ClassResult:
-    """One class of more than two: its test images, their recall (0 to 1), and the most frequent wrong prediction.
-
-    All but the number of images are None where there is nothing to count; those of the joint assignment also without.
-    """
+    """One class of more than two: its test images, their recall (0 to 1), and the most frequent wrong prediction."""
 
     name: Annotated[str, Field(alias="class")]
     images: int
@@ -159,10 +153,10 @@ class AssignmentCosts:
 
 @dataclass(frozen=True)
 class KaryotypeCounts:
-    """Numbers of cells whose true counts of chromosomes are not, and are, those of 46,XX or 46,XY.
+    """Cells whose true counts of chromosomes are not, and are, those of 46,XX or 46,XY, and how they are predicted.
 
-    ``recovered`` of the abnormal cells are predicted with exactly their counts, ``alarmed`` of the normal ones with
-    others than 46,XX or 46,XY: by the joint assignment, and ``..._before`` by the most probable classes.
+    ``recovered``: abnormal ones with exactly their counts; ``alarmed``: normal ones with any others; ``..._before``: by
+    the most probable classes, not the joint assignment.
     """
 
     abnormal: int
@@ -175,9 +169,8 @@ class KaryotypeCounts:
 
 @dataclass(frozen=True)
 class AssignmentResult:
-    """The test cells before and after the joint assignment, at the costs of each run.
+    """The test cells before and after the joint assignment, at the costs of each run ("karyotype" has none).
 
-    Costs are ``chosen`` as "fixed" or by "validation"; "karyotype" has none, but the priors of conf/karyotype.yaml.
     Metrics are those of ``cell_metrics.cell_metric_names``, the confusion (rows the truth) that of assigned classes.
     ``unplaceable`` cells are of a size that no karyotype has, and keep their most probable classes.
     """
@@ -205,10 +198,7 @@ class KindResult:
 
 @dataclass(frozen=True)
 class SubjectRuleResult:
-    """One way to predict a subject from its images; its intervals draw subjects.
-
-    ``threshold`` is what validation chose (None: 0.5, or more than two classes), a list for several folds.
-    """
+    """One way to predict a subject from its images, at what validation chose (None: 0.5, or more than two classes)."""
 
     metrics: dict[str, Interval]
     confusion: Matrix
@@ -238,10 +228,7 @@ class SubgroupResult:
 
 @dataclass(frozen=True)
 class SensitivityResult:
-    """The threshold that keeps a requested sensitivity (``wished``, 0 to 1) on validation, and its test metrics.
-
-    ``validation`` has ``sensitivity`` and ``specificity`` there. Of several folds they and the threshold are lists.
-    """
+    """What threshold keeps a requested sensitivity (0 to 1) on validation (lists for folds), and its test metrics."""
 
     wished: float
     threshold: float | list[float]
@@ -285,8 +272,7 @@ class CalibrationMetrics:
 class CalibrationResult:
     """The calibration of the test images, as trained and with a temperature fitted on validation (a list for folds).
 
-    ``reason`` says why there is no temperature, or why it is at an end of its range. ``sampled`` is that of the mean of
-    Monte Carlo passes or of the members of an ensemble.
+    ``reason`` says why there is no temperature, or why it is at an end of its range; ``sampled`` is of mean passes.
     """
 
     bins: int
@@ -315,7 +301,7 @@ class Release:
     """Below ``threshold`` (None where validation lacks a class) an image is released as negative without a person.
 
     ``sensitivity`` is the share of the positive validation images that are kept, ``lower_bound`` its exact one-sided
-    bound; so many (``needed``) positive images, all kept, would bring the bound to the requested sensitivity.
+    bound, which ``needed`` positive images, all kept, would bring to the requested sensitivity.
     """
 
     threshold: float | None
@@ -359,9 +345,8 @@ class ConformalResult:
 class TriageRuleResult:
     """What a rule of triage does, a person being right on every image of ``review``.
 
-    ``cut`` is the confidence below which a person looks, or the probability below which an image is released; None for
-    other rules, a list for several folds. The accuracy is that of images decided ``alone``, with ``missed`` positives
-    and ``false_alarms``, the sensitivity that of person and machine together.
+    Below ``cut`` (a list for folds) a person looks, or an image is released. The accuracy is that of images decided
+    ``alone``, with ``missed`` positives and ``false_alarms``, the sensitivity that of person and machine together.
     """
 
     rule: str
@@ -389,10 +374,9 @@ class TriageResult:
 
 @dataclass(frozen=True)
 class ConfidenceCut:
-    """Predictions with a calibrated probability of ``cut`` or more are not referred (None: all predictions are).
+    """Predictions with a calibrated probability below ``cut`` are referred (None: all are).
 
-    So many of the validation ``images`` are ``kept``, with this ``accuracy`` and its exact one-sided ``lower_bound``
-    of the configured certainty (None: no image is kept).
+    So many of the validation ``images`` are ``kept``, with this ``accuracy`` and its exact one-sided ``lower_bound``.
     """
 
     cut: float | None
@@ -406,9 +390,8 @@ class ConfidenceCut:
 class ReferralResult:
     """Referral by the confidence of the prediction: what each fold chose on validation, and what it does on test.
 
-    ``accuracy`` is the target. A class is in the conformal set of an image where 1 - its probability is at most the
-    fold's own of ``set_limits`` (None: too few validation images). ``referred`` is a share of the test images,
-    ``correct`` one of the others. ``conformal`` is of more than two classes.
+    ``accuracy`` is the target, ``referred`` a share of the test images, ``correct`` one of the others. A class is in
+    the conformal set of an image where 1 - its probability is at most the fold's own of ``set_limits``.
     """
 
     accuracy: float
@@ -428,7 +411,7 @@ class EvaluationWarning:
 
     def __str__(self) -> str:
         """Return the line of ``metrics.json``."""
-        return f"{self.topic}: {self.text}" if self.topic else self.text
+        return f"{self.topic}: {self.text}".removeprefix(": ")
 
     @classmethod
     def parse(cls, line: str) -> "EvaluationWarning":
@@ -441,7 +424,7 @@ class EvaluationWarning:
 
 def warnings_about(topic: str, texts: Iterable[str]) -> list[EvaluationWarning]:
     """Return a warning of this topic for each text."""
-    return [EvaluationWarning(topic, text) for text in texts]
+    return list(map(partial(EvaluationWarning, topic), texts))
 
 
 def _parsed(value: object) -> object:
@@ -452,9 +435,7 @@ def _parsed(value: object) -> object:
 class EvaluationResult:
     """The evaluation of one run, or of the folds of one experiment; None: what does not apply, or cannot be evaluated.
 
-    ``about`` holds facts of the run (lists where folds differ), ``settings`` the fields of ``EvaluationConfig``. A
-    single run has ``validation``, several folds ``folds`` and ``fold_means``; two classes have ``positive_class``,
-    ``operating_points`` and ``triage``, more ``per_class``; whole cells of chromosomes ``assignment``.
+    ``about`` holds facts of the run (lists where folds differ), ``settings`` the fields of ``EvaluationConfig``.
     """
 
     about: dict[str, Any]
@@ -491,9 +472,11 @@ class EvaluationResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON-able content of ``metrics.json``."""
-        content = _ADAPTER.dump_python(self, mode="json", by_alias=True)
-        absent = [key for key in OPTIONAL if content[key] is None]
-        return {key: value for key, value in content.items() if key not in absent}
+        content: dict[str, Any] = _ADAPTER.dump_python(self, mode="json", by_alias=True)
+        for key in OPTIONAL:
+            if content[key] is None:
+                del content[key]
+        return content
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "EvaluationResult":
@@ -527,17 +510,16 @@ def flat_table(rows: Sequence[Any], intervals: Sequence[str] = (), **prefixes: s
     for row in rows:
         cells: dict[str, object] = {}
         for name, value in vars(row).items():
+            named = {name.replace("name", "class"): value}
             if isinstance(value, dict):
-                named = {f"{prefixes.get(name, '')}{key}": inner for key, inner in value.items()}
-            else:
-                named = {"class" if name == "name" else name: value}
+                named = dict(zip(map(prefixes.get(name, "").__add__, value), value.values(), strict=True))
             for column, cell in named.items():
+                if cell is None and column in intervals:
+                    cell = Estimate(None, None, None)
                 if isinstance(cell, Estimate):
                     cells |= cell.columns(column)
-                elif cell is None and column in intervals:
-                    cells |= Estimate(None, None, None).columns(column)
                 elif isinstance(cell, list):
-                    cells[column] = " ".join(f"{number:.6g}" for number in cell)
+                    cells[column] = " ".join(map("{:.6g}".format, cell))
                 else:
                     cells[column] = cell
         table.append(cells)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import attrgetter
 
 import pandas as pd
 
@@ -10,7 +11,15 @@ from common.predictions import VALIDATION
 from common.text import class_counts, quoted
 from evaluation.core.formats import images_of, number, temperature_of
 from evaluation.metrics.classification import METRICS, in_words
-from evaluation.result import AssignmentResult, Estimate, EvaluationResult, FoldThresholds
+from evaluation.result import (
+    AssignmentResult,
+    ConformalSets,
+    Estimate,
+    EvaluationResult,
+    FoldThresholds,
+    SensitivityResult,
+    TriageResult,
+)
 
 THRESHOLDS = {
     "youden": "the largest sum of sensitivity and specificity",
@@ -39,6 +48,7 @@ class Named:
 
 
 Cell = str | int | float | Estimate | Named | None
+Row = dict[str, Cell]
 
 
 @dataclass(frozen=True)
@@ -67,34 +77,42 @@ class Table:
     below: bool = False
     confidence: float = 0.95
 
+    def __bool__(self) -> bool:
+        """Whether it has a row."""
+        return bool(self.rows)
+
     @classmethod
     def of(cls, title: str, rows: Iterable[Mapping[str, Cell]], reading: str = "", **options: object) -> "Table":
         """Make a table of rows by column; a column that a row lacks is empty there."""
         listed = list(rows)
-        columns = tuple(dict.fromkeys(column for row in listed for column in row))
-        cells = tuple(tuple(row.get(column) for column in columns) for row in listed)
-        return cls(title, columns, cells, reading=reading, **options)  # type: ignore[arg-type]  # the fields above
+        columns: dict[str, None] = {}
+        for row in listed:
+            columns |= dict.fromkeys(row)
+        cells = tuple(tuple(map(row.get, columns)) for row in listed)
+        return cls(title, tuple(columns), cells, reading=reading, **options)  # type: ignore[arg-type]  # the fields above
 
     @classmethod
     def of_frame(cls, title: str, frame: pd.DataFrame, **options: object) -> "Table":
         """Make a table of a data frame, whose cells may be estimates."""
-        rows = tuple(zip(*(frame[column].tolist() for column in frame.columns), strict=True))
+        rows = tuple(zip(*map(pd.Series.tolist, map(frame.get, frame.columns)), strict=True))
         return cls(title, tuple(map(str, frame.columns)), rows, **options)  # type: ignore[arg-type]
 
 
+def _table(
+    result: EvaluationResult, title: str, rows: Iterable[Row], reading: str, *notes: str, **options: object
+) -> Table:
+    return Table.of(title, rows, reading, notes=notes, confidence=result.confidence, **options)
+
+
 def result_tables(result: EvaluationResult, short: bool = False) -> list[Table]:
-    """Return the tables of how good a model is; ``short``: with few subgroups, and no kinds beside them."""
+    """Return the tables of how good a model is; ``short``: with few subgroups."""
     tables = [metrics_table(result), operating_points_table(result), subjects_table(result), classes_table(result)]
-    tables += [cells_table(result), subgroups_table(result, short)]
-    if not short:
-        tables.append(kinds_table(result))
-    return [table for table in tables if table is not None and table.rows]
+    return list(filter(None, [*tables, cells_table(result), subgroups_table(result, short)]))
 
 
 def confidence_tables(result: EvaluationResult) -> list[Table]:
     """Return the tables of calibration, triage and referral, where there are any."""
-    tables = (calibration_table(result), triage_table(result), referral_table(result))
-    return [table for table in tables if table is not None]
+    return list(filter(None, (calibration_table(result), triage_table(result), referral_table(result))))
 
 
 def metric_name(metric: str, result: EvaluationResult) -> Named:
@@ -112,18 +130,22 @@ def captions(result: EvaluationResult) -> tuple[str, ...]:
     if len(counts) > MANY_CLASSES:
         classes = f"{len(counts)} classes, {min(counts.values()):,} to {max(counts.values()):,} each"
     images = images_of(about)
-    subjects = "subjects unknown" if test.subjects is None else f"{test.subjects} subjects"
-    positive = f"; positive: {quoted(result.positive_class)}" if result.positive_class else ""
-    lines = [f"{test.images:,} {images} ({classes}), {subjects}{positive}"]
+    first = f"{test.images:,} {images} ({classes}), {test.subjects or 'unknown'} subjects"
+    if test.subjects is None:
+        first = f"{test.images:,} {images} ({classes}), subjects unknown"
+    at_half = ""
+    if result.positive_class:
+        at_half = " at 0.5"
+        first += f"; positive: {quoted(result.positive_class)}"
+    lines = [first]
     if about.get("images_seen") is not None and about.get("wall_seconds") is not None:
         lines.append(f"training: {about['images_seen']:,} images seen in {about['wall_seconds']:,.0f} s")
     if result.threshold.reason:
         lines.append(f"no threshold chosen: {result.threshold.reason}")
     elif test.metrics_at_threshold is not None:
-        own = f"{EACH_FOLDS}, " if isinstance(result.threshold, FoldThresholds) else ""
+        own = f"{EACH_FOLDS}, " * isinstance(result.threshold, FoldThresholds)
         lines.append(f"threshold: {own}chosen on validation ({result.threshold.method})")
     if result.folds:
-        at_half = " at 0.5" if result.positive_class else ""
         lines.append(
             f"left: the {images} of {len(result.folds)} folds pooled{at_half}; "
             f"fold mean: the mean over the folds of the metric{at_half}"
@@ -138,37 +160,38 @@ def metrics_table(result: EvaluationResult, of_classes: bool = True) -> Table:
     ``of_classes`` there is no metric of a single class.
     """
     test = result.test
-    two = result.positive_class is not None
+    column = "value"
+    if result.positive_class is not None:
+        column = "at 0.5"
     rows = []
     for name, metric in test.metrics.items():
-        if name.startswith("recall/") or ("/" in name and not (two and of_classes)):
+        of_class = "/" in name and not (result.positive_class is not None and of_classes)
+        if of_class or name.startswith("recall/"):
             continue
-        row: dict[str, Cell] = {"test metric": metric_name(name, result), "at 0.5" if two else "value": metric}
+        row: Row = {"test metric": metric_name(name, result), column: metric}
         if result.fold_means:
             row["fold mean"] = result.fold_means.metrics.get(name)
         if test.metrics_at_threshold:
             row[f"at {_threshold(result)}"] = test.metrics_at_threshold[name]
         rows.append(row)
-    return Table.of(
-        f"Test metrics with {confidence(result)} intervals",
-        rows,
+    reading = (
         f"Each figure is shown with the range in which it would fall if other {test.drawn} of the same kind had "
-        "been examined. A wide range means that there are too few to be sure.",
-        notes=captions(result),
-        confidence=result.confidence,
+        "been examined. A wide range means that there are too few to be sure."
     )
+    return _table(result, f"Test metrics with {confidence(result)} intervals", rows, reading, *captions(result))
 
 
 def parts_table(result: EvaluationResult) -> Table | None:
     """Return loss and accuracy of each part, where there is any."""
-    rows: list[dict[str, Cell]] = []
-    for name, part in result.by_part.items():
-        rows.append({"part": name, "images": part.images, "loss": part.loss, "accuracy": part.accuracy})
-    over_folds = ", means over the folds" if result.fold_means else ""
+    if not result.by_part:
+        return None
+    frame = pd.DataFrame(result.by_part.values(), index=list(result.by_part)).rename_axis("part").reset_index()
+    title = "Loss and accuracy of each part"
+    if result.fold_means:
+        title += ", means over the folds"
     reading = "A model that is much better on training images than on the others memorises its images."
     notes = ("chosen weights, without dropout and augmentation",)
-    title = f"Loss and accuracy of each part{over_folds}"
-    return Table.of(title, rows, reading, notes=notes) if rows else None
+    return Table.of_frame(title, frame, reading=reading, notes=notes)
 
 
 def operating_points_table(result: EvaluationResult) -> Table | None:
@@ -176,44 +199,44 @@ def operating_points_table(result: EvaluationResult) -> Table | None:
     positive = result.positive_class
     if positive is None or not result.test.images:
         return None
-    (negative,) = [name for name in result.classes if name != positive]
-    ppv = f"right among predicted “{positive}” (PPV)"
-    npv = f"right among predicted “{negative}” (NPV)"
-    promised = "validation: sensitivity / specificity"
-
-    def point(name: Named, metrics: Mapping[str, Estimate], on_validation: str) -> dict[str, Cell]:
-        row: dict[str, Cell] = {"threshold": name, promised: on_validation}
-        row |= {"sensitivity": metrics["sensitivity"], "specificity": metrics["specificity"]}
-        return row | {ppv: metrics.get(f"precision/{positive}"), npv: metrics.get(f"precision/{negative}")}
-
     test = result.test
     chosen = result.threshold
-    rows = [point(Named("0.5", note="fixed beforehand"), test.metrics, "-")]
+    rows = [_point(result, Named("0.5", note="fixed beforehand"), test.metrics)]
     if test.metrics_at_threshold:
-        note = f"{THRESHOLDS.get(chosen.method, chosen.method)} on validation"
-        on_validation = "-"
+        name = Named(_threshold(result), note=f"{THRESHOLDS.get(chosen.method, chosen.method)} on validation")
+        promised = "-"
         if not isinstance(chosen, FoldThresholds):
-            on_validation = f"{number(chosen.sensitivity)} / {number(chosen.specificity)}"
-        rows.append(point(Named(_threshold(result), note=note), test.metrics_at_threshold, on_validation))
+            promised = f"{number(chosen.sensitivity)} / {number(chosen.specificity)}"
+        rows.append(_point(result, name, test.metrics_at_threshold, promised))
     for wish in result.operating_points or ():
-        words = limits(wish.threshold)
-        on_validation = EACH_FOLDS
-        if not isinstance(wish.threshold, list):
-            on_validation = f"{wish.validation['sensitivity']:.3f} / {wish.validation['specificity']:.3f}"
-        note = f"sensitivity of {wish.wished:g} requested, on validation"
-        metrics = {"sensitivity": wish.sensitivity, "specificity": wish.specificity}
-        rows.append(point(Named(f"{words} (for {wish.wished:.2f})", words, note), metrics, on_validation))
-    line = f"for: the threshold on the probability of {quoted(positive)} keeps this sensitivity on validation"
-    return Table.of(
-        "Operating points",
-        rows,
+        rows.append(_wished_point(result, wish))
+    reading = (
         f"An image is predicted “{positive}” where its probability is at least the threshold. A lower one finds more "
         f"of the “{positive}” images and raises more false alarms. What validation promised must be seen again on test."
-        + (f" No threshold was chosen: {chosen.reason}." if chosen.reason else ""),
-        notes=(line,),
-        detail=(promised, ppv, npv),
-        confidence=result.confidence,
     )
+    if chosen.reason:
+        reading += f" No threshold was chosen: {chosen.reason}."
+    line = f"for: the threshold on the probability of {quoted(positive)} keeps this sensitivity on validation"
+    detail = tuple(name for name in rows[0] if name not in ("threshold", "sensitivity", "specificity"))
+    return _table(result, "Operating points", rows, reading, line, detail=detail)
+
+
+def _point(result: EvaluationResult, name: Named, metrics: Mapping[str, Estimate], promised: str = "-") -> Row:
+    row: Row = {"threshold": name, "validation: sensitivity / specificity": promised}
+    row |= {"sensitivity": metrics["sensitivity"], "specificity": metrics["specificity"]}
+    # The positive class first.
+    for of_class, kind in zip(sorted(result.classes, key=result.positive_class.__ne__), ("PPV", "NPV"), strict=True):
+        row[f"right among predicted “{of_class}” ({kind})"] = metrics.get(f"precision/{of_class}")
+    return row
+
+
+def _wished_point(result: EvaluationResult, wish: SensitivityResult) -> Row:
+    words = limits(wish.threshold)
+    name = Named(f"{words} (for {wish.wished:.2f})", words, f"sensitivity of {wish.wished:g} requested, on validation")
+    promised = EACH_FOLDS
+    if not isinstance(wish.threshold, list):
+        promised = f"{wish.validation['sensitivity']:.3f} / {wish.validation['specificity']:.3f}"
+    return _point(result, name, {"sensitivity": wish.sensitivity, "specificity": wish.specificity}, promised)
 
 
 def subjects_table(result: EvaluationResult) -> Table | None:
@@ -223,10 +246,12 @@ def subjects_table(result: EvaluationResult) -> Table | None:
         return None
     rows = []
     for metric in METRICS:
-        if any(metric in rule.metrics for rule in subjects.rules.values()):
-            name = metric_name(metric, result)
-            row: dict[str, Cell] = {"metric": Named(name.short, name.words, name.note.replace("images", "subjects"))}
-            rows.append(row | {f"by {rule}": of_rule.metrics.get(metric) for rule, of_rule in subjects.rules.items()})
+        name = metric_name(metric, result)
+        row: Row = {"metric": Named(name.short, name.words, name.note.replace("images", "subjects"))}
+        for rule, evaluated in subjects.rules.items():
+            row[f"by {rule}"] = evaluated.metrics.get(metric)
+        if any(list(row.values())[1:]):
+            rows.append(row)
     lines = ["a subject is predicted by the mean probability of its images, or by the share predicted as a class"]
     if result.positive_class:
         cuts = ", ".join(f"{name} {limits(rule.threshold)}" for name, rule in subjects.rules.items())
@@ -234,29 +259,27 @@ def subjects_table(result: EvaluationResult) -> Table | None:
     if subjects.left_out:
         lines.append(f"{subjects.left_out:,} subjects with images of several classes are left out")
     title = f"One prediction for each of {subjects.subjects:,} subjects"
-    return Table.of(title, rows, notes=tuple(lines), confidence=result.confidence)
+    return _table(result, title, rows, "", *lines)
 
 
 def classes_table(result: EvaluationResult) -> Table | None:
     """Return what is right of each class of more than two, and what the others are taken for."""
     rows = []
     for each in result.per_class or ():
-        row: dict[str, Cell] = {"class": each.name, "images": each.images}
-        for kind in ("recall", "precision", "f1"):
-            row[kind.replace("f1", "F1")] = result.test.metrics.get(f"{kind}/{each.name}")
+        row: Row = {"class": each.name, "images": each.images}
+        for kind in ("recall", "precision", "F1"):
+            row[kind] = result.test.metrics.get(f"{kind.lower()}/{each.name}")
         row["most often taken for"] = each.mistaken_for
         if result.assignment:
             row["recall, joint assignment"] = each.recall_assigned
             row["then taken for"] = each.mistaken_for_assigned
         rows.append(row)
-    return Table.of(
-        "Class by class",
-        rows,
+    reading = (
         "Recall: of the images of a class, the share that is recognised. Precision: of the images predicted as a "
-        "class, the share that really is of it.",
-        detail=("most often taken for", "recall, joint assignment", "then taken for"),
-        confidence=result.confidence,
+        "class, the share that really is of it."
     )
+    detail = ("most often taken for", "recall, joint assignment", "then taken for")
+    return _table(result, "Class by class", rows, reading, detail=detail)
 
 
 def cells_table(result: EvaluationResult) -> Table | None:
@@ -265,7 +288,7 @@ def cells_table(result: EvaluationResult) -> Table | None:
     if assignment is None:
         return None
     metrics = {**result.test.metrics, **assignment.metrics}
-    rows: list[dict[str, Cell]] = []
+    rows: list[Row] = []
     for name, words in CELL_METRICS.items():
         of_name = (metrics[name], metrics[f"{name}_assigned"])
         rows.append({"": Named(name, words), "one by one": of_name[0], "joint assignment": of_name[1]})
@@ -285,56 +308,27 @@ def cells_table(result: EvaluationResult) -> Table | None:
     lines.append(_how_assigned(assignment))
     if assignment.chosen == "karyotype" and result.about.get("on") == VALIDATION:
         lines.append("the temperature of their probabilities is fitted on these same cells, which flatters a little")
-    return Table.of(
-        f"Whole cells ({assignment.cells:,})",
-        rows,
-        "Joint assignment: the chromosomes of a cell are sorted together, knowing that a cell has two of each.",
-        notes=tuple(lines),
-        confidence=result.confidence,
-    )
+    reading = "Joint assignment: the chromosomes of a cell are sorted together, knowing that a cell has two of each."
+    return _table(result, f"Whole cells ({assignment.cells:,})", rows, reading, *lines)
 
 
 def subgroups_table(result: EvaluationResult, short: bool = False) -> Table:
     """Return the metrics of parts of the test images; ``short``: the worst few of each kind of part."""
     rows = []
     lines = []
-    for by, of_by in groupby(result.subgroups, key=lambda group: group.by):
+    for by, of_by in groupby(result.subgroups, key=attrgetter("by")):
         groups = list(of_by)
-        if by == "kind" and not short:  # kinds have a table of their own
-            continue
         if short and len(groups) > FEW_SUBGROUPS:
             lines.append(f"by {by}: the {FEW_SUBGROUPS} with the lowest accuracy of {len(groups)}")
             groups = sorted(groups, key=lambda group: group.metrics["accuracy"].value or 0.0)[:FEW_SUBGROUPS]
         for group in groups:
-            row: dict[str, Cell] = {"subgroup": f"{by} {group.group.replace('_', ' ')}", "images": group.images}
+            row: Row = {"subgroup": f"{by} {group.group.replace('_', ' ')}", "images": group.images}
             row["subjects"] = group.subjects
-            metrics = group.metrics
-            rows.append(row | {name: metrics[name] for name in SUBGROUP_METRICS if name in metrics})
-    return Table.of(
-        "Subgroups",
-        rows,
-        "The same model on parts of the test images. Small parts have wide ranges: a difference within them is no "
-        "finding.",
-        notes=tuple(lines),
-        detail=("subjects", "sensitivity", "specificity"),
-        confidence=result.confidence,
-    )
-
-
-def kinds_table(result: EvaluationResult) -> Table:
-    """Return how many images of each class and kind are predicted right."""
-    kinds = result.per_kind or []
-    at_threshold = any(kind.recall_at_threshold for kind in kinds)
-    rows = []
-    for kind in kinds:
-        row: dict[str, Cell] = {"kind": (kind.kind or "unknown").replace("_", " "), "class": kind.name}
-        row |= {"images": kind.images, "predicted right": kind.recall}
-        if at_threshold:
-            row[f"at {_threshold(result)}"] = kind.recall_at_threshold
-        rows.append(row)
-    reading = "Which kinds are found and which are missed. The ranges treat images as independent."
-    title = "What is known of the images beyond their class"
-    return Table.of(title, rows, reading, confidence=result.confidence)
+            for name in filter(group.metrics.__contains__, SUBGROUP_METRICS):
+                row[name] = group.metrics[name]
+            rows.append(row)
+    reading = "Small parts of the test images have wide ranges: a difference within them is no finding."
+    return _table(result, "Subgroups", rows, reading, *lines, detail=("subjects", "sensitivity", "specificity"))
 
 
 def calibration_table(result: EvaluationResult) -> Table | None:
@@ -342,28 +336,23 @@ def calibration_table(result: EvaluationResult) -> Table | None:
     calibration = result.calibration
     if not calibration:
         return None
-    sides = {"as trained": calibration.before}
-    if calibration.after:
-        sides["after scaling"] = calibration.after
-    if calibration.sampled:
-        sides["mean of passes or members"] = calibration.sampled
+    sides = {"as trained": calibration.before, "after scaling": calibration.after}
+    sides["mean of passes or members"] = calibration.sampled
     rows = []
     for name in ("ece", "brier", "nll"):
-        row: dict[str, Cell] = {"calibration": metric_name(name, result)}
-        # Old results have no intervals.
-        rows.append(row | {head: side.intervals.get(name, getattr(side, name)) for head, side in sides.items()})
+        row: Row = {"calibration": metric_name(name, result)}
+        for head, side in sides.items():
+            if side:
+                row[head] = side.intervals.get(name, getattr(side, name))  # old results have no intervals
+        rows.append(row)
     lines = [f"ECE in {calibration.bins} equally wide bins"]
     if calibration.after:
         lines.append(f"scaling by the temperature {temperature_of(calibration.temperature)}, fitted on validation")
-    return Table.of(
-        "Calibration",
-        rows,
+    reading = (
         f"0 is the best of all three. With {result.test.images:,} images even perfect probabilities can give an ECE of "
-        f"up to {calibration.before.ece_if_calibrated.high:.3f} by chance.",
-        notes=tuple(lines),
-        detail=("mean of passes or members",),
-        confidence=result.confidence,
+        f"up to {calibration.before.ece_if_calibrated.high:.3f} by chance."
     )
+    return _table(result, "Calibration", rows, reading, *lines, detail=("mean of passes or members",))
 
 
 def triage_table(result: EvaluationResult) -> Table | None:
@@ -371,35 +360,42 @@ def triage_table(result: EvaluationResult) -> Table | None:
     triage = result.triage
     if not triage:
         return None
-    rows: list[dict[str, Cell]] = []
+    rows: list[Row] = []
     for rule in triage.rules:
-        row: dict[str, Cell] = {"triage rule": Named(rule.rule, rule.rule.replace("_", " "), rule.text)}
+        row: Row = {"triage rule": Named(rule.rule, rule.rule.replace("_", " "), rule.text)}
         row |= {"reviewed": f"{rule.review:,} ({rule.review_share:.1%})", "alone": rule.alone}
         row |= {"accuracy": rule.accuracy, "missed": rule.missed, "false alarms": rule.false_alarms}
         rows.append(row | {"sensitivity": rule.sensitivity})
-    positive = result.positive_class or ""
-    thresholds = [release.threshold for release in triage.release.validation if release.threshold is not None]
-    below = f"{thresholds[0]:.4g}"
-    if len(thresholds) > 1:
-        below = f"{EACH_FOLDS} ({min(thresholds):.4g} to {max(thresholds):.4g})"
-    test = triage.release.test
-    lines = [
+    explained = (
         "reviewed: by a person, assumed to be always right; accuracy: of the predictions without review; missed: "
-        "positive images that the machine alone predicts negative",
-        f"release below a probability of {quoted(positive)} of {below}, chosen on validation: sensitivity {test} on "
-        f"{test.total:,} test images of {quoted(positive)}",
-    ]
+        "positive images that the machine alone predicts negative"
+    )
+    lines = [explained, _release_line(triage, quoted(result.positive_class or ""))]
     conformal = triage.conformal
     for title, sets in (("conformal sets", conformal.marginal), ("conformal sets by class", conformal.by_class)):
         if sets is not None:
             by_class = ", ".join(f"{quoted(name)} {number(share.value)}" for name, share in sets.per_class.items())
-            sizes = f"one class {sets.one:.2f}, both {sets.several:.2f}, none {sets.none:.2f}"
             coverage = f"coverage {number(sets.coverage.value)} ({by_class})"
-            lines.append(f"{title}, requested {conformal.coverage:g}: {coverage}; {sizes}")
-    reading = "A good rule misses none and leaves much to the machine."
-    detail = ("false alarms",)
+            lines.append(f"{title}, requested {conformal.coverage:g}: {coverage}; {_sizes(sets, 'both')}")
     title = "Triage: which images a person still looks at"
-    return Table.of(title, rows, reading, notes=tuple(lines), detail=detail, confidence=result.confidence)
+    reading = "A good rule misses none and leaves much to the machine."
+    return _table(result, title, rows, reading, *lines, detail=("false alarms",))
+
+
+def _release_line(triage: TriageResult, positive: str) -> str:
+    thresholds = pd.Series([release.threshold for release in triage.release.validation], dtype=float).dropna()
+    below = f"{thresholds.iloc[0]:.4g}"
+    if len(thresholds) > 1:
+        below = f"{EACH_FOLDS} ({thresholds.min():.4g} to {thresholds.max():.4g})"
+    test = triage.release.test
+    return (
+        f"release below a probability of {positive} of {below}, chosen on validation: sensitivity {test} on "
+        f"{test.total:,} test images of {positive}"
+    )
+
+
+def _sizes(sets: ConformalSets, several: str) -> str:
+    return f"one class {sets.one:.2f}, {several} {sets.several:.2f}, none {sets.none:.2f}"
 
 
 def referral_table(result: EvaluationResult) -> Table | None:
@@ -408,27 +404,18 @@ def referral_table(result: EvaluationResult) -> Table | None:
     if referral is None or result.positive_class is not None:
         return None
     lines = ["on test, by confidence: accuracy of the predictions that are not referred; of sets: how many hold it"]
-    rows: list[dict[str, Cell]] = [
-        {
-            "referral": Named("confidence", "probability below the cut"),
-            "referred": referral.referred,
-            "target": f"{referral.accuracy:g}",
-            "on test": referral.correct,
-        }
-    ]
-    sets = referral.conformal.marginal if referral.conformal else None
-    if referral.conformal and sets:
-        row: dict[str, Cell] = {"referral": Named("conformal set"), "referred": Estimate(1 - sets.one, None, None)}
+    row: Row = {"referral": Named("confidence", "probability below the cut"), "referred": referral.referred}
+    rows = [row | {"target": f"{referral.accuracy:g}", "on test": referral.correct}]
+    if referral.conformal and referral.conformal.marginal:
+        sets = referral.conformal.marginal
+        row = {"referral": Named("conformal set"), "referred": Estimate(1 - sets.one, None, None)}
         rows.append(row | {"target": f"{referral.conformal.coverage:g}", "on test": sets.coverage})
-        lines.append(f"conformal sets: one class {sets.one:.2f}, several {sets.several:.2f}, none {sets.none:.2f}")
-    return Table.of(
-        "Referral: which images an expert reviews",
-        rows,
+        lines.append(f"conformal sets: {_sizes(sets, 'several')}")
+    reading = (
         "The cut keeps the target accuracy on the validation images. By conformal sets an image is referred where its "
-        "set is not one class.",
-        notes=tuple(lines),
-        confidence=result.confidence,
+        "set is not one class."
     )
+    return _table(result, "Referral: which images an expert reviews", rows, reading, *lines)
 
 
 def confidence(result: EvaluationResult) -> str:
@@ -438,11 +425,10 @@ def confidence(result: EvaluationResult) -> str:
 
 def limits(threshold: float | Sequence[float | None] | None) -> str:
     """Write a threshold, or the ends of the folds'; 0.5 for one that validation does not choose."""
-    thresholds = threshold if isinstance(threshold, Sequence) else [threshold]
-    values = [0.5 if value is None else value for value in thresholds]
-    low = min(values)
-    high = max(values)
-    return f"{low:.3f}" if low == high else f"{low:.2f}-{high:.2f}"
+    values = pd.Series(threshold, dtype=float).fillna(0.5)
+    if values.nunique() == 1:
+        return f"{values.iloc[0]:.3f}"
+    return f"{values.min():.2f}-{values.max():.2f}"
 
 
 def _threshold(result: EvaluationResult) -> str:
@@ -454,6 +440,8 @@ def _threshold(result: EvaluationResult) -> str:
 def _how_assigned(assignment: AssignmentResult) -> str:
     if assignment.chosen == "karyotype":
         return "each cell has its most probable karyotype by the priors of conf/karyotype.yaml"
-    costs = dict.fromkeys(f"{cost.extra:g} and {cost.missing:g}" for cost in assignment.costs)
-    chosen = ", chosen on validation" if assignment.chosen == "validation" else ""
-    return f"cost of a chromosome too many and too few: {' / '.join(costs)} nats{chosen}"
+    costs = " / ".join(dict.fromkeys(f"{cost.extra:g} and {cost.missing:g}" for cost in assignment.costs))
+    line = f"cost of a chromosome too many and too few: {costs} nats"
+    if assignment.chosen == "validation":
+        line += ", chosen on validation"
+    return line

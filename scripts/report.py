@@ -18,7 +18,6 @@ Runs = Annotated[list[Path], typer.Argument(parser=run_path, metavar="RUN...", h
 PLACE = "report.html in the folder of a single run, else here"
 Output = Annotated[Path | None, typer.Option(help="The page.", show_default=PLACE)]
 Images = Annotated[int, typer.Option(min=0, help="Test images on the page, at most; wrong and doubtful ones first.")]
-Megabytes = Annotated[float, typer.Option(min=5, help="Size of the page, at most; pictures are left out beyond.")]
 RealNames = Annotated[bool, typer.Option("--real-names", help="Show names of subjects and images instead of numbers.")]
 Key = Annotated[Path | None, typer.Option(help="Write a table from numbers to names; keep it with the images.")]
 app = typer.Typer(**TYPER)
@@ -35,7 +34,6 @@ def report(
     runs: Runs,
     output: Output = None,
     images: Images = 2000,
-    megabytes: Megabytes = 40.0,
     real_names: RealNames = False,
     key: Key = None,
 ) -> None:
@@ -46,7 +44,7 @@ def report(
     """
     from workflows.report.request import ReportRequest
 
-    request = ReportRequest(runs, output, images, megabytes, real_names, key)
+    request = ReportRequest(runs, output, images, real_names, key)
     request.check()
     from workflows.report.page import report_runs  # takes seconds: after the checks
 

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from evaluation.core.formats import temperature_of
 from evaluation.core.plots import COLOURS, canvas
 from evaluation.referral.selective import RiskCoverage
-from evaluation.result import CalibrationMetrics, EvaluationResult, TriageResult
+from evaluation.result import CalibrationMetrics, CalibrationResult, EvaluationResult, TriageResult
 
 CONFIDENCES = {
     "probability": "probability",
@@ -32,23 +32,25 @@ MARKS = {"votes": ("s", "votes", 12), "joint": ("D", "joint", 7)}
 
 def reliability(path: Path, result: EvaluationResult) -> None:
     """Draw accuracy against probability, before and after scaling, and the images per bin, to a PNG."""
-    calibration = result.calibration
-    assert calibration is not None
-    sides = {"as trained": calibration.before}
-    if calibration.after is not None:
-        sides[f"after scaling, temperature {temperature_of(calibration.temperature)}"] = calibration.after
-    lowest = 0.5 if len(result.classes) == 2 else 0.0  # of two classes one has at least one half
-    with canvas(path, (5.2 * len(sides), 6.2), result.about) as figure:
-        grid = figure.subplots(2, len(sides), squeeze=False, height_ratios=(3, 1), sharex=True, sharey="row")
-        for (title, side), (upper, lower) in zip(sides.items(), grid.T, strict=True):
-            diagram(upper, side, lowest)
+    assert result.calibration is not None
+    drawn = sides(result.calibration)
+    with canvas(path, (5.2 * len(drawn), 6.2), result.about) as figure:
+        grid = figure.subplots(2, len(drawn), squeeze=False, height_ratios=(3, 1), sharex=True, sharey="row")
+        for (title, side), (upper, lower) in zip(drawn.items(), grid.T, strict=True):
+            draw_side(upper, lower, side, len(result.classes))
             upper.set_title(f"{title}\nECE {side.ece:.3f}   Brier {side.brier:.3f}   NLL {side.nll:.3f}")
-            bin_counts(lower, side)
-            lower.set(xlabel="probability of the predicted class", xlim=(lowest - 0.01, 1.01))
         grid[0, 0].set_ylabel("accuracy")
         grid[1, 0].set_ylabel("test images")
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, title=MEASURES, loc="outside lower center", ncols=len(labels))
+
+
+def sides(calibration: CalibrationResult) -> dict[str, CalibrationMetrics]:
+    """Return the calibration as trained and, where there is a temperature, after scaling, by title."""
+    shown = {"as trained": calibration.before}
+    if calibration.after is not None:
+        shown[f"after scaling, temperature {temperature_of(calibration.temperature)}"] = calibration.after
+    return shown
 
 
 def risk_coverage(path: Path, result: EvaluationResult, curves: Mapping[str, RiskCoverage]) -> None:
@@ -61,7 +63,7 @@ def risk_coverage(path: Path, result: EvaluationResult, curves: Mapping[str, Ris
         draw_risk_coverage(axis, triage, curves)
         axis.set_xlabel(f"coverage: share of the {images:,} test images decided alone, the most confident first")
         axis.set_ylabel("risk: error rate among them")
-        figure.legend(title=AREA, loc="outside lower center", ncols=1 if len(curves) == 1 else 2)
+        figure.legend(title=AREA, loc="outside lower center", ncols=min(len(curves), 2))
 
 
 def draw_risk_coverage(axis: Axes, triage: TriageResult, curves: Mapping[str, RiskCoverage]) -> None:
@@ -85,27 +87,25 @@ def draw_risk_coverage(axis: Axes, triage: TriageResult, curves: Mapping[str, Ri
     axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
 
 
-def diagram(axis: Axes, side: CalibrationMetrics, lowest: float) -> None:
-    """Draw the accuracy of each bin on given axes; ``lowest`` is the least possible probability."""
-    bins = [row for row in side.reliability if row.images]
-    accuracies = np.array([row.accuracy for row in bins])
-    confidences = np.array([row.confidence for row in bins])
-    middles = [(row.low + row.high) / 2 for row in bins]
-    width = 0.92 * (side.reliability[0].high - side.reliability[0].low)
-    axis.plot([lowest, 1], [lowest, 1], color="#777777", linewidth=1, linestyle="--", label="perfect calibration")
-    axis.bar(middles, accuracies, width=width, color=COLOURS[0], alpha=0.75, label="accuracy of the bin")
-    axis.plot(confidences, accuracies, "o", color=COLOURS[1], markersize=6, label="mean probability of the bin")
-    axis.set_ylim(0, 1.02)
-
-
-def bin_counts(axis: Axes, side: CalibrationMetrics) -> None:
-    """Draw the number of images of each bin on given axes."""
-    rows = side.reliability
-    middles = [(row.low + row.high) / 2 for row in rows]
-    counts = np.array([row.images for row in rows])
-    axis.bar(middles, counts, width=0.92 * (rows[0].high - rows[0].low), color="#999999")
-    for place, count in zip(middles, counts, strict=True):
-        if count:
-            axis.annotate(f"{count:,}", (place, count), ha="center", va="bottom", fontsize=9)
-    axis.set_ylim(0, max(axis.get_ylim()[1], 1.25 * counts.max()))
-    axis.yaxis.set_major_formatter("{x:,.0f}")
+def draw_side(upper: Axes, lower: Axes, side: CalibrationMetrics, classes: int) -> None:
+    """Draw the accuracy of each bin, and below it the number of its images, on given axes."""
+    lowest = 0.0
+    if classes == 2:
+        lowest = 0.5  # one of them has at least one half
+    bins = pd.DataFrame(side.reliability)
+    bins["middle"] = (bins["low"] + bins["high"]) / 2
+    width = 0.92 * (bins["high"] - bins["low"])[0]
+    filled = bins[bins["images"] > 0].astype(float)
+    upper.plot([lowest, 1], [lowest, 1], color="#777777", linewidth=1, linestyle="--", label="perfect calibration")
+    upper.bar(
+        filled["middle"], filled["accuracy"], width=width, color=COLOURS[0], alpha=0.75, label="accuracy of the bin"
+    )
+    label = "mean probability of the bin"
+    upper.plot(filled["confidence"], filled["accuracy"], "o", color=COLOURS[1], markersize=6, label=label)
+    upper.set_ylim(0, 1.02)
+    lower.bar(bins["middle"], bins["images"], width=width, color="#999999")
+    for place, count in zip(filled["middle"], filled["images"], strict=True):
+        lower.annotate(f"{count:,.0f}", (place, count), ha="center", va="bottom", fontsize=9)
+    lower.set_ylim(0, max(lower.get_ylim()[1], 1.25 * bins["images"].max()))
+    lower.yaxis.set_major_formatter("{x:,.0f}")
+    lower.set(xlabel="probability of the predicted class", xlim=(lowest - 0.01, 1.01))

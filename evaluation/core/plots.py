@@ -1,9 +1,8 @@
 """Pictures of a run. Each is saved whole or not at all; its title says run, data, protocol and fold."""
 
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
+from sklearn.metrics import roc_auc_score, roc_curve
 
 from common.files import atomic_path
 from evaluation.core.formats import heading
@@ -43,7 +42,7 @@ STYLE: dict[Any, Any] = {
 # Up to here each class has a colour of its own in the ROC; beyond, the weakest ones alone stand out of the gray.
 CURVES = len(COLOURS)
 WEAKEST = 5
-LETTERS = 46  # of a line of the legend of several experiments
+ASSIGNED = "joint assignment of the chromosomes of a cell"
 BEST = "best epoch of the stage"
 # The order of the learning curves; up to FEW_PANELS are below one another, more in two columns.
 PANELS = ("loss", "acc", "auc", "precision", "recall", "f1_weighted")
@@ -69,10 +68,9 @@ def learning_curves(path: Path, history: pd.DataFrame, about: dict[str, Any]) ->
 
 def panels_of(history: pd.DataFrame) -> list[str]:
     """Return what is drawn of a history, a panel each: the logged metrics in the order of ``PANELS``, others, rate."""
-    logged = dict.fromkeys(c.split("/", 1)[1] for c in history.columns if c.startswith(("train/", "val/")))
-    known = [name for name in PANELS if name in logged]
-    others = [name for name in logged if name not in PANELS]
-    return [*known, *others, *(["lr"] if "lr" in history else [])]
+    logged = history.filter(regex="^(train|val)/").columns.str.split("/", n=1).str[1]
+    known = filter(set(logged).__contains__, PANELS)
+    return list(dict.fromkeys([*known, *logged, *history.columns.intersection(["lr"])]))
 
 
 def draw_curves(
@@ -102,8 +100,15 @@ def draw_curves(
         axis.set_xlabel("epoch")
     axes[0].set_xlim(0.5, len(history) + 0.5)
     axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
-    handles = {label: line for line, label in zip(*axes[0].get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles) or 1)
+    lines, labels = _different(axes[0])
+    figure.legend(lines, labels, loc="outside lower center", ncols=len(labels) or 1)
+
+
+def _different(axis: Axes) -> tuple[list[Any], list[str]]:
+    """Return a line and its label for each label of an axis."""
+    lines, labels = axis.get_legend_handles_labels()
+    handles = dict(zip(labels, lines, strict=True))
+    return list(handles.values()), list(handles)
 
 
 def _name_stages(axis: Axes, stages: list[tuple[int, int, str]], letters: int) -> None:
@@ -111,7 +116,9 @@ def _name_stages(axis: Axes, stages: list[tuple[int, int, str]], letters: int) -
     epochs = stages[-1][1]
     for start, end, stage in stages:
         room = max(3, int(letters * (end - start) / epochs))
-        title = textwrap.shorten(f"stage {stage}", room, placeholder="…") if room > 8 else stage[:room]
+        title = stage[:room]
+        if room > 8:
+            title = textwrap.shorten(f"stage {stage}", room, placeholder="…")
         place = ((start + end + 1) / 2, 1.02)
         axis.annotate(title, place, xycoords=("data", "axes fraction"), ha="center", va="bottom")
 
@@ -130,17 +137,19 @@ def _best_rows(history: pd.DataFrame, stages: list[tuple[int, int, str]], monito
     values = history[monitor].reset_index(drop=True)
     if lower_is_better(monitor):
         values = -values
-    of_stages = [values.iloc[start:end].dropna() for start, end, _ in stages]
-    return [int(of_stage.idxmax()) for of_stage in of_stages if len(of_stage)]
+    stage_of = np.repeat(np.arange(len(stages)), [end - start for start, end, _ in stages])
+    return list(values.dropna().groupby(stage_of[values.notna()]).idxmax())
 
 
 def _curves(axis: Axes, history: pd.DataFrame, stages: list[tuple[int, int, str]], name: str) -> None:
     columns = {f"train/{name}": ("training", COLOURS[0]), f"val/{name}": ("validation", COLOURS[1])}
     if name == "lr":
         columns = {"lr": (NAMES["lr"], "#555555")}
-    columns = {column: style for column, style in columns.items() if column in history}
-    marker = "o" if len(history) <= 30 else None
-    for column, (label, colour) in columns.items():
+    marker = None
+    if len(history) <= 30:
+        marker = "o"
+    for column in history.columns.intersection(list(columns)):
+        label, colour = columns[column]
         values = history[column].to_numpy(np.float64)
         # A stage starts again from the best epoch of the one before: no line leads from one to the other.
         for start, end, _ in stages:
@@ -148,7 +157,7 @@ def _curves(axis: Axes, history: pd.DataFrame, stages: list[tuple[int, int, str]
             axis.plot(rows + 1, values[rows], color=colour, label=label, marker=marker, markersize=4)
     axis.set_ylabel(NAMES.get(name, name))
     # A rate falls by powers of ten, and one bad epoch's loss would flatten all others.
-    drawn = history[list(columns)].to_numpy(np.float64)
+    drawn = history.filter(list(columns)).to_numpy(np.float64)
     if name in ("lr", "loss") and drawn.size and np.nanmax(drawn) > 5 * np.nanmin(drawn) > 0:
         axis.set_yscale("log")
         if name == "loss":  # 0.5 and 2, not 5 x 10^-1
@@ -157,43 +166,34 @@ def _curves(axis: Axes, history: pd.DataFrame, stages: list[tuple[int, int, str]
 
 
 def checkpoints(path: Path, saved: pd.DataFrame, about: dict[str, Any]) -> None:
-    """Draw the accuracy of the checkpoints that check and adjust saved (paper 002, figure 3), see ``draw_checkpoints``.
+    """Draw the accuracy of the checkpoints that check and adjust saved (paper 002, figure 3), one after another.
 
     Args:
         path: PNG to write.
         saved: At least one row; see ``Run.saved_checkpoints``.
         about: Facts of the run; ``monitor`` names the column of the validation metric.
     """
-    with canvas(path, (7.0, 4.4), about) as figure:
-        draw_checkpoints(figure.subplots(), saved, about.get("monitor", "val/acc"))
-
-
-def draw_checkpoints(axis: Axes, saved: pd.DataFrame, monitor: str) -> None:
-    """Draw the accuracy of the mini-batch and the validation metric of each saved checkpoint, one after another."""
+    monitor = str(about.get("monitor", "val/acc"))
     numbers = np.arange(1, len(saved) + 1)
-    axis.plot(numbers, saved["accuracy"], color=COLOURS[0], marker="o", label="training: accuracy of the mini-batch")
-    if monitor in saved and saved[monitor].notna().any():
-        name = monitor.split("/")[-1]
+    every = -(-len(saved) // 20)
+    with canvas(path, (7.0, 4.4), about) as figure:
+        axis = figure.subplots()
         axis.plot(
-            numbers,
-            saved[monitor],
-            color=COLOURS[1],
-            marker="o",
-            label=f"validation: {NAMES.get(name, name)}, all images",
+            numbers, saved["accuracy"], color=COLOURS[0], marker="o", label="training: accuracy of the mini-batch"
         )
-        for stage in saved["stage"].unique():
-            values = saved.loc[saved["stage"] == stage, monitor].dropna()
-            if lower_is_better(monitor):
-                values = -values
-            if len(values):
-                best = saved.index.get_loc(values.idxmax()) + 1
-                axis.axvline(best, color="#444444", linewidth=1.2, linestyle=":", zorder=1, label="chosen")
-    axis.set_xticks(numbers[:: -(-len(numbers) // 20)])
-    steps = [f"{step:,}" for step in saved["step"].iloc[:: -(-len(numbers) // 20)]]
-    axis.set_xticklabels(steps, rotation=45 if len(steps) > 8 else 0)
-    axis.set(xlabel="saved after so many steps", ylabel="accuracy" if monitor == "val/acc" else "")
-    handles = {label: line for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    axis.legend(handles.values(), handles.keys())
+        if monitor in saved and saved[monitor].notna().any():
+            name = monitor.split("/")[-1]
+            label = f"validation: {NAMES.get(name, name)}, all images"
+            axis.plot(numbers, saved[monitor], color=COLOURS[1], marker="o", label=label)
+            for best in _best_rows(saved, _stages(saved), monitor):
+                axis.axvline(best + 1, color="#444444", linewidth=1.2, linestyle=":", zorder=1, label="chosen")
+        axis.set_xticks(numbers[::every], saved["step"].iloc[::every].map("{:,}".format))
+        if len(axis.get_xticks()) > 8:
+            axis.tick_params(axis="x", labelrotation=45)
+        axis.set_xlabel("saved after so many steps")
+        if monitor == "val/acc":
+            axis.set_ylabel("accuracy")
+        axis.legend(*_different(axis))
 
 
 def confusion_matrix(path: Path, result: EvaluationResult) -> None:
@@ -204,7 +204,9 @@ def confusion_matrix(path: Path, result: EvaluationResult) -> None:
 def confusion_matrices(result: EvaluationResult) -> dict[str, Matrix]:
     """Return the confusion matrices of the test images by title; those of two classes also at the chosen threshold."""
     test = result.test
-    matrices = {"most probable class" if result.positive_class is None else "at 0.5": test.confusion}
+    if result.positive_class is None:
+        return {"most probable class": test.confusion}
+    matrices = {"at 0.5": test.confusion}
     if test.confusion_at_threshold is not None:
         matrices[f"at {threshold_of(result)}, chosen on validation"] = test.confusion_at_threshold
     return matrices
@@ -213,7 +215,7 @@ def confusion_matrices(result: EvaluationResult) -> dict[str, Matrix]:
 def assigned_confusion_matrix(path: Path, result: EvaluationResult) -> None:
     """Draw the test part's confusion matrix of the joint assignment, see ``confusion_matrix``."""
     assert result.assignment is not None
-    _matrices(path, result, {"joint assignment of the chromosomes of a cell": result.assignment.confusion})
+    _matrices(path, result, {ASSIGNED: result.assignment.confusion})
 
 
 def _matrices(path: Path, result: EvaluationResult, matrices: dict[str, Matrix]) -> None:
@@ -237,10 +239,12 @@ def matrix(axis: Axes, counts: np.ndarray, classes: list[str]) -> mpl.image.Axes
     few = len(classes) <= 4
     for row, column in np.ndindex(counts.shape):
         if few or counts[row, column]:
-            per_cent = f"{100 * share[row, column]:.1f} %" if few else _short_per_cent(share[row, column])
-            text = f"{counts[row, column]:,}\n{per_cent}" if totals[row] else "0"
-            colour = "white" if share[row, column] > 0.55 else "black"
-            axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=12 if few else 9)
+            text = "0"
+            if totals[row]:
+                text = f"{counts[row, column]:,}\n{_per_cent(share[row, column], few)}"
+            label = axis.text(column, row, text, ha="center", va="center", fontsize=12 if few else 9)
+            if share[row, column] > 0.55:
+                label.set_color("white")
     ticks = range(len(classes))
     axis.set_xticks(ticks, classes)
     if max(map(len, classes)) > 6:
@@ -252,8 +256,10 @@ def matrix(axis: Axes, counts: np.ndarray, classes: list[str]) -> mpl.image.Axes
     return image
 
 
-def _short_per_cent(share: float) -> str:
-    """Round to whole per cents, but never an error to 0% or a class with errors to 100%."""
+def _per_cent(share: float, exact: bool) -> str:
+    """Write per cents with one digit, or whole ones: but never an error as 0%, or a class with errors as 100%."""
+    if exact:
+        return f"{100 * share:.1f} %"
     rounded = round(100 * share)
     if rounded not in (0, 100) or share in (0, 1):
         return f"{rounded}%"
@@ -276,101 +282,36 @@ def draw_roc(
     The curve of training images is dashed, of more than two classes the mean of theirs.
     """
     auc = result.test.metrics["auc"]
-    _guessing(axis)
+    axis.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
     if test.positive_index is None:
-        _each_class(axis, test.classes, test.labels, test.probabilities.T, roc_auc_score, _rates)
+        _each_class(axis, test)
         axis.set_title(f"mean AUC, each class against the rest: {auc}")
     else:
-        rates = _rates(test.labels == test.positive_index, test.probabilities[:, test.positive_index])
-        axis.plot(*rates, color=COLOURS[0], label=f"{result.positive_class}: AUC {auc}")
-    if train is not None:
-        _training_roc(axis, train, COLOURS[0], "training images: AUC")
+        axis.plot(*_rates(test, test.positive_index), color=COLOURS[0], label=f"{result.positive_class}: AUC {auc}")
+    if train is not None and min(train.count_images().values()):
+        false_rate, true_rate = _mean_rates(train)
+        label = f"training images: AUC {np.trapezoid(true_rate, false_rate):.3f}"
+        axis.plot(false_rate, true_rate, color=COLOURS[0], linewidth=1.1, linestyle="--", label=label)
     if test.positive_index is not None:
-        _points(axis, result, lambda values: (1 - values["specificity"], values["sensitivity"]))
-    _finish_roc(axis)
-
-
-@dataclass(frozen=True)
-class RocCurve:
-    """What a ROC of several experiments shows of one: its short name, result, test images and any training images."""
-
-    label: str
-    result: EvaluationResult
-    test: LabelledPredictions
-    train: LabelledPredictions | None = None
-
-
-def draw_rocs(axis: Axes, curves: Sequence[RocCurve]) -> None:
-    """Draw a test ROC of each experiment with its AUC, which must be defined, and a dashed one of its training images.
-
-    Of more than two classes it is the mean of the classes' curves, each against the rest.
-    """
-    _guessing(axis)
-    for number, curve in enumerate(curves):
-        colour = COLOURS[number % len(COLOURS)]
-        line = "-" if number < len(COLOURS) else "-."
-        # The interval is on one line.
-        auc = f"AUC {curve.result.test.metrics['auc']}".replace(" ", "\N{NO-BREAK SPACE}")
-        label = textwrap.fill(f"{curve.label}: {auc}", LETTERS)
-        axis.plot(*_mean_rates(curve.test), color=colour, label=label, linestyle=line)
-        if curve.train is not None:
-            _training_roc(axis, curve.train, colour)
-    if any(curve.train is not None for curve in curves):
-        axis.plot([], [], color="#555555", linewidth=1.1, linestyle="--", label="dashed: training images")
-    _finish_roc(axis)
-
-
-def _guessing(axis: Axes) -> None:
-    axis.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
-
-
-def _finish_roc(axis: Axes) -> None:
+        _points(axis, result)
     axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axis.set(xlabel="1 - specificity", ylabel="sensitivity")
     axis.legend(loc="lower right")
 
 
-def _training_roc(axis: Axes, train: LabelledPredictions, colour: str, name: str | None = None) -> None:
-    """Draw the ROC of training images, where they are of every class, with the AUC after the name."""
-    if min(train.count_images().values()) == 0:
-        return
-    false_rate, true_rate = _mean_rates(train)
-    label = None if name is None else f"{name} {np.trapezoid(true_rate, false_rate):.3f}"
-    axis.plot(false_rate, true_rate, color=colour, linewidth=1.1, linestyle="--", label=label)
-
-
 def _mean_rates(scored: LabelledPredictions) -> tuple[np.ndarray, np.ndarray]:
     """Return false and true positive rates; of more than two classes the mean true rate at 2,001 false rates."""
     if scored.positive_index is not None:
-        return _rates(scored.labels == scored.positive_index, scored.probabilities[:, scored.positive_index])
+        return _rates(scored, scored.positive_index)
     grid = np.linspace(0, 1, 2001)
-    true_rates = [
-        np.interp(grid, *_rates(scored.labels == index, scored.probabilities[:, index]))
-        for index in range(len(scored.classes))
-    ]
-    return np.append(0.0, grid), np.append(0.0, np.mean(true_rates, axis=0))
+    true_rates = np.zeros_like(grid)
+    for index in range(len(scored.classes)):
+        true_rates += np.interp(grid, *_rates(scored, index))
+    return np.append(0.0, grid), np.append(0.0, true_rates / len(scored.classes))
 
 
-def draw_precision_recall(axis: Axes, result: EvaluationResult, test: LabelledPredictions) -> None:
-    """Draw precision against sensitivity, like ``draw_roc``; the average precision must be defined."""
-    average_precision = result.test.metrics["average_precision"]
-    if test.positive_index is None:
-        _each_class(axis, test.classes, test.labels, test.probabilities.T, average_precision_score, _precisions)
-        axis.set_title(f"mean average precision: {average_precision}")
-    else:
-        share = (test.labels == test.positive_index).mean()
-        axis.axhline(share, color="#777777", linewidth=1, linestyle="--", label=f"by guessing: {share:.3f}")
-        precisions = _precisions(test.labels == test.positive_index, test.probabilities[:, test.positive_index])
-        axis.plot(*precisions, color=COLOURS[0], label=f"average precision {average_precision}")
-        precision = f"precision/{result.positive_class}"
-        _points(axis, result, lambda values: (values["sensitivity"], values[precision]))
-    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    axis.set(xlabel="sensitivity (recall)", ylabel="precision (positive predictive value)")
-    axis.legend(loc="lower left")
-
-
-def _points(axis: Axes, result: EvaluationResult, place: Callable[[dict[str, float]], tuple[float, float]]) -> None:
-    """Mark the operating points; ``place`` turns the values of metrics into x and y. An undefined one is left out."""
+def _points(axis: Axes, result: EvaluationResult) -> None:
+    """Mark the operating points. Where a metric is undefined, it is nan, and the point is not drawn."""
     points = {"at 0.5": result.test.metrics}
     if result.test.metrics_at_threshold is not None:
         points[f"at {threshold_of(result)}, chosen on validation"] = result.test.metrics_at_threshold
@@ -380,44 +321,36 @@ def _points(axis: Axes, result: EvaluationResult, place: Callable[[dict[str, flo
         {"marker": "D", "markersize": 7, "color": COLOURS[2]},
     )
     for (label, metrics), mark in zip(points.items(), marks, strict=False):
-        # nan where undefined: such a point is not drawn.
-        values = {name: np.nan if metric.value is None else metric.value for name, metric in metrics.items()}
-        axis.plot(*place(values), linestyle="none", label=label, **mark)
+        place = np.array([metrics["specificity"].value, metrics["sensitivity"].value], dtype=float)
+        axis.plot(1 - place[0], place[1], linestyle="none", label=label, **mark)
 
 
-def _each_class(
-    axis: Axes,
-    classes: Sequence[str],
-    labels: np.ndarray,
-    scores: np.ndarray,
-    area: Callable[[np.ndarray, np.ndarray], float],
-    curve: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
-) -> None:
+def _each_class(axis: Axes, test: LabelledPredictions) -> None:
     """Draw a curve per class, the one with the least area first; of many classes only the weakest in colour."""
-    areas = [area(labels == index, of_class) for index, of_class in enumerate(scores)]
-    for rank, index in enumerate(np.argsort(areas)):
-        if len(areas) > CURVES and rank >= WEAKEST:
-            label = "the other classes" if rank == WEAKEST else None
-            axis.plot(*curve(labels == index, scores[index]), color="#C4C4C4", linewidth=1, zorder=1.5, label=label)
+    areas = np.zeros(len(test.classes))
+    for index in range(len(areas)):
+        areas[index] = roc_auc_score(test.labels == index, test.probabilities[:, index])
+    for rank, index in enumerate(np.argsort(areas).tolist()):
+        rates = _rates(test, index)
+        if len(areas) <= CURVES or rank < WEAKEST:
+            axis.plot(*rates, color=COLOURS[rank], label=f"{test.classes[index]}: {areas[index]:.3f}")
         else:
-            label = f"{classes[index]}: {areas[index]:.3f}"
-            axis.plot(*curve(labels == index, scores[index]), color=COLOURS[rank], label=label)
+            (line,) = axis.plot(*rates, color="#C4C4C4", linewidth=1, zorder=1.5)
+            if rank == WEAKEST:
+                line.set_label("the other classes")
 
 
-def _rates(is_class: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    false_rate, true_rate, _ = roc_curve(is_class, scores)
+def _rates(scored: LabelledPredictions, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return false and true positive rates of one class against the rest."""
+    false_rate, true_rate, _ = roc_curve(scored.labels == index, scored.probabilities[:, index])
     return false_rate, true_rate
-
-
-def _precisions(is_class: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    precision, recall, _ = precision_recall_curve(is_class, scores)
-    return recall, precision
 
 
 def threshold_of(result: EvaluationResult) -> str:
     """Write the threshold that validation chose."""
-    value = result.threshold.value
-    return "own thresholds" if isinstance(value, list) else f"{value:.3f}"
+    if isinstance(result.threshold.value, list):
+        return "own thresholds"
+    return f"{result.threshold.value:.3f}"
 
 
 @contextmanager
@@ -428,8 +361,8 @@ def canvas(
     with atomic_path(path) as temporary, mpl.rc_context(STYLE):
         figure = Figure(figsize=size, layout=layout)  # type: ignore[arg-type]  # it may be "none", too
         # Lines break between facts, never within one: 9 bold letters of 12 pt to the inch.
-        parts = [part.replace(" ", "\N{NO-BREAK SPACE}") for part in heading(about).split(" · ")]
-        title = textwrap.fill("\N{NO-BREAK SPACE}· ".join(parts), width=int(size[0] * 9), break_long_words=False)
+        facts = heading(about).replace(" ", "\N{NO-BREAK SPACE}").replace("·\N{NO-BREAK SPACE}", "· ")
+        title = textwrap.fill(facts, width=int(size[0] * 9), break_long_words=False)
         figure.suptitle(title, fontsize=12, fontweight="bold")
         yield figure
         figure.savefig(temporary, dpi=dpi, bbox_inches="tight", pad_inches=0.15)

@@ -3,9 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from evaluation.core import formats
 from evaluation.metrics.classification import in_words
-from evaluation.result import Interval, Share
 from evaluation.tables import Table
 
 
@@ -46,18 +44,6 @@ class Tile(NamedTuple):
 def metric_title(metric: str) -> str:
     """Return a metric's name in words; unknown ones keep their names."""
     return in_words(metric)[0]
-
-
-def interval(measured: Interval | Share | None, sign: str = "") -> str:
-    """Write a value and, in brackets, the ends of its interval."""
-    if measured is None:
-        return "undefined"
-    return formats.interval(measured.value, measured.low, measured.high, sign)
-
-
-def per_cent(share: float) -> str:
-    """Write a share as per cent with one digit."""
-    return f"{100 * share:.1f} %"
 
 
 def count(images: int | None) -> str:

@@ -58,8 +58,8 @@ def test_mistakes_are_one_line(runs, arguments, message):
 def test_a_page_is_made_without_a_model_library(runs):
     code = (
         "import sys; from pathlib import Path; from workflows.report import plots; "
-        "from workflows.report.page import Options, write_report; plots.as_picture = lambda draw, size: 'data:,'; "
-        "write_report([Path(sys.argv[1])], Path(sys.argv[1], 'x.html'), Options()); "
+        "from workflows.report.page import ReportRequest, write_report; "
+        "plots.as_picture = lambda draw, size: 'data:,'; write_report(ReportRequest([Path(sys.argv[1])])); "
         "sys.exit(any(name in sys.modules for name in ('torch', 'timm', 'pytorch_lightning')))"
     )
     done = subprocess.run([sys.executable, "-c", code, runs[0]], cwd=ROOT, capture_output=True, text=True)

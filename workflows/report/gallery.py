@@ -1,6 +1,10 @@
-"""The test images with the predictions of each experiment, and their pictures: each once, within a page's size."""
+"""The test images with the predictions of each experiment, and their pictures, each once."""
 
+from collections import ChainMap
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter, itemgetter
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +41,12 @@ class Gallery:
     total: int
     key: pd.DataFrame
 
+    @property
+    def subjects(self) -> list[str]:
+        """The names of the subjects, as they are shown."""
+        names: set[str] = set(map(itemgetter("subject"), self.data["items"]))
+        return sorted(filter(None, names))
+
 
 class HeatMaps(NamedTuple):
     """The heat maps of a method and layer, ``label``: their places in the pool and what they speak for, by image_id."""
@@ -51,79 +61,73 @@ class HeatMaps(NamedTuple):
 class PicturePool:
     """Pictures, WebP, and where each is: ``thumbnails`` are the places by image_id, of each chapter.
 
-    They take ``size`` bytes within the page, at most ``budget``; ``notes`` say what is missing or left out.
+    ``notes`` say what is missing.
     """
 
-    budget: int
     pictures: dict[bytes, int] = field(default_factory=dict)
     thumbnails: list[dict[str, int]] = field(default_factory=list)
     maps: list[HeatMaps] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    size: int = 0
 
-    def add(self, pictures: dict[str, bytes]) -> dict[str, int] | None:
-        """Put pictures in, those that are not there, and return their places; None where they are too large."""
-        # As lines of base64.
-        more = sum(-(-len(picture) // 3) * 4 + 1 for picture in set(pictures.values()) - self.pictures.keys())
-        if self.size + more > self.budget:
-            return None
-        self.size += more
-        return {name: self.pictures.setdefault(picture, len(self.pictures)) for name, picture in pictures.items()}
+    def add(self, files: Iterable[Path], wanted: Sequence[str]) -> dict[str, int]:
+        """Put the wanted pictures of files in, those that are not there, and return their places by image_id."""
+        pictures: dict[str, bytes] = {}
+        for path in files:
+            pictures |= read_pictures(path)
+        places = {}
+        for name in filter(pictures.__contains__, wanted):
+            places[name] = self.pictures.setdefault(pictures[name], len(self.pictures))
+        return places
 
     def place_of(self, chapter: int, image_id: str) -> int | None:
         """Return where the picture of an image is: the chapter's own, else that of the first which has it."""
-        for places in (self.thumbnails[chapter], *self.thumbnails):
-            if image_id in places:
-                return places[image_id]
-        return None
+        return ChainMap(self.thumbnails[chapter], *self.thumbnails).get(image_id)
 
 
-def gallery(chapters: list[Chapter], images: int, budget: int, real_names: bool) -> Gallery:
+def gallery(chapters: list[Chapter], images: int, real_names: bool) -> Gallery:
     """Choose the images and describe them.
 
     At most so many ``images``: first those that a chapter predicts wrong, then the doubtful ones, then a sample of the
-    others that is always the same. Their pictures take ``budget`` bytes within the page at most.
+    others that is always the same.
     """
-    tables = [_describe(chapter) for chapter in chapters]
+    tables = list(map(_describe, chapters))
     everything = pd.concat(tables)
-    everything = everything[~everything.index.duplicated()]
-    names = everything.assign(name=everything.index) if real_names else pseudonyms(everything["subject"])
-    pool, chosen = _fill_pool(chapters, _choose(tables, images), budget)
+    everything = everything[~everything.index.duplicated()].copy()
+    key = pd.DataFrame()
+    names = everything.assign(name=everything.index)
+    if not real_names:
+        names = pseudonyms(everything["subject"])
+        key = names["name"].rename("shown").reset_index().sort_values("shown")[["shown", "image_id"]]
+    chosen = _choose(tables, images)
+    pool = _fill_pool(chapters, chosen)
     notes = pool.notes
     if len(chosen) < len(everything):
         shown = f"{len(chosen):,} of {len(everything):,} test images are shown"
         order = "those predicted wrong first, then the doubtful ones, then a sample of the others."
         notes = [f"{shown}: {order}", *notes]
+    everything["shown"] = names["name"]
+    everything["subject"] = names["subject"]
+    everything["kind"] = everything["kind"].astype(object).str.replace("_", " ")
+    everything = everything.astype(object).where(everything.notna(), None)
     items = []
     for image_id in chosen:
         image = everything.loc[image_id]
-        subject = names["subject"][image_id]
-        item = {
-            "name": names["name"][image_id],
-            "subject": None if pd.isna(subject) else subject,
-            "truth": int(image["truth"]),
-            "kind": None if pd.isna(image["kind"]) else str(image["kind"]).replace("_", " "),
-            "group": None if pd.isna(image["group"]) else str(image["group"]),
-            "by": [],
-        }
+        item = {"name": image["shown"], "subject": image["subject"], "truth": int(image["truth"])}
+        item |= {"kind": image["kind"], "group": image["group"], "by": []}
         for number, table in enumerate(tables):
             prediction = None
             if image_id in table.index:
                 prediction = _prediction(image_id, table.loc[image_id], pool, number)
             item["by"].append(prediction)
         items.append(item)
-    result = chapters[0].result
     data = {
-        "classes": result.classes,
-        "positive": None if result.positive_class is None else result.classes.index(result.positive_class),
-        "chapters": [chapter.label for chapter in chapters],
-        "doubtful": [_definition_of_doubt(chapter) for chapter in chapters],
+        "classes": chapters[0].result.classes,
+        "positive": chapters[0].group.runs[0].positive_index,
+        "chapters": list(map(attrgetter("label"), chapters)),
+        "doubtful": list(map(_definition_of_doubt, chapters)),
         "maps": [{"chapter": maps.chapter, "label": maps.label} for maps in pool.maps],
         "items": items,
     }
-    key = pd.DataFrame()
-    if not real_names:
-        key = names["name"].rename("shown").reset_index().sort_values("shown")[["shown", "image_id"]]
     return Gallery(data, list(pool.pictures), notes, len(everything), key)
 
 
@@ -147,19 +151,21 @@ def pseudonyms(subjects: pd.Series) -> pd.DataFrame:
     wide = max(2, len(str(numbers[known].max())))
     digits = max(3, len(str(len(different))))
     alone = max(4, len(str((~known).sum())))
-    rows = []
+    rows: list[tuple[str, str | None]] = []
     for code, number in zip(codes, numbers, strict=True):
-        subject = f"S{code + 1:0{digits}d}" if code >= 0 else None
-        rows.append((f"{subject}-{number:0{wide}d}" if subject else f"I{number:0{alone}d}", subject))
+        if code < 0:
+            rows.append((f"I{number:0{alone}d}", None))
+        else:
+            subject = f"S{code + 1:0{digits}d}"
+            rows.append((f"{subject}-{number:0{wide}d}", subject))
     return pd.DataFrame(rows, index=subjects.index, columns=["name", "subject"], dtype=object)
 
 
 def _describe(chapter: Chapter) -> pd.DataFrame:
     table = pd.concat([_describe_run(run, chapter) for run in chapter.group.runs])
-    if not any(run.sampled for run in chapter.group.runs):
+    if not chapter.sampled:
         # Of equal ones all: at least the share that is said.
-        least = table["uncertainty"].quantile(1 - DOUBTFUL_SHARE) if len(table) else 0.0
-        table["doubtful"] = table["uncertainty"] >= least
+        table["doubtful"] = table["uncertainty"] >= table["uncertainty"].quantile(1 - DOUBTFUL_SHARE)
     return table
 
 
@@ -173,14 +179,16 @@ def _describe_run(run: Predictions, chapter: Chapter) -> pd.DataFrame:
     table["predicted"] = predicted
     table["probability"] = probabilities[np.arange(len(table)), predicted]
     table["right"] = predicted == test.labels
-    table["at_threshold"] = np.nan if threshold is None else call(probabilities, test.positive_index, threshold)
-    table["votes"] = test.frame["sampled_votes"] if run.sampled else np.nan
-    table["voted"] = test.frame["sampled_label"].map(list(run.classes).index) if run.sampled else np.nan
+    table[["at_threshold", "votes", "voted"]] = np.nan
+    if threshold is not None:
+        table["at_threshold"] = call(probabilities, test.positive_index, threshold)
+    if run.sampled:
+        table["votes"] = test.frame["sampled_votes"]
+        table["voted"] = pd.Index(run.classes).get_indexer(test.frame["sampled_label"])
     table["doubtful"] = table["votes"] < chapter.settings.triage.vote_share
-    top = []
-    for row, order in zip(probabilities, np.argsort(-probabilities, axis=1, kind="stable"), strict=True):
-        top.append([[int(k), _rounded(row[k])] for k in order[:TOP]])
-    table["top"] = top
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
+    values = np.take_along_axis(probabilities, order, axis=1).round(4)
+    table["top"] = list(map(list, map(zip, order.tolist(), values.tolist())))
     return table.set_index("image_id")
 
 
@@ -198,15 +206,17 @@ def _choose(tables: list[pd.DataFrame], images: int) -> list[str]:
 def _prediction(image_id: str, row: pd.Series, pool: PicturePool, chapter: int) -> dict[str, Any]:
     item = {
         "predicted": int(row["predicted"]),
-        "probability": _rounded(row["probability"]),
-        "uncertainty": _rounded(row["uncertainty"]),
-        "right": None if row["truth"] < 0 else bool(row["right"]),
+        "probability": round(float(row["probability"]), 4),
+        "uncertainty": round(float(row["uncertainty"]), 4),
+        "right": bool(row["right"]),
         "doubtful": bool(row["doubtful"]),
         "top": row["top"],
         "picture": pool.place_of(chapter, image_id),
         "maps": {},
         "heat": {},
     }
+    if row["truth"] < 0:
+        item["right"] = None
     for number, maps in enumerate(pool.maps):
         if maps.chapter == chapter and image_id in maps.places:
             item["maps"][number] = maps.places[image_id]
@@ -215,73 +225,34 @@ def _prediction(image_id: str, row: pd.Series, pool: PicturePool, chapter: int) 
     if not pd.isna(row["at_threshold"]):
         item["atThreshold"] = int(row["at_threshold"])
     if not pd.isna(row["votes"]):
-        item |= {"votes": _rounded(row["votes"]), "voted": int(row["voted"])}
+        item |= {"votes": round(float(row["votes"]), 4), "voted": int(row["voted"])}
     return item
 
 
 def _definition_of_doubt(chapter: Chapter) -> str:
-    if any(run.sampled for run in chapter.group.runs):
+    if chapter.sampled:
         share = f"{100 * chapter.settings.triage.vote_share:g} %"
         return f"less than {share} of the passes or members vote for the prediction"
     return f"among the {100 * DOUBTFUL_SHARE:g} % with the highest uncertainty"
 
 
-def _rounded(value: float) -> float:
-    return round(float(value), 4)
-
-
-def _fill_pool(chapters: list[Chapter], chosen: list[str], budget: int) -> tuple[PicturePool, list[str]]:
-    """Gather as many pictures as ``budget`` bytes hold: those of the chosen images first, then heat maps.
-
-    Returns:
-        The pool, and the image_ids that remain: where the pictures are too large, the first of the chosen ones.
-    """
-    pool = PicturePool(budget, thumbnails=[{} for _ in chapters])
-    available: list[dict[str, bytes]] = [{} for _ in chapters]
-    for pictures, chapter in zip(available, chapters, strict=True):
-        for run in chapter.runs:
-            if run.thumbnails.is_file():
-                pictures |= read_pictures(run.thumbnails)
-    remaining: list[str] = []
-    missing = 0
-    for image_id in chosen:
-        own = {str(number): pictures[image_id] for number, pictures in enumerate(available) if image_id in pictures}
-        places = pool.add(own)
-        if places is None:
-            pool.notes.append(
-                f"The page would be too large with more than {len(remaining):,} pictures: see --megabytes."
-            )
-            break
-        remaining.append(image_id)
-        missing += not own
-        for number, place in places.items():
-            pool.thumbnails[int(number)][image_id] = place
-    command = "a training writes them, with evaluation.thumbnails above 0."
-    if not any(available):
-        pool.notes.insert(0, f"The runs left no pictures: {command}")
-    elif missing:
-        pool.notes.append(f"{missing:,} images have no picture: {command}")
-    _add_maps(pool, chapters, set(remaining))
-    return pool, remaining
-
-
-def _add_maps(pool: PicturePool, chapters: list[Chapter], wanted: set[str]) -> None:
-    left_out = []
+def _fill_pool(chapters: list[Chapter], chosen: list[str]) -> PicturePool:
+    """Gather the pictures and the heat maps of the chosen images."""
+    pool = PicturePool()
     for number, chapter in enumerate(chapters):
-        kinds: dict[str, dict[str, bytes]] = {}
-        words: dict[str, dict[str, str]] = {}
-        for run in chapter.runs:
-            for path in run.heatmaps:
-                pictures = kinds.setdefault(path.stem, {})
-                pictures |= {name: picture for name, picture in read_pictures(path).items() if name in wanted}
-                words[path.stem] = words.get(path.stem, {}) | heat_words(path)
-        for label, pictures in kinds.items():
-            places = pool.add(pictures)
-            if places is None:
-                left_out.append(label)
-            elif places:
-                pool.maps.append(HeatMaps(number, label, places, words[label]))
-    if left_out:
-        pool.notes.append(f"Left out, since the page would be too large: heat maps {', '.join(left_out)}.")
-    elif not pool.maps:
+        pool.thumbnails.append(pool.add(filter(Path.is_file, map(attrgetter("thumbnails"), chapter.runs)), chosen))
+        for label, paths in chapter.heatmaps.items():
+            words: dict[str, str] = {}
+            for path in paths:
+                words |= heat_words(path)
+            places = pool.add(paths, chosen)
+            if places:
+                pool.maps.append(HeatMaps(number, label, places, words))
+    missing = len(set(chosen).difference(*pool.thumbnails))
+    if missing:
+        pool.notes.append(
+            f"{missing:,} images have no picture: a training writes them, with evaluation.thumbnails above 0."
+        )
+    if not pool.maps:
         pool.notes.append("The runs left no heat maps: python scripts/explain.py heatmaps RUN makes them.")
+    return pool

@@ -13,11 +13,10 @@ class ReportRequest:
     """The options of scripts/report.py, which explains them."""
 
     runs: Sequence[Path]
-    output: Path | None
-    images: int
-    megabytes: float
-    real_names: bool
-    key: Path | None
+    output: Path | None = None
+    images: int = 2000
+    real_names: bool = False
+    key: Path | None = None
 
     @property
     def page(self) -> Path:

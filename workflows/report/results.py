@@ -1,22 +1,26 @@
-"""What limits the figures of one experiment, and the members of an ensemble."""
+"""The sections of a page: what limits the figures, the members of an ensemble, several experiments compared."""
 
 import re
+from collections.abc import Sequence
 
 from common.runs.run import Run
+from evaluation.comparison.pairwise import compare_groups
+from evaluation.comparison.tables import group_tables, pairs_table
 from evaluation.pages.blocks import Section, metric_title
 from evaluation.result import EvaluationResult
 from evaluation.tables import Cell, Table
 from workflows.report.sources import Chapter
-from workflows.report.summary import last_part
+from workflows.report.summary import ANOTHER_SET, last_part, may_name_subjects
 
 
-def warnings_section(result: EvaluationResult, name: str, hidden: str | None) -> Section:
-    """The warnings but those of a topic, metrics named as in the tables; those of the validation images in one line."""
+def warnings_section(result: EvaluationResult, name: str, real_names: bool) -> Section:
+    """The warnings, metrics named as in the tables; those of the validation images in one line."""
+    hidden = not real_names and may_name_subjects(result)
     warnings = result.warnings_except("validation")
-    titles = {metric: metric_title(metric) for metric in result.test.metrics}
+    titles = dict(zip(result.test.metrics, map(metric_title, result.test.metrics), strict=True))
     lines = []
     for warning in warnings:
-        if warning.topic != hidden:
+        if not hidden or warning.topic != ANOTHER_SET:
             lines.append(re.sub(r"[^\s,()]+", lambda word: titles.get(word[0], word[0]), str(warning)))
     others = len(result.warnings) - len(warnings)
     if others:
@@ -35,20 +39,39 @@ def members_section(chapter: Chapter, name: str) -> Section:
 
 def _members(run: Run, fold: str) -> Table:
     fitted = "Nothing was fitted."
-    method = "average"
-    weights = None
     # An ensemble of an older revision names its members here and has no file of its own.
-    labels = [last_part(folder, 3) for folder in run.status.members]
-    if not labels:
-        method = run.ensemble.method
-        labels = list(run.ensemble.labels)
-        weights = run.ensemble.combiner.get("weights")
-        if run.ensemble.fitted_on.get("images"):
-            fitted = f"Fitted on {run.ensemble.fitted_on['images']:,} validation images."
-    rows: list[dict[str, Cell]] = [{"member": label} for label in labels]
+    if run.status.members:
+        rows = _member_rows([last_part(folder, 3) for folder in run.status.members], [])
+        return Table.of(f"Members, joined by average{fold}", rows, f"Each member is a whole model. {fitted}")
+    ensemble = run.ensemble
+    weights = ensemble.combiner.get("weights") or []
     reading = "Each member is a whole model."
     if weights:
         reading = "The larger the weight, the more a member's probability counts."
-        for row, weight in zip(rows, weights, strict=True):
-            row["weight"] = f"{weight:.3f}"
-    return Table.of(f"Members, joined by {method}{fold}", rows, f"{reading} {fitted}")
+    if ensemble.fitted_on.get("images"):
+        fitted = f"Fitted on {ensemble.fitted_on['images']:,} validation images."
+    rows = _member_rows(ensemble.labels, weights)
+    return Table.of(f"Members, joined by {ensemble.method}{fold}", rows, f"{reading} {fitted}")
+
+
+def _member_rows(labels: Sequence[str], weights: Sequence[float]) -> list[dict[str, Cell]]:
+    rows: list[dict[str, Cell]] = [{"member": label} for label in labels]
+    for row, weight in zip(rows, weights, strict=False):
+        row["weight"] = f"{weight:.3f}"
+    return rows
+
+
+def comparison_sections(chapters: list[Chapter], real_names: bool) -> list[Section]:
+    """Return the sections of a page of several experiments that are about all of them."""
+    results = [chapter.result for chapter in chapters]
+    tables = group_tables([chapter.label for chapter in chapters], results, results[0].confidence)
+    comparison = compare_groups([chapter.group for chapter in chapters], chapters[0].settings)
+    limits = []
+    for left_out in comparison.left_out:
+        reason = str(left_out.reason) if real_names else left_out.reason.anonymous
+        limits.append(f"{left_out.first} and {left_out.second} are not compared: {reason}")
+    pairs = list(filter(None, [pairs_table(comparison)]))
+    return [
+        Section("All experiments", "overview", tables),
+        Section("Do they differ?", "pairs", pairs, intro=limits + comparison.warnings),
+    ]

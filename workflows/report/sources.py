@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 
 from common.config.schema import EvaluationConfig
@@ -28,12 +29,26 @@ class Chapter:
     @cached_property
     def train(self) -> LabelledPredictions | None:
         """The training images of all runs; None where those of a run were not predicted."""
-        return pooled_training_images([run.predictions_train for run in self.runs])
+        return pooled_training_images(list(map(attrgetter("predictions_train"), self.runs)))
 
     @property
     def label(self) -> str:
         """Its short name, unlike every other chapter's."""
         return self.group.label
+
+    @property
+    def sampled(self) -> bool:
+        """Whether any run has passes or members, so that there are votes."""
+        return any(map(attrgetter("sampled"), self.group.runs))
+
+    @property
+    def heatmaps(self) -> dict[str, list[Path]]:
+        """The files of heat maps of all runs, by method and layer."""
+        files: dict[str, list[Path]] = {}
+        for run in self.runs:
+            for path in run.heatmaps:
+                files.setdefault(path.stem, []).append(path)
+        return files
 
     def fold_of(self, run: Run, before: str = "") -> str:
         """Return which fold a run is, after the text ``before``; "" where the chapter has a single run."""
@@ -51,10 +66,10 @@ def read_chapters(folders: list[Path]) -> list[Chapter]:
     Raises:
         UserError: There is no run, or runs do not belong together.
     """
-    runs = {str(folder): Run.open(folder) for folder in folders}
-    groups = group_runs([run.predictions for run in runs.values()], list(runs))
+    runs = dict(zip(map(str, folders), map(Run.open, folders), strict=True))
+    groups = group_runs(list(map(attrgetter("predictions"), runs.values())), list(runs))
     _check_one_task(groups)
-    return [_chapter(group, tuple(runs[name] for name in group.names)) for group in groups]
+    return [_chapter(group, tuple(map(runs.__getitem__, group.names))) for group in groups]
 
 
 def _check_one_task(groups: list[Group]) -> None:
@@ -86,5 +101,5 @@ def _chapter(group: Group, runs: tuple[Run, ...]) -> Chapter:
         result = EvaluationResult.from_dict(runs[0].metrics)
         return Chapter(group, runs, evaluation_settings(result.settings), result)
     settings = evaluation_settings(runs[0].metrics.get("settings") or runs[0].raw_config.get("evaluation") or {})
-    result = evaluate_runs(list(group.runs), settings, [run.predictions_train for run in runs])
+    result = evaluate_runs(list(group.runs), settings, list(map(attrgetter("predictions_train"), runs)))
     return Chapter(group, runs, settings, result)

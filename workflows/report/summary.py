@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import yaml
 
 from common.runs.files import RunFile
 from common.runs.run import Run
-from evaluation.core.formats import number
+from evaluation.core.formats import ends, number
 from evaluation.pages.blocks import Tile, count, metric_title
 from evaluation.result import EvaluationResult
 from evaluation.tables import Cell, Table
@@ -42,22 +44,24 @@ def tiles(result: EvaluationResult) -> list[Tile]:
     test = result.test
     if not test.images:
         return [Tile("labelled test images", "0", note="nothing can be said of how good the model is")]
-    people = "subjects unknown" if test.subjects is None else f"of {test.subjects:,} subjects"
-    right = sum(row[place] for place, row in enumerate(test.confusion))
-    notes = {"accuracy": f"{right:,} of {test.images:,} images are predicted right"}
+    right = np.diagonal(test.confusion)
+    totals = np.sum(test.confusion, axis=1)
+    notes = {"accuracy": f"{right.sum():,} of {test.images:,} images are predicted right"}
     if result.positive_class is None:
         notes["f1_macro"] = "every class weighs the same"
     else:
         positive = result.classes.index(result.positive_class)
         for metric, place, verb in (("sensitivity", positive, "found"), ("specificity", 1 - positive, "recognised")):
-            row = test.confusion[place]
-            notes[metric] = f"{row[place]:,} of {sum(row):,} “{result.classes[place]}” images are {verb}"
+            notes[metric] = f"{right[place]:,} of {totals[place]:,} “{result.classes[place]}” images are {verb}"
         notes["auc"] = "0.5 is chance, 1 is perfect"
+    people = "subjects unknown"
+    if test.subjects is not None:
+        people = f"of {test.subjects:,} subjects"
     shown = [Tile("test images", count(test.images), note=people)]
     for metric, note in notes.items():
         measured = test.metrics[metric]
-        ends = "" if measured.low is None else f"{measured.low:.3f} to {measured.high:.3f}"
-        shown.append(Tile(metric_title(metric), number(measured.value, undefined="undefined"), ends, note))
+        interval = ends(measured.low, measured.high).strip("-")
+        shown.append(Tile(metric_title(metric), number(measured.value, undefined="undefined"), interval, note))
     return shown
 
 
@@ -66,24 +70,20 @@ def _leak_notice(result: EvaluationResult) -> Notice:
     if result.about.get("protocol") == "paper":
         title = "protocol = paper: leaks on purpose; these figures flatter the model"
         return Notice("bad", title, lines or ["what it counts as a leak was not found here"])
-    counts = _listed(result.about.get("leaks"))
-    if not lines and not counts:
-        return Notice("unknown", "Whether the test images leak into the training is not recorded")
+    counts = pd.DataFrame(_listed(result.about.get("leaks")))
     if lines:
-        if any(leaks[key] for leaks in counts for key in leaks.keys() - {"near_pairs"}):
-            return Notice("bad", "Leaks were found: these figures flatter the model", lines)
-        title = "Near-duplicates on both sides of the split: these figures may flatter the model"
+        title = "Leaks were found: these figures flatter the model"
+        if not counts.drop(columns="near_pairs", errors="ignore").fillna(0).to_numpy().any():
+            title = "Near-duplicates on both sides of the split: these figures may flatter the model"
         return Notice("bad", title, lines)
-    return _without_leak(result.test.subjects is not None, all(leaks.get("near_pairs") is not None for leaks in counts))
-
-
-def _without_leak(subjects_known: bool, near_searched: bool) -> Notice:
-    both = "no subject and no identical file is on both sides of the split"
-    if not subjects_known:
+    if counts.empty:
+        return Notice("unknown", "Whether the test images leak into the training is not recorded")
+    if result.test.subjects is None:
         unknown = "the data name no subjects: one person's images may be on both sides"
         title = "No identical images on both sides of the split; persons are not known"
         return Notice("unknown", title, [unknown])
-    if not near_searched:
+    both = "no subject and no identical file is on both sides of the split"
+    if "near_pairs" not in counts or counts["near_pairs"].isna().any():
         lines = [both, "near-duplicates across the split were not looked for (split.near_duplicates=off)"]
         return Notice("unknown", "No leak found, but near-duplicates were not looked for", lines)
     return Notice("good", "No leak found", [both, "near-duplicates were looked for, and none was found"])
@@ -98,11 +98,11 @@ def notices(chapters: Sequence[Chapter], real_names: bool) -> list[Notice]:
         if about.get("synthetic"):
             of_chapter.append(Notice("bad", "SYNTHETIC: the images were drawn; nothing here is about real ones"))
         if about.get("on"):
-            hidden = not real_names and may_name_subjects(chapter.result)
-            lines = [] if hidden else _texts(chapter.result, ANOTHER_SET)
+            lines = []
+            if real_names or not may_name_subjects(chapter.result):
+                lines = _texts(chapter.result, ANOTHER_SET)
             of_chapter.append(Notice("unknown", f"Tested on another data set: {_joined(about['on'])}", lines))
-        of_chapter.append(_leak_notice(chapter.result))
-        for notice in of_chapter:
+        for notice in (*of_chapter, _leak_notice(chapter.result)):
             unlike.setdefault((notice.title, *notice.lines), notice).labels.append(chapter.label)
     return list(unlike.values())
 
@@ -123,44 +123,42 @@ def about_rows(chapter: Chapter) -> dict[str, str]:
         training = f"{about['images_seen']:,} images seen"
         if about.get("wall_seconds") is not None:
             training += f" in {_time(about['wall_seconds'])}"
-    weights = [last_part(str(path)) for path in _listed(about.get("weights"))]
     rows = {
         "experiment": _joined(about.get("name")),
-        "data set": _joined(about.get("source")) + (" (SYNTHETIC)" if about.get("synthetic") else ""),
+        "data set": _joined(about.get("source")) + " (SYNTHETIC)" * bool(about.get("synthetic")),
         "tested on": _joined(about.get("on")),
         "protocol": PROTOCOLS.get(str(about.get("protocol")), _joined(about.get("protocol"))),
         "fold": fold,
         "classes": ", ".join(chapter.result.classes),
         "positive class": chapter.result.positive_class or "",
         "seed": _joined(about.get("seed")),
-        "members": f"{_joined(about['ensemble'])} models" if about.get("ensemble") else "",
-        "starting weights": ", ".join(weights),
+        "members of the ensemble": _joined(about.get("ensemble")),
+        "starting weights": ", ".join(map(last_part, map(str, _listed(about.get("weights"))))),
         "training": training,
     }
-    return {name: value for name, value in rows.items() if value}
+    return _filled(rows)
 
 
 def parts_table(chapter: Chapter) -> Table:
     """Count images, subjects and classes of each part, of each fold."""
-    classes = chapter.result.classes
     reading = (
         "The model learns from train, chooses when to stop and where to cut on validation and is evaluated on test."
     )
-    if not all(run.has(RunFile.SPLIT) for run in chapter.runs):
-        reading += " The training part is not recorded in this folder."
     rows = []
     for run in chapter.runs:
-        frame = run.split if run.has(RunFile.SPLIT) else run.predictions.frame
-        for part in PARTS:
+        frame = run.predictions.frame
+        if run.has(RunFile.SPLIT):
+            frame = run.split
+        for part in filter(set(frame["part"]).__contains__, PARTS):
             images = frame[frame["part"] == part]
-            if images.empty:
-                continue
             row: dict[str, Cell] = {"part": part + chapter.fold_of(run, ", "), "images": count(len(images))}
             row["subjects"] = count(images["subject"].nunique() or None)
-            counts = images["label"].value_counts().reindex(classes, fill_value=0)
-            if len(classes) > FEW_CLASSES:
+            counts = images["label"].value_counts().reindex(chapter.result.classes, fill_value=0)
+            if len(counts) > FEW_CLASSES:
                 counts = counts.agg({"smallest class": "min", "largest class": "max"})
             rows.append(row | counts.map(count).to_dict())
+    if not chapter.runs[-1].has(RunFile.SPLIT):
+        reading += " The training part is not recorded in this folder."
     return Table.of("Images of each part", rows, reading)
 
 
@@ -169,28 +167,36 @@ def provenance(run: Run, real_names: bool) -> dict[str, str]:
 
     Without ``real_names`` folders are shortened, and remarks of revisions that named images in them are left out.
     """
-    packages = run.environment.get("packages") or {}
-    revisions = run.revisions or _listed(run.predictions.about.get("revision"))
+    packages: dict[str, str] = run.environment.get("packages") or {}
     notes: list[str] = []
     if run.has(RunFile.DATA) and (real_names or run.data.skipped is not None):
         notes += run.data.notes
         if real_names:
             notes += run.data.skipped or ()
+    folder = str(run.folder)
+    if not real_names:
+        folder = last_part(str(run.folder.resolve()), 3)
     rows = {
-        "folder": str(run.folder) if real_names else last_part(str(run.folder.resolve()), 3),
-        "revision of the code": ", ".join(revisions),
+        "folder": folder,
+        "revision of the code": ", ".join(run.revisions or _listed(run.predictions.about.get("revision"))),
         "Python": run.environment.get("python") or "",
-        "packages": ", ".join(f"{name} {version}" for name, version in packages.items()),
+        "packages": ", ".join(map(" ".join, packages.items())),
         "data": "; ".join(notes),
     }
-    return {name: value for name, value in rows.items() if value}
+    return _filled(rows)
+
+
+def _filled(facts: dict[str, str]) -> dict[str, str]:
+    return {name: fact for name, fact in facts.items() if fact}
 
 
 def config_text(run: Run, real_names: bool) -> str:
     """Write the configuration as YAML, folders shortened to their last part unless ``real_names``."""
-    config = run.raw_config if real_names else _shortened(run.raw_config)
-    if not config:
+    if not run.raw_config:
         return ""
+    config = run.raw_config
+    if not real_names:
+        config = _shortened(config)
     return str(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
 
 
@@ -203,7 +209,7 @@ def _shortened(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _shortened(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_shortened(item) for item in value]
+        return list(map(_shortened, value))
     if isinstance(value, str) and ABSOLUTE_PATH.match(value):
         return f"…/{last_part(value)}"
     return value

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import roc_auc_score
 
 from common.config.schema import AssignmentConfig, EvaluationConfig
 from evaluation.core import plots
@@ -114,25 +114,19 @@ def test_confusion_of_cells_assigned_jointly_rounds_no_error_away(tmp_path, save
     assert smallest_font(saved_figures[0]) >= 9
 
 
-def test_the_curves_of_two_classes_mark_both_operating_points(tmp_path, saved_figures):
+def test_the_roc_of_two_classes_marks_both_operating_points(tmp_path, saved_figures):
     run = make_run(images=100, subjects=25)
     result, test = evaluate_runs([run], SETTINGS), score(run.part("test"))
     plots.roc(tmp_path / "roc.png", result, test)
     check_picture(tmp_path / "roc.png", 6.2, 5.8)
-    roc, ranked = saved_figures[0].axes[0], Figure().subplots()
-    plots.draw_precision_recall(ranked, result, test)
+    roc = saved_figures[0].axes[0]
     for number, metrics in enumerate((result.test.metrics, result.test.metrics_at_threshold)):
         sensitivity, specificity = metrics["sensitivity"].value, metrics["specificity"].value
         assert points(roc)[number] == pytest.approx((1 - specificity, sensitivity))
-        assert points(ranked)[number] == pytest.approx((sensitivity, metrics["precision/all"].value))
     curve = roc.lines[1].get_xydata()
     auc = result.test.metrics["auc"]
     assert np.trapezoid(curve[:, 1], curve[:, 0]) == pytest.approx(auc.value)
     assert f"all: AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})" in texts(roc.get_legend())
-    recall, precision = ranked.lines[1].get_xydata().T
-    expected = average_precision_score(test.labels, test.probabilities[:, 1])
-    assert -np.sum(np.diff(recall) * precision[:-1]) == pytest.approx(expected)
-    assert ranked.lines[0].get_ydata()[0] == pytest.approx(test.labels.mean())
 
 
 @pytest.mark.parametrize("classes", [("hem", "all"), FIVE])
@@ -159,29 +153,11 @@ def test_training_images_of_one_class_have_no_roc():
     assert not any("training" in text for text in texts(axis.get_legend()))
 
 
-@pytest.mark.parametrize("classes", [("hem", "all"), FIVE])
-def test_the_rocs_of_several_experiments_are_in_one_figure(classes):
-    curves = []
-    for number, skill in enumerate((0.5, 3.0)):
-        run = make_run(images=100, subjects=25, classes=classes, skill=skill)
-        train = score(make_predictions(80, classes=classes, part="train")) if number else None
-        curves.append(plots.RocCurve(f"model {number}", evaluate_runs([run], SETTINGS), score(run.part("test")), train))
-    axis = Figure().subplots()
-    plots.draw_rocs(axis, curves)
-    for number, curve in enumerate(curves):
-        auc = curve.result.test.metrics["auc"]
-        (line,) = [line for line in axis.lines if line.get_label().startswith(f"model {number}:")]
-        assert f"{auc.value:.3f}" in line.get_label()
-        assert np.trapezoid(line.get_ydata(), line.get_xdata()) == pytest.approx(auc.value, abs=2e-3)
-    assert "dashed: training images" in texts(axis.get_legend())
-
-
-@pytest.mark.parametrize("draw", [plots.draw_roc, plots.draw_precision_recall])
 @pytest.mark.parametrize("count", [5, 24])
-def test_of_many_classes_the_weakest_are_named(draw, count):
+def test_of_many_classes_the_weakest_are_named(count):
     run = many_classes(count)
     axis = Figure().subplots()
-    draw(axis, evaluate_runs([run], SETTINGS), score(run.part("test")))
+    plots.draw_roc(axis, evaluate_runs([run], SETTINGS), score(run.part("test")))
     named = [text.get_text() for text in axis.get_legend().get_texts()]
     assert len(named) == (count if count <= plots.CURVES else plots.WEAKEST + 1)
     assert (named[-1] == "the other classes") == (count > plots.CURVES)

@@ -8,7 +8,8 @@ from tests.browser import find_browser, recording_tab
 from tests.helpers.predictions import make_run, with_passes
 from tests.workflows.report.reports import write_facts, write_run
 from workflows.report import plots as figures
-from workflows.report.page import Options, write_report
+from workflows.report.page import write_report
+from workflows.report.request import ReportRequest
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: uv sync --group dev")
 pytestmark = pytest.mark.skipif(find_browser() is None, reason="no Chromium or Chrome on this machine")
@@ -23,7 +24,7 @@ def path(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     run = with_passes(make_run(images=40, subjects=10, skill=1.0), noise=2.0)
     write_facts(write_run(folder, run, maps=("gradcam-layer4",)))
-    write_report([folder], folder / "report.html", Options())
+    write_report(ReportRequest([folder]))
     return (folder / "report.html").as_uri()
 
 
@@ -38,7 +39,7 @@ def sweep(tmp_path_factory):
         folders.append(write_run(folder / str(skill), run))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "as_picture", lambda draw, size: BLANK)
-        write_report(folders, folder / "report.html", Options())
+        write_report(ReportRequest(folders, folder / "report.html"))
     return (folder / "report.html").as_uri()
 
 

@@ -1,6 +1,5 @@
 """The gallery: which images are shown, the prediction of each, how many bytes their pictures take, and pseudonyms."""
 
-import base64
 from types import SimpleNamespace
 
 import pandas as pd
@@ -24,8 +23,8 @@ def make(monkeypatch):
     def classes_of(runs, *_):
         return SimpleNamespace(classes=list(runs[0].classes), positive_class=runs[0].positive_class)
 
-    def make(*folders, images=1000, budget=10**9, real_names=True):
-        return gallery(read_chapters(list(folders)), images, budget, real_names)
+    def make(*folders, images=1000, real_names=True):
+        return gallery(read_chapters(list(folders)), images, real_names)
 
     monkeypatch.setattr(sources, "evaluate_runs", classes_of)
     return make
@@ -112,19 +111,6 @@ def test_heat_maps_belong_to_their_method_and_experiment(make, tmp_path):
         assert shown.pictures[second["maps"][1]] == pictures[name]
         verb = "nothing" if name == first_image else "what"
         assert second["heat"] == dict.fromkeys((0, 1), f"{verb} speaks for “all”")
-
-
-def test_pictures_keep_to_the_budget_and_heat_maps_are_left_out_first(make, tmp_path):
-    write_run(tmp_path, make_run(images=30, subjects=5), maps=("gradcam-layer4",))
-    size = sum(len(base64.b64encode(picture)) + 1 for picture in read_pictures(tmp_path / THUMBNAILS).values())
-    exact = make(tmp_path, budget=size)
-    assert (len(exact.data["items"]), exact.data["maps"]) == (30, [])
-    assert any("heat maps gradcam-layer4" in note for note in exact.notes)
-    less = make(tmp_path, budget=size // 2)
-    assert 10 < len(less.data["items"]) < 20
-    assert sum(len(base64.b64encode(picture)) + 1 for picture in less.pictures) <= size // 2
-    assert any("too large" in note for note in less.notes)
-    assert make(tmp_path, budget=2 * size + 10_000).data["maps"]
 
 
 def test_missing_pictures_are_named_with_the_command_that_makes_them(make, tmp_path):

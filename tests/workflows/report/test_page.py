@@ -16,7 +16,8 @@ from evaluation.result import EvaluationWarning
 from tests.helpers.predictions import make_predictions, make_run, with_passes
 from tests.workflows.report.reports import CONFIG, LEAKS, NO_LEAKS, RESAMPLES, table_rows, write_facts, write_run
 from workflows.report import plots as figures
-from workflows.report.page import Options, write_report
+from workflows.report.page import write_report
+from workflows.report.request import ReportRequest
 from workflows.report.results import warnings_section
 
 SETTINGS = EvaluationConfig(resamples=RESAMPLES)
@@ -24,7 +25,7 @@ EVIL = '</script><img src=x onerror="alert(1)">'
 
 
 def written(folders, path, **options):
-    write_report(folders, path, Options(**options))
+    write_report(ReportRequest(folders, path, **options))
     return path.read_text(encoding="utf-8")
 
 
@@ -118,7 +119,7 @@ def test_warnings_name_metrics_as_the_tables_do():
     text = "undefined on some resamples: balanced_accuracy (3), auc (2), recall/hem (1)"
     warnings = [EvaluationWarning("test", text), EvaluationWarning("validation", "few images")]
     result = replace(evaluate_runs([make_run(images=30, subjects=10)], SETTINGS), warnings=warnings)
-    first, last = warnings_section(result, "limits", None).intro
+    first, last = warnings_section(result, "limits", real_names=False).intro
     assert first == "test: undefined on some resamples: balanced accuracy (3), AUC (2), recall of “hem” (1)"
     assert last.startswith("1 more about the validation images")
 
@@ -130,7 +131,7 @@ def test_the_same_run_gives_the_same_bytes(folder, page, monkeypatch):
 
 def test_names_are_shown_where_asked_alone(tmp_path):
     write_facts(write_run(tmp_path, make_run(images=30, subjects=10)))
-    write_report([tmp_path], tmp_path / "page.html", Options(), tmp_path / "key.csv")
+    write_report(ReportRequest([tmp_path], tmp_path / "page.html", key=tmp_path / "key.csv"))
     hidden = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert not re.search("subject_0|image_0|sample_x|sample_y|ward7", hidden)
     assert "S001" in hidden
@@ -161,7 +162,7 @@ def test_names_from_outside_are_inert(tmp_path):
 @pytest.mark.parametrize(
     ("run", "shown", "absent"),
     [
-        (make_run(), ["The runs left no pictures", "The training part is not recorded"], "Learning curves"),
+        (make_run(), ["have no picture", "The training part is not recorded"], "Learning curves"),
         (
             make_predictions(part="validation"),
             ["There are no test images", "nothing can be said of how good the model is"],
@@ -216,14 +217,8 @@ def test_loss_and_accuracy_of_each_part_are_shown(tmp_path):
 def test_experiments_are_compared(sweep):
     overview = table_rows(sweep, "Test metrics of 3 experiments")
     assert [row[0] for row in overview[1:]] == ["good", "middling", "poor"]
-    assert "ROC curves of all experiments" in sweep
-    assert "; good has the largest area" in sweep
     pairs = table_rows(sweep, "All pairs")
     assert {row[0] for row in pairs[1:]} == {"good − middling", "good − poor", "middling − poor"}
-    rows = table_rows(sweep, "How many of the 3 models miss an image")
-    assert [row[0] for row in rows[1:]] == ["0", "1", "2", "3"]
-    assert sum(int(row[1]) for row in rows[1:]) == 60
-    assert len(table_rows(sweep, "How alike the models are")) == 4
     ids = Outline(sweep).values("id")
     assert {"experiment-1", "experiment-2", "experiment-3"} <= set(ids)
     assert len(ids) == len(set(ids))
@@ -237,7 +232,6 @@ def test_experiments_on_other_images_are_listed_and_not_compared(tmp_path):
     runs = [make_run(0, about={"name": "a"}), make_run(7, about={"name": "b", "fold": 0})]
     text = prose(written([write_run(tmp_path / run.about["name"], run) for run in runs], tmp_path / "page.html"))
     assert "a and b are not compared: the images differ" in text
-    assert "Their errors cannot be compared" in text
     assert "image_0" not in text
 
 

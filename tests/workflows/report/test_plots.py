@@ -2,10 +2,8 @@
 
 import base64
 import xml.etree.ElementTree as ET
-from types import SimpleNamespace
 
 import numpy as np
-from matplotlib.figure import Figure as Canvas
 
 from common.config.schema import EvaluationConfig
 from evaluation.evaluate import evaluate_runs
@@ -52,20 +50,6 @@ def test_the_worst_mix_up_of_many_classes_is_read_out():
     assert drawing.wide
 
 
-def test_names_of_many_lines_do_not_meet(monkeypatch):
-    drawn = []
-    monkeypatch.setattr(figures, "as_picture", lambda draw, size: drawn.append((draw, size)) or "data:,")
-    names = ["short", " ".join(["a_very_long_name_of_a_network"] * 5), "other"]
-    test = SimpleNamespace(metrics={"auc": SimpleNamespace(value=0.5, low=None, high=None)})
-    figures.forest_figure([SimpleNamespace(label=name, result=SimpleNamespace(test=test)) for name in names], "auc")
-    ((draw, size),) = drawn
-    canvas = Canvas(figsize=size, layout="constrained")
-    draw(canvas)
-    canvas.draw_without_rendering()
-    boxes = sorted((label.get_window_extent() for label in canvas.axes[0].get_yticklabels()), key=lambda box: box.y0)
-    assert all(below.y1 < above.y0 for below, above in zip(boxes, boxes[1:], strict=False))
-
-
 def test_learning_curves_are_drawn_where_the_run_has_some(tmp_path):
     write_run(tmp_path, make_run(), pictures=False)
     assert figures.curve_figures(read_chapters([tmp_path])[0]) == []
@@ -78,4 +62,4 @@ def test_there_is_no_roc_curve_of_one_class(tmp_path):
     run = make_run(images=20, subjects=20)
     run.frame["label"] = "all"
     write_run(tmp_path, run, pictures=False)
-    assert figures.rank_figures(read_chapters([tmp_path])[0]) == []
+    assert figures.roc_figures(read_chapters([tmp_path])[0]) == []
