@@ -8,6 +8,7 @@ benchmarks.interval_coverage --csv results/coverage.csv`` takes about ten minute
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,9 +19,11 @@ from rich.console import Console
 from rich.progress import track
 from scipy import integrate, special, stats
 
-from benchmarks.shared import show, write
+from benchmarks.shared import show
 from common.cli import TYPER, examples, report_user_errors
 from common.config.schema import EvaluationConfig
+from common.files import write_csv
+from common.revision import revision
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.bootstrap import Resamples, of_resamples
 from evaluation.intervals.exact import share
@@ -120,8 +123,7 @@ def measure(
     true = truth(world) | truth_of_pair(world)
     rows: list[dict[str, Any]] = []
     images = 0
-    description = f"{world.name}, {subjects} subjects"
-    for case in track(range(cases), description, console=Console(stderr=True)):
+    for case in track(range(cases), f"{world.name}, {subjects} subjects", console=Console(stderr=True)):
         first, second = draw_pair(world, subjects, np.random.default_rng([settings.seed, subjects, case]))
         images += len(first.labels)
         for method, metric, interval in _intervals(first, second, methods, settings.model_copy(update={"seed": case})):
@@ -142,8 +144,7 @@ def measure(
 
 
 def _noise(world: World, subject: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    noise: np.ndarray = rng.normal(0, world.spread, subject.max() + 1)[subject] + rng.normal(size=len(subject))
-    return noise
+    return np.asarray(rng.normal(0, world.spread, subject.max() + 1)[subject] + rng.normal(size=len(subject)))
 
 
 def _intervals(
@@ -168,7 +169,8 @@ def _intervals(
 
 def _count(cases: pd.DataFrame) -> dict[str, float | None]:
     defined = int(cases["low"].notna().sum())
-    covered = share(defined - int(cases[["missed_low", "missed_high"]].to_numpy().sum()), defined, 0.95)
+    missed = cases[["missed_low", "missed_high"]].sum()
+    covered = share(defined - int(missed.sum()), defined, 0.95)
     return {
         "cases": len(cases),
         "without": len(cases) - defined,
@@ -176,20 +178,12 @@ def _count(cases: pd.DataFrame) -> dict[str, float | None]:
         "share": covered.value,
         "share_low": covered.low,
         "share_high": covered.high,
-        "missed_low": cases["missed_low"].sum() / max(defined, 1),
-        "missed_high": cases["missed_high"].sum() / max(defined, 1),
+        **(missed / max(defined, 1)),
         "width": cases["width"].mean(),
         "median_width": cases["width"].median(),
         "other_method": int(cases["other"].sum()),
         "undefined": int(cases["undefined"].sum()),
     }
-
-
-def measure_all(cases: int, resamples: int) -> pd.DataFrame:
-    """Return the rows of ``measure`` for every world and number of subjects."""
-    settings = EvaluationConfig(resamples=resamples)
-    tables = [measure(world, number, settings, cases) for world in WORLDS for number in SUBJECTS]
-    return pd.concat(tables, ignore_index=True).assign(resamples=resamples, confidence=settings.confidence)
 
 
 Cases = Annotated[int, typer.Option(min=1, help="Drawn data sets of each kind and number of subjects.")]
@@ -205,11 +199,14 @@ def coverage(cases: Cases = 1000, resamples: Draws = 1000, csv: Csv = None) -> N
 
     Each way to make an interval, each main metric and differences between two models.
     """
-    table = measure_all(cases, resamples)
+    settings = EvaluationConfig(resamples=resamples)
+    tables = [measure(*case, settings, cases) for case in product(WORLDS, SUBJECTS)]
+    table = pd.concat(tables, ignore_index=True).assign(resamples=resamples, confidence=settings.confidence)
     for world, rows in table.groupby("world", sort=False):
         shares = rows.set_index(["subjects", "metric", "method"])["share"].unstack(sort=False).reset_index()
         show(shares, f"{world}: share of the intervals that cover the truth", ("subjects", "metric", *METHODS))
-    write(table, csv)
+    if csv:
+        write_csv(csv, table.assign(revision=revision()).round(4))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ two classes, and of the chromosomes of cells. A stop is a function with an argum
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -27,7 +27,7 @@ def drawn(classes: Sequence[str], positive: str | None, in_cells: bool) -> Predi
     """Return predictions of ten subjects, half of them for validation."""
     images = CELLS * CELL
     truth = np.arange(images) % len(classes)
-    names = [f"image{number}" for number in range(images)]
+    names = np.char.add("image", np.arange(images).astype(str))
     frame = pd.DataFrame({"image_id": names, "path": names, "kind": None, "group": None, "width": 64, "height": 64})
     frame["label"] = np.array(classes)[truth]
     frame["subject"] = (np.arange(images) // CELL).astype(str)
@@ -36,7 +36,7 @@ def drawn(classes: Sequence[str], positive: str | None, in_cells: bool) -> Predi
     frame["uncertainty"] = 0.5
     drawn_shares = np.random.default_rng(0).dirichlet(np.ones(len(classes)), images)
     shares = (drawn_shares + 3 * np.eye(len(classes))[truth]) / 4
-    columns = pd.DataFrame(shares, columns=[f"prob_{name}" for name in classes])
+    columns = pd.DataFrame(shares, columns=list(classes)).add_prefix("prob_")
     return Predictions(pd.concat([frame, columns], axis=1), tuple(classes), positive, {"name": "drawn", "fold": 0})
 
 
@@ -44,11 +44,12 @@ def holds(value: object, depth: int = 3) -> bool:
     """Tell whether a value is, or holds, predictions."""
     if type(value).__name__ in KINDS:
         return True
-    if depth and isinstance(value, (list, tuple)):
-        return any(holds(each, depth - 1) for each in value[:3])
-    if depth and type(value).__module__.startswith("evaluation"):
-        return any(holds(each, depth - 1) for each in getattr(value, "__dict__", {}).values())
-    return False
+    held: Iterable[object] = ()
+    if isinstance(value, (list, tuple)):
+        held = value[:3]
+    elif type(value).__module__.startswith("evaluation"):
+        held = getattr(value, "__dict__", {}).values()
+    return depth > 0 and any(holds(each, depth - 1) for each in held)
 
 
 def main() -> None:
@@ -59,7 +60,7 @@ def main() -> None:
         code = frame.f_code
         if event == "call" and "/evaluation/" in code.co_filename:
             given = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-            if any(holds(frame.f_locals.get(name)) for name in given):
+            if any(map(holds, map(frame.f_locals.get, given))):
                 stops.add((code.co_filename, code.co_qualname))
 
     settings = EvaluationConfig.model_validate({"resamples": 20, "assignment": {"enabled": True}})
@@ -68,7 +69,7 @@ def main() -> None:
             sys.setprofile(note)
             write_evaluation(Path(folder), run, settings)
             sys.setprofile(None)
-    print(len(stops), len({file for file, _ in stops}))
+    print(len(stops), len(dict(stops)))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The structure of the code base: sizes, density, what train.py imports, circles, keys, dependencies.
 
-``python -m benchmarks.structure --before REVISION --csv FILE`` prints and writes them, those of an older revision
-beside those of this checkout.
+``python -m benchmarks.structure --before FOLDER --csv FILE`` prints and writes them, those of a checkout of an older
+revision (``git worktree add ../1ac0f92 1ac0f92``) beside those of this one.
 """
 
 import ast
@@ -9,10 +9,11 @@ import os
 import subprocess
 import sys
 import tomllib
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from types import UnionType
 from typing import Annotated
@@ -20,11 +21,13 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from benchmarks.shared import checkout, show
+from benchmarks.shared import show
 from common.cli import TYPER, examples, report_user_errors
 from common.paths import ROOT
 
-Before = Annotated[str | None, typer.Option(help="A revision to compare with.")]
+Before = Annotated[
+    Path | None, typer.Option(exists=True, file_okay=False, help="A checkout of the revision to compare with.")
+]
 Csv = Annotated[Path | None, typer.Option(help="Write the comparison to this file.")]
 app = typer.Typer(**TYPER)
 
@@ -32,6 +35,7 @@ COMPREHENSION = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 OUTSIDE = ("tests", "docs")  # no part of package and benchmarks
 PROGRAM = "train"
 SETTINGS = "Config"  # the schema of conf/train.yaml
+_NAME = attrgetter("name")
 SOURCE_SETTINGS = "SourceConfig"  # each data source has a subclass, which the schema names nowhere
 
 
@@ -71,14 +75,13 @@ class Module:
         names: set[str] = set()
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
-                names.update(alias.name for alias in node.names)
+                names.update(map(_NAME, node.names))
             elif isinstance(node, ast.ImportFrom) and node.module:
                 names.add(node.module)
-                names.update(f"{node.module}.{alias.name}" for alias in node.names)
+                names.update(map(f"{node.module}.{{}}".format, map(_NAME, node.names)))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                names.add(node.value if "." in node.value else "")
                 owner = node.value.rpartition(".")[0]  # the module of a class, as ``_target_`` names it
-                names.add(owner if "." in owner else "")
+                names.update(name for name in (node.value, owner) if "." in name)
         return names
 
 
@@ -92,7 +95,7 @@ class CodeBase:
         """Return files, relative to the root."""
         command = ["git", "-C", str(self.root), "ls-files", "--cached", "--others", "--exclude-standard", *patterns]
         names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-        return [Path(name) for name in names if (self.root / name).is_file()]
+        return [path for path in map(Path, names) if (self.root / path).is_file()]
 
     @cached_property
     def modules(self) -> dict[str, Module]:
@@ -121,7 +124,7 @@ class CodeBase:
             name = waiting.pop()
             found.add(name)
             waiting |= self.imports[name] - found
-        return [self.modules[name] for name in sorted(found)]
+        return list(map(self.modules.__getitem__, sorted(found)))
 
     def circles(self) -> set[str]:
         """Return the modules, but for tests, that import each other in circles, and those between two circles."""
@@ -131,11 +134,8 @@ class CodeBase:
             imports[name] = {other for other in self.imports[name] if not f"{name}.".startswith(f"{other}.")}
         left = set(imports)
         while True:
-            inner = set()
-            imported = set().union(*(imports[name] for name in left))
-            for name in left & imported:
-                if imports[name] & left:
-                    inner.add(name)
+            imported = set().union(*map(imports.__getitem__, left))
+            inner = {name for name in left & imported if imports[name] & left}
             if inner == left:
                 return left
             left = inner
@@ -143,7 +143,7 @@ class CodeBase:
 
 def count_lines(modules: Iterable[Module]) -> int:
     """Add up the lines of modules."""
-    return sum(module.lines for module in modules)
+    return sum(map(attrgetter("lines"), modules))
 
 
 def density(modules: Iterable[Module]) -> dict[str, float]:
@@ -163,29 +163,35 @@ def count_keys(modules: Iterable[Module]) -> dict[str, int]:
     A field is an annotated name in a subclass of ``StrictModel``; a section counts once, beside the keys in it.
     """
     bases: dict[str, set[str]] = {}
-    fields: dict[str, list[set[str]]] = {}  # the words in the annotation of each field
+    fields: dict[str, list[set[str]]] = defaultdict(list)  # the words in the annotation of each field
     for module in modules:
         for node in module.tree.body:
-            if isinstance(node, ast.ClassDef):
-                bases[node.name] = _words(*node.bases)
-                fields[node.name] = []
-                for each in node.body:
-                    if isinstance(each, ast.AnnAssign) and "ClassVar" not in (words := _words(each.annotation)):
-                        fields[node.name].append(words)
-
-    def descends(name: str, ancestor: str) -> bool:
-        return name == ancestor or any(descends(base, ancestor) for base in bases[name] & bases.keys())
-
-    models = {name for name in bases if descends(name, "StrictModel")}
-    waiting = {SETTINGS, *(name for name in models if descends(name, SOURCE_SETTINGS))}
+            if not isinstance(node, ast.ClassDef):
+                continue
+            bases[node.name] = _words(*node.bases)
+            for each in node.body:
+                if isinstance(each, ast.AnnAssign) and "ClassVar" not in (words := _words(each.annotation)):
+                    fields[node.name].append(words)
+    models = _descendants("StrictModel", bases)
+    waiting = {SETTINGS} | (_descendants(SOURCE_SETTINGS, bases) & models)
     reached: set[str] = set()
     while waiting:
         name = waiting.pop()
         reached.add(name)
         waiting |= (bases[name].union(*fields[name]) & models) - reached
-    inside = sum(len(fields[name]) for name in reached)
-    others = sum(len(fields[name]) for name in models - reached)
-    return {"keys of conf/train.yaml": inside, "keys of other schemas": others}
+    counts = pd.Series({name: len(fields[name]) for name in models})
+    inside = counts.index.isin(reached)
+    return {"keys of conf/train.yaml": int(counts[inside].sum()), "keys of other schemas": int(counts[~inside].sum())}
+
+
+def _descendants(ancestor: str, bases: Mapping[str, set[str]]) -> set[str]:
+    """Return the classes that descend from one, itself included, of the names of the bases of each class."""
+    found = {ancestor}
+    while True:
+        more = {name for name in bases if bases[name] & found} - found
+        if not more:
+            return found & bases.keys()
+        found |= more
 
 
 def _words(*expressions: ast.AST) -> set[str]:
@@ -204,22 +210,25 @@ def measure(code: CodeBase) -> dict[str, float]:
     """Measure the whole tree."""
     inside = [module for module in code.modules.values() if module.path.parts[0] not in OUTSIDE]
     closure = code.closure()
-    measured: dict[str, float] = {"files of package and benchmarks": len(inside)}
-    measured["lines of package and benchmarks"] = count_lines(inside)
-    measured["lines of tests"] = count_lines(code.below("tests"))
-    measured["words of documentation"] = _count_words(code)
-    measured |= {"files that train.py imports": len(closure), "lines that train.py imports": count_lines(closure)}
-    measured |= count_keys(inside)
-    measured["files in import circles"] = len(code.circles())
-    measured |= density(inside)
     project = tomllib.loads((code.root / "pyproject.toml").read_text())["project"]
-    measured["direct dependencies"] = len(project["dependencies"])
     count = [sys.executable, str(ROOT / "benchmarks" / "stops.py")]
     environment = {**os.environ, "PYTHONPATH": str(code.root)}
     done = subprocess.run(count, env=environment, cwd=code.root, capture_output=True, text=True, check=True)
-    stops, files = done.stdout.split()
-    measured |= {"stops of predictions in an evaluation": int(stops), "files of these stops": int(files)}
-    return measured
+    stops, files = map(int, done.stdout.split())
+    return {
+        "files of package and benchmarks": len(inside),
+        "lines of package and benchmarks": count_lines(inside),
+        "lines of tests": count_lines(code.below("tests")),
+        "words of documentation": _count_words(code),
+        "files that train.py imports": len(closure),
+        "lines that train.py imports": count_lines(closure),
+        **count_keys(inside),
+        "files in import circles": len(code.circles()),
+        **density(inside),
+        "direct dependencies": len(project["dependencies"]),
+        "stops of predictions in an evaluation": stops,
+        "files of these stops": files,
+    }
 
 
 def _count_words(code: CodeBase) -> int:
@@ -231,14 +240,13 @@ def _count_words(code: CodeBase) -> int:
     return words
 
 
-@app.command(epilog=examples("python -m benchmarks.structure --before 1ac0f92 --csv results/structure.csv"))
+@app.command(epilog=examples("python -m benchmarks.structure --before ../1ac0f92 --csv results/structure.csv"))
 @report_user_errors()
 def structure(before: Before = None, csv: Csv = None) -> None:
     """Measure the structure of the code base, and of an older revision."""
     columns = {}
     if before:
-        with checkout(before) as folder:
-            columns[before] = measure(CodeBase(folder))
+        columns[before.resolve().name] = measure(CodeBase(before.resolve()))
     columns["now"] = measure(CodeBase())
     table = pd.DataFrame(columns).map("{:.10g}".format).rename_axis("measurement").reset_index()
     show(table, "structure", table.columns)

@@ -3,8 +3,10 @@
 Averages of networks: Lakshminarayanan et al., Simple and Scalable Predictive Uncertainty Estimation, 2017.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any, Self
 
 import numpy as np
@@ -88,23 +90,23 @@ def align(members: Sequence[Predictions], names: Sequence[str], common: bool = F
     check_names(names)
     frames = [member.frame for member in members]
     if common:
-        of_parts = [frame.loc[frame["part"] == "validation", "image_id"] for frame in frames]
-        shared = set.intersection(*map(set, of_parts))
+        shared = set.intersection(*(set(member.part("validation").frame["image_id"]) for member in members))
         frames = [frame[(frame["part"] != "validation") | frame["image_id"].isin(shared)] for frame in frames]
-    members = [replace(member, frame=frame) for member, frame in zip(members, frames, strict=True)]
-    for member, name in zip(members[1:], names[1:], strict=True):
-        _check_same_data(members[0], member, names[0], name)
-    order = frames[0]["image_id"]
-    return [replace(member, frame=member.frame.set_index("image_id").loc[order].reset_index()) for member in members]
+    aligned = []
+    for member, frame, name in zip(members, frames, names, strict=True):
+        _check_same_data(replace(members[0], frame=frames[0]), replace(member, frame=frame), names[0], name)
+        ordered = frame.set_index("image_id").loc[frames[0]["image_id"]].reset_index()
+        aligned.append(replace(member, frame=ordered))
+    return aligned
 
 
 def check_names(names: Sequence[str]) -> None:
     """Raise a ``UserError`` for fewer than two members, or one that is named twice."""
     if len(names) < 2:
         raise UserError("an ensemble needs at least two runs: name more of them")
-    for place, name in enumerate(names):
-        if name in names[:place]:
-            raise UserError(f"{name} is named twice: name each member of the ensemble once")
+    name, count = Counter(names).most_common(1)[0]
+    if count > 1:
+        raise UserError(f"{name} is named twice: name each member of the ensemble once")
 
 
 def stacked(aligned: Sequence[Predictions]) -> np.ndarray:
@@ -132,31 +134,29 @@ def combine(
         they show how far the members differ. ``about`` merges the facts of all, with ``ensemble`` and ``method``.
     """
     first = aligned[0]
-    columns = [column for column in COLUMNS if column in first.frame and column != "uncertainty"]
-    frame = first.frame[columns].reset_index(drop=True)
-    for member in aligned[1:]:  # a fact that one member's file lacks is taken from another's
-        facts = member.frame.reset_index(drop=True)
-        for column in FACTS:
-            if column in frame and column in facts and frame[column].isna().any():
-                frame[column] = frame[column].where(frame[column].notna(), facts[column])
+    frames = [member.frame.reset_index(drop=True) for member in aligned]
+    frame = frames[0].filter([column for column in COLUMNS if column != "uncertainty"])
+    for facts, column in product(frames[1:], frame.columns.intersection(list(FACTS))):
+        if column in facts:  # a fact that one member's file lacks is taken from another's
+            frame[column] = frame[column].where(frame[column].notna(), facts[column])
     probabilities = rule(stacked(aligned))
     frame["uncertainty"] = uncertainty_of(probabilities)
     frame[[PROBABILITY_PREFIX + class_name for class_name in first.classes]] = probabilities
     for column in (UPSIDE_DOWN, OUT_OF_DISTRIBUTION):
-        if all(column in member.frame for member in aligned):
-            frame[column] = np.mean([member.frame[column].to_numpy(float) for member in aligned], axis=0)
+        if all(column in each for each in frames):
+            frame[column] = np.mean([each[column].to_numpy(float) for each in frames], axis=0)
     votes = summarise(stacked(aligned), first.classes)
     about = merge_facts([member.about for member in aligned])
-    if name is None:
-        names = about.get("name")
-        name = ensemble_name(method, len(aligned), names if isinstance(names, list) else [str(names)])
-    about |= {"name": name, "ensemble": len(aligned), "method": method}
+    names = about.get("name")
+    if not isinstance(names, list):
+        names = [str(names)]
+    about |= {"name": name or ensemble_name(method, len(aligned), names), "ensemble": len(aligned), "method": method}
     return Predictions(pd.concat([frame, votes], axis=1), first.classes, first.positive_class, about)
 
 
 def ensemble_name(method: str, members: int, names: list[str]) -> str:
     """Return the default name of an ensemble: its method, the number of its members, and their names."""
-    kind = "ensemble" if method == "average" else f"{method} ensemble"
+    kind = f"{method} ensemble".removeprefix("average ")
     return f"{kind} of {members}: {', '.join(map(str, names))}"
 
 
@@ -189,12 +189,11 @@ def _check_images(first: Predictions, other: Predictions, name: str, other_name:
     missing = first.frame.loc[~first.frame["image_id"].isin(other.frame["image_id"]), "image_id"]
     if missing.empty:
         return
+    hint = ""
     if set(first.part("test").frame["image_id"]) == set(other.part("test").frame["image_id"]):
         hint = "; --common keeps the validation images that all members have"
     elif first.about.get("fold") != other.about.get("fold"):
         hint = "; different folds cannot form one ensemble, scripts/evaluate.py pools them"
-    else:
-        hint = ""
     raise UserError(
         f"{len(missing)} images of {name} are not in {other_name}, {missing.iloc[0]} first: combine runs of one data "
         f"set and fold{hint}"

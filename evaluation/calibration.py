@@ -4,6 +4,7 @@ Expected calibration error and temperature scaling: Guo et al., On Calibration o
 """
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,7 +54,8 @@ def fit_temperature(validation: LabelledPredictions) -> Temperature:
     Where no validation image is predicted wrongly it is at least 1: the likelihood would grow without end as the
     probabilities become certain.
     """
-    missing = [name for name, images in validation.count_images().items() if not images]
+    counts = validation.count_images()
+    missing = [name for name in counts if not counts[name]]
     if len(missing) > len(validation.classes) - 2:
         return Temperature(None, f"no validation image of {' and '.join(missing)}")
     logs = np.log(_clip(validation.probabilities))
@@ -85,11 +87,12 @@ def reliability(confidences: np.ndarray, correct: np.ndarray, bins: int) -> list
     place = _bin_of(confidences, bins)
     edges = _edges(bins).tolist()
     rows = []
-    for index in range(bins):
+    for index, (low, high) in enumerate(pairwise(edges)):
         of_bin = place == index
-        confidence = float(confidences[of_bin].mean()) if of_bin.any() else None
-        accuracy = float(correct[of_bin].mean()) if of_bin.any() else None
-        rows.append(ReliabilityBin(edges[index], edges[index + 1], int(of_bin.sum()), confidence, accuracy))
+        row = ReliabilityBin(low, high, int(of_bin.sum()), None, None)
+        if of_bin.any():
+            row = replace(row, confidence=float(confidences[of_bin].mean()), accuracy=float(correct[of_bin].mean()))
+        rows.append(row)
     return rows
 
 
@@ -141,38 +144,45 @@ def weighted_calibration(scored: LabelledPredictions, bins: int) -> Statistic:
     return StatisticOfSums(np.hstack([losses, gaps]), of_total)
 
 
-def evaluate_calibration(runs: LabelledRuns) -> CalibrationResult | None:
-    """Evaluate the test images before and after each fold's own temperature; None without labelled ones."""
+def calibration(runs: LabelledRuns, _: EvaluationResult) -> Findings:
+    """Return the section: calibration of the test images before and after each fold's own temperature, and its limits.
+
+    Without labelled test images there is none.
+    """
     if not len(runs.test.labels):
-        return None
-    temperatures = [fit_temperature(fold.validation.scored) for fold in runs.folds]
-    reasons = [temperature.reason for temperature in temperatures if temperature.reason]
-    if runs.about.get("on") == VALIDATION:
-        reasons = ["none is fitted on the images that it would be evaluated on"]
+        return Findings()
+    temperatures = []
+    reasons = []
     scaled = []
-    for fold, temperature in zip(runs.folds, temperatures, strict=True):
+    if runs.about.get("on") == VALIDATION:
+        reasons.append("none is fitted on the images that it would be evaluated on")
+    for fold in runs.folds:
+        temperature = fit_temperature(fold.validation.scored)
+        temperatures.append(temperature.value)
+        if temperature.reason:
+            reasons.append(temperature.reason)
         if temperature.value is not None:
             scaled.append(rescale(fold.test.scored.probabilities, temperature.value))
-    after = _evaluate(runs, np.concatenate(scaled)) if len(scaled) == len(runs.folds) else None
-    sampled = None
+    after = sampled = None
+    if len(scaled) == len(runs.folds):
+        after = _evaluate(runs, np.concatenate(scaled))
     if all(test.sampled for test in runs.tests):
         sampled = _evaluate(runs, np.concatenate([test.mean_probabilities for test in runs.tests]))
-    return CalibrationResult(
+    value = CalibrationResult(
         bins=BINS,
         binning=BINNING,
-        temperature=single_or_list([temperature.value for temperature in temperatures]),
-        reason=reasons[0] if reasons else None,
+        temperature=single_or_list(temperatures),
+        reason=next(iter(reasons), None),
         images=len(runs.test.labels),
         before=_evaluate(runs, runs.test.probabilities),
         after=after,
         sampled=sampled,
     )
+    return Findings(value, calibration_warnings(value), figures={"reliability": _draw})
 
 
-def calibration_warnings(calibration: CalibrationResult | None) -> list[EvaluationWarning]:
-    """Return the limits of the results of ``evaluate_calibration``."""
-    if calibration is None:
-        return []
+def calibration_warnings(calibration: CalibrationResult) -> list[EvaluationWarning]:
+    """Return what limits the results of ``calibration``."""
     lines = []
     if calibration.reason:
         lines.append(f"temperature: {calibration.reason}")
@@ -227,12 +237,6 @@ def _edges(bins: int) -> np.ndarray:
 
 def _clip(probabilities: np.ndarray) -> np.ndarray:
     return np.asarray(np.clip(probabilities, EPSILON, 1.0))
-
-
-def calibration(runs: LabelledRuns, _: EvaluationResult) -> Findings:
-    """Return the section: calibration of the test images, its limits, and the figure of its bins."""
-    value = evaluate_calibration(runs)
-    return Findings(value, calibration_warnings(value), figures={"reliability": _draw} if value else {})
 
 
 def _draw(path: Path, result: EvaluationResult) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
-from functools import cache
+from functools import cache, partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -40,11 +40,19 @@ def departures(runs: Sequence[Run]) -> tuple[str, ...]:
     the paper prints of optimiser, rates, batch and stopping. Weights are compared by name. It is NOT_KNOWN for a run
     without config.yaml, and for an ensemble whose members are gone or predict otherwise by now.
     """
-    found: dict[str, None] = {}
+    found: list[str] = []
     for run in runs:
-        for config in _configs(run):
-            found |= dict.fromkeys(of_config(config) if config else [NOT_KNOWN])
-    return tuple(found)
+        folders: Sequence[Path] = [run.folder]
+        if run.is_ensemble:
+            try:
+                folders = member_folders(run.folder, run.ensemble)
+            except UserError:
+                found.append(NOT_KNOWN)
+                continue
+        for folder in folders:
+            config = Run(folder).raw_config
+            found += of_config(config) if config else [NOT_KNOWN]
+    return tuple(dict.fromkeys(found))
 
 
 def of_config(config: Mapping[str, Any]) -> list[str]:
@@ -54,10 +62,18 @@ def of_config(config: Mapping[str, Any]) -> list[str]:
         return []
     paper = of_experiment(name)
     printed = printed_keys(name)
-    found = [*_data(config, name), *_weights(config, paper), *_start(config, paper)]
-    for section in SECTIONS:
-        found += _differences(section, _at(config, section, MISSING), _at(paper, section))
-    found += [*_stages(config, paper), *_budget(config, paper, printed), *_training(config, paper, printed)]
+    found = []
+    data = of_data(name)
+    own_data = config.get("data", {})
+    if own_data.get("source") == data.get("source"):  # another data set is for the comparison of figures to name
+        for key in DATA:
+            found += _differences(f"data.{key}", own_data.get(key, MISSING), data.get(key))
+    found += [*_weights(config, paper), *_start(config, paper)]
+    for key in SECTIONS:
+        found += _differences(key, _at(config, key, MISSING), _at(paper, key))
+    found += [*_stages(config, paper), *_budget(config, paper, printed)]
+    for key in printed:
+        found += _differences(key, _at(config, key, MISSING), _at(paper, key))
     return list(dict.fromkeys(found))
 
 
@@ -71,9 +87,9 @@ def of_experiment(name: str) -> dict[str, Any]:
 def printed_keys(name: str) -> tuple[str, ...]:
     """Return the keys of an experiment's training whose values its paper prints; () of other experiments."""
     paper = read_claims(ROOT / "results").set_index("experiment")["paper"].get(name)
-    rows = read_table(ROOT / "results", "training").to_dict("records")
-    own = [row["keys"] for row in rows if row["paper"] == paper and fnmatch(name, row["experiments"])]
-    return tuple(" ".join(own).split())
+    table = read_table(ROOT / "results", "training")
+    own = (table["paper"] == paper) & table["experiments"].map(partial(fnmatch, name))
+    return tuple(" ".join(table.loc[own, "keys"]).split())
 
 
 @cache
@@ -87,25 +103,15 @@ def of_data(name: str) -> dict[str, Any]:
     return data
 
 
-def _configs(run: Run) -> list[dict[str, Any]]:
-    """Return the configurations of a run or of an ensemble's members; one that is not known is empty."""
-    if not run.is_ensemble:
-        return [run.raw_config]
-    try:
-        return [Run(folder).raw_config for folder in member_folders(run.folder, run.ensemble)]
-    except UserError:
-        return [{}]
-
-
-def _data(config: Mapping[str, Any], name: str) -> list[str]:
-    """Compare the choice of images and their parts; another data set is for the comparison of figures to name."""
-    paper = of_data(name)
-    own = config.get("data", {})
-    found = []
-    if own.get("source") == paper.get("source"):
-        for key in DATA:
-            found += _differences(f"data.{key}", own.get(key, MISSING), paper.get(key))
-    return found
+def _weights(config: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
+    """Compare weights by their names, without the folder of their file and the module at which the file ends."""
+    files = (str(config.get("weights")), str(paper["weights"]))
+    own, theirs = (Path(file).name.removesuffix(".safetensors").partition(".trunk_to_")[0] for file in files)
+    if own != theirs:
+        return [f"other weights: {own} instead of {theirs}"]
+    if _at(config, "pretrained.missing") == "random" and own != "random":
+        return ["a part of the weights may be random (pretrained.missing=random)"]
+    return []
 
 
 def _start(config: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
@@ -117,41 +123,27 @@ def _start(config: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
     if not start:
         return []
     own = Run(Path(start)).raw_config
-    stages = (_at(own, "unfreeze.stages") or {}).values() if own else ()
+    stages = (_at(own, "unfreeze.stages") or {}).values()
     head_alone = bool(stages) and not any(stage.get("train") for stage in stages) and not _at(own, "unfreeze.train")
     if HEAD in _at(paper, "unfreeze.stages") and head_alone and not own.get("init_from") and not _weights(own, paper):
         return []
     return ["starts from a run that is not known to have trained the head alone"]
 
 
-def _weights(config: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
-    own = _weights_name(str(config.get("weights")))
-    theirs = _weights_name(paper["weights"])
-    if own != theirs:
-        return [f"other weights: {own} instead of {theirs}"]
-    if config.get("pretrained", {}).get("missing") == "random" and own != "random":
-        return ["a part of the weights may be random (pretrained.missing=random)"]
-    return []
-
-
-def _weights_name(weights: str) -> str:
-    """Return the name of weights, without the folder of their file and the module at which the file ends."""
-    return Path(weights).name.removesuffix(".safetensors").partition(".trunk_to_")[0]
-
-
 def _stages(config: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
     found = []
     stages = _at(config, "unfreeze.stages") or {}
-    for name, settings in _at(paper, "unfreeze.stages").items():
-        if name in stages:
-            theirs = {"train": settings["train"]}
-            if settings["train"]:  # BatchNorm of frozen modules is always frozen
-                theirs["batchnorm"] = StageConfig.model_validate(settings).batchnorm
-            for key, value in theirs.items():
-                found += _differences(f"unfreeze.stages.{name}.{key}", stages[name].get(key, MISSING), value)
-        else:
+    of_paper = _at(paper, "unfreeze.stages")
+    for name, settings in of_paper.items():
+        if name not in stages:
             found.append(f"no stage {name}")
-    return found + [f"a further stage: {name}" for name in stages if name not in paper["unfreeze"]["stages"]]
+            continue
+        key = f"unfreeze.stages.{name}"
+        found += _differences(f"{key}.train", stages[name].get("train", MISSING), settings["train"])
+        if settings["train"]:  # BatchNorm of frozen modules is always frozen
+            batchnorm = StageConfig.model_validate(settings).batchnorm
+            found += _differences(f"{key}.batchnorm", stages[name].get("batchnorm", MISSING), batchnorm)
+    return [*found, *(f"a further stage: {name}" for name in stages if name not in of_paper)]
 
 
 def _budget(config: Mapping[str, Any], paper: Mapping[str, Any], printed: Sequence[str]) -> list[str]:
@@ -164,7 +156,7 @@ def _budget(config: Mapping[str, Any], paper: Mapping[str, Any], printed: Sequen
         keys += EARLY_BREAK
     limits = {key: _at(paper, key) for key in keys}
     for name, stage in _at(paper, "unfreeze.stages").items():
-        limits[f"unfreeze.stages.{name}.max_epochs"] = stage.get("max_epochs") or _at(paper, "trainer.max_epochs")
+        limits[f"unfreeze.stages.{name}.max_epochs"] = stage.get("max_epochs") or _at(paper, EPOCHS)
     found = []
     for key, limit in limits.items():
         value = _at(config, key)
@@ -174,24 +166,12 @@ def _budget(config: Mapping[str, Any], paper: Mapping[str, Any], printed: Sequen
     return found
 
 
-def _training(config: Mapping[str, Any], paper: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
-    """Compare the values that the paper prints."""
-    found = []
-    for key in keys:
-        if key == BATCH:
-            found += _differences(key, _batch(config), _batch(paper))
-        else:
-            found += _differences(key, _at(config, key, MISSING), _at(paper, key))
-    return found
-
-
-def _batch(config: Mapping[str, Any]) -> int:
-    trainer = _at(config, "trainer") or {}
-    factors = [trainer.get(key) or 1 for key in ("accumulate_grad_batches", "devices", "num_nodes")]
-    return int(_at(config, "loader.batch_size") * prod(factors))
-
-
 def _at(config: Mapping[str, Any], key: str, default: Any = None) -> Any:
+    """Return the value of a dotted key, or of BATCH."""
+    if key == BATCH:
+        trainer = _at(config, "trainer") or {}
+        factors = (trainer.get(name) or 1 for name in ("accumulate_grad_batches", "devices", "num_nodes"))
+        return int(_at(config, "loader.batch_size") * prod(factors))
     value: Any = config
     for part in key.split("."):
         if not isinstance(value, Mapping) or part not in value:
@@ -221,7 +201,9 @@ def _difference(key: str, own: Any, paper: Any) -> str:
     if key == "prepare.size":
         return f"{_pixels(own)} px instead of {_pixels(paper)}"
     words = f"{key.removesuffix('.name')}={_text(own)}"
-    return f"{words}, none in the paper's experiment" if paper is None else f"{words} instead of {_text(paper)}"
+    if paper is None:
+        return f"{words}, none in the paper's experiment"
+    return f"{words} instead of {_text(paper)}"
 
 
 def _text(value: Any) -> str:
@@ -229,4 +211,4 @@ def _text(value: Any) -> str:
 
 
 def _pixels(size: Any) -> str:
-    return "x".join(map(str, size)) if isinstance(size, list) else str(size)
+    return str(size).strip("[]").replace(", ", "x")

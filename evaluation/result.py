@@ -333,12 +333,11 @@ class ConformalSets:
 
 @dataclass(frozen=True)
 class ConformalResult:
-    """Conformal sets of a requested coverage; None where validation has too few images (of a class)."""
+    """Conformal sets of a requested coverage; None where validation has too few images."""
 
     coverage: float
     note: str
     marginal: ConformalSets | None
-    by_class: ConformalSets | None
 
 
 @dataclass(frozen=True)

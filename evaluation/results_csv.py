@@ -8,7 +8,6 @@ import pandas as pd
 
 from common.errors import UserError
 from common.files import read_csv, write_csv
-from evaluation.comparison.paired import Comparison
 from evaluation.comparison.pairwise import PairwiseComparison
 from evaluation.result import EvaluationResult, Interval
 
@@ -17,6 +16,8 @@ VALUES = ("metric", "value", "low", "high", "method", "mean_over_folds", "mean_l
 COLUMNS = (*FACTS, *VALUES, "images_seen", "wall_seconds", "revision", "departures")
 ADDED = {"tested_on", "synthetic", "departures"}  # older tables lack these columns
 SEPARATOR = "; "  # between the texts of a cell
+OF_ABOUT = {"experiment": "name", "tested_on": "on", "folds": "fold", "seeds": "seed"}  # on: another set than the run's
+OF_ABOUT |= {fact: fact for fact in ("source", "protocol", "images_seen", "wall_seconds", "revision")}
 # Two rows that agree in these are two measurements of the same thing: the newer one stays.
 IDENTITY = ["label", "experiment", "source", "tested_on", "protocol", "folds", "seeds", "metric"]
 
@@ -37,29 +38,25 @@ def rows_of(result: EvaluationResult, label: str, departures: Sequence[str] = ()
     if result.assignment:
         metrics |= result.assignment.metrics
         means |= result.assignment.fold_means or {}
-    shared = _shared(result.about, test.images, test.subjects, label) | {"departures": SEPARATOR.join(departures)}
+    about = result.about
+    shared: dict[str, Any] = {fact: about.get(key) for fact, key in OF_ABOUT.items()}
+    shared |= {"label": label, "images": test.images, "subjects": test.subjects}
+    shared["departures"] = SEPARATOR.join(departures)
+    shared["synthetic"] = about.get("synthetic") or None
+    if about.get("wall_seconds") is not None:
+        shared["wall_seconds"] = round(about["wall_seconds"])
     return _rows(shared, metrics | _details(result), means)
 
 
-def rows_of_comparison(comparison: Comparison, label: str) -> list[dict[str, Any]]:
-    """Turn a comparison into rows: ``difference/<metric>`` and ``mcnemar_p``."""
-    shared = _shared(comparison.first_about, comparison.images, comparison.subjects, label)
-    shared["experiment"] = f"{_text(shared['experiment'])} - {_text(comparison.second_about.get('name'))}"
-    found = _named("difference/{}", comparison.differences)
-    found["mcnemar_p"] = _plain(comparison.mcnemar.p_value, method="exact")
-    return _rows(shared, found, _named("difference/{}", comparison.fold_mean_differences))
-
-
 def rows_of_matrix(comparison: PairwiseComparison, label: str) -> list[dict[str, Any]]:
-    """Turn all pairs into rows: ``difference/<metric>``, ``mcnemar_p`` and it corrected."""
+    """Turn all pairs into rows: ``difference/<metric>``, ``mcnemar_p`` and it corrected, ``mcnemar_p_holm``."""
     rows = []
     for pair in comparison.pairs:
         shared: dict[str, Any] = {"label": label, "experiment": f"{pair.first} - {pair.second}"}
         shared |= {"images": pair.images, "subjects": pair.subjects}
         found = _named("difference/{}", pair.differences)
         found["mcnemar_p"] = _plain(pair.mcnemar.p_value, method="exact")
-        if comparison.correction != "none":
-            found[f"mcnemar_p_{comparison.correction}"] = _plain(pair.p_corrected, method="exact")
+        found["mcnemar_p_holm"] = _plain(pair.p_corrected, method="exact")
         rows += _rows(shared, found, {})
     return rows
 
@@ -69,12 +66,9 @@ def _rows(
 ) -> list[dict[str, Any]]:
     rows = []
     for name, metric in metrics.items():
-        row = shared | {"metric": name, "method": metric.method}
-        row |= {"value": metric.value, "low": metric.low, "high": metric.high}
-        if name in means:
-            mean = means[name]
-            row |= {"mean_over_folds": mean.value, "mean_low": mean.low, "mean_high": mean.high}
-        rows.append(row)
+        mean = means.get(name, UNDEFINED)
+        values = (name, metric.value, metric.low, metric.high, metric.method, mean.value, mean.low, mean.high)
+        rows.append(shared | dict(zip(VALUES, values, strict=True)))
     return rows
 
 
@@ -85,11 +79,11 @@ def _named(pattern: str, metrics: Mapping[str, Interval] | None) -> dict[str, In
 def _details(result: EvaluationResult) -> dict[str, Interval]:
     """Calibration, subjects and triage, as intervals by name."""
     details: dict[str, Interval] = {}
-    calibration = result.calibration
-    if calibration:
-        details |= calibration.before.intervals
-        details |= _named("{}_scaled", calibration.after.intervals if calibration.after else None)
-        details |= _named("{}_sampled", calibration.sampled.intervals if calibration.sampled else None)
+    if result.calibration:
+        sides = (result.calibration.before, result.calibration.after, result.calibration.sampled)
+        for pattern, side in zip(("{}", "{}_scaled", "{}_sampled"), sides, strict=True):
+            if side is not None:
+                details |= _named(pattern, side.intervals)
     if result.by_subject:
         for rule, subjects in result.by_subject.rules.items():
             details |= _named(f"{{}}_by_subject_{rule}", subjects.metrics)
@@ -137,28 +131,13 @@ def append_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     write_csv(path, new)
 
 
-def _shared(about: dict[str, Any], images: int, subjects: int | None, label: str) -> dict[str, Any]:
-    return {
-        "label": label,
-        "experiment": about.get("name"),
-        "source": about.get("source"),
-        "tested_on": about.get("on"),  # another data set than the run's
-        "synthetic": True if about.get("synthetic") else None,
-        "protocol": about.get("protocol"),
-        "folds": about.get("fold"),
-        "seeds": about.get("seed"),
-        "images": images,
-        "subjects": subjects,
-        "images_seen": about.get("images_seen"),
-        "wall_seconds": None if about.get("wall_seconds") is None else round(about["wall_seconds"]),
-        "revision": about.get("revision"),
-    }
-
-
 def _plain(
     value: float | None, low: float | None = None, high: float | None = None, method: str | None = None
 ) -> Interval:
     return Interval(value, low, high, method, 0, 0, 0)
+
+
+UNDEFINED = _plain(None)
 
 
 def _text(value: object) -> str:
@@ -166,5 +145,6 @@ def _text(value: object) -> str:
         return " ".join(map(_text, value))
     if value is None or pd.isna(value):
         return ""
-    # Six digits tell any two sets of images apart; more would feign precision.
-    return f"{value:.6f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):  # six digits tell any two sets of images apart; more would feign precision
+        return f"{value:.6f}"
+    return str(value)

@@ -371,15 +371,14 @@ def triage_table(result: EvaluationResult) -> Table | None:
         "positive images that the machine alone predicts negative"
     )
     lines = [explained, _release_line(triage, quoted(result.positive_class or ""))]
-    conformal = triage.conformal
-    for title, sets in (("conformal sets", conformal.marginal), ("conformal sets by class", conformal.by_class)):
-        if sets is not None:
-            by_class = ", ".join(f"{quoted(name)} {number(share.value)}" for name, share in sets.per_class.items())
-            coverage = f"coverage {number(sets.coverage.value)} ({by_class})"
-            lines.append(f"{title}, requested {conformal.coverage:g}: {coverage}; {_sizes(sets, 'both')}")
+    sets = triage.conformal.marginal
+    if sets is not None:
+        by_class = ", ".join(f"{quoted(name)} {number(share.value)}" for name, share in sets.per_class.items())
+        coverage = f"coverage {number(sets.coverage.value)} ({by_class})"
+        lines.append(f"conformal sets, requested {triage.conformal.coverage:g}: {coverage}; {_sizes(sets, 'both')}")
     title = "Triage: which images a person still looks at"
     reading = "A good rule misses none and leaves much to the machine."
-    return _table(result, title, rows, reading, *lines, detail=("false alarms",))
+    return _table(result, title, rows, reading, *lines, detail=("false alarms", "alone"))
 
 
 def _release_line(triage: TriageResult, positive: str) -> str:

@@ -11,7 +11,7 @@ quiet_interrupts()  # the imports take a while
 import typer
 
 from common.cli import TYPER, examples, report_user_errors
-from scripts.shared._options import FitSeed, MembersAndKeys, ResultsCsv, RowLabel
+from scripts.shared._options import FitSeed, MembersAndKeys
 
 Output = Annotated[Path, typer.Option(help="Folder of the new run; it must be empty or missing.")]
 Common = Annotated[bool, typer.Option("--common", help="Keep only the validation images that all members have.")]
@@ -33,8 +33,6 @@ def ensemble(
     common: Common = False,
     seed: FitSeed = 0,
     name: Name = None,
-    csv: ResultsCsv = None,
-    label: RowLabel = "",
 ) -> None:
     """Combine the predictions of several runs of the same images.
 
@@ -44,7 +42,7 @@ def ensemble(
     evaluated once on their test images.
 
     Each fold of several experiments has an ensemble of its own, OUTPUT/fold0 and so on, which scripts/evaluate.py
-    pools. Beside the files of any run it has ensemble.json and weights.csv.
+    pools; its --csv writes the figures into a table. Beside the files of any run it has ensemble.json and weights.csv.
     """
     options = locals()
     from workflows.ensembles.request import EnsembleRequest

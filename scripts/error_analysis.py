@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages of the checkout are not installed
 from common.errors import quiet_interrupts
@@ -18,10 +18,6 @@ Runs = Annotated[
     typer.Argument(parser=run_path, metavar="RUN...", help="Run folders or predictions.parquet; folds are pooled."),
 ]
 Output = Annotated[Path, typer.Option(help="Folder of the tables and pictures; it must be empty or missing.")]
-At = Annotated[
-    Literal["0.5", "own"], typer.Option(help="0.5, or the one that each run's validation images choose (Youden).")
-]
-Only = Annotated[list[str] | None, typer.Option(metavar="CLASS", help="Only images of this true class; repeatable.")]
 
 app = typer.Typer(**TYPER)
 
@@ -33,7 +29,7 @@ app = typer.Typer(**TYPER)
     )
 )
 @report_user_errors()
-def errors(runs: Runs, output: Output, threshold: At = "0.5", only: Only = None) -> None:
+def errors(runs: Runs, output: Output) -> None:
     """Count the test images that exactly k of n models miss, and what each model alone gets right or wrong.
 
     Folds of one experiment are one model. Every pair is compared by Cohen's kappa, disagreement and double fault;
@@ -47,7 +43,7 @@ def errors(runs: Runs, output: Output, threshold: At = "0.5", only: Only = None)
     # Only now: the imports of the analysis take seconds.
     from workflows.error_analysis import analyse_errors
 
-    analyse_errors(opened, output, threshold == "own", only or ())
+    analyse_errors(opened, output)
 
 
 if __name__ == "__main__":

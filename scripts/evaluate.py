@@ -16,18 +16,16 @@ app = typer.Typer(**TYPER)
 
 
 @app.command(
-    cls=options.several("--against", "--on", "--map"),
+    cls=options.several("--on", "--map"),
     epilog=examples(
         "python scripts/evaluate.py chromosomes_best/latest",
         "python scripts/evaluate.py vgg16_features resnet50_features resamples=2000",
-        "python scripts/evaluate.py resnet50_features --against vgg16_features",
         "python scripts/evaluate.py latest --on data=folder data_dir=images",
     ),
 )
 @report_user_errors()
 def evaluate(
     words: options.EvaluatedRuns,
-    against: options.Against = None,
     part: options.Part = "test",
     csv: options.ResultsCsv = None,
     label: options.RowLabel = "",

@@ -17,7 +17,6 @@ from evaluation.comparison.agreement import (
     ALL,
     AlignedPredictions,
     agreement,
-    agreement_by_class,
     alone,
     gather,
     missed,
@@ -42,17 +41,13 @@ MAPS = {
 PAIRS = {"only_first": "only the first right", "only_second": "only the second right"}
 
 
-def analyse_errors(runs: Sequence[Run], output: Path, own_thresholds: bool, only: Sequence[str]) -> None:
-    """Write tables and plots, and print the tables.
+def analyse_errors(runs: Sequence[Run], output: Path) -> None:
+    """Write tables and plots into a new folder, and print the tables.
 
-    Args:
-        runs: Runs of at least two experiments, all folds of each.
-        output: The new folder.
-        own_thresholds: Predict at the threshold that each run's validation images choose, not at 0.5.
-        only: Keep the images of these true classes; empty: all.
+    ``runs`` are those of at least two experiments, all folds of each.
     """
     groups = group_runs([run.predictions for run in runs], [str(run.folder) for run in runs])
-    models = gather(groups, own_thresholds, only)
+    models = gather(groups)
     write_tables(output, models)
     missed_bars(output / "missed.png", models)
     agreement_maps(output / "agreement.png", models)
@@ -86,7 +81,7 @@ def write_tables(folder: Path, models: AlignedPredictions) -> None:
         "missed": images.merge(predictions_by_model(models), on="image_id"),
         "missed_counts": pd.concat([counts, missed_by_class(models)], ignore_index=True),
         "alone": alone(models),
-        "agreement": agreement_by_class(models),
+        "agreement": agreement(models),
     }
     for name, table in tables.items():
         write_csv(folder / f"{name}.csv", table, "%.6g")

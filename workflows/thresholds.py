@@ -33,8 +33,7 @@ def review_thresholds(runs: Sequence[Run], members: Sequence[Run], accuracy: flo
         thresholds = replace(thresholds, notes=(*thresholds.notes, *fitted(result.about)))
         # Results of earlier revisions have no referral.
         if accuracy is not None or (result.referral is None and run.has(RunFile.PREDICTIONS)):
-            referral = choose_referral(LabelledFold.of(run.predictions, settings))
-            thresholds = thresholds.with_referral(referral, settings.triage.accuracy)
+            return choose_referral(LabelledFold.of(run.predictions, settings), thresholds)
         return thresholds
     predictions = [member.predictions for member in members]
     if len(members) == 1:

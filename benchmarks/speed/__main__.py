@@ -21,14 +21,7 @@ from common.revision import revision
 
 app = typer.Typer(**TYPER)
 
-TOPICS = (
-    "data_path",
-    "first_epoch",
-    "training",
-    "mc_dropout",
-    "heat_maps",
-    "prediction",
-)
+TOPICS = ("data_path", "training", "mc_dropout", "heat_maps", "prediction")
 COLUMNS = ("case", "peer", "ratio", "lowest", "highest", "goal")
 Only = Annotated[list[str] | None, typer.Option("--only", metavar="TOPIC", help=f"Of {', '.join(TOPICS)}; all.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of torch and OpenCV.")]
@@ -42,7 +35,7 @@ Csv = Annotated[Path | None, typer.Option(help="Write the table, or replace the 
 def speed(only: Only = None, threads: Threads = 1, csv: Csv = None) -> None:
     """Measure how many times faster each part is than its best alternatives, timed in turn in this process.
 
-    The ratio is the median of the rounds, of the processor's time where nothing else is said.
+    The ratio is the median of the rounds, of the processor's time.
     """
     unknown = sorted(set(only or ()) - set(TOPICS))
     if unknown:

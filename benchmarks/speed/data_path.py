@@ -1,6 +1,7 @@
 """From the prepared images of a later epoch to batches: the data module, and what a user would write instead."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -20,11 +21,17 @@ SIDE = 450  # pixels of the files, as those of C-NMC
 SIZE = 224
 BATCH = 64
 TRANSFORMS = {"as they are": "none", "flips and turns": "flips_rotations"}
+# Of images, shape (B, H, W, C).
+TURNS: tuple[Callable[[np.ndarray], np.ndarray], ...] = (
+    partial(np.flip, axis=2),
+    partial(np.flip, axis=1),
+    *(partial(np.rot90, k=turns, axes=(1, 2)) for turns in (1, 2, 3)),
+)
 
 
 def cases(folder: Path) -> Iterator[Case]:
     """Yield the cases: an epoch of the 1,200 training images at 224 px."""
-    write_images(folder / "images")
+    _write_images(folder / "images")
     for words, transform in TRANSFORMS.items():
         data = _data(folder, transform)
         yield _case(words, data, transform != "none")
@@ -46,7 +53,7 @@ def _data(folder: Path, transform: str) -> ImageDataModule:
     return data
 
 
-def write_images(folder: Path) -> None:
+def _write_images(folder: Path) -> None:
     """Write smooth noise as BMP files of two classes."""
     rng = np.random.default_rng(0)
     for number in range(IMAGES):
@@ -73,9 +80,9 @@ class PlainDataset(Dataset[tuple[torch.Tensor, int]]):
     """Reads, resizes and augments each file in every epoch."""
 
     def __init__(self, files: list[str], turned: bool) -> None:
-        turns = [A.OneOf([A.HorizontalFlip(p=0.2), A.VerticalFlip(p=0.2), A.RandomRotate90(p=0.6)], p=0.8)]
+        turns = [A.HorizontalFlip(p=0.2), A.VerticalFlip(p=0.2), A.RandomRotate90(p=0.6)]
         self.files = files
-        self.transform = A.Compose([A.Resize(SIZE, SIZE), *(turns if turned else []), A.ToTensorV2()])
+        self.transform = A.Compose([A.Resize(SIZE, SIZE), A.OneOf(turns, p=0.8 * turned), A.ToTensorV2()])
 
     def __len__(self) -> int:
         return len(self.files)
@@ -120,16 +127,7 @@ def _read_batches(images: np.ndarray, turned: bool) -> None:
     for first in range(0, len(order), BATCH):
         batch = images[order[first : first + BATCH]]
         if turned:
-            drawn = rng.integers(6, size=len(batch))
-            for kind, turn in enumerate(_SLICES):
+            drawn = rng.integers(len(TURNS) + 1, size=len(batch))
+            for kind, turn in enumerate(TURNS):
                 batch[drawn == kind] = turn(batch[drawn == kind])
         torch.from_numpy(batch)
-
-
-_SLICES: tuple[Callable[[np.ndarray], np.ndarray], ...] = (
-    lambda images: images[:, :, ::-1],
-    lambda images: images[:, ::-1],
-    lambda images: np.rot90(images, 1, (1, 2)),
-    lambda images: np.rot90(images, 2, (1, 2)),
-    lambda images: np.rot90(images, 3, (1, 2)),
-)

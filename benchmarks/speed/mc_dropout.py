@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
@@ -16,54 +15,38 @@ from lightning_modules.mc_dropout import McDropout, naive_passes
 
 PASSES = 100
 BATCH = 16
-REPEATED_IMAGES = 64  # that go through a network together: all 1,600 at once would take many gigabytes
+REPEATED = 4  # repetitions of the batch that go through a network together: all at once would take many gigabytes
 HEAD = ({"dropout": 0.5}, "gap", {"dense": 256}, "batchnorm", {"dropout": 0.5})  # of paper 001 (Figure 3.5)
 
 
-class Network(NamedTuple):
-    """A network with random weights, which takes the same time as any, and an image size."""
-
-    name: str
-    model: str
-    size: int
-
-
-NETWORKS = (
-    Network("MobileNetV2, 96 px", "mobilenetv2_100", 96),
-    Network("ResNet-18, 64 px", "resnet18", 64),
-)
+NETWORKS = {"MobileNetV2, 96 px": ("mobilenetv2_100", 96), "ResNet-18, 64 px": ("resnet18", 64)}
 
 
 def cases(folder: Path) -> Iterator[Case]:
     """Yield a case per network, of a batch of 16 images."""
-    for network in NETWORKS:
-        model = build(network)
-        image = torch.rand(BATCH, 3, network.size, network.size, generator=torch.Generator().manual_seed(0))
+    for name, (backbone, size) in NETWORKS.items():
+        model = _build(backbone, size)
+        image = torch.rand(BATCH, 3, size, size, generator=torch.Generator().manual_seed(0))
         peers = {
             "one pass": Peer(partial(_pass, model, image), 1 / 1.1),
-            "batch repeated": Peer(partial(repeated_batch, model, image, PASSES)),
+            "batch repeated": Peer(partial(_repeat_batch, model, image)),
         }
         sampler = McDropout(model, PASSES, seed=0)
-        yield Case(f"{PASSES} passes, {network.name}", partial(sampler, image), peers, BATCH, rounds=5)
+        yield Case(f"{PASSES} passes, {name}", partial(sampler, image), peers, BATCH, rounds=5)
 
 
-def build(network: Network) -> Classifier:
-    """Return a network with random weights and the head of paper 001, in eval mode."""
-    backbone = build_backbone(network.model, {}, None, network.size)
+def _build(name: str, size: int) -> Classifier:
+    """Return a network with random weights, which takes the same time as any, and the head of paper 001."""
+    backbone = build_backbone(name, {}, None, size)
     head = build_head(list(HEAD), backbone.out_shape, 1, backbone.layout, backbone.prefix_tokens)
     return Classifier(backbone.module, head, 2, ModelFacts([0.5] * 3, [0.5] * 3, {})).eval()
 
 
 @torch.no_grad()
-def repeated_batch(model: Classifier, image: torch.Tensor, passes: int) -> torch.Tensor:
-    """Return logits (passes, B, K): the images (B, C, H, W) repeated, so that each has masks of its own every time."""
-    step = max(1, REPEATED_IMAGES // len(image))
-    logits = []
-    for start in range(0, passes, step):
-        count = min(step, passes - start)
-        several = naive_passes(model, image.repeat(count, 1, 1, 1), 1)[0]
-        logits.append(several.reshape(count, len(image), -1))
-    return torch.cat(logits)
+def _repeat_batch(model: Classifier, image: torch.Tensor) -> None:
+    """Send the images (B, C, H, W) through the network repeatedly, so that each has masks of its own every time."""
+    for _ in range(0, PASSES, REPEATED):
+        naive_passes(model, image.repeat(REPEATED, 1, 1, 1), 1)
 
 
 @torch.inference_mode()

@@ -29,6 +29,22 @@ SIDE = 450  # pixels of the files
 SIZE = 96
 BATCH = 32
 CLASSES = 2
+SETTINGS = (
+    "data=folder",
+    "data.positive_class=b",
+    "protocol=image",
+    "weights=random",
+    "unfreeze=head_only",
+    f"prepare.size={SIZE}",
+    "prepare.crop=false",
+    "prepare.clahe=false",
+    "trainer.max_epochs=1",
+    "trainer.accelerator=cpu",
+    "trainer.enable_progress_bar=false",
+    "evaluation.train_images=0",
+    "logger.tensorboard=false",
+    "split.near_duplicates=off",
+)
 ONNX_PEER = "ONNX Runtime, DataLoader"
 NETWORKS = ("mobilenetv2_100", "resnet18")
 Transform = Callable[[Image.Image], torch.Tensor]
@@ -66,27 +82,8 @@ def _write_jpegs(folder: Path, number: int) -> None:
 
 def _train(folder: Path, network: str) -> Path:
     """Return the folder of a run of an epoch."""
-    settings = {
-        "data": "folder",
-        "data.positive_class": "b",
-        "data_dir": folder / "trained",
-        "cache_dir": folder / "cache",
-        "output_dir": folder / "outputs",
-        "protocol": "image",
-        "model.name": network,
-        "weights": "random",
-        "unfreeze": "head_only",
-        "prepare.size": SIZE,
-        "prepare.crop": "false",
-        "prepare.clahe": "false",
-        "trainer.max_epochs": 1,
-        "trainer.accelerator": "cpu",
-        "trainer.enable_progress_bar": "false",
-        "evaluation.train_images": 0,
-        "logger.tensorboard": "false",
-        "split.near_duplicates": "off",
-    }
-    return train.run(compose_config([f"{key}={value}" for key, value in settings.items()]))
+    places = [f"data_dir={folder}/trained", f"cache_dir={folder}/cache", f"output_dir={folder}/outputs"]
+    return train.run(compose_config([*SETTINGS, *places, f"model.name={network}"]))
 
 
 def _request(model: Path, images: Path, output: Path, runtime: str | None) -> PredictRequest:
@@ -131,8 +128,8 @@ class JpegFiles(Dataset[torch.Tensor]):
 
 @torch.inference_mode()
 def _predict_by_torch(network: nn.Module, loader: DataLoader[torch.Tensor], output: Path) -> None:
-    probabilities = [torch.softmax(network(images), 1).numpy() for images in loader]
-    pd.DataFrame(np.concatenate(probabilities)).to_csv(output)
+    logits = torch.cat(list(map(network, loader)))
+    pd.DataFrame(torch.softmax(logits, 1).numpy()).to_csv(output)
 
 
 def _predict_by_onnx(session: onnxruntime.InferenceSession, loader: DataLoader[torch.Tensor], output: Path) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from benchmarks.speed.case import Seconds
-
 PATIENCE = 10.0  # seconds that a step which nobody waits for may still take
 
 
@@ -20,7 +18,7 @@ class Pace:
 
     def begin(self) -> None:
         """The step begins here: what came before is not counted."""
-        self._started = (time.process_time(), time.perf_counter())
+        self._started = time.process_time()
 
     def end(self) -> None:
         """The step ends here; wait until the next one is asked for.
@@ -28,9 +26,7 @@ class Pace:
         Raises:
             SystemExit: No further step is wanted.
         """
-        cpu = time.process_time() - self._started[0]
-        clock = time.perf_counter() - self._started[1]
-        self._connection.send(Seconds(cpu, clock))
+        self._connection.send(time.process_time() - self._started)
         try:
             self._connection.recv()
         except EOFError:
@@ -41,22 +37,19 @@ class Pace:
 class Stepper:
     """A new process, with nothing of this one in its memory, that steps when it is called.
 
-    Args:
-        loop: Runs in the process, with a `Pace` and ``args``, and calls ``pace.end`` after each step.
-        *args: For the loop.
-        daemon: Whether the process ends with this one, and so can start none itself; else `close` must be called.
+    ``loop`` runs in the process, with a `Pace` and ``args``, and calls ``pace.end`` after each step.
     """
 
-    def __init__(self, loop: Callable[..., None], *args: Any, daemon: bool = True) -> None:
+    def __init__(self, loop: Callable[..., None], *args: Any) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
-        self._process = context.Process(target=_run, args=(loop, other, *args), daemon=daemon)
+        self._process = context.Process(target=_run, args=(loop, other, *args), daemon=True)
         self._process.start()
         other.close()
         self._first = True
 
-    def __call__(self) -> Seconds:
-        """Take a step and return its seconds.
+    def __call__(self) -> float:
+        """Take a step and return its seconds of the processor.
 
         Raises:
             EOFError: The process has ended.
@@ -64,7 +57,7 @@ class Stepper:
         if not self._first:
             self._connection.send(None)
         self._first = False
-        seconds: Seconds = self._connection.recv()
+        seconds: float = self._connection.recv()
         return seconds
 
     def close(self) -> None:

@@ -93,14 +93,9 @@ def train(pace: Pace, step: Step, folder: Path, threads: int) -> None:
 
 
 class Paced(Callback):
-    """The last of the callbacks, so that the others count; the start of an epoch does not.
+    """The last of the callbacks, so that the others count; the start of an epoch and smaller batches do not."""
 
-    Args:
-        pace: Waits after each step.
-        batch_size: Steps of other sizes do not count, such as an epoch's last; None: all do.
-    """
-
-    def __init__(self, pace: Pace, batch_size: int | None = None) -> None:
+    def __init__(self, pace: Pace, batch_size: int) -> None:
         self.pace = pace
         self.batch_size = batch_size
 
@@ -112,9 +107,7 @@ class Paced(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Wait until the next step is asked for."""
-        if self.batch_size in (None, len(batch["label"])):
-            if pl_module.device.type == "cuda":
-                torch.cuda.synchronize()
+        if self.batch_size == len(batch["label"]):
             self.pace.end()
 
 

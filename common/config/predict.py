@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field
 
 from common.config.base import FROM_YAML, Share, StrictModel, listed
 
-Rule = Literal["votes", "joint", "release", "positive", "confidence", "conformal"]
+Rule = Literal["votes", "release", "positive", "confidence", "conformal"]
 
 
 class PredictConfig(StrictModel, defaults="predict"):

@@ -258,7 +258,6 @@ class EvaluationConfig(StrictModel, defaults="train:evaluation"):
     threshold: Literal["youden", "f1", "sensitivity"] = FROM_YAML
     sensitivity: Share = FROM_YAML
     seed: Count = FROM_YAML
-    correction: Literal["holm", "fdr_bh", "none"] = FROM_YAML
     thumbnails: Count = FROM_YAML
     train_images: Count = FROM_YAML
     out_of_distribution: Share = FROM_YAML

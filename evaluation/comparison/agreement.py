@@ -1,24 +1,21 @@
 """Errors of several models on the same images: common, different, and of one model alone (paper 004, 3.4.1)."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 
-from common.config.schema import EvaluationConfig
 from common.errors import UserError
-from common.predictions import Predictions
-from evaluation.comparison.paired import paired
-from evaluation.core.labelled import score
+from evaluation.comparison.pairwise import paired
 from evaluation.intervals.exact import share
 from evaluation.intervals.grouping import Group
 from evaluation.intervals.pooling import merge_facts, pool
 from evaluation.metrics.classification import call
-from evaluation.metrics.thresholds import choose_threshold
 
 CONFIDENCE = 0.95
 ALL = "(every class)"  # in column ``true_class``; "all" is a class of C-NMC
@@ -64,79 +61,41 @@ class AlignedPredictions:
 
     def rows_by_class(self) -> dict[str, np.ndarray]:
         """Return which images are of each class, bool, shape (N,); classes without images are left out."""
-        rows = {name: self.labels == index for index, name in enumerate(self.classes)}
-        return {name: of_class for name, of_class in rows.items() if of_class.any()}
+        return {self.classes[index]: self.labels == index for index in np.unique(self.labels)}
 
 
-def gather(groups: Sequence[Group], own_thresholds: bool = False, only: Iterable[str] = ()) -> AlignedPredictions:
+def gather(groups: Sequence[Group]) -> AlignedPredictions:
     """Bring the test images of several experiments, each a run or its folds pooled, into one order.
 
-    ``own_thresholds`` predicts at the threshold that each run's own validation images choose (Youden), not at 0.5;
-    ``only`` keeps the images of these true classes.
-
     Raises:
-        UserError: Fewer than two models; images, labels, subjects or classes that differ; an unknown class; no image
-            left; or no threshold where one is needed.
+        UserError: Fewer than two models; images, labels, subjects or classes that differ; or no labelled image.
     """
     if len(groups) < 2:
         raise UserError("errors are compared between models: name the runs of at least two")
-    only = tuple(only)
-    models: list[Predictions] = []
-    for group in groups:
-        pooled = pool(list(group.runs))
-        models.append(replace(pooled, frame=pooled.frame.sort_values("image_id", ignore_index=True)))
+    models = [pool(list(group.runs)) for group in groups]
+    first = models[0]
+    aligned = []
+    for group, model in zip(groups, models, strict=True):
         try:
-            paired(models[0], models[-1])
+            aligned.append(paired(first, model)[1])
         except UserError as error:
             raise UserError(f"{groups[0].label} and {group.label}: {error}") from error
-    models = [_select_labelled(model, only) for model in models]
-    predicted = []
-    probabilities = []
-    for group, model in zip(groups, models, strict=True):
-        labelled = score(model)
-        threshold = _thresholds(group, model) if own_thresholds else 0.5
-        predicted.append(call(labelled.probabilities, labelled.positive_index, threshold).astype(np.int64))
-        probabilities.append(labelled.probabilities)
-    first = models[0]
-    subjects = first.frame["subject"].astype("object")
+    frame = first.frame[first.labels >= 0].sort_values("image_id")
+    if frame.empty:
+        raise UserError("no labelled test image: nothing to count")
+    subjects = frame["subject"].astype("object")
+    probabilities = np.stack([model.probabilities for model in aligned])
+    predicted = [call(model.probabilities, model.positive_index).astype(np.int64) for model in aligned]
     return AlignedPredictions(
         models=tuple(group.label for group in groups),
         classes=first.classes,
-        image_ids=first.frame["image_id"].to_numpy(object),
+        image_ids=frame["image_id"].to_numpy(object),
         subjects=subjects.where(subjects.notna(), None).to_numpy(object),
-        labels=first.labels,
+        labels=aligned[0].labels,
         predicted=np.stack(predicted),
-        probabilities=np.stack(probabilities),
+        probabilities=probabilities,
         about=merge_facts([model.about for model in models]) | {"name": f"{len(groups)} models"},
     )
-
-
-def _select_labelled(predictions: Predictions, only: tuple[str, ...]) -> Predictions:
-    """Keep the labelled images, and of these the classes ``only``."""
-    unknown = [name for name in only if name not in predictions.classes]
-    if unknown:
-        raise UserError(f"no class {unknown[0]}: choose from {', '.join(predictions.classes)}")
-    frame = predictions.frame[predictions.labels >= 0]
-    if only:
-        frame = frame[frame["label"].isin(only)]
-    if frame.empty:
-        of_classes = f" of {' and '.join(only)}" if only else ""
-        raise UserError(f"no labelled test image{of_classes}: nothing to count")
-    return replace(predictions, frame=frame.reset_index(drop=True))
-
-
-def _thresholds(group: Group, pooled: Predictions) -> np.ndarray:
-    """Return the threshold of each image, chosen on the validation images of its run."""
-    thresholds: dict[str, float] = {}
-    for run, name in zip(group.runs, group.names, strict=True):
-        validation = run.part("validation")
-        if not (validation.labels >= 0).any():
-            raise UserError(f"{name} has no labelled validation images to choose a threshold on: use --threshold 0.5")
-        point = choose_threshold(score(validation), EvaluationConfig())
-        if point.value is None:
-            raise UserError(f"{name} has no threshold of its own ({point.reason}): use --threshold 0.5")
-        thresholds |= dict.fromkeys(run.part("test").frame["image_id"], point.value)
-    return np.asarray(pooled.frame["image_id"].map(thresholds).to_numpy(np.float64))
 
 
 def missed(models: AlignedPredictions) -> pd.DataFrame:
@@ -175,16 +134,20 @@ def missed_counts(models: AlignedPredictions, rows: np.ndarray | None = None) ->
     independent = np.ones(1)
     for rate in wrong.mean(axis=1):
         independent = np.convolve(independent, [1 - rate, rate])
-    lines = []
-    for k, images in enumerate(counts.tolist()):
-        interval = share(images, total, CONFIDENCE)
-        lines.append({"k": k, "images": images, "share": interval.value, "low": interval.low, "high": interval.high})
-    return pd.DataFrame(lines).assign(independent=independent * total)
+    table = _shares(counts, total).rename(columns={"hits": "images", "value": "share"})
+    table.insert(0, "k", range(len(table)))
+    return table[["k", "images", "share", "low", "high"]].assign(independent=independent * total)
+
+
+def _shares(hits: np.ndarray, total: int) -> pd.DataFrame:
+    """Return the shares of several numbers of ``total`` images: the fields of `Share`, a row each."""
+    return pd.DataFrame(map(partial(share, total=total, confidence=CONFIDENCE), hits))
 
 
 def missed_by_class(models: AlignedPredictions) -> pd.DataFrame:
     """Return ``missed_counts`` for the images of each true class, with ``true_class`` as the first column."""
-    return _of_classes(models, missed_counts)
+    tables = {name: missed_counts(models, rows) for name, rows in models.rows_by_class().items()}
+    return pd.concat(tables, names=["true_class", "row"]).reset_index("true_class").reset_index(drop=True)
 
 
 def alone(models: AlignedPredictions) -> pd.DataFrame:
@@ -200,18 +163,15 @@ def alone(models: AlignedPredictions) -> pd.DataFrame:
     votes = correct.sum(axis=0)
     of_one = {"right_alone": correct & (votes == 1), "wrong_alone": ~correct & (votes == len(correct) - 1)}
     rows = np.vstack([correct, votes > 0, majority(models) == models.labels])
-    lines = []
-    for model, right in zip((*models.models, ORACLE, MAJORITY), rows, strict=True):
-        interval = share(right.sum(), len(right), CONFIDENCE)
-        line = {"model": model, "images": interval.total, "right": interval.hits, "accuracy": interval.value}
-        lines.append(line | {"low": interval.low, "high": interval.high})
-    table = pd.DataFrame(lines)
+    names = {"total": "images", "hits": "right", "value": "accuracy"}
+    table = _shares(rows.sum(axis=1), rows.shape[1]).rename(columns=names)
+    table.insert(0, "model", [*models.models, ORACLE, MAJORITY])
+    table = table[["model", "images", "right", "accuracy", "low", "high"]]
     subsets = {"": np.ones(len(models.labels), bool)}
     if len(models.classes) == 2:
         subsets |= {f"/{name}": of_class for name, of_class in models.rows_by_class().items()}
-    for suffix, subset in subsets.items():
-        for name, images in of_one.items():
-            table[name + suffix] = pd.Series((images & subset).sum(axis=1), dtype="Int64")
+    for (suffix, subset), (name, images) in product(subsets.items(), of_one.items()):
+        table[name + suffix] = pd.Series((images & subset).sum(axis=1), dtype="Int64")
     return table
 
 
@@ -224,41 +184,28 @@ def majority(models: AlignedPredictions) -> np.ndarray:
     return np.asarray(support.argmax(axis=1))
 
 
-def agreement(models: AlignedPredictions, rows: np.ndarray | None = None) -> pd.DataFrame:
+def agreement(models: AlignedPredictions) -> pd.DataFrame:
     """Measure how alike the predictions of each pair of models are (Kuncheva and Whitaker, Machine Learning 51, 2003).
 
     Returns:
-        A row per pair, of the images ``rows`` (bool, shape (N,); None: all): ``first``, ``second``, ``kappa`` (Cohen's:
-        1 the same, 0 as by chance; NaN where both predict one and the same class only), ``disagreement`` (share of
-        images that exactly one gets right), ``double_fault`` (share that both miss), ``only_first``, ``only_second``
-        (images that only this one gets right), ``images``.
+        A row per pair: ``first``, ``second``, ``kappa`` (Cohen's: 1 the same, 0 as by chance; NaN where both predict
+        one and the same class only), ``disagreement`` (share of images that exactly one gets right), ``double_fault``
+        (share that both miss), ``only_first``, ``only_second`` (images that only this one gets right), ``images``.
     """
-    selected = np.ones(len(models.labels), bool) if rows is None else rows
-    names = models.models
-    correct = models.correct[:, selected]
-    predicted = models.predicted[:, selected]
+    correct = pd.DataFrame(models.correct.T, columns=models.models)
+    predicted = pd.DataFrame(models.predicted.T, columns=models.models)
     lines = []
-    for first, second in combinations(range(len(names)), 2):
+    for first, second in combinations(models.models, 2):
         kappa = np.nan
         # Chance always agrees on a single class, and scikit-learn would divide by zero.
-        if len(np.unique(predicted[[first, second]])) > 1:
+        if predicted[[first, second]].stack().nunique() > 1:
             kappa = float(cohen_kappa_score(predicted[first], predicted[second]))
-        line = {"first": names[first], "second": names[second], "kappa": kappa}
-        line["disagreement"] = float((correct[first] != correct[second]).mean())
-        line["double_fault"] = float((~correct[first] & ~correct[second]).mean())
-        line["only_first"] = int((correct[first] & ~correct[second]).sum())
-        line["only_second"] = int((correct[second] & ~correct[first]).sum())
-        lines.append({**line, "images": correct.shape[1]})
-    return pd.DataFrame(lines)
-
-
-def agreement_by_class(models: AlignedPredictions) -> pd.DataFrame:
-    """Return ``agreement`` for all images and, of two classes, for each true class (column ``true_class``)."""
-    table = agreement(models)
-    table.insert(0, "true_class", ALL)
-    if len(models.classes) != 2:
-        return table
-    return pd.concat([table, _of_classes(models, agreement)], ignore_index=True)
+        only_first = correct[first] & ~correct[second]
+        only_second = correct[second] & ~correct[first]
+        shares = ((only_first | only_second).mean(), (~correct[first] & ~correct[second]).mean())
+        lines.append((first, second, kappa, *shares, only_first.sum(), only_second.sum(), len(correct)))
+    columns = ["first", "second", "kappa", "disagreement", "double_fault", "only_first", "only_second", "images"]
+    return pd.DataFrame(lines, columns=columns)
 
 
 def predictions_by_model(models: AlignedPredictions) -> pd.DataFrame:
@@ -269,10 +216,3 @@ def predictions_by_model(models: AlignedPredictions) -> pd.DataFrame:
         columns[f"called/{model}"] = classes[models.predicted[place]]
         columns[f"prob_true/{model}"] = models.true_probabilities[place]
     return pd.DataFrame(columns)
-
-
-def _of_classes(
-    models: AlignedPredictions, measure: Callable[[AlignedPredictions, np.ndarray], pd.DataFrame]
-) -> pd.DataFrame:
-    tables = {name: measure(models, rows) for name, rows in models.rows_by_class().items()}
-    return pd.concat(tables, names=["true_class", "row"]).reset_index("true_class").reset_index(drop=True)

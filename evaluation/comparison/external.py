@@ -12,29 +12,6 @@ from evaluation.tables import Cell, Table
 
 SHOWN = ("auc", "accuracy", "balanced_accuracy", "f1_weighted", "f1_macro", "sensitivity", "specificity")
 FLAG = "--map"
-SIDES = ("inside", "outside", "difference")
-COLUMNS = ("metric", *(f"{side}{end}" for side in SIDES for end in ("", "_low", "_high")))
-
-
-def beside(inside: EvaluationResult, outside: EvaluationResult) -> pd.DataFrame:
-    """Compare the evaluations of one model on two data sets.
-
-    The difference is outside minus inside. Where the two sets have no image in common, its interval follows from the
-    two intervals, whatever made them: the square-and-add limits (Newcombe 1998, method 10; Zou and Donner 2008).
-    Where the other set holds test images of the run (``about["external"]["in_own_test"]``) it has none.
-
-    Returns:
-        A row per metric that both have: at 0.5, at the threshold of the run's validation images
-        (``<metric>@threshold``) and of joint assignment (``<metric>_assigned``); the columns COLUMNS, NaN where a
-        value or a limit is undefined.
-    """
-    rows = []
-    for name, sides in _estimates(inside, outside).items():
-        row: dict[str, object] = {"metric": name}
-        for side, estimate in zip(SIDES, sides, strict=True):
-            row |= estimate.columns(side)
-        rows.append(row)
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COLUMNS[1:], float))
 
 
 def difference(inside: Estimate, outside: Estimate) -> Estimate:
@@ -44,9 +21,9 @@ def difference(inside: Estimate, outside: Estimate) -> Estimate:
     gap = outside.value - inside.value
     if inside.low is None or inside.high is None or outside.low is None or outside.high is None:
         return Estimate(gap, None, None)
-    low = gap - hypot(outside.value - outside.low, inside.high - inside.value)
-    high = gap + hypot(outside.high - outside.value, inside.value - inside.low)
-    return Estimate(gap, low, high)
+    down = hypot(outside.value - outside.low, inside.high - inside.value)
+    up = hypot(outside.high - outside.value, inside.value - inside.low)
+    return Estimate(gap, gap - down, gap + up)
 
 
 def is_compared(metric: str) -> bool:
@@ -56,46 +33,49 @@ def is_compared(metric: str) -> bool:
 
 
 def beside_table(inside: EvaluationResult, outside: EvaluationResult) -> Table:
-    """Return the metrics of ``beside`` that are compared most, and what they must not be taken for."""
+    """Compare the evaluations of one model on two data sets by the metrics that are compared most.
+
+    The gap is outside minus inside. Where the two sets have no image in common, its interval follows from the two
+    intervals, whatever made them: the square-and-add limits (Newcombe 1998, method 10; Zou and Donner 2008). Where the
+    other set holds test images of the run (``about["external"]["in_own_test"]``) it has none.
+    """
+    shared = bool((outside.about.get("external") or {}).get("in_own_test"))
+    theirs = _metrics(outside)
     rows: list[dict[str, Cell]] = []
-    for name, (ours, theirs, gap) in _estimates(inside, outside).items():
-        if is_compared(name):
+    for name, ours in _metrics(inside).items():
+        if name in theirs:
+            gap = difference(ours, theirs[name])
+            if shared:
+                gap = Estimate(gap.value, None, None)
             title = name.replace("@", "\nat the ").replace("_assigned", "\njointly assigned")
-            rows.append({"test metric": title, "inside": ours, "outside": theirs, "gap": gap})
+            rows.append({"test metric": title, "inside": ours, "outside": theirs[name], "gap": gap})
     lines = (f"inside:  {heading(inside.about)}", f"outside: {heading(outside.about)}", _shares(inside, outside))
     return Table.of("the set it learned from, and another", rows, notes=lines, signed=("gap",), below=True)
 
 
-def _estimates(inside: EvaluationResult, outside: EvaluationResult) -> dict[str, tuple[Estimate, Estimate, Estimate]]:
-    ours = _metrics(inside)
-    theirs = _metrics(outside)
-    shared = bool((outside.about.get("external") or {}).get("in_own_test"))
-    found = {}
-    for name in ours:
-        if name in theirs:
-            gap = difference(ours[name], theirs[name])
-            found[name] = (ours[name], theirs[name], Estimate(gap.value, None, None) if shared else gap)
-    return found
-
-
 def _metrics(result: EvaluationResult) -> dict[str, Estimate]:
+    """Return the metrics of ``is_compared``: at 0.5, at the threshold, and of joint assignment, by their names."""
     metrics: dict[str, Estimate] = {**result.test.metrics}
     for name, interval in (result.test.metrics_at_threshold or {}).items():
         metrics[f"{name}@threshold"] = interval
-    return metrics | (result.assignment.metrics if result.assignment else {})
+    if result.assignment:
+        metrics |= result.assignment.metrics
+    return {name: metrics[name] for name in filter(is_compared, metrics)}
 
 
 def _shares(inside: EvaluationResult, outside: EvaluationResult) -> str:
     """Say how the classes are mixed, which accuracy, precision and weighted F1 depend on."""
     counts = pd.DataFrame([inside.test.class_counts, outside.test.class_counts])
     totals = counts.sum(axis=1)
-    if not inside.positive_class:
+    name = inside.positive_class
+    if not name:
         present = (counts > 0).sum(axis=1)
         return f"images: {totals[0]:,} of {present[0]} classes, {totals[1]:,} of {present[1]}"
-    name = inside.positive_class
-    shares = counts[name] / totals.clip(lower=1)
-    texts = [f"{share:.0%} of {total:,}" for share, total in zip(shares, totals, strict=True)]
-    return f"{name}: {texts[0]} images inside, {texts[1]} outside; accuracy, precision and f1_weighted depend on it"
+    first, second = counts[name] / totals.clip(lower=1)
+    return (
+        f"{name}: {first:.0%} of {totals[0]:,} images inside, {second:.0%} of {totals[1]:,} outside; accuracy, "
+        "precision and f1_weighted depend on it"
+    )
 
 
 def parse_map(pairs: Sequence[str]) -> dict[str, str | None]:

@@ -6,19 +6,33 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
-from evaluation.comparison.paired import COMPARED, FEW_DISCORDANT, McNemar, mcnemar, paired
-from evaluation.core.labelled import score
+from common.predictions import Predictions
+from evaluation.core.labelled import LabelledPredictions, score
 from evaluation.core.warnings import few_clusters
 from evaluation.intervals.bootstrap import Differences, Resamples, of_resamples
 from evaluation.intervals.grouping import Group
 from evaluation.intervals.pooling import pool
-from evaluation.metrics.classification import DIFFERENCE
+from evaluation.metrics.classification import DIFFERENCE, call
 from evaluation.metrics.resampled import WeightedMetrics
 from evaluation.result import Interval
+
+# Below this number of images that one group alone predicts right, a bootstrap of predictions has too little to draw.
+FEW_DISCORDANT = 10
+COMPARED = ("f1_weighted", "auc", "accuracy")
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """McNemar's exact test: images that only the one side predicts right, and the two-sided p-value (1 without any)."""
+
+    only_first: int
+    only_second: int
+    p_value: float
 
 
 @dataclass(frozen=True)
@@ -47,37 +61,26 @@ class PairLeftOut(NamedTuple):
 
 @dataclass(frozen=True)
 class PairwiseComparison:
-    """All pairs of several groups; ``correction`` is the method, ``confidence`` (0 to 1) that of the intervals."""
+    """All pairs of several groups; ``confidence`` (0 to 1) is that of the intervals."""
 
     labels: list[str]
     pairs: list[Pair]
     left_out: list[PairLeftOut]
-    correction: str
     confidence: float
     warnings: list[str]
 
 
 def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> PairwiseComparison:
-    """Compare every two groups on the test images of all their folds.
-
-    Args:
-        groups: What ``grouping.group_runs`` returns.
-        settings: Number of resamples, confidence, seed, and the ``correction`` of the p-values: "holm" (Holm,
-            Scandinavian Journal of Statistics, 1979: the chance of any false difference), "fdr_bh" (Benjamini and
-            Hochberg, JRSS B, 1995: the expected share of false ones among those found), or "none".
+    """Compare every two groups, as ``grouping.group_runs`` returns them, on the test images of all their folds.
 
     Raises:
         UserError: See ``pool``.
     """
     pooled = [pool(list(group.runs)) for group in groups]
-    sides = []
-    for predictions in pooled:
-        # In the order of ``paired``, so that the same subjects are drawn for all groups of the same images.
-        scored = score(replace(predictions, frame=predictions.frame.sort_values("image_id", ignore_index=True)))
-        sides.append(Resamples(WeightedMetrics(scored, names=COMPARED), scored, settings))
+    resamples = [_resamples(predictions, settings) for predictions in pooled]
     pairs = []
     left_out = []
-    warnings: list[str] = []
+    warnings: dict[str, None] = {}
     for one, two in combinations(range(len(groups)), 2):
         labels = (groups[one].label, groups[two].label)
         try:
@@ -86,28 +89,83 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
             left_out.append(PairLeftOut(*labels, reason))
             continue
         test = mcnemar(first, second)
-        differences = of_resamples(dict.fromkeys(COMPARED, DIFFERENCE), Differences(sides[one], sides[two]), settings)
+        both = Differences(resamples[one], resamples[two])
+        differences = of_resamples(dict.fromkeys(COMPARED, DIFFERENCE), both, settings)
         pairs.append(Pair(*labels, len(first.labels), first.subjects, differences, test, test.p_value))
-        warnings += few_clusters(first.count_clusters(), first.by_subject)
-    if pairs and settings.correction != "none":
-        p_values = np.array([pair.mcnemar.p_value for pair in pairs])
-        corrected = holm(p_values) if settings.correction == "holm" else stats.false_discovery_control(p_values)
-        pairs = [replace(pair, p_corrected=float(p)) for pair, p in zip(pairs, corrected, strict=True)]
-    few = sum(pair.mcnemar.discordant < FEW_DISCORDANT for pair in pairs)
+        warnings |= dict.fromkeys(few_clusters(first.count_clusters(), first.by_subject))
+    p_values = np.array([pair.mcnemar.p_value for pair in pairs])
+    pairs = [replace(pair, p_corrected=float(p)) for pair, p in zip(pairs, holm(p_values), strict=True)]
+    few = sum(pair.mcnemar.only_first + pair.mcnemar.only_second < FEW_DISCORDANT for pair in pairs)
     if few:
-        warnings.append(
+        line = (
             f"in {few} of {len(pairs)} pairs fewer than {FEW_DISCORDANT} images are classified correctly by one side "
             "alone: go by McNemar's p there, not by intervals of calls"
         )
-    warnings = list(dict.fromkeys(warnings))
-    names = [group.label for group in groups]
-    return PairwiseComparison(names, pairs, left_out, settings.correction, settings.confidence, warnings)
+        warnings[line] = None
+    return PairwiseComparison([group.label for group in groups], pairs, left_out, settings.confidence, list(warnings))
+
+
+def _resamples(predictions: Predictions, settings: EvaluationConfig) -> Resamples:
+    """Return resamples in the order of ``paired``, so that the same subjects are drawn for all groups of one set."""
+    scored = score(replace(predictions, frame=predictions.frame.sort_values("image_id", ignore_index=True)))
+    return Resamples(WeightedMetrics(scored, names=COMPARED), scored, settings)
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
-    """Return p-values, shape (N,), corrected after Holm: the k-th smallest times N + 1 - k, none falls."""
+    """Return p-values, shape (N,), corrected after Holm (Scandinavian Journal of Statistics, 1979).
+
+    The k-th smallest is multiplied by N + 1 - k, and none falls: 0.05 bounds the chance of any false difference.
+    """
     order = np.argsort(p_values, kind="stable")
     factors = np.arange(len(p_values), 0, -1)
     corrected = np.empty(len(p_values))
     corrected[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
     return corrected
+
+
+def mcnemar(first: LabelledPredictions, second: LabelledPredictions) -> McNemar:
+    """Test the images, in the same order, that only one of the two predicts right (at 0.5).
+
+    It treats images as independent: where a subject has several, the p-value is too small, and the interval of the
+    difference is the one to trust.
+    """
+    right, other_right = (call(side.probabilities, side.positive_index) == side.labels for side in (first, second))
+    only_first = int((right & ~other_right).sum())
+    only_second = int((other_right & ~right).sum())
+    if only_first == only_second:
+        return McNemar(only_first, only_second, 1.0)
+    return McNemar(only_first, only_second, float(stats.binomtest(only_first, only_first + only_second).pvalue))
+
+
+def paired(first: Predictions, second: Predictions) -> tuple[LabelledPredictions, LabelledPredictions]:
+    """Bring two sets of predictions of the same images into the same order, by ``image_id``.
+
+    Raises:
+        UserError: Images, labels, subjects or classes differ.
+    """
+    if first.classes != second.classes or first.positive_class != second.positive_class:
+        raise UserError(
+            f"the classes differ: {', '.join(first.classes)} (positive {first.positive_class}) and "
+            f"{', '.join(second.classes)} (positive {second.positive_class}): compare runs of one task"
+        )
+    frame = first.frame.sort_values("image_id", ignore_index=True)
+    other = second.frame.sort_values("image_id", ignore_index=True)
+    only = set(frame["image_id"]) ^ set(other["image_id"])
+    if only:
+        raise UserError(
+            f"the images differ: {len(only)} are in one set only, such as {min(only)}: compare runs of the same folds",
+            anonymous=f"the images differ: {len(only)} are in one set only",
+        )
+    for column in ("label", "subject"):
+        _check_same(frame, other, column)
+    return score(replace(first, frame=frame)), score(replace(second, frame=other))
+
+
+def _check_same(first: pd.DataFrame, second: pd.DataFrame, column: str) -> None:
+    differs = (first[column] != second[column]) & (first[column].notna() | second[column].notna())
+    if differs.any():
+        image = first["image_id"][differs].iloc[0]
+        raise UserError(
+            f"the {column} of {differs.sum()} images differs, such as {image}: both runs must come from the same data",
+            anonymous=f"the {column} of {differs.sum()} images differs",
+        )

@@ -1,5 +1,6 @@
 """Experiments compared with one another, as typed tables, for the terminal, and as flat tables."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import pandas as pd
@@ -7,9 +8,8 @@ from rich.console import Group
 from rich.text import Text
 
 from common.text import counted
-from evaluation.comparison.paired import COMPARED, Comparison
-from evaluation.comparison.pairwise import PairwiseComparison
-from evaluation.core.formats import heading, images_of
+from evaluation.comparison.pairwise import COMPARED, Pair, PairLeftOut, PairwiseComparison
+from evaluation.core.formats import heading
 from evaluation.core.warnings import leakage
 from evaluation.metrics.classification import CALIBRATION
 from evaluation.renderers import terminal, warning_lines
@@ -20,9 +20,6 @@ from evaluation.tables import Cell, Named, Table
 FIRST = ("f1_weighted", "auc", "accuracy")
 OF_TWO = ("sensitivity", "specificity")
 OF_MORE = ("f1_macro", "balanced_accuracy")
-SHOWN_PAIRS = 60  # more would fill pages
-SHOWN_REASONS = 5
-CORRECTIONS = {"holm": "Holm's correction", "fdr_bh": "Benjamini and Hochberg's correction", "none": "no correction"}
 
 
 def groups_frame(labels: Sequence[str], results: Sequence[EvaluationResult]) -> pd.DataFrame:
@@ -43,7 +40,8 @@ def measured(result: EvaluationResult) -> dict[str, Interval]:
     if result.calibration:
         metrics |= result.calibration.before.intervals
     if result.calibration and result.calibration.after:
-        metrics |= {f"{name}_scaled": interval for name, interval in result.calibration.after.intervals.items()}
+        for name, interval in result.calibration.after.intervals.items():
+            metrics[f"{name}_scaled"] = interval
     return metrics
 
 
@@ -56,7 +54,7 @@ def pairs_frame(comparison: PairwiseComparison) -> pd.DataFrame:
         for name, interval in pair.differences.items():
             row |= interval.columns(name)
         row |= vars(pair.mcnemar)
-        rows.append(row | {"p_corrected": pair.p_corrected, "correction": comparison.correction})
+        rows.append(row | {"p_corrected": pair.p_corrected, "correction": "holm"})
     for left_out in comparison.left_out:
         rows.append({"first": left_out.first, "second": left_out.second, "left_out": str(left_out.reason)})
     return pd.DataFrame(rows)
@@ -64,18 +62,20 @@ def pairs_frame(comparison: PairwiseComparison) -> pd.DataFrame:
 
 def group_tables(labels: Sequence[str], results: Sequence[EvaluationResult], interval: float) -> list[Table]:
     """Return the metrics of groups, in two tables that fit a terminal; the first gives each group a number."""
-    two = all(result.positive_class for result in results)
-    metrics = [measured(result) for result in results]
-    first = []
-    second = []
-    for number, (label, result, of_group) in enumerate(zip(labels, results, metrics, strict=True), 1):
+    further = (*OF_MORE, *CALIBRATION)
+    if all(result.positive_class for result in results):
+        further = (*OF_TWO, *CALIBRATION)
+    first: list[dict[str, Cell]] = []
+    second: list[dict[str, Cell]] = []
+    calibration = "no calibration"
+    for number, (label, result) in enumerate(zip(labels, results, strict=True), 1):
+        metrics = measured(result)
         row: dict[str, Cell] = {"experiment": Named(f"{number} {label}", label), "images": result.test.images}
         row["subjects"] = result.test.subjects
-        first.append(row | {name: of_group.get(name) for name in FIRST})
-        row = {"": Named(str(number), label)}
-        second.append(row | {name: of_group.get(name) for name in (*(OF_TWO if two else OF_MORE), *CALIBRATION)})
-    bins = [result.calibration.bins for result in results if result.calibration]
-    calibration = f"ECE in {bins[0]} equally wide bins" if bins else "no calibration"
+        first.append(row | {name: metrics.get(name) for name in FIRST})
+        second.append({"": Named(str(number), label)} | {name: metrics.get(name) for name in further})
+        if result.calibration:
+            calibration = f"ECE in {result.calibration.bins} equally wide bins"
     line = f"{100 * interval:.4g} % intervals; predictions at 0.5 or the likeliest class; {calibration}"
     title = f"Test metrics of {len(labels)} experiments"
     reading = "Where two ranges overlap widely, the order of the two says little; pairs are compared image by image."
@@ -89,26 +89,22 @@ def pairs_table(comparison: PairwiseComparison) -> Table | None:
     """Return the pairs that are compared, those with the smallest p-values first; groups go by their numbers."""
     if not comparison.pairs:
         return None
-    numbers = {label: number for number, label in enumerate(comparison.labels, 1)}
     rows = []
-    for pair in sorted(comparison.pairs, key=lambda pair: pair.mcnemar.p_value)[:SHOWN_PAIRS]:
-        name = Named(f"{numbers[pair.first]} - {numbers[pair.second]}", f"{pair.first} − {pair.second}")
+    for pair in sorted(comparison.pairs, key=lambda pair: pair.mcnemar.p_value):
+        name = Named(_numbers(comparison, pair), f"{pair.first} − {pair.second}")
         row: dict[str, Cell] = {"pair": name, "images": pair.images, **pair.differences}
         row["right: only first / only second"] = f"{pair.mcnemar.only_first:,} / {pair.mcnemar.only_second:,}"
         rows.append(row | {"McNemar p": f"{pair.mcnemar.p_value:.3g}", "corrected": f"{pair.p_corrected:.3g}"})
-    many = len(comparison.pairs)
-    lines = [
+    line = (
         f"difference = first - second on the same images, {100 * comparison.confidence:.4g} % interval, not corrected; "
         "McNemar's exact test, of the images that only one of the two predicts right, treats images as independent; "
-        f"{CORRECTIONS[comparison.correction]} for {counted(many, 'pair')}"
-    ]
-    if many > SHOWN_PAIRS:
-        lines.append(f"the {SHOWN_PAIRS} pairs with the smallest p of {many}; --output writes all")
+        f"Holm's correction for {counted(len(rows), 'pair')}"
+    )
     return Table.of(
         "All pairs, first minus second",
         rows,
         "A range that does not contain 0, and a p below 0.05, speak for a difference.",
-        notes=tuple(lines),
+        notes=(line,),
         signed=COMPARED,
         detail=("right: only first / only second", "accuracy"),
         below=True,
@@ -116,54 +112,26 @@ def pairs_table(comparison: PairwiseComparison) -> Table | None:
     )
 
 
+def _numbers(comparison: PairwiseComparison, pair: Pair | PairLeftOut) -> str:
+    """Name a pair by the numbers of its groups."""
+    return f"{comparison.labels.index(pair.first) + 1} - {comparison.labels.index(pair.second) + 1}"
+
+
 def comparison_of_groups(
     labels: Sequence[str], results: Sequence[EvaluationResult], comparison: PairwiseComparison
 ) -> Group:
     """Draw the groups and the pairs of them for the terminal, with what limits the comparison."""
-    leaks: dict[str, list[str]] = {}
+    tables = group_tables(labels, results, comparison.confidence)
+    pairs = pairs_table(comparison)
+    if pairs:
+        tables.append(pairs)
+    leaks: dict[str, list[str]] = defaultdict(list)
     for number, result in enumerate(results, 1):
         for warning in leakage(result.about):
-            leaks.setdefault(str(warning), []).append(str(number))
-    pairs = pairs_table(comparison)
-    return Group(
-        *map(terminal, group_tables(labels, results, comparison.confidence)),
-        *([terminal(pairs)] if pairs else []),
-        *_reasons(comparison),
-        *warning_lines([f"{', '.join(groups)}: {line}" for line, groups in leaks.items()]),
-        *warning_lines(comparison.warnings),
-    )
-
-
-def difference_table(comparison: Comparison) -> Group:
-    """Draw the differences of the first group minus the second, with their intervals, and McNemar's test."""
-    means = {f"{name}, fold means": mean for name, mean in (comparison.fold_mean_differences or {}).items()}
-    rows = []
-    for name, difference in (comparison.differences | means).items():
-        row: dict[str, Cell] = {"test metric": name, "first": comparison.first.get(name)}
-        rows.append(row | {"second": comparison.second.get(name), "difference": difference})
-    test = comparison.mcnemar
-    subjects = "subjects unknown" if comparison.subjects is None else f"{comparison.subjects} subjects"
-    lines = (
-        f"{comparison.images:,} {images_of(comparison.first_about)}, {subjects}; "
-        "difference = first - second, predictions at 0.5",
-        f"McNemar's exact test on images: only the first is right on {test.only_first}, only the second on "
-        f"{test.only_second}, p = {test.p_value:.3g}",
-    )
-    return Group(
-        Text(f"first:  {heading(comparison.first_about)}", style="bold"),
-        Text(f"second: {heading(comparison.second_about)}", style="bold"),
-        terminal(Table.of("", rows, notes=lines, signed=("difference",), confidence=comparison.confidence)),
-        *warning_lines(comparison.warnings),
-    )
-
-
-def _reasons(comparison: PairwiseComparison) -> list[Text]:
-    """The pairs that cannot be compared, by the reason."""
-    numbers = {label: number for number, label in enumerate(comparison.labels, 1)}
-    reasons: dict[str, list[str]] = {}
+            leaks[str(warning)].append(str(number))
+    reasons: dict[str, list[str]] = defaultdict(list)
     for pair in comparison.left_out:
-        reasons.setdefault(str(pair.reason), []).append(f"{numbers[pair.first]} - {numbers[pair.second]}")
-    lines = [f"left out {', '.join(pairs)}: {reason}" for reason, pairs in reasons.items()]
-    if len(lines) > SHOWN_REASONS:
-        lines[SHOWN_REASONS:] = [f"and {len(lines) - SHOWN_REASONS} more reasons"]
-    return [Text(line, style="yellow") for line in lines]
+        reasons[str(pair.reason)].append(_numbers(comparison, pair))
+    left_out = [Text(f"left out {', '.join(pairs)}: {reason}", style="yellow") for reason, pairs in reasons.items()]
+    warnings = [f"{', '.join(groups)}: {line}" for line, groups in leaks.items()]
+    return Group(*map(terminal, tables), *left_out, *warning_lines([*warnings, *comparison.warnings]))

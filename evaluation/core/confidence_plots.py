@@ -26,8 +26,6 @@ MEASURES = (
     "Brier, NLL: errors of the probabilities themselves; 0 is the best of all three"
 )
 LINES = ("-", "--", "-.", (0, (5, 1)), ":")
-# Rules that cut a confidence: marker, confidence and size; where two meet, the larger one remains visible.
-MARKS = {"votes": ("s", "votes", 12), "joint": ("D", "joint", 7)}
 
 
 def reliability(path: Path, result: EvaluationResult) -> None:
@@ -76,11 +74,10 @@ def draw_risk_coverage(axis: Axes, triage: TriageResult, curves: Mapping[str, Ri
         if curve.cuts.sum() < len(curve.cuts) / 2:
             axis.plot(curve.coverage[curve.cuts], curve.risk[curve.cuts], ".", color=colour, markersize=6)
     for rule in triage.rules:
-        if rule.rule in MARKS and rule.accuracy.value is not None:
-            marker, name, size = MARKS[rule.rule]
-            style: dict[str, Any] = {"markeredgecolor": "black", "markersize": size, "label": f"rule {rule.rule!r}"}
-            style["color"] = COLOURS[list(curves).index(name)]
-            axis.plot(1 - rule.review_share, 1 - rule.accuracy.value, marker, **style)
+        if rule.rule == "votes" and rule.accuracy.value is not None:
+            style: dict[str, Any] = {"markeredgecolor": "black", "markersize": 12, "label": "rule 'votes'"}
+            style["color"] = COLOURS[list(curves).index("votes")]
+            axis.plot(1 - rule.review_share, 1 - rule.accuracy.value, "s", **style)
     axis.set_xlim(0, 1.02)
     axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
     axis.xaxis.set_major_formatter(PercentFormatter(1))

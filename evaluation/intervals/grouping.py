@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
@@ -22,6 +23,11 @@ class Group:
     runs: tuple[Predictions, ...]
     names: tuple[str, ...]
 
+    @property
+    def folds(self) -> list[Any]:
+        """The fold of each run."""
+        return [run.about.get("fold") for run in self.runs]
+
 
 def group_runs(runs: list[Predictions], names: list[str]) -> list[Group]:
     """Gather the folds of each experiment; what differs in anything but the fold is another group.
@@ -36,23 +42,25 @@ def group_runs(runs: list[Predictions], names: list[str]) -> list[Group]:
     taken: Counter[tuple[str, object]] = Counter()
     for run, name in zip(runs, names, strict=True):
         fold = run.about.get("fold")
-        facts = [run.about.get(fact) for fact in IDENTITY]
-        # On another data set all folds predict the same images: there is nothing to pool.
-        is_external = run.about.get("on") not in (None, VALIDATION)
-        key = repr([*facts, fold if is_external else None])
+        facts = list(map(run.about.get, IDENTITY))
+        if run.about.get("on") not in (None, VALIDATION):
+            facts.append(fold)  # on another data set all folds predict the same images: there is nothing to pool
+        key = repr(facts)
         gathered.setdefault((key, taken[key, fold]), []).append((run, name))
         taken[key, fold] += 1
     groups = []
     for members in gathered.values():
         members.sort(key=lambda member: _fold(member[0]))
-        groups.append(Group("", tuple(run for run, _ in members), tuple(name for _, name in members)))
+        groups.append(Group("", *zip(*members, strict=True)))
     labels = _labels([group.runs[0] for group in groups])
     return [replace(group, label=label) for group, label in zip(groups, labels, strict=True)]
 
 
 def _fold(run: Predictions) -> int:
     fold = run.about.get("fold")
-    return fold if isinstance(fold, int) else -1
+    if isinstance(fold, int):
+        return fold
+    return -1
 
 
 def _labels(firsts: list[Predictions]) -> list[str]:

@@ -1,5 +1,6 @@
 """The test images of several folds as one set: every image once, predicted by a model that never saw it."""
 
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -60,15 +61,17 @@ def pool(runs: list[Predictions]) -> Predictions:
 def merge_facts(abouts: list[dict[str, Any]]) -> dict[str, Any]:
     """Join the facts of several runs: those that differ as sorted lists, what the runs cost (COSTS) added up."""
     merged: dict[str, Any] = {}
-    for key in dict.fromkeys(key for about in abouts for key in about):
-        different = []
+    for key in chain.from_iterable(abouts):
+        different: list[Any] = []
         for about in abouts:
             if about.get(key) not in different:
                 different.append(about.get(key))
-        merged[key] = different[0] if len(different) == 1 else sorted(different, key=_order)
+        merged[key] = sorted(different, key=_order)
+        if len(different) == 1:
+            merged[key] = different[0]
     for cost in COSTS:
-        values = [about[cost] for about in abouts if about.get(cost) is not None]
-        merged[cost] = sum(values) if len(values) == len(abouts) else None
+        values = [about.get(cost) for about in abouts]
+        merged[cost] = None if None in values else sum(values)
     return merged
 
 

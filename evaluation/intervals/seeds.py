@@ -13,7 +13,8 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import numpy as np
 import pandas as pd
@@ -76,18 +77,16 @@ def collect(
         UserError: A probability is not a number, or two classes are without a positive one.
     """
     parts = [run.part(part) for run in runs]
-    scored = [score(part) for part in parts]
-    frame = pd.concat([part.frame for part in parts], ignore_index=True)
+    scored = list(map(score, parts))
+    frame = pd.concat(map(attrgetter("frame"), parts), ignore_index=True)
     first = runs[0]
-    pooled = score(Predictions(frame, first.classes, first.positive_class, first.about))
+    pooled = score(replace(first, frame=frame))
     sizes = [len(of_run.labels) for of_run in scored]
     if names is None:
-        names = OF_ALL + (OF_TWO if len(first.classes) == 2 else ())
+        names = OF_ALL + OF_TWO * (len(first.classes) == 2)
     over_subjects = fold_mean_intervals(pooled, sizes, [0.5] * len(sizes), settings, tuple(names))
-    values = pd.DataFrame([evaluate(of_run) for of_run in scored])
-    values["fold"] = [str(run.about.get("fold")) for run in runs]
-    values["seed"] = [str(run.about.get("seed")) for run in runs]
-    values = values.drop_duplicates(["fold", "seed"], keep="last")
+    facts = pd.DataFrame(map(attrgetter("about"), runs), columns=["fold", "seed"], dtype=object).astype(str)
+    values = pd.DataFrame(map(evaluate, scored)).join(facts).drop_duplicates(["fold", "seed"], keep="last")
     metrics = {}
     for name in names:
         interval = over_subjects[name]
@@ -107,13 +106,13 @@ def with_seeds(
         return Mean(None, None, None)
     seeds = table.dropna(axis="index").mean(axis="index")
     folds = table.dropna(axis="columns").mean(axis="columns")
-    sd_seeds = _deviation(seeds)
-    if sd_seeds is None or low is None or high is None:
-        return Mean(value, low, high, None, None, sd_seeds, _deviation(folds))
-    reach = stats.t.ppf((1 + confidence) / 2, len(seeds) - 1) * sd_seeds / np.sqrt(len(seeds))
+    mean = Mean(value, low, high, sd_seeds=_deviation(seeds), sd_folds=_deviation(folds))
+    if mean.sd_seeds is None or low is None or high is None:
+        return mean
+    reach = stats.t.ppf((1 + confidence) / 2, len(seeds) - 1) * mean.sd_seeds / np.sqrt(len(seeds))
     low_with_seeds = max(0.0, value - float(np.hypot(value - low, reach)))
     high_with_seeds = min(1.0, value + float(np.hypot(high - value, reach)))
-    return Mean(value, low, high, low_with_seeds, high_with_seeds, sd_seeds, _deviation(folds))
+    return replace(mean, low_with_seeds=low_with_seeds, high_with_seeds=high_with_seeds)
 
 
 def _deviation(means: pd.Series) -> float | None:

@@ -1,4 +1,4 @@
-"""What the validation images of a run choose: thresholds, a temperature, and the cuts of the rules of referral.
+"""The rules of referral: what validation images choose for them, and which images they give to a person.
 
 The cut on the confidence of a prediction, its probability after temperature scaling, keeps a target accuracy of what is
 not referred (selective classification: Geifman and El-Yaniv, Selective Classification for Deep Neural Networks, 2017).
@@ -26,43 +26,29 @@ CERTAINTY = 0.9
 
 
 @dataclass(frozen=True)
-class Referral:
-    """What the validation images of one run choose.
-
-    ``cut`` is on the calibrated probability of the prediction; a class is in the conformal set of an image where 1 -
-    its uncalibrated probability is at most ``set_limit`` (None: too few validation images).
-    """
-
-    cut: ConfidenceCut
-    set_limit: float | None
-
-
-@dataclass(frozen=True)
 class ReviewThresholds:
     """The thresholds that a run, or an ensemble, chose on validation; None where it chose none.
 
-    Images with a smaller ``vote_share`` (configured) or a ``joint`` confidence below the cut are reviewed. On the
-    probability of the positive class, ``threshold`` is the least of positive images, and below ``release`` images are
-    released as negative. Predictions with a calibrated probability below the cut of ``confidence``, which was chosen
-    for a target ``accuracy``, are reviewed; a class is in the conformal set where 1 - its probability is at most
-    ``set_limit``. ``notes`` say what is missing, and the limits of the numbers.
+    Images with a smaller ``vote_share`` (configured) are reviewed. On the probability of the positive class,
+    ``threshold`` is the least of positive images, and below ``release`` images are released as negative. Predictions
+    with a calibrated probability below the cut of ``confidence``, which was chosen for a target ``accuracy``, are
+    reviewed; a class is in the conformal set where 1 - its probability is at most ``set_limit``. ``notes`` say what is
+    missing, and the limits of the numbers.
     """
 
     vote_share: float
     threshold: float | None = None
     temperature: float | None = None
     release: float | None = None
-    joint: float | None = None
     confidence: ConfidenceCut | None = None
     accuracy: float | None = None
     set_limit: float | None = None
     notes: tuple[str, ...] = ()
 
-    def with_referral(self, referral: Referral | None, accuracy: float) -> "ReviewThresholds":
-        """Return them with what ``choose_referral`` has chosen for a target accuracy."""
-        if referral is None:
-            return self
-        return replace(self, confidence=referral.cut, accuracy=accuracy, set_limit=referral.set_limit)
+    @property
+    def cut(self) -> float | None:
+        """The least calibrated probability that is not reviewed."""
+        return self.confidence.cut if self.confidence else None
 
 
 def thresholds_of(result: EvaluationResult) -> ReviewThresholds:
@@ -73,21 +59,17 @@ def thresholds_of(result: EvaluationResult) -> ReviewThresholds:
         temperature = Temperature(result.calibration.temperature, result.calibration.reason)
     point = result.threshold
     assert isinstance(point, OperatingPoint)  # a single run has one
-    release = None
-    joint = None
-    if result.triage is not None:
-        (release,) = result.triage.release.validation
-        joint = next((rule.cut for rule in result.triage.rules if rule.rule == "joint"), None)
-    assert not isinstance(joint, list)
-    thresholds = replace(_thresholds(point, temperature, release, settings, result.positive_class), joint=joint)
-    if result.referral is None:
+    release = result.triage.release.validation[0] if result.triage else None
+    thresholds = _thresholds(point, temperature, release, settings, result.positive_class)
+    chosen = result.referral
+    if chosen is None:
         return thresholds
-    referral = Referral(result.referral.validation[0], result.referral.set_limits[0])
-    return thresholds.with_referral(referral, result.referral.accuracy)
+    limit = chosen.set_limits[0]
+    return replace(thresholds, confidence=chosen.validation[0], accuracy=chosen.accuracy, set_limit=limit)
 
 
 def choose_thresholds(predictions: Predictions, settings: EvaluationConfig) -> ReviewThresholds:
-    """Choose threshold, temperature and release on the validation rows.
+    """Choose threshold, temperature, release and referral on the validation rows.
 
     Raises:
         UserError: See ``labelled.score``.
@@ -98,8 +80,7 @@ def choose_thresholds(predictions: Predictions, settings: EvaluationConfig) -> R
         release = choose_release(fold)
     temperature = fit_temperature(fold.validation.scored)
     thresholds = _thresholds(fold.threshold, temperature, release, settings.triage, predictions.positive_class)
-    referral = choose_referral(fold) if settings.triage.enabled else None
-    return thresholds.with_referral(referral, settings.triage.accuracy)
+    return choose_referral(fold, thresholds) if settings.triage.enabled else thresholds
 
 
 def _thresholds(
@@ -138,73 +119,27 @@ def choose_release(fold: LabelledFold) -> Release:
     return Release(threshold, total, kept, kept / total, lower_bound(kept, total, confidence), needed)
 
 
-def choose_referral(fold: LabelledFold, accuracy: float | None = None) -> Referral | None:
-    """Choose by the labelled validation images; None without any. ``accuracy`` (0 to 1) replaces that of the settings.
+def choose_referral(fold: LabelledFold, thresholds: ReviewThresholds | None = None) -> ReviewThresholds:
+    """Return thresholds with the cut and the set limit that labelled validation images choose; without any as they are.
 
-    The cut is the lowest one at or above which so many of the predictions are right, by the lower bound of their share:
-    of many cuts that few images choose from, one keeps the target by chance.
+    The cut is the lowest one at or above which ``triage.accuracy`` of the predictions are right, by the lower bound of
+    their share: of many cuts that few images choose from, one keeps the target by chance.
     """
     validation = fold.validation.scored
-    if not len(validation.labels):
-        return None
     triage = fold.settings.triage
-    target = triage.accuracy if accuracy is None else accuracy
-    certain = confidences(validation.probabilities, fit_temperature(validation).value)
+    thresholds = thresholds or ReviewThresholds(triage.vote_share)
+    if not len(validation.labels):
+        return thresholds
+    temperature = fit_temperature(validation).value
+    certain = confidences(validation.probabilities, temperature)
     wrong = call(validation.probabilities, validation.positive_index) != validation.labels
-    limits = quantiles(validation.probabilities, validation.labels, triage.coverage, by_class=False)
-    return Referral(_choose_cut(certain, wrong, target), None if limits is None else float(limits[0]))
-
-
-def confidences(probabilities: np.ndarray, temperature: float | None) -> np.ndarray:
-    """Return the probability of each prediction, shape (N,), of probabilities (N, K) after scaling (None: none)."""
-    scaled = probabilities if temperature is None else rescale(probabilities, temperature)
-    return np.asarray(scaled.max(axis=1))
-
-
-def cut_notes(cut: ConfidenceCut, target: float) -> list[str]:
-    """Return that no cut was found for the ``target`` accuracy, as a sentence; none where there is one."""
-    if cut.cut is None:
-        return [
-            f"confidence: with {cut.images:,} validation images no threshold guarantees an accuracy of {target:g}: all "
-            "images are referred; lower evaluation.triage.accuracy (predict.py: accuracy=0.8), or validate on more "
-            "images"
-        ]
-    return []
-
-
-def matching_cut(confidence: np.ndarray, reviewed: int) -> float:
-    """Return the cut with as close to ``reviewed`` images below it as ties allow; of two, that with more images.
-
-    It is a confidence that occurs, or the next number above the largest of them (everything is reviewed).
-    """
-    values, counts = np.unique(confidence, return_counts=True)
-    below = np.concatenate([[0], np.cumsum(counts)])
-    candidates = np.append(values, np.nextafter(values[-1], np.inf))
-    distance = np.abs(below - reviewed)
-    return float(candidates[np.flatnonzero(distance == distance.min())[-1]])
-
-
-def needed_images(coverage: float) -> int:
-    """Return how many validation images a quantile at ``coverage`` needs: coverage / (1 - coverage), at least 1."""
-    return max(1, int(np.ceil(coverage / (1 - coverage) - 1e-9)))
-
-
-def quantiles(probabilities: np.ndarray, labels: np.ndarray, coverage: float, by_class: bool) -> np.ndarray | None:
-    """Return the largest score that each class may have to be in the set, float64, shape (K,), by validation images.
-
-    With ``by_class`` each class has a quantile of its own (Mondrian), so that the coverage (0 to 1) holds in each. None
-    with fewer than ``needed_images`` (of a class, where ``by_class``).
-    """
-    scores = 1 - probabilities[np.arange(len(labels)), labels]
-    limits = []
-    for index in range(probabilities.shape[1]):
-        group = scores[labels == index] if by_class else scores
-        if len(group) < needed_images(coverage):
-            return None
-        # Of n scores the ceil((n + 1) coverage)-th smallest.
-        rank = int(np.ceil((len(group) + 1) * coverage - 1e-9))
-        limits.append(np.sort(group)[rank - 1])
-    return np.array(limits)
+    return replace(
+        thresholds,
+        temperature=temperature,
+        confidence=_choose_cut(certain, wrong, triage.accuracy),
+        accuracy=triage.accuracy,
+        set_limit=choose_limit(validation.probabilities, validation.labels, triage.coverage),
+    )
 
 
 def _choose_cut(certain: np.ndarray, wrong: np.ndarray, target: float) -> ConfidenceCut:
@@ -219,3 +154,65 @@ def _choose_cut(certain: np.ndarray, wrong: np.ndarray, target: float) -> Confid
     right = int((kept & ~wrong).sum())
     total = int(kept.sum())
     return ConfidenceCut(float(certain[kept].min()), len(wrong), total, right / total, float(bounds[last]))
+
+
+def choose_limit(probabilities: np.ndarray, labels: np.ndarray, coverage: float) -> float | None:
+    """Return the largest score that a class in a conformal set may have, by validation images.
+
+    None with fewer than ``needed_images`` for the ``coverage`` (0 to 1).
+    """
+    scores = np.sort(1 - probabilities[np.arange(len(labels)), labels])
+    if len(scores) < needed_images(coverage):
+        return None
+    # Of n scores the ceil((n + 1) coverage)-th smallest.
+    return float(scores[int(np.ceil((len(scores) + 1) * coverage - 1e-9)) - 1])
+
+
+def needed_images(coverage: float) -> int:
+    """Return how many validation images a quantile at ``coverage`` needs: coverage / (1 - coverage), at least 1."""
+    return max(1, int(np.ceil(coverage / (1 - coverage) - 1e-9)))
+
+
+def confidences(probabilities: np.ndarray, temperature: float | None) -> np.ndarray:
+    """Return the probability of each prediction, shape (N,), of probabilities (N, K) after scaling (None: none)."""
+    scaled = probabilities if temperature is None else rescale(probabilities, temperature)
+    return np.asarray(scaled.max(axis=1))
+
+
+def reviewed(rule: str, images: Predictions, thresholds: ReviewThresholds) -> np.ndarray:
+    """Return the images that a rule gives to a person, bool, shape (N,): the same of test images and of new ones.
+
+    ``rule`` is one of ``new_images.RULES``, and what it needs was chosen.
+    """
+    probabilities = images.probabilities
+    positive = images.positive_index
+    if rule == "confidence":
+        certain = confidences(probabilities, thresholds.temperature)
+        return np.asarray(certain < (np.inf if thresholds.cut is None else thresholds.cut))
+    if rule == "conformal":
+        sets = conformal_sets(probabilities, thresholds.set_limit)
+        assert sets is not None
+        return np.asarray(sets.sum(axis=1) != 1)
+    if rule == "votes":
+        return np.asarray(images.frame["sampled_votes"] < thresholds.vote_share)
+    if rule == "release":
+        return np.asarray(probabilities[:, positive] >= thresholds.release)
+    found = np.asarray(call(probabilities, positive) == positive)
+    if images.sampled:
+        found |= np.asarray(images.frame["sampled_label"] == images.positive_class)
+    return found
+
+
+def conformal_sets(probabilities: np.ndarray, limit: float | None) -> np.ndarray | None:
+    """Return which classes are in the set of each image, bool, shape (N, K); None without a limit."""
+    return None if limit is None else np.asarray(1 - probabilities <= limit)
+
+
+def cut_notes(cut: ConfidenceCut, target: float) -> list[str]:
+    """Return that no cut was found for the ``target`` accuracy, as a sentence; none where there is one."""
+    if cut.cut is not None:
+        return []
+    return [
+        f"confidence: with {cut.images:,} validation images no threshold guarantees an accuracy of {target:g}: all "
+        "images are referred; lower evaluation.triage.accuracy (predict.py: accuracy=0.8), or validate on more images"
+    ]

@@ -9,13 +9,20 @@ from common.errors import UserError
 from common.predictions import OUT_OF_DISTRIBUTION, SAMPLED_PREFIX, UPSIDE_DOWN, Predictions, uncertainty_of
 from evaluation.calibration import rescale
 from evaluation.metrics.classification import call
-from evaluation.referral.choices import ReviewThresholds
-from evaluation.referral.rules import conformal_sets, reviewed, rule_texts
+from evaluation.referral.choices import ReviewThresholds, conformal_sets, reviewed
 
+# Rule -> when an image is reviewed; the texts are part of the table.
+RULES = {
+    "votes": "vote share below {:.4g}",
+    "release": "not below the release threshold",
+    "positive": "predicted “{}”",
+    "confidence": "probability below {:.4g}",
+    "conformal": "conformal set is not one class",
+}
+NO_CONFIDENCE = "no probability keeps the target accuracy"
 CALIBRATED_PREFIX = "calibrated_"
 USUAL = ("votes", "release")
 USUAL_OF_MANY = ("votes", "confidence")  # of more than two classes
-NOT_EVALUATED = "there are no labelled validation images, or triage.enabled is false"
 NO_RULE = "no rule of this run could release it"
 BROKEN = "cannot be read"
 FOREIGN = "out of distribution"
@@ -30,10 +37,6 @@ def select_rules(
         UserError: A requested rule is not possible.
     """
     obstacles: dict[str, str] = {}
-    if thresholds.joint is None:
-        obstacles["joint"] = "validation chose no cut of it"
-    elif not sampled:
-        obstacles["joint"] = "there are no votes"
     if not sampled:
         obstacles["votes"] = "there are no passes (passes=20) and no members that vote"
     if thresholds.release is None:
@@ -41,14 +44,24 @@ def select_rules(
     if positive_class is None:
         obstacles["positive"] = "there are more than two classes"
     if thresholds.confidence is None:
-        obstacles["confidence"] = NOT_EVALUATED
+        obstacles["confidence"] = "there are no labelled validation images, or triage.enabled is false"
     if thresholds.set_limit is None:
         obstacles["conformal"] = "there are too few validation images"
     for rule in requested or ():
         if rule in obstacles:
             raise UserError(f"rules={rule}: {obstacles[rule]}: leave it out")
-    usual = USUAL_OF_MANY if positive_class is None else USUAL
+    usual = USUAL if positive_class else USUAL_OF_MANY
     return [rule for rule in requested or usual if rule not in obstacles]
+
+
+def rule_texts(thresholds: ReviewThresholds, positive_class: str | None) -> dict[str, str]:
+    """Return RULES with the numbers of ``thresholds``."""
+    texts = {**RULES, "positive": RULES["positive"].format(positive_class)}
+    texts["votes"] = RULES["votes"].format(thresholds.vote_share)
+    texts["confidence"] = NO_CONFIDENCE
+    if thresholds.cut is not None:
+        texts["confidence"] = RULES["confidence"].format(thresholds.cut)
+    return texts
 
 
 def review_table(predictions: Predictions, thresholds: ReviewThresholds, rules: Sequence[str]) -> pd.DataFrame:
@@ -73,25 +86,26 @@ def review_table(predictions: Predictions, thresholds: ReviewThresholds, rules: 
     if thresholds.temperature is not None:
         calibrated = rescale(probabilities, thresholds.temperature)
     table = _ranked(predictions, calibrated)
-    if thresholds.set_limit is not None:
-        sets = [", ".join(classes[members]) for members in conformal_sets(probabilities, thresholds.set_limit)]
-        table["conformal_set"] = pd.Series(sets, table.index, dtype=object)
-    at_threshold = None
+    sets = conformal_sets(probabilities, thresholds.set_limit)
+    if sets is not None:
+        table["conformal_set"] = pd.Series([", ".join(classes[row]) for row in sets], table.index, dtype=object)
+    table["prediction_at_threshold"] = pd.Series(None, table.index, dtype=object)
     if thresholds.threshold is not None:
-        at_threshold = classes[call(probabilities, positive, thresholds.threshold)]
-    table["prediction_at_threshold"] = pd.Series(at_threshold, index=table.index, dtype=object)
+        table["prediction_at_threshold"] = classes[call(probabilities, positive, thresholds.threshold)]
     table = table.join(frame.filter(regex="^prob_"))
     if thresholds.temperature is not None:
         table[[CALIBRATED_PREFIX + name for name in classes]] = calibrated
     table["uncertainty"] = uncertainty_of(probabilities)
     table = table.join(frame.filter(regex=f"^({UPSIDE_DOWN}$|{OUT_OF_DISTRIBUTION}$|{SAMPLED_PREFIX})"))
     texts = rule_texts(thresholds, predictions.positive_class)
-    reasons = pd.Series("" if rules else NO_RULE, index=table.index, dtype=object)
-    applying = {texts[rule]: reviewed(rule, predictions, thresholds, calibrated) for rule in rules}
-    for text, applies in {FOREIGN: is_foreign(table), **applying}.items():
-        reasons[applies] += np.where(reasons[applies] == "", "", "; ") + text
+    reasons = pd.Series("", index=table.index, dtype=object)
+    if not rules:
+        reasons += f"; {NO_RULE}"
+    reasons[is_foreign(table)] += f"; {FOREIGN}"
+    for rule in rules:
+        reasons[reviewed(rule, predictions, thresholds)] += f"; {texts[rule]}"
     table["review"] = reasons.ne("").to_numpy(bool)
-    table["reason"] = reasons.where(reasons.ne(""), None)
+    table["reason"] = reasons.str.removeprefix("; ").where(reasons.ne(""), None)
     return table
 
 
@@ -135,8 +149,10 @@ def rule_lines(thresholds: ReviewThresholds, rules: Sequence[str], positive_clas
     texts = rule_texts(thresholds, positive_class)
     if thresholds.release is not None:
         texts["release"] = f"probability of “{positive_class}” {texts['release']}, {thresholds.release:.4g}"
-    if thresholds.confidence is not None and thresholds.confidence.cut is not None:
-        kept = f"{thresholds.confidence.kept:,} of {thresholds.confidence.images:,} validation images are at or above"
-        texts["confidence"] += f" ({kept}, {thresholds.confidence.accuracy:.3f} of them right)"
-    lines = [f"to be reviewed where: {texts[name]}" for name in rules]
-    return lines or [f"every image is to be reviewed: {NO_RULE}"]
+    chosen = thresholds.confidence
+    if chosen is not None and chosen.cut is not None:
+        kept = f"{chosen.kept:,} of {chosen.images:,} validation images are at or above"
+        texts["confidence"] += f" ({kept}, {chosen.accuracy:.3f} of them right)"
+    if not rules:
+        return [f"every image is to be reviewed: {NO_RULE}"]
+    return [f"to be reviewed where: {texts[name]}" for name in rules]

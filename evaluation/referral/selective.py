@@ -5,6 +5,7 @@ Classifiers, 2019.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -52,24 +53,43 @@ def risk_coverage(confidence: np.ndarray, wrong: np.ndarray) -> RiskCoverage:
     return RiskCoverage(taken / len(wrong), risk, cuts)
 
 
-def curves(tests: Sequence[Cases]) -> dict[str, RiskCoverage]:
-    """Return the curve of each kind of confidence that all folds have, over their test images."""
-    pooled = _pool_confidences(tests)
-    return {name: risk_coverage(confidence, wrong) for name, (confidence, wrong) in pooled.items()}
+@dataclass(frozen=True)
+class Ranking:
+    """How sure the predictions of N images are, float64, shape (N,), and which of them are wrong, bool."""
+
+    confidence: np.ndarray
+    wrong: np.ndarray
+
+    @property
+    def curve(self) -> RiskCoverage:
+        """Risk against coverage."""
+        return risk_coverage(self.confidence, self.wrong)
+
+
+def rankings(tests: Sequence[Cases]) -> dict[str, Ranking]:
+    """Return the test images of all folds by each kind of confidence that all folds have."""
+    labels = np.concatenate([test.labels for test in tests])
+    folds = [test.confidences() for test in tests]
+    found = {}
+    for name in folds[0]:
+        if all(name in fold for fold in folds):
+            predicted, values = map(np.concatenate, zip(*(fold[name] for fold in folds), strict=True))
+            found[name] = Ranking(values, predicted != labels)
+    return found
 
 
 def areas(runs: LabelledRuns) -> dict[str, RiskCoverageResult]:
     """Return the area of each kind of confidence that all folds have, with its interval."""
     results = {}
-    for name, (confidence, wrong) in _pool_confidences(runs.tests).items():
-        area = risk_coverage(confidence, wrong).area
-        best = risk_coverage(-wrong.astype(float), wrong).area
-        statistic = WeightedArea(confidence, wrong, runs.test.clusters)
+    for name, ranking in rankings(runs.tests).items():
+        area = ranking.curve.area
+        best = risk_coverage(-ranking.wrong.astype(float), ranking.wrong).area
+        statistic = WeightedArea(ranking.confidence, ranking.wrong, runs.test.clusters)
         results[name] = RiskCoverageResult(
             aurc=area,
             e_aurc=area - best,
-            wrong=int(wrong.sum()),
-            images=len(wrong),
+            wrong=int(ranking.wrong.sum()),
+            images=len(ranking.wrong),
             interval=around(statistic, {name: AREA}, runs.test, runs.settings)[name],
         )
     return results
@@ -115,16 +135,3 @@ def _areas_of_ties(images: np.ndarray, errors: np.ndarray, taken: np.ndarray, lo
     rate = np.divide(errors, images, out=np.zeros_like(errors), where=images > 0)
     harmonic = special.digamma(taken + images + 1) - special.digamma(taken + 1)
     return np.asarray(rate * images + (lost - rate * taken) * harmonic)
-
-
-def _pool_confidences(tests: Sequence[Cases]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return confidence and error of each test image, (N,) each, by the kind of confidence."""
-    labels = np.concatenate([test.labels for test in tests])
-    folds = [test.confidences() for test in tests]
-    pooled = {}
-    for name in folds[0]:
-        if all(name in fold for fold in folds):
-            predicted = np.concatenate([fold[name].called for fold in folds])
-            values = np.concatenate([fold[name].values for fold in folds])
-            pooled[name] = (values, predicted != labels)
-    return pooled

@@ -50,11 +50,12 @@ EvaluatedRuns = Annotated[
         help="Run folders, names or predictions.parquet, the folds of one experiment are pooled; keys of evaluation.",
     ),
 ]
-Against = Annotated[
-    list[Path] | None,
-    typer.Option(parser=run_path, metavar="RUN...", help="Subtract these runs, evaluated on the same images."),
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write metrics.json, tables and pictures into this new folder; of several experiments two tables."
+    ),
 ]
-Output = Annotated[Path | None, typer.Option(help="Write metrics.json, tables and pictures into this new folder.")]
 On = Annotated[
     list[str] | None,
     typer.Option(
@@ -68,7 +69,7 @@ Mapped = Annotated[
 
 
 def several(*options: str) -> type[TyperCommand]:
-    """Return a kind of command whose ``options`` (such as ``--against``) each take all words up to the next option."""
+    """Return a kind of command whose ``options`` (such as ``--on``) each take all words up to the next option."""
 
     class Several(TyperCommand):
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

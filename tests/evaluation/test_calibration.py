@@ -14,14 +14,14 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 from common.config.schema import EvaluationConfig
 from evaluation.calibration import (
     TEMPERATURES,
-    calibration_warnings,
-    evaluate_calibration,
+    calibration,
     fit_temperature,
     reliability,
     rescale,
     weighted_calibration,
 )
 from evaluation.core.labelled import LabelledPredictions, score
+from evaluation.evaluate import evaluate_parts
 from evaluation.labelled_runs import LabelledRuns
 from tests.helpers.predictions import join, make_predictions, make_run, with_passes, with_scores
 
@@ -43,8 +43,13 @@ def run_of(validation_factor, test_factor, images):
     return join(overconfident(images, validation_factor), test)
 
 
+def findings(*runs):
+    runs = LabelledRuns.of(runs, SETTINGS)
+    return calibration(runs, evaluate_parts(runs))
+
+
 def evaluate(*runs):
-    return evaluate_calibration(LabelledRuns.of(runs, SETTINGS))
+    return findings(*runs).value
 
 
 def labelled(labels, probabilities):
@@ -169,13 +174,12 @@ def test_the_mean_of_passes_is_measured_too():
 def test_without_labels_there_is_no_result():
     run = join(make_run().part("validation"), with_scores([None], [0.5]))
     assert evaluate(run) is None
-    assert calibration_warnings(None) == []
 
 
 def test_warnings_name_unsuitable_temperatures():
-    lines = [warning.text for warning in calibration_warnings(evaluate(run_of(3.0, 0.5, 500)))]
+    lines = [warning.text for warning in findings(run_of(3.0, 0.5, 500)).warnings]
     assert any("makes the test probabilities worse" in line for line in lines)
     assert not any("left at 1" in line or " end" in line for line in lines)
     run = join(with_scores([0, 1], [0.2, 0.7], part="validation"), with_scores([0, 1, 1], [0.3, 0.4, 0.9]))
     run.frame["image_id"] = [str(number) for number in range(5)]
-    assert any("left at 1" in warning.text for warning in calibration_warnings(evaluate(run)))
+    assert any("left at 1" in warning.text for warning in findings(run).warnings)

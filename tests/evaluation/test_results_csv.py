@@ -5,11 +5,10 @@ import pytest
 
 from common.config.schema import AssignmentConfig, EvaluationConfig
 from common.errors import UserError
-from evaluation.comparison.paired import compare
 from evaluation.comparison.pairwise import compare_groups
 from evaluation.evaluate import evaluate_runs
 from evaluation.intervals.grouping import group_runs
-from evaluation.results_csv import COLUMNS, append_rows, rows_of, rows_of_comparison, rows_of_matrix
+from evaluation.results_csv import COLUMNS, append_rows, rows_of, rows_of_matrix
 from tests.evaluation.cells.cells import make_cell_run
 from tests.helpers.predictions import make_run
 
@@ -100,13 +99,6 @@ def test_calibration_subjects_and_triage_have_rows(path):
     release = next(row for row in result.triage.rules if row.rule == "release")
     assert float(table.loc["triage_review_share/release", "value"]) == pytest.approx(release.review_share, abs=1e-6)
     assert table.loc["triage_sensitivity/release", "method"] == "exact"
-
-
-def test_rows_of_a_comparison(path):
-    comparison = compare([make_run(0)], [make_run(0, skill=0.5, about={"name": "other"})], SETTINGS)
-    table = added(path, rows_of_comparison(comparison, "pair"))
-    assert table.index.tolist() == ["difference/f1_weighted", "difference/auc", "difference/accuracy", "mcnemar_p"]
-    assert set(table["experiment"]) == {"tiny - other"}
 
 
 def test_rows_of_all_pairs(path):

@@ -52,21 +52,12 @@ def test_the_sheet_is_drawn_from_the_runs_thumbnails(runs, tmp_path):
     assert "20 of the 40 images" in " ".join(result.output.split())
 
 
-def test_own_thresholds_change_the_predictions(runs, tmp_path):
-    counts = []
-    for threshold in ("0.5", "own"):
-        call(*runs, "--output", tmp_path / threshold, "--threshold", threshold)
-        counts.append(pd.read_csv(tmp_path / threshold / "missed_counts.csv")["images"].tolist())
-    assert counts[0] != counts[1]
-
-
 @pytest.mark.parametrize(
     ("arguments", "fragment"),
     [
         (lambda runs, folder: [runs[0], runs[2]], "name the runs of at least two"),
         (lambda runs, folder: [runs[0], runs[3]], "net and turned: the images differ"),
         (lambda runs, folder: [runs[0], runs[1], runs[0] / "predictions.parquet"], "is named twice"),
-        (lambda runs, folder: [*runs[:2], "--only", "blast"], "no class blast"),
         (lambda runs, folder: [folder / "nowhere", runs[0]], "nowhere does not exist"),
     ],
 )

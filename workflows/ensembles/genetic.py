@@ -9,10 +9,26 @@ generation; and that the fittest survive.
 The three operators take their draws as arguments and arrays of any leading shape; here it is (restarts, population).
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from workflows.ensembles.config import GeneticConfig
-from workflows.ensembles.fitness import Problem, SearchResult, normalise
+from workflows.ensembles.fitness import Problem
+
+
+class SearchResult(NamedTuple):
+    """The best weights of a search, float64, shape (M,), their fitness, and the number of weights tried."""
+
+    weights: np.ndarray
+    score: float
+    evaluations: int
+
+
+def normalise(genes: np.ndarray) -> np.ndarray:
+    """Divide genes, not negative, shape (..., M), by their sum over the last axis; all 0 become equal weights."""
+    total = genes.sum(axis=-1, keepdims=True)
+    return np.where(total == 0, 1 / genes.shape[-1], genes / np.where(total == 0, 1, total))
 
 
 def tournament(fitness: np.ndarray, entrants: np.ndarray) -> np.ndarray:

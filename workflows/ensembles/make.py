@@ -4,7 +4,6 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from common.cli import console, say, warn
@@ -16,13 +15,11 @@ from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.averaging import Combiner, align, combine
 from evaluation.cells.cell_metrics import assignment_refusal
-from evaluation.departures import departures
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.result import EvaluationResult
-from evaluation.results_csv import append_rows, rows_of
 from evaluation.terminal import overview
 from workflows.ensembles.members import EnsembleMembers, group_members
-from workflows.ensembles.methods import AVERAGE, fit
+from workflows.ensembles.methods import AVERAGE, average_of, fit
 from workflows.ensembles.request import EnsembleRequest
 
 
@@ -49,11 +46,7 @@ def make_ensembles(request: EnsembleRequest) -> None:
             runs = [ensemble.predictions for ensemble in fitted]
             result = evaluate_runs(runs, _evaluation_settings(runs, request))
     console.print(overview(result))
-    if request.csv:
-        members = [Run(Path(name)) for ensemble in fitted for name in ensemble.members.names]
-        append_rows(request.csv, rows_of(result, request.label, departures(members)))
-    folds = [f"fold{ensemble.members.fold}" for ensemble in fitted if ensemble.members.fold is not None]
-    say(f"written to {request.output}", *folds)
+    say(f"written to {request.output}", *sorted(path.name for path in request.output.glob("fold*")))
 
 
 def read_members(request: EnsembleRequest) -> list[EnsembleMembers]:
@@ -90,9 +83,8 @@ def _warn_of_left_out(members: EnsembleMembers, aligned: EnsembleMembers) -> Non
 def _fit(ensemble: EnsembleMembers, request: EnsembleRequest) -> FittedEnsemble:
     """Fit the ensemble of a fold, and combine its members' predictions."""
     method = request.method
-    if method == AVERAGE:
-        combiner = Combiner(method, np.full(len(ensemble.members), 1 / len(ensemble.members)))
-    else:
+    combiner = average_of(len(ensemble.members))
+    if method != AVERAGE:
         combiner = fit(method, ensemble.problem, request.config, request.seed)
     predictions = combine(ensemble.members, combiner.combine, method, request.name)
     if method != AVERAGE:

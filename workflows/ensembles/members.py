@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from common.errors import UserError
 from common.predictions import Predictions
 from evaluation.averaging import check_names, stacked
 from evaluation.core.labelled import LabelledPredictions, score
-from evaluation.intervals.grouping import group_runs
+from evaluation.intervals.grouping import Group, group_runs
 from workflows.ensembles.fitness import Problem
 
 
@@ -16,7 +17,7 @@ from workflows.ensembles.fitness import Problem
 class EnsembleMembers:
     """The members of one ensemble: labels in tables, the same in every fold, folders (``names``) and predictions.
 
-    ``fold`` is tested by all of them, None where there is one ensemble only;
+    ``fold`` is tested by all of them, None where there is one ensemble only.
     """
 
     fold: int | None
@@ -37,15 +38,14 @@ class EnsembleMembers:
             UserError: There is none, or all are of one class.
         """
         labelled = self.validation
-        occurring = [name for name, images in labelled.count_images().items() if images]
-        if not occurring:
+        if not len(labelled.labels):
             raise UserError(
                 "the members have no labelled validation image in common to fit weights on: only `average` needs none"
             )
-        if len(occurring) == 1:
+        if (labelled.labels == labelled.labels[0]).all():
             raise UserError(
-                f"all {len(labelled.labels)} validation images are {occurring[0]}: weights cannot be fitted on one "
-                "class, only `average` needs none"
+                f"all {len(labelled.labels)} validation images are {labelled.classes[labelled.labels[0]]}: weights "
+                "cannot be fitted on one class, only `average` needs none"
             )
         parts = [member.part("validation") for member in self.members]
         probabilities = stacked(parts)[:, parts[0].labels >= 0]
@@ -64,31 +64,33 @@ def group_members(runs: Sequence[Predictions], names: Sequence[str]) -> list[Ens
     """
     check_names(names)
     groups = group_runs(list(runs), list(names))
-    folds = [[run.about.get("fold") for run in group.runs] for group in groups]
     test_images = {frozenset(run.part("test").frame["image_id"]) for run in runs}
     if len(groups) == 1 or (len(test_images) == 1 and test_images != {frozenset()}):
-        labels: list[str] = []
-        for group, of_group in zip(groups, folds, strict=True):
-            if len(of_group) == 1:
-                labels.append(group.label)
-            else:
-                labels += [f"{group.label}, fold {fold}" for fold in of_group]
-        all_names = [name for group in groups for name in group.names]
-        members = [run for group in groups for run in group.runs]
-        return [EnsembleMembers(None, tuple(labels), tuple(all_names), tuple(members))]
-    for group, of_group in zip(groups, folds, strict=True):
-        if of_group != folds[0] and max(map(len, folds)) > 1:
+        return [_join(groups)]
+    first = groups[0]
+    for group in groups:
+        if group.folds != first.folds and max(len(group.folds), len(first.folds)) > 1:
             raise UserError(
-                f"{groups[0].label} has the folds {', '.join(map(str, folds[0]))}, {group.label} "
-                f"{', '.join(map(str, of_group))}: name the same folds of each"
+                f"{first.label} has the folds {', '.join(map(str, first.folds))}, {group.label} "
+                f"{', '.join(map(str, group.folds))}: name the same folds of each"
             )
     ensembles = []
-    for place, fold in enumerate(folds[0]):
-        ensemble = EnsembleMembers(
-            fold if len(folds[0]) > 1 else None,
-            tuple(group.label for group in groups),
-            tuple(group.names[place] for group in groups),
-            tuple(group.runs[place] for group in groups),
-        )
-        ensembles.append(ensemble)
+    for place, fold in enumerate(first.folds):
+        folders = tuple(group.names[place] for group in groups)
+        members = tuple(group.runs[place] for group in groups)
+        labels = tuple(group.label for group in groups)
+        ensembles.append(EnsembleMembers(fold if len(first.folds) > 1 else None, labels, folders, members))
     return ensembles
+
+
+def _join(groups: Sequence[Group]) -> EnsembleMembers:
+    """Make one ensemble of all runs of groups."""
+    labels: list[str] = []
+    for group in groups:
+        if len(group.folds) == 1:
+            labels.append(group.label)
+        else:
+            labels += [f"{group.label}, fold {fold}" for fold in group.folds]
+    names = chain.from_iterable(group.names for group in groups)
+    runs = chain.from_iterable(group.runs for group in groups)
+    return EnsembleMembers(None, tuple(labels), tuple(names), tuple(runs))

@@ -1,38 +1,34 @@
-"""The methods that make one model of several, fitted on validation images."""
+"""The methods that make one model of several: average, the best member, weights by the genetic algorithm."""
 
 from typing import Any
 
 import numpy as np
 
-from common.errors import UserError
 from evaluation.averaging import Combiner
 from workflows.ensembles.config import GeneticConfig
 from workflows.ensembles.fitness import Problem
 from workflows.ensembles.genetic import fit_genetic
 
 AVERAGE = "average"
-METHODS = (AVERAGE, "best", "genetic")
+
+
+def average_of(members: int) -> Combiner:
+    """Return the combiner that weighs all members alike."""
+    return Combiner(AVERAGE, np.full(members, 1 / members))
 
 
 def fit(method: str, problem: Problem, config: GeneticConfig, seed: int) -> Combiner:
     """Fit a combiner on the images of ``problem``; the same seed gives the same one.
 
-    ``average`` weighs all alike, ``best`` takes the member of highest weighted F1 alone (the first of equals),
-    ``genetic`` searches as ``config`` says.
-
-    Raises:
-        UserError: The method is unknown.
+    ``best`` takes the member of highest weighted F1 alone (the first of equals), ``genetic`` searches as ``config``
+    says.
     """
     facts: dict[str, Any] = {"images": len(problem.labels), "seed": seed}
-    each_alone = np.eye(problem.members)
-    if method == AVERAGE:
-        weights = each_alone.mean(axis=0)
-    elif method == "best":
+    if method == "best":
+        each_alone = np.eye(problem.members)
         weights = each_alone[int(problem.fitness(each_alone).argmax())]
-    elif method == "genetic":
+    else:
         facts["settings"] = config.model_dump(mode="json")
         weights, score, evaluations = fit_genetic(problem, config, seed)
         facts |= {"score": score, "evaluations": evaluations}
-    else:
-        raise UserError(f"there is no ensemble method {method}: choose one of {', '.join(METHODS)}")
     return Combiner(method, weights, {"fitness": float(problem.fitness(weights[None])[0]), **facts})

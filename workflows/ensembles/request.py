@@ -19,8 +19,6 @@ class EnsembleRequest:
     Attributes:
         common: Whether validation images that a member lacks are left out.
         name: Name of the ensemble in tables; None: its method and members.
-        csv: Table of results that gets a row per metric; None: none.
-        label: Name of these rows.
     """
 
     runs: tuple[Run, ...]
@@ -31,8 +29,6 @@ class EnsembleRequest:
     seed: int
     common: bool
     name: str | None
-    csv: Path | None
-    label: str
 
     @classmethod
     def of(cls, method: str, words: Sequence[str], output: Path, **options: object) -> "EnsembleRequest":

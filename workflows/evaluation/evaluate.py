@@ -1,7 +1,5 @@
 """Evaluation of finished runs: one experiment, or several and all pairs of them."""
 
-import re
-from collections.abc import Sequence
 from pathlib import Path
 
 from common.arguments import existing_predictions
@@ -10,19 +8,16 @@ from common.errors import UserError
 from common.files import write_csv
 from common.predictions import Predictions, read_predictions
 from common.runs.run import Run, open_runs
-from evaluation.comparison.paired import compare, paired
 from evaluation.comparison.pairwise import compare_groups
-from evaluation.comparison.tables import comparison_of_groups, difference_table, groups_frame, pairs_frame
+from evaluation.comparison.tables import comparison_of_groups, groups_frame, pairs_frame
 from evaluation.departures import departures
 from evaluation.evaluate import evaluate_labelled, write_files
 from evaluation.intervals.grouping import Group, group_runs
-from evaluation.intervals.pooling import pool
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.results_csv import (
     append_rows,
     read_rows,
     rows_of,
-    rows_of_comparison,
     rows_of_matrix,
 )
 from evaluation.terminal import whole
@@ -33,7 +28,7 @@ def evaluate(request: EvaluateRequest) -> None:
     """Evaluate folds of one experiment, or runs of several, print the results and write the files.
 
     Raises:
-        UserError: ``csv`` is no table of results; ``against`` is of other images, or beside several experiments.
+        UserError: ``csv`` is no table of results, or runs cannot be pooled.
     """
     if request.is_external:
         with heavy_imports():
@@ -44,20 +39,11 @@ def evaluate(request: EvaluateRequest) -> None:
         read_rows(request.csv)
     files = existing_predictions(request.runs)
     groups = group_runs([_read_part(file, request) for file in files], [str(file.parent) for file in files])
-    against = [_read_part(file, request) for file in existing_predictions(request.baseline)]
-    _evaluate(groups, against, request)
-
-
-def _evaluate(groups: list[Group], against: list[Predictions], request: EvaluateRequest) -> None:
+    runs = [LabelledRuns.of(group.runs, request.settings_of(group.runs), _train_of(group)) for group in groups]
     if len(groups) == 1:
-        _evaluate_one(groups[0], against, request)
-    elif against:
-        labels = ", ".join(group.label for group in groups)
-        raise UserError(
-            f"--against subtracts from one experiment, these are {len(groups)} ({labels}): name one of them"
-        )
+        _evaluate_one(groups[0], runs[0], request)
     else:
-        _evaluate_many(groups, request)
+        _evaluate_many(groups, runs, request)
 
 
 def _read_part(file: Path, request: EvaluateRequest) -> Predictions:
@@ -77,30 +63,19 @@ def _train_of(group: Group) -> list[Predictions | None]:
     return [train if train and train.about["name"] == run.about.get("name") else None for train, run in pairs]
 
 
-def _evaluate_one(group: Group, against: list[Predictions], request: EvaluateRequest) -> None:
-    settings = request.settings_of(group.runs)
-    if against:
-        paired(pool(list(group.runs)), pool(against))  # refuses other images before the evaluation, which takes a while
-    runs = LabelledRuns.of(group.runs, settings, _train_of(group))
+def _evaluate_one(group: Group, runs: LabelledRuns, request: EvaluateRequest) -> None:
     evaluation = evaluate_labelled(runs)
     result = evaluation.result
     console.print(whole(result))
-    rows = rows_of(result, request.label, _departures(group))
-    if against:
-        comparison = compare(list(group.runs), against, settings)
-        console.print(difference_table(comparison))
-        rows += rows_of_comparison(comparison, request.label)
     if request.csv:
-        append_rows(request.csv, rows)
+        append_rows(request.csv, rows_of(result, request.label, _departures(group)))
     if request.output:
         write_files(request.output, evaluation)
 
 
-def _evaluate_many(groups: list[Group], request: EvaluateRequest) -> None:
+def _evaluate_many(groups: list[Group], runs: list[LabelledRuns], request: EvaluateRequest) -> None:
     """Evaluate each group as if it were alone, then all pairs of them on the same images."""
-    runs = [LabelledRuns.of(group.runs, request.settings_of(group.runs), _train_of(group)) for group in groups]
-    evaluations = list(map(evaluate_labelled, runs))
-    results = [evaluation.result for evaluation in evaluations]
+    results = [evaluate_labelled(labelled).result for labelled in runs]
     matrix = compare_groups(groups, runs[0].settings)
     labels = [group.label for group in groups]
     console.print(comparison_of_groups(labels, results, matrix))
@@ -111,25 +86,9 @@ def _evaluate_many(groups: list[Group], request: EvaluateRequest) -> None:
             rows += rows_of(result, label, _departures(group))
         append_rows(request.csv, rows + rows_of_matrix(matrix, request.label))
     if request.output:
-        for folder, evaluation in zip(folders(labels), evaluations, strict=True):
-            write_files(request.output / folder, evaluation)
         write_csv(request.output / "groups.csv", groups_frame(labels, results), "%.6f")
         write_csv(request.output / "pairs.csv", pairs_frame(matrix), "%.6f")
 
 
 def _departures(group: Group) -> tuple[str, ...]:
     return departures([Run(Path(name)) for name in group.names])
-
-
-def folders(labels: Sequence[str]) -> list[str]:
-    """Return a folder's name for each label: letters, digits and ``.=-``, and no two the same."""
-    names: list[str] = []
-    for label in labels:
-        plain = re.sub(r"[^\w.=-]+", "_", label).strip("._") or "group"
-        name = plain
-        number = 2
-        while name in names:
-            name = f"{plain}_{number}"
-            number += 1
-        names.append(name)
-    return names

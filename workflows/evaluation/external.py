@@ -13,7 +13,6 @@ import pandas as pd
 
 from common.cli import console, say, warn
 from common.config.schema import EvaluationConfig
-from common.files import write_csv
 from common.predictions import UPSIDE_DOWN, Predictions
 from common.revision import environment, revision
 from common.runs.files import RunFile
@@ -24,7 +23,7 @@ from datamodules.inference.external_datamodule import ExternalDataModule, find_n
 from datamodules.io.progress import LONG, progress_bar
 from datamodules.manifest.leakage import LeakReport
 from datamodules.manifest.splits import TEST
-from evaluation.comparison.external import beside, beside_table, is_compared
+from evaluation.comparison.external import beside_table, is_compared
 from evaluation.core.warnings import leakage
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.renderers import terminal
@@ -37,8 +36,6 @@ from workflows.evaluation.request import EvaluateRequest
 from workflows.members import LoadOptions
 from workflows.models import RunsModel
 from workflows.networks import LoadedNetwork
-
-MEANS = ("auc", "accuracy", "f1_weighted")
 
 
 @dataclass(frozen=True)
@@ -76,12 +73,10 @@ def evaluate_external(runs: Sequence[Run], request: EvaluateRequest) -> None:
     results = []
     for run, folder in zip(runs, folders, strict=True):
         results.append(predict_external(run, folder, dataset, request.batchnorm))
-    tables = [_report(result, folder, request) for result, folder in zip(results, folders, strict=True)]
-    if len(tables) > 1:
-        means = pd.concat(tables).groupby("metric")[["inside", "outside"]].mean().reindex(MEANS)
-        lines = [f"{row.Index}: {row.inside:.3f} inside, {row.outside:.3f} outside" for row in means.itertuples()]
-        combined = "each run is evaluated alone; for one model of them: scripts/ensemble.py average ... --common"
-        say(f"mean over {len(tables)} runs", *lines, combined)
+    for result, folder in zip(results, folders, strict=True):
+        _report(result, folder, request)
+    if len(results) > 1:
+        say("each run is evaluated alone; for one model of them: scripts/ensemble.py average ... --common")
 
 
 def predict_external(
@@ -134,9 +129,12 @@ def _predict(network: LoadedNetwork, data: ExternalDataModule, rows: np.ndarray)
                 advance(len(some))
 
     arrays = network.predict(batches())
-    exact = {name: arrays[name].astype(np.float64) for name in ("probability", UPSIDE_DOWN) if name in arrays}
-    passes = arrays["passes"].swapaxes(0, 1) if network.passes else None
-    return Predicted(rows, exact["probability"], passes, exact.get(UPSIDE_DOWN))
+    passes = upside_down = None
+    if network.passes:
+        passes = arrays["passes"].swapaxes(0, 1)
+    if UPSIDE_DOWN in arrays:
+        upside_down = arrays[UPSIDE_DOWN].astype(np.float64)
+    return Predicted(rows, arrays["probability"].astype(np.float64), passes, upside_down)
 
 
 def _about(
@@ -144,13 +142,16 @@ def _about(
 ) -> dict[str, Any]:
     """Return the facts of the run, with those of the data set in place of its own."""
     dataset = external.dataset
-    source = "" if dataset.name == dataset.scanned.source else f"{dataset.scanned.source}, "
-    adapted = ", BatchNorm of the images" if adaptation and adaptation.done else ""
+    tested = f"{facts['images']:,} images"
+    if dataset.name != dataset.scanned.source:
+        tested = f"{dataset.scanned.source}, {tested}"
+    if adaptation and adaptation.done:
+        tested += ", BatchNorm of the images"
     own = external.run.predictions.about
     return {
         **own,
         "run": str(folder),
-        "on": f"{dataset.name} ({source}{facts['images']:,} images{adapted})",
+        "on": f"{dataset.name} ({tested})",
         "test": None,
         "synthetic": bool(own.get("synthetic")) or dataset.scanned.synthetic,
         "leaks": {**leaks.counts(), "seen_by_start": 0},
@@ -161,7 +162,9 @@ def _about(
 
 def _notes_of_run(run: Run, adaptation: Adaptation | None, not_looked_for: str | None) -> list[str]:
     """Return what is to be known of the run: how it was adapted, why near-duplicates were not sought, its leaks."""
-    notes = [adaptation.note] if adaptation else []
+    notes = []
+    if adaptation:
+        notes.append(adaptation.note)
     if not_looked_for:
         notes.append(f"near-duplicates were not looked for: {not_looked_for}")
     for warning in leakage({"leaks": run.predictions.about.get("leaks")}):
@@ -173,34 +176,27 @@ def _join_validation(own: Predictions, external: Predictions) -> Predictions:
     """Add a run's own validation rows, which choose the thresholds; an id of an external image is changed."""
     validation = own.part("validation").frame
     test = external.frame
-    taken = set(test["image_id"])
-    names = []
-    for name in validation["image_id"]:
-        while name in taken:
-            name += " (validation)"
-        names.append(name)
-    frame = pd.concat([validation.assign(image_id=names), test], ignore_index=True)
+    while (taken := validation["image_id"].isin(test["image_id"])).any():
+        validation.loc[taken, "image_id"] += " (validation)"
+    frame = pd.concat([validation, test], ignore_index=True)
     return replace(external, frame=frame[list(test.columns)])
 
 
-def _report(result: ExternalPredictions, folder: Path, request: EvaluateRequest) -> pd.DataFrame:
-    """Write one run's folder and rows, print its metrics and return them."""
+def _report(result: ExternalPredictions, folder: Path, request: EvaluateRequest) -> None:
+    """Write one run's folder and rows, and print its metrics."""
     own = result.external.run.predictions
     inside = evaluate_runs([own], request.settings_of([own]))
     outside = _write_folder(result, folder, request.settings_of([result.predictions]))
-    frame = beside(inside, outside)
-    write_csv(folder / "inside_outside.csv", frame, "%.6f")
-    facts = result.predictions.about["external"]
-    reasons = facts["left_out"]
-    left_out = reasons["unlabelled"] + sum(reasons["classes"].values()) + reasons["train"] + reasons["validation"]
     console.print(terminal(beside_table(inside, outside)))
     warn(*map(str, outside.warnings_except("validation")))
-    counts = f"{facts['images']:,} images: {facts['tested']:,} evaluated, {left_out:,} left out"
+    facts = result.predictions.about["external"]
+    counts = (
+        f"{facts['images']:,} images: {facts['tested']:,} evaluated, {facts['images'] - facts['tested']:,} left out"
+    )
     say(f"results in {folder}", counts)
     if request.csv:
         rows = rows_of(inside, request.label) + rows_of(outside, request.label)
         append_rows(request.csv, [row for row in rows if is_compared(row["metric"])])
-    return frame
 
 
 def _write_folder(result: ExternalPredictions, folder: Path, settings: EvaluationConfig) -> EvaluationResult:
@@ -224,13 +220,12 @@ def _write_folder(result: ExternalPredictions, folder: Path, settings: Evaluatio
         result.leaks.write_pairs(run.path(RunFile.NEAR_DUPLICATES))
     about = result.predictions.about
     facts = {key: about[key] for key in ("source", "on", "synthetic", "folds", "leaks", "external")}
-    notes = data.scanned.notes
-    skipped = data.scanned.skipped
-    run.write_data(DataFacts(own.data.classes, own.data.positive_class, notes=notes, skipped=skipped, **facts))
+    facts |= {"notes": data.scanned.notes, "skipped": data.scanned.skipped}
+    run.write_data(DataFacts(own.data.classes, own.data.positive_class, **facts))
     shutil.copyfile(own.path(RunFile.MODEL), run.path(RunFile.MODEL))
     revisions = [*dict.fromkeys([about["external"]["trained_with"] or "unknown", revision()])]
     run.write_json(RunFile.ENVIRONMENT, {**environment(sys.argv), "revisions": revisions})
-    costs = {key: about.get(key) for key in ("images_seen", "wall_seconds")}
     best = relpath(own.best_checkpoint.resolve(), run.folder.resolve())
+    costs = {"images_seen": about.get("images_seen"), "wall_seconds": about.get("wall_seconds")}
     run.write_status("finished", best=best, tested=str(own.folder), **costs)
     return outside

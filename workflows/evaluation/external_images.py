@@ -87,10 +87,11 @@ class ExternalImages:
         """Return the numbers of images that are predicted or left out, and why."""
         scanned = self.dataset.scanned
         names = scanned.frame["label"]
+        own = pd.Series(self.classes, dtype=object)
         left_out: dict[str, Any] = {"unlabelled": int(names.isna().sum())}
-        left_out["classes"] = {name: int((names == name).sum()) for name, own in self.classes.items() if own is None}
-        for part in LEARNED:
-            left_out[part] = int((self.images["label"].notna() & (self.images["seen"] == part)).sum())
+        left_out["classes"] = names.value_counts().reindex(own.index[own.isna()]).to_dict()
+        seen = self.images["seen"][self.images["label"].notna()]
+        left_out |= seen.value_counts().reindex(LEARNED, fill_value=0).to_dict()
         about = self.run.predictions.about
         return {
             "name": self.dataset.name,
@@ -161,10 +162,9 @@ def match_images(run: Run, dataset: ExternalDataset) -> ExternalImages:
     """
     frame = dataset.scanned.frame
     seen = read_seen_images(run, run.config.init_from)
-    present = set(frame["label"].dropna())
-    named = [name for name in dataset.scanned.classes if name in present]
+    named = [name for name in dataset.scanned.classes if (frame["label"] == name).any()]
     classes = map_classes(named, run.data.classes, dataset.class_map)
-    labels = pd.Series([classes.get(name) for name in frame["label"]], frame.index, dtype=object)
+    labels = pd.Series(map(classes.get, frame["label"]), frame.index, dtype=object)
     seen_in = seen.part_of(frame["sha256"])
     parts = assign_parts(labels, seen_in)
     if not (parts == TEST).any():

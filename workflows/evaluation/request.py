@@ -24,7 +24,6 @@ class EvaluateRequest:
     """The options of scripts/evaluate.py, which explains them."""
 
     words: Sequence[str]
-    against: list[Path] | None
     part: Literal["test", "validation"]
     csv: Path | None
     label: str
@@ -33,31 +32,21 @@ class EvaluateRequest:
     mapped: list[str] | None
     batchnorm: str | None
 
-    @property
+    @cached_property
     def runs(self) -> list[Path]:
         """The runs among the words."""
         return split_words(self.words)[0]
 
-    @property
-    def baseline(self) -> list[Path]:
-        """The runs of ``--against``, of which keys may follow."""
-        return split_words(list(map(str, self.against or [])))[0]
-
-    @property
-    def overrides(self) -> list[str]:
-        """The keys and values among the words."""
-        return split_words([*self.words, *map(str, self.against or [])])[1]
-
     @cached_property
     def settings(self) -> EvaluationConfig:
         """The keys of evaluation in conf/train.yaml, with those among the words."""
-        return Command(self.overrides, EvaluationConfig)[EvaluationConfig]
+        return Command(self.words, EvaluationConfig)[EvaluationConfig]
 
     def settings_of(self, runs: Sequence["Predictions"]) -> EvaluationConfig:
         """Return the settings for these runs, which decide on the joint assignment where no key does."""
         from evaluation.cells.cell_metrics import assignment_refusal
 
-        keys = [key for key in map(key_of, self.overrides) if key.startswith("assignment.")]
+        keys = [key for key in map(_key_of, split_words(self.words)[1]) if key.startswith("assignment.")]
         assignment = self.settings.assignment
         if "assignment.enabled" not in keys:
             # With other keys of it a warning says so where it is not possible.
@@ -80,11 +69,6 @@ class EvaluateRequest:
         return [self.output / relpath(folder, shared) for folder in resolved]
 
     @property
-    def keys(self) -> list[str]:
-        """The keys of the overrides of ``--on``."""
-        return list(map(key_of, self.on or []))
-
-    @property
     def is_external(self) -> bool:
         """Whether the runs are evaluated on another data set."""
         return any((self.on, self.mapped, self.batchnorm))
@@ -99,15 +83,10 @@ class EvaluateRequest:
         if not self.runs:
             raise UserError("no run is named: name its folder, or latest")
         _ = self.settings  # raises where a key is unknown
-        if self.is_external and self.baseline:
-            raise UserError("--against beside --on: evaluate each on the other set first, then compare their folders")
         if self.is_external:
-            if self.part == "validation":
-                raise UserError("--part validation beside --on: all images of another data set are test images")
             self._check_external()
             return
         existing_predictions(self.runs)
-        existing_predictions(self.baseline)
         if self.part == "validation" and self.settings.assignment.costs == "validation":
             raise UserError(
                 "assignment.costs=validation beside --part validation: they are chosen and evaluated on one part"
@@ -116,16 +95,19 @@ class EvaluateRequest:
             new_folder(self.output)
 
     def _check_external(self) -> None:
+        if self.part == "validation":
+            raise UserError("--part validation beside --on: all images of another data set are test images")
         runs = open_runs(self.runs)
         if not self.on:
             raise UserError("--map and --batchnorm are about another data set: name it with --on data=...")
         if self.output is None:
             raise UserError("--on writes a folder like a run's for each run: add --output")
-        for override, key in zip(self.on, self.keys, strict=True):
+        for override in self.on:
+            key = _key_of(override)
             if "=" not in override or not (key in DATA_KEYS or key.startswith("data.")):
                 names = "data=<source>, data.<key>=..., data_dir=... and cache_dir=..."
                 raise UserError(f"--on {override}: it takes {names}; all else is the run's own")
-        if "data" not in self.keys:
+        if "data" not in map(_key_of, self.on):
             raise UserError(f"--on {' '.join(self.on)}: name the source of the other data set, such as data=folder")
         for run in runs:
             _check_own_data(run)
@@ -133,7 +115,7 @@ class EvaluateRequest:
             new_folder(folder)
 
 
-def key_of(override: str) -> str:
+def _key_of(override: str) -> str:
     """Return the key of an override such as ``+data.file=x``, without the name of the section of evaluation."""
     return override.partition("=")[0].lstrip("+").removeprefix("evaluation.")
 

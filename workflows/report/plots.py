@@ -16,7 +16,7 @@ from evaluation.core.labelled import LabelledPredictions, cases, score
 from evaluation.core.plots import STYLE
 from evaluation.intervals.pooling import pool
 from evaluation.pages.blocks import Figure
-from evaluation.referral.selective import RiskCoverage, curves
+from evaluation.referral.selective import RiskCoverage, rankings
 from evaluation.result import CalibrationMetrics, EvaluationResult, Matrix, TriageResult
 from workflows.report.sources import Chapter
 
@@ -150,7 +150,8 @@ def risk_figures(chapter: Chapter) -> list[Figure]:
     triage = chapter.result.triage
     if not triage:
         return []
-    of_test = curves([cases(run.part("test")) for run in chapter.group.runs])
+    ranked = rankings([cases(run.part("test")) for run in chapter.group.runs])
+    of_test = {name: each.curve for name, each in ranked.items()}
     first = next(iter(triage.risk_coverage.values()))
     return [
         Figure(

@@ -9,11 +9,9 @@ from sklearn.metrics import cohen_kappa_score
 
 from common.errors import UserError
 from evaluation.comparison.agreement import (
-    ALL,
     MAJORITY,
     ORACLE,
     agreement,
-    agreement_by_class,
     alone,
     gather,
     missed,
@@ -105,11 +103,6 @@ def test_pairs_by_hand_and_by_scikit_learn():
     assert pair["disagreement"] == pytest.approx(2 / 6)
     assert pair["double_fault"] == pytest.approx(2 / 6)
     assert (pair["only_first"], pair["only_second"], pair["images"]) == (1, 1, 6)
-    split = agreement_by_class(aligned())
-    assert split["true_class"].unique().tolist() == [ALL, "hem", "all"]  # "all" is the name of a class
-    for column in ("only_first", "only_second", "images"):
-        parts = split[split["true_class"] != ALL].groupby(["first", "second"])[column].sum()
-        assert parts.to_dict() == table[column].to_dict()
 
 
 def test_kappa_of_models_that_predict_one_class_is_undefined():
@@ -132,21 +125,11 @@ def test_many_classes():
     assert agreement(models)["kappa"].tolist() == pytest.approx(kappas)
 
 
-def test_folds_are_pooled_and_have_their_own_thresholds():
+def test_folds_are_pooled():
     runs = [make_run(fold, 30, seed=seed, about={"name": f"net_{seed}"}) for fold in range(2) for seed in range(2)]
-    models = gather(group_runs(runs, list("abcd")), own_thresholds=True)
+    models = gather(group_runs(runs, list("abcd")))
     assert models.models == ("net_0", "net_1")
     assert len(models.labels) == 60
-    # One probability for all: each fold's threshold is that probability, so that all are predicted positive.
-    constant = [replace(run, frame=run.frame.assign(prob_all=0.3)) for run in runs]
-    assert (gather(group_runs(constant, list("abcd")), own_thresholds=True).predicted == 1).all()
-    assert (gather(group_runs(constant, list("abcd"))).predicted == 0).all()
-
-
-def test_only_some_classes():
-    models = gather(groups_of(), only=["hem"])
-    assert missed_counts(models)["images"].tolist() == [1, 1, 1, 0]
-    assert missed_by_class(models)["true_class"].unique().tolist() == ["hem"]
 
 
 def test_predictions_by_model_are_in_the_order_of_the_images():
@@ -159,20 +142,14 @@ ONE = groups_of()[0]
 
 
 @pytest.mark.parametrize(
-    ("groups", "options", "message"),
+    ("groups", "message"),
     [
-        ([ONE], {}, "at least two"),
-        (
-            [ONE, *groups_of({"late": [0.1] * 6}, [False, *LABELS[1:]])],
-            {},
-            "one and late: the label of 1 images differs",
-        ),
-        (groups_of(), {"own_thresholds": True}, "use --threshold 0.5"),  # no validation images
-        (groups_of({"one": [0.1] * 6, "two": [0.2] * 6}, [None] * 6), {}, "no labelled test image: nothing to count"),
-        (groups_of({"one": [0.1], "two": [0.2]}, [True]), {"only": ["hem"]}, "no labelled test image of hem"),
+        ([ONE], "at least two"),
+        ([ONE, *groups_of({"late": [0.1] * 6}, [False, *LABELS[1:]])], "one and late: the label of 1 images differs"),
+        (groups_of({"one": [0.1] * 6, "two": [0.2] * 6}, [None] * 6), "no labelled test image: nothing to count"),
     ],
-    ids=["one model", "labels", "thresholds", "no labels", "class without images"],
+    ids=["one model", "labels", "no labels"],
 )
-def test_models_that_cannot_be_compared_are_an_error(groups, options, message):
+def test_models_that_cannot_be_compared_are_an_error(groups, message):
     with pytest.raises(UserError, match=message):
-        gather(groups, **options)
+        gather(groups)

@@ -9,7 +9,7 @@ from evaluation.core import confidence_plots as plots
 from evaluation.core.labelled import cases
 from evaluation.evaluate import evaluate_labelled, evaluate_runs, write_files
 from evaluation.labelled_runs import LabelledRuns
-from evaluation.referral.selective import curves
+from evaluation.referral.selective import rankings
 from tests.helpers.predictions import make_run, with_passes
 
 SETTINGS = EvaluationConfig(resamples=20)
@@ -40,15 +40,14 @@ def test_rules_are_drawn_on_the_curve_of_their_confidence(tmp_path, monkeypatch)
         return plot(axis, *arguments, label=label, **style)
 
     result = evaluate_runs([run], SETTINGS)
-    actual = curves([cases(run.part("test"))])
+    actual = {name: each.curve for name, each in rankings([cases(run.part("test"))]).items()}
     monkeypatch.setattr(plots.Axes, "plot", record)
     plots.risk_coverage(tmp_path / "risk_coverage.png", result, actual)
     rows = {row.rule: row for row in result.triage.rules}
-    for name in ("votes", "joint"):
-        coverage, risk, _ = drawn[f"rule {name!r}"]
-        assert 0 < coverage < 1
-        assert coverage == pytest.approx(rows[name].alone / 200)
-        assert risk == pytest.approx(actual[name].risk[rows[name].alone - 1])
+    coverage, risk, _ = drawn["rule 'votes'"]
+    assert 0 < coverage < 1
+    assert coverage == pytest.approx(rows["votes"].alone / 200)
+    assert risk == pytest.approx(actual["votes"].risk[rows["votes"].alone - 1])
 
 
 def test_many_classes_have_a_reliability_diagram_alone(tmp_path):

@@ -1,16 +1,35 @@
+"""What validation images choose: the cut of the confidence and the limit of conformal sets."""
+
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from common.config.schema import EvaluationConfig
+from common.config.schema import EvaluationConfig, TriageConfig
 from evaluation.calibration import fit_temperature
 from evaluation.evaluate import evaluate_runs
 from evaluation.intervals.exact import lower_bound
 from evaluation.labelled_runs import LabelledFold
-from evaluation.referral.choices import choose_referral, confidences, cut_notes
+from evaluation.referral.choices import (
+    ReviewThresholds,
+    choose_limit,
+    choose_referral,
+    confidences,
+    cut_notes,
+    needed_images,
+)
 from evaluation.result import ConfidenceCut
 from tests.helpers.predictions import make_predictions, make_run
 
 SETTINGS = EvaluationConfig(resamples=20)
+
+
+def cut_of(fold, target):
+    """The cut for a target accuracy."""
+    settings = fold.settings.model_copy(update={"triage": TriageConfig(accuracy=target)})
+    return choose_referral(replace(fold, settings=settings)).confidence
+
+
 CLASSES = ("a", "b", "c")
 
 
@@ -21,7 +40,7 @@ def fold():
 
 @pytest.mark.parametrize("target", [0.75, 0.85, 0.9])
 def test_the_cut_is_the_lowest_whose_accuracy_has_its_lower_bound_at_the_target(fold, target):
-    cut = choose_referral(fold, target).cut
+    cut = cut_of(fold, target)
     validation = fold.validation.scored
     certain = confidences(validation.probabilities, fit_temperature(validation).value)
     correct = validation.probabilities.argmax(axis=1) == validation.labels
@@ -43,8 +62,8 @@ def test_equal_confidences_are_kept_or_referred_together():
     probabilities[wrong] = np.roll(probabilities[wrong], 1, axis=1)
     run.frame[[f"prob_{name}" for name in CLASSES]] = probabilities
     fold = LabelledFold.of(run, SETTINGS)
-    assert choose_referral(fold, 0.65).cut.kept == 100
-    assert choose_referral(fold, 0.76).cut == ConfidenceCut(None, 100, 0, None, None)
+    assert cut_of(fold, 0.65).kept == 100
+    assert cut_of(fold, 0.76) == ConfidenceCut(None, 100, 0, None, None)
 
 
 def test_folds_refer_by_their_own_cuts_and_the_target_holds_on_test():
@@ -59,15 +78,25 @@ def test_folds_refer_by_their_own_cuts_and_the_target_holds_on_test():
 
 def test_there_is_no_referral_without_validation_images():
     only_test = make_predictions(classes=CLASSES)
-    assert choose_referral(LabelledFold.of(only_test, SETTINGS)) is None
+    assert choose_referral(LabelledFold.of(only_test, SETTINGS)) == ReviewThresholds(0.8)
     assert evaluate_runs([only_test], SETTINGS).referral is None
 
 
 def test_images_of_a_poor_model_are_all_referred():
     """A point estimate keeps the few images that are right by chance."""
     fold = LabelledFold.of(make_run(images=100, subjects=None, classes=CLASSES, skill=0.0), SETTINGS)
-    cut = choose_referral(fold, 0.95).cut
+    cut = cut_of(fold, 0.95)
     assert (cut.cut, cut.kept) == (None, 0)
     (note,) = cut_notes(cut, 0.95)
     assert "all images are referred" in note
     assert cut_notes(ConfidenceCut(0.6, 40, 20, 1.0, 0.96), 0.95) == []
+
+
+@pytest.mark.parametrize(("coverage", "images"), [(0.9, 9), (0.95, 19), (0.99, 99), (0.5, 1), (0.3, 1)])
+def test_needed_images_have_a_limit_and_fewer_have_none(coverage, images):
+    assert needed_images(coverage) == images
+    labels = np.arange(images) % 2
+    scores = np.linspace(0.1, 0.9, images)
+    probabilities = np.column_stack([1 - scores, scores])
+    assert choose_limit(probabilities, labels, coverage) is not None
+    assert choose_limit(probabilities[1:], labels[1:], coverage) is None

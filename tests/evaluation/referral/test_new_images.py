@@ -9,10 +9,9 @@ from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from evaluation.evaluate import evaluate_runs
 from evaluation.labelled_runs import LabelledFold
-from evaluation.referral.choices import ReviewThresholds, choose_release, choose_thresholds, thresholds_of
-from evaluation.referral.evaluate import decide, sets_of
-from evaluation.referral.new_images import doubtful_first, review_table, rule_lines, select_rules
-from evaluation.referral.rules import RULES
+from evaluation.referral.choices import ReviewThresholds, choose_thresholds, conformal_sets, thresholds_of
+from evaluation.referral.evaluate import decide
+from evaluation.referral.new_images import RULES, doubtful_first, review_table, rule_lines, select_rules
 from evaluation.result import EvaluationResult
 from tests.helpers.predictions import make_predictions, make_run, with_passes
 
@@ -30,18 +29,17 @@ def thresholds(run):
 
 
 def test_thresholds_chosen_anew_are_those_of_the_evaluation(run, thresholds):
-    assert choose_thresholds(run, SETTINGS) == replace(thresholds, joint=None)
+    assert choose_thresholds(run, SETTINGS) == thresholds
     assert thresholds.confidence is not None
     assert any(note.startswith("release: ") for note in thresholds.notes)
 
 
-@pytest.mark.parametrize("rules", [["votes"], ["release"], ["joint"], ["votes", "positive"], ["joint", "positive"]])
+@pytest.mark.parametrize("rules", [["votes"], ["release"], ["conformal"], ["votes", "positive"]])
 def test_rules_select_the_same_images_as_triage(run, thresholds, rules):
     fold = LabelledFold.of(run, SETTINGS)
     test = fold.test
-    decisions = decide(fold, choose_release(fold))
     table = review_table(run.part("test"), thresholds, rules)
-    review = decisions["_".join(rules)].review
+    review = decide(fold, thresholds)["_".join(rules)].review
     if "positive" in rules:  # the prediction without passes counts as well
         review = review | (test.plain.called == test.scored.positive_index)
     assert (table["review"] == review).all()
@@ -118,10 +116,10 @@ def test_probabilities_and_runner_up_are_the_two_largest_of_the_calibrated_ones(
     assert np.array_equal(table[["runner_up", "prediction"]], names[:, 1:])
 
 
-def test_conformal_sets_are_those_of_triage(many_classes):
-    fold = LabelledFold.of(many_classes, SETTINGS)
-    table = review_table(many_classes.part("test"), choose_thresholds(many_classes, SETTINGS), ["conformal"])
-    sets = sets_of(fold, by_class=False)
+def test_conformal_sets_have_names(many_classes):
+    test, thresholds = many_classes.part("test"), choose_thresholds(many_classes, SETTINGS)
+    table = review_table(test, thresholds, ["conformal"])
+    sets = conformal_sets(test.probabilities, thresholds.set_limit)
     assert table["conformal_set"].tolist() == [", ".join(np.array(["a", "b", "c"])[row]) for row in sets]
     assert (table["review"] == (sets.sum(axis=1) != 1)).all()
     assert 0 < table["review"].sum() < len(table)

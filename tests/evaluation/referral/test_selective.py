@@ -11,7 +11,7 @@ from common.config.schema import EvaluationConfig, TriageConfig
 from evaluation.intervals.exact import lower_bound
 from evaluation.labelled_runs import LabelledFold, LabelledRuns
 from evaluation.referral.choices import choose_release
-from evaluation.referral.selective import WeightedArea, areas, curves, risk_coverage
+from evaluation.referral.selective import WeightedArea, areas, rankings, risk_coverage
 from tests.helpers.predictions import make_predictions, with_passes, with_scores
 
 few_cases = st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=6)
@@ -77,7 +77,7 @@ def test_each_confidence_counts_the_errors_of_its_own_predictions():
     assert actual["probability"].wrong == plain.sum()
     voted = sampled.frame["sampled_label"].to_numpy() != sampled.frame["label"].to_numpy()
     assert actual["votes"].wrong == actual["joint"].wrong == voted.sum()
-    curve = curves([sampled])["votes"]
+    curve = rankings([sampled])["votes"].curve
     assert curve.cuts.sum() == sampled.frame["sampled_votes"].nunique()
     assert curve.risk[-1] == pytest.approx(voted.mean())
     assert all(row.e_aurc >= 0 for row in actual.values())

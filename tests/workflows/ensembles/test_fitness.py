@@ -8,8 +8,7 @@ from sklearn.metrics import f1_score
 
 from common.errors import UserError
 from tests.workflows.ensembles.problems import make_problem, of_positive, permuted, predicted_by
-from workflows.ensembles import fitness as module
-from workflows.ensembles.fitness import Problem, normalise
+from workflows.ensembles.fitness import Problem
 
 
 def reference(problem, weights):
@@ -50,18 +49,6 @@ def test_a_mean_of_exactly_one_half_is_predicted_positive():
     assert problem.fitness(np.array([[0.5, 0.5], [0.75, 0.25]])) == pytest.approx([1.0, 1 / 3])
 
 
-@pytest.mark.parametrize("classes", [2, 3, 24])
-def test_blocks_change_nothing(monkeypatch, classes):
-    problem = make_problem(classes=classes, images=150)
-    weights = np.random.default_rng(0).dirichlet(np.ones(4), size=101)
-    whole = problem.fitness(weights)
-    problem = make_problem(classes=classes, images=150)
-    monkeypatch.setattr(module, "BLOCK", 700)
-    monkeypatch.setattr(module, "IMAGES", 13)
-    monkeypatch.setattr(module, "CHUNK", 7)
-    assert problem.fitness(weights) == pytest.approx(whole, abs=1e-13)
-
-
 @pytest.mark.parametrize("classes", [2, 4])
 def test_the_order_of_members_and_images_does_not_matter(classes):
     problem, order = make_problem(classes=classes), np.array([2, 0, 3, 1])
@@ -81,20 +68,6 @@ def test_equal_predictions_tie_to_the_last_digit(classes):
     assert (repeated == [problem.fitness(row[None])[0] for row in weights]).all()
 
 
-def test_genes_that_are_all_0_become_equal_weights():
-    weights = normalise(np.array([[0.0, 0.0, 0.0, 0.0], [1.0, 3.0, 0.0, 0.0]]))
-    assert weights.tolist() == [[0.25, 0.25, 0.25, 0.25], [0.25, 0.75, 0.0, 0.0]]
-
-
 def test_a_problem_without_images_is_an_error():
     with pytest.raises(UserError, match="labelled images: there are 0 of 2 models"):
         Problem(np.zeros((2, 0, 2)), np.zeros(0, dtype=np.int64), 1, ("a", "b"))
-
-
-@pytest.mark.parametrize(
-    ("labels", "positive", "classes"),
-    [([0, -1], 1, ("a", "b")), ([0, 1], None, ("a", "b")), ([0], 1, ("a", "b")), ([0, 1], None, ("a", "b", "c"))],
-)
-def test_arrays_that_do_not_match_are_an_error(labels, positive, classes):
-    with pytest.raises(ValueError, match=r"unknown labels|positive class|probabilities"):
-        Problem(np.full((1, 2, 2), 0.5), np.array(labels), positive, classes)

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 from tests.workflows.ensembles.problems import make_problem, of_positive
 from workflows.ensembles.config import GeneticConfig
-from workflows.ensembles.genetic import average_crossover, breed, evolve, fit_genetic, replace_gene, tournament
+from workflows.ensembles.genetic import (
+    average_crossover,
+    breed,
+    evolve,
+    fit_genetic,
+    normalise,
+    replace_gene,
+    tournament,
+)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +44,11 @@ def test_a_mutation_replaces_one_gene_and_normalisation_changes_all():
     assert mutants == pytest.approx(np.array(expected))
     assert genes[0, 0] == 0.4  # the parent is unchanged
     assert replace_gene(np.array([0.0, 1.0]), np.array(1), np.array(0.0)).tolist() == [0.5, 0.5]
+
+
+def test_genes_that_are_all_0_become_equal_weights():
+    weights = normalise(np.array([[0.0, 0.0, 0.0, 0.0], [1.0, 3.0, 0.0, 0.0]]))
+    assert weights.tolist() == [[0.25, 0.25, 0.25, 0.25], [0.25, 0.75, 0.0, 0.0]]
 
 
 class Draws:
