@@ -1,6 +1,5 @@
 """The command line, as a user types it: what it writes, what it prints, and how its errors read."""
 
-import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -181,19 +180,6 @@ def test_a_file_in_the_way_is_a_user_error(tmp_path, call_here):
     assert code == 1
     assert "outputs" in error
     assert "\n" not in error
-
-
-def test_a_refused_run_leaves_the_folder_as_it_was(finished, tmp_path, call_here):
-    shutil.copytree(finished[1].parents[2], tmp_path / "outputs")
-    folder = runs(tmp_path)[0]
-    identity = json.loads((folder / "identity.json").read_text())
-    (folder / "identity.json").write_text(json.dumps({**identity, "contents": {}}))
-    (folder / ".lock").unlink()
-    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    code, error = call_here(*CUT)
-    assert code == 1
-    assert "another configuration" in error
-    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
 def test_an_error_through_the_real_command_line_has_no_traceback(tmp_path):
