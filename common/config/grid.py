@@ -39,21 +39,13 @@ class Grid:
 
 
 @contextmanager
-def grid(typed: Sequence[str], multirun: bool = False) -> Iterator[Grid]:
-    """Expand a command line as Hydra's sweeper does: the sweep file's parameters first, then what is typed.
-
-    ``multirun``: whether ``-m`` is typed; a sweep file asks for many runs by itself.
-    """
+def grid(typed: Sequence[str]) -> Iterator[Grid]:
+    """Expand a command line as Hydra's sweeper does: the sweep file's parameters first, then what is typed."""
     with explain_composition(), initialize_config_dir(str(CONF), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
         composed = loader.load_configuration("train", list(typed), RunMode.MULTIRUN, validate_sweep_overrides=False)
-        if multirun or composed.hydra.mode == RunMode.MULTIRUN:
-            swept = [f"{key}={value}" for key, value in (composed.hydra.sweeper.params or {}).items()]
-            jobs = tuple(expand_sweep([*swept, *typed]))
-        else:  # once more: several values of a key are then an error
-            composed = loader.load_configuration("train", list(typed), RunMode.RUN)
-            jobs = (tuple(typed),)
-        yield Grid(composed, jobs, loader)
+        swept = map("{0[0]}={0[1]}".format, (composed.hydra.sweeper.params or {}).items())
+        yield Grid(composed, tuple(expand_sweep([*swept, *typed])), loader)
 
 
 def job_configs(overrides: Sequence[str], needs_data: bool = True) -> list[Config]:
@@ -63,7 +55,7 @@ def job_configs(overrides: Sequence[str], needs_data: bool = True) -> list[Confi
     """
     check_words(overrides)
     configs = []
-    with grid([quote_path(word) for word in overrides], multirun=True) as expanded:
+    with grid([quote_path(word) for word in overrides]) as expanded:
         for words in dict.fromkeys(map(_important, expanded.jobs)):
             check_override_order(words)
             composed = expanded.job_config(words)
