@@ -97,7 +97,8 @@ def _explain_hydra(error: Exception) -> str:
         group, _, option = error.missing_cfg_file.rpartition("/")
         options = list(error.options or ())
         near = difflib.get_close_matches(option, options, n=NEAREST, cutoff=0.5) or options[:NEAREST]
-        return f"there is no {group}={option}: did you mean {' or '.join(near)}? (conf/{group}/ has them all)"
+        others = {"model": "; any other network of timm: model.name=<name>"}.get(group, "")
+        return f"there is no {group}={option}: did you mean {' or '.join(near)}? (conf/{group}/ has them all{others})"
     name = re.search(r"'([^']+)'", first)
     if name and first.startswith("Ambiguous value"):
         return f"{name[1]} names several values: add -m to train one run for each, python train.py -m ..."

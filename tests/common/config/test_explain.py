@@ -18,6 +18,7 @@ from common.errors import UserError
         (["batch_size=4"], "loader.batch_size"),
         (["epochs=3"], "trainer.max_epochs"),
         (["datadir=x"], "data_dir"),
+        (["model=efficientnet_b0"], "any other network of timm: model.name=<name>"),
         (["data=cnmc", "data.subject_regex=x"], "+data.subject_regex="),
         (["experiment=resnet50_features"], "+experiment="),
         (["+experiment=resnet50_cut_blok5"], "resnet50_cut_block5"),
