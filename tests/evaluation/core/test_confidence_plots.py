@@ -20,8 +20,7 @@ def is_drawn(path):
     return picture.std() > 10 and min(picture.shape) > 500
 
 
-@pytest.mark.parametrize("folds", [1, 2])
-@pytest.mark.parametrize("passes", [False, True])
+@pytest.mark.parametrize(("folds", "passes"), [(1, False), (2, True)])
 def test_both_are_drawn(tmp_path, folds, passes):
     runs = [make_run(fold) for fold in range(folds)]
     runs = [with_passes(run) for run in runs] if passes else runs

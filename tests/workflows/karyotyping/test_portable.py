@@ -8,15 +8,18 @@ import pytest
 
 from scripts.export import app as export
 from scripts.karyotype import app as karyotype
-from tests.helpers.chromosomes import write_chromosomes
+from tests.helpers.chromosomes import write_chromosomes, write_table
 from tests.helpers.portable import UNNEEDED, run_without, train_on_chromosomes
 from tests.helpers.terminal import error_of, run_app
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Five synthetic cells of five cases, with labels.csv."""
-    return write_chromosomes(tmp_path_factory.mktemp("portable") / "data", cases=5)
+    """Five synthetic cells of five cases, with labels.csv; two of them are in two.csv."""
+    root = write_chromosomes(tmp_path_factory.mktemp("portable") / "data", cases=5)
+    table = pd.read_csv(root / "labels.csv", dtype=str)
+    write_table(root / "two.csv", table[table["cell_id"].isin(["case0.0", "case1.0"])])
+    return root
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +59,7 @@ def assert_same(tables, others):
 
 
 def test_a_portable_model_names_the_karyotypes_of_its_run(run, portable, data, tables):
-    cells = data / "labels.csv"
+    cells = data / "two.csv"
     of_run = tables("run", run, cells)
     assert of_run[0]["karyotype"].notna().all()
     assert_same(tables("torch", portable, cells, "runtime=torch"), of_run)
@@ -68,7 +71,7 @@ def test_a_portable_model_names_the_karyotypes_of_its_run(run, portable, data, t
 
 
 def test_karyotypes_without_torch(portable, data, tables, tmp_path):
-    cells = data / "labels.csv"
+    cells = data / "two.csv"
     done = run_without(UNNEEDED, "scripts/karyotype.py", portable, cells, "--output", tmp_path / "without")
     assert done.returncode == 0, done.stderr
     assert "computed by ONNX Runtime" in done.stdout
