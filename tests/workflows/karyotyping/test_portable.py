@@ -79,7 +79,7 @@ def test_karyotypes_without_torch(portable, data, tables, tmp_path):
     trained = ["batchnorm=trained"]
     assert_same(read(tmp_path / "without"), tables("with", portable, cells, "runtime=torch", *trained))
     assert (tmp_path / "without" / "index.html").is_file()
-    assert len(list((tmp_path / "without" / "karyograms").iterdir())) == 5
+    assert len(list((tmp_path / "without" / "karyograms").iterdir())) == 2
     assert (tmp_path / "without" / "review").is_dir()
 
 
