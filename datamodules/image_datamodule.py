@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from omegaconf import OmegaConf
-from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 from pytorch_lightning import LightningDataModule, Trainer
 from torch.utils.data import DataLoader
 
@@ -28,7 +28,7 @@ from common.text import class_counts
 from datamodules.manifest.balancing import BalancePlan, plan
 from datamodules.manifest.leakage import LeakReport, check_leaks, seen_by_start
 from datamodules.manifest.manifest import Manifest, content_hash
-from datamodules.manifest.splits import number_of_folds, split, unused_given_parts
+from datamodules.manifest.splits import PARTS, UNUSED, number_of_folds, split, unused_given_parts
 from datamodules.prepared_dataset import Batch, PreparedDataset, whole_batch
 from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, to_shape
@@ -46,28 +46,24 @@ _SHORT = {"size": "prepare.size", "batch_size": "loader.batch_size"}
 def compose_data(data: str | SourceConfig, keys: Mapping[str, Any]) -> Config:
     """Return the configuration that ``python train.py data=<data>`` would train with, but for the given keys.
 
-    Args:
-        data: The name of a file of conf/data/, or the typed settings of a source.
-        keys: As of `ImageDataModule`; what is None has its default.
-
     Raises:
         UserError: A key is unknown, a value does not fit, or two of them contradict one another.
     """
     given = {key: value for key, value in keys.items() if value is not None}
-    options = {"data": data} if isinstance(data, str) else {"data": data.source}
+    if isinstance(data, str):
+        options = {"data": data}
+    else:
+        options = {"data": data.source}
+        given |= data.model_dump(mode="json")
     for group in ("transform", "balance"):
         if isinstance(given.get(group), str):
             options[group] = given.pop(group)
-    composed = compose_overrides([f"{group}={option}" for group, option in options.items()])
-    if isinstance(data, SourceConfig):
-        given |= data.model_dump(mode="json")
+    composed = compose_overrides(list(map("=".join, options.items())))
     for key, value in given.items():
-        if isinstance(value, BaseModel):
-            value = value.model_dump(mode="json")
-        elif isinstance(value, Path):
-            value = str(value)
-        place = _SHORT.get(key) or (key if key in composed else f"data.{key}")
-        OmegaConf.update(composed, place, value, force_add=True)
+        place = _SHORT.get(key, key)
+        if place == key and key not in composed:
+            place = f"data.{key}"
+        OmegaConf.update(composed, place, to_jsonable_python(value), force_add=True)
     return check_config(composed)
 
 
@@ -75,26 +71,21 @@ class ImageDataModule(LightningDataModule):
     """The images of one run, from the files to the batches.
 
     ``prepare_data`` fills the cache of prepared images; ``setup`` splits them, looks for leaks and plans the class
-    balance. Both may be called in any order and any number of times, and Lightning calls them itself; an attribute
-    that is needed before is computed at its first use:
+    balance. An attribute that is needed before is computed at its first use:
 
         data = ImageDataModule("folder", data_dir="cells", positive_class="blast", protocol="image", size=96)
         Trainer(use_distributed_sampler=False).fit(model, data)
 
-    A batch is {"image": float32 (B, 3, H, W) in [0, 1], "label": int64 (B,), "index": int64 (B,) manifest row}. What is
-    not given has the default of ``python train.py data=<data>``: conf/data/, conf/data_set/ and conf/train.yaml. A data
-    set that has a class of its own (`datamodules.datasets`) is read by that.
+    A batch is {"image": float32 (B, 3, H, W) in [0, 1], "label": int64 (B,), "index": int64 (B,) manifest row}.
 
     Args:
         data: The composed configuration of a training; or the source of the images: the name of a file of conf/data/
             ("cnmc", "folder", ...), or its typed settings.
         progress: Whether progress bars may be shown.
         world: The processes that share the images, and which of them this is; those of the trainer, where it has some.
-        **keys: Without a composed configuration what differs from the defaults: ``data_dir``, ``cache_dir``,
-            ``protocol``, ``seed``, ``init_from``; the sections ``split``, ``prepare`` and ``loader``, as the keys that
-            differ; ``transform``, likewise or the name of a file of conf/transform/; ``balance``, such a name; ``size``
-            (of ``prepare``) and ``batch_size`` (of ``loader``); and further keys of conf/data/<data>.yaml, such as
-            ``positive_class``.
+        **keys: Without a composed configuration what differs from the defaults of ``python train.py data=<data>``: keys
+            and sections of conf/train.yaml; ``size`` (of ``prepare``) and ``batch_size`` (of ``loader``); the names of
+            files for ``transform`` and ``balance``; and keys of conf/data/<data>.yaml, such as ``positive_class``.
 
     Raises:
         UserError: A key is unknown or a value does not fit.
@@ -137,11 +128,7 @@ class ImageDataModule(LightningDataModule):
         return self.expansion.images(self._prepared)
 
     def prepare_data(self) -> None:
-        """Fill the cache of prepared images; enough in one process per node.
-
-        Raises:
-            UserError: The images cannot be read or prepared.
-        """
+        """Fill the cache of prepared images; enough in one process per node."""
         _ = self._prepared
 
     @cached_property
@@ -149,11 +136,7 @@ class ImageDataModule(LightningDataModule):
         return prepared_images(self.scanned, self.config.prepare, self.cache_dir, self.progress)
 
     def setup(self, stage: str | None = None) -> None:
-        """Split the images, look for leaks and plan the balance; nothing is written into a run.
-
-        Raises:
-            UserError: The data cannot be used as configured: see the sources, splits and leaks.
-        """
+        """Split the images, look for leaks and plan the balance; nothing is written into a run."""
         _ = self.leaks, self.seen  # computed at their first use, which may stop the run
         check_shares(len(self.plan.rows), "train", self.world)
         check_shares(len(self.rows("validation")), "validation", self.world)
@@ -271,11 +254,9 @@ class ImageDataModule(LightningDataModule):
             if remark in manifest.incomplete:
                 remark = remark.partition(" (")[0]
             lines.append(remark)
-        for part in ("train", "validation", "test", "unused"):
-            labels = manifest.frame["label"].iloc[self.rows(part)]
-            if len(labels) or part != "unused":
-                counts = labels.value_counts().reindex(manifest.classes, fill_value=0).to_dict()
-                lines.append(f"{part}: {len(labels)} images ({class_counts(counts)})")
+        counts = pd.crosstab(self.parts, manifest.frame["label"].fillna("")).reindex(columns=manifest.classes)
+        for part, size in self.parts.value_counts().reindex([*PARTS, UNUSED]).dropna().astype(int).items():
+            lines.append(f"{part}: {size} images ({class_counts(counts.loc[part].fillna(0).astype(int).to_dict())})")
         copies = int((self.plan.copy > 0).sum())
         lines.append(f"balance={self.config.balance.name}: {len(self.plan.rows)} per epoch, {copies} of them copies")
         return lines
@@ -315,11 +296,7 @@ class ImageDataModule(LightningDataModule):
             self.leaks.write_pairs(run.path(RunFile.NEAR_DUPLICATES))
 
     def train_sampler(self, position: Callable[[], tuple[int, int]]) -> EpochBatchSampler:
-        """Return the order of the training images.
-
-        Args:
-            position: Returns the epoch that begins and its first batch, see `EpochBatchSampler`.
-        """
+        """Return the order of the training images; ``position`` as of `EpochBatchSampler`."""
         plan = self.plan
         size = self.config.loader.batch_size
         world = self._present_world(self.trainer)
@@ -334,9 +311,6 @@ class ImageDataModule(LightningDataModule):
         augmentation = BatchedAugmentation(self.expansion.transform, self.config.seed)
         image = augmentation(self._resident.take(keys.row), keys.epoch, keys.row, keys.copy)
         return {"image": image.expand(-1, 3, -1, -1), "label": keys.label, "index": keys.row}
-
-    def _in_order(self, rows: np.ndarray) -> DataLoader[Batch]:
-        return self.in_order(rows, self.trainer)
 
     def in_order(self, rows: np.ndarray, trainer: Trainer | None) -> DataLoader[Batch]:
         """Return the share that a process of a trainer has of images of some manifest rows, not augmented."""

@@ -1,7 +1,6 @@
 """Bring a data set into shape before the training: unpack, check, count, and prepare its images once."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,36 +8,24 @@ from pydantic import BaseModel
 
 from common.arguments import new_folder
 from common.cli import console, say, warn
-from common.config.data import PrepareConfig, TransformConfig
 from common.config.schema import Config
 from common.errors import UserError
 from common.files import sha256_of_value
 from datamodules.datasets import data_module
 from datamodules.export import export_images
-from datamodules.io.decode import crop_to_content, read_image
+from datamodules.io.decode import read_image
 from datamodules.manifest.manifest import Manifest
-from datamodules.preprocessing.background import on_black
 from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_images
 from datamodules.preprocessing.pipeline import equalize_luma, steps_before_resize
 from datamodules.sources import list_images, sources
 from datamodules.summary import class_counts, overview, write_kind_sheet
-from datamodules.transforms.variants import variants
+from datamodules.transforms.augmentation import Augmentation
 from evaluation.examples import PLAIN, Example, draw_sheet
 from evaluation.renderers import frame_table
 
 CLASSES = 4  # an image of each of the first classes is drawn before and after
-VARIANTS = 5
+COPIES = 5
 WIDTH = 2.2  # of an image, inches
-
-
-@dataclass(frozen=True)
-class _Drawn:
-    """An image to be drawn before and after: ``original`` and ``prepared`` are uint8 RGB, shape (H, W, 3)."""
-
-    heading: str
-    row: int  # in the manifest
-    original: np.ndarray
-    prepared: np.ndarray
 
 
 def prepare_all(
@@ -73,16 +60,13 @@ def export_drawn(configs: Sequence[Config], folder: Path) -> None:
 def prepare_data(
     config: Config, images: bool = True, sheet: Path | None = None, before_after: Path | None = None
 ) -> None:
-    """Scan a data set, print its tables and prepare its images.
+    """Scan a data set, print its tables and prepare its images, unless they are to be counted alone.
 
     Args:
-        config: Its ``data``, ``data_dir``, ``cache_dir``, ``prepare`` and all that decides its split.
-        images: Whether images are prepared, or only unpacked and counted.
+        config: The configuration.
+        images: Whether images are prepared.
         sheet: Where one image of each kind or class is drawn, a PNG file; None: nowhere.
         before_after: Folder for figures of preparation, CLAHE and augmentation, see ``draw_before_after``; or None.
-
-    Raises:
-        UserError: The images cannot be read or prepared.
     """
     data = data_module(config)
     scanned = data.scanned
@@ -116,67 +100,40 @@ def draw_before_after(folder: Path, manifest: Manifest, config: Config) -> list[
     """Draw an image of each of the first classes before and after each change, as figures 1 to 3 of paper 004 do.
 
     ``preparation.png`` has the steps of ``prepare``, ``clahe.png`` the image without and with CLAHE (also where
-    ``prepare.clahe`` is off), ``augmentation.png`` what ``transform`` makes of the prepared image, where it does.
+    ``prepare.clahe`` is off), ``augmentation.png`` copies as ``transform`` makes them, unless of a whole batch.
 
     Returns:
         The files.
     """
-    images = _first_of_classes(manifest, config)
-    strips = {
-        "preparation": {each.heading: _steps(each, config.prepare) for each in images},
-        "CLAHE": {each.heading: _clahe(each.original, config.prepare) for each in images},
-        "augmentation": {each.heading: _augmented(each, config.transform) for each in images},
-    }
+    prepared = prepared_images(manifest, config.prepare, Path(config.cache_dir))
+    augmentation = Augmentation(config.transform, config.seed)
+    strips: dict[str, dict[str, list[Example]]] = {"preparation": {}, "CLAHE": {}}
+    if augmentation.is_on and not config.transform.batched:
+        strips["augmentation"] = {}
+    for row in manifest.frame["label"].drop_duplicates().index[:CLASSES]:
+        heading = f"{manifest.frame['label'][row]}: {manifest.frame['image_id'][row]}"
+        original = read_image(manifest.file(row))
+        ready = np.asarray(prepared[row])
+        steps = dict(steps_before_resize(original, config.prepare))
+        strips["preparation"][heading] = _captioned({"as it is": original, **steps, "prepared": ready})
+        before = steps.get("cropped", steps.get("on black", original))
+        after = equalize_luma(before, config.prepare.clahe_clip_limit, config.prepare.clahe_tiles)
+        strips["CLAHE"][heading] = _captioned({"before": before, "CLAHE": after})
+        if "augmentation" in strips:
+            copies = {f"copy {number}": augmentation(ready, 0, row, number) for number in range(1, COPIES + 1)}
+            strips["augmentation"][heading] = _captioned({"prepared": ready, **copies})
     written = []
     for name, of_images in strips.items():
-        changed = {heading: strip for heading, strip in of_images.items() if strip}
-        if changed:
-            path = folder / f"{name.lower()}.png"
-            about = {"name": name, "source": manifest.source, "synthetic": manifest.synthetic}
-            draw_sheet(path, about, changed, max(map(len, changed.values())), WIDTH)
-            written.append(path)
+        written.append(folder / f"{name.lower()}.png")
+        about = {"name": name, "source": manifest.source, "synthetic": manifest.synthetic}
+        draw_sheet(written[-1], about, of_images, max(map(len, of_images.values())), WIDTH)
     return written
 
 
-def _first_of_classes(manifest: Manifest, config: Config) -> list[_Drawn]:
-    """Return the first image of each of the first classes."""
-    prepared = prepared_images(manifest, config.prepare, Path(config.cache_dir))
-    images = []
-    for row in manifest.frame["label"].drop_duplicates().index[:CLASSES]:
-        heading = f"{manifest.frame['label'][row]}: {manifest.frame['image_id'][row]}"
-        images.append(_Drawn(heading, row, read_image(manifest.file(row)), np.asarray(prepared[row])))
-    return images
-
-
-def _steps(image: _Drawn, config: PrepareConfig) -> list[Example]:
-    steps = [("as it is", image.original), *steps_before_resize(image.original, config)]
-    return _captioned([*steps, ("prepared", image.prepared)])
-
-
-def _augmented(image: _Drawn, config: TransformConfig) -> list[Example]:
-    """The prepared image and what augmentation makes of it; empty where it changes nothing."""
-    drawn = variants(image.prepared, image.row, config, VARIANTS)
-    if not drawn:
-        return []
-    named = [(turn or f"drawn, {number}", changed) for number, (turn, changed) in enumerate(drawn, 1)]
-    return _captioned([("prepared", image.prepared), *named])
-
-
-def _clahe(original: np.ndarray, config: PrepareConfig) -> list[Example]:
-    """The image before and after CLAHE, where the preparation has it: after the crop, before the padding."""
-    before = original
-    if config.background == "detect":
-        before = on_black(before)
-    if config.crop:
-        before = crop_to_content(before, config.crop_threshold)
-    after = equalize_luma(before, config.clahe_clip_limit, config.clahe_tiles)
-    return _captioned([("before", before), ("CLAHE", after)])
-
-
-def _captioned(images: list[tuple[str, np.ndarray]]) -> list[Example]:
+def _captioned(images: Mapping[str, np.ndarray]) -> list[Example]:
     """Return images with their names and sizes below."""
     examples: list[Example] = []
-    for name, image in images:
+    for name, image in images.items():
         height, width = image.shape[:2]
         examples.append((image, [(name, PLAIN), (f"{width} x {height}", PLAIN)]))
     return examples

@@ -22,24 +22,14 @@ _AT_ONCE = 1 << 17  # pairs that are compared at once: they stay in the cache of
 
 @dataclass(frozen=True)
 class LeakReport:
-    """What is in more than one part of a split.
-
-    Attributes:
-        protocol: "subject", "image" or "paper".
-        pairs: Pairs of images in two parts, in the columns of `pair_table`: of identical files for every group of
-            copies and every two parts one pair; then the closest near-duplicates, nearest first.
-        near_count: How many near-duplicate pairs there are; `LISTED_PAIRS` of them are listed at most.
-        near_bits: Up to which distance pictures count as near-duplicates; None where they were not compared.
-        subjects: The subjects that are in more than one part.
-        conflicting: Groups of image ids whose bytes are the same and whose labels differ, in whatever part.
-    """
+    """What is in more than one part of a split."""
 
     protocol: str
-    pairs: pd.DataFrame
-    near_count: int
-    near_bits: int | None
-    subjects: tuple[str, ...] = ()
-    conflicting: tuple[tuple[str, ...], ...] = ()
+    pairs: pd.DataFrame  # see `pair_table`: of copies one pair for every two parts; then near ones, nearest first
+    near_count: int  # of near-duplicate pairs, of which `LISTED_PAIRS` are listed at most
+    near_bits: int | None  # up to which distance pictures are near; None where they were not compared
+    subjects: tuple[str, ...] = ()  # those in more than one part
+    conflicting: tuple[tuple[str, ...], ...] = ()  # ids of images of the same bytes and different labels, in any part
 
     @property
     def identical(self) -> pd.DataFrame:
@@ -187,14 +177,8 @@ def pair_table(frame: pd.DataFrame, pairs: np.ndarray) -> pd.DataFrame:
 def seen_by_start(run: Path, manifest: Manifest, parts: pd.Series, protocol: str) -> int:
     """Count the validation and test images that the run to start from was trained or chosen on.
 
-    An image counts by its bytes and, under ``subject``, by its subject: test images that were in the earlier train or
-    validation part, validation images that were in its train part.
-
-    Args:
-        run: The folder of the earlier run.
-        manifest: The images of this run.
-        parts: Their parts.
-        protocol: This run's: "subject", "image" or "paper".
+    An image counts by its bytes and, under ``subject``, by its subject: test images that were in the train or
+    validation part of the earlier ``run``, validation images that were in its train part.
 
     Raises:
         UserError: There are such images, and the protocol is not ``paper``; or the earlier run has no split.csv.
@@ -225,26 +209,16 @@ def _stop(report: LeakReport, split: SplitConfig) -> None:
         remedy = "take their images out of one part, or say protocol=image"
         raise UserError(f"subjects in more than one part: {names}: {remedy}")
     if len(report.identical):
-        pair = _describe_first(report.identical) + _more(len(report.identical))
         remedy = "keep one copy of each, or say protocol=paper, which only warns"
-        raise UserError(f"the same file is in two parts: {pair}: {remedy}")
+        raise UserError(f"the same file is in two parts: {_describe_first(report.identical)}: {remedy}")
     if split.near_duplicates == "stop" and report.near_count:
         pair = f"{_describe_first(report.near)}, {report.near['distance'].iloc[0]} of 256 bits apart"
-        remedy = "keep one, or say split.near_duplicates=report"
-        raise UserError(f"near-duplicates in two parts: {pair}{_more(report.near_count)}: {remedy}")
+        others = f"{report.near_count:,} pairs in all: keep one of each, or say split.near_duplicates=report"
+        raise UserError(f"near-duplicates in two parts: {pair}; {others}")
 
 
-def _more(pairs: int) -> str:
-    if pairs < 2:
-        return ""
-    return f", and {pairs - 1:,} more such pairs"
-
-
-def _first_names(names: Sequence[str], count: int = 5) -> str:
-    text = ", ".join(names[:count])
-    if len(names) > count:
-        text += f" and {len(names) - count:,} more"
-    return text
+def _first_names(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + ", ..." * (len(names) > 5)
 
 
 def _describe_first(pairs: pd.DataFrame) -> str:

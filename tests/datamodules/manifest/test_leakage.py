@@ -52,7 +52,7 @@ def test_a_subject_on_two_sides_stops_under_subject_only():
 @pytest.mark.parametrize("protocol", ["subject", "image"])
 def test_the_same_bytes_on_two_sides_stop(protocol):
     manifest = five(sha256=["x", "y", "x", "y", "z"])
-    message = r"i00000 \(train\) and i00002 \(validation\), and 1 more such pairs: keep one copy"
+    message = r"i00000 \(train\) and i00002 \(validation\): keep one copy"
     with pytest.raises(UserError, match=message):
         check_leaks(manifest, SIDES, protocol, SplitConfig())
 
