@@ -22,7 +22,6 @@ Words = Annotated[
     ),
 ]
 Output = Annotated[Path, typer.Option(help="CSV to write; the same table is written as .parquet next to it.")]
-Sheet = Annotated[Path | None, typer.Option(help="PNG to write: a contact sheet, at most 48 pictures.")]
 
 app = typer.Typer(**TYPER)
 
@@ -30,15 +29,11 @@ app = typer.Typer(**TYPER)
 @app.command(
     epilog=examples(
         "python scripts/predict.py mobilenetv2_cut/latest new_images --output new.csv",
-        "python scripts/predict.py vgg16_mnist images.zip rules=votes --sheet s.png",
+        "python scripts/predict.py vgg16_mnist images.zip rules=votes --output votes.csv",
     )
 )
 @report_user_errors()
-def predict(
-    words: Words,
-    output: Output = Path("predictions.csv"),
-    sheet: Sheet = None,
-) -> None:
+def predict(words: Words, output: Output = Path("predictions.csv")) -> None:
     """Predict images that are not part of a data set, prepared like those of the run.
 
     The table has a row per image: the probability of each class, the predictions at 0.5 and at the threshold of
@@ -46,10 +41,9 @@ def predict(
     that cannot be read are listed there with the cause. Several runs are an ensemble: each has one vote. The folder of
     an ensemble predicts with its members, combined by its weights; that of scripts/export.py needs no torch.
     """
-    options = locals()
     from workflows.prediction.request import PredictRequest
 
-    request = PredictRequest(**options)
+    request = PredictRequest(words=words, output=output)
     request.check()
     with heavy_imports():  # after the check: torch takes seconds
         from workflows.prediction.run import predict_images

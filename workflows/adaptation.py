@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common.config.schema import Config
+from common.config.schema import InferenceConfig
 
 # Images that the statistics are measured on, about ten of each of 24 classes; memory grows with them.
 SAMPLE = 256
@@ -20,9 +20,9 @@ class Adaptation(NamedTuple):
     note: str
 
 
-def adapts(config: Config, option: str | None) -> bool:
-    """Return whether the option ``--batchnorm``, or else the run, wants the statistics of the new images."""
-    return (option or config.inference.batchnorm) == "images"
+def adapts(inference: InferenceConfig, option: str | None) -> bool:
+    """Return whether the key ``batchnorm``, or else the run, wants the statistics of the new images."""
+    return (option or inference.batchnorm) == "images"
 
 
 def sample_rows(count: int) -> np.ndarray:
@@ -35,7 +35,9 @@ def adapt_to(adapt: Callable[[np.ndarray], int], images: np.ndarray) -> Adaptati
     if len(images) < LEAST:
         return Adaptation(False, f"BatchNorm keeps the statistics of training: fewer than {LEAST} images can be read")
     if not adapt(images):
-        return Adaptation(False, "the network has no BatchNorm: it is used as trained")
+        return Adaptation(
+            False, "BatchNorm keeps the statistics of training: the network has none, or is an ONNX graph"
+        )
     note = (
         f"BatchNorm statistics: of {len(images)} of these images and of training (inference.batchnorm=images; "
         "for images of all classes: else use batchnorm=trained)"

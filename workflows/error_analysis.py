@@ -34,10 +34,6 @@ COLUMNS = 6  # pictures in a row
 LIMIT = 36  # pictures on a sheet
 LETTERS = 34  # of a line below a picture
 WRAPPED = 118  # letters of a line of the key
-MAPS = {
-    "kappa": ("Cohen's kappa of the predictions\n(1 the same, 0 as by chance)", "Blues"),
-    "double_fault": ("double fault\n(share of images that both miss)", "Oranges"),
-}
 PAIRS = {"only_first": "only the first right", "only_second": "only the second right"}
 
 
@@ -50,7 +46,6 @@ def analyse_errors(runs: Sequence[Run], output: Path) -> None:
     models = gather(groups)
     write_tables(output, models)
     missed_bars(output / "missed.png", models)
-    agreement_maps(output / "agreement.png", models)
     console.print(missed_table(models), accuracy_table(models), pairs_table(models), sep="")
     sheet = output / "missed_by_all.png"
     image_ids = set(most_missed(models)["image_id"])
@@ -60,13 +55,10 @@ def analyse_errors(runs: Sequence[Run], output: Path) -> None:
             thumbnails = read_pictures(run.thumbnails)
             pictures |= {image_id: thumbnails[image_id] for image_id in image_ids & thumbnails.keys()}
     drawn = missed_sheet(sheet, models, pictures)
-    if not image_ids:
-        say(f"no model misses any image: no {sheet.name}")
     if drawn < min(len(image_ids), LIMIT):
-        consequence = f"{sheet.name} shows {drawn}" if drawn else f"no {sheet.name}"
         warn(
             f"{len(image_ids - pictures.keys())} of the {len(image_ids)} images that all models miss, or most, have no "
-            f"thumbnail: {consequence}; a training writes them, with evaluation.thumbnails above 0"
+            f"thumbnail: {sheet.name} has {drawn}; a training writes them, with evaluation.thumbnails above 0"
         )
     say(f"written to {output}")
 
@@ -117,23 +109,23 @@ def accuracy_table(models: AlignedPredictions) -> Group:
 def pairs_table(models: AlignedPredictions) -> Group:
     """Return the agreement of every pair of models, by their numbers in ``accuracy_table``."""
     pairs = agreement(models)
-    numbers = {name: str(number) for number, name in enumerate(models.models, 1)}
+    numbers = dict(zip(models.models, map(str, range(1, len(models.models) + 1)), strict=True))
     frame = pairs[["kappa", "disagreement", "double_fault", "only_first", "only_second"]].rename(columns=PAIRS)
     frame.insert(0, "pair", pairs["first"].map(numbers) + ", " + pairs["second"].map(numbers))
     return frame_table(frame, "each pair, by the numbers above")
 
 
 def _intervals(rows: pd.DataFrame, value: str) -> list[str]:
-    return [interval(*row) for row in rows[[value, "low", "high"]].itertuples(index=False)]
+    return list(map(interval, rows[value], rows["low"], rows["high"]))
 
 
 def missed_bars(path: Path, models: AlignedPredictions) -> None:
     """Draw how many images exactly k models miss, by true class where there are two, and the number by chance."""
     counts = missed_counts(models)
-    parts = {"observed": counts["images"]}
+    parts = counts[["images"]].rename(columns={"images": "observed"})
     if len(models.classes) == 2:
-        by_class = missed_by_class(models).pivot(index="k", columns="true_class", values="images")
-        parts = {f"is {quoted(name)}": by_class[name] for name in models.rows_by_class()}
+        parts = missed_by_class(models).pivot(index="k", columns="true_class", values="images")
+        parts = parts[list(models.rows_by_class())].rename(columns=lambda name: f"is {quoted(name)}")
     below = np.zeros(len(counts))
     with canvas(path, (max(6.4, 0.75 * len(models.models) + 2.6), 4.6), models.about) as figure:
         axis = figure.subplots()
@@ -150,35 +142,6 @@ def missed_bars(path: Path, models: AlignedPredictions) -> None:
         axis.margins(y=0.18)
         axis.grid(visible=False, axis="x")
         axis.legend()
-
-
-def agreement_maps(path: Path, models: AlignedPredictions) -> None:
-    """Draw Cohen's kappa and the double fault of every pair."""
-    names = models.models
-    numbers = [str(number) for number in range(1, len(names) + 1)]
-    side = max(2.6, 0.56 * len(names))
-    pairs = agreement(models)
-    with canvas(path, (2 * side + 2.6 + 0.09 * max(map(len, names)), side + 1.6), models.about) as figure:
-        axes = figure.subplots(1, 2)
-        for axis, (name, (title, colours)) in zip(axes, MAPS.items(), strict=True):
-            upper = pairs.pivot(index="first", columns="second", values=name).reindex(index=names, columns=names)
-            values = upper.combine_first(upper.T).reindex(index=names, columns=names).to_numpy()
-            top = 1.0 if name == "kappa" else max(float(np.nanmax(values)), 0.01)
-            axis.imshow(values, cmap=colours, vmin=0, vmax=top)
-            for first, second in np.argwhere(~np.eye(len(names), dtype=bool)):
-                value = values[first, second]
-                text = "-" if np.isnan(value) else f"{value:.2f}"
-                colour = "white" if value > 0.6 * top else "black"
-                axis.text(second, first, text, ha="center", va="center", color=colour, fontsize=9.5)
-            axis.set_xticks(range(len(names)), numbers)
-            axis.set_yticks(range(len(names)), numbers)
-            axis.set_title(title)
-            axis.grid(visible=False)
-            axis.spines[:].set_visible(False)
-            axis.tick_params(length=0)
-        axes[0].set_yticks(
-            range(len(names)), [f"{name}  {number}" for name, number in zip(names, numbers, strict=True)]
-        )
 
 
 def most_missed(models: AlignedPredictions) -> pd.DataFrame:
@@ -199,7 +162,7 @@ def missed_sheet(path: Path, models: AlignedPredictions, pictures: Mapping[str, 
     drawn = rows[rows["image_id"].isin(pictures.keys())].head(LIMIT)
     if drawn.empty:
         return 0
-    key = " · ".join(f"{place}\xa0{model}" for place, model in enumerate(models.models, 1))
+    key = " · ".join(map("{}\xa0{}".format, range(1, len(models.models) + 1), models.models))
     heading = "\n".join([_heading(models, rows, len(drawn)), *textwrap.wrap(key, WRAPPED)])
     places = pd.Series(range(len(models.image_ids)), index=models.image_ids)
     strip = []

@@ -9,13 +9,39 @@ from typing import TYPE_CHECKING, Any
 from common.config.data import PrepareConfig
 from common.config.defaults import section_defaults
 from common.errors import UserError
+from common.runs.ensemble import member_folders
 from common.runs.files import RunFile
-from common.runs.portable import PortableModel
-from common.runs.run import Run
-from workflows.members import LoadOptions, check_members, members_of, run_warnings, seen_parts, source_warnings
+from common.runs.lifecycle import other_revisions
+from common.runs.portable import PortableModel, TrainingFacts
+from common.runs.run import DataFacts, Run
 
 if TYPE_CHECKING:
     from workflows.networks import LoadedNetwork  # with numpy and OpenCV, which a check of the options does without
+
+# A file in several parts belongs to the last of these.
+PARTS = ("unused", "test", "validation", "train")
+COMPOSED_WARNING = (
+    "this run learned from karyograms composed of single chromosomes (data.source=composed_karyograms): images from "
+    "other sources differ in layout, background and marks, and the run's figures do not hold for them"
+)
+SYNTHETIC_WARNING = "this run learned from drawn images (SYNTHETIC): its predictions of real ones mean nothing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """How networks are loaded.
+
+    Attributes:
+        batchnorm: "trained" or "images"; None: as each was trained.
+        runtime: Of a portable model, "torch" or "onnx"; None: torch where it is installed.
+        passes: Of Monte Carlo dropout; None: as many as the run has.
+        out_of_distribution: The share of validation images that would be marked; None: that of each run.
+    """
+
+    batchnorm: str | None = None
+    runtime: str | None = None
+    passes: int | None = 0
+    out_of_distribution: float | None = None
 
 
 @dataclass(frozen=True)
@@ -71,33 +97,66 @@ class RunsModel:
     @cached_property
     def facts(self) -> ModelFacts:
         """What the runs say of themselves."""
+        folders = []
+        preparations = []
+        facts = []
+        revisions: list[str] = []
+        for member in self.members:
+            folders.append(str(member.folder))
+            preparations.append((str(member.folder), member.config.prepare))
+            facts.append(member.data)
+            revisions += other_revisions(member.folder)
         first = self.members[0]
         return ModelFacts(
-            folders=tuple(str(member.folder) for member in self.members),
+            folders=tuple(folders),
             classes=first.data.classes,
             positive_class=first.data.positive_class,
             combiner=self.combiner,
             cache_dir=Path(first.config.cache_dir),
-            preparations=tuple((str(member.folder), member.config.prepare) for member in self.members),
-            warnings=tuple(run_warnings(self.members)),
+            preparations=tuple(preparations),
+            warnings=tuple(dict.fromkeys(source_warnings(facts) + revisions)),
         )
 
     @cached_property
     def seen(self) -> dict[str, str]:
-        """The part of the splits that an image was in, by its SHA-256."""
-        return seen_parts(self.members)
+        """The part of the splits that an image was in, by its SHA-256; the last of PARTS where it is in several."""
+        parts: dict[str, str] = {}
+        for part in PARTS:
+            for member in self.members:
+                if member.has(RunFile.SPLIT):
+                    of_part = member.split.loc[member.split["part"] == part, "sha256"]
+                    parts |= dict.fromkeys(of_part, part)
+        return parts
 
     def check(self, options: LoadOptions) -> None:
-        """Check that the runs can predict together.
+        """Check that the runs form one ensemble, and that options fit them.
 
         Raises:
-            UserError: They cannot; or options do not fit them.
+            UserError: A member is named twice, is not finished or has other classes than the first; an ensemble with
+                fitted weights is named together with other runs; or options do not fit.
         """
         if options.runtime:
             raise UserError(
                 f"runtime={options.runtime} is for portable models; runs are computed by torch: leave it out"
             )
-        check_members(self.runs, self.members)
+        for run in self.runs:
+            if len(self.runs) > 1 and run.has(RunFile.ENSEMBLE) and run.ensemble.method != "average":
+                raise UserError(
+                    f"{run.folder} has fitted weights, which hold for its own members alone: name no other run"
+                )
+        first = self.members[0]
+        resolved: set[Path] = set()
+        for member in self.members:
+            folder = member.folder
+            if folder.resolve() in resolved:
+                raise UserError(f"{folder} is named twice: name each member of the ensemble once")
+            resolved.add(folder.resolve())
+            Run.open_finished(folder)
+            if member.data.classes != first.data.classes:
+                raise UserError(
+                    f"{first.folder} has the classes {', '.join(first.data.classes)}, {folder} "
+                    f"{', '.join(member.data.classes)}: name runs of one task"
+                )
         if options.passes and len(self.members) > 1:
             raise UserError(
                 f"passes={options.passes}: of {len(self.members)} members each has one vote: leave it out, or name one "
@@ -121,26 +180,26 @@ class PortableNetworks:
     def __init__(self, model: PortableModel) -> None:
         self.model = model
         self.named = str(model.folder)
+        self.seen: dict[str, str] = {}  # the images of the training are unknown
 
     @cached_property
     def facts(self) -> ModelFacts:
         """What model.json says; a ``UserError`` says that it cannot be read."""
         description = self.model.description
-        sources = source_warnings([member.training for member in description.members])
+        preparations = []
+        facts = []
+        for member in description.members:
+            preparations.append((self.named, member.prepare))
+            facts.append(member.training)
         return ModelFacts(
             folders=(self.named,),
             classes=description.classes,
             positive_class=description.positive_class,
             combiner=description.combiner,
             cache_dir=Path(section_defaults("train")["cache_dir"]),
-            preparations=tuple((self.named, member.prepare) for member in description.members),
-            warnings=(*sources, *description.notes),
+            preparations=tuple(preparations),
+            warnings=(*source_warnings(facts), *description.notes),
         )
-
-    @property
-    def seen(self) -> dict[str, str]:
-        """The part of the splits that an image was in: unknown to a portable model."""
-        return {}
 
     def check(self, options: LoadOptions) -> None:
         """Check that the model can be read, and that options fit it; a ``UserError`` says what does not."""
@@ -163,16 +222,47 @@ def open_model(paths: Sequence[Path]) -> RunsModel | PortableNetworks:
     """
     for path in paths:
         if PortableModel.is_portable(path):
-            others = [other for other in paths if other != path]
-            if others:
-                raise UserError(f"{path} is a portable model: it predicts alone, leave {others[0]} out")
+            if len(paths) > 1:
+                raise UserError(f"{path} is a portable model: it predicts alone, name no other model")
             return PortableNetworks(PortableModel(path))
-    for path in paths:
         if not Run.is_run(path):
             raise UserError(f"{path} is not a run of Karyocyte, nor a portable model: name a finished run's folder")
-    return RunsModel([Run(path) for path in paths])
+    return RunsModel(list(map(Run, paths)))
 
 
 def is_model(path: Path) -> bool:
     """Tell whether a path is that of a run, an ensemble or a portable model."""
     return Run.is_run(path) or PortableModel.is_portable(path)
+
+
+def members_of(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs, with the members of an ensemble, which must be no ensembles, in place of its folder."""
+    members: list[Run] = []
+    for run in runs:
+        if run.has(RunFile.ENSEMBLE):
+            folders = member_folders(run.folder, run.ensemble)
+        else:
+            folders = list(map(Path, run.status.members))
+        for folder in folders:
+            if Run(folder).is_ensemble:
+                raise UserError(f"{run.folder} has a member that is an ensemble, {folder}: name an ensemble of runs")
+        members += list(map(Run, folders)) or [run]
+    return members
+
+
+def learned_from(facts: DataFacts | TrainingFacts) -> str:
+    """Return the source of the images that a network learned from, in words where they were drawn."""
+    if facts.synthetic:
+        return "SYNTHETIC images"
+    return str(facts.source)
+
+
+def source_warnings(facts: Sequence[DataFacts | TrainingFacts]) -> list[str]:
+    """Return warnings of members that learned from drawn or composed images."""
+    lines = []
+    for of_member in facts:
+        if of_member.source == "composed_karyograms":
+            lines.append(COMPOSED_WARNING)
+        if of_member.synthetic:
+            lines.append(SYNTHETIC_WARNING)
+    return list(dict.fromkeys(lines))

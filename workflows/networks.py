@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from common.runs.predicted import joined
 from common.runs.run import Run
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from workflows.adaptation import adapt_to, adapts
-from workflows.members import LoadOptions, learned_from
+from workflows.models import LoadOptions, learned_from
 
 INSTALL = "pip install --group predict --constraint constraints.txt"
 PACKAGES = {"torch": "torch", "onnx": "onnxruntime"}
@@ -74,12 +75,13 @@ class LoadedNetwork:
         Raises:
             UserError: The network gives no numbers.
         """
-        parts = [self.network.arrays(batch) for batch in batches]
+        parts = list(map(self.network.arrays, batches))
         if not parts:
             return {}
         whole = joined(parts)
-        if not all(np.isfinite(values).all() for values in whole.values()):
-            raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")
+        for values in whole.values():
+            if not np.isfinite(values).all():
+                raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")
         return whole
 
 
@@ -92,7 +94,7 @@ def load_members(members: Sequence[Run], options: LoadOptions) -> list[LoadedNet
     from lightning_modules.training.trainer import set_up_torch  # here: a portable model needs no torch
 
     set_up_torch()
-    return [_load_member(member, options) for member in members]
+    return list(map(partial(_load_member, options=options), members))
 
 
 def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
@@ -103,8 +105,10 @@ def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
 
     trained = load_run(member.folder)
     config = trained.config
-    passes = config.inference.mc_passes if options.passes is None else options.passes
-    if passes and options.passes:
+    passes = options.passes
+    if passes is None:
+        passes = config.inference.mc_passes
+    elif passes:
         check_dropout(trained.classifier, passes, config.prepare.size)
     share = options.out_of_distribution or config.evaluation.out_of_distribution
     distance, unmarked = load_out_of_distribution(member, share)
@@ -117,7 +121,7 @@ def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
         batch_size=config.loader.batch_size,
         classes=trained.classes,
         turns=network.turns,
-        adapts=adapts(config, options.batchnorm),
+        adapts=adapts(config.inference, options.batchnorm),
         passes=passes,
         notes=tuple(filter(None, [unmarked])),
     )
@@ -149,7 +153,7 @@ def load_portable(model: PortableModel, options: LoadOptions) -> list[LoadedNetw
                 batch_size=PORTABLE_BATCH,
                 classes=description.classes,
                 turns=member.turns,
-                adapts=runtime == "torch" and member.adapts(options.batchnorm),
+                adapts=adapts(member.inference, options.batchnorm),
             )
         )
     return networks
@@ -157,17 +161,14 @@ def load_portable(model: PortableModel, options: LoadOptions) -> list[LoadedNetw
 
 def _choose_runtime(model: PortableModel, options: LoadOptions) -> str:
     """Return "torch" or "onnx", and say which."""
-    installed = [name for name, package in PACKAGES.items() if find_spec(package)]
-    if options.runtime is not None:
-        installed = [name for name in installed if name == options.runtime]
-    if not installed:
+    for runtime in (options.runtime,) if options.runtime else tuple(PACKAGES):
+        if find_spec(PACKAGES[runtime]):
+            break
+    else:
         raise UserError(f"{NAMES[options.runtime or 'onnx']} is not installed: {INSTALL}")
-    runtime = installed[0]
     say(f"{model.folder}: computed by {NAMES[runtime]}")
     if runtime == "onnx" and options.batchnorm == "images":
         raise UserError("batchnorm=images needs torch: ONNX graphs keep the statistics of training, leave it out")
-    if runtime == "onnx" and any(member.adapts(options.batchnorm) for member in model.description.members):
-        say("BatchNorm keeps the statistics of training: those of the images (inference.batchnorm=images) need torch")
     return runtime
 
 

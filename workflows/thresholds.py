@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from pydantic import TypeAdapter, ValidationError
 
-from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from common.runs.files import PortableFile, RunFile
 from common.runs.portable import REMEDY, PortableModel
@@ -17,22 +16,21 @@ from evaluation.referral.choices import ReviewThresholds, choose_referral, choos
 from evaluation.result import EvaluationResult
 
 
-def review_thresholds(runs: Sequence[Run], members: Sequence[Run], accuracy: float | None = None) -> ReviewThresholds:
+def review_thresholds(runs: Sequence[Run], members: Sequence[Run]) -> ReviewThresholds:
     """Return the thresholds of the one run or ensemble; several runs are averaged, and choose new ones.
 
     Args:
         runs: As they are named.
         members: The runs, with the members of an ensemble in place of its folder.
-        accuracy: Target of the images that are not reviewed; None: that of the first member.
     """
     run = runs[0]
-    settings = _with_accuracy(members[0].config.evaluation, accuracy)
+    settings = members[0].config.evaluation
     if len(runs) == 1 and run.metrics:
         result = EvaluationResult.from_dict(run.metrics)
         thresholds = thresholds_of(result)
         thresholds = replace(thresholds, notes=(*thresholds.notes, *fitted(result.about)))
         # Results of earlier revisions have no referral.
-        if accuracy is not None or (result.referral is None and run.has(RunFile.PREDICTIONS)):
+        if result.referral is None and run.has(RunFile.PREDICTIONS):
             return choose_referral(LabelledFold.of(run.predictions, settings), thresholds)
         return thresholds
     predictions = [member.predictions for member in members]
@@ -53,11 +51,3 @@ def portable_thresholds(model: PortableModel) -> ReviewThresholds:
         first = error.errors()[0]
         place = ".".join(map(str, ("thresholds", *first["loc"])))
         raise UserError(f"{model.folder / PortableFile.MODEL}: {place}: {first['msg']}: {REMEDY}") from error
-
-
-def _with_accuracy(settings: EvaluationConfig, accuracy: float | None) -> EvaluationConfig:
-    """Return the settings with another target accuracy of the images that are not reviewed, if one is given."""
-    if accuracy is None:
-        return settings
-    triage = settings.triage.model_copy(update={"accuracy": accuracy})
-    return settings.model_copy(update={"triage": triage})

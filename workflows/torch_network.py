@@ -4,17 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pytorch_lightning.utilities.memory import garbage_collection_cuda, is_oom_error
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from common.cli import warn
 from common.config.schema import InferenceConfig
 from common.errors import UserError
 from common.predictions import UPSIDE_DOWN
 from common.runs.portable import NetworkFacts
-from common.runs.predicted import joined
 from common.runs.run import ModelFacts
 from lightning_modules.adaptation import adapt_to_images
 from lightning_modules.backbones.backbone import build_backbone
@@ -31,8 +28,8 @@ AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 def save_weights(classifier: Classifier, path: Path) -> None:
     """Write the weights of backbone and head."""
-    # save_file would make a file that only its owner can read.
-    path.write_bytes(save({name: values.contiguous().cpu() for name, values in _weights(classifier).items()}))
+    weights = {name: values.contiguous() for name, values in _parts(classifier).state_dict().items()}
+    path.write_bytes(save(weights))  # save_file would make a file that only its owner can read
 
 
 def load_network(facts: NetworkFacts, size: ImageSize, num_classes: int, path: Path) -> Classifier:
@@ -52,20 +49,17 @@ def load_network(facts: NetworkFacts, size: ImageSize, num_classes: int, path: P
     model_facts = ModelFacts(list(facts.mean), list(facts.std), facts.args)
     classifier = Classifier(backbone.module, head, num_classes, model_facts, orientation=facts.orientation)
     try:
-        weights = load_file(path)
+        _parts(classifier).load_state_dict(load_file(path))
     except SafetensorError as error:
         raise UserError(f"{path} is no safetensors file ({error}): export the model again") from error
-    expected = _weights(classifier)
-    if weights.keys() != expected.keys() or any(weights[name].shape != expected[name].shape for name in expected):
-        raise UserError(f"{path} does not fit the network that model.json describes: export the model again")
-    classifier.load_state_dict(weights, strict=False)
+    except RuntimeError as error:  # other names or shapes
+        raise UserError(f"{path} does not fit the network that model.json describes: export the model again") from error
     return classifier.eval()
 
 
-def _weights(classifier: Classifier) -> dict[str, torch.Tensor]:
-    """Return the weights of backbone and head by their names in the classifier; the metrics have none to keep."""
-    weights = classifier.state_dict()
-    return {name: values for name, values in weights.items() if name.startswith(("backbone.", "head."))}
+def _parts(classifier: Classifier) -> nn.ModuleDict:
+    """Return backbone and head, which hold all weights: the metrics have none to keep."""
+    return nn.ModuleDict({"backbone": classifier.backbone, "head": classifier.head})
 
 
 class PredictionNetwork(nn.Module):
@@ -96,9 +90,8 @@ class PredictionNetwork(nn.Module):
         super().__init__()
         self.predictor = Predictor(classifier, inference, seed, distance)
         self.turns = self.predictor.turns
-        self.outputs = ("probability", UPSIDE_DOWN) if self.turns else ("probability",)
+        self.outputs = ("probability", UPSIDE_DOWN)[: 1 + self.turns]
         self._autocast = AUTOCAST.get(precision)
-        self._at_once: int | None = None  # images that fit the memory; None: not known
         self._layout = layout
         classifier.to(memory_format=layout)
         self.eval()  # also the parts that have no mode of their own: an export puts all in the mode of the whole
@@ -107,7 +100,9 @@ class PredictionNetwork(nn.Module):
     def of_run(cls, trained: TrainedRun, passes: int, distance: OutOfDistribution | None) -> "PredictionNetwork":
         """Return the network of a run as it predicts its own test images, but for the number of passes."""
         config = trained.config
-        layout = torch.channels_last if config.trainer.channels_last else torch.contiguous_format
+        layout = torch.contiguous_format
+        if config.trainer.channels_last:
+            layout = torch.channels_last
         inference = config.inference.model_copy(update={"mc_passes": passes})
         network = cls(trained.classifier, inference, config.seed, distance, config.trainer.precision, layout)
         return network.on_best_device()
@@ -115,35 +110,22 @@ class PredictionNetwork(nn.Module):
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return float32 (B, classes) and, with orientation, (B,), of images uint8 RGB (B, 3, H, W)."""
         predicted = self.predictor(image.float() / 255)
-        return tuple(predicted[name] for name in self.outputs)
+        return tuple(map(predicted.__getitem__, self.outputs))
 
     def on_best_device(self) -> "PredictionNetwork":
         """Move it to a GPU where torch sees one; return it."""
         return self.to("cuda" if torch.cuda.is_available() else "cpu")
 
-    def arrays(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        """Return what ``Predictor`` computes of prepared images, uint8 RGB, shape (B, 3, H, W), by name.
-
-        A batch that does not fit the memory is halved, and all that follow are as small.
-        """
-        at_once = self._at_once or len(image)
-        try:
-            parts = [self._arrays(image[first : first + at_once]) for first in range(0, len(image), at_once)]
-        except RuntimeError as error:
-            if at_once == 1 or not (is_oom_error(error) or "can't allocate memory" in str(error)):
-                raise
-            self._at_once = at_once // 2
-            garbage_collection_cuda()
-            warn(f"out of memory: {self._at_once} images are predicted at once from here on")
-            return self.arrays(image)
-        return joined(parts)
-
     @torch.inference_mode()
-    def _arrays(self, image: np.ndarray) -> dict[str, np.ndarray]:
+    def arrays(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        """Return what ``Predictor`` computes of prepared images, uint8 RGB, shape (B, 3, H, W), by name."""
         device = self.predictor.classifier.mean.device
         with torch.autocast(device.type, self._autocast, enabled=self._autocast is not None):
             predicted = self.predictor(torch.from_numpy(image).to(device).float() / 255)
-        return {name: values.float().cpu().numpy() for name, values in predicted.items()}
+        arrays = {}
+        for name, values in predicted.items():
+            arrays[name] = values.float().cpu().numpy()
+        return arrays
 
     def adapt_to(self, images: np.ndarray) -> int:
         """Adapt it to prepared images, uint8 RGB, shape (N, H, W, 3); return the number of layers that were adapted."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from common.config.base import FROM_YAML, Share, StrictModel, listed
+from common.config.base import FROM_YAML, StrictModel, listed
 
 Rule = Literal["votes", "release", "positive", "confidence", "conformal"]
 
@@ -13,10 +13,7 @@ class PredictConfig(StrictModel, defaults="predict"):
     """All keys of conf/predict.yaml."""
 
     passes: Annotated[int, Field(ge=0)] | None = FROM_YAML
-    labels: Literal["folders"] | None = FROM_YAML
     rules: Annotated[tuple[Rule, ...] | None, BeforeValidator(listed)] = FROM_YAML
-    accuracy: Share | None = FROM_YAML
     batchnorm: Literal["trained", "images"] | None = FROM_YAML
     runtime: Literal["torch", "onnx"] | None = FROM_YAML
     cache_dir: str | None = FROM_YAML
-    fast_network: bool = FROM_YAML

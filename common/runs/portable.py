@@ -99,10 +99,6 @@ class PortableMember:
         """Whether it estimates which images are upside down."""
         return self.network.orientation and self.inference.orientation == "any"
 
-    def adapts(self, option: str | None) -> bool:
-        """Return whether the key ``batchnorm``, or else the member, wants the statistics of the new images."""
-        return (option or self.inference.batchnorm) == "images"
-
 
 @dataclass(frozen=True)
 class Licence:

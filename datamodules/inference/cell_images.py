@@ -133,7 +133,9 @@ def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> CellFile:
             return CellFile(file, FileStatus.FOREIGN, reason, sha256)
         outline = outline_of(pixels, config)
     except (BrokenImageError, cv2.error, MemoryError) as error:
-        cause = str(error) if isinstance(error, BrokenImageError) else f"cannot be read ({type(error).__name__})"
+        cause = f"cannot be read ({type(error).__name__})"
+        if isinstance(error, BrokenImageError):
+            cause = str(error)
         return CellFile(file, FileStatus.BROKEN, cause, sha256)
     foreign = why_foreign(outline)
     if foreign and not kept:
@@ -143,35 +145,28 @@ def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> CellFile:
 
 def _without_duplicates(files: Sequence[CellFile], kept: Collection[str]) -> list[CellFile]:
     """Leave out all but one of the files with the same pixels: the first, or the first that an expert has named."""
-    same: dict[str, list[CellFile]] = {}
-    for file in files:
-        if file.pixels is not None:
-            same.setdefault(_digest(file.pixels), []).append(file)
-    originals: dict[int, CellFile] = {}
-    for group in same.values():
-        original = next((file for file in group if file.file.name in kept), group[0])
-        originals |= {id(file): original for file in group if file is not original}
-    result = []
-    for file in files:
-        original = originals.get(id(file), file)
-        if original is not file:
-            file = file.left_out(FileStatus.DUPLICATE, f"the same picture as {original.file.name}")
-        result.append(file)
+    originals: dict[str, CellFile] = {}
+    for file in sorted(used_files(files), key=lambda file: file.file.name not in kept):
+        originals.setdefault(_digest(file), file)
+    result = list(files)
+    for number, file in enumerate(files):
+        if file.status is FileStatus.USED and originals[_digest(file)] is not file:
+            original = originals[_digest(file)].file.name
+            result[number] = file.left_out(FileStatus.DUPLICATE, f"the same picture as {original}")
     return result
 
 
-def _digest(pixels: np.ndarray) -> str:
-    return f"{pixels.shape} {hashlib.sha256(pixels.tobytes()).hexdigest()}"
+def _digest(file: CellFile) -> str:
+    assert file.pixels is not None
+    return f"{file.pixels.shape} {hashlib.sha256(file.pixels.tobytes()).hexdigest()}"
 
 
-def _without_other_sizes(files: Sequence[CellFile], kept: Collection[str]) -> list[CellFile]:
+def _without_other_sizes(files: list[CellFile], kept: Collection[str]) -> list[CellFile]:
     """Leave out the pictures that are far from the size of the cell's chromosomes."""
-    used = used_files(files)
-    reasons = dict(zip(map(id, used), why_far_from_size([file.area for file in used]), strict=True))
-    result = []
-    for file in files:
-        reason = reasons.get(id(file))
-        if reason and file.file.name not in kept:
-            file = file.left_out(FileStatus.FOREIGN, reason)
-        result.append(file)
-    return result
+    areas: dict[str, int] = {}
+    for file in used_files(files):
+        areas[file.file.name] = file.area
+    for name, reason in why_far_from_size(areas).items():
+        if name not in kept:
+            files = leave_out(files, [name], reason)
+    return files

@@ -41,7 +41,7 @@ class Cell:
     @property
     def title(self) -> str:
         """The case, where it is known, and the cell."""
-        return self.name if self.case is None else f"{self.case} / {self.name}"
+        return " / ".join(filter(None, [self.case, self.name]))
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,10 @@ class Cells:
     Attributes:
         cells: In natural order.
         others: Number of other files of each kind (`ImageFiles.others`).
-        empty: The folders without any image and without further folders, relative to the named one.
-        numbered: Whether the cells have the numbers of classes, 1 to 22 or 24, and may be classes.
     """
 
     cells: tuple[Cell, ...]
     others: dict[str, int]
-    empty: tuple[str, ...] = ()
-    numbered: bool = False
 
 
 def find_cells(place: Path, columns: CellColumns, cache_dir: Path, progress: bool = True) -> Cells:
@@ -85,8 +81,8 @@ def find_cells(place: Path, columns: CellColumns, cache_dir: Path, progress: boo
         raise UserError(f"{place} is a single file: name a folder, a zip or a table (.csv) of single chromosomes")
     images = find_image_files([place], cache_dir, progress)
     grouped = _by_folders(images.files, place)
-    numbered = _check_classes(grouped, place)
-    return Cells(_cells_of_folders(grouped, place), images.others, _empty_folders(place, images.files), numbered)
+    _check_classes(grouped, place)
+    return Cells(_cells_of_folders(grouped, place), images.others)
 
 
 def _by_folders(files: Sequence[ImageFile], place: Path) -> FilesByFolders:
@@ -101,39 +97,30 @@ def _by_folders(files: Sequence[ImageFile], place: Path) -> FilesByFolders:
 
 
 def _cells_of_folders(grouped: FilesByFolders, place: Path) -> tuple[Cell, ...]:
-    # "case1.7" is a folder's whole name, not one with a suffix.
-    own_name = place.stem if is_zip(place) else place.resolve().name
+    own_name = place.resolve().name  # "case1.7" is a folder's whole name, not one with a suffix
+    if is_zip(place):
+        own_name = place.stem
     cells = []
     for folders, of_cell in grouped.items():
-        case = "/".join(folders[:-1]) or None
-        name = folders[-1] if folders else own_name
-        cells.append(Cell(printable(name), printable(case) if case else None, tuple(of_cell)))
+        *cases, name = folders or (own_name,)
+        cells.append(Cell(printable(name), printable("/".join(cases)) or None, tuple(of_cell)))
     return tuple(cells)
 
 
-def _check_classes(grouped: FilesByFolders, place: Path) -> bool:
-    """Refuse folders of classes; return whether folders have the numbers of classes, but as many images as cells."""
-    names = {folders[-1] for folders in grouped if folders}
-    if len(names) < len(AUTOSOMES) or not all(class_of(name) for name in names):
-        return False
-    size = np.median([len(files) for files in grouped.values()])
-    if all(name.isdecimal() for name in names) and CELL_SIZES[0] <= size <= CELL_SIZES[1]:
-        return True
+def _check_classes(grouped: FilesByFolders, place: Path) -> None:
+    """Refuse folders of classes; folders that have the numbers of classes, but as many images as cells, are cells."""
+    names = set()
+    for folders in grouped:
+        names.update(folders[-1:])
+    if len(names) < len(AUTOSOMES) or not all(map(class_of, names)):
+        return
+    size = np.median(list(map(len, grouped.values())))
+    if all(map(str.isdecimal, names)) and CELL_SIZES[0] <= size <= CELL_SIZES[1]:
+        return
     raise UserError(
         f"{place} has a folder per class (1 to 22, X, Y): cells are wanted, a folder for each or a table with the "
         "columns path and cell_id"
     )
-
-
-def _empty_folders(place: Path, files: Sequence[ImageFile]) -> tuple[str, ...]:
-    """The innermost folders below a folder (not a zip file) that hold no image."""
-    filled = {file.path.parent for file in files}
-    empty = []
-    for folder, below, _ in os.walk(place):
-        below[:] = [name for name in below if not name.startswith(".") and name != "__MACOSX"]
-        if not below and Path(folder) not in filled:
-            empty.append(printable(Path(folder).relative_to(place).as_posix()))
-    return tuple(sorted(empty, key=natural_key))
 
 
 def _cells_of_table(file: Path, columns: CellColumns) -> tuple[Cell, ...]:
@@ -148,8 +135,10 @@ def _cells_of_table(file: Path, columns: CellColumns) -> tuple[Cell, ...]:
     grouped: dict[tuple[str, str], list[ImageFile]] = {}
     for case, cell, path in zip(cases, names, paths, strict=True):
         grouped.setdefault((case, cell), []).append(ImageFile(file.parent / path, path, (cell,)))
-    cells = [Cell(cell, case or None, tuple(files)) for (case, cell), files in grouped.items()]
-    if not any(os.path.lexists(file.parent / path) for path in paths if NULL not in path):
+    cells = []
+    for (case, cell), files in grouped.items():
+        cells.append(Cell(cell, case or None, tuple(files)))
+    if not any(map(os.path.lexists, map(file.parent.joinpath, paths[~paths.str.contains(NULL, regex=False)]))):
         raise UserError(
             f"{file}: none of its {len(paths):,} files exists, such as {paths.iloc[0]}: write them into the column "
             f"{columns.path} relative to {file.parent}"

@@ -3,7 +3,7 @@
 Of 28,182 real chromosomes of 613 cells the rules leave out one, a fragment of 40 pixels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import cv2
@@ -58,19 +58,17 @@ def why_foreign(outline: Outline) -> str | None:
     return None
 
 
-def why_far_from_size(areas: Sequence[int]) -> list[str | None]:
-    """Return for each picture of a cell why it is too small or too large for a chromosome; None where it is not.
+def why_far_from_size(areas: Mapping[str, int]) -> dict[str, str]:
+    """Return why pictures of a cell are too small or too large for a chromosome, by their names.
 
     Args:
         areas: Pixels of the object in each picture; of fewer than FEWEST pictures none is left out.
     """
+    reasons: dict[str, str] = {}
     if len(areas) < FEWEST:
-        return [None] * len(areas)
-    median = float(np.median(areas))
-    reasons: list[str | None] = []
-    for area in areas:
-        if SMALLEST * median <= area <= LARGEST * median:
-            reasons.append(None)
-        else:
-            reasons.append(f"{area / median:.2g} times the median area of the cell's pictures")
+        return reasons
+    median = float(np.median(list(areas.values())))
+    for name, area in areas.items():
+        if not SMALLEST * median <= area <= LARGEST * median:
+            reasons[name] = f"{area / median:.2g} times the median area of the cell's pictures"
     return reasons

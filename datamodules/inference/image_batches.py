@@ -3,17 +3,17 @@
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from common.config.data import PrepareConfig
-from datamodules.io.decode import BrokenImageError, decode_image, read_image, read_plain_file
+from datamodules.io.decode import BrokenImageError, decode_image, read_plain_file
 from datamodules.io.progress import processors
 from datamodules.preprocessing import chromosome_canvas  # noqa: F401 (registers prepare.fit=canvas, background=detect)
-from datamodules.preprocessing.pipeline import TooLargeError, prepare_single, resize
+from datamodules.preprocessing.pipeline import TooLargeError, prepare_single
 
 AHEAD = 2  # batches that are prepared while one is used
 
@@ -52,15 +52,14 @@ class ImageFileBatches:
     def __iter__(self) -> Iterator[np.ndarray]:
         # Decoding and resizing release the interpreter's lock: threads are enough.
         pool = ThreadPoolExecutor(processors())
-        begun: deque[tuple[range, list[Future[np.ndarray | None]]]] = deque()
+        begun: deque[Iterator[np.ndarray | None]] = deque()
         try:
             for first in range(0, len(self.files), self.batch_size):
-                rows = range(first, min(first + self.batch_size, len(self.files)))
-                begun.append((rows, [pool.submit(self._prepared, row) for row in rows]))
+                begun.append(pool.map(self._prepared, range(len(self.files))[first : first + self.batch_size]))
                 if len(begun) > AHEAD:
-                    yield from self._finished(*begun.popleft())
+                    yield from self._finished(begun.popleft())
             while begun:
-                yield from self._finished(*begun.popleft())
+                yield from self._finished(begun.popleft())
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -75,12 +74,13 @@ class ImageFileBatches:
             images = [image for image in pool.map(self._prepared, rows) if image is not None]
         return np.stack(images) if images else np.zeros((0, 0, 0, 3), np.uint8)
 
-    def _finished(self, rows: range, images: list[Future[np.ndarray | None]]) -> Iterator[np.ndarray]:
-        """Yield the batch of some positions, unless none of their files can be used."""
-        usable = [image for image in (future.result() for future in images) if image is not None]
-        self.advance(len(rows))
+    def _finished(self, images: Iterator[np.ndarray | None]) -> Iterator[np.ndarray]:
+        """Yield the batch of some files, unless none of them can be used."""
+        batch = list(images)
+        self.advance(len(batch))
+        usable = [image for image in batch if image is not None]
         if usable:
-            yield _channels_first(usable)
+            yield np.stack(usable).transpose(0, 3, 1, 2).copy()
 
     def _prepared(self, row: int) -> np.ndarray | None:
         path = self.files[row]
@@ -93,24 +93,3 @@ class ImageFileBatches:
         except (cv2.error, MemoryError) as error:
             self.causes[row] = f"cannot be prepared ({type(error).__name__})"
         return None
-
-
-def _channels_first(images: Sequence[np.ndarray]) -> np.ndarray:
-    """Return images (H, W, 3), uint8, as a batch, shape (B, 3, H, W)."""
-    height, width, channels = images[0].shape
-    batch = np.empty((len(images), channels, height, width), np.uint8)
-    for place, image in zip(batch, images, strict=True):
-        cv2.split(image, list(place))  # several times as fast as a transposition by numpy
-    return batch
-
-
-def read_thumbnail(path: Path, side: int) -> np.ndarray:
-    """Read an image and shrink it to at most ``side`` pixels along its longer side: uint8 RGB, shape (h, w, 3).
-
-    Raises:
-        BrokenImageError: The file cannot be read.
-    """
-    image = read_image(path)
-    height, width = image.shape[:2]
-    scale = min(1.0, side / max(height, width))
-    return resize(image, (max(1, round(height * scale)), max(1, round(width * scale))), "area")

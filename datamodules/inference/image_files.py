@@ -2,8 +2,9 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -14,7 +15,6 @@ from datamodules.io.decode import SUFFIXES
 from datamodules.manifest.manifest import natural_key
 
 HIDDEN = "hidden"
-UNLISTED = "/."  # what the path of a folder that cannot be listed ends with, during the search
 
 
 class ImageFile(NamedTuple):
@@ -23,34 +23,6 @@ class ImageFile(NamedTuple):
     path: Path  # of a zip file, where it was unpacked
     name: str  # unique: the path below the folder or zip file where one was named, else the path as named
     folders: tuple[str, ...]  # names of the folders that contain the file, from the named folder on
-
-    def label(self, classes: Sequence[str]) -> str | None:
-        """Return the class whose name the innermost such folder has; None without one."""
-        matches = [name for name in self.folders if name in classes]
-        return matches[-1] if matches else None
-
-
-@dataclass(frozen=True)
-class _Place:
-    """What was named: a folder, or a single file.
-
-    Attributes:
-        root: The folder, of a zip file where it was unpacked; or the file.
-        prefix: What the names of the files below the folder begin with.
-        is_folder: Whether it is one.
-    """
-
-    root: Path
-    prefix: PurePosixPath
-    is_folder: bool
-
-    def file(self, below: str) -> ImageFile:
-        """Return the file with a path below the folder."""
-        if not self.is_folder:
-            return ImageFile(self.root, printable(self.root.as_posix()), (self.root.absolute().parent.name,))
-        path = self.root / below
-        folders = (self.root.name, *PurePosixPath(below).parent.parts)
-        return ImageFile(path, printable((self.prefix / below).as_posix()), folders)
 
 
 @dataclass(frozen=True)
@@ -65,11 +37,6 @@ class ImageFiles:
     files: Sequence[ImageFile]
     others: dict[str, int]
 
-    def check_labels(self, classes: Sequence[str]) -> None:
-        """Raise a ``UserError`` where no image is in a folder with the name of a class."""
-        if not any(file.label(classes) for file in self.files):
-            raise UserError(f"labels=folders: no image is in a folder named {' or '.join(classes)}")
-
 
 def find_image_files(places: Sequence[Path], cache_dir: Path, progress: bool = True) -> ImageFiles:
     """Find the images in folders and zip files; every other named file counts as an image.
@@ -82,21 +49,58 @@ def find_image_files(places: Sequence[Path], cache_dir: Path, progress: bool = T
     Raises:
         UserError: A place is missing, a zip file is unsafe or damaged, or there is no image at all.
     """
-    search = _Search()
-    files: list[ImageFile] = []
+    files: dict[str, ImageFile] = {}
+    kinds: dict[str, str] = {}
     for place in places:
         if not place.exists():
             raise UserError(f"{place} is missing: name a folder, a zip or files of images")
         root = Path(resolve_data_dir(str(place), cache_dir, progress) or place)
-        prefix = PurePosixPath() if len(places) == 1 else PurePosixPath(place.as_posix())
-        is_folder = root.is_dir()
-        names = search.images_below(root) if is_folder else search.single_file(root)
-        files += map(_Place(root, prefix, is_folder).file, names)
-    others = dict(sorted(search.others.items(), key=lambda item: (-item[1], item[0])))
+        if not root.is_dir():
+            single = ImageFile(root, printable(root.as_posix()), (root.absolute().parent.name,))
+            files.setdefault(_identity(root), single)
+            continue
+        prefix = PurePosixPath()
+        if len(places) > 1:
+            prefix = PurePosixPath(place.as_posix())
+        for below in _names_below(root):
+            path = root / below
+            kind = _other_kind(below)
+            if kind is None or (kind != HIDDEN and path.is_dir()):
+                file = ImageFile(path, printable((prefix / below).as_posix()), (root.name, *below.parent.parts))
+                files.setdefault(_identity(path), file)
+            else:
+                kinds[_identity(path)] = kind
+    counts = Counter(map(kinds.__getitem__, kinds.keys() - files.keys()))
+    others = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
     if not files:
-        listing = f" ({describe_others(others)})" if others else ""
-        raise UserError(f"no image in {', '.join(map(str, places))}{listing}: PNG, JPEG, TIFF and BMP files are read")
-    return ImageFiles(files, others)
+        raise UserError(
+            f"no image in {', '.join(map(str, places))} ({describe_others(others)}): PNG, JPEG, TIFF and BMP files are "
+            "read"
+        )
+    return ImageFiles(list(files.values()), others)
+
+
+def _identity(path: Path) -> str:
+    """Where a file lies, whatever links lead to it; one that is a link itself is not resolved: it may be broken."""
+    return f"{os.path.realpath(path.parent)}/{path.name}"
+
+
+def _names_below(root: Path) -> list[PurePosixPath]:
+    """Return the files below a folder, and the folders that cannot be listed, relative to it in natural order."""
+    names: list[str] = []
+    listed: set[str] = set()
+
+    def note_unlisted(error: OSError) -> None:
+        names.append(os.path.relpath(error.filename, root))
+
+    for folder, folders, files in os.walk(root, onerror=note_unlisted, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in listed:  # a link may lead back to a folder above it
+            folders.clear()
+            continue
+        listed.add(real)
+        names += map(partial(os.path.join, os.path.relpath(folder, root)), files)
+    return list(map(PurePosixPath, sorted(map(os.path.normpath, names), key=natural_key)))
 
 
 def describe_others(others: dict[str, int]) -> str:
@@ -104,7 +108,7 @@ def describe_others(others: dict[str, int]) -> str:
     if not others:
         return "no other file"
     total = sum(others.values())
-    kinds = ", ".join(f"{count:,} {kind}" for kind, count in others.items())
+    kinds = ", ".join(map("{:,} {}".format, others.values(), others))
     return f"{counted(total, 'other file')}: {kinds}"
 
 
@@ -113,75 +117,11 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-class _Search:
-    """Finds each image once, whatever folders and links lead to it.
-
-    Attributes:
-        others: Number of other files by kind.
-    """
-
-    def __init__(self) -> None:
-        self.others: Counter[str] = Counter()
-        self._folders: dict[str, str] = {}  # those listed: real path -> path below the named one
-        self._single: set[str] = set()  # files that were named, their folders as real paths
-
-    def single_file(self, file: Path) -> Iterator[str]:
-        """Yield "" unless the file was found before."""
-        # A link that is the file itself is not resolved: it may be broken.
-        folder = os.path.realpath(file.parent)
-        place = f"{folder}/{file.name}"
-        listed = folder in self._folders and _other_kind(PurePosixPath(self._folders[folder], file.name)) is None
-        if not listed and place not in self._single:
-            self._single.add(place)
-            yield ""
-
-    def images_below(self, root: Path) -> Iterator[str]:
-        """Yield the paths of images, and of folders that cannot be listed, relative to the root in natural order."""
-        pending = [self._listed(root, "")]
-        while pending:
-            below = next(pending[-1], None)
-            if below is None:
-                pending.pop()
-            elif below.endswith("/"):
-                pending.append(self._listed(root, below))
-            else:
-                kind = _other_kind(PurePosixPath(below))
-                if kind is None or (kind != HIDDEN and below.endswith(UNLISTED)):
-                    yield below.removesuffix(UNLISTED)
-                else:
-                    self.others[kind] += 1
-
-    def _listed(self, root: Path, below: str) -> Iterator[str]:
-        """Yield what a folder holds, in natural order; folders end with a slash."""
-        place = root / below
-        folder = os.path.realpath(place)
-        if folder in self._folders:  # a link may lead back to a folder above it
-            return
-        self._folders[folder] = below
-        try:
-            with os.scandir(place) as entries:
-                names = [f"{entry.name}/" if _is_folder(entry) else entry.name for entry in entries]
-        except OSError:
-            yield below + UNLISTED
-            return
-        names.sort(key=natural_key)
-        for name in names:
-            if not self._single or f"{folder}/{name}" not in self._single:
-                yield below + name
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
-
-
 def _other_kind(below: PurePosixPath) -> str | None:
     """The kind of a file that is not an image; None for images."""
-    if any(part.startswith(".") or part == "__MACOSX" for part in below.parts):
-        return HIDDEN
-    suffix = below.suffix.lower()
-    if suffix in SUFFIXES:
+    for part in below.parts:
+        if part.startswith(".") or part == "__MACOSX":
+            return HIDDEN
+    if below.suffix.lower() in SUFFIXES:
         return None
-    return suffix or "without suffix"
+    return below.suffix.lower() or "without suffix"

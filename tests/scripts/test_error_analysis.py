@@ -34,7 +34,7 @@ def test_tables_plots_and_the_command_that_makes_thumbnails(runs, tmp_path):
     assert "evaluation.thumbnails above 0" in " ".join(result.output.split())
     names = {path.name for path in (tmp_path / "errors").iterdir()}
     tables = {"missed.csv", "missed_counts.csv", "alone.csv", "agreement.csv"}
-    assert names == tables | {"missed.png", "agreement.png"}
+    assert names == tables | {"missed.png"}
     counts = pd.read_csv(tmp_path / "errors" / "missed_counts.csv")
     assert counts[counts["true_class"] == "(every class)"]["images"].tolist() == [0, 40, 0]
     images = pd.read_csv(tmp_path / "errors" / "missed.csv")
@@ -65,11 +65,3 @@ def test_errors_write_nothing(runs, tmp_path, arguments, fragment):
     result = call(*arguments(runs, tmp_path), "--output", tmp_path / "errors", code=1)
     assert fragment in result.output
     assert not (tmp_path / "errors").exists()
-
-
-def test_an_existing_folder_is_not_overwritten(runs, tmp_path):
-    (tmp_path / "errors").mkdir()
-    (tmp_path / "errors" / "mine.txt").touch()
-    result = call(*runs, "--output", tmp_path / "errors", code=1)
-    assert str(tmp_path / "errors") in result.output
-    assert [path.name for path in (tmp_path / "errors").iterdir()] == ["mine.txt"]

@@ -88,8 +88,7 @@ def test_an_exported_run_predicts_as_the_run(cell_runs, portable, cell_images, p
 
 def test_a_portable_model_predicts_without_torch(cell_runs, portable, cell_images, predicted, tmp_path):
     output = tmp_path / "without.csv"
-    sheet = tmp_path / "sheet.png"
-    done = run_without(UNNEEDED, "scripts/predict.py", portable, cell_images, "--output", output, "--sheet", sheet)
+    done = run_without(UNNEEDED, "scripts/predict.py", portable, cell_images, "--output", output)
     assert done.returncode == 0, done.stderr
     assert "computed by ONNX Runtime" in done.stdout
     assert_same(read(output), predicted("run", cell_runs[0], cell_images))
@@ -213,7 +212,6 @@ def test_a_description_that_does_not_fit_is_refused(changed, cell_images, tmp_pa
 
 def test_wrong_options_of_a_prediction(cell_runs, portable, cell_images, tmp_path):
     assert "passes=3" in failed(tmp_path, portable, cell_images, "passes=3")
-    assert "accuracy=0.9" in failed(tmp_path, portable, cell_images, "accuracy=0.9")
     assert "batchnorm=images" in failed(tmp_path, portable, cell_images, "batchnorm=images", "runtime=onnx")
     assert "it predicts alone" in failed(tmp_path, portable, cell_runs[0], cell_images)
     assert "runtime=onnx is for portable models" in failed(tmp_path, cell_runs[0], cell_images, "runtime=onnx")

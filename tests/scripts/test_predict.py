@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
 
 from common.files import sha256_of_file
@@ -20,7 +19,6 @@ from common.runs.run import Run
 from evaluation.averaging import average
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.predicted_table import read_predicted
-from lightning_modules.inference import Predictor
 from scripts.ensemble import app as ensemble
 from scripts.predict import app
 from tests.helpers.chromosomes import bar
@@ -70,7 +68,7 @@ def call(*arguments, code=0):
 
 def failed(tmp_path, *arguments):
     """Run with wrong arguments; return what is written to stderr."""
-    return call(*arguments, "--output", tmp_path / "p.csv", code=1).stderr
+    return call("--output", tmp_path / "p.csv", *arguments, code=1).stderr
 
 
 @pytest.fixture
@@ -189,9 +187,8 @@ def test_every_file_is_counted(cell_runs, tmp_path, predict_table):
 def test_broken_files_alone_are_a_table(cell_runs, sheet_run, tmp_path, predict_table):
     (tmp_path / "broken.png").write_text("no image")
     for run in (cell_runs[0], sheet_run):
-        table, _ = predict_table(run, tmp_path / "broken.png", "--sheet", tmp_path / "s.png", name=run.parts[-3])
+        table, _ = predict_table(run, tmp_path / "broken.png", name=run.parts[-3])
         assert (table["status"] == "broken").all()
-        assert not (tmp_path / "s.png").exists()
 
 
 def test_folders_zips_and_files(cell_runs, tmp_path, predict_table):
@@ -210,18 +207,6 @@ def test_folders_zips_and_files(cell_runs, tmp_path, predict_table):
     assert set(table["file"]) == set(map(str, names))
     probabilities = table.set_index("file")["prob_all"]
     assert probabilities[str(first)] == probabilities[str(in_zip)]  # the same picture
-
-
-def test_labels_by_folders_and_contact_sheet(sheet_run, tmp_path, predict_table):
-    root = write_karyograms(tmp_path / "new", {"normal": 3, "abnormal": 4})
-    write_image(root / "elsewhere" / "a.png", cell_image(0))
-    sheet = tmp_path / "sheet.png"
-    table, output = predict_table(sheet_run, root, "labels=folders", "--sheet", sheet)
-    labels = table["file"].str.split("/").str[0].replace("elsewhere", None)
-    assert table["label"].fillna("none").tolist() == labels.fillna("none").tolist()
-    assert f"correct at 0.5: {(table['prediction'] == labels).sum()} of 7" in output
-    assert "1 of the predicted are in no folder" in output
-    assert min(Image.open(sheet).size) > 300
 
 
 @pytest.mark.parametrize("source", ["karyograms", "composed_karyograms"])
@@ -254,7 +239,7 @@ def write_run_of_three_classes(tmp_path, *overrides):
 def test_images_of_three_classes_are_reviewed_by_their_confidence(run_of_three_classes, tmp_path, predict_table):
     images = write_class_folders(tmp_path / "new", {"a": 3, "x": 2})
     (images / "broken.png").write_text("no image")
-    table, output = predict_table(run_of_three_classes, images, "labels=folders", "--sheet", tmp_path / "s.png")
+    table, output = predict_table(run_of_three_classes, images)
     cut = Run(run_of_three_classes).metrics["referral"]["validation"][0]["cut"]
     predicted = table[table["status"] == "predicted"]
     assert (predicted["review"] == (predicted["probability"] < cut)).all()
@@ -266,17 +251,6 @@ def test_images_of_three_classes_are_reviewed_by_their_confidence(run_of_three_c
     assert facts.classes == ("a", "b", "c")
     assert f"probability below {cut:.4g}" in facts.rules[0]
     assert Path(written["path"][0]) == images / written["file"][0]
-    assert "correct: " in output
-
-
-def test_target_accuracy_of_the_images_that_are_not_reviewed(run_of_three_classes, tmp_path, predict_table):
-    images = write_class_folders(tmp_path / "new", {"x": 1})
-    _, loose = predict_table(run_of_three_classes, images, "accuracy=0.9", name="loose")
-    _, strict = predict_table(run_of_three_classes, images, "accuracy=0.98", name="strict")
-    cuts = [float(re.search(r"probability below ([\d.]+)", output)[1]) for output in (loose, strict)]
-    assert cuts[0] < cuts[1]
-    Run(run_of_three_classes).path(RunFile.PREDICTIONS).unlink()
-    assert "no predictions at" in failed(tmp_path, run_of_three_classes, images, "accuracy=0.98")
 
 
 def test_referral_of_a_run_that_was_evaluated_by_an_earlier_revision(run_of_three_classes, tmp_path, predict_table):
@@ -366,10 +340,10 @@ def test_members_without_common_validation_images_choose_no_threshold(cell_runs,
     assert (table["review"] == (table["sampled_votes"] < 0.8)).all()
 
 
-@pytest.mark.parametrize("taken", ["p.csv", "p.parquet", "s.png"])
+@pytest.mark.parametrize("taken", ["p.csv", "p.parquet"])
 def test_nothing_is_overwritten(cell_runs, cell_images, tmp_path, taken):
     (tmp_path / taken).write_text("mine")
-    assert f"{taken} exists already" in failed(tmp_path, cell_runs[0], cell_images, "--sheet", tmp_path / "s.png")
+    assert f"{taken} exists already" in failed(tmp_path, cell_runs[0], cell_images)
     assert [path.name for path in tmp_path.iterdir()] == [taken]
     assert (tmp_path / taken).read_text() == "mine"
 
@@ -390,9 +364,7 @@ def test_nothing_is_overwritten(cell_runs, cell_images, tmp_path, taken):
         ("{run} {other} {images} passes=5", "passes=5"),
         ("{run} {images} rules=votes", "rules=votes"),
         ("{run} {images} rules=vote", "rules.0: Input should be 'votes', "),
-        ("{run} {images} accuracy=0.9", "add rules=confidence"),
-        ("{run} {images} labels=folders", "hem or all"),
-        ("{run} {images} --sheet a.pdf", "--sheet a.pdf"),
+        ("{run} {images} --output a.pdf", "--output a.pdf"),
     ],
 )
 def test_error_is_one_line_and_writes_nothing(cell_runs, sheet_run, tmp_path, arguments, words):
@@ -421,18 +393,3 @@ def test_batchnorm_statistics_of_the_images(cell_runs, cell_images, predict_tabl
     assert not np.allclose(adapted["prob_all"], trained["prob_all"], atol=1e-4)
     again, _ = predict_table(cell_runs[0], cell_images, "batchnorm=images", name="again")
     assert again.equals(adapted)
-
-
-def test_batches_that_do_not_fit_the_memory_are_halved(cell_runs, cell_images, predict_table, monkeypatch):
-    whole, _ = predict_table(cell_runs[0], cell_images, name="whole")
-    forward = Predictor.forward
-
-    def small(self, image):
-        if len(image) > 1:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return forward(self, image)
-
-    monkeypatch.setattr(Predictor, "forward", small)
-    table, output = predict_table(cell_runs[0], cell_images)
-    assert "1 images are predicted at once from here on" in " ".join(output.split())
-    pd.testing.assert_series_equal(table["prob_all"].sort_values(), whole["prob_all"].sort_values(), check_index=False)

@@ -21,7 +21,7 @@ from workflows.adaptation import LEAST, SAMPLE, adapt_to, adapts, sample_rows
     ],
 )
 def test_the_option_comes_before_the_run(experiment: str, option: str | None, expected: bool):
-    assert adapts(compose_config([f"+experiment={experiment}"]), option) is expected
+    assert adapts(compose_config([f"+experiment={experiment}"]).inference, option) is expected
 
 
 def test_a_sample_does_not_follow_the_order_of_files():
@@ -35,7 +35,7 @@ def test_a_sample_does_not_follow_the_order_of_files():
 def test_nothing_happens_without_images_or_without_batchnorm():
     classifier = Classifier.create("vit_tiny_patch16_224", num_classes=2, image_size=32)
     images = np.zeros((LEAST, 32, 32, 3), np.uint8)
-    for given, words in ((images, "no BatchNorm"), (images[1:], f"fewer than {LEAST} images")):
+    for given, words in ((images, "the network has none"), (images[1:], f"fewer than {LEAST} images")):
         adaptation = adapt_to(partial(adapt_to_images, classifier), given)
         assert not adaptation.done
         assert words in adaptation.note

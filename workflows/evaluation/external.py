@@ -33,8 +33,7 @@ from evaluation.sections import write_pictures
 from workflows.adaptation import Adaptation, adapt_to, sample_rows
 from workflows.evaluation.external_images import ExternalDataset, ExternalImages, match_images, read_dataset
 from workflows.evaluation.request import EvaluateRequest
-from workflows.members import LoadOptions
-from workflows.models import RunsModel
+from workflows.models import LoadOptions, RunsModel
 from workflows.networks import LoadedNetwork
 
 

@@ -13,7 +13,7 @@ from common.config.command import Command
 from common.config.schema import Config
 from common.errors import UserError
 from common.runs.run import Run
-from workflows.members import members_of
+from workflows.models import members_of
 
 PREDICTED = "predicted"
 TRUE = "true"

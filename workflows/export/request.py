@@ -8,8 +8,7 @@ from pathlib import Path
 from common.arguments import new_folder
 from common.errors import UserError
 from common.runs.run import Run
-from workflows.members import LoadOptions
-from workflows.models import RunsModel
+from workflows.models import LoadOptions, RunsModel
 
 NEEDED = ("onnx", "onnxruntime")
 

@@ -9,7 +9,6 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from common.cli import console, say
-from common.config.schema import Config, InferenceConfig
 from common.errors import UserError
 from common.files import sha256_of_file, write_text
 from common.karyotype import CHROMOSOMES
@@ -46,6 +45,7 @@ from workflows.torch_network import PredictionNetwork, load_network, save_weight
 TOLERANCE = 1e-4  # of a probability
 COMPARED = 32  # images
 CODE_LICENCE = "Apache-2.0"
+VERSIONED = (*PACKAGES, *NEEDED, "safetensors")
 EXACT = ("32", "32-true")  # values of trainer.precision
 # What a portable model does otherwise than its runs.
 NO_PASSES = "The passes of Monte Carlo dropout are left out, and with them the referral rules of their votes."
@@ -67,10 +67,14 @@ def export_model(request: ExportRequest) -> None:
     set_up_torch()
     with new_whole_folder(request.output) as folder:
         model = PortableModel(folder)
-        members = [_write_member(model, position, request) for position in range(len(request.model.members))]
+        members = []
+        for position in range(len(request.model.members)):
+            members.append(_write_member(model, position, request))
         description = _describe(request, members)
         model.write(description)
-        result = EvaluationResult.from_dict(request.run.metrics) if request.run.metrics else None
+        result = None
+        if request.run.metrics:
+            result = EvaluationResult.from_dict(request.run.metrics)
         write_text(folder / PortableFile.CARD, model_card(description, result))
     lines = []
     for position, member in enumerate(members):
@@ -84,56 +88,32 @@ def export_model(request: ExportRequest) -> None:
 
 
 def _write_member(model: PortableModel, position: int, request: ExportRequest) -> PortableMember:
-    """Write weights and graphs of one member, and compare them with its run."""
+    """Write weights and graph of one member, and compare them with its run."""
     run = request.model.members[position]
     trained = load_run(run.folder)
-    files = _write_files(model, position, trained)
-    network = _network_facts(trained, run)
-    parity = _compare(trained, network, files, _images_to_compare(run, request))
-    _check_parity(run, parity)
     config = trained.config
-    return PortableMember(
-        network=network,
-        prepare=config.prepare,
-        inference=_without_passes(config),
-        training=_training_facts(run),
-        parity=parity,
-        sha256={suffix: sha256_of_file(path) for suffix, path in files.items()},
-    )
-
-
-def _write_files(model: PortableModel, position: int, trained: TrainedRun) -> dict[str, Path]:
-    """Write the weights and the graph; return them by their suffix."""
-    config = trained.config
-    files = {suffix: model.file(position, suffix) for suffix in (WEIGHTS, GRAPH)}
-    save_weights(trained.classifier, files[WEIGHTS])
+    inference = config.inference.model_copy(update={"mc_passes": 0})
+    weights = model.file(position, WEIGHTS)
+    graph = model.file(position, GRAPH)
+    save_weights(trained.classifier, weights)
     properties = {
         "classes": json.dumps(trained.classes, ensure_ascii=False),
         "prepare": config.prepare.model_dump_json(),
         "prepare_version": str(PREPARE_VERSION),
     }
-    network = PredictionNetwork(trained.classifier, _without_passes(config))
-    export_graph(network, config.prepare.shape, files[GRAPH], properties)
-    return files
-
-
-def _compare(trained: TrainedRun, facts: NetworkFacts, files: dict[str, Path], images: np.ndarray) -> Parity:
-    """Compare what was written with the network of a run, on prepared images, uint8 RGB, shape (N, 3, H, W)."""
-    config = trained.config
-    reference = PredictionNetwork(trained.classifier, _without_passes(config))
-    loaded = load_network(facts, config.prepare.size, len(trained.classes), files[WEIGHTS])
-    from_weights = PredictionNetwork(loaded, _without_passes(config))
-    graph = OnnxNetwork(files[GRAPH])
-    return Parity(
+    reference = PredictionNetwork(trained.classifier, inference)
+    export_graph(reference, config.prepare.shape, graph, properties)
+    network = _network_facts(trained, run)
+    loaded = load_network(network, config.prepare.size, len(trained.classes), weights)
+    images = _images_to_compare(run, request)
+    parity = Parity(
         len(images),
-        onnx=_difference(reference, graph, images),
-        weights=_difference(reference, from_weights, images),
+        onnx=_difference(reference, OnnxNetwork(graph), images),
+        weights=_difference(reference, PredictionNetwork(loaded, inference), images),
     )
-
-
-def _without_passes(config: Config) -> InferenceConfig:
-    """Return how a portable model predicts: as its run, without passes of Monte Carlo dropout."""
-    return config.inference.model_copy(update={"mc_passes": 0})
+    _check_parity(run, parity)
+    sha256 = {WEIGHTS: sha256_of_file(weights), GRAPH: sha256_of_file(graph)}
+    return PortableMember(network, config.prepare, inference, _training_facts(run), parity, sha256)
 
 
 def _check_parity(run: Run, parity: Parity) -> None:
@@ -163,10 +143,13 @@ def _network_facts(trained: TrainedRun, run: Run) -> NetworkFacts:
 
 def _training_facts(run: Run) -> TrainingFacts:
     config = run.config
+    fold = None
+    if config.split.test == "fold":
+        fold = config.split.fold
     return TrainingFacts(
         name=config.name,
         protocol=config.protocol,
-        fold=config.split.fold if config.split.test == "fold" else None,
+        fold=fold,
         folds=run.data.folds,
         seed=config.seed,
         start=Path(config.weights).name,
@@ -175,7 +158,7 @@ def _training_facts(run: Run) -> TrainingFacts:
         synthetic=run.data.synthetic,
         data_sha256=run.identity.get("contents", {}).get("data"),
         images_seen=run.status.images_seen,
-        leaks=None if run.data.leaks is None else dict(run.data.leaks),
+        leaks=run.data.leaks and dict(run.data.leaks),
         revisions=run.revisions,
     )
 
@@ -214,7 +197,7 @@ def _describe(request: ExportRequest, members: list[PortableMember]) -> ModelDes
         licence=Licence(CODE_LICENCE, request.licence),
         prepare_version=PREPARE_VERSION,
         opset=OPSET,
-        versions={name: version(name) for name in (*PACKAGES, *NEEDED, "safetensors")},
+        versions=dict(zip(VERSIONED, map(version, VERSIONED), strict=True)),
         revision=revision(),
         cells=_cell_facts(request),
         notes=_notes(request),
@@ -236,9 +219,13 @@ def _evaluation(run: Run) -> dict[str, Any]:
         return {}
     result = EvaluationResult.from_dict(run.metrics)
     content = result.to_dict()
-    kept = {key: content[key] for key in ("test", "threshold", "warnings")}
-    cells = content["assignment"]["metrics"] if content["assignment"] else None
-    return {"confidence": result.confidence, **kept, "cells": cells}
+    return {
+        "confidence": result.confidence,
+        "test": content["test"],
+        "threshold": content["threshold"],
+        "warnings": content["warnings"],
+        "cells": (content["assignment"] or {}).get("metrics"),
+    }
 
 
 def _notes(request: ExportRequest) -> tuple[str, ...]:

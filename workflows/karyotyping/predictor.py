@@ -15,8 +15,7 @@ from common.runs.files import RunFile
 from datamodules.inference.cell_images import CellFile, cell_scales, prepare_files
 from evaluation.averaging import Combiner
 from evaluation.calibration import EPSILON, rescale
-from workflows.members import LoadOptions
-from workflows.models import PortableNetworks, RunsModel
+from workflows.models import LoadOptions, PortableNetworks, RunsModel
 from workflows.networks import LoadedNetwork
 from workflows.temperatures import Temperatures, are_balanced, fit_temperatures
 

@@ -11,8 +11,7 @@ from common.errors import UserError
 from common.karyotype import CHROMOSOMES
 from common.runs.portable import REMEDY
 from workflows.karyotyping.settings import KaryotypeConfig
-from workflows.members import LoadOptions
-from workflows.models import PortableNetworks, RunsModel, is_model, open_model
+from workflows.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
 
 
 @dataclass(frozen=True, kw_only=True)

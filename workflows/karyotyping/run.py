@@ -30,7 +30,6 @@ from workflows.karyotyping.summary import (
     Tables,
     case_tables,
     data_warnings,
-    folder_warnings,
     summarise,
 )
 from workflows.karyotyping.tables import case_table, cell_table, chromosome_table
@@ -49,7 +48,7 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
     fixed = read_fixed(request.fixed, cells.cells)
     predictor = load_cell_model(model, request.options)
     notes = _adapt(predictor, cells.cells, fixed)
-    warnings = list(dict.fromkeys([*model.facts.warnings, *predictor.notes, *folder_warnings(cells)]))
+    warnings = list(dict.fromkeys([*model.facts.warnings, *predictor.notes]))
     warn(*warnings)
     for note in notes:
         say(note)

@@ -9,7 +9,6 @@ import pandas as pd
 from common.cli import console, say
 from common.text import counted
 from datamodules.inference.cell_images import FileStatus
-from datamodules.inference.cells import Cells
 from datamodules.inference.image_files import describe_others
 from evaluation.renderers import frame_table
 from evaluation.tables import Table
@@ -28,17 +27,6 @@ class Tables(NamedTuple):
     cells: pd.DataFrame
     chromosomes: pd.DataFrame
     cases: pd.DataFrame
-
-
-def folder_warnings(cells: Cells) -> list[str]:
-    """Warn of folders without images, which are no cells, and of cells that may be classes."""
-    lines = []
-    if cells.numbered:
-        lines.append("the cells have the numbers of classes: were their folders those of classes, all would be wrong")
-    if cells.empty:
-        named = ", ".join(cells.empty[:LISTED]) + ", ..." * (len(cells.empty) > LISTED)
-        lines.append(f"{counted(len(cells.empty), 'folder')} without any image: {named}")
-    return lines
 
 
 def data_warnings(chromosomes: pd.DataFrame) -> list[str]:

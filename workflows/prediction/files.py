@@ -22,86 +22,86 @@ LAST = ["seen", "sha256", "path"]
 Advance = Callable[[int], None]  # takes the number of files that were read, for the progress bar
 
 
-def predict_by(
-    network: LoadedNetwork, files: Sequence[ImageFile], positive_class: str | None, fast: bool, advance: Advance
-) -> tuple[Predictions, ImageFileBatches]:
-    """Predict files by a network, adapted to them where it wants to be.
-
-    Args:
-        network: The network.
-        files: They have different names.
-        positive_class: None where there are more than two classes.
-        fast: Whether the network may be changed so that a CPU computes it sooner.
-        advance: Is called with the number of files that were read.
-
-    Returns:
-        A row per readable file, whose ``image_id`` is the file's name, and the files as they were read.
-    """
-    paths = [file.path for file in files]
-    batches = ImageFileBatches(paths, network.prepare, network.batch_size, advance)
-    if network.adapts:
-        say(network.adapt(batches.prepared(sample_rows(len(files)))))
-    if fast:
-        network.network.make_fast(network.prepare.size)
-    arrays = network.predict(batches)
-    nothing = (0, len(network.classes))
-    passes = arrays["passes"].swapaxes(0, 1) if "passes" in arrays else np.zeros((network.passes, *nothing))
-    upside_down = arrays.get(UPSIDE_DOWN)
-    predicted = Predicted(
-        batches.usable,
-        arrays.get("probability", np.zeros(nothing)).astype(np.float64),
-        passes=passes if network.passes else None,
-        upside_down=None if upside_down is None else upside_down.astype(np.float64),
-        out_of_distribution=arrays.get(OUT_OF_DISTRIBUTION),
-    )
-    names = [file.name for file in files]
-    frame = pd.DataFrame({**dict.fromkeys(FACTS), "image_id": names, "path": names})
-    about = {"name": network.name, "source": f"trained on {network.source}", "synthetic": False}
-    parts = pd.Series("test", index=frame.index)
-    return to_predictions(predicted, frame, parts, network.classes, positive_class, about), batches
-
-
 def predict_files(
-    model: RunsModel | PortableNetworks,
-    networks: Sequence[LoadedNetwork],
-    files: Sequence[ImageFile],
-    fast: bool,
-    advance: Advance,
+    model: RunsModel | PortableNetworks, networks: Sequence[LoadedNetwork], files: Sequence[ImageFile], advance: Advance
 ) -> tuple[Predictions, pd.DataFrame]:
-    """Predict files by all networks of a model.
+    """Predict files, which have different names, by all networks of a model.
 
     Returns:
         The predictions of the readable files, and a row per file, in their order: ``file`` (its name), ``status``
         ("predicted" or "broken"), ``cause`` (of the broken), ``seen`` (the part of a run's split that holds the same
         file; None in none), ``sha256`` and ``path`` (absolute; of a zip file where it is unpacked).
     """
+    table = pd.DataFrame(files, columns=ImageFile._fields).rename(columns={"name": "file"})
+    table["path"] = table["path"].map(lambda path: printable(str(path.absolute())))
+    table["cause"] = None
+    table["sha256"] = None
     predictions = []
-    causes: dict[int, str] = {}
-    hashes: dict[int, str] = {}
     for network in networks:
-        of_network, batches = predict_by(network, files, model.facts.positive_class, fast, advance)
+        of_network, batches = _predict_by(network, files, model.facts.positive_class, advance)
         predictions.append(of_network)
         # The first network's cause is reported.
-        causes = {**batches.causes, **causes}
-        hashes = {**batches.hashes, **hashes}
-    names = pd.Series([file.name for file in files], dtype=object)
-    cause = pd.Series(causes, names.index, dtype=object)
-    table = pd.DataFrame({"file": names, "status": "predicted", "cause": cause}, dtype=object)
-    table.loc[cause.notna(), "status"] = "broken"
-    table["sha256"] = pd.Series(hashes, names.index, dtype=object)
-    table["seen"] = table["sha256"].map(model.seen).astype(object)
-    table["path"] = pd.Series([printable(str(file.path.absolute())) for file in files], dtype=object)
-    readable = []
-    for of_network in predictions:
-        frame = of_network.frame[of_network.frame["image_id"].isin(names[cause.isna()])]
-        readable.append(replace(of_network, frame=frame.reset_index(drop=True)))
-    return _combine(readable, model), table.where(table.notna(), None)
+        table["cause"] = table["cause"].fillna(pd.Series(batches.causes, dtype=object))
+        table["sha256"] = table["sha256"].fillna(pd.Series(batches.hashes, dtype=object))
+    readable = table["cause"].isna()
+    table["status"] = np.where(readable, "predicted", "broken")
+    table["seen"] = table["sha256"].map(model.seen)
+    table = table[["file", "status", "cause", "sha256", "seen", "path"]].astype(object)
+    names = table["file"][readable]
+    for number, of_network in enumerate(predictions):
+        frame = of_network.frame[of_network.frame["image_id"].isin(names)]
+        predictions[number] = replace(of_network, frame=frame.reset_index(drop=True))
+    return _combine(predictions, model.facts.combiner), table.where(table.notna(), None)
+
+
+def _predict_by(
+    network: LoadedNetwork, files: Sequence[ImageFile], positive_class: str | None, advance: Advance
+) -> tuple[Predictions, ImageFileBatches]:
+    """Predict files by a network, adapted to them where it wants to be.
+
+    Returns:
+        A row per readable file, whose ``image_id`` is the file's name, and the files as they were read.
+    """
+    frame = pd.DataFrame(dict.fromkeys(FACTS), range(len(files)))
+    frame["image_id"] = frame["path"] = pd.DataFrame(files)["name"]
+    batches = ImageFileBatches([file.path for file in files], network.prepare, network.batch_size, advance)
+    if network.adapts:
+        say(network.adapt(batches.prepared(sample_rows(len(files)))))
+    network.network.make_fast(network.prepare.size)
+    arrays = network.predict(batches)
+    nothing = np.zeros((0, len(network.classes)))
+    passes = None
+    if network.passes:
+        passes = arrays.get("passes", np.zeros((0, network.passes, len(network.classes)))).swapaxes(0, 1)
+    if UPSIDE_DOWN in arrays:
+        arrays[UPSIDE_DOWN] = arrays[UPSIDE_DOWN].astype(np.float64)
+    predicted = Predicted(
+        batches.usable,
+        arrays.get("probability", nothing).astype(np.float64),
+        passes=passes,
+        upside_down=arrays.get(UPSIDE_DOWN),
+        out_of_distribution=arrays.get(OUT_OF_DISTRIBUTION),
+    )
+    about = {"name": network.name, "source": f"trained on {network.source}", "synthetic": False}
+    parts = pd.Series("test", index=frame.index)
+    return to_predictions(predicted, frame, parts, network.classes, positive_class, about), batches
+
+
+def _combine(predictions: list[Predictions], combiner: dict[str, object] | None) -> Predictions:
+    """Combine the predictions of networks as an ensemble does, or by their mean."""
+    if len(predictions) == 1:
+        return predictions[0]
+    names = list(map("member {}".format, range(1, len(predictions) + 1)))
+    if combiner is None:
+        return average(predictions, names)
+    fitted = Combiner.from_dict(combiner)
+    return combine(align(predictions, names), fitted.combine, fitted.method)
 
 
 def reviewed(
     predictions: Predictions, files: pd.DataFrame, thresholds: ReviewThresholds, rules: Sequence[str]
 ) -> pd.DataFrame:
-    """Add the columns of ``flags.review_table`` to the table of ``predict_files``; broken files are to be reviewed."""
+    """Add the columns of ``review_table`` to the table of ``predict_files``; broken files are to be reviewed."""
     review = review_table(predictions, thresholds, rules)
     names = predictions.frame["image_id"].to_numpy()
     table = files.merge(review.assign(file=names), on="file", how="left", validate="one_to_one")
@@ -109,14 +109,3 @@ def reviewed(
     table["review"] = table["review"].astype(object).where(~broken, True).astype(bool)
     table["reason"] = table["reason"].astype(object).where(~broken, BROKEN)
     return table[[*table.columns.drop(LAST), *LAST]]
-
-
-def _combine(predictions: list[Predictions], model: RunsModel | PortableNetworks) -> Predictions:
-    """Combine the networks as the combiner of an ensemble does, or by their mean."""
-    if len(predictions) == 1:
-        return predictions[0]
-    names = [f"member {position + 1}" for position in range(len(predictions))]
-    if model.facts.combiner is None:
-        return average(predictions, names)
-    combiner = Combiner.from_dict(model.facts.combiner)
-    return combine(align(predictions, names), combiner.combine, combiner.method)

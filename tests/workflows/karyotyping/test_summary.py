@@ -2,16 +2,7 @@
 
 import pandas as pd
 
-from datamodules.inference.cells import Cells
-from workflows.karyotyping.summary import data_warnings, folder_warnings
-
-
-def test_folders_that_are_hardly_cells_are_warned_of():
-    assert folder_warnings(Cells((), {})) == []
-    empty, numbered = (folder_warnings(cells) for cells in (Cells((), {}, ("a",)), Cells((), {}, numbered=True)))
-    assert "1 folder without any image: a" in empty[0]
-    assert "numbers of classes" in numbered[0]
-    assert len(empty) == len(numbered) == 1
+from workflows.karyotyping.summary import data_warnings
 
 
 def test_images_that_were_trained_on_and_those_in_several_cells_are_counted():
