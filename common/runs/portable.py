@@ -1,6 +1,7 @@
 """The folder of a portable model: a description, and the weights and the ONNX graph of each member; never a pickle."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -70,7 +71,7 @@ class TrainingFacts:
     synthetic: bool
     data_sha256: str | None
     images_seen: int | None
-    leaks: dict[str, int | None] | None
+    leaks: Mapping[str, int | None] | None
     revisions: tuple[str, ...]
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from common.errors import UserError
 from common.karyotype import AUTOSOMES, class_of
@@ -16,18 +15,10 @@ from datamodules.io.tables import read_text_table
 from datamodules.manifest.manifest import natural_key
 
 TABLE_SUFFIX = ".csv"
+PATH, CELL, CASE = "path", "cell_id", "case_id"  # columns of a table
 NULL = "\0"  # no path can hold it
 FilesByFolders = dict[tuple[str, ...], list[ImageFile]]
 CELL_SIZES = (22, 70)  # images of a cell, by which numbered cells differ from most numbered classes
-
-
-@dataclass(frozen=True)
-class CellColumns:
-    """The columns of a table of cells; ``case`` may be missing in the table."""
-
-    path: str = "path"
-    cell: str = "cell_id"
-    case: str = "case_id"
 
 
 @dataclass(frozen=True)
@@ -57,17 +48,16 @@ class Cells:
     others: dict[str, int]
 
 
-def find_cells(place: Path, columns: CellColumns, cache_dir: Path, progress: bool = True) -> Cells:
+def find_cells(place: Path, cache_dir: Path, progress: bool = True) -> Cells:
     """Find the cells of a folder, a zip file or a table.
 
     In a folder, each sub-folder with images is a cell, and the folders above it are its case; images that lie directly
     in the folder are one cell, which has its name. A folder that holds all cells of a zip file is no case. In a table
-    (CSV), whose paths are relative to its folder, a column names the cell of each image; a file that is missing is a
-    file that cannot be read.
+    (CSV) are the columns path (relative to its folder), cell_id and, where it is known, case_id; a file that is missing
+    is a file that cannot be read.
 
     Args:
         place: The folder, zip file or table.
-        columns: Of a table.
         cache_dir: The folder below which a zip file is unpacked.
         progress: Whether a progress bar may be shown.
 
@@ -76,7 +66,7 @@ def find_cells(place: Path, columns: CellColumns, cache_dir: Path, progress: boo
             unsafe or damaged.
     """
     if place.suffix.lower() == TABLE_SUFFIX:
-        return Cells(_cells_of_table(place, columns), {})
+        return Cells(_cells_of_table(place), {})
     if not place.is_dir() and not is_zip(place):
         raise UserError(f"{place} is a single file: name a folder, a zip or a table (.csv) of single chromosomes")
     images = find_image_files([place], cache_dir, progress)
@@ -109,7 +99,7 @@ def _cells_of_folders(grouped: FilesByFolders, place: Path) -> tuple[Cell, ...]:
 
 def _check_classes(grouped: FilesByFolders, place: Path) -> None:
     """Refuse folders of classes; folders that have the numbers of classes, but as many images as cells, are cells."""
-    names = set()
+    names: set[str] = set()
     for folders in grouped:
         names.update(folders[-1:])
     if len(names) < len(AUTOSOMES) or not all(map(class_of, names)):
@@ -123,45 +113,25 @@ def _check_classes(grouped: FilesByFolders, place: Path) -> None:
     )
 
 
-def _cells_of_table(file: Path, columns: CellColumns) -> tuple[Cell, ...]:
+def _cells_of_table(file: Path) -> tuple[Cell, ...]:
     table = read_text_table(file)
-    paths = _filled(table, columns.path, file, "path_column")
-    names = _filled(table, columns.cell, file, "cell_column")
-    if columns.case == CellColumns.case and columns.case not in table:
-        cases = pd.Series("", table.index)
-    else:
-        cases = _column(table, columns.case, file, "case_column")
-    _check_cases(file, names, cases, columns.case)
-    grouped: dict[tuple[str, str], list[ImageFile]] = {}
-    for case, cell, path in zip(cases, names, paths, strict=True):
-        grouped.setdefault((case, cell), []).append(ImageFile(file.parent / path, path, (cell,)))
-    cells = []
-    for (case, cell), files in grouped.items():
-        cells.append(Cell(cell, case or None, tuple(files)))
+    for column in (PATH, CELL):
+        if column not in table:
+            raise UserError(f"{file} has no column {column}, only {', '.join(table.columns)}: rename the one it is")
+        for row in table.index[table[column] == ""]:
+            raise UserError(f"{file}, row {row}: {column} is empty: write it, or delete the row")
+    table[CASE] = table.get(CASE, "")
+    without = table[CASE] == ""
+    for row in table.index[without & table[CELL].isin(table.loc[~without, CELL])]:  # it would fall into two cells
+        raise UserError(f"{file}, row {row}: {CASE} is empty, but other rows of cell {table[CELL][row]} have one")
+    paths = table[PATH]
     if not any(map(os.path.lexists, map(file.parent.joinpath, paths[~paths.str.contains(NULL, regex=False)]))):
         raise UserError(
             f"{file}: none of its {len(paths):,} files exists, such as {paths.iloc[0]}: write them into the column "
-            f"{columns.path} relative to {file.parent}"
+            f"{PATH} relative to {file.parent}"
         )
+    cells = []
+    for (case, name), of_cell in paths.groupby([table[CASE], table[CELL]], sort=False):
+        files = [ImageFile(file.parent / path, path, (name,)) for path in of_cell]
+        cells.append(Cell(name, case or None, tuple(files)))
     return tuple(sorted(cells, key=lambda cell: natural_key(cell.title)))
-
-
-def _check_cases(file: Path, names: pd.Series, cases: pd.Series, column: str) -> None:
-    """Refuse a cell of which some rows name a case and some do not: it would fall into two."""
-    with_case = set(names[cases != ""])
-    for row, name in names[cases == ""].items():
-        if name in with_case:
-            raise UserError(f"{file}, row {row}: {column} is empty, but other rows of cell {name} have one: write it")
-
-
-def _filled(table: pd.DataFrame, name: str, file: Path, option: str) -> pd.Series:
-    column = _column(table, name, file, option)
-    if (column == "").any():
-        raise UserError(f"{file}, row {column.index[column == ''][0]}: {name} is empty: write it, or delete the row")
-    return column
-
-
-def _column(table: pd.DataFrame, name: str, file: Path, option: str) -> pd.Series:
-    if name not in table:
-        raise UserError(f"{file} has no column {name}: set {option}= to one of {', '.join(table.columns)}")
-    return table[name]

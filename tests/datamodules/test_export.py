@@ -8,7 +8,7 @@ import pytest
 
 from common.errors import UserError
 from datamodules.export import export_images
-from datamodules.inference.cells import CellColumns, find_cells
+from datamodules.inference.cells import find_cells
 from datamodules.io.decode import read_image
 from datamodules.sources import list_images, source_config
 from tests.helpers.images import cell_image, write_image
@@ -38,7 +38,7 @@ def test_blood_cells_become_folders_of_classes_with_the_subject_in_the_name(tmp_
 def test_chromosomes_become_cells_whose_files_tell_no_class(tmp_path):
     manifest = read(None, tmp_path, "synthetic_chromosomes", cells=4, cases=3)
     export_images(manifest, tmp_path / "new")
-    cells = find_cells(tmp_path / "new", CellColumns(), tmp_path, progress=False).cells
+    cells = find_cells(tmp_path / "new", tmp_path, progress=False).cells
     assert (cells[0].case, cells[0].name, len(cells[0].files)) == ("new_001", "new_001.1", 46)
     labels = pd.read_csv(tmp_path / "new" / "labels.csv", dtype=str)
     assert all(re.fullmatch(r"new_00\d/new_00\d\.\d/\d\d\.png", path) for path in labels["path"])

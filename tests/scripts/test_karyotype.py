@@ -206,7 +206,7 @@ def test_several_runs_are_an_ensemble(data, run, cells, karyotype):
         ("{run} {cells} los=0.1", "loss"),
         ("{run} {empty}", "no image in {empty}"),
         ("{run} {classes}", "folder per class"),
-        ("{run} {table}", "cell_column="),
+        ("{run} {table}", "no column cell_id"),
         ("{run} {other} {cells}", "prepare.crop_threshold is"),
         ("{run} {cells} --output {cells}/out", "is in {cells}"),
         ("{run} {cells} --output {unfinished}", "{unfinished} exists already"),

@@ -158,7 +158,7 @@ def _training_facts(run: Run) -> TrainingFacts:
         synthetic=run.data.synthetic,
         data_sha256=run.identity.get("contents", {}).get("data"),
         images_seen=run.status.images_seen,
-        leaks=run.data.leaks and dict(run.data.leaks),
+        leaks=run.data.leaks,
         revisions=run.revisions,
     )
 

@@ -12,7 +12,7 @@ from common.cli import console, say, warn
 from common.files import safe_stems, write_csv
 from common.text import counted
 from datamodules.inference.cell_images import CellFile, read_cell, used_files
-from datamodules.inference.cells import Cell, CellColumns, find_cells
+from datamodules.inference.cells import Cell, find_cells
 from datamodules.inference.image_files import describe_others, printable
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import new_whole_folder
@@ -43,8 +43,7 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
     """
     config = request.config
     model = request.model
-    columns = CellColumns(config.path_column, config.cell_column, config.case_column)
-    cells = find_cells(request.cells, columns, Path(config.cache_dir or model.facts.cache_dir), console.is_terminal)
+    cells = find_cells(request.cells, Path(config.cache_dir or model.facts.cache_dir), console.is_terminal)
     fixed = read_fixed(request.fixed, cells.cells)
     predictor = load_cell_model(model, request.options)
     notes = _adapt(predictor, cells.cells, fixed)

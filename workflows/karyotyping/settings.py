@@ -11,9 +11,6 @@ class KaryotypeConfig(KaryotypePriors, defaults="karyotype"):
 
     refer_below: Share = FROM_YAML
     out_of_distribution: Share = FROM_YAML
-    path_column: str = FROM_YAML
-    cell_column: str = FROM_YAML
-    case_column: str = FROM_YAML
     batchnorm: Literal["trained", "images"] | None = FROM_YAML
     runtime: Literal["torch", "onnx"] | None = FROM_YAML
     cache_dir: str | None = FROM_YAML

@@ -10,7 +10,7 @@ import pytest
 
 from common.config.data import CanvasConfig, PrepareConfig
 from datamodules.inference.cell_images import FileStatus, cell_scales, read_cell
-from datamodules.inference.cells import CellColumns, find_cells
+from datamodules.inference.cells import find_cells
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import break_image, cell_image, write_image
 
@@ -43,7 +43,7 @@ def cell_folder(tmp_path):
 
 
 def read(folder, tmp_path, config=CONFIG, fixed=None):
-    (cell,) = find_cells(folder, CellColumns(), tmp_path / "cache", progress=False).cells
+    (cell,) = find_cells(folder, tmp_path / "cache", progress=False).cells
     with ThreadPoolExecutor(2) as pool:
         return {file.file.name: file for file in read_cell(cell, config, fixed or {}, pool)}
 

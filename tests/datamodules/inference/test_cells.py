@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from common.errors import UserError
-from datamodules.inference.cells import CellColumns, find_cells
+from datamodules.inference.cells import find_cells
 from tests.helpers.chromosomes import bar, write_table
 from tests.helpers.images import write_image
 
@@ -16,9 +16,9 @@ def write_files(root, *paths):
     return root
 
 
-def found(place, tmp_path, **columns):
+def found(place, tmp_path):
     """Return {(case, cell): names of the files} and the number of other files."""
-    cells = find_cells(place, CellColumns(**columns), tmp_path / "cache", progress=False)
+    cells = find_cells(place, tmp_path / "cache", progress=False)
     return {(cell.case, cell.name): [file.name for file in cell.files] for cell in cells.cells}
 
 
@@ -62,25 +62,22 @@ def test_table_names_cells_and_cases(tmp_path):
     rows = [{"path": "a.png", "cell_id": "2", "case_id": ""}, {"path": "no/b.png", "cell_id": "10", "case_id": "p"}]
     table = write_table(tmp_path / "t.csv", rows)
     assert found(table, tmp_path) == {(None, "2"): ["a.png"], ("p", "10"): ["no/b.png"]}
-    renamed = write_table(tmp_path / "u.csv", [{"file": "a.png", "metaphase": "m"}])
-    assert found(renamed, tmp_path, path="file", cell="metaphase") == {(None, "m"): ["a.png"]}
 
 
 @pytest.mark.parametrize(
-    ("rows", "columns", "value"),
+    ("rows", "value"),
     [
-        ([{"file": "a.png", "cell_id": "1"}], {}, "path"),
-        ([{"path": "a.png"}], {}, "cell_id"),
-        ([{"path": "a.png", "cell_id": "1"}], {"case": "patient"}, "patient"),
-        ([{"path": "a.png", "cell_id": "1"}, {"path": "b.png", "cell_id": ""}], {}, "row 3"),
-        ([{"path": "", "cell_id": "1"}], {}, "row 2"),
-        ([{"path": "t.csv", "cell_id": "1", "case_id": case} for case in ("p", "")], {}, "row 3.*cell 1"),
-        ([{"path": path, "cell_id": "1"} for path in ("no/b.png", "a\0.png")], {}, "no/b.png"),
+        ([{"file": "a.png", "cell_id": "1"}], "path"),
+        ([{"path": "a.png"}], "cell_id"),
+        ([{"path": "a.png", "cell_id": "1"}, {"path": "b.png", "cell_id": ""}], "row 3"),
+        ([{"path": "", "cell_id": "1"}], "row 2"),
+        ([{"path": "t.csv", "cell_id": "1", "case_id": case} for case in ("p", "")], "row 3.*cell 1"),
+        ([{"path": path, "cell_id": "1"} for path in ("no/b.png", "a\0.png")], "no/b.png"),
     ],
 )
-def test_unfit_table_is_an_error(tmp_path, rows, columns, value):
+def test_unfit_table_is_an_error(tmp_path, rows, value):
     with pytest.raises(UserError, match=value):
-        found(write_table(tmp_path / "t.csv", rows), tmp_path, **columns)
+        found(write_table(tmp_path / "t.csv", rows), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +92,7 @@ def test_class_folders_are_no_cells(tmp_path, names, images):
 @pytest.mark.parametrize("last", [21, 22, 24])
 def test_numbered_folders_with_the_images_of_a_cell_are_cells(tmp_path, last):
     root = touch_images(tmp_path / "root", range(1, last + 1), 46)
-    cells = find_cells(root, CellColumns(), tmp_path / "cache", progress=False)
+    cells = find_cells(root, tmp_path / "cache", progress=False)
     assert len(cells.cells) == last
 
 

@@ -46,7 +46,7 @@ def test_a_folder_that_cannot_be_listed_is_a_broken_file(folder, tmp_path, monke
 
     def refused(place):
         if str(place).rstrip("/").endswith(("/b", "/.private")):
-            raise PermissionError(13, "Permission denied")
+            raise PermissionError(13, "Permission denied", str(place))
         return scandir(place)
 
     (folder / ".private").mkdir()

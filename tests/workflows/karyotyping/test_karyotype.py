@@ -1,7 +1,7 @@
 """The images that networks are adapted to before cells are named."""
 
 from common.config.compose import compose_config
-from datamodules.inference.cells import CellColumns, find_cells
+from datamodules.inference.cells import find_cells
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import write_image
 from workflows.karyotyping.run import _adapt
@@ -22,7 +22,7 @@ def test_networks_are_adapted_to_the_files_that_an_expert_counts_as_chromosomes(
     for number in NUMBERS:
         write_image(tmp_path / "cell" / f"{number}.png", bar(number))
     write_image(tmp_path / "cell" / "large.png", bar(1, scale=6.0))
-    cells = find_cells(tmp_path / "cell", CellColumns(), tmp_path / "cache", progress=False).cells
+    cells = find_cells(tmp_path / "cell", tmp_path / "cache", progress=False).cells
     predictor = RecordingPredictor()
     chromosomes = {f"{number}.png" for number in NUMBERS}
     _adapt(predictor, cells, [{}])

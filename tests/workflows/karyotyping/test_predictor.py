@@ -8,7 +8,7 @@ import pytest
 from common.config.compose import compose_config
 from common.karyotype import CHROMOSOMES
 from datamodules.inference.cell_images import read_cell
-from datamodules.inference.cells import CellColumns, find_cells
+from datamodules.inference.cells import find_cells
 from evaluation.averaging import Combiner
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import write_image
@@ -34,7 +34,7 @@ def predict(tmp_path):
     """A function that predicts a cell of 24 images by two networks and an ensemble's combiner, or their average."""
     for number in NUMBERS:
         write_image(tmp_path / "cell" / f"{number}.png", bar(number))
-    (cell,) = find_cells(tmp_path / "cell", CellColumns(), tmp_path / "cache", progress=False).cells
+    (cell,) = find_cells(tmp_path / "cell", tmp_path / "cache", progress=False).cells
 
     def call(combiner=None):
         network = LoadedNetwork("a", "b", FakeNetwork(), PREPARE, 32, tuple(RUNS_ORDER), turns=False, adapts=False)
