@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +58,12 @@ class ReviewedCell:
     @cached_property
     def logs(self) -> np.ndarray:
         """Log-probabilities, float64, shape (n, 24)."""
-        return np.array([file.log_probabilities for file in self.files])
+        return np.array(list(map(attrgetter("log_probabilities"), self.files)))
 
     @cached_property
     def names(self) -> list[str]:
         """The names of the files."""
-        return [file.name for file in self.files]
+        return list(map(attrgetter("name"), self.files))
 
 
 @dataclass(frozen=True)
@@ -106,14 +107,7 @@ _CELL = TypeAdapter(ReviewedCell)
 
 
 def write_cell(folder: Path, stem: str, cell: ReviewedCell, pictures: np.ndarray) -> None:
-    """Write a cell and its pictures.
-
-    Args:
-        folder: Of the review.
-        stem: Of the files of the cell.
-        cell: Its files.
-        pictures: Their chromosomes, uint8 RGB on black, shape (N, H, W, 3); written as a strip, dark on white.
-    """
+    """Write a cell, and its chromosomes, uint8 RGB on black, shape (N, H, W, 3), as a strip, dark on white."""
     write_json(folder / f"{stem}.json", asdict(cell))
     occupied = pictures.max(axis=(0, 3)) >= EMPTY
     rows, columns = np.flatnonzero(occupied.any(axis=1)), np.flatnonzero(occupied.any(axis=0))
@@ -135,15 +129,11 @@ def write_index(folder: Path, index: ReviewIndex) -> None:
 
 def rounded(log_probabilities: np.ndarray) -> list[float]:
     """Return numbers that JSON keeps short."""
-    return [float(value) for value in np.round(log_probabilities, DECIMALS)]
+    return list(map(float, np.round(log_probabilities, DECIMALS)))
 
 
 class ReviewBundle:
-    """The folder ``review`` in an output of scripts/karyotype.py.
-
-    Raises:
-        UserError: The folder has none, or it is damaged.
-    """
+    """The folder ``review`` in an output of scripts/karyotype.py; a ``UserError``: it has none, or a damaged one."""
 
     def __init__(self, output: Path) -> None:
         self.folder = output / FOLDER
@@ -153,7 +143,7 @@ class ReviewBundle:
                 "revision must be made again"
             )
         self.index = _read(self.folder / INDEX, _INDEX)
-        if not all(STEM.fullmatch(stem) for stem in self.stems):
+        if not all(map(STEM.fullmatch, self.stems)):
             raise UserError(f"{self.folder / INDEX} is damaged: run scripts/karyotype.py again")
         try:
             self.priors = KaryotypePriors(**self.index.priors)
@@ -164,7 +154,7 @@ class ReviewBundle:
     @property
     def stems(self) -> Sequence[str]:
         """The identities of the cells."""
-        return [cell.stem for cell in self.index.cells]
+        return list(map(attrgetter("stem"), self.index.cells))
 
     def cell(self, stem: str) -> ReviewedCell:
         """Read a cell, once."""

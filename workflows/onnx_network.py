@@ -1,6 +1,7 @@
 """The ONNX graph of a member, run by ONNX Runtime without torch."""
 
 import os
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,8 @@ class OnnxNetwork:
 
     def arrays(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """Return the outputs by name of prepared images, uint8 RGB, shape (B, 3, H, W)."""
-        names = [output.name for output in self.session.get_outputs()]
-        return dict(zip(names, self.session.run(names, {"image": image}), strict=True))
+        outputs = map(attrgetter("name"), self.session.get_outputs())
+        return dict(zip(outputs, self.session.run(None, {"image": image}), strict=True))
 
     def adapt_to(self, images: np.ndarray) -> int:
         """Adapt no layer: a graph keeps its statistics."""
@@ -39,16 +40,13 @@ class OnnxNetwork:
 
 
 def _session(path: Path) -> onnxruntime.InferenceSession:
-    available = onnxruntime.get_available_providers()
+    providers = filter(onnxruntime.get_available_providers().__contains__, PROVIDERS)
     options = onnxruntime.SessionOptions()
     wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    if wanted.isdecimal():
-        options.intra_op_num_threads = int(wanted)
-    elif processors() < (os.cpu_count() or 1):  # ONNX Runtime counts those of the machine
-        options.intra_op_num_threads = processors()
+    options.intra_op_num_threads = int(wanted or processors())  # ONNX Runtime counts those of the machine
     # Its threads would otherwise use up the processors while they wait for images to be decoded.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(path, options, [name for name in PROVIDERS if name in available])
+        return onnxruntime.InferenceSession(path, options, list(providers))
     except Exception as error:  # the kinds of ONNX Runtime have no common base
         raise UserError(f"{path}: ONNX Runtime cannot load it: {str(error).splitlines()[0]}") from error

@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from common.config.data import PrepareConfig
 from common.config.schema import InferenceConfig
 from common.errors import UserError
-from common.files import sha256_of_file, write_json
+from common.files import read_whole_json, sha256_of_file, write_json
 from common.runs.address import present_keys
 from common.runs.files import PortableFile
 
@@ -177,11 +177,7 @@ class PortableModel:
     @staticmethod
     def is_portable(folder: Path) -> bool:
         """Tell whether a folder holds a portable model."""
-        path = Path(folder) / PortableFile.MODEL
-        try:
-            return bool(json.loads(path.read_text(encoding="utf-8")).get("kind") == KIND)
-        except (OSError, ValueError, AttributeError, RecursionError):
-            return False
+        return bool(read_whole_json(Path(folder) / PortableFile.MODEL).get("kind") == KIND)
 
     @cached_property
     def description(self) -> ModelDescription:
@@ -190,15 +186,15 @@ class PortableModel:
         values = json.loads(path.read_text(encoding="utf-8"))
         if values.get("format") != FORMAT:
             raise UserError(f"{path} has format {values.get('format')}, this code reads {FORMAT}: {REMEDY}")
-        members = values.get("members")
-        if isinstance(members, list) and all(isinstance(member, dict) for member in members):
-            values["members"] = [present_keys(member) for member in members]
         try:
+            values["members"] = list(map(present_keys, values["members"]))
             return _DESCRIPTION.validate_python(values)
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
             raise UserError(f"{path}: {place}: {first['msg']}: {REMEDY}") from error
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{path}: members: no list of them: {REMEDY}") from error
 
     def file(self, member: int, suffix: str) -> Path:
         """Return the path of a member's WEIGHTS or GRAPH, whether it exists or not."""

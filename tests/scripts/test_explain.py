@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from common.errors import UserError
 from common.predictions import read_predictions
 from common.runs.ensemble import EnsembleFile, write_ensemble
 from common.runs.run import Run
@@ -78,13 +79,13 @@ def test_an_ensemble_is_explained_by_its_members(runs, tmp_path):
 def test_maps_are_for_the_predicted_the_true_or_a_named_class(runs):
     selected = select_images(Run(runs[0]), ExplainRequest([str(runs[0]), "samples=2"]))
     assert selected.images[selected.rows[1]].shape == (64, 64, 3)
-    assert target_classes(selected, "true").tolist() == selected.test.labels.tolist()
-    assert target_classes(selected, "predicted").tolist() == selected.predicted.tolist()
-    assert target_classes(selected, selected.test.classes[1]).tolist() == [1, 1]
-    frame = selected.test.frame
+    test, frame = selected.test, selected.test.frame
+    assert target_classes(test, "true").tolist() == test.labels.tolist()
+    assert selected.targets.tolist() == test.probabilities.argmax(axis=1).tolist()
+    assert target_classes(test, test.classes[1]).tolist() == [1, 1]
     frame.loc[1, "label"] = None
-    with pytest.raises(Exception, match=f"the class of {frame['image_id'][1]} is unknown"):
-        target_classes(selected, "true")
+    with pytest.raises(UserError, match=f"the class of {frame['image_id'][1]} is unknown"):
+        target_classes(test, "true")
 
 
 def test_the_layers_of_each_run_are_drawn(runs, tmp_path):

@@ -6,8 +6,6 @@ import pickle
 import re
 import shutil
 
-import numpy as np
-import onnxruntime
 import pandas as pd
 import pytest
 import torch
@@ -102,17 +100,6 @@ def test_the_model_card_has_the_figures_of_the_run(cell_runs, portable):
     assert "a subject may be in two parts" in card
     assert "Weights: CC-BY-4.0" in card
     assert re.findall("^## (.*)", card, re.MULTILINE)[:3] == ["Intended use", "Limits", "How it was evaluated"]
-
-
-def test_the_graph_takes_prepared_images_in_any_number(portable):
-    session = onnxruntime.InferenceSession(portable / "member1.onnx", providers=["CPUExecutionProvider"])
-    images = np.random.default_rng(0).integers(0, 256, (5, 3, 32, 32)).astype(np.uint8)
-    (together,) = session.run(None, {"image": images})
-    apart = [session.run(None, {"image": image[None]})[0] for image in images]
-    assert together.shape == (5, 2)
-    assert together.std(axis=0).min() > 0
-    assert np.allclose(together, np.concatenate(apart), atol=1e-6)
-    assert json.loads(session.get_modelmeta().custom_metadata_map["classes"]) == ["hem", "all"]
 
 
 def test_images_of_estimated_orientation(cell_runs, cell_images, tmp_path, predicted):

@@ -304,23 +304,6 @@ def test_ensemble_combines_its_members_by_its_fitted_weights(fitted, cell_images
     assert "the ensemble was fitted on its" in output
 
 
-def test_members_that_moved_with_their_ensemble(cell_runs, fitted, cell_images, tmp_path, predict_table):
-    shared = fitted.parents[1]
-    moved = tmp_path / "moved"
-    for folder in (fitted, *cell_runs):
-        shutil.copytree(folder, moved / folder.relative_to(shared))
-    moved_ensemble = moved / fitted.relative_to(shared)
-    image = next(cell_images.rglob("*.png"))
-    here, _ = predict_table(fitted, image, name="here")
-    facts = json.loads((moved_ensemble / "ensemble.json").read_text())
-    facts["members"] = ["gone/0", "gone/1"]
-    (moved_ensemble / "ensemble.json").write_text(json.dumps(facts))
-    there, _ = predict_table(moved_ensemble, image, name="there")
-    pd.testing.assert_frame_equal(here, there)
-    shutil.rmtree(moved / cell_runs[1].relative_to(shared))
-    assert "gone/1" in failed(tmp_path, moved_ensemble, image)
-
-
 def test_ensemble_within_an_ensemble_is_an_error(cell_runs, fitted, cell_images, tmp_path):
     assert f"{fitted} has fitted weights" in failed(tmp_path, fitted, cell_runs[0], cell_images)
     outer = Run(tmp_path / "outer")

@@ -49,6 +49,7 @@ class SelectedImages:
         reasons: Why each is shown; may be empty strings.
         images: All images of the run's data set.
         rows: The row of each image in ``images``.
+        targets: The class that each image's map is for, int64, shape (N,).
     """
 
     run: TrainedRun
@@ -56,11 +57,7 @@ class SelectedImages:
     reasons: list[str]
     images: RunImages
     rows: np.ndarray
-
-    @property
-    def predicted(self) -> np.ndarray:
-        """The predicted class of each image, int64, shape (N,)."""
-        return call(self.test.probabilities, self.test.positive_index)
+    targets: np.ndarray
 
 
 def draw_heat_maps(request: ExplainRequest) -> None:
@@ -73,10 +70,10 @@ def draw_heat_maps(request: ExplainRequest) -> None:
             _warn_of_averaging(selected.run, name)
             stem = f"{method.name}-{method.layer}"
             folder = run.folder / RunFolder.HEATMAPS
-            table = _table(selected, method, target_classes(selected, request.settings.target))
+            table = _table(selected, method)
             pictures, pairs = _pictures(selected, model, method, table)
             write_pictures(folder / f"{stem}.parquet", table["image_id"], pictures, PICTURE)
-            write_csv(folder / f"{stem}.csv", table.drop(columns="class"), "%.6f")
+            write_csv(folder / f"{stem}.csv", table, "%.6f")
             figure = request.out or folder / f"{stem}.png"
             _draw_figure(figure, selected, method, pairs)
             say(str(folder / stem), "pictures (.parquet) and their table (.csv)", str(figure))
@@ -89,7 +86,8 @@ def select_images(run: Run, request: ExplainRequest) -> SelectedImages:
     test = replace(whole, frame=whole.frame.iloc[list(chosen)].reset_index(drop=True))
     images = RunImages(request.config(run))
     rows = images.rows(run.folder, test.frame["image_id"])
-    return SelectedImages(load_run(run.folder), test, list(chosen.values()), images, rows)
+    targets = target_classes(test, request.settings.target)
+    return SelectedImages(load_run(run.folder), test, list(chosen.values()), images, rows, targets)
 
 
 def choose(test: Predictions, settings: ExplainConfig) -> dict[int, str]:
@@ -107,19 +105,18 @@ def choose(test: Predictions, settings: ExplainConfig) -> dict[int, str]:
     return chosen
 
 
-def target_classes(selected: SelectedImages, target: str) -> np.ndarray:
+def target_classes(test: Predictions, target: str) -> np.ndarray:
     """Return the class that each image's map is for, int64, shape (N,); it must exist and be known of each image."""
-    classes = selected.test.classes
-    if target in classes:
-        return np.full(len(selected.rows), classes.index(target))
+    if target in test.classes:
+        return np.full(len(test.frame), test.classes.index(target))
     if target == PREDICTED:
-        return selected.predicted
+        return call(test.probabilities, test.positive_index)
     if target != TRUE:
-        raise UserError(f"target={target}: say {PREDICTED}, {TRUE}, or a class: {', '.join(classes)}")
-    unknown = selected.test.frame["image_id"][selected.test.labels < 0]
+        raise UserError(f"target={target}: say {PREDICTED}, {TRUE}, or a class: {', '.join(test.classes)}")
+    unknown = test.frame["image_id"][test.labels < 0]
     if len(unknown):
         raise UserError(f"target={TRUE}: the class of {unknown.iloc[0]} is unknown: say {PREDICTED}, or a class")
-    return selected.test.labels
+    return test.labels
 
 
 def _warn_of_averaging(run: TrainedRun, name: str) -> None:
@@ -130,17 +127,17 @@ def _warn_of_averaging(run: TrainedRun, name: str) -> None:
         )
 
 
-def _table(selected: SelectedImages, method: Method, targets: np.ndarray) -> pd.DataFrame:
+def _table(selected: SelectedImages, method: Method) -> pd.DataFrame:
     """Return a row per image: ``called`` is its predicted class, ``probability`` that of ``target``."""
-    names = np.array(selected.test.classes, dtype=object)
-    return selected.test.frame[["image_id", "label"]].assign(
-        called=names[selected.predicted],
-        target=names[targets],
-        probability=selected.test.probabilities[np.arange(len(targets)), targets],
+    test = selected.test
+    names = np.array(test.classes, dtype=object)
+    return test.frame[["image_id", "label"]].assign(
+        called=names[call(test.probabilities, test.positive_index)],
+        target=names[selected.targets],
+        probability=test.probabilities[np.arange(len(test.frame)), selected.targets],
         empty=False,
         method=method.name,
         layer=method.layer,
-        **{"class": targets},
     )
 
 
@@ -155,7 +152,7 @@ def _pictures(selected: SelectedImages, model: Model, method: Method, table: pd.
     pictures = []
     pairs = []
     with progress_bar(len(table), f"explaining {selected.run.config.name}", console.is_terminal) as advance:
-        for number, heat in enumerate(heat_maps(model, images, table["class"].tolist(), method)):
+        for number, heat in enumerate(heat_maps(model, images, selected.targets.tolist(), method)):
             pictures.append(encode(coloured(scaled(heat)), size))
             table.loc[number, "empty"] = not heat.any()
             if number < drawn:
