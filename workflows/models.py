@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from common.config.data import PrepareConfig
 from common.config.defaults import section_defaults
@@ -14,9 +14,6 @@ from common.runs.files import RunFile
 from common.runs.lifecycle import other_revisions
 from common.runs.portable import PortableModel, TrainingFacts
 from common.runs.run import DataFacts, Run
-
-if TYPE_CHECKING:
-    from workflows.networks import LoadedNetwork  # with numpy and OpenCV, which a check of the options does without
 
 # A file in several parts belongs to the last of these.
 PARTS = ("unused", "test", "validation", "train")
@@ -163,12 +160,6 @@ class RunsModel:
                 "run"
             )
 
-    def load(self, options: LoadOptions) -> "list[LoadedNetwork]":
-        """Load the members."""
-        from workflows.networks import load_members  # here: it takes a while
-
-        return load_members(self.members, options)
-
 
 class PortableNetworks:
     """A portable model; what it has is that of `RunsModel`.
@@ -206,12 +197,6 @@ class PortableNetworks:
         _ = self.facts
         if options.passes:
             raise UserError(f"passes={options.passes}: {self.named} is a portable model, without passes: leave it out")
-
-    def load(self, options: LoadOptions) -> "list[LoadedNetwork]":
-        """Load the members by torch, or by ONNX Runtime where torch is not installed."""
-        from workflows.networks import load_portable  # here: it takes a while
-
-        return load_portable(self.model, options)
 
 
 def open_model(paths: Sequence[Path]) -> RunsModel | PortableNetworks:

@@ -1,6 +1,6 @@
 """Trained networks that are loaded to predict new images: by torch, or by ONNX Runtime where torch is not installed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -16,7 +16,7 @@ from common.runs.predicted import joined
 from common.runs.run import Run
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from workflows.adaptation import adapt_to, adapts
-from workflows.models import LoadOptions, learned_from
+from workflows.models import LoadOptions, PortableNetworks, RunsModel, learned_from
 
 INSTALL = "pip install --group predict --constraint constraints.txt"
 PACKAGES = {"torch": "torch", "onnx": "onnxruntime"}
@@ -85,16 +85,18 @@ class LoadedNetwork:
         return whole
 
 
-def load_members(members: Sequence[Run], options: LoadOptions) -> list[LoadedNetwork]:
-    """Load the networks of runs, by torch.
+def load_networks(model: RunsModel | PortableNetworks, options: LoadOptions) -> list[LoadedNetwork]:
+    """Load the members of a model: those of runs by torch, those of a portable model also by ONNX Runtime.
 
     Raises:
-        UserError: A run cannot be loaded, or passes are asked for and it has no dropout.
+        UserError: A run cannot be loaded, or passes are asked for and it has no dropout; or see ``_load_portable``.
     """
+    if isinstance(model, PortableNetworks):
+        return _load_portable(model.model, options)
     from lightning_modules.training.trainer import set_up_torch  # here: a portable model needs no torch
 
     set_up_torch()
-    return list(map(partial(_load_member, options=options), members))
+    return list(map(partial(_load_member, options=options), model.members))
 
 
 def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
@@ -127,7 +129,7 @@ def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
     )
 
 
-def load_portable(model: PortableModel, options: LoadOptions) -> list[LoadedNetwork]:
+def _load_portable(model: PortableModel, options: LoadOptions) -> list[LoadedNetwork]:
     """Load the networks of a portable model, and say what computes them.
 
     Raises:

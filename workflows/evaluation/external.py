@@ -34,7 +34,7 @@ from workflows.adaptation import Adaptation, adapt_to, sample_rows
 from workflows.evaluation.external_images import ExternalDataset, ExternalImages, match_images, read_dataset
 from workflows.evaluation.request import EvaluateRequest
 from workflows.models import LoadOptions, RunsModel
-from workflows.networks import LoadedNetwork
+from workflows.networks import LoadedNetwork, load_networks
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def predict_external(
     Raises:
         UserError: The classes do not fit, no image is left, or an image cannot be prepared.
     """
-    (network,) = RunsModel([run]).load(LoadOptions(batchnorm=batchnorm, passes=None))
+    (network,) = load_networks(RunsModel([run]), LoadOptions(batchnorm=batchnorm, passes=None))
     warn(*other_revisions(run.folder))
     external = match_images(run, dataset)
     data = external.data_module(console.is_terminal)

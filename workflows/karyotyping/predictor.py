@@ -16,7 +16,7 @@ from datamodules.inference.cell_images import CellFile, cell_scales, prepare_fil
 from evaluation.averaging import Combiner
 from evaluation.calibration import EPSILON, rescale
 from workflows.models import LoadOptions, PortableNetworks, RunsModel
-from workflows.networks import LoadedNetwork
+from workflows.networks import LoadedNetwork, load_networks
 from workflows.temperatures import Temperatures, are_balanced, fit_temperatures
 
 # Pictures of chromosomes for models that do not keep the scale themselves: the canvas, and their mean area in pixels.
@@ -137,13 +137,15 @@ def load_cell_model(model: RunsModel | PortableNetworks, options: LoadOptions) -
         files = [sha256_of_file(member.path(RunFile.PREDICTIONS)) for member in model.members]
         temperatures = fit_temperatures(model)
         balanced = are_balanced(model)
-        return CellModel(sha256_of_value(files)[:16], model.load(options), temperatures, combiner, balanced)
+        return CellModel(sha256_of_value(files)[:16], load_networks(model, options), temperatures, combiner, balanced)
     description = model.model.description
     facts = description.cells
     assert facts is not None  # see KaryotypeRequest.check
     weights = [member.sha256 for member in description.members]
     temperatures = Temperatures(facts.temperatures, facts.combined, facts.notes)
-    return CellModel(sha256_of_value(weights)[:16], model.load(options), temperatures, combiner, facts.balanced)
+    return CellModel(
+        sha256_of_value(weights)[:16], load_networks(model, options), temperatures, combiner, facts.balanced
+    )
 
 
 def _prepared(files: Sequence[CellFile], prepare: PrepareConfig, pool: Executor) -> np.ndarray:

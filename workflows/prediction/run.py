@@ -13,6 +13,7 @@ from evaluation.predicted_table import PredictedFacts, write_predicted
 from evaluation.referral.choices import ReviewThresholds, cut_notes
 from evaluation.referral.new_images import doubtful_first, is_foreign, rule_lines, select_rules
 from workflows.models import PortableNetworks, RunsModel
+from workflows.networks import load_networks
 from workflows.prediction.files import predict_files, reviewed
 from workflows.prediction.request import PredictRequest
 from workflows.thresholds import portable_thresholds, review_thresholds
@@ -36,7 +37,7 @@ def predict_images(request: PredictRequest) -> None:
     if "confidence" in rules and thresholds.confidence and thresholds.accuracy:
         warnings += cut_notes(thresholds.confidence, thresholds.accuracy)
     warn(*warnings)
-    networks = model.load(request.options)
+    networks = load_networks(model, request.options)
     notes: dict[str, None] = {}
     for network in networks:
         notes |= dict.fromkeys(network.notes)
