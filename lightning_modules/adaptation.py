@@ -1,16 +1,22 @@
-"""BatchNorm statistics of a classifier: of images of another source, and restored where weights have them folded."""
+"""BatchNorm statistics of images from another source, such as another laboratory, in place of those of training.
+
+The statistics of the new images and those of training are averaged by their numbers, as in Schneider et al., Improving
+robustness against common corruptions by covariate shift adaptation (2020), equation 1; no label is used.
+"""
 
 import numpy as np
 import torch
+from torch import nn
 
-from lightning_modules.backbones.batchnorm_adaptation import adapt_batchnorm
-from lightning_modules.backbones.batchnorm_restoration import restore_batchnorm
 from lightning_modules.classifier import Classifier
 from lightning_modules.orientation import turn_half
 
+# What the statistics of training count for, in images: of a cell of 46 chromosomes both sides weigh the same.
+TRAINING_WEIGHT = 46
+
 
 def adapt_to_images(classifier: Classifier, images: np.ndarray) -> int:
-    """Adapt a trained backbone to images of another source; see `batchnorm_adaptation`.
+    """Adapt a trained backbone to images of another source.
 
     Args:
         classifier: With orientation every second image is turned, as in training.
@@ -22,14 +28,36 @@ def adapt_to_images(classifier: Classifier, images: np.ndarray) -> int:
     image = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(classifier.device).float() / 255
     if classifier.orientation:
         image, _ = turn_half(image, torch.arange(len(image), device=image.device), epoch=0)
-    return adapt_batchnorm(classifier.backbone, (image - classifier.mean) / classifier.std)
+    return adapt_batchnorm(classifier.backbone, classifier.normalised(image))
 
 
-def restore_folded(classifier: Classifier, image: torch.Tensor) -> None:
-    """Let BatchNorm train that a weights file has folded into its convolutions; see `batchnorm_restoration`.
+@torch.no_grad()
+def adapt_batchnorm(network: nn.Module, images: torch.Tensor) -> int:
+    """Give the BatchNorm layers of a trained network the statistics of images, averaged with those of training.
 
     Args:
-        classifier: Its ``folded_batchnorm`` names the layers.
-        image: Training images, float in [0, 1], shape (N, C, H, W).
+        network: Its layers with running statistics are changed; in eval mode afterwards.
+        images: A mixture of all classes like the images to predict, float, shape (N, C, H, W), N > 1.
+
+    Returns:
+        The number of layers that were adapted.
     """
-    restore_batchnorm(classifier.backbone, classifier.folded_batchnorm, (image - classifier.mean) / classifier.std)
+    network.eval()
+    trained = {}
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d) and layer.track_running_stats:
+            trained[layer] = _copy(layer, "running_mean"), _copy(layer, "running_var"), layer.momentum
+            layer.momentum = 1.0  # the statistics become those of the images
+            layer.train()
+    network(images)
+    weight = len(images) / (len(images) + TRAINING_WEIGHT)
+    for layer, (mean, variance, momentum) in trained.items():
+        layer.running_mean = torch.lerp(mean, _copy(layer, "running_mean"), weight)
+        layer.running_var = torch.lerp(variance, _copy(layer, "running_var"), weight)
+        layer.momentum = momentum
+    network.eval()
+    return len(trained)
+
+
+def _copy(layer: nn.Module, buffer: str) -> torch.Tensor:
+    return layer.get_buffer(buffer).clone()

@@ -145,9 +145,13 @@ class Classifier(ByName):
 
     def features(self, image: torch.Tensor) -> torch.Tensor:
         """Return the backbone's features, shape (B, ...), of images (B, C, H, W), float in [0, 1]."""
-        # The batch is scaled to float32 after Lightning has converted it to the precision of the weights.
-        features: torch.Tensor = self._features_of(self.backbone, (image.to(self.mean.dtype) - self.mean) / self.std)
+        features: torch.Tensor = self._features_of(self.backbone, self.normalised(image))
         return features
+
+    def normalised(self, image: torch.Tensor) -> torch.Tensor:
+        """Return images (B, C, H, W), float in [0, 1], in the scale that the backbone takes."""
+        # The batch is scaled to float32 after Lightning has converted it to the precision of the weights.
+        return (image.to(self.mean.dtype) - self.mean) / self.std
 
     def fixed_features(self, image: torch.Tensor) -> torch.Tensor:
         """Return the features behind the first layers of the head, those that have no weights and draw nothing."""

@@ -11,8 +11,6 @@ from common.config.schema import Config, InferenceConfig
 from common.errors import UserError
 from common.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
 from common.runs.predicted import Predicted
-from lightning_modules.backbones.batchnorm_folding import fold_batchnorm
-from lightning_modules.backbones.truncation import ImageSize, random_image
 from lightning_modules.classifier import Classifier
 from lightning_modules.mc_dropout import McDropout
 from lightning_modules.orientation import turn
@@ -23,18 +21,6 @@ from lightning_modules.training.trainer import build_trainer
 
 FEATURES = "features"
 LOOKS = "looks"
-
-
-def make_fast(classifier: Classifier, size: ImageSize) -> None:
-    """Change a trained classifier so that a CPU computes it sooner: the same figures within float error.
-
-    Args:
-        classifier: In eval mode; afterwards it can be neither trained nor adapted.
-        size: Of the images.
-    """
-    classifier.backbone = fold_batchnorm(classifier.backbone, random_image(size).to(classifier.mean))
-    # Convolutions pass the layout of their weights on to their outputs: the images need no conversion.
-    classifier.to(memory_format=torch.channels_last)
 
 
 class Predictor(LightningModule):

@@ -18,7 +18,7 @@ from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.truncation import ImageSize
 from lightning_modules.classifier import Classifier
-from lightning_modules.inference import Predictor, make_fast
+from lightning_modules.inference import Predictor
 from lightning_modules.load import TrainedRun
 from lightning_modules.out_of_distribution import OutOfDistribution
 
@@ -137,6 +137,6 @@ class PredictionNetwork(nn.Module):
         return adapted
 
     def make_fast(self, size: ImageSize) -> None:
-        """Change it so that a CPU computes images of a size sooner; see `inference.make_fast`."""
+        """Change it so that a CPU computes images of a size sooner: the same figures within float error."""
         if not torch.cuda.is_available():
-            make_fast(self.predictor.classifier, size)
+            self.predictor.classifier.to(memory_format=torch.channels_last)

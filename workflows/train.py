@@ -27,7 +27,7 @@ from evaluation.evaluate import write_evaluation
 from evaluation.metrics.classification import lower_is_better
 from evaluation.sections import check_sections, write_pictures
 from evaluation.terminal import headline, overview, whole
-from lightning_modules.adaptation import restore_folded
+from lightning_modules.backbones.batchnorm_restoration import restore_batchnorm
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
 from lightning_modules.inference import predict
@@ -115,7 +115,8 @@ def fit_and_predict(
     on_rank_zero(data.write_facts, run.folder)
     on_rank_zero(run.write_json, RunFile.MODEL, asdict(model.facts()))
     if model.folded_batchnorm:
-        restore_folded(model, data.training_sample(SAMPLE))
+        images = model.normalised(data.training_sample(SAMPLE))
+        restore_batchnorm(model.backbone, model.folded_batchnorm, images)
     stages = train_stages(model, data, config, run.folder, callbacks, FeatureDataModule(data))
     seen = predict_training_images(model, data, config, sum(stage.images_seen for stage in stages))
     distances = on_rank_zero(distances_of_training_images, seen, data)

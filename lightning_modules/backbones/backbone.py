@@ -1,7 +1,7 @@
 """Backbones: any timm network, whole or cut at a named module, and which of its modules train."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,11 +10,10 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.layers.helpers import to_2tuple
 from torch import nn
 
+import lightning_modules.networks  # noqa: F401  (it registers the papers' networks with timm)
 from common.errors import UserError, close_names
-from lightning_modules import networks  # noqa: F401  (importing it registers the papers' networks with timm)
 from lightning_modules.backbones.heads import Layout
 from lightning_modules.backbones.truncation import ImageSize, Removed, cut_backbone, first_line, has_parameters
-from lightning_modules.compat import is_batchnorm
 
 ALL = "all"
 
@@ -89,11 +88,11 @@ def create_network(name: str, args: dict[str, Any], input_size: ImageSize, **tim
         UserError: timm does not know the name, or the model does not take the arguments or the weights.
     """
     check_model_name(name)
-    # A model without classifier is what a backbone is: saying so is no mistake.
-    args = {key: value for key, value in args.items() if not (key == "num_classes" and value == 0)}
-    for key in args:
-        if key in OTHER_KEYS:
-            raise UserError(f"model.args.{key}: leave it out, it is set by {OTHER_KEYS[key]}")
+    args = dict(args)
+    if args.get("num_classes") == 0:  # a backbone has no classifier: saying so is no mistake
+        del args["num_classes"]
+    for key in args.keys() & OTHER_KEYS.keys():
+        raise UserError(f"model.args.{key}: leave it out, it is set by {OTHER_KEYS[key]}")
     # A ViT is built for one image size, a ResNet takes no size.
     config = timm.get_pretrained_cfg(name)
     if config is not None and config.fixed_input_size:
@@ -101,17 +100,12 @@ def create_network(name: str, args: dict[str, Any], input_size: ImageSize, **tim
     try:
         network: nn.Module = timm.create_model(name, **{**timm_args, **args})
     except Exception as error:  # models refuse their arguments, and files their loading, in many ways
-        weights = timm_args.get("pretrained_cfg", "")
-        if isinstance(weights, dict):
-            weights = f" weights={weights['file']}"
-        elif weights:
-            weights = f" weights={name}.{weights}"
-        height, width = to_2tuple(input_size)
-        size = f"{height}" if height == width else f"{height}x{width}"
         reason = first_line(error)
         if "'pretrained_cfg'" in reason:  # timm's own networks take any argument
             reason = f"its function must take pretrained=False and **kwargs ({reason})"
-        raise UserError(f"model.args={args}{weights}: {name} at {size} px: {reason}") from error
+        size = "x".join(map(str, to_2tuple(input_size)))
+        weights = getattr(timm_args.get("pretrained_cfg"), "file", "random")
+        raise UserError(f"model.args={args} weights={weights}: {name} at {size} px: {reason}") from error
     if not hasattr(network, "forward_features"):
         needed = "a method forward_features, from images (B, 3, H, W) to features such as (B, C, h, w)"
         raise UserError(f"model.name={name}: its class {type(network).__name__} lacks {needed}")
@@ -127,24 +121,15 @@ def image_scale(network: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...
 def finish_backbone(network: nn.Module, cut: str | None, input_size: ImageSize) -> Backbone:
     """Turn a whole timm model, in place, into a backbone (see ``truncation.cut_backbone``)."""
     removed, shape = cut_backbone(network, cut, input_size)
-    layout: Layout = "NC"
-    prefix_tokens = 0
     if len(shape) == 2:
-        layout = "NLC"
-        prefix_tokens = getattr(network, "num_prefix_tokens", 0)
-    elif len(shape) == 3:
-        layout = _layout_of_maps(network, shape, input_size)
-    return Backbone(network, shape, layout, prefix_tokens, removed)
-
-
-def _layout_of_maps(network: nn.Module, shape: tuple[int, ...], input_size: ImageSize) -> Literal["NCHW", "NHWC"]:
-    """Return the layout of features of three axes; timm declares that of the last features only."""
-    declared: Literal["NCHW", "NHWC"] = getattr(network, "output_fmt", "NCHW")
-    height, width = to_2tuple(input_size)
-    if height != width or shape[0] == shape[1] == shape[2]:
-        return declared
-    # Of square images the two equal axes are space.
-    return "NHWC" if shape[0] == shape[1] else "NCHW"
+        return Backbone(network, shape, "NLC", getattr(network, "num_prefix_tokens", 0), removed)
+    layout: Layout = "NC"
+    if len(shape) == 3:
+        layout = getattr(network, "output_fmt", "NCHW")  # of the last features only
+        height, width = to_2tuple(input_size)
+        if height == width and len(set(shape)) > 1:  # of square images the two equal axes are space
+            layout = "NHWC" if shape[0] == shape[1] else "NCHW"
+    return Backbone(network, shape, layout, 0, removed)
 
 
 def check_modules(backbone: nn.Module, names: Sequence[str]) -> None:
@@ -158,14 +143,19 @@ def check_modules(backbone: nn.Module, names: Sequence[str]) -> None:
     Raises:
         UserError: A name is no module, was removed by the cut, or holds no parameters.
     """
-    modules = {name: module for name, module in backbone.named_modules() if name}
-    right = [name for name, module in modules.items() if has_parameters(module)]
-    removed = tuple(f"{name}." for name, module in modules.items() if isinstance(module, Removed))
+    modules = dict(backbone.named_modules())
+    right = []
+    removed = []
+    for name, module in modules.items():
+        if name and has_parameters(module):
+            right.append(name)
+        elif isinstance(module, Removed):
+            removed.append(f"{name}.")
     for name in names:
         if name == ALL or name in right:
             continue
         reason = "the backbone has no such module"
-        if f"{name}.".startswith(removed):
+        if f"{name}.".startswith(tuple(removed)):
             reason = "the cut removed it"
         elif name in modules:
             reason = "it has no parameters to train"
@@ -203,8 +193,9 @@ def set_modes(backbone: nn.Module, names: Sequence[str], batchnorm: Literal["tra
 
 def has_running_statistics(module: nn.Module) -> bool:
     """Tell whether the module itself is a BatchNorm of any kind (torch's, timm's with activation, synchronised)."""
-    return is_batchnorm(module) or "running_var" in dict(module.named_buffers(recurse=False))
+    return hasattr(module, "running_var")
 
 
-def _named(backbone: nn.Module, names: Sequence[str]) -> list[nn.Module]:
-    return [backbone if name == ALL else backbone.get_submodule(name) for name in names]
+def _named(backbone: nn.Module, names: Sequence[str]) -> Iterator[nn.Module]:
+    for name in names:
+        yield backbone if name == ALL else backbone.get_submodule(name)

@@ -9,6 +9,7 @@ from torch import nn
 BATCH = 64
 
 
+@torch.no_grad()
 def restore_batchnorm(network: nn.Module, names: Sequence[str], images: torch.Tensor) -> None:
     """Give BatchNorm layers the statistics of images; what the network computes in eval mode stays the same.
 
@@ -21,25 +22,26 @@ def restore_batchnorm(network: nn.Module, names: Sequence[str], images: torch.Te
         names: Of the layers, as ``network.named_modules`` has them.
         images: As the network takes them, float, shape (N, C, H, W), N > 0.
     """
-    layers = [network.get_submodule(name) for name in names]
-    sums: dict[nn.Module, list[torch.Tensor]] = {layer: [] for layer in layers}
+    sums: dict[nn.Module, list[torch.Tensor]] = {}
 
     def collect(layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         values = inputs[0].float().transpose(0, 1).flatten(1)
         count = torch.full((len(values),), float(values.shape[1]))
         sums[layer].append(torch.stack([count, values.sum(1), values.square().sum(1)]))
 
-    hooks = [layer.register_forward_pre_hook(collect) for layer in layers]
+    hooks = []
+    for layer in map(network.get_submodule, names):
+        sums[layer] = []
+        hooks.append(layer.register_forward_pre_hook(collect))
     network.eval()
-    with torch.no_grad():
-        for batch in torch.split(images, BATCH):
-            network(batch)
-        for hook in hooks:
-            hook.remove()
-        for layer in layers:
-            count, total, squares = torch.stack(sums[layer]).sum(0)
-            mean = total / count
-            _set_statistics(layer, mean, (squares / count - mean.square()).clamp(min=0.0))
+    for batch in torch.split(images, BATCH):
+        network(batch)
+    for hook in hooks:
+        hook.remove()
+    for layer, collected in sums.items():
+        count, total, squares = torch.stack(collected).sum(0)
+        mean = total / count
+        _set_statistics(layer, mean, (squares / count - mean.square()).clamp(min=0.0))
 
 
 def _set_statistics(layer: nn.Module, mean: torch.Tensor, variance: torch.Tensor) -> None:

@@ -53,19 +53,19 @@ def find_local(weights: str, folder: Path | None, cut: str | None) -> Path | Non
         folder: Of weights files.
         cut: The module at which the network ends; None for the whole network.
     """
-    if folder is None:
-        return None
-    for name in (weights, f"{weights}.trunk_to_{cut}"):
-        path = folder / f"{name}.safetensors"
-        if path.is_file():
-            return path
+    if folder is not None:
+        for name in (weights, f"{weights}.trunk_to_{cut}"):
+            path = folder / f"{name}.safetensors"
+            if path.is_file():
+                return path
     return None
 
 
 def local_names(architecture: str, folder: Path | None) -> list[str]:
     """Return the names of the weights of a network that ``folder`` has, sorted."""
-    files = [] if folder is None else folder.glob(f"{architecture}.*.safetensors")
-    return sorted(file.name.removesuffix(".safetensors") for file in files)
+    if folder is None:
+        return []
+    return sorted(path.stem for path in folder.glob(f"{architecture}.*.safetensors"))
 
 
 def read_side_file(path: Path) -> SideFile:
@@ -78,13 +78,13 @@ def read_side_file(path: Path) -> SideFile:
         raise UserError(f"weights={path}: no such file; give the path of a .safetensors file, or say weights=random")
     side = path.with_name(path.name + ".json")
     if not side.is_file():
-        needed = ", ".join(name for name, key in SideFile.model_fields.items() if key.is_required())
-        raise UserError(f"weights={path}: its side file {side} is missing; write it with the keys {needed}")
+        keys = ", ".join(SideFile.model_json_schema()["required"])
+        raise UserError(f"weights={path}: its side file {side} is missing; write it with the keys {keys}")
     try:
         return SideFile.model_validate_json(side.read_bytes())
     except ValidationError as error:
-        faults = (f"{'.'.join(map(str, fault['loc'])) or 'JSON'}: {fault['msg']}" for fault in error.errors())
-        raise UserError(f"{side}: {'; '.join(faults)}") from error
+        fault = error.errors()[0]
+        raise UserError(f"{side}: {'.'.join(map(str, fault['loc'])) or 'JSON'}: {fault['msg']}") from error
 
 
 def merge_arguments(user: dict[str, Any], side: SideFile, path: Path) -> dict[str, Any]:
@@ -124,40 +124,43 @@ def load_file(backbone: Backbone, path: Path, side: SideFile, may_lack: bool = F
         state = safetensors.torch.load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(f"weights={path}: not a readable safetensors file: {first_line(error)}") from error
-    own = backbone.module.state_dict()
-    # The number of batches that a BatchNorm has seen matters to nothing here; many conversions leave it out.
-    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
+    try:
+        missing, surplus = backbone.module.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        remedy = "compare model.args and prepare.size with what the weights were trained with"
+        raise UserError(f"weights={path}: {str(error).splitlines()[-1].strip()} {remedy}") from error
     if may_lack:
-        children = {key.partition(".")[0] for key in state}
-        missing = [key for key in missing if key.partition(".")[0] in children]
+        children = set(map(_child, state))
+        missing = [key for key in missing if _child(key) in children]
     if missing:
         cut = re.search(r"\(cut: ([\w.]+)\)", side.covers)
         remedy = f"say model.cut={cut[1]}" if cut else "cut the model where the file ends"
         remedy += ", or pretrained.missing=random"
         raise UserError(f"weights={path}: no values for {_some(missing)}; it covers {side.covers}: {remedy}")
     below_removed = tuple(f"{name}." for name in backbone.removed)
-    surplus = [key for key in state if key not in own and not key.startswith(below_removed)]
+    surplus = [key for key in surplus if not key.startswith(below_removed)]
     if surplus:
         raise UserError(f"weights={path}: {side.model} has no place for {_some(surplus)}: is it of another model?")
-    loaded = {key: state.get(key, value) for key, value in own.items()}
-    for key, value in own.items():
-        if loaded[key].shape != value.shape:
-            raise UserError(
-                f"weights={path}: {key} has the shape {tuple(loaded[key].shape)}, the model wants {tuple(value.shape)}:"
-                " compare model.args and prepare.size with what the weights were trained with"
-            )
-    damaged = [key for key, value in loaded.items() if not torch.isfinite(value).all()]
-    if damaged:
-        raise UserError(f"weights={path}: infinite or undefined values in {_some(damaged)}: the file is damaged")
-    backbone.module.load_state_dict(loaded, strict=True)
+    own = backbone.module.state_dict()
+    for key, values in own.items():
+        if not torch.isfinite(values).all():
+            raise UserError(f"weights={path}: infinite or undefined values in {key}: the file is damaged")
     return own.keys() & state.keys()
 
 
 def loaded_batchnorm(network: nn.Module, loaded: set[str]) -> tuple[str, ...]:
     """Return the names of the BatchNorm layers of a network whose running mean is among the keys of a file."""
-    names = [name for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)]
-    return tuple(name for name in names if f"{name}.running_mean" in loaded)
+    names = []
+    for name, module in network.named_modules():
+        if isinstance(module, nn.BatchNorm2d) and f"{name}.running_mean" in loaded:
+            names.append(name)
+    return tuple(names)
+
+
+def _child(key: str) -> str:
+    return key.partition(".")[0]
 
 
 def _some(keys: list[str]) -> str:
-    return ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
+    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+    return ", ".join(keys[:3]) + more

@@ -1,9 +1,18 @@
-"""Backbones with weights: random, by timm's tag, or from a file; never others than were asked for."""
+"""Backbones with weights: random, from a file with a side file, or those of timm; never others than were asked for."""
 
-from dataclasses import dataclass
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from logging.handlers import BufferingHandler
 from pathlib import Path
 from typing import Any
 
+import timm
+from huggingface_hub import constants, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import EntryNotFoundError
+from huggingface_hub.utils import get_session  # type: ignore[attr-defined]  # documented, but not listed
 from timm.models import PretrainedCfg
 
 from common.config.schema import ModelConfig, PretrainedConfig
@@ -25,11 +34,19 @@ from lightning_modules.backbones.local_weights import (
     merge_arguments,
     read_side_file,
 )
-from lightning_modules.backbones.timm_folders import TimmFolder, build_from_folder, find_folder, is_timm_form
-from lightning_modules.backbones.timm_weights import check_tag, complete_loading, find_tag
-from lightning_modules.backbones.truncation import ImageSize
+from lightning_modules.backbones.truncation import ImageSize, first_line
+from lightning_modules.compat import timm_folder_config
 
 OTHER_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".h5", ".keras", ".npz", ".onnx")
+LOCAL = "local-dir:"
+HUB = "hf-hub:"
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+# Arguments in config.json that follow from other keys: from prepare.size and the head.
+OTHER_KEYS = ("img_size", "num_classes", "in_chans")
+# Networks without weights in timm, and the variant that has some.
+VARIANTS = {"resnet50_v1": "model=resnet50 (timm's variant, the stride in the 3x3 convolution), or "}
+TIMEOUT_SECONDS = 4.0  # of the one request that finds out whether the hub can be reached: a download retries for long
 
 
 @dataclass(frozen=True)
@@ -58,11 +75,11 @@ class WeightsInfo:
 
 @dataclass(frozen=True)
 class FoundWeights:
-    """A file of weights: of timm's with what timm knows of it, one in a folder of timm's form, or with a side file."""
+    """A file of weights: with a side file, or, where there are ``facts``, one that timm loads with these ``args``."""
 
     path: Path
-    tag: PretrainedCfg | None = None
-    folder: TimmFolder | None = None
+    facts: PretrainedCfg | None = None
+    args: dict[str, Any] = field(default_factory=dict)
 
 
 def build_pretrained(
@@ -77,9 +94,8 @@ def build_pretrained(
     Args:
         model: Name, timm arguments and cut of the network.
         weights: ``random``, the name of a file in ``weights_dir`` (``resnet50_v1.msra_in1k``), one of timm's tags for
-            this network (``resnet50.tv_in1k``), the path of a ``.safetensors`` file (relative to the working
-            directory), or timm's forms ``hf-hub:<owner>/<repository>`` and ``local-dir:<folder>``, whose config.json
-            says what the weights are. A file has a side file beside it.
+            this network (``resnet50.tv_in1k``), the path of a ``.safetensors`` file with its side file, or timm's forms
+            ``hf-hub:<owner>/<repository>`` and ``local-dir:<folder>``, whose config.json says what the weights are.
         input_size: Side of the images, or height and width, in pixels.
         pretrained: What becomes of modules that a file lacks.
         weights_dir: The folder of weights files; a name is looked for there before timm is asked.
@@ -91,14 +107,15 @@ def build_pretrained(
         backbone = build_backbone(model.name, model.args, model.cut, input_size)
         return backbone, WeightsInfo(*image_scale(backbone.module), None, False, model.args)
     found = find_weights(model, weights, weights_dir)
-    if found.folder is not None:
-        backbone = build_from_folder(weights, model, found.folder, input_size)
-        scale = [tuple(found.folder.pretrained[key]) for key in ("mean", "std")]
-        args = {**found.folder.args, **model.args}
-        return backbone, WeightsInfo(scale[0], scale[1], sha256_of_file(found.path), False, args)
-    if found.tag is None:
+    if found.facts is None:
         return _from_file(model, found.path, input_size, pretrained)
-    return _from_tag(model, weights, found.path, found.tag, input_size)
+    args = {**found.args, **model.args}
+    # timm loads the whole network, which is then cut: it knows how each of its files is converted.
+    with _complete_loading(weights):
+        network = create_network(model.name, args, input_size, pretrained=True, pretrained_cfg=found.facts)
+    backbone = finish_backbone(network, model.cut, input_size)
+    mean, std = tuple(found.facts.mean), tuple(found.facts.std)
+    return backbone, WeightsInfo(mean, std, sha256_of_file(found.path), False, args)
 
 
 def find_weights(model: ModelConfig, weights: str, weights_dir: str | None = None) -> FoundWeights:
@@ -111,28 +128,60 @@ def find_weights(model: ModelConfig, weights: str, weights_dir: str | None = Non
     """
     check_model_name(model.name)
     folder = Path(weights_dir).expanduser() if weights_dir else None
-    if is_timm_form(weights):
-        in_timm_form = find_folder(weights, model.name, folder)
-        return FoundWeights(in_timm_form.file, folder=in_timm_form)
+    if weights.startswith(LOCAL):
+        return _in_folder(weights, Path(weights.removeprefix(LOCAL)).expanduser(), model.name)
+    if weights.startswith(HUB):
+        return _in_folder(weights, _repository_folder(weights, folder), model.name)
     if weights.endswith(".safetensors"):
-        return FoundWeights(_checked_file(model, Path(weights).expanduser()))
+        return _checked_file(model, Path(weights).expanduser())
     if weights.endswith(OTHER_SUFFIXES) or "/" in weights:
-        forms = "or as config.json and model.safetensors in a folder, weights=local-dir:<folder>"
+        forms = f"or as {CONFIG} and {WEIGHTS} in a folder, weights={LOCAL}<folder>"
         raise UserError(
             f"weights={weights}: save the weights as .safetensors, with their side file beside them, {forms}"
         )
     local = find_local(weights, folder, model.cut)
     if local is not None:
-        return FoundWeights(_checked_file(model, local))
+        return _checked_file(model, local)
     names = local_names(model.name, folder)
-    tag = check_tag(model.name, weights, names)
+    facts = check_tag(model.name, weights, names)
     try:
-        return FoundWeights(find_tag(weights, tag, folder), tag)
+        path = _of_tag(weights, facts, folder)
     except UserError as error:
         if not names:
             raise
         choices = " or ".join(map(_typed_for, names))
         raise UserError(f"{error}; {folder} has other weights of {model.name}: {choices}") from error
+    # A file from the hub is in timm's own format even where its first source, at an address, was in another.
+    return FoundWeights(path, replace(facts, file=str(path), custom_load=facts.custom_load and not facts.hf_hub_id))
+
+
+def check_tag(name: str, weights: str, local: Sequence[str] = ()) -> PretrainedCfg:
+    """Return timm's facts about a tag: where its weights are, mean, std, ...
+
+    Args:
+        name: The network's name (``model.name``).
+        weights: The tag, with the network's name before it: ``resnet50.tv_in1k``.
+        local: Names of the network's weights in ``weights_dir``, for messages.
+
+    Raises:
+        UserError: The tag is another network's, or there is no such tag; this network's tags are listed.
+    """
+    tags = timm.list_models(f"{name}.*", pretrained=True)
+    config = timm.get_pretrained_cfg(weights) if weights in tags else None
+    if config is not None:
+        return config
+    architecture = weights.partition(".")[0]
+    reason = "no such tag"
+    if architecture != name and timm.is_model(architecture):
+        reason = f"a tag of {architecture}, but model.name={name}"
+    listed = f"the tags of {name}: {', '.join(tags)}" if tags else f"timm has no weights of {name}"
+    if local:
+        brought = f"weights_dir has {', '.join(local)} (a trunk fits model.cut=<where it ends>)"
+    else:
+        needed = f"{weights}.safetensors and its side file there (docs/guides/reproduction.md says how)"
+        brought = f"weights_dir (KARYOCYTE_WEIGHTS_DIR) has none: bring {needed}"
+    others = f"{VARIANTS.get(name, '')}random, or a .safetensors file"
+    raise UserError(f"weights={weights}: {reason}; {listed}; {brought}; or {others}")
 
 
 def _typed_for(name: str) -> str:
@@ -141,11 +190,11 @@ def _typed_for(name: str) -> str:
     return f"weights={weights} model.cut={module}" if is_trunk else f"weights={name}"
 
 
-def _checked_file(model: ModelConfig, path: Path) -> Path:
+def _checked_file(model: ModelConfig, path: Path) -> FoundWeights:
     side = read_side_file(path)
     if side.model != model.name:
         raise UserError(f"weights={path}: of {side.model} (its side file says), but model.name={model.name}")
-    return path
+    return FoundWeights(path)
 
 
 def _from_file(
@@ -159,14 +208,117 @@ def _from_file(
     return backbone, WeightsInfo(side.mean, side.std, sha256_of_file(path), side.freeze_batchnorm, args, folded)
 
 
-def _from_tag(
-    model: ModelConfig, weights: str, path: Path, tag: PretrainedCfg, input_size: ImageSize
-) -> tuple[Backbone, WeightsInfo]:
-    """Let timm load the whole network, which is then cut: timm knows how each of its files is converted."""
-    # A file from the hub is in timm's own format even where its first source, at an address, was in another.
-    overlay = {"file": str(path), "custom_load": tag.custom_load and not tag.hf_hub_id}
-    timm_args = {"pretrained": True, "pretrained_cfg": weights.partition(".")[2], "pretrained_cfg_overlay": overlay}
-    with complete_loading(weights):
-        network = create_network(model.name, model.args, input_size, **timm_args)
-    backbone = finish_backbone(network, model.cut, input_size)
-    return backbone, WeightsInfo(tuple(tag.mean), tuple(tag.std), sha256_of_file(path), False, model.args)
+def _in_folder(weights: str, folder: Path, model: str) -> FoundWeights:
+    """Return the weights of a folder in timm's form: config.json names the network, its arguments, mean and std."""
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise UserError(
+                f"weights={weights}: {folder} has no {name}: bring {CONFIG} and {WEIGHTS} (no pickle) there"
+            )
+    try:
+        facts, architecture, args = timm_folder_config(folder)
+        path = folder / WEIGHTS
+        found = PretrainedCfg(**{**facts, "file": str(path), "source": None, "custom_load": False})
+        channels = len(facts["mean"]), len(facts["std"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"weights={weights}: {folder / CONFIG} is not as timm writes it: {first_line(error)}"
+        ) from error
+    if channels != (3, 3):
+        raise UserError(f"weights={weights}: {folder / CONFIG}: mean and std must have three values, for RGB images")
+    if architecture != model:
+        named = f"its {CONFIG} is of {architecture}, but model.name={model}"
+        raise UserError(f"weights={weights}: {named}: set model.name={architecture}")
+    for key in OTHER_KEYS:
+        args.pop(key, None)
+    return FoundWeights(path, found, args)
+
+
+def _repository_folder(weights: str, weights_dir: Path | None) -> Path:
+    """Return the folder of a repository: in ``weights_dir`` under its name, or what the hub's client has of it."""
+    name, _, revision = weights.removeprefix(HUB).partition("@")
+    owner, _, repository = name.partition("/")
+    if not owner or not repository or "/" in repository:
+        raise UserError(f"weights={weights}: write {HUB}<owner>/<repository>, or {LOCAL}<folder> for a folder")
+    place = " and"
+    if weights_dir is not None:
+        if (weights_dir / repository).is_dir():
+            return weights_dir / repository
+        place = f", as the folder {weights_dir / repository}, or"
+    remedy = f"bring {CONFIG} and {WEIGHTS} of {name}{place} say weights={LOCAL}<their folder>"
+    for file in (CONFIG, WEIGHTS):
+        path = _on_hub(weights, f"{name}@{revision}", (file,), weights_dir, remedy)
+    return path.parent
+
+
+def _of_tag(weights: str, facts: PretrainedCfg, folder: Path | None) -> Path:
+    """Return the local file of a tag's weights; download it where no cache has it and the hub answers."""
+    places = " or ".join(map(str, _homes(folder)))
+    remedy = (
+        "call scripts/prepare_data.py with --weights where there is internet and bring "
+        f"what it downloads to {places} (KARYOCYTE_WEIGHTS_DIR, HF_HUB_CACHE), or bring a file of your own with its "
+        "side file, weights=<file>.safetensors and <file>.safetensors.json, or train from weights=random"
+    )
+    if not facts.hf_hub_id:
+        raise UserError(f"weights={weights}: these are not on the Hugging Face hub; {remedy}")
+    names: Sequence[str] = (WEIGHTS, "pytorch_model.bin")  # in the order in which timm looks for them
+    if facts.hf_hub_filename:
+        names = (facts.hf_hub_filename,)
+    return _on_hub(weights, facts.hf_hub_id, names, folder, remedy)
+
+
+def _on_hub(weights: str, address: str, names: Sequence[str], folder: Path | None, remedy: str) -> Path:
+    """Return the first of the named files of the repository ``<owner>/<name>[@<revision>]`` that a cache, or the hub has.
+
+    What is downloaded goes to ``folder`` (``weights_dir``) if it may be written to.
+    """
+    repository, _, named_revision = address.partition("@")
+    revision = named_revision or None
+    homes = _homes(folder)
+    for home in homes:
+        for name in names:
+            cached = try_to_load_from_cache(repository, name, home, revision)
+            if isinstance(cached, str):
+                return Path(cached)
+    if constants.HF_HUB_OFFLINE:
+        looked = " and ".join(map(str, homes))
+        raise UserError(f"weights={weights}: HF_HUB_OFFLINE is set and {repository} is not in {looked}; {remedy}")
+    url = hf_hub_url(repository, names[0], revision=revision)
+    try:
+        get_session().head(url, timeout=TIMEOUT_SECONDS)
+    except Exception as error:  # whatever the HTTP library calls an unreachable host
+        reason = f"not in the caches, and {url.split('/')[2]} is out of reach ({first_line(error)})"
+        raise UserError(f"weights={weights}: {reason}; {remedy}") from error
+    target = folder if folder is not None and os.access(folder, os.W_OK) else None
+    try:
+        for name in names[:-1]:
+            with suppress(EntryNotFoundError):
+                return Path(hf_hub_download(repository, name, revision=revision, cache_dir=target))
+        return Path(hf_hub_download(repository, names[-1], revision=revision, cache_dir=target))
+    except Exception as error:  # errors of the hub, of HTTP libraries, of the disk
+        raise UserError(f"weights={weights}: {url} was not downloaded: {first_line(error)}; {remedy}") from error
+
+
+def _homes(folder: Path | None) -> list[Path]:
+    """Return the folders in which a file of the hub may lie."""
+    cache = Path(constants.HF_HUB_CACHE)
+    return [cache] if folder is None else [folder, cache]
+
+
+@contextmanager
+def _complete_loading(weights: str) -> Iterator[None]:
+    """Make an error of what timm only logs: that the weights which it loads lack some of the network's keys."""
+    logger = logging.getLogger("timm.models._builder")
+    listener = BufferingHandler(capacity=10_000)
+    before = logger.level, logger.propagate
+    logger.addHandler(listener)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(listener)
+        logger.level, logger.propagate = before
+    for message in map(logging.LogRecord.getMessage, listener.buffer):
+        if message.startswith(("Missing keys", "Unable to convert", "Invalid pretrained")):
+            raise UserError(f"weights={weights}: the file does not hold the whole network: {message[:160]}")

@@ -63,7 +63,8 @@ def cut_backbone(network: nn.Module, cut: str | None, input_size: ImageSize) -> 
         after = [] if cut is None else _remove_after(network, trace, trace.left)
         unused = _drop_unused(network, trace, image)
     if unused is None:
-        other = close_names(cut or "", [name for name in trace.entered if name != cut])
+        trace.entered.pop(cut or "", None)
+        other = close_names(cut or "", list(trace.entered))
         raise UserError(
             f"model.cut={cut}: the network does more after it than call modules: cut where a block ends; {other}"
         )
@@ -95,10 +96,8 @@ def features_of(network: nn.Module, image: torch.Tensor) -> Any:
 
 def first_line(error: BaseException) -> str:
     """Return a library's error in one line; a line that only announces the next is joined with it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    if lines[0].endswith(":"):
-        return " ".join(lines[:2])
-    return lines[0]
+    lines = list(filter(None, map(str.strip, str(error).splitlines()))) or [type(error).__name__]
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
 
 
 def has_parameters(module: nn.Module) -> bool:
@@ -110,8 +109,8 @@ def _trace(network: nn.Module, image: torch.Tensor, cut: str | None) -> Trace:
     """Run the uncut network and note what ran."""
     trace = Trace()
     clock = count()
-    modules = {name: module for name, module in network.named_modules() if name}
-    names = {module: name for name, module in modules.items()}
+    modules = dict(network.named_modules())
+    names = dict(zip(modules.values(), modules, strict=True))
 
     def enter(module: nn.Module, _args: Any) -> None:
         trace.entered.setdefault(names[module], next(clock))
@@ -127,9 +126,8 @@ def _trace(network: nn.Module, image: torch.Tensor, cut: str | None) -> Trace:
     try:
         output = features_of(network, image)
     except Exception as error:  # each network refuses in its own way: assertions, runtime and value errors
-        height, width = image.shape[-2:]
-        size = f"{height}" if height == width else f"[{height},{width}]"
-        raise UserError(f"prepare.size={size}: the network refuses such images: {first_line(error)}") from error
+        size = "x".join(map(str, image.shape[-2:]))
+        raise UserError(f"prepare.size: the network refuses images of {size} px: {first_line(error)}") from error
     finally:
         for handle in handles:
             handle.remove()
@@ -160,19 +158,22 @@ def _remove_after(parent: nn.Module, trace: Trace, moment: int, prefix: str = ""
 
 def _drop_unused(network: nn.Module, trace: Trace, image: torch.Tensor) -> list[str] | None:
     """Drop the children that never ran; return their names, or None where the output is not that of the trace."""
-    called = {name.partition(".")[0] for name in trace.entered}
-    unused = {name: child for name, child in network.named_children() if name not in called}
-    dropped = {name: child for name, child in unused.items() if has_parameters(child)}
-    for name in dropped:
-        setattr(network, name, Removed())
+    idle = []
+    dropped = {}
+    for name, child in list(network.named_children()):
+        if name in trace.entered or any(entered.startswith(f"{name}.") for entered in trace.entered):
+            continue
+        if has_parameters(child):
+            dropped[name] = child
+            setattr(network, name, Removed())
+        idle.append(name)
     if _gives(network, image, trace.output):
-        return list(unused)
+        return idle
     # Some networks read the parameters of a child that they never call: those children stay.
     for name, child in dropped.items():
         setattr(network, name, child)
-    if dropped and _gives(network, image, trace.output):
-        return [name for name in unused if name not in dropped]
-    return None
+        idle.remove(name)
+    return idle if dropped and _gives(network, image, trace.output) else None
 
 
 def _gives(network: nn.Module, image: torch.Tensor, expected: torch.Tensor) -> bool:
@@ -192,12 +193,14 @@ def _constants_scrambled(network: nn.Module) -> Iterator[None]:
     either could make a wrong cut look right.
     """
     generator = torch.Generator().manual_seed(1)
-    constant = [p for p in network.parameters() if p.numel() and bool((p == p.flatten()[0]).all())]
-    before = [parameter.detach().clone() for parameter in constant]
+    before = {}
+    for parameter in network.parameters():
+        if parameter.numel() and bool((parameter == parameter.flatten()[0]).all()):
+            before[parameter] = parameter.detach().clone()
     try:
-        for parameter in constant:
+        for parameter in before:
             parameter.uniform_(0.2, 0.8, generator=generator)
         yield
     finally:
-        for parameter, value in zip(constant, before, strict=True):
+        for parameter, value in before.items():
             parameter.copy_(value)

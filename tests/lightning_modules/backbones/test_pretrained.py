@@ -15,7 +15,7 @@ from huggingface_hub.errors import EntryNotFoundError
 from common.config.schema import PretrainedConfig
 from common.errors import UserError
 from common.files import sha256_of_file
-from lightning_modules.backbones import timm_weights
+from lightning_modules.backbones import pretrained
 from lightning_modules.backbones.pretrained import build_pretrained
 from tests.lightning_modules.tiny import SIDE, save_weights
 
@@ -83,7 +83,7 @@ def test_a_file_may_hold_more_below_what_the_cut_removed(tmp_path):
     ("cut", "key", "value", "words"),
     [
         ("pool2", "conv2.scale", torch.ones(1), "no place for conv2.scale"),
-        (None, "conv3.bias", torch.zeros(7), r"conv3.bias has the shape \(7,\), the model wants \(128,\)"),
+        (None, "conv3.bias", torch.zeros(7), "conv3.bias.*compare model.args and prepare.size"),
         (None, "conv3.bias", torch.full((128,), torch.nan), "infinite or undefined values in conv3.bias"),
     ],
 )
@@ -260,7 +260,6 @@ def fill(cache: Path, tag: str, state: dict[str, torch.Tensor]) -> Path:
 def test_a_tag_in_the_cache_is_loaded_through_timm(hub_cache, cut):
     state = trained("test_resnet")
     path = fill(hub_cache, TAG, state)
-    assert timm_weights.find_tag(TAG, timm_weights.check_tag("test_resnet", TAG)) == path
     backbone, info = build_pretrained(model("test_resnet", cut), TAG, 64)
     assert_filled(backbone.module, state)
     config = timm.get_pretrained_cfg(TAG)
@@ -294,7 +293,7 @@ def test_an_incomplete_tag_is_refused(hub_cache, tag, key):
 
 def test_a_damaged_tag_is_refused(hub_cache):
     fill(hub_cache, TAG, trained("test_resnet")).write_bytes(b"not weights")
-    fails(f"weights={TAG}", model("test_resnet"), TAG, 64)
+    fails(f"weights=.*{TAG}", model("test_resnet"), TAG, 64)
 
 
 def test_offline_says_at_once_what_to_bring(hub_cache):
@@ -320,9 +319,9 @@ def test_a_hub_out_of_reach_is_asked_once_and_briefly(hub_cache, monkeypatch):
         raise ConnectionError("no route")
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(timm_weights, "get_session", lambda: SimpleNamespace(head=head))
+    monkeypatch.setattr(pretrained, "get_session", lambda: SimpleNamespace(head=head))
     fails("weights=resnet50.tv_in1k: .*out of reach .*no route", model("resnet50"), "resnet50.tv_in1k")
-    assert timeouts == [timm_weights.TIMEOUT_SECONDS]
+    assert timeouts == [pretrained.TIMEOUT_SECONDS]
 
 
 def test_a_hub_in_reach_gives_the_file_that_it_has(hub_cache, monkeypatch, tmp_path):
@@ -337,8 +336,8 @@ def test_a_hub_in_reach_gives_the_file_that_it_has(hub_cache, monkeypatch, tmp_p
         return str(path)
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(timm_weights, "get_session", lambda: SimpleNamespace(head=lambda url, timeout: None))
-    monkeypatch.setattr(timm_weights, "hf_hub_download", download)
+    monkeypatch.setattr(pretrained, "get_session", lambda: SimpleNamespace(head=lambda url, timeout: None))
+    monkeypatch.setattr(pretrained, "hf_hub_download", download)
     backbone, _ = build_pretrained(model("test_resnet"), TAG, 64)
     assert torch.equal(backbone.module.layer2[0].conv1.weight, state["layer2.0.conv1.weight"])
 
@@ -362,7 +361,7 @@ def test_a_wrong_model_is_reported_before_its_weights():
 
 def test_the_tags_of_the_papers_exist():
     for tag in ("resnet50.tv_in1k", "vgg16.tv_in1k", "inception_v3.tf_in1k", "mobilenetv2_100.ra_in1k"):
-        assert timm_weights.check_tag(tag.partition(".")[0], tag).hf_hub_id == f"timm/{tag}"
+        assert pretrained.check_tag(tag.partition(".")[0], tag).hf_hub_id == f"timm/{tag}"
 
 
 # --- the real files ---
