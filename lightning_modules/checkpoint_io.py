@@ -34,20 +34,6 @@ class WholeFiles(TorchCheckpointIO):
             os.fsync(file.fileno())
 
 
-def half_precision(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return weights with those of convolutions and dense layers rounded to half precision (11 bits), as copies.
-
-    Biases, gains and running statistics, few and partly large, stay as they are, and so does a layer with a value
-    beyond the range of half precision. Loaded into a network, the rounded weights have its own precision again.
-    """
-    rounded = {}
-    for name, values in weights.items():
-        is_matrix = values.is_floating_point() and values.ndim > 1
-        fits = is_matrix and bool((values.abs() <= torch.finfo(torch.float16).max).all())
-        rounded[name] = values.half() if fits else values.clone()
-    return rounded
-
-
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Return the content of a checkpoint, on the CPU.
 

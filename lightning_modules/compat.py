@@ -9,10 +9,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import WeightAveraging
 from timm.models._hub import load_model_config_from_path
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.dropout import _DropoutNd
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils._python_dispatch import TorchDispatchMode as TorchDispatchMode
 
 
 def abort_process_group() -> None:
@@ -62,16 +59,6 @@ def callbacks_of(trainer: Trainer) -> list[Callback]:
     """Return the callbacks of a trainer, in their order."""
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning's connector
     return callbacks
-
-
-def is_dropout(module: nn.Module) -> bool:
-    """Whether a module is one of torch's dropouts, of any number of dimensions."""
-    return isinstance(module, _DropoutNd)
-
-
-def is_batchnorm(module: nn.Module) -> bool:
-    """Whether a module is a BatchNorm of torch or timm, synchronised or not."""
-    return isinstance(module, _BatchNorm)
 
 
 def forget_buffers(module: nn.Module) -> None:

@@ -1,20 +1,11 @@
 """Metrics over an epoch that torchmetrics does not have as they are needed here."""
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
+import torchmetrics.functional.classification as F  # noqa: N812
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import AUROC, Accuracy, MulticlassF1Score, Precision, Recall
-from torchmetrics.functional.classification import (
-    binary_accuracy,
-    binary_auroc,
-    binary_precision,
-    binary_recall,
-    multiclass_accuracy,
-    multiclass_auroc,
-    multiclass_precision,
-    multiclass_recall,
-)
 from torchmetrics.utilities import dim_zero_cat
 
 
@@ -26,27 +17,23 @@ class WeightedF1(MulticlassF1Score):
 
     def update(self, preds: torch.Tensor, target: torch.Tensor) -> None:
         """Take probabilities, float, (B, classes) or (B,) of the positive class, and labels, int64, (B,)."""
-        super().update((preds >= 0.5).long() if preds.ndim == 1 else preds, target)
+        if preds.ndim == 1:
+            preds = (preds >= 0.5).long()
+        super().update(preds, target)
 
 
 def validation_metrics(num_classes: int, prefix: str) -> MetricCollection:
     """Return the metrics over the validation or test part, with names such as "val/acc"."""
-    task: Literal["binary", "multiclass"] = "binary" if num_classes == 2 else "multiclass"
+    kind: dict[str, Any] = {"task": "binary" if num_classes == 2 else "multiclass", "num_classes": num_classes}
     metrics: dict[str, Any] = {
-        "acc": Accuracy(task, num_classes=num_classes, average="micro"),
-        "auc": AUROC(task, num_classes=num_classes),
+        "acc": Accuracy(average="micro", **kind),
+        "auc": AUROC(**kind),
         "f1_weighted": WeightedF1(num_classes),
-        "precision": Precision(task, num_classes=num_classes, average="macro"),
-        "recall": Recall(task, num_classes=num_classes, average="macro"),
+        "precision": Precision(average="macro", **kind),
+        "recall": Recall(average="macro", **kind),
     }
     # Each keeps its own state: sharing it would need an update before the collection is used.
     return MetricCollection(metrics, prefix=prefix, compute_groups=False)
-
-
-def mode_of(metrics: MetricCollection, monitor: str) -> Literal["min", "max"]:
-    """Return which value of a monitored metric is best; what is none of the metrics is a loss."""
-    metric = dict(metrics.items()).get(monitor)
-    return "max" if metric is not None and metric.higher_is_better else "min"
 
 
 class EpochScores(Metric):
@@ -77,23 +64,21 @@ class EpochScores(Metric):
         scores = dim_zero_cat(self.scores)
         labels = dim_zero_cat(self.labels)
         if self.num_classes == 2:
-            return {
-                "acc": binary_accuracy(scores, labels),
-                "auc": binary_auroc(scores, labels),
-                "precision": binary_precision(scores, labels),
-                "recall": binary_recall(scores, labels),
-            }
+            auc = F.binary_auroc(scores, labels)
+            precision = F.binary_precision(scores, labels)
+            recall = F.binary_recall(scores, labels)
+            return {"acc": F.binary_accuracy(scores, labels), "auc": auc, "precision": precision, "recall": recall}
         predicted = scores.argmax(1)
-        return {
-            "acc": multiclass_accuracy(predicted, labels, self.num_classes, average="micro"),
-            "auc": _mean_auc(scores, labels),
-            "precision": multiclass_precision(predicted, labels, self.num_classes),
-            "recall": multiclass_recall(predicted, labels, self.num_classes),
-        }
+        accuracy = F.multiclass_accuracy(predicted, labels, self.num_classes, average="micro")
+        precision = F.multiclass_precision(predicted, labels, self.num_classes)
+        recall = F.multiclass_recall(predicted, labels, self.num_classes)
+        return {"acc": accuracy, "auc": _mean_auc(scores, labels), "precision": precision, "recall": recall}
 
 
 def _mean_auc(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Return the mean AUC of the classes that a short epoch has images of; torchmetrics takes 0 for the others."""
     classes = torch.unique(labels)
-    each = multiclass_auroc(scores, labels, scores.shape[1], average="none")
-    return each[classes].mean() if len(classes) > 1 else torch.tensor(torch.nan)
+    if len(classes) == 1:
+        return torch.tensor(torch.nan)
+    each: torch.Tensor = F.multiclass_auroc(scores, labels, scores.shape[1], average="none")
+    return each[classes].mean()

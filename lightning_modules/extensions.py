@@ -1,13 +1,17 @@
 """Callbacks and loggers that a YAML names by ``_target_``: our own and those of other packages."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
 from hydra.utils import get_class
 from pytorch_lightning import Callback
+from pytorch_lightning.callbacks import DeviceStatsMonitor
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from common.config.schema import Config
@@ -47,7 +51,8 @@ def build_callbacks(config: Config, stage: Stage, mode: str) -> list[Callback]:
     for name, entry in config.callbacks.named.items():
         callbacks.append(_instantiate(f"callbacks.{name}", entry.arguments, Callback, stage, given))
     for name, extension in config.callbacks.extra.items():
-        arguments = {key: value for key, value in extension.items() if key != "changes_result"}
+        arguments = dict(extension)
+        arguments.pop("changes_result", None)
         callbacks.append(_instantiate(f"callbacks.extra.{name}", arguments, Callback, stage, given))
     return callbacks
 
@@ -66,13 +71,16 @@ def check_extensions(config: Config) -> None:
 
 def _instantiate(key: str, entry: Mapping[str, Any], kind: type, stage: Stage, given: Mapping[str, Any] = {}) -> Any:  # noqa: B006
     """Build the class of an entry; ``{run}`` and ``{stage}`` in its strings become the run's folder and the stage."""
-    texts = {"{run}": str(stage.run), "{stage}": stage.folder.name}
-    target, arguments = entry["_target_"], {name: entry[name] for name in entry if name != "_target_"}
+    text = json.dumps(dict(entry))
+    for placeholder, value in (("{run}", str(stage.run)), ("{stage}", stage.folder.name)):
+        text = text.replace(placeholder, json.dumps(value)[1:-1])
+    arguments = json.loads(text)
+    target = arguments.pop("_target_")
     try:
         cls = get_class(target)
-        names = inspect.signature(cls).parameters.keys() - arguments.keys()
-        more = {name: value for name, value in given.items() if name in names}
-        instance = cls(**_fill(arguments, texts), **more)
+        for name in given.keys() & inspect.signature(cls).parameters.keys():
+            arguments.setdefault(name, given[name])
+        instance = cls(**arguments)
     except Exception as error:  # Hydra wraps whatever an import raises; constructors raise many kinds
         cause: BaseException = error.__cause__ or error
         remedy = "correct its _target_ and arguments"
@@ -81,15 +89,8 @@ def _instantiate(key: str, entry: Mapping[str, Any], kind: type, stage: Stage, g
         raise UserError(f"{key}: {target}: {first_line(cause)}; {remedy}") from error
     if not isinstance(instance, kind):
         raise UserError(f"{key}: {target} is no {kind.__module__}.{kind.__name__}")
+    reads_cpu = arguments.get("cpu_stats", not torch.cuda.is_available())
+    if isinstance(instance, DeviceStatsMonitor) and reads_cpu and find_spec("psutil") is None:
+        other = "pytorch_lightning.callbacks.LearningRateMonitor"
+        raise UserError(f"{key}: {target} needs psutil on a CPU: install it, or name another class, such as {other}")
     return instance
-
-
-def _fill(value: Any, texts: Mapping[str, str]) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _fill(each, texts) for key, each in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_fill(each, texts) for each in value]
-    if isinstance(value, str):
-        for placeholder, text in texts.items():
-            value = value.replace(placeholder, text)
-    return value

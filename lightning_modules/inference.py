@@ -61,14 +61,17 @@ class Predictor(LightningModule):
         the last layer takes, on average over the views that the probabilities are averaged over, and {"looks": float32
         (B, 8)}.
         """
-        oriented = self._over_mirrored(image)
+        predicted = self._over_mirrored(image)
         if self.turns:
-            # What is upright in the turned image is upside down in the image.
-            turned = {key: values.flip(-2) for key, values in self._over_mirrored(turn(image)).items()}
-            oriented = _mean(oriented, turned)
-        predicted = {key: values.sum(-2) for key, values in oriented.items()}
+            turned = self._over_mirrored(turn(image))
+            for key, values in turned.items():
+                turned[key] = values.flip(-2)  # what is upright in the turned image is upside down in the image
+            predicted = _mean(predicted, turned)
+            upside_down = predicted["probability"][:, 1].sum(-1)
+        for key, values in predicted.items():
+            predicted[key] = values.sum(-2)
         if self.turns:
-            predicted[UPSIDE_DOWN] = oriented["probability"][:, 1].sum(-1)
+            predicted[UPSIDE_DOWN] = upside_down
         if self.distance is not None:
             predicted[OUT_OF_DISTRIBUTION] = self.distance(image, predicted[FEATURES])
         if self.keep_features:
@@ -82,27 +85,27 @@ class Predictor(LightningModule):
 
     def _over_mirrored(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         oriented = self._oriented(image)
-        return _mean(oriented, self._oriented(image.flip(-1))) if self.mirror else oriented
+        if self.mirror:
+            oriented = _mean(oriented, self._oriented(image.flip(-1)))
+        return oriented
 
     def _oriented(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the probabilities by name, shape (B, ..., orientations, classes), of one view of the images."""
-        if self.mc_dropout is None:
+        """Return the probabilities by name, shape (B, ..., orientations, classes), of one view of the images.
+
+        Of the features there is one orientation, (B, 1, D).
+        """
+        predicted = {}
+        needs_features = self.keep_features or self.distance is not None
+        if self.mc_dropout is None or needs_features:
             logits, embedding = self.classifier.logits_and_embedding(image)
-            return {"probability": self._by_orientation(logits.float())} | self._features(embedding)
-        logits, passes = self.mc_dropout.plain_and_passes(image)
-        sampled = torch.unflatten(self._by_orientation(passes.float().flatten(0, 1)), 0, passes.shape[:2])
-        probabilities = {"probability": self._by_orientation(logits.float()), "passes": sampled.transpose(0, 1)}
-        if self._needs_features:
-            probabilities |= self._features(self.classifier.logits_and_embedding(image)[1])
-        return probabilities
-
-    @property
-    def _needs_features(self) -> bool:
-        return self.keep_features or self.distance is not None
-
-    def _features(self, embedding: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the features of one view, (B, 1, D), where they are needed; an image has them of both orientations."""
-        return {FEATURES: embedding.float().flatten(1).unsqueeze(1)} if self._needs_features else {}
+        if self.mc_dropout is not None:
+            logits, passes = self.mc_dropout.plain_and_passes(image)
+            sampled = torch.unflatten(self._by_orientation(passes.float().flatten(0, 1)), 0, passes.shape[:2])
+            predicted["passes"] = sampled.transpose(0, 1)
+        predicted["probability"] = self._by_orientation(logits.float())
+        if needs_features:
+            predicted[FEATURES] = embedding.float().flatten(1).unsqueeze(1)
+        return predicted
 
     def _by_orientation(self, logits: torch.Tensor) -> torch.Tensor:
         """Return probabilities, shape (B, orientations, classes), of what the head gives; one orientation if known."""
@@ -114,7 +117,10 @@ class Predictor(LightningModule):
 
 
 def _mean(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {key: (values + second[key]) / 2 for key, values in first.items()}
+    mean = {}
+    for key, values in first.items():
+        mean[key] = (values + second[key]) / 2
+    return mean
 
 
 class PredictionCollector(Callback):
@@ -183,18 +189,23 @@ def predict(
     shares = gather_to_rank_zero(collector.arrays())
     arrays = interleaved(shares or [{}])
     with joint_errors():
-        if not all(np.isfinite(values).all() for values in arrays.values()):
+        if not all(map(np.all, map(np.isfinite, arrays.values()))):
             raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")
     if shares is None:
         return None
     if not arrays:  # none of the images could be read
-        shape = (0, model.num_classes)
-        return Predicted(np.zeros(0, np.int64), np.zeros(shape), np.zeros((passes, *shape)) if passes else None)
+        none = np.zeros((0, model.num_classes))
+        arrays = {
+            "index": np.zeros(0, np.int64),
+            "probability": none,
+            "passes": np.zeros((0, passes, model.num_classes)),
+        }
+    upside_down = arrays.get(UPSIDE_DOWN)
     return Predicted(
         arrays["index"],
         arrays["probability"].astype(np.float64),
         passes=arrays["passes"].swapaxes(0, 1) if passes else None,
-        upside_down=arrays[UPSIDE_DOWN].astype(np.float64) if UPSIDE_DOWN in arrays else None,
+        upside_down=None if upside_down is None else upside_down.astype(np.float64),
         out_of_distribution=arrays.get(OUT_OF_DISTRIBUTION),
         features=arrays.get(FEATURES),
         looks=arrays.get(LOOKS),

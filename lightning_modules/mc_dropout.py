@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -15,11 +16,7 @@ from common.seeds import derive_seed
 from lightning_modules.backbones.heads import head_layers, is_pool, pooled_positions
 from lightning_modules.backbones.truncation import ImageSize, evaluating, random_image
 from lightning_modules.classifier import Classifier
-from lightning_modules.compat import is_dropout
 
-# Bytes of one dropout's masks that stay in memory from batch to batch. The first dropout of paper 001's head sees
-# 512 x 13 x 13 values on a VGG16 at 416 pixels: its 100 masks take 35 MB in float32.
-KEPT_BYTES = 2**28
 # Bytes: so many passes are done at once that neither their activations nor their masks take more, but one at least.
 CHUNK_BYTES = 2**26
 # Dropout as torch has it -> how many of the last axes share one draw.
@@ -51,7 +48,9 @@ def draw_masks(seed: int, layer: int, passes: range, shape: Sequence[int], rate:
 
 
 class SampledDropout:
-    """One dropout of a head, as all passes see it: each has its mask, drawn once and kept where it is small enough.
+    """One dropout of a head, as all passes see it: each has its mask, drawn once.
+
+    The first dropout of paper 001's head sees 512 x 13 x 13 values on a VGG16 at 416 pixels: 100 masks take 35 MB.
 
     Args:
         seed: The run's.
@@ -92,25 +91,22 @@ class SampledDropout:
 
     def without_masks(self, x: torch.Tensor) -> torch.Tensor:
         """Return x, (B, ...), as the pass without dropout does."""
-        if self.pool is None:
-            return x
-        pooled: torch.Tensor = self.pool(x)
-        return pooled
+        if self.pool is not None:
+            x = self.pool(x)
+        return x
 
     def _masks(self, x: torch.Tensor, passes: range) -> torch.Tensor:
         """The masks, in the type and at the place of x: (passes, ...), or (C, P, passes) with a pool."""
         key = (tuple(x.shape[2:]), x.dtype, x.device)
-        if self.passes * torch.Size(key[0]).numel() * x.element_size() > KEPT_BYTES:
-            return self._draw(x, passes)
         if key not in self._kept:
-            self._kept = {key: self._draw(x, range(self.passes))}
-        return self._kept[key].narrow(0 if self.pool is None else -1, passes.start, len(passes))
-
-    def _draw(self, x: torch.Tensor, passes: range) -> torch.Tensor:
-        masks = draw_masks(self.seed, self.layer, passes, x.shape[2:], self.rate)
-        if self.pool is None:
-            return masks.to(x.device).to(x.dtype).div_(1 - self.rate)
-        return pooled_positions(self.pool, masks).permute(2, 1, 0).to(x.device).contiguous().to(x.dtype)
+            masks = draw_masks(self.seed, self.layer, range(self.passes), x.shape[2:], self.rate)
+            if self.pool is None:
+                masks = masks.to(x.device).to(x.dtype).div_(1 - self.rate)
+            else:
+                masks = pooled_positions(self.pool, masks).permute(2, 1, 0).to(x.device).contiguous().to(x.dtype)
+            self._kept = {key: masks}
+        chosen = slice(passes.start, passes.stop)
+        return self._kept[key][chosen] if self.pool is None else self._kept[key][..., chosen]
 
 
 class McDropout:
@@ -132,18 +128,19 @@ class McDropout:
         self._in_backbone: bool | None = None
         self._before = nn.Sequential()  # the layers of the head that all passes share
         self._after: list[SampledDropout | nn.Module] = []  # and those from the first active dropout on
-        layers = head_layers(classifier.head)
         pool: nn.Module | None = None
-        for number, layer in enumerate(layers):
+        layers = head_layers(classifier.head)
+        for number, (layer, following) in enumerate(pairwise([*layers, nn.Identity()])):
             if isinstance(layer, nn.Dropout) and layer.p > 0:
-                if not self._after and number + 1 < len(layers) and is_pool(layers[number + 1]):
-                    pool = layers[number + 1]
+                if not self._after and is_pool(following):
+                    pool = following
                     self._after.append(SampledDropout(seed, number, layer.p, passes, pool))
                 else:
                     self._after.append(SampledDropout(seed, number, layer.p, passes))
+            elif layer is pool:
+                continue
             elif self._after:
-                if layer is not pool:
-                    self._after.append(layer)
+                self._after.append(layer)
             else:
                 self._before.append(layer)
 
@@ -175,8 +172,8 @@ class McDropout:
         if not self._after:
             return plain, plain.repeat(self.passes, 1, 1)
         step = max(1, CHUNK_BYTES // (widest * x.element_size()))
-        chunks = [range(self.passes)[start : start + step] for start in range(0, self.passes, step)]
-        return plain, torch.cat([self._some_passes(x, chunk) for chunk in chunks])
+        starts = range(0, self.passes, step)
+        return plain, torch.cat([self._some_passes(x, range(self.passes)[start : start + step]) for start in starts])
 
     def _some_passes(self, x: torch.Tensor, passes: range) -> torch.Tensor:
         """Return the logits (passes, B, K) of what all passes share, (B, ...)."""
@@ -206,9 +203,10 @@ class McDropout:
             layer += 1
             if rate == 0:
                 return x
-            # The windows of an image (Swin) lie along the first axis, image after image: each has a mask of its own.
-            windows, rest = divmod(len(x), images)
-            rows, copies = (len(x), 1) if rest else (windows, images)
+            rows, copies = len(x), 1
+            if len(x) % images == 0:
+                # The windows of an image (Swin) lie along the first axis, image after image: each has its own mask.
+                rows, copies = len(x) // images, images
             shape = (rows, *x.shape[1 : x.ndim - shared_axes], *[1] * shared_axes)
             mask = draw_masks(self.seed, layer, range(number, number + 1), shape, rate)[0]
             return x * mask.to(x.device).repeat(copies, *[1] * (x.ndim - 1)).to(x.dtype).div_(1 - rate)
@@ -252,7 +250,7 @@ def dropout_in_backbone(classifier: Classifier, image: torch.Tensor) -> bool:
 
     Determined by a forward pass: many of timm's networks drop by a function, without a module to look for.
     """
-    rates = []
+    rates = [0.0]
 
     def note(x: torch.Tensor, rate: float, _shared_axes: int) -> torch.Tensor:
         rates.append(rate)
@@ -260,20 +258,7 @@ def dropout_in_backbone(classifier: Classifier, image: torch.Tensor) -> bool:
 
     with _intercepting(classifier, note):
         classifier.features(image[:1])
-    return any(rate > 0 for rate in rates)
-
-
-@torch.no_grad()
-def naive_passes(classifier: Classifier, image: torch.Tensor, passes: int) -> torch.Tensor:
-    """Return logits (passes, B, K) of images (B, C, H, W) the plain way: the whole network once per pass.
-
-    The dropout modules, and no others, are in training mode meanwhile; torch's global generator draws. The rest of
-    this file is measured against it; it misses dropout that is called as a function.
-    """
-    with evaluating(classifier):
-        for module in filter(is_dropout, classifier.modules()):
-            module.train()
-        return torch.stack([classifier.head_logits(image) for _ in range(passes)])
+    return max(rates) > 0
 
 
 class _Interception(TorchFunctionMode):
@@ -283,9 +268,7 @@ class _Interception(TorchFunctionMode):
         super().__init__()
         self.drop = drop
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func not in KINDS:
             return func(*args, **kwargs)

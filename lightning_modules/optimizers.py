@@ -1,7 +1,6 @@
 """How a network is trained: optimisers and schedules by their names in torch.optim, or by the path of any class."""
 
 import difflib
-import inspect
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,10 +54,8 @@ def build_optimizer(config: OptimizerConfig, parameters: Sequence[nn.Parameter],
     """
     path = config.name
     if "." not in path:
-        classes = inspect.getmembers(optim, lambda value: inspect.isclass(value) and value is not optim.Optimizer)
-        names = [name for name, value in classes if issubclass(value, optim.Optimizer)]
-        if path not in names:
-            near = difflib.get_close_matches(path, names, n=3, cutoff=0.4) or names
+        if path not in optim.__all__:
+            near = difflib.get_close_matches(path, optim.__all__, n=3, cutoff=0.4) or optim.__all__
             raise UserError(f"optimizer {path!r} is not in torch.optim: did you mean {' or '.join(near)}?")
         path = f"torch.optim.{path}"
     return _build(path, "optimizer", optim.Optimizer, config.args, parameters, lr=rate)
@@ -80,10 +77,10 @@ def build_scheduler(config: SchedulerConfig, optimizer: optim.Optimizer, steps: 
         return {"scheduler": plateau, "interval": "epoch", "monitor": "val/loss", "frequency": NEVER}
     scheduler: lr_scheduler.LRScheduler
     if config.name == "one_cycle":
+        rate = float(optimizer.param_groups[0]["lr"])
         # The momentum is the optimiser's business: cycling it would give RMSprop one that it was not asked to have.
-        rates = [float(group["lr"]) for group in optimizer.param_groups]
         scheduler = lr_scheduler.OneCycleLR(
-            optimizer, max_lr=rates, total_steps=max(steps, 1), pct_start=config.warmup, cycle_momentum=False
+            optimizer, rate, max(steps, 1), pct_start=config.warmup, cycle_momentum=False
         )
     else:
         warmup = int(config.warmup * steps)

@@ -86,4 +86,4 @@ def blank_figures():
 @pytest.fixture
 def every_epoch_saved(monkeypatch):
     """Save the state for a resume at the end of every epoch, however short: a test knows then where it goes on."""
-    monkeypatch.setattr("lightning_modules.callbacks.resume_checkpoint.SHARE", 1e9)
+    monkeypatch.setattr("lightning_modules.callbacks.resume.SHARE", 1e9)

@@ -40,7 +40,7 @@ from lightning_modules.training.distributed import (
     rank_zero_context,
     rank_zero_first,
 )
-from lightning_modules.training.fit import FinishedStage, train_stages, training_facts
+from lightning_modules.training.fit import FinishedStage, Mode, train_stages, training_facts
 from lightning_modules.training.trainer import set_up_torch, trainer_warnings
 from workflows.monitored import add_monitored
 
@@ -117,7 +117,8 @@ def fit_and_predict(
     if model.folded_batchnorm:
         images = model.normalised(data.training_sample(SAMPLE))
         restore_batchnorm(model.backbone, model.folded_batchnorm, images)
-    stages = train_stages(model, data, config, run.folder, callbacks, FeatureDataModule(data))
+    mode: Mode = "min" if lower_is_better(config.callbacks.monitor) else "max"
+    stages = train_stages(model, data, config, run.folder, callbacks, FeatureDataModule(data), mode)
     seen = predict_training_images(model, data, config, sum(stage.images_seen for stage in stages))
     distances = on_rank_zero(distances_of_training_images, seen, data)
     predicted = predict(model, data, config, distances)

@@ -5,13 +5,15 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from benchmarks.speed.case import Case, Peer
 from common.runs.run import ModelFacts
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
+from lightning_modules.backbones.truncation import evaluating
 from lightning_modules.classifier import Classifier
-from lightning_modules.mc_dropout import McDropout, naive_passes
+from lightning_modules.mc_dropout import McDropout
 
 PASSES = 100
 BATCH = 16
@@ -50,5 +52,18 @@ def _repeat_batch(model: Classifier, image: torch.Tensor) -> None:
 
 
 @torch.inference_mode()
-def _pass(model: torch.nn.Module, image: torch.Tensor) -> None:
+def _pass(model: nn.Module, image: torch.Tensor) -> None:
     model(image)
+
+
+@torch.no_grad()
+def naive_passes(classifier: Classifier, image: torch.Tensor, passes: int) -> torch.Tensor:
+    """Return logits (passes, B, K) of images (B, C, H, W) the plain way: the whole network once per pass.
+
+    The dropout modules, and no others, are in training mode meanwhile; torch's global generator draws.
+    """
+    with evaluating(classifier):
+        for module in classifier.modules():
+            if isinstance(module, nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d):
+                module.train()
+        return torch.stack([classifier.head_logits(image) for _ in range(passes)])

@@ -6,9 +6,9 @@ import torch
 from pytorch_lightning.utilities.model_summary.model_summary import ModelSummary
 from torch import nn
 
+from lightning_modules.backbones.backbone import has_running_statistics
 from lightning_modules.backbones.truncation import Removed
 from lightning_modules.classifier import Classifier
-from lightning_modules.compat import is_batchnorm
 
 Shape = tuple[int, ...]
 PARTS = ("backbone", "head")  # of a classifier; its metrics are no layers
@@ -73,15 +73,18 @@ def layers_of(classifier: Classifier, size: tuple[int, int]) -> list[Layer]:
 
 def _without_batch(shape: object) -> Shape | None:
     """Return the shape of one image's output; None for what is not one tensor of a batch."""
-    if isinstance(shape, list) and all(isinstance(side, int) for side in shape):
+    if isinstance(shape, list) and set(map(type, shape)) == {int}:
         return tuple(shape[1:])
     return None
 
 
 def count(module: nn.Module) -> ParameterCounts:
     """Count the parameters of a module as torch does."""
-    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in module.parameters()]
-    return ParameterCounts(sum(size for size, _ in sizes), sum(size for size, trains in sizes if trains))
+    total = trainable = 0
+    for parameter in module.parameters():
+        total += parameter.numel()
+        trainable += parameter.numel() * parameter.requires_grad
+    return ParameterCounts(total, trainable)
 
 
 def count_as_keras(classifier: Classifier, network: str) -> ParameterCounts:
@@ -101,8 +104,8 @@ def count_as_keras(classifier: Classifier, network: str) -> ParameterCounts:
         in_backbone = name.startswith("backbone.")
         extra = 0
         trains = False
-        if is_batchnorm(module):
-            total += sum(value.numel() for key, value in module.named_buffers() if key.startswith("running_"))
+        if has_running_statistics(module):
+            total += 2 * module.running_mean.numel()
             if in_backbone and network.startswith("inception_v3"):
                 extra = -module.weight.numel()
                 trains = module.weight.requires_grad

@@ -268,7 +268,7 @@ def _of_tag(weights: str, facts: PretrainedCfg, folder: Path | None) -> Path:
 
 
 def _on_hub(weights: str, address: str, names: Sequence[str], folder: Path | None, remedy: str) -> Path:
-    """Return the first of the named files of the repository ``<owner>/<name>[@<revision>]`` that a cache, or the hub has.
+    """Return the first of the named files of a repository, ``<owner>/<name>[@<revision>]``, in a cache or on the hub.
 
     What is downloaded goes to ``folder`` (``weights_dir``) if it may be written to.
     """

@@ -13,13 +13,11 @@ from lightning_modules.training.distributed import all_reduce, current_world
 class BatchNormSync(Callback):
     """After every batch, make the running statistics of each BatchNorm that trains their mean over the processes.
 
-    DDP alone would hand out those of the first process, and lose what the others have seen. With this, a checkpoint
-    holds what every process has, in mid-epoch too.
+    DDP alone would hand out those of the first process, and lose what the others have seen.
 
-    In training each process normalises by the images that it holds, a share of the global batch: that is where a run of
-    several processes differs from one of a single process at the same global batch, by more than rounding. The running
-    mean is the same; the running variance lacks the variance between the shares, which for n images in each is about
-    1/n of it. ``batchnorm: frozen`` has no such difference, and ``trainer.sync_batchnorm`` (on GPUs) removes it.
+    In training each process normalises by its share of the global batch: there a run of several processes differs from
+    one of a single process. The running variance lacks that between the shares, for n images in each about 1/n of it.
+    ``batchnorm: frozen`` has no such difference, and ``trainer.sync_batchnorm`` (on GPUs) removes it.
     """
 
     def on_train_batch_end(
@@ -34,7 +32,7 @@ class BatchNormSync(Callback):
                     if buffer.is_floating_point():
                         by_type.setdefault(buffer.dtype, []).append(buffer)
         for buffers in by_type.values():
-            mean = all_reduce(torch.cat([buffer.flatten() for buffer in buffers])) / current_world().size
-            sizes = [buffer.numel() for buffer in buffers]
+            mean = all_reduce(torch.cat(list(map(torch.flatten, buffers)))) / current_world().size
+            sizes = list(map(torch.numel, buffers))
             for buffer, values in zip(buffers, torch.split(mean, sizes), strict=True):
                 buffer.copy_(values.view_as(buffer))

@@ -1,14 +1,12 @@
 """An exponential moving average of the weights, which is validated, kept and tested in their place."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import chain
 
 import torch
 from pytorch_lightning import LightningModule, Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
+from pytorch_lightning.callbacks import WeightAveraging
 
-from lightning_modules.compat import average_model, callbacks_of, ema_update, swap_models
+from lightning_modules.compat import average_model, ema_update
 
 
 class EMA(WeightAveraging):
@@ -46,32 +44,6 @@ class EMA(WeightAveraging):
             return
         for average, newest in zip(averages, current, strict=True):
             average.copy_(newest)
-
-
-class BestCheckpoint(ModelCheckpoint):
-    """Lightning's checkpoint of the best epoch, with the averaged weights where they are averaged.
-
-    The metric that it compares was computed from the average; but Lightning swaps the weights back before it saves, and
-    a checkpoint of weights only never asks the averaging callback.
-    """
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the weights that were validated."""
-        with averaged_weights(trainer, pl_module):
-            super().on_validation_end(trainer, pl_module)
-
-
-@contextmanager
-def averaged_weights(trainer: Trainer, pl_module: LightningModule) -> Iterator[None]:
-    """Hold the averaged weights in the model while the context lasts, where the trainer averages them."""
-    averaging = [callback for callback in callbacks_of(trainer) if isinstance(callback, EMA)]
-    for callback in averaging:
-        swap_models(callback, pl_module)
-    try:
-        yield
-    finally:
-        for callback in averaging:
-            swap_models(callback, pl_module)
 
 
 def decay_after(count: int, decay: float) -> float:

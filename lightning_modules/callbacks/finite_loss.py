@@ -31,12 +31,13 @@ class FiniteLoss(Callback):
         """Check the loss."""
         if trainer.precision == "16-mixed" or bool(torch.isfinite(loss)):
             return
+        images = ""
         names_of = getattr(trainer.datamodule, "image_names", None)  # type: ignore[attr-defined]
-        names = names_of(self._rows.tolist()) if names_of and self._rows is not None else []
-        listed = ", ".join(names[:NAMED])
-        if len(names) > NAMED:
-            listed += f" and {len(names) - NAMED} more"
-        images = f", images {listed}" if listed else ""
+        if names_of and self._rows is not None:
+            names = names_of(self._rows.tolist())
+            images = ", images " + ", ".join(names[:NAMED])
+            if len(names) > NAMED:
+                images += f" and {len(names) - NAMED} more"
         name = self.stage.name
         raise UserError(
             f"stage {name}, epoch {trainer.current_epoch + 1}, batch {self._batch + 1}{images}: the loss is "

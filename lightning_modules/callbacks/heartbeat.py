@@ -13,8 +13,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from common.runs.files import RunFile
 from common.runs.run import Progress, Run
-from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
-from lightning_modules.compat import callbacks_of
+from lightning_modules.callbacks.staged_unfreezing import stage_callback
 from lightning_modules.training.plan import Stage
 
 EVERY = 5.0  # seconds between two writes
@@ -36,7 +35,7 @@ class Heartbeat(Callback):
         self.stage = stage
         self.steps = list(steps)
         self.best: float | None = None
-        self._before = {"images_seen": 0, "seconds": 0.0}
+        self._before = {"images_seen": 0.0, "seconds": 0.0}
         self._since = self._written_at = time.monotonic()
         self._from_step = 0
 
@@ -45,8 +44,7 @@ class Heartbeat(Callback):
         self._before = spent_before(self.stage)
         self._since = time.monotonic()
         self._from_step = trainer.global_step
-        self._read_best(trainer)
-        self._write(trainer)
+        self.on_train_epoch_end(trainer, pl_module)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -59,8 +57,10 @@ class Heartbeat(Callback):
         self._write_if_due(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write after the validation of the epoch, with its score."""
-        self._read_best(trainer)
+        """Write after the validation of the epoch, with its score: only here, since it lies on the device."""
+        checkpoint: Any = trainer.checkpoint_callback
+        if checkpoint.best_model_score is not None and math.isfinite(checkpoint.best_model_score):
+            self.best = float(checkpoint.best_model_score)
         self._write(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -75,19 +75,13 @@ class Heartbeat(Callback):
             seconds: Since the start of this stretch.
             over: Whether the stage has ended, be it before its last step.
         """
-        left = sum(self.steps[1:]) + (0 if over else max(0, self.steps[0] - step))
-        taken = step - self._from_step
+        left = sum(self.steps[1:])
+        if not over:
+            left += max(0, self.steps[0] - step)
         if left == 0:
             return 0.0
-        if taken > 0:
-            return left * seconds / taken
-        return None
-
-    def _read_best(self, trainer: Trainer) -> None:
-        """Read the best score so far: only here, since it lies on the device."""
-        checkpoint: Any = trainer.checkpoint_callback
-        score = math.nan if checkpoint.best_model_score is None else float(checkpoint.best_model_score)
-        self.best = score if math.isfinite(score) else None
+        taken = step - self._from_step
+        return left * seconds / taken if taken > 0 else None
 
     def _write_if_due(self, trainer: Trainer) -> None:
         if time.monotonic() - self._written_at >= EVERY:
@@ -100,19 +94,19 @@ class Heartbeat(Callback):
                 Run(self.stage.run).write_progress(self._progress(trainer, over))
 
     def _progress(self, trainer: Trainer, over: bool) -> Progress:
-        spent = next(each for each in callbacks_of(trainer) if isinstance(each, StagedUnfreezing)).state_dict()
+        spent = stage_callback(trainer).state_dict()
         checkpoint: Any = trainer.checkpoint_callback
         step = trainer.global_step
         return Progress(
             stage=self.stage.number + 1,
             stages=self.stage.number + len(self.steps),
             stage_name=self.stage.name,
-            epoch=min(trainer.current_epoch + (0 if over else 1), trainer.max_epochs or 0),
+            epoch=min(trainer.current_epoch + (not over), trainer.max_epochs or 0),
             epochs=trainer.max_epochs,
             step=step,
             steps=self.steps[0],
             over=over,
-            images_seen=self._before["images_seen"] + spent["images_seen"],
+            images_seen=int(self._before["images_seen"]) + spent["images_seen"],
             monitor=checkpoint.monitor,
             best=self.best,
             seconds=self._before["seconds"] + spent["seconds"],
@@ -124,7 +118,11 @@ class Heartbeat(Callback):
         )
 
 
-def spent_before(stage: Stage) -> dict[str, Any]:
+def spent_before(stage: Stage) -> dict[str, float]:
     """Return {"images_seen", "seconds"} of the finished stages of a run."""
-    records = [json.loads(path.read_text()) for path in stage.folder.parent.glob(f"*/{RunFile.STAGE}")]
-    return {name: sum(record[name] for record in records) for name in ("images_seen", "seconds")}
+    spent = {"images_seen": 0.0, "seconds": 0.0}
+    for path in stage.folder.parent.glob(f"*/{RunFile.STAGE}"):
+        record = json.loads(path.read_text())
+        for name in spent:
+            spent[name] += record[name]
+    return spent

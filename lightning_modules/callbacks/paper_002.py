@@ -1,18 +1,25 @@
 """The callbacks of paper 002, which watch the accuracy of mini-batches: check and adjust, and the early break."""
 
+import shutil
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import pandas as pd
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.__version__ import version
 
-from lightning_modules.callbacks.ema import averaged_weights
-from lightning_modules.checkpoint_io import half_precision
-from lightning_modules.training.distributed import all_reduce
+from common.files import atomic_path, write_csv
+from common.runs.files import RunFolder
+from lightning_modules.callbacks.best_checkpoint import ChoosesBest, averaged_weights
+from lightning_modules.training.distributed import all_reduce, on_rank_zero
 from lightning_modules.training.plan import Stage
+
+SAVED_COLUMNS = ["step", "epoch", "reason", "accuracy", "lr"]  # of check_and_adjust.csv, before the monitored metric
 
 # Shares of images are compared: 0.8 - 0.7 must not exceed a gate of 0.1 by a rounding.
 ROUNDING = 1e-9
@@ -34,8 +41,7 @@ class StepAccuracy(Callback):
     """Calls ``after_step`` with the hits of the mini-batch after each optimiser step.
 
     A mini-batch is what a step is made of: the images of all processes and, where gradients are accumulated, several
-    batches. So every process comes to the same decision. Nothing of a half accumulated step is saved for a resume,
-    since ``ResumeCheckpoint`` saves right after a step.
+    batches. So every process comes to the same decision.
     """
 
     def __init__(self) -> None:
@@ -64,10 +70,9 @@ class StepAccuracy(Callback):
 class EarlyBreak(StepAccuracy):
     """End a stage after the epoch in which validation and training both exceed their expectations (paper 002, 2.2.1).
 
-    The paper checks after each epoch's validation, and asks for five mini-batches in a row. Both are asked at
-    that one moment: the validation accuracy just measured must exceed its expectation, and so must the accuracy
-    of each of the last five mini-batches before it (which may reach into the epoch before, where epochs are short).
-    A lucky row in the middle of an epoch does not count, since the weights have changed since.
+    Both are asked after each epoch's validation: its accuracy must exceed the expectation, and so must that of each of
+    the last five mini-batches before it (which may reach into the epoch before). A lucky row in the middle of an epoch
+    does not count.
 
     Args:
         validation: The expected accuracy of validation.
@@ -146,37 +151,45 @@ class SavedWeights:
     lr: float
 
 
-class CheckAndAdjust(StepAccuracy):
+class CheckAndAdjust(StepAccuracy, ChoosesBest):
     """Algorithm 1 of paper 002, and its checkpoint every ten epochs.
 
     Checked are the first step, as in the paper, and every ``every_steps``-th after it. Within a check the order is the
     paper's: the level comes from the best accuracy before this check, then the accuracy may become the best.
     The checkpoints hold weights alone (the averaged ones where they are averaged), in half precision: of VGG16 they are
-    many and large. Once the stage has ended, each is validated as it was saved to find the stage's best (see
-    ``lightning_modules.training.fit``).
+    many and large. Once the stage has ended, each is validated as it was saved to find the stage's best.
 
     Args:
         every_steps: Optimiser steps between two checks.
         every_epochs: Epochs between two further checkpoints; None: none.
         levels: The fields of `Level`, of rising ``above``.
         stage: The stage, in whose folder the checkpoints go.
+        monitor: The metric that the best has the best of.
+        mode: Whether its least or its largest value is best.
 
     Raises:
         ValueError: There is no level, or the levels do not rise.
     """
 
-    PATTERN = "step-*.ckpt"
-
-    def __init__(
-        self, every_steps: int, every_epochs: int | None, levels: Sequence[Mapping[str, float]], stage: Stage
+    def __init__(  # noqa: PLR0913 (the first three are keys of a configuration)
+        self,
+        every_steps: int,
+        every_epochs: int | None,
+        levels: Sequence[Mapping[str, float]],
+        stage: Stage,
+        monitor: str = "val/acc",
+        mode: str = "max",
     ) -> None:
         super().__init__()
         self.every_steps = every_steps
         self.every_epochs = every_epochs
+        self.monitor = monitor
+        self.mode = mode
         self.levels = [Level(**level) for level in levels]
         above = [level.above for level in self.levels]
         if not above or above != sorted(set(above)):
             raise ValueError("levels: give one or more, each `above` larger than the one before")
+        self.stage = stage
         self.rate = stage.config.lr
         self.folder = stage.folder
         self.best = 0.0
@@ -185,9 +198,8 @@ class CheckAndAdjust(StepAccuracy):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remove what an interrupted stretch saved after the state from which this one continues."""
-        files = {each.file for each in self.saved}
-        for path in self.folder.glob(self.PATTERN):
-            if path.name not in files and trainer.is_global_zero:
+        if trainer.is_global_zero:
+            for path in {*self.folder.glob(self.PATTERN)} - {self.folder / each.file for each in self.saved}:
                 path.unlink()
 
     def after_step(self, trainer: Trainer, pl_module: LightningModule, hits: torch.Tensor) -> None:
@@ -208,10 +220,26 @@ class CheckAndAdjust(StepAccuracy):
         if self.every_epochs and (trainer.current_epoch + 1) % self.every_epochs == 0:
             self._save(trainer, pl_module, "epoch", self._newest_accuracy())
 
+    def choose_best(self, score_of: Callable[[Path], float]) -> float | None:
+        """Validate every checkpoint (paper 002, 3.2) and copy the best, of equal ones the earliest, to best.ckpt.
+
+        The table logs/<stage>/check_and_adjust.csv lists them, with the accuracy of the mini-batch and the monitored
+        metric on the whole validation part.
+        """
+        table = pd.DataFrame(map(asdict, self.saved), columns=[*SAVED_COLUMNS, "file"])
+        scores = np.array([score_of(self.folder / file) for file in table.pop("file")], dtype=np.float64)
+        table[self.monitor] = scores
+        on_rank_zero(write_csv, self.stage.run / RunFolder.LOGS / self.folder.name / "check_and_adjust.csv", table)
+        if not np.isfinite(scores).any():
+            return None
+        losses = scores if self.mode == "min" else -scores
+        best = int(np.where(np.isfinite(scores), losses, np.inf).argmin())
+        on_rank_zero(_copy, self.folder / self.saved[best].file, self.folder / "best.ckpt")
+        return float(scores[best])
+
     def state_dict(self) -> dict[str, Any]:
         """Return the best accuracy so far, the newest one, and what was saved, as plain values."""
-        saved = [asdict(each) for each in self.saved]
-        return {"best": self.best, "saved": saved, "newest": self._newest_accuracy()}
+        return {"best": self.best, "saved": list(map(asdict, self.saved)), "newest": self._newest_accuracy()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there."""
@@ -237,3 +265,22 @@ class CheckAndAdjust(StepAccuracy):
         # All ranks take part, and rank zero alone writes.
         trainer.strategy.save_checkpoint({**checkpoint, "pytorch-lightning_version": version}, path)
         self.saved.append(SavedWeights(path.name, step, trainer.current_epoch, reason, accuracy, rate))
+
+
+def _copy(path: Path, to: Path) -> None:
+    with atomic_path(to) as temporary:
+        shutil.copyfile(path, temporary)
+
+
+def half_precision(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return weights with those of convolutions and dense layers rounded to half precision (11 bits), as copies.
+
+    Biases, gains and running statistics, few and partly large, stay as they are, and so does a layer with a value
+    beyond the range of half precision. Loaded into a network, the rounded weights have its own precision again.
+    """
+    rounded = {}
+    for name, values in weights.items():
+        is_matrix = values.is_floating_point() and values.ndim > 1
+        fits = is_matrix and bool((values.abs() <= torch.finfo(torch.float16).max).all())
+        rounded[name] = values.half() if fits else values.clone()
+    return rounded

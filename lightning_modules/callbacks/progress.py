@@ -5,7 +5,6 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import RichProgressBar
-from pytorch_lightning.callbacks.progress.rich_progress import ProcessingSpeedColumn
 
 from common.cli import console
 
@@ -29,13 +28,9 @@ class ProgressBar(RichProgressBar):
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """Return the metrics beside the bar, without the loggers' version."""
-        return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
-
-    def configure_columns(self, trainer: Trainer) -> list[Any]:
-        """Leave the speed out, for which the metrics would take a second line on 80 columns."""
-        return [
-            column for column in super().configure_columns(trainer) if not isinstance(column, ProcessingSpeedColumn)
-        ]
+        metrics: dict[str, Any] = super().get_metrics(trainer, pl_module)
+        metrics.pop("v_num", None)
+        return metrics
 
     def _init_progress(self, trainer: Trainer) -> None:
         super()._init_progress(trainer)
@@ -54,8 +49,6 @@ class EpochLines(Callback):
         """Print a line; the validation of the epoch is over."""
         epoch = trainer.current_epoch + 1
         epochs = trainer.max_epochs or epoch
-        every = max(1, ceil(epochs / LINES))
-        if not trainer.is_global_zero or not trainer.progress_bar_metrics or epoch == epochs or epoch % every:
-            return
-        metrics = [f"{name} {float(value):.3f}" for name, value in sorted(trainer.progress_bar_metrics.items())]
-        console.print(f"  epoch {epoch}/{epochs}: {', '.join(metrics)}", highlight=False)
+        if trainer.is_global_zero and epoch < epochs and epoch % ceil(epochs / LINES) == 0:
+            metrics = map("{0[0]} {0[1]:.3f}".format, sorted(trainer.progress_bar_metrics.items()))
+            console.print(f"  epoch {epoch}/{epochs}: {', '.join(metrics)}", highlight=False)

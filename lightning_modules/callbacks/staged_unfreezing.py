@@ -18,8 +18,7 @@ class StagedUnfreezing(Callback):
     """Hold the classifier in a stage; each stage is a fit of its own.
 
     A new fit means a new optimiser, a new DDP wrap and a new compilation, so nothing from the stage before can linger
-    (Lightning's BaseFinetuning re-freezes on resume, and DDP never synchronises what is unfrozen later). What trains is
-    a pure function of the stage: it is applied at the start of the fit, before the optimiser is built.
+    (DDP never synchronises what is unfrozen later). What trains is applied before the optimiser is built.
 
     Args:
         stage: The stage.
@@ -90,11 +89,15 @@ class StagedUnfreezing(Callback):
         self.seconds += state_dict["seconds"]
 
 
+def stage_callback(trainer: Trainer) -> StagedUnfreezing:
+    """Return the callback that holds the stage of a fit."""
+    return next(each for each in callbacks_of(trainer) if isinstance(each, StagedUnfreezing))
+
+
 class MetricReporter(Callback):
     """Report the monitored metric after each epoch.
 
-    ``report`` may raise: the training ends there, and can be continued from what was saved last. Pass the callback to
-    ``lightning_modules.training.fit.train_stages``, which puts it after all others.
+    ``report`` may raise: the training ends there, and can be continued from what was saved last.
 
     Args:
         monitor: The metric, such as "val/auc".
@@ -107,6 +110,5 @@ class MetricReporter(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Report the metric of the epoch's validation."""
-        stage = next(each.stage.number for each in callbacks_of(trainer) if isinstance(each, StagedUnfreezing))
         score = float(trainer.callback_metrics[self.monitor])
-        on_rank_zero(self.report, stage, trainer.current_epoch, score)
+        on_rank_zero(self.report, stage_callback(trainer).stage.number, trainer.current_epoch, score)

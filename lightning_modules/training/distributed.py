@@ -1,7 +1,6 @@
 """The ranks of a run: how they join, what they exchange, and how an error on one of them ends all.
 
-Slurm or torchrun starts the processes. What they must agree on, such as the state of a folder, rank zero decides and
-broadcasts, before there is a Trainer. With a single process all functions return its own values.
+Slurm or torchrun starts the processes. With a single process all functions return its own values.
 
 If a process dies in the middle of a training, its connections break. On CPUs (gloo) the other ranks notice at once and
 end. On GPUs (NCCL) they may wait until ``srun --kill-on-bad-exit`` or torchrun, which watch the processes, end them.
@@ -50,20 +49,14 @@ _worlds: list[World] = []  # of the process groups that this process has joined,
 
 
 class UnevenDDPStrategy(DDPStrategy):
-    """Lightning's DDP for ranks that may have different numbers of images and of batches.
-
-    Buffers are not broadcast before every forward pass: in a validation, some ranks would wait for others that have no
-    batch left. The callback ``BatchNormSync`` keeps the buffers equal.
-    """
+    """Lightning's DDP for ranks that may have different numbers of images and of batches."""
 
     def __init__(self) -> None:
+        # In a validation, some ranks would wait for others that have no batch left: BatchNormSync keeps buffers equal.
         super().__init__(broadcast_buffers=False)
 
     def reduce(self, tensor: Any, group: Any | None = None, reduce_op: Any = "mean") -> Any:
-        """Reduce over the ranks; integers become fractions.
-
-        Lightning divides a logged sum by the mean number of images, as an integer: of 5 and 4 that would be 4.
-        """
+        """Reduce over the ranks; integers become fractions: Lightning takes the mean of 5 and 4 images for 4."""
         if isinstance(tensor, torch.Tensor) and not tensor.is_floating_point():
             tensor = tensor.double()
         return super().reduce(tensor, group, reduce_op)
@@ -103,9 +96,7 @@ def process_group(trainer: TrainerConfig) -> Iterator[World]:
 
 def current_world() -> World:
     """Return the joined processes, or a world of one where none are joined."""
-    if dist.is_initialized():
-        return _worlds[-1]
-    return World()
+    return _worlds[-1] if dist.is_initialized() else World()
 
 
 def cluster_environment(world: World, trainer: TrainerConfig) -> ClusterEnvironment:
@@ -132,9 +123,9 @@ def gather_to_rank_zero(value: T) -> list[T] | None:
     world = current_world()
     if world.size == 1:
         return [value]
-    values: list[Any] | None = [None] * world.size if world.is_first else None
-    dist.gather_object(value, values, 0)
-    return values
+    values: list[Any] = [None] * world.size
+    dist.gather_object(value, values if world.is_first else None, 0)
+    return values if world.is_first else None
 
 
 def all_reduce(values: torch.Tensor, operation: dist.ReduceOp.RedOpType = dist.ReduceOp.SUM) -> torch.Tensor:
@@ -169,10 +160,11 @@ def joint_errors() -> Iterator[None]:
         yield
     except Exception as raised:
         error = raised
-    errors = gather(_portable(error))
-    for number, first in enumerate(errors):
-        if first is not None:
-            raise error if error is not None and number == world.rank else first
+    errors = gather(error and _portable(error))
+    if error is not None and not any(errors[: world.rank]):
+        raise error
+    for first in filter(None, errors):
+        raise first
 
 
 def on_rank_zero(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -213,10 +205,10 @@ def check_equal(value: Any, description: str) -> None:
         UserError: It is not; the message holds the description.
     """
     values = gather(value)
-    if any(other != values[0] for other in values):
-        kind = UserError if current_world().is_first else RepeatedError
-        remedy = "start all with the same command, on the same files"
-        raise kind(f"the processes of this run differ in {description}: {remedy}")
+    with joint_errors():
+        if values != values[:1] * len(values):
+            remedy = "start all with the same command, on the same files"
+            raise UserError(f"the processes of this run differ in {description}: {remedy}")
 
 
 def _join(trainer: TrainerConfig, world: World) -> None:
@@ -227,11 +219,10 @@ def _join(trainer: TrainerConfig, world: World) -> None:
     backend = "gloo"
     device = None
     if trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        devices = torch.cuda.device_count()
-        if trainer.devices > devices:
+        if trainer.devices > torch.cuda.device_count():
             # Slurm hides the other GPUs of a node from a task that was given its own.
             remedy = f"under Slurm, ask with --gpus-per-node={trainer.devices}, not with --gpus-per-task"
-            raise UserError(f"trainer.devices={trainer.devices}, but each process sees {devices} GPUs: {remedy}")
+            raise UserError(f"trainer.devices={trainer.devices}, but each process sees fewer GPUs: {remedy}")
         backend = "cpu:gloo,cuda:nccl"
         device = torch.device("cuda", world.local_rank)
         torch.cuda.set_device(device)
@@ -240,12 +231,7 @@ def _join(trainer: TrainerConfig, world: World) -> None:
     store = PrefixStore(f"run-{len(_worlds)}", _store(world.rank, world.size))
     with _explain_broken_connections():
         dist.init_process_group(
-            backend,
-            store=store,
-            rank=world.rank,
-            world_size=world.size,
-            timeout=COLLECTIVE_TIMEOUT,
-            device_id=device,
+            backend, timeout=COLLECTIVE_TIMEOUT, world_size=world.size, rank=world.rank, store=store, device_id=device
         )
         dist.barrier()
 
@@ -262,10 +248,8 @@ def _store(rank: int, size: int) -> Store:
     return store
 
 
-def _portable(error: Exception | None) -> Exception | None:
+def _portable(error: Exception) -> Exception:
     """Return an error as the other ranks raise it."""
-    if error is None:
-        return None
     world = current_world()
     if not world.is_first:
         return RepeatedError(f"process {world.rank}: {error}")

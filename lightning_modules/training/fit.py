@@ -2,35 +2,29 @@
 
 import json
 import math
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-import pandas as pd
-from pytorch_lightning import Callback, LightningDataModule
+from pytorch_lightning import Callback, LightningDataModule, Trainer
 
 from common.cli import say
 from common.config.schema import Config
 from common.errors import UserError
-from common.files import atomic_path, write_csv, write_json
+from common.files import write_json
 from common.preemption import in_training
-from common.runs.files import RunFile, RunFolder
+from common.runs.files import RunFile
 from common.runs.run import Run
 from common.text import counted
 from lightning_modules.callbacks.batchnorm_sync import BatchNormSync
-from lightning_modules.callbacks.ema import BestCheckpoint
+from lightning_modules.callbacks.best_checkpoint import BestCheckpoint, ChoosesBest
 from lightning_modules.callbacks.finite_loss import FiniteLoss
 from lightning_modules.callbacks.heartbeat import Heartbeat
-from lightning_modules.callbacks.paper_002 import CheckAndAdjust, SavedWeights
-from lightning_modules.callbacks.resumable import MaxSteps, PlateauStep, StepSeed
-from lightning_modules.callbacks.resume_checkpoint import ResumeCheckpoint
+from lightning_modules.callbacks.resume import MaxSteps, PlateauStep, ResumeCheckpoint, StepSeed
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.classifier import Classifier
-from lightning_modules.epoch_metrics import mode_of
 from lightning_modules.extensions import build_callbacks, build_loggers
 from lightning_modules.training.distributed import broadcast_tensors, current_world, joint_errors, on_rank_zero
 from lightning_modules.training.frozen import FeatureBatches, features_in_place_of_images
@@ -38,7 +32,7 @@ from lightning_modules.training.machine import explained_faults
 from lightning_modules.training.plan import Stage, batch_sizes, planned_stages, stage_length
 from lightning_modules.training.trainer import build_trainer
 
-SAVED_COLUMNS = ["step", "epoch", "reason", "accuracy", "lr"]  # of check_and_adjust.csv, before the monitored metric
+Mode = Literal["min", "max"]
 
 
 @dataclass(frozen=True)
@@ -68,13 +62,14 @@ class FinishedStage:
         return cls(**json.loads((folder / RunFile.STAGE).read_text()))
 
 
-def train_stages(
+def train_stages(  # noqa: PLR0913 (what a training is made of)
     model: Classifier,
     data: LightningDataModule,
     config: Config,
     run: Path,
     callbacks: Sequence[Callback] = (),
     features: FeatureBatches | None = None,
+    mode: Mode = "min",
 ) -> list[FinishedStage]:
     """Train every stage that is not finished yet, and leave in ``model`` the best weights of the last one.
 
@@ -87,13 +82,15 @@ def train_stages(
         run: The run's folder.
         callbacks: Callbacks of every stage, after all others.
         features: Can serve features in place of the images, for stages that train the head alone.
+        mode: Whether the least or the largest value of ``callbacks.monitor`` is best.
     """
+    training = _Training(model, data, config, mode, callbacks, features)
     finished: list[FinishedStage] = []
     for stage in planned_stages(config, run):
         if not on_rank_zero((stage.folder / RunFile.STAGE).exists):
             if finished:
                 _load_on_all_ranks(model, run / finished[-1].best)
-            _fit_stage(model, data, config, stage, callbacks, features)
+            training.fit(stage)
         else:
             on_rank_zero(say, f"stage {stage.number + 1}, {stage.name}: finished before")
         finished.append(on_rank_zero(_close_stage, stage, finished))
@@ -103,10 +100,11 @@ def train_stages(
 
 def training_facts(stages: Sequence[FinishedStage]) -> dict[str, Any]:
     """Return ``images_seen`` and ``wall_seconds`` of all stages of a run."""
-    return {
-        "images_seen": sum(stage.images_seen for stage in stages),
-        "wall_seconds": sum(stage.seconds for stage in stages),
-    }
+    facts = {"images_seen": 0, "wall_seconds": 0.0}
+    for stage in stages:
+        facts["images_seen"] += stage.images_seen
+        facts["wall_seconds"] += stage.seconds
+    return facts
 
 
 def read_score(run: Path) -> float:
@@ -114,114 +112,125 @@ def read_score(run: Path) -> float:
     return FinishedStage.read(Run(run).best_checkpoint.parent).score
 
 
-def _fit_stage(
-    model: Classifier,
-    data: LightningDataModule,
-    config: Config,
-    stage: Stage,
-    extra: Sequence[Callback],
-    features: FeatureBatches | None,
-) -> None:
-    """Fit one stage, from its start or from where it was interrupted, and record it as finished."""
-    settings = config.callbacks
-    mode = mode_of(model.val_metrics, settings.monitor)
-    sizes = batch_sizes(data.train_dataloader(), config.trainer.limit_train_batches)
-    lengths = []
-    for each in planned_stages(config, stage.run)[stage.number :]:
-        lengths.append(stage_length(sizes, each.config.max_epochs or config.trainer.max_epochs, config.trainer))
-    epochs, steps = lengths[0]
-    of_features, seconds = features_in_place_of_images(model, features, config, stage, sum(sizes) * epochs)
+@dataclass(frozen=True)
+class _Training:
+    """What all stages of a run are trained with; the attributes are the arguments of ``train_stages``."""
 
-    unfreezing = StagedUnfreezing(stage, steps, seconds)
-    best = BestCheckpoint(
-        dirpath=stage.folder,
-        filename="best",
-        monitor=settings.monitor,
-        mode=mode,
-        save_weights_only=True,
-        save_on_train_epoch_end=False,
-        enable_version_counter=False,
-    )
-    # BatchNorm's statistics are equal on all ranks before anything averages or saves them. The average moves before
-    # anything saves it, and the state for a resume is saved last, when all others have changed.
-    callbacks: list[Callback] = [unfreezing, StepSeed(config.seed, stage.number), FiniteLoss(stage)]
-    if current_world().size > 1:
-        callbacks += [BatchNormSync()]
-    callbacks += [best]
-    optional = build_callbacks(config, stage, mode)
-    callbacks += optional
-    if config.trainer.max_images:
-        callbacks += [MaxSteps(steps)]
-    callbacks += [Heartbeat(stage, [each[1] for each in lengths])]
-    if config.scheduler.name == "plateau":
-        callbacks += [PlateauStep()]
-    saving = settings.checkpoint
-    last = ResumeCheckpoint(stage.folder / "last.ckpt", saving.every_steps, saving.every_minutes)
-    callbacks += [last, *extra]
+    model: Classifier
+    data: LightningDataModule
+    config: Config
+    mode: Mode
+    callbacks: Sequence[Callback]
+    features: FeatureBatches | None
 
-    on_rank_zero(_remove, stage.folder, ".*.ckpt")  # of a process that was killed while it saved
-    loggers = build_loggers(config, stage) if current_world().is_first else []
-    trainer = build_trainer(config, epochs, callbacks, loggers)
-    resume = str(last.path) if on_rank_zero(last.path.exists) else None
-    with in_training(), explained_faults(config.loader, training=True), model.on_features(of_features is not None):
-        trainer.fit(model, of_features or data, ckpt_path=resume, weights_only=True)
-    seconds = unfreezing.state_dict()["seconds"]
+    def fit(self, stage: Stage) -> None:
+        """Fit one stage, from its start or from where it was interrupted, and record it as finished."""
+        sizes = batch_sizes(self.data.train_dataloader(), self.config.trainer.limit_train_batches)
+        epochs, steps = self.lengths(stage, sizes)
+        of_features, seconds = features_in_place_of_images(
+            self.model, self.features, self.config, stage, sum(sizes) * epochs
+        )
+        unfreezing = StagedUnfreezing(stage, steps[0], seconds)
+        optional = build_callbacks(self.config, stage, self.mode)
+        last = stage.folder / "last.ckpt"
+        callbacks = [unfreezing, *self.own_callbacks(stage, optional, steps, last)]
 
-    score = math.nan if best.best_model_score is None else float(best.best_model_score)
-    best_of = "epochs"
-    for checks in optional:
-        if isinstance(checks, CheckAndAdjust):
-            of_checks = best_saved(model, data, config, stage, checks.saved)
-            if of_checks is not None:
-                score, best_of = of_checks, "checks"
-    with joint_errors():
-        if current_world().is_first and not math.isfinite(score):
-            remedy = f"lower unfreeze.stages.{stage.name}.lr"
-            raise UserError(f"stage {stage.name} diverged ({settings.monitor} is {score}): {remedy}")
-    record = FinishedStage(
-        name=stage.name,
-        best=str((stage.folder / "best.ckpt").relative_to(stage.run)),
-        score=score,
-        epochs=trainer.current_epoch,
-        images_seen=unfreezing.images_seen,
-        seconds=seconds,
-        best_of=best_of,
-    )
-    on_rank_zero(write_json, stage.folder / RunFile.STAGE, asdict(record))
-    ended = f"{counted(record.epochs, 'epoch')} in {seconds:,.0f} s, best {settings.monitor} {score:.3f}"
-    on_rank_zero(say, f"stage {stage.number + 1}, {stage.name}: {ended}")
+        on_rank_zero(_remove, stage.folder, ".*.ckpt")  # of a process that was killed while it saved
+        loggers = build_loggers(self.config, stage) if current_world().is_first else []
+        trainer = build_trainer(self.config, epochs, callbacks, loggers)
+        resume = str(last) if on_rank_zero(last.exists) else None
+        with in_training(), explained_faults(self.config.loader, True), self.model.on_features(of_features is not None):
+            trainer.fit(self.model, of_features or self.data, ckpt_path=resume, weights_only=True)
+        seconds = unfreezing.state_dict()["seconds"]
+        score, best_of = self.best(stage, trainer, optional)
+        record = FinishedStage(
+            name=stage.name,
+            best=str((stage.folder / "best.ckpt").relative_to(stage.run)),
+            score=score,
+            epochs=trainer.current_epoch,
+            images_seen=unfreezing.images_seen,
+            seconds=seconds,
+            best_of=best_of,
+        )
+        on_rank_zero(write_json, stage.folder / RunFile.STAGE, asdict(record))
+        ended = f"{counted(record.epochs, 'epoch')} in {seconds:,.0f} s, best {self.monitor} {score:.3f}"
+        on_rank_zero(say, f"stage {stage.number + 1}, {stage.name}: {ended}")
 
+    @property
+    def monitor(self) -> str:
+        """The metric that picks the best epoch."""
+        return self.config.callbacks.monitor
 
-def best_saved(
-    model: Classifier, data: LightningDataModule, config: Config, stage: Stage, saved: Sequence[SavedWeights]
-) -> float | None:
-    """Validate every checkpoint that check and adjust has saved (paper 002, 3.2), and copy the best to best.ckpt.
+    def lengths(self, stage: Stage, sizes: Sequence[int]) -> tuple[int, tuple[int, ...]]:
+        """Return the epochs of a stage, and the optimiser steps of it and of each later one."""
+        trainer = self.config.trainer
+        lengths = []
+        for each in planned_stages(self.config, stage.run)[stage.number :]:
+            lengths.append(stage_length(sizes, each.config.max_epochs or trainer.max_epochs, trainer))
+        epochs, steps = zip(*lengths, strict=True)
+        return epochs[0], steps
 
-    The table logs/<stage>/check_and_adjust.csv lists them, with the accuracy of the mini-batch and the monitored metric
-    on the whole validation part.
+    def own_callbacks(
+        self, stage: Stage, optional: Sequence[Callback], steps: Sequence[int], last: Path
+    ) -> list[Callback]:
+        """Return the callbacks of a stage but the first.
 
-    Returns:
-        The monitored metric of the best, of equal ones the earliest; None where no checkpoint has a finite metric.
-    """
-    monitor = config.callbacks.monitor
-    scores = np.array([_validate(model, data, config, stage.folder / each.file) for each in saved], dtype=np.float64)
-    frame = pd.DataFrame([asdict(each) for each in saved], columns=SAVED_COLUMNS).assign(**{monitor: scores})
-    on_rank_zero(write_csv, stage.run / RunFolder.LOGS / stage.folder.name / "check_and_adjust.csv", frame)
-    if not np.isfinite(scores).any():
-        return None
-    losses = scores if mode_of(model.val_metrics, monitor) == "min" else -scores
-    best = int(np.where(np.isfinite(scores), losses, np.inf).argmin())
-    with joint_errors():
-        if current_world().is_first:
-            with atomic_path(stage.folder / "best.ckpt") as temporary:
-                shutil.copyfile(stage.folder / saved[best].file, temporary)
-    return float(scores[best])
+        BatchNorm's statistics are equal on all ranks before anything averages or saves them. The average moves before
+        anything saves it, and the state for a resume is saved last, when all others have changed.
+        """
+        callbacks: list[Callback] = [StepSeed(self.config.seed, stage.number), FiniteLoss(stage)]
+        if current_world().size > 1:
+            callbacks.append(BatchNormSync())
+        best = BestCheckpoint(
+            dirpath=stage.folder,
+            filename="best",
+            monitor=self.monitor,
+            mode=self.mode,
+            save_weights_only=True,
+            save_on_train_epoch_end=False,
+            enable_version_counter=False,
+        )
+        callbacks += [best, *optional]
+        if self.config.trainer.max_images:
+            callbacks.append(MaxSteps(steps[0]))
+        callbacks.append(Heartbeat(stage, steps))
+        if self.config.scheduler.name == "plateau":
+            callbacks.append(PlateauStep())
+        saving = self.config.callbacks.checkpoint
+        return [*callbacks, ResumeCheckpoint(last, saving.every_steps, saving.every_minutes), *self.callbacks]
 
+    def best(self, stage: Stage, trainer: Trainer, optional: Sequence[Callback]) -> tuple[float, str]:
+        """Return the metric of the best weights, which are in best.ckpt, and what they were chosen from.
 
-def _validate(model: Classifier, data: LightningDataModule, config: Config, checkpoint: Path) -> float:
-    _load_on_all_ranks(model, checkpoint)
-    metrics = build_trainer(config).validate(model, datamodule=data, verbose=False)[0]
-    return float(metrics[config.callbacks.monitor])
+        Raises:
+            UserError: No weights have a finite metric.
+        """
+        checkpoint: Any = trainer.checkpoint_callback
+        score = math.nan if checkpoint.best_model_score is None else float(checkpoint.best_model_score)
+        best_of = "epochs"
+        for callback in optional:
+            if isinstance(callback, ChoosesBest):
+                chosen = callback.choose_best(self.score_of)
+                if chosen is not None:
+                    score, best_of = chosen, "checks"
+        with joint_errors():
+            if current_world().is_first and not math.isfinite(score):
+                raise UserError(self.why_no_best(stage, trainer))
+        return score, best_of
+
+    def score_of(self, checkpoint: Path) -> float:
+        """Validate the weights of a checkpoint."""
+        _load_on_all_ranks(self.model, checkpoint)
+        metrics = build_trainer(self.config).validate(self.model, datamodule=self.data, verbose=False)[0]
+        return float(metrics[self.monitor])
+
+    def why_no_best(self, stage: Stage, trainer: Trainer) -> str:
+        """Say why no epoch has a finite metric."""
+        name = f"stage {stage.name}"
+        if math.isfinite(trainer.callback_metrics.get("val/loss", math.nan)):
+            reason = "as where all images are predicted as one class, or the validation part lacks a class"
+            return f"{name}: {self.monitor} is undefined in every epoch, {reason}: set callbacks.monitor=val/loss"
+        return f"{name} diverged ({self.monitor} is no finite number): lower unfreeze.stages.{stage.name}.lr"
 
 
 def _load_on_all_ranks(model: Classifier, path: Path) -> None:
@@ -237,7 +246,7 @@ def _remove(folder: Path, pattern: str) -> None:
 def _close_stage(stage: Stage, earlier: Sequence[FinishedStage]) -> FinishedStage:
     """Remove the files that a finished stage no longer needs, and return its record."""
     (stage.folder / "last.ckpt").unlink(missing_ok=True)
-    _remove(stage.folder, CheckAndAdjust.PATTERN)
+    _remove(stage.folder, ChoosesBest.PATTERN)
     for each in earlier:  # the disk is a budget: only the newest best is needed
         (stage.run / each.best).unlink(missing_ok=True)
     return FinishedStage.read(stage.folder)

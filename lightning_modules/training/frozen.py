@@ -69,7 +69,7 @@ def features_in_place_of_images(
         say(f"{name}: features are not cached: {reason}")
         return None, 0.0
     collector = PredictionCollector()
-    with explained_faults(config.loader), _channels_last(model):
+    with explained_faults(config.loader), _channels_last(model, config.trainer.channels_last):
         trainer = build_trainer(config, callbacks=[collector])
         trainer.predict(FrozenPart(model), datamodule=batches, return_predictions=False)
     batches.features = torch.from_numpy(collector.arrays()["features"].copy())
@@ -92,26 +92,19 @@ def _reason_against(model: Classifier, batches: FeatureBatches, config: Config, 
     for reason, holds in reasons.items():
         if holds:
             return reason
-    size = images * _size_of_features(model, config)
+    image = torch.zeros(1, 3, *config.prepare.shape, dtype=model.mean.dtype)
+    with torch.no_grad(), evaluating(model):
+        size = images * model.fixed_features(image).numel() * 4  # bytes
     return f"{size / 1e9:.1f} GB are too large" if size > LARGEST else None
 
 
-def _size_of_features(model: Classifier, config: Config) -> int:
-    """Return the bytes of the features of one image."""
-    image = torch.zeros(1, 3, *config.prepare.shape, dtype=model.mean.dtype)
-    with torch.no_grad(), evaluating(model):
-        return int(model.fixed_features(image).numel()) * 4
-
-
 @contextmanager
-def _channels_last(model: Classifier) -> Iterator[None]:
-    """Convolve with the channels side by side, which is faster on a CPU, whatever the training does."""
+def _channels_last(model: Classifier, channels_last: bool) -> Iterator[None]:
+    """Convolve with the channels side by side, which is faster on a CPU, also where the training does not."""
     backbone: Any = model.backbone
-    weights = [values for values in backbone.parameters() if values.ndim == 4]
-    was = all(values.is_contiguous(memory_format=torch.channels_last) for values in weights)
     backbone.to(memory_format=torch.channels_last)
     try:
         yield
     finally:
-        if not was:
+        if not channels_last:
             backbone.to(memory_format=torch.contiguous_format)

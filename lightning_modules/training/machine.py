@@ -9,7 +9,7 @@ from pytorch_lightning.utilities.memory import garbage_collection_cuda, is_oom_e
 from common.config.data import LoaderConfig
 from common.errors import UserError
 
-_WORKER = re.compile(r"DataLoader worker \(pid\(?s?\)? [^)]*\) (?:is killed by signal: (\w[\w ]*)|exited unexpectedly)")
+_WORKER = re.compile(r"DataLoader worker \(.*\) (is killed by signal|exited unexpectedly)")
 
 
 class OutOfMemoryError(UserError):
@@ -31,9 +31,11 @@ def explained_faults(loader: LoaderConfig, training: bool = False) -> Iterator[N
     try:
         yield
     except RuntimeError as error:
-        worker = _WORKER.search(str(error))
-        if worker:
-            raise UserError(_worker_message(loader, worker[1])) from error
+        if _WORKER.search(str(error)):
+            raise UserError(
+                f"a process that loads images ended, mostly for lack of memory: set loader.workers below "
+                f"{loader.workers}; the same command goes on from the last checkpoint"
+            ) from error
         if not is_oom_error(error) and "can't allocate memory" not in str(error):
             raise
         garbage_collection_cuda()
@@ -49,11 +51,3 @@ def _memory_message(loader: LoaderConfig, training: bool) -> str:
     if training:
         message += ", with trainer.accumulate_grad_batches twice as large for steps of as many images"
     return message
-
-
-def _worker_message(loader: LoaderConfig, signal: str | None) -> str:
-    ended = f"was killed ({signal.strip()})" if signal else "ended unexpectedly"
-    return (
-        f"a process that loads images {ended}, mostly for lack of memory: set loader.workers below {loader.workers}; "
-        "the same command goes on from the last checkpoint"
-    )

@@ -43,16 +43,17 @@ def stages_of(config: Config) -> dict[str, StageConfig]:
     if config.unfreeze.train is not None:
         last = list(stages)[-1]
         stages[last] = stages[last].model_copy(update={"train": config.unfreeze.train})
-    fine_tuning = {name: stage for name, stage in stages.items() if stage.train}
-    if config.init_from and fine_tuning:
-        return fine_tuning
+    if config.init_from:
+        return {name: stage for name, stage in stages.items() if stage.train} or stages
     return stages
 
 
 def planned_stages(config: Config, run: Path) -> list[Stage]:
     """Return the stages of a run with their folders."""
-    stages = stages_of(config).items()
-    return [Stage(i, name, stage, Run(run).stage_folder(i, name)) for i, (name, stage) in enumerate(stages)]
+    stages = []
+    for number, (name, stage) in enumerate(stages_of(config).items()):
+        stages.append(Stage(number, name, stage, Run(run).stage_folder(number, name)))
+    return stages
 
 
 def stage_length(sizes: Sequence[int], epochs: int, config: TrainerConfig) -> tuple[int, int]:
@@ -76,10 +77,7 @@ def stage_length(sizes: Sequence[int], epochs: int, config: TrainerConfig) -> tu
 
 
 def batch_sizes(loader: Any, limit: int | float | None) -> list[int]:
-    """Return the images of each batch of an epoch that ``loader`` serves, over all processes.
-
-    The loader is not started: Lightning would start it to count its batches, and a loader with workers fetches its
-    first batches at once, before a resume has set which.
+    """Return the images of each batch of an epoch that ``loader`` serves, over all processes; it is not started.
 
     Args:
         loader: Its batch sampler has ``sizes()``.
@@ -89,7 +87,7 @@ def batch_sizes(loader: Any, limit: int | float | None) -> list[int]:
         UserError: The limit leaves no batch.
     """
     sizes: list[int] = loader.batch_sampler.sizes()
-    limited = sizes[: int(limit * len(sizes)) if isinstance(limit, float) else limit]
-    if not limited:
+    count = int(limit * len(sizes)) if isinstance(limit, float) else limit
+    if count == 0:
         raise UserError(f"trainer.limit_train_batches={limit} of {len(sizes)} leaves no batch: take a number such as 1")
-    return limited
+    return sizes[:count]

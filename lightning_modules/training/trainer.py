@@ -11,13 +11,13 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.profilers import PassThroughProfiler
 
 from common.config.schema import Config
 from common.errors import UserError
 from common.runs.memory import keep_freed_memory
+from lightning_modules.callbacks.best_checkpoint import BestCheckpoint
 from lightning_modules.callbacks.progress import ProgressBar, progress_callback
 from lightning_modules.checkpoint_io import WholeFiles
 from lightning_modules.compat import disable_signal_handlers
@@ -68,20 +68,23 @@ def build_trainer(
         settings.update(strategy="auto", devices=1, num_nodes=1, sync_batchnorm=False)
     else:
         settings.update(strategy=UnevenDDPStrategy())
-    progress = [progress_callback()] if settings["enable_progress_bar"] and world.is_first else []
-    settings["enable_progress_bar"] = any(isinstance(each, ProgressBar) for each in progress)
+    all_callbacks = list(callbacks)
+    if settings["enable_progress_bar"] and world.is_first:
+        all_callbacks.append(progress_callback())
+    kinds = set(map(type, all_callbacks))
+    settings["enable_progress_bar"] = ProgressBar in kinds
     trainer = Trainer(
         **settings,
         plugins=[cluster_environment(world, config.trainer), WholeFiles()],
         profiler=NoProfiler(),
         max_epochs=epochs,
-        callbacks=[*callbacks, *progress],
+        callbacks=all_callbacks,
         logger=list(loggers),
         # The order is ours to choose (EpochBatchSampler), under DDP too.
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
         enable_model_summary=False,
-        enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
+        enable_checkpointing=BestCheckpoint in kinds,
     )
     disable_signal_handlers(trainer)
     return trainer
@@ -117,7 +120,7 @@ def has_compiler(accelerator: str) -> bool:
     """Whether torch.compile finds what it needs: Triton for a GPU, else a C++ compiler."""
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return find_spec("triton") is not None
-    return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++"))
+    return any(map(shutil.which, (os.environ.get("CXX", "g++"), "g++", "clang++")))
 
 
 def trainer_warnings(config: Config) -> list[str]:

@@ -151,7 +151,7 @@ def second_is_killed(patch: Any, rank: int) -> None:
 
 def first_cannot_save(patch: Any, rank: int) -> None:
     """The disk of the first process is full when it saves the state for a resume."""
-    from lightning_modules.callbacks.resume_checkpoint import ResumeCheckpoint
+    from lightning_modules.callbacks.resume import ResumeCheckpoint
 
     def full(self: ResumeCheckpoint, trainer: Any) -> None:
         raise OSError(28, "No space left on device")
@@ -167,7 +167,7 @@ def second_is_signalled_first(patch: Any, rank: int) -> None:
 
 def first_is_signalled_in_a_validation(patch: Any, rank: int) -> None:
     """The first process alone is asked to leave, in a validation."""
-    from lightning_modules.callbacks.resumable import StepSeed
+    from lightning_modules.callbacks.resume import StepSeed
 
     def ask(self: Any, trainer: Any, model: Any, batch: Any, number: int) -> None:
         if (rank, self.stage, trainer.current_epoch, number) == (0, 1, 0, 0):
@@ -186,7 +186,7 @@ def _fail() -> None:
 
 def _at_batch(patch: Any, place: tuple[int, int, int], do: Any) -> None:
     """Do something before a batch, its place (stage, epoch, batch) counted from 0."""
-    from lightning_modules.callbacks.resumable import StepSeed
+    from lightning_modules.callbacks.resume import StepSeed
 
     seed_batch = StepSeed.on_train_batch_start
 

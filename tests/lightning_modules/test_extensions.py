@@ -10,6 +10,7 @@ from lightning_modules.training.plan import planned_stages
 from tests.helpers.training import small_config
 
 RATE = "+callbacks.extra.rate={_target_: pytorch_lightning.callbacks.LearningRateMonitor, logging_interval: step}"
+STATS = "{_target_: pytorch_lightning.callbacks.DeviceStatsMonitor, cpu_stats: true}"
 
 
 def test_extra_callbacks_and_loggers_are_built_for_a_stage(tmp_path):
@@ -30,6 +31,7 @@ def test_extra_callbacks_and_loggers_are_built_for_a_stage(tmp_path):
         ("+callbacks.extra.x={_target_: collections.Counter}", "Callback"),
         ("+callbacks.extra.x={every: 1}", "_target_"),
         ("+logger.extra.x={_target_: no_such_package.Logger}", "install"),
+        (f"+callbacks.extra.x={STATS}", "needs psutil on a CPU: .* name another class"),
     ],
 )
 def test_a_wrong_extension_is_a_user_error(tmp_path, override, words):

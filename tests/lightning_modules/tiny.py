@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from common.compat import position_in_epoch
 from common.config.schema import Config
 from datamodules.samplers import EpochBatchSampler
+from evaluation.metrics.classification import lower_is_better
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
 from lightning_modules.training.fit import FinishedStage, train_stages
@@ -85,7 +86,8 @@ def train(
 ) -> tuple[Classifier, list[FinishedStage]]:
     """Train all stages, or those that are left."""
     model = model or build(config)
-    return model, train_stages(model, MemoryData(), config, run, callbacks)
+    mode = "min" if lower_is_better(config.callbacks.monitor) else "max"
+    return model, train_stages(model, MemoryData(), config, run, callbacks, mode=mode)
 
 
 def parameter_count(module: nn.Module, trainable: bool = False) -> int:

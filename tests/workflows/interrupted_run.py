@@ -15,7 +15,7 @@ import pytest
 import train
 from common.config.schema import Config
 from common.preemption import Preempted, watched
-from lightning_modules.callbacks.resumable import StepSeed
+from lightning_modules.callbacks.resume import StepSeed
 from tests import processes
 from workflows import train as training
 from workflows.sweeps.jobs import command_line

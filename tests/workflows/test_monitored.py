@@ -7,10 +7,8 @@ import torch
 from common.errors import UserError
 from common.runs.run import Run
 from evaluation.metrics.classification import METRICS, Metric
-from lightning_modules.epoch_metrics import mode_of
-from lightning_modules.training.fit import train_stages
 from tests.helpers.training import small_config
-from tests.lightning_modules.tiny import MemoryData, build
+from tests.lightning_modules.tiny import build, train
 from workflows.monitored import MonitoredMetric, add_monitored
 
 CLASSES = ("hem", "all")
@@ -33,13 +31,6 @@ def test_it_is_computed_over_all_batches(name, expected):
     assert float(metric.compute()) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(
-    ("monitor", "mode"), [("val/loss", "min"), ("val/acc", "max"), ("val/precision", "max"), ("val/f1_macro", "max")]
-)
-def test_its_direction_is_that_of_the_metric(tmp_path, monitor, mode):
-    assert mode_of(model_with(tmp_path, monitor).val_metrics, monitor) == mode
-
-
 @pytest.mark.parametrize("monitor", ["val/acurracy", "f1_macro"])
 def test_an_unknown_metric_is_refused_with_the_known_ones(tmp_path, monitor):
     with pytest.raises(UserError, match=r"callbacks.monitor=.* val/loss, val/acc.*val/balanced_accuracy"):
@@ -54,7 +45,17 @@ def test_a_training_keeps_its_best_epoch_by_a_registered_metric(tmp_path, monkey
     config = small_config(tmp_path, *NET, "callbacks.monitor=val/errors")
     model = build(config)
     add_monitored(model, "val/errors", CLASSES)
-    (stage,) = train_stages(model, MemoryData(), config, tmp_path / "run")
+    _, (stage,) = train(config, tmp_path / "run", model=model)
     history = Run(tmp_path / "run").history
     assert stage.score == pytest.approx(history["val/errors"].min())
     assert history["val/errors"].to_numpy() == pytest.approx(1 - history["val/acc"].to_numpy())
+
+
+def test_a_metric_that_is_undefined_in_every_epoch_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(METRICS, "none", Metric(lambda confusions: np.full(len(confusions.total), np.nan)))
+    config = small_config(tmp_path, *NET, "callbacks.monitor=val/none", "callbacks.early_stopping.enabled=true")
+    model = build(config)
+    add_monitored(model, "val/none", CLASSES)
+    with pytest.raises(UserError, match="val/none is undefined in every epoch.*set callbacks.monitor=val/loss"):
+        train(config, tmp_path / "run", model=model)
+    assert len(Run(tmp_path / "run").history) == 2

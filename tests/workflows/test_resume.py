@@ -15,7 +15,7 @@ from common.runs.run import Run, RunStatus
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.manifest import scan
 from datamodules.preprocessing import ahead
-from lightning_modules.callbacks.resume_checkpoint import ResumeCheckpoint
+from lightning_modules.callbacks.resume import ResumeCheckpoint
 from tests.helpers.training import SMALL, small_config
 from tests.workflows.full_disk import small_disk
 from tests.workflows.interrupted_run import Place, preempted, run_process, run_unevaluated

@@ -9,9 +9,8 @@ from pytorch_lightning import Callback, Trainer
 from common.config.schema import StageConfig
 from common.errors import UserError
 from common.preemption import Preempted
-from lightning_modules.callbacks import resume_checkpoint
-from lightning_modules.callbacks.resumable import StepSeed
-from lightning_modules.callbacks.resume_checkpoint import ResumeCheckpoint
+from lightning_modules.callbacks import resume
+from lightning_modules.callbacks.resume import ResumeCheckpoint, StepSeed
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.training.plan import Stage
 from tests.helpers.training import small_config
@@ -81,7 +80,7 @@ class MinuteSteps(ResumeCheckpoint):
         self.steps = []
 
     def on_train_start(self, trainer, pl_module):
-        self.monkeypatch.setattr(resume_checkpoint.time, "monotonic", lambda: 60.0 * trainer.global_step)
+        self.monkeypatch.setattr(resume.time, "monotonic", lambda: 60.0 * trainer.global_step)
         super().on_train_start(trainer, pl_module)
 
     def save(self, trainer):
@@ -110,7 +109,7 @@ def test_the_state_is_saved_every_so_many_steps_or_minutes_into_one_file(model, 
 def test_saving_short_epochs_takes_two_per_cent_of_the_time(model, tmp_path, monkeypatch, seconds, saved):
     clock = [0.0]
     steps = []
-    monkeypatch.setattr(resume_checkpoint.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(resume.time, "monotonic", lambda: clock[0])
 
     class Save(ResumeCheckpoint):
         def on_train_batch_end(self, trainer, pl_module, *rest):
@@ -141,8 +140,8 @@ def test_saving_short_epochs_takes_two_per_cent_of_the_time(model, tmp_path, mon
 def test_at_the_end_of_an_epoch_what_is_due_or_goes_with_a_new_best_is_saved_whatever_it_takes(
     model, tmp_path, monkeypatch, how, best, steps
 ):
-    monkeypatch.setattr(resume_checkpoint, "SHARE", -1)
-    monkeypatch.setattr(resume_checkpoint, "_best_scores", lambda trainer: [best[trainer.current_epoch]])
+    monkeypatch.setattr(resume, "SHARE", -1)
+    monkeypatch.setattr(resume, "_best_scores", lambda trainer: [best[trainer.current_epoch]])
     save = MinuteSteps(monkeypatch, tmp_path / "last.ckpt", **how)
     fit(model, save, epochs=4)
     assert save.steps == steps
@@ -155,7 +154,7 @@ def test_an_epoch_at_whose_end_a_signal_waits_is_saved_before_the_training_leave
         def on_train_epoch_end(self, trainer, pl_module):
             self._save_seconds = 1e9  # not worth it
             if trainer.current_epoch == 1:
-                monkeypatch.setattr(resume_checkpoint.preemption, "pending", lambda: signal.SIGTERM)
+                monkeypatch.setattr(resume.preemption, "pending", lambda: signal.SIGTERM)
             super().on_train_epoch_end(trainer, pl_module)
 
         def save(self, trainer):

@@ -11,8 +11,7 @@ from hydra.errors import ConfigCompositionException
 
 from common.config.schema import StageConfig
 from common.errors import UserError
-from lightning_modules.callbacks.paper_002 import CheckAndAdjust, EarlyBreak, Level, adjust
-from lightning_modules.checkpoint_io import half_precision
+from lightning_modules.callbacks.paper_002 import CheckAndAdjust, EarlyBreak, Level, adjust, half_precision
 from lightning_modules.training.plan import Stage
 from tests.helpers.training import composed, small_config
 from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights, killed_after_the_last_epoch, train

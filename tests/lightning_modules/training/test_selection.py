@@ -1,15 +1,12 @@
 """Which of the saved checkpoints is a stage's best, and the table of all of them."""
 
 from math import inf, nan
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
-from common.config.schema import CallbacksConfig, Config
-from lightning_modules.callbacks.paper_002 import SavedWeights
-from lightning_modules.epoch_metrics import validation_metrics
-from lightning_modules.training import fit
+from common.config.schema import StageConfig
+from lightning_modules.callbacks.paper_002 import CheckAndAdjust, SavedWeights
 from lightning_modules.training.plan import Stage
 
 SAVED = [SavedWeights(f"step-{step:06d}.ckpt", step, 0, "check", 0.5, 1e-3) for step in (1, 201, 401)]
@@ -27,16 +24,16 @@ SAVED = [SavedWeights(f"step-{step:06d}.ckpt", step, 0, "check", 0.5, 1e-3) for 
         pytest.param((nan, inf, -inf), "val/loss", None, id="none where no score is finite"),
     ],
 )
-def test_the_best_of_the_saved_is_copied(tmp_path, monkeypatch, scores, monitor, best):
-    stage = Stage(0, "all", None, tmp_path / "checkpoints" / "1-all")
+def test_the_best_of_the_saved_is_copied(tmp_path, scores, monitor, best):
+    stage = Stage(0, "all", StageConfig(lr=1e-3), tmp_path / "checkpoints" / "1-all")
     stage.folder.mkdir(parents=True)
     by_file = {each.file: score for each, score in zip(SAVED, scores, strict=True)}
     for file in by_file:
         (stage.folder / file).write_text(file)
-    monkeypatch.setattr(fit, "_validate", lambda model, data, config, checkpoint: by_file[checkpoint.name])
-    config = Config.model_construct(callbacks=CallbacksConfig(monitor=monitor))
-    model = SimpleNamespace(val_metrics=validation_metrics(2, "val/"))
-    score = fit.best_saved(model, None, config, stage, SAVED)
+    levels = [{"above": 0.5, "gate": 0.1, "lr": 1e-3}]
+    callback = CheckAndAdjust(200, None, levels, stage, monitor, "min" if monitor == "val/loss" else "max")
+    callback.saved = SAVED
+    score = callback.choose_best(lambda path: by_file[path.name])
     table = pd.read_csv(tmp_path / "logs" / "1-all" / "check_and_adjust.csv")
     assert table["step"].tolist() == [1, 201, 401]
     assert table[monitor].tolist() == pytest.approx(list(scores), nan_ok=True)

@@ -30,8 +30,6 @@ from datamodules.image_datamodule import ImageDataModule
 from evaluation.metrics.classification import lower_is_better
 from lightning_modules.build import build_classifier
 from lightning_modules.callbacks.staged_unfreezing import MetricReporter
-from lightning_modules.classifier import Classifier
-from lightning_modules.epoch_metrics import mode_of
 from lightning_modules.training.fit import read_score
 from lightning_modules.training.trainer import set_up_torch
 from workflows import train
@@ -54,12 +52,12 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
         UserError: The search, its space or the experiment itself is wrong, or no trial ended well.
     """
     config = check_space(search, composed)
-    model, data, contents = inspect(config)
+    data, contents = inspect(config)
     identity = run_identity(config, contents)
     name = study_name(search, config, identity)
     folder = Path(config.output_dir) / "studies" / name
     direction: Direction = "maximize"
-    if mode_of(model.val_metrics, config.callbacks.monitor) == "min":
+    if lower_is_better(config.callbacks.monitor):
         direction = "minimize"
     facts = {**run_facts(config, identity), **data.facts()}
     report = SearchReport(folder, search, config.callbacks.monitor, facts, typed, composed)
@@ -86,10 +84,10 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
     return folder
 
 
-def inspect(config: Config) -> tuple[Classifier, ImageDataModule, dict[str, str | None]]:
+def inspect(config: Config) -> tuple[ImageDataModule, dict[str, str | None]]:
     """Read data, weights and network before the first trial: an error there is no trial's fault.
 
-    Third are the hashes of contents that belong to the identity of a run.
+    Second are the hashes of contents that belong to the identity of a run.
     """
     set_up_torch()
     revision()
@@ -97,7 +95,7 @@ def inspect(config: Config) -> tuple[Classifier, ImageDataModule, dict[str, str 
     data.setup()
     model, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights)
     add_monitored(model, config.callbacks.monitor, data.manifest.classes)
-    return model, data, {"data": data.content_hash(), **contents}
+    return data, {"data": data.content_hash(), **contents}
 
 
 def study_name(search: SearchConfig, config: Config, identity: Mapping[str, Any]) -> str:

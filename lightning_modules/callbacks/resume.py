@@ -1,4 +1,4 @@
-"""The checkpoint from which a run continues: when it is saved, and when a training leaves because of a signal."""
+"""What a resume needs, to the very same weights: its checkpoint, and random numbers, schedules and last steps alike."""
 
 import time
 from pathlib import Path
@@ -11,11 +11,65 @@ from torch.distributed import ReduceOp
 
 from common import preemption
 from common.cli import warn
-from lightning_modules.callbacks.ema import averaged_weights
-from lightning_modules.compat import is_last_batch, mark_validation_as_begun
+from common.seeds import derive_seed
+from lightning_modules.callbacks.best_checkpoint import averaged_weights
+from lightning_modules.compat import is_last_batch, mark_validation_as_begun, seed_cpu
 from lightning_modules.training.distributed import all_reduce, current_world
 
 SHARE = 0.02  # of the time of a training that saving at the ends of epochs may take
+
+
+class StepSeed(Callback):
+    """Reseed torch before every training batch: dropout is a pure function of (seed, stage, epoch, batch, process).
+
+    A resumed run draws what the undisturbed one would have; Lightning saves no generator state. A run of several
+    processes drops other values than one of a single process at the same global batch.
+    """
+
+    def __init__(self, seed: int, stage: int) -> None:
+        self.seed = seed
+        self.stage = stage
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Seed torch for this batch."""
+        place = (self.stage, trainer.current_epoch, batch_idx, trainer.global_rank)
+        seed = derive_seed("dropout", self.seed, *place)
+        seed_cpu(seed)
+        if pl_module.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+
+
+class PlateauStep(Callback):
+    """Step ReduceLROnPlateau with the validation loss after each epoch, before the state for a resume is saved.
+
+    Lightning would step it after that, and not at all in an epoch that was continued: the rate of a resumed run would
+    fall later than that of an undisturbed one.
+    """
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Step the scheduler by the validation of this epoch."""
+        for config in trainer.lr_scheduler_configs:
+            if config.reduce_on_plateau:
+                scheduler: Any = config.scheduler
+                scheduler.step(float(trainer.callback_metrics[str(config.monitor)]))
+
+
+class MaxSteps(Callback):
+    """End the stage after a number of optimiser steps, with a validation, also in the middle of an epoch.
+
+    Lightning's ``max_steps`` leaves an epoch without its validation, and so without a best checkpoint, and it counts
+    the epochs differently on a resume. ``should_stop`` does neither.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Stop after the last step."""
+        if trainer.global_step >= self.steps:
+            trainer.should_stop = True
 
 
 class ResumeCheckpoint(Callback):
@@ -23,22 +77,17 @@ class ResumeCheckpoint(Callback):
 
     At the end of an epoch without a new best checkpoint nothing is saved where that would take more than `SHARE` of the
     time: of short epochs, a kill costs some fifty times what a save takes. The resume repeats them, to the very same
-    weights where the operations are deterministic.
+    weights where the operations are deterministic. (ModelCheckpoint's ``save_last`` writes only together with a best.)
 
-    ModelCheckpoint's ``save_last`` writes only together with a top-k save (since Lightning 2.6), and two of its
-    triggers exclude one another; hence an own, small callback. ``WholeFiles`` sees to it that a kill or a full disk in
-    the middle leaves the old file whole.
-
-    Moments at which a training can leave, and go on to the very same weights:
+    A training can leave, and go on to the very same weights:
 
     - after an optimiser step (no gradient is partially accumulated then), the epoch's last one aside;
     - before any batch of the validation that follows the last step: what is saved is the state before the
-      validation, which a resume repeats. The validation that ends a stage in mid-epoch (``MaxSteps``) cannot be
-      repeated: it is finished, and the end of its epoch saves;
+      validation, which a resume repeats. The validation that ends a stage in mid-epoch (``MaxSteps``) is finished, and
+      the end of its epoch saves;
     - before an epoch, when the one before it is saved: its end saves also after a signal.
 
-    Processes that train together get the signal at different moments, and their clocks differ: they exchange both at
-    each of these moments, and the decision is the same in all of them.
+    Processes that train together exchange signals and what is due at each of these moments, so that all decide alike.
 
     Args:
         path: Path of the checkpoint.
@@ -150,9 +199,12 @@ class ResumeCheckpoint(Callback):
 
 def _best_scores(trainer: Trainer) -> list[float | None]:
     """Return the scores of the best checkpoints so far, those of each `ModelCheckpoint`."""
-    checkpoints = [callback for callback in trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)]
-    scores = [checkpoint.best_model_score for checkpoint in checkpoints]
-    return [None if score is None else float(score) for score in scores]
+    scores: list[float | None] = []
+    for checkpoint in trainer.checkpoint_callbacks:
+        if isinstance(checkpoint, ModelCheckpoint):
+            score = checkpoint.best_model_score
+            scores.append(None if score is None else float(score))
+    return scores
 
 
 def _on_any_rank(due: bool = False) -> tuple[bool, int]:

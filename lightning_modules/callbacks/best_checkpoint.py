@@ -1,0 +1,61 @@
+"""The checkpoints among which the best weights of a stage are: of the best epoch, or saved by a callback."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
+
+from lightning_modules.compat import callbacks_of, swap_models
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Lightning's checkpoint of the best epoch, with the averaged weights where they are averaged.
+
+    The metric that it compares was computed from the average; but Lightning swaps the weights back before it saves, and
+    a checkpoint of weights only never asks the averaging callback.
+    """
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the weights that were validated."""
+        with averaged_weights(trainer, pl_module):
+            super().on_validation_end(trainer, pl_module)
+
+
+@contextmanager
+def averaged_weights(trainer: Trainer, pl_module: LightningModule) -> Iterator[None]:
+    """Hold the averaged weights in the model while the context lasts, where the trainer averages them."""
+    _swap(trainer, pl_module)
+    try:
+        yield
+    finally:
+        _swap(trainer, pl_module)
+
+
+def _swap(trainer: Trainer, pl_module: LightningModule) -> None:
+    for callback in callbacks_of(trainer):
+        if isinstance(callback, WeightAveraging):
+            swap_models(callback, pl_module)
+
+
+class ChoosesBest(Callback, ABC):
+    """A callback that saves weights of its own, the best of which replace those of the best epoch.
+
+    Attributes:
+        PATTERN: Of the names of its files in the folder of the stage; they are removed with the end of the stage.
+    """
+
+    PATTERN = "step-*.ckpt"
+
+    @abstractmethod
+    def choose_best(self, score_of: Callable[[Path], float]) -> float | None:
+        """Copy the best weights to best.ckpt in the folder of the stage; every process calls it.
+
+        Args:
+            score_of: Validates weights: returns the monitored metric.
+
+        Returns:
+            The monitored metric of the best, finite; None where there are none.
+        """
