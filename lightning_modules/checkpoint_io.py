@@ -20,11 +20,7 @@ class WholeFiles(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write ``checkpoint`` to ``path``.
-
-        Raises:
-            OSError: It cannot be written, such as on a full disk; nothing of it is left then.
-        """
+        """Write ``checkpoint`` to ``path``; after an OSError, such as of a full disk, nothing of it is left."""
         content = io.BytesIO()  # given a file, torch would not say that the disk is full
         torch.save(checkpoint, content)
         with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:
@@ -38,8 +34,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Return the content of a checkpoint, on the CPU.
 
     Raises:
-        UserError: The file is missing or damaged, or holds objects other than tensors and plain values, which could run
-            code when they are loaded.
+        UserError: It is missing or damaged, or holds objects other than tensors and plain values, which could run code.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -52,18 +47,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def load_checkpoint(model: nn.Module, path: Path) -> None:
-    """Load the weights of a checkpoint into ``model``, every key of it.
-
-    Args:
-        model: The model.
-        path: The checkpoint.
+def load_checkpoint(model: nn.Module, path: str | Path) -> None:
+    """Load the weights of the checkpoint at ``path`` into ``model``, every key of it.
 
     Raises:
         UserError: The file is missing, or of another network.
     """
     try:
-        model.load_state_dict(read_checkpoint(path)["state_dict"], strict=True)
+        model.load_state_dict(read_checkpoint(Path(path))["state_dict"], strict=True)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise UserError(f"{path} does not fit the model of this run: {reason}") from error

@@ -2,26 +2,29 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from operator import attrgetter
+from typing import Any, Self
 
 import torch
+from pytorch_lightning import LightningModule
 from torch import nn
 from torchmetrics import MetricCollection
 
-from common.config.schema import StageConfig
+from common.config.defaults import composition
+from common.config.schema import ModelConfig, StageConfig
 from common.errors import UserError
 from common.runs.run import ModelFacts
 from lightning_modules.backbones.backbone import check_modules, set_modes, set_trainable
-from lightning_modules.backbones.heads import count_fixed_layers, head_layers
+from lightning_modules.backbones.heads import build_head, count_fixed_layers, head_layers
+from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.truncation import features_of
-from lightning_modules.by_name import ByName
 from lightning_modules.epoch_metrics import EpochScores, validation_metrics
 from lightning_modules.losses import build_losses, image_weights, share_of_loss
 from lightning_modules.optimizers import TrainingSettings, build_optimizer, build_scheduler, stage_optimizer
 from lightning_modules.orientation import marginal_logits, turned_batch
 
 
-class Classifier(ByName):
+class Classifier(LightningModule):
     """A backbone and a head that map images to logits.
 
     In a notebook, ``create`` builds one by names; any Trainer fits it:
@@ -30,7 +33,7 @@ class Classifier(ByName):
         Trainer(max_epochs=5).fit(model, datamodule=data)
 
     Batches are {"image": float (B, 3, H, W) in [0, 1], "label": int64 (B,)}, for predictions with "index": int64 (B,).
-    All parameters train unless ``configure_stage`` was called, as the callback ``StagedUnfreezing`` does.
+    All parameters train until ``configure_stage`` is called.
 
     Args:
         backbone: Has ``forward_features``: (B, C, H, W) -> features.
@@ -57,8 +60,8 @@ class Classifier(ByName):
         self.num_classes = num_classes
         self.orientation = orientation
         self.settings = settings
-        # "num_classes": 0 is implied by a backbone.
-        self.network_args = {key: value for key, value in facts.args.items() if key != "num_classes"}
+        self.network_args = dict(facts.args)
+        self.network_args.pop("num_classes", None)  # 0 is implied by a backbone
         self.stage: StageConfig | None = None
         self.steps: int | None = None
         self.takes_features = False
@@ -73,6 +76,38 @@ class Classifier(ByName):
         self.val_metrics = validation_metrics(num_classes, "val/")
         self.test_metrics = validation_metrics(num_classes, "test/")
 
+    @classmethod
+    def create(
+        cls,
+        backbone: str,
+        num_classes: int,
+        *,
+        cut: str | None = None,
+        weights: str = "random",
+        image_size: int = 224,
+        lr: float = 1e-3,
+    ) -> Self:
+        """Build a classifier of a timm network, global average pooling and one linear layer, trained by Adam.
+
+        Args:
+            backbone: timm's name of the network, or one of `lightning_modules.networks`.
+            num_classes: Number of classes; two share one logit.
+            cut: Name of the module whose output are the features; None for the whole network.
+            weights: One of timm's tags, the name of a file in the folder of KARYOCYTE_WEIGHTS_DIR, the path of a
+                .safetensors file with its side file, "hf-hub:<owner>/<repository>", "local-dir:<folder>", or "random".
+            image_size: Side of the images in pixels.
+            lr: Learning rate.
+
+        Raises:
+            UserError: A name, a weights file or the size does not fit.
+        """
+        model = ModelConfig(name=backbone, args={}, cut=cut, weights=weights)
+        network, info = build_pretrained(model, weights, image_size, weights_dir=composition().weights_dir)
+        facts = ModelFacts(list(info.mean), list(info.std), info.args)
+        logits = 1 if num_classes == 2 else num_classes
+        head = build_head(["gap"], network.out_shape, logits, network.layout, network.prefix_tokens)
+        return cls(network.module, head, num_classes, facts, TrainingSettings(lr=lr))
+
     def facts(self) -> ModelFacts:
         """Return what the weights depend on and do not hold: the scaling of the images and timm's arguments."""
         return ModelFacts(self.mean.flatten().tolist(), self.std.flatten().tolist(), self.network_args)
@@ -84,9 +119,7 @@ class Classifier(ByName):
     def configure_stage(self, stage: StageConfig, steps: int | None = None) -> None:
         """Freeze and unfreeze as a stage asks for; optimiser, schedule and BatchNorm follow it from now on.
 
-        Args:
-            stage: What trains, how and at which rate.
-            steps: Number of optimiser steps that the scheduler plans for; None: Lightning's estimate.
+        The scheduler plans for a number of optimiser ``steps``; None: Lightning's estimate.
 
         Raises:
             UserError: The backbone has no such module.
@@ -98,10 +131,13 @@ class Classifier(ByName):
         self.steps = steps
         self.train()
 
+    def trainable(self) -> Iterator[nn.Parameter]:
+        """Yield the parameters that train."""
+        return filter(attrgetter("requires_grad"), self.parameters())
+
     def count_parameters(self) -> tuple[int, int]:
         """Return how many parameters train, and how many there are."""
-        trainable = sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
-        return trainable, sum(parameter.numel() for parameter in self.parameters())
+        return sum(map(torch.numel, self.trainable())), sum(map(torch.numel, self.parameters()))
 
     def train(self, mode: bool = True) -> "Classifier":
         """Set the training mode; frozen modules of the present stage stay in eval mode."""
@@ -111,8 +147,8 @@ class Classifier(ByName):
         return self
 
     @contextmanager
-    def on_features(self, given: bool = True) -> Iterator[None]:
-        """Take features, as ``fixed_features`` gives them, in place of images for the length of the block."""
+    def on_features(self, given: bool) -> Iterator[None]:
+        """Take features, as ``fixed_features`` gives them, in place of images for the length of the block, if given."""
         self.takes_features = given
         try:
             yield
@@ -177,7 +213,7 @@ class Classifier(ByName):
         logits = self.head_logits(image)
         share, loss = share_of_loss(self.training_loss(logits, target), image_weights(self.training_loss, label))
         scores = self._scores(self.class_logits(logits.detach()))
-        predicted = (scores > 0.5).long() if self.num_classes == 2 else scores.argmax(1)
+        predicted = (scores > 0.5).long() if scores.ndim == 1 else scores.argmax(1)
         self.log("train/loss", loss, on_epoch=True, on_step=False, prog_bar=True, batch_size=len(label), sync_dist=True)
         self.train_metrics.update(scores, label)
         return {"loss": share, "correct": predicted == label}
@@ -189,7 +225,8 @@ class Classifier(ByName):
     def on_train_epoch_end(self) -> None:
         """Log the metrics of the training batches of the epoch; none where it was interrupted after the last batch."""
         if self.train_metrics.update_called:
-            self.log_dict({f"train/{name}": value for name, value in self.train_metrics.compute().items()})
+            for name, value in self.train_metrics.compute().items():
+                self.log(f"train/{name}", value)
         self.train_metrics.reset()
 
     def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
@@ -220,7 +257,7 @@ class Classifier(ByName):
         Raises:
             UserError: Nothing trains.
         """
-        trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        trainable = list(self.trainable())
         if not trainable:
             raise UserError("nothing trains in this stage: unfreeze a module, or give the head a layer")
         rate = self.stage.lr if self.stage else self.settings.lr

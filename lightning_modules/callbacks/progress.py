@@ -1,45 +1,19 @@
 """How far a fit is: a bar on a terminal, a few lines elsewhere."""
 
 from math import ceil
-from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import RichProgressBar
 
 from common.cli import console
 
-REFRESHES = 20  # of the progress bar, per second
+REFRESHES = 20  # of the progress bar, per second; Lightning would draw it a hundred times
 LINES = 5  # of a fit, at most
 
 
 def progress_callback() -> Callback:
     """Return a bar for a terminal; for a file or a pipe, where each bar would remain as a line, some lines."""
-    return ProgressBar() if console.is_terminal else EpochLines()
-
-
-class ProgressBar(RichProgressBar):
-    """Lightning's rich bar: one line that goes on through all epochs, and is gone at the end.
-
-    It is drawn twenty times a second; Lightning would draw it a hundred times.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(refresh_rate=REFRESHES)
-
-    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """Return the metrics beside the bar, without the loggers' version."""
-        metrics: dict[str, Any] = super().get_metrics(trainer, pl_module)
-        metrics.pop("v_num", None)
-        return metrics
-
-    def _init_progress(self, trainer: Trainer) -> None:
-        super()._init_progress(trainer)
-        if self.progress is not None:
-            self.progress.live.transient = True
-
-    def _get_train_description(self, current_epoch: int) -> str:
-        # Lightning counts from 0, as no other line of a training does.
-        return f"Epoch {current_epoch + 1}/{self.trainer.max_epochs}".ljust(len(self.validation_description))
+    return RichProgressBar(refresh_rate=REFRESHES) if console.is_terminal else EpochLines()
 
 
 class EpochLines(Callback):

@@ -1,7 +1,6 @@
 """One stage of training: what trains, in which mode of BatchNorm, and the images and seconds that it has used."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -10,15 +9,11 @@ from common.cli import say
 from common.errors import UserError
 from lightning_modules.classifier import Classifier
 from lightning_modules.compat import callbacks_of
-from lightning_modules.training.distributed import on_rank_zero
 from lightning_modules.training.plan import Stage
 
 
 class StagedUnfreezing(Callback):
-    """Hold the classifier in a stage; each stage is a fit of its own.
-
-    A new fit means a new optimiser, a new DDP wrap and a new compilation, so nothing from the stage before can linger
-    (DDP never synchronises what is unfrozen later). What trains is applied before the optimiser is built.
+    """Hold the classifier in a stage; each stage is a fit of its own, with a new optimiser and a new DDP wrap.
 
     Args:
         stage: The stage.
@@ -92,23 +87,3 @@ class StagedUnfreezing(Callback):
 def stage_callback(trainer: Trainer) -> StagedUnfreezing:
     """Return the callback that holds the stage of a fit."""
     return next(each for each in callbacks_of(trainer) if isinstance(each, StagedUnfreezing))
-
-
-class MetricReporter(Callback):
-    """Report the monitored metric after each epoch.
-
-    ``report`` may raise: the training ends there, and can be continued from what was saved last.
-
-    Args:
-        monitor: The metric, such as "val/auc".
-        report: Called on rank zero with the stage's number and the epoch within the stage, both from 0, and the metric.
-    """
-
-    def __init__(self, monitor: str, report: Callable[[int, int, float], None]) -> None:
-        self.monitor = monitor
-        self.report = report
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Report the metric of the epoch's validation."""
-        score = float(trainer.callback_metrics[self.monitor])
-        on_rank_zero(self.report, stage_callback(trainer).stage.number, trainer.current_epoch, score)

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.profilers import PassThroughProfiler
 
@@ -18,7 +19,7 @@ from common.config.schema import Config
 from common.errors import UserError
 from common.runs.memory import keep_freed_memory
 from lightning_modules.callbacks.best_checkpoint import BestCheckpoint
-from lightning_modules.callbacks.progress import ProgressBar, progress_callback
+from lightning_modules.callbacks.progress import progress_callback
 from lightning_modules.checkpoint_io import WholeFiles
 from lightning_modules.compat import disable_signal_handlers
 from lightning_modules.training.distributed import UnevenDDPStrategy, cluster_environment, current_world
@@ -72,7 +73,7 @@ def build_trainer(
     if settings["enable_progress_bar"] and world.is_first:
         all_callbacks.append(progress_callback())
     kinds = set(map(type, all_callbacks))
-    settings["enable_progress_bar"] = ProgressBar in kinds
+    settings["enable_progress_bar"] = RichProgressBar in kinds
     trainer = Trainer(
         **settings,
         plugins=[cluster_environment(world, config.trainer), WholeFiles()],

@@ -1,7 +1,5 @@
 """The classifier: what goes in, what comes out, and what its loss weighs."""
 
-from pathlib import Path
-
 import pytest
 import timm
 import torch
@@ -10,12 +8,11 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from common.config.schema import InferenceConfig, LossConfig
-from common.errors import UserError
 from common.runs.run import ModelFacts
 from lightning_modules.classifier import Classifier
 from lightning_modules.inference import Predictor
 from lightning_modules.optimizers import TrainingSettings
-from tests.lightning_modules.tiny import assert_equal_weights, save_weights
+from tests.lightning_modules.tiny import save_weights
 
 
 class Echo(nn.Module):
@@ -104,35 +101,9 @@ def test_a_classifier_built_by_names_trains_and_predicts_with_a_plain_trainer(cl
     torch.testing.assert_close(outputs[0]["probability"].sum(1), torch.ones(4))
 
 
-def test_a_classifier_built_by_names_is_loaded_from_a_checkpoint(tmp_path):
-    # The weights file sets an argument of the network, the mean and the standard deviation: all but it is kept.
-    args = {"num_classes": 0, "pad_type": "same", "bn_eps": 0.1}
-    state = timm.create_model("mobilenetv2_035", **args).state_dict()
-    weights = save_weights(tmp_path, state, model="mobilenetv2_035", timm_args=args)
-    model = Classifier.create("mobilenetv2_035", 3, weights=weights, image_size=32, lr=0.01)
-    Path(weights).unlink()
-    trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_model_summary=False)
-    trainer.strategy.connect(model)
-    trainer.save_checkpoint(tmp_path / "some.ckpt")
-    loaded = Classifier.load_from_checkpoint(tmp_path / "some.ckpt")
-    assert_equal_weights(loaded, model)
-    assert loaded.settings == model.settings
-    image = torch.rand(2, 3, 32, 32)
-    with torch.no_grad():
-        assert torch.equal(loaded.eval()(image), model.eval()(image))
-
-
 def test_a_classifier_built_by_names_takes_weights_of_the_folder_in_the_environment(tmp_path, monkeypatch):
     state = timm.create_model("resnet10t", num_classes=0).state_dict()
     save_weights(tmp_path, state, model="resnet10t")
     monkeypatch.setenv("KARYOCYTE_WEIGHTS_DIR", str(tmp_path))
     model = Classifier.create("resnet10t", 3, weights="own", image_size=32)
     assert torch.equal(model.backbone.state_dict()["layer1.0.conv1.weight"], state["layer1.0.conv1.weight"])
-
-
-def test_a_checkpoint_of_a_run_is_no_classifier_built_by_names(tmp_path):
-    torch.save({"state_dict": {}}, tmp_path / "best.ckpt")
-    with pytest.raises(UserError, match="load_run"):
-        Classifier.load_from_checkpoint(tmp_path / "best.ckpt")
-    with pytest.raises(UserError, match="absent.ckpt"):
-        Classifier.load_from_checkpoint(tmp_path / "absent.ckpt")

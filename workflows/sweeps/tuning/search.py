@@ -5,7 +5,6 @@ import math
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.memory import garbage_collection_cuda, is_oom_error
 
 from common.cli import console, say, warn
@@ -29,7 +29,8 @@ from datamodules.datasets import data_module
 from datamodules.image_datamodule import ImageDataModule
 from evaluation.metrics.classification import lower_is_better
 from lightning_modules.build import build_classifier
-from lightning_modules.callbacks.staged_unfreezing import MetricReporter
+from lightning_modules.callbacks.staged_unfreezing import stage_callback
+from lightning_modules.training.distributed import on_rank_zero
 from lightning_modules.training.fit import read_score
 from lightning_modules.training.trainer import set_up_torch
 from workflows import train
@@ -116,9 +117,9 @@ def _run_trial(study: SharedStudy, trial: optuna.Trial, report: SearchReport) ->
     """Train one trial, and record in the study how it ended."""
     say(f"trial {trial.number}: {' '.join(overrides_of(trial.params, report.composed))}")
 
-    def watch(folder: Path) -> list[MetricReporter]:
+    def watch(folder: Path) -> list[Callback]:
         trial.set_user_attr("run", str(folder))
-        return [MetricReporter(report.monitor, partial(_report, trial))]
+        return [Reporter(report.monitor, trial)]
 
     try:
         config = with_values(report.composed, trial.params)
@@ -163,16 +164,26 @@ def silenced() -> Iterator[None]:
         console.quiet = False
 
 
-def _report(trial: optuna.Trial, stage: int, epoch: int, value: float) -> None:
-    """Report an epoch to the study, and end the run where the pruner says so.
+class Reporter(Callback):
+    """Reports the monitored metric of each epoch to the study, and ends the run where the pruner says so.
 
     A metric that is not finite is not reported: a run may come back from it and, where it never does, it fails.
     """
-    if not math.isfinite(value):
-        return
-    trial.report(value, stage * STAGE + epoch)
-    if trial.should_prune():
-        raise Pruned(f"worse than the median of earlier trials at epoch {epoch + 1} of stage {stage + 1}")
+
+    def __init__(self, monitor: str, trial: optuna.Trial) -> None:
+        self.monitor = monitor
+        self.trial = trial
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Report the validation of the epoch."""
+        value = float(trainer.callback_metrics[self.monitor])
+        if math.isfinite(value):
+            on_rank_zero(self._report, stage_callback(trainer).stage.number, trainer.current_epoch, value)
+
+    def _report(self, stage: int, epoch: int, value: float) -> None:
+        self.trial.report(value, stage * STAGE + epoch)
+        if self.trial.should_prune():
+            raise Pruned(f"worse than the median of earlier trials at epoch {epoch + 1} of stage {stage + 1}")
 
 
 def _note_best_epoch(trial: optuna.Trial, report: SearchReport) -> None:
