@@ -29,10 +29,7 @@ def build_classifier(
 ) -> tuple[Classifier, dict[str, str | None]]:
     """Build the network with its first weights, and check device, optimisers and module names of all stages.
 
-    Args:
-        config: The typed configuration.
-        classes: Class names, in the order of their indices.
-        class_weights: float64, shape (classes,), or None.
+    Class weights are float64, (classes,), or None.
 
     Returns:
         The classifier, and the content hashes ("weights", "init_from") that belong to the run's identity.
@@ -64,8 +61,7 @@ def build_classifier(
         optimizer = build_optimizer(stage_optimizer(config.optimizer, stage), number, stage.lr)
         build_scheduler(config.scheduler, optimizer, steps=10)
     facts = ModelFacts(list(info.mean), list(info.std), info.args)
-    weights = None if class_weights is None else torch.as_tensor(class_weights)
-    settings = TrainingSettings(config.loss, config.optimizer, config.scheduler, weights)
+    settings = TrainingSettings(config.loss, config.optimizer, config.scheduler, class_weights)
     model = assemble(config, backbone, facts, len(classes), settings)
     if config.loss.own is not None:
         check_loss(model.training_loss, logits or len(classes))

@@ -28,9 +28,7 @@ class Predictor(LightningModule):
 
     Args:
         classifier: The trained model.
-        inference: ``mirror`` averages over each image and its mirror image; ``mc_passes`` adds passes with dropout. Of
-            a classifier with orientation, ``orientation`` is "any", which averages over each image and the same turned
-            by 180 degrees, so that both are predicted alike, or "upright", which conditions on that.
+        inference: Views to average over, and passes with dropout.
         seed: Seed of the dropout masks.
         distance: Measures how far images are from the training images; None: it is not measured.
         keep_features: Whether what distances are fitted on is returned, too.
@@ -55,11 +53,10 @@ class Predictor(LightningModule):
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return {"probability": float32 (B, classes)} of images (B, C, H, W), float in [0, 1].
 
-        With Monte Carlo dropout also {"passes": float32 (B, passes, classes)}, and, where the orientation is unknown,
-        {"upside_down": float32 (B,)}, the probability that it is upside down. With a distance there is
-        {"out_of_distribution": float32}, what it returns; where they are kept also {"features": float32 (B, D)}, what
-        the last layer takes, on average over the views that the probabilities are averaged over, and {"looks": float32
-        (B, 8)}.
+        With Monte Carlo dropout also {"passes": float32 (B, passes, classes)}; where the orientation is unknown,
+        {"upside_down": float32 (B,)}, the probability that it is upside down; with a distance,
+        {"out_of_distribution": float32}, what it returns; where they are kept, {"features": float32 (B, D)}, what the
+        last layer takes, on average over the views, and {"looks": float32 (B, 8)}.
         """
         predicted = self._over_mirrored(image)
         if self.turns:
@@ -126,8 +123,7 @@ def _mean(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> di
 class PredictionCollector(Callback):
     """Appends what ``predict_step`` returns to one growing buffer for each name.
 
-    Lightning would keep the tensors of every batch: small ones between the large ones that come and go, which pin the
-    memory around them. At 224 pixels that was measured at 0.4 MB for each image.
+    Lightning would keep the small tensors of every batch, which pin the memory around them: 0.4 MB for each image.
     """
 
     def __init__(self) -> None:
@@ -135,13 +131,7 @@ class PredictionCollector(Callback):
         self._no_rows: dict[str, np.ndarray] = {}
 
     def on_predict_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *numbers: int
     ) -> None:
         """Append a batch."""
         for name, values in outputs.items():
@@ -164,16 +154,10 @@ def predict(
     distance: Distances | OutOfDistribution | None = None,
     keep_features: bool = False,
 ) -> Predicted | None:
-    """Return the model's probabilities for every image that the datamodule's ``predict_dataloader`` serves.
+    """Return the model's probabilities for every image that the datamodule's ``predict_dataloader`` serves, once each.
 
     Processes that share the images hand their predictions to the first one, in the whole order; the others get None.
-
-    Args:
-        model: The trained classifier.
-        data: Its ``predict_dataloader`` serves each image once.
-        config: The typed configuration; ``inference.mc_passes`` is the number of passes, ``seed`` that of their masks.
-        distance: See ``Predictor``.
-        keep_features: Likewise.
+    The further arguments are those of ``Predictor``.
 
     Raises:
         UserError: The model gives something else than numbers: its training went astray. Or it has no dropout, and

@@ -38,15 +38,15 @@ class TrainedRun:
 
     def layers(self) -> dict[str, nn.Module]:
         """Return the backbone's modules by the names that ``model.cut`` takes, without those that the cut removed."""
-        modules = self.classifier.backbone.named_modules()
-        return {name: module for name, module in modules if name and not isinstance(module, Removed)}
+        layers = {}
+        for name, module in self.classifier.backbone.named_modules():
+            if name and not isinstance(module, Removed):
+                layers[name] = module
+        return layers
 
 
 def load_run(folder: Path) -> TrainedRun:
-    """Load the best model of a finished run.
-
-    Args:
-        folder: Such as ``outputs/<name>/<fold>/seed=0``.
+    """Load the best model of a finished run, from a folder such as ``outputs/<name>/<fold>/seed=0``.
 
     Raises:
         UserError: The folder is no finished run, was written by code with another format, or lacks its checkpoint.

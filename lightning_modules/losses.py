@@ -1,5 +1,6 @@
 """The loss of a classifier: cross-entropy, or any loss of torch that ``loss._target_`` names."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from hydra.utils import instantiate
@@ -13,18 +14,16 @@ from lightning_modules.training.distributed import all_reduce, current_world
 
 
 class CrossEntropy(nn.Module):
-    """The (weighted) mean loss: binary cross-entropy for one logit, cross-entropy for more.
+    """The mean loss: binary cross-entropy for one logit, for more cross-entropy with label smoothing.
 
-    Args:
-        class_weights: Weight of each class, float, shape (classes,); None weighs all alike.
-        label_smoothing: For more than one logit.
+    Each class has a weight, float, (classes,); None weighs all alike.
     """
 
-    def __init__(self, class_weights: torch.Tensor | None = None, label_smoothing: float = 0.0) -> None:
+    def __init__(self, class_weights: np.ndarray | None = None, label_smoothing: float = 0.0) -> None:
         super().__init__()
         self.label_smoothing = label_smoothing
         self.class_weights: torch.Tensor | None
-        weights = None if class_weights is None else class_weights.float()
+        weights = None if class_weights is None else torch.as_tensor(class_weights).float()
         self.register_buffer("class_weights", weights, persistent=False)
 
     def forward(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
@@ -62,7 +61,7 @@ class OwnLoss(nn.Module):
         return value
 
 
-def build_losses(config: LossConfig, class_weights: torch.Tensor | None = None) -> tuple[nn.Module, nn.Module]:
+def build_losses(config: LossConfig, class_weights: np.ndarray | None = None) -> tuple[nn.Module, nn.Module]:
     """Return the losses of training and of validation; the second has neither class weights nor label smoothing.
 
     Raises:
@@ -91,7 +90,7 @@ def check_loss(loss: nn.Module, logits: int) -> None:
         UserError: With the loss's own error.
     """
     label = torch.tensor([1, 1])
-    scores = F.one_hot(label, max(logits, 2)).float() if logits > 1 else torch.ones(2, 1)
+    scores = F.one_hot(label, max(logits, 2)).float()[:, -logits:]
     try:
         right = loss(4 * scores, label)
         wrong = loss(-4 * scores, label)
@@ -114,13 +113,9 @@ def image_weights(loss: nn.Module, label: torch.Tensor) -> torch.Tensor:
 def share_of_loss(loss: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return this rank's share of the (weighted) mean loss of the global batch, and the loss to log.
 
-    The ranks may have different numbers of images, of different weights. The mean of the first over the ranks is that
-    of the global batch: DDP averages the gradients, and so trains as a single process does. The mean of the second over
-    all images of an epoch is the epoch's.
-
-    Args:
-        loss: The mean over the images of this rank.
-        weights: Of these images in that mean, float64, shape (B,).
+    The ranks may have different numbers of images, whose ``weights`` in the mean ``loss`` are float64, (B,). The mean
+    of the first over the ranks is that of the global batch: DDP averages the gradients, and so trains as a single
+    process does. The mean of the second over all images of an epoch is the epoch's.
     """
     processes = current_world().size
     if processes == 1:

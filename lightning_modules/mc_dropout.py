@@ -26,17 +26,10 @@ Drop = Callable[[torch.Tensor, float, int], torch.Tensor]
 
 
 def draw_masks(seed: int, layer: int, passes: range, shape: Sequence[int], rate: float) -> torch.Tensor:
-    """Draw which values each pass keeps.
+    """Return which values each pass keeps, bool, shape (passes, *shape), on the CPU.
 
-    Args:
-        seed: The run's.
-        layer: Number of the dropout within its network.
-        passes: Numbers of the passes; the mask of a pass does not depend on which others are drawn with it.
-        shape: Of what one image brings to the dropout.
-        rate: Probability that a value is dropped, 0 to below 1.
-
-    Returns:
-        True where a value is kept, bool, shape (passes, *shape), on the CPU.
+    ``shape`` is that of what one image brings to the dropout number ``layer``, ``rate`` the probability that a value is
+    dropped. The mask of a pass does not depend on which others are drawn with it.
     """
     masks = torch.empty(len(passes), *shape, dtype=torch.bool)
     for position, number in enumerate(passes):
@@ -52,12 +45,7 @@ class SampledDropout:
 
     The first dropout of paper 001's head sees 512 x 13 x 13 values on a VGG16 at 416 pixels: 100 masks take 35 MB.
 
-    Args:
-        seed: The run's.
-        layer: Number of the dropout within the head.
-        rate: Probability that a value is dropped, above 0 and below 1.
-        passes: Number of passes.
-        pool: The global average pooling that follows, where both are done at once; None for the dropout alone.
+    ``pool`` is the global average pooling that follows, where both are done at once; None for the dropout alone.
     """
 
     def __init__(self, seed: int, layer: int, rate: float, passes: int, pool: nn.Module | None = None) -> None:
@@ -69,14 +57,10 @@ class SampledDropout:
         self._kept: dict[tuple[Any, ...], torch.Tensor] = {}
 
     def __call__(self, x: torch.Tensor, passes: range) -> torch.Tensor:
-        """Drop values, and average over positions where there is a pool.
-
-        Args:
-            x: Shape (passes, B, ...), or (1, B, ...) where the passes have all in common; with a pool, the latter.
-            passes: Numbers of the passes.
+        """Drop values of x, (passes, B, ...), or (1, B, ...) where the passes have all in common, in each pass.
 
         Returns:
-            The same of every pass, shape (passes, B, ...), or (passes, B, C) with a pool.
+            Shape (passes, B, ...), or, with a pool, the average over the positions, (passes, B, C).
         """
         masks = self._masks(x, passes)
         if self.pool is None:
@@ -110,15 +94,10 @@ class SampledDropout:
 
 
 class McDropout:
-    """The passes of a classifier with its dropout on.
+    """The passes of a classifier with its dropout on; their number is at least 1.
 
     Where the backbone itself has dropout (``model.args.proj_drop_rate`` of a ViT or a DenseNet), nothing can be shared:
     every pass runs the whole network, which takes as many times as long.
-
-    Args:
-        classifier: In eval mode when it is used; its weights may change in between.
-        passes: Number of passes, at least 1.
-        seed: Of the masks.
     """
 
     def __init__(self, classifier: Classifier, passes: int, seed: int) -> None:
@@ -219,11 +198,6 @@ def check_dropout(classifier: Classifier, passes: int, size: ImageSize) -> None:
 
     A dropout of the head counts even with rate 0 (the passes are then alike); one of the backbone with rate 0 is what
     timm puts everywhere, and does not.
-
-    Args:
-        classifier: In any mode, which it keeps.
-        passes: Number of passes.
-        size: Of the images.
 
     Raises:
         UserError: Neither head nor backbone has dropout.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import torch
+import numpy as np
 from hydra.utils import get_class
 from torch import nn, optim
 from torch.optim import lr_scheduler
@@ -22,20 +22,15 @@ NEVER = sys.maxsize  # by Lightning: the callback PlateauStep steps this schedul
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a classifier is trained.
+    """How a classifier is trained; a stage has its own learning rate, and may have another optimiser.
 
-    Attributes:
-        loss: The loss.
-        optimizer: The optimiser; a stage may have another one.
-        scheduler: The course of the learning rate within a fit.
-        class_weights: Weight of each class in the training loss, float, shape (classes,); None weighs all alike.
-        lr: Learning rate; a stage has its own.
+    ``class_weights`` are the weights of each class in the training loss, float, (classes,); None weighs all alike.
     """
 
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig(name="Adam")
     scheduler: SchedulerConfig = SchedulerConfig(name="none")
-    class_weights: torch.Tensor | None = None
+    class_weights: np.ndarray | None = None
     lr: float = 1e-3
 
 

@@ -13,16 +13,10 @@ def turned_batch(batch: dict[str, torch.Tensor], num_classes: int, epoch: int) -
 
 
 def turn_half(image: torch.Tensor, index: torch.Tensor, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Turn about every second image by 180 degrees; each is turned in every second epoch.
+    """Turn about every second image (B, C, H, W) by 180 degrees; each is turned in every second epoch.
 
-    It depends on no random state, so that a training resumed in mid-epoch turns the same images. Rows are hashed: the
-    two chromosomes of a pair follow one another in a data set, and must not always lie in opposite directions, or
-    these would tell a model of whole cells which chromosomes are a pair.
-
-    Args:
-        image: Shape (B, C, H, W).
-        index: The manifest row of each image, int64, shape (B,).
-        epoch: The epoch within the stage, from 0.
+    It depends on no random state, so that a training resumed in mid-epoch turns the same images. ``index`` is the
+    manifest row of each image, int64, (B,); rows are hashed, since the chromosomes of a pair follow one another.
 
     Returns:
         The images, and which of them are turned, bool, shape (B,).

@@ -30,9 +30,8 @@ USUAL = 0.99  # share of the validation images within one unit of a distance
 class Distances(nn.Module):
     """The two distances of images from the training images.
 
-    Args:
-        tensors: "features" (N, D) of training images, of unit length; "looks" (8,), the mean of `looks_of` the training
-            images; and "whitening" (8, 8), which maps them to unit covariance; all float32.
+    ``tensors`` are "features" (N, D) of training images, of unit length; "looks" (8,), the mean of `looks_of` them; and
+    "whitening" (8, 8), which maps them to unit covariance; all float32.
     """
 
     NAMES = ("features", "looks", "whitening")
@@ -47,9 +46,7 @@ class Distances(nn.Module):
     def forward(self, image: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Return the distances in the features and of the looks, float32, shape (B, 2).
 
-        Args:
-            image: Float in [0, 1], shape (B, 3, H, W).
-            features: What the last layer takes, float, shape (B, D).
+        Of images, float in [0, 1], (B, 3, H, W), and their features: what the last layer takes, float, (B, D).
         """
         with torch.autocast(image.device.type, enabled=False):
             return self.of_described(features, looks_of(image))
@@ -69,12 +66,8 @@ class OutOfDistribution(nn.Module):
     """One score of the two distances, in units of its threshold: images above 1 are out of distribution.
 
     Each distance counts as far as it is above the median of the validation images, in units of how far their 99th
-    percentile is; the score is the root of the sum of squares.
-
-    Args:
-        distances: From the training images.
-        validation: Distances of the validation images, float32, shape (N, 2), N at least 1.
-        share: Of the validation images that are above the threshold, 0 to 1.
+    percentile is; the score is the root of the sum of squares. ``validation`` are the distances of the validation
+    images, float32, (N, 2), N at least 1, a ``share`` (0 to 1) of which is above the threshold.
     """
 
     def __init__(self, distances: Distances, validation: np.ndarray, share: float) -> None:
@@ -93,8 +86,7 @@ class OutOfDistribution(nn.Module):
 
     def combined(self, distances: torch.Tensor) -> torch.Tensor:
         """Return the scores, (B,), of distances, (B, 2)."""
-        median, spread = (values.to(distances.device) for values in (self.median, self.spread))
-        above = ((distances - median) / spread).clamp(min=0)
+        above = ((distances - self.median.to(distances.device)) / self.spread.to(distances.device)).clamp(min=0)
         return above.square().sum(1).sqrt() / self.threshold
 
 
@@ -114,7 +106,8 @@ def fit_distances(features: np.ndarray, looks: np.ndarray) -> Distances:
 
     The covariance of the looks is shrunk (Ledoit and Wolf, 2004); of the features an even sample is kept.
     """
-    kept = torch.from_numpy(features[_evenly_drawn(len(features))]).float()
+    drawn = np.sort(np.random.default_rng(0).permutation(len(features))[:KEPT])
+    kept = torch.from_numpy(features[drawn]).float()
     looks = looks.astype(np.float64)
     mean = looks.mean(axis=0)
     scale = looks.std(axis=0).clip(min=LEAST_SCALE)
@@ -125,15 +118,11 @@ def fit_distances(features: np.ndarray, looks: np.ndarray) -> Distances:
     return Distances({**tensors, "whitening": torch.from_numpy(whitening).float()})
 
 
-def _evenly_drawn(count: int) -> np.ndarray:
-    return np.sort(np.random.default_rng(0).permutation(count)[:KEPT])
-
-
 def threshold_of(validation: np.ndarray, share: float) -> float:
     """Return the score above which new images are out of distribution, of those of N validation images, shape (N,).
 
-    It is the ceil((N + 1) (1 - share))-th smallest, so that a new image of their kind is above it with a probability of
-    ``share`` at most; the largest one, where they are fewer than ``needed_images``.
+    It is the ceil((N + 1) (1 - share))-th smallest: a new image of their kind is above it with a probability of
+    ``share`` at most, where they are ``needed_images`` or more.
     """
     rank = int(np.ceil((len(validation) + 1) * (1 - share) - 1e-9))
     return max(float(np.sort(validation)[min(rank, len(validation)) - 1]), LEAST_SCALE)
@@ -146,8 +135,9 @@ def needed_images(share: float) -> int:
 
 def save_distances(run: Run, distances: Distances, validation: np.ndarray) -> None:
     """Write the distances, and what they are of the validation images, float32, shape (N, 2)."""
-    tensors = {name: getattr(distances, name).contiguous().cpu() for name in Distances.NAMES}
-    tensors["validation"] = torch.from_numpy(np.ascontiguousarray(validation))
+    tensors = {"validation": torch.from_numpy(np.ascontiguousarray(validation))}
+    for name in Distances.NAMES:
+        tensors[name] = getattr(distances, name).contiguous().cpu()
     with atomic_path(run.path(RunFile.OUT_OF_DISTRIBUTION)) as temporary:
         # save_file would make a file that only its owner can read.
         temporary.write_bytes(save(tensors))

@@ -36,8 +36,7 @@ class Backbone:
 
     Attributes:
         module: The network; ``module.forward_features`` maps images (B, 3, H, W) to the features.
-        out_shape: Shape of one image's features at the size it was built for: (C, H, W), (H, W, C), (tokens, C), (C,).
-        layout: What these axes mean.
+        out_shape: Shape of one image's features: (C, H, W), (H, W, C), (tokens, C) or (C,), as ``layout`` says.
         prefix_tokens: Number of class and register tokens before the patch tokens.
         removed: Names of the modules that are no part of it: what the cut took, and the classifier.
     """
@@ -53,10 +52,10 @@ def build_backbone(name: str, args: dict[str, Any], cut: str | None, input_size:
     """Build a timm network with random weights, without classifier, cut where asked.
 
     Args:
-        name: timm's name, such as ``resnet50``, or that of a network of the papers, such as ``scratch_cnn``.
-        args: Further arguments of the timm model, such as ``{"drop_path_rate": 0.1}``.
+        name: timm's name, or that of a network of the papers, such as ``scratch_cnn``.
+        args: Further arguments of the timm model.
         cut: Name of the module whose output are the features; None for the whole network.
-        input_size: Of the images: their side, or height and width, in pixels.
+        input_size: Of the images, in pixels.
 
     Raises:
         UserError: An unknown name or argument, a wrong cut, or a size that the network refuses.
@@ -85,7 +84,7 @@ def create_network(name: str, args: dict[str, Any], input_size: ImageSize, **tim
     """Create the whole timm model; ``timm_args`` are ours (num_classes, pretrained, ...), ``args`` the user's.
 
     Raises:
-        UserError: timm does not know the name, or the model does not take the arguments or the weights.
+        UserError: timm does not know the name, or the model refuses arguments or weights.
     """
     check_model_name(name)
     args = dict(args)
@@ -133,12 +132,9 @@ def finish_backbone(network: nn.Module, cut: str | None, input_size: ImageSize) 
 
 
 def check_modules(backbone: nn.Module, names: Sequence[str]) -> None:
-    """Check the names of modules that a stage trains.
+    """Check the names of modules that a stage trains, such as ``layer4.2``.
 
-    Args:
-        backbone: The network, cut.
-        names: Names such as ``layer4.2``; ``all`` is the whole backbone, also what belongs to no module (a ViT's
-            position embedding), an empty list is nothing.
+    ``all`` is the whole backbone, also what belongs to no module (a ViT's position embedding).
 
     Raises:
         UserError: A name is no module, was removed by the cut, or holds no parameters.
@@ -170,17 +166,10 @@ def set_trainable(backbone: nn.Module, names: Sequence[str]) -> None:
 
 
 def set_modes(backbone: nn.Module, names: Sequence[str], batchnorm: Literal["train", "frozen"]) -> None:
-    """Put the named modules in train mode and all others in eval mode.
+    """Put the named modules (as in ``check_modules``) in train mode and all others in eval mode.
 
-    In a frozen module BatchNorm keeps its running statistics, and dropout and stochastic depth do nothing. This holds
-    for steps that timm writes as functions too (``F.dropout(..., training=self.training)``), since they read the
-    flag of the module that they belong to.
-
-    Args:
-        backbone: The network, cut.
-        names: The modules that train, as in ``check_modules``.
-        batchnorm: "frozen" keeps every BatchNorm in eval mode: it normalises by its stored statistics and leaves them
-            as they are; its gain and bias still train where their module does. "train" does so only where frozen.
+    In a frozen module BatchNorm keeps its running statistics, and dropout and stochastic depth do nothing. With
+    ``batchnorm`` "frozen" every BatchNorm does so; its gain and bias still train where their module does.
     """
     backbone.eval()
     for module in _named(backbone, names):

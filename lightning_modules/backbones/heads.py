@@ -2,6 +2,7 @@
 
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any, Literal
 
 import torch
@@ -13,23 +14,13 @@ from common.errors import UserError
 
 Layout = Literal["NCHW", "NHWC", "NLC", "NC"]
 Shape = tuple[int, ...]
-# Each word of a head, and an example of its value.
-EXAMPLES: dict[str, float | None] = {
-    "gap": None,
-    "token": None,
-    "flatten": None,
-    "batchnorm": None,
-    "dense": 256,
-    "dropout": 0.5,
-}
+# How each word of a head is written.
+EXAMPLES = {"gap": "gap", "token": "token", "flatten": "flatten", "batchnorm": "batchnorm"}
+EXAMPLES |= {"dense": "{dense: 256}", "dropout": "{dropout: 0.5}"}
 
 
 class TokenPool(nn.Module):
-    """The mean over the patch tokens of a vision transformer: (B, tokens, C) -> (B, C).
-
-    Args:
-        prefix_tokens: Class and register tokens before the patch tokens; they are left out.
-    """
+    """The mean over the patch tokens, without ``prefix_tokens``, of a vision transformer: (B, tokens, C) -> (B, C)."""
 
     def __init__(self, prefix_tokens: int) -> None:
         super().__init__()
@@ -55,10 +46,7 @@ FIXED_LAYERS = (SelectAdaptivePool2d, TokenPool, ClassToken, nn.Flatten)
 
 def count_fixed_layers(head: Sequence[nn.Module]) -> int:
     """Return with how many layers a head begins that have no weights and draw nothing."""
-    for number, layer in enumerate(head):
-        if not isinstance(layer, FIXED_LAYERS):
-            return number
-    return len(head)
+    return len(list(takewhile(lambda layer: isinstance(layer, FIXED_LAYERS), head)))
 
 
 def head_layers(head: nn.Module) -> list[nn.Module]:
@@ -72,11 +60,7 @@ def is_pool(layer: nn.Module) -> bool:
 
 
 def pooled_positions(pool: nn.Module, features: torch.Tensor) -> torch.Tensor:
-    """Arrange features as what ``gap`` takes the mean of.
-
-    Of features of any type, shape (B, ...), in the layout that the module ``pool`` was built for, it returns the shape
-    (B, positions, C): the mean over the positions is ``pool(features)``.
-    """
+    """Arrange features, (B, ...), as what ``pool`` takes the mean of: (B, positions, C)."""
     if isinstance(pool, TokenPool):
         return features[:, pool.prefix_tokens :]
     channels_last = getattr(pool.pool, "dim", None) == (1, 2)  # timm's pooling of NHWC says over which axes it goes
@@ -92,19 +76,16 @@ def build_head(
     layout: Layout = "NCHW",
     prefix_tokens: int = 0,
 ) -> nn.Sequential:
-    """Build a head; the last layer, from the last width to ``logits``, is implied.
+    """Build a head: features (B, *in_shape) -> (B, logits); its modules are gap1, dense1, relu1, ..., logits.
 
     Args:
         layers: In their order: ``gap`` (global average pooling), ``token`` (the class token of a vision transformer),
-            ``flatten``, ``batchnorm``, ``{dense: 256}`` (with ReLU), ``{dropout: 0.5}``. Dropout and batchnorm may also
-            come before the pooling.
-        in_shape: Shape of one image's features (see ``lightning_modules.backbones.backbone.Backbone``).
+            ``flatten``, ``batchnorm``, ``{dense: 256}`` (with ReLU), ``{dropout: 0.5}``. The last one, to ``logits``,
+            is implied.
+        in_shape: Shape of one image's features; ``layout`` says what their axes are.
         logits: Number of outputs, at least 1.
         layout: The axes of the features.
         prefix_tokens: Tokens that gap leaves out.
-
-    Returns:
-        A network: features (B, *in_shape) -> logits (B, logits); its modules are gap1, dense1, relu1, ..., logits.
 
     Raises:
         UserError: An unknown word, a wrong value, or layers whose shapes do not fit.
@@ -146,12 +127,9 @@ def _word_and_value(layer: str | dict[str, Any]) -> tuple[str, Any]:
     if isinstance(layer, dict) and len(layer) == 1:
         ((word, value),) = layer.items()
     if not isinstance(word, str) or word not in EXAMPLES:
-        words = [name if example is None else f"{{{name}: {example}}}" for name, example in EXAMPLES.items()]
-        raise UserError(f"head.layers: {layer!r} is no layer; the layers are {', '.join(words)}")
-    if isinstance(layer, dict) and EXAMPLES[word] is None:
-        raise UserError(f"head.layers: {word}: takes no value, write {word} alone")
-    if isinstance(layer, str) and EXAMPLES[word] is not None:
-        raise UserError(f"head.layers: {word}: needs a value, such as {{{word}: {EXAMPLES[word]}}}")
+        raise UserError(f"head.layers: {layer!r} is no layer; the layers are {', '.join(EXAMPLES.values())}")
+    if isinstance(layer, dict) != ("{" in EXAMPLES[word]):
+        raise UserError(f"head.layers: {word}: write {EXAMPLES[word]}")
     if word == "dense" and (type(value) is not int or value < 1):
         raise UserError(f"head.layers: dense: {value!r} must be a whole number of units, at least 1")
     if word == "dropout" and (type(value) not in (int, float) or not 0 <= value < 1):

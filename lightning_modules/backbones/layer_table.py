@@ -16,15 +16,10 @@ PARTS = ("backbone", "head")  # of a classifier; its metrics are no layers
 
 @dataclass(frozen=True)
 class Layer:
-    """A module of a classifier.
+    """A module of a classifier, such as ``backbone.layer1``, and the name of its class.
 
-    Attributes:
-        name: Such as ``backbone.layer1`` or ``head.logits``.
-        kind: Name of its class.
-        shape: Shape of its output for one image, without the batch; None where it gives no single tensor.
-        parameters: Parameters of it and all modules in it.
-        trainable: Those of them that train.
-        is_leaf: Whether there is no module in it.
+    ``shape`` is that of its output for one image, None where it gives no single tensor; the ``parameters``, and those
+    that are ``trainable``, are of it and all modules in it.
     """
 
     name: str
@@ -88,14 +83,10 @@ def count(module: nn.Module) -> ParameterCounts:
 
 
 def count_as_keras(classifier: Classifier, network: str) -> ParameterCounts:
-    """Count the parameters of a classifier as Keras does, whose counts papers 001 and 004 print.
+    """Count the parameters of a classifier of a ``network`` as Keras does, whose counts papers 001 and 004 print.
 
     Keras counts the running means and variances of BatchNorm among those that do not train. Its ResNet-50 has biases in
     its convolutions, which the BatchNorm behind them makes superfluous, and its InceptionV3 no gains in its BatchNorm.
-
-    Args:
-        classifier: What is counted.
-        network: The name of its backbone, as ``model.name`` takes it.
     """
     counts = count(classifier)
     total = counts.total

@@ -46,13 +46,7 @@ class SideFile(StrictModel):
 
 
 def find_local(weights: str, folder: Path | None, cut: str | None) -> Path | None:
-    """Return the file in ``folder`` with a name such as ``resnet50_v1.msra_in1k``, or None.
-
-    Args:
-        weights: The name, or the name of a trunk such as ``resnet50_v1.msra_in1k.trunk_to_layer3``.
-        folder: Of weights files.
-        cut: The module at which the network ends; None for the whole network.
-    """
+    """Return the file in ``folder`` with a name such as ``resnet50_v1.msra_in1k``, or the trunk up to the cut."""
     if folder is not None:
         for name in (weights, f"{weights}.trunk_to_{cut}"):
             path = folder / f"{name}.safetensors"
@@ -106,16 +100,9 @@ def merge_arguments(user: dict[str, Any], side: SideFile, path: Path) -> dict[st
 
 
 def load_file(backbone: Backbone, path: Path, side: SideFile, may_lack: bool = False) -> set[str]:
-    """Load a weights file into a backbone, every key of it; the file may hold more below what the cut removed.
+    """Load a weights file into a backbone and return its keys; it may hold more below what the cut removed.
 
-    Args:
-        backbone: The network.
-        path: The file.
-        side: Its side file.
-        may_lack: Whether the file may lack whole children of the network, which keep their random weights.
-
-    Returns:
-        The keys that were loaded.
+    Where it ``may_lack`` whole children of the network, these keep their random weights.
 
     Raises:
         UserError: The file is not readable safetensors; a key is missing, surplus, of another shape, or not finite.

@@ -51,10 +51,9 @@ TIMEOUT_SECONDS = 4.0  # of the one request that finds out whether the hub can b
 
 @dataclass(frozen=True)
 class WeightsInfo:
-    """What a backbone's weights are and how they want their images.
+    """What a backbone's weights are, and the mean and standard deviation of the images that they want, in [0, 1].
 
     Attributes:
-        mean: Per channel, of images in [0, 1], as ``std``.
         sha256: Of the file's bytes, 64 hex digits; None for random weights.
         freeze_batchnorm: True where BatchNorm must stay in eval mode in every stage, unless it is restored.
         args: timm's arguments that the network was built with, the side file's among them.
@@ -156,12 +155,9 @@ def find_weights(model: ModelConfig, weights: str, weights_dir: str | None = Non
 
 
 def check_tag(name: str, weights: str, local: Sequence[str] = ()) -> PretrainedCfg:
-    """Return timm's facts about a tag: where its weights are, mean, std, ...
+    """Return timm's facts about a tag such as ``resnet50.tv_in1k``: where its weights are, mean, std, ...
 
-    Args:
-        name: The network's name (``model.name``).
-        weights: The tag, with the network's name before it: ``resnet50.tv_in1k``.
-        local: Names of the network's weights in ``weights_dir``, for messages.
+    ``name`` is the network's, and ``local`` are its weights in ``weights_dir``, for messages.
 
     Raises:
         UserError: The tag is another network's, or there is no such tag; this network's tags are listed.

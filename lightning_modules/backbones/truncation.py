@@ -25,12 +25,9 @@ class Removed(nn.Module):
 
 @dataclass
 class Trace:
-    """What one pass of ``forward_features`` did.
+    """What one pass of ``forward_features`` did: when each module was first called, and the cut last ended.
 
-    Attributes:
-        entered: Name of a module -> moment at which it was first called.
-        left: Moment at which the last call of the module at the cut ended.
-        output: Output of the module at the cut; without a cut, of ``forward_features``.
+    The output is that of the module at the cut; without a cut, of ``forward_features``.
     """
 
     entered: dict[str, int] = field(default_factory=dict)
@@ -47,15 +44,14 @@ def cut_backbone(network: nn.Module, cut: str | None, input_size: ImageSize) -> 
 
     Args:
         network: A timm model; its training flags, weights and the random state stay as they are.
-        cut: Name of a module, such as ``layer3`` or ``blocks.4``; None keeps all that ``forward_features`` uses.
-        input_size: Of the image for the check: its side, or height and width, in pixels.
+        cut: Name of a module, such as ``layer3``; None keeps all that ``forward_features`` uses.
+        input_size: Of the image for the check, in pixels.
 
     Returns:
         The names of the modules that are no part of the backbone, and the shape of one image's features.
 
     Raises:
-        UserError: No module has the name ``cut``; it is no part of ``forward_features``; the network does more after
-            it than call modules, so that it cannot be cut there; or the network refuses images of this size.
+        UserError: There is no such module, the network cannot be cut there, or it refuses images of this size.
     """
     image = random_image(input_size)
     with torch.no_grad(), evaluating(network), _constants_scrambled(network):
@@ -189,8 +185,7 @@ def _gives(network: nn.Module, image: torch.Tensor, expected: torch.Tensor) -> b
 def _constants_scrambled(network: nn.Module) -> Iterator[None]:
     """Give parameters that are all one value (zero biases, unit gains) random values for a while.
 
-    A fresh residual block whose last gain is zero passes its input on, and a factor of one hides a multiplication:
-    either could make a wrong cut look right.
+    They could make a wrong cut look right: a fresh residual block whose last gain is zero passes its input on.
     """
     generator = torch.Generator().manual_seed(1)
     before = {}

@@ -42,8 +42,7 @@ class StepSeed(Callback):
 class PlateauStep(Callback):
     """Step ReduceLROnPlateau with the validation loss after each epoch, before the state for a resume is saved.
 
-    Lightning would step it after that, and not at all in an epoch that was continued: the rate of a resumed run would
-    fall later than that of an undisturbed one.
+    Lightning would step it after that, and not at all in an epoch that was continued.
     """
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -52,24 +51,6 @@ class PlateauStep(Callback):
             if config.reduce_on_plateau:
                 scheduler: Any = config.scheduler
                 scheduler.step(float(trainer.callback_metrics[str(config.monitor)]))
-
-
-class MaxSteps(Callback):
-    """End the stage after a number of optimiser steps, with a validation, also in the middle of an epoch.
-
-    Lightning's ``max_steps`` leaves an epoch without its validation, and so without a best checkpoint, and it counts
-    the epochs differently on a resume. ``should_stop`` does neither.
-    """
-
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Stop after the last step."""
-        if trainer.global_step >= self.steps:
-            trainer.should_stop = True
 
 
 class ResumeCheckpoint(Callback):
@@ -83,8 +64,7 @@ class ResumeCheckpoint(Callback):
 
     - after an optimiser step (no gradient is partially accumulated then), the epoch's last one aside;
     - before any batch of the validation that follows the last step: what is saved is the state before the
-      validation, which a resume repeats. The validation that ends a stage in mid-epoch (``MaxSteps``) is finished, and
-      the end of its epoch saves;
+      validation, which a resume repeats. The validation that ends a stage in mid-epoch is finished;
     - before an epoch, when the one before it is saved: its end saves also after a signal.
 
     Processes that train together exchange signals and what is due at each of these moments, so that all decide alike.
@@ -136,7 +116,7 @@ class ResumeCheckpoint(Callback):
         due, signum = _on_any_rank(self._is_due(step))
         if signum:
             self._save_and_leave(trainer, signum)
-        if due:
+        elif due:
             self.save(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -151,12 +131,11 @@ class ResumeCheckpoint(Callback):
         if batch_idx >= self._shared_batches or not is_last_batch(trainer):
             return
         _, signum = _on_any_rank()
-        if not signum:
-            return
-        mark_validation_as_begun(trainer)
-        # A validation sees the averaged weights: swapped once more, the model holds its own.
-        with averaged_weights(trainer, pl_module):
-            self._save_and_leave(trainer, signum)
+        if signum:
+            mark_validation_as_begun(trainer)
+            # A validation sees the averaged weights: swapped once more, the model holds its own.
+            with averaged_weights(trainer, pl_module):
+                self._save_and_leave(trainer, signum)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save after the validation of the epoch, where it is worth its time."""
@@ -169,11 +148,7 @@ class ResumeCheckpoint(Callback):
             preemption.note_progress()
 
     def save(self, trainer: Trainer) -> None:
-        """Save the state as it is; every process must call it, and only the first one writes.
-
-        Raises:
-            OSError: In the first process, when the file cannot be written, such as for a full disk; the old one stays.
-        """
+        """Save the state as it is; every process must call it, and only the first one writes."""
         start = time.monotonic()
         trainer.save_checkpoint(self.path)
         self._saved_at = time.monotonic()

@@ -54,14 +54,18 @@ class StagedUnfreezing(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Count the images seen, over all ranks, of which one may have more than another."""
+        """Count the images seen, over all ranks, of which one may have more than another; stop after the last step.
+
+        Lightning's ``max_steps`` would leave an epoch without its validation, and so without a best checkpoint.
+        """
         if trainer.world_size == 1:
             self.images_seen += len(batch["label"])
-            return
-        if not self._batch_sizes:
+        else:
             loader: Any = trainer.train_dataloader
-            self._batch_sizes = loader.batch_sampler.sizes()
-        self.images_seen += self._batch_sizes[batch_idx]
+            self._batch_sizes = self._batch_sizes or loader.batch_sampler.sizes()
+            self.images_seen += self._batch_sizes[batch_idx]
+        if self.steps is not None and trainer.global_step >= self.steps:
+            trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
         """Return the stage and its budget so far, for the checkpoint."""

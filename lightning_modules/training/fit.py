@@ -21,7 +21,7 @@ from lightning_modules.callbacks.batchnorm_sync import BatchNormSync
 from lightning_modules.callbacks.best_checkpoint import BestCheckpoint, ChoosesBest
 from lightning_modules.callbacks.finite_loss import FiniteLoss
 from lightning_modules.callbacks.heartbeat import Heartbeat
-from lightning_modules.callbacks.resume import MaxSteps, PlateauStep, ResumeCheckpoint, StepSeed
+from lightning_modules.callbacks.resume import PlateauStep, ResumeCheckpoint, StepSeed
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.classifier import Classifier
@@ -191,8 +191,6 @@ class _Training:
             enable_version_counter=False,
         )
         callbacks += [best, *optional]
-        if self.config.trainer.max_images:
-            callbacks.append(MaxSteps(steps[0]))
         callbacks.append(Heartbeat(stage, steps))
         if self.config.scheduler.name == "plateau":
             callbacks.append(PlateauStep())

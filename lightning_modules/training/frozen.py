@@ -49,12 +49,7 @@ def features_in_place_of_images(
 ) -> tuple[LightningDataModule | None, float]:
     """Compute the features of all images that a stage shows, where the backbone and the images stay the same.
 
-    Args:
-        model: The classifier.
-        batches: `FeatureBatches`; its features are set. None: there are none.
-        config: The typed configuration.
-        stage: The stage.
-        images_seen: The number of training images that it sees.
+    ``batches`` are `FeatureBatches`, whose features are set, and ``images_seen`` the training images of the stage.
 
     Returns:
         The batches to fit ``model.on_features()`` to and the seconds that this took; None to fit the images.

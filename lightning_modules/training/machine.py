@@ -20,9 +20,7 @@ class OutOfMemoryError(UserError):
 def explained_faults(loader: LoaderConfig, training: bool = False) -> Iterator[None]:
     """Turn a lack of memory, and the end of a process that loads images, into a ``UserError`` with what to try.
 
-    Args:
-        loader: How images are loaded.
-        training: Whether the batch size matters to the result, so that gradients are to be accumulated.
+    In ``training`` the batch size matters to the result, so that gradients are to be accumulated.
 
     Raises:
         OutOfMemoryError: The memory of the GPU, or of the machine, is too small.

@@ -15,12 +15,9 @@ from common.runs.run import Run
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a run.
+    """One stage of a run, its number from 0; ``trainer.max_epochs`` and ``unfreeze.lr`` are applied to its config.
 
-    Attributes:
-        number: From 0.
-        config: What trains and for how long, with ``trainer.max_epochs`` and ``unfreeze.lr`` applied.
-        folder: Holds its checkpoints and, once it is finished, its record.
+    The folder holds its checkpoints and, once it is finished, its record.
     """
 
     number: int
@@ -60,12 +57,7 @@ def stage_length(sizes: Sequence[int], epochs: int, config: TrainerConfig) -> tu
     """Return how long a stage trains: its epochs, the last of which may end early, and its optimiser steps.
 
     With ``trainer.max_images`` it ends after the first optimiser step by which so many images have been seen, copies
-    counted: the images are rounded up to a whole batch or, where gradients are accumulated, to a whole step.
-
-    Args:
-        sizes: The images of each batch of an epoch, see ``batch_sizes``.
-        epochs: Number of epochs without a budget of images.
-        config: The budget, and how many batches make a step; the last batches of an epoch make one, however few.
+    counted; ``sizes`` are the images of each batch of an epoch. The last batches of an epoch make a step, however few.
     """
     per_step = config.accumulate_grad_batches
     per_epoch = math.ceil(len(sizes) / per_step)

@@ -54,14 +54,7 @@ _NOTHING = nullcontext()
 def build_trainer(
     config: Config, epochs: int | None = None, callbacks: Sequence[Callback] = (), loggers: Sequence[Logger] = ()
 ) -> Trainer:
-    """Return a Trainer that joins the present process group.
-
-    Args:
-        config: The typed configuration.
-        epochs: Length of a fit; None for a validation or a prediction.
-        callbacks: In their order.
-        loggers: Loggers of a fit.
-    """
+    """Return a Trainer that joins the present process group; ``epochs`` are None for a validation or a prediction."""
     silence_lightning()
     settings: dict[str, Any] = config.trainer.model_dump(exclude=NOT_LIGHTNINGS)
     world = current_world()
@@ -139,8 +132,7 @@ def trainer_warnings(config: Config) -> list[str]:
 def set_up_torch() -> None:
     """Configure torch and Lightning for the whole process, before the first computation.
 
-    Denormal numbers, of very dark images, are flushed to zero: they slow training on a CPU several times. Freed memory
-    is kept (`keep_freed_memory`). Lightning's notes are silenced.
+    Denormal numbers, of very dark images, are flushed to zero: they slow training on a CPU several times.
     """
     keep_freed_memory()
     if not torch.cuda.is_available():
