@@ -112,13 +112,12 @@ def draw_pair(world: World, subjects: int, rng: np.random.Generator) -> tuple[La
 def measure(
     world: World, subjects: int, settings: EvaluationConfig, cases: int, methods: tuple[str, ...] = METHODS
 ) -> pd.DataFrame:
-    """Draw data sets and count how often each method's interval covers the truth, with a progress bar on stderr.
+    """Draw data sets and count how often each method's interval covers the truth: a row per metric and method.
 
-    Returns:
-        A row per metric (MAIN, and differences between two models) and method. ``images`` is the mean of a case,
-        ``without`` the number of cases without an interval, ``share`` that of the others that cover the truth (with an
-        exact 95 % interval); it lies below or above in ``missed_low`` and ``missed_high`` of them. In ``other_method``
-        cases another method was taken, and on ``undefined`` resamples of all cases the metric was undefined.
+    ``images`` is the mean of a case, ``without`` the number of cases without an interval, ``share`` that of the others
+    that cover the truth (with an exact 95 % interval); it lies below or above in ``missed_low`` and ``missed_high`` of
+    them. In ``other_method`` cases another method was taken, and on ``undefined`` resamples of all the metric was
+    undefined.
     """
     true = truth(world) | truth_of_pair(world)
     rows: list[dict[str, Any]] = []

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
+from operator import attrgetter
 from typing import Any, Self
 
 import numpy as np
@@ -28,13 +29,10 @@ from evaluation.intervals.pooling import merge_facts
 
 @dataclass(frozen=True, eq=False)
 class Combiner:
-    """Combines the probabilities of M members by weights.
+    """Combines the probabilities of M members by ``weights``, not negative, sum 1, float64, shape (M,).
 
-    Attributes:
-        method: How the weights were found, such as "average".
-        weights: Not negative, sum 1, float64, shape (M,).
-        facts: How they were fitted, JSON-able: ``fitness`` (weighted F1 on the images of the fit), ``images``, ``seed``
-            and, of searches, ``settings``, ``score`` and ``evaluations``.
+    ``method`` is how they were found, such as "average"; ``facts`` are JSON-able: ``fitness`` (weighted F1 on the
+    images of the fit), ``images``, ``seed`` and, of searches, ``settings``, ``score`` and ``evaluations``.
     """
 
     method: str
@@ -111,7 +109,7 @@ def check_names(names: Sequence[str]) -> None:
 
 def stacked(aligned: Sequence[Predictions]) -> np.ndarray:
     """Return the probabilities of M members of the same images, float64, shape (M, N, K)."""
-    return np.stack([member.probabilities for member in aligned])
+    return np.stack(list(map(attrgetter("probabilities"), aligned)))
 
 
 def combine(
@@ -120,18 +118,11 @@ def combine(
     method: str = "average",
     name: str | None = None,
 ) -> Predictions:
-    """Make the predictions of an ensemble.
+    """Make the predictions of an ensemble of ``align``ed members, in their order.
 
-    Args:
-        aligned: The members, see ``align``.
-        rule: Makes the probabilities of the ensemble, shape (N, K), rows that sum to 1, of the members', shape
-            (M, N, K); those without the context of the cell are made by it, too.
-        method: Name of the rule.
-        name: Name of the ensemble; None: its method and members.
-
-    Returns:
-        Rows in the order of the members'; each member has one vote in the ``sampled_...`` columns, whatever its weight:
-        they show how far the members differ. ``about`` merges the facts of all, with ``ensemble`` and ``method``.
+    ``rule`` makes the probabilities of the ensemble, shape (N, K), of the members' (M, N, K); ``method`` is its name.
+    Each member has one vote in the ``sampled_...`` columns, whatever its weight: they show how far the members differ.
+    ``about`` merges the facts of all, with ``ensemble``, ``method`` and ``name`` (None: its method and members).
     """
     first = aligned[0]
     frames = [member.frame.reset_index(drop=True) for member in aligned]
@@ -146,7 +137,7 @@ def combine(
         if all(column in each for each in frames):
             frame[column] = np.mean([each[column].to_numpy(float) for each in frames], axis=0)
     votes = summarise(stacked(aligned), first.classes)
-    about = merge_facts([member.about for member in aligned])
+    about = merge_facts(aligned)
     names = about.get("name")
     if not isinstance(names, list):
         names = [str(names)]

@@ -118,10 +118,7 @@ def weighted_calibration(scored: LabelledPredictions, bins: int) -> Statistic:
     """Return a function of counts of clusters, shape (B, C), that computes those of CALIBRATION, shape (3, B).
 
     ``ece``: expected calibration error, 0 to 1. ``brier``: squared error of the positive class's probability (0 to 1),
-    with more than two classes summed over them (0 to 2). ``nll``: mean negative log-probability of the truth, nats;
-    probabilities below EPSILON count as EPSILON. NaN without an image.
-
-    The calibration error of a bin is a sum over its images, so that one matrix product serves all resamples.
+    with more than two classes summed over them (0 to 2). ``nll``: mean negative log-probability of the truth, nats.
     """
     probabilities = scored.probabilities
     images = np.arange(len(scored.labels))

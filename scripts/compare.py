@@ -31,7 +31,6 @@ Results = Annotated[
     ),
 ]
 Audit = Annotated[bool, typer.Option("--audit", help="Recompute printed figures that follow from others instead.")]
-Failed = Annotated[bool, typer.Option("--failed", help="With --audit: show only what does not follow.")]
 
 app = typer.Typer(**TYPER)
 
@@ -40,7 +39,7 @@ app = typer.Typer(**TYPER)
     epilog=examples(
         "python scripts/compare.py --paper 004 --csv compared.csv",
         "python scripts/compare.py outputs/resnet50_cut_block5/paper-fold0-*/seed=*",
-        "python scripts/compare.py --audit --failed",
+        "python scripts/compare.py --audit",
     )
 )
 @report_user_errors()
@@ -50,7 +49,6 @@ def compare(
     csv: Csv = None,
     results: Results = ROOT / "results",
     audit: Audit = False,
-    failed: Failed = False,
 ) -> None:
     """Compare every printed figure with ours: of runs, or of the measured tables of this repository.
 
@@ -65,12 +63,10 @@ def compare(
 
     if audit and runs:
         raise UserError("--audit recomputes printed figures, it takes no runs: leave one of them out")
-    if failed and not audit:
-        raise UserError("--failed shows what of an audit does not follow: add --audit")
     from workflows.papers.terminal import show_audit, show_comparison
 
     if audit:
-        show_audit(results, tuple(paper or ()), csv, failed)
+        show_audit(results, tuple(paper or ()), csv)
     else:
         show_comparison(runs or [], results, tuple(paper or ()), csv)
 

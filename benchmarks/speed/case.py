@@ -10,12 +10,9 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Peer:
-    """An alternative.
+    """An alternative: it does the same work once (``run``), or returns the processor's seconds of another process.
 
-    Attributes:
-        run: Does the same work as ours once; returns the processor's seconds (float) where another process does it.
-        goal: By how many times ours is wanted to be faster; None without a goal.
-        packages: Those whose versions the table names.
+    ``goal`` is by how many times ours is wanted to be faster; ``packages`` are those whose versions the table names.
     """
 
     run: Callable[[], object]
@@ -25,15 +22,9 @@ class Peer:
 
 @dataclass(frozen=True)
 class Case:
-    """A piece of work.
+    """A piece of work: ours does it once, likewise its peers by name, on so many ``items`` (images) each time.
 
-    Attributes:
-        name: Of the work, for a table.
-        ours: Does it once, likewise.
-        peers: The alternatives, by their name.
-        items: How many images (or other things) are worked on each time.
-        rounds: How often each is timed, in turn.
-        warm_up: Whether each is called once before it is timed.
+    Each is timed in so many ``rounds``, in turn, after it was called once (``warm_up``).
     """
 
     name: str

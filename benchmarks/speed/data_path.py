@@ -31,7 +31,7 @@ TURNS: tuple[Callable[[np.ndarray], np.ndarray], ...] = (
 
 def cases(folder: Path) -> Iterator[Case]:
     """Yield the cases: an epoch of the 1,200 training images at 224 px."""
-    _write_images(folder / "images")
+    write_images(folder / "images", IMAGES, ".bmp")
     for words, transform in TRANSFORMS.items():
         data = _data(folder, transform)
         yield _case(words, data, transform != "none")
@@ -53,14 +53,13 @@ def _data(folder: Path, transform: str) -> ImageDataModule:
     return data
 
 
-def _write_images(folder: Path) -> None:
-    """Write smooth noise as BMP files of two classes."""
+def write_images(folder: Path, number: int, suffix: str) -> None:
+    """Write smooth noise as images of two classes, "a" and "b"."""
     rng = np.random.default_rng(0)
-    for number in range(IMAGES):
-        place = folder / "ab"[number % 2] / f"{number:05}.bmp"
+    for name in range(number):
+        place = folder / "ab"[name % 2] / f"{name:05}{suffix}"
         place.parent.mkdir(parents=True, exist_ok=True)
-        pixels = cv2.resize(rng.integers(0, 256, (16, 16, 3), np.uint8), (SIDE, SIDE))
-        cv2.imwrite(str(place), pixels)
+        cv2.imwrite(str(place), cv2.resize(rng.integers(0, 256, (16, 16, 3), np.uint8), (SIDE, SIDE)))
 
 
 def _case(name: str, data: ImageDataModule, turned: bool) -> Case:

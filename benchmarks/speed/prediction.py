@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
-import cv2
-import numpy as np
 import onnxruntime
 import pandas as pd
 import timm
@@ -16,6 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.speed.case import Case, Peer
+from benchmarks.speed.data_path import write_images
 from common.config.compose import compose_config
 from workflows import train
 from workflows.export.request import ExportRequest
@@ -25,7 +24,6 @@ from workflows.prediction.run import predict_images
 
 IMAGES = 2000
 TRAINED = 40  # images of the run; the network is trained on few, since its weights do not matter here
-SIDE = 450  # pixels of the files
 SIZE = 96
 BATCH = 32
 CLASSES = 2
@@ -52,8 +50,8 @@ Transform = Callable[[Image.Image], torch.Tensor]
 
 def cases(folder: Path) -> Iterator[Case]:
     """Yield the cases: 2,000 images at 96 px by a run, and by the portable model of it."""
-    _write_jpegs(folder / "images", IMAGES)
-    _write_jpegs(folder / "trained", TRAINED)
+    write_images(folder / "images", IMAGES, ".jpg")
+    write_images(folder / "trained", TRAINED, ".jpg")
     images = sorted((folder / "images").rglob("*.jpg"))
     numbers = count()
     for network in NETWORKS:
@@ -69,15 +67,6 @@ def cases(folder: Path) -> Iterator[Case]:
 
             name = f"{network}, by {words}"
             yield Case(name, ours, beside, IMAGES, rounds=3, warm_up=False)
-
-
-def _write_jpegs(folder: Path, number: int) -> None:
-    """Write smooth noise of two classes."""
-    rng = np.random.default_rng(0)
-    for name in range(number):
-        place = folder / "ab"[name % CLASSES] / f"{name:05}.jpg"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(place), cv2.resize(rng.integers(0, 256, (16, 16, 3), np.uint8), (SIDE, SIDE)))
 
 
 def _train(folder: Path, network: str) -> Path:

@@ -27,12 +27,8 @@ MAJORITY = "majority vote"
 class AlignedPredictions:
     """Predictions of M models for the same N labelled test images, sorted by ``image_ids``; K classes.
 
-    Attributes:
-        subjects: Object array, shape (N,); None where unknown.
-        labels: True classes as indices, int64, shape (N,).
-        predicted: Predicted classes as indices, int64, shape (M, N).
-        probabilities: Float64 in 0 to 1, shape (M, N, K).
-        about: Merged facts of the runs; ``name`` has the number of models.
+    ``subjects`` are None where unknown; ``labels`` (N,) and ``predicted`` (M, N) are indices of classes, int64;
+    ``probabilities`` are float64 in 0 to 1, shape (M, N, K).
     """
 
     models: tuple[str, ...]
@@ -72,29 +68,32 @@ def gather(groups: Sequence[Group]) -> AlignedPredictions:
     """
     if len(groups) < 2:
         raise UserError("errors are compared between models: name the runs of at least two")
-    models = [pool(list(group.runs)) for group in groups]
-    first = models[0]
-    aligned = []
-    for group, model in zip(groups, models, strict=True):
+    first = pool(groups[0].runs)
+    models = []
+    predicted = []
+    probabilities = []
+    for group in groups:
+        model = pool(group.runs)
+        models.append(model)
         try:
-            aligned.append(paired(first, model)[1])
+            labelled = paired(first, model)[1]
         except UserError as error:
             raise UserError(f"{groups[0].label} and {group.label}: {error}") from error
-    frame = first.frame[first.labels >= 0].sort_values("image_id")
+        predicted.append(call(labelled.probabilities, labelled.positive_index))
+        probabilities.append(labelled.probabilities)
+    frame = first.frame.reset_index(drop=True)[first.labels >= 0].sort_values("image_id")
     if frame.empty:
         raise UserError("no labelled test image: nothing to count")
     subjects = frame["subject"].astype("object")
-    probabilities = np.stack([model.probabilities for model in aligned])
-    predicted = [call(model.probabilities, model.positive_index).astype(np.int64) for model in aligned]
     return AlignedPredictions(
         models=tuple(group.label for group in groups),
         classes=first.classes,
         image_ids=frame["image_id"].to_numpy(object),
         subjects=subjects.where(subjects.notna(), None).to_numpy(object),
-        labels=aligned[0].labels,
-        predicted=np.stack(predicted),
-        probabilities=probabilities,
-        about=merge_facts([model.about for model in models]) | {"name": f"{len(groups)} models"},
+        labels=first.labels[frame.index],
+        predicted=np.stack(predicted).astype(np.int64),
+        probabilities=np.stack(probabilities),
+        about=merge_facts(models) | {"name": f"{len(groups)} models"},
     )
 
 
@@ -121,10 +120,8 @@ def missed(models: AlignedPredictions) -> pd.DataFrame:
 def missed_counts(models: AlignedPredictions, rows: np.ndarray | None = None) -> pd.DataFrame:
     """Count the images (of ``rows``, bool, shape (N,); None: all) that are missed by exactly k of the M models.
 
-    Returns:
-        A row per k from 0 to M: ``k``, ``images``, ``share`` (0 to 1), ``low`` and ``high`` (exact, 95 %, for
-        independent images), and ``independent``: the expected number if the models erred as often as they do, but
-        independently of one another.
+    Returns a row per k from 0 to M: ``k``, ``images``, ``share`` (0 to 1), ``low`` and ``high`` (exact, 95 %), and
+    ``independent``: the expected number if the models erred as often as they do, but independently of one another.
     """
     wrong = ~models.correct
     if rows is not None:
@@ -153,11 +150,9 @@ def missed_by_class(models: AlignedPredictions) -> pd.DataFrame:
 def alone(models: AlignedPredictions) -> pd.DataFrame:
     """Count the correct predictions of each model, and those that it alone gets right or wrong.
 
-    Returns:
-        A row per model: ``model``, ``images``, ``right``, ``accuracy`` with ``low`` and ``high`` (exact, 95 %),
-        ``right_alone``, ``wrong_alone``, and for two classes both of each true class (``right_alone/<class>``). Then
-        for comparison ORACLE, a perfect choice among the models, and MAJORITY (of a tie the class with the larger mean
-        probability), which are never alone.
+    Returns a row per model: ``model``, ``images``, ``right``, ``accuracy`` with ``low`` and ``high`` (exact, 95 %),
+    ``right_alone``, ``wrong_alone``, and for two classes both of each true class (``right_alone/<class>``). Then
+    ORACLE, a perfect choice among the models, and MAJORITY (of a tie the class with the larger mean probability).
     """
     correct = models.correct
     votes = correct.sum(axis=0)

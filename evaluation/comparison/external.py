@@ -79,13 +79,9 @@ def _shares(inside: EvaluationResult, outside: EvaluationResult) -> str:
 
 
 def parse_map(pairs: Sequence[str]) -> dict[str, str | None]:
-    """Read what a user typed behind ``--map``.
+    """Read what a user typed behind ``--map``: the run's class of each named one, None of one that is left out.
 
-    Args:
-        pairs: Such as "blast_1=all"; "platelet=" leaves a class out.
-
-    Returns:
-        The run's class of each class that is named; None of one that is left out.
+    Such as "blast_1=all"; "platelet=" leaves a class out.
 
     Raises:
         UserError: There is no "=" or there are several, no class precedes it, or a class is named twice.
@@ -104,15 +100,9 @@ def parse_map(pairs: Sequence[str]) -> dict[str, str | None]:
 
 
 def map_classes(theirs: Sequence[str], ours: Sequence[str], mapping: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Return the run's class of each class of another set; several may become one.
+    """Return the run's class (one of ``ours``) of each class of another set (``theirs``); None: left out.
 
-    Args:
-        theirs: The classes that the other set has images of.
-        ours: The run's.
-        mapping: What ``parse_map`` read; classes that are not named there go by their own name.
-
-    Returns:
-        One entry per class of ``theirs``: a class of ``ours``, or None where its images are left out.
+    ``mapping`` is what ``parse_map`` read; classes that are not named there go by their own name.
 
     Raises:
         UserError: ``mapping`` names a class that one of the two does not have, a class has no counterpart, or all are

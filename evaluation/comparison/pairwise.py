@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +35,11 @@ class McNemar:
     only_first: int
     only_second: int
     p_value: float
+
+    @property
+    def discordant(self) -> int:
+        """Images that one side alone predicts right."""
+        return self.only_first + self.only_second
 
 
 @dataclass(frozen=True)
@@ -76,8 +83,8 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
     Raises:
         UserError: See ``pool``.
     """
-    pooled = [pool(list(group.runs)) for group in groups]
-    resamples = [_resamples(predictions, settings) for predictions in pooled]
+    pooled = list(map(pool, map(attrgetter("runs"), groups)))
+    resamples = list(map(partial(_resamples, settings=settings), pooled))
     pairs = []
     left_out = []
     warnings: dict[str, None] = {}
@@ -95,14 +102,15 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
         warnings |= dict.fromkeys(few_clusters(first.count_clusters(), first.by_subject))
     p_values = np.array([pair.mcnemar.p_value for pair in pairs])
     pairs = [replace(pair, p_corrected=float(p)) for pair, p in zip(pairs, holm(p_values), strict=True)]
-    few = sum(pair.mcnemar.only_first + pair.mcnemar.only_second < FEW_DISCORDANT for pair in pairs)
+    few = sum(pair.mcnemar.discordant < FEW_DISCORDANT for pair in pairs)
     if few:
         line = (
             f"in {few} of {len(pairs)} pairs fewer than {FEW_DISCORDANT} images are classified correctly by one side "
             "alone: go by McNemar's p there, not by intervals of calls"
         )
         warnings[line] = None
-    return PairwiseComparison([group.label for group in groups], pairs, left_out, settings.confidence, list(warnings))
+    names = list(map(attrgetter("label"), groups))
+    return PairwiseComparison(names, pairs, left_out, settings.confidence, list(warnings))
 
 
 def _resamples(predictions: Predictions, settings: EvaluationConfig) -> Resamples:
@@ -129,7 +137,8 @@ def mcnemar(first: LabelledPredictions, second: LabelledPredictions) -> McNemar:
     It treats images as independent: where a subject has several, the p-value is too small, and the interval of the
     difference is the one to trust.
     """
-    right, other_right = (call(side.probabilities, side.positive_index) == side.labels for side in (first, second))
+    right = call(first.probabilities, first.positive_index) == first.labels
+    other_right = call(second.probabilities, second.positive_index) == second.labels
     only_first = int((right & ~other_right).sum())
     only_second = int((other_right & ~right).sum())
     if only_first == only_second:

@@ -128,17 +128,9 @@ def intervals(
 def around(
     statistic: Statistic, metrics: Mapping[str, Metric], scored: LabelledPredictions, settings: EvaluationConfig
 ) -> dict[str, Interval]:
-    """Put intervals around what a statistic is on all images.
+    """Put intervals around what a statistic of counts of clusters is on all images; see ``of_resamples``.
 
-    Args:
-        statistic: Of counts of clusters.
-        metrics: What its M values are, by name: their bounds, and whether they are shares.
-        scored: Whose clusters are left out or drawn; with fewer than two there is no interval.
-        settings: Method of the interval, number of resamples, confidence, seed.
-
-    Returns:
-        Intervals under the names, of value None where undefined. With ``logit_t``, shares that are 0 or 1 with and
-        without every subject have an exact end, and those of independent images a binomial interval.
+    ``metrics`` say by name how its M values are bounded, and whether they are shares.
     """
     return of_resamples(metrics, Resamples(statistic, scored, settings), settings)
 
@@ -146,7 +138,11 @@ def around(
 def of_resamples(
     metrics: Mapping[str, Metric], resamples: Resamples, settings: EvaluationConfig
 ) -> dict[str, Interval]:
-    """Put intervals around statistics of which there are resamples; see ``around``."""
+    """Put intervals around statistics of which there are resamples, by name; of value None where undefined.
+
+    Fewer than two clusters have no interval. With ``logit_t``, shares that are 0 or 1 with and without every subject
+    have an exact end, and those of independent images a binomial interval.
+    """
     clusters = resamples.clusters
     found = {}
     for row, (name, metric) in enumerate(metrics.items()):
@@ -180,12 +176,10 @@ def _exact_ends(row: int, is_share: bool, resamples: Resamples, confidence: floa
     """Return the interval of Clopper and Pearson where one holds; else None.
 
     "exact": of a metric of 0 or 1 that no subject changes no resample says how far it may be off. Where a share p of
-    images is predicted right, all images of n subjects are with probability p ** n at most, however alike those of one
-    subject are: the bound for n of n. A share counts the subjects that have such images. What compares classes (AUC)
-    counts those of the rarest class: n pairs of subjects, none of them in two pairs, are in order with probability
-    AUC ** n at most. A metric that is no share has no interval at 0.
-
-    "binomial": the distribution of a share of independent images is known.
+    images is right, all images of n subjects are with probability p ** n at most: the bound for n of n. A share counts
+    the subjects that have such images; what compares classes (AUC) counts those of the rarest class, as n pairs of
+    subjects, none in two pairs, are in order with probability AUC ** n at most. "binomial": of a share of independent
+    images.
     """
     value = resamples.point[row]
     images = number = int(resamples.defined_alone[row].sum())

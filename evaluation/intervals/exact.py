@@ -19,8 +19,8 @@ def share(hits: int, total: int, confidence: float) -> Share:
 def lower_bound(hits: int, total: int, confidence: float) -> float | None:
     """Return the exact one-sided lower bound of a share; None where ``total`` is 0.
 
-    For the share of positives at or above a threshold that is itself one of their scores it holds too: the true share
-    above an order statistic has the same beta distribution.
+    It holds too for the share at or above a threshold that is itself a score: that share has the same beta
+    distribution.
     """
     if not total:
         return None

@@ -23,17 +23,10 @@ def fold_mean_intervals(
     settings: EvaluationConfig,
     names: tuple[str, ...] | None = None,
 ) -> dict[str, Interval]:
-    """Return the mean over the folds of every metric, or of those named, with its interval.
+    """Return the mean over the folds of metrics (None: all) with its interval; None where a fold's is undefined.
 
-    Args:
-        pooled: The labelled test images of all folds, fold after fold.
-        sizes: How many of them each fold has.
-        thresholds: Each fold's own; see ``metrics.classification.call``.
-        settings: Number of resamples, confidence, seed.
-        names: Some keys of ``metric_names``; None: all.
-
-    Returns:
-        Intervals under these keys; the value is None where a fold's is undefined.
+    ``pooled`` are the labelled test images of all folds, fold after fold, ``sizes`` how many each has, ``thresholds``
+    each fold's own (see ``metrics.classification.call``).
     """
     if names is None:
         names = metric_names(pooled.classes)
@@ -52,14 +45,10 @@ def weighted_over_folds(
 
 
 class MeanOverFolds:
-    """Maps counts of clusters, shape (B, C), to mean metrics, shape (M, B); NaN where a fold's is undefined.
+    """Maps counts of clusters, shape (B, C), to M mean metrics, shape (M, B); NaN where a fold's is undefined.
 
-    Args:
-        pooled: The labelled test images of all folds, fold after fold.
-        sizes: How many of them each fold has.
-        metrics: M.
-        of_fold: Given a fold's number, its rows in the pool and its images, with clusters renumbered: the statistic
-            of that fold alone.
+    ``pooled`` are the labelled test images of all folds, fold after fold, ``sizes`` how many each has. ``of_fold``
+    gives the statistic of a fold by its number, its rows in the pool and its images, with clusters renumbered.
     """
 
     def __init__(

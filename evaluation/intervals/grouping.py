@@ -30,13 +30,10 @@ class Group:
 
 
 def group_runs(runs: list[Predictions], names: list[str]) -> list[Group]:
-    """Gather the folds of each experiment; what differs in anything but the fold is another group.
+    """Gather the folds of each experiment, in order of appearance; what differs in more than the fold is another group.
 
-    On another data set than their own (``on``) the folds of an experiment are a group each.
-    A second run of a fold that a group has already begins another group, so that nothing is pooled twice.
-
-    Returns:
-        Groups in the order in which their first runs come.
+    On another data set than their own (``on``) the folds of an experiment are a group each. A second run of a fold that
+    a group has already begins another group, so that nothing is pooled twice.
     """
     gathered: dict[tuple[str, int], list[tuple[Predictions, str]]] = {}
     taken: Counter[tuple[str, object]] = Counter()

@@ -1,11 +1,11 @@
 """The ends of an interval, from a statistic without each subject in turn or from its resamples.
 
-How often each way covers the truth is measured by ``python -m benchmarks.interval_coverage``.
-
 - ``logit_t``: a t interval on the logit scale, with the delete-one-subject jackknife's variance (Efron, The Jackknife,
   the Bootstrap and Other Resampling Plans, 1982, chapter 3) and degrees of freedom from the kurtosis of what the
   subjects contribute (Satterthwaite, Biometrics Bulletin, 1946): few subjects, or few that carry the error, widen it.
 - ``percentile``: the quantiles of the resamples, also where ``logit_t`` does not hold.
+
+How often each covers the truth is measured by ``python -m benchmarks.interval_coverage``.
 """
 
 import numpy as np
@@ -37,11 +37,8 @@ def percentiles(drawn: np.ndarray, confidence: float) -> Ends:
 def degrees_of_freedom(contributions: np.ndarray) -> float:
     """Return how many degrees of freedom the variance of a mean has: FEWEST_DEGREES to C - 1, or C - 1.
 
-    The variance of a variance is about (kurtosis - 1) / C of its square, that of d degrees of freedom 2 / d: normal
-    contributions of all subjects give C - 1, those of a tenth of them (the positive ones) a fifteenth of it.
-
-    Args:
-        contributions: float64, shape (C,), of mean 0 and not all 0.
+    The variance of a variance is about (kurtosis - 1) / C of its square, that of d degrees of freedom 2 / d.
+    ``contributions`` (C,) have mean 0 and are not all 0.
     """
     number = len(contributions)
     squares = (contributions / np.abs(contributions).max()) ** 2
@@ -51,17 +48,10 @@ def degrees_of_freedom(contributions: np.ndarray) -> float:
 
 
 def t_on_scale(point: float, left_out: np.ndarray, confidence: float, bounds: Bounds) -> Ends | None:
-    """Return the interval of ``logit_t``, which needs no resamples.
+    """Return the interval of ``logit_t`` of a statistic (``point``), within ``bounds``; it needs no resamples.
 
-    Args:
-        point: The statistic of all.
-        left_out: float64, shape (C,): the statistic without each subject.
-        confidence: 0 to 1.
-        bounds: Between which the statistic is; the upper one may be infinite.
-
-    Returns:
-        None where the method does not hold: a value at a bound or beyond, undefined without some subject, or the same
-        without every subject.
+    ``left_out`` (C,) is the statistic without each subject. None where the method does not hold: a value at a bound or
+    beyond, undefined without some subject, or the same without every subject.
     """
     low, high = bounds
     values = np.append(point, left_out)

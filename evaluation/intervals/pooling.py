@@ -1,5 +1,6 @@
 """The test images of several folds as one set: every image once, predicted by a model that never saw it."""
 
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
@@ -11,11 +12,8 @@ from common.predictions import VALIDATION, Predictions
 COSTS = ("images_seen", "wall_seconds")
 
 
-def pool(runs: list[Predictions]) -> Predictions:
-    """Join the test rows of several runs (out-of-fold pooling).
-
-    Facts that all runs share stay as they are; where they differ, ``about`` holds the sorted list of them. What the
-    runs cost (COSTS) is added up.
+def pool(runs: Sequence[Predictions]) -> Predictions:
+    """Join the test rows of several runs (out-of-fold pooling); ``about`` as ``merge_facts`` says.
 
     Raises:
         UserError: No run; classes, protocols, experiments, configurations or sources differ; synthetic and real images
@@ -55,11 +53,12 @@ def pool(runs: list[Predictions]) -> Predictions:
             f"{len(twice)} test images are in more than one run, {twice.iloc[0]} first: pool different folds of one "
             "experiment (same split, one seed each)"
         )
-    return Predictions(frame, first.classes, first.positive_class, merge_facts([run.about for run in runs]))
+    return Predictions(frame, first.classes, first.positive_class, merge_facts(runs))
 
 
-def merge_facts(abouts: list[dict[str, Any]]) -> dict[str, Any]:
+def merge_facts(runs: Sequence[Predictions]) -> dict[str, Any]:
     """Join the facts of several runs: those that differ as sorted lists, what the runs cost (COSTS) added up."""
+    abouts = [run.about for run in runs]
     merged: dict[str, Any] = {}
     for key in chain.from_iterable(abouts):
         different: list[Any] = []

@@ -1,15 +1,10 @@
 """The mean of a metric over folds and seeds, and how far it may be off: three kinds of chance, told apart.
 
-- *Over subjects*: other people, other figures. The models stay as they are; a subject that several runs have tested
-  (every seed does) moves all of their figures together.
-  See ``evaluation.intervals.folds`` and ``evaluation.intervals.bootstrap``.
-- *Over seeds*: the same training from other random numbers. Seeds that are few say little of their spread, and the t
-  distribution says so: of two, the interval is wide. It is joined with the one over subjects by the squares of the
-  distances to the ends (MOVER: Zou and Donner, Construction of confidence limits about effect measures, Statistics in
-  Medicine, 2008), which counts some of the chance twice, never too little.
-- *Over folds*: other subjects to train with. The standard deviation is told, no interval: the folds share what they
-  train with, so that no unbiased estimate of it exists (Bengio and Grandvalet, No unbiased estimator of the variance of
-  k-fold cross-validation, JMLR, 2004).
+- *Over subjects*: the models stay as they are; a subject that several runs have tested moves all of their figures.
+- *Over seeds*: the t distribution of the few seeds, joined with the interval over subjects by the squares of the
+  distances to the ends (MOVER: Zou and Donner, Statistics in Medicine, 2008), which counts some of the chance twice.
+- *Over folds*: the standard deviation alone, since the folds share what they train with (Bengio and Grandvalet, No
+  unbiased estimator of the variance of k-fold cross-validation, JMLR, 2004).
 """
 
 from collections.abc import Sequence
@@ -34,10 +29,8 @@ OF_TWO = ("sensitivity", "specificity")
 class Mean:
     """The mean of a metric over all runs, None where a run's is undefined, and its interval over subjects.
 
-    Attributes:
-        low_with_seeds: Lower end of the interval over subjects and seeds; None with a single seed, as the upper end.
-        sd_seeds: Standard deviation between the seeds' means over the folds that all of them have.
-        sd_folds: Standard deviation between the folds' means over the seeds that all of them have.
+    ``low_with_seeds`` and ``high_with_seeds`` are over subjects and seeds (None with a single seed); ``sd_seeds`` is
+    the standard deviation between the seeds' means over the folds that all of them have, ``sd_folds`` likewise.
     """
 
     value: float | None
@@ -68,13 +61,13 @@ def collect(
     part: str = "test",
     names: Sequence[str] | None = None,
 ) -> Collected:
-    """Join the runs of one experiment, of any folds and seeds, as ``about`` names them.
+    """Join the runs of one experiment, of any folds and seeds, as ``about`` names them; runs weigh alike.
 
-    Runs weigh alike, so that a fold which fewer seeds have weighs less. ``part`` is "test" or "validation", ``names``
-    are keys of ``metric_names``; None: OF_ALL, and OF_TWO where there are two classes.
+    ``part`` is "test" or "validation"; ``names`` are keys of ``metric_names`` (None: OF_ALL, of two classes OF_TWO
+    too).
 
     Raises:
-        UserError: A probability is not a number, or two classes are without a positive one.
+        UserError: See ``labelled.score``.
     """
     parts = [run.part(part) for run in runs]
     scored = list(map(score, parts))

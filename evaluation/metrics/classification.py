@@ -1,11 +1,11 @@
 """The metrics of a set of images: one registry entry each. What is undefined is None, or NaN in arrays.
 
-To add a metric, register it: ``METRICS["name"] = Metric(...)``. It is then in metrics.json, with its interval, in the
-tables, and in the report.
+To add a metric, register it: ``METRICS["name"] = Metric(...)``; metrics.json, tables and report then have it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from operator import attrgetter
 from typing import Literal
 
@@ -23,15 +23,10 @@ POSITIVE: Bounds = (0.0, np.inf)
 
 
 class Confusions:
-    """B confusion matrices of K classes, and what metrics have in common.
+    """B confusion matrices of K classes (counts, shape (B, K, K), rows the truth), and what metrics have in common.
 
-    Attributes:
-        counts: float64 or int64, shape (B, K, K), rows the truth; an image may count several times, or not at all.
-        positive_index: The positive one of two classes; None for K > 2.
-        right: Images of each class that are predicted right, shape (B, K), as all that follow but ``total`` (B,).
-        images: Images of each class.
-        predicted: Images that are predicted as each class.
-        f1: 2 TP / (2 TP + FP + FN): 0 for a class that is never predicted.
+    Images that are ``right``, all ``images`` and those ``predicted`` of each class have shape (B, K), as ``precision``,
+    ``recall`` and ``f1`` (0 for a class that is never predicted); ``total`` has shape (B,).
     """
 
     def __init__(self, counts: np.ndarray, positive_index: int | None) -> None:
@@ -51,10 +46,8 @@ class Confusions:
 class Scores:
     """One class against the rest, for B weightings of the images: counts at the L distinct scores of its images.
 
-    Attributes:
-        positives: Images of the class at each level, the highest score first, shape (B, L + 1).
-        negatives: Others that score at least as much, at the first such level; last, those below every level.
-        tied: Others exactly at the level.
+    Shape (B, L + 1), the highest score first: ``positives`` of the class, ``negatives`` that score at least as much, at
+    the first such level (last, those below every level), and others exactly at the level (``tied``).
     """
 
     positives: np.ndarray
@@ -87,14 +80,11 @@ class Metric:
     Attributes:
         of_predictions: Turns confusion matrices into values of shape (B,), NaN where undefined; one of each class into
             (B, K).
-        of_scores: Turns the scores of one class into values of shape (B,), NaN where a class has no image. Beyond two
-            classes the metric is the mean over the classes, each against the rest.
-        without_each: A faster way to the same without each cluster in turn, shape (C,); it may return None where it is
-            not faster.
-        classes: "any", "two" (defined for two classes only) or "each" (a value of each class, ``<metric>/<class>``).
+        of_scores: Turns the scores of one class into values (B,); beyond two classes their mean counts.
+        without_each: A faster way to the same without each cluster, shape (C,); None where it is not faster.
+        classes: "any", "two" (classes only) or "each" (a value of each class, ``<metric>/<class>``).
         bounds: Between which the values are.
-        is_share: Whether it is a share of some images, whose distribution is binomial where images are independent.
-        higher_is_better: Whether a larger value is that of a better model.
+        is_share: Whether it is a share of some images: binomial where they are independent.
         words: Its name on pages; None: its key. Of a class it holds ``{name}``.
         meaning: What it measures; it may hold ``{name}``, ``{positive}`` and ``{negative}``, of classes.
     """
@@ -285,29 +275,30 @@ def in_words(name: str, classes: Sequence[str] = (), positive_class: str | None 
     kind, _, of_class = name.partition("/")
     metric = (METRICS | CALIBRATION).get(kind, Metric())
     words = metric.words or kind.replace("_", " ")
-    texts = [words.replace("{name}", of_class), metric.meaning.replace("{name}", of_class)]
     negative = "".join(other for other in classes if other != positive_class)
-    return texts[0], texts[1].replace("{positive}", positive_class or "").replace("{negative}", negative)
+    named = {"{name}": of_class, "{positive}": positive_class or "", "{negative}": negative}
+    meaning = metric.meaning
+    for place, name_of_class in named.items():
+        meaning = meaning.replace(place, name_of_class)
+    return words.replace("{name}", of_class), meaning
 
 
 def metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of all metrics in their order; some metrics are those of two classes only."""
-    names = [name for name, metric in METRICS.items() if metric.classes == "any"]
-    if len(classes) == 2:
-        names += [name for name, metric in METRICS.items() if metric.classes == "two"]
+    names: dict[str, list[str]] = {"any": [], "two": [], "each": []}
     for name, metric in METRICS.items():
         if metric.classes == "each":
-            names += [f"{name}/{label}" for label in classes]
-    return tuple(names)
+            names["each"] += map(f"{name}/{{}}".format, classes)
+        elif metric.classes == "any" or len(classes) == 2:
+            names[metric.classes].append(name)
+    return tuple(chain.from_iterable(names.values()))
 
 
 def call(probabilities: np.ndarray, positive_index: int | None, threshold: Threshold = 0.5) -> np.ndarray:
-    """Turn probabilities into predicted classes: indices, int64, shape (N,).
+    """Turn probabilities (N, K) into predicted classes: indices, int64, shape (N,).
 
-    Args:
-        probabilities: 0 to 1, shape (N, K).
-        positive_index: The positive one of two classes; None: the most probable class is predicted.
-        threshold: Two classes: positive where its probability is at least this; one number, or one per image (N,).
+    With a ``positive_index`` (of two classes) it is predicted where its probability is at least the threshold, one
+    number or one per image (N,); else the most probable class is.
     """
     if positive_index is None:
         return np.asarray(probabilities.argmax(axis=1))
@@ -323,20 +314,16 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.nda
 
 
 def of_confusions(matrices: np.ndarray, classes: tuple[str, ...], positive_index: int | None) -> dict[str, np.ndarray]:
-    """Compute the metrics of predictions from confusion matrices, shape (B, K, K), rows the truth.
-
-    Returns:
-        Arrays of shape (B,) under the keys of ``metric_names``, without the metrics of scores.
-    """
+    """Compute the metrics of predictions from confusion matrices, shape (B, K, K): arrays (B,) by ``metric_names``."""
     confusions = Confusions(matrices, positive_index)
     values: dict[str, np.ndarray] = {}
     with np.errstate(divide="ignore", invalid="ignore"):
         for name, metric in METRICS.items():
             if metric.of_predictions is None or (metric.classes == "two" and positive_index is None):
                 continue
-            values[name] = metric.of_predictions(confusions)
+            found = metric.of_predictions(confusions)
             if metric.classes == "each":
-                values |= {
-                    f"{name}/{label}": of_class for label, of_class in zip(classes, values.pop(name).T, strict=True)
-                }
+                values |= zip(map(f"{name}/{{}}".format, classes), found.T, strict=True)
+            else:
+                values[name] = found
     return values

@@ -1,4 +1,4 @@
-"""Statistics without each cluster in turn (the jackknife), at a cost that grows as the images and not as their square.
+"""Statistics without each cluster in turn (the jackknife), at a cost that grows as the images, not as their square.
 
 A statistic of sums is computed from the total less each cluster. One of ranked images is a sum over levels, and a
 cluster changes only the levels of its own images, and by its counts so far those that follow.
@@ -33,9 +33,7 @@ class LeaveOneOut(Protocol):
 class StatisticOfSums:
     """Maps counts of clusters, shape (B, C), to a function of the sums over these clusters, shape (M, B).
 
-    Args:
-        sums: What each cluster adds, float64, shape (C, S).
-        of_total: Maps totals, shape (B, S), to values, shape (M, B), NaN where undefined.
+    ``sums`` are what each cluster adds, float64, shape (C, S); ``of_total`` maps totals (B, S) to values (M, B).
     """
 
     def __init__(self, sums: np.ndarray, of_total: Callable[[np.ndarray], np.ndarray]) -> None:
@@ -85,14 +83,10 @@ def one_by_one(
 
 @np.errstate(divide="ignore", invalid="ignore")  # levels before a pattern's first have no meaning, and are not read
 def level_sums_without_each(tables: Sequence[sparse.csr_array], term: LevelTerm) -> np.ndarray | None:
-    """Compute a sum over levels without each cluster in turn.
+    """Compute a sum over levels without each cluster in turn, float64, shape (C,).
 
-    Args:
-        tables: T counts of each cluster at each level, in the order of the levels, shape (C, L) each.
-        term: What a level adds.
-
-    Returns:
-        Float64, shape (C,); None where clusters are few and large, so that ``one_by_one`` is faster.
+    ``tables`` are T counts of each cluster at each level, in their order, shape (C, L) each; ``term`` is what a level
+    adds. None where clusters are few and large, so that ``one_by_one`` is faster.
     """
     events = _Events.of(tables)
     patterns, pattern = np.unique(events.after, axis=1, return_inverse=True)
@@ -121,10 +115,8 @@ def level_sums_without_each(tables: Sequence[sparse.csr_array], term: LevelTerm)
 class _Events:
     """The levels at which each cluster has images, E in all, by cluster and level.
 
-    Attributes:
-        cluster: int64, shape (E,), as ``level`` and ``last`` (bool: of its cluster).
-        own: Counts of the cluster at the level, float64, shape (T, E).
-        after: Its counts up to and with the level, shape (T, E).
+    ``cluster``, ``level`` and ``last`` (of its cluster) have shape (E,); ``own`` are counts of the cluster at the
+    level, ``after`` those up to and with it, shape (T, E).
     """
 
     def __init__(self, cluster: np.ndarray, level: np.ndarray, own: np.ndarray) -> None:

@@ -1,7 +1,6 @@
 """The metrics for thousands of weightings of the same images at once.
 
-A resample of subjects is a count per subject. scikit-learn takes one weighting at a call (1 to 7 ms each on 2,000
-images); here one matrix product serves them all. The tests compare both.
+A resample of subjects is a count per subject; one matrix product serves all. The tests compare with scikit-learn.
 """
 
 from collections.abc import Callable
@@ -147,13 +146,9 @@ class WeightedMetrics:
 
 
 def evaluate(scored: LabelledPredictions, threshold: Threshold = 0.5) -> dict[str, float | None]:
-    """Compute every metric of some images.
+    """Compute every metric of some images, under the keys of ``metric_names``; None where undefined.
 
-    For more than two classes AUC and average precision are the mean over the classes, each against the rest.
-
-    Returns:
-        Values under the keys of ``metric_names``; None where undefined (precision of a class never predicted, recall of
-        a class without images, AUC and average precision with a class missing).
+    Beyond two classes AUC and average precision are the mean over the classes, each against the rest.
     """
     together = replace(scored, clusters=np.zeros(len(scored.labels), dtype=np.int64))
     metrics = WeightedMetrics(together, threshold)
@@ -171,8 +166,7 @@ def confusions_of_clusters(labels: np.ndarray, predicted: np.ndarray, clusters: 
 def _score_tables(scores: np.ndarray, is_class: np.ndarray, clusters: np.ndarray) -> ScoreTables:
     """Count each cluster's images at the L distinct scores that the positives of a class have, highest first.
 
-    No other score matters to AUC and average precision. Of 24 classes with long tails of negatives this makes the
-    tables some 25 times smaller.
+    No other score matters to AUC and average precision: of 24 classes the tables are some 25 times smaller.
     """
     levels = np.unique(-scores[is_class])
     level = np.searchsorted(levels, -scores)

@@ -9,14 +9,11 @@ from evaluation.result import OperatingPoint
 
 
 def choose_threshold(validation: LabelledPredictions, settings: EvaluationConfig) -> OperatingPoint:
-    """Choose the threshold on validation images by the method ``settings.threshold``.
+    """Choose the threshold on validation images, of the probabilities that occur, by ``settings.threshold``.
 
     ``youden``: the largest sensitivity + specificity - 1 (Youden, Cancer, 1950). ``f1``: the largest F1 of the positive
-    class. ``sensitivity``: the highest threshold with at least ``settings.sensitivity``. Among equals the one nearest
-    to 0.5. Thresholds are probabilities that occur.
-
-    Returns:
-        The operating point; without value for more than two classes and where a class has no validation image.
+    class. ``sensitivity``: the highest threshold with at least ``settings.sensitivity``. Of equals the one nearest to
+    0.5. The operating point has no value for more than two classes and where a class has no validation image.
     """
     method = settings.threshold
     if validation.positive_index is None:

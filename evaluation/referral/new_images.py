@@ -67,16 +67,12 @@ def rule_texts(thresholds: ReviewThresholds, positive_class: str | None) -> dict
 def review_table(predictions: Predictions, thresholds: ReviewThresholds, rules: Sequence[str]) -> pd.DataFrame:
     """Predict the classes of unlabelled images, and select those for review.
 
-    An image is reviewed where any rule applies, and where it is out of distribution; without rules every image is.
-
-    Returns:
-        One row per image: ``prediction`` (class at 0.5, or the most probable one) and its ``probability`` (calibrated,
-        with a temperature), ``runner_up`` and ``runner_up_probability`` of the next class, ``conformal_set`` (names
-        with commas between, or ""; with a limit only), ``prediction_at_threshold`` (at the threshold of validation;
-        None without one), ``prob_<class>``, ``calibrated_<class>`` (with a temperature only), ``uncertainty``,
-        ``upside_down`` (where estimated), ``out_of_distribution`` (where measured: the distance from the training
-        images over its threshold), ``sampled_...`` (with votes only), ``review`` (bool) and ``reason`` (texts of the
-        rules that apply; None without review).
+    An image is reviewed where any rule applies, and where it is out of distribution; without rules every image is. A
+    row per image: ``prediction`` (class at 0.5, or the most probable one), its ``probability`` (calibrated, with a
+    temperature), ``runner_up`` and ``runner_up_probability``, ``conformal_set`` (names with commas between; with a
+    limit only), ``prediction_at_threshold`` (None without one), ``prob_<class>``, ``calibrated_<class>`` (with a
+    temperature only), ``uncertainty``, ``upside_down``, ``out_of_distribution`` and ``sampled_...`` (where measured),
+    ``review`` (bool) and ``reason`` (texts of the rules that apply; None without review).
     """
     classes = np.array(predictions.classes)
     positive = predictions.positive_index

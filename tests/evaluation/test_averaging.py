@@ -8,7 +8,6 @@ import pytest
 from common.errors import UserError
 from common.predictions import uncertainty_of
 from evaluation.averaging import align, average, combine, stacked
-from evaluation.core.formats import heading
 from tests.helpers.predictions import make_run, with_passes
 
 NAMES = ["a", "b", "c"]
@@ -77,12 +76,6 @@ def test_members_of_other_data_are_an_error(change, message):
         average([first, change(second)], ["a", "b"])
 
 
-def test_surplus_images_of_a_later_member_are_an_error():
-    first, second = members(2)
-    with pytest.raises(UserError, match="1 images of b are not in a"):
-        average([without(first, 0), second], ["a", "b"])
-
-
 @pytest.mark.parametrize(("names", "message"), [(["a"], "at least two"), (["a", "a"], "a is named twice")])
 def test_one_member_or_the_same_twice_is_an_error(names, message):
     with pytest.raises(UserError, match=message):
@@ -126,12 +119,3 @@ def test_a_fact_that_one_member_lacks_is_taken_from_another():
     runs = [changed(first, kind=None), changed(second, kind="blast")]
     for order in (runs, runs[::-1]):
         assert (average(order, ["a", "b"]).frame["kind"] == "blast").all()
-
-
-def test_the_name_has_all_members_and_a_title_only_some():
-    names = [f"net{place}" for place in range(4)]
-    runs = [make_run(about={"name": name}) for name in names]
-    about = average(runs, names).about
-    assert about["name"] == "ensemble of 4: net0, net1, net2, net3"
-    assert heading(about).startswith("ensemble of 4: net0 and 3 more · cnmc")
-    assert heading(average(runs[:2], names[:2]).about).startswith("ensemble of 2: net0, net1 · ")

@@ -92,12 +92,6 @@ def test_temperatures_that_cannot_be_fitted_have_a_reason(labels, scores, value,
     assert reason in temperature.reason
 
 
-def test_probabilities_of_0_and_1_are_valid():
-    scored = score(with_scores([0, 1, 1, 0], [0.0, 1.0, 0.0, 0.3]))
-    assert np.isfinite(fit_temperature(scored).value)
-    assert np.isfinite(measure(scored)["nll"])
-
-
 @pytest.mark.parametrize("bins", [2, 10, 15])
 @pytest.mark.parametrize("classes", [("hem", "all"), tuple("abcde")])
 def test_metrics_are_those_of_torchmetrics_and_scikit_learn(bins, classes):
@@ -118,14 +112,6 @@ def test_bins_are_closed_below_and_the_last_on_both_sides():
     assert rows[8].accuracy == 0.0
     assert rows[0].accuracy is None
     assert rows[9].confidence == pytest.approx((0.9 + 1 + 0.9) / 3)
-
-
-@pytest.mark.parametrize("bins", [10, 20, 100])
-def test_a_probability_on_an_edge_is_in_the_bin_that_begins_there(bins):
-    for place in range(bins):
-        edge = round(place / bins, 2)
-        rows = reliability(np.array([edge]), np.array([True]), bins)
-        assert [row.images for row in rows].index(1) == place
 
 
 def test_scaling_corrects_overconfidence():

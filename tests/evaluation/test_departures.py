@@ -23,16 +23,13 @@ LR = "unfreeze.stages.head.lr"
 EPOCHS = "unfreeze.stages.finetune.max_epochs"
 BREAK = "callbacks.early_break.validation"
 CHECK = "callbacks.check_and_adjust"
-AVERAGING = "callbacks.averaging.enabled"
 BATCHNORM = "unfreeze.stages.finetune.batchnorm"
 PRELIM = "['training', 'prelim']"
 NONE = ", none in the paper's experiment"
-STOPPING = "callbacks.early_stopping.enabled"
 STARTED = "starts from a run that is not known to have trained the head alone"
 TRAINING = [
     ("resnet50_cut_block5_d512", ["optimizer=adam"], ["optimizer=Adam instead of RMSprop", RMSPROP]),
     ("resnet50_cut_block5_d512", [f"{LR}=1e-3"], [f"{LR}=0.001 instead of 5e-05"]),
-    ("resnet50_cut_block5_d512", ["unfreeze.lr=5e-5"], ["unfreeze.lr=5e-05, none in the paper's experiment"]),
     ("resnet50_cut_block5_d512", ["unfreeze.stages.finetune.lr=1e-4"], []),  # not printed
     ("resnet50_cut_block5", ["scheduler=cosine"], ["scheduler=cosine instead of none"]),
     ("resnet50_cut_block5", ["weights=w/resnet50_v1.msra_in1k.trunk_to_layer3.safetensors"], []),
@@ -41,20 +38,13 @@ TRAINING = [
     ("hem_all_cnn_256", ["loader.batch_size=128", "trainer.accumulate_grad_batches=2"], []),
     ("hem_all_cnn_256", ["loader.batch_size=64"], ["batch=512 instead of 256"]),
     ("hem_all_cnn_256", ["unfreeze.stages.all.max_epochs=20"], ["unfreeze.stages.all.max_epochs=20 instead of 14"]),
-    ("hem_all_cnn_256", [f"{STOPPING}=true"], [f"{STOPPING}=True instead of False"]),
-    ("vgg16_mnist", ["callbacks.early_break.batches=1"], ["callbacks.early_break.batches=1 instead of 5"]),
     ("vgg16_mnist", [f"{BREAK}=0.9"], [f"{BREAK}=0.9 instead of 0.98"]),
     ("vgg16_mnist", [f"{BREAK}=0.99"], []),
     ("vgg16_mnist", [f"{CHECK}.every_epochs=null"], [f"{CHECK}.every_epochs=null instead of 10"]),
     ("scratch_cnn_d256", ["callbacks.early_stopping.patience=3"], []),
     ("scratch_cnn_d256", [f"{BREAK}=0.9"], []),  # there is none
-    ("scratch_cnn_d256", ["inference.mirror=true"], ["inference.mirror=True instead of False"]),
-    ("scratch_cnn_d256", [f"{AVERAGING}=true"], [f"{AVERAGING}=True instead of False"]),
     ("scratch_cnn_d256", ["+callbacks.extra.a={_target_: b}"], ["callbacks.extra.a._target_=b" + NONE]),
-    ("scratch_cnn_d256", ["balance=none"], ["balance=none instead of paper"]),
-    ("resnet50_cut_block5", ["pretrained.batchnorm=restored"], ["pretrained.batchnorm=restored instead of frozen"]),
     ("resnet50_cut_block5", [f"{BATCHNORM}=frozen"], [f"{BATCHNORM}=frozen instead of train"]),
-    ("resnet50_cut_block5", ["data.paper_split.train=0.5"], ["data.paper_split.train=0.5 instead of 0.6"]),
     ("resnet50_cut_block5", ["data.parts=[training,prelim]"], [f"data.parts={PRELIM} instead of ['training']"]),
     ("karyogram_vgg16", ["data=karyograms"], []),
     ("karyogram_vgg16", ["data=karyograms", "data.augmented.normal=5"], ["data.augmented.normal=5.0 instead of 3.58"]),
@@ -68,13 +58,11 @@ TRAINING = [
         ({}, []),
         ({"weights": "elsewhere/vgg16.tv_in1k.trunk_to_features.23.safetensors"}, []),
         ({"weights": "elsewhere/vgg16.safetensors"}, ["other weights: vgg16 instead of vgg16.tv_in1k"]),
-        ({"weights": "random"}, ["other weights: random instead of vgg16.tv_in1k"]),
         ({"prepare": {"size": 128}}, ["128 px instead of 224"]),
         (
             {"trainer": {"max_epochs": 2, "max_images": 100}},
             ["trainer.max_epochs=2 instead of 30", "trainer.max_images=100, none in the paper's experiment"],
         ),
-        ({"trainer": {"max_epochs": 100}}, []),
         ({"model": {"cut": None}}, ["model.cut=null instead of features.23"]),
         ({"model": {"args": {"stem_pool": "caffe"}}}, ["model.args={'stem_pool': 'caffe'} instead of {}"]),
         ({"transform": {"sharpen": 0.4}}, ["transform.sharpen=0.4, none in the paper's experiment"]),

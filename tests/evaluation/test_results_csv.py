@@ -4,7 +4,6 @@ import pandas as pd
 import pytest
 
 from common.config.schema import AssignmentConfig, EvaluationConfig
-from common.errors import UserError
 from evaluation.comparison.pairwise import compare_groups
 from evaluation.evaluate import evaluate_runs
 from evaluation.intervals.grouping import group_runs
@@ -111,10 +110,3 @@ def test_rows_of_all_pairs(path):
         rows = table.loc[f"{pair.first} - {pair.second}"]
         assert float(rows.loc["mcnemar_p_holm", "value"]) == pytest.approx(pair.p_corrected, abs=1e-6)
         check(rows.loc["difference/auc", ENDS], pair.differences["auc"])
-
-
-def test_a_foreign_table_is_not_touched(path):
-    path.write_text("a,b\n1,2\n")
-    with pytest.raises(UserError, match="x.csv has other columns"):
-        append_rows(path, [])
-    assert path.read_text() == "a,b\n1,2\n"

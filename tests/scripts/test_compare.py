@@ -38,9 +38,6 @@ def test_the_audit_marks_figures_that_do_not_follow(results, tmp_path):
     assert "does not follow" in output
     assert "3 printed figures: 1 follow, 1 do not follow, 1 differ" in output
     assert pd.read_csv(tmp_path / "audit.csv")["follows"].tolist() == [True, False, False]
-    failed = call("--audit", "--results", results, "--failed")
-    assert "wrong" in failed
-    assert "right" not in failed
 
 
 @pytest.mark.parametrize(
@@ -49,7 +46,6 @@ def test_the_audit_marks_figures_that_do_not_follow(results, tmp_path):
         (["--paper", "007"], "no claims of paper 007: choose from 009"),
         (["--audit", "--paper", "007"], "no claims of paper 007"),
         (["--audit", "outputs/run"], "--audit recomputes printed figures, it takes no runs"),
-        (["--failed"], "add --audit"),
         (["outputs/run"], "outputs/run does not exist"),
     ],
 )

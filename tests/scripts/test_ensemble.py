@@ -64,12 +64,6 @@ def test_the_new_run_is_evaluated_like_any_other(runs):
     assert "votes_positive" in again.output
 
 
-def test_nothing_is_overwritten(runs):
-    result = call(runs / "seed0", runs / "seed1", "--output", runs / "seed0", code=1)
-    assert "exists already" in result.stderr
-    assert read_predictions(runs / "seed0").about["name"] == "tiny"
-
-
 @pytest.mark.parametrize(
     ("names", "message"),
     [
@@ -129,13 +123,6 @@ def test_few_images_for_the_numbers_fitted_are_a_warning(tmp_path):
     result = call(*members, *QUICK, "--output", tmp_path / "e", method="genetic")
     warning = "the ensemble fitted 6 numbers on 50 images, fewer than 10 images for each"
     assert warning in " ".join(result.output.split())
-
-
-def test_an_ensemble_of_an_ensemble_has_its_warning(tmp_path):
-    members = [run for noise, name in enumerate("abc") for run in write_experiment(tmp_path, name, noise=noise)]
-    call(*members[:2], "--output", tmp_path / "first", method="best")
-    second = call(tmp_path / "first", members[2], "--output", tmp_path / "second")
-    assert "fitted on its 48 validation images" in " ".join(second.output.split())
 
 
 def test_members_with_other_validation_images(tmp_path):

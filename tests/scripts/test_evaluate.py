@@ -38,12 +38,6 @@ def call(*arguments, code=0):
     return run_app(app, *arguments, "resamples=20", code=code)
 
 
-def test_one_run(runs):
-    output = call(runs / "good1").output
-    assert "good · cnmc · protocol subject · fold 1 of 3" in output
-    assert "sensitivity" in output
-
-
 def test_the_folds_of_an_experiment_are_pooled(runs):
     output = call(*(runs / f"good{fold}" / "predictions.parquet" for fold in range(3))).output
     assert "folds 0, 1, 2 of 3" in output
@@ -141,7 +135,7 @@ def test_options_of_the_joint_assignment(cells):
     assert "joint assignment" not in call(cells / "cells0", "assignment.enabled=false").output
 
 
-@pytest.mark.parametrize("options", [["enabled=true"], ["extra_cost=5"], ["costs=validation"], []])
+@pytest.mark.parametrize("options", [["extra_cost=5"], []])
 def test_assignment_without_cells_is_a_warning_where_it_is_asked_for(runs, options):
     output = call(runs / "good0", *(f"assignment.{option}" for option in options)).output
     assert ("cells are not assigned: the classes must be 1 to 22, X and Y" in output) == bool(options)

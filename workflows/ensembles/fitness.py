@@ -19,12 +19,7 @@ class Problem:
 
     Weights are not negative and sum to 1. The weighted mean then lies between the members, so that an image for which
     all predict one class gets that class from every ensemble of them: only the others, the disputed ones, are weighted.
-
-    Attributes:
-        probabilities: 0 to 1, float64, shape (M, N, K): M members, N images, K classes.
-        labels: True classes, int64, shape (N,), 0 to K - 1.
-        positive_index: The positive one of two classes; None for K > 2.
-        classes: The K class names.
+    ``probabilities`` are float64, shape (M, N, K): M members, N images, K classes; ``labels`` are int64, shape (N,).
     """
 
     probabilities: np.ndarray

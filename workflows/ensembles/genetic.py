@@ -2,11 +2,8 @@
 
 Its text gives the operators: real genes that sum to 1, a random initial population, k-tournament selection, the mean of
 two parents as crossover, one gene replaced by a uniform number as mutation, normalisation after both, a constant
-population, and several initial populations of which the best solution is taken. What it leaves open is ours: the
-numbers, all of them keys of ``GeneticConfig``; that each child has two drawn parents and takes a place in the next
-generation; and that the fittest survive.
-
-The three operators take their draws as arguments and arrays of any leading shape; here it is (restarts, population).
+population, and the best of several initial populations. Ours are the numbers, that each child has two drawn parents and
+takes a place in the next generation, and that the fittest survive. Arrays have the shape (restarts, population, ...).
 """
 
 from typing import NamedTuple

@@ -2,6 +2,8 @@
 
 import shutil
 from dataclasses import dataclass, replace
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 import pandas as pd
@@ -38,12 +40,11 @@ def make_ensembles(request: EnsembleRequest) -> None:
     Nothing is written before all is fitted. A ``UserError`` says why members cannot be combined.
     """
     with console.status(f"fitting {request.method}"):
-        fitted = [_fit(members, request) for members in read_members(request)]
+        fitted = list(map(partial(_fit, request=request), read_members(request)))
     with console.status(f"evaluating {request.method}"):
-        results = [_write_run(ensemble, request) for ensemble in fitted]
-        result = results[0]
-        if len(results) > 1:
-            runs = [ensemble.predictions for ensemble in fitted]
+        result, *others = map(partial(_write_run, request=request), fitted)
+        if others:
+            runs = list(map(attrgetter("predictions"), fitted))
             result = evaluate_runs(runs, _evaluation_settings(runs, request))
     console.print(overview(result))
     say(f"written to {request.output}", *sorted(path.name for path in request.output.glob("fold*")))
@@ -51,11 +52,12 @@ def make_ensembles(request: EnsembleRequest) -> None:
 
 def read_members(request: EnsembleRequest) -> list[EnsembleMembers]:
     """Read the members, check that they can be combined, and bring them into one order; an ensemble per fold."""
+    predictions = list(map(attrgetter("predictions"), request.runs))
     names = [str(run.folder) for run in request.runs]
     ensembles = []
-    for members in group_members([run.predictions for run in request.runs], names):
+    for members in group_members(predictions, names):
         aligned = replace(members, members=tuple(align(members.members, members.names, request.common)))
-        sampled = sum(member.sampled for member in members.members)
+        sampled = sum(map(attrgetter("sampled"), members.members))
         if sampled:
             warn(
                 f"{sampled} of {len(members.members)} members have Monte Carlo passes of their own: only their "
@@ -76,8 +78,7 @@ def _warn_of_left_out(members: EnsembleMembers, aligned: EnsembleMembers) -> Non
     consequence = "the others may have trained a member"
     if not shared:
         consequence = "no threshold is chosen, nothing can be fitted"
-    fold = "" if members.fold is None else f", fold {members.fold}"
-    warn(f"{shared:,} validation images of up to {largest:,} are common to all members{fold}: {consequence}")
+    warn(f"{shared:,} validation images of up to {largest:,} are common to all members: {consequence}")
 
 
 def _fit(ensemble: EnsembleMembers, request: EnsembleRequest) -> FittedEnsemble:
@@ -111,11 +112,11 @@ def _write_run(ensemble: FittedEnsemble, request: EnsembleRequest) -> Evaluation
     )
     weights = pd.DataFrame({"member": members.labels, "folder": members.names, "weight": combiner.weights})
     write_csv(run.path(RunFile.ENSEMBLE_WEIGHTS), weights, "%.6f")
-    thumbnails = [Run(Path(name)).thumbnails for name in members.names]
-    source = next(filter(Path.is_file, thumbnails), None)
-    if source is not None:
-        with atomic_path(run.thumbnails) as temporary:
-            shutil.copyfile(source, temporary)
+    for name in members.names:
+        if Run(Path(name)).has(RunFile.THUMBNAILS):
+            with atomic_path(run.thumbnails) as temporary:
+                shutil.copyfile(Run(Path(name)).thumbnails, temporary)
+            break
     settings = _evaluation_settings([ensemble.predictions], request)
     result = write_evaluation(run.folder, ensemble.predictions, settings)
     run.write_status("finished", members=list(members.names))

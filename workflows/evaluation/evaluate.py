@@ -1,5 +1,6 @@
 """Evaluation of finished runs: one experiment, or several and all pairs of them."""
 
+from functools import partial
 from pathlib import Path
 
 from common.arguments import existing_predictions
@@ -11,15 +12,11 @@ from common.runs.run import Run, open_runs
 from evaluation.comparison.pairwise import compare_groups
 from evaluation.comparison.tables import comparison_of_groups, groups_frame, pairs_frame
 from evaluation.departures import departures
-from evaluation.evaluate import evaluate_labelled, write_files
+from evaluation.evaluate import Evaluation, evaluate_labelled, write_files
 from evaluation.intervals.grouping import Group, group_runs
 from evaluation.labelled_runs import LabelledRuns
-from evaluation.results_csv import (
-    append_rows,
-    read_rows,
-    rows_of,
-    rows_of_matrix,
-)
+from evaluation.result import EvaluationResult
+from evaluation.results_csv import append_rows, read_rows, rows_of, rows_of_matrix
 from evaluation.terminal import whole
 from workflows.evaluation.request import EvaluateRequest
 
@@ -39,11 +36,38 @@ def evaluate(request: EvaluateRequest) -> None:
         read_rows(request.csv)
     files = existing_predictions(request.runs)
     groups = group_runs([_read_part(file, request) for file in files], [str(file.parent) for file in files])
-    runs = [LabelledRuns.of(group.runs, request.settings_of(group.runs), _train_of(group)) for group in groups]
-    if len(groups) == 1:
-        _evaluate_one(groups[0], runs[0], request)
+    evaluations = list(map(partial(_evaluate, request=request), groups))
+    results = [evaluation.result for evaluation in evaluations]
+    if len(groups) > 1:
+        _compare(groups, results, request)
     else:
-        _evaluate_many(groups, runs, request)
+        console.print(whole(results[0]))
+        if request.output:
+            write_files(request.output, evaluations[0])
+    if request.csv:
+        rows = []
+        for group, result in zip(groups, results, strict=True):
+            label = request.label
+            if len(groups) > 1:
+                label = f"{label}: {group.label}".removeprefix(": ")
+            rows += rows_of(result, label, departures([Run(Path(name)) for name in group.names]))
+        append_rows(request.csv, rows)
+
+
+def _evaluate(group: Group, request: EvaluateRequest) -> Evaluation:
+    return evaluate_labelled(LabelledRuns.of(group.runs, request.settings_of(group.runs), _train_of(group)))
+
+
+def _compare(groups: list[Group], results: list[EvaluationResult], request: EvaluateRequest) -> None:
+    """Compare all pairs of groups on the same images."""
+    labels = [group.label for group in groups]
+    matrix = compare_groups(groups, request.settings_of(groups[0].runs))
+    console.print(comparison_of_groups(labels, results, matrix))
+    if request.csv:
+        append_rows(request.csv, rows_of_matrix(matrix, request.label))
+    if request.output:
+        write_csv(request.output / "groups.csv", groups_frame(labels, results), "%.6f")
+        write_csv(request.output / "pairs.csv", pairs_frame(matrix), "%.6f")
 
 
 def _read_part(file: Path, request: EvaluateRequest) -> Predictions:
@@ -58,37 +82,8 @@ def _read_part(file: Path, request: EvaluateRequest) -> Predictions:
 
 def _train_of(group: Group) -> list[Predictions | None]:
     """Return the predictions of training images of each run; None where there are none of these very predictions."""
-    of_runs = [Run(Path(folder)).predictions_train for folder in group.names]
-    pairs = zip(of_runs, group.runs, strict=True)
-    return [train if train and train.about["name"] == run.about.get("name") else None for train, run in pairs]
-
-
-def _evaluate_one(group: Group, runs: LabelledRuns, request: EvaluateRequest) -> None:
-    evaluation = evaluate_labelled(runs)
-    result = evaluation.result
-    console.print(whole(result))
-    if request.csv:
-        append_rows(request.csv, rows_of(result, request.label, _departures(group)))
-    if request.output:
-        write_files(request.output, evaluation)
-
-
-def _evaluate_many(groups: list[Group], runs: list[LabelledRuns], request: EvaluateRequest) -> None:
-    """Evaluate each group as if it were alone, then all pairs of them on the same images."""
-    results = [evaluate_labelled(labelled).result for labelled in runs]
-    matrix = compare_groups(groups, runs[0].settings)
-    labels = [group.label for group in groups]
-    console.print(comparison_of_groups(labels, results, matrix))
-    if request.csv:
-        rows = []
-        for group, result in zip(groups, results, strict=True):
-            label = f"{request.label}: {group.label}" if request.label else group.label
-            rows += rows_of(result, label, _departures(group))
-        append_rows(request.csv, rows + rows_of_matrix(matrix, request.label))
-    if request.output:
-        write_csv(request.output / "groups.csv", groups_frame(labels, results), "%.6f")
-        write_csv(request.output / "pairs.csv", pairs_frame(matrix), "%.6f")
-
-
-def _departures(group: Group) -> tuple[str, ...]:
-    return departures([Run(Path(name)) for name in group.names])
+    found: list[Predictions | None] = []
+    for folder, run in zip(group.names, group.runs, strict=True):
+        train = Run(Path(folder)).predictions_train
+        found.append(train if train and train.about["name"] == run.about.get("name") else None)
+    return found

@@ -39,14 +39,10 @@ from workflows.networks import LoadedNetwork, load_networks
 
 @dataclass(frozen=True)
 class ExternalPredictions:
-    """A run's predictions of the images of another data set.
+    """A run's predictions of the images of another data set, which are the part "test" beside its own validation rows.
 
-    Attributes:
-        external: The images as the run knows them.
-        data: Their data module.
-        predictions: The run's own validation rows, and those of the data set as the part "test".
-        rows: The manifest row of each image of the part "test", int64, shape (N,).
-        leaks: Near-duplicates of images that the run learned from.
+    ``rows`` are the manifest rows of the part "test", int64, shape (N,), ``leaks`` near-duplicates of images that the
+    run learned from.
     """
 
     external: ExternalImages

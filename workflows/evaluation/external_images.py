@@ -28,13 +28,9 @@ from workflows.evaluation.request import DATA_KEYS
 
 @dataclass(frozen=True)
 class ExternalDataset:
-    """Another data set.
+    """Another data set: its name, its images under its own labels, and the classes of ``parse_map``.
 
-    Attributes:
-        name: The name of its folder, or of its source.
-        scanned: Its images under its own labels.
-        config: Its ``data``, ``data_dir`` and ``cache_dir``.
-        class_map: The result of ``parse_map``.
+    ``config`` has its ``data``, ``data_dir`` and ``cache_dir``.
     """
 
     name: str
@@ -47,13 +43,9 @@ class ExternalDataset:
 class ExternalImages:
     """The images of another data set as a run knows them.
 
-    Attributes:
-        run: The run.
-        dataset: The data set.
-        seen: The images that the run has seen.
-        classes: The run's class of each class of the data set, None where its images are left out.
-        images: The run's class of each image (``label``), the part of the run that holds it (``seen``) and its
-            ``part``, "test" where it is predicted.
+    ``classes`` are the run's class of each class of the data set (None: left out). ``images`` has the run's class of
+    each image (``label``), the part of the run that holds it (``seen``), and its ``part``, "test" where it is
+    predicted.
     """
 
     run: Run
@@ -128,12 +120,9 @@ class ExternalImages:
 
 
 def read_dataset(overrides: Sequence[str], mapped: Sequence[str], run: Run) -> ExternalDataset:
-    """Scan another data set.
+    """Scan another data set, by keys of DATA_KEYS (``overrides``), with the classes of ``--map`` (``mapped``).
 
-    Args:
-        overrides: Keys of DATA_KEYS and their values, as train.py takes them.
-        mapped: Its classes in the run's words, see ``parse_map``.
-        run: It has the positive class, and the cache.
+    ``run`` has the positive class, and the cache.
 
     Raises:
         UserError: The data set cannot be read, or no image has a label.

@@ -168,10 +168,10 @@ def _compare_paths(paths: Sequence[Path], results: Path, papers: tuple[str, ...]
     return compared if papers else of_papers
 
 
-def show_audit(results: Path, papers: tuple[str, ...], csv: Path | None, failed: bool) -> None:
+def show_audit(results: Path, papers: tuple[str, ...], csv: Path | None) -> None:
     """Print what the audit of the printed figures found, or only what does not follow, and write it as a table."""
     table = audit(results, papers)
-    console.print(audit_text(table[~table["follows"]] if failed else table))
+    console.print(audit_text(table))
     say(_counts(table["kind"].map({"twice": "differ"}).fillna("do not follow").mask(table["follows"], "follow")))
     _write(csv, table)
 

@@ -1,7 +1,6 @@
 """Errors of several models on the same images, counted by hand and against scikit-learn."""
 
 from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -60,11 +59,6 @@ def test_images_are_counted_by_the_models_that_miss_them(order):
     assert counts.loc[3, ["share", "low", "high"]].tolist() == pytest.approx([1 / 6, exact.low, exact.high])
 
 
-def test_equally_often_missed_images_are_sorted_by_the_probability_of_the_truth():
-    table = missed(aligned({"one": [0.4, 0.1, 0.9], "two": [0.4, 0.3, 0.9]}, [True, True, False]))
-    assert table["image_id"].tolist() == ["image_00002", "image_00001", "image_00000"]
-
-
 def test_counts_by_true_class_add_up():
     table = missed_by_class(aligned()).pivot(index="k", columns="true_class", values="images")
     assert table["hem"].tolist() == [1, 1, 1, 0]
@@ -110,19 +104,6 @@ def test_kappa_of_models_that_predict_one_class_is_undefined():
     table = agreement(aligned(constant, [True, False])).set_index(["first", "second"])["kappa"]
     assert np.isnan(table["one", "two"])
     assert table["one", "three"] == 0
-
-
-def test_many_classes():
-    names = tuple("abcde")
-    runs = [make_run(0, 30, classes=names, seed=seed, about={"name": f"net_{seed}"}) for seed in range(3)]
-    models = gather(group_runs(runs, list("abc")))
-    tests = [run.part("test") for run in runs]
-    predicted = np.array([test.probabilities.argmax(axis=1) for test in tests])
-    missed_by = (predicted != tests[0].labels).sum(axis=0)
-    assert missed_counts(models)["images"].tolist() == np.bincount(missed_by, minlength=4).tolist()
-    assert alone(models).set_index("model").loc[ORACLE, "right"] == (missed_by < 3).sum()
-    kappas = [cohen_kappa_score(*pair) for pair in combinations(predicted, 2)]
-    assert agreement(models)["kappa"].tolist() == pytest.approx(kappas)
 
 
 def test_folds_are_pooled():

@@ -78,11 +78,6 @@ def test_mcnemar_counts_the_images_that_one_alone_calls_rightly():
     assert mcnemar(*paired(first, second)) == McNemar(5, 1, pytest.approx(14 / 64))
 
 
-def test_unlabelled_images_are_left_out_on_both_sides():
-    run = with_scores([1, 0, None], [0.9, 0.1, 0.9])
-    assert pair_of([run], [run])[0].images == 2
-
-
 @pytest.mark.parametrize(
     ("other", "message"),
     [

@@ -80,13 +80,6 @@ def test_the_seed_decides_on_resamples_and_not_on_the_default():
     assert actual.low < actual.value < actual.high
 
 
-def test_an_interval_of_higher_confidence_is_wider():
-    scored = score(make_predictions(images=60, subjects=None))
-    wide = intervals(scored, SETTINGS.model_copy(update={"confidence": 0.99}))["accuracy"]
-    narrow = intervals(scored, SETTINGS)["accuracy"]
-    assert wide.low < narrow.low < narrow.high < wide.high
-
-
 def test_resamples_on_which_a_metric_is_undefined_are_counted():
     # Two subjects have the only negatives: (1 - 2/6)^6, about 9 % of the resamples, hold none.
     labels = [0, 0, 1, 1, 1, 1]

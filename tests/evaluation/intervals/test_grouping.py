@@ -22,10 +22,6 @@ def test_seeds_and_protocols_are_groups_of_their_own_and_their_labels_say_so():
     assert list(grouped(run(), run(protocol="paper"))) == ["tiny, protocol subject", "tiny, protocol paper"]
 
 
-def test_the_same_fold_twice_is_never_pooled():
-    assert len(grouped(run(), run())) == 2
-
-
 def test_labels_differ_whatever_the_runs_have_in_common():
     assert len(set(grouped(run(), run(), run(config="other")))) == 3
 

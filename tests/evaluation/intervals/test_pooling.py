@@ -18,11 +18,6 @@ def test_the_pool_holds_the_test_images_of_every_fold():
     assert pooled.positive_class == "all"
 
 
-def test_a_pool_of_one_keeps_its_facts():
-    run = make_run(1)
-    assert pool([run]).about == run.about
-
-
 @pytest.mark.parametrize(
     ("runs", "message"),
     [

@@ -9,10 +9,9 @@ from sklearn.metrics import f1_score
 
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import score
-from evaluation.metrics.resampled import evaluate
 from evaluation.metrics.thresholds import choose_threshold
 from evaluation.result import OperatingPoint
-from tests.helpers.predictions import make_predictions, with_scores
+from tests.helpers.predictions import with_scores
 
 
 def choose(labels, scores, method, sensitivity=0.95):
@@ -50,15 +49,6 @@ def test_no_threshold_is_better(rows, method):
     assert gain(point.value) == pytest.approx(best)
     equal = [threshold for threshold in np.unique(scores) if gain(threshold) == pytest.approx(best, abs=1e-12)]
     assert abs(point.value - 0.5) == pytest.approx(min(abs(threshold - 0.5) for threshold in equal))
-
-
-@pytest.mark.parametrize("method", ["youden", "f1", "sensitivity"])
-def test_sensitivity_and_specificity_are_those_of_the_calls(method):
-    scored = score(make_predictions(images=90, part="validation", skill=1.0))
-    point = choose_threshold(scored, EvaluationConfig(threshold=method))
-    actual = evaluate(scored, point.value)
-    assert (actual["sensitivity"], actual["specificity"]) == pytest.approx((point.sensitivity, point.specificity))
-    assert point.reason is None
 
 
 def test_a_class_without_images_leaves_no_threshold_and_says_why():

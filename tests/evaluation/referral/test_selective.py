@@ -60,12 +60,6 @@ def test_every_area_has_an_interval_by_subject():
         assert area.interval.clusters == 20
 
 
-def test_a_constant_confidence_gives_a_flat_line():
-    curve = risk_coverage(np.full(10, 0.7), np.arange(10) < 3)
-    assert curve.risk == pytest.approx(np.full(10, 0.3))
-    assert curve.cuts.tolist() == [False] * 9 + [True]
-
-
 def test_each_confidence_counts_the_errors_of_its_own_predictions():
     run = make_predictions(images=80, skill=0.6)
     assert set(areas(LabelledRuns.of([run], EvaluationConfig(resamples=10)))) == {"probability"}

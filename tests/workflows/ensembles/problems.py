@@ -1,7 +1,5 @@
 """Drawn members of an ensemble with known labels, as the arrays that weights are fitted on."""
 
-from dataclasses import replace
-
 import numpy as np
 from scipy.special import softmax
 
@@ -31,8 +29,3 @@ def predicted_by(problem, weights):
     """The classes that the weighted mean predicts, summed member by member."""
     mean = sum(weight * member for weight, member in zip(weights, problem.probabilities, strict=True))
     return call(mean, problem.positive_index)
-
-
-def permuted(problem, order):
-    """The same problem with its members in another order."""
-    return replace(problem, probabilities=problem.probabilities[order])

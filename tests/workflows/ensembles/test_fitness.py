@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from common.errors import UserError
-from tests.workflows.ensembles.problems import make_problem, of_positive, permuted, predicted_by
+from tests.workflows.ensembles.problems import make_problem, of_positive, predicted_by
 from workflows.ensembles.fitness import Problem
 
 
@@ -47,25 +47,6 @@ def test_ties_are_predicted_as_everywhere_else(seed, classes):
 def test_a_mean_of_exactly_one_half_is_predicted_positive():
     problem = of_positive([[0.25, 0.25], [0.75, 0.5]], [1, 0])
     assert problem.fitness(np.array([[0.5, 0.5], [0.75, 0.25]])) == pytest.approx([1.0, 1 / 3])
-
-
-@pytest.mark.parametrize("classes", [2, 4])
-def test_the_order_of_members_and_images_does_not_matter(classes):
-    problem, order = make_problem(classes=classes), np.array([2, 0, 3, 1])
-    weights = np.random.default_rng(0).dirichlet(np.ones(4), size=20)
-    assert permuted(problem, order).fitness(weights[:, order]) == pytest.approx(problem.fitness(weights))
-    images = np.random.default_rng(1).permutation(len(problem.labels))
-    moved = Problem(problem.probabilities[:, images], problem.labels[images], problem.positive_index, problem.classes)
-    assert moved.fitness(weights) == pytest.approx(problem.fitness(weights))
-
-
-@pytest.mark.parametrize("classes", [2, 3, 24])
-def test_equal_predictions_tie_to_the_last_digit(classes):
-    problem = make_problem(classes=classes, images=97)
-    weights = np.random.default_rng(0).dirichlet(np.ones(4), size=7)
-    repeated = problem.fitness(np.tile(weights, (29, 1))).reshape(29, 7)
-    assert (repeated == problem.fitness(weights)).all()
-    assert (repeated == [problem.fitness(row[None])[0] for row in weights]).all()
 
 
 def test_a_problem_without_images_is_an_error():
