@@ -53,17 +53,6 @@ def test_a_torch_backend_is_passed_on_and_its_failure_is_explained(checkout):
     assert "leave it empty" in done.stderr
 
 
-def test_what_a_job_imports_is_compiled_even_where_python_writes_no_bytecode(checkout):
-    note = 'echo "[$PYTHONDONTWRITEBYTECODE]" > wrote; [ "$1" = - ] && cat >> wrote; exit 0'
-    program(checkout / ".venv" / "bin" / "python", note)
-    done = setup(checkout, PYTHONDONTWRITEBYTECODE="1")
-    assert done.returncode == 0, done.stderr
-    first, *rest = (checkout / "wrote").read_text().splitlines()
-    assert first == "[]"
-    for package in ("torch", "timm", "pytorch_lightning", "hydra", "albumentations"):
-        assert package in " ".join(rest)
-
-
 def test_an_old_python_is_refused(checkout):
     old = program(checkout / "bin" / "python-old", 'case "$1" in --version) echo Python 3.9.2;; *) exit 1;; esac')
     done = setup(checkout, PYTHON=str(old))
