@@ -288,7 +288,7 @@ class Run:
 
     @cached_property
     def usage(self) -> dict[str, Any] | None:
-        """Time, processor, device and memory that the run took, see ``Meter``; None where it was not measured."""
+        """Time, processor, device and memory that the run took, see ``measured``; None where it was not measured."""
         return read_whole_json(self.path(RunFile.USAGE)) or None
 
     @cached_property

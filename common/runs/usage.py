@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from common.files import read_whole_json, write_json
 from common.runs.distributed import world_of
@@ -18,47 +18,33 @@ if TYPE_CHECKING:
 CPU = "cpu"
 
 
-class Meter:
-    """The account of one session of a run, in the first of its processes."""
-
-    def __init__(self, run: Path, trainer: "TrainerConfig") -> None:
-        self.path = run / RunFile.USAGE
-        self.before = read_whole_json(self.path)
-        self.device = device_of(trainer.accelerator)
-        self.processes = trainer.processes
-        self._started = time.monotonic()
-        self._started_cpu = _cpu_seconds()
-
-    def account(self) -> dict[str, Any]:
-        """Return the account of all sessions: sums, and the largest of the peaks."""
-        before = self.before
-        wall = time.monotonic() - self._started
-        by_device = dict(before.get("by_device", {}))
-        by_device[self.device] = by_device.get(self.device, 0.0) + wall * self.processes
-        return {
-            "wall_seconds": before.get("wall_seconds", 0.0) + wall,
-            "cpu_seconds": before.get("cpu_seconds", 0.0) + _cpu_seconds() - self._started_cpu,
-            "by_device": by_device,
-            "peak_memory_bytes": max(before.get("peak_memory_bytes") or 0, _peak_memory()),
-            "peak_device_memory_bytes": max(before.get("peak_device_memory_bytes") or 0, _peak_device_memory()) or None,
-        }
-
-
 @contextmanager
 def measured(run: Path, trainer: "TrainerConfig") -> Iterator[None]:
     """Measure what the block takes, however it ends; of several processes of a run, the first one measures.
 
-    Its wall time counts for the devices of all processes; processor time and memory are its own.
+    Its wall time counts for the devices of all processes; processor time and memory are its own. The file has the sums
+    of all sessions, and the largest of the peaks.
     """
     if not world_of(trainer).is_first:
         yield
         return
-    meter = Meter(run, trainer)
+    started, started_cpu = time.monotonic(), _cpu_seconds()
     try:
         yield
     finally:
+        before = read_whole_json(run / RunFile.USAGE)
+        wall = time.monotonic() - started
+        device = device_of(trainer.accelerator)
+        by_device: dict[str, float] = before.get("by_device", {})
+        account = {
+            "wall_seconds": before.get("wall_seconds", 0.0) + wall,
+            "cpu_seconds": before.get("cpu_seconds", 0.0) + _cpu_seconds() - started_cpu,
+            "by_device": by_device | {device: by_device.get(device, 0.0) + wall * trainer.processes},
+            "peak_memory_bytes": max(before.get("peak_memory_bytes", 0), _peak_memory()),
+            "peak_device_memory_bytes": max(before.get("peak_device_memory_bytes") or 0, _peak_device_memory()) or None,
+        }
         with suppress(OSError):  # a full disk must not hide how the block ended
-            write_json(meter.path, meter.account())
+            write_json(run / RunFile.USAGE, account)
 
 
 def device_of(accelerator: str) -> str:
