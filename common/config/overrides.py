@@ -8,7 +8,8 @@ from common.paths import CONF
 
 PATH_KEYS = ("init_from", "weights", "data_dir", "weights_dir", "output_dir", "cache_dir", "data.file")
 PATTERN_KEYS = ("data.subject_regex", "data.cell_regex")
-FLAGS_WITH_VALUE = ("--cfg", "-c", "--info", "-i", "--package", "-p")  # of Hydra
+# Of Hydra.
+FLAGS_WITH_VALUE = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-path", "--config-name", "--config-dir")
 
 
 def check_words(words: Sequence[str]) -> None:
