@@ -13,8 +13,7 @@ from common.predictions import read_predictions
 from common.preemption import Preempted, watched
 from common.runs.run import Run, RunStatus
 from datamodules.image_datamodule import ImageDataModule
-from datamodules.manifest import scan
-from datamodules.preprocessing import ahead
+from datamodules.preprocessing import cache
 from lightning_modules.callbacks.resume import ResumeCheckpoint
 from tests.helpers.training import SMALL, small_config
 from tests.workflows.full_disk import small_disk
@@ -176,7 +175,7 @@ def test_a_finished_run_is_not_trained_again(undisturbed, monkeypatch):
 
 def test_in_the_preparation_it_leaves_at_once_and_nothing_is_half_done(tmp_path, monkeypatch):
     config = small_config(tmp_path, *RUN)
-    prepare, seen = ahead.prepare_image, []
+    prepare, seen = cache.prepare_image, []
 
     def interrupted(*args):
         seen.append(args)
@@ -185,8 +184,8 @@ def test_in_the_preparation_it_leaves_at_once_and_nothing_is_half_done(tmp_path,
         return prepare(*args)
 
     # In the main thread, as the signal is: what is under way in the others is waited for, and the rest dropped.
-    monkeypatch.setattr(scan, "in_threads", map)
-    monkeypatch.setattr(ahead, "prepare_image", interrupted)
+    monkeypatch.setattr(cache, "in_threads", map)
+    monkeypatch.setattr(cache, "prepare_image", interrupted)
     with pytest.raises(Preempted), watched():
         run_unevaluated(config)
     assert len(seen) == 3
