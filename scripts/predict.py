@@ -29,7 +29,7 @@ app = typer.Typer(**TYPER)
 @app.command(
     epilog=examples(
         "python scripts/predict.py mobilenetv2_cut/latest new_images --output new.csv",
-        "python scripts/predict.py vgg16_mnist images.zip rules=votes --output votes.csv",
+        "python scripts/predict.py vgg16_mnist images.zip rules=votes --output v.csv",
     )
 )
 @report_user_errors()

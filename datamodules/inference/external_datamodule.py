@@ -36,8 +36,7 @@ def scan_external(config: Config, positive: Sequence[str], progress: bool = True
         return scan(config.data, config.data_dir, Path(config.cache_dir), progress), config
     except PositiveClassUnsaidError as error:
         # Labels are mapped by name: the choice affects the order of the classes only.
-        matches = [name for name in error.classes if name in positive]
-        positive_class = [*matches, error.classes[-1]][0]
+        positive_class = next(filter(positive.__contains__, error.classes), error.classes[-1])
     data = config.data.model_copy(update={"positive_class": positive_class})
     config = config.model_copy(update={"data": data})
     return scan(data, config.data_dir, Path(config.cache_dir), progress), config
@@ -90,7 +89,7 @@ class SeenImages:
 
     def part_of(self, sha256: pd.Series) -> pd.Series:
         """Return the part of each file; None for new files."""
-        return pd.Series([self.parts.get(digest) for digest in sha256], sha256.index, dtype=object)
+        return pd.Series(map(self.parts.get, sha256), sha256.index, dtype=object)
 
     def namesakes(self, subjects: pd.Series) -> list[str]:
         """Return the subjects that have the name of one that the run learned from."""
@@ -149,7 +148,9 @@ def find_near_duplicates(
         except UserError as error:
             reason = f"the images that it learned from cannot be read ({error})"
     table = pd.concat([learned.assign(part=TRAIN), external.assign(part=TEST)], ignore_index=True)
-    bits = config.split.near_duplicate_bits if reason is None else None
+    bits = None
+    if reason is None:
+        bits = config.split.near_duplicate_bits
     pairs, count = near_pairs(table, bits)
     return LeakReport(config.protocol, pair_table(table, pairs), count, bits), reason
 

@@ -15,9 +15,8 @@ from common.runs.run import Run
 from scripts.ensemble import app as ensemble
 from scripts.export import app as export
 from scripts.predict import app as predict
-from tests.helpers.portable import TINY, UNNEEDED, run_without
+from tests.helpers.portable import UNNEEDED, run_without
 from tests.helpers.terminal import error_of, run_app
-from tests.helpers.training import small_config, write_untrained_run
 from workflows.export import run as exporting
 
 
@@ -100,19 +99,6 @@ def test_the_model_card_has_the_figures_of_the_run(cell_runs, portable):
     assert "a subject may be in two parts" in card
     assert "Weights: CC-BY-4.0" in card
     assert re.findall("^## (.*)", card, re.MULTILINE)[:3] == ["Intended use", "Limits", "How it was evaluated"]
-
-
-def test_images_of_estimated_orientation(cell_runs, cell_images, tmp_path, predicted):
-    data = ["data=folder", "data.positive_class=all", f"data_dir={cell_images}", "head.logits=null"]
-    config = small_config(tmp_path, *TINY, "head.orientation=true", "inference.mirror=true", data=data)
-    run = tmp_path / "run"
-    write_untrained_run(run, config)
-    for name in ("predictions.parquet", "split.csv"):
-        shutil.copy(cell_runs[0] / name, run)
-    run_app(export, run, "--output", tmp_path / "model")
-    table = predicted("folder", tmp_path / "model", cell_images, "runtime=onnx")
-    assert table["upside_down"].between(0, 1).all()
-    assert_same(table, predicted("run", run, cell_images))
 
 
 def test_an_ensemble_with_fitted_weights(cell_runs, cell_images, tmp_path, predicted):
