@@ -96,7 +96,7 @@ ERRORS = {
     "a logarithm of nothing": (["search.space.unfreeze.lr.low=0"], "begins above 0"),
     "a misspelt end": (
         ["+search.space.head.logits={low: 1, hihg: 2}"],
-        "search.space.head.logits.hihg: did you mean search.space.head.logits.high",
+        "search.space.head.logits.hihg: did you mean",
     ),
     "what a search rests on": (["+search.space.callbacks.monitor={choices: [val/acc]}"], "cannot be searched"),
     "other validation images": (["+search.space.split.fold={choices: [0, 1]}"], "split.fold cannot be searched"),
