@@ -23,13 +23,12 @@ from datamodules.inference.external_datamodule import ExternalDataModule, find_n
 from datamodules.io.progress import LONG, progress_bar
 from datamodules.manifest.leakage import LeakReport
 from datamodules.manifest.splits import TEST
-from evaluation.comparison.external import beside_table, is_compared
 from evaluation.core.warnings import leakage
-from evaluation.evaluate import evaluate_runs, write_evaluation
-from evaluation.renderers import terminal
+from evaluation.evaluate import write_evaluation
 from evaluation.result import EvaluationResult
 from evaluation.results_csv import append_rows, read_rows, rows_of
 from evaluation.sections import write_pictures
+from evaluation.terminal import overview
 from workflows.adaptation import Adaptation, adapt_to, sample_rows
 from workflows.evaluation.external_images import ExternalDataset, ExternalImages, match_images, read_dataset
 from workflows.evaluation.request import EvaluateRequest
@@ -53,7 +52,7 @@ class ExternalPredictions:
 
 
 def evaluate_external(runs: Sequence[Run], request: EvaluateRequest) -> None:
-    """Predict another data set by each run, print the metrics beside those of the run itself, and write the results.
+    """Predict another data set by each run, print the metrics, and write a folder like that of a run.
 
     Folds of one experiment predict the same images, so each run is evaluated alone; ``scripts/ensemble.py`` combines
     the results.
@@ -69,7 +68,13 @@ def evaluate_external(runs: Sequence[Run], request: EvaluateRequest) -> None:
     for run, folder in zip(runs, folders, strict=True):
         results.append(predict_external(run, folder, dataset, request.batchnorm))
     for result, folder in zip(results, folders, strict=True):
-        _report(result, folder, request)
+        outside = _write_folder(result, folder, request.settings_of([result.predictions]))
+        console.print(overview(outside))
+        facts = result.predictions.about["external"]
+        left_out = facts["images"] - facts["tested"]
+        say(f"results in {folder}", f"{facts['images']:,} images: {facts['tested']:,} evaluated, {left_out:,} left out")
+        if request.csv:
+            append_rows(request.csv, rows_of(outside, request.label))
     if len(results) > 1:
         say("each run is evaluated alone; for one model of them: scripts/ensemble.py average ... --common")
 
@@ -175,23 +180,6 @@ def _join_validation(own: Predictions, external: Predictions) -> Predictions:
         validation.loc[taken, "image_id"] += " (validation)"
     frame = pd.concat([validation, test], ignore_index=True)
     return replace(external, frame=frame[list(test.columns)])
-
-
-def _report(result: ExternalPredictions, folder: Path, request: EvaluateRequest) -> None:
-    """Write one run's folder and rows, and print its metrics."""
-    own = result.external.run.predictions
-    inside = evaluate_runs([own], request.settings_of([own]))
-    outside = _write_folder(result, folder, request.settings_of([result.predictions]))
-    console.print(terminal(beside_table(inside, outside)))
-    warn(*map(str, outside.warnings_except("validation")))
-    facts = result.predictions.about["external"]
-    counts = (
-        f"{facts['images']:,} images: {facts['tested']:,} evaluated, {facts['images'] - facts['tested']:,} left out"
-    )
-    say(f"results in {folder}", counts)
-    if request.csv:
-        rows = rows_of(inside, request.label) + rows_of(outside, request.label)
-        append_rows(request.csv, [row for row in rows if is_compared(row["metric"])])
 
 
 def _write_folder(result: ExternalPredictions, folder: Path, settings: EvaluationConfig) -> EvaluationResult:

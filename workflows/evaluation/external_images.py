@@ -22,7 +22,7 @@ from datamodules.inference.external_datamodule import (
 )
 from datamodules.manifest.manifest import Manifest, content_hash
 from datamodules.manifest.splits import TEST
-from evaluation.comparison.external import map_classes, parse_map
+from workflows.evaluation.classes import map_classes, parse_map
 from workflows.evaluation.request import DATA_KEYS
 
 
