@@ -137,7 +137,7 @@ def combine(
         if all(column in each for each in frames):
             frame[column] = np.mean([each[column].to_numpy(float) for each in frames], axis=0)
     votes = summarise(stacked(aligned), first.classes)
-    about = merge_facts(aligned)
+    about = merge_facts([member.about for member in aligned])
     names = about.get("name")
     if not isinstance(names, list):
         names = [str(names)]

@@ -47,7 +47,7 @@ def fit_temperatures(model: RunsModel) -> Temperatures:
 
 def are_balanced(model: RunsModel) -> bool:
     """Tell whether runs have learned equal shares of the classes; see ``is_balanced``."""
-    return is_balanced(merge_facts([member.predictions for member in model.members]))
+    return is_balanced(merge_facts([member.predictions.about for member in model.members]))
 
 
 def _combined(model: RunsModel) -> Predictions | None:

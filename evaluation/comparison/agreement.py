@@ -69,12 +69,12 @@ def gather(groups: Sequence[Group]) -> AlignedPredictions:
     if len(groups) < 2:
         raise UserError("errors are compared between models: name the runs of at least two")
     first = pool(groups[0].runs)
-    models = []
+    facts = []
     predicted = []
     probabilities = []
     for group in groups:
         model = pool(group.runs)
-        models.append(model)
+        facts.append(model.about)
         try:
             labelled = paired(first, model)[1]
         except UserError as error:
@@ -93,7 +93,7 @@ def gather(groups: Sequence[Group]) -> AlignedPredictions:
         labels=first.labels[frame.index],
         predicted=np.stack(predicted).astype(np.int64),
         probabilities=np.stack(probabilities),
-        about=merge_facts(models) | {"name": f"{len(groups)} models"},
+        about=merge_facts(facts) | {"name": f"{len(groups)} models"},
     )
 
 

@@ -53,12 +53,11 @@ def pool(runs: Sequence[Predictions]) -> Predictions:
             f"{len(twice)} test images are in more than one run, {twice.iloc[0]} first: pool different folds of one "
             "experiment (same split, one seed each)"
         )
-    return Predictions(frame, first.classes, first.positive_class, merge_facts(runs))
+    return Predictions(frame, first.classes, first.positive_class, merge_facts([run.about for run in runs]))
 
 
-def merge_facts(runs: Sequence[Predictions]) -> dict[str, Any]:
+def merge_facts(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Join the facts of several runs: those that differ as sorted lists, what the runs cost (COSTS) added up."""
-    abouts = [run.about for run in runs]
     merged: dict[str, Any] = {}
     for key in chain.from_iterable(abouts):
         different: list[Any] = []

@@ -5,7 +5,7 @@ Carlo passes (section 3.4), and a person reviews every abnormal prediction (sect
 triage, any number of classes the referral by confidence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common.config.schema import EvaluationConfig
+from common.config.schema import EvaluationConfig, TriageConfig
 from evaluation.intervals.exact import share
 from evaluation.labelled_runs import LabelledFold, LabelledRuns, single_or_list
 from evaluation.metrics.classification import call
@@ -26,7 +26,7 @@ from evaluation.referral.choices import (
     needed_images,
     reviewed,
 )
-from evaluation.referral.selective import areas, rankings
+from evaluation.referral.selective import RiskCoverage, areas, rankings
 from evaluation.result import (
     ConformalResult,
     ConformalSets,
@@ -98,8 +98,11 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
         conformal=evaluate_sets(sets, runs.test.labels, runs.classes, runs.settings),
         rules=list(rules.values()),
     )
-    tables = {"triage": flat_table(value.rules)}
-    return Findings(value, triage_warnings(runs, value), tables, {"risk_coverage": partial(_draw, runs)})
+    by_subject = any(fold.test.scored.by_subject for fold in runs.folds)
+    warnings = triage_warnings(value, runs.settings.triage, f"“{runs.pooled.positive_class}”", by_subject)
+    curves = {name: ranking.curve for name, ranking in rankings(runs.tests).items()}
+    figures = {"risk_coverage": partial(_draw, curves)}
+    return Findings(value, warnings, {"triage": flat_table(value.rules)}, figures)
 
 
 def decide(fold: LabelledFold, chosen: ReviewThresholds) -> dict[str, Decision]:
@@ -150,11 +153,11 @@ def evaluate_rule(name: str, decisions: list[Decision], runs: LabelledRuns) -> T
     )
 
 
-def triage_warnings(runs: LabelledRuns, result: TriageResult) -> list[EvaluationWarning]:
-    """Return what limits the results of ``triage``."""
-    settings = runs.settings.triage
+def triage_warnings(
+    result: TriageResult, settings: TriageConfig, positive: str, by_subject: bool
+) -> list[EvaluationWarning]:
+    """Return what limits the results of ``triage``; ``positive`` is the class in quotes."""
     lines = []
-    name = runs.pooled.positive_class
     positives = result.release.test.total
     # Without a positive image there is no triage, so every release has a bound.
     low = min(result.release.validation, key=lambda release: release.lower_bound or 0.0)
@@ -164,15 +167,15 @@ def triage_warnings(runs: LabelledRuns, result: TriageResult) -> list[Evaluation
         if low.positives >= low.needed:
             advice = "raise triage.sensitivity"
         lines.append(
-            f"{low.positives:,} “{name}” validation images guarantee a sensitivity of "
+            f"{low.positives:,} {positive} validation images guarantee a sensitivity of "
             f"{bound:.3f} only, not of {settings.sensitivity:g} ({advice})"
         )
     if positives < FEW_POSITIVES:
-        lines.append(f"only {positives} “{name}” test images: one miss costs {1 / positives:.3f} of sensitivity")
+        lines.append(f"only {positives} {positive} test images: one miss costs {1 / positives:.3f} of sensitivity")
     wrong = min(area.wrong for area in result.risk_coverage.values())
     if wrong < FEW_WRONG:
         lines.append(f"as few as {wrong} wrong predictions: areas under risk-coverage curves say little")
-    if any(fold.test.scored.by_subject for fold in runs.folds):
+    if by_subject:
         lines.append("exact intervals treat images as independent; those of one subject are not")
     if result.conformal.marginal is None:
         lines.append(f"no conformal sets: fewer than {needed_images(settings.coverage)} validation images")
@@ -242,7 +245,7 @@ def evaluate_sets(
     return ConformalResult(settings.triage.coverage, APPROXIMATE, marginal)
 
 
-def _draw(runs: LabelledRuns, path: Path, result: EvaluationResult) -> None:
+def _draw(curves: Mapping[str, RiskCoverage], path: Path, result: EvaluationResult) -> None:
     from evaluation.core import confidence_plots  # here: matplotlib costs seconds
 
-    confidence_plots.risk_coverage(path, result, {name: each.curve for name, each in rankings(runs.tests).items()})
+    confidence_plots.risk_coverage(path, result, curves)

@@ -85,7 +85,7 @@ def measure_runs(runs: Sequence[Run]) -> list[Measured]:
 def _measure_group(runs: Sequence[Run]) -> Measured:
     """Measure runs that differ in fold and seed alone."""
     _check_apart(runs)
-    about = merge_facts([run.predictions for run in runs])
+    about = merge_facts([run.predictions.about for run in runs])
     data = str(about.get("on") or about.get("source"))  # of an evaluation on other images those
     images: dict[str, float] = {}
     values: dict[Metric, Estimate] = {}

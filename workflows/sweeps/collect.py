@@ -45,7 +45,7 @@ def collect_rows(runs: Sequence[Run], each: bool = False) -> pd.DataFrame:
 
 
 def _row(label: str, runs: Sequence[Run]) -> dict[str, Any]:
-    facts = merge_facts([run.predictions for run in runs])
+    facts = merge_facts([run.predictions.about for run in runs])
     row = {"label": label, "experiment": facts.get("name")}
     row |= {name: facts.get(name) for name in ("source", "protocol")}
     row |= {"folds": _words(facts.get("fold")), "seeds": _words(facts.get("seed")), "runs": len(runs)}
