@@ -25,20 +25,6 @@ def test_the_truth_is_what_very_many_subjects_show(world):
         assert first[metric] - second[metric] == pytest.approx(value, abs=0.008), name
 
 
-def test_images_of_a_subject_are_alike_and_unequal_in_number():
-    first, second = coverage.draw_pair(coverage.WORLDS[0], 3_000, np.random.default_rng(1))
-    assert first.cluster_count == 3_000
-    assert np.array_equal(first.labels, second.labels)
-    numbers = np.bincount(first.clusters)
-    assert numbers.min() == 1
-    assert numbers.max() > 40
-    assert np.median(numbers) == pytest.approx(coverage.WORLDS[0].images, abs=1)
-    right = (first.probabilities[:, 1] >= 0.5) == first.labels
-    shares = np.bincount(first.clusters, right)[numbers >= 8] / numbers[numbers >= 8]
-    # Of independent images of this accuracy the shares would vary by less than 0.14.
-    assert shares.std() > 0.2
-
-
 def test_cases_are_counted_by_hand():
     table = coverage.measure(coverage.WORLDS[0], 6, QUICK, 12, coverage.METHODS)
     assert len(table) == (len(coverage.MAIN) + len(coverage.DIFFERENCES)) * len(coverage.METHODS)

@@ -76,12 +76,6 @@ def test_members_of_other_data_are_an_error(change, message):
         average([first, change(second)], ["a", "b"])
 
 
-@pytest.mark.parametrize(("names", "message"), [(["a"], "at least two"), (["a", "a"], "a is named twice")])
-def test_one_member_or_the_same_twice_is_an_error(names, message):
-    with pytest.raises(UserError, match=message):
-        average(members(len(names)), names)
-
-
 def test_weights_change_probabilities_and_not_the_votes():
     runs = align(members(), NAMES)
     weighted = np.tensordot([0.7, 0.3, 0.0], stacked(runs), axes=1)

@@ -6,7 +6,7 @@ import pytest
 from common.runs.run import Run
 from scripts.compare import app
 from tests.helpers.predictions import make_run
-from tests.helpers.terminal import call_app, run_app
+from tests.helpers.terminal import run_app
 from tests.workflows.papers.claims import claim, measured, write_results
 
 
@@ -67,10 +67,3 @@ def test_own_runs_are_compared_with_their_experiment_alone(results, tmp_path):
     message = "none of these runs is an experiment of a paper"
     run.write_predictions(make_run(images=200, about={"name": "mine"}))
     assert message in call(run.folder, "--results", results, code=1)
-
-
-def test_the_comparison_fits_80_columns(results):
-    result, _ = call_app(app, "--results", results, width=80)
-    lines = result.output.splitlines()
-    assert max(map(len, lines)) <= 80
-    assert any("test accuracy" in line and "0.800 (0.750 to 0.920)" in line and "reproduced" in line for line in lines)

@@ -79,15 +79,6 @@ def test_several_experiments_are_evaluated_each_and_in_pairs(runs):
     assert {"difference/auc", "mcnemar_p", "mcnemar_p_holm"} <= set(rows.loc["mine", "metric"])
 
 
-def test_an_output_folder_with_files_is_never_overwritten(runs):
-    before = (runs / "good0" / "predictions.parquet").read_bytes()
-    assert "exists already" in call(runs / "good1", "--output", runs / "good0", code=1).stderr
-    assert [path.name for path in (runs / "good0").iterdir()] == ["predictions.parquet"]
-    assert (runs / "good0" / "predictions.parquet").read_bytes() == before
-    (runs / "empty").mkdir()
-    call(runs / "good1", "--output", runs / "empty")
-
-
 def test_validation_parts_of_several_folds_are_pooled_unless_they_overlap(runs):
     csv = runs / "validation.csv"
     call(runs / "good0", runs / "good1", "--part", "validation", "--csv", csv)
@@ -146,7 +137,7 @@ def test_assignment_without_cells_is_a_warning_where_it_is_asked_for(runs, optio
     [
         (["nowhere"], "no predictions at"),
         (["good0", "good0"], "good0 is named twice: name each run once"),
-        (["good0", "good0/predictions.parquet"], "predictions.parquet is named twice"),
+        (["good0", "--output", "good1"], "good1 exists already"),
         (["good0", "--csv=other.csv"], "other.csv has other columns than label"),
         (["good0", "--csv=."], ". is not a readable table: name another file with --csv"),
         (["good0", "assignment.enabled=false", "assignment.missing_cost=3"], "enabled=false beside the costs"),

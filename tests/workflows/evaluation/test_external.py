@@ -175,8 +175,6 @@ def test_ids_of_both_sets_are_distinguished(runs, tmp_path):
     ("arguments", "fault"),
     [
         (["--on", "data=folder", "data_dir=OTHER"], "the run has no class blast, healthy, it has hem, all"),
-        (["--on", "data=folder", "data_dir=OTHER", "--map", "blast=ALL"], "the run has no class ALL; it has hem, all"),
-        (["--on", "data=folder", "data_dir=OTHER", "--map", "blast"], "--map blast"),
         (["--on", "data=folder", "prepare.size=64", *MAP], "--on prepare.size=64"),
         (["--on", "data_dir=OTHER", *MAP], "--on data_dir="),
         (["--on", "data=folder", "data_dir=OTHER", "data.clases=[a]", *MAP], "data.clases"),
