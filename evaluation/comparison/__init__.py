@@ -1,1 +1,1 @@
-"""Comparisons between models, with the papers and with other data sets."""
+"""Comparisons between models, and of runs with the experiments of the papers."""

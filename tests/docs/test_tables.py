@@ -8,7 +8,7 @@ import pytest
 from common.errors import UserError
 from common.paths import ROOT
 from docs.tables import BLOCK, PAPERS, TABLES, Table, fill, pages
-from evaluation.claims import read_claims
+from evaluation.comparison.claims import read_claims
 from tests.workflows.papers.claims import measured
 
 

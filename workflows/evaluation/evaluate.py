@@ -9,9 +9,9 @@ from common.errors import UserError
 from common.files import write_csv
 from common.predictions import Predictions, read_predictions
 from common.runs.run import Run, open_runs
+from evaluation.comparison.departures import departures
 from evaluation.comparison.pairwise import compare_groups
 from evaluation.comparison.tables import comparison_of_groups, groups_frame, pairs_frame
-from evaluation.departures import departures
 from evaluation.evaluate import Evaluation, evaluate_labelled, write_files
 from evaluation.intervals.grouping import Group, group_runs
 from evaluation.labelled_runs import LabelledRuns

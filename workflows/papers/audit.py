@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from common.errors import UserError
-from evaluation.claims import read_claims, read_table
+from evaluation.comparison.claims import read_claims, read_table
 
 COLUMNS = ("paper", "section", "what", "kind", "printed", "recomputed", "follows", "remark")
 _SHARE = re.compile(r"\d*\.\d+")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from evaluation.claims import read_claims, read_table
+from evaluation.comparison.claims import read_claims, read_table
 
 TRAIN = "train"
 VALIDATION = "validation"

@@ -13,8 +13,8 @@ from common.predictions import VALIDATION, Predictions
 from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.calibration import BINS, weighted_calibration
+from evaluation.comparison.departures import NOT_KNOWN, departures
 from evaluation.core.labelled import score
-from evaluation.departures import NOT_KNOWN, departures
 from evaluation.intervals.bootstrap import around
 from evaluation.intervals.pooling import merge_facts
 from evaluation.intervals.seeds import Mean, collect

@@ -14,7 +14,7 @@ from common.config.grid import job_configs
 from common.config.overrides import key_of
 from common.errors import UserError
 from common.paths import ROOT
-from evaluation.claims import read_claims
+from evaluation.comparison.claims import read_claims
 from workflows.papers.settings import ReproductionConfig, check_overrides, load_reproduction
 
 RESULTS = ROOT / "results"

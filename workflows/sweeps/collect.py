@@ -9,7 +9,7 @@ from rich.console import Group
 from common.config.schema import EvaluationConfig
 from common.runs.run import Run
 from common.runs.usage import CPU
-from evaluation.departures import departures
+from evaluation.comparison.departures import departures
 from evaluation.intervals.pooling import merge_facts
 from evaluation.intervals.seeds import collect
 from evaluation.renderers import terminal

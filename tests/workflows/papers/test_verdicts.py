@@ -9,7 +9,7 @@ from common.errors import UserError
 from common.paths import ROOT
 from common.runs.run import SPLIT_COLUMNS, Run
 from datamodules.manifest.splits import paper_counts
-from evaluation.departures import NOT_KNOWN
+from evaluation.comparison.departures import NOT_KNOWN
 from tests.helpers.predictions import make_predictions, make_run
 from tests.workflows.papers.claims import DATA, claim, measured, write_results
 from workflows.papers.claims import PARTS, printed_claims, read_data

@@ -9,8 +9,8 @@ from common.config.compose import compose_config
 from common.paths import CONF, ROOT
 from common.runs.ensemble import EnsembleFile, write_ensemble
 from common.runs.run import Run
-from evaluation.claims import read_claims
-from evaluation.departures import NOT_KNOWN, departures, of_config, of_experiment, printed_keys
+from evaluation.comparison.claims import read_claims
+from evaluation.comparison.departures import NOT_KNOWN, departures, of_config, of_experiment, printed_keys
 from tests.helpers.predictions import make_run
 
 # What a line in the file of an experiment has, and how its key ends.

@@ -14,7 +14,7 @@ from common.errors import UserError
 from common.paths import CONF, ROOT
 from common.runs.ensemble import member_folders
 from common.runs.run import Run
-from evaluation.claims import read_claims, read_table
+from evaluation.comparison.claims import read_claims, read_table
 
 NOT_KNOWN = "configuration not known"  # of runs without config.yaml, and of tables without the column departures
 # Keys and sections whose every value counts. Of optimiser, rates, schedule, batch and stopping only those values count
