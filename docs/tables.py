@@ -17,7 +17,6 @@ from common.files import write_text
 from common.paths import ROOT
 from docs import handbook, imports
 from evaluation.core.formats import interval, markdown
-from workflows.papers import terminal
 from workflows.papers.audit import audit
 from workflows.papers.measured import read_measured
 
@@ -202,7 +201,8 @@ def audit_of(paper: str, results: Path) -> str:
     lines = [""]
     for row in found.query("~follows").to_dict("records"):
         recomputed = f"recomputed {row['recomputed']}" if row["recomputed"] else ""
-        parts = [f"printed {row['printed']}", recomputed, terminal.failure(row["kind"]), row["remark"]]
+        failure = {"twice": "differs"}.get(row["kind"], "does not follow")
+        parts = [f"printed {row['printed']}", recomputed, failure, row["remark"]]
         lines.append(f"- {row['section']}, {row['what']}: {'; '.join(filter(None, parts))}")
     return split(table.set_axis(["check", "figures", "failed"], axis="columns")) + "\n".join(["", *lines])
 

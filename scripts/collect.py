@@ -48,8 +48,7 @@ def collect(
     another interval (..._with_seeds) is [bold]over subjects and seeds[/bold]: with other random numbers, too.
     Over [bold]folds[/bold] there is a standard deviation only: they share training images, so no interval is unbiased.
 
-    Hours and memory that were not measured are empty. Hours of GPUs are wall time times devices, those of CPUs
-    processor time.
+    Hours of GPUs are wall time times devices, those of CPUs processor time.
     """
     # Imported here so that --help and a mistyped name cost nothing.
     from common.cli import console, say

@@ -1,4 +1,4 @@
-"""Printed figures of the papers beside our measurements, and printed figures that do not follow from others."""
+"""Printed figures of the papers beside our measurements."""
 
 import sys
 from pathlib import Path
@@ -30,7 +30,6 @@ Results = Annotated[
         help="Folder with claims.csv, claims/ and the measured tables.",
     ),
 ]
-Audit = Annotated[bool, typer.Option("--audit", help="Recompute printed figures that follow from others instead.")]
 
 app = typer.Typer(**TYPER)
 
@@ -39,7 +38,6 @@ app = typer.Typer(**TYPER)
     epilog=examples(
         "python scripts/compare.py --paper 004 --csv compared.csv",
         "python scripts/compare.py outputs/resnet50_cut_block5/paper-fold0-*/seed=*",
-        "python scripts/compare.py --audit",
     )
 )
 @report_user_errors()
@@ -48,7 +46,6 @@ def compare(
     paper: Paper = None,
     csv: Csv = None,
     results: Results = ROOT / "results",
-    audit: Audit = False,
 ) -> None:
     """Compare every printed figure with ours: of runs, or of the measured tables of this repository.
 
@@ -56,19 +53,10 @@ def compare(
     [bold]lower[/bold] where it does not. It is [bold]not comparable[/bold], with the reason, where the paper's images,
     split, weights, image size, network, augmentation or budget were not repeated, or are not known, and where an
     interval that holds the figure is wide.
-
-    [bold]--audit[/bold] recomputes printed figures: confusion matrices, shares, sums, figures printed twice.
     """
-    from common.errors import UserError
+    from workflows.papers.terminal import show_comparison
 
-    if audit and runs:
-        raise UserError("--audit recomputes printed figures, it takes no runs: leave one of them out")
-    from workflows.papers.terminal import show_audit, show_comparison
-
-    if audit:
-        show_audit(results, tuple(paper or ()), csv)
-    else:
-        show_comparison(runs or [], results, tuple(paper or ()), csv)
+    show_comparison(runs or [], results, tuple(paper or ()), csv)
 
 
 if __name__ == "__main__":

@@ -10,17 +10,12 @@ command that trains the best.
 
 Several workers may be jobs of a cluster, on one study; its folder must be on a
 file system that all of them see and that passes file locks from node to node.
-The trial of a worker that was killed is tried again by the others; on another
-node, after search.heartbeat_seconds.
+The trial of a worker that was killed is tried again by the others.
 
 conf/search/*.yaml explain the keys of a search, conf/train.yaml those of a run.
 
 Examples:
   python scripts/tune.py +search=lr_batch +experiment=resnet50_cut_block5
-  python scripts/tune.py +search=lr_batch data=folder data_dir=images \
-    model=resnet18
-  python scripts/tune.py +search=lr_batch +experiment=mobilenetv2_cut \
-    search.trials=40 search.sampler=gp search.space.unfreeze.lr.high=1e-2
   python scripts/tune.py +search=lr_batch +experiment=mobilenetv2_cut \
     '+search.space.optimizer.args.weight_decay={low: 1e-6, high: 1e-2}'
   python scripts/tune.py -m +search=lr_batch +experiment=mobilenetv2_cut \

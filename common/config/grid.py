@@ -12,7 +12,7 @@ from omegaconf import DictConfig, open_dict
 
 from common.compat import expand_sweep
 from common.config.compose import check_config, check_override_order, explain_composition
-from common.config.overrides import check_words, key_of, quote_path
+from common.config.overrides import check_words, quote_path, without
 from common.config.rules import check_data_dir
 from common.config.schema import Config
 from common.paths import CONF
@@ -49,21 +49,21 @@ def grid(typed: Sequence[str]) -> Iterator[Grid]:
 
 
 def job_configs(overrides: Sequence[str], needs_data: bool = True) -> list[Config]:
-    """Return the configuration of each job of overrides as train.py takes them; those equal but for the seed once.
+    """Return the configuration of each job, jobs that differ in seed and cluster once.
 
-    ``needs_data``: whether ``data_dir`` must exist. A ``UserError`` names what cannot be read, or is not valid.
+    ``overrides`` are as train.py takes them, ``needs_data`` says whether ``data_dir`` must exist. A ``UserError`` names
+    what cannot be read or is not valid.
     """
     check_words(overrides)
     configs = []
-    with grid([quote_path(word) for word in overrides]) as expanded:
-        for words in dict.fromkeys(map(_important, expanded.jobs)):
+    with grid(list(map(quote_path, overrides))) as expanded:
+        jobs: dict[tuple[str, ...], None] = {}  # in their order, each once
+        for job in expanded.jobs:
+            jobs[without(job, UNIMPORTANT)] = None
+        for words in jobs:
             check_override_order(words)
             composed = expanded.job_config(words)
             if needs_data:
                 check_data_dir(composed)
             configs.append(check_config(composed))
     return configs
-
-
-def _important(job: Sequence[str]) -> tuple[str, ...]:
-    return tuple(word for word in job if key_of(word).partition(".")[0] not in UNIMPORTANT)

@@ -1,7 +1,8 @@
 """The words of a command line: Hydra's overrides and flags, checked and quoted before Hydra sees them."""
 
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from common.errors import UserError
 from common.paths import CONF
@@ -57,6 +58,11 @@ def _is_readable(argument: str) -> bool:
     except HydraException:
         return False
     return True
+
+
+def without(overrides: Iterable[str], sections: Collection[str]) -> tuple[str, ...]:
+    """Return the overrides outside some sections, such as "cluster" for +cluster=slurm and cluster.jobs=2."""
+    return tuple(word for word in overrides if re.split("[./]", key_of(word))[0] not in sections)
 
 
 def key_of(override: str) -> str:

@@ -1,28 +1,25 @@
 """The folder of a sweep: its jobs, and the status of each."""
 
 import os
-import re
 import socket
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import chain
+from itertools import filterfalse
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from common.config.cluster import SWEEP_VARIABLE
-from common.config.overrides import key_of
+from common.config.overrides import key_of, without
 from common.errors import UserError
 from common.files import read_json, read_typed, sha256_of_value, write_json
 from common.preemption import slurm_job
 from common.runs.run import Run
 
 SCHEMA = 1
-# "waiting" has no record yet, "lost" ended without a status (killed, a node that is gone).
-STATES = ("waiting", "running", "finished", "failed", "preempted", "interrupted", "lost")
 ENDED = ("finished", "failed")
 
 _current: list[Callable[..., None]] = []
@@ -37,7 +34,10 @@ class Job:
 
     def value(self, key: str) -> str:
         """Return the value that a key is given; "" where the job does not name it."""
-        return next((word.partition("=")[2] for word in self.overrides if key_of(word) == key), "")
+        for word in self.overrides:
+            if key_of(word) == key:
+                return word.partition("=")[2]
+        return ""
 
 
 @dataclass(frozen=True)
@@ -53,34 +53,30 @@ class Sweep:
 
 def job_of(overrides: Sequence[str]) -> Job:
     """Return the job that the overrides of one run describe; their order does not matter for its key."""
-    own = []
-    for word in overrides:
-        if re.split(r"[./]", key_of(word))[0] not in ("cluster", "sweep", "hydra"):  # where jobs run, which others are
-            own.append(word)
-    return Job(sha256_of_value(sorted(own))[:8], tuple(own))
+    own = without(overrides, ("cluster", "sweep", "hydra"))  # where jobs run, which others are
+    return Job(sha256_of_value(sorted(own))[:8], own)
 
 
 def sweep_name(overrides: Sequence[str]) -> str:
     """Return the name of the sweep that overrides ask for, such as "cnmc_grid" or, of two, "folds+cnmc_grid"."""
-    for word in overrides:
-        if key_of(word) == "sweep":
-            return word.partition("=")[2].strip("[]").replace(",", "+")
-    return "sweep"
+    named = Job("", tuple(overrides)).value("sweep")
+    return named.strip("[]").replace(",", "+") or "sweep"
 
 
 def names(jobs: Sequence[Job]) -> dict[str, str]:
     """Return a name for each job, by its key: the overrides that not all of them share."""
-    times = Counter(chain.from_iterable(job.overrides for job in jobs))
+    shared: set[str] = set()
+    if len(jobs) > 1:
+        shared = set.intersection(*map(set, map(attrgetter("overrides"), jobs)))
     named = {}
     for job in jobs:
-        own = [word for word in job.overrides if times[word] < len(jobs)]
-        named[job.key] = " ".join(own or job.overrides)
+        named[job.key] = " ".join(filterfalse(shared.__contains__, job.overrides)) or " ".join(job.overrides)
     return named
 
 
 def sweep_folder(output_dir: Path, name: str, jobs: Sequence[Job]) -> Path:
     """Return ``<output_dir>/sweeps/<name>-<8 hex>``: computed from the jobs, so the same command finds it again."""
-    return Path(output_dir) / "sweeps" / f"{name}-{sha256_of_value(sorted(job.key for job in jobs))[:8]}"
+    return Path(output_dir) / "sweeps" / f"{name}-{sha256_of_value(sorted(map(attrgetter('key'), jobs)))[:8]}"
 
 
 def write_sweep(folder: Path, sweep: Sweep) -> None:

@@ -20,6 +20,7 @@ from common.predictions import Predictions
 from evaluation.core.labelled import score
 from evaluation.intervals.folds import fold_mean_intervals
 from evaluation.metrics.resampled import evaluate
+from evaluation.result import Estimate
 
 OF_ALL = ("f1_weighted", "auc", "accuracy", "balanced_accuracy", "f1_macro")
 OF_TWO = ("sensitivity", "specificity")
@@ -40,6 +41,13 @@ class Mean:
     high_with_seeds: float | None = None
     sd_seeds: float | None = None
     sd_folds: float | None = None
+
+    @property
+    def estimate(self) -> Estimate:
+        """The mean with its interval over subjects and, of several seeds, over these too."""
+        if self.low_with_seeds is None:
+            return Estimate(self.value, self.low, self.high)
+        return Estimate(self.value, self.low_with_seeds, self.high_with_seeds)
 
     def columns(self, name: str) -> dict[str, float | None]:
         """Return the fields as cells: ``name`` the value, ``<name>_<field>`` the others."""

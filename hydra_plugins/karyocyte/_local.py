@@ -40,11 +40,7 @@ class LocalJobs:
         self.at_a_time = cluster.jobs or JOBS_ON_CORES
 
     def run(self, tasks: Sequence[Task], needs: Sequence[LocalConfig]) -> None:
-        """Run tasks, each with what it needs, and wait for all; Ctrl-C is passed on to them.
-
-        Raises:
-            UserError: A task needs more GPUs than there are; none is started.
-        """
+        """Run tasks, each with what it needs, and wait for all; Ctrl-C is passed on to them."""
         counts = list(map(self._gpus_of, needs))
         for task, count in zip(tasks, counts, strict=True):
             if count > len(self.gpus):

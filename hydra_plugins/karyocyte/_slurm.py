@@ -2,8 +2,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Sequence
+from itertools import filterfalse, groupby
+from operator import attrgetter
 from pathlib import Path
 
 from common.cli import INTERRUPTED, console, say, warn
@@ -37,8 +38,10 @@ class SlurmJobs:
         if self.ids:
             say(f"{len(self.ids)} jobs are in the queue already: waiting for them")
         try:
-            for need, batch in _batches(tasks, needs):
-                self._submit(need, [task for task in batch if task not in self.ids])
+            left = filterfalse(lambda pair: pair[1] in self.ids, zip(needs, tasks, strict=True))
+            for _, pairs in groupby(sorted(left, key=_need), key=_need):
+                own_needs, batch = zip(*pairs, strict=True)
+                self._submit(own_needs[0], batch)
             self._wait()
         except KeyboardInterrupt:
             if not self.ids:
@@ -49,10 +52,8 @@ class SlurmJobs:
             raise SystemExit(INTERRUPTED) from None
 
     def _submit(self, need: SlurmConfig, tasks: Sequence[Task]) -> None:
-        if not tasks:
-            return
         with slurm.uninterrupted():  # jobs that no record names would be submitted again
-            array = slurm.submit(need, [task.command for task in tasks], self.folder.absolute())
+            array = slurm.submit(need, list(map(attrgetter("command"), tasks)), self.folder.absolute())
             for place, task in enumerate(tasks):  # an older failure is not the end of this attempt
                 self.ids[task] = f"{array}_{place}"
                 self._record(task, status="waiting", slurm_job=self.ids[task])
@@ -65,32 +66,21 @@ class SlurmJobs:
     def _wait(self) -> None:
         """Return when none of the jobs is in the queue any more, or has a result."""
         absences: Counter[Task] = Counter()
-        silent = False
-        with console.status("waiting") as line:
-            while self.ids:
-                time.sleep(self.cluster.poll_seconds)
-                queue = slurm.queued_jobs()
-                if queue is None and not silent:
-                    warn("Slurm's controller does not answer: waiting for it")
-                silent = queue is None
-                if queue is None:
-                    continue
-                for task, slurm_id in list(self.ids.items()):
-                    state = queue.get(slurm_id)
-                    if state == slurm.HELD:
-                        self._free_held(task, slurm_id)
-                    absences[task] = 0 if state else absences[task] + 1
-                    if absences[task] >= ABSENCES or (not state and sweeps.has_ended(self.folder, task.key)):
-                        self._conclude(task, self.ids.pop(task))
-                states = Counter(queue.get(slurm_id, "ending").lower() for slurm_id in self.ids.values())
-                counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-                line.update(f"waiting for {len(self.ids)} jobs: {counts}")
+        while self.ids:
+            time.sleep(self.cluster.poll_seconds)
+            queue = slurm.queued_jobs()
+            if queue is None:  # the controller does not answer
+                continue
+            for task, slurm_id in list(self.ids.items()):
+                state = queue.get(slurm_id)
+                if state == slurm.HELD:
+                    self._free_held(task, slurm_id)
+                absences[task] = (absences[task] + 1) * (state is None)
+                if absences[task] >= ABSENCES or (state is None and sweeps.has_ended(self.folder, task.key)):
+                    self._conclude(task, self.ids.pop(task))
 
     def _free_held(self, task: Task, slurm_id: str) -> None:
-        """Release a job that Slurm would hold for ever: its controller was restarted as the job began.
-
-        One that has ended is cancelled.
-        """
+        """Release a job that Slurm would hold for ever since its controller was restarted as the job began."""
         if sweeps.has_ended(self.folder, task.key):
             call_slurm("scancel", slurm_id)
         else:
@@ -110,8 +100,6 @@ class SlurmJobs:
             console.print(f"{status}: {task.name}", markup=False, soft_wrap=True)
 
 
-def _batches(tasks: Sequence[Task], needs: Sequence[SlurmConfig]) -> Iterator[tuple[SlurmConfig, list[Task]]]:
-    """Yield the jobs with the same needs together: an array has one set of resources."""
-    pairs = sorted(zip(needs, tasks, strict=True), key=lambda pair: pair[0].model_dump_json())
-    for need, group in groupby(pairs, key=lambda pair: pair[0]):
-        yield need, [task for _, task in group]
+def _need(pair: tuple[SlurmConfig, Task]) -> str:
+    """What a job asks for: an array has one set of resources."""
+    return pair[0].model_dump_json()

@@ -3,6 +3,8 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import filterfalse
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +16,7 @@ from omegaconf import DictConfig
 from common.cli import INTERRUPTED, console, say, warn
 from common.compat import run_in_process
 from common.config.cluster import SWEEP_VARIABLE, ClusterConfig, LocalConfig, SlurmConfig, check_cluster
-from common.config.overrides import key_of
+from common.config.overrides import without
 from common.errors import UserError
 from common.runs import sweeps
 from common.runs.lifecycle import locked
@@ -52,7 +54,7 @@ class KaryocyteLauncher(Launcher):
 
             check_slurm()
         tasks = _tasks(job_overrides, initial_job_idx)
-        jobs = tuple(task.job for task in tasks)
+        jobs = tuple(map(attrgetter("job"), tasks))
         name = sweeps.sweep_name(tasks[0].overrides)
         output_dir = Path(self.config.output_dir).resolve()
         folder = sweeps.sweep_folder(output_dir, name, jobs)
@@ -111,7 +113,8 @@ class KaryocyteLauncher(Launcher):
         composed: dict[tuple[str, ...], Cluster] = {}
         needs = []
         for task in tasks:
-            words = tuple(word for word in task.overrides if key_of(word).partition(".")[0] in RESOURCES)
+            others = without(task.overrides, RESOURCES)
+            words = tuple(filterfalse(others.__contains__, task.overrides))
             if words not in composed:
                 config = self.hydra_context.config_loader.load_sweep_config(self.config, list(words))
                 cluster = check_cluster(config.cluster)
@@ -139,7 +142,7 @@ def _summarise(folder: Path, tasks: Sequence[Task]) -> None:
         if record["status"] != "finished":
             failed += 1
             reason = str(record.get("error") or record["status"]).strip().partition("\n")[0]
-            job_failed(task.name, reason)
+            job_failed(UserError(reason))
             console.print("[red]failed[/red] ", end="")
             console.print(f"{task.name}: {reason}", markup=False, soft_wrap=True)
     if len(tasks) == 1:

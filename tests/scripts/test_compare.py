@@ -1,4 +1,4 @@
-"""scripts/compare.py: the table of claims and their audit."""
+"""scripts/compare.py: the table of claims."""
 
 import pandas as pd
 import pytest
@@ -14,8 +14,7 @@ from tests.workflows.papers.claims import claim, measured, write_results
 def results(tmp_path):
     folder = tmp_path / "results"
     claims = [claim(), claim("better", claimed="0.95"), claim("private", metric="val_accuracy")]
-    checks = [["009", "1", "right", "sum", "", "3=1+2", "", ""], ["009", "2", "wrong", "sum", "", "4=1+2", "", ""]]
-    write_results(folder, claims, checks=[*checks, ["009", "1; 2", "both", "twice", "", "60=70", "", ""]])
+    write_results(folder, claims)
     rows = [measured(low=0.75, high=0.92), measured("better, ours", "better"), measured("private", "private")]
     pd.DataFrame(rows).to_csv(folder / "some.csv", index=False)
     return folder
@@ -33,23 +32,14 @@ def test_every_claim_has_a_verdict(results, tmp_path):
     assert table.loc["net", ["as_paper", "as_paper_seeds", "as_paper_folds"]].tolist() == ["0.8", "0", "0"]
 
 
-def test_the_audit_marks_figures_that_do_not_follow(results, tmp_path):
-    output = call("--audit", "--results", results, "--csv", tmp_path / "audit.csv")
-    assert "does not follow" in output
-    assert "3 printed figures: 1 follow, 1 do not follow, 1 differ" in output
-    assert pd.read_csv(tmp_path / "audit.csv")["follows"].tolist() == [True, False, False]
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--paper", "007"], "no claims of paper 007: choose from 009"),
-        (["--audit", "--paper", "007"], "no claims of paper 007"),
-        (["--audit", "outputs/run"], "--audit recomputes printed figures, it takes no runs"),
         (["outputs/run"], "outputs/run does not exist"),
     ],
 )
-def test_an_unknown_paper_and_options_that_do_not_go_together_are_errors(results, arguments, message):
+def test_an_unknown_paper_and_a_run_that_is_not_there_are_errors(results, arguments, message):
     assert message in call(*arguments, "--results", results, code=1)
 
 
@@ -59,9 +49,8 @@ def test_own_runs_are_compared_with_their_experiment_alone(results, tmp_path):
     other = Run(tmp_path / "other")
     other.write_predictions(make_run(images=200, about={"name": "not_printed"}))
     output = call(run.folder, other.folder, "--results", results)
-    assert "not an experiment of a paper, left out: not_printed" in output
     assert "1 printed figures" in output
-    assert "as the paper, cells: 200 test images" in output
+    assert "net, section 1, cells" in output
     assert "better" not in output
     assert "3 printed figures" in call(run.folder, "--results", results, "--paper", "009")
     message = "none of these runs is an experiment of a paper"

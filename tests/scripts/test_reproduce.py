@@ -99,10 +99,10 @@ def test_ctrl_c_ends_all_and_leaves_no_page(interrupted):
 def test_a_failed_run_is_named_and_all_others_are_made(failed):
     call, table, page = failed
     assert call.code == 1
-    named = f"split as the paper did: unfinished runs of {SECOND} (1 of 1)"
+    named = f"paper split: unfinished runs of {SECOND} (1 of 1)"
     assert named in call.output
     assert named in page
-    assert f"warning: {SECOND}: " in call.output
+    assert f"failed +experiment={SECOND}: " in call.output
     assert call.output.strip().splitlines()[-1].startswith("error: these steps failed: train-paper")
     assert table.loc[FIRST, "as_paper"].notna().all()
     assert table.loc[SECOND, "as_paper"].isna().all()

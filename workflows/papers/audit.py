@@ -31,15 +31,8 @@ def audit(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
     2017); a ``sum``; a figure that is printed ``twice``; a list of ``wrong cases``, no longer than those of a matrix;
     and how many images are ``missed by k`` models.
 
-    Args:
-        results: The folder of measured results, with ``claims.csv`` and ``claims/``.
-        papers: Such as ("004",); empty: all.
-
-    Returns:
-        A row per check, in COLUMNS; ``follows`` is bool, the others are text.
-
-    Raises:
-        UserError: The table is missing, an equation cannot be read, or no claim is of a paper that is named.
+    ``results`` is the folder with ``claims.csv`` and ``claims/``. Returns a row per check, in COLUMNS; ``follows`` is
+    bool, the others are text. A ``UserError`` names a missing table, an unreadable equation or an unknown paper.
     """
     read_claims(results, papers)  # refuses unknown papers
     table = read_table(results, "checks")
@@ -53,17 +46,17 @@ def holds(equations: str) -> bool:
 
     A printed share, left of "=", holds where the value is rounded or truncated to its digits.
     """
-    for equation in equations.split(";"):
-        left, sign, right = equation.strip().partition("<=" if "<=" in equation else "=")
-        if sign == "<=":
-            right_holds = value(left) <= value(right)
-        elif _SHARE.fullmatch(left):
-            right_holds = follows(left, value(right))
-        else:
-            right_holds = value(left) == value(right)
-        if not right_holds:
-            return False
-    return True
+    return all(map(_holds, equations.split(";")))
+
+
+def _holds(equation: str) -> bool:
+    left, at_most, right = equation.strip().partition("<=")
+    if at_most:
+        return value(left) <= value(right)
+    left, _, right = left.partition("=")
+    if _SHARE.fullmatch(left):
+        return follows(left, value(right))
+    return value(left) == value(right)
 
 
 def follows(figure: str, exact: Fraction) -> bool:

@@ -67,10 +67,8 @@ class Figure:
     """A printed figure.
 
     Attributes:
-        part: "train", "validation" or "test".
         metric: Our name of it, such as "accuracy", "recall/all", "loss", or "epoch_loss" of a mean over an epoch.
         printed: A decimal number, or "56/59" of a confusion matrix; "" where the paper names no figure.
-        headline: Whether it is the claim of its experiment.
     """
 
     section: str
@@ -94,12 +92,9 @@ class Figure:
 
 @dataclass(frozen=True)
 class Claim:
-    """An experiment of a paper.
+    """An experiment of a paper, or an ensemble of ``members``, with its printed figures, the headline first.
 
-    Attributes:
-        figures: Those that are printed of it, the headline first.
-        members: Experiments, of an ensemble.
-        deviation: In what our experiment deviates from the paper's, known beforehand; "" where in nothing.
+    ``deviation`` says in what our experiment deviates from the paper's, known beforehand.
     """
 
     paper: str
@@ -113,11 +108,7 @@ class Claim:
 
 
 def printed_claims(results: Path, papers: tuple[str, ...] = ()) -> list[Claim]:
-    """Return every experiment of some papers (none named: all) with all figures that are printed of it.
-
-    Raises:
-        UserError: A table is missing, or no claim is of a paper that is named.
-    """
+    """Return every experiment of some papers (none named: all) with all figures that are printed of it."""
     data = read_data(results)
     figures = read_table(results, "figures")
     per_class = read_table(results, "per_class")
@@ -132,19 +123,10 @@ def printed_claims(results: Path, papers: tuple[str, ...] = ()) -> list[Claim]:
         found.sort(key=lambda figure: (not figure.headline, figure.section != row["section"], PARTS.index(figure.part)))
         unique: dict[tuple[str, str, str, bool], Figure] = {}
         for figure in found:  # the headline comes first, and may be printed again in its section
-            key = (figure.section, figure.part, figure.metric, "/" in figure.printed)
-            unique.setdefault(key, figure)
-        claim = Claim(
-            row["paper"],
-            row["experiment"],
-            row["section"],
-            own_data,
-            tuple(unique.values()),
-            row["method"],
-            tuple(row["members"].split()),
-            row["deviation"],
-        )
-        claims.append(claim)
+            unique.setdefault((figure.section, figure.part, figure.metric, "/" in figure.printed), figure)
+        members = tuple(row["members"].split())
+        facts = (row["paper"], row["experiment"], row["section"], own_data, tuple(unique.values()))
+        claims.append(Claim(*facts, row["method"], members, row["deviation"]))
     return claims
 
 
@@ -167,17 +149,17 @@ def _of_claim(row: Mapping[str, str], classes: tuple[str, ...]) -> list[Figure]:
     """Return the figures in a row of claims.csv; those beside the headline are of test images."""
     part, metric = HEADLINES[row["metric"]]
     found = [Figure(row["section"], part, metric, row["claimed"], headline=True)]
-    names = {"auc": "auc"}
+    figures = {"auc": row["auc"]}
     if classes:
-        names |= {"precision": f"precision/{classes[1]}", "recall": f"recall/{classes[1]}"}
-    for column, name in names.items():
-        if row[column]:
-            found.append(Figure(row["section"], TEST, name, row[column]))
+        negative, positive = classes
+        figures |= {f"precision/{positive}": row["precision"], f"recall/{positive}": row["recall"]}
+    for name, printed in figures.items():
+        if printed:
+            found.append(Figure(row["section"], TEST, name, printed))
     if row["tp"]:
-        positives = int(row["tp"]) + int(row["fn"])
-        negatives = int(row["tn"]) + int(row["fp"])
-        found.append(Figure(row["section"], TEST, f"recall/{classes[1]}", f"{row['tp']}/{positives}"))
-        found.append(Figure(row["section"], TEST, f"recall/{classes[0]}", f"{row['tn']}/{negatives}"))
+        shares = {positive: (row["tp"], row["fn"]), negative: (row["tn"], row["fp"])}
+        for name, (right, wrong) in shares.items():
+            found.append(Figure(row["section"], TEST, f"recall/{name}", f"{right}/{int(right) + int(wrong)}"))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,16 @@ from evaluation.comparison.departures import NOT_KNOWN, departures
 from evaluation.core.labelled import score
 from evaluation.intervals.bootstrap import around
 from evaluation.intervals.pooling import merge_facts
-from evaluation.intervals.seeds import Mean, collect
+from evaluation.intervals.seeds import collect
 from evaluation.metrics.classification import CALIBRATION, lower_is_better
 from evaluation.result import Estimate
 from evaluation.results_csv import ADDED, COLUMNS, SEPARATOR
+from evaluation.run_groups import run_groups
 from workflows.papers.claims import PARTS, TEST, TRAIN
 
 LOSS = "loss"  # the cross-entropy, nats
 # Means over the batches of the chosen epoch, with dropout and before the weights of its end, as Keras prints them.
-EPOCH_LOSS = "epoch_loss"
-EPOCH_ACCURACY = "epoch_accuracy"
-OF_EPOCH = (EPOCH_LOSS, EPOCH_ACCURACY)
+OF_EPOCH = ("epoch_loss", "epoch_accuracy")
 Metric = tuple[str, str]  # part and name
 
 
@@ -38,20 +38,17 @@ class Measured:
     Attributes:
         data: The data source; a table's name where that is a mere folder or table of images.
         folds: Their numbers, separated by blanks; so are the seeds.
-        subjects: None where none is known.
         images: Of each part, the mean of one run.
         values: By part and metric, with 95 % intervals.
         images_seen: In the training of one run; None where it is not recorded, as the minutes.
-        departures: From the experiment that it is named after, see ``departures.departures``.
     """
 
-    label: str
     experiment: str
     data: str
     protocol: str
     folds: str
     seeds: str
-    subjects: int | None
+    subjects: float | None
     images: Mapping[str, float]
     values: Mapping[Metric, Estimate]
     images_seen: float | None
@@ -59,54 +56,42 @@ class Measured:
     revision: str
     departures: tuple[str, ...]
 
-    @property
-    def fold_count(self) -> int:
-        """The number of folds, at least 1."""
-        return max(len(self.folds.split()), 1)
-
     def total(self, part: str) -> int:
         """Return the images of a part of all folds."""
-        return round(self.images.get(part, 0) * self.fold_count)
-
-
-# What the runs of one measurement have in common: they differ in fold and seed alone.
-SHARED = ("name", "source", "synthetic", "protocol", "config", "test", "on")
+        return round(self.images.get(part, 0) * max(len(self.folds.split()), 1))
 
 
 def measure_runs(runs: Sequence[Run]) -> list[Measured]:
     """Measure finished runs, folds and seeds of one experiment and configuration together."""
-    groups: dict[tuple[str, ...], list[Run]] = {}
-    for run in runs:
-        about = run.predictions.about
-        groups.setdefault(tuple(str(about.get(fact)) for fact in SHARED), []).append(run)
-    return [_measure_group(group) for group in groups.values()]
+    return list(map(_measure_group, run_groups(runs)))
 
 
 def _measure_group(runs: Sequence[Run]) -> Measured:
     """Measure runs that differ in fold and seed alone."""
-    _check_apart(runs)
     about = merge_facts([run.predictions.about for run in runs])
     data = str(about.get("on") or about.get("source"))  # of an evaluation on other images those
     images: dict[str, float] = {}
     values: dict[Metric, Estimate] = {}
     subjects = None
-    for part, of_part in _labelled_parts(runs).items():
+    for part in PARTS:
+        of_part = [_of_part(run, part) for run in runs]
+        if not all(map(_count_labelled, of_part)):
+            continue
         images[part] = sum(map(_count_images, runs, of_part)) / len(runs)
         collected = collect(of_part, EvaluationConfig(), part, _metrics(of_part[0]))
         subjects = collected.subjects
-        values |= {(part, name): _estimate(mean) for name, mean in collected.metrics.items()}
+        for name, mean in collected.metrics.items():
+            values[part, name] = mean.estimate
         values[part, LOSS] = _loss(of_part)
-    values |= _of_epochs(runs)
     return Measured(
-        label=str(about.get("name")),
         experiment=str(about.get("name")),
-        data=f"{data}, drawn" if about.get("synthetic") else data,
+        data=data + ", drawn" * bool(about.get("synthetic")),
         protocol=str(about.get("protocol")),
         folds=_names(about.get("fold")),
         seeds=_names(about.get("seed")),
         subjects=subjects,
         images=images,
-        values=values,
+        values=values | _of_epochs(runs),
         images_seen=_share(about.get("images_seen"), len(runs)),
         minutes=_share(about.get("wall_seconds"), 60 * len(runs)),
         revision=_names(about.get("revision")),
@@ -114,24 +99,11 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
     )
 
 
-def _check_apart(runs: Sequence[Run]) -> None:
-    """Raise a UserError where two runs are of the same fold and seed."""
-    places: dict[tuple[Any, Any], Run] = {}
-    for run in runs:
-        about = run.predictions.about
-        other = places.setdefault((about.get("fold"), about.get("seed")), run)
-        if other is not run:
-            raise UserError(f"{other.folder} and {run.folder} are of the same fold and seed: name one of them")
-
-
-def _labelled_parts(runs: Sequence[Run]) -> dict[str, list[Predictions]]:
-    """Return the predictions of all runs, of each part that has labelled images in every run."""
-    parts = {}
-    for part in PARTS:
-        of_part = [_of_part(run, part) for run in runs]
-        if all(map(_count_labelled, of_part)):
-            parts[part] = of_part
-    return parts
+def _of_part(run: Run, part: str) -> Predictions:
+    """Return the predictions of a part; those of training images, which a run may lack, are in a file of their own."""
+    if part == TRAIN and run.predictions_train is not None:
+        return run.predictions_train
+    return run.predictions.part(part)
 
 
 def _count_labelled(predictions: Predictions) -> int:
@@ -139,30 +111,14 @@ def _count_labelled(predictions: Predictions) -> int:
 
 
 def _count_images(run: Run, of_part: Predictions) -> int:
-    """Return the images of a part; of the training part before balancing, which leaves some out, as papers count it.
-
-    Where ``evaluation.train_images`` has limited the predicted training images, it is their number.
-    """
-    if of_part.part(TRAIN).frame.empty or not of_part.about.get("balanced") or not run.path(RunFile.SPLIT).is_file():
-        return _count_labelled(of_part)
+    """Return the images of a part; of the training part before balancing, if not limited by ``train_images``."""
+    count = _count_labelled(of_part)
+    if of_part.part(TRAIN).frame.empty or not of_part.about.get("balanced") or not run.has(RunFile.SPLIT):
+        return count
     limit = run.raw_config.get("evaluation", {}).get("train_images")
-    if limit is not None and _count_labelled(of_part) >= limit:
-        return _count_labelled(of_part)
+    if limit is not None and count >= limit:
+        return count
     return int((run.split["part"] == TRAIN).sum())
-
-
-def _estimate(mean: Mean) -> Estimate:
-    """Return a mean with its interval over subjects and, of several seeds, over these too."""
-    if mean.low_with_seeds is None:
-        return Estimate(mean.value, mean.low, mean.high)
-    return Estimate(mean.value, mean.low_with_seeds, mean.high_with_seeds)
-
-
-def _of_part(run: Run, part: str) -> Predictions:
-    """Return the predictions of a part; those of training images, which a run may lack, are in a file of their own."""
-    if part == TRAIN and run.predictions_train is not None:
-        return run.predictions_train
-    return run.predictions.part(part)
 
 
 def _metrics(predictions: Predictions) -> list[str]:
@@ -177,69 +133,64 @@ def _metrics(predictions: Predictions) -> list[str]:
 
 def _loss(runs: Sequence[Predictions]) -> Estimate:
     """Return the cross-entropy of all images of some runs, nats."""
-    settings = EvaluationConfig()
     first = runs[0]
     frame = pd.concat([run.frame for run in runs], ignore_index=True)
     pooled = score(Predictions(frame, first.classes, first.positive_class, first.about))
-    statistic = weighted_calibration(pooled, BINS)
-    return around(statistic, CALIBRATION, pooled, settings)["nll"]
+    return around(weighted_calibration(pooled, BINS), CALIBRATION, pooled, EvaluationConfig())["nll"]
 
 
 def _of_epochs(runs: Sequence[Run]) -> dict[Metric, Estimate]:
     """Return the training means of the chosen epochs, without interval; {} where a run has no log of them."""
-    values: dict[Metric, Estimate] = {}
-    for metric, column in ((EPOCH_LOSS, "train/loss"), (EPOCH_ACCURACY, "train/acc")):
-        logged = []
-        for run in runs:
-            monitor = str(run.predictions.about.get("monitor"))
-            epoch = run.best_epoch(monitor, lower_is_better(monitor))
-            if column in epoch:
-                logged.append(float(epoch[column]))
-        if len(logged) == len(runs):
-            values[TRAIN, metric] = Estimate(sum(logged) / len(runs), None, None)
-    return values
+    epochs = []
+    for run in runs:
+        monitor = str(run.predictions.about.get("monitor"))
+        epochs.append(run.best_epoch(monitor, lower_is_better(monitor)))
+    table = pd.DataFrame(epochs).reindex(columns=["train/loss", "train/acc"]).astype(float)
+    means = table.mean(skipna=False)
+    found = zip(OF_EPOCH, means, strict=True)
+    return {(TRAIN, metric): Estimate(mean, None, None) for metric, mean in found if not pd.isna(mean)}
 
 
 def _names(fact: Any) -> str:
-    values = fact if isinstance(fact, list) else [fact]
-    return " ".join(str(value) for value in values if value is not None)
+    return " ".join(pd.Series(fact, dtype=object).dropna().map(str))
 
 
 def _share(total: float | None, parts: float) -> float | None:
-    return None if total is None else total / parts
+    if total is None:
+        return None
+    return total / parts
 
 
 TEXT = ("label", "experiment", "source", "tested_on", "synthetic", "folds", "seeds", "departures", "revision")
-# Columns of a table in which each metric is a row, and of one in which a metric and its interval are columns.
 EVALUATED = set(COLUMNS) - ADDED - {"mean_over_folds", "mean_low", "mean_high"}
-COLLECTED = {"label", "experiment", "source", "protocol", "images", "subjects", "images_seen", "wall_seconds"}
 
 
 def measure_results(results: Path) -> list[Measured]:
     """Read all tables of measured results in a folder, but those of drawn images."""
-    tables = [path for path in sorted(Path(results).glob("*.csv")) if is_results_table(path)]
+    tables = list(filter(is_results_table, sorted(Path(results).glob("*.csv"))))
     if not tables:
         raise UserError(f"no measured results in {results}: python scripts/evaluate.py RUN... --csv writes them")
-    return [measured for path in tables for measured in read_measurements(path)]
+    return list(chain.from_iterable(map(read_measurements, tables)))
 
 
 def is_results_table(path: Path) -> bool:
-    """Tell whether a CSV table is one of evaluate.py --csv or of collect.py."""
+    """Tell whether a CSV table is one of evaluate.py --csv."""
     try:
-        columns = set(pd.read_csv(path, nrows=0).columns)
+        return set(pd.read_csv(path, nrows=0).columns) >= EVALUATED
     except (OSError, ValueError):
         return False
-    return columns >= EVALUATED or columns >= COLLECTED | {"accuracy"}
 
 
 def read_measured(path: Path) -> pd.DataFrame:
     """Read a table of evaluate.py --csv, without single folds whose label also has a row of several folds pooled.
 
-    New columns: ``runs``, the number of folds (at least 1); ``images_seen`` and ``minutes`` per run; ``compared``,
-    whether the label names a comparison of two groups.
+    New columns: ``runs``, the number of folds (at least 1), ``minutes`` per run, and ``compared``, whether the label
+    names a comparison of two groups; ``images_seen`` is per run, too.
     """
-    rows = _read(path).reindex(columns=list(COLUMNS))
-    rows = rows.fillna(dict.fromkeys(TEXT, ""))
+    rows = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str))
+    if "departures" not in rows:
+        rows["departures"] = NOT_KNOWN
+    rows = rows.reindex(columns=list(COLUMNS)).fillna(dict.fromkeys(TEXT, ""))
     rows["runs"] = rows["folds"].str.split().str.len().clip(lower=1)
     rows = rows[rows["runs"] == rows.groupby("label")["runs"].transform("max")]
     compared = rows.loc[rows["metric"].str.startswith("difference/"), "label"]
@@ -252,61 +203,34 @@ def read_measured(path: Path) -> pd.DataFrame:
 
 def read_measurements(path: Path) -> list[Measured]:
     """Read a table of results: measurements on real images of the run's own data set, no comparisons of two groups."""
-    if "metric" in pd.read_csv(path, nrows=0).columns:
-        rows = read_measured(path)
-        external = rows.loc[~rows["tested_on"].isin(["", VALIDATION]), "label"]
-        rows = rows[~rows["compared"] & ~rows["label"].isin(external)]
-    else:
-        rows = _read_collected(path)
+    rows = read_measured(path)
+    external = rows.loc[~rows["tested_on"].isin(["", VALIDATION]), "label"]
+    rows = rows[~rows["compared"] & ~rows["label"].isin(external)]
     rows = rows[(rows["synthetic"] == "") & ~rows["source"].str.contains("synthetic")]
     rows = rows.assign(data=rows["source"].where(~rows["source"].isin(["folder", "table"]), path.stem))
     shared = ["label", "experiment", "data", "protocol", "folds", "seeds"]
     return [_of_rows(of_label) for _, of_label in rows.groupby(shared, sort=False, dropna=False)]
 
 
-def _read(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path, dtype=dict.fromkeys((*TEXT, "fold", "seed"), str))
-    return table if "departures" in table else table.assign(departures=NOT_KNOWN)
-
-
-def _read_collected(path: Path) -> pd.DataFrame:
-    """Read a table of collect.py as one of evaluate.py --csv: a row per metric."""
-    table = _read(path).rename(columns={"fold": "folds", "seed": "seeds"})
-    table = table.reindex(columns=[*TEXT, *table.columns.difference(TEXT, sort=False)])
-    table = table.fillna(dict.fromkeys(TEXT, ""))
-    runs = table.get("runs", 1)
-    table = table.assign(images_seen=table["images_seen"] / runs, minutes=table["wall_seconds"] / runs / 60)
-    metrics = [name.removesuffix("_low") for name in table.columns if name.endswith("_low")]
-    tables = []
-    for name in metrics:
-        ends = {"low": table[f"{name}_low"], "high": table[f"{name}_high"]}
-        for end in ends:
-            with_seeds = f"{name}_{end}_with_seeds"
-            if with_seeds in table:
-                ends[end] = table[with_seeds].fillna(ends[end])
-        tables.append(table.assign(metric=name, value=table[name], **ends))
-    return pd.concat(tables, ignore_index=True).dropna(subset="value")
-
-
 def _of_rows(rows: pd.DataFrame) -> Measured:
     """Turn the rows of a label into a measurement."""
     first = rows.iloc[0]
-    parts = rows["tested_on"].replace("", TEST)
+    rows = rows.astype(object).where(rows.notna(), None)
     values = {}
     images = {}
     folds = max(len(first["folds"].split()), 1)
-    for part, row in zip(parts, rows.to_dict("records"), strict=True):
-        metric = {"nll": LOSS}.get(row["metric"], row["metric"])
-        values[part, metric] = Estimate(_number(row["value"]), _number(row["low"]), _number(row["high"]))
+    for row in rows.to_dict("records"):
+        part = row["tested_on"] or TEST
+        metric = row["metric"].replace("nll", LOSS)
+        values[part, metric] = Estimate(row["value"], row["low"], row["high"])
         images[part] = row["images"] / folds
     return Measured(
-        label=first["label"],
         experiment=first["experiment"],
         data=first["data"],
         protocol=str(first["protocol"]),
         folds=first["folds"],
         seeds=first["seeds"],
-        subjects=None if pd.isna(first["subjects"]) else int(first["subjects"]),
+        subjects=_number(first["subjects"]),
         images=images,
         values=values,
         images_seen=_number(first["images_seen"]),
@@ -317,4 +241,6 @@ def _of_rows(rows: pd.DataFrame) -> Measured:
 
 
 def _number(value: float) -> float | None:
-    return None if pd.isna(value) else value
+    if pd.isna(value):
+        return None
+    return value

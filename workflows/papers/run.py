@@ -1,13 +1,11 @@
 """Run the commands of a plan one after another; the same call again goes on where it was interrupted."""
 
-import os
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby, product
+from dataclasses import replace
+from itertools import chain, product
 from pathlib import Path
 
 from common.cli import INTERRUPTED, say, warn
@@ -30,52 +28,39 @@ from workflows.papers.plan import (
     Step,
     analysis_steps,
     comparison_step,
-    ensemble_folders,
-    number_of_jobs,
     preparation_steps,
     training_step,
 )
 from workflows.papers.records import Records, StepRecord
 
-GIB = 2**30
-
-
-@dataclass(frozen=True)
-class RunPattern:
-    """A pattern of a shell for runs that are not trained yet; ``folder`` is the output folder."""
-
-    folder: Path
-    protocol: str
-    experiment: str
-    fold: str
-    seed: str
-
-    def __str__(self) -> str:
-        return f"{self.folder}/{self.experiment}/{self.protocol}-fold{self.fold}-*/seed={self.seed}"
-
 
 def show(plan: Plan) -> None:
-    """Print the commands of a plan; runs that are not trained yet are named by a pattern."""
-    training = [training_step(plan, split) for split in plan.splits]
-    steps = preparation_steps(plan) + training
-    patterns: dict[str, RunPattern] = {}
-    runs: dict[str, Runs] = {}
+    """Print the commands of a plan; runs that are not trained yet are named by patterns."""
+    steps = preparation_steps(plan) + [training_step(plan, split) for split in plan.splits]
+    runs = {split.name: _patterns(plan, split) for split in plan.splits}
     for split in plan.splits:
-        of_split = _patterns(plan, split)
-        runs[split.name] = {name: [str(pattern) for pattern in several] for name, several in of_split.items()}
-        patterns |= {str(pattern): pattern for several in of_split.values() for pattern in several}
         steps += analysis_steps(plan, split, runs[split.name])
-    steps.append(comparison_step(plan, runs, ensemble_folders(plan, runs)))
-    say(f"paper {plan.paper}: {plan.config.title}", f"{number_of_jobs(plan)} runs, {len(steps)} steps")
+    steps.append(comparison_step(plan, runs, ()))
+    say(f"paper {plan.paper}: {plan.config.title}", f"{len(steps)} steps")
     for number, step in enumerate(steps, 1):
-        say(f"{number}. {step.about}", replace(step, words=tuple(_with_braces(step.words, patterns))).line)
+        say(f"{number}. {step.name}", step.line)
+
+
+def _patterns(plan: Plan, split: Split) -> Runs:
+    """Return patterns of the runs of each experiment, one for each fold and seed."""
+    patterns: dict[str, list[str]] = {}
+    for config in job_configs(plan.jobs_of(split), needs_data=False):
+        folder = plan.output_dir / config.name
+        for fold, seed in product(split.folds, plan.seeds):
+            pattern = f"{folder}/{config.protocol}-fold{fold}-*/seed={seed}"
+            patterns.setdefault(config.name, []).append(pattern)
+    return patterns
 
 
 def reproduce(plan: Plan) -> None:
     """Run all commands of a plan and write reproduction.html and reproduction.csv.
 
-    Raises:
-        UserError: Data cannot be prepared, no run is finished, or, at the end, some step has failed.
+    A ``UserError`` says that data cannot be prepared, no run is finished or, at the end, that some step has failed.
     """
     with locked(plan.output, f"another command reproduces into {plan.output}: wait for it, or name a new --output"):
         records = Records(plan)
@@ -93,16 +78,12 @@ def reproduce(plan: Plan) -> None:
             failed += _analyse(plan, split, runs[split.name], records)
         _compare(plan, runs, records)
     if failed:
-        warn(*_errors_of_runs(plan))
         names = ", ".join(step.name for step in failed)
         raise UserError(f"these steps failed: {names}; the same command runs what is missing")
 
 
 def _prepare(plan: Plan, records: Records) -> list[Step]:
-    """Bring weights and prepare images; return the step of the weights where some are missing.
-
-    The experiments that have their weights go on.
-    """
+    """Bring weights and prepare images; return the step of the weights where some are missing: the others go on."""
     failed = []
     for step in preparation_steps(plan):
         if _run(step, "", records) != 0:
@@ -114,7 +95,11 @@ def _prepare(plan: Plan, records: Records) -> list[Step]:
 
 def _compare(plan: Plan, runs: Mapping[str, Runs], records: Records) -> None:
     """Compare the runs, and the ensembles that could be made, with the paper, and write the page."""
-    ensembles = [folder for folder in ensemble_folders(plan, runs) if Run(folder).is_finished]
+    ensembles = []
+    for split in plan.splits:
+        for run in Run.find(plan.output / split.name):
+            if run.is_ensemble and run.is_finished:
+                ensembles.append(run.folder)
     step = comparison_step(plan, runs, ensembles)
     records.discard_result(step)
     if _run(step, "", records) != 0:
@@ -138,43 +123,30 @@ def _analyse(plan: Plan, split: Split, runs: Runs, records: Records) -> list[Ste
 
 
 def _run(step: Step, inputs: str, records: Records) -> int:
-    """Run a step and keep its record; return its exit code.
-
-    Ctrl-C reaches the command, too; it ends this one with the usual exit code.
-    """
-    say(f"{step.name}: {step.about}", step.line)
+    """Run a step and keep its record; return its exit code."""
+    say(step.name, step.line)
     before = records.steps.get(step.name)
     begun = StepRecord(step.line, inputs)
     if before is not None and before.line == step.line:
         begun = replace(before, inputs=inputs, code=None)  # the times of all calls are added
     records.add(step, begun)  # so that what it leaves when it is killed is known to be its
     started = time.monotonic()
-    code, usage = _wait_for([sys.executable, str(ROOT / step.words[0]), *step.words[1:]])
-    ended = replace(
-        begun,
-        code=code,
-        seconds=begun.seconds + time.monotonic() - started,
-        cpu_seconds=begun.cpu_seconds + usage.ru_utime + usage.ru_stime,
-        memory_gib=max(begun.memory_gib, usage.ru_maxrss * 1024 / GIB),
-    )
-    records.add(step, ended)
+    code = _wait_for([sys.executable, str(ROOT / step.words[0]), *step.words[1:]])
+    records.add(step, replace(begun, code=code, seconds=begun.seconds + time.monotonic() - started))
     if code == INTERRUPTED:
         warn("interrupted: the same command goes on with what is missing")
         raise SystemExit(INTERRUPTED)
     return code
 
 
-def _wait_for(command: Sequence[str]) -> tuple[int, resource.struct_rusage]:
-    """Run a command; return its exit code, the usual one after Ctrl-C, and what it used."""
+def _wait_for(command: Sequence[str]) -> int:
+    """Run a command; return its exit code, the usual one after Ctrl-C."""
     process = subprocess.Popen(command)
-    interrupted = False
-    while True:
-        try:
-            _, status, usage = os.wait4(process.pid, 0)
-        except KeyboardInterrupt:  # the command has it, too, and ends
-            interrupted = True
-        else:
-            return INTERRUPTED if interrupted else os.waitstatus_to_exitcode(status), usage
+    try:
+        return process.wait()
+    except KeyboardInterrupt:  # the command has it, too, and ends
+        process.wait()
+        return INTERRUPTED
 
 
 def finished_runs(output_dir: Path, training: Step) -> Runs:
@@ -197,57 +169,8 @@ def _jobs(output_dir: Path, training: Step) -> tuple[Path, tuple[Job, ...]]:
     return output_dir, ()
 
 
-def _errors_of_runs(plan: Plan) -> list[str]:
-    """Return what failed runs say, alike messages once, each with its experiments."""
-    experiments: dict[str, dict[str, None]] = {}
-    for split in plan.splits:
-        folder, jobs = _jobs(plan.output_dir, training_step(plan, split))
-        for job in jobs:
-            record = sweeps.read_record(folder, job.key)
-            if record["status"] == "failed" and record.get("error"):
-                experiments.setdefault(record["error"], {})[job.value("experiment")] = None
-    return [f"{', '.join(names)}: {error}" for error, names in experiments.items()]
-
-
 def _fingerprint(runs: Runs) -> str:
     """Return a hash of the runs and of the times of their predictions."""
-    times = {}
-    for folders in runs.values():
-        for folder in folders:
-            times[folder] = Run(Path(folder)).path(RunFile.PREDICTIONS).stat().st_mtime_ns
+    folders = list(map(Path, chain.from_iterable(runs.values())))
+    times = {str(folder): Run(folder).path(RunFile.PREDICTIONS).stat().st_mtime_ns for folder in folders}
     return sha256_of_value(times)
-
-
-def _patterns(plan: Plan, split: Split) -> dict[str, list[RunPattern]]:
-    """Return the patterns of the runs of each experiment, one for each fold and seed."""
-    words = [f"+experiment={','.join(plan.experiments)}", *split.overrides, *plan.job_words]
-    protocols = {config.name: config.protocol for config in job_configs(words, needs_data=False)}
-    patterns: dict[str, list[RunPattern]] = {}
-    for name in plan.experiments:
-        for fold, seed in product(map(str, split.folds), map(str, plan.seeds)):
-            pattern = RunPattern(plan.output_dir, protocols[name], name, fold, seed)
-            patterns.setdefault(name, []).append(pattern)
-    return patterns
-
-
-def _with_braces(words: Sequence[str], patterns: Mapping[str, RunPattern]) -> list[str]:
-    """Return the words with neighbouring runs of a protocol as one: ``outputs/{a,b}/paper-fold0-*/seed={0,1}``.
-
-    Such runs are all combinations of some experiments, folds and seeds.
-    """
-    short: list[str] = []
-    for protocol, group in groupby(words, key=lambda word: patterns[word].protocol if word in patterns else ""):
-        if not protocol:
-            short += group
-            continue
-        runs = [patterns[word] for word in group]
-        experiment, fold = _braces([run.experiment for run in runs]), _braces([run.fold for run in runs])
-        seed = _braces([run.seed for run in runs])
-        short.append(str(replace(runs[0], experiment=experiment, fold=fold, seed=seed)))
-    return short
-
-
-def _braces(values: Sequence[str]) -> str:
-    """Return the one value, or all of them in the braces of a shell."""
-    unique = list(dict.fromkeys(values))
-    return unique[0] if len(unique) == 1 else f"{{{','.join(unique)}}}"

@@ -32,11 +32,7 @@ class ReproductionConfig(StrictModel):
 
 
 def check_overrides(words: Sequence[str]) -> None:
-    """Refuse overrides that the plan of a reproduction decides on, and words that are none.
-
-    Raises:
-        UserError: It names the word.
-    """
+    """Refuse overrides that the plan of a reproduction decides on, and words that are none, by a ``UserError``."""
     check_words(words)
     for word in words:
         if key_of(word) in OWN_KEYS:
@@ -44,11 +40,7 @@ def check_overrides(words: Sequence[str]) -> None:
 
 
 def load_reproduction(paper: str) -> ReproductionConfig:
-    """Read the file of a paper, such as "004".
-
-    Raises:
-        UserError: There is none, or its keys or values are wrong.
-    """
+    """Read the file of a paper, such as "004"; a ``UserError`` says that there is none, or what is wrong in it."""
     path = FOLDER / f"{paper}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))

@@ -1,6 +1,7 @@
 """Runs collected into the rows of a table: means over folds and seeds, and what they cost."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import pandas as pd
@@ -20,6 +21,7 @@ from evaluation.tables import Cell, Table
 
 GIB = 2**30
 DIFFERENCES = 3  # keys in which configurations differ that a label names; beyond, it has the configuration's hash
+FACTS = ("name", "protocol", "source", "config")
 PEAKS = {"peak_memory_gib": "peak_memory_bytes", "peak_device_memory_gib": "peak_device_memory_bytes"}
 
 
@@ -29,39 +31,43 @@ def collect_rows(runs: Sequence[Run], each: bool = False) -> pd.DataFrame:
     ``images_seen`` and ``wall_seconds`` are of the training of all its runs together; ``total_hours`` their whole wall
     time, preparation and prediction included; ``gpu_hours`` that time times the devices, of GPUs; ``cpu_hours`` the
     processor time of all cores. What is not known of every run is empty. With ``each`` every run has a row.
-
-    Raises:
-        UserError: Two runs are of the same fold and seed, or predictions cannot be read.
     """
     groups = run_groups(runs)
-    labels = _labels(groups)
     rows = []
-    for label, group in zip(labels, groups, strict=True):
-        if each:
-            rows += [_row(f"{label}, {run.folder.parent.name}, {run.folder.name}", [run]) for run in group]
-        else:
+    for label, group in zip(_labels(groups), groups, strict=True):
+        if not each:
             rows.append(_row(label, group))
+            continue
+        for run in group:
+            rows.append(_row(f"{label}, {run.folder.parent.name}, {run.folder.name}", [run]))
     return pd.DataFrame(rows).convert_dtypes()
 
 
 def _row(label: str, runs: Sequence[Run]) -> dict[str, Any]:
-    facts = merge_facts([run.predictions.about for run in runs])
-    row = {"label": label, "experiment": facts.get("name")}
-    row |= {name: facts.get(name) for name in ("source", "protocol")}
-    row |= {"folds": _words(facts.get("fold")), "seeds": _words(facts.get("seed")), "runs": len(runs)}
+    predictions = list(map(attrgetter("predictions"), runs))
+    facts = merge_facts(list(map(attrgetter("about"), predictions)))
+    row: dict[str, Any] = {"label": label, "experiment": facts.get("name"), "source": facts.get("source")}
+    row |= {"protocol": facts.get("protocol"), "folds": _words(facts.get("fold")), "seeds": _words(facts.get("seed"))}
     # The intervals resample nothing: see evaluation.intervals.methods.
-    collected = collect([run.predictions for run in runs], EvaluationConfig(resamples=10))
-    row |= {"images": collected.images, "subjects": collected.subjects}
+    collected = collect(predictions, EvaluationConfig(resamples=10))
+    row |= {"runs": len(runs), "images": collected.images, "subjects": collected.subjects}
     for name, mean in collected.metrics.items():
         row |= mean.columns(name)
     row |= {"images_seen": facts.get("images_seen"), "wall_seconds": facts.get("wall_seconds")}
-    row |= run_costs(runs) | {"revision": _words(facts.get("revision"))}
-    return row | {"departures": SEPARATOR.join(departures(runs)), "remarks": SEPARATOR.join(_remarks(runs, facts))}
+    row |= run_costs(runs) | {"revision": _words(facts.get("revision")), "departures": SEPARATOR.join(departures(runs))}
+    remarks = []
+    if isinstance(facts.get("revision"), list):
+        remarks.append(f"made with revisions {', '.join(map(str, facts['revision']))}")
+    if len(runs) < len(row["folds"].split()) * len(row["seeds"].split()):  # the mean then weighs the other folds more
+        remarks.append("some seeds lack a fold")
+    if "total_hours" not in row:
+        remarks.append("cost not measured of all runs")
+    return row | {"remarks": SEPARATOR.join(remarks)}
 
 
 def run_costs(runs: Sequence[Run]) -> dict[str, Any]:
     """Return what runs have cost together, {} where a run was not measured; see ``collect_rows``."""
-    usages = [run.usage for run in runs]
+    usages = list(map(attrgetter("usage"), runs))
     if None in usages:
         return {}
     table = pd.DataFrame(usages)
@@ -78,42 +84,27 @@ def run_costs(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def _words(fact: Any) -> str:
-    values = fact if isinstance(fact, list) else [fact]
-    return " ".join(map(str, filter(lambda value: value is not None, values)))
-
-
-def _remarks(runs: Sequence[Run], facts: dict[str, Any]) -> list[str]:
-    """What a reader of the row must know: what is mixed, missing, or was not measured."""
-    remarks = []
-    if isinstance(facts.get("revision"), list):
-        remarks.append(f"made with revisions {', '.join(map(str, facts['revision']))}")
-    abouts = pd.DataFrame([run.predictions.about for run in runs]).reindex(columns=["fold", "seed"]).astype(str)
-    if len(runs) < abouts["fold"].nunique() * abouts["seed"].nunique():  # the mean then weighs the other folds more
-        remarks.append("some seeds lack a fold")
-    if any(run.usage is None for run in runs):
-        remarks.append("cost not measured of all runs")
-    return remarks
+    return " ".join(pd.Series(fact, dtype=object).dropna().map(str))
 
 
 def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
     """Name each group by its experiment and, where several share the name, by what differs."""
-    facts = pd.DataFrame([_facts(group[0]) for group in groups]).astype(str)
+    facts = pd.DataFrame(list(map(_facts, groups))).astype(str)
     labels = facts["name"].copy()
-    for name, rows in facts.groupby("name"):
-        differing = list(rows.columns[rows.nunique() > 1].drop("config", errors="ignore"))
+    for _, rows in facts.groupby("name"):
+        differing = rows.columns[rows.nunique() > 1].drop("config", errors="ignore")
         if len(differing) > DIFFERENCES:
-            differing = ["config"]
-        for place, values in rows[differing].iterrows():
-            labels[place] = ", ".join([str(name), *(f"{key} {values[key]}" for key in differing)])
+            differing = pd.Index(["config"])
+        for key in differing:
+            labels[rows.index] += f", {key} " + rows[key]
     return list(labels)
 
 
-def _facts(run: Run) -> dict[str, Any]:
-    about = run.predictions.about
-    identity = run.identity
-    contents = identity.get("contents") or {}
-    facts = {key: about.get(key) for key in ("name", "protocol", "source", "config")}
-    facts["content of data"] = str(contents.get("data"))[:8]
+def _facts(runs: Sequence[Run]) -> dict[str, Any]:
+    about = runs[0].predictions.about
+    identity = runs[0].identity
+    facts: dict[str, Any] = dict(zip(FACTS, map(about.get, FACTS), strict=True))
+    facts["content of data"] = str((identity.get("contents") or {}).get("data"))[:8]
     if identity.get("config"):
         facts |= pd.json_normalize(identity["config"]).iloc[0].to_dict()
     return facts
@@ -122,14 +113,15 @@ def _facts(run: Run) -> dict[str, Any]:
 def collected_table(rows: pd.DataFrame) -> Group:
     """Draw the main columns of ``collect_rows``; the others are in the CSV."""
     drawn: list[dict[str, Cell]] = []
+    notes = ["below each value: its 95 % interval over subjects (images where none is known), and over several seeds"]
     for row in rows.astype(object).where(rows.notna(), None).to_dict("records"):
         cells: dict[str, Cell] = {"label": row["label"], "runs": row["runs"]}
         for name in ("f1_weighted", "auc"):
-            low, high = (row[f"{name}_{end}_with_seeds"] or row[f"{name}_{end}"] for end in ("low", "high"))
-            cells[name] = Estimate(row[name], low, high)
+            low = row[f"{name}_low_with_seeds"] or row[f"{name}_low"]
+            cells[name] = Estimate(row[name], low, row[f"{name}_high_with_seeds"] or row[f"{name}_high"])
         for heading, name in {"hours": "total_hours", "GPU h": "gpu_hours", "CPU h": "cpu_hours"}.items():
             cells[heading] = row.get(name)
         drawn.append(cells)
-    notes = ["below each value: its 95 % interval over subjects (images where none is known), and over several seeds"]
-    notes += [f"! {row['label']}: {row['remarks']}" for row in rows.to_dict("records") if row["remarks"]]
+        if row["remarks"]:
+            notes.append(f"! {row['label']}: {row['remarks']}")
     return terminal(Table.of("", drawn, notes=tuple(notes), below=True))

@@ -14,11 +14,7 @@ PATIENCE = 60  # seconds to wait for nvidia-smi, which may have to load the driv
 
 
 def find_gpus(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """Return the GPUs that this process may use: those that CUDA_VISIBLE_DEVICES names, else all, by their numbers.
-
-    Raises:
-        UserError: The variable has a number that no GPU has.
-    """
+    """Return the GPUs that this process may use: those that CUDA_VISIBLE_DEVICES names, else all, by their numbers."""
     count = _count_gpus()
     named = environment.get(VARIABLE)
     if named is None or not count:

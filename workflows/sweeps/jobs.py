@@ -13,16 +13,14 @@ from hydra.types import RunMode
 
 from common.cli import files_explained, report_user_errors, warn
 from common.config.compose import explain_composition
-from common.config.overrides import check_words, is_multirun, key_of, quote_path
+from common.config.overrides import check_words, is_multirun, quote_path, without
 from common.errors import UserError
 from common.preemption import watched
 from common.runs import sweeps
 from common.runs.distributed import environment_rank
 from common.runs.sweeps import Job
 
-NAMED_FAILURES = 5  # failed jobs that the last line names, at most
-
-_failed: list[tuple[str, Exception]] = []
+_failed: list[Exception] = []
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,7 @@ class Task:
         ``sweep`` is left out: it would start all the jobs again.
         """
         script = Path(sys.modules["__main__"].__file__ or "").resolve()
-        overrides = [word for word in self.overrides if key_of(word) != "sweep"]
-        return (sys.executable, str(script), *overrides)
+        return (sys.executable, str(script), *without(self.overrides, ("sweep",)))
 
     def command_of(self, processes: int) -> tuple[str, ...]:
         """The command that runs the job alone in so many processes of this machine: those of torchrun, if several."""
@@ -78,14 +75,14 @@ def job(kind: str = "run") -> Iterator[list[str]]:
             if not isinstance(error, UserError):
                 traceback.print_exc()
         elif isinstance(error, UserError):
-            job_failed(" ".join(overrides), error)
+            job_failed(error)
         else:
             raise
 
 
-def job_failed(name: str, error: Exception | str) -> None:
+def job_failed(error: Exception) -> None:
     """Note that a job has failed, for the end of the command line."""
-    _failed.append((name, error if isinstance(error, Exception) else UserError(error)))
+    _failed.append(error)
 
 
 @contextmanager
@@ -96,12 +93,9 @@ def command_line() -> Iterator[None]:
     _failed.clear()
     with report_user_errors(), explain_composition():
         check_words(sys.argv[1:])
-        sys.argv = [quote_path(argument) for argument in sys.argv]
+        sys.argv = list(map(quote_path, sys.argv))
         yield
         if len(_failed) == 1 and not is_multirun():
-            raise _failed[0][1]
+            raise _failed[0]
         if _failed:
-            failures = [f"{name}: {error}" for name, error in _failed[:NAMED_FAILURES]]
-            if len(_failed) > NAMED_FAILURES:
-                failures.append(f"and {len(_failed) - NAMED_FAILURES} more")
-            raise UserError(f"{len(_failed)} of the jobs failed: {' | '.join(failures)}")
+            raise UserError(f"{len(_failed)} of the jobs failed, see above")

@@ -11,35 +11,31 @@ from common.runs.run import Run
 
 
 def find_sweep(place: str | None, output_dir: Path) -> Path:
-    """Return the folder of a sweep.
+    """Return the folder of a sweep below ``output_dir``; a ``UserError`` says that there is none.
 
-    Args:
-        place: Its folder or its name (the newest of several then); None: the newest sweep.
-        output_dir: Whose ``sweeps`` are looked through for a name.
-
-    Raises:
-        UserError: There is none.
+    ``place`` is its folder or its name (the newest of several then); None: the newest sweep.
     """
     if place and (Path(place) / "sweep.json").is_file():
         return Path(place).resolve()
-    below = sorted(Path(output_dir).glob("sweeps/*/sweep.json"), key=lambda file: file.stat().st_mtime)
-    names = {file.parent: file.parent.name.rpartition("-")[0] for file in below}  # without the hash of the jobs
-    found = [folder for folder, name in names.items() if place in (None, name, folder.name)]
-    if found:
-        return found[-1].resolve()
+    names: dict[str, Path] = {}  # with and without the hash of the jobs, of the newest
+    for file in sorted(Path(output_dir).glob("sweeps/*/sweep.json"), key=lambda file: file.stat().st_mtime):
+        folder = file.parent.resolve()
+        names |= dict.fromkeys((folder.name, folder.name.rpartition("-")[0]), folder)
+    if place is None and names:
+        return list(names.values())[-1]
+    if place in names:
+        return names[place]
     if place is None:
         raise UserError(f"no sweep below {output_dir}/sweeps: start one (python train.py -m +sweep=...), or name it")
-    near = difflib.get_close_matches(place, set(names.values()), cutoff=0.5) or sorted(set(names.values()))
-    message = f"{place} is neither a run's folder, nor one that holds runs, nor a sweep"
-    raise UserError(f"{message}; the sweeps below {output_dir} are called {', '.join(near) or '(none)'}")
+    near = ", ".join(difflib.get_close_matches(place, names) or names)
+    raise UserError(
+        f"{place} is neither a run's folder, nor one that holds runs, nor a sweep; the sweeps below {output_dir} are "
+        f"called {near or '(none)'}"
+    )
 
 
 def find_runs(places: Sequence[str], output_dir: Path) -> list[Run]:
-    """Return the finished runs of sweeps and folders, see ``find_sweep``, and warn of jobs that are not finished.
-
-    Raises:
-        UserError: A place is neither, or no run is finished.
-    """
+    """Return the finished runs of sweeps and folders, see ``find_sweep``, and warn of jobs that are not finished."""
     found: dict[Path, Run] = {}
     unfinished = 0
     named: Sequence[str | None] = places or [None]

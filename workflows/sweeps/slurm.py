@@ -26,7 +26,7 @@ def batch_script(cluster: SlurmConfig, jobs: int, sweep: Path, jobs_file: Path) 
     # Since Slurm 22.05 srun does not take the cores over from sbatch; the processes of one run end together.
     srun = ["srun", "--open-mode=append", *_options({"cpus-per-task": cluster.cpus_per_task}), "--kill-on-bad-exit=1"]
     lines = ["#!/bin/bash"]
-    lines += [f"#SBATCH {option}" for option in sbatch_options(cluster, jobs, sweep)]
+    lines += map("#SBATCH {}".format, sbatch_options(cluster, jobs, sweep))
     lines += [
         f"cd {shlex.quote(str(Path.cwd()))} || exit 1",
         *cluster.setup,
@@ -86,11 +86,7 @@ def check_slurm() -> None:
 
 
 def submit(cluster: SlurmConfig, commands: Sequence[Sequence[str]], sweep: Path) -> str:
-    """Submit commands as an array, by a batch script in the sweep's folder (absolute); return the array's id.
-
-    Raises:
-        UserError: The cluster refuses the jobs, or a command holds a line break.
-    """
+    """Submit commands as an array, by a batch script in the sweep's folder (absolute); return the array's id."""
     lines = list(map(shlex.join, commands))
     for line in lines:
         if "\n" in line:
@@ -99,7 +95,7 @@ def submit(cluster: SlurmConfig, commands: Sequence[Sequence[str]], sweep: Path)
     folder.mkdir(parents=True, exist_ok=True)  # before any job begins: Slurm cannot make one for its logs
     number = 1 + len(list(folder.glob("*.sbatch")))  # queued jobs read the lists of earlier submissions
     script, jobs_file = folder / f"{number}.sbatch", folder / f"{number}.jobs"
-    write_text(jobs_file, "".join(f"{line}\n" for line in lines))
+    write_text(jobs_file, "\n".join([*lines, ""]))
     write_text(script, batch_script(cluster, len(lines), sweep, jobs_file))
     done = call_slurm("sbatch", "--parsable", str(script), timeout=None)  # else jobs that nobody knows of
     if done.returncode:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ from common.files import read_whole_json
 from common.runs.files import RunFile
 from common.runs.run import Run
 from common.runs.sweeps import names, read_sweep
+from evaluation.core.formats import interval
 
 SILENCE = 300.0  # seconds without a file written after which a run on another machine counts as lost
-TO_COME = ("waiting", "preempted", "running")
+TO_COME = {"waiting", "preempted", "running"}
 METRIC = "f1_weighted"  # of a finished run's test images; the papers' main figure
 ERROR_LENGTH = 240  # characters of an error's last line
 STYLES = {"failed": "bold red", "lost": "bold red", "running": "cyan", "finished": "green", "waiting": "dim"}
@@ -32,14 +34,10 @@ STYLES = {"failed": "bold red", "lost": "bold red", "running": "cyan", "finished
 
 @dataclass(frozen=True)
 class JobStatus:
-    """The status of one job.
+    """The status of one job, by the overrides that tell it from the others.
 
-    Attributes:
-        name: The overrides that tell it from the other jobs.
-        state: One of ``common.runs.sweeps.STATES``.
-        run: Its run; None where it has none yet.
-        reason: Why it failed or was lost, or waits again.
-        seconds: Wall time of its latest attempt; None where unknown.
+    ``state`` is "waiting", "running", "finished", "failed", "preempted", "interrupted" or "lost", ``reason`` why
+    it failed or was lost, ``seconds`` the wall time of its latest attempt.
     """
 
     name: str
@@ -59,7 +57,11 @@ class JobStatus:
         if self.run is None or self.state == "waiting":
             return ""
         if self.state == "finished":
-            return self._test_metric()
+            test = read_whole_json(self.run.path(RunFile.METRICS)).get("test") or {}
+            metric = (test.get("metrics") or {}).get(METRIC) or {}
+            if not metric:
+                return ""
+            return interval(metric["value"], metric["low"], metric["high"])
         progress = self.run.progress
         if progress.epoch is None:
             return ""
@@ -71,22 +73,13 @@ class JobStatus:
     @property
     def time(self) -> str:
         """Wall time of a job that has ended; what is left of a running one at the present pace, at most."""
-        if self.state != "running":
+        if self.state != "running" or self.run is None:
             return _duration(self.seconds)
-        progress = self.run.progress if self.run else None
-        if progress is None or progress.seconds_left is None:
+        left = self.run.progress.seconds_left
+        if left is None:
             return ""
-        return f"< {_duration(max(0.0, progress.seconds_left - max(0.0, time.time() - progress.updated)))} left"
-
-    def _test_metric(self) -> str:
-        assert self.run is not None
-        test = read_whole_json(self.run.path(RunFile.METRICS)).get("test") or {}
-        metric = (test.get("metrics") or {}).get(METRIC) or {}
-        if metric.get("value") is None:
-            return ""
-        if metric.get("low") is None:
-            return f"{metric['value']:.3f}"
-        return f"{metric['value']:.3f} ({metric['low']:.3f} to {metric['high']:.3f})"
+        since = max(0.0, time.time() - self.run.progress.updated)
+        return f"< {_duration(max(0.0, left - since))} left"
 
 
 def sweep_statuses(folder: Path) -> list[JobStatus]:
@@ -94,9 +87,10 @@ def sweep_statuses(folder: Path) -> list[JobStatus]:
 
     A process of this machine is lost as soon as it is gone, one of another once it is silent for ``SILENCE``.
     """
-    jobs = read_sweep(folder).jobs
-    named = names(jobs)
-    return [_job_status(named[job.key], read_whole_json(folder / "jobs" / f"{job.key}.json")) for job in jobs]
+    statuses = []
+    for key, name in names(read_sweep(folder).jobs).items():
+        statuses.append(_job_status(name, read_whole_json(folder / "jobs" / f"{key}.json")))
+    return statuses
 
 
 def _job_status(name: str, record: Mapping[str, Any]) -> JobStatus:
@@ -119,10 +113,8 @@ def _absence(record: Mapping[str, Any], run: Run | None) -> str:
     """Why a job that should run does not; "" where it does."""
     if record.get("host") == socket.gethostname() and isinstance(record.get("pid"), int):
         return "" if process_exists(record["pid"]) else f"process {record['pid']} is gone"
-    changes = [record.get("updated")]
-    if run is not None:
-        changes.append(run.last_change())
-    silence = time.time() - max(filter(None, changes), default=0.0)
+    change = run.last_change() if run else None
+    silence = time.time() - max(change or 0.0, record.get("updated", 0.0))
     if silence <= SILENCE:
         return ""
     return f"no sign of life for {_duration(silence)} on {record.get('host')}"
@@ -153,7 +145,7 @@ def status_report(title: str, statuses: Sequence[JobStatus], failed: bool = Fals
 
     With ``failed`` only what failed or was lost, with the whole of each error.
     """
-    counts = Counter(status.state for status in statuses)
+    counts = Counter(map(attrgetter("state"), statuses))
     texts = [Text(f"{count} {state}", style=STYLES.get(state, "yellow")) for state, count in counts.items()]
     parts: list[RenderableType] = [Text(title, style="bold"), Text(f"{len(statuses)} jobs: ") + Text(", ").join(texts)]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
@@ -177,8 +169,10 @@ def watch_status(folder: Path, seconds: float) -> None:
     """Show the jobs that are not finished every so many seconds, until all is over; Ctrl-C ends the watching alone."""
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
         try:
-            while any(status.state in TO_COME for status in sweep_statuses(folder)):
+            while True:
                 shown = [status for status in sweep_statuses(folder) if status.state != "finished"]
+                if not TO_COME & set(map(attrgetter("state"), shown)):
+                    return
                 live.update(status_report(folder.name, shown), refresh=True)
                 time.sleep(seconds)
         except KeyboardInterrupt:  # the usual end

@@ -13,8 +13,7 @@ from lightning_modules.backbones.pretrained import find_weights
 def bring_weights(configs: Sequence[Config]) -> None:
     """Find the weights of each configuration where the training looks for them, and download those that are missing.
 
-    Raises:
-        UserError: Some were not to be had; all of them are named.
+    A ``UserError`` says that some were not to be had; all of them are named.
     """
     found: dict[Path, str] = {}
     missing: dict[str, UserError] = {}  # by what the error says: a file may hold a network only up to its cut

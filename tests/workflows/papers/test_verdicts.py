@@ -2,7 +2,6 @@
 
 import pandas as pd
 import pytest
-from rich.console import Console
 
 from common.config.compose import compose_config
 from common.errors import UserError
@@ -13,15 +12,13 @@ from evaluation.comparison.departures import NOT_KNOWN
 from tests.helpers.predictions import make_predictions, make_run
 from tests.workflows.papers.claims import DATA, claim, measured, write_results
 from workflows.papers.claims import PARTS, printed_claims, read_data
-from workflows.papers.terminal import claims_text
+from workflows.papers.measured import measure_runs
 from workflows.papers.verdicts import (
     HIGHER,
     LOWER,
     NOT_COMPARABLE,
     REPRODUCED,
-    compare_results,
-    compare_runs,
-    to_frame,
+    compared_figures,
 )
 
 UNDEFINED = "undefined: nothing was predicted as all"
@@ -32,7 +29,7 @@ def compared(folder, claims, rows, papers=(), **tables):
     """Write claims and measurements, and return the table of the comparison."""
     write_results(folder, claims, **tables)
     pd.DataFrame(rows or [measured(experiment="none", label="none")]).to_csv(folder / "some.csv", index=False)
-    return to_frame(compare_results(folder, papers))
+    return compared_figures((), papers, folder)
 
 
 def written_run(folder, seed=0, config=None, **about):
@@ -163,8 +160,8 @@ def test_an_evaluation_on_other_images_is_of_these(tmp_path):
     about["on"] = "others (table, 200 images)"
     run.write_predictions(make_run(images=200, about=about))
     write_results(tmp_path / "results", [claim()])
-    (each,) = compare_runs([run.folder], results=tmp_path / "results")
-    assert each.reasons == ("another data set (others (table, 200 images))", NOT_KNOWN)
+    (reason,) = compared_figures([run.folder], (), tmp_path / "results")["reason"]
+    assert reason == f"another data set (others (table, 200 images)); {NOT_KNOWN}"
 
 
 def test_differences_and_external_evaluations_are_left_out(tmp_path):
@@ -221,28 +218,17 @@ def test_an_ensemble_is_the_papers_with_its_members_only(tmp_path, name, reason)
     assert compared(tmp_path, claims, [measured(experiment=name)])["reason"].tolist() == [reason]
 
 
-def test_a_table_of_collected_runs_is_read(tmp_path):
-    row = {"label": "net", "experiment": "net", "source": "cells", "protocol": "paper", "folds": "0", "seeds": "0 1"}
-    row |= {"runs": 2, "images": 200, "subjects": 20, "accuracy": 0.8, "accuracy_low": 0.78, "accuracy_high": 0.82}
-    row |= {"accuracy_low_with_seeds": 0.75, "accuracy_high_with_seeds": 0.9, "images_seen": 1400, "wall_seconds": 60}
-    pd.DataFrame([row | {"revision": "abc", "departures": None}]).to_csv(tmp_path / "table.csv", index=False)
-    write_results(tmp_path / "results", [claim(claimed="0.88")])
-    found = to_frame(compare_runs([tmp_path / "table.csv"], results=tmp_path / "results")).iloc[0]
-    assert (found["verdict"], found["as_paper_high"], found["as_paper_images_seen"]) == (REPRODUCED, 0.9, 700)
-
-
 def test_runs_of_several_seeds_are_one_measurement_of_both_parts(tmp_path):
     runs = [written_run(tmp_path / f"seed={seed}", seed).folder for seed in range(2)]
     figures = [["009", "1", "net", "validation", "loss", "9"]]
     write_results(tmp_path / "results", [claim(), claim("other")], figures=figures)
-    first, loss, other = compare_runs(runs, results=tmp_path / "results")
-    assert first.runs.as_paper.seeds == "0 1"
-    assert first.runs.as_paper.images == {"validation": 200, "test": 200}
-    assert first.ours.low < first.ours.value < first.ours.high
-    assert loss.verdict == LOWER
-    assert not other.is_measured
+    table = compared_figures(runs, (), tmp_path / "results")
+    assert table[["as_paper_seeds", "as_paper_images"]].iloc[:2].to_numpy().tolist() == [["0 1", 200]] * 2
+    assert table["as_paper_low"][0] < table["as_paper"][0] < table["as_paper_high"][0]
+    assert table["verdict"][1] == LOWER
+    assert table["measured_on"].notna().tolist() == [True, True, False]
     with pytest.raises(UserError, match="of the same fold and seed: name one of them"):
-        compare_runs([runs[0], runs[0]], results=tmp_path / "results")
+        compared_figures([runs[0], runs[0]], (), tmp_path / "results")
 
 
 @pytest.mark.parametrize(("trained", "reason"), [(600, ""), (100, "100 of 600 train images")])
@@ -250,8 +236,8 @@ def test_training_figures_are_of_all_training_images(tmp_path, trained, reason):
     run = written_run(tmp_path / "run")
     run.write_predictions_train(make_predictions(trained, part="train", about=run.predictions.about))
     write_results(tmp_path / "results", [claim()], figures=[["009", "1", "net", "train", "loss", "9"]])
-    _, loss = compare_runs([run.folder], results=tmp_path / "results")
-    assert "; ".join(loss.reasons) == reason
+    table = compared_figures([run.folder], (), tmp_path / "results")
+    assert table["reason"][1] == reason
 
 
 @pytest.mark.parametrize(("limit", "counted"), [(100_000, 600), (500, 500)])
@@ -260,8 +246,8 @@ def test_training_images_are_counted_before_balancing(tmp_path, limit, counted):
     run.write_predictions_train(make_predictions(500, part="train", about=run.predictions.about))
     run.write_split(pd.DataFrame({name: ["x"] * 600 for name in SPLIT_COLUMNS}).assign(part="train"))
     write_results(tmp_path / "results", [claim()])
-    (figure,) = compare_runs([run.folder], results=tmp_path / "results")
-    assert figure.runs.as_paper.images["train"] == counted
+    (measured_run,) = measure_runs([run])
+    assert measured_run.images["train"] == counted
 
 
 def test_means_of_an_epoch_are_those_of_the_chosen_one_and_have_no_verdict(tmp_path):
@@ -275,7 +261,7 @@ def test_means_of_an_epoch_are_those_of_the_chosen_one_and_have_no_verdict(tmp_p
         runs.append(run.folder)
     figures = [["009", "1", "net", "train", f"epoch_{name}", "0.6"] for name in ("accuracy", "loss")]
     write_results(tmp_path / "results", [claim()], figures=figures)
-    table = to_frame(compare_runs(runs, results=tmp_path / "results")).set_index("metric")
+    table = compared_figures(runs, (), tmp_path / "results").set_index("metric")
     assert table.loc["epoch_accuracy", "as_paper"] == pytest.approx(0.6)
     assert table.loc["epoch_accuracy", "reason"] == "a mean over an epoch, without interval"
     assert table.loc["epoch_loss", "reason"] == "train epoch_loss not recorded"
@@ -284,12 +270,8 @@ def test_means_of_an_epoch_are_those_of_the_chosen_one_and_have_no_verdict(tmp_p
 def test_a_known_deviation_is_a_note_and_no_reason(tmp_path):
     write_results(tmp_path, [claim(claimed="0.8", deviation="other strides")])
     pd.DataFrame([measured()]).to_csv(tmp_path / "some.csv", index=False)
-    (each,) = compare_results(tmp_path)
-    assert (each.verdict, each.cells()["deviation"]) == (REPRODUCED, "other strides")
-    console = Console(width=80)
-    with console.capture() as text:
-        console.print(claims_text([each]))
-    assert "known deviation: other strides" in text.get()
+    (row,) = compared_figures((), (), tmp_path).to_dict("records")
+    assert (row["verdict"], row["deviation"]) == (REPRODUCED, "other strides")
 
 
 @pytest.mark.parametrize("experiment", ["karyogram_vgg16", "alexnet_mnist", "hem_all_cnn_64", "resnet50_cut_block5"])

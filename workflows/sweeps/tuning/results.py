@@ -32,11 +32,8 @@ _ABSENT = object()
 class SearchReport:
     """Writes the tables and pictures of a search into the study's folder.
 
-    Attributes:
-        monitor: The metric, such as "val/auc".
-        facts: For the titles, see ``evaluation.core.formats.heading``.
-        typed: The overrides that the user typed.
-        composed: Their composition by Hydra, without the search.
+    ``facts`` are for the titles, see ``evaluation.core.formats.heading``; ``composed`` is Hydra's composition of the
+    overrides that the user ``typed``, without the search.
     """
 
     folder: Path
@@ -63,11 +60,7 @@ class SearchReport:
         return table
 
     def write(self, study: SharedStudy) -> None:
-        """Write and print the table, write a picture per searched key, and best.yaml.
-
-        Raises:
-            UserError: No trial ended well.
-        """
+        """Write and print all; a ``UserError`` says that no trial ended well."""
         table = self.write_table(study)
         facts = {**self.facts, "name": f"{self.facts['name']}, search ({self.search.sampler})"}
         for key, dimension in self.search.space.items():

@@ -2,7 +2,6 @@
 
 import errno
 import math
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +10,9 @@ from typing import Any
 import optuna
 from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
-from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.utilities.memory import garbage_collection_cuda, is_oom_error
+from pytorch_lightning.utilities.memory import garbage_collection_cuda
 
 from common.cli import console, say, warn
 from common.compat import optuna_heartbeat
@@ -25,16 +23,14 @@ from common.revision import revision
 from common.runs.address import run_facts, run_identity
 from common.runs.lifecycle import Pruned
 from common.runs.run import Run
-from datamodules.datasets import data_module
+from common.text import counted
 from datamodules.image_datamodule import ImageDataModule
 from evaluation.metrics.classification import lower_is_better
-from lightning_modules.build import build_classifier
 from lightning_modules.callbacks.staged_unfreezing import stage_callback
 from lightning_modules.training.distributed import on_rank_zero
 from lightning_modules.training.fit import read_score
 from lightning_modules.training.trainer import set_up_torch
 from workflows import train
-from workflows.monitored import add_monitored
 from workflows.sweeps.tuning.results import SearchReport, overrides_of
 from workflows.sweeps.tuning.settings import SearchConfig, check_space, with_values
 from workflows.sweeps.tuning.study import Direction, SharedStudy
@@ -48,9 +44,6 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
     """Search, or continue the search that is there, up to its number of trials; return the study's folder.
 
     ``composed`` is the composition of all but the search, ``typed`` the overrides that the user typed.
-
-    Raises:
-        UserError: The search, its space or the experiment itself is wrong, or no trial ended well.
     """
     config = check_space(search, composed)
     data, contents = inspect(config)
@@ -64,22 +57,19 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
     report = SearchReport(folder, search, config.callbacks.monitor, facts, typed, composed)
     study = SharedStudy(folder / "study.db", name, search, direction)
     goal = f"{search.sampler}, {search.trials} trials in all, {direction} {config.callbacks.monitor}"
+    space = search.model_dump(mode="json", include={"space"}, exclude_defaults=True)
     warn(*data.warnings())
-    say(str(folder), goal, *(f"{key}: {values}" for key, values in search.space.items()), *data.describe())
+    say(str(folder), goal, f"space: {space['space']}", *data.describe())
     while (trial := study.claim()) is not None:
         try:
             _run_trial(study, trial, report)
-        except UpdateFinishedTrialError:
-            warn(f"trial {trial.number} was ended by another process, which took this one for dead")
         finally:
             with FileLock(folder / ".writing"):  # the newest table is then the last
                 report.write_table(study)
-    running = [str(trial.number) for trial in study.trials if trial.state == TrialState.RUNNING]
+    running = len(study.study.get_trials(False, (TrialState.RUNNING,)))
     if running:
-        warn(
-            f"trials {', '.join(running)} run in other processes: where one is gone, the same command tries its trial "
-            f"again {search.heartbeat_seconds} s after its last heartbeat"
-        )
+        again = f"the same command tries its trial again {search.heartbeat_seconds} s after its last heartbeat"
+        warn(f"{counted(running, 'trial')} of other processes: where one is gone, {again}")
     with FileLock(folder / ".writing"):
         report.write(study)
     return folder
@@ -92,10 +82,8 @@ def inspect(config: Config) -> tuple[ImageDataModule, dict[str, str | None]]:
     """
     set_up_torch()
     revision()
-    data = data_module(config, config.trainer.enable_progress_bar)
-    data.setup()
-    model, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights)
-    add_monitored(model, config.callbacks.monitor, data.manifest.classes)
+    data = train.build_data(config)
+    _, contents = train.build_model(config, data)
     return data, {"data": data.content_hash(), **contents}
 
 
@@ -135,8 +123,6 @@ def _run_trial(study: SharedStudy, trial: optuna.Trial, report: SearchReport) ->
         _note_best_epoch(trial, report)
         study.study.tell(trial, state=TrialState.PRUNED)
         outcome = f"pruned: {reason}"
-    except UpdateFinishedTrialError:
-        raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno != errno.ENOMEM:  # a full disk: the next would end alike
             study.give_back(trial, f"{type(error).__name__}: {error}")
@@ -165,10 +151,7 @@ def silenced() -> Iterator[None]:
 
 
 class Reporter(Callback):
-    """Reports the monitored metric of each epoch to the study, and ends the run where the pruner says so.
-
-    A metric that is not finite is not reported: a run may come back from it and, where it never does, it fails.
-    """
+    """Reports the monitored metric of each epoch to the study, and ends the run where the pruner says so."""
 
     def __init__(self, monitor: str, trial: optuna.Trial) -> None:
         self.monitor = monitor
@@ -177,7 +160,7 @@ class Reporter(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Report the validation of the epoch."""
         value = float(trainer.callback_metrics[self.monitor])
-        if math.isfinite(value):
+        if math.isfinite(value):  # a run may come back from it
             on_rank_zero(self._report, stage_callback(trainer).stage.number, trainer.current_epoch, value)
 
     def _report(self, stage: int, epoch: int, value: float) -> None:
@@ -195,11 +178,8 @@ def _note_best_epoch(trial: optuna.Trial, report: SearchReport) -> None:
 
 
 def _error_message(error: Exception) -> str:
-    """One line for the trial's message; what is neither a user's error nor a lack of memory is printed in full, too."""
+    """One line for the trial's message, whose type says whether memory was lacking."""
     text = " ".join(str(error).split())[:300]
     if isinstance(error, UserError):
         return text
-    if isinstance(error, MemoryError) or is_oom_error(error) or "out of memory" in text:
-        return f"out of memory: {text}"
-    traceback.print_exception(error)
     return f"{type(error).__name__}: {text}"

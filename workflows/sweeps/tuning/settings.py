@@ -20,8 +20,10 @@ _OWN_KEYS = {"low", "high", "log", "choices"}
 
 # What a search rests on: it cannot be searched. The last line decides on the validation images, and trials that are
 # evaluated on different images cannot be compared.
-FIXED = ["name", "output_dir", "cache_dir", "resume", "callbacks.monitor", "logger", "evaluation"]
-FIXED += ["data", "data_dir", "protocol", "split", "trainer.limit_val_batches"]
+FIXED = (
+    *("name.", "output_dir.", "cache_dir.", "resume.", "callbacks.monitor.", "logger.", "evaluation."),
+    *("data.", "data_dir.", "protocol.", "split.", "trainer.limit_val_batches."),
+)
 
 
 class DimensionConfig(StrictModel):
@@ -31,18 +33,6 @@ class DimensionConfig(StrictModel):
     high: int | float | None = None
     log: bool = False
     choices: tuple[Value, ...] | None = None
-
-    @property
-    def extremes(self) -> tuple[Value, ...]:
-        """The ends of the range, or all choices."""
-        if self.choices is not None:
-            return self.choices
-        return tuple(end for end in (self.low, self.high) if end is not None)
-
-    def __str__(self) -> str:
-        if self.choices is not None:
-            return ", ".join(map(str, self.choices))
-        return f"{self.low:g} to {self.high:g}" + (", logarithmic" if self.log else "")
 
     @model_validator(mode="after")
     def _is_range_or_choices(self) -> "DimensionConfig":
@@ -89,11 +79,7 @@ class SearchConfig(StrictModel):
 
 
 def take_search(composed: DictConfig) -> tuple[SearchConfig, DictConfig]:
-    """Return the typed search, and what Hydra composed without it.
-
-    Raises:
-        UserError: No search was named, or its keys or values are wrong.
-    """
+    """Return the typed search, and what Hydra composed without it."""
     if "search" not in composed:
         raise UserError("no search space is named: add +search=<name>, such as +search=lr_batch (see conf/search)")
     search = validated(SearchConfig, resolved(composed.search, "search"), "search")
@@ -104,18 +90,15 @@ def take_search(composed: DictConfig) -> tuple[SearchConfig, DictConfig]:
 
 
 def check_space(search: SearchConfig, composed: DictConfig) -> Config:
-    """Check the configuration as it is, and with each value at the ends of the space; return it as it is.
-
-    Raises:
-        UserError: A key of the space is unknown or cannot be searched, or takes none of its values.
-    """
+    """Return the configuration as it is, once it is checked with each value at the ends of the space, too."""
     config = check_config(composed)
     if config.resume == "never":
         raise UserError("resume=never: a search continues what it finds, leave resume=auto")
     for key, dimension in search.space.items():
-        if any(key == fixed or key.startswith(f"{fixed}.") for fixed in FIXED):
+        if f"{key}.".startswith(FIXED):
             raise UserError(f"search.space: {key} cannot be searched, the search itself rests on it")
-        for value in dimension.extremes:
+        for value in dimension.choices or (dimension.low, dimension.high):
+            assert value is not None
             try:
                 with_values(composed, {key: value})
             except UserError as error:

@@ -92,7 +92,7 @@ def test_a_trial_out_of_memory_is_failed_and_the_others_go_on(tmp_path):
     large = trials["loader.batch_size"] == 64
     assert 0 < large.sum() < 6
     assert set(trials[large]["state"]) == {"failed"}
-    assert trials[large]["message"].str.startswith("out of memory: CUDA out of memory").all()
+    assert trials[large]["message"].str.startswith("RuntimeError: CUDA out of memory").all()
     assert trials[large]["run"].notna().all()
     assert set(trials[~large]["state"]) == {"finished"}
 
@@ -102,7 +102,7 @@ def test_a_trial_out_of_memory_is_failed_and_the_others_go_on(tmp_path):
     [
         (UserError("stage head diverged (val/loss is nan)"), "stage head diverged (val/loss is nan)"),
         (ZeroDivisionError("a bug"), "ZeroDivisionError: a bug"),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "out of memory: [enforce"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "RuntimeError: [enforce"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "Cannot allocate memory"),
     ],
 )
