@@ -40,12 +40,10 @@ def sweep_status(
 ) -> None:
     """Show the status of the jobs of a sweep, from their files alone.
 
-    Of a running job: stage and epoch, the best validation result so far, and the time that it may still take, an upper
-    bound, since early stopping may end it sooner. Of a finished one: its test metric with its interval. Of a failed
-    one: the last line of its error; --failed shows all of it. A job is [bold]lost[/bold] that should run but whose
-    process is gone, or has written nothing for five minutes.
-
-    The exit code is 1 where a job failed or was lost.
+    Of a running job: stage and epoch, the best validation result so far, and the time that it may still take at most.
+    Of a finished one: its test metric with its interval. Of a failed one: the last line of its error. A job is
+    [bold]lost[/bold] whose process is gone, or silent for five minutes. The exit code is 1 where a job failed or was
+    lost.
     """
     # Imported here so that --help costs nothing.
     from common.cli import console

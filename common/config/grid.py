@@ -49,10 +49,9 @@ def grid(typed: Sequence[str]) -> Iterator[Grid]:
 
 
 def job_configs(overrides: Sequence[str], needs_data: bool = True) -> list[Config]:
-    """Return the configuration of each job, jobs that differ in seed and cluster once.
+    """Return the configuration of each job of overrides as train.py takes them; those equal but for the seed once.
 
-    ``overrides`` are as train.py takes them, ``needs_data`` says whether ``data_dir`` must exist. A ``UserError`` names
-    what cannot be read or is not valid.
+    ``needs_data``: whether ``data_dir`` must exist. A ``UserError`` names what cannot be read, or is not valid.
     """
     check_words(overrides)
     configs = []

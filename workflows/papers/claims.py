@@ -28,8 +28,7 @@ class PaperData:
     """The images of a paper's experiments.
 
     Attributes:
-        percent: Of all images in training, validation and test part, such as (60, 20, 20).
-        sizes: Images of each part as printed, in the same order; 0 for a part that there is not.
+        percent: Of all images in training, validation and test part, such as (60, 20, 20); ``sizes`` as printed.
         classes: The negative and the positive class; empty beyond two classes.
     """
 

@@ -29,8 +29,8 @@ def collect_rows(runs: Sequence[Run], each: bool = False) -> pd.DataFrame:
     """Return a row per experiment, protocol and configuration: means over folds and seeds with 95 % intervals, costs.
 
     ``images_seen`` and ``wall_seconds`` are of the training of all its runs together; ``total_hours`` their whole wall
-    time, preparation and prediction included; ``gpu_hours`` that time times the devices, of GPUs; ``cpu_hours`` the
-    processor time of all cores. What is not known of every run is empty. With ``each`` every run has a row.
+    time, ``gpu_hours`` that times the GPUs, ``cpu_hours`` the processor time. What is not known of every run is empty.
+    With ``each`` every run has a row.
     """
     groups = run_groups(runs)
     rows = []

@@ -59,8 +59,7 @@ class Task:
 def job(kind: str = "run") -> Iterator[list[str]]:
     """Run a job's body: in a multirun its error is recorded, so that the other jobs go on.
 
-    Hydra itself would print a page around the error and end the multirun. Yields the overrides that the user typed.
-    ``kind`` is "run", or "search" for one that may be asked for more later.
+    Yields the overrides that the user typed. ``kind`` is "run", or "search" for one that may be asked for more later.
     """
     hydra_config = HydraConfig.get()
     overrides = list(hydra_config.overrides.task)

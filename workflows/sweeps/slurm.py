@@ -20,8 +20,7 @@ SAME_NAME = ("partition", "account", "qos", "constraint", "exclude", "nodes", "g
 def batch_script(cluster: SlurmConfig, jobs: int, sweep: Path, jobs_file: Path) -> str:
     """Return a batch script that runs the lines of ``jobs_file`` (absolute), a member of an array each.
 
-    A job that is preempted, or whose time is over, is queued again by its own process or by Slurm, and goes on from its
-    checkpoint. Slurm's logs go into ``slurm`` of the sweep's folder.
+    A preempted job is queued again by its own process or by Slurm. The logs go into ``slurm`` of the sweep's folder.
     """
     # Since Slurm 22.05 srun does not take the cores over from sbatch; the processes of one run end together.
     srun = ["srun", "--open-mode=append", *_options({"cpus-per-task": cluster.cpus_per_task}), "--kill-on-bad-exit=1"]

@@ -28,10 +28,9 @@ warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed to b
 class SharedStudy:
     """One process's view of a study in a database, which is made where it is missing.
 
-    Trials are claimed under one lock, so that the trials of all processes together are as many as wanted. The processes
-    may be those of several machines, where the file system passes locks from one to another: NFS from version 4, Lustre
-    mounted with ``flock`` (not ``localflock``), GPFS, BeeGFS with its remote locks switched on. A trial whose process
-    died is repeated once its heartbeat, which Optuna keeps, is older than ``search.heartbeat_seconds``.
+    Trials are claimed under one lock, so that all processes together run as many as wanted. They may be on several
+    machines where the file system passes locks: NFS from version 4, Lustre mounted with ``flock``, GPFS, BeeGFS. A trial
+    whose process died is repeated once its heartbeat is older than ``search.heartbeat_seconds``.
     """
 
     def __init__(self, database: Path, name: str, search: SearchConfig, direction: Direction) -> None:
