@@ -56,7 +56,7 @@ def reproduce(
 
     load_reproduction(paper)
     check_overrides(words or ())
-    some = tuple(experiments.split(",")) if experiments else ()
+    some = tuple(filter(None, (experiments or "").split(",")))
     chosen = (some, number_list(seeds, "--seeds"), number_list(folds, "--folds"), honest)
     from workflows.papers import run  # takes seconds: after the checks
     from workflows.papers.plan import Options, check_plan, make_plan

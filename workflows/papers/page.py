@@ -11,7 +11,7 @@ from common.text import counted
 from evaluation.pages.blocks import Figure, Section, Tile
 from evaluation.pages.rendering import render
 from evaluation.tables import Cell, Table
-from workflows.papers.plan import Plan, Runs, comparison_csv
+from workflows.papers.plan import COMPARISON, Plan, Runs
 from workflows.papers.records import StepRecord
 from workflows.papers.tables import deviation_note, figure_cells, figure_tables, read_figures
 
@@ -41,7 +41,7 @@ def warnings_of(plan: Plan, runs: Mapping[str, Runs]) -> list[str]:
 
 def write_page(plan: Plan, runs: Mapping[str, Runs], records: Mapping[str, StepRecord]) -> Path:
     """Write reproduction.html of finished runs, by split and experiment, and of the records of the steps."""
-    figures = read_figures(comparison_csv(plan))
+    figures = read_figures(plan.output / COMPARISON)
     sections = [
         _headline_section(figures),
         Section("All printed figures", "figures", tables=figure_tables(figures)),

@@ -22,6 +22,7 @@ RESULTS = ROOT / "results"
 DATA_VARIABLE = "KARYOCYTE_DATA_DIR"
 PLAIN = re.compile(r"[\w@%+=:,./*-]+")  # what needs no quotes in a shell, which is to expand the patterns of runs
 WEIGHTS = "weights"
+COMPARISON = "reproduction.csv"  # the paper's figures and ours
 Runs = Mapping[str, Sequence[str]]  # the folders of the finished runs of each experiment
 
 
@@ -191,18 +192,13 @@ def _runs_of(experiments: Iterable[str], runs: Runs) -> list[str]:
     return found
 
 
-def comparison_csv(plan: Plan) -> Path:
-    """Return the table of the paper's figures and ours."""
-    return plan.output / "reproduction.csv"
-
-
 def comparison_step(plan: Plan, runs: Mapping[str, Runs], ensembles: Sequence[Path]) -> Step:
     """Return the command that compares the runs of all splits, and ensembles of them, with the paper."""
     compared: list[str] = []
     for split in plan.splits:
         compared += _runs_of(plan.experiments, runs[split.name])
     words = ("scripts/compare.py", *compared, *map(str, ensembles), "--paper", plan.paper)
-    return Step.making("comparison", words, "--csv", comparison_csv(plan))
+    return Step.making("comparison", words, "--csv", plan.output / COMPARISON)
 
 
 def _ensemble_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from workflows.papers import page
-from workflows.papers.plan import Options, comparison_csv, make_plan
+from workflows.papers.plan import COMPARISON, Options, make_plan
 from workflows.papers.records import StepRecord
 
 FIGURE = {"experiment": "hem_all_cnn_32", "section": "table 1", "part": "test", "metric": "f1_weighted"}
@@ -27,7 +27,7 @@ def page_of(plan, *figures, runs=None, records=None):
     missing |= {"verdict": "not comparable", "reason": "not measured here"}
     rows = [{**missing, **figure} for figure in figures] or [measured, missing]
     table = pd.DataFrame(rows, columns=[*measured, "reason"]).assign(deviation="other strides")
-    table.to_csv(comparison_csv(plan), index=False)
+    table.to_csv(plan.output / COMPARISON, index=False)
     return page.write_page(plan, runs or {"paper": {}}, records or {}).read_text()
 
 

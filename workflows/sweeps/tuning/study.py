@@ -29,8 +29,8 @@ class SharedStudy:
     """One process's view of a study in a database, which is made where it is missing.
 
     Trials are claimed under one lock, so that all processes together run as many as wanted. They may be on several
-    machines where the file system passes locks: NFS from version 4, Lustre mounted with ``flock``, GPFS, BeeGFS. A trial
-    whose process died is repeated once its heartbeat is older than ``search.heartbeat_seconds``.
+    machines where the file system passes locks: NFS from version 4, Lustre mounted with ``flock``, GPFS, BeeGFS.
+    A trial whose process died is repeated once its heartbeat is older than ``search.heartbeat_seconds``.
     """
 
     def __init__(self, database: Path, name: str, search: SearchConfig, direction: Direction) -> None:
