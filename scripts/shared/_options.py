@@ -29,7 +29,7 @@ MeasuredRuns = Annotated[
     typer.Argument(
         parser=run_path,
         metavar="[RUN...]",
-        help="Folders of runs and ensembles, or tables of evaluate.py --csv or collect.py.",
+        help="Folders of runs and ensembles, or tables of evaluate.py --csv.",
         show_default="the tables of --results",
     ),
 ]

@@ -105,7 +105,7 @@ def test_of_a_sweep_what_is_finished_is_collected_and_the_rest_counted(tmp_path,
         note(folder, job, "finished", write_run(*place))
     table, output = collected("--output-dir", tmp_path, "pair_grid")
     assert table["runs"].tolist() == [3]
-    assert "warning: 1 runs are not finished and left out" in output
+    assert "warning: left out, not finished: 1 run" in output
     assert "! net: some seeds lack a fold" in output
 
 

@@ -8,6 +8,7 @@ from common.cli import warn
 from common.errors import UserError
 from common.runs import sweeps
 from common.runs.run import Run
+from common.text import counted
 
 
 def find_sweep(place: str | None, output_dir: Path) -> Path:
@@ -48,7 +49,7 @@ def find_runs(places: Sequence[str], output_dir: Path) -> list[Run]:
     if not found:
         raise UserError(f"no run of {' '.join(places) or 'the newest sweep'} is finished")
     if unfinished:
-        warn(f"{unfinished} runs are not finished and left out: python scripts/sweep_status.py names those of a sweep")
+        warn(f"left out, not finished: {counted(unfinished, 'run')}; python scripts/sweep_status.py names them")
     return list(found.values())
 
 
