@@ -18,11 +18,11 @@ from evaluation.comparison.departures import NOT_KNOWN, departures
 from evaluation.core.labelled import score
 from evaluation.intervals.bootstrap import around
 from evaluation.intervals.pooling import merge_facts
+from evaluation.intervals.run_groups import run_groups
 from evaluation.intervals.seeds import collect
 from evaluation.metrics.classification import CALIBRATION, lower_is_better
 from evaluation.result import Estimate
 from evaluation.results_csv import ADDED, COLUMNS, SEPARATOR
-from evaluation.run_groups import run_groups
 from workflows.papers.claims import PARTS, TEST, TRAIN
 
 LOSS = "loss"  # the cross-entropy, nats
