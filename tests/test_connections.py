@@ -9,7 +9,7 @@ from common.paths import ROOT
 SWITCHES = ("HF_HUB_OFFLINE", "NO_ALBUMENTATIONS_UPDATE", "WANDB_MODE")  # a user has set none of them
 
 
-def test_imports_a_training_and_a_prediction_open_no_connection(tmp_path):
+def test_a_training_and_a_prediction_open_no_connection(tmp_path):
     command = [sys.executable, "-m", "tests.helpers.offline"]
     environment = {name: value for name, value in os.environ.items() if name not in SWITCHES}
     environment["PYTHONPATH"] = str(ROOT)

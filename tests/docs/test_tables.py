@@ -82,9 +82,3 @@ def test_the_page_of_a_paper_has_every_experiment(paper):
 
 def test_every_table_is_on_a_page():
     assert {name for page in pages() for _, name, _ in BLOCK.findall(page.read_text())} == set(TABLES)
-
-
-def test_claims_name_experiments_that_exist():
-    table = pd.read_csv(ROOT / "results" / "claims.csv")
-    names = set(table.loc[table["members"].isna(), "experiment"])  # ensembles have members
-    assert all((ROOT / "conf" / "experiment" / f"{name}.yaml").is_file() for name in names)
