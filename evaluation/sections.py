@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from hydra.utils import get_method
 
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
@@ -72,6 +71,8 @@ def check_sections(settings: EvaluationConfig) -> None:
 
 
 def _functions(key: str, entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Callable[..., Any]]:
+    from hydra.utils import get_method  # here: portable models are used without Hydra
+
     functions: dict[str, Callable[..., Any]] = {}
     for name, entry in entries.items():
         arguments = dict(entry)

@@ -190,7 +190,7 @@ def test_in_the_preparation_it_leaves_at_once_and_nothing_is_half_done(tmp_path,
         run_unevaluated(config)
     assert len(seen) == 3
     assert [path.name for path in (tmp_path / "cache" / "prepared").iterdir() if path.suffix != ".lock"] == []
-    assert not list(Path(config.output_dir).glob("*/*/seed=0"))  # images that are not read yet have no run
+    assert Run(run_of(config)).status.state == "preempted"
 
 
 def test_in_the_prediction_it_leaves_at_once_and_trains_nothing_again(undisturbed, tmp_path, monkeypatch):
