@@ -37,7 +37,7 @@ class KaryogramDataModule(ImageDataModule):
     default_source = "karyograms"
 
 
-class ComposedKaryogramDataModule(KaryogramDataModule):
+class ComposedKaryogramDataModule(ImageDataModule):
     """Karyograms composed of the single chromosomes of cells, with derived abnormalities."""
 
     default_source = "composed_karyograms"
@@ -79,19 +79,6 @@ class SyntheticChromosomesDataModule(ImageDataModule):
     default_source = "synthetic_chromosomes"
 
 
-DATA_MODULES: dict[str, type[ImageDataModule]] = {
-    module.default_source: module
-    for module in (
-        CNMCDataModule,
-        HemAllDataModule,
-        ChromosomeDataModule,
-        KaryogramDataModule,
-        ComposedKaryogramDataModule,
-        MNISTDataModule,
-        CIFAR10DataModule,
-        FolderDataModule,
-        TableDataModule,
-        SyntheticCellsDataModule,
-        SyntheticChromosomesDataModule,
-    )
+DATA_MODULES = {
+    module.default_source: module for module in ImageDataModule.__subclasses__() if module.__module__ == __name__
 }

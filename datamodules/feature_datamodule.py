@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from common.compat import position_in_epoch
 from datamodules.image_datamodule import ImageDataModule
-from datamodules.prepared_dataset import Batch, Key, PreparedDataset, whole_batch
+from datamodules.prepared_dataset import Batch, Key, PreparedDataset, epochs_and_items, whole_batch
 from datamodules.transforms.augmentation import Augmentation
 
 AS_IT_IS = -1  # in place of the number of a copy: a validation image is not transformed
@@ -19,11 +19,8 @@ AS_IT_IS = -1  # in place of the number of a copy: a validation image is not tra
 class FeatureDataModule(LightningDataModule):
     """The training and validation batches of an `ImageDataModule`, with ``features`` under "image".
 
-    Its ``predict_dataloader`` serves the images that the features are computed of, as a training shows them.
-
-    Attributes:
-        count: The number of these images: of validation and of an epoch.
-        features: Of each of them, shape (images, ...); to be set before the first training batch.
+    Its ``predict_dataloader`` serves the ``count`` images that the features are computed of, as a training shows them;
+    ``features``, shape (count, ...), are to be set before the first training batch.
     """
 
     def __init__(self, data: ImageDataModule) -> None:
@@ -66,7 +63,9 @@ class FeatureDataModule(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Scale images; batches of features are complete."""
-        return batch if isinstance(batch, dict) else self.data.on_after_batch_transfer(batch, dataloader_idx)
+        if isinstance(batch, dict):
+            return batch
+        return self.data.on_after_batch_transfer(batch, dataloader_idx)
 
     def image_names(self, rows: Sequence[int]) -> list[str]:
         """Return the paths of images, below the data's folder, by their manifest rows."""
@@ -79,7 +78,9 @@ class FeatureDataModule(LightningDataModule):
         return {"image": self.features[torch.from_numpy(places)], "label": label, "index": torch.from_numpy(rows)}
 
     def _shown(self, image: np.ndarray, epoch: int, row: int, copy: int) -> np.ndarray:
-        return image if copy == AS_IT_IS else self._augmentation(image, epoch, row, copy)
+        if copy == AS_IT_IS:
+            return image
+        return self._augmentation(image, epoch, row, copy)
 
     def _loader(self, places: np.ndarray, **batches: Any) -> DataLoader[Any]:
         dataset = _Features(self, places)
@@ -100,5 +101,4 @@ class _Features(Dataset[dict[str, torch.Tensor]]):
 
     def __getitems__(self, keys: Sequence[Key]) -> dict[str, torch.Tensor]:
         """Return a batch by (epoch, item), or the item alone."""
-        items = [key[1] if isinstance(key, tuple) else key for key in keys]
-        return self.module.batch(self.places[items])
+        return self.module.batch(self.places[epochs_and_items(keys)[1]])

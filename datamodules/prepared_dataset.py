@@ -22,8 +22,7 @@ Change = Callable[[np.ndarray, int, int, int], np.ndarray]
 class PreparedDataset(Dataset[Batch]):
     """Images of the prepared cache, augmented and resized to ``prepare.shape`` where those are given.
 
-    A batch is fetched as a whole: each image goes from the cache into its place in the batch at once. A DataLoader of
-    this data set needs ``collate_fn=whole_batch``.
+    A batch is fetched as a whole: a DataLoader needs ``collate_fn=whole_batch``.
 
     Args:
         images: By manifest row, uint8, each of shape (H, W, 3).
@@ -46,7 +45,9 @@ class PreparedDataset(Dataset[Batch]):
         self.images = images
         self.rows = rows
         self.labels = labels
-        self.copies = np.zeros_like(rows) if copies is None else copies
+        if copies is None:
+            copies = np.zeros_like(rows)
+        self.copies = copies
         self.augmentation = augmentation
         self.prepare = prepare
 
@@ -59,8 +60,7 @@ class PreparedDataset(Dataset[Batch]):
 
     def __getitems__(self, keys: Sequence[Key]) -> Batch:
         """Return a batch."""
-        numbers = np.array([key if isinstance(key, tuple) else (0, key) for key in keys], np.int64)
-        epochs, items = numbers.T
+        epochs, items = epochs_and_items(keys)
         rows = self.rows[items]
         drawn = zip(epochs.tolist(), rows.tolist(), self.copies[items].tolist(), strict=True)
         images = [self._image(epoch, row, copy) for epoch, row, copy in drawn]
@@ -73,6 +73,14 @@ class PreparedDataset(Dataset[Batch]):
         if self.prepare is not None:
             image = to_shape(image, self.prepare)
         return image
+
+
+def epochs_and_items(keys: Sequence[Key]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the epochs, 0 where a key has none, and the items of keys, each int64, shape (B,)."""
+    numbers = np.array(keys, np.int64).reshape(len(keys), -1)
+    if numbers.shape[1] == 1:
+        return np.zeros_like(numbers[:, 0]), numbers[:, 0]
+    return numbers[:, 0], numbers[:, 1]
 
 
 def whole_batch(batch: Batch) -> Batch:

@@ -33,8 +33,7 @@ def check_shares(images: int, part: str, world: World) -> None:
 class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
     """Yield batches of (epoch, item): the epoch travels with the item, so workers need no state.
 
-    The processes share global batches of ``world.size * batch_size`` items. The shares of the last one may differ by an
-    image; but all processes have the same number of batches, or some would wait forever.
+    The processes share global batches of ``world.size * batch_size`` items, and all have the same number of batches.
 
     Args:
         length: Number of items, at least twice ``world.size``.

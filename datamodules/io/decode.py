@@ -76,20 +76,16 @@ def read_plain_file(path: Path) -> bytes:
 def decode_image(data: bytes, background: Background = "black") -> Decoded:
     """Decode the bytes of a BMP, PNG, TIFF or JPEG file, whatever its name, to 8-bit RGB; also GIF, WebP, JPEG 2000.
 
-    Gray is replicated to three channels and 1-bit becomes 0 or 255. A palette is looked up. CMYK and YCbCr are
-    converted. Gray of 16 bits becomes ``value // 257``, whatever values the image uses; colours of 16 bits keep their
-    upper byte. The orientation that a camera noted (EXIF; the same tag in TIFF) is applied, in training as in
-    prediction. Of several pages or frames the first is read. ICC profiles are not applied. Transparency lies over
-    black, or, with another ``background``, over white where the outline is lighter than the inside.
-
-    Args:
-        data: The bytes of the file.
-        background: The key ``prepare.background``.
+    Gray is replicated to three channels, a palette looked up, CMYK and YCbCr are converted. Gray of 16 bits becomes
+    ``value // 257``, whatever values the image uses; colours of 16 bits keep their upper byte. The orientation that a
+    camera noted (EXIF; the same tag in TIFF) is applied, in training as in prediction. Of several pages or frames the
+    first is read. ICC profiles are not applied. Transparency lies over black, or, with another ``background``, over
+    white where the outline is lighter than the inside.
 
     Raises:
         BrokenImageError: The bytes are no image, are cut short, have a side above MAX_SIDE by their header (nothing is
             decoded then), hold floating-point or 32-bit values, or gray of 16 bits of which 14 or fewer are used and
-            whose ``background`` is to be found.
+            whose ``background`` (``prepare.background``) is to be found.
     """
     try:
         with _opened(data) as image:
@@ -180,12 +176,7 @@ def _eight_bits(values: np.ndarray, background: Background) -> np.ndarray:
 
 
 def _level_below(rgb: np.ndarray, alpha: np.ndarray) -> int:
-    """Return the gray value that belongs below a cut-out: 255 where its outline is lighter than its inside, else 0.
-
-    Args:
-        rgb: uint8, shape (H, W, 3).
-        alpha: uint8, shape (H, W).
-    """
+    """Return the gray value that belongs below a cut-out: 255 where its outline is lighter than its inside, else 0."""
     opaque = (alpha > 127).astype(np.uint8)
     inside = cv2.erode(opaque, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1) > 0
     outline = (opaque > 0) & ~inside

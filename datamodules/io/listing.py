@@ -110,11 +110,7 @@ def hint_at_archives(root: Path) -> str:
 def read_table(file: Path, root: Path, data: SourceConfig, optional: str | None = None) -> pd.DataFrame:
     """Read a CSV file with a row per image.
 
-    Args:
-        file: The table.
-        root: The data folder.
-        data: Settings whose keys ``<role>_column`` name columns, or are None.
-        optional: The name of a column that may be missing.
+    The keys ``<role>_column`` of ``data`` name columns, or are None; the column called ``optional`` may be missing.
 
     Returns:
         ``image_id`` (the path as the table writes it), ``path`` (below ``root``) and a column of text for each role
@@ -164,11 +160,8 @@ def _paths_below(root: Path, file: Path, names: pd.Series) -> list[str]:
 def write_once(folder: Path, paths: Sequence[str], draw: Callable[[int], np.ndarray], progress: bool) -> None:
     """Write images as PNG (lossless) into ``folder``, unless all are there; under a lock, whole or not at all.
 
-    Args:
-        folder: The folder to make; its name must change with its content.
-        paths: Where each image goes below it, POSIX, ending in ".png".
-        draw: Returns an image by its number: a uint8 array of shape (H, W) or, as RGB, (H, W, 3).
-        progress: Whether a progress bar may be shown.
+    The name of the folder must change with its content. ``paths`` end in ".png"; ``draw`` returns an image by its
+    number: uint8, shape (H, W) or, as RGB, (H, W, 3).
     """
 
     def is_whole(folder: Path) -> bool:

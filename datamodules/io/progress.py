@@ -20,17 +20,7 @@ LONG = 2000  # below this many images a bar is shown on a terminal only
 def threaded(
     work: Callable[[Item], Result], items: Iterable[Item], count: int, description: str, progress: bool
 ) -> Iterator[Result]:
-    """Yield ``work(item)`` in the order of the items, from a pool of threads, with a progress bar on stderr.
-
-    The threads are those of `in_threads`.
-
-    Args:
-        work: What is done to each item.
-        items: The items.
-        count: Number of items.
-        description: The text of the bar.
-        progress: Whether to show a bar at all; where stderr is no terminal, a short task shows none in any case.
-    """
+    """Yield ``work(item)`` of ``count`` items as `in_threads` does, with a `progress_bar`."""
     with progress_bar(count, description, progress) as advance:
         for result in in_threads(work, items):
             yield result
@@ -66,7 +56,10 @@ def processors() -> int:
 
 @contextmanager
 def progress_bar(count: int, description: str, progress: bool) -> Iterator[Callable[..., None]]:
-    """Show a progress bar on stderr, as ``threaded`` says, and yield a function that advances it (by one)."""
+    """Show a progress bar on stderr, and yield a function that advances it (by one).
+
+    Where stderr is no terminal, a short task shows none.
+    """
     console = Console(stderr=True)
     shown = progress and count > 0 and (console.is_terminal or count >= LONG)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -10,19 +10,12 @@ from common.errors import UserError
 
 @dataclass(frozen=True)
 class BalancePlan:
-    """The items of an epoch and their weights.
+    """The items of an epoch and their weights."""
 
-    Attributes:
-        rows: Manifest rows, int64, shape (items,).
-        copy: 0 for an original, n for the n-th extra copy of a row, int64, shape (items,).
-        sample_weights: Weights of draws with replacement, float64, shape (items,), mean 1; None: every item once.
-        class_weights: Weight of each class in the loss, float64, shape (classes,); None: all the same.
-    """
-
-    rows: np.ndarray
-    copy: np.ndarray
-    sample_weights: np.ndarray | None = None
-    class_weights: np.ndarray | None = None
+    rows: np.ndarray  # manifest rows, int64, shape (items,)
+    copy: np.ndarray  # 0 for an original, n for the n-th extra copy of a row, int64, shape (items,)
+    sample_weights: np.ndarray | None = None  # of draws with replacement, float64 (items,); None: every item once
+    class_weights: np.ndarray | None = None  # of the classes in the loss, float64 (classes,); None: all the same
 
 
 def plan(labels: np.ndarray, rows: np.ndarray, classes: int, name: str, seed: int) -> BalancePlan:
@@ -42,10 +35,8 @@ def plan(labels: np.ndarray, rows: np.ndarray, classes: int, name: str, seed: in
         seed: Of the draws.
 
     Raises:
-        ValueError: A class has no image, or the name is unknown.
         UserError: "hem_all" meets more than two classes.
     """
-    rows = np.asarray(rows, np.int64)
     counts = np.bincount(labels, minlength=classes)
     if (counts == 0).any():
         raise ValueError(f"class {int(counts.argmin())} has no train image")

@@ -113,7 +113,7 @@ def near_pairs(used: pd.DataFrame, bits: int | None) -> tuple[np.ndarray, int]:
     """Return the closest pairs of different files in two parts, nearest first, and how many there are.
 
     Args:
-        used: ``part``, ``sha256`` and ``phash`` (64 hex digits) of the images; the index is the manifest row.
+        used: ``part``, ``sha256`` and ``phash`` of the images; the index is the manifest row.
         bits: Up to which Hamming distance a pair counts, 0 to 255; None: no pair does.
 
     Returns:
@@ -157,11 +157,7 @@ def _close_pairs(hashes: np.ndarray, one: np.ndarray, other: np.ndarray, bits: i
 
 
 def pair_table(frame: pd.DataFrame, pairs: np.ndarray) -> pd.DataFrame:
-    """Return pairs of rows of a manifest's frame with the facts of both sides.
-
-    Args:
-        frame: With the column ``part``.
-        pairs: Distance and the two rows of each, int64, shape (pairs, 3).
+    """Return pairs (distance and two rows, int64, shape (pairs, 3)) of a frame with the facts of both sides.
 
     Returns:
         ``kind`` ("identical" or "near"), ``distance`` (of 256 bits), ``left`` and ``right`` (rows of the frame), and

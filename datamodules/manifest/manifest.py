@@ -31,28 +31,20 @@ class Manifest:
         frame: The columns of `listed` and, once `scan.scan_listing` has opened the files, ``width`` and ``height``
             (pixels, as decoded), ``channels`` (of the file), ``sha256`` (of the file's bytes, 64 hex digits) and
             ``phash`` (perceptual hash, 256 bits as 64 hex digits). The index is 0, 1, 2, ...
-        root: The folder that the paths are below.
-        classes: The order is the class index; with two classes the positive one has index 1.
-        positive_class: None with more than two classes.
-        source: The source's name ("cnmc", ...).
-        notes: Statements for the user, such as what is missing or was left out; they name no image and no subject.
-        synthetic: Whether the images are drawn, not taken.
-        skipped: Names of the broken images and cells that were left out.
-        incomplete: Those of the notes that say that a part is not as it was published.
         places: Of karyograms, one row per chromosome: ``image_id``, ``chromosome`` ("1" to "22", "X", "Y"), ``x``,
             ``y``, ``width``, ``height`` (int, pixels of the file): a box that holds this chromosome alone on plain
             ground. None where that is not known.
     """
 
     frame: pd.DataFrame
-    root: Path
-    classes: tuple[str, ...]
-    positive_class: str | None
-    source: str
-    notes: tuple[str, ...] = ()
-    synthetic: bool = False
-    skipped: tuple[str, ...] = ()
-    incomplete: tuple[str, ...] = ()
+    root: Path  # the folder that the paths are below
+    classes: tuple[str, ...]  # their order is the class index; with two classes the positive one has index 1
+    positive_class: str | None  # None with more than two classes
+    source: str  # its name ("cnmc", ...)
+    notes: tuple[str, ...] = ()  # for the user, such as what was left out; they name no image and no subject
+    synthetic: bool = False  # whether the images are drawn, not taken
+    skipped: tuple[str, ...] = ()  # names of the broken images and cells that were left out
+    incomplete: tuple[str, ...] = ()  # those of the notes that say that a part is not as it was published
     places: pd.DataFrame | None = None
 
     @property
@@ -78,8 +70,8 @@ class Manifest:
     @property
     def class_indices(self) -> pd.Series:
         """The label of each row as an index into ``classes``, int64; -1 where it is unknown."""
-        index = {name: position for position, name in enumerate(self.classes)}
-        return self.frame["label"].map(index).fillna(-1).astype("int64")
+        codes = pd.Categorical(self.frame["label"], self.classes).codes
+        return pd.Series(codes, self.frame.index, dtype="int64")
 
     def rows(self, *columns: str) -> list[list[Any]]:
         """Return columns of the frame, row by row; None where a value is unknown."""

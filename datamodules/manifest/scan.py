@@ -49,11 +49,8 @@ def scan_listing(
     at the same time, one reads while the others wait. The facts of a file that changed within the two seconds before
     the scan are not stored: it might change once more without its time showing it.
 
-    Args:
-        listing: The images, as the source lists them.
-        on_broken: "stop", or "skip" to leave broken images out and list them in the notes.
-        cache_dir: Where facts are stored, in ``scan/``, also of the other images when one is broken.
-        progress: Whether a progress bar may be shown.
+    ``on_broken`` is "stop", or "skip" to leave broken images out and list them in the notes. Facts are stored in
+    ``<cache_dir>/scan/``, also of the other images when one is broken.
 
     Raises:
         UserError: Two images have the same id; an image is broken and ``on_broken`` is "stop"; or a class has no

@@ -2,6 +2,8 @@
 
 import re
 from fractions import Fraction
+from functools import partial
+from itertools import combinations
 from math import ceil, floor
 
 import numpy as np
@@ -34,10 +36,9 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
     ``paper`` draws the images at random by ``paper_split``, whose ``rounding`` says how many.
 
     ``split.test`` names a given part ("prelim") as the test part; the other images are then divided into train and
-    validation, and ``split.fold`` only picks another draw, unless ``split.given_validation`` names the validation part
-    too: then the rest trains. Every draw depends on ``split.seed`` and ``split.fold``
-    alone. Images without a label are unused; so are, where folds are given and the test part is a fold, images of
-    other given parts.
+    validation, unless ``split.given_validation`` names the validation part too. Every draw depends on ``split.seed``
+    and ``split.fold`` alone. Images without a label are unused; so are, where folds are given and the test part is a
+    fold, images of other given parts.
 
     Returns:
         "train", "validation", "test" or "unused" per image; the index is that of ``manifest.frame``.
@@ -198,7 +199,7 @@ def _by_subjects(rows: pd.DataFrame, split: SplitConfig) -> np.ndarray:
 
 def _nearest_share(share: float, most: int) -> tuple[int, int]:
     """Return how many of how many folds (at most ``most``, at least one on either side) come nearest to a share."""
-    choices = [(taken, folds) for folds in range(2, most + 1) for taken in range(1, folds)]
+    choices = combinations(range(1, most + 1), 2)
     return min(choices, key=lambda choice: (abs(Fraction(*choice) - Fraction(str(share))), choice[1]))
 
 
@@ -210,8 +211,7 @@ def _folds(rows: pd.DataFrame, protocol: str, split: SplitConfig) -> np.ndarray:
     if protocol == "subject":
         _check_subjects(rows)
         _check_enough(by_label["subject"].nunique(), split.folds, "subjects", f"{remedy}, or protocol=image")
-    else:
-        _check_enough(by_label["image_id"].nunique(), split.folds, "images", remedy)
+    _check_enough(by_label.size(), split.folds, "images", remedy)
     fold_of_row = _deal(rows, split.folds, split.seed, protocol == "subject")
     if split.drawn_validation == "share":
         parts = np.full(len(rows), TEST, object)
@@ -226,10 +226,12 @@ def _folds(rows: pd.DataFrame, protocol: str, split: SplitConfig) -> np.ndarray:
 
 def _deal(rows: pd.DataFrame, folds: int, seed: int, by_subject: bool) -> np.ndarray:
     """Return the number of the fold of each row, int64, by scikit-learn's stratified (group) folds."""
-    splitter = (StratifiedGroupKFold if by_subject else StratifiedKFold)(folds, shuffle=True, random_state=seed)
-    groups = rows["subject"].to_numpy() if by_subject else None
+    deal = StratifiedKFold(folds, shuffle=True, random_state=seed).split
+    if by_subject:
+        group_folds = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        deal = partial(group_folds.split, groups=rows["subject"].to_numpy())
     fold_of_row = np.empty(len(rows), np.int64)
-    for number, (_, members) in enumerate(splitter.split(np.zeros(len(rows)), rows["label"].to_numpy(), groups)):
+    for number, (_, members) in enumerate(deal(np.zeros(len(rows)), rows["label"].to_numpy())):
         fold_of_row[members] = number
     return fold_of_row
 

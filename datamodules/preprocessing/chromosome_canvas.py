@@ -41,16 +41,13 @@ def extent_of(image: np.ndarray, threshold: int) -> Extent:
     The long axis is the first principal axis of its pixels; of the two ways to set it upright the nearer is taken, so
     a chromosome with its short arm up keeps it up.
 
-    Args:
-        image: uint8 RGB on black, shape (H, W, 3).
-        threshold: Gray value, 0 to 254, up to which a pixel is ground.
-
-    Returns:
-        Its extent; an image without any such pixel counts as a whole.
+    The image is uint8 RGB on black, shape (H, W, 3); one without any such pixel counts as a whole.
     """
     rows, columns = np.nonzero(_largest_patch(image, threshold))
     points = np.stack([columns, rows], axis=1).astype(np.float64)
-    angle = _lean(points) if len(points) > 2 else 0.0
+    angle = 0.0
+    if len(points) > 2:
+        angle = _lean(points)
     # Each coordinate by itself: along the long axis of memory NumPy is ten times faster.
     upright = np.ascontiguousarray((points @ _rotation(angle).T).T)
     low = upright.min(axis=1)
@@ -86,10 +83,7 @@ def width_of(image: np.ndarray, threshold: int) -> float:
 def lay_on_canvas(image: np.ndarray, config: PrepareConfig, scale: float) -> np.ndarray:
     """Set a chromosome, uint8 RGB on black (H, W, 3), upright in the middle of a black canvas of ``config.shape``.
 
-    Args:
-        image: The chromosome.
-        config: Its ``shape``, ``canvas``, ``crop_threshold`` and ``interpolation`` count.
-        scale: Pixels of the canvas per pixel of the image; nan: as the width of the chromosome says.
+    ``scale`` is in pixels of the canvas per pixel of the image; nan: as the width of the chromosome says.
 
     Raises:
         TooLargeError: It is larger than the canvas, and ``config.canvas.oversize`` is "stop".
@@ -131,10 +125,7 @@ def scales(areas: np.ndarray, cells: np.ndarray, config: PrepareConfig) -> np.nd
     different lengths, or photographed at different resolutions, come out alike. ``scale_by: width``, and
     ``unknown_cell: width`` where the cell is not known, give nan: ``lay_on_canvas`` measures the width.
 
-    Args:
-        areas: Pixels of each chromosome, shape (images,).
-        cells: The cell of each, str, or None where unknown, shape (images,).
-        config: Its ``canvas`` is used.
+    ``areas`` are the pixels of each chromosome, ``cells`` the cell of each, None where unknown: shape (images,).
 
     Raises:
         UserError: ``scale_by: cell``, ``unknown_cell: stop`` and an image whose cell is not known.

@@ -66,7 +66,7 @@ def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) 
         scale: Of `image_scales`, for ``fit: canvas`` alone.
 
     Returns:
-        uint8 RGB, of the height and width of ``config.stored_shape``.
+        uint8 RGB, of the shape ``config.stored_shape``.
 
     Raises:
         TooLargeError: A chromosome is larger than the canvas.
@@ -80,7 +80,9 @@ def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) 
 
 def steps_before_resize(image: np.ndarray, config: PrepareConfig) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the name and the result, uint8 RGB, of each step of the preparation but the last, resize or canvas."""
-    ground = border_colour(image) if config.background == "border" else 0  # before the crop cuts it off
+    ground: np.ndarray | int = 0
+    if config.background == "border":
+        ground = border_colour(image)  # before the crop cuts it off
     if config.background == "detect":
         image = _of_chromosomes().on_black(image)
         yield "on black", image
@@ -102,11 +104,8 @@ def image_scales(
 ) -> list[float]:
     """Return by how much each image is scaled on a canvas; 1 without one, nan: as the width of the chromosome says.
 
-    Args:
-        rows: All images of a cell where one scale fits all of them.
-        read: Returns the image of a row, uint8 RGB, shape (H, W, 3).
-        cells: The cell of each, None where it is not known, shape (images,).
-        config: The settings.
+    ``rows`` are all images of a cell where one scale fits all of them, ``read`` returns the image (H, W, 3) of a row;
+    ``cells`` are None where they are not known.
 
     Raises:
         UserError: The cell must be known, and is not.
@@ -145,10 +144,7 @@ def prepare_single(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
 def equalize_luma(image: np.ndarray, clip_limit: float, tiles: int) -> np.ndarray:
     """Equalise contrast locally (CLAHE) on the Y channel of YUV; the colours U and V stay (paper 004, section 3.1).
 
-    Args:
-        image: uint8 RGB, shape (H, W, 3).
-        clip_limit: OpenCV's clip limit, larger is stronger.
-        tiles: Tiles per side.
+    The image is uint8 RGB, shape (H, W, 3); a larger clip limit is stronger; there are so many tiles per side.
     """
     yuv = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2YUV)
     yuv[..., 0] = cv2.createCLAHE(clip_limit, (tiles, tiles)).apply(yuv[..., 0])

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -135,21 +136,15 @@ def _row(image_id: str, path: Path, label: str | None, subject: str | None, part
 
 def _one_folder(root: Path, name: str) -> Path:
     """The folder of this name: ``root``, or one at most two levels below it."""
-    folders = []
     level = [root]
+    folders = []
     for _ in range(3):
-        below = []
-        for folder in level:
-            if folder.name == name:
-                folders.append(folder)
-            below += sub_folders(folder)
-        level = below
+        folders += [folder for folder in level if folder.name == name]
+        level = list(chain.from_iterable(map(sub_folders, level)))
     if not folders:
         raise UserError(f"no folder {name} in {root}{hint_at_archives(root)}: set data_dir to the folder that holds it")
     if len(folders) > 1:
-        raise UserError(
-            f"{name} is there twice, {folders[0]} and {folders[1]}: set data_dir to the folder of one of them"
-        )
+        raise UserError(f"{name} is there twice, {folders[0]} and {folders[1]}: set data_dir to one of them")
     return folders[0]
 
 

@@ -39,9 +39,10 @@ class Augmentation:
         """
         if not self.is_on or (not copy and self.config.apply_to != "all"):
             return image
-        epoch = epoch if self.config.each_epoch else 0
+        epoch *= self.config.each_epoch
         seed = derive_seed("augmentation", self.seed, epoch, row, copy) % 2**32
-        image = (self._turn_copy if copy else self._turn)(image, seed)
+        turn = (self._turn, self._turn_copy)[copy > 0]
+        image = turn(image, seed)
         for number, operation in enumerate(self._operations, 1):
             # albumentations does not reseed by itself, and gives all transforms of a pipeline the same numbers.
             operation.set_random_seed((seed + number) % 2**32)

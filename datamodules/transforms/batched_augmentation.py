@@ -14,20 +14,8 @@ from datamodules.transforms.counter_hash import uniform
 
 # What is drawn for each image; the order is part of what a seed means.
 DRAWN = (
-    "mirror",
-    "rotate",
-    "stretch_x",
-    "stretch_y",
-    "scale",
-    "shift_x",
-    "shift_y",
-    "bow",
-    "s_curve",
-    "uneven",
-    "uneven_phase",
-    "brightness",
-    "gamma",
-    "blur",
+    *("mirror", "rotate", "stretch_x", "stretch_y", "scale", "shift_x", "shift_y"),
+    *("bow", "s_curve", "uneven", "uneven_phase", "brightness", "gamma", "blur"),
 )
 BLUR_RADIUS = 3.0  # standard deviations that the Gaussian of the blur reaches
 
@@ -78,12 +66,7 @@ def source_positions(config: TransformConfig, drawn: dict[str, torch.Tensor], he
 
     An image is bent and stretched unevenly in its upright position, then mirrored, stretched and scaled, turned and
     shifted, about its centre. Here, from the result back to the image, the steps are undone in the opposite order.
-
-    Args:
-        config: The strengths.
-        drawn: Of each image, see `BatchedAugmentation.draw`.
-        height: Of the images, in pixels.
-        width: Likewise.
+    ``drawn`` is that of `BatchedAugmentation.draw`, ``height`` and ``width`` are in pixels.
     """
     x, y = _undo_affine(config, drawn, height, width)
     x, y = _undo_bend(config, drawn, x, y, height, width)

@@ -44,36 +44,27 @@ class KeyDataset(Dataset[Key]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, key: tuple[int, int] | int) -> Key:
-        epoch, item = key if isinstance(key, tuple) else (0, key)
+    def __getitem__(self, key: tuple[int, int]) -> Key:
+        epoch, item = key
         row = int(self.rows[item])
         return epoch, row, int(self.copies[item]), int(self.labels[row])
 
 
 @dataclass(frozen=True)
 class ResidentImages:
-    """Some rows of the prepared images.
+    """Some rows of the prepared images."""
 
-    Attributes:
-        rows: Their manifest rows, int64, ascending, shape (N,).
-        pixels: uint8, shape (N, C, H, W); C = 1 where the three channels of every image are equal.
-    """
-
-    rows: torch.Tensor
-    pixels: torch.Tensor
+    rows: torch.Tensor  # manifest rows, int64, ascending, shape (N,)
+    pixels: torch.Tensor  # uint8, shape (N, C, H, W); C = 1 where the three channels of every image are equal
 
     @classmethod
     def load(cls, images: Images, rows: np.ndarray) -> "ResidentImages":
-        """Copy the images of some rows into memory.
-
-        Args:
-            images: By manifest row, uint8, each of shape (H, W, 3).
-            rows: Manifest rows, in any order; a row that is named twice is kept once.
-        """
+        """Copy the images (H, W, 3), uint8, of some manifest rows into memory, each once."""
         rows = np.unique(rows)
-        gray = all(_is_gray(np.asarray(images[row])) for row in rows.tolist())
         height, width, channels = np.asarray(images[int(rows[0])]).shape
-        pixels = np.empty((len(rows), 1 if gray else channels, height, width), np.uint8)
+        if all(_is_gray(np.asarray(images[row])) for row in rows.tolist()):
+            channels = 1
+        pixels = np.empty((len(rows), channels, height, width), np.uint8)
         for position, row in enumerate(rows.tolist()):
             pixels[position] = np.asarray(images[row]).transpose(2, 0, 1)[: pixels.shape[1]]
         return cls(torch.from_numpy(rows), torch.from_numpy(pixels))
