@@ -8,7 +8,6 @@ from common.errors import UserError
 from common.runs.distributed import World
 from datamodules.datasets import data_module
 from datamodules.image_datamodule import ImageDataModule
-from tests.helpers.images import write_class_folders
 from tests.helpers.training import DRAWN, small_config
 
 CHROMOSOMES = ["data=synthetic_chromosomes", "data.cells=12", "data.cases=12", "split.folds=3", "head.logits=null"]
@@ -90,17 +89,6 @@ def test_batched_images_without_strengths_are_the_prepared_ones(tmp_path, words,
         for image, label, row in zip(batch["image"], batch["label"], batch["index"], strict=True):
             assert np.array_equal(image.numpy().transpose(1, 2, 0), data.images[int(row)].astype(np.float32) / 255)
             assert label == data.labels[row]
-
-
-def test_balanced_sampling_draws_each_class_about_equally_often(tmp_path):
-    write_class_folders(tmp_path / "images", {"blast": 40, "normal": 10})
-    folder = ["data=folder", f"data_dir={tmp_path / 'images'}", "data.positive_class=blast", "protocol=image"]
-    data = prepared(small_config(tmp_path, "balance=weighted_sampling", data=folder))
-    drawn = []
-    for number in range(10):
-        data._position = lambda number=number: (number, 0)
-        drawn += [int(label) for batch in data.train_dataloader() for label in batch[1]]
-    assert 0.4 < np.mean(drawn) < 0.6
 
 
 def test_every_part_is_resized_to_the_networks_size_after_the_augmentation(tmp_path):

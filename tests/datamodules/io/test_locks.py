@@ -55,9 +55,3 @@ def test_who_waits_says_for_what_and_goes_on_when_the_other_process_is_killed(tm
     assert said == [(makes, str(tmp_path / "data.lock"))]
     assert (tmp_path / "data" / "file.txt").read_text() == "whole"
     assert not (tmp_path / ".data-half").exists()
-
-
-def test_an_error_frees_the_lock(tmp_path):
-    for _ in range(2):
-        with pytest.raises(ZeroDivisionError), one_at_a_time(tmp_path / "data.lock", "fails"):
-            raise ZeroDivisionError

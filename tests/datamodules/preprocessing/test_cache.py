@@ -1,10 +1,6 @@
 """One cache per content and settings, whole or absent."""
 
-import multiprocessing
-import os
 import shutil
-import signal
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -98,31 +94,6 @@ def test_a_full_disk_is_reported_before_anything_is_written(manifest, tmp_path, 
         prepared_images(manifest, CONFIG, tmp_path / "cache")
     with pytest.raises(UserError, match="or a smaller prepare.augment_at"):
         prepared_images(manifest, CONFIG.model_copy(update={"augment_at": 48}), tmp_path / "cache")
-
-
-def test_a_build_that_is_killed_leaves_nothing_that_looks_valid(manifest, tmp_path):
-    context = multiprocessing.get_context("spawn")
-    builder = context.Process(target=_hang, args=(manifest, tmp_path / "cache"))
-    builder.start()
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "hanging").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.kill(builder.pid, signal.SIGKILL)
-    builder.join()
-    (left_over,) = _folders(tmp_path)
-    assert left_over.startswith(".")
-    images = prepared_images(manifest, CONFIG, tmp_path / "cache")
-    assert np.array_equal(images[8], prepare_image(read_image(manifest.file(8)), CONFIG))
-    assert _folders(tmp_path) == [cache_folder(manifest, CONFIG, tmp_path).name]
-
-
-def _hang(manifest, cache_dir):
-    def hang(image, *how):
-        (cache_dir.parent / "hanging").touch()
-        time.sleep(60)
-
-    cache.prepare_image = hang
-    prepared_images(manifest, CONFIG, cache_dir)
 
 
 def _folders(tmp_path):

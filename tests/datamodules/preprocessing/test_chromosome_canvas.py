@@ -1,6 +1,5 @@
 """Chromosomes on a canvas: upright, in scale, in the middle."""
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +10,7 @@ from common.config.data import CanvasConfig, PrepareConfig
 from common.errors import UserError
 from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.chromosome_canvas import extent_of, lay_on_canvas, scales, width_of
-from datamodules.preprocessing.pipeline import TooLargeError, prepare_single
+from datamodules.preprocessing.pipeline import TooLargeError
 from datamodules.sources import scan
 from tests.helpers.chromosomes import bar, write_chromosomes
 from tests.helpers.training import composed
@@ -117,27 +116,6 @@ def test_a_chromosome_larger_than_the_canvas_is_named(tmp_path, background, mess
 
 def _data():
     return check_config(composed(["data=chromosomes", "weights=random"])).data
-
-
-def _prepared(image):
-    config = _config((96, 48), area=250, oversize="shrink").for_single_images()
-    by_width = config.canvas.model_copy(update={"scale_by": "cell"})
-    return prepare_single(image, config.model_copy(update={"canvas": by_width}))[..., 0].astype(float)
-
-
-def _soft(number, **keys):
-    return cv2.GaussianBlur(bar(number, **keys), (0, 0), 1.5)
-
-
-def _agreement(image, other):
-    """The correlation of two canvases, of which either end may be up."""
-    return max(np.corrcoef(image.ravel(), turned.ravel())[0, 1] for turned in (other, other[::-1, ::-1]))
-
-
-@given(number=st.integers(1, 18), angle=st.floats(-180, 180), scale=st.floats(1.5, 6.0), invert=st.booleans())
-def test_one_chromosome_has_one_canvas_at_any_angle_and_scale(number, angle, scale, invert):
-    image = _soft(number, scale=scale, lean=angle)
-    assert _agreement(_prepared(_soft(number, scale=3.0)), _prepared(255 - image if invert else image)) > 0.85
 
 
 @given(number=st.integers(1, 20), scale=st.floats(2.0, 6.0), lean=st.floats(-90, 90))

@@ -116,12 +116,6 @@ def test_a_wrong_preliminary_test_is_refused(cnmc, tmp_path):
         scan_cnmc(cnmc, tmp_path / "cache", parts=BOTH)
 
 
-def test_the_published_numbers():
-    folds = [PUBLISHED[f"fold_{number}"] for number in range(3)]
-    assert [sum(counts) for counts in zip(*folds, strict=True)] == [7_272, 3_389]
-    assert sum(PUBLISHED["prelim"]) == 1_867
-
-
 def test_the_real_sample(tmp_path):
     frame = scan_cnmc(real_data("cnmc_sample"), tmp_path, parts=BOTH).frame
     training = frame[frame["part"] != "prelim"]

@@ -8,11 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.config.data import SplitConfig
 from common.errors import UserError
 from datamodules.io.decode import read_image
-from datamodules.manifest.splits import split
-from datamodules.sources import list_images, mnist, scan, source_config
+from datamodules.sources import list_images, mnist, source_config
 from tests.helpers.archives import zip_folder
 from tests.helpers.digits import digit_arrays, write_idx, write_mnist
 from tests.helpers.manifests import facts_of, rows_of
@@ -43,14 +41,6 @@ def test_images_labels_and_parts_are_those_of_the_files(root, tmp_path):
 def test_every_place_and_form_gives_the_same_images(root, tmp_path, below, ending):
     write_mnist(tmp_path / "other" / below, ending=ending)
     assert facts_of(listed(tmp_path / "other", tmp_path)) == facts_of(listed(root, tmp_path))
-
-
-def test_the_official_test_set_stays_apart(tmp_path):
-    manifest = scan(source_config("mnist"), write_mnist(tmp_path / "data", 100, 40), tmp_path, progress=False)
-    parts = split(manifest, "image", SplitConfig(test="test"), None)
-    assert set(manifest.frame["part"][parts == "test"]) == {"test"}
-    assert parts.value_counts().to_dict() == {"train": 80, "test": 40, "validation": 20}
-    assert set(manifest.frame["channels"]) == {1}
 
 
 def test_missing_files_are_named(root, tmp_path):
