@@ -22,12 +22,10 @@ from datamodules.transforms.expansion import Expansion
 CLASSES = ("all", "hem")
 TRAINING = "C-NMC_training_data"
 PRELIM = "C-NMC_test_prelim_phase_data"
-FINAL = "C-NMC_test_final_phase_data"
 HOME = "doi 10.7937/tcia.2019.dc64i46r (The Cancer Imaging Archive, C-NMC 2019)"
 
-# The published numbers of images, (ALL, HEM); the final test is published without labels.
+# The published numbers of images, (ALL, HEM).
 PUBLISHED = {"fold_0": (2397, 1130), "fold_1": (2418, 1163), "fold_2": (2457, 1096), "prelim": (1219, 648)}
-PUBLISHED_FINAL = 2586
 
 _NAME = re.compile(r"UID_(?P<subject>H?\d+)_(?P<image>\d+)_(?P<cell>\d+)_(?P<label>all|hem)", re.IGNORECASE)
 _FOLD = re.compile(r"fold_\d+")
@@ -36,7 +34,7 @@ _LABEL_COLUMNS = ("Patient_ID", "new_names", "labels")
 
 
 class _ChallengeConfig(SourceConfig):
-    parts: tuple[Literal["training", "prelim", "final"], ...] = FROM_YAML
+    parts: tuple[Literal["training", "prelim"], ...] = FROM_YAML
 
 
 class CnmcConfig(_ChallengeConfig, defaults="data/cnmc"):
@@ -66,14 +64,14 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manife
 
     The training folder may be ``data_dir`` itself or lie up to two levels below it. The subject is read from the
     file's name (``UID_<subject>_<image>_<cell>_<class>``; an ``H`` or ``h`` marks a healthy subject); the given part
-    is ``fold_0`` to ``fold_2``, ``prelim`` or ``final``. The notes say whether the set is complete.
+    is ``fold_0`` to ``fold_2`` or ``prelim``. The notes say whether the set is complete.
 
     Raises:
         UserError: The folders or the table of the preliminary test are missing or found twice, a name is not of the
             challenge's form, a label contradicts the name, a class has no image, or the positive class is not said.
     """
     root = data_folder(context, searched=True)
-    listers = {"training": _training, "prelim": _prelim, "final": _final}
+    listers = {"training": _training, "prelim": _prelim}
     images: list[Row] = []
     notes = Notes()
     for part in data.parts:
@@ -83,7 +81,7 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manife
     classes = order_classes(set(CLASSES), data.positive_class)
     frame = listed(images)
     absent = set(CLASSES) - set(frame["label"])
-    if absent and set(data.parts) != {"final"}:  # it has no labels, and can be predicted
+    if absent:
         raise UserError(f"class {min(absent)} has no image in {root} (data.parts={list(data.parts)})")
     facts = (root, classes, data.positive_class, data.source, notes.all)
     return Manifest(frame, *facts, incomplete=notes.incomplete, synthetic=is_drawn(root, ()))
@@ -125,12 +123,7 @@ def _prelim(root: Path) -> list[Row]:
     return images
 
 
-def _final(root: Path) -> list[Row]:
-    files = image_files(_one_folder(root, FINAL))
-    return [_row(f"final_{path.stem}", path.relative_to(root), None, None, "final") for path in files]
-
-
-def _row(image_id: str, path: Path, label: str | None, subject: str | None, part: str) -> Row:
+def _row(image_id: str, path: Path, label: str, subject: str, part: str) -> Row:
     return {"image_id": image_id, "path": path.as_posix(), "label": label, "subject": subject, "part": part}
 
 
@@ -173,9 +166,7 @@ def _parse(name: str, where: Path) -> tuple[str, str]:
 
 def _published(part: str, images: list[Row]) -> tuple[str, Counter[str], dict[str, int]]:
     """The title of a part, and how many images of each fold and class there are and were published."""
-    counts = Counter(f"{row['part']} {(row['label'] or '').upper()}".strip() for row in images)
-    if part == "final":
-        return "final test", counts, {"final": PUBLISHED_FINAL}
+    counts = Counter(f"{row['part']} {str(row['label']).upper()}" for row in images)
     published: dict[str, int] = {}
     for name, (leukaemic, healthy) in PUBLISHED.items():
         if (name == "prelim") == (part == "prelim"):

@@ -4,10 +4,8 @@ import shutil
 
 import pytest
 
-from common.config.data import SplitConfig
 from common.errors import UserError
-from datamodules.manifest.splits import split
-from datamodules.sources.cnmc import FINAL, PRELIM, PUBLISHED, TRAINING
+from datamodules.sources.cnmc import PRELIM, PUBLISHED, TRAINING
 from tests.helpers.images import cell_image, scan_cnmc, write_cnmc, write_image, write_prelim
 from tests.helpers.real_data import real_data
 
@@ -45,19 +43,6 @@ def test_the_preliminary_test_is_labelled_by_its_table(cnmc, tmp_path):
     rows = scan_cnmc(cnmc, tmp_path / "cache", parts=BOTH).frame.set_index("image_id")
     assert rows.loc["prelim_1", ["label", "subject", "part"]].tolist() == ["all", "57", "prelim"]
     assert rows.loc["prelim_2", ["label", "subject", "part"]].tolist() == ["hem", "H49", "prelim"]
-
-
-def test_the_final_test_can_be_read_and_nothing_be_learned_from_it(cnmc, tmp_path):
-    for number in (1, 2, 10):
-        write_image(cnmc / FINAL / f"{number}.bmp", cell_image(number))
-    manifest = scan_cnmc(cnmc, tmp_path / "cache", parts=("final",))
-    assert manifest.frame["image_id"].tolist() == ["final_1", "final_2", "final_10"]
-    assert manifest.frame[["label", "subject"]].isna().all(axis=None)
-    assert set(manifest.frame["part"]) == {"final"}
-    assert manifest.notes == ("partial: 3 of 2,586 final test images (final 3/2,586)",)
-    with pytest.raises(UserError, match="no image has a label"):
-        split(manifest, "image", SplitConfig(), None)
-    assert len(scan_cnmc(cnmc, tmp_path / "cache", parts=("training", "final")).frame) == 15
 
 
 def _copy_set(root):
