@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 from pydantic import BaseModel
 
@@ -18,7 +19,8 @@ from datamodules.manifest.manifest import Manifest
 from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_images
 from datamodules.preprocessing.pipeline import equalize_luma, steps_before_resize
 from datamodules.sources import list_images, sources
-from datamodules.summary import class_counts, overview, write_kind_sheet
+from datamodules.summary import class_counts, overview
+from datamodules.synthesis.karyogram_writer import KARYOGRAMS, read_karyograms
 from datamodules.transforms.augmentation import Augmentation
 from evaluation.examples import PLAIN, Example, draw_sheet
 from evaluation.renderers import frame_table
@@ -26,6 +28,9 @@ from evaluation.renderers import frame_table
 CLASSES = 4  # an image of each of the first classes is drawn before and after
 COPIES = 5
 WIDTH = 2.2  # of an image, inches
+KINDS = 3  # images of kinds side by side
+PANEL = 6.2  # width of one of them, inches
+AROUND = 9  # pixels: how far the outline keeps from what it is around, so as to hide nothing
 
 
 def prepare_all(
@@ -75,7 +80,7 @@ def prepare_data(
     if home and scanned.incomplete:
         warn(f"not the whole set: the rest can be had at {home}")
     if sheet is not None:
-        say(f"{write_kind_sheet(scanned, sheet)} images, one of each kind or class: {sheet}")
+        say(f"{draw_kinds(sheet, scanned)} images, one of each kind or class: {sheet}")
     warn(*data.expansion.warnings)
     try:
         parts = data.parts
@@ -94,6 +99,43 @@ def prepare_data(
     if before_after is not None:
         written = draw_before_after(before_after, scanned, config)
         say("before and after:", *map(str, written))
+
+
+def draw_kinds(path: Path, manifest: Manifest) -> int:
+    """Draw the first image of each kind, or, where kinds are not known, of each class; return how many were drawn.
+
+    Composed karyograms have their karyotype below and a red outline around the place of the abnormality.
+
+    Raises:
+        UserError: The file is no PNG by its name.
+    """
+    if path.suffix.lower() != ".png":
+        raise UserError(f"--sheet {path}: a PNG file is written: end its name in .png")
+    frame = manifest.frame
+    kinds = frame["kind"].fillna(frame["label"]).fillna("(no label)")
+    karyograms = None
+    if (manifest.root / KARYOGRAMS).is_file():
+        karyograms = read_karyograms(manifest.root).set_index("image_id")
+    drawn: list[Example] = []
+    for row in kinds.drop_duplicates().index:
+        image = read_image(manifest.file(row))
+        lines = [f"{kinds[row]}: {frame['image_id'][row]}"]
+        if karyograms is not None:
+            facts = karyograms.loc[frame["image_id"][row]]
+            lines = [f"{facts['kind']} ({facts['origin']}): {frame['image_id'][row]}", facts["iscn"]]
+            if facts["truth"]:
+                image = _outlined(image, read_image(manifest.root / facts["truth"]))
+        drawn.append((image, [(line, PLAIN) for line in lines]))
+    about = {"name": "kinds", "source": manifest.source, "synthetic": manifest.synthetic}
+    draw_sheet(path, about, {"": drawn}, min(len(drawn), KINDS), PANEL)
+    return len(drawn)
+
+
+def _outlined(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (AROUND, AROUND))
+    around = cv2.dilate((truth[..., 0] > 0).astype(np.uint8), kernel)
+    contours, _ = cv2.findContours(around, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return cv2.drawContours(image.copy(), contours, -1, (255, 0, 0), 2)
 
 
 def draw_before_after(folder: Path, manifest: Manifest, config: Config) -> list[Path]:
