@@ -71,8 +71,6 @@ def build_classifier(
     if config.trainer.channels_last:
         # Convolutions pass the layout of their weights on to their outputs: the images need no conversion.
         model.to(memory_format=torch.channels_last)
-    if config.trainer.compile:
-        model.compile_backbone()
     contents: dict[str, str | None] = {"weights": info.content_hash(), "init_from": None}
     if config.init_from:
         contents["init_from"] = _load_other_run(model, Run(Path(config.init_from)), classes)

@@ -1,6 +1,6 @@
 """The LightningModule that is trained: normalisation, backbone, head, loss, metrics and optimiser."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any, Self
@@ -66,7 +66,6 @@ class Classifier(LightningModule):
         self.steps: int | None = None
         self.takes_features = False
         self.folded_batchnorm: tuple[str, ...] = ()
-        self._features_of: Callable[[nn.Module, torch.Tensor], Any] = features_of
         self.mean: torch.Tensor
         self.std: torch.Tensor
         self.register_buffer("mean", torch.tensor(facts.mean).view(1, -1, 1, 1), persistent=False)
@@ -111,10 +110,6 @@ class Classifier(LightningModule):
     def facts(self) -> ModelFacts:
         """Return what the weights depend on and do not hold: the scaling of the images and timm's arguments."""
         return ModelFacts(self.mean.flatten().tolist(), self.std.flatten().tolist(), self.network_args)
-
-    def compile_backbone(self) -> None:
-        """Run the backbone as torch compiles it, at the first batch of each stage and kind of batch."""
-        self._features_of = torch.compile(features_of)
 
     def configure_stage(self, stage: StageConfig, steps: int | None = None) -> None:
         """Freeze and unfreeze as a stage asks for; optimiser, schedule and BatchNorm follow it from now on.
@@ -181,7 +176,7 @@ class Classifier(LightningModule):
 
     def features(self, image: torch.Tensor) -> torch.Tensor:
         """Return the backbone's features, shape (B, ...), of images (B, C, H, W), float in [0, 1]."""
-        features: torch.Tensor = self._features_of(self.backbone, self.normalised(image))
+        features: torch.Tensor = features_of(self.backbone, self.normalised(image))
         return features
 
     def normalised(self, image: torch.Tensor) -> torch.Tensor:

@@ -18,11 +18,7 @@ def abort_process_group() -> None:
 
 
 def disable_signal_handlers(trainer: Trainer) -> None:
-    """Keep Lightning from handling signals: ``common.preemption`` does.
-
-    Lightning's handler of SIGTERM would communicate with the other ranks from wherever the signal interrupts this one,
-    and end the training after any batch, with nothing saved. There is no setting for it.
-    """
+    """Keep Lightning from handling signals: ``common.preemption`` does; its handler would end a training unsaved."""
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]  # there is no setting
 
 

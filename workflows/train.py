@@ -41,7 +41,7 @@ from lightning_modules.training.distributed import (
     rank_zero_first,
 )
 from lightning_modules.training.fit import FinishedStage, Mode, train_stages, training_facts
-from lightning_modules.training.trainer import set_up_torch, trainer_warnings
+from lightning_modules.training.trainer import set_up_torch
 from workflows.monitored import add_monitored
 
 # Training images that the statistics of a folded BatchNorm are measured on.
@@ -100,10 +100,9 @@ def opened_run(config: Config, data: ImageDataModule, contents: dict[str, str | 
     check_equal((str(folder), identity), "their configuration, images or weights")
     note_run(folder)
     on_rank_zero(check_run, folder, config, identity)
-    warnings = [*data.warnings(), *trainer_warnings(config)]
     with rank_zero_context(locked(folder)):
         description = [] if in_sweep() else data.describe()
-        yield Run(folder), on_rank_zero(begin, folder, config, identity, description, warnings)
+        yield Run(folder), on_rank_zero(begin, folder, config, identity, description, data.warnings())
 
 
 def fit_and_predict(

@@ -138,7 +138,6 @@ class TrainerConfig(StrictModel, defaults="trainer/default"):
     max_epochs: PositiveInt = FROM_YAML
     max_images: PositiveInt | None = FROM_YAML
     channels_last: bool = FROM_YAML
-    compile: bool = FROM_YAML
     accumulate_grad_batches: PositiveInt = FROM_YAML
     gradient_clip_val: PositiveFloat | None = FROM_YAML
     limit_train_batches: PositiveInt | Share | None = FROM_YAML

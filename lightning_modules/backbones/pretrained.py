@@ -2,9 +2,11 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import product
 from logging.handlers import BufferingHandler
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,7 @@ LOCAL = "local-dir:"
 HUB = "hf-hub:"
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+PICKLE = "pytorch_model.bin"  # where timm looks next
 # Arguments in config.json that follow from other keys: from prepare.size and the head.
 OTHER_KEYS = ("img_size", "num_classes", "in_chans")
 # Networks without weights in timm, and the variant that has some.
@@ -206,14 +209,12 @@ def _from_file(
 
 def _in_folder(weights: str, folder: Path, model: str) -> FoundWeights:
     """Return the weights of a folder in timm's form: config.json names the network, its arguments, mean and std."""
-    for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():
-            raise UserError(
-                f"weights={weights}: {folder} has no {name}: bring {CONFIG} and {WEIGHTS} (no pickle) there"
-            )
+    path = folder / WEIGHTS
+    for file in (folder / CONFIG, path):
+        if not file.is_file():
+            raise UserError(f"weights={weights}: {folder} has no {file.name}: bring {CONFIG} and {WEIGHTS} (no pickle)")
     try:
         facts, architecture, args = timm_folder_config(folder)
-        path = folder / WEIGHTS
         found = PretrainedCfg(**{**facts, "file": str(path), "source": None, "custom_load": False})
         channels = len(facts["mean"]), len(facts["std"])
     except (ValueError, KeyError, TypeError) as error:
@@ -232,34 +233,28 @@ def _in_folder(weights: str, folder: Path, model: str) -> FoundWeights:
 
 def _repository_folder(weights: str, weights_dir: Path | None) -> Path:
     """Return the folder of a repository: in ``weights_dir`` under its name, or what the hub's client has of it."""
-    name, _, revision = weights.removeprefix(HUB).partition("@")
-    owner, _, repository = name.partition("/")
-    if not owner or not repository or "/" in repository:
+    address = weights.removeprefix(HUB)
+    name = address.partition("@")[0]
+    if not re.fullmatch(r"[^/]+/[^/]+", name):
         raise UserError(f"weights={weights}: write {HUB}<owner>/<repository>, or {LOCAL}<folder> for a folder")
-    place = " and"
-    if weights_dir is not None:
-        if (weights_dir / repository).is_dir():
-            return weights_dir / repository
-        place = f", as the folder {weights_dir / repository}, or"
-    remedy = f"bring {CONFIG} and {WEIGHTS} of {name}{place} say weights={LOCAL}<their folder>"
-    for file in (CONFIG, WEIGHTS):
-        path = _on_hub(weights, f"{name}@{revision}", (file,), weights_dir, remedy)
-    return path.parent
+    brought = Path(weights_dir or "weights_dir") / Path(name).name
+    if brought.is_dir():
+        return brought
+    remedy = f"bring {CONFIG} and {WEIGHTS} of {name}, as the folder {brought}, or say weights={LOCAL}<their folder>"
+    _on_hub(weights, address, (CONFIG,), weights_dir, remedy)
+    return _on_hub(weights, address, (WEIGHTS,), weights_dir, remedy).parent
 
 
 def _of_tag(weights: str, facts: PretrainedCfg, folder: Path | None) -> Path:
     """Return the local file of a tag's weights; download it where no cache has it and the hub answers."""
-    places = " or ".join(map(str, _homes(folder)))
     remedy = (
-        "call scripts/prepare_data.py with --weights where there is internet and bring "
-        f"what it downloads to {places} (KARYOCYTE_WEIGHTS_DIR, HF_HUB_CACHE), or bring a file of your own with its "
-        "side file, weights=<file>.safetensors and <file>.safetensors.json, or train from weights=random"
+        "call scripts/prepare_data.py with --weights where there is internet and bring what it downloads there "
+        "(KARYOCYTE_WEIGHTS_DIR, HF_HUB_CACHE), or bring a file of your own with its side file, "
+        "weights=<file>.safetensors and <file>.safetensors.json, or train from weights=random"
     )
     if not facts.hf_hub_id:
         raise UserError(f"weights={weights}: these are not on the Hugging Face hub; {remedy}")
-    names: Sequence[str] = (WEIGHTS, "pytorch_model.bin")  # in the order in which timm looks for them
-    if facts.hf_hub_filename:
-        names = (facts.hf_hub_filename,)
+    names = [facts.hf_hub_filename] if facts.hf_hub_filename else [WEIGHTS, PICKLE]
     return _on_hub(weights, facts.hf_hub_id, names, folder, remedy)
 
 
@@ -270,35 +265,23 @@ def _on_hub(weights: str, address: str, names: Sequence[str], folder: Path | Non
     """
     repository, _, named_revision = address.partition("@")
     revision = named_revision or None
-    homes = _homes(folder)
-    for home in homes:
-        for name in names:
-            cached = try_to_load_from_cache(repository, name, home, revision)
-            if isinstance(cached, str):
-                return Path(cached)
-    if constants.HF_HUB_OFFLINE:
-        looked = " and ".join(map(str, homes))
-        raise UserError(f"weights={weights}: HF_HUB_OFFLINE is set and {repository} is not in {looked}; {remedy}")
+    for home, name in product(filter(None, [folder, Path(constants.HF_HUB_CACHE)]), names):
+        cached = try_to_load_from_cache(repository, name, home, revision)
+        if isinstance(cached, str):
+            return Path(cached)
     url = hf_hub_url(repository, names[0], revision=revision)
-    try:
-        get_session().head(url, timeout=TIMEOUT_SECONDS)
-    except Exception as error:  # whatever the HTTP library calls an unreachable host
-        reason = f"not in the caches, and {url.split('/')[2]} is out of reach ({first_line(error)})"
-        raise UserError(f"weights={weights}: {reason}; {remedy}") from error
+    missing = f"weights={weights}: {repository} is neither in {folder} nor in {constants.HF_HUB_CACHE}"
+    if constants.HF_HUB_OFFLINE:
+        raise UserError(f"{missing}, and HF_HUB_OFFLINE is set; {remedy}")
     target = folder if folder is not None and os.access(folder, os.W_OK) else None
     try:
+        get_session().head(url, timeout=TIMEOUT_SECONDS)
         for name in names[:-1]:
             with suppress(EntryNotFoundError):
                 return Path(hf_hub_download(repository, name, revision=revision, cache_dir=target))
         return Path(hf_hub_download(repository, names[-1], revision=revision, cache_dir=target))
     except Exception as error:  # errors of the hub, of HTTP libraries, of the disk
-        raise UserError(f"weights={weights}: {url} was not downloaded: {first_line(error)}; {remedy}") from error
-
-
-def _homes(folder: Path | None) -> list[Path]:
-    """Return the folders in which a file of the hub may lie."""
-    cache = Path(constants.HF_HUB_CACHE)
-    return [cache] if folder is None else [folder, cache]
+        raise UserError(f"{missing}, and {url} was not downloaded: {first_line(error)}; {remedy}") from error
 
 
 @contextmanager

@@ -26,12 +26,8 @@ ROUNDING = 1e-9
 
 
 def accuracy_of(hits: torch.Tensor | float) -> float:
-    """Return the accuracy of a mini-batch, in [0, 1]; it waits for the device.
-
-    Args:
-        hits: Images classified correctly, and all images: int64, shape (2,). Or the accuracy itself.
-    """
-    if isinstance(hits, float):
+    """Return the accuracy of a mini-batch, in [0, 1], of its images classified correctly and all, int64 (2,)."""
+    if isinstance(hits, float):  # from before an interruption
         return hits
     correct, images = hits.tolist()
     return float(correct / images)
@@ -74,10 +70,7 @@ class EarlyBreak(StepAccuracy):
     the last five mini-batches before it (which may reach into the epoch before). A lucky row in the middle of an epoch
     does not count.
 
-    Args:
-        validation: The expected accuracy of validation.
-        train: Likewise of each of the last mini-batches.
-        batches: The number of these.
+    ``validation`` is the expected accuracy of validation, ``train`` that of each of the last ``batches`` mini-batches.
     """
 
     def __init__(self, validation: float, train: float, batches: int) -> None:
@@ -137,10 +130,9 @@ def adjust(best: float, levels: Sequence[Level], rate: float) -> tuple[float, fl
 
 @dataclass(frozen=True)
 class SavedWeights:
-    """A checkpoint of weights in the stage's folder that waits for its validation.
+    """A checkpoint of weights: the accuracy is that of the mini-batch of its step, the rate that from this step on.
 
-    The reason is "check" (the gate was passed) or "epoch" (it was time); the accuracy is that of the mini-batch of its
-    optimiser step, and the learning rate that from this step on.
+    The reason is "check" (the gate was passed) or "epoch" (it was time).
     """
 
     file: str
@@ -164,11 +156,8 @@ class CheckAndAdjust(StepAccuracy, ChoosesBest):
         every_epochs: Epochs between two further checkpoints; None: none.
         levels: The fields of `Level`, of rising ``above``.
         stage: The stage, in whose folder the checkpoints go.
-        monitor: The metric that the best has the best of.
+        monitor: The metric that the best checkpoint is chosen by.
         mode: Whether its least or its largest value is best.
-
-    Raises:
-        ValueError: There is no level, or the levels do not rise.
     """
 
     def __init__(  # noqa: PLR0913 (the first three are keys of a configuration)
@@ -273,10 +262,9 @@ def _copy(path: Path, to: Path) -> None:
 
 
 def half_precision(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return weights with those of convolutions and dense layers rounded to half precision (11 bits), as copies.
+    """Return copies of weights, those of convolutions and dense layers rounded to half precision (11 bits).
 
-    Biases, gains and running statistics, few and partly large, stay as they are, and so does a layer with a value
-    beyond the range of half precision. Loaded into a network, the rounded weights have its own precision again.
+    Biases, gains and running statistics stay as they are, and so does a layer with a value beyond its range.
     """
     rounded = {}
     for name, values in weights.items():

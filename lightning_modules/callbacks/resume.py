@@ -57,8 +57,7 @@ class ResumeCheckpoint(Callback):
     """Save everything that a resume needs at epochs' ends and where it is due; leave with it saved after a signal.
 
     At the end of an epoch without a new best checkpoint nothing is saved where that would take more than `SHARE` of the
-    time: of short epochs, a kill costs some fifty times what a save takes. The resume repeats them, to the very same
-    weights where the operations are deterministic. (ModelCheckpoint's ``save_last`` writes only together with a best.)
+    time: a resume repeats such epochs. (ModelCheckpoint's ``save_last`` writes only together with a best.)
 
     A training can leave, and go on to the very same weights:
 
@@ -69,10 +68,7 @@ class ResumeCheckpoint(Callback):
 
     Processes that train together exchange signals and what is due at each of these moments, so that all decide alike.
 
-    Args:
-        path: Path of the checkpoint.
-        every_steps: It is due also after this many optimiser steps; None: at the epochs' ends alone.
-        every_minutes: And where the last save, or the start, is so many minutes ago.
+    It is due also after so many optimiser steps, and where the last save, or the start, is so many minutes ago.
     """
 
     def __init__(self, path: Path, every_steps: int | None = None, every_minutes: float | None = None) -> None:

@@ -2,8 +2,8 @@
 
 Slurm or torchrun starts the processes. With a single process all functions return its own values.
 
-If a process dies in the middle of a training, its connections break. On CPUs (gloo) the other ranks notice at once and
-end. On GPUs (NCCL) they may wait until ``srun --kill-on-bad-exit`` or torchrun, which watch the processes, end them.
+If a process dies, its connections break. On CPUs (gloo) the other ranks notice at once and end. On GPUs (NCCL) they may
+wait until ``srun --kill-on-bad-exit`` or torchrun, which watch the processes, end them.
 """
 
 import os
@@ -38,12 +38,9 @@ from lightning_modules.compat import abort_process_group
 T = TypeVar("T")
 P = ParamSpec("P")
 
-# One rank of a node prepares the images while the others wait for its lock; other nodes may finish earlier.
-COLLECTIVE_TIMEOUT = timedelta(hours=6)
-# A node may still boot, or a process may have failed before it could join.
-RENDEZVOUS_TIMEOUT = timedelta(minutes=10)
-# Seconds between the moments at which a signal to all processes reaches the nodes.
-SIGNAL_DELAY = 2.0
+COLLECTIVE_TIMEOUT = timedelta(hours=6)  # one rank of a node prepares the images while the others wait
+RENDEZVOUS_TIMEOUT = timedelta(minutes=10)  # a node may still boot, or a process may have failed before it could join
+SIGNAL_DELAY = 2.0  # seconds between the moments at which a signal to all processes reaches the nodes
 
 _worlds: list[World] = []  # of the process groups that this process has joined, in their order
 
@@ -67,8 +64,7 @@ def process_group(trainer: TrainerConfig) -> Iterator[World]:
     """Join the other processes of the run for the length of the block; they can be joined again afterwards.
 
     Raises:
-        UserError: The processes were not started as the configuration says, there are too few devices, or another
-            process has ended.
+        UserError: They were not started as the configuration says, there are too few devices, or one has ended.
     """
     world = world_of(trainer)
     # Lightning would read Slurm's variables, also where the run is one process.
@@ -137,7 +133,7 @@ def all_reduce(values: torch.Tensor, operation: dist.ReduceOp.RedOpType = dist.R
 
 
 def broadcast_tensors(tensors: dict[str, torch.Tensor]) -> None:
-    """Copy the values of rank zero into the tensors of the other ranks; names and shapes are equal on all ranks."""
+    """Copy the values of rank zero into the tensors of the other ranks."""
     if current_world().size > 1:
         for tensor in tensors.values():
             dist.broadcast(tensor.data, 0)
@@ -147,9 +143,8 @@ def broadcast_tensors(tensors: dict[str, torch.Tensor]) -> None:
 def joint_errors() -> Iterator[None]:
     """Run the block on every rank; an error on one of them is raised on all at its end.
 
-    Raises:
-        Exception: The error of this rank if it is the first that failed. Otherwise a ``RepeatedError``, which is not
-            printed again; an error of rank zero that is no ``UserError`` keeps its type.
+    It is the error of this rank if it is the first that failed, otherwise a ``RepeatedError``, which is not printed
+    again; an error of rank zero that is no ``UserError`` keeps its type.
     """
     world = current_world()
     if world.size == 1:
@@ -199,11 +194,7 @@ def rank_zero_context(context: AbstractContextManager[Any]) -> Iterator[None]:
 
 
 def check_equal(value: Any, description: str) -> None:
-    """Check that a picklable value is the same on all ranks.
-
-    Raises:
-        UserError: It is not; the message holds the description.
-    """
+    """Refuse a picklable value that is not the same on all ranks; the error holds the description."""
     values = gather(value)
     with joint_errors():
         if values != values[:1] * len(values):
@@ -264,11 +255,7 @@ def _portable(error: Exception) -> Exception:
 def _explain_broken_connections() -> Iterator[None]:
     """Replace the errors of gloo and NCCL after the end of another process by one line.
 
-    The other process may have ended because of a signal that reaches this one a little later: that is waited for.
-
-    Raises:
-        Preempted: The signal came.
-        UserError: Another process has ended.
+    It may have ended because of a signal that reaches this one a little later: that is waited for (`Preempted`).
     """
     try:
         yield

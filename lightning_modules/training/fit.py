@@ -40,8 +40,7 @@ class FinishedStage:
     """The record of a finished stage, stage.json.
 
     Attributes:
-        best: The best checkpoint, below the run's folder.
-        score: The monitored metric of the best weights, finite.
+        best: The best checkpoint, below the run's folder, and the ``score`` of its weights by the monitored metric.
         epochs: Epochs trained; a budget of images may end the last one early.
         images_seen: Training images seen, copies counted, over all epochs.
         seconds: Wall time of the fit without interruptions.

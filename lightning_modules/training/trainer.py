@@ -2,18 +2,14 @@
 
 import logging
 import os
-import shutil
 import warnings
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.profilers import PassThroughProfiler
 
 from common.config.schema import Config
 from common.errors import UserError
@@ -37,18 +33,7 @@ SILENCED_WARNINGS = (
     ".*Grad strides do not match bucket view strides.*",  # DDP with channels_last: correct, but slower
 )
 
-NOT_LIGHTNINGS = {"max_epochs", "max_images", "channels_last", "compile"}  # keys that the Trainer does not take
-
-
-class NoProfiler(PassThroughProfiler):
-    """Profiles nothing: Lightning's own makes a generator for each of a hundred calls in every step."""
-
-    def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]  # a generator's
-        """Return a context that does nothing."""
-        return _NOTHING
-
-
-_NOTHING = nullcontext()
+NOT_LIGHTNINGS = {"max_epochs", "max_images", "channels_last"}  # keys that the Trainer does not take
 
 
 def build_trainer(
@@ -70,7 +55,6 @@ def build_trainer(
     trainer = Trainer(
         **settings,
         plugins=[cluster_environment(world, config.trainer), WholeFiles()],
-        profiler=NoProfiler(),
         max_epochs=epochs,
         callbacks=all_callbacks,
         logger=list(loggers),
@@ -102,31 +86,10 @@ def check_trainer(config: Config) -> None:
         raise UserError(
             "trainer.sync_batchnorm=true is for GPUs: leave it false, or set batchnorm: frozen for the unfreeze.stages"
         )
-    if trainer.compile and not has_compiler(trainer.accelerator):
-        raise UserError("trainer.compile=true needs a C++ compiler (g++), on a GPU Triton: install it, or set it false")
     try:
         build_trainer(config, 1)
     except Exception as error:  # Lightning raises half a dozen kinds; each says which argument it refuses
         raise UserError(f"trainer: {' '.join(str(error).split())}") from error
-
-
-def has_compiler(accelerator: str) -> bool:
-    """Whether torch.compile finds what it needs: Triton for a GPU, else a C++ compiler."""
-    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        return find_spec("triton") is not None
-    return any(map(shutil.which, (os.environ.get("CXX", "g++"), "g++", "clang++")))
-
-
-def trainer_warnings(config: Config) -> list[str]:
-    """Return what will be slow on this machine, a line each."""
-    trainer = config.trainer
-    on_cpu = trainer.accelerator == "cpu" or (trainer.accelerator == "auto" and not torch.cuda.is_available())
-    if on_cpu and trainer.precision.startswith("bf16") and torch.backends.cpu.get_cpu_capability() == "AVX2":
-        return [
-            f"trainer.precision={trainer.precision}: this processor has no bfloat16, which torch imitates ten times "
-            "more slowly: trainer.precision=32-true"
-        ]
-    return []
 
 
 def set_up_torch() -> None:

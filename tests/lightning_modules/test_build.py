@@ -8,10 +8,9 @@ import torch
 
 from common.errors import UserError
 from common.runs.address import run_folder, run_identity
-from lightning_modules.adaptation import restore_folded
+from lightning_modules.backbones.batchnorm_restoration import restore_batchnorm
 from lightning_modules.backbones.pretrained import WeightsInfo
 from lightning_modules.build import build_classifier
-from lightning_modules.training.trainer import check_trainer, trainer_warnings
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import save_weights
 
@@ -57,7 +56,7 @@ def test_folded_batchnorm_trains_only_after_it_was_restored(tmp_path):
     assert "pretrained" not in run_identity(small_config(tmp_path), contents)["config"]
     images = torch.rand(8, 3, 32, 32)
     before = model.eval()(images)
-    restore_folded(model, images)
+    restore_batchnorm(model.backbone, model.folded_batchnorm, model.normalised(images))
     assert torch.allclose(model(images), before, atol=1e-4)
     assert model.backbone.bn1.running_mean.abs().sum() > 0
 
@@ -65,23 +64,3 @@ def test_folded_batchnorm_trains_only_after_it_was_restored(tmp_path):
 def test_what_is_not_folded_cannot_be_restored(tmp_path):
     with pytest.raises(UserError, match=r"pretrained\.batchnorm=restored"):
         build_classifier(small_config(tmp_path, "pretrained.batchnorm=restored"), ("hem", "all"), None)
-
-
-@pytest.mark.parametrize(
-    ("capability", "precision", "warned"),
-    [("AVX2", "bf16-mixed", True), ("AVX512", "bf16-mixed", False), ("AVX2", "32-true", False)],
-)
-def test_a_precision_that_the_processor_imitates_is_warned_of(tmp_path, monkeypatch, capability, precision, warned):
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
-    config = small_config(tmp_path, f"trainer.precision={precision}")
-    lines = trainer_warnings(config)
-    assert [f"trainer.precision={precision}" in line and "32-true" in line for line in lines] == [True] * warned
-
-
-def test_a_missing_compiler_is_said_before_the_training(tmp_path, monkeypatch):
-    config = small_config(tmp_path, "trainer.compile=true")
-    monkeypatch.setattr("shutil.which", lambda name: None)
-    with pytest.raises(UserError, match=r"trainer.compile=true needs a C\+\+ compiler"):
-        check_trainer(config)
-    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    check_trainer(config)

@@ -52,12 +52,6 @@ def test_a_run_of_strangers_builds_nothing_that_it_names(run, tmp_path):
         load_run(folder)
 
 
-def test_what_the_cut_took_is_no_layer(run):
-    layers = load_run(run[0]).layers()
-    assert "layer2" in layers
-    assert "layer3" not in layers
-
-
 def test_the_arguments_of_a_weights_file_are_saved_with_the_run(tmp_path):
     # Padding of another kind changes every output, and no key or shape of the weights tells of it.
     args = {"num_classes": 0, "pad_type": "same", "bn_eps": 0.1}
@@ -109,8 +103,3 @@ def test_a_folder_that_cannot_be_loaded_is_one_line(run, damage, words):
     with pytest.raises(UserError, match=words) as caught:
         load_run(run[0])
     assert "\n" not in str(caught.value)
-
-
-def test_a_folder_without_a_run(tmp_path):
-    with pytest.raises(UserError, match="not a run of Karyocyte"):
-        load_run(tmp_path)

@@ -16,7 +16,7 @@ from lightning_modules.load import load_run
 from lightning_modules.optimizers import TrainingSettings
 from lightning_modules.orientation import turn, turn_half
 from tests.helpers.training import small_config, write_untrained_run
-from tests.lightning_modules.tiny import MemoryData, build
+from tests.lightning_modules.tiny import MemoryData
 
 NET = ["model=resnet18", "model.cut=layer1", "unfreeze=whole", "head.orientation=true", "head.logits=null"]
 PASSES = ["head.layers=[gap,{dropout: 0.5}]", "inference.mc_passes=3"]
@@ -56,14 +56,6 @@ def test_whether_an_image_is_turned_says_nothing_of_its_neighbours(apart):
     _, turned = turn_half(torch.zeros(4000, 1, 1, 1), torch.arange(4000), 0)
     assert turned.float().mean() == pytest.approx(0.5, abs=0.03)
     assert (turned[apart:] == turned[:-apart]).float().mean() == pytest.approx(0.5, abs=0.03)
-
-
-def test_forward_gives_a_logit_per_class_and_predict_step_their_probabilities():
-    model, image = oriented(), images()
-    joint = model.head_logits(image).softmax(1)
-    assert model(image).shape == (5, 3)
-    output = model.predict_step({"image": image, "index": torch.arange(5)}, 0)
-    torch.testing.assert_close(output["probability"], joint[:, :3] + joint[:, 3:])
 
 
 def test_the_training_loss_is_that_of_class_and_orientation():
@@ -124,8 +116,3 @@ def test_predictions_of_a_run_say_which_images_are_upside_down(tmp_path, passes)
     if passes:
         assert predicted.passes.shape == (3, 6, 2)
         assert predicted.passes.sum(axis=2) == pytest.approx(np.ones((3, 6)), abs=1e-5)
-
-
-def test_without_the_head_nothing_is_said_of_the_orientation(tmp_path):
-    config = small_config(tmp_path, "model=resnet18", "model.cut=layer1")
-    assert predict(build(config), MemoryData(count=3), config).upside_down is None

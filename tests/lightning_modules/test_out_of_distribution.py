@@ -78,17 +78,6 @@ def test_the_threshold_is_of_the_images_that_are_needed(share, expected):
     assert (many > threshold_of(many, share)).mean() <= share
 
 
-@pytest.mark.parametrize("precision", [torch.bfloat16, torch.float64])
-def test_the_precision_of_the_network_changes_nothing_else(distances, precision):
-    features, looks = described(20)
-    features = features.to(precision)
-    expected = distances.of_described(features.float(), looks)
-    validation = distances.of_described(*described(300)).numpy()
-    converted = OutOfDistribution(distances, validation, share=0.02).to(precision)  # as Lightning does
-    assert torch.equal(converted.distances.of_described(features, looks), expected)
-    assert converted.combined(expected).dtype == torch.float32
-
-
 def test_a_score_is_read_as_it_was_written(tmp_path, distances):
     validation = np.random.default_rng(1).random((40, 2)).astype(np.float32)
     save_distances(Run(tmp_path), distances, validation)

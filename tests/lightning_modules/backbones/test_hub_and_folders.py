@@ -71,22 +71,13 @@ def test_the_hub_gives_both_files_once(tmp_path, monkeypatch, offline):
     assert requests.count(f"GET {REPOSITORY}/model.safetensors") == 1
 
 
-def test_offline_one_sentence_says_what_to_bring(tmp_path, offline):
-    message = fails("HF_HUB_OFFLINE", model(NETWORK), f"hf-hub:{REPOSITORY}", 42, str(tmp_path))
-    assert (
-        f"bring config.json and model.safetensors of {REPOSITORY}, as the folder {tmp_path / 'vit_tiny.cells'}"
-        in message
-    )
-    assert "weights=local-dir:<their folder>" in message
-
-
 def test_a_hub_out_of_reach_says_the_same(tmp_path, monkeypatch, offline):
     def head(url: str, timeout: float) -> None:
         raise ConnectionError("no route")
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(pretrained, "get_session", lambda: SimpleNamespace(head=head))
-    fails("out of reach .*no route.*bring config.json", model(NETWORK), f"hf-hub:{REPOSITORY}")
+    fails("not downloaded: no route.*bring config.json", model(NETWORK), f"hf-hub:{REPOSITORY}")
 
 
 @pytest.mark.parametrize("weights", ["hf-hub:vit", "hf-hub:", "hf-hub:a/b/c"])
@@ -111,16 +102,3 @@ def test_a_wrong_config_is_named(tmp_path, text):
     folder = write_folder(tmp_path / "weights")
     (folder / "config.json").write_text(text)
     fails("config.json is not as timm writes it", model(NETWORK), f"local-dir:{folder}")
-
-
-def test_weights_that_lack_a_part_are_refused(tmp_path):
-    state = trained()
-    state.pop("norm.weight")
-    folder = write_folder(tmp_path / "weights", state)
-    fails("norm.weight", model(NETWORK), f"local-dir:{folder}")
-
-
-def test_damaged_weights_are_refused(tmp_path):
-    folder = write_folder(tmp_path / "weights")
-    (folder / "model.safetensors").write_bytes(b"not weights")
-    fails(f"weights={folder}: .*header", model(NETWORK), f"local-dir:{folder}")

@@ -51,14 +51,6 @@ def fails(words: str, choice: SimpleNamespace, weights: str, size: int = 60, wei
 # --- random ---
 
 
-def test_random_weights_take_timms_normalisation():
-    _, info = build_pretrained(model("resnet18"), "random", 64)
-    assert (info.mean, info.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    assert (info.sha256, info.freeze_batchnorm) == (None, False)
-    _, own = build_pretrained(model(), "random", 60)
-    assert (own.mean, own.std) == ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-
-
 # --- files ---
 
 
@@ -105,26 +97,12 @@ def test_a_trunk_leaves_the_rest_random_where_that_is_wanted(tmp_path):
     assert info.folded == ("bn1",)
 
 
-def test_a_file_may_lack_whole_modules_only(tmp_path):
-    state = trained()
-    del state["conv3.bias"]
-    weights = save_weights(tmp_path, state)
-    with pytest.raises(UserError, match=r"no values for conv3\.bias"):
-        build_pretrained(model(), weights, 60, PretrainedConfig(missing="random"))
-
-
 def test_missing_keys_name_the_cut_that_the_file_allows(tmp_path):
     state = {key: value for key, value in trained().items() if key.startswith(("conv1", "conv2"))}
     weights = save_weights(tmp_path, state, covers="conv1, conv2 (cut: pool2)")
     message = fails("no values for conv3.weight, conv3.bias, conv4.weight and 1 more", model(), weights)
     assert "model.cut=pool2" in message
     build_pretrained(model(cut="pool2"), weights, 60)
-
-
-def test_a_batchnorms_step_counter_may_be_left_out(tmp_path):
-    state = {key: value for key, value in trained("test_resnet").items() if "num_batches" not in key}
-    backbone, _ = build_pretrained(model("test_resnet"), save_weights(tmp_path, state, model="test_resnet"), 64)
-    assert torch.equal(backbone.module.conv1[0].weight, state["conv1.0.weight"])
 
 
 def test_arguments_of_the_side_file_build_the_network(tmp_path):
@@ -203,23 +181,6 @@ def test_a_trunk_is_what_a_name_stands_for_where_the_network_is_cut_there(tmp_pa
             build_pretrained(model(cut=cut), "scratch_cnn.own", 60, weights_dir=str(tmp_path))
 
 
-def test_the_folder_is_asked_before_the_hub(tmp_path, hub_cache):
-    state = trained("test_resnet", num_classes=0)
-    named(tmp_path, TAG, state, model="test_resnet")
-    backbone, info = build_pretrained(model("test_resnet"), TAG, 64, weights_dir=str(tmp_path))
-    assert_filled(backbone.module, state)
-    assert info.mean == (0.1, 0.2, 0.3)
-
-
-def test_weights_with_a_classifier_lose_it(tmp_path):
-    state = {key: value.half() if value.is_floating_point() else value for key, value in trained("test_vit").items()}
-    weights = save_weights(tmp_path, state, model="test_vit", timm_args={"num_classes": 1000})
-    backbone, info = build_pretrained(model("test_vit"), weights, 160)
-    assert not [key for key in backbone.module.state_dict() if key.startswith("head")]
-    assert torch.equal(backbone.module.blocks[0].mlp.fc1.weight, state["blocks.0.mlp.fc1.weight"].float())
-    assert info.args == {"num_classes": 0}
-
-
 def test_where_the_published_resnet50_cannot_be_had_timms_is_named(tmp_path):
     for folder in (None, str(tmp_path)):
         with pytest.raises(
@@ -291,11 +252,6 @@ def test_an_incomplete_tag_is_refused(hub_cache, tag, key):
     fails(f"weights={tag}: .*{key}", model(name), tag, 64)
 
 
-def test_a_damaged_tag_is_refused(hub_cache):
-    fill(hub_cache, TAG, trained("test_resnet")).write_bytes(b"not weights")
-    fails(f"weights=.*{TAG}", model("test_resnet"), TAG, 64)
-
-
 def test_offline_says_at_once_what_to_bring(hub_cache):
     message = fails("HF_HUB_OFFLINE is set", model("resnet50"), "resnet50.tv_in1k")
     assert str(hub_cache) in message
@@ -309,19 +265,6 @@ def test_other_weights_of_the_network_in_the_folder_are_named(tmp_path, hub_cach
     with pytest.raises(UserError) as caught:
         build_pretrained(model("resnet50"), "resnet50.tv_in1k", 60, weights_dir=str(tmp_path))
     assert str(caught.value).endswith("resnet50: weights=resnet50.mine or weights=resnet50.mine model.cut=layer3")
-
-
-def test_a_hub_out_of_reach_is_asked_once_and_briefly(hub_cache, monkeypatch):
-    timeouts = []
-
-    def head(url: str, timeout: float) -> None:
-        timeouts.append(timeout)
-        raise ConnectionError("no route")
-
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(pretrained, "get_session", lambda: SimpleNamespace(head=head))
-    fails("weights=resnet50.tv_in1k: .*out of reach .*no route", model("resnet50"), "resnet50.tv_in1k")
-    assert timeouts == [pretrained.TIMEOUT_SECONDS]
 
 
 def test_a_hub_in_reach_gives_the_file_that_it_has(hub_cache, monkeypatch, tmp_path):
@@ -353,10 +296,6 @@ def test_a_hub_in_reach_gives_the_file_that_it_has(hub_cache, monkeypatch, tmp_p
 )
 def test_a_wrong_tag_lists_the_networks_own(name, weights, words):
     fails(f"weights={weights}: {words}", model(name), weights)
-
-
-def test_a_wrong_model_is_reported_before_its_weights():
-    fails("model.name=resnet188: .*resnet18", model("resnet188"), "resnet50.tv_in1k")
 
 
 def test_the_tags_of_the_papers_exist():

@@ -5,7 +5,6 @@ import torch
 
 from common.errors import UserError
 from lightning_modules.callbacks.ema import decay_after
-from lightning_modules.checkpoint_io import load_checkpoint
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights, build, train
 
@@ -63,13 +62,6 @@ def test_what_is_frozen_stays_bit_identical(tmp_path):
     config = small_config(tmp_path, *NET, *AVERAGE, "unfreeze=head_only", "trainer.max_epochs=3")
     model, _ = train(config, tmp_path / "run")
     assert_equal_weights(model.backbone, build(config).backbone)
-
-
-def test_a_doubled_precision_is_averaged_too(tmp_path):
-    config = small_config(tmp_path, *NET, *AVERAGE, *WHOLE, "trainer.precision=64-true", "trainer.max_epochs=1")
-    model, stages = train(config, tmp_path / "run")
-    load_checkpoint(model, tmp_path / "run" / stages[-1].best)
-    assert model.backbone.conv1.weight.dtype == torch.float64
 
 
 @pytest.mark.parametrize("precision", ["16-true", "bf16-true"])

@@ -5,14 +5,12 @@ import time
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from common.runs.run import Run
 from lightning_modules.callbacks import heartbeat
 from lightning_modules.callbacks.heartbeat import Heartbeat
-from lightning_modules.training.plan import planned_stages
 from tests.helpers.training import run_undrawn, small_config
 from tests.lightning_modules.tiny import Watch, train
 
@@ -94,12 +92,6 @@ def test_a_resume_goes_on_counting(stages, tmp_path, written):
     assert written[-1]["images_seen"] == 32 * 5
 
 
-def test_between_epochs_it_is_written_only_so_often(tmp_path, written, monkeypatch):
-    monkeypatch.setattr(heartbeat, "EVERY", 1e6)
-    train(small_config(tmp_path, *WHOLE), tmp_path / "run")
-    assert [(one["epoch"], one["step"]) for one in written] == [(1, 0), (1, 8), (2, 16), (2, 16)]
-
-
 def test_a_full_disk_does_not_end_the_training(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -108,21 +100,6 @@ def test_a_full_disk_does_not_end_the_training(tmp_path, monkeypatch):
     _, records = train(small_config(tmp_path, *WHOLE), tmp_path / "run")
     assert records[0].epochs == 2
     assert not (tmp_path / "run" / "progress.json").exists()
-
-
-def test_no_batch_asks_the_device(tmp_path):
-    asked = []
-
-    class Asking(Heartbeat):
-        def on_train_batch_end(self, trainer, *rest):
-            with pytest.MonkeyPatch.context() as patch:
-                for name in ("item", "__float__", "cpu", "tolist"):
-                    patch.setattr(torch.Tensor, name, lambda *_, name=name: asked.append(name))
-                self._write(trainer)
-
-    config = small_config(tmp_path, *WHOLE, "trainer.max_epochs=1")
-    train(config, tmp_path / "run", Asking(planned_stages(config, tmp_path / "run")[0], [8]))
-    assert asked == []
 
 
 def test_a_real_run_leaves_both_files(tmp_path):

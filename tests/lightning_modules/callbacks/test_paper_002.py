@@ -7,14 +7,13 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import torch
-from hydra.errors import ConfigCompositionException
 
 from common.config.schema import StageConfig
 from common.errors import UserError
 from lightning_modules.callbacks.paper_002 import CheckAndAdjust, EarlyBreak, Level, adjust, half_precision
 from lightning_modules.training.plan import Stage
 from tests.helpers.training import composed, small_config
-from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights, killed_after_the_last_epoch, train
+from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights, train
 
 LEVELS = (
     Level(above=0.2, gate=0.15, lr=1e-3),
@@ -95,14 +94,6 @@ def test_the_highest_level_that_the_best_exceeds_rules():
     assert adjust(1.0, LEVELS, OWN) == (0.05, 2e-4)
 
 
-def test_a_rounding_passes_no_gate(tmp_path):
-    assert 0.8 - 0.7 > 0.1
-    callback = Checker(tmp_path)
-    for number, hundredths in enumerate((70, 80, 81), start=1):
-        callback.step(number, hundredths)
-    assert [each.accuracy for each in callback.saved] == [0.7, 0.81]
-
-
 def test_it_checks_the_first_step_and_every_so_many_after_it(tmp_path):
     callback = Checker(tmp_path, every_steps=200)
     for number in range(1, 602):
@@ -123,16 +114,6 @@ def test_checkpoints_round_the_weights_that_half_precision_can_hold(tmp_path):
     assert saved["2.weight"].tolist() == [[1e6]]
     own = callback.model.state_dict()
     assert all(torch.equal(saved[name], own[name]) for name in own if name != "0.weight")
-
-
-def test_every_ten_epochs_it_saves_regardless_but_nothing_twice(tmp_path):
-    callback = Checker(tmp_path, every_steps=30, every_epochs=10)
-    for epoch in range(30):
-        callback.step(3 * (epoch + 1) + 1, 100 * (epoch == 9), epoch)
-        callback.end_epoch()
-    assert [(each.step, each.epoch, each.reason) for each in callback.saved] == [
-        (31, 9, "check"), (61, 19, "epoch"), (91, 29, "epoch")
-    ]  # fmt: skip
 
 
 def test_what_is_saved_because_it_is_time_does_not_become_the_best(tmp_path):
@@ -166,16 +147,6 @@ def test_levels_must_rise_and_a_schedule_beside_it_is_refused(tmp_path):
             CheckAndAdjust(200, None, levels, stage)
     with pytest.raises(UserError, match="set scheduler=none"):
         small_config(tmp_path, *CHECKS, "scheduler=cosine")
-
-
-def test_the_group_of_the_paper_composes(tmp_path):
-    callbacks = small_config(tmp_path, "callbacks=paper_002").callbacks
-    checks = callbacks.check_and_adjust.arguments
-    assert callbacks.check_and_adjust.enabled
-    assert (checks["every_steps"], checks["every_epochs"], len(checks["levels"])) == (200, 10, 4)
-    assert callbacks.early_break.enabled
-    with pytest.raises(ConfigCompositionException):
-        small_config(tmp_path, "callbacks=paper_009")
 
 
 def test_the_expectation_of_each_data_set_is_below_what_the_papers_networks_reach():
@@ -245,28 +216,6 @@ def test_a_resume_saves_what_an_undisturbed_run_saves(tmp_path, whole, kill):
     pd.testing.assert_frame_equal(table(tmp_path / "run"), table(whole.run))
     assert_equal_weights(resumed, whole.model)
     assert [path.name for path in folder.iterdir() if path.suffix == ".ckpt"] == ["best.ckpt"]
-
-
-@pytest.mark.usefixtures("every_epoch_saved")
-def test_killed_among_the_validations_it_validates_again(tmp_path):
-    config = small_config(tmp_path, *NET, *WHOLE, *CHECKS)
-    with killed_after_the_last_epoch():
-        train(config, tmp_path / "run")
-    watch = Watch()
-    _, (stage,) = train(config, tmp_path / "run", watch)
-    assert not watch.weights
-    assert stage.best_of == "checks"
-    assert stage.score == table(tmp_path / "run")["val/acc"].max()
-
-
-def test_without_saved_checkpoints_the_best_epoch_is_the_stages_best(tmp_path, monkeypatch):
-    none = ["callbacks.check_and_adjust.every_epochs=null", "trainer.max_epochs=2",
-            "callbacks.check_and_adjust.levels=[{above: 0.0, gate: 0.99, lr: 0.01}]"]  # fmt: skip
-    monkeypatch.setattr(CheckAndAdjust, "after_step", lambda *_: None)
-    _, (stage,) = train(small_config(tmp_path, *NET, *WHOLE, *CHECKS, *none), tmp_path / "run")
-    assert stage.best_of == "epochs"
-    assert table(tmp_path / "run").empty
-    assert (tmp_path / "run" / stage.best).exists()
 
 
 def test_where_gradients_are_accumulated_a_mini_batch_is_all_that_a_step_is_made_of(tmp_path, monkeypatch):

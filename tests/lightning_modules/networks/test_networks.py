@@ -119,33 +119,6 @@ def test_the_contract_of_timm(name):
     assert [map_.shape[1] for map_ in maps] == list(channels)
 
 
-def test_pixels_are_those_of_2012_or_from_0_to_1():
-    for name in ("alexnet", "anet_c6"):
-        assert timm.get_pretrained_cfg(name).std == pytest.approx((1 / 255,) * 3)
-    for name in ("hem_all_cnn", "scratch_cnn"):
-        assert (timm.get_pretrained_cfg(name).mean, timm.get_pretrained_cfg(name).std) == ((0.0,) * 3, (1.0,) * 3)
-
-
-@pytest.mark.parametrize("name", SMALLEST)
-def test_the_classifier_can_be_reset(name):
-    network, image = create(name, 0).double(), smallest_image(name).double()
-    assert network(image).shape == (1, network.head_hidden_size)
-    network.reset_classifier(5)
-    assert network.num_classes == 5
-    assert network(image).shape == (1, 5)
-    assert network(image).dtype == torch.float64
-    network.reset_classifier(0, global_pool="")
-    assert network(image).shape == (1, network.num_features, 1, 1)
-
-
-def test_other_pooling_before_dense_layers_is_an_error():
-    network = create("alexnet", 0, global_pool="")
-    with pytest.raises(UserError, match="num_classes=5 with global_pool=''"):
-        network.reset_classifier(5)
-    with pytest.raises(UserError, match="global_pool=avg"):
-        network.reset_classifier(5, global_pool="avg")
-
-
 @pytest.mark.parametrize("name", DENSE_TOP)
 def test_the_head_list_computes_what_the_networks_own_head_does(name):
     network = create(name)
@@ -179,13 +152,6 @@ def test_the_four_heads_of_paper_004_fit_on_the_scratch_cnn(layers, count):
     assert head(torch.zeros(2, 256, 5, 5)).shape == (2, 1)
 
 
-@pytest.mark.parametrize("name", DENSE_TOP)
-def test_gradients_reach_every_parameter(name):
-    network = create(name, units=(64, 64)).train()
-    network(smallest_image(name, 4) * 50).square().sum().backward()
-    assert all(p.grad is not None and p.grad.any() for p in network.parameters())
-
-
 @pytest.mark.parametrize(
     ("name", "layer", "fans"),
     [
@@ -215,11 +181,6 @@ def test_the_first_weights_of_2012_are_an_option():
     assert network.fc.weight.std().item() == pytest.approx(0.01, rel=0.1)
 
 
-def test_dropout_is_one_half_unless_given():
-    assert [module.p for module in create("alexnet").modules() if isinstance(module, nn.Dropout)] == [0.5, 0.5]
-    assert create("alexnet", drop_rate=0.2).pre_logits.dropout2.p == 0.2
-
-
 @pytest.mark.parametrize(("name", "norm"), [("alexnet", "norm1"), ("alexnet", "norm2"), ("anet_c6", "norm1")])
 def test_the_response_normalisation_is_the_formula_of_2012(name, norm):
     activity = torch.rand(1, 12, 2, 2, generator=torch.Generator().manual_seed(0)).double() * 200
@@ -229,27 +190,6 @@ def test_the_response_normalisation_is_the_formula_of_2012(name, norm):
         expected[:, channel] = activity[:, channel] / (2 + 1e-4 * near.square().sum(1)) ** 0.75
     assert torch.allclose(create(name).get_submodule(norm)(activity), expected)
     assert not torch.allclose(expected, activity * 2**-0.75, rtol=0.1)
-
-
-def test_pixels_reach_the_first_convolution_unpadded_and_pools_overlap():
-    network = create("alexnet")
-    assert network.conv1.padding == (0, 0)
-    assert [(pool.kernel_size, pool.stride) for pool in (network.pool1, network.pool2, network.pool5)] == [(3, 2)] * 3
-
-
-def test_two_groups_see_half_of_the_channels_each():
-    network = create("alexnet", groups=2)
-    maps = torch.rand(1, 96, 5, 5)
-    other = maps.clone()
-    other[:, 48:] = 0  # the second GPU's channels
-    before, after = network.conv2(maps), network.conv2(other)
-    assert torch.allclose(before[:, :128], after[:, :128])
-    assert not torch.allclose(before[:, 128:], after[:, 128:])
-
-
-def test_padded_pools_never_let_the_padding_win():
-    network = create("anet_c6", pools="six")
-    assert torch.equal(network.pool5(torch.full((1, 1, 4, 4), -1.0)), torch.full((1, 1, 2, 2), -1.0))
 
 
 @pytest.mark.parametrize(("size", "reading"), [(227, "four"), (131, "four"), (130, "five"), (72, "five")])
@@ -274,11 +214,6 @@ def test_images_too_small_are_refused_with_the_least_size(name, args, size, leas
     with pytest.raises(UserError, match=f"{name} at {size} px: .*prepare.size={least} or more"):
         build_backbone(name, {**NARROW, **args}, None, size)
     assert build_backbone(name, {**NARROW, **args}, None, least).out_shape[1:] == (1, 1)
-
-
-def test_images_of_another_size_than_built_for_are_refused():
-    with pytest.raises(UserError, match=r"features of shape \(256, 2, 2\).*67x67 px.*img_size"):
-        create("alexnet")(torch.rand(1, 3, 99, 99))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from lightning_modules.build import build_classifier
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.inference import predict
 from lightning_modules.training.plan import stages_of
-from lightning_modules.training.trainer import has_compiler
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import (
     MemoryData,
@@ -41,13 +40,6 @@ def moved_by_training(tmp_path, *overrides):
 
 def test_a_frozen_stage_leaves_the_backbone_and_its_batchnorm_statistics_bit_identical(tmp_path):
     assert moved_by_training(tmp_path, "unfreeze=head_only") == {"head.logits.weight", "head.logits.bias"}
-
-
-def test_a_partly_frozen_stage_moves_only_what_it_names(tmp_path):
-    more = ["unfreeze.stages.finetune.train=[layer2.1]", "unfreeze.stages.finetune.lr=0.01"]
-    moved = moved_by_training(tmp_path, *more)
-    assert all(name.startswith(("backbone.layer2.1.", "head.")) for name in moved)
-    assert "backbone.layer2.1.bn1.running_mean" in moved
 
 
 def test_batchnorm_frozen_keeps_the_statistics_while_the_convolutions_train(tmp_path):
@@ -118,13 +110,6 @@ def test_a_finished_stage_is_not_trained_again(tmp_path, capsys):
         load_checkpoint(model, tmp_path / "absent.ckpt")
 
 
-def test_the_budget_counts_every_image_of_every_epoch(tmp_path):
-    config = small_config(tmp_path, *SMALL_NET, "trainer.max_epochs=3", "trainer.limit_train_batches=5")
-    _, stages = train(config, tmp_path / "run")
-    assert [(stage.images_seen, stage.epochs) for stage in stages] == [(3 * 5 * 4, 3)] * 2
-    assert all(stage.seconds > 0 for stage in stages)
-
-
 def test_a_stage_ends_after_its_patience_and_trains_no_further_epoch_on_a_resume(tmp_path, capsys):
     patient = ["callbacks.early_stopping.enabled=true", "unfreeze.stages.head.patience=2", "trainer.max_epochs=20"]
     never_better = ["unfreeze.stages.head.lr=1e-12", "callbacks.early_stopping.min_delta=0.1"]
@@ -147,15 +132,6 @@ def test_a_resume_says_in_which_epoch_it_begins(tmp_path, capsys):
     assert "resumed" not in first
     train(config, tmp_path / "run")
     assert "resumed in epoch 2 of 3" in capsys.readouterr().out.splitlines()
-
-
-def test_predictions_that_are_no_numbers_are_a_user_error(tmp_path):
-    config = small_config(tmp_path, *SMALL_NET)
-    model = build(config)
-    with torch.no_grad():
-        model.head.logits.bias.fill_(float("nan"))
-    with pytest.raises(UserError, match="NaN"):
-        predict(model, MemoryData(), config)
 
 
 def test_init_from_takes_the_place_of_the_stages_that_train_the_head_alone(tmp_path):
@@ -188,44 +164,3 @@ def test_every_precision_trains_and_predicts(tmp_path, precision):
     assert stages[0].images_seen == 64
     probabilities = predict(model, MemoryData(count=8), config).probabilities
     assert probabilities.sum(1) == pytest.approx(1.0, abs=1e-2)
-
-
-def test_channels_last_changes_the_layout_and_nothing_else_but_rounding(tmp_path):
-    probabilities = {}
-    for layout in (False, True):
-        config = small_config(tmp_path, *SMALL_NET, "unfreeze=whole", f"trainer.channels_last={layout}")
-        model, _ = train(config, tmp_path / f"run{layout}")
-        assert model.backbone.layer1[0].conv1.weight.is_contiguous(memory_format=torch.channels_last) == layout
-        probabilities[layout] = predict(model, MemoryData(), config).probabilities
-    assert probabilities[True] == pytest.approx(probabilities[False], abs=1e-3)
-
-
-def test_a_compiled_network_is_trained_saved_and_loaded_like_another(tmp_path, monkeypatch):
-    compiled = []
-
-    def compile_nothing(function):  # compiling takes a minute
-        compiled.append(function)
-        return lambda *inputs: function(*inputs)
-
-    monkeypatch.setattr(torch, "compile", compile_nothing)
-    config = small_config(tmp_path, *SMALL_NET, "unfreeze=whole", "callbacks.averaging.enabled=true")
-    plain, _ = train(config, tmp_path / "plain")
-    assert not compiled
-    config = config.model_copy(update={"trainer": config.trainer.model_copy(update={"compile": True})})
-    model, _ = train(config, tmp_path / "compiled")
-    assert len(compiled) == 1
-    for name, values in plain.state_dict().items():
-        assert torch.equal(values, model.state_dict()[name])
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not has_compiler("cpu"), reason="torch.compile needs a C++ compiler")
-def test_a_network_that_is_really_compiled_learns_the_same_but_for_rounding(tmp_path):
-    stages = ["unfreeze=together", "unfreeze.train=[layer2]", "callbacks.averaging.enabled=true"]
-    probabilities = {}
-    for compiled in (False, True):
-        config = small_config(tmp_path, *SMALL_NET, *stages, f"trainer.compile={compiled}")
-        model, _ = train(config, tmp_path / f"run{compiled}")
-        probabilities[compiled] = predict(model, MemoryData(), config).probabilities
-        assert not any("_orig_mod" in name for name in model.state_dict())
-    assert probabilities[True] == pytest.approx(probabilities[False], abs=1e-2)

@@ -26,12 +26,6 @@ def test_the_images_seen_are_the_budget_rounded_up_and_every_epoch_is_validated(
     assert (tmp_path / "run" / stage.best).exists()
 
 
-def test_each_stage_has_the_budget_whatever_its_epochs(tmp_path):
-    more = ["unfreeze.stages.head.max_epochs=1", "unfreeze.stages.finetune.train=[layer1]"]
-    _, stages = train(small_config(tmp_path, *NET, "trainer.max_images=50", *more), tmp_path / "run")
-    assert [stage.images_seen for stage in stages] == [52, 52]
-
-
 @pytest.mark.parametrize("scheduler", ["cosine", "one_cycle"])
 def test_the_rate_falls_to_its_end_within_the_budget(tmp_path, scheduler):
     more = [f"scheduler={scheduler}", "scheduler.warmup=0.25", "trainer.max_images=80", "trainer.max_epochs=50"]
