@@ -19,12 +19,6 @@ def make_problem(members=4, images=200, classes=2, skill=1.5, seed=0, labels=Non
     return Problem(softmax(logits, axis=2), labels, 1 if classes == 2 else None, names)
 
 
-def of_positive(scores, labels):
-    """Build a two-class problem from the members' probabilities of the positive class, shape (M, N)."""
-    scores = np.asarray(scores, dtype=np.float64)
-    return Problem(np.stack([1 - scores, scores], axis=2), np.asarray(labels), 1, ("negative", "positive"))
-
-
 def predicted_by(problem, weights):
     """The classes that the weighted mean predicts, summed member by member."""
     mean = sum(weight * member for weight, member in zip(weights, problem.probabilities, strict=True))

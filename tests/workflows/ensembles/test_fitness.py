@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from common.errors import UserError
-from tests.workflows.ensembles.problems import make_problem, of_positive, predicted_by
+from tests.workflows.ensembles.problems import make_problem, predicted_by
 from workflows.ensembles.fitness import Problem
 
 
@@ -42,11 +42,6 @@ def test_ties_are_predicted_as_everywhere_else(seed, classes):
     problem = Problem(parts, labels, 1 if classes == 2 else None, tuple("abcd"[:classes]))
     weights = rng.multinomial(8, np.full(3, 1 / 3), size=10) / 8
     assert problem.fitness(weights) == pytest.approx(reference(problem, weights), abs=1e-12)
-
-
-def test_a_mean_of_exactly_one_half_is_predicted_positive():
-    problem = of_positive([[0.25, 0.25], [0.75, 0.5]], [1, 0])
-    assert problem.fitness(np.array([[0.5, 0.5], [0.75, 0.25]])) == pytest.approx([1.0, 1 / 3])
 
 
 def test_a_problem_without_images_is_an_error():
