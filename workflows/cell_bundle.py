@@ -145,9 +145,11 @@ class ReviewBundle:
         self.index = _read(self.folder / INDEX, _INDEX)
         if not all(map(STEM.fullmatch, self.stems)):
             raise UserError(f"{self.folder / INDEX} is damaged: run scripts/karyotype.py again")
+        # A folder of an older revision has more of them.
+        priors = {name: value for name, value in self.index.priors.items() if name in KaryotypePriors.model_fields}
         try:
-            self.priors = KaryotypePriors(**self.index.priors)
-        except (TypeError, ValidationError) as error:
+            self.priors = KaryotypePriors(**priors)
+        except ValidationError as error:
             raise UserError(f"{self.folder / INDEX} is damaged: run scripts/karyotype.py again") from error
         self._cells: dict[str, ReviewedCell] = {}
 

@@ -62,7 +62,7 @@ def is_override(word: str) -> bool:
 def read_section(
     model: type[Model], overrides: Sequence[str] = (), name: str = "", others: Sequence[type[StrictModel]] = ()
 ) -> Model:
-    """Return a section of conf/ with overrides such as ``loss=0.01`` or ``trisomy.21=0.002``, read as YAML.
+    """Return a section of conf/ with overrides such as ``loss=0.01``, read as YAML.
 
     A ``UserError`` puts ``name`` before a wrong key, and may name keys of the sections ``others`` as well.
     """

@@ -1,6 +1,7 @@
 """The karyogram of a cell whose chromosomes were assigned: in the customary rows, doubtful ones outlined."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from itertools import chain
 from math import ceil
 
@@ -10,7 +11,7 @@ import numpy as np
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
 from datamodules.synthesis.config import SheetLayout
-from datamodules.synthesis.karyogram_composer import ROWS, Sheet, compose
+from datamodules.synthesis.karyogram_composer import ROWS, compose
 from datamodules.synthesis.metaphase import Chromosome, Metaphase, to_chromosome, trim
 
 SCALE = 2.0  # pixels of the sheet per pixel of the canvas
@@ -23,56 +24,46 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 LETTERS = 0.55  # scale of the font
 
 
-def draw_karyogram(images: np.ndarray, classes: Sequence[str], doubts: Mapping[int, str]) -> np.ndarray:
+def draw_karyogram(images: np.ndarray, classes: Sequence[str], doubts: Sequence[str]) -> np.ndarray:
     """Draw the karyogram of a cell: pairs in the rows A, B; C; D, E; F, G and the sex chromosomes.
 
     Args:
         images: Upright chromosomes at one scale, uint8 RGB on black, shape (N, H, W, 3), N at least 1.
         classes: "1" to "22", "X" or "Y" of each.
-        doubts: The next most probable class of those in doubt, by their number; it is written above their outline.
+        doubts: What is written above the outline of those in doubt, such as "21?"; "" of the others.
 
     Returns:
         uint8 RGB, dark on white.
     """
     chromosomes = []
-    order = sorted(range(len(images)), key=lambda number: CHROMOSOMES.index(classes[number]))
-    drawn = []
-    for number in order:
+    texts = []
+    for number in sorted(range(len(images)), key=lambda number: CHROMOSOMES.index(classes[number])):
         gray = 255 - cv2.cvtColor(np.ascontiguousarray(images[number]), cv2.COLOR_RGB2GRAY)
-        try:
+        with suppress(UserError):  # darker than what an outline can be found of
             chromosomes.append(trim(to_chromosome(gray, classes[number], str(number))))
-        except UserError:  # darker than what an outline can be found of
-            continue
-        drawn.append(number)
-    texts = [f"{doubts[number]}?" if number in doubts else None for number in drawn]
-    return _draw(chromosomes, texts)
-
-
-def _draw(chromosomes: Sequence[Chromosome], texts: Sequence[str | None]) -> np.ndarray:
-    """Draw chromosomes in the order of their classes; those with a text are outlined, with it above."""
-    sheet = _compose(Metaphase("", None, tuple(chromosomes)))
+            texts.append(doubts[number])
+    sheet = compose(Metaphase("", None, tuple(chromosomes)), _layout(chromosomes))
     picture = np.repeat(sheet.pixels[..., None], 3, axis=2)
     for text, place in zip(texts, sheet.places, strict=True):
-        if text is not None:
+        if text:
             corner = (place.x + place.width, place.y + place.height)
             cv2.rectangle(picture, (place.x, place.y), corner, DOUBT, 2)
             cv2.putText(picture, text, (place.x, place.y - 5), FONT, LETTERS, DOUBT, 1, cv2.LINE_AA)
     return picture
 
 
-def _compose(cell: Metaphase) -> Sheet:
-    """Lay the chromosomes out on a sheet that is as large as they need at SCALE."""
+def _layout(chromosomes: Sequence[Chromosome]) -> SheetLayout:
+    """Return a sheet that is as large as the chromosomes need at SCALE."""
     width = 0.0
     height = 0.0
     for row in ROWS:
-        names = list(chain(*row))
-        of_row = [chromosome.mask.shape for chromosome in cell.chromosomes if chromosome.label in names]
+        names = set(chain(*row))
+        of_row = [chromosome.mask.shape for chromosome in chromosomes if chromosome.label in names]
         # The composer gives each chromosome room to turn a little.
         width = max(width, sum(SCALE * (w + 0.11 * h) + GAP for h, w in of_row))
         height += max((SCALE * (h + 0.11 * w) for h, w in of_row), default=0.0) + ROW_GAP
     # Between pairs, and for the empty place of a lone homologue, there is room as well.
     size = (ceil(height) + 2 * MARGIN, max(WIDTH, ceil(1.3 * width) + 2 * MARGIN))
-    settings = SheetLayout(
+    return SheetLayout(
         size=size, scale=SCALE, margin=MARGIN, homologue_gap=GAP, pair_gap=2 * GAP, row_gap=ROW_GAP, labels=True
     )
-    return compose(cell, settings)

@@ -44,6 +44,11 @@ class ChromosomeCall:
         """Whether another class is possible: the probability is below DOUBTFUL, and no expert has fixed it."""
         return not self.fixed and self.probability < DOUBTFUL
 
+    @property
+    def question(self) -> str:
+        """The other class that is possible, such as "21?"; "" without doubt."""
+        return f"{self.runner_up}?" if self.doubtful else ""
+
 
 @dataclass(frozen=True)
 class CellKaryotype:

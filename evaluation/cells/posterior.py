@@ -30,7 +30,7 @@ from common.errors import UserError
 from common.karyotype import CHROMOSOMES, Karyotype, name_karyotype
 from evaluation.cells.assignment import FLOOR, size_refusal
 from evaluation.cells.exchanges import path_costs, step_costs, sum_over_assignments
-from evaluation.cells.prior import COMPLETE, KaryotypePrior, KaryotypePriors, expected_counts
+from evaluation.cells.prior import COMPLETE, EXPECTED, KaryotypePrior, KaryotypePriors
 
 # Karyotypes less probable than the best by more than this many nats (1 in 22,000) are not considered.
 WINDOW = 10.0
@@ -102,7 +102,7 @@ def karyotype_posterior(
     refusal = size_refusal(len(log_probabilities))
     if refusal:
         raise UserError(refusal)
-    shares = np.full(len(CHROMOSOMES), 1 / len(CHROMOSOMES)) if balanced else expected_counts(priors) / COMPLETE
+    shares = np.full(len(CHROMOSOMES), 1 / len(CHROMOSOMES)) if balanced else EXPECTED / COMPLETE
     logs = np.maximum(log_probabilities, np.log(FLOOR)) - np.log(shares)
     for row, kind in fixed.items():
         logs[row, np.arange(len(CHROMOSOMES)) != kind] = RULED_OUT

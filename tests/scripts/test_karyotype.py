@@ -55,8 +55,6 @@ def karyotype(tmp_path):
     def call(*arguments, output="out"):
         folder = tmp_path / output
         result = run_app(app, *arguments, "--output", folder, NO_COLOR="1", TERM="dumb", COLUMNS="80")
-        lines = result.stdout[result.stdout.find("to be referred\n") :].splitlines()
-        assert max(map(len, lines), default=0) <= 80
         classes = dict.fromkeys(["class", "runner_up", "alone", "fixed", "cause", "case"], object)
         chromosomes = pd.read_csv(folder / "chromosomes.csv", dtype=classes)
         return pd.read_csv(folder / "karyotypes.csv"), chromosomes, result.output
@@ -115,7 +113,7 @@ def test_own_cells_get_the_probabilities_of_the_run(data, run, karyotype, overri
     assert (rows["seen"] == "test").all()
     seen = chromosomes["seen"].value_counts()
     assert seen.to_dict() == run.split["part"].value_counts().to_dict()
-    assert re.search(rf"\b{seen['train']} images of \d cells were trained on", output)
+    assert re.search(rf"trained on {seen['train']} images of \d cells", output)
 
 
 def test_a_run_of_balanced_classes_has_other_probabilities(run, cells, karyotype, tmp_path):
@@ -260,8 +258,13 @@ def test_odd_names(run, cells, karyotype, tmp_path):
         shutil.copytree(cells / "case" / "c0", tmp_path / "odd" / Path(*place))
     table, _, output = karyotype(run.folder, tmp_path / "odd")
     assert sorted(table["cell"]) == sorted(["<b>&#?%", "main", longest[1]])
+<<<<<<< HEAD
     assert "[red]x / <b>&#?%" in output
+=======
+    assert "1 folder without any image: empty" in output
+>>>>>>> 394a8276 (Karyotypes: the page shows the tables, karyograms are files beside it; fewer priors)
     page = (tmp_path / "out" / "index.html").read_text()
+    assert "[red]x / &lt;b&gt;&amp;#?%" in page
     anchors = re.findall(r'\bid="([^"]+)"', page)
     assert len(set(anchors)) == len(anchors)
     assert set(re.findall('href="#([^"]+)"', page)) <= set(anchors)

@@ -15,7 +15,7 @@ from scipy.special import expit, logsumexp
 from common.karyotype import AUTOSOMES, CHROMOSOMES, name_clones, name_karyotype
 from evaluation.cells.assignment import is_normal
 from evaluation.cells.posterior import Candidate
-from evaluation.cells.prior import COMPLETE, KaryotypePrior, KaryotypePriors
+from evaluation.cells.prior import COMPLETE, MOSAIC, KaryotypePrior, KaryotypePriors
 
 # In how many cells a change must be, by its sign.
 CLONAL = {"+": 2, "-": 3}
@@ -121,7 +121,7 @@ class Clones:
 
     @classmethod
     def of(cls, priors: KaryotypePriors) -> "Clones":
-        """Give ``priors.mosaic`` of the aneuploid cases two clones of one zygote, each drawn as constitutions are.
+        """Give MOSAIC of the aneuploid cases two clones of one zygote, each drawn as constitutions are.
 
         So the second clone is nearly always normal. Clones with and without a Y come from one zygote only where the
         latter is 45,X.
@@ -135,8 +135,8 @@ class Clones:
         pairs = pairs[(male[one] == male[other]) | lost[one] | lost[other]]
         log_shares = prior.log_shares[pairs].sum(axis=1)
         log_aneuploid = logsumexp(prior.log_shares[~normal])
-        log_shares += np.log(priors.mosaic) + log_aneuploid - logsumexp(log_shares)
-        single = prior.log_shares + np.where(normal, 0.0, np.log1p(-priors.mosaic))
+        log_shares += np.log(MOSAIC) + log_aneuploid - logsumexp(log_shares)
+        single = prior.log_shares + np.where(normal, 0.0, np.log1p(-MOSAIC))
         return cls(single, pairs, log_shares)
 
 

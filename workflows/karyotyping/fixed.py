@@ -1,6 +1,6 @@
 """The classes of chromosomes that an expert has fixed: ``--fixed`` of scripts/karyotype.py."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +12,7 @@ from datamodules.io.tables import read_text_table
 from workflows.cell_bundle import NO_CHROMOSOME
 
 KEYS = ("case", "cell", "file")
+NUMBER = "number of the cell"
 
 # Of one cell: classes as indices into CHROMOSOMES by the name of the file; None where it is no chromosome.
 FixedClasses = dict[str, int | None]
@@ -36,23 +37,22 @@ def read_fixed(file: Path | None, cells: Sequence[Cell]) -> list[FixedClasses]:
     for name in ("file", column):
         if name not in table:
             raise UserError(f"{file} has no column {name}: it needs file and class, as in chromosomes.csv")
-    keys = [name for name in KEYS if name in table]
-    places: dict[tuple[str, ...], list[int]] = {}
-    for number, names in _names(cells):
-        places.setdefault(tuple(names[key] for key in keys), []).append(number)
-    rows = table[table[column] != ""]
+    rows = table[table[column] != ""].rename_axis("row").reset_index()
     if rows.empty:
         raise UserError(f"{file} fixes nothing: write a class into its column {column}")
-    for row, values in rows.iterrows():
-        key = tuple(values[keys])
-        numbers = places.get(key, [])
-        if len(numbers) != 1:
-            problem = "is in none of the cells" if not numbers else f"is in {len(numbers)} cells: add the column cell"
-            raise UserError(f"{file}, row {row}: {' / '.join(filter(None, key))} {problem}")
-        of_cell = fixed[numbers[0]]
-        kind = _class(values, column, f"{file}, row {row}")
-        if of_cell.setdefault(values["file"], kind) != kind:
-            raise UserError(f"{file}, row {row}: {values['file']} has another class in a row above: delete one of them")
+    keys = [name for name in KEYS if name in table]
+    found = rows.merge(_files(cells), on=keys, how="left")
+    for row, matches in found.groupby("row"):
+        place = f"{file}, row {row}"
+        one = matches.iloc[0]
+        if len(matches) > 1 or pd.isna(one[NUMBER]):
+            problem = (
+                f"is in {len(matches)} cells: add the column cell" if len(matches) > 1 else "is in none of the cells"
+            )
+            raise UserError(f"{place}: {' / '.join(filter(None, one[keys]))} {problem}")
+        kind = _class(one[column], column, place)
+        if fixed[int(one[NUMBER])].setdefault(one["file"], kind) != kind:
+            raise UserError(f"{place}: {one['file']} has another class in a row above: delete one of them")
     return fixed
 
 
@@ -61,14 +61,16 @@ def text_of(kind: int | None) -> str:
     return NO_CHROMOSOME if kind is None else CHROMOSOMES[kind]
 
 
-def _names(cells: Sequence[Cell]) -> Iterator[tuple[int, dict[str, str]]]:
+def _files(cells: Sequence[Cell]) -> pd.DataFrame:
+    rows = []
     for number, cell in enumerate(cells):
-        for file in {file.name for file in cell.files}:
-            yield number, {"case": cell.case or "", "cell": cell.name, "file": file}
+        for file in cell.files:
+            rows.append((number, cell.case or "", cell.name, file.name))
+    return pd.DataFrame(rows, columns=[NUMBER, *KEYS], dtype=object).drop_duplicates()
 
 
-def _class(row: pd.Series, column: str, place: str) -> int | None:
-    text = str(row[column]).removesuffix(".0")  # pandas writes numbers beside empty fields so
+def _class(text: str, column: str, place: str) -> int | None:
+    text = str(text).removesuffix(".0")  # pandas writes numbers beside empty fields so
     if text.lower() == NO_CHROMOSOME:
         return None
     name = class_of(text)

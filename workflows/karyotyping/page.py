@@ -1,140 +1,81 @@
-"""The page of the karyotypes of new cells: one file, the most doubtful cell first."""
+"""The page of the karyotypes of new cells: what the tables say, with the karyograms, the most doubtful cell first."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+import pandas as pd
 
 from common.files import write_text
-from common.karyotype import NORMAL
-from common.text import counted
 from datamodules.inference.cell_images import FileStatus
-from evaluation.cells.cell_karyotype import ChromosomeCall
-from evaluation.pages.blocks import Tile
-from evaluation.pages.rendering import data_uri, render, template_file
+from evaluation.pages.rendering import render, template_file
 from evaluation.tables import Table
-from workflows.karyotyping.cell_result import CellResult
+from workflows.karyotyping.tables import RANKS, Tables
 
-PICTURES = 25_000_000  # bytes of karyograms within the page; those beyond are files beside it
-SHOWN = 30  # files in a table of a cell
-SIDE = 1400  # pixels of the longer side of a karyogram within the page
-ALTERNATIVES = 3  # karyotypes that are shown of a cell
+CASES = (
+    "Cases of several cells, which decide together on the constitution. A gain counts in two cells, a loss in three "
+    "(or in all of a case with fewer); other changes are those of single cells."
+)
+DOUBTS = "The class is that in the cell; the next most probable one; and the most probable one of the image alone."
 
 
 @dataclass(frozen=True)
 class PageFacts:
-    """What the page says of all cells: ``title``, a line of text below it, warnings, further tables and notes."""
+    """What the page says of all cells: ``title``, lines of text below it, warnings, and the threshold of referral."""
 
     title: str
-    subtitle: str
+    lines: Sequence[str]
     warnings: Sequence[str]
     refer_below: float
-    tables: Sequence[Table] = field(default_factory=list)
-    notes: Sequence[str] = ()
 
 
-def write_karyotype_page(path: Path, results: Sequence[CellResult], facts: PageFacts) -> int:
-    """Write the page of some cells in their order; return how many karyograms are files beside it, not within.
-
-    Karyograms are read below the page's folder.
-    """
-    budget = PICTURES
-    beside = 0
-    cells = []
-    for result in results:
-        source = None
-        if result.drawn:
-            source = result.karyogram
-            if budget > 0:
-                data = _picture(path.parent / source)
-                budget -= len(data)
-                if budget >= 0:
-                    source = data
-            beside += source == result.karyogram
-        cells.append(_cell(result, source))
+def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts) -> None:
+    """Write the page; karyograms are files below its folder."""
+    cells = tables.cells.assign(probability=tables.cells["probability"].astype(float))
+    cells = cells.sort_values(["refer", "probability"], ascending=[False, True], na_position="first")
+    of_cell = np.repeat(np.arange(len(cells)), tables.cells["files"])
+    files = tables.chromosomes.groupby(of_cell)
+    shown = []
+    for number, cell in cells.astype(object).where(cells.notna(), None).iterrows():
+        shown.append({**cell, **_details(cell, files.get_group(number)), "anchor": f"cell-{number}"})
+    cases = [Table.of_frame("Cases", tables.cases, reading=CASES)] if len(tables.cases) else []
     page = render(
         "workflows.karyotyping",
         "karyotypes.html.j2",
         facts=facts,
-        cells=cells,
-        tiles=_tiles(results),
-        beside=beside,
+        cells=shown,
+        cases=cases,
         more_style=template_file("workflows.karyotyping", "karyotypes.css"),
     )
     write_text(path, page)
-    return beside
 
 
-def _picture(file: Path) -> str:
-    """A karyogram as a data URI."""
-    return data_uri(np.asarray(Image.open(file).convert("RGB")), SIDE)
-
-
-def _cell(result: CellResult, source: str | None) -> dict[str, Any]:
-    karyotype = result.karyotype
-    alternatives = []
-    for candidate in karyotype.candidates[:ALTERNATIVES]:
-        alternatives.append((candidate.karyotype.iscn, _probability(candidate.probability)))
-    doubts = []
-    left_out = []
-    for file, call in result.calls:
-        if call is None:
-            left_out.append((file.file.name, str(file.status), file.cause or ""))
-        elif call.doubtful and alternatives:  # without a karyotype the classes are hardly worth a doubt
-            doubts.append((file.file.name, call))
-    doubts.sort(key=lambda item: item[1].probability)
-    return {
-        "title": result.cell.title,
-        "anchor": f"cell-{result.stem}",
-        "karyotypes": alternatives,
-        "kind": karyotype.kind.replace("_", " "),
-        "reasons": result.reasons,
-        "notes": karyotype.notes,
-        "counts": _counts(result),
-        "source": source,
-        "doubts": [_doubt(file, call) for file, call in doubts[:SHOWN]],
-        "in_doubt": counted(len(doubts), "chromosome"),
-        "more_doubts": max(0, len(doubts) - SHOWN),
-        "left_out": left_out[:SHOWN],
-        "more_left_out": max(0, len(left_out) - SHOWN),
-    }
-
-
-def _counts(result: CellResult) -> str:
-    texts = [counted(len(result.files), "file")]
-    for status in FileStatus:
-        if count := result.count(status):
-            texts.append(f"{count:,} {status}")
-    return ", ".join(texts)
-
-
-def _doubt(file: str, call: ChromosomeCall) -> dict[str, str]:
-    assert call.runner_up_probability is not None  # but for fixed classes, which are not in doubt
-    return {
-        "file": file,
-        "class": f"{call.assigned} ({_probability(call.probability)})",
-        "or": f"{call.runner_up} ({_probability(call.runner_up_probability)})",
-        "alone": f"{call.alone} ({_probability(call.alone_probability)})",
-    }
+def _details(cell: pd.Series, files: pd.DataFrame) -> dict[str, Any]:
+    """Return what a cell's part of the page has beside its row of the table."""
+    karyotypes = []
+    for prefix in RANKS:
+        if cell[f"{prefix}karyotype"] is not None:
+            karyotypes.append((cell[f"{prefix}karyotype"], _probability(cell[f"{prefix}probability"])))
+    counts = [f"{cell[str(status)]:,} {status}" for status in FileStatus if cell[str(status)]]
+    doubts = files[(files["doubtful"] == "yes") & bool(karyotypes)].sort_values("probability")
+    doubts = doubts[
+        ["file", "class", "probability", "runner_up", "runner_up_probability", "alone", "alone_probability"]
+    ]
+    left_out = files.loc[files["status"] != FileStatus.USED, ["file", "status", "cause"]]
+    tables = []
+    if len(doubts):
+        doubts.columns = doubts.columns.str.replace("_", " ")
+        tables.append(Table.of_frame("Chromosomes in doubt", doubts, reading=DOUBTS))
+    if len(left_out):
+        tables.append(Table.of_frame("Files that are not used", left_out))
+    title = " / ".join(filter(None, (cell["case"], cell["cell"])))
+    return {"title": title, "karyotypes": karyotypes, "counts": ", ".join(counts), "tables": tables}
 
 
 def _probability(value: float) -> str:
-    """Write a probability with two digits, or three where two would say 1.00 or 0.00 of what is not certain."""
+    """Write a probability with two digits, without saying 1.00 or 0.00 of what is not certain."""
     if 0.005 <= value < 0.995:
         return f"{value:.2f}"
     return "> 0.99" if value > 0.5 else "< 0.01"
-
-
-def _tiles(results: Sequence[CellResult]) -> list[Tile]:
-    normal = sum(result.karyotype.kind == NORMAL for result in results)
-    referred = sum(bool(result.reasons) for result in results)
-    chromosomes = sum(len(result.karyotype.calls) for result in results)
-    return [
-        Tile("cells", f"{len(results):,}", note=f"of {chromosomes:,} chromosomes"),
-        Tile("normal", f"{normal:,}", note="46,XX or 46,XY"),
-        Tile("other karyotypes", f"{len(results) - normal:,}", note="or none that can be named"),
-        Tile("to be referred to an expert", f"{referred:,}", note="the first ones below" if referred else ""),
-    ]

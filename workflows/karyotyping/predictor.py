@@ -40,6 +40,9 @@ class CellPrediction(NamedTuple):
     out_of_distribution: np.ndarray
 
 
+NO_FILES = CellPrediction(np.zeros((0, len(CHROMOSOMES))), np.zeros(0, bool), np.zeros(0))
+
+
 @dataclass(frozen=True, eq=False)
 class CellModel:
     """Networks, and what makes their probabilities those of the chromosomes of a cell.

@@ -2,34 +2,31 @@
 
 from collections.abc import Sequence
 
-from datamodules.inference.cell_images import FileStatus
-from datamodules.inference.cells import Cell
+import numpy as np
+
 from datamodules.inference.image_files import printable
 from evaluation.cells.prior import KaryotypePriors
 from workflows.cell_bundle import CellSummary, ReviewedCell, ReviewedFile, ReviewIndex, rounded
-from workflows.karyotyping.cell_result import CellResult, NamedFiles
-from workflows.karyotyping.fixed import FixedClasses, text_of
+from workflows.karyotyping.cell_result import CellResult
+from workflows.karyotyping.fixed import text_of
 from workflows.karyotyping.predictor import CellModel
 from workflows.karyotyping.request import KaryotypeRequest
 
 
-def reviewed_cell(cell: Cell, named: NamedFiles, fixed: FixedClasses) -> ReviewedCell:
-    """Return a cell with the probabilities of its used files."""
-    files = []
+def reviewed_cell(result: CellResult, log_probabilities: np.ndarray) -> ReviewedCell:
+    """Return a cell with the probabilities of its used files, float64, shape (n, 24)."""
+    files: list[ReviewedFile] = []
     left_out = []
-    rows = zip(named.karyotype.calls, named.log_probabilities, strict=True)
-    for one in named.files:
-        file = one.file
-        if one.status is not FileStatus.USED:
-            left_out.append(f"{file.name}: {one.cause}")
+    for one, call in result.calls:
+        name = one.file.name
+        if call is None:
+            left_out.append(f"{name}: {one.cause}")
             continue
-        call, logs = next(rows)
-        text = text_of(fixed[file.name]) if file.name in fixed else None
-        foreign = named.distances.get(file.name, 0.0) > 1.0
-        files.append(
-            ReviewedFile(file.name, printable(str(file.path.resolve())), call.assigned, text, rounded(logs), foreign)
-        )
-    return ReviewedCell(cell.case, cell.name, files, left_out)
+        path = printable(str(one.file.path.resolve()))
+        fixed = text_of(result.fixed[name]) if name in result.fixed else None
+        logs = rounded(log_probabilities[len(files)])
+        files.append(ReviewedFile(name, path, call.assigned, fixed, logs, name in result.foreign))
+    return ReviewedCell(result.cell.case, result.cell.name, files, left_out)
 
 
 def review_index(results: Sequence[CellResult], request: KaryotypeRequest, model: CellModel) -> ReviewIndex:
@@ -41,7 +38,7 @@ def review_index(results: Sequence[CellResult], request: KaryotypeRequest, model
             cells.append(CellSummary(result.stem, result.cell.title, round(errors, 6)))
     return ReviewIndex(
         model=model.identity,
-        runs=[str(path) for path in request.named],
+        runs=list(map(str, request.named)),
         priors=request.config.model_dump(include=set(KaryotypePriors.model_fields)),
         balanced=model.balanced,
         refer_below=request.config.refer_below,

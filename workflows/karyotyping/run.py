@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from common.cli import console, say, warn
-from common.files import safe_stems, write_csv
+from common.files import safe_stems
 from common.text import counted
 from datamodules.inference.cell_images import CellFile, read_cell, used_files
 from datamodules.inference.cells import Cell, find_cells
 from datamodules.inference.image_files import describe_others, printable
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import new_whole_folder
+from datamodules.synthesis.assigned_karyogram import draw_karyogram
+from evaluation.cells.cell_karyotype import CellKaryotype
 from workflows.adaptation import SAMPLE, sample_rows
 from workflows.cell_bundle import FOLDER as REVIEW
 from workflows.cell_bundle import write_cell, write_index, write_picture
@@ -26,6 +28,7 @@ from workflows.karyotyping.predictor import CellModel, load_cell_model
 from workflows.karyotyping.request import KaryotypeRequest
 from workflows.karyotyping.review import review_index, reviewed_cell
 from workflows.karyotyping.settings import KaryotypeConfig
+<<<<<<< HEAD
 from workflows.karyotyping.summary import (
     Tables,
     case_tables,
@@ -33,6 +36,10 @@ from workflows.karyotyping.summary import (
     summarise,
 )
 from workflows.karyotyping.tables import case_table, cell_table, chromosome_table
+=======
+from workflows.karyotyping.summary import data_warnings, folder_warnings, summary
+from workflows.karyotyping.tables import Tables
+>>>>>>> 394a8276 (Karyotypes: the page shows the tables, karyograms are files beside it; fewer priors)
 
 
 def karyotype_cells(request: KaryotypeRequest) -> None:
@@ -54,19 +61,15 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
     with new_whole_folder(request.output) as folder:
         results = list(_results(cells.cells, fixed, predictor, config, folder))
         write_index(folder / REVIEW, review_index(results, request, predictor))
-        tables = Tables(
-            cell_table(results),
-            chromosome_table(results, model.seen),
-            case_table(results, config),
-        )
+        tables = Tables.of(results, model.seen, config)
+        tables.write(folder)
         new_warnings = data_warnings(tables.chromosomes)
-        about = f"{counted(len(results), 'cell')}, {describe_others(cells.others)}; {model.named}"
+        lines = [*summary(tables), describe_others(dict(cells.others))]
         title = f"Karyotypes: {printable(request.cells.resolve().name)}"
-        all_warnings = [*warnings, *new_warnings]
-        facts = PageFacts(title, about, all_warnings, config.refer_below, case_tables(tables.cases), notes)
-        beside = _write(folder, results, tables, facts)
+        facts = PageFacts(title, [str(model.named), *lines, *notes], [*warnings, *new_warnings], config.refer_below)
+        write_karyotype_page(folder / "index.html", tables, facts)
     warn(*new_warnings)
-    summarise(tables, request.output, cells.others, beside)
+    say(str(request.output / "index.html"), *lines)
 
 
 def _adapt(predictor: CellModel, cells: Sequence[Cell], fixed: Sequence[FixedClasses]) -> list[str]:
@@ -88,13 +91,9 @@ def _adapt(predictor: CellModel, cells: Sequence[Cell], fixed: Sequence[FixedCla
         return predictor.adapt(sample, pool) if sample else []
 
 
-def _write(folder: Path, results: Sequence[CellResult], tables: Tables, facts: PageFacts) -> int:
-    """Write tables and page; return the number of karyograms that the page does not contain."""
-    write_csv(folder / "karyotypes.csv", tables.cells, "%.6f")
-    write_csv(folder / "chromosomes.csv", tables.chromosomes, "%.6f")
-    if len(tables.cases):
-        write_csv(folder / "cases.csv", tables.cases, "%.6f")
-    return write_karyotype_page(folder / "index.html", sorted(results, key=lambda result: result.order), facts)
+def _draw(pictures: np.ndarray, karyotype: CellKaryotype) -> np.ndarray:
+    calls = karyotype.calls
+    return draw_karyogram(pictures, [call.assigned for call in calls], [call.question for call in calls])
 
 
 def _results(
@@ -104,20 +103,19 @@ def _results(
     config: KaryotypeConfig,
     folder: Path,
 ) -> Iterator[CellResult]:
-    """Name cell after cell, and write their karyograms."""
+    """Name cell after cell, and write their karyograms and what the review page needs."""
     (folder / "karyograms").mkdir()
     (folder / REVIEW).mkdir()
     stems = safe_stems(cell.title.replace(" / ", ".") for cell in cells)
     with (
-        progress_bar(len(cells), f"naming {len(cells):,} karyotypes", True) as advance,
+        progress_bar(len(cells), f"naming {counted(len(cells), 'karyotype')}", True) as advance,
         ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
     ):
         for cell, of_cell, stem in zip(cells, fixed, stems, strict=True):
-            named = name_cell(cell, of_cell, predictor, config, pool)
-            if named.karyogram is not None:
-                write_picture(folder / "karyograms" / f"{stem}.png", named.karyogram)
-            if named.pictures is not None:
-                write_cell(folder / REVIEW, stem, reviewed_cell(cell, named, of_cell), named.pictures)
-            drawn = named.karyogram is not None
-            yield CellResult(cell, named.files, named.karyotype, stem, drawn, of_cell, named.distances)
+            result, used = name_cell(cell, stem, of_cell, predictor, config, pool)
+            if used.pictures is not None:
+                write_cell(folder / REVIEW, stem, reviewed_cell(result, used.log_probabilities), used.pictures)
+                if result.karyogram:
+                    write_picture(folder / result.karyogram, _draw(used.pictures, result.karyotype))
+            yield result
             advance()

@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 
+from common.files import write_csv
 from common.predictions import OUT_OF_DISTRIBUTION
 from datamodules.inference.cell_images import CellFile, FileStatus
 from evaluation.cells.cell_karyotype import ChromosomeCall
@@ -29,18 +31,28 @@ FILE_COLUMNS = (
 YES_OR_NO = {True: "yes", False: "no"}
 
 
-def cell_table(results: Sequence[CellResult]) -> pd.DataFrame:
-    """Return karyotypes.csv: a row per cell, in the order of the cells."""
-    return pd.DataFrame(list(map(_cell_row, results)))
+class Tables(NamedTuple):
+    """karyotypes.csv, chromosomes.csv and cases.csv, which may be empty."""
 
+    cells: pd.DataFrame
+    chromosomes: pd.DataFrame
+    cases: pd.DataFrame
 
-def chromosome_table(results: Sequence[CellResult], seen: Mapping[str, str]) -> pd.DataFrame:
-    """Return chromosomes.csv: a row per file; ``seen`` is the part of the runs' splits by SHA-256."""
-    rows = []
-    for result in results:
-        for file, call in result.calls:
-            rows.append(_file_row(result, file, call, seen))
-    return pd.DataFrame(rows)
+    @classmethod
+    def of(cls, results: Sequence[CellResult], seen: Mapping[str, str], priors: KaryotypePriors) -> "Tables":
+        """Make a row per cell, file and case; ``seen`` is the part of the runs' splits by SHA-256."""
+        rows = []
+        for result in results:
+            for file, call in result.calls:
+                rows.append(_file_row(result, file, call, seen))
+        return cls(pd.DataFrame(list(map(_cell_row, results))), pd.DataFrame(rows), case_table(results, priors))
+
+    def write(self, folder: Path) -> None:
+        """Write them to a folder; that of cases where it has any."""
+        write_csv(folder / "karyotypes.csv", self.cells, "%.6f")
+        write_csv(folder / "chromosomes.csv", self.chromosomes, "%.6f")
+        if len(self.cases):
+            write_csv(folder / "cases.csv", self.cases, "%.6f")
 
 
 def case_table(results: Sequence[CellResult], priors: KaryotypePriors) -> pd.DataFrame:
@@ -78,15 +90,15 @@ def _cell_row(result: CellResult) -> dict[str, Any]:
     karyotype = result.karyotype
     row: dict[str, Any] = dict.fromkeys(CELL_COLUMNS)
     row |= {"case": result.cell.case, "cell": result.cell.name, "files": len(result.files)}
+    statuses = Counter(file.status for file in result.files)
     for status in FileStatus:
-        row[str(status)] = result.count(status)
+        row[str(status)] = statuses[status]
     for prefix, candidate in zip(RANKS, karyotype.candidates, strict=False):
         row |= {f"{prefix}karyotype": candidate.karyotype.iscn, f"{prefix}probability": candidate.probability}
     if result.distances:
         row[OUT_OF_DISTRIBUTION] = len(result.foreign)
-    if result.drawn:
-        row["karyogram"] = result.karyogram
     return row | {
+        "karyogram": result.karyogram,
         "kind": karyotype.kind or None,
         "missing": ", ".join(karyotype.missing) or None,
         "extra": ", ".join(karyotype.extra) or None,

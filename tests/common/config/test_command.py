@@ -18,11 +18,9 @@ def test_what_exists_is_a_path(tmp_path, monkeypatch):
 
 
 def test_the_first_section_needs_no_name():
-    command = Command(
-        ["run", "male=0.4", "evaluation.resamples=20", "trisomy.21=0.002"], KaryotypeConfig, EvaluationConfig
-    )
+    command = Command(["run", "loss=0.4", "evaluation.resamples=20", "gain=0.002"], KaryotypeConfig, EvaluationConfig)
     assert command.paths == [Path("run")]
-    assert (command[KaryotypeConfig].male, command[KaryotypeConfig].trisomy["21"]) == (0.4, 0.002)
+    assert (command[KaryotypeConfig].loss, command[KaryotypeConfig].gain) == (0.4, 0.002)
     assert command[EvaluationConfig].resamples == 20
 
 
@@ -31,15 +29,28 @@ def test_the_first_section_may_be_named_as_in_a_training():
     assert (settings.threshold, settings.resamples) == ("f1", 20)
 
 
+<<<<<<< HEAD
+=======
+def test_the_defaults_are_those_of_the_file():
+    assert read_section(KaryotypeConfig).loss == section_defaults("karyotype")["loss"]
+
+
+>>>>>>> 394a8276 (Karyotypes: the page shows the tables, karyograms are files beside it; fewer priors)
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("mail=0.3", "unknown key mail: did you mean male"),
+        ("los=0.3", "unknown key los: did you mean loss"),
         ("resamples=20", "unknown key resamples: did you mean evaluation.resamples"),
         ("evaluation.treshold=f1", "unknown key evaluation.treshold: did you mean evaluation.threshold"),
         ("qqqqqqqq=1", "unknown key qqqqqqqq: conf/karyotype.yaml lists the keys"),
+<<<<<<< HEAD
         ("male=many", "male: .* valid number"),
         ("male=[", r"male=\["),
+=======
+        ("loss=many", "loss: .* valid number"),
+        ("evaluation.resamples=1", "evaluation.resamples: .* greater than or equal to 10"),
+        ("loss=[", r"loss=\["),
+>>>>>>> 394a8276 (Karyotypes: the page shows the tables, karyograms are files beside it; fewer priors)
     ],
 )
 def test_a_wrong_word_is_one_line(word, message):

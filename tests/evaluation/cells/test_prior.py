@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from scipy.special import logsumexp
 
 from common.karyotype import CHROMOSOMES
-from evaluation.cells.prior import KaryotypePrior, KaryotypePriors, expected_counts
+from evaluation.cells.prior import EXPECTED, KaryotypePrior, KaryotypePriors
 from tests.evaluation.cells.cells import karyotype
 
 PRIORS = KaryotypePriors()
@@ -46,7 +46,7 @@ def test_a_lost_chromosome_and_one_gained_have_binomial_and_poisson_probabilitie
         normal = counts_of("X" * sexes)
         share = np.exp(prior.log_shares[(prior.constitutions == normal).all(axis=1)]).sum()
         for kind, (regular, count) in enumerate(zip(normal, counts, strict=True)):
-            rate = PRIORS.gain * expected_counts(PRIORS)[kind] / 46
+            rate = PRIORS.gain * EXPECTED[kind] / 46
             share *= sum(
                 _choose(regular, kept)
                 * (1 - PRIORS.loss) ** kept
@@ -77,15 +77,7 @@ def test_moves_are_the_probabilities_of_the_moved_counts():
     assert (counts_of("X")[CHROMOSOMES.index("Y")], prior.of_moves(counts_of("X"))[23, 0]) == (0, -np.inf)
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"trisomy": {"X": 0.001}}, "X is no autosome"),
-        ({"sex_chromosomes": {"X": 0.001}}, "XXY"),
-        ({"sex_chromosomes": {"X": 0.11, "XXX": 0.11, "XXY": 0.001, "XYY": 0.001}}, "referral"),
-        ({"loss": 1.5}, "less than 1"),
-    ],
-)
-def test_priors_that_cannot_be_are_refused(values, message):
-    with pytest.raises(ValidationError, match=message):
+@pytest.mark.parametrize("values", [{"loss": 1.5}, {"referral": 0.5}, {"referral": 400}])
+def test_priors_that_cannot_be_are_refused(values):
+    with pytest.raises(ValidationError, match="less than|greater than"):
         KaryotypePriors(**values)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from common.karyotype import CHROMOSOMES, name_karyotype
 from evaluation.cells.posterior import karyotype_posterior
-from evaluation.cells.prior import KaryotypePrior, KaryotypePriors
+from evaluation.cells.prior import MOSAIC, KaryotypePrior, KaryotypePriors
 from tests.evaluation.cells.cells import CLASSES, karyotype
 from tests.evaluation.cells.test_assignment import sure
 from workflows.karyotyping.cases import (
@@ -121,4 +121,4 @@ def test_all_cases_together_have_the_probability_one_and_mosaics_their_share():
     clones = Clones.of(PRIORS)
     aneuploid = 1 - np.exp(KaryotypePrior.of(PRIORS, 46).log_shares[-2:]).sum()
     assert np.exp(clones.single).sum() + np.exp(clones.log_shares).sum() == pytest.approx(1)
-    assert np.exp(clones.log_shares).sum() == pytest.approx(PRIORS.mosaic * aneuploid)
+    assert np.exp(clones.log_shares).sum() == pytest.approx(MOSAIC * aneuploid)

@@ -13,15 +13,14 @@ from evaluation.cells.prior import KaryotypePriors
 from tests.evaluation.cells.cells import CLASSES, karyotype
 from tests.evaluation.cells.test_assignment import sure
 from workflows.karyotyping.cell_result import CellResult
-from workflows.karyotyping.summary import case_tables
-from workflows.karyotyping.tables import case_table, cell_table, chromosome_table
+from workflows.karyotyping.tables import Tables, case_table
 
 PRIORS = KaryotypePriors()
 
 
 def result(case, name, labels, logs=None):
     logs = sure(labels, wrong=1e-5) if logs is None else logs
-    return CellResult(Cell(name, case, ()), (), karyotype_of_cell(logs, PRIORS, {}, 0.95), name, False)
+    return CellResult(Cell(name, case, ()), (), karyotype_of_cell(logs, PRIORS, {}, 0.95), name)
 
 
 def test_cells_of_a_case_have_one_karyotype():
@@ -39,8 +38,6 @@ def test_cells_of_a_case_have_one_karyotype():
         "left_out": "-8 in 1",
         "changed": None,
     }
-    (table,) = case_tables(case_table(cells, PRIORS))
-    assert "47,XY,+21" in table.rows[0]
 
 
 def test_a_cell_that_the_others_change_is_named():
@@ -59,17 +56,17 @@ def test_a_cell_that_the_others_change_is_named():
 def test_without_cases_there_is_no_table():
     cells = [result(None, str(number), karyotype()) for number in range(2)]
     assert case_table(cells, PRIORS).empty
-    assert case_tables(case_table(cells, PRIORS)) == []
 
 
 def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():
     files = [CellFile(ImageFile(Path(name), name, ()), FileStatus.USED) for name in ("a", "b", "c")]
     calls = karyotype_of_cell(sure(np.array([0, 0, 1]), wrong=1e-5), PRIORS, {}, 0.95)
     distances = {"a": 1.5, "b": 0.4, "c": 2.5}
-    cell = CellResult(Cell("c", None, ()), tuple(files), calls, "c", False, distances=distances)
+    cell = CellResult(Cell("c", None, ()), tuple(files), calls, "c", distances=distances)
     assert "2 of 3 files out of distribution, unlike the training images: c, a" in cell.reasons
-    assert chromosome_table([cell], {})["out_of_distribution"].tolist() == [1.5, 0.4, 2.5]
-    assert cell_table([cell])["out_of_distribution"].tolist() == [2]
+    cells, chromosomes, _ = Tables.of([cell], {}, PRIORS)
+    assert chromosomes["out_of_distribution"].tolist() == [1.5, 0.4, 2.5]
+    assert cells["out_of_distribution"].tolist() == [2]
     unknown = replace(cell, distances={})
     assert not any("distribution" in reason for reason in unknown.reasons)
-    assert cell_table([unknown])["out_of_distribution"].isna().all()
+    assert Tables.of([unknown], {}, PRIORS).cells["out_of_distribution"].isna().all()

@@ -16,7 +16,7 @@ STEMS = ("../../secret", "/etc/passwd", "a\0", "", "a/b", "..\\a")
     "change",
     [
         *(partial(lambda stem, values: values["cells"][0].update(stem=stem), stem) for stem in STEMS),
-        lambda values: values["priors"].update(mystery=1),
+        lambda values: values["priors"].update(loss=2),
     ],
 )
 def test_a_cell_outside_of_the_folder_and_other_priors_are_refused(tmp_path, change):
