@@ -440,7 +440,4 @@ def _how_assigned(assignment: AssignmentResult) -> str:
     if assignment.chosen == "karyotype":
         return "each cell has its most probable karyotype by the priors of conf/karyotype.yaml"
     costs = " / ".join(dict.fromkeys(f"{cost.extra:g} and {cost.missing:g}" for cost in assignment.costs))
-    line = f"cost of a chromosome too many and too few: {costs} nats"
-    if assignment.chosen == "validation":
-        line += ", chosen on validation"
-    return line
+    return f"cost of a chromosome too many and too few: {costs} nats"

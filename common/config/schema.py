@@ -243,7 +243,7 @@ class AssignmentConfig(StrictModel, defaults="train:evaluation.assignment"):
     """The joint assignment of the chromosomes of a cell: costs in nats, against log-probabilities."""
 
     enabled: bool = FROM_YAML
-    costs: Literal["fixed", "validation", "karyotype"] = FROM_YAML
+    costs: Literal["fixed", "karyotype"] = FROM_YAML
     extra_cost: Annotated[float, Field(ge=0.0)] = FROM_YAML
     missing_cost: Annotated[float, Field(ge=0.0)] = FROM_YAML
 

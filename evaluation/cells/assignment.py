@@ -39,17 +39,15 @@ FIRST = 1e5
 # The fewest and the most chromosomes that fit: one of each pair but the X and Y of a male, and one extra of each class.
 SMALLEST = len(AUTOSOMES)
 LARGEST = 46 + len(CHROMOSOMES)
-# What ``choose_costs`` tries, as multiples of the configured costs; 1 comes first and wins among equals.
-FACTORS = (1.0, 0.75, 1.5, 0.5, 2.0, 0.25, 3.0)
 
 
 def size_refusal(chromosomes: int) -> str | None:
     """Return why a cell of this size has no karyotype; None where it has."""
     if SMALLEST <= chromosomes <= LARGEST:
         return None
-    fault = (
-        "is incomplete" if chromosomes < SMALLEST else "is several cells: give each a folder, or a cell_id, of its own"
-    )
+    fault = "is several cells: give each a folder, or a cell_id, of its own"
+    if chromosomes < SMALLEST:
+        fault = "is incomplete"
     return f"a cell of {counted(chromosomes, 'chromosome')} {fault}: a karyotype takes {SMALLEST} to {LARGEST}"
 
 
@@ -138,21 +136,6 @@ def refusal(predictions: Predictions) -> str | None:
     if (parts > 1).any():
         return f"cell {parts[parts > 1].index[0][1]} is split across the parts: split by subject"
     return None
-
-
-def choose_costs(validation: Predictions, config: AssignmentConfig) -> AssignmentConfig:
-    """Choose the multiple of the configured costs with which most validation images are assigned correctly.
-
-    The configured costs stay where none of FACTORS is better, or no row has a label.
-
-    Raises:
-        UserError: See ``refusal``.
-    """
-    candidates = []
-    for factor in FACTORS:
-        costs = {"extra_cost": factor * config.extra_cost, "missing_cost": factor * config.missing_cost}
-        candidates.append(config.model_copy(update=costs))
-    return max(candidates, key=lambda costs: int((assign_cells(validation, costs) == validation.labels).sum()))
 
 
 def numbered_cells(frame: pd.DataFrame) -> np.ndarray:

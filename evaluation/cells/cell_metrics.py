@@ -14,7 +14,6 @@ from evaluation.cells.assignment import (
     LARGEST,
     SMALLEST,
     assign_cells,
-    choose_costs,
     is_normal,
     numbered_cells,
     refusal,
@@ -121,13 +120,6 @@ def assignment_refusal(runs: Sequence[Predictions]) -> str | None:
     return next(filter(None, map(refusal, runs)), None)
 
 
-def costs_of(run: Predictions, config: AssignmentConfig) -> AssignmentConfig:
-    """Return the costs for a run's test cells: as configured, or chosen on its validation cells."""
-    if config.costs == "validation":
-        return choose_costs(run.part("validation"), config)
-    return config
-
-
 def assigned_table(runs: Sequence[Predictions], config: AssignmentConfig) -> pd.DataFrame | None:
     """Return the joint assignment of the test chromosomes of one run, or of folds of one experiment.
 
@@ -144,7 +136,7 @@ def assigned_table(runs: Sequence[Predictions], config: AssignmentConfig) -> pd.
         if config.costs == "karyotype":
             places = assign_by_karyotype(run, KaryotypePriors())
         else:
-            places = assign_cells(test, costs_of(run, config))
+            places = assign_cells(test, config)
         assigned = names[places]
         argmax = names[call(test.probabilities, None)]
         frames.append(test.frame[["image_id", "subject", "cell", "label"]].assign(argmax=argmax, assigned=assigned))
@@ -170,9 +162,7 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
     abnormal, normal = metrics.bases[:, 1:3].sum(axis=0).astype(int).tolist()
     costs = []
     if settings.assignment.costs != "karyotype":
-        for run in runs.runs:
-            config = costs_of(run, settings.assignment)
-            costs.append(AssignmentCosts(config.extra_cost, config.missing_cost))
+        costs = [AssignmentCosts(settings.assignment.extra_cost, settings.assignment.missing_cost)] * len(runs.runs)
     return AssignmentResult(
         costs=costs,
         chosen=settings.assignment.costs,

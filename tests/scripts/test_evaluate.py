@@ -121,7 +121,6 @@ def test_whole_cells_have_a_table_of_their_joint_assignment(cells):
 
 def test_options_of_the_joint_assignment(cells):
     costs = ["assignment.extra_cost=5", "assignment.missing_cost=3"]
-    assert "chosen on" in call(cells / "cells0", *costs, "assignment.costs=validation").output
     assert "5 and 3 nats" in call(cells / "cells0", *costs).output
     assert "joint assignment" not in call(cells / "cells0", "assignment.enabled=false").output
 
@@ -142,10 +141,6 @@ def test_assignment_without_cells_is_a_warning_where_it_is_asked_for(runs, optio
         (["good0", "--csv=."], ". is not a readable table: name another file with --csv"),
         (["good0", "assignment.enabled=false", "assignment.missing_cost=3"], "enabled=false beside the costs"),
         (["good0", "resamplse=3"], "unknown key resamplse: did you mean resamples"),
-        (
-            ["good0", "--part=validation", "assignment.costs=validation"],
-            "costs=validation beside --part",
-        ),
     ],
 )
 def test_an_error_is_one_line_before_the_evaluation(runs, monkeypatch, arguments, message):

@@ -87,10 +87,6 @@ class EvaluateRequest:
             self._check_external()
             return
         existing_predictions(self.runs)
-        if self.part == "validation" and self.settings.assignment.costs == "validation":
-            raise UserError(
-                "assignment.costs=validation beside --part validation: they are chosen and evaluated on one part"
-            )
         if self.output:
             new_folder(self.output)
 

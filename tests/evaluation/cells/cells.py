@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from common.predictions import PROBABILITY_PREFIX, Predictions
+from common.predictions import Predictions
 from tests.helpers.predictions import join, of_probabilities
 
 CLASSES = (*map(str, range(1, 23)), "X", "Y")
@@ -65,19 +65,6 @@ def make_cells(
     paths = [f"{name}.tiff" for name in names]
     places = {"cell": [f"cell_{cell:04d}" for cell in cells], "width": 30, "height": 60}
     return replace(drawn, frame=drawn.frame.assign(image_id=names, path=paths, **places))
-
-
-# A network that doubts it makes normal cells of these: only a quarter of the usual costs leaves them abnormal.
-DOUBTFUL = karyotype("XX", ["21"], ["22"])
-
-
-def doubt(cells: Predictions) -> Predictions:
-    """Let a network be sure of every chromosome of `DOUBTFUL` cells, but take each 21 for a 22 with a chance of 1 %."""
-    probabilities = np.full((len(cells.labels), 24), 1e-6)
-    probabilities[np.arange(len(cells.labels)), cells.labels] = 1.0
-    probabilities[cells.labels == CLASSES.index("21"), CLASSES.index("22")] = 0.01
-    cells.frame[[PROBABILITY_PREFIX + name for name in CLASSES]] = probabilities
-    return cells
 
 
 def make_cell_run(fold: int = 0, cells: int = 10, skill: float = 4.0, seed: int = 0, **about: object) -> Predictions:

@@ -15,13 +15,12 @@ from evaluation.cells.assignment import (
     SMALLEST,
     assign,
     assign_cells,
-    choose_costs,
     numbered_cells,
     objective,
     refusal,
     unassignable,
 )
-from tests.evaluation.cells.cells import CLASSES, DOUBTFUL, calibrated, doubt, karyotype, make_cells
+from tests.evaluation.cells.cells import CLASSES, calibrated, karyotype, make_cells
 
 COSTS = AssignmentConfig(enabled=True)
 QUICK = settings(deadline=None, max_examples=30)
@@ -125,18 +124,6 @@ def test_cell_of_impossible_size_keeps_its_most_probable_classes():
     assigned = assign_cells(cells, COSTS)
     assert unassignable(cells) == 1
     assert np.array_equal(assigned[46:], cells.probabilities[46:].argmax(axis=1))
-
-
-def test_costs_are_chosen_on_the_given_cells():
-    """A cost of 12 makes normal cells of two that are 46,XX,+21,-22."""
-    cells = doubt(make_cells([DOUBTFUL, DOUBTFUL]))
-    assert not np.array_equal(assign_cells(cells, COSTS), cells.labels)
-    chosen = choose_costs(cells, COSTS)
-    assert chosen.extra_cost / COSTS.extra_cost == chosen.missing_cost / COSTS.missing_cost == 0.25
-    assert np.array_equal(assign_cells(cells, chosen), cells.labels)
-    assert choose_costs(make_cells(4, skill=9.0), COSTS) == COSTS
-    cells.frame["label"] = None
-    assert choose_costs(cells, COSTS) == COSTS
 
 
 def _without_cell(cells):

@@ -21,7 +21,7 @@ from evaluation.intervals.pooling import pool
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.result import EvaluationResult
 from evaluation.terminal import whole
-from tests.evaluation.cells.cells import CLASSES, DOUBTFUL, doubt, karyotype, make_cell_run, make_cells
+from tests.evaluation.cells.cells import CLASSES, karyotype, make_cell_run, make_cells
 from tests.helpers.predictions import make_run
 from tests.helpers.terminal import printed
 
@@ -150,9 +150,9 @@ def test_per_class_has_recall_and_the_most_frequent_wrong_class(written):
     assert (rows["recall_assigned"] > rows["recall"]).mean() > 0.7
 
 
-def test_folds_are_pooled_and_each_has_its_own_costs():
+def test_folds_are_pooled():
     runs = [make_cell_run(fold, cells=8, skill=3.0) for fold in range(3)]
-    settings = EvaluationConfig(resamples=50, assignment=AssignmentConfig(enabled=True, costs="validation"))
+    settings = EvaluationConfig(resamples=50, assignment=AssignmentConfig(enabled=True, extra_cost=5))
     pooled = cells_of(*runs, settings=settings)
     single = [cells_of(run, settings=settings) for run in runs]
     assert pooled.costs == [fold.costs[0] for fold in single]
@@ -164,17 +164,6 @@ def test_folds_are_pooled_and_each_has_its_own_costs():
         assert pooled.fold_means[name].low <= mean <= pooled.fold_means[name].high
     assert pooled.karyotypes.normal == sum(fold.karyotypes.normal for fold in single)
     assert len(assigned_table(runs, settings.assignment)) == len(pool(runs).frame)
-
-
-@pytest.mark.parametrize(("part", "factor"), [("validation", 0.25), ("test", 1.0)])
-def test_the_test_cells_have_no_say_in_the_costs(part, factor):
-    config = AssignmentConfig(enabled=True, costs="validation")
-    sure = make_cell_run(cells=6, skill=9.0).frame
-    doubtful = doubt(make_cells([DOUBTFUL] * 2, part=part, first=9000))
-    frame = pd.concat([sure[sure["part"] != part], doubtful.frame], ignore_index=True)
-    run = Predictions(frame, CLASSES, None, doubtful.about)
-    (costs,) = cells_of(run, settings=EvaluationConfig(resamples=20, assignment=config)).costs
-    assert (costs.extra, costs.missing) == (factor * config.extra_cost, factor * config.missing_cost)
 
 
 def test_a_warning_names_what_cannot_be_assigned_and_the_rest_is_evaluated():
