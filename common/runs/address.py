@@ -58,7 +58,7 @@ def _compare_with_base(values: dict[str, Any]) -> None:
         group, name = _group_of(values, key)
         if group.get(name, value) == value:
             group.pop(name, None)
-    for key, value in address_base()["removed"].items():
+    for key, value in _removed(values).items():
         group, name = _group_of(values, key)
         group[name] = value  # without effect where the whole group is missing
 
@@ -71,11 +71,21 @@ def present_keys(values: Mapping[str, Any]) -> dict[str, Any]:
         if group.get(name):
             new_group, new_name = _group_of(kept, now)
             new_group[new_name] = group.pop(name)
-    for key, value in (address_base()["removed"] | address_base()["forgotten"]).items():
+    for key, value in (_removed(kept) | address_base()["forgotten"]).items():
         group, name = _group_of(kept, key)
         if group.get(name) == value:
             del group[name]
     return kept
+
+
+def _removed(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys that no run has any more, with their last values."""
+    removed = dict(address_base()["removed"])
+    for beside, keys in address_base()["removed_beside"].items():
+        group, name = _group_of(values, beside)
+        if name in group:
+            removed |= keys
+    return removed
 
 
 def _group_of(values: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:

@@ -31,9 +31,6 @@ class Manifest:
         frame: The columns of `listed` and, once `scan.scan_listing` has opened the files, ``width`` and ``height``
             (pixels, as decoded), ``channels`` (of the file), ``sha256`` (of the file's bytes, 64 hex digits) and
             ``phash`` (perceptual hash, 256 bits as 64 hex digits). The index is 0, 1, 2, ...
-        places: Of karyograms, one row per chromosome: ``image_id``, ``chromosome`` ("1" to "22", "X", "Y"), ``x``,
-            ``y``, ``width``, ``height`` (int, pixels of the file): a box that holds this chromosome alone on plain
-            ground. None where that is not known.
     """
 
     frame: pd.DataFrame
@@ -45,7 +42,6 @@ class Manifest:
     synthetic: bool = False  # whether the images are drawn, not taken
     skipped: tuple[str, ...] = ()  # names of the broken images and cells that were left out
     incomplete: tuple[str, ...] = ()  # those of the notes that say that a part is not as it was published
-    places: pd.DataFrame | None = None
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, PositiveFloat
 
-from common.config.base import FROM_YAML, Pixels, Share, StrictModel
+from common.config.base import FROM_YAML, Pixels, StrictModel
 from common.config.data import SourceConfig
 
 Count = Annotated[int, Field(ge=0)]
@@ -47,7 +47,6 @@ class DerivedConfig(StrictModel):
     gain: Count = 0
     sex_gain: Count = 0
     sex_loss: Count = 0
-    autosome_loss: Count = 0
     terminal_deletion: Count = 0
     interstitial_deletion: Count = 0
     duplication: Count = 0
@@ -60,6 +59,4 @@ class CompositionConfig(SourceConfig):
 
     sheet: SheetConfig = FROM_YAML
     derived: DerivedConfig = FROM_YAML
-    gained: tuple[str, ...] = FROM_YAML
-    segment: tuple[Share, Share] = FROM_YAML
     seed: Count = FROM_YAML

@@ -1,4 +1,4 @@
-"""Lays the chromosomes of one cell out as a karyogram, as a cytogeneticist does, with the truth beside it.
+"""Lays the chromosomes of one cell out as a karyogram, as a cytogeneticist does.
 
 Lines hold Denver groups, columns pairs; there is one scale for the cell.
 """
@@ -6,7 +6,7 @@ Lines hold Denver groups, columns pairs; there is one scale for the cell.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from math import ceil, cos, radians, sin
+from math import cos, radians, sin
 from typing import NamedTuple
 
 import cv2
@@ -28,13 +28,13 @@ ROWS = (
 TURN = 6.0  # degrees, either way, by which a chromosome can turn about the middle of its box without leaving it
 _EDGE = 1  # pixels of ground at each side of a box beside that
 _SMALLEST = 0.25  # of the scale that is asked for: below it bands are gone, the sheet is no sheet
-_ALIKE = {"X": "7", "Y": "22"}  # of about the same size: the room of one that is lost and has no homologue
 # pixels high
 _SMALLEST_LETTERS = 5
 _LARGEST_LETTERS = 16
 # pixels of a digit at scale 1
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FONT_HEIGHT = 22.0
+_NONE = np.zeros((0, 2), int)
 
 
 class Place(NamedTuple):
@@ -46,11 +46,6 @@ class Place(NamedTuple):
     width: int
     height: int
 
-    @property
-    def box(self) -> tuple[slice, slice]:
-        """Its pixels of the sheet."""
-        return np.s_[self.y : self.y + self.height, self.x : self.x + self.width]
-
 
 class _Layout(NamedTuple):
     """The scale; per class its boxes from left to right; and per class, present or not, the x and y of its column."""
@@ -60,7 +55,7 @@ class _Layout(NamedTuple):
     feet: dict[str, tuple[int, int]]
 
 
-_Sizes = Mapping[str, Sequence[tuple[float, float]]]  # per class the width and height of each chromosome
+_Sizes = Mapping[str, np.ndarray]  # per class the width and height of each chromosome, shape (n, 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,24 +65,19 @@ class Sheet:
     Attributes:
         pixels: uint8 gray, shape (H, W), dark on `GROUND`.
         places: One per chromosome; no two overlap.
-        truth: bool, shape (H, W): where the abnormality is. Of a cell that was changed that is what was changed; of one
-            that is abnormal by its counts alone, all chromosomes of the class that has too many, or the empty place
-            of the one that is missing. Nowhere in a normal cell.
         scale: Pixels of the sheet per pixel of the chromosomes' pictures.
     """
 
     pixels: np.ndarray
     places: tuple[Place, ...]
-    truth: np.ndarray
     scale: float
 
 
 def compose(cell: Metaphase, sheet: SheetLayout) -> Sheet:
     """Lay a cell out on a sheet.
 
-    Denver groups, pairs in order, the sex chromosomes last; homologues side by side on one base line, in the order of
-    the cell, with their class below them. One factor scales the whole cell. A lone autosome is on the left one of
-    its pair's two places.
+    Homologues are side by side on one base line, in the order of the cell, with their class below them. A lone
+    autosome is on the left one of its pair's two places.
 
     Raises:
         UserError: The sheet is so small, or its margins and gaps so large, that less than a quarter of the scale is
@@ -103,65 +93,31 @@ def compose(cell: Metaphase, sheet: SheetLayout) -> Sheet:
         trimmed.setdefault(chromosome.label, []).append(trim(chromosome))
     sizes = {}
     for name, homologues in trimmed.items():
-        sizes[name] = [homologue.mask.shape[::-1] for homologue in homologues]
+        sizes[name] = np.array([homologue.mask.shape[::-1] for homologue in homologues])
         if name in AUTOSOMES and len(homologues) == 1:  # the second place of a pair stays free
-            sizes[name] *= 2
+            sizes[name] = np.tile(sizes[name], (2, 1))
     layout = _lay_out(sizes, sheet)
     pixels = np.full(sheet.size, GROUND, np.uint8)
-    truth = np.zeros(sheet.size, bool)
     places = []
     for name, homologues in trimmed.items():
         for chromosome, place in zip(homologues, layout.places[name], strict=False):
-            _draw(chromosome, place, layout.scale, pixels, truth)
+            _draw(chromosome, place, layout.scale, pixels)
             places.append(place)
-    _mark_counts(cell, layout, sheet.homologue_gap, pixels, truth)
     if sheet.labels:
         _write_labels(pixels, layout, letters)
-    return Sheet(pixels, tuple(places), truth, layout.scale)
+    return Sheet(pixels, tuple(places), layout.scale)
 
 
-def _draw(chromosome: Chromosome, place: Place, scale: float, pixels: np.ndarray, truth: np.ndarray) -> None:
+def _draw(chromosome: Chromosome, place: Place, scale: float, pixels: np.ndarray) -> None:
     """Draw a chromosome into the middle of its place."""
     height, width = (max(1, round(side * scale)) for side in chromosome.mask.shape)
     left = place.x + (place.width - width) // 2
     top = place.y + (place.height - height) // 2
-    inside = np.s_[top : top + height, left : left + width]
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     scaled = cv2.resize(chromosome.pixels, (width, height), interpolation=interpolation)
     # Cubic interpolation rings: what is beyond the outline stays plain ground.
     covered = cv2.resize(chromosome.mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0
-    pixels[inside] = np.where(covered, scaled, GROUND)
-    if chromosome.changed is not None:
-        changed = cv2.resize(chromosome.changed.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-        truth[inside] |= changed > 0
-
-
-def _mark_counts(cell: Metaphase, layout: _Layout, gap: int, pixels: np.ndarray, truth: np.ndarray) -> None:
-    """Mark what the counts alone tell: the places of missing chromosomes, and the class that has too many."""
-    counts = cell.counts
-    sexes = counts["X"] + counts["Y"]
-    missing = [name for name in AUTOSOMES if counts[name] == 1] + ["X"] * (sexes == 1)
-    surplus = [name for name in AUTOSOMES if counts[name] > 2] + ["X", "Y"] * (sexes > 2)
-    for name in cell.lost or missing:
-        truth[_free_place(name, counts[name], layout, gap).box] = True
-    if all(chromosome.changed is None for chromosome in cell.chromosomes):
-        for name in surplus:
-            for place in layout.places[name]:
-                truth[place.box] |= pixels[place.box] < GROUND
-
-
-def _free_place(name: str, count: int, layout: _Layout, gap: int) -> Place:
-    """The place of a missing chromosome: beside its homologue, or where its column is empty."""
-    places = layout.places[name]
-    if len(places) > count:
-        return places[-1]
-    if places:
-        return places[-1]._replace(x=places[-1].x + places[-1].width + gap)
-    middle, bottom = layout.feet[name]
-    alike = layout.places.get(_ALIKE.get(name, "")) or list(chain(*layout.places.values()))
-    left = max(0, middle - alike[0].width // 2)
-    top = max(0, bottom - alike[0].height)
-    return alike[0]._replace(chromosome=name, x=left, y=top)
+    pixels[top : top + height, left : left + width] = np.where(covered, scaled, GROUND)
 
 
 def _write_labels(pixels: np.ndarray, layout: _Layout, letters: int) -> None:
@@ -182,8 +138,8 @@ def _lay_out(sizes: _Sizes, sheet: SheetLayout) -> _Layout:
     cosine = cos(radians(TURN))
     sine = sin(radians(TURN))
     turned = {}
-    for name, of_class in sizes.items():  # the room that a chromosome needs so that it can turn
-        turned[name] = [(max(w, w * cosine + h * sine), max(h, h * cosine + w * sine)) for w, h in of_class]
+    for name, size in sizes.items():  # the room that a chromosome needs so that it can turn
+        turned[name] = np.maximum(size, size * cosine + size[:, ::-1] * sine)
     scale = min(sheet.scale, _largest_scale(turned, sheet))
     if scale < _SMALLEST * sheet.scale:
         height, width = sheet.size
@@ -191,17 +147,22 @@ def _lay_out(sizes: _Sizes, sheet: SheetLayout) -> _Layout:
         remedy = "enlarge it, or lower data.sheet.scale"
         raise UserError(f"{problem} at data.sheet.scale={sheet.scale}: {remedy}")
     boxes = {}
-    for name, of_class in turned.items():
-        boxes[name] = [(ceil(w * scale) + 2 * _EDGE, ceil(h * scale) + 2 * _EDGE) for w, h in of_class]
+    for name, size in turned.items():
+        boxes[name] = np.ceil(size * scale).astype(int) + 2 * _EDGE
     layout = _Layout(scale, {}, {})
     for row, bottom in zip(ROWS, _base_lines(boxes, sheet), strict=True):
         for name, (left, middle) in _columns(row, boxes, sheet).items():
             layout.feet[name] = (middle, bottom)
             layout.places[name] = []
-            for width, height in boxes.get(name, ()):
+            for width, height in boxes.get(name, _NONE).tolist():
                 layout.places[name].append(Place(name, left, bottom - height, width, height))
                 left += width + sheet.homologue_gap
     return layout
+
+
+def _of_row(row: Sequence[Sequence[str]], sizes: _Sizes) -> list[np.ndarray]:
+    """The sizes of each class of a line."""
+    return [sizes.get(name, _NONE) for name in chain(*row)]
 
 
 def _largest_scale(sizes: _Sizes, sheet: SheetLayout) -> float:
@@ -211,26 +172,21 @@ def _largest_scale(sizes: _Sizes, sheet: SheetLayout) -> float:
     scales = []
     tallest = 0.0
     for row in ROWS:
-        pairs = [sizes.get(name, ()) for name in chain(*row)]
-        boxes = list(chain(*pairs))
-        if boxes:
-            homologues = len(boxes) - sum(len(pair) > 0 for pair in pairs)
+        pairs = _of_row(row, sizes)
+        boxes = np.concatenate(pairs)
+        if len(boxes):
+            homologues = len(boxes) - np.count_nonzero(list(map(len, pairs)))
             gaps = (len(pairs) - 1) * sheet.pair_gap + homologues * sheet.homologue_gap
-            scales.append((width - gaps - extra * len(boxes)) / sum(box[0] for box in boxes))
-            tallest += max(box[1] for box in boxes)
+            scales.append((width - gaps - extra * len(boxes)) / sum(boxes[:, 0].tolist()))
+            tallest += float(boxes[:, 1].max())
     gaps = (len(ROWS) - 1) * sheet.row_gap
-    return min(*scales, (height - gaps - extra * len(ROWS)) / tallest)
+    return float(min(*scales, (height - gaps - extra * len(ROWS)) / tallest))
 
 
-def _base_lines(boxes: Mapping[str, Sequence[tuple[int, int]]], sheet: SheetLayout) -> list[int]:
+def _base_lines(boxes: _Sizes, sheet: SheetLayout) -> list[int]:
     """The lines that the chromosomes stand on; of constant ones each line has room by its largest chromosome."""
-    lengths = []
-    tallest = []
-    for row in ROWS:
-        lengths.append(max(IDEOGRAM[name].length_mb for name in chain(*row)))
-        tallest.append(max((box[1] for name in chain(*row) for box in boxes.get(name, ())), default=0))
-    shares = np.array(lengths)
-    heights = np.array(tallest)
+    shares = np.array([max(IDEOGRAM[name].length_mb for name in chain(*row)) for row in ROWS])
+    heights = np.array([np.concatenate(_of_row(row, boxes))[:, 1].max(initial=0) for row in ROWS])
     room = sheet.size[0] - 2 * sheet.margin - (len(ROWS) - 1) * sheet.row_gap
     wished = sheet.margin + np.cumsum(shares / shares.sum()) * room + np.arange(len(ROWS)) * sheet.row_gap
     tops = _give_way(wished - heights, heights, sheet.row_gap, sheet.margin, sheet.size[0] - sheet.margin)
@@ -238,21 +194,16 @@ def _base_lines(boxes: Mapping[str, Sequence[tuple[int, int]]], sheet: SheetLayo
     return lines
 
 
-def _columns(
-    row: Sequence[Sequence[str]], boxes: Mapping[str, Sequence[tuple[int, int]]], sheet: SheetLayout
-) -> dict[str, tuple[int, int]]:
+def _columns(row: Sequence[Sequence[str]], boxes: _Sizes, sheet: SheetLayout) -> dict[str, tuple[int, int]]:
     """The left end and the middle of each pair of one line; its columns are equally wide, its groups stand apart."""
     names = list(chain(*row))
     groups = np.repeat(np.arange(len(row)), list(map(len, row)))
     room = sheet.size[1] - 2 * sheet.margin - (len(row) - 1) * sheet.pair_gap
     wished = sheet.margin + (np.arange(len(names)) + 0.5) * room / len(names) + groups * sheet.pair_gap
-    widths = np.zeros(len(names), np.int64)
-    for column, name in enumerate(names):
-        pair = [width for width, _ in boxes.get(name, ())]
-        widths[column] = sum(pair) + max(len(pair) - 1, 0) * sheet.homologue_gap
+    pairs = _of_row(row, boxes)
+    widths = np.array([pair[:, 0].sum() + max(len(pair) - 1, 0) * sheet.homologue_gap for pair in pairs])
     lefts = _give_way(wished - widths / 2, widths, sheet.pair_gap, sheet.margin, sheet.size[1] - sheet.margin)
-    middles = lefts + widths / 2
-    ends = zip(_whole(lefts).tolist(), _whole(middles).tolist(), strict=True)
+    ends = zip(_whole(lefts).tolist(), _whole(lefts + widths / 2).tolist(), strict=True)
     return dict(zip(names, ends, strict=True))
 
 

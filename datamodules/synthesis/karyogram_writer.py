@@ -1,4 +1,4 @@
-"""Writes composed karyograms to a folder: pictures, truth, the table of what they are, and where everything lies."""
+"""Writes composed karyograms to a folder: pictures, and the table of what they are."""
 
 import json
 from collections.abc import Collection, Iterator, Sequence
@@ -11,21 +11,21 @@ import pandas as pd
 
 from common.errors import UserError
 from common.files import read_csv, safe_stems, sha256_of_value, write_csv
-from common.karyotype import ABNORMAL, NORMAL, PREPARATION_LOSS
+from common.karyotype import ABNORMAL, NORMAL
 from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import whole_folder
 from datamodules.manifest.manifest import Manifest, natural_key
-from datamodules.synthesis.aberrations.numerical import Derived, derive
-from datamodules.synthesis.config import CompositionConfig, SheetLayout
-from datamodules.synthesis.karyogram_composer import Place, compose
+from datamodules.synthesis.aberrations.numerical import derive
+from datamodules.synthesis.config import CompositionConfig
+from datamodules.synthesis.karyogram_composer import compose
 from datamodules.synthesis.metaphase import Metaphase, read_metaphase
 
 COMPOSER_VERSION = 1  # raise it when the same settings would make other pictures
 KARYOGRAMS = "karyograms.csv"
-PLACES = "places.csv"
 REAL = "real"
 DERIVED = "derived"
-_COLUMNS = ("image_id", "path", "label", "kind", "iscn", "subject", "cell", "origin", "scale", "truth", "facts")
+
+_Karyogram = tuple[Metaphase, dict[str, Any]]  # a cell, and its row of the table but for path and scale
 
 
 def write_karyograms(
@@ -37,11 +37,10 @@ def write_karyograms(
 ) -> None:
     """Write the karyograms of cells, and of what is derived from the normal ones, to a folder.
 
-    In it are ``<label>/<image_id>.png`` (8-bit gray), ``truth/<image_id>.png`` of those that are not normal (255 where
-    the abnormality is, else 0), ``karyograms.csv`` (image_id, path, label, kind, iscn, subject, cell, origin (real or
-    derived), scale, truth (a path) and facts (JSON: what was changed)) and ``places.csv`` (image_id, chromosome, x, y,
-    width, height). The folder is whole or absent: it is written beside its place and renamed. All of it is a pure
-    function of ``data`` and the chromosomes; the order of either's rows does not matter.
+    In it are ``<label>/<image_id>.png`` (8-bit gray) and ``karyograms.csv`` (image_id, path, label, kind, iscn,
+    subject, cell, origin (real or derived), scale, and facts (JSON: what was changed)). The folder is whole or absent:
+    it is written beside its place and renamed. All of it is a pure function of ``data`` and the chromosomes; the order
+    of either's rows does not matter.
 
     Args:
         data: The sheet, and what is derived.
@@ -54,27 +53,27 @@ def write_karyograms(
         UserError: More is to be derived than there are fit cells, or the sheet is too small.
     """
     groups = chromosomes.frame.groupby("cell", sort=False).indices
-    names = sorted((str(name) for name in groups if str(name) in used), key=natural_key)
+    names = sorted(set(map(str, groups)) & set(used), key=natural_key)
 
     def read(name: str) -> Metaphase:
         return read_metaphase(chromosomes, groups[name])
 
     cells = list(threaded(read, names, len(names), f"reading {len(names):,} cells", progress))
-    karyograms = []
+    karyograms: list[_Karyogram] = []
     for cell in cells:
-        facts = {"image_id": cell.name, "label": cell.karyotype.label, "kind": cell.karyotype.kind, "origin": REAL}
-        karyograms.append((facts, Derived(cell, cell.karyotype.iscn, {})))
+        named = cell.karyotype
+        row = {"image_id": cell.name, "label": named.label, "kind": named.kind, "iscn": named.iscn, "origin": REAL}
+        karyograms.append((cell, {**row, "facts": "{}"}))
     karyograms += _derive_all(cells, data)
     with whole_folder(folder) as beside:
-        _write_all(karyograms, data.sheet.layout, beside, progress)
+        _write_all(karyograms, data, beside, progress)
 
 
 def is_whole(folder: Path) -> bool:
     """Whether a folder has all that its table names."""
-    if not (folder / KARYOGRAMS).is_file() or not (folder / PLACES).is_file():
+    if not (folder / KARYOGRAMS).is_file():
         return False
-    table = read_karyograms(folder)
-    return all((folder / path).is_file() for path in [*table["path"], *table["truth"]] if path)
+    return all((folder / path).is_file() for path in read_karyograms(folder)["path"])
 
 
 def read_karyograms(folder: Path) -> pd.DataFrame:
@@ -82,7 +81,7 @@ def read_karyograms(folder: Path) -> pd.DataFrame:
     return read_csv(folder / KARYOGRAMS, dtype=str, keep_default_na=False)
 
 
-def _derive_all(cells: Sequence[Metaphase], data: CompositionConfig) -> Iterator[tuple[dict[str, Any], Derived]]:
+def _derive_all(cells: Sequence[Metaphase], data: CompositionConfig) -> Iterator[_Karyogram]:
     """Derive what is asked for, kind by kind; a normal cell is used once per kind, and all cells about as often.
 
     A kind walks the cells from the least used on, those used alike in an order of its own.
@@ -96,13 +95,13 @@ def _derive_all(cells: Sequence[Metaphase], data: CompositionConfig) -> Iterator
             if made == count:
                 break
             parent = normal[number]
-            derived = derive(parent, kind, cells, data, _generator(data.seed, kind, parent.name))
+            derived = derive(parent, kind, cells, _generator(data.seed, kind, parent.name))
             if derived is None:
                 continue
             made += 1
             uses[number] += 1
-            label = PREPARATION_LOSS if kind == "autosome_loss" else ABNORMAL
-            yield {"image_id": f"{parent.name}_{kind}", "label": label, "kind": kind, "origin": DERIVED}, derived
+            row = {"image_id": f"{parent.name}_{kind}", "label": ABNORMAL, "kind": kind, "iscn": derived.iscn}
+            yield derived.cell, {**row, "origin": DERIVED, "facts": json.dumps(derived.facts)}
         if made < count:
             fit = f"only {made:,} of the {len(normal):,} normal cells are fit for it"
             raise UserError(f"data.derived.{kind}={count}: {fit}, each once: ask for {made:,} at most")
@@ -112,37 +111,21 @@ def _generator(*key: int | str) -> np.random.Generator:
     return np.random.default_rng(int(sha256_of_value(key)[:16], 16))
 
 
-def _write_all(
-    karyograms: Sequence[tuple[dict[str, Any], Derived]], sheet: SheetLayout, folder: Path, progress: bool
-) -> None:
-    for row, _ in karyograms:
-        (folder / row["label"]).mkdir(exist_ok=True)
+def _write_all(karyograms: Sequence[_Karyogram], data: CompositionConfig, folder: Path, progress: bool) -> None:
     # Whatever a table holds, a file stays within the folder, and apart from the others.
-    stems = safe_stems(row["image_id"] for row, _ in karyograms)
-    (folder / "truth").mkdir()
+    stems = safe_stems(row["image_id"] for _, row in karyograms)
+    layout = data.sheet.layout
 
-    def write(number: int) -> tuple[dict[str, Any], list[tuple[object, ...]]]:
-        known, (cell, iscn, facts) = karyograms[number]
-        composed = compose(cell, sheet)
-        path = f"{known['label']}/{stems[number]}.png"
-        truth = "" if known["label"] == NORMAL else f"truth/{stems[number]}.png"
-        _write_image(folder / path, composed.pixels)
-        if truth:
-            _write_image(folder / truth, composed.truth.astype(np.uint8) * 255)
-        row = {**known, "path": path, "iscn": iscn, "subject": cell.subject or "", "cell": cell.name, "truth": truth}
-        row |= {"scale": round(composed.scale, 6), "facts": json.dumps(facts)}
-        return row, [(known["image_id"], *place) for place in composed.places]
+    def write(number: int) -> dict[str, Any]:
+        cell, row = karyograms[number]
+        composed = compose(cell, layout)
+        path = f"{row['label']}/{stems[number]}.png"
+        (folder / row["label"]).mkdir(exist_ok=True)
+        if not cv2.imwrite(str(folder / path), composed.pixels):
+            raise OSError(f"cannot write {folder / path}")
+        scale = round(composed.scale, 6)
+        return {**row, "path": path, "subject": cell.subject or "", "cell": cell.name, "scale": scale}
 
     count = len(karyograms)
-    rows = []
-    places = []
-    for row, of_row in threaded(write, range(count), count, f"composing {count:,} karyograms", progress):
-        rows.append(row)
-        places += of_row
-    write_csv(folder / KARYOGRAMS, pd.DataFrame(rows, columns=list(_COLUMNS)))
-    write_csv(folder / PLACES, pd.DataFrame(places, columns=["image_id", *Place._fields]))
-
-
-def _write_image(path: Path, pixels: np.ndarray) -> None:
-    if not cv2.imwrite(str(path), pixels):
-        raise OSError(f"cannot write {path}")
+    rows = list(threaded(write, range(count), count, f"composing {count:,} karyograms", progress))
+    write_csv(folder / KARYOGRAMS, pd.DataFrame(rows))

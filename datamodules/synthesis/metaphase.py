@@ -9,7 +9,7 @@ import numpy as np
 
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES, Karyotype, name_karyotype
-from datamodules.io.decode import BrokenImageError, border, read_image
+from datamodules.io.decode import border, read_image
 from datamodules.manifest.manifest import Manifest, natural_key
 
 GROUND = 255  # of a G-banded chromosome: dark on white
@@ -24,7 +24,6 @@ class Chromosome:
     pixels: np.ndarray  # uint8 gray, shape (H, W), dark on light; `GROUND` outside the mask
     mask: np.ndarray  # bool, shape (H, W): where the chromosome is
     image_id: str  # of the picture that it comes from
-    changed: np.ndarray | None = None  # bool, shape (H, W): where an abnormality was made; None where it is as it was
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +33,6 @@ class Metaphase:
     name: str  # the cell's
     subject: str | None  # whose cell it is; None where unknown
     chromosomes: tuple[Chromosome, ...]  # in the order of the classes
-    lost: tuple[str, ...] = ()  # labels of chromosomes that were taken out: their empty places are where the truth lies
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -51,16 +49,12 @@ def read_metaphase(manifest: Manifest, rows: Sequence[int]) -> Metaphase:
     """Read one cell: these rows of a manifest of single chromosomes, in the order of the classes.
 
     Raises:
-        BrokenImageError: A picture cannot be read; the scan has read each once before.
         UserError: A picture is empty.
     """
     chromosomes = []
     for row in rows:
         label, image_id = manifest.frame[["label", "image_id"]].iloc[row]
-        try:
-            gray = cv2.cvtColor(read_image(manifest.file(row)), cv2.COLOR_RGB2GRAY)
-        except BrokenImageError as error:
-            raise BrokenImageError(f"{manifest.file(row)}: {error}") from error
+        gray = cv2.cvtColor(read_image(manifest.file(row)), cv2.COLOR_RGB2GRAY)
         chromosomes.append(to_chromosome(gray, label, image_id))
     chromosomes.sort(key=lambda one: (CHROMOSOMES.index(one.label), natural_key(one.image_id)))
     name, subject = manifest.frame[["cell", "subject"]].iloc[rows[0]]
@@ -100,5 +94,4 @@ def trim(chromosome: Chromosome) -> Chromosome:
     """Cut a chromosome's picture down to its mask."""
     x, y, width, height = cv2.boundingRect(chromosome.mask.astype(np.uint8))
     box = np.s_[y : y + height, x : x + width]
-    changed = None if chromosome.changed is None else chromosome.changed[box]
-    return replace(chromosome, pixels=chromosome.pixels[box], mask=chromosome.mask[box], changed=changed)
+    return replace(chromosome, pixels=chromosome.pixels[box], mask=chromosome.mask[box])

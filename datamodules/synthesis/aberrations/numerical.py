@@ -1,4 +1,4 @@
-"""Abnormal cells derived from real normal ones: chromosomes gained, lost, cut and joined, with the truth kept."""
+"""Abnormal cells derived from real normal ones: chromosomes gained, lost, cut and joined."""
 
 import math
 from collections.abc import Sequence
@@ -8,13 +8,10 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from common.errors import UserError
-from common.karyotype import AUTOSOMES
-from datamodules.manifest.manifest import absent_from
 from datamodules.synthesis.aberrations.structural import rearrange
-from datamodules.synthesis.config import CompositionConfig
 from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase, trim
 
+GAINED = ("13", "18", "21")  # autosomes of trisomies: those that are compatible with birth
 _BEND = (0.03, 0.06)  # of the height: how far the middle line is pushed aside; more than a pixel, and never a hook
 
 
@@ -37,23 +34,7 @@ class Derived(NamedTuple):
     facts: dict[str, Any]
 
 
-def check_changes(data: CompositionConfig) -> None:
-    """Check what rules of abnormalities the user has set.
-
-    Raises:
-        UserError: ``data.gained`` names no autosome or something else, or ``data.segment`` is the wrong way round.
-    """
-    wrong = absent_from(AUTOSOMES, data.gained)
-    if wrong or not data.gained:
-        remedy = "name autosomes, 1 to 22 (data.derived.sex_gain gains an X or a Y)"
-        raise UserError(f"data.gained: {', '.join(wrong) or 'empty'}: {remedy}")
-    if data.segment[0] >= data.segment[1]:
-        raise UserError(f"data.segment: {list(data.segment)}: give the shorter share first, e.g. [0.2, 0.4]")
-
-
-def derive(
-    cell: Metaphase, kind: str, donors: Sequence[Metaphase], data: CompositionConfig, rng: np.random.Generator
-) -> Derived | None:
+def derive(cell: Metaphase, kind: str, donors: Sequence[Metaphase], rng: np.random.Generator) -> Derived | None:
     """Make a normal cell abnormal; a pure function of its arguments and the state of ``rng``.
 
     A gained chromosome is taken from another cell of the same subject, scaled by the root of the ratio of the two
@@ -64,7 +45,6 @@ def derive(
         kind: A field of `DerivedConfig`.
         donors: Cells that a gained chromosome may come from; those of other subjects, and the cell itself, are passed
             over.
-        data: ``gained`` and ``segment`` count.
         rng: Draws chromosome, breakpoints and donor.
 
     Returns:
@@ -72,14 +52,12 @@ def derive(
     """
     sex = "X" * cell.counts["X"] + "Y" * cell.counts["Y"]
     if kind == "gain":
-        return _gain(cell, kind, str(rng.choice(sorted(set(data.gained)))), donors, rng)
+        return _gain(cell, kind, str(rng.choice(GAINED)), donors, rng)
     if kind == "sex_gain":  # XX becomes XXX (no cell of a woman can give a Y), XY becomes XXY or XYY
         return _gain(cell, kind, str(rng.choice(sorted(set(sex)))), donors, rng)
     if kind == "sex_loss":  # 45,X: XX loses one X, XY the Y
         return _lose(cell, kind, sex[-1], rng)
-    if kind == "autosome_loss":
-        return _lose(cell, kind, str(rng.choice(AUTOSOMES)), rng)
-    rearranged = rearrange(cell.chromosomes, kind, data.segment, rng)
+    rearranged = rearrange(cell.chromosomes, kind, rng)
     if rearranged is None:
         return None
     changed, change, facts = rearranged
@@ -113,9 +91,8 @@ def _gain(cell: Metaphase, kind: str, label: str, donors: Sequence[Metaphase], r
         origin = {"made_from": "mirror image", "donor_cell": None, "scale": 1.0}
     # Anywhere among its homologues: the last place of the three must not give it away.
     at = int(rng.choice([*places, places[-1] + 1]))
-    larger = replace(cell, chromosomes=(*cell.chromosomes[:at], gained, *cell.chromosomes[at:]))
     fact = {"label": label, "homologue": homologue, "image_id": gained.image_id, **origin}
-    return Derived(larger, larger.karyotype.iscn, {"kind": kind, "chromosomes": [fact]})
+    return _by_counts(cell, kind, (*cell.chromosomes[:at], gained, *cell.chromosomes[at:]), fact)
 
 
 def _lose(cell: Metaphase, kind: str, label: str, rng: np.random.Generator) -> Derived:
@@ -123,9 +100,13 @@ def _lose(cell: Metaphase, kind: str, label: str, rng: np.random.Generator) -> D
     homologue = int(rng.integers(len(places)))
     chromosomes = list(cell.chromosomes)
     lost = chromosomes.pop(places[homologue])
-    smaller = replace(cell, chromosomes=tuple(chromosomes), lost=(*cell.lost, label))
     fact = {"label": label, "homologue": homologue, "image_id": lost.image_id}
-    return Derived(smaller, smaller.karyotype.iscn, {"kind": kind, "chromosomes": [fact]})
+    return _by_counts(cell, kind, tuple(chromosomes), fact)
+
+
+def _by_counts(cell: Metaphase, kind: str, chromosomes: tuple[Chromosome, ...], fact: dict[str, Any]) -> Derived:
+    changed = replace(cell, chromosomes=chromosomes)
+    return Derived(changed, changed.karyotype.iscn, {"kind": kind, "chromosomes": [fact]})
 
 
 def _places(cell: Metaphase, label: str) -> list[int]:
@@ -146,11 +127,11 @@ def _take_over(donor: Chromosome, scale: float, like: Chromosome) -> Chromosome:
     here = like.pixels[like.mask].astype(np.float64)
     there = pixels[mask]
     stained = (pixels - there.mean()) * (here.std() / max(there.std(), 1.0)) + here.mean()
-    return _all_changed(donor, stained, mask)
+    return _redrawn(donor, stained, mask)
 
 
 def _bent_mirror_image(chromosome: Chromosome, rng: np.random.Generator) -> Chromosome:
-    """Mirror a chromosome left to right and bend it a little to one side, drawn: no copy pixel for pixel."""
+    """Mirror a chromosome left to right and bend it a little to one side: no copy pixel for pixel."""
     height, width = chromosome.mask.shape
     reach = max(1.5, rng.uniform(*_BEND) * height)
     push = rng.choice([-1.0, 1.0]) * reach * np.sin(np.pi * np.arange(height) / max(height - 1, 1))
@@ -160,9 +141,9 @@ def _bent_mirror_image(chromosome: Chromosome, rng: np.random.Generator) -> Chro
     y = np.repeat(np.arange(height, dtype=np.float32)[:, None], len(columns), axis=1)
     mask = cv2.remap(chromosome.mask.astype(np.float32), x, y, cv2.INTER_LINEAR, borderValue=0.0) > 0.5
     pixels = cv2.remap(chromosome.pixels, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT, borderValue=GROUND)
-    return _all_changed(chromosome, pixels.astype(np.float64), mask)
+    return _redrawn(chromosome, pixels.astype(np.float64), mask)
 
 
-def _all_changed(source: Chromosome, pixels: np.ndarray, mask: np.ndarray) -> Chromosome:
+def _redrawn(source: Chromosome, pixels: np.ndarray, mask: np.ndarray) -> Chromosome:
     clean = np.where(mask, np.clip(np.rint(pixels), 0, 255), GROUND).astype(np.uint8)
-    return trim(replace(source, pixels=clean, mask=mask, changed=mask))
+    return trim(replace(source, pixels=clean, mask=mask))

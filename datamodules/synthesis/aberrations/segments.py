@@ -163,11 +163,11 @@ class Piece(NamedTuple):
         return self.start if self.flipped else self.stop - 1
 
 
-def join(pieces: Sequence[Piece]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def join(pieces: Sequence[Piece]) -> tuple[np.ndarray, np.ndarray]:
     """Join pieces from top to bottom, each shifted by whole pixels so that the middles of the edges meet.
 
     Returns:
-        Pixels, uint8 gray (H, W); mask, bool (H, W); the first row of each piece, and H, int64 (pieces + 1,).
+        Pixels, uint8 gray (H, W), and mask, bool (H, W).
     """
     offsets = [0]
     for above, below in pairwise(pieces):
@@ -186,7 +186,7 @@ def join(pieces: Sequence[Piece]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     mask = np.concatenate(masks)
     columns = np.flatnonzero(mask.any(axis=0))
     tight = np.s_[:, columns[0] : columns[-1] + 1]
-    return np.concatenate(pixels)[tight], mask[tight], np.cumsum([0, *map(len, masks)])
+    return np.concatenate(pixels)[tight], mask[tight]
 
 
 def edge(piece: Piece, row: int) -> np.ndarray:

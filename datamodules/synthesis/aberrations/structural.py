@@ -15,7 +15,7 @@ _AS_LONG = 1.25  # times: above it lengths tell two segments apart
 # Mean difference of two banding patterns, in standard deviations of the gray value along the chromosome: below it no
 # one would see one in the place of the other. Patterns that have nothing to do with each other differ by 1.1.
 _ALIKE = 0.8
-_BAND = 0.10  # of the length: what is marked around a place where something is missing
+_SEGMENT = (0.2, 0.4)  # of the length: least and largest of what is lost, doubled, turned or exchanged
 _BEST = 1 / 3  # of the ways to cut a chromosome, by how well the edges match: one of these is drawn
 
 
@@ -23,12 +23,11 @@ _Rearranged = tuple[dict[int, Chromosome], str, list[dict[str, Any]]]
 
 
 class _Plan(NamedTuple):
-    """One way to change a chromosome, the source of ``segment``: its new pieces, breakpoints and the pieces to mark."""
+    """One way to change a chromosome, the source of ``segment``: its new pieces and breakpoints."""
 
     pieces: tuple[Piece, ...]
     cuts: tuple[int, ...]
     segment: Piece
-    marked: tuple[int, ...] = ()
 
     @property
     def source(self) -> Axis:
@@ -39,15 +38,15 @@ _Way = tuple[_Plan, ...]  # the plans of all chromosomes that change together: o
 
 
 def rearrange(
-    chromosomes: Sequence[Chromosome], kind: str, segment: tuple[float, float], rng: np.random.Generator
+    chromosomes: Sequence[Chromosome], kind: str, rng: np.random.Generator, segment: tuple[float, float] = _SEGMENT
 ) -> _Rearranged | None:
     """Rearrange one chromosome of a cell, or two.
 
     Args:
         chromosomes: Of one cell.
         kind: "terminal_deletion", "interstitial_deletion", "duplication", "inversion" or "translocation".
-        segment: Least and largest length of what is lost, doubled, turned or exchanged, as a share of the chromosome's.
         rng: Draws the chromosome, each fit one as likely as another, and then the breakpoints.
+        segment: Least and largest length of what is lost, doubled, turned or exchanged, as a share of the chromosome's.
 
     Returns:
         The changed chromosomes by their index in the cell; the abnormality alone in the manner of ISCN, such as
@@ -153,8 +152,8 @@ def _exchange(own: Piece, foreign: Piece) -> _Plan:
     on_top = own.start == 0
     foreign = foreign._replace(flipped=on_top != (foreign.start == 0))
     if on_top:
-        return _Plan((foreign, Piece(axis, own.stop, axis.rows)), (own.stop,), own, (0,))
-    return _Plan((Piece(axis, 0, own.start), foreign), (own.start,), own, (1,))
+        return _Plan((foreign, Piece(axis, own.stop, axis.rows)), (own.stop,), own)
+    return _Plan((Piece(axis, 0, own.start), foreign), (own.start,), own)
 
 
 def _terminal_deletions(axis: Axis) -> Iterator[_Plan]:
@@ -180,11 +179,11 @@ def _segment_changes(axis: Axis, kind: str) -> Iterator[_Plan]:
         if stop < axis.centromere:
             cuts = (stop, start)
         if kind == "inversion":
-            yield _Plan((above, segment, below), cuts, segment, (1,))
+            yield _Plan((above, segment, below), cuts, segment)
         elif start < axis.centromere < stop:
             continue
         elif kind == "duplication":
-            yield _Plan((above, segment, segment, below), cuts, segment, (1, 2))
+            yield _Plan((above, segment, segment, below), cuts, segment)
         else:
             yield _Plan((above, below), cuts, segment)
 
@@ -197,7 +196,8 @@ def _carry_out(chromosomes: Sequence[Chromosome], kind: str, way: _Way) -> _Rear
     points = []
     for plan in plans:
         axis = plan.source
-        changed[axis.place] = _draw(plan)
+        pixels, mask = join(plan.pieces)
+        changed[axis.place] = replace(axis.chromosome, pixels=pixels, mask=mask)
         points.append("".join(_on_arm(axis, cut) for cut in plan.cuts))
         facts.append(
             {
@@ -211,17 +211,6 @@ def _carry_out(chromosomes: Sequence[Chromosome], kind: str, way: _Way) -> _Rear
     symbols = {"duplication": "dup", "inversion": "inv", "translocation": "t"}
     labels = ";".join(plan.source.label for plan in plans)
     return changed, f"{symbols.get(kind, 'del')}({labels})({';'.join(points)})", facts
-
-
-def _draw(plan: _Plan) -> Chromosome:
-    pixels, mask, starts = join(plan.pieces)
-    rows = np.zeros(len(mask), bool)
-    for piece in plan.marked:
-        rows[starts[piece] : starts[piece + 1]] = True
-    if not plan.marked:
-        half = max(2, round(_BAND / 2 * len(mask)))
-        rows[max(0, starts[1] - half) : starts[1] + half] = True
-    return replace(plan.source.chromosome, pixels=pixels, mask=mask, changed=mask & rows[:, None])
 
 
 def _on_arm(axis: Axis, cut: int) -> str:
