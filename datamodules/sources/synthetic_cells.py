@@ -20,7 +20,7 @@ from datamodules.sources import SourceContext, source
 from datamodules.synthesis.cells import CellTraits, draw_cell
 
 CLASSES = ("all", "hem")
-NOTE = "synthetic: procedurally drawn cells, not patients"
+NOTE = "synthetic: procedurally generated cells, not patients"
 SYNTHETIC_VERSION = 2  # raise it when the same settings would draw other pictures
 _SUBJECT_STREAM = 1
 _IMAGE_STREAM = 2

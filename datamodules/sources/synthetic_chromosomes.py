@@ -21,7 +21,7 @@ from datamodules.sources import SourceContext, source
 from datamodules.synthesis.chromosomes import ChromosomeTraits, draw_chromosome
 from datamodules.synthesis.ideogram import IDEOGRAM
 
-NOTE = "synthetic: procedurally drawn chromosomes, no patients"
+NOTE = "synthetic: procedurally generated chromosomes, no patients"
 DRAWING_VERSION = 1  # raise it when the same settings would draw other pictures
 # Sex chromosomes (None: those of a normal case) and a third autosome, in the order that abnormal cases get them.
 _ABNORMAL = ((None, "21"), ("XXY", None), (None, "18"), ("X", None), (None, "13"), ("XYY", None), ("XXX", None))

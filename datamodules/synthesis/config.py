@@ -13,11 +13,7 @@ Count = Annotated[int, Field(ge=0)]
 
 @dataclass(frozen=True)
 class SheetLayout:
-    """The sheet that a karyogram is laid out on; lengths in pixels of the sheet.
-
-    Homologues have their gap in addition to the space for turning each by 6 degrees. The gaps of pairs and of rows,
-    which hold the labels, are the smallest.
-    """
+    """The sheet that a karyogram is laid out on; lengths in pixels, gaps the least, those of rows hold the labels."""
 
     size: tuple[int, int]
     scale: float
@@ -29,16 +25,11 @@ class SheetLayout:
 
 
 class SheetConfig(StrictModel, defaults="data/composed_karyograms:sheet"):
-    """The sheet that a karyogram is laid out on."""
+    """The keys of `SheetLayout`; margins and gaps are the usual ones."""
 
     size: tuple[Pixels, Pixels] = FROM_YAML
     scale: PositiveFloat = FROM_YAML
     labels: bool = FROM_YAML
-
-    @property
-    def layout(self) -> SheetLayout:
-        """The sheet with its usual margins and gaps."""
-        return SheetLayout(self.size, self.scale, self.labels)
 
 
 class DerivedConfig(StrictModel):

@@ -1,8 +1,7 @@
 """Lengths, centromeres and bands of the 24 human chromosomes.
 
-The bands are made up: drawn once per class by a seeded generator, dark and light in turn, more of them on longer
-chromosomes. What a cytogeneticist knows each chromosome by at once is put in by hand: the dark blocks beside the
-centromeres of 1 and 16, the pale one of 9, the dark long arm of Y, and the stalks and satellites of the acrocentrics.
+The bands are made up, by a seeded generator. What each chromosome is known by is put in by hand: the dark blocks beside
+the centromeres of 1 and 16, the pale one of 9, the dark long arm of Y, stalks and satellites of the acrocentrics.
 """
 
 from typing import NamedTuple
@@ -23,14 +22,11 @@ class Arms(NamedTuple):
 
 
 class Band(NamedTuple):
-    """A band that differs from the light ones around it.
-
-    Its ends are in million bases from the end of the short arm; ``dye`` is how much Giemsa it takes, 0 to 1.
-    """
+    """A band that differs from the light ones around it: its ends, in million bases from the end of the short arm."""
 
     start: float
     end: float
-    dye: float
+    dye: float  # how much Giemsa it takes, 0 to 1
 
 
 # Human assembly GRCh37 (Genome Reference Consortium, 2009), rounded.

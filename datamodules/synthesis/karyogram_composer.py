@@ -28,12 +28,9 @@ ROWS = (
 TURN = 6.0  # degrees, either way, by which a chromosome can turn about the middle of its box without leaving it
 _EDGE = 1  # pixels of ground at each side of a box beside that
 _SMALLEST = 0.25  # of the scale that is asked for: below it bands are gone, the sheet is no sheet
-# pixels high
-_SMALLEST_LETTERS = 5
-_LARGEST_LETTERS = 16
-# pixels of a digit at scale 1
+_LETTERS = 16  # pixels high, at most
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_FONT_HEIGHT = 22.0
+_FONT_HEIGHT = 22.0  # pixels of a digit at scale 1
 _NONE = np.zeros((0, 2), int)
 
 
@@ -48,11 +45,9 @@ class Place(NamedTuple):
 
 
 class _Layout(NamedTuple):
-    """The scale; per class its boxes from left to right; and per class, present or not, the x and y of its column."""
-
     scale: float
-    places: dict[str, list[Place]]
-    feet: dict[str, tuple[int, int]]
+    places: dict[str, list[Place]]  # per class, from left to right
+    feet: dict[str, tuple[int, int]]  # per class, present or not, the x and y of its column
 
 
 _Sizes = Mapping[str, np.ndarray]  # per class the width and height of each chromosome, shape (n, 2)
@@ -81,13 +76,8 @@ def compose(cell: Metaphase, sheet: SheetLayout) -> Sheet:
 
     Raises:
         UserError: The sheet is so small, or its margins and gaps so large, that less than a quarter of the scale is
-            left; or its gaps are too narrow for labels.
+            left.
     """
-    letters = min(min(sheet.row_gap, sheet.margin) // 2, _LARGEST_LETTERS)  # half of the gap that holds them
-    if sheet.labels and letters < _SMALLEST_LETTERS:
-        least = 2 * _SMALLEST_LETTERS
-        problem = "data.sheet.labels=true writes into row_gap and margin"
-        raise UserError(f"{problem}: widen both to {least} pixels or more, or say data.sheet.labels=false")
     trimmed: dict[str, list[Chromosome]] = {}
     for chromosome in cell.chromosomes:
         trimmed.setdefault(chromosome.label, []).append(trim(chromosome))
@@ -104,7 +94,8 @@ def compose(cell: Metaphase, sheet: SheetLayout) -> Sheet:
             _draw(chromosome, place, layout.scale, pixels)
             places.append(place)
     if sheet.labels:
-        _write_labels(pixels, layout, letters)
+        # In half of the gap that holds them.
+        _write_labels(pixels, layout, min(min(sheet.row_gap, sheet.margin) // 2, _LETTERS))
     return Sheet(pixels, tuple(places), layout.scale)
 
 
@@ -175,7 +166,7 @@ def _largest_scale(sizes: _Sizes, sheet: SheetLayout) -> float:
         pairs = _of_row(row, sizes)
         boxes = np.concatenate(pairs)
         if len(boxes):
-            homologues = len(boxes) - np.count_nonzero(list(map(len, pairs)))
+            homologues = len(boxes) - sum(map(bool, map(len, pairs)))
             gaps = (len(pairs) - 1) * sheet.pair_gap + homologues * sheet.homologue_gap
             scales.append((width - gaps - extra * len(boxes)) / sum(boxes[:, 0].tolist()))
             tallest += float(boxes[:, 1].max())

@@ -16,7 +16,7 @@ from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import whole_folder
 from datamodules.manifest.manifest import Manifest, natural_key
 from datamodules.synthesis.aberrations.numerical import derive
-from datamodules.synthesis.config import CompositionConfig
+from datamodules.synthesis.config import CompositionConfig, SheetLayout
 from datamodules.synthesis.karyogram_composer import compose
 from datamodules.synthesis.metaphase import Metaphase, read_metaphase
 
@@ -29,18 +29,12 @@ _Karyogram = tuple[Metaphase, dict[str, Any]]  # a cell, and its row of the tabl
 
 
 def write_karyograms(
-    data: CompositionConfig,
-    chromosomes: Manifest,
-    used: Collection[str],
-    folder: Path,
-    progress: bool = True,
+    data: CompositionConfig, chromosomes: Manifest, used: Collection[str], folder: Path, progress: bool = True
 ) -> None:
     """Write the karyograms of cells, and of what is derived from the normal ones, to a folder.
 
-    In it are ``<label>/<image_id>.png`` (8-bit gray) and ``karyograms.csv`` (image_id, path, label, kind, iscn,
-    subject, cell, origin (real or derived), scale, and facts (JSON: what was changed)). The folder is whole or absent:
-    it is written beside its place and renamed. All of it is a pure function of ``data`` and the chromosomes; the order
-    of either's rows does not matter.
+    In it are ``<label>/<image_id>.png`` (8-bit gray) and ``karyograms.csv``, with facts as JSON. The folder is whole or
+    absent. All of it is a pure function of ``data`` and the chromosomes; the order of their rows does not matter.
 
     Args:
         data: The sheet, and what is derived.
@@ -114,7 +108,7 @@ def _generator(*key: int | str) -> np.random.Generator:
 def _write_all(karyograms: Sequence[_Karyogram], data: CompositionConfig, folder: Path, progress: bool) -> None:
     # Whatever a table holds, a file stays within the folder, and apart from the others.
     stems = safe_stems(row["image_id"] for _, row in karyograms)
-    layout = data.sheet.layout
+    layout = SheetLayout(**dict(data.sheet))
 
     def write(number: int) -> dict[str, Any]:
         cell, row = karyograms[number]

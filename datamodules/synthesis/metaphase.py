@@ -81,8 +81,9 @@ def to_chromosome(pixels: np.ndarray, label: str, image_id: str) -> Chromosome:
     contours, _ = cv2.findContours((pixels < GROUND - 10).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     # Light bands within the outline belong to the chromosome, and satellites beyond a light stalk; specks do not.
     areas = list(map(cv2.contourArea, contours))
-    parts = [contour for contour, area in zip(contours, areas, strict=True) if area >= _SPECK * max(areas)]
-    cv2.drawContours(mask, parts, -1, 1, thickness=cv2.FILLED)
+    for contour, area in zip(contours, areas, strict=True):
+        if area >= _SPECK * max(areas):
+            cv2.drawContours(mask, [contour], -1, 1, thickness=cv2.FILLED)
     inside = mask.astype(bool)
     if not inside.any():
         remedy = "replace the picture, or take its cell out of the data"

@@ -13,7 +13,7 @@ import pytest
 
 from common.cli import INTERRUPTED
 from common.paths import ROOT
-from docs.drawn_cnmc import draw_cells
+from docs.synthetic_cnmc import draw_cells
 from tests.helpers.training import QUICK, command, typed_places
 from workflows.papers.claims import printed_claims
 

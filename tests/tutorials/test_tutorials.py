@@ -81,4 +81,6 @@ def test_own_images(reader):
 def test_reproduce_paper_004(reader):
     printed = reader.follow("reproduce_paper_004")
     assert "132 printed figures: 132 not comparable" in printed
-    assert not missing(reader, "drawn_cnmc/C-NMC_training_data/fold_0/all", "reproduction/small_004/reproduction.html")
+    assert not missing(
+        reader, "synthetic_cnmc/C-NMC_training_data/fold_0/all", "reproduction/small_004/reproduction.html"
+    )

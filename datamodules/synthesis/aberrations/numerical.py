@@ -21,12 +21,10 @@ class Derived(NamedTuple):
     Attributes:
         cell: The changed copy, under its parent's name and subject; chromosomes that are as they were are the parent's.
         iscn: In the manner of ISCN, such as "47,XX,+21" or "46,XY,del(5)(q0.62)". A breakpoint is told by its share of
-            the arm's length from the centromere, where ISCN names a band: no ideogram can be laid exactly on pictures
-            of this size.
-        facts: JSON-able. kind; chromosomes: for each chromosome concerned a dict with label, homologue (0 or 1, in the
-            cell's order; of a gained one the homologue that it was made or stained after) and image_id; of a
-            rearranged one breakpoints and segment too, shares of its length; of a gained one made_from ("donor" or
-            "mirror image"), donor_cell and scale.
+            the arm's length from the centromere: no bands can be laid exactly on pictures of this size.
+        facts: JSON-able. kind; chromosomes: for each one concerned label, homologue (0 or 1, in the cell's order; of a
+            gained one that which it was made or stained after) and image_id; of a rearranged one breakpoints and
+            segment, shares of its length; of a gained one made_from ("donor" or "mirror image"), donor_cell and scale.
     """
 
     cell: Metaphase
@@ -43,8 +41,7 @@ def derive(cell: Metaphase, kind: str, donors: Sequence[Metaphase], rng: np.rand
     Args:
         cell: Of normal karyotype.
         kind: A field of `DerivedConfig`.
-        donors: Cells that a gained chromosome may come from; those of other subjects, and the cell itself, are passed
-            over.
+        donors: Cells of which those of the same subject may give a chromosome.
         rng: Draws chromosome, breakpoints and donor.
 
     Returns:

@@ -1,7 +1,6 @@
 """Chromosomes measured along their axes, cut along rows and joined end to end; no pixel is resampled.
 
-Pieces of chromosomes can be joined without resampling a pixel only if each is cut along a row of its picture, square
-to its axis. So a chromosome is fit when it is upright; of some fifty in a cell, enough do.
+So each is cut along a row of its picture, square to its axis: a chromosome is fit when it is upright.
 """
 
 from collections.abc import Sequence
@@ -43,9 +42,8 @@ class Axis(NamedTuple):
         place: Its index in the cell.
         middles: Column of the middle of each row, float64, shape (rows,).
         grays: Smoothed mean gray value of each row, float64, shape (rows,), 0 to 255.
-        edges: Of each row its width in pixels, the growth of the gray value to the next row, the columns that the
-            middle line goes to the right, both smoothed, and the gray values at `COLUMNS` places from its left end to
-            its right, float64, shape (rows, 3 + COLUMNS).
+        edges: Of each row its width in pixels, the smoothed growth of the gray value and of the middle's column to the
+            next row, and the gray values at `COLUMNS` places from left to right, float64, shape (rows, 3 + COLUMNS).
         cuts: Rows at which a dark band meets a light one, give or take a row, ascending; a cut at row r parts r - 1
             from r. None is in a tip, at the centromere or where the chromosome leans.
         centromere: Its row, by the mean position in human chromosomes, float.
@@ -78,13 +76,8 @@ class Axis(NamedTuple):
 def measure(chromosome: Chromosome, place: int = 0) -> Axis | None:
     """Measure a chromosome along its rows.
 
-    Args:
-        chromosome: Upright, short arm up.
-        place: Its index in the cell.
-
-    Returns:
-        Its axis; None where it is not fit to be cut: of a small class or few pixels, broad, bent or leaning, or with
-        rows beyond the tips that its mask does not cross in one run.
+    None where it is not fit to be cut: of a small class or few pixels, broad, bent or leaning, or with rows beyond the
+    tips that its mask does not cross in one run.
     """
     chromosome = trim(chromosome)
     mask = chromosome.mask
@@ -144,7 +137,7 @@ class Piece(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """How many."""
+        """The number of rows."""
         return self.stop - self.start
 
     @property

@@ -50,9 +50,8 @@ def rearrange(
 
     Returns:
         The changed chromosomes by their index in the cell; the abnormality alone in the manner of ISCN, such as
-        "del(5)(q0.62)"; and a dict for each changed chromosome: label, homologue (0 or 1, in the cell's order),
-        image_id, breakpoints (shares of the length from the end of the short arm) and segment (share of the length).
-        None where no chromosome is fit, or none can be cut so that the edges match.
+        "del(5)(q0.62)"; and the facts of each, see `Derived`. None where no chromosome is fit, or none can be cut so
+        that the edges match.
     """
     places = rng.permutation(len(chromosomes)).tolist()
     measured = (measure(chromosomes[place], place) for place in places)

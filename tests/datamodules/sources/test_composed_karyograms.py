@@ -31,7 +31,6 @@ DATA = ComposedKaryogramsConfig(
     chromosomes=TABLE,
     derived=DerivedConfig(gain=3, sex_loss=2),
 )
-THREE_CLASSES = {"preparation_loss": "class", "positive_class": None}
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +84,7 @@ def test_counts_give_the_class_and_the_kind_of_real_cells(drawn):
         "320 chromosomes of 7 cells and 7 subjects",
         "5 real karyograms: 1 trisomy, 4 normal",
         "5 derived karyograms: 3 gain, 2 sex_loss",
-        "cells left out: 1 preparation_loss, 1 unclear (their counts make no sure karyotype; "
-        "data.preparation_loss=class keeps those that lack one autosome)",
+        "cells left out: 1 preparation_loss, 1 unclear (their counts make no sure karyotype)",
     )
 
 
@@ -115,7 +113,7 @@ def test_each_cell_may_be_used_once(bars, tmp_path):
         listed(bars, tmp_path, parents="leave_out")
 
 
-def test_pictures_truth_and_tables_fit_together(drawn):
+def test_pictures_and_table_fit_together(drawn):
     table = read_karyograms(drawn.root).set_index("image_id")
     iscn = {"gain": r"47,XY,\+(13|18|21)", "sex_loss": "45,X", "trisomy": r"47,XY,\+21", "normal": "46,XY"}
     for record in rows_of(drawn):
@@ -124,12 +122,6 @@ def test_pictures_truth_and_tables_fit_together(drawn):
         assert (pixels.shape, pixels.dtype) == (DATA.sheet.size, np.uint8)
         assert re.fullmatch(iscn[record.kind], row["iscn"])
         assert float(row["scale"]) == DATA.sheet.scale
-        assert (drawn.places["image_id"] == record.image_id).sum() == int(row["iscn"].split(",")[0])
-        assert bool(row["truth"]) == (record.label != "normal")
-        if row["truth"]:
-            truth = cv2.imread(str(drawn.root / row["truth"]), cv2.IMREAD_UNCHANGED)
-            assert truth.shape == pixels.shape
-            assert set(np.unique(truth)) == {0, 255}
         assert json.loads(row["facts"]).get("kind") == (record.kind if row["origin"] == "derived" else None)
 
 
@@ -140,8 +132,7 @@ def test_karyograms_are_composed_once_and_again_where_a_file_is_missing(bars, tm
         patch.setattr(karyogram_writer, "compose", lambda *_: pytest.fail("composed again"))
         second = listed(bars, tmp_path)
     assert (rows_of(second), second.notes) == (rows_of(first), first.notes)
-    assert second.places.equals(first.places)
-    (first.root / "truth" / "case0.0.png").unlink()
+    (first.root / "abnormal" / "case0.0.png").unlink()
     (tmp_path / f".{first.root.name}-killed").mkdir()
     listed(bars, tmp_path)
     assert files(first.root) == before
@@ -154,15 +145,14 @@ def test_what_changes_a_picture_has_a_folder_of_its_own(drawn, bars, tmp_path, m
     same = {"augmented": {"normal": 2.0, "abnormal": 2.0}, "on_broken": "skip", "paper_split": None}
     assert listed(bars, cache, **same).root == drawn.root
     roots = {drawn.root}
-    keys = ({"seed": 3}, {"sheet": {"labels": False}}, {"gained": ("21",)}, {"derived": {"gain": 2}})
-    for changes in (*keys, {"segment": (0.1, 0.3)}, THREE_CLASSES):
+    for changes in ({"seed": 3}, {"sheet": {"labels": False}}, {"derived": {"gain": 2}}):
         roots.add(listed(bars, cache, **changes).root)
     root = shutil.copytree(bars, tmp_path / "data")
     write_image(root / "21/third.png", bar(21, seed=78, white=True))
     roots.add(listed(root, cache).root)
     monkeypatch.setattr(composed_karyograms, "COMPOSER_VERSION", 99)
     roots.add(listed(bars, cache).root)
-    assert len(roots) == 9
+    assert len(roots) == 6
 
 
 def test_the_order_of_the_table_does_not_matter(drawn, bars, tmp_path):
@@ -175,24 +165,12 @@ def test_the_order_of_the_table_does_not_matter(drawn, bars, tmp_path):
     assert files(again.root) == files(drawn.root)
 
 
-def test_preparation_losses_are_a_class_of_their_own_when_asked_for(bars, tmp_path):
-    listing = listed(bars, tmp_path, derived={"autosome_loss": 2, "gain": 1}, **THREE_CLASSES)
-    assert listing.classes == ("normal", "abnormal", "preparation_loss")
-    lost = [record for record in rows_of(listing) if record.label == "preparation_loss"]
-    assert [record.kind for record in lost] == ["preparation_loss", "autosome_loss", "autosome_loss"]
-    assert lost[0].cell == "case1.0"
-    assert listing.notes[-1] == "cells left out: 1 unclear (their counts make no sure karyotype)"
-
-
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
         ({"derived": {"gain": 5}}, r"data.derived.gain=5: only 4 of the 4 normal cells .* 4 at most"),
-        ({"derived": {"autosome_loss": 1}}, "data.derived.autosome_loss=1 .* data.preparation_loss=class"),
         ({"positive_class": None}, "data.positive_class=abnormal or data.positive_class=normal"),
         ({"positive_class": "trisomy"}, "data.positive_class=trisomy is no class"),
-        ({"preparation_loss": "class"}, r"data.positive_class=abnormal has no meaning with three"),
-        ({"gained": ("X",), "derived": {}}, "data.gained: X"),
         ({"sheet": {"size": (40, 40), "labels": False}}, r"data.sheet.size=\[40,40\] leaves no room"),
         ({"chromosomes": {**TABLE.model_dump(), "cell_column": "cell"}}, "set data.chromosomes.cell_column to one of"),
         (
@@ -207,16 +185,9 @@ def test_mistakes_are_named_and_leave_nothing(bars, tmp_path, keys, message):
     assert composed_folders(tmp_path) == []
 
 
-@pytest.mark.parametrize(
-    ("keys", "message"),
-    [
-        ({"derived": {}}, "two classes or more are needed, found: normal"),
-        ({"derived": {"gain": 1}, **THREE_CLASSES}, "no karyogram of class preparation_loss among 3 cells"),
-    ],
-)
-def test_a_class_without_karyograms_is_named(tmp_path, keys, message):
-    with pytest.raises(UserError, match=message):
-        listed(write_chromosomes(tmp_path / "data", cases=3), tmp_path / "cache", **keys)
+def test_a_class_without_karyograms_is_named(tmp_path):
+    with pytest.raises(UserError, match="two classes or more are needed, found: normal"):
+        listed(write_chromosomes(tmp_path / "data", cases=3), tmp_path / "cache", derived={})
 
 
 def test_a_cell_with_a_broken_chromosome_is_left_out_whole(tmp_path):
@@ -246,9 +217,8 @@ def test_the_embedded_default_needs_no_data(tmp_path):
     config = check_config(composed(["data=synthetic_karyograms", *small, *none, "data.derived.translocation=2"]))
     manifest = scan(config.data, None, tmp_path, progress=False)
     assert manifest.synthetic
-    assert manifest.places.columns.tolist() == ["image_id", "chromosome", "x", "y", "width", "height"]
     assert (read_image(manifest.file(0)) < 255).any()
-    assert "synthetic: procedurally drawn chromosomes, no patients" in manifest.notes
+    assert "synthetic: procedurally generated chromosomes, no patients" in manifest.notes
     assert manifest.frame["kind"].value_counts()["translocation"] == 2
     assert manifest.positive_class == "abnormal"
 

@@ -64,8 +64,8 @@ NOTES = {
     "hem_all": [PARTIAL],
     "cifar10": ["partial: 30 of 50,000 train", "partial: 20 of 10,000 test", "JPEG"],
     "mnist": ["partial: 40 of 60,000 train", "partial: 20 of 10,000 test"],
-    "synthetic": ["synthetic: procedurally drawn cells"],
-    "synthetic_chromosomes": ["synthetic: procedurally drawn chromosomes", "185 chromosomes of 4 cells and 3"],
+    "synthetic": ["synthetic: procedurally generated cells"],
+    "synthetic_chromosomes": ["synthetic: procedurally generated chromosomes", "185 chromosomes of 4 cells and 3"],
 }
 ON_DISK = [name for name, facts in SETS.items() if facts[1]]
 # Those whose images are written to the cache, and the keys that make another set of images.

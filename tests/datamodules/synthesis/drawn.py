@@ -6,16 +6,9 @@ from functools import cache
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from datamodules.sources.composed_karyograms import ComposedKaryogramsConfig
 from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig, draw_picture, labels_of
 from datamodules.synthesis.aberrations.numerical import Derived, derive
 from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase, to_chromosome
-
-DATA = ComposedKaryogramsConfig(
-    source="composed_karyograms",
-    positive_class="abnormal",
-    chromosomes=SyntheticChromosomesConfig(source="synthetic_chromosomes"),
-)
 
 
 @cache
@@ -41,11 +34,15 @@ def of_sex(sex: str) -> Metaphase:
     return next(cell for cell in drawn_cells() if cell.karyotype.iscn == f"46,{sex}")
 
 
-def derived_from(
-    cell: Metaphase, kind: str, seed: int = 0, donors: Sequence[Metaphase] = (), **data: object
-) -> Derived | None:
-    """Derive with a seed, and with keys of ``data`` other than the default."""
-    return derive(cell, kind, donors, DATA.model_copy(update=data), np.random.default_rng(seed))
+def derived_from(cell: Metaphase, kind: str, seed: int = 0, donors: Sequence[Metaphase] = ()) -> Derived | None:
+    """Derive with a seed."""
+    return derive(cell, kind, donors, np.random.default_rng(seed))
+
+
+def changed_in(cell: Metaphase, derived: Derived) -> list[Chromosome]:
+    """The chromosomes that are not those of the cell."""
+    own = set(map(id, cell.chromosomes))
+    return [one for one in derived.cell.chromosomes if id(one) not in own]
 
 
 def texts_of(sex: str, kind: str, seeds: int = 20) -> set[str]:

@@ -1,6 +1,6 @@
-"""Draws cells into the folders of C-NMC's training set, a share of those published of each fold and class.
+"""Writes synthetic cells into the folders of C-NMC's training set, a share of those published of each fold and class.
 
-``python -m docs.drawn_cnmc FOLDER --share 0.02``
+``python -m docs.synthetic_cnmc FOLDER --share 0.02``
 """
 
 from collections.abc import Iterator
@@ -26,11 +26,11 @@ Share = Annotated[float, typer.Option(min=0.005, max=1.0, help="Of the published
 app = typer.Typer(**TYPER)
 
 
-@app.command(epilog=examples("python -m docs.drawn_cnmc drawn_cnmc --share 0.02"))
+@app.command(epilog=examples("python -m docs.synthetic_cnmc synthetic_cnmc --share 0.02"))
 @report_user_errors()
 def draw(folder: Folder, share: Share = 1.0) -> None:
     """Draw cells in the folders and file names of C-NMC 2019."""
-    say(f"{draw_cells(folder, share):,} drawn cells in {folder}")
+    say(f"{draw_cells(folder, share):,} synthetic cells in {folder}")
 
 
 def draw_cells(folder: Path, share: float) -> int:
@@ -39,7 +39,7 @@ def draw_cells(folder: Path, share: float) -> int:
     data = SyntheticConfig(source="synthetic", size=SIDE, subjects=SUBJECTS, images=max(cells.values()) + 1)
     for parent in {path.parent for path in cells}:
         (folder / parent).mkdir(parents=True)  # an error where there is one
-    (folder / DRAWN).write_text("Drawn cells in the folders of C-NMC: no patients.\n")
+    (folder / DRAWN).write_text("Synthetic cells in the folders of C-NMC: no patients.\n")
 
     def write(path: Path) -> None:
         _, content = cv2.imencode(".bmp", draw_image(data, cells[path])[..., ::-1])
