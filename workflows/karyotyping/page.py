@@ -36,7 +36,7 @@ def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts) -> None:
     cells = tables.cells.assign(probability=tables.cells["probability"].astype(float))
     cells = cells.sort_values(["refer", "probability"], ascending=[False, True], na_position="first")
     of_cell = np.repeat(np.arange(len(cells)), tables.cells["files"])
-    files = tables.chromosomes.groupby(of_cell)
+    files = tables.chromosomes.groupby(pd.Series(of_cell))
     shown = []
     for number, cell in cells.astype(object).where(cells.notna(), None).iterrows():
         shown.append({**cell, **_details(cell, files.get_group(number)), "anchor": f"cell-{number}"})
