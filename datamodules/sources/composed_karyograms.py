@@ -1,7 +1,6 @@
-"""Karyograms composed from the single chromosomes of cells: real ones, and abnormal ones derived from real normal ones.
+"""Karyograms composed from the single chromosomes of cells, labelled by counts, and abnormal ones derived from them.
 
-The class of a real cell is told by its counts. What is derived keeps its parent's cell and subject: no split by subject
-puts the two on different sides.
+What is derived keeps its parent's cell and subject: no split by subject puts the two on different sides.
 """
 
 import re
@@ -100,17 +99,16 @@ def _scan_whole_cells(data: ChromosomesConfig | SyntheticChromosomesConfig, cont
         first = frame["image_id"][nameless].iloc[0]
         remedy = "set data.cell_column, or data.cell_regex"
         raise UserError(f"{chromosomes.root}: {first} has no cell, and karyograms are composed by cell: {remedy}")
-    unreadable = ~listing.frame["image_id"].isin(frame["image_id"])
-    broken = set(listing.frame.loc[unreadable, "cell"].astype(str))
+    readable = listing.frame["image_id"].isin(frame["image_id"])
+    broken = sorted(listing.frame.loc[~readable, "cell"].unique(), key=natural_key)
     if not broken:
         return chromosomes
-    names = [f"cell {name}" for name in sorted(broken, key=natural_key)]
-    note = f"{len(names):,} cells left out, since a chromosome of theirs is broken"
+    note = f"{len(broken):,} cells left out, since a chromosome of theirs is broken"
     return replace(
         chromosomes,
         frame=frame[~frame["cell"].isin(broken)].reset_index(drop=True),
         notes=(*chromosomes.notes, note),
-        skipped=(*chromosomes.skipped, *names),
+        skipped=(*chromosomes.skipped, *map("cell {}".format, broken)),
     )
 
 

@@ -1,7 +1,6 @@
-"""The embedded default: blood cells drawn by a program, so that everything runs with no data at hand.
+"""The embedded default: synthetic blood cells that look like leukaemic blasts ("all") and normal cells ("hem").
 
-They look like leukaemic blasts ("all") and normal cells ("hem") and are neither: figures measured on them say that
-the code works, and nothing of patients.
+Figures measured on them say that the code works, and nothing of patients.
 """
 
 from functools import partial
@@ -27,7 +26,7 @@ _IMAGE_STREAM = 2
 
 
 class SyntheticConfig(SourceConfig, defaults="data/synthetic"):
-    """Procedurally drawn blood cells: the embedded default."""
+    """Synthetic blood cells."""
 
     source: Literal["synthetic"]
     images: Annotated[int, Field(ge=4)] = FROM_YAML
@@ -66,11 +65,7 @@ def list_synthetic(data: SyntheticConfig, context: SourceContext) -> Manifest:
 
 
 def draw_image(data: SyntheticConfig, number: int) -> np.ndarray:
-    """Draw image ``number`` (0 to images - 1): a pure function of the settings and the number.
-
-    Returns:
-        uint8 RGB, shape (size, size, 3), black outside the cell.
-    """
+    """Draw image ``number`` (0 to images - 1), uint8 RGB, shape (size, size, 3): a function of settings and number."""
     subject = number % data.subjects
     rng = np.random.default_rng([data.seed, _IMAGE_STREAM, number])
     of_subject = np.random.default_rng([data.seed, _SUBJECT_STREAM, subject])
@@ -82,12 +77,7 @@ def draw_image(data: SyntheticConfig, number: int) -> np.ndarray:
 
 
 def _traits(blast: float, rng: np.random.Generator, of_subject: np.random.Generator) -> CellTraits:
-    """Draw a cell's traits: each leans on its blastness, with a spread of its own and a shift of its subject.
-
-    Blasts: large, scanty cytoplasm, fine chromatin, irregular or cleft nucleus, nucleoli. Normal lymphocytes: smaller
-    and rounder, clumped chromatin, more cytoplasm. Stain, light and part of the size are the subject's, whatever its
-    class.
-    """
+    """Draw a cell's traits: each leans on its blastness, with a spread of its own and a shift of its subject."""
     size_shift, stain_shift, hue_shift, light_shift, blue_shift, texture_shift = of_subject.normal(size=6)
 
     def lean(normal: float, leukaemic: float, spread: float) -> float:

@@ -1,7 +1,6 @@
-"""The embedded default of chromosomes and karyograms: single chromosomes drawn by a program.
+"""The embedded default of chromosomes and karyograms: synthetic chromosomes with human lengths and centromeres.
 
-Their lengths, centromeres and bands are those of the human chromosomes; cells differ as metaphases do. No patient
-is behind them: figures measured on them say that the code works, and nothing of real cells.
+Figures measured on them say that the code works, and nothing of real cells.
 """
 
 import math
@@ -35,7 +34,7 @@ _WIDTH = 19.0
 
 
 class SyntheticChromosomesConfig(SourceConfig, defaults="data/synthetic_chromosomes"):
-    """Procedurally drawn single chromosomes: the embedded default of chromosomes and karyograms."""
+    """Synthetic single chromosomes."""
 
     source: Literal["synthetic_chromosomes"]
     cells: Annotated[int, Field(ge=3)] = FROM_YAML
@@ -56,9 +55,8 @@ def list_synthetic_chromosomes(data: SyntheticChromosomesConfig, context: Source
     if data.cells < data.cases:
         raise UserError(f"data.cells={data.cells} is less than data.cases={data.cases}: ask for more cells")
     classes = order_classes(set(CHROMOSOMES), data.positive_class)
-    facts = data.model_dump(include={"cells", "cases", "abnormal", "seed"})
-    digest = sha256_of_value({**facts, "version": DRAWING_VERSION})
-    folder = context.cache_dir / f"synthetic-chromosomes-{digest[:8]}"
+    facts = data.model_dump(include={"cells", "cases", "abnormal", "seed"}) | {"version": DRAWING_VERSION}
+    folder = context.cache_dir / f"synthetic-chromosomes-{sha256_of_value(facts)[:8]}"
     rows = []
     places = []
     for number in range(data.cells):
@@ -82,9 +80,8 @@ def list_synthetic_chromosomes(data: SyntheticChromosomesConfig, context: Source
 def labels_of(data: SyntheticChromosomesConfig, cell: int) -> tuple[str, ...]:
     """Return the classes of a cell's chromosomes in the order of the classes; all cells of a case have the same.
 
-    A share of ``data.abnormal`` of the cases, rounded up and spread evenly, has a numerical abnormality; these take
-    turns, so that small sets hold several. Of two cases in a row one is XX and one XY, where the abnormality leaves it
-    open: so no class is empty, and Y has as many cases as there can be.
+    A share of ``data.abnormal`` of the cases, rounded up and spread evenly, has a numerical abnormality, by turns. Of
+    two cases in a row one is XX and one XY, where the abnormality leaves it open: no class is empty.
     """
     case = cell % data.cases
     pair = np.random.default_rng([data.seed, _CASE_STREAM, case // 2])
@@ -102,11 +99,7 @@ def labels_of(data: SyntheticChromosomesConfig, cell: int) -> tuple[str, ...]:
 
 
 def draw_picture(data: SyntheticChromosomesConfig, cell: int, number: int) -> np.ndarray:
-    """Draw chromosome ``number`` (0 to 45 or so) of a cell: a pure function of the settings and the two numbers.
-
-    Returns:
-        uint8 gray, shape (H, W), dark on white, cut tightly, the short arm up.
-    """
+    """Draw chromosome ``number`` of a cell, see ``draw_chromosome``: a function of settings and the two numbers."""
     rng = np.random.default_rng([data.seed, _CHROMOSOME_STREAM, cell, number])
     return draw_chromosome(traits_of(data, cell, labels_of(data, cell)[number], rng), rng)
 

@@ -1,7 +1,6 @@
-"""Draws a stained white blood cell on black: a pure function of its traits and a random generator.
+"""Draws a stained white blood cell on black.
 
-Light is absorbed as in a real smear (Beer and Lambert): each dye has an optical density per colour, the amounts of dye
-add up, and what is left of the light is exp(-density). So a stronger stain darkens and saturates as it does on glass.
+Light is absorbed as in a real smear (Beer and Lambert): amounts of dye add up to a density, exp(-density) is left.
 """
 
 from dataclasses import dataclass
@@ -35,11 +34,7 @@ class CellTraits:
 
 
 def draw_cell(traits: CellTraits, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw one cell; all that the traits leave open (where the clumps lie, which way it points) comes from ``rng``.
-
-    Returns:
-        uint8 RGB, shape (size, size, 3), exactly 0 outside the cell.
-    """
+    """Draw one cell, uint8 RGB, shape (size, size, 3), 0 outside; all that the traits leave open comes from ``rng``."""
     cell, nucleus = _outlines(traits, size, rng)
     membrane = np.clip(nucleus - cv2.GaussianBlur(nucleus, (0, 0), max(0.015 * size, 0.5)), 0.0, 1.0)
     chromatin = (_chromatin(traits, size, rng) + 0.45 * membrane) * nucleus

@@ -1,7 +1,7 @@
-"""Draws a G-banded chromosome on white: a pure function of its traits and a random generator.
+"""Draws a G-banded chromosome on white: a bent axis with a width.
 
-A chromosome is a bent axis with a width. Every pixel is given its place along the axis, in pixels from the end of the
-short arm, and its distance from it; dye and outline are functions of the two. Nothing is drawn larger and shrunk.
+Dye and outline of a pixel are functions of its place along the axis, in pixels from the end of the short arm, and its
+distance from it.
 """
 
 from dataclasses import dataclass
@@ -43,10 +43,9 @@ class ChromosomeTraits:
 
 
 def draw_chromosome(traits: ChromosomeTraits, rng: np.random.Generator) -> np.ndarray:
-    """Draw one chromosome; all that the traits leave open comes from ``rng``.
+    """Draw one chromosome, uint8 gray, shape (H, W), dark on exact white, cut tightly, the short arm up.
 
-    Returns:
-        uint8 gray, shape (H, W), dark on exact white, cut tightly, the short arm up.
+    All that the traits leave open comes from ``rng``.
     """
     points, headings = _axis(traits)
     low = np.floor(points.min(0) - traits.width)
@@ -60,15 +59,11 @@ def draw_chromosome(traits: ChromosomeTraits, rng: np.random.Generator) -> np.nd
     image += 0.7 * (image - cv2.GaussianBlur(image, (0, 0), 2.0))
     # Film and camera do not reach black at once.
     image = np.where(image < _TOE, _TOE * np.exp(np.minimum(image / _TOE - 1.0, 0.0)), image)
-    gray = 255.0 * image + rng.normal(0.0, 3.0, image.shape).astype(np.float32)
-    return _cut_out(np.clip(gray, 0.0, 255.0), cover)
-
-
-def _cut_out(gray: np.ndarray, cover: np.ndarray) -> np.ndarray:
+    gray = np.clip(255.0 * image + rng.normal(0.0, 3.0, image.shape).astype(np.float32), 0.0, 255.0)
     inside = (cover > 0.05) & (gray < _EDGE) | (cover > 0.9)
-    image = np.where(inside, np.minimum(gray, _EDGE), WHITE).astype(np.uint8)
     x, y, width, height = cv2.boundingRect(inside.astype(np.uint8))
-    return image[y : y + height, x : x + width]
+    cut_out = np.where(inside, np.minimum(gray, _EDGE), WHITE).astype(np.uint8)
+    return cut_out[y : y + height, x : x + width]
 
 
 def _axis(traits: ChromosomeTraits) -> tuple[np.ndarray, np.ndarray]:

@@ -71,8 +71,7 @@ _BLOCKS = {"1": (0.0, 16.0, 0.66), "9": (0.0, 15.0, 0.36), "16": (0.0, 8.0, 0.66
 _SEED = 24  # of the patterns
 
 
-def _landmarks(label: str) -> list[Band]:
-    arms = IDEOGRAM[label]
+def _landmarks(label: str, arms: Arms) -> list[Band]:
     if label in ACROCENTRIC:
         short = arms.centromere_mb
         return [Band(0.0, 0.3 * short, _SATELLITE), Band(0.3 * short, 0.6 * short, _STALK)]
@@ -86,7 +85,7 @@ def _draw_bands(number: int, label: str) -> tuple[Band, ...]:
     """Draw the bands of one class, from the end of the short arm to that of the long arm."""
     arms = IDEOGRAM[label]
     rng = np.random.default_rng([_SEED, number])
-    landmarks = _landmarks(label)
+    landmarks = _landmarks(label, arms)
     bands = list(landmarks)
     place = max((band.end for band in landmarks if band.start < arms.centromere_mb), default=0.0)
     place += rng.uniform(*_PALE)

@@ -36,12 +36,7 @@ def write_karyograms(
     In it are ``<label>/<image_id>.png`` (8-bit gray) and ``karyograms.csv``, with facts as JSON. The folder is whole or
     absent. All of it is a pure function of ``data`` and the chromosomes; the order of their rows does not matter.
 
-    Args:
-        data: The sheet, and what is derived.
-        chromosomes: The manifest of single chromosomes.
-        used: The cells to be composed.
-        folder: What is there is replaced; the caller holds its lock.
-        progress: Whether progress bars may be shown.
+    What is in the folder is replaced; the caller holds its lock. ``used`` are the cells to be composed.
 
     Raises:
         UserError: More is to be derived than there are fit cells, or the sheet is too small.

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from common.files import write_text
@@ -35,11 +34,11 @@ def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts) -> None:
     """Write the page; karyograms are files below its folder."""
     cells = tables.cells.assign(probability=tables.cells["probability"].astype(float))
     cells = cells.sort_values(["refer", "probability"], ascending=[False, True], na_position="first")
-    of_cell = np.repeat(np.arange(len(cells)), tables.cells["files"])
-    files = tables.chromosomes.groupby(pd.Series(of_cell))
+    ends = tables.cells["files"].cumsum()
     shown = []
     for number, cell in cells.astype(object).where(cells.notna(), None).iterrows():
-        shown.append({**cell, **_details(cell, files.get_group(number)), "anchor": f"cell-{number}"})
+        files = tables.chromosomes.iloc[ends[number] - cell["files"] : ends[number]]
+        shown.append({**cell, **_details(cell, files), "anchor": f"cell-{number}"})
     cases = [Table.of_frame("Cases", tables.cases, reading=CASES)] if len(tables.cases) else []
     page = render(
         "workflows.karyotyping",

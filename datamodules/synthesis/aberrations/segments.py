@@ -58,19 +58,9 @@ class Axis(NamedTuple):
     centromere: float
 
     @property
-    def label(self) -> str:
-        """The class of the chromosome."""
-        return self.chromosome.label
-
-    @property
     def rows(self) -> int:
         """Of the whole chromosome."""
         return len(self.middles)
-
-    @property
-    def tip(self) -> int:
-        """Rows of a tip."""
-        return _tip_rows(self.rows)
 
 
 def measure(chromosome: Chromosome, place: int = 0) -> Axis | None:
@@ -82,7 +72,7 @@ def measure(chromosome: Chromosome, place: int = 0) -> Axis | None:
     chromosome = trim(chromosome)
     mask = chromosome.mask
     rows = len(mask)
-    tip = _tip_rows(rows)
+    tip = tip_rows(rows)
     runs = (np.diff(mask.astype(np.int8), axis=1, prepend=0) == 1).sum(axis=1)
     in_one_run = (runs[tip:-tip] == 1).all() and (runs >= 1).all()
     if chromosome.label not in FIT_CLASSES or rows < _LEAST_ROWS or not in_one_run:
@@ -106,14 +96,15 @@ def measure(chromosome: Chromosome, place: int = 0) -> Axis | None:
     return Axis(chromosome, place, middles, grays, edges, _cuts(changes, slopes, centromere), centromere)
 
 
-def _tip_rows(rows: int) -> int:
+def tip_rows(rows: int) -> int:
+    """Return the rows of a tip of a chromosome of so many."""
     return max(2, round(TIP * rows))
 
 
 def _cuts(changes: np.ndarray, slopes: np.ndarray, centromere: float) -> list[int]:
     """Where the gray value changes fastest along the axis, away from tips and centromere, if it is upright there."""
     rows = len(changes)
-    inside = slice(_tip_rows(rows), rows - _tip_rows(rows))
+    inside = slice(tip_rows(rows), rows - tip_rows(rows))
     change = np.abs(changes)
     peaks, _ = scipy.signal.find_peaks(change, prominence=_WEAKEST * change[inside].max())
     cuts = np.unique(peaks[:, None] + np.arange(-_ABOUT, _ABOUT + 1))

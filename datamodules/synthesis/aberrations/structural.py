@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from datamodules.synthesis.aberrations.segments import Axis, Piece, differences, edge, join, measure, mismatch
+from datamodules.synthesis.aberrations.segments import Axis, Piece, differences, edge, join, measure, mismatch, tip_rows
 from datamodules.synthesis.metaphase import Chromosome
 
 _AS_LONG = 1.25  # times: above it lengths tell two segments apart
@@ -123,7 +123,7 @@ def _exchanges(fit: list[Axis], segment: tuple[float, float]) -> Iterator[list[_
                 given.append(edge(hanging, hanging.upper))
     if not ends:
         return
-    labels = np.array([end.source.label for end in ends])
+    labels = np.array([end.source.chromosome.label for end in ends])
     # Both derivatives at once: what each chromosome keeps meets what the other gives away.
     matching = differences(np.stack(kept)[:, None], np.stack(given)[None]) <= 1
     matching &= matching.T & (labels[:, None] != labels)
@@ -158,7 +158,8 @@ def _exchange(own: Piece, foreign: Piece) -> _Plan:
 def _terminal_deletions(axis: Axis) -> Iterator[_Plan]:
     """The end of an arm but for its tip, which is set upon the cut: blunt ends are not seen, chromosomes end round."""
     for end in _ends(axis):
-        for tip in range(axis.tip, 2 * axis.tip):
+        least = tip_rows(axis.rows)
+        for tip in range(least, 2 * least):
             if end.start == 0 and tip < end.stop:
                 kept = (Piece(axis, 0, tip), Piece(axis, end.stop, axis.rows))
                 yield _Plan(kept, (end.stop,), Piece(axis, tip, end.stop))
@@ -189,7 +190,7 @@ def _segment_changes(axis: Axis, kind: str) -> Iterator[_Plan]:
 
 def _carry_out(chromosomes: Sequence[Chromosome], kind: str, way: _Way) -> _Rearranged:
     # ISCN names sex chromosomes first, then the autosomes by number.
-    plans = sorted(way, key=lambda plan: int(plan.source.label.replace("X", "0").replace("Y", "0")))
+    plans = sorted(way, key=lambda plan: int(plan.source.chromosome.label.replace("X", "0").replace("Y", "0")))
     changed = {}
     facts = []
     points = []
@@ -200,15 +201,15 @@ def _carry_out(chromosomes: Sequence[Chromosome], kind: str, way: _Way) -> _Rear
         points.append("".join(_on_arm(axis, cut) for cut in plan.cuts))
         facts.append(
             {
-                "label": axis.label,
-                "homologue": sum(other.label == axis.label for other in chromosomes[: axis.place]),
+                "label": axis.chromosome.label,
+                "homologue": sum(other.label == axis.chromosome.label for other in chromosomes[: axis.place]),
                 "image_id": axis.chromosome.image_id,
                 "breakpoints": [round(cut / axis.rows, 4) for cut in plan.cuts],
                 "segment": round(plan.segment.rows / axis.rows, 4),
             }
         )
     symbols = {"duplication": "dup", "inversion": "inv", "translocation": "t"}
-    labels = ";".join(plan.source.label for plan in plans)
+    labels = ";".join(plan.source.chromosome.label for plan in plans)
     return changed, f"{symbols.get(kind, 'del')}({labels})({';'.join(points)})", facts
 
 
