@@ -58,10 +58,11 @@ def _layout(chromosomes: Sequence[Chromosome]) -> SheetLayout:
     height = 0.0
     for row in ROWS:
         names = set(chain(*row))
-        of_row = [chromosome.mask.shape for chromosome in chromosomes if chromosome.label in names]
+        of_row = np.array([one.mask.shape for one in chromosomes if one.label in names]).reshape(-1, 2)
         # The composer gives each chromosome room to turn a little.
-        width = max(width, sum(SCALE * (w + 0.11 * h) + GAP for h, w in of_row))
-        height += max((SCALE * (h + 0.11 * w) for h, w in of_row), default=0.0) + ROW_GAP
+        room = SCALE * (of_row + 0.11 * of_row[:, ::-1])
+        width = max(width, sum((room[:, 1] + GAP).tolist()))
+        height += room[:, 0].max(initial=0.0) + ROW_GAP
     # Between pairs, and for the empty place of a lone homologue, there is room as well.
     size = (ceil(height) + 2 * MARGIN, max(WIDTH, ceil(1.3 * width) + 2 * MARGIN))
     return SheetLayout(

@@ -101,7 +101,8 @@ def compose(cell: Metaphase, sheet: SheetLayout) -> Sheet:
 
 def _draw(chromosome: Chromosome, place: Place, scale: float, pixels: np.ndarray) -> None:
     """Draw a chromosome into the middle of its place."""
-    height, width = (max(1, round(side * scale)) for side in chromosome.mask.shape)
+    height = max(1, round(chromosome.mask.shape[0] * scale))
+    width = max(1, round(chromosome.mask.shape[1] * scale))
     left = place.x + (place.width - width) // 2
     top = place.y + (place.height - height) // 2
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
@@ -158,7 +159,7 @@ def _of_row(row: Sequence[Sequence[str]], sizes: _Sizes) -> list[np.ndarray]:
 
 def _largest_scale(sizes: _Sizes, sheet: SheetLayout) -> float:
     """The largest scale at which all lines fit in width, and together in height."""
-    height, width = (side - 2 * sheet.margin for side in sheet.size)
+    height, width = np.subtract(sheet.size, 2 * sheet.margin).tolist()
     extra = 2 * _EDGE + 1  # of a box, at most, over its scaled size
     scales = []
     tallest = 0.0

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import cv2
 import numpy as np
@@ -37,7 +38,7 @@ class Metaphase:
     @property
     def counts(self) -> Mapping[str, int]:
         """How many chromosomes there are of each class."""
-        return Counter(chromosome.label for chromosome in self.chromosomes)
+        return Counter(map(attrgetter("label"), self.chromosomes))
 
     @property
     def karyotype(self) -> Karyotype:

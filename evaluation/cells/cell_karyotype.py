@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 import numpy as np
 
@@ -87,7 +88,7 @@ class CellKaryotype:
     @property
     def doubtful(self) -> int:
         """The number of chromosomes in doubt."""
-        return sum(call.doubtful for call in self.calls)
+        return sum(map(attrgetter("doubtful"), self.calls))
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -119,7 +120,7 @@ class CellKaryotype:
 
     @property
     def _counts(self) -> Counter[str]:
-        return Counter(call.assigned for call in self.calls)
+        return Counter(map(attrgetter("assigned"), self.calls))
 
 
 def karyotype_of_cell(

@@ -1,6 +1,7 @@
 """Metrics of whole cells: classes and counts of their chromosomes, before and after the joint assignment."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ def cell_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
 
     Those with SUFFIX include ``accuracy``, ``f1_macro`` and each ``recall/<class>``.
     """
-    return (*CELL_SHARES, *(name + SUFFIX for name in (*CELL_SHARES, *_class_metric_names(classes))))
+    return (*CELL_SHARES, *map(f"{{}}{SUFFIX}".format, (*CELL_SHARES, *_class_metric_names(classes))))
 
 
 def _metric_of(name: str) -> Metric:
@@ -106,7 +107,7 @@ class CellMetrics:
         with np.errstate(divide="ignore", invalid="ignore"):
             metrics = of_confusions((counts @ self._confusions).reshape(-1, k, k), self._classes, None)
             shares = (counts @ self.hits) / (counts @ self.bases)
-        return np.concatenate([shares.T, [metrics[name] for name in _class_metric_names(self._classes)]])
+        return np.concatenate([shares.T, itemgetter(*_class_metric_names(self._classes))(metrics)])
 
     def _count_chromosomes(self, classes: np.ndarray) -> np.ndarray:
         """Count each cell's chromosomes in the order of CHROMOSOMES, int64, shape (G, 24)."""
@@ -148,7 +149,7 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
     settings = runs.settings
     metrics = join_assignment(runs, table)
     names = cell_metric_names(runs.classes)
-    described = {name: _metric_of(name) for name in names}
+    described = dict(zip(names, map(_metric_of, names), strict=True))
     fold_means = None
     if len(runs.folds) > 1:
 
@@ -167,7 +168,7 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
         costs=costs,
         chosen=settings.assignment.costs,
         cells=len(metrics.complete),
-        unplaceable=sum(unassignable(run.part("test")) for run in runs.runs),
+        unplaceable=_unassignable(runs),
         metrics=around(metrics, described, runs.test, settings),
         fold_means=fold_means,
         confusion=confusion(runs.test.labels, metrics.assigned, len(runs.classes)).tolist(),
@@ -183,11 +184,15 @@ def assignment_warnings(runs: LabelledRuns) -> list[EvaluationWarning]:
     if reason:
         return warnings_about("", [f"cells are not assigned: {reason}"])
     lines = balance_warnings(runs.runs) if runs.settings.assignment.costs == "karyotype" else []
-    count = sum(unassignable(run.part("test")) for run in runs.runs)
+    count = _unassignable(runs)
     if count:
         sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
         lines.append(f"{counted(count, 'cell')} of {sizes} keep their most probable classes")
     return warnings_about("assignment", lines)
+
+
+def _unassignable(runs: LabelledRuns) -> int:
+    return sum(unassignable(run.part("test")) for run in runs.runs)
 
 
 def join_assignment(runs: LabelledRuns, table: pd.DataFrame) -> CellMetrics:
@@ -201,7 +206,7 @@ def join_assignment(runs: LabelledRuns, table: pd.DataFrame) -> CellMetrics:
 
 
 def _class_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
-    return ("accuracy", "f1_macro", *(f"recall/{name}" for name in classes))
+    return ("accuracy", "f1_macro", *map("recall/{}".format, classes))
 
 
 def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:

@@ -66,7 +66,7 @@ def is_balanced(about: Mapping[str, Any]) -> bool:
         UserError: Some members have and others have not.
     """
     balanced = about.get("balanced")
-    values = {bool(value) for value in balanced} if isinstance(balanced, list) else {bool(balanced)}
+    values = set(map(bool, balanced if isinstance(balanced, list) else [balanced]))
     if len(values) > 1:
         raise UserError(
             "some runs were trained with balanced classes (balance=...) and others without: their probabilities "

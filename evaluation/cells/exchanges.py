@@ -89,7 +89,7 @@ def _groups(log_weights: np.ndarray, classes: np.ndarray) -> np.ndarray:
     steps = step_costs(log_weights, classes)
     exchanges = steps + path_costs(steps).T
     # Vectors of counts of each group, by its number; Python's integers, since a product may be larger than any int64.
-    states = [int(count) + 1 for count in np.bincount(classes, minlength=len(steps))]
+    states = (np.bincount(classes, minlength=len(steps)) + 1).tolist()
     group_of = np.arange(len(steps))
     cheap = np.argwhere((exchanges <= JOINING) & ~np.eye(len(steps), dtype=bool))
     for one, other in cheap[np.argsort(exchanges[tuple(cheap.T)], kind="stable")]:
@@ -118,11 +118,11 @@ class _Level:
 @lru_cache(maxsize=64)
 def _levels(counts: tuple[int, ...]) -> list[_Level]:
     """Return all vectors of counts up to the given ones, by their sum."""
-    places = tuple(count + 1 for count in counts)
+    places = (np.array(counts) + 1).tolist()
     nowhere = math.prod(places)
     numbers = np.arange(nowhere)
     vectors = np.stack(np.unravel_index(numbers, places), axis=1)
-    strides = np.array([math.prod(places[axis + 1 :]) for axis in range(len(places))])
+    strides = np.cumprod([1, *places[:0:-1]])[::-1]
     fewer = np.where(vectors > 0, numbers[:, None] - strides, nowhere)
     more = np.where(vectors < counts, numbers[:, None] + strides, nowhere)
     sums = vectors.sum(axis=1)
@@ -144,7 +144,7 @@ def _sum_within(log_weights: np.ndarray, classes: np.ndarray) -> AssignmentSum:
     weights = np.exp(log_weights)
     counts = tuple(np.bincount(classes, minlength=size).tolist())
     levels = _levels(counts)
-    before = np.zeros(math.prod(count + 1 for count in counts) + 1)
+    before = np.zeros(math.prod((np.array(counts) + 1).tolist()) + 1)
     after = np.zeros_like(before)
     before[0] = 1.0
     after[-2] = 1.0

@@ -6,19 +6,21 @@ artefact, in three (ISCN 2020), or in all cells of the case.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from scipy.special import expit, logsumexp
 
-from common.karyotype import AUTOSOMES, CHROMOSOMES, name_clones, name_karyotype
-from evaluation.cells.assignment import is_normal
+from common.karyotype import CHROMOSOMES, name_clones, name_karyotype
+from evaluation.cells.assignment import KARYOTYPES, is_normal
 from evaluation.cells.posterior import Candidate
 from evaluation.cells.prior import COMPLETE, MOSAIC, KaryotypePrior, KaryotypePriors
 
-# In how many cells a change must be, by its sign.
-CLONAL = {"+": 2, "-": 3}
+# In how many cells a change must be.
+CLONAL_GAIN = 2
+CLONAL_LOSS = 3
 # Shares of cells that the first of two clones may have: any from 0 to 1, equally probable.
 CLONE_SHARES = np.arange(0.05, 1, 0.1)
 
@@ -48,28 +50,27 @@ class CaseKaryotype:
         return max(self.clones.values()) / self.cells
 
 
-def case_karyotype(cells: Sequence[Counter[str]]) -> CaseKaryotype:
+def case_karyotype(cells: Sequence[Mapping[str, int]]) -> CaseKaryotype:
     """Name the karyotype of a case.
 
     Args:
         cells: The number of chromosomes of each class, "1" to "22", "X" and "Y", of one cell or more.
     """
-    male, female = (Counter(dict.fromkeys(AUTOSOMES, 2)) + Counter(sex) for sex in ("XY", "XX"))
-    regular = min(male, female, key=lambda normal: sum(len(_changes(counts, normal)) for counts in cells))
-    changes = [_changes(counts, regular) for counts in cells]
-    frequency: Counter[tuple[str, int]] = Counter()
-    for of_cell in changes:
-        frequency.update(of_cell.keys())
-    kept = {change for change, count in frequency.items() if count >= min(CLONAL[change[0][0]], len(cells))}
+    counts = pd.DataFrame(list(cells)).reindex(columns=list(CHROMOSOMES)).fillna(0).to_numpy(np.int64)
+    regular = min(KARYOTYPES["XY"], KARYOTYPES["XX"], key=lambda normal: np.abs(counts - normal).sum())
+    changes = counts - regular
+    # By how much at least so many cells differ: a change of one chromosome, and of a second one, counts by itself.
+    ascending = np.sort(changes, axis=0)
+    gains = np.maximum(ascending[-min(CLONAL_GAIN, len(cells))], 0)
+    losses = np.minimum(ascending[min(CLONAL_LOSS, len(cells)) - 1], 0)
+    clonal = np.clip(changes, losses, gains)
     clones: Counter[str] = Counter()
-    for of_cell in changes:
-        counts = regular.copy()
-        for change in kept & of_cell.keys():
-            counts[change[0][1:]] += of_cell[change]
-        clones[name_karyotype(counts).iscn] += 1
-    left_out: Counter[str] = Counter()
-    for of_cell in changes:
-        left_out.update({name for name, _ in of_cell.keys() - kept})
+    for of_cell in regular + clonal:
+        clones[name_karyotype(dict(zip(CHROMOSOMES, of_cell.tolist(), strict=True))).iscn] += 1
+    left_out: dict[str, int] = {}
+    for sign, others in (("+", changes > clonal), ("-", changes < clonal)):
+        in_cells = pd.Series(others.sum(axis=0), CHROMOSOMES)
+        left_out |= in_cells[in_cells > 0].rename(sign.__add__).to_dict()
     return CaseKaryotype(name_clones(clones), dict(clones.most_common()), dict(sorted(left_out.items())))
 
 
@@ -93,15 +94,17 @@ def share_constitution(cells: Sequence[Sequence[Candidate]], priors: KaryotypePr
         For each cell its candidates, the most probable first.
     """
     if len(cells) < 2:
-        return [tuple(candidates) for candidates in cells]
+        return list(map(tuple, cells))
     joint = [_log_joint(candidates, priors) for candidates in cells]
     evidence = np.array([logsumexp(log_joint, axis=0) for log_joint in joint])
     of_cells = _constitutions_of_cells(evidence, Clones.of(priors))
     shared = []
     for candidates, log_joint, of_cell, constitutions in zip(cells, joint, evidence, of_cells, strict=True):
         probabilities = np.exp(log_joint - of_cell) @ constitutions
-        changed = [replace(each, probability=float(p)) for each, p in zip(candidates, probabilities, strict=True)]
-        shared.append(tuple(sorted(changed, key=lambda candidate: -candidate.probability)))
+        changed = []
+        for index in np.argsort(-probabilities, kind="stable"):
+            changed.append(replace(candidates[index], probability=float(probabilities[index])))
+        shared.append(tuple(changed))
     return shared
 
 
@@ -170,24 +173,12 @@ def _of_clones(evidence: np.ndarray, clones: Clones) -> tuple[np.ndarray, np.nda
 
 def _log_joint(candidates: Sequence[Candidate], priors: KaryotypePriors) -> np.ndarray:
     """Return log P(N | c) + log L(N), but for a constant, of the candidates of a cell, shape (candidates, C)."""
-    counts = np.array([np.bincount(each.classes, minlength=len(CHROMOSOMES)) for each in candidates])
+    counts = np.zeros((len(candidates), len(CHROMOSOMES)), np.int64)
+    for of_each, each in zip(counts, candidates, strict=True):
+        np.add.at(of_each, each.classes, 1)
     prior = KaryotypePrior.of(priors, len(candidates[0].classes), int(counts.max()))
     rows = []
     for each, of_each in zip(candidates, counts, strict=True):
         log_likelihood = np.log(max(each.probability, np.finfo(float).tiny)) - prior.log_probability(of_each)
         rows.append(prior.given_constitutions(of_each) + log_likelihood)
     return np.array(rows)
-
-
-def _changes(counts: Counter[str], regular: Counter[str]) -> dict[tuple[str, int], int]:
-    """Return the changes of a cell, such as ("+21", 1), with what each adds to the counts.
-
-    The number tells the first chromosome gained or lost of a class from a second one.
-    """
-    changes = {}
-    for name in CHROMOSOMES:
-        difference = counts[name] - regular[name]
-        sign = f"{difference:+}"[0]
-        for number in range(abs(difference)):
-            changes[f"{sign}{name}", number] = int(f"{sign}1")
-    return changes

@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import starmap
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +22,7 @@ CASE_COLUMNS = ("case", "cells", "karyotype", "share", "clones", "left_out", "ch
 RANKS = ("", "second_", "third_")  # prefixes of the columns of the most probable karyotypes
 CELL_COLUMNS = (
     *("case", "cell", "files", *map(str, FileStatus)),
-    *(f"{prefix}{name}" for prefix in RANKS for name in ("karyotype", "probability")),
+    *("karyotype", "probability", "second_karyotype", "second_probability", "third_karyotype", "third_probability"),
     *("kind", "missing", "extra", "doubtful", OUT_OF_DISTRIBUTION, "refer", "reason", "notes", "karyogram"),
 )
 OF_CALL = ("probability", "runner_up", "runner_up_probability", "alone", "alone_probability")
@@ -73,24 +75,29 @@ def case_table(results: Sequence[CellResult], priors: KaryotypePriors) -> pd.Dat
 
 
 def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors) -> dict[str, Any]:
-    shared = share_constitution([result.karyotype.candidates for result in results], priors)
+    shared = share_constitution(list(map(attrgetter("karyotype.candidates"), results)), priors)
     named = case_karyotype([Counter(candidates[0].names) for candidates in shared])
     changed = []
     for result, candidates in zip(results, shared, strict=True):
         iscn = candidates[0].karyotype.iscn
         if result.karyotype.karyotype and result.karyotype.karyotype.iscn != iscn:
             changed.append(f"{result.cell.name}: {iscn}")
-    clones = [f"{name}[{cells}]" for name, cells in named.clones.items()]
-    left_out = [f"{change} in {cells}" for change, cells in named.left_out.items()]
-    values = (case, named.cells, named.iscn, named.share, " ".join(clones), ", ".join(left_out), "; ".join(changed))
-    return {name: value or None for name, value in zip(CASE_COLUMNS, values, strict=True)}
+    return {
+        "case": case,
+        "cells": named.cells,
+        "karyotype": named.iscn,
+        "share": named.share,
+        "clones": " ".join(starmap("{}[{}]".format, named.clones.items())),
+        "left_out": ", ".join(starmap("{} in {}".format, named.left_out.items())) or None,
+        "changed": "; ".join(changed) or None,
+    }
 
 
 def _cell_row(result: CellResult) -> dict[str, Any]:
     karyotype = result.karyotype
     row: dict[str, Any] = dict.fromkeys(CELL_COLUMNS)
     row |= {"case": result.cell.case, "cell": result.cell.name, "files": len(result.files)}
-    statuses = Counter(file.status for file in result.files)
+    statuses = Counter(map(attrgetter("status"), result.files))
     for status in FileStatus:
         row[str(status)] = statuses[status]
     for prefix, candidate in zip(RANKS, karyotype.candidates, strict=False):
@@ -118,7 +125,7 @@ def _file_row(
     row |= {"status": str(file.status), "cause": file.cause}
     if call is not None:
         row |= {"class": call.assigned, "doubtful": YES_OR_NO[call.doubtful]}
-        row |= {column: getattr(call, column) for column in OF_CALL}
+        row |= zip(OF_CALL, attrgetter(*OF_CALL)(call), strict=True)
     if name in result.fixed:
         row["fixed"] = text_of(result.fixed[name])
     row[OUT_OF_DISTRIBUTION] = result.distances.get(name)

@@ -16,7 +16,7 @@ from datamodules.synthesis.metaphase import GROUND, Chromosome, trim
 TIP = 0.08  # of the length: an end that is rounded, or cleft into its two chromatids, and is never cut
 CENTROMERE = 0.05  # of the length, to either side: it varies from cell to cell by about as much
 # Groups A to E and X: of F, G and Y the segments would be a few pixels long.
-FIT_CLASSES = (*(str(number) for number in range(1, 19)), "X")
+FIT_CLASSES = (*map(str, range(1, 19)), "X")
 COLUMNS = 16  # about the width of a chromosome in pixels
 _LEAST_ROWS = 36  # so that a fifth of it is 7 rows at least: a band or two
 _LEAST_ASPECT = 2.0  # height by width: below it the two sides are no longer parallel anywhere

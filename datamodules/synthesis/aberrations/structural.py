@@ -54,8 +54,7 @@ def rearrange(
         that the edges match.
     """
     places = rng.permutation(len(chromosomes)).tolist()
-    measured = (measure(chromosomes[place], place) for place in places)
-    fit = (axis for axis in measured if axis is not None)
+    fit = filter(None, (measure(chromosomes[place], place) for place in places))
     choices = _changes(fit, kind, segment)
     if kind == "translocation":
         choices = _exchanges(list(fit), segment)
