@@ -8,7 +8,6 @@ AUTOSOMES = tuple(map(str, range(1, 23)))
 CHROMOSOMES = (*AUTOSOMES, "X", "Y")
 NORMAL: Final = "normal"
 ABNORMAL: Final = "abnormal"
-PREPARATION_LOSS: Final = "preparation_loss"
 KARYOGRAM_SOURCES = ("karyograms", "composed_karyograms")  # data sources of whole sheets
 _NUMBERED = {"23": "X", "24": "Y"}
 # Complements of sex chromosomes that are viable, beside XX and XY.
@@ -18,12 +17,12 @@ SEX_ANEUPLOIDIES = ("X", "XXX", "XXY", "XYY")
 class Karyotype(NamedTuple):
     """A cell's karyotype by its counts: in the manner of ISCN ("47,XX,+21"), its kind, and the class of its karyogram.
 
-    The class is None where the counts allow none ("unclear").
+    The class is None where the counts make no sure karyotype.
     """
 
     iscn: str
     kind: Literal["normal", "trisomy", "sex_aneuploidy", "preparation_loss", "unclear"]
-    label: Literal["normal", "abnormal", "preparation_loss"] | None
+    label: Literal["normal", "abnormal"] | None
 
 
 def class_of(text: str) -> str | None:
@@ -56,7 +55,7 @@ def name_karyotype(counts: Mapping[str, int]) -> Karyotype:
     if sex in ("XX", "XY") and list(deviations.values()) == [1]:
         return Karyotype(iscn, "trisomy", ABNORMAL)
     if sex in ("XX", "XY") and list(deviations.values()) == [-1]:
-        return Karyotype(iscn, "preparation_loss", PREPARATION_LOSS)
+        return Karyotype(iscn, "preparation_loss", None)
     return Karyotype(iscn, "unclear", None)
 
 

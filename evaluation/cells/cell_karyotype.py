@@ -59,7 +59,6 @@ class CellKaryotype:
         candidates: Karyotypes with their probabilities, the most probable first; empty where none can be named.
         calls: Of each chromosome, in the order of the images.
         reasons: Why an expert should look; empty where nothing is in doubt.
-        notes: What is to be known beyond: which chromosomes are missing, and what that can mean.
         joint: The probability of each class given all chromosomes; where there is no karyotype, alone; float64, shape
             (n, 24).
     """
@@ -67,7 +66,6 @@ class CellKaryotype:
     candidates: tuple[Candidate, ...]
     calls: tuple[ChromosomeCall, ...]
     reasons: tuple[str, ...]
-    notes: tuple[str, ...]
     joint: np.ndarray = field(repr=False, compare=False)
 
     @property
@@ -147,15 +145,20 @@ def karyotype_of_cell(
         for row, kind in fixed.items():
             joint[row] = np.eye(len(CHROMOSOMES))[kind]
         calls = _calls(joint.argmax(axis=1), joint, alone, fixed)
-        return CellKaryotype((), calls, (_why_no_karyotype(count),), (), joint)
+        why = (
+            f"{size_refusal(count)}; the classes are those of each image alone"
+            if count
+            else "no chromosome can be read"
+        )
+        return CellKaryotype((), calls, (f"no karyotype: {why}",), joint)
     posterior = karyotype_posterior(log_probabilities, priors, fixed, balanced)
     calls = _calls(posterior.best.classes, posterior.marginals, alone, fixed)
-    cell = CellKaryotype(posterior.candidates, calls, (), (), posterior.marginals)
+    cell = CellKaryotype(posterior.candidates, calls, (), posterior.marginals)
     reasons = _reasons(cell, refer_below)
     unlikely = int(_unlikely(log_probabilities).sum())
     if unlikely > MOST_IMPLAUSIBLE * count:
         reasons = (f"no class is probable for {unlikely} of {count} images: the model does not fit them", *reasons)
-    return replace(cell, reasons=reasons, notes=_notes(cell))
+    return replace(cell, reasons=reasons)
 
 
 def implausible(log_probabilities: np.ndarray) -> np.ndarray:
@@ -196,12 +199,6 @@ def _calls(
     return tuple(calls)
 
 
-def _why_no_karyotype(count: int) -> str:
-    if count == 0:
-        return "no karyotype: no chromosome can be read"
-    return f"no karyotype: {size_refusal(count)}; the classes are those of each image alone"
-
-
 def _reasons(cell: CellKaryotype, refer_below: float) -> tuple[str, ...]:
     reasons = []
     assert cell.karyotype is not None
@@ -217,22 +214,3 @@ def _reasons(cell: CellKaryotype, refer_below: float) -> tuple[str, ...]:
     if cell.karyotype.kind == "unclear":
         reasons.append(f"{cell.karyotype.iscn} is not viable, or several changes at once")
     return tuple(reasons)
-
-
-def _notes(cell: CellKaryotype) -> tuple[str, ...]:
-    notes = []
-    autosomes = set(AUTOSOMES).intersection(cell.missing)
-    if cell.missing:
-        notes.append(f"{len(cell.missing)} missing: {', '.join(cell.missing)}")
-    if autosomes:
-        notes.append(
-            "a missing autosome is most often lost when the slide is prepared; a monosomy of the patient would show in "
-            "other cells of the case, too"
-        )
-    if "X or Y" in cell.missing:
-        notes.append(
-            "a single X is Turner syndrome where other cells of the case show it, else an X or Y that was lost"
-        )
-    if cell.extra:
-        notes.append(f"{len(cell.extra)} too many: {', '.join(cell.extra)}")
-    return tuple(notes)

@@ -20,7 +20,7 @@ from evaluation.cells.assignment import (
     refusal,
     unassignable,
 )
-from evaluation.cells.cell_posteriors import assign_by_karyotype, balance_warnings
+from evaluation.cells.cell_posteriors import assign_by_karyotype
 from evaluation.cells.prior import KaryotypePriors
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.core.warnings import interval_warnings
@@ -183,12 +183,11 @@ def assignment_warnings(runs: LabelledRuns) -> list[EvaluationWarning]:
     reason = assignment_refusal(runs.runs)
     if reason:
         return warnings_about("", [f"cells are not assigned: {reason}"])
-    lines = balance_warnings(runs.runs) if runs.settings.assignment.costs == "karyotype" else []
     count = _unassignable(runs)
-    if count:
-        sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
-        lines.append(f"{counted(count, 'cell')} of {sizes} keep their most probable classes")
-    return warnings_about("assignment", lines)
+    if not count:
+        return []
+    sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
+    return warnings_about("assignment", [f"{counted(count, 'cell')} of {sizes} keep their most probable classes"])
 
 
 def _unassignable(runs: LabelledRuns) -> int:

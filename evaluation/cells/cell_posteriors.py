@@ -5,7 +5,7 @@ leaves a network less confident than it is right, and a karyotype multiplies 46 
 chromosomes without an error do not tell how rare errors are: the temperature is then 1.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ import pandas as pd
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
 from common.predictions import Predictions
-from common.text import counted
 from evaluation.calibration import fit_temperature, rescale
 from evaluation.cells.assignment import FLOOR, refusal, rows_of_cells, size_refusal
 from evaluation.cells.posterior import KaryotypePosterior, karyotype_posterior
@@ -73,15 +72,6 @@ def is_balanced(about: Mapping[str, Any]) -> bool:
             "cannot be averaged for a karyotype, name runs of one kind"
         )
     return values.pop()
-
-
-def balance_warnings(runs: Sequence[Predictions]) -> list[str]:
-    """Warn of predictions that do not tell what ``is_balanced`` asks."""
-    unknown = sum(run.about.get("balanced") is None for run in runs)
-    if not unknown:
-        return []
-    of_runs = f"of {counted(unknown, 'run')} it is not known whether they were trained with balanced classes"
-    return [f"{of_runs} (balance=...): they are taken for such without"]
 
 
 def cell_posteriors(run: Predictions, priors: KaryotypePriors, part: str = "test") -> list[CellPosterior]:

@@ -17,17 +17,12 @@ LISTED = 10  # folders
 
 
 def data_warnings(chromosomes: pd.DataFrame) -> list[str]:
-    """Warn of images that the runs were trained on, and of files that are in several cells."""
-    lines = []
+    """Warn of images that the runs were trained on."""
     trained_on = chromosomes[chromosomes["seen"] == "train"]
-    if len(trained_on):
-        cells = trained_on[["case", "cell"]].drop_duplicates()
-        lines.append(f"the model was trained on {counted(len(trained_on), 'image')} of {counted(len(cells), 'cell')}")
-    used = chromosomes[chromosomes["status"] == FileStatus.USED]
-    again = int(used["sha256"].duplicated(keep=False).sum())
-    if again:
-        lines.append(f"{counted(again, 'image')} in several cells: see equal values of sha256 in chromosomes.csv")
-    return lines
+    if trained_on.empty:
+        return []
+    cells = trained_on[["case", "cell"]].drop_duplicates()
+    return [f"the model was trained on {counted(len(trained_on), 'image')} of {counted(len(cells), 'cell')}"]
 
 
 def summary(tables: Tables) -> list[str]:

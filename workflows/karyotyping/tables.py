@@ -23,7 +23,7 @@ RANKS = ("", "second_", "third_")  # prefixes of the columns of the most probabl
 CELL_COLUMNS = (
     *("case", "cell", "files", *map(str, FileStatus)),
     *("karyotype", "probability", "second_karyotype", "second_probability", "third_karyotype", "third_probability"),
-    *("kind", "missing", "extra", "doubtful", OUT_OF_DISTRIBUTION, "refer", "reason", "notes", "karyogram"),
+    *("kind", "missing", "extra", "doubtful", OUT_OF_DISTRIBUTION, "refer", "reason", "karyogram"),
 )
 OF_CALL = ("probability", "runner_up", "runner_up_probability", "alone", "alone_probability")
 FILE_COLUMNS = (
@@ -112,7 +112,6 @@ def _cell_row(result: CellResult) -> dict[str, Any]:
         "doubtful": karyotype.doubtful,
         "refer": YES_OR_NO[bool(result.reasons)],
         "reason": "; ".join(result.reasons) or None,
-        "notes": "; ".join(karyotype.notes) or None,
     }
 
 

@@ -98,7 +98,7 @@ class CellReview(Reviewed):
             "files": files,
             "result": solved.karyotype.iscn if solved.karyotype else "no karyotype",
             "probability": solved.probability,
-            "reasons": [*solved.reasons, *solved.notes],
+            "reasons": list(solved.reasons),
             "left_out": cell.left_out,
         }
 

@@ -1,7 +1,6 @@
 """Whole cells before and after their chromosomes are assigned jointly."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -191,6 +190,3 @@ def test_cells_are_assigned_to_their_most_probable_karyotype(tmp_path):
     assert "most probable karyotype" in printed(whole(result))
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert EvaluationResult.from_dict(metrics).assignment.costs == []
-    assert any("not known whether they were trained with balanced classes" in line for line in metrics["warnings"])
-    known = replace(run, about={**run.about, "balanced": False})
-    assert not any("balanced classes" in str(line) for line in evaluate_runs([known], settings).warnings)
