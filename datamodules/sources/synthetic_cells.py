@@ -38,10 +38,9 @@ class SyntheticConfig(SourceConfig, defaults="data/synthetic"):
 
 @source(SyntheticConfig)
 def list_synthetic(data: SyntheticConfig, context: SourceContext) -> Manifest:
-    """Draw the images of these settings into ``<cache_dir>/synthetic-<hash>/``, unless they are there, and list them.
+    """Draw the images of these settings into ``<cache_dir>/synthetic-<hash>/``, once, and list them.
 
-    Half of the subjects have the class "all", half "hem" (names as in C-NMC: an H marks a healthy subject); the
-    images go round the subjects.
+    Half of the subjects are "all", half "hem", with names as in C-NMC; the images go round the subjects.
 
     Raises:
         UserError: There are fewer images than subjects, or the positive class is not said.

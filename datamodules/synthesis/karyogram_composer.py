@@ -69,10 +69,7 @@ class Sheet:
 
 
 def compose(cell: Metaphase, sheet: SheetLayout) -> Sheet:
-    """Lay a cell out on a sheet.
-
-    Homologues are side by side on one base line, in the order of the cell, with their class below them. A lone
-    autosome is on the left one of its pair's two places.
+    """Lay a cell out on a sheet: homologues side by side on one base line, their class below them.
 
     Raises:
         UserError: The sheet is so small, or its margins and gaps so large, that less than a quarter of the scale is
@@ -84,7 +81,7 @@ def compose(cell: Metaphase, sheet: SheetLayout) -> Sheet:
     sizes = {}
     for name, homologues in trimmed.items():
         sizes[name] = np.array([homologue.mask.shape[::-1] for homologue in homologues])
-        if name in AUTOSOMES and len(homologues) == 1:  # the second place of a pair stays free
+        if name in AUTOSOMES and len(homologues) == 1:  # the second, right place of a pair stays free
             sizes[name] = np.tile(sizes[name], (2, 1))
     layout = _lay_out(sizes, sheet)
     pixels = np.full(sheet.size, GROUND, np.uint8)
@@ -124,8 +121,8 @@ def _write_labels(pixels: np.ndarray, layout: _Layout, letters: int) -> None:
 def _lay_out(sizes: _Sizes, sheet: SheetLayout) -> _Layout:
     """Give each chromosome its place.
 
-    Lines and columns are at the same place on each sheet of one configuration. A pair, or a line, that needs more
-    room makes its neighbours give way, by as little as possible. What does not fit even so is scaled down as a whole.
+    Lines and columns are at the same place on each sheet; what needs more room makes its neighbours give way, by as
+    little as possible. What does not fit even so is scaled down as a whole.
     """
     cosine = cos(radians(TURN))
     sine = sin(radians(TURN))
@@ -200,12 +197,10 @@ def _columns(row: Sequence[Sequence[str]], boxes: _Sizes, sheet: SheetLayout) ->
 
 
 def _give_way(wished: np.ndarray, lengths: np.ndarray, gap: int, low: int, high: int) -> np.ndarray:
-    """Start intervals of whole lengths between two ends, a gap apart, as near the wished starts as can be.
-
-    That is by least squares; with the lengths and gaps before each taken off, "a gap apart" means "not descending".
-    """
+    """Start intervals of whole lengths between two ends, a gap apart, as near the wished starts as can be."""
     from sklearn.isotonic import isotonic_regression  # here: slow to import, and not every command line draws
 
+    # By least squares; with the lengths and gaps before each taken off, "a gap apart" means "not descending".
     before = np.concatenate([[0], np.cumsum(lengths + gap)[:-1]])
     return np.asarray(isotonic_regression(wished - before, y_min=low, y_max=high - lengths[-1] - before[-1]) + before)
 

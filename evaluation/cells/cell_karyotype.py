@@ -48,7 +48,7 @@ class ChromosomeCall:
     @property
     def question(self) -> str:
         """The other class that is possible, such as "21?"; "" without doubt."""
-        return f"{self.runner_up}?" if self.doubtful else ""
+        return f"{self.runner_up}?" * self.doubtful
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class CellKaryotype:
     @property
     def kind(self) -> str:
         """The kind of the most probable karyotype, see `Karyotype`; "" without one."""
-        return self.karyotype.kind if self.karyotype else ""
+        return str(getattr(self.karyotype, "kind", ""))
 
     @property
     def doubtful(self) -> int:
@@ -145,11 +145,9 @@ def karyotype_of_cell(
         for row, kind in fixed.items():
             joint[row] = np.eye(len(CHROMOSOMES))[kind]
         calls = _calls(joint.argmax(axis=1), joint, alone, fixed)
-        why = (
-            f"{size_refusal(count)}; the classes are those of each image alone"
-            if count
-            else "no chromosome can be read"
-        )
+        why = "no chromosome can be read"
+        if count:
+            why = f"{size_refusal(count)}; the classes are those of each image alone"
         return CellKaryotype((), calls, (f"no karyotype: {why}",), joint)
     posterior = karyotype_posterior(log_probabilities, priors, fixed, balanced)
     calls = _calls(posterior.best.classes, posterior.marginals, alone, fixed)

@@ -20,7 +20,7 @@ MALE = FEMALE - Counter("X") + Counter("Y")
         (FEMALE + Counter(["21"]), "47,XX,+21", "trisomy", "abnormal"),
         (FEMALE - Counter("X"), "45,X", "sex_aneuploidy", "abnormal"),
         (MALE + Counter("Y"), "47,XYY", "sex_aneuploidy", "abnormal"),
-        (MALE - Counter(["15"]), "45,XY,-15", "preparation_loss", "preparation_loss"),
+        (MALE - Counter(["15"]), "45,XY,-15", "preparation_loss", None),
         (MALE - Counter(["15"]) + Counter("Y"), "46,XYY,-15", "unclear", None),
         (FEMALE + Counter(["21", "21"]), "48,XX,+21,+21", "unclear", None),
         (MALE - Counter("XY"), "44,0", "unclear", None),

@@ -132,6 +132,11 @@ class Piece(NamedTuple):
         return self.stop - self.start
 
     @property
+    def share(self) -> float:
+        """Of the length of the chromosome."""
+        return self.rows / self.source.rows
+
+    @property
     def sense(self) -> int:
         """-1 where what changes from row to row changes the other way round."""
         return -1 if self.flipped else 1

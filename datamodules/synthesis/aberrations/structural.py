@@ -94,17 +94,13 @@ def _look_alike(one: Piece, other: Piece) -> bool:
     return bool(np.abs(patterns[0] - patterns[1]).mean() < _ALIKE * spread)
 
 
-def _is_of_length(piece: Piece, segment: tuple[float, float]) -> bool:
-    return segment[0] <= piece.rows / piece.source.rows <= segment[1]
-
-
 def _changes(fit: Iterator[Axis], kind: str, segment: tuple[float, float]) -> Iterator[list[_Way]]:
     """The ways to change each chromosome alone."""
     for axis in fit:
         plans = _segment_changes(axis, kind)
         if kind == "terminal_deletion":
             plans = _terminal_deletions(axis)
-        yield [(plan,) for plan in plans if _is_of_length(plan.segment, segment)]
+        yield [(plan,) for plan in plans if segment[0] <= plan.segment.share <= segment[1]]
 
 
 def _exchanges(fit: list[Axis], segment: tuple[float, float]) -> Iterator[list[_Way]]:
@@ -114,7 +110,7 @@ def _exchanges(fit: list[Axis], segment: tuple[float, float]) -> Iterator[list[_
     given = []
     for axis in fit:
         for end in _ends(axis):
-            if _is_of_length(end, segment):
+            if segment[0] <= end.share <= segment[1]:
                 # As if every end hung downwards: the edges of what the chromosome keeps, and of what it gives away.
                 hanging = end._replace(flipped=end.start == 0)
                 ends.append(end)
@@ -204,7 +200,7 @@ def _carry_out(chromosomes: Sequence[Chromosome], kind: str, way: _Way) -> _Rear
                 "homologue": sum(other.label == axis.chromosome.label for other in chromosomes[: axis.place]),
                 "image_id": axis.chromosome.image_id,
                 "breakpoints": [round(cut / axis.rows, 4) for cut in plan.cuts],
-                "segment": round(plan.segment.rows / axis.rows, 4),
+                "segment": round(plan.segment.share, 4),
             }
         )
     symbols = {"duplication": "dup", "inversion": "inv", "translocation": "t"}
