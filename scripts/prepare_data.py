@@ -20,7 +20,7 @@ Weights = Annotated[bool, typer.Option("--weights", help="Bring the pretrained w
 Images = Annotated[bool, typer.Option(help="Prepare the images too (prepare.*), or only unpack and count.")]
 Sheet = Annotated[
     Path | None,
-    typer.Option(help="Draw an image of each kind or class into this PNG file; of karyograms the truth, too."),
+    typer.Option(help="Draw an image of each kind or class into this PNG file."),
 ]
 BeforeAfter = Annotated[
     Path | None,
