@@ -46,10 +46,10 @@ class ComposedKaryogramsConfig(CompositionConfig, defaults="data/composed_karyog
 
 @source(ComposedKaryogramsConfig, expand=expand_karyograms)
 def list_composed_karyograms(data: ComposedKaryogramsConfig, context: SourceContext) -> Manifest:
-    """Compose the karyograms of all cells into ``<cache_dir>/composed-<hash>/``, unless they are there, and list them.
+    """Compose the karyograms of all cells into ``<cache_dir>/composed-<hash>/``, once, and list them.
 
-    What is in that folder, `karyogram_writer.write_karyograms` says. Cells whose counts are neither normal nor surely
-    abnormal are left out, also those that lack one autosome, which is most often lost on the slide.
+    Cells whose counts are neither normal nor surely abnormal are left out, also those that lack one autosome, which is
+    most often lost on the slide.
 
     Raises:
         UserError: The cells are not known; one class only is left; more is to be derived than there are cells fit for
@@ -126,7 +126,7 @@ def _without_parents(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _notes(data: ComposedKaryogramsConfig, table: pd.DataFrame, unused: Mapping[str, int]) -> list[str]:
-    """How many karyograms there are of each kind, which cells were left out, and which did not fit at full scale."""
+    """How many karyograms there are of each kind, and which cells were left out."""
     notes = []
     if data.parents == "leave_out":
         notes.append("each cell is used once: a normal one that something was derived from is left out (data.parents)")
@@ -136,11 +136,6 @@ def _notes(data: ComposedKaryogramsConfig, table: pd.DataFrame, unused: Mapping[
             notes.append(f"{len(kinds):,} {origin} karyograms: {_enumerate(Counter(kinds))}")
     if unused:
         notes.append(f"cells left out: {_enumerate(unused)} (their counts make no sure karyotype)")
-    scales = table["scale"].astype(float)
-    smaller = (scales < data.sheet.scale).sum()
-    if smaller:
-        size = f"scaled below {data.sheet.scale:g} to fit the sheet, down to {scales.min():.3g}"
-        notes.append(f"{smaller:,} karyograms {size}")
     return notes
 
 

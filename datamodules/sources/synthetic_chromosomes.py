@@ -47,10 +47,7 @@ class SyntheticChromosomesConfig(SourceConfig, defaults="data/synthetic_chromoso
 def list_synthetic_chromosomes(data: SyntheticChromosomesConfig, context: SourceContext) -> Manifest:
     """Draw the chromosomes of these settings into ``<cache_dir>/synthetic-chromosomes-<hash>/``, once, and list them.
 
-    The cells go round the cases; the classes are 1 to 22, X and Y, in this order.
-
-    Raises:
-        UserError: There are fewer cells than cases, or a positive class is given.
+    The cells go round the cases. A ``UserError`` says that there are fewer, or that a positive class is given.
     """
     if data.cells < data.cases:
         raise UserError(f"data.cells={data.cells} is less than data.cases={data.cases}: ask for more cells")

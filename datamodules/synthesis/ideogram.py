@@ -17,7 +17,7 @@ class Arms(NamedTuple):
 
     @property
     def short_arm(self) -> float:
-        """The short arm's share of the length, a little above 0.5 at most."""
+        """The short arm's share of the length."""
         return self.centromere_mb / self.length_mb
 
 
@@ -59,9 +59,7 @@ IDEOGRAM = {
 
 LIGHT = 0.2  # the dye of all that is no band here; 1 is the darkest
 ACROCENTRIC = ("13", "14", "15", "21", "22")  # their short arms are a stalk with a satellite
-# dyes
-_STALK = 0.16
-_SATELLITE = 0.66
+_STALK, _SATELLITE = 0.16, 0.66  # dyes
 _DYES = (0.36, 0.56, 0.76, 0.95)  # four grades of dark bands
 # Million bases: at a resolution of some 400 bands a haploid set has one every 7.5.
 _DARK = (2.0, 7.5)

@@ -1,7 +1,4 @@
-"""Lays the chromosomes of one cell out as a karyogram, as a cytogeneticist does.
-
-Lines hold Denver groups, columns pairs; there is one scale for the cell.
-"""
+"""Lays the chromosomes of one cell out as a karyogram: lines hold Denver groups, columns pairs, at one scale."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,9 @@ def write_karyograms(
     """
     groups = chromosomes.frame.groupby("cell", sort=False).indices
     names = sorted(set(map(str, groups)) & set(used), key=natural_key)
-
-    def read(name: str) -> Metaphase:
-        return read_metaphase(chromosomes, groups[name])
-
-    cells = list(threaded(read, names, len(names), f"reading {len(names):,} cells", progress))
+    read = partial(read_metaphase, chromosomes)
+    rows = map(groups.__getitem__, names)
+    cells = list(threaded(read, rows, len(names), f"reading {len(names):,} cells", progress))
     karyograms: list[_Karyogram] = []
     for cell in cells:
         named = cell.karyotype

@@ -31,8 +31,8 @@ class Chromosome:
 class Metaphase:
     """The chromosomes of one cell."""
 
-    name: str  # the cell's
-    subject: str | None  # whose cell it is; None where unknown
+    name: str
+    subject: str | None
     chromosomes: tuple[Chromosome, ...]  # in the order of the classes
 
     @property
@@ -47,11 +47,7 @@ class Metaphase:
 
 
 def read_metaphase(manifest: Manifest, rows: Sequence[int]) -> Metaphase:
-    """Read one cell: these rows of a manifest of single chromosomes, in the order of the classes.
-
-    Raises:
-        UserError: A picture is empty.
-    """
+    """Read one cell, rows of a manifest of single chromosomes; a ``UserError`` says that a picture is empty."""
     chromosomes = []
     for row in rows:
         label, image_id = manifest.frame[["label", "image_id"]].iloc[row]
@@ -63,9 +59,7 @@ def read_metaphase(manifest: Manifest, rows: Sequence[int]) -> Metaphase:
 
 
 def to_chromosome(pixels: np.ndarray, label: str, image_id: str) -> Chromosome:
-    """Separate a chromosome from its ground.
-
-    A picture that is bright on black (Q-bands) is inverted, so that all chromosomes are dark on light.
+    """Separate a chromosome from its ground; a picture that is bright on black (Q-bands) is inverted.
 
     Args:
         pixels: uint8 gray, shape (H, W), cut tightly around the chromosome.

@@ -20,6 +20,7 @@ aneuploidies are likely is left to the images, or to the priors of `evaluation.c
 """
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -112,9 +113,10 @@ def assign_cells(predictions: Predictions, config: AssignmentConfig) -> np.ndarr
     return np.asarray(order[assigned])
 
 
-def unassignable(predictions: Predictions) -> int:
-    """Count the cells of one part with fewer or more chromosomes than ``assign`` takes."""
-    return sum(size_refusal(len(rows)) is not None for rows in rows_of_cells(predictions.frame))
+def unassignable(*parts: Predictions) -> int:
+    """Count the cells of some parts with fewer or more chromosomes than ``assign`` takes."""
+    cells = chain.from_iterable(rows_of_cells(part.frame) for part in parts)
+    return len(list(filter(size_refusal, map(len, cells))))
 
 
 def refusal(predictions: Predictions) -> str | None:

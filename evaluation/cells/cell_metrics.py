@@ -1,7 +1,7 @@
 """Metrics of whole cells: classes and counts of their chromosomes, before and after the joint assignment."""
 
 from collections.abc import Sequence
-from operator import itemgetter
+from operator import itemgetter, methodcaller
 from pathlib import Path
 
 import numpy as np
@@ -168,7 +168,7 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
         costs=costs,
         chosen=settings.assignment.costs,
         cells=len(metrics.complete),
-        unplaceable=_unassignable(runs),
+        unplaceable=unassignable(*map(methodcaller("part", "test"), runs.runs)),
         metrics=around(metrics, described, runs.test, settings),
         fold_means=fold_means,
         confusion=confusion(runs.test.labels, metrics.assigned, len(runs.classes)).tolist(),
@@ -183,15 +183,11 @@ def assignment_warnings(runs: LabelledRuns) -> list[EvaluationWarning]:
     reason = assignment_refusal(runs.runs)
     if reason:
         return warnings_about("", [f"cells are not assigned: {reason}"])
-    count = _unassignable(runs)
+    count = unassignable(*map(methodcaller("part", "test"), runs.runs))
     if not count:
         return []
     sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
     return warnings_about("assignment", [f"{counted(count, 'cell')} of {sizes} keep their most probable classes"])
-
-
-def _unassignable(runs: LabelledRuns) -> int:
-    return sum(unassignable(run.part("test")) for run in runs.runs)
 
 
 def join_assignment(runs: LabelledRuns, table: pd.DataFrame) -> CellMetrics:

@@ -6,8 +6,7 @@ chromosomes without an error do not tell how rare errors are: the temperature is
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,19 +21,12 @@ from evaluation.cells.prior import KaryotypePriors
 from evaluation.core.labelled import score
 
 
-@dataclass(frozen=True)
-class CellPosterior:
-    """One cell of a part.
+class CellPosterior(NamedTuple):
+    """One cell of a part."""
 
-    Attributes:
-        rows: Its rows, int64, shape (n,).
-        log_probabilities: Of its chromosomes, see ``log_probabilities``.
-        posterior: Its karyotypes; None for a cell of an impossible size.
-    """
-
-    rows: np.ndarray
-    log_probabilities: np.ndarray
-    posterior: KaryotypePosterior | None
+    rows: np.ndarray  # int64, shape (n,)
+    log_probabilities: np.ndarray  # of its chromosomes, see ``log_probabilities``
+    posterior: KaryotypePosterior | None  # None for a cell of an impossible size
 
 
 def chromosome_temperature(run: Predictions) -> float:

@@ -11,6 +11,7 @@ permanent of a nonnegative matrix, 2013), is of no use here, since it ignores a 
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -100,19 +101,12 @@ def _groups(log_weights: np.ndarray, classes: np.ndarray) -> np.ndarray:
     return group_of
 
 
-@dataclass(frozen=True, eq=False)
-class _Level:
-    """The vectors of counts m of so many chromosomes; those with one more or less of a class are numbered, too.
+class _Level(NamedTuple):
+    """The vectors of counts m of so many chromosomes."""
 
-    Attributes:
-        states: Numbers of the S vectors, int64, shape (S,).
-        fewer: Numbers of those with one less of each class, shape (S, K); the number of no vector where there is none.
-        more: With one more, likewise.
-    """
-
-    states: np.ndarray
-    fewer: np.ndarray
-    more: np.ndarray
+    states: np.ndarray  # numbers of the S vectors, int64, shape (S,)
+    fewer: np.ndarray  # of those with one less of each class, shape (S, K); the number of no vector where there is none
+    more: np.ndarray  # with one more, likewise
 
 
 @lru_cache(maxsize=64)

@@ -91,11 +91,9 @@ class KaryotypeRequest:
     def _check_reading(self) -> None:
         """Check that all networks see the same chromosome in a file: it is read and measured once."""
         (name, first), *others = self.model.facts.preparations
-        for other_name, prepare in others:
+        for other, prepare in others:
             for key in ("background", "crop_threshold"):
-                values = (getattr(first, key), getattr(prepare, key))
-                if values[0] != values[1]:
-                    raise UserError(
-                        f"prepare.{key} is {values[0]} in {name} and {values[1]} in {other_name}: name runs that read "
-                        "images alike"
-                    )
+                one, another = getattr(first, key), getattr(prepare, key)
+                if one != another:
+                    problem = f"prepare.{key} is {one} in {name} and {another} in {other}"
+                    raise UserError(f"{problem}: name runs that read images alike")

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import starmap
+from itertools import starmap, zip_longest
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,11 +20,6 @@ from workflows.karyotyping.fixed import text_of
 
 CASE_COLUMNS = ("case", "cells", "karyotype", "share", "clones", "left_out", "changed")
 RANKS = ("", "second_", "third_")  # prefixes of the columns of the most probable karyotypes
-CELL_COLUMNS = (
-    *("case", "cell", "files", *map(str, FileStatus)),
-    *("karyotype", "probability", "second_karyotype", "second_probability", "third_karyotype", "third_probability"),
-    *("kind", "missing", "extra", "doubtful", OUT_OF_DISTRIBUTION, "refer", "reason", "karyogram"),
-)
 OF_CALL = ("probability", "runner_up", "runner_up_probability", "alone", "alone_probability")
 FILE_COLUMNS = (
     *("case", "cell", "file", "status", "cause", "class", *OF_CALL),
@@ -95,23 +90,22 @@ def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors)
 
 def _cell_row(result: CellResult) -> dict[str, Any]:
     karyotype = result.karyotype
-    row: dict[str, Any] = dict.fromkeys(CELL_COLUMNS)
-    row |= {"case": result.cell.case, "cell": result.cell.name, "files": len(result.files)}
+    row: dict[str, Any] = {"case": result.cell.case, "cell": result.cell.name, "files": len(result.files)}
     statuses = Counter(map(attrgetter("status"), result.files))
     for status in FileStatus:
         row[str(status)] = statuses[status]
-    for prefix, candidate in zip(RANKS, karyotype.candidates, strict=False):
-        row |= {f"{prefix}karyotype": candidate.karyotype.iscn, f"{prefix}probability": candidate.probability}
-    if result.distances:
-        row[OUT_OF_DISTRIBUTION] = len(result.foreign)
+    for prefix, candidate in zip_longest(RANKS, karyotype.candidates[: len(RANKS)]):
+        row[f"{prefix}karyotype"] = candidate and candidate.karyotype.iscn
+        row[f"{prefix}probability"] = candidate and candidate.probability
     return row | {
-        "karyogram": result.karyogram,
         "kind": karyotype.kind or None,
         "missing": ", ".join(karyotype.missing) or None,
         "extra": ", ".join(karyotype.extra) or None,
         "doubtful": karyotype.doubtful,
+        OUT_OF_DISTRIBUTION: len(result.foreign) if result.distances else None,
         "refer": YES_OR_NO[bool(result.reasons)],
         "reason": "; ".join(result.reasons) or None,
+        "karyogram": result.karyogram,
     }
 
 

@@ -1,6 +1,7 @@
 """The work of scripts/review.py: serve the page, write decisions as labels."""
 
 import os
+import secrets
 import socket
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def serve(reviewed: Reviewed, path: Path, name: str, blind: bool, port: int) -> 
     try:
         import uvicorn
 
-        from workflows.review.server import HOST, Reader, ReviewServer, new_token, review_app
+        from workflows.review.server import HOST, Reader, ReviewServer, review_app
     except ImportError as error:
         raise UserError(
             f"the review page needs {error.name}: pip install -c constraints.txt starlette uvicorn"
@@ -63,7 +64,7 @@ def serve(reviewed: Reviewed, path: Path, name: str, blind: bool, port: int) -> 
             except OSError as error:
                 raise UserError(f"port {port} is taken: choose another one (--port), or 0 for a free one") from error
             listener.listen()
-            token = new_token()
+            token = secrets.token_urlsafe(24)
             taken = listener.getsockname()[1]
             say(f"http://{HOST}:{taken}/{token}/", f"reader {name}; decisions: {path}", "Ctrl-C ends the review")
             app = review_app(ReviewServer(reviewed, log, Reader(name, blind)), token)

@@ -49,17 +49,13 @@ class Reviewed(ABC):
 
     @abstractmethod
     def queue(self, blind: bool) -> list[dict[str, Any]]:
-        """Return ``stem``, ``title`` and ``doubt`` of each item, most doubtful first.
-
-        Where ``blind``, without ``doubt`` and in an order that does not come from the model.
-        """
+        """Return ``stem``, ``title`` and ``doubt`` of each item, most doubtful first; where ``blind``, by name."""
 
     @abstractmethod
     def shown(self, stem: str, decisions: CellDecisions, blind: bool) -> dict[str, Any]:
         """Return what the page shows of an item; where ``blind``, nothing that comes from the model.
 
-        ``files`` are its files, each with at least ``name`` and ``class`` (None without one); ``result`` describes
-        what would be approved.
+        ``files`` have at least ``name`` and ``class`` (None without one); ``result`` is what would be approved.
         """
 
     @abstractmethod

@@ -1,6 +1,5 @@
 """The local server of the review page: known paths below a random token, to this machine's own browser alone."""
 
-import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -152,11 +151,6 @@ def changes_of(asked: Asked, shown: dict[str, Any], reviewed: Reviewed) -> dict[
 def _require(condition: bool, status: int, detail: str) -> None:
     if not condition:
         raise HTTPException(status, detail)
-
-
-def new_token() -> str:
-    """Return a random part of the address."""
-    return secrets.token_urlsafe(24)
 
 
 async def _own_origin(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:

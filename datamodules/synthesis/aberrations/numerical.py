@@ -19,7 +19,7 @@ class Derived(NamedTuple):
     """An abnormal cell made from a normal one.
 
     Attributes:
-        cell: The changed copy, under its parent's name and subject; chromosomes that are as they were are the parent's.
+        cell: The changed copy, under its parent's name and subject.
         iscn: In the manner of ISCN, such as "47,XX,+21" or "46,XY,del(5)(q0.62)". A breakpoint is told by its share of
             the arm's length from the centromere: no bands can be laid exactly on pictures of this size.
         facts: JSON-able. kind; chromosomes: for each one concerned label, homologue (0 or 1, in the cell's order; of a
@@ -33,19 +33,16 @@ class Derived(NamedTuple):
 
 
 def derive(cell: Metaphase, kind: str, donors: Sequence[Metaphase], rng: np.random.Generator) -> Derived | None:
-    """Make a normal cell abnormal; a pure function of its arguments and the state of ``rng``.
+    """Make a normal cell abnormal; None where it has no chromosome that is fit for it.
 
-    A gained chromosome is taken from another cell of the same subject, scaled by the root of the ratio of the two
-    cells' areas, where there is one, and is else a homologue's mirror image, lightly bent.
+    A gained chromosome is taken from another cell of the same subject, at this cell's scale and stain, where there is
+    one, and is else a homologue's mirror image, lightly bent.
 
     Args:
         cell: Of normal karyotype.
         kind: A field of `DerivedConfig`.
         donors: Cells of which those of the same subject may give a chromosome.
         rng: Draws chromosome, breakpoints and donor.
-
-    Returns:
-        None where the cell has no chromosome that is fit for this kind.
     """
     sex = "X" * cell.counts["X"] + "Y" * cell.counts["Y"]
     if kind == "gain":

@@ -142,14 +142,11 @@ class Piece(NamedTuple):
         return -1 if self.flipped else 1
 
     @property
-    def upper(self) -> int:
-        """Row of the source that is its upper edge as it lies."""
-        return self.stop - 1 if self.flipped else self.start
-
-    @property
-    def lower(self) -> int:
-        """Row of the source that is its lower edge as it lies."""
-        return self.start if self.flipped else self.stop - 1
+    def ends(self) -> tuple[int, int]:
+        """Rows of the source that are its upper and its lower edge as it lies."""
+        if self.flipped:
+            return self.stop - 1, self.start
+        return self.start, self.stop - 1
 
 
 def join(pieces: Sequence[Piece]) -> tuple[np.ndarray, np.ndarray]:
@@ -160,7 +157,7 @@ def join(pieces: Sequence[Piece]) -> tuple[np.ndarray, np.ndarray]:
     """
     offsets = [0]
     for above, below in pairwise(pieces):
-        shift = above.source.middles[above.lower] - below.source.middles[below.upper]
+        shift = above.source.middles[above.ends[1]] - below.source.middles[below.ends[0]]
         offsets.append(offsets[-1] + int(np.rint(shift)))
     lefts = np.array(offsets) - min(offsets)
     widths = np.array([piece.source.chromosome.mask.shape[1] for piece in pieces])
@@ -191,7 +188,7 @@ def mismatch(pieces: Sequence[Piece]) -> float:
     for above, below in pairwise(pieces):
         were_neighbours = above.source is below.source and above.stop == below.start
         if not were_neighbours or above.flipped or below.flipped:
-            worst = max(worst, float(differences(edge(above, above.lower), edge(below, below.upper))))
+            worst = max(worst, float(differences(edge(above, above.ends[1]), edge(below, below.ends[0]))))
     return worst
 
 

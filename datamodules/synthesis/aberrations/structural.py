@@ -114,8 +114,8 @@ def _exchanges(fit: list[Axis], segment: tuple[float, float]) -> Iterator[list[_
                 # As if every end hung downwards: the edges of what the chromosome keeps, and of what it gives away.
                 hanging = end._replace(flipped=end.start == 0)
                 ends.append(end)
-                kept.append(edge(hanging, hanging.upper - hanging.sense))
-                given.append(edge(hanging, hanging.upper))
+                kept.append(edge(hanging, hanging.ends[0] - hanging.sense))
+                given.append(edge(hanging, hanging.ends[0]))
     if not ends:
         return
     labels = np.array([end.source.chromosome.label for end in ends])
