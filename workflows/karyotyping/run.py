@@ -29,18 +29,8 @@ from workflows.karyotyping.predictor import CellModel, load_cell_model
 from workflows.karyotyping.request import KaryotypeRequest
 from workflows.karyotyping.review import review_index, reviewed_cell
 from workflows.karyotyping.settings import KaryotypeConfig
-<<<<<<< HEAD
-from workflows.karyotyping.summary import (
-    Tables,
-    case_tables,
-    data_warnings,
-    summarise,
-)
-from workflows.karyotyping.tables import case_table, cell_table, chromosome_table
-=======
-from workflows.karyotyping.summary import data_warnings, folder_warnings, summary
+from workflows.karyotyping.summary import data_warnings, summary
 from workflows.karyotyping.tables import Tables
->>>>>>> 394a8276 (Karyotypes: the page shows the tables, karyograms are files beside it; fewer priors)
 
 
 def karyotype_cells(request: KaryotypeRequest) -> None:

@@ -4,16 +4,7 @@ import pandas as pd
 
 from common.text import counted
 from datamodules.inference.cell_images import FileStatus
-<<<<<<< HEAD
-from datamodules.inference.image_files import describe_others
-from evaluation.renderers import frame_table
-from evaluation.tables import Table
-=======
-from datamodules.inference.cells import Cells
 from workflows.karyotyping.tables import Tables
->>>>>>> 394a8276 (Karyotypes: the page shows the tables, karyograms are files beside it; fewer priors)
-
-LISTED = 10  # folders
 
 
 def data_warnings(chromosomes: pd.DataFrame) -> list[str]:

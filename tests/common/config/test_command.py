@@ -29,13 +29,6 @@ def test_the_first_section_may_be_named_as_in_a_training():
     assert (settings.threshold, settings.resamples) == ("f1", 20)
 
 
-<<<<<<< HEAD
-=======
-def test_the_defaults_are_those_of_the_file():
-    assert read_section(KaryotypeConfig).loss == section_defaults("karyotype")["loss"]
-
-
->>>>>>> 394a8276 (Karyotypes: the page shows the tables, karyograms are files beside it; fewer priors)
 @pytest.mark.parametrize(
     ("word", "message"),
     [
@@ -43,14 +36,6 @@ def test_the_defaults_are_those_of_the_file():
         ("resamples=20", "unknown key resamples: did you mean evaluation.resamples"),
         ("evaluation.treshold=f1", "unknown key evaluation.treshold: did you mean evaluation.threshold"),
         ("qqqqqqqq=1", "unknown key qqqqqqqq: conf/karyotype.yaml lists the keys"),
-<<<<<<< HEAD
-        ("male=many", "male: .* valid number"),
-        ("male=[", r"male=\["),
-=======
-        ("loss=many", "loss: .* valid number"),
-        ("evaluation.resamples=1", "evaluation.resamples: .* greater than or equal to 10"),
-        ("loss=[", r"loss=\["),
->>>>>>> 394a8276 (Karyotypes: the page shows the tables, karyograms are files beside it; fewer priors)
     ],
 )
 def test_a_wrong_word_is_one_line(word, message):
