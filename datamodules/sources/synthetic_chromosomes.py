@@ -65,11 +65,8 @@ def list_synthetic_chromosomes(data: SyntheticChromosomesConfig, context: Source
             rows.append({"image_id": image_id, "path": path, "label": label, "subject": case, "cell": cell})
             places.append((number, position))
 
-    def draw(row: int) -> np.ndarray:
-        return draw_picture(data, *places[row])
-
     frame = listed(rows)
-    write_once(folder, frame["path"].tolist(), draw, context.progress)
+    write_once(folder, frame["path"].tolist(), lambda row: draw_picture(data, *places[row]), context.progress)
     notes = (NOTE, f"{len(rows):,} chromosomes of {data.cells:,} cells and {data.cases:,} subjects")
     return Manifest(frame, folder, classes, None, data.source, notes, synthetic=True)
 

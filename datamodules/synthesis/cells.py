@@ -127,10 +127,6 @@ def _warped(size: int, cells: int, rng: np.random.Generator) -> np.ndarray:
     noise = _noise(size, cells, rng)
     grid = np.arange(size, dtype=np.float32)
     bend = np.float32(0.28 * size / cells)
-    return cv2.remap(
-        noise,
-        grid[None, :] + bend * _noise(size, cells, rng),
-        grid[:, None] + bend * _noise(size, cells, rng),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REFLECT,
-    )
+    x = grid[None, :] + bend * _noise(size, cells, rng)
+    y = grid[:, None] + bend * _noise(size, cells, rng)
+    return cv2.remap(noise, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)

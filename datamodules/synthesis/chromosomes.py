@@ -1,8 +1,4 @@
-"""Draws a G-banded chromosome on white: a bent axis with a width.
-
-Dye and outline of a pixel are functions of its place along the axis, in pixels from the end of the short arm, and its
-distance from it.
-"""
+"""Draws a G-banded chromosome on white: dye and outline by the place along and aside of its bent axis."""
 
 from dataclasses import dataclass
 

@@ -41,28 +41,17 @@ class Place(NamedTuple):
     height: int
 
 
-class _Layout(NamedTuple):
-    scale: float
-    places: dict[str, list[Place]]  # per class, from left to right
-    feet: dict[str, tuple[int, int]]  # per class, present or not, the x and y of its column
-
-
 _Sizes = Mapping[str, np.ndarray]  # per class the width and height of each chromosome, shape (n, 2)
+_Feet = dict[str, tuple[int, int]]  # per class, present or not, the x and y of its column
 
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """A karyogram.
+    """A karyogram."""
 
-    Attributes:
-        pixels: uint8 gray, shape (H, W), dark on `GROUND`.
-        places: One per chromosome; no two overlap.
-        scale: Pixels of the sheet per pixel of the chromosomes' pictures.
-    """
-
-    pixels: np.ndarray
-    places: tuple[Place, ...]
-    scale: float
+    pixels: np.ndarray  # uint8 gray, shape (H, W), dark on `GROUND`
+    places: tuple[Place, ...]  # one per chromosome; no two overlap
+    scale: float  # pixels of the sheet per pixel of the chromosomes' pictures
 
 
 def compose(cell: Metaphase, sheet: SheetLayout) -> Sheet:
@@ -80,17 +69,17 @@ def compose(cell: Metaphase, sheet: SheetLayout) -> Sheet:
         sizes[name] = np.array([homologue.mask.shape[::-1] for homologue in homologues])
         if name in AUTOSOMES and len(homologues) == 1:  # the second, right place of a pair stays free
             sizes[name] = np.tile(sizes[name], (2, 1))
-    layout = _lay_out(sizes, sheet)
+    scale, boxes, feet = _lay_out(sizes, sheet)
     pixels = np.full(sheet.size, GROUND, np.uint8)
     places = []
     for name, homologues in trimmed.items():
-        for chromosome, place in zip(homologues, layout.places[name], strict=False):
-            _draw(chromosome, place, layout.scale, pixels)
+        for chromosome, place in zip(homologues, boxes[name], strict=False):
+            _draw(chromosome, place, scale, pixels)
             places.append(place)
     if sheet.labels:
         # In half of the gap that holds them.
-        _write_labels(pixels, layout, min(min(sheet.row_gap, sheet.margin) // 2, _LETTERS))
-    return Sheet(pixels, tuple(places), layout.scale)
+        _write_labels(pixels, feet, min(min(sheet.row_gap, sheet.margin) // 2, _LETTERS))
+    return Sheet(pixels, tuple(places), scale)
 
 
 def _draw(chromosome: Chromosome, place: Place, scale: float, pixels: np.ndarray) -> None:
@@ -106,17 +95,17 @@ def _draw(chromosome: Chromosome, place: Place, scale: float, pixels: np.ndarray
     pixels[top : top + height, left : left + width] = np.where(covered, scaled, GROUND)
 
 
-def _write_labels(pixels: np.ndarray, layout: _Layout, letters: int) -> None:
+def _write_labels(pixels: np.ndarray, feet: _Feet, letters: int) -> None:
     """Write each class below its column, whether it has a chromosome or not: labels tell nothing of the cell."""
     scale = letters / _FONT_HEIGHT
-    for name, (middle, bottom) in layout.feet.items():
+    for name, (middle, bottom) in feet.items():
         (width, height), _ = cv2.getTextSize(name, _FONT, scale, 1)
         foot = (middle - width // 2, bottom + letters // 2 + height)
         cv2.putText(pixels, name, foot, _FONT, scale, 0, 1, cv2.LINE_AA)
 
 
-def _lay_out(sizes: _Sizes, sheet: SheetLayout) -> _Layout:
-    """Give each chromosome its place.
+def _lay_out(sizes: _Sizes, sheet: SheetLayout) -> tuple[float, dict[str, list[Place]], _Feet]:
+    """Return the scale, the places of each class from left to right, and the feet of all classes.
 
     Lines and columns are at the same place on each sheet; what needs more room makes its neighbours give way, by as
     little as possible. What does not fit even so is scaled down as a whole.
@@ -135,15 +124,16 @@ def _lay_out(sizes: _Sizes, sheet: SheetLayout) -> _Layout:
     boxes = {}
     for name, size in turned.items():
         boxes[name] = np.ceil(size * scale).astype(int) + 2 * _EDGE
-    layout = _Layout(scale, {}, {})
+    places: dict[str, list[Place]] = {}
+    feet: _Feet = {}
     for row, bottom in zip(ROWS, _base_lines(boxes, sheet), strict=True):
         for name, (left, middle) in _columns(row, boxes, sheet).items():
-            layout.feet[name] = (middle, bottom)
-            layout.places[name] = []
+            feet[name] = (middle, bottom)
+            places[name] = []
             for width, height in boxes.get(name, _NONE).tolist():
-                layout.places[name].append(Place(name, left, bottom - height, width, height))
+                places[name].append(Place(name, left, bottom - height, width, height))
                 left += width + sheet.homologue_gap
-    return layout
+    return scale, places, feet
 
 
 def _of_row(row: Sequence[Sequence[str]], sizes: _Sizes) -> list[np.ndarray]:

@@ -70,10 +70,7 @@ def read_karyograms(folder: Path) -> pd.DataFrame:
 
 
 def _derive_all(cells: Sequence[Metaphase], data: CompositionConfig) -> Iterator[_Karyogram]:
-    """Derive what is asked for, kind by kind; a normal cell is used once per kind, and all cells about as often.
-
-    A kind walks the cells from the least used on, those used alike in an order of its own.
-    """
+    """Derive kind by kind from normal cells, once from each per kind, the least used ones first."""
     normal = [cell for cell in cells if cell.karyotype.label == NORMAL]
     uses = np.zeros(len(normal), np.int64)
     for kind, count in data.derived.model_dump().items():

@@ -20,8 +20,7 @@ class Derived(NamedTuple):
 
     Attributes:
         cell: The changed copy, under its parent's name and subject.
-        iscn: In the manner of ISCN, such as "47,XX,+21" or "46,XY,del(5)(q0.62)". A breakpoint is told by its share of
-            the arm's length from the centromere: no bands can be laid exactly on pictures of this size.
+        iscn: Such as "47,XX,+21" or "46,XY,del(5)(q0.62)", with shares of the arm's length in place of bands.
         facts: JSON-able. kind; chromosomes: for each one concerned label, homologue (0 or 1, in the cell's order; of a
             gained one that which it was made or stained after) and image_id; of a rearranged one breakpoints and
             segment, shares of its length; of a gained one made_from ("donor" or "mirror image"), donor_cell and scale.

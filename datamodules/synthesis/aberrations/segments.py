@@ -150,11 +150,7 @@ class Piece(NamedTuple):
 
 
 def join(pieces: Sequence[Piece]) -> tuple[np.ndarray, np.ndarray]:
-    """Join pieces from top to bottom, each shifted by whole pixels so that the middles of the edges meet.
-
-    Returns:
-        Pixels, uint8 gray (H, W), and mask, bool (H, W).
-    """
+    """Join pieces from top to bottom, shifted so that their middles meet: pixels, uint8 gray (H, W), and mask, bool."""
     offsets = [0]
     for above, below in pairwise(pieces):
         shift = above.source.middles[above.ends[1]] - below.source.middles[below.ends[0]]

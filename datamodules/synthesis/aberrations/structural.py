@@ -29,10 +29,6 @@ class _Plan(NamedTuple):
     cuts: tuple[int, ...]
     segment: Piece
 
-    @property
-    def source(self) -> Axis:
-        return self.segment.source
-
 
 _Way = tuple[_Plan, ...]  # the plans of all chromosomes that change together: one or two
 
@@ -185,12 +181,12 @@ def _segment_changes(axis: Axis, kind: str) -> Iterator[_Plan]:
 
 def _carry_out(chromosomes: Sequence[Chromosome], kind: str, way: _Way) -> _Rearranged:
     # ISCN names sex chromosomes first, then the autosomes by number.
-    plans = sorted(way, key=lambda plan: int(plan.source.chromosome.label.replace("X", "0").replace("Y", "0")))
+    plans = sorted(way, key=lambda plan: int(plan.segment.source.chromosome.label.replace("X", "0").replace("Y", "0")))
     changed = {}
     facts = []
     points = []
     for plan in plans:
-        axis = plan.source
+        axis = plan.segment.source
         pixels, mask = join(plan.pieces)
         changed[axis.place] = replace(axis.chromosome, pixels=pixels, mask=mask)
         points.append("".join(_on_arm(axis, cut) for cut in plan.cuts))
@@ -204,7 +200,7 @@ def _carry_out(chromosomes: Sequence[Chromosome], kind: str, way: _Way) -> _Rear
             }
         )
     symbols = {"duplication": "dup", "inversion": "inv", "translocation": "t"}
-    labels = ";".join(plan.source.chromosome.label for plan in plans)
+    labels = ";".join(plan.segment.source.chromosome.label for plan in plans)
     return changed, f"{symbols.get(kind, 'del')}({labels})({';'.join(points)})", facts
 
 
