@@ -1,7 +1,6 @@
 """The embedded default of chromosomes: deterministic, with the arms, bands and karyotypes it says."""
 
 from collections import Counter
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from common.karyotype import CHROMOSOMES, name_karyotype
 from datamodules.io.decode import read_image
 from datamodules.sources import scan
-from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig, draw_picture, labels_of, traits_of
+from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig, draw_picture, labels_of
 from datamodules.synthesis.chromosomes import ChromosomeTraits, draw_chromosome
 from datamodules.synthesis.ideogram import ACROCENTRIC, IDEOGRAM
 from datamodules.synthesis.metaphase import GROUND, read_metaphase, to_chromosome
@@ -73,15 +72,6 @@ def test_lengths_and_centromeres_are_those_of_the_ideogram():
         assert 0.0 < arms.short_arm < 0.52
 
 
-def test_a_class_looks_like_itself_and_unlike_the_others():
-    """Profiles at one length, so that size says nothing: the nearest mean of other cells finds the class."""
-    data = SMALL.model_copy(update={"cells": 24, "cases": 24})
-    profiles = np.array([[_own_profile(data, cell, name) for name in CHROMOSOMES] for cell in range(24)])
-    means = profiles[:12].mean(axis=0)
-    similarity = np.einsum("nkp,cp->nkc", _standard(profiles[12:]), _standard(means))
-    assert (similarity.argmax(axis=2) == np.arange(24)).mean() > 0.75
-
-
 def test_every_kind_of_abnormality_comes_by_turns():
     found = [name_karyotype(Counter(labels_of(EVERY_KIND, cell))) for cell in range(14)]
     kinds = [karyotype.iscn.split(",", 1) for karyotype in found[:7]]
@@ -115,21 +105,3 @@ def _waist(image: np.ndarray) -> float:
     width = cv2.GaussianBlur((image < GROUND).sum(axis=1, keepdims=True).astype(float), (1, 0), 0, sigmaY=1.0)[:, 0]
     end = min(8, len(width) // 4)
     return (end + width[end:-end].argmin() + 0.5) / len(width)
-
-
-def _profile(image: np.ndarray) -> np.ndarray:
-    """Mean darkness across a chromosome at 64 places from top to bottom."""
-    inside = image < GROUND
-    dark = np.where(inside, 255.0 - image, 0.0).sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
-    return cv2.resize(dark[None], (64, 1), interpolation=cv2.INTER_LINEAR)[0]
-
-
-def _own_profile(data: SyntheticChromosomesConfig, cell: int, label: str) -> np.ndarray:
-    """The profile of a chromosome with the traits of its cell, but straight."""
-    rng = np.random.default_rng([cell, CHROMOSOMES.index(label)])
-    return _profile(draw_chromosome(replace(traits_of(data, cell, label, rng), bow=0.0, kink=0.0, tilt=0.0), rng))
-
-
-def _standard(profiles: np.ndarray) -> np.ndarray:
-    centred = profiles - profiles.mean(axis=-1, keepdims=True)
-    return centred / np.linalg.norm(centred, axis=-1, keepdims=True)

@@ -12,7 +12,6 @@ from common.karyotype import AUTOSOMES, CHROMOSOMES
 from datamodules.synthesis.config import SheetConfig, SheetLayout
 from datamodules.synthesis.karyogram_composer import ROWS, Place, Sheet, compose
 from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase
-from tests.datamodules.synthesis.drawn import drawn_cells
 
 USUAL = SheetLayout(**dict(SheetConfig()))
 PLAIN = replace(USUAL, labels=False)
@@ -123,15 +122,6 @@ def test_lines_and_columns_stand_in_the_order_of_the_denver_groups():
         feet.append(bottoms.pop())
     assert feet == sorted(feet)
     assert middle(sheet, "4") - middle(sheet, "3") > middle(sheet, "3") - middle(sheet, "2") + 10
-
-
-@pytest.mark.parametrize(("place", "label"), [(0, "21"), (4, "13"), (1, "X"), (6, "X"), (5, "Y")])
-def test_a_gained_chromosome_stands_with_its_homologues(place, label):
-    cell = drawn_cells(7, abnormal=1.0)[place]
-    sheet = compose(cell, PLAIN)
-    check_places(sheet)
-    assert sheet.scale == PLAIN.scale
-    assert len(places_of(sheet, label)) == cell.counts[label]
 
 
 def test_a_lone_autosome_leaves_the_second_place_of_its_pair_free():

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from common.errors import UserError
 from evaluation.cells.posterior import karyotype_posterior
 from evaluation.cells.prior import KaryotypePriors
 from tests.evaluation.cells.cells import CLASSES, karyotype
@@ -35,12 +34,6 @@ def test_what_may_be_a_y_is_one_more_often_for_a_network_of_natural_shares():
         probabilities = {each.karyotype.iscn: each.probability for each in candidates}
         odds.append(probabilities["46,XY"] / probabilities["46,X,+21"])
     assert odds[0] / odds[1] == pytest.approx(4)
-
-
-@pytest.mark.parametrize("size", [1, 21, 71, 5000])
-def test_no_karyotype_of_a_cell_of_an_impossible_size(size):
-    with pytest.raises(UserError, match=f"a cell of {size:,} chromosome"):
-        karyotype_posterior(np.zeros((size, 24)), PRIORS)
 
 
 def test_two_chromosomes_that_could_be_exchanged_are_both_in_doubt():

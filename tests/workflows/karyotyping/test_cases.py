@@ -66,18 +66,6 @@ def test_every_cell_belongs_to_one_clone_and_a_case_of_one_cell_is_that_cell(cou
     assert case_karyotype(cells[:1]).iscn == name_karyotype(cells[0]).iscn
 
 
-def test_a_sure_cell_decides_the_sex_of_another_of_its_case():
-    logs = sure(karyotype("XX"))
-    second = np.flatnonzero(karyotype("XX") == CLASSES.index("X"))[1]
-    logs[second, [CLASSES.index("X"), CLASSES.index("Y")]] = np.log([0.4, 0.6])
-    doubtful = karyotype_posterior(logs, PRIORS)
-    certain = karyotype_posterior(sure(karyotype("XX")), PRIORS)
-    assert doubtful.best.karyotype.iscn == "46,XY"
-    shared = share_constitution([doubtful.candidates, certain.candidates], PRIORS)
-    assert [candidates[0].karyotype.iscn for candidates in shared] == ["46,XX", "46,XX"]
-    assert shared[0][0].probability > 0.99
-
-
 def candidates_of(truth, mistaken=()):
     """Candidates of a cell whose chromosomes are sure, but those of ``mistaken`` (row, class), which may be either."""
     logs = sure(truth)

@@ -1,9 +1,5 @@
 """The file of decisions: what is whole is kept, whatever happens, and replays to the same state."""
 
-import os
-import signal
-import subprocess
-import sys
 from contextlib import suppress
 
 import pytest
@@ -11,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import UserError
-from common.paths import ROOT
 from tests.workflows.full_disk import small_disk
 from tests.workflows.review.bundles import decision
 from workflows.review.decisions import CLASSES, DecisionLog, read_decisions, replay
@@ -87,30 +82,6 @@ def test_one_review_at_a_time(tmp_path):
         DecisionLog(tmp_path / "decisions.jsonl")
     log.close()
     DecisionLog(tmp_path / "decisions.jsonl").close()
-
-
-def test_nothing_that_was_kept_is_lost_when_the_process_is_killed(tmp_path):
-    path = tmp_path / "decisions.jsonl"
-    program = f"""
-from pathlib import Path
-from tests.workflows.review.bundles import decision
-from workflows.review.decisions import DecisionLog
-log = DecisionLog(Path({str(path)!r}))
-for number in range(10_000):
-    log.append(decision("move", image=str(number), to="3"))
-    print(number, flush=True)
-"""
-    process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    for line in process.stdout:
-        if int(line) == 20:
-            os.kill(process.pid, signal.SIGKILL)
-            break
-    acknowledged = 20 + len(process.stdout.readlines())
-    process.wait()
-    log = DecisionLog(path)
-    log.close()
-    fixed = log.states[("reader1", "c0")].fixed
-    assert list(fixed)[: acknowledged + 1] == [str(number) for number in range(acknowledged + 1)]
 
 
 def test_a_decision_that_a_full_disk_does_not_take_is_not_kept(tmp_path):

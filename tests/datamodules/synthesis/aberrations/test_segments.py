@@ -74,15 +74,6 @@ def test_a_tip_may_be_cleft_the_rest_not(why, hole, fit):
     assert (measure(replace(whole, mask=mask)) is not None) == fit, why
 
 
-def test_trimming_leaves_the_chromosome_and_nothing_else():
-    wide = banded()
-    wide = replace(wide, pixels=np.pad(wide.pixels, 5, constant_values=255), mask=np.pad(wide.mask, 5))
-    trimmed = trim(wide)
-    assert trimmed.mask.shape == trimmed.pixels.shape == (80, 14)
-    assert trimmed.mask.all()
-    assert np.array_equal(trimmed.pixels[:, 0], banded().pixels[:, 1])
-
-
 ONE, OTHER = _axis(lean=0.1), _axis(label="7", width=15, lean=-0.08)
 
 
