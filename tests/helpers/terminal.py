@@ -1,11 +1,8 @@
 """Command lines called in this process, and what they print on a terminal."""
 
-import pytest
 import typer
 from rich.console import Console, RenderableType
 from typer.testing import CliRunner, Result
-
-from common.cli import console
 
 
 def printed(renderable: RenderableType, width: int = 80) -> str:
@@ -30,11 +27,3 @@ def error_of(result: Result) -> str:
     (line,) = result.stderr.strip().splitlines()
     assert line.startswith("error: ")
     return line
-
-
-def call_app(app: typer.Typer, *arguments: object, width: int) -> tuple[Result, str]:
-    """Call a command in a terminal of so many characters; return the result, and the output in one line."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(console, "_width", width)
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    return result, " ".join(result.output.split())
