@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from pydantic import BaseModel
 
@@ -30,7 +29,6 @@ COPIES = 5
 WIDTH = 2.2  # of an image, inches
 KINDS = 3  # images of kinds side by side
 PANEL = 6.2  # width of one of them, inches
-AROUND = 9  # pixels: how far the outline keeps from what it is around, so as to hide nothing
 
 
 def prepare_all(
@@ -104,7 +102,7 @@ def prepare_data(
 def draw_kinds(path: Path, manifest: Manifest) -> int:
     """Draw the first image of each kind, or, where kinds are not known, of each class; return how many were drawn.
 
-    Composed karyograms have their karyotype below and a red outline around the place of the abnormality.
+    Composed karyograms have their karyotype below.
 
     Raises:
         UserError: The file is no PNG by its name.
@@ -123,19 +121,10 @@ def draw_kinds(path: Path, manifest: Manifest) -> int:
         if karyograms is not None:
             facts = karyograms.loc[frame["image_id"][row]]
             lines = [f"{facts['kind']} ({facts['origin']}): {frame['image_id'][row]}", facts["iscn"]]
-            if facts["truth"]:
-                image = _outlined(image, read_image(manifest.root / facts["truth"]))
         drawn.append((image, [(line, PLAIN) for line in lines]))
     about = {"name": "kinds", "source": manifest.source, "synthetic": manifest.synthetic}
     draw_sheet(path, about, {"": drawn}, min(len(drawn), KINDS), PANEL)
     return len(drawn)
-
-
-def _outlined(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (AROUND, AROUND))
-    around = cv2.dilate((truth[..., 0] > 0).astype(np.uint8), kernel)
-    contours, _ = cv2.findContours(around, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return cv2.drawContours(image.copy(), contours, -1, (255, 0, 0), 2)
 
 
 def draw_before_after(folder: Path, manifest: Manifest, config: Config) -> list[Path]:
