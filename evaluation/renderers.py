@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import pandas as pd
@@ -16,6 +17,7 @@ from evaluation.tables import Cell, Named, Table
 
 WIDTH = 78  # of 80, two are edges
 HEADING = 10  # letters of a column's heading that are never folded
+INTERVAL = len("95 % interval")
 
 
 class PageCell(NamedTuple):
@@ -36,7 +38,10 @@ class _Column(NamedTuple):
 
     @property
     def width(self) -> int:
-        return max(len(line) for text in (self.heading, *self.texts) for line in text.split("\n")) + 1
+        width = max(map(_widest_line, (self.heading, *self.texts))) + 1
+        if self.intervals:
+            width += 1 + max(INTERVAL, *map(len, self.intervals))
+        return width
 
 
 def terminal(table: Table) -> Group:
@@ -46,28 +51,29 @@ def terminal(table: Table) -> Group:
     where a terminal is too narrow for all. Long headings that are wider than the numbers below them are folded.
     """
     columns = []
-    for place, name in enumerate(table.columns):
+    for name, *cells in zip(table.columns, *table.rows, strict=True):
         if name not in table.detail:
-            columns.append(_column(table, name, [row[place] for row in table.rows]))
+            columns.append(_column(table, name, cells))
     last = len(columns) - 1
-    while _width(columns) > WIDTH and last > 0:
+    while sum(column.width for column in columns) > WIDTH and last > 0:
         columns[last] = columns[last]._replace(intervals=[])
         last -= 1
     drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
     # As text, here and below: a class may be called [red].
-    drawn.title = Text(table.title, style="bold") if table.title else None
-    cells = []
+    if table.title:
+        drawn.title = Text(table.title, style="bold")
+    shown = []
     for column in columns:
+        heading = Text(column.heading)
         if column.is_number:
-            style = "bold" if column.intervals else ""
-            drawn.add_column(Text(column.heading), justify="right", no_wrap=True, style=style)
+            drawn.add_column(heading, justify="right", no_wrap=True, style="bold" * bool(column.intervals))
         else:
-            drawn.add_column(Text(column.heading), overflow="fold")
-        cells.append(column.texts)
+            drawn.add_column(heading, overflow="fold")
+        shown.append(column.texts)
         if column.intervals:
             drawn.add_column(f"{100 * table.confidence:.4g} % interval", justify="center", no_wrap=True)
-            cells.append(column.intervals)
-    for row in zip(*cells, strict=True):
+            shown.append(column.intervals)
+    for row in zip(*shown, strict=True):
         drawn.add_row(*map(Text, row))
     return Group(drawn, *map(Text, table.notes))
 
@@ -79,54 +85,44 @@ def frame_table(frame: pd.DataFrame, title: str = "", **options: object) -> Grou
 
 def warning_lines(warnings: Sequence[object]) -> list[Text]:
     """Return a line for each warning."""
-    return [Text(f"! {warning}", style="yellow") for warning in warnings]
+    return list(map(partial(Text, style="yellow"), map("! {}".format, warnings)))
 
 
 def page(table: Table) -> list[list[PageCell]]:
     """Return the rows of a table as a page shows them, the headings first; the template blocks.html.j2 writes them."""
-    rows = [[_page_cell(cell, sign) for cell, sign in zip(row, _signs(table), strict=True)] for row in table.rows]
-    for place in range(1, len(table.columns)):
-        if all(_is_number(row[place].text) for row in rows):
-            for cells in rows:
-                cells[place] = cells[place]._replace(is_figure=True)
-    first = rows[0] if rows else [PageCell("")] * len(table.columns)
-    heads = [PageCell(name, is_figure=cell.is_figure) for name, cell in zip(table.columns, first, strict=True)]
-    return [heads, *rows]
+    columns = []
+    for place, (name, *cells) in enumerate(zip(table.columns, *table.rows, strict=True)):
+        drawn = list(map(partial(_page_cell, table.sign_of(name)), cells))
+        is_figure = bool(drawn) and place > 0 and all(_is_number(cell.text) for cell in drawn)
+        columns.append([cell._replace(is_figure=is_figure) for cell in (PageCell(name), *drawn)])
+    return list(map(list, zip(*columns, strict=True)))
 
 
 def markdown(table: Table) -> list[str]:
     """Return a table as lines of Markdown, without its title and notes."""
-    lines = [list(table.columns), ["---"] * len(table.columns)]
-    for row in table.rows:
-        lines.append([_in_line(cell, sign) for cell, sign in zip(row, _signs(table), strict=True)])
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+    columns = []
+    for name, *cells in zip(table.columns, *table.rows, strict=True):
+        texts = [name, "---", *map(partial(_in_line, table.sign_of(name)), cells)]
+        columns.append([text.replace("|", "\\|") for text in texts])
+    return list(map("| {} |".format, map(" | ".join, zip(*columns, strict=True))))
 
 
 def _column(table: Table, name: str, cells: Sequence[Cell]) -> _Column:
-    sign = "+" if name in table.signed else ""
-    estimates = any(isinstance(cell, Estimate) for cell in cells)
-    texts = [_text(cell, sign, table.below) for cell in cells]
-    is_number = all(_is_number(text) for text in texts)
+    sign = table.sign_of(name)
+    texts = list(map(partial(_text, sign, table.below), cells))
+    is_number = all(map(_is_number, texts))
     heading = name
-    if is_number:
-        width = max([HEADING, *(len(line) for text in texts for line in text.split("\n"))])
-        if len(name) > width:
-            heading = textwrap.fill(name.replace("_", " "), width, break_long_words=False)
-    intervals = [_ends(cell, sign) for cell in cells] if estimates and not table.below else []
+    width = max([HEADING, *map(_widest_line, texts)])
+    if is_number and len(name) > width:
+        heading = textwrap.fill(name.replace("_", " "), width, break_long_words=False)
+    intervals = []
+    if not table.below and any(isinstance(cell, Estimate) for cell in cells):
+        intervals = list(map(partial(_ends, sign), cells))
     return _Column(heading, texts, is_number, intervals)
 
 
-def _signs(table: Table) -> list[str]:
-    return ["+" if name in table.signed else "" for name in table.columns]
-
-
-def _width(columns: Sequence[_Column]) -> int:
-    width = 0
-    for column in columns:
-        width += column.width
-        if column.intervals:
-            width += 1 + max(len("95 % interval"), *map(len, column.intervals))
-    return width
+def _widest_line(text: str) -> int:
+    return max(map(len, text.split("\n")))
 
 
 def _is_number(text: str) -> bool:
@@ -134,15 +130,15 @@ def _is_number(text: str) -> bool:
     return text[:1] in "0123456789+-<" or text == "undefined"
 
 
-def _ends(cell: Cell, sign: str, between: str = " to ") -> str:
+def _ends(sign: str, cell: Cell, between: str = " to ") -> str:
     return ends(cell.low, cell.high, sign, between) if isinstance(cell, Estimate) else "-"
 
 
-def _text(cell: Cell, sign: str, below: bool) -> str:
+def _text(sign: str, below: bool, cell: Cell) -> str:
     """Write a cell on the terminal, where ``below`` with the interval in a second line."""
     if isinstance(cell, Estimate):
         value = number(cell.value, sign)
-        return f"{value}\n{_ends(cell, sign, '-')}" if below and cell.low is not None else value
+        return f"{value}\n{_ends(sign, cell, '-')}" if below and cell.low is not None else value
     if isinstance(cell, Named):
         return cell.short
     if cell is None or pd.isna(cell):
@@ -154,19 +150,19 @@ def _text(cell: Cell, sign: str, below: bool) -> str:
     return str(cell)
 
 
-def _in_line(cell: Cell, sign: str) -> str:
+def _in_line(sign: str, cell: Cell) -> str:
     """Write a cell with its interval in brackets."""
+    drawn = _page_cell(sign, cell)
     if isinstance(cell, Estimate):
-        value = number(cell.value, sign, "undefined")
-        return value if cell.low is None else f"{value} ({_ends(cell, sign)})"
-    return _text(cell, sign, below=False)
+        return f"{drawn.text} {drawn.note}".rstrip()
+    return _text(sign, False, cell)
 
 
-def _page_cell(cell: Cell, sign: str) -> PageCell:
+def _page_cell(sign: str, cell: Cell) -> PageCell:
     if isinstance(cell, Named):
         return PageCell(cell.words or cell.short, cell.note)
     if isinstance(cell, Estimate):
-        interval = "" if cell.low is None else f"({_ends(cell, sign)})"
-        return PageCell(number(cell.value, sign, "undefined"), interval)
-    text, _, note = _text(cell, sign, below=False).partition("\n")
+        note = f"({_ends(sign, cell)})" * (cell.low is not None)
+        return PageCell(number(cell.value, sign, "undefined"), note)
+    text, _, note = _text(sign, False, cell).partition("\n")
     return PageCell(text, note)

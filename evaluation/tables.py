@@ -81,6 +81,10 @@ class Table:
         """Whether it has a row."""
         return bool(self.rows)
 
+    def sign_of(self, column: str) -> str:
+        """Return the sign of a column's numbers as a format has it."""
+        return "+" * (column in self.signed)
+
     @classmethod
     def of(cls, title: str, rows: Iterable[Mapping[str, Cell]], reading: str = "", **options: object) -> "Table":
         """Make a table of rows by column; a column that a row lacks is empty there."""
