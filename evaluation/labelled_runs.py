@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import numpy as np
+import pandas as pd
 
 from common.config.schema import EvaluationConfig
 from common.predictions import Predictions
@@ -35,10 +38,9 @@ class LabelledFold:
     @classmethod
     def of(cls, run: Predictions, settings: EvaluationConfig, train: Predictions | None = None) -> "LabelledFold":
         """Take the labelled rows of a run, and of its predictions of training images."""
-        scored = score(train) if train is not None else None
         validation = cases(run.part("validation"))
         threshold = choose_threshold(validation.scored, settings)
-        return cls(run, settings, validation, cases(run.part("test")), scored, threshold)
+        return cls(run, settings, validation, cases(run.part("test")), _scored(train), threshold)
 
     def threshold_for(self, sensitivity: float) -> OperatingPoint:
         """Return the highest threshold that keeps a sensitivity (0 to 1) on the validation images."""
@@ -52,17 +54,12 @@ class LabelledRuns:
 
     Attributes:
         folds: At least one.
-        pooled: The test rows of all folds, fold after fold.
-        test: The labelled ones of them.
+        pooled: The test rows of all folds, fold after fold; ``test`` the labelled ones of them.
         train: The labelled training images of all folds, pooled; None where a fold has none.
-        settings: Of the evaluation.
-        runs: The predictions of each fold.
-        tests: The labelled test images of each fold.
-        sizes: Their numbers.
+        runs: The predictions of each fold; ``tests`` their labelled test images, ``sizes`` their numbers.
         thresholds: The threshold of each fold; None where it has none.
         about: Facts of the run, or of all folds (lists where they differ).
-        classes: The K class names.
-        positive_index: The positive one of two classes; None for K > 2.
+        positive_index: The positive one of two classes; None for more.
     """
 
     folds: tuple[LabelledFold, ...]
@@ -89,19 +86,22 @@ class LabelledRuns:
                 not a number.
         """
         pooled = pool(list(runs))
-        of_training = train or [None] * len(runs)
-        folds = [LabelledFold.of(run, settings, seen) for run, seen in zip(runs, of_training, strict=True)]
+        folds = tuple(map(LabelledFold.of, runs, repeat(settings), train or repeat(None)))
+        tests = list(map(attrgetter("test"), folds))
+        about = pooled.about
+        if len(runs) == 1:
+            about = runs[0].about
         return cls(
-            folds=tuple(folds),
+            folds=folds,
             pooled=pooled,
             test=score(pooled),
-            train=_pooled([fold.train for fold in folds]),
+            train=_pooled(list(map(attrgetter("train"), folds))),
             settings=settings,
             runs=list(runs),
-            tests=[fold.test for fold in folds],
-            sizes=[len(fold.test.labels) for fold in folds],
-            thresholds=[fold.threshold.value for fold in folds],
-            about=runs[0].about if len(runs) == 1 else pooled.about,
+            tests=tests,
+            sizes=list(map(len, map(attrgetter("labels"), tests))),
+            thresholds=list(map(attrgetter("threshold.value"), folds)),
+            about=about,
             classes=pooled.classes,
             positive_index=pooled.positive_index,
         )
@@ -122,7 +122,7 @@ def single_or_list(values: list[T]) -> T | list[T]:
 def evaluation_settings(values: dict[str, Any]) -> EvaluationConfig:
     """Return the settings of an evaluation that a run of any revision has kept; what is not known is left out."""
     today = present_keys({"evaluation": values})["evaluation"]
-    known = {key: value for key, value in today.items() if key in EvaluationConfig.model_fields}
+    known = pd.Series(today, dtype=object).filter(list(EvaluationConfig.model_fields)).to_dict()
     if known.get("interval") in REMOVED_INTERVALS:
         del known["interval"]
     return EvaluationConfig(**known)
@@ -130,14 +130,20 @@ def evaluation_settings(values: dict[str, Any]) -> EvaluationConfig:
 
 def pooled_training_images(runs: Sequence[Predictions | None]) -> LabelledPredictions | None:
     """Return the labelled training images of all folds; None where those of a fold were not predicted."""
-    return _pooled([None if run is None else score(run) for run in runs])
+    return _pooled(list(map(_scored, runs)))
+
+
+def _scored(predictions: Predictions | None) -> LabelledPredictions | None:
+    if predictions is None:
+        return None
+    return score(predictions)
 
 
 def _pooled(folds: Sequence[LabelledPredictions | None]) -> LabelledPredictions | None:
-    parts = [fold for fold in folds if fold is not None]
+    parts = list(filter(None, folds))
     if not parts or len(parts) < len(folds):
         return None
-    labels = np.concatenate([part.labels for part in parts])
-    probabilities = np.concatenate([part.probabilities for part in parts])
+    labels = np.concatenate(list(map(attrgetter("labels"), parts)))
+    probabilities = np.concatenate(list(map(attrgetter("probabilities"), parts)))
     # An image trains in several folds: clusters would not be independent, and there are no intervals.
     return replace(parts[0], labels=labels, probabilities=probabilities, clusters=np.arange(len(labels)))

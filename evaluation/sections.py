@@ -33,16 +33,26 @@ class Findings:
     figures: Mapping[str, Callable[[Path, EvaluationResult], None]] = field(default_factory=dict)
 
 
+def drawn_by(target: str, *arguments: Any) -> Callable[[Path, EvaluationResult], None]:
+    """Draw by a function that is imported only then: matplotlib costs seconds that other evaluations need not spend.
+
+    Args:
+        target: Called with the path of the PNG and the result.
+        arguments: Further arguments of the function.
+    """
+
+    def draw(path: Path, result: EvaluationResult) -> None:
+        get_method(target)(path, result, *arguments)
+
+    return draw
+
+
 # Called with the images and the result so far: the metrics, and the fields of earlier sections.
 Section = Callable[[LabelledRuns, EvaluationResult], Findings]
 
 
 def build_sections(settings: EvaluationConfig) -> dict[str, Section]:
-    """Return the functions of ``evaluation.sections`` by their names, in their order.
-
-    Raises:
-        UserError: One does not exist.
-    """
+    """Return the functions of ``evaluation.sections`` by their names; a ``UserError`` names one that is missing."""
     return _functions("sections", settings.sections)
 
 
@@ -61,11 +71,7 @@ def write_pictures(folder: Path, test: Predictions, images: Any, rows: np.ndarra
 
 
 def check_sections(settings: EvaluationConfig) -> None:
-    """Find all functions once, so that a mistake is reported before a training.
-
-    Raises:
-        UserError: One does not exist.
-    """
+    """Find all functions once, so that a ``UserError`` comes before a training."""
     _functions("sections", settings.sections)
     _functions("pictures", settings.pictures)
 

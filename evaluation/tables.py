@@ -17,7 +17,6 @@ from evaluation.result import (
     Estimate,
     EvaluationResult,
     FoldThresholds,
-    SensitivityResult,
     TriageResult,
 )
 
@@ -208,39 +207,29 @@ def operating_points_table(result: EvaluationResult) -> Table | None:
     rows = [_point(result, Named("0.5", note="fixed beforehand"), test.metrics)]
     if test.metrics_at_threshold:
         name = Named(_threshold(result), note=f"{THRESHOLDS.get(chosen.method, chosen.method)} on validation")
-        promised = "-"
-        if not isinstance(chosen, FoldThresholds):
-            promised = f"{number(chosen.sensitivity)} / {number(chosen.specificity)}"
-        rows.append(_point(result, name, test.metrics_at_threshold, promised))
+        rows.append(_point(result, name, test.metrics_at_threshold))
     for wish in result.operating_points or ():
-        rows.append(_wished_point(result, wish))
+        words = limits(wish.threshold)
+        note = f"sensitivity of {wish.wished:g} requested, on validation"
+        name = Named(f"{words} (for {wish.wished:.2f})", words, note)
+        rows.append(_point(result, name, {"sensitivity": wish.sensitivity, "specificity": wish.specificity}))
     reading = (
         f"An image is predicted “{positive}” where its probability is at least the threshold. A lower one finds more "
-        f"of the “{positive}” images and raises more false alarms. What validation promised must be seen again on test."
+        f"of the “{positive}” images and raises more false alarms."
     )
     if chosen.reason:
         reading += f" No threshold was chosen: {chosen.reason}."
     line = f"for: the threshold on the probability of {quoted(positive)} keeps this sensitivity on validation"
-    detail = tuple(name for name in rows[0] if name not in ("threshold", "sensitivity", "specificity"))
+    detail = tuple(rows[0])[3:]
     return _table(result, "Operating points", rows, reading, line, detail=detail)
 
 
-def _point(result: EvaluationResult, name: Named, metrics: Mapping[str, Estimate], promised: str = "-") -> Row:
-    row: Row = {"threshold": name, "validation: sensitivity / specificity": promised}
-    row |= {"sensitivity": metrics["sensitivity"], "specificity": metrics["specificity"]}
+def _point(result: EvaluationResult, name: Named, metrics: Mapping[str, Estimate]) -> Row:
+    row: Row = {"threshold": name, "sensitivity": metrics["sensitivity"], "specificity": metrics["specificity"]}
     # The positive class first.
     for of_class, kind in zip(sorted(result.classes, key=result.positive_class.__ne__), ("PPV", "NPV"), strict=True):
         row[f"right among predicted “{of_class}” ({kind})"] = metrics.get(f"precision/{of_class}")
     return row
-
-
-def _wished_point(result: EvaluationResult, wish: SensitivityResult) -> Row:
-    words = limits(wish.threshold)
-    name = Named(f"{words} (for {wish.wished:.2f})", words, f"sensitivity of {wish.wished:g} requested, on validation")
-    promised = EACH_FOLDS
-    if not isinstance(wish.threshold, list):
-        promised = f"{wish.validation['sensitivity']:.3f} / {wish.validation['specificity']:.3f}"
-    return _point(result, name, {"sensitivity": wish.sensitivity, "specificity": wish.specificity}, promised)
 
 
 def subjects_table(result: EvaluationResult) -> Table | None:

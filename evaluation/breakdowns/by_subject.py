@@ -1,6 +1,8 @@
 """Subjects instead of images: what all images of a person say together."""
 
 from dataclasses import dataclass, replace
+from functools import partial
+from operator import attrgetter
 
 import numpy as np
 import pandas as pd
@@ -50,16 +52,15 @@ def by_subject(runs: LabelledRuns, _: EvaluationResult) -> Findings:
         A ``SubjectsResult`` and a row per subject; nothing where no subject is known, where each has a single image,
         and where most have images of several classes.
     """
-    tests = [subjects_of(fold.test) for fold in runs.folds]
-    subjects = sum(len(test.labels) for test in tests)
-    left_out = sum(test.left_out for test in tests)
-    single = all((test.frame["images"] == 1).all() for test in tests)
-    if single or left_out > subjects:
+    tests = list(map(subjects_of, runs.tests))
+    images = pd.concat([test.frame["images"] for test in tests])
+    left_out = sum(map(attrgetter("left_out"), tests))
+    if (images == 1).all() or left_out > len(images):
         return Findings()
     validations = [subjects_of(fold.validation) for fold in runs.folds]
-    rules = {rule: _evaluate(runs, validations, tests, rule) for rule in RULES}
-    value = SubjectsResult(subjects, left_out, rules)
-    return Findings(value, tables={"by_subject": by_subject_table(runs, tests, value)})
+    evaluated = map(partial(_evaluate, runs, validations, tests), RULES)
+    result = SubjectsResult(len(images), left_out, dict(zip(RULES, evaluated, strict=True)))
+    return Findings(result, tables={"by_subject": by_subject_table(runs, tests, result)})
 
 
 def subjects_of(images: Cases) -> Subjects:
@@ -92,17 +93,20 @@ def by_subject_table(runs: LabelledRuns, tests: list[Subjects], result: Subjects
         table = test.frame.copy()
         if len(tests) > 1:
             table.insert(0, "fold", runs.runs[number].about.get("fold"))
-        called = {}
         for rule, column in zip(RULES, ("probability", "share"), strict=True):
             threshold = result.rules[rule].threshold
             if isinstance(threshold, list):
                 threshold = threshold[number]
             predicted = call(test.scores[rule], runs.positive_index, _limit(rule, threshold))
-            shown = predicted if runs.positive_index is None else runs.positive_index
+            shown = predicted
+            if runs.positive_index is not None:
+                shown = np.full_like(predicted, runs.positive_index)
             table[column] = test.scores[rule][np.arange(len(predicted)), shown].round(6)
-            called[f"called_by_{rule}"] = classes[predicted]
-        tables.append(table.assign(**called))
-    return pd.concat(tables, ignore_index=True)
+            table[f"called_by_{rule}"] = classes[predicted]
+        tables.append(table)
+    whole = pd.concat(tables, ignore_index=True)
+    called = whole.filter(like="called_by_")
+    return whole.drop(columns=called.columns).join(called)
 
 
 def _evaluate(runs: LabelledRuns, validations: list[Subjects], tests: list[Subjects], rule: str) -> SubjectRuleResult:
@@ -113,22 +117,24 @@ def _evaluate(runs: LabelledRuns, validations: list[Subjects], tests: list[Subje
             # The threshold is a share, not what decides between equal ones.
             scored = replace(scored, probabilities=scored.probabilities.round(DECIMALS))
         threshold = choose_threshold(scored, runs.settings).value
-        thresholds.append(None if rule == "share" and not threshold else threshold)
-    limits = [_limit(rule, threshold) for threshold in thresholds]
-    of_subjects = np.repeat(limits, [len(test.labels) for test in tests])
+        if rule == "share":
+            threshold = threshold or None
+        thresholds.append(threshold)
+    sizes = list(map(len, map(attrgetter("labels"), tests)))
+    of_subjects = np.repeat(list(map(partial(_limit, rule), thresholds)), sizes)
     scored = _scored(runs, tests, rule)
     predicted = call(scored.probabilities, scored.positive_index, of_subjects)
-    return SubjectRuleResult(
-        metrics=intervals(scored, runs.settings, of_subjects),
-        confusion=confusion(scored.labels, predicted, len(scored.classes)).tolist(),
-        threshold=None if runs.positive_index is None else single_or_list(thresholds),
-    )
+    metrics = intervals(scored, runs.settings, of_subjects)
+    matrix = confusion(scored.labels, predicted, len(scored.classes)).tolist()
+    if runs.positive_index is None:
+        return SubjectRuleResult(metrics, matrix, None)
+    return SubjectRuleResult(metrics, matrix, single_or_list(thresholds))
 
 
 def _scored(runs: LabelledRuns, parts: list[Subjects], rule: str) -> LabelledPredictions:
     names = pd.concat([part.frame["subject"] for part in parts])
     return LabelledPredictions(
-        labels=np.concatenate([part.labels for part in parts]),
+        labels=np.concatenate(list(map(attrgetter("labels"), parts))),
         probabilities=np.concatenate([part.scores[rule] for part in parts]),
         classes=runs.classes,
         positive_index=runs.positive_index,
@@ -142,4 +148,4 @@ def _limit(rule: str, threshold: float | None) -> float:
     """Where scores are predicted positive: with a chosen share itself, however its ties are decided."""
     if threshold is None:
         return MAJORITY
-    return threshold - STEP if rule == "share" else threshold
+    return threshold - STEP * (rule == "share")

@@ -20,15 +20,15 @@ def per_class(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     classes = runs.classes
     if len(classes) <= 2:
         return Findings()
-    confusion = result.test.confusion
-    assigned = result.assignment.confusion if result.assignment else None
     results = []
-    for index, name in enumerate(classes):
-        after = _recall_and_mistake(assigned[index], index, classes) if assigned else (None, None)
-        before = _recall_and_mistake(confusion[index], index, classes)
-        results.append(ClassResult(name, sum(confusion[index]), *before, *after))
-    tables = {"per_class": flat_table(results)} if result.test.images else {}
-    return Findings(results, tables=tables)
+    for index, (name, row) in enumerate(zip(classes, result.test.confusion, strict=True)):
+        after: tuple[float | None, str | None] = (None, None)
+        if result.assignment:
+            after = _recall_and_mistake(result.assignment.confusion[index], index, classes)
+        results.append(ClassResult(name, sum(row), *_recall_and_mistake(row, index, classes), *after))
+    if not result.test.images:
+        return Findings(results)
+    return Findings(results, tables={"per_class": flat_table(results)})
 
 
 def _recall_and_mistake(row: list[int], index: int, classes: Sequence[str]) -> tuple[float | None, str | None]:
@@ -38,7 +38,9 @@ def _recall_and_mistake(row: list[int], index: int, classes: Sequence[str]) -> t
         return None, None
     wrong = np.array(row)
     wrong[index] = 0
-    return row[index] / images, classes[int(wrong.argmax())] if wrong.any() else None
+    if not wrong.any():
+        return row[index] / images, None
+    return row[index] / images, classes[int(wrong.argmax())]
 
 
 def per_kind(runs: LabelledRuns, _: EvaluationResult) -> Findings:

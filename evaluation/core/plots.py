@@ -15,6 +15,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from common.files import atomic_path
+from common.runs.run import Run
 from evaluation.core.formats import heading
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.metrics.classification import lower_is_better
@@ -50,20 +51,16 @@ FEW_PANELS = 3
 NAMES = {"acc": "accuracy", "auc": "AUC", "f1": "F1", "f1_weighted": "weighted F1", "lr": "learning rate"}
 
 
-def learning_curves(path: Path, history: pd.DataFrame, about: dict[str, Any]) -> None:
-    """Draw each logged quantity over the epochs, stage after stage, and mark the best epoch of each stage.
-
-    Args:
-        path: PNG to write.
-        history: One row per epoch in the order of training: ``stage``, ``epoch``, columns ``train/<x>`` and ``val/<x>``
-            (either may be absent, cells may be NaN), ``lr``.
-        about: Facts of the run; ``monitor`` names the column that says what is best (``val/loss`` where absent).
-    """
+def learning_curves(path: Path, result: EvaluationResult) -> None:
+    """Draw each quantity in the logs of the PNG's folder over the epochs, stage after stage; nothing without logs."""
+    history = Run(path.parent).history
+    if not len(history):
+        return
     panels = panels_of(history)
     columns = 1 + (len(panels) > FEW_PANELS)
     rows = -(-len(panels) // columns)
-    with canvas(path, (4.0 + 4.0 * columns, 1.3 + 2.0 * rows), about) as figure:
-        draw_curves(figure, history, about, panels, columns)
+    with canvas(path, (4.0 + 4.0 * columns, 1.3 + 2.0 * rows), result.about) as figure:
+        draw_curves(figure, history, result.about, panels, columns)
 
 
 def panels_of(history: pd.DataFrame) -> list[str]:
@@ -76,7 +73,10 @@ def panels_of(history: pd.DataFrame) -> list[str]:
 def draw_curves(
     figure: Figure, history: pd.DataFrame, about: dict[str, Any], panels: list[str], columns: int = 1
 ) -> None:
-    """Draw ``learning_curves`` on an empty figure: ``panels`` such as ``loss`` (both parts) and ``lr``, row by row."""
+    """Draw learning curves on an empty figure: ``panels`` such as ``loss`` (both parts) and ``lr``, row by row.
+
+    The best epoch of each stage is marked, by ``about["monitor"]``. See ``Run.history``; cells may be NaN.
+    """
     stages = _stages(history)
     best = _best_rows(history, stages, about.get("monitor", "val/loss"))
     grid = figure.subplots(-(-len(panels) // columns), columns, sharex=True, squeeze=False)
@@ -165,14 +165,15 @@ def _curves(axis: Axes, history: pd.DataFrame, stages: list[tuple[int, int, str]
         axis.yaxis.set_major_formatter("{x:g}")
 
 
-def checkpoints(path: Path, saved: pd.DataFrame, about: dict[str, Any]) -> None:
+def checkpoints(path: Path, result: EvaluationResult) -> None:
     """Draw the accuracy of the checkpoints that check and adjust saved (paper 002, figure 3), one after another.
 
-    Args:
-        path: PNG to write.
-        saved: At least one row; see ``Run.saved_checkpoints``.
-        about: Facts of the run; ``monitor`` names the column of the validation metric.
+    They are those of the logs in the PNG's folder; nothing is drawn without any.
     """
+    saved = Run(path.parent).saved_checkpoints
+    if not len(saved):
+        return
+    about = result.about
     monitor = str(about.get("monitor", "val/acc"))
     numbers = np.arange(1, len(saved) + 1)
     every = -(-len(saved) // 20)

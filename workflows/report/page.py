@@ -80,8 +80,7 @@ def _chapter(chapter: Chapter, place: int, chapters: int, real_names: bool) -> d
         decision = "at a probability of 0.5"
     runs = []
     for run in chapter.runs:
-        facts = summary.provenance(run, real_names)
-        runs.append({"title": chapter.fold_of(run), "facts": facts, "config": summary.config_text(run, real_names)})
+        runs.append({"title": chapter.fold_of(run), "facts": summary.provenance(run, real_names)})
     suffix = ""
     if chapters > 1:
         suffix = f"-{place}"

@@ -1,21 +1,18 @@
 """What a page says first: what was learnt from, what was tested on, what leaks, and what the result is."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import yaml
 
 from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.core.formats import ends, number
-from evaluation.pages.blocks import Tile, count, metric_title
+from evaluation.pages.blocks import Tile, count
 from evaluation.result import EvaluationResult
-from evaluation.tables import Cell, Table
+from evaluation.tables import Cell, Table, metric_name
 from workflows.report.sources import Chapter
 
 PROTOCOLS = {
@@ -26,7 +23,8 @@ PROTOCOLS = {
 PARTS = ("train", "validation", "test", "unused")
 FEW_CLASSES = 6
 ANOTHER_SET = "another set"  # topic of the notes of an external validation
-ABSOLUTE_PATH = re.compile(r"^([/~\\]|[A-Za-z]:[/\\])")
+FACTS = {"experiment": "name", "data set": "source", "tested on": "on", "protocol": "protocol", "fold": "fold"}
+FACTS |= {"seed": "seed", "members of the ensemble": "ensemble"}
 
 
 @dataclass
@@ -44,24 +42,15 @@ def tiles(result: EvaluationResult) -> list[Tile]:
     test = result.test
     if not test.images:
         return [Tile("labelled test images", "0", note="nothing can be said of how good the model is")]
-    right = np.diagonal(test.confusion)
-    totals = np.sum(test.confusion, axis=1)
-    notes = {"accuracy": f"{right.sum():,} of {test.images:,} images are predicted right"}
-    if result.positive_class is None:
-        notes["f1_macro"] = "every class weighs the same"
-    else:
-        positive = result.classes.index(result.positive_class)
-        for metric, place, verb in (("sensitivity", positive, "found"), ("specificity", 1 - positive, "recognised")):
-            notes[metric] = f"{right[place]:,} of {totals[place]:,} “{result.classes[place]}” images are {verb}"
-        notes["auc"] = "0.5 is chance, 1 is perfect"
-    people = "subjects unknown"
-    if test.subjects is not None:
-        people = f"of {test.subjects:,} subjects"
-    shown = [Tile("test images", count(test.images), note=people)]
-    for metric, note in notes.items():
+    metrics = ["accuracy", "f1_macro"]
+    if result.positive_class is not None:
+        metrics = ["accuracy", "sensitivity", "specificity", "auc"]
+    shown = [Tile("test images", count(test.images), note=f"of {count(test.subjects)} subjects")]
+    for metric in metrics:
+        named = metric_name(metric, result)
         measured = test.metrics[metric]
         interval = ends(measured.low, measured.high).strip("-")
-        shown.append(Tile(metric_title(metric), number(measured.value, undefined="undefined"), interval, note))
+        shown.append(Tile(named.words, number(measured.value, undefined="undefined"), interval, named.note))
     return shown
 
 
@@ -113,29 +102,17 @@ def may_name_subjects(result: EvaluationResult) -> bool:
 
 
 def about_rows(chapter: Chapter) -> dict[str, str]:
-    """Return the facts of a chapter: data, protocol, folds, classes, seeds, budget."""
+    """Return the facts of a chapter: data, protocol, folds, classes, seeds."""
     about = chapter.result.about
-    fold = _joined(about.get("fold"))
-    if fold and isinstance(about.get("folds"), int):
-        fold += f" of {about['folds']} (counted from 0)"
-    training = ""
-    if about.get("images_seen") is not None:
-        training = f"{about['images_seen']:,} images seen"
-        if about.get("wall_seconds") is not None:
-            training += f" in {_time(about['wall_seconds'])}"
-    rows = {
-        "experiment": _joined(about.get("name")),
-        "data set": _joined(about.get("source")) + " (SYNTHETIC)" * bool(about.get("synthetic")),
-        "tested on": _joined(about.get("on")),
-        "protocol": PROTOCOLS.get(str(about.get("protocol")), _joined(about.get("protocol"))),
-        "fold": fold,
-        "classes": ", ".join(chapter.result.classes),
-        "positive class": chapter.result.positive_class or "",
-        "seed": _joined(about.get("seed")),
-        "members of the ensemble": _joined(about.get("ensemble")),
-        "starting weights": ", ".join(map(last_part, map(str, _listed(about.get("weights"))))),
-        "training": training,
-    }
+    rows = {}
+    for name, key in FACTS.items():
+        rows[name] = _joined(about.get(key))
+    rows["data set"] += " (SYNTHETIC)" * bool(about.get("synthetic"))
+    rows["protocol"] = PROTOCOLS.get(rows["protocol"], rows["protocol"])
+    if rows["fold"] and isinstance(about.get("folds"), int):
+        rows["fold"] += f" of {about['folds']} (counted from 0)"
+    rows["classes"] = ", ".join(chapter.result.classes)
+    rows["starting weights"] = ", ".join(map(last_part, map(str, _listed(about.get("weights")))))
     return _filled(rows)
 
 
@@ -190,41 +167,13 @@ def _filled(facts: dict[str, str]) -> dict[str, str]:
     return {name: fact for name, fact in facts.items() if fact}
 
 
-def config_text(run: Run, real_names: bool) -> str:
-    """Write the configuration as YAML, folders shortened to their last part unless ``real_names``."""
-    if not run.raw_config:
-        return ""
-    config = run.raw_config
-    if not real_names:
-        config = _shortened(config)
-    return str(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-
-
 def last_part(path: str, parts: int = 1) -> str:
     """Return the last parts of a path: the first ones name people and machines."""
     return "/".join(PurePosixPath(path.replace("\\", "/")).parts[-parts:]) or path
 
 
-def _shortened(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _shortened(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return list(map(_shortened, value))
-    if isinstance(value, str) and ABSOLUTE_PATH.match(value):
-        return f"…/{last_part(value)}"
-    return value
-
-
 def _texts(result: EvaluationResult, topic: str) -> list[str]:
     return [warning.text for warning in result.warnings if warning.topic == topic]
-
-
-def _time(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def _listed(value: Any) -> list[Any]:

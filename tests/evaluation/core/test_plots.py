@@ -1,5 +1,7 @@
 """Pictures: real PNGs of the expected size, with something on them, and whole or absent."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from common.config.schema import AssignmentConfig, EvaluationConfig
+from common.files import write_csv
 from evaluation.core import plots
 from evaluation.core.formats import heading
 from evaluation.core.labelled import score
@@ -28,6 +31,16 @@ HISTORY = pd.DataFrame(
         "lr": [1e-3] * 3 + [1e-5] * 3,
     }
 )
+
+
+def result_about(folder, history, **about):
+    """What a figure of curves reads of a result; the logs of its history are in the folder."""
+    for number, (stage, rows) in enumerate(history.groupby("stage", sort=False), 1):
+        logs = folder / "logs" / f"{number}-{stage}"
+        write_csv(logs / "version_0" / "metrics.csv", rows.drop(columns="stage"))
+        if "step" in rows:
+            write_csv(logs / "check_and_adjust.csv", rows.drop(columns="stage"))
+    return SimpleNamespace(about={**ABOUT, **about})
 
 
 def check_picture(path, width, height):
@@ -58,7 +71,7 @@ def many_classes(count):
 
 
 def test_learning_curves(tmp_path, saved_figures):
-    plots.learning_curves(tmp_path / "curves.png", HISTORY, {**ABOUT, "synthetic": True})
+    plots.learning_curves(tmp_path / "curves.png", result_about(tmp_path, HISTORY, synthetic=True))
     check_picture(tmp_path / "curves.png", 8.0, 1.3 + 2.0 * 3)
     axes = saved_figures[0].axes
     assert [axis.get_ylabel() for axis in axes] == ["loss", "AUC", "learning rate"]
@@ -69,14 +82,14 @@ def test_learning_curves(tmp_path, saved_figures):
 
 @pytest.mark.parametrize(("monitor", "rows"), [({}, [3, 6]), ({"monitor": "val/auc"}, [2, 5])])
 def test_the_best_epoch_of_each_stage_is_marked(tmp_path, saved_figures, monitor, rows):
-    plots.learning_curves(tmp_path / "curves.png", HISTORY, {**ABOUT, **monitor})
+    plots.learning_curves(tmp_path / "curves.png", result_about(tmp_path, HISTORY, **monitor))
     assert [line.get_xdata()[0] for line in saved_figures[0].axes[0].lines if line.get_label() == plots.BEST] == rows
 
 
 def test_saved_checkpoints_are_drawn_with_both_accuracies_and_the_chosen_one(tmp_path, saved_figures):
-    saved = pd.DataFrame({"stage": "all", "step": [1, 201, 401], "accuracy": [0.1, 0.5, 0.9]})
+    saved = pd.DataFrame({"stage": "all", "epoch": 0, "step": [1, 201, 401], "accuracy": [0.1, 0.5, 0.9]})
     saved["val/acc"] = [0.1, 0.6, 0.55]
-    plots.checkpoints(tmp_path / "checkpoints.png", saved, {**ABOUT, "monitor": "val/acc"})
+    plots.checkpoints(tmp_path / "checkpoints.png", result_about(tmp_path, saved, monitor="val/acc"))
     check_picture(tmp_path / "checkpoints.png", 7.0, 4.4)
     axis = saved_figures[0].axes[0]
     training, validation, chosen = axis.lines
@@ -167,8 +180,8 @@ def test_a_picture_that_fails_leaves_nothing(tmp_path):
     with pytest.raises(AttributeError):
         plots.roc(tmp_path / "roc.png", evaluate_runs([make_run()], SETTINGS), None)
     with pytest.raises(ValueError, match="high"):
-        plots.learning_curves(tmp_path / "curves.png", HISTORY.assign(lr="high"), ABOUT)
-    assert list(tmp_path.iterdir()) == []
+        plots.learning_curves(tmp_path / "curves.png", result_about(tmp_path, HISTORY.assign(lr="high")))
+    assert [path.name for path in tmp_path.iterdir()] == ["logs"]
 
 
 def test_the_heading_says_run_data_protocol_and_fold():
