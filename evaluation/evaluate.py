@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +16,7 @@ from evaluation.core.labelled import LabelledPredictions
 from evaluation.core.warnings import interval_warnings, leakage, part_warnings
 from evaluation.intervals.bootstrap import intervals
 from evaluation.intervals.folds import fold_mean_intervals
-from evaluation.labelled_runs import LabelledRuns, spread
+from evaluation.labelled_runs import LabelledFold, LabelledRuns, spread
 from evaluation.metrics.classification import Threshold, call, confusion
 from evaluation.metrics.resampled import evaluate
 from evaluation.result import (
@@ -23,7 +24,6 @@ from evaluation.result import (
     FoldMeans,
     FoldMetrics,
     FoldThresholds,
-    Matrix,
     OperatingPoint,
     PartResult,
 )
@@ -70,23 +70,17 @@ def evaluate_labelled(runs: LabelledRuns) -> Evaluation:
 def evaluate_parts(runs: LabelledRuns) -> EvaluationResult:
     """Evaluate every metric of each part, without the sections."""
     settings = runs.settings
-    points = [fold.threshold for fold in runs.folds]
-    threshold: OperatingPoint | FoldThresholds = points[0]
-    if len(points) > 1:
-        reason = next((point.reason for point in points if point.reason), None)
-        threshold = FoldThresholds(runs.thresholds, settings.threshold, reason)
     test = evaluate_part(runs.test, spread(runs.thresholds, runs.sizes), settings)
     warnings = leakage(runs.about) + part_warnings("test", test)
+    threshold: OperatingPoint | FoldThresholds = runs.folds[0].threshold
     validation = folds = fold_means = None
     if len(runs.folds) == 1:
-        fold = runs.folds[0]
-        validation = evaluate_part(fold.validation.scored, fold.threshold.value, settings)
+        validation = evaluate_part(runs.folds[0].validation.scored, runs.thresholds[0], settings)
         warnings += part_warnings("validation", validation)
     else:
-        folds = []
-        for fold in runs.folds:
-            own = None if fold.threshold.value is None else evaluate(fold.test.scored, fold.threshold.value)
-            folds.append(FoldMetrics(evaluate(fold.test.scored), own))
+        reasons = filter(None, map(attrgetter("threshold.reason"), runs.folds))
+        threshold = FoldThresholds(runs.thresholds, settings.threshold, next(reasons, None))
+        folds = list(map(_evaluate_fold, runs.folds))
         fold_means = _fold_means(runs)
         warnings += interval_warnings("fold mean", fold_means.metrics)
     return EvaluationResult(
@@ -107,52 +101,38 @@ def evaluate_part(labelled: LabelledPredictions, threshold: Threshold | None, se
     """Evaluate the images of one part, at 0.5 and at a threshold (None: there is none)."""
     k = len(labelled.classes)
     positive = labelled.positive_index
-    matrix: Matrix = confusion(labelled.labels, call(labelled.probabilities, positive), k).tolist()
-    metrics_at_threshold = None
-    confusion_at_threshold: Matrix | None = None
-    if threshold is not None and positive is not None:
-        metrics_at_threshold = intervals(labelled, settings, threshold)
-        called = call(labelled.probabilities, positive, threshold)
-        confusion_at_threshold = confusion(labelled.labels, called, k).tolist()
-    drawn = "images"
-    if labelled.by_subject:
-        drawn = "subjects"
-    elif labelled.by_cell:
-        drawn = "cells"
-    return PartResult(
+    part = PartResult(
         images=len(labelled.labels),
         unlabelled=labelled.unlabelled,
         subjects=labelled.subjects,
-        drawn=drawn,
+        drawn=labelled.drawn,
         class_counts=labelled.count_images(),
-        class_subjects=labelled.count_clusters() if labelled.by_subject else None,
+        class_subjects=None,
         metrics=intervals(labelled, settings),
-        confusion=matrix,
-        metrics_at_threshold=metrics_at_threshold,
-        confusion_at_threshold=confusion_at_threshold,
+        confusion=confusion(labelled.labels, call(labelled.probabilities, positive), k).tolist(),
+        metrics_at_threshold=None,
+        confusion_at_threshold=None,
     )
+    if labelled.by_subject:
+        part = replace(part, class_subjects=labelled.count_clusters())
+    if threshold is None or positive is None:
+        return part
+    called = call(labelled.probabilities, positive, threshold)
+    matrix = confusion(labelled.labels, called, k).tolist()
+    return replace(part, metrics_at_threshold=intervals(labelled, settings, threshold), confusion_at_threshold=matrix)
 
 
 def write_evaluation(
     folder: Path, predictions: Predictions, settings: EvaluationConfig, train: Predictions | None = None
 ) -> EvaluationResult:
-    """Evaluate a run, of which ``predictions`` has validation and test rows, and write its files, see ``write_files``.
-
-    ``train`` has rows of training images.
-
-    Raises:
-        UserError: See ``evaluate_runs``.
-    """
+    """Evaluate a run by its validation and test images, and those of ``train``, and write its files."""
     evaluation = evaluate_labelled(LabelledRuns.of([predictions], settings, [train]))
     write_files(folder, evaluation)
     return evaluation.result
 
 
 def write_files(folder: Path, evaluation: Evaluation) -> None:
-    """Write ``metrics.json``, the tables and the figures, each whole or absent.
-
-    Learning curves are those of the logs in the folder.
-    """
+    """Write ``metrics.json``, the tables and the figures, each whole or absent."""
     for name, rows in evaluation.tables.items():
         write_csv(folder / f"{name}.csv", rows, "%.6f")
     draw_figures(folder, evaluation)
@@ -165,10 +145,16 @@ def draw_figures(folder: Path, evaluation: Evaluation) -> None:
         draw(folder / f"{name}.png", evaluation.result)
 
 
+def _evaluate_fold(fold: LabelledFold) -> FoldMetrics:
+    own = None
+    if fold.threshold.value is not None:
+        own = evaluate(fold.test.scored, fold.threshold.value)
+    return FoldMetrics(evaluate(fold.test.scored), own)
+
+
 def _fold_means(runs: LabelledRuns) -> FoldMeans:
-    own = [value for value in runs.thresholds if value is not None]
     at_half = fold_mean_intervals(runs.test, runs.sizes, [0.5] * len(runs.folds), runs.settings)
-    at_threshold = None
-    if len(own) == len(runs.folds):
-        at_threshold = fold_mean_intervals(runs.test, runs.sizes, own, runs.settings)
-    return FoldMeans(at_half, at_threshold)
+    own = [value for value in runs.thresholds if value is not None]
+    if len(own) < len(runs.folds):
+        return FoldMeans(at_half, None)
+    return FoldMeans(at_half, fold_mean_intervals(runs.test, runs.sizes, own, runs.settings))

@@ -9,28 +9,30 @@ from common.predictions import VALIDATION
 
 def heading(about: dict[str, Any]) -> str:
     """Name run, protocol and fold, where ``about`` has them (or lists of them); say SYNTHETIC of drawn images."""
-    parts = [_short(_several(about.get("name"))) or "unnamed run"]
+    facts = {key: _several(value) for key, value in about.items()}
+    parts = [_short(facts.get("name", "")) or "unnamed run"]
     if about.get("synthetic"):
         parts.append("SYNTHETIC images")
     elif about.get("source"):
-        parts.append(f"trained on {_several(about['source'])}" if about.get("on") else _several(about["source"]))
+        parts.append("trained on " * bool(about.get("on")) + facts["source"])
     if about.get("on"):  # another data set than the run's
-        parts.append(f"tested on {_several(about['on'])}")
+        parts.append(f"tested on {facts['on']}")
     if about.get("protocol"):
-        parts.append(f"protocol {_several(about['protocol'])}")
+        parts.append(f"protocol {facts['protocol']}")
     if about.get("test") not in (None, "fold"):
-        parts.append(f"tested on {_several(about['test'])}")
-    fold = about.get("fold")
-    if fold is not None:
-        word = "folds" if isinstance(fold, list) and len(fold) > 1 else "fold"
-        of_folds = f" of {about['folds']}" if isinstance(about.get("folds"), int) else ""
-        parts.append(f"{word} {_several(fold)}{of_folds}")
+        parts.append(f"tested on {facts['test']}")
+    if facts.get("fold"):
+        word = "folds" if "," in facts["fold"] else "fold"
+        of_folds = f" of {about.get('folds')}" * isinstance(about.get("folds"), int)
+        parts.append(f"{word} {facts['fold']}{of_folds}")
     return " · ".join(parts)
 
 
 def images_of(about: dict[str, Any]) -> str:
     """Name the images that were evaluated: "test images", or "validation images" in their place."""
-    return f"{VALIDATION if about.get('on') == VALIDATION else 'test'} images"
+    if about.get("on") == VALIDATION:
+        return f"{VALIDATION} images"
+    return "test images"
 
 
 def _short(name: str) -> str:
@@ -70,9 +72,8 @@ def interval(value: float | None, low: float | None, high: float | None, sign: s
 
 def temperature_of(value: float | None | list[float | None]) -> str:
     """Write a temperature, or the range of those of several folds."""
-    values = value if isinstance(value, list) else [value]
-    numbers = [temperature for temperature in values if temperature is not None]
-    return " to ".join(dict.fromkeys(f"{temperature:.2f}" for temperature in (min(numbers), max(numbers))))
+    values = pd.Series(value, dtype=float)
+    return " to ".join(dict.fromkeys(map("{:.2f}".format, (values.min(), values.max()))))
 
 
 def markdown(table: pd.DataFrame) -> str:

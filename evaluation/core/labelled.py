@@ -46,6 +46,13 @@ class LabelledPredictions:
         """The number of subjects, None where none is known."""
         return self.cluster_count if self.by_subject else None
 
+    @property
+    def drawn(self) -> str:
+        """What intervals take for independent: "subjects", "cells" or "images"."""
+        if self.by_subject:
+            return "subjects"
+        return "cells" if self.by_cell else "images"
+
     def subset(self, rows: np.ndarray | slice) -> "LabelledPredictions":
         """Return some of the images (a mask of shape (N,), or a slice), with their clusters renumbered."""
         clusters = np.unique(self.clusters[rows], return_inverse=True)[1].astype(np.int64)
@@ -59,7 +66,9 @@ class LabelledPredictions:
 
     def count_clusters(self) -> dict[str, int]:
         """Return the number of clusters that hold an image of each class."""
-        return {name: len(np.unique(self.clusters[self.labels == i])) for i, name in enumerate(self.classes)}
+        pairs = pd.DataFrame({"label": self.labels, "cluster": self.clusters}).drop_duplicates()
+        counts = np.bincount(pairs["label"], minlength=len(self.classes))
+        return dict(zip(self.classes, counts.tolist(), strict=True))
 
 
 def score(predictions: Predictions) -> LabelledPredictions:
@@ -123,8 +132,8 @@ class Cases:
     @property
     def mean_probabilities(self) -> np.ndarray:
         """Means over passes or members, 0 to 1, shape (N, K); only where ``sampled``."""
-        columns = [SAMPLED_PROBABILITY_PREFIX + name for name in self.scored.classes]
-        return np.asarray(self.frame[columns].to_numpy(np.float64))
+        columns = map(SAMPLED_PROBABILITY_PREFIX.__add__, self.scored.classes)
+        return np.asarray(self.frame[list(columns)].to_numpy(np.float64))
 
     @property
     def votes(self) -> Confidence:

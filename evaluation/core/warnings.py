@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from math import isclose
 from typing import Any
 
+import pandas as pd
+
 from common.text import quoted
 from evaluation.result import EvaluationWarning, Interval, PartResult, warnings_about
 
@@ -44,37 +46,38 @@ def leakage(about: dict[str, Any]) -> list[EvaluationWarning]:
     Of it, ``leaks`` holds counts, ``external`` notes on another data set, ``incomplete`` what is missing of a published
     one; each may be a list, as may ``fitted``.
     """
-    counts = _as_list(about.get("leaks"))
+    counts = pd.DataFrame(_as_list(about.get("leaks")), columns=list(LEAKS))
     lines = []
-    for key, description in LEAKS.items():
-        most = max((count.get(key) or 0 for count in counts), default=0)
-        if most:
-            lines.append(f"{description}: " + (f"up to {most} in a fold" if len(counts) > 1 else str(most)))
+    for key, most in counts.astype(float).max().dropna().astype(int).items():
+        if most and len(counts) > 1:
+            lines.append(f"{LEAKS[str(key)]}: up to {most} in a fold")
+        elif most:
+            lines.append(f"{LEAKS[str(key)]}: {most}")
     notes: dict[str, None] = {}
     for external in _as_list(about.get("external")):
         notes |= dict.fromkeys(external["notes"])
-    missing = dict.fromkeys(_as_list(about.get("incomplete")))
     return [
         *warnings_about("leak", lines),
         *warnings_about("another set", notes),
-        *warnings_about("data", missing),
+        *warnings_about("data", dict.fromkeys(_as_list(about.get("incomplete")))),
         *warnings_about("", fitted(about)),
     ]
 
 
 def fitted(about: dict[str, Any]) -> list[str]:
     """Say that an ensemble has used its validation images; ``about["fitted"]`` holds their number, or a list."""
-    facts = [fact for fact in _as_list(about.get("fitted")) if fact]  # of a plain member: None
+    facts = list(filter(None, _as_list(about.get("fitted"))))  # of a plain member: None
     if not facts:
         return []
-    images = " and ".join(f"{fact['images']:,}" for fact in facts)
+    table = pd.DataFrame(facts, columns=["images", "parameters"]).fillna(0).astype(int)
+    images = " and ".join(map("{:,}".format, table["images"]))
     lines = [
         f"the ensemble was fitted on its {images} validation images: their figures flatter it, and a threshold, a "
         "temperature or a release chosen on them can be too bold"
     ]
-    few = [fact for fact in facts if too_few_images(fact["images"], fact.get("parameters") or 0)]
-    if few:
-        worst = max(few, key=lambda fact: fact["parameters"] / max(fact["images"], 1))
+    few = table[table["images"] < IMAGES_PER_NUMBER * table["parameters"]]
+    if len(few):
+        worst = few.loc[(few["parameters"] / few["images"].clip(lower=1)).idxmax()]
         lines.append(
             f"the ensemble fitted {worst['parameters']:,} numbers on {worst['images']:,} images, fewer than "
             f"{IMAGES_PER_NUMBER} images for each: much of its gain there may be chance"
@@ -82,19 +85,9 @@ def fitted(about: dict[str, Any]) -> list[str]:
     return lines
 
 
-def too_few_images(images: int, numbers: int) -> bool:
-    """Tell whether so many numbers, fitted on so many images, are likely to be fitted to chance."""
-    return images < IMAGES_PER_NUMBER * numbers
-
-
 def interval_warnings(topic: str, metrics: Mapping[str, Interval]) -> list[EvaluationWarning]:
     """Say which metrics are undefined on some resamples (few subjects, or cells, easily lack a class), or the same."""
-    names: dict[str, list[str]] = {
-        "undefined on some resamples": [],
-        "the same on every resample, so that the interval says nothing": [],
-        "exactly 0 or 1, so an exact binomial interval is given": [],
-    }
-    undefined, constant, exact = names.values()
+    undefined, constant, exact = [], [], []
     for name, metric in metrics.items():
         if metric.undefined:
             undefined.append(f"{name} ({metric.undefined})")
@@ -102,15 +95,27 @@ def interval_warnings(topic: str, metrics: Mapping[str, Interval]) -> list[Evalu
             constant.append(name)
         if metric.method == "exact":
             exact.append(name)
-    return warnings_about(topic, [f"{text}: {', '.join(of_text)}" for text, of_text in names.items() if of_text])
+    lines = []
+    if undefined:
+        lines.append(f"undefined on some resamples: {', '.join(undefined)}")
+    if constant:
+        lines.append(f"the same on every resample, so that the interval says nothing: {', '.join(constant)}")
+    if exact:
+        lines.append(f"exactly 0 or 1, so an exact binomial interval is given: {', '.join(exact)}")
+    return warnings_about(topic, lines)
 
 
 def few_clusters(counts: dict[str, int], by_subject: bool) -> list[str]:
     """Return a line on classes with so few subjects (images where subjects are unknown) that intervals are doubtful."""
-    few = [f"{quoted(name)} ({count})" for name, count in counts.items() if count < FEW_CLUSTERS]
+    few = []
+    for name, count in counts.items():
+        if count < FEW_CLUSTERS:
+            few.append(f"{quoted(name)} ({count})")
     if not few:
         return []
-    unit = "subjects" if by_subject else "images"
+    unit = "images"
+    if by_subject:
+        unit = "subjects"
     return [f"fewer than {FEW_CLUSTERS} {unit} in {', '.join(few)}: intervals may be too narrow"]
 
 
@@ -118,4 +123,4 @@ def _as_list(facts: Any) -> list[Any]:
     """Return the facts of several runs, which are a list where they differ."""
     if isinstance(facts, list):
         return facts
-    return [facts] if facts else []
+    return list(filter(None, [facts]))
