@@ -1,6 +1,7 @@
 """Example images with their predictions: the most certain correct and wrong ones, and the most uncertain."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -60,26 +61,20 @@ def wrong_cases(predictions: Predictions) -> pd.DataFrame:
     """
     test = cases(predictions)
     best = test.joint if test.sampled else test.plain
-    wrong = (best.called != test.labels).nonzero()[0]
-    wrong = wrong[np.argsort(-best.values[wrong], kind="stable")]
-    predicted = best.called[wrong]
-    frame = test.frame.iloc[wrong]
-    sampled: dict[str, Any] = dict.fromkeys(("mean_probability", "vote_share", "joint_confidence"))
+    images = np.arange(len(test.labels))
+    table = test.frame[["image_id"]].assign(predicted=np.array(test.scored.classes, dtype=object)[best.called])
+    table["actual"] = test.frame["label"]
+    table["probability"] = test.scored.probabilities[images, best.called]
+    table[["mean_probability", "vote_share", "joint_confidence"]] = None
     if test.sampled:
-        sampled["mean_probability"] = test.mean_probabilities[wrong, predicted]
-        sampled["vote_share"] = test.votes.values[wrong]
-        sampled["joint_confidence"] = best.values[wrong]
-    columns = {
-        "image_id": frame["image_id"].to_numpy(),
-        "predicted": np.array(test.scored.classes, dtype=object)[predicted],
-        "actual": frame["label"].to_numpy(),
-        "probability": test.scored.probabilities[wrong, predicted],
-        **sampled,
-        "kind": frame["kind"].to_numpy(),
-        "subject": frame["subject"].to_numpy(),
-        "row": (predictions.labels >= 0).nonzero()[0][wrong],
-    }
-    return pd.DataFrame(columns)
+        table["mean_probability"] = test.mean_probabilities[images, best.called]
+        table["vote_share"] = test.votes.values
+        table["joint_confidence"] = best.values
+    table[["kind", "subject"]] = test.frame[["kind", "subject"]]
+    table["row"] = np.flatnonzero(predictions.labels >= 0)
+    surest_first = np.argsort(-best.values, kind="stable")
+    wrong = (best.called != test.labels)[surest_first]
+    return table.iloc[surest_first[wrong]].reset_index(drop=True)
 
 
 def draw_sheet(
@@ -94,13 +89,13 @@ def draw_sheet(
         columns: Images in a row.
         width: Of a column, inches.
     """
-    examples = [example for strip in strips.values() for example in strip]
-    rows = max(len(strips), -(-len(examples) // columns))
-    tallest = max(image.shape[0] / image.shape[1] for image, _ in examples)
+    pictures, captions = zip(*chain.from_iterable(strips.values()), strict=True)
+    rows = max(len(strips), -(-len(pictures) // columns))
+    tallest = max(np.divide(*picture.shape[:2]) for picture in pictures)
     picture = 0.96 * width * min(max(tallest, 0.5), 1.4)
-    below = LINE / 72 * max(len(caption) for _, caption in examples) + 0.2
-    headings = HEADING * max(heading.count("\n") + 1 for heading in strips) + 0.1
-    between = below + (headings if len(strips) > 1 else 0)
+    below = LINE / 72 * max(map(len, captions)) + 0.2
+    headings = HEADING * (1 + max(heading.count("\n") for heading in strips)) + 0.1
+    between = below + headings * (len(strips) > 1)
     content = rows * picture + (rows - 1) * between + below
     height = (content + headings + 0.45) / (1 - TITLED)
     from evaluation.core.plots import canvas  # here: matplotlib costs seconds
@@ -222,18 +217,11 @@ def ranked(test: Predictions, which: str) -> list[int]:
     return [int(row) for row in order if selected[row]]
 
 
-def write_thumbnails(folder: Path, test: Predictions, images: Any, rows: np.ndarray, size: int) -> None:
-    """Write ``thumbnails.parquet``, which reports show, into a run's folder; arguments as ``examples``.
-
-    ``images`` may be an object that reads them; ``size`` is the longest side in pixels, 0 writes nothing.
-    """
-    if size:
-        write_pictures(folder / THUMBNAILS, test.frame["image_id"], (images[row] for row in rows), size)
-
-
 def thumbnails(folder: Path, test: Predictions, images: Any, rows: np.ndarray, settings: EvaluationConfig) -> None:
-    """Write those of ``evaluation.thumbnails`` pixels."""
-    write_thumbnails(folder, test, images, rows, settings.thumbnails)
+    """Write ``thumbnails.parquet``, which reports show, into a run's folder; arguments as ``Pictures``."""
+    if settings.thumbnails:
+        pictures = map(images.__getitem__, rows)
+        write_pictures(folder / THUMBNAILS, test.frame["image_id"], pictures, settings.thumbnails)
 
 
 def write_examples(folder: Path, test: Predictions, images: Any, rows: np.ndarray, _: EvaluationConfig) -> None:

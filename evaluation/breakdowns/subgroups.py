@@ -1,5 +1,7 @@
 """The same metrics for parts of the test images: folds, given groups such as stainings, sizes, kinds."""
 
+from operator import attrgetter
+
 import numpy as np
 import pandas as pd
 
@@ -25,8 +27,8 @@ def subgroups(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     subgroup of their own. Classes are predicted at 0.5, or are the most probable ones.
     """
     results = []
-    every = MORE_CLASSES if runs.positive_index is None else TWO_CLASSES
-    frame = pd.concat([test.frame for test in runs.tests], ignore_index=True)
+    metrics_of = dict.fromkeys(("fold", "group", "size"), MORE_CLASSES if runs.positive_index is None else TWO_CLASSES)
+    frame = pd.concat(map(attrgetter("frame"), runs.tests), ignore_index=True)
     folds = [str(run.about.get("fold", number)) for number, run in enumerate(runs.runs)]
     of_images = pd.Series(np.repeat(np.array(folds, dtype=object), runs.sizes))
     divisions = {
@@ -40,10 +42,12 @@ def subgroups(runs: LabelledRuns, _: EvaluationResult) -> Findings:
             continue
         for name in groups.cat.categories:
             images = runs.test.subset((groups == name).to_numpy())
-            metrics = intervals(images, runs.settings, names=ONE_CLASS if by == "kind" else every)
+            metrics = intervals(images, runs.settings, names=metrics_of.get(by, ONE_CLASS))
             counts = images.count_images()
             results.append(SubgroupResult(by, name, len(images.labels), images.subjects, counts, metrics))
-    tables = {"subgroups": flat_table(results, class_counts="images/")} if results else {}
+    if not results:
+        return Findings(results)
+    tables = {"subgroups": flat_table(results, class_counts="images/")}
     return Findings(results, subgroup_warnings(results), tables)
 
 
