@@ -1,7 +1,7 @@
 """Pictures of a run. Each is saved whole or not at all; its title says run, data, protocol and fold."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ STYLE: dict[Any, Any] = {
 # Up to here each class has a colour of its own in the ROC; beyond, the weakest ones alone stand out of the gray.
 CURVES = len(COLOURS)
 WEAKEST = 5
+LETTERS = 46  # of a line of the legend of several experiments
 ASSIGNED = "joint assignment of the chromosomes of a cell"
 BEST = "best epoch of the stage"
 # The order of the learning curves; up to FEW_PANELS are below one another, more in two columns.
@@ -295,6 +296,20 @@ def draw_roc(
         axis.plot(false_rate, true_rate, color=COLOURS[0], linewidth=1.1, linestyle="--", label=label)
     if test.positive_index is not None:
         _points(axis, result)
+    _finish_roc(axis)
+
+
+def rocs(path: Path, evaluated: Mapping[str, tuple[EvaluationResult, LabelledPredictions]]) -> None:
+    """Draw the test ROC of each experiment with its AUC; of more than two classes the mean of the classes' curves."""
+    with canvas(path, (7.0, 6.6), {"name": f"{len(evaluated)} experiments"}) as figure:
+        axis = figure.subplots()
+        for number, (label, (result, test)) in enumerate(evaluated.items()):
+            text = textwrap.fill(f"{label}: AUC {result.test.metrics['auc']}", LETTERS)
+            axis.plot(*_mean_rates(test), color=COLOURS[number % len(COLOURS)], label=text)
+        _finish_roc(axis)
+
+
+def _finish_roc(axis: Axes) -> None:
     axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axis.set(xlabel="1 - specificity", ylabel="sensitivity")
     axis.legend(loc="lower right")

@@ -22,7 +22,6 @@ from workflows.report.sources import Chapter
 
 WIDTH = 5.0  # inches
 MIXED = 3  # so many mix-ups are named where a matrix is too large to be read out
-PANELS = ("loss", "acc", "auc", "precision", "recall")  # of paper 001, and the accuracy
 LETTERS = 18  # of a class beside a matrix
 
 
@@ -42,10 +41,9 @@ def curve_figures(chapter: Chapter) -> list[Figure]:
     drawn = []
     for run in chapter.runs:
         history = run.history
-        logged = {column.partition("/")[2] for column in history.columns}
-        panels = list(filter(logged.__contains__, PANELS))
-        if not panels:
+        if not len(history):
             continue
+        panels = figures.panels_of(history)
         draw = partial(figures.draw_curves, history=history, about=run.predictions.about, panels=panels)
         drawn.append(
             Figure(

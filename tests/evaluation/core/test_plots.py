@@ -166,6 +166,20 @@ def test_training_images_of_one_class_have_no_roc():
     assert not any("training" in text for text in texts(axis.get_legend()))
 
 
+@pytest.mark.parametrize("classes", [("hem", "all"), FIVE])
+def test_the_rocs_of_several_experiments_are_in_one_figure(tmp_path, saved_figures, classes):
+    evaluated = {}
+    for skill in (0.5, 3.0):
+        run = make_run(images=100, subjects=25, classes=classes, skill=skill)
+        evaluated[f"skill {skill}"] = (evaluate_runs([run], SETTINGS), score(run.part("test")))
+    plots.rocs(tmp_path / "roc.png", evaluated)
+    check_picture(tmp_path / "roc.png", 7.0, 6.6)
+    for line, (result, _) in zip(saved_figures[0].axes[0].lines, evaluated.values(), strict=True):
+        auc = result.test.metrics["auc"].value
+        assert f"{auc:.3f}" in line.get_label()
+        assert np.trapezoid(line.get_ydata(), line.get_xdata()) == pytest.approx(auc, abs=2e-3)
+
+
 @pytest.mark.parametrize("count", [5, 24])
 def test_of_many_classes_the_weakest_are_named(count):
     run = many_classes(count)
