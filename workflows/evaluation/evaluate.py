@@ -12,8 +12,10 @@ from common.runs.run import Run, open_runs
 from evaluation.comparison.departures import departures
 from evaluation.comparison.pairwise import compare_groups
 from evaluation.comparison.tables import comparison_of_groups, groups_frame, pairs_frame
+from evaluation.core.labelled import score
 from evaluation.evaluate import Evaluation, evaluate_labelled, write_files
 from evaluation.intervals.grouping import Group, group_runs
+from evaluation.intervals.pooling import pool
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.result import EvaluationResult
 from evaluation.results_csv import append_rows, read_rows, rows_of, rows_of_matrix
@@ -66,6 +68,14 @@ def _compare(groups: list[Group], results: list[EvaluationResult], request: Eval
     if request.csv:
         append_rows(request.csv, rows_of_matrix(matrix, request.label))
     if request.output:
+        curves = {}
+        for group, result in zip(groups, results, strict=True):
+            if result.test.metrics["auc"].value is not None:
+                curves[group.label] = (result, score(pool(list(group.runs))))
+        if curves:
+            from evaluation.core.plots import rocs  # here: matplotlib costs seconds
+
+            rocs(request.output / "roc.png", curves)
         write_csv(request.output / "groups.csv", groups_frame(labels, results), "%.6f")
         write_csv(request.output / "pairs.csv", pairs_frame(matrix), "%.6f")
 
