@@ -146,10 +146,8 @@ def draw_figures(folder: Path, evaluation: Evaluation) -> None:
 
 
 def _evaluate_fold(fold: LabelledFold) -> FoldMetrics:
-    own = None
-    if fold.threshold.value is not None:
-        own = evaluate(fold.test.scored, fold.threshold.value)
-    return FoldMetrics(evaluate(fold.test.scored), own)
+    own = fold.threshold.value
+    return FoldMetrics(evaluate(fold.test.scored), None if own is None else evaluate(fold.test.scored, own))
 
 
 def _fold_means(runs: LabelledRuns) -> FoldMeans:

@@ -88,9 +88,6 @@ class LabelledRuns:
         pooled = pool(list(runs))
         folds = tuple(map(LabelledFold.of, runs, repeat(settings), train or repeat(None)))
         tests = list(map(attrgetter("test"), folds))
-        about = pooled.about
-        if len(runs) == 1:
-            about = runs[0].about
         return cls(
             folds=folds,
             pooled=pooled,
@@ -101,7 +98,7 @@ class LabelledRuns:
             tests=tests,
             sizes=list(map(len, map(attrgetter("labels"), tests))),
             thresholds=list(map(attrgetter("threshold.value"), folds)),
-            about=about,
+            about=runs[0].about if len(runs) == 1 else pooled.about,
             classes=pooled.classes,
             positive_index=pooled.positive_index,
         )

@@ -133,14 +133,11 @@ def captions(result: EvaluationResult) -> tuple[str, ...]:
     if len(counts) > MANY_CLASSES:
         classes = f"{len(counts)} classes, {min(counts.values()):,} to {max(counts.values()):,} each"
     images = images_of(about)
-    first = f"{test.images:,} {images} ({classes}), {test.subjects or 'unknown'} subjects"
-    if test.subjects is None:
-        first = f"{test.images:,} {images} ({classes}), subjects unknown"
-    at_half = ""
+    subjects = "subjects unknown" if test.subjects is None else f"{test.subjects} subjects"
+    at_half = " at 0.5" if result.positive_class else ""
+    lines = [f"{test.images:,} {images} ({classes}), {subjects}"]
     if result.positive_class:
-        at_half = " at 0.5"
-        first += f"; positive: {quoted(result.positive_class)}"
-    lines = [first]
+        lines[0] += f"; positive: {quoted(result.positive_class)}"
     if about.get("images_seen") is not None and about.get("wall_seconds") is not None:
         lines.append(f"training: {about['images_seen']:,} images seen in {about['wall_seconds']:,.0f} s")
     if result.threshold.reason:
@@ -163,9 +160,7 @@ def metrics_table(result: EvaluationResult, of_classes: bool = True) -> Table:
     ``of_classes`` there is no metric of a single class.
     """
     test = result.test
-    column = "value"
-    if result.positive_class is not None:
-        column = "at 0.5"
+    column = "value" if result.positive_class is None else "at 0.5"
     rows = []
     for name, metric in test.metrics.items():
         of_class = "/" in name and not (result.positive_class is not None and of_classes)

@@ -98,9 +98,7 @@ def by_subject_table(runs: LabelledRuns, tests: list[Subjects], result: Subjects
             if isinstance(threshold, list):
                 threshold = threshold[number]
             predicted = call(test.scores[rule], runs.positive_index, _limit(rule, threshold))
-            shown = predicted
-            if runs.positive_index is not None:
-                shown = np.full_like(predicted, runs.positive_index)
+            shown = predicted if runs.positive_index is None else runs.positive_index
             table[column] = test.scores[rule][np.arange(len(predicted)), shown].round(6)
             table[f"called_by_{rule}"] = classes[predicted]
         tables.append(table)

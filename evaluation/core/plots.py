@@ -146,9 +146,7 @@ def _curves(axis: Axes, history: pd.DataFrame, stages: list[tuple[int, int, str]
     columns = {f"train/{name}": ("training", COLOURS[0]), f"val/{name}": ("validation", COLOURS[1])}
     if name == "lr":
         columns = {"lr": (NAMES["lr"], "#555555")}
-    marker = None
-    if len(history) <= 30:
-        marker = "o"
+    marker = "o" if len(history) <= 30 else None
     for column in history.columns.intersection(list(columns)):
         label, colour = columns[column]
         values = history[column].to_numpy(np.float64)
@@ -241,9 +239,7 @@ def matrix(axis: Axes, counts: np.ndarray, classes: list[str]) -> mpl.image.Axes
     few = len(classes) <= 4
     for row, column in np.ndindex(counts.shape):
         if few or counts[row, column]:
-            text = "0"
-            if totals[row]:
-                text = f"{counts[row, column]:,}\n{_per_cent(share[row, column], few)}"
+            text = f"{counts[row, column]:,}\n{_per_cent(share[row, column], few)}" if totals[row] else "0"
             label = axis.text(column, row, text, ha="center", va="center", fontsize=12 if few else 9)
             if share[row, column] > 0.55:
                 label.set_color("white")

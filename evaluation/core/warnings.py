@@ -113,9 +113,7 @@ def few_clusters(counts: dict[str, int], by_subject: bool) -> list[str]:
             few.append(f"{quoted(name)} ({count})")
     if not few:
         return []
-    unit = "images"
-    if by_subject:
-        unit = "subjects"
+    unit = "subjects" if by_subject else "images"
     return [f"fewer than {FEW_CLUSTERS} {unit} in {', '.join(few)}: intervals may be too narrow"]
 
 

@@ -75,15 +75,11 @@ def _render(chapters: list[Chapter], images: Gallery, real_names: bool) -> str:
 def _chapter(chapter: Chapter, place: int, chapters: int, real_names: bool) -> dict[str, Any]:
     """Return what the template shows of one experiment."""
     result = chapter.result
-    decision = "by the most probable class"
-    if result.positive_class:
-        decision = "at a probability of 0.5"
+    decision = "at a probability of 0.5" if result.positive_class else "by the most probable class"
     runs = []
     for run in chapter.runs:
         runs.append({"title": chapter.fold_of(run), "facts": summary.provenance(run, real_names)})
-    suffix = ""
-    if chapters > 1:
-        suffix = f"-{place}"
+    suffix = f"-{place}" if chapters > 1 else ""
     return {
         "label": chapter.label,
         "name": f"experiment-{place}",

@@ -123,9 +123,7 @@ def parts_table(chapter: Chapter) -> Table:
     )
     rows = []
     for run in chapter.runs:
-        frame = run.predictions.frame
-        if run.has(RunFile.SPLIT):
-            frame = run.split
+        frame = run.split if run.has(RunFile.SPLIT) else run.predictions.frame
         for part in filter(set(frame["part"]).__contains__, PARTS):
             images = frame[frame["part"] == part]
             row: dict[str, Cell] = {"part": part + chapter.fold_of(run, ", "), "images": count(len(images))}
@@ -150,11 +148,8 @@ def provenance(run: Run, real_names: bool) -> dict[str, str]:
         notes += run.data.notes
         if real_names:
             notes += run.data.skipped or ()
-    folder = str(run.folder)
-    if not real_names:
-        folder = last_part(str(run.folder.resolve()), 3)
     rows = {
-        "folder": folder,
+        "folder": str(run.folder) if real_names else last_part(str(run.folder.resolve()), 3),
         "revision of the code": ", ".join(run.revisions or _listed(run.predictions.about.get("revision"))),
         "Python": run.environment.get("python") or "",
         "packages": ", ".join(map(" ".join, packages.items())),
