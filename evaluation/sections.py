@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def drawn_by(target: str, *arguments: Any) -> Callable[[Path, EvaluationResult],
     """
 
     def draw(path: Path, result: EvaluationResult) -> None:
-        get_method(target)(path, result, *arguments)
+        resolve_name(target)(path, result, *arguments)
 
     return draw
 
@@ -77,15 +78,13 @@ def check_sections(settings: EvaluationConfig) -> None:
 
 
 def _functions(key: str, entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Callable[..., Any]]:
-    from hydra.utils import get_method  # here: portable models are used without Hydra
-
     functions: dict[str, Callable[..., Any]] = {}
     for name, entry in entries.items():
         arguments = dict(entry)
         target = arguments.pop("_target_")
         try:
-            functions[name] = partial(get_method(target), **arguments)
-        except Exception as error:  # Hydra wraps whatever an import raises
-            reason = str(error.__cause__ or error).partition("\n")[0]
+            functions[name] = partial(resolve_name(target), **arguments)
+        except Exception as error:  # whatever an import raises
+            reason = str(error).partition("\n")[0]
             raise UserError(f"evaluation.{key}.{name}: {target}: {reason}; correct its _target_") from error
     return functions
