@@ -92,8 +92,7 @@ class Classifier(LightningModule):
             backbone: timm's name of the network, or one of `lightning_modules.networks`.
             num_classes: Number of classes; two share one logit.
             cut: Name of the module whose output are the features; None for the whole network.
-            weights: One of timm's tags, the name of a file in the folder of KARYOCYTE_WEIGHTS_DIR, the path of a
-                .safetensors file with its side file, "hf-hub:<owner>/<repository>", "local-dir:<folder>", or "random".
+            weights: As ``weights`` of conf/train.yaml; a name is a file in the folder of KARYOCYTE_WEIGHTS_DIR.
             image_size: Side of the images in pixels.
             lr: Learning rate.
 

@@ -184,12 +184,13 @@ def predict(
             "probability": none,
             "passes": np.zeros((0, passes, model.num_classes)),
         }
-    upside_down = arrays.get(UPSIDE_DOWN)
+    for name in arrays.keys() & {"probability", UPSIDE_DOWN}:
+        arrays[name] = arrays[name].astype(np.float64)
     return Predicted(
         arrays["index"],
-        arrays["probability"].astype(np.float64),
+        arrays["probability"],
         passes=arrays["passes"].swapaxes(0, 1) if passes else None,
-        upside_down=None if upside_down is None else upside_down.astype(np.float64),
+        upside_down=arrays.get(UPSIDE_DOWN),
         out_of_distribution=arrays.get(OUT_OF_DISTRIBUTION),
         features=arrays.get(FEATURES),
         looks=arrays.get(LOOKS),

@@ -34,7 +34,7 @@ class TrainedRun:
     def network(self) -> str:
         """The name of the network and, where it is cut, the module that it ends with."""
         model = self.config.model
-        return model.name if model.cut is None else f"{model.name} to {model.cut}"
+        return " to ".join(filter(None, (model.name, model.cut)))
 
     def layers(self) -> dict[str, nn.Module]:
         """Return the backbone's modules by the names that ``model.cut`` takes, without those that the cut removed."""

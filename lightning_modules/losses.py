@@ -23,8 +23,9 @@ class CrossEntropy(nn.Module):
         super().__init__()
         self.label_smoothing = label_smoothing
         self.class_weights: torch.Tensor | None
-        weights = None if class_weights is None else torch.as_tensor(class_weights).float()
-        self.register_buffer("class_weights", weights, persistent=False)
+        self.register_buffer("class_weights", None, persistent=False)
+        if class_weights is not None:
+            self.class_weights = torch.as_tensor(class_weights).float()
 
     def forward(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Return the loss, a scalar, of logits (B, K), or (B, 2K) with orientation, and their indices, int64, (B,)."""

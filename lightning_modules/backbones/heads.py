@@ -51,7 +51,7 @@ def count_fixed_layers(head: Sequence[nn.Module]) -> int:
 
 def head_layers(head: nn.Module) -> list[nn.Module]:
     """Return the layers of a head, in their order."""
-    return list(head) if isinstance(head, nn.Sequential) else [head]
+    return list(head.children()) or [head]
 
 
 def is_pool(layer: nn.Module) -> bool:

@@ -21,16 +21,13 @@ from lightning_modules.backbones.truncation import first_line
 
 
 class SideFile(StrictModel):
-    """What a weights file holds and how its images were in training; every key but the last two is required.
+    """What a weights file holds, and how images were scaled in training: mean and std of each channel, in [0, 1].
 
     Attributes:
-        model: timm's name of the network.
-        timm_args: Arguments with which timm builds the network that the weights were trained in.
-        mean: Per channel, of images in [0, 1], as ``std``.
+        model: timm's name of the network, which is built with ``timm_args``.
         input_size: (channels, height, width) of the images.
         covers: Which modules the file holds, for people; "(cut: <module>)" in it is offered when keys are missing.
-        freeze_batchnorm: True where BatchNorm was folded into the convolutions: its statistics are not those of the
-            data, so that training must leave them alone.
+        freeze_batchnorm: True where BatchNorm was folded into the convolutions: training must leave its statistics.
     """
 
     model: str

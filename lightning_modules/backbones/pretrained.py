@@ -98,9 +98,9 @@ def build_pretrained(
         weights: ``random``, the name of a file in ``weights_dir`` (``resnet50_v1.msra_in1k``), one of timm's tags for
             this network (``resnet50.tv_in1k``), the path of a ``.safetensors`` file with its side file, or timm's forms
             ``hf-hub:<owner>/<repository>`` and ``local-dir:<folder>``, whose config.json says what the weights are.
-        input_size: Side of the images, or height and width, in pixels.
+        input_size: Of the images, in pixels.
         pretrained: What becomes of modules that a file lacks.
-        weights_dir: The folder of weights files; a name is looked for there before timm is asked.
+        weights_dir: A name is looked for there before timm is asked.
 
     Raises:
         UserError: Anything about the model or its weights that the user must correct.
@@ -166,8 +166,7 @@ def check_tag(name: str, weights: str, local: Sequence[str] = ()) -> PretrainedC
         UserError: The tag is another network's, or there is no such tag; this network's tags are listed.
     """
     tags = timm.list_models(f"{name}.*", pretrained=True)
-    config = timm.get_pretrained_cfg(weights) if weights in tags else None
-    if config is not None:
+    if weights in tags and (config := timm.get_pretrained_cfg(weights)):
         return config
     architecture = weights.partition(".")[0]
     reason = "no such tag"

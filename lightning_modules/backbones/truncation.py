@@ -1,5 +1,6 @@
 """Cut a timm network at a named module, and prove once that the cut is where it was asked for."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ class Trace:
     """
 
     entered: dict[str, int] = field(default_factory=dict)
-    left: int = 0
+    left: float = math.inf
     output: Any = None
 
 
@@ -56,7 +57,7 @@ def cut_backbone(network: nn.Module, cut: str | None, input_size: ImageSize) -> 
     image = random_image(input_size)
     with torch.no_grad(), evaluating(network), _constants_scrambled(network):
         trace = _trace(network, image, cut)
-        after = [] if cut is None else _remove_after(network, trace, trace.left)
+        after = _remove_after(network, trace, trace.left)
         unused = _drop_unused(network, trace, image)
     if unused is None:
         trace.entered.pop(cut or "", None)
@@ -139,7 +140,7 @@ def _trace(network: nn.Module, image: torch.Tensor, cut: str | None) -> Trace:
     return trace
 
 
-def _remove_after(parent: nn.Module, trace: Trace, moment: int, prefix: str = "") -> list[str]:
+def _remove_after(parent: nn.Module, trace: Trace, moment: float, prefix: str = "") -> list[str]:
     """Replace the highest modules that were called only after ``moment``; return their names."""
     removed = []
     for key, child in list(parent.named_children()):

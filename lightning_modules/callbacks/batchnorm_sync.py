@@ -15,9 +15,8 @@ class BatchNormSync(Callback):
 
     DDP alone would hand out those of the first process, and lose what the others have seen.
 
-    In training each process normalises by its share of the global batch: there a run of several processes differs from
-    one of a single process. The running variance lacks that between the shares, for n images in each about 1/n of it.
-    ``batchnorm: frozen`` has no such difference, and ``trainer.sync_batchnorm`` (on GPUs) removes it.
+    Each process normalises by its share of the global batch: there a run of several processes differs from one of a
+    single process. ``batchnorm: frozen`` has no such difference, and ``trainer.sync_batchnorm`` (on GPUs) removes it.
     """
 
     def on_train_batch_end(

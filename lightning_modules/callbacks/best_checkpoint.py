@@ -14,8 +14,7 @@ from lightning_modules.compat import callbacks_of, swap_models
 class BestCheckpoint(ModelCheckpoint):
     """Lightning's checkpoint of the best epoch, with the averaged weights where they are averaged.
 
-    The metric that it compares was computed from the average; but Lightning swaps the weights back before it saves, and
-    a checkpoint of weights only never asks the averaging callback.
+    Lightning swaps the weights back before it saves, and asks no averaging callback for a checkpoint of weights only.
     """
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -53,9 +52,5 @@ class ChoosesBest(Callback, ABC):
     def choose_best(self, score_of: Callable[[Path], float]) -> float | None:
         """Copy the best weights to best.ckpt in the folder of the stage; every process calls it.
 
-        Args:
-            score_of: Validates weights: returns the monitored metric.
-
-        Returns:
-            The monitored metric of the best, finite; None where there are none.
+        ``score_of`` validates a checkpoint. Returned is the metric of the best, finite; None where there is none.
         """

@@ -12,13 +12,9 @@ from lightning_modules.compat import average_model, ema_update
 class EMA(WeightAveraging):
     """Lightning's weight averaging, with a warm-up, exact for what is frozen, and on the device of the model.
 
-    After every optimiser step the average moves towards the weights by ``1 - decay``; the statistics of BatchNorm are
-    averaged too, so that they belong to the averaged weights, and counters are copied. What does not train
-    stays bit for bit (a weighted sum, Lightning's default, would round it at every step). A full checkpoint
-    holds both the average and the weights, so a resume goes on exactly.
-
-    Args:
-        decay: How much of the average stays at each step, once it has warmed up; in (0, 1).
+    After every optimiser step the average moves towards the weights by ``1 - decay``, in (0, 1); the statistics of
+    BatchNorm are averaged too, and counters are copied. What does not train stays bit for bit. A full checkpoint holds
+    both the average and the weights, so a resume goes on exactly.
     """
 
     def __init__(self, decay: float) -> None:
@@ -49,7 +45,6 @@ class EMA(WeightAveraging):
 def decay_after(count: int, decay: float) -> float:
     """Return the decay of the step that follows ``count`` averaged ones: at most ``decay``, less while they are few.
 
-    The rule is TensorFlow's ``ExponentialMovingAverage(num_updates=...)``: short runs do not drag their first weights
-    along.
+    The rule is that of TensorFlow's ``ExponentialMovingAverage(num_updates=...)``.
     """
     return min(decay, (1 + count) / (10 + count))

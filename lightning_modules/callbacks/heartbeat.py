@@ -23,12 +23,7 @@ class Heartbeat(Callback):
     """Write progress.json: at the start of a fit, every few seconds, and at each epoch's end.
 
     It asks the device for nothing while batches run. ``seconds_left`` is the whole length that this stage and the later
-    ones may still have, at the pace of this stretch, validations included: an upper bound where a stage may end
-    sooner, and a guess if a later stage trains more of the network. A full disk does not end a training.
-
-    Args:
-        stage: The stage.
-        steps: Optimiser steps of this stage and of each later one.
+    ones may still have, at the pace of this stretch; ``steps`` are those of each. A full disk does not end a training.
     """
 
     def __init__(self, stage: Stage, steps: Sequence[int]) -> None:
@@ -70,10 +65,7 @@ class Heartbeat(Callback):
     def seconds_left(self, step: int, seconds: float, over: bool = False) -> float | None:
         """Return the seconds that are left at the pace of this stretch; None before its first step.
 
-        Args:
-            step: The optimiser steps of this stage so far.
-            seconds: Since the start of this stretch.
-            over: Whether the stage has ended, be it before its last step.
+        The stage took ``step`` optimiser steps, this stretch ``seconds``; ``over`` is whether the stage has ended.
         """
         left = sum(self.steps[1:])
         if not over:

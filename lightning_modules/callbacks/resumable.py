@@ -11,14 +11,8 @@ from lightning_modules.training.plan import Stage
 class ResumableEarlyStopping(EarlyStopping):
     """Lightning's early stopping, which forgets on a resume that it had stopped already.
 
-    It checks after the validation, so that the checkpoint at the epoch's end holds its newest state.
-
-    Args:
-        patience: Epochs without improvement; a stage may have its own.
-        min_delta: The smallest change that counts as an improvement.
-        monitor: The metric.
-        mode: Whether its least or its largest value is best.
-        stage: The stage.
+    It checks after the validation, so that the checkpoint at the epoch's end holds its newest state. A stage may have a
+    patience of its own.
     """
 
     def __init__(self, patience: int, min_delta: float, monitor: str, mode: str, stage: Stage) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint
 from torch.distributed import ReduceOp
 
 from common import preemption
@@ -79,7 +78,7 @@ class ResumeCheckpoint(Callback):
         self._saved_step = 0
         self._save_seconds = 0.0
         self._from_step = 0
-        self._saved_best: list[float | None] = []
+        self._saved_best: float | None = None
         self._step_before = 0
         self._shared_batches = 0
 
@@ -87,7 +86,7 @@ class ResumeCheckpoint(Callback):
         """Start the clock, where a resume goes on too."""
         self._saved_at = time.monotonic()
         self._saved_step = self._from_step = trainer.global_step
-        self._saved_best = _best_scores(trainer)
+        self._saved_best = _best_score(trainer)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave before the epoch, where what was before it is saved."""
@@ -137,7 +136,7 @@ class ResumeCheckpoint(Callback):
         """Save after the validation of the epoch, where it is worth its time."""
         is_cheap = self._save_seconds <= SHARE * (time.monotonic() - self._saved_at)
         # What is on disk as the best must not be of an epoch that a resume has still to train.
-        has_new_best = _best_scores(trainer) != self._saved_best
+        has_new_best = _best_score(trainer) != self._saved_best
         due, signum = _on_any_rank(is_cheap or has_new_best or self._is_due(trainer.global_step))
         if due or signum:
             self.save(trainer)
@@ -149,7 +148,7 @@ class ResumeCheckpoint(Callback):
         trainer.save_checkpoint(self.path)
         self._saved_at = time.monotonic()
         self._saved_step = trainer.global_step
-        self._saved_best = _best_scores(trainer)
+        self._saved_best = _best_score(trainer)
         self._save_seconds = self._saved_at - start
         if trainer.global_step > self._from_step:
             preemption.note_progress()
@@ -168,14 +167,10 @@ class ResumeCheckpoint(Callback):
         preemption.leave(signum, trainer.is_global_zero)
 
 
-def _best_scores(trainer: Trainer) -> list[float | None]:
-    """Return the scores of the best checkpoints so far, those of each `ModelCheckpoint`."""
-    scores: list[float | None] = []
-    for checkpoint in trainer.checkpoint_callbacks:
-        if isinstance(checkpoint, ModelCheckpoint):
-            score = checkpoint.best_model_score
-            scores.append(None if score is None else float(score))
-    return scores
+def _best_score(trainer: Trainer) -> float | None:
+    """Return the score of the best checkpoint so far."""
+    score = getattr(trainer.checkpoint_callback, "best_model_score", None)
+    return None if score is None else float(score)
 
 
 def _on_any_rank(due: bool = False) -> tuple[bool, int]:

@@ -119,9 +119,12 @@ def gather_to_rank_zero(value: T) -> list[T] | None:
     world = current_world()
     if world.size == 1:
         return [value]
+    if not world.is_first:
+        dist.gather_object(value, None, 0)
+        return None
     values: list[Any] = [None] * world.size
-    dist.gather_object(value, values if world.is_first else None, 0)
-    return values if world.is_first else None
+    dist.gather_object(value, values, 0)
+    return values
 
 
 def all_reduce(values: torch.Tensor, operation: dist.ReduceOp.RedOpType = dist.ReduceOp.SUM) -> torch.Tensor:

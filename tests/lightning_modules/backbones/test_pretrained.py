@@ -181,6 +181,15 @@ def test_a_trunk_is_what_a_name_stands_for_where_the_network_is_cut_there(tmp_pa
             build_pretrained(model(cut=cut), "scratch_cnn.own", 60, weights_dir=str(tmp_path))
 
 
+def test_weights_with_a_classifier_lose_it(tmp_path):
+    state = {key: value.half() if value.is_floating_point() else value for key, value in trained("test_vit").items()}
+    weights = save_weights(tmp_path, state, model="test_vit", timm_args={"num_classes": 1000})
+    backbone, info = build_pretrained(model("test_vit"), weights, 160)
+    assert not [key for key in backbone.module.state_dict() if key.startswith("head")]
+    assert torch.equal(backbone.module.blocks[0].mlp.fc1.weight, state["blocks.0.mlp.fc1.weight"].float())
+    assert info.args == {"num_classes": 0}
+
+
 def test_where_the_published_resnet50_cannot_be_had_timms_is_named(tmp_path):
     for folder in (None, str(tmp_path)):
         with pytest.raises(

@@ -141,7 +141,7 @@ def test_at_the_end_of_an_epoch_what_is_due_or_goes_with_a_new_best_is_saved_wha
     model, tmp_path, monkeypatch, how, best, steps
 ):
     monkeypatch.setattr(resume, "SHARE", -1)
-    monkeypatch.setattr(resume, "_best_scores", lambda trainer: [best[trainer.current_epoch]])
+    monkeypatch.setattr(resume, "_best_score", lambda trainer: best[trainer.current_epoch])
     save = MinuteSteps(monkeypatch, tmp_path / "last.ckpt", **how)
     fit(model, save, epochs=4)
     assert save.steps == steps

@@ -116,6 +116,24 @@ def test_checkpoints_round_the_weights_that_half_precision_can_hold(tmp_path):
     assert all(torch.equal(saved[name], own[name]) for name in own if name != "0.weight")
 
 
+def test_a_rounding_passes_no_gate(tmp_path):
+    assert 0.8 - 0.7 > 0.1
+    callback = Checker(tmp_path)
+    for number, hundredths in enumerate((70, 80, 81), start=1):
+        callback.step(number, hundredths)
+    assert [each.accuracy for each in callback.saved] == [0.7, 0.81]
+
+
+def test_every_ten_epochs_it_saves_regardless_but_nothing_twice(tmp_path):
+    callback = Checker(tmp_path, every_steps=30, every_epochs=10)
+    for epoch in range(30):
+        callback.step(3 * (epoch + 1) + 1, 100 * (epoch == 9), epoch)
+        callback.end_epoch()
+    assert [(each.step, each.epoch, each.reason) for each in callback.saved] == [
+        (31, 9, "check"), (61, 19, "epoch"), (91, 29, "epoch")
+    ]  # fmt: skip
+
+
 def test_what_is_saved_because_it_is_time_does_not_become_the_best(tmp_path):
     """Only a check sets ``acc_best`` (Algorithm 1, step 4): the gates that follow are measured from there."""
     callback = Checker(tmp_path, every_steps=10, every_epochs=1)

@@ -227,3 +227,20 @@ def test_wrong_arguments_are_named(name, argument):
     (key, value), *_ = argument.items()
     with pytest.raises(UserError, match=f"model.args.{key}={value}: say "):
         build_backbone(name, argument, None, 227)
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_the_classifier_can_be_reset(name):
+    network, image = create(name, 0).double(), smallest_image(name).double()
+    assert network(image).shape == (1, network.head_hidden_size)
+    network.reset_classifier(5)
+    assert network.num_classes == 5
+    assert network(image).shape == (1, 5)
+    assert network(image).dtype == torch.float64
+    network.reset_classifier(0, global_pool="")
+    assert network(image).shape == (1, network.num_features, 1, 1)
+
+
+def test_padded_pools_never_let_the_padding_win():
+    network = create("anet_c6", pools="six")
+    assert torch.equal(network.pool5(torch.full((1, 1, 4, 4), -1.0)), torch.full((1, 1, 2, 2), -1.0))

@@ -164,3 +164,12 @@ def test_every_precision_trains_and_predicts(tmp_path, precision):
     assert stages[0].images_seen == 64
     probabilities = predict(model, MemoryData(count=8), config).probabilities
     assert probabilities.sum(1) == pytest.approx(1.0, abs=1e-2)
+
+
+def test_predictions_that_are_no_numbers_are_a_user_error(tmp_path):
+    config = small_config(tmp_path, *SMALL_NET)
+    model = build(config)
+    with torch.no_grad():
+        model.head.logits.bias.fill_(float("nan"))
+    with pytest.raises(UserError, match="NaN"):
+        predict(model, MemoryData(), config)
