@@ -16,14 +16,10 @@ TRAINING_WEIGHT = 46
 
 
 def adapt_to_images(classifier: Classifier, images: np.ndarray) -> int:
-    """Adapt a trained backbone to images of another source.
+    """Adapt a trained backbone to images of another source; return the number of layers that were adapted.
 
-    Args:
-        classifier: With orientation every second image is turned, as in training.
-        images: Prepared like the images to predict, of all classes, uint8, shape (N, H, W, C), N > 1.
-
-    Returns:
-        The number of layers that were adapted.
+    The images are prepared like those to predict, of all classes, uint8, shape (N, H, W, C), N > 1. With orientation
+    every second one is turned, as in training.
     """
     image = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(classifier.device).float() / 255
     if classifier.orientation:
@@ -33,14 +29,9 @@ def adapt_to_images(classifier: Classifier, images: np.ndarray) -> int:
 
 @torch.no_grad()
 def adapt_batchnorm(network: nn.Module, images: torch.Tensor) -> int:
-    """Give the BatchNorm layers of a trained network the statistics of images, averaged with those of training.
+    """Give the BatchNorm layers of a network the statistics of images (N, C, H, W), averaged with those of training.
 
-    Args:
-        network: Its layers with running statistics are changed; in eval mode afterwards.
-        images: A mixture of all classes like the images to predict, float, shape (N, C, H, W), N > 1.
-
-    Returns:
-        The number of layers that were adapted.
+    The network is in eval mode afterwards. Returned is the number of layers that were adapted.
     """
     network.eval()
     trained = {}

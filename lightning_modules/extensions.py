@@ -38,10 +38,7 @@ def build_loggers(config: Config, stage: Stage) -> list[Logger]:
 def build_callbacks(config: Config, stage: Stage, mode: str) -> list[Callback]:
     """Return the callbacks that ``callbacks`` enables for a stage: our own, then those of ``callbacks.extra``.
 
-    Args:
-        config: The typed configuration.
-        stage: Given to a class with an argument of this name, as ``monitor`` and ``mode`` are.
-        mode: "min" or "max": which value of the monitored metric is best.
+    A class with an argument ``stage``, ``monitor`` or ``mode`` ("min" or "max" of the monitored metric) is given it.
 
     Raises:
         UserError: A package is missing, or a callback refuses its arguments.

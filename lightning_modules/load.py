@@ -16,12 +16,10 @@ from lightning_modules.classifier import Classifier
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A finished run's model.
+    """A finished run's model: its classifier with the best weights, in eval mode, on the CPU.
 
-    Attributes:
-        classifier: With its best weights, in eval mode, on the CPU; it takes images (B, 3, H, W), float32 in [0, 1].
-        classes: Class names in the order of the logits; a single logit is that of the last.
-        positive_class: None where there are more than two classes.
+    ``classes`` are in the order of the logits; a single logit is that of the last, the ``positive_class``, which is
+    None where there are more than two.
     """
 
     folder: Path

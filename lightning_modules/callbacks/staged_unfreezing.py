@@ -13,12 +13,9 @@ from lightning_modules.training.plan import Stage
 
 
 class StagedUnfreezing(Callback):
-    """Hold the classifier in a stage; each stage is a fit of its own, with a new optimiser and a new DDP wrap.
+    """Hold the classifier in a stage of ``steps`` optimiser steps; each is a fit of its own, with a new DDP wrap.
 
-    Args:
-        stage: The stage.
-        steps: Its optimiser steps, for the scheduler.
-        seconds: What this stretch of the stage has taken before the fit.
+    ``seconds`` is what this stretch of the stage has taken before the fit.
     """
 
     def __init__(self, stage: Stage, steps: int | None = None, seconds: float = 0.0) -> None:
@@ -77,11 +74,7 @@ class StagedUnfreezing(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the budget of the interrupted stretch.
-
-        Raises:
-            UserError: The checkpoint belongs to another stage.
-        """
+        """Take up the budget of the interrupted stretch; a checkpoint of another stage is a UserError."""
         if (state_dict["name"], state_dict["number"]) != (self.stage.name, self.stage.number):
             raise UserError(f"the checkpoint is of stage {state_dict['name']!r}, not {self.stage.name!r}: remove it")
         self.images_seen = state_dict["images_seen"]

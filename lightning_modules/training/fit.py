@@ -79,7 +79,7 @@ def train_stages(  # noqa: PLR0913 (what a training is made of)
         data: Provides the train and validation batches.
         config: The typed configuration.
         run: The run's folder.
-        callbacks: Callbacks of every stage, after all others.
+        callbacks: Of every stage, after all others.
         features: Can serve features in place of the images, for stages that train the head alone.
         mode: Whether the least or the largest value of ``callbacks.monitor`` is best.
     """
