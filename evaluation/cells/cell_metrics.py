@@ -58,7 +58,9 @@ def cell_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
 
 def _metric_of(name: str) -> Metric:
     plain = name.removesuffix(SUFFIX)
-    return Metric(is_share=True) if plain in CELL_SHARES else metric_of(plain)
+    if plain in CELL_SHARES:
+        return Metric(is_share=True)
+    return metric_of(plain)
 
 
 class CellMetrics:

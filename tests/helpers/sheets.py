@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from common.config.schema import Config
@@ -13,18 +12,16 @@ from tests.helpers.manifests import make_manifest
 from tests.helpers.training import composed, small_config
 
 COLUMNS, ROWS = 6, 3
-BOX = (24, 36)  # width and height of a place, pixels
 STEP = (30, 52)  # from one place to the next
 
 
-def toy_sheet(seed: int = 0, ground: int = 250) -> tuple[np.ndarray, np.ndarray]:
-    """Return a sheet, uint8 (166, 192, 3), and its places, int64 (18, 4): x, y, width, height.
+def toy_sheet(seed: int = 0, ground: int = 250) -> np.ndarray:
+    """Return a sheet, uint8 (166, 192, 3).
 
     A bar is 6 px wide and up to 26 px long, darker at its upper end, with an arm to one side: mirrored it is another.
     """
     rng = np.random.default_rng(seed)
     sheet = np.full((10 + ROWS * STEP[1], 12 + COLUMNS * STEP[0], 3), ground, np.uint8)
-    boxes = []
     for row in range(ROWS):
         for column in range(COLUMNS):
             x, y = 9 + column * STEP[0], 8 + row * STEP[1]
@@ -32,20 +29,17 @@ def toy_sheet(seed: int = 0, ground: int = 250) -> tuple[np.ndarray, np.ndarray]
             sheet[y + 5 : y + 5 + length, x + 9 : x + 15] = rng.integers(60, 110)
             sheet[y + 5 : y + 9, x + 9 : x + 18] = 20
             sheet[y + 40 : y + 44, x + 8 : x + 14] = 0  # the label
-            boxes.append((x, y, *BOX))
-    return sheet, np.array(boxes, np.int64)
+    return sheet
 
 
 def sheet_manifest(count: int = 2, seed: int = 0) -> tuple[Manifest, np.ndarray]:
-    """Return a manifest of toy karyograms, of no files, with their places; and the sheets, uint8 (count, H, W, 3)."""
-    sheets, boxes = zip(*(toy_sheet(seed + number) for number in range(count)), strict=True)
+    """Return a manifest of toy karyograms, of no files, and the sheets, uint8 (count, H, W, 3)."""
+    sheets = [toy_sheet(seed + number) for number in range(count)]
     manifest = make_manifest(["normal", "abnormal"] * (count // 2) + ["normal"] * (count % 2))
     height, width = sheets[0].shape[:2]
     frame = manifest.frame.assign(width=width, height=height)
-    places = [(name, "1", *map(int, box)) for name, own in zip(frame["image_id"], boxes, strict=True) for box in own]
-    table = pd.DataFrame(places, columns=["image_id", "chromosome", "x", "y", "width", "height"])
     facts = {"classes": ("normal", "abnormal"), "positive_class": "abnormal", "source": "composed_karyograms"}
-    return Manifest(frame, manifest.root, **facts, places=table), np.stack(sheets)
+    return Manifest(frame, manifest.root, **facts), np.stack(sheets)
 
 
 def write_karyograms(root: Path, counts: dict[str, int], images: int = 1) -> Path:
@@ -53,7 +47,7 @@ def write_karyograms(root: Path, counts: dict[str, int], images: int = 1) -> Pat
     for position, (name, count) in enumerate(counts.items()):
         for number in range(count):
             subject = 100 * position + number // images
-            write_image(root / name / f"s{subject}_{number}.png", toy_sheet(1000 * position + number)[0])
+            write_image(root / name / f"s{subject}_{number}.png", toy_sheet(1000 * position + number))
     return root
 
 

@@ -132,4 +132,6 @@ def _predicted_files(
     # The scale and range of the others must not depend on them: predict again.
     files = leave_out(files, names, IMPROBABLE)
     used = used_files(files)
-    return files, predictor.predict(used, pool) if used else NO_FILES
+    if not used:
+        return files, NO_FILES
+    return files, predictor.predict(used, pool)

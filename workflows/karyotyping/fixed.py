@@ -46,9 +46,9 @@ def read_fixed(file: Path | None, cells: Sequence[Cell]) -> list[FixedClasses]:
         place = f"{file}, row {row}"
         one = matches.iloc[0]
         if len(matches) > 1 or pd.isna(one[NUMBER]):
-            problem = (
-                f"is in {len(matches)} cells: add the column cell" if len(matches) > 1 else "is in none of the cells"
-            )
+            problem = "is in none of the cells"
+            if len(matches) > 1:
+                problem = f"is in {len(matches)} cells: add the column cell"
             raise UserError(f"{place}: {' / '.join(filter(None, one[keys]))} {problem}")
         kind = _class(one[column], column, place)
         if fixed[int(one[NUMBER])].setdefault(one["file"], kind) != kind:
