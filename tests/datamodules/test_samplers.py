@@ -32,11 +32,6 @@ def test_starting_in_mid_epoch_gives_the_rest_of_the_same_order(length, size, fi
     assert batches(length, size, 3, first) == batches(length, size, 3)[first:]
 
 
-@pytest.mark.parametrize("changed", [{"epoch": 1}, {"seed": 1}])
-def test_seed_and_epoch_change_the_order(changed):
-    assert items(batches(50, 5)) != items(batches(50, 5, **changed))
-
-
 @given(size=st.integers(1, 5), world=st.integers(1, 4), weighted=st.booleans(), data=st.data())
 def test_processes_share_the_global_batches_of_one_process(size, world, weighted, data):
     length = data.draw(st.integers(2 * world, 60))

@@ -64,13 +64,6 @@ def test_weights_are_scikit_learns(counts):
         assert not made.copy.any()
 
 
-def test_a_class_without_images_and_an_unknown_name_are_errors():
-    with pytest.raises(ValueError, match="class 2 has no train image"):
-        plan(np.array([0, 1, 0]), np.arange(3), 3, "none", 0)
-    with pytest.raises(ValueError, match="no balance plan is called smote"):
-        plan(np.array([0, 1]), np.arange(2), 2, "smote", 0)
-
-
 @settings(max_examples=60, deadline=None)
 @given(st.tuples(st.integers(1, 40), st.integers(1, 40)), st.integers(0, 9))
 def test_hem_all_gives_the_smaller_class_one_copy_each_at_most(counts, seed):

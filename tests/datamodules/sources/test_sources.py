@@ -164,19 +164,6 @@ def test_images_are_written_once_and_again_where_one_is_missing(listed, name, mo
         assert listed(name, **WRITTEN[name]).root != first.root
 
 
-@pytest.mark.parametrize("name", WRITTEN)
-def test_a_writing_that_fails_leaves_nothing_and_what_a_killed_one_left_is_removed(listed, tmp_path, name, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(cv2, "imwrite", lambda *_: False)
-        with pytest.raises(OSError, match="cannot write"):
-            listed(name)
-    assert not list(tmp_path.glob("cache/**/*.png"))
-    folder = listed(name).root
-    left_over = folder.rename(folder.parent / f".{folder.name}-killed")
-    listed(name)
-    assert not left_over.exists()
-
-
 @pytest.mark.parametrize(
     ("name", "keys", "message"),
     [
