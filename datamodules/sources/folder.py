@@ -56,7 +56,9 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Manifest:
             rows.append({"image_id": below, "path": below, "label": name, "subject": parse_subject(path)})
     frame = listed(rows)
     beside = sum(is_image(entry.name) for entry in root.iterdir() if entry.is_file())
-    notes = (f"{beside:,} images beside the class folders of {root.name} left out",) * bool(beside)
+    notes: tuple[str, ...] = ()
+    if beside:
+        notes = (f"{beside:,} images beside the class folders of {root.name} left out",)
     facts = (root, classes, data.positive_class, data.source, notes)
     return Manifest(frame, *facts, synthetic=is_drawn(root, frame["path"]))
 

@@ -39,9 +39,12 @@ class Augmentation:
         """
         if not self.is_on or (not copy and self.config.apply_to != "all"):
             return image
-        epoch *= self.config.each_epoch
+        if not self.config.each_epoch:
+            epoch = 0
         seed = derive_seed("augmentation", self.seed, epoch, row, copy) % 2**32
-        turn = (self._turn, self._turn_copy)[copy > 0]
+        turn = self._turn
+        if copy:
+            turn = self._turn_copy
         image = turn(image, seed)
         for number, operation in enumerate(self._operations, 1):
             # albumentations does not reseed by itself, and gives all transforms of a pipeline the same numbers.
