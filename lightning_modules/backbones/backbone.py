@@ -102,7 +102,7 @@ def create_network(name: str, args: dict[str, Any], input_size: ImageSize, **tim
         reason = first_line(error)
         if "'pretrained_cfg'" in reason:  # timm's own networks take any argument
             reason = f"its function must take pretrained=False and **kwargs ({reason})"
-        size = "x".join(map(str, to_2tuple(input_size)))
+        size = "x".join(map(str, dict.fromkeys(to_2tuple(input_size))))  # one number of a square
         weights = getattr(timm_args.get("pretrained_cfg"), "file", "random")
         raise UserError(f"model.args={args} weights={weights}: {name} at {size} px: {reason}") from error
     if not hasattr(network, "forward_features"):
