@@ -55,7 +55,7 @@ def formula_run(config: Config, watch: Watch, seconds: float = 0.0) -> Path:
         rows.append({"epoch": epoch, "val/loss": loss, "val/acc": math.exp(-loss)})
         pd.DataFrame(rows).to_csv(logs / "metrics.csv", index=False)
         for each in watching:
-            each.report(0, epoch, loss)
+            each._report(0, epoch, loss)
     record = {"name": "head", "best": "checkpoints/1-head/best.ckpt", "score": loss, "epochs": EPOCHS}
     write_json(stage / "stage.json", {**record, "images_seen": 1, "seconds": 1.0})
     Run(folder).write_status("finished", best=record["best"])
