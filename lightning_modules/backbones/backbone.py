@@ -153,7 +153,7 @@ def check_modules(backbone: nn.Module, names: Sequence[str]) -> None:
         reason = "the backbone has no such module"
         if f"{name}.".startswith(tuple(removed)):
             reason = "the cut removed it"
-        elif name in modules:
+        elif name and name in modules:
             reason = "it has no parameters to train"
         raise UserError(f"unfreeze: {name}: {reason}; say all, or: {close_names(name, right)}")
 
