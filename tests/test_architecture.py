@@ -6,7 +6,6 @@ from collections import Counter
 import pytest
 
 from benchmarks.structure import CodeBase, Module, count_lines
-from common.paths import ROOT
 from common.runs.files import RunFile
 
 CODE = CodeBase()
@@ -112,8 +111,3 @@ def texts(module: Module) -> set[str]:
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     docstrings = {ast.get_docstring(node, clean=False) for node in nodes if isinstance(node, documented)}
     return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)} - docstrings
-
-
-def test_the_files_are_those_of_this_checkout():
-    assert {"train", "common.paths"} <= CODE.modules.keys()
-    assert CODE.root == ROOT

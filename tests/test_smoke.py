@@ -79,8 +79,3 @@ def test_heat_maps_and_report(run):
     call("explain", "heatmaps", run)
     call("report", run)
     assert (run / "report.html").stat().st_size > 10_000
-
-
-def test_an_unknown_key_names_the_nearest(home, capsys):
-    run_train(home, "loader.batch_sise=8", code=1)
-    assert "loader.batch_size" in capsys.readouterr().err

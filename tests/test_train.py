@@ -10,7 +10,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 import train
 from common.config.overrides import quote_path
 from common.paths import ROOT
-from common.predictions import read_predictions
 from common.runs.run import Run
 from tests.helpers.training import SMALL, call_main, command, typed_places
 from workflows import train as training
@@ -114,10 +113,6 @@ def test_each_epoch_has_the_metrics_of_paper_001_on_training_and_validation(fini
     ("overrides", "words"),
     [
         (["+profile=smoke", "+experiment=resnet50_features"], "type `"),
-        (["data_dir=null"], "data_dir"),
-        ([*RESNET18, "model.cut=layer9"], "layer3"),
-        ([*SMALL, "model.name=resnet5O"], "resnet50"),
-        ([*SMALL, "weights=absent.safetensors"], "absent.safetensors"),
         ([*RESNET18, "weights=resnet18.tv_in1k"], "weights=random"),  # of no hub
         ([*SMALL, "trainer.accelerator=cuda"], "trainer.accelerator=cpu"),
         ([*SMALL, "split.folds=9"], "split.folds"),
@@ -196,39 +191,6 @@ def test_in_a_multirun_a_failed_job_does_not_stop_the_others(tmp_path, call_here
     assert "split.fold" in error
     assert [Run(run).status.state for run in runs(tmp_path)] == ["finished"]
     assert not (ROOT / "multirun.yaml").exists()
-
-
-def test_in_a_multirun_a_bug_does_not_stop_the_others_either(tmp_path, monkeypatch, call_here):
-    trained = []
-
-    def run(config):
-        trained.append(config.seed)
-        if config.seed == 0:
-            raise ZeroDivisionError("a bug")
-        return tmp_path
-
-    monkeypatch.setattr("workflows.train.run", run)
-    code, error = call_here("-m", *SMALL, "seed=0,1")
-    assert (code, trained) == (1, [0, 1])
-    assert "1 of the jobs failed" in error
-    assert ": a bug" in error
-
-
-def test_passes_of_monte_carlo_dropout_are_beside_the_predictions(tmp_path, call_here):
-    sampled = ["head.layers=[{dropout: 0.5},gap,{dense: 8},{dropout: 0.5}]", "inference.mc_passes=20"]
-    assert call_here(*TINY, *sampled)[0] == 0
-    predictions = read_predictions(runs(tmp_path)[0])
-    assert predictions.sampled
-    frame = predictions.frame
-    assert set(frame.sampled_label) <= set(predictions.classes)
-    assert frame.sampled_votes.between(0.5, 1).all()
-    assert (frame.sampled_votes * 20 % 1).round(9).isin([0, 1]).all()
-    assert (frame.sampled_variance > 0).all()
-    assert frame.sampled_confidence.between(0.25, frame.sampled_votes).all()
-    assert (frame.sampled_prob_hem + frame.sampled_prob_all).to_numpy() == pytest.approx(1)
-    # Without dropout is not the mean over the passes, but near it.
-    assert (frame.sampled_prob_all != frame.prob_all).all()
-    assert frame.sampled_prob_all.to_numpy() == pytest.approx(frame.prob_all.to_numpy(), abs=0.3)
 
 
 @pytest.mark.parametrize(

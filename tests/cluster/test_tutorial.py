@@ -6,7 +6,7 @@ from common.paths import ROOT
 from docs.commands import TUTORIALS, commands
 from tests.cluster.slurm import Cluster
 
-CLUSTER = (  # what starts and stops the cluster of all these tests: test_dev_cluster.py
+CLUSTER = (  # what starts and stops the cluster of all these tests
     "scripts/dev_cluster.sh start --install",
     'eval "$(scripts/dev_cluster.sh env)"',
     "scripts/dev_cluster.sh stop",

@@ -55,11 +55,3 @@ def test_the_collector_is_off_during_imports_and_ignores_their_objects_later(bef
         assert gc.get_freeze_count() == 0
     assert gc.isenabled()
     assert gc.get_freeze_count() > 10_000
-
-
-def test_nothing_changes_when_torch_is_imported_already(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", sys)
-    frozen = gc.get_freeze_count()
-    with heavy_imports():
-        assert gc.isenabled()
-    assert gc.get_freeze_count() == frozen

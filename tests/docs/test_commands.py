@@ -66,10 +66,3 @@ def test_commands_name_options_and_keys_that_exist(page):
             check_overrides(words)
         if script not in BY_HYDRA[:2]:
             check_options(script, words)
-
-
-def test_an_unknown_option_and_key_are_found():
-    with pytest.raises(AssertionError, match="--nothing"):
-        check_options("scripts/evaluate.py", ["run", "--nothing"])
-    with pytest.raises(Exception, match="no_such_key"):
-        check_overrides(["+experiment=resnet50_cut_block5", "no_such_key=1"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from docs import handbook, hooks, imports
+from docs import handbook
 
 
 @pytest.fixture
@@ -44,16 +44,3 @@ def test_examples_of_a_command_are_blocks_to_copy():
     assert "```bash\npython scripts/prepare_data.py " in text
     assert "<span" not in text
     assert "* `--sheet <path>`" in text
-
-
-def test_links_out_of_docs_lead_to_copies_in_the_site():
-    assert hooks.site_path("guides/review.md", "../explanation/figures.md") == "explanation/figures.md"
-    assert hooks.site_path("guides/review.md", "../../results/demo/roc.png") == "repository/results/demo/roc.png"
-    assert hooks.site_path("guides/review.md", "../../README.md") == "index.md"
-    assert hooks.site_path("repository/CHANGELOG.md", "docs/guides/review.md") == "guides/review.md"
-
-
-def test_imports_of_packages_are_listed():
-    rows = imports.imports("packages", handbook.CONF).splitlines()
-    assert "| `common` | - |" in rows
-    assert "| `datamodules` | `common` |" in rows

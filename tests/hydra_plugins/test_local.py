@@ -90,14 +90,6 @@ def test_a_job_of_several_gpus_gets_them_first_and_is_started_by_torchrun(tmp_pa
     assert machine.started[0][-1] == "seed=1"
 
 
-def test_jobs_of_two_gpus_share_the_cores_by_two_and_two(tmp_path, monkeypatch, machine, capsys):
-    pretend_gpus(tmp_path / "bin", monkeypatch, 4)
-    run(tmp_path, [{"devices": 2}] * 5, jobs=8)
-    assert max(map(len, machine.beside)) == 2
-    assert "2 jobs at a time" in capsys.readouterr().out
-    assert machine.environments[0]["OMP_NUM_THREADS"] == "4"  # of 16 cores for each of four processes
-
-
 def test_a_job_on_the_cpu_takes_no_gpu(tmp_path, monkeypatch, machine):
     pretend_gpus(tmp_path / "bin", monkeypatch, 1)
     run(tmp_path, [{"accelerator": "cpu"}] * 4)

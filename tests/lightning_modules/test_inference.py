@@ -8,7 +8,7 @@ import torch
 from common.predictions import COLUMNS
 from common.runs.predicted import Predicted, to_predictions
 from common.uncertainty import summarise
-from lightning_modules.inference import PredictionCollector, predict
+from lightning_modules.inference import predict
 from lightning_modules.mc_dropout import McDropout
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, build
@@ -68,16 +68,3 @@ def test_predictions_carry_what_the_passes_say_together():
     without = to_predictions(Predicted(predicted.rows, predicted.probabilities), images, parts, classes, "abnormal", {})
     assert not without.sampled
     assert list(without.frame.columns) == [*without.frame.columns.intersection(predictions.frame.columns)]
-
-
-def test_collected_batches_come_back_in_their_order_and_keep_their_types():
-    collector = PredictionCollector()
-    assert collector.arrays() == {}
-    values = torch.rand(13, 3, 2, generator=torch.Generator().manual_seed(0)).transpose(1, 2)
-    for batch in values.split([1, 5, 7]):
-        outputs = {"probability": batch, "index": (batch[:, 0, 0] * 100).long()}
-        collector.on_predict_batch_end(None, None, outputs, None, 0)
-    arrays = collector.arrays()
-    assert np.array_equal(arrays["probability"], values.numpy())
-    assert arrays["probability"].dtype == np.float32
-    assert np.array_equal(arrays["index"], (values[:, 0, 0] * 100).long().numpy())

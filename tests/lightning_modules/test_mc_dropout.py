@@ -14,7 +14,7 @@ from lightning_modules import mc_dropout
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.classifier import Classifier
-from lightning_modules.mc_dropout import McDropout, SampledDropout, check_dropout, draw_masks
+from lightning_modules.mc_dropout import McDropout, check_dropout, draw_masks
 
 PAPER = [{"dropout": 0.5}, "gap", {"dense": 16}, "batchnorm", {"dropout": 0.3}]  # paper 001, Figure 3.5, narrower
 
@@ -123,20 +123,6 @@ def test_passes_and_layers_have_masks_of_their_own():
     assert torch.allclose(torch.corrcoef(together), torch.eye(6), atol=0.1)
     assert torch.equal(draw_masks(0, 0, range(2, 3), (2000,), 0.5)[0], masks[2])
     assert draw_masks(0, 0, range(1), (100_000,), 0.2).float().mean() == pytest.approx(0.8, abs=0.01)
-
-
-def test_masks_are_drawn_once(monkeypatch):
-    drawn = []
-
-    def counting(*arguments):
-        drawn.append(arguments)
-        return draw_masks(*arguments)
-
-    monkeypatch.setattr(mc_dropout, "draw_masks", counting)
-    dropout = SampledDropout(0, 0, 0.5, 4)
-    x = torch.rand(1, 2, 10)
-    assert torch.equal(dropout(x, range(1, 3)), dropout(x, range(4))[1:3])
-    assert len(drawn) == 1
 
 
 @pytest.mark.parametrize(("network", "args"), [("NCHW", {}), ("functional", {"proj_drop_rate": 0.2})])

@@ -12,7 +12,6 @@ import torch
 
 from common.runs.portable import PortableModel
 from common.runs.run import Run
-from scripts.ensemble import app as ensemble
 from scripts.export import app as export
 from scripts.predict import app as predict
 from tests.helpers.portable import UNNEEDED, run_without
@@ -101,19 +100,7 @@ def test_the_model_card_has_the_figures_of_the_run(cell_runs, portable):
     assert re.findall("^## (.*)", card, re.MULTILINE)[:3] == ["Intended use", "Limits", "How it was evaluated"]
 
 
-def test_an_ensemble_with_fitted_weights(cell_runs, cell_images, tmp_path, predicted):
-    fitted = tmp_path / "fitted"
-    run_app(
-        ensemble,
-        "genetic",
-        *cell_runs,
-        "population=10",
-        "generations=3",
-        "restarts=2",
-        "--output",
-        fitted,
-        "evaluation.resamples=20",
-    )
+def test_an_ensemble_with_fitted_weights(fitted, cell_images, tmp_path, predicted):
     run_app(export, fitted, "--output", tmp_path / "model")
     assert len(PortableModel(tmp_path / "model").description.members) == 2
     assert "an ensemble of 2 networks" in (tmp_path / "model" / "README.md").read_text()

@@ -19,7 +19,6 @@ from common.runs.run import Run
 from evaluation.averaging import average
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.predicted_table import read_predicted
-from scripts.ensemble import app as ensemble
 from scripts.predict import app
 from tests.helpers.chromosomes import bar
 from tests.helpers.images import break_image, cell_image, write_class_folders, write_image
@@ -42,24 +41,6 @@ def sheet_run(sheet_images):
     """A run with passes on whole karyograms that are augmented at a larger size."""
     prepared = ["prepare.augment_at=48"]
     return run_undrawn(karyogram_config(sheet_images.parent, sheet_images, *TINY, *PASSES, *prepared, "name=sheets"))
-
-
-@pytest.fixture(scope="module")
-def fitted(cell_runs, tmp_path_factory):
-    """An ensemble of the two runs with fitted weights."""
-    folder = tmp_path_factory.mktemp("ensemble") / "fitted"
-    run_app(
-        ensemble,
-        "genetic",
-        *cell_runs,
-        "population=10",
-        "generations=3",
-        "restarts=2",
-        "--output",
-        folder,
-        "evaluation.resamples=20",
-    )
-    return folder
 
 
 def call(*arguments, code=0):
@@ -182,13 +163,6 @@ def test_every_file_is_counted(cell_runs, tmp_path, predict_table):
     written = pd.read_csv(tmp_path / "p.csv")
     assert list(written.columns) == list(table.columns)
     assert np.allclose(written["prob_all"], table["prob_all"], atol=1e-6, equal_nan=True)
-
-
-def test_broken_files_alone_are_a_table(cell_runs, sheet_run, tmp_path, predict_table):
-    (tmp_path / "broken.png").write_text("no image")
-    for run in (cell_runs[0], sheet_run):
-        table, _ = predict_table(run, tmp_path / "broken.png", name=run.parts[-3])
-        assert (table["status"] == "broken").all()
 
 
 def test_folders_zips_and_files(cell_runs, tmp_path, predict_table):

@@ -137,10 +137,3 @@ def test_the_same_line_again_trains_nothing_and_changes_no_file(home, whole):
     assert again.code == 0
     assert "2 of 2 jobs are done already" in again.output
     assert again.files == whole.files
-
-
-def test_other_settings_in_the_same_folder_are_refused(home, whole):
-    other = ended(start(home, "--seeds", "1"), home)
-    assert other.code == 1
-    assert "was made with other settings" in other.output
-    assert other.files == whole.files

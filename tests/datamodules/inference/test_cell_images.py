@@ -97,12 +97,3 @@ def test_files_that_are_not_used_do_not_change_the_scale(cell_folder, tmp_path):
     shutil.copy(cell_folder / "01.png", cell_folder / "again.png")
     assert np.array_equal(scale(), before)
     assert before == pytest.approx(before[0])
-
-
-def test_a_file_of_twelve_bits_is_broken_and_says_what_to_do(tmp_path):
-    cell = tmp_path / "cell"
-    cell.mkdir()
-    assert cv2.imwrite(str(cell / "21.png"), bar(21)[..., 0].astype(np.uint16) * 16)
-    file = read(cell, tmp_path)["21.png"]
-    assert file.status is FileStatus.BROKEN
-    assert "stretch all images alike to 16 bits" in file.cause

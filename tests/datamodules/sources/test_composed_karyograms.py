@@ -223,14 +223,6 @@ def test_the_embedded_default_needs_no_data(tmp_path):
     assert manifest.positive_class == "abnormal"
 
 
-@pytest.mark.parametrize("name", ["composed_karyograms", "synthetic_karyograms"])
-def test_the_sheet_of_the_configuration_files_is_that_of_the_schema(name):
-    config = composed([f"data={name}"])
-    assert set(config.data) == set(ComposedKaryogramsConfig.model_fields)
-    sheet = check_config(config).data.sheet
-    assert sheet == type(sheet)()
-
-
 @pytest.mark.slow
 def test_the_612_real_cells_give_as_many_abnormal_as_normal_karyograms(tmp_path):
     config = check_config(composed(["data=composed_karyograms"]))

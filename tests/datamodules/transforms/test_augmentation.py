@@ -74,11 +74,6 @@ def test_the_papers_plan_turns_copies_alone_and_in_every_epoch_alike():
         assert -1 not in turned
 
 
-@pytest.mark.parametrize("copy", [0, 1])
-def test_switched_off_nothing_happens(copy):
-    assert which(Augmentation(TransformConfig(probability=1.0), 0)(IMAGE, 0, 0, copy)) == -1
-
-
 @pytest.mark.parametrize("key", ["mirror", "rotate", "stretch", "shift", "brightness", "gamma"])
 def test_each_movement_alone_changes_some_image_and_leaves_black_black(key):
     wide = BAR.copy()

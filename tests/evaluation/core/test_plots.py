@@ -12,7 +12,6 @@ from sklearn.metrics import roc_auc_score
 from common.config.schema import AssignmentConfig, EvaluationConfig
 from common.files import write_csv
 from evaluation.core import plots
-from evaluation.core.formats import heading
 from evaluation.core.labelled import score
 from evaluation.evaluate import evaluate_runs
 from tests.evaluation.cells.cells import make_cells
@@ -196,9 +195,3 @@ def test_a_picture_that_fails_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match="high"):
         plots.learning_curves(tmp_path / "curves.png", result_about(tmp_path, HISTORY.assign(lr="high")))
     assert [path.name for path in tmp_path.iterdir()] == ["logs"]
-
-
-def test_the_heading_says_run_data_protocol_and_fold():
-    assert heading({**ABOUT, "synthetic": True}) == "tiny · SYNTHETIC images · protocol subject · fold 0 of 3"
-    assert heading({**ABOUT, "fold": [0, 2]}) == "tiny · cnmc · protocol subject · folds 0, 2 of 3"
-    assert heading({}) == "unnamed run"

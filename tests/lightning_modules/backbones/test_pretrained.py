@@ -48,9 +48,6 @@ def fails(words: str, choice: SimpleNamespace, weights: str, size: int = 60, wei
     return str(caught.value)
 
 
-# --- random ---
-
-
 # --- files ---
 
 
@@ -237,15 +234,6 @@ def test_a_tag_in_the_cache_is_loaded_through_timm(hub_cache, cut):
     assert info.sha256 == sha256_of_file(path)
 
 
-def test_a_tag_goes_through_timms_own_conversion(hub_cache):
-    """A position embedding of another grid is resampled, as timm does it."""
-    state = trained("test_vit")
-    fill(hub_cache, "test_vit.r160_in1k", state)
-    backbone, _ = build_pretrained(model("test_vit"), "test_vit.r160_in1k", 64)
-    assert backbone.module.pos_embed.shape[1] == 17 < state["pos_embed"].shape[1]
-    assert torch.equal(backbone.module.blocks[0].mlp.fc1.weight, state["blocks.0.mlp.fc1.weight"])
-
-
 @pytest.mark.parametrize(
     ("tag", "key"),
     [
@@ -305,11 +293,6 @@ def test_a_hub_in_reach_gives_the_file_that_it_has(hub_cache, monkeypatch, tmp_p
 )
 def test_a_wrong_tag_lists_the_networks_own(name, weights, words):
     fails(f"weights={weights}: {words}", model(name), weights)
-
-
-def test_the_tags_of_the_papers_exist():
-    for tag in ("resnet50.tv_in1k", "vgg16.tv_in1k", "inception_v3.tf_in1k", "mobilenetv2_100.ra_in1k"):
-        assert pretrained.check_tag(tag.partition(".")[0], tag).hf_hub_id == f"timm/{tag}"
 
 
 # --- the real files ---

@@ -60,11 +60,6 @@ def test_a_single_image_that_does_not_fit_the_memory_names_its_size():
         raise torch.OutOfMemoryError(CUDA)
 
 
-def test_other_errors_stay_what_they_are():
-    with pytest.raises(RuntimeError, match="shapes"), explained_faults(LoaderConfig()):
-        raise RuntimeError("shapes do not match")
-
-
 def test_a_killed_process_of_the_loader_is_one_line(tmp_path, monkeypatch):
     read = PreparedDataset.__getitems__
     parent = os.getpid()

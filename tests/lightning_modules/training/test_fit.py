@@ -17,7 +17,6 @@ from lightning_modules.training.plan import stages_of
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import (
     MemoryData,
-    Watch,
     assert_equal_weights,
     build,
     killed_after_the_last_epoch,
@@ -120,18 +119,6 @@ def test_a_stage_ends_after_its_patience_and_trains_no_further_epoch_on_a_resume
     assert "early stopping after epoch 3 of 20: val/loss no better for 2 epochs" in capsys.readouterr().out
     _, (stage,) = train(config, tmp_path / "run")
     assert stage.epochs == len(Run(tmp_path / "run").history) == 3
-
-
-@pytest.mark.usefixtures("every_epoch_saved")
-def test_a_resume_says_in_which_epoch_it_begins(tmp_path, capsys):
-    config = small_config(tmp_path, *HEAD_ONLY, "trainer.max_epochs=3", "trainer.enable_progress_bar=true")
-    with pytest.raises(RuntimeError, match="killed"):
-        train(config, tmp_path / "run", Watch(kill=8))
-    first = capsys.readouterr().out
-    assert "epoch 1/3: train/loss" in first
-    assert "resumed" not in first
-    train(config, tmp_path / "run")
-    assert "resumed in epoch 2 of 3" in capsys.readouterr().out.splitlines()
 
 
 def test_init_from_takes_the_place_of_the_stages_that_train_the_head_alone(tmp_path):

@@ -15,6 +15,8 @@ from workflows.explain.summary import build_untrained, shown
 # In all, and trained in the last stage, as papers 004 and 001 print them; None: not printed.
 PRINTED = {
     "vgg16_features": (21_137_729, 6_423_041),
+    "vgg16_finetune_last3": (21_137_729, 6_423_041 + 3 * 2_359_808),
+    "vgg16_cut_block5_features": (7_766_849, 131_328 + 257),
     "vgg16_cut_block5": (7_766_849, 7_728_129),
     "resnet50_features": (23_589_761, 2_049),
     "resnet50_finetune_last3": (23_589_761, 4_467_713),
@@ -22,6 +24,7 @@ PRINTED = {
     "resnet50_cut_block5_d512": (9_114_497, 9_083_905),
     "mobilenetv2_features": (2_259_265, 1_281),
     "mobilenetv2_last1": (2_259_265, 887_361),
+    "mobilenetv2_last7": (2_259_265, 1_985_793),
     "karyogram_vgg16_full": (14_847_297, 14_846_785),
     "karyogram_inceptionv3_full": (22_328_609, 22_293_665),
 }

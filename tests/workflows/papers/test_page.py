@@ -60,12 +60,6 @@ def test_each_figure_names_the_numbers_of_its_own_reasons(plan):
     assert "mean over the batches of an epoch, with dropout" in text
 
 
-def test_reasons_that_all_figures_share_have_no_numbers(plan):
-    text = page_of(plan, {"headline": True})
-    assert "Not comparable: not measured here." in text
-    assert ">not comparable<" in text
-
-
 def test_unfinished_runs_are_named(tmp_path, plan):
     text = page_of(plan, runs={"paper": {"hem_all_cnn_32": [str(tmp_path / "run")]}})
     assert "unfinished runs of hem_all_cnn_64 (1 of 1), hem_all_cnn_256 (1 of 1)" in text

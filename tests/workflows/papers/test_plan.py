@@ -68,17 +68,6 @@ def test_each_data_set_of_a_paper_has_a_report_of_its_own():
     ]
 
 
-def test_without_finished_runs_nothing_is_analysed():
-    plan = plan_of("003")
-    assert analysis_steps(plan, plan.splits[0], {}) == []
-
-
-def test_the_honest_split_is_trained_on_request():
-    assert [split.name for split in plan_of("003").splits] == ["paper"]
-    honest = plan_of("003", honest=True).splits[1]
-    assert "protocol=subject" in training_step(plan_of("003", honest=True), honest).words
-
-
 def test_weights_and_images_of_all_experiments_are_brought_before_the_training():
     plan = plan_of("004")
     weights, images = preparation_steps(plan)
@@ -152,11 +141,6 @@ def test_the_ensembles_of_several_folds_and_seeds_take_the_first_seed():
     compared = comparison_step(plan, {"paper": {}, "honest": runs}, made).words
     assert sum(word.startswith("runs/") for word in compared) == 4 * len(plan.experiments)
     assert [word for word in compared if "ensemble" in word] == ["out/honest/ensemble_average/fold0"]
-
-
-def test_some_experiments_of_a_paper():
-    plan = plan_of("002", experiments=("vgg16_cifar10", "alexnet_mnist"))
-    assert plan.experiments == ("alexnet_mnist", "vgg16_cifar10")
 
 
 def test_the_folder_of_the_environment_holds_a_folder_for_each_data_set_too(monkeypatch):

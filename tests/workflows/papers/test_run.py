@@ -181,25 +181,6 @@ def test_a_folder_of_other_settings_is_refused_and_of_another_cluster_is_not(tmp
         Records(other)
 
 
-def test_the_order_of_overrides_does_not_matter(tmp_path):
-    words = ("trainer.max_epochs=1", f"output_dir={tmp_path / 'outputs'}")
-    plan = make_plan("003", words, tmp_path / "out")
-    plan.output.mkdir()
-    Records(plan).add(Step("images", ("x",)), runner.StepRecord("x", ""))
-    assert Records(make_plan("003", words[::-1], plan.output)).steps["images"].line == "x"
-
-
-def test_a_dry_run_names_the_runs_of_each_split_apart(tmp_path, capsys):
-    options = Options(("alexnet_mnist", "alexnet_chromosomes"), honest=True)
-    plan = make_plan("002", (f"output_dir={tmp_path / 'outputs'}",), tmp_path / "out", options)
-    runner.show(plan)
-    comparison = capsys.readouterr().out.splitlines()[-1]
-    outputs = tmp_path / "outputs"
-    assert f" {outputs}/alexnet_mnist/paper-fold0-*/seed=0 " in comparison
-    assert f" {outputs}/alexnet_mnist/image-fold0-*/seed=0 " in comparison
-    assert f" {outputs}/alexnet_chromosomes/subject-fold0-*/seed=0 " in comparison
-
-
 def test_without_a_finished_run_there_is_no_page(monkeypatch, script, plan):
     monkeypatch.setattr(runner, "preparation_steps", lambda plan: [])
     monkeypatch.setattr(runner, "training_step", lambda plan, split: Step("train", (script("train"),)))

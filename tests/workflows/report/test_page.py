@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 
@@ -12,13 +11,11 @@ from common.config.schema import EvaluationConfig
 from common.files import write_json, write_text
 from common.predictions import write_predictions
 from evaluation.evaluate import evaluate_runs
-from evaluation.result import EvaluationWarning
 from tests.helpers.predictions import make_predictions, make_run, with_passes
 from tests.workflows.report.reports import CONFIG, LEAKS, NO_LEAKS, RESAMPLES, table_rows, write_facts, write_run
 from workflows.report import plots as figures
 from workflows.report.page import write_report
 from workflows.report.request import ReportRequest
-from workflows.report.results import warnings_section
 
 SETTINGS = EvaluationConfig(resamples=RESAMPLES)
 EVIL = '</script><img src=x onerror="alert(1)">'
@@ -113,15 +110,6 @@ def test_a_written_result_is_not_computed_again(tmp_path):
     content["test"]["metrics"]["auc"]["low"] = 0.123
     write_json(write_run(tmp_path, run) / "metrics.json", content)
     assert "(0.123 to " in prose(written([tmp_path], tmp_path / "page.html"))
-
-
-def test_warnings_name_metrics_as_the_tables_do():
-    text = "undefined on some resamples: balanced_accuracy (3), auc (2), recall/hem (1)"
-    warnings = [EvaluationWarning("test", text), EvaluationWarning("validation", "few images")]
-    result = replace(evaluate_runs([make_run(images=30, subjects=10)], SETTINGS), warnings=warnings)
-    first, last = warnings_section(result, "limits", real_names=False).intro
-    assert first == "test: undefined on some resamples: balanced accuracy (3), AUC (2), recall of “hem” (1)"
-    assert last.startswith("1 more about the validation images")
 
 
 def test_the_same_run_gives_the_same_bytes(folder, page, monkeypatch):

@@ -3,8 +3,6 @@
 import base64
 import xml.etree.ElementTree as ET
 
-import numpy as np
-
 from common.config.schema import EvaluationConfig
 from evaluation.evaluate import evaluate_runs
 from tests.helpers.predictions import make_run
@@ -37,17 +35,6 @@ def test_a_confusion_matrix_is_read_out():
     assert half.alt == "; ".join(lines)
     assert "chosen on validation" in chosen.caption
     assert not half.wide
-
-
-def test_the_worst_mix_up_of_many_classes_is_read_out():
-    classes = "abcdefghij"
-    result = evaluate_runs([make_run(images=90, classes=tuple(classes))], SETTINGS)
-    (drawing,) = figures.confusion_figures(result)
-    wrong = np.array(result.test.confusion)
-    np.fill_diagonal(wrong, 0)
-    row, column = np.unravel_index(wrong.argmax(), wrong.shape)
-    assert f"{classes[row]} for {classes[column]} ({wrong.max()})" in drawing.alt
-    assert drawing.wide
 
 
 def test_learning_curves_are_drawn_where_the_run_has_some(tmp_path):

@@ -4,14 +4,12 @@ from functools import cache
 from itertools import product
 
 import pytest
-import torch
 
 import train
 from common.config.compose import check_config, check_override_order
 from common.config.grid import grid
 from common.errors import UserError
 from common.paths import ROOT
-from lightning_modules.build import build_classifier
 from tests.helpers.training import call_main
 from tests.test_experiments import PAPER_001, PAPER_002, PAPER_003, PAPER_004, UNFROZEN
 
@@ -121,17 +119,6 @@ def test_a_mistake_is_one_line(typed, words):
 def test_folds_that_are_typed_multiply_with_whatever_else_there_is():
     assert len(jobs("+sweep=[folds,hem_all_grid]", "split.fold=range(0,3)")) == 3 * 18
     assert len(jobs("+sweep=folds", "+experiment=anet_c6_chromosomes,hem_all_cnn_64", "split.fold=0,1")) == 4
-
-
-def test_the_networks_of_the_smoke_grid_take_its_images():
-    sizes = []
-    with grid(["+sweep=smoke_grid", "seed=0"]) as expanded:
-        for job in expanded.jobs:
-            config = check_config(expanded.job_config(job))
-            model, _ = build_classifier(config, ("hem", "all"), None)
-            sizes.append(config.prepare.size)
-            assert model.eval()(torch.zeros(2, 3, sizes[-1], sizes[-1])).shape[0] == 2
-    assert sizes == [64, 64, 64]
 
 
 @pytest.fixture
