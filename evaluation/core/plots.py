@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import LogFormatter, LogLocator, MaxNLocator, NullLocator
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from common.files import atomic_path
@@ -161,7 +161,7 @@ def _curves(axis: Axes, history: pd.DataFrame, stages: list[tuple[int, int, str]
         axis.set_yscale("log")
         if name == "loss":  # 0.5 and 2, not 5 x 10^-1
             axis.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_locator=NullLocator())
-        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set(major_formatter="{x:g}", minor_formatter=LogFormatter())
 
 
 def checkpoints(path: Path, result: EvaluationResult) -> None:

@@ -214,5 +214,5 @@ def cut_notes(cut: ConfidenceCut, target: float) -> list[str]:
         return []
     return [
         f"confidence: with {cut.images:,} validation images no threshold guarantees an accuracy of {target:g}: all "
-        "images are referred; lower evaluation.triage.accuracy (predict.py: accuracy=0.8), or validate on more images"
+        "images are referred; repeat train.py with a lower evaluation.triage.accuracy, or validate on more images"
     ]

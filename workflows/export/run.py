@@ -49,7 +49,7 @@ VERSIONED = (*PACKAGES, *NEEDED, "safetensors")
 EXACT = ("32", "32-true")  # values of trainer.precision
 # What a portable model does otherwise than its runs.
 NO_PASSES = "The passes of Monte Carlo dropout are left out, and with them the referral rules of their votes."
-NO_DISTANCES = "Unlike the run, this model does not mark images that are out of distribution."
+NO_DISTANCES = "This model does not mark images that are out of distribution."
 TORCH_ADAPTS = "Torch adapts BatchNorm to new images (inference.batchnorm=images); the ONNX graphs do not."
 MORE_EXACT = "It computes in 32 bits, the run in fewer (trainer.precision): probabilities differ a little."
 SCALED_ALONE = (

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from matplotlib.ticker import LogFormatter
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import TrialState
 
@@ -65,7 +66,7 @@ class SearchReport:
         facts = {**self.facts, "name": f"{self.facts['name']}, search ({self.search.sampler})"}
         for key, dimension in self.search.space.items():
             scatter(self.folder / f"loss_by_{key}.png", table, key, dimension, facts)
-        console.print(frame_table(table.drop(columns=["run", "message"])))
+        console.print(frame_table(table.drop(columns=["val_loss", "run", "message"])))
         for row in table[table["state"] == "failed"].to_dict("records"):
             warn(f"trial {row['number']} failed: {row['message']}")
         if not study.study.get_trials(False, (TrialState.COMPLETE,)):
@@ -119,6 +120,8 @@ def scatter(path: Path, trials: pd.DataFrame, key: str, dimension: DimensionConf
             axis.set_xticks(range(len(choices)), list(map(str, choices)))
         elif dimension.log:
             axis.set_xscale("log")
+            axis.xaxis.set_major_formatter(LogFormatter())  # that of "log" writes TeX
+            axis.xaxis.set_minor_formatter(LogFormatter())
         for state, mark in MARKS.items():
             rows = measured["state"] == state
             style: dict[str, Any] = {"marker": mark, "label": state, "vmin": accuracy.min(), "vmax": accuracy.max()}
