@@ -211,10 +211,8 @@ def measure(code: CodeBase) -> dict[str, float]:
     inside = [module for module in code.modules.values() if module.path.parts[0] not in OUTSIDE]
     closure = code.closure()
     project = tomllib.loads((code.root / "pyproject.toml").read_text())["project"]
-    count = [sys.executable, str(ROOT / "benchmarks" / "stops.py")]
-    environment = {**os.environ, "PYTHONPATH": str(code.root)}
-    done = subprocess.run(count, env=environment, cwd=code.root, capture_output=True, text=True, check=True)
-    stops, files = map(int, done.stdout.split())
+    stops, files = _two_numbers(code, "stops.py")
+    loaded_files, loaded_lines = _two_numbers(code, "loaded.py")
     return {
         "files of package and benchmarks": len(inside),
         "lines of package and benchmarks": count_lines(inside),
@@ -222,6 +220,8 @@ def measure(code: CodeBase) -> dict[str, float]:
         "words of documentation": _count_words(code),
         "files that train.py imports": len(closure),
         "lines that train.py imports": count_lines(closure),
+        "files that a training loads": loaded_files,
+        "lines that a training loads": loaded_lines,
         **count_keys(inside),
         "files in import circles": len(code.circles()),
         **density(inside),
@@ -229,6 +229,15 @@ def measure(code: CodeBase) -> dict[str, float]:
         "stops of predictions in an evaluation": stops,
         "files of these stops": files,
     }
+
+
+def _two_numbers(code: CodeBase, program: str) -> tuple[int, int]:
+    """Run a program of benchmarks/ on the code; return the two numbers that it prints last."""
+    command = [sys.executable, str(ROOT / "benchmarks" / program)]
+    environment = {**os.environ, "PYTHONPATH": str(code.root)}
+    done = subprocess.run(command, env=environment, cwd=code.root, capture_output=True, text=True, check=True)
+    first, second = done.stdout.split()[-2:]
+    return int(first), int(second)
 
 
 def _count_words(code: CodeBase) -> int:
