@@ -45,12 +45,13 @@ def sweep_status(
     [bold]lost[/bold] whose process is gone, or silent for five minutes. The exit code is 1 where a job failed or was
     lost.
     """
-    # Imported here so that --help costs nothing.
+    # Imported here so that --help costs nothing, and a name that is wrong little.
     from common.cli import console
     from workflows.sweeps.selection import find_sweep
-    from workflows.sweeps.status import status_report, sweep_statuses, watch_status
 
     folder = find_sweep(sweep, output_dir)
+    from workflows.sweeps.status import status_report, sweep_statuses, watch_status
+
     if watch:
         watch_status(folder, watch)
     statuses = sweep_statuses(folder)

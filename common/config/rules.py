@@ -35,6 +35,8 @@ def check_rules(config: Config) -> None:
         raise UserError(f"{orientation} is of networks with head.orientation=true: set that too, or leave this out")
     if config.callbacks.check_and_adjust.enabled and config.scheduler.name != "none":
         raise UserError("callbacks.check_and_adjust sets the learning rate: set scheduler=none beside it")
+    if config.callbacks.averaging.enabled and config.trainer.precision in ("16-true", "bf16-true"):
+        raise UserError("callbacks.averaging is lost in 16-bit weights: set trainer.precision=32-true or a mixed one")
 
 
 def check_data_dir(composed: DictConfig) -> None:

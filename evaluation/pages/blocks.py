@@ -29,7 +29,7 @@ class Section:
     intro: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.tables or self.figures or self.intro)
+        return bool(any(self.tables) or self.figures or self.intro)
 
 
 class Tile(NamedTuple):

@@ -99,14 +99,14 @@ def test_an_archive_that_unpacks_to_far_more_than_its_size_is_refused(tmp_path, 
 
 
 def test_a_full_disk_is_reported_before_anything_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10}))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 10}))
     refused(write_zip(tmp_path / "a.zip", ("x.bin", bytes(100))), "set cache_dir to a larger disk")
 
 
-@pytest.mark.parametrize("data_dir", [None, "folder", "none.zip"])
+@pytest.mark.parametrize("data_dir", ["folder", "none.zip"])
 def test_data_dir_without_a_zip_is_returned(tmp_path, data_dir):
     (tmp_path / "folder").mkdir()
-    given = data_dir and str(tmp_path / data_dir)
+    given = str(tmp_path / data_dir)
     assert resolve_data_dir(given, tmp_path / "cache") == given
     assert not (tmp_path / "cache").exists()
 
