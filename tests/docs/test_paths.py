@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -45,3 +46,11 @@ def test_a_place_to_change_exists(place):
 def test_where_to_change_is_short_and_names_places():
     assert len(NAMED) > 20
     assert len(CHANGES.split()) <= 700
+
+
+def test_the_python_interface_names_objects_that_exist():
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md"))
+    names = re.findall(r"^::: (\S+)", pages, re.MULTILINE)
+    assert names
+    for name in names:
+        resolve_name(name)
