@@ -7,7 +7,6 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 import numpy as np
-import pandas as pd
 
 from common.config.schema import EvaluationConfig
 from common.predictions import Predictions
@@ -18,7 +17,6 @@ from evaluation.metrics.thresholds import choose_threshold
 from evaluation.result import OperatingPoint
 
 T = TypeVar("T")
-REMOVED_INTERVALS = ("bca", "expanded_bca")  # of earlier revisions
 
 
 @dataclass(frozen=True)
@@ -117,12 +115,13 @@ def single_or_list(values: list[T]) -> T | list[T]:
 
 
 def evaluation_settings(values: dict[str, Any]) -> EvaluationConfig:
-    """Return the settings of an evaluation that a run of any revision has kept; what is not known is left out."""
+    """Return the settings of an evaluation that a run of any revision has kept; what is not known is left out.
+
+    So is what names functions: a run of strangers must not have them called.
+    """
     today = present_keys({"evaluation": values})["evaluation"]
-    known = pd.Series(today, dtype=object).filter(list(EvaluationConfig.model_fields)).to_dict()
-    if known.get("interval") in REMOVED_INTERVALS:
-        del known["interval"]
-    return EvaluationConfig(**known)
+    keys = EvaluationConfig.model_fields.keys() - {"sections", "pictures"}
+    return EvaluationConfig(**{key: value for key, value in today.items() if key in keys})
 
 
 def pooled_training_images(runs: Sequence[Predictions | None]) -> LabelledPredictions | None:

@@ -46,9 +46,9 @@ def run_identity(config: "Config", contents: dict[str, str | None]) -> dict[str,
 
 
 @cache
-def address_base() -> dict[str, dict[str, Any]]:
-    """Return the content of address_base.yaml, which explains it: values by dotted keys."""
-    base: dict[str, dict[str, Any]] = read_yaml(BASE)
+def address_base() -> dict[str, Any]:
+    """Return the content of address_base.yaml, which explains it."""
+    base: dict[str, Any] = read_yaml(BASE)
     return base
 
 
@@ -71,10 +71,17 @@ def present_keys(values: Mapping[str, Any]) -> dict[str, Any]:
         if group.get(name):
             new_group, new_name = _group_of(kept, now)
             new_group[new_name] = group.pop(name)
-    for key, value in (_removed(kept) | address_base()["forgotten"]).items():
+    for key, value in (_removed(kept) | address_base()["unhashed"]).items():
         group, name = _group_of(kept, key)
         if group.get(name) == value:
             del group[name]
+    for key in address_base()["forgotten"]:
+        group, name = _group_of(kept, key)
+        group.pop(name, None)
+    for key, values_now in address_base()["replaced"].items():
+        group, name = _group_of(kept, key)
+        if name in group:
+            group[name] = values_now.get(str(group[name]), group[name])
     return kept
 
 
@@ -92,7 +99,8 @@ def _group_of(values: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
     """Return the mapping that a dotted key is in, empty where there is none, and the last part of the key."""
     *groups, name = key.split(".")
     for group in groups:
-        values = values.get(group) or {}
+        inner = values.get(group)
+        values = inner if isinstance(inner, dict) else {}
     return values, name
 
 

@@ -195,7 +195,7 @@ def _write_folder(result: ExternalPredictions, folder: Path, settings: Evaluatio
     run.write_predictions(result.predictions)
     outside = write_evaluation(folder, result.predictions, settings)
     images = np.asarray(data.images)
-    write_pictures(folder, test, images, result.rows, own.config.evaluation)
+    write_pictures(folder, test, images, result.rows, settings)  # a run names no function
     run.write_config(data.config.model_copy(update={"evaluation": settings}))
     run.write_split(data.split_table(result.external.seen))
     run.write_json(RunFile.LEAKS, result.leaks.as_dict())

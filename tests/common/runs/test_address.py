@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from common.errors import UserError
 from common.runs.address import run_facts, run_folder, run_identity
@@ -67,6 +68,25 @@ def test_a_removed_key_with_an_effect_is_one_error(old_run):
         _ = old_run.config
     old_run.write_raw_config({**values, "transform": {**values["transform"], "contrast": 0.3}})
     assert old_run.config.transform.brightness == 0.3
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "now"),
+    [
+        ("trainer.compile", True, None),
+        ("logger.csv", False, None),
+        ("evaluation.correction", "fdr_bh", None),
+        ("evaluation.interval", "bca", "logit_t"),
+        ("evaluation.interval", "expanded_bca", "logit_t"),
+        ("evaluation.interval", "percentile", "percentile"),
+        ("evaluation.assignment.costs", "validation", "fixed"),
+    ],
+)
+def test_old_values_that_changed_no_weights_are_dropped_or_replaced(old_run, key, value, now):
+    values = OmegaConf.create(old_run.raw_config)
+    OmegaConf.update(values, key, value)
+    old_run.write_raw_config(OmegaConf.to_container(values))
+    assert OmegaConf.select(OmegaConf.create(old_run.config.model_dump(mode="json")), key) == now
 
 
 def test_keys_that_were_added_later_matter_where_they_differ(tmp_path):
