@@ -24,7 +24,6 @@ SMALLER = {
     "reproduce.py": SHORT,
     "data=synthetic_chromosomes": "data.cells=12 data.cases=12",
     "data=synthetic_cells": "data.images=32 data.subjects=16 data.size=64",
-    "--export cells": "data.cells=8 data.cases=8",
     "+profile=demo": "data.images=48 data.subjects=12 data.size=64 prepare.size=64 trainer.max_images=32 "
     "model.name=resnet18 model.cut=layer2",
     "--share": "--share 0.005",
@@ -113,12 +112,11 @@ def _save_blank(figure: Figure, target: object, **options: object) -> None:
         SAVE(figure, target, **options)
 
 
-def _fork(command: list[str]):
+def _fork(command: list[str]) -> int:
     """Run a step of a reproduction in a fork of this process; see ``workflows.papers.run._wait_for``."""
     child = os.fork()
     if child:
-        _, status, usage = os.wait4(child, 0)
-        return os.waitstatus_to_exitcode(status), usage
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     code: object = 1
     try:
         sys.argv = command[1:]
