@@ -18,7 +18,7 @@ from evaluation.core.labelled import cases
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.metrics.classification import call
 from evaluation.result import EvaluationResult
-from evaluation.sections import Findings
+from evaluation.sections import FindingsWithoutValue
 
 # An image, and the lines of text below it with their colours.
 Example = tuple[np.ndarray, Sequence[tuple[str, str]]]
@@ -41,11 +41,11 @@ DOUBTFUL = "doubtful"
 WORDS = {SUREST_RIGHT: "surest right", SUREST_WRONG: "surest wrong", DOUBTFUL: "most doubtful"}
 
 
-def wrong(runs: LabelledRuns, result: EvaluationResult) -> Findings:
+def wrong(runs: LabelledRuns, result: EvaluationResult) -> FindingsWithoutValue:
     """Return the section: the table of the wrong predictions."""
     if not result.test.images:
-        return Findings()
-    return Findings(tables={"wrong": wrong_cases(runs.pooled).drop(columns="row")})
+        return FindingsWithoutValue()
+    return FindingsWithoutValue(tables={"wrong": wrong_cases(runs.pooled).drop(columns="row")})
 
 
 def wrong_cases(predictions: Predictions) -> pd.DataFrame:

@@ -4,7 +4,7 @@ Fields that were added later have a default, so that older files are readable.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Annotated, Any
 
@@ -493,6 +493,9 @@ class EvaluationResult:
 
 
 _ADAPTER = TypeAdapter(EvaluationResult)
+# Fields that the sections of an evaluation give: those behind the parts and folds.
+_NAMES = [entry.name for entry in fields(EvaluationResult)]
+SECTION_FIELDS = tuple(_NAMES[_NAMES.index("by_part") : _NAMES.index("warnings")])
 
 
 def flat_table(rows: Sequence[Any], intervals: Sequence[str] = (), **prefixes: str) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -14,7 +15,7 @@ from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from common.predictions import Predictions
 from evaluation.labelled_runs import LabelledRuns
-from evaluation.result import EvaluationResult, EvaluationWarning
+from evaluation.result import SECTION_FIELDS, EvaluationResult, EvaluationWarning
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,13 @@ class Findings:
     warnings: list[EvaluationWarning] = field(default_factory=list)
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     figures: Mapping[str, Callable[[Path, EvaluationResult], None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FindingsWithoutValue(Findings):
+    """What a section returns, by its annotation, whose name is no field of ``EvaluationResult``."""
+
+    value: None = field(default=None, init=False)
 
 
 def drawn_by(target: str, *arguments: Any) -> Callable[[Path, EvaluationResult], None]:
@@ -53,8 +61,16 @@ Section = Callable[[LabelledRuns, EvaluationResult], Findings]
 
 
 def build_sections(settings: EvaluationConfig) -> dict[str, Section]:
-    """Return the functions of ``evaluation.sections`` by their names; a ``UserError`` names one that is missing."""
-    return _functions("sections", settings.sections)
+    """Return the functions of ``evaluation.sections`` by their names; a ``UserError`` names one that does not fit."""
+    sections = _functions("sections", settings.sections, 2)
+    for name, section in sections.items():
+        returns = getattr(section.func, "__annotations__", {}).get("return")
+        if name not in SECTION_FIELDS and returns not in (FindingsWithoutValue, FindingsWithoutValue.__name__):
+            raise UserError(
+                f"evaluation.sections.{name}: EvaluationResult has no field {name} for the section's value: name it "
+                f"{', '.join(SECTION_FIELDS)}, or annotate its function with -> FindingsWithoutValue"
+            )
+    return dict(sections)
 
 
 def write_pictures(folder: Path, test: Predictions, images: Any, rows: np.ndarray, settings: EvaluationConfig) -> None:
@@ -67,24 +83,28 @@ def write_pictures(folder: Path, test: Predictions, images: Any, rows: np.ndarra
         rows: Index into ``images`` of each row of ``test``, int64, shape (N,).
         settings: Of the evaluation.
     """
-    for write in _functions("pictures", settings.pictures).values():
+    for write in _functions("pictures", settings.pictures, 5).values():
         write(folder, test, images, rows, settings)
 
 
 def check_sections(settings: EvaluationConfig) -> None:
     """Find all functions once, so that a ``UserError`` comes before a training."""
-    _functions("sections", settings.sections)
-    _functions("pictures", settings.pictures)
+    build_sections(settings)
+    _functions("pictures", settings.pictures, 5)
 
 
-def _functions(key: str, entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Callable[..., Any]]:
-    functions: dict[str, Callable[..., Any]] = {}
+def _functions(key: str, entries: Mapping[str, Mapping[str, Any]], count: int) -> dict[str, partial[Any]]:
+    """Return the functions of entries, which take ``count`` arguments beside those of the entry."""
+    functions = {}
     for name, entry in entries.items():
         arguments = dict(entry)
         target = arguments.pop("_target_")
         try:
-            functions[name] = partial(resolve_name(target), **arguments)
+            function = resolve_name(target)
+            signature(function).bind(*range(count), **arguments)
         except Exception as error:  # whatever an import raises
             reason = str(error).partition("\n")[0]
-            raise UserError(f"evaluation.{key}.{name}: {target}: {reason}; correct its _target_") from error
+            remedy = "correct its _target_ and arguments"
+            raise UserError(f"evaluation.{key}.{name}: {target}: {reason}; {remedy}") from error
+        functions[name] = partial(function, **arguments)
     return functions

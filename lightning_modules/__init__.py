@@ -3,11 +3,13 @@
 from importlib import import_module
 from typing import Any
 
-__all__ = ["Classifier"]  # noqa: F822 (imported at first use)
+# Imported at their first use.
+_MODULES = {"Classifier": "classifier", "create_classifier": "build"}
+__all__ = ["Classifier", "create_classifier"]  # noqa: F822
 
 
 def __getattr__(name: str) -> Any:
     """Import the classifier at its first use: it needs torch, the package does not."""
-    if name not in __all__:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("lightning_modules.classifier"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

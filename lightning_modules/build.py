@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from common.config.schema import Config
+from common.config.defaults import composition
+from common.config.schema import Config, ModelConfig
 from common.errors import UserError
 from common.files import sha256_of_file
 from common.runs.run import ModelFacts, Run
@@ -75,6 +76,36 @@ def build_classifier(
     if config.init_from:
         contents["init_from"] = _load_other_run(model, Run(Path(config.init_from)), classes)
     return model, contents
+
+
+def create_classifier(
+    backbone: str,
+    num_classes: int,
+    *,
+    cut: str | None = None,
+    weights: str = "random",
+    image_size: int = 224,
+    lr: float = 1e-3,
+) -> Classifier:
+    """Build a classifier of a timm network, global average pooling and one linear layer, trained by Adam.
+
+    Args:
+        backbone: timm's name of the network, or one of `lightning_modules.networks`.
+        num_classes: Number of classes; two share one logit.
+        cut: Name of the module whose output are the features; None for the whole network.
+        weights: As ``weights`` of conf/train.yaml; a name is a file in the folder of KARYOCYTE_WEIGHTS_DIR.
+        image_size: Side of the images in pixels.
+        lr: Learning rate.
+
+    Raises:
+        UserError: A name, a weights file or the size does not fit.
+    """
+    model = ModelConfig(name=backbone, args={}, cut=cut, weights=weights)
+    network, info = build_pretrained(model, weights, image_size, weights_dir=composition().weights_dir)
+    facts = ModelFacts(list(info.mean), list(info.std), info.args)
+    logits = 1 if num_classes == 2 else num_classes
+    head = build_head(["gap"], network.out_shape, logits, network.layout, network.prefix_tokens)
+    return Classifier(network.module, head, num_classes, facts, TrainingSettings(lr=lr))
 
 
 def assemble(

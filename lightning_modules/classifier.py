@@ -3,20 +3,18 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import attrgetter
-from typing import Any, Self
+from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import nn
 from torchmetrics import MetricCollection
 
-from common.config.defaults import composition
-from common.config.schema import ModelConfig, StageConfig
+from common.config.schema import StageConfig
 from common.errors import UserError
 from common.runs.run import ModelFacts
 from lightning_modules.backbones.backbone import check_modules, set_modes, set_trainable
-from lightning_modules.backbones.heads import build_head, count_fixed_layers, head_layers
-from lightning_modules.backbones.pretrained import build_pretrained
+from lightning_modules.backbones.heads import count_fixed_layers, head_layers
 from lightning_modules.backbones.truncation import features_of
 from lightning_modules.epoch_metrics import EpochScores, validation_metrics
 from lightning_modules.losses import build_losses, image_weights, share_of_loss
@@ -27,9 +25,9 @@ from lightning_modules.orientation import marginal_logits, turned_batch
 class Classifier(LightningModule):
     """A backbone and a head that map images to logits.
 
-    In a notebook, ``create`` builds one by names; any Trainer fits it:
+    In a notebook, ``create_classifier`` builds one by names; any Trainer fits it:
 
-        model = Classifier.create("resnet50", num_classes=2, cut="layer3", weights="resnet50.tv_in1k", lr=1e-3)
+        model = create_classifier("resnet50", num_classes=2, cut="layer3", weights="resnet50.tv_in1k", lr=1e-3)
         Trainer(max_epochs=5).fit(model, datamodule=data)
 
     Batches are {"image": float (B, 3, H, W) in [0, 1], "label": int64 (B,)}, for predictions with "index": int64 (B,).
@@ -74,37 +72,6 @@ class Classifier(LightningModule):
         self.train_metrics = EpochScores(num_classes)
         self.val_metrics = validation_metrics(num_classes, "val/")
         self.test_metrics = validation_metrics(num_classes, "test/")
-
-    @classmethod
-    def create(
-        cls,
-        backbone: str,
-        num_classes: int,
-        *,
-        cut: str | None = None,
-        weights: str = "random",
-        image_size: int = 224,
-        lr: float = 1e-3,
-    ) -> Self:
-        """Build a classifier of a timm network, global average pooling and one linear layer, trained by Adam.
-
-        Args:
-            backbone: timm's name of the network, or one of `lightning_modules.networks`.
-            num_classes: Number of classes; two share one logit.
-            cut: Name of the module whose output are the features; None for the whole network.
-            weights: As ``weights`` of conf/train.yaml; a name is a file in the folder of KARYOCYTE_WEIGHTS_DIR.
-            image_size: Side of the images in pixels.
-            lr: Learning rate.
-
-        Raises:
-            UserError: A name, a weights file or the size does not fit.
-        """
-        model = ModelConfig(name=backbone, args={}, cut=cut, weights=weights)
-        network, info = build_pretrained(model, weights, image_size, weights_dir=composition().weights_dir)
-        facts = ModelFacts(list(info.mean), list(info.std), info.args)
-        logits = 1 if num_classes == 2 else num_classes
-        head = build_head(["gap"], network.out_shape, logits, network.layout, network.prefix_tokens)
-        return cls(network.module, head, num_classes, facts, TrainingSettings(lr=lr))
 
     def facts(self) -> ModelFacts:
         """Return what the weights depend on and do not hold: the scaling of the images and timm's arguments."""

@@ -43,8 +43,8 @@ class World:
 def world_of(trainer: "TrainerConfig", environment: Mapping[str, str] = os.environ) -> World:
     """Return this process's place among the ``devices * num_nodes`` processes of its run.
 
-    A run of one process is alone, whatever Slurm counts: packed jobs share a Slurm step. Where torchrun was started
-    within a Slurm job, torchrun counts. A ``UserError``: other processes were started than the run asks for.
+    A run of one process is alone, whatever Slurm counts: srun may start several such runs in one step. Where torchrun
+    was started within a Slurm job, torchrun counts. A ``UserError``: the run asks for others than were started.
     """
     world = _started_world(environment)
     if trainer.processes == 1 and (world.starter != "torchrun" or world.size == 1):

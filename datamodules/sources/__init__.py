@@ -8,12 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args
 
-from omegaconf import OmegaConf
-from pydantic_core import to_jsonable_python
-
 from common.config.data import SourceConfig
-from common.config.defaults import group_defaults
-from common.config.explain import validated
 from common.config.schema import Config
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.scan import scan_listing
@@ -68,22 +63,6 @@ def sources() -> dict[str, Source]:
 def source_models() -> dict[str, type[SourceConfig]]:
     """Return the settings of each source by its name."""
     return {name: entry.config for name, entry in sources().items()}
-
-
-def source_config(data: str | SourceConfig, **keys: Any) -> SourceConfig:
-    """Return the typed settings of a source: the defaults of ``conf/data/<data>.yaml`` with ``keys`` in their place.
-
-    Raises:
-        UserError: There is no such file, a key is unknown, or a value does not fit.
-    """
-    if isinstance(data, str):
-        defaults = group_defaults("data", data)
-    elif keys:
-        defaults = data.model_dump()
-    else:
-        return data
-    merged = OmegaConf.merge(defaults, to_jsonable_python(keys))
-    return validated(sources()[defaults["source"]].config, OmegaConf.to_container(merged, resolve=True), "data")
 
 
 def scan(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progress: bool = True) -> Manifest:

@@ -11,7 +11,7 @@ from common.config.compose import compose_config
 from common.errors import UserError
 from common.paths import ROOT
 from datamodules.datasets import DATA_MODULES, data_module
-from lightning_modules.classifier import Classifier
+from lightning_modules.build import create_classifier
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.digits import write_mnist
 from tests.helpers.images import write_class_folders, write_cnmc
@@ -89,7 +89,7 @@ def test_wrong_keys_are_named(keys, message):
 
 def test_a_plain_trainer_fits_and_tests(tmp_path):
     data = datamodules.SyntheticCellsDataModule(**DRAWN, cache_dir=tmp_path, batch_size=4)
-    model = Classifier.create("resnet18", 2, cut="layer1", image_size=32, lr=0.01)
+    model = create_classifier("resnet18", 2, cut="layer1", image_size=32, lr=0.01)
     trainer = Trainer(fast_dev_run=True, accelerator="cpu", logger=False, enable_progress_bar=False)
     trainer.fit(model, data)
     assert trainer.global_step == 1

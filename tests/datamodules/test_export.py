@@ -10,8 +10,9 @@ from common.errors import UserError
 from datamodules.export import export_images
 from datamodules.inference.cells import find_cells
 from datamodules.io.decode import read_image
-from datamodules.sources import list_images, source_config
+from datamodules.sources import list_images
 from tests.helpers.images import cell_image, write_image
+from tests.helpers.sources import source_config
 
 
 def read(folder, cache, name, **keys):

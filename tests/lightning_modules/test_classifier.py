@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader
 
 from common.config.schema import InferenceConfig, LossConfig
 from common.runs.run import ModelFacts
+from lightning_modules.build import create_classifier
 from lightning_modules.classifier import Classifier
 from lightning_modules.inference import Predictor
 from lightning_modules.optimizers import TrainingSettings
@@ -86,7 +87,7 @@ def test_the_mirror_image_counts_as_much_as_the_image_where_asked(mirror):
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_a_classifier_built_by_names_trains_and_predicts_with_a_plain_trainer(classes):
-    model = Classifier.create("resnet18", classes, cut="layer1", image_size=32, lr=0.01)
+    model = create_classifier("resnet18", classes, cut="layer1", image_size=32, lr=0.01)
     image = torch.rand(4, 3, 32, 32)
     batch = {"image": image, "label": torch.arange(4) % classes, "index": torch.arange(4)}
     loader = DataLoader([batch], batch_size=None)
@@ -105,5 +106,5 @@ def test_a_classifier_built_by_names_takes_weights_of_the_folder_in_the_environm
     state = timm.create_model("resnet10t", num_classes=0).state_dict()
     save_weights(tmp_path, state, model="resnet10t")
     monkeypatch.setenv("KARYOCYTE_WEIGHTS_DIR", str(tmp_path))
-    model = Classifier.create("resnet10t", 3, weights="own", image_size=32)
+    model = create_classifier("resnet10t", 3, weights="own", image_size=32)
     assert torch.equal(model.backbone.state_dict()["layer1.0.conv1.weight"], state["layer1.0.conv1.weight"])

@@ -7,7 +7,7 @@ import pytest
 
 from common.config.compose import compose_config
 from lightning_modules.adaptation import adapt_to_images
-from lightning_modules.classifier import Classifier
+from lightning_modules.build import create_classifier
 from workflows.adaptation import LEAST, SAMPLE, adapt_to, adapts, sample_rows
 
 
@@ -33,7 +33,7 @@ def test_a_sample_does_not_follow_the_order_of_files():
 
 
 def test_nothing_happens_without_images_or_without_batchnorm():
-    classifier = Classifier.create("vit_tiny_patch16_224", num_classes=2, image_size=32)
+    classifier = create_classifier("vit_tiny_patch16_224", num_classes=2, image_size=32)
     images = np.zeros((LEAST, 32, 32, 3), np.uint8)
     for given, words in ((images, "the network has none"), (images[1:], f"fewer than {LEAST} images")):
         adaptation = adapt_to(partial(adapt_to_images, classifier), given)

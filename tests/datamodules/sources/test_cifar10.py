@@ -5,11 +5,12 @@ import pytest
 
 from common.errors import UserError
 from datamodules.io.decode import read_image
-from datamodules.sources import list_images, source_config
+from datamodules.sources import list_images
 from datamodules.sources.cifar10 import BATCHES, CLASSES
 from tests.datamodules.sources.test_sources import write_tree
 from tests.helpers.digits import write_batches
 from tests.helpers.manifests import facts_of, rows_of
+from tests.helpers.sources import source_config
 
 
 def listed(root, tmp_path):

@@ -10,11 +10,12 @@ import pytest
 
 from common.errors import UserError
 from datamodules.io.decode import read_image
-from datamodules.sources import list_images, mnist, source_config
+from datamodules.sources import list_images, mnist
 from tests.helpers.archives import zip_folder
 from tests.helpers.digits import digit_arrays, write_idx, write_mnist
 from tests.helpers.manifests import facts_of, rows_of
 from tests.helpers.real_data import real_data
+from tests.helpers.sources import source_config
 
 
 @pytest.fixture

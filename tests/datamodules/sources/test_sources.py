@@ -8,13 +8,14 @@ import pytest
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
 from datamodules.io.decode import read_image
-from datamodules.sources import cifar10, list_images, source_config, sources
+from datamodules.sources import cifar10, list_images, sources
 from tests.helpers.archives import zip_folder
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.digits import write_batches, write_mnist
 from tests.helpers.images import cell_image, write_class_folders, write_cnmc, write_image, write_table
 from tests.helpers.manifests import facts_of, rows_of
 from tests.helpers.sheets import write_karyograms
+from tests.helpers.sources import source_config
 
 ROWS = [
     {"path": "x/1.png", "label": "01", "who": "p1", "part": "train", "stain": "Wright"},

@@ -4,9 +4,10 @@ import pytest
 
 from common.errors import UserError
 from datamodules.manifest.manifest import DRAWN
-from datamodules.sources import scan, source_config
+from datamodules.sources import scan
 from tests.datamodules.sources.test_sources import COLUMNS, ROWS
 from tests.helpers.images import cell_image, write_image, write_table
+from tests.helpers.sources import source_config
 
 
 def scan_table(data_dir, cache, **keys):
