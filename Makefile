@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt scripts/setup.sh
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" TORCH_BACKEND="$(TORCH_BACKEND)" bash scripts/setup.sh
 	@rm -f $(VENV)/.installed-* && touch $@
 
-demo: setup ## train and evaluate the main model on drawn cells, and write its report.html: minutes, no data needed
+demo: setup ## train and evaluate the main model on synthetic cells, and write its report.html: minutes, no data needed
 	$(RUN) train.py +experiment=resnet50_cut_block5 +profile=demo
 	$(RUN) scripts/report.py "$$(ls -dt outputs/resnet50_cut_block5/*/seed=0 | head -n 1)"
 
@@ -57,7 +57,7 @@ docs: setup ## build the handbook into site/, which opens from disk: site/index.
 bench: setup ## measure the speed of all parts beside the best alternatives
 	$(RUN) -m benchmarks.speed --csv results/bench.csv
 
-coverage: setup ## measure the coverage of the intervals on drawn data sets: ten minutes
+coverage: setup ## measure the coverage of the intervals on synthetic data sets: ten minutes
 	$(RUN) -m benchmarks.interval_coverage --csv results/coverage.csv
 
 audit: setup ## ask for known vulnerabilities of constraints.txt (pip-audit by uv; needs the network, fails without it)

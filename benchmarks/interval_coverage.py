@@ -1,4 +1,4 @@
-"""How often intervals cover the truth, on drawn data sets whose truth is known.
+"""How often intervals cover the truth, on synthetic data sets whose truth is known.
 
 A data set is drawn as studies of cells are: subjects of one class each, with a class of their own difficulty (a random
 shift of the logit that all images of a subject share) and unequal numbers of images. The truth is what a metric is over
@@ -185,7 +185,7 @@ def _count(cases: pd.DataFrame) -> dict[str, float | None]:
     }
 
 
-Cases = Annotated[int, typer.Option(min=1, help="Drawn data sets of each kind and number of subjects.")]
+Cases = Annotated[int, typer.Option(min=1, help="Synthetic data sets of each kind and number of subjects.")]
 Draws = Annotated[int, typer.Option("--resamples", min=10, help="Of each data set.")]
 Csv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
 app = typer.Typer(**TYPER)
@@ -194,7 +194,7 @@ app = typer.Typer(**TYPER)
 @app.command(epilog=examples("python -m benchmarks.interval_coverage --csv results/coverage.csv"))
 @report_user_errors()
 def coverage(cases: Cases = 1000, resamples: Draws = 1000, csv: Csv = None) -> None:
-    """Count how often 95 % intervals cover the truth, on drawn data sets of 14, 42 and 100 subjects.
+    """Count how often 95 % intervals cover the truth, on synthetic data sets of 14, 42 and 100 subjects.
 
     Each way to make an interval, each main metric and differences between two models.
     """

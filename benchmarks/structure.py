@@ -75,10 +75,10 @@ class Module:
         names: set[str] = set()
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
-                names.update(map(_NAME, node.names))
+                names.update(alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module:
                 names.add(node.module)
-                names.update(map(f"{node.module}.{{}}".format, map(_NAME, node.names)))
+                names.update(f"{node.module}.{alias.name}" for alias in node.names)
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 owner = node.value.rpartition(".")[0]  # the module of a class, as ``_target_`` names it
                 names.update(name for name in (node.value, owner) if "." in name)
@@ -124,7 +124,7 @@ class CodeBase:
             name = waiting.pop()
             found.add(name)
             waiting |= self.imports[name] - found
-        return list(map(self.modules.__getitem__, sorted(found)))
+        return [self.modules[name] for name in sorted(found)]
 
     def circles(self) -> set[str]:
         """Return the modules, but for tests, that import each other in circles, and those between two circles."""
@@ -134,7 +134,7 @@ class CodeBase:
             imports[name] = {other for other in self.imports[name] if not f"{name}.".startswith(f"{other}.")}
         left = set(imports)
         while True:
-            imported = set().union(*map(imports.__getitem__, left))
+            imported = set().union(*(imports[name] for name in left))
             inner = {name for name in left & imported if imports[name] & left}
             if inner == left:
                 return left

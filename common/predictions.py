@@ -78,7 +78,7 @@ class Predictions:
     @property
     def probabilities(self) -> np.ndarray:
         """The probabilities, float64, shape (images, classes)."""
-        columns = list(map(PROBABILITY_PREFIX.__add__, self.classes))
+        columns = [PROBABILITY_PREFIX + name for name in self.classes]
         probabilities: np.ndarray = self.frame[columns].to_numpy(np.float64)
         return probabilities
 
@@ -131,7 +131,7 @@ def read_predictions(path: Path) -> Predictions:
     version = meta.get("schema_version")
     if version != SCHEMA_VERSION:
         raise UserError(f"{path} has schema {version or 'none'}, this code reads {SCHEMA_VERSION}: predict again")
-    needed = [*COLUMNS, *map(PROBABILITY_PREFIX.__add__, meta["classes"])]
+    needed = [*COLUMNS, *(PROBABILITY_PREFIX + name for name in meta["classes"])]
     absent = pd.Index(needed).difference(table.column_names, sort=False)
     if not absent.empty:
         raise UserError(f"{path} lacks the columns {', '.join(absent)}")

@@ -1,4 +1,4 @@
-"""Drawn images as files in the folders of a user's own, for trials of what reads such folders."""
+"""Synthetic images as files in the folders of a user's own, for trials of what reads such folders."""
 
 import shutil
 from pathlib import Path
@@ -16,17 +16,17 @@ LABELS = "labels.csv"
 
 
 def export_images(manifest: Manifest, folder: Path) -> None:
-    """Copy drawn images into a new folder.
+    """Copy synthetic images into a new folder.
 
     Images of classes become ``<class>/<subject>_<number>.png``. Chromosomes become ``<case>/<cell>/<number>.png``,
     in an order that tells nothing of their classes, which are in labels.csv: the layout of ``data=chromosomes``, and
     of the cells of ``scripts/karyotype.py``. Cases have the name of the folder: those of two folders are not the same.
 
     Raises:
-        UserError: The images are not drawn, or the folder exists already.
+        UserError: The images are not synthetic, or the folder exists already.
     """
     if not manifest.synthetic:
-        raise UserError("--export copies drawn images alone: data=synthetic_cells or data=synthetic_chromosomes")
+        raise UserError("--export copies synthetic images alone: data=synthetic_cells or data=synthetic_chromosomes")
     new_folder(folder, "--export")
     chromosomes = manifest.classes == CHROMOSOMES
     frame = _renamed_cases(manifest.frame, folder.name) if chromosomes else manifest.frame
@@ -39,7 +39,7 @@ def export_images(manifest: Manifest, folder: Path) -> None:
             columns = {"path": "path", "label": "class", "cell": "cell_id", "subject": "case_id"}
             table = frame.assign(path=paths)[list(columns)].rename(columns=columns)
             write_csv(beside / LABELS, table.sort_values("path"))
-        write_text(beside / DRAWN, "Drawn images: no patients.\n")
+        write_text(beside / DRAWN, "Synthetic images: no patients.\n")
 
 
 def _paths_by_class(frame: pd.DataFrame) -> pd.Series:

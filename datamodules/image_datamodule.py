@@ -248,8 +248,8 @@ class ImageDataModule(LightningDataModule):
     def describe(self) -> list[str]:
         """Return what the user should know of the data before the training starts, a line each."""
         manifest = self.manifest
-        drawn = " (SYNTHETIC: drawn, no patients)" * manifest.synthetic
-        lines = [f"data: {manifest.source}{drawn}, protocol={self.config.protocol}"]
+        synthetic = " (SYNTHETIC: no patients)" if manifest.synthetic else ""
+        lines = [f"data: {manifest.source}{synthetic}, protocol={self.config.protocol}"]
         for remark in manifest.remarks:  # the evaluation says in which folders images are missing
             if remark in manifest.incomplete:
                 remark = remark.partition(" (")[0]

@@ -220,7 +220,7 @@ def ranked(test: Predictions, which: str) -> list[int]:
 def thumbnails(folder: Path, test: Predictions, images: Any, rows: np.ndarray, settings: EvaluationConfig) -> None:
     """Write ``thumbnails.parquet``, which reports show, into a run's folder; arguments as ``Pictures``."""
     if settings.thumbnails:
-        pictures = map(images.__getitem__, rows)
+        pictures = (images[row] for row in rows)
         write_pictures(folder / THUMBNAILS, test.frame["image_id"], pictures, settings.thumbnails)
 
 

@@ -2,7 +2,6 @@
 
 import textwrap
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple
 
 import pandas as pd
@@ -66,7 +65,8 @@ def terminal(table: Table) -> Group:
     for column in columns:
         heading = Text(column.heading)
         if column.is_number:
-            drawn.add_column(heading, justify="right", no_wrap=True, style="bold" * bool(column.intervals))
+            style = "bold" if column.intervals else ""
+            drawn.add_column(heading, justify="right", no_wrap=True, style=style)
         else:
             drawn.add_column(heading, overflow="fold")
         shown.append(column.texts)
@@ -85,14 +85,14 @@ def frame_table(frame: pd.DataFrame, title: str = "", **options: object) -> Grou
 
 def warning_lines(warnings: Sequence[object]) -> list[Text]:
     """Return a line for each warning."""
-    return list(map(partial(Text, style="yellow"), map("! {}".format, warnings)))
+    return [Text(f"! {warning}", style="yellow") for warning in warnings]
 
 
 def page(table: Table) -> list[list[PageCell]]:
     """Return the rows of a table as a page shows them, the headings first; the template blocks.html.j2 writes them."""
     columns = []
     for place, (name, *cells) in enumerate(zip(table.columns, *table.rows, strict=True)):
-        drawn = list(map(partial(_page_cell, table.sign_of(name)), cells))
+        drawn = [_page_cell(table.sign_of(name), cell) for cell in cells]
         is_figure = bool(drawn) and place > 0 and all(_is_number(cell.text) for cell in drawn)
         columns.append([cell._replace(is_figure=is_figure) for cell in (PageCell(name), *drawn)])
     return list(map(list, zip(*columns, strict=True)))
@@ -102,14 +102,14 @@ def markdown(table: Table) -> list[str]:
     """Return a table as lines of Markdown, without its title and notes."""
     columns = []
     for name, *cells in zip(table.columns, *table.rows, strict=True):
-        texts = [name, "---", *map(partial(_in_line, table.sign_of(name)), cells)]
+        texts = [name, "---", *(_in_line(table.sign_of(name), cell) for cell in cells)]
         columns.append([text.replace("|", "\\|") for text in texts])
-    return list(map("| {} |".format, map(" | ".join, zip(*columns, strict=True))))
+    return [f"| {' | '.join(row)} |" for row in zip(*columns, strict=True)]
 
 
 def _column(table: Table, name: str, cells: Sequence[Cell]) -> _Column:
     sign = table.sign_of(name)
-    texts = list(map(partial(_text, sign, table.below), cells))
+    texts = [_text(sign, table.below, cell) for cell in cells]
     is_number = all(map(_is_number, texts))
     heading = name
     width = max([HEADING, *map(_widest_line, texts)])
@@ -117,7 +117,7 @@ def _column(table: Table, name: str, cells: Sequence[Cell]) -> _Column:
         heading = textwrap.fill(name.replace("_", " "), width, break_long_words=False)
     intervals = []
     if not table.below and any(isinstance(cell, Estimate) for cell in cells):
-        intervals = list(map(partial(_ends, sign), cells))
+        intervals = [_ends(sign, cell) for cell in cells]
     return _Column(heading, texts, is_number, intervals)
 
 
@@ -162,7 +162,7 @@ def _page_cell(sign: str, cell: Cell) -> PageCell:
     if isinstance(cell, Named):
         return PageCell(cell.words or cell.short, cell.note)
     if isinstance(cell, Estimate):
-        note = f"({_ends(sign, cell)})" * (cell.low is not None)
+        note = f"({_ends(sign, cell)})" if cell.low is not None else ""
         return PageCell(number(cell.value, sign, "undefined"), note)
     text, _, note = _text(sign, False, cell).partition("\n")
     return PageCell(text, note)

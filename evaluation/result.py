@@ -5,7 +5,6 @@ Fields that were added later have a default, so that older files are readable.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from functools import partial
 from typing import Annotated, Any
 
 import pandas as pd
@@ -423,7 +422,7 @@ class EvaluationWarning:
 
 def warnings_about(topic: str, texts: Iterable[str]) -> list[EvaluationWarning]:
     """Return a warning of this topic for each text."""
-    return list(map(partial(EvaluationWarning, topic), texts))
+    return [EvaluationWarning(topic, text) for text in texts]
 
 
 def _parsed(value: object) -> object:
@@ -514,14 +513,14 @@ def flat_table(rows: Sequence[Any], intervals: Sequence[str] = (), **prefixes: s
         for name, value in vars(row).items():
             named = {name.replace("name", "class"): value}
             if isinstance(value, dict):
-                named = dict(zip(map(prefixes.get(name, "").__add__, value), value.values(), strict=True))
+                named = {prefixes.get(name, "") + key: inner for key, inner in value.items()}
             for column, cell in named.items():
                 if cell is None and column in intervals:
                     cell = Estimate(None, None, None)
                 if isinstance(cell, Estimate):
                     cells |= cell.columns(column)
                 elif isinstance(cell, list):
-                    cells[column] = " ".join(map("{:.6g}".format, cell))
+                    cells[column] = " ".join(f"{number:.6g}" for number in cell)
                 else:
                     cells[column] = cell
         table.append(cells)

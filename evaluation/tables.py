@@ -82,7 +82,7 @@ class Table:
 
     def sign_of(self, column: str) -> str:
         """Return the sign of a column's numbers as a format has it."""
-        return "+" * (column in self.signed)
+        return "+" if column in self.signed else ""
 
     @classmethod
     def of(cls, title: str, rows: Iterable[Mapping[str, Cell]], reading: str = "", **options: object) -> "Table":
@@ -143,7 +143,7 @@ def captions(result: EvaluationResult) -> tuple[str, ...]:
     if result.threshold.reason:
         lines.append(f"no threshold chosen: {result.threshold.reason}")
     elif test.metrics_at_threshold is not None:
-        own = f"{EACH_FOLDS}, " * isinstance(result.threshold, FoldThresholds)
+        own = f"{EACH_FOLDS}, " if isinstance(result.threshold, FoldThresholds) else ""
         lines.append(f"threshold: {own}chosen on validation ({result.threshold.method})")
     if result.folds:
         lines.append(
@@ -221,8 +221,8 @@ def operating_points_table(result: EvaluationResult) -> Table | None:
 
 def _point(result: EvaluationResult, name: Named, metrics: Mapping[str, Estimate]) -> Row:
     row: Row = {"threshold": name, "sensitivity": metrics["sensitivity"], "specificity": metrics["specificity"]}
-    # The positive class first.
-    for of_class, kind in zip(sorted(result.classes, key=result.positive_class.__ne__), ("PPV", "NPV"), strict=True):
+    positive_first = sorted(result.classes, key=lambda name: name != result.positive_class)
+    for of_class, kind in zip(positive_first, ("PPV", "NPV"), strict=True):
         row[f"right among predicted “{of_class}” ({kind})"] = metrics.get(f"precision/{of_class}")
     return row
 
@@ -312,8 +312,9 @@ def subgroups_table(result: EvaluationResult, short: bool = False) -> Table:
         for group in groups:
             row: Row = {"subgroup": f"{by} {group.group.replace('_', ' ')}", "images": group.images}
             row["subjects"] = group.subjects
-            for name in filter(group.metrics.__contains__, SUBGROUP_METRICS):
-                row[name] = group.metrics[name]
+            for name in SUBGROUP_METRICS:
+                if name in group.metrics:
+                    row[name] = group.metrics[name]
             rows.append(row)
     reading = "Small parts of the test images have wide ranges: a difference within them is no finding."
     return _table(result, "Subgroups", rows, reading, *lines, detail=("subjects", "sensitivity", "specificity"))

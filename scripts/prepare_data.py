@@ -27,7 +27,7 @@ BeforeAfter = Annotated[
     typer.Option(help="Draw images before and after each step, CLAHE and augmentation into this folder (004, 1 to 3)."),
 ]
 Export = Annotated[
-    Path | None, typer.Option(help="Only copy drawn images into this new folder, laid out like your own.")
+    Path | None, typer.Option(help="Only copy synthetic images into this new folder, laid out like your own.")
 ]
 
 app = typer.Typer(**TYPER)

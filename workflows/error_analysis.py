@@ -162,7 +162,7 @@ def missed_sheet(path: Path, models: AlignedPredictions, pictures: Mapping[str, 
     drawn = rows[rows["image_id"].isin(pictures.keys())].head(LIMIT)
     if drawn.empty:
         return 0
-    key = " · ".join(map("{}\xa0{}".format, range(1, len(models.models) + 1), models.models))
+    key = " · ".join(f"{number}\xa0{name}" for number, name in enumerate(models.models, start=1))
     heading = "\n".join([_heading(models, rows, len(drawn)), *textwrap.wrap(key, WRAPPED)])
     places = pd.Series(range(len(models.image_ids)), index=models.image_ids)
     strip = []

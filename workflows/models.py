@@ -21,7 +21,7 @@ COMPOSED_WARNING = (
     "this run learned from karyograms composed of single chromosomes (data.source=composed_karyograms): images from "
     "other sources differ in layout, background and marks, and the run's figures do not hold for them"
 )
-SYNTHETIC_WARNING = "this run learned from drawn images (SYNTHETIC): its predictions of real ones mean nothing"
+SYNTHETIC_WARNING = "this run learned from SYNTHETIC images: its predictions of real ones mean nothing"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,7 +243,7 @@ def learned_from(facts: DataFacts | TrainingFacts) -> str:
 
 
 def source_warnings(facts: Sequence[DataFacts | TrainingFacts]) -> list[str]:
-    """Return warnings of members that learned from drawn or composed images."""
+    """Return warnings of members that learned from synthetic or composed images."""
     lines = []
     for of_member in facts:
         if of_member.source == "composed_karyograms":

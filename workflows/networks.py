@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from importlib.util import find_spec
 from typing import Protocol
 
@@ -96,7 +95,7 @@ def load_networks(model: RunsModel | PortableNetworks, options: LoadOptions) -> 
     from lightning_modules.training.trainer import set_up_torch  # here: a portable model needs no torch
 
     set_up_torch()
-    return list(map(partial(_load_member, options=options), model.members))
+    return [_load_member(member, options=options) for member in model.members]
 
 
 def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:

@@ -40,7 +40,8 @@ class OnnxNetwork:
 
 
 def _session(path: Path) -> onnxruntime.InferenceSession:
-    providers = filter(onnxruntime.get_available_providers().__contains__, PROVIDERS)
+    available = onnxruntime.get_available_providers()
+    providers = [name for name in PROVIDERS if name in available]
     options = onnxruntime.SessionOptions()
     wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     options.intra_op_num_threads = int(wanted or processors())  # ONNX Runtime counts those of the machine

@@ -47,17 +47,17 @@ def prepare_all(
 
 
 def export_drawn(configs: Sequence[Config], folder: Path) -> None:
-    """Copy the drawn images of a configuration into a new folder, see ``export_images``.
+    """Copy the synthetic images of a configuration into a new folder, see ``export_images``.
 
     Raises:
-        UserError: There are several configurations, the images are not drawn, or the folder exists already.
+        UserError: There are several configurations, the images are not synthetic, or the folder exists already.
     """
     if len(configs) > 1:
         raise UserError("--export takes one data set: give each key of data one value")
     (config,) = configs
     manifest = list_images(config.data, config.data_dir, Path(config.cache_dir))
     export_images(manifest, folder)
-    say(f"{len(manifest.frame):,} drawn images in {folder}", *manifest.notes)
+    say(f"{len(manifest.frame):,} synthetic images in {folder}", *manifest.notes)
 
 
 def prepare_data(

@@ -110,7 +110,7 @@ class PredictionNetwork(nn.Module):
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return float32 (B, classes) and, with orientation, (B,), of images uint8 RGB (B, 3, H, W)."""
         predicted = self.predictor(image.float() / 255)
-        return tuple(map(predicted.__getitem__, self.outputs))
+        return tuple(predicted[name] for name in self.outputs)
 
     def on_best_device(self) -> "PredictionNetwork":
         """Move it to a GPU where torch sees one; return it."""

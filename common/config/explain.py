@@ -86,7 +86,7 @@ def unknown_key(key: str, known: Sequence[str], file: str = "train") -> str:
         return f"unknown key {key}: groups are added with a +, such as +{key}=..."
     choices = list(known)
     if "." not in key:
-        choices += map("+{}".format, ADDED_GROUPS)
+        choices += [f"+{group}" for group in ADDED_GROUPS]
     near = nearest(key, choices)
     if not near:
         return f"unknown key {key}: conf/{file}.yaml lists the keys"
@@ -112,7 +112,7 @@ def known_keys(schema: type[BaseModel], node: str = "") -> list[str]:
         key = f"{node}.{name}".removeprefix(".")
         keys[key] = None
         if isinstance(defaults.get(name), Mapping):  # also where the model takes the keys of any class
-            keys |= dict.fromkeys(map(f"{key}.{{}}".format, defaults[name]))
+            keys |= {f"{key}.{below}": None for below in defaults[name]}
         if str(field.annotation).startswith(("dict", "tuple")):
             key += ".<name>"
         for model in _models(field.annotation):
@@ -124,7 +124,7 @@ def operation_keys(key: str) -> list[str]:
     """Return the keys of the registered random transforms, for a key below ``transform``: the schema has no list."""
     if not key.startswith("transform."):
         return []
-    return list(map("transform.{}".format, data_settings().strengths()))
+    return [f"transform.{name}" for name in data_settings().strengths()]
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:

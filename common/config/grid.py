@@ -44,7 +44,7 @@ def grid(typed: Sequence[str]) -> Iterator[Grid]:
     with explain_composition(), initialize_config_dir(str(CONF), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
         composed = loader.load_configuration("train", list(typed), RunMode.MULTIRUN, validate_sweep_overrides=False)
-        swept = map("{0[0]}={0[1]}".format, (composed.hydra.sweeper.params or {}).items())
+        swept = [f"{key}={values}" for key, values in (composed.hydra.sweeper.params or {}).items()]
         yield Grid(composed, tuple(expand_sweep([*swept, *typed])), loader)
 
 

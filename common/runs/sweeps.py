@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import filterfalse
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -67,16 +65,17 @@ def names(jobs: Sequence[Job]) -> dict[str, str]:
     """Return a name for each job, by its key: the overrides that not all of them share."""
     shared: set[str] = set()
     if len(jobs) > 1:
-        shared = set.intersection(*map(set, map(attrgetter("overrides"), jobs)))
+        shared = set.intersection(*(set(job.overrides) for job in jobs))
     named = {}
     for job in jobs:
-        named[job.key] = " ".join(filterfalse(shared.__contains__, job.overrides)) or " ".join(job.overrides)
+        own = [override for override in job.overrides if override not in shared]
+        named[job.key] = " ".join(own or job.overrides)
     return named
 
 
 def sweep_folder(output_dir: Path, name: str, jobs: Sequence[Job]) -> Path:
     """Return ``<output_dir>/sweeps/<name>-<8 hex>``: computed from the jobs, so the same command finds it again."""
-    return Path(output_dir) / "sweeps" / f"{name}-{sha256_of_value(sorted(map(attrgetter('key'), jobs)))[:8]}"
+    return Path(output_dir) / "sweeps" / f"{name}-{sha256_of_value(sorted(job.key for job in jobs))[:8]}"
 
 
 def write_sweep(folder: Path, sweep: Sweep) -> None:

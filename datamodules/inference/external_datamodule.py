@@ -36,7 +36,7 @@ def scan_external(config: Config, positive: Sequence[str], progress: bool = True
         return scan(config.data, config.data_dir, Path(config.cache_dir), progress), config
     except PositiveClassUnsaidError as error:
         # Labels are mapped by name: the choice affects the order of the classes only.
-        positive_class = next(filter(positive.__contains__, error.classes), error.classes[-1])
+        positive_class = next((name for name in error.classes if name in positive), error.classes[-1])
     data = config.data.model_copy(update={"positive_class": positive_class})
     config = config.model_copy(update={"data": data})
     return scan(data, config.data_dir, Path(config.cache_dir), progress), config

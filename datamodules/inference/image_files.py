@@ -4,7 +4,6 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -70,7 +69,7 @@ def find_image_files(places: Sequence[Path], cache_dir: Path, progress: bool = T
                 files.setdefault(_identity(path), file)
             else:
                 kinds[_identity(path)] = kind
-    counts = Counter(map(kinds.__getitem__, kinds.keys() - files.keys()))
+    counts = Counter(kinds[identity] for identity in kinds.keys() - files.keys())
     others = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
     if not files:
         raise UserError(
@@ -99,8 +98,9 @@ def _names_below(root: Path) -> list[PurePosixPath]:
             folders.clear()
             continue
         listed.add(real)
-        names += map(partial(os.path.join, os.path.relpath(folder, root)), files)
-    return list(map(PurePosixPath, sorted(map(os.path.normpath, names), key=natural_key)))
+        below = os.path.relpath(folder, root)
+        names += [os.path.normpath(f"{below}/{name}") for name in files]
+    return list(map(PurePosixPath, sorted(names, key=natural_key)))
 
 
 def describe_others(others: dict[str, int]) -> str:
@@ -108,7 +108,7 @@ def describe_others(others: dict[str, int]) -> str:
     if not others:
         return "no other file"
     total = sum(others.values())
-    kinds = ", ".join(map("{:,} {}".format, others.values(), others))
+    kinds = ", ".join(f"{number:,} {kind}" for kind, number in others.items())
     return f"{counted(total, 'other file')}: {kinds}"
 
 

@@ -37,7 +37,7 @@ def from_test_part(run: Path, config: Config, count: int, progress: bool = True)
     if not len(test):
         raise UserError(f"{run} has no labelled test images")
     samples = test.loc[in_turn(test["label"], run_images.manifest.classes)[:count]]
-    images = np.stack(list(map(run_images.__getitem__, run_images.rows(run, samples["image_id"]))))
+    images = np.stack([run_images[row] for row in run_images.rows(run, samples["image_id"])])
     return Samples(images, tuple(samples["image_id"]), tuple(samples["label"]))
 
 

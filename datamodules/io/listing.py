@@ -186,7 +186,7 @@ def write_once(folder: Path, paths: Sequence[str], draw: Callable[[int], np.ndar
 
 
 def is_drawn(root: Path, paths: Iterable[str]) -> bool:
-    """Tell whether the mark of drawn images is in a data set's folder, or in a folder of one of its images below it."""
+    """Tell whether the mark of synthetic images is in a data set's folder or in that of one of its images."""
     folders = {Path()}
     for path in paths:
         folders.update(Path(path).parents)

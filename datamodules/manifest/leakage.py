@@ -214,7 +214,8 @@ def _stop(report: LeakReport, split: SplitConfig) -> None:
 
 
 def _first_names(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + ", ..." * (len(names) > 5)
+    listed = ", ".join(names[:5])
+    return f"{listed}, ..." if len(names) > 5 else listed
 
 
 def _describe_first(pairs: pd.DataFrame) -> str:

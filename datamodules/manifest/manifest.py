@@ -12,7 +12,7 @@ from common.errors import UserError
 from common.files import sha256_of_value
 
 COLUMNS = ["image_id", "path", "label", "subject", "part", "cell", "kind", "group"]
-DRAWN = "DRAWN.txt"  # in a folder of drawn images, so that every result on them says so
+DRAWN = "DRAWN.txt"  # in a folder of synthetic images, so that every result on them says so
 
 
 class PositiveClassUnsaidError(UserError):
@@ -39,7 +39,7 @@ class Manifest:
     positive_class: str | None  # None with more than two classes
     source: str  # its name ("cnmc", ...)
     notes: tuple[str, ...] = ()  # for the user, such as what was left out; they name no image and no subject
-    synthetic: bool = False  # whether the images are drawn, not taken
+    synthetic: bool = False  # whether the images are synthetic, not taken
     skipped: tuple[str, ...] = ()  # names of the broken images and cells that were left out
     incomplete: tuple[str, ...] = ()  # those of the notes that say that a part is not as it was published
 

@@ -5,8 +5,6 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import filterfalse
-from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
@@ -151,8 +149,8 @@ def _all_facts(store: Path, paths: Sequence[str], progress: bool) -> list[_Facts
     started_ns = time.time_ns()
     stored = _load(store)
     stamps = list(map(_stamp, paths))
-    unread = list(filterfalse(stored.__contains__, stamps))
-    files = map(Path, map(itemgetter(0), unread))
+    unread = [stamp for stamp in stamps if stamp not in stored]
+    files = (Path(stamp[0]) for stamp in unread)
     new: dict[_Stamp, _Facts] = {}
     read = threaded(_read_facts, files, len(unread), f"reading {len(unread):,} images", progress)
     of_stamp = dict(zip(unread, read, strict=True))

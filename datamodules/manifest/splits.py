@@ -59,7 +59,7 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
         rows = rows[~test]
     elif split.given_validation is not None:
         given = f"split.given_validation={split.given_validation}"
-        raise UserError(f"{given} stands beside a given test part: name it, split.test=<part>")
+        raise UserError(f"{given} needs a given test part: name it, split.test=<part>")
     elif given_folds:
         unknown = rows.loc[rows["part"].isna(), "image_id"]
         if len(unknown):

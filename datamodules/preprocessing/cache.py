@@ -107,7 +107,8 @@ def _with_scales(
     """Yield images that are prepared together, each with its row and by how much it is scaled on a canvas."""
     read: Callable[[int], np.ndarray] = partial(_read_unchanged, manifest, config)
     if len(rows) <= MOST_KEPT:  # those of a larger cell are read twice
-        read = dict(zip(rows, map(read, rows), strict=True)).__getitem__
+        images = {row: read(row) for row in rows}
+        read = images.__getitem__
     cells = manifest.frame["cell"].to_numpy(object)[rows]
     for row, scale in zip(rows, image_scales(rows, read, cells, config), strict=True):
         yield row, read(row), scale

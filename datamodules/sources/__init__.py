@@ -71,7 +71,7 @@ def scan(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progr
     Args:
         data: The source and its settings.
         data_dir: The folder of the images, or a zip file of it; the synthetic sources need none.
-        cache_dir: Where facts of the files (and unpacked and drawn images) are kept between runs.
+        cache_dir: Where facts of the files (and unpacked and synthetic images) are kept between runs.
         progress: Whether a progress bar may be shown.
 
     Raises:

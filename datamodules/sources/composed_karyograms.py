@@ -108,7 +108,7 @@ def _scan_whole_cells(data: ChromosomesConfig | SyntheticChromosomesConfig, cont
         chromosomes,
         frame=frame[~frame["cell"].isin(broken)].reset_index(drop=True),
         notes=(*chromosomes.notes, note),
-        skipped=(*chromosomes.skipped, *map("cell {}".format, broken)),
+        skipped=(*chromosomes.skipped, *(f"cell {name}" for name in broken)),
     )
 
 

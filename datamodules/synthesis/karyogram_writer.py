@@ -45,7 +45,7 @@ def write_karyograms(
     groups = chromosomes.frame.groupby("cell", sort=False).indices
     names = sorted(set(map(str, groups)) & set(used), key=natural_key)
     read = partial(read_metaphase, chromosomes)
-    rows = map(groups.__getitem__, names)
+    rows = (groups[name] for name in names)
     cells = list(threaded(read, rows, len(names), f"reading {len(names):,} cells", progress))
     karyograms: list[_Karyogram] = []
     for cell in cells:

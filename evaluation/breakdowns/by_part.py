@@ -16,8 +16,8 @@ def by_part(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     summaries = {}
     for name, of_part in (("train", "train"), ("validation", "validation.scored"), ("test", "test.scored")):
         losses, shares, images = [], [], 0
-        for part in filter(None, map(attrgetter(of_part), runs.folds)):
-            if len(part.labels):
+        for part in map(attrgetter(of_part), runs.folds):
+            if part is not None and len(part.labels):
                 losses.append(log_losses(part.probabilities, part.labels).mean())
                 shares.append((call(part.probabilities, part.positive_index) == part.labels).mean())
                 images += len(part.labels)

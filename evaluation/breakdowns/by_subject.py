@@ -1,7 +1,6 @@
 """Subjects instead of images: what all images of a person say together."""
 
 from dataclasses import dataclass, replace
-from functools import partial
 from operator import attrgetter
 
 import numpy as np
@@ -58,8 +57,8 @@ def by_subject(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     if (images == 1).all() or left_out > len(images):
         return Findings()
     validations = [subjects_of(fold.validation) for fold in runs.folds]
-    evaluated = map(partial(_evaluate, runs, validations, tests), RULES)
-    result = SubjectsResult(len(images), left_out, dict(zip(RULES, evaluated, strict=True)))
+    evaluated = {rule: _evaluate(runs, validations, tests, rule) for rule in RULES}
+    result = SubjectsResult(len(images), left_out, evaluated)
     return Findings(result, tables={"by_subject": by_subject_table(runs, tests, result)})
 
 
@@ -118,8 +117,8 @@ def _evaluate(runs: LabelledRuns, validations: list[Subjects], tests: list[Subje
         if rule == "share":
             threshold = threshold or None
         thresholds.append(threshold)
-    sizes = list(map(len, map(attrgetter("labels"), tests)))
-    of_subjects = np.repeat(list(map(partial(_limit, rule), thresholds)), sizes)
+    sizes = [len(test.labels) for test in tests]
+    of_subjects = np.repeat([_limit(rule, threshold) for threshold in thresholds], sizes)
     scored = _scored(runs, tests, rule)
     predicted = call(scored.probabilities, scored.positive_index, of_subjects)
     metrics = intervals(scored, runs.settings, of_subjects)

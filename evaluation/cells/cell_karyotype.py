@@ -48,7 +48,7 @@ class ChromosomeCall:
     @property
     def question(self) -> str:
         """The other class that is possible, such as "21?"; "" without doubt."""
-        return f"{self.runner_up}?" * self.doubtful
+        return f"{self.runner_up}?" if self.doubtful else ""
 
 
 @dataclass(frozen=True)

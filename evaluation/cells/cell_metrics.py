@@ -1,7 +1,6 @@
 """Metrics of whole cells: classes and counts of their chromosomes, before and after the joint assignment."""
 
 from collections.abc import Sequence
-from operator import itemgetter, methodcaller
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +52,7 @@ def cell_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
 
     Those with SUFFIX include ``accuracy``, ``f1_macro`` and each ``recall/<class>``.
     """
-    return (*CELL_SHARES, *map(f"{{}}{SUFFIX}".format, (*CELL_SHARES, *_class_metric_names(classes))))
+    return (*CELL_SHARES, *(name + SUFFIX for name in (*CELL_SHARES, *_class_metric_names(classes))))
 
 
 def _metric_of(name: str) -> Metric:
@@ -109,7 +108,7 @@ class CellMetrics:
         with np.errstate(divide="ignore", invalid="ignore"):
             metrics = of_confusions((counts @ self._confusions).reshape(-1, k, k), self._classes, None)
             shares = (counts @ self.hits) / (counts @ self.bases)
-        return np.concatenate([shares.T, itemgetter(*_class_metric_names(self._classes))(metrics)])
+        return np.concatenate([shares.T, [metrics[name] for name in _class_metric_names(self._classes)]])
 
     def _count_chromosomes(self, classes: np.ndarray) -> np.ndarray:
         """Count each cell's chromosomes in the order of CHROMOSOMES, int64, shape (G, 24)."""
@@ -170,7 +169,7 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
         costs=costs,
         chosen=settings.assignment.costs,
         cells=len(metrics.complete),
-        unplaceable=unassignable(*map(methodcaller("part", "test"), runs.runs)),
+        unplaceable=unassignable(*(run.part("test") for run in runs.runs)),
         metrics=around(metrics, described, runs.test, settings),
         fold_means=fold_means,
         confusion=confusion(runs.test.labels, metrics.assigned, len(runs.classes)).tolist(),
@@ -185,7 +184,7 @@ def assignment_warnings(runs: LabelledRuns) -> list[EvaluationWarning]:
     reason = assignment_refusal(runs.runs)
     if reason:
         return warnings_about("", [f"cells are not assigned: {reason}"])
-    count = unassignable(*map(methodcaller("part", "test"), runs.runs))
+    count = unassignable(*(run.part("test") for run in runs.runs))
     if not count:
         return []
     sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
@@ -203,7 +202,7 @@ def join_assignment(runs: LabelledRuns, table: pd.DataFrame) -> CellMetrics:
 
 
 def _class_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
-    return ("accuracy", "f1_macro", *map("recall/{}".format, classes))
+    return ("accuracy", "f1_macro", *(f"recall/{name}" for name in classes))
 
 
 def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import combinations, product
 from typing import Any
 
@@ -138,7 +137,7 @@ def missed_counts(models: AlignedPredictions, rows: np.ndarray | None = None) ->
 
 def _shares(hits: np.ndarray, total: int) -> pd.DataFrame:
     """Return the shares of several numbers of ``total`` images: the fields of `Share`, a row each."""
-    return pd.DataFrame(map(partial(share, total=total, confidence=CONFIDENCE), hits))
+    return pd.DataFrame(share(number, total=total, confidence=CONFIDENCE) for number in hits)
 
 
 def missed_by_class(models: AlignedPredictions) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import combinations
 from operator import attrgetter
 from typing import NamedTuple
@@ -83,8 +82,8 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
     Raises:
         UserError: See ``pool``.
     """
-    pooled = list(map(pool, map(attrgetter("runs"), groups)))
-    resamples = list(map(partial(_resamples, settings=settings), pooled))
+    pooled = [pool(group.runs) for group in groups]
+    resamples = [_resamples(images, settings=settings) for images in pooled]
     pairs = []
     left_out = []
     warnings: dict[str, None] = {}

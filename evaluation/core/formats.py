@@ -8,13 +8,13 @@ from common.predictions import VALIDATION
 
 
 def heading(about: dict[str, Any]) -> str:
-    """Name run, protocol and fold, where ``about`` has them (or lists of them); say SYNTHETIC of drawn images."""
+    """Name run, protocol and fold, where ``about`` has them (or lists of them); mark synthetic images as SYNTHETIC."""
     facts = {key: _several(value) for key, value in about.items()}
     parts = [_short(facts.get("name", "")) or "unnamed run"]
     if about.get("synthetic"):
         parts.append("SYNTHETIC images")
     elif about.get("source"):
-        parts.append("trained on " * bool(about.get("on")) + facts["source"])
+        parts.append(f"trained on {facts['source']}" if about.get("on") else facts["source"])
     if about.get("on"):  # another data set than the run's
         parts.append(f"tested on {facts['on']}")
     if about.get("protocol"):
@@ -23,7 +23,7 @@ def heading(about: dict[str, Any]) -> str:
         parts.append(f"tested on {facts['test']}")
     if facts.get("fold"):
         word = "folds" if "," in facts["fold"] else "fold"
-        of_folds = f" of {about.get('folds')}" * isinstance(about.get("folds"), int)
+        of_folds = f" of {about['folds']}" if isinstance(about.get("folds"), int) else ""
         parts.append(f"{word} {facts['fold']}{of_folds}")
     return " · ".join(parts)
 
@@ -73,7 +73,8 @@ def interval(value: float | None, low: float | None, high: float | None, sign: s
 def temperature_of(value: float | None | list[float | None]) -> str:
     """Write a temperature, or the range of those of several folds."""
     values = pd.Series(value, dtype=float)
-    return " to ".join(dict.fromkeys(map("{:.2f}".format, (values.min(), values.max()))))
+    lowest, highest = f"{values.min():.2f}", f"{values.max():.2f}"
+    return lowest if lowest == highest else f"{lowest} to {highest}"
 
 
 def markdown(table: pd.DataFrame) -> str:

@@ -132,8 +132,8 @@ class Cases:
     @property
     def mean_probabilities(self) -> np.ndarray:
         """Means over passes or members, 0 to 1, shape (N, K); only where ``sampled``."""
-        columns = map(SAMPLED_PROBABILITY_PREFIX.__add__, self.scored.classes)
-        return np.asarray(self.frame[list(columns)].to_numpy(np.float64))
+        columns = [SAMPLED_PROBABILITY_PREFIX + name for name in self.scored.classes]
+        return np.asarray(self.frame[columns].to_numpy(np.float64))
 
     @property
     def votes(self) -> Confidence:

@@ -67,7 +67,7 @@ def learning_curves(path: Path, result: EvaluationResult) -> None:
 def panels_of(history: pd.DataFrame) -> list[str]:
     """Return what is drawn of a history, a panel each: the logged metrics in the order of ``PANELS``, others, rate."""
     logged = history.filter(regex="^(train|val)/").columns.str.split("/", n=1).str[1]
-    known = filter(set(logged).__contains__, PANELS)
+    known = [name for name in PANELS if name in set(logged)]
     return list(dict.fromkeys([*known, *logged, *history.columns.intersection(["lr"])]))
 
 

@@ -70,7 +70,7 @@ def fitted(about: dict[str, Any]) -> list[str]:
     if not facts:
         return []
     table = pd.DataFrame(facts, columns=["images", "parameters"]).fillna(0).astype(int)
-    images = " and ".join(map("{:,}".format, table["images"]))
+    images = " and ".join(f"{count:,}" for count in table["images"])
     lines = [
         f"the ensemble was fitted on its {images} validation images: their figures flatter it, and a threshold, a "
         "temperature or a release chosen on them can be too bold"

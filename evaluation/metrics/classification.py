@@ -288,7 +288,7 @@ def metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
     names: dict[str, list[str]] = {"any": [], "two": [], "each": []}
     for name, metric in METRICS.items():
         if metric.classes == "each":
-            names["each"] += map(f"{name}/{{}}".format, classes)
+            names["each"] += [f"{name}/{of_class}" for of_class in classes]
         elif metric.classes == "any" or len(classes) == 2:
             names[metric.classes].append(name)
     return tuple(chain.from_iterable(names.values()))
@@ -323,7 +323,8 @@ def of_confusions(matrices: np.ndarray, classes: tuple[str, ...], positive_index
                 continue
             found = metric.of_predictions(confusions)
             if metric.classes == "each":
-                values |= zip(map(f"{name}/{{}}".format, classes), found.T, strict=True)
+                for of_class, of_metric in zip(classes, found.T, strict=True):
+                    values[f"{name}/{of_class}"] = of_metric
             else:
                 values[name] = found
     return values

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from itertools import filterfalse
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
@@ -87,7 +86,8 @@ class KaryocyteLauncher(Launcher):
                 for task in left:
                     overrides = list(task.job.overrides)
                     sweeps.write_record(folder, task.key, status="lost", overrides=overrides, error=VANISHED)
-                    warn(f"{task.name}: {VANISHED}" + "; it is run again" * (attempt < cluster.retries))
+                    again = "; it is run again" if attempt < cluster.retries else ""
+                    warn(f"{task.name}: {VANISHED}{again}")
         except KeyboardInterrupt:
             for task in left:
                 if sweeps.read_record(folder, task.key)["status"] == "running":
@@ -114,7 +114,7 @@ class KaryocyteLauncher(Launcher):
         needs = []
         for task in tasks:
             others = without(task.overrides, RESOURCES)
-            words = tuple(filterfalse(others.__contains__, task.overrides))
+            words = tuple(word for word in task.overrides if word not in others)
             if words not in composed:
                 config = self.hydra_context.config_loader.load_sweep_config(self.config, list(words))
                 cluster = check_cluster(config.cluster)

@@ -24,5 +24,5 @@ class EpochLines(Callback):
         epoch = trainer.current_epoch + 1
         epochs = trainer.max_epochs or epoch
         if trainer.is_global_zero and epoch < epochs and epoch % ceil(epochs / LINES) == 0:
-            metrics = map("{0[0]} {0[1]:.3f}".format, sorted(trainer.progress_bar_metrics.items()))
+            metrics = [f"{name} {value:.3f}" for name, value in sorted(trainer.progress_bar_metrics.items())]
             console.print(f"  epoch {epoch}/{epochs}: {', '.join(metrics)}", highlight=False)

@@ -1,4 +1,4 @@
-"""Drawn images in the folders of a user's own: what reads such folders finds all of them, with their labels."""
+"""Synthetic images in the folders of a user's own: what reads such folders finds all of them, with their labels."""
 
 import re
 
@@ -55,5 +55,5 @@ def test_an_existing_folder_and_real_images_are_refused(tmp_path):
         write_image(tmp_path / "own" / kind / "1.png", cell_image(1))
     with pytest.raises(UserError, match="exists already"):
         export_images(read(None, tmp_path, "synthetic", images=4, subjects=4, size=32), tmp_path / "own")
-    with pytest.raises(UserError, match="drawn images alone"):
+    with pytest.raises(UserError, match="synthetic images alone"):
         export_images(read(tmp_path / "own", tmp_path, "folder", positive_class="a"), tmp_path / "new")

@@ -136,7 +136,7 @@ def test_what_does_not_change_an_image_has_no_figure(call, tmp_path):
 
 def test_drawn_images_are_exported_and_nothing_is_prepared(call, tmp_path):
     keys = ["data=synthetic_cells", "data.images=8", "data.subjects=4", "data.size=32", "--export", tmp_path / "own"]
-    assert "8 drawn images in" in call(*keys)
+    assert "8 synthetic images in" in call(*keys)
     assert len(list((tmp_path / "own").glob("*/*_00?.png"))) == 8
     assert not (tmp_path / "cache" / "prepared").exists()
     assert "exists already" in call(*keys, code=1)

@@ -2,7 +2,6 @@
 
 import shutil
 from dataclasses import dataclass, replace
-from functools import partial
 from operator import attrgetter
 from pathlib import Path
 
@@ -40,9 +39,9 @@ def make_ensembles(request: EnsembleRequest) -> None:
     Nothing is written before all is fitted. A ``UserError`` says why members cannot be combined.
     """
     with console.status(f"fitting {request.method}"):
-        fitted = list(map(partial(_fit, request=request), read_members(request)))
+        fitted = [_fit(members, request=request) for members in read_members(request)]
     with console.status(f"evaluating {request.method}"):
-        result, *others = map(partial(_write_run, request=request), fitted)
+        result, *others = [_write_run(members, request=request) for members in fitted]
         if others:
             runs = list(map(attrgetter("predictions"), fitted))
             result = evaluate_runs(runs, _evaluation_settings(runs, request))

@@ -1,6 +1,5 @@
 """Evaluation of finished runs: one experiment, or several and all pairs of them."""
 
-from functools import partial
 from pathlib import Path
 
 from common.arguments import existing_predictions
@@ -38,7 +37,7 @@ def evaluate(request: EvaluateRequest) -> None:
         read_rows(request.csv)
     files = existing_predictions(request.runs)
     groups = group_runs([_read_part(file, request) for file in files], [str(file.parent) for file in files])
-    evaluations = list(map(partial(_evaluate, request=request), groups))
+    evaluations = [_evaluate(group, request=request) for group in groups]
     results = [evaluation.result for evaluation in evaluations]
     if len(groups) > 1:
         _compare(groups, results, request)

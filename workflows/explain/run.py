@@ -148,7 +148,7 @@ def _pictures(selected: SelectedImages, model: Model, method: Method, table: pd.
     """
     size = selected.run.config.evaluation.thumbnails or PICTURE
     drawn = min(len(list(filter(None, selected.reasons))) or len(table), DRAWN)
-    images = map(selected.images.__getitem__, selected.rows)
+    images = (selected.images[row] for row in selected.rows)
     pictures = []
     pairs = []
     with progress_bar(len(table), f"explaining {selected.run.config.name}", console.is_terminal) as advance:

@@ -87,7 +87,7 @@ def _limits(model: ModelDescription, result: EvaluationResult | None) -> list[st
             of_intervals = "resample" in warning.text or "left out" in warning.text
             if warning.topic not in NOT_OF_THE_MODEL and not of_intervals:
                 lines.append(str(warning))
-    return list(map("- {}".format, dict.fromkeys(lines))) or ["The run reports none."]
+    return [f"- {line}" for line in dict.fromkeys(lines)] or ["The run reports none."]
 
 
 def _evaluation(model: ModelDescription, result: EvaluationResult | None) -> list[str]:
@@ -100,7 +100,7 @@ def _evaluation(model: ModelDescription, result: EvaluationResult | None) -> lis
     lines = [protocol]
     for table in (metrics_table(result), classes_table(result), cells_table(result)):
         if table is not None and table.rows:
-            lines += ["", f"{table.title}:", "", *markdown(table), "", *map("- {}".format, table.notes)]
+            lines += ["", f"{table.title}:", "", *markdown(table), "", *(f"- {note}" for note in table.notes)]
     return lines
 
 
@@ -113,7 +113,7 @@ def _members(model: ModelDescription) -> list[str]:
             f"member{position + 1}",
             " to ".join(filter(None, [member.network.name, member.network.cut])),
             f"{learned_from(training)} ({(training.data_sha256 or 'unknown')[:16]})",
-            training.start + ", from another run" * training.init_from,
+            f"{training.start}, from another run" if training.init_from else training.start,
             training.seed,
             f"{height} x {width}",
             _views(member),

@@ -70,7 +70,7 @@ def case_karyotype(cells: Sequence[Mapping[str, int]]) -> CaseKaryotype:
     left_out: dict[str, int] = {}
     for sign, others in (("+", changes > clonal), ("-", changes < clonal)):
         in_cells = pd.Series(others.sum(axis=0), CHROMOSOMES)
-        left_out |= in_cells[in_cells > 0].rename(sign.__add__).to_dict()
+        left_out |= in_cells[in_cells > 0].add_prefix(sign).to_dict()
     return CaseKaryotype(name_clones(clones), dict(clones.most_common()), dict(sorted(left_out.items())))
 
 

@@ -79,7 +79,7 @@ class CellResult:
             if counts[kind]:
                 reasons.append(f"{counted(counts[kind], 'file')} {text}")
         if foreign := self.foreign:
-            named = ", ".join(foreign[:LISTED]) + ", ..." * (len(foreign) > LISTED)
+            named = ", ".join([*foreign[:LISTED], "..."] if len(foreign) > LISTED else foreign)
             reasons.append(
                 f"{len(foreign)} of {len(self.files)} files out of distribution, unlike the training images: {named}"
             )

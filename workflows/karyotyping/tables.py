@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import starmap, zip_longest
+from itertools import zip_longest
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,8 +82,8 @@ def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors)
         "cells": named.cells,
         "karyotype": named.iscn,
         "share": named.share,
-        "clones": " ".join(starmap("{}[{}]".format, named.clones.items())),
-        "left_out": ", ".join(starmap("{} in {}".format, named.left_out.items())) or None,
+        "clones": " ".join(f"{clone}[{cells}]" for clone, cells in named.clones.items()),
+        "left_out": ", ".join(f"{change} in {cells}" for change, cells in named.left_out.items()) or None,
         "changed": "; ".join(changed) or None,
     }
 
@@ -118,7 +118,7 @@ def _file_row(
     row |= {"status": str(file.status), "cause": file.cause}
     if call is not None:
         row |= {"class": call.assigned, "doubtful": YES_OR_NO[call.doubtful]}
-        row |= zip(OF_CALL, attrgetter(*OF_CALL)(call), strict=True)
+        row |= {name: getattr(call, name) for name in OF_CALL}
     if name in result.fixed:
         row["fixed"] = text_of(result.fixed[name])
     row[OUT_OF_DISTRIBUTION] = result.distances.get(name)

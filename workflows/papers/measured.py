@@ -85,7 +85,7 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
         values[part, LOSS] = _loss(of_part)
     return Measured(
         experiment=str(about.get("name")),
-        data=data + ", drawn" * bool(about.get("synthetic")),
+        data=f"{data}, synthetic" if about.get("synthetic") else data,
         protocol=str(about.get("protocol")),
         folds=_names(about.get("fold")),
         seeds=_names(about.get("seed")),
@@ -166,7 +166,7 @@ EVALUATED = set(COLUMNS) - ADDED - {"mean_over_folds", "mean_low", "mean_high"}
 
 
 def measure_results(results: Path) -> list[Measured]:
-    """Read all tables of measured results in a folder, but those of drawn images."""
+    """Read all tables of measured results in a folder, but those of synthetic images."""
     tables = list(filter(is_results_table, sorted(Path(results).glob("*.csv"))))
     if not tables:
         raise UserError(f"no measured results in {results}: python scripts/evaluate.py RUN... --csv writes them")

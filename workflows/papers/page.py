@@ -104,7 +104,7 @@ def _costs_section(records: Mapping[str, StepRecord]) -> Section:
     rows: list[dict[str, Cell]] = []
     for name, record in records.items():
         cells: dict[str, Cell] = {"step": f"{name}\n{record.line}", "minutes": f"{record.seconds / 60:.1f}"}
-        rows.append(cells | {"": "failed" * (record.code != 0)})
+        rows.append(cells | {"": "failed" if record.code != 0 else ""})
     return Section(
         "Commands and their cost", "costs", tables=[Table.of("Commands", rows, "Of all calls of a command.")]
     )

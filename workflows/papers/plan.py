@@ -5,7 +5,6 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
 
 import pandas as pd
@@ -241,7 +240,7 @@ def _report_steps(plan: Plan, split: Split, folder: Path, runs: Runs) -> list[St
 
 def _description_steps(plan: Plan, folder: Path, runs: Runs) -> list[Step]:
     """Return the commands that describe what all splits share: the layers of the networks, the preparation."""
-    networks = map(itemgetter(0), filter(None, map(runs.get, plan.experiments)))
+    networks = [runs[name][0] for name in plan.experiments if runs.get(name)]
     words: tuple[str, ...] = ("scripts/explain.py", "summary", *networks)
     steps = [Step.making("summary", words, "--csv", folder / "layers.csv")]
     if plan.config.before_after:

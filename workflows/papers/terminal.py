@@ -30,7 +30,7 @@ def show_comparison(paths: Sequence[Path], results: Path, papers: tuple[str, ...
     if len(missing):
         say("not measured here", ", ".join(missing))
     counts = ", ".join(f"{count} {verdict}" for verdict, count in table["verdict"].value_counts().items())
-    of_them = f" ({(~of_runs).sum()} of them not measured here)" * len(missing[:1])
+    of_them = f" ({(~of_runs).sum()} of them not measured here)" if len(missing) else ""
     say(f"{len(table)} printed figures: {counts}{of_them}")
     if csv:
         write_csv(csv, table, "%.6g")

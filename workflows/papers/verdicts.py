@@ -206,4 +206,4 @@ def _other_number(images: int, expected: int, what: str, data: PaperData) -> str
     words = f"{images:,} {what} instead of {expected:,}"
     if images < expected:
         words = f"{images:,} of {expected:,} {what}"
-    return words + ", which are not public" * (not data.public)
+    return words if data.public else f"{words}, which are not public"

@@ -91,7 +91,7 @@ def _combine(predictions: list[Predictions], combiner: dict[str, object] | None)
     """Combine the predictions of networks as an ensemble does, or by their mean."""
     if len(predictions) == 1:
         return predictions[0]
-    names = list(map("member {}".format, range(1, len(predictions) + 1)))
+    names = [f"member {number}" for number in range(1, len(predictions) + 1)]
     if combiner is None:
         return average(predictions, names)
     fitted = Combiner.from_dict(combiner)

@@ -96,11 +96,12 @@ def summary_lines(table: pd.DataFrame, others: dict[str, int]) -> list[str]:
     predicted = table[table["status"] == "predicted"]
     broken = table[table["status"] == "broken"]
     counts = predicted["prediction"].value_counts()
-    by_class = ", ".join(map("{:,} “{}”".format, counts, counts.index)) or "none"
+    by_class = ", ".join(f"{number:,} “{name}”" for name, number in counts.items()) or "none"
     files = len(table) + sum(others.values())
     numbers = f"{len(predicted):,} predicted ({by_class}), {len(broken):,} broken, {describe_others(others)}"
     lines = [f"{files:,} files: {numbers}"]
-    lines += map("broken: {}: {}".format, broken["file"].head(LISTED), broken["cause"])
+    for row in broken.head(LISTED).itertuples():
+        lines.append(f"broken: {row.file}: {row.cause}")
     if len(broken) > LISTED:
         lines.append(f"... and {len(broken) - LISTED:,} more, see the table")
     lines.append(f"to be reviewed: {int(predicted['review'].sum()):,} of the predicted")

@@ -3,7 +3,7 @@
 from collections import ChainMap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,8 +44,8 @@ class Gallery:
     @property
     def subjects(self) -> list[str]:
         """The names of the subjects, as they are shown."""
-        names: set[str] = set(map(itemgetter("subject"), self.data["items"]))
-        return sorted(filter(None, names))
+        names: set[str] = {item["subject"] for item in self.data["items"] if item["subject"]}
+        return sorted(names)
 
 
 class HeatMaps(NamedTuple):
@@ -75,8 +75,9 @@ class PicturePool:
         for path in files:
             pictures |= read_pictures(path)
         places = {}
-        for name in filter(pictures.__contains__, wanted):
-            places[name] = self.pictures.setdefault(pictures[name], len(self.pictures))
+        for name in wanted:
+            if name in pictures:
+                places[name] = self.pictures.setdefault(pictures[name], len(self.pictures))
         return places
 
     def place_of(self, chapter: int, image_id: str) -> int | None:
@@ -240,7 +241,8 @@ def _fill_pool(chapters: list[Chapter], chosen: list[str]) -> PicturePool:
     """Gather the pictures and the heat maps of the chosen images."""
     pool = PicturePool()
     for number, chapter in enumerate(chapters):
-        pool.thumbnails.append(pool.add(filter(Path.is_file, map(attrgetter("thumbnails"), chapter.runs)), chosen))
+        thumbnails = [run.thumbnails for run in chapter.runs if run.thumbnails.is_file()]
+        pool.thumbnails.append(pool.add(thumbnails, chosen))
         for label, paths in chapter.heatmaps.items():
             words: dict[str, str] = {}
             for path in paths:

@@ -69,7 +69,7 @@ def read_chapters(folders: list[Path]) -> list[Chapter]:
     runs = dict(zip(map(str, folders), map(Run.open, folders), strict=True))
     groups = group_runs(list(map(attrgetter("predictions"), runs.values())), list(runs))
     _check_one_task(groups)
-    return [_chapter(group, tuple(map(runs.__getitem__, group.names))) for group in groups]
+    return [_chapter(group, tuple(runs[name] for name in group.names)) for group in groups]
 
 
 def _check_one_task(groups: list[Group]) -> None:

@@ -85,7 +85,7 @@ def notices(chapters: Sequence[Chapter], real_names: bool) -> list[Notice]:
         about = chapter.result.about
         of_chapter = []
         if about.get("synthetic"):
-            of_chapter.append(Notice("bad", "SYNTHETIC: the images were drawn; nothing here is about real ones"))
+            of_chapter.append(Notice("bad", "SYNTHETIC images: nothing here is about real ones"))
         if about.get("on"):
             lines = []
             if real_names or not may_name_subjects(chapter.result):
@@ -107,7 +107,8 @@ def about_rows(chapter: Chapter) -> dict[str, str]:
     rows = {}
     for name, key in FACTS.items():
         rows[name] = _joined(about.get(key))
-    rows["data set"] += " (SYNTHETIC)" * bool(about.get("synthetic"))
+    if about.get("synthetic"):
+        rows["data set"] += " (SYNTHETIC)"
     rows["protocol"] = PROTOCOLS.get(rows["protocol"], rows["protocol"])
     if rows["fold"] and isinstance(about.get("folds"), int):
         rows["fold"] += f" of {about['folds']} (counted from 0)"
@@ -124,7 +125,7 @@ def parts_table(chapter: Chapter) -> Table:
     rows = []
     for run in chapter.runs:
         frame = run.split if run.has(RunFile.SPLIT) else run.predictions.frame
-        for part in filter(set(frame["part"]).__contains__, PARTS):
+        for part in [part for part in PARTS if part in set(frame["part"])]:
             images = frame[frame["part"] == part]
             row: dict[str, Cell] = {"part": part + chapter.fold_of(run, ", "), "images": count(len(images))}
             row["subjects"] = count(images["subject"].nunique() or None)

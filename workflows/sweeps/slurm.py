@@ -25,7 +25,7 @@ def batch_script(cluster: SlurmConfig, jobs: int, sweep: Path, jobs_file: Path) 
     # Since Slurm 22.05 srun does not take the cores over from sbatch; the processes of one run end together.
     srun = ["srun", "--open-mode=append", *_options({"cpus-per-task": cluster.cpus_per_task}), "--kill-on-bad-exit=1"]
     lines = ["#!/bin/bash"]
-    lines += map("#SBATCH {}".format, sbatch_options(cluster, jobs, sweep))
+    lines += [f"#SBATCH {option}" for option in sbatch_options(cluster, jobs, sweep)]
     lines += [
         f"cd {shlex.quote(str(Path.cwd()))} || exit 1",
         *cluster.setup,
