@@ -16,7 +16,7 @@ from tests.helpers.images import cell_image, write_image
 BLOCK = re.compile(r"```\w+ file=(\S+)\n(.*?)```", re.DOTALL)
 
 
-RECIPES = ("data source", "augmentation", "metric", "callback", "backbone", "network", "loss")
+RECIPES = ("data source", "augmentation", "metric", "section", "callback", "backbone", "network", "loss")
 SOURCE = """
 import runpy, sys
 keys = ["data=by_prefix", "data_dir=cells", "data.positive_class=blast"]
@@ -66,10 +66,11 @@ import pathlib, runpy, sys
 sys.argv = ["train.py", "data=synthetic", "+profile=smoke", "model.name=small_cnn", "weights=random", "unfreeze=whole",
     "head.logits=2", "+loss._target_=lightning_modules.focal_loss.FocalLoss", "+loss.gamma=1.5", "callbacks=timed",
     "callbacks.monitor=val/balanced_accuracy", "+transform.sharpen=0.4", "trainer.accelerator=cpu", "data.images=48",
+    "+evaluation.sections.true_class._target_=evaluation.true_class.true_class",
     "data.subjects=12", "output_dir=outputs", "cache_dir=cache", "logger.tensorboard=false"]
 runpy.run_path("train.py", run_name="__main__")
 (run,) = pathlib.Path("outputs").glob("*/*/seed=0")
-print('"mcc"' in (run / "metrics.json").read_text())
+print('"mcc"' in (run / "metrics.json").read_text(), (run / "true_class.csv").read_text().count("\\n"))
 """
 PARTS = """
 import pathlib, runpy, sys
@@ -175,9 +176,9 @@ def test_a_backbone(printed):
     assert printed["backbone"].splitlines()[-1].startswith("layer3 ")
 
 
-def test_a_training_with_a_network_a_loss_a_monitored_metric_and_callbacks(printed):
+def test_a_training_with_a_network_a_loss_a_section_a_monitored_metric_and_callbacks(printed):
     lines = printed["training"].splitlines()
-    assert lines[-1] == "True", printed["training"]
+    assert lines[-1] == "True 3", printed["training"]
     assert any("val/balanced_accuracy" in line for line in lines)
 
 
