@@ -143,7 +143,7 @@ class CodeBase:
 
 def count_lines(modules: Iterable[Module]) -> int:
     """Add up the lines of modules."""
-    return sum(map(attrgetter("lines"), modules))
+    return sum(module.lines for module in modules)
 
 
 def density(modules: Iterable[Module]) -> dict[str, float]:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from operator import attrgetter
 from typing import Any, Self
 
 import numpy as np
@@ -109,7 +108,7 @@ def check_names(names: Sequence[str]) -> None:
 
 def stacked(aligned: Sequence[Predictions]) -> np.ndarray:
     """Return the probabilities of M members of the same images, float64, shape (M, N, K)."""
-    return np.stack(list(map(attrgetter("probabilities"), aligned)))
+    return np.stack([one.probabilities for one in aligned])
 
 
 def combine(

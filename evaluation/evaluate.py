@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from operator import attrgetter
 from pathlib import Path
 
 import pandas as pd
@@ -78,7 +77,7 @@ def evaluate_parts(runs: LabelledRuns) -> EvaluationResult:
         validation = evaluate_part(runs.folds[0].validation.scored, runs.thresholds[0], settings)
         warnings += part_warnings("validation", validation)
     else:
-        reasons = filter(None, map(attrgetter("threshold.reason"), runs.folds))
+        reasons = (fold.threshold.reason for fold in runs.folds if fold.threshold.reason)
         threshold = FoldThresholds(runs.thresholds, settings.threshold, next(reasons, None))
         folds = list(map(_evaluate_fold, runs.folds))
         fold_means = _fold_means(runs)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
-from operator import attrgetter
 from typing import Any, TypeVar
 
 import numpy as np
@@ -85,17 +84,17 @@ class LabelledRuns:
         """
         pooled = pool(list(runs))
         folds = tuple(map(LabelledFold.of, runs, repeat(settings), train or repeat(None)))
-        tests = list(map(attrgetter("test"), folds))
+        tests = [fold.test for fold in folds]
         return cls(
             folds=folds,
             pooled=pooled,
             test=score(pooled),
-            train=_pooled(list(map(attrgetter("train"), folds))),
+            train=_pooled([fold.train for fold in folds]),
             settings=settings,
             runs=list(runs),
             tests=tests,
-            sizes=list(map(len, map(attrgetter("labels"), tests))),
-            thresholds=list(map(attrgetter("threshold.value"), folds)),
+            sizes=[len(test.labels) for test in tests],
+            thresholds=[fold.threshold.value for fold in folds],
             about=runs[0].about if len(runs) == 1 else pooled.about,
             classes=pooled.classes,
             positive_index=pooled.positive_index,
@@ -139,7 +138,7 @@ def _pooled(folds: Sequence[LabelledPredictions | None]) -> LabelledPredictions 
     parts = list(filter(None, folds))
     if not parts or len(parts) < len(folds):
         return None
-    labels = np.concatenate(list(map(attrgetter("labels"), parts)))
-    probabilities = np.concatenate(list(map(attrgetter("probabilities"), parts)))
+    labels = np.concatenate([part.labels for part in parts])
+    probabilities = np.concatenate([part.probabilities for part in parts])
     # An image trains in several folds: clusters would not be independent, and there are no intervals.
     return replace(parts[0], labels=labels, probabilities=probabilities, clusters=np.arange(len(labels)))

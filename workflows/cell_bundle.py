@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +57,12 @@ class ReviewedCell:
     @cached_property
     def logs(self) -> np.ndarray:
         """Log-probabilities, float64, shape (n, 24)."""
-        return np.array(list(map(attrgetter("log_probabilities"), self.files)))
+        return np.array([file.log_probabilities for file in self.files])
 
     @cached_property
     def names(self) -> list[str]:
         """The names of the files."""
-        return list(map(attrgetter("name"), self.files))
+        return [file.name for file in self.files]
 
 
 @dataclass(frozen=True)
@@ -156,7 +155,7 @@ class ReviewBundle:
     @property
     def stems(self) -> Sequence[str]:
         """The identities of the cells."""
-        return list(map(attrgetter("stem"), self.index.cells))
+        return [cell.stem for cell in self.index.cells]
 
     def cell(self, stem: str) -> ReviewedCell:
         """Read a cell, once."""

@@ -1,7 +1,6 @@
 """The ONNX graph of a member, run by ONNX Runtime without torch."""
 
 import os
-from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +27,7 @@ class OnnxNetwork:
 
     def arrays(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """Return the outputs by name of prepared images, uint8 RGB, shape (B, 3, H, W)."""
-        outputs = map(attrgetter("name"), self.session.get_outputs())
+        outputs = [output.name for output in self.session.get_outputs()]
         return dict(zip(outputs, self.session.run(None, {"image": image}), strict=True))
 
     def adapt_to(self, images: np.ndarray) -> int:

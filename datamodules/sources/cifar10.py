@@ -1,7 +1,6 @@
 """CIFAR-10: small photographs in ten classes, as torchvision's batches or as a tree of JPEG or PNG files."""
 
 import hashlib
-from operator import attrgetter
 from pathlib import Path
 from typing import Literal
 
@@ -84,7 +83,7 @@ def _list_tree(root: Path) -> Manifest:
     notes = Notes()
     for part, whole in PUBLISHED.items():
         folders = sub_folders(root / part)
-        names = set(map(attrgetter("name"), folders))
+        names = {folder.name for folder in folders}
         if names != set(CLASSES):
             wrong = ", ".join(sorted(names ^ set(CLASSES)))
             raise UserError(f"{root / part} has not one folder for each class of CIFAR-10: {wrong} (are: {CLASSES})")

@@ -1,7 +1,6 @@
 """Your own images: one sub-folder per class; and whole karyograms in two of them (paper 001, section 3.1.1)."""
 
 from dataclasses import replace
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -108,7 +107,7 @@ def list_karyograms(data: KaryogramsConfig, context: SourceContext) -> Manifest:
             not match ``data.subject_regex``.
     """
     root = data_folder(context)
-    names = set(map(attrgetter("name"), sub_folders(root)))
+    names = {sub_folder.name for sub_folder in sub_folders(root)}
     if names != {NORMAL, ABNORMAL}:  # a class that is misspelt would otherwise go unnoticed
         there = ", ".join(sorted(names)) or f"none{hint_at_archives(root)}"
         raise UserError(f"karyograms lie in the folders {NORMAL} and {ABNORMAL}; the folders in {root}: {there}")

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from operator import attrgetter
 
 import cv2
 import numpy as np
@@ -38,7 +37,7 @@ class Metaphase:
     @property
     def counts(self) -> Mapping[str, int]:
         """How many chromosomes there are of each class."""
-        return Counter(map(attrgetter("label"), self.chromosomes))
+        return Counter(chromosome.label for chromosome in self.chromosomes)
 
     @property
     def karyotype(self) -> Karyotype:

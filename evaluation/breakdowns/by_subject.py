@@ -1,7 +1,6 @@
 """Subjects instead of images: what all images of a person say together."""
 
 from dataclasses import dataclass, replace
-from operator import attrgetter
 
 import numpy as np
 import pandas as pd
@@ -53,7 +52,7 @@ def by_subject(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     """
     tests = list(map(subjects_of, runs.tests))
     images = pd.concat([test.frame["images"] for test in tests])
-    left_out = sum(map(attrgetter("left_out"), tests))
+    left_out = sum(test.left_out for test in tests)
     if (images == 1).all() or left_out > len(images):
         return Findings()
     validations = [subjects_of(fold.validation) for fold in runs.folds]
@@ -131,7 +130,7 @@ def _evaluate(runs: LabelledRuns, validations: list[Subjects], tests: list[Subje
 def _scored(runs: LabelledRuns, parts: list[Subjects], rule: str) -> LabelledPredictions:
     names = pd.concat([part.frame["subject"] for part in parts])
     return LabelledPredictions(
-        labels=np.concatenate(list(map(attrgetter("labels"), parts))),
+        labels=np.concatenate([part.labels for part in parts]),
         probabilities=np.concatenate([part.scores[rule] for part in parts]),
         classes=runs.classes,
         positive_index=runs.positive_index,

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from operator import attrgetter
 
 import numpy as np
 
@@ -86,7 +85,7 @@ class CellKaryotype:
     @property
     def doubtful(self) -> int:
         """The number of chromosomes in doubt."""
-        return sum(map(attrgetter("doubtful"), self.calls))
+        return sum(call.doubtful for call in self.calls)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -118,7 +117,7 @@ class CellKaryotype:
 
     @property
     def _counts(self) -> Counter[str]:
-        return Counter(map(attrgetter("assigned"), self.calls))
+        return Counter(call.assigned for call in self.calls)
 
 
 def karyotype_of_cell(

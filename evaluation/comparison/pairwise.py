@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -108,7 +107,7 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
             "alone: go by McNemar's p there, not by intervals of calls"
         )
         warnings[line] = None
-    names = list(map(attrgetter("label"), groups))
+    names = [group.label for group in groups]
     return PairwiseComparison(names, pairs, left_out, settings.confidence, list(warnings))
 
 

@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from itertools import filterfalse, groupby
-from operator import attrgetter
 from pathlib import Path
 
 from common.cli import INTERRUPTED, console, say, warn
@@ -53,7 +52,7 @@ class SlurmJobs:
 
     def _submit(self, need: SlurmConfig, tasks: Sequence[Task]) -> None:
         with slurm.uninterrupted():  # jobs that no record names would be submitted again
-            array = slurm.submit(need, list(map(attrgetter("command"), tasks)), self.folder.absolute())
+            array = slurm.submit(need, [task.command for task in tasks], self.folder.absolute())
             for place, task in enumerate(tasks):  # an older failure is not the end of this attempt
                 self.ids[task] = f"{array}_{place}"
                 self._record(task, status="waiting", slurm_job=self.ids[task])

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,7 +52,7 @@ class KaryocyteLauncher(Launcher):
 
             check_slurm()
         tasks = _tasks(job_overrides, initial_job_idx)
-        jobs = tuple(map(attrgetter("job"), tasks))
+        jobs = tuple(task.job for task in tasks)
         name = sweeps.sweep_name(tasks[0].overrides)
         output_dir = Path(self.config.output_dir).resolve()
         folder = sweeps.sweep_folder(output_dir, name, jobs)

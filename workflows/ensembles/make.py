@@ -2,7 +2,6 @@
 
 import shutil
 from dataclasses import dataclass, replace
-from operator import attrgetter
 from pathlib import Path
 
 import pandas as pd
@@ -43,7 +42,7 @@ def make_ensembles(request: EnsembleRequest) -> None:
     with console.status(f"evaluating {request.method}"):
         result, *others = [_write_run(members, request=request) for members in fitted]
         if others:
-            runs = list(map(attrgetter("predictions"), fitted))
+            runs = [ensemble.predictions for ensemble in fitted]
             result = evaluate_runs(runs, _evaluation_settings(runs, request))
     console.print(overview(result))
     say(f"written to {request.output}", *sorted(path.name for path in request.output.glob("fold*")))
@@ -51,12 +50,12 @@ def make_ensembles(request: EnsembleRequest) -> None:
 
 def read_members(request: EnsembleRequest) -> list[EnsembleMembers]:
     """Read the members, check that they can be combined, and bring them into one order; an ensemble per fold."""
-    predictions = list(map(attrgetter("predictions"), request.runs))
+    predictions = [run.predictions for run in request.runs]
     names = [str(run.folder) for run in request.runs]
     ensembles = []
     for members in group_members(predictions, names):
         aligned = replace(members, members=tuple(align(members.members, members.names, request.common)))
-        sampled = sum(map(attrgetter("sampled"), members.members))
+        sampled = sum(member.sampled for member in members.members)
         if sampled:
             warn(
                 f"{sampled} of {len(members.members)} members have Monte Carlo passes of their own: only their "

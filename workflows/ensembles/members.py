@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from operator import attrgetter
 
 from common.errors import UserError
 from common.predictions import Predictions
@@ -92,6 +91,6 @@ def _join(groups: Sequence[Group]) -> EnsembleMembers:
             labels.append(group.label)
         else:
             labels += [f"{group.label}, fold {fold}" for fold in group.folds]
-    names = chain.from_iterable(map(attrgetter("names"), groups))
-    runs = chain.from_iterable(map(attrgetter("runs"), groups))
+    names = chain.from_iterable(group.names for group in groups)
+    runs = chain.from_iterable(group.runs for group in groups)
     return EnsembleMembers(None, tuple(labels), tuple(names), tuple(runs))

@@ -66,7 +66,7 @@ def _intended_use(model: ModelDescription) -> list[str]:
 
 
 def _training(model: ModelDescription) -> list[TrainingFacts]:
-    return list(map(attrgetter("training"), model.members))
+    return [member.training for member in model.members]
 
 
 def _limits(model: ModelDescription, result: EvaluationResult | None) -> list[str]:
@@ -79,7 +79,7 @@ def _limits(model: ModelDescription, result: EvaluationResult | None) -> list[st
             lines.append(f"leak: {text}: {most}")
     if model.cells is not None:
         lines += model.cells.notes
-        if not all(map(attrgetter("turns"), model.members)):
+        if not all(member.turns for member in model.members):
             lines.append(UPRIGHT)
     lines += [*model.notes, *model.thresholds.get("notes", [])]
     if result is not None:

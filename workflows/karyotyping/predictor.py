@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -71,7 +70,7 @@ class CellModel:
         for network in self.networks:
             notes += network.notes
         notes += self.temperatures.notes
-        if not all(map(attrgetter("turns"), self.networks)):
+        if not all(network.turns for network in self.networks):
             notes.append(UPRIGHT)
         return notes
 
@@ -83,7 +82,7 @@ class CellModel:
     @property
     def adapts(self) -> bool:
         """Whether a network wants to be adapted to the images."""
-        return any(map(attrgetter("adapts"), self.networks))
+        return any(network.adapts for network in self.networks)
 
     def adapt(self, cells: Sequence[Sequence[CellFile]], pool: Executor) -> list[str]:
         """Adapt the networks that want it to the used files of some cells; return sentences for the user."""
@@ -145,7 +144,7 @@ def load_cell_model(model: RunsModel | PortableNetworks, options: LoadOptions) -
     description = model.model.description
     facts = description.cells
     assert facts is not None  # see KaryotypeRequest.check
-    weights = list(map(attrgetter("sha256"), description.members))
+    weights = [member.sha256 for member in description.members]
     temperatures = Temperatures(facts.temperatures, facts.combined, facts.notes)
     return CellModel(
         sha256_of_value(weights)[:16], load_networks(model, options), temperatures, combiner, facts.balanced

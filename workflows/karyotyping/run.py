@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +83,7 @@ def _adapt(predictor: CellModel, cells: Sequence[Cell], fixed: Sequence[FixedCla
 
 def _draw(pictures: np.ndarray, karyotype: CellKaryotype) -> np.ndarray:
     calls = karyotype.calls
-    return draw_karyogram(pictures, list(map(attrgetter("assigned"), calls)), list(map(attrgetter("question"), calls)))
+    return draw_karyogram(pictures, [call.assigned for call in calls], [call.question for call in calls])
 
 
 def _results(

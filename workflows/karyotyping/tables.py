@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,7 +69,7 @@ def case_table(results: Sequence[CellResult], priors: KaryotypePriors) -> pd.Dat
 
 
 def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors) -> dict[str, Any]:
-    shared = share_constitution(list(map(attrgetter("karyotype.candidates"), results)), priors)
+    shared = share_constitution([result.karyotype.candidates for result in results], priors)
     named = case_karyotype([Counter(candidates[0].names) for candidates in shared])
     changed = []
     for result, candidates in zip(results, shared, strict=True):
@@ -91,7 +90,7 @@ def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors)
 def _cell_row(result: CellResult) -> dict[str, Any]:
     karyotype = result.karyotype
     row: dict[str, Any] = {"case": result.cell.case, "cell": result.cell.name, "files": len(result.files)}
-    statuses = Counter(map(attrgetter("status"), result.files))
+    statuses = Counter(file.status for file in result.files)
     for status in FileStatus:
         row[str(status)] = statuses[status]
     for prefix, candidate in zip_longest(RANKS, karyotype.candidates[: len(RANKS)]):

@@ -3,7 +3,6 @@
 from collections import ChainMap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -124,7 +123,7 @@ def gallery(chapters: list[Chapter], images: int, real_names: bool) -> Gallery:
     data = {
         "classes": chapters[0].result.classes,
         "positive": chapters[0].group.runs[0].positive_index,
-        "chapters": list(map(attrgetter("label"), chapters)),
+        "chapters": [chapter.label for chapter in chapters],
         "doubtful": list(map(_definition_of_doubt, chapters)),
         "maps": [{"chapter": maps.chapter, "label": maps.label} for maps in pool.maps],
         "items": items,

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from operator import attrgetter
 from pathlib import Path
 
 from common.config.schema import EvaluationConfig
@@ -29,7 +28,7 @@ class Chapter:
     @cached_property
     def train(self) -> LabelledPredictions | None:
         """The training images of all runs; None where those of a run were not predicted."""
-        return pooled_training_images(list(map(attrgetter("predictions_train"), self.runs)))
+        return pooled_training_images([run.predictions_train for run in self.runs])
 
     @property
     def label(self) -> str:
@@ -39,7 +38,7 @@ class Chapter:
     @property
     def sampled(self) -> bool:
         """Whether any run has passes or members, so that there are votes."""
-        return any(map(attrgetter("sampled"), self.group.runs))
+        return any(run.sampled for run in self.group.runs)
 
     @property
     def heatmaps(self) -> dict[str, list[Path]]:
@@ -67,7 +66,7 @@ def read_chapters(folders: list[Path]) -> list[Chapter]:
         UserError: There is no run, or runs do not belong together.
     """
     runs = dict(zip(map(str, folders), map(Run.open, folders), strict=True))
-    groups = group_runs(list(map(attrgetter("predictions"), runs.values())), list(runs))
+    groups = group_runs([run.predictions for run in runs.values()], list(runs))
     _check_one_task(groups)
     return [_chapter(group, tuple(runs[name] for name in group.names)) for group in groups]
 
@@ -101,5 +100,5 @@ def _chapter(group: Group, runs: tuple[Run, ...]) -> Chapter:
         result = EvaluationResult.from_dict(runs[0].metrics)
         return Chapter(group, runs, evaluation_settings(result.settings), result)
     settings = evaluation_settings(runs[0].metrics.get("settings") or runs[0].raw_config.get("evaluation") or {})
-    result = evaluate_runs(list(group.runs), settings, list(map(attrgetter("predictions_train"), runs)))
+    result = evaluate_runs(list(group.runs), settings, [run.predictions_train for run in runs])
     return Chapter(group, runs, settings, result)

@@ -1,7 +1,6 @@
 """Runs collected into the rows of a table: means over folds and seeds, and what they cost."""
 
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import Any
 
 import pandas as pd
@@ -44,8 +43,8 @@ def collect_rows(runs: Sequence[Run], each: bool = False) -> pd.DataFrame:
 
 
 def _row(label: str, runs: Sequence[Run]) -> dict[str, Any]:
-    predictions = list(map(attrgetter("predictions"), runs))
-    facts = merge_facts(list(map(attrgetter("about"), predictions)))
+    predictions = [run.predictions for run in runs]
+    facts = merge_facts([one.about for one in predictions])
     row: dict[str, Any] = {"label": label, "experiment": facts.get("name"), "source": facts.get("source")}
     row |= {"protocol": facts.get("protocol"), "folds": _words(facts.get("fold")), "seeds": _words(facts.get("seed"))}
     # The intervals resample nothing: see evaluation.intervals.methods.
@@ -67,7 +66,7 @@ def _row(label: str, runs: Sequence[Run]) -> dict[str, Any]:
 
 def run_costs(runs: Sequence[Run]) -> dict[str, Any]:
     """Return what runs have cost together, {} where a run was not measured; see ``collect_rows``."""
-    usages = list(map(attrgetter("usage"), runs))
+    usages = [run.usage for run in runs]
     if None in usages:
         return {}
     table = pd.DataFrame(usages)

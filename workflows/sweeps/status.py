@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +144,7 @@ def status_report(title: str, statuses: Sequence[JobStatus], failed: bool = Fals
 
     With ``failed`` only what failed or was lost, with the whole of each error.
     """
-    counts = Counter(map(attrgetter("state"), statuses))
+    counts = Counter(status.state for status in statuses)
     texts = [Text(f"{count} {state}", style=STYLES.get(state, "yellow")) for state, count in counts.items()]
     parts: list[RenderableType] = [Text(title, style="bold"), Text(f"{len(statuses)} jobs: ") + Text(", ").join(texts)]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
@@ -171,7 +170,7 @@ def watch_status(folder: Path, seconds: float) -> None:
         try:
             while True:
                 shown = [status for status in sweep_statuses(folder) if status.state != "finished"]
-                if not TO_COME & set(map(attrgetter("state"), shown)):
+                if not TO_COME & {status.state for status in shown}:
                     return
                 live.update(status_report(folder.name, shown), refresh=True)
                 time.sleep(seconds)
