@@ -14,6 +14,7 @@ from common.runs.run import ModelFacts, Run
 from common.seeds import derive_seed
 from lightning_modules.backbones.backbone import Backbone, check_modules
 from lightning_modules.backbones.heads import build_head
+from lightning_modules.backbones.local_weights import WeightsFolders
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.classifier import Classifier
@@ -45,7 +46,11 @@ def build_classifier(
         raise UserError(f"head.logits={logits} does not fit {len(classes)} classes: set head.logits={len(classes)}")
     torch.manual_seed(derive_seed("weights", config.seed))
     backbone, info = build_pretrained(
-        config.model, config.weights, config.prepare.size, config.pretrained, config.weights_dir
+        config.model,
+        config.weights,
+        config.prepare.size,
+        config.pretrained,
+        WeightsFolders.of(config.weights_dir, config.cache_dir),
     )
     restored = config.pretrained.batchnorm == "restored"
     if restored and not info.folded:
@@ -101,7 +106,9 @@ def create_classifier(
         UserError: A name, a weights file or the size does not fit.
     """
     model = ModelConfig(name=backbone, args={}, cut=cut, weights=weights)
-    network, info = build_pretrained(model, weights, image_size, weights_dir=composition().weights_dir)
+    defaults = composition()
+    folders = WeightsFolders.of(defaults.weights_dir, defaults.cache_dir)
+    network, info = build_pretrained(model, weights, image_size, folders=folders)
     facts = ModelFacts(list(info.mean), list(info.std), info.args)
     logits = 1 if num_classes == 2 else num_classes
     head = build_head(["gap"], network.out_shape, logits, network.layout, network.prefix_tokens)

@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from common.errors import UserError
 from common.files import sha256_of_file, sha256_of_value, write_json
+from common.locks import one_at_a_time
 from datamodules.io.decode import first_line
-from datamodules.io.locks import one_at_a_time
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import check_space, make_once, whole_folder
 

@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from common.arguments import new_folder
 from common.errors import UserError
-from datamodules.io.locks import one_at_a_time
+from common.locks import one_at_a_time
 
 
 def make_once(folder: Path, make: Callable[[Path], None], is_whole: Callable[[Path], bool] = Path.is_dir) -> None:

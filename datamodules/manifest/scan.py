@@ -16,9 +16,9 @@ from scipy.fftpack import dct
 
 from common.errors import UserError
 from common.files import atomic_path, sha256_of_value
+from common.locks import one_at_a_time
 from common.text import counted
 from datamodules.io.decode import BrokenImageError, border, crop_to_content, decode_image, read_plain_file
-from datamodules.io.locks import one_at_a_time
 from datamodules.io.progress import threaded
 from datamodules.manifest.manifest import Manifest
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from common.cli import say
 from common.errors import UserError
+from common.locks import one_at_a_time
 from datamodules.io.listing import data_folder, write_once
-from datamodules.io.locks import one_at_a_time
 from datamodules.manifest.manifest import Manifest, listed
 from datamodules.sources import SourceContext
 

@@ -5,6 +5,7 @@ holds the network up to a module; the name means this file where the network is 
 """
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,31 @@ from common.config.base import StrictModel
 from common.errors import UserError
 from lightning_modules.backbones.backbone import Backbone
 from lightning_modules.backbones.truncation import first_line
+
+
+@dataclass(frozen=True)
+class WeightsFolders:
+    """Where files of weights lie.
+
+    Attributes:
+        own: The user's folder, ``weights_dir``.
+        cache: What is downloaded from Keras' store is kept here.
+        download: False where nothing may be downloaded: a ``NotAtHandError`` says that it would be necessary.
+    """
+
+    own: Path | None = None
+    cache: Path | None = None
+    download: bool = True
+
+    @classmethod
+    def of(cls, weights_dir: str | None, cache_dir: str) -> "WeightsFolders":
+        """Return those of the two keys of the configuration."""
+        own = Path(weights_dir).expanduser() if weights_dir else None
+        return cls(own, Path(cache_dir).expanduser() / "weights")
+
+
+class NotAtHandError(UserError):
+    """Weights that are to be had by a download only."""
 
 
 class SideFile(StrictModel):

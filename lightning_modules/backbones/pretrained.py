@@ -20,6 +20,7 @@ from timm.models import PretrainedCfg
 from common.config.schema import ModelConfig, PretrainedConfig
 from common.errors import UserError
 from common.files import sha256_of_file, sha256_of_value
+from common.keras import weights_name
 from lightning_modules.backbones.backbone import (
     Backbone,
     build_backbone,
@@ -28,7 +29,10 @@ from lightning_modules.backbones.backbone import (
     finish_backbone,
     image_scale,
 )
+from lightning_modules.backbones.keras_store import KerasFile, keras_weights, of_keras
 from lightning_modules.backbones.local_weights import (
+    NotAtHandError,
+    WeightsFolders,
     find_local,
     load_file,
     loaded_batchnorm,
@@ -89,18 +93,19 @@ def build_pretrained(
     weights: str,
     input_size: ImageSize,
     pretrained: PretrainedConfig = PretrainedConfig(),  # noqa: B008 (frozen)
-    weights_dir: str | None = None,
+    folders: WeightsFolders = WeightsFolders(),  # noqa: B008 (frozen)
 ) -> tuple[Backbone, WeightsInfo]:
     """Build the backbone that ``model`` describes, with its weights.
 
     Args:
         model: Name, timm arguments and cut of the network.
-        weights: ``random``, the name of a file in ``weights_dir`` (``resnet50_v1.msra_in1k``), one of timm's tags for
-            this network (``resnet50.tv_in1k``), the path of a ``.safetensors`` file with its side file, or timm's forms
-            ``hf-hub:<owner>/<repository>`` and ``local-dir:<folder>``, whose config.json says what the weights are.
+        weights: ``random``; ``keras``, those that Keras publishes; the name of a file in ``weights_dir``
+            (``resnet50_v1.msra_in1k``); one of timm's tags for this network (``resnet50.tv_in1k``); the path of a
+            ``.safetensors`` file with its side file; or timm's forms ``hf-hub:<owner>/<repository>`` and
+            ``local-dir:<folder>``, whose config.json says what the weights are.
         input_size: Of the images, in pixels.
         pretrained: What becomes of modules that a file lacks.
-        weights_dir: A name is looked for there before timm is asked.
+        folders: A name is looked for there before it is downloaded.
 
     Raises:
         UserError: Anything about the model or its weights that the user must correct.
@@ -108,7 +113,7 @@ def build_pretrained(
     if weights == "random":
         backbone = build_backbone(model.name, model.args, model.cut, input_size)
         return backbone, WeightsInfo(*image_scale(backbone.module), None, False, model.args)
-    found = find_weights(model, weights, weights_dir)
+    found = find_weights(model, weights, folders)
     if found.facts is None:
         return _from_file(model, found.path, input_size, pretrained)
     args = {**found.args, **model.args}
@@ -120,20 +125,38 @@ def build_pretrained(
     return backbone, WeightsInfo(mean, std, sha256_of_file(found.path), False, args)
 
 
-def find_weights(model: ModelConfig, weights: str, weights_dir: str | None = None) -> FoundWeights:
+def weights_at_hand(model: ModelConfig, weights: str, folders: WeightsFolders) -> Path | None:
+    """Return the local file of weights other than ``random``; None where a download is needed, which is not begun.
+
+    Raises:
+        UserError: They are no network's, or another's; or their file is not as it must be.
+    """
+    try:
+        return find_weights(model, weights, replace(folders, download=False)).path
+    except NotAtHandError:
+        return None
+
+
+def download_size(model: ModelConfig, weights: str) -> int | None:
+    """Return how many bytes the download of weights takes, where that is known without a network."""
+    file = of_keras(model.name, weights_name(weights, model.name))
+    return file.size if file else None
+
+
+def find_weights(model: ModelConfig, weights: str, folders: WeightsFolders) -> FoundWeights:
     """Return the local file of weights other than ``random``, downloaded where that is needed.
 
     Arguments are those of ``build_pretrained``.
 
     Raises:
         UserError: There is no such file, or it is of another network; or no such tag, or no way to download it.
+        NotAtHandError: It would have to be downloaded, and ``folders`` forbid it.
     """
     check_model_name(model.name)
-    folder = Path(weights_dir).expanduser() if weights_dir else None
     if weights.startswith(LOCAL):
         return _in_folder(weights, Path(weights.removeprefix(LOCAL)).expanduser(), model.name)
     if weights.startswith(HUB):
-        return _in_folder(weights, _repository_folder(weights, folder), model.name)
+        return _in_folder(weights, _repository_folder(weights, folders), model.name)
     if weights.endswith(".safetensors"):
         return _checked_file(model, Path(weights).expanduser())
     if weights.endswith(OTHER_SUFFIXES) or "/" in weights:
@@ -141,20 +164,21 @@ def find_weights(model: ModelConfig, weights: str, weights_dir: str | None = Non
         raise UserError(
             f"weights={weights}: save the weights as .safetensors, with their side file beside them, {forms}"
         )
-    local = find_local(weights, folder, model.cut)
+    weights = weights_name(weights, model.name)
+    local = find_local(weights, folders.own, model.cut)
     if local is not None:
         return _checked_file(model, local)
-    names = local_names(model.name, folder)
-    facts = check_tag(model.name, weights, names)
+    names = local_names(model.name, folders.own)
+    facts = of_keras(model.name, weights) or check_tag(model.name, weights, names)
     try:
-        path = _of_tag(weights, facts, folder)
+        return _published(model, weights, facts, folders)
+    except NotAtHandError:
+        raise
     except UserError as error:
         if not names:
             raise
         choices = " or ".join(map(_typed_for, names))
-        raise UserError(f"{error}; {folder} has other weights of {model.name}: {choices}") from error
-    # A file from the hub is in timm's own format even where its first source, at an address, was in another.
-    return FoundWeights(path, replace(facts, file=str(path), custom_load=facts.custom_load and not facts.hf_hub_id))
+        raise UserError(f"{error}; {folders.own} has other weights of {model.name}: {choices}") from error
 
 
 def check_tag(name: str, weights: str, local: Sequence[str] = ()) -> PretrainedCfg:
@@ -180,6 +204,17 @@ def check_tag(name: str, weights: str, local: Sequence[str] = ()) -> PretrainedC
         brought = f"weights_dir (KARYOCYTE_WEIGHTS_DIR) has none: bring {needed}"
     others = f"{VARIANTS.get(name, '')}random, or a .safetensors file"
     raise UserError(f"weights={weights}: {reason}; {listed}; {brought}; or {others}")
+
+
+def _published(
+    model: ModelConfig, weights: str, facts: KerasFile | PretrainedCfg, folders: WeightsFolders
+) -> FoundWeights:
+    """Return the local file of what Keras or timm publish, downloaded where that is needed."""
+    if isinstance(facts, KerasFile):
+        return _checked_file(model, keras_weights(weights, facts, folders))
+    path = _of_tag(weights, facts, folders)
+    # A file from the hub is in timm's own format even where its first source, at an address, was in another.
+    return FoundWeights(path, replace(facts, file=str(path), custom_load=facts.custom_load and not facts.hf_hub_id))
 
 
 def _typed_for(name: str) -> str:
@@ -230,21 +265,21 @@ def _in_folder(weights: str, folder: Path, model: str) -> FoundWeights:
     return FoundWeights(path, found, args)
 
 
-def _repository_folder(weights: str, weights_dir: Path | None) -> Path:
+def _repository_folder(weights: str, folders: WeightsFolders) -> Path:
     """Return the folder of a repository: in ``weights_dir`` under its name, or what the hub's client has of it."""
     address = weights.removeprefix(HUB)
     name = address.partition("@")[0]
     if not re.fullmatch(r"[^/]+/[^/]+", name):
         raise UserError(f"weights={weights}: write {HUB}<owner>/<repository>, or {LOCAL}<folder> for a folder")
-    brought = Path(weights_dir or "weights_dir") / Path(name).name
+    brought = (folders.own or Path("weights_dir")) / Path(name).name
     if brought.is_dir():
         return brought
     remedy = f"bring {CONFIG} and {WEIGHTS} of {name}, as the folder {brought}, or say weights={LOCAL}<their folder>"
-    _on_hub(weights, address, (CONFIG,), weights_dir, remedy)
-    return _on_hub(weights, address, (WEIGHTS,), weights_dir, remedy).parent
+    _on_hub(weights, address, (CONFIG,), folders, remedy)
+    return _on_hub(weights, address, (WEIGHTS,), folders, remedy).parent
 
 
-def _of_tag(weights: str, facts: PretrainedCfg, folder: Path | None) -> Path:
+def _of_tag(weights: str, facts: PretrainedCfg, folders: WeightsFolders) -> Path:
     """Return the local file of a tag's weights; download it where no cache has it and the hub answers."""
     remedy = (
         "call scripts/prepare_data.py with --weights where there is internet and bring what it downloads there "
@@ -254,14 +289,15 @@ def _of_tag(weights: str, facts: PretrainedCfg, folder: Path | None) -> Path:
     if not facts.hf_hub_id:
         raise UserError(f"weights={weights}: these are not on the Hugging Face hub; {remedy}")
     names = [facts.hf_hub_filename] if facts.hf_hub_filename else [WEIGHTS, PICKLE]
-    return _on_hub(weights, facts.hf_hub_id, names, folder, remedy)
+    return _on_hub(weights, facts.hf_hub_id, names, folders, remedy)
 
 
-def _on_hub(weights: str, address: str, names: Sequence[str], folder: Path | None, remedy: str) -> Path:
+def _on_hub(weights: str, address: str, names: Sequence[str], folders: WeightsFolders, remedy: str) -> Path:
     """Return the first of the named files of a repository, ``<owner>/<name>[@<revision>]``, in a cache or on the hub.
 
-    What is downloaded goes to ``folder`` (``weights_dir``) if it may be written to.
+    What is downloaded goes to the user's own folder (``weights_dir``) if it may be written to.
     """
+    folder = folders.own
     repository, _, named_revision = address.partition("@")
     revision = named_revision or None
     for home, name in product(filter(None, [folder, Path(constants.HF_HUB_CACHE)]), names):
@@ -269,6 +305,8 @@ def _on_hub(weights: str, address: str, names: Sequence[str], folder: Path | Non
         if isinstance(cached, str):
             return Path(cached)
     url = hf_hub_url(repository, names[0], revision=revision)
+    if not folders.download:
+        raise NotAtHandError(f"weights={weights} would be downloaded from {url}")
     missing = f"weights={weights}: {repository} is neither in {folder} nor in {constants.HF_HUB_CACHE}"
     if constants.HF_HUB_OFFLINE:
         raise UserError(f"{missing}, and HF_HUB_OFFLINE is set; {remedy}")

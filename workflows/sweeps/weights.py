@@ -7,6 +7,7 @@ from common.cli import say, warn
 from common.config.schema import Config
 from common.errors import UserError
 from common.text import counted
+from lightning_modules.backbones.local_weights import WeightsFolders
 from lightning_modules.backbones.pretrained import find_weights
 
 
@@ -23,7 +24,8 @@ def bring_weights(configs: Sequence[Config]) -> None:
         if config.weights_dir:
             Path(config.weights_dir).expanduser().mkdir(parents=True, exist_ok=True)
         try:
-            found[find_weights(config.model, config.weights, config.weights_dir).path] = config.weights
+            folders = WeightsFolders.of(config.weights_dir, config.cache_dir)
+            found[find_weights(config.model, config.weights, folders).path] = config.weights
         except UserError as error:
             missing[str(error)] = error
     lines = [f"{weights}: {path.stat().st_size / 1e6:.1f} MB, {path}" for path, weights in found.items()]

@@ -11,6 +11,7 @@ import torch
 from huggingface_hub import constants
 
 from lightning_modules.backbones import pretrained
+from lightning_modules.backbones.local_weights import WeightsFolders
 from lightning_modules.backbones.pretrained import build_pretrained
 from tests.helpers.hub import local_hub
 from tests.lightning_modules.backbones.test_pretrained import fails, model
@@ -57,7 +58,7 @@ def test_wherever_the_folder_lies_the_content_is_the_same(tmp_path, offline):
     first = write_folder(tmp_path / "a")
     write_folder(tmp_path / "b" / "vit_tiny.cells")
     _, info = build_pretrained(model(NETWORK), f"local-dir:{first}", 42)
-    _, brought = build_pretrained(model(NETWORK), f"hf-hub:{REPOSITORY}", 42, weights_dir=str(tmp_path / "b"))
+    _, brought = build_pretrained(model(NETWORK), f"hf-hub:{REPOSITORY}", 42, folders=WeightsFolders(tmp_path / "b"))
     assert info.content_hash() == brought.content_hash()
 
 

@@ -16,6 +16,7 @@ from common.config.schema import PretrainedConfig
 from common.errors import UserError
 from common.files import sha256_of_file
 from lightning_modules.backbones import pretrained
+from lightning_modules.backbones.local_weights import WeightsFolders
 from lightning_modules.backbones.pretrained import build_pretrained
 from tests.lightning_modules.tiny import SIDE, save_weights
 
@@ -40,10 +41,10 @@ def assert_filled(network: torch.nn.Module, state: dict[str, torch.Tensor]) -> N
         assert torch.equal(value, state[key]), key
 
 
-def fails(words: str, choice: SimpleNamespace, weights: str, size: int = 60, weights_dir: str | None = None) -> str:
+def fails(words: str, choice: SimpleNamespace, weights: str, size: int = 60) -> str:
     """Check that the weights are refused with these words in one line; return the line."""
     with pytest.raises(UserError, match=words) as caught:
-        build_pretrained(choice, weights, size, weights_dir=weights_dir)
+        build_pretrained(choice, weights, size)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -161,7 +162,7 @@ def named(folder: Path, name: str, state: dict[str, torch.Tensor], **side) -> No
 def test_a_name_is_a_file_in_the_folder_of_weights(tmp_path):
     state = trained()
     named(tmp_path, "scratch_cnn.own", state)
-    backbone, info = build_pretrained(model(), "scratch_cnn.own", 60, weights_dir=str(tmp_path))
+    backbone, info = build_pretrained(model(), "scratch_cnn.own", 60, folders=WeightsFolders(tmp_path))
     assert_filled(backbone.module, state)
     path = tmp_path / "scratch_cnn.own.safetensors"
     _, by_path = build_pretrained(model(), str(path), 60)
@@ -171,11 +172,11 @@ def test_a_name_is_a_file_in_the_folder_of_weights(tmp_path):
 def test_a_trunk_is_what_a_name_stands_for_where_the_network_is_cut_there(tmp_path):
     state = {key: value for key, value in trained().items() if key.startswith(("conv1", "conv2"))}
     named(tmp_path, "scratch_cnn.own.trunk_to_pool2", state)
-    backbone, _ = build_pretrained(model(cut="pool2"), "scratch_cnn.own", 60, weights_dir=str(tmp_path))
+    backbone, _ = build_pretrained(model(cut="pool2"), "scratch_cnn.own", 60, folders=WeightsFolders(tmp_path))
     assert_filled(backbone.module, state)
     for cut in (None, "pool3"):
         with pytest.raises(UserError, match=r"weights_dir has scratch_cnn\.own\.trunk_to_pool2"):
-            build_pretrained(model(cut=cut), "scratch_cnn.own", 60, weights_dir=str(tmp_path))
+            build_pretrained(model(cut=cut), "scratch_cnn.own", 60, folders=WeightsFolders(tmp_path))
 
 
 def test_weights_with_a_classifier_lose_it(tmp_path):
@@ -185,16 +186,6 @@ def test_weights_with_a_classifier_lose_it(tmp_path):
     assert not [key for key in backbone.module.state_dict() if key.startswith("head")]
     assert torch.equal(backbone.module.blocks[0].mlp.fc1.weight, state["blocks.0.mlp.fc1.weight"].float())
     assert info.args == {"num_classes": 0}
-
-
-def test_where_the_published_resnet50_cannot_be_had_timms_is_named(tmp_path):
-    for folder in (None, str(tmp_path)):
-        with pytest.raises(
-            UserError,
-            match=r"KARYOCYTE_WEIGHTS_DIR.*bring resnet50_v1\.msra_in1k\.safetensors.*guides/reproduction\.md",
-        ) as caught:
-            build_pretrained(model("resnet50_v1", "layer3"), "resnet50_v1.msra_in1k", 64, weights_dir=folder)
-        assert "or model=resnet50" in str(caught.value)
 
 
 @pytest.mark.parametrize("weights", ["resnet18.pth", "folder/resnet18", "resnet18.ckpt"])
@@ -260,7 +251,7 @@ def test_other_weights_of_the_network_in_the_folder_are_named(tmp_path, hub_cach
     for name in ("resnet50.mine", "resnet50.mine.trunk_to_layer3", "resnet18.mine"):
         (tmp_path / f"{name}.safetensors").touch()
     with pytest.raises(UserError) as caught:
-        build_pretrained(model("resnet50"), "resnet50.tv_in1k", 60, weights_dir=str(tmp_path))
+        build_pretrained(model("resnet50"), "resnet50.tv_in1k", 60, folders=WeightsFolders(tmp_path))
     assert str(caught.value).endswith("resnet50: weights=resnet50.mine or weights=resnet50.mine model.cut=layer3")
 
 
@@ -317,7 +308,7 @@ def resnet50_v1_by_hand() -> torch.nn.Module:
 
 def test_the_real_resnet50_trunk_computes_what_plain_torch_does(folder):
     backbone, info = build_pretrained(
-        model("resnet50_v1", "layer3"), "resnet50_v1.msra_in1k", 96, weights_dir=str(folder)
+        model("resnet50_v1", "layer3"), "resnet50_v1.msra_in1k", 96, folders=WeightsFolders(folder)
     )
     assert backbone.out_shape == (1024, 6, 6)
     assert not info.freeze_batchnorm

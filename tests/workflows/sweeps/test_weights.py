@@ -8,6 +8,7 @@ from huggingface_hub import constants
 
 from common.config.grid import job_configs
 from common.errors import UserError
+from lightning_modules.backbones.local_weights import WeightsFolders
 from lightning_modules.backbones.pretrained import build_pretrained
 from tests.helpers.hub import local_hub
 from workflows.sweeps.weights import bring_weights
@@ -46,7 +47,7 @@ def test_the_weights_of_all_jobs_are_brought_once_and_found_without_the_hub(fold
     assert all(tag in words for tag in TAGS)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     for config in configs:
-        backbone, _ = build_pretrained(config.model, config.weights, 160, weights_dir=config.weights_dir)
+        backbone, _ = build_pretrained(config.model, config.weights, 160, folders=WeightsFolders(folder))
         state = safetensors.torch.load(published[f"timm/{config.weights}/model.safetensors"])
         assert all(torch.equal(value, state[key]) for key, value in backbone.module.state_dict().items())
 

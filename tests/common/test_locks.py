@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from datamodules.io import locks
-from datamodules.io.locks import one_at_a_time
+from common import locks
+from common.locks import one_at_a_time
 from datamodules.io.whole_folder import make_once, whole_folder
 
 HOLDER = """
