@@ -173,7 +173,7 @@ class Classifier(LightningModule):
             image, target = turned_batch(batch, self.num_classes, self.current_epoch)
         logits = self.head_logits(image)
         share, loss = share_of_loss(self.training_loss(logits, target), image_weights(self.training_loss, label))
-        scores = self._scores(self.class_logits(logits.detach()))
+        scores = self.scores(self.class_logits(logits.detach()))
         predicted = (scores > 0.5).long() if scores.ndim == 1 else scores.argmax(1)
         self.log("train/loss", loss, on_epoch=True, on_step=False, prog_bar=True, batch_size=len(label), sync_dist=True)
         self.train_metrics.update(scores, label)
@@ -232,7 +232,7 @@ class Classifier(LightningModule):
     def _evaluate(self, batch: dict[str, torch.Tensor], metrics: MetricCollection) -> None:
         logits = self(batch["image"])
         label = batch["label"]
-        metrics.update(self._scores(logits), label)
+        metrics.update(self.scores(logits), label)
         loss = self.validation_loss(logits, label)
         self.log(f"{metrics.prefix}loss", loss, prog_bar=True, batch_size=len(label), sync_dist=True)
 
@@ -240,7 +240,7 @@ class Classifier(LightningModule):
         self.log_dict(metrics.compute())
         metrics.reset()
 
-    def _scores(self, logits: torch.Tensor) -> torch.Tensor:
+    def scores(self, logits: torch.Tensor) -> torch.Tensor:
         """Return what the metrics take: the positive class's probability for two classes, else all of them."""
         logits = logits.float()
         if logits.shape[1] == 1:

@@ -14,17 +14,18 @@ from common.cli import TYPER, examples, report_user_errors
 from common.runs.names import run_word
 from workflows.explain.request import ExplainRequest
 
-What = Literal["heatmaps", "layers", "summary"]
+What = Literal["heatmaps", "layers", "smoothness", "summary"]
 Words = Annotated[
     list[str],
     typer.Argument(parser=run_word, metavar="RUN... [KEY=VALUE...]", help="Runs, and keys of conf/explain.yaml."),
 ]
-Out = Annotated[Path | None, typer.Option(help="PNG: the figure of a single run.")]
-Csv = Annotated[Path | None, typer.Option(help="summary: table to write.")]
+Out = Annotated[Path | None, typer.Option(help="PNG: one figure of all runs; by default each has its own.")]
+Csv = Annotated[Path | None, typer.Option(help="summary, smoothness: table to write.")]
 Depth = Annotated[int, typer.Option(min=0, help="summary: 1 the backbone in one row; 2, 3, ...: its parts; 0: all.")]
 EXAMPLES = (
     "heatmaps latest all=true",
     "heatmaps latest method=hirescam samples=20",
+    "layers anet_c6_mnist vgg16_mnist --out layers.png",
     "summary +experiment=vgg16_mnist",
 )
 app = typer.Typer(**TYPER)
@@ -39,7 +40,10 @@ def explain(what: What, words: Words, out: Out = None, csv: Csv = None, depth: D
     in each run's heatmaps folder; by default of each class the most certain right and wrong prediction and the most
     doubtful. An ensemble is explained by its members.
 
-    [bold]layers[/bold] draws the outputs of layers for some images.
+    [bold]layers[/bold] draws the outputs of layers for some images, [bold]smoothness[/bold] measures how smooth they
+    are, as paper 002 compares them.
+
+    With --out, several runs are in one figure: heat maps of the same images side by side, layers a row per run.
 
     [bold]summary[/bold] shows the layers of a network, of runs or of +experiment=..., and its parameter counts, also as
     Keras counts them.
@@ -52,7 +56,11 @@ def explain(what: What, words: Words, out: Out = None, csv: Csv = None, depth: D
     request = ExplainRequest(words, out)
     from workflows.explain.run import draw_heat_maps, draw_layers  # takes seconds: after the checks
 
-    if what == "layers":
+    if what == "smoothness":
+        from workflows.explain.smoothness import measure_smoothness
+
+        measure_smoothness(request, csv)
+    elif what == "layers":
         draw_layers(request)
     else:
         draw_heat_maps(request)

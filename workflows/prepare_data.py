@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from pydantic import BaseModel
 
 from common.arguments import new_folder
 from common.cli import console, say, warn
 from common.config.schema import Config
 from common.errors import UserError
-from common.files import sha256_of_value
+from common.files import sha256_of_value, write_csv
 from datamodules.datasets import data_module
 from datamodules.export import export_images
 from datamodules.io.decode import read_image
@@ -130,6 +131,7 @@ def draw_kinds(path: Path, manifest: Manifest) -> int:
 def draw_before_after(folder: Path, manifest: Manifest, config: Config) -> list[Path]:
     """Draw an image of each of the first classes before and after each change, as figures 1 to 3 of paper 004 do.
 
+    ``sizes.csv`` counts the images by the size that the crop leaves, see ``crop_sizes``, where there is a crop.
     ``preparation.png`` has the steps of ``prepare``, ``clahe.png`` the image without and with CLAHE (also where
     ``prepare.clahe`` is off), ``augmentation.png`` copies as ``transform`` makes them, unless of a whole batch.
 
@@ -154,11 +156,45 @@ def draw_before_after(folder: Path, manifest: Manifest, config: Config) -> list[
             copies = {f"copy {number}": augmentation(ready, 0, row, number) for number in range(1, COPIES + 1)}
             strips["augmentation"][heading] = _captioned({"prepared": ready, **copies})
     written = []
+    if config.prepare.crop and config.prepare.fit != "canvas":
+        written.append(folder / "sizes.csv")
+        sizes = crop_sizes(manifest, config)
+        write_csv(written[-1], sizes)
+        console.print(frame_table(sizes, "longer side of the crop, pixels"))
     for name, of_images in strips.items():
         written.append(folder / f"{name.lower()}.png")
         about = {"name": name, "source": manifest.source, "synthetic": manifest.synthetic}
         draw_sheet(written[-1], about, of_images, max(map(len, of_images.values())), WIDTH)
     return written
+
+
+def crop_sizes(manifest: Manifest, config: Config) -> pd.DataFrame:
+    """Count the images by the size that the crop leaves (paper 004, 3.1 and 3.2, whose statements contradict).
+
+    An image is padded to a square of its longer side.
+
+    Returns:
+        A row per class and one of all: ``images``, how many of them have a longer ``side below 224``, ``at most 300``
+        and ``at least 300``, and ``both sides at least 300``.
+    """
+    sides = []
+    for row in manifest.frame.index:
+        changed = dict(steps_before_resize(read_image(manifest.file(row)), config.prepare))
+        sides.append(changed["cropped"].shape[:2])
+    longer = np.max(sides, axis=1)
+    frame = pd.DataFrame(
+        {
+            "class": manifest.frame["label"].fillna("(no label)"),
+            "images": 1,
+            "side below 224": longer < 224,
+            "at most 300": longer <= 300,
+            "at least 300": longer >= 300,
+            "both sides at least 300": np.min(sides, axis=1) >= 300,
+        }
+    )
+    counts = frame.groupby("class").sum()
+    counts.loc["(sum)"] = counts.sum()
+    return counts.reset_index()
 
 
 def _captioned(images: Mapping[str, np.ndarray]) -> list[Example]:

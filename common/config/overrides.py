@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from common.errors import UserError
 from common.paths import CONF
 
-PATH_KEYS = ("init_from", "weights", "data_dir", "weights_dir", "output_dir", "cache_dir", "data.file")
+PATH_KEYS = ("init_from", "weights", "data_dir", "weights_dir", "output_dir", "cache_dir", "data.file", "search.out")
 PATTERN_KEYS = ("data.subject_regex", "data.cell_regex")
 # Of Hydra.
 FLAGS_WITH_VALUE = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-path", "--config-name", "--config-dir")

@@ -34,10 +34,10 @@ class ExplainConfig(StrictModel, defaults="explain"):
 
 @dataclass(frozen=True)
 class ExplainRequest:
-    """The words ``RUN... key=value ...`` of a command of scripts/explain.py, and the figure to write.
+    """The words ``RUN... key=value ...`` of a command of scripts/explain.py, and the one figure of all runs to write.
 
     Raises:
-        UserError: A key or value is wrong, a run is not finished, or one figure is named for several runs.
+        UserError: A key or value is wrong, or a run is not finished.
     """
 
     words: Sequence[str]
@@ -46,8 +46,6 @@ class ExplainRequest:
     def __post_init__(self) -> None:
         if not self.runs:
             raise UserError("no run is named: name a finished run's folder, its experiment, or latest")
-        if self.out is not None and len(self.runs) > 1:
-            raise UserError(f"--out {self.out}: one file for {len(self.runs)} runs: leave it out, each has its own")
 
     @cached_property
     def _command(self) -> Command:

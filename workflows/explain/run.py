@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,7 @@ PICTURE = 160  # pixels, where a run's own configuration wants no thumbnails
 DRAWN = 24  # images of a figure, at most
 COLUMNS = 6  # of a figure: three images, each with its heat map
 WIDTH = 2.4  # inches of a column
+WIDEST = 16.0  # inches of a figure with a row per run
 LETTERS = 28  # of an image's name
 Pairs = Sequence[tuple[Example, Example]]  # an image and its heat map
 SAMPLES = 2  # images of which layers are drawn by default
@@ -61,9 +63,11 @@ class SelectedImages:
 
 
 def draw_heat_maps(request: ExplainRequest) -> None:
-    """Write pictures, a table and a figure of heat maps into each run's folder."""
+    """Write pictures and a table of heat maps into each run's folder, and a figure: of each run, or of all of them."""
+    beside: list[Pairs] = []
+    same: pd.Series | None = None  # images of a figure of several runs
     for run in request.runs:
-        selected = select_images(run, request)
+        selected = select_images(run, request, same)
         model = Model.of_run(selected.run)
         for name, layer in product(request.settings.method, request.settings.layer or (None,)):
             method = resolve(name, layer, model, selected.images[selected.rows[0]])
@@ -74,15 +78,35 @@ def draw_heat_maps(request: ExplainRequest) -> None:
             pictures, pairs = _pictures(selected, model, method, table)
             write_pictures(folder / f"{stem}.parquet", table["image_id"], pictures, PICTURE)
             write_csv(folder / f"{stem}.csv", table, "%.6f")
+            say(str(folder / stem), "pictures (.parquet) and their table (.csv)")
+            if request.out is not None and len(request.runs) > 1:
+                same = table["image_id"]
+                beside.append(_titled(pairs, f"{selected.run.config.name}, {method.name}"))
+                continue
             figure = request.out or folder / f"{stem}.png"
             _draw_figure(figure, selected, method, pairs)
-            say(str(folder / stem), "pictures (.parquet) and their table (.csv)", str(figure))
+            say(str(figure))
+    if request.out is not None and beside:
+        _draw_beside(request.out, selected.test.about, beside)
+        say(str(request.out))
 
 
-def select_images(run: Run, request: ExplainRequest) -> SelectedImages:
-    """Load a run and select images of its test part, see ``choose``."""
+def select_images(run: Run, request: ExplainRequest, same: pd.Series | None = None) -> SelectedImages:
+    """Load a run and select images of its test part: those with the ids ``same``, or see ``choose``.
+
+    Raises:
+        UserError: The run was not tested on the same images.
+    """
     whole = run.predictions.part("test")
-    chosen = choose(whole, request.settings)
+    if same is None:
+        chosen = choose(whole, request.settings)
+    else:
+        places = pd.Index(whole.frame["image_id"]).get_indexer(pd.Index(same))
+        if (places < 0).any():
+            raise UserError(
+                f"{run.folder} was not tested on the same images: leave out --out, or name runs of one split"
+            )
+        chosen = dict.fromkeys(places.tolist(), "")
     test = replace(whole, frame=whole.frame.iloc[list(chosen)].reset_index(drop=True))
     images = RunImages(request.config(run))
     rows = images.rows(run.folder, test.frame["image_id"])
@@ -197,28 +221,62 @@ def _draw_figure(path: Path, selected: SelectedImages, method: Method, pairs: Pa
     draw_sheet(path, test.about, {f"{note}\n{first}": strips.pop(first), **strips}, COLUMNS, WIDTH)
 
 
+def _titled(pairs: Pairs, title: str) -> Pairs:
+    """Return the pairs with a title above the lines below each map."""
+    return [(image, (picture, [(title, PLAIN), *lines])) for image, (picture, lines) in pairs]
+
+
+def _draw_beside(path: Path, about: dict[str, Any], maps: Sequence[Pairs]) -> None:
+    """Draw a row per image: the image, and its maps by each run (paper 004, figures 39 and 40)."""
+    strips: dict[str, list[Example]] = {}
+    for of_image in zip(*maps, strict=True):
+        image, lines = of_image[0][0]
+        heading = " · ".join(text for text, _ in lines)
+        if not strips:
+            heading = f"{COLOURS}\n{heading}"
+        strips[heading] = [(image, []), *(picture for _, picture in of_image)]
+    columns = 1 + len(maps)
+    draw_sheet(path, {**about, "name": "heat maps"}, strips, columns, min(1.2 * WIDTH, WIDEST / columns))
+
+
 def draw_layers(request: ExplainRequest) -> None:
-    """Draw the outputs of layers of each run: a row per image, with a mosaic of channels for each layer."""
+    """Draw the outputs of layers, with a mosaic of channels for each: a row per image, or per run in one figure."""
+    rows: dict[str, list[Example]] = {}
     for run in request.runs:
-        trained = load_run(run.folder)
-        model = Model.of_run(trained)
-        samples = from_test_part(run.folder, request.config(run), request.settings.samples or SAMPLES)
-        names = request.settings.layer or ()
-        layers = dict(zip(names, names, strict=True)) or positions(model, layer_shapes(model, samples.images[0]))
-        maps = layer_maps(model, samples.images, list(layers.values()))
-        strips: dict[str, list[Example]] = {}
-        for number, (image, name) in enumerate(zip(samples.images, samples.names, strict=True)):
-            heading = f"{samples.labels[number]}: {end_of(name, LETTERS)}"
-            strip: list[Example] = [(image, [("input", PLAIN)])]
-            for position, module in layers.items():
-                channels = maps[module][number, most_varied(maps[module], request.settings.channels)]
-                shape = " × ".join(map(str, maps[module].shape[1:]))
-                lines = dict.fromkeys((position, module, shape), PLAIN)
-                strip.append((channel_picture(channels), list(lines.items())))
-            strips[heading] = strip
-        about = {**run.predictions.about, "name": f"{trained.config.name} · {trained.network}"}
+        strips, about = _layer_strips(run, request)
+        if request.out is not None and len(request.runs) > 1:
+            rows[" · ".join([about["name"], *strips])] = list(chain.from_iterable(strips.values()))
+            continue
         path = request.out or run.folder / "layers" / "layers.png"
-        first = next(iter(strips))
-        strips = {f"{LAYERS_NOTE}\n{first}": strips.pop(first), **strips}
-        draw_sheet(path, about, strips, 1 + len(layers), WIDTH)
+        _draw_strips(path, about, strips, WIDTH)
         say(str(path), *other_revisions(run.folder))
+    if request.out is not None and rows:
+        width = WIDEST / max(map(len, rows.values()))
+        _draw_strips(request.out, {"name": "outputs of layers"}, rows, min(WIDTH, width))
+        say(str(request.out))
+
+
+def _layer_strips(run: Run, request: ExplainRequest) -> tuple[dict[str, list[Example]], dict[str, Any]]:
+    """Return of each image, by class and name, itself and the outputs of the layers; and the facts of the run."""
+    trained = load_run(run.folder)
+    model = Model.of_run(trained)
+    samples = from_test_part(run.folder, request.config(run), request.settings.samples or SAMPLES)
+    names = request.settings.layer or ()
+    layers = dict(zip(names, names, strict=True)) or positions(model, layer_shapes(model, samples.images[0]))
+    maps = layer_maps(model, samples.images, list(layers.values()))
+    strips: dict[str, list[Example]] = {}
+    for number, (image, name) in enumerate(zip(samples.images, samples.names, strict=True)):
+        strip: list[Example] = [(image, [("input", PLAIN)])]
+        for position, module in layers.items():
+            channels = maps[module][number, most_varied(maps[module], request.settings.channels)]
+            shape = " × ".join(map(str, maps[module].shape[1:]))
+            lines = dict.fromkeys((position, module, shape), PLAIN)
+            strip.append((channel_picture(channels), list(lines.items())))
+        strips[f"{samples.labels[number]}: {end_of(name, LETTERS)}"] = strip
+    return strips, {**run.predictions.about, "name": f"{trained.config.name} · {trained.network}"}
+
+
+def _draw_strips(path: Path, about: dict[str, Any], strips: dict[str, list[Example]], width: float) -> None:
+    first = next(iter(strips))
+    noted = {f"{LAYERS_NOTE}\n{first}": strips.pop(first), **strips}
+    draw_sheet(path, about, noted, max(map(len, noted.values())), width)

@@ -172,15 +172,36 @@ def analysis_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
     collect = ("scripts/collect.py", *every)
     steps = [Step.making(f"costs-{split.name}", collect, "--csv", folder / "costs.csv")]
     steps += _ensemble_steps(plan, split, runs)
-    for kind, experiments in (("heatmaps", plan.config.heatmaps), ("layers", plan.config.layers)):
-        for experiment in experiments:
-            for run in runs.get(experiment, ())[:1]:
-                words = ("scripts/explain.py", kind, run)
-                picture = folder / f"{kind}-{experiment}.png"
-                steps.append(Step.making(f"{kind}-{split.name}-{experiment}", words, "--out", picture))
+    steps += _explanation_steps(plan, split, folder, runs)
     if split is plan.splits[0]:
         steps += _description_steps(plan, folder, runs)
+        steps += _search_steps(plan, folder)
     return steps + _report_steps(plan, split, folder, runs)
+
+
+def _explanation_steps(plan: Plan, split: Split, folder: Path, runs: Runs) -> list[Step]:
+    """Return the commands that draw heat maps and layers of the first run of each experiment, or measure layers."""
+    steps = []
+    for name, explanation in plan.config.explanations.items():
+        first = [runs[experiment][0] for experiment in explanation.experiments if runs.get(experiment)]
+        if not first:
+            continue
+        option, suffix = "--out", "png"
+        if explanation.draw == "smoothness":
+            option, suffix = "--csv", "csv"
+        words = ("scripts/explain.py", explanation.draw, *first, *explanation.keys)
+        steps.append(Step.making(f"{name}-{split.name}", words, option, folder / f"{name}.{suffix}"))
+    return steps
+
+
+def _search_steps(plan: Plan, folder: Path) -> list[Step]:
+    """Return the command of the paper's search over settings, where its experiment is reproduced."""
+    search = plan.config.search
+    if search is None or search.experiment not in plan.experiments:
+        return []
+    results = folder / "search"
+    words = (f"+experiment={search.experiment}", *plan.splits[0].overrides, *plan.job_words, *search.keys)
+    return [Step("search", ("scripts/tune.py", *words, f"search.out={results}"), results)]
 
 
 def _runs_of(experiments: Iterable[str], runs: Runs) -> list[str]:

@@ -1,11 +1,11 @@
 """The typed schema of conf/reproduction/: how the experiments of a paper are reproduced."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from common.config.base import StrictModel
+from common.config.base import Name, StrictModel
 from common.config.defaults import section_defaults
 from common.config.explain import validated
 from common.config.overrides import check_words, key_of
@@ -17,6 +17,24 @@ OWN_KEYS = ("experiment", "sweep", "protocol", "seed", "name", "split.fold", "sp
 Count = Annotated[int, Field(ge=0)]
 
 
+class ExplanationConfig(StrictModel):
+    """A picture or table that scripts/explain.py makes of one run each of some experiments.
+
+    ``keys`` are those of conf/explain.yaml.
+    """
+
+    draw: Literal["heatmaps", "layers", "smoothness"]
+    experiments: Annotated[tuple[str, ...], Field(min_length=1)]
+    keys: tuple[str, ...] = ()
+
+
+class SearchStepConfig(StrictModel):
+    """A search over settings of an experiment by scripts/tune.py; ``keys`` are those of conf/search/ and their file."""
+
+    experiment: str
+    keys: tuple[str, ...]
+
+
 class ReproductionConfig(StrictModel):
     """A file of conf/reproduction/; the experiments and ensembles are those of results/claims.csv."""
 
@@ -26,8 +44,8 @@ class ReproductionConfig(StrictModel):
     folder_per_dataset: bool
     seeds: Annotated[tuple[Count, ...], Field(min_length=1)]
     folds: tuple[Count, ...]
-    heatmaps: tuple[str, ...]
-    layers: tuple[str, ...]
+    explanations: dict[Name, ExplanationConfig]
+    search: SearchStepConfig | None
     before_after: str | None
 
 

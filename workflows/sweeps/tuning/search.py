@@ -54,7 +54,7 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
     if lower_is_better(config.callbacks.monitor):
         direction = "minimize"
     facts = {**run_facts(config, identity), **data.facts()}
-    report = SearchReport(folder, search, config.callbacks.monitor, facts, typed, composed)
+    report = SearchReport(Path(search.out or folder), search, config.callbacks.monitor, facts, typed, composed)
     study = SharedStudy(folder / "study.db", name, search, direction)
     goal = f"{search.sampler}, {search.trials} trials in all, {direction} {config.callbacks.monitor}"
     space = search.model_dump(mode="json", include={"space"}, exclude_defaults=True)

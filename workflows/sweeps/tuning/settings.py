@@ -68,6 +68,7 @@ class SearchConfig(StrictModel):
     pruner: PrunerConfig = PrunerConfig()
     worker: Annotated[int, Field(ge=0)] = 0
     heartbeat_seconds: PositiveInt = 120
+    out: str | None = None
     space: dict[str, DimensionConfig]
 
     @field_validator("space", mode="before")

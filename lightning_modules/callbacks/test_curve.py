@@ -1,0 +1,43 @@
+"""The curve of the test part over the epochs, as paper 003 watched it: recorded, and never chosen by."""
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torchmetrics import MeanMetric
+
+from common.errors import UserError
+from lightning_modules.callbacks.best_checkpoint import averaged_weights
+from lightning_modules.classifier import Classifier
+from lightning_modules.epoch_metrics import validation_metrics
+
+
+class TestCurve(Callback):
+    """Logs loss and metrics of the test part after each epoch, as ``test_curve/loss``, ``test_curve/acc`` and others.
+
+    For the reproduction of a paper alone: whoever looks at the curve while settings are tried has seen the test part.
+    It changes no weights and draws no random numbers of the training.
+    """
+
+    __test__ = False  # no class of tests
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuse a stage on cached features, which are of training and validation images alone."""
+        if getattr(pl_module, "takes_features", False):
+            raise UserError("the curve of the test part needs the images of each epoch: set cache_features=off")
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Evaluate the weights that the epoch ended with; of averaged weights the average."""
+        assert isinstance(pl_module, Classifier)
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        metrics = validation_metrics(pl_module.num_classes, "test_curve/").to(pl_module.device)
+        loss = MeanMetric().to(pl_module.device)
+        training = pl_module.training
+        with torch.random.fork_rng(devices=[]), averaged_weights(trainer, pl_module), torch.no_grad():
+            pl_module.eval()
+            for batch in data.test_dataloader():
+                images = data.on_after_batch_transfer(trainer.strategy.batch_to_device(batch), 0)
+                with trainer.precision_plugin.forward_context():
+                    logits = pl_module(images["image"])
+                    loss.update(pl_module.validation_loss(logits, images["label"]), len(images["label"]))
+                metrics.update(pl_module.scores(logits), images["label"])
+        pl_module.train(training)
+        pl_module.log_dict({"test_curve/loss": loss.compute(), **metrics.compute()})
