@@ -27,14 +27,13 @@ class TestCurve(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluate the weights that the epoch ended with; of averaged weights the average."""
         assert isinstance(pl_module, Classifier)
-        data = trainer.datamodule  # type: ignore[attr-defined]
         metrics = validation_metrics(pl_module.num_classes, "test_curve/").to(pl_module.device)
         loss = MeanMetric().to(pl_module.device)
         training = pl_module.training
         with torch.random.fork_rng(devices=[]), averaged_weights(trainer, pl_module), torch.no_grad():
             pl_module.eval()
-            for batch in data.test_dataloader():
-                images = data.on_after_batch_transfer(trainer.strategy.batch_to_device(batch), 0)
+            for batch in trainer.datamodule.test_dataloader():  # type: ignore[attr-defined]
+                images = trainer.strategy.batch_to_device(batch)  # as the data module hands it on
                 with trainer.precision_plugin.forward_context():
                     logits = pl_module(images["image"])
                     loss.update(pl_module.validation_loss(logits, images["label"]), len(images["label"]))

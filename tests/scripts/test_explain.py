@@ -17,6 +17,7 @@ from tests.helpers.terminal import error_of, run_app
 from tests.helpers.training import run_undrawn, small_config
 from workflows.explain.request import ExplainRequest
 from workflows.explain.run import select_images, target_classes
+from workflows.explain.smoothness import smoothness
 
 PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
 
@@ -98,18 +99,66 @@ def test_the_layers_of_each_run_are_drawn(runs, tmp_path):
     assert np.asarray(Image.open(out)).shape[0] < pictures[0].size[1]
 
 
+def test_several_runs_are_in_one_figure(runs, tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr("workflows.explain.run.draw_sheet", lambda path, _, strips, *size: drawn.update({path: strips}))
+    call("heatmaps", *runs, "samples=2", "--out", tmp_path / "maps.png")
+    call("layers", *runs, "samples=2", "--out", tmp_path / "layers.png")
+    maps, layers = drawn[tmp_path / "maps.png"], drawn[tmp_path / "layers.png"]
+    for strip in maps.values():  # the image, and its map by each run
+        assert [lines[0][0] for _, lines in strip[1:]] == ["pooled, gradcam", "flat, gradcam"]
+    assert [heading.split(" · ")[0].split("\n")[-1] for heading in layers] == ["pooled", "flat"]
+    assert [len(strip) for strip in layers.values()] == [2 * (1 + 4), 2 * (1 + 2)]
+    tables = [pd.read_csv(next((run / "heatmaps").glob("*.csv"))) for run in runs]
+    assert tables[0]["image_id"].tolist() == tables[1]["image_id"].tolist()
+    assert {heading.split(" · ")[-1] for heading in maps} == set(tables[0]["image_id"])
+
+
+def test_runs_of_other_images_have_no_common_figure(runs, tmp_path):
+    other = small_config(tmp_path, "trainer.max_epochs=1", "name=other", "model=scratch_cnn", "prepare.size=64", "split.seed=7")
+    result = call("heatmaps", runs[0], run_undrawn(other), "all=true", "--out", tmp_path / "maps.png", code=1)
+    assert "was not tested on the same images" in error_of(result)
+    assert not (tmp_path / "maps.png").exists()
+
+
+def test_the_smoothness_of_layers_is_a_table(runs, tmp_path):
+    call("smoothness", *runs, "samples=3", "--csv", tmp_path / "smoothness.csv")
+    table = pd.read_csv(tmp_path / "smoothness.csv")
+    assert table.groupby("experiment", sort=False)["position"].apply(list).to_dict() == {
+        "pooled": ["conv1", "pool1", "pool2", "last pool"],
+        "flat": ["act1", "layer1"],
+    }
+    assert table["smoothness"].between(-1, 1).all()
+    assert table["on_common_grid"].tolist() == pytest.approx(table["smoothness"].tolist())  # no position in common
+    for run, rows in table.groupby("run"):
+        test = read_predictions(run).part("test")
+        accuracy = (test.probabilities.argmax(axis=1) == test.labels).mean()
+        assert rows["accuracy"].tolist() == pytest.approx([accuracy] * len(rows))
+        assert set(rows["images"]) == {3}
+
+
+def test_smoothness_is_1_of_a_slope_0_of_noise_and_undefined_of_a_constant():
+    rows, columns = np.indices((64, 64))
+    noise = np.random.default_rng(0).normal(size=(64, 64))
+    maps = np.stack([rows + columns, noise, 5 * noise - 3, (rows + columns) % 2, np.full((64, 64), 7.0)])
+    slope, of_noise, of_scaled, checkerboard, constant = smoothness(maps)
+    assert slope > 0.95
+    assert of_noise == pytest.approx(0, abs=0.03)
+    assert of_scaled == pytest.approx(of_noise)
+    assert checkerboard == pytest.approx(-0.77, abs=0.01)
+    assert np.isnan(constant)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["heatmaps", "layer=conv9"], "layer conv9: no module of the model that gives maps; close to it: conv"),
         (["heatmaps", "target=blast"], "target=blast: say predicted, true, or a class: "),
         (["heatmaps", "method=lime"], "method"),
-        (["layers", "--out", "a.png", "OTHER"], "--out a.png: one file for 2 runs"),
     ],
 )
 def test_an_error_is_one_line_and_leaves_nothing(trained, arguments, words):
     before = sorted(trained[0].rglob("*"))
-    words_of_call = [trained[1] if word == "OTHER" else word for word in arguments[1:]]
-    result = call(arguments[0], trained[0], *words_of_call, code=1)
+    result = call(arguments[0], trained[0], *arguments[1:], code=1)
     assert words in error_of(result)
     assert sorted(trained[0].rglob("*")) == before

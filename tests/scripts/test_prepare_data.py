@@ -122,7 +122,8 @@ def test_images_are_drawn_before_and_after_each_change(call, tmp_path):
     folder = tmp_path / "figures"
     overrides = ["data=cnmc", f"data_dir={root}", "transform=paper", "--before-after", str(folder)]
     output = "".join(call(*overrides).split())
-    assert {path.name for path in folder.iterdir()} == {"preparation.png", "clahe.png", "augmentation.png"}
+    made = {"preparation.png", "clahe.png", "augmentation.png", "sizes.csv"}
+    assert {path.name for path in folder.iterdir()} == made
     assert "augmentation.png" in output
     assert "exists already" in call(*overrides, code=1)
 
@@ -131,7 +132,7 @@ def test_what_does_not_change_an_image_has_no_figure(call, tmp_path):
     root = write_mnist(tmp_path / "digits")
     folder = tmp_path / "figures"
     call("data=mnist", f"data_dir={root}", "protocol=image", "split.test=test", "--before-after", str(folder))
-    assert {path.name for path in folder.iterdir()} == {"preparation.png", "clahe.png"}
+    assert {path.name for path in folder.iterdir()} == {"preparation.png", "clahe.png", "sizes.csv"}
 
 
 def test_drawn_images_are_exported_and_nothing_is_prepared(call, tmp_path):

@@ -55,9 +55,10 @@ def test_a_search_of_real_trainings(tmp_path, call):
     assert str(train.run(check_config(composed(command)))) == best["run"]
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "outputs").rglob("*.ckpt")} == trained
 
-    assert call(*typed, "search.trials=4")[0] == 0
-    pd.testing.assert_frame_equal(table(folder)[:3], trials)
-    assert len(table(folder)) == 4
+    assert call(*typed, "search.trials=4", f"search.out={tmp_path / 'out=1'}")[0] == 0
+    pd.testing.assert_frame_equal(table(tmp_path / "out=1")[:3], trials)
+    assert len(table(tmp_path / "out=1")) == 4
+    assert {path.name for path in (tmp_path / "out=1").iterdir()} > {"best.yaml", "loss_by_unfreeze.lr.png"}
 
 
 def test_a_pruned_run_says_so_and_can_be_finished(tmp_path, call):

@@ -50,6 +50,43 @@ def test_ensembles_are_not_trained_but_combined_from_their_members():
     assert sum(name.startswith("errors") for name in steps) == 1  # both ensembles have the same members
 
 
+def test_the_figures_of_the_papers_are_made_of_the_networks_that_they_name():
+    def command(paper: str, name: str) -> tuple[str, list[str], Path | None]:
+        plan = plan_of(paper)
+        steps = {step.name: step for step in analysis_steps(plan, plan.splits[0], runs_of(plan))}
+        words = steps[name].words
+        return words[1], [Path(word).parent.name for word in words if word.startswith("runs/")], steps[name].makes
+
+    rows = [f"{network}_{data}" for network in ("anet_c6", "vgg16") for data in ("mnist", "cifar10", "chromosomes")]
+    assert command("002", "figure-4-paper") == ("layers", rows, Path("out/paper/figure-4.png"))
+    assert command("002", "smoothness-paper") == ("smoothness", rows, Path("out/paper/smoothness.csv"))
+    activations = [command("004", f"figure-{number}-paper")[:2] for number in (36, 37, 38)]
+    first = ("scratch_cnn_d256_dropout2", "resnet50_cut_block5", "vgg16_cut_block5")
+    assert activations == [("layers", [network]) for network in first]
+    members = plan_of("004").ensembles["members"].iloc[0].split()
+    assert command("004", "figures-39-40-paper") == ("heatmaps", members, Path("out/paper/figures-39-40.png"))
+
+
+def test_the_search_of_a_paper_is_a_step_where_its_experiment_is_reproduced():
+    plan = plan_of("001", "trainer.max_epochs=1", "+cluster=local")
+    steps = {step.name: step for step in analysis_steps(plan, plan.splits[0], runs_of(plan))}
+    words = steps["search"].words
+    assert words[:3] == ("scripts/tune.py", "+experiment=karyogram_vgg16", "protocol=paper")
+    assert {"+search=lr_batch", "trainer.max_epochs=1", "search.out=out/paper/search"} <= set(words)
+    assert "+cluster=local" not in words
+    assert steps["search"].makes == Path("out/paper/search")
+    other = plan_of("001", experiments=("karyogram_inceptionv3",))
+    assert "search" not in [step.name for step in analysis_steps(other, other.splits[0], runs_of(other))]
+    assert not [name for name in steps if "heatmaps" in name]  # the paper prints none
+
+
+def test_a_figure_is_made_of_the_experiments_that_are_there():
+    plan = plan_of("004", experiments=("vgg16_cut_block5",))
+    steps = {step.name: step for step in analysis_steps(plan, plan.splits[0], runs_of(plan))}
+    assert steps["figures-39-40-paper"].words[2:4] == ("runs/vgg16_cut_block5/seed=0", "samples=2")
+    assert "figure-36-paper" not in steps
+
+
 def test_an_ensemble_without_one_of_its_members_is_left_out():
     plan = plan_of("004")
     runs = runs_of(plan)
