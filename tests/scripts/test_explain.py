@@ -115,7 +115,8 @@ def test_several_runs_are_in_one_figure(runs, tmp_path, monkeypatch):
 
 
 def test_runs_of_other_images_have_no_common_figure(runs, tmp_path):
-    other = small_config(tmp_path, "trainer.max_epochs=1", "name=other", "model=scratch_cnn", "prepare.size=64", "split.seed=7")
+    words = ("trainer.max_epochs=1", "name=other", "model=scratch_cnn", "prepare.size=64", "split.seed=7")
+    other = small_config(tmp_path, *words)
     result = call("heatmaps", runs[0], run_undrawn(other), "all=true", "--out", tmp_path / "maps.png", code=1)
     assert "was not tested on the same images" in error_of(result)
     assert not (tmp_path / "maps.png").exists()
