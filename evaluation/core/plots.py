@@ -144,11 +144,11 @@ def _best_rows(history: pd.DataFrame, stages: list[tuple[int, int, str]], monito
 
 def _curves(axis: Axes, history: pd.DataFrame, stages: list[tuple[int, int, str]], name: str) -> None:
     columns = {f"train/{name}": ("training", COLOURS[0]), f"val/{name}": ("validation", COLOURS[1])}
-    columns[f"test_curve/{name}"] = ("test, not chosen by", COLOURS[2])
+    columns[f"test_curve/{name}"] = ("test (decides nothing)", COLOURS[2])
     if name == "lr":
         columns = {"lr": (NAMES["lr"], "#555555")}
     marker = "o" if len(history) <= 30 else None
-    for column in history.columns.intersection(list(columns)):
+    for column in filter(history.columns.__contains__, columns):
         label, colour = columns[column]
         values = history[column].to_numpy(np.float64)
         # A stage starts again from the best epoch of the one before: no line leads from one to the other.

@@ -132,7 +132,7 @@ def test_what_does_not_change_an_image_has_no_figure(call, tmp_path):
     root = write_mnist(tmp_path / "digits")
     folder = tmp_path / "figures"
     call("data=mnist", f"data_dir={root}", "protocol=image", "split.test=test", "--before-after", str(folder))
-    assert {path.name for path in folder.iterdir()} == {"preparation.png", "clahe.png", "sizes.csv"}
+    assert {path.name for path in folder.iterdir()} == {"preparation.png", "clahe.png"}
 
 
 def test_drawn_images_are_exported_and_nothing_is_prepared(call, tmp_path):

@@ -56,6 +56,11 @@ class ExplainRequest:
         """The keys of conf/explain.yaml."""
         return self._command[ExplainConfig]
 
+    @property
+    def together(self) -> bool:
+        """Whether several runs share one figure."""
+        return self.out is not None and len(self.runs) > 1
+
     @cached_property
     def runs(self) -> list[Run]:
         """The finished runs, each once; an ensemble is explained by its members."""

@@ -72,23 +72,20 @@ def draw_heat_maps(request: ExplainRequest) -> None:
         for name, layer in product(request.settings.method, request.settings.layer or (None,)):
             method = resolve(name, layer, model, selected.images[selected.rows[0]])
             _warn_of_averaging(selected.run, name)
-            stem = f"{method.name}-{method.layer}"
-            folder = run.folder / RunFolder.HEATMAPS
-            table = _table(selected, method)
-            pictures, pairs = _pictures(selected, model, method, table)
-            write_pictures(folder / f"{stem}.parquet", table["image_id"], pictures, PICTURE)
-            write_csv(folder / f"{stem}.csv", table, "%.6f")
-            say(str(folder / stem), "pictures (.parquet) and their table (.csv)")
-            if request.out is not None and len(request.runs) > 1:
-                same = table["image_id"]
+            stem = run.folder / RunFolder.HEATMAPS / f"{method.name}-{method.layer}"
+            pairs = _write_maps(stem, selected, model, method)
+            if request.together:
                 beside.append(_titled(pairs, f"{selected.run.config.name}, {method.name}"))
                 continue
-            figure = request.out or folder / f"{stem}.png"
+            figure = request.out or stem.with_name(f"{stem.name}.png")
             _draw_figure(figure, selected, method, pairs)
-            say(str(figure))
-    if request.out is not None and beside:
+            say(str(stem), "pictures (.parquet) and their table (.csv)", str(figure))
+        if request.together:
+            same = selected.test.frame["image_id"]
+    if request.together:
+        assert request.out is not None
         _draw_beside(request.out, selected.test.about, beside)
-        say(str(request.out))
+        say(str(request.out), "pictures (.parquet) and tables (.csv) in the folders of the runs")
 
 
 def select_images(run: Run, request: ExplainRequest, same: pd.Series | None = None) -> SelectedImages:
@@ -103,9 +100,7 @@ def select_images(run: Run, request: ExplainRequest, same: pd.Series | None = No
     else:
         places = pd.Index(whole.frame["image_id"]).get_indexer(pd.Index(same))
         if (places < 0).any():
-            raise UserError(
-                f"{run.folder} was not tested on the same images: leave out --out, or name runs of one split"
-            )
+            raise UserError(f"{run.folder} was not tested on the images of the first run: leave out --out")
         chosen = dict.fromkeys(places.tolist(), "")
     test = replace(whole, frame=whole.frame.iloc[list(chosen)].reset_index(drop=True))
     images = RunImages(request.config(run))
@@ -163,6 +158,15 @@ def _table(selected: SelectedImages, method: Method) -> pd.DataFrame:
         method=method.name,
         layer=method.layer,
     )
+
+
+def _write_maps(stem: Path, selected: SelectedImages, model: Model, method: Method) -> Pairs:
+    """Write the maps of all selected images and their table; return the pairs for a figure, see ``_pictures``."""
+    table = _table(selected, method)
+    pictures, pairs = _pictures(selected, model, method, table)
+    write_pictures(stem.with_name(f"{stem.name}.parquet"), table["image_id"], pictures, PICTURE)
+    write_csv(stem.with_name(f"{stem.name}.csv"), table, "%.6f")
+    return pairs
 
 
 def _pictures(selected: SelectedImages, model: Model, method: Method, table: pd.DataFrame) -> tuple[list[bytes], Pairs]:
@@ -244,13 +248,14 @@ def draw_layers(request: ExplainRequest) -> None:
     rows: dict[str, list[Example]] = {}
     for run in request.runs:
         strips, about = _layer_strips(run, request)
-        if request.out is not None and len(request.runs) > 1:
+        if request.together:
             rows[" · ".join([about["name"], *strips])] = list(chain.from_iterable(strips.values()))
             continue
         path = request.out or run.folder / "layers" / "layers.png"
         _draw_strips(path, about, strips, WIDTH)
         say(str(path), *other_revisions(run.folder))
-    if request.out is not None and rows:
+    if request.together:
+        assert request.out is not None
         width = WIDEST / max(map(len, rows.values()))
         _draw_strips(request.out, {"name": "outputs of layers"}, rows, min(WIDTH, width))
         say(str(request.out))

@@ -16,6 +16,7 @@ from workflows.papers.records import StepRecord
 from workflows.papers.tables import deviation_note, figure_cells, figure_tables, read_figures
 
 PAGE = "reproduction.html"
+TABLES = ("smoothness", "sizes", "trials")  # of layers (002), of crops (004), of the search (001)
 VERDICTS = {
     "reproduced": "our 95 % interval holds the printed figure",
     "higher": "ours is above the printed figure",
@@ -46,6 +47,7 @@ def write_page(plan: Plan, runs: Mapping[str, Runs], records: Mapping[str, StepR
         _headline_section(figures),
         Section("All printed figures", "figures", tables=figure_tables(figures)),
         _pictures_section(plan),
+        _tables_section(plan),
         _costs_section(records),
     ]
     page = render(
@@ -98,6 +100,18 @@ def _pictures_section(plan: Plan) -> Section:
             source = f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"
             figures.append(Figure(caption, "", caption, source, wide=True))
     return Section("Pictures", "pictures", figures=figures)
+
+
+def _tables_section(plan: Plan) -> Section | None:
+    """The tables that the further steps make, without the columns of paths."""
+    tables = []
+    for name in TABLES:
+        for file in sorted(plan.output.glob(f"*/**/{name}.csv")):
+            frame = pd.read_csv(file).drop(columns=["run", "message", "layer"], errors="ignore")
+            tables.append(Table.of_frame(file.relative_to(plan.output).with_suffix("").as_posix(), frame))
+    if not tables:
+        return None
+    return Section("Further tables", "tables", tables=tables)
 
 
 def _costs_section(records: Mapping[str, StepRecord]) -> Section:

@@ -45,6 +45,16 @@ def test_a_grid_runs_each_experiment_in_each_variant_once(name):
     assert {values(job, "experiment")[0] for job in expanded} == experiments
 
 
+def test_five_pools_are_an_option_of_the_grid_of_paper_002():
+    typed = ["+sweep=anet_grid", "++model.args.pools=five", "+experiment=anet_c6_chromosomes,anet_c6_mnist"]
+    with grid(typed) as expanded:
+        configs = [check_config(expanded.job_config(job)) for job in expanded.jobs]
+    assert {(config.name, config.model.args["pools"], config.prepare.fit) for config in configs} == {
+        ("anet_c6_chromosomes", "five", "stretch"),
+        ("anet_c6_mnist", "five", "square"),
+    }
+
+
 @pytest.mark.parametrize("name", GRIDS)
 def test_every_job_of_a_grid_composes_and_trains_its_own_head(name):
     """Seeds change nothing of that; of the two protocols, every other experiment is tried with the other one."""
