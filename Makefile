@@ -20,7 +20,7 @@ help: ## show this list
 
 setup: $(STAMP) ## make .venv and install the pinned packages (uv; pip where uv cannot be had)
 
-$(STAMP): pyproject.toml constraints.txt scripts/setup.sh
+$(STAMP): pyproject.toml constraints.txt scripts/setup.sh setup.py
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" TORCH_BACKEND="$(TORCH_BACKEND)" bash scripts/setup.sh
 	@rm -f $(VENV)/.installed-* && touch $@
 

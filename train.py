@@ -41,9 +41,14 @@ def main(composed: DictConfig) -> None:
         train.run(config)
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Answer ``--help``, or run what the command line asks for."""
     if help_asked():
         print_help(__doc__ or "")
     else:
         with command_line():
             main()
+
+
+if __name__ == "__main__":
+    run()

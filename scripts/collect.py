@@ -1,10 +1,8 @@
 """Runs, or a sweep, in one table: means over folds and seeds with intervals, and what they cost."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages of the checkout are not installed
 from common.errors import quiet_interrupts
 
 quiet_interrupts()  # the imports take a while

@@ -1,10 +1,8 @@
 """Make one run of several: a combination of their predictions of the same images."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from common.errors import quiet_interrupts
 
 quiet_interrupts()  # the imports take a while

@@ -1,10 +1,8 @@
 """Where do several models err together, apart, and alone? The error analysis of paper 004 (3.4.1) for any runs."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages of the checkout are not installed
 from common.errors import quiet_interrupts
 
 quiet_interrupts()  # the imports take a while

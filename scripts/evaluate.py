@@ -1,9 +1,5 @@
 """Evaluate finished runs: metrics with intervals, folds pooled, all pairs of several experiments."""
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages of the checkout are not installed
 from common.errors import quiet_interrupts
 
 quiet_interrupts()  # the imports take a while

@@ -1,10 +1,8 @@
 """Explain trained models: heat maps, the outputs of layers, and tables of layers."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages of the checkout are not installed
 from common.errors import quiet_interrupts
 
 quiet_interrupts()  # the imports take a while

@@ -1,10 +1,8 @@
 """Write a trained model as a folder that needs neither its run nor torch."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from common.errors import quiet_interrupts
 
 quiet_interrupts()  # the imports take a while

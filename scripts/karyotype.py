@@ -1,10 +1,8 @@
 """Name the karyotypes of new cells from pictures of their single chromosomes, by a finished run or several."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from common.errors import quiet_interrupts
 
 quiet_interrupts()  # the imports take a while

@@ -1,10 +1,8 @@
 """Predict images that are not part of a data set, by a finished run or by several as an ensemble."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from common.errors import quiet_interrupts
 
 quiet_interrupts()  # the imports take a while

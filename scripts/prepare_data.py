@@ -1,10 +1,8 @@
 """Bring a data set into shape before the training: unpack, check, count, and prepare its images once."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages of the checkout are not installed
 from common.errors import UserError, quiet_interrupts
 
 quiet_interrupts()  # the imports take a while

@@ -1,10 +1,8 @@
 """Reproduce a paper: prepare its data, train its experiments, analyse them, and compare its figures with ours."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages of the checkout are not installed
 from common.errors import quiet_interrupts
 
 quiet_interrupts()  # the imports take a while

@@ -1,11 +1,9 @@
 """Review karyotypes or predictions on a local page: ``python scripts/review.py OUTPUT``."""
 
 import getpass
-import sys
 from pathlib import Path
 from typing import Annotated
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from common.errors import UserError, quiet_interrupts
 
 quiet_interrupts()  # the imports take a while

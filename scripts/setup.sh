@@ -27,23 +27,22 @@ fi
 if [ -n "$uv" ]; then
     echo "installing with uv${backend:+ (torch backend $backend)} ..."
     # The pins of constraints.txt carry no build tag such as +cpu, so another backend may choose its own build of them.
-    "$uv" pip install --quiet --python "$venv/bin/python" --constraint constraints.txt \
-        ${backend:+--torch-backend "$backend"} --requirements pyproject.toml --group dev || {
-        [ -z "$backend" ] || echo "error: the packages for TORCH_BACKEND=$backend is unavailable: leave it empty for the platform's default" >&2
+    "$uv" pip install --quiet --python "$venv/bin/python" --constraint constraints.txt --build-constraint constraints.txt \
+        ${backend:+--torch-backend "$backend"} --editable . --group dev || {
+        [ -z "$backend" ] || echo "error: the packages for TORCH_BACKEND=$backend are unavailable: leave it empty for the platform's default" >&2
         exit 1
     }
 else
     [ -z "$backend" ] || { echo "error: TORCH_BACKEND needs uv, which cannot be had here: leave it empty" >&2; exit 1; }
     echo "uv cannot be had: installing with pip (some minutes) ..."
-    # pip reads no dependencies from pyproject.toml without building a package, which Karyocyte is not.
+    # Not every pip reads groups from pyproject.toml.
     "$venv/bin/python" - <<'PY' >"$venv/requirements.txt"
 import tomllib
 
-project = tomllib.load(open("pyproject.toml", "rb"))
-print("\n".join(project["project"]["dependencies"] + project["dependency-groups"]["dev"]))
+print("\n".join(tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"]))
 PY
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --constraint constraints.txt --requirement "$venv/requirements.txt" || {
+        --constraint constraints.txt --editable . --requirement "$venv/requirements.txt" || {
         echo "error: pip could not install the packages of constraints.txt: see above" >&2
         exit 1
     }

@@ -1,10 +1,8 @@
 """The status of a sweep: a table of its jobs, waiting, running, finished, failed or lost; live with --watch."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages of the checkout are not installed
 from common.errors import quiet_interrupts
 
 quiet_interrupts()  # the imports take a while

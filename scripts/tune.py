@@ -22,10 +22,6 @@ Examples:
     +cluster=slurm 'search.worker=range(0,4)'
 """
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages of the checkout are not installed
 from common.errors import quiet_interrupts
 
 quiet_interrupts()  # the imports take a while
@@ -52,9 +48,14 @@ def main(composed: DictConfig) -> None:
         tune(search, rest, overrides)
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Answer ``--help``, or run what the command line asks for."""
     if help_asked():
         print_help(__doc__ or "", ("search",))
     else:
         with command_line():
             main()
+
+
+if __name__ == "__main__":
+    run()

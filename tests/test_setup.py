@@ -1,9 +1,11 @@
-"""make: what it lists, and what the set-up says when it cannot do what it is asked."""
+"""The installation: what the set-up says when it cannot do what it is asked, and the commands that are installed."""
 
 import os
 import shutil
 import subprocess
 import sys
+import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,7 @@ def test_uv_installs_the_pinned_set(checkout):
     assert done.returncode == 0, done.stderr
     called = (checkout / "called").read_text()
     assert "--constraint constraints.txt" in called
+    assert "--editable ." in called
     assert "--torch-backend" not in called
 
 
@@ -58,3 +61,38 @@ def test_an_old_python_is_refused(checkout):
     done = setup(checkout, PYTHON=str(old))
     assert done.returncode == 1
     assert "Python 3.9.2 is too old" in done.stderr
+
+
+def test_every_script_is_a_command():
+    commands = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    named = {"karyocyte-" + path.stem.replace("_", "-") for path in (ROOT / "scripts").glob("[!_]*.py")}
+    assert set(commands) == {"karyocyte-train", *named}
+    for place in commands.values():
+        module, _, name = place.partition(":")
+        assert callable(getattr(import_module(module), name))
+
+
+def in_folder(folder: Path, *command: object) -> subprocess.CompletedProcess:
+    return subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_installed_commands_run_in_any_folder(tmp_path):
+    programs = Path(sys.executable).parent
+    if not (programs / "karyocyte-train").exists():
+        pytest.skip("Karyocyte is not installed in this environment: run make setup")
+    report = in_folder(tmp_path, programs / "karyocyte-report", "nothing")
+    assert (report.returncode, "nothing" in report.stderr, "Traceback" in report.stderr) == (1, True, False)
+    folders = ("cache_dir=cache", "output_dir=outputs")
+    sweep = in_folder(
+        tmp_path, programs / "karyocyte-train", "-m", "+cluster=local", "seed=0,1", "data_dir=no", *folders
+    )
+    assert sweep.stdout.count("data_dir=no does not exist") == 2, sweep.stdout + sweep.stderr
+
+
+def test_a_wheel_is_refused(tmp_path):
+    done = in_folder(ROOT, sys.executable, "setup.py", "bdist_wheel", "--dist-dir", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "error: Karyocyte reads conf/ and results/ from its checkout: install it by pip install -e ."
+    ]
+    assert not list(tmp_path.iterdir())
