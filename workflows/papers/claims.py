@@ -67,7 +67,8 @@ class Figure:
 
     Attributes:
         metric: Our name of it, such as "accuracy", "recall/all", "loss", or "epoch_loss" of a mean over an epoch.
-        printed: A decimal number, or "56/59" of a confusion matrix; "" where the paper names no figure.
+        printed: A decimal number, "56/59" of a confusion matrix, or ">0.5" of a share that is said to be "most"; ""
+            where the paper names no figure.
     """
 
     section: str
@@ -79,7 +80,9 @@ class Figure:
     @property
     def bounds(self) -> tuple[float, float]:
         """The least and the largest value that is the figure, rounded or truncated to its digits."""
-        value = float(Fraction(self.printed))
+        value = float(Fraction(self.printed.removeprefix(">")))
+        if self.printed.startswith(">"):
+            return value, 1.0
         if "/" in self.printed:
             return value, value
         digits = len(self.printed.partition(".")[2])

@@ -1,12 +1,14 @@
 """What was measured here, to be compared with printed figures: by finished runs, and by tables of results."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from scipy import stats
 
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
@@ -15,8 +17,8 @@ from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.calibration import BINS, weighted_calibration
 from evaluation.comparison.departures import NOT_KNOWN, departures
-from evaluation.core.labelled import score
-from evaluation.intervals.bootstrap import around
+from evaluation.core.labelled import cases, score
+from evaluation.intervals.bootstrap import around, intervals
 from evaluation.intervals.pooling import merge_facts
 from evaluation.intervals.run_groups import run_groups
 from evaluation.intervals.seeds import collect
@@ -28,6 +30,7 @@ from workflows.papers.claims import PARTS, TEST, TRAIN
 LOSS = "loss"  # the cross-entropy, nats
 # Means over the batches of the chosen epoch, with dropout and before the weights of its end, as Keras prints them.
 OF_EPOCH = ("epoch_loss", "epoch_accuracy")
+SURE = 0.98  # paper 001, 4.4: more than this share of the passes' votes
 Metric = tuple[str, str]  # part and name
 
 
@@ -82,7 +85,11 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
         subjects = collected.subjects
         for name, mean in collected.metrics.items():
             values[part, name] = mean.estimate
-        values[part, LOSS] = _loss(of_part)
+        pooled = _pooled(of_part)
+        values[part, LOSS] = _loss(pooled)
+        if pooled.sampled:
+            for name, estimate in _sure_shares(pooled).items():
+                values[part, name] = estimate
     return Measured(
         experiment=str(about.get("name")),
         data=f"{data}, synthetic" if about.get("synthetic") else data,
@@ -131,24 +138,58 @@ def _metrics(predictions: Predictions) -> list[str]:
     return names
 
 
-def _loss(runs: Sequence[Predictions]) -> Estimate:
-    """Return the cross-entropy of all images of some runs, nats."""
-    first = runs[0]
-    frame = pd.concat([run.frame for run in runs], ignore_index=True)
-    pooled = score(Predictions(frame, first.classes, first.positive_class, first.about))
-    return around(weighted_calibration(pooled, BINS), CALIBRATION, pooled, EvaluationConfig())["nll"]
+def _pooled(runs: Sequence[Predictions]) -> Predictions:
+    """Return the predictions of several runs as those of one."""
+    return replace(runs[0], frame=pd.concat([run.frame for run in runs], ignore_index=True))
+
+
+def _loss(predictions: Predictions) -> Estimate:
+    """Return the cross-entropy of all images, nats."""
+    scored = score(predictions)
+    return around(weighted_calibration(scored, BINS), CALIBRATION, scored, EvaluationConfig())["nll"]
+
+
+def _sure_shares(predictions: Predictions) -> dict[str, Estimate]:
+    """Return how many of the images that most passes call rightly, and wrongly, have more than SURE of the votes."""
+    images = cases(predictions)
+    votes = images.votes
+    right = votes.called == images.labels
+    shares: dict[str, Estimate] = {}
+    for name, rows in (("sure_when_right", right), ("sure_when_wrong", ~right)):
+        shares[name] = Estimate(None, None, None)
+        if rows.any():
+            sure = votes.values[rows] > SURE
+            # The share is the accuracy of what predicts class 0, that of all images, where the votes are sure.
+            probabilities = np.stack([sure, ~sure], axis=1).astype(np.float64)
+            labels = np.zeros(len(sure), dtype=np.int64)
+            counted = replace(images.scored.subset(rows), labels=labels, probabilities=probabilities)
+            shares[name] = intervals(counted, EvaluationConfig(), names=("accuracy",))["accuracy"]
+    return shares
 
 
 def _of_epochs(runs: Sequence[Run]) -> dict[Metric, Estimate]:
-    """Return the training means of the chosen epochs, without interval; {} where a run has no log of them."""
+    """Return the training means of the chosen epochs with an interval over seeds; {} where a run has no log of them."""
     epochs = []
     for run in runs:
-        monitor = str(run.predictions.about.get("monitor"))
-        epochs.append(run.best_epoch(monitor, lower_is_better(monitor)))
-    table = pd.DataFrame(epochs).reindex(columns=["train/loss", "train/acc"]).astype(float)
-    means = table.mean(skipna=False)
-    found = zip(OF_EPOCH, means, strict=True)
-    return {(TRAIN, metric): Estimate(mean, None, None) for metric, mean in found if not pd.isna(mean)}
+        about = run.predictions.about
+        monitor = str(about.get("monitor"))
+        epochs.append({"seed": about.get("seed"), **run.best_epoch(monitor, lower_is_better(monitor))})
+    table = pd.DataFrame(epochs)
+    found = {}
+    for metric, column in zip(OF_EPOCH, ("train/loss", "train/acc"), strict=True):
+        if column in table and table[column].notna().all():
+            found[TRAIN, metric] = _over_seeds(table.groupby("seed")[column].mean())
+    return found
+
+
+def _over_seeds(means: pd.Series) -> Estimate:
+    """Return the mean of the seeds' means with the interval of the t distribution; a single seed has none."""
+    mean = float(means.mean())
+    if len(means) < 2:
+        return Estimate(mean, None, None)
+    confidence = EvaluationConfig().confidence
+    reach = float(stats.t.ppf((1 + confidence) / 2, len(means) - 1) * means.sem())
+    return Estimate(mean, mean - reach, mean + reach)
 
 
 def _names(fact: Any) -> str:

@@ -13,7 +13,7 @@ from evaluation.pages.rendering import render
 from evaluation.tables import Cell, Table
 from workflows.papers.plan import COMPARISON, Plan, Runs
 from workflows.papers.records import StepRecord
-from workflows.papers.tables import deviation_note, figure_cells, figure_tables, read_figures
+from workflows.papers.tables import NOT_MEASURED, deviation_note, figure_cells, figure_tables, read_figures
 
 PAGE = "reproduction.html"
 TABLES = ("smoothness", "sizes", "trials")  # of layers (002), of crops (004), of the search (001)
@@ -21,7 +21,8 @@ VERDICTS = {
     "reproduced": "our 95 % interval holds the printed figure",
     "higher": "ours is above the printed figure",
     "lower": "ours is below the printed figure",
-    "not comparable": "not measured, or data, split, size, weights, network or training are not the paper's",
+    "not comparable": "data, split, size, weights, network or training are not the paper's, or ours is undefined",
+    NOT_MEASURED: "no run here, or the run does not record it",
 }
 
 
@@ -43,9 +44,10 @@ def warnings_of(plan: Plan, runs: Mapping[str, Runs]) -> list[str]:
 def write_page(plan: Plan, runs: Mapping[str, Runs], records: Mapping[str, StepRecord]) -> Path:
     """Write reproduction.html of finished runs, by split and experiment, and of the records of the steps."""
     figures = read_figures(plan.output / COMPARISON)
+    chosen = figures["experiment"].isin(_chosen(plan))
     sections = [
-        _headline_section(figures),
-        Section("All printed figures", "figures", tables=figure_tables(figures)),
+        _headline_section(figures[chosen]),
+        Section("All printed figures", "figures", tables=figure_tables(figures[chosen])),
         _pictures_section(plan),
         _tables_section(plan),
         _costs_section(records),
@@ -60,14 +62,32 @@ def write_page(plan: Plan, runs: Mapping[str, Runs], records: Mapping[str, StepR
         pages=_pages(plan),
         tiles=_tiles(figures),
         sections=list(filter(None, sections)),
+        others=Section("Other experiments of the paper", "others", tables=figure_tables(figures[~chosen])),
+        left_out=_left_out(figures[~chosen]),
     )
     write_text(plan.output / PAGE, page)
     return plan.output / PAGE
 
 
+def _chosen(plan: Plan) -> list[str]:
+    """Return the experiments that are reproduced, and the ensembles of them alone."""
+    chosen = list(plan.experiments)
+    for row in plan.ensembles.to_dict("records"):
+        if set(row["members"].split()) <= set(plan.experiments):
+            chosen.append(row["experiment"])
+    return chosen
+
+
+def _left_out(others: pd.DataFrame) -> str:
+    experiments = counted(others["experiment"].nunique(), "other experiment")
+    return f"{counted(len(others), 'printed figure')} of {experiments} of the paper, which are not reproduced here"
+
+
 def _tiles(figures: pd.DataFrame) -> list[Tile]:
     counts = figures["verdict"].value_counts()
     tiles = [Tile("printed figures", f"{len(figures):,}", note=f"of {figures['experiment'].nunique()} experiments")]
+    measured = len(figures) - counts.get(NOT_MEASURED, 0)
+    tiles.append(Tile("measured", f"{measured:,}", note="those have the verdicts that follow"))
     for verdict, note in VERDICTS.items():
         tiles.append(Tile(verdict, str(counts.get(verdict, 0)), note=note))
     return tiles
@@ -76,6 +96,7 @@ def _tiles(figures: pd.DataFrame) -> list[Tile]:
 def _headline_section(figures: pd.DataFrame) -> Section:
     """The figure that each experiment is known by."""
     rows = []
+    figures = figures.sort_values("verdict", key=lambda verdict: verdict == NOT_MEASURED, kind="stable")
     minutes = figures["as_paper_minutes"].fillna(figures["honest_minutes"]).map("{:.1f}".format).replace("nan", "-")
     for row in figures.assign(minutes=minutes)[figures["headline"]].to_dict("records"):
         place = row["section"]

@@ -10,6 +10,7 @@ from evaluation.result import Estimate
 from evaluation.tables import Cell, Table
 
 EPOCH_LOSS = "The epoch loss is the mean over the batches of an epoch, with dropout, as Keras prints it."
+NOT_MEASURED = "not measured"  # the verdict on a figure that has none of ours beside it
 TEXT = ("paper", "printed", "reason", "deviation", "section", "measured_on")
 # What tells the measurements of one experiment apart.
 MEASUREMENT = ["paper", "experiment", "section", "measured_on"]
@@ -23,6 +24,18 @@ def read_figures(path: Path) -> pd.DataFrame:
     return figures.reindex(columns=list(columns)).fillna(dict.fromkeys(TEXT, ""))
 
 
+def summary(figures: pd.DataFrame) -> str:
+    """Return how many figures were measured, with which verdicts, and how many were not."""
+    is_measured = figures["verdict"] != NOT_MEASURED
+    text = f"{len(figures)} printed figures: {is_measured.sum()} measured"
+    verdicts = figures.loc[is_measured, "verdict"].value_counts()
+    if len(verdicts):
+        text += f" ({', '.join(f'{count} {verdict}' for verdict, count in verdicts.items())})"
+    if not is_measured.all():
+        text += f", {(~is_measured).sum()} not measured"
+    return text
+
+
 def figure_tables(figures: pd.DataFrame) -> list[Table]:
     """Return a table for each measurement of an experiment, with what makes its figures not comparable."""
     tables = []
@@ -32,7 +45,8 @@ def figure_tables(figures: pd.DataFrame) -> list[Table]:
         notes = []
         if reasons:
             listed = [f"{number}. {reason}".removeprefix(". ") for reason, number in reasons.items()]
-            notes.append(f"Not comparable: {'; '.join(listed)}.")
+            verdict = NOT_MEASURED if set(rows["verdict"]) == {NOT_MEASURED} else "not comparable"
+            notes.append(f"{verdict.capitalize()}: {'; '.join(listed)}.")
         if "epoch_loss" in set(rows["metric"]):
             notes.append(EPOCH_LOSS)
         if first["deviation"]:

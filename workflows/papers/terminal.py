@@ -1,13 +1,15 @@
 """Compared figures on the terminal."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 from common.cli import console, say
 from common.errors import UserError
 from common.files import write_csv
-from evaluation.renderers import terminal
-from workflows.papers.tables import figure_tables
+from common.text import counted
+from evaluation.renderers import WIDTH, terminal
+from workflows.papers.tables import figure_tables, summary
 from workflows.papers.verdicts import compared_figures
 
 
@@ -27,11 +29,11 @@ def show_comparison(paths: Sequence[Path], results: Path, papers: tuple[str, ...
     for drawn in figure_tables(table[of_runs]):
         console.print(terminal(drawn), drawn.reading, "", sep="\n")
     missing = table.loc[~of_runs, "experiment"].unique()
-    if len(missing):
-        say("not measured here", ", ".join(missing))
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in table["verdict"].value_counts().items())
-    of_them = f" ({(~of_runs).sum()} of them not measured here)" if len(missing) else ""
-    say(f"{len(table)} printed figures: {counts}{of_them}")
+    if len(missing) and paths:  # with runs, what has none was not asked for
+        say(f"{counted(len(missing), 'experiment')} of the paper without a run here")
+    elif len(missing):
+        say("not measured here", *textwrap.wrap(", ".join(missing), WIDTH))
+    say(summary(table))
     if csv:
         write_csv(csv, table, "%.6g")
         say(f"written to {csv}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import permutations
-from math import sqrt
+from math import inf, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,14 @@ from workflows.papers.measured import (
     measure_runs,
     read_measurements,
 )
+from workflows.papers.tables import NOT_MEASURED
 
 OFFICIAL = {"mnist": 10_000, "cifar10": 10_000}  # images of the official test set
 REPRODUCED = "reproduced"
 HIGHER = "higher"
 LOWER = "lower"
 NOT_COMPARABLE = "not comparable"
-NOT_MEASURED = "not measured here"
+NO_RUN = "not measured here"
 RESULTS = ROOT / "results"
 COSTS = ("folds", "seeds", "images_seen", "minutes", "revision")
 # Ours: half the width beyond which an interval that holds the printed figure shows little. The t interval of two seeds
@@ -55,7 +56,8 @@ def compared_figures(paths: Sequence[Path], papers: Sequence[str] = (), results:
         A row per printed figure of these papers, several where several groups of runs measured it. Ours begins with
         ``as_paper`` and ``honest``; ``measured_on`` is the data set, None where there is no run. The ``verdict`` is
         "reproduced" where our 95 % interval, split as the paper did on the paper's data, holds the printed value,
-        "higher" or "lower" where ours lies above or below it, else "not comparable", by ``reason``.
+        "higher" or "lower" where ours lies above or below it, else "not comparable" or, where there is no figure of
+        ours, "not measured", by ``reason``.
     """
     measured = []
     runs_named = []
@@ -104,13 +106,15 @@ def _value(measured: Measured | None, figure: Figure) -> Estimate | None:
 
 
 def _compare(figure: Figure, runs: RunPair, of_runs: list[str]) -> tuple[str, list[str]]:
-    """Return the verdict on a figure, and why it is not comparable."""
+    """Return the verdict on a figure, and why it is not comparable or not measured."""
     reasons = list(of_runs)
     if not figure.printed:
         reasons.insert(0, "no figure is printed")
     as_paper = runs.get("as_paper")
     ours = _value(as_paper, figure)
     reasons = reasons or _reasons_of_value(ours, figure)
+    if all(_value(measured, figure) is None for measured in runs.values()):
+        return NOT_MEASURED, reasons
     if reasons or ours is None or as_paper is None:
         return NOT_COMPARABLE, reasons
     low, high = figure.bounds
@@ -120,8 +124,9 @@ def _compare(figure: Figure, runs: RunPair, of_runs: list[str]) -> tuple[str, li
         return LOWER, []
     if ours.low > high:
         return HIGHER, []
-    # Of a share of so many images a 95 % interval may be as wide.
-    if ours.high - ours.low > 2 * max(WIDEST, 1 / sqrt(as_paper.images[figure.part])):
+    # Of a share of so many images a 95 % interval may be as wide; one within what is printed ("most") is clear.
+    is_wide = ours.high - ours.low > 2 * max(WIDEST, 1 / sqrt(as_paper.images.get(figure.part, inf)))
+    if is_wide and not low <= ours.low <= ours.high <= high:
         return NOT_COMPARABLE, [f"interval too wide ({ours.low:.2f} to {ours.high:.2f})"]
     return REPRODUCED, []
 
@@ -135,8 +140,8 @@ def _reasons_of_value(ours: Estimate | None, figure: Figure) -> list[str]:
         return [f"undefined: nothing was predicted as {of}"]
     if ours.value is None:
         return [f"undefined: {figure.metric}"]
-    if figure.metric in OF_EPOCH:
-        return ["a mean over an epoch, without interval"]
+    if ours.low is None and figure.metric in OF_EPOCH:
+        return ["a mean over an epoch of one seed has no interval: --seeds 0,1,2"]
     return ["no interval"] * (ours.low is None)
 
 
@@ -176,7 +181,7 @@ def _reasons_of_runs(runs: RunPair, data: PaperData) -> list[str]:
     """Return why no figure of these runs can be compared; [] where they are of the paper's data, split and budget."""
     ours = _any(runs)
     if ours is None:
-        return [NOT_MEASURED]
+        return [NO_RUN]
     reasons = []
     if ours.data != data.dataset:
         reasons.append(f"another data set ({ours.data})")

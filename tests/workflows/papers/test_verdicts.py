@@ -9,7 +9,7 @@ from common.paths import ROOT
 from common.runs.run import SPLIT_COLUMNS, Run
 from datamodules.manifest.splits import paper_counts
 from evaluation.comparison.departures import NOT_KNOWN
-from tests.helpers.predictions import make_predictions, make_run
+from tests.helpers.predictions import make_predictions, make_run, with_passes
 from tests.workflows.papers.claims import DATA, claim, measured, write_results
 from workflows.papers.claims import PARTS, printed_claims, read_data
 from workflows.papers.measured import measure_runs
@@ -17,10 +17,12 @@ from workflows.papers.verdicts import (
     HIGHER,
     LOWER,
     NOT_COMPARABLE,
+    NOT_MEASURED,
     REPRODUCED,
     compared_figures,
 )
 
+SURE = {"right": ">0.5", "wrong": "8/8"}
 UNDEFINED = "undefined: nothing was predicted as all"
 NEITHER = "neither the paper's split nor honest (protocol=image, known subjects)"
 
@@ -86,7 +88,8 @@ def test_a_figure_is_reproduced_where_the_interval_of_the_papers_own_split_holds
 def test_why_a_figure_cannot_be_compared(tmp_path, claims, facts, reason):
     row = compared(tmp_path, [claim(**claims)], [measured(**facts)]).iloc[-1]
     assert row["reason"] == reason
-    assert (row["verdict"] == NOT_COMPARABLE) is bool(reason)
+    assert (row["verdict"] == NOT_MEASURED) is reason.endswith(("not recorded", "not measured here"))
+    assert (row["verdict"] in (NOT_COMPARABLE, NOT_MEASURED)) is bool(reason)
 
 
 def test_reasons_add_up(tmp_path):
@@ -197,7 +200,7 @@ def test_every_printed_figure_is_compared_with_its_own_metric_and_part(tmp_path)
         ("test", "auc", "0.95"): HIGHER,
         ("test", "precision/all", "0.80"): LOWER,
         ("test", "recall/all", "45/55"): REPRODUCED,
-        ("test", "recall/hem", "40/45"): NOT_COMPARABLE,
+        ("test", "recall/hem", "40/45"): NOT_MEASURED,
         ("test", "loss", "0.5"): LOWER,
     }
 
@@ -250,9 +253,20 @@ def test_training_images_are_counted_before_balancing(tmp_path, limit, counted):
     assert measured_run.images["train"] == counted
 
 
-def test_means_of_an_epoch_are_those_of_the_chosen_one_and_have_no_verdict(tmp_path):
+@pytest.mark.parametrize(
+    ("accuracies", "verdict", "reason"),
+    [
+        ([0.59, 0.6, 0.61], REPRODUCED, ""),
+        ([0.8, 0.8, 0.81], HIGHER, ""),
+        ([0.4, 0.6, 0.8], NOT_COMPARABLE, "interval too wide (0.10 to 1.10)"),
+        ([0.6], NOT_COMPARABLE, "a mean over an epoch of one seed has no interval: --seeds 0,1,2"),
+    ],
+)
+def test_means_of_an_epoch_are_those_of_the_chosen_one_with_an_interval_over_seeds(
+    tmp_path, accuracies, verdict, reason
+):
     runs = []
-    for seed, accuracy in enumerate([0.5, 0.7]):
+    for seed, accuracy in enumerate(accuracies):
         run = written_run(tmp_path / f"seed={seed}", seed, monitor="val/auc")
         log = {"epoch": [0, 1, 2], "val/auc": [0.7, 0.9, 0.8], "train/acc": [0.1, accuracy, 1.0]}
         folder = run.folder / "logs" / "1-head" / "version_0"
@@ -260,11 +274,24 @@ def test_means_of_an_epoch_are_those_of_the_chosen_one_and_have_no_verdict(tmp_p
         pd.DataFrame(log).to_csv(folder / "metrics.csv", index=False)
         runs.append(run.folder)
     figures = [["009", "1", "net", "train", f"epoch_{name}", "0.6"] for name in ("accuracy", "loss")]
-    write_results(tmp_path / "results", [claim()], figures=figures)
-    table = compared_figures(runs, (), tmp_path / "results").set_index("metric")
-    assert table.loc["epoch_accuracy", "as_paper"] == pytest.approx(0.6)
-    assert table.loc["epoch_accuracy", "reason"] == "a mean over an epoch, without interval"
-    assert table.loc["epoch_loss", "reason"] == "train epoch_loss not recorded"
+    write_results(tmp_path, [claim()], figures=figures)
+    table = compared_figures(runs, (), tmp_path).set_index("metric")
+    assert table.loc["epoch_accuracy", ["verdict", "reason"]].tolist() == [verdict, reason]
+    assert table.loc["epoch_loss", ["verdict", "reason"]].tolist() == [NOT_MEASURED, "train epoch_loss not recorded"]
+
+
+def test_how_sure_the_passes_are_of_right_and_of_wrong_images(tmp_path):
+    run = written_run(tmp_path / "run")
+    run.write_predictions(with_passes(run.predictions, noise=0.5))
+    test = run.predictions.part("test").frame
+    sure = test["sampled_votes"] > 0.98
+    right = test["sampled_label"] == test["label"]
+    figures = [["009", "1", "net", "test", f"sure_when_{name}", printed] for name, printed in SURE.items()]
+    write_results(tmp_path, [claim()], figures=figures)
+    table = compared_figures([run.folder], (), tmp_path).set_index("metric")
+    assert table.loc["sure_when_right", "as_paper"] == pytest.approx(sure[right].mean())
+    assert table.loc["sure_when_wrong", "as_paper"] == pytest.approx(sure[~right].mean())
+    assert table.loc["sure_when_wrong", "verdict"] == LOWER
 
 
 def test_a_known_deviation_is_a_note_and_no_reason(tmp_path):
