@@ -22,7 +22,9 @@ Seeds = Annotated[str | None, typer.Option(help="Such as 0,1,2.", show_default="
 Folds = Annotated[str | None, typer.Option(help="Of the honest split, such as 0,1,2.", show_default="fold 0")]
 Some = Annotated[str | None, typer.Option(help="Some experiments, with commas between.", show_default="all")]
 Honest = Annotated[bool, typer.Option("--honest", help="Train on a split without leaks, too.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only check the settings and print the commands.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only check settings, images and weights, and print the commands.")
+]
 
 app = typer.Typer(**TYPER)
 
@@ -56,13 +58,14 @@ def reproduce(
     check_overrides(words or ())
     some = tuple(filter(None, (experiments or "").split(",")))
     chosen = (some, number_list(seeds, "--seeds"), number_list(folds, "--folds"), honest)
-    from workflows.papers import run  # takes seconds: after the checks
+    from workflows.papers import preflight, run  # takes seconds: after the checks
     from workflows.papers.plan import Options, check_plan, make_plan
 
     plan = make_plan(paper, words or (), output or Path("reproduction") / paper, Options(*chosen))
-    check_plan(plan)
+    configs = check_plan(plan)
+    preflight.report(plan, configs)
     if dry_run:
-        run.show(plan)
+        run.show(plan, configs)
     else:
         run.reproduce(plan)
 

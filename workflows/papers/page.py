@@ -13,7 +13,14 @@ from evaluation.pages.rendering import render
 from evaluation.tables import Cell, Table
 from workflows.papers.plan import COMPARISON, Plan, Runs
 from workflows.papers.records import StepRecord
-from workflows.papers.tables import NOT_MEASURED, deviation_note, figure_cells, figure_tables, read_figures
+from workflows.papers.tables import (
+    NOT_MEASURED,
+    deviation_note,
+    figure_cells,
+    figure_tables,
+    measured_figures,
+    read_figures,
+)
 
 PAGE = "reproduction.html"
 TABLES = ("smoothness", "sizes", "trials")  # of layers (002), of crops (004), of the search (001)
@@ -84,10 +91,12 @@ def _left_out(others: pd.DataFrame) -> str:
 
 
 def _tiles(figures: pd.DataFrame) -> list[Tile]:
-    counts = figures["verdict"].value_counts()
-    tiles = [Tile("printed figures", f"{len(figures):,}", note=f"of {figures['experiment'].nunique()} experiments")]
-    measured = len(figures) - counts.get(NOT_MEASURED, 0)
-    tiles.append(Tile("measured", f"{measured:,}", note="those have the verdicts that follow"))
+    measured = measured_figures(figures)
+    counts = figures.loc[figures["printed"] != "", "verdict"].value_counts()
+    tiles = [
+        Tile("printed figures", f"{len(measured):,}", note=f"of {figures['experiment'].nunique()} experiments"),
+        Tile("measured", f"{measured.sum():,}", note="with the verdicts that follow"),
+    ]
     for verdict, note in VERDICTS.items():
         tiles.append(Tile(verdict, str(counts.get(verdict, 0)), note=note))
     return tiles

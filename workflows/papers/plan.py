@@ -12,6 +12,7 @@ import pandas as pd
 from common.config.compose import compose_config
 from common.config.grid import job_configs
 from common.config.overrides import key_of, without
+from common.config.schema import Config
 from common.errors import UserError
 from common.paths import ROOT
 from evaluation.comparison.claims import read_claims
@@ -20,6 +21,8 @@ from workflows.papers.settings import ReproductionConfig, check_overrides, load_
 RESULTS = ROOT / "results"
 DATA_VARIABLE = "KARYOCYTE_DATA_DIR"
 PLAIN = re.compile(r"[\w@%+=:,./*-]+")  # what needs no quotes in a shell, which is to expand the patterns of runs
+LINE = 80  # columns of a terminal
+PIECE = 70  # letters of a word in a line, beside indentation and quotes
 WEIGHTS = "weights"
 COMPARISON = "reproduction.csv"  # the paper's figures and ours
 Runs = Mapping[str, Sequence[str]]  # the folders of the finished runs of each experiment
@@ -46,11 +49,40 @@ class Step:
         """The command as it is typed."""
         return " ".join(["python", *map(_quoted, self.words)])
 
+    @property
+    def lines(self) -> list[str]:
+        """The command in lines of at most LINE characters, which a shell reads as one; a long word goes on at once."""
+        lines = ["python"]
+        for word in self.words:
+            first, *more = _pieces(word)
+            if len(lines[-1]) + len(first) + 3 <= LINE:
+                lines[-1] += f" {first}"
+            else:
+                lines[-1] += " \\"
+                lines.append(f"    {first}")
+            for piece in more:
+                lines[-1] += "\\"
+                lines.append(piece)
+        return lines
+
 
 def _quoted(word: str) -> str:
     if PLAIN.fullmatch(word):
         return word
     return shlex.quote(word)
+
+
+def _pieces(word: str) -> list[str]:
+    """Quote a word in pieces that fit a line, behind a comma, a slash or a dot where there is one."""
+    pieces = []
+    rest = word
+    while rest:
+        end = PIECE
+        if len(rest) > PIECE:
+            end = max(rest.rfind(sign, 0, PIECE) for sign in ",/") + 1 or PIECE
+        pieces.append(rest[:end] if PLAIN.fullmatch(word) else shlex.quote(rest[:end]))
+        rest = rest[end:]
+    return pieces
 
 
 @dataclass(frozen=True)
@@ -139,11 +171,13 @@ def make_plan(paper: str, words: Sequence[str], output: Path, options: Options =
     return Plan(paper, config, tuple(trained), ensembles, tuple(words), seeds, tuple(splits), output)
 
 
-def check_plan(plan: Plan) -> None:
-    """Compose every job; a ``UserError`` names a wrong override or a missing ``data_dir``: nothing is to begin."""
+def check_plan(plan: Plan) -> dict[str, list[Config]]:
+    """Compose every job once and return their configurations, those equal but for the seed once, by split.
+
+    A ``UserError`` names a wrong override or a missing ``data_dir``: nothing is to begin.
+    """
     compose_config([f"+experiment={plan.experiments[0]}", *plan.job_words])
-    for split in plan.splits:
-        job_configs(plan.jobs_of(split))
+    return {split.name: job_configs(plan.jobs_of(split)) for split in plan.splits}
 
 
 def preparation_steps(plan: Plan) -> list[Step]:

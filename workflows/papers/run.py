@@ -8,9 +8,9 @@ from dataclasses import replace
 from itertools import chain, product
 from pathlib import Path
 
-from common.cli import INTERRUPTED, say, warn
-from common.config.grid import job_configs
+from common.cli import INTERRUPTED, console, say, warn
 from common.config.overrides import quote_path
+from common.config.schema import Config
 from common.errors import UserError
 from common.files import sha256_of_value
 from common.paths import ROOT
@@ -19,6 +19,7 @@ from common.runs.files import RunFile
 from common.runs.lifecycle import locked
 from common.runs.run import Run
 from common.runs.sweeps import Job
+from common.text import counted, one_line
 from workflows.papers.page import warnings_of, write_page
 from workflows.papers.plan import (
     WEIGHTS,
@@ -34,25 +35,31 @@ from workflows.papers.plan import (
 from workflows.papers.records import Records, StepRecord
 
 
-def show(plan: Plan) -> None:
-    """Print the commands of a plan; runs that are not trained yet are named by patterns."""
+def show(plan: Plan, configs: Mapping[str, Sequence[Config]]) -> None:
+    """Print the commands of a plan; runs that are not trained yet are named by patterns, of their configurations."""
     steps = preparation_steps(plan) + [training_step(plan, split) for split in plan.splits]
-    runs = {split.name: _patterns(plan, split) for split in plan.splits}
+    runs = {split.name: _patterns(plan, split, configs[split.name]) for split in plan.splits}
     for split in plan.splits:
         steps += analysis_steps(plan, split, runs[split.name])
     steps.append(comparison_step(plan, runs, ()))
-    say(f"paper {plan.paper}: {plan.config.title}", f"{len(steps)} steps")
+    say(f"paper {plan.paper}: {counted(len(steps), 'step')}")
     for number, step in enumerate(steps, 1):
-        say(f"{number}. {step.name}", step.line)
+        _say_step(f"{number}. {step.name}", step)
 
 
-def _patterns(plan: Plan, split: Split) -> Runs:
+def _say_step(title: str, step: Step) -> None:
+    """Print a command so that its lines fit a terminal and can be copied."""
+    say(title)
+    for line in step.lines:
+        console.print(one_line(line), markup=False, soft_wrap=True)
+
+
+def _patterns(plan: Plan, split: Split, configs: Sequence[Config]) -> Runs:
     """Return patterns of the runs of each experiment, one for each fold and seed."""
     patterns: dict[str, list[str]] = {}
-    for config in job_configs(plan.jobs_of(split), needs_data=False):
-        folder = plan.output_dir / config.name
+    for config in configs:
         for fold, seed in product(split.folds, plan.seeds):
-            pattern = f"{folder}/{config.protocol}-fold{fold}-*/seed={seed}"
+            pattern = f"{config.output_dir}/{config.name}/{config.protocol}-fold{fold}-*/seed={seed}"
             patterns.setdefault(config.name, []).append(pattern)
     return patterns
 
@@ -124,7 +131,7 @@ def _analyse(plan: Plan, split: Split, runs: Runs, records: Records) -> list[Ste
 
 def _run(step: Step, inputs: str, records: Records) -> int:
     """Run a step and keep its record; return its exit code."""
-    say(step.name, step.line)
+    _say_step(step.name, step)
     before = records.steps.get(step.name)
     begun = StepRecord(step.line, inputs)
     if before is not None and before.line == step.line:

@@ -12,6 +12,7 @@ from evaluation.tables import Cell, Table
 EPOCH_LOSS = "The epoch loss is the mean over the batches of an epoch, with dropout, as Keras prints it."
 NOT_MEASURED = "not measured"  # the verdict on a figure that has none of ours beside it
 TEXT = ("paper", "printed", "reason", "deviation", "section", "measured_on")
+FIGURE = ("paper", "experiment", "section", "part", "metric", "printed")
 # What tells the measurements of one experiment apart.
 MEASUREMENT = ["paper", "experiment", "section", "measured_on"]
 MEASUREMENT += [f"{role}_{fact}" for role in ("as_paper", "honest") for fact in ("folds", "images_seen", "minutes")]
@@ -24,15 +25,21 @@ def read_figures(path: Path) -> pd.DataFrame:
     return figures.reindex(columns=list(columns)).fillna(dict.fromkeys(TEXT, ""))
 
 
+def measured_figures(figures: pd.DataFrame) -> pd.Series:
+    """Tell of each printed figure, once where several groups of runs measured it, whether any of them did: bool."""
+    printed = figures[figures["printed"] != ""]  # of some experiments the paper prints no figure
+    return (printed["verdict"] != NOT_MEASURED).groupby([printed[name] for name in FIGURE]).any()
+
+
 def summary(figures: pd.DataFrame) -> str:
-    """Return how many figures were measured, with which verdicts, and how many were not."""
-    is_measured = figures["verdict"] != NOT_MEASURED
-    text = f"{len(figures)} printed figures: {is_measured.sum()} measured"
-    verdicts = figures.loc[is_measured, "verdict"].value_counts()
+    """Return how many printed figures were measured, with which verdicts, and how many were not."""
+    measured = measured_figures(figures)
+    text = f"{len(measured)} printed figures: {measured.sum()} measured"
+    verdicts = figures.loc[(figures["verdict"] != NOT_MEASURED) & (figures["printed"] != ""), "verdict"].value_counts()
     if len(verdicts):
         text += f" ({', '.join(f'{count} {verdict}' for verdict, count in verdicts.items())})"
-    if not is_measured.all():
-        text += f", {(~is_measured).sum()} not measured"
+    if not measured.all():
+        text += f", {(~measured).sum()} not measured"
     return text
 
 

@@ -7,12 +7,17 @@ import numpy as np
 import pandas as pd
 
 from common.config.compose import compose_config
-from common.predictions import PROBABILITY_PREFIX, SAMPLED_PREFIX, SAMPLED_PROBABILITY_PREFIX, Predictions
-from common.predictions import uncertainty_of
+from common.predictions import (
+    PROBABILITY_PREFIX,
+    SAMPLED_PREFIX,
+    SAMPLED_PROBABILITY_PREFIX,
+    Predictions,
+    uncertainty_of,
+)
 from common.runs.ensemble import EnsembleFile, write_ensemble
 from common.runs.run import Run
 from evaluation.averaging import ensemble_name
-from workflows.papers.claims import PARTS, TEST, TRAIN, Claim
+from workflows.papers.claims import PARTS, TRAIN, Claim
 from workflows.papers.measured import LOSS, OF_EPOCH
 
 CLASSES = {"mnist": 10, "cifar10": 10, "chromosomes": 24}

@@ -61,7 +61,7 @@ def test_only_papers_that_there_are(tmp_path):
 
 
 def test_the_papers():
-    """Paper 001: two rows of its table, trainable parameters of frozen networks; 002 and 003: sums; 004: two results."""
+    """Paper 001: two rows of its table, trainable parameters of frozen networks; 002, 003: sums; 004: two results."""
     table = audit(ROOT / "results")
     failed = table[~table["follows"]]
     rows = failed[failed["kind"] == "confusion matrix"].set_index("what")["remark"].to_dict()

@@ -44,7 +44,7 @@ def test_every_figure_of_an_experiment_has_the_verdict_that_it_was_made_for(tmp_
 
 @pytest.mark.slow
 def test_every_printed_figure_has_the_verdict_that_it_was_made_for(tmp_path):
-    """Those that no run can tell are of 30 test images, or printed so good that even all right is not clearly better."""
+    """Those that no run can tell are of 30 images, or printed so good that even all right is not clearly better."""
     claims = [claim for claim in printed_claims(ROOT / "results") if claim.figures[0].printed]
     table = pd.concat(verdicts(tmp_path, claim) for claim in claims)
     counts = table.groupby("network")["as_wanted"].agg(["size", "sum"])

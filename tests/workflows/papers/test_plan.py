@@ -1,5 +1,6 @@
 """Which commands reproduce a paper."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from common.config.grid import job_configs
 from common.errors import UserError
 from workflows.papers.plan import (
     Options,
+    Step,
     analysis_steps,
     check_plan,
     comparison_step,
@@ -132,6 +134,24 @@ def test_a_line_can_be_pasted_into_a_shell():
     step = preparation_steps(plan_of("002"))[0]
     assert "'data_dir=002-data/${data.source}'" in step.line
     assert step.line.startswith("python scripts/prepare_data.py +experiment=")
+
+
+WORDS = [
+    "train.py",
+    "data_dir=/a folder/${data.source}/" + "very/" * 40,
+    f"+experiment={','.join(f'experiment_{number}' for number in range(30))}",
+    "-m",
+    "it's",
+    "x" * 200,
+]
+
+
+def test_the_lines_of_a_command_fit_a_terminal_and_a_shell_reads_them_as_the_same_words():
+    step = Step("train", tuple(WORDS))
+    assert max(map(len, step.lines)) <= 80
+    show = f"python() {{ printf '%s\\n' \"$@\"; }}\n{chr(10).join(step.lines)}"
+    printed = subprocess.run(["bash", "-c", show], capture_output=True, text=True, check=True).stdout
+    assert printed.splitlines() == WORDS
 
 
 DECIDED = ("protocol=image", "seed=3", "+experiment=vgg16_features", "split.fold=1", "name=x")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.cli import INTERRUPTED
+from common.config.grid import job_configs
 from common.errors import UserError
 from common.runs.run import Run
 from common.runs.sweeps import Sweep, job_of, sweep_folder, write_record, write_sweep
@@ -135,9 +136,12 @@ def test_the_finished_runs_are_those_of_the_sweep_with_the_same_command(tmp_path
 
 
 def test_a_dry_run_prints_the_commands_and_writes_nothing(plan, capsys, tmp_path):
-    runner.show(plan)
-    text = capsys.readouterr().out
-    assert "7 steps" in text
+    configs = {split.name: job_configs(plan.jobs_of(split), needs_data=False) for split in plan.splits}
+    runner.show(plan, configs)
+    printed = capsys.readouterr().out
+    assert "7 steps" in printed
+    assert max(map(len, printed.splitlines())) <= 80
+    text = " ".join(printed.replace("\\\n    ", "").replace("\\\n", "").split())
     assert "python train.py -m +experiment=hem_all_cnn_32,hem_all_cnn_64,hem_all_cnn_256 protocol=paper" in text
     assert f"python scripts/report.py {tmp_path}/outputs/hem_all_cnn_32/paper-fold0-*/seed=0 " in text
     assert not plan.output.exists()

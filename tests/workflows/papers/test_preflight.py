@@ -1,0 +1,90 @@
+"""What a reproduction says before its first step: images, weights, runs that will fail, time and disk."""
+
+import cv2
+import numpy as np
+import pytest
+
+from common.config.grid import job_configs
+from common.errors import UserError
+from docs.synthetic_cnmc import draw_cells
+from workflows.papers import preflight
+from workflows.papers.plan import Options, make_plan
+
+SMALL = ("prepare.size=64", "trainer.max_epochs=2", "trainer.accelerator=cpu")
+
+
+@pytest.fixture(autouse=True)
+def as_on_any_machine(monkeypatch):
+    """Without a GPU, at a speed of 1 GFLOP/s, and with wide lines: what is said is tested, not its folding."""
+    monkeypatch.setattr(preflight, "WIDTH", 2000)
+    monkeypatch.setattr(preflight, "_measure_speed", lambda: 1.0)
+    monkeypatch.setattr(preflight.shutil, "which", lambda name: None)
+
+
+@pytest.fixture
+def report(tmp_path, capsys):
+    """Return a function that gives the lines of a report, of the jobs of a plan."""
+
+    def lines(paper, *words, **options):
+        words = (f"cache_dir={tmp_path / 'cache'}", f"weights_dir={tmp_path / 'weights'}", *words)
+        plan = make_plan(paper, words, tmp_path / "out", Options(**options))
+        preflight.report(plan, {split.name: job_configs(plan.jobs_of(split)) for split in plan.splits})
+        assert not (tmp_path / "cache").exists()  # nothing is unpacked or downloaded
+        return [line.strip() for line in capsys.readouterr().out.splitlines()[1:]]
+
+    return lines
+
+
+def karyograms(folder, *names):
+    for name in names:
+        for label in ("normal", "abnormal"):
+            (folder / label).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(folder / label / name), np.zeros((8, 8, 3), np.uint8))
+    return f"data_dir={folder}"
+
+
+def test_images_time_and_disk_of_a_part_of_the_images(tmp_path, report):
+    draw_cells(tmp_path / "cells", 0.005)
+    found = len(list((tmp_path / "cells").rglob("*.bmp")))
+    lines = report("004", f"data_dir={tmp_path / 'cells'}", *SMALL, experiments=("scratch_cnn_d128",), honest=True)
+    assert lines[0].endswith(f": {found} of 10,661 found; the paper's figures are not comparable with fewer")
+    assert lines[1] == "weights: none needed"
+    assert lines[2].startswith("left out: ensemble_average, for want of scratch_cnn_d256_dropout2, vgg16_cut_block5")
+    operations = 2 * 2 * 6396 * found / 10_661 * 6.3985 * 64**2 / 300**2  # of two splits and two epochs, GFLOP
+    least = f"{max(operations * 0.62 / 60, 1):.0f} minutes"
+    assert lines[-2].startswith(f"time: {least} to ")
+    assert "an estimate" in lines[-2]
+    assert lines[-1].startswith("disk: 1 set of prepared images, 0.00 GB (an estimate")
+
+
+def test_weights_are_at_hand_or_to_be_downloaded_or_the_runs_fail(tmp_path, report):
+    data = karyograms(tmp_path / "data", "a.png")
+    some = ("karyogram_vgg16", "karyogram_inceptionv3")
+    words = (data, "data=karyograms", "weights=vgg16.tv_in1k")
+    lines = report("001", *words, experiments=some)
+    assert any(line.startswith("weights: vgg16.tv_in1k of vgg16: to be downloaded") for line in lines)
+    (failing,) = (line for line in lines if line.startswith("will fail"))
+    assert failing.startswith("will fail, paper split: karyogram_inceptionv3: weights=vgg16.tv_in1k: a tag of vgg16")
+
+
+def test_an_honest_split_without_subjects_will_fail(tmp_path, report):
+    words = (karyograms(tmp_path / "data", "a.png", "b.png"), "data=karyograms", "weights=random")
+    lines = report("001", *words, experiments=("karyogram_vgg16",), honest=True)
+    assert "will fail, honest split: karyogram_vgg16: no subject is known: set data.subject_regex" in lines
+    known = report("001", *words, "data.subject_regex=(.)", experiments=("karyogram_vgg16",), honest=True)
+    assert not [line for line in known if line.startswith("will fail")]
+
+
+def test_nothing_is_estimated_without_a_basis(tmp_path, report, monkeypatch):
+    data = karyograms(tmp_path / "data", "a.png")
+    monkeypatch.setattr(preflight.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
+    lines = report("001", data, "data=karyograms", "weights=random", experiments=("karyogram_vgg16",))
+    assert lines[-2] == "time: unknown, nothing was measured on a GPU or cluster like this one"
+
+
+def test_a_folder_of_other_data_is_refused(tmp_path, report):
+    draw_cells(tmp_path / "cells", 0.005)
+    with pytest.raises(UserError, match=r"no table .*labels\.csv"):
+        report("001", f"data_dir={tmp_path / 'cells'}")
+    with pytest.raises(UserError, match="C-NMC"):
+        report("004", karyograms(tmp_path / "data", "a.png"))
