@@ -33,7 +33,8 @@ PICTURE = 160  # pixels, where a run's own configuration wants no thumbnails
 DRAWN = 24  # images of a figure, at most
 COLUMNS = 6  # of a figure: three images, each with its heat map
 WIDTH = 2.4  # inches of a column
-WIDEST = 16.0  # inches of a figure with a row per run
+WIDER = 2.9  # of heat maps by several runs
+WIDEST = 16.0  # inches of a figure of several runs
 LETTERS = 28  # of an image's name
 Pairs = Sequence[tuple[Example, Example]]  # an image and its heat map
 SAMPLES = 2  # images of which layers are drawn by default
@@ -64,7 +65,7 @@ class SelectedImages:
 
 def draw_heat_maps(request: ExplainRequest) -> None:
     """Write pictures and a table of heat maps into each run's folder, and a figure: of each run, or of all of them."""
-    beside: list[Pairs] = []
+    beside: list[tuple[str, Pairs]] = []
     same: pd.Series | None = None  # images of a figure of several runs
     for run in request.runs:
         selected = select_images(run, request, same)
@@ -75,7 +76,7 @@ def draw_heat_maps(request: ExplainRequest) -> None:
             stem = run.folder / RunFolder.HEATMAPS / f"{method.name}-{method.layer}"
             pairs = _write_maps(stem, selected, model, method)
             if request.together:
-                beside.append(_titled(pairs, f"{selected.run.config.name}, {method.name}"))
+                beside.append((f"{selected.run.config.name}, {method.name}", pairs))
                 continue
             figure = request.out or stem.with_name(f"{stem.name}.png")
             _draw_figure(figure, selected, method, pairs)
@@ -221,26 +222,20 @@ def _draw_figure(path: Path, selected: SelectedImages, method: Method, pairs: Pa
         if by_class:
             heading = f"is {label}"
         strips.setdefault(heading, []).extend(pair)
-    first = next(iter(strips))
-    draw_sheet(path, test.about, {f"{note}\n{first}": strips.pop(first), **strips}, COLUMNS, WIDTH)
+    draw_sheet(path, test.about, _noted(note, strips), COLUMNS, WIDTH)
 
 
-def _titled(pairs: Pairs, title: str) -> Pairs:
-    """Return the pairs with a title above the lines below each map."""
-    return [(image, (picture, [(title, PLAIN), *lines])) for image, (picture, lines) in pairs]
-
-
-def _draw_beside(path: Path, about: dict[str, Any], maps: Sequence[Pairs]) -> None:
+def _draw_beside(path: Path, about: dict[str, Any], maps: Sequence[tuple[str, Pairs]]) -> None:
     """Draw a row per image: the image, and its maps by each run (paper 004, figures 39 and 40)."""
     strips: dict[str, list[Example]] = {}
-    for of_image in zip(*maps, strict=True):
-        image, lines = of_image[0][0]
-        heading = " · ".join(text for text, _ in lines)
-        if not strips:
-            heading = f"{COLOURS}\n{heading}"
-        strips[heading] = [(image, []), *(picture for _, picture in of_image)]
+    for number, ((image, lines), _) in enumerate(maps[0][1]):
+        strip: list[Example] = [(image, [])]
+        for title, pairs in maps:
+            picture, below = pairs[number][1]
+            strip.append((picture, [(title, PLAIN), *below]))
+        strips[" · ".join(text for text, _ in lines)] = strip
     columns = 1 + len(maps)
-    draw_sheet(path, {**about, "name": "heat maps"}, strips, columns, min(1.2 * WIDTH, WIDEST / columns))
+    draw_sheet(path, {**about, "name": "heat maps"}, _noted(COLOURS, strips), columns, min(WIDER, WIDEST / columns))
 
 
 def draw_layers(request: ExplainRequest) -> None:
@@ -249,7 +244,8 @@ def draw_layers(request: ExplainRequest) -> None:
     for run in request.runs:
         strips, about = _layer_strips(run, request)
         if request.together:
-            rows[" · ".join([about["name"], *strips])] = list(chain.from_iterable(strips.values()))
+            place = "/".join(run.folder.parts[-2:])
+            rows[" · ".join([about["name"], place, *strips])] = list(chain.from_iterable(strips.values()))
             continue
         path = request.out or run.folder / "layers" / "layers.png"
         _draw_strips(path, about, strips, WIDTH)
@@ -282,6 +278,10 @@ def _layer_strips(run: Run, request: ExplainRequest) -> tuple[dict[str, list[Exa
 
 
 def _draw_strips(path: Path, about: dict[str, Any], strips: dict[str, list[Example]], width: float) -> None:
-    first = next(iter(strips))
-    noted = {f"{LAYERS_NOTE}\n{first}": strips.pop(first), **strips}
-    draw_sheet(path, about, noted, max(map(len, noted.values())), width)
+    draw_sheet(path, about, _noted(LAYERS_NOTE, strips), max(map(len, strips.values())), width)
+
+
+def _noted(note: str, strips: dict[str, list[Example]]) -> dict[str, list[Example]]:
+    """Return the strips with a note above the heading of the first."""
+    first, *others = strips
+    return {f"{note}\n{first}": strips[first], **{heading: strips[heading] for heading in others}}

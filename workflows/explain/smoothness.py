@@ -55,14 +55,10 @@ def measure_smoothness(request: ExplainRequest, csv: Path | None) -> None:
     compared averaged down to the smallest grid of any run at their position (``on_common_grid``).
     """
     layers = pd.concat([_layers_of(run, request) for run in request.runs], ignore_index=True)
-    smallest = layers.groupby("position")[["height", "width"]].transform("min")
-    layers[["common_height", "common_width"]] = smallest
-    tables = []
-    for run in request.runs:  # loaded again: two VGG16 take a gigabyte
-        tables.append(_measure(run, request, layers[layers["run"] == str(run.folder)]))
-    table = pd.concat(tables, ignore_index=True)
-    shown = ["experiment", "source", "accuracy", "position", "height", "width", "smoothness", "on_common_grid"]
-    console.print(frame_table(table[shown], "smoothness of layers: 1 smooth, 0 as noise"))
+    grids = layers.groupby("position")[["height", "width"]].min()
+    # Networks are loaded again: two VGG16 take a gigabyte.
+    table = pd.concat([_measure(run, request, layers[layers["run"] == str(run.folder)], grids) for run in request.runs])
+    console.print(frame_table(table.drop(columns=["run", "layer"]), "smoothness of layers: 1 smooth, 0 as noise"))
     if csv:
         write_csv(csv, table, "%.6f")
         say(str(csv))
@@ -70,30 +66,22 @@ def measure_smoothness(request: ExplainRequest, csv: Path | None) -> None:
 
 def _layers_of(run: Run, request: ExplainRequest) -> pd.DataFrame:
     """Return a row per layer that is measured, with the size of its maps."""
-    image = from_test_part(run.folder, request.config(run), 1).images[0]
     model = Model.of_run(load_run(run.folder))
-    shapes = layer_shapes(model, image)
+    shapes = layer_shapes(model, from_test_part(run.folder, request.config(run), 1).images[0])
     rows = []
     for position, layer in positions(model, shapes).items():
         rows.append((str(run.folder), run.config.name, run.config.data.source, position, layer, *shapes[layer]))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _measure(run: Run, request: ExplainRequest, layers: pd.DataFrame) -> pd.DataFrame:
+def _measure(run: Run, request: ExplainRequest, layers: pd.DataFrame, grids: pd.DataFrame) -> pd.DataFrame:
     """Add to the layers of a run the mean smoothness of their maps, and the accuracy of the run."""
     samples = from_test_part(run.folder, request.config(run), request.settings.samples or SAMPLES)
     maps = layer_maps(Model.of_run(load_run(run.folder)), samples.images, layers["layer"].tolist())
-    own = []
-    common = []
-    for row in layers.itertuples():
-        own.append(_mean(smoothness(maps[row.layer])))
-        averaged = adaptive_avg_pool2d(torch.from_numpy(maps[row.layer]), (row.common_height, row.common_width))
-        common.append(_mean(smoothness(averaged.numpy())))
+    own, common = [], []
+    for position, layer in zip(layers["position"], layers["layer"], strict=True):
+        averaged = adaptive_avg_pool2d(torch.from_numpy(maps[layer]), grids.loc[position].tolist())
+        own.append(pd.Series(smoothness(maps[layer]).ravel()).mean())  # NaN, of a constant map, is left out
+        common.append(pd.Series(smoothness(averaged.numpy()).ravel()).mean())
     accuracy = evaluate(score(run.predictions.part("test")))["accuracy"]
     return layers.assign(smoothness=own, on_common_grid=common, accuracy=accuracy, images=len(samples.images))
-
-
-def _mean(values: np.ndarray) -> float:
-    """Return the mean of what is defined, NaN of nothing."""
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if len(defined) else float("nan")
