@@ -58,7 +58,8 @@ def measure_smoothness(request: ExplainRequest, csv: Path | None) -> None:
     grids = layers.groupby("position")[["height", "width"]].min()
     # Networks are loaded again: two VGG16 take a gigabyte.
     table = pd.concat([_measure(run, request, layers[layers["run"] == str(run.folder)], grids) for run in request.runs])
-    console.print(frame_table(table.drop(columns=["run", "layer"]), "smoothness of layers: 1 smooth, 0 as noise"))
+    shown = ["experiment", "position", "height", "smoothness", "on_common_grid", "accuracy"]
+    console.print(frame_table(table[shown], "smoothness of layers: 1 smooth, 0 as noise"))
     if csv:
         write_csv(csv, table, "%.6f")
         say(str(csv))
