@@ -70,6 +70,6 @@ lock: ## resolve constraints.txt anew from pyproject.toml (needs uv)
 tables: setup ## write the tables of README.md and docs/ from results/
 	$(RUN) -m docs.tables
 
-clean: ## remove caches and the environment; outputs/ stay
-	rm -rf $(VENV) cache .pytest_cache .ruff_cache .mypy_cache .hypothesis
+clean: ## remove the environment and what tests and checks leave; outputs/ stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

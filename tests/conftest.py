@@ -1,9 +1,11 @@
 """What every test starts with."""
 
+import os
 import signal
 import sys
 from functools import cache
 from io import StringIO
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import settings
@@ -25,6 +27,13 @@ LONGEST = (
     "test_smoke.py",
     "training/test_two_processes.py",
 )
+
+
+def pytest_configure(config):
+    """Keep what tests prepare out of the user's cache."""
+    folder = TemporaryDirectory(prefix="karyocyte-cache-")
+    config.add_cleanup(folder.cleanup)
+    os.environ["KARYOCYTE_CACHE_DIR"] = folder.name
 
 
 def pytest_collection_modifyitems(items):

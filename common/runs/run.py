@@ -1,5 +1,6 @@
 """The folder of a run: the one place that reads and writes its files."""
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from common.config.defaults import section_defaults
 from common.errors import UserError
 from common.files import read_csv, read_json, read_whole_json, read_yaml, write_csv, write_json, write_text
 from common.runs.address import present_keys
@@ -167,10 +169,13 @@ class Run:
 
     @cached_property
     def config(self) -> "Config":
-        """The configuration that the run was trained with."""
+        """The configuration that the run was trained with; a cache that is not at hand is replaced by this user's."""
         from common.config.schema import Config
 
-        return self._typed(RunFile.CONFIG, self.raw_config, Config.model_validate)
+        config = self._typed(RunFile.CONFIG, self.raw_config, Config.model_validate)
+        if os.access(config.cache_dir, os.W_OK):
+            return config
+        return config.model_copy(update={"cache_dir": section_defaults("train")["cache_dir"]})
 
     @cached_property
     def status(self) -> RunStatus:

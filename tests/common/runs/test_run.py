@@ -1,8 +1,11 @@
 """A run's folder is read and written through `Run`."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
+from common.config.defaults import section_defaults
 from common.errors import UserError
 from common.files import write_text
 from common.runs.files import RunFile
@@ -58,6 +61,9 @@ def test_status(run):
 def test_a_configuration_is_read_as_written_and_unknown_keys_name_the_revision(run, tmp_path):
     config = small_config(tmp_path)
     run.write_config(config)
+    own = section_defaults("train")["cache_dir"]
+    assert Run(run.folder).config == config.model_copy(update={"cache_dir": own})  # the run's is not at hand
+    Path(config.cache_dir).mkdir()
     assert Run(run.folder).config == config
     run.write_json(RunFile.ENVIRONMENT, {"revisions": ["0123456789ab"]})
     run.write_raw_config({**run.raw_config, "trainer": {**run.raw_config["trainer"], "mystery": 1}})
