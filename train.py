@@ -34,8 +34,8 @@ def main(composed: DictConfig) -> None:
     """Run one job of a single run or of a multirun."""
     with job() as overrides:
         check_override_order(overrides)
+        config = check_config(composed)  # before the files: a mistyped key is no missing data
         check_files(composed)
-        config = check_config(composed)
         with heavy_imports():  # here, so that --help and a mistyped key do not wait for torch
             from workflows import train
         train.run(config)

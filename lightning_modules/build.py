@@ -1,6 +1,7 @@
 """From the configuration to a classifier, with every name checked before a run is opened."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from common.seeds import derive_seed
 from lightning_modules.backbones.backbone import Backbone, check_modules
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.local_weights import WeightsFolders
-from lightning_modules.backbones.pretrained import build_pretrained
+from lightning_modules.backbones.pretrained import WeightsInfo, build_pretrained
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.classifier import Classifier
 from lightning_modules.extensions import check_extensions
@@ -26,24 +27,23 @@ from lightning_modules.training.plan import stages_of
 from lightning_modules.training.trainer import check_trainer
 
 
-def build_classifier(
-    config: Config, classes: Sequence[str], class_weights: np.ndarray | None
-) -> tuple[Classifier, dict[str, str | None]]:
-    """Build the network with its first weights, and check device, optimisers and module names of all stages.
+@dataclass(frozen=True)
+class FirstBackbone:
+    """A backbone with its first weights, and torch's random state after it, from which the head's weights are drawn."""
 
-    Class weights are float64, (classes,), or None.
+    backbone: Backbone
+    info: WeightsInfo
+    random_state: torch.Tensor
 
-    Returns:
-        The classifier, and the content hashes ("weights", "init_from") that belong to the run's identity.
+
+def first_backbone(config: Config) -> FirstBackbone:
+    """Build the backbone with its first weights, and check all that needs neither images nor classes.
 
     Raises:
         UserError: A name, a weights file or a device is wrong or absent; see the modules that build the parts.
     """
     check_trainer(config)
     check_extensions(config)
-    logits = config.head.logits
-    if logits not in (None, len(classes)) and (logits, len(classes)) != (1, 2):
-        raise UserError(f"head.logits={logits} does not fit {len(classes)} classes: set head.logits={len(classes)}")
     torch.manual_seed(derive_seed("weights", config.seed))
     backbone, info = build_pretrained(
         config.model,
@@ -52,6 +52,7 @@ def build_classifier(
         config.pretrained,
         WeightsFolders.of(config.weights_dir, config.cache_dir),
     )
+    state = torch.get_rng_state()
     restored = config.pretrained.batchnorm == "restored"
     if restored and not info.folded:
         raise UserError(f"weights={config.weights} has no folded BatchNorm: leave pretrained.batchnorm=restored out")
@@ -66,12 +67,34 @@ def build_classifier(
         number = [torch.nn.Parameter(torch.zeros(1))]
         optimizer = build_optimizer(stage_optimizer(config.optimizer, stage), number, stage.lr)
         build_scheduler(config.scheduler, optimizer, steps=10)
+    return FirstBackbone(backbone, info, state)
+
+
+def build_classifier(
+    config: Config, classes: Sequence[str], class_weights: np.ndarray | None, first: FirstBackbone | None = None
+) -> tuple[Classifier, dict[str, str | None]]:
+    """Build the network with its first weights, and check what of the configuration depends on the classes.
+
+    Class weights are float64, (classes,), or None. ``first`` is built here where it is None.
+
+    Returns:
+        The classifier, and the content hashes ("weights", "init_from") that belong to the run's identity.
+
+    Raises:
+        UserError: As ``first_backbone``; or a number of logits, a loss or another run does not fit the classes.
+    """
+    first = first or first_backbone(config)
+    backbone, info = first.backbone, first.info
+    logits = config.head.logits
+    if logits not in (None, len(classes)) and (logits, len(classes)) != (1, 2):
+        raise UserError(f"head.logits={logits} does not fit {len(classes)} classes: set head.logits={len(classes)}")
     facts = ModelFacts(list(info.mean), list(info.std), info.args)
     settings = TrainingSettings(config.loss, config.optimizer, config.scheduler, class_weights)
+    torch.set_rng_state(first.random_state)
     model = assemble(config, backbone, facts, len(classes), settings)
     if config.loss.own is not None:
         check_loss(model.training_loss, logits or len(classes))
-    model.folded_batchnorm = info.folded if restored else ()
+    model.folded_batchnorm = info.folded if config.pretrained.batchnorm == "restored" else ()
     if config.inference.mc_passes:
         check_dropout(model, config.inference.mc_passes, config.prepare.size)
     if config.trainer.channels_last:

@@ -81,7 +81,7 @@ def _instantiate(key: str, entry: Mapping[str, Any], kind: type, stage: Stage, g
     except Exception as error:  # Hydra wraps whatever an import raises; constructors raise many kinds
         cause: BaseException = error.__cause__ or error
         remedy = "correct its _target_ and arguments"
-        if isinstance(cause, ImportError):
+        if isinstance(cause, ImportError) and target not in str(cause):  # else its package lacks the class
             remedy = "install its package, see the extra `loggers` in pyproject.toml"
         raise UserError(f"{key}: {target}: {first_line(cause)}; {remedy}") from error
     if not isinstance(instance, kind):

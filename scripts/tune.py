@@ -30,6 +30,7 @@ from omegaconf import DictConfig
 
 from common.config.compose import check_override_order
 from common.config.help import help_asked, print_help
+from common.config.rules import check_files
 from common.paths import CONF
 from workflows.sweeps.jobs import command_line, job
 from workflows.sweeps.tuning.settings import check_space, take_search
@@ -42,6 +43,7 @@ def main(composed: DictConfig) -> None:
         check_override_order(overrides)
         search, rest = take_search(composed)
         check_space(search, rest)
+        check_files(rest)
         # Imported here, so that --help and a mistyped key do not wait for torch.
         from workflows.sweeps.tuning.search import tune
 

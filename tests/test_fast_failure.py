@@ -12,9 +12,9 @@ HEAVY = ("torch", "pytorch_lightning", "timm", "albumentations", "pandas", "matp
 MISSING = "no/such/path"
 # In place of a path, where a command line takes something else.
 WRONG_ARGUMENTS = {
-    "train": [f"data_dir={MISSING}"],
+    "train": ["model=no_such"],
     "tune": ["+search=no_such"],
-    "prepare_data": [f"data_dir={MISSING}"],
+    "prepare_data": ["data=no_such"],
     "compare": ["--results", MISSING],
     "explain": ["heatmaps", MISSING],
     "ensemble": ["average", MISSING, MISSING, "--output", "no/such/output"],
@@ -36,7 +36,7 @@ for name, arguments in cases.items():
             runpy.run_path(script, run_name="__main__")
         except SystemExit as end:
             code = end.code or 0
-    answers[name] = [code, text.getvalue()[-200:]]
+    answers[name] = [code, text.getvalue()[-400:]]
 print(json.dumps([answers, [name for name in heavy if name in sys.modules]]))
 """
 COMMANDS = [ROOT / "train.py", *sorted((ROOT / "scripts").glob("[!_]*.py"))]
@@ -56,3 +56,27 @@ def test_usage_errors_and_help_import_no_large_library(script):
     for code, text in answers.values():
         assert code in (1, 2)
         assert text.strip()
+
+
+ANSWERS = {
+    "+Experiment=resnet50_cut_block5": "unknown key Experiment: did you mean +experiment?",
+    "+experment=resnet50_cut_block5": "unknown key experment: did you mean +experiment?",
+    "+experiment=resnet50_cut_blok5": "did you mean resnet50_cut_block5",
+    "model=foo": "conf/model/ has alexnet, anet_c6,",
+    "+trainer.device=2": "did you mean trainer.devices",
+    "protocol=subjects": "protocol: Input should be 'subject', 'image' or 'paper'",
+    "weights=absent.safetensors": "weights=absent.safetensors does not exist",
+    "data_dir=no/such/path": "data_dir=no/such/path does not exist",
+    "seed=1": "no data folder is named",
+}
+
+
+def test_typos_and_wrong_values_are_named_before_absent_weights_and_those_before_absent_data(monkeypatch):
+    monkeypatch.delenv("KARYOCYTE_DATA_DIR", raising=False)
+    asked = json.dumps([str(ROOT / "train.py"), {word: [word] for word in ANSWERS}, HEAVY])
+    done = subprocess.run([sys.executable, "-c", PROBE, asked], cwd=ROOT, capture_output=True, text=True, check=False)
+    answers, imported = json.loads(done.stdout.splitlines()[-1])
+    assert {"torch", "pytorch_lightning", "timm", "matplotlib"}.isdisjoint(imported)
+    for word, (code, text) in answers.items():
+        assert code == 1
+        assert ANSWERS[word] in text

@@ -137,6 +137,24 @@ def test_an_error_is_one_line_with_the_remedy_and_nothing_is_written(
     assert not (tmp_path / "outputs").exists()
 
 
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("weights=resnet18.absent", "no such tag"),
+        ("model.name=resnet51", "close to it: resnet51q"),
+        ("model.cut=layer9", "close to it: layer4"),
+        ("optimizer.name=Admm", "did you mean Adam"),
+        ("+callbacks.extra.mine._target_=pytorch_lightning.callbacks.Stop", "correct its _target_"),
+        ("+evaluation.sections.mine._target_=evaluation.none", "correct its _target_"),
+    ],
+)
+def test_what_needs_no_image_is_said_before_any_is_read(override, words, monkeypatch, call_here):
+    monkeypatch.setattr(training, "build_data", lambda *_: pytest.fail("images are read"))
+    code, error = call_here(*RESNET18, "unfreeze=whole", override)
+    assert (code, error.count("\n")) == (1, 0)
+    assert words in error
+
+
 def test_a_run_folder_can_be_typed_although_its_name_has_an_equals_sign(finished, tmp_path, call_here):
     assert call_here(*CUT, f"init_from={finished[1]}", "trainer.max_epochs=1")[0] == 0
     assert [path.name for path in (runs(tmp_path)[0] / "checkpoints").iterdir()] == ["1-finetune"]

@@ -28,7 +28,7 @@ from evaluation.metrics.classification import lower_is_better
 from evaluation.sections import check_sections, write_pictures
 from evaluation.terminal import headline, overview, whole
 from lightning_modules.backbones.batchnorm_restoration import restore_batchnorm
-from lightning_modules.build import build_classifier
+from lightning_modules.build import FirstBackbone, build_classifier, first_backbone
 from lightning_modules.classifier import Classifier
 from lightning_modules.inference import predict
 from lightning_modules.out_of_distribution import Distances, fit_distances, save_distances
@@ -64,8 +64,9 @@ def run(config: Config, callbacks_of: Watch | None = None) -> Path:
     set_up_torch()
     revision()  # the code may change while the images are scanned
     with process_group(config.trainer) as world:
+        first = check_before_data(config)
         data = build_data(config, world)
-        model, contents = build_model(config, data)
+        model, contents = build_model(config, data, first)
         with opened_run(config, data, contents) as (run, is_to_train):
             if is_to_train:
                 with rank_zero_context(recorded(run.folder)), usage.measured(run.folder, config.trainer):
@@ -73,6 +74,13 @@ def run(config: Config, callbacks_of: Watch | None = None) -> Path:
                     fit_and_predict(model, data, config, run, callbacks)
             on_rank_zero(report, run.folder, config)
     return run.folder
+
+
+def check_before_data(config: Config) -> FirstBackbone:
+    """Check all that needs no images, which take long to read, and build the backbone with its first weights."""
+    with joint_errors():
+        check_sections(config.evaluation)
+        return first_backbone(config)
 
 
 def build_data(config: Config, world: World = World()) -> ImageDataModule:  # noqa: B008 (frozen)
@@ -83,11 +91,12 @@ def build_data(config: Config, world: World = World()) -> ImageDataModule:  # no
     return data
 
 
-def build_model(config: Config, data: ImageDataModule) -> tuple[Classifier, dict[str, str | None]]:
+def build_model(
+    config: Config, data: ImageDataModule, first: FirstBackbone | None = None
+) -> tuple[Classifier, dict[str, str | None]]:
     """Build the network of a run with its first weights; return it with the hashes of what these are."""
     with joint_errors():
-        check_sections(config.evaluation)  # a mistake in them is reported before the training
-        model, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights)
+        model, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights, first)
         add_monitored(model, config.callbacks.monitor, data.manifest.classes)
     return model, contents
 

@@ -1,16 +1,26 @@
 """The typed schema of conf/cluster/: where the jobs of a multirun run. Taken off before a run's configuration."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from common.config.base import StrictModel
 from common.config.explain import resolved, validated
+from common.config.overrides import key_of
 from common.errors import UserError
 
 SWEEP_VARIABLE = "KARYOCYTE_SWEEP"  # tells a job's process the folder of its sweep
+
+# Keys of the cluster that the training reads from the trainer, and their names there.
+SHARED = {
+    "nodes": "num_nodes",
+    "gpus_per_node": "devices",
+    "tasks_per_node": "devices",
+    "devices": "devices",
+    "accelerator": "accelerator",
+}
 
 
 class HereConfig(StrictModel):
@@ -70,3 +80,36 @@ def check_cluster(node: DictConfig | Mapping[str, Any] | None) -> ClusterConfig:
     if values.get("name") not in _MODELS:
         raise UserError(f"cluster.name: {values.get('name')!r} is neither local nor slurm")
     return validated(_MODELS[values["name"]], values, "cluster")
+
+
+def set_trainer(composed: DictConfig, overrides: Sequence[str] = ()) -> None:
+    """Give ``trainer`` the nodes and devices that are set for ``cluster``, in place; those not set follow the trainer.
+
+    A ``UserError`` refuses what contradicts the typed ``overrides``, and devices that such a training does not use.
+    """
+    cluster, trainer = composed.get("cluster"), composed.trainer
+    if cluster is None:
+        return
+    typed = {key_of(word).removeprefix("trainer."): word for word in overrides}
+    follows = [key for key in cluster if OmegaConf.is_interpolation(cluster, key)]
+    for key, name in SHARED.items():
+        if key in follows or cluster.get(key) is None:
+            continue
+        asked = f"cluster.{key}={cluster[key]}"
+        if name in typed and trainer[name] != cluster[key]:
+            right = typed[name] if typed[name].startswith("cluster") else asked
+            raise UserError(f"{asked} contradicts {typed[name]}: type {right} alone, which sets both")
+        trainer[name] = cluster[key]
+        typed[name] = asked
+    if trainer.accelerator == "cpu" and "gpus_per_node" in follows:
+        cluster.gpus_per_node = None
+    _check_devices(cluster, trainer)
+
+
+def _check_devices(cluster: DictConfig, trainer: DictConfig) -> None:
+    """Refuse GPUs for a training on CPUs, and several nodes where there is one machine."""
+    if trainer.accelerator == "cpu" and cluster.get("gpus_per_node"):
+        asked = f"cluster.gpus_per_node={cluster.gpus_per_node} reserves GPUs that trainer.accelerator=cpu does not use"
+        raise UserError(f"{asked}: type cluster.gpus_per_node=null cluster.tasks_per_node={trainer.devices}")
+    if cluster.get("name") == "local" and trainer.num_nodes != 1:
+        raise UserError(f"trainer.num_nodes={trainer.num_nodes}: +cluster=local is one machine: type +cluster=slurm")

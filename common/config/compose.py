@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from common.config.cluster import SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster
+from common.config.cluster import SHARED, SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, set_trainer
 from common.config.defaults import composition
 from common.config.explain import NEAREST, known_keys, operation_keys, resolved, unknown_key, validated
 from common.config.overrides import check_words, key_of, quote_path
@@ -49,6 +49,7 @@ def check_config(composed: DictConfig) -> Config:
 
     A ``UserError`` names a key that is unknown, whose value does not fit, or that contradicts another.
     """
+    set_trainer(composed)
     values = resolved(composed, "configuration")
     cluster = check_cluster(values.pop("cluster", None))  # where a run is trained is no part of the run
     single = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN
@@ -96,9 +97,12 @@ def _explain_hydra(error: Exception) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
         options = list(error.options or ())
-        near = difflib.get_close_matches(option, options, n=NEAREST, cutoff=0.5) or options[:NEAREST]
+        near = difflib.get_close_matches(option, options, n=NEAREST, cutoff=0.5)
         others = {"model": "; any other network of timm: model.name=<name>"}.get(group, "")
-        return f"there is no {group}={option}: did you mean {' or '.join(near)}? (conf/{group}/ has them all{others})"
+        listed = f"conf/{group}/ has {', '.join(options)}{others}"
+        if near:
+            listed = f"did you mean {' or '.join(near)}? (conf/{group}/ has them all{others})"
+        return f"there is no {group}={option}: {listed}"
     name = re.search(r"'([^']+)'", first)
     if name and first.startswith("Ambiguous value"):
         return f"{name[1]} names several values: add -m to train one run for each, python train.py -m ..."
@@ -110,7 +114,12 @@ def _explain_hydra(error: Exception) -> str:
 def _not_composed(key: str) -> str:
     """The message for a key that no YAML file of this composition has: it is unknown, or must be added."""
     known = known_keys(Config) + operation_keys(key)
-    known += known_keys(LocalConfig, "cluster") + known_keys(SlurmConfig, "cluster")
+    for kind, model in (("slurm", SlurmConfig), ("local", LocalConfig)):
+        keys = known_keys(model, "cluster")
+        if key in keys:
+            same = SHARED.get(key.removeprefix("cluster."))
+            return f"{key} is a key of +cluster={kind}: add that" + (f", or set trainer.{same}" if same else "")
+        known += keys
     if key in known:
         added = f"+{key}=<value>, or a key of a mapping as +{key}.<key>=<value>"
         return f"{key} is in no file of conf/ that this run uses: add it as {added}"

@@ -88,6 +88,9 @@ def unknown_key(key: str, known: Sequence[str], file: str = "train") -> str:
     if "." not in key:
         choices += [f"+{group}" for group in ADDED_GROUPS]
     near = nearest(key, choices)
+    group = key.partition(".")[0]
+    if not near and group in ADDED_GROUPS:
+        file = f"{group}/*"
     if not near:
         return f"unknown key {key}: conf/{file}.yaml lists the keys"
     return f"unknown key {key}: did you mean {' or '.join(near)}?"

@@ -62,7 +62,7 @@ def job_configs(overrides: Sequence[str], needs_data: bool = True) -> list[Confi
         for words in jobs:
             check_override_order(words)
             composed = expanded.job_config(words)
+            configs.append(check_config(composed))
             if needs_data:
                 check_data_dir(composed)
-            configs.append(check_config(composed))
     return configs

@@ -52,14 +52,14 @@ def check_data_dir(composed: DictConfig) -> None:
 
 
 def check_files(composed: DictConfig) -> None:
-    """Check that what ``data_dir``, ``weights`` and ``init_from`` name exists."""
-    check_data_dir(composed)
+    """Check that what ``weights``, ``data_dir`` and ``init_from`` name exists."""
     weights = str(composed.weights)
     if weights.endswith(".safetensors") and not Path(weights).is_file():
         raise UserError(f"weights={weights} does not exist: name the file, a timm tag, or weights=random")
     folder = weights.removeprefix("local-dir:")
     if folder != weights and not Path(folder).expanduser().is_dir():
         raise UserError(f"weights={weights}: there is no such folder: bring config.json and model.safetensors there")
+    check_data_dir(composed)
     if composed.init_from is not None:
         Run.open_finished(Path(composed.init_from))
 

@@ -9,21 +9,22 @@ from typing import Any, TypeVar
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
 from common.cli import INTERRUPTED, console, say, warn
 from common.compat import run_in_process
-from common.config.cluster import SWEEP_VARIABLE, ClusterConfig, LocalConfig, SlurmConfig, check_cluster
-from common.config.overrides import without
+from common.config.cluster import SWEEP_VARIABLE, ClusterConfig, LocalConfig, SlurmConfig, check_cluster, set_trainer
+from common.config.compose import check_override_order, explain_composition
+from common.config.overrides import key_of
 from common.errors import UserError
 from common.runs import sweeps
 from common.runs.lifecycle import locked
 from common.runs.sweeps import Job, Sweep
-from workflows.sweeps.jobs import Task, job_failed
+from workflows.sweeps.jobs import Task, fault_of, job_failed
 
 VANISHED = "its process ended without a status (killed, out of memory, or its node is gone)"
 Cluster = TypeVar("Cluster", LocalConfig, SlurmConfig)
-RESOURCES = ("cluster", "trainer", "experiment", "profile")  # keys that may change what a job asks of the cluster
+ALIKE = ("sweep", "seed", "split.fold")  # keys in which jobs may differ that are composed and checked once
 
 
 class KaryocyteLauncher(Launcher):
@@ -32,6 +33,7 @@ class KaryocyteLauncher(Launcher):
     def __init__(self, cluster: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self.cluster = cluster
+        self.composed: dict[tuple[str, ...], DictConfig] = {}
         self.config: DictConfig
         self.hydra_context: HydraContext
         self.task_function: TaskFunction
@@ -64,6 +66,7 @@ class KaryocyteLauncher(Launcher):
                 say(f"{len(tasks) - len(left)} of {len(tasks)} jobs are done already")
             if len(tasks) > 1:
                 say(str(folder), f"status: {status_command}")
+            left = self._checked(folder, left)
             os.environ[SWEEP_VARIABLE] = str(folder)
             try:
                 self._run(cluster, folder, left)
@@ -107,20 +110,47 @@ class KaryocyteLauncher(Launcher):
             for task in tasks:
                 run_in_process(self.hydra_context, self.task_function, self.config, task.overrides, task.number)
 
-    def _needs(self, kind: type[Cluster], tasks: Sequence[Task]) -> list[Cluster]:
-        """What each task asks of the cluster; composing takes a sixth of a second, and many tasks share it."""
-        composed: dict[tuple[str, ...], Cluster] = {}
-        needs = []
+    def _checked(self, folder: Path, tasks: Sequence[Task]) -> list[Task]:
+        """Return the tasks that may begin; those whose keys, files or weights are wrong fail before any begins."""
+        fitting = []
+        faults: dict[tuple[str, ...], str | None] = {}
+        weights: dict[str, str | None] = {}
         for task in tasks:
-            others = without(task.overrides, RESOURCES)
-            words = tuple(word for word in task.overrides if word not in others)
-            if words not in composed:
-                config = self.hydra_context.config_loader.load_sweep_config(self.config, list(words))
-                cluster = check_cluster(config.cluster)
-                assert isinstance(cluster, kind)
-                composed[words] = cluster
-            needs.append(composed[words])
-        return needs
+            words = _words(task)
+            if words not in faults:
+                faults[words] = fault_of(self._composed(task), weights)
+            if fault := faults[words]:
+                overrides = list(task.job.overrides)
+                sweeps.write_record(folder, task.key, status="failed", error=fault, overrides=overrides)
+            else:
+                fitting.append(task)
+        for fault in dict.fromkeys(filter(None, faults.values())):
+            warn(f"jobs that cannot begin: {fault}")
+        return fitting
+
+    def _composed(self, task: Task) -> DictConfig:
+        """Return what Hydra composes for a task, cluster and trainer made equal; it takes a sixth of a second, once."""
+        words = _words(task)
+        if words not in self.composed:
+            check_override_order(words)
+            with explain_composition():
+                composed = self.hydra_context.config_loader.load_sweep_config(self.config, list(words))
+            with open_dict(composed):
+                for others in ("hydra", "search"):  # scripts/tune.py checks its own
+                    composed.pop(others, None)
+            set_trainer(composed, words)
+            self.composed[words] = composed
+        return self.composed[words]
+
+    def _needs(self, kind: type[Cluster], tasks: Sequence[Task]) -> list[Cluster]:
+        """Return what each task asks of the cluster."""
+        needs = [check_cluster(self._composed(task).cluster) for task in tasks]
+        return [need for need in needs if isinstance(need, kind)]
+
+
+def _words(task: Task) -> tuple[str, ...]:
+    """The overrides of a task without those that change neither what it needs nor whether it can begin."""
+    return tuple(word for word in task.overrides if key_of(word) not in ALIKE)
 
 
 def _tasks(job_overrides: Sequence[Sequence[str]], first: int) -> list[Task]:

@@ -72,6 +72,27 @@ def test_two_nodes_share_a_run_and_see_each_image_once(sweep):
     assert list(frame["image_id"]) == list(alone["image_id"])
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [["cluster.tasks_per_node=2"], ["cluster.gpus_per_node=2", "trainer.accelerator=auto"]],  # GPUs by name alone
+    ids=["tasks", "gpus"],
+)
+def test_what_is_typed_for_the_cluster_alone_is_one_training_of_four_processes(cluster, tmp_path, typed):
+    asked = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only", "cluster.nodes=2", *typed]
+    code, output = cluster.run(*SMALL, *asked, folder=tmp_path / "sweep")
+    assert code == 0, output
+    (script,) = (tmp_path / "sweep").glob("outputs/sweeps/*/slurm/*.sbatch")
+    options = {"#SBATCH --nodes=2", "#SBATCH --ntasks-per-node=2"}
+    if "cluster.gpus_per_node=2" in typed:
+        options.add("#SBATCH --gpus-per-node=2")
+    assert options <= set(script.read_text().splitlines())
+    (record,) = records(tmp_path / "sweep").values()
+    run = Run(Path(record["run"]))
+    assert (run.config.trainer.num_nodes, run.config.trainer.devices) == (2, 2)
+    assert run.usage["by_device"]["cpu"] == pytest.approx(4 * run.usage["wall_seconds"])
+    assert read_predictions(run.folder).frame["image_id"].is_unique
+
+
 def test_the_same_command_runs_only_what_is_missing(cluster, sweep):
     folder, _, _ = sweep
     before = records(folder)

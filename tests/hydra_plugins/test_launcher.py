@@ -28,7 +28,8 @@ class Multirun:
 
     def command(self, *overrides: str) -> list[str]:
         places = [f"output_dir={self.folder / 'outputs'}", f"cache_dir={self.folder / 'cache'}"]
-        return [sys.executable, "-m", "tests.hydra_plugins.light_jobs", "-m", "data=synthetic", *places, *overrides]
+        script = [sys.executable, "-m", "tests.hydra_plugins.light_jobs", "-m"]
+        return [*script, "data=synthetic", "weights=random", *places, *overrides]
 
     def __call__(self, *overrides: str) -> subprocess.CompletedProcess:
         return subprocess.run(self.command(*overrides), cwd=ROOT, capture_output=True, text=True, check=False)
@@ -38,9 +39,12 @@ class Multirun:
         (folder,) = (self.folder / "outputs" / "sweeps").iterdir()
         return folder
 
+    def record_list(self) -> list[dict]:
+        return [json.loads(path.read_text()) for path in self.sweep.glob("jobs/[!.]*.json")]
+
     def records(self) -> dict[str, dict]:
         """The record of each job, by its seed."""
-        records = [json.loads(path.read_text()) for path in self.sweep.glob("jobs/[!.]*.json")]
+        records = self.record_list()
         return {next(word for word in record["overrides"] if "seed=" in word)[5:]: record for record in records}
 
     def statuses(self) -> dict[str, str]:
@@ -75,6 +79,20 @@ def test_one_after_another_a_failure_stops_nothing_and_only_what_is_missing_runs
     assert multirun.sweep == folder
 
 
+def test_what_cannot_begin_is_said_before_the_other_jobs_and_the_weights_are_looked_for_once(multirun, monkeypatch):
+    monkeypatch.setenv("KARYOCYTE_WEIGHTS_DIR", "")
+    done = multirun("model=resnet18", "weights=random,resnet18.absent", "protocol=image,images", "seed=0,1")
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    said = [line for line in lines if "jobs that cannot begin: " in line]
+    assert len(said) == 2
+    assert "protocol: Input should be" in said[0]
+    assert "weights=resnet18.absent: no such tag" in said[1]
+    assert "2 of 8 jobs are finished" in done.stdout
+    assert multirun.calls(0, 1) == [1, 1]
+    assert sorted(record["status"] for record in multirun.record_list()) == ["failed"] * 6 + ["finished"] * 2
+
+
 def test_a_second_command_leaves_a_sweep_alone_and_a_later_one_runs_what_was_removed(multirun, tmp_path):
     assert multirun("seed=0,1").returncode == 0
     (tmp_path / "outputs" / "seed=1" / "status.json").unlink()
@@ -105,7 +123,7 @@ def test_a_job_finds_its_own_gpus_and_its_processes_are_one_job(multirun, tmp_pa
     pretend_gpus(tmp_path / "bin", monkeypatch, 4, "3,1,2")
     done = multirun("+cluster=local", "seed=0", "trainer.devices=1,2")
     assert done.returncode == 0, done.stderr
-    records = [json.loads(path.read_text()) for path in multirun.sweep.glob("jobs/[!.]*.json")]
+    records = multirun.record_list()
     assert {record["status"] for record in records} == {"finished"}
     of_two = {record["gpus"] for record in records if "trainer.devices=2" in record["overrides"]}
     of_one = {record["gpus"] for record in records if "trainer.devices=1" in record["overrides"]}
@@ -162,7 +180,7 @@ def test_needs_are_those_of_the_composed_job():
     def compose(config, overrides):
         composed_for.append(overrides)
         values = {"name": "slurm", "tasks_per_node": 2 if "+experiment=big" in overrides else 1}
-        return OmegaConf.create({"cluster": values})
+        return OmegaConf.create({"cluster": values, "trainer": {"accelerator": "auto", "num_nodes": 1, "devices": 1}})
 
     launcher = KaryocyteLauncher()
     launcher.config = OmegaConf.create()

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from omegaconf import DictConfig
 
-from common.cli import files_explained, report_user_errors, warn
-from common.config.compose import explain_composition
+from common.cli import files_explained, heavy_imports, report_user_errors, warn
+from common.config.compose import check_config, explain_composition
 from common.config.overrides import check_words, is_multirun, quote_path, without
+from common.config.rules import check_files
 from common.errors import UserError
 from common.preemption import watched
 from common.runs import sweeps
@@ -53,6 +55,29 @@ class Task:
         # A port of its own for each job.
         torchrun = ("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}")
         return (sys.executable, *torchrun, *self.command[1:])
+
+
+def fault_of(composed: DictConfig, weights: dict[str, str | None]) -> str | None:
+    """Return what is wrong with a job as far as it can be known before any image is read; None where nothing is.
+
+    ``weights`` has what was said of the weights of other jobs, and is added to: each is looked for once.
+    """
+    try:
+        config = check_config(composed)
+        check_files(composed)
+    except UserError as error:
+        return str(error)
+    asked = f"{config.weights} {config.model.model_dump_json()}"
+    if config.weights != "random" and asked not in weights:
+        with heavy_imports():
+            from lightning_modules.backbones.local_weights import WeightsFolders
+            from lightning_modules.backbones.pretrained import find_weights
+        weights[asked] = None
+        try:
+            find_weights(config.model, config.weights, WeightsFolders.of(config.weights_dir, config.cache_dir))
+        except UserError as error:
+            weights[asked] = str(error)
+    return weights.get(asked)
 
 
 @contextmanager
