@@ -2,7 +2,9 @@
 
 import re
 import sys
+from argparse import ArgumentParser
 from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 
 from common.errors import UserError
 from common.paths import CONF
@@ -30,6 +32,16 @@ def check_words(words: Sequence[str]) -> None:
 def is_multirun() -> bool:
     """Tell whether the command line of this process asks for several jobs."""
     return any(word in ("-m", "--multirun") or word.startswith("+sweep=") for word in sys.argv)
+
+
+def config_dir_words() -> tuple[str, ...]:
+    """Return ``--config-dir <whole path>`` where this process was called with it, for commands that it starts."""
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-dir", type=Path)
+    folder = parser.parse_known_args(sys.argv[1:])[0].config_dir
+    if folder is None:
+        return ()
+    return "--config-dir", str(folder.absolute())
 
 
 def quote_path(argument: str) -> str:

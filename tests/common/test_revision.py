@@ -24,18 +24,19 @@ def found():
     return revision.revision.__wrapped__()  # past the cache
 
 
-def test_outputs_within_the_checkout_are_no_change_of_the_code(checkout):
+def test_outputs_and_own_configurations_within_the_checkout_are_no_change_of_the_code(checkout):
     commit = found()
     assert len(commit) == 12
     output = checkout / "external"
     output.mkdir()
     (output / "config.yaml").write_text("name: external\n")
     (output / "metrics.json").write_text("{}\n")
+    (checkout / "conf" / "new.yaml").write_text("name: own\n")
     assert found() == commit
 
 
-@pytest.mark.parametrize("name", ["train.py", "conf/new.yaml"])
-def test_changed_and_new_code_or_configuration_is_a_change(checkout, name):
+@pytest.mark.parametrize("name", ["train.py", "conf/train.yaml", "new/network.py"])
+def test_changed_code_or_configuration_and_new_code_is_a_change(checkout, name):
     commit = found()
     (checkout / name).parent.mkdir(exist_ok=True)
     (checkout / name).write_text("# changed\n")

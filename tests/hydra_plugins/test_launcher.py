@@ -119,6 +119,18 @@ def test_on_this_machine_a_killed_process_is_run_again_and_the_others_are_not_lo
     assert (multirun.sweep / "logs" / f"{multirun.records()['3']['key']}.log").exists()
 
 
+@pytest.mark.parametrize("where", [[], ["+cluster=local"]], ids=["in turn", "local"])
+def test_the_jobs_of_an_own_experiment_find_it(multirun, tmp_path, monkeypatch, where):
+    experiment = tmp_path / "mine" / "experiment" / "mine.yaml"
+    experiment.parent.mkdir(parents=True)
+    experiment.write_text("# @package _global_\ndefaults: [mobilenetv2_cut, _self_]\nname: mine\n")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    command = [*multirun.command("+experiment=mine", "seed=0,1", *where), "--config-dir", "mine"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert multirun.statuses() == {"0": "finished", "1": "finished"}
+
+
 def test_a_job_finds_its_own_gpus_and_its_processes_are_one_job(multirun, tmp_path, monkeypatch):
     pretend_gpus(tmp_path / "bin", monkeypatch, 4, "3,1,2")
     done = multirun("+cluster=local", "seed=0", "trainer.devices=1,2")

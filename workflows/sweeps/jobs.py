@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from common.cli import files_explained, heavy_imports, report_user_errors, warn
 from common.config.compose import check_config, explain_composition
-from common.config.overrides import check_words, is_multirun, quote_path, without
+from common.config.overrides import check_words, config_dir_words, is_multirun, quote_path, without
 from common.config.rules import check_files
 from common.errors import UserError
 from common.preemption import watched
@@ -46,7 +46,7 @@ class Task:
         ``sweep`` is left out: it would start all the jobs again.
         """
         script = Path(sys.modules["__main__"].__file__ or "").resolve()
-        return (sys.executable, str(script), *without(self.overrides, ("sweep",)))
+        return (sys.executable, str(script), *config_dir_words(), *without(self.overrides, ("sweep",)))
 
     def command_of(self, processes: int) -> tuple[str, ...]:
         """The command that runs the job alone in so many processes of this machine: those of torchrun, if several."""

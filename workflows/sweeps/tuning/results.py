@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.trial import TrialState
 
 from common.cli import console, say, warn
-from common.config.overrides import key_of
+from common.config.overrides import config_dir_words, key_of
 from common.errors import UserError
 from common.files import write_csv, write_text
 from evaluation.core.plots import NAMES, canvas
@@ -79,7 +79,8 @@ class SearchReport:
             if key.split(".")[0] not in OWN_KEYS and key not in self.search.space:
                 own.append(word)
         values = {"trial": best.number, "monitor": self.monitor, "value": best.value, "run": best.user_attrs["run"]}
-        values |= {"overrides": overrides, "command": shlex.join(["python", "train.py", *own, *overrides])}
+        command = shlex.join(["python", "train.py", *config_dir_words(), *own, *overrides])
+        values |= {"overrides": overrides, "command": command}
         write_text(self.folder / "best.yaml", yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000))
         say(f"best: trial {best.number}, {self.monitor} {best.value:.4f}", str(values["run"]))
         say("command that trains it", str(values["command"]))
