@@ -29,7 +29,6 @@ VERDICTS = {
     "higher": "ours is above the printed figure",
     "lower": "ours is below the printed figure",
     "not comparable": "data, split, size, weights, network or training are not the paper's, or ours is undefined",
-    NOT_MEASURED: "no run here, or the run does not record it",
 }
 
 
@@ -95,6 +94,7 @@ def _tiles(figures: pd.DataFrame) -> list[Tile]:
     counts = figures.loc[figures["printed"] != "", "verdict"].value_counts()
     tiles = [
         Tile("printed figures", f"{len(measured):,}", note=f"of {figures['experiment'].nunique()} experiments"),
+        Tile(NOT_MEASURED, f"{(~measured).sum():,}", note="no run here, or the run does not record it"),
         Tile("measured", f"{measured.sum():,}", note="with the verdicts that follow"),
     ]
     for verdict, note in VERDICTS.items():

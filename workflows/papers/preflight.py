@@ -3,9 +3,8 @@
 import shutil
 import textwrap
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
@@ -22,85 +21,80 @@ from datamodules.sources.cifar10 import BATCHES
 from datamodules.sources.mnist import find_files
 from evaluation.comparison.claims import read_table
 from workflows.papers.claims import printed_claims
-from workflows.papers.plan import RESULTS, Plan
+from workflows.papers.plan import LINE, RESULTS, Plan
 
-WIDTH = 80
 GPUS = ("gpu", "cuda", "mps")
-ORIGINALS = {"hem_all": "cnmc"}  # the source of a paper's copies
+NO_SUBJECT = "no subject is known: set data.subject_regex"
 SIDE = 1000  # of the matrices whose product measures this machine
 
 
 @dataclass(frozen=True)
-class Needs:
-    """What the jobs of a plan need: ``configs`` are their configurations by the name of the split."""
+class Job:
+    """An experiment on a split, with what is found of its images and weights.
 
-    plan: Plan
-    configs: Mapping[str, Sequence[Config]]
+    ``images`` has a row each; None where listing them would unpack, draw or write them. ``weights`` is what is to be
+    said of them, an error where they cannot be had.
+    """
 
-    @cached_property
-    def images(self) -> dict[str, pd.DataFrame | None]:
-        """The images of each data set, a row each; None where listing them would unpack, draw or write them.
+    split: str
+    config: Config
+    images: pd.DataFrame | None
+    weights: str | UserError
 
-        A ``UserError`` says that a data folder is not as its source reads it.
-        """
-        listed: dict[str, pd.DataFrame | None] = {}
-        for config in chain.from_iterable(self.configs.values()):
-            if _data_of(config) not in listed:
-                listed[_data_of(config)] = _list(config)
-        return listed
+    @property
+    def expected(self) -> int | None:
+        """The images of this source that the paper had before it made copies of them; None where it names none."""
+        data = read_table(RESULTS, "data")
+        source = "cnmc" if self.config.data.source == "hem_all" else self.config.data.source
+        totals = data.loc[data["dataset"] == source, "total"]
+        return None if totals.empty else int(totals.astype(int).min())
 
-    @cached_property
-    def weights(self) -> dict[tuple[str, str | None], str | UserError]:
-        """What is to be said of the weights of each network and cut, an error where they cannot be had."""
-        found: dict[tuple[str, str | None], str | UserError] = {}
-        for config in chain.from_iterable(self.configs.values()):
-            if config.weights != "random" and _weights_of(config) not in found:
-                found[_weights_of(config)] = _find_weights(config)
-        return found
+    @property
+    def count(self) -> float:
+        """The images; NaN where they are not known yet, such as karyograms that are yet to be composed."""
+        if self.images is None or hasattr(self.config.data, "chromosomes"):
+            return np.nan
+        return len(self.images)
 
-    @cached_property
-    def failing(self) -> dict[tuple[str, str], list[str]]:
-        """The experiments that will fail, by split and reason, as far as it is known beforehand."""
-        found: dict[tuple[str, str], list[str]] = {}
-        for split, configs in self.configs.items():
-            for config in configs:
-                images = self.images[_data_of(config)]
-                reason: object = self.weights.get(_weights_of(config))
-                if not isinstance(reason, UserError):
-                    reason = "no subject is known: set data.subject_regex"
-                    if config.protocol != "subject" or images is None or images["subject"].notna().any():
-                        continue
-                found.setdefault((split, str(reason)), []).append(config.name)
-        return found
-
-    def count(self, config: Config) -> int | None:
-        """Return the number of images of a configuration; None where it is not known yet."""
-        images = self.images[_data_of(config)]
-        return None if images is None or hasattr(config.data, "chromosomes") else len(images)
+    @property
+    def fault(self) -> str:
+        """Why the run will fail, as far as it is known beforehand, or ""."""
+        if isinstance(self.weights, UserError):
+            return str(self.weights)
+        unknown = self.images is not None and self.images["subject"].isna().all()
+        return NO_SUBJECT if unknown and self.config.protocol == "subject" else ""
 
 
 def report(plan: Plan, configs: Mapping[str, Sequence[Config]]) -> None:
-    """Print what the jobs of a plan need and lack; a ``UserError`` refuses a folder that does not hold their data."""
-    needs = Needs(plan, configs)
-    lines = [*_image_lines(needs), *_weight_lines(needs), *_failure_lines(needs), _time_line(needs), _disk_line(needs)]
-    wrapped = [textwrap.wrap(line, WIDTH - 2, subsequent_indent="  ", break_long_words=False) for line in lines]
+    """Print what the jobs of a plan need and lack; ``configs`` are their configurations by the name of the split.
+
+    A ``UserError`` refuses a folder that does not hold the data of its source.
+    """
+    jobs = list(_jobs(configs))
+    lines = dict.fromkeys(chain(map(_image_line, jobs), map(_weight_line, jobs), _failure_lines(plan, jobs)))
+    lines |= dict.fromkeys([_time_line(plan, jobs), _disk_line(jobs)])
+    wrapped = [textwrap.wrap(line, LINE - 2, subsequent_indent="  ", break_long_words=False) for line in lines]
     say(f"paper {plan.paper}: before it starts", *chain.from_iterable(wrapped))
 
 
-def _data_of(config: Config) -> str:
-    """Return the data set of a configuration and where it lies."""
-    return f"{config.data.source} in {config.data_dir}"
-
-
-def _weights_of(config: Config) -> tuple[str, str | None]:
-    """Return the weights, and where their network is cut: a file may hold it up to there."""
-    return f"{config.weights} of {config.model.name}", config.model.cut
+def _jobs(configs: Mapping[str, Sequence[Config]]) -> Iterator[Job]:
+    listed: dict[str, pd.DataFrame | None] = {}
+    found: dict[str, str | UserError] = {}
+    for split, of_split in configs.items():
+        for config in of_split:
+            data = f"{config.data!r} {config.data_dir}"
+            if data not in listed:
+                listed[data] = _list(config)
+            weights = f"{config.weights} {config.model!r}"
+            if weights not in found:
+                found[weights] = _find_weights(config)
+            yield Job(split, config, listed[data], found[weights])
 
 
 def _list(config: Config) -> pd.DataFrame | None:
     data = getattr(config.data, "chromosomes", config.data)  # of which karyograms are composed
     folder = Path(str(config.data_dir)).expanduser()
-    if data.source in (*DRAWN, "synthetic_cells") or folder.is_file() or getattr(data, "download", False):
+    if data.source.startswith(DRAWN) or folder.is_file() or getattr(data, "download", False):
         return None
     if data.source == "mnist":
         find_files(folder)
@@ -111,6 +105,8 @@ def _list(config: Config) -> pd.DataFrame | None:
 
 
 def _find_weights(config: Config) -> str | UserError:
+    if config.weights == "random":
+        return "none needed"
     from lightning_modules.backbones.local_weights import WeightsFolders  # with torch: seconds
     from lightning_modules.backbones.pretrained import download_size, weights_at_hand
 
@@ -124,75 +120,47 @@ def _find_weights(config: Config) -> str | UserError:
     return f"to be downloaded, {size / 1e6:.0f} MB" if size else "to be downloaded, of unknown size"
 
 
-def _image_lines(needs: Needs) -> list[str]:
-    lines = []
-    for name, images in needs.images.items():
-        expected = _expected(name.partition(" ")[0])
-        if images is None:
-            lines.append(f"images: {name}: counted once they are unpacked or written")
-        elif expected is None:
-            what = "chromosomes" if name.startswith("composed") else "images"
-            lines.append(f"images: {name}: {len(images):,} {what} found")
-        else:
-            few = "; the paper's figures are not comparable with fewer" if len(images) < expected else ""
-            lines.append(f"images: {name}: {len(images):,} of {expected:,} found{few}")
-    return lines
+def _image_line(job: Job) -> str:
+    line = f"images: {job.config.data.source} in {job.config.data_dir}: "
+    if job.images is None:
+        return line + "counted once they are unpacked or written"
+    if job.expected is None:
+        return line + f"{len(job.images):,} {'chromosomes' if np.isnan(job.count) else 'images'} found"
+    few = "; the paper's figures are not comparable with fewer" * (len(job.images) < job.expected)
+    return line + f"{len(job.images):,} of {job.expected:,} found{few}"
 
 
-def _expected(source: str) -> int | None:
-    """Return how many images a paper had of a source before it made copies; None where it names none."""
-    data = read_table(RESULTS, "data")
-    totals = data.loc[data["dataset"] == ORIGINALS.get(source, source), "total"].astype(int)
-    return int(totals.min()) if len(totals) else None
+def _weight_line(job: Job) -> str:
+    said = "cannot be had" if isinstance(job.weights, UserError) else job.weights
+    return f"weights: {job.config.model.name}, {job.config.weights}: {said}"
 
 
-def _weight_lines(needs: Needs) -> list[str]:
-    if not needs.weights:
-        return ["weights: none needed"]
-    lines = []
-    for (name, _), said in needs.weights.items():
-        lines.append(f"weights: {name}: {said if isinstance(said, str) else 'cannot be had'}")
-    return list(dict.fromkeys(lines))
-
-
-def _failure_lines(needs: Needs) -> list[str]:
-    lines = []
-    for (split, reason), names in needs.failing.items():
-        lines.append(f"will fail, {split} split: {', '.join(names)}: {reason}")
-    failing = set(chain.from_iterable(needs.failing.values()))
-    for row in needs.plan.ensembles.to_dict("records"):
-        lacking = [name for name in row["members"].split() if name in failing or name not in needs.plan.experiments]
+def _failure_lines(plan: Plan, jobs: Sequence[Job]) -> list[str]:
+    failing: dict[str, list[str]] = {}
+    for job in jobs:
+        if job.fault:
+            failing.setdefault(f"{job.split} split: {job.fault}", []).append(job.config.name)
+    lines = [f"will fail: {', '.join(names)}, {fault}" for fault, names in failing.items()]
+    fit = set(plan.experiments).difference(*failing.values())
+    for row in plan.ensembles.to_dict("records"):
+        lacking = [name for name in row["members"].split() if name not in fit]
         if lacking:
             lines.append(f"left out: {row['experiment']}, for want of {', '.join(lacking)}")
     return lines
 
 
-def _time_line(needs: Needs) -> str:
-    every = list(chain.from_iterable(needs.configs.values()))
-    on_gpu = any(config.trainer.accelerator in GPUS for config in every) or shutil.which("nvidia-smi")
-    if on_gpu or any("cluster=" in word for word in needs.plan.words):
+def _time_line(plan: Plan, jobs: Sequence[Job]) -> str:
+    on_gpu = any(job.config.trainer.accelerator in GPUS for job in jobs) or shutil.which("nvidia-smi")
+    if on_gpu or any("cluster=" in word for word in plan.words):
         return "time: unknown, nothing was measured on a GPU or cluster like this one"
-    trained = {claim.experiment: claim.data.train for claim in printed_claims(RESULTS, (needs.plan.paper,))}
-    per_image = _planned_operations()
-    operations = 0.0
-    unknown = set()
-    for split in needs.plan.splits:
-        runs = len(needs.plan.seeds) * len(split.folds)
-        for config in needs.configs[split.name]:
-            images = needs.count(config)
-            expected = _expected(config.data.source)
-            if images is None or expected is None or config.name not in per_image:
-                unknown.add(config.name)
-                continue
-            seen = _images_seen(config, trained[config.name] * images / expected)
-            height, width = config.prepare.shape
-            operations += runs * seen * height * width * per_image[config.name]
-    if not operations:
+    operations = _operations(plan, jobs)
+    unknown = sorted(operations.index[operations.isna()].unique())
+    if len(unknown) == operations.index.nunique():
         return "time: unknown, there is no basis for an estimate with these data"
     ratios = pd.read_csv(RESULTS / "plan_check.csv")["measured_over_predicted"]
     speed = _measure_speed()
-    low, high = (_duration(operations / speed * ratio) for ratio in (ratios.min(), ratios.max()))
-    without = f", without {', '.join(sorted(unknown))}" if unknown else ""
+    low, high = (_duration(operations.sum() / speed * ratio) for ratio in (ratios.min(), ratios.max()))
+    without = f", without {', '.join(unknown)}" if unknown else ""
     return (
         f"time: {low} to {high} of training at most{without} (an estimate: all epochs, operations per image of "
         f"results/plan/ and plan_cnmc_grid.csv, {speed:.0f} GFLOP/s measured here now; real steps took "
@@ -201,20 +169,23 @@ def _time_line(needs: Needs) -> str:
     )
 
 
-def _planned_operations() -> dict[str, float]:
-    """Return the GFLOP of a training step per image and pixel, by experiment."""
+def _operations(plan: Plan, jobs: Sequence[Job]) -> pd.Series:
+    """Return the GFLOP of all epochs of the runs of each job, by experiment; NaN where they are not known."""
     files = (RESULTS / "plan_cnmc_grid.csv", *sorted((RESULTS / "plan").glob("*.csv")))
-    plan = pd.concat(map(pd.read_csv, files)).drop_duplicates("experiment").set_index("experiment")
-    return dict(plan["gflops_training"] / plan["size"] ** 2)
-
-
-def _images_seen(config: Config, train: float) -> float:
-    """Return how many of the training images all epochs of all stages read."""
-    seen = 0.0
-    for stage in config.unfreeze.stages.values():
-        epochs = min(stage.max_epochs or config.trainer.max_epochs, config.trainer.max_epochs)
-        seen += min(epochs * train, config.trainer.max_images or np.inf)
-    return seen
+    planned = pd.concat(map(pd.read_csv, files)).drop_duplicates("experiment").set_index("experiment")
+    per_pixel = planned["gflops_training"] / planned["size"] ** 2
+    trained = {claim.experiment: claim.data.train for claim in printed_claims(RESULTS, (plan.paper,))}
+    runs = {split.name: len(plan.seeds) * len(split.folds) for split in plan.splits}
+    operations = []
+    for job in jobs:
+        config = job.config
+        images = trained[config.name] * job.count / (job.expected or np.nan)
+        seen = 0.0
+        for stage in config.unfreeze.stages.values():
+            epochs = min(stage.max_epochs or np.inf, config.trainer.max_epochs)
+            seen += min(epochs * images, config.trainer.max_images or np.inf)
+        operations.append(runs[job.split] * seen * np.prod(config.prepare.shape) * per_pixel.get(config.name, np.nan))
+    return pd.Series(operations, [job.config.name for job in jobs], dtype=float)
 
 
 def _measure_speed() -> float:
@@ -232,19 +203,15 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} hours" if seconds > 7200 else f"{max(seconds / 60, 1):.0f} minutes"
 
 
-def _disk_line(needs: Needs) -> str:
-    prepared: dict[str, float] = {}
-    for config in chain.from_iterable(needs.configs.values()):
-        count = needs.count(config)
-        height, width = config.prepare.stored_shape
-        prepared[_data_of(config) + config.prepare.model_dump_json()] = (
-            np.nan if count is None else count * height * width * 3
-        )
+def _disk_line(jobs: Sequence[Job]) -> str:
+    prepared = {}
+    for job in jobs:
+        key = f"{job.config.data_dir} {job.config.data!r} {job.config.prepare!r}"
+        prepared[key] = job.count * np.prod(job.config.prepare.stored_shape) * 3
     total = sum(prepared.values())
-    cache = Path(config.cache_dir).expanduser().absolute()
-    there = next(folder for folder in (cache, *cache.parents) if folder.exists())
     said = "of unknown size" if np.isnan(total) else f"{total / 1e9:.2f} GB (an estimate: pixels x 3 bytes)"
-    free = shutil.disk_usage(there).free / 1e9
+    cache = Path(jobs[0].config.cache_dir).expanduser().absolute()
+    free = shutil.disk_usage(next(folder for folder in (cache, *cache.parents) if folder.exists())).free / 1e9
     return (
         f"disk: {counted(len(prepared), 'set')} of prepared images, {said}; checkpoints not counted; {free:.0f} GB free"
     )

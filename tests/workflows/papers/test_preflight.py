@@ -16,7 +16,7 @@ SMALL = ("prepare.size=64", "trainer.max_epochs=2", "trainer.accelerator=cpu")
 @pytest.fixture(autouse=True)
 def as_on_any_machine(monkeypatch):
     """Without a GPU, at a speed of 1 GFLOP/s, and with wide lines: what is said is tested, not its folding."""
-    monkeypatch.setattr(preflight, "WIDTH", 2000)
+    monkeypatch.setattr(preflight, "LINE", 2000)
     monkeypatch.setattr(preflight, "_measure_speed", lambda: 1.0)
     monkeypatch.setattr(preflight.shutil, "which", lambda name: None)
 
@@ -48,7 +48,7 @@ def test_images_time_and_disk_of_a_part_of_the_images(tmp_path, report):
     found = len(list((tmp_path / "cells").rglob("*.bmp")))
     lines = report("004", f"data_dir={tmp_path / 'cells'}", *SMALL, experiments=("scratch_cnn_d128",), honest=True)
     assert lines[0].endswith(f": {found} of 10,661 found; the paper's figures are not comparable with fewer")
-    assert lines[1] == "weights: none needed"
+    assert lines[1] == "weights: scratch_cnn, random: none needed"
     assert lines[2].startswith("left out: ensemble_average, for want of scratch_cnn_d256_dropout2, vgg16_cut_block5")
     operations = 2 * 2 * 6396 * found / 10_661 * 6.3985 * 64**2 / 300**2  # of two splits and two epochs, GFLOP
     least = f"{max(operations * 0.62 / 60, 1):.0f} minutes"
@@ -62,15 +62,15 @@ def test_weights_are_at_hand_or_to_be_downloaded_or_the_runs_fail(tmp_path, repo
     some = ("karyogram_vgg16", "karyogram_inceptionv3")
     words = (data, "data=karyograms", "weights=vgg16.tv_in1k")
     lines = report("001", *words, experiments=some)
-    assert any(line.startswith("weights: vgg16.tv_in1k of vgg16: to be downloaded") for line in lines)
+    assert any(line.startswith("weights: vgg16, vgg16.tv_in1k: to be downloaded") for line in lines)
     (failing,) = (line for line in lines if line.startswith("will fail"))
-    assert failing.startswith("will fail, paper split: karyogram_inceptionv3: weights=vgg16.tv_in1k: a tag of vgg16")
+    assert failing.startswith("will fail: karyogram_inceptionv3, paper split: weights=vgg16.tv_in1k: a tag of vgg16")
 
 
 def test_an_honest_split_without_subjects_will_fail(tmp_path, report):
     words = (karyograms(tmp_path / "data", "a.png", "b.png"), "data=karyograms", "weights=random")
     lines = report("001", *words, experiments=("karyogram_vgg16",), honest=True)
-    assert "will fail, honest split: karyogram_vgg16: no subject is known: set data.subject_regex" in lines
+    assert f"will fail: karyogram_vgg16, honest split: {preflight.NO_SUBJECT}" in lines
     known = report("001", *words, "data.subject_regex=(.)", experiments=("karyogram_vgg16",), honest=True)
     assert not [line for line in known if line.startswith("will fail")]
 
