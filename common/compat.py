@@ -5,7 +5,10 @@ Libraries are imported within the functions, so that importing this module costs
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from copy import deepcopy
+from functools import cache
+from io import StringIO
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hydra.types import HydraContext, TaskFunction
@@ -34,6 +37,24 @@ def expand_sweep(overrides: Sequence[str]) -> list[tuple[str, ...]]:
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     (jobs,) = BasicSweeper.split_arguments(parsed, None)
     return [tuple(job) for job in jobs]
+
+
+@contextmanager
+def parse_yaml_once() -> Iterator[None]:
+    """Let OmegaConf, and Hydra with it, parse a YAML text once within: the jobs of a grid read the same files."""
+    from omegaconf import OmegaConf
+
+    load = OmegaConf.load
+    parsed = cache(lambda text: load(StringIO(text)))
+
+    def load_copy(file: Any) -> Any:
+        return deepcopy(parsed(file.read())) if hasattr(file, "read") else load(file)
+
+    OmegaConf.load = load_copy  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        OmegaConf.load = load  # type: ignore[method-assign, assignment]
 
 
 @contextmanager

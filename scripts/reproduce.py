@@ -8,7 +8,7 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import TYPER, examples, report_user_errors
+from common.cli import TYPER, examples, heavy_imports, report_user_errors
 
 Paper = Annotated[str, typer.Argument(metavar="PAPER", help="001, 002, 003 or 004.")]
 Words = Annotated[
@@ -58,12 +58,13 @@ def reproduce(
     check_overrides(words or ())
     some = tuple(filter(None, (experiments or "").split(",")))
     chosen = (some, number_list(seeds, "--seeds"), number_list(folds, "--folds"), honest)
-    from workflows.papers import preflight, run  # takes seconds: after the checks
-    from workflows.papers.plan import Options, check_plan, make_plan
+    with heavy_imports():  # takes seconds: after the checks; and the composed jobs are many small objects that stay
+        from workflows.papers import preflight, run
+        from workflows.papers.plan import Options, check_plan, make_plan
 
-    plan = make_plan(paper, words or (), output or Path("reproduction") / paper, Options(*chosen))
-    configs = check_plan(plan)
-    preflight.report(plan, configs)
+        plan = make_plan(paper, words or (), output or Path("reproduction") / paper, Options(*chosen))
+        configs = check_plan(plan)
+        preflight.report(plan, configs)
     if dry_run:
         run.show(plan, configs)
     else:

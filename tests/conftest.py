@@ -3,15 +3,13 @@
 import os
 import signal
 import sys
-from functools import cache
-from io import StringIO
 from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import settings
-from omegaconf import OmegaConf
 
 import datamodules  # noqa: F401 - as in train.py: it registers what a configuration may name
+from common import compat
 
 # A fault that one example of ten shows is found with a probability of 0.93; the default of 100 takes a minute longer.
 settings.register_profile("suite", max_examples=25)
@@ -48,19 +46,9 @@ def heed_ctrl_c():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def parse_yaml_once():
+def yaml_parsed_once():
     """Parse each file of conf/ once a process: the hundreds of compositions read the same files."""
-    load = OmegaConf.load
-
-    @cache
-    def parsed(text):
-        return OmegaConf.to_container(load(StringIO(text)))
-
-    def load_parsed(file):
-        return OmegaConf.create(parsed(file.read())) if hasattr(file, "read") else load(file)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(OmegaConf, "load", load_parsed)
+    with compat.parse_yaml_once():
         yield
 
 

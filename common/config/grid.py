@@ -10,7 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
-from common.compat import expand_sweep
+from common.compat import expand_sweep, parse_yaml_once
 from common.config.compose import check_config, check_override_order, explain_composition
 from common.config.overrides import check_words, quote_path, without
 from common.config.rules import check_data_dir
@@ -55,7 +55,7 @@ def job_configs(overrides: Sequence[str], needs_data: bool = True) -> list[Confi
     """
     check_words(overrides)
     configs = []
-    with grid(list(map(quote_path, overrides))) as expanded:
+    with parse_yaml_once(), grid(list(map(quote_path, overrides))) as expanded:
         jobs: dict[tuple[str, ...], None] = {}  # in their order, each once
         for job in expanded.jobs:
             jobs[without(job, UNIMPORTANT)] = None
