@@ -50,11 +50,11 @@ def parse_yaml_once() -> Iterator[None]:
     def load_copy(file: Any) -> Any:
         return deepcopy(parsed(file.read())) if hasattr(file, "read") else load(file)
 
-    OmegaConf.load = load_copy  # type: ignore[method-assign]
+    OmegaConf.load = load_copy  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
-        OmegaConf.load = load  # type: ignore[method-assign, assignment]
+        OmegaConf.load = load  # type: ignore[method-assign]
 
 
 @contextmanager
