@@ -52,8 +52,8 @@ def prepare_data(
 
     A zip in data_dir is unpacked below cache_dir; train.py finds all of it done. Of a sweep, all that its jobs need.
 
-    --weights brings the pretrained weights of the run or sweep, for machines without internet: into weights_dir
-    (KARYOCYTE_WEIGHTS_DIR) where it is set, else into the cache of the Hugging Face hub.
+    --weights brings the pretrained weights of the run or sweep, for machines without internet, and says where they lie:
+    those of Keras in cache_dir, others in weights_dir (KARYOCYTE_WEIGHTS_DIR) or the cache of the Hugging Face hub.
     """
     # Imported here: the help page needs none of it, and a mistyped key nothing of the second half.
     from common.config.grid import job_configs

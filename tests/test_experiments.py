@@ -96,7 +96,7 @@ RESNET50 = sorted(name for name in PAPER_004 if name.startswith("resnet50"))
 @pytest.mark.parametrize("name", RESNET50)
 def test_paper_004_means_resnet50_as_published_and_timms_is_an_option(name):
     config = composed([f"+experiment={name}"])
-    assert (config.model.name, config.weights) == ("resnet50_v1", "resnet50_v1.msra_in1k")
+    assert (config.model.name, config.weights) == ("resnet50_v1", "keras")
     option = check_config(composed([f"+experiment={name}", "model=resnet50"]))
     assert (option.model.name, option.weights, option.model.cut) == ("resnet50", "resnet50.tv_in1k", config.model.cut)
 

@@ -11,6 +11,7 @@ from common.config.compose import compose_config, compose_overrides
 from common.config.explain import resolved
 from common.config.schema import StageConfig
 from common.errors import UserError
+from common.keras import weights_name
 from common.paths import CONF, ROOT
 from common.runs.ensemble import member_folders
 from common.runs.run import Run
@@ -105,7 +106,7 @@ def of_data(name: str) -> dict[str, Any]:
 
 def _weights(config: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
     """Compare weights by their names, without the folder of their file and the module at which the file ends."""
-    files = (str(config.get("weights")), str(paper["weights"]))
+    files = (weights_name(str(run.get("weights")), _at(paper, "model.name")) for run in (config, paper))
     own, theirs = (Path(file).name.removesuffix(".safetensors").partition(".trunk_to_")[0] for file in files)
     if own != theirs:
         return [f"other weights: {own} instead of {theirs}"]

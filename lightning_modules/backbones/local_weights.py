@@ -85,6 +85,11 @@ def local_names(architecture: str, folder: Path | None) -> list[str]:
     return sorted(path.stem for path in folder.glob(f"{architecture}.*.safetensors"))
 
 
+def side_path(path: Path) -> Path:
+    """Return where the side file of the weights file ``path`` lies."""
+    return path.with_name(f"{path.name}.json")
+
+
 def read_side_file(path: Path) -> SideFile:
     """Read the side file of the weights file ``path`` (``.json`` is added here).
 
@@ -93,7 +98,7 @@ def read_side_file(path: Path) -> SideFile:
     """
     if not path.is_file():
         raise UserError(f"weights={path}: no such file; give the path of a .safetensors file, or say weights=random")
-    side = path.with_name(path.name + ".json")
+    side = side_path(path)
     if not side.is_file():
         keys = ", ".join(SideFile.model_json_schema()["required"])
         raise UserError(f"weights={path}: its side file {side} is missing; write it with the keys {keys}")

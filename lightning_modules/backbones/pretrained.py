@@ -20,7 +20,7 @@ from timm.models import PretrainedCfg
 from common.config.schema import ModelConfig, PretrainedConfig
 from common.errors import UserError
 from common.files import sha256_of_file, sha256_of_value
-from common.keras import weights_name
+from common.keras import STEMS, weights_name
 from lightning_modules.backbones.backbone import (
     Backbone,
     build_backbone,
@@ -51,8 +51,6 @@ WEIGHTS = "model.safetensors"
 PICKLE = "pytorch_model.bin"  # where timm looks next
 # Arguments in config.json that follow from other keys: from prepare.size and the head.
 OTHER_KEYS = ("img_size", "num_classes", "in_chans")
-# Networks without weights in timm, and the variant that has some.
-VARIANTS = {"resnet50_v1": "model=resnet50 (timm's variant, the stride in the 3x3 convolution), or "}
 TIMEOUT_SECONDS = 4.0  # of the one request that finds out whether the hub can be reached: a download retries for long
 
 
@@ -200,9 +198,10 @@ def check_tag(name: str, weights: str, local: Sequence[str] = ()) -> PretrainedC
     if local:
         brought = f"weights_dir has {', '.join(local)} (a trunk fits model.cut=<where it ends>)"
     else:
-        needed = f"{weights}.safetensors and its side file there (docs/guides/reproduction.md says how)"
-        brought = f"weights_dir (KARYOCYTE_WEIGHTS_DIR) has none: bring {needed}"
-    others = f"{VARIANTS.get(name, '')}random, or a .safetensors file"
+        brought = f"weights_dir (KARYOCYTE_WEIGHTS_DIR) has none: bring {weights}.safetensors and its side file there"
+    others = "random, or a .safetensors file"
+    if name in STEMS:
+        others = f"keras, {others}"
     raise UserError(f"weights={weights}: {reason}; {listed}; {brought}; or {others}")
 
 
@@ -211,7 +210,7 @@ def _published(
 ) -> FoundWeights:
     """Return the local file of what Keras or timm publish, downloaded where that is needed."""
     if isinstance(facts, KerasFile):
-        return _checked_file(model, keras_weights(weights, facts, folders))
+        return _checked_file(model, keras_weights(weights, model.name, folders))
     path = _of_tag(weights, facts, folders)
     # A file from the hub is in timm's own format even where its first source, at an address, was in another.
     return FoundWeights(path, replace(facts, file=str(path), custom_load=facts.custom_load and not facts.hf_hub_id))

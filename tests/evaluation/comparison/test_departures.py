@@ -56,8 +56,8 @@ TRAINING = [
     ("change", "expected"),
     [
         ({}, []),
-        ({"weights": "elsewhere/vgg16.tv_in1k.trunk_to_features.23.safetensors"}, []),
-        ({"weights": "elsewhere/vgg16.safetensors"}, ["other weights: vgg16 instead of vgg16.tv_in1k"]),
+        ({"weights": "elsewhere/vgg16.tf_keras_in1k.trunk_to_features.23.safetensors"}, []),
+        ({"weights": "vgg16.tv_in1k"}, ["other weights: vgg16.tv_in1k instead of vgg16.tf_keras_in1k"]),
         ({"prepare": {"size": 128}}, ["128 px instead of 224"]),
         (
             {"trainer": {"max_epochs": 2, "max_images": 100}},

@@ -13,7 +13,7 @@ BLOCK4, BLOCK5 = 1_180_160 + 2 * 2_359_808, 3 * 2_359_808
 # Name -> network, cut and size; what trains: nothing, from the last block on, from the last two on, all.
 NETWORKS = {
     "vgg16": (("vgg16", None, 64), (0, BLOCK5, BLOCK4 + BLOCK5, 14_714_688)),
-    "inceptionv3": (("inception_v3", None, 96), (0, 6_076_800, 6_076_800 + 5_044_608, 21_785_568)),
+    "inceptionv3": (("inception_v3_keras", None, 96), (0, 6_076_800, 6_076_800 + 5_044_608, 21_785_568)),
     "mobilenetv2": (("mobilenetv2_100", None, 64), (0, 886_080, 886_080 + 795_264, 2_223_872)),
     "resnet18": (("resnet18", "layer3", 64), (0, 2_099_712, 2_099_712 + 525_568, 2_782_784)),
 }

@@ -1,0 +1,47 @@
+"""A process of its own for Keras: random networks in its first HDF5 layout, and what they make of images."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+SIDE = 96
+
+
+def images() -> np.ndarray:
+    """Return two images as Keras takes them: (2, SIDE, SIDE, 3), 0 to 255."""
+    return np.random.default_rng(3).integers(0, 256, (2, SIDE, SIDE, 3)).astype(np.float32)
+
+
+def main(folder: Path) -> None:
+    os.environ |= {"KERAS_BACKEND": "torch", "KERAS_HOME": str(folder), "CUDA_VISIBLE_DEVICES": ""}
+    import h5py
+    from keras import applications, ops, utils
+    from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
+
+    networks = {
+        "resnet50_v1": (applications.ResNet50, applications.resnet),
+        "vgg16": (applications.VGG16, applications.vgg16),
+        "mobilenetv2_100": (applications.MobileNetV2, applications.mobilenet_v2),
+        "inception_v3_keras": (applications.InceptionV3, applications.inception_v3),
+    }
+    draw = np.random.default_rng(5)
+    for name, (build, module) in networks.items():
+        utils.set_random_seed(7)
+        network = build(include_top=False, weights=None, input_shape=(SIDE, SIDE, 3))
+        for layer in network.layers:
+            values = layer.get_weights()
+            if "BatchNormalization" in type(layer).__name__:  # gain, if any, offset, mean, variance
+                values = [draw.uniform(0.5, 1.5, value.shape) for value in values]
+            elif len(values) == 2:
+                values[1] = draw.normal(0, 0.1, values[1].shape)
+            layer.set_weights(values)
+        with h5py.File(folder / f"{name}.h5", "w") as file:
+            save_weights_to_hdf5_group(file, network)
+        features = ops.convert_to_numpy(network(module.preprocess_input(images()), training=False))
+        np.save(folder / f"{name}.npy", features.transpose(0, 3, 1, 2))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
