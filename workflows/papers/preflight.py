@@ -200,7 +200,7 @@ def _measure_speed() -> float:
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds / 3600:.1f} hours" if seconds > 7200 else f"{max(seconds / 60, 1):.0f} minutes"
+    return f"{seconds / 3600:,.1f} hours" if seconds > 7200 else f"{max(seconds / 60, 1):.0f} minutes"
 
 
 def _disk_line(jobs: Sequence[Job]) -> str:
