@@ -82,11 +82,19 @@ def test_installed_commands_run_in_any_folder(tmp_path):
         pytest.skip("Karyocyte is not installed in this environment: run make setup")
     report = in_folder(tmp_path, programs / "karyocyte-report", "nothing")
     assert (report.returncode, "nothing" in report.stderr, "Traceback" in report.stderr) == (1, True, False)
-    folders = ("cache_dir=cache", "output_dir=outputs")
-    sweep = in_folder(
-        tmp_path, programs / "karyocyte-train", "-m", "+cluster=local", "seed=0,1", "data_dir=no", *folders
+    (tmp_path / "empty").mkdir()
+    words = (
+        "-m",
+        "+cluster=local",
+        "data=folder",
+        "data_dir=empty",
+        "data.positive_class=a",
+        "weights=random",
+        "cache_dir=cache",
     )
-    assert sweep.stdout.count("data_dir=no does not exist") == 2, sweep.stdout + sweep.stderr
+    job = in_folder(tmp_path, programs / "karyocyte-train", *words)  # is started by the command's own file
+    assert "data folder empty is empty" in job.stdout, job.stdout + job.stderr
+    assert len(list(tmp_path.glob("outputs/sweeps/*/logs/*.log"))) == 1
 
 
 def test_a_wheel_is_refused(tmp_path):
