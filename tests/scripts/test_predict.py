@@ -180,7 +180,8 @@ def test_folders_zips_and_files(cell_runs, tmp_path, predict_table):
     names = {first, folder / "a" / "s0_1.png", file, no_suffix, in_zip, tmp_path / "caf\\xe9.png"}
     assert set(table["file"]) == set(map(str, names))
     probabilities = table.set_index("file")["prob_all"]
-    assert probabilities[str(first)] == probabilities[str(in_zip)]  # the same picture
+    same_picture = probabilities[[str(first), str(in_zip)]]
+    assert np.ptp(same_picture) < 1e-6  # not 0: on some processors the place in a batch decides how sums are rounded
 
 
 @pytest.mark.parametrize("source", ["karyograms", "composed_karyograms"])
