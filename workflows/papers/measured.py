@@ -6,7 +6,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from scipy import stats
 
@@ -18,7 +17,8 @@ from common.runs.run import Run
 from evaluation.calibration import BINS, weighted_calibration
 from evaluation.comparison.departures import NOT_KNOWN, departures
 from evaluation.core.labelled import cases, score
-from evaluation.intervals.bootstrap import around, intervals
+from evaluation.intervals.bootstrap import around
+from evaluation.intervals.exact import share
 from evaluation.intervals.pooling import merge_facts
 from evaluation.intervals.run_groups import run_groups
 from evaluation.intervals.seeds import collect
@@ -88,8 +88,7 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
         pooled = _pooled(of_part)
         values[part, LOSS] = _loss(pooled)
         if pooled.sampled:
-            for name, estimate in _sure_shares(pooled).items():
-                values[part, name] = estimate
+            values |= {(part, name): estimate for name, estimate in _sure_shares(pooled).items()}
     return Measured(
         experiment=str(about.get("name")),
         data=f"{data}, synthetic" if about.get("synthetic") else data,
@@ -99,8 +98,8 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
         subjects=subjects,
         images=images,
         values=values | _of_epochs(runs),
-        images_seen=_share(about.get("images_seen"), len(runs)),
-        minutes=_share(about.get("wall_seconds"), 60 * len(runs)),
+        images_seen=_number(about.get("images_seen"), len(runs)),
+        minutes=_number(about.get("wall_seconds"), 60 * len(runs)),
         revision=_names(about.get("revision")),
         departures=departures(runs),
     )
@@ -152,18 +151,11 @@ def _loss(predictions: Predictions) -> Estimate:
 def _sure_shares(predictions: Predictions) -> dict[str, Estimate]:
     """Return how many of the images that most passes call rightly, and wrongly, have more than SURE of the votes."""
     images = cases(predictions)
-    votes = images.votes
-    right = votes.called == images.labels
+    right = images.votes.called == images.labels
     shares: dict[str, Estimate] = {}
     for name, rows in (("sure_when_right", right), ("sure_when_wrong", ~right)):
-        shares[name] = Estimate(None, None, None)
-        if rows.any():
-            sure = votes.values[rows] > SURE
-            # The share is the accuracy of what predicts class 0, that of all images, where the votes are sure.
-            probabilities = np.stack([sure, ~sure], axis=1).astype(np.float64)
-            labels = np.zeros(len(sure), dtype=np.int64)
-            counted = replace(images.scored.subset(rows), labels=labels, probabilities=probabilities)
-            shares[name] = intervals(counted, EvaluationConfig(), names=("accuracy",))["accuracy"]
+        sure = images.votes.values[rows] > SURE
+        shares[name] = share(sure.sum(), len(sure), EvaluationConfig().confidence)
     return shares
 
 
@@ -175,31 +167,22 @@ def _of_epochs(runs: Sequence[Run]) -> dict[Metric, Estimate]:
         monitor = str(about.get("monitor"))
         epochs.append({"seed": about.get("seed"), **run.best_epoch(monitor, lower_is_better(monitor))})
     table = pd.DataFrame(epochs)
+    confidence = EvaluationConfig().confidence
     found = {}
     for metric, column in zip(OF_EPOCH, ("train/loss", "train/acc"), strict=True):
         if column in table and table[column].notna().all():
-            found[TRAIN, metric] = _over_seeds(table.groupby("seed")[column].mean())
+            means = table.groupby("seed")[column].mean()
+            low, high = stats.t.interval(confidence, len(means) - 1, means.mean(), means.sem())
+            found[TRAIN, metric] = Estimate(float(means.mean()), _number(low), _number(high))  # NaN of a single seed
     return found
-
-
-def _over_seeds(means: pd.Series) -> Estimate:
-    """Return the mean of the seeds' means with the interval of the t distribution; a single seed has none."""
-    mean = float(means.mean())
-    if len(means) < 2:
-        return Estimate(mean, None, None)
-    confidence = EvaluationConfig().confidence
-    reach = float(stats.t.ppf((1 + confidence) / 2, len(means) - 1) * means.sem())
-    return Estimate(mean, mean - reach, mean + reach)
 
 
 def _names(fact: Any) -> str:
     return " ".join(pd.Series(fact, dtype=object).dropna().map(str))
 
 
-def _share(total: float | None, parts: float) -> float | None:
-    if total is None:
-        return None
-    return total / parts
+def _number(value: Any, parts: float = 1) -> float | None:
+    return None if pd.isna(value) else float(value) / parts
 
 
 TEXT = ("label", "experiment", "source", "tested_on", "synthetic", "folds", "seeds", "departures", "revision")
@@ -279,9 +262,3 @@ def _of_rows(rows: pd.DataFrame) -> Measured:
         revision=first["revision"],
         departures=tuple(filter(None, first["departures"].split(SEPARATOR))),
     )
-
-
-def _number(value: float) -> float | None:
-    if pd.isna(value):
-        return None
-    return value

@@ -14,11 +14,10 @@ from common.config.schema import Config
 from common.errors import UserError
 from common.files import sha256_of_value
 from common.paths import ROOT
-from common.runs import sweeps
 from common.runs.files import RunFile
 from common.runs.lifecycle import locked
 from common.runs.run import Run
-from common.runs.sweeps import Job
+from common.runs.sweeps import is_done, read_record, read_sweep
 from common.text import counted, one_line
 from workflows.papers.page import warnings_of, write_page
 from workflows.papers.plan import (
@@ -157,27 +156,21 @@ def _wait_for(command: Sequence[str]) -> int:
 
 
 def finished_runs(output_dir: Path, training: Step) -> Runs:
-    """Return the folders of the finished runs of a training step, by experiment; none where it has left no sweep."""
+    """Return the folders of the finished runs of the newest sweep of a training step, by experiment; {} without one."""
     runs: dict[str, list[str]] = {}
-    folder, jobs = _jobs(output_dir, training)
-    for job in jobs:
-        if sweeps.is_done(folder, job.key):
-            runs.setdefault(job.value("experiment"), []).append(sweeps.read_record(folder, job.key)["run"])
-    return runs
-
-
-def _jobs(output_dir: Path, training: Step) -> tuple[Path, tuple[Job, ...]]:
-    """Return the newest sweep of a training step and its jobs; none where it has left no sweep."""
     words = tuple(quote_path(word) for word in training.words[1:])
-    for file in sorted(output_dir.glob("sweeps/*/sweep.json"), key=lambda path: path.stat().st_mtime, reverse=True):
-        sweep = sweeps.read_sweep(file.parent)
-        if sweep.command[1:] == words:
-            return file.parent, sweep.jobs
-    return output_dir, ()
+    files = [file for file in output_dir.glob("sweeps/*/sweep.json") if read_sweep(file.parent).command[1:] == words]
+    if files:
+        folder = max(files, key=lambda path: path.stat().st_mtime).parent
+        for job in read_sweep(folder).jobs:
+            if is_done(folder, job.key):
+                runs.setdefault(job.value("experiment"), []).append(read_record(folder, job.key)["run"])
+    return runs
 
 
 def _fingerprint(runs: Runs) -> str:
     """Return a hash of the runs and of the times of their predictions."""
-    folders = list(map(Path, chain.from_iterable(runs.values())))
-    times = {str(folder): Run(folder).path(RunFile.PREDICTIONS).stat().st_mtime_ns for folder in folders}
+    times = {}
+    for folder in chain.from_iterable(runs.values()):
+        times[folder] = Run(Path(folder)).path(RunFile.PREDICTIONS).stat().st_mtime_ns
     return sha256_of_value(times)

@@ -29,7 +29,8 @@ def bring_weights(configs: Sequence[Config]) -> None:
         except UserError as error:
             missing[str(error)] = error
     lines = [f"{weights}: {path.stat().st_size / 1e6:.1f} MB, {path}" for path, weights in found.items()]
-    say(counted(len(found), "file") + " of weights", *lines)
+    if found or not missing:
+        say(counted(len(found), "file") + " of weights", *lines)
     if len(missing) > 1:
         warn(*missing)
         raise UserError(f"{len(missing)} files of weights are missing: the warnings name them, and what to bring")
