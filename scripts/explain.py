@@ -52,11 +52,9 @@ def explain(what: What, words: Words, out: Out = None, csv: Csv = None, depth: D
         summarise_networks(words, depth, csv)
         return
     request = ExplainRequest(words, out)
-    from workflows.explain.run import draw_heat_maps, draw_layers  # takes seconds: after the checks
+    from workflows.explain.run import draw_heat_maps, draw_layers, measure_smoothness  # takes seconds: after the checks
 
     if what == "smoothness":
-        from workflows.explain.smoothness import measure_smoothness
-
         measure_smoothness(request, csv)
     elif what == "layers":
         draw_layers(request)

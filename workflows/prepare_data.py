@@ -169,21 +169,17 @@ def draw_before_after(folder: Path, manifest: Manifest, config: Config) -> list[
 
 
 def crop_sizes(manifest: Manifest, config: Config) -> pd.DataFrame:
-    """Count the images by the longer side that the crop leaves, which is that of the padded square, in pixels.
-
-    Paper 004 has most at most 300 x 300 in section 3.1, and most at least 300 x 300 in 3.2. Returns a row per class
-    and one of all.
-    """
+    """Count the images of each class by the sides in pixels that the crop leaves (paper 004, sections 3.1 and 3.2)."""
     sides = []
     for row in manifest.frame.index:
         steps = dict(steps_before_resize(read_image(manifest.file(row)), config.prepare))
         sides.append(steps["cropped"].shape[:2])
-    longer = np.max(sides, axis=1)
+    shorter, longer = np.sort(sides).T
     frame = pd.DataFrame({"class": manifest.frame["label"].fillna("(no label)"), "images": 1})
-    frame["side below 224"] = longer < 224
+    frame["side below 224"] = longer < 224  # the longer side is that of the padded square
     frame["at most 300"] = longer <= 300
     frame["at least 300"] = longer >= 300
-    frame["both sides at least 300"] = np.min(sides, axis=1) >= 300
+    frame["both sides at least 300"] = shorter >= 300
     counts = frame.groupby("class").sum()
     counts.loc["(sum)"] = counts.sum()
     return counts.reset_index()

@@ -15,9 +15,9 @@ from common.thumbnails import decode, read_pictures
 from scripts.explain import app
 from tests.helpers.terminal import error_of, run_app
 from tests.helpers.training import run_undrawn, small_config
+from workflows.explain.layers import smoothness
 from workflows.explain.request import ExplainRequest
-from workflows.explain.run import select_images, target_classes
-from workflows.explain.smoothness import smoothness
+from workflows.explain.run import choose, select_images, target_classes
 
 PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
 
@@ -78,7 +78,8 @@ def test_an_ensemble_is_explained_by_its_members(runs, tmp_path):
 
 
 def test_maps_are_for_the_predicted_the_true_or_a_named_class(runs):
-    selected = select_images(Run(runs[0]), ExplainRequest([str(runs[0]), "samples=2"]))
+    run, request = Run(runs[0]), ExplainRequest([str(runs[0]), "samples=2"])
+    selected = select_images(run, request, choose(run.predictions.part("test"), request.settings))
     assert selected.images[selected.rows[1]].shape == (64, 64, 3)
     test, frame = selected.test, selected.test.frame
     assert target_classes(test, "true").tolist() == test.labels.tolist()
@@ -106,7 +107,7 @@ def test_several_runs_are_in_one_figure(runs, tmp_path, monkeypatch):
     call("layers", *runs, "samples=2", "--out", tmp_path / "layers.png")
     maps, layers = drawn[tmp_path / "maps.png"], drawn[tmp_path / "layers.png"]
     for strip in maps.values():  # the image, and its map by each run
-        assert [lines[0][0] for _, lines in strip[1:]] == ["pooled, gradcam", "flat, gradcam"]
+        assert [lines[0][0] for _, lines in strip[1:]] == ["pooled", "flat"]
     assert [heading.split(" · ")[0].split("\n")[-1] for heading in layers] == ["pooled", "flat"]
     assert [len(strip) for strip in layers.values()] == [2 * (1 + 4), 2 * (1 + 2)]
     tables = [pd.read_csv(next((run / "heatmaps").glob("*.csv"))) for run in runs]
@@ -131,7 +132,6 @@ def test_the_smoothness_of_layers_is_a_table(runs, tmp_path):
     }
     assert table.loc[table["height"] > 1, "smoothness"].between(-1, 1).all()
     assert table.loc[table["height"] == 1, "smoothness"].isna().all()  # one value has no neighbours
-    pd.testing.assert_series_equal(table["on_common_grid"], table["smoothness"], check_names=False)  # none in common
     for run, rows in table.groupby("run"):
         test = read_predictions(run).part("test")
         accuracy = (test.probabilities.argmax(axis=1) == test.labels).mean()

@@ -15,6 +15,8 @@ from lightning_modules.load import TrainedRun
 
 BATCH = 4  # images at a time: 64 maps of 224x224, VGG's first, take 13 MB for each image
 STAGES = 4  # shown stages of a network without pools
+NOISE = 2 / np.sqrt(np.pi)  # mean difference of two independent normal neighbours, in standard deviations
+CONSTANT = 1e-6  # a map is constant if its standard deviation is at most this share of its largest value: rounding
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 Shape = tuple[int, int, int]  # channels, height and width of maps
 
@@ -116,6 +118,30 @@ def positions(model: Model, shapes: Mapping[str, Shape]) -> dict[str, str]:
     spread = np.unique(np.linspace(0, len(stages) - 1, STAGES).round().astype(int))
     chosen = np.array(stages)[spread].tolist()
     return dict(zip(chosen, chosen, strict=True))
+
+
+def smoothness(maps: np.ndarray) -> np.ndarray:
+    """Return how much more alike the neighbours in a map are than those of noise.
+
+    It is 1 - V / (2 / sqrt(pi)), where V is the anisotropic total variation (Rudin, Osher and Fatemi 1992) for each
+    pair of neighbours, in standard deviations of the map: its size, scale and offset do not count.
+
+    Args:
+        maps: Float, shape (..., H, W).
+
+    Returns:
+        Float64, shape (...): 1 where neighbours are alike, 0 on average for independent normal noise, -0.77 for a
+        checkerboard; NaN for maps that are constant, or of one value.
+    """
+    maps = np.asarray(maps, np.float64)
+    vertical = np.abs(np.diff(maps, axis=-2))
+    horizontal = np.abs(np.diff(maps, axis=-1))
+    pairs = np.prod(vertical.shape[-2:]) + np.prod(horizontal.shape[-2:])
+    variation = (vertical.sum(axis=(-2, -1)) + horizontal.sum(axis=(-2, -1))) / max(pairs, 1)
+    spread = maps.std(axis=(-2, -1))
+    varies = spread > CONSTANT * np.abs(maps).max(axis=(-2, -1))
+    relative = np.divide(variation, spread, out=np.full(spread.shape, np.nan), where=varies)
+    return np.asarray(1 - relative / NOISE)
 
 
 def as_maps(output: object, size: tuple[int, ...], prefix_tokens: int = 0) -> torch.Tensor | None:

@@ -57,9 +57,9 @@ class ExplainRequest:
         return self._command[ExplainConfig]
 
     @property
-    def together(self) -> bool:
-        """Whether several runs share one figure."""
-        return self.out is not None and len(self.runs) > 1
+    def together(self) -> Path | None:
+        """The one figure of several runs."""
+        return self.out if len(self.runs) > 1 else None
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -69,6 +69,6 @@ class ExplainRequest:
             runs.setdefault(run.folder.resolve(), Run.open_finished(run.folder))
         return list(runs.values())
 
-    def config(self, run: Run) -> Config:
+    def config(self, config: Config) -> Config:
         """Return the configuration of a run with the place where its images are now."""
-        return run.config.model_copy(update={"data_dir": self.settings.data_dir or run.config.data_dir})
+        return config.model_copy(update={"data_dir": self.settings.data_dir or config.data_dir})

@@ -1,6 +1,6 @@
-"""What scripts/explain.py draws of runs: heat maps of test images, and the outputs of layers."""
+"""What scripts/explain.py makes of runs: heat maps of test images, the outputs of layers, and how smooth they are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, product
 from pathlib import Path
@@ -18,13 +18,16 @@ from common.runs.files import RunFolder
 from common.runs.lifecycle import other_revisions
 from common.runs.run import Run
 from common.thumbnails import encode, write_pictures
-from datamodules.inference.run_images import RunImages, from_test_part, in_turn
+from datamodules.inference.run_images import RunImages, Samples, from_test_part, in_turn
 from datamodules.io.progress import progress_bar
+from evaluation.core.labelled import score
 from evaluation.examples import FEW_CLASSES, PLAIN, RIGHT, WRONG, Example, draw_sheet, end_of, showcase
 from evaluation.metrics.classification import call
+from evaluation.metrics.resampled import evaluate
+from evaluation.renderers import frame_table
 from lightning_modules.load import TrainedRun, load_run
 from workflows.explain.attribution import Method, heat_maps, resolve, scaled
-from workflows.explain.layers import Model, layer_maps, layer_shapes, positions
+from workflows.explain.layers import Model, layer_maps, layer_shapes, positions, smoothness
 from workflows.explain.plots import channel_picture, coloured, most_varied, overlay
 from workflows.explain.request import PREDICTED, TRUE, ExplainConfig, ExplainRequest
 
@@ -33,13 +36,14 @@ PICTURE = 160  # pixels, where a run's own configuration wants no thumbnails
 DRAWN = 24  # images of a figure, at most
 COLUMNS = 6  # of a figure: three images, each with its heat map
 WIDTH = 2.4  # inches of a column
-WIDER = 2.9  # of heat maps by several runs
-WIDEST = 16.0  # inches of a figure of several runs
+WIDEST = 16.0  # inches of a figure
 LETTERS = 28  # of an image's name
-Pairs = Sequence[tuple[Example, Example]]  # an image and its heat map
 SAMPLES = 2  # images of which layers are drawn by default
+MEASURED = 12  # images whose layers are measured by default
 COLOURS = "colours from blue to dark red: each image by its own greatest value; no colour: no support for the class"
 LAYERS_NOTE = "of each layer the channels that vary most, each scaled to its own range"
+Pairs = Sequence[tuple[Example, Example]]  # an image and its heat map
+Strips = dict[str, list[Example]]  # rows of a figure by their headings
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,63 +69,59 @@ class SelectedImages:
 
 def draw_heat_maps(request: ExplainRequest) -> None:
     """Write pictures and a table of heat maps into each run's folder, and a figure: of each run, or of all of them."""
-    beside: list[tuple[str, Pairs]] = []
-    same: pd.Series | None = None  # images of a figure of several runs
+    beside: Strips = {}
+    chosen: dict[str, str] = {}
     for run in request.runs:
-        selected = select_images(run, request, same)
+        if not (chosen and request.together):  # the images of a figure of several runs are those of the first
+            chosen = choose(run.predictions.part("test"), request.settings)
+        selected = select_images(run, request, chosen)
         model = Model.of_run(selected.run)
         for name, layer in product(request.settings.method, request.settings.layer or (None,)):
             method = resolve(name, layer, model, selected.images[selected.rows[0]])
             _warn_of_averaging(selected.run, name)
             stem = run.folder / RunFolder.HEATMAPS / f"{method.name}-{method.layer}"
             pairs = _write_maps(stem, selected, model, method)
+            say(str(stem), "pictures (.parquet) and their table (.csv)")
             if request.together:
-                beside.append((f"{selected.run.config.name}, {method.name}", pairs))
+                _put_beside(beside, [(selected.run.config.name, PLAIN), (method.name, PLAIN)], pairs)
                 continue
             figure = request.out or stem.with_name(f"{stem.name}.png")
             _draw_figure(figure, selected, method, pairs)
-            say(str(stem), "pictures (.parquet) and their table (.csv)", str(figure))
-        if request.together:
-            same = selected.test.frame["image_id"]
+            say(str(figure))
     if request.together:
-        assert request.out is not None
-        _draw_beside(request.out, selected.test.about, beside)
-        say(str(request.out), "pictures (.parquet) and tables (.csv) in the folders of the runs")
+        _draw_strips(request.together, {**selected.test.about, "name": "heat maps"}, COLOURS, beside)
+        say(str(request.together))
 
 
-def select_images(run: Run, request: ExplainRequest, same: pd.Series | None = None) -> SelectedImages:
-    """Load a run and select images of its test part: those with the ids ``same``, or see ``choose``.
+def select_images(run: Run, request: ExplainRequest, chosen: Mapping[str, str]) -> SelectedImages:
+    """Load a run and select images of its test part, by id with the reason to show each.
 
     Raises:
-        UserError: The run was not tested on the same images.
+        UserError: The run was not tested on them.
     """
     whole = run.predictions.part("test")
-    if same is None:
-        chosen = choose(whole, request.settings)
-    else:
-        places = pd.Index(whole.frame["image_id"]).get_indexer(pd.Index(same))
-        if (places < 0).any():
-            raise UserError(f"{run.folder} was not tested on the images of the first run: leave out --out")
-        chosen = dict.fromkeys(places.tolist(), "")
-    test = replace(whole, frame=whole.frame.iloc[list(chosen)].reset_index(drop=True))
-    images = RunImages(request.config(run))
+    places = pd.Index(whole.frame["image_id"]).get_indexer(list(chosen))
+    if (places < 0).any():
+        raise UserError(f"{run.folder} was not tested on the images of the first run: leave out --out")
+    test = replace(whole, frame=whole.frame.iloc[places].reset_index(drop=True))
+    images = RunImages(request.config(run.config))
     rows = images.rows(run.folder, test.frame["image_id"])
     targets = target_classes(test, request.settings.target)
     return SelectedImages(load_run(run.folder), test, list(chosen.values()), images, rows, targets)
 
 
-def choose(test: Predictions, settings: ExplainConfig) -> dict[int, str]:
-    """Choose rows of a test part with the reason to show each: all, ``samples`` of the classes in turn, or a showcase.
+def choose(test: Predictions, settings: ExplainConfig) -> dict[str, str]:
+    """Choose images by id with the reason to show each: all, ``samples`` of the classes in turn, or a showcase.
 
     Raises:
         UserError: No image has a label.
     """
+    ids = test.frame["image_id"]
     if settings.samples and not settings.all:
-        return dict.fromkeys(in_turn(test.frame["label"], test.classes)[: settings.samples], "")
-    chosen = dict(showcase(test))
+        return dict.fromkeys(ids[in_turn(test.frame["label"], test.classes)[: settings.samples]], "")
+    chosen = {ids[row]: reason for row, reason in showcase(test)}
     if settings.all:  # the notable ones come first: a figure has no room for all
-        rest = np.setdiff1d(np.arange(len(test.frame)), list(chosen))
-        chosen |= dict.fromkeys(rest.tolist(), "")
+        chosen |= dict.fromkeys(ids[~ids.isin(list(chosen))], "")
     return chosen
 
 
@@ -162,19 +162,11 @@ def _table(selected: SelectedImages, method: Method) -> pd.DataFrame:
 
 
 def _write_maps(stem: Path, selected: SelectedImages, model: Model, method: Method) -> Pairs:
-    """Write the maps of all selected images and their table; return the pairs for a figure, see ``_pictures``."""
-    table = _table(selected, method)
-    pictures, pairs = _pictures(selected, model, method, table)
-    write_pictures(stem.with_name(f"{stem.name}.parquet"), table["image_id"], pictures, PICTURE)
-    write_csv(stem.with_name(f"{stem.name}.csv"), table, "%.6f")
-    return pairs
-
-
-def _pictures(selected: SelectedImages, model: Model, method: Method, table: pd.DataFrame) -> tuple[list[bytes], Pairs]:
-    """Return every map in colours, as WebP, and pairs of image and map for the figure; mark maps without heat.
+    """Write every map in colours and the table of all; return pairs of image and map for the figure.
 
     In the figure are the images with a reason to be shown, or else the first; at most DRAWN.
     """
+    table = _table(selected, method)
     size = selected.run.config.evaluation.thumbnails or PICTURE
     drawn = min(len(list(filter(None, selected.reasons))) or len(table), DRAWN)
     images = (selected.images[row] for row in selected.rows)
@@ -187,7 +179,9 @@ def _pictures(selected: SelectedImages, model: Model, method: Method, table: pd.
             if number < drawn:
                 pairs.append(_pair(selected, number, table.loc[number], heat))
             advance()
-    return pictures, pairs
+    write_pictures(stem.with_name(f"{stem.name}.parquet"), table["image_id"], pictures, PICTURE)
+    write_csv(stem.with_name(f"{stem.name}.csv"), table, "%.6f")
+    return pairs
 
 
 def _pair(selected: SelectedImages, number: int, row: pd.Series, heat: np.ndarray) -> tuple[Example, Example]:
@@ -209,6 +203,13 @@ def _pair(selected: SelectedImages, number: int, row: pd.Series, heat: np.ndarra
     return shown, (overlay(image, scaled(heat)), [(predicted, colour), (f"{words} {row['target']}", PLAIN)])
 
 
+def _put_beside(beside: Strips, title: Sequence[tuple[str, str]], pairs: Pairs) -> None:
+    """Add the maps of a run to the row of each image (paper 004, figures 39 and 40)."""
+    for (image, lines), (picture, below) in pairs:
+        heading = " · ".join(text for text, _ in lines)
+        beside.setdefault(heading, [(image, [])]).append((picture, [*title, *below]))
+
+
 def _draw_figure(path: Path, selected: SelectedImages, method: Method, pairs: Pairs) -> None:
     """Draw images and maps in rows; each class of a showcase of a few begins a new row."""
     test = selected.test
@@ -216,72 +217,87 @@ def _draw_figure(path: Path, selected: SelectedImages, method: Method, pairs: Pa
     if len(selected.rows) > len(pairs):
         note = f"{len(pairs)} of {len(selected.rows):,} images; {note}"
     by_class = any(selected.reasons) and len(test.classes) <= FEW_CLASSES
-    strips: dict[str, list[Example]] = {}
+    strips: Strips = {}
     for label, pair in zip(test.frame["label"], pairs, strict=False):
         heading = ""
         if by_class:
             heading = f"is {label}"
         strips.setdefault(heading, []).extend(pair)
-    draw_sheet(path, test.about, _noted(note, strips), COLUMNS, WIDTH)
-
-
-def _draw_beside(path: Path, about: dict[str, Any], maps: Sequence[tuple[str, Pairs]]) -> None:
-    """Draw a row per image: the image, and its maps by each run (paper 004, figures 39 and 40)."""
-    strips: dict[str, list[Example]] = {}
-    for number, ((image, lines), _) in enumerate(maps[0][1]):
-        strip: list[Example] = [(image, [])]
-        for title, pairs in maps:
-            picture, below = pairs[number][1]
-            strip.append((picture, [(title, PLAIN), *below]))
-        strips[" · ".join(text for text, _ in lines)] = strip
-    columns = 1 + len(maps)
-    draw_sheet(path, {**about, "name": "heat maps"}, _noted(COLOURS, strips), columns, min(WIDER, WIDEST / columns))
+    _draw_strips(path, test.about, note, strips, COLUMNS)
 
 
 def draw_layers(request: ExplainRequest) -> None:
     """Draw the outputs of layers, with a mosaic of channels for each: a row per image, or per run in one figure."""
-    rows: dict[str, list[Example]] = {}
+    rows: Strips = {}
     for run in request.runs:
-        strips, about = _layer_strips(run, request)
+        trained = load_run(run.folder)
+        name = f"{trained.config.name} · {trained.network}"
+        strips = _layer_strips(trained, request)
         if request.together:
-            place = "/".join(run.folder.parts[-2:])
-            rows[" · ".join([about["name"], place, *strips])] = list(chain.from_iterable(strips.values()))
+            heading = " · ".join([name, "/".join(run.folder.parts[-2:]), *strips])
+            rows[heading] = list(chain.from_iterable(strips.values()))
             continue
         path = request.out or run.folder / "layers" / "layers.png"
-        _draw_strips(path, about, strips, WIDTH)
+        _draw_strips(path, {**run.predictions.about, "name": name}, LAYERS_NOTE, strips)
         say(str(path), *other_revisions(run.folder))
     if request.together:
-        assert request.out is not None
-        width = WIDEST / max(map(len, rows.values()))
-        _draw_strips(request.out, {"name": "outputs of layers"}, rows, min(WIDTH, width))
-        say(str(request.out))
+        _draw_strips(request.together, {"name": "outputs of layers"}, LAYERS_NOTE, rows)
+        say(str(request.together))
 
 
-def _layer_strips(run: Run, request: ExplainRequest) -> tuple[dict[str, list[Example]], dict[str, Any]]:
-    """Return of each image, by class and name, itself and the outputs of the layers; and the facts of the run."""
-    trained = load_run(run.folder)
-    model = Model.of_run(trained)
-    samples = from_test_part(run.folder, request.config(run), request.settings.samples or SAMPLES)
-    names = request.settings.layer or ()
-    layers = dict(zip(names, names, strict=True)) or positions(model, layer_shapes(model, samples.images[0]))
-    maps = layer_maps(model, samples.images, list(layers.values()))
-    strips: dict[str, list[Example]] = {}
+def _layer_strips(run: TrainedRun, request: ExplainRequest) -> Strips:
+    """Return of each image, by class and name, itself and the outputs of the layers."""
+    samples, maps = _layer_outputs(run, request, SAMPLES)
+    strips: Strips = {}
     for number, (image, name) in enumerate(zip(samples.images, samples.names, strict=True)):
         strip: list[Example] = [(image, [("input", PLAIN)])]
-        for position, module in layers.items():
-            channels = maps[module][number, most_varied(maps[module], request.settings.channels)]
-            shape = " × ".join(map(str, maps[module].shape[1:]))
+        for (position, module), of_layer in maps.items():
+            channels = of_layer[number, most_varied(of_layer, request.settings.channels)]
+            shape = " × ".join(map(str, of_layer.shape[1:]))
             lines = dict.fromkeys((position, module, shape), PLAIN)
             strip.append((channel_picture(channels), list(lines.items())))
         strips[f"{samples.labels[number]}: {end_of(name, LETTERS)}"] = strip
-    return strips, {**run.predictions.about, "name": f"{trained.config.name} · {trained.network}"}
+    return strips
 
 
-def _draw_strips(path: Path, about: dict[str, Any], strips: dict[str, list[Example]], width: float) -> None:
-    draw_sheet(path, about, _noted(LAYERS_NOTE, strips), max(map(len, strips.values())), width)
+def measure_smoothness(request: ExplainRequest, csv: Path | None) -> None:
+    """Print the smoothness of the layers of runs beside their test accuracy, and write it as a table.
+
+    A finer map of the same picture is the smoother one, since its neighbours lie closer together.
+    """
+    rows = []
+    for run in request.runs:
+        accuracy = evaluate(score(run.predictions.part("test")))["accuracy"]
+        samples, outputs = _layer_outputs(load_run(run.folder), request, MEASURED)
+        facts = {"run": str(run.folder), "experiment": run.config.name, "source": run.config.data.source}
+        for (position, layer), maps in outputs.items():
+            names = dict(zip(("channels", "height", "width"), maps.shape[1:], strict=True))
+            mean = pd.Series(smoothness(maps).ravel()).mean()  # without NaN, which is of constant maps
+            row = {**facts, "position": position, "layer": layer, **names, "smoothness": mean}
+            rows.append({**row, "accuracy": accuracy, "images": len(samples.images)})
+    table = pd.DataFrame(rows)
+    shown = table[["experiment", "position", "height", "smoothness", "accuracy"]]
+    console.print(frame_table(shown, "smoothness of layers: 1 smooth, 0 as noise"))
+    if csv:
+        write_csv(csv, table, "%.6f")
+        say(str(csv))
 
 
-def _noted(note: str, strips: dict[str, list[Example]]) -> dict[str, list[Example]]:
-    """Return the strips with a note above the heading of the first."""
+def _layer_outputs(
+    run: TrainedRun, request: ExplainRequest, count: int
+) -> tuple[Samples, dict[tuple[str, str], np.ndarray]]:
+    """Return test images, ``count`` by default, and the maps of layers by position and module, see ``layer_maps``."""
+    model = Model.of_run(run)
+    samples = from_test_part(run.folder, request.config(run.config), request.settings.samples or count)
+    names = request.settings.layer or ()
+    layers = dict(zip(names, names, strict=True)) or positions(model, layer_shapes(model, samples.images[0]))
+    maps = layer_maps(model, samples.images, list(layers.values()))
+    return samples, {(position, module): maps[module] for position, module in layers.items()}
+
+
+def _draw_strips(path: Path, about: dict[str, Any], note: str, strips: Strips, columns: int | None = None) -> None:
+    """Draw strips, by default a row each, with a note above the heading of the first."""
+    columns = columns or max(map(len, strips.values()))
     first, *others = strips
-    return {f"{note}\n{first}": strips[first], **{heading: strips[heading] for heading in others}}
+    noted = {f"{note}\n{first}": strips[first], **{heading: strips[heading] for heading in others}}
+    draw_sheet(path, about, noted, columns, min(WIDTH, WIDEST / columns))

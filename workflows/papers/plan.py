@@ -22,7 +22,8 @@ RESULTS = ROOT / "results"
 DATA_VARIABLE = "KARYOCYTE_DATA_DIR"
 PLAIN = re.compile(r"[\w@%+=:,./*-]+")  # what needs no quotes in a shell, which is to expand the patterns of runs
 LINE = 80  # columns of a terminal
-PIECE = 70  # letters of a word in a line, beside indentation and quotes
+# Of a word, at most 70 letters to a line, beside indentation and quotes; behind a comma or a slash where there is one.
+PIECE = re.compile(r".{1,70}$|.{1,70}(?<=[,/])|.{1,70}", re.DOTALL)
 WEIGHTS = "weights"
 COMPARISON = "reproduction.csv"  # the paper's figures and ours
 Runs = Mapping[str, Sequence[str]]  # the folders of the finished runs of each experiment
@@ -73,16 +74,10 @@ def _quoted(word: str) -> str:
 
 
 def _pieces(word: str) -> list[str]:
-    """Quote a word in pieces that fit a line, behind a comma, a slash or a dot where there is one."""
-    pieces = []
-    rest = word
-    while rest:
-        end = PIECE
-        if len(rest) > PIECE:
-            end = max(rest.rfind(sign, 0, PIECE) for sign in ",/") + 1 or PIECE
-        pieces.append(rest[:end] if PLAIN.fullmatch(word) else shlex.quote(rest[:end]))
-        rest = rest[end:]
-    return pieces
+    """Quote a word in pieces that fit a line."""
+    if PLAIN.fullmatch(word):
+        return PIECE.findall(word)
+    return list(map(shlex.quote, PIECE.findall(word)))
 
 
 @dataclass(frozen=True)
@@ -208,8 +203,7 @@ def analysis_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
     steps += _ensemble_steps(plan, split, runs)
     steps += _explanation_steps(plan, split, folder, runs)
     if split is plan.splits[0]:
-        steps += _description_steps(plan, folder, runs)
-        steps += _search_steps(plan, folder)
+        steps += _shared_steps(plan, folder, runs)
     return steps + _report_steps(plan, split, folder, runs)
 
 
@@ -226,16 +220,6 @@ def _explanation_steps(plan: Plan, split: Split, folder: Path, runs: Runs) -> li
         words = ("scripts/explain.py", explanation.draw, *first, *explanation.keys)
         steps.append(Step.making(f"{name}-{split.name}", words, option, folder / f"{name}.{suffix}"))
     return steps
-
-
-def _search_steps(plan: Plan, folder: Path) -> list[Step]:
-    """Return the command of the paper's search over settings, where its experiment is reproduced."""
-    search = plan.config.search
-    if search is None or search.experiment not in plan.experiments:
-        return []
-    results = folder / "search"
-    words = (f"+experiment={search.experiment}", *plan.splits[0].overrides, *plan.job_words, *search.keys)
-    return [Step("search", ("scripts/tune.py", *words, f"search.out={results}"), results)]
 
 
 def _runs_of(experiments: Iterable[str], runs: Runs) -> list[str]:
@@ -293,15 +277,25 @@ def _report_steps(plan: Plan, split: Split, folder: Path, runs: Runs) -> list[St
     return steps
 
 
-def _description_steps(plan: Plan, folder: Path, runs: Runs) -> list[Step]:
-    """Return the commands that describe what all splits share: the layers of the networks, the preparation."""
+def _shared_steps(plan: Plan, folder: Path, runs: Runs) -> list[Step]:
+    """Return the commands of what all splits share: the layers of the networks, the preparation, the search."""
     networks = [runs[name][0] for name in plan.experiments if runs.get(name)]
     words: tuple[str, ...] = ("scripts/explain.py", "summary", *networks)
     steps = [Step.making("summary", words, "--csv", folder / "layers.csv")]
+    as_paper = (*plan.splits[0].overrides, *plan.job_words)
     if plan.config.before_after:
-        of_one = (f"+experiment={plan.config.before_after}", *plan.splits[0].overrides, *plan.job_words)
-        words = ("scripts/prepare_data.py", *of_one, "--no-images")
+        words = ("scripts/prepare_data.py", f"+experiment={plan.config.before_after}", *as_paper, "--no-images")
         steps.append(Step.making("before-after", words, "--before-after", folder / "before-after"))
+    for experiment, keys in plan.config.search.items():
+        if experiment in plan.experiments:
+            words = (
+                "scripts/tune.py",
+                f"+experiment={experiment}",
+                *as_paper,
+                *keys,
+                f"search.out={folder / 'search'}",
+            )
+            steps.append(Step("search", words, folder / "search"))
     return steps
 
 

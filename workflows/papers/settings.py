@@ -28,13 +28,6 @@ class ExplanationConfig(StrictModel):
     keys: tuple[str, ...] = ()
 
 
-class SearchStepConfig(StrictModel):
-    """A search over settings of an experiment by scripts/tune.py; ``keys`` are those of conf/search/ and their file."""
-
-    experiment: str
-    keys: tuple[str, ...]
-
-
 class ReproductionConfig(StrictModel):
     """A file of conf/reproduction/; the experiments and ensembles are those of results/claims.csv."""
 
@@ -45,7 +38,7 @@ class ReproductionConfig(StrictModel):
     seeds: Annotated[tuple[Count, ...], Field(min_length=1)]
     folds: tuple[Count, ...]
     explanations: dict[Name, ExplanationConfig]
-    search: SearchStepConfig | None
+    search: dict[str, tuple[str, ...]]
     before_after: str | None
 
 
