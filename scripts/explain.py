@@ -51,7 +51,7 @@ def explain(what: What, words: Words, out: Out = None, csv: Csv = None, depth: D
 
         summarise_networks(words, depth, csv)
         return
-    request = ExplainRequest(words, out)
+    request = ExplainRequest.of(words, out)
     from workflows.explain.run import draw_heat_maps, draw_layers, measure_smoothness  # takes seconds: after the checks
 
     if what == "smoothness":

@@ -9,7 +9,6 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError
 
-from common.errors import UserError
 from common.paths import CONF
 
 
@@ -29,14 +28,6 @@ def _compose(conf: Path, overrides: tuple[str, ...]) -> DictConfig:
         return compose("train", list(overrides))
     with initialize_config_dir(str(conf), version_base="1.3"):
         return compose("train", list(overrides))
-
-
-def group_defaults(group: str, option: str) -> dict[str, Any]:
-    """Return the keys of one option of a config group, such as ``("data", "cnmc")``, with those it inherits."""
-    if not (CONF / group / f"{option}.yaml").is_file():
-        options = ", ".join(sorted(file.stem for file in (CONF / group).glob("*.yaml")))
-        raise UserError(f"there is no {group}={option}: the options are {options}")
-    return _resolved(composition(f"{group}={option}")[group])
 
 
 @cache

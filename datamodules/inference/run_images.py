@@ -23,15 +23,15 @@ class Samples:
     labels: tuple[str, ...]
 
 
-def from_test_part(run: Path, config: Config, count: int, progress: bool = True) -> Samples:
+def from_test_part(run: Path, count: int, data_dir: str | None = None, progress: bool = True) -> Samples:
     """Return up to ``count`` images of the test part of a run (a folder), as ``in_turn`` orders them.
 
-    ``data_dir`` and ``cache_dir`` of the configuration are where images and cache are now.
+    ``data_dir`` is where the images are now; None: where they were.
 
     Raises:
         UserError: The images are missing, or differ from those that the run was tested on.
     """
-    run_images = RunImages(config, progress)
+    run_images = RunImages(Run(run).config, data_dir, progress)
     split = Run(run).split
     test = split[(split["part"] == "test") & split["label"].notna()]
     if not len(test):
@@ -52,7 +52,8 @@ class RunImages:
     """All images of a run's data set, by row of the manifest: uint8 RGB, shape (H, W, 3), the network's input.
 
     Args:
-        config: The run's configuration; ``data_dir`` and ``cache_dir`` are where images and cache are now.
+        config: The run's configuration; ``cache_dir`` is where the cache is now.
+        data_dir: Where the images are now; None: where they were.
         progress: Whether progress bars may be shown.
 
     Attributes:
@@ -62,8 +63,8 @@ class RunImages:
         UserError: The images are missing.
     """
 
-    def __init__(self, config: Config, progress: bool = True) -> None:
-        self.data = data_module(config, progress)
+    def __init__(self, config: Config, data_dir: str | None = None, progress: bool = True) -> None:
+        self.data = data_module(config.model_copy(update={"data_dir": data_dir or config.data_dir}), progress)
         self.manifest = self.data.expansion.manifest
 
     def __getitem__(self, row: int) -> np.ndarray:

@@ -1,13 +1,10 @@
 """How a page is made of its template: strict about missing values, and nothing of the data is read as HTML."""
 
-import base64
 from functools import cache
 
-import numpy as np
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from common.thumbnails import encode
 from evaluation.renderers import page
 
 SHARED = "evaluation.pages"
@@ -26,11 +23,6 @@ def template_file(package: str, name: str) -> Markup:
     environment = _environment(package)
     assert environment.loader is not None
     return Markup(environment.loader.get_source(environment, name)[0])
-
-
-def data_uri(pixels: np.ndarray, size: int) -> str:
-    """Return a picture, uint8 RGB, as a source of an image within the page, of at most ``size`` pixels."""
-    return f"data:image/webp;base64,{base64.b64encode(encode(pixels, size)).decode()}"
 
 
 @cache

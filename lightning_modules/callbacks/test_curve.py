@@ -7,7 +7,6 @@ from torchmetrics import MeanMetric
 from common.errors import UserError
 from lightning_modules.callbacks.best_checkpoint import averaged_weights
 from lightning_modules.classifier import Classifier
-from lightning_modules.epoch_metrics import validation_metrics
 
 
 class TestCurve(Callback):
@@ -27,9 +26,8 @@ class TestCurve(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluate the weights that the epoch ended with; of averaged weights the average."""
         assert isinstance(pl_module, Classifier)
-        metrics = validation_metrics(pl_module.num_classes, "test_curve/").to(pl_module.device)
+        metrics = pl_module.val_metrics.clone("test_curve/")  # empty: the validation of the epoch is over
         loss = MeanMetric().to(pl_module.device)
-        training = pl_module.training
         with torch.random.fork_rng(devices=[]), averaged_weights(trainer, pl_module), torch.no_grad():
             pl_module.eval()
             for batch in trainer.datamodule.test_dataloader():  # type: ignore[attr-defined]
@@ -38,5 +36,5 @@ class TestCurve(Callback):
                     logits = pl_module(images["image"])
                     loss.update(pl_module.validation_loss(logits, images["label"]), len(images["label"]))
                 metrics.update(pl_module.scores(logits), images["label"])
-        pl_module.train(training)
+        pl_module.train()
         pl_module.log_dict({"test_curve/loss": loss.compute(), **metrics.compute()})

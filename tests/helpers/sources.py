@@ -4,13 +4,13 @@ from omegaconf import OmegaConf
 from pydantic_core import to_jsonable_python
 
 from common.config.data import SourceConfig
-from common.config.defaults import group_defaults
+from common.config.defaults import composition
 from common.config.explain import validated
 from datamodules.sources import sources
 
 
 def source_config(name: str, **keys: object) -> SourceConfig:
     """Return the settings of ``conf/data/<name>.yaml`` with ``keys`` in their place."""
-    defaults = group_defaults("data", name)
+    defaults = composition(f"data={name}").data
     merged = OmegaConf.merge(defaults, to_jsonable_python(keys))
     return validated(sources()[defaults["source"]].config, OmegaConf.to_container(merged, resolve=True), "data")

@@ -65,20 +65,25 @@ def test_each_run_gets_pictures_a_table_and_a_figure(runs):
     ]
 
 
+def tables_of(runs, pattern="*.csv"):
+    """Return the table of the heat maps of each run."""
+    return [pd.read_csv(next((run / "heatmaps").glob(pattern))) for run in runs]
+
+
 def test_an_ensemble_is_explained_by_its_members(runs, tmp_path):
     members = EnsembleFile("average", tuple(map(str, runs)), ("a", "b"), {}, {"images": 0, "subjects": 0})
     (tmp_path / "ensemble").mkdir()
     write_ensemble(tmp_path / "ensemble", members)
     shutil.copy(runs[1] / "predictions.parquet", tmp_path / "ensemble")
     call("heatmaps", tmp_path / "ensemble", "method=hirescam,gradcam++", "samples=3")
-    tables = [pd.read_csv(next((run / "heatmaps").glob("hirescam-*.csv"))) for run in runs]
+    tables = tables_of(runs, "hirescam-*.csv")
     assert tables[0]["image_id"].tolist() == tables[1]["image_id"].tolist()
     assert len(tables[0]) == 3
     assert len(list((runs[0] / "heatmaps").iterdir())) == 6
 
 
 def test_maps_are_for_the_predicted_the_true_or_a_named_class(runs):
-    run, request = Run(runs[0]), ExplainRequest([str(runs[0]), "samples=2"])
+    run, request = Run(runs[0]), ExplainRequest.of([str(runs[0]), "samples=2"])
     selected = select_images(run, request, choose(run.predictions.part("test"), request.settings))
     assert selected.images[selected.rows[1]].shape == (64, 64, 3)
     test, frame = selected.test, selected.test.frame
@@ -110,7 +115,7 @@ def test_several_runs_are_in_one_figure(runs, tmp_path, monkeypatch):
         assert [lines[0][0] for _, lines in strip[1:]] == ["pooled", "flat"]
     assert [heading.split(" · ")[0].split("\n")[-1] for heading in layers] == ["pooled", "flat"]
     assert [len(strip) for strip in layers.values()] == [2 * (1 + 4), 2 * (1 + 2)]
-    tables = [pd.read_csv(next((run / "heatmaps").glob("*.csv"))) for run in runs]
+    tables = tables_of(runs)
     assert tables[0]["image_id"].tolist() == tables[1]["image_id"].tolist()
     assert {heading.split(" · ")[-1] for heading in maps} == set(tables[0]["image_id"])
 

@@ -134,10 +134,9 @@ def smoothness(maps: np.ndarray) -> np.ndarray:
         checkerboard; NaN for maps that are constant, or of one value.
     """
     maps = np.asarray(maps, np.float64)
-    vertical = np.abs(np.diff(maps, axis=-2))
-    horizontal = np.abs(np.diff(maps, axis=-1))
-    pairs = np.prod(vertical.shape[-2:]) + np.prod(horizontal.shape[-2:])
-    variation = (vertical.sum(axis=(-2, -1)) + horizontal.sum(axis=(-2, -1))) / max(pairs, 1)
+    differences = [np.abs(np.diff(maps, axis=axis)) for axis in (-2, -1)]
+    pairs = sum(np.prod(of_axis.shape[-2:]) for of_axis in differences)
+    variation = sum(of_axis.sum(axis=(-2, -1)) for of_axis in differences) / max(pairs, 1)
     spread = maps.std(axis=(-2, -1))
     varies = spread > CONSTANT * np.abs(maps).max(axis=(-2, -1))
     relative = np.divide(variation, spread, out=np.full(spread.shape, np.nan), where=varies)

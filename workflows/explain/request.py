@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,7 +9,6 @@ from pydantic import BeforeValidator, PositiveInt
 
 from common.config.base import FROM_YAML, StrictModel, listed
 from common.config.command import Command
-from common.config.schema import Config
 from common.errors import UserError
 from common.runs.run import Run
 from workflows.models import members_of
@@ -34,41 +32,28 @@ class ExplainConfig(StrictModel, defaults="explain"):
 
 @dataclass(frozen=True)
 class ExplainRequest:
-    """The words ``RUN... key=value ...`` of a command of scripts/explain.py, and the one figure of all runs to write.
+    """What a command of scripts/explain.py asks for: its keys, finished runs, and the one figure of all to write."""
 
-    Raises:
-        UserError: A key or value is wrong, or a run is not finished.
-    """
-
-    words: Sequence[str]
+    settings: ExplainConfig
+    runs: tuple[Run, ...]
     out: Path | None = None
 
-    def __post_init__(self) -> None:
-        if not self.runs:
+    @classmethod
+    def of(cls, words: Sequence[str], out: Path | None = None) -> "ExplainRequest":
+        """Read the words ``RUN... key=value ...``: each run is explained once, and an ensemble by its members.
+
+        Raises:
+            UserError: A key or value is wrong, no run is named, or one is not finished.
+        """
+        command = Command(words, ExplainConfig)
+        runs: dict[Path, Run] = {}
+        for run in members_of(list(map(Run.open, command.paths))):
+            runs.setdefault(run.folder.resolve(), Run.open_finished(run.folder))
+        if not runs:
             raise UserError("no run is named: name a finished run's folder, its experiment, or latest")
-
-    @cached_property
-    def _command(self) -> Command:
-        return Command(self.words, ExplainConfig)
-
-    @property
-    def settings(self) -> ExplainConfig:
-        """The keys of conf/explain.yaml."""
-        return self._command[ExplainConfig]
+        return cls(command[ExplainConfig], tuple(runs.values()), out)
 
     @property
     def together(self) -> Path | None:
         """The one figure of several runs."""
         return self.out if len(self.runs) > 1 else None
-
-    @cached_property
-    def runs(self) -> list[Run]:
-        """The finished runs, each once; an ensemble is explained by its members."""
-        runs: dict[Path, Run] = {}
-        for run in members_of(list(map(Run.open, self._command.paths))):
-            runs.setdefault(run.folder.resolve(), Run.open_finished(run.folder))
-        return list(runs.values())
-
-    def config(self, config: Config) -> Config:
-        """Return the configuration of a run with the place where its images are now."""
-        return config.model_copy(update={"data_dir": self.settings.data_dir or config.data_dir})

@@ -104,7 +104,7 @@ def select_images(run: Run, request: ExplainRequest, chosen: Mapping[str, str]) 
     if (places < 0).any():
         raise UserError(f"{run.folder} was not tested on the images of the first run: leave out --out")
     test = replace(whole, frame=whole.frame.iloc[places].reset_index(drop=True))
-    images = RunImages(request.config(run.config))
+    images = RunImages(run.config, request.settings.data_dir)
     rows = images.rows(run.folder, test.frame["image_id"])
     targets = target_classes(test, request.settings.target)
     return SelectedImages(load_run(run.folder), test, list(chosen.values()), images, rows, targets)
@@ -288,7 +288,7 @@ def _layer_outputs(
 ) -> tuple[Samples, dict[tuple[str, str], np.ndarray]]:
     """Return test images, ``count`` by default, and the maps of layers by position and module, see ``layer_maps``."""
     model = Model.of_run(run)
-    samples = from_test_part(run.folder, request.config(run.config), request.settings.samples or count)
+    samples = from_test_part(run.folder, request.settings.samples or count, request.settings.data_dir)
     names = request.settings.layer or ()
     layers = dict(zip(names, names, strict=True)) or positions(model, layer_shapes(model, samples.images[0]))
     maps = layer_maps(model, samples.images, list(layers.values()))

@@ -165,9 +165,8 @@ def _training_facts(run: Run) -> TrainingFacts:
 
 def _images_to_compare(run: Run, request: ExportRequest) -> np.ndarray:
     """Return prepared images of the test part of the run, uint8, shape (N, 3, H, W)."""
-    config = run.config.model_copy(update={"data_dir": request.data_dir or run.config.data_dir})
     try:
-        samples = from_test_part(run.folder, config, COMPARED, console.is_terminal)
+        samples = from_test_part(run.folder, COMPARED, request.data_dir, console.is_terminal)
     except UserError as error:
         raise UserError(f"{error}; torch and ONNX Runtime are compared on them: name their --data-dir") from error
     return samples.images.transpose(0, 3, 1, 2).copy()

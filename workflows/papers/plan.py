@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -56,11 +57,10 @@ class Step:
         lines = ["python"]
         for word in self.words:
             first, *more = _pieces(word)
-            if len(lines[-1]) + len(first) + 3 <= LINE:
-                lines[-1] += f" {first}"
-            else:
+            if len(lines[-1]) + len(first) + 3 > LINE:
                 lines[-1] += " \\"
-                lines.append(f"    {first}")
+                lines.append("   ")
+            lines[-1] += f" {first}"
             for piece in more:
                 lines[-1] += "\\"
                 lines.append(piece)
@@ -224,10 +224,7 @@ def _explanation_steps(plan: Plan, split: Split, folder: Path, runs: Runs) -> li
 
 def _runs_of(experiments: Iterable[str], runs: Runs) -> list[str]:
     """Return the runs of some experiments, in their order."""
-    found: list[str] = []
-    for experiment in experiments:
-        found += runs.get(experiment, ())
-    return found
+    return list(chain.from_iterable(runs.get(experiment, ()) for experiment in experiments))
 
 
 def comparison_step(plan: Plan, runs: Mapping[str, Runs], ensembles: Sequence[Path]) -> Step:
@@ -267,13 +264,12 @@ def _report_steps(plan: Plan, split: Split, folder: Path, runs: Runs) -> list[St
         source = ""
         if plan.config.folder_per_dataset:
             source = f"-{compose_config([f'+experiment={experiment}', *plan.job_words]).data.source}"
-        by_source.setdefault(source, []).extend(runs.get(experiment, ()))
+        for run in runs.get(experiment, ()):
+            by_source.setdefault(source, []).append(run)
     steps = []
     for source, of_source in by_source.items():
-        if of_source:
-            words = ("scripts/report.py", *of_source)
-            name = f"report-{split.name}{source}"
-            steps.append(Step.making(name, words, "--output", folder / f"report{source}.html"))
+        words = ("scripts/report.py", *of_source)
+        steps.append(Step.making(f"report-{split.name}{source}", words, "--output", folder / f"report{source}.html"))
     return steps
 
 
@@ -288,13 +284,7 @@ def _shared_steps(plan: Plan, folder: Path, runs: Runs) -> list[Step]:
         steps.append(Step.making("before-after", words, "--before-after", folder / "before-after"))
     for experiment, keys in plan.config.search.items():
         if experiment in plan.experiments:
-            words = (
-                "scripts/tune.py",
-                f"+experiment={experiment}",
-                *as_paper,
-                *keys,
-                f"search.out={folder / 'search'}",
-            )
+            words = ("scripts/tune.py", f"+experiment={experiment}", *as_paper, *keys, f"search.out={folder}/search")
             steps.append(Step("search", words, folder / "search"))
     return steps
 

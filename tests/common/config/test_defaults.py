@@ -6,8 +6,7 @@ from pydantic_core import to_jsonable_python
 from common.config import data, schema
 from common.config.base import StrictModel
 from common.config.compose import compose_config
-from common.config.defaults import group_defaults, section_defaults
-from common.errors import UserError
+from common.config.defaults import composition, section_defaults
 from common.runs.run import Run
 
 
@@ -53,10 +52,8 @@ def test_old_configurations_lack_newer_keys(tmp_path, default):
     assert run.config == default
 
 
-def test_group_defaults_follow_inheritance():
-    once = group_defaults("data", "composed_karyograms_once")
+def test_an_option_inherits_the_keys_of_another():
+    once = composition("data=composed_karyograms_once").data
     assert once["parents"] == "leave_out"
-    assert once["derived"] | {"gain": 27} == once["derived"]
-    assert once["sheet"] == group_defaults("data", "composed_karyograms")["sheet"]
-    with pytest.raises(UserError, match="data=nothing"):
-        group_defaults("data", "nothing")
+    assert once["derived"]["gain"] == 27
+    assert once["sheet"] == composition("data=composed_karyograms").data["sheet"]

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
+from common.runs.run import Run
 from datamodules.datasets import data_module
 from datamodules.inference.run_images import from_test_part
 from tests.helpers.images import cell_image, write_class_folders, write_image
@@ -10,11 +11,12 @@ from tests.helpers.training import small_config
 
 
 def run_of(tmp_path, config):
-    """A run's folder with its split, its configuration and its data module."""
+    """A run's folder with its split and its configuration, and its data module."""
     module = data_module(config, progress=False)
     module.setup()
     module.write_facts(tmp_path / "run")
-    return tmp_path / "run", config, module
+    Run(tmp_path / "run").write_config(config)
+    return tmp_path / "run", module
 
 
 @pytest.fixture
@@ -25,11 +27,11 @@ def run(tmp_path):
 
 
 def test_samples_are_test_images_of_each_class_in_turn(run):
-    folder, config, module = run
-    samples = from_test_part(folder, config, 3, progress=False)
+    folder, module = run
+    samples = from_test_part(folder, 3, progress=False)
     assert samples.labels == ("a", "b", "a")
     tested = module.manifest.frame.iloc[module.rows("test")]
-    assert len(from_test_part(folder, config, 1000, progress=False).images) == len(tested)
+    assert len(from_test_part(folder, 1000, progress=False).images) == len(tested)
     for image, name, label in zip(samples.images, samples.names, samples.labels, strict=True):
         row = tested.index[tested["image_id"] == name][0]
         assert tested["label"][row] == label
@@ -39,16 +41,16 @@ def test_samples_are_test_images_of_each_class_in_turn(run):
 def test_samples_have_the_size_of_the_network_input(tmp_path):
     root = write_karyograms(tmp_path / "sheets", {"normal": 12, "abnormal": 12})
     config = karyogram_config(tmp_path, root, "protocol=image", "prepare.augment_at=48")
-    folder, _, module = run_of(tmp_path, config)
-    tested = from_test_part(folder, config, 1, progress=False)
+    folder, module = run_of(tmp_path, config)
+    tested = from_test_part(folder, 1, progress=False)
     row = module.manifest.frame["image_id"].tolist().index(tested.names[0])
     assert tested.images.shape == (1, 32, 32, 3)
     assert module.images[row].shape == (48, 48, 3)
 
 
 def test_changed_images_are_refused(run):
-    folder, config, module = run
+    folder, module = run
     for row in module.rows("test"):
         write_image(module.manifest.file(row), cell_image(9000 + int(row)))
     with pytest.raises(UserError, match="data_dir="):
-        from_test_part(folder, config, 2, progress=False)
+        from_test_part(folder, 2, progress=False)

@@ -127,7 +127,7 @@ def test_folder_is_one_of_a_finished_run(folder, other, runs):
     config = Run(folder).raw_config
     own = Run(runs[0]).raw_config
     assert {key for key in own if own[key] != config[key]} == {"data", "data_dir"}
-    samples = from_test_part(folder, load_run(folder).config, 4, False)
+    samples = from_test_part(folder, 4, progress=False)
     assert samples.labels == ("all", "hem", "all", "hem")
     assert all(name.startswith(("blast/", "healthy/")) for name in samples.names)
     text = call(folder).output
@@ -168,7 +168,7 @@ def test_ids_of_both_sets_are_distinguished(runs, tmp_path):
     assert predictions.part("validation").frame["image_id"].str.endswith(" (validation)").all()
     own = read_predictions(runs[0]).part("validation").frame
     assert predictions.part("validation").frame["prob_all"].tolist() == own["prob_all"].tolist()
-    assert from_test_part(output, load_run(output).config, 40, False).names
+    assert from_test_part(output, 40, progress=False).names
 
 
 def test_a_run_of_strangers_calls_nothing_that_it_names(runs, other, tmp_path):

@@ -30,6 +30,15 @@ def runs_of(plan, *folders: str) -> dict[str, list[str]]:
     return {name: [f"runs/{name}/{folder}" for folder in folders or ("seed=0",)] for name in plan.experiments}
 
 
+def analysis_of(plan, runs=None, split=0) -> dict[str, Step]:
+    """Return the commands that evaluate runs of a plan, by default one of each experiment, by name."""
+    return {step.name: step for step in analysis_steps(plan, plan.splits[split], runs or runs_of(plan))}
+
+
+def runs_in(step: Step) -> list[str]:
+    return [word for word in step.words if word.startswith("runs/")]
+
+
 @pytest.mark.parametrize("paper", PAPERS)
 def test_every_row_of_a_paper_that_trains_is_a_job(paper):
     plan = plan_of(paper, honest=True)
@@ -44,7 +53,7 @@ def test_ensembles_are_not_trained_but_combined_from_their_members():
     plan = plan_of("004")
     assert plan.ensembles["method"].tolist() == ["average", "genetic"]
     assert not set(plan.ensembles["experiment"]) & set(plan.experiments)
-    steps = {step.name: step for step in analysis_steps(plan, plan.splits[0], runs_of(plan))}
+    steps = analysis_of(plan)
     members = plan.ensembles["members"].iloc[0].split()
     average = steps["ensemble-average-paper"]
     assert average.words[:6] == ("scripts/ensemble.py", "average", *(f"runs/{member}/seed=0" for member in members))
@@ -53,38 +62,34 @@ def test_ensembles_are_not_trained_but_combined_from_their_members():
 
 
 def test_the_figures_of_the_papers_are_made_of_the_networks_that_they_name():
-    def command(paper: str, name: str) -> tuple[str, list[str], Path | None]:
-        plan = plan_of(paper)
-        steps = {step.name: step for step in analysis_steps(plan, plan.splits[0], runs_of(plan))}
-        words = steps[name].words
-        return words[1], [Path(word).parent.name for word in words if word.startswith("runs/")], steps[name].makes
-
     rows = [f"{network}_{data}" for network in ("anet_c6", "vgg16") for data in ("mnist", "cifar10", "chromosomes")]
-    assert command("002", "figure-4-paper") == ("layers", rows, Path("out/paper/figure-4.png"))
-    assert command("002", "smoothness-paper") == ("smoothness", rows, Path("out/paper/smoothness.csv"))
-    activations = [command("004", f"figure-{number}-paper")[:2] for number in (36, 37, 38)]
-    first = ("scratch_cnn_d256_dropout2", "resnet50_cut_block5", "vgg16_cut_block5")
-    assert activations == [("layers", [network]) for network in first]
-    members = plan_of("004").ensembles["members"].iloc[0].split()
-    assert command("004", "figures-39-40-paper") == ("heatmaps", members, Path("out/paper/figures-39-40.png"))
+    expected = {
+        ("002", "figure-4.png"): ("layers", rows),
+        ("002", "smoothness.csv"): ("smoothness", rows),
+        ("004", "figure-36.png"): ("layers", ["scratch_cnn_d256_dropout2"]),
+        ("004", "figure-37.png"): ("layers", ["resnet50_cut_block5"]),
+        ("004", "figure-38.png"): ("layers", ["vgg16_cut_block5"]),
+        ("004", "figures-39-40.png"): ("heatmaps", plan_of("004").ensembles["members"].iloc[0].split()),
+    }
+    for (paper, file), (what, networks) in expected.items():
+        step = analysis_of(plan_of(paper))[f"{Path(file).stem}-paper"]
+        assert step.makes == Path("out/paper", file)
+        assert (step.words[1], [Path(run).parent.name for run in runs_in(step)]) == (what, networks)
 
 
 def test_the_search_of_a_paper_is_a_step_where_its_experiment_is_reproduced():
-    plan = plan_of("001", "trainer.max_epochs=1", "+cluster=local")
-    steps = {step.name: step for step in analysis_steps(plan, plan.splits[0], runs_of(plan))}
+    steps = analysis_of(plan_of("001", "trainer.max_epochs=1", "+cluster=local"))
     words = steps["search"].words
     assert words[:3] == ("scripts/tune.py", "+experiment=karyogram_vgg16", "protocol=paper")
     assert {"+search=lr_batch", "trainer.max_epochs=1", "search.out=out/paper/search"} <= set(words)
     assert "+cluster=local" not in words
     assert steps["search"].makes == Path("out/paper/search")
-    other = plan_of("001", experiments=("karyogram_inceptionv3",))
-    assert "search" not in [step.name for step in analysis_steps(other, other.splits[0], runs_of(other))]
+    assert "search" not in analysis_of(plan_of("001", experiments=("karyogram_inceptionv3",)))
     assert not [name for name in steps if "heatmaps" in name]  # the paper prints none
 
 
 def test_a_figure_is_made_of_the_experiments_that_are_there():
-    plan = plan_of("004", experiments=("vgg16_cut_block5",))
-    steps = {step.name: step for step in analysis_steps(plan, plan.splits[0], runs_of(plan))}
+    steps = analysis_of(plan_of("004", experiments=("vgg16_cut_block5",)))
     assert steps["figures-39-40-paper"].words[2:4] == ("runs/vgg16_cut_block5/seed=0", "samples=2")
     assert "figure-36-paper" not in steps
 
@@ -93,18 +98,17 @@ def test_an_ensemble_without_one_of_its_members_is_left_out():
     plan = plan_of("004")
     runs = runs_of(plan)
     del runs["vgg16_cut_block5"]
-    names = [step.name for step in analysis_steps(plan, plan.splits[0], runs)]
+    names = list(analysis_of(plan, runs))
     assert not [name for name in names if name.startswith(("ensemble", "errors"))]
     assert "report-paper" in names
 
 
 def test_each_data_set_of_a_paper_has_a_report_of_its_own():
-    plan = plan_of("002")
-    reports = [step for step in analysis_steps(plan, plan.splits[0], runs_of(plan)) if step.name.startswith("report")]
-    assert [step.name for step in reports] == [f"report-paper-{data}" for data in ("mnist", "cifar10", "chromosomes")]
-    assert [word for word in reports[0].words if word.startswith("runs")] == [
-        f"runs/{network}_mnist/seed=0" for network in ("alexnet", "anet_c6", "vgg16")
-    ]
+    steps = analysis_of(plan_of("002"))
+    reports = [name for name in steps if name.startswith("report")]
+    assert reports == [f"report-paper-{data}" for data in ("mnist", "cifar10", "chromosomes")]
+    of_mnist = [f"runs/{network}_mnist/seed=0" for network in ("alexnet", "anet_c6", "vgg16")]
+    assert runs_in(steps[reports[0]]) == of_mnist
 
 
 def test_weights_and_images_of_all_experiments_are_brought_before_the_training():
@@ -190,14 +194,13 @@ def test_the_ensembles_of_several_folds_and_seeds_take_the_first_seed():
     paper, honest = plan.splits
     assert (paper.folds, honest.folds) == ((0,), (0, 1))  # draws of the paper's split overlap
     runs = runs_of(plan, *(f"fold{fold}/seed={seed}" for fold in honest.folds for seed in plan.seeds))
-    steps = {step.name: step for step in analysis_steps(plan, honest, runs)}
-    members = [word for word in steps["ensemble-average-honest"].words if word.startswith("runs/")]
+    members = runs_in(analysis_of(plan, runs, split=1)["ensemble-average-honest"])
     assert len(members) == 8
     assert not [member for member in members if member.endswith("seed=1")]
     made = [Path("out/honest/ensemble_average/fold0")]
-    compared = comparison_step(plan, {"paper": {}, "honest": runs}, made).words
-    assert sum(word.startswith("runs/") for word in compared) == 4 * len(plan.experiments)
-    assert [word for word in compared if "ensemble" in word] == ["out/honest/ensemble_average/fold0"]
+    compared = comparison_step(plan, {"paper": {}, "honest": runs}, made)
+    assert len(runs_in(compared)) == 4 * len(plan.experiments)
+    assert [word for word in compared.words if "ensemble" in word] == ["out/honest/ensemble_average/fold0"]
 
 
 def test_the_folder_of_the_environment_holds_a_folder_for_each_data_set_too(monkeypatch):
