@@ -22,17 +22,16 @@ from workflows.explain.run import choose, select_images, target_classes
 PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
 
 
+def train(home, *words):
+    return run_undrawn(small_config(home, "trainer.max_epochs=1", "unfreeze=head_only", "prepare.size=64", *words))
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """Two runs on the same cells: a head that pools, and one that flattens."""
     home = tmp_path_factory.mktemp("runs")
-    quick = ("trainer.max_epochs=1", "unfreeze=head_only", "prepare.size=64")
-    cut = ("model=resnet18", "model.cut=layer1")
-    configs = [
-        small_config(home, *quick, "model=scratch_cnn", "name=pooled", "head.layers=[gap]"),
-        small_config(home, *quick, *cut, "name=flat", "head.layers=[flatten]"),
-    ]
-    return [run_undrawn(config) for config in configs]
+    flat = ("model=resnet18", "model.cut=layer1", "name=flat", "head.layers=[flatten]")
+    return [train(home, "model=scratch_cnn", "name=pooled", "head.layers=[gap]"), train(home, *flat)]
 
 
 @pytest.fixture
@@ -121,9 +120,8 @@ def test_several_runs_are_in_one_figure(runs, tmp_path, monkeypatch):
 
 
 def test_runs_of_other_images_have_no_common_figure(runs, tmp_path):
-    words = ("trainer.max_epochs=1", "name=other", "model=scratch_cnn", "prepare.size=64", "split.seed=7")
-    other = small_config(tmp_path, *words)
-    result = call("heatmaps", runs[0], run_undrawn(other), "all=true", "--out", tmp_path / "maps.png", code=1)
+    other = train(tmp_path, "name=other", "model=scratch_cnn", "split.seed=7")
+    result = call("heatmaps", runs[0], other, "all=true", "--out", tmp_path / "maps.png", code=1)
     assert "was not tested on the images of the first run" in error_of(result)
     assert not (tmp_path / "maps.png").exists()
 

@@ -75,6 +75,9 @@ def test_the_figures_of_the_papers_are_made_of_the_networks_that_they_name():
         step = analysis_of(plan_of(paper))[f"{Path(file).stem}-paper"]
         assert step.makes == Path("out/paper", file)
         assert (step.words[1], [Path(run).parent.name for run in runs_in(step)]) == (what, networks)
+    steps = analysis_of(plan_of("004", experiments=("vgg16_cut_block5",)))
+    assert steps["figures-39-40-paper"].words[2:4] == ("runs/vgg16_cut_block5/seed=0", "samples=2")
+    assert "figure-36-paper" not in steps
 
 
 def test_the_search_of_a_paper_is_a_step_where_its_experiment_is_reproduced():
@@ -86,12 +89,6 @@ def test_the_search_of_a_paper_is_a_step_where_its_experiment_is_reproduced():
     assert steps["search"].makes == Path("out/paper/search")
     assert "search" not in analysis_of(plan_of("001", experiments=("karyogram_inceptionv3",)))
     assert not [name for name in steps if "heatmaps" in name]  # the paper prints none
-
-
-def test_a_figure_is_made_of_the_experiments_that_are_there():
-    steps = analysis_of(plan_of("004", experiments=("vgg16_cut_block5",)))
-    assert steps["figures-39-40-paper"].words[2:4] == ("runs/vgg16_cut_block5/seed=0", "samples=2")
-    assert "figure-36-paper" not in steps
 
 
 def test_an_ensemble_without_one_of_its_members_is_left_out():
@@ -134,28 +131,15 @@ def test_a_folder_for_each_data_set_of_a_paper_of_several():
     assert sources == {"mnist", "cifar10", "chromosomes"}
 
 
-def test_a_line_can_be_pasted_into_a_shell():
-    step = preparation_steps(plan_of("002"))[0]
-    assert "'data_dir=002-data/${data.source}'" in step.line
-    assert step.line.startswith("python scripts/prepare_data.py +experiment=")
-
-
-WORDS = [
-    "train.py",
-    "data_dir=/a folder/${data.source}/" + "very/" * 40,
-    f"+experiment={','.join(f'experiment_{number}' for number in range(30))}",
-    "-m",
-    "it's",
-    "x" * 200,
-]
-
-
 def test_the_lines_of_a_command_fit_a_terminal_and_a_shell_reads_them_as_the_same_words():
-    step = Step("train", tuple(WORDS))
+    experiments = ",".join(f"experiment_{number}" for number in range(30))
+    long = "data_dir=/a folder/${data.source}/" + "very/" * 40
+    step = Step("train", ("train.py", long, f"+experiment={experiments}", "-m", "it's", "x" * 200))
     assert max(map(len, step.lines)) <= 80
-    show = f"python() {{ printf '%s\\n' \"$@\"; }}\n{chr(10).join(step.lines)}"
-    printed = subprocess.run(["bash", "-c", show], capture_output=True, text=True, check=True).stdout
-    assert printed.splitlines() == WORDS
+    for typed in (step.line, "\n".join(step.lines)):
+        show = f"python() {{ printf '%s\\n' \"$@\"; }}\n{typed}"
+        printed = subprocess.run(["bash", "-c", show], capture_output=True, text=True, check=True).stdout
+        assert printed.splitlines() == list(step.words)
 
 
 DECIDED = ("protocol=image", "seed=3", "+experiment=vgg16_features", "split.fold=1", "name=x")
