@@ -166,13 +166,11 @@ def test_any_network_has_maps_at_its_last_layer(network, tmp_path):
     config = small_config(tmp_path, *NETWORKS[network])
     classifier, _ = build_classifier(config, ("hem", "all"), None)
     classifier.backbone.requires_grad_(False)
-    backbone = classifier.backbone
-    modules = {name: module for name, module in backbone.named_modules() if name}
-    model = Model(classifier, modules, backbone.feature_info, getattr(backbone, "num_prefix_tokens", 0))
+    modules = model_of(classifier.backbone).modules
+    model = Model(classifier, modules, prefix_tokens=getattr(classifier.backbone, "num_prefix_tokens", 0))
     before = state_of(classifier)
     for name in ("gradcam", "hirescam"):
         actual = maps(model, name, images=IMAGES[:2], classes=[0, 1])
         assert actual.shape == (2, 32, 32)
-        for heat in actual:
-            assert 0 <= scaled(heat).min() <= scaled(heat).max() <= 1
+        assert all(0 <= scaled(heat).min() <= scaled(heat).max() <= 1 for heat in actual)
     assert state_of(classifier) == before

@@ -55,12 +55,8 @@ def test_a_layer_without_maps_is_an_error_with_the_valid_names(name):
 
 def test_the_layers_of_the_paper_are_chosen_in_networks_of_pools_and_stages_in_others():
     _, model = small_net()
-    assert positions(model, layer_shapes(model, IMAGES[0])) == {
-        "conv1": "conv1",
-        "pool1": "pool1",
-        "pool2": "pool2",
-        "last pool": "pool3",
-    }
+    expected = {"conv1": "conv1", "pool1": "pool1", "pool2": "pool2", "last pool": "pool3"}
+    assert positions(model, layer_shapes(model, IMAGES[0])) == expected
     vgg = timm_model("vgg11")
     chosen = positions(vgg, layer_shapes(vgg, IMAGES[0]))
     assert list(chosen.values()) == ["features.0", "features.2", "features.5", "features.20"]

@@ -48,11 +48,8 @@ def test_layers_have_the_shapes_and_parameters_of_paper_004(tmp_path):
     output = " ".join(result.output.split())
     assert re.search(r"block2 7,766,849 7,728,129 7,766,849 7,728,129", output)
     table = pd.read_csv(csv).set_index("layer")
-    assert table.loc["backbone", ["output", "parameters", "trainable"]].tolist() == [
-        "512 x 14 x 14",
-        7_635_264,
-        7_596_544,
-    ]
+    backbone = table.loc["backbone", ["output", "parameters", "trainable"]]
+    assert backbone.tolist() == ["512 x 14 x 14", 7_635_264, 7_596_544]
     assert table.loc["head.dense1", ["kind", "output", "parameters"]].tolist() == ["Linear", "256", 131_328]
     assert table.loc["head.logits", ["output", "parameters"]].tolist() == ["1", 257]
     assert table["parameters"].sum() == 7_766_849
