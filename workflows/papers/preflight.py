@@ -14,7 +14,7 @@ from common.config.rules import DRAWN
 from common.config.schema import Config
 from common.errors import UserError
 from datamodules.sources import list_images
-from workflows.papers.claims import PaperData, read_data
+from workflows.papers.claims import PaperData, printed_claims, read_data
 from workflows.papers.plan import LINE, RESULTS, Plan
 
 NO_SUBJECT = "no subject is known: set data.subject_regex"
@@ -68,12 +68,9 @@ def _jobs(configs: Mapping[str, Sequence[Config]]) -> Iterator[Job]:
                 found[weights] = _find_weights(config)
             images = listed[data]
             said, fault = found[weights]
-            if images is None:
-                yield Job(split, config, nan, said, fault)
-                continue
-            if config.protocol == "subject" and images["subject"].isna().all():
+            if images is not None and config.protocol == "subject" and images["subject"].isna().all():
                 fault = fault or NO_SUBJECT
-            yield Job(split, config, len(images), said, fault)
+            yield Job(split, config, nan if images is None else len(images), said, fault)
 
 
 def _list(config: Config) -> pd.DataFrame | None:
@@ -135,12 +132,13 @@ def _time_line(plan: Plan, jobs: Sequence[Job]) -> str:
     # Without a remark on the size, the images were of the experiment's own.
     side = measured["reason"].str.extract(r"(\d+) px instead", expand=False).astype(float)
     paces = (60 * measured["as_paper_minutes"] / measured["as_paper_images_seen"]).to_dict()
+    trained = {claim.experiment: claim.data.train for claim in printed_claims(RESULTS, (plan.paper,))}
     runs = {split.name: len(plan.seeds) * len(split.folds) for split in plan.splits}
     total = 0.0
     unknown = {}
     for job in jobs:
         config = job.config
-        share = job.printed.train / job.printed.total if job.printed else nan
+        share = trained[config.name] / job.printed.total if job.printed else nan  # above 1 with a paper's copies
         seen = min(config.trainer.max_epochs * share * job.images, config.trainer.max_images or inf)
         pixels = prod(config.prepare.shape) / side.fillna(config.prepare.shape[0]).get(config.name, nan) ** 2
         seconds = runs[job.split] * len(config.unfreeze.stages) * seen * pixels * paces.get(config.name, nan)
