@@ -1,14 +1,73 @@
-"""The names of the weights that Keras publishes."""
+"""The weights of ImageNet that Keras publishes, with which papers 001 and 004 began: ``weights=keras``."""
 
-# What ``weights=keras`` is short for, by the network: a file <name>.safetensors in weights_dir or in the cache.
-STEMS = {
-    "resnet50_v1": "resnet50_v1.msra_in1k",
-    "vgg16": "vgg16.tf_keras_in1k",
-    "mobilenetv2_100": "mobilenetv2_100.tf_keras_in1k",
-    "inception_v3_keras": "inception_v3_keras.tf_keras_in1k",
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class KerasWeights:
+    """A file of Keras' store, and how its network differs from timm's.
+
+    Attributes:
+        name: Of the converted file in weights_dir or in the cache, without ``.safetensors``.
+        path: Of the file, below the address of the store.
+        size: Of the file, in bytes.
+        digest: Of the file: ``<algorithm>:<hexadecimal digits>``.
+        caffe: Whether its images were BGR values from 0 to 255 less their mean; otherwise RGB values from -1 to 1.
+        args: timm's arguments for the network.
+        more_eps: What its BatchNorm adds to variances beyond timm's.
+        numbered: Whether the numbers in the names of layers give the order of timm's; otherwise that of the file does.
+    """
+
+    name: str
+    path: str
+    size: int
+    digest: str
+    licence: str
+    caffe: bool = False
+    args: dict[str, Any] = field(default_factory=dict)
+    more_eps: float = 0.0
+    numbered: bool = True
+
+
+# By the network that takes them.
+KERAS = {
+    "resnet50_v1": KerasWeights(
+        "resnet50_v1.msra_in1k",
+        "resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        94_765_736,
+        "sha256:66c8b43daff3fcc15bc4f30e3d2a167e21a14d9c9598a5394e5516471f4af504",
+        "MIT",
+        caffe=True,
+        more_eps=1.001e-5 - 1e-5,
+    ),
+    "vgg16": KerasWeights(
+        "vgg16.tf_keras_in1k",
+        "vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        58_889_256,
+        "md5:6d6bbae143d832006294945121d1f1fc",
+        "CC-BY-4.0",
+        caffe=True,
+    ),
+    "mobilenetv2_100": KerasWeights(
+        "mobilenetv2_100.tf_keras_in1k",
+        "mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
+        9_406_464,
+        "sha256:f8aff69536bd77a692c594f559c798c19bf7f3f36668fc9fa00b21c6aab4797c",
+        "Apache-2.0",
+        args={"pad_type": "same", "bn_eps": 0.001},
+        numbered=False,
+    ),
+    "inception_v3_keras": KerasWeights(
+        "inception_v3_keras.tf_keras_in1k",
+        "inception_v3/inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        87_910_968,
+        "md5:bcbd6486424b2319ff4ef7d526e38f63",
+        "Apache-2.0",
+    ),
 }
 
 
 def weights_name(weights: str, network: str) -> str:
     """Return ``weights`` with ``keras`` written in full."""
-    return STEMS.get(network, weights) if weights == "keras" else weights
+    return KERAS[network].name if weights == "keras" and network in KERAS else weights

@@ -45,13 +45,8 @@ def first_backbone(config: Config) -> FirstBackbone:
     check_trainer(config)
     check_extensions(config)
     torch.manual_seed(derive_seed("weights", config.seed))
-    backbone, info = build_pretrained(
-        config.model,
-        config.weights,
-        config.prepare.size,
-        config.pretrained,
-        WeightsFolders.of(config.weights_dir, config.cache_dir),
-    )
+    folders = WeightsFolders.of(config.weights_dir, config.cache_dir)
+    backbone, info = build_pretrained(config.model, config.weights, config.prepare.size, config.pretrained, folders)
     state = torch.get_rng_state()
     restored = config.pretrained.batchnorm == "restored"
     if restored and not info.folded:

@@ -4,9 +4,7 @@ Keras' scaling of the images becomes a mean and a standard deviation of RGB imag
 """
 
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -14,59 +12,22 @@ import timm
 import torch
 from torch import nn
 
-from common.errors import UserError
 from common.files import atomic_path, write_text
-from lightning_modules.backbones.local_weights import SideFile, side_path
+from common.keras import KERAS
+from lightning_modules.backbones.local_weights import SideFile
 
 Layers = dict[str, list[np.ndarray]]  # the arrays of each of Keras' layers with weights, by its name
-Scale = tuple[float, float, float]
-# Keras' preprocessing "caffe" takes the mean (0 to 255) from BGR images, and divides by nothing.
-CAFFE_MEAN: Scale = (123.68 / 255, 116.779 / 255, 103.939 / 255)
-CAFFE_STD: Scale = (1 / 255, 1 / 255, 1 / 255)
-CLASSIFIER = "pre_logits"  # of VGG16, which the files lack as they do the last layer of every network
-
-
-@dataclass(frozen=True)
-class Network:
-    """How Keras built a network: timm's ``args`` for it, and what its BatchNorm adds to variances beyond timm's.
-
-    Attributes:
-        numbered: Whether the numbers in the names of layers give the order of timm's; otherwise that of the file does.
-    """
-
-    licence: str
-    mean: Scale = (0.5, 0.5, 0.5)
-    std: Scale = (0.5, 0.5, 0.5)
-    args: dict[str, Any] = field(default_factory=dict)
-    more_eps: float = 0.0
-    numbered: bool = True
-
-
-NETWORKS = {
-    "resnet50_v1": Network("MIT", CAFFE_MEAN, CAFFE_STD, more_eps=1.001e-5 - 1e-5),
-    "vgg16": Network("CC-BY-4.0", CAFFE_MEAN, CAFFE_STD),
-    "mobilenetv2_100": Network("Apache-2.0", args={"pad_type": "same", "bn_eps": 0.001}, numbered=False),
-    "inception_v3_keras": Network("Apache-2.0"),
-}
 
 
 def convert(source: Path, network: str, target: Path, origin: str) -> None:
-    """Write Keras' file ``source`` of a network as safetensors to ``target``; the side file names its ``origin``.
-
-    Raises:
-        UserError: The file is not of this network.
-        OSError: A file cannot be read or written.
-    """
-    try:
-        state = converted(read_layers(source), network)
-    except (KeyError, ValueError) as error:
-        raise UserError(f"{source.name} does not hold Keras' weights of {network}: {error}") from error
-    facts = NETWORKS[network]
+    """Write Keras' file ``source`` of a network as safetensors to ``target``; the side file names its ``origin``."""
+    state = converted(read_layers(source), network)
+    facts = KERAS[network]
     side = SideFile(
         model=network,
         timm_args=facts.args,
-        mean=facts.mean,
-        std=facts.std,
+        mean=(123.68 / 255, 116.779 / 255, 103.939 / 255) if facts.caffe else (0.5, 0.5, 0.5),
+        std=(1 / 255, 1 / 255, 1 / 255) if facts.caffe else (0.5, 0.5, 0.5),
         interpolation="bilinear",
         input_size=(3, 224, 224),
         covers="all modules but the classifier",
@@ -74,7 +35,7 @@ def convert(source: Path, network: str, target: Path, origin: str) -> None:
         source=origin,
         licence=f"{facts.licence} upstream",
     )
-    write_text(side_path(target), side.model_dump_json(indent=2) + "\n")
+    write_text(Path(f"{target}.json"), side.model_dump_json(indent=2) + "\n")
     with atomic_path(target) as temporary:
         temporary.write_bytes(safetensors.torch.save(state))
 
@@ -83,37 +44,28 @@ def read_layers(path: Path) -> Layers:
     """Return the weights of a Keras file in the order of its layers; those without weights are left out."""
     import h5py  # here: only a first training with these weights needs it
 
-    layers = {}
     with h5py.File(path) as file:
-        for name in map(_text, file.attrs["layer_names"]):
-            arrays = [file[name][_text(weight)][()] for weight in file[name].attrs["weight_names"]]
-            if arrays:
-                layers[name] = arrays
-    return layers
+        groups = [file[name] for name in file.attrs["layer_names"]]
+        layers = {group.name: [group[name][()] for name in group.attrs["weight_names"]] for group in groups}
+    return {name: arrays for name, arrays in layers.items() if arrays}
 
 
 def converted(layers: Layers, network: str) -> dict[str, torch.Tensor]:
-    """Return the state of timm's ``network`` without its classifier; both have their layers in the same order.
-
-    Raises:
-        ValueError: The layers are not those of the network.
-    """
-    facts = NETWORKS[network]
+    """Return the state of timm's ``network`` without its classifier; both have their layers in the same order."""
+    facts = KERAS[network]
     with torch.device("meta"):
         model = timm.create_model(network, num_classes=0, **facts.args)
-    modules = [(name, module) for name, module in model.named_modules() if not name.startswith(CLASSIFIER)]
-    convolutions = [(name, module) for name, module in modules if isinstance(module, nn.Conv2d)]
-    batchnorms = [name for name, module in modules if isinstance(module, nn.BatchNorm2d)]
+    convolutions = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
+    batchnorms = [name for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)]
     in_order = [layers[name] for name in (sorted(layers, key=_numbers) if facts.numbered else layers)]
     kernels = [arrays for arrays in in_order if arrays[0].ndim == 4]
     statistics = [arrays for arrays in in_order if arrays[0].ndim == 1]
-    if (len(kernels), len(statistics)) != (len(convolutions), len(batchnorms)):
-        raise ValueError(f"{len(kernels)} convolutions instead of {len(convolutions)}")
     state: dict[str, np.ndarray] = {}
-    for (name, module), (kernel, *bias) in zip(convolutions, kernels, strict=True):
+    # The two last convolutions of timm's VGG16 are of its classifier, which the file lacks.
+    for (name, module), (kernel, *bias) in zip(convolutions, kernels, strict=False):
         # From (height, width, in, out), depthwise (height, width, out, 1), to (out, in, height, width).
         weight = kernel.transpose((2, 3, 0, 1) if module.groups > 1 else (3, 2, 0, 1))
-        if facts.std == CAFFE_STD and module.in_channels == 3:
+        if facts.caffe and module.in_channels == 3:
             weight = weight[:, ::-1]  # from BGR
         state[f"{name}.weight"] = weight
         if module.bias is not None:
@@ -124,9 +76,6 @@ def converted(layers: Layers, network: str) -> dict[str, torch.Tensor]:
         state[f"{name}.running_mean"] = mean - bias[0] if bias else mean  # of the convolution, which has none in timm
         state[f"{name}.running_var"] = variance + np.float32(facts.more_eps)
         state[f"{name}.num_batches_tracked"] = np.array(0)
-    for key, expected in model.state_dict().items():
-        if not key.startswith(CLASSIFIER) and state[key].shape != tuple(expected.shape):
-            raise ValueError(f"{key} has the shape {state[key].shape}, not {tuple(expected.shape)}")
     return {key: torch.from_numpy(values.copy()) for key, values in state.items()}
 
 
@@ -136,7 +85,3 @@ def _numbers(name: str) -> list[int]:
     Keras gives the first layer of a process no number. A place of 0 is the convolution beside the block, timm's last.
     """
     return [int(digits) or 9 for digits in re.findall(r"\d+", name)]
-
-
-def _text(name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else name

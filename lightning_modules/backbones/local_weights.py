@@ -28,7 +28,7 @@ class WeightsFolders:
     Attributes:
         own: The user's folder, ``weights_dir``.
         cache: What is downloaded from Keras' store is kept here.
-        download: False where nothing may be downloaded: a ``NotAtHandError`` says that it would be necessary.
+        download: False where nothing may be downloaded: a ``NotAtHandError`` says what would be.
     """
 
     own: Path | None = None
@@ -36,13 +36,13 @@ class WeightsFolders:
     download: bool = True
 
     @classmethod
-    def of(cls, weights_dir: str | None, cache_dir: str) -> "WeightsFolders":
+    def of(cls, weights_dir: str | None, cache_dir: str, download: bool = True) -> "WeightsFolders":
         """Return those of the two keys of the configuration."""
         own = Path(weights_dir).expanduser() if weights_dir else None
-        return cls(own, Path(cache_dir).expanduser() / "weights")
+        return cls(own, Path(cache_dir).expanduser() / "weights", download)
 
 
-class NotAtHandError(UserError):
+class NotAtHandError(Exception):
     """Weights that are to be had by a download only."""
 
 
@@ -68,26 +68,14 @@ class SideFile(StrictModel):
     licence: str | None = None
 
 
-def find_local(weights: str, folder: Path | None, cut: str | None) -> Path | None:
-    """Return the file in ``folder`` with a name such as ``resnet50_v1.msra_in1k``, or the trunk up to the cut."""
-    if folder is not None:
+def find_local(weights: str, folders: WeightsFolders, cut: str | None) -> Path | None:
+    """Return the file with a name such as ``resnet50_v1.msra_in1k``, or the trunk up to the cut; own files first."""
+    for folder in filter(None, (folders.own, folders.cache)):
         for name in (weights, f"{weights}.trunk_to_{cut}"):
             path = folder / f"{name}.safetensors"
             if path.is_file():
                 return path
     return None
-
-
-def local_names(architecture: str, folder: Path | None) -> list[str]:
-    """Return the names of the weights of a network that ``folder`` has, sorted."""
-    if folder is None:
-        return []
-    return sorted(path.stem for path in folder.glob(f"{architecture}.*.safetensors"))
-
-
-def side_path(path: Path) -> Path:
-    """Return where the side file of the weights file ``path`` lies."""
-    return path.with_name(f"{path.name}.json")
 
 
 def read_side_file(path: Path) -> SideFile:
@@ -98,7 +86,7 @@ def read_side_file(path: Path) -> SideFile:
     """
     if not path.is_file():
         raise UserError(f"weights={path}: no such file; give the path of a .safetensors file, or say weights=random")
-    side = side_path(path)
+    side = Path(f"{path}.json")
     if not side.is_file():
         keys = ", ".join(SideFile.model_json_schema()["required"])
         raise UserError(f"weights={path}: its side file {side} is missing; write it with the keys {keys}")

@@ -20,7 +20,7 @@ from timm.models import PretrainedCfg
 from common.config.schema import ModelConfig, PretrainedConfig
 from common.errors import UserError
 from common.files import sha256_of_file, sha256_of_value
-from common.keras import STEMS, weights_name
+from common.keras import KERAS, weights_name
 from lightning_modules.backbones.backbone import (
     Backbone,
     build_backbone,
@@ -29,14 +29,13 @@ from lightning_modules.backbones.backbone import (
     finish_backbone,
     image_scale,
 )
-from lightning_modules.backbones.keras_store import KerasFile, keras_weights, of_keras
+from lightning_modules.backbones.keras_store import keras_weights
 from lightning_modules.backbones.local_weights import (
     NotAtHandError,
     WeightsFolders,
     find_local,
     load_file,
     loaded_batchnorm,
-    local_names,
     merge_arguments,
     read_side_file,
 )
@@ -123,24 +122,6 @@ def build_pretrained(
     return backbone, WeightsInfo(mean, std, sha256_of_file(found.path), False, args)
 
 
-def weights_at_hand(model: ModelConfig, weights: str, folders: WeightsFolders) -> Path | None:
-    """Return the local file of weights other than ``random``; None where a download is needed, which is not begun.
-
-    Raises:
-        UserError: They are no network's, or another's; or their file is not as it must be.
-    """
-    try:
-        return find_weights(model, weights, replace(folders, download=False)).path
-    except NotAtHandError:
-        return None
-
-
-def download_size(model: ModelConfig, weights: str) -> int | None:
-    """Return how many bytes the download of weights takes, where that is known without a network."""
-    file = of_keras(model.name, weights_name(weights, model.name))
-    return file.size if file else None
-
-
 def find_weights(model: ModelConfig, weights: str, folders: WeightsFolders) -> FoundWeights:
     """Return the local file of weights other than ``random``, downloaded where that is needed.
 
@@ -163,30 +144,29 @@ def find_weights(model: ModelConfig, weights: str, folders: WeightsFolders) -> F
             f"weights={weights}: save the weights as .safetensors, with their side file beside them, {forms}"
         )
     weights = weights_name(weights, model.name)
-    local = find_local(weights, folders.own, model.cut)
+    local = find_local(weights, folders, model.cut)
     if local is not None:
         return _checked_file(model, local)
-    names = local_names(model.name, folders.own)
-    facts = of_keras(model.name, weights) or check_tag(model.name, weights, names)
     try:
-        return _published(model, weights, facts, folders)
-    except NotAtHandError:
-        raise
+        if model.name in KERAS and weights == KERAS[model.name].name:
+            return _checked_file(model, keras_weights(model.name, folders))
+        return _of_tag(weights, check_tag(model.name, weights), folders)
     except UserError as error:
-        if not names:
+        others = folders.own.glob(f"{model.name}.*.safetensors") if folders.own else ()
+        choices = " or ".join(_typed_for(path.stem) for path in sorted(others))
+        if not choices:
             raise
-        choices = " or ".join(map(_typed_for, names))
         raise UserError(f"{error}; {folders.own} has other weights of {model.name}: {choices}") from error
 
 
-def check_tag(name: str, weights: str, local: Sequence[str] = ()) -> PretrainedCfg:
-    """Return timm's facts about a tag such as ``resnet50.tv_in1k``: where its weights are, mean, std, ...
-
-    ``name`` is the network's, and ``local`` are its weights in ``weights_dir``, for messages.
+def check_tag(name: str, weights: str) -> PretrainedCfg:
+    """Return timm's facts about a tag such as ``resnet50.tv_in1k`` of a network: where its weights are, mean, std, ...
 
     Raises:
         UserError: The tag is another network's, or there is no such tag; this network's tags are listed.
     """
+    if weights == "keras":
+        raise UserError(f"weights=keras: there are none for model.name={name}, only for {', '.join(KERAS)}")
     tags = timm.list_models(f"{name}.*", pretrained=True)
     if weights in tags and (config := timm.get_pretrained_cfg(weights)):
         return config
@@ -195,25 +175,9 @@ def check_tag(name: str, weights: str, local: Sequence[str] = ()) -> PretrainedC
     if architecture != name and timm.is_model(architecture):
         reason = f"a tag of {architecture}, but model.name={name}"
     listed = f"the tags of {name}: {', '.join(tags)}" if tags else f"timm has no weights of {name}"
-    if local:
-        brought = f"weights_dir has {', '.join(local)} (a trunk fits model.cut=<where it ends>)"
-    else:
-        brought = f"weights_dir (KARYOCYTE_WEIGHTS_DIR) has none: bring {weights}.safetensors and its side file there"
-    others = "random, or a .safetensors file"
-    if name in STEMS:
-        others = f"keras, {others}"
-    raise UserError(f"weights={weights}: {reason}; {listed}; {brought}; or {others}")
-
-
-def _published(
-    model: ModelConfig, weights: str, facts: KerasFile | PretrainedCfg, folders: WeightsFolders
-) -> FoundWeights:
-    """Return the local file of what Keras or timm publish, downloaded where that is needed."""
-    if isinstance(facts, KerasFile):
-        return _checked_file(model, keras_weights(weights, model.name, folders))
-    path = _of_tag(weights, facts, folders)
-    # A file from the hub is in timm's own format even where its first source, at an address, was in another.
-    return FoundWeights(path, replace(facts, file=str(path), custom_load=facts.custom_load and not facts.hf_hub_id))
+    own = f"bring {weights}.safetensors and its side file to weights_dir (KARYOCYTE_WEIGHTS_DIR)"
+    others = "keras, random" if name in KERAS else "random"
+    raise UserError(f"weights={weights}: {reason}; {listed}; {own}; or {others}, or a .safetensors file")
 
 
 def _typed_for(name: str) -> str:
@@ -278,7 +242,7 @@ def _repository_folder(weights: str, folders: WeightsFolders) -> Path:
     return _on_hub(weights, address, (WEIGHTS,), folders, remedy).parent
 
 
-def _of_tag(weights: str, facts: PretrainedCfg, folders: WeightsFolders) -> Path:
+def _of_tag(weights: str, facts: PretrainedCfg, folders: WeightsFolders) -> FoundWeights:
     """Return the local file of a tag's weights; download it where no cache has it and the hub answers."""
     remedy = (
         "call scripts/prepare_data.py with --weights where there is internet and bring what it downloads there "
@@ -288,7 +252,9 @@ def _of_tag(weights: str, facts: PretrainedCfg, folders: WeightsFolders) -> Path
     if not facts.hf_hub_id:
         raise UserError(f"weights={weights}: these are not on the Hugging Face hub; {remedy}")
     names = [facts.hf_hub_filename] if facts.hf_hub_filename else [WEIGHTS, PICKLE]
-    return _on_hub(weights, facts.hf_hub_id, names, folders, remedy)
+    path = _on_hub(weights, facts.hf_hub_id, names, folders, remedy)
+    # The hub has the file in timm's own format even where its first source, at an address, was in another.
+    return FoundWeights(path, replace(facts, file=str(path), custom_load=False))
 
 
 def _on_hub(weights: str, address: str, names: Sequence[str], folders: WeightsFolders, remedy: str) -> Path:
@@ -305,7 +271,7 @@ def _on_hub(weights: str, address: str, names: Sequence[str], folders: WeightsFo
             return Path(cached)
     url = hf_hub_url(repository, names[0], revision=revision)
     if not folders.download:
-        raise NotAtHandError(f"weights={weights} would be downloaded from {url}")
+        raise NotAtHandError("to be downloaded, of unknown size")
     missing = f"weights={weights}: {repository} is neither in {folder} nor in {constants.HF_HUB_CACHE}"
     if constants.HF_HUB_OFFLINE:
         raise UserError(f"{missing}, and HF_HUB_OFFLINE is set; {remedy}")

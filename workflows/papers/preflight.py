@@ -88,17 +88,16 @@ def _find_weights(config: Config) -> tuple[str, str]:
     """Return what is to be said of the weights, and why the run will fail without them, or ""."""
     if config.weights == "random":
         return "none needed", ""
-    from lightning_modules.backbones.local_weights import WeightsFolders  # with torch: seconds
-    from lightning_modules.backbones.pretrained import download_size, weights_at_hand
+    from lightning_modules.backbones.local_weights import NotAtHandError, WeightsFolders  # with torch: seconds
+    from lightning_modules.backbones.pretrained import find_weights
 
+    folders = WeightsFolders.of(config.weights_dir, config.cache_dir, download=False)
     try:
-        path = weights_at_hand(config.model, config.weights, WeightsFolders.of(config.weights_dir, config.cache_dir))
+        return f"at hand, {find_weights(config.model, config.weights, folders).path.name}", ""
+    except NotAtHandError as download:
+        return str(download), ""
     except UserError as error:
         return "cannot be had", str(error)
-    if path is not None:
-        return f"at hand, {path.name}", ""
-    size = download_size(config.model, config.weights)
-    return f"to be downloaded, {size / 1e6:.0f} MB" if size else "to be downloaded, of unknown size", ""
 
 
 def _image_line(job: Job) -> str:

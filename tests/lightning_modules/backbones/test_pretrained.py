@@ -175,7 +175,7 @@ def test_a_trunk_is_what_a_name_stands_for_where_the_network_is_cut_there(tmp_pa
     backbone, _ = build_pretrained(model(cut="pool2"), "scratch_cnn.own", 60, folders=WeightsFolders(tmp_path))
     assert_filled(backbone.module, state)
     for cut in (None, "pool3"):
-        with pytest.raises(UserError, match=r"weights_dir has scratch_cnn\.own\.trunk_to_pool2"):
+        with pytest.raises(UserError, match="weights=scratch_cnn.own model.cut=pool2"):
             build_pretrained(model(cut=cut), "scratch_cnn.own", 60, folders=WeightsFolders(tmp_path))
 
 
@@ -279,6 +279,7 @@ def test_a_hub_in_reach_gives_the_file_that_it_has(hub_cache, monkeypatch, tmp_p
         ("resnet18", "resnet50.tv_in1k", "a tag of resnet50, but model.name=resnet18; .*resnet18.tv_in1k"),
         ("resnet18", "resnet18.tv", "no such tag; the tags of resnet18: .*resnet18.tv_in1k"),
         ("resnet18", "imagenet", "no such tag; the tags of resnet18: .*resnet18.tv_in1k.*; or random"),
+        ("resnet18", "keras", "there are none for model.name=resnet18, only for resnet50_v1, vgg16, mobilenetv2_100, "),
         ("scratch_cnn", "scratch_cnn.tv_in1k", "no such tag; timm has no weights of scratch_cnn"),
     ],
 )
