@@ -12,5 +12,6 @@ from datamodules.sources import sources
 def source_config(name: str, **keys: object) -> SourceConfig:
     """Return the settings of ``conf/data/<name>.yaml`` with ``keys`` in their place."""
     defaults = composition(f"data={name}").data
+    OmegaConf.set_struct(defaults, False)
     merged = OmegaConf.merge(defaults, to_jsonable_python(keys))
     return validated(sources()[defaults["source"]].config, OmegaConf.to_container(merged, resolve=True), "data")
