@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from rich.console import Console
@@ -71,6 +72,9 @@ def warn(*lines: str) -> None:
     for line in lines:
         console.print("[yellow]warning:[/yellow] ", end="")
         console.print(one_line(line), markup=False, soft_wrap=True)
+
+
+warn_once = cache(warn)  # the same lines once in this process
 
 
 @contextmanager

@@ -5,8 +5,10 @@ import os
 import select
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 
+from common.paths import ROOT
 from common.text import one_line
 
 
@@ -44,6 +46,11 @@ def close_names(name: str, names: Sequence[str]) -> str:
 def quiet_interrupts() -> None:
     """End this process without a traceback after Ctrl-C, also while it imports, and where a pipe is closed."""
     sys.excepthook = _without_interrupts
+    # A script of another checkout would run this code.
+    script = Path(getattr(sys.modules["__main__"], "__file__", None) or ROOT).resolve()
+    other = script.parent.parent
+    if script.parent.name == "scripts" and other != ROOT and (other / "common" / "errors.py").is_file():
+        sys.exit(f"error: this environment has the packages of {ROOT}: make setup in {other}, or use its environment")
 
 
 def _without_interrupts(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

@@ -1,16 +1,18 @@
 """What the models of the schema share: frozen, unknown keys forbidden, defaults from conf/, numbers with a range."""
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
 from common.config.defaults import section_defaults
 
 # A name becomes a folder's: no separator, and it does not begin with a dot.
 Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+Folder = Annotated[str, AfterValidator(os.path.expanduser)]  # ~ is the home
 Count = Annotated[int, Field(ge=0)]
 Pixels = Annotated[int, Field(ge=8)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]

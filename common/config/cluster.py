@@ -91,17 +91,17 @@ def set_trainer(composed: DictConfig, overrides: Sequence[str] = ()) -> None:
     if cluster is None:
         return
     typed = {key_of(word).removeprefix("trainer."): word for word in overrides}
-    follows = [key for key in cluster if OmegaConf.is_interpolation(cluster, key)]
-    for key, name in SHARED.items():
-        if key in follows or cluster.get(key) is None:
-            continue
+    own = [key for key in SHARED if cluster.get(key) is not None and not OmegaConf.is_interpolation(cluster, key)]
+    check_cluster(OmegaConf.masked_copy(cluster, ["name", *own]))
+    for key in own:
+        name = SHARED[key]
         asked = f"cluster.{key}={cluster[key]}"
         if name in typed and trainer[name] != cluster[key]:
             right = typed[name] if typed[name].startswith("cluster") else asked
             raise UserError(f"{asked} contradicts {typed[name]}: type {right} alone, which sets both")
         trainer[name] = cluster[key]
         typed[name] = asked
-    if trainer.accelerator == "cpu" and "gpus_per_node" in follows:
+    if trainer.accelerator == "cpu" and "gpus_per_node" in set(cluster).difference(own):
         cluster.gpus_per_node = None
     _check_devices(cluster, trainer)
 

@@ -44,12 +44,12 @@ def compose_overrides(overrides: Sequence[str]) -> DictConfig:
         return composition(*map(quote_path, overrides))
 
 
-def check_config(composed: DictConfig) -> Config:
+def check_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Config:
     """Return the typed configuration, frozen from here on, of what Hydra composed.
 
-    A ``UserError`` names a key that is unknown, whose value does not fit, or that contradicts another.
+    A ``UserError`` names a key that is unknown, whose value does not fit, or that contradicts another or ``overrides``.
     """
-    set_trainer(composed)
+    set_trainer(composed, overrides)
     values = resolved(composed, "configuration")
     cluster = check_cluster(values.pop("cluster", None))  # where a run is trained is no part of the run
     single = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN

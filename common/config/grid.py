@@ -18,7 +18,7 @@ from common.config.schema import Config
 from common.paths import CONF
 
 # Keys that change neither the images nor the weights.
-UNIMPORTANT = ("sweep", "seed", "cluster")
+UNIMPORTANT = ("sweep", "seed")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def job_configs(overrides: Sequence[str], needs_data: bool = True) -> list[Confi
         for words in jobs:
             check_override_order(words)
             composed = expanded.job_config(words)
-            configs.append(check_config(composed))
+            configs.append(check_config(composed, words))
             if needs_data:
                 check_data_dir(composed)
     return configs

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from common.config.base import FROM_YAML, StrictModel, listed
+from common.config.base import FROM_YAML, Folder, StrictModel, listed
 
 Rule = Literal["votes", "release", "positive", "confidence", "conformal"]
 
@@ -16,4 +16,4 @@ class PredictConfig(StrictModel, defaults="predict"):
     rules: Annotated[tuple[Rule, ...] | None, BeforeValidator(listed)] = FROM_YAML
     batchnorm: Literal["trained", "images"] | None = FROM_YAML
     runtime: Literal["torch", "onnx"] | None = FROM_YAML
-    cache_dir: str | None = FROM_YAML
+    cache_dir: Folder | None = FROM_YAML

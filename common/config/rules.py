@@ -4,6 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from common.cli import warn_once
 from common.config.data import TransformConfig
 from common.config.schema import Config
 from common.errors import UserError
@@ -39,8 +40,8 @@ def check_rules(config: Config) -> None:
         raise UserError("callbacks.averaging is lost in 16-bit weights: set trainer.precision=32-true or a mixed one")
 
 
-def check_data_dir(composed: DictConfig) -> None:
-    """Check that the data folder exists, where nothing is drawn or downloaded; needs no validated configuration."""
+def check_data_dir(composed: DictConfig, elsewhere: bool = False) -> None:
+    """Check, before any validation, that the data folder that is read exists; one read ``elsewhere`` is warned of."""
     source = composed.data.get("chromosomes", composed.data).get("source")
     if source in DRAWN:
         return
@@ -48,18 +49,20 @@ def check_data_dir(composed: DictConfig) -> None:
         raise UserError(f"no data folder is named: {DATA_DIR_HINT}")
     downloaded = composed.data.get("download", False)
     if not downloaded and not Path(str(composed.data_dir)).expanduser().exists():
-        raise UserError(f"data_dir={composed.data_dir} does not exist: {DATA_DIR_HINT}")
+        if not elsewhere:
+            raise UserError(f"data_dir={composed.data_dir} does not exist: {DATA_DIR_HINT}")
+        warn_once(f"data_dir={composed.data_dir} does not exist on this machine: the jobs need it on theirs")
 
 
-def check_files(composed: DictConfig) -> None:
-    """Check that what ``weights``, ``data_dir`` and ``init_from`` name exists."""
+def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
+    """Check that what ``weights``, ``data_dir`` (see ``check_data_dir``) and ``init_from`` name exists."""
     weights = str(composed.weights)
     if weights.endswith(".safetensors") and not Path(weights).is_file():
         raise UserError(f"weights={weights} does not exist: name the file, a timm tag, or weights=random")
     folder = weights.removeprefix("local-dir:")
     if folder != weights and not Path(folder).expanduser().is_dir():
         raise UserError(f"weights={weights}: there is no such folder: bring config.json and model.safetensors there")
-    check_data_dir(composed)
+    check_data_dir(composed, elsewhere)
     if composed.init_from is not None:
         Run.open_finished(Path(composed.init_from))
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
-from common.config.base import FROM_YAML, Count, Name, Share, StrictModel, unknown
+from common.config.base import FROM_YAML, Count, Folder, Name, Share, StrictModel, unknown
 from common.config.data import BalanceConfig, DataConfig, LoaderConfig, PrepareConfig, SplitConfig, TransformConfig
 from common.config.defaults import section_defaults
 
@@ -273,7 +273,7 @@ class Config(StrictModel, defaults="train"):
     data_dir: str | None = FROM_YAML
     weights_dir: str | None = FROM_YAML
     output_dir: str = FROM_YAML
-    cache_dir: str = FROM_YAML
+    cache_dir: Folder = FROM_YAML
     cache_features: Literal["auto", "off"] = FROM_YAML
     protocol: Literal["subject", "image", "paper"] = FROM_YAML
     seed: Count = FROM_YAML

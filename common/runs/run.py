@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from common.cli import warn_once
 from common.config.defaults import section_defaults
 from common.errors import UserError
 from common.files import read_csv, read_json, read_whole_json, read_yaml, write_csv, write_json, write_text
@@ -169,13 +170,17 @@ class Run:
 
     @cached_property
     def config(self) -> "Config":
-        """The configuration that the run was trained with; a cache that is not at hand is replaced by this user's."""
+        """The configuration that the run was trained with; a cache that cannot be written becomes this user's."""
         from common.config.schema import Config
 
         config = self._typed(RunFile.CONFIG, self.raw_config, Config.model_validate)
-        if os.access(config.cache_dir, os.W_OK):
+        cache = Path(config.cache_dir).absolute()
+        existing = next(folder for folder in (cache, *cache.parents) if os.access(folder, os.F_OK))
+        if os.access(existing, os.W_OK | os.X_OK):
             return config
-        return config.model_copy(update={"cache_dir": section_defaults("train")["cache_dir"]})
+        own = section_defaults("train")["cache_dir"]
+        warn_once(f"cache_dir={config.cache_dir} of the run cannot be written to: {own} is used instead")
+        return config.model_copy(update={"cache_dir": own})
 
     @cached_property
     def status(self) -> RunStatus:

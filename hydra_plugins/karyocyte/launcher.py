@@ -59,6 +59,9 @@ class KaryocyteLauncher(Launcher):
         output_dir = Path(self.config.output_dir).resolve()
         folder = sweeps.sweep_folder(output_dir, name, jobs)
         status_command = f"python scripts/sweep_status.py --watch 5 {folder}"
+        for task in tasks:  # what contradicts is refused before the folder is made
+            if not sweeps.is_done(folder, task.key):
+                self._composed(task)
         with locked(folder, f"another command runs this very sweep: {status_command}"):
             sweeps.write_sweep(folder, Sweep(name, jobs, cluster.name, tuple(sys.argv), str(output_dir)))
             left = [task for task in tasks if not sweeps.is_done(folder, task.key)]
@@ -138,8 +141,10 @@ class KaryocyteLauncher(Launcher):
 
     def _needs(self, kind: type[Cluster], tasks: Sequence[Task]) -> list[Cluster]:
         """Return what each task asks of the cluster."""
-        needs = [check_cluster(self._composed(task).cluster) for task in tasks]
-        return [need for need in needs if isinstance(need, kind)]
+        clusters = [check_cluster(self._composed(task).cluster) for task in tasks]
+        needs = [cluster for cluster in clusters if isinstance(cluster, kind)]
+        assert len(needs) == len(tasks)
+        return needs
 
 
 def _words(task: Task) -> tuple[str, ...]:

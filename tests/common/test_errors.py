@@ -25,6 +25,18 @@ def test_an_interrupt_has_no_traceback_and_other_errors_have_one(error, tracebac
     assert done.returncode == (1 if traceback else -signal.SIGINT)
 
 
+def test_a_script_of_another_checkout_than_the_installed_one_is_refused(tmp_path):
+    script = tmp_path / "scripts" / "collect.py"
+    for file in (script, tmp_path / "common" / "errors.py"):
+        file.parent.mkdir()
+        file.write_text("from common.errors import quiet_interrupts; quiet_interrupts()")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment)
+    assert done.returncode == 1
+    has = f"error: this environment has the packages of {ROOT}: make setup in {tmp_path}, or use its environment\n"
+    assert done.stderr == has
+
+
 COMMANDS = [ROOT / "train.py", *sorted((ROOT / "scripts").glob("*.py")), ROOT / "scripts/export.py"]
 
 

@@ -93,6 +93,13 @@ def test_what_cannot_begin_is_said_before_the_other_jobs_and_the_weights_are_loo
     assert sorted(record["status"] for record in multirun.record_list()) == ["failed"] * 6 + ["finished"] * 2
 
 
+def test_what_contradicts_ends_the_command_before_a_folder_is_made(multirun):
+    done = multirun("+cluster=local", "cluster.devices=2", "trainer.devices=1,2")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: cluster.devices=2 contradicts trainer.devices=1")
+    assert not (multirun.folder / "outputs").exists()
+
+
 def test_a_second_command_leaves_a_sweep_alone_and_a_later_one_runs_what_was_removed(multirun, tmp_path):
     assert multirun("seed=0,1").returncode == 0
     (tmp_path / "outputs" / "seed=1" / "status.json").unlink()

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from common.config.base import FROM_YAML, Share
+from common.config.base import FROM_YAML, Folder, Share
 from evaluation.cells.prior import COMPLETE, KaryotypePriors
 
 
@@ -13,7 +13,7 @@ class KaryotypeConfig(KaryotypePriors, defaults="karyotype"):
     out_of_distribution: Share = FROM_YAML
     batchnorm: Literal["trained", "images"] | None = FROM_YAML
     runtime: Literal["torch", "onnx"] | None = FROM_YAML
-    cache_dir: str | None = FROM_YAML
+    cache_dir: Folder | None = FROM_YAML
 
     @property
     def share_of_files(self) -> float:

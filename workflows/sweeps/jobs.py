@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from common.cli import files_explained, heavy_imports, report_user_errors, warn
 from common.config.compose import check_config, explain_composition
@@ -64,7 +64,7 @@ def fault_of(composed: DictConfig, weights: dict[str, str | None]) -> str | None
     """
     try:
         config = check_config(composed)
-        check_files(composed)
+        check_files(composed, elsewhere=OmegaConf.select(composed, "cluster.name") == "slurm")
     except UserError as error:
         return str(error)
     asked = f"{config.weights} {config.model.model_dump_json()}"

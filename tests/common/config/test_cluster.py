@@ -3,6 +3,7 @@ from omegaconf import OmegaConf
 
 from common.config.cluster import LocalConfig, SlurmConfig, check_cluster, set_trainer
 from common.config.compose import check_config, compose_overrides
+from common.config.grid import job_configs
 from common.errors import UserError
 from common.runs.address import run_identity
 from tests.helpers.training import SMALL, composed
@@ -37,6 +38,7 @@ def test_two_nodes_of_four_gpus_are_one_training_of_eight_processes_however_they
     assert (config.trainer.num_nodes, config.trainer.devices, config.trainer.processes) == (2, 4, 8)
     plain = check_config(composed([*GPUS, *TWO_BY_FOUR[1]]))
     assert run_identity(config, {}) == run_identity(plain, {})
+    assert job_configs(words)[0].trainer.processes == 8
 
 
 @pytest.mark.parametrize(
@@ -74,6 +76,7 @@ def test_on_this_machine_the_devices_of_a_job_are_those_of_its_training():
             "+cluster=slurm cluster.gpus_per_node=4 trainer.accelerator=cpu",
             "type cluster.gpus_per_node=null cluster.tasks_per_node=4",
         ),
+        ("+cluster=slurm cluster.gpus_per_node=0", r"cluster\.gpus_per_node: .*greater than 0"),
         ("+cluster=local cluster.devices=2 trainer.devices=4", "type cluster.devices=2 alone"),
         ("+cluster=local trainer.num_nodes=2", r"type \+cluster=slurm"),
         ("+cluster=local cluster.gpus_per_node=2", r"a key of \+cluster=slurm: add that, or set trainer.devices"),
@@ -84,6 +87,9 @@ def test_what_contradicts_is_refused_with_the_line_to_type(typed, right):
     words = typed.split()
     with pytest.raises(UserError, match=right):
         set_trainer(compose_overrides(words), words)
+    if words[0].startswith("+cluster"):  # and by the commands that expand jobs
+        with pytest.raises(UserError, match=right):
+            job_configs(words, needs_data=False)
 
 
 def test_where_a_run_is_trained_is_no_part_of_its_configuration():

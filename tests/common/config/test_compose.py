@@ -102,12 +102,14 @@ def test_files_of_a_run_must_exist(overrides, words):
         check_files(composed(overrides))
 
 
-def test_downloads_and_drawn_images_need_no_folder(tmp_path):
+def test_downloads_and_drawn_images_need_no_folder(tmp_path, capsys):
     words = ["data=mnist", f"data_dir={tmp_path / 'new'}", "weights=random"]
     with pytest.raises(UserError, match="new"):
         check_files(composed(words))
     check_files(composed([*words, "data.download=true"]))
     check_files(composed(["data=synthetic_karyograms", "data_dir=null"]))
+    check_files(composed(words), elsewhere=True)
+    assert "does not exist on this machine" in capsys.readouterr().out
     assert not (tmp_path / "new").exists()
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from common.config.defaults import section_defaults
+from common.config.schema import Config
 from common.errors import UserError
 from common.files import write_text
 from common.runs.files import RunFile
@@ -58,13 +59,16 @@ def test_status(run):
         _ = run.best_checkpoint
 
 
-def test_a_configuration_is_read_as_written_and_unknown_keys_name_the_revision(run, tmp_path):
+def test_a_configuration_is_read_as_written_and_unknown_keys_name_the_revision(run, tmp_path, capsys):
     config = small_config(tmp_path)
     run.write_config(config)
+    assert Run(run.folder).config == config  # a cache that was removed is made again
+    Path(config.cache_dir).touch()  # nobody can write below a file
     own = section_defaults("train")["cache_dir"]
-    assert Run(run.folder).config == config.model_copy(update={"cache_dir": own})  # the run's is not at hand
-    Path(config.cache_dir).mkdir()
-    assert Run(run.folder).config == config
+    assert Run(run.folder).config == Run(run.folder).config == config.model_copy(update={"cache_dir": own})
+    assert capsys.readouterr().out.count(f"cannot be written to: {own} is used instead") == 1
+    home = small_config(tmp_path).model_dump() | {"cache_dir": "~/cache"}
+    assert Config.model_validate(home).cache_dir == str(Path.home() / "cache")
     run.write_json(RunFile.ENVIRONMENT, {"revisions": ["0123456789ab"]})
     run.write_raw_config({**run.raw_config, "trainer": {**run.raw_config["trainer"], "mystery": 1}})
     with pytest.raises(UserError, match=r"trainer\.mystery.*0123456789ab"):
