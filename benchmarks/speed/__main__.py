@@ -21,7 +21,7 @@ from common.revision import revision
 
 app = typer.Typer(**TYPER)
 
-TOPICS = ("data_path", "training", "mc_dropout", "heat_maps", "prediction")
+TOPICS = ("data_path", "training", "prediction")
 COLUMNS = ("case", "peer", "ratio", "lowest", "highest", "goal")
 Only = Annotated[list[str] | None, typer.Option("--only", metavar="TOPIC", help=f"Of {', '.join(TOPICS)}; all.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of torch and OpenCV.")]
