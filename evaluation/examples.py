@@ -1,6 +1,6 @@
 """Example images with their predictions: the most certain correct and wrong ones, and the most uncertain."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from textwrap import shorten
@@ -78,23 +78,23 @@ def wrong_cases(predictions: Predictions) -> pd.DataFrame:
 
 
 def draw_sheet(
-    path: Path, about: dict[str, Any], strips: Mapping[str, Sequence[Example]], columns: int, width: float
+    path: Path, about: dict[str, Any], strips: Sequence[tuple[str, Sequence[Example]]], columns: int, width: float
 ) -> None:
     """Draw images in rows, with lines of text below each.
 
     Args:
         path: PNG to write.
         about: Facts of the run, for the title.
-        strips: Images by their heading, of one line or more; several strips have one row each.
+        strips: Images with their heading, of one line or more; several strips have one row each.
         columns: Images in a row.
         width: Of a column, inches.
     """
-    pictures, captions = zip(*chain.from_iterable(strips.values()), strict=True)
+    pictures, captions = zip(*chain.from_iterable(strip for _, strip in strips), strict=True)
     rows = max(len(strips), -(-len(pictures) // columns))
     tallest = max(np.divide(*picture.shape[:2]) for picture in pictures)
     picture = 0.96 * width * min(max(tallest, 0.5), 1.4)
     below = LINE / 72 * max(map(len, captions)) + 0.2
-    headings = HEADING * (1 + max(heading.count("\n") for heading in strips)) + 0.1
+    headings = HEADING * (1 + max(heading.count("\n") for heading, _ in strips)) + 0.1
     between = below + headings * (len(strips) > 1)
     content = rows * picture + (rows - 1) * between + below
     height = (content + headings + 0.45) / (1 - TITLED)
@@ -106,7 +106,7 @@ def draw_sheet(
         axes = figure.subplots(rows, columns, squeeze=False, gridspec_kw=grid)
         for axis in axes.flat:
             axis.set_axis_off()
-        for number, (heading, strip) in enumerate(strips.items()):
+        for number, (heading, strip) in enumerate(strips):
             top = axes[number, 0].get_position().y1 + 0.06 / height
             figure.text(0.01, top, heading, fontsize=10.5, va="bottom", linespacing=1.35)
             for axis, (image, caption) in zip(axes[number:].flat, strip, strict=False):
@@ -148,7 +148,7 @@ def examples(path: Path, predictions: Predictions, images: np.ndarray, rows: np.
             line = f"{name} {predictions.probabilities[row, predicted[row]]:.2f}"
             caption = [(line, RIGHT if name == truth else WRONG), (f"is {quoted(truth)}", PLAIN)]
             strips.setdefault(title, []).append((images[rows[row]], caption))
-    draw_sheet(path, predictions.about, strips, COLUMNS, 1.35)
+    draw_sheet(path, predictions.about, list(strips.items()), COLUMNS, 1.35)
 
 
 def wrong_examples(path: Path, predictions: Predictions, images: np.ndarray, rows: np.ndarray) -> None:
@@ -170,7 +170,7 @@ def wrong_examples(path: Path, predictions: Predictions, images: np.ndarray, row
         strip.append((images[rows[case.row]], caption))
     if strip:
         heading = f"wrong, the most certain {len(strip)} of {len(table)}"
-        draw_sheet(path, predictions.about, {heading: strip}, WRONG_COLUMNS, 2.7)
+        draw_sheet(path, predictions.about, [(heading, strip)], WRONG_COLUMNS, 2.7)
 
 
 def showcase(test: Predictions) -> list[tuple[int, str]]:

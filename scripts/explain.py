@@ -10,14 +10,14 @@ import typer
 
 from common.cli import TYPER, examples, report_user_errors
 from common.runs.names import run_word
-from workflows.explain.request import ExplainRequest
+from workflows.explain.request import ExplainRequest, check_options
 
 What = Literal["heatmaps", "layers", "smoothness", "summary"]
 Words = Annotated[
     list[str],
     typer.Argument(parser=run_word, metavar="RUN... [KEY=VALUE...]", help="Runs, and keys of conf/explain.yaml."),
 ]
-Out = Annotated[Path | None, typer.Option(help="PNG: one figure of all runs; by default each has its own.")]
+Out = Annotated[Path | None, typer.Option(help="heatmaps, layers: PNG of all runs; by default each has its own.")]
 Csv = Annotated[Path | None, typer.Option(help="summary, smoothness: table to write.")]
 Depth = Annotated[int, typer.Option(min=0, help="summary: 1 the backbone in one row; 2, 3, ...: its parts; 0: all.")]
 EXAMPLES = (
@@ -46,6 +46,7 @@ def explain(what: What, words: Words, out: Out = None, csv: Csv = None, depth: D
     [bold]summary[/bold] shows the layers of a network, of runs or of +experiment=..., and its parameter counts, also as
     Keras counts them.
     """
+    check_options(what, {"--out": out, "--csv": csv, "--depth": depth != 1})
     if what == "summary":
         from workflows.explain.summary import summarise_networks
 

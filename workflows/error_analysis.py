@@ -168,7 +168,7 @@ def missed_sheet(path: Path, models: AlignedPredictions, pictures: Mapping[str, 
     strip = []
     for row in drawn.itertuples():
         strip.append((decode(pictures[row.image_id]), _caption(models, places[row.image_id])))
-    draw_sheet(path, models.about, {heading: strip}, COLUMNS, 2.35)
+    draw_sheet(path, models.about, [(heading, strip)], COLUMNS, 2.35)
     return len(drawn)
 
 

@@ -124,7 +124,7 @@ def draw_kinds(path: Path, manifest: Manifest) -> int:
             lines = [f"{facts['kind']} ({facts['origin']}): {frame['image_id'][row]}", facts["iscn"]]
         drawn.append((image, [(line, PLAIN) for line in lines]))
     about = {"name": "kinds", "source": manifest.source, "synthetic": manifest.synthetic}
-    draw_sheet(path, about, {"": drawn}, min(len(drawn), KINDS), PANEL)
+    draw_sheet(path, about, [("", drawn)], min(len(drawn), KINDS), PANEL)
     return len(drawn)
 
 
@@ -164,7 +164,7 @@ def draw_before_after(folder: Path, manifest: Manifest, config: Config) -> list[
     for name, of_images in strips.items():
         written.append(folder / f"{name.lower()}.png")
         about = {"name": name, "source": manifest.source, "synthetic": manifest.synthetic}
-        draw_sheet(written[-1], about, of_images, max(map(len, of_images.values())), WIDTH)
+        draw_sheet(written[-1], about, list(of_images.items()), max(map(len, of_images.values())), WIDTH)
     return written
 
 

@@ -17,7 +17,7 @@ from tests.helpers.predictions import make_predictions, with_passes, with_scores
 def strips(monkeypatch):
     """The strips of each sheet that is drawn, instead of the picture."""
     drawn = []
-    monkeypatch.setattr(module, "draw_sheet", lambda path, about, strips, *layout: drawn.append(strips))
+    monkeypatch.setattr(module, "draw_sheet", lambda path, about, strips, *layout: drawn.append(dict(strips)))
     return drawn
 
 

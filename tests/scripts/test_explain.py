@@ -106,7 +106,9 @@ def test_the_layers_of_each_run_are_drawn(runs, tmp_path):
 
 def test_several_runs_are_in_one_figure(runs, tmp_path, monkeypatch):
     drawn = {}
-    monkeypatch.setattr("workflows.explain.run.draw_sheet", lambda path, _, strips, *size: drawn.update({path: strips}))
+    monkeypatch.setattr(
+        "workflows.explain.run.draw_sheet", lambda path, _, strips, *size: drawn.update({path: dict(strips)})
+    )
     call("heatmaps", *runs, "samples=2", "--out", tmp_path / "maps.png")
     call("layers", *runs, "samples=2", "--out", tmp_path / "layers.png")
     maps, layers = drawn[tmp_path / "maps.png"], drawn[tmp_path / "layers.png"]
@@ -124,6 +126,21 @@ def test_runs_of_other_images_have_no_common_figure(runs, tmp_path):
     result = call("heatmaps", runs[0], other, "all=true", "--out", tmp_path / "maps.png", code=1)
     assert "was not tested on the images of the first run" in error_of(result)
     assert not (tmp_path / "maps.png").exists()
+    assert not (runs[0] / "heatmaps").exists()
+
+
+def test_runs_and_images_of_equal_names_are_told_apart(runs, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("workflows.explain.run.draw_sheet", lambda path, _, strips, *size: drawn.append(strips))
+    pair = (runs[0], shutil.copytree(runs[0], runs[0].with_name("seed=9")))
+    call("heatmaps", *pair, "samples=3", "--out", tmp_path / "maps.png")
+    for _, strip in drawn[0]:
+        assert [lines[1][0][-6:] for _, lines in strip[1:]] == ["seed=0", "seed=9"]
+    monkeypatch.setattr("workflows.explain.run.LETTERS", 1)  # the names of all images are drawn alike
+    call("heatmaps", *pair, "samples=3", "--out", tmp_path / "maps.png")
+    assert [len(strip) for _, strip in drawn[1]] == [3, 3, 3]
+    call("layers", runs[0], "samples=3")
+    assert len(drawn[2]) == 3
 
 
 def test_the_smoothness_of_layers_is_a_table(runs, tmp_path):
@@ -160,6 +177,10 @@ def test_smoothness_is_1_of_a_slope_0_of_noise_and_undefined_of_a_constant():
         (["heatmaps", "layer=conv9"], "layer conv9: no module of the model that gives maps; close to it: conv"),
         (["heatmaps", "target=blast"], "target=blast: say predicted, true, or a class: "),
         (["heatmaps", "method=lime"], "method"),
+        (["heatmaps", "--csv", "x.csv"], "--csv: heatmaps does not use it: leave it out, or use --out"),
+        (["smoothness", "--out", "x.png"], "--out: smoothness does not use it: leave it out, or use --csv"),
+        (["layers", "--depth", "2"], "--depth: layers does not use it"),
+        (["layers", "--out", "x.txt"], "--out x.txt: a PNG file is written: end its name in .png"),
     ],
 )
 def test_an_error_is_one_line_and_leaves_nothing(trained, arguments, words):

@@ -23,7 +23,7 @@ DATA = {
 
 def test_each_kind_is_drawn_once_with_its_karyotype(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(prepare_data, "draw_sheet", lambda path, about, strips, *size: drawn.extend(strips[""]))
+    monkeypatch.setattr(prepare_data, "draw_sheet", lambda path, about, strips, *size: drawn.extend(strips[0][1]))
     root = write_chromosomes(tmp_path / "data", cases=3)
     data = ComposedKaryogramsConfig(**DATA, derived={"gain": 2, "sex_loss": 1})
     manifest = scan(data, str(root), tmp_path / "cache", progress=False)

@@ -1,6 +1,6 @@
 """What scripts/explain.py is asked for: the keys of conf/explain.yaml, and runs; without libraries of models."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,7 +15,18 @@ from workflows.models import members_of
 
 PREDICTED = "predicted"
 TRUE = "true"
+OPTIONS = {"heatmaps": ["--out"], "layers": ["--out"], "smoothness": ["--csv"], "summary": ["--csv", "--depth"]}
 MethodName = Literal["gradcam", "gradcam++", "hirescam"]
+
+
+def check_options(what: str, given: Mapping[str, object]) -> None:
+    """Raise a ``UserError`` on an option that ``what`` does not use, and on a figure that is no PNG by its name."""
+    for option, value in given.items():
+        if value and option not in OPTIONS[what]:
+            raise UserError(f"{option}: {what} does not use it: leave it out, or use {' or '.join(OPTIONS[what])}")
+    out = given["--out"]
+    if isinstance(out, Path) and out.suffix.lower() != ".png":
+        raise UserError(f"--out {out}: a PNG file is written: end its name in .png")
 
 
 class ExplainConfig(StrictModel, defaults="explain"):

@@ -43,7 +43,7 @@ MEASURED = 12  # images whose layers are measured by default
 COLOURS = "colours from blue to dark red: each image by its own greatest value; no colour: no support for the class"
 LAYERS_NOTE = "of each layer the channels that vary most, each scaled to its own range"
 Pairs = Sequence[tuple[Example, Example]]  # an image and its heat map
-Strips = dict[str, list[Example]]  # rows of a figure by their headings
+Strips = list[tuple[str, list[Example]]]  # rows of a figure with their headings
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,6 @@ class SelectedImages:
     """Test images of a run that are explained.
 
     Attributes:
-        run: With its model.
         test: Its predictions for these images, a row each.
         reasons: Why each is shown; may be empty strings.
         images: All images of the run's data set.
@@ -59,7 +58,7 @@ class SelectedImages:
         targets: The class that each image's map is for, int64, shape (N,).
     """
 
-    run: TrainedRun
+    run: Run
     test: Predictions
     reasons: list[str]
     images: RunImages
@@ -69,24 +68,27 @@ class SelectedImages:
 
 def draw_heat_maps(request: ExplainRequest) -> None:
     """Write pictures and a table of heat maps into each run's folder, and a figure: of each run, or of all of them."""
-    beside: Strips = {}
+    beside: Strips = []
     chosen: dict[str, str] = {}
-    for run in request.runs:
+    selections = []
+    for run in request.runs:  # all are checked before anything is written
         if not (chosen and request.together):  # the images of a figure of several runs are those of the first
             chosen = choose(run.predictions.part("test"), request.settings)
-        selected = select_images(run, request, chosen)
-        model = Model.of_run(selected.run)
+        selections.append(select_images(run, request, chosen))
+    for selected, title in zip(selections, _titles(request.runs), strict=True):
+        trained = load_run(selected.run.folder)
+        model = Model.of_run(trained)
         for name, layer in product(request.settings.method, request.settings.layer or (None,)):
             method = resolve(name, layer, model, selected.images[selected.rows[0]])
-            _warn_of_averaging(selected.run, name)
-            stem = run.folder / RunFolder.HEATMAPS / f"{method.name}-{method.layer}"
+            _warn_of_averaging(trained, name)
+            stem = selected.run.folder / RunFolder.HEATMAPS / f"{method.name}-{method.layer}"
             pairs = _write_maps(stem, selected, model, method)
             say(str(stem), "pictures (.parquet) and their table (.csv)")
             if request.together:
-                _put_beside(beside, [(selected.run.config.name, PLAIN), (method.name, PLAIN)], pairs)
+                _put_beside(beside, [*title, method.name], pairs)
                 continue
             figure = request.out or stem.with_name(f"{stem.name}.png")
-            _draw_figure(figure, selected, method, pairs)
+            _draw_figure(figure, selected, f"{method.name} of {trained.network} at {method.layer}", pairs)
             say(str(figure))
     if request.together:
         _draw_strips(request.together, {**selected.test.about, "name": "heat maps"}, COLOURS, beside)
@@ -94,7 +96,7 @@ def draw_heat_maps(request: ExplainRequest) -> None:
 
 
 def select_images(run: Run, request: ExplainRequest, chosen: Mapping[str, str]) -> SelectedImages:
-    """Load a run and select images of its test part, by id with the reason to show each.
+    """Select images of a run's test part, by id with the reason to show each.
 
     Raises:
         UserError: The run was not tested on them.
@@ -107,7 +109,7 @@ def select_images(run: Run, request: ExplainRequest, chosen: Mapping[str, str]) 
     images = RunImages(run.config, request.settings.data_dir)
     rows = images.rows(run.folder, test.frame["image_id"])
     targets = target_classes(test, request.settings.target)
-    return SelectedImages(load_run(run.folder), test, list(chosen.values()), images, rows, targets)
+    return SelectedImages(run, test, list(chosen.values()), images, rows, targets)
 
 
 def choose(test: Predictions, settings: ExplainConfig) -> dict[str, str]:
@@ -203,39 +205,54 @@ def _pair(selected: SelectedImages, number: int, row: pd.Series, heat: np.ndarra
     return shown, (overlay(image, scaled(heat)), [(predicted, colour), (f"{words} {row['target']}", PLAIN)])
 
 
-def _put_beside(beside: Strips, title: Sequence[tuple[str, str]], pairs: Pairs) -> None:
+def _titles(runs: Sequence[Run]) -> list[list[str]]:
+    """Return the name of each run's experiment; where several have it, also the folder's, of fold and seed."""
+    titles = [[run.config.name] for run in runs]
+    for title, run in zip(titles, runs, strict=True):
+        if sum(title[0] == other[0] for other in titles) > 1:
+            title.append(_place(run))
+    return titles
+
+
+def _place(run: Run) -> str:
+    return "/".join(run.folder.resolve().parts[-2:])
+
+
+def _put_beside(beside: Strips, title: Sequence[str], pairs: Pairs) -> None:
     """Add the maps of a run to the row of each image (paper 004, figures 39 and 40)."""
-    for (image, lines), (picture, below) in pairs:
-        heading = " · ".join(text for text, _ in lines)
-        beside.setdefault(heading, [(image, [])]).append((picture, [*title, *below]))
+    titled = [(end_of(line, LETTERS), PLAIN) for line in title]
+    for number, ((image, lines), (picture, below)) in enumerate(pairs):
+        if number == len(beside):
+            beside.append((" · ".join(text for text, _ in lines), [(image, [])]))
+        beside[number][1].append((picture, [*titled, *below]))
 
 
-def _draw_figure(path: Path, selected: SelectedImages, method: Method, pairs: Pairs) -> None:
+def _draw_figure(path: Path, selected: SelectedImages, note: str, pairs: Pairs) -> None:
     """Draw images and maps in rows; each class of a showcase of a few begins a new row."""
     test = selected.test
-    note = f"{method.name} of {selected.run.network} at {method.layer}; {COLOURS}"
+    note = f"{note}; {COLOURS}"
     if len(selected.rows) > len(pairs):
         note = f"{len(pairs)} of {len(selected.rows):,} images; {note}"
     by_class = any(selected.reasons) and len(test.classes) <= FEW_CLASSES
-    strips: Strips = {}
+    strips: dict[str, list[Example]] = {}
     for label, pair in zip(test.frame["label"], pairs, strict=False):
         heading = ""
         if by_class:
             heading = f"is {label}"
         strips.setdefault(heading, []).extend(pair)
-    _draw_strips(path, test.about, note, strips, COLUMNS)
+    _draw_strips(path, test.about, note, list(strips.items()), COLUMNS)
 
 
 def draw_layers(request: ExplainRequest) -> None:
     """Draw the outputs of layers, with a mosaic of channels for each: a row per image, or per run in one figure."""
-    rows: Strips = {}
+    rows: Strips = []
     for run in request.runs:
         trained = load_run(run.folder)
         name = f"{trained.config.name} · {trained.network}"
         strips = _layer_strips(trained, request)
         if request.together:
-            heading = " · ".join([name, "/".join(run.folder.parts[-2:]), *strips])
-            rows[heading] = list(chain.from_iterable(strips.values()))
+            headings, of_images = zip(*strips, strict=True)
+            rows.append((" · ".join([name, _place(run), *headings]), list(chain.from_iterable(of_images))))
             continue
         path = request.out or run.folder / "layers" / "layers.png"
         _draw_strips(path, {**run.predictions.about, "name": name}, LAYERS_NOTE, strips)
@@ -246,9 +263,9 @@ def draw_layers(request: ExplainRequest) -> None:
 
 
 def _layer_strips(run: TrainedRun, request: ExplainRequest) -> Strips:
-    """Return of each image, by class and name, itself and the outputs of the layers."""
+    """Return of each image, with class and name, itself and the outputs of the layers."""
     samples, maps = _layer_outputs(run, request, SAMPLES)
-    strips: Strips = {}
+    strips: Strips = []
     for number, (image, name) in enumerate(zip(samples.images, samples.names, strict=True)):
         strip: list[Example] = [(image, [("input", PLAIN)])]
         for (position, module), of_layer in maps.items():
@@ -256,7 +273,7 @@ def _layer_strips(run: TrainedRun, request: ExplainRequest) -> Strips:
             shape = " × ".join(map(str, of_layer.shape[1:]))
             lines = dict.fromkeys((position, module, shape), PLAIN)
             strip.append((channel_picture(channels), list(lines.items())))
-        strips[f"{samples.labels[number]}: {end_of(name, LETTERS)}"] = strip
+        strips.append((f"{samples.labels[number]}: {end_of(name, LETTERS)}", strip))
     return strips
 
 
@@ -297,7 +314,6 @@ def _layer_outputs(
 
 def _draw_strips(path: Path, about: dict[str, Any], note: str, strips: Strips, columns: int | None = None) -> None:
     """Draw strips, by default a row each, with a note above the heading of the first."""
-    columns = columns or max(map(len, strips.values()))
-    first, *others = strips
-    noted = {f"{note}\n{first}": strips[first], **{heading: strips[heading] for heading in others}}
-    draw_sheet(path, about, noted, columns, min(WIDTH, WIDEST / columns))
+    columns = columns or max(len(strip) for _, strip in strips)
+    (first, strip), *others = strips
+    draw_sheet(path, about, [(f"{note}\n{first}", strip), *others], columns, min(WIDTH, WIDEST / columns))

@@ -169,10 +169,10 @@ def _of_epochs(runs: Sequence[Run]) -> dict[Metric, Estimate]:
     table = pd.DataFrame(epochs)
     confidence = EvaluationConfig().confidence
     found = {}
-    for metric, column in zip(OF_EPOCH, ("train/loss", "train/acc"), strict=True):
+    for metric, column, most in zip(OF_EPOCH, ("train/loss", "train/acc"), (None, 1), strict=True):
         if column in table and table[column].notna().all():
             means = table.groupby("seed")[column].mean()
-            low, high = stats.t.interval(confidence, len(means) - 1, means.mean(), means.sem())
+            low, high = pd.Series(stats.t.interval(confidence, len(means) - 1, means.mean(), means.sem())).clip(0, most)
             found[TRAIN, metric] = Estimate(float(means.mean()), _number(low), _number(high))  # NaN of a single seed
     return found
 

@@ -15,10 +15,10 @@ from workflows.papers.plan import COMPARISON, Plan, Runs
 from workflows.papers.records import StepRecord
 from workflows.papers.tables import (
     NOT_MEASURED,
+    count_verdicts,
     deviation_note,
     figure_cells,
     figure_tables,
-    measured_figures,
     read_figures,
 )
 
@@ -90,15 +90,17 @@ def _left_out(others: pd.DataFrame) -> str:
 
 
 def _tiles(figures: pd.DataFrame) -> list[Tile]:
-    measured = measured_figures(figures)
-    counts = figures.loc[figures["printed"] != "", "verdict"].value_counts()
+    counts = count_verdicts(figures)
+    missing = counts.pop(NOT_MEASURED)
+    measured = sum(counts.values())
+    note = "with the verdicts that follow; of several groups of runs lower or higher comes before reproduced"
     tiles = [
-        Tile("printed figures", f"{len(measured):,}", note=f"of {figures['experiment'].nunique()} experiments"),
-        Tile(NOT_MEASURED, f"{(~measured).sum():,}", note="no run here, or the run does not record it"),
-        Tile("measured", f"{measured.sum():,}", note="with the verdicts that follow"),
+        Tile("printed figures", f"{measured + missing:,}", note=f"of {figures['experiment'].nunique()} experiments"),
+        Tile(NOT_MEASURED, f"{missing:,}", note="no run here, or the run does not record it"),
+        Tile("measured", f"{measured:,}", note=note),
     ]
     for verdict, note in VERDICTS.items():
-        tiles.append(Tile(verdict, str(counts.get(verdict, 0)), note=note))
+        tiles.append(Tile(verdict, f"{counts[verdict]:,}", note=note))
     return tiles
 
 

@@ -139,8 +139,9 @@ def _time_line(plan: Plan, jobs: Sequence[Job]) -> str:
         config = job.config
         share = trained[config.name] / job.printed.total if job.printed else nan  # above 1 with a paper's copies
         seen = min(config.trainer.max_epochs * share * job.images, config.trainer.max_images or inf)
-        pixels = prod(config.prepare.shape) / side.fillna(config.prepare.shape[0]).get(config.name, nan) ** 2
-        seconds = runs[job.split] * len(config.unfreeze.stages) * seen * pixels * paces.get(config.name, nan)
+        base = config.name.removesuffix("_clahe")  # which costs nothing in training: images are prepared once
+        pixels = prod(config.prepare.shape) / side.fillna(config.prepare.shape[0]).get(base, nan) ** 2
+        seconds = runs[job.split] * len(config.unfreeze.stages) * seen * pixels * paces.get(base, nan)
         if isnan(seconds):
             unknown[config.name] = job
         else:
@@ -159,6 +160,10 @@ def _disk_line(jobs: Sequence[Job]) -> str:
         prepared[key] = 3 * job.images * prod(job.config.prepare.stored_shape)
     total = sum(prepared.values())
     said = "of unknown size" if isnan(total) else f"{total / 1e9:.2f} GB (an estimate: pixels x 3 bytes)"
-    cache = Path(jobs[0].config.cache_dir).expanduser().absolute()
-    free = shutil.disk_usage(next(folder for folder in (cache, *cache.parents) if folder.exists())).free / 1e9
-    return f"disk: prepared images {said}; checkpoints not counted; {free:.0f} GB free"
+    free: dict[int, str] = {}
+    for name in ("cache_dir", "output_dir"):
+        folder = Path(getattr(jobs[0].config, name)).expanduser().absolute()
+        disk = next(each for each in (folder, *folder.parents) if each.exists())
+        free.setdefault(disk.stat().st_dev, f"{shutil.disk_usage(disk).free / 1e9:.0f} GB free for {name}")
+    checkpoints = "checkpoints come on top: of each run 4 bytes per parameter, about 16 while it trains"
+    return f"disk: prepared images, once for all runs, {said}; {checkpoints}; {', '.join(free.values())}"

@@ -11,6 +11,8 @@ from evaluation.tables import Cell, Table
 
 EPOCH_LOSS = "The epoch loss is the mean over the batches of an epoch, with dropout, as Keras prints it."
 NOT_MEASURED = "not measured"  # the verdict on a figure that has none of ours beside it
+# Of several groups of runs on one figure the first of these counts: a figure is reproduced where none says otherwise.
+ORDER = ("lower", "higher", "reproduced", "not comparable", NOT_MEASURED)
 TEXT = ("paper", "printed", "reason", "deviation", "section", "measured_on")
 FIGURE = ("paper", "experiment", "section", "part", "metric", "printed")
 # What tells the measurements of one experiment apart.
@@ -25,21 +27,23 @@ def read_figures(path: Path) -> pd.DataFrame:
     return figures.reindex(columns=list(columns)).fillna(dict.fromkeys(TEXT, ""))
 
 
-def measured_figures(figures: pd.DataFrame) -> pd.Series:
-    """Tell of each printed figure, once where several groups of runs measured it, whether any of them did: bool."""
+def count_verdicts(figures: pd.DataFrame) -> dict[str, int]:
+    """Count the printed figures by verdict, in the order of ORDER; each once, also where several groups measured it."""
     printed = figures[figures["printed"] != ""]  # of some experiments the paper prints no figure
-    return (printed["verdict"] != NOT_MEASURED).groupby([printed[name] for name in FIGURE]).any()
+    first = printed["verdict"].map(ORDER.index).groupby([printed[name] for name in FIGURE]).min()
+    return {verdict: int((first == rank).sum()) for rank, verdict in enumerate(ORDER)}
 
 
 def summary(figures: pd.DataFrame) -> str:
     """Return how many printed figures were measured, with which verdicts, and how many were not."""
-    measured = measured_figures(figures)
-    text = f"{len(measured)} printed figures: {measured.sum()} measured"
-    verdicts = figures.loc[(figures["verdict"] != NOT_MEASURED) & (figures["printed"] != ""), "verdict"].value_counts()
-    if len(verdicts):
-        text += f" ({', '.join(f'{count} {verdict}' for verdict, count in verdicts.items())})"
-    if not measured.all():
-        text += f", {(~measured).sum()} not measured"
+    counts = count_verdicts(figures)
+    missing = counts.pop(NOT_MEASURED)
+    measured = sum(counts.values())
+    text = f"{measured + missing} printed figures: {measured} measured"
+    if measured:
+        text += f" ({', '.join(f'{count} {verdict}' for verdict, count in counts.items() if count)})"
+    if missing:
+        text += f", {missing} {NOT_MEASURED}"
     return text
 
 

@@ -49,7 +49,12 @@ def test_images_time_and_disk_of_a_part_of_the_images(tmp_path, report):
     seen = 2 * 40_000 * 6396 * found / 10_661  # of two splits
     hours = seen * (64 / 128) ** 2 * row["as_paper_minutes"] / row["as_paper_images_seen"] / 60
     assert lines[-2].startswith(f"time: {hours:,.1f} hours of training at most (an estimate")
-    assert lines[-1].startswith("disk: prepared images 0.00 GB (an estimate")
+    assert lines[-1].startswith("disk: prepared images, once for all runs, 0.00 GB (an estimate")
+    assert lines[-1].endswith(" GB free for cache_dir")  # output_dir is on the same disk
+    lines = report("004", *words, "output_dir=/dev/outputs", experiments=("resnet50_cut_block5_clahe",))
+    assert lines[-1].endswith(" GB free for output_dir")
+    assert lines[-2].startswith("time: ")
+    assert "without" not in lines[-2].split("(")[0]
 
 
 def test_weights_are_at_hand_or_to_be_downloaded_or_the_runs_fail(tmp_path, report):
