@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from common.errors import UserError
+
 
 @dataclass(frozen=True)
 class KerasWeights:
@@ -66,6 +68,12 @@ KERAS = {
         "Apache-2.0",
     ),
 }
+
+
+def check_keras(weights: str, network: str) -> None:
+    """Check that Keras publishes weights of a network that is to have them."""
+    if weights == "keras" and network not in KERAS:
+        raise UserError(f"weights=keras: there are none for model.name={network}, only for {', '.join(KERAS)}")
 
 
 def weights_name(weights: str, network: str) -> str:

@@ -65,6 +65,7 @@ ANSWERS = {
     "model=foo": "conf/model/ has alexnet, anet_c6,",
     "+trainer.device=2": "did you mean trainer.devices",
     "protocol=subjects": "protocol: Input should be 'subject', 'image' or 'paper'",
+    "weights=keras": "weights=keras: there are none for model.name=",
     "weights=absent.safetensors": "weights=absent.safetensors does not exist",
     "data_dir=no/such/path": "data_dir=no/such/path does not exist",
     "seed=1": "no data folder is named",

@@ -78,7 +78,7 @@ def run(config: Config, callbacks_of: Watch | None = None) -> Path:
 
 def check_before_data(config: Config) -> FirstBackbone:
     """Check all that needs no images, which take long to read, and build the backbone with its first weights."""
-    with joint_errors():
+    with rank_zero_first():
         check_sections(config.evaluation)
         return first_backbone(config)
 

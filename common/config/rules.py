@@ -9,6 +9,7 @@ from common.config.data import TransformConfig
 from common.config.schema import Config
 from common.errors import UserError
 from common.karyotype import KARYOGRAM_SOURCES
+from common.keras import check_keras
 from common.runs.run import Run
 
 # Transforms that move a chromosome to another place.
@@ -25,6 +26,7 @@ def check_rules(config: Config) -> None:
     if config.balance.name in TURNED_COPIES and not (config.transform.flips or config.transform.rotations):
         turned = f"balance={config.balance.name} adds turned copies"
         raise UserError(f"{turned}: set transform.flips=true or transform.rotations=true, or balance=none")
+    check_keras(config.weights, config.model.name)
     _check_loss(config)
     if config.transform.batched and config.prepare.augment_at is not None:
         resized = f"prepare.augment_at={config.prepare.augment_at}"

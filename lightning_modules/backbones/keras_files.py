@@ -12,7 +12,7 @@ import timm
 import torch
 from torch import nn
 
-from common.files import atomic_path, write_text
+from common.files import atomic_path
 from common.keras import KERAS
 from lightning_modules.backbones.local_weights import SideFile
 
@@ -35,9 +35,10 @@ def convert(source: Path, network: str, target: Path, origin: str) -> None:
         source=origin,
         licence=f"{facts.licence} upstream",
     )
-    write_text(Path(f"{target}.json"), side.model_dump_json(indent=2) + "\n")
-    with atomic_path(target) as temporary:
-        temporary.write_bytes(safetensors.torch.save(state))
+    # Both are renamed after both were written: a full disk leaves neither.
+    with atomic_path(Path(f"{target}.json")) as side_file, atomic_path(target) as file:
+        side_file.write_text(side.model_dump_json(indent=2) + "\n")
+        file.write_bytes(safetensors.torch.save(state))
 
 
 def read_layers(path: Path) -> Layers:

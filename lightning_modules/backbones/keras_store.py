@@ -10,6 +10,7 @@ from urllib.request import urlopen
 
 from rich.console import Console
 from rich.progress import wrap_file
+from safetensors import SafetensorError, safe_open
 
 from common.cli import say
 from common.errors import UserError
@@ -36,18 +37,20 @@ def keras_weights(network: str, folders: WeightsFolders) -> Path:
     """
     facts = KERAS[network]
     weights = f"weights={facts.name}"
+    if folders.cache is None:
+        raise UserError(f"{weights}: set cache_dir, the folder of what is converted from Keras' file")
+    target = folders.cache / f"{facts.name}.safetensors"
+    if _is_kept(target):
+        return target
     file = Path(facts.path).name
     source = f"{(os.environ.get(MIRROR) or STORE).rstrip('/')}/{facts.path}"
     if folders.own and (folders.own / file).is_file():
         source = str(folders.own / file)
     elif not folders.download:
-        raise NotAtHandError(f"to be downloaded, {facts.size / 1e6:.0f} MB")
-    if folders.cache is None:
-        raise UserError(f"{weights}: set cache_dir, the folder of what is converted from {file}")
-    target = folders.cache / f"{facts.name}.safetensors"
+        raise NotAtHandError(f"to be downloaded, {facts.size / 1e6:.0f} MB (needs internet)")
     try:
         with one_at_a_time(target.with_suffix(".lock"), f"brings {target}"):
-            if not target.is_file():
+            if not _is_kept(target):
                 _make(source, network, target)
     except (OSError, HTTPException, ValueError) as error:
         place = folders.own or "a folder that weights_dir names"
@@ -56,6 +59,17 @@ def keras_weights(network: str, folders: WeightsFolders) -> Path:
             f"{facts.size:,} bytes, to {place} (KARYOCYTE_WEIGHTS_DIR), or take others, such as weights=random"
         ) from error
     return target
+
+
+def _is_kept(target: Path) -> bool:
+    """Return whether a converted file is in the cache with its side file; a ``UserError`` says that it is damaged."""
+    if not target.is_file() or not Path(f"{target}.json").is_file():
+        return False
+    try:
+        with safe_open(target, "pt"):
+            return True
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{target} is damaged ({first_line(error)}): delete it: it is made again") from error
 
 
 def _make(source: str, network: str, target: Path) -> None:

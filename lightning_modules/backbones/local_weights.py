@@ -68,13 +68,12 @@ class SideFile(StrictModel):
     licence: str | None = None
 
 
-def find_local(weights: str, folders: WeightsFolders, cut: str | None) -> Path | None:
-    """Return the file with a name such as ``resnet50_v1.msra_in1k``, or the trunk up to the cut; own files first."""
-    for folder in filter(None, (folders.own, folders.cache)):
-        for name in (weights, f"{weights}.trunk_to_{cut}"):
-            path = folder / f"{name}.safetensors"
-            if path.is_file():
-                return path
+def find_local(weights: str, folder: Path, cut: str | None) -> Path | None:
+    """Return the file of a folder with a name such as ``resnet50_v1.msra_in1k``, or its trunk up to the cut."""
+    for name in (weights, f"{weights}.trunk_to_{cut}"):
+        path = folder / f"{name}.safetensors"
+        if path.is_file():
+            return path
     return None
 
 

@@ -20,7 +20,7 @@ from timm.models import PretrainedCfg
 from common.config.schema import ModelConfig, PretrainedConfig
 from common.errors import UserError
 from common.files import sha256_of_file, sha256_of_value
-from common.keras import KERAS, weights_name
+from common.keras import KERAS, check_keras, weights_name
 from lightning_modules.backbones.backbone import (
     Backbone,
     build_backbone,
@@ -144,7 +144,7 @@ def find_weights(model: ModelConfig, weights: str, folders: WeightsFolders) -> F
             f"weights={weights}: save the weights as .safetensors, with their side file beside them, {forms}"
         )
     weights = weights_name(weights, model.name)
-    local = find_local(weights, folders, model.cut)
+    local = find_local(weights, folders.own, model.cut) if folders.own else None
     if local is not None:
         return _checked_file(model, local)
     try:
@@ -165,8 +165,7 @@ def check_tag(name: str, weights: str) -> PretrainedCfg:
     Raises:
         UserError: The tag is another network's, or there is no such tag; this network's tags are listed.
     """
-    if weights == "keras":
-        raise UserError(f"weights=keras: there are none for model.name={name}, only for {', '.join(KERAS)}")
+    check_keras(weights, name)
     tags = timm.list_models(f"{name}.*", pretrained=True)
     if weights in tags and (config := timm.get_pretrained_cfg(weights)):
         return config
@@ -271,7 +270,7 @@ def _on_hub(weights: str, address: str, names: Sequence[str], folders: WeightsFo
             return Path(cached)
     url = hf_hub_url(repository, names[0], revision=revision)
     if not folders.download:
-        raise NotAtHandError("to be downloaded, of unknown size")
+        raise NotAtHandError("to be downloaded, of unknown size (needs internet)")
     missing = f"weights={weights}: {repository} is neither in {folder} nor in {constants.HF_HUB_CACHE}"
     if constants.HF_HUB_OFFLINE:
         raise UserError(f"{missing}, and HF_HUB_OFFLINE is set; {remedy}")

@@ -130,7 +130,7 @@ def test_whether_they_are_at_hand_is_told_without_the_network(keras, store, fold
     path = keras / f"{NETWORK}.h5"
     publish(path)
     folders = replace(folders, download=False)
-    with pytest.raises(NotAtHandError, match="to be downloaded, 9 MB"):
+    with pytest.raises(NotAtHandError, match="to be downloaded, 9 MB .needs internet"):
         find_weights(model(NETWORK), "keras", folders)
     with pytest.raises(NotAtHandError, match="of unknown size"):
         find_weights(model(NETWORK), f"{NETWORK}.ra_in1k", folders)
@@ -181,6 +181,28 @@ def test_a_fault_is_one_line_that_says_what_to_bring_where(fault, store, folders
     assert f"{os.environ[MIRROR].rstrip('/')}/{KERAS[NETWORK].path}" in message
     assert f"bring {FILE}, with its 1,000 bytes, to {folders.own} (KARYOCYTE_WEIGHTS_DIR)" in message
     assert [path.suffix for path in folders.cache.iterdir()] == [".lock"]
+
+
+def test_a_full_disk_at_the_conversion_leaves_nothing(keras, store, folders, publish, monkeypatch):
+    publish(keras / f"{NETWORK}.h5")
+    with monkeypatch.context() as patched:
+        full = Mock(side_effect=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+        patched.setattr(Path, "write_bytes", full)
+        with pytest.raises(UserError, match="No space left on device"):
+            find_weights(model(NETWORK), "keras", folders)
+    assert [path.suffix for path in folders.cache.iterdir()] == [".lock"]
+    assert find_weights(model(NETWORK), "keras", folders).path.is_file()
+
+
+def test_a_damaged_cache_is_named_and_made_again(keras, store, folders, publish):
+    publish(keras / f"{NETWORK}.h5")
+    path = find_weights(model(NETWORK), "keras", folders).path
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1000])
+    with pytest.raises(UserError, match=f"{path} is damaged .*: delete it: it is made again"):
+        find_weights(model(NETWORK), "keras", folders)
+    Path(f"{path}.json").unlink()
+    assert find_weights(model(NETWORK), "keras", folders).path.read_bytes() == whole
 
 
 def test_of_two_at_once_one_brings_them_and_the_other_waits(keras, store, folders, publish):
