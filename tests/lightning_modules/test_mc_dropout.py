@@ -7,16 +7,27 @@ import torch
 from scipy.stats import ks_2samp
 from torch import nn
 
-from benchmarks.speed.mc_dropout import naive_passes
 from common.errors import UserError
 from common.runs.run import ModelFacts
 from lightning_modules import mc_dropout
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
+from lightning_modules.backbones.truncation import evaluating
 from lightning_modules.classifier import Classifier
 from lightning_modules.mc_dropout import McDropout, check_dropout, draw_masks
 
 PAPER = [{"dropout": 0.5}, "gap", {"dense": 16}, "batchnorm", {"dropout": 0.3}]  # paper 001, Figure 3.5, narrower
+
+
+@torch.no_grad()
+def naive_passes(classifier, image, passes):
+    """Return logits (passes, B, K) of images (B, C, H, W) the plain way: the whole network once per pass."""
+    with evaluating(classifier):
+        for module in classifier.modules():
+            if isinstance(module, nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d):
+                module.train()
+        return torch.stack([classifier.head_logits(image) for _ in range(passes)])
+
 
 # Name -> (timm's name, its arguments, cut, size): each layout of features, in networks of milliseconds.
 NETWORKS: dict[str, tuple[str, dict[str, Any], str | None, int]] = {
