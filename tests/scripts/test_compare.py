@@ -26,7 +26,7 @@ def call(*arguments, code=0):
 
 def test_every_claim_has_a_verdict(results, tmp_path):
     output = call("--results", results, "--csv", tmp_path / "out.csv")
-    assert "1 reproduced, 1 lower), 1 not measured" in output
+    assert "1 lower, 1 reproduced), 1 not measured" in output
     table = pd.read_csv(tmp_path / "out.csv", dtype=str).set_index("experiment")
     assert table["verdict"].to_dict() == {"net": "reproduced", "better": "lower", "private": "not measured"}
     assert table.loc["net", ["as_paper", "as_paper_seeds", "as_paper_folds"]].tolist() == ["0.8", "0", "0"]
