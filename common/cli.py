@@ -18,11 +18,7 @@ from common.text import one_line
 TRACEBACK_VARIABLE = "KARYOCYTE_TRACEBACK"
 INTERRUPTED = 130  # the exit code after Ctrl-C
 # How every command line of Typer shows its help and its errors.
-TYPER: dict[str, Any] = {
-    "add_completion": False,
-    "rich_markup_mode": "rich",
-    "pretty_exceptions_enable": False,
-}
+TYPER: dict[str, Any] = {"add_completion": False, "rich_markup_mode": "rich", "pretty_exceptions_enable": False}
 
 console = Console(highlight=False)
 

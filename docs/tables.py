@@ -155,12 +155,7 @@ def comparisons(results: Path, csv: str) -> pd.DataFrame:
 
 
 READERS: dict[str, Callable[[Path, str], pd.DataFrame]] = {
-    reader.__name__: reader
-    for reader in (
-        read_tables,
-        measurements,
-        comparisons,
-    )
+    reader.__name__: reader for reader in (read_tables, measurements, comparisons)
 }
 
 

@@ -18,14 +18,7 @@ from evaluation.intervals.folds import fold_mean_intervals
 from evaluation.labelled_runs import LabelledFold, LabelledRuns, spread
 from evaluation.metrics.classification import Threshold, call, confusion
 from evaluation.metrics.resampled import evaluate
-from evaluation.result import (
-    EvaluationResult,
-    FoldMeans,
-    FoldMetrics,
-    FoldThresholds,
-    OperatingPoint,
-    PartResult,
-)
+from evaluation.result import EvaluationResult, FoldMeans, FoldMetrics, FoldThresholds, OperatingPoint, PartResult
 from evaluation.sections import build_sections
 
 

@@ -11,14 +11,7 @@ from common.predictions import VALIDATION
 from common.text import class_counts, quoted
 from evaluation.core.formats import images_of, number, temperature_of
 from evaluation.metrics.classification import METRICS, in_words
-from evaluation.result import (
-    AssignmentResult,
-    ConformalSets,
-    Estimate,
-    EvaluationResult,
-    FoldThresholds,
-    TriageResult,
-)
+from evaluation.result import AssignmentResult, ConformalSets, Estimate, EvaluationResult, FoldThresholds, TriageResult
 
 THRESHOLDS = {
     "youden": "the largest sum of sensitivity and specificity",

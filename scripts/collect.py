@@ -34,10 +34,7 @@ app = typer.Typer(**TYPER)
 )
 @report_user_errors()
 def collect(
-    places: Places = None,
-    output_dir: OutputDir = Path("outputs"),
-    csv: Csv = None,
-    each: Each = False,
+    places: Places = None, output_dir: OutputDir = Path("outputs"), csv: Csv = None, each: Each = False
 ) -> None:
     """Collect runs: a row per experiment and protocol, whatever differs but fold and seed.
 

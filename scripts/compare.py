@@ -40,10 +40,7 @@ app = typer.Typer(**TYPER)
 )
 @report_user_errors()
 def compare(
-    runs: MeasuredRuns = None,
-    paper: Paper = None,
-    csv: Csv = None,
-    results: Results = ROOT / "results",
+    runs: MeasuredRuns = None, paper: Paper = None, csv: Csv = None, results: Results = ROOT / "results"
 ) -> None:
     """Compare every printed figure with ours: of runs, or of the measured tables of this repository.
 

@@ -34,11 +34,7 @@ app = typer.Typer(**TYPER)
     )
 )
 @report_user_errors()
-def karyotype(
-    words: Words,
-    output: Output,
-    fixed: Fixed = None,
-) -> None:
+def karyotype(words: Words, output: Output, fixed: Fixed = None) -> None:
     """Name the karyotypes of new cells from pictures of their single chromosomes, without labels.
 
     Each sub-folder of CELLS is a cell, and the folders above it are its case; images directly in CELLS are one cell.

@@ -16,10 +16,7 @@ Overrides = Annotated[
 ]
 Weights = Annotated[bool, typer.Option("--weights", help="Bring the pretrained weights instead, and no data.")]
 Images = Annotated[bool, typer.Option(help="Prepare the images too (prepare.*), or only unpack and count.")]
-Sheet = Annotated[
-    Path | None,
-    typer.Option(help="Draw an image of each kind or class into this PNG file."),
-]
+Sheet = Annotated[Path | None, typer.Option(help="Draw an image of each kind or class into this PNG file.")]
 BeforeAfter = Annotated[
     Path | None,
     typer.Option(help="Draw images before and after each step, CLAHE and augmentation into this folder (004, 1 to 3)."),

@@ -29,11 +29,7 @@ app = typer.Typer(**TYPER)
 )
 @report_user_errors()
 def report(
-    runs: Runs,
-    output: Output = None,
-    images: Images = 2000,
-    real_names: RealNames = False,
-    key: Key = None,
+    runs: Runs, output: Output = None, images: Images = 2000, real_names: RealNames = False, key: Key = None
 ) -> None:
     """Write one self-contained page: a run, an ensemble, the folds of an experiment, or several experiments.
 

@@ -11,8 +11,7 @@ import typer
 from common.cli import TYPER, examples, report_user_errors
 
 Sweep = Annotated[
-    str | None,
-    typer.Argument(metavar="[SWEEP]", help="A sweep's folder or name.", show_default="the newest sweep"),
+    str | None, typer.Argument(metavar="[SWEEP]", help="A sweep's folder or name.", show_default="the newest sweep")
 ]
 OutputDir = Annotated[Path, typer.Option(help="Where train.py writes; its sweeps are looked through for a name.")]
 Watch = Annotated[
@@ -24,17 +23,11 @@ app = typer.Typer(**TYPER)
 
 
 @app.command(
-    epilog=examples(
-        "python scripts/sweep_status.py --watch 5",
-        "python scripts/sweep_status.py cnmc_grid --failed",
-    )
+    epilog=examples("python scripts/sweep_status.py --watch 5", "python scripts/sweep_status.py cnmc_grid --failed")
 )
 @report_user_errors()
 def sweep_status(
-    sweep: Sweep = None,
-    output_dir: OutputDir = Path("outputs"),
-    watch: Watch = None,
-    failed: Failed = False,
+    sweep: Sweep = None, output_dir: OutputDir = Path("outputs"), watch: Watch = None, failed: Failed = False
 ) -> None:
     """Show the status of the jobs of a sweep, from their files alone.
 

@@ -7,14 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from common.predictions import (
-    FACTS,
-    OUT_OF_DISTRIBUTION,
-    PROBABILITY_PREFIX,
-    UPSIDE_DOWN,
-    Predictions,
-    uncertainty_of,
-)
+from common.predictions import FACTS, OUT_OF_DISTRIBUTION, PROBABILITY_PREFIX, UPSIDE_DOWN, Predictions, uncertainty_of
 from common.uncertainty import summarise
 
 

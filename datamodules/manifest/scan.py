@@ -36,10 +36,7 @@ _Facts = tuple[int, int, int, str, str]  # see _FACTS
 
 
 def scan_listing(
-    listing: Manifest,
-    on_broken: Literal["stop", "skip"],
-    cache_dir: Path,
-    progress: bool = True,
+    listing: Manifest, on_broken: Literal["stop", "skip"], cache_dir: Path, progress: bool = True
 ) -> Manifest:
     """Open every image of a source and return its manifest with what the files are.
 

@@ -15,13 +15,7 @@ from evaluation.intervals.exact import share
 from evaluation.intervals.methods import ROUNDING, Ends, percentiles, t_on_scale
 from evaluation.metrics.classification import SHARE, Metric, Threshold, metrics_of
 from evaluation.metrics.leave_one_out import LeaveOneOut, batches
-from evaluation.metrics.resampled import (
-    CostlyStatistic,
-    Statistic,
-    WeightedMetrics,
-    defined_on_each,
-    without_each,
-)
+from evaluation.metrics.resampled import CostlyStatistic, Statistic, WeightedMetrics, defined_on_each, without_each
 from evaluation.result import Interval
 
 

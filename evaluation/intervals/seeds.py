@@ -64,10 +64,7 @@ class Collected:
 
 
 def collect(
-    runs: Sequence[Predictions],
-    settings: EvaluationConfig,
-    part: str = "test",
-    names: Sequence[str] | None = None,
+    runs: Sequence[Predictions], settings: EvaluationConfig, part: str = "test", names: Sequence[str] | None = None
 ) -> Collected:
     """Join the runs of one experiment, of any folds and seeds, as ``about`` names them; runs weigh alike.
 

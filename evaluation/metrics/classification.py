@@ -197,16 +197,10 @@ METRICS: dict[str, Metric] = {
         meaning="area under the precision-recall curve",
     ),
     "sensitivity": Metric(
-        sensitivity,
-        classes="two",
-        is_share=True,
-        meaning="of the “{positive}” images, the share that is recognised",
+        sensitivity, classes="two", is_share=True, meaning="of the “{positive}” images, the share that is recognised"
     ),
     "specificity": Metric(
-        specificity,
-        classes="two",
-        is_share=True,
-        meaning="of the “{negative}” images, the share that is recognised",
+        specificity, classes="two", is_share=True, meaning="of the “{negative}” images, the share that is recognised"
     ),
     "precision": Metric(
         attrgetter("precision"),

@@ -12,15 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from evaluation.core.labelled import LabelledPredictions
-from evaluation.metrics.classification import (
-    METRICS,
-    Metric,
-    ScoreTables,
-    Threshold,
-    call,
-    metric_names,
-    of_confusions,
-)
+from evaluation.metrics.classification import METRICS, Metric, ScoreTables, Threshold, call, metric_names, of_confusions
 from evaluation.metrics.leave_one_out import LeaveOneOut, StatisticOfSums, one_by_one
 
 # Maps counts of clusters, shape (B, C), to M values, shape (M, B), NaN where undefined.

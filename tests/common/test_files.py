@@ -5,15 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from common.files import (
-    atomic_path,
-    read_whole_json,
-    safe_stems,
-    sha256_of_value,
-    write_csv,
-    write_json,
-    write_text,
-)
+from common.files import atomic_path, read_whole_json, safe_stems, sha256_of_value, write_csv, write_json, write_text
 
 
 @pytest.fixture

@@ -42,7 +42,5 @@ _WRITERS = {
 }
 # Ten normal cells bear fewer abnormal ones than the experiments ask for.
 _FEWER = {
-    "composed_karyograms": [
-        f"data.derived.{kind}={10 if kind == 'gain' else 0}" for kind in DerivedConfig.model_fields
-    ],
+    "composed_karyograms": [f"data.derived.{kind}={10 if kind == 'gain' else 0}" for kind in DerivedConfig.model_fields]
 }

@@ -38,14 +38,7 @@ def of_probabilities(probabilities, labels, subjects, classes, part, first=0, ab
 
 
 def make_predictions(
-    images=60,
-    subjects=12,
-    classes=("hem", "all"),
-    skill=1.5,
-    part="test",
-    first=0,
-    seed=0,
-    about=None,
+    images=60, subjects=12, classes=("hem", "all"), skill=1.5, part="test", first=0, seed=0, about=None
 ) -> Predictions:
     """Draw predictions: subjects have one class each; the logit of the true class is ``skill`` higher on average.
 

@@ -154,11 +154,7 @@ def test_a_job_finds_its_own_gpus_and_its_processes_are_one_job(multirun, tmp_pa
 @pytest.mark.parametrize(
     ("variable", "overrides", "error"),
     [
-        (
-            "PATH",
-            ["+cluster=slurm"],
-            "error: +cluster=slurm: there is no sbatch on this machine: call it on",
-        ),
+        ("PATH", ["+cluster=slurm"], "error: +cluster=slurm: there is no sbatch on this machine: call it on"),
         ("TORCHELASTIC_RUN_ID", [], "error: -m under torchrun"),
     ],
 )

@@ -34,10 +34,7 @@ def test_every_claim_has_a_verdict(results, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [
-        (["--paper", "007"], "no claims of paper 007: choose from 009"),
-        (["outputs/run"], "outputs/run does not exist"),
-    ],
+    [(["--paper", "007"], "no claims of paper 007: choose from 009"), (["outputs/run"], "outputs/run does not exist")],
 )
 def test_an_unknown_paper_and_a_run_that_is_not_there_are_errors(results, arguments, message):
     assert message in call(*arguments, "--results", results, code=1)

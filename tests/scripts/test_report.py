@@ -45,11 +45,7 @@ def test_images_are_limited_and_names_are_shown_where_asked(runs, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [
-        (["nowhere"], "nowhere"),
-        (["run0", "run0"], "run0"),
-        (["run0", "--real-names", "--key", "key.csv"], "--key"),
-    ],
+    [(["nowhere"], "nowhere"), (["run0", "run0"], "run0"), (["run0", "--real-names", "--key", "key.csv"], "--key")],
 )
 def test_mistakes_are_one_line(runs, arguments, message):
     assert message in error_of(call(*arguments, code=1))

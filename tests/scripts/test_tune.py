@@ -90,10 +90,7 @@ ERRORS = {
     "a value that the key refuses": (["search.space.loader.batch_size.choices=[8,-1]"], "loader.batch_size"),
     "a range the wrong way round": (["search.space.unfreeze.lr.low=1"], "search.space.unfreeze.lr: low must be less"),
     "a range without an end": (["~search.space.unfreeze.lr.high"], "search.space.unfreeze.lr: say low and high"),
-    "a misspelt end": (
-        ["+search.space.head.logits={low: 1, hihg: 2}"],
-        "search.space.head.logits.hihg: did you mean",
-    ),
+    "a misspelt end": (["+search.space.head.logits={low: 1, hihg: 2}"], "search.space.head.logits.hihg: did you mean"),
     "what a search rests on": (["+search.space.callbacks.monitor={choices: [val/acc]}"], "cannot be searched"),
     "other validation images": (["+search.space.split.fold={choices: [0, 1]}"], "split.fold cannot be searched"),
     "resume=never": (["resume=never"], "leave resume=auto"),

@@ -87,11 +87,7 @@ def _draw(pictures: np.ndarray, karyotype: CellKaryotype) -> np.ndarray:
 
 
 def _results(
-    cells: Sequence[Cell],
-    fixed: Sequence[FixedClasses],
-    predictor: CellModel,
-    config: KaryotypeConfig,
-    folder: Path,
+    cells: Sequence[Cell], fixed: Sequence[FixedClasses], predictor: CellModel, config: KaryotypeConfig, folder: Path
 ) -> Iterator[CellResult]:
     """Name cell after cell, and write their karyograms and what the review page needs."""
     (folder / "karyograms").mkdir()

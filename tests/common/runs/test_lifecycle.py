@@ -9,15 +9,7 @@ from common.errors import UserError
 from common.preemption import Preempted
 from common.runs.address import run_identity
 from common.runs.files import RunFile
-from common.runs.lifecycle import (
-    Pruned,
-    check_run,
-    locked,
-    open_run,
-    other_revisions,
-    recorded,
-    update_evaluation,
-)
+from common.runs.lifecycle import Pruned, check_run, locked, open_run, other_revisions, recorded, update_evaluation
 from common.runs.run import Run
 from tests.helpers.training import small_config
 

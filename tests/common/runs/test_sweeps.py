@@ -39,12 +39,7 @@ def test_a_sweep_keeps_its_folder_whatever_the_order_of_its_jobs(words, random):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [
-        (None, "is no sweep"),
-        ("{", "cannot be read"),
-        ('{"schema": 9}', "another version"),
-        ("[]", "cannot be read"),
-    ],
+    [(None, "is no sweep"), ("{", "cannot be read"), ('{"schema": 9}', "another version"), ("[]", "cannot be read")],
 )
 def test_a_folder_that_is_no_sweep_is_refused(tmp_path, text, message):
     if text is not None:

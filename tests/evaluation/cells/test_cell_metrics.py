@@ -10,11 +10,7 @@ from sklearn import metrics as reference
 from common.config.schema import AssignmentConfig, EvaluationConfig
 from common.predictions import Predictions
 from evaluation.cells.assignment import assign_cells
-from evaluation.cells.cell_metrics import (
-    assigned_table,
-    cell_metric_names,
-    join_assignment,
-)
+from evaluation.cells.cell_metrics import assigned_table, cell_metric_names, join_assignment
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.intervals.pooling import pool
 from evaluation.labelled_runs import LabelledRuns
