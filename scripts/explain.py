@@ -17,7 +17,7 @@ Words = Annotated[
     list[str],
     typer.Argument(parser=run_word, metavar="RUN... [KEY=VALUE...]", help="Runs, and keys of conf/explain.yaml."),
 ]
-Out = Annotated[Path | None, typer.Option(help="heatmaps, layers: PNG of all runs; by default each has its own.")]
+Out = Annotated[Path | None, typer.Option(help="heatmaps, layers: PNG of all; by default each run has its own.")]
 Csv = Annotated[Path | None, typer.Option(help="summary, smoothness: table to write.")]
 Depth = Annotated[int, typer.Option(min=0, help="summary: 1 the backbone in one row; 2, 3, ...: its parts; 0: all.")]
 EXAMPLES = (
@@ -41,7 +41,7 @@ def explain(what: What, words: Words, out: Out = None, csv: Csv = None, depth: D
     [bold]layers[/bold] draws the outputs of layers for some images, [bold]smoothness[/bold] measures how smooth they
     are, as paper 002 compares them.
 
-    With --out, several runs are in one figure: heat maps of the same images side by side, layers a row per run.
+    With --out, one figure has all: heat maps of the same images side by side, by run and method, layers a row per run.
 
     [bold]summary[/bold] shows the layers of a network, of runs or of +experiment=..., and its parameter counts, also as
     Keras counts them.

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common.config.cluster import SWEEP_VARIABLE
+from common.config.cluster import SHARED, SWEEP_VARIABLE
 from common.config.overrides import key_of, without
 from common.errors import UserError
 from common.files import read_json, read_typed, sha256_of_value, write_json
@@ -50,8 +50,17 @@ class Sweep:
 
 
 def job_of(overrides: Sequence[str]) -> Job:
-    """Return the job that the overrides of one run describe; their order does not matter for its key."""
-    own = without(overrides, ("cluster", "sweep", "hydra"))  # where jobs run, which others are
+    """Return the job that the overrides of one run describe; their order does not matter for its key.
+
+    What a key of the cluster sets of the training, such as ``cluster.nodes``, counts as if typed for the trainer.
+    """
+    words: dict[str, None] = {}
+    for word in overrides:
+        group, _, setting = word.lstrip("+").partition(".")
+        key, _, value = setting.partition("=")
+        is_shared = group == "cluster" and key in SHARED and value != "null"
+        words[f"trainer.{SHARED[key]}={value}" if is_shared else word] = None
+    own = without(words, ("cluster", "sweep", "hydra"))  # where jobs run, which others are
     return Job(sha256_of_value(sorted(own))[:8], own)
 
 

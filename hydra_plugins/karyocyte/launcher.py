@@ -153,7 +153,7 @@ def _words(task: Task) -> tuple[str, ...]:
 
 
 def _tasks(job_overrides: Sequence[Sequence[str]], first: int) -> list[Task]:
-    """The tasks, each job once: jobs that differ in keys of the cluster alone are one job."""
+    """The tasks, each job once: jobs that differ in where they run alone are one job."""
     jobs = list(map(sweeps.job_of, job_overrides))
     names = sweeps.names(list(dict.fromkeys(jobs)))
     tasks: dict[Job, Task] = {}

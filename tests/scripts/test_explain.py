@@ -121,6 +121,19 @@ def test_several_runs_are_in_one_figure(runs, tmp_path, monkeypatch):
     assert {heading.split(" · ")[-1] for heading in maps} == set(tables[0]["image_id"])
 
 
+def test_several_methods_and_layers_of_one_run_are_in_one_figure(runs, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("workflows.explain.run.draw_sheet", lambda path, _, strips, *size: drawn.append((path, strips)))
+    words = ("method=gradcam,hirescam", "layer=conv2,conv3", "samples=2")
+    call("heatmaps", runs[0], *words, "--out", tmp_path / "maps.png")
+    ((path, strips),) = drawn
+    assert path == tmp_path / "maps.png"
+    shown = [[line for line, _ in lines[:3]] for _, lines in strips[0][1][1:]]
+    assert shown == [["pooled", method, layer] for method in ("gradcam", "hirescam") for layer in ("conv2", "conv3")]
+    call("heatmaps", runs[0], *words)
+    assert len({path for path, _ in drawn}) == 1 + 4
+
+
 def test_runs_of_other_images_have_no_common_figure(runs, tmp_path):
     other = train(tmp_path, "name=other", "model=scratch_cnn", "split.seed=7")
     result = call("heatmaps", runs[0], other, "all=true", "--out", tmp_path / "maps.png", code=1)

@@ -63,8 +63,3 @@ class ExplainRequest:
         if not runs:
             raise UserError("no run is named: name a finished run's folder, its experiment, or latest")
         return cls(command[ExplainConfig], tuple(runs.values()), out)
-
-    @property
-    def together(self) -> Path | None:
-        """The one figure of several runs."""
-        return self.out if len(self.runs) > 1 else None

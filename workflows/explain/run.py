@@ -67,32 +67,34 @@ class SelectedImages:
 
 
 def draw_heat_maps(request: ExplainRequest) -> None:
-    """Write pictures and a table of heat maps into each run's folder, and a figure: of each run, or of all of them."""
+    """Write pictures and a table of heat maps into each run's folder, and a figure of each method, or of all in one."""
     beside: Strips = []
     chosen: dict[str, str] = {}
     selections = []
+    maps = list(product(request.settings.method, request.settings.layer or (None,)))
+    together = request.out if len(request.runs) * len(maps) > 1 else None
     for run in request.runs:  # all are checked before anything is written
-        if not (chosen and request.together):  # the images of a figure of several runs are those of the first
+        if not (chosen and together):  # the images of a figure of several runs are those of the first
             chosen = choose(run.predictions.part("test"), request.settings)
         selections.append(select_images(run, request, chosen))
     for selected, title in zip(selections, _titles(request.runs), strict=True):
         trained = load_run(selected.run.folder)
         model = Model.of_run(trained)
-        for name, layer in product(request.settings.method, request.settings.layer or (None,)):
+        for name, layer in maps:
             method = resolve(name, layer, model, selected.images[selected.rows[0]])
             _warn_of_averaging(trained, name)
             stem = selected.run.folder / RunFolder.HEATMAPS / f"{method.name}-{method.layer}"
             pairs = _write_maps(stem, selected, model, method)
             say(str(stem), "pictures (.parquet) and their table (.csv)")
-            if request.together:
-                _put_beside(beside, [*title, method.name], pairs)
+            if together:
+                _put_beside(beside, [*title, method.name, method.layer], pairs)
                 continue
             figure = request.out or stem.with_name(f"{stem.name}.png")
             _draw_figure(figure, selected, f"{method.name} of {trained.network} at {method.layer}", pairs)
             say(str(figure))
-    if request.together:
-        _draw_strips(request.together, {**selected.test.about, "name": "heat maps"}, COLOURS, beside)
-        say(str(request.together))
+    if together:
+        _draw_strips(together, {**selected.test.about, "name": "heat maps"}, COLOURS, beside)
+        say(str(together))
 
 
 def select_images(run: Run, request: ExplainRequest, chosen: Mapping[str, str]) -> SelectedImages:
@@ -219,7 +221,7 @@ def _place(run: Run) -> str:
 
 
 def _put_beside(beside: Strips, title: Sequence[str], pairs: Pairs) -> None:
-    """Add the maps of a run to the row of each image (paper 004, figures 39 and 40)."""
+    """Add the maps of a run and method to the row of each image (paper 004, figures 39 and 40)."""
     titled = [(end_of(line, LETTERS), PLAIN) for line in title]
     for number, ((image, lines), (picture, below)) in enumerate(pairs):
         if number == len(beside):
@@ -246,20 +248,21 @@ def _draw_figure(path: Path, selected: SelectedImages, note: str, pairs: Pairs) 
 def draw_layers(request: ExplainRequest) -> None:
     """Draw the outputs of layers, with a mosaic of channels for each: a row per image, or per run in one figure."""
     rows: Strips = []
+    together = request.out if len(request.runs) > 1 else None
     for run in request.runs:
         trained = load_run(run.folder)
         name = f"{trained.config.name} · {trained.network}"
         strips = _layer_strips(trained, request)
-        if request.together:
+        if together:
             headings, of_images = zip(*strips, strict=True)
             rows.append((" · ".join([name, _place(run), *headings]), list(chain.from_iterable(of_images))))
             continue
         path = request.out or run.folder / "layers" / "layers.png"
         _draw_strips(path, {**run.predictions.about, "name": name}, LAYERS_NOTE, strips)
         say(str(path), *other_revisions(run.folder))
-    if request.together:
-        _draw_strips(request.together, {"name": "outputs of layers"}, LAYERS_NOTE, rows)
-        say(str(request.together))
+    if together:
+        _draw_strips(together, {"name": "outputs of layers"}, LAYERS_NOTE, rows)
+        say(str(together))
 
 
 def _layer_strips(run: TrainedRun, request: ExplainRequest) -> Strips:

@@ -93,7 +93,7 @@ def _tiles(figures: pd.DataFrame) -> list[Tile]:
     counts = count_verdicts(figures)
     missing = counts.pop(NOT_MEASURED)
     measured = sum(counts.values())
-    note = "with the verdicts that follow; of several groups of runs lower or higher comes before reproduced"
+    note = f"each counts once: of several groups of runs by the first verdict of {', '.join(counts)}"
     tiles = [
         Tile("printed figures", f"{measured + missing:,}", note=f"of {figures['experiment'].nunique()} experiments"),
         Tile(NOT_MEASURED, f"{missing:,}", note="no run here, or the run does not record it"),

@@ -15,11 +15,10 @@ from common.config.grid import job_configs
 from common.config.overrides import key_of, without
 from common.config.schema import Config
 from common.errors import UserError
-from common.paths import ROOT
 from evaluation.comparison.claims import read_claims
 from workflows.papers.settings import ReproductionConfig, check_overrides, load_reproduction
+from workflows.papers.verdicts import RESULTS
 
-RESULTS = ROOT / "results"
 DATA_VARIABLE = "KARYOCYTE_DATA_DIR"
 PLAIN = re.compile(r"[\w@%+=:,./*-]+")  # what needs no quotes in a shell, which is to expand the patterns of runs
 LINE = 80  # columns of a terminal
@@ -49,14 +48,14 @@ class Step:
     @property
     def line(self) -> str:
         """The command as it is typed."""
-        return " ".join(["python", *map(_quoted, self.words)])
+        return " ".join(["python", *map(_quoted, self.words, self.words)])
 
     @property
     def lines(self) -> list[str]:
         """The command in lines of at most LINE characters, which a shell reads as one; a long word goes on at once."""
         lines = ["python"]
         for word in self.words:
-            first, *more = _pieces(word)
+            first, *more = (_quoted(piece, word) for piece in PIECE.findall(word))
             if len(lines[-1]) + len(first) + 3 > LINE:
                 lines[-1] += " \\"
                 lines.append("   ")
@@ -67,17 +66,9 @@ class Step:
         return lines
 
 
-def _quoted(word: str) -> str:
-    if PLAIN.fullmatch(word):
-        return word
-    return shlex.quote(word)
-
-
-def _pieces(word: str) -> list[str]:
-    """Quote a word in pieces that fit a line."""
-    if PLAIN.fullmatch(word):
-        return PIECE.findall(word)
-    return list(map(shlex.quote, PIECE.findall(word)))
+def _quoted(piece: str, word: str) -> str:
+    """Quote a piece of a word, or all of it, where the word needs quotes."""
+    return piece if PLAIN.fullmatch(word) else shlex.quote(piece)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from common.config.schema import Config
 from common.errors import UserError
 from datamodules.sources import list_images
 from workflows.papers.claims import PaperData, printed_claims, read_data
-from workflows.papers.plan import LINE, RESULTS, Plan
+from workflows.papers.plan import LINE, Plan
+from workflows.papers.verdicts import RESULTS
 
 NO_SUBJECT = "no subject is known: set data.subject_regex"
 

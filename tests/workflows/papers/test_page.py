@@ -55,6 +55,7 @@ def test_a_figure_that_several_groups_of_runs_measured_counts_once(plan):
     text = page_of(plan, *figures, {"metric": "loss"})
     assert counts_of(text) == "32101"
     assert "<dt>lower</dt><dd><strong>1" in text
+    assert "of several groups of runs by the first verdict of lower, higher, reproduced, not comparable<" in text
     assert "3 printed figures: 2 measured (1 lower, 1 reproduced), 1 not measured" in summary(
         read_figures(plan.output / COMPARISON)
     )
