@@ -8,14 +8,9 @@ from typing import Any
 BROWSERS = ("chromium", "google-chrome", "chromium-browser", "google-chrome-stable")
 # The sandbox needs rights that containers lack, and a test has no use for background requests of the browser.
 ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
 
 
 def find_browser() -> str | None:

@@ -12,16 +12,12 @@ HEAVY = ("torch", "pytorch_lightning", "timm", "albumentations", "pandas", "matp
 MISSING = "no/such/path"
 # In place of a path, where a command line takes something else.
 WRONG_ARGUMENTS = {
-    "train": ["model=no_such"],
-    "tune": ["+search=no_such"],
-    "prepare_data": ["data=no_such"],
-    "compare": ["--results", MISSING],
-    "explain": ["heatmaps", MISSING],
+    "train": ["model=no_such"], "tune": ["+search=no_such"], "prepare_data": ["data=no_such"],
+    "compare": ["--results", MISSING], "explain": ["heatmaps", MISSING],
     "ensemble": ["average", MISSING, MISSING, "--output", "no/such/output"],
-    "error_analysis": [MISSING, MISSING, "--output", "no/such/output"],
-    "predict": [MISSING, MISSING],
+    "error_analysis": [MISSING, MISSING, "--output", "no/such/output"], "predict": [MISSING, MISSING],
     "export": [MISSING, "--output", "no/such/output"],
-}
+}  # fmt: skip
 NO_ARGUMENTS_ARE_FINE = ("train", "compare", "prepare_data", "sweep_status", "collect")
 # Prints the exit code and the end of the text of each case, and the large libraries that were imported.
 PROBE = """
@@ -62,14 +58,12 @@ ANSWERS = {
     "+Experiment=resnet50_cut_block5": "unknown key Experiment: did you mean +experiment?",
     "+experment=resnet50_cut_block5": "unknown key experment: did you mean +experiment?",
     "+experiment=resnet50_cut_blok5": "did you mean resnet50_cut_block5",
-    "model=foo": "conf/model/ has alexnet, anet_c6,",
-    "+trainer.device=2": "did you mean trainer.devices",
+    "model=foo": "conf/model/ has alexnet, anet_c6,", "+trainer.device=2": "did you mean trainer.devices",
     "protocol=subjects": "protocol: Input should be 'subject', 'image' or 'paper'",
     "weights=keras": "weights=keras: there are none for model.name=",
     "weights=absent.safetensors": "weights=absent.safetensors does not exist",
-    "data_dir=no/such/path": "data_dir=no/such/path does not exist",
-    "seed=1": "no data folder is named",
-}
+    "data_dir=no/such/path": "data_dir=no/such/path does not exist", "seed=1": "no data folder is named",
+}  # fmt: skip
 
 
 def test_typos_and_wrong_values_are_named_before_absent_weights_and_those_before_absent_data(monkeypatch):

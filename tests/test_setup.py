@@ -84,14 +84,9 @@ def test_installed_commands_run_in_any_folder(tmp_path):
     assert (report.returncode, "nothing" in report.stderr, "Traceback" in report.stderr) == (1, True, False)
     (tmp_path / "empty").mkdir()
     words = (
-        "-m",
-        "+cluster=local",
-        "data=folder",
-        "data_dir=empty",
-        "data.positive_class=a",
-        "weights=random",
+        "-m", "+cluster=local", "data=folder", "data_dir=empty", "data.positive_class=a", "weights=random",
         "cache_dir=cache",
-    )
+    )  # fmt: skip
     job = in_folder(tmp_path, programs / "karyocyte-train", *words)  # is started by the command's own file
     assert "data folder empty is empty" in job.stdout, job.stdout + job.stderr
     assert len(list(tmp_path.glob("outputs/sweeps/*/logs/*.log"))) == 1

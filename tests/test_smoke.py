@@ -10,20 +10,11 @@ from tests.helpers.terminal import run_app
 from tests.helpers.training import call_main
 
 TINY = (
-    "data.images=48",
-    "data.subjects=12",
-    "data.size=64",
-    "prepare.size=64",
-    "model.name=resnet18",
-    "model.cut=layer2",
-    "loader.batch_size=8",
-    "trainer.max_images=32",
-    "trainer.accelerator=cpu",
-    "trainer.enable_progress_bar=false",
-    "logger.tensorboard=false",
-    "split.near_duplicates=off",
+    "data.images=48", "data.subjects=12", "data.size=64", "prepare.size=64", "model.name=resnet18",
+    "model.cut=layer2", "loader.batch_size=8", "trainer.max_images=32", "trainer.accelerator=cpu",
+    "trainer.enable_progress_bar=false", "logger.tensorboard=false", "split.near_duplicates=off",
     "evaluation.resamples=50",
-)
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -74,14 +74,11 @@ def test_setup_needs_no_order_and_runs_once(tmp_path):
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"imagez": 3}, "data.imagez"),
-        ({"prepare": {"sise": 32}}, "prepare.sise"),
-        ({"size": "large"}, "prepare.size"),
-        ({"transform": "flip"}, "transform=flip"),
-        ({"data": "synthetix"}, "data=synthetix"),
-        ({"balance": "even"}, "balance=even"),
+        ({"imagez": 3}, "data.imagez"), ({"prepare": {"sise": 32}}, "prepare.sise"),
+        ({"size": "large"}, "prepare.size"), ({"transform": "flip"}, "transform=flip"),
+        ({"data": "synthetix"}, "data=synthetix"), ({"balance": "even"}, "balance=even"),
     ],
-)
+)  # fmt: skip
 def test_wrong_keys_are_named(keys, message):
     with pytest.raises(UserError, match=message):
         datamodules.SyntheticCellsDataModule(**keys)

@@ -20,9 +20,7 @@ PLACEHOLDER = re.compile(r"<[^<>\n]*>|\$\([^)]*\)|\.\.\.|\[[^\]\n]*=[^\]\n]*\](?
 REMARK = re.compile(r" {2,}[a-z].*| # .*")  # what a line says of its command
 LIST = re.compile(r"^([^=]+)=(?:range\((\d+),.*|([^,\[\]{}()'\"]+),.*)$")  # several values of a multirun
 BY_HYDRA = ("train.py", "scripts/tune.py", "scripts/prepare_data.py")
-PAGES = [
-    page for page in pages() if page.name != "extending.md"
-]  # its recipes add keys, and tests of their own run them
+PAGES = [page for page in pages() if page.name != "extending.md"]  # tests of their own run its recipes, which add keys
 
 
 def commands(text: str) -> Iterator[list[str]]:

@@ -14,8 +14,6 @@ from common.paths import ROOT
 from tests.helpers.images import cell_image, write_image
 
 BLOCK = re.compile(r"```\w+ file=(\S+)\n(.*?)```", re.DOTALL)
-
-
 RECIPES = ("data source", "augmentation", "metric", "section", "callback", "backbone", "network", "loss")
 SOURCE = """
 import runpy, sys

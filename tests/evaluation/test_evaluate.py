@@ -123,12 +123,10 @@ def test_a_leaky_split_is_the_first_warning():
 @pytest.mark.parametrize(
     ("line", "topic"),
     [
-        ("validation: AUC is undefined", "validation"),
-        ("another set: a note: with a colon", "another set"),
-        ("cells are not assigned: no cells", ""),
-        ("the ensemble was fitted on its 8 validation images", ""),
+        ("validation: AUC is undefined", "validation"), ("another set: a note: with a colon", "another set"),
+        ("cells are not assigned: no cells", ""), ("the ensemble was fitted on its 8 validation images", ""),
     ],
-)
+)  # fmt: skip
 def test_a_warning_is_read_as_it_was_written(line, topic):
     warning = EvaluationWarning.parse(line)
     assert (warning.topic, str(warning)) == (topic, line)

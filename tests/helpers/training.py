@@ -26,17 +26,10 @@ from workflows.sweeps.jobs import command_line
 
 DRAWN = ["data=synthetic", "data.images=40", "data.subjects=10", "data.size=48"]
 QUICK = [
-    "weights=random",
-    "prepare.size=32",
-    "loader.batch_size=4",
-    "trainer.max_epochs=2",
-    "trainer.accelerator=cpu",
-    "trainer.enable_progress_bar=false",
-    "callbacks.early_stopping.enabled=false",
-    "logger.tensorboard=false",
-    "evaluation.resamples=20",
-    "split.near_duplicates=off",
-]
+    "weights=random", "prepare.size=32", "loader.batch_size=4", "trainer.max_epochs=2", "trainer.accelerator=cpu",
+    "trainer.enable_progress_bar=false", "callbacks.early_stopping.enabled=false", "logger.tensorboard=false",
+    "evaluation.resamples=20", "split.near_duplicates=off",
+]  # fmt: skip
 SMALL = [*DRAWN, *QUICK]
 
 

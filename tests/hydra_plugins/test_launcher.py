@@ -93,13 +93,6 @@ def test_what_cannot_begin_is_said_before_the_other_jobs_and_the_weights_are_loo
     assert sorted(record["status"] for record in multirun.record_list()) == ["failed"] * 6 + ["finished"] * 2
 
 
-def test_what_contradicts_ends_the_command_before_a_folder_is_made(multirun):
-    done = multirun("+cluster=local", "cluster.devices=2", "trainer.devices=1,2")
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: cluster.devices=2 contradicts trainer.devices=1")
-    assert not (multirun.folder / "outputs").exists()
-
-
 def test_a_second_command_leaves_a_sweep_alone_and_a_later_one_runs_what_was_removed(multirun, tmp_path):
     assert multirun("seed=0,1").returncode == 0
     (tmp_path / "outputs" / "seed=1" / "status.json").unlink()
@@ -126,16 +119,16 @@ def test_on_this_machine_a_killed_process_is_run_again_and_the_others_are_not_lo
     assert (multirun.sweep / "logs" / f"{multirun.records()['3']['key']}.log").exists()
 
 
-@pytest.mark.parametrize("where", [[], ["+cluster=local"]], ids=["in turn", "local"])
+@pytest.mark.parametrize("where", [["seed=0,1"], ["+cluster=local", "seed=0"]], ids=["in turn", "local"])
 def test_the_jobs_of_an_own_experiment_find_it(multirun, tmp_path, monkeypatch, where):
     experiment = tmp_path / "mine" / "experiment" / "mine.yaml"
     experiment.parent.mkdir(parents=True)
     experiment.write_text("# @package _global_\ndefaults: [mobilenetv2_cut, _self_]\nname: mine\n")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    command = [*multirun.command("+experiment=mine", "seed=0,1", *where), "--config-dir", "mine"]
+    command = [*multirun.command("+experiment=mine", *where), "--config-dir", "mine"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert multirun.statuses() == {"0": "finished", "1": "finished"}
+    assert set(multirun.statuses().values()) == {"finished"}
 
 
 def test_a_job_finds_its_own_gpus_and_its_processes_are_one_job(multirun, tmp_path, monkeypatch):
@@ -155,6 +148,7 @@ def test_a_job_finds_its_own_gpus_and_its_processes_are_one_job(multirun, tmp_pa
     ("variable", "overrides", "error"),
     [
         ("PATH", ["+cluster=slurm"], "error: +cluster=slurm: there is no sbatch on this machine: call it on"),
+        ("PATH", ["+cluster=local", "cluster.devices=2", "trainer.devices=1"], "error: cluster.devices=2 contradicts"),
         ("TORCHELASTIC_RUN_ID", [], "error: -m under torchrun"),
     ],
 )

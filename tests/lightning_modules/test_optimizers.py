@@ -47,12 +47,10 @@ def test_optimizers_and_schedules_by_dotted_path():
 @pytest.mark.parametrize(
     ("name", "args", "words"),
     [
-        ("RMSProp", {}, "RMSProp.*RMSprop"),
-        ("Adam", {"momentum": 0.9}, "momentum"),
-        ("torch.optim.Absent", {}, "torch.optim.Absent"),
-        ("torch.nn.Linear", {}, "torch.nn.Linear is no Optimizer"),
+        ("RMSProp", {}, "RMSProp.*RMSprop"), ("Adam", {"momentum": 0.9}, "momentum"),
+        ("torch.optim.Absent", {}, "torch.optim.Absent"), ("torch.nn.Linear", {}, "torch.nn.Linear is no Optimizer"),
     ],
-)
+)  # fmt: skip
 def test_wrong_names_and_arguments_are_user_errors(name, args, words):
     with pytest.raises(UserError, match=words):
         build_optimizer(OptimizerConfig(name=name, args=args), parameters(), 0.1)

@@ -20,15 +20,9 @@ from lightning_modules.classifier import Classifier
 from lightning_modules.training.fit import FinishedStage, train_stages
 
 SIDE = {
-    "model": "scratch_cnn",
-    "timm_args": {"num_classes": 0},
-    "mean": [0.1, 0.2, 0.3],
-    "std": [0.4, 0.5, 0.6],
-    "interpolation": "bilinear",
-    "input_size": [3, 60, 60],
-    "covers": "all modules",
-    "freeze_batchnorm": False,
-}
+    "model": "scratch_cnn", "timm_args": {"num_classes": 0}, "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6],
+    "interpolation": "bilinear", "input_size": [3, 60, 60], "covers": "all modules", "freeze_batchnorm": False,
+}  # fmt: skip
 
 
 def save_weights(folder: Path, state: dict[str, torch.Tensor], **side) -> str:

@@ -36,30 +36,49 @@ def run(data):
     return Run(train_on_chromosomes(data))
 
 
-@pytest.fixture
-def cells(data, tmp_path):
+@pytest.fixture(scope="module")
+def second(data):
+    """A run of another seed that knows which way up a chromosome is."""
+    return Run(train_on_chromosomes(data, "head.orientation=true", "seed=1"))
+
+
+@pytest.fixture(scope="module")
+def given(data, tmp_path_factory):
     """Two cells of one case in folders, ``case/c0`` and ``case/c1``, under neutral names."""
+    folder = tmp_path_factory.mktemp("given")
     table = pd.read_csv(data / "labels.csv")
     for number, (_, rows) in enumerate(list(table.groupby("cell_id"))[:2]):
         for place, path in enumerate(rows["path"]):
-            target = tmp_path / "cells" / "case" / f"c{number}" / f"{place:02d}.png"
+            target = folder / "case" / f"c{number}" / f"{place:02d}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(data / path, target)
-    return tmp_path / "cells"
+    return folder
+
+
+@pytest.fixture
+def cells(given, tmp_path):
+    """A copy of the given cells, which a test may change."""
+    return Path(shutil.copytree(given, tmp_path / "cells"))
+
+
+@pytest.fixture(scope="module")
+def plain(run, given, tmp_path_factory):
+    """What the script makes of the given cells."""
+    return karyotyped(tmp_path_factory.mktemp("plain") / "out", run.folder, given)
 
 
 @pytest.fixture
 def karyotype(tmp_path):
     """A function that calls the script and returns both tables and the terminal's text."""
+    return lambda *arguments, output="out": karyotyped(tmp_path / output, *arguments)
 
-    def call(*arguments, output="out"):
-        folder = tmp_path / output
-        result = run_app(app, *arguments, "--output", folder, NO_COLOR="1", TERM="dumb", COLUMNS="80")
-        classes = dict.fromkeys(["class", "runner_up", "alone", "fixed", "cause", "case"], object)
-        chromosomes = pd.read_csv(folder / "chromosomes.csv", dtype=classes)
-        return pd.read_csv(folder / "karyotypes.csv"), chromosomes, result.output
 
-    return call
+def karyotyped(folder, *arguments):
+    """Call the script, which writes the folder, and return both tables and the terminal's text."""
+    result = run_app(app, *arguments, "--output", folder, NO_COLOR="1", TERM="dumb", COLUMNS="80")
+    classes = dict.fromkeys(["class", "runner_up", "alone", "fixed", "cause", "case"], object)
+    chromosomes = pd.read_csv(folder / "chromosomes.csv", dtype=classes)
+    return pd.read_csv(folder / "karyotypes.csv"), chromosomes, result.output
 
 
 def assert_consistent(cells, chromosomes):
@@ -97,10 +116,9 @@ def test_cells_of_a_folder(run, cells, karyotype, tmp_path):
     assert not list(tmp_path.glob(".out*"))
 
 
-@pytest.mark.parametrize("override", ["head.orientation=false", "head.orientation=true"])
-def test_own_cells_get_the_probabilities_of_the_run(data, run, karyotype, override):
-    if override == "head.orientation=true":
-        run = Run(train_on_chromosomes(data, override))
+@pytest.mark.parametrize("name", ["run", "second"])
+def test_own_cells_get_the_probabilities_of_the_run(data, karyotype, name, request):
+    run = request.getfixturevalue(name)
     table, chromosomes, output = karyotype(run.folder, data / "labels.csv")
     assert len(table) == 6
     assert_consistent(table, chromosomes)
@@ -116,18 +134,18 @@ def test_own_cells_get_the_probabilities_of_the_run(data, run, karyotype, overri
     assert re.search(rf"trained on {seen['train']} images of \d cells", output)
 
 
-def test_a_run_of_balanced_classes_has_other_probabilities(run, cells, karyotype, tmp_path):
+def test_a_run_of_balanced_classes_has_other_probabilities(run, cells, plain, karyotype, tmp_path):
     balanced = Run(shutil.copytree(run.folder, tmp_path / "balanced"))
     predictions = run.predictions
     balanced.write_predictions(replace(predictions, about={**predictions.about, "balanced": True}))
-    one, other = (karyotype(each.folder, cells, output=f"of {each.folder.name}")[0] for each in (run, balanced))
-    assert (one["probability"] != other["probability"]).all()
+    other = karyotype(balanced.folder, cells)[0]
+    assert (plain[0]["probability"] != other["probability"]).all()
     mixed = run_app(app, run.folder, balanced.folder, cells, "--output", tmp_path / "both", code=1)
     assert "name runs of one kind" in error_of(mixed)
 
 
-def test_bad_files_are_reported_and_left_out(run, cells, karyotype):
-    before = karyotype(run.folder, cells, output="before")[1].set_index("file")
+def test_bad_files_are_reported_and_left_out(run, cells, plain, karyotype):
+    before = plain[1].set_index("file")
     folder = cells / "case" / "c0"
     write_image(folder / "photo.png", cell_image(3, border=1)[1:-1, 1:-1])
     write_image(folder / "sheet.png", np.concatenate([bar(5)] * 5, axis=1))
@@ -135,7 +153,7 @@ def test_bad_files_are_reported_and_left_out(run, cells, karyotype):
     break_image(write_image(folder / "torn.png", bar(2)))
     for number in range(3):
         (folder / f"{40 + number}.png").unlink()
-    table, chromosomes, output = karyotype(run.folder, cells, output="after")
+    table, chromosomes, output = karyotype(run.folder, cells)
     assert_consistent(table, chromosomes)
     first = table.iloc[0]
     assert first[["files", "used", "broken", "foreign", "duplicate"]].tolist() == [47, 43, 1, 2, 1]
@@ -161,8 +179,8 @@ def test_what_is_no_cell_is_told(run, data, karyotype, tmp_path, count):
     assert (chromosomes["class"] == chromosomes["alone"]).all()
 
 
-def test_an_expert_corrects_chromosomes_and_the_rest_is_assigned_around_them(run, cells, karyotype, tmp_path):
-    _, chromosomes, _ = karyotype(run.folder, cells)
+def test_an_expert_corrects_chromosomes_and_the_rest_is_assigned_around_them(run, cells, plain, karyotype, tmp_path):
+    chromosomes = plain[1].copy()
     other = {name: CHROMOSOMES[(CHROMOSOMES.index(name) + 3) % 22] for name in CHROMOSOMES}
     corrected = other[chromosomes.loc[5, "class"]]
     chromosomes.loc[5, "fixed"] = corrected
@@ -179,12 +197,11 @@ def test_an_expert_corrects_chromosomes_and_the_rest_is_assigned_around_them(run
     pd.testing.assert_frame_equal(again, table)
 
 
-def test_several_runs_are_an_ensemble(data, run, cells, karyotype):
-    second = Run(train_on_chromosomes(data, "seed=1"))
-    each = [karyotype(one.folder, cells, output=one.folder.name)[1] for one in (run, second)]
+def test_several_runs_are_an_ensemble(run, second, cells, plain, karyotype):
+    of_second = karyotype(second.folder, cells, output="second")[1]
     table, both, _ = karyotype(run.folder, second.folder, cells, output="both")
     assert_consistent(table, both)
-    for one in each:
+    for one in (plain[1], of_second):
         # The networks are hardly trained: every probability is about 1/24.
         assert not np.allclose(both["alone_probability"], one["alone_probability"], rtol=1e-3, atol=0)
 
@@ -267,8 +284,8 @@ def test_odd_names(run, cells, karyotype, tmp_path):
         assert (tmp_path / "out" / picture).is_file()
 
 
-def test_batchnorm_statistics_of_the_cells(run, cells, karyotype, tmp_path):
-    _, trained, output = karyotype(run.folder, cells)
+def test_batchnorm_statistics_of_the_cells(run, cells, plain, karyotype, tmp_path):
+    _, trained, output = plain
     assert "BatchNorm" not in output
     table, adapted, output = karyotype(run.folder, cells, "batchnorm=images", output="adapted")
     assert '<p class="reading">BatchNorm statistics: of 92' in (tmp_path / "adapted" / "index.html").read_text()

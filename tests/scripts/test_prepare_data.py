@@ -82,12 +82,9 @@ def test_what_a_paper_does_before_the_split_is_a_warning(call, tmp_path):
 
 def test_images_are_counted_without_a_possible_split(call, tmp_path):
     output = call(
-        "data=mnist",
-        f"data_dir={write_mnist(tmp_path / 'digits')}",
-        "protocol=subject",
-        "split.test=fold",
+        "data=mnist", f"data_dir={write_mnist(tmp_path / 'digits')}", "protocol=subject", "split.test=fold",
         "--no-images",
-    )
+    )  # fmt: skip
     assert "no split: protocol=subject needs subjects" in " ".join(output.split())
     assert ["(sum)", "60"] in cells(output)
 

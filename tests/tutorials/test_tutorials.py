@@ -29,11 +29,8 @@ def missing(reader: Reader, *patterns: str) -> list[str]:
 def test_all_tutorials_are_run_here_or_on_a_cluster():
     names = {"first_run", "own_images", "reproduce_paper_004", "karyotype_a_cell", "review_and_retrain"}
     assert {path.stem for path in TUTORIALS.glob("*.md")} == {*names, "sweep_on_slurm"}
-    assert all(command.replace("python ", "$(RUN) ").replace("$(ls", "$$(ls") in makefile() for command in MAKE_DEMO)
-
-
-def makefile() -> str:
-    return (ROOT / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    assert all(command.replace("python ", "$(RUN) ").replace("$(ls", "$$(ls") in makefile for command in MAKE_DEMO)
 
 
 def test_first_run(reader):

@@ -15,12 +15,6 @@ CLASSES = ("hem", "all")
 NET = ["model=resnet18", "model.cut=layer1", "unfreeze=whole", "trainer.max_epochs=2"]
 
 
-def model_with(tmp_path, monitor):
-    model = build(small_config(tmp_path, *NET, f"callbacks.monitor={monitor}"))
-    add_monitored(model, monitor, CLASSES)
-    return model
-
-
 @pytest.mark.parametrize(
     ("name", "expected"), [("balanced_accuracy", 0.75), ("recall/all", 0.5), ("average_precision", 1.0)]
 )
@@ -34,7 +28,7 @@ def test_it_is_computed_over_all_batches(name, expected):
 @pytest.mark.parametrize("monitor", ["val/acurracy", "f1_macro"])
 def test_an_unknown_metric_is_refused_with_the_known_ones(tmp_path, monitor):
     with pytest.raises(UserError, match=r"callbacks.monitor=.* val/loss, val/acc.*val/balanced_accuracy"):
-        model_with(tmp_path, monitor)
+        add_monitored(build(small_config(tmp_path, *NET, f"callbacks.monitor={monitor}")), monitor, CLASSES)
 
 
 def test_a_training_keeps_its_best_epoch_by_a_registered_metric(tmp_path, monkeypatch):

@@ -19,12 +19,10 @@ def test_conf_has_exactly_the_keys_of_the_schema(name, kind):
 
 GPUS = ["+cluster=slurm", *SMALL, "trainer.accelerator=auto"]
 TWO_BY_FOUR = [
-    ["cluster.nodes=2", "cluster.gpus_per_node=4"],
-    ["trainer.num_nodes=2", "trainer.devices=4"],
-    ["cluster.nodes=2", "trainer.devices=4"],
-    ["cluster.nodes=2", "cluster.tasks_per_node=4"],
+    ["cluster.nodes=2", "cluster.gpus_per_node=4"], ["trainer.num_nodes=2", "trainer.devices=4"],
+    ["cluster.nodes=2", "trainer.devices=4"], ["cluster.nodes=2", "cluster.tasks_per_node=4"],
     ["cluster.gpus_per_node=4", "trainer.devices=4", "trainer.num_nodes=2"],
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("typed", TWO_BY_FOUR, ids=" ".join)

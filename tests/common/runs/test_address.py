@@ -31,15 +31,11 @@ def test_address_names_experiment_protocol_fold_and_seed(tmp_path):
 @pytest.mark.parametrize(
     ("override", "matters"),
     [
-        ("data_dir=elsewhere", False),
-        ("loader.workers=3", False),
-        ("logger.tensorboard=false", False),
-        ("trainer.accelerator=auto", False),
-        ("prepare.clahe=true", True),
-        ("optimizer=sgd", True),
+        ("data_dir=elsewhere", False), ("loader.workers=3", False), ("logger.tensorboard=false", False),
+        ("trainer.accelerator=auto", False), ("prepare.clahe=true", True), ("optimizer=sgd", True),
         ("model.cut=layer3", True),
     ],
-)
+)  # fmt: skip
 def test_address_changes_with_keys_that_change_the_result_alone(tmp_path, override, matters):
     assert (address(small_config(tmp_path)) != address(small_config(tmp_path, override))) == matters
 
@@ -73,15 +69,11 @@ def test_a_removed_key_with_an_effect_is_one_error(old_run):
 @pytest.mark.parametrize(
     ("key", "value", "now"),
     [
-        ("trainer.compile", True, None),
-        ("logger.csv", False, None),
-        ("evaluation.correction", "fdr_bh", None),
-        ("evaluation.interval", "bca", "logit_t"),
-        ("evaluation.interval", "expanded_bca", "logit_t"),
-        ("evaluation.interval", "percentile", "percentile"),
-        ("evaluation.assignment.costs", "validation", "fixed"),
+        ("trainer.compile", True, None), ("logger.csv", False, None), ("evaluation.correction", "fdr_bh", None),
+        ("evaluation.interval", "bca", "logit_t"), ("evaluation.interval", "expanded_bca", "logit_t"),
+        ("evaluation.interval", "percentile", "percentile"), ("evaluation.assignment.costs", "validation", "fixed"),
     ],
-)
+)  # fmt: skip
 def test_old_values_that_changed_no_weights_are_dropped_or_replaced(old_run, key, value, now):
     values = OmegaConf.create(old_run.raw_config)
     OmegaConf.update(values, key, value)

@@ -64,13 +64,11 @@ def test_new_evaluation_settings_change_that_section_alone(opened, tmp_path):
 @pytest.mark.parametrize(
     ("error", "state"),
     [
-        (Pruned("below the median"), "pruned"),
-        (Preempted(15), "preempted"),
-        (ValueError("nan"), "failed"),
+        (Pruned("below the median"), "pruned"), (Preempted(15), "preempted"), (ValueError("nan"), "failed"),
         (KeyboardInterrupt(), "interrupted"),
     ],
     ids=lambda value: type(value).__name__,
-)
+)  # fmt: skip
 def test_status_records_how_a_run_ended(tmp_path, error, state):
     def train():
         with recorded(tmp_path):

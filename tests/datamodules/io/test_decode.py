@@ -34,13 +34,11 @@ PALETTE = Image.fromarray(RGB).quantize(8)
 @pytest.mark.parametrize(
     ("image", "pixels"),
     [
-        (Image.fromarray(RGB), RGB),
-        (Image.fromarray(GRAY), np.dstack([GRAY] * 3)),
-        (BITS, np.dstack([np.where(BITS, 255, 0)] * 3)),
-        (PALETTE, np.array(PALETTE.convert("RGB"))),
+        (Image.fromarray(RGB), RGB), (Image.fromarray(GRAY), np.dstack([GRAY] * 3)),
+        (BITS, np.dstack([np.where(BITS, 255, 0)] * 3)), (PALETTE, np.array(PALETTE.convert("RGB"))),
     ],
     ids=["rgb", "gray", "one bit", "palette"],
-)
+)  # fmt: skip
 def test_every_mode_becomes_rgb(tmp_path, image, pixels, suffix):
     assert np.array_equal(read_image(save(image, tmp_path / f"a{suffix}")), pixels)
 

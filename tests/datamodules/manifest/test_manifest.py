@@ -15,11 +15,10 @@ from tests.helpers.manifests import make_manifest
 @pytest.mark.parametrize(
     ("names", "positive_class", "classes"),
     [
-        ({"all", "hem"}, "all", ("hem", "all")),
-        ({"all", "hem"}, "hem", ("all", "hem")),
+        ({"all", "hem"}, "all", ("hem", "all")), ({"all", "hem"}, "hem", ("all", "hem")),
         ({"10", "9", "1", "X"}, None, ("1", "9", "10", "X")),
     ],
-)
+)  # fmt: skip
 def test_the_positive_class_is_last_and_many_are_in_natural_order(names, positive_class, classes):
     assert order_classes(names, positive_class) == classes
 

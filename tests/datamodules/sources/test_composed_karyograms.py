@@ -26,11 +26,9 @@ from tests.helpers.training import composed
 
 TABLE = ChromosomesConfig(source="chromosomes")
 DATA = ComposedKaryogramsConfig(
-    source="composed_karyograms",
-    positive_class="abnormal",
-    chromosomes=TABLE,
+    source="composed_karyograms", positive_class="abnormal", chromosomes=TABLE,
     derived=DerivedConfig(gain=3, sex_loss=2),
-)
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -59,15 +59,13 @@ SETS = {
 }
 # How the notes begin.
 NOTES = {
-    "table": ["1 rows of labels.csv have no label"],
-    "chromosomes": ["184 chromosomes of 4 cells and 2 subjects"],
-    "cnmc": [PARTIAL],
-    "hem_all": [PARTIAL],
+    "table": ["1 rows of labels.csv have no label"], "chromosomes": ["184 chromosomes of 4 cells and 2 subjects"],
+    "cnmc": [PARTIAL], "hem_all": [PARTIAL],
     "cifar10": ["partial: 30 of 50,000 train", "partial: 20 of 10,000 test", "JPEG"],
     "mnist": ["partial: 40 of 60,000 train", "partial: 20 of 10,000 test"],
     "synthetic": ["synthetic: procedurally generated cells"],
     "synthetic_chromosomes": ["synthetic: procedurally generated chromosomes", "185 chromosomes of 4 cells and 3"],
-}
+}  # fmt: skip
 ON_DISK = [name for name, facts in SETS.items() if facts[1]]
 # Those whose images are written to the cache, and the keys that make another set of images.
 WRITTEN = {"synthetic": {"seed": 1}, "synthetic_chromosomes": {"seed": 1}, "mnist": None, "cifar10": None}

@@ -59,14 +59,10 @@ def test_another_draw_is_another_data_set_and_the_same_is_the_same(whole):
 @pytest.mark.parametrize(
     ("counts", "images", "expected"),
     [
-        ((7272, 3389), None, [6778, 6778]),
-        ((51, 44), 13_833, [51, 51]),
-        ((40, 50), None, [50, 50]),
-        ((100, 10), None, [20, 20]),
-        ((100, 10), 50, [20, 30]),
-        ((30, 30), 50, [20, 30]),
+        ((7272, 3389), None, [6778, 6778]), ((51, 44), 13_833, [51, 51]), ((40, 50), None, [50, 50]),
+        ((100, 10), None, [20, 20]), ((100, 10), 50, [20, 30]), ((30, 30), 50, [20, 30]),
     ],
-)
+)  # fmt: skip
 def test_other_numbers(counts, images, expected):
     frame = expanded(cnmc_manifest(*counts), images).manifest.frame
     assert sorted(frame["label"].value_counts()) == expected

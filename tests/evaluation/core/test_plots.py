@@ -57,10 +57,6 @@ def texts(figure):
     return [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")) if text.get_text()]
 
 
-def smallest_font(figure):
-    return min(text.get_fontsize() for text in figure.findobj(lambda artist: hasattr(artist, "get_fontsize")))
-
-
 def points(axis):
     return [tuple(line.get_xydata()[0]) for line in axis.lines if line.get_linestyle() == "None"]
 
@@ -123,7 +119,8 @@ def test_confusion_of_cells_assigned_jointly_rounds_no_error_away(tmp_path, save
     wrong = next(cell for cell in zip(*np.nonzero(counts), strict=True) if cell[0] != cell[1])
     assert f"{counts[wrong]}\n{100 * counts[wrong] / counts[wrong[0]].sum():.1f}%" in shown
     assert not any(text.endswith("\n0%") for text in shown)
-    assert smallest_font(saved_figures[0]) >= 9
+    letters = saved_figures[0].findobj(lambda artist: hasattr(artist, "get_fontsize"))
+    assert min(text.get_fontsize() for text in letters) >= 9
 
 
 def test_the_roc_of_two_classes_marks_both_operating_points(tmp_path, saved_figures):

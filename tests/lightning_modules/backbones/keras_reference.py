@@ -1,7 +1,5 @@
-"""A process of its own for Keras: random networks in its first HDF5 layout, and what they make of images."""
+"""Keras on torch: random networks in its first HDF5 layout, and what they make of images."""
 
-import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +12,8 @@ def images() -> np.ndarray:
     return np.random.default_rng(3).integers(0, 256, (2, SIDE, SIDE, 3)).astype(np.float32)
 
 
-def main(folder: Path) -> None:
-    os.environ |= {"KERAS_BACKEND": "torch", "KERAS_HOME": str(folder), "CUDA_VISIBLE_DEVICES": ""}
+def write_networks(folder: Path) -> None:
+    """Write the weights and the features of each network; it imports Keras, for which the environment names torch."""
     import h5py
     from keras import applications, ops, utils
     from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
@@ -41,7 +39,3 @@ def main(folder: Path) -> None:
             save_weights_to_hdf5_group(file, network)
         features = ops.convert_to_numpy(network(module.preprocess_input(images()), training=False))
         np.save(folder / f"{name}.npy", features.transpose(0, 3, 1, 2))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

@@ -4,8 +4,6 @@ import errno
 import json
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -29,7 +27,7 @@ from lightning_modules.backbones.keras_files import converted, read_layers
 from lightning_modules.backbones.keras_store import MIRROR
 from lightning_modules.backbones.local_weights import NotAtHandError, WeightsFolders, read_side_file
 from lightning_modules.backbones.pretrained import build_pretrained, find_weights
-from tests.lightning_modules.backbones.keras_reference import SIDE, images
+from tests.lightning_modules.backbones.keras_reference import SIDE, images, write_networks
 from tests.lightning_modules.backbones.test_pretrained import model
 from tests.lightning_modules.tiny import SIDE as SIDE_FILE
 from workflows.sweeps.weights import bring_weights
@@ -52,7 +50,10 @@ class Handler(SimpleHTTPRequestHandler):
 def keras(tmp_path_factory) -> Path:
     """A folder of each network's random weights, as Keras writes them, and its features of the images."""
     folder = tmp_path_factory.mktemp("keras")
-    subprocess.run([sys.executable, "-m", "tests.lightning_modules.backbones.keras_reference", folder], check=True)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"BACKEND": "torch", "HOME": str(folder), "TORCH_DEVICE": "cpu"}.items():
+            patch.setenv(f"KERAS_{name}", value)
+        write_networks(folder)
     return folder
 
 
@@ -144,13 +145,10 @@ def test_whether_they_are_at_hand_is_told_without_the_network(keras, store, fold
 
 
 FAULTS = {
-    "absent": "HTTP Error 404",
-    "nobody answers": "Connection refused",
-    "silent": "timed out",
+    "absent": "HTTP Error 404", "nobody answers": "Connection refused", "silent": "timed out",
     "broken off": "it has 300 bytes, not 1,000: the download broke off",
-    "other content": "its sha256 is .* it is damaged, or another file",
-    "full disk": "No space left on device",
-}
+    "other content": "its sha256 is .* it is damaged, or another file", "full disk": "No space left on device",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -155,13 +155,11 @@ def test_the_four_heads_of_paper_004_fit_on_the_scratch_cnn(layers, count):
 @pytest.mark.parametrize(
     ("name", "layer", "fans"),
     [
-        ("alexnet", "conv3", 9 * (256 + 384)),
-        ("scratch_cnn", "conv3", 9 * (64 + 128)),
-        ("hem_all_cnn", "conv4", 25 * (256 + 512)),
-        ("hem_all_cnn", "pre_logits.dense1", 512 + 1024),
+        ("alexnet", "conv3", 9 * (256 + 384)), ("scratch_cnn", "conv3", 9 * (64 + 128)),
+        ("hem_all_cnn", "conv4", 25 * (256 + 512)), ("hem_all_cnn", "pre_logits.dense1", 512 + 1024),
         ("hem_all_cnn", "pre_logits.dense2", 1024 + 1024),
     ],
-)
+)  # fmt: skip
 def test_the_first_weights_are_xaviers(name, layer, fans):
     args = {"units": (1024, 1024)} if name == "hem_all_cnn" else {}
     module, limit = create(name, **args).get_submodule(layer), (6 / fans) ** 0.5
@@ -203,13 +201,10 @@ def test_auto_is_four_pools_where_the_image_allows_them_and_five_below(size, rea
 @pytest.mark.parametrize(
     ("name", "args", "size", "least"),
     [
-        ("alexnet", {}, 66, 67),
-        ("anet_c6", {}, 64, 131),
-        ("anet_c6", {"pools": "six"}, 10, 11),
-        ("anet_c6", {"pools": "five"}, 10, 11),
-        ("hem_all_cnn", {}, 31, 32),
+        ("alexnet", {}, 66, 67), ("anet_c6", {}, 64, 131), ("anet_c6", {"pools": "six"}, 10, 11),
+        ("anet_c6", {"pools": "five"}, 10, 11), ("hem_all_cnn", {}, 31, 32),
     ],
-)
+)  # fmt: skip
 def test_images_too_small_are_refused_with_the_least_size(name, args, size, least):
     with pytest.raises(UserError, match=f"{name} at {size} px: .*prepare.size={least} or more"):
         build_backbone(name, {**NARROW, **args}, None, size)

@@ -46,12 +46,9 @@ ALIKE = {
 }
 # Dropout, BatchNorm and averaging: whatever could be lost in a resume.
 STATEFUL = [
-    *NET,
-    "head.layers=[gap,{dense:8},batchnorm,{dropout:0.5}]",
-    "unfreeze.stages.finetune.lr=0.001",
-    "callbacks.averaging.enabled=true",
-    "inference.mc_passes=3",
-]
+    *NET, "head.layers=[gap,{dense:8},batchnorm,{dropout:0.5}]", "unfreeze.stages.finetune.lr=0.001",
+    "callbacks.averaging.enabled=true", "inference.mc_passes=3",
+]  # fmt: skip
 STEPS = ["callbacks.checkpoint.every_steps=1"]
 QUICKEST = ["unfreeze=head_only", *PLAIN]
 

@@ -78,12 +78,10 @@ def test_tokens_of_a_transformer_are_laid_out_on_their_grid():
 @pytest.mark.parametrize(
     ("shape", "size", "expected"),
     [
-        ((1, 7, 7, 96), (64, 64), (1, 96, 7, 7)),
-        ((1, 96, 7, 7), (64, 64), (1, 96, 7, 7)),
-        ((1, 256, 3, 2), (96, 48), (1, 256, 3, 2)),
-        ((1, 3, 2, 256), (96, 48), (1, 256, 3, 2)),
+        ((1, 7, 7, 96), (64, 64), (1, 96, 7, 7)), ((1, 96, 7, 7), (64, 64), (1, 96, 7, 7)),
+        ((1, 256, 3, 2), (96, 48), (1, 256, 3, 2)), ((1, 3, 2, 256), (96, 48), (1, 256, 3, 2)),
     ],
-)
+)  # fmt: skip
 def test_the_layout_is_that_with_the_proportions_of_the_image(shape, size, expected):
     assert as_maps(torch.zeros(shape), size).shape == expected
 

@@ -33,12 +33,10 @@ def network_of(name, cut, size, orientation):
 @pytest.mark.parametrize(
     ("name", "cut", "size", "orientation"),
     [
-        ("resnet18", "layer2", (64, 24), True),
-        ("scratch_cnn", None, (60, 60), False),
-        ("vit_tiny_patch16_224", "blocks.1", (32, 32), True),
-        ("mobilenetv2_100", "blocks.2", (64, 64), False),
+        ("resnet18", "layer2", (64, 24), True), ("scratch_cnn", None, (60, 60), False),
+        ("vit_tiny_patch16_224", "blocks.1", (32, 32), True), ("mobilenetv2_100", "blocks.2", (64, 64), False),
     ],
-)
+)  # fmt: skip
 def test_a_graph_gives_the_probabilities_of_its_network(tmp_path, name, cut, size, orientation):
     network = network_of(name, cut, size, orientation)
     export_graph(network, size, tmp_path / "graph.onnx", {"classes": "abc"})

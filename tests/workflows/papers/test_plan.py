@@ -164,10 +164,9 @@ def test_what_is_no_plan_is_refused(paper, words, options, message):
     ("words", "message"),
     [
         (["data_dir=.", "trainer.max_epoch=2"], "max_epoch"),
-        (["data_dir=.", "trainer.max_epochs=1,2"], "several values"),
-        (["data_dir=003-data"], "003-data"),
+        (["data_dir=.", "trainer.max_epochs=1,2"], "several values"), (["data_dir=003-data"], "003-data"),
     ],
-)
+)  # fmt: skip
 def test_a_mistake_is_an_error_before_anything_runs(words, message):
     with pytest.raises(UserError, match=message):
         check_plan(make_plan("003", tuple(words), Path("out")))

@@ -28,6 +28,14 @@ def report(tmp_path, capsys, monkeypatch):
     return lines
 
 
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    """A share of the published cells."""
+    folder = tmp_path_factory.mktemp("cells") / "cells"
+    draw_cells(folder, 0.005)
+    return folder
+
+
 def karyograms(folder, *names):
     for name in names:
         for label in ("normal", "abnormal"):
@@ -36,10 +44,9 @@ def karyograms(folder, *names):
     return f"data_dir={folder}"
 
 
-def test_images_time_and_disk_of_a_part_of_the_images(tmp_path, report):
-    draw_cells(tmp_path / "cells", 0.005)
-    found = len(list((tmp_path / "cells").rglob("*.bmp")))
-    words = (f"data_dir={tmp_path / 'cells'}", "prepare.size=64", "trainer.max_epochs=40000")
+def test_images_time_and_disk_of_a_part_of_the_images(cells, report):
+    found = len(list(cells.rglob("*.bmp")))
+    words = (f"data_dir={cells}", "prepare.size=64", "trainer.max_epochs=40000")
     lines = report("004", *words, experiments=("scratch_cnn_d128",), honest=True)
     assert lines[0].endswith(f": {found} of 10,661 found; the paper's figures are not comparable with fewer")
     assert lines[1] == "weights: scratch_cnn, random: none needed"
@@ -80,9 +87,8 @@ def test_nothing_is_estimated_without_a_basis(tmp_path, report):
     assert lines[-2] == "time: unknown, there is no basis for an estimate with these data"
 
 
-def test_a_folder_of_other_data_is_refused(tmp_path, report):
-    draw_cells(tmp_path / "cells", 0.005)
+def test_a_folder_of_other_data_is_refused(tmp_path, cells, report):
     with pytest.raises(UserError, match=r"no table .*labels\.csv"):
-        report("001", f"data_dir={tmp_path / 'cells'}")
+        report("001", f"data_dir={cells}", experiments=("karyogram_vgg16",))
     with pytest.raises(UserError, match="C-NMC"):
-        report("004", karyograms(tmp_path / "data", "a.png"))
+        report("004", karyograms(tmp_path / "data", "a.png"), experiments=("scratch_cnn_d128",))

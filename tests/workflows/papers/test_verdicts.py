@@ -13,14 +13,7 @@ from tests.helpers.predictions import make_predictions, make_run, with_passes
 from tests.workflows.papers.claims import DATA, claim, measured, write_results
 from workflows.papers.claims import PARTS, printed_claims, read_data
 from workflows.papers.measured import measure_runs
-from workflows.papers.verdicts import (
-    HIGHER,
-    LOWER,
-    NOT_COMPARABLE,
-    NOT_MEASURED,
-    REPRODUCED,
-    compared_figures,
-)
+from workflows.papers.verdicts import HIGHER, LOWER, NOT_COMPARABLE, NOT_MEASURED, REPRODUCED, compared_figures
 
 SURE = {"right": ">0.5", "wrong": "8/8"}
 UNDEFINED = "undefined: nothing was predicted as all"
@@ -208,14 +201,12 @@ def test_every_printed_figure_is_compared_with_its_own_metric_and_part(tmp_path)
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("ensemble of 2: net_a, net_b", ""),
-        ("ensemble of 2: net_b, net_a", ""),
+        ("ensemble of 2: net_a, net_b", ""), ("ensemble of 2: net_b, net_a", ""),
         ("ensemble of 2: net_a, net_c", "not measured here"),
         ("ensemble of 3: net_a, net_b, net_c", "not measured here"),
-        ("genetic ensemble of 2: net_a, net_b", "not measured here"),
-        ("ensemble_average", ""),
+        ("genetic ensemble of 2: net_a, net_b", "not measured here"), ("ensemble_average", ""),
     ],
-)
+)  # fmt: skip
 def test_an_ensemble_is_the_papers_with_its_members_only(tmp_path, name, reason):
     claims = [claim("ensemble_average", method="average", members="net_a net_b")]
     assert compared(tmp_path, claims, [measured(experiment=name)])["reason"].tolist() == [reason]

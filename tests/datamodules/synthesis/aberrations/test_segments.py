@@ -48,13 +48,11 @@ def test_a_chromosome_is_measured_row_by_row():
 @pytest.mark.parametrize(
     ("why", "drawn"),
     [
-        ("a small class", {"label": "21"}),
-        ("Y", {"label": "Y"}),
-        ("few rows", {"rows": 30, "edges": (10, 20), "width": 8}),
-        ("broad", {"width": 50}),
+        ("a small class", {"label": "21"}), ("Y", {"label": "Y"}),
+        ("few rows", {"rows": 30, "edges": (10, 20), "width": 8}), ("broad", {"width": 50}),
         ("leaning", {"lean": 0.3}),
     ],
-)
+)  # fmt: skip
 def test_what_is_not_fit(why, drawn):
     assert _axis(**drawn) is None, why
 
@@ -62,11 +60,10 @@ def test_what_is_not_fit(why, drawn):
 @pytest.mark.parametrize(
     ("why", "hole", "fit"),
     [
-        ("a cleft tip", np.s_[76:80, 6:8], True),
-        ("a cleft elsewhere", np.s_[40:41, 6:8], False),
+        ("a cleft tip", np.s_[76:80, 6:8], True), ("a cleft elsewhere", np.s_[40:41, 6:8], False),
         ("a gap between two parts", np.s_[3], False),
     ],
-)
+)  # fmt: skip
 def test_a_tip_may_be_cleft_the_rest_not(why, hole, fit):
     whole = trim(banded())
     mask = whole.mask.copy()

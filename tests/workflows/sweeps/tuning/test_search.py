@@ -132,12 +132,10 @@ def test_a_bad_trial_is_pruned_and_keeps_its_best_epoch(tmp_path):
 @pytest.mark.parametrize(
     ("monitor", "values"),
     [
-        ("val/auc", {"val_loss": 0.3, "val_acc": 0.7}),
-        ("val/loss", {"val_loss": 0.2}),
-        ("val/ece", {"val_loss": 0.3, "val_acc": 0.7}),
-        ("val/f1_weighted", {}),
+        ("val/auc", {"val_loss": 0.3, "val_acc": 0.7}), ("val/loss", {"val_loss": 0.2}),
+        ("val/ece", {"val_loss": 0.3, "val_acc": 0.7}), ("val/f1_weighted", {}),
     ],
-)
+)  # fmt: skip
 def test_facts_of_a_trial_are_of_the_best_epoch_of_its_last_stage(tmp_path, monkeypatch, monitor, values):
     history = pd.DataFrame({"stage": ["head", "all", "all", "all"], "val/loss": [0.1, 0.2, 0.3, 0.9]})
     history["val/auc"] = [0.99, 0.6, 0.8, math.nan]
