@@ -190,7 +190,8 @@ def _differences(key: str, own: Any, paper: Any) -> list[str]:
         found = []
         for name in own:
             default: Any = {} if isinstance(own[name], Mapping) else None
-            if name in paper or own[name]:
+            only_records = default == {} and own[name].get("changes_result") is False  # a callback
+            if not only_records and (name in paper or own[name]):
                 found += _differences(f"{key}.{name}", own[name], paper.get(name, default))
         return found
     if own is MISSING or own == paper:

@@ -43,6 +43,7 @@ TRAINING = [
     ("vgg16_mnist", [f"{CHECK}.every_epochs=null"], [f"{CHECK}.every_epochs=null instead of 10"]),
     ("scratch_cnn_d256", ["callbacks.early_stopping.patience=3"], []),
     ("scratch_cnn_d256", [f"{BREAK}=0.9"], []),  # there is none
+    ("hem_all_cnn_256", ["callbacks=paper_003"], []),  # it only records
     ("scratch_cnn_d256", ["+callbacks.extra.a={_target_: b}"], ["callbacks.extra.a._target_=b" + NONE]),
     ("resnet50_cut_block5", [f"{BATCHNORM}=frozen"], [f"{BATCHNORM}=frozen instead of train"]),
     ("resnet50_cut_block5", ["data.parts=[training,prelim]"], [f"data.parts={PRELIM} instead of ['training']"]),
