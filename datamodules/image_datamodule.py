@@ -76,7 +76,8 @@ class ImageDataModule(LightningDataModule):
         data = ImageDataModule("folder", data_dir="cells", positive_class="blast", protocol="image", size=96)
         Trainer(use_distributed_sampler=False).fit(model, data)
 
-    A batch is {"image": float32 (B, 3, H, W) in [0, 1], "label": int64 (B,), "index": int64 (B,) manifest row}.
+    A batch is {"image": float32 (B, 3, H, W) in [0, 1], "label": int64 (B,), "index": int64 (B,) manifest row}; a
+    training batch of several sets, some of any orientation, also says which images are surely "upright", bool (B,).
 
     Args:
         data: The composed configuration of a training; or the source of the images: the name of a file of conf/data/
@@ -176,7 +177,21 @@ class ImageDataModule(LightningDataModule):
         balance = self.config.balance.name
         if balance == "hem_all" and self.expansion.is_balanced:
             balance = "none"  # what was evened out before the split is not evened out again
-        return plan(self.labels[train], train, len(self.manifest.classes), balance, seed)
+        planned = plan(self.labels[train], train, len(self.manifest.classes), balance, seed)
+        weights = {entry.weight for entry in self.manifest.sets.values()}
+        return planned if len(weights) < 2 else planned.weighted(self._of_sets("weight"))
+
+    def _of_sets(self, fact: str) -> np.ndarray:
+        """Return a fact of the set of each manifest row, shape (images,)."""
+        facts = {name: getattr(entry, fact) for name, entry in self.manifest.sets.items()}
+        return np.asarray(self.manifest.frame["group"].map(facts))
+
+    @cached_property
+    def _upright(self) -> torch.Tensor | None:
+        """Which manifest rows are surely upright, bool, shape (images,); None where all are, as far as is known."""
+        if all(entry.upright for entry in self.manifest.sets.values()):
+            return None
+        return torch.from_numpy(self._of_sets("upright").astype(bool))
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -310,7 +325,11 @@ class ImageDataModule(LightningDataModule):
         self._resident = self._resident.to(keys.row.device)
         augmentation = BatchedAugmentation(self.expansion.transform, self.config.seed)
         image = augmentation(self._resident.take(keys.row), keys.epoch, keys.row, keys.copy)
-        return {"image": image.expand(-1, 3, -1, -1), "label": keys.label, "index": keys.row}
+        batch = {"image": image.expand(-1, 3, -1, -1), "label": keys.label, "index": keys.row}
+        if self._upright is not None:
+            self._upright = self._upright.to(keys.row.device)
+            batch["upright"] = self._upright[keys.row]
+        return batch
 
     def in_order(self, rows: np.ndarray, trainer: Trainer | None) -> DataLoader[Batch]:
         """Return the share that a process of a trainer has of images of some manifest rows, not augmented."""

@@ -19,7 +19,7 @@ from lightning_modules.backbones.truncation import features_of
 from lightning_modules.epoch_metrics import EpochScores, validation_metrics
 from lightning_modules.losses import build_losses, image_weights, share_of_loss
 from lightning_modules.optimizers import TrainingSettings, build_optimizer, build_scheduler, stage_optimizer
-from lightning_modules.orientation import marginal_logits, turned_batch
+from lightning_modules.orientation import loss_by_orientation, marginal_logits, turned_batch
 
 
 class Classifier(LightningModule):
@@ -40,7 +40,8 @@ class Classifier(LightningModule):
         facts: Channel means and standard deviations that the backbone's weights expect, and timm's arguments.
         settings: Loss, optimiser, schedule and learning rate.
         orientation: The head has two outputs per class, (B, 2K): K upright, then K upside down. The training images are
-            upright; every second one is turned by 180 degrees (``lightning_modules.orientation``).
+            upright, but for those that "upright" of a batch, bool (B,), excepts; every second one is turned by 180
+            degrees (``lightning_modules.orientation``).
     """
 
     def __init__(
@@ -172,7 +173,12 @@ class Classifier(LightningModule):
         if self.orientation:
             image, target = turned_batch(batch, self.num_classes, self.current_epoch)
         logits = self.head_logits(image)
-        share, loss = share_of_loss(self.training_loss(logits, target), image_weights(self.training_loss, label))
+        weights = image_weights(self.training_loss, label)
+        if self.orientation and "upright" in batch:
+            mean_loss = loss_by_orientation(self.training_loss, logits, target, weights, batch["upright"])
+        else:
+            mean_loss = self.training_loss(logits, target)
+        share, loss = share_of_loss(mean_loss, weights)
         scores = self.scores(self.class_logits(logits.detach()))
         predicted = (scores > 0.5).long() if scores.ndim == 1 else scores.argmax(1)
         self.log("train/loss", loss, on_epoch=True, on_step=False, prog_bar=True, batch_size=len(label), sync_dist=True)

@@ -4,6 +4,7 @@ A head with orientation has 2K outputs for K classes: those of the classes uprig
 """
 
 import torch
+from torch import nn
 
 
 def turned_batch(batch: dict[str, torch.Tensor], num_classes: int, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -42,3 +43,27 @@ def marginal_logits(logits: torch.Tensor) -> torch.Tensor:
     """Return logits (..., K) whose softmax is the sum of that of (..., 2K) over the two orientations."""
     precise = logits.to(torch.promote_types(logits.dtype, torch.float32))
     return torch.unflatten(precise, -1, (2, -1)).logsumexp(-2)
+
+
+def loss_by_orientation(
+    loss: nn.Module, logits: torch.Tensor, target: torch.Tensor, weights: torch.Tensor, upright: torch.Tensor
+) -> torch.Tensor:
+    """Return the mean loss of images, some of which may have been upside down before they were turned.
+
+    Of those only the class counts: their logits are marginalised over the orientation.
+
+    Args:
+        loss: The mean loss of logits (B, outputs) and indices (B,).
+        logits: Of all outputs, float, shape (B, 2K).
+        target: The outputs of class and orientation, int64, shape (B,).
+        weights: Of the images in the mean, shape (B,).
+        upright: Which images were upright before they were turned, bool, shape (B,).
+    """
+    if upright.all():
+        return loss(logits, target)  # type: ignore[no-any-return]
+    classes = marginal_logits(logits[~upright])
+    of_classes: torch.Tensor = loss(classes, target[~upright] % classes.shape[1])
+    share = (weights[~upright].sum() / weights.sum()).to(of_classes.dtype)
+    if not upright.any():
+        return of_classes
+    return share * of_classes + (1 - share) * loss(logits[upright], target[upright])  # type: ignore[no-any-return]

@@ -1,6 +1,6 @@
 """How unequal classes of the train part are evened out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
@@ -16,6 +16,13 @@ class BalancePlan:
     copy: np.ndarray  # 0 for an original, n for the n-th extra copy of a row, int64, shape (items,)
     sample_weights: np.ndarray | None = None  # of draws with replacement, float64 (items,); None: every item once
     class_weights: np.ndarray | None = None  # of the classes in the loss, float64 (classes,); None: all the same
+
+    def weighted(self, weights: np.ndarray) -> "BalancePlan":
+        """Return a plan that draws with weights of the manifest rows, shape (images,), beside those that it has."""
+        weights = weights[self.rows].astype(np.float64)
+        if self.sample_weights is not None:
+            weights = weights * self.sample_weights
+        return replace(self, sample_weights=weights)
 
 
 def plan(labels: np.ndarray, rows: np.ndarray, classes: int, name: str, seed: int) -> BalancePlan:

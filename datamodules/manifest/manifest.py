@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,19 @@ class PositiveClassUnsaidError(UserError):
 
 
 @dataclass(frozen=True)
+class ImageSet:
+    """What is known of one of several sets that a source mixes.
+
+    Attributes:
+        weight: How often one of its images is drawn for training, relative to those of the other sets.
+        upright: Whether all of its images are upright; otherwise their orientation is not known.
+    """
+
+    weight: float
+    upright: bool
+
+
+@dataclass(frozen=True)
 class Manifest:
     """One row per image of a source.
 
@@ -42,6 +55,7 @@ class Manifest:
     synthetic: bool = False  # whether the images are synthetic, not taken
     skipped: tuple[str, ...] = ()  # names of the broken images and cells that were left out
     incomplete: tuple[str, ...] = ()  # those of the notes that say that a part is not as it was published
+    sets: Mapping[str, ImageSet] = field(default_factory=dict)  # of a source that mixes several, by ``group``
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -53,6 +67,11 @@ class Manifest:
     def file(self, row: int) -> Path:
         """Return the file of the image in row ``row``."""
         return self.root / str(self.frame["path"].iloc[row])
+
+    def of_set(self, name: str) -> "Manifest":
+        """Return the images of one of the sets, with the index that they have here, as a source of their own."""
+        frame = self.frame[self.frame["group"] == name].assign(part=None)
+        return replace(self, frame=frame, sets={})
 
     def missing_classes(self) -> list[str]:
         """Say of which given parts, such as folds, a class has no image."""

@@ -38,7 +38,7 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
     ``split.test`` names a given part ("prelim") as the test part; the other images are then divided into train and
     validation, unless ``split.given_validation`` names the validation part too. Every draw depends on ``split.seed``
     and ``split.fold`` alone. Images without a label are unused; so are, where folds are given and the test part is a
-    fold, images of other given parts.
+    fold, images of other given parts. Of a manifest of several sets each is divided by itself, but where a set tests.
 
     Returns:
         "train", "validation", "test" or "unused" per image; the index is that of ``manifest.frame``.
@@ -47,6 +47,14 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
         UserError: No image has a label; there are too few subjects or images, or a class or (of karyograms) a second
             case is absent from a part; a subject is unknown; or a fold or part that is asked for does not exist.
     """
+    if manifest.sets and split.test == "fold":
+        divided = [divide(manifest.of_set(name), protocol, split, paper_split) for name in manifest.sets]
+        return pd.concat(divided).sort_index()
+    return divide(manifest, protocol, split, paper_split)
+
+
+def divide(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: PaperSplit | None) -> pd.Series:
+    """Assign every image to a part, as `split` does, of a manifest of one set."""
     frame = manifest.frame
     parts = pd.Series(UNUSED, index=frame.index, dtype=object)
     rows = frame[frame["label"].notna()]
@@ -89,6 +97,8 @@ def unused_given_parts(manifest: Manifest, protocol: str, split: SplitConfig) ->
 
     The protocol ``paper`` pools all images, as the paper did.
     """
+    if manifest.sets:
+        return []
     rows = manifest.frame[manifest.frame["label"].notna()]
     others = sorted(set(rows["part"].dropna()) - {split.test, split.given_validation})
     if split.test != "fold" or protocol == "subject":

@@ -13,8 +13,9 @@ from common.runs.run import ModelFacts
 from lightning_modules.classifier import Classifier
 from lightning_modules.inference import Predictor, predict
 from lightning_modules.load import load_run
+from lightning_modules.losses import CrossEntropy
 from lightning_modules.optimizers import TrainingSettings
-from lightning_modules.orientation import turn, turn_half
+from lightning_modules.orientation import loss_by_orientation, turn, turn_half
 from tests.helpers.training import small_config, write_untrained_run
 from tests.lightning_modules.tiny import MemoryData
 
@@ -116,3 +117,19 @@ def test_predictions_of_a_run_say_which_images_are_upside_down(tmp_path, passes)
     if passes:
         assert predicted.passes.shape == (3, 6, 2)
         assert predicted.passes.sum(axis=2) == pytest.approx(np.ones((3, 6)), abs=1e-5)
+
+
+def test_of_images_of_unknown_orientation_only_the_class_counts():
+    logits = torch.randn(5, 6, generator=torch.Generator().manual_seed(2))
+    target, weights = torch.tensor([0, 4, 5, 3, 2]), torch.tensor([1.0, 2.0, 4.0, 1.0, 4.0])
+    loss = CrossEntropy(torch.tensor([1.0, 2.0, 4.0]))
+    unknown = loss_by_orientation(loss, logits, target, weights, torch.zeros(5, dtype=torch.bool))
+    probability = logits.softmax(1)
+    of_class = (probability[:, :3] + probability[:, 3:]).log()[range(5), target % 3]
+    torch.testing.assert_close(unknown, -(weights * of_class).sum() / weights.sum())
+    known = loss_by_orientation(loss, logits, target, weights, torch.ones(5, dtype=torch.bool))
+    torch.testing.assert_close(known, loss(logits, target))
+    upright = torch.tensor([True, False, True, False, True])
+    mixed = loss_by_orientation(loss, logits, target, weights, upright)
+    per_image = torch.where(upright, probability.log()[range(5), target], of_class)
+    torch.testing.assert_close(mixed, -(weights * per_image).sum() / weights.sum())

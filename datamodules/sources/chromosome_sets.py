@@ -1,0 +1,81 @@
+"""Several sets of single chromosomes in one training, each of its own laboratory, staining and scale."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pandas as pd
+from pydantic import Field, PositiveFloat
+
+from common.config.base import FROM_YAML, Name, StrictModel
+from common.config.data import SourceConfig
+from common.errors import UserError
+from common.karyotype import CHROMOSOMES
+from datamodules.manifest.manifest import ImageSet, Manifest
+from datamodules.sources import SourceContext, source
+from datamodules.sources.chromosomes import ChromosomesConfig, list_chromosomes
+
+
+class ChromosomeSetConfig(StrictModel):
+    """One of the sets: where it lies, and what is known of its images."""
+
+    folder: str
+    weight: PositiveFloat
+    upright: bool
+    whole_cells: bool
+
+
+class ChromosomeSetsConfig(SourceConfig, defaults="data/chromosome_sets"):
+    """Several sets of single chromosomes; the keys of their tables are those of all sets."""
+
+    source: Literal["chromosome_sets"]
+    sets: Annotated[dict[Name, ChromosomeSetConfig], Field(min_length=1)] = FROM_YAML
+    file: str | None = FROM_YAML
+    path_column: str = FROM_YAML
+    label_column: str = FROM_YAML
+    subject_column: str | None = FROM_YAML
+    cell_column: str | None = FROM_YAML
+
+
+@source(ChromosomeSetsConfig)
+def list_chromosome_sets(data: ChromosomeSetsConfig, context: SourceContext) -> Manifest:
+    """List the chromosomes of all sets; ``group`` and ``part`` of an image are the name of its set.
+
+    Ids, subjects and cells begin with the name of the set, so that equal names in two sets are not confused. The cells
+    of a set without whole cells are not used: neither the scale of an image nor its class follows from the others.
+
+    Raises:
+        UserError: A set cannot be listed (`list_chromosomes`).
+    """
+    listings = {}
+    for name, entry in data.sets.items():
+        keys = data.model_dump(include={"file", "path_column", "label_column", "subject_column", "cell_column"})
+        config = ChromosomesConfig(source="chromosomes", **keys)
+        place = os.path.join(context.data_dir or "", entry.folder)  # noqa: PTH118 (an absolute folder stays)
+        try:
+            listings[name] = list_chromosomes(config, replace(context, data_dir=place))
+        except UserError as error:
+            raise UserError(f"data.sets.{name}: {error}") from error
+    root = Path(os.path.commonpath([listing.root.absolute() for listing in listings.values()]))
+    frames = []
+    notes = []
+    for name, listing in listings.items():
+        frames.append(_named(listing, name, root, data.sets[name].whole_cells))
+        notes += [f"{name}: {note}" for note in listing.notes]
+    sets = {name: ImageSet(entry.weight, entry.upright) for name, entry in data.sets.items()}
+    synthetic = any(listing.synthetic for listing in listings.values())
+    frame = pd.concat(frames, ignore_index=True)
+    return Manifest(frame, root, CHROMOSOMES, None, data.source, tuple(notes), synthetic, sets=sets)
+
+
+def _named(listing: Manifest, name: str, root: Path, whole_cells: bool) -> pd.DataFrame:
+    """Return the frame of a set with the name of the set in its ids, subjects, cells, groups and parts."""
+    frame = listing.frame.copy()
+    below = listing.root.absolute().relative_to(root).as_posix()
+    frame["path"] = f"{below}/" + frame["path"]
+    for column in ("image_id", "subject", "cell"):
+        frame[column] = (f"{name}/" + frame[column]).where(frame[column].notna(), None)
+    if not whole_cells:
+        frame["cell"] = None
+    return frame.assign(group=name, part=name)

@@ -1,0 +1,92 @@
+"""Several sets of chromosomes in one training: names, split, weights and orientation."""
+
+import numpy as np
+import pytest
+import torch
+
+from common.config.compose import check_config, compose_overrides
+from common.errors import UserError
+from datamodules.datasets import data_module
+from tests.helpers.chromosomes import write_chromosomes
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("sets")
+    write_chromosomes(root / "one", cases=6)
+    write_chromosomes(root / "other", cases=6, copies=1)
+    return root
+
+
+def data_of(folder, *words, weight=1.0, upright=True, whole_cells=True):
+    facts = f"weight: {weight}, upright: {upright}, whole_cells: {whole_cells}"
+    words = [
+        *("data=chromosome_sets", f"data_dir={folder}", f"cache_dir={folder}/cache", "weights=random"),
+        "+data.sets.one={folder: one, weight: 1.0, upright: true, whole_cells: true}",
+        f"+data.sets.other={{folder: {folder / 'other'}, {facts}}}",
+        *("prepare.fit=canvas", "prepare.size=[48,24]", "prepare.canvas.scale_by=cell", "prepare.canvas.area=200"),
+        *("prepare.canvas.unknown_cell=width", "split.folds=3", *words),
+    ]
+    return data_module(check_config(compose_overrides(words)), progress=False)
+
+
+def test_equal_names_in_two_sets_are_different_images_cells_and_subjects(folder):
+    frame = data_of(folder).scanned.frame
+    assert not frame["image_id"].duplicated().any()
+    assert sorted(frame["group"].unique()) == ["one", "other"]
+    for column in ("subject", "cell"):
+        assert frame[column].nunique() == 12
+        assert (frame[column].str.partition("/")[0] == frame["group"]).all()
+    assert (frame["path"].str.partition("/")[0] == frame["group"]).all()
+
+
+def test_each_set_is_split_by_its_own_cases(folder):
+    data = data_of(folder)
+    table = data.manifest.frame.assign(part=data.parts)
+    assert (table.groupby("subject")["part"].nunique() == 1).all()
+    subjects = table.groupby(["group", "part"])["subject"].nunique()
+    assert subjects.to_dict() == {
+        (name, part): 2 for name in ("one", "other") for part in ("train", "validation", "test")
+    }
+    data.setup()
+    assert not any("passes over" in line for line in data.warnings())
+
+
+def test_a_whole_set_tests_what_the_others_train(folder):
+    data = data_of(folder, "split.test=other")
+    in_other = data.manifest.frame["group"] == "other"
+    assert ((data.parts == "test") == in_other).all()
+    assert set(data.parts[~in_other]) == {"train", "validation"}
+
+
+def test_weights_say_how_often_an_image_is_drawn(folder):
+    assert data_of(folder).plan.sample_weights is None
+    data = data_of(folder, weight=3.0)
+    drawn = data.train_sampler(lambda: (0, 0)).order(0)
+    other = (data.manifest.frame["group"] == "other").to_numpy()[data.plan.rows]
+    expected = 3 * other.sum() / (3 * other.sum() + (~other).sum())
+    assert other[drawn].mean() == pytest.approx(expected, abs=4 * np.sqrt(0.25 / len(drawn)))
+
+
+def test_cells_that_are_not_whole_are_not_used(folder):
+    frame = data_of(folder, whole_cells=False).scanned.frame
+    assert frame["cell"].isna().equals(frame["group"] == "other")
+
+
+@pytest.mark.parametrize("upright", [True, False])
+def test_a_batch_says_which_images_are_surely_upright(folder, upright):
+    data = data_of(folder, "transform.batched=true", upright=upright)
+    data._position = lambda: (0, 0)
+    keys = next(iter(data.train_dataloader()))
+    batch = data.on_after_batch_transfer(keys, 0)
+    if upright:
+        assert "upright" not in batch
+    else:
+        in_one = torch.from_numpy((data.manifest.frame["group"] == "one").to_numpy(copy=True))
+        assert torch.equal(batch["upright"], in_one[batch["index"]])
+
+
+def test_an_error_names_the_set(folder):
+    words = "data.sets.other.folder=nowhere"
+    with pytest.raises(UserError, match=r"data\.sets\.other: data folder .*nowhere is missing"):
+        _ = data_of(folder, words).scanned
