@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.loggers import Logger
 
 from common.config.schema import Config
+from common.cli import warn_once
 from common.errors import UserError
 from common.runs.memory import keep_freed_memory
 from lightning_modules.callbacks.best_checkpoint import BestCheckpoint
@@ -86,6 +87,10 @@ def check_trainer(config: Config) -> None:
         raise UserError(
             "trainer.sync_batchnorm=true is for GPUs: leave it false, or set batchnorm: frozen for the unfreeze.stages"
         )
+    on_cpu = trainer.accelerator == "cpu" or (trainer.accelerator == "auto" and not available["gpu"])
+    if on_cpu and trainer.precision.startswith("bf16") and torch.backends.cpu.get_cpu_capability() == "AVX2":
+        precision = f"trainer.precision={trainer.precision}"
+        warn_once(f"{precision}: this CPU computes bfloat16 many times slower: set trainer.precision=32-true")
     try:
         build_trainer(config, 1)
     except Exception as error:  # Lightning raises half a dozen kinds; each says which argument it refuses

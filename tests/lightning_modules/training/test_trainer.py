@@ -1,0 +1,21 @@
+"""What is said of a device and a precision before anything is computed."""
+
+import pytest
+import torch
+
+from common.cli import warn_once
+from lightning_modules.training.trainer import check_trainer
+from tests.helpers.training import small_config
+
+
+@pytest.mark.parametrize(
+    ("capability", "precision", "warns"),
+    [("AVX2", "bf16-mixed", True), ("AVX2", "32-true", False), ("AVX512", "bf16-mixed", False)],
+)
+def test_bfloat16_on_a_cpu_without_its_instructions_is_warned_of(
+    tmp_path, capsys, monkeypatch, capability, precision, warns
+):
+    warn_once.cache_clear()
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    check_trainer(small_config(tmp_path, "trainer.accelerator=cpu", f"trainer.precision={precision}"))
+    assert ("trainer.precision=32-true" in " ".join(capsys.readouterr().out.split())) == warns
