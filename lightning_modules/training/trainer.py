@@ -11,8 +11,8 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.loggers import Logger
 
-from common.config.schema import Config
 from common.cli import warn_once
+from common.config.schema import Config
 from common.errors import UserError
 from common.runs.memory import keep_freed_memory
 from lightning_modules.callbacks.best_checkpoint import BestCheckpoint
