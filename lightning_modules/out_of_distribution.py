@@ -78,7 +78,9 @@ class OutOfDistribution(nn.Module):
         self.median = torch.from_numpy(median).float()
         self.spread = torch.from_numpy(spread).float()
         self.threshold = 1.0
-        self.threshold = threshold_of(self.combined(torch.from_numpy(validation).float()).numpy(), share)
+        scores = self.combined(torch.from_numpy(validation).float()).numpy()
+        self.threshold = threshold_of(scores, share)
+        self.validation = scores / self.threshold  # the scores of the validation images, shape (N,)
 
     def forward(self, image: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Return the scores, float32, shape (B,); the arguments are those of `Distances`."""

@@ -72,7 +72,7 @@ class CellSummary:
     Attributes:
         stem: Name of the cell's files in the folder, and its identity in the decisions.
         title: The case, where it is known, and the cell.
-        expected_errors: Sum over the chromosomes of one minus the probability of their class.
+        expected_errors: See ``CellKaryotype.expected_wrong``.
     """
 
     stem: str

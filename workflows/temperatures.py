@@ -1,6 +1,7 @@
 """The temperatures that make the probabilities of a run, or of an ensemble, honest: fitted on validation images."""
 
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -32,17 +33,18 @@ def fit_temperatures(model: RunsModel) -> Temperatures:
     Members that share validation images have one temperature together, fitted on those; others, such as the folds of
     an experiment, one each.
     """
+    fitted = list(map(_fit, validated(model)))
+    temperatures = tuple(temperature for temperature, _ in fitted)
+    notes = tuple(dict.fromkeys(chain.from_iterable(of_each for _, of_each in fitted)))
+    if len(fitted) < len(model.members):
+        return Temperatures((1.0,) * len(model.members), temperatures[0], notes)
+    return Temperatures(temperatures, 1.0, notes)
+
+
+def validated(model: RunsModel) -> list[Predictions]:
+    """Return predictions with validation images: one for all members where they share these, else those of each."""
     combined = _combined(model) if len(model.members) > 1 else None
-    if combined is not None:
-        temperature, notes = _fit(combined)
-        return Temperatures((1.0,) * len(model.members), temperature, notes)
-    temperatures = []
-    all_notes: list[str] = []
-    for member in model.members:
-        temperature, notes = _fit(member.predictions)
-        temperatures.append(temperature)
-        all_notes += notes
-    return Temperatures(tuple(temperatures), 1.0, tuple(dict.fromkeys(all_notes)))
+    return [member.predictions for member in model.members] if combined is None else [combined]
 
 
 def are_balanced(model: RunsModel) -> bool:

@@ -13,6 +13,7 @@ from common.config.data import PrepareConfig
 from common.config.schema import InferenceConfig
 from common.errors import UserError
 from common.files import read_whole_json, sha256_of_file, write_json
+from common.referral import CellThresholds
 from common.runs.address import present_keys
 from common.runs.files import PortableFile
 
@@ -118,12 +119,14 @@ class CellFacts:
         combined: The temperature of what they are combined to.
         balanced: Whether the members have learned equal shares of the classes.
         notes: What limits the temperatures.
+        thresholds: Above what a cell is referred; None in a model of an earlier revision.
     """
 
     temperatures: tuple[float, ...]
     combined: float
     balanced: bool
     notes: tuple[str, ...]
+    thresholds: CellThresholds | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,6 +88,11 @@ class CellKaryotype:
         return sum(call.doubtful for call in self.calls)
 
     @property
+    def expected_wrong(self) -> float:
+        """The expected number of chromosomes in a wrong class; those that an expert has fixed are right."""
+        return sum(1 - call.probability for call in self.calls if not call.fixed)
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """The classes that lack a chromosome of two, each as often as one is lacking; "X or Y" beside an X or none."""
         if self.karyotype is None:

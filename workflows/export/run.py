@@ -37,6 +37,8 @@ from lightning_modules.training.trainer import set_up_torch
 from workflows.export.card import model_card
 from workflows.export.graph import OPSET, export_graph
 from workflows.export.request import NEEDED, ExportRequest
+from workflows.karyotyping.referral import choose_on_validation
+from workflows.karyotyping.settings import KaryotypeConfig
 from workflows.onnx_network import OnnxNetwork
 from workflows.temperatures import are_balanced, fit_temperatures
 from workflows.thresholds import review_thresholds
@@ -209,7 +211,8 @@ def _cell_facts(request: ExportRequest) -> CellFacts | None:
         return None
     temperatures = fit_temperatures(request.model)
     balanced = are_balanced(request.model)
-    return CellFacts(temperatures.members, temperatures.combined, balanced, temperatures.notes)
+    thresholds = choose_on_validation(request.model, KaryotypeConfig())
+    return CellFacts(temperatures.members, temperatures.combined, balanced, temperatures.notes, thresholds)
 
 
 def _evaluation(run: Run) -> dict[str, Any]:

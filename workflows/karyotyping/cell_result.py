@@ -9,10 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from common.referral import CellThresholds
 from common.text import counted
 from datamodules.inference.cell_images import CellFile, FileStatus, kept_names, leave_out, read_cell, used_files
 from datamodules.inference.cells import Cell
 from evaluation.cells.cell_karyotype import CellKaryotype, ChromosomeCall, implausible, karyotype_of_cell
+from evaluation.cells.cell_referral import doubts
 from workflows.karyotyping.fixed import FixedClasses
 from workflows.karyotyping.predictor import NO_FILES, CellModel, CellPrediction
 from workflows.karyotyping.settings import KaryotypeConfig
@@ -38,6 +40,7 @@ class CellResult:
         fixed: The classes that an expert has fixed.
         distances: Of the used files by name: the distance from the training images over its threshold, above 1 out of
             distribution; without those whose class is fixed, and empty where it is not measured.
+        thresholds: Above what it is referred.
     """
 
     cell: Cell
@@ -46,6 +49,12 @@ class CellResult:
     stem: str
     fixed: FixedClasses = field(default_factory=dict)
     distances: Mapping[str, float] = field(default_factory=dict)
+    thresholds: CellThresholds = CellThresholds()
+
+    @property
+    def mean_distance(self) -> float:
+        """The mean of the distances; NaN where they are not measured."""
+        return float(pd.Series(self.distances, dtype=float).mean())
 
     @property
     def foreign(self) -> list[str]:
@@ -74,7 +83,7 @@ class CellResult:
                 continue
             counts[str(file.status)] += 1
             counts["fixed"] += is_fixed and file.status is not FileStatus.USED
-        reasons = list(self.karyotype.reasons)
+        reasons = [*self.karyotype.reasons, *doubts(self.karyotype, self.mean_distance, self.thresholds)]
         for kind, text in LEFT_OUT.items():
             if counts[kind]:
                 reasons.append(f"{counted(counts[kind], 'file')} {text}")

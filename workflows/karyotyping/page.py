@@ -32,11 +32,9 @@ class PageFacts:
 
 def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts) -> None:
     """Write the page; karyograms are files below its folder."""
-    cells = tables.cells.assign(probability=tables.cells["probability"].astype(float))
-    cells = cells.sort_values(["refer", "probability"], ascending=[False, True], na_position="first")
     ends = tables.cells["files"].cumsum()
     shown = []
-    for number, cell in cells.astype(object).where(cells.notna(), None).iterrows():
+    for number, cell in tables.most_doubtful_first().iterrows():
         files = tables.chromosomes.iloc[ends[number] - cell["files"] : ends[number]]
         shown.append({**cell, **_details(cell, files), "anchor": f"cell-{number}"})
     cases = [Table.of_frame("Cases", tables.cases, reading=CASES)] if len(tables.cases) else []
@@ -69,8 +67,7 @@ def _details(cell: pd.Series, files: pd.DataFrame) -> dict[str, Any]:
         tables.append(Table.of_frame("Chromosomes in doubt", doubts, reading=DOUBTS))
     if len(left_out):
         tables.append(Table.of_frame("Files that are not used", left_out))
-    title = " / ".join(filter(None, (cell["case"], cell["cell"])))
-    return {"title": title, "karyotypes": karyotypes, "counts": ", ".join(counts), "tables": tables}
+    return {"karyotypes": karyotypes, "counts": ", ".join(counts), "tables": tables}
 
 
 def _probability(value: float) -> str:

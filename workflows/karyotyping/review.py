@@ -34,8 +34,7 @@ def review_index(results: Sequence[CellResult], request: KaryotypeRequest, model
     cells = []
     for result in results:
         if result.karyotype.calls:
-            errors = sum(1 - call.probability for call in result.karyotype.calls)
-            cells.append(CellSummary(result.stem, result.cell.title, round(errors, 6)))
+            cells.append(CellSummary(result.stem, result.cell.title, round(result.karyotype.expected_wrong, 6)))
     return ReviewIndex(
         model=model.identity,
         runs=list(map(str, request.named)),

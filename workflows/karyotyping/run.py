@@ -25,10 +25,11 @@ from workflows.karyotyping.cell_result import CellResult, name_cell
 from workflows.karyotyping.fixed import FixedClasses, read_fixed
 from workflows.karyotyping.page import PageFacts, write_karyotype_page
 from workflows.karyotyping.predictor import CellModel, load_cell_model
+from workflows.karyotyping.referral import referral_thresholds
 from workflows.karyotyping.request import KaryotypeRequest
 from workflows.karyotyping.review import review_index, reviewed_cell
 from workflows.karyotyping.settings import KaryotypeConfig
-from workflows.karyotyping.summary import data_warnings, summary
+from workflows.karyotyping.summary import cell_lines, data_warnings, summary
 from workflows.karyotyping.tables import Tables
 
 
@@ -44,22 +45,24 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
     fixed = read_fixed(request.fixed, cells.cells)
     predictor = load_cell_model(model, request.options)
     notes = _adapt(predictor, cells.cells, fixed)
-    warnings = list(dict.fromkeys([*model.facts.warnings, *predictor.notes]))
+    thresholds = referral_thresholds(model, config)
+    warnings = list(dict.fromkeys(filter(None, [*model.facts.warnings, *predictor.notes, thresholds.note])))
     warn(*warnings)
     for note in notes:
         say(note)
     with new_whole_folder(request.output) as folder:
-        results = list(_results(cells.cells, fixed, predictor, config, folder))
+        unreferred = _results(cells.cells, fixed, predictor, config, folder)
+        results = [replace(result, thresholds=thresholds) for result in unreferred]
         write_index(folder / REVIEW, review_index(results, request, predictor))
         tables = Tables.of(results, model.seen, config)
         tables.write(folder)
         new_warnings = data_warnings(tables.chromosomes)
-        lines = [*summary(tables), describe_others(dict(cells.others))]
+        lines = [*summary(tables, thresholds), describe_others(dict(cells.others))]
         title = f"Karyotypes: {printable(request.cells.resolve().name)}"
         facts = PageFacts(title, [str(model.named), *lines, *notes], [*warnings, *new_warnings], config.refer_below)
         write_karyotype_page(folder / "index.html", tables, facts)
     warn(*new_warnings)
-    say(str(request.output / "index.html"), *lines)
+    say(str(request.output / "index.html"), *cell_lines(tables), *lines)
 
 
 def _adapt(predictor: CellModel, cells: Sequence[Cell], fixed: Sequence[FixedClasses]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import NonNegativeFloat
+
 from common.config.base import FROM_YAML, Folder, Share
 from evaluation.cells.prior import COMPLETE, KaryotypePriors
 
@@ -10,6 +12,9 @@ class KaryotypeConfig(KaryotypePriors, defaults="karyotype"):
     """All keys of conf/karyotype.yaml."""
 
     refer_below: Share = FROM_YAML
+    refer_expected_wrong: NonNegativeFloat | None = FROM_YAML
+    refer_doubtful: NonNegativeFloat | None = FROM_YAML
+    refer_distance: NonNegativeFloat | None = FROM_YAML
     out_of_distribution: Share = FROM_YAML
     batchnorm: Literal["trained", "images"] | None = FROM_YAML
     runtime: Literal["torch", "onnx"] | None = FROM_YAML

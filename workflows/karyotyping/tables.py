@@ -43,6 +43,15 @@ class Tables(NamedTuple):
                 rows.append(_file_row(result, file, call, seen))
         return cls(pd.DataFrame(list(map(_cell_row, results))), pd.DataFrame(rows), case_table(results, priors))
 
+    def most_doubtful_first(self) -> pd.DataFrame:
+        """Return the cells in the order of expected errors, the most first; those without an image before all."""
+        cells = self.cells.assign(expected_wrong=self.cells["expected_wrong"].astype(float))
+        cells = cells.sort_values("expected_wrong", ascending=False, na_position="first", kind="stable")
+        cells = cells.astype(object).where(cells.notna(), None)
+        title = [" / ".join(filter(None, names)) for names in zip(cells["case"], cells["cell"], strict=True)]
+        errors = [_number_of_wrong(*of_cell) for of_cell in zip(cells["expected_wrong"], cells["used"], strict=True)]
+        return cells.assign(title=title, errors=errors)
+
     def write(self, folder: Path) -> None:
         """Write them to a folder; that of cases where it has any."""
         write_csv(folder / "karyotypes.csv", self.cells, "%.6f")
@@ -101,11 +110,19 @@ def _cell_row(result: CellResult) -> dict[str, Any]:
         "missing": ", ".join(karyotype.missing) or None,
         "extra": ", ".join(karyotype.extra) or None,
         "doubtful": karyotype.doubtful,
+        "expected_wrong": karyotype.expected_wrong if karyotype.calls else None,
+        "mean_distance": result.mean_distance,
         OUT_OF_DISTRIBUTION: len(result.foreign) if result.distances else None,
         "refer": YES_OR_NO[bool(result.reasons)],
         "reason": "; ".join(result.reasons) or None,
         "karyogram": result.karyogram,
     }
+
+
+def _number_of_wrong(expected: float | None, count: int) -> str:
+    if expected is None:
+        return "no image"
+    return f"expected wrong: {expected:.{1 if expected >= 1 else 2}f} of {count}"
 
 
 def _file_row(

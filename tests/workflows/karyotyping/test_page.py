@@ -41,11 +41,18 @@ def page(tmp_path):
 
 def test_cells_are_in_order_with_karyotype_reasons_and_picture(page):
     text = page(entry("down", karyotype("XY", ["21"])), entry("turner", karyotype("X"), wrong=1e-3), entry("no", []))
-    # First those to be referred: without a karyotype, then by its probability.
+    # First that without an image, then by expected errors.
     assert re.findall(r"<h3>(\w+)", text) == ["no", "turner", "down"]
+    assert re.findall(r'<td class="figure">(no image|expected wrong: [^<]+)</td>', text)[0] == "no image"
     for words in ("45,X", "47,XY,+21", "trisomy", "Turner", "no karyotype", "no chromosome can be read", "47 used"):
         assert words in text
     assert re.findall(r'<img src="([^"]+)"', text) == ["karyograms/turner.png", "karyograms/down.png"]
+
+
+def test_a_cell_in_doubt_is_before_one_that_lacks_a_chromosome(page):
+    text = page(entry("lost", karyotype("XX", lost=["20"])), entry("unsure", karyotype(), wrong=0.6))
+    assert re.findall(r"<h3>(\w+)", text) == ["unsure", "lost"]
+    assert text.count("expected wrong: 0.00 of 45") == 1
 
 
 def test_nothing_is_loaded_from_elsewhere_and_names_are_no_markup(page):

@@ -4,7 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from common.referral import CellThresholds
 from datamodules.inference.cell_images import CellFile, FileStatus
 from datamodules.inference.cells import Cell
 from datamodules.inference.image_files import ImageFile
@@ -67,6 +69,9 @@ def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():
     cells, chromosomes, _ = Tables.of([cell], {}, PRIORS)
     assert chromosomes["out_of_distribution"].tolist() == [1.5, 0.4, 2.5]
     assert cells["out_of_distribution"].tolist() == [2]
-    unknown = replace(cell, distances={})
+    assert cells["mean_distance"].tolist() == [pytest.approx(4.4 / 3)]
+    far = replace(cell, thresholds=CellThresholds(3.0, None, 1.4))
+    assert "mean distance from the training images 1.47, above 1.4" in far.reasons
+    unknown = replace(far, distances={})
     assert not any("distribution" in reason for reason in unknown.reasons)
     assert Tables.of([unknown], {}, PRIORS).cells["out_of_distribution"].isna().all()

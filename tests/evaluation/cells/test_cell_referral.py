@@ -1,0 +1,93 @@
+"""Which cells are referred: reasons, and thresholds chosen on validation cells."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from common.referral import CellThresholds
+from evaluation.cells.cell_karyotype import karyotype_of_cell
+from evaluation.cells.cell_referral import FEW, MEASURED, RIGHT, choose_thresholds, doubts, judge_cells
+from evaluation.cells.prior import KaryotypePriors
+from tests.evaluation.cells.cells import CLASSES, karyotype, make_cells
+from tests.evaluation.cells.test_assignment import sure
+
+PRIORS = KaryotypePriors()
+
+
+def judged(expected, right, doubtful=0, distance=np.nan, referred=False):
+    """Return a table as ``judge_cells`` does."""
+    table = {"expected_wrong": expected, "doubtful": doubtful, "distance": distance, "referred": referred}
+    return pd.DataFrame({**table, "right": pd.Series(right, dtype=object)})
+
+
+def exchangeable():
+    """Return the log-probabilities of a cell of which a 4 and a 5 could be exchanged."""
+    labels = karyotype("XX")
+    logs = sure(labels, wrong=1e-6)
+    rows = [int(np.flatnonzero(labels == CLASSES.index(name))[0]) for name in ("4", "5")]
+    for row in rows:
+        logs[row, [CLASSES.index("4"), CLASSES.index("5")]] = np.log([0.55, 0.45] if row == rows[0] else [0.45, 0.55])
+    return logs
+
+
+def test_a_right_karyotype_with_chromosomes_that_may_be_exchanged_is_referred():
+    cell = karyotype_of_cell(exchangeable(), PRIORS, {}, 0.95)
+    assert (cell.karyotype.iscn, cell.reasons) == ("46,XX", ())
+    # Both right or both wrong, so that the odds of 0.55 to 0.45 count twice.
+    share = 0.45**2 / (0.45**2 + 0.55**2)
+    assert cell.expected_wrong == pytest.approx(2 * share, abs=1e-3)
+    assert doubts(cell, np.nan, CellThresholds()) == ["expected wrong: 0.802 of 46, above 0.5"]
+    assert doubts(cell, np.nan, CellThresholds(0.9, 1)) == ["in doubt: 2 of 46, above 1"]
+    assert doubts(cell, 1.5, CellThresholds(0.9, 2, 1.2)) == ["mean distance from the training images 1.5, above 1.2"]
+    rows = {row: int(call.argmax()) for row, call in enumerate(exchangeable())}
+    assert karyotype_of_cell(exchangeable(), PRIORS, rows, 0.95).expected_wrong == 0
+
+
+def test_the_threshold_is_the_largest_that_leaves_enough_cells_without_an_error():
+    expected = np.arange(40) / 100
+    right = np.ones(40, bool)
+    right[[25, 36, 39]] = False
+    # 35 of 36 cells are right below the second error, 37 of 39 (0.949) below the third.
+    assert choose_thresholds(judged(expected, right), 0.05) == CellThresholds(0.35, 0.0)
+    right[36] = True
+    assert choose_thresholds(judged(expected, right), 0.05).expected_wrong == 0.39
+    # What is referred for another reason does not count.
+    assert choose_thresholds(judged(expected, right, referred=~right), 0.05).expected_wrong == 0.38
+
+
+def test_the_other_thresholds_are_quantiles_of_all_cells():
+    numbers = np.arange(101)
+    chosen = choose_thresholds(judged(0.0, [True] * 101, doubtful=numbers, distance=numbers / 100), 0.1)
+    assert (chosen.doubtful, chosen.distance) == (95, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("cells", "right", "threshold"),
+    [(FEW, True, 0.5), (0, True, 0.5), (2 * FEW, False, 0.0), (FEW + 1, True, None), (FEW + 1, None, 0.5)],
+)
+def test_few_validation_cells_choose_no_reliable_threshold(cells, right, threshold):
+    chosen = choose_thresholds(judged(np.arange(cells) / 100, [right] * cells), 0.05)
+    assert chosen.expected_wrong == (FEW / 100 if threshold is None else threshold)
+    assert (chosen.note is None) == (threshold is None)
+    if chosen.note:
+        assert "is not reliable" in chosen.note
+
+
+@pytest.mark.parametrize("skill", [4.0, 5.0])
+def test_the_share_holds_on_the_validation_cells(skill):
+    part = make_cells(40, skill=skill, part="validation")
+    cells = judge_cells(part, 1.0, PRIORS, 0.95, False)
+    assert len(cells) == 40
+    wrong = (1 - part.probabilities.max(axis=1)).sum()
+    assert 0 < cells["expected_wrong"].sum() < wrong  # the other chromosomes of a cell help
+    chosen = choose_thresholds(cells, 0.05)
+    limits = [chosen.expected_wrong, chosen.doubtful, np.inf]
+    left = cells[~cells["referred"] & (cells[MEASURED].fillna(0).to_numpy() <= limits).all(axis=1)]
+    assert left["right"].mean() >= RIGHT
+    assert len(left) > 0
+
+
+def test_cells_with_an_unknown_label_are_not_judged():
+    part = make_cells(2, skill=6.0)
+    part.frame.loc[0, "label"] = None
+    assert judge_cells(part, 1.0, PRIORS, 0.95, False)["right"].tolist() == [None, True]
