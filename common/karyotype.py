@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 AUTOSOMES = tuple(map(str, range(1, 23)))
@@ -69,3 +70,17 @@ def name_clones(clones: Mapping[str, int]) -> str:
     normal = ("46,XX", "46,XY")
     ordered = sorted(clones, key=lambda iscn: (iscn in normal, -clones[iscn], iscn))
     return "/".join(f"{iscn}[{clones[iscn]}]" for iscn in ordered)
+
+
+@dataclass(frozen=True)
+class CellThresholds:
+    """Above what a cell is referred to an expert: chosen on validation cells, and kept with a model; None: by nothing.
+
+    ``expected_wrong`` and ``doubtful`` are numbers of its chromosomes, see ``CellKaryotype``; ``distance`` is the mean
+    of ``CellResult.distances``; ``note`` says what limits the first. Defaults hold where few validation cells choose.
+    """
+
+    expected_wrong: float = 0.5
+    doubtful: float | None = None
+    distance: float | None = None
+    note: str | None = None

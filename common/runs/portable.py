@@ -13,7 +13,7 @@ from common.config.data import PrepareConfig
 from common.config.schema import InferenceConfig
 from common.errors import UserError
 from common.files import read_whole_json, sha256_of_file, write_json
-from common.referral import CellThresholds
+from common.karyotype import CellThresholds
 from common.runs.address import present_keys
 from common.runs.files import PortableFile
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from common.karyotype import CellThresholds
 from common.predictions import OUT_OF_DISTRIBUTION, Predictions
-from common.referral import CellThresholds
 from evaluation.cells.assignment import rows_of_cells
 from evaluation.cells.cell_karyotype import CellKaryotype, implausible, karyotype_of_cell
 from evaluation.cells.cell_posteriors import log_probabilities

@@ -34,11 +34,11 @@ from evaluation.referral.choices import ReviewThresholds
 from evaluation.result import EvaluationResult
 from lightning_modules.load import TrainedRun, load_run
 from lightning_modules.training.trainer import set_up_torch
+from workflows.cell_settings import KaryotypeConfig
+from workflows.cell_thresholds import choose_on_validation
 from workflows.export.card import model_card
 from workflows.export.graph import OPSET, export_graph
 from workflows.export.request import NEEDED, ExportRequest
-from workflows.karyotyping.referral import choose_on_validation
-from workflows.karyotyping.settings import KaryotypeConfig
 from workflows.onnx_network import OnnxNetwork
 from workflows.temperatures import are_balanced, fit_temperatures
 from workflows.thresholds import review_thresholds

@@ -9,15 +9,15 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from common.referral import CellThresholds
+from common.karyotype import CellThresholds
 from common.text import counted
 from datamodules.inference.cell_images import CellFile, FileStatus, kept_names, leave_out, read_cell, used_files
 from datamodules.inference.cells import Cell
 from evaluation.cells.cell_karyotype import CellKaryotype, ChromosomeCall, implausible, karyotype_of_cell
 from evaluation.cells.cell_referral import doubts
+from workflows.cell_settings import KaryotypeConfig
 from workflows.karyotyping.fixed import FixedClasses
 from workflows.karyotyping.predictor import NO_FILES, CellModel, CellPrediction
-from workflows.karyotyping.settings import KaryotypeConfig
 
 IMPROBABLE = "no class is probable for the network"
 LISTED = 5  # files in a reason

@@ -10,7 +10,7 @@ from common.config.command import Command
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
 from common.runs.portable import REMEDY
-from workflows.karyotyping.settings import KaryotypeConfig
+from workflows.cell_settings import KaryotypeConfig
 from workflows.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
 
 

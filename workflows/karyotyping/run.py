@@ -21,6 +21,7 @@ from evaluation.cells.cell_karyotype import CellKaryotype
 from workflows.adaptation import SAMPLE, sample_rows
 from workflows.cell_bundle import FOLDER as REVIEW
 from workflows.cell_bundle import write_cell, write_index, write_picture
+from workflows.cell_settings import KaryotypeConfig
 from workflows.karyotyping.cell_result import CellResult, name_cell
 from workflows.karyotyping.fixed import FixedClasses, read_fixed
 from workflows.karyotyping.page import PageFacts, write_karyotype_page
@@ -28,7 +29,6 @@ from workflows.karyotyping.predictor import CellModel, load_cell_model
 from workflows.karyotyping.referral import referral_thresholds
 from workflows.karyotyping.request import KaryotypeRequest
 from workflows.karyotyping.review import review_index, reviewed_cell
-from workflows.karyotyping.settings import KaryotypeConfig
 from workflows.karyotyping.summary import cell_lines, data_warnings, summary
 from workflows.karyotyping.tables import Tables
 

@@ -4,7 +4,7 @@ from dataclasses import astuple
 
 import pandas as pd
 
-from common.referral import CellThresholds
+from common.karyotype import CellThresholds
 from common.text import counted
 from datamodules.inference.cell_images import FileStatus
 from workflows.karyotyping.tables import Tables

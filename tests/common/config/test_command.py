@@ -7,7 +7,7 @@ import pytest
 from common.config.command import Command, split_words
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
-from workflows.karyotyping.settings import KaryotypeConfig
+from workflows.cell_settings import KaryotypeConfig
 
 
 def test_what_exists_is_a_path(tmp_path, monkeypatch):

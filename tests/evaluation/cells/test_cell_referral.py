@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.referral import CellThresholds
+from common.karyotype import CellThresholds
 from evaluation.cells.cell_karyotype import karyotype_of_cell
 from evaluation.cells.cell_referral import FEW, MEASURED, RIGHT, choose_thresholds, doubts, judge_cells
 from evaluation.cells.prior import KaryotypePriors

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.referral import CellThresholds
+from common.karyotype import CellThresholds
 from datamodules.inference.cell_images import CellFile, FileStatus
 from datamodules.inference.cells import Cell
 from datamodules.inference.image_files import ImageFile

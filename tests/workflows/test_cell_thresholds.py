@@ -6,8 +6,8 @@ import pytest
 from common.runs.run import Run
 from tests.evaluation.cells.cells import make_cells
 from tests.helpers.predictions import join
-from workflows.karyotyping.referral import choose_on_validation
-from workflows.karyotyping.settings import KaryotypeConfig
+from workflows.cell_settings import KaryotypeConfig
+from workflows.cell_thresholds import choose_on_validation
 from workflows.models import RunsModel
 
 
