@@ -27,6 +27,9 @@ $(STAMP): pyproject.toml constraints.txt scripts/setup.sh setup.py
 demo: setup ## train and evaluate the main model on synthetic cells, and write its report.html: minutes, no data needed
 	$(RUN) train.py +experiment=resnet50_cut_block5 +profile=demo
 	$(RUN) scripts/report.py "$$(ls -dt outputs/resnet50_cut_block5/*/seed=0 | head -n 1)"
+	@if [ -f models/chromosomes/model.json ]; then cells=$$(mktemp -d) && set -x && \
+	  $(RUN) scripts/prepare_data.py data=synthetic_chromosomes data.cells=3 data.cases=3 --export $$cells/cells && \
+	  $(RUN) scripts/karyotype.py $$cells/cells --output $$cells/karyotypes; fi
 
 test: setup ## smoke tests: the main job and each package once, two minutes
 	$(PYTEST) tests/test_smoke.py tests/test_architecture.py $(PYTEST_ARGS)

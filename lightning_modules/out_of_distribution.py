@@ -6,6 +6,7 @@ hence the second, of brightness, contrast, colour and sharpness (docs/guides/out
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -145,25 +146,32 @@ def save_distances(run: Run, distances: Distances, validation: np.ndarray) -> No
         temporary.write_bytes(save(tensors))
 
 
-def load_out_of_distribution(run: Run, share: float) -> tuple[OutOfDistribution | None, str | None]:
-    """Return the score of a finished run, see ``OutOfDistribution``; where there is none, why, as a sentence.
+def export_distances(run: Run, path: Path, half: bool) -> None:
+    """Write what a run has of them into another file; ``half``: the features in 16 bits."""
+    tensors = load_file(run.path(RunFile.OUT_OF_DISTRIBUTION))
+    if half:  # not of the others: those of the whitening may be too large
+        tensors["features"] = tensors["features"].half()
+    path.write_bytes(save(tensors))
+
+
+def load_out_of_distribution(path: Path, share: float) -> tuple[OutOfDistribution | None, str | None]:
+    """Return the score of a file of distances, see ``OutOfDistribution``; where there is none, why, as a sentence.
 
     Raises:
         UserError: The file is damaged.
     """
-    path = run.path(RunFile.OUT_OF_DISTRIBUTION)
     unmarked = "images that are out of distribution are not marked"
     if not path.exists():
-        return None, f"{unmarked}: {run.folder} was trained without validation images, or by an earlier revision"
+        return None, f"{unmarked}: {path.parent} was trained without validation images, or by an earlier revision"
     try:
-        tensors = load_file(path)
+        tensors = {name: values.float() for name, values in load_file(path).items()}
         validation = tensors["validation"].numpy()
         distances = Distances(tensors)
     except (SafetensorError, KeyError) as error:
         raise UserError(f"{path} is damaged: remove it, and images are not compared with those of training") from error
     if len(validation) < needed_images(share):
         return None, (
-            f"{unmarked}: {run.folder} has too few validation images, {len(validation):,}; a share of {share:.2g} "
+            f"{unmarked}: {path.parent} has too few validation images, {len(validation):,}; a share of {share:.2g} "
             f"needs {needed_images(share):,}: train with a larger split.validation"
         )
     return OutOfDistribution(distances, validation, share), None

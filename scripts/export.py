@@ -21,6 +21,12 @@ DataDir = Annotated[
 LicenceText = Annotated[
     str | None, typer.Option(help="Licence of the weights, as the model card states it.", show_default="not stated")
 ]
+Half = Annotated[bool, typer.Option("--half", help="Weights in 16 bits, half as large; they are computed in 32.")]
+Onnx = Annotated[bool, typer.Option(help="Write ONNX graphs, or only what torch needs.")]
+Notes = Annotated[
+    Path | None,
+    typer.Option(help="Markdown file on the data and their terms, for the model card.", show_default="none"),
+]
 app = typer.Typer(**TYPER)
 
 
@@ -31,17 +37,26 @@ app = typer.Typer(**TYPER)
     )
 )
 @report_user_errors()
-def export(folder: Folder, output: Output, licence: LicenceText = None, data_dir: DataDir = None) -> None:
+def export(
+    folder: Folder,
+    output: Output,
+    licence: LicenceText = None,
+    data_dir: DataDir = None,
+    half: Half = False,
+    onnx: Onnx = True,
+    notes: Notes = None,
+) -> None:
     """Write a trained model as a folder that needs neither its run nor torch.
 
     The folder holds, of each member, weights (safetensors) and an ONNX graph from the prepared image to the
     probabilities; model.json with classes, preparation, metrics, thresholds and versions; and README.md, a model card.
     The graph is compared with the run's network on images of its test part: where a probability differs by more than
-    0.0001, nothing is written.
+    0.0001 (weights in 16 bits: 0.01), nothing is written.
     """
+    options = locals()
     from workflows.export.request import ExportRequest
 
-    request = ExportRequest(folder=folder, output=output, licence=licence, data_dir=data_dir)
+    request = ExportRequest(**options)
     request.check()
     with heavy_imports():  # after the check: torch takes seconds
         from workflows.export.run import export_model

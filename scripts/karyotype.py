@@ -15,8 +15,8 @@ Words = Annotated[
     list[str],
     typer.Argument(
         parser=run_word,
-        metavar="RUN... CELLS [KEY=VALUE...]",
-        help="Runs or a portable model, then a folder, a zip or a table (.csv) of cells; keys of conf/karyotype.yaml.",
+        metavar="[RUN...] CELLS [KEY=VALUE...]",
+        help="Runs or a portable model (else models/chromosomes), a folder, zip or table (.csv) of cells; any keys.",
     ),
 ]
 Output = Annotated[Path, typer.Option(help="New folder for tables, karyograms and index.html.")]

@@ -4,6 +4,7 @@ import pandas as pd
 
 from common.karyotype import CellThresholds
 from common.predictions import OUT_OF_DISTRIBUTION
+from common.runs.files import RunFile
 from evaluation.cells.assignment import refusal
 from evaluation.cells.cell_referral import choose_thresholds, judge_cells
 from workflows.cell_settings import KaryotypeConfig
@@ -37,7 +38,7 @@ def validation_distances(model: RunsModel, share: float) -> pd.Series | None:
 
     scores = []
     for member in model.members:
-        distance, _ = load_out_of_distribution(member, share)
+        distance, _ = load_out_of_distribution(member.path(RunFile.OUT_OF_DISTRIBUTION), share)
         if distance is None:
             return None
         scores.append(pd.Series(distance.validation, member.predictions.part("validation").frame["image_id"]))

@@ -195,6 +195,8 @@ class PortableNetworks:
     def check(self, options: LoadOptions) -> None:
         """Check that the model can be read, and that options fit it; a ``UserError`` says what does not."""
         _ = self.facts
+        if options.runtime and options.runtime not in self.model.description.runtimes:
+            raise UserError(f"runtime={options.runtime}: {self.named} was exported without ONNX graphs: leave it out")
         if options.passes:
             raise UserError(f"passes={options.passes}: {self.named} is a portable model, without passes: leave it out")
 

@@ -10,7 +10,8 @@ import numpy as np
 from common.cli import say
 from common.config.data import PrepareConfig
 from common.errors import UserError
-from common.runs.portable import GRAPH, WEIGHTS, PortableModel
+from common.runs.files import RunFile
+from common.runs.portable import DISTANCES, GRAPH, WEIGHTS, PortableModel
 from common.runs.predicted import joined
 from common.runs.run import Run
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
@@ -112,7 +113,7 @@ def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
     elif passes:
         check_dropout(trained.classifier, passes, config.prepare.size)
     share = options.out_of_distribution or config.evaluation.out_of_distribution
-    distance, unmarked = load_out_of_distribution(member, share)
+    distance, unmarked = load_out_of_distribution(member.path(RunFile.OUT_OF_DISTRIBUTION), share)
     network = PredictionNetwork.of_run(trained, passes, distance)
     return LoadedNetwork(
         name=config.name,
@@ -145,16 +146,18 @@ def _load_portable(model: PortableModel, options: LoadOptions) -> list[LoadedNet
     networks = []
     for position, member in enumerate(description.members):
         training = member.training
+        network, unmarked = _open_network(model, position, runtime, options)
         networks.append(
             LoadedNetwork(
                 name=training.name,
                 source=learned_from(training),
-                network=_open_network(model, position, runtime),
+                network=network,
                 prepare=member.prepare,
                 batch_size=PORTABLE_BATCH,
                 classes=description.classes,
                 turns=member.turns,
                 adapts=adapts(member.inference, options.batchnorm),
+                notes=tuple(filter(None, [unmarked])),
             )
         )
     return networks
@@ -162,25 +165,34 @@ def _load_portable(model: PortableModel, options: LoadOptions) -> list[LoadedNet
 
 def _choose_runtime(model: PortableModel, options: LoadOptions) -> str:
     """Return "torch" or "onnx", and say which."""
-    for runtime in (options.runtime,) if options.runtime else tuple(PACKAGES):
+    for runtime in (options.runtime,) if options.runtime else model.description.runtimes:
         if find_spec(PACKAGES[runtime]):
             break
     else:
-        raise UserError(f"{NAMES[options.runtime or 'onnx']} is not installed: {INSTALL}")
+        raise UserError(f"{NAMES[options.runtime or model.description.runtimes[-1]]} is not installed: {INSTALL}")
     say(f"{model.folder}: computed by {NAMES[runtime]}")
     if runtime == "onnx" and options.batchnorm == "images":
         raise UserError("batchnorm=images needs torch: ONNX graphs keep the statistics of training, leave it out")
     return runtime
 
 
-def _open_network(model: PortableModel, position: int, runtime: str) -> Network:
+def _open_network(
+    model: PortableModel, position: int, runtime: str, options: LoadOptions
+) -> tuple[Network, str | None]:
+    """Return the network of a member, and where its share is too small, why no image is marked."""
     member = model.description.members[position]
     if runtime == "onnx":
         from workflows.onnx_network import OnnxNetwork
 
-        return OnnxNetwork(model.checked_file(position, GRAPH))
+        return OnnxNetwork(model.checked_file(position, GRAPH)), None
+    from lightning_modules.out_of_distribution import load_out_of_distribution
     from workflows.torch_network import PredictionNetwork, load_network
 
     weights = model.checked_file(position, WEIGHTS)
     classifier = load_network(member.network, member.prepare.size, len(model.description.classes), weights)
-    return PredictionNetwork(classifier, member.inference.model_copy(update={"mc_passes": 0})).on_best_device()
+    distance, unmarked = None, None
+    if member.out_of_distribution is not None:
+        share = options.out_of_distribution or member.out_of_distribution
+        distance, unmarked = load_out_of_distribution(model.checked_file(position, DISTANCES), share)
+    inference = member.inference.model_copy(update={"mc_passes": 0})
+    return PredictionNetwork(classifier, inference, distance=distance).on_best_device(), unmarked

@@ -26,9 +26,11 @@ from lightning_modules.out_of_distribution import OutOfDistribution
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
-def save_weights(classifier: Classifier, path: Path) -> None:
-    """Write the weights of backbone and head."""
-    weights = {name: values.contiguous() for name, values in _parts(classifier).state_dict().items()}
+def save_weights(classifier: Classifier, path: Path, half: bool = False) -> None:
+    """Write the weights of backbone and head; ``half``: all but vectors and numbers in 16 bits."""
+    weights = {}
+    for name, values in _parts(classifier).state_dict().items():
+        weights[name] = (values.half() if half and values.ndim > 1 else values).contiguous()
     path.write_bytes(save(weights))  # save_file would make a file that only its owner can read
 
 

@@ -1,4 +1,4 @@
-"""The folder of a portable model: a description, and the weights and the ONNX graph of each member; never a pickle."""
+"""The folder of a portable model: description, weights, distances and ONNX graph of each member; never a pickle."""
 
 import json
 from collections.abc import Mapping
@@ -14,15 +14,19 @@ from common.config.schema import InferenceConfig
 from common.errors import UserError
 from common.files import read_whole_json, sha256_of_file, write_json
 from common.karyotype import CellThresholds
+from common.paths import ROOT
 from common.runs.address import present_keys
 from common.runs.files import PortableFile
 
 FORMAT = 1
+TOLERANCE = 1e-4  # of a probability
 KIND = "karyocyte portable model"
 # What ends the names of the files of a member.
 WEIGHTS = ".safetensors"
 GRAPH = ".onnx"
+DISTANCES = ".out_of_distribution.safetensors"
 REMEDY = "export it again with scripts/export.py"
+BUILT_IN = ROOT / "models" / "chromosomes"  # what names karyotypes where no model is named
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class TrainingFacts:
         init_from: Whether it went on from another run.
         data_sha256: Of the images, their labels and the version of the preparation.
         revisions: Of the code, oldest first.
+        command: That trained it, without the places of files.
     """
 
     name: str
@@ -74,20 +79,29 @@ class TrainingFacts:
     images_seen: int | None
     leaks: Mapping[str, int | None] | None
     revisions: tuple[str, ...]
+    command: str | None = None
 
 
 @dataclass(frozen=True)
 class Parity:
-    """The largest difference of a probability from the run's own network in torch, over so many prepared images."""
+    """The largest difference of a probability from the run's own network in torch, over so many prepared images.
+
+    ``onnx`` is None without a graph, ``tolerance`` the most that is allowed of ``weights``.
+    """
 
     images: int
-    onnx: float
+    onnx: float | None
     weights: float
+    tolerance: float = TOLERANCE
 
 
 @dataclass(frozen=True)
 class PortableMember:
-    """One network of a portable model; ``sha256`` is that of its files by their suffix."""
+    """One network of a portable model.
+
+    ``sha256`` is that of its files by their suffix, ``out_of_distribution`` the share of validation images that would
+    be marked; None where no image is.
+    """
 
     network: NetworkFacts
     prepare: PrepareConfig
@@ -95,6 +109,7 @@ class PortableMember:
     training: TrainingFacts
     parity: Parity
     sha256: dict[str, str]
+    out_of_distribution: float | None = None
 
     @property
     def turns(self) -> bool:
@@ -144,10 +159,11 @@ class ModelDescription:
         evaluation: ``confidence`` of the intervals, the metrics of the ``test`` images, ``calibration`` and
             ``warnings``, as metrics.json has them; empty where the run was not evaluated.
         prepare_version: Of the code that prepares the images.
-        opset: Of the ONNX graphs.
+        opset: Of the ONNX graphs; None without them.
         versions: Of the packages that made the folder.
         revision: Of the code that made it.
         notes: What differs from the run.
+        data_notes: What is to be said of the data, as Markdown.
     """
 
     name: str
@@ -159,13 +175,19 @@ class ModelDescription:
     evaluation: dict[str, Any]
     licence: Licence
     prepare_version: int
-    opset: int
+    opset: int | None
     versions: dict[str, str]
     revision: str
     cells: CellFacts | None = None
     notes: tuple[str, ...] = ()
+    data_notes: str = ""
     format: int = field(default=FORMAT)
     kind: str = KIND
+
+    @property
+    def runtimes(self) -> tuple[str, ...]:
+        """What can compute it, in the order of preference."""
+        return ("torch",) if self.opset is None else ("torch", "onnx")
 
 
 _DESCRIPTION = TypeAdapter(ModelDescription)
@@ -200,7 +222,7 @@ class PortableModel:
             raise UserError(f"{path}: members: no list of them: {REMEDY}") from error
 
     def file(self, member: int, suffix: str) -> Path:
-        """Return the path of a member's WEIGHTS or GRAPH, whether it exists or not."""
+        """Return the path of a member's WEIGHTS, GRAPH or DISTANCES, whether it exists or not."""
         return self.folder / f"member{member + 1}{suffix}"
 
     def checked_file(self, member: int, suffix: str) -> Path:

@@ -52,7 +52,7 @@ def why_foreign(outline: Outline) -> str | None:
     if outline.area == 0:
         return "blank: nothing but background"
     if outline.border > BORDER_SHARE:
-        return "no background around it, as in a photograph"
+        return "no background around it, as in a photograph or a cut that is too tight (leave two pixels around it)"
     if outline.parts >= PARTS:
         return f"{outline.parts} separate objects, as in a metaphase or a karyogram"
     return None

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from common.errors import UserError
 from common.text import counted
 from datamodules.io.archives import resolve_data_dir
-from datamodules.io.decode import SUFFIXES
+from datamodules.io.decode import SUFFIXES, UNREAD_SUFFIXES
 from datamodules.manifest.manifest import natural_key
 
 HIDDEN = "hidden"
@@ -29,7 +29,8 @@ class ImageFiles:
     """The contents of the named folders, zip files and files.
 
     Attributes:
-        files: At least one image, in natural order within each folder; folders that cannot be listed among them.
+        files: At least one image, in natural order within each folder; folders that cannot be listed and images of
+            formats that cannot be read among them.
         others: Number of other files by suffix (".txt"), "hidden" or "without suffix", the most frequent first.
     """
 
@@ -71,10 +72,11 @@ def find_image_files(places: Sequence[Path], cache_dir: Path, progress: bool = T
                 kinds[_identity(path)] = kind
     counts = Counter(kinds[identity] for identity in kinds.keys() - files.keys())
     others = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-    if not files:
+    unread = Counter(file.path.suffix.lower() for file in files.values())
+    if unread.keys() <= UNREAD_SUFFIXES:
         raise UserError(
-            f"no image in {', '.join(map(str, places))} ({describe_others(others)}): PNG, JPEG, TIFF and BMP files are "
-            "read"
+            f"no image in {', '.join(map(str, places))} ({describe_others(others | unread)}): PNG, JPEG, TIFF, BMP, "
+            "GIF, WebP and JPEG 2000 files are read"
         )
     return ImageFiles(list(files.values()), others)
 
@@ -104,12 +106,12 @@ def _names_below(root: Path) -> list[PurePosixPath]:
 
 
 def describe_others(others: dict[str, int]) -> str:
-    """Describe the numbers of other files: "3 other files: 2 .txt, 1 hidden"; "no other file" without any."""
+    """Describe the numbers of other files: "3 other files, not images: 2 .txt, 1 hidden"; "no other file"."""
     if not others:
         return "no other file"
     total = sum(others.values())
     kinds = ", ".join(f"{number:,} {kind}" for kind, number in others.items())
-    return f"{counted(total, 'other file')}: {kinds}"
+    return f"{counted(total, 'other file')}, not {'an image' if total == 1 else 'images'}: {kinds}"
 
 
 def printable(name: str) -> str:
@@ -118,10 +120,10 @@ def printable(name: str) -> str:
 
 
 def _other_kind(below: PurePosixPath) -> str | None:
-    """The kind of a file that is not an image; None for images."""
+    """The kind of a file that is not an image by its name; None for images, also of formats that cannot be read."""
     for part in below.parts:
         if part.startswith(".") or part == "__MACOSX":
             return HIDDEN
-    if below.suffix.lower() in SUFFIXES:
+    if below.suffix.lower() in SUFFIXES | UNREAD_SUFFIXES:
         return None
     return below.suffix.lower() or "without suffix"

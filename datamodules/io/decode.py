@@ -10,7 +10,12 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-SUFFIXES = frozenset({".bmp", ".png", ".tif", ".tiff", ".jpg", ".jpeg"})
+SUFFIXES = frozenset({".bmp", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".gif", ".webp", ".jp2"})
+# Of images that cannot be read: such a file is named as broken.
+UNREAD_SUFFIXES = frozenset(
+    (".avif", ".cr2", ".czi", ".dcm", ".dng", ".eps", ".heic", ".heif", ".jxl", ".lif")
+    + (".lsm", ".nd2", ".ndpi", ".nef", ".oib", ".psd", ".svg", ".svs", ".vsi", ".xcf")
+)
 
 _EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr"})
 # Pillow would also start other programs (Ghostscript for EPS): these formats it decodes itself.
@@ -40,7 +45,7 @@ class Decoded(NamedTuple):
 
 
 def read_image(path: Path, background: Background = "black") -> np.ndarray:
-    """Read a BMP, PNG, TIFF or JPEG file as uint8 RGB, shape (H, W, 3); rules and arguments are `decode_image`'s.
+    """Read an image file as uint8 RGB, shape (H, W, 3); rules and arguments are `decode_image`'s.
 
     Raises:
         BrokenImageError: The file cannot be read or decoded; the message does not repeat the path.
@@ -74,7 +79,7 @@ def read_plain_file(path: Path) -> bytes:
 
 
 def decode_image(data: bytes, background: Background = "black") -> Decoded:
-    """Decode the bytes of a BMP, PNG, TIFF or JPEG file, whatever its name, to 8-bit RGB; also GIF, WebP, JPEG 2000.
+    """Decode the bytes of a BMP, PNG, TIFF, JPEG, GIF, WebP or JPEG 2000 file, whatever its name, to 8-bit RGB.
 
     Gray is replicated to three channels, a palette looked up, CMYK and YCbCr are converted. Gray of 16 bits becomes
     ``value // 257``, whatever values the image uses; colours of 16 bits keep their upper byte. The orientation that a
@@ -94,7 +99,7 @@ def decode_image(data: bytes, background: Background = "black") -> Decoded:
     except BrokenImageError:
         raise
     except UnidentifiedImageError as error:
-        raise BrokenImageError("not an image that can be decoded") from error
+        raise BrokenImageError("not an image that can be decoded: save it as PNG") from error
     except MemoryError as error:
         raise BrokenImageError("too large for the memory") from error
     except Exception as error:  # the decoders raise errors of any kind on damaged bytes

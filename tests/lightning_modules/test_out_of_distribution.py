@@ -81,7 +81,7 @@ def test_the_threshold_is_of_the_images_that_are_needed(share, expected):
 def test_a_score_is_read_as_it_was_written(tmp_path, distances):
     validation = np.random.default_rng(1).random((40, 2)).astype(np.float32)
     save_distances(Run(tmp_path), distances, validation)
-    read, refusal = load_out_of_distribution(Run(tmp_path), 0.05)
+    read, refusal = load_out_of_distribution(Run(tmp_path).path(RunFile.OUT_OF_DISTRIBUTION), 0.05)
     image, features = torch.rand(4, 3, 8, 8), torch.rand(4, 6)
     assert torch.equal(read(image, features), OutOfDistribution(distances, validation, 0.05)(image, features))
     assert refusal is None
@@ -89,11 +89,12 @@ def test_a_score_is_read_as_it_was_written(tmp_path, distances):
 
 def test_why_there_is_no_score(tmp_path, distances):
     run = Run(tmp_path)
-    assert "trained without validation images" in load_out_of_distribution(run, 0.05)[1]
+    path = run.path(RunFile.OUT_OF_DISTRIBUTION)
+    assert "trained without validation images" in load_out_of_distribution(path, 0.05)[1]
     save_distances(run, distances, np.ones((40, 2), np.float32))
-    score, refusal = load_out_of_distribution(run, 0.01)
+    score, refusal = load_out_of_distribution(path, 0.01)
     assert score is None
     assert "has too few validation images, 40; a share of 0.01 needs 99" in refusal
-    run.path(RunFile.OUT_OF_DISTRIBUTION).write_bytes(b"no tensors")
+    path.write_bytes(b"no tensors")
     with pytest.raises(UserError, match="is damaged"):
-        load_out_of_distribution(run, 0.05)
+        load_out_of_distribution(path, 0.05)

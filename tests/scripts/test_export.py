@@ -5,6 +5,7 @@ import json
 import pickle
 import re
 import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -12,11 +13,14 @@ import torch
 
 from common.runs.portable import PortableModel
 from common.runs.run import Run
+from evaluation.result import Estimate, EvaluationResult, SubgroupResult
 from scripts.export import app as export
 from scripts.predict import app as predict
 from tests.helpers.portable import UNNEEDED, run_without
 from tests.helpers.terminal import error_of, run_app
+from workflows.export import graph
 from workflows.export import run as exporting
+from workflows.export.card import model_card
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +104,17 @@ def test_the_model_card_has_the_figures_of_the_run(cell_runs, portable):
     assert re.findall("^## (.*)", card, re.MULTILINE)[:3] == ["Intended use", "Limits", "How it was evaluated"]
 
 
+def test_the_model_card_has_the_figures_of_each_laboratory(cell_runs, portable):
+    result = EvaluationResult.from_dict(Run(cell_runs[0]).metrics)
+    parts = [
+        SubgroupResult(by, name, 7, 2, {}, {"accuracy": Estimate(0.625, 0.5, 0.75)})
+        for by, name in (("group", "lab_1"), ("group", "lab_2"), ("size", "small"))
+    ]
+    card = model_card(PortableModel(portable).description, replace(result, subgroups=parts))
+    assert re.search(r"\| group lab 2 +\|.*0.625 \(0.500 to 0.750\)", card)
+    assert "size small" not in card
+
+
 def test_an_ensemble_with_fitted_weights(fitted, cell_images, tmp_path, predicted):
     run_app(export, fitted, "--output", tmp_path / "model")
     assert len(PortableModel(tmp_path / "model").description.members) == 2
@@ -111,7 +126,8 @@ def test_an_ensemble_with_fitted_weights(fitted, cell_images, tmp_path, predicte
 
 @pytest.mark.parametrize("writer", ["save_weights", "export_graph"])
 def test_nothing_is_written_where_weights_or_graph_differ(cell_runs, tmp_path, monkeypatch, writer):
-    write = getattr(exporting, writer)
+    module = {"save_weights": exporting, "export_graph": graph}[writer]
+    write = getattr(module, writer)
 
     def of_another(network, *arguments):
         other = copy.deepcopy(network)
@@ -120,7 +136,7 @@ def test_nothing_is_written_where_weights_or_graph_differ(cell_runs, tmp_path, m
                 parameter.mul_(1.1)
         write(other, *arguments)
 
-    monkeypatch.setattr(exporting, writer, of_another)
+    monkeypatch.setattr(module, writer, of_another)
     error = error_of(run_app(export, cell_runs[0], "--output", tmp_path / "model", code=1))
     what = {"save_weights": "the network from safetensors", "export_graph": "the ONNX graph"}[writer]
     assert f"{what} gives probabilities that differ by" in error

@@ -159,7 +159,7 @@ def test_every_file_is_counted(cell_runs, tmp_path, predict_table):
     assert broken["cause"]["pipe.png"] == "no plain file"
     assert broken["review"].all()
     assert broken["prediction"].isna().all()
-    assert re.search(r"12 files: 3 predicted \(.*\), 4 broken, 5 other files: 2 .txt, 2 hidden, 1 without", output)
+    assert re.search(r"12 files: 3 predicted \(.*\), 4 broken, 5 other files, not images: 2 .txt, 2 hidden", output)
     written = pd.read_csv(tmp_path / "p.csv")
     assert list(written.columns) == list(table.columns)
     assert np.allclose(written["prob_all"], table["prob_all"], atol=1e-6, equal_nan=True)
@@ -312,7 +312,7 @@ def test_nothing_is_overwritten(cell_runs, cell_images, tmp_path, taken):
         ("{images}", "{images} is not a run"),
         ("{run}", "no images are named"),
         ("{run} {empty}", "no image in {empty}"),
-        ("{run} {text}", "(1 other file: 1 .txt)"),
+        ("{run} {text}", "(1 other file, not an image: 1 .txt)"),
         ("{run} {empty}/absent", "{empty}/absent is missing"),
         ("{images} {run}", "name the runs first"),
         ("{run} {run} {images}", "{run} is named twice"),

@@ -1,16 +1,17 @@
 """The model card of a portable model: README.md."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from operator import attrgetter
 
 from pydantic import TypeAdapter
 
-from common.runs.portable import ModelDescription, PortableMember, TrainingFacts
+from common.runs.portable import TOLERANCE, ModelDescription, PortableMember, TrainingFacts
 from evaluation.core.warnings import LEAKS
 from evaluation.referral.choices import ReviewThresholds
 from evaluation.renderers import markdown
 from evaluation.result import EvaluationResult
-from evaluation.tables import Table, cells_table, classes_table, metrics_table
+from evaluation.tables import Table, cells_table, classes_table, metrics_table, subgroups_table
 from workflows.models import learned_from, source_warnings
 
 UPRIGHT = "Chromosomes must be upright, short arm on top."
@@ -36,6 +37,7 @@ def model_card(model: ModelDescription, result: EvaluationResult | None) -> str:
         "Intended use": _intended_use(model),
         "Limits": _limits(model, result),
         "How it was evaluated": _evaluation(model, result),
+        "Data and training": _data(model),
         "Members": _members(model),
         "Thresholds and referral": _thresholds(model),
         "Licence and versions": _licence(model),
@@ -49,13 +51,15 @@ def model_card(model: ModelDescription, result: EvaluationResult | None) -> str:
 def _intended_use(model: ModelDescription) -> list[str]:
     sources = _once(map(learned_from, _training(model)))
     lines = [
-        f"Research on images like those that it learned from: {sources}. The files of its run record no clinical "
-        "validation; it is no medical device. With Karyocyte, whose dependency group `predict` is enough:",
+        f"Research use only, on images like those that it learned from: {sources}. The files of its run record no "
+        "clinical validation; it is no medical device. With Karyocyte, whose dependency group `predict` is enough:",
         "",
         "    python scripts/predict.py <this folder> <images> --output new.csv",
     ]
     if model.cells is not None:
         lines.append("    python scripts/karyotype.py <this folder> <folder of cells> --output new")
+    if model.opset is None:
+        return [*lines, "", "It needs torch: there are no ONNX graphs."]
     return [
         *lines,
         "",
@@ -63,6 +67,14 @@ def _intended_use(model: ModelDescription) -> list[str]:
         f"says, and gives `probability`, float32 (batch, {len(model.classes)}), in the order of the classes. Each "
         "`.safetensors` file has the same weights for torch.",
     ]
+
+
+def _data(model: ModelDescription) -> list[str]:
+    """Return what is known of the data and their terms, and the commands that train the members."""
+    notes = model.data_notes or "Who exported the model has not stated the terms of the data."
+    commands = dict.fromkeys(f"    {training.command}" for training in _training(model) if training.command)
+    lines = [f"Data: {_once(map(learned_from, _training(model)))}.", "", notes]
+    return [*lines, "", "Trained by:", "", *commands] if commands else lines
 
 
 def _training(model: ModelDescription) -> list[TrainingFacts]:
@@ -98,7 +110,8 @@ def _evaluation(model: ModelDescription, result: EvaluationResult | None) -> lis
     if result is None:
         return [protocol, "", "The run was not evaluated: scripts/evaluate.py does it."]
     lines = [protocol]
-    for table in (metrics_table(result), classes_table(result), cells_table(result)):
+    laboratories = replace(result, subgroups=[part for part in result.subgroups if part.by == "group"])
+    for table in (metrics_table(result), classes_table(result), cells_table(result), subgroups_table(laboratories)):
         if table is not None and table.rows:
             lines += ["", f"{table.title}:", "", *markdown(table), "", *(f"- {note}" for note in table.notes)]
     return lines
@@ -118,15 +131,16 @@ def _members(model: ModelDescription) -> list[str]:
             f"{height} x {width}",
             _views(member),
             f"{member.parity.weights:.1e}",
-            f"{member.parity.onnx:.1e}",
+            "none" if member.parity.onnx is None else f"{member.parity.onnx:.1e}",
         )
         rows.append(row)
     return [
         *markdown(Table("", MEMBERS, tuple(rows))),
         "",
-        f"The differences are the largest of a probability from the network of the run, over "
-        f"{model.members[0].parity.images} images. The preparation is version {model.prepare_version}, the opset "
-        f"{model.opset}; `model.json` has all settings and metrics, and the SHA-256 of each file.",
+        "The differences are the largest of a probability from the network of the run, over "
+        f"{model.members[0].parity.images} images; at most {model.members[0].parity.tolerance:g} is allowed of "
+        f"weights, {TOLERANCE:g} of graphs. The preparation is version {model.prepare_version}, the opset "
+        f"{model.opset or 'that of no graph'}; `model.json` has settings, metrics and the SHA-256 of each file.",
     ]
 
 

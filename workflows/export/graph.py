@@ -8,9 +8,8 @@ import onnx
 import torch
 
 from common.errors import UserError
+from workflows.export.request import OPSET
 from workflows.torch_network import PredictionNetwork
-
-OPSET = 18  # ONNX Runtime 1.14 and later read it
 
 
 def export_graph(network: PredictionNetwork, shape: tuple[int, int], path: Path, properties: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ from common.runs.run import Run
 from workflows.models import LoadOptions, RunsModel
 
 NEEDED = ("onnx", "onnxruntime")
+OPSET = 18  # of the graphs; ONNX Runtime 1.14 and later read it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,9 @@ class ExportRequest:
     output: Path
     licence: str | None = None
     data_dir: str | None = None
+    half: bool = False
+    onnx: bool = True
+    notes: Path | None = None
 
     @cached_property
     def run(self) -> Run:
@@ -36,12 +40,15 @@ class ExportRequest:
         """Check the options as far as this is possible without a model and without the images.
 
         Raises:
-            UserError: The run is not finished; the output exists; a package is missing.
+            UserError: The run is not finished; the output exists; a package or the file of notes is missing.
         """
         self.model.check(LoadOptions())
         new_folder(self.output)
+        if self.notes is not None and not self.notes.is_file():
+            raise UserError(f"--notes {self.notes} is missing: name a Markdown file on the data and their terms")
         missing = [name for name in NEEDED if find_spec(name) is None]
-        if missing:
+        if missing and self.onnx:
             raise UserError(
-                f"{' and '.join(missing)} is not installed: pip install --constraint constraints.txt {' '.join(NEEDED)}"
+                f"{' and '.join(missing)} is not installed: pip install --constraint constraints.txt "
+                f"{' '.join(NEEDED)}, or leave the graphs out (--no-onnx)"
             )

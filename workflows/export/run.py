@@ -9,13 +9,16 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from common.cli import console, say
+from common.config.overrides import PATH_KEYS
 from common.errors import UserError
 from common.files import sha256_of_file, write_text
 from common.karyotype import CHROMOSOMES
 from common.revision import PACKAGES, revision
 from common.runs.files import PortableFile, RunFile
 from common.runs.portable import (
+    DISTANCES,
     GRAPH,
+    TOLERANCE,
     WEIGHTS,
     CellFacts,
     Licence,
@@ -33,18 +36,19 @@ from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from evaluation.referral.choices import ReviewThresholds
 from evaluation.result import EvaluationResult
 from lightning_modules.load import TrainedRun, load_run
+from lightning_modules.out_of_distribution import export_distances
 from lightning_modules.training.trainer import set_up_torch
 from workflows.cell_settings import KaryotypeConfig
 from workflows.cell_thresholds import choose_on_validation
 from workflows.export.card import model_card
-from workflows.export.graph import OPSET, export_graph
-from workflows.export.request import NEEDED, ExportRequest
-from workflows.onnx_network import OnnxNetwork
+from workflows.export.request import NEEDED, OPSET, ExportRequest
+from workflows.networks import Network
 from workflows.temperatures import are_balanced, fit_temperatures
 from workflows.thresholds import review_thresholds
 from workflows.torch_network import PredictionNetwork, load_network, save_weights
 
-TOLERANCE = 1e-4  # of a probability
+HALF_TOLERANCE = 0.01  # of a probability, where weights are in 16 bits
+TRAINERS = ("train.py", "karyocyte-train")
 COMPARED = 32  # images
 CODE_LICENCE = "Apache-2.0"
 VERSIONED = (*PACKAGES, *NEEDED, "safetensors")
@@ -52,6 +56,8 @@ EXACT = ("32", "32-true")  # values of trainer.precision
 # What a portable model does otherwise than its runs.
 NO_PASSES = "The passes of Monte Carlo dropout are left out, and with them the referral rules of their votes."
 NO_DISTANCES = "This model does not mark images that are out of distribution."
+TORCH_MARKS = "Torch marks images that are out of distribution; the ONNX graphs do not."
+HALF = "Its weights are rounded to 16 bits: probabilities differ a little from those of the run."
 TORCH_ADAPTS = "Torch adapts BatchNorm to new images (inference.batchnorm=images); the ONNX graphs do not."
 MORE_EXACT = "It computes in 32 bits, the run in fewer (trainer.precision): probabilities differ a little."
 SCALED_ALONE = (
@@ -80,9 +86,9 @@ def export_model(request: ExportRequest) -> None:
         write_text(folder / PortableFile.CARD, model_card(description, result))
     lines = []
     for position, member in enumerate(members):
-        largest = max(member.parity.onnx, member.parity.weights)
+        largest = max(member.parity.onnx or 0.0, member.parity.weights)
         compared = f"of {member.parity.images} images no probability differs by more than {largest:.1e}"
-        lines.append(f"member{position + 1}.safetensors and .onnx: {compared}")
+        lines.append(f"member{position + 1}: {compared}")
     say(str(request.output), *lines, *description.notes)
     say("predict images with it", f"python scripts/predict.py {request.output} <images> --output new.csv")
     if description.cells is not None:
@@ -90,41 +96,58 @@ def export_model(request: ExportRequest) -> None:
 
 
 def _write_member(model: PortableModel, position: int, request: ExportRequest) -> PortableMember:
-    """Write weights and graph of one member, and compare them with its run."""
+    """Write weights, graph and distances of one member, and compare weights and graph with its run."""
     run = request.model.members[position]
     trained = load_run(run.folder)
     config = trained.config
     inference = config.inference.model_copy(update={"mc_passes": 0})
     weights = model.file(position, WEIGHTS)
-    graph = model.file(position, GRAPH)
-    save_weights(trained.classifier, weights)
-    properties = {
-        "classes": json.dumps(trained.classes, ensure_ascii=False),
-        "prepare": config.prepare.model_dump_json(),
-        "prepare_version": str(PREPARE_VERSION),
-    }
+    save_weights(trained.classifier, weights, request.half)
     reference = PredictionNetwork(trained.classifier, inference)
-    export_graph(reference, config.prepare.shape, graph, properties)
     network = _network_facts(trained, run)
     loaded = load_network(network, config.prepare.size, len(trained.classes), weights)
     images = _images_to_compare(run, request)
     parity = Parity(
         len(images),
-        onnx=_difference(reference, OnnxNetwork(graph), images),
+        onnx=_write_graph(trained, reference, model.file(position, GRAPH), images) if request.onnx else None,
         weights=_difference(reference, PredictionNetwork(loaded, inference), images),
+        tolerance=HALF_TOLERANCE if request.half else TOLERANCE,
     )
     _check_parity(run, parity)
-    sha256 = {WEIGHTS: sha256_of_file(weights), GRAPH: sha256_of_file(graph)}
-    return PortableMember(network, config.prepare, inference, _training_facts(run), parity, sha256)
+    share = None
+    if run.has(RunFile.OUT_OF_DISTRIBUTION):
+        export_distances(run, model.file(position, DISTANCES), request.half)
+        share = config.evaluation.out_of_distribution
+    files = {suffix: model.file(position, suffix) for suffix in (WEIGHTS, GRAPH, DISTANCES)}
+    sha256 = {suffix: sha256_of_file(path) for suffix, path in files.items() if path.exists()}
+    return PortableMember(network, config.prepare, inference, _training_facts(run), parity, sha256, share)
+
+
+def _write_graph(trained: TrainedRun, reference: PredictionNetwork, path: Path, images: np.ndarray) -> float:
+    """Write the graph of a network; return by how much its probabilities differ."""
+    from workflows.export.graph import export_graph  # here: a model without graphs needs no onnx
+    from workflows.onnx_network import OnnxNetwork
+
+    prepare = trained.config.prepare
+    properties = {
+        "classes": json.dumps(trained.classes, ensure_ascii=False),
+        "prepare": prepare.model_dump_json(),
+        "prepare_version": str(PREPARE_VERSION),
+    }
+    export_graph(reference, prepare.shape, path, properties)
+    return _difference(reference, OnnxNetwork(path), images)
 
 
 def _check_parity(run: Run, parity: Parity) -> None:
-    differences = {"the ONNX graph": parity.onnx, "the network from safetensors": parity.weights}
-    for name, difference in differences.items():
-        if not difference <= TOLERANCE:  # also where it is no number
+    differences = {
+        "the ONNX graph": (parity.onnx or 0.0, TOLERANCE),
+        "the network from safetensors": (parity.weights, parity.tolerance),
+    }
+    for name, (difference, tolerance) in differences.items():
+        if not difference <= tolerance:  # also where it is no number
             raise UserError(
                 f"{run.folder}: {name} gives probabilities that differ by {difference:.1e} from those of the run, more "
-                f"than {TOLERANCE:g}: nothing is written"
+                f"than {tolerance:g}: nothing is written"
             )
 
 
@@ -162,7 +185,20 @@ def _training_facts(run: Run) -> TrainingFacts:
         images_seen=run.status.images_seen,
         leaks=run.data.leaks,
         revisions=run.revisions,
+        command=_recipe(run),
     )
+
+
+def _recipe(run: Run) -> str | None:
+    """Return the command that trained a run, without the places of files; None where it is unknown."""
+    script, *words = run.environment.get("command") or [""]
+    kept = []
+    for word in words:
+        key, _, value = word.partition("=")
+        if key in ("output_dir", "cache_dir", "weights_dir"):
+            continue
+        kept.append(f"{key}=<{key}>" if "/" in value and key in PATH_KEYS else word)
+    return " ".join(["python train.py", *kept]) if Path(script).name in TRAINERS else None
 
 
 def _images_to_compare(run: Run, request: ExportRequest) -> np.ndarray:
@@ -170,11 +206,11 @@ def _images_to_compare(run: Run, request: ExportRequest) -> np.ndarray:
     try:
         samples = from_test_part(run.folder, COMPARED, request.data_dir, console.is_terminal)
     except UserError as error:
-        raise UserError(f"{error}; torch and ONNX Runtime are compared on them: name their --data-dir") from error
+        raise UserError(f"{error}; the networks are compared on them: name their --data-dir") from error
     return samples.images.transpose(0, 3, 1, 2).copy()
 
 
-def _difference(reference: PredictionNetwork, other: PredictionNetwork | OnnxNetwork, images: np.ndarray) -> float:
+def _difference(reference: PredictionNetwork, other: Network, images: np.ndarray) -> float:
     """Return the largest difference of an output, for all images at once and for the first alone; NaN of any NaN."""
     largest = np.float64(0.0)
     for batch in (images, images[:1]):
@@ -197,11 +233,12 @@ def _describe(request: ExportRequest, members: list[PortableMember]) -> ModelDes
         evaluation=_evaluation(run),
         licence=Licence(CODE_LICENCE, request.licence),
         prepare_version=PREPARE_VERSION,
-        opset=OPSET,
-        versions=dict(zip(VERSIONED, map(version, VERSIONED), strict=True)),
+        opset=OPSET if request.onnx else None,
+        versions={name: version(name) for name in VERSIONED if request.onnx or name not in NEEDED},
         revision=revision(),
         cells=_cell_facts(request),
         notes=_notes(request),
+        data_notes=request.notes.read_text(encoding="utf-8").strip() if request.notes else "",
     )
 
 
@@ -237,10 +274,14 @@ def _notes(request: ExportRequest) -> tuple[str, ...]:
         config = member.config
         if config.inference.mc_passes:
             notes.append(NO_PASSES)
-        if member.has(RunFile.OUT_OF_DISTRIBUTION):
+        if not member.has(RunFile.OUT_OF_DISTRIBUTION):
             notes.append(NO_DISTANCES)
-        if config.inference.batchnorm == "images":
+        elif request.onnx:
+            notes.append(TORCH_MARKS)
+        if config.inference.batchnorm == "images" and request.onnx:
             notes.append(TORCH_ADAPTS)
+        if request.half:
+            notes.append(HALF)
         if str(config.trainer.precision) not in EXACT:
             notes.append(MORE_EXACT)
         if config.prepare.scales_by_cell:

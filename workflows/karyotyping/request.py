@@ -9,7 +9,7 @@ from common.arguments import new_folder
 from common.config.command import Command
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
-from common.runs.portable import REMEDY
+from common.runs.portable import BUILT_IN, REMEDY
 from workflows.cell_settings import KaryotypeConfig
 from workflows.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
 
@@ -34,8 +34,8 @@ class KaryotypeRequest:
 
     @property
     def named(self) -> list[Path]:
-        """The runs or the portable model, as they are named."""
-        return self.command.paths[:-1]
+        """The runs or the portable model, as they are named; the built-in model where none is."""
+        return self.command.paths[:-1] or [BUILT_IN]
 
     @property
     def cells(self) -> Path:
@@ -67,8 +67,11 @@ class KaryotypeRequest:
             raise UserError("no run and no cells are named: name a finished run's folder, then the cells")
         if is_model(self.cells):
             raise UserError(f"no cells are named: add a folder, a zip or a table of chromosomes after {self.cells}")
-        if not self.named:
-            raise UserError(f"no run is named: name a finished run's folder before {self.cells}")
+        if not is_model(self.named[0]) and self.named == [BUILT_IN]:
+            raise UserError(
+                f"no run is named: name a finished run's folder before {self.cells} (the built-in model, which would "
+                f"be used, is missing: {BUILT_IN} has no model.json)"
+            )
         model = self.model
         if not self.cells.exists():
             raise UserError(f"{self.cells} is missing: name a folder, a zip or a table (.csv) of single chromosomes")

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from common.errors import UserError
 from datamodules.inference.image_batches import read_plain_file
 from datamodules.inference.image_files import find_image_files
 from datamodules.io.decode import BrokenImageError
@@ -62,3 +63,16 @@ def test_a_link_to_itself_is_a_broken_file(folder, tmp_path):
     shutil.rmtree(folder / "b")
     (folder / "loop.png").symlink_to(folder / "loop.png")
     assert "loop.png" in names(folder, tmp_path=tmp_path)
+
+
+def test_images_that_cannot_be_read_are_among_the_images_but_not_alone(folder, tmp_path):
+    (folder / "a" / "cell.HEIC").write_text("x")
+    (folder / "a" / "Thumbs.db").write_text("x")
+    images = find_image_files([folder], tmp_path / "cache")
+    assert "a/cell.HEIC" in [file.name for file in images.files]
+    assert images.others == {".db": 1, "hidden": 1, "without suffix": 1}
+    for file in images.files:
+        if file.path.suffix != ".HEIC":
+            file.path.unlink()
+    with pytest.raises(UserError, match=r"no image in .*1 .heic.*WebP and JPEG 2000 files are read"):
+        find_image_files([folder], tmp_path / "cache")

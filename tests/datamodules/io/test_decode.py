@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.io.decode import MAX_BYTES, BrokenImageError, decode_image, read_image
+from datamodules.io.decode import MAX_BYTES, SUFFIXES, BrokenImageError, decode_image, read_image
 from tests.helpers.real_data import real_archive
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 17, 3), dtype=np.uint8)
@@ -218,3 +218,12 @@ def test_real_chromosomes_of_every_mode_are_read_in_silence():
         edge = np.concatenate([image.pixels[0], image.pixels[-1]])
         assert np.median(edge) > 200  # dark on white: the fourth channel hides nothing
         assert image.pixels.min() < 120
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".jp2"])
+def test_further_formats_are_images_and_the_first_frame_is_read(tmp_path, suffix):
+    frames = [Image.new("RGB", (8, 6), colour) for colour in ((200, 10, 20), (0, 0, 0))]
+    more = {".gif": {"save_all": True, "append_images": frames[1:]}, ".webp": {"lossless": True}}
+    frames[0].save(tmp_path / f"a{suffix}", **more.get(suffix, {}))
+    assert suffix in SUFFIXES
+    assert np.abs(read_image(tmp_path / f"a{suffix}").astype(int) - [200, 10, 20]).max() <= 2

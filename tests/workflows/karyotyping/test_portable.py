@@ -6,11 +6,15 @@ import shutil
 import pandas as pd
 import pytest
 
+from common.runs.files import RunFile
+from common.runs.run import Run
 from scripts.export import app as export
 from scripts.karyotype import app as karyotype
 from tests.helpers.chromosomes import write_chromosomes, write_table
 from tests.helpers.portable import UNNEEDED, run_without, train_on_chromosomes
 from tests.helpers.terminal import error_of, run_app
+from workflows.export import run as exporting
+from workflows.karyotyping import request
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +113,54 @@ def test_wrong_options(run, portable, data, tmp_path):
     ):
         (tmp_path / "old" / "model.json").write_text(json.dumps(content | {key: change}))
         assert expected in refused(tmp_path / "old", data)
+
+
+@pytest.fixture(scope="module")
+def small(run, tmp_path_factory):
+    """The run without graphs and with weights in 16 bits."""
+    folder = tmp_path_factory.mktemp("small") / "model"
+    (folder.parent / "notes.md").write_text("The cells are synthetic.")
+    run_app(export, run, "--output", folder, "--half", "--no-onnx", "--notes", folder.parent / "notes.md")
+    return folder
+
+
+def test_a_small_model_is_built_in_and_marks_images_as_its_run(run, small, data, tables, tmp_path, monkeypatch):
+    monkeypatch.setattr(request, "BUILT_IN", small)
+    share = "out_of_distribution=0.999"  # of few validation images
+    of_run = tables("run", run, data / "two.csv", share)[1]
+    of_small = tables("small", data / "two.csv", share)[1]
+    assert of_run["out_of_distribution"].notna().all()
+    assert (of_run["out_of_distribution"] > 1).any()
+    for column, tolerance in (("alone_probability", 0.01), ("out_of_distribution", 0.02)):
+        assert of_small[column].to_numpy() == pytest.approx(of_run[column].to_numpy(), rel=tolerance, abs=tolerance)
+    assert "runtime=onnx: " in error_of(run_app(karyotype, data, "runtime=onnx", "--output", tmp_path / "new", code=1))
+    monkeypatch.setattr(request, "BUILT_IN", tmp_path / "none")
+    assert "no run is named: name" in error_of(run_app(karyotype, data, "--output", tmp_path / "new", code=1))
+
+
+def test_a_small_model_says_what_it_is(small, portable):
+    suffixes = {path.name for path in small.iterdir()}
+    weights, distances = "member1.safetensors", "member1.out_of_distribution.safetensors"
+    assert suffixes == {"README.md", "model.json", weights, distances}
+    for name in (weights, distances):
+        assert (small / name).stat().st_size < 0.6 * (portable / name).stat().st_size
+    content = json.loads((small / "model.json").read_text())
+    assert content["opset"] is None
+    assert content["members"][0]["parity"]["onnx"] is None
+    assert content["members"][0]["parity"]["tolerance"] == 0.01
+    card = (small / "README.md").read_text()
+    for text in (
+        "Research use only",
+        "The cells are synthetic.",
+        "at most 0.01 is allowed",
+        "there are no ONNX graphs",
+    ):
+        assert text in card
+
+
+def test_the_recipe_has_no_places_of_files(tmp_path):
+    earlier = Run(tmp_path)
+    words = ["/code/train.py", "+experiment=x", "data_dir=/home/data", "cache_dir=/tmp/c", "weights=random"]
+    earlier.write_json(RunFile.ENVIRONMENT, {"command": words})
+    assert exporting._recipe(earlier) == "python train.py +experiment=x data_dir=<data_dir> weights=random"
+    assert exporting._recipe(Run(tmp_path / "none")) is None
