@@ -39,7 +39,7 @@ from lightning_modules.load import TrainedRun, load_run
 from lightning_modules.out_of_distribution import export_distances
 from lightning_modules.training.trainer import set_up_torch
 from workflows.cell_settings import KaryotypeConfig
-from workflows.cell_thresholds import choose_on_validation
+from workflows.cell_thresholds import choose_on_validation, validation_distances
 from workflows.export.card import model_card
 from workflows.export.request import NEEDED, OPSET, ExportRequest
 from workflows.networks import Network
@@ -57,7 +57,6 @@ EXACT = ("32", "32-true")  # values of trainer.precision
 NO_PASSES = "The passes of Monte Carlo dropout are left out, and with them the referral rules of their votes."
 NO_DISTANCES = "This model does not mark images that are out of distribution."
 TORCH_MARKS = "Torch marks images that are out of distribution; the ONNX graphs do not."
-HALF = "Its weights are rounded to 16 bits: probabilities differ a little from those of the run."
 TORCH_ADAPTS = "Torch adapts BatchNorm to new images (inference.batchnorm=images); the ONNX graphs do not."
 MORE_EXACT = "It computes in 32 bits, the run in fewer (trainer.precision): probabilities differ a little."
 SCALED_ALONE = (
@@ -248,7 +247,9 @@ def _cell_facts(request: ExportRequest) -> CellFacts | None:
         return None
     temperatures = fit_temperatures(request.model)
     balanced = are_balanced(request.model)
-    thresholds = choose_on_validation(request.model, KaryotypeConfig())
+    config = KaryotypeConfig()
+    distances = validation_distances(request.model, config.share_of_files)
+    thresholds = choose_on_validation(request.model, config, distances)
     return CellFacts(temperatures.members, temperatures.combined, balanced, temperatures.notes, thresholds)
 
 
@@ -280,8 +281,6 @@ def _notes(request: ExportRequest) -> tuple[str, ...]:
             notes.append(TORCH_MARKS)
         if config.inference.batchnorm == "images" and request.onnx:
             notes.append(TORCH_ADAPTS)
-        if request.half:
-            notes.append(HALF)
         if str(config.trainer.precision) not in EXACT:
             notes.append(MORE_EXACT)
         if config.prepare.scales_by_cell:

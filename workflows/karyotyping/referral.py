@@ -15,6 +15,8 @@ def referral_thresholds(model: RunsModel | PortableNetworks, config: KaryotypeCo
     else:
         facts = model.model.description.cells
         chosen = (facts and facts.thresholds) or CellThresholds(note="the model has no thresholds of referral: default")
+        if config.out_of_distribution != KaryotypeConfig().out_of_distribution:  # another unit than at the export
+            chosen = replace(chosen, distance=None)
     if config.refer_expected_wrong is not None:
         chosen = replace(chosen, expected_wrong=config.refer_expected_wrong, note=None)
     doubtful = chosen.doubtful if config.refer_doubtful is None else config.refer_doubtful

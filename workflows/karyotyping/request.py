@@ -67,11 +67,8 @@ class KaryotypeRequest:
             raise UserError("no run and no cells are named: name a finished run's folder, then the cells")
         if is_model(self.cells):
             raise UserError(f"no cells are named: add a folder, a zip or a table of chromosomes after {self.cells}")
-        if not is_model(self.named[0]) and self.named == [BUILT_IN]:
-            raise UserError(
-                f"no run is named: name a finished run's folder before {self.cells} (the built-in model, which would "
-                f"be used, is missing: {BUILT_IN} has no model.json)"
-            )
+        if self.named == [BUILT_IN] and not is_model(BUILT_IN):
+            raise UserError(f"no run is named: name a finished run's folder before {self.cells}; none is in {BUILT_IN}")
         model = self.model
         if not self.cells.exists():
             raise UserError(f"{self.cells} is missing: name a folder, a zip or a table (.csv) of single chromosomes")
