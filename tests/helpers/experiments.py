@@ -33,7 +33,13 @@ def _cifar10(root: Path) -> None:
                 write_image(root / part / name / f"{number}.png", rng.integers(0, 255, (32, 32, 3), dtype=np.uint8))
 
 
+def _chromosome_sets(root: Path) -> None:
+    for folder in ("chromosomes_612cells", "chromosomes_119cells", "single_from_metaphases"):
+        write_chromosomes(root / folder, cases=5)
+
+
 _WRITERS = {
+    "chromosome_sets": _chromosome_sets,
     "chromosomes": lambda root: write_chromosomes(root, cases=5),
     "composed_karyograms": lambda root: write_chromosomes(root, cases=10),
     "mnist": lambda root: write_mnist(root, train=100),

@@ -19,6 +19,7 @@ GRIDS = {
     "anet_grid": (PAPER_002, 3),
     "hem_all_grid": (PAPER_003, 2 * 3),
     "karyogram_grid": (PAPER_001 | UNFROZEN, 3),
+    "laboratories": ({"chromosomes"}, 3),
     "smoke_grid": ({"scratch_cnn_d128", "hem_all_cnn_32", "resnet18_cut_block5"}, 2),
 }
 
