@@ -6,7 +6,7 @@ from common.karyotype import CellThresholds
 from common.predictions import OUT_OF_DISTRIBUTION
 from common.runs.files import RunFile
 from evaluation.cells.assignment import refusal
-from evaluation.cells.cell_referral import choose_thresholds, judge_cells
+from evaluation.cells.cell_referral import assess_cells, choose_thresholds
 from workflows.cell_settings import KaryotypeConfig
 from workflows.models import RunsModel
 from workflows.temperatures import are_balanced, fit_temperatures, validated
@@ -28,7 +28,7 @@ def choose_on_validation(
     for predictions, temperature in zip(parts, values, strict=True):
         part = predictions.part("validation")
         part.frame[OUT_OF_DISTRIBUTION] = float("nan") if distances is None else part.frame["image_id"].map(distances)
-        cells.append(judge_cells(part, temperature, config, config.refer_below, are_balanced(model)))
+        cells.append(assess_cells(part, temperature, config, config.refer_below, are_balanced(model)))
     return choose_thresholds(pd.concat(cells), config.out_of_distribution)
 
 

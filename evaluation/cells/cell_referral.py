@@ -28,7 +28,7 @@ def doubts(cell: CellKaryotype, distance: float, thresholds: CellThresholds) -> 
     return [f"{text}, above {limit:.3g}" for text, value, limit in values if limit is not None and value > limit]
 
 
-def judge_cells(
+def assess_cells(
     predictions: Predictions, temperature: float, priors: KaryotypePriors, refer_below: float, balanced: bool
 ) -> pd.DataFrame:
     """Name the cells of one part of a run as scripts/karyotype.py does; arguments are those of ``karyotype_of_cell``.
@@ -50,7 +50,7 @@ def judge_cells(
 
 
 def choose_thresholds(cells: pd.DataFrame, share: float) -> CellThresholds:
-    """Choose thresholds on validation cells, see ``judge_cells``.
+    """Choose thresholds on validation cells, see ``assess_cells``.
 
     Those of doubtful chromosomes and of the distance are quantiles: RIGHT of the cells, and all but a ``share`` (0 to
     1), are not above. That of expected errors is the largest with which RIGHT of the labelled cells that are not

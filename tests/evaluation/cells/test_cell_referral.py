@@ -6,7 +6,7 @@ import pytest
 
 from common.karyotype import CellThresholds
 from evaluation.cells.cell_karyotype import karyotype_of_cell
-from evaluation.cells.cell_referral import FEW, MEASURED, RIGHT, choose_thresholds, doubts, judge_cells
+from evaluation.cells.cell_referral import FEW, MEASURED, RIGHT, assess_cells, choose_thresholds, doubts
 from evaluation.cells.prior import KaryotypePriors
 from tests.evaluation.cells.cells import CLASSES, karyotype, make_cells
 from tests.evaluation.cells.test_assignment import sure
@@ -15,7 +15,7 @@ PRIORS = KaryotypePriors()
 
 
 def judged(expected, right, doubtful=0, distance=np.nan, referred=False):
-    """Return a table as ``judge_cells`` does."""
+    """Return a table as ``assess_cells`` does."""
     table = {"expected_wrong": expected, "doubtful": doubtful, "distance": distance, "referred": referred}
     return pd.DataFrame({**table, "right": pd.Series(right, dtype=object)})
 
@@ -76,7 +76,7 @@ def test_few_validation_cells_choose_no_reliable_threshold(cells, right, thresho
 @pytest.mark.parametrize("skill", [4.0, 5.0])
 def test_the_share_holds_on_the_validation_cells(skill):
     part = make_cells(40, skill=skill, part="validation")
-    cells = judge_cells(part, 1.0, PRIORS, 0.95, False)
+    cells = assess_cells(part, 1.0, PRIORS, 0.95, False)
     assert len(cells) == 40
     wrong = (1 - part.probabilities.max(axis=1)).sum()
     assert 0 < cells["expected_wrong"].sum() < wrong  # the other chromosomes of a cell help
@@ -90,4 +90,4 @@ def test_the_share_holds_on_the_validation_cells(skill):
 def test_cells_with_an_unknown_label_are_not_judged():
     part = make_cells(2, skill=6.0)
     part.frame.loc[0, "label"] = None
-    assert judge_cells(part, 1.0, PRIORS, 0.95, False)["right"].tolist() == [None, True]
+    assert assess_cells(part, 1.0, PRIORS, 0.95, False)["right"].tolist() == [None, True]

@@ -160,7 +160,7 @@ def test_a_small_model_says_what_it_is(small, portable):
 
 def test_the_recipe_has_no_places_of_files(tmp_path):
     earlier = Run(tmp_path)
-    words = ["/code/train.py", "+experiment=x", "data_dir=/home/data", "cache_dir=/tmp/c", "weights=random"]
+    words = ["/code/train.py", "+experiment=x", "data_dir=/data/cells", "cache_dir=/tmp/c", "weights=random"]
     earlier.write_json(RunFile.ENVIRONMENT, {"command": words})
     assert exporting._recipe(earlier) == "python train.py +experiment=x data_dir=<data_dir> weights=random"
     assert exporting._recipe(Run(tmp_path / "none")) is None
