@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,12 @@ class ImageSet:
     Attributes:
         weight: How often one of its images is drawn for training, relative to those of the other sets.
         upright: Whether all of its images are upright; otherwise their orientation is not known.
+        train_cells: How many of its cells train, while the others test; None: it is divided into folds.
     """
 
     weight: float
     upright: bool
+    train_cells: int | None = None
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,6 @@ class Manifest:
     def file(self, row: int) -> Path:
         """Return the file of the image in row ``row``."""
         return self.root / str(self.frame["path"].iloc[row])
-
-    def of_set(self, name: str) -> "Manifest":
-        """Return the images of one of the sets, with the index that they have here, as a source of their own."""
-        frame = self.frame[self.frame["group"] == name].assign(part=None)
-        return replace(self, frame=frame, sets={})
 
     def missing_classes(self) -> list[str]:
         """Say of which given parts, such as folds, a class has no image."""

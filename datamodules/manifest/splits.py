@@ -38,7 +38,7 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
     ``split.test`` names a given part ("prelim") as the test part; the other images are then divided into train and
     validation, unless ``split.given_validation`` names the validation part too. Every draw depends on ``split.seed``
     and ``split.fold`` alone. Images without a label are unused; so are, where folds are given and the test part is a
-    fold, images of other given parts. Of a manifest of several sets each is divided by itself, but where a set tests.
+    fold, images of other given parts. Of a manifest of several sets each is divided by itself.
 
     Returns:
         "train", "validation", "test" or "unused" per image; the index is that of ``manifest.frame``.
@@ -47,15 +47,32 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
         UserError: No image has a label; there are too few subjects or images, or a class or (of karyograms) a second
             case is absent from a part; a subject is unknown; or a fold or part that is asked for does not exist.
     """
-    if manifest.sets and split.test == "fold":
-        divided = [divide(manifest.of_set(name), protocol, split, paper_split) for name in manifest.sets]
-        return pd.concat(divided).sort_index()
-    return divide(manifest, protocol, split, paper_split)
+    if not manifest.sets:
+        parts = _divide(manifest.frame, protocol, split, paper_split)
+    else:
+        divided = []
+        for name, entry in manifest.sets.items():
+            rows = manifest.frame[manifest.frame["group"] == name]
+            if entry.train_cells is None:
+                divided.append(_divide(rows, protocol, split, paper_split))
+            else:
+                divided.append(_by_cells(rows, entry.train_cells, split))
+        parts = pd.concat(divided).sort_index()
+    _check_parts(manifest, parts, protocol)
+    return parts
 
 
-def divide(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: PaperSplit | None) -> pd.Series:
+def _by_cells(rows: pd.DataFrame, cells: int, split: SplitConfig) -> pd.Series:
+    """Let some cells train, drawn by the seed (the first of one order), and the cells of other subjects test."""
+    cell_of = rows["cell"].fillna(rows["subject"])
+    drawn = np.random.default_rng([split.seed, split.fold]).permutation(sorted(cell_of.unique()))[:cells]
+    trains = cell_of.isin(drawn)
+    known = rows["subject"].isin(rows.loc[trains, "subject"])
+    return pd.Series(np.select([trains, known], [TRAIN, UNUSED], TEST), rows.index, dtype=object)
+
+
+def _divide(frame: pd.DataFrame, protocol: str, split: SplitConfig, paper_split: PaperSplit | None) -> pd.Series:
     """Assign every image to a part, as `split` does, of a manifest of one set."""
-    frame = manifest.frame
     parts = pd.Series(UNUSED, index=frame.index, dtype=object)
     rows = frame[frame["label"].notna()]
     if rows.empty:
@@ -88,7 +105,6 @@ def divide(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: P
     else:
         drawn = _folds(rows, protocol, split)
     parts[rows.index] = drawn
-    _check_parts(manifest, parts, protocol)
     return parts
 
 
@@ -97,8 +113,6 @@ def unused_given_parts(manifest: Manifest, protocol: str, split: SplitConfig) ->
 
     The protocol ``paper`` pools all images, as the paper did.
     """
-    if manifest.sets:
-        return []
     rows = manifest.frame[manifest.frame["label"].notna()]
     others = sorted(set(rows["part"].dropna()) - {split.test, split.given_validation})
     if split.test != "fold" or protocol == "subject":

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
-from pydantic import Field, PositiveFloat
+from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from common.config.base import FROM_YAML, Name, StrictModel
 from common.config.data import SourceConfig
@@ -31,6 +31,8 @@ class ChromosomeSetsConfig(SourceConfig, defaults="data/chromosome_sets"):
 
     source: Literal["chromosome_sets"]
     sets: Annotated[dict[Name, ChromosomeSetConfig], Field(min_length=1)] = FROM_YAML
+    new_set: str | None = FROM_YAML
+    new_cells: NonNegativeInt = FROM_YAML
     file: str | None = FROM_YAML
     path_column: str = FROM_YAML
     label_column: str = FROM_YAML
@@ -40,14 +42,16 @@ class ChromosomeSetsConfig(SourceConfig, defaults="data/chromosome_sets"):
 
 @source(ChromosomeSetsConfig)
 def list_chromosome_sets(data: ChromosomeSetsConfig, context: SourceContext) -> Manifest:
-    """List the chromosomes of all sets; ``group`` and ``part`` of an image are the name of its set.
+    """List the chromosomes of all sets; ``group`` of an image is the name of its set.
 
     Ids, subjects and cells begin with the name of the set, so that equal names in two sets are not confused. The cells
     of a set without whole cells are not used: neither the scale of an image nor its class follows from the others.
 
     Raises:
-        UserError: A set cannot be listed (`list_chromosomes`).
+        UserError: A set cannot be listed (`list_chromosomes`), or the new one is none of them.
     """
+    if data.new_set not in (None, *data.sets):
+        raise UserError(f"data.new_set={data.new_set} is none of the sets: name one of {', '.join(data.sets)}")
     listings = {}
     for name, entry in data.sets.items():
         keys = data.model_dump(include={"file", "path_column", "label_column", "subject_column", "cell_column"})
@@ -63,14 +67,16 @@ def list_chromosome_sets(data: ChromosomeSetsConfig, context: SourceContext) -> 
     for name, listing in listings.items():
         frames.append(_named(listing, name, root, data.sets[name].whole_cells))
         notes += [f"{name}: {note}" for note in listing.notes]
-    sets = {name: ImageSet(entry.weight, entry.upright) for name, entry in data.sets.items()}
+    sets = {}
+    for name, entry in data.sets.items():
+        sets[name] = ImageSet(entry.weight, entry.upright, data.new_cells if name == data.new_set else None)
     synthetic = any(listing.synthetic for listing in listings.values())
     frame = pd.concat(frames, ignore_index=True)
     return Manifest(frame, root, CHROMOSOMES, None, data.source, tuple(notes), synthetic, sets=sets)
 
 
 def _named(listing: Manifest, name: str, root: Path, whole_cells: bool) -> pd.DataFrame:
-    """Return the frame of a set with the name of the set in its ids, subjects, cells, groups and parts."""
+    """Return the frame of a set with the name of the set in its ids, subjects, cells and groups."""
     frame = listing.frame.copy()
     below = listing.root.absolute().relative_to(root).as_posix()
     frame["path"] = f"{below}/" + frame["path"]
@@ -78,4 +84,4 @@ def _named(listing: Manifest, name: str, root: Path, whole_cells: bool) -> pd.Da
         frame[column] = (f"{name}/" + frame[column]).where(frame[column].notna(), None)
     if not whole_cells:
         frame["cell"] = None
-    return frame.assign(group=name, part=name)
+    return frame.assign(group=name)

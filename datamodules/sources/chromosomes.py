@@ -18,7 +18,7 @@ from datamodules.io.listing import (
     read_table,
     sub_folders,
 )
-from datamodules.manifest.manifest import Manifest, absent_from, listed
+from datamodules.manifest.manifest import Manifest, listed
 from datamodules.preprocessing import chromosome_canvas  # noqa: F401 (registers prepare.fit=canvas, background=detect)
 from datamodules.sources import SourceContext, source
 
@@ -51,16 +51,13 @@ def list_chromosomes(data: ChromosomesConfig, context: SourceContext) -> Manifes
 
     Raises:
         UserError: The table, a column or a file is missing; a class folder or a label is none of the 24; a chromosome
-            has no cell, or cells of two cases bear one name; the data folder is missing or empty; a class has no image.
+            has no cell, or cells of two cases bear one name; the data folder is missing or empty.
     """
     root = data_folder(context, data.file)
     if data.file is None:
         table = _read_folders(data, root)
     else:
         table = _read_labels(data, root, root / data.file)
-    absent = absent_from(set(table["label"]), CHROMOSOMES)
-    if absent:
-        raise UserError(f"{root} has no chromosome of class {', '.join(absent)}: all 24 classes are needed")
     # Cells are scaled and assigned as a whole: two cases whose cells bear the same name would be mixed up.
     named = table[table["cell"].notna() & (table["subject"] != "")]
     first = named.drop_duplicates("cell").set_index("cell")

@@ -52,11 +52,21 @@ def test_each_set_is_split_by_its_own_cases(folder):
     assert not any("passes over" in line for line in data.warnings())
 
 
-def test_a_whole_set_tests_what_the_others_train(folder):
-    data = data_of(folder, "split.test=other")
-    in_other = data.manifest.frame["group"] == "other"
-    assert ((data.parts == "test") == in_other).all()
-    assert set(data.parts[~in_other]) == {"train", "validation"}
+@pytest.mark.parametrize("cells", [0, 2])
+def test_some_cells_of_a_set_train_and_the_others_test(folder, cells):
+    data = data_of(folder, "data.new_set=other", f"data.new_cells={cells}")
+    table = data.manifest.frame.assign(part=data.parts)
+    numbers = table.groupby(["group", "part"])["cell"].nunique()
+    assert numbers["one"].to_dict() == {"train": 2, "validation": 2, "test": 2}
+    assert numbers["other"].to_dict() == {"train": cells, "test": 6 - cells} if cells else {"test": 6}
+    assert (table.groupby("subject")["part"].nunique() == 1).all()
+
+
+def test_the_cells_that_train_are_among_those_of_a_longer_training(folder):
+    few, more = (data_of(folder, "data.new_set=other", f"data.new_cells={cells}") for cells in (1, 3))
+    other = (few.manifest.frame["group"] == "other").to_numpy()
+    assert (few.parts[other] == "train").any()
+    assert (more.parts[other & (few.parts == "train")] == "train").all()
 
 
 def test_weights_say_how_often_an_image_is_drawn(folder):
@@ -90,3 +100,8 @@ def test_an_error_names_the_set(folder):
     words = "data.sets.other.folder=nowhere"
     with pytest.raises(UserError, match=r"data\.sets\.other: data folder .*nowhere is missing"):
         _ = data_of(folder, words).scanned
+
+
+def test_the_new_set_must_be_one_of_the_sets(folder):
+    with pytest.raises(UserError, match=r"data\.new_set=third is none of the sets: name one of one, other"):
+        _ = data_of(folder, "data.new_set=third").scanned
