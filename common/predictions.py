@@ -65,6 +65,15 @@ class Predictions:
         rows = self.part(VALIDATION).frame.assign(part="test")
         return Predictions(rows, self.classes, self.positive_class, {**self.about, "on": VALIDATION})
 
+    def of_group(self, group: str) -> "Predictions":
+        """Return the validation part, and the rows of the test part that are of a group; there must be some."""
+        tests = self.frame["part"] == "test"
+        if not (tests & (self.frame["group"] == group)).any():
+            known = ", ".join(sorted(self.frame.loc[tests, "group"].dropna().unique())) or "none"
+            raise UserError(f"--group {group}: no test image is of this group (groups: {known})")
+        rows = self.frame[~tests | (self.frame["group"] == group)].reset_index(drop=True)
+        return Predictions(rows, self.classes, self.positive_class, self.about)
+
     @property
     def calibrating(self) -> "Predictions":
         """The rows that temperatures are fitted on: the validation part, also where it is evaluated as test part."""

@@ -23,6 +23,7 @@ app = typer.Typer(**TYPER)
 def evaluate(
     words: options.EvaluatedRuns,
     part: options.Part = "test",
+    group: options.Group = None,
     csv: options.ResultsCsv = None,
     label: options.RowLabel = "",
     output: options.Output = None,

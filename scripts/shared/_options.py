@@ -14,6 +14,10 @@ Part = Annotated[
         help="validation: the images that settings are chosen by; costs=karyotype of assignment is calibrated on them."
     ),
 ]
+Group = Annotated[
+    str | None,
+    typer.Option(help="Evaluate only the images of this group, such as one of several sets of chromosomes."),
+]
 ResultsCsv = Annotated[Path | None, typer.Option(help="Add a row per metric to this table, or replace it.")]
 RowLabel = Annotated[str, typer.Option(help="Name of the rows in the table.")]
 BatchNorm = Annotated[

@@ -94,6 +94,21 @@ def test_validation_parts_of_several_folds_are_pooled_unless_they_overlap(runs):
     assert "in the validation part of more than one run" in error_of(result)
 
 
+def test_one_of_several_groups_is_evaluated_by_itself(cells):
+    run = make_cell_run(0, cells=4, skill=3.0)
+    run.frame["group"] = run.frame["cell"].map({name: name[-1] for name in run.frame["cell"].unique()})
+    groups = run.part("test").frame.groupby("group")
+    write_predictions(cells / "grouped" / "predictions.parquet", run)
+    for name, frame in groups:
+        call(cells / "grouped", "--group", name, "--csv", cells / f"{name}.csv")
+        row = pd.read_csv(cells / f"{name}.csv").set_index("metric").loc["accuracy"]
+        probabilities = frame[[f"prob_{label}" for label in run.classes]]
+        right = probabilities.idxmax(axis=1) == "prob_" + frame["label"]
+        assert (row["images"], row["value"]) == (len(frame), pytest.approx(right.mean(), abs=1e-6))
+    error = error_of(call(cells / "grouped", "--group", "elsewhere", code=1))
+    assert f"no test image is of this group (groups: {', '.join(groups.groups)})" in error
+
+
 def test_karyotypes_of_validation_cells(cells):
     arguments = [cells / "cells0", cells / "cells1", "--part", "validation", "assignment.costs=karyotype"]
     output = " ".join(call(*arguments, "--csv", cells / "x.csv").output.split())

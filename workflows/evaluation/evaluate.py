@@ -56,7 +56,8 @@ def evaluate(request: EvaluateRequest) -> None:
 
 
 def _evaluate(group: Group, request: EvaluateRequest) -> Evaluation:
-    return evaluate_labelled(LabelledRuns.of(group.runs, request.settings_of(group.runs), _train_of(group)))
+    train = [] if request.group else _train_of(group)
+    return evaluate_labelled(LabelledRuns.of(group.runs, request.settings_of(group.runs), train))
 
 
 def _compare(groups: list[Group], results: list[EvaluationResult], request: EvaluateRequest) -> None:
@@ -81,12 +82,11 @@ def _compare(groups: list[Group], results: list[EvaluationResult], request: Eval
 
 def _read_part(file: Path, request: EvaluateRequest) -> Predictions:
     predictions = read_predictions(file)
-    if request.part == "test":
-        return predictions
-    validation = predictions.validation_as_test()
-    if not len(validation.frame):
-        raise UserError(f"{file} has no validation images: leave --part validation out")
-    return validation
+    if request.part == "validation":
+        predictions = predictions.validation_as_test()
+        if not len(predictions.frame):
+            raise UserError(f"{file} has no validation images: leave --part validation out")
+    return predictions.of_group(request.group) if request.group else predictions
 
 
 def _train_of(group: Group) -> list[Predictions | None]:

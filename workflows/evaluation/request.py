@@ -25,6 +25,7 @@ class EvaluateRequest:
 
     words: Sequence[str]
     part: Literal["test", "validation"]
+    group: str | None
     csv: Path | None
     label: str
     output: Path | None
@@ -91,8 +92,8 @@ class EvaluateRequest:
             new_folder(self.output)
 
     def _check_external(self) -> None:
-        if self.part == "validation":
-            raise UserError("--part validation beside --on: all images of another data set are test images")
+        if self.part == "validation" or self.group:
+            raise UserError("--part or --group beside --on: all images of another data set are test images")
         runs = open_runs(self.runs)
         if not self.on:
             raise UserError("--map and --batchnorm are about another data set: name it with --on data=...")
