@@ -433,7 +433,8 @@ def _parsed(value: object) -> object:
 class EvaluationResult:
     """The evaluation of one run, or of the folds of one experiment; None: what does not apply, or cannot be evaluated.
 
-    ``about`` holds facts of the run (lists where folds differ), ``settings`` the fields of ``EvaluationConfig``.
+    ``about`` holds facts of the run (lists where folds differ), ``settings`` the fields of ``EvaluationConfig``, and
+    ``cell_referral`` the shares of test cells that are in ``cell_referral.SHARES``.
     """
 
     about: dict[str, Any]
@@ -448,6 +449,7 @@ class EvaluationResult:
     by_part: dict[str, PartSummary] = field(default_factory=dict)
     per_class: list[ClassResult] | None = None
     assignment: AssignmentResult | None = None
+    cell_referral: dict[str, Interval] | None = None
     per_kind: list[KindResult] | None = None
     by_subject: SubjectsResult | None = None
     subgroups: list[SubgroupResult] = field(default_factory=list)

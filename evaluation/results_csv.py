@@ -45,7 +45,7 @@ def rows_of(result: EvaluationResult, label: str, departures: Sequence[str] = ()
     shared["synthetic"] = about.get("synthetic") or None
     if about.get("wall_seconds") is not None:
         shared["wall_seconds"] = round(about["wall_seconds"])
-    return _rows(shared, metrics | _details(result), means)
+    return _rows(shared, metrics | (result.cell_referral or {}) | _details(result), means)
 
 
 def rows_of_matrix(comparison: PairwiseComparison, label: str) -> list[dict[str, Any]]:

@@ -287,6 +287,12 @@ def cells_table(result: EvaluationResult) -> Table | None:
         f"(one by one {cells.alarmed_before:,}) come out abnormal"
     )
     lines.append(_how_assigned(assignment))
+    if result.cell_referral:
+        referred, right = result.cell_referral.values()
+        lines.append(
+            f"referred to an expert above thresholds of validation cells, but for that of distance: {referred} of the "
+            f"cells; of the others {right} have no wrong chromosome"
+        )
     if assignment.chosen == "karyotype" and result.about.get("on") == VALIDATION:
         lines.append("the temperature of their probabilities is fitted on these same cells, which flatters a little")
     reading = "Joint assignment: the chromosomes of a cell are sorted together, knowing that a cell has two of each."

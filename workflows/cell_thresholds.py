@@ -5,7 +5,7 @@ import pandas as pd
 from common.karyotype import CellThresholds
 from common.predictions import OUT_OF_DISTRIBUTION
 from common.runs.files import RunFile
-from evaluation.cells.assignment import refusal
+from evaluation.cells.assignment import of_cells, refusal
 from evaluation.cells.cell_referral import assess_cells, choose_thresholds
 from workflows.cell_settings import KaryotypeConfig
 from workflows.models import RunsModel
@@ -19,14 +19,13 @@ def choose_on_validation(
 
     ``distances`` are those of images by their ``image_id``.
     """
-    parts = validated(model)
+    parts = [of_cells(predictions, "validation") for predictions in validated(model)]
     if reason := next(filter(None, map(refusal, parts)), None):
         return CellThresholds(note=f"no threshold of referral is chosen, the default holds: {reason}")
     temperatures = fit_temperatures(model)
     values = temperatures.members if len(parts) == len(model.members) else (temperatures.combined,)
     cells = []
-    for predictions, temperature in zip(parts, values, strict=True):
-        part = predictions.part("validation")
+    for part, temperature in zip(parts, values, strict=True):
         part.frame[OUT_OF_DISTRIBUTION] = float("nan") if distances is None else part.frame["image_id"].map(distances)
         cells.append(assess_cells(part, temperature, config, config.refer_below, are_balanced(model)))
     return choose_thresholds(pd.concat(cells), config.out_of_distribution)

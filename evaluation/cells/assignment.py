@@ -20,6 +20,7 @@ aneuploidies are likely is left to the images, or to the priors of `evaluation.c
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -126,7 +127,7 @@ def refusal(predictions: Predictions) -> str | None:
     if wrong:
         return f"the classes must be 1 to 22, X and Y, which {', '.join(wrong[:3])} does not fit"
     frame = predictions.frame
-    nameless = frame["cell"].isna()
+    nameless = frame["cell"].isna() & (frame["part"] == "test")  # others calibrate the probabilities all the same
     if nameless.any():
         first = frame["image_id"][nameless].iloc[0]
         return f"{nameless.sum()} images, {first} first, name no cell: set data.cell_column or data.cell_regex"
@@ -134,10 +135,17 @@ def refusal(predictions: Predictions) -> str | None:
     if protocol in ("image", "paper"):
         return f"protocol={protocol} splits cells across parts: split by subject"
     # An image may be in both parts: validation images that are evaluated as a test part.
-    parts = frame.drop_duplicates("image_id").groupby(["subject", "cell"], dropna=False)["part"].nunique()
+    named = frame[frame["cell"].notna()].drop_duplicates("image_id")
+    parts = named.groupby(["subject", "cell"], dropna=False)["part"].nunique()
     if (parts > 1).any():
         return f"cell {parts[parts > 1].index[0][1]} is split across the parts: split by subject"
     return None
+
+
+def of_cells(predictions: Predictions, part: str) -> Predictions:
+    """Return the images of a part that name their cell."""
+    found = predictions.part(part)
+    return replace(found, frame=found.frame[found.frame["cell"].notna()].reset_index(drop=True))
 
 
 def numbered_cells(frame: pd.DataFrame) -> np.ndarray:

@@ -4,12 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from common.config.schema import AssignmentConfig, EvaluationConfig
 from common.karyotype import CellThresholds
+from evaluation.calibration import fit_temperature
 from evaluation.cells.cell_karyotype import karyotype_of_cell
 from evaluation.cells.cell_referral import FEW, MEASURED, RIGHT, assess_cells, choose_thresholds, doubts
 from evaluation.cells.prior import KaryotypePriors
-from tests.evaluation.cells.cells import CLASSES, karyotype, make_cells
+from evaluation.core.labelled import score
+from evaluation.evaluate import evaluate_runs
+from evaluation.terminal import whole
+from tests.evaluation.cells.cells import CLASSES, karyotype, make_cell_run, make_cells
 from tests.evaluation.cells.test_assignment import sure
+from tests.helpers.predictions import join, make_run
+from tests.helpers.terminal import printed
 
 PRIORS = KaryotypePriors()
 
@@ -91,3 +98,49 @@ def test_cells_with_an_unknown_label_are_not_judged():
     part = make_cells(2, skill=6.0)
     part.frame.loc[0, "label"] = None
     assert assess_cells(part, 1.0, PRIORS, 0.95, False)["right"].tolist() == [None, True]
+
+
+SETTINGS = EvaluationConfig(resamples=50, assignment=AssignmentConfig(enabled=True))
+
+
+def referral_by_hand(run):
+    """Count test cells of a run: all, those that are not referred, and of these the right ones."""
+    validation = run.part("validation")
+    temperature = fit_temperature(score(validation)).value
+    chosen = choose_thresholds(assess_cells(validation, temperature, PRIORS, 0.95, False), 0.05)
+    cells = assess_cells(run.part("test"), temperature, PRIORS, 0.95, False)
+    left = []
+    for cell in cells.itertuples():
+        if not cell.referred and cell.expected_wrong <= chosen.expected_wrong and cell.doubtful <= chosen.doubtful:
+            left.append(cell.right)
+    return np.array([len(cells), len(left), sum(left)])
+
+
+def test_each_fold_refers_its_test_cells_above_its_own_thresholds():
+    runs = [make_cell_run(fold, cells=24, skill=3.5 + fold / 2) for fold in range(2)]
+    cells, left, right = sum(map(referral_by_hand, runs))
+    assert cells > left > right > 0
+    result = evaluate_runs(runs, SETTINGS)
+    referred, of_others = result.cell_referral.values()
+    assert (referred.value, of_others.value) == pytest.approx(((cells - left) / cells, right / left))
+    assert of_others.low < of_others.value < of_others.high
+    assert of_others.clusters == result.test.subjects
+    assert f"of the others {of_others} have no wrong chromosome" in " ".join(printed(whole(result)).split())
+
+
+def test_cells_without_a_known_error_rate_are_not_evaluated():
+    run = make_cell_run(cells=4)
+    run.frame.loc[run.frame["part"] == "test", "label"] = run.frame["label"].where(run.frame.index % 46 > 0, None)
+    referred, right = evaluate_runs([run], SETTINGS).cell_referral.values()
+    assert (referred.value, right.value) == (None, None)
+    assert evaluate_runs([make_cell_run(cells=4).validation_as_test()], SETTINGS).cell_referral is None
+    assert evaluate_runs([make_run(classes=("a", "b", "c"))], SETTINGS).cell_referral is None
+
+
+def test_validation_images_without_a_cell_choose_no_threshold():
+    run = make_cell_run(cells=24)
+    single = make_cells(1, part="validation", first=9000)
+    single.frame["cell"] = None
+    assert evaluate_runs([join(run, single)], SETTINGS).assignment is not None
+    warnings = evaluate_runs([join(run.part("test"), single)], SETTINGS).warnings
+    assert any("rests on 0 of 0 validation cells" in warning.text for warning in warnings)
