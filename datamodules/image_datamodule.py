@@ -22,6 +22,7 @@ from common.files import sha256_of_value
 from common.preemption import ignore_in_worker
 from common.runs.distributed import World
 from common.runs.files import RunFile
+from common.runs.portable import PortableModel
 from common.runs.run import DataFacts, Run
 from common.seeds import derive_seed
 from common.text import class_counts
@@ -164,10 +165,14 @@ class ImageDataModule(LightningDataModule):
 
     @cached_property
     def seen(self) -> int:
-        """How many validation and test images ``init_from`` has seen."""
-        if not self.config.init_from:
+        """How many validation and test images ``init_from`` has seen; 0 of a portable model, which does not say it."""
+        if not self.config.init_from or self._from_portable:
             return 0
         return seen_by_start(Path(self.config.init_from), self.manifest, self.parts, self.config.protocol)
+
+    @property
+    def _from_portable(self) -> bool:
+        return self.config.init_from is not None and PortableModel.is_portable(Path(self.config.init_from))
 
     @cached_property
     def plan(self) -> BalancePlan:
@@ -296,6 +301,8 @@ class ImageDataModule(LightningDataModule):
         lines = [*self.manifest.missing_classes(), *passed_over, *self.expansion.warnings, *self.leaks.lines()]
         if self.seen:
             lines.append(f"init_from has seen {self.seen} of the images that evaluate this run")
+        if self._from_portable:
+            lines.append("init_from does not list its training images: test on its own fold, or on new images")
         return lines
 
     def write_facts(self, folder: Path) -> None:

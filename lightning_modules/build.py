@@ -11,13 +11,14 @@ from common.config.defaults import composition
 from common.config.schema import Config, ModelConfig
 from common.errors import UserError
 from common.files import sha256_of_file
+from common.runs.portable import WEIGHTS, PortableModel
 from common.runs.run import ModelFacts, Run
 from common.seeds import derive_seed
 from lightning_modules.backbones.backbone import Backbone, check_modules
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.local_weights import WeightsFolders
 from lightning_modules.backbones.pretrained import WeightsInfo, build_pretrained
-from lightning_modules.checkpoint_io import load_checkpoint
+from lightning_modules.checkpoint_io import load_checkpoint, load_exported
 from lightning_modules.classifier import Classifier
 from lightning_modules.extensions import check_extensions
 from lightning_modules.losses import check_loss
@@ -97,7 +98,7 @@ def build_classifier(
         model.to(memory_format=torch.channels_last)
     contents: dict[str, str | None] = {"weights": info.content_hash(), "init_from": None}
     if config.init_from:
-        contents["init_from"] = _load_other_run(model, Run(Path(config.init_from)), classes)
+        contents["init_from"] = _load_start(model, Path(config.init_from), classes)
     return model, contents
 
 
@@ -152,23 +153,30 @@ def assemble(
     return Classifier(backbone.module, head, num_classes, facts, settings, config.head.orientation)
 
 
-def _load_other_run(model: Classifier, run: Run, classes: Sequence[str]) -> str:
-    """Load the best weights of another run; return the SHA-256 of their file."""
-    if not run.is_finished:
-        raise UserError(
-            f"init_from={run.folder} is no finished run: name a folder such as outputs/<name>/<fold>/seed=0"
-        )
-    if run.data.classes != tuple(classes):
-        theirs = ", ".join(run.data.classes)
-        raise UserError(f"init_from={run.folder}: its classes are {theirs}, here they are {', '.join(classes)}")
-    if run.model != model.facts():
+def _load_start(model: Classifier, folder: Path, classes: Sequence[str]) -> str:
+    """Load the best weights of a finished run, or those of a portable model; return the SHA-256 of their file."""
+    portable = PortableModel(folder) if PortableModel.is_portable(folder) else None
+    if portable is None:
+        run = Run.open_finished(folder)
+        path, theirs, facts = run.best_checkpoint, run.data.classes, run.model
+        orientation = bool(run.raw_config.get("head", {}).get("orientation", False))
+    else:
+        network = portable.description.members[0].network
+        path, theirs = portable.checked_file(0, WEIGHTS), portable.description.classes
+        facts = ModelFacts(list(network.mean), list(network.std), network.args)
+        orientation = network.orientation
+    if theirs != tuple(classes):
+        raise UserError(f"init_from={folder}: its classes are {', '.join(theirs)}, here they are {', '.join(classes)}")
+    if facts != model.facts():
         remedy = "use its weights= and model.args here too"
         raise UserError(
-            f"init_from={run.folder}: its network has other arguments, or images of another mean and std: {remedy}"
+            f"init_from={folder}: its network has other arguments, or images of another mean and std: {remedy}"
         )
-    orientation = bool(run.raw_config.get("head", {}).get("orientation", False))
     if orientation != model.orientation:
         key = f"head.orientation={str(orientation).lower()}"
-        raise UserError(f"init_from={run.folder} was trained with {key}: set {key} here too")
-    load_checkpoint(model, run.best_checkpoint)
-    return sha256_of_file(run.best_checkpoint)
+        raise UserError(f"init_from={folder} was trained with {key}: set {key} here too")
+    if portable is None:
+        load_checkpoint(model, path)
+    else:
+        load_exported(model, path)
+    return sha256_of_file(path)

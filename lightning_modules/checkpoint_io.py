@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 
 from common.errors import UserError
@@ -58,3 +60,22 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> None:
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise UserError(f"{path} does not fit the model of this run: {reason}") from error
+
+
+def exported_parts(classifier: nn.Module) -> nn.ModuleDict:
+    """Return backbone and head of a classifier, which hold all weights: the metrics have none to keep."""
+    return nn.ModuleDict({"backbone": classifier.get_submodule("backbone"), "head": classifier.get_submodule("head")})
+
+
+def load_exported(classifier: nn.Module, path: Path) -> None:
+    """Load the weights of a portable model into a classifier.
+
+    Raises:
+        UserError: The safetensors file is damaged, or of another network.
+    """
+    try:
+        exported_parts(classifier).load_state_dict(load_file(path))
+    except SafetensorError as error:
+        raise UserError(f"{path} is no safetensors file ({error}): export the model again") from error
+    except RuntimeError as error:  # other names or shapes
+        raise UserError(f"{path} does not fit the network that model.json describes: export the model again") from error

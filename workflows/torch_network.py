@@ -4,12 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import nn
 
 from common.config.schema import InferenceConfig
-from common.errors import UserError
 from common.predictions import UPSIDE_DOWN
 from common.runs.portable import NetworkFacts
 from common.runs.run import ModelFacts
@@ -17,6 +15,7 @@ from lightning_modules.adaptation import adapt_to_images
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.truncation import ImageSize
+from lightning_modules.checkpoint_io import exported_parts, load_exported
 from lightning_modules.classifier import Classifier
 from lightning_modules.inference import Predictor
 from lightning_modules.load import TrainedRun
@@ -29,7 +28,7 @@ AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 def save_weights(classifier: Classifier, path: Path, half: bool = False) -> None:
     """Write the weights of backbone and head; ``half``: all but vectors and numbers in 16 bits."""
     weights = {}
-    for name, values in _parts(classifier).state_dict().items():
+    for name, values in exported_parts(classifier).state_dict().items():
         weights[name] = (values.half() if half and values.ndim > 1 else values).contiguous()
     path.write_bytes(save(weights))  # save_file would make a file that only its owner can read
 
@@ -50,18 +49,8 @@ def load_network(facts: NetworkFacts, size: ImageSize, num_classes: int, path: P
     head = build_head(facts.head, backbone.out_shape, facts.logits, backbone.layout, backbone.prefix_tokens)
     model_facts = ModelFacts(list(facts.mean), list(facts.std), facts.args)
     classifier = Classifier(backbone.module, head, num_classes, model_facts, orientation=facts.orientation)
-    try:
-        _parts(classifier).load_state_dict(load_file(path))
-    except SafetensorError as error:
-        raise UserError(f"{path} is no safetensors file ({error}): export the model again") from error
-    except RuntimeError as error:  # other names or shapes
-        raise UserError(f"{path} does not fit the network that model.json describes: export the model again") from error
+    load_exported(classifier, path)
     return classifier.eval()
-
-
-def _parts(classifier: Classifier) -> nn.ModuleDict:
-    """Return backbone and head, which hold all weights: the metrics have none to keep."""
-    return nn.ModuleDict({"backbone": classifier.backbone, "head": classifier.head})
 
 
 class PredictionNetwork(nn.Module):

@@ -24,6 +24,7 @@ from common.config.overrides import check_words, key_of, quote_path
 from common.config.rules import check_rules
 from common.config.schema import Config
 from common.errors import UserError
+from common.runs.names import resolve_run
 
 _FROM_RESOLVER = "UserError raised while resolving interpolation: "  # what OmegaConf puts before a message of ours
 GIVEN_FOLDS = {"cnmc": 3, "hem_all": 3}  # the folds that C-NMC's training images come with
@@ -50,6 +51,8 @@ def check_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Config:
     A ``UserError`` names a key that is unknown, whose value does not fit, or that contradicts another or ``overrides``.
     """
     set_trainer(composed, overrides)
+    if composed.init_from is not None:  # a name such as chromosomes/latest means another run tomorrow
+        composed.init_from = str(resolve_run(Path(composed.init_from)))
     values = resolved(composed, "configuration")
     cluster = check_cluster(values.pop("cluster", None))  # where a run is trained is no part of the run
     single = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN

@@ -10,6 +10,7 @@ from common.config.schema import Config
 from common.errors import UserError
 from common.karyotype import KARYOGRAM_SOURCES
 from common.keras import check_keras
+from common.runs.portable import PortableModel
 from common.runs.run import Run
 
 # Transforms that move a chromosome to another place.
@@ -66,7 +67,9 @@ def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
         raise UserError(f"weights={weights}: there is no such folder: bring config.json and model.safetensors there")
     check_data_dir(composed, elsewhere)
     if composed.init_from is not None:
-        Run.open_finished(Path(composed.init_from))
+        start = Path(composed.init_from)
+        if not PortableModel.is_portable(start):
+            Run.open_finished(start)
 
 
 def _check_loss(config: Config) -> None:

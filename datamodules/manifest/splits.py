@@ -53,10 +53,14 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
         divided = []
         for name, entry in manifest.sets.items():
             rows = manifest.frame[manifest.frame["group"] == name]
-            if entry.train_cells is None:
-                divided.append(_divide(rows, protocol, split, paper_split))
-            else:
+            if entry.train_cells is not None:
                 divided.append(_by_cells(rows, entry.train_cells, split))
+                continue
+            try:
+                divided.append(_divide(rows, protocol, split, paper_split))
+            except UserError as error:
+                remedy = f"data.new_set={name} data.new_cells=<number> lets cells of a small set train"
+                raise UserError(f"data.sets.{name}: {error}; {remedy}") from error
         parts = pd.concat(divided).sort_index()
     _check_parts(manifest, parts, protocol)
     return parts

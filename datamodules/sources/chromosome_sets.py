@@ -33,6 +33,7 @@ class ChromosomeSetsConfig(SourceConfig, defaults="data/chromosome_sets"):
     sets: Annotated[dict[Name, ChromosomeSetConfig], Field(min_length=1)] = FROM_YAML
     new_set: str | None = FROM_YAML
     new_cells: NonNegativeInt = FROM_YAML
+    new_weight: PositiveFloat = FROM_YAML
     file: str | None = FROM_YAML
     path_column: str = FROM_YAML
     label_column: str = FROM_YAML
@@ -69,7 +70,9 @@ def list_chromosome_sets(data: ChromosomeSetsConfig, context: SourceContext) -> 
         notes += [f"{name}: {note}" for note in listing.notes]
     sets = {}
     for name, entry in data.sets.items():
-        sets[name] = ImageSet(entry.weight, entry.upright, data.new_cells if name == data.new_set else None)
+        sets[name] = ImageSet(entry.weight, entry.upright)
+        if name == data.new_set:
+            sets[name] = ImageSet(data.new_weight, entry.upright, data.new_cells)
     synthetic = any(listing.synthetic for listing in listings.values())
     frame = pd.concat(frames, ignore_index=True)
     return Manifest(frame, root, CHROMOSOMES, None, data.source, tuple(notes), synthetic, sets=sets)

@@ -20,6 +20,7 @@ GRIDS = {
     "hem_all_grid": (PAPER_003, 2 * 3),
     "karyogram_grid": (PAPER_001 | UNFROZEN, 3),
     "laboratories": ({"chromosomes"}, 3),
+    "few_labels": ({"adapt"}, 6),
     "smoke_grid": ({"scratch_cnn_d128", "hem_all_cnn_32", "resnet18_cut_block5"}, 2),
 }
 
@@ -68,7 +69,7 @@ def test_every_job_of_a_grid_composes_and_trains_its_own_head(name):
             config = check_config(expanded.job_config(job))
             assert [config.name] == values(job, "experiment")
             assert [config.protocol] == (values(job, "protocol") or [config.protocol])
-            assert config.init_from is None
+            assert config.init_from == ("models/chromosomes" if config.name == "adapt" else None)
     assert {value for job in tried for value in values(job, "experiment")} == GRIDS[name][0]
 
 
