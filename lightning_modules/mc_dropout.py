@@ -1,7 +1,6 @@
-"""Monte Carlo dropout, with masks that are pure functions of (seed, layer, pass), the same for every image."""
+"""Monte Carlo dropout of the head, with masks that are functions of (seed, layer, pass), the same for every image."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -19,10 +18,7 @@ from lightning_modules.classifier import Classifier
 
 # Bytes: so many passes are done at once that neither their activations nor their masks take more, but one at least.
 CHUNK_BYTES = 2**26
-# Dropout as torch has it -> how many of the last axes share one draw.
-KINDS: dict[Any, int] = {F.dropout: 0, F.dropout1d: 1, F.dropout2d: 2, F.dropout3d: 3}
-
-Drop = Callable[[torch.Tensor, float, int], torch.Tensor]
+KINDS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d)
 
 
 def draw_masks(seed: int, layer: int, passes: range, shape: Sequence[int], rate: float) -> torch.Tensor:
@@ -94,17 +90,15 @@ class SampledDropout:
 
 
 class McDropout:
-    """The passes of a classifier with its dropout on; their number is at least 1.
+    """The passes of a classifier with the dropout of its head on; their number is at least 1.
 
-    Where the backbone itself has dropout (``model.args.proj_drop_rate`` of a ViT or a DenseNet), nothing can be shared:
-    every pass runs the whole network, which takes as many times as long.
+    All passes share the features: dropout in the backbone (``model.args.proj_drop_rate`` of a ViT) stays off.
     """
 
     def __init__(self, classifier: Classifier, passes: int, seed: int) -> None:
         self.classifier = classifier
         self.passes = passes
         self.seed = seed
-        self._in_backbone: bool | None = None
         self._before = nn.Sequential()  # the layers of the head that all passes share
         self._after: list[SampledDropout | nn.Module] = []  # and those from the first active dropout on
         pool: nn.Module | None = None
@@ -137,10 +131,6 @@ class McDropout:
         """
         if self.classifier.training:
             raise ValueError("Monte Carlo dropout is for a classifier in eval mode")
-        if self._in_backbone is None:
-            self._in_backbone = dropout_in_backbone(self.classifier, image)
-        if self._in_backbone:
-            return self.classifier.head_logits(image), self._whole_passes(image)
         _check_head(self.classifier.head, self.passes)
         x = self._before(self.classifier.features(image))
         plain = x
@@ -165,52 +155,22 @@ class McDropout:
                 x = layer(x.flatten(0, 1)).unflatten(0, (len(passes), images))
         return x
 
-    def _whole_passes(self, image: torch.Tensor) -> torch.Tensor:
-        """Run the whole network for each pass, with every dropout in it on."""
-        logits = []
-        for number in range(self.passes):
-            with _intercepting(self.classifier, self._dropped(number, len(image))):
-                logits.append(self.classifier.head_logits(image))
-        return torch.stack(logits)
-
-    def _dropped(self, number: int, images: int) -> Drop:
-        """Return what drops values in one pass through the network: the layers are counted as they are called."""
-        layer = -1
-
-        def drop(x: torch.Tensor, rate: float, shared_axes: int) -> torch.Tensor:
-            nonlocal layer
-            layer += 1
-            if rate == 0:
-                return x
-            rows, copies = len(x), 1
-            if len(x) % images == 0:
-                # The windows of an image (Swin) lie along the first axis, image after image: each has its own mask.
-                rows, copies = len(x) // images, images
-            shape = (rows, *x.shape[1 : x.ndim - shared_axes], *[1] * shared_axes)
-            mask = draw_masks(self.seed, layer, range(number, number + 1), shape, rate)[0]
-            return x * mask.to(x.device).repeat(copies, *[1] * (x.ndim - 1)).to(x.dtype).div_(1 - rate)
-
-        return drop
-
 
 def check_dropout(classifier: Classifier, passes: int, size: ImageSize) -> None:
-    """Refuse Monte Carlo dropout without any dropout, and warn where it will be slow.
+    """Refuse Monte Carlo dropout of a head without dropout, and warn of dropout in the backbone, which stays off.
 
-    A dropout of the head counts even with rate 0 (the passes are then alike); one of the backbone with rate 0 is what
-    timm puts everywhere, and does not.
+    A dropout of the head counts even with rate 0 (the passes are then alike).
 
     Raises:
-        UserError: Neither head nor backbone has dropout.
+        UserError: The head has no dropout.
     """
-    with torch.no_grad(), evaluating(classifier):
-        slow = dropout_in_backbone(classifier, random_image(size))
-    if slow:
-        warn(
-            f"inference.mc_passes={passes}: the backbone itself has dropout (model.args), so every pass runs the whole "
-            f"network: predictions take about {passes + 1} times as long; dropout in head.layers alone costs little"
-        )
-    else:
-        _check_head(classifier.head, passes)
+    _check_head(classifier.head, passes)
+    # By a forward pass: many of timm's networks drop by a function, without a module to look for.
+    called = _CalledDropout()
+    with torch.no_grad(), evaluating(classifier), called:
+        classifier.features(random_image(size))
+    if any(called.rates):
+        warn(f"inference.mc_passes={passes}: the dropout of the backbone (model.args) stays off, only the head's is on")
 
 
 def _check_head(head: nn.Module, passes: int) -> None:
@@ -219,49 +179,15 @@ def _check_head(head: nn.Module, passes: int) -> None:
         raise UserError(f"inference.mc_passes={passes}: the model has no dropout: {remedy}")
 
 
-def dropout_in_backbone(classifier: Classifier, image: torch.Tensor) -> bool:
-    """Tell whether the backbone, in eval mode, calls a dropout with a rate above 0 on the way of an image (B, C, H, W).
+class _CalledDropout(TorchFunctionMode):
+    """Notes the rate of every dropout that is called, by a module or by a function, in whatever mode."""
 
-    Determined by a forward pass: many of timm's networks drop by a function, without a module to look for.
-    """
-    rates = [0.0]
-
-    def note(x: torch.Tensor, rate: float, _shared_axes: int) -> torch.Tensor:
-        rates.append(rate)
-        return x
-
-    with _intercepting(classifier, note):
-        classifier.features(image[:1])
-    return max(rates) > 0
-
-
-class _Interception(TorchFunctionMode):
-    """Hands every dropout that is called, by a module or by a function, in whatever mode, to ``drop``."""
-
-    def __init__(self, drop: Drop) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.drop = drop
+        self.rates: list[float] = []
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func not in KINDS:
-            return func(*args, **kwargs)
-        # torch's functions hand their own arguments on by name, however they were called.
-        return self.drop(args[0], kwargs["p"], KINDS[func])
-
-
-@contextmanager
-def _intercepting(classifier: Classifier, drop: Drop) -> Iterator[None]:
-    """Let ``drop`` do the dropping, that of attention weights too, which a fused attention does within one function."""
-    fused: list[Any] = []
-    for module in classifier.modules():
-        if getattr(module, "fused_attn", False) and getattr(getattr(module, "attn_drop", None), "p", 0) > 0:
-            fused.append(module)
-    try:
-        for module in fused:
-            module.fused_attn = False
-        with _Interception(drop):
-            yield
-    finally:
-        for module in fused:
-            module.fused_attn = True
+        if func in KINDS:  # torch's functions hand their own arguments on by name, however they were called
+            self.rates.append(kwargs["p"])
+        return func(*args, **kwargs)
