@@ -36,21 +36,18 @@ def validation_metrics(num_classes: int, prefix: str) -> MetricCollection:
     return MetricCollection(metrics, prefix=prefix, compute_groups=False)
 
 
-class EpochScores(Metric):
-    """Accuracy, AUC, precision and recall over the training batches of an epoch.
+class KeptScores(Metric):
+    """Keeps the scores and labels of all batches of an epoch, of which a subclass computes what it measures.
 
-    A step keeps the scores alone, which costs next to nothing; the metrics are computed once, at the end of the
-    epoch. AUC, precision and recall of two classes are of the positive class, at 0.5; those of more are means over the
-    classes.
+    A step costs next to nothing.
     """
 
     full_state_update = False
     scores: list[torch.Tensor]
     labels: list[torch.Tensor]
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.num_classes = num_classes
         self.add_state("scores", [], dist_reduce_fx="cat")
         self.add_state("labels", [], dist_reduce_fx="cat")
 
@@ -58,6 +55,18 @@ class EpochScores(Metric):
         """Take probabilities, float, (B, classes) or (B,) of the positive class, and labels, int64, (B,)."""
         self.scores.append(scores.detach())
         self.labels.append(label)
+
+
+class EpochScores(KeptScores):
+    """Accuracy, AUC, precision and recall over the training batches of an epoch.
+
+    AUC, precision and recall of two classes are of the positive class, at 0.5; those of more are means over the
+    classes.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
 
     def compute(self) -> dict[str, torch.Tensor]:
         """Return {"acc", "auc", "precision", "recall"}, float scalars in [0, 1]."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from common.errors import UserError
@@ -12,11 +11,12 @@ from evaluation.core.labelled import LabelledPredictions
 from evaluation.metrics.classification import METRICS, metric_names
 from evaluation.metrics.resampled import evaluate
 from lightning_modules.classifier import Classifier
+from lightning_modules.epoch_metrics import KeptScores
 
 LOSS = "val/loss"
 
 
-class MonitoredMetric(Metric):
+class MonitoredMetric(KeptScores):
     """A metric of the registry ``evaluation.metrics.classification.METRICS`` over the validation part.
 
     Args:
@@ -24,26 +24,15 @@ class MonitoredMetric(Metric):
         classes: The class names.
     """
 
-    full_state_update = False
-    scores: list[torch.Tensor]
-    labels: list[torch.Tensor]
-
     def __init__(self, name: str, classes: tuple[str, ...]) -> None:
         super().__init__()
         self.name = name
         self.classes = classes
-        self.add_state("scores", [], dist_reduce_fx="cat")
-        self.add_state("labels", [], dist_reduce_fx="cat")
 
     @property
     def higher_is_better(self) -> bool:  # type: ignore[override]  # a constant of the class elsewhere
         """As the registry says."""
         return METRICS[self.name.partition("/")[0]].higher_is_better
-
-    def update(self, scores: torch.Tensor, label: torch.Tensor) -> None:
-        """Take probabilities, float, (B, classes) or (B,) of the positive class, and labels, int64, (B,)."""
-        self.scores.append(scores.detach())
-        self.labels.append(label)
 
     def compute(self) -> torch.Tensor:
         """Return the metric, float, scalar; NaN where it is undefined."""

@@ -1,9 +1,8 @@
 """Image files that are not part of a data set, read and prepared while a model predicts."""
 
 import hashlib
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -11,18 +10,16 @@ import numpy as np
 
 from common.config.data import PrepareConfig
 from datamodules.io.decode import BrokenImageError, decode_image, read_plain_file
-from datamodules.io.progress import processors
+from datamodules.io.progress import in_threads
 from datamodules.preprocessing import chromosome_canvas  # noqa: F401 (registers prepare.fit=canvas, background=detect)
 from datamodules.preprocessing.pipeline import TooLargeError, prepare_single
-
-AHEAD = 2  # batches that are prepared while one is used
 
 
 class ImageFileBatches:
     """Prepared image files in batches, uint8 (B, 3, H, W), in their order.
 
     Files that cannot be used are left out and noted, and so is a batch without any other. While a batch is used, the
-    next ones are read and prepared by all processors.
+    next files are read and prepared by all processors.
 
     Args:
         files: The paths.
@@ -50,18 +47,12 @@ class ImageFileBatches:
         self.hashes: dict[int, str] = {}
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        # Decoding and resizing release the interpreter's lock: threads are enough.
-        pool = ThreadPoolExecutor(processors())
-        begun: deque[Iterator[np.ndarray | None]] = deque()
-        try:
-            for first in range(0, len(self.files), self.batch_size):
-                begun.append(pool.map(self._prepared, range(len(self.files))[first : first + self.batch_size]))
-                if len(begun) > AHEAD:
-                    yield from self._finished(begun.popleft())
-            while begun:
-                yield from self._finished(begun.popleft())
-        finally:
-            pool.shutdown(cancel_futures=True)
+        prepared = in_threads(self._prepared, range(len(self.files)))
+        while batch := list(islice(prepared, self.batch_size)):
+            self.advance(len(batch))
+            usable = [image for image in batch if image is not None]
+            if usable:
+                yield np.stack(usable).transpose(0, 3, 1, 2).copy()
 
     @property
     def usable(self) -> np.ndarray:
@@ -70,17 +61,8 @@ class ImageFileBatches:
 
     def prepared(self, rows: Iterable[int]) -> np.ndarray:
         """Return the files of some positions that can be used, prepared: uint8 RGB, shape (N, H, W, 3)."""
-        with ThreadPoolExecutor(processors()) as pool:
-            images = [image for image in pool.map(self._prepared, rows) if image is not None]
+        images = [image for image in in_threads(self._prepared, rows) if image is not None]
         return np.stack(images) if images else np.zeros((0, 0, 0, 3), np.uint8)
-
-    def _finished(self, images: Iterator[np.ndarray | None]) -> Iterator[np.ndarray]:
-        """Yield the batch of some files, unless none of them can be used."""
-        batch = list(images)
-        self.advance(len(batch))
-        usable = [image for image in batch if image is not None]
-        if usable:
-            yield np.stack(usable).transpose(0, 3, 1, 2).copy()
 
     def _prepared(self, row: int) -> np.ndarray | None:
         path = self.files[row]

@@ -136,7 +136,6 @@ def read_table(file: Path, root: Path, data: SourceConfig, optional: str | None 
 def _paths_below(root: Path, file: Path, names: pd.Series) -> list[str]:
     rows: dict[str, object] = {}
     # With os.path: tens of thousands of Paths take as long as half of the other checks before a training.
-    # With os.path: tens of thousands of Paths take as long as half of the other checks before a training.
     base = os.path.join(os.path.abspath(root), "")  # noqa: PTH100, PTH118 (Path.resolve would follow links)
     folder = os.path.abspath(file.parent)  # noqa: PTH100
     for row, name in names.items():
