@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -23,9 +22,6 @@ from evaluation.sections import FindingsWithoutValue
 # An image, and the lines of text below it with their colours.
 Example = tuple[np.ndarray, Sequence[tuple[str, str]]]
 COLUMNS = 8
-WRONG_COLUMNS = 4  # larger pictures, to see what misled the model
-WRONG_ROWS = 3
-LETTERS = 40
 DPI = 100  # photographs make large files
 RIGHT = "#009E73"
 WRONG = "#D55E00"
@@ -45,7 +41,7 @@ def wrong(runs: LabelledRuns, result: EvaluationResult) -> FindingsWithoutValue:
     """Return the section: the table of the wrong predictions."""
     if not result.test.images:
         return FindingsWithoutValue()
-    return FindingsWithoutValue(tables={"wrong": wrong_cases(runs.pooled).drop(columns="row")})
+    return FindingsWithoutValue(tables={"wrong": wrong_cases(runs.pooled)})
 
 
 def wrong_cases(predictions: Predictions) -> pd.DataFrame:
@@ -57,7 +53,7 @@ def wrong_cases(predictions: Predictions) -> pd.DataFrame:
     Returns:
         A row per wrong prediction, the most confident first: ``image_id``, ``predicted``, ``actual``, ``probability``
         of the predicted class (without dropout), ``mean_probability`` of it (over the passes), ``vote_share``,
-        ``joint_confidence`` (the three None without passes), ``kind``, ``subject``, and ``row`` (in ``predictions``).
+        ``joint_confidence`` (the three None without passes), ``kind`` and ``subject``.
     """
     test = cases(predictions)
     best = test.joint if test.sampled else test.plain
@@ -71,7 +67,6 @@ def wrong_cases(predictions: Predictions) -> pd.DataFrame:
         table["vote_share"] = test.votes.values
         table["joint_confidence"] = best.values
     table[["kind", "subject"]] = test.frame[["kind", "subject"]]
-    table["row"] = np.flatnonzero(predictions.labels >= 0)
     surest_first = np.argsort(-best.values, kind="stable")
     wrong = (best.called != test.labels)[surest_first]
     return table.iloc[surest_first[wrong]].reset_index(drop=True)
@@ -123,15 +118,13 @@ def end_of(name: str, letters: int) -> str:
     return name if len(name) <= letters else f"…{name[1 - letters :]}"
 
 
-def examples(path: Path, predictions: Predictions, images: np.ndarray, rows: np.ndarray) -> None:
-    """Draw up to eight images each: correct with the least uncertainty, wrong with the least, most uncertain.
+def write_examples(folder: Path, predictions: Predictions, images: Any, rows: np.ndarray, _: EvaluationConfig) -> None:
+    """Draw ``examples.png``: up to eight images each, the surest right, the surest wrong and the most uncertain ones.
 
-    Args:
-        path: PNG to write.
-        predictions: Of the test part; rows without a label are left out.
-        images: uint8, shape (M, H, W, 3) RGB; only the drawn ones are read, so it may lie on disk.
-        rows: Index into ``images`` of each row of ``predictions``, int64, shape (N,).
+    Nothing is drawn without a label. Only the drawn images are read; arguments as ``Pictures``.
     """
+    if not (predictions.labels >= 0).any():
+        return
     predicted = call(predictions.probabilities, predictions.positive_index)
     right = ranked(predictions, SUREST_RIGHT)
     wrong = ranked(predictions, SUREST_WRONG)
@@ -148,29 +141,7 @@ def examples(path: Path, predictions: Predictions, images: np.ndarray, rows: np.
             line = f"{name} {predictions.probabilities[row, predicted[row]]:.2f}"
             caption = [(line, RIGHT if name == truth else WRONG), (f"is {quoted(truth)}", PLAIN)]
             strips.setdefault(title, []).append((images[rows[row]], caption))
-    draw_sheet(path, predictions.about, list(strips.items()), COLUMNS, 1.35)
-
-
-def wrong_examples(path: Path, predictions: Predictions, images: np.ndarray, rows: np.ndarray) -> None:
-    """Draw the most certain wrong predictions of ``wrong_cases`` with both scores; nothing without one.
-
-    Below each image: the predicted class with its scores, the true class, and the name. Arguments as ``examples``.
-    """
-    table = wrong_cases(predictions)
-    strip: list[Example] = []
-    for case in table.head(WRONG_COLUMNS * WRONG_ROWS).itertuples():
-        scores = f"{case.probability:.2f}"
-        if case.vote_share is not None:
-            scores = f"{case.mean_probability:.2f}, {case.vote_share:.0%} of votes"
-        truth = f"is {quoted(case.actual)}"
-        if isinstance(case.kind, str):
-            truth += f" ({case.kind.replace('_', ' ')})"
-        truth = shorten(truth, LETTERS, placeholder=" …")
-        caption = [(f"{case.predicted} {scores}", WRONG), (truth, PLAIN), (end_of(case.image_id, LETTERS), PLAIN)]
-        strip.append((images[rows[case.row]], caption))
-    if strip:
-        heading = f"wrong, the most certain {len(strip)} of {len(table)}"
-        draw_sheet(path, predictions.about, [(heading, strip)], WRONG_COLUMNS, 2.7)
+    draw_sheet(folder / "examples.png", predictions.about, list(strips.items()), COLUMNS, 1.35)
 
 
 def showcase(test: Predictions) -> list[tuple[int, str]]:
@@ -222,10 +193,3 @@ def thumbnails(folder: Path, test: Predictions, images: Any, rows: np.ndarray, s
     if settings.thumbnails:
         pictures = (images[row] for row in rows)
         write_pictures(folder / THUMBNAILS, test.frame["image_id"], pictures, settings.thumbnails)
-
-
-def write_examples(folder: Path, test: Predictions, images: Any, rows: np.ndarray, _: EvaluationConfig) -> None:
-    """Draw ``examples.png`` and, where a prediction is wrong, ``wrong.png``; nothing without a label."""
-    if (test.labels >= 0).any():
-        examples(folder / "examples.png", test, images, rows)
-        wrong_examples(folder / "wrong.png", test, images, rows)

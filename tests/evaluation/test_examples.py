@@ -1,5 +1,7 @@
 """Which images are shown as examples, and the sheets that show them."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from common.predictions import Predictions, uncertainty_of
 from evaluation import examples as module
-from evaluation.examples import examples, ranked, showcase, write_examples, wrong_cases, wrong_examples
+from evaluation.examples import ranked, showcase, write_examples, wrong_cases
 from tests.helpers.predictions import make_predictions, with_passes, with_scores
 
 
@@ -35,7 +37,7 @@ def rows_of(strip):
 
 def test_strips_hold_certain_and_uncertain_images(strips):
     predictions = make_predictions(images=60, seed=1)
-    examples("examples.png", predictions, *numbered(60))
+    write_examples(Path(), predictions, *numbered(60), EvaluationConfig())
     (drawn,) = strips
     for strip, which in zip(drawn.values(), ("right", "wrong", "doubtful"), strict=True):
         assert rows_of(strip) == ranked(predictions, which)[:8]
@@ -46,33 +48,12 @@ def test_strips_hold_certain_and_uncertain_images(strips):
     assert caption == [(text, module.RIGHT), (f"is “{label}”", module.PLAIN)]
 
 
-def test_wrong_predictions_have_both_scores_the_most_certain_first(strips):
-    predictions = with_passes(make_predictions(images=60, seed=1, skill=0.4))
-    predictions.frame["kind"] = "terminal_deletion"
-    wrong_examples("wrong.png", predictions, *numbered(60))
-    table = wrong_cases(predictions)
-    ((heading, strip),) = strips[0].items()
-    assert heading == f"wrong, the most certain 12 of {len(table)}"
-    assert rows_of(strip) == table["row"].tolist()[:12]
-    first = table.iloc[0]
-    assert [text for text, _ in strip[0][1]] == [
-        f"{first['predicted']} {first['mean_probability']:.2f}, {first['vote_share']:.0%} of votes",
-        f"is “{first['actual']}” (terminal deletion)",
-        first["image_id"],
-    ]
-
-
-def test_examples_are_drawn_and_without_an_error_only_one_picture(tmp_path):
+def test_examples_are_drawn(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)
-    for name, skill in (("some", 1.0), ("none", 50.0)):
-        test = make_predictions(images=60, skill=skill, seed=2)
-        write_examples(tmp_path / name, test, images, np.arange(60), EvaluationConfig())
-    assert {path.name for path in (tmp_path / "some").iterdir()} == {"examples.png", "wrong.png"}
-    assert {path.name for path in (tmp_path / "none").iterdir()} == {"examples.png"}
-    for path in (tmp_path / "some").iterdir():
-        picture = np.asarray(Image.open(path).convert("L"))
-        assert picture.shape[1] > 1000
-        assert picture.std() > 10
+    write_examples(tmp_path, make_predictions(images=60, seed=2), images, np.arange(60), EvaluationConfig())
+    picture = np.asarray(Image.open(tmp_path / "examples.png").convert("L"))
+    assert picture.shape[1] > 1000
+    assert picture.std() > 10
 
 
 def two_classes(positive: list[float], labels: list[str | None]) -> Predictions:
@@ -122,7 +103,6 @@ def test_the_most_certain_error_comes_first():
     assert table["probability"].tolist() == [0.99, 0.95, 0.7]
     assert table["kind"][1] == "trisomy 21"
     assert table["vote_share"].isna().all()
-    assert table["row"].tolist() == [4, 1, 0]
 
 
 def test_with_passes_the_majority_is_the_prediction():
@@ -137,7 +117,6 @@ def test_with_passes_the_majority_is_the_prediction():
     assert (rows["sampled_votes"].to_numpy() == table["vote_share"].to_numpy()).all()
     means = [row[f"sampled_prob_{row['sampled_label']}"] for _, row in rows.iterrows()]
     assert table["mean_probability"].tolist() == means
-    assert (frame["image_id"].iloc[table["row"]].to_numpy() == table["image_id"].to_numpy()).all()
 
 
 def test_without_an_error_it_is_empty():
