@@ -127,10 +127,9 @@ def refusal(predictions: Predictions) -> str | None:
     if wrong:
         return f"the classes must be 1 to 22, X and Y, which {', '.join(wrong[:3])} does not fit"
     frame = predictions.frame
-    nameless = frame["cell"].isna() & (frame["part"] == "test")  # others calibrate the probabilities all the same
-    if nameless.any():
-        first = frame["image_id"][nameless].iloc[0]
-        return f"{nameless.sum()} images, {first} first, name no cell: set data.cell_column or data.cell_regex"
+    tests = frame[frame["part"] == "test"]  # others calibrate the probabilities, with or without cells
+    if len(tests) and tests["cell"].isna().all():
+        return "no test image names its cell: set data.cell_column or data.cell_regex"
     protocol = predictions.about.get("protocol")
     if protocol in ("image", "paper"):
         return f"protocol={protocol} splits cells across parts: split by subject"

@@ -1,6 +1,7 @@
 """Metrics of whole cells: classes and counts of their chromosomes, before and after the joint assignment."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -122,15 +123,24 @@ def assignment_refusal(runs: Sequence[Predictions]) -> str | None:
     return next(filter(None, map(refusal, runs)), None)
 
 
-def assigned_table(runs: Sequence[Predictions], config: AssignmentConfig) -> pd.DataFrame | None:
-    """Return the joint assignment of the test chromosomes of one run, or of folds of one experiment.
+def of_whole_cells(runs: LabelledRuns) -> LabelledRuns:
+    """Leave out the test images that name no cell, such as those of a set of single chromosomes among other sets."""
+    kept = []
+    for run in runs.runs:
+        rows = (run.frame["part"] != "test") | run.frame["cell"].notna()
+        kept.append(replace(run, frame=run.frame[rows].reset_index(drop=True)))
+    if sum(len(run.frame) for run in kept) == sum(len(run.frame) for run in runs.runs):
+        return runs
+    return LabelledRuns.of(kept, runs.settings)
+
+
+def assigned_table(runs: Sequence[Predictions], config: AssignmentConfig) -> pd.DataFrame:
+    """Return the joint assignment of the test chromosomes of whole cells, of one run or of folds of one experiment.
 
     Returns:
         A row per test image, fold after fold, with ``image_id``, ``subject``, ``cell``, ``label``, ``argmax`` and
-        ``assigned``; None where the assignment is disabled or impossible.
+        ``assigned``.
     """
-    if not config.enabled or assignment_refusal(runs):
-        return None
     frames = []
     for run in runs:
         test = run.part("test")
@@ -177,18 +187,15 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
     )
 
 
-def assignment_warnings(runs: LabelledRuns) -> list[EvaluationWarning]:
-    """Return why there is no joint assignment, or for which cells, and what limits it."""
-    if not runs.settings.assignment.enabled:
-        return []
-    reason = assignment_refusal(runs.runs)
-    if reason:
-        return warnings_about("", [f"cells are not assigned: {reason}"])
-    count = unassignable(*(run.part("test") for run in runs.runs))
-    if not count:
-        return []
-    sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
-    return warnings_about("assignment", [f"{counted(count, 'cell')} of {sizes} keep their most probable classes"])
+def assignment_warnings(runs: LabelledRuns, images: int) -> list[EvaluationWarning]:
+    """Return what limits the joint assignment of cells, of a test part with some ``images`` in all."""
+    texts = []
+    if left_out := images - len(runs.test.labels):
+        texts.append(f"{counted(left_out, 'test image')} without a cell are not assigned")
+    if count := unassignable(*(run.part("test") for run in runs.runs)):
+        sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
+        texts.append(f"{counted(count, 'cell')} of {sizes} keep their most probable classes")
+    return warnings_about("assignment", texts)
 
 
 def join_assignment(runs: LabelledRuns, table: pd.DataFrame) -> CellMetrics:
@@ -207,10 +214,14 @@ def _class_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
 
 def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     """Return the section: the joint assignment, its limits, a row per test chromosome, and the confusion matrix."""
-    warnings = assignment_warnings(runs)
+    if not runs.settings.assignment.enabled:
+        return Findings()
+    if reason := assignment_refusal(runs.runs):
+        return Findings(warnings=warnings_about("", [f"cells are not assigned: {reason}"]))
+    images = len(runs.test.labels)
+    runs = of_whole_cells(runs)
+    warnings = assignment_warnings(runs, images)
     table = assigned_table(runs.runs, runs.settings.assignment)
-    if table is None:
-        return Findings(warnings=warnings)
     value = evaluate_cells(runs, table)
     shown = {}
     for name, metric in value.metrics.items():

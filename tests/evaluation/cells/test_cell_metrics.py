@@ -17,7 +17,7 @@ from evaluation.labelled_runs import LabelledRuns
 from evaluation.result import EvaluationResult
 from evaluation.terminal import whole
 from tests.evaluation.cells.cells import CLASSES, karyotype, make_cell_run, make_cells
-from tests.helpers.predictions import make_run
+from tests.helpers.predictions import join, make_run
 from tests.helpers.terminal import printed
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
@@ -159,6 +159,16 @@ def test_folds_are_pooled():
         assert pooled.fold_means[name].low <= mean <= pooled.fold_means[name].high
     assert pooled.karyotypes.normal == sum(fold.karyotypes.normal for fold in single)
     assert len(assigned_table(runs, settings.assignment)) == len(pool(runs).frame)
+
+
+def test_test_images_without_a_cell_are_left_out_of_the_assignment():
+    run = make_cell_run(cells=6, skill=3.0)
+    single = make_cells(1, first=9000)
+    single.frame["cell"] = None
+    mixed = join(run, single)
+    assert cells_of(mixed).cells == cells_of(run).cells
+    assert cells_of(mixed).metrics["accuracy_assigned"].value == cells_of(run).metrics["accuracy_assigned"].value
+    assert any("46 test images without a cell are not assigned" in str(warning) for warning in warnings_of([mixed]))
 
 
 def test_a_warning_names_what_cannot_be_assigned_and_the_rest_is_evaluated():
