@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from common.errors import UserError
 from common.files import write_json
+from common.karyotype import CellThresholds
 from evaluation.cells.prior import KaryotypePriors
 
 NO_CHROMOSOME = "none"  # the class of a file that shows none
@@ -47,12 +48,13 @@ class ReviewedFile:
 
 @dataclass(frozen=True)
 class ReviewedCell:
-    """A cell with its used files; ``left_out`` describes the others."""
+    """A cell with its used files; ``left_out`` describes the others, ``distance`` is ``CellResult.mean_distance``."""
 
     case: str | None
     name: str
     files: list[ReviewedFile]
     left_out: list[str]
+    distance: float | None = None
 
     @cached_property
     def logs(self) -> np.ndarray:
@@ -91,6 +93,7 @@ class ReviewIndex:
         balanced: See ``karyotype_posterior``.
         refer_below: A karyotype that is less probable is to be referred.
         cells: Those with a chromosome that can be read.
+        thresholds: Above what a cell is to be referred.
     """
 
     model: str
@@ -99,6 +102,7 @@ class ReviewIndex:
     balanced: bool
     refer_below: float
     cells: list[CellSummary]
+    thresholds: CellThresholds = CellThresholds()
 
 
 _INDEX = TypeAdapter(ReviewIndex)

@@ -26,7 +26,8 @@ def reviewed_cell(result: CellResult, log_probabilities: np.ndarray) -> Reviewed
         fixed = text_of(result.fixed[name]) if name in result.fixed else None
         logs = rounded(log_probabilities[len(files)])
         files.append(ReviewedFile(name, path, call.assigned, fixed, logs, name in result.foreign))
-    return ReviewedCell(result.cell.case, result.cell.name, files, left_out)
+    distance = None if np.isnan(result.mean_distance) else result.mean_distance
+    return ReviewedCell(result.cell.case, result.cell.name, files, left_out, distance)
 
 
 def review_index(results: Sequence[CellResult], request: KaryotypeRequest, model: CellModel) -> ReviewIndex:
@@ -42,4 +43,5 @@ def review_index(results: Sequence[CellResult], request: KaryotypeRequest, model
         balanced=model.balanced,
         refer_below=request.config.refer_below,
         cells=cells,
+        thresholds=results[0].thresholds,
     )

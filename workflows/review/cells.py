@@ -9,6 +9,7 @@ import pandas as pd
 
 from common.karyotype import CHROMOSOMES, name_karyotype
 from evaluation.cells.cell_karyotype import CellKaryotype, karyotype_of_cell
+from evaluation.cells.cell_referral import doubts
 from workflows.cell_bundle import NO_CHROMOSOME, ReviewBundle, ReviewedCell
 from workflows.review.decisions import CLASSES, FILE, CellDecisions
 from workflows.review.reviewed import Reviewed, Source
@@ -94,11 +95,12 @@ class CellReview(Reviewed):
             files[row] |= {"class": call.assigned, "fixed": call.fixed, "doubtful": call.doubtful}
             files[row] |= {"probability": call.probability, "foreign": cell.files[row].foreign}
             files[row]["others"] = _others(joint, call.assigned)
+        distance = np.nan if cell.distance is None else cell.distance
         return {
             "files": files,
             "result": solved.karyotype.iscn if solved.karyotype else "no karyotype",
             "probability": solved.probability,
-            "reasons": list(solved.reasons),
+            "reasons": [*solved.reasons, *doubts(solved, distance, self.bundle.index.thresholds)],
             "left_out": cell.left_out,
         }
 

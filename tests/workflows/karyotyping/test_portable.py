@@ -20,6 +20,8 @@ from tests.helpers.portable import UNNEEDED, run_without, train_on_chromosomes
 from tests.helpers.terminal import error_of, run_app
 from workflows.export import run as exporting
 from workflows.karyotyping import request
+from workflows.review.cells import CellReview
+from workflows.review.decisions import CellDecisions
 from workflows.train import build_data
 
 
@@ -78,6 +80,15 @@ def test_a_portable_model_names_the_karyotypes_of_its_run(run, portable, data, t
     assert_same(of_training, tables("run_trained", run, cells, *trained))
     differences = of_run[1]["alone_probability"] - of_training[1]["alone_probability"]
     assert differences.abs().max() > 0.003
+
+
+def test_the_review_of_cells_has_the_reasons_of_the_table(portable, data, tables, tmp_path):
+    reasons = tables("out", portable, data / "two.csv", "refer_expected_wrong=0.3")[0]["reason"]
+    review = CellReview(tmp_path / "out")
+    for stem, reason in zip(review.stems, reasons, strict=True):
+        shown = "; ".join(review.shown(stem, CellDecisions(), blind=False)["reasons"])
+        assert "of 46, above 0.3" in shown
+        assert reason.startswith(shown)
 
 
 def test_karyotypes_without_torch(portable, data, tables, tmp_path):

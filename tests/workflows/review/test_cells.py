@@ -1,11 +1,13 @@
 """Cells are solved anew around what a reader has fixed."""
 
+import re
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
 import pytest
 
-from common.karyotype import CHROMOSOMES
+from common.karyotype import CHROMOSOMES, CellThresholds
 from tests.workflows.review.bundles import MALE, decision, log_probabilities, write_bundle
 from workflows.cell_bundle import ReviewedCell, ReviewedFile, rounded
 from workflows.review.cells import CellReview
@@ -46,6 +48,16 @@ def test_others_are_assigned_around_a_fixed_chromosome(review):
     assert shown["result"] == "45,X"
     assert shown["counts"]["Y"] == 0
     assert shown["files"][45]["class"] == "none"
+
+
+def test_reasons_of_referral_hold_for_what_is_not_fixed(review):
+    review.bundle.index = replace(review.bundle.index, thresholds=CellThresholds(0.01, 0, 1.0))
+    review.bundle._cells["c1"] = replace(review.bundle.cell("c1"), distance=1.2)
+    wrong, distance = review.shown("c1", CellDecisions(), blind=False)["reasons"]
+    assert re.fullmatch(r"expected wrong: 0\.\d+ of 46, above 0\.01", wrong)
+    assert distance == "mean distance from the training images 1.2, above 1"
+    fixed = CellDecisions([decision("move", cell="c1", image=f"c1/{row:02d}.png", to=MALE[row]) for row in range(46)])
+    assert review.shown("c1", fixed, blind=False)["reasons"] == [distance]
 
 
 def test_the_best_assignment_is_that_of_brute_force(review):

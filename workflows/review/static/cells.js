@@ -241,7 +241,8 @@ function drawCell() {
   const { item } = review;
   const probability = item.probability === null ? [] : [make("small", {}, ` probability ${item.probability.toFixed(3)}`)];
   element("karyotype").replaceChildren(item.result, ...probability);
-  const reasons = [...item.reasons, ...item.left_out.map((text) => `not used: ${text}`)];
+  const reasons = item.left_out.map((text) => `not used: ${text}`);
+  if (item.reasons.length) reasons.unshift(`refer: ${item.reasons.join("; ")}`);
   element("reasons").replaceChildren(...reasons.map((text) => make("li", {}, text)));
   element("typed").textContent = typed ? `class ${typed}...` : "";
   element("swap").setAttribute("aria-pressed", marked !== null);
