@@ -232,7 +232,6 @@ class InferenceConfig(StrictModel, defaults="train:inference"):
 class TriageConfig(StrictModel, defaults="train:evaluation.triage"):
     """Targets of the referral to an expert; sensitivity and votes are of two classes."""
 
-    enabled: bool = FROM_YAML
     sensitivity: Share = FROM_YAML
     accuracy: Share = FROM_YAML
     vote_share: Share = FROM_YAML

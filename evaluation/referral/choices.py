@@ -76,11 +76,11 @@ def choose_thresholds(predictions: Predictions, settings: EvaluationConfig) -> R
     """
     fold = LabelledFold.of(predictions, settings)
     release = None
-    if settings.triage.enabled and fold.threshold.value is not None:
+    if fold.threshold.value is not None:
         release = choose_release(fold)
     temperature = fit_temperature(fold.validation.scored)
     thresholds = _thresholds(fold.threshold, temperature, release, settings.triage, predictions.positive_class)
-    return choose_referral(fold, thresholds) if settings.triage.enabled else thresholds
+    return choose_referral(fold, thresholds)
 
 
 def _thresholds(

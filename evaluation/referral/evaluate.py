@@ -72,7 +72,7 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
 
     Without an image of each class in every part a warning says so.
     """
-    if not runs.settings.triage.enabled or runs.positive_index is None:
+    if runs.positive_index is None:
         return Findings()
     # The folds' test images are evaluated together, but each fold chooses for itself.
     parts = [("validation", fold.validation.scored.count_images()) for fold in runs.folds]
@@ -185,10 +185,8 @@ def triage_warnings(
 def referral(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     """Return the section: referral by confidence, each fold with its own cut, and its limits.
 
-    Without validation images, or without triage, there is none.
+    Without validation images there is none.
     """
-    if not runs.settings.triage.enabled:
-        return Findings()
     cuts = []
     limits = []
     referred = []

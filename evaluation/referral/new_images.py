@@ -44,7 +44,7 @@ def select_rules(
     if positive_class is None:
         obstacles["positive"] = "there are more than two classes"
     if thresholds.confidence is None:
-        obstacles["confidence"] = "there are no labelled validation images, or triage.enabled is false"
+        obstacles["confidence"] = "there are no labelled validation images"
     if thresholds.set_limit is None:
         obstacles["conformal"] = "there are too few validation images"
     for rule in requested or ():

@@ -143,10 +143,7 @@ def test_without_both_classes_there_is_a_warning_and_no_triage(run, reason):
     assert f"triage: none, {reason}" in map(str, result.warnings)
 
 
-@pytest.mark.parametrize(
-    ("run", "triage"), [(make_run(classes=("a", "b", "c")), TriageConfig()), (make_run(), TriageConfig(enabled=False))]
-)
-def test_more_classes_and_a_disabled_triage_have_no_warning(run, triage):
-    result = evaluate_runs([run], EvaluationConfig(resamples=20, triage=triage))
+def test_more_classes_have_neither_triage_nor_a_warning():
+    result = evaluate_runs([make_run(classes=("a", "b", "c"))], SETTINGS)
     assert result.triage is None
     assert not any("triage: none" in str(warning) for warning in result.warnings)
