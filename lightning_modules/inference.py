@@ -47,19 +47,18 @@ class Predictor(LightningModule):
         self.distance = distance
         self.keep_features = keep_features
         self.mirror = inference.mirror
-        self.turns = classifier.orientation and inference.orientation == "any"
         self.mc_dropout = McDropout(classifier, inference.mc_passes, seed) if inference.mc_passes else None
 
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return {"probability": float32 (B, classes)} of images (B, C, H, W), float in [0, 1].
 
-        With Monte Carlo dropout also {"passes": float32 (B, passes, classes)}; where the orientation is unknown,
+        With Monte Carlo dropout also {"passes": float32 (B, passes, classes)}; with ``head.orientation``,
         {"upside_down": float32 (B,)}, the probability that it is upside down; with a distance,
         {"out_of_distribution": float32}, what it returns; where they are kept, {"features": float32 (B, D)}, what the
         last layer takes, on average over the views, and {"looks": float32 (B, 8)}.
         """
         predicted = self._over_mirrored(image)
-        if self.turns:
+        if self.classifier.orientation:
             turned = self._over_mirrored(turn(image))
             for key, values in turned.items():
                 turned[key] = values.flip(-2)  # what is upright in the turned image is upside down in the image
@@ -67,7 +66,7 @@ class Predictor(LightningModule):
             upside_down = predicted["probability"][:, 1].sum(-1)
         for key, values in predicted.items():
             predicted[key] = values.sum(-2)
-        if self.turns:
+        if self.classifier.orientation:
             predicted[UPSIDE_DOWN] = upside_down
         if self.distance is not None:
             predicted[OUT_OF_DISTRIBUTION] = self.distance(image, predicted[FEATURES])
@@ -105,11 +104,9 @@ class Predictor(LightningModule):
         return predicted
 
     def _by_orientation(self, logits: torch.Tensor) -> torch.Tensor:
-        """Return probabilities, shape (B, orientations, classes), of what the head gives; one orientation if known."""
-        if self.turns:
-            return torch.unflatten(torch.softmax(logits, dim=1), 1, (2, -1))
+        """Return probabilities, shape (B, orientations, classes), of what the head gives: 1 or 2 orientations."""
         if self.classifier.orientation:
-            logits = logits[:, : self.classifier.num_classes]
+            return torch.unflatten(torch.softmax(logits, dim=1), 1, (2, -1))
         return self.classifier.probabilities(logits).unsqueeze(1)
 
 

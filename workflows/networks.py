@@ -155,7 +155,7 @@ def _load_portable(model: PortableModel, options: LoadOptions) -> list[LoadedNet
                 prepare=member.prepare,
                 batch_size=PORTABLE_BATCH,
                 classes=description.classes,
-                turns=member.turns,
+                turns=member.network.orientation,
                 adapts=adapts(member.inference, options.batchnorm),
                 notes=tuple(filter(None, [unmarked])),
             )

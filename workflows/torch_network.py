@@ -80,7 +80,7 @@ class PredictionNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.predictor = Predictor(classifier, inference, seed, distance)
-        self.turns = self.predictor.turns
+        self.turns = classifier.orientation
         self.outputs = ("probability", UPSIDE_DOWN)[: 1 + self.turns]
         self._autocast = AUTOCAST.get(precision)
         self._layout = layout

@@ -34,9 +34,6 @@ def check_rules(config: Config) -> None:
         raise UserError(f"{resized} resizes images after their transforms: set it to null or transform.batched=false")
     if config.head.orientation:
         _check_orientation(config)
-    elif config.inference.orientation != "any":
-        orientation = f"inference.orientation={config.inference.orientation}"
-        raise UserError(f"{orientation} is of networks with head.orientation=true: set that too, or leave this out")
     if config.callbacks.check_and_adjust.enabled and config.scheduler.name != "none":
         raise UserError("callbacks.check_and_adjust sets the learning rate: set scheduler=none beside it")
     if config.callbacks.averaging.enabled and config.trainer.precision in ("16-true", "bf16-true"):

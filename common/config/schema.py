@@ -130,7 +130,6 @@ class TrainerConfig(StrictModel, defaults="trainer/default"):
     """Keys of Lightning's Trainer, by their own names."""
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = FROM_YAML
-    strategy: Literal["auto", "ddp"] = FROM_YAML
     devices: PositiveInt = FROM_YAML
     num_nodes: PositiveInt = FROM_YAML
     sync_batchnorm: bool = FROM_YAML
@@ -224,7 +223,6 @@ class InferenceConfig(StrictModel, defaults="train:inference"):
     """How an image becomes a probability, once trained."""
 
     mirror: bool = FROM_YAML
-    orientation: Literal["any", "upright"] = FROM_YAML
     batchnorm: Literal["trained", "images"] = FROM_YAML
     mc_passes: Count = FROM_YAML
 

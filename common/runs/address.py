@@ -23,7 +23,7 @@ UNHASHED: Any = {
     "model": {"weights"},
     "loader": {"workers"},
     "inference": {"batchnorm"},
-    "trainer": {"accelerator", "devices", "enable_progress_bar", "num_nodes", "strategy", "sync_batchnorm"},
+    "trainer": {"accelerator", "devices", "enable_progress_bar", "num_nodes", "sync_batchnorm"},
     "callbacks": {"checkpoint"},
 }
 

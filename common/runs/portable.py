@@ -111,11 +111,6 @@ class PortableMember:
     sha256: dict[str, str]
     out_of_distribution: float | None = None
 
-    @property
-    def turns(self) -> bool:
-        """Whether it estimates which images are upside down."""
-        return self.network.orientation and self.inference.orientation == "any"
-
 
 @dataclass(frozen=True)
 class Licence:

@@ -45,7 +45,7 @@ def build_trainer(
     settings: dict[str, Any] = config.trainer.model_dump(exclude=NOT_LIGHTNINGS)
     world = current_world()
     if world.size == 1:  # also where one process alone loads a run of several
-        settings.update(strategy="auto", devices=1, num_nodes=1, sync_batchnorm=False)
+        settings.update(devices=1, num_nodes=1, sync_batchnorm=False)
     else:
         settings.update(strategy=UnevenDDPStrategy())
     all_callbacks = list(callbacks)

@@ -45,7 +45,8 @@ def train_on_cells(images: Path) -> list[Path]:
 
 
 def train_on_chromosomes(data: Path, *overrides: str) -> Path:
-    """Train a run on single chromosomes of ``data``, as the best experiment but small; return its folder."""
+    """Train a run on single chromosomes of ``data``, as their experiment but small; return its folder."""
     net = ["model=resnet18", "model.cut=layer1", "trainer.max_epochs=2", "trainer.precision=32-true"]
     canvas = ["prepare.size=[64,24]", "prepare.canvas.area=150", f"data_dir={data}"]
-    return run_undrawn(small_config(data.parent, *net, *canvas, *overrides, experiment="chromosomes_best", data=[]))
+    data_set = ["data=chromosomes"]
+    return run_undrawn(small_config(data.parent, *net, *canvas, *overrides, experiment="chromosomes", data=data_set))

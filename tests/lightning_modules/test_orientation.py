@@ -94,13 +94,6 @@ def test_views_count_alike():
     torch.testing.assert_close(output["upside_down"], upside_down / 4)
 
 
-def test_of_upright_images_only_the_upright_half_counts():
-    model, image = oriented(), images()
-    output = Predictor(model, InferenceConfig(orientation="upright"))(image)
-    assert output.keys() == {"probability"}
-    torch.testing.assert_close(output["probability"], model.head_logits(image)[:, :3].softmax(1))
-
-
 @pytest.mark.parametrize("passes", [[], PASSES], ids=["plain", "mc_dropout"])
 def test_predictions_of_a_run_say_which_images_are_upside_down(tmp_path, passes):
     config = small_config(tmp_path, *NET, *passes)

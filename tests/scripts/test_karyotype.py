@@ -33,13 +33,13 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(data):
-    return Run(train_on_chromosomes(data))
+    return Run(train_on_chromosomes(data, "head.orientation=false", "inference.batchnorm=trained"))
 
 
 @pytest.fixture(scope="module")
 def second(data):
     """A run of another seed that knows which way up a chromosome is."""
-    return Run(train_on_chromosomes(data, "head.orientation=true", "seed=1"))
+    return Run(train_on_chromosomes(data, "inference.batchnorm=trained", "seed=1"))
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from workflows.adaptation import LEAST, SAMPLE, adapt_to, adapts, sample_rows
 @pytest.mark.parametrize(
     ("experiment", "option", "expected"),
     [
-        ("chromosomes_best", None, False), ("chromosomes_best", "images", True), ("chromosomes_any", None, True),
-        ("chromosomes_any", "trained", False),
+        ("vgg16_chromosomes", None, False), ("vgg16_chromosomes", "images", True),
+        ("chromosomes", None, True), ("chromosomes", "trained", False),
     ],
 )  # fmt: skip
 def test_the_option_comes_before_the_run(experiment: str, option: str | None, expected: bool):

@@ -91,7 +91,7 @@ def _limits(model: ModelDescription, result: EvaluationResult | None) -> list[st
             lines.append(f"leak: {text}: {most}")
     if model.cells is not None:
         lines += model.cells.notes
-        if not all(member.turns for member in model.members):
+        if not all(member.network.orientation for member in model.members):
             lines.append(UPRIGHT)
     lines += [*model.notes, *model.thresholds.get("notes", [])]
     if result is not None:
@@ -187,7 +187,7 @@ def _views(member: PortableMember) -> str:
     views = ["the image"]
     if member.inference.mirror:
         views.append("its mirror image")
-    if member.turns:
+    if member.network.orientation:
         views.append("turned by 180 degrees, too")
     return ", ".join(views)
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from common.cli import warn_once
 from common.config.compose import check_config, check_override_order, compose_config, compose_overrides
 from common.config.rules import check_files
 from common.errors import UserError
@@ -59,16 +60,15 @@ def test_a_karyogram_is_not_turned_as_a_whole(override):
         assert "use transform=karyograms" in error
 
 
-UPRIGHT = ["+experiment=chromosomes_best", "head.orientation=true"]
+UPRIGHT = ["data=chromosomes", "head.orientation=true"]
 
 
 @pytest.mark.parametrize(
     ("overrides", "named"),
     [
-        ([*UPRIGHT, "head.logits=1", "loss.label_smoothing=0"], "head.logits=1"),
+        ([*UPRIGHT, "head.logits=1"], "head.logits=1"),
         ([*UPRIGHT, "transform.flips=true"], "transform.flips"),
         ([*UPRIGHT, "transform.rotate=91"], "transform.rotate=91"),
-        (["+experiment=chromosomes_best", "inference.orientation=upright"], "inference.orientation=upright"),
         ([*WHOLE, "prepare.fit=canvas", "prepare.augment_at=null"], "prepare.fit=canvas"),
         (["+experiment=karyogram_vgg16", "transform.stretch=0.1"], "transform.stretch"),
         (
@@ -81,8 +81,15 @@ def test_values_that_contradict_one_another_are_named(overrides, named):
     assert named in error_of(composed(overrides))
 
 
+@pytest.mark.parametrize("name", ["chromosomes_best", "chromosomes_any", "chromosomes_large"])
+def test_an_alias_is_the_experiment_on_one_set_and_says_that_it_leaves(name, capsys):
+    warn_once.cache_clear()
+    alias = compose_config([f"+experiment={name}"])
+    assert alias == compose_config(["+experiment=chromosomes", "data=chromosomes"]).model_copy(update={"name": name})
+    assert f"+experiment={name} leaves" in capsys.readouterr().out
+
+
 def test_what_goes_together_is_valid():
-    check_config(composed([*UPRIGHT, "inference.orientation=upright"]))
     check_config(composed([*WHOLE, "transform.brightness=0.2", "transform.gamma=0.2"]))
 
 

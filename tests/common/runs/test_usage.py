@@ -47,7 +47,7 @@ def test_the_first_process_writes_for_the_devices_of_all(tmp_path, monkeypatch, 
     for name, value in {"WORLD_SIZE": "2", "RANK": rank, "LOCAL_RANK": rank, "GROUP_RANK": "0"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(usage, "device_of", lambda accelerator: "H100")
-    with usage.measured(tmp_path, TrainerConfig(devices=2, strategy="ddp")):
+    with usage.measured(tmp_path, TrainerConfig(devices=2)):
         time.sleep(0.01)
     account = Run(tmp_path).usage
     assert (account is not None) == writes

@@ -76,7 +76,7 @@ def test_of_published_sets_the_number_of_classes_is_known():
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["+experiment=chromosomes_any", "data=folder"], "head.logits=N"),
+        (["+experiment=chromosomes", "data=folder"], "head.logits=N"),
         (["outputs/absent", "+experiment=vgg16_features"], "not both"),
         (["outputs/absent"], "does not exist"),
     ],

@@ -11,7 +11,7 @@ class RecordingPredictor:
     """Records the names of the files that it is adapted to."""
 
     adapts = True
-    prepare = compose_config(["+experiment=chromosomes_best"]).prepare
+    prepare = compose_config(["+experiment=chromosomes"]).prepare
 
     def adapt(self, sample, pool):
         self.names = {file.file.name for files in sample for file in files}

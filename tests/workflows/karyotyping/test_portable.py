@@ -37,7 +37,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(data):
     """A run on chromosomes of any orientation, whose BatchNorm statistics follow the images."""
-    return train_on_chromosomes(data, "head.orientation=true", "inference.batchnorm=images")
+    return train_on_chromosomes(data)
 
 
 @pytest.fixture(scope="module")

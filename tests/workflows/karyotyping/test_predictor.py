@@ -19,7 +19,7 @@ from workflows.temperatures import Temperatures
 RUNS_ORDER = sorted(CHROMOSOMES)  # 1, 10, 11, ..., X, Y
 
 
-PREPARE = compose_config(["+experiment=chromosomes_best"]).prepare
+PREPARE = compose_config(["+experiment=chromosomes"]).prepare
 
 
 class FakeNetwork:

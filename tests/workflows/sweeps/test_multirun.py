@@ -97,7 +97,7 @@ def test_a_profile_follows_the_experiments_wherever_it_is_typed(step):
         (["+experiment=hem_all_cnn_32", "split.folds=7"], 3),
         (["+experiment=resnet50_cut_block5", "protocol=image"], 5),
         (["+experiment=resnet50_cut_block5", "protocol=paper", "split.folds=4"], 4),
-        (["+experiment=chromosomes_best"], 5),
+        (["+experiment=chromosomes"], 5),
         (["+experiment=resnet50_cut_block5", "+profile=demo"], 5),
         (["+experiment=karyogram_vit", "split.folds=10", "seed=3"], 10),
         (["data=table", "split.folds=8"], 8),
