@@ -7,7 +7,7 @@ run; --cfg job prints all keys with their values. Groups of conf/:
 
 Examples:
   python train.py +experiment=resnet50_cut_block5 +profile=demo
-  python train.py +experiment=chromosomes_best data_dir=cells.zip split.fold=2
+  python train.py +experiment=chromosomes data=chromosomes data_dir=cells
   python train.py data=folder data_dir=images model=resnet18
   python train.py -m +experiment=mobilenetv2_cut data_dir=cnmc seed=0,1,2
   python train.py +experiment=mobilenetv2_cut --cfg job

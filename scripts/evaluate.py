@@ -14,7 +14,7 @@ app = typer.Typer(**TYPER)
 @app.command(
     cls=options.several("--on", "--map"),
     epilog=examples(
-        "python scripts/evaluate.py chromosomes_best/latest",
+        "python scripts/evaluate.py chromosomes/latest",
         "python scripts/evaluate.py vgg16_features resnet50_features resamples=2000",
         "python scripts/evaluate.py latest --on data=folder data_dir=images",
     ),

@@ -32,7 +32,7 @@ app = typer.Typer(**TYPER)
 
 @app.command(
     epilog=examples(
-        "python scripts/export.py chromosomes_any/latest --output any",
+        "python scripts/export.py chromosomes/latest --output mine",
         "python scripts/predict.py any new_images --output new.csv",
     )
 )

@@ -1,4 +1,4 @@
-"""Name the karyotypes of new cells from pictures of their single chromosomes, by a finished run or several."""
+"""Name the karyotypes of new cells from pictures of their single chromosomes, by the built-in model or finished runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -29,7 +29,7 @@ app = typer.Typer(**TYPER)
 
 @app.command(
     epilog=examples(
-        "python scripts/karyotype.py chromosomes_best/latest cells --output out",
+        "python scripts/karyotype.py cells --output out",
         "python scripts/karyotype.py latest cells loss=0.01 --output new",
     )
 )

@@ -30,7 +30,7 @@ app = typer.Typer(**TYPER)
 
 @app.command(
     epilog=examples(
-        "python scripts/prepare_data.py +experiment=chromosomes_best data_dir=cells.zip",
+        "python scripts/prepare_data.py +experiment=chromosomes data=chromosomes data_dir=cells.zip",
         "python scripts/prepare_data.py data=mnist data_dir=mnist protocol=image",
         "python scripts/prepare_data.py data=synthetic_chromosomes --export cells",
         "python scripts/prepare_data.py +sweep=cnmc_grid --weights",

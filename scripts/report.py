@@ -23,7 +23,7 @@ app = typer.Typer(**TYPER)
 
 @app.command(
     epilog=examples(
-        "python scripts/report.py chromosomes_best/latest",
+        "python scripts/report.py chromosomes/latest",
         "python scripts/report.py outputs/resnet50_cut_block5/subject-fold*/seed=0",
     )
 )
