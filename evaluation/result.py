@@ -143,14 +143,6 @@ class ClassResult:
 
 
 @dataclass(frozen=True)
-class AssignmentCosts:
-    """What a chromosome too many and too few costs, in nats."""
-
-    extra: float
-    missing: float
-
-
-@dataclass(frozen=True)
 class KaryotypeCounts:
     """Cells whose true counts of chromosomes are not, and are, those of 46,XX or 46,XY, and how they are predicted.
 
@@ -168,13 +160,12 @@ class KaryotypeCounts:
 
 @dataclass(frozen=True)
 class AssignmentResult:
-    """The test cells before and after the joint assignment, at the costs of each run ("karyotype" has none).
+    """The test cells before and after the joint assignment; ``chosen`` is ``evaluation.assignment.costs``.
 
     Metrics are those of ``cell_metrics.cell_metric_names``, the confusion (rows the truth) that of assigned classes.
     ``unplaceable`` cells are of a size that no karyotype has, and keep their most probable classes.
     """
 
-    costs: list[AssignmentCosts]
     chosen: str
     cells: int
     unplaceable: int

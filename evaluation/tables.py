@@ -7,11 +7,13 @@ from operator import attrgetter
 
 import pandas as pd
 
+from common.config.schema import AssignmentConfig
 from common.predictions import VALIDATION
 from common.text import class_counts, quoted
 from evaluation.core.formats import images_of, number, temperature_of
+from evaluation.labelled_runs import evaluation_settings
 from evaluation.metrics.classification import METRICS, in_words
-from evaluation.result import AssignmentResult, ConformalSets, Estimate, EvaluationResult, FoldThresholds, TriageResult
+from evaluation.result import ConformalSets, Estimate, EvaluationResult, FoldThresholds, TriageResult
 
 THRESHOLDS = {
     "youden": "the largest sum of sensitivity and specificity",
@@ -286,7 +288,7 @@ def cells_table(result: EvaluationResult) -> Table | None:
         f"(one by one in {cells.recovered_before}); of {cells.normal:,} that are, {cells.alarmed} "
         f"(one by one {cells.alarmed_before:,}) come out abnormal"
     )
-    lines.append(_how_assigned(assignment))
+    lines.append(_how_assigned(evaluation_settings(result.settings).assignment))
     if result.cell_referral:
         referred, right = result.cell_referral.values()
         lines.append(
@@ -424,8 +426,7 @@ def _threshold(result: EvaluationResult) -> str:
     return number(result.threshold.value)
 
 
-def _how_assigned(assignment: AssignmentResult) -> str:
-    if assignment.chosen == "karyotype":
+def _how_assigned(assignment: AssignmentConfig) -> str:
+    if assignment.costs == "karyotype":
         return "each cell has its most probable karyotype by the priors of conf/karyotype.yaml"
-    costs = " / ".join(dict.fromkeys(f"{cost.extra:g} and {cost.missing:g}" for cost in assignment.costs))
-    return f"cost of a chromosome too many and too few: {costs} nats"
+    return f"cost of one class too many and another too few: {assignment.deviation_cost:g} nats"

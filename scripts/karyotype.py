@@ -1,4 +1,4 @@
-"""Name the karyotypes of new cells from pictures of their single chromosomes, by the built-in model or finished runs."""
+"""Name the karyotypes of new cells from pictures of their single chromosomes, by the built-in model or by runs."""
 
 from pathlib import Path
 from typing import Annotated

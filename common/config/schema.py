@@ -237,12 +237,11 @@ class TriageConfig(StrictModel, defaults="train:evaluation.triage"):
 
 
 class AssignmentConfig(StrictModel, defaults="train:evaluation.assignment"):
-    """The joint assignment of the chromosomes of a cell: costs in nats, against log-probabilities."""
+    """The joint assignment of the chromosomes of a cell: the cost in nats, against log-probabilities."""
 
     enabled: bool = FROM_YAML
     costs: Literal["fixed", "karyotype"] = FROM_YAML
-    extra_cost: Annotated[float, Field(ge=0.0)] = FROM_YAML
-    missing_cost: Annotated[float, Field(ge=0.0)] = FROM_YAML
+    deviation_cost: Annotated[float, Field(ge=0.0)] = FROM_YAML
 
 
 class EvaluationConfig(StrictModel, defaults="train:evaluation"):

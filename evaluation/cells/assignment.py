@@ -4,19 +4,18 @@ Let l[i, k] be the log-probability of chromosome i (of n) for class k, and b[k] 
 for each of 1 to 22, and two for X (XX), or one for X and one for Y (XY); 46 in all. Over the classes c[i] and the two
 karyotypes, with n[k] chromosomes of class k, the assignment maximises
 
-    sum over i of l[i, c[i]]  -  extra_cost * sum over k of max(0, n[k] - b[k])
-                              -  missing_cost * sum over k of max(0, b[k] - n[k])
+    sum over i of l[i, c[i]]  -  deviation_cost * sum over k of max(0, n[k] - b[k])
 
 subject to |n[k] - b[k]| <= 1: one chromosome too many or too few of each class, so that trisomies, monosomies and
 45,X, 47,XXX, 47,XXY and 47,XYY are within reach, and a lost pair is not. For each karyotype this is a rectangular
 linear sum assignment of the n chromosomes to 46 places and 24 extra ones, solved exactly (Crouse, On implementing 2D
 rectangular assignment algorithms, 2016, as in scipy); the better of the two is taken. Where the probabilities are
-calibrated, and the costs are minus the logarithm of the odds that a class has one too many or too few, this is the most
-probable assignment, but for the number of ways to order equal chromosomes (a nat or so).
+calibrated, and the cost is minus the logarithm of the odds that one class has one too many and another one too few,
+this is the most probable assignment, but for the number of ways to order equal chromosomes (a nat or so).
 
-Every chromosome is assigned, so extra places taken minus places left empty is always n - 46: the costs decide where
-there is one *more* extra and one *more* missing, and there they act as their sum. All classes cost the same: which
-aneuploidies are likely is left to the images, or to the priors of `evaluation.cells.posterior`.
+Every chromosome is assigned, so extra places taken minus places left empty is always n - 46: a place left empty needs
+no cost of its own. All classes cost the same: which aneuploidies are likely is left to the images, or to the priors of
+`evaluation.cells.posterior`.
 """
 
 from collections.abc import Iterator
@@ -58,7 +57,7 @@ def assign(log_probabilities: np.ndarray, config: AssignmentConfig) -> np.ndarra
 
     Args:
         log_probabilities: Natural logarithms, float64, shape (n, 24), in the order of CHROMOSOMES; n from 22 to 70.
-        config: The costs.
+        config: The cost.
 
     Returns:
         Class indices, int64, shape (n,).
@@ -80,8 +79,7 @@ def objective(log_probabilities: np.ndarray, classes: np.ndarray, config: Assign
     for places in KARYOTYPES.values():
         deviation = counts - places
         if np.abs(deviation).max() <= 1:
-            price = config.extra_cost * (deviation > 0).sum() + config.missing_cost * (deviation < 0).sum()
-            cost = min(cost, price)
+            cost = min(cost, config.deviation_cost * (deviation > 0).sum())
     return float(log_probabilities[np.arange(len(classes)), classes].sum() - cost)
 
 
@@ -163,7 +161,7 @@ def _assign_to(places: np.ndarray, log_probabilities: np.ndarray, config: Assign
     regular = np.repeat(kinds, places)
     # Of two places the first must be filled: |n[k] - b[k]| <= 1.
     must = np.isin(regular, np.flatnonzero(places == 2)) & (np.diff(regular, prepend=-1) != 0)
-    gain = np.concatenate([config.missing_cost + FIRST * must, np.full(len(kinds), -config.extra_cost)])
+    gain = np.concatenate([FIRST * must, np.full(len(kinds), -config.deviation_cost)])
     columns = np.concatenate([regular, kinds])
     # Rows come back in their order, since there are never more chromosomes than places.
     _, selected = linear_sum_assignment(log_probabilities[:, columns] + gain, maximize=True)

@@ -30,7 +30,6 @@ from evaluation.labelled_runs import LabelledRuns
 from evaluation.metrics.classification import Metric, call, confusion, metric_of, of_confusions
 from evaluation.metrics.resampled import confusions_of_clusters
 from evaluation.result import (
-    AssignmentCosts,
     AssignmentResult,
     EvaluationResult,
     EvaluationWarning,
@@ -172,11 +171,7 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
         fold_means = around(statistic, described, runs.test, settings)
     _, recovered_before, alarmed_before, _, recovered, alarmed = metrics.hits.sum(axis=0).astype(int).tolist()
     abnormal, normal = metrics.bases[:, 1:3].sum(axis=0).astype(int).tolist()
-    costs = []
-    if settings.assignment.costs != "karyotype":
-        costs = [AssignmentCosts(settings.assignment.extra_cost, settings.assignment.missing_cost)] * len(runs.runs)
     return AssignmentResult(
-        costs=costs,
         chosen=settings.assignment.costs,
         cells=len(metrics.complete),
         unplaceable=unassignable(*(run.part("test") for run in runs.runs)),

@@ -129,18 +129,17 @@ def test_whole_cells_have_a_table_of_their_joint_assignment(cells):
     folder, csv = cells / "pooled", cells / "x.csv"
     output = call(cells / "cells0", cells / "cells1", "--csv", csv, "--output", folder).output
     assert "joint assignment" in output
-    assert "8 and 4 nats" in output
+    assert "too few: 12 nats" in output
     assert {"accuracy", "accuracy_assigned", "cells_right", "cells_right_assigned"} <= set(pd.read_csv(csv)["metric"])
     assert len(pd.read_csv(folder / "assigned.csv")) == 8 * 46
 
 
 def test_options_of_the_joint_assignment(cells):
-    costs = ["assignment.extra_cost=5", "assignment.missing_cost=3"]
-    assert "5 and 3 nats" in call(cells / "cells0", *costs).output
+    assert "too few: 5 nats" in call(cells / "cells0", "assignment.deviation_cost=5").output
     assert "joint assignment" not in call(cells / "cells0", "assignment.enabled=false").output
 
 
-@pytest.mark.parametrize("options", [["extra_cost=5"], []])
+@pytest.mark.parametrize("options", [["deviation_cost=5"], []])
 def test_assignment_without_cells_is_a_warning_where_it_is_asked_for(runs, options):
     output = call(runs / "good0", *(f"assignment.{option}" for option in options)).output
     assert ("cells are not assigned: the classes must be 1 to 22, X and Y" in output) == bool(options)
@@ -154,7 +153,7 @@ def test_assignment_without_cells_is_a_warning_where_it_is_asked_for(runs, optio
         (["good0", "--output", "good1"], "good1 exists already"),
         (["good0", "--csv=other.csv"], "other.csv has other columns than label"),
         (["good0", "--csv=."], ". is not a readable table: name another file with --csv"),
-        (["good0", "assignment.enabled=false", "assignment.missing_cost=3"], "enabled=false beside the costs"),
+        (["good0", "assignment.enabled=false", "assignment.deviation_cost=3"], "enabled=false beside the costs"),
         (["good0", "resamplse=3"], "unknown key resamplse: did you mean resamples"),
     ],
 )
