@@ -16,8 +16,8 @@ from common.errors import UserError
 from common.files import write_text
 from common.paths import ROOT
 from docs import handbook, imports
+from docs.audit import audit
 from evaluation.core.formats import interval, markdown
-from workflows.papers.audit import audit
 from workflows.papers.measured import read_measured
 
 PAPERS = ("001", "002", "003", "004")
