@@ -1,7 +1,9 @@
 """The layers of a classifier with shapes and parameters, and its parameters as Keras counts them."""
 
 from dataclasses import dataclass
+from typing import Any
 
+import pandas as pd
 import torch
 from pytorch_lightning.utilities.model_summary.model_summary import ModelSummary
 from torch import nn
@@ -10,29 +12,7 @@ from lightning_modules.backbones.backbone import has_running_statistics
 from lightning_modules.backbones.truncation import Removed
 from lightning_modules.classifier import Classifier
 
-Shape = tuple[int, ...]
 PARTS = ("backbone", "head")  # of a classifier; its metrics are no layers
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A module of a classifier, such as ``backbone.layer1``, and the name of its class.
-
-    ``shape`` is that of its output for one image, None where it gives no single tensor; the ``parameters``, and those
-    that are ``trainable``, are of it and all modules in it.
-    """
-
-    name: str
-    kind: str
-    shape: Shape | None
-    parameters: int
-    trainable: int
-    is_leaf: bool
-
-    @property
-    def depth(self) -> int:
-        """1 for the backbone itself, 2 for a module of it, ..."""
-        return self.name.count(".") + 1
 
 
 @dataclass(frozen=True)
@@ -43,34 +23,38 @@ class ParameterCounts:
     trainable: int
 
 
-def layers_of(classifier: Classifier, size: tuple[int, int]) -> list[Layer]:
-    """Return the modules of backbone and head, each before those in it, for images of (height, width).
+def layers_of(classifier: Classifier, size: tuple[int, int], depth: int) -> pd.DataFrame:
+    """Return the layers of a classifier for images of (height, width), in columns layer, kind, output, parameters, ...
 
-    Modules that do nothing are left out: what a cut removed, and what has no parameters and is never called.
+    Depth 1 is the backbone as one row, 2 its parts, and so on, with what has no parts above it; 0 are all modules that
+    have none in them. The head's are its layers. Modules that do nothing are left out: what a cut removed, and what has
+    no parameters and is never called. Outputs are those of one image, ``trainable`` the parameters that train.
     """
     image = torch.zeros(1, 3, *size)
     with torch.no_grad():
         features = list(classifier.eval().features(image).shape)
     classifier.example_input_array = image
     summary = ModelSummary(classifier, max_depth=-1)
-    modules = dict(classifier.named_modules())
-    layers = []
+    rows = []
     for name, kind, given in zip(summary.layer_names, summary.layer_types, summary.out_sizes, strict=True):
-        module = modules[name]
+        module = classifier.get_submodule(name)
         # Features are taken without a call of the backbone itself.
-        shape = _without_batch(features if name == "backbone" else given)
+        sizes: Any = features if name == "backbone" else given
+        is_map = isinstance(sizes, list) and set(map(type, sizes)) == {int}
         counts = count(module)
-        is_idle = shape is None and not counts.total
-        if name.split(".")[0] in PARTS and not is_idle and not isinstance(module, Removed):
-            layers.append(Layer(name, kind, shape, counts.total, counts.trainable, not list(module.children())))
-    return layers
+        if _is_row(name, module, depth) and (is_map or counts.total) and not isinstance(module, Removed):
+            row = {"layer": name, "kind": kind, "output": " x ".join(map(str, sizes[1:])) if is_map else "-"}
+            rows.append(row | {"parameters": counts.total, "trainable": counts.trainable})
+    return pd.DataFrame(rows)
 
 
-def _without_batch(shape: object) -> Shape | None:
-    """Return the shape of one image's output; None for what is not one tensor of a batch."""
-    if isinstance(shape, list) and set(map(type, shape)) == {int}:
-        return tuple(shape[1:])
-    return None
+def _is_row(name: str, module: nn.Module, depth: int) -> bool:
+    """Whether a module has a row in a table of this depth."""
+    part, *inner = name.split(".")
+    wanted = min(2 * depth, 2) if part == "head" else depth
+    own = len(inner) + 1
+    is_leaf = not list(module.children())
+    return part in PARTS and (own == wanted or (is_leaf and (not wanted or own < wanted)))
 
 
 def count(module: nn.Module) -> ParameterCounts:

@@ -15,8 +15,6 @@ from common.errors import UserError
 Layers = list[tuple[str, nn.Module]]  # names and layers, in the order of their use
 Init = Literal["gaussian", "xavier"]
 
-LARGEST_LEAST = 256  # px; each of these networks takes smaller images than that
-
 # 2012, section 5: a bias of one, so that ReLU lets gradients through from the start; zero elsewhere. conv6 is ours.
 BIASES_OF_ONE = ("conv2", "conv4", "conv5", "conv6", "pre_logits.dense1", "pre_logits.dense2")
 
@@ -201,27 +199,15 @@ class DenseTopCnn(LayeredCnn):
 
 def _shapes(layers: Layers, in_chans: int, size: tuple[int, int]) -> dict[str, tuple[int, ...]]:
     """Ask torch for each layer's output shape, on its device that computes no numbers."""
-    probes = [(name, copy.deepcopy(layer).to("meta")) for name, layer in layers]
-
-    def shapes_at(height: int, width: int) -> dict[str, tuple[int, ...]]:
-        x = torch.empty(1, in_chans, height, width, device="meta")
-        shapes = {}
-        for name, layer in probes:
-            x = layer(x)
-            shapes[name] = tuple(x.shape[1:])
-        return shapes
-
-    try:
-        return shapes_at(*size)
-    except RuntimeError as error:  # torch: the output size is too small
-        for side in range(min(size) + 1, LARGEST_LEAST):
-            try:
-                shapes_at(side, side)
-            except RuntimeError:
-                continue
+    x = torch.empty(1, in_chans, *size, device="meta")
+    shapes = {}
+    for name, layer in layers:
+        try:
+            x = copy.deepcopy(layer).to("meta")(x)
+        except RuntimeError as error:  # torch: the output size is too small
             height, width = size
             raise UserError(
-                f"img_size={height}x{width}: nothing is left of such images after the pools: "
-                f"take prepare.size={side} or more"
+                f"img_size={height}x{width}: nothing is left of such images in {name}: take a larger prepare.size"
             ) from error
-        raise  # the size is not what torch refuses
+        shapes[name] = tuple(x.shape[1:])
+    return shapes

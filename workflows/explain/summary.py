@@ -14,7 +14,7 @@ from common.files import write_csv
 from common.runs.run import ModelFacts, Run
 from evaluation.renderers import frame_table
 from lightning_modules.backbones.backbone import build_backbone
-from lightning_modules.backbones.layer_table import Layer, count, count_as_keras, layers_of
+from lightning_modules.backbones.layer_table import count, count_as_keras, layers_of
 from lightning_modules.build import assemble
 from lightning_modules.classifier import Classifier
 from lightning_modules.training.plan import stages_of
@@ -71,31 +71,9 @@ def _summarise(config: Config, classes: int, depth: int) -> pd.DataFrame:
         keras = count_as_keras(classifier, config.model.name)
         row = {"stage": name, "parameters": counts.total, "trainable": counts.trainable}
         rows.append(row | {"as Keras counts": keras.total, "trainable (Keras)": keras.trainable})
-    layers = shown(layers_of(classifier, config.prepare.shape), depth)
-    table = pd.DataFrame(map(_row, layers))
+    table = layers_of(classifier, config.prepare.shape, depth)
     height, width = config.prepare.shape
     network = " to ".join(filter(None, [config.model.name, config.model.cut]))
     title = f"{config.name}: {network}, images of {width} x {height}"
     console.print(frame_table(table, title), frame_table(pd.DataFrame(rows)))
     return table
-
-
-def shown(layers: Sequence[Layer], depth: int) -> list[Layer]:
-    """Return the layers of a table: the backbone's modules of a depth, and those without modules above it; the head's.
-
-    Depth 1 is the backbone as one row, 2 its parts, and so on; 0 all modules that have none in them.
-    """
-    rows = []
-    for layer in layers:
-        wanted = depth
-        if layer.name.startswith("head"):
-            wanted = min(2 * depth, 2)
-        if layer.is_leaf and (not wanted or layer.depth <= wanted) or layer.depth == wanted:
-            rows.append(layer)
-    return rows
-
-
-def _row(layer: Layer) -> dict[str, object]:
-    shape = " x ".join(map(str, layer.shape or "-"))
-    row = {"layer": layer.name, "kind": layer.kind, "output": shape}
-    return row | {"parameters": layer.parameters, "trainable": layer.trainable}

@@ -9,8 +9,8 @@ from common.config.compose import compose_config
 from lightning_modules.backbones.layer_table import ParameterCounts, count_as_keras, layers_of
 from lightning_modules.training.plan import stages_of
 from scripts.explain import app
-from tests.helpers.terminal import error_of, run_app
-from workflows.explain.summary import build_untrained, shown
+from tests.helpers.terminal import run_app
+from workflows.explain.summary import build_untrained
 
 # In all, and trained in the last stage, as papers 004 and 001 print them; None: not printed.
 PRINTED = {
@@ -59,11 +59,11 @@ def test_layers_have_the_shapes_and_parameters_of_paper_004(tmp_path):
 def test_layers_of_any_depth_hold_each_parameter_once(depth):
     config = compose_config(["+experiment=resnet18_cut_block5", "weights=random", "prepare.size=64"])
     classifier = build_untrained(config, 2)
-    layers = shown(layers_of(classifier, (64, 64)), depth)
-    assert sum(layer.parameters for layer in layers) == sum(p.numel() for p in classifier.parameters())
-    shapes = {layer.name: layer.shape for layer in layers}
+    layers = layers_of(classifier, (64, 64), depth)
+    assert layers["parameters"].sum() == sum(p.numel() for p in classifier.parameters())
+    shapes = dict(zip(layers["layer"], layers["output"], strict=True))
     if depth == 2:
-        assert shapes["backbone.layer2"] == (128, 8, 8)
+        assert shapes["backbone.layer2"] == "128 x 8 x 8"
     assert "backbone.layer4" not in shapes  # what the cut removed
     assert ("backbone" in shapes) == (depth == 1)
 
@@ -71,15 +71,3 @@ def test_layers_of_any_depth_hold_each_parameter_once(depth):
 def test_of_published_sets_the_number_of_classes_is_known():
     output = summary("+experiment=anet_c6_mnist", "prepare.size=80").output
     assert re.search(r"head.logits +Linear +10 ", output)
-
-
-@pytest.mark.parametrize(
-    ("words", "named"),
-    [
-        (["+experiment=chromosomes", "data=folder"], "head.logits=N"),
-        (["outputs/absent", "+experiment=vgg16_features"], "not both"),
-        (["outputs/absent"], "does not exist"),
-    ],
-)
-def test_what_names_no_network_is_refused(words, named):
-    assert named in error_of(summary(*words, code=1))
