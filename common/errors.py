@@ -15,13 +15,11 @@ from common.text import one_line
 class UserError(Exception):
     """A mistake that the user can correct: one line that names the file, key or value, and the remedy.
 
-    ``train.py`` and the scripts print it without a traceback and exit with code 1. ``anonymous`` is the mistake without
-    names of images and subjects, for pages that hide them.
+    ``train.py`` and the scripts print it without a traceback and exit with code 1.
     """
 
-    def __init__(self, message: str, anonymous: str = "the reason names images or subjects") -> None:
+    def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
-        self.anonymous = anonymous
 
 
 class RepeatedError(UserError):

@@ -160,8 +160,7 @@ def paired(first: Predictions, second: Predictions) -> tuple[LabelledPredictions
     only = set(frame["image_id"]) ^ set(other["image_id"])
     if only:
         raise UserError(
-            f"the images differ: {len(only)} are in one set only, such as {min(only)}: compare runs of the same folds",
-            anonymous=f"the images differ: {len(only)} are in one set only",
+            f"the images differ: {len(only)} are in one set only, such as {min(only)}: compare runs of the same folds"
         )
     for column in ("label", "subject"):
         _check_same(frame, other, column)
@@ -173,6 +172,5 @@ def _check_same(first: pd.DataFrame, second: pd.DataFrame, column: str) -> None:
     if differs.any():
         image = first["image_id"][differs].iloc[0]
         raise UserError(
-            f"the {column} of {differs.sum()} images differs, such as {image}: both runs must come from the same data",
-            anonymous=f"the {column} of {differs.sum()} images differs",
+            f"the {column} of {differs.sum()} images differs, such as {image}: both runs must come from the same data"
         )

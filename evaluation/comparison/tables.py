@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.text import Text
 
 from common.text import counted
-from evaluation.comparison.pairwise import COMPARED, Pair, PairLeftOut, PairwiseComparison
+from evaluation.comparison.pairwise import Pair, PairLeftOut, PairwiseComparison
 from evaluation.core.formats import heading
 from evaluation.core.warnings import leakage
 from evaluation.metrics.classification import CALIBRATION
@@ -20,6 +20,7 @@ from evaluation.tables import Cell, Named, Table
 FIRST = ("f1_weighted", "auc", "accuracy")
 OF_TWO = ("sensitivity", "specificity")
 OF_MORE = ("f1_macro", "balanced_accuracy")
+DIFFERENCES = ("f1_weighted", "auc")  # of pairs; pairs.csv has that of the accuracy, too
 
 
 def groups_frame(labels: Sequence[str], results: Sequence[EvaluationResult]) -> pd.DataFrame:
@@ -91,9 +92,8 @@ def pairs_table(comparison: PairwiseComparison) -> Table | None:
         return None
     rows = []
     for pair in sorted(comparison.pairs, key=lambda pair: pair.mcnemar.p_value):
-        name = Named(_numbers(comparison, pair), f"{pair.first} − {pair.second}")
-        row: dict[str, Cell] = {"pair": name, "images": pair.images, **pair.differences}
-        row["right: only first / only second"] = f"{pair.mcnemar.only_first:,} / {pair.mcnemar.only_second:,}"
+        row: dict[str, Cell] = {"pair": _numbers(comparison, pair), "images": pair.images}
+        row |= {name: pair.differences[name] for name in DIFFERENCES}
         rows.append(row | {"McNemar p": f"{pair.mcnemar.p_value:.3g}", "corrected": f"{pair.p_corrected:.3g}"})
     line = (
         f"difference = first - second on the same images, {100 * comparison.confidence:.4g} % interval, not corrected; "
@@ -103,10 +103,8 @@ def pairs_table(comparison: PairwiseComparison) -> Table | None:
     return Table.of(
         "All pairs, first minus second",
         rows,
-        "A range that does not contain 0, and a p below 0.05, speak for a difference.",
         notes=(line,),
-        signed=COMPARED,
-        detail=("right: only first / only second", "accuracy"),
+        signed=DIFFERENCES,
         below=True,
         confidence=comparison.confidence,
     )

@@ -51,7 +51,7 @@ def _render(chapters: list[Chapter], images: Gallery, real_names: bool) -> str:
     if len(chapters) > 1:
         title = f"{len(chapters)} experiments"
         subtitle = [", ".join(images.data["chapters"])]
-        sections = results.comparison_sections(chapters, real_names)
+        sections = [results.comparison_section(chapters)]
     of_chapters = []
     for place, chapter in enumerate(chapters, 1):
         of_chapters.append(_chapter(chapter, place, len(chapters), real_names))

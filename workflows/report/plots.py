@@ -12,7 +12,7 @@ from matplotlib.figure import Figure as Canvas
 
 from evaluation.core import confidence_plots
 from evaluation.core import plots as figures
-from evaluation.core.labelled import LabelledPredictions, cases, score
+from evaluation.core.labelled import cases, score
 from evaluation.core.plots import STYLE
 from evaluation.intervals.pooling import pool
 from evaluation.pages.blocks import Figure
@@ -99,22 +99,16 @@ def roc_figures(chapter: Chapter) -> list[Figure]:
     if result.positive_class is None:
         name = "a class's"
         others = " Each class against all others; of many, those that are told apart worst have colours."
-    draw = partial(_draw_roc, result=result, test=score(pool(list(chapter.group.runs))), train=chapter.train)
+    test = score(pool(list(chapter.group.runs)))
     return [
         Figure(
             "ROC curve",
             f"The nearer a curve comes to the top left corner, the better {name} images are told from the "
             f"others. The diagonal is guessing; a dashed curve is of training images, which the model knows.{others}",
             f"Sensitivity against 1 - specificity; AUC {auc}",
-            as_picture(draw, (WIDTH, WIDTH)),
+            as_picture(lambda canvas: figures.draw_roc(canvas.subplots(), result, test, chapter.train), (WIDTH, WIDTH)),
         )
     ]
-
-
-def _draw_roc(
-    canvas: Canvas, result: EvaluationResult, test: LabelledPredictions, train: LabelledPredictions | None
-) -> None:
-    figures.draw_roc(canvas.subplots(), result, test, train)
 
 
 def reliability_figures(result: EvaluationResult) -> list[Figure]:

@@ -4,13 +4,14 @@ import re
 from collections.abc import Sequence
 
 from common.runs.run import Run
-from evaluation.comparison.pairwise import compare_groups
-from evaluation.comparison.tables import group_tables, pairs_table
+from evaluation.comparison.tables import group_tables
 from evaluation.pages.blocks import Section, metric_title
 from evaluation.result import EvaluationResult
 from evaluation.tables import Cell, Table
 from workflows.report.sources import Chapter
 from workflows.report.summary import ANOTHER_SET, last_part, may_name_subjects
+
+PAIRS = "Whether two of them differ, image by image: python scripts/evaluate.py with the same runs."
 
 
 def warnings_section(result: EvaluationResult, name: str, real_names: bool) -> Section:
@@ -61,17 +62,8 @@ def _member_rows(labels: Sequence[str], weights: Sequence[float]) -> list[dict[s
     return rows
 
 
-def comparison_sections(chapters: list[Chapter], real_names: bool) -> list[Section]:
-    """Return the sections of a page of several experiments that are about all of them."""
+def comparison_section(chapters: list[Chapter]) -> Section:
+    """Return the section of a page of several experiments that is about all of them."""
     results = [chapter.result for chapter in chapters]
     tables = group_tables([chapter.label for chapter in chapters], results, results[0].confidence)
-    comparison = compare_groups([chapter.group for chapter in chapters], chapters[0].settings)
-    limits = []
-    for left_out in comparison.left_out:
-        reason = str(left_out.reason) if real_names else left_out.reason.anonymous
-        limits.append(f"{left_out.first} and {left_out.second} are not compared: {reason}")
-    pairs = list(filter(None, [pairs_table(comparison)]))
-    return [
-        Section("All experiments", "overview", tables),
-        Section("Do they differ?", "pairs", pairs, intro=limits + comparison.warnings),
-    ]
+    return Section("All experiments", "overview", tables, intro=[PAIRS])
