@@ -7,10 +7,8 @@ two classes, and of the chromosomes of cells. A stop is a function with an argum
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
-from inspect import signature
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,8 +55,6 @@ def holds(value: object, depth: int = 3) -> bool:
 def main() -> None:
     """Print the number of functions and of files."""
     stops: set[tuple[str, str]] = set()
-    has_history = "history" in signature(write_evaluation).parameters  # up to revision 25679e1
-    history: dict[str, Any] = {"history": None} if has_history else {}
 
     def note(frame: FrameType, event: str, argument: object) -> None:
         code = frame.f_code
@@ -71,7 +67,7 @@ def main() -> None:
     for run in (drawn(["hem", "all"], "all", False), drawn(CHROMOSOMES, None, True)):
         with tempfile.TemporaryDirectory() as folder:
             sys.setprofile(note)
-            write_evaluation(Path(folder), run, settings=settings, **history)
+            write_evaluation(Path(folder), run, settings=settings)
             sys.setprofile(None)
     print(len(stops), len(dict(stops)))
 

@@ -34,11 +34,9 @@ def summarise(passes: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
           classifiers, IEEE TPAMI 20(3), 1998. Paper 001 (5.3) wishes for such a formula: 100 votes at 0.51 are 0.51.
 
     Raises:
-        ValueError: The array has another shape, or holds what is no probability.
+        ValueError: The array holds what is no probability.
     """
     passes = np.asarray(passes, dtype=np.float64)
-    if passes.ndim != 3 or passes.shape[0] == 0 or passes.shape[2] != len(classes) or len(classes) < 2:
-        raise ValueError(f"passes of shape {passes.shape}: (passes, images, {len(classes)} classes) are needed")
     sums = passes.sum(axis=2, keepdims=True)
     if not (np.isfinite(passes).all() and (passes >= 0).all() and np.allclose(sums, 1.0, atol=1e-3)):
         raise ValueError("passes: probabilities from 0 to 1 are needed, whose rows sum to 1")
@@ -49,12 +47,8 @@ def summarise(passes: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
         voted = passes[..., 1] >= 0.5
     else:
         voted = passes.argmax(axis=2)
-    votes = (voted[..., None] == np.arange(len(classes))).sum(axis=0)
-    support = votes + mean / 2  # a mean counts for less than a vote
-    if len(classes) == 2:
-        label = (support[:, 1] >= support[:, 0]).astype(np.int64)
-    else:
-        label = support.argmax(axis=1)
+    votes = count_votes(voted, len(classes))
+    label = most_voted(votes, mean)
     of_label = passes[:, rows, label]
     share = votes[rows, label] / len(passes)
     entropy = uncertainty_of(mean)
@@ -69,3 +63,19 @@ def summarise(passes: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
     }
     summary = pd.DataFrame(columns).add_prefix(SAMPLED_PREFIX)
     return summary.join(pd.DataFrame(mean, columns=list(classes)).add_prefix(SAMPLED_PROBABILITY_PREFIX))
+
+
+def count_votes(predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Count the votes for each class, int64, shape (N, K), of predicted classes (T, N), indices."""
+    return np.asarray((predicted[..., None] == np.arange(classes)).sum(axis=0))
+
+
+def most_voted(votes: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Return the class with the most votes, int64, shape (N,); of several the one with the highest mean probability.
+
+    Of two classes with the same mean it is the second. Votes and means have shape (N, K).
+    """
+    support = votes + mean / 2  # a mean counts for less than a vote
+    if votes.shape[1] == 2:
+        return np.asarray((support[:, 1] >= support[:, 0]).astype(np.int64))
+    return np.asarray(support.argmax(axis=1))

@@ -161,7 +161,6 @@ def predict(
             passes are asked for.
         OutOfMemoryError: A batch does not fit the memory.
     """
-    passes = config.inference.mc_passes
     collector = PredictionCollector()
     trainer = build_trainer(config, callbacks=[collector])
     predictor = Predictor(model, config.inference, config.seed, distance, keep_features)
@@ -174,23 +173,8 @@ def predict(
             raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")
     if shares is None:
         return None
-    if not arrays:  # none of the images could be read
-        none = np.zeros((0, model.num_classes))
-        arrays = {
-            "index": np.zeros(0, np.int64),
-            "probability": none,
-            "passes": np.zeros((0, passes, model.num_classes)),
-        }
-    for name in arrays.keys() & {"probability", UPSIDE_DOWN}:
-        arrays[name] = arrays[name].astype(np.float64)
-    return Predicted(
-        arrays["index"],
-        arrays["probability"],
-        passes=arrays["passes"].swapaxes(0, 1) if passes else None,
-        upside_down=arrays.get(UPSIDE_DOWN),
-        out_of_distribution=arrays.get(OUT_OF_DISTRIBUTION),
-        features=arrays.get(FEATURES),
-        looks=arrays.get(LOOKS),
+    return Predicted.of_arrays(
+        arrays.get("index", np.zeros(0, np.int64)), arrays, model.num_classes, config.inference.mc_passes
     )
 
 

@@ -186,7 +186,9 @@ def write_results(run: Run, config: Config, data: ImageDataModule, results: Resu
     predictions = to_predictions(of_classes, *about_images, facts)
     run.write_predictions(predictions)
     if results.of_training_images is not None:
-        run.write_predictions_train(to_predictions(results.of_training_images, *about_images, facts))
+        run.write_predictions(
+            to_predictions(results.of_training_images, *about_images, facts), RunFile.PREDICTIONS_TRAIN
+        )
     if results.distances is not None:
         assert predicted.out_of_distribution is not None
         validation = data.parts.iloc[predicted.rows].to_numpy() == "validation"

@@ -24,6 +24,23 @@ class Predicted:
     features: np.ndarray | None = None  # what the last layer takes, float32, shape (N, D)
     looks: np.ndarray | None = None  # brightness, contrast and sharpness, float32, shape (N, 8)
 
+    @classmethod
+    def of_arrays(
+        cls, rows: np.ndarray, arrays: Mapping[str, np.ndarray], classes: int, passes: int = 0
+    ) -> "Predicted":
+        """Take what a network gives for the images of some rows, by name; nothing where none could be read."""
+        sampled = arrays.get("passes", np.zeros((0, passes, classes)))
+        upside_down = arrays.get(UPSIDE_DOWN)
+        return cls(
+            rows,
+            arrays.get("probability", np.zeros((0, classes))).astype(np.float64),
+            passes=sampled.swapaxes(0, 1) if passes else None,
+            upside_down=None if upside_down is None else upside_down.astype(np.float64),
+            out_of_distribution=arrays.get(OUT_OF_DISTRIBUTION),
+            features=arrays.get("features"),
+            looks=arrays.get("looks"),
+        )
+
 
 def joined(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Join the arrays of parts, at least one, by their names."""

@@ -378,13 +378,12 @@ class Run:
         write_csv(self.path(RunFile.SPLIT), frame)
         self._forget()
 
-    def write_predictions(self, predictions: "Predictions") -> None:
-        """Write predictions.parquet."""
-        self._write_predictions(RunFile.PREDICTIONS, predictions)
+    def write_predictions(self, predictions: "Predictions", file: RunFile = RunFile.PREDICTIONS) -> None:
+        """Write predictions.parquet; those of training images, of part "train", to PREDICTIONS_TRAIN."""
+        from common.predictions import write_predictions
 
-    def write_predictions_train(self, predictions: "Predictions") -> None:
-        """Write predictions_train.parquet: those of training images, of part "train"."""
-        self._write_predictions(RunFile.PREDICTIONS_TRAIN, predictions)
+        write_predictions(self.path(file), predictions)
+        self._forget()
 
     def write_summary(self, shown: str, details: str = "") -> None:
         """Write summary.txt: what the terminal shows, and the whole evaluation below it."""
@@ -406,12 +405,6 @@ class Run:
             stage = path.relative_to(self.folder / RunFolder.LOGS).parts[0]
             tables.append(pd.read_csv(path).assign(stage=stage.split("-", 1)[1]))
         return pd.concat(tables, ignore_index=True)
-
-    def _write_predictions(self, file: RunFile, predictions: "Predictions") -> None:
-        from common.predictions import write_predictions
-
-        write_predictions(self.path(file), predictions)
-        self._forget()
 
     def _read_mapping(self, file: RunFile, read: Callable[[Path], Any] = read_json) -> dict[str, Any]:
         path = self.path(file)

@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 
 from common.errors import UserError
+from common.uncertainty import count_votes, most_voted
 from evaluation.comparison.pairwise import paired
 from evaluation.intervals.exact import share
 from evaluation.intervals.grouping import Group
@@ -170,12 +171,8 @@ def alone(models: AlignedPredictions) -> pd.DataFrame:
 
 
 def majority(models: AlignedPredictions) -> np.ndarray:
-    """Return the prediction of most models, int64, shape (N,); of a tie as ``common.uncertainty.summarise`` does."""
-    votes = (models.predicted[..., None] == np.arange(len(models.classes))).sum(axis=0)
-    support = votes + models.probabilities.mean(axis=0) / 2  # a mean counts for less than a vote
-    if len(models.classes) == 2:
-        return np.asarray((support[:, 1] >= support[:, 0]).astype(np.int64))
-    return np.asarray(support.argmax(axis=1))
+    """Return the prediction of most models, int64, shape (N,); of a tie as ``most_voted`` does."""
+    return most_voted(count_votes(models.predicted, len(models.classes)), models.probabilities.mean(axis=0))
 
 
 def agreement(models: AlignedPredictions) -> pd.DataFrame:

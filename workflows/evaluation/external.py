@@ -13,7 +13,7 @@ import pandas as pd
 
 from common.cli import console, say, warn
 from common.config.schema import EvaluationConfig
-from common.predictions import UPSIDE_DOWN, Predictions
+from common.predictions import Predictions
 from common.revision import environment, revision
 from common.runs.files import RunFile
 from common.runs.lifecycle import other_revisions
@@ -128,13 +128,8 @@ def _predict(network: LoadedNetwork, data: ExternalDataModule, rows: np.ndarray)
                 yield data.prepared(some).transpose(0, 3, 1, 2).copy()
                 advance(len(some))
 
-    arrays = network.predict(batches())
-    passes = upside_down = None
-    if network.passes:
-        passes = arrays["passes"].swapaxes(0, 1)
-    if UPSIDE_DOWN in arrays:
-        upside_down = arrays[UPSIDE_DOWN].astype(np.float64)
-    return Predicted(rows, arrays["probability"].astype(np.float64), passes, upside_down)
+    predicted = Predicted.of_arrays(rows, network.predict(batches()), len(network.classes), network.passes)
+    return replace(predicted, out_of_distribution=None)
 
 
 def _about(

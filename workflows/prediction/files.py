@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from common.cli import say
-from common.predictions import FACTS, OUT_OF_DISTRIBUTION, UPSIDE_DOWN, Predictions
+from common.predictions import FACTS, Predictions
 from common.runs.predicted import Predicted, to_predictions
 from datamodules.inference.image_batches import ImageFileBatches
 from datamodules.inference.image_files import ImageFile, printable
@@ -69,19 +69,7 @@ def _predict_by(
         say(network.adapt(batches.prepared(sample_rows(len(files)))))
     network.network.make_fast(network.prepare.size)
     arrays = network.predict(batches)
-    nothing = np.zeros((0, len(network.classes)))
-    passes = None
-    if network.passes:
-        passes = arrays.get("passes", np.zeros((0, network.passes, len(network.classes)))).swapaxes(0, 1)
-    if UPSIDE_DOWN in arrays:
-        arrays[UPSIDE_DOWN] = arrays[UPSIDE_DOWN].astype(np.float64)
-    predicted = Predicted(
-        batches.usable,
-        arrays.get("probability", nothing).astype(np.float64),
-        passes=passes,
-        upside_down=arrays.get(UPSIDE_DOWN),
-        out_of_distribution=arrays.get(OUT_OF_DISTRIBUTION),
-    )
+    predicted = Predicted.of_arrays(batches.usable, arrays, len(network.classes), network.passes)
     about = {"name": network.name, "source": f"trained on {network.source}", "synthetic": False}
     parts = pd.Series("test", index=frame.index)
     return to_predictions(predicted, frame, parts, network.classes, positive_class, about), batches

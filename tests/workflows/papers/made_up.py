@@ -15,6 +15,7 @@ from common.predictions import (
     uncertainty_of,
 )
 from common.runs.ensemble import EnsembleFile, write_ensemble
+from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.averaging import ensemble_name
 from workflows.papers.claims import PARTS, TRAIN, Claim
@@ -80,7 +81,8 @@ def write_runs(folder, claim: Claim, section: str, network: str) -> list:
         facts = (classes, classes[1] if len(classes) == 2 else None, about)
         run.write_predictions(Predictions(pd.concat(parts, ignore_index=True), *facts))
         if set(targets[TRAIN]) - set(OF_EPOCH):
-            run.write_predictions_train(Predictions(_part(claim, TRAIN, of_part[TRAIN]), *facts))
+            train = Predictions(_part(claim, TRAIN, of_part[TRAIN]), *facts)
+            run.write_predictions(train, RunFile.PREDICTIONS_TRAIN)
         if of_epoch:
             _write_log(run, of_part[TRAIN], 0.001 * (seed - 1))
         folders.append(run.folder)
