@@ -56,13 +56,6 @@ def test_a_torch_backend_is_passed_on_and_its_failure_is_explained(checkout):
     assert "leave it empty" in done.stderr
 
 
-def test_an_old_python_is_refused(checkout):
-    old = program(checkout / "bin" / "python-old", 'case "$1" in --version) echo Python 3.9.2;; *) exit 1;; esac')
-    done = setup(checkout, PYTHON=str(old))
-    assert done.returncode == 1
-    assert "Python 3.9.2 is too old" in done.stderr
-
-
 def test_every_script_is_a_command():
     commands = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     named = {"karyocyte-" + path.stem.replace("_", "-") for path in (ROOT / "scripts").glob("[!_]*.py")}

@@ -1,11 +1,9 @@
 """The command line, as a user types it: what it writes, what it prints, and how its errors read."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import train
 from common.config.overrides import quote_path
@@ -173,17 +171,6 @@ def test_only_paths_with_an_equals_sign_are_quoted():
         assert quote_path(argument) == argument
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("data.subject_regex", "^(?P<subject>[^_]+)_"), ("data.cell_regex", "(cell[0-9]+)_"),
-        ("data_dir", "/data/My Images (1)"), ("+init_from", "outputs/a/seed=0"), ("data.file", "/a/b=c/labels.csv"),
-    ],
-)  # fmt: skip
-def test_hydra_reads_a_quoted_path_as_it_was_typed(key, value):
-    assert OverridesParser.create().parse_override(quote_path(f"{key}={value}")).value() == value
-
-
 def test_a_file_in_the_way_is_a_user_error(tmp_path, call_here):
     (tmp_path / "outputs").write_text("a file")
     code, error = call_here(*RESNET18)
@@ -198,17 +185,3 @@ def test_in_a_multirun_a_failed_job_does_not_stop_the_others(tmp_path, call_here
     assert error == "error: 1 of the jobs failed, see above"
     assert [Run(run).status.state for run in runs(tmp_path)] == ["finished"]
     assert not (ROOT / "multirun.yaml").exists()
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [("# @package _global_\nheads: {logits: 1}\n", "head"), ("# @package _global_\na: [1\n", "YAML")],
-)
-def test_a_typo_in_a_yaml_file_is_one_line(tmp_path, monkeypatch, call_here, text, words):
-    monkeypatch.setenv("KARYOCYTE_DATA_DIR", str(tmp_path))
-    conf = shutil.copytree(ROOT / "conf", tmp_path / "conf")
-    (conf / "experiment" / "broken.yaml").write_text(text)
-    code, error = call_here("--config-dir", str(conf), "+experiment=broken")
-    assert code == 1
-    assert "\n" not in error
-    assert words in error

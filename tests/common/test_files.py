@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from common.files import atomic_path, read_whole_json, safe_stems, sha256_of_value, write_csv, write_json, write_text
+from common.files import atomic_path, read_whole_json, safe_stems, write_csv, write_json, write_text
 
 
 @pytest.fixture
@@ -29,11 +29,6 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(path, monkeypatch):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_table_is_written_without_its_index(path):
-    write_csv(path, pd.DataFrame({"a": [1.23456], "b": ["x"]}, index=[7]), "%.2f")
-    assert path.read_text() == "a,b\n1.23,x\n"
-
-
 def test_json_refuses_nan_and_writes_nothing(path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(path, {"auc": float("nan")})
@@ -49,11 +44,6 @@ def test_json_that_is_not_whole_or_not_there_is_empty(path, text):
     assert read_whole_json(path) == {}
     write_json(path, {"a": 1})
     assert read_whole_json(path) == {"a": 1}
-
-
-def test_hashes_of_values_ignore_the_order_of_keys():
-    assert sha256_of_value({"a": 1, "b": [2]}) == sha256_of_value({"b": [2], "a": 1})
-    assert sha256_of_value({"a": 1}) != sha256_of_value({"a": 2})
 
 
 def test_stems_stay_in_their_folder_and_apart():

@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from common import locks
-from common.locks import one_at_a_time
 from datamodules.io.whole_folder import make_once, whole_folder
 
 HOLDER = """
@@ -27,13 +26,6 @@ def holder(tmp_path):
         assert process.stdout.readline() == "held\n"
         yield process
         process.kill()
-
-
-def test_a_free_lock_is_taken_without_a_word_and_left_free(tmp_path, capsys):
-    for _ in range(2):
-        with one_at_a_time(tmp_path / "new" / "data.lock", "reads images"):
-            pass
-    assert capsys.readouterr().out == ""
 
 
 def test_who_waits_says_for_what_and_goes_on_when_the_other_process_is_killed(tmp_path, monkeypatch, holder):

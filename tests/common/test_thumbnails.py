@@ -27,11 +27,3 @@ def test_pictures_of_other_formats_and_large_ones_are_not_decoded():
     for picture in (stream.getvalue(), b"%!PS-Adobe-3.0 EPSF-3.0\n", b""):
         with pytest.raises(UserError, match="no thumbnail"):
             decode(picture)
-
-
-def test_a_missing_file_and_one_of_another_kind_are_errors(tmp_path):
-    with pytest.raises(UserError, match="no pictures at"):
-        read_pictures(tmp_path / "p.parquet")
-    (tmp_path / "p.parquet").write_text("no parquet")
-    with pytest.raises(UserError, match="is no file of pictures"):
-        read_pictures(tmp_path / "p.parquet")

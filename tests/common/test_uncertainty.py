@@ -67,9 +67,3 @@ def test_it_agrees_with_scipy_and_the_definitions(passes):
 )
 def test_the_label_of_two_classes(passes, label):
     assert of_one_image(*passes)["sampled_label"] == label
-
-
-@pytest.mark.parametrize("passes", [np.full((1, 1, 2), np.nan), np.ones((1, 1, 2))])
-def test_what_is_no_probability_of_these_classes_is_refused(passes):
-    with pytest.raises(ValueError, match="passes"):
-        summarise(passes, PAIR)

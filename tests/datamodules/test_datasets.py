@@ -8,7 +8,6 @@ from pytorch_lightning import Trainer
 
 import datamodules
 from common.config.compose import compose_config
-from common.errors import UserError
 from common.paths import ROOT
 from datamodules.datasets import DATA_MODULES, data_module
 from lightning_modules.build import create_classifier
@@ -69,19 +68,6 @@ def test_setup_needs_no_order_and_runs_once(tmp_path):
     data.setup("test")
     assert data.parts is parts
     assert len(data.images) == 40
-
-
-@pytest.mark.parametrize(
-    ("keys", "message"),
-    [
-        ({"imagez": 3}, "data.imagez"), ({"prepare": {"sise": 32}}, "prepare.sise"),
-        ({"size": "large"}, "prepare.size"), ({"transform": "flip"}, "transform=flip"),
-        ({"data": "synthetix"}, "data=synthetix"), ({"balance": "even"}, "balance=even"),
-    ],
-)  # fmt: skip
-def test_wrong_keys_are_named(keys, message):
-    with pytest.raises(UserError, match=message):
-        datamodules.SyntheticCellsDataModule(**keys)
 
 
 def test_a_plain_trainer_fits_and_tests(tmp_path):

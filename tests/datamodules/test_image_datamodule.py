@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from common.errors import UserError
 from common.runs.distributed import World
 from datamodules.datasets import data_module
 from datamodules.image_datamodule import ImageDataModule
@@ -122,15 +121,6 @@ def test_processes_share_the_images_that_one_would_serve(tmp_path):
         rows = [[int(row) for batch in getattr(data, loader)() for row in batch[2]] for data in (whole, *shares)]
         assert sorted(sum(rows[1:], [])) == sorted(rows[0])
         assert [rows[1 + place % 3][place // 3] for place in range(len(rows[0]))] == rows[0]
-
-
-def test_too_few_images_for_the_processes_are_refused(tmp_path):
-    few = ["data.images=10", "data.subjects=10", "split.drawn_validation=share", "split.validation=0.1"]
-    config = small_config(tmp_path, *few)  # 6 to train with, 2 to validate
-    data_module(config, False, World(2)).setup()
-    for size, message in ((3, "validation part has 2 images"), (4, "train part has 6 images")):
-        with pytest.raises(UserError, match=message):
-            data_module(config, False, World(size)).setup()
 
 
 def test_training_images_are_served_once_each_and_not_augmented(tmp_path):

@@ -1,7 +1,6 @@
 """Batches of prepared images are the images one by one, whatever the batch."""
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,9 +39,3 @@ def test_a_key_alone_is_an_item_of_the_first_epoch_without_the_batch():
     expected, *_ = dataset().__getitems__([(0, 3)])
     assert torch.equal(image, expected[0])
     assert (int(label), int(row)) == (2, 5)
-
-
-def test_images_of_different_shapes_are_no_batch():
-    data = PreparedDataset([np.zeros((4, 6, 3), np.uint8), np.zeros((6, 4, 3), np.uint8)], np.arange(2), np.arange(2))
-    with pytest.raises(ValueError, match="differ in shape"):
-        data.__getitems__([0, 1])

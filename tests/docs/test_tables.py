@@ -5,9 +5,8 @@ from unittest.mock import ANY
 import pandas as pd
 import pytest
 
-from common.errors import UserError
 from common.paths import ROOT
-from docs.tables import BLOCK, PAPERS, TABLES, Table, fill, pages
+from docs.tables import BLOCK, PAPERS, TABLES, Table, pages
 from evaluation.comparison.claims import read_claims
 from tests.workflows.papers.claims import measured
 
@@ -42,16 +41,6 @@ def test_a_pivot_has_a_column_per_key_and_dashes_where_there_is_no_row(results):
     assert heads == ["label", "auc", "f1"]
     assert first == ["a", "0.512 (0.400 to 0.600)", "0.700"]
     assert second == ["b", "-", "-"]
-
-
-def test_two_measurements_of_one_cell_are_refused(results):
-    with pytest.raises(UserError, match=r"some\.csv: 'x'"):
-        Table("some.csv", {"label": "{label}"}, {"x": "{value}"})(results)
-
-
-def test_an_unknown_table_is_refused(results):
-    with pytest.raises(UserError, match="nonsense"):
-        fill("<!-- table: nonsense -->\n<!-- /table -->", results)
 
 
 def test_single_folds_beside_their_pool_are_left_out(tmp_path):

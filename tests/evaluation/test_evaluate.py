@@ -132,11 +132,6 @@ def test_a_warning_is_read_as_it_was_written(line, topic):
     assert (warning.topic, str(warning)) == (topic, line)
 
 
-def test_a_file_without_metrics_is_named_by_its_first_missing_key():
-    with pytest.raises(UserError, match="about"):
-        EvaluationResult.from_dict({})
-
-
 def test_files_are_written_with_learning_curves_where_there_are_logs(tmp_path):
     write_csv(tmp_path / "run" / "logs" / "0-head" / "version_0" / "metrics.csv", HISTORY)
     result = write_evaluation(tmp_path / "run", make_run(), SETTINGS)
@@ -161,11 +156,6 @@ def test_a_probability_that_is_no_number_is_refused(broken):
     run.frame.loc[run.frame.index[-1], "prob_all"] = broken
     with pytest.raises(UserError, match="1 images, image_00059 first"):
         evaluate_runs([run], SETTINGS)
-
-
-def test_two_classes_need_a_positive_one():
-    with pytest.raises(UserError, match="hem and all name no positive class"):
-        evaluate_runs([replace(make_run(), positive_class=None)], SETTINGS)
 
 
 def test_folds_are_evaluated_together_each_at_its_own_threshold():

@@ -39,15 +39,6 @@ def test_a_wrong_extension_is_a_user_error(tmp_path, override, words):
         check_extensions(small_config(tmp_path, override))
 
 
-@pytest.mark.parametrize("name", ["wandb", "mlflow"])
-def test_a_logger_without_its_package_names_the_remedy(tmp_path, name):
-    try:
-        __import__(name)
-    except ImportError:
-        with pytest.raises(UserError, match=rf"logger\.extra\.{name}.*pyproject\.toml"):
-            check_extensions(small_config(tmp_path, f"logger={name}"))
-
-
 def test_what_only_watches_leaves_the_run_where_it_is(tmp_path):
     def address(*overrides):
         config = small_config(tmp_path, *overrides)

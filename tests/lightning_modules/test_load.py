@@ -1,7 +1,5 @@
 """A trained model from its run's folder alone."""
 
-import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -66,40 +64,3 @@ def test_the_arguments_of_a_weights_file_are_saved_with_the_run(tmp_path):
 
 def unfinished(folder):
     Run(folder).write_status("interrupted")
-
-
-def no_checkpoint(folder):
-    (folder / "checkpoints" / "best.ckpt").unlink()
-
-
-def unknown_key(folder):
-    path = folder / "config.yaml"
-    path.write_text(re.sub("^seed:", "dice: 1\nseed:", path.read_text(), flags=re.MULTILINE))
-
-
-def older_facts(folder):
-    facts = json.loads((folder / "model.json").read_text())
-    del facts["args"]
-    (folder / "model.json").write_text(json.dumps(facts))
-
-
-def another_network(folder):
-    path = folder / "config.yaml"
-    path.write_text(path.read_text().replace("cut: layer2", "cut: layer1"))
-
-
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        (unfinished, "not finished .interrupted.*name a finished run"),
-        (no_checkpoint, "no checkpoint at .*best.ckpt"),
-        (unknown_key, "other code .config.yaml: dice.*train it again"),
-        (older_facts, "other code .*args.*train it again"),
-        (another_network, "does not fit the model of this run"),
-    ],
-)
-def test_a_folder_that_cannot_be_loaded_is_one_line(run, damage, words):
-    damage(run[0])
-    with pytest.raises(UserError, match=words) as caught:
-        load_run(run[0])
-    assert "\n" not in str(caught.value)

@@ -54,22 +54,6 @@ def test_cross_entropy_of_a_single_logit_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"_target_": "torch.nn.Absent"}, "torch.nn.Absent"),
-        ({"_target_": "torch.nn.CrossEntropyLoss", "absent": 1}, "absent"),
-        ({"_target_": "collections.Counter"}, "no torch.nn.Module"),
-        ({"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 2}, "weights of its own"),
-        ({"_target_": "torch.nn.CrossEntropyLoss", "reduction": "none"}, "no single number"),
-        ({"_target_": "torch.nn.BCEWithLogitsLoss"}, "head.logits"),
-    ],
-)
-def test_a_loss_that_does_not_fit_is_refused(settings, message):
-    with pytest.raises(UserError, match=message):
-        check_loss(own(**settings), 3)
-
-
-@pytest.mark.parametrize(
     ("overrides", "message"),
     [
         (["+loss._target_=torch.nn.CrossEntropyLoss", "loss.label_smoothing=0.1"], "label_smoothing"),

@@ -28,12 +28,6 @@ def rates(config, steps=20):
     return rates
 
 
-def test_an_optimizer_by_its_torch_name_with_its_arguments():
-    optimizer = build_optimizer(OptimizerConfig(name="RMSprop", args={"alpha": 0.9}), parameters(), 5e-5)
-    assert isinstance(optimizer, torch.optim.RMSprop)
-    assert (optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["alpha"]) == (5e-5, 0.9)
-
-
 def test_optimizers_and_schedules_by_dotted_path():
     optimizer = build_optimizer(OptimizerConfig(name="timm.optim.Lion", args={}), parameters(), 0.1)
     args = {"step_size": 1, "gamma": 0.5}

@@ -107,11 +107,3 @@ def test_of_a_sweep_what_is_finished_is_collected_and_the_rest_counted(tmp_path,
     assert table["runs"].tolist() == [3]
     assert "warning: left out, not finished: 1 run" in output
     assert "! net: some seeds lack a fold" in output
-
-
-def test_the_same_fold_and_seed_twice_is_refused(tmp_path, write_run):
-    write_run()
-    (tmp_path / "runs").rename(tmp_path / "others")
-    write_run()
-    output = run_app(app, tmp_path / "runs", tmp_path / "others", code=1).output
-    assert "are of the same fold and seed: name one of them" in " ".join(output.split())

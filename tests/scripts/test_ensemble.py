@@ -140,18 +140,3 @@ def test_members_with_other_validation_images(tmp_path):
     assert "no labelled validation image in common" in result.stderr
     call(*first, *disjoint, "--common", "--output", tmp_path / "none")
     assert set(read_predictions(tmp_path / "none").frame["part"]) == {"test"}
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["populatoin=10"], "unknown key populatoin: did you mean population"),
-        (["population=1"], "population: "),
-        (["elites=100"], "elites=100 leave no place for children in a population of 100"),
-    ],
-)
-def test_what_cannot_be_fitted_is_one_line_and_writes_nothing(tmp_path, words, message):
-    members = [run for noise, name in enumerate("ab") for run in write_experiment(tmp_path, name, noise=noise)]
-    result = call(*members, *words, "--output", tmp_path / "new", method="genetic", code=1)
-    assert re.search(message, error_of(result))
-    assert not (tmp_path / "new").exists()

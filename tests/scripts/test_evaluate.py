@@ -163,9 +163,3 @@ def test_an_error_is_one_line_before_the_evaluation(runs, monkeypatch, arguments
     result = call(*(word if "=" in word or word.startswith("-") else runs / word for word in arguments), code=1)
     assert not result.stdout
     assert message in error_of(result)
-
-
-@pytest.mark.parametrize("arguments", [["RUN", "--on"], ["--on", "--label", "x", "RUN"]])
-def test_an_option_without_its_words_is_an_error(runs, arguments):
-    output = run_app(app, *(str(runs / "good0") if word == "RUN" else word for word in arguments), code=2).output
-    assert "Invalid value for --on: names nothing" in output

@@ -145,20 +145,6 @@ def test_runs_of_other_images_have_no_common_figure(runs, tmp_path):
     assert not (runs[0] / "heatmaps").exists()
 
 
-def test_runs_and_images_of_equal_names_are_told_apart(runs, tmp_path, monkeypatch):
-    drawn = []
-    monkeypatch.setattr("workflows.explain.run.draw_sheet", lambda path, _, strips, *size: drawn.append(strips))
-    pair = (runs[0], shutil.copytree(runs[0], runs[0].with_name("seed=9")))
-    call("heatmaps", *pair, "samples=3", "--out", tmp_path / "maps.png")
-    for _, strip in drawn[0]:
-        assert [lines[1][0][-6:] for _, lines in strip[1:]] == ["seed=0", "seed=9"]
-    monkeypatch.setattr("workflows.explain.run.LETTERS", 1)  # the names of all images are drawn alike
-    call("heatmaps", *pair, "samples=3", "--out", tmp_path / "maps.png")
-    assert [len(strip) for _, strip in drawn[1]] == [3, 3, 3]
-    call("layers", runs[0], "samples=3")
-    assert len(drawn[2]) == 3
-
-
 def test_the_smoothness_of_layers_is_a_table(runs, tmp_path):
     call("smoothness", *runs, "samples=3", "--csv", tmp_path / "smoothness.csv")
     table = pd.read_csv(tmp_path / "smoothness.csv")

@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from common.files import sha256_of_file
 from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.averaging import average
@@ -184,15 +183,6 @@ def test_folders_zips_and_files(cell_runs, tmp_path, predict_table):
     assert np.ptp(same_picture) < 1e-6  # not 0: on some processors the place in a batch decides how sums are rounded
 
 
-@pytest.mark.parametrize("source", ["karyograms", "composed_karyograms"])
-def test_run_on_composed_karyograms_warns(sheet_run, sheet_images, tmp_path, predict_table, source):
-    run = shutil.copytree(sheet_run, tmp_path / "run")
-    facts = json.loads((run / "data.json").read_text())
-    (run / "data.json").write_text(json.dumps({**facts, "source": source}))
-    _, output = predict_table(run, sheet_images / "normal")
-    assert ("data.source=composed_karyograms" in output) == (source == "composed_karyograms")
-
-
 @pytest.fixture
 def run_of_three_classes(tmp_path):
     """An untrained run of three classes with the predictions and the evaluation of a skilled one."""
@@ -277,16 +267,6 @@ def test_ensemble_combines_its_members_by_its_fitted_weights(fitted, cell_images
     assert_evaluated(table, Run(fitted).metrics)
     assert_reviewed(table, Run(fitted).metrics, "all")
     assert "the ensemble was fitted on its" in output
-
-
-def test_ensemble_within_an_ensemble_is_an_error(cell_runs, fitted, cell_images, tmp_path):
-    assert f"{fitted} has fitted weights" in failed(tmp_path, fitted, cell_runs[0], cell_images)
-    outer = Run(tmp_path / "outer")
-    outer.write_status("finished", members=[str(fitted)])
-    facts = {"method": "average", "combiner": {}, "fitted_on": {}, "schema": 1, "labels": ["a"], "from_here": ["x"]}
-    facts |= {"members": [str(fitted)], "predictions": [sha256_of_file(fitted / "predictions.parquet")]}
-    (outer.folder / "ensemble.json").write_text(json.dumps(facts))
-    assert f"has a member that is an ensemble, {fitted}" in failed(tmp_path, outer.folder, cell_images)
 
 
 def test_members_without_common_validation_images_choose_no_threshold(cell_runs, cell_images, tmp_path, predict_table):

@@ -125,13 +125,6 @@ def test_images_are_drawn_before_and_after_each_change(call, tmp_path):
     assert "exists already" in call(*overrides, code=1)
 
 
-def test_what_does_not_change_an_image_has_no_figure(call, tmp_path):
-    root = write_mnist(tmp_path / "digits")
-    folder = tmp_path / "figures"
-    call("data=mnist", f"data_dir={root}", "protocol=image", "split.test=test", "--before-after", str(folder))
-    assert {path.name for path in folder.iterdir()} == {"preparation.png", "clahe.png"}
-
-
 def test_drawn_images_are_exported_and_nothing_is_prepared(call, tmp_path):
     keys = ["data=synthetic_cells", "data.images=8", "data.subjects=4", "data.size=32", "--export", tmp_path / "own"]
     assert "8 synthetic images in" in call(*keys)

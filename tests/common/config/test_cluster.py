@@ -92,17 +92,3 @@ def test_what_contradicts_is_refused_with_the_line_to_type(typed, right):
 
 def test_where_a_run_is_trained_is_no_part_of_its_configuration():
     assert not hasattr(check_config(composed(["+cluster=slurm", *SMALL])), "cluster")
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"name": "slurm", "partion": "gpu"}, "unknown key cluster.partion: did you mean cluster.partition"),
-        ({"name": "slurm", "nodes": 0}, r"cluster\.nodes: .*got 0"),
-        ({"name": "pbs"}, "cluster.name: 'pbs' is neither local nor slurm"),
-        ({"name": "local", "jobs": "many"}, r"cluster\.jobs"),
-    ],
-)
-def test_what_is_wrong_is_named_by_its_key(values, message):
-    with pytest.raises(UserError, match=message):
-        check_cluster(values)

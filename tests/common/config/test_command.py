@@ -2,11 +2,8 @@
 
 from pathlib import Path
 
-import pytest
-
 from common.config.command import Command, split_words
 from common.config.schema import EvaluationConfig
-from common.errors import UserError
 from workflows.cell_settings import KaryotypeConfig
 
 
@@ -22,23 +19,3 @@ def test_the_first_section_needs_no_name():
     assert command.paths == [Path("run")]
     assert (command[KaryotypeConfig].loss, command[KaryotypeConfig].gain) == (0.4, 0.002)
     assert command[EvaluationConfig].resamples == 20
-
-
-def test_the_first_section_may_be_named_as_in_a_training():
-    settings = Command(["threshold=f1", "evaluation.resamples=20"], EvaluationConfig)[EvaluationConfig]
-    assert (settings.threshold, settings.resamples) == ("f1", 20)
-
-
-@pytest.mark.parametrize(
-    ("word", "message"),
-    [
-        ("los=0.3", "unknown key los: did you mean loss"),
-        ("resamples=20", "unknown key resamples: did you mean evaluation.resamples"),
-        ("evaluation.treshold=f1", "unknown key evaluation.treshold: did you mean evaluation.threshold"),
-        ("qqqqqqqq=1", "unknown key qqqqqqqq: conf/karyotype.yaml lists the keys"),
-    ],
-)
-def test_a_wrong_word_is_one_line(word, message):
-    with pytest.raises(UserError, match=message) as caught:
-        Command(["run", word], KaryotypeConfig, EvaluationConfig)
-    assert "\n" not in str(caught.value)

@@ -3,7 +3,7 @@
 import pytest
 
 from common.cli import warn_once
-from common.config.compose import check_config, check_override_order, compose_config, compose_overrides
+from common.config.compose import check_config, check_override_order, compose_config
 from common.config.rules import check_files
 from common.errors import UserError
 from tests.helpers.sheets import composed_of
@@ -17,13 +17,6 @@ def error_of(config) -> str:
         check_config(config)
     assert "\n" not in str(caught.value)
     return str(caught.value)
-
-
-def test_the_default_composition_is_valid_and_frozen():
-    config = compose_config([])
-    assert (config.model.name, config.weights) == ("resnet50", "resnet50.tv_in1k")
-    with pytest.raises(ValueError, match="frozen"):
-        config.trainer.max_epochs = 3
 
 
 @pytest.mark.parametrize(
@@ -126,12 +119,6 @@ def test_profile_before_experiment_is_an_error():
     with pytest.raises(UserError, match=r"type `\+experiment=resnet50_features \+tuned=here`"):
         check_override_order(["+tuned=here", "+experiment=resnet50_features"])
     check_override_order(["+experiment=resnet50_features", "+profile=smoke", "+tuned=here"])
-
-
-@pytest.mark.parametrize("override", ["data=1", "data=null", "+="])
-def test_a_group_without_the_name_of_a_file_is_one_line(override):
-    with pytest.raises(UserError, match="cannot be read"):
-        compose_overrides([override])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pydantic_core import to_jsonable_python
 from common.config import data, schema
 from common.config.base import StrictModel
 from common.config.compose import compose_config
-from common.config.defaults import composition, section_defaults
+from common.config.defaults import section_defaults
 from common.runs.run import Run
 
 
@@ -50,10 +50,3 @@ def test_old_configurations_lack_newer_keys(tmp_path, default):
     run = Run(tmp_path)
     run.write_raw_config(values)
     assert run.config == default
-
-
-def test_an_option_inherits_the_keys_of_another():
-    once = composition("data=composed_karyograms_once").data
-    assert once["parents"] == "leave_out"
-    assert once["derived"]["gain"] == 27
-    assert once["sheet"] == composition("data=composed_karyograms").data["sheet"]

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import UserError
 from common.runs.names import resolve_run, run_path
 from common.runs.run import Run
 
@@ -51,20 +50,6 @@ def test_other_words_stay(outputs, word):
     for folder in ("images", "outputs/page"):
         (outputs.parent / folder).mkdir()
     assert resolved(word) == word
-
-
-@pytest.mark.parametrize(
-    ("word", "words"),
-    [
-        ("folds", ["folds has 2 runs", "outputs/folds/subject-fold1-00000000/seed=0", "or folds/latest"]),
-        ("folds/subject-fold2-00000000", ["no run below", "is finished"]),
-        ("absent/latest", ["no run below outputs/absent is finished"]),
-    ],
-)
-def test_error_says_what_to_name(outputs, word, words):
-    with pytest.raises(UserError) as error:
-        resolved(word)
-    assert all(text in str(error.value) for text in words)
 
 
 def test_parser_says_what_a_name_means(outputs, capsys):

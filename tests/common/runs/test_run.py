@@ -89,12 +89,6 @@ def test_predictions_are_read_anew_after_a_write(run):
         assert len(run.predictions.frame) == images
 
 
-@pytest.mark.parametrize("name", ["data", "model", "split", "config", "predictions", "ensemble"])
-def test_missing_files_name_the_folder(run, name):
-    with pytest.raises(UserError, match=str(run.folder)):
-        getattr(run, name)
-
-
 def test_optional_files_are_empty_when_missing_and_damaged_ones_are_named(run):
     for name in ("identity", "environment", "metrics", "raw_config"):
         assert getattr(run, name) == {}

@@ -40,17 +40,6 @@ def test_a_sweep_keeps_its_folder_whatever_the_order_of_its_jobs(words, random):
     assert sweep_folder("out", "x", jobs) != sweep_folder("out", "x", jobs[1:])
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [(None, "is no sweep"), ("{", "cannot be read"), ('{"schema": 9}', "another version"), ("[]", "cannot be read")],
-)
-def test_a_folder_that_is_no_sweep_is_refused(tmp_path, text, message):
-    if text is not None:
-        (tmp_path / "sweep.json").write_text(text)
-    with pytest.raises(UserError, match=message):
-        sweeps.read_sweep(tmp_path)
-
-
 @pytest.mark.parametrize("text", ['{"sta', "[]"])
 def test_a_damaged_record_is_not_taken_for_a_job_that_waits(tmp_path, text):
     write_record(tmp_path, KEY, status="finished")

@@ -99,14 +99,6 @@ def test_a_full_disk_is_reported_before_anything_is_written(tmp_path, monkeypatc
     refused(write_zip(tmp_path / "a.zip", ("x.bin", bytes(100))), "set cache_dir to a larger disk")
 
 
-@pytest.mark.parametrize("data_dir", ["folder", "none.zip"])
-def test_data_dir_without_a_zip_is_returned(tmp_path, data_dir):
-    (tmp_path / "folder").mkdir()
-    given = str(tmp_path / data_dir)
-    assert resolve_data_dir(given, tmp_path / "cache") == given
-    assert not (tmp_path / "cache").exists()
-
-
 def test_an_archive_is_read_and_unpacked_once_and_again_when_it_changes(tmp_path, monkeypatch):
     calls = []
     for name in ("unpack", "sha256_of_file"):

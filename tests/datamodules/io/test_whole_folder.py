@@ -6,14 +6,6 @@ from common.errors import UserError
 from datamodules.io.whole_folder import new_whole_folder
 
 
-def test_the_folder_appears_whole(tmp_path):
-    with new_whole_folder(tmp_path / "a" / "out") as beside:
-        (beside / "file.txt").write_text("x")
-        assert not (tmp_path / "a" / "out").exists()
-    assert [path.name for path in (tmp_path / "a").iterdir()] == ["out"]
-    assert (tmp_path / "a" / "out" / "file.txt").read_text() == "x"
-
-
 def test_nothing_is_left_of_a_failure(tmp_path):
     def fail():
         with new_whole_folder(tmp_path / "out") as beside:

@@ -25,14 +25,6 @@ def _box(image):
     return rows.min(), rows.max(), columns.min(), columns.max()
 
 
-@given(lean=st.floats(-80, 80), number=st.integers(1, 16))
-def test_the_lean_is_found_and_undone(lean, number):
-    extent = extent_of(bar(number, scale=3, lean=lean), 20)
-    assert extent.angle == pytest.approx(lean, abs=2.0)
-    assert extent.height == pytest.approx(3 * (40 - number), abs=5)
-    assert extent.width == pytest.approx(24, abs=5)
-
-
 @pytest.mark.parametrize("lean", [0.0, 30.0, -50.0])
 def test_it_is_upright_in_the_middle_at_its_scale(lean):
     laid = lay_on_canvas(bar(2, scale=2, lean=lean), _config((128, 48)), 0.5)

@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.config.compose import compose_config
 from common.config.data import PrepareConfig
-from common.errors import UserError
 from datamodules.io.decode import crop_to_content
 from datamodules.preprocessing.pipeline import pad_to_square, prepare_image, to_shape
 
@@ -53,11 +51,6 @@ def test_padding_of_any_ground_has_the_colour_of_the_border():
     cell = field(h=20, w=40)
     of_cell = [prepare_image(cell, PrepareConfig(size=40, background=ground)) for ground in ("black", "border")]
     assert np.array_equal(*of_cell)
-
-
-def test_a_canvas_has_no_ground_of_any_colour():
-    with pytest.raises(UserError, match="fit=canvas lays chromosomes on black"):
-        compose_config(["data=folder", "data_dir=x", "prepare.fit=canvas"])
 
 
 def test_clahe_comes_after_the_crop_and_before_the_padding():

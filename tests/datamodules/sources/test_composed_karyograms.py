@@ -183,11 +183,6 @@ def test_mistakes_are_named_and_leave_nothing(bars, tmp_path, keys, message):
     assert composed_folders(tmp_path) == []
 
 
-def test_a_class_without_karyograms_is_named(tmp_path):
-    with pytest.raises(UserError, match="two classes or more are needed, found: normal"):
-        listed(write_chromosomes(tmp_path / "data", cases=3), tmp_path / "cache", derived={})
-
-
 def test_a_cell_with_a_broken_chromosome_is_left_out_whole(tmp_path):
     root = write_chromosomes(tmp_path / "data", cases=5)
     break_image(root / "21/case2.0_21_0.png")

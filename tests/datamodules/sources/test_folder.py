@@ -39,24 +39,6 @@ def test_the_subject_is_read_from_the_name(tmp_path, expression, scan_set):
     assert scan_set(root, tmp_path / "cache").frame["subject"].isna().all()
 
 
-@pytest.mark.parametrize(
-    ("keys", "message"),
-    [
-        ({"subject_regex": r"^p(\d+)"}, "s0_0.png: no subject"),
-        ({"subject_regex": "s"}, "data.subject_regex=s has no group"),
-        ({"subject_regex": "("}, r"data.subject_regex=\( is no regular expression"),
-        ({"classes": ("a", "e")}, "no folder e in .*: a, b, c, empty"),
-        ({"classes": ("a", "b", "empty")}, r"no image in .*empty: add some, or set 'data.classes=\[a,b\]'"),
-        ({"classes": None, "positive_class": "a"}, r"no image in .*empty: .*'data.classes=\[a,b,c\]'"),
-    ],
-)
-def test_wrong_settings_are_refused(tmp_path, keys, message):
-    root = write_class_folders(tmp_path / "data", {"a": 1, "b": 1, "c": 1})
-    (root / "empty").mkdir()
-    with pytest.raises(UserError, match=message):
-        scan_folder(root, tmp_path / "cache", **{"classes": ("a", "b", "c"), "positive_class": None, **keys})
-
-
 def test_classes_pick_and_order(tmp_path):
     root = write_class_folders(tmp_path / "data", {"a": 1, "b": 1, "c": 1, "d": 1})
     manifest = scan_folder(root, tmp_path / "cache", classes=("c", "a", "b"))

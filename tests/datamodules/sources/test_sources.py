@@ -139,13 +139,6 @@ def test_a_data_folder_that_is_missing_says_what_to_set(tmp_path, name):
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.parametrize("name", sorted(set(ON_DISK) - {"mnist"}))
-def test_archives_that_are_not_unpacked_are_named(tmp_path, name):
-    (tmp_path / "images.zip").write_bytes(b"PK")
-    with pytest.raises(UserError, match=r"unpack images.zip first.*data_dir=.*/images.zip"):
-        list_place(name, str(tmp_path), tmp_path / "cache")
-
-
 @pytest.mark.parametrize("name", WRITTEN)
 def test_images_are_written_once_and_again_where_one_is_missing(listed, name, monkeypatch):
     first = listed(name)
@@ -161,18 +154,3 @@ def test_images_are_written_once_and_again_where_one_is_missing(listed, name, mo
     assert [path.read_bytes() for path in written] == contents
     if WRITTEN[name]:
         assert listed(name, **WRITTEN[name]).root != first.root
-
-
-@pytest.mark.parametrize(
-    ("name", "keys", "message"),
-    [
-        ("synthetic", {"images": 4, "subjects": 5}, "data.images=4 is less than data.subjects=5"),
-        ("synthetic", {"positive_class": None}, "data.positive_class=all or data.positive_class=hem"),
-        ("synthetic_chromosomes", {"cases": 5}, "data.cells=4 is less than data.cases=5"),
-        ("synthetic_chromosomes", {"positive_class": "21"}, "data.positive_class=21 .* 24 classes"),
-    ],
-)
-def test_settings_of_drawn_sources_that_do_not_fit_are_refused(listed, tmp_path, name, keys, message):
-    with pytest.raises(UserError, match=message):
-        listed(name, **keys)
-    assert not any(tmp_path.iterdir())

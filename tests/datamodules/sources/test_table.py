@@ -61,26 +61,6 @@ def test_a_missing_file_is_named_with_its_row_whatever_blank_lines_there_are(tmp
         scan_table(root, tmp_path / "cache")
 
 
-@pytest.mark.parametrize("key", ["path_column", "label_column", "subject_column", "part_column", "group_column"])
-def test_a_missing_column_is_named_with_the_columns_there_are(tmp_path, key):
-    root = write_table(tmp_path / "data", ROWS)
-    with pytest.raises(UserError, match=f"no column patient: set data.{key} to one of path, label, who, part, stain"):
-        scan_table(root, tmp_path / "cache", **{key: "patient"})
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [(None, "no table .*labels.csv"), ("path,label\n", "has no rows"), ("", "cannot be read as CSV")],
-)
-def test_a_missing_or_empty_table_is_named(tmp_path, text, message):
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "other.txt").write_text("x")
-    if text is not None:
-        (tmp_path / "data" / "labels.csv").write_text(text)
-    with pytest.raises(UserError, match=message):
-        scan_table(tmp_path / "data", tmp_path / "cache")
-
-
 def test_images_in_a_folder_of_drawn_ones_are_marked(tmp_path):
     root = write_table(tmp_path / "data", ROWS)
     assert not scan_table(root, tmp_path / "cache").synthetic

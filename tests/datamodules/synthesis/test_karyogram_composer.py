@@ -141,18 +141,6 @@ def test_labels_say_nothing_of_the_cell_and_touch_no_box():
     assert all(np.array_equal(letters[0], found) for found in letters[1:])
 
 
-@pytest.mark.parametrize(
-    ("keys", "message"),
-    [
-        ({"size": (60, 80)}, r"data.sheet.size=\[60,80\] leaves no room"),
-        ({"margin": 400}, r"data.sheet.size=\[640,832\] leaves no room .* lower data.sheet.scale"),
-    ],
-)
-def test_a_sheet_without_room_is_named(keys, message):
-    with pytest.raises(UserError, match=message):
-        compose(blocks(), replace(USUAL, **keys))
-
-
 def _boxes(sheet: Sheet) -> np.ndarray:
     covered = np.zeros(sheet.pixels.shape, bool)
     for place in sheet.places:

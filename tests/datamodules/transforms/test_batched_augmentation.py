@@ -156,16 +156,3 @@ def test_each_image_is_blurred_by_a_gaussian_of_its_own():
         expected = cv2.GaussianBlur(image, (17, 17), sigma, borderType=cv2.BORDER_REPLICATE)
         assert result[0] == pytest.approx(expected, abs=0.01)
         assert np.array_equal(result[0], result[1])
-
-
-@pytest.mark.parametrize(
-    ("strengths", "named"),
-    [
-        ({"batched": True, "flips": True}, "flips"), ({"batched": True, "noise": 0.1}, "noise"),
-        ({"batched": True, "apply_to": "copies"}, "apply_to"), ({"bend": 0.1}, "bend"), ({"scale": 0.1}, "scale"),
-        ({"uneven": 0.1}, "uneven"),
-    ],
-)  # fmt: skip
-def test_a_strength_that_would_do_nothing_is_refused(strengths, named):
-    with pytest.raises(ValueError, match=named):
-        TransformConfig(**strengths)

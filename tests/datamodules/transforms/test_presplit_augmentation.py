@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from common.config.data import PaperSplit, SplitConfig, TransformConfig
-from common.errors import UserError
 from datamodules.datasets import data_module
 from datamodules.manifest.leakage import check_leaks
 from datamodules.manifest.manifest import content_hash
@@ -68,11 +67,6 @@ def test_other_numbers(counts, images, expected):
     assert sorted(frame["label"].value_counts()) == expected
 
 
-def test_too_few_images_in_all_are_refused():
-    with pytest.raises(UserError, match="data.images=20: .*too few: 20 are those of the smaller class"):
-        expanded(cnmc_manifest(100, 10), 20)
-
-
 def test_images_of_other_parts_stay_as_they_are():
     labels = ["all"] * 20 + ["hem"] * 10 + ["all", "hem", None]
     manifest = make_manifest(labels, parts=["fold_0"] * 30 + ["prelim", "prelim", "final"])
@@ -120,8 +114,3 @@ def test_the_honest_protocol_evens_out_the_train_part_alone(tmp_path):
     assert (data.plan.copy == 1).sum() > 0
     drawn = np.bincount(data.labels[data.plan.rows])
     assert drawn[0] == drawn[1]
-
-
-def test_images_that_are_not_square_are_not_turned(whole):
-    with pytest.raises(UserError, match=r"prepare.size=\[4,8\]: such images cannot be turned"):
-        expanded(whole).images(np.zeros((10_661, 4, 8, 3), np.uint8))

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.config.data import AugmentedConfig, SplitConfig, TransformConfig
-from common.errors import UserError
 from datamodules.datasets import data_module
 from datamodules.manifest.leakage import check_leaks
 from datamodules.manifest.splits import split
@@ -73,13 +72,6 @@ def test_each_class_becomes_so_many_times_as_many_dealt_evenly(normal, abnormal,
     ends = [f"_copy{number}" if number else "" for number in expansion.copy]
     assert frame["image_id"].tolist() == [name + end for name, end in zip(original["image_id"], ends, strict=True)]
     assert frame["image_id"].is_unique
-
-
-def test_copies_that_equal_their_originals_are_refused():
-    with pytest.raises(UserError, match=r"nothing would change the copies: set transform\.brightness, noise or blur"):
-        expanded(manifest_of(9, 9), transform=TransformConfig(gamma=0.3))
-    once = AugmentedConfig(normal=1, abnormal=1)
-    assert expanded(manifest_of(9, 9), once, transform=TransformConfig()).change is None
 
 
 def test_a_copy_is_a_pure_function_of_the_splits_seed_the_row_and_its_number():

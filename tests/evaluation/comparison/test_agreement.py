@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from common.errors import UserError
 from evaluation.comparison.agreement import (
     MAJORITY,
     ORACLE,
@@ -120,17 +119,3 @@ def test_predictions_by_model_are_in_the_order_of_the_images():
 
 
 ONE = groups_of()[0]
-
-
-@pytest.mark.parametrize(
-    ("groups", "message"),
-    [
-        ([ONE], "at least two"),
-        ([ONE, *groups_of({"late": [0.1] * 6}, [False, *LABELS[1:]])], "one and late: the label of 1 images differs"),
-        (groups_of({"one": [0.1] * 6, "two": [0.2] * 6}, [None] * 6), "no labelled test image: nothing to count"),
-    ],
-    ids=["one model", "labels", "no labels"],
-)
-def test_models_that_cannot_be_compared_are_an_error(groups, message):
-    with pytest.raises(UserError, match=message):
-        gather(groups)

@@ -15,7 +15,7 @@ from evaluation.core import plots
 from evaluation.core.labelled import score
 from evaluation.evaluate import evaluate_runs
 from tests.evaluation.cells.cells import make_cells
-from tests.helpers.predictions import ABOUT, make_predictions, make_run, with_scores
+from tests.helpers.predictions import ABOUT, make_predictions, make_run
 
 SETTINGS = EvaluationConfig(resamples=20)
 FIVE = ("basophil", "eosinophil", "ig", "lymphocyte", "monocyte")
@@ -152,14 +152,6 @@ def test_the_roc_of_training_images_is_dashed(classes):
     assert float(label.split()[-1]) == pytest.approx(expected, abs=2e-3)
     (dashed,) = [line for line in axis.lines[1:] if line.get_linestyle() == "--"]
     assert dashed.get_label() == label
-
-
-def test_training_images_of_one_class_have_no_roc():
-    run = make_run(images=100, subjects=25)
-    axis = Figure().subplots()
-    one_class = score(with_scores([1, 1], [0.9, 0.4], part="train"))
-    plots.draw_roc(axis, evaluate_runs([run], SETTINGS), score(run.part("test")), one_class)
-    assert not any("training" in text for text in texts(axis.get_legend()))
 
 
 @pytest.mark.parametrize("classes", [("hem", "all"), FIVE])

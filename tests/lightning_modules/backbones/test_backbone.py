@@ -166,24 +166,6 @@ def test_parameters_that_are_read_but_not_called_stay():
 
 
 @pytest.mark.parametrize(
-    ("name", "args", "size", "words"),
-    [
-        ("resnet188", {}, 64, "model.name=resnet188: .*resnet18"),
-        ("resnet18.tv_in1k", {}, 64, "say model.name=resnet18, and the tag as weights=resnet18.tv_in1k"),
-        ("resnet18", {"img_size": 64}, 64, "model.args=.*img_size.*: resnet18 .*unexpected keyword"),
-        ("resnet18", {"pretrained": True}, 64, "model.args.pretrained: .*weights"),
-        ("resnet18", {"num_classes": 3}, 64, "model.args.num_classes: .*head.logits"),
-        ("inception_v3", {}, 32, "prepare.size: .* 32x32 px"),
-        ("inception_v3", {"aux_logits": True}, 299, "gives a tuple"),
-    ],
-)
-def test_a_wrong_model_is_refused(name, args, size, words):
-    with pytest.raises(UserError, match=words) as caught:
-        build_backbone(name, args, None, size)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
     ("name", "reason"),
     [
         ("layr3", "the backbone has no such module; say all, or: close to it: layer3"),

@@ -33,15 +33,6 @@ def test_gap_is_the_mean_over_space_in_every_layout():
     assert torch.allclose(patches.gap1(tokens), mean)
 
 
-def test_batchnorm_on_a_map_and_on_a_vector():
-    assert isinstance(build_head(["batchnorm", "gap"], MAP, 1).batchnorm1, nn.BatchNorm2d)
-    assert isinstance(build_head(["gap", "batchnorm"], MAP, 1).batchnorm1, nn.BatchNorm1d)
-
-
-def test_features_that_are_a_vector_need_no_pooling():
-    assert build_head([{"dense": 4}], (6,), 1, layout="NC")(torch.rand(2, 6)).shape == (2, 1)
-
-
 @settings(max_examples=20, deadline=None)
 @given(
     units=st.lists(st.integers(1, 40), max_size=3), logits=st.integers(1, 24), pool=st.sampled_from(["gap", "flatten"])
@@ -60,31 +51,18 @@ def test_any_stack_gives_the_logits_and_starts_as_keras_would(units, logits, poo
     [
         (["pool"], "'pool' is no layer; .*dense.*dropout"),
         ([{"conv": 3}], "conv.* is no layer"),
-        ([{"dense": 3, "dropout": 0.5}], "is no layer"),
         (["gap", "dense"], "dense: write {dense: 256}"),
-        (["gap", "dropout"], "dropout: write {dropout: 0.5}"),
         ([{"gap": 1}], "gap: write"),
         (["gap", {"dense": 0}], "dense: 0 must"),
-        (["gap", {"dense": 2.5}], "dense: 2.5 must"),
-        (["gap", {"dense": "256"}], "dense: '256' must"),
-        (["gap", {"dense": True}], "dense: True must"),
         (["gap", {"dropout": 1.0}], "dropout: 1.0 must"),
-        (["gap", {"dropout": -0.1}], "dropout: -0.1 must"),
         ([{"dense": 4}, "gap"], "before dense: put gap or flatten first"),
         ([{"dropout": 0.5}], "before the logits: put gap or flatten first"),
-        ([], "before the logits: put gap or flatten first"),
         (["gap", "gap"], "already a vector of 8"),
-        (["gap", "flatten"], "already a vector of 8"),
     ],
 )
 def test_a_wrong_head_is_refused(layers, words):
     with pytest.raises(UserError, match=f"^head.layers: .*{words}.*$"):
         build_head(layers, MAP, 1)
-
-
-def test_batchnorm_needs_channels_first():
-    with pytest.raises(UserError, match="NHWC"):
-        build_head(["batchnorm", "gap"], (3, 3, 8), 1, layout="NHWC")
 
 
 def test_the_class_token_is_taken_of_tokens_alone():

@@ -81,25 +81,8 @@ def test_a_hub_out_of_reach_says_the_same(tmp_path, monkeypatch, offline):
     fails("not downloaded: no route.*bring config.json", model(NETWORK), f"hf-hub:{REPOSITORY}")
 
 
-@pytest.mark.parametrize("weights", ["hf-hub:vit", "hf-hub:", "hf-hub:a/b/c"])
-def test_a_wrong_repository_is_refused(weights):
-    fails("write hf-hub:<owner>/<repository>", model(NETWORK), weights)
-
-
-def test_another_network_is_named(tmp_path):
-    folder = write_folder(tmp_path / "weights")
-    fails(f"is of {NETWORK}.*set model.name={NETWORK}", model("resnet18"), f"local-dir:{folder}")
-
-
 @pytest.mark.parametrize(("file", "other"), [("config.json", "args.yaml"), ("model.safetensors", "pytorch_model.bin")])
 def test_a_file_that_lacks_is_named_and_no_pickle_is_taken(tmp_path, file, other):
     folder = write_folder(tmp_path / "weights")
     (folder / file).rename(folder / other)
     fails(f"has no {file}: bring .*no pickle", model(NETWORK), f"local-dir:{folder}")
-
-
-@pytest.mark.parametrize("text", ["{", "[]", '{"architecture": "vit"}', '{"pretrained_cfg": {"mean": [0.5]}}'])
-def test_a_wrong_config_is_named(tmp_path, text):
-    folder = write_folder(tmp_path / "weights")
-    (folder / "config.json").write_text(text)
-    fails("config.json is not as timm writes it", model(NETWORK), f"local-dir:{folder}")

@@ -1,6 +1,5 @@
 """Weights: from files with a side file, by tag from a cache, at random; each fault is an error that names a remedy."""
 
-import json
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +17,7 @@ from common.files import sha256_of_file
 from lightning_modules.backbones import pretrained
 from lightning_modules.backbones.local_weights import WeightsFolders
 from lightning_modules.backbones.pretrained import build_pretrained
-from tests.lightning_modules.tiny import SIDE, save_weights
+from tests.lightning_modules.tiny import save_weights
 
 TAG = "test_resnet.r160_in1k"  # one of timm's tiny networks
 
@@ -128,21 +127,6 @@ def test_a_missing_file_or_side_file_is_named(tmp_path):
     assert "model, timm_args, mean, std, interpolation, input_size, covers, freeze_batchnorm" in message
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("{", "JSON"),
-        (json.dumps({**SIDE, "mean": [0.5]}), "mean.1|mean"),
-        (json.dumps({**SIDE, "freeze_batchnrm": True}), "freeze_batchnrm"),
-        (json.dumps({key: value for key, value in SIDE.items() if key != "std"}), "std: Field required"),
-    ],
-)
-def test_a_wrong_side_file_is_named(tmp_path, text, words):
-    weights = save_weights(tmp_path, trained())
-    Path(weights + ".json").write_text(text)
-    fails(f"own.safetensors.json: .*({words})", model(), weights)
-
-
 def test_a_damaged_file_is_refused(tmp_path):
     weights = save_weights(tmp_path, trained())
     Path(weights).write_bytes(Path(weights).read_bytes()[:1000])
@@ -186,11 +170,6 @@ def test_weights_with_a_classifier_lose_it(tmp_path):
     assert not [key for key in backbone.module.state_dict() if key.startswith("head")]
     assert torch.equal(backbone.module.blocks[0].mlp.fc1.weight, state["blocks.0.mlp.fc1.weight"].float())
     assert info.args == {"num_classes": 0}
-
-
-@pytest.mark.parametrize("weights", ["resnet18.pth", "folder/resnet18", "resnet18.ckpt"])
-def test_other_formats_are_refused(weights):
-    fails("save the weights as .safetensors", model("resnet18"), weights)
 
 
 # --- tags ---
@@ -271,20 +250,6 @@ def test_a_hub_in_reach_gives_the_file_that_it_has(hub_cache, monkeypatch, tmp_p
     monkeypatch.setattr(pretrained, "hf_hub_download", download)
     backbone, _ = build_pretrained(model("test_resnet"), TAG, 64)
     assert torch.equal(backbone.module.layer2[0].conv1.weight, state["layer2.0.conv1.weight"])
-
-
-@pytest.mark.parametrize(
-    ("name", "weights", "words"),
-    [
-        ("resnet18", "resnet50.tv_in1k", "a tag of resnet50, but model.name=resnet18; .*resnet18.tv_in1k"),
-        ("resnet18", "resnet18.tv", "no such tag; the tags of resnet18: .*resnet18.tv_in1k"),
-        ("resnet18", "imagenet", "no such tag; the tags of resnet18: .*resnet18.tv_in1k.*; or random"),
-        ("resnet18", "keras", "there are none for model.name=resnet18, only for resnet50_v1, vgg16, mobilenetv2_100, "),
-        ("scratch_cnn", "scratch_cnn.tv_in1k", "no such tag; timm has no weights of scratch_cnn"),
-    ],
-)
-def test_a_wrong_tag_lists_the_networks_own(name, weights, words):
-    fails(f"weights={weights}: {words}", model(name), weights)
 
 
 # --- the real files ---

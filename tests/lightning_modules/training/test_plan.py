@@ -50,11 +50,6 @@ def test_the_batches_of_an_epoch_may_be_limited(limit, sizes):
     assert batch_sizes(MemoryData(count=30).train_dataloader(), limit) == sizes
 
 
-def test_a_limit_that_leaves_no_batch_is_refused():
-    with pytest.raises(UserError, match="limit_train_batches=0.1 of 8"):
-        batch_sizes(MemoryData(count=30).train_dataloader(), 0.1)
-
-
 def test_one_rate_for_all_stages_and_a_bound_on_their_length(tmp_path):
     more = ["unfreeze.lr=0.02", "unfreeze.stages.head.max_epochs=1", "trainer.max_epochs=2"]
     stages = stages_of(small_config(tmp_path, *NET, *more)).values()

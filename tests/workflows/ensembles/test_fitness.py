@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from common.errors import UserError
 from tests.workflows.ensembles.problems import make_problem, predicted_by
 from workflows.ensembles.fitness import Problem
 
@@ -42,8 +41,3 @@ def test_ties_are_predicted_as_everywhere_else(seed, classes):
     problem = Problem(parts, labels, 1 if classes == 2 else None, tuple("abcd"[:classes]))
     weights = rng.multinomial(8, np.full(3, 1 / 3), size=10) / 8
     assert problem.fitness(weights) == pytest.approx(reference(problem, weights), abs=1e-12)
-
-
-def test_a_problem_without_images_is_an_error():
-    with pytest.raises(UserError, match="labelled images: there are 0 of 2 models"):
-        Problem(np.zeros((2, 0, 2)), np.zeros(0, dtype=np.int64), 1, ("a", "b"))

@@ -42,11 +42,6 @@ def test_members_of_ensembles(runs, ensembles):
             assert run is runs[int(name)]
 
 
-def test_experiments_of_different_folds_are_an_error():
-    with pytest.raises(UserError, match="a has the folds 0, 1, b 0"):
-        group_members(runs_of({"name": "a"}, {"name": "a", "fold": 1}, {"name": "b"}), list("xyz"))
-
-
 def aligned(**keywords):
     return align([make_run(seed=seed, skill=1.0, **keywords) for seed in range(3)], list("abc"))
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from common.errors import UserError
 from evaluation.averaging import Combiner
 from tests.workflows.ensembles.problems import make_problem
 from workflows.ensembles.config import GeneticConfig
@@ -46,14 +45,3 @@ def test_the_search_is_fitter_than_the_best_and_the_average():
     assert facts["fitness"] > fit("best", problem, QUICK, 0).facts["fitness"]
     assert facts["settings"] == QUICK.model_dump(mode="json")
     assert facts["evaluations"] > 300
-
-
-def test_other_members_are_an_error():
-    combiner = average_of(3)
-    with pytest.raises(UserError, match="3 members, not for 2"):
-        combiner.combine(make_problem(2, classes=3).probabilities)
-
-
-def test_the_file_of_a_removed_method_is_refused():
-    with pytest.raises(UserError, match="by stacking were removed: make it again"):
-        Combiner.from_dict({"method": "stacking", "weights": None, "stacker": {}, "facts": {}})

@@ -78,12 +78,6 @@ def test_each_figure_names_the_numbers_of_its_own_reasons(plan):
     assert "mean over the batches of an epoch, with dropout" in text
 
 
-def test_unfinished_runs_are_named(tmp_path, plan):
-    text = page_of(plan, runs={"paper": {"hem_all_cnn_32": [str(tmp_path / "run")]}})
-    assert "unfinished runs of hem_all_cnn_64 (1 of 1), hem_all_cnn_256 (1 of 1)" in text
-    assert "3 experiments, 1 seed; paper: 1 fold; no overrides" in text
-
-
 def test_each_seed_and_fold_that_is_unfinished_counts(tmp_path):
     options = Options(("hem_all_cnn_32", "hem_all_cnn_64"), seeds=(0, 1), folds=(0, 1, 2), honest=True)
     plan = make_plan("003", (), tmp_path / "out", options)

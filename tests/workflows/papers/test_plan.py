@@ -6,12 +6,10 @@ from pathlib import Path
 import pytest
 
 from common.config.grid import job_configs
-from common.errors import UserError
 from workflows.papers.plan import (
     Options,
     Step,
     analysis_steps,
-    check_plan,
     comparison_step,
     make_plan,
     preparation_steps,
@@ -140,36 +138,6 @@ def test_the_lines_of_a_command_fit_a_terminal_and_a_shell_reads_them_as_the_sam
         show = f"python() {{ printf '%s\\n' \"$@\"; }}\n{typed}"
         printed = subprocess.run(["bash", "-c", show], capture_output=True, text=True, check=True).stdout
         assert printed.splitlines() == list(step.words)
-
-
-DECIDED = ("protocol=image", "seed=3", "+experiment=vgg16_features", "split.fold=1", "name=x")
-
-
-@pytest.mark.parametrize(
-    ("paper", "words", "options", "message"),
-    [
-        *(("004", [word], {}, "reproduce.py decides on") for word in DECIDED),
-        ("005", [], {}, "choose from 001, 002, 003, 004"),
-        ("003", [], {"folds": (1,)}, "add --honest"),
-        ("002", [], {"folds": (1,), "honest": True}, "official test images"),
-        ("002", [], {"experiments": ("hem_all_cnn_32",)}, "has no hem_all_cnn_32"),
-    ],
-)
-def test_what_is_no_plan_is_refused(paper, words, options, message):
-    with pytest.raises(UserError, match=message):
-        plan_of(paper, *words, **options)
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["data_dir=.", "trainer.max_epoch=2"], "max_epoch"),
-        (["data_dir=.", "trainer.max_epochs=1,2"], "several values"), (["data_dir=003-data"], "003-data"),
-    ],
-)  # fmt: skip
-def test_a_mistake_is_an_error_before_anything_runs(words, message):
-    with pytest.raises(UserError, match=message):
-        check_plan(make_plan("003", tuple(words), Path("out")))
 
 
 def test_the_ensembles_of_several_folds_and_seeds_take_the_first_seed():

@@ -82,11 +82,6 @@ def test_an_honest_split_without_subjects_will_fail(tmp_path, report):
     assert not [line for line in known if line.startswith("will fail")]
 
 
-def test_nothing_is_estimated_without_a_basis(tmp_path, report):
-    lines = report("001", "data=synthetic_chromosomes", "weights=random", experiments=("karyogram_vgg16",))
-    assert lines[-2] == "time: unknown, there is no basis for an estimate with these data"
-
-
 def test_a_folder_of_other_data_is_refused(tmp_path, cells, report):
     with pytest.raises(UserError, match=r"no table .*labels\.csv"):
         report("001", f"data_dir={cells}", experiments=("karyogram_vgg16",))

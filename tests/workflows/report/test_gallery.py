@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.thumbnails import THUMBNAILS, read_pictures, write_pictures
+from common.thumbnails import THUMBNAILS, read_pictures
 from evaluation.metrics.classification import call
 from tests.helpers.predictions import join, make_predictions, make_run, with_passes
-from tests.workflows.report.reports import drawn, write_run
+from tests.workflows.report.reports import write_run
 from workflows.report import sources
 from workflows.report.gallery import gallery, pseudonyms
 from workflows.report.sources import read_chapters
@@ -111,16 +111,6 @@ def test_heat_maps_belong_to_their_method_and_experiment(make, tmp_path):
         assert shown.pictures[second["maps"][1]] == pictures[name]
         verb = "nothing" if name == first_image else "what"
         assert second["heat"] == dict.fromkeys((0, 1), f"{verb} speaks for “all”")
-
-
-def test_missing_pictures_are_named_with_the_command_that_makes_them(make, tmp_path):
-    run = make_run(images=10, subjects=5)
-    shown = make(write_run(tmp_path, run, pictures=False))
-    assert all(item["by"][0]["picture"] is None for item in shown.data["items"])
-    assert any("evaluation.thumbnails above 0" in note for note in shown.notes)
-    assert any("scripts/explain.py heatmaps" in note for note in shown.notes)
-    write_pictures(tmp_path / THUMBNAILS, run.part("test").frame["image_id"][:7], drawn(7), 24)
-    assert any(note.startswith("3 images have no picture") for note in make(tmp_path).notes)
 
 
 def test_an_image_without_label_is_neither_right_nor_wrong(make, tmp_path):

@@ -105,12 +105,6 @@ def test_a_cell_of_the_same_subject_gives_a_chromosome_at_this_ones_scale_and_st
     assert gained.pixels[gained.mask].mean() == pytest.approx(like.pixels[like.mask].mean(), abs=5)
 
 
-def test_cells_of_unknown_subjects_give_nothing():
-    cell, donor = (replace(one, subject=None) for one in drawn_cells()[:2])
-    derived = derived_from(cell, "gain", donors=[donor])
-    assert derived.facts["chromosomes"][0]["made_from"] == "mirror image"
-
-
 @pytest.mark.parametrize(("sex", "lost"), [("XX", "X"), ("XY", "Y")])
 def test_the_lost_chromosome_is_named(sex, lost):
     cell = of_sex(sex)

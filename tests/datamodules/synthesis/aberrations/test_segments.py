@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.synthesis.aberrations.segments import COLUMNS, Piece, join, measure, mismatch
+from datamodules.synthesis.aberrations.segments import Piece, join, measure, mismatch
 from datamodules.synthesis.ideogram import IDEOGRAM
 from datamodules.synthesis.metaphase import trim
 from tests.datamodules.synthesis.drawn import banded, lines
@@ -31,18 +31,6 @@ def test_no_cut_is_at_the_centromere_or_in_a_tip():
     centromere = round(IDEOGRAM["5"].short_arm * 80)
     cuts = set(_axis(edges=(5, centromere, 40, 77)).cuts)
     assert 0 < len(cuts & {39, 40, 41}) == len(cuts)
-
-
-def test_a_chromosome_is_measured_row_by_row():
-    axis = _axis(lean=0.1)
-    widths, changes, slopes = axis.edges[:, :3].T
-    assert axis.edges.shape == (80, 3 + COLUMNS)
-    assert (widths == 14).all()
-    assert axis.centromere == pytest.approx(80 * IDEOGRAM["5"].short_arm)
-    assert slopes[10:-10] == pytest.approx(0.1, abs=0.05)
-    assert axis.edges[16, 3:] == pytest.approx(80, abs=1)
-    assert changes[24] > 10
-    assert changes[36] < -10
 
 
 @pytest.mark.parametrize(

@@ -109,15 +109,6 @@ def test_an_error_of_a_trial_is_its_message(tmp_path, monkeypatch, error, words)
     assert words in trials["message"][0]
 
 
-def test_when_every_trial_fails_it_is_an_error_that_names_the_table(tmp_path):
-    with pytest.raises(UserError, match=r"none of 4 trials ended well, see .*trials\.csv"):
-        tune(tmp_path, "search.space.loader.batch_size.choices=[64]")
-    folder = next((tmp_path / "studies").iterdir())
-    assert len(table(folder)) == 4
-    assert not (folder / "best.yaml").exists()
-    assert (folder / "loss_by_unfreeze.lr.png").exists()
-
-
 def test_a_bad_trial_is_pruned_and_keeps_its_best_epoch(tmp_path):
     prune = ["search.pruner.name=median", "search.pruner.startup_trials=2", "search.pruner.warmup_epochs=1"]
     trials = tune(tmp_path, *prune, "search.trials=12", ONE_SIZE)
