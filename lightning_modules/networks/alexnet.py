@@ -1,36 +1,34 @@
 """AlexNet as it was in 2012 (Krizhevsky, Sutskever and Hinton, NIPS 2012), as a timm model; paper 002 (3.2) trains it.
 
 Not torchvision's network of that name, which is a later one: 64 filters first, and no normalisation. Shapes of one
-image at paper 002's 227x227 pixels, and parameters of the default and of ``groups=2``:
+image at paper 002's 227x227 pixels, and parameters:
 
-    =====================  ====================================  ============  ==========  ==========
-    module                 layer                                 output shape  parameters  two groups
-    =====================  ====================================  ============  ==========  ==========
-    conv1                  11x11 / 4, no padding (act1: ReLU)    96, 55, 55        34,944      34,944
+    =====================  ====================================  ============  ==========
+    module                 layer                                 output shape  parameters
+    =====================  ====================================  ============  ==========
+    conv1                  11x11 / 4, no padding (act1: ReLU)    96, 55, 55        34,944
     norm1                  local response normalisation          96, 55, 55
     pool1                  max 3x3 / 2, overlapping              96, 27, 27
-    conv2                  5x5, padding 2 (act2: ReLU)           256, 27, 27      614,656     307,456
+    conv2                  5x5, padding 2 (act2: ReLU)           256, 27, 27      614,656
     norm2                  local response normalisation          256, 27, 27
     pool2                  max 3x3 / 2                           256, 13, 13
-    conv3                  3x3, padding 1 (act3: ReLU)           384, 13, 13      885,120     885,120
-    conv4                  3x3, padding 1 (act4: ReLU)           384, 13, 13    1,327,488     663,936
-    conv5                  3x3, padding 1 (act5: ReLU)           256, 13, 13      884,992     442,624
+    conv3                  3x3, padding 1 (act3: ReLU)           384, 13, 13      885,120
+    conv4                  3x3, padding 1 (act4: ReLU)           384, 13, 13    1,327,488
+    conv5                  3x3, padding 1 (act5: ReLU)           256, 13, 13      884,992
     pool5                  max 3x3 / 2                           256, 6, 6
-    pre_logits: dense1     4096 (ReLU, dropout 0.5)              4096          37,752,832  37,752,832
-    pre_logits: dense2     4096 (ReLU, dropout 0.5)              4096          16,781,312  16,781,312
-    fc                     the classes, here 1000                1000           4,097,000   4,097,000
-    in all                                                                     62,378,344  60,965,224
-    =====================  ====================================  ============  ==========  ==========
+    pre_logits: dense1     4096 (ReLU, dropout 0.5)              4096          37,752,832
+    pre_logits: dense2     4096 (ReLU, dropout 0.5)              4096          16,781,312
+    fc                     the classes, here 1000                1000           4,097,000
+    in all                                                                     62,378,344
+    =====================  ====================================  ============  ==========
 
 The features end with pool5. The network's own ``forward_head`` holds the dense layers; a head list says the same:
 ``[flatten, {dense: 4096}, {dropout: 0.5}, {dense: 4096}, {dropout: 0.5}]``. Images may have any size from 67 pixels.
 
 From 2012: all of the table (section 3.5; the 227 pixels are what its 55x55 map needs), the normalisation (3.3), the
-overlapping pools (3.4), dropout (4.2), pixels of 0 to 255 less a mean (2). The original was split over two GPUs, so
-that conv2, conv4 and conv5 saw one half of the channels each: ``groups=2``. Ours: one tower without groups by default,
-since paper 002 (3.2) runs each model on one GPU; one mean per colour, ImageNet's, instead of a mean image; and Xavier's
-first weights, TensorFlow's default, since paper 002 names none. Those of 2012 (5) are ``init: gaussian``: they want the
-long training of 2012, over a few epochs of little data the loss stays where it was.
+overlapping pools (3.4), dropout (4.2), pixels of 0 to 255 less a mean (2). Ours: one tower, not one half on each of
+two GPUs, since paper 002 (3.2) runs each model on one; one mean per colour, ImageNet's, instead of a mean image; and
+Xavier's first weights, TensorFlow's default, since paper 002 names none: those of 2012 want the long training of 2012.
 """
 
 from typing import Any
@@ -38,7 +36,6 @@ from typing import Any
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
-from common.errors import UserError
 from lightning_modules.networks.layered_cnn import DenseTopCnn, Layers, conv_act, default_cfg
 
 # Pixel values of 0 to 255, the mean taken off (2012, section 2). The first dense layer is as wide as the image makes
@@ -49,23 +46,14 @@ PIXELS = {"mean": (0.485, 0.456, 0.406), "std": (1 / 255, 1 / 255, 1 / 255), "fi
 default_cfgs = generate_default_cfgs({"alexnet": default_cfg(227, 67, 6, **PIXELS)})
 
 
-def alexnet_stages(in_chans: int, groups: int) -> list[Layers]:
-    """Make AlexNet's five convolutions, each with its ReLU and, the first two, with normalisation; without pools.
-
-    With ``groups=1`` each filter sees all channels, with 2 those of conv2, conv4 and conv5 see one half, as on two GPUs
-    in 2012 (section 3.5).
-
-    Raises:
-        UserError: Other groups.
-    """
-    if groups not in (1, 2):
-        raise UserError(f"model.args.groups={groups}: say 1 (one tower) or 2 (the two GPUs of 2012)")
+def alexnet_stages(in_chans: int) -> list[Layers]:
+    """Make AlexNet's five convolutions, each with its ReLU and, the first two, with normalisation; without pools."""
     return [
         [*conv_act(1, in_chans, 96, 11, stride=4), ("norm1", _response_norm())],
-        [*conv_act(2, 96, 256, 5, padding=2, groups=groups), ("norm2", _response_norm())],
+        [*conv_act(2, 96, 256, 5, padding=2), ("norm2", _response_norm())],
         conv_act(3, 256, 384, 3, padding=1),
-        conv_act(4, 384, 384, 3, padding=1, groups=groups),
-        conv_act(5, 384, 256, 3, padding=1, groups=groups),
+        conv_act(4, 384, 384, 3, padding=1),
+        conv_act(5, 384, 256, 3, padding=1),
     ]
 
 
@@ -75,11 +63,11 @@ def _response_norm() -> nn.LocalResponseNorm:
 
 
 class AlexNet(DenseTopCnn):
-    """AlexNet (2012); see the top of this file, ``alexnet_stages`` and ``DenseTopCnn``."""
+    """AlexNet (2012); see the top of this file and ``DenseTopCnn``."""
 
-    def __init__(self, in_chans: int = 3, img_size: int | tuple[int, int] = 227, groups: int = 1, **top: Any) -> None:
+    def __init__(self, in_chans: int = 3, img_size: int | tuple[int, int] = 227, **top: Any) -> None:
         layers: Layers = []
-        for number, stage in enumerate(alexnet_stages(in_chans, groups), start=1):
+        for number, stage in enumerate(alexnet_stages(in_chans), start=1):
             layers += stage
             if number in (1, 2, 5):
                 layers.append((f"pool{number}", nn.MaxPool2d(3, stride=2)))

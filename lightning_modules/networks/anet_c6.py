@@ -68,7 +68,7 @@ LEAST_OF_FOUR = 131  # pixels: of smaller images four pools without padding leav
 class ANetC6(DenseTopCnn):
     """ANet-c6 (paper 002, section 2) in a reading of its pools; see the top of this file.
 
-    ``groups`` as in ``lightning_modules.networks.alexnet.alexnet_stages``, others as in ``DenseTopCnn``.
+    Further arguments are those of ``DenseTopCnn``.
 
     Raises:
         UserError: No such reading, or images too small for it.
@@ -79,7 +79,6 @@ class ANetC6(DenseTopCnn):
         in_chans: int = 3,
         img_size: int | tuple[int, int] = 227,
         pools: Literal["auto", "four", "five", "six"] = "four",
-        groups: int = 1,
         **top: Any,
     ) -> None:
         if pools == "auto":
@@ -88,7 +87,7 @@ class ANetC6(DenseTopCnn):
             raise UserError(f"model.args.pools={pools}: say one of auto, {', '.join(POOLS)}")
         pooled, padding = POOLS[pools]
         layers: Layers = []
-        stages = [*alexnet_stages(in_chans, groups), conv_act(6, 256, 256, 3, padding=1)]
+        stages = [*alexnet_stages(in_chans), conv_act(6, 256, 256, 3, padding=1)]
         for number, stage in enumerate(stages, start=1):
             layers += stage
             if number in pooled:

@@ -3,7 +3,7 @@
 import copy
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,10 +13,6 @@ from torch import nn
 from common.errors import UserError
 
 Layers = list[tuple[str, nn.Module]]  # names and layers, in the order of their use
-Init = Literal["gaussian", "xavier"]
-
-# 2012, section 5: a bias of one, so that ReLU lets gradients through from the start; zero elsewhere. conv6 is ours.
-BIASES_OF_ONE = ("conv2", "conv4", "conv5", "conv6", "pre_logits.dense1", "pre_logits.dense2")
 
 
 def default_cfg(size: int, least: int, pooled: int, **own: Any) -> dict[str, Any]:
@@ -52,20 +48,13 @@ class LayeredCnn(nn.Module):
         taps: Names of the layers that timm's ``features_only`` offers; the last layer is the last tap.
         in_chans: Channels of the image.
         img_size: Of the images for which ``feature_shape`` is the shape of the features, in pixels.
-        init: First weights. "xavier": uniform (Glorot and Bengio 2010), and biases of zero. "gaussian": AlexNet's own,
-            normal with standard deviation 0.01, and biases of zero or one (2012, section 5).
 
     Raises:
-        UserError: A wrong value, or images so small that nothing is left of them.
+        UserError: Images so small that nothing is left of them.
     """
 
-    def __init__(
-        self, layers: Layers, taps: Sequence[str], in_chans: int, img_size: int | tuple[int, int], init: Init
-    ) -> None:
+    def __init__(self, layers: Layers, taps: Sequence[str], in_chans: int, img_size: int | tuple[int, int]) -> None:
         super().__init__()
-        if init not in ("gaussian", "xavier"):
-            raise UserError(f"model.args.init={init}: say gaussian or xavier")
-        self.init = init
         self.layer_names = [name for name, _ in layers]
         for name, layer in layers:
             self.add_module(name, layer)
@@ -108,19 +97,15 @@ class LayeredCnn(nn.Module):
         self.fc = nn.Identity()
         if num_classes:
             self.fc = nn.Linear(self.head_hidden_size, num_classes, device=like.device, dtype=like.dtype)
-        self.initialise("fc", self.fc)
+        initialise(self.fc)
 
-    def initialise(self, name: str, module: nn.Module) -> None:
-        """Draw the first weights of a layer; one without weights stays as it is."""
-        if not isinstance(module, nn.Conv2d | nn.Linear):
-            return
+
+def initialise(module: nn.Module) -> None:
+    """Draw the first weights of a layer, uniform (Glorot and Bengio 2010), biases of zero; others stay as they are."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
         assert module.bias is not None
-        if self.init == "xavier":
-            nn.init.xavier_uniform_(module.weight)
-            nn.init.zeros_(module.bias)
-        else:
-            nn.init.normal_(module.weight, std=0.01)
-            nn.init.constant_(module.bias, 1.0 if name in BIASES_OF_ONE else 0.0)
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)
 
 
 class DenseTopCnn(LayeredCnn):
@@ -146,9 +131,8 @@ class DenseTopCnn(LayeredCnn):
         num_classes: int = 1000,
         drop_rate: float = 0.5,
         global_pool: str = "flatten",
-        init: Init = "xavier",
     ) -> None:
-        super().__init__(layers, taps, in_chans, img_size, init)
+        super().__init__(layers, taps, in_chans, img_size)
         dense: OrderedDict[str, nn.Module] = OrderedDict(flatten1=nn.Flatten())
         width = torch.Size(self.feature_shape).numel()
         for number, outputs in enumerate(units, start=1):
@@ -159,8 +143,8 @@ class DenseTopCnn(LayeredCnn):
         self.pre_logits = nn.Sequential(dense)
         self.head_hidden_size = width
         self.reset_classifier(num_classes, global_pool)
-        for name, module in self.named_modules():
-            self.initialise(name, module)
+        for module in self.modules():
+            initialise(module)
 
     def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
         """Map features (B, *feature_shape) to logits (B, num_classes); with ``pre_logits``, to the last dense layer's.

@@ -26,7 +26,7 @@ from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
-from lightning_modules.networks.layered_cnn import LayeredCnn, Layers, conv_act, default_cfg
+from lightning_modules.networks.layered_cnn import LayeredCnn, Layers, conv_act, default_cfg, initialise
 
 CHANNELS = (32, 64, 128, 256)  # paper 004, 3.2: the filters double with each layer
 POOLS = (2, 2, 3, 5)  # paper 004, 3.2: the max-pools grow with depth
@@ -57,11 +57,11 @@ class ScratchCnn(LayeredCnn):
             layers.append((f"pool{number}", nn.MaxPool2d(pool)))
             before = channels
         taps = [f"pool{number}" for number in range(1, 5)]
-        super().__init__(layers, taps, in_chans, img_size=60, init="xavier")
+        super().__init__(layers, taps, in_chans, img_size=60)
         self.head_drop = nn.Dropout(drop_rate)
         self.reset_classifier(num_classes, global_pool)
-        for name, module in self.named_modules():
-            self.initialise(name, module)
+        for module in self.modules():
+            initialise(module)
 
     def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
         """Pool the features (B, 256, h, w) and classify: (B, num_classes), or (B, 256) with ``pre_logits``."""

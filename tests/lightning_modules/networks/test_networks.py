@@ -40,7 +40,6 @@ ANET_CONVOLUTIONS = 34_944 + 614_656 + 885_120 + 1_327_488 + 884_992 + 590_080
 # Name, arguments, parameters of the first dense layer and of the whole network.
 PARAMETERS = [
     ("alexnet", {}, 37_752_832, 62_378_344),
-    ("alexnet", {"groups": 2}, 37_752_832, 60_965_224),
     ("anet_c6", {"pools": "four"}, 4_198_400, 25_415_320),
     ("anet_c6", {"pools": "five"}, 4_198_400, 25_415_320),
     ("anet_c6", {"pools": "six"}, 1_052_672, ANET_CONVOLUTIONS + 1_052_672 + 16_781_312 + 98_328),
@@ -166,17 +165,6 @@ def test_the_first_weights_are_xaviers(name, layer, fans):
     assert 0.95 * limit < module.weight.abs().max() <= limit
     assert module.weight.std().item() == pytest.approx((2 / fans) ** 0.5, rel=0.05)
     assert not module.bias.any()
-
-
-def test_the_first_weights_of_2012_are_an_option():
-    network = create("alexnet", init="gaussian")
-    assert network.conv3.weight.std().item() == pytest.approx(0.01, rel=0.01)
-    biases = {name: set(p.tolist()) for name, p in network.named_parameters() if name.endswith("bias")}
-    ones = {"conv2.bias", "conv4.bias", "conv5.bias", "pre_logits.dense1.bias", "pre_logits.dense2.bias"}
-    assert {name for name, values in biases.items() if values == {1.0}} == ones
-    assert {name for name, values in biases.items() if values == {0.0}} == {"conv1.bias", "conv3.bias", "fc.bias"}
-    network.reset_classifier(1000)
-    assert network.fc.weight.std().item() == pytest.approx(0.01, rel=0.1)
 
 
 @pytest.mark.parametrize(("name", "norm"), [("alexnet", "norm1"), ("alexnet", "norm2"), ("anet_c6", "norm1")])
