@@ -18,6 +18,8 @@ from datamodules.preprocessing.chromosome_canvas import scales
 from datamodules.preprocessing.pipeline import TooLargeError, prepare_image, to_shape
 
 LEFT_OUT = "left out by the expert (--fixed)"
+LOOK = (32, 16)  # pixels of a picture that is compared with others
+SAME = 0.99  # correlation of pictures that show the same chromosome; two chromosomes of 357 real cells reach 0.988
 
 
 class FileStatus(StrEnum):
@@ -26,7 +28,7 @@ class FileStatus(StrEnum):
     USED = "used"
     BROKEN = "broken"  # it cannot be read
     FOREIGN = "foreign"  # it shows no single chromosome
-    DUPLICATE = "duplicate"  # another file of the cell has the same pixels
+    DUPLICATE = "duplicate"  # another file of the cell has nearly the same picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +71,7 @@ def read_cell(cell: Cell, config: PrepareConfig, fixed: Mapping[str, int | None]
     def read(file: ImageFile) -> CellFile:
         return _read(file, config, file.name in kept)
 
-    files = _without_duplicates(list(pool.map(read, cell.files)), kept)
+    files = _without_duplicates(list(pool.map(read, cell.files)), config, kept)
     files = leave_out(files, fixed.keys() - kept, LEFT_OUT)
     return _without_other_sizes(files, kept)
 
@@ -143,22 +145,32 @@ def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> CellFile:
     return CellFile(file, FileStatus.USED, None, sha256, pixels, outline.area)
 
 
-def _without_duplicates(files: Sequence[CellFile], kept: Collection[str]) -> list[CellFile]:
-    """Leave out all but one of the files with the same pixels: the first, or the first that an expert has named."""
-    originals: dict[str, CellFile] = {}
-    for file in sorted(used_files(files), key=lambda file: file.file.name not in kept):
-        originals.setdefault(_digest(file), file)
-    result = list(files)
-    for number, file in enumerate(files):
-        if file.status is FileStatus.USED and originals[_digest(file)] is not file:
-            original = originals[_digest(file)].file.name
-            result[number] = file.left_out(FileStatus.DUPLICATE, f"the same picture as {original}")
-    return result
+def _without_duplicates(files: Sequence[CellFile], config: PrepareConfig, kept: Collection[str]) -> list[CellFile]:
+    """Leave out all but one of the files with nearly the same picture: the first, or the first with a fixed class.
+
+    Such are pictures that were saved twice, also padded, compressed or mirrored.
+    """
+    used = sorted(used_files(files), key=lambda file: file.file.name not in kept)
+    looks = np.array([_look(file, config) for file in used]).reshape(len(used), *LOOK)
+    similar = np.maximum(*(np.einsum("nhw,mhw->nm", looks, other) for other in (looks, looks[:, :, ::-1])))
+    causes = {}
+    for number, file in enumerate(used):
+        if earlier := np.flatnonzero(similar[number, :number] > SAME).tolist():
+            causes[file.file.name] = f"the same picture as {used[earlier[0]].file.name}"
+    left = []
+    for file in files:
+        cause = causes.get(file.file.name) if file.status is FileStatus.USED else None
+        left.append(file.left_out(FileStatus.DUPLICATE, cause) if cause else file)
+    return left
 
 
-def _digest(file: CellFile) -> str:
+def _look(file: CellFile, config: PrepareConfig) -> np.ndarray:
+    """Return a small picture of the chromosome, of mean 0 and length 1, float64, shape LOOK."""
     assert file.pixels is not None
-    return f"{file.pixels.shape} {hashlib.sha256(file.pixels.tobytes()).hexdigest()}"
+    small = config.model_copy(update={"fit": "stretch", "size": LOOK, "crop": True, "clahe": False, "augment_at": None})
+    look = prepare_image(file.pixels, small).mean(axis=2)
+    look -= look.mean()
+    return np.asarray(look / max(float(np.linalg.norm(look)), 1e-6))
 
 
 def _without_other_sizes(files: list[CellFile], kept: Collection[str]) -> list[CellFile]:

@@ -17,7 +17,7 @@ _FRAME_SHARE = 0.15  # of a side: lines of one colour that are a frame, at most
 _FRAME_STEP = 24  # gray values by which a frame differs from what it frames, at least
 _STEPS = 12  # of the fit of the ground; it changes little after eight
 _MOST_NOISE = 10.0  # standard deviation of an even ground, in gray values, at most
-_GROUND_SHARE = 0.65  # of the border that is ground, at least
+_GROUND_SHARE = 0.4  # of the border that is ground, at least: so much is left of it around the tightest cuts
 
 
 def on_black(image: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ from workflows.karyotyping.predictor import NO_FILES, CellModel, CellPrediction
 
 IMPROBABLE = "no class is probable for the network"
 LISTED = 5  # files in a reason
+TWO = 1.4  # times the area of another chromosome of the class; in 5 % of normal cells a homologue is so large
 LEFT_OUT = {
     "broken": "that cannot be read",
     "foreign": "left out as foreign",
@@ -63,6 +64,14 @@ class CellResult:
         return list(distances.index[distances > 1.0])
 
     @property
+    def pairs(self) -> list[str]:
+        """The names of the used files whose object is far larger than others of its class, as two chromosomes are."""
+        used = used_files(self.files)
+        table = pd.DataFrame({"name": [file.file.name for file in used], "area": [file.area for file in used]})
+        smallest = table["area"].groupby([call.assigned for call in self.karyotype.calls]).transform("min")
+        return list(table["name"][table["area"] > TWO * smallest])
+
+    @property
     def karyogram(self) -> str | None:
         """Where the karyogram is written, below the folder of the page; None where no karyotype can be named."""
         return f"karyograms/{self.stem}.png" if self.karyotype.candidates else None
@@ -92,6 +101,8 @@ class CellResult:
             reasons.append(
                 f"{len(foreign)} of {len(self.files)} files out of distribution, unlike the training images: {named}"
             )
+        if self.karyotype.missing and (pairs := self.pairs):
+            reasons.append(f"two chromosomes in one picture? {', '.join(pairs)}")
         return tuple(reasons)
 
 

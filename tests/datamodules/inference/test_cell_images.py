@@ -25,8 +25,8 @@ CONFIG = PrepareConfig(
 
 def photo(height=60, width=40):
     """Noise without any ground."""
-    noise = np.random.default_rng(0).integers(100, 200, (6, 4, 3), dtype=np.uint8)
-    return cv2.resize(noise, (width, height), interpolation=cv2.INTER_NEAREST)
+    noise = np.random.default_rng(0).integers(100, 200, (12, 8, 3), dtype=np.uint8)
+    return cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
 def karyogram():
@@ -83,6 +83,22 @@ def test_broken_files_and_duplicates_are_told_apart(cell_folder, tmp_path):
         assert files[f"{number}.png"].status is FileStatus.BROKEN
         assert files[f"{number}.png"].cause
     assert sum(file.status is FileStatus.USED for file in files.values()) == 24
+
+
+@pytest.mark.parametrize("change", ["padded", "mirrored", "compressed"])
+def test_nearly_the_same_picture_is_a_duplicate(cell_folder, tmp_path, change):
+    pixels = cv2.imread(str(cell_folder / "03.png"))
+    if change == "padded":
+        write_image(cell_folder / "25.png", np.pad(pixels, ((5, 5), (9, 9), (0, 0)), constant_values=255))
+    elif change == "mirrored":
+        write_image(cell_folder / "25.png", pixels[:, ::-1])
+    else:
+        cv2.imwrite(str(cell_folder / "25.jpg"), pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    write_image(cell_folder / "26.png", bar(3, seed=1, white=True))  # its homologue
+    files = read(cell_folder, tmp_path)
+    (duplicate,) = (name for name, file in files.items() if file.status is FileStatus.DUPLICATE)
+    assert duplicate.startswith("25.")
+    assert files[duplicate].cause == "the same picture as 03.png"
 
 
 def test_files_that_are_not_used_do_not_change_the_scale(cell_folder, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datamodules.io.decode import crop_to_content
 from datamodules.preprocessing.background import is_light, on_black
 from tests.helpers.chromosomes import bar
 
@@ -38,6 +39,16 @@ def test_noise_of_the_ground_stays_below_the_threshold_of_chromosomes():
     ground = _chromosome() == 0
     assert (image[ground] > 20).mean() < 0.02
     assert np.corrcoef(image.ravel(), _chromosome().ravel())[0, 1] > 0.99
+
+
+@pytest.mark.parametrize(("lean", "blur"), [(2.0, 0.0), (5.0, 1.0)])
+def test_gray_ground_around_a_tight_cut_becomes_black(lean, blur):
+    image = bar(4, scale=2.0, lean=lean)
+    if blur:
+        image = cv2.GaussianBlur(image, (0, 0), blur)
+    cut = crop_to_content(image, 60)
+    shown = np.rint((1 - cut / 255) * 200).astype(np.uint8)
+    assert np.abs(on_black(shown).astype(int) - cut).mean() <= 0.5
 
 
 @given(level=st.integers(30, 120))

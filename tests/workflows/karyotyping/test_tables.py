@@ -78,3 +78,18 @@ def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():
     assert kept == [pytest.approx(4.4 / 3), None]
     assert not any("distribution" in reason for reason in unknown.reasons)
     assert Tables.of([unknown], {}, PRIORS).cells["out_of_distribution"].isna().all()
+
+
+@pytest.mark.parametrize(("area", "pairs"), [(139, []), (150, ["1.png"])])
+def test_a_picture_far_larger_than_others_of_its_class_may_be_of_two_chromosomes(area, pairs):
+    labels = karyotype(lost=["20"])
+    files = []
+    for row in range(len(labels)):
+        name = f"{row}.png"
+        files.append(CellFile(ImageFile(Path(name), name, ()), FileStatus.USED, area=area if row == 1 else 100))
+    calls = karyotype_of_cell(sure(labels, wrong=1e-5), PRIORS, {}, 0.95)
+    cell = CellResult(Cell("c", None, ()), tuple(files), calls, "c")
+    assert cell.pairs == pairs
+    assert ("two chromosomes in one picture? 1.png" in cell.reasons) == bool(pairs)
+    whole = karyotype_of_cell(sure(karyotype(), wrong=1e-5), PRIORS, {}, 0.95)
+    assert replace(cell, files=(*files, files[0]), karyotype=whole).reasons == ()
