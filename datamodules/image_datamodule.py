@@ -22,7 +22,7 @@ from common.files import sha256_of_value
 from common.preemption import ignore_in_worker
 from common.runs.distributed import World
 from common.runs.files import RunFile
-from common.runs.portable import PortableModel
+from common.runs.portable_folder import PortableFolder
 from common.runs.run import DataFacts, Run
 from common.seeds import derive_seed
 from common.text import class_counts
@@ -172,7 +172,7 @@ class ImageDataModule(LightningDataModule):
 
     @property
     def _from_portable(self) -> bool:
-        return self.config.init_from is not None and PortableModel.is_portable(Path(self.config.init_from))
+        return self.config.init_from is not None and PortableFolder.is_portable(Path(self.config.init_from))
 
     @cached_property
     def plan(self) -> BalancePlan:

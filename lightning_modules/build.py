@@ -11,7 +11,7 @@ from common.config.defaults import composition
 from common.config.schema import Config, ModelConfig
 from common.errors import UserError
 from common.files import sha256_of_file
-from common.runs.portable import WEIGHTS, PortableModel
+from common.runs.portable_folder import WEIGHTS, PortableFolder
 from common.runs.run import ModelFacts, Run
 from common.seeds import derive_seed
 from lightning_modules.backbones.backbone import Backbone, check_modules
@@ -155,14 +155,14 @@ def assemble(
 
 def _load_start(model: Classifier, folder: Path, classes: Sequence[str]) -> str:
     """Load the best weights of a finished run, or those of a portable model; return the SHA-256 of their file."""
-    portable = PortableModel(folder) if PortableModel.is_portable(folder) else None
+    portable = PortableFolder(folder) if PortableFolder.is_portable(folder) else None
     if portable is None:
         run = Run.open_finished(folder)
         path, theirs, facts = run.best_checkpoint, run.data.classes, run.model
         orientation = bool(run.raw_config.get("head", {}).get("orientation", False))
     else:
-        network = portable.description.members[0].network
-        path, theirs = portable.checked_file(0, WEIGHTS), portable.description.classes
+        network = portable.network(0)
+        path, theirs = portable.checked_file(0, WEIGHTS), tuple(portable.content["classes"])
         facts = ModelFacts(list(network.mean), list(network.std), network.args)
         orientation = network.orientation
     if theirs != tuple(classes):

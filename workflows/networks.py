@@ -11,7 +11,8 @@ from common.cli import say
 from common.config.data import PrepareConfig
 from common.errors import UserError
 from common.runs.files import RunFile
-from common.runs.portable import DISTANCES, GRAPH, WEIGHTS, PortableModel
+from common.runs.portable import PortableModel
+from common.runs.portable_folder import DISTANCES, GRAPH, WEIGHTS
 from common.runs.predicted import joined
 from common.runs.run import Run
 from datamodules.preprocessing.pipeline import PREPARE_VERSION

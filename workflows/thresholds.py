@@ -7,7 +7,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from common.errors import UserError
 from common.runs.files import PortableFile, RunFile
-from common.runs.portable import REMEDY, PortableModel
+from common.runs.portable import PortableModel
+from common.runs.portable_folder import REMEDY
 from common.runs.run import Run
 from evaluation.averaging import average
 from evaluation.core.warnings import fitted

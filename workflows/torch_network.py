@@ -9,7 +9,7 @@ from torch import nn
 
 from common.config.schema import InferenceConfig
 from common.predictions import UPSIDE_DOWN
-from common.runs.portable import NetworkFacts
+from common.runs.portable_folder import NetworkFacts
 from common.runs.run import ModelFacts
 from lightning_modules.adaptation import adapt_to_images
 from lightning_modules.backbones.backbone import build_backbone

@@ -10,7 +10,7 @@ from common.config.schema import Config
 from common.errors import UserError
 from common.karyotype import KARYOGRAM_SOURCES
 from common.keras import check_keras
-from common.runs.portable import PortableModel
+from common.runs.portable_folder import PortableFolder
 from common.runs.run import Run
 
 # Transforms that move a chromosome to another place.
@@ -65,7 +65,7 @@ def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
     check_data_dir(composed, elsewhere)
     if composed.init_from is not None:
         start = Path(composed.init_from)
-        if not PortableModel.is_portable(start):
+        if not PortableFolder.is_portable(start):
             Run.open_finished(start)
 
 

@@ -1,10 +1,8 @@
-"""The folder of a portable model: description, weights, distances and ONNX graph of each member; never a pickle."""
+"""What is known of a portable model: its networks, their training and evaluation."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -12,46 +10,15 @@ from pydantic import Field, TypeAdapter, ValidationError
 from common.config.data import PrepareConfig
 from common.config.schema import InferenceConfig
 from common.errors import UserError
-from common.files import read_whole_json, sha256_of_file, write_json
+from common.files import write_json
 from common.karyotype import CellThresholds
 from common.paths import ROOT
 from common.runs.address import present_keys
 from common.runs.files import PortableFile
+from common.runs.portable_folder import FORMAT, KIND, REMEDY, NetworkFacts, PortableFolder
 
-FORMAT = 1
 TOLERANCE = 1e-4  # of a probability
-KIND = "karyocyte portable model"
-# What ends the names of the files of a member.
-WEIGHTS = ".safetensors"
-GRAPH = ".onnx"
-DISTANCES = ".out_of_distribution.safetensors"
-REMEDY = "export it again with scripts/export.py"
 BUILT_IN = ROOT / "models" / "chromosomes"  # what names karyotypes where no model is named
-
-
-@dataclass(frozen=True)
-class NetworkFacts:
-    """What the weights of a member are loaded into.
-
-    Attributes:
-        name: timm's name of the backbone, or that of a network of the papers.
-        args: Its further arguments.
-        cut: The module that it ends with; None for the whole network.
-        head: The layers of the head, as ``head.layers`` of conf/train.yaml.
-        logits: Outputs of the head: per orientation one per class, or one for two classes.
-        orientation: Whether it has two outputs per class, upright and upside down.
-        mean: Of the channels, shape (3,), which images in [0, 1] are normalised with.
-        std: Their standard deviations, shape (3,).
-    """
-
-    name: str
-    args: dict[str, Any]
-    cut: str | None
-    head: tuple[str | dict[str, Any], ...]
-    logits: int
-    orientation: bool
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -188,26 +155,15 @@ class ModelDescription:
 _DESCRIPTION = TypeAdapter(ModelDescription)
 
 
-@dataclass(frozen=True)
-class PortableModel:
+class PortableModel(PortableFolder):
     """The folder of a portable model; a ``UserError`` names what is missing or damaged in it."""
-
-    folder: Path
-
-    @staticmethod
-    def is_portable(folder: Path) -> bool:
-        """Tell whether a folder holds a portable model."""
-        return bool(read_whole_json(Path(folder) / PortableFile.MODEL).get("kind") == KIND)
 
     @cached_property
     def description(self) -> ModelDescription:
         """The content of model.json."""
         path = self.folder / PortableFile.MODEL
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values.get("format") != FORMAT:
-            raise UserError(f"{path} has format {values.get('format')}, this code reads {FORMAT}: {REMEDY}")
         try:
-            values["members"] = list(map(present_keys, values["members"]))
+            values = {**self.content, "members": list(map(present_keys, self.content["members"]))}
             return _DESCRIPTION.validate_python(values)
         except ValidationError as error:
             first = error.errors()[0]
@@ -215,19 +171,6 @@ class PortableModel:
             raise UserError(f"{path}: {place}: {first['msg']}: {REMEDY}") from error
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path}: members: no list of them: {REMEDY}") from error
-
-    def file(self, member: int, suffix: str) -> Path:
-        """Return the path of a member's WEIGHTS, GRAPH or DISTANCES, whether it exists or not."""
-        return self.folder / f"member{member + 1}{suffix}"
-
-    def checked_file(self, member: int, suffix: str) -> Path:
-        """Return the path of a member's file, whose content is what was exported."""
-        path = self.file(member, suffix)
-        if not path.is_file():
-            raise UserError(f"{path} is missing: {REMEDY}")
-        if sha256_of_file(path) != self.description.members[member].sha256.get(suffix):
-            raise UserError(f"{path} was changed since it was exported, or is damaged: {REMEDY}")
-        return path
 
     def write(self, description: ModelDescription) -> None:
         """Write model.json."""

@@ -121,7 +121,7 @@ def _start(config: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
     Nothing is known of a run that is gone.
     """
     start = config.get("init_from")
-    if not start:
+    if not start or start == paper.get("init_from"):
         return []
     own = Run(Path(start)).raw_config
     stages = (_at(own, "unfreeze.stages") or {}).values()

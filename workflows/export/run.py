@@ -16,19 +16,16 @@ from common.karyotype import CHROMOSOMES
 from common.revision import PACKAGES, revision
 from common.runs.files import PortableFile, RunFile
 from common.runs.portable import (
-    DISTANCES,
-    GRAPH,
     TOLERANCE,
-    WEIGHTS,
     CellFacts,
     Licence,
     ModelDescription,
-    NetworkFacts,
     Parity,
     PortableMember,
     PortableModel,
     TrainingFacts,
 )
+from common.runs.portable_folder import DISTANCES, GRAPH, WEIGHTS, NetworkFacts
 from common.runs.run import Run
 from datamodules.inference.run_images import from_test_part
 from datamodules.io.whole_folder import new_whole_folder

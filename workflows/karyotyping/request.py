@@ -9,7 +9,8 @@ from common.arguments import new_folder
 from common.config.command import Command
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
-from common.runs.portable import BUILT_IN, REMEDY
+from common.runs.portable import BUILT_IN
+from common.runs.portable_folder import REMEDY
 from workflows.cell_settings import KaryotypeConfig
 from workflows.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
 
