@@ -1,7 +1,7 @@
 """What scripts/karyotype.py makes of cells with corrupted pictures: silently wrong, referred to an expert, or right.
 
-``python -m benchmarks.corruptions RUN --data FOLDER --data FOLDER --csv results/chromosomes/corruptions.csv`` corrupts
-normal cells of the run's test part, one of each case, writes them to a temporary folder, and names their karyotypes.
+``python -m benchmarks.corruptions MODEL --data FOLDER --csv results/chromosomes/corruptions.csv`` corrupts normal cells
+of a run's test part, one of each case, writes them to a temporary folder, and names their karyotypes.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ import pandas as pd
 import typer
 
 from benchmarks.shared import show
-from common.cli import TYPER, console, examples, report_user_errors
+from common.cli import console, report_user_errors
 from common.errors import UserError
 from common.files import read_csv, sha256_of_file, write_csv
 from common.karyotype import NORMAL, class_of, name_karyotype
@@ -80,8 +80,7 @@ def content(pixels: np.ndarray) -> np.ndarray:
 
 def noisy(pixels: np.ndarray) -> np.ndarray:
     """Add Gaussian noise."""
-    noise = np.random.default_rng(pixels.size).normal(0, 25, pixels.shape)
-    return (pixels + noise).clip(0, 255).astype(np.uint8)
+    return (pixels + np.random.default_rng(0).normal(0, 25, pixels.shape)).clip(0, 255).astype(np.uint8)
 
 
 def compressed(pixels: np.ndarray) -> np.ndarray:
@@ -114,10 +113,7 @@ CORRUPTIONS: Mapping[str, Corruption] = {
 
 
 def normal_cells(data: Path, seen: Mapping[str, str], count: int) -> list[Cell]:
-    """Draw normal cells of a folder with ``labels.csv``, one of each case, in random order of the files.
-
-    ``seen`` is the part of images by their SHA-256; all others are test images.
-    """
+    """Draw normal test cells of a folder, one of each case; images that are not in ``seen`` by SHA-256 are for test."""
     table = read_text_table(data / "labels.csv")
     table["class"] = table["class"].map(class_of)
     table["path"] = table["path"].map(data.joinpath)
@@ -127,7 +123,7 @@ def normal_cells(data: Path, seen: Mapping[str, str], count: int) -> list[Cell]:
         if name_karyotype(Counter(cell["class"])).kind == NORMAL and (cell["part"] == "test").all():
             cells[cell.get("case_id", cell["cell_id"]).iloc[0]] = cell.sample(frac=1, random_state=len(cells))
     if len(cells) < 2:
-        raise UserError(f"--data {data} has fewer than two normal cells in the test part: name data of the run")
+        raise UserError(f"{data} has fewer than two normal cells in the test part: name data of the run")
     drawn = []
     for cell in pd.Series(cells).sample(min(count, len(cells)), random_state=0):
         pixels = [read_image(path)[..., 0] for path in cell["path"]]
@@ -167,16 +163,11 @@ def measure(model: Path, cells: Sequence[Cell], corruption: Corruption) -> dict[
     }
 
 
-Data = Annotated[list[Path], typer.Option(help="Folder with labels.csv, as of data=chromosomes; several times.")]
-Cells = Annotated[int, typer.Option(min=2, help="Of each folder.")]
-Csv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
-app = typer.Typer(**TYPER)
+def main(model: Path, data: Annotated[list[Path], typer.Option()], cells: int = 12, csv: Path | None = None) -> None:
+    """Count corrupted cells that MODEL, a run's folder or a portable model, names wrongly without referring them.
 
-
-@app.command(epilog=examples("python -m benchmarks.corruptions RUN --data FOLDER"))
-@report_user_errors()
-def corruptions(model: Path, data: Data, cells: Cells = 12, csv: Csv = None) -> None:
-    """Count corrupted cells that MODEL, a run's folder or a portable model, names wrongly and does not refer."""
+    Of each folder with labels.csv (--data, several times) so many cells are taken.
+    """
     rows = []
     for folder in data:
         drawn = normal_cells(folder, open_model([model]).seen, cells)
@@ -188,4 +179,4 @@ def corruptions(model: Path, data: Data, cells: Cells = 12, csv: Csv = None) -> 
 
 
 if __name__ == "__main__":
-    app()
+    typer.run(report_user_errors()(main))
