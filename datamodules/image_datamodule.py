@@ -12,7 +12,7 @@ import torch
 from omegaconf import OmegaConf
 from pydantic_core import to_jsonable_python
 from pytorch_lightning import LightningDataModule, Trainer
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from common.compat import position_in_epoch
 from common.config.compose import check_config, compose_overrides
@@ -350,7 +350,7 @@ class ImageDataModule(LightningDataModule):
             return World(trainer.world_size, trainer.global_rank)
         return self.world
 
-    def loader(self, dataset: PreparedDataset, **batches: Any) -> DataLoader[Batch]:
+    def loader(self, dataset: Dataset[Any], **batches: Any) -> DataLoader[Any]:
         """Return the batches of a data set, loaded as ``loader`` says; ``batches`` are arguments of DataLoader."""
         return DataLoader(
             dataset,

@@ -16,7 +16,7 @@ from common.runs.run import Run
 # Transforms that move a chromosome to another place.
 MOVING = ("flips", "rotations", "mirror", "rotate", "bend", "uneven", "stretch", "shift", "scale")
 TURNED_COPIES = ("paper", "hem_all")  # ways to balance that add turned copies
-DRAWN = ("synthetic", "synthetic_chromosomes")  # sources that read no files
+DRAWN = ("synthetic", "synthetic_chromosomes", "synthetic_metaphases")  # sources that read no files
 DATA_DIR_HINT = "set data_dir=<folder or zip> or KARYOCYTE_DATA_DIR, or use +profile=demo, which needs no data"
 
 

@@ -23,12 +23,17 @@ from datamodules.sources import SourceContext, source
 from datamodules.transforms.expansion import Expansion
 
 
-class FolderConfig(SourceConfig, defaults="data/folder"):
+class NamedImagesConfig(SourceConfig):
+    """Images whose file names may tell the subject."""
+
+    subject_regex: str | None = FROM_YAML
+
+
+class FolderConfig(NamedImagesConfig, defaults="data/folder"):
     """One sub-folder per class."""
 
     source: Literal["folder"]
     classes: tuple[str, ...] | None = FROM_YAML
-    subject_regex: str | None = FROM_YAML
 
 
 @source(FolderConfig)
@@ -79,11 +84,10 @@ def _files_of_classes(root: Path, classes: tuple[str, ...] | None) -> dict[str, 
     return files
 
 
-class KaryogramsConfig(SourceConfig, defaults="data/karyograms"):
+class KaryogramsConfig(NamedImagesConfig, defaults="data/karyograms"):
     """Whole karyograms in two folders, normal and abnormal."""
 
     source: Literal["karyograms"]
-    subject_regex: str | None = FROM_YAML
     augmented: AugmentedConfig = FROM_YAML
 
 

@@ -33,14 +33,24 @@ _ENDS = 4.0
 _WIDTH = 19.0
 
 
-class SyntheticChromosomesConfig(SourceConfig, defaults="data/synthetic_chromosomes"):
-    """Synthetic single chromosomes."""
+class DrawnCellsConfig(SourceConfig):
+    """The cells of synthetic chromosomes."""
 
-    source: Literal["synthetic_chromosomes"]
     cells: Annotated[int, Field(ge=3)] = FROM_YAML
     cases: Annotated[int, Field(ge=3)] = FROM_YAML
     abnormal: Probability = FROM_YAML
     seed: Annotated[int, Field(ge=0)] = FROM_YAML
+
+    def check(self) -> None:
+        """Raise a ``UserError`` where there are fewer cells than cases."""
+        if self.cells < self.cases:
+            raise UserError(f"data.cells={self.cells} is less than data.cases={self.cases}: ask for more cells")
+
+
+class SyntheticChromosomesConfig(DrawnCellsConfig, defaults="data/synthetic_chromosomes"):
+    """Synthetic single chromosomes."""
+
+    source: Literal["synthetic_chromosomes"]
 
 
 @source(SyntheticChromosomesConfig)
@@ -49,16 +59,15 @@ def list_synthetic_chromosomes(data: SyntheticChromosomesConfig, context: Source
 
     The cells go round the cases. A ``UserError`` says that there are fewer, or that a positive class is given.
     """
-    if data.cells < data.cases:
-        raise UserError(f"data.cells={data.cells} is less than data.cases={data.cases}: ask for more cells")
+    data.check()
     classes = order_classes(set(CHROMOSOMES), data.positive_class)
     facts = data.model_dump(include={"cells", "cases", "abnormal", "seed"}) | {"version": DRAWING_VERSION}
     folder = context.cache_dir / f"synthetic-chromosomes-{sha256_of_value(facts)[:8]}"
     rows = []
     places = []
     for number in range(data.cells):
-        case = f"case_{number % data.cases + 1:03d}"
-        cell = f"{case}.{number // data.cases + 1}"
+        cell = cell_name(data, number)
+        case = cell.partition(".")[0]
         for position, label in enumerate(labels_of(data, number)):
             image_id = f"{cell}_{position + 1:02d}_{label}"
             path = f"{label}/{image_id}.png"
@@ -71,7 +80,12 @@ def list_synthetic_chromosomes(data: SyntheticChromosomesConfig, context: Source
     return Manifest(frame, folder, classes, None, data.source, notes, synthetic=True)
 
 
-def labels_of(data: SyntheticChromosomesConfig, cell: int) -> tuple[str, ...]:
+def cell_name(data: DrawnCellsConfig, cell: int) -> str:
+    """Return the name of a cell, which begins with that of its case and a dot."""
+    return f"case_{cell % data.cases + 1:03d}.{cell // data.cases + 1}"
+
+
+def labels_of(data: DrawnCellsConfig, cell: int) -> tuple[str, ...]:
     """Return the classes of a cell's chromosomes in the order of the classes; all cells of a case have the same.
 
     A share of ``data.abnormal`` of the cases, rounded up and spread evenly, has a numerical abnormality, by turns. Of
@@ -92,13 +106,13 @@ def labels_of(data: SyntheticChromosomesConfig, cell: int) -> tuple[str, ...]:
     return (*autosomes, *sex)
 
 
-def draw_picture(data: SyntheticChromosomesConfig, cell: int, number: int) -> np.ndarray:
+def draw_picture(data: DrawnCellsConfig, cell: int, number: int) -> np.ndarray:
     """Draw chromosome ``number`` of a cell, see ``draw_chromosome``: a function of settings and the two numbers."""
     rng = np.random.default_rng([data.seed, _CHROMOSOME_STREAM, cell, number])
     return draw_chromosome(traits_of(data, cell, labels_of(data, cell)[number], rng), rng)
 
 
-def traits_of(data: SyntheticChromosomesConfig, cell: int, label: str, rng: np.random.Generator) -> ChromosomeTraits:
+def traits_of(data: DrawnCellsConfig, cell: int, label: str, rng: np.random.Generator) -> ChromosomeTraits:
     """Draw the traits of a chromosome: contraction, focus, stain and light are its cell's, the rest is its own."""
     of_cell = np.random.default_rng([data.seed, _CELL_STREAM, cell])
     contraction, stoutness, focus, stain, light, texture = of_cell.normal(size=6)

@@ -25,7 +25,7 @@ class Augmentation:
         self._turn = RandomTurn(config.flips, config.rotations, config.probability)
         # An added copy exists to differ from its original, so it is always turned.
         self._turn_copy = RandomTurn(config.flips, config.rotations, 1.0)
-        self._operations = _operations(config)
+        self._operations = chosen_operations(config)
         self.is_on = config.flips or config.rotations or bool(self._operations)
 
     def __call__(self, image: np.ndarray, epoch: int, row: int, copy: int) -> np.ndarray:
@@ -53,7 +53,7 @@ class Augmentation:
         return image
 
 
-def _operations(config: TransformConfig) -> list[Transform]:
+def chosen_operations(config: TransformConfig) -> list[Transform]:
     """Return the operations that have a strength, in their order."""
     operations = []
     for operation in AUGMENTATIONS.values():

@@ -9,6 +9,7 @@ from common.errors import UserError
 from common.karyotype import CHROMOSOMES
 from datamodules.io.decode import read_image
 from datamodules.sources import cifar10, list_images, sources
+from tests.datamodules.metaphases.sets import write_metaphases
 from tests.helpers.archives import zip_folder
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.digits import write_batches, write_mnist
@@ -54,8 +55,10 @@ SETS = {
     "hem_all": ({}, write_small_cnmc, 12, ("hem", "all"), 12, FOLDS),
     "cifar10": ({}, write_tree, 50, cifar10.CLASSES, 0, {None, "test"}),
     "mnist": ({}, write_mnist, 60, tuple("0123456789"), 0, {None, "test"}),
+    "metaphases": ({}, write_metaphases, 5, ("normal", "abnormal"), 4, {None}),
     "synthetic": ({"images": 14, "subjects": 4, "size": 48}, None, 14, ("hem", "all"), 4, {None}),
     "synthetic_chromosomes": ({"cells": 4, "cases": 3, "abnormal": 0.3}, None, 185, CHROMOSOMES, 3, {None}),
+    "synthetic_metaphases": ({"cells": 4, "cases": 3, "abnormal": 0.3}, None, 4, ("normal", "abnormal"), 3, {None}),
 }
 # How the notes begin.
 NOTES = {
@@ -63,12 +66,15 @@ NOTES = {
     "cnmc": [PARTIAL], "hem_all": [PARTIAL],
     "cifar10": ["partial: 30 of 50,000 train", "partial: 20 of 10,000 test", "JPEG"],
     "mnist": ["partial: 40 of 60,000 train", "partial: 20 of 10,000 test"],
+    "metaphases": ["5 pictures with 10 boxes (Pascal VOC; 0 clipped", "in no list: 1 pictures"],
     "synthetic": ["synthetic: procedurally generated cells"],
     "synthetic_chromosomes": ["synthetic: procedurally generated chromosomes", "185 chromosomes of 4 cells and 3"],
+    "synthetic_metaphases": ["synthetic: procedurally", "4 pictures with 185 boxes (COCO", "in no list: 0"],
 }  # fmt: skip
 ON_DISK = [name for name, facts in SETS.items() if facts[1]]
 # Those whose images are written to the cache, and the keys that make another set of images.
-WRITTEN = {"synthetic": {"seed": 1}, "synthetic_chromosomes": {"seed": 1}, "mnist": None, "cifar10": None}
+SEEDED = ("synthetic", "synthetic_chromosomes", "synthetic_metaphases")
+WRITTEN = {"mnist": None, "cifar10": None, **dict.fromkeys(SEEDED, {"seed": 1})}
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Pictures of whole metaphases and the boxes of their chromosomes."""

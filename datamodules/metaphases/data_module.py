@@ -1,0 +1,125 @@
+"""Batches of pictures of whole metaphases with the boxes of their chromosomes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from pytorch_lightning import Trainer
+from torch.utils.data import DataLoader, Dataset
+
+from common.config.data import PrepareConfig
+from common.files import sha256_of_value
+from datamodules.image_datamodule import ImageDataModule
+from datamodules.io.decode import read_image
+from datamodules.manifest.manifest import Manifest
+from datamodules.metaphases.augmentation import BoxAugmentation
+from datamodules.prepared_dataset import Key, epochs_and_items
+from datamodules.preprocessing.background import on_black
+from datamodules.samplers import share_of
+
+MULTIPLE = 32  # of pixels that height and width of a batch are padded to
+WHITE = 255
+
+
+class MetaphaseDataModule(ImageDataModule):
+    """Pictures of whole metaphases: the source ``metaphases`` or ``synthetic_metaphases``.
+
+        data = MetaphaseDataModule(data_dir="metaphases.zip", batch_size=2)
+
+    A batch is {"image": float32 (B, 1, H, W) in [0, 1], padded on the right and below to multiples of 32; "boxes": list
+    of float32 (n, 4), left, top, right, bottom in pixels of the image; "labels": list of int64 (n,), index into
+    `CHROMOSOMES`, or -1 where the class is not known; "index": int64 (B,), manifest row}. Divided by
+    ``prepare.canvas.scale``, a box that is not augmented is in pixels of the file.
+
+    Arguments and errors are those of `ImageDataModule`. Of ``prepare``, ``canvas.scale`` and ``background`` count: with
+    ``detect`` chromosomes are bright on black, otherwise dark on white.
+    """
+
+    default_source = "metaphases"
+
+    def prepare_data(self) -> None:
+        """Do nothing: pictures are read when they are needed."""
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Batches of the augmented train part: this process's share of each."""
+        augmentation = BoxAugmentation(self.config.transform, self.config.seed)
+        pictures = MetaphasePictures(self.manifest, self.config.prepare, self.plan.rows, augmentation)
+        return self.loader(pictures, batch_sampler=self.train_sampler(self._position))
+
+    def in_order(self, rows: np.ndarray, trainer: Trainer | None) -> DataLoader[Any]:
+        """Return the share that a process of a trainer has of pictures of some manifest rows, not augmented."""
+        rows = share_of(rows, self._present_world(trainer))
+        pictures = MetaphasePictures(self.manifest, self.config.prepare, rows)
+        return self.loader(pictures, batch_size=self.config.loader.batch_size)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> dict[str, Any]:
+        """Scale the pictures to [0, 1]; uint8 until here, a quarter of the transfer."""
+        return {**batch, "image": batch["image"].float().div_(255)}
+
+    def content_hash(self) -> str:
+        """Return a SHA-256 over the pictures and their boxes."""
+        frame = self.manifest.frame
+        boxes = [each.tolist() for each in frame["boxes"]]
+        return sha256_of_value([super().content_hash(), boxes, [each.tolist() for each in frame["chromosomes"]]])
+
+
+class MetaphasePictures(Dataset[dict[str, Any]]):
+    """Pictures of some manifest rows, int64, as the batches of `MetaphaseDataModule`; the images are uint8.
+
+    A batch is fetched as a whole: a DataLoader needs ``collate_fn=whole_batch``.
+    """
+
+    def __init__(
+        self, manifest: Manifest, prepare: PrepareConfig, rows: np.ndarray, augmentation: BoxAugmentation | None = None
+    ) -> None:
+        self.manifest = manifest
+        self.prepare = prepare
+        self.rows = rows
+        self.augmentation = augmentation
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitems__(self, keys: Sequence[Key]) -> dict[str, Any]:
+        """Return a batch."""
+        epochs, items = epochs_and_items(keys)
+        rows = self.rows[items]
+        images, boxes, labels = [], [], []
+        for epoch, row in zip(epochs.tolist(), rows.tolist(), strict=True):
+            picture = self._picture(row)
+            if self.augmentation is not None:
+                picture = self.augmentation(*picture, epoch, row)
+            images.append(picture[0])
+            boxes.append(torch.from_numpy(picture[1]))
+            labels.append(torch.from_numpy(picture[2]))
+        batch = _padded(images)
+        if self.prepare.background != "detect":
+            batch = WHITE - batch
+        return {"image": batch, "boxes": boxes, "labels": labels, "index": torch.from_numpy(rows)}
+
+    def _picture(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return a picture (H, W), bright on black, its boxes and its labels."""
+        boxes, labels = self.manifest.frame[["boxes", "chromosomes"]].iloc[row]
+        scale = np.float32(self.prepare.canvas.scale)
+        image = network_picture(read_image(self.manifest.file(row)), float(scale))
+        return image, np.minimum(boxes * scale, np.array(image.shape[::-1] * 2, np.float32)), labels
+
+
+def network_picture(image: np.ndarray, scale: float) -> np.ndarray:
+    """Scale a picture (uint8 RGB, shape (H, W, 3)) and return it gray, bright on black, uint8, shape (h, w)."""
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    # By factors, not to a size, which is rounded: boxes are then scaled exactly.
+    scaled = cv2.resize(image, None, fx=scale, fy=scale, interpolation=method)
+    return np.ascontiguousarray(cv2.cvtColor(on_black(scaled), cv2.COLOR_RGB2GRAY))
+
+
+def _padded(images: Sequence[np.ndarray]) -> torch.Tensor:
+    """Return pictures (H, W) as one tensor, uint8, shape (B, 1, H, W), with black on the right and below."""
+    height, width = np.max([image.shape for image in images], axis=0)
+    shape = (len(images), 1, -(-height // MULTIPLE) * MULTIPLE, -(-width // MULTIPLE) * MULTIPLE)
+    batch = torch.zeros(shape, dtype=torch.uint8)
+    for image, place in zip(images, batch, strict=True):
+        place[0, : image.shape[0], : image.shape[1]] = torch.from_numpy(image)
+    return batch
