@@ -11,6 +11,7 @@ from rich.text import Text
 
 from common.cli import console, say
 from common.config.schema import Config
+from common.errors import UserError
 from common.revision import revision
 from common.runs import usage
 from common.runs.address import run_facts, run_folder, run_identity
@@ -44,6 +45,7 @@ from lightning_modules.training.fit import FinishedStage, Mode, train_stages, tr
 from lightning_modules.training.trainer import set_up_torch
 from workflows.monitored import add_monitored
 
+BOXED = ("metaphases", "synthetic_metaphases")  # sources of pictures with boxes
 # Training images that the statistics of a folded BatchNorm are measured on.
 SAMPLE = 512
 
@@ -80,6 +82,9 @@ def check_before_data(config: Config) -> FirstBackbone:
     """Check all that needs no images, which take long to read, and build the backbone with its first weights."""
     with rank_zero_first():
         check_sections(config.evaluation)
+        if config.data.source in BOXED:
+            remedy = "name another data set, or use MetaphaseDataModule in a program of your own"
+            raise UserError(f"data={config.data.source} has boxes, of which no network of train.py learns: {remedy}")
         return first_backbone(config)
 
 
