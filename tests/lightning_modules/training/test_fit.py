@@ -124,7 +124,7 @@ def test_a_stage_ends_after_its_patience_and_trains_no_further_epoch_on_a_resume
 def test_init_from_takes_the_place_of_the_stages_that_train_the_head_alone(tmp_path):
     first = tmp_path / "first"
     model, stages = train(small_config(tmp_path, *HEAD_ONLY), first)
-    with pytest.raises(UserError, match="is not finished"):
+    with pytest.raises(UserError, match="is not a run of Karyocyte"):
         build(small_config(tmp_path, *SMALL_NET, f"init_from={first}"))
     Run(first).write_status("finished", best=stages[-1].best)
     Run(first).write_config(small_config(tmp_path, *HEAD_ONLY))
