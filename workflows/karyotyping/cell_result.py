@@ -96,7 +96,8 @@ class CellResult:
         for kind, text in LEFT_OUT.items():
             if counts[kind]:
                 reasons.append(f"{counted(counts[kind], 'file')} {text}")
-        if foreign := self.foreign:
+        # One image tells little, the mean of a cell much: alone it refers a cell only where the mean cannot.
+        if (foreign := self.foreign) and (reasons or self.thresholds.distance is None):
             named = ", ".join([*foreign[:LISTED], "..."] if len(foreign) > LISTED else foreign)
             reasons.append(
                 f"{len(foreign)} of {len(self.files)} files out of distribution, unlike the training images: {named}"

@@ -66,7 +66,13 @@ def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():
     calls = karyotype_of_cell(sure(np.array([0, 0, 1]), wrong=1e-5), PRIORS, {}, 0.95)
     distances = {"a": 1.5, "b": 0.4, "c": 2.5}
     cell = CellResult(Cell("c", None, ()), tuple(files), calls, "c", distances=distances)
-    assert "2 of 3 files out of distribution, unlike the training images: c, a" in cell.reasons
+    named = "2 of 3 files out of distribution, unlike the training images: c, a"
+    assert named in cell.reasons
+    assert named in replace(cell, thresholds=CellThresholds(3.0, None, 2.0)).reasons  # it has no karyotype
+    whole = karyotype_of_cell(sure(karyotype(), wrong=1e-5), PRIORS, {}, 0.95)
+    for mean, reasons in ((None, 1), (2.0, 0)):
+        known = replace(cell, karyotype=whole, thresholds=CellThresholds(3.0, None, mean))
+        assert len(known.reasons) == reasons
     cells, chromosomes, _ = Tables.of([cell], {}, PRIORS)
     assert chromosomes["out_of_distribution"].tolist() == [1.5, 0.4, 2.5]
     assert cells["out_of_distribution"].tolist() == [2]
