@@ -66,7 +66,12 @@ def test_it_trains_a_batch_of_every_stage(name, tmp_path, tmp_path_factory):
     size = [f"prepare.size={80 if re.search('inception|alexnet', name) else 64}", "prepare.augment_at=null"]
     if chosen.model.name.startswith("vgg"):
         size.append("+model.args.mlp_ratio=0.02")  # of a hundred million weights before the head, which take seconds
-    short = ["trainer.max_epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1"]
+    short = [
+        "trainer.max_images=null",
+        "trainer.max_epochs=1",
+        "trainer.limit_train_batches=1",
+        "trainer.limit_val_batches=1",
+    ]
     data = tiny_data(chosen.data.source, home / "tiny-data")
     config = small_config(tmp_path, *size, *short, f"cache_dir={home / 'shared-cache'}", experiment=name, data=data)
     datamodule = build_data(config)
@@ -124,7 +129,7 @@ def test_every_profile_fits_every_experiment(name, profile):
     assert config.prepare.size >= (75 if "inceptionv3" in name else 72)
     if profile == "demo":
         # Experiments on chromosomes and karyograms are shown on drawn chromosomes, all others on synthetic cells.
-        drawn = "synthetic_chromosomes" if re.search("chromosomes|karyogram", name) else "synthetic"
+        drawn = "synthetic_chromosomes" if re.search("chromosomes|karyogram|adapt", name) else "synthetic"
         assert getattr(config.data, "chromosomes", config.data).source == drawn
         assert (config.split.test, config.weights, config.prepare.size) == ("fold", "random", 96)
         assert config.unfreeze.train == ("all",)
