@@ -225,7 +225,6 @@ def test_several_runs_are_an_ensemble(run, second, cells, plain, karyotype):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("{cells}", "no run is named"),
         ("{run}", "no cells are named"),
         ("{cells} {run} {cells}", "{cells} is not a run"),
         ("{run} {cells}/nowhere", "{cells}/nowhere is missing"),
