@@ -166,7 +166,7 @@ def test_a_small_model_is_built_in_and_marks_images_as_its_run(run, small, data,
     of_small = tables("small", data / "two.csv", share)[1]
     assert of_run["out_of_distribution"].notna().all()
     assert (of_run["out_of_distribution"] > 1).any()
-    for column, tolerance in (("alone_probability", 0.02), ("out_of_distribution", 0.05)):
+    for column, tolerance in (("alone_probability", 0.01), ("out_of_distribution", 0.05)):
         assert of_small[column].to_numpy() == pytest.approx(of_run[column].to_numpy(), rel=tolerance, abs=tolerance)
     assert "runtime=onnx: " in error_of(run_app(karyotype, data, "runtime=onnx", "--output", tmp_path / "new", code=1))
     monkeypatch.setattr(request, "BUILT_IN", tmp_path / "none")
