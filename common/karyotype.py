@@ -7,6 +7,7 @@ from typing import Final, Literal, NamedTuple
 
 AUTOSOMES = tuple(map(str, range(1, 23)))
 CHROMOSOMES = (*AUTOSOMES, "X", "Y")
+MARKER = "mar"  # the class of a chromosome that is none of them, in ISCN
 NORMAL: Final = "normal"
 ABNORMAL: Final = "abnormal"
 KARYOGRAM_SOURCES = ("karyograms", "composed_karyograms")  # data sources of whole sheets
@@ -36,19 +37,24 @@ def class_of(text: str) -> str | None:
 
 
 def name_karyotype(counts: Mapping[str, int]) -> Karyotype:
-    """Name a karyotype by its counts of each class, "1" to "22", "X", "Y"; an absent class counts 0.
+    """Name a karyotype by its counts of each class, "1" to "22", "X", "Y", and of MARKER; an absent class counts 0.
 
     One missing autosome is most often lost when the slide is made: it is a kind of its own, no abnormality. Two
     deviations at once, more than one chromosome too many of a class, or sex chromosomes that are not viable, are
-    "unclear": such counts come from mistakes more often than from patients.
+    "unclear": such counts come from mistakes more often than from patients. So are markers: "47,XX,+mar".
     """
     sex = "X" * counts.get("X", 0) + "Y" * counts.get("Y", 0)
     deviations = {name: counts.get(name, 0) - 2 for name in AUTOSOMES if counts.get(name, 0) != 2}
-    total = sum(counts.get(name, 0) for name in CHROMOSOMES)
+    markers = counts.get(MARKER, 0)
+    total = sum(counts.get(name, 0) for name in CHROMOSOMES) + markers
     changes: list[str] = []
     for name, by in deviations.items():
         changes += [f"+{name}"] * by + [f"-{name}"] * -by
+    if markers:
+        changes.append(f"+{markers if markers > 1 else ''}{MARKER}")
     iscn = ",".join([str(total), sex or "0", *changes])
+    if markers:
+        return Karyotype(iscn, "unclear", None)
     if not deviations and sex in ("XX", "XY"):
         return Karyotype(iscn, "normal", NORMAL)
     if not deviations and sex in SEX_ANEUPLOIDIES:

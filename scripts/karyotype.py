@@ -21,7 +21,8 @@ Words = Annotated[
 ]
 Output = Annotated[Path, typer.Option(help="New folder for tables, karyograms and index.html.")]
 Fixed = Annotated[
-    Path | None, typer.Option(help="Table of classes that an expert has fixed: file and class, or a chromosomes.csv.")
+    Path | None,
+    typer.Option(help="Classes that an expert has fixed: a table, or decisions.jsonl of a review."),
 ]
 
 app = typer.Typer(**TYPER)

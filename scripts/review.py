@@ -15,7 +15,9 @@ Output = Annotated[
     Path,
     typer.Argument(metavar="OUTPUT", help="Output folder of scripts/karyotype.py, or table of scripts/predict.py."),
 ]
-ReaderName = Annotated[str | None, typer.Option(help="Who reviews.", show_default="the user's name")]
+ReaderNames = Annotated[
+    list[str] | None, typer.Option(help="Who reviews; several at once: name each.", show_default="the user's name")
+]
 Blind = Annotated[bool, typer.Option("--blind", help="Hide all predictions.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0: a free one.")]
 DecisionFile = Annotated[Path | None, typer.Option(help="File of decisions.", show_default="in or beside OUTPUT")]
@@ -33,7 +35,7 @@ app = typer.Typer(**TYPER)
 @report_user_errors()
 def review(
     output: Output,
-    reader: ReaderName = None,
+    reader: ReaderNames = None,
     blind: Blind = False,
     port: Port = 0,
     decisions: DecisionFile = None,
@@ -41,7 +43,8 @@ def review(
 ) -> None:
     """Review karyotypes of cells, or predictions of images, on a page of this machine, without model and network.
 
-    Every decision is kept at once in decisions.jsonl; the same command goes on where the reader stopped.
+    Every decision is kept at once in decisions.jsonl; the same command goes on where the reader stopped. Approved
+    cells are in OUTPUT/approved: a table, karyograms, and a page to print.
     """
     if not output.exists():
         raise UserError(f"{output} does not exist: name an output folder of karyotype.py, or a table of predict.py")
@@ -52,7 +55,7 @@ def review(
     if export_labels is not None:
         work.export_labels(reviewed, path, export_labels)
     else:
-        work.serve(reviewed, path, reader or getpass.getuser(), blind, port)
+        work.serve(reviewed, path, list(dict.fromkeys(reader or [getpass.getuser()])), blind, port)
 
 
 if __name__ == "__main__":

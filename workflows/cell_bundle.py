@@ -21,6 +21,8 @@ NO_CHROMOSOME = "none"  # the class of a file that shows none
 FOLDER = "review"  # in the output of scripts/karyotype.py
 INDEX = "index.json"
 STEM = re.compile(r"[\w.~-]+")  # as of `safe_stems`: no path that leaves the folder
+# On the page of karyotypes: before it, the stem, and after it what readers have decided of a cell.
+STATE = re.compile(r'(<span class="state" data-stem="([\w.~-]+)">)[^<]*(</span>)')
 DECIMALS = 6  # of log-probabilities
 EMPTY = 8  # darker pixels of a picture are background
 
@@ -36,6 +38,9 @@ class ReviewedFile:
         fixed: The class that an expert had fixed before (--fixed); None without one.
         log_probabilities: Calibrated natural logarithms of the image alone, in the order of CHROMOSOMES, 24 numbers.
         foreign: Whether it is out of distribution: it does not look like the training images.
+        upside_down: Whether its short arm is below in the file, once that is upright; None: not known, as in a folder
+            of an older revision.
+        area: Pixels of the chromosome in the file.
     """
 
     name: str
@@ -44,17 +49,23 @@ class ReviewedFile:
     fixed: str | None
     log_probabilities: list[float]
     foreign: bool = False
+    upside_down: bool | None = None
+    area: int = 0
 
 
 @dataclass(frozen=True)
 class ReviewedCell:
-    """A cell with its used files; ``left_out`` describes the others, ``distance`` is ``CellResult.mean_distance``."""
+    """A cell with its used files.
+
+    ``left_out`` describes the others, of which so many are ``markers``; ``distance`` is ``CellResult.mean_distance``.
+    """
 
     case: str | None
     name: str
     files: list[ReviewedFile]
     left_out: list[str]
     distance: float | None = None
+    markers: int = 0
 
     @cached_property
     def logs(self) -> np.ndarray:
@@ -75,11 +86,13 @@ class CellSummary:
         stem: Name of the cell's files in the folder, and its identity in the decisions.
         title: The case, where it is known, and the cell.
         expected_errors: See ``CellKaryotype.expected_wrong``.
+        case: Its name; None where it is unknown.
     """
 
     stem: str
     title: str
     expected_errors: float
+    case: str | None = None
 
 
 @dataclass(frozen=True)

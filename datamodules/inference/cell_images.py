@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from common.config.data import PrepareConfig
+from common.karyotype import CHROMOSOMES
 from datamodules.inference.cells import Cell
 from datamodules.inference.foreign_images import LARGEST_IMAGE, outline_of, why_far_from_size, why_foreign
 from datamodules.inference.image_files import ImageFile
@@ -57,14 +58,14 @@ class CellFile:
         return replace(self, status=status, cause=cause, pixels=None)
 
 
-def read_cell(cell: Cell, config: PrepareConfig, fixed: Mapping[str, int | None], pool: Executor) -> list[CellFile]:
+def read_cell(cell: Cell, config: PrepareConfig, fixed: Mapping[str, str], pool: Executor) -> list[CellFile]:
     """Read the files of a cell, in their order, and tell apart what is no chromosome.
 
     Args:
         cell: Its files.
         config: The preparation of a run: it says where the ground of a picture is.
-        fixed: Classes that an expert has given to files, by their names: such files are never foreign; None where it
-            is no chromosome, such files are not used.
+        fixed: Classes that an expert has given to files, by their names: files of a class of CHROMOSOMES are never
+            foreign, others are not used.
         pool: Threads; decoding releases the interpreter's lock.
     """
     kept = kept_names(fixed)
@@ -92,9 +93,9 @@ def used_files(files: Sequence[CellFile]) -> list[CellFile]:
     return [file for file in files if file.status is FileStatus.USED]
 
 
-def kept_names(fixed: Mapping[str, int | None]) -> set[str]:
-    """Return the names of the files that an expert counts as chromosomes."""
-    return {name for name, kind in fixed.items() if kind is not None}
+def kept_names(fixed: Mapping[str, str]) -> set[str]:
+    """Return the names of the files to which an expert has given a class of CHROMOSOMES."""
+    return {name for name, kind in fixed.items() if kind in CHROMOSOMES}
 
 
 def cell_scales(files: Sequence[CellFile], config: PrepareConfig) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.karyotype import CHROMOSOMES, name_karyotype
+from common.karyotype import CHROMOSOMES, MARKER, name_karyotype
 
 FEMALE = Counter(dict.fromkeys(CHROMOSOMES[:-1], 2))
 MALE = FEMALE - Counter("X") + Counter("Y")
@@ -24,6 +24,8 @@ MALE = FEMALE - Counter("X") + Counter("Y")
         (MALE - Counter(["15"]) + Counter("Y"), "46,XYY,-15", "unclear", None),
         (FEMALE + Counter(["21", "21"]), "48,XX,+21,+21", "unclear", None),
         (MALE - Counter("XY"), "44,0", "unclear", None),
+        (MALE + Counter({MARKER: 1}), "47,XY,+mar", "unclear", None),
+        (FEMALE - Counter("X") + Counter({MARKER: 2}), "47,X,+2mar", "unclear", None),
     ],
 )
 def test_it_names_what_the_counts_say(counts, iscn, kind, label):

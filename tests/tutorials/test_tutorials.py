@@ -9,7 +9,7 @@ import pytest
 from common.paths import ROOT
 from docs.commands import TUTORIALS
 from tests.tutorials.reader import MAKE_DEMO, Reader
-from workflows.review.decisions import Decision, DecisionLog
+from workflows.decisions import Decision, DecisionLog
 
 
 @pytest.fixture(scope="module")

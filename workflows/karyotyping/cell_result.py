@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from common.karyotype import CellThresholds
+from common.karyotype import CHROMOSOMES, MARKER, CellThresholds, name_karyotype
 from common.text import counted
 from datamodules.inference.cell_images import CellFile, FileStatus, kept_names, leave_out, read_cell, used_files
 from datamodules.inference.cells import Cell
@@ -53,6 +53,11 @@ class CellResult:
     thresholds: CellThresholds = CellThresholds()
 
     @property
+    def markers(self) -> int:
+        """The number of files that an expert has found to be of no class."""
+        return list(self.fixed.values()).count(MARKER)
+
+    @property
     def mean_distance(self) -> float:
         """The mean of the distances; NaN where they are not measured."""
         return float(pd.Series(self.distances, dtype=float).mean())
@@ -88,7 +93,7 @@ class CellResult:
         counts: Counter[str] = Counter()
         for file in self.files:
             is_fixed = file.file.name in self.fixed
-            if is_fixed and self.fixed[file.file.name] is None:  # the expert has looked at it
+            if is_fixed and self.fixed[file.file.name] not in CHROMOSOMES:  # the expert has looked at it
                 continue
             counts[str(file.status)] += 1
             counts["fixed"] += is_fixed and file.status is not FileStatus.USED
@@ -112,10 +117,12 @@ class UsedImages(NamedTuple):
 
     Attributes:
         log_probabilities: Calibrated, of each file alone, float64, shape (n, 24).
+        upside_down: Of the files, bool, shape (n,).
         pictures: Upright and at one scale, uint8 RGB on black, shape (n, H, W, 3); None where n is 0.
     """
 
     log_probabilities: np.ndarray
+    upside_down: np.ndarray
     pictures: np.ndarray | None
 
 
@@ -126,15 +133,26 @@ def name_cell(
     files, prediction = _predicted_files(cell, fixed, predictor, pool)
     used = used_files(files)
     names = pd.Series([file.file.name for file in used], dtype=object)
-    given = names.map(fixed).dropna().astype(int).to_dict()
+    given = names.map(fixed).dropna().map(CHROMOSOMES.index).to_dict()
     logs = prediction.log_probabilities
     karyotype = karyotype_of_cell(logs, config, given, config.refer_below, predictor.balanced)
     distances = pd.Series(prediction.out_of_distribution, names).drop(names[list(given)]).dropna().to_dict()
     without_pixels = tuple(replace(file, pixels=None) for file in files)
     result = CellResult(cell, without_pixels, karyotype, stem, fixed, distances)
+    if result.markers:
+        result = replace(result, karyotype=_with_markers(karyotype, result.markers))
     if not used:
-        return result, UsedImages(logs, None)
-    return result, UsedImages(logs, predictor.pictures(used, prediction.upside_down, pool))
+        return result, UsedImages(logs, prediction.upside_down, None)
+    pictures = predictor.pictures(used, prediction.upside_down, pool)
+    return result, UsedImages(logs, prediction.upside_down, pictures)
+
+
+def _with_markers(cell: CellKaryotype, markers: int) -> CellKaryotype:
+    """Count so many chromosomes that are of no class in all karyotypes of a cell."""
+    candidates = []
+    for one in cell.candidates:
+        candidates.append(replace(one, karyotype=name_karyotype({**Counter(one.names), MARKER: markers})))
+    return replace(cell, candidates=tuple(candidates))
 
 
 def _predicted_files(

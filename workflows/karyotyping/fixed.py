@@ -5,38 +5,40 @@ from pathlib import Path
 
 import pandas as pd
 
+from common.cli import warn
 from common.errors import UserError
-from common.karyotype import CHROMOSOMES, class_of
+from common.files import safe_stems
+from common.karyotype import MARKER, class_of
 from datamodules.inference.cells import Cell
 from datamodules.io.tables import read_text_table
 from workflows.cell_bundle import NO_CHROMOSOME
+from workflows.decisions import read_decisions, replay
 
-KEYS = ("case", "cell", "file")
+KEYS = ("case", "cell", "file", "path")
 NUMBER = "number of the cell"
 
-# Of one cell: classes as indices into CHROMOSOMES by the name of the file; None where it is no chromosome.
-FixedClasses = dict[str, int | None]
+# Of one cell: classes by the name of the file, of CHROMOSOMES, MARKER, or NO_CHROMOSOME.
+FixedClasses = dict[str, str]
 
 
 def read_fixed(file: Path | None, cells: Sequence[Cell]) -> list[FixedClasses]:
     """Read which classes are fixed, for each cell.
 
-    A table has a row per file: ``file``, ``cell`` and ``case`` where the name of the file alone is not enough, and
-    ``fixed`` or, without such a column, ``class``: 1 to 22, X, Y, or "none" for what is no chromosome. Rows that fix
-    nothing are passed over, so that a chromosomes.csv can be given back with its column ``fixed`` filled in.
+    A table has a row per file: ``file``, ``cell`` and ``case`` where the name of the file alone is not enough, or
+    ``path``, relative to the table, and ``fixed`` or, without such a column, ``class``: 1 to 22, X, Y, "mar" for a
+    marker, or "none" for what is no chromosome. Rows that fix nothing are passed over, so that a chromosomes.csv can
+    be given back with its column ``fixed`` filled in. Decisions of a review (.jsonl) fix the classes of approved cells,
+    and in others those that a reader has given.
 
     Raises:
-        UserError: A column is missing; a file is in no cell, or in several; a class is unknown; a file has two classes;
-            or nothing is fixed.
+        UserError: A column is missing; a file is in no cell, or in several; a class is unknown; a file has two classes,
+            readers differ; or nothing is fixed.
     """
     fixed: list[FixedClasses] = [{} for _ in cells]
     if file is None:
         return fixed
-    table = read_text_table(file)
+    table = _decided(file, cells) if file.suffix == ".jsonl" else _listed(file)
     column = "fixed" if "fixed" in table else "class"
-    for name in ("file", column):
-        if name not in table:
-            raise UserError(f"{file} has no column {name}: it needs file and class, as in chromosomes.csv")
     rows = table[table[column] != ""].rename_axis("row").reset_index()
     if rows.empty:
         raise UserError(f"{file} fixes nothing: write a class into its column {column}")
@@ -56,24 +58,51 @@ def read_fixed(file: Path | None, cells: Sequence[Cell]) -> list[FixedClasses]:
     return fixed
 
 
-def text_of(kind: int | None) -> str:
-    """Write a class as a table of fixed classes has it."""
-    return NO_CHROMOSOME if kind is None else CHROMOSOMES[kind]
+def stems_of(cells: Sequence[Cell]) -> list[str]:
+    """Return the names of the files of each cell, which are its identities in the decisions of a review."""
+    return safe_stems(cell.title.replace(" / ", ".") for cell in cells)
+
+
+def _listed(file: Path) -> pd.DataFrame:
+    """Read a table; its files are named either by ``file``, ``cell`` and ``case`` or by absolute paths."""
+    table = read_text_table(file)
+    if "class" not in table and "fixed" not in table:
+        raise UserError(f"{file} has no column class: it needs file and class, as in chromosomes.csv")
+    if "file" in table:
+        return table.drop(columns="path", errors="ignore")
+    if "path" not in table:
+        raise UserError(f"{file} has no column file: it needs file and class, as in chromosomes.csv")
+    return table.assign(path=[str((file.parent / path).resolve()) for path in table["path"]])
+
+
+def _decided(file: Path, cells: Sequence[Cell]) -> pd.DataFrame:
+    """Return what the readers of a file of decisions have fixed, as a table."""
+    by_stem = dict(zip(stems_of(cells), cells, strict=True))
+    decisions, warnings = read_decisions(file)
+    warn(*warnings)
+    kinds: dict[tuple[str, str, str], str] = {}
+    for (reader, stem), state in replay(decisions).items():
+        if state.settled and stem not in by_stem:
+            raise UserError(f"{file}: {reader} has reviewed {stem}, which is none of the cells")
+        for name, kind in state.settled.items():
+            cell = by_stem[stem]
+            if kinds.setdefault((cell.case or "", cell.name, name), kind) != kind:
+                raise UserError(f"{file}: readers differ on {name}: export the labels, which leaves it out, or agree")
+    rows = [(*key, kind) for key, kind in kinds.items()]
+    return pd.DataFrame(rows, columns=["case", "cell", "file", "class"], dtype=object)
 
 
 def _files(cells: Sequence[Cell]) -> pd.DataFrame:
     rows = []
     for number, cell in enumerate(cells):
         for file in cell.files:
-            rows.append((number, cell.case or "", cell.name, file.name))
+            rows.append((number, cell.case or "", cell.name, file.name, str(file.path.resolve())))
     return pd.DataFrame(rows, columns=[NUMBER, *KEYS], dtype=object).drop_duplicates()
 
 
-def _class(text: str, column: str, place: str) -> int | None:
+def _class(text: str, column: str, place: str) -> str:
     text = str(text).removesuffix(".0")  # pandas writes numbers beside empty fields so
-    if text.lower() == NO_CHROMOSOME:
-        return None
-    name = class_of(text)
+    name = text.lower() if text.lower() in (NO_CHROMOSOME, MARKER) else class_of(text)
     if name is None:
-        raise UserError(f"{place}: {column} {text} is none of 1 to 22, X, Y and {NO_CHROMOSOME}")
-    return CHROMOSOMES.index(name)
+        raise UserError(f"{place}: {column} {text} is none of 1 to 22, X, Y, {MARKER} and {NO_CHROMOSOME}")
+    return name

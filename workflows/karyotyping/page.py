@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
+from PIL import Image
 
 from common.files import write_text
 from datamodules.inference.cell_images import FileStatus
 from evaluation.pages.rendering import render, template_file
 from evaluation.tables import Table
+from workflows.cell_bundle import FOLDER as REVIEW
 from workflows.karyotyping.tables import RANKS, Tables
 
 CASES = (
@@ -30,13 +32,24 @@ class PageFacts:
     refer_below: float
 
 
-def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts) -> None:
-    """Write the page; karyograms are files below its folder."""
+class Crop(NamedTuple):
+    """That at ``place`` of so many ``pictures`` side by side, each ``ratio`` times as wide as high."""
+
+    source: str
+    place: int
+    pictures: int
+    ratio: float
+
+
+def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, stems: Sequence[str]) -> None:
+    """Write the page; karyograms, and the pictures of each cell by its stem, are files below its folder."""
     ends = tables.cells["files"].cumsum()
     shown = []
     for number, cell in tables.most_doubtful_first().iterrows():
         files = tables.chromosomes.iloc[ends[number] - cell["files"] : ends[number]]
-        shown.append({**cell, **_details(cell, files), "anchor": f"cell-{number}"})
+        details = _details(cell, files) | {"anchor": f"cell-{number}", "stem": stems[number]}
+        details["crops"] = _crops(path.parent / REVIEW / f"{stems[number]}.png", files, details["doubts"])
+        shown.append({**cell, **details})
     cases = [Table.of_frame("Cases", tables.cases, reading=CASES)] if len(tables.cases) else []
     page = render(
         "workflows.karyotyping",
@@ -62,12 +75,22 @@ def _details(cell: pd.Series, files: pd.DataFrame) -> dict[str, Any]:
     ]
     left_out = files.loc[files["status"] != FileStatus.USED, ["file", "status", "cause"]]
     tables = []
-    if len(doubts):
-        doubts.columns = doubts.columns.str.replace("_", " ")
-        tables.append(Table.of_frame("Chromosomes in doubt", doubts, reading=DOUBTS))
     if len(left_out):
         tables.append(Table.of_frame("Files that are not used", left_out))
-    return {"karyotypes": karyotypes, "counts": ", ".join(counts), "tables": tables}
+    rows = doubts.set_axis(doubts.columns.str.replace("_", " "), axis=1)
+    doubtful = Table.of_frame("Chromosomes in doubt", rows, reading=DOUBTS)
+    return {"karyotypes": karyotypes, "counts": ", ".join(counts), "tables": tables, "doubts": doubtful}
+
+
+def _crops(strip: Path, files: pd.DataFrame, doubts: Table) -> list[Crop]:
+    """Return where the pictures of the chromosomes in doubt are; none of a cell without pictures."""
+    if not doubts or not strip.is_file():
+        return []
+    used = files.loc[files["status"] == FileStatus.USED, "file"].tolist()
+    with Image.open(strip) as image:
+        ratio = image.width / len(used) / image.height
+    source = f"{strip.parent.name}/{strip.name}"
+    return [Crop(source, used.index(row[0]), len(used), ratio) for row in doubts.rows]
 
 
 def _probability(value: float) -> str:

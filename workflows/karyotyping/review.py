@@ -7,14 +7,13 @@ import numpy as np
 from datamodules.inference.image_files import printable
 from evaluation.cells.prior import KaryotypePriors
 from workflows.cell_bundle import CellSummary, ReviewedCell, ReviewedFile, ReviewIndex, rounded
-from workflows.karyotyping.cell_result import CellResult
-from workflows.karyotyping.fixed import text_of
+from workflows.karyotyping.cell_result import CellResult, UsedImages
 from workflows.karyotyping.predictor import CellModel
 from workflows.karyotyping.request import KaryotypeRequest
 
 
-def reviewed_cell(result: CellResult, log_probabilities: np.ndarray) -> ReviewedCell:
-    """Return a cell with the probabilities of its used files, float64, shape (n, 24)."""
+def reviewed_cell(result: CellResult, used: UsedImages) -> ReviewedCell:
+    """Return a cell with what is known of its used files."""
     files: list[ReviewedFile] = []
     left_out = []
     for one, call in result.calls:
@@ -23,11 +22,12 @@ def reviewed_cell(result: CellResult, log_probabilities: np.ndarray) -> Reviewed
             left_out.append(f"{name}: {one.cause}")
             continue
         path = printable(str(one.file.path.resolve()))
-        fixed = text_of(result.fixed[name]) if name in result.fixed else None
-        logs = rounded(log_probabilities[len(files)])
-        files.append(ReviewedFile(name, path, call.assigned, fixed, logs, name in result.foreign))
+        logs = rounded(used.log_probabilities[len(files)])
+        turned = bool(used.upside_down[len(files)])
+        fixed = result.fixed.get(name)
+        files.append(ReviewedFile(name, path, call.assigned, fixed, logs, name in result.foreign, turned, one.area))
     distance = None if np.isnan(result.mean_distance) else result.mean_distance
-    return ReviewedCell(result.cell.case, result.cell.name, files, left_out, distance)
+    return ReviewedCell(result.cell.case, result.cell.name, files, left_out, distance, result.markers)
 
 
 def review_index(results: Sequence[CellResult], request: KaryotypeRequest, model: CellModel) -> ReviewIndex:
@@ -35,7 +35,8 @@ def review_index(results: Sequence[CellResult], request: KaryotypeRequest, model
     cells = []
     for result in results:
         if result.karyotype.calls:
-            cells.append(CellSummary(result.stem, result.cell.title, round(result.karyotype.expected_wrong, 6)))
+            errors = round(result.karyotype.expected_wrong, 6)
+            cells.append(CellSummary(result.stem, result.cell.title, errors, result.cell.case))
     return ReviewIndex(
         model=model.identity,
         runs=list(map(str, request.named)),

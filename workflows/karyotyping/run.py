@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from common.cli import console, say, warn
-from common.files import safe_stems
 from common.text import counted
 from datamodules.inference.cell_images import CellFile, read_cell, used_files
 from datamodules.inference.cells import Cell, find_cells
@@ -23,7 +22,7 @@ from workflows.cell_bundle import FOLDER as REVIEW
 from workflows.cell_bundle import write_cell, write_index, write_picture
 from workflows.cell_settings import KaryotypeConfig
 from workflows.karyotyping.cell_result import CellResult, name_cell
-from workflows.karyotyping.fixed import FixedClasses, read_fixed
+from workflows.karyotyping.fixed import FixedClasses, read_fixed, stems_of
 from workflows.karyotyping.page import PageFacts, write_karyotype_page
 from workflows.karyotyping.predictor import CellModel, load_cell_model
 from workflows.karyotyping.referral import referral_thresholds
@@ -60,7 +59,7 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
         lines = [*summary(tables, thresholds), describe_others(dict(cells.others))]
         title = f"Karyotypes: {printable(request.cells.resolve().name)}"
         facts = PageFacts(title, [str(model.named), *lines, *notes], [*warnings, *new_warnings], config.refer_below)
-        write_karyotype_page(folder / "index.html", tables, facts)
+        write_karyotype_page(folder / "index.html", tables, facts, [result.stem for result in results])
     warn(*new_warnings)
     say(str(request.output / "index.html"), *cell_lines(tables), *lines)
 
@@ -95,7 +94,7 @@ def _results(
     """Name cell after cell, and write their karyograms and what the review page needs."""
     (folder / "karyograms").mkdir()
     (folder / REVIEW).mkdir()
-    stems = safe_stems(cell.title.replace(" / ", ".") for cell in cells)
+    stems = stems_of(cells)
     with (
         progress_bar(len(cells), f"naming {counted(len(cells), 'karyotype')}", True) as advance,
         ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
@@ -103,7 +102,7 @@ def _results(
         for cell, of_cell, stem in zip(cells, fixed, stems, strict=True):
             result, used = name_cell(cell, stem, of_cell, predictor, config, pool)
             if used.pictures is not None:
-                write_cell(folder / REVIEW, stem, reviewed_cell(result, used.log_probabilities), used.pictures)
+                write_cell(folder / REVIEW, stem, reviewed_cell(result, used), used.pictures)
                 if result.karyogram:
                     write_picture(folder / result.karyogram, _draw(used.pictures, result.karyotype))
             yield result

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from common.files import write_csv
+from common.karyotype import MARKER
 from common.predictions import OUT_OF_DISTRIBUTION
 from datamodules.inference.cell_images import CellFile, FileStatus
+from evaluation.cells.cases import case_karyotype, share_constitution
 from evaluation.cells.cell_karyotype import ChromosomeCall
 from evaluation.cells.prior import KaryotypePriors
-from workflows.karyotyping.cases import case_karyotype, share_constitution
 from workflows.karyotyping.cell_result import CellResult
-from workflows.karyotyping.fixed import text_of
 
 CASE_COLUMNS = ("case", "cells", "karyotype", "share", "clones", "left_out", "changed")
 RANKS = ("", "second_", "third_")  # prefixes of the columns of the most probable karyotypes
@@ -79,7 +79,10 @@ def case_table(results: Sequence[CellResult], priors: KaryotypePriors) -> pd.Dat
 
 def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors) -> dict[str, Any]:
     shared = share_constitution([result.karyotype.candidates for result in results], priors)
-    named = case_karyotype([Counter(candidates[0].names) for candidates in shared])
+    counts = []
+    for result, candidates in zip(results, shared, strict=True):
+        counts.append({**Counter(candidates[0].names), MARKER: result.markers})
+    named = case_karyotype(counts)
     changed = []
     for result, candidates in zip(results, shared, strict=True):
         iscn = candidates[0].karyotype.iscn
@@ -135,8 +138,7 @@ def _file_row(
     if call is not None:
         row |= {"class": call.assigned, "doubtful": YES_OR_NO[call.doubtful]}
         row |= {name: getattr(call, name) for name in OF_CALL}
-    if name in result.fixed:
-        row["fixed"] = text_of(result.fixed[name])
+    row["fixed"] = result.fixed.get(name)
     row[OUT_OF_DISTRIBUTION] = result.distances.get(name)
     row["seen"] = seen.get(file.sha256 or "")
     row["sha256"] = file.sha256

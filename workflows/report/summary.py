@@ -46,6 +46,12 @@ def tiles(result: EvaluationResult) -> list[Tile]:
     if result.positive_class is not None:
         metrics = ["accuracy", "sensitivity", "specificity", "auc"]
     shown = [Tile("test images", count(test.images), note=f"of {count(test.subjects)} subjects")]
+    if (joint := result.assignment) is not None:
+        for name, words in (("accuracy", "chromosomes right, jointly"), ("cells_right", "cells without an error")):
+            measured = joint.metrics[f"{name}_assigned"]
+            interval = ends(measured.low, measured.high).strip("-")
+            note = f"joint assignment of {count(joint.cells)} cells"
+            shown.append(Tile(words, number(measured.value, undefined="undefined"), interval, note))
     for metric in metrics:
         named = metric_name(metric, result)
         measured = test.metrics[metric]

@@ -1,17 +1,24 @@
 """The review of cells: the output of scripts/karyotype.py, solved anew around what the reader has fixed."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 
-from common.karyotype import CHROMOSOMES, name_karyotype
+from common.karyotype import CHROMOSOMES, MARKER, name_karyotype
+from common.text import counted
+from evaluation.cells.cases import case_karyotype
 from evaluation.cells.cell_karyotype import CellKaryotype, karyotype_of_cell
 from evaluation.cells.cell_referral import doubts
 from workflows.cell_bundle import NO_CHROMOSOME, ReviewBundle, ReviewedCell
-from workflows.review.decisions import CLASSES, FILE, CellDecisions
+from workflows.decisions import CLASSES, FILE, CellDecisions, DecisionLog
+from workflows.review.approved import FOLDER as APPROVED
+from workflows.review.approved import publish
+from workflows.review.originals import has_original, original_chromosomes
 from workflows.review.reviewed import Reviewed, Source
 
 LISTED = 4  # other classes of a chromosome
@@ -28,9 +35,9 @@ class CellReview(Reviewed):
 
     noun = "cell"
     media_type = "image/png"
-    actions = frozenset({"move", "swap", "turn", "approve", "undo"})
+    actions = frozenset({"move", "swap", "turn", "note", "approve", "reject", "undo"})
     columns = ("case_id", "cell_id")
-    no_label = NO_CHROMOSOME
+    no_labels = (MARKER, NO_CHROMOSOME)
 
     def __init__(self, output: Path) -> None:
         self.output = output
@@ -41,12 +48,16 @@ class CellReview(Reviewed):
         self.stems = self.bundle.stems
 
     def queue(self, blind: bool) -> list[dict[str, Any]]:
-        """Return all cells, most expected errors first."""
-        cells = pd.DataFrame(self.bundle.index.cells, columns=["stem", "title", "expected_errors"])
+        """Return all cells, those of a case together, most expected errors first; ``case`` where it has several."""
+        cells = pd.DataFrame(self.bundle.index.cells, columns=["stem", "title", "expected_errors", "case"])
+        several = cells["case"].duplicated(keep=False) & cells["case"].notna()
+        cells["case"] = cells["case"].astype(object).where(several, None)
         if blind:
             cells = cells.drop(columns="expected_errors")
         else:
-            cells = cells.sort_values("expected_errors", ascending=False, kind="stable")
+            cells["most"] = cells["expected_errors"].groupby(cells["case"].fillna(cells["stem"])).transform("max")
+            order = ["most", "case", "expected_errors"]
+            cells = cells.sort_values(order, ascending=False, kind="stable").drop(columns="most")
         lines: list[dict[str, Any]] = cells.rename(columns={"expected_errors": "doubt"}).to_dict("records")
         return lines
 
@@ -56,15 +67,29 @@ class CellReview(Reviewed):
         shown = _blind(cell, decisions) if blind else self._solved(cell, decisions)
         return {
             "stem": stem,
-            "approved": decisions.approval is not None,
-            "undoable": bool(decisions.actions),
             "counts": _counts(shown["files"]),
+            "thumbnails": [file.name for file in cell.files if not has_original(file)],
             **shown,
         }
 
+    def group_title(self, members: list[CellDecisions]) -> str:
+        """Return the karyotype of a case by its approved cells."""
+        approved = [Counter(one.approval.classes.values()) for one in members if one.approval and one.approval.classes]
+        if not approved:
+            return "no cell approved"
+        return f"{case_karyotype(approved).iscn} ({counted(len(approved), 'approved cell')})"
+
+    def publish(self, log: DecisionLog) -> None:
+        """Write the folder of approved cells: beside the decisions, where another file of these was named."""
+        if log.path.resolve() == self.decisions_file.resolve():
+            publish(self.bundle, log.states, self.output / APPROVED, self.output / "index.html")
+        else:
+            publish(self.bundle, log.states, log.path.with_suffix(f".{APPROVED}"), None)
+
     def picture(self, stem: str) -> bytes:
-        """Return the strip of all chromosomes."""
-        return self.bundle.picture(stem).read_bytes()
+        """Return the strip of all chromosomes, in the resolution of their files where these are still there."""
+        strip = np.concatenate(list(original_chromosomes(self.bundle, stem)), axis=1)
+        return bytes(cv2.imencode(".png", 255 - strip)[1])
 
     def sources(self, stem: str) -> Mapping[str, Source]:
         """Return the chromosomes of a cell, by the name of their file."""
@@ -79,7 +104,7 @@ class CellReview(Reviewed):
             The rows of the files that are chromosomes, int64, shape (m,), and the karyotype of these.
         """
         kinds = pd.Series(cell.names, dtype=object).map(fixed)
-        kept = np.flatnonzero(kinds != NO_CHROMOSOME)
+        kept = np.flatnonzero(~kinds.isin(self.no_labels))
         given = kinds.iloc[kept].reset_index(drop=True).dropna().map(CHROMOSOMES.index).to_dict()
         logs = cell.logs[kept].reshape(len(kept), len(CHROMOSOMES))
         index = self.bundle.index
@@ -90,7 +115,7 @@ class CellReview(Reviewed):
         kept, solved = self.solve(cell, {**before, **decisions.fixed})
         files = []
         for name in cell.names:
-            files.append(_entry(name, NO_CHROMOSOME, decisions) | {"fixed": True})
+            files.append(_entry(name, decisions.fixed.get(name, before.get(name)), decisions) | {"fixed": True})
         for row, call, joint in zip(kept, solved.calls, solved.joint, strict=True):
             files[row] |= {"class": call.assigned, "fixed": call.fixed, "doubtful": call.doubtful}
             files[row] |= {"probability": call.probability, "foreign": cell.files[row].foreign}
@@ -98,7 +123,7 @@ class CellReview(Reviewed):
         distance = np.nan if cell.distance is None else cell.distance
         return {
             "files": files,
-            "result": solved.karyotype.iscn if solved.karyotype else "no karyotype",
+            "result": _named(files, cell.markers) if solved.karyotype else "no karyotype",
             "probability": solved.probability,
             "reasons": [*solved.reasons, *doubts(solved, distance, self.bundle.index.thresholds)],
             "left_out": cell.left_out,
@@ -108,15 +133,21 @@ class CellReview(Reviewed):
 def _blind(cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
     fixed = decisions.fixed
     files = [_entry(name, fixed.get(name), decisions) for name in cell.names]
-    result = name_karyotype(_counts(files)).iscn
+    result = _named(files, cell.markers)
     if waiting := len(files) - len(fixed):
         result = f"{waiting} of {len(files)} without a class"
     return {"files": files, "result": result, **NOTHING}
 
 
+def _named(files: list[dict[str, Any]], markers: int) -> str:
+    """Name the karyotype; so many markers are no longer among the files."""
+    counts = _counts(files)
+    return name_karyotype({**counts, MARKER: counts[MARKER] + markers}).iscn
+
+
 def _counts(files: list[dict[str, Any]]) -> dict[str, int]:
     classes = pd.DataFrame(files)["class"]
-    counts: dict[str, int] = classes.value_counts().reindex(CHROMOSOMES, fill_value=0).to_dict()
+    counts: dict[str, int] = classes.value_counts().reindex((*CHROMOSOMES, MARKER), fill_value=0).to_dict()
     return counts
 
 

@@ -14,7 +14,7 @@ from common.thumbnails import encode
 from datamodules.io.decode import BrokenImageError, read_image
 from evaluation.predicted_table import read_predicted
 from evaluation.referral.new_images import CALIBRATED_PREFIX
-from workflows.review.decisions import FILE, CellDecisions
+from workflows.decisions import FILE, CellDecisions, DecisionLog
 from workflows.review.reviewed import Reviewed, Source
 
 SIDE = 800  # pixels of the longer side of a picture
@@ -74,12 +74,10 @@ class ImageReview(Reviewed):
         kind = decided
         if not blind:
             kind = decided or image["prediction"]
-        shown = {
+        shown: dict[str, Any] = {
             "stem": stem,
             "files": [{"name": image["file"], "class": kind, "fixed": decided is not None}],
             "result": kind or "no class yet: type the key of one",
-            "approved": decisions.approval is not None,
-            "undoable": bool(decisions.actions),
             "classes": [{"name": name, "key": self.keys.get(name)} for name in self.classes],
         }
         if not blind:
@@ -88,6 +86,9 @@ class ImageReview(Reviewed):
             shown["conformal_set"] = image.get("conformal_set")
             shown["reason"] = image["reason"] if image["review"] else None
         return shown
+
+    def publish(self, log: DecisionLog) -> None:
+        """Write nothing: labels are exported."""
 
     def picture(self, stem: str) -> bytes | None:
         """Return the image from its file."""

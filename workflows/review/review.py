@@ -3,6 +3,7 @@
 import os
 import secrets
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -13,8 +14,8 @@ from common.files import write_csv
 from common.text import counted
 from evaluation.predicted_table import is_predicted
 from workflows.cell_bundle import FOLDER, INDEX
+from workflows.decisions import DecisionLog, read_decisions, replay
 from workflows.review.cells import CellReview
-from workflows.review.decisions import DecisionLog, read_decisions, replay
 from workflows.review.images import ImageReview
 from workflows.review.reviewed import Reviewed
 
@@ -36,8 +37,8 @@ def open_review(output: Path) -> Reviewed:
     )
 
 
-def serve(reviewed: Reviewed, path: Path, name: str, blind: bool, port: int) -> None:
-    """Serve the page until Ctrl-C, then print how many items are approved.
+def serve(reviewed: Reviewed, path: Path, names: Sequence[str], blind: bool, port: int) -> None:
+    """Serve the page, for each reader at an address, until Ctrl-C, then print how many items are approved.
 
     Raises:
         UserError: The packages of the extra ``review`` are missing, the port is taken, the decisions are open in
@@ -54,9 +55,11 @@ def serve(reviewed: Reviewed, path: Path, name: str, blind: bool, port: int) -> 
     log = DecisionLog(path)
     try:
         warn(*log.warnings)
-        if log.blind.get(name, blind) != blind:
-            how = "with" if log.blind[name] else "without"
-            raise UserError(f"{path}: {name} has reviewed {how} --blind: do so again, or choose another --reader")
+        for name in names:
+            if log.blind.get(name, blind) != blind:
+                how = "with" if log.blind[name] else "without"
+                raise UserError(f"{path}: {name} has reviewed {how} --blind: do so again, or choose another --reader")
+        reviewed.publish(log)
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -64,15 +67,22 @@ def serve(reviewed: Reviewed, path: Path, name: str, blind: bool, port: int) -> 
             except OSError as error:
                 raise UserError(f"port {port} is taken: choose another one (--port), or 0 for a free one") from error
             listener.listen()
-            token = secrets.token_urlsafe(24)
-            taken = listener.getsockname()[1]
-            say(f"http://{HOST}:{taken}/{token}/", f"reader {name}; decisions: {path}", "Ctrl-C ends the review")
-            app = review_app(ReviewServer(reviewed, log, Reader(name, blind)), token)
+            servers = {}
+            for name in names:
+                token = secrets.token_urlsafe(24)
+                servers[token] = ReviewServer(reviewed, log, Reader(name, blind))
+                say(f"http://{HOST}:{listener.getsockname()[1]}/{token}/", f"reader {name}; decisions: {path}")
+            say("Ctrl-C ends the review")
+            app = review_app(servers)
             config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
             try:
                 uvicorn.Server(config).run(sockets=[listener])
             except KeyboardInterrupt:  # uvicorn raises it again after it has ended well
                 console.print()
+        log.refresh()
+        reviewed.publish(log)
+    except OSError as error:
+        raise UserError(f"{error}: what is approved may not be written; begin the review again") from error
     finally:
         log.close()
     approved = approved_classes(reviewed, path)["stem"].nunique()
@@ -117,7 +127,7 @@ def export_labels(reviewed: Reviewed, path: Path, file: Path) -> None:
         raise UserError(f"no {reviewed.noun} is approved: there are no labels to write")
     files = approved.groupby(["stem", "name"], sort=False)["class"].agg(["nunique", "first"])
     agreed = files.loc[files["nunique"] == 1, "first"]
-    labels = agreed[agreed != reviewed.no_label]
+    labels = agreed[~agreed.isin(reviewed.no_labels)]
     rows = []
     for (stem, name), kind in labels.items():
         source = reviewed.sources(stem)[name]
@@ -128,6 +138,6 @@ def export_labels(reviewed: Reviewed, path: Path, file: Path) -> None:
     unknown = [name for name in reviewed.columns if not table[name].any()]
     write_csv(file, table.drop(columns=unknown))
     left_out = f"left out: {len(files) - len(agreed):,} on which readers differ"
-    if reviewed.no_label is not None:
-        left_out += f", {len(agreed) - len(labels):,} that are no chromosome"
+    if reviewed.no_labels:
+        left_out += f", {len(agreed) - len(labels):,} markers or no chromosomes"
     say(str(file), f"{counted(len(table), 'label')} of approved {reviewed.noun}s", left_out)

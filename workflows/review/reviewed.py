@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from workflows.review.decisions import Action, CellDecisions
+from common.text import counted
+from workflows.decisions import Action, CellDecisions, DecisionLog
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Reviewed(ABC):
         media_type: Of the pictures.
         actions: What a reader can do.
         columns: Names of ``Source.facts``.
-        no_label: A class that is none: left out of exported labels.
+        no_labels: Classes that are none: left out of exported labels.
         output: The folder or file that was named.
         model: Identity of the predictions.
         classes: That a reader can give.
@@ -39,7 +40,7 @@ class Reviewed(ABC):
     media_type: ClassVar[str]
     actions: ClassVar[frozenset[Action]]
     columns: ClassVar[tuple[str, ...]] = ()
-    no_label: ClassVar[str | None] = None
+    no_labels: ClassVar[tuple[str, ...]] = ()
     output: Path
     model: str
     classes: tuple[str, ...]
@@ -49,7 +50,18 @@ class Reviewed(ABC):
 
     @abstractmethod
     def queue(self, blind: bool) -> list[dict[str, Any]]:
-        """Return ``stem``, ``title`` and ``doubt`` of each item, most doubtful first; where ``blind``, by name."""
+        """Return ``stem``, ``title`` and ``doubt`` of each item, most doubtful first; where ``blind``, by name.
+
+        Items of the same ``case`` belong together.
+        """
+
+    def group_title(self, members: list[CellDecisions]) -> str:
+        """Return what is said of the items of a case."""
+        return counted(len(members), self.noun)
+
+    @abstractmethod
+    def publish(self, log: DecisionLog) -> None:
+        """Write what the decisions result in."""
 
     @abstractmethod
     def shown(self, stem: str, decisions: CellDecisions, blind: bool) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The local server of the review page: known paths below a random token, to this machine's own browser alone."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +14,15 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from workflows.review.decisions import Action, CellDecisions, Decision, DecisionLog
+from workflows.decisions import Action, CellDecisions, Decision, DecisionLog
 from workflows.review.reviewed import Reviewed
 
 HOST = "127.0.0.1"
+LONGEST_TEXT = 500  # letters of a note or reason
+CHANGED = "changed in another window or file: this is what is there now; decide again"
 STATIC = Path(__file__).parent / "static"
 HEADERS = {
     "content-security-policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -40,12 +42,14 @@ class Reader:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the page asks for: see `Decision`."""
+    """What the page asks for: see `Decision`; ``lines`` is how many decisions of the item it has seen."""
 
     action: Action
     image: str = ""
     other: str = ""
     to: str = ""
+    text: Annotated[str, Field(max_length=LONGEST_TEXT)] = ""
+    lines: int | None = None
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
 
@@ -60,6 +64,11 @@ class ReviewServer:
         self._log = log
         self._reader = reader
         self._shown: dict[str, dict[str, Any]] = {}  # what is shown of the items that were asked for
+        self._states = log.states
+        self._cases: dict[str, list[str]] = {}  # the items of each case of several
+        for line in reviewed.queue(reader.blind):
+            if line.get("case"):
+                self._cases.setdefault(line["case"], []).append(line["stem"])
 
     async def page(self, _: Request) -> Response:
         """Return the page."""
@@ -67,15 +76,17 @@ class ReviewServer:
 
     async def queue(self, _: Request) -> Response:
         """Return all items, the most doubtful first; where predictions are hidden, in their own order."""
+        self._refresh()
         blind = self._reader.blind
         lines = self._reviewed.queue(blind)
         for line in lines:
-            line["approved"] = self._decisions(line["stem"]).approval is not None
+            line["state"] = _state_of(self._decisions(line["stem"]))
         session = {"reader": self._reader.name, "blind": blind, "notes": list(self._reviewed.notes)}
-        return JSONResponse({**session, "items": lines})
+        return JSONResponse({**session, "items": lines, "groups": self._groups()})
 
     async def item(self, request: Request) -> Response:
         """Return the state of an item."""
+        self._refresh()
         return JSONResponse(self._show(self._stem(request)))
 
     async def picture(self, request: Request) -> Response:
@@ -91,6 +102,8 @@ class ReviewServer:
             asked = _ASKED.validate_json(await request.body())
         except ValidationError as error:
             raise HTTPException(400, "no decision") from error
+        self._refresh()
+        _require(asked.lines in (None, self._decisions(stem).lines), 409, CHANGED)
         decision = Decision(
             action=asked.action,
             cell=stem,
@@ -105,12 +118,41 @@ class ReviewServer:
             self._log.append(decision)
         except OSError as error:
             raise HTTPException(507, f"not kept: {error.strerror}") from error
-        del self._shown[stem]
-        return JSONResponse(self._show(stem))
+        before = self._shown.pop(stem)["state"]
+        if before or self._show(stem)["state"]:
+            self._publish()
+        return JSONResponse({**self._show(stem), "groups": self._groups()})
+
+    def _publish(self) -> None:
+        try:
+            self._reviewed.publish(self._log)
+        except OSError as error:
+            raise HTTPException(507, f"kept, but the result is not written: {error.strerror or error}") from error
+
+    def _refresh(self) -> None:
+        """Forget what was shown where another program has changed the decisions."""
+        try:
+            self._log.refresh()
+        except OSError as error:
+            raise HTTPException(500, str(error.strerror)) from error
+        if self._states is not self._log.states:
+            self._states = self._log.states
+            self._shown.clear()
+
+    def _groups(self) -> dict[str, str]:
+        titles = {}
+        for case, stems in self._cases.items():
+            titles[case] = self._reviewed.group_title(list(map(self._decisions, stems)))
+        return titles
 
     def _show(self, stem: str) -> dict[str, Any]:
         if stem not in self._shown:
-            self._shown[stem] = self._reviewed.shown(stem, self._decisions(stem), self._reader.blind)
+            decisions = self._decisions(stem)
+            shown = self._reviewed.shown(stem, decisions, self._reader.blind)
+            shown |= {"state": _state_of(decisions), "note": decisions.note, "lines": decisions.lines}
+            shown["rejected"] = decisions.rejection and decisions.rejection.text
+            shown["undoable"] = bool(decisions.actions)
+            self._shown[stem] = shown
         return self._shown[stem]
 
     def _decisions(self, stem: str) -> CellDecisions:
@@ -136,6 +178,9 @@ def changes_of(asked: Asked, shown: dict[str, Any], reviewed: Reviewed) -> dict[
     if asked.action == "approve":
         _require(None not in classes.values(), 409, shown["result"])
         return {"to": shown["result"], "classes": classes}
+    if asked.action in ("note", "reject"):
+        _require(asked.action == "note" or asked.text.strip(), 400, "type the reason first")
+        return {"text": asked.text.strip()}
     _require(asked.image in classes, 400, "unknown image")
     if asked.action == "move":
         _require(asked.to in reviewed.classes, 400, "unknown class")
@@ -148,7 +193,13 @@ def changes_of(asked: Asked, shown: dict[str, Any], reviewed: Reviewed) -> dict[
     return {"image": asked.image}
 
 
-def _require(condition: bool, status: int, detail: str) -> None:
+def _state_of(decisions: CellDecisions) -> str:
+    if decisions.approval:
+        return "approved"
+    return "rejected" if decisions.rejection else ""
+
+
+def _require(condition: object, status: int, detail: str) -> None:
     if not condition:
         raise HTTPException(status, detail)
 
@@ -164,9 +215,19 @@ async def _own_origin(request: Request, answer: Callable[[Request], Awaitable[Re
     return response
 
 
-def review_app(server: ReviewServer, token: str) -> Starlette:
-    """Return the application: all paths are below ``/<token>/``."""
-    routes = [
+def review_app(servers: Mapping[str, ReviewServer]) -> Starlette:
+    """Return the application: all paths of a reader's server are below ``/<token>/``."""
+    guards = [
+        Middleware(BaseHTTPMiddleware, dispatch=_own_origin),
+        # A name of another machine that was made to lead to this one (DNS rebinding) is refused.
+        Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
+    ]
+    mounts = [Mount(f"/{token}", routes=_routes(server)) for token, server in servers.items()]
+    return Starlette(routes=mounts, middleware=guards)
+
+
+def _routes(server: ReviewServer) -> list[BaseRoute]:
+    return [
         Route("/", server.page),
         Route("/queue", server.queue),
         Route("/items/{stem}", server.item),
@@ -174,9 +235,3 @@ def review_app(server: ReviewServer, token: str) -> Starlette:
         Route("/pictures/{stem}", server.picture),
         Mount("/", StaticFiles(directory=STATIC)),
     ]
-    guards = [
-        Middleware(BaseHTTPMiddleware, dispatch=_own_origin),
-        # A name of another machine that was made to lead to this one (DNS rebinding) is refused.
-        Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
-    ]
-    return Starlette(routes=[Mount(f"/{token}", routes=routes)], middleware=guards)

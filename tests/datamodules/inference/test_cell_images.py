@@ -67,7 +67,7 @@ def test_foreign_pictures_are_left_out(cell_folder, tmp_path, name):
     assert cause in files[name].cause
     assert files[name].pixels is None
     assert {file.status for file in files.values() if file is not files[name]} == {FileStatus.USED}
-    assert read(cell_folder, tmp_path, fixed={name: 0})[name].status is FileStatus.USED
+    assert read(cell_folder, tmp_path, fixed={name: "1"})[name].status is FileStatus.USED
 
 
 def test_broken_files_and_duplicates_are_told_apart(cell_folder, tmp_path):

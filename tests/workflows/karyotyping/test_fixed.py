@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from common.karyotype import CHROMOSOMES
 from datamodules.inference.cells import Cell
 from datamodules.inference.image_files import ImageFile
 from tests.helpers.chromosomes import write_table
+from tests.workflows.review.bundles import decision
 from workflows.karyotyping.fixed import read_fixed
 
 
@@ -27,9 +27,9 @@ def test_without_a_table_nothing_is_fixed():
     assert read_fixed(None, CELLS) == [{}, {}]
 
 
-@pytest.mark.parametrize(("text", "index"), [("1", 0), ("X", 22), ("24", 23), ("chr07", 6), ("5.0", 4), ("none", None)])
-def test_classes_by_file(tmp_path, text, index):
-    assert fixed(tmp_path, [{"file": "c2/a.png", "class": text}]) == [{}, {"c2/a.png": index}]
+@pytest.mark.parametrize(("text", "kind"), [("1", "1"), ("24", "Y"), ("chr07", "7"), ("5.0", "5"), ("none", "none"), ("MAR", "mar")])
+def test_classes_by_file(tmp_path, text, kind):
+    assert fixed(tmp_path, [{"file": "c2/a.png", "class": text}]) == [{}, {"c2/a.png": kind}]
 
 
 def test_a_table_of_all_chromosomes_fixes_by_its_column_fixed(tmp_path):
@@ -37,7 +37,7 @@ def test_a_table_of_all_chromosomes_fixes_by_its_column_fixed(tmp_path):
         {"case": "", "cell": "c1", "file": "c1/a.png", "class": "4", "fixed": ""},
         {"case": "p", "cell": "c2", "file": "same.png", "class": "4", "fixed": "5"},
     ]
-    assert fixed(tmp_path, rows) == [{}, {"same.png": CHROMOSOMES.index("5")}]
+    assert fixed(tmp_path, rows) == [{}, {"same.png": "5"}]
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,46 @@ def test_a_table_of_all_chromosomes_fixes_by_its_column_fixed(tmp_path):
 def test_unfit_tables_are_errors(tmp_path, rows, value):
     with pytest.raises(UserError, match=value):
         fixed(tmp_path, rows)
+
+
+def decided(tmp_path, *decisions):
+    path = tmp_path / "decisions.jsonl"
+    path.write_bytes(b"".join(one.line + b"\n" for one in decisions))
+    return path
+
+
+def test_decisions_of_a_review_as_they_are(tmp_path):
+    path = decided(
+        tmp_path,
+        decision("move", cell="c1", image="c1/a.png", to="3", from_class="4"),
+        decision("approve", cell="p.c2", to="46,XX", classes={"c2/a.png": "mar", "same.png": "none"}),
+    )
+    assert read_fixed(path, CELLS) == [{"c1/a.png": "3"}, {"c2/a.png": "mar", "same.png": "none"}]
+
+
+@pytest.mark.parametrize(
+    ("other", "value"),
+    [
+        ({"cell": "c9"}, "has reviewed c9, which is none of the cells"),
+        ({"image": "c1/z.png"}, "c1 / c1/z.png is in none of the cells"),
+        ({"reader": "reader2", "to": "5"}, "readers differ on c1/a.png"),
+    ],
+)
+def test_decisions_that_do_not_fit(tmp_path, other, value):
+    move = {"cell": "c1", "image": "c1/a.png", "to": "3", "from_class": "4"}
+    path = decided(tmp_path, decision("move", **move), decision("move", **{**move, **other}))
+    with pytest.raises(UserError, match=value):
+        read_fixed(path, CELLS)
+
+
+def test_what_is_rejected_fixes_nothing(tmp_path):
+    move = decision("move", cell="c1", image="c1/a.png", to="3", from_class="4")
+    with pytest.raises(UserError, match="fixes nothing"):
+        read_fixed(decided(tmp_path, move, decision("reject", cell="c1", text="blurred")), CELLS)
+
+
+def test_exported_labels_name_files_relative_to_themselves(tmp_path):
+    folder = tmp_path / "cells"
+    cells = [Cell("c", None, (ImageFile(folder / "a.png", "c/a.png", ()),))]
+    table = write_table(tmp_path / "tables" / "labels.csv", [{"path": "../cells/a.png", "class": "7", "cell_id": "c"}])
+    assert read_fixed(table, cells) == [{"c/a.png": "7"}]

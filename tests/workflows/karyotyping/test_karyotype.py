@@ -27,5 +27,5 @@ def test_networks_are_adapted_to_the_files_that_an_expert_counts_as_chromosomes(
     chromosomes = {f"{number}.png" for number in NUMBERS}
     _adapt(predictor, cells, [{}])
     assert predictor.names == chromosomes
-    _adapt(predictor, cells, [{"5.png": None, "large.png": 0}])
+    _adapt(predictor, cells, [{"5.png": "none", "large.png": "1"}])
     assert predictor.names == (chromosomes - {"5.png"}) | {"large.png"}

@@ -33,7 +33,8 @@ def entry(name, labels, wrong=1e-5, case=None):
 @pytest.fixture
 def page(tmp_path):
     def write(*entries):
-        write_karyotype_page(tmp_path / "index.html", Tables.of(entries, {}, PRIORS), FACTS)
+        stems = [one.stem for one in entries]
+        write_karyotype_page(tmp_path / "index.html", Tables.of(entries, {}, PRIORS), FACTS, stems)
         return (tmp_path / "index.html").read_text()
 
     return write

@@ -18,10 +18,10 @@ from scripts.karyotype import app as karyotype
 from tests.helpers.chromosomes import write_chromosomes, write_table
 from tests.helpers.portable import UNNEEDED, run_without, train_on_chromosomes
 from tests.helpers.terminal import error_of, run_app
+from workflows.decisions import CellDecisions
 from workflows.export import run as exporting
 from workflows.karyotyping import request
 from workflows.review.cells import CellReview
-from workflows.review.decisions import CellDecisions
 from workflows.train import build_data
 
 

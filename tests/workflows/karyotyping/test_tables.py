@@ -14,7 +14,7 @@ from evaluation.cells.cell_karyotype import karyotype_of_cell
 from evaluation.cells.prior import KaryotypePriors
 from tests.evaluation.cells.cells import CLASSES, karyotype
 from tests.evaluation.cells.test_assignment import sure
-from workflows.karyotyping.cell_result import CellResult
+from workflows.karyotyping.cell_result import CellResult, UsedImages
 from workflows.karyotyping.review import reviewed_cell
 from workflows.karyotyping.tables import Tables, case_table
 
@@ -80,7 +80,8 @@ def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():
     far = replace(cell, thresholds=CellThresholds(3.0, None, 1.4))
     assert "mean distance from the training images 1.47, above 1.4" in far.reasons
     unknown = replace(far, distances={})
-    kept = [reviewed_cell(one, np.zeros((3, 24))).distance for one in (far, unknown)]
+    used = UsedImages(np.zeros((3, 24)), np.zeros(3, bool), None)
+    kept = [reviewed_cell(one, used).distance for one in (far, unknown)]
     assert kept == [pytest.approx(4.4 / 3), None]
     assert not any("distribution" in reason for reason in unknown.reasons)
     assert Tables.of([unknown], {}, PRIORS).cells["out_of_distribution"].isna().all()

@@ -18,7 +18,7 @@ from workflows.cell_bundle import (
     write_cell,
     write_index,
 )
-from workflows.review.decisions import Decision
+from workflows.decisions import Decision
 
 COMMON = {"cell": "c0", "reader": "reader1", "time": "2026-01-01T00:00:00+00:00", "seconds": 1.5, "model": "m"}
 MALE = [*[name for name in CHROMOSOMES[:22] for _ in range(2)], "X", "Y"]
@@ -55,10 +55,12 @@ def write_bundle(output: Path, cells: int = 2, case: str | None = "case") -> Rev
         files = []
         for row, name in enumerate(MALE):
             path = write_image(output / "images" / f"c{number}" / f"{row:02d}.png", 255 - pictures[row])
-            files.append(ReviewedFile(f"c{number}/{row:02d}.png", str(path), name, None, rounded(logs[row])))
+            area = int((pictures[row, ..., 0] > 0).sum())
+            logs_of = rounded(logs[row])
+            files.append(ReviewedFile(f"c{number}/{row:02d}.png", str(path), name, None, logs_of, False, False, area))
         cell = ReviewedCell(case, f"c{number}", files, [])
         write_cell(folder, f"c{number}", cell, pictures)
-        summaries.append(CellSummary(f"c{number}", f"{case} / c{number}" if case else f"c{number}", 0.1 * (number + 1)))
+        summaries.append(CellSummary(f"c{number}", f"{case} / c{number}" if case else f"c{number}", 0.1 * (number + 1), case))
     priors = KaryotypePriors().model_dump(include=set(KaryotypePriors.model_fields))
     write_index(folder, ReviewIndex("0123456789abcdef", ["outputs/run"], priors, True, 0.95, summaries))
     return ReviewBundle(output)

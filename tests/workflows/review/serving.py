@@ -8,7 +8,7 @@ from threading import Thread
 
 import uvicorn
 
-from workflows.review.decisions import DecisionLog
+from workflows.decisions import DecisionLog
 from workflows.review.reviewed import Reviewed
 from workflows.review.server import HOST, Reader, ReviewServer, review_app
 
@@ -21,7 +21,7 @@ def served(reviewed: Reviewed, decisions: Path, reader: Reader) -> Iterator[str]
         listener.bind((HOST, 0))
         listener.listen()
         token = "token"
-        app = review_app(ReviewServer(reviewed, log, reader), token)
+        app = review_app({token: ReviewServer(reviewed, log, reader)})
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
         thread = Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

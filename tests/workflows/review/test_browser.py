@@ -10,7 +10,7 @@ from tests.browser import find_browser, recording_tab
 from tests.workflows.review.bundles import write_bundle
 from tests.workflows.review.predicted import write_table
 from tests.workflows.review.serving import served
-from workflows.review.decisions import read_decisions
+from workflows.decisions import read_decisions
 from workflows.review.review import open_review
 from workflows.review.server import Reader
 

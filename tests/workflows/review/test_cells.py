@@ -10,8 +10,8 @@ import pytest
 from common.karyotype import CHROMOSOMES, CellThresholds
 from tests.workflows.review.bundles import MALE, decision, log_probabilities, write_bundle
 from workflows.cell_bundle import ReviewedCell, ReviewedFile, rounded
+from workflows.decisions import CellDecisions
 from workflows.review.cells import CellReview
-from workflows.review.decisions import CellDecisions
 
 
 @pytest.fixture

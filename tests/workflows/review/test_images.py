@@ -8,7 +8,7 @@ from common.errors import UserError
 from common.thumbnails import decode
 from tests.workflows.review.bundles import decision
 from tests.workflows.review.predicted import write_table
-from workflows.review.decisions import CellDecisions
+from workflows.decisions import CellDecisions
 from workflows.review.images import ImageReview
 from workflows.review.review import open_review
 
@@ -37,7 +37,7 @@ def test_a_decision_changes_the_class_and_can_be_undone(table):
     review = open_review(table)
     decisions = CellDecisions([decision("move", cell="00.png", image="00.png", to="dark")])
     shown = review.shown("00.png", decisions, blind=False)
-    assert (shown["result"], shown["files"][0]["fixed"], shown["undoable"]) == ("dark", True, True)
+    assert (shown["result"], shown["files"][0]["fixed"]) == ("dark", True)
     decisions.add(decision("undo", cell="00.png"))
     assert review.shown("00.png", decisions, blind=False)["result"] == "bright"
 

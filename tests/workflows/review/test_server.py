@@ -10,8 +10,8 @@ pytest.importorskip("starlette", reason="starlette is not installed: uv sync --g
 from starlette.testclient import TestClient
 
 from tests.workflows.review.bundles import write_bundle
+from workflows.decisions import DecisionLog, read_decisions
 from workflows.review.cells import CellReview
-from workflows.review.decisions import DecisionLog, read_decisions
 from workflows.review.server import STATIC, Reader, ReviewServer, review_app
 
 ADDRESS = "http://127.0.0.1:8000"
@@ -29,7 +29,7 @@ def review(tmp_path):
         while logs:
             logs.pop().close()
         logs.append(DecisionLog(tmp_path / "out" / "decisions.jsonl"))
-        app = review_app(ReviewServer(reviewed, logs[-1], Reader(reader, blind)), "token")
+        app = review_app({"token": ReviewServer(reviewed, logs[-1], Reader(reader, blind))})
         return TestClient(app, base_url=f"{ADDRESS}/token/")
 
     yield start
@@ -117,10 +117,11 @@ def test_a_cell_is_corrected_approved_and_found_again(review, tmp_path):
     assert decide(client, "turn", image="c1/00.png").json()["files"][0]["turned"]
     assert not decide(client, "undo").json()["files"][0]["turned"]
     approved = decide(client, "approve").json()
-    assert approved["approved"]
+    assert approved["state"] == "approved"
     # Another process goes on; another reader begins anew.
+    assert approved.pop("groups") == {"case": "46,XY (1 approved cell)"}
     assert review().get("items/c1").json() == approved
-    assert not review("reader2").get("items/c1").json()["approved"]
+    assert not review("reader2").get("items/c1").json()["state"]
     decisions, torn = read_decisions(tmp_path / "out" / "decisions.jsonl")
     assert not torn
     assert [one.action for one in decisions] == ["move", "swap", "turn", "undo", "approve"]
@@ -139,13 +140,13 @@ def test_a_cell_is_corrected_approved_and_found_again(review, tmp_path):
 def test_blind_readers_see_no_prediction_and_class_every_chromosome(review):
     client = review(blind=True)
     queue = client.get("queue").json()
-    assert [line.keys() for line in queue["items"]] == [{"stem", "title", "approved"}] * 2
+    assert [line.keys() for line in queue["items"]] == [{"stem", "title", "case", "state"}] * 2
     assert client.get("pictures/c1").status_code == 200
     assert decide(client, "approve").status_code == 409
     assert decide(client, "swap", image="c1/00.png", other="c1/02.png").status_code == 409
     for one in client.get("items/c1").json()["files"]:
         decide(client, "move", image=one["name"], to="7")
-    assert decide(client, "approve").json()["approved"]
+    assert decide(client, "approve").json()["state"] == "approved"
 
 
 def test_a_full_disk_is_said_on_the_page(review, monkeypatch):

@@ -1,14 +1,18 @@
 // The review of cells: the karyogram, and the homologues of the selected chromosome.
 
-import { attempt, button, decide, draw, element, make, percent, picture, review, say, start } from "./shared.js";
+import { attempt, button, decide, draw, element, make, percent, picture, review, say, settle, start } from "./shared.js";
 
 const ROWS = [["1", "2", "3", "4", "5"], ["6", "7", "8", "9", "10", "11", "12"],
   ["13", "14", "15", "16", "17", "18"], ["19", "20", "21", "22", "X", "Y"]];
 const NONE = "none";
+const MARKER = "mar";
+const TRAYS = [[MARKER, "marker, unknown"], [NONE, "no chromosome"], [null, "without a class"]];
+const TRAY = 80; // CSS pixels that they take, at least
+const DRAG = 6; // CSS pixels by which a pressed chromosome is moved before it is dragged
 const DIGIT_WAIT = 700; // ms for the second digit of 10 to 22
 const HEIGHTS = [70, 170]; // CSS pixels of the largest chromosome in the karyogram
 const AROUND = { row: 46, chromosome: 8 }; // CSS pixels around each
-const LARGE = 320; // CSS pixels of the largest chromosome on the right, at most
+const LARGE = 320; // CSS pixels of the largest chromosome on the right, at most, without zoom
 const SHIFT = 0.2; // of the length: by so much homologues are moved along each other at most
 const GROUND = 8; // darkness up to which a pixel is ground
 
@@ -35,6 +39,7 @@ function opened() {
   clearTyped();
   measure();
   scale = null;
+  element("text").value = review.item.note || review.item.rejected || "";
   select(mostDoubtful());
 }
 
@@ -58,6 +63,19 @@ function act(decision) {
   return decide(decision);
 }
 
+function keepNote() {
+  const text = element("text").value.trim();
+  return text === review.item.note ? undefined : act({ action: "note", text });
+}
+
+const reject = () => settle({ action: "reject", text: element("text").value });
+
+function change(name, by) { // of a slider
+  const slider = element(name);
+  slider.value = by ? Number(slider.value) + by : Number(slider.value) % slider.max + 0.5;
+  drawView();
+}
+
 async function toggleSwap() {
   if (marked === null) marked = selected;
   else if (marked === selected) marked = null;
@@ -70,7 +88,7 @@ function select(index) {
 }
 
 function inOrder() { // as shown: by class, then by name
-  const classes = [...ROWS.flat(), NONE, null];
+  const classes = [...ROWS.flat(), MARKER, NONE, null];
   const order = files().map((_, index) => index);
   return order.sort((one, other) => classes.indexOf(files()[one].class) - classes.indexOf(files()[other].class) ||
     one - other);
@@ -140,6 +158,7 @@ function hint(chromosome) {
   const lines = review.session.blind ? [] : [chromosome.name];
   if (chromosome.fixed) lines.push("fixed by a reader");
   else if (chromosome.probability !== undefined) lines.push(`${chromosome.class}: ${percent(chromosome.probability)}`);
+  if (review.item.thumbnails.includes(chromosome.name)) lines.push("as the network saw it: the file is gone");
   if (chromosome.foreign && !chromosome.fixed) lines.push("out of distribution: unlike the training images");
   if (!chromosome.fixed) for (const [name, value] of chromosome.others || []) lines.push(`${name}: ${percent(value)}`);
   return lines.join("\n");
@@ -162,7 +181,8 @@ function chromosomeButton(index) {
     bar.append(filled);
   }
   made.append(bar);
-  made.addEventListener("click", (event) => attempt(() => {
+  drag(made, index);
+  made.addEventListener("click", (event) => made.dragged || attempt(() => {
     if (event.shiftKey && marked === null) marked = selected;
     const swaps = marked !== null && marked !== index;
     select(index);
@@ -171,9 +191,48 @@ function chromosomeButton(index) {
   return made;
 }
 
-function group(name, indices, className) {
+function drag(made, index) { // to a class; with the mouse, a pen or a finger
+  let from = null;
+  let target = null;
+  const aim = (next) => {
+    if (target) target.classList.remove("target");
+    if (next) next.classList.add("target");
+    target = next;
+  };
+  made.addEventListener("pointerdown", (event) => {
+    made.dragged = false;
+    from = event.button === 0 ? [event.clientX, event.clientY] : null;
+  });
+  made.addEventListener("pointermove", (event) => {
+    if (!from) return;
+    const [right, down] = [event.clientX - from[0], event.clientY - from[1]];
+    if (!made.dragged && Math.hypot(right, down) < DRAG) return;
+    if (!made.dragged) made.setPointerCapture(event.pointerId);
+    made.dragged = true;
+    made.classList.add("dragged");
+    made.style.transform = `translate(${right}px, ${down}px)`;
+    const below = document.elementFromPoint(event.clientX, event.clientY);
+    aim(below && below.closest("[data-kind]"));
+  });
+  const end = () => {
+    from = null;
+    made.style.transform = "";
+    made.classList.remove("dragged");
+    aim(null);
+  };
+  made.addEventListener("pointercancel", end);
+  made.addEventListener("pointerup", () => {
+    const kind = made.dragged && target && target.dataset.kind;
+    end();
+    if (kind) attempt(() => { select(index); return move(kind); });
+  });
+}
+
+function group(kind, name, indices, className) {
   const members = make("div", { className: "members" }, ...indices.map((index) => chromosomeButton(index)));
-  return make("div", { className }, members, make("div", { className: "name" }, name));
+  const made = make("div", { className }, members, make("div", { className: "name" }, name));
+  if (kind !== null) made.dataset.kind = kind;
+  return made;
 }
 
 function karyogramScale() { // as large as all rows fit into the page
@@ -188,7 +247,7 @@ function karyogramScale() { // as large as all rows fit into the page
     if (total) wide = Math.max(wide, total / Math.max(main.clientWidth - 34 - around, 1));
   }
   const tallest = Math.max(...boxes.map((box) => box.height));
-  const space = main.clientHeight - element("header").offsetHeight - 30 - ROWS.length * AROUND.row;
+  const space = main.clientHeight - element("header").offsetHeight - 30 - TRAY - ROWS.length * AROUND.row;
   const [least, most] = HEIGHTS.map((height) => height / tallest);
   return Math.max(Math.min(high ? space / high : most, wide ? 1 / wide : most, most), least);
 }
@@ -202,12 +261,11 @@ function drawKaryogram() {
   const expected = (name) => name === "X" ? (male ? 1 : 2) : name === "Y" ? (male ? 1 : 0) : 2;
   const rows = ROWS.map((row) => make("div", { className: "row" }, ...row.map((name) => {
     const changed = counts[name] !== expected(name) && !review.session.blind;
-    const made = group(changed ? `${name} (${counts[name]})` : name, of(name), changed ? "group changed" : "group");
-    return made;
+    const title = changed ? `${name} (${counts[name]})` : name;
+    return group(name, title, of(name), changed ? "group changed" : "group");
   })));
-  for (const [kind, title] of [[NONE, "no chromosome"], [null, "without a class"]]) {
-    if (of(kind).length) rows.push(make("div", { className: "row" }, group(title, of(kind), "group tray")));
-  }
+  const trays = TRAYS.filter(([kind]) => kind !== null || of(kind).length);
+  rows.push(make("div", { className: "row" }, ...trays.map(([kind, title]) => group(kind, title, of(kind), "group tray"))));
   element("karyogram").replaceChildren(...rows);
 }
 
@@ -220,14 +278,14 @@ function drawPair() {
   const first = Math.min(...places);
   const tallest = Math.max(...boxes.map((box) => box.height));
   const space = (element("pair").clientWidth - 12 * shown.length) / shown.reduce((sum, index) => sum + boxes[index].width, 0);
-  const by = Math.min(LARGE / tallest, Math.max(space, 0.5));
+  const by = Math.min(LARGE / tallest, Math.max(space, 0.2)) * element("zoom").value;
   const large = shown.map((index, place) => {
     const made = chromosomePicture(index, by);
     made.style.marginTop = `${(places[place] - first) * by}px`;
     made.classList.toggle("selected", index === selected);
     return made;
   });
-  element("pair-title").textContent = kind === null ? "Without a class" : kind === NONE ? "No chromosome" : `Chromosome ${kind}`;
+  element("pair-title").textContent = Object.fromEntries(TRAYS)[kind] || `Chromosome ${kind}`;
   element("pair").replaceChildren(make("div", { className: "ground" }, ...large),
     make("div", { className: "captions" }, ...shown.map(caption)));
 }
@@ -237,11 +295,17 @@ function caption(index) {
   return make("p", { className: index === selected ? "selected" : "" }, ...lines);
 }
 
+function drawView() {
+  document.documentElement.style.setProperty("--contrast", element("contrast").value);
+  drawPair();
+}
+
 function drawCell() {
   const { item } = review;
   const probability = item.probability === null ? [] : [make("small", {}, ` probability ${item.probability.toFixed(3)}`)];
   element("karyotype").replaceChildren(item.result, ...probability);
   const reasons = item.left_out.map((text) => `not used: ${text}`);
+  if (item.thumbnails.length) reasons.push(`${item.thumbnails.length} shown as the network saw them: their files are gone`);
   if (item.reasons.length) reasons.unshift(`refer: ${item.reasons.join("; ")}`);
   element("reasons").replaceChildren(...reasons.map((text) => make("li", {}, text)));
   element("typed").textContent = typed ? `class ${typed}...` : "";
@@ -250,7 +314,7 @@ function drawCell() {
   drawKaryogram();
   drawPair();
   const active = document.querySelector(".chromosome[aria-pressed=true]");
-  if (active) active.focus();
+  if (active && document.activeElement !== element("text")) active.focus();
 }
 
 // Keys
@@ -310,7 +374,8 @@ function key(name) {
   if (/^[0-9]$/.test(name)) return () => digit(name);
   if (/^[xy]$/i.test(name)) return async () => { await enterTyped(); await move(name.toUpperCase()); };
   if (name.startsWith("Arrow")) return async () => { await enterTyped(); arrow(name); };
-  const others = { f: turn, s: toggleSwap };
+  const others = { f: turn, s: toggleSwap, m: () => move(MARKER), n: () => element("text").focus() };
+  Object.assign(others, { "+": () => change("zoom", 0.5), "-": () => change("zoom", -0.5), c: () => change("contrast") });
   return others[name] ? async () => { await enterTyped(); await others[name](); } : null;
 }
 
@@ -320,6 +385,12 @@ function escape() {
   draw();
 }
 
+element("zoom").addEventListener("input", drawView);
+element("contrast").addEventListener("input", drawView);
+element("remark").addEventListener("submit", (event) => { event.preventDefault(); element("text").blur(); });
+element("text").addEventListener("change", () => attempt(keepNote));
+element("reject").addEventListener("mousedown", (event) => event.preventDefault()); // the text is its reason, no note
+button("reject", reject);
 button("turn", turn);
 button("swap", toggleSwap);
 addEventListener("resize", () => { scale = null; });

@@ -5,9 +5,10 @@ export const element = (id) => document.getElementById(id);
 export const review = { session: null, item: null, pictures: null };
 
 const LISTED = 300; // lines of the queue at a time
-const approved = []; // stems of items that were approved on this page, the last one last
+const settled = []; // stems of items that were approved or rejected on this page, the last one last
 const ahead = new Map(); // items that are asked for before they are opened
 let listed = new Map(); // buttons of the queue, by line
+const heads = new Map(); // headings of the cases that have several items, by case
 let page = null; // of the kind: load, opened, draw, key, escape, before
 let opened = 0; // when the item was opened or last decided on
 let sending = Promise.resolve();
@@ -20,7 +21,7 @@ async function request(path, body) {
   const options = body === undefined ? {} :
     { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
   const answer = await fetch(path, options);
-  if (!answer.ok) throw new Error(await answer.text());
+  if (!answer.ok) throw Object.assign(new Error(await answer.text()), { status: answer.status });
   return answer.json();
 }
 
@@ -64,10 +65,22 @@ async function open(stem) {
 
 export async function decide(decision) {
   const seconds = (performance.now() - opened) / 1000;
-  review.item = await request(`${address(review.item.stem)}/decisions`, { ...decision, seconds });
-  opened = performance.now();
+  const { stem, lines } = review.item;
+  try {
+    review.item = await request(`${address(stem)}/decisions`, { ...decision, seconds, lines });
+  } catch (error) {
+    if (error.status === 409) await show(await request(address(stem))); // what another window has changed
+    throw error;
+  }
   say("");
-  review.session.items[position()].approved = review.item.approved;
+  show(review.item);
+}
+
+function show(item) {
+  review.item = item;
+  opened = performance.now();
+  Object.assign(review.session.groups, item.groups);
+  review.session.items[position()].state = item.state;
   draw();
 }
 
@@ -76,22 +89,24 @@ const position = () => review.session.items.findIndex((line) => line.stem === re
 function nextWaiting() {
   const at = position();
   const { items } = review.session;
-  return [...items.slice(at + 1), ...items.slice(0, at)].find((line) => !line.approved);
+  return [...items.slice(at + 1), ...items.slice(0, at)].find((line) => !line.state);
 }
 
-async function approve() {
-  await decide({ action: "approve" });
-  approved.push(review.item.stem);
+export async function settle(decision) { // and go to the next one
+  await decide(decision);
+  settled.push(review.item.stem);
   const waiting = nextWaiting();
   if (waiting) await open(waiting.stem);
-  else say("All are approved. Ctrl-C in the terminal ends the review.");
+  else say("All are approved or rejected. Ctrl-C in the terminal ends the review.");
 }
 
+const approve = () => settle({ action: "approve" });
+
 async function undo() { // of a fresh item: back to the one that was approved last
-  if (!review.item.undoable && approved.length) await open(approved.pop());
+  if (!review.item.undoable && settled.length) await open(settled.pop());
   const stem = review.item.stem;
   await decide({ action: "undo" });
-  if (!review.item.approved && approved.includes(stem)) approved.splice(approved.lastIndexOf(stem), 1);
+  if (!review.item.state && settled.includes(stem)) settled.splice(settled.lastIndexOf(stem), 1);
 }
 
 async function goTo(by) {
@@ -114,24 +129,35 @@ function queueLine(line) {
   return made;
 }
 
+function caseHead(name) {
+  if (!heads.has(name)) heads.set(name, make("li", { className: "case" }));
+  return heads.get(name);
+}
+
 function drawQueue() { // the lines around the open one; they are made once, and changed afterwards
   const { items } = review.session;
-  const done = items.filter((line) => line.approved).length;
-  element("progress").textContent = `${done} of ${items.length} approved`;
+  const of = (state) => items.filter((line) => line.state === state).length;
+  const rejected = of("rejected") ? `, ${of("rejected")} rejected` : "";
+  element("progress").textContent = `${of("approved")} of ${items.length} approved${rejected}`;
   const start = Math.max(Math.min(position() - LISTED / 2, items.length - LISTED), 0);
   const shown = items.slice(start, start + LISTED);
   if (items.length > LISTED || !listed.size) {
     listed = new Map(shown.map((line) => [line, listed.get(line) || queueLine(line)]));
-    const lines = [...listed.values()].map((made) => make("li", {}, made));
+    const lines = [];
+    for (const [line, made] of listed) {
+      if (line.case && !lines.includes(caseHead(line.case))) lines.push(caseHead(line.case));
+      lines.push(make("li", {}, made));
+    }
     if (start > 0) lines.unshift(make("li", {}, `${start} before`));
     const after = items.length - start - LISTED;
     if (after > 0) lines.push(make("li", {}, `${after} more`));
     element("queue").replaceChildren(...lines);
   }
+  for (const [name, head] of heads) head.replaceChildren(name, make("span", {}, review.session.groups[name]));
   for (const [line, made] of listed) {
-    const text = line.approved ? "approved" : line.doubt === undefined ? "" : line.doubt.toFixed(2);
+    const text = line.state || (line.doubt === undefined ? "" : line.doubt.toFixed(2));
     if (made.lastChild.textContent !== text) made.lastChild.textContent = text;
-    made.classList.toggle("approved", line.approved);
+    made.classList.toggle("approved", Boolean(line.state));
     const current = String(line.stem === review.item.stem);
     if (made.getAttribute("aria-current") !== current) made.setAttribute("aria-current", current);
   }
@@ -142,9 +168,9 @@ export function draw() {
   element("title").textContent = line.title;
   document.title = `${line.title} - review`;
   const notes = [`reader ${review.session.reader}${review.session.blind ? ", blind" : ""}`, ...review.session.notes];
-  if (review.item.approved) notes.push("approved");
+  if (review.item.state) notes.push(review.item.rejected ? `rejected: ${review.item.rejected}` : review.item.state);
   element("status").textContent = notes.join("; ");
-  element("undo").disabled = !review.item.undoable && !approved.length;
+  element("undo").disabled = !review.item.undoable && !settled.length;
   page.draw();
   drawQueue();
 }
@@ -166,6 +192,10 @@ export function start(kind) {
   page = kind;
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !review.item) return;
+    if (event.target.matches("#text")) { // its own keys
+      if (event.key === "Escape") event.target.blur();
+      return;
+    }
     if (event.key === "Enter" && event.target.closest("#queue button, #buttons button")) return; // it is pressed
     const work = workOf(event.key);
     if (!work) return;
@@ -179,6 +209,6 @@ export function start(kind) {
     review.session = await request("queue");
     const { items } = review.session;
     if (!items.length) throw new Error("There is nothing to review.");
-    await open((items.find((line) => !line.approved) || items[0]).stem);
+    await open((items.find((line) => !line.state) || items[0]).stem);
   });
 }

@@ -11,12 +11,12 @@ from filelock import FileLock, Timeout
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from common.errors import UserError
-from common.karyotype import CHROMOSOMES
+from common.karyotype import CHROMOSOMES, MARKER
 from workflows.cell_bundle import NO_CHROMOSOME
 
 FILE = "decisions.jsonl"
-CLASSES = (*CHROMOSOMES, NO_CHROMOSOME)
-Action = Literal["move", "swap", "turn", "approve", "undo"]
+CLASSES = (*CHROMOSOMES, MARKER, NO_CHROMOSOME)
+Action = Literal["move", "swap", "turn", "note", "approve", "reject", "undo"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +24,8 @@ class Decision:
     """One line.
 
     Attributes:
-        action: "move" an image to a class, "swap" two images, "turn" an image upside down, "approve" the cell, or
-            "undo" the reader's last action in the cell that is not undone yet.
+        action: "move" an image to a class, "swap" two images, "turn" an image upside down, "note" something on the
+            cell, "approve" or "reject" it, or "undo" the reader's last action in the cell that is not undone yet.
         cell: Identity of the cell, or of the single image.
         reader: Who decided.
         time: ISO 8601, UTC.
@@ -37,6 +37,7 @@ class Decision:
         from_class: Class of the image before; None without one. In the file: ``from``.
         to: Class of the image; of "swap", that which ``other`` had; of "approve" the karyotype.
         classes: Of "approve", the class of each file.
+        text: Of "note", and the reason of "reject".
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -53,6 +54,7 @@ class Decision:
     from_class: Annotated[str | None, Field(alias="from")] = None
     to: str | None = None
     classes: dict[str, str] | None = None
+    text: str | None = None
 
     @property
     def line(self) -> bytes:
@@ -65,12 +67,14 @@ _DECISION = TypeAdapter(Decision)
 
 @dataclass
 class CellDecisions:
-    """What one reader has decided of one cell: the actions that are not undone."""
+    """What one reader has decided of one cell: the actions that are not undone, and the number of all lines."""
 
     actions: list[Decision] = field(default_factory=list)
+    lines: int = 0
 
     def add(self, decision: Decision) -> None:
         """Take a further decision of the reader into account."""
+        self.lines += 1
         if decision.action != "undo":
             self.actions.append(decision)
         elif self.actions:
@@ -97,11 +101,31 @@ class CellDecisions:
         return turned
 
     @property
+    def note(self) -> str:
+        """The last note on the cell."""
+        notes = [one.text or "" for one in self.actions if one.action == "note"]
+        return notes[-1] if notes else ""
+
+    @property
     def approval(self) -> Decision | None:
         """The approval of the cell; None where there is none, or a later change."""
-        if self.actions and self.actions[-1].action == "approve":
-            return self.actions[-1]
-        return None
+        return self._last("approve")
+
+    @property
+    def rejection(self) -> Decision | None:
+        """The rejection of the cell; None where there is none, or a later change."""
+        return self._last("reject")
+
+    @property
+    def settled(self) -> dict[str, str]:
+        """The classes by file: of all files of an approved cell, else those that the reader has given."""
+        if self.rejection:
+            return {}
+        return (self.approval and self.approval.classes) or self.fixed
+
+    def _last(self, action: Action) -> Decision | None:
+        changes = [one for one in self.actions if one.action != "note"]
+        return changes[-1] if changes and changes[-1].action == action else None
 
 
 # By reader and cell.
@@ -132,13 +156,15 @@ def read_decisions(path: Path) -> tuple[list[Decision], list[str]]:
 class DecisionLog:
     """A file of decisions that is only appended to; each is on the disk when ``append`` returns.
 
-    What a crash leaves of a line stays in the file, as a line that is not whole.
+    What a crash leaves of a line stays in the file, as a line that is not whole. Of a file that another program has
+    changed or replaced, ``refresh`` reads the decisions that are in it now.
 
     Raises:
         UserError: Another process appends to the file.
     """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(f"{path}.lock")
         try:
@@ -146,20 +172,42 @@ class DecisionLog:
         except Timeout as error:
             raise UserError(f"{path} is open in another review: end it, or name another file (--decisions)") from error
         path.touch()
-        decisions, self.warnings = read_decisions(path)
+        self._open()
+
+    def _open(self) -> None:
+        # Without a buffer: what could not be written to a full disk must not come with a later decision.
+        self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 (until `close`)
+        self._known = self._identity(os.fstat(self._file.fileno()))
+        decisions, self.warnings = read_decisions(self.path)
         self.states = replay(decisions)
         # Whether each reader has decided without the predictions; a reader who has seen them is blind no more.
         self.blind = {one.reader: one.blind for one in decisions}
-        self._whole = path.read_bytes()[-1:] in (b"", b"\n")
-        # Without a buffer: what could not be written to a full disk must not come with a later decision.
-        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 (until `close`)
+        self._whole = self.path.read_bytes()[-1:] in (b"", b"\n")
+
+    def _identity(self, facts: os.stat_result) -> tuple[int, int, int]:
+        return facts.st_dev, facts.st_ino, facts.st_size
+
+    def refresh(self) -> None:
+        """Read the file again where it is no longer the one that was written: ``states`` are new then.
+
+        Raises:
+            OSError: It is gone.
+        """
+        try:
+            changed = self._identity(self.path.stat()) != self._known
+        except FileNotFoundError as error:
+            raise OSError(error.errno, f"{self.path} is gone: put it back, or begin the review again") from error
+        if changed:
+            self._file.close()
+            self._open()
 
     def append(self, decision: Decision) -> None:
         """Write a decision through to the disk, and take it into account.
 
         Raises:
-            OSError: It cannot be written, as on a full disk, and is not taken into account.
+            OSError: It cannot be written, as on a full disk or where the file is gone, and is not taken into account.
         """
+        self.refresh()
         self._write(decision.line + b"\n")
         self.states.setdefault((decision.reader, decision.cell), CellDecisions()).add(decision)
 
@@ -171,7 +219,10 @@ class DecisionLog:
     def _write(self, line: bytes) -> None:
         content = line if self._whole else b"\n" + line
         self._whole = False
-        if self._file.write(content) < len(content):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fsync(self._file.fileno())
-        self._whole = True
+        try:
+            if self._file.write(content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._file.fileno())
+            self._whole = True
+        finally:
+            self._known = self._identity(os.fstat(self._file.fileno()))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from common.errors import UserError
 from tests.workflows.full_disk import small_disk
 from tests.workflows.review.bundles import decision
-from workflows.review.decisions import CLASSES, DecisionLog, read_decisions, replay
+from workflows.decisions import CLASSES, DecisionLog, read_decisions, replay
 
 FILES = ("a.png", "b.png", "c.png")
 

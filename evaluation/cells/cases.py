@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logsumexp
 
-from common.karyotype import CHROMOSOMES, name_clones, name_karyotype
+from common.karyotype import CHROMOSOMES, MARKER, name_clones, name_karyotype
 from evaluation.cells.assignment import KARYOTYPES, is_normal
 from evaluation.cells.posterior import Candidate
 from evaluation.cells.prior import COMPLETE, MOSAIC, KaryotypePrior, KaryotypePriors
@@ -54,10 +54,12 @@ def case_karyotype(cells: Sequence[Mapping[str, int]]) -> CaseKaryotype:
     """Name the karyotype of a case.
 
     Args:
-        cells: The number of chromosomes of each class, "1" to "22", "X" and "Y", of one cell or more.
+        cells: The number of chromosomes of each class, "1" to "22", "X" and "Y", and of MARKER, of one cell or more.
     """
-    counts = pd.DataFrame(list(cells)).reindex(columns=list(CHROMOSOMES)).fillna(0).to_numpy(np.int64)
-    regular = min(KARYOTYPES["XY"], KARYOTYPES["XX"], key=lambda normal: np.abs(counts - normal).sum())
+    classes = (*CHROMOSOMES, MARKER)
+    counts = pd.DataFrame(list(cells)).reindex(columns=list(classes)).fillna(0).to_numpy(np.int64)
+    normals = [np.append(KARYOTYPES[sex], 0) for sex in ("XY", "XX")]
+    regular = min(normals, key=lambda normal: np.abs(counts - normal).sum())
     changes = counts - regular
     # By how much at least so many cells differ: a change of one chromosome, and of a second one, counts by itself.
     ascending = np.sort(changes, axis=0)
@@ -66,10 +68,10 @@ def case_karyotype(cells: Sequence[Mapping[str, int]]) -> CaseKaryotype:
     clonal = np.clip(changes, losses, gains)
     clones: Counter[str] = Counter()
     for of_cell in regular + clonal:
-        clones[name_karyotype(dict(zip(CHROMOSOMES, of_cell.tolist(), strict=True))).iscn] += 1
+        clones[name_karyotype(dict(zip(classes, of_cell.tolist(), strict=True))).iscn] += 1
     left_out: dict[str, int] = {}
     for sign, others in (("+", changes > clonal), ("-", changes < clonal)):
-        in_cells = pd.Series(others.sum(axis=0), CHROMOSOMES)
+        in_cells = pd.Series(others.sum(axis=0), classes)
         left_out |= in_cells[in_cells > 0].add_prefix(sign).to_dict()
     return CaseKaryotype(name_clones(clones), dict(clones.most_common()), dict(sorted(left_out.items())))
 

@@ -7,11 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.karyotype import CHROMOSOMES, name_karyotype
-from evaluation.cells.posterior import karyotype_posterior
-from evaluation.cells.prior import MOSAIC, KaryotypePrior, KaryotypePriors
-from tests.evaluation.cells.cells import CLASSES, karyotype
-from tests.evaluation.cells.test_assignment import sure
-from workflows.karyotyping.cases import (
+from evaluation.cells.cases import (
     CLONE_SHARES,
     Clones,
     _constitutions_of_cells,
@@ -19,6 +15,10 @@ from workflows.karyotyping.cases import (
     case_karyotype,
     share_constitution,
 )
+from evaluation.cells.posterior import karyotype_posterior
+from evaluation.cells.prior import MOSAIC, KaryotypePrior, KaryotypePriors
+from tests.evaluation.cells.cells import CLASSES, karyotype
+from tests.evaluation.cells.test_assignment import sure
 
 PRIORS = KaryotypePriors()
 NORMAL = karyotype("XX")

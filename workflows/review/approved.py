@@ -1,0 +1,142 @@
+"""What a review of cells results in: the folder ``approved``, which is made of the decisions alone."""
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from markupsafe import escape
+
+from common.files import safe_stems, write_csv, write_text
+from datamodules.synthesis.assigned_karyogram import draw_karyogram
+from evaluation.pages.rendering import render
+from workflows.cell_bundle import NO_CHROMOSOME, STATE, ReviewBundle, ReviewedCell, write_picture
+from workflows.decisions import CLASSES, CellDecisions, Decision, Decisions
+from workflows.review.originals import original_chromosomes
+
+FOLDER = "approved"
+COLUMNS = ("case", "cell", "karyotype", "reader", "time", "changes", "note", "karyogram")
+TALLEST = 260  # pixels of the largest chromosome of a karyogram
+
+
+@dataclass(frozen=True)
+class Approved:
+    """A cell that a reader has approved; ``karyogram`` is the name of its picture."""
+
+    stem: str
+    cell: ReviewedCell
+    approval: Decision
+    decisions: CellDecisions
+    karyogram: str
+
+    @property
+    def title(self) -> str:
+        """The case, where it is known, and the cell."""
+        return " / ".join(filter(None, [self.cell.case, self.cell.name]))
+
+    @property
+    def classes(self) -> dict[str, str]:
+        """The class of each file."""
+        return self.approval.classes or {}
+
+    @property
+    def changes(self) -> list[str]:
+        """What the reader has changed of the prediction."""
+        changes = []
+        for file in self.cell.files:
+            if (kind := self.classes[file.name]) != file.assigned:
+                changes.append(f"{file.name}: {file.assigned} to {kind}")
+            if file.name in self.decisions.turned:
+                changes.append(f"{file.name}: turned")
+        return changes
+
+    @property
+    def files_by_class(self) -> list[tuple[str, str]]:
+        """The names of the files of each class that has any, without folders."""
+        table = pd.Series(self.classes).rename_axis("file").reset_index(name="class")
+        names = table["file"].map(lambda name: Path(name).stem).groupby(table["class"]).agg(", ".join)
+        return [(kind, names[kind]) for kind in CLASSES if kind in names]
+
+    def row(self) -> tuple[str | None, ...]:
+        """Return the values of COLUMNS."""
+        one = self.approval
+        named = (self.cell.case, self.cell.name, one.to, one.reader, one.time, "; ".join(self.changes))
+        return (*named, self.decisions.note, self.karyogram)
+
+    def draw(self, bundle: ReviewBundle) -> np.ndarray:
+        """Draw the karyogram as it was approved, uint8 RGB; what is no chromosome is left out."""
+        images = original_chromosomes(bundle, self.stem)
+        kinds = [self.classes[name] for name in self.cell.names]
+        for row, name in enumerate(self.cell.names):
+            if name in self.decisions.turned:
+                images[row] = images[row, ::-1, ::-1]
+        kept = [row for row, kind in enumerate(kinds) if kind != NO_CHROMOSOME]
+        pictures = np.repeat(images[kept, :, :, None], 3, axis=3)
+        scale = TALLEST / images.shape[1]
+        return draw_karyogram(pictures, [kinds[row] for row in kept], [""] * len(kept), scale)
+
+
+def publish(bundle: ReviewBundle, states: Decisions, folder: Path, page: Path | None) -> None:
+    """Write the folder, each file whole, and on ``page``, that of the predictions, what is approved.
+
+    The time of a picture is that of its approval: then it is there already.
+    """
+    approved = _approved(bundle, states)
+    folder.mkdir(exist_ok=True)
+    for one in approved:
+        picture = folder / one.karyogram
+        time = round(datetime.fromisoformat(one.approval.time).timestamp() * 1e3) * 10**6  # nanoseconds
+        if not picture.is_file() or picture.stat().st_mtime_ns != time:
+            beside = folder / f".{one.karyogram}"
+            write_picture(beside, one.draw(bundle))
+            os.utime(beside, ns=(time, time))
+            beside.replace(picture)
+    lines = _states(bundle, states)
+    cells = [(cell.title, lines[cell.stem] or "prediction, not approved") for cell in bundle.index.cells]
+    write_text(folder / "index.html", render("workflows.review", "approved.html.j2", approved=approved, cells=cells))
+    write_csv(folder / "approved.csv", pd.DataFrame([one.row() for one in approved], columns=list(COLUMNS)))
+    for picture in {*folder.glob("*.png"), *folder.glob(".*.png")} - {folder / one.karyogram for one in approved}:
+        picture.unlink()
+    if page is not None and page.is_file():
+        _mark(page, lines)
+
+
+def _approved(bundle: ReviewBundle, states: Decisions) -> list[Approved]:
+    keys = []
+    for stem in bundle.stems:
+        names = set(bundle.cell(stem).names)
+        for reader, of_cell in sorted(states):
+            approval = states[reader, of_cell].approval
+            if of_cell == stem and approval and names == (approval.classes or {}).keys():
+                keys.append((reader, stem, approval))
+    pictures = safe_stems(f"{stem}.{reader}" for reader, stem, _ in keys)
+    approved = []
+    for (reader, stem, approval), name in zip(keys, pictures, strict=True):
+        approved.append(Approved(stem, bundle.cell(stem), approval, states[reader, stem], f"{name}.png"))
+    return approved
+
+
+def _states(bundle: ReviewBundle, states: Decisions) -> dict[str, str]:
+    """Return what readers have decided of each cell; "" where it is a prediction alone."""
+    lines: dict[str, list[str]] = {stem: [] for stem in bundle.stems}
+    for (reader, stem), state in sorted(states.items()):
+        if stem in lines and state.approval:
+            lines[stem].append(f"approved by {reader}: {state.approval.to}")
+        elif stem in lines and state.rejection:
+            lines[stem].append(f"rejected by {reader}: {state.rejection.text}")
+    return {stem: "; ".join(of_cell) for stem, of_cell in lines.items()}
+
+
+def _mark(page: Path, lines: dict[str, str]) -> None:
+    """Write what is decided into the places of the page that are kept for it."""
+
+    def marked(place: re.Match[str]) -> str:
+        return f"{place[1]}{escape(lines.get(place[2]) or 'prediction')}{place[3]}"
+
+    before = page.read_text(encoding="utf-8")
+    after = STATE.sub(marked, before)
+    if after != before:
+        write_text(page, after)
