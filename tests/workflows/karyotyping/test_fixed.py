@@ -27,7 +27,9 @@ def test_without_a_table_nothing_is_fixed():
     assert read_fixed(None, CELLS) == [{}, {}]
 
 
-@pytest.mark.parametrize(("text", "kind"), [("1", "1"), ("24", "Y"), ("chr07", "7"), ("5.0", "5"), ("none", "none"), ("MAR", "mar")])
+@pytest.mark.parametrize(
+    ("text", "kind"), [("1", "1"), ("24", "Y"), ("chr07", "7"), ("5.0", "5"), ("none", "none"), ("MAR", "mar")]
+)
 def test_classes_by_file(tmp_path, text, kind):
     assert fixed(tmp_path, [{"file": "c2/a.png", "class": text}]) == [{}, {"c2/a.png": kind}]
 

@@ -60,7 +60,9 @@ def write_bundle(output: Path, cells: int = 2, case: str | None = "case") -> Rev
             files.append(ReviewedFile(f"c{number}/{row:02d}.png", str(path), name, None, logs_of, False, False, area))
         cell = ReviewedCell(case, f"c{number}", files, [])
         write_cell(folder, f"c{number}", cell, pictures)
-        summaries.append(CellSummary(f"c{number}", f"{case} / c{number}" if case else f"c{number}", 0.1 * (number + 1), case))
+        summaries.append(
+            CellSummary(f"c{number}", f"{case} / c{number}" if case else f"c{number}", 0.1 * (number + 1), case)
+        )
     priors = KaryotypePriors().model_dump(include=set(KaryotypePriors.model_fields))
     write_index(folder, ReviewIndex("0123456789abcdef", ["outputs/run"], priors, True, 0.95, summaries))
     return ReviewBundle(output)
