@@ -13,7 +13,7 @@ from lightning_modules.training.fit import train_stages
 from lightning_modules.training.plan import batch_sizes
 from tests.helpers.experiments import tiny_data
 from tests.helpers.training import composed, small_config
-from workflows.train import build_data, build_model
+from workflows.train import prepare
 
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
 # The experiments of paper 004 that train a single model: its ensembles join finished runs.
@@ -74,9 +74,7 @@ def test_it_trains_a_batch_of_every_stage(name, tmp_path, tmp_path_factory):
     ]
     data = tiny_data(chosen.data.source, home / "tiny-data")
     config = small_config(tmp_path, *size, *short, f"cache_dir={home / 'shared-cache'}", experiment=name, data=data)
-    datamodule = build_data(config)
-    datamodule.setup()
-    model, _ = build_model(config, datamodule)
+    datamodule, model, _ = prepare(config)
     stages = train_stages(model, datamodule, config, tmp_path / "run")
     assert [stage.name for stage in stages] == list(config.unfreeze.stages)
     first = batch_sizes(datamodule.train_dataloader(), 1)  # batch_size images, or as many as its cells have

@@ -120,7 +120,6 @@ def test_each_epoch_has_the_metrics_of_paper_001_on_training_and_validation(fini
         ([*RESNET18, "+optimizer.args.foo=1"], "optimizer.args"),
         ([*SMALL, "model.args={pad_type: same}"], "+model.args.<key>=<value>"),
         ([*RESNET18, "optimizer.name=Adamm"], "Adam"),
-        (["weights=random", "data=synthetic_metaphases"], "has boxes, of which no network of train.py learns"),
     ],
 )
 def test_an_error_is_one_line_with_the_remedy_and_nothing_is_written(

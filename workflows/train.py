@@ -11,7 +11,6 @@ from rich.text import Text
 
 from common.cli import console, say
 from common.config.schema import Config
-from common.errors import UserError
 from common.revision import revision
 from common.runs import usage
 from common.runs.address import run_facts, run_folder, run_identity
@@ -44,8 +43,8 @@ from lightning_modules.training.distributed import (
 from lightning_modules.training.fit import FinishedStage, Mode, train_stages, training_facts
 from lightning_modules.training.trainer import set_up_torch
 from workflows.monitored import add_monitored
+from workflows.recipe import Built, Recipe, recipe_of
 
-BOXED = ("metaphases", "synthetic_metaphases")  # sources of pictures with boxes
 # Training images that the statistics of a folded BatchNorm are measured on.
 SAMPLE = 512
 
@@ -66,39 +65,30 @@ def run(config: Config, callbacks_of: Watch | None = None) -> Path:
     set_up_torch()
     revision()  # the code may change while the images are scanned
     with process_group(config.trainer) as world:
-        first = check_before_data(config)
-        data = build_data(config, world)
-        model, contents = build_model(config, data, first)
+        recipe = recipe_of(config)
+        data, model, contents = prepare(config, world)
         with opened_run(config, data, contents) as (run, is_to_train):
             if is_to_train:
                 with rank_zero_context(recorded(run.folder)), usage.measured(run.folder, config.trainer):
                     callbacks = callbacks_of(run.folder) if callbacks_of else []
-                    fit_and_predict(model, data, config, run, callbacks)
-            on_rank_zero(report, run.folder, config)
+                    recipe.fit(model, data, config, run, callbacks)
+            on_rank_zero(recipe.report, run.folder, config, data)
     return run.folder
 
 
-def check_before_data(config: Config) -> FirstBackbone:
-    """Check all that needs no images, which take long to read, and build the backbone with its first weights."""
+def prepare(config: Config, world: World = World()) -> tuple[ImageDataModule, *Built]:  # noqa: B008 (frozen)
+    """Return data, network and the hashes of its first weights, and check before all that needs no images."""
+    recipe = recipe_of(config)
     with rank_zero_first():
         check_sections(config.evaluation)
-        if config.data.source in BOXED:
-            remedy = "name another data set, or use MetaphaseDataModule in a program of your own"
-            raise UserError(f"data={config.data.source} has boxes, of which no network of train.py learns: {remedy}")
-        return first_backbone(config)
-
-
-def build_data(config: Config, world: World = World()) -> ImageDataModule:  # noqa: B008 (frozen)
-    """Return the data module of a run, split and checked."""
-    data = data_module(config, config.trainer.enable_progress_bar, world)
+        first = first_backbone(config)
+    data = recipe.data(config, progress=config.trainer.enable_progress_bar, world=world)
     with rank_zero_first():
         data.setup()
-    return data
+    return data, *recipe.build(config, data, first)
 
 
-def build_model(
-    config: Config, data: ImageDataModule, first: FirstBackbone | None = None
-) -> tuple[Classifier, dict[str, str | None]]:
+def build_model(config: Config, data: ImageDataModule, first: FirstBackbone | None = None) -> Built:
     """Build the network of a run with its first weights; return it with the hashes of what these are."""
     with joint_errors():
         model, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights, first)
@@ -205,7 +195,7 @@ def write_results(run: Run, config: Config, data: ImageDataModule, results: Resu
     run.write_status("finished", best=stages[-1].best, **training)
 
 
-def report(folder: Path, config: Config) -> None:
+def report(folder: Path, config: Config, data: ImageDataModule) -> None:  # noqa: ARG001 (as of a detector)
     """Evaluate the predictions of a finished run, print the closing table and keep it as text."""
     run = Run(folder)
     result = write_evaluation(folder, run.predictions, config.evaluation, run.predictions_train)
@@ -235,3 +225,6 @@ def _chosen_epoch(run: Run, config: Config) -> list[str]:
     epochs = run.history["stage"].eq(best["stage"]).sum()
     # Epochs count from 0 in the logs.
     return [f"evaluated: epoch {int(best['epoch']) + 1} of {epochs} of stage {best['stage']}, the best {monitor}"]
+
+
+CLASSIFICATION = Recipe(data_module, build_model, fit_and_predict, report)

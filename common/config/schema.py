@@ -271,6 +271,7 @@ class Config(StrictModel, defaults="train"):
     output_dir: str = FROM_YAML
     cache_dir: Folder = FROM_YAML
     cache_features: Literal["auto", "off"] = FROM_YAML
+    recipe: DottedPath = FROM_YAML
     protocol: Literal["subject", "image", "paper"] = FROM_YAML
     seed: Count = FROM_YAML
     resume: Literal["auto", "never"] = FROM_YAML

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 BASE = Path(__file__).with_name("address_base.yaml")
 # Keys that do not change the trained weights, or that the address holds in another way.
-_WHOLE = """name data_dir weights_dir output_dir cache_dir cache_features protocol seed resume init_from weights logger
-    evaluation"""
+_WHOLE = """name data_dir weights_dir output_dir cache_dir cache_features recipe protocol seed resume init_from weights
+    logger evaluation"""
 UNHASHED: Any = {
     **dict.fromkeys(_WHOLE.split(), True),
     "data": {"on_broken", "file", "group_column"},

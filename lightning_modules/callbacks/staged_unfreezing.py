@@ -7,13 +7,13 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from common.cli import say
 from common.errors import UserError
-from lightning_modules.classifier import Classifier
 from lightning_modules.compat import callbacks_of
+from lightning_modules.staged_module import StagedModule
 from lightning_modules.training.plan import Stage
 
 
 class StagedUnfreezing(Callback):
-    """Hold the classifier in a stage of ``steps`` optimiser steps; each is a fit of its own, with a new DDP wrap.
+    """Hold a module in a stage of ``steps`` optimiser steps; each is a fit of its own, with a new DDP wrap.
 
     ``seconds`` is what this stretch of the stage has taken before the fit.
     """
@@ -30,7 +30,7 @@ class StagedUnfreezing(Callback):
         """Freeze and unfreeze, before the optimiser collects what trains."""
         if stage != "fit":
             return
-        assert isinstance(pl_module, Classifier)
+        assert isinstance(pl_module, StagedModule)
         pl_module.configure_stage(self.stage.config, self.steps)
         if trainer.is_global_zero:
             trainable, total = pl_module.count_parameters()
@@ -56,7 +56,7 @@ class StagedUnfreezing(Callback):
         Lightning's ``max_steps`` would leave an epoch without its validation, and so without a best checkpoint.
         """
         if trainer.world_size == 1:
-            self.images_seen += len(batch["label"])
+            self.images_seen += len(batch["image"])
         else:
             loader: Any = trainer.train_dataloader
             self._batch_sizes = self._batch_sizes or loader.batch_sampler.sizes()

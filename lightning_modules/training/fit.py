@@ -24,8 +24,8 @@ from lightning_modules.callbacks.heartbeat import Heartbeat
 from lightning_modules.callbacks.resume import PlateauStep, ResumeCheckpoint, StepSeed
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.checkpoint_io import load_checkpoint
-from lightning_modules.classifier import Classifier
 from lightning_modules.extensions import build_callbacks, build_loggers
+from lightning_modules.staged_module import StagedModule
 from lightning_modules.training.distributed import broadcast_tensors, current_world, joint_errors, on_rank_zero
 from lightning_modules.training.frozen import FeatureBatches, features_in_place_of_images
 from lightning_modules.training.machine import explained_faults
@@ -62,7 +62,7 @@ class FinishedStage:
 
 
 def train_stages(  # noqa: PLR0913 (what a training is made of)
-    model: Classifier,
+    model: StagedModule,
     data: LightningDataModule,
     config: Config,
     run: Path,
@@ -75,7 +75,7 @@ def train_stages(  # noqa: PLR0913 (what a training is made of)
     Rank zero alone reads and writes the run's folder, apart from the state of a resume.
 
     Args:
-        model: The classifier; its weights are overwritten where a finished or interrupted stage lies in ``run``.
+        model: The network; its weights are overwritten where a finished or interrupted stage lies in ``run``.
         data: Provides the train and validation batches.
         config: The typed configuration.
         run: The run's folder.
@@ -115,7 +115,7 @@ def read_score(run: Path) -> float:
 class _Training:
     """What all stages of a run are trained with; the attributes are the arguments of ``train_stages``."""
 
-    model: Classifier
+    model: StagedModule
     data: LightningDataModule
     config: Config
     mode: Mode
@@ -230,7 +230,7 @@ class _Training:
         return f"{name} diverged ({self.monitor} is no finite number): lower unfreeze.stages.{stage.name}.lr"
 
 
-def _load_on_all_ranks(model: Classifier, path: Path) -> None:
+def _load_on_all_ranks(model: StagedModule, path: Path) -> None:
     on_rank_zero(load_checkpoint, model, path)
     broadcast_tensors(model.state_dict())
 

@@ -13,6 +13,7 @@ from common.config.schema import Config
 from lightning_modules.backbones.truncation import evaluating
 from lightning_modules.classifier import Classifier
 from lightning_modules.inference import PredictionCollector
+from lightning_modules.staged_module import StagedModule
 from lightning_modules.training.machine import explained_faults
 from lightning_modules.training.plan import Stage
 from lightning_modules.training.trainer import build_trainer
@@ -45,7 +46,7 @@ class FrozenPart(LightningModule):
 
 
 def features_in_place_of_images(
-    model: Classifier, batches: Any | None, config: Config, stage: Stage, images_seen: int
+    model: StagedModule, batches: Any | None, config: Config, stage: Stage, images_seen: int
 ) -> tuple[LightningDataModule | None, float]:
     """Compute the features of all images that a stage shows, where the backbone and the images stay the same.
 
@@ -56,6 +57,7 @@ def features_in_place_of_images(
     """
     if batches is None or config.cache_features == "off" or stage.config.train:
         return None, 0.0
+    assert isinstance(model, Classifier)
     start = time.monotonic()
     model.configure_stage(stage.config)
     name = f"stage {stage.number + 1}, {stage.name}"

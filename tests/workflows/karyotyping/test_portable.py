@@ -22,7 +22,7 @@ from workflows.decisions import CellDecisions
 from workflows.export import run as exporting
 from workflows.karyotyping import request
 from workflows.review.cells import CellReview
-from workflows.train import build_data
+from workflows.train import prepare
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_a_training_starts_from_the_weights_of_a_portable_model_as_from_its_run(
     upright = follow.model_copy(update={"head": config.head.model_copy(update={"orientation": False})})
     with pytest.raises(UserError, match=r"was trained with head\.orientation=true: set head\.orientation=true here"):
         build_classifier(upright, CHROMOSOMES, None)
-    lines = build_data(follow).warnings()
+    lines = prepare(follow)[0].warnings()
     assert "init_from does not list its training images: test on its own fold, or on new images" in lines
 
 

@@ -82,9 +82,7 @@ def inspect(config: Config) -> tuple[ImageDataModule, dict[str, str | None]]:
     """
     set_up_torch()
     revision()
-    first = train.check_before_data(config)
-    data = train.build_data(config)
-    _, contents = train.build_model(config, data, first)
+    data, _, contents = train.prepare(config)
     return data, {"data": data.content_hash(), **contents}
 
 

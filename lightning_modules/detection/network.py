@@ -1,0 +1,80 @@
+"""The network of the detector: features of four resolutions, joined at that of half the picture."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from common.errors import UserError
+
+STRIDE = 2  # pixels of the picture per cell of the maps
+KINDS = 4  # maps of centres: wide boxes, tall ones, and those of chromosomes that rise or fall to the right
+RARE = -4.6  # logit of 0.01: first value of the maps of centres, of which few cells are one (RetinaNet, 2017, 4.1)
+SIDE = 16.0  # pixels: unit of the distances to the sides
+
+
+class Maps(NamedTuple):
+    """What the detector gives for pictures (B, 1, H, W), on maps of h = H / 2 and w = W / 2 cells.
+
+    Attributes:
+        centres: Logits of centres of each kind, float, shape (B, KINDS, h, w).
+        sides: Distances from a cell to left, top, right and bottom of the box around it, pixels above 0, float, shape
+            (B, KINDS, 4, h, w).
+    """
+
+    centres: torch.Tensor
+    sides: torch.Tensor
+
+
+class CentreDecoder(nn.Module):
+    """Joins features, the coarse ones enlarged and added to the finer (Lin et al., Feature Pyramid Networks, 2017).
+
+    Args:
+        channels: Of the features, the finest first.
+        width: Channels of the joined features.
+    """
+
+    def __init__(self, channels: Sequence[int], width: int) -> None:
+        super().__init__()
+        self.narrow = nn.ModuleList(nn.Conv2d(count, width, 1) for count in channels)
+        self.smooth = nn.ModuleList(_smoothing(width) for _ in channels[1:])
+        self.maps = nn.Conv2d(width, KINDS * 5, 1)
+        nn.init.constant_(self.maps.bias[:KINDS], RARE)  # type: ignore[index]
+
+    def forward(self, levels: Sequence[torch.Tensor]) -> Maps:
+        """Return the maps of features of the strides 2, 4, 8 and 16, each (B, C, h, w)."""
+        joined = self.narrow[-1](levels[-1])
+        for level, narrow, smooth in zip(levels[-2::-1], list(self.narrow)[-2::-1], self.smooth, strict=True):
+            enlarged = functional.interpolate(joined, size=level.shape[-2:], mode="nearest")
+            joined = smooth(enlarged + narrow(level))
+        centres, sides = self.maps(joined).float().split([KINDS, KINDS * 4], dim=1)
+        return Maps(centres, torch.unflatten(functional.softplus(sides), 1, (KINDS, 4)) * SIDE)
+
+
+def _smoothing(width: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(width, width, 3, padding=1, bias=False), nn.GroupNorm(8, width), nn.ReLU(inplace=True)
+    )
+
+
+def levels_of(backbone: nn.Module, image: torch.Tensor) -> list[torch.Tensor]:
+    """Return the features of a ResNet of timm, whole or cut, with the strides 2, 4, 8 and 16, of images (B, 3, H, W).
+
+    Raises:
+        UserError: The network is no ResNet.
+    """
+    try:
+        stem = [backbone.get_submodule(name) for name in ("conv1", "bn1", "act1")]
+        pool = backbone.get_submodule("maxpool")
+        blocks = [backbone.get_submodule(name) for name in ("layer1", "layer2", "layer3")]
+    except AttributeError as error:
+        raise UserError(f"a detector needs a ResNet, with conv1 to layer3: set model=resnet18 ({error})") from error
+    features = nn.Sequential(*stem)(image)
+    levels = [features]
+    features = pool(features)
+    for block in blocks:
+        features = block(features)
+        levels.append(features)
+    return levels

@@ -1,0 +1,55 @@
+"""Chromosomes cut out of composed pictures, whose true outlines are known."""
+
+import numpy as np
+import pytest
+
+from datamodules.metaphases.cut_out import cut_out
+from datamodules.metaphases.data_module import network_picture
+from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig
+from datamodules.sources.synthetic_metaphases import draw_metaphase
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return draw_metaphase(SyntheticChromosomesConfig(cells=2, cases=2), 0)
+
+
+def gray(picture):
+    return network_picture(np.repeat(picture.pixels[..., None], 3, axis=2), 1.0)
+
+
+def whole(shape, mask, corner):
+    """A mask at its place in the picture."""
+    placed = np.zeros(shape, bool)
+    x, y = corner
+    rows, columns = np.nonzero(mask)
+    placed[rows + y, columns + x] = True
+    return placed
+
+
+def test_the_masks_are_near_the_true_ones_and_share_no_pixel(picture):
+    boxes = np.array([one.box for one in picture.chromosomes])
+    shape = picture.pixels.shape
+    cut = [whole(shape, one.mask, one.corner) for one in cut_out(gray(picture), boxes)]
+    true = [whole(shape, one.mask, one.corner) for one in picture.chromosomes]
+    overlap = [(a & b).sum() / (a | b).sum() for a, b in zip(cut, true, strict=True)]
+    assert np.mean(overlap) > 0.6
+    assert np.sum(cut, axis=0).max() == 1
+
+
+def test_a_cut_out_is_dark_on_white_and_its_outline_lies_in_its_box(picture):
+    boxes = np.array([one.box for one in picture.chromosomes])
+    for one, (left, top, right, bottom) in zip(cut_out(gray(picture), boxes), boxes, strict=True):
+        assert one.pixels.dtype == np.uint8
+        assert (one.pixels[~one.mask] == 255).all()
+        assert one.pixels[one.mask].mean() < 220
+        x, y = one.outline.T
+        assert left - 1 <= x.min() <= x.max() <= right + 1
+        assert top - 1 <= y.min() <= y.max() <= bottom + 1
+
+
+def test_a_box_of_ground_alone_is_empty(picture):
+    box = np.array([[1, 1, 9, 9]], np.float32)
+    (empty,) = cut_out(gray(picture), box)
+    assert not empty.mask.any()
+    assert len(empty.outline) == 0

@@ -1,0 +1,55 @@
+"""train.py on pictures with boxes: a detector is trained once, and its detections are evaluated and kept."""
+
+import pandas as pd
+import pytest
+
+from common.errors import UserError
+from common.runs.run import Run
+from tests.datamodules.metaphases.sets import write_metaphases
+from tests.helpers.training import small_config
+from workflows import train
+
+NAMES = [f"10500{case}{picture}" for case in range(1, 9) for picture in (1, 2)]
+DATA = ["weights=random", "model.cut=layer3.0", "loader.batch_size=2", "head.layers=[{centres: 16}]"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return write_metaphases(tmp_path_factory.mktemp("metaphases"), NAMES, lists={})
+
+
+def config(tmp_path, root, *overrides):
+    return small_config(
+        tmp_path, f"data_dir={root}", *DATA, *overrides, experiment="metaphase_detector", data=["data=metaphases"]
+    )
+
+
+def test_a_detector_is_trained_once_and_leaves_its_detections(tmp_path, root, capsys):
+    chosen = config(tmp_path, root)
+    folder = train.run(chosen)
+    assert "average precision at IoU 0.75" in capsys.readouterr().out
+    run = Run(folder)
+    assert run.is_finished
+    found = pd.read_parquet(folder / "detections.parquet")
+    parts = run.split["part"].iloc[found["row"].unique()]
+    assert set(parts) <= {"validation", "test"}
+    assert found["score"].between(0, 1).all()
+    results = pd.read_csv(folder / "detection.csv", index_col="metric")
+    assert results["value"].dropna().between(0, 1).all()  # recall at crossings is undefined: none crosses
+    written = (folder / "detections.parquet").stat().st_mtime_ns
+    assert train.run(chosen) == folder
+    assert (folder / "detections.parquet").stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("head.layers=[gap]", "set \\[{centres: 48}\\]"),
+        ("callbacks.monitor=val/auc", "choose one of val/loss, val/ap50, val/ap75"),
+        ("model=mobilenetv2", "set model=resnet18"),
+    ],
+)
+def test_what_is_no_detector_is_refused(override, words, tmp_path, root):
+    overrides = [override, *(["model.cut=null"] if "mobilenet" in override else [])]
+    with pytest.raises(UserError, match=words):
+        train.run(config(tmp_path, root, *overrides))

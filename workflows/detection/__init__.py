@@ -1,0 +1,1 @@
+"""The detector of chromosomes in pictures of metaphases: its training and its evaluation."""
