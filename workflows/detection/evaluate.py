@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from common.config.schema import EvaluationConfig
-from common.detections import average_precision, match, overlaps
 from evaluation.intervals.methods import t_on_scale
 from evaluation.tables import Table
+from lightning_modules.detection.matching import average_precision, match, overlaps
 
 SIDES = ["left", "top", "right", "bottom"]
 CROSSING = 0.3  # intersection over union of a true box with another one, above which the two cross

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from common.detections import average_precision, match, overlaps
+from lightning_modules.detection.matching import average_precision, match, overlaps
 
 
 def test_overlaps_are_intersections_over_unions():
