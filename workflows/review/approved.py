@@ -48,9 +48,9 @@ class Approved:
         changes = []
         for file in self.cell.files:
             if (kind := self.classes[file.name]) != file.assigned:
-                changes.append(f"{file.name}: {file.assigned} to {kind}")
+                changes.append(f"{Path(file.name).name}: {file.assigned} to {kind}")
             if file.name in self.decisions.turned:
-                changes.append(f"{file.name}: turned")
+                changes.append(f"{Path(file.name).name}: turned")
         return changes
 
     @property

@@ -233,3 +233,18 @@ def test_a_phone_never_rolls_sideways(page, which, request):
     box = page.locator("#viewer").bounding_box()
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= width
+
+
+def test_many_pictures_are_shown_in_parts(page, tmp_path):
+    """A page of thousands of cards at once is 100,000 pixels high."""
+    write_report(ReportRequest([write_run(tmp_path, make_run(images=280, subjects=70))]))
+    page.goto((tmp_path / "report.html").as_uri())
+    total = int(page.inner_text("#count").split()[0])
+    assert total > 130
+    playwright.expect(page.locator(SHOWN)).to_have_count(120)
+    assert page.inner_text("#more") == f"Show {min(120, total - 120)} more of {total - 120}"
+    page.click("#more")
+    playwright.expect(page.locator(SHOWN)).to_have_count(min(240, total))
+    playwright.expect(page.locator(f"{SHOWN}:nth-child(121) .card")).to_be_focused()
+    page.fill("[name=search]", names(page)[0])
+    assert page.locator("#more").is_hidden()

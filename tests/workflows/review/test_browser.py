@@ -136,6 +136,108 @@ def test_two_clicks_swap_two_chromosomes(page, review, cells, tmp_path):
     assert actions(tmp_path) == [("swap", "X"), ("swap", "3")]
 
 
+def drag(page, one, target):
+    start, end = one.bounding_box(), target.bounding_box()
+    page.mouse.move(start["x"] + 8, start["y"] + 8)
+    page.mouse.down()
+    page.mouse.move(end["x"] + 5, end["y"] + 5, steps=6)
+    page.mouse.up()
+    settle(page)
+
+
+def test_a_chromosome_is_dragged_to_a_class(page, review, cells, tmp_path):
+    open_cells(page, review(cells))
+    drag(page, named(page, "17"), page.locator("[data-kind='18'] .name"))
+    drag(page, named(page, "3"), page.locator("[data-kind=mar]"))
+    assert ",+mar " in page.inner_text("#karyotype")
+    drag(page, named(page, "4"), page.locator("#title"))  # no class
+    drag(page, named(page, "5"), page.locator("[data-kind=none]"))
+    assert actions(tmp_path) == [("move", "18"), ("move", "mar"), ("move", "none")]
+    press(page, "u", "m")
+    assert actions(tmp_path)[3:] == [("undo", None), ("move", "mar")]
+
+
+def test_notes_and_rejections(page, review, cells, tmp_path):
+    open_cells(page, review(cells))
+    press(page, "n", "t", "1", "Enter")  # keys of the text, no classes
+    press(page, "PageDown", "PageUp")
+    assert page.input_value("#text") == "t1"
+    page.fill("#text", "")
+    page.click("#title")
+    page.click("#reject")
+    settle(page)
+    assert page.inner_text("#message") == "type the reason first"
+    page.fill("#text", "two cells in one")
+    page.click("#reject")
+    settle(page)
+    assert page.inner_text("#title") == "case / c0"
+    assert page.inner_text("#progress") == "0 of 2 approved, 1 rejected"
+    press(page, "Enter")
+    assert page.inner_text("#queue .case") == "case\n46,XY (1 approved cell)"
+    assert page.locator("#queue .case").count() == 1
+    decisions, _ = read_decisions(tmp_path / "decisions.jsonl")
+    expected = [("note", "t1"), ("note", ""), ("reject", "two cells in one"), ("approve", None)]
+    assert [(one.action, one.text) for one in decisions] == expected
+
+
+def test_homologues_are_enlarged_and_their_contrast_is_changed(page, review, cells):
+    open_cells(page, review(cells))
+    wide = page.locator("#pair canvas").first.bounding_box()["width"]
+    press(page, "+", "+", "c", "c")
+    assert page.locator("#pair canvas").first.bounding_box()["width"] == pytest.approx(2 * wide, rel=0.05)
+    assert page.locator("#pair canvas").first.evaluate("one => getComputedStyle(one).filter") == "contrast(2)"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_second_window_of_a_reader_sees_what_the_first_has_changed(page, review, cells, tmp_path):
+    address = review(cells)
+    open_cells(page, address)
+    other = page.context.browser.new_page()
+    open_cells(other, address)
+    press(other, "3")
+    other.close()
+    page.bring_to_front()
+    press(page, "Enter")
+    assert "another window" in page.inner_text("#message")
+    assert page.locator(SELECTED).count() == 1
+    assert actions(tmp_path) == [("move", "3")]
+    page.complaints.clear()  # the refused request
+    press(page, "Enter")
+    assert actions(tmp_path)[1:] == [("approve", actions(tmp_path)[1][1])]
+
+
+CONTRASTS = """() => {
+  const light = (text) => {
+    const [red, green, blue] = text.match(/[0-9.]+/g).map(Number).map((value) => value / 255)
+      .map((value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const ground = (one) => {
+    const colour = getComputedStyle(one).backgroundColor;
+    return /, 0\\)$/.test(colour) ? ground(one.parentElement) : colour;
+  };
+  const texts = [...document.querySelectorAll("body *")].filter((one) => !one.disabled && one.offsetParent
+    && [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()));
+  return texts.map((one) => {
+    const pair = [light(getComputedStyle(one).color), light(ground(one))];
+    return [(Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05), one.outerHTML.slice(0, 80)];
+  });
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 820])
+def test_text_has_the_contrast_of_wcag_aa_and_fits(page, review, cells, scheme, width):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 800})
+    open_cells(page, review(cells))
+    press(page, "5", "ArrowRight", "2")
+    found = page.evaluate(CONTRASTS)
+    assert len(found) > 40
+    assert [one for one in found if one[0] < 4.5] == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_images_are_reviewed_by_keyboard_alone(page, review, tmp_path):
     page.goto(review(write_table(tmp_path, images=3)))
     page.wait_for_selector(".class")

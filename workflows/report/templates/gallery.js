@@ -6,8 +6,9 @@
   addEventListener("beforeprint", () => document.querySelectorAll("details.chapter").forEach((one) => (one.open = true)));
   if (!form) return;
   const PRINTED = 24;
+  const PART = 120; // cards at a time
   const { classes, positive, chapters, items, maps } = data;
-  const cards = byId("cards"), viewer = byId("viewer");
+  const cards = byId("cards"), viewer = byId("viewer"), more = byId("more");
   let lines, shown = [], open = -1, lastMap = "0";
 
   const make = (tag, name, text) => {
@@ -104,6 +105,7 @@
   // One picture is a stop of the Tab key; arrows move it.
   let stop;
   const rove = (place) => {
+    if (place >= cards.children.length && shown[place]) extend(place + 1);
     if (stop) stop.tabIndex = -1;
     stop = shown[place]?.card;
     if (stop) stop.tabIndex = 0;
@@ -116,19 +118,28 @@
     offerMaps();
     shown = items.filter(fits).sort(orders[value("sort")] ?? orders.uncertain);
     watcher.disconnect();
-    cards.replaceChildren(...shown.map((item) => item.node));
-    shown.forEach((item, place) => {
-      const frame = item.card.firstChild, printed = place < PRINTED;
-      item.node.classList.toggle("beyond", !printed);
-      if (printed || near.has(item)) dress(frame, item);
-      else frame.replaceChildren();
-      if (!printed) watcher.observe(item.node);
-    });
+    cards.replaceChildren();
+    extend();
     near.clear();
     rove(0);
     byId("empty").hidden = shown.length > 0;
     byId("count").textContent = `${spell(shown.length)} of ${spell(items.filter(prediction).length)} pictures`;
     strengthen();
+  };
+  const extend = (most = PART) => { // the cards of the next part of what is shown
+    const from = cards.children.length;
+    const part = shown.slice(from, Math.max(from + PART, most));
+    part.forEach((item, place) => {
+      const frame = item.card.firstChild, printed = from + place < PRINTED;
+      item.node.classList.toggle("beyond", !printed);
+      if (printed || near.has(item)) dress(frame, item);
+      else frame.replaceChildren();
+      if (!printed) watcher.observe(item.node);
+    });
+    cards.append(...part.map((item) => item.node));
+    const left = shown.length - cards.children.length;
+    more.hidden = !left;
+    more.textContent = `Show ${Math.min(PART, left)} more of ${spell(left)}`;
   };
   const strengthen = () => {
     byId("gallery").style.setProperty("--strength", value("strength") / 100);
@@ -228,6 +239,7 @@
     open = -1;
     remember();
   });
+  more.addEventListener("click", () => { const from = cards.children.length; extend(); rove(from); stop.focus(); });
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", ({ target }) => (target.name === "strength" ? strengthen() : render()));
   form.addEventListener("reset", () => setTimeout(render));

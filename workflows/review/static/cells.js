@@ -68,7 +68,12 @@ function keepNote() {
   return text === review.item.note ? undefined : act({ action: "note", text });
 }
 
-const reject = () => settle({ action: "reject", text: element("text").value });
+async function reject() {
+  const text = element("text").value.trim();
+  if (!text) return say("type the reason first");
+  await settle({ action: "reject", text });
+  element("text").blur();
+}
 
 function change(name, by) { // of a slider
   const slider = element(name);
@@ -202,12 +207,12 @@ function drag(made, index) { // to a class; with the mouse, a pen or a finger
   made.addEventListener("pointerdown", (event) => {
     made.dragged = false;
     from = event.button === 0 ? [event.clientX, event.clientY] : null;
+    made.setPointerCapture(event.pointerId);
   });
   made.addEventListener("pointermove", (event) => {
     if (!from) return;
     const [right, down] = [event.clientX - from[0], event.clientY - from[1]];
     if (!made.dragged && Math.hypot(right, down) < DRAG) return;
-    if (!made.dragged) made.setPointerCapture(event.pointerId);
     made.dragged = true;
     made.classList.add("dragged");
     made.style.transform = `translate(${right}px, ${down}px)`;
