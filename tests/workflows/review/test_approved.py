@@ -19,8 +19,6 @@ from workflows.review.cells import CellReview
 
 STATE = '<span class="state" data-stem="c{}">prediction</span>'
 PAGE = STATE.format(0) + STATE.format(1)
-    '<p><span class="state" data-stem="c0">prediction</span> <span class="state" data-stem="c1">prediction</span></p>'
-)
 
 
 @pytest.fixture
