@@ -17,10 +17,7 @@ from lightning_modules.optimizers import TrainingSettings, build_optimizer, buil
 
 
 class StagedModule(LightningModule):
-    """A backbone, of which a stage trains some modules, and a head.
-
-    All parameters train until ``configure_stage`` is called. The arguments are those of `Classifier`.
-    """
+    """A backbone and a head; all parameters train until ``configure_stage``. The arguments: see `Classifier`."""
 
     def __init__(self, backbone: nn.Module, head: nn.Module, facts: ModelFacts, settings: TrainingSettings) -> None:
         super().__init__()

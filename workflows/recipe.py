@@ -14,8 +14,7 @@ from common.runs.run import Run
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.build import FirstBackbone
 
-# A network with its first weights, and the hashes of what these are.
-Built = tuple[Any, dict[str, str | None]]
+Built = tuple[Any, dict[str, str | None]]  # a network with its first weights, and the hashes of what these are
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,7 @@ class Recipe:
 def recipe_of(config: Config) -> Recipe:
     """Return the recipe of a configuration; a ``UserError`` says that there is none of this name."""
     try:
-        recipe = resolve_name(config.recipe)
+        recipe: Recipe = resolve_name(config.recipe)
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(f"recipe={config.recipe}: {error}: leave it out") from error
-    assert isinstance(recipe, Recipe)
     return recipe

@@ -45,8 +45,7 @@ from lightning_modules.training.trainer import set_up_torch
 from workflows.monitored import add_monitored
 from workflows.recipe import Built, Recipe, recipe_of
 
-# Training images that the statistics of a folded BatchNorm are measured on.
-SAMPLE = 512
+SAMPLE = 512  # training images that the statistics of a folded BatchNorm are measured on
 
 
 def run(config: Config, callbacks_of: Watch | None = None) -> Path:
