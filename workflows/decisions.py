@@ -117,6 +117,13 @@ class CellDecisions:
         return self._last("reject")
 
     @property
+    def state(self) -> Literal["approved", "rejected", ""]:
+        """Whether the reader is done with the cell."""
+        if self.approval:
+            return "approved"
+        return "rejected" if self.rejection else ""
+
+    @property
     def settled(self) -> dict[str, str]:
         """The classes by file: of all files of an approved cell, else those that the reader has given."""
         if self.rejection:

@@ -66,12 +66,11 @@ def stems_of(cells: Sequence[Cell]) -> list[str]:
 def _listed(file: Path) -> pd.DataFrame:
     """Read a table; its files are named either by ``file``, ``cell`` and ``case`` or by absolute paths."""
     table = read_text_table(file)
-    if "class" not in table and "fixed" not in table:
-        raise UserError(f"{file} has no column class: it needs file and class, as in chromosomes.csv")
+    for names in (("fixed", "class"), ("path", "file")):
+        if not set(names) & set(table):
+            raise UserError(f"{file} has no column {names[1]}: it needs file and class, as in chromosomes.csv")
     if "file" in table:
         return table.drop(columns="path", errors="ignore")
-    if "path" not in table:
-        raise UserError(f"{file} has no column file: it needs file and class, as in chromosomes.csv")
     return table.assign(path=[str((file.parent / path).resolve()) for path in table["path"]])
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 from PIL import Image
@@ -30,15 +30,6 @@ class PageFacts:
     lines: Sequence[str]
     warnings: Sequence[str]
     refer_below: float
-
-
-class Crop(NamedTuple):
-    """That at ``place`` of so many ``pictures`` side by side, each ``ratio`` times as wide as high."""
-
-    source: str
-    place: int
-    pictures: int
-    ratio: float
 
 
 def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, stems: Sequence[str]) -> None:
@@ -82,15 +73,14 @@ def _details(cell: pd.Series, files: pd.DataFrame) -> dict[str, Any]:
     return {"karyotypes": karyotypes, "counts": ", ".join(counts), "tables": tables, "doubts": doubtful}
 
 
-def _crops(strip: Path, files: pd.DataFrame, doubts: Table) -> list[Crop]:
-    """Return where the pictures of the chromosomes in doubt are; none of a cell without pictures."""
+def _crops(strip: Path, files: pd.DataFrame, doubts: Table) -> dict[str, Any]:
+    """Return the strip of a cell's pictures, the shape of each, and the places of those in doubt; {} without any."""
     if not doubts or not strip.is_file():
-        return []
+        return {}
     used = files.loc[files["status"] == FileStatus.USED, "file"].tolist()
     with Image.open(strip) as image:
-        ratio = image.width / len(used) / image.height
-    source = f"{strip.parent.name}/{strip.name}"
-    return [Crop(source, used.index(row[0]), len(used), ratio) for row in doubts.rows]
+        shape = {"pictures": len(used), "ratio": image.width / len(used) / image.height}
+    return shape | {"source": f"{REVIEW}/{strip.name}", "places": [used.index(row[0]) for row in doubts.rows]}
 
 
 def _probability(value: float) -> str:

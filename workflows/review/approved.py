@@ -18,7 +18,7 @@ from workflows.decisions import CLASSES, CellDecisions, Decision, Decisions
 from workflows.review.originals import original_chromosomes
 
 FOLDER = "approved"
-COLUMNS = ("case", "cell", "karyotype", "reader", "time", "changes", "note", "karyogram")
+COLUMNS = ["case", "cell", "karyotype", "reader", "time", "changes", "note", "karyogram"]
 TALLEST = 260  # pixels of the largest chromosome of a karyogram
 
 
@@ -31,11 +31,6 @@ class Approved:
     approval: Decision
     decisions: CellDecisions
     karyogram: str
-
-    @property
-    def title(self) -> str:
-        """The case, where it is known, and the cell."""
-        return " / ".join(filter(None, [self.cell.case, self.cell.name]))
 
     @property
     def classes(self) -> dict[str, str]:
@@ -54,14 +49,8 @@ class Approved:
         return changes
 
     @property
-    def files_by_class(self) -> list[tuple[str, str]]:
-        """The names of the files of each class that has any, without folders."""
-        table = pd.Series(self.classes).rename_axis("file").reset_index(name="class")
-        names = table["file"].map(lambda name: Path(name).stem).groupby(table["class"]).agg(", ".join)
-        return [(kind, names[kind]) for kind in CLASSES if kind in names]
-
     def row(self) -> tuple[str | None, ...]:
-        """Return the values of COLUMNS."""
+        """The values of COLUMNS."""
         one = self.approval
         named = (self.cell.case, self.cell.name, one.to, one.reader, one.time, "; ".join(self.changes))
         return (*named, self.decisions.note, self.karyogram)
@@ -69,14 +58,12 @@ class Approved:
     def draw(self, bundle: ReviewBundle) -> np.ndarray:
         """Draw the karyogram as it was approved, uint8 RGB; what is no chromosome is left out."""
         images = original_chromosomes(bundle, self.stem)
-        kinds = [self.classes[name] for name in self.cell.names]
-        for row, name in enumerate(self.cell.names):
-            if name in self.decisions.turned:
-                images[row] = images[row, ::-1, ::-1]
-        kept = [row for row, kind in enumerate(kinds) if kind != NO_CHROMOSOME]
+        turned = np.isin(self.cell.names, list(self.decisions.turned))
+        images[turned] = images[turned, ::-1, ::-1]
+        kinds = np.array([self.classes[name] for name in self.cell.names])
+        kept = kinds != NO_CHROMOSOME
         pictures = np.repeat(images[kept, :, :, None], 3, axis=3)
-        scale = TALLEST / images.shape[1]
-        return draw_karyogram(pictures, [kinds[row] for row in kept], [""] * len(kept), scale)
+        return draw_karyogram(pictures, kinds[kept].tolist(), [""] * len(pictures), TALLEST / images.shape[1])
 
 
 def publish(bundle: ReviewBundle, states: Decisions, folder: Path, page: Path | None) -> None:
@@ -95,9 +82,9 @@ def publish(bundle: ReviewBundle, states: Decisions, folder: Path, page: Path | 
             os.utime(beside, ns=(time, time))
             beside.replace(picture)
     lines = _states(bundle, states)
-    cells = [(cell.title, lines[cell.stem] or "prediction, not approved") for cell in bundle.index.cells]
-    write_text(folder / "index.html", render("workflows.review", "approved.html.j2", approved=approved, cells=cells))
-    write_csv(folder / "approved.csv", pd.DataFrame([one.row() for one in approved], columns=list(COLUMNS)))
+    values = {"approved": approved, "cells": bundle.index.cells, "states": lines, "order": CLASSES}
+    write_text(folder / "index.html", render("workflows.review", "approved.html.j2", **values))
+    write_csv(folder / "approved.csv", pd.DataFrame([one.row for one in approved], columns=COLUMNS))
     for picture in {*folder.glob("*.png"), *folder.glob(".*.png")} - {folder / one.karyogram for one in approved}:
         picture.unlink()
     if page is not None and page.is_file():
@@ -105,17 +92,13 @@ def publish(bundle: ReviewBundle, states: Decisions, folder: Path, page: Path | 
 
 
 def _approved(bundle: ReviewBundle, states: Decisions) -> list[Approved]:
-    keys = []
-    for stem in bundle.stems:
-        names = set(bundle.cell(stem).names)
-        for reader, of_cell in sorted(states):
-            approval = states[reader, of_cell].approval
-            if of_cell == stem and approval and names == (approval.classes or {}).keys():
-                keys.append((reader, stem, approval))
-    pictures = safe_stems(f"{stem}.{reader}" for reader, stem, _ in keys)
+    places = {stem: place for place, stem in enumerate(bundle.stems)}
+    keys = sorted((places[stem], reader, stem) for reader, stem in states if stem in places)
     approved = []
-    for (reader, stem, approval), name in zip(keys, pictures, strict=True):
-        approved.append(Approved(stem, bundle.cell(stem), approval, states[reader, stem], f"{name}.png"))
+    for (_, reader, stem), name in zip(keys, safe_stems(f"{stem}.{reader}" for _, reader, stem in keys), strict=True):
+        approval, cell = states[reader, stem].approval, bundle.cell(stem)
+        if approval and set(cell.names) == (approval.classes or {}).keys():
+            approved.append(Approved(stem, cell, approval, states[reader, stem], f"{name}.png"))
     return approved
 
 
@@ -123,10 +106,8 @@ def _states(bundle: ReviewBundle, states: Decisions) -> dict[str, str]:
     """Return what readers have decided of each cell; "" where it is a prediction alone."""
     lines: dict[str, list[str]] = {stem: [] for stem in bundle.stems}
     for (reader, stem), state in sorted(states.items()):
-        if stem in lines and state.approval:
-            lines[stem].append(f"approved by {reader}: {state.approval.to}")
-        elif stem in lines and state.rejection:
-            lines[stem].append(f"rejected by {reader}: {state.rejection.text}")
+        if stem in lines and (last := state.approval or state.rejection):
+            lines[stem].append(f"{state.state} by {reader}: {last.to or last.text}")
     return {stem: "; ".join(of_cell) for stem, of_cell in lines.items()}
 
 

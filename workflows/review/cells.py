@@ -74,7 +74,11 @@ class CellReview(Reviewed):
 
     def group_title(self, members: list[CellDecisions]) -> str:
         """Return the karyotype of a case by its approved cells."""
-        approved = [Counter(one.approval.classes.values()) for one in members if one.approval and one.approval.classes]
+        approved = []
+        for one in members:
+            if one.approval and one.approval.classes:
+                before = {MARKER: self.bundle.cell(one.approval.cell).markers}
+                approved.append(Counter(one.approval.classes.values()) + Counter(before))
         if not approved:
             return "no cell approved"
         return f"{case_karyotype(approved).iscn} ({counted(len(approved), 'approved cell')})"

@@ -80,7 +80,7 @@ class ReviewServer:
         blind = self._reader.blind
         lines = self._reviewed.queue(blind)
         for line in lines:
-            line["state"] = _state_of(self._decisions(line["stem"]))
+            line["state"] = self._decisions(line["stem"]).state
         session = {"reader": self._reader.name, "blind": blind, "notes": list(self._reviewed.notes)}
         return JSONResponse({**session, "items": lines, "groups": self._groups()})
 
@@ -149,10 +149,9 @@ class ReviewServer:
         if stem not in self._shown:
             decisions = self._decisions(stem)
             shown = self._reviewed.shown(stem, decisions, self._reader.blind)
-            shown |= {"state": _state_of(decisions), "note": decisions.note, "lines": decisions.lines}
-            shown["rejected"] = decisions.rejection and decisions.rejection.text
-            shown["undoable"] = bool(decisions.actions)
-            self._shown[stem] = shown
+            shown |= {"state": decisions.state, "note": decisions.note, "lines": decisions.lines}
+            rejected = decisions.rejection and decisions.rejection.text
+            self._shown[stem] = shown | {"rejected": rejected, "undoable": bool(decisions.actions)}
         return self._shown[stem]
 
     def _decisions(self, stem: str) -> CellDecisions:
@@ -191,12 +190,6 @@ def changes_of(asked: Asked, shown: dict[str, Any], reviewed: Reviewed) -> dict[
         _require(None not in (before, to), 409, "a chromosome without a class cannot be swapped")
         return {"image": asked.image, "other": asked.other, "from_class": before, "to": to}
     return {"image": asked.image}
-
-
-def _state_of(decisions: CellDecisions) -> str:
-    if decisions.approval:
-        return "approved"
-    return "rejected" if decisions.rejection else ""
 
 
 def _require(condition: object, status: int, detail: str) -> None:
