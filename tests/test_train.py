@@ -9,6 +9,7 @@ import train
 from common.config.overrides import quote_path
 from common.paths import ROOT
 from common.runs.run import Run
+from datamodules.image_datamodule import ImageDataModule
 from tests.helpers.training import SMALL, call_main, command, typed_places
 from workflows import train as training
 
@@ -71,7 +72,7 @@ def test_the_same_command_evaluates_a_finished_run_again_without_training(finish
     assert "precision/" in details
     (folder / "roc.png").unlink()
     with monkeypatch.context() as patch:
-        patch.setattr(training, "fit_and_predict", lambda *_: pytest.fail("trained again"))
+        patch.setattr(training, "train_stages", lambda *_: pytest.fail("trained again"))
         assert call_main(train.main, folder.parents[3], *CUT) == 0
     assert (folder / "roc.png").is_file()
 
@@ -147,7 +148,7 @@ def test_an_error_is_one_line_with_the_remedy_and_nothing_is_written(
     ],
 )
 def test_what_needs_no_image_is_said_before_any_is_read(override, words, monkeypatch, call_here):
-    monkeypatch.setattr(training, "build_data", lambda *_: pytest.fail("images are read"))
+    monkeypatch.setattr(ImageDataModule, "setup", lambda *_: pytest.fail("images are read"))
     code, error = call_here(*RESNET18, "unfreeze=whole", override)
     assert (code, error.count("\n")) == (1, 0)
     assert words in error

@@ -62,7 +62,7 @@ def approve(reader: Reader) -> None:
     for stem in (path.stem for path in (reader.folder / "karyotypes" / "karyograms").glob("*.png")):
         rows = labels[labels["cell_id"] == stem.split(".", 1)[1]]
         classes = dict(zip(rows["path"], rows["class"], strict=True))
-        facts = {"cell": stem, "reader": "reader1", "time": "", "seconds": 7.0, "model": "m"}
+        facts = {"cell": stem, "reader": "reader1", "time": "2026-01-01T00:00:00+00:00", "seconds": 7.0, "model": "m"}
         log.append(Decision(action="approve", to="46,XX", classes=classes, **facts))
     log.close()
 

@@ -11,7 +11,7 @@ from datamodules.sources.synthetic_metaphases import draw_metaphase
 
 @pytest.fixture(scope="module")
 def picture():
-    return draw_metaphase(SyntheticChromosomesConfig(cells=2, cases=2), 0)
+    return draw_metaphase(SyntheticChromosomesConfig(cells=3, cases=3), 0)
 
 
 def gray(picture):
