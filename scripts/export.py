@@ -8,8 +8,10 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
+from common.arguments import new_folder
 from common.cli import TYPER, examples, heavy_imports, report_user_errors
 from common.runs.names import run_path
+from workflows.detection.folders import is_detector_run
 
 Folder = Annotated[
     Path, typer.Argument(parser=run_path, metavar="RUN", help="Folder or name of a finished run, or of an ensemble.")
@@ -54,6 +56,12 @@ def export(
     0.0001 (weights in 16 bits: 0.01), nothing is written.
     """
     options = locals()
+    if is_detector_run(folder):
+        new_folder(output)
+        with heavy_imports():
+            from workflows.detection.portable import export_detector
+        export_detector(folder, output, licence, half, notes)
+        return
     from workflows.export.request import ExportRequest
 
     request = ExportRequest(**options)

@@ -24,6 +24,12 @@ BeforeAfter = Annotated[
 Export = Annotated[
     Path | None, typer.Option(help="Only copy synthetic images into this new folder, laid out like your own.")
 ]
+CutOuts = Annotated[
+    Path | None,
+    typer.Option(
+        help="Only cut the chromosomes out of the pictures of data=metaphases that do not test, into this folder."
+    ),
+]
 
 app = typer.Typer(**TYPER)
 
@@ -44,6 +50,7 @@ def prepare_data(
     before_after: BeforeAfter = None,
     weights: Weights = False,
     export: Export = None,
+    cut_outs: CutOuts = None,
 ) -> None:
     """Unpack a data set safely, check it against what is published, print its tables, and prepare its images once.
 
@@ -61,8 +68,11 @@ def prepare_data(
 
         bring_weights(configs)
         return
-    from workflows.prepare_data import export_drawn, prepare_all
+    from workflows.prepare_data import cut_out_chromosomes, export_drawn, prepare_all
 
+    if cut_outs is not None:
+        cut_out_chromosomes(configs, cut_outs)
+        return
     if export is not None:
         if sheet or before_after or not images:
             raise UserError("--export copies images alone: leave out --sheet, --before-after and --no-images")

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -177,7 +177,11 @@ class ReviewBundle:
     def cell(self, stem: str) -> ReviewedCell:
         """Read a cell, once."""
         if stem not in self._cells:
-            self._cells[stem] = _read(self.folder / f"{stem}.json", _CELL)
+            cell = _read(self.folder / f"{stem}.json", _CELL)
+            # Chromosomes that were cut out of a metaphase lie in the output folder, and are named relative to it.
+            folder = self.folder.absolute().parent
+            files = [replace(file, path=str(folder / file.path)) for file in cell.files]
+            self._cells[stem] = replace(cell, files=files)
         return self._cells[stem]
 
     def picture(self, stem: str) -> Path:

@@ -11,6 +11,8 @@ from evaluation.cells.prior import COMPLETE, KaryotypePriors
 class KaryotypeConfig(KaryotypePriors, defaults="karyotype"):
     """All keys of conf/karyotype.yaml."""
 
+    input: Literal["auto", "chromosomes", "metaphases"] = FROM_YAML
+    detector: Folder | None = FROM_YAML
     refer_below: Share = FROM_YAML
     refer_expected_wrong: NonNegativeFloat | None = FROM_YAML
     refer_doubtful: NonNegativeFloat | None = FROM_YAML

@@ -16,6 +16,8 @@ from datamodules.datasets import data_module
 from datamodules.export import export_images
 from datamodules.io.decode import read_image
 from datamodules.manifest.manifest import Manifest
+from datamodules.metaphases.data_module import MetaphaseDataModule
+from datamodules.metaphases.export import export_cut_outs
 from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_images
 from datamodules.preprocessing.pipeline import equalize_luma, steps_before_resize
 from datamodules.sources import list_images, sources
@@ -59,6 +61,20 @@ def export_drawn(configs: Sequence[Config], folder: Path) -> None:
     manifest = list_images(config.data, config.data_dir, Path(config.cache_dir))
     export_images(manifest, folder)
     say(f"{len(manifest.frame):,} synthetic images in {folder}", *manifest.notes)
+
+
+def cut_out_chromosomes(configs: Sequence[Config], folder: Path) -> None:
+    """Cut the chromosomes out of the pictures of metaphases of a configuration, see ``export_cut_outs``.
+
+    Raises:
+        UserError: There are several configurations, or their images have no boxes.
+    """
+    (config, *others) = configs
+    if others or "metaphases" not in config.data.source:
+        raise UserError("--cut-outs takes one set of pictures with boxes: data=metaphases data_dir=<folder>")
+    data = MetaphaseDataModule(config)
+    count = export_cut_outs(data, folder, console.is_terminal)
+    say(f"{count:,} chromosomes in {folder}: +data.sets.cut_outs={{folder: {folder}, ...}} trains on them")
 
 
 def prepare_data(

@@ -94,7 +94,7 @@ class MetaphasePictures(Dataset[dict[str, Any]]):
             images.append(picture[0])
             boxes.append(torch.from_numpy(picture[1]))
             labels.append(torch.from_numpy(picture[2]))
-        batch = _padded(images)
+        batch = padded(images)
         if self.prepare.background != "detect":
             batch = WHITE - batch
         return {"image": batch, "boxes": boxes, "labels": labels, "index": torch.from_numpy(rows)}
@@ -115,7 +115,7 @@ def network_picture(image: np.ndarray, scale: float) -> np.ndarray:
     return np.ascontiguousarray(cv2.cvtColor(on_black(scaled), cv2.COLOR_RGB2GRAY))
 
 
-def _padded(images: Sequence[np.ndarray]) -> torch.Tensor:
+def padded(images: Sequence[np.ndarray]) -> torch.Tensor:
     """Return pictures (H, W) as one tensor, uint8, shape (B, 1, H, W), with black on the right and below."""
     height, width = np.max([image.shape for image in images], axis=0)
     shape = (len(images), 1, -(-height // MULTIPLE) * MULTIPLE, -(-width // MULTIPLE) * MULTIPLE)

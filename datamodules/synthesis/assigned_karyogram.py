@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import chain
 from math import ceil
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES, MARKER
 from datamodules.synthesis.config import SheetLayout
-from datamodules.synthesis.karyogram_composer import ROWS, compose
+from datamodules.synthesis.karyogram_composer import ROWS, Place, compose
 from datamodules.synthesis.metaphase import Chromosome, Metaphase, to_chromosome, trim
 
 SCALE = 2.0  # pixels of the sheet per pixel of the canvas
@@ -24,9 +25,21 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 LETTERS = 0.55  # scale of the font
 
 
+class Karyogram(NamedTuple):
+    """A drawn karyogram.
+
+    Attributes:
+        pixels: uint8 RGB, dark on white.
+        places: Where chromosomes are, by their index; without markers and those that nothing is seen of.
+    """
+
+    pixels: np.ndarray
+    places: dict[int, Place]
+
+
 def draw_karyogram(
     images: np.ndarray, classes: Sequence[str], doubts: Sequence[str], scale: float = SCALE
-) -> np.ndarray:
+) -> Karyogram:
     """Draw the karyogram of a cell: pairs in the rows A, B; C; D, E; F, G and the sex chromosomes.
 
     Args:
@@ -34,13 +47,10 @@ def draw_karyogram(
         classes: "1" to "22", "X" or "Y" of each, or MARKER: these are in a row below.
         doubts: What is written above the outline of those in doubt, such as "21?"; "" of the others.
         scale: Pixels of the sheet per pixel of the images.
-
-    Returns:
-        uint8 RGB, dark on white.
     """
     chromosomes = []
     markers = []
-    texts = []
+    kept = []
     for number in sorted(range(len(images)), key=lambda number: (*CHROMOSOMES, MARKER).index(classes[number])):
         gray = 255 - cv2.cvtColor(np.ascontiguousarray(images[number]), cv2.COLOR_RGB2GRAY)
         with suppress(UserError):  # darker than what an outline can be found of
@@ -49,15 +59,16 @@ def draw_karyogram(
                 markers.append(chromosome.pixels)
                 continue
             chromosomes.append(chromosome)
-            texts.append(doubts[number])
+            kept.append(number)
     sheet = compose(Metaphase("", None, tuple(chromosomes)), _layout(chromosomes, scale))
     picture = np.repeat(sheet.pixels[..., None], 3, axis=2)
-    for text, place in zip(texts, sheet.places, strict=True):
-        if text:
+    places = dict(zip(kept, sheet.places, strict=True))
+    for number, place in places.items():
+        if text := doubts[number]:
             corner = (place.x + place.width, place.y + place.height)
             cv2.rectangle(picture, (place.x, place.y), corner, DOUBT, 2)
             cv2.putText(picture, text, (place.x, place.y - 5), FONT, LETTERS, DOUBT, 1, cv2.LINE_AA)
-    return _with_markers(picture, markers, sheet.scale) if markers else picture
+    return Karyogram(_with_markers(picture, markers, sheet.scale) if markers else picture, places)
 
 
 def _with_markers(picture: np.ndarray, markers: Sequence[np.ndarray], scale: float) -> np.ndarray:

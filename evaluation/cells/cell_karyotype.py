@@ -60,12 +60,14 @@ class CellKaryotype:
         reasons: Why an expert should look; empty where nothing is in doubt.
         joint: The probability of each class given all chromosomes; where there is no karyotype, alone; float64, shape
             (n, 24).
+        log_evidence: See `KaryotypePosterior`; -inf where there is no karyotype.
     """
 
     candidates: tuple[Candidate, ...]
     calls: tuple[ChromosomeCall, ...]
     reasons: tuple[str, ...]
     joint: np.ndarray = field(repr=False, compare=False)
+    log_evidence: float = -np.inf
 
     @property
     def karyotype(self) -> Karyotype | None:
@@ -155,7 +157,7 @@ def karyotype_of_cell(
         return CellKaryotype((), calls, (f"no karyotype: {why}",), joint)
     posterior = karyotype_posterior(log_probabilities, priors, fixed, balanced)
     calls = _calls(posterior.best.classes, posterior.marginals, alone, fixed)
-    cell = CellKaryotype(posterior.candidates, calls, (), posterior.marginals)
+    cell = CellKaryotype(posterior.candidates, calls, (), posterior.marginals, posterior.log_evidence)
     reasons = _reasons(cell, refer_below)
     unlikely = int(_unlikely(log_probabilities).sum())
     if unlikely > MOST_IMPLAUSIBLE * count:

@@ -70,10 +70,13 @@ class KaryotypePosterior:
         candidates: One or more, the most probable first.
         marginals: The probability of each class over all candidates and assignments, float64, shape (n, 24), in the
             order of CHROMOSOMES; rows sum to 1.
+        log_evidence: The logarithm of the sum over all karyotypes of prior and likelihood: how well so many chromosomes
+            with these images make a cell, to be compared with that of other choices among the same images.
     """
 
     candidates: tuple[Candidate, ...]
     marginals: np.ndarray
+    log_evidence: float
 
     @property
     def best(self) -> Candidate:
@@ -117,12 +120,13 @@ def karyotype_posterior(
         of_counts = sum_over_assignments(logs, classes)
         marginals[number] = of_counts.marginals
         weights[number] = of_counts.log_sum + gammaln(counts[number] + 1).sum() + prior.log_probability(counts[number])
-    probabilities = np.exp(weights - logsumexp(weights))
+    evidence = float(logsumexp(weights))
+    probabilities = np.exp(weights - evidence)
     candidates = []
     for index in np.argsort(-probabilities, kind="stable"):
         named = name_karyotype(dict(zip(CHROMOSOMES, counts[index].tolist(), strict=True)))
         candidates.append(Candidate(named, found[index], float(probabilities[index])))
-    return KaryotypePosterior(tuple(candidates), np.einsum("b,bnk->nk", probabilities, marginals))
+    return KaryotypePosterior(tuple(candidates), np.einsum("b,bnk->nk", probabilities, marginals), evidence)
 
 
 def _search(logs: np.ndarray, prior: KaryotypePrior) -> list[np.ndarray]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from sklearn.linear_model import LogisticRegression
 
 from common.config.schema import EvaluationConfig
 from evaluation.intervals.methods import t_on_scale
@@ -78,6 +79,26 @@ def evaluate_detections(
         rows.append((name, value, low, high))
     rows.append(("threshold", threshold, None, None))
     return pd.DataFrame(rows, columns=["metric", "value", "low", "high"])
+
+
+def calibrate(found: pd.DataFrame, frame: pd.DataFrame, parts: pd.Series) -> tuple[float, float]:
+    """Return slope and intercept of the logit of the probability that a box is right (IoU 0.5) over that of its score.
+
+    Fitted to the validation pictures (Platt, 1999); slope 1 and intercept 0 where all or none of their boxes are right.
+    """
+    pictures = _pictures(found, frame, parts, "validation")
+    scores = np.concatenate([np.zeros(0), *[picture.scores for picture in pictures]])
+    right = np.concatenate([np.zeros(0, bool), *[picture.found[0.5] >= 0 for picture in pictures]])
+    if right.all() or not right.any():
+        return 1.0, 0.0
+    fitted = LogisticRegression(C=np.inf).fit(logit(scores)[:, None], right)
+    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+
+
+def logit(scores: np.ndarray) -> np.ndarray:
+    """Return the logits of scores in 0 to 1, float64."""
+    inside = np.clip(np.asarray(scores, np.float64), 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(inside / (1 - inside)))
 
 
 def choose_threshold(pictures: Sequence[DetectedPicture]) -> float:

@@ -12,7 +12,7 @@ from pytorch_lightning import Callback
 from common.cli import console, say
 from common.config.schema import Config
 from common.errors import UserError
-from common.files import sha256_of_file
+from common.files import sha256_of_file, write_csv, write_json
 from common.runs.files import RunFile
 from common.runs.run import ModelFacts, Run
 from common.runs.sweeps import in_sweep
@@ -29,7 +29,8 @@ from lightning_modules.training.distributed import gather_to_rank_zero, joint_er
 from lightning_modules.training.fit import Mode, train_stages, training_facts
 from lightning_modules.training.machine import explained_faults
 from lightning_modules.training.trainer import build_trainer
-from workflows.detection.evaluate import evaluate_detections, results_table
+from workflows.detection.evaluate import calibrate, evaluate_detections, results_table
+from workflows.detection.portable import FACTS
 from workflows.recipe import Recipe
 
 DETECTIONS = "detections.parquet"  # boxes of the validation and test pictures, in pixels of the file
@@ -108,7 +109,10 @@ def report_detections(folder: Path, config: Config, data: ImageDataModule) -> No
     """Evaluate the boxes of a finished run on its test pictures, print the table and keep it."""
     found = pd.read_parquet(folder / DETECTIONS)
     results = evaluate_detections(found, data.manifest.frame, data.parts, config.evaluation)
-    results.to_csv(folder / RESULTS, index=False)
+    write_csv(folder / RESULTS, results)
+    calibration = calibrate(found, data.manifest.frame, data.parts)
+    rows = results.astype(object).where(results.notna(), None).to_dict("records")
+    write_json(folder / FACTS, {"calibration": calibration, "evaluation": rows})
     with console.capture() as shown:
         console.print(terminal(results_table(results)))
         say(f"results in {folder}")

@@ -181,11 +181,11 @@ def _training_facts(run: Run) -> TrainingFacts:
         images_seen=run.status.images_seen,
         leaks=run.data.leaks,
         revisions=run.revisions,
-        command=_recipe(run),
+        command=training_command(run),
     )
 
 
-def _recipe(run: Run) -> str | None:
+def training_command(run: Run) -> str | None:
     """Return the command that trained a run, without the places of files; None where it is unknown."""
     script, *words = run.environment.get("command") or [""]
     kept = []

@@ -1,7 +1,7 @@
 """A cell from its files to its karyotype."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -13,13 +13,17 @@ from common.karyotype import CHROMOSOMES, MARKER, CellThresholds, name_karyotype
 from common.text import counted
 from datamodules.inference.cell_images import CellFile, FileStatus, kept_names, leave_out, read_cell, used_files
 from datamodules.inference.cells import Cell
+from datamodules.synthesis.assigned_karyogram import Karyogram
 from evaluation.cells.cell_karyotype import CellKaryotype, ChromosomeCall, implausible, karyotype_of_cell
 from evaluation.cells.cell_referral import doubts
 from workflows.cell_settings import KaryotypeConfig
 from workflows.karyotyping.fixed import FixedClasses
+from workflows.karyotyping.metaphases import MetaphaseFile
 from workflows.karyotyping.predictor import NO_FILES, CellModel, CellPrediction
+from workflows.karyotyping.uncertain_boxes import karyotype_of_boxes
 
 IMPROBABLE = "no class is probable for the network"
+NO_CHROMOSOME = "no chromosome: the detector and the joint assignment leave this box out"
 LISTED = 5  # files in a reason
 TWO = 1.4  # times the area of another chromosome of the class; in 5 % of normal cells a homologue is so large
 LEFT_OUT = {
@@ -42,6 +46,8 @@ class CellResult:
         distances: Of the used files by name: the distance from the training images over its threshold, above 1 out of
             distribution; without those whose class is fixed, and empty where it is not measured.
         thresholds: Above what it is referred.
+        metaphase: The picture that the files were cut out of; None where they were given.
+        drawn: Its karyogram; None where no karyotype can be named.
     """
 
     cell: Cell
@@ -51,6 +57,8 @@ class CellResult:
     fixed: FixedClasses = field(default_factory=dict)
     distances: Mapping[str, float] = field(default_factory=dict)
     thresholds: CellThresholds = CellThresholds()
+    metaphase: MetaphaseFile | None = None
+    drawn: Karyogram | None = None
 
     @property
     def markers(self) -> int:
@@ -90,9 +98,13 @@ class CellResult:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why an expert should look at the cell: its karyotype, and files that are not used."""
+        if self.metaphase is not None and self.metaphase.problem:
+            return (self.metaphase.problem,)
         counts: Counter[str] = Counter()
         for file in self.files:
             is_fixed = file.file.name in self.fixed
+            if file.cause == NO_CHROMOSOME:  # of a detector: that is one of the choices among its boxes
+                continue
             if is_fixed and self.fixed[file.file.name] not in CHROMOSOMES:  # the expert has looked at it
                 continue
             counts[str(file.status)] += 1
@@ -126,25 +138,67 @@ class UsedImages(NamedTuple):
     pictures: np.ndarray | None
 
 
+@dataclass(frozen=True, eq=False)
+class CellInput:
+    """A cell that is to be named.
+
+    Attributes:
+        cell: Its name, case and files.
+        stem: Name of its karyogram.
+        fixed: The classes that an expert has fixed.
+        metaphase: The picture that the files were cut out of; None where they were given.
+    """
+
+    cell: Cell
+    stem: str
+    fixed: FixedClasses
+    metaphase: MetaphaseFile | None = None
+
+
 def name_cell(
-    cell: Cell, stem: str, fixed: FixedClasses, predictor: CellModel, config: KaryotypeConfig, pool: Executor
+    given: CellInput, predictor: CellModel, config: KaryotypeConfig, pool: Executor
 ) -> tuple[CellResult, UsedImages]:
     """Read, predict and name one cell."""
-    files, prediction = _predicted_files(cell, fixed, predictor, pool)
+    files, prediction = _predicted_files(given, predictor, pool)
+    if given.metaphase is None:
+        kinds = _kinds(files, given.fixed)
+        karyotype = karyotype_of_cell(
+            prediction.log_probabilities, config, kinds, config.refer_below, predictor.balanced
+        )
+    else:
+        karyotype, files, prediction = _choose(files, prediction, given, config, predictor.balanced)
+        kinds = _kinds(files, given.fixed)
     used = used_files(files)
     names = pd.Series([file.file.name for file in used], dtype=object)
-    given = names.map(fixed).dropna().map(CHROMOSOMES.index).to_dict()
-    logs = prediction.log_probabilities
-    karyotype = karyotype_of_cell(logs, config, given, config.refer_below, predictor.balanced)
-    distances = pd.Series(prediction.out_of_distribution, names).drop(names[list(given)]).dropna().to_dict()
+    distances = pd.Series(prediction.out_of_distribution, names).drop(names[list(kinds)]).dropna().to_dict()
     without_pixels = tuple(replace(file, pixels=None) for file in files)
-    result = CellResult(cell, without_pixels, karyotype, stem, fixed, distances)
+    result = CellResult(
+        given.cell, without_pixels, karyotype, given.stem, given.fixed, distances, metaphase=given.metaphase
+    )
     if result.markers:
         result = replace(result, karyotype=_with_markers(karyotype, result.markers))
-    if not used:
-        return result, UsedImages(logs, prediction.upside_down, None)
-    pictures = predictor.pictures(used, prediction.upside_down, pool)
-    return result, UsedImages(logs, prediction.upside_down, pictures)
+    pictures = predictor.pictures(used, prediction.upside_down, pool) if used else None
+    return result, UsedImages(prediction.log_probabilities, prediction.upside_down, pictures)
+
+
+def _kinds(files: Sequence[CellFile], fixed: FixedClasses) -> dict[int, int]:
+    """Return the classes that are fixed of used files, as indices into CHROMOSOMES, by their row."""
+    names = pd.Series([file.file.name for file in used_files(files)], dtype=object)
+    kinds: dict[int, int] = names.map(fixed).dropna().map(CHROMOSOMES.index).to_dict()
+    return kinds
+
+
+def _choose(
+    files: list[CellFile], prediction: CellPrediction, given: CellInput, config: KaryotypeConfig, balanced: bool
+) -> tuple[CellKaryotype, list[CellFile], CellPrediction]:
+    """Name the karyotype of cut-outs, and leave out those that show no chromosome."""
+    assert given.metaphase is not None
+    names = [file.file.name for file in used_files(files)]
+    probabilities = np.array([given.metaphase.found[name].probability for name in names])
+    kinds = _kinds(files, given.fixed)
+    karyotype, kept = karyotype_of_boxes(prediction.log_probabilities, probabilities, kinds, config, balanced)
+    left_out = set(names) - {names[row] for row in kept}
+    return karyotype, leave_out(files, left_out, NO_CHROMOSOME), CellPrediction(*(one[kept] for one in prediction))
 
 
 def _with_markers(cell: CellKaryotype, markers: int) -> CellKaryotype:
@@ -155,17 +209,20 @@ def _with_markers(cell: CellKaryotype, markers: int) -> CellKaryotype:
     return replace(cell, candidates=tuple(candidates))
 
 
-def _predicted_files(
-    cell: Cell, fixed: FixedClasses, predictor: CellModel, pool: Executor
-) -> tuple[list[CellFile], CellPrediction]:
-    """Read a cell and predict its used files; those that no class is probable of are left out, but for fixed ones."""
-    files = read_cell(cell, predictor.prepare, fixed, pool)
+def _predicted_files(given: CellInput, predictor: CellModel, pool: Executor) -> tuple[list[CellFile], CellPrediction]:
+    """Read a cell and predict its used files.
+
+    Those that no class is probable of are left out, but for fixed ones and what a detector found.
+    """
+    files = read_cell(given.cell, predictor.prepare, given.fixed, pool)
     used = used_files(files)
     if not used:
         return files, NO_FILES
     prediction = predictor.predict(used, pool)
+    if given.metaphase is not None:
+        return files, prediction
     unlikely = implausible(prediction.log_probabilities)
-    names = {used[number].file.name for number in np.flatnonzero(unlikely)} - kept_names(fixed)
+    names = {used[number].file.name for number in np.flatnonzero(unlikely)} - kept_names(given.fixed)
     if not names:
         return files, prediction
     # The scale and range of the others must not depend on them: predict again.

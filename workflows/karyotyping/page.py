@@ -13,6 +13,8 @@ from datamodules.inference.cell_images import FileStatus
 from evaluation.pages.rendering import render, template_file
 from evaluation.tables import Table
 from workflows.cell_bundle import FOLDER as REVIEW
+from workflows.karyotyping.cell_result import CellResult
+from workflows.karyotyping.overlays import overlays
 from workflows.karyotyping.tables import RANKS, Tables
 
 CASES = (
@@ -32,14 +34,17 @@ class PageFacts:
     refer_below: float
 
 
-def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, stems: Sequence[str]) -> None:
-    """Write the page; karyograms, and the pictures of each cell by its stem, are files below its folder."""
+def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: Sequence[CellResult]) -> None:
+    """Write the page; karyograms, and the metaphases and pictures of each cell are files below its folder."""
     ends = tables.cells["files"].cumsum()
     shown = []
     for number, cell in tables.most_doubtful_first().iterrows():
         files = tables.chromosomes.iloc[ends[number] - cell["files"] : ends[number]]
-        details = _details(cell, files) | {"anchor": f"cell-{number}", "stem": stems[number]}
-        details["crops"] = _crops(path.parent / REVIEW / f"{stems[number]}.png", files, details["doubts"])
+        result = results[number]
+        details = _details(cell, files) | {"anchor": f"cell-{number}", "stem": result.stem}
+        details["crops"] = _crops(path.parent / REVIEW / f"{result.stem}.png", files, details["doubts"])
+        details["overlays"] = overlays(result, f"cell-{number}")
+        details["outside"] = result.metaphase.outside if result.metaphase else 0
         shown.append({**cell, **details})
     cases = [Table.of_frame("Cases", tables.cases, reading=CASES)] if len(tables.cases) else []
     page = render(

@@ -12,6 +12,8 @@ from common.karyotype import CHROMOSOMES
 from common.runs.portable import BUILT_IN
 from common.runs.portable_folder import REMEDY
 from workflows.cell_settings import KaryotypeConfig
+from workflows.detection.folders import BUILT_IN as BUILT_IN_DETECTOR
+from workflows.detection.folders import is_detector_run, is_portable_detector
 from workflows.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
 
 
@@ -49,6 +51,11 @@ class KaryotypeRequest:
         return open_model(self.named)
 
     @property
+    def detector(self) -> Path:
+        """The detector of chromosomes in metaphases."""
+        return Path(self.config.detector or BUILT_IN_DETECTOR)
+
+    @property
     def options(self) -> LoadOptions:
         """How the networks are loaded."""
         config = self.config
@@ -72,7 +79,12 @@ class KaryotypeRequest:
             raise UserError(f"no run is named: name a finished run's folder before {self.cells}; none is in {BUILT_IN}")
         model = self.model
         if not self.cells.exists():
-            raise UserError(f"{self.cells} is missing: name a folder, a zip or a table (.csv) of single chromosomes")
+            raise UserError(
+                f"{self.cells} is missing: name a folder, a zip or a table (.csv) of single chromosomes, or pictures "
+                "of metaphases"
+            )
+        if self.config.detector and not (is_portable_detector(self.detector) or is_detector_run(self.detector)):
+            raise UserError(f"detector={self.detector} is no detector: name a run of +experiment=metaphase_detector")
         if self.fixed is not None and not self.fixed.is_file():
             raise UserError(f"--fixed {self.fixed} is missing: name a table with the columns file and class")
         new_folder(self.output)

@@ -8,6 +8,7 @@ from datamodules.inference.image_files import printable
 from evaluation.cells.prior import KaryotypePriors
 from workflows.cell_bundle import CellSummary, ReviewedCell, ReviewedFile, ReviewIndex, rounded
 from workflows.karyotyping.cell_result import CellResult, UsedImages
+from workflows.karyotyping.metaphases import CHROMOSOMES
 from workflows.karyotyping.predictor import CellModel
 from workflows.karyotyping.request import KaryotypeRequest
 
@@ -22,6 +23,8 @@ def reviewed_cell(result: CellResult, used: UsedImages) -> ReviewedCell:
             left_out.append(f"{name}: {one.cause}")
             continue
         path = printable(str(one.file.path.resolve()))
+        if result.metaphase is not None:
+            path = f"{CHROMOSOMES}/{name}"
         logs = rounded(used.log_probabilities[len(files)])
         turned = bool(used.upside_down[len(files)])
         fixed = result.fixed.get(name)

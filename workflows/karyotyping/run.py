@@ -11,18 +11,20 @@ import numpy as np
 from common.cli import console, say, warn
 from common.text import counted
 from datamodules.inference.cell_images import CellFile, read_cell, used_files
-from datamodules.inference.cells import Cell, find_cells
+from datamodules.inference.cells import Cell, Cells, find_cells
 from datamodules.inference.image_files import describe_others, printable
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import new_whole_folder
-from datamodules.synthesis.assigned_karyogram import draw_karyogram
+from datamodules.synthesis.assigned_karyogram import Karyogram, draw_karyogram
 from evaluation.cells.cell_karyotype import CellKaryotype
 from workflows.adaptation import SAMPLE, sample_rows
 from workflows.cell_bundle import FOLDER as REVIEW
 from workflows.cell_bundle import write_cell, write_index, write_picture
 from workflows.cell_settings import KaryotypeConfig
-from workflows.karyotyping.cell_result import CellResult, name_cell
+from workflows.detection.portable import load_detector
+from workflows.karyotyping.cell_result import CellInput, CellResult, name_cell
 from workflows.karyotyping.fixed import FixedClasses, read_fixed, stems_of
+from workflows.karyotyping.metaphases import MetaphaseFile, cut_pictures, find_pictures
 from workflows.karyotyping.page import PageFacts, write_karyotype_page
 from workflows.karyotyping.predictor import CellModel, load_cell_model
 from workflows.karyotyping.referral import referral_thresholds
@@ -40,17 +42,18 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
     """
     config = request.config
     model = request.model
-    cells = find_cells(request.cells, Path(config.cache_dir or model.facts.cache_dir), console.is_terminal)
-    fixed = read_fixed(request.fixed, cells.cells)
     predictor = load_cell_model(model, request.options)
-    notes = _adapt(predictor, cells.cells, fixed)
-    thresholds = referral_thresholds(model, config)
-    warnings = list(dict.fromkeys(filter(None, [*model.facts.warnings, *predictor.notes, thresholds.note])))
-    warn(*warnings)
-    for note in notes:
-        say(note)
     with new_whole_folder(request.output) as folder:
-        unreferred = _results(cells.cells, fixed, predictor, config, folder)
+        cells, metaphases = read_input(request, folder)
+        fixed = read_fixed(request.fixed, cells.cells)
+        notes = _adapt(predictor, cells.cells, fixed)
+        thresholds = referral_thresholds(model, config)
+        warnings = list(dict.fromkeys(filter(None, [*model.facts.warnings, *predictor.notes, thresholds.note])))
+        warn(*warnings)
+        for note in notes:
+            say(note)
+        inputs = list(map(CellInput, cells.cells, stems_of(cells.cells), fixed, metaphases))
+        unreferred = _results(inputs, predictor, config, folder)
         results = [replace(result, thresholds=thresholds) for result in unreferred]
         write_index(folder / REVIEW, review_index(results, request, predictor))
         tables = Tables.of(results, model.seen, config)
@@ -59,19 +62,37 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
         lines = [*summary(tables, thresholds), describe_others(dict(cells.others))]
         title = f"Karyotypes: {printable(request.cells.resolve().name)}"
         facts = PageFacts(title, [str(model.named), *lines, *notes], [*warnings, *new_warnings], config.refer_below)
-        write_karyotype_page(folder / "index.html", tables, facts, [result.stem for result in results])
+        write_karyotype_page(folder / "index.html", tables, facts, results)
     warn(*new_warnings)
     say(str(request.output / "index.html"), *cell_lines(tables), *lines)
+
+
+def read_input(request: KaryotypeRequest, folder: Path) -> tuple[Cells, Sequence[MetaphaseFile | None]]:
+    """Return the cells, and of each the picture of its metaphase, whose chromosomes are cut out into a folder.
+
+    Raises:
+        UserError: There is no image, or no detector for pictures of metaphases.
+    """
+    config = request.config
+    cache_dir = Path(config.cache_dir or request.model.facts.cache_dir)
+    pictures = find_pictures(request.cells, config.input, cache_dir, console.is_terminal)
+    if pictures is None:
+        cells = find_cells(request.cells, cache_dir, console.is_terminal)
+        say("read as pictures of single chromosomes (input=metaphases reads them as metaphases)")
+        return cells, [None] * len(cells.cells)
+    say("read as pictures of metaphases (input=chromosomes reads them as single chromosomes)")
+    return cut_pictures(pictures, load_detector(request.detector), folder, console.is_terminal)
 
 
 def _adapt(predictor: CellModel, cells: Sequence[Cell], fixed: Sequence[FixedClasses]) -> list[str]:
     """Adapt the networks to some of the cells; return sentences for the user."""
     if not predictor.adapts:
         return []
+    filled = [number for number, cell in enumerate(cells) if cell.files]
     sample: list[list[CellFile]] = []
     wanted = SAMPLE
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for number in np.random.default_rng(0).permutation(len(cells)):
+        for number in np.random.default_rng(0).permutation(filled):
             files = [cells[number].files[row] for row in sample_rows(len(cells[number].files))]
             read = read_cell(replace(cells[number], files=tuple(files)), predictor.prepare, fixed[number], pool)
             used = used_files(read)
@@ -83,27 +104,28 @@ def _adapt(predictor: CellModel, cells: Sequence[Cell], fixed: Sequence[FixedCla
         return predictor.adapt(sample, pool) if sample else []
 
 
-def _draw(pictures: np.ndarray, karyotype: CellKaryotype) -> np.ndarray:
+def _draw(pictures: np.ndarray, karyotype: CellKaryotype) -> Karyogram:
     calls = karyotype.calls
     return draw_karyogram(pictures, [call.assigned for call in calls], [call.question for call in calls])
 
 
 def _results(
-    cells: Sequence[Cell], fixed: Sequence[FixedClasses], predictor: CellModel, config: KaryotypeConfig, folder: Path
+    inputs: Sequence[CellInput], predictor: CellModel, config: KaryotypeConfig, folder: Path
 ) -> Iterator[CellResult]:
     """Name cell after cell, and write their karyograms and what the review page needs."""
     (folder / "karyograms").mkdir()
     (folder / REVIEW).mkdir()
-    stems = stems_of(cells)
     with (
-        progress_bar(len(cells), f"naming {counted(len(cells), 'karyotype')}", True) as advance,
+        progress_bar(len(inputs), f"naming {counted(len(inputs), 'karyotype')}", True) as advance,
         ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
     ):
-        for cell, of_cell, stem in zip(cells, fixed, stems, strict=True):
-            result, used = name_cell(cell, stem, of_cell, predictor, config, pool)
+        for given in inputs:
+            result, used = name_cell(given, predictor, config, pool)
             if used.pictures is not None:
-                write_cell(folder / REVIEW, stem, reviewed_cell(result, used), used.pictures)
+                write_cell(folder / REVIEW, given.stem, reviewed_cell(result, used), used.pictures)
                 if result.karyogram:
-                    write_picture(folder / result.karyogram, _draw(used.pictures, result.karyotype))
+                    drawn = _draw(used.pictures, result.karyotype)
+                    write_picture(folder / result.karyogram, drawn.pixels)
+                    result = replace(result, drawn=drawn)
             yield result
             advance()

@@ -24,6 +24,8 @@ FILE_COLUMNS = (
     *("case", "cell", "file", "status", "cause", "class", *OF_CALL),
     *("doubtful", "fixed", OUT_OF_DISTRIBUTION, "seen", "sha256"),
 )
+# Of a chromosome in a picture: its number there, its box in pixels, and the probability that it is a chromosome.
+BOX_COLUMNS = ("number", "left", "top", "right", "bottom", "box_probability")
 YES_OR_NO = {True: "yes", False: "no"}
 
 
@@ -139,6 +141,9 @@ def _file_row(
         row |= {"class": call.assigned, "doubtful": YES_OR_NO[call.doubtful]}
         row |= {name: getattr(call, name) for name in OF_CALL}
     row["fixed"] = result.fixed.get(name)
+    if result.metaphase is not None:
+        found = result.metaphase.found[name]
+        row |= dict(zip(BOX_COLUMNS, (found.number, *found.box.round(1).tolist(), found.probability), strict=True))
     row[OUT_OF_DISTRIBUTION] = result.distances.get(name)
     row["seen"] = seen.get(file.sha256 or "")
     row["sha256"] = file.sha256

@@ -63,7 +63,7 @@ class Approved:
         kinds = np.array([self.classes[name] for name in self.cell.names])
         kept = kinds != NO_CHROMOSOME
         pictures = np.repeat(images[kept, :, :, None], 3, axis=3)
-        return draw_karyogram(pictures, kinds[kept].tolist(), [""] * len(pictures), TALLEST / images.shape[1])
+        return draw_karyogram(pictures, kinds[kept].tolist(), [""] * len(pictures), TALLEST / images.shape[1]).pixels
 
 
 def publish(bundle: ReviewBundle, states: Decisions, folder: Path, page: Path | None) -> None:

@@ -1,0 +1,196 @@
+"""Pictures of metaphases as cells: chromosomes are found, cut out, and written as the files of a cell."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from common.files import safe_stems
+from common.text import counted
+from datamodules.inference.cells import TABLE_SUFFIX, Cell, Cells
+from datamodules.inference.image_files import ImageFile, ImageFiles, find_image_files, printable
+from datamodules.io.decode import BrokenImageError, read_image
+from datamodules.io.progress import progress_bar
+from datamodules.metaphases.cut_out import CutOut, cut_out
+from datamodules.metaphases.data_module import network_picture
+from evaluation.cells.assignment import LARGEST, SMALLEST
+from lightning_modules.detection.matching import overlaps
+from workflows.cell_bundle import write_picture
+from workflows.detection.portable import FoundBoxes, TrainedDetector
+
+CHROMOSOMES = "chromosomes"  # folder of the cut-outs, in the output
+PICTURES = "metaphases"  # folder of the pictures
+SAMPLE = 5  # pictures that tell of which kind a folder is
+LEAST_SIDE = 256  # pixels of a metaphase; single chromosomes are cut out with fewer
+LEAST_OBJECTS = 8  # that do not touch, in a metaphase
+SPECK = 30  # pixels of an object, at least
+UPRIGHT = 1.2  # times as high as wide
+MOST_UPRIGHT = 0.68  # share of the boxes of a metaphase
+LEAST_MEETING = 0.28  # share of the boxes of a metaphase that meet another one
+LEAST_PROBABILITY = 0.1  # of a box that is cut out
+BANDS = 8  # from top to bottom, in which chromosomes are numbered from left to right
+
+
+@dataclass(frozen=True, eq=False)
+class FoundChromosome:
+    """A box in a picture.
+
+    Attributes:
+        number: On the page, from 1.
+        box: left, top, right, bottom in pixels of the picture, float32, shape (4,).
+        probability: That it holds a chromosome.
+        outline: Of the chromosome, x and y in pixels of the picture, int32, shape (n, 2).
+    """
+
+    number: int
+    box: np.ndarray
+    probability: float
+    outline: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class MetaphaseFile:
+    """A picture and what is found in it.
+
+    Attributes:
+        name: Of the file.
+        shape: Height and width in pixels; 0 where it cannot be read.
+        found: By the names of the files that the chromosomes are written to.
+        problem: Why no karyotype is named; None where one is.
+        outside: Number of objects outside all boxes, such as nuclei and debris.
+    """
+
+    name: str
+    shape: tuple[int, int] = (0, 0)
+    found: Mapping[str, FoundChromosome] = field(default_factory=dict)
+    problem: str | None = None
+    outside: int = 0
+
+
+def find_pictures(place: Path, wanted: str, cache_dir: Path, progress: bool) -> ImageFiles | None:
+    """Return the pictures of metaphases that a place holds; None where it holds single chromosomes.
+
+    Args:
+        place: A picture, a folder, a zip file or a table.
+        wanted: ``input`` of conf/karyotype.yaml.
+        cache_dir: The folder below which a zip file is unpacked.
+        progress: Whether a progress bar may be shown.
+
+    Raises:
+        UserError: There is no image, or the zip file is unsafe or damaged.
+    """
+    if wanted == "chromosomes" or place.suffix.lower() == TABLE_SUFFIX:
+        return None
+    images = find_image_files([place], cache_dir, progress)
+    if wanted == "auto" and (place.is_dir() or len(images.files) > 1):
+        files = images.files[:: max(1, len(images.files) // SAMPLE)]
+        if 2 * sum(_looks_like_metaphase(file) for file in files) <= len(files):
+            return None
+    return images
+
+
+def _looks_like_metaphase(file: ImageFile) -> bool:
+    try:
+        image = read_image(file.path, "detect")
+    except BrokenImageError:
+        return False
+    return min(image.shape[:2]) >= LEAST_SIDE and len(_objects(network_picture(image, 1.0))[1]) >= LEAST_OBJECTS
+
+
+def cut_pictures(
+    images: ImageFiles, detector: TrainedDetector, folder: Path, progress: bool
+) -> tuple[Cells, list[MetaphaseFile]]:
+    """Find the chromosomes of pictures and write each to a file below a folder, as `Cells` of one picture each."""
+    titles = []
+    for file in images.files:
+        titles.append((printable("/".join(file.folders[1:])) or None, Path(file.name).stem))
+    stems = safe_stems(".".join(filter(None, title)) for title in titles)
+    (folder / PICTURES).mkdir()
+    cells = []
+    metaphases = []
+    what = f"finding the chromosomes of {counted(len(titles), 'picture')}"
+    with progress_bar(len(titles), what, progress) as advance:
+        for file, (case, name), stem in zip(images.files, titles, stems, strict=True):
+            metaphase, cuts = _cut(file, stem, detector, folder)
+            (folder / CHROMOSOMES / stem).mkdir(parents=True)
+            files = []
+            for cut, path in zip(cuts, metaphase.found, strict=True):
+                write_picture(folder / CHROMOSOMES / path, np.repeat(cut.pixels[..., None], 3, axis=2))
+                files.append(ImageFile(folder / CHROMOSOMES / path, path, (stem,)))
+            cells.append(Cell(name, case, tuple(files)))
+            metaphases.append(metaphase)
+            advance()
+    return Cells(tuple(cells), dict(images.others)), metaphases
+
+
+def _cut(file: ImageFile, stem: str, detector: TrainedDetector, folder: Path) -> tuple[MetaphaseFile, list[CutOut]]:
+    try:
+        image = read_image(file.path, "detect")
+    except BrokenImageError as error:
+        return MetaphaseFile(file.name, problem=f"{file.name}: {error}"), []
+    write_picture(folder / PICTURES / f"{stem}.png", image)
+    picture = network_picture(image, 1.0)
+    boxes, probabilities = _possible(detector.find(image), image.shape[0])
+    shape = (image.shape[0], image.shape[1])
+    outside = _outside(picture, boxes)
+    if problem := why_no_metaphase(boxes[probabilities > 0.5]):
+        return MetaphaseFile(file.name, shape, {}, f"{file.name}: {problem}", outside), []
+    found = {}
+    cuts: list[CutOut] = []
+    for cut, box, probability in zip(cut_out(picture, boxes), boxes, probabilities.tolist(), strict=True):
+        if len(cut.outline):
+            number = len(cuts) + 1
+            found[f"{stem}/{number:02}.png"] = FoundChromosome(number, box, probability, cut.outline)
+            cuts.append(cut)
+    return MetaphaseFile(file.name, shape, found, None, outside), cuts
+
+
+def why_no_metaphase(boxes: np.ndarray) -> str | None:
+    """Return why the boxes of a picture, float, shape (n, 4), are not those of one metaphase; None where they are."""
+    count = counted(len(boxes), "chromosome")
+    if len(boxes) < SMALLEST:
+        return f"{count} found: this is no picture of a whole metaphase"
+    if len(boxes) > LARGEST:
+        return f"{count} found: cut pictures of several metaphases into one picture of each"
+    if _are_upright_and_apart(boxes):
+        return "the chromosomes stand upright and apart: a karyogram? Name the picture of its metaphase"
+    return None
+
+
+def _are_upright_and_apart(boxes: np.ndarray) -> bool:
+    """Tell whether most boxes are upright and few meet another one, as in a karyogram and hardly ever in a metaphase.
+
+    Of 899 metaphases (Tseng et al., 2023) at most 64 % of the boxes are upright, and at least 30 % meet another one; of
+    16 karyograms at least 75 % and at most 26 %, but for one with frames and lettering.
+    """
+    width, height = (boxes[:, 2:] - boxes[:, :2]).T
+    among = overlaps(boxes, boxes)
+    np.fill_diagonal(among, 0)
+    return bool((height > UPRIGHT * width).mean() > MOST_UPRIGHT and (among.max(axis=1) > 0).mean() < LEAST_MEETING)
+
+
+def _possible(found: FoundBoxes, height: int) -> FoundBoxes:
+    """Return the boxes that may be chromosomes, from left to right in bands from top to bottom."""
+    middles = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
+    order = np.lexsort((middles[:, 0], (middles[:, 1] * BANDS / height).astype(int)))
+    order = order[found.probabilities[order] >= LEAST_PROBABILITY]
+    return FoundBoxes(found.boxes[order], found.probabilities[order])
+
+
+def _objects(picture: np.ndarray) -> tuple[np.ndarray, Sequence[int]]:
+    """Return the objects of a picture, uint8 gray on black: a map of their numbers, and the numbers without specks."""
+    threshold, _ = cv2.threshold(picture, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    _, labels, facts, _ = cv2.connectedComponentsWithStats((picture > threshold).astype(np.uint8))
+    return labels, [number for number in range(1, len(facts)) if facts[number, cv2.CC_STAT_AREA] >= SPECK]
+
+
+def _outside(picture: np.ndarray, boxes: np.ndarray) -> int:
+    """Count the objects of a picture of which less than half lies in boxes."""
+    labels, objects = _objects(picture)
+    covered = np.zeros(labels.shape, bool)
+    for left, top, right, bottom in boxes.round().astype(int):
+        covered[top:bottom, left:right] = True
+    areas, inside = np.bincount(labels.ravel()), np.bincount(labels[covered], minlength=labels.max() + 1)
+    return int((2 * inside[objects] < areas[objects]).sum())
