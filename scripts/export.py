@@ -11,7 +11,7 @@ import typer
 from common.arguments import new_folder
 from common.cli import TYPER, examples, heavy_imports, report_user_errors
 from common.runs.names import run_path
-from workflows.detection.folders import is_detector_run
+from common.runs.portable import is_detector
 
 Folder = Annotated[
     Path, typer.Argument(parser=run_path, metavar="RUN", help="Folder or name of a finished run, or of an ensemble.")
@@ -56,10 +56,10 @@ def export(
     0.0001 (weights in 16 bits: 0.01), nothing is written.
     """
     options = locals()
-    if is_detector_run(folder):
+    if is_detector(folder):
         new_folder(output)
         with heavy_imports():
-            from workflows.detection.portable import export_detector
+            from workflows.detection.export import export_detector
         export_detector(folder, output, licence, half, notes)
         return
     from workflows.export.request import ExportRequest

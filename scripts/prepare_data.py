@@ -22,12 +22,9 @@ BeforeAfter = Annotated[
     typer.Option(help="Draw images before and after each step, CLAHE and augmentation into this folder (004, 1 to 3)."),
 ]
 Export = Annotated[
-    Path | None, typer.Option(help="Only copy synthetic images into this new folder, laid out like your own.")
-]
-CutOuts = Annotated[
     Path | None,
     typer.Option(
-        help="Only cut the chromosomes out of the pictures of data=metaphases that do not test, into this folder."
+        help="Only copy synthetic images, or the chromosomes of data=metaphases, cut out, into this new folder."
     ),
 ]
 
@@ -50,7 +47,6 @@ def prepare_data(
     before_after: BeforeAfter = None,
     weights: Weights = False,
     export: Export = None,
-    cut_outs: CutOuts = None,
 ) -> None:
     """Unpack a data set safely, check it against what is published, print its tables, and prepare its images once.
 
@@ -68,15 +64,12 @@ def prepare_data(
 
         bring_weights(configs)
         return
-    from workflows.prepare_data import cut_out_chromosomes, export_drawn, prepare_all
+    from workflows.prepare_data import export_set, prepare_all
 
-    if cut_outs is not None:
-        cut_out_chromosomes(configs, cut_outs)
-        return
     if export is not None:
         if sheet or before_after or not images:
-            raise UserError("--export copies images alone: leave out --sheet, --before-after and --no-images")
-        export_drawn(configs, export)
+            raise UserError("--export writes images alone: leave out --sheet, --before-after and --no-images")
+        export_set(configs, export)
         return
     prepare_all(configs, images, sheet, before_after)
 

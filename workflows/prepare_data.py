@@ -49,32 +49,25 @@ def prepare_all(
             done.add(key)
 
 
-def export_drawn(configs: Sequence[Config], folder: Path) -> None:
-    """Copy the synthetic images of a configuration into a new folder, see ``export_images``.
+def export_set(configs: Sequence[Config], folder: Path) -> None:
+    """Write images of a configuration into a new folder.
+
+    Synthetic images are copied, see ``export_images``; out of pictures of metaphases chromosomes are cut, see
+    ``export_cut_outs``.
 
     Raises:
-        UserError: There are several configurations, the images are not synthetic, or the folder exists already.
+        UserError: There are several configurations, the images are of another kind, or the folder exists already.
     """
     if len(configs) > 1:
         raise UserError("--export takes one data set: give each key of data one value")
     (config,) = configs
+    if config.data.source == MetaphaseDataModule.default_source:
+        count = export_cut_outs(MetaphaseDataModule(config), folder, console.is_terminal)
+        say(f"{count:,} chromosomes in {folder}")
+        return
     manifest = list_images(config.data, config.data_dir, Path(config.cache_dir))
     export_images(manifest, folder)
     say(f"{len(manifest.frame):,} synthetic images in {folder}", *manifest.notes)
-
-
-def cut_out_chromosomes(configs: Sequence[Config], folder: Path) -> None:
-    """Cut the chromosomes out of the pictures of metaphases of a configuration, see ``export_cut_outs``.
-
-    Raises:
-        UserError: There are several configurations, or their images have no boxes.
-    """
-    (config, *others) = configs
-    if others or "metaphases" not in config.data.source:
-        raise UserError("--cut-outs takes one set of pictures with boxes: data=metaphases data_dir=<folder>")
-    data = MetaphaseDataModule(config)
-    count = export_cut_outs(data, folder, console.is_terminal)
-    say(f"{count:,} chromosomes in {folder}: +data.sets.cut_outs={{folder: {folder}, ...}} trains on them")
 
 
 def prepare_data(

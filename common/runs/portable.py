@@ -3,22 +3,30 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from common.config.data import PrepareConfig
+from common.config.overrides import PATH_KEYS
 from common.config.schema import InferenceConfig
 from common.errors import UserError
-from common.files import write_json
+from common.files import read_whole_json, write_json
 from common.karyotype import CellThresholds
 from common.paths import ROOT
 from common.runs.address import present_keys
 from common.runs.files import PortableFile
 from common.runs.portable_folder import FORMAT, KIND, REMEDY, NetworkFacts, PortableFolder
+from common.runs.run import Run
 
 TOLERANCE = 1e-4  # of a probability
 BUILT_IN = ROOT / "models" / "chromosomes"  # what names karyotypes where no model is named
+BUILT_IN_DETECTOR = ROOT / "models" / "metaphases"  # and what finds chromosomes in pictures
+DETECTOR_KIND = "karyocyte portable detector"
+DETECTOR_FACTS = "detector.json"  # in the run of a detector: its calibration and evaluation
+CODE_LICENCE = "Apache-2.0"
+TRAINERS = ("train.py", "karyocyte-train")
 
 
 @dataclass(frozen=True)
@@ -175,3 +183,21 @@ class PortableModel(PortableFolder):
     def write(self, description: ModelDescription) -> None:
         """Write model.json."""
         write_json(self.folder / PortableFile.MODEL, _DESCRIPTION.dump_python(description, mode="json"))
+
+
+def training_command(run: Run) -> str | None:
+    """Return the command that trained a run, without the places of files; None where it is unknown."""
+    script, *words = run.environment.get("command") or [""]
+    kept = []
+    for word in words:
+        key, _, value = word.partition("=")
+        if key in ("output_dir", "cache_dir", "weights_dir"):
+            continue
+        kept.append(f"{key}=<{key}>" if "/" in value and key in PATH_KEYS else word)
+    return " ".join(["python train.py", *kept]) if Path(script).name in TRAINERS else None
+
+
+def is_detector(folder: Path) -> bool:
+    """Tell whether a folder holds an exported detector, or is the evaluated run of one."""
+    kind = read_whole_json(folder / PortableFile.MODEL).get("kind")
+    return bool(kind == DETECTOR_KIND) or (folder / DETECTOR_FACTS).is_file()

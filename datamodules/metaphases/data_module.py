@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from pytorch_lightning import Trainer
@@ -15,8 +14,8 @@ from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.decode import read_image
 from datamodules.manifest.manifest import Manifest
 from datamodules.metaphases.augmentation import BoxAugmentation
+from datamodules.metaphases.picture import network_picture
 from datamodules.prepared_dataset import Key, epochs_and_items
-from datamodules.preprocessing.background import on_black
 from datamodules.samplers import share_of
 
 MULTIPLE = 32  # of pixels that height and width of a batch are padded to
@@ -94,7 +93,7 @@ class MetaphasePictures(Dataset[dict[str, Any]]):
             images.append(picture[0])
             boxes.append(torch.from_numpy(picture[1]))
             labels.append(torch.from_numpy(picture[2]))
-        batch = padded(images)
+        batch = _padded(images)
         if self.prepare.background != "detect":
             batch = WHITE - batch
         return {"image": batch, "boxes": boxes, "labels": labels, "index": torch.from_numpy(rows)}
@@ -107,15 +106,7 @@ class MetaphasePictures(Dataset[dict[str, Any]]):
         return image, np.minimum(boxes * scale, np.array(image.shape[::-1] * 2, np.float32)), labels
 
 
-def network_picture(image: np.ndarray, scale: float) -> np.ndarray:
-    """Scale a picture (uint8 RGB, shape (H, W, 3)) and return it gray, bright on black, uint8, shape (h, w)."""
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    # By factors, not to a size, which is rounded: boxes are then scaled exactly.
-    scaled = cv2.resize(image, None, fx=scale, fy=scale, interpolation=method)
-    return np.ascontiguousarray(cv2.cvtColor(on_black(scaled), cv2.COLOR_RGB2GRAY))
-
-
-def padded(images: Sequence[np.ndarray]) -> torch.Tensor:
+def _padded(images: Sequence[np.ndarray]) -> torch.Tensor:
     """Return pictures (H, W) as one tensor, uint8, shape (B, 1, H, W), with black on the right and below."""
     height, width = np.max([image.shape for image in images], axis=0)
     shape = (len(images), 1, -(-height // MULTIPLE) * MULTIPLE, -(-width // MULTIPLE) * MULTIPLE)

@@ -17,7 +17,7 @@ from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import new_whole_folder
 from datamodules.metaphases.annotations import UNKNOWN
 from datamodules.metaphases.cut_out import cut_out
-from datamodules.metaphases.data_module import network_picture
+from datamodules.metaphases.picture import network_picture
 
 
 def export_cut_outs(data: ImageDataModule, folder: Path, progress: bool) -> int:
@@ -32,7 +32,7 @@ def export_cut_outs(data: ImageDataModule, folder: Path, progress: bool) -> int:
     Raises:
         UserError: The folder exists, or no chromosome has a class.
     """
-    new_folder(folder, "--cut-outs")
+    new_folder(folder, "--export")
     frame = data.manifest.frame
     chosen = np.flatnonzero(data.parts.isin(["train", "validation"]))
     rows: list[tuple[str, str, str, str]] = []

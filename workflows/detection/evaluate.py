@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
 from common.config.schema import EvaluationConfig
@@ -91,14 +92,8 @@ def calibrate(found: pd.DataFrame, frame: pd.DataFrame, parts: pd.Series) -> tup
     right = np.concatenate([np.zeros(0, bool), *[picture.found[0.5] >= 0 for picture in pictures]])
     if right.all() or not right.any():
         return 1.0, 0.0
-    fitted = LogisticRegression(C=np.inf).fit(logit(scores)[:, None], right)
+    fitted = LogisticRegression(C=np.inf).fit(logit(scores.clip(1e-6, 1 - 1e-6))[:, None], right)
     return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
-
-
-def logit(scores: np.ndarray) -> np.ndarray:
-    """Return the logits of scores in 0 to 1, float64."""
-    inside = np.clip(np.asarray(scores, np.float64), 1e-6, 1 - 1e-6)
-    return np.asarray(np.log(inside / (1 - inside)))
 
 
 def choose_threshold(pictures: Sequence[DetectedPicture]) -> float:

@@ -14,6 +14,7 @@ from common.config.schema import Config
 from common.errors import UserError
 from common.files import sha256_of_file, write_csv, write_json
 from common.runs.files import RunFile
+from common.runs.portable import DETECTOR_FACTS
 from common.runs.run import ModelFacts, Run
 from common.runs.sweeps import in_sweep
 from datamodules.image_datamodule import ImageDataModule
@@ -30,7 +31,6 @@ from lightning_modules.training.fit import Mode, train_stages, training_facts
 from lightning_modules.training.machine import explained_faults
 from lightning_modules.training.trainer import build_trainer
 from workflows.detection.evaluate import calibrate, evaluate_detections, results_table
-from workflows.detection.portable import FACTS
 from workflows.recipe import Recipe
 
 DETECTIONS = "detections.parquet"  # boxes of the validation and test pictures, in pixels of the file
@@ -112,7 +112,7 @@ def report_detections(folder: Path, config: Config, data: ImageDataModule) -> No
     write_csv(folder / RESULTS, results)
     calibration = calibrate(found, data.manifest.frame, data.parts)
     rows = results.astype(object).where(results.notna(), None).to_dict("records")
-    write_json(folder / FACTS, {"calibration": calibration, "evaluation": rows})
+    write_json(folder / DETECTOR_FACTS, {"calibration": calibration, "evaluation": rows})
     with console.capture() as shown:
         console.print(terminal(results_table(results)))
         say(f"results in {folder}")

@@ -9,13 +9,13 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from common.cli import console, say
-from common.config.overrides import PATH_KEYS
 from common.errors import UserError
 from common.files import sha256_of_file, write_text
 from common.karyotype import CHROMOSOMES
 from common.revision import PACKAGES, revision
 from common.runs.files import PortableFile, RunFile
 from common.runs.portable import (
+    CODE_LICENCE,
     TOLERANCE,
     CellFacts,
     Licence,
@@ -24,6 +24,7 @@ from common.runs.portable import (
     PortableMember,
     PortableModel,
     TrainingFacts,
+    training_command,
 )
 from common.runs.portable_folder import DISTANCES, GRAPH, WEIGHTS, NetworkFacts
 from common.runs.run import Run
@@ -45,9 +46,7 @@ from workflows.thresholds import review_thresholds
 from workflows.torch_network import PredictionNetwork, load_network, save_weights
 
 HALF_TOLERANCE = 0.01  # of a probability, where weights are in 16 bits
-TRAINERS = ("train.py", "karyocyte-train")
 COMPARED = 32  # images
-CODE_LICENCE = "Apache-2.0"
 VERSIONED = (*PACKAGES, *NEEDED, "safetensors")
 EXACT = ("32", "32-true")  # values of trainer.precision
 # What a portable model does otherwise than its runs.
@@ -183,18 +182,6 @@ def _training_facts(run: Run) -> TrainingFacts:
         revisions=run.revisions,
         command=training_command(run),
     )
-
-
-def training_command(run: Run) -> str | None:
-    """Return the command that trained a run, without the places of files; None where it is unknown."""
-    script, *words = run.environment.get("command") or [""]
-    kept = []
-    for word in words:
-        key, _, value = word.partition("=")
-        if key in ("output_dir", "cache_dir", "weights_dir"):
-            continue
-        kept.append(f"{key}=<{key}>" if "/" in value and key in PATH_KEYS else word)
-    return " ".join(["python train.py", *kept]) if Path(script).name in TRAINERS else None
 
 
 def _images_to_compare(run: Run, request: ExportRequest) -> np.ndarray:

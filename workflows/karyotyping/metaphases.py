@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -14,11 +15,13 @@ from datamodules.inference.image_files import ImageFile, ImageFiles, find_image_
 from datamodules.io.decode import BrokenImageError, read_image
 from datamodules.io.progress import progress_bar
 from datamodules.metaphases.cut_out import CutOut, cut_out
-from datamodules.metaphases.data_module import network_picture
+from datamodules.metaphases.picture import network_picture
 from evaluation.cells.assignment import LARGEST, SMALLEST
 from lightning_modules.detection.matching import overlaps
 from workflows.cell_bundle import write_picture
-from workflows.detection.portable import FoundBoxes, TrainedDetector
+
+if TYPE_CHECKING:
+    from lightning_modules.detection.trained import TrainedDetector
 
 CHROMOSOMES = "chromosomes"  # folder of the cut-outs, in the output
 PICTURES = "metaphases"  # folder of the pictures
@@ -100,7 +103,7 @@ def _looks_like_metaphase(file: ImageFile) -> bool:
 
 
 def cut_pictures(
-    images: ImageFiles, detector: TrainedDetector, folder: Path, progress: bool
+    images: ImageFiles, detector: "TrainedDetector", folder: Path, progress: bool
 ) -> tuple[Cells, list[MetaphaseFile]]:
     """Find the chromosomes of pictures and write each to a file below a folder, as `Cells` of one picture each."""
     titles = []
@@ -125,14 +128,14 @@ def cut_pictures(
     return Cells(tuple(cells), dict(images.others)), metaphases
 
 
-def _cut(file: ImageFile, stem: str, detector: TrainedDetector, folder: Path) -> tuple[MetaphaseFile, list[CutOut]]:
+def _cut(file: ImageFile, stem: str, detector: "TrainedDetector", folder: Path) -> tuple[MetaphaseFile, list[CutOut]]:
     try:
         image = read_image(file.path, "detect")
     except BrokenImageError as error:
         return MetaphaseFile(file.name, problem=f"{file.name}: {error}"), []
     write_picture(folder / PICTURES / f"{stem}.png", image)
     picture = network_picture(image, 1.0)
-    boxes, probabilities = _possible(detector.find(image), image.shape[0])
+    boxes, probabilities = _possible_boxes(image, detector)
     shape = (image.shape[0], image.shape[1])
     outside = _outside(picture, boxes)
     if problem := why_no_metaphase(boxes[probabilities > 0.5]):
@@ -171,12 +174,15 @@ def _are_upright_and_apart(boxes: np.ndarray) -> bool:
     return bool((height > UPRIGHT * width).mean() > MOST_UPRIGHT and (among.max(axis=1) > 0).mean() < LEAST_MEETING)
 
 
-def _possible(found: FoundBoxes, height: int) -> FoundBoxes:
-    """Return the boxes that may be chromosomes, from left to right in bands from top to bottom."""
-    middles = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
-    order = np.lexsort((middles[:, 0], (middles[:, 1] * BANDS / height).astype(int)))
-    order = order[found.probabilities[order] >= LEAST_PROBABILITY]
-    return FoundBoxes(found.boxes[order], found.probabilities[order])
+def _possible_boxes(image: np.ndarray, detector: "TrainedDetector") -> tuple[np.ndarray, np.ndarray]:
+    """Return the boxes that may be chromosomes, from left to right in bands from top to bottom, and how probably."""
+    scale = detector.description.scale
+    boxes, probabilities = detector.find(network_picture(image, scale))
+    boxes = (boxes / np.float32(scale)).clip(0, np.array(image.shape[1::-1] * 2, np.float32))
+    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
+    order = np.lexsort((middles[:, 0], (middles[:, 1] * BANDS / image.shape[0]).astype(int)))
+    order = order[probabilities[order] >= LEAST_PROBABILITY]
+    return boxes[order], probabilities[order]
 
 
 def _objects(picture: np.ndarray) -> tuple[np.ndarray, Sequence[int]]:

@@ -9,11 +9,9 @@ from common.arguments import new_folder
 from common.config.command import Command
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
-from common.runs.portable import BUILT_IN
+from common.runs.portable import BUILT_IN, BUILT_IN_DETECTOR, is_detector
 from common.runs.portable_folder import REMEDY
 from workflows.cell_settings import KaryotypeConfig
-from workflows.detection.folders import BUILT_IN as BUILT_IN_DETECTOR
-from workflows.detection.folders import is_detector_run, is_portable_detector
 from workflows.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
 
 
@@ -83,7 +81,7 @@ class KaryotypeRequest:
                 f"{self.cells} is missing: name a folder, a zip or a table (.csv) of single chromosomes, or pictures "
                 "of metaphases"
             )
-        if self.config.detector and not (is_portable_detector(self.detector) or is_detector_run(self.detector)):
+        if self.config.detector and not is_detector(self.detector):
             raise UserError(f"detector={self.detector} is no detector: name a run of +experiment=metaphase_detector")
         if self.fixed is not None and not self.fixed.is_file():
             raise UserError(f"--fixed {self.fixed} is missing: name a table with the columns file and class")

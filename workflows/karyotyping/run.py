@@ -21,7 +21,6 @@ from workflows.adaptation import SAMPLE, sample_rows
 from workflows.cell_bundle import FOLDER as REVIEW
 from workflows.cell_bundle import write_cell, write_index, write_picture
 from workflows.cell_settings import KaryotypeConfig
-from workflows.detection.portable import load_detector
 from workflows.karyotyping.cell_result import CellInput, CellResult, name_cell
 from workflows.karyotyping.fixed import FixedClasses, read_fixed, stems_of
 from workflows.karyotyping.metaphases import MetaphaseFile, cut_pictures, find_pictures
@@ -80,6 +79,8 @@ def read_input(request: KaryotypeRequest, folder: Path) -> tuple[Cells, Sequence
         cells = find_cells(request.cells, cache_dir, console.is_terminal)
         say("read as pictures of single chromosomes (input=metaphases reads them as metaphases)")
         return cells, [None] * len(cells.cells)
+    from lightning_modules.detection.trained import load_detector  # here: single chromosomes need no torch
+
     say("read as pictures of metaphases (input=chromosomes reads them as single chromosomes)")
     return cut_pictures(pictures, load_detector(request.detector), folder, console.is_terminal)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from datamodules.metaphases.cut_out import cut_out
-from datamodules.metaphases.data_module import network_picture
+from datamodules.metaphases.picture import network_picture
 from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig
 from datamodules.sources.synthetic_metaphases import draw_metaphase
 

@@ -9,7 +9,8 @@ from common.config.data import TransformConfig
 from common.config.defaults import composition
 from common.errors import UserError
 from datamodules.metaphases.augmentation import BoxAugmentation
-from datamodules.metaphases.data_module import MetaphaseDataModule, network_picture
+from datamodules.metaphases.data_module import MetaphaseDataModule
+from datamodules.metaphases.picture import network_picture
 from tests.datamodules.metaphases.sets import write_metaphases, write_voc
 
 NAMES = [f"10500{case}{picture}" for case in range(1, 10) for picture in (1, 2)]

@@ -1,5 +1,7 @@
 """Pictures of metaphases as cells: composed ones, with a detector that gives their true boxes."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,13 +11,13 @@ from datamodules.inference.image_files import find_image_files
 from datamodules.io.decode import read_image
 from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig
 from datamodules.sources.synthetic_metaphases import draw_metaphase
+from lightning_modules.detection import trained
+from lightning_modules.detection.trained import FoundBoxes
 from scripts.karyotype import app
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import write_image
 from tests.helpers.terminal import run_app
 from workflows.cell_bundle import ReviewBundle
-from workflows.detection.portable import FoundBoxes
-from workflows.karyotyping import run
 from workflows.karyotyping.metaphases import cut_pictures, find_pictures, why_no_metaphase
 
 GHOST = np.array([[3, 3, 40, 30]], np.float32)
@@ -36,11 +38,13 @@ def folder(drawn, tmp_path):
 class TrueBoxes:
     """Knows the boxes of the drawn picture, and finds another one, which is none, with a probability of 0.2."""
 
+    description = SimpleNamespace(scale=1.0)
+
     def __init__(self, drawn):
         self.drawn = drawn
 
     def find(self, image):
-        if image.shape[:2] != self.drawn.pixels.shape:
+        if image.shape != self.drawn.pixels.shape:
             return FoundBoxes(np.zeros((0, 4), np.float32), np.zeros(0))
         boxes = np.concatenate([[one.box for one in self.drawn.chromosomes], GHOST]).astype(np.float32)
         return FoundBoxes(boxes, np.append(np.full(len(boxes) - 1, 0.99), 0.2))
@@ -101,7 +105,7 @@ def test_what_is_no_metaphase_is_said(boxes, words):
 
 @pytest.mark.skipif(not BUILT_IN.is_dir(), reason="models/chromosomes is not there: no model is trained for it")
 def test_a_picture_gets_a_karyotype_whose_chromosomes_lead_to_their_places(drawn, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "load_detector", lambda _: TrueBoxes(drawn))
+    monkeypatch.setattr(trained, "load_detector", lambda _: TrueBoxes(drawn))
     output = tmp_path / "out"
     run_app(app, folder, "--output", output, "batchnorm=trained", "input=metaphases")
     files = pd.read_csv(output / "chromosomes.csv", dtype={"cell": str})

@@ -33,8 +33,7 @@ def entry(name, labels, wrong=1e-5, case=None):
 @pytest.fixture
 def page(tmp_path):
     def write(*entries):
-        stems = [one.stem for one in entries]
-        write_karyotype_page(tmp_path / "index.html", Tables.of(entries, {}, PRIORS), FACTS, stems)
+        write_karyotype_page(tmp_path / "index.html", Tables.of(entries, {}, PRIORS), FACTS, entries)
         return (tmp_path / "index.html").read_text()
 
     return write

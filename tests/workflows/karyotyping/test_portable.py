@@ -10,6 +10,7 @@ import torch
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
 from common.runs.files import RunFile
+from common.runs.portable import training_command
 from common.runs.run import Run
 from lightning_modules.build import build_classifier
 from lightning_modules.checkpoint_io import exported_parts
@@ -19,7 +20,6 @@ from tests.helpers.chromosomes import write_chromosomes, write_table
 from tests.helpers.portable import UNNEEDED, run_without, train_on_chromosomes
 from tests.helpers.terminal import error_of, run_app
 from workflows.decisions import CellDecisions
-from workflows.export import run as exporting
 from workflows.karyotyping import request
 from workflows.review.cells import CellReview
 from workflows.train import prepare
@@ -197,5 +197,5 @@ def test_the_recipe_has_no_places_of_files(tmp_path):
     earlier = Run(tmp_path)
     words = ["/code/train.py", "+experiment=x", "data_dir=/data/cells", "cache_dir=/tmp/c", "weights=random"]
     earlier.write_json(RunFile.ENVIRONMENT, {"command": words})
-    assert exporting._recipe(earlier) == "python train.py +experiment=x data_dir=<data_dir> weights=random"
-    assert exporting._recipe(Run(tmp_path / "none")) is None
+    assert training_command(earlier) == "python train.py +experiment=x data_dir=<data_dir> weights=random"
+    assert training_command(Run(tmp_path / "none")) is None

@@ -1,45 +1,38 @@
-"""A trained detector as a folder that needs no run: weights (safetensors), model.json, and README.md, a card."""
+"""A trained detector, from its run or from a folder that needs no run, and the boxes that it finds in a picture."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from pydantic import TypeAdapter, ValidationError
-from safetensors.torch import save
+from scipy.special import expit, logit
 
-from common.cli import say
 from common.errors import UserError
-from common.files import read_whole_json, sha256_of_file, write_json, write_text
-from common.revision import revision
+from common.files import read_whole_json, sha256_of_file
 from common.runs.files import PortableFile
+from common.runs.portable import DETECTOR_FACTS, DETECTOR_KIND, is_detector, training_command
 from common.runs.run import ModelFacts, Run
-from datamodules.io.whole_folder import new_whole_folder
-from datamodules.metaphases.data_module import network_picture, padded
 from lightning_modules.backbones.backbone import build_backbone
-from lightning_modules.checkpoint_io import exported_parts, load_checkpoint, load_exported
+from lightning_modules.checkpoint_io import load_checkpoint, load_exported
 from lightning_modules.detection.decoding import decode
 from lightning_modules.detection.detector import Detector
 from lightning_modules.detection.network import CentreDecoder, levels_of
 from lightning_modules.optimizers import TrainingSettings
-from workflows.detection.evaluate import WORDS, logit
-from workflows.detection.folders import KIND, is_detector_run, is_portable_detector
-from workflows.export.run import CODE_LICENCE, training_command
 
 FORMAT = 1
 WEIGHTS = "detector.safetensors"
-FACTS = "detector.json"  # in the folder of a run: its calibration
 REMEDY = "export it again with scripts/export.py"
+MULTIPLE = 32  # of pixels that height and width are padded to
 
 
 class FoundBoxes(NamedTuple):
     """The boxes of a picture, the most certain first.
 
     Attributes:
-        boxes: left, top, right, bottom in pixels of the picture, float32, shape (n, 4).
+        boxes: left, top, right, bottom in pixels of the scaled picture, float32, shape (n, 4).
         probabilities: That a box holds a chromosome, calibrated, float64, shape (n,).
     """
 
@@ -82,7 +75,7 @@ class DetectorDescription:
     revision: str = ""
     sha256: str = ""
     format: int = field(default=FORMAT)
-    kind: str = KIND
+    kind: str = DETECTOR_KIND
 
 
 _DESCRIPTION = TypeAdapter(DetectorDescription)
@@ -108,17 +101,17 @@ class TrainedDetector:
         return self
 
     @torch.inference_mode()
-    def find(self, image: np.ndarray) -> FoundBoxes:
-        """Find the chromosomes of a picture, uint8 RGB, shape (H, W, 3), on a light or a dark ground."""
-        scale = self.description.scale
-        small = network_picture(image, scale)
-        batch = padded([small]).to(self.module.device).float() / 255
+    def find(self, picture: np.ndarray) -> FoundBoxes:
+        """Find the chromosomes of a picture, bright on black, uint8 gray, shape (H, W), scaled by ``scale``."""
+        height, width = picture.shape
+        padded = np.pad(picture, ((0, -height % MULTIPLE), (0, -width % MULTIPLE)))
+        batch = torch.from_numpy(padded)[None, None].to(self.module.device).float() / 255
         boxes, scores = (one[0].cpu().numpy() for one in decode(self.module(batch)))
         kept = scores > 0
-        limits = np.array(image.shape[1::-1] * 2, np.float32)
         slope, intercept = self.description.calibration
-        logits = slope * logit(scores[kept]) + intercept
-        return FoundBoxes((boxes[kept] / np.float32(scale)).clip(0, limits), 1 / (1 + np.exp(-logits)))
+        logits = slope * logit(scores[kept].astype(np.float64).clip(1e-6, 1 - 1e-6)) + intercept
+        limits = np.array([width, height] * 2, np.float32)
+        return FoundBoxes(boxes[kept].clip(0, limits), expit(logits))
 
 
 def load_detector(folder: Path) -> TrainedDetector:
@@ -127,10 +120,10 @@ def load_detector(folder: Path) -> TrainedDetector:
     Raises:
         UserError: The folder holds no detector, or its files are missing, changed or damaged.
     """
+    if not is_detector(folder):
+        raise UserError(f"{folder} holds no detector: train one (+experiment=metaphase_detector) and name its run")
     path = folder / PortableFile.MODEL
-    if not is_portable_detector(folder):
-        if not is_detector_run(folder):
-            raise UserError(f"{folder} holds no detector: train one (+experiment=metaphase_detector) and name its run")
+    if (folder / DETECTOR_FACTS).is_file():
         run = Run.open_finished(folder)
         detector = TrainedDetector(describe(run))
         load_checkpoint(detector.module, run.best_checkpoint)
@@ -149,15 +142,9 @@ def load_detector(folder: Path) -> TrainedDetector:
 
 
 def describe(run: Run) -> DetectorDescription:
-    """Describe the detector of a finished run.
-
-    Raises:
-        UserError: The run was not evaluated.
-    """
+    """Describe the detector of a finished run, which was evaluated."""
     config = run.config
-    facts: Mapping[str, Any] = read_whole_json(run.folder / FACTS)
-    if not facts:
-        raise UserError(f"{run.folder} has no {FACTS}: repeat its training command, which evaluates it")
+    facts = read_whole_json(run.folder / DETECTOR_FACTS)
     return DetectorDescription(
         name=config.model.name,
         args=run.model.args,
@@ -170,51 +157,3 @@ def describe(run: Run) -> DetectorDescription:
         evaluation=facts["evaluation"],
         command=training_command(run),
     )
-
-
-def export_detector(folder: Path, output: Path, licence: str | None, half: bool, notes: Path | None) -> None:
-    """Write the folder of a detector, whole or not at all; ``half``: weights in 16 bits."""
-    description = describe(Run.open_finished(folder))
-    weights = {}
-    for name, values in exported_parts(load_detector(folder).module).state_dict().items():
-        weights[name] = (values.half() if half and values.ndim > 1 else values).cpu().contiguous()
-    with new_whole_folder(output) as beside:
-        (beside / WEIGHTS).write_bytes(save(weights))
-        added: dict[str, Any] = {
-            "licence": licence,
-            "data_notes": notes.read_text(encoding="utf-8").strip() if notes else "",
-            "revision": revision(),
-            "sha256": sha256_of_file(beside / WEIGHTS),
-        }
-        written = replace(description, **added)
-        write_json(beside / PortableFile.MODEL, asdict(written))
-        write_text(beside / PortableFile.CARD, card(written))
-    megabytes = (output / WEIGHTS).stat().st_size / 1e6
-    say(str(output), f"{megabytes:.1f} MB; scripts/karyotype.py PICTURES detector={output} --output new uses it")
-
-
-def card(model: DetectorDescription) -> str:
-    """Return the model card as Markdown."""
-    rows = []
-    for row in model.evaluation:
-        interval = "" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
-        value = "not measured" if row["value"] is None else f"{row['value']:.3f}"
-        rows.append(f"| {WORDS.get(row['metric'], row['metric'])} | {value} | {interval} |")
-    network = " to ".join(filter(None, (model.name, model.cut)))
-    lines = [
-        "# A detector of chromosomes",
-        "Finds the chromosomes in pictures of whole metaphases, a box for each, whatever their class: "
-        f"{network} and a decoder of {model.width} channels, on pictures scaled by {model.scale:g}.",
-        "## Intended use and limits",
-        "Research, not diagnosis. It knows pictures such as those that it was trained on; an expert should check every "
-        "box. Chromosomes that cross each other are the ones that it misses.",
-        "## How it was evaluated",
-        "On pictures of cases that it was not trained on, with 95 % intervals by case.",
-        "\n".join(["| metric | value | interval |", "|---|---|---|", *rows]),
-        "## Data and training",
-        model.data_notes or "Nothing is stated of the data.",
-        f"    {model.command}" if model.command else "The command is not known.",
-        "## Licence",
-        f"Code: {CODE_LICENCE}. Weights: {model.licence or 'not stated'}. Revision of the code: {model.revision}.",
-    ]
-    return "\n\n".join(lines) + "\n"
