@@ -189,7 +189,7 @@ class PortableNetworks:
             combiner=description.combiner,
             cache_dir=Path(section_defaults("train")["cache_dir"]),
             preparations=tuple(preparations),
-            warnings=(*source_warnings(facts), *description.notes),
+            warnings=tuple(source_warnings(facts)),  # what the card says of the model is for whoever chooses it
         )
 
     def check(self, options: LoadOptions) -> None:

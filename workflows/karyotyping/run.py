@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from common.cli import console, say, warn
+from common.paths import ROOT
+from common.runs.portable import BUILT_IN
 from common.text import counted
 from datamodules.inference.cell_images import CellFile, read_cell, used_files
 from datamodules.inference.cells import Cell, Cells, find_cells
@@ -31,6 +33,7 @@ from workflows.karyotyping.request import KaryotypeRequest
 from workflows.karyotyping.review import review_index, reviewed_cell
 from workflows.karyotyping.summary import cell_lines, data_warnings, summary
 from workflows.karyotyping.tables import Tables
+from workflows.models import PortableNetworks, RunsModel
 
 
 def karyotype_cells(request: KaryotypeRequest) -> None:
@@ -60,7 +63,12 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
         new_warnings = data_warnings(tables.chromosomes)
         lines = [*summary(tables, thresholds), describe_others(dict(cells.others))]
         title = f"Karyotypes: {printable(request.cells.resolve().name)}"
-        facts = PageFacts(title, [str(model.named), *lines, *notes], [*warnings, *new_warnings], config.refer_below)
+        facts = PageFacts(
+            title,
+            [f"Model: {_name_of(model)}", *lines, *notes],
+            [*warnings, *new_warnings],
+            config.refer_below,
+        )
         write_karyotype_page(folder / "index.html", tables, facts, results)
     warn(*new_warnings)
     say(str(request.output / "index.html"), *cell_lines(tables), *lines)
@@ -83,6 +91,12 @@ def read_input(request: KaryotypeRequest, folder: Path) -> tuple[Cells, Sequence
 
     say("read as pictures of metaphases (input=chromosomes reads them as single chromosomes)")
     return cut_pictures(pictures, load_detector(request.detector), folder, console.is_terminal)
+
+
+def _name_of(model: RunsModel | PortableNetworks) -> str:
+    """Return how the page names a model: the built-in one without the folder of this installation."""
+    place = Path(model.named)
+    return str(place.relative_to(ROOT)) if place == BUILT_IN else model.named
 
 
 def _adapt(predictor: CellModel, cells: Sequence[Cell], fixed: Sequence[FixedClasses]) -> list[str]:
