@@ -82,6 +82,13 @@ def test_chromosomes_are_cut_out_into_files_of_a_cell(drawn, folder, tmp_path):
     )
 
 
+def test_without_a_metaphase_nothing_is_written(folder, tmp_path, drawn, monkeypatch):
+    monkeypatch.setattr(trained, "load_detector", lambda _: TrueBoxes(drawn))
+    result = run_app(app, folder / "case1" / "white.png", "--output", tmp_path / "out", code=1)
+    assert "this is no picture of a whole metaphase; in none of 1 picture" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def boxes_of(count, columns, width, height, step):
     places = np.arange(count)
     corner = np.stack([places % columns, places // columns], axis=1) * float(step)
@@ -94,7 +101,7 @@ def boxes_of(count, columns, width, height, step):
         (boxes_of(46, 10, 40, 40, 36), None),
         (boxes_of(21, 10, 40, 40, 36), "21 chromosomes found: this is no picture"),
         (boxes_of(92, 10, 40, 40, 36), "92 chromosomes found: cut pictures of several metaphases"),
-        (boxes_of(46, 12, 20, 60, 70), "a karyogram"),
+        (boxes_of(46, 12, 20, 60, 70), "as in a karyogram"),
     ],
 )
 def test_what_is_no_metaphase_is_said(boxes, words):
