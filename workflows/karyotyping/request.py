@@ -9,6 +9,7 @@ from common.arguments import new_folder
 from common.config.command import Command
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
+from common.runs.names import resolve_run
 from common.runs.portable import BUILT_IN, BUILT_IN_DETECTOR, is_detector
 from common.runs.portable_folder import REMEDY
 from workflows.cell_settings import KaryotypeConfig
@@ -51,7 +52,8 @@ class KaryotypeRequest:
     @property
     def detector(self) -> Path:
         """The detector of chromosomes in metaphases."""
-        return Path(self.config.detector or BUILT_IN_DETECTOR)
+        named = self.config.detector
+        return resolve_run(Path(named)) if named else BUILT_IN_DETECTOR
 
     @property
     def options(self) -> LoadOptions:
@@ -82,7 +84,9 @@ class KaryotypeRequest:
                 "of metaphases"
             )
         if self.config.detector and not is_detector(self.detector):
-            raise UserError(f"detector={self.detector} is no detector: name a run of +experiment=metaphase_detector")
+            raise UserError(
+                f"detector={self.config.detector} is no detector: name a run of +experiment=metaphase_detector"
+            )
         if self.fixed is not None and not self.fixed.is_file():
             raise UserError(f"--fixed {self.fixed} is missing: name a table with the columns file and class")
         new_folder(self.output)
