@@ -41,6 +41,16 @@ class Detector(StagedModule):
         maps: Maps = self.head(levels_of(self.backbone, self.normalised(image)))
         return maps
 
+    def find(self, image: torch.Tensor, maps: Maps | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the boxes of pictures and their scores, see ``decode``, by the means over picture and mirror image.
+
+        ``maps`` are those of the pictures, where they are known.
+        """
+        straight = maps or self(image)
+        mirrored = self(image.flip(-1)).mirrored()
+        centres = (straight.centres.sigmoid() + mirrored.centres.sigmoid()) / 2
+        return decode(Maps(torch.logit(centres), (straight.sides + mirrored.sides) / 2))
+
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> torch.Tensor:
         """Return the loss of a batch."""
         return self._loss("train", self(batch["image"]), batch)
@@ -49,7 +59,7 @@ class Detector(StagedModule):
         """Take a batch into the validation loss and the average precision of the epoch."""
         maps = self(batch["image"])
         self._loss("val", maps, batch)
-        self.val_scores.update(*decode(maps), batch["boxes"])
+        self.val_scores.update(*self.find(batch["image"], maps), batch["boxes"])
 
     def on_validation_epoch_end(self) -> None:
         """Log the average precision over the whole validation part and, in a training, the learning rate."""
@@ -61,7 +71,7 @@ class Detector(StagedModule):
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
         """Return {"index": int64 (B,), "boxes": float32 (B, n, 4), "scores": float32 (B, n)}, see ``decode``."""
-        boxes, scores = decode(self(batch["image"]))
+        boxes, scores = self.find(batch["image"])
         return {"index": batch["index"], "boxes": boxes, "scores": scores}
 
     def _loss(self, part: str, maps: Maps, batch: dict[str, Any]) -> torch.Tensor:

@@ -27,6 +27,12 @@ class Maps(NamedTuple):
     centres: torch.Tensor
     sides: torch.Tensor
 
+    def mirrored(self) -> "Maps":
+        """Return the maps of the mirror images: left is right, and a chromosome that rises falls."""
+        kinds = [0, 1, 3, 2]
+        left, top, right, bottom = self.sides.flip(-1)[:, kinds].unbind(2)
+        return Maps(self.centres.flip(-1)[:, kinds], torch.stack([right, top, left, bottom], dim=2))
+
 
 class CentreDecoder(nn.Module):
     """Joins features, the coarse ones enlarged and added to the finer (Lin et al., Feature Pyramid Networks, 2017).

@@ -17,7 +17,6 @@ from common.runs.portable import DETECTOR_FACTS, DETECTOR_KIND, is_detector, tra
 from common.runs.run import ModelFacts, Run
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.checkpoint_io import load_checkpoint, load_exported
-from lightning_modules.detection.decoding import decode
 from lightning_modules.detection.detector import Detector
 from lightning_modules.detection.network import CentreDecoder, levels_of
 from lightning_modules.optimizers import TrainingSettings
@@ -106,7 +105,7 @@ class TrainedDetector:
         height, width = picture.shape
         padded = np.pad(picture, ((0, -height % MULTIPLE), (0, -width % MULTIPLE)))
         batch = torch.from_numpy(padded)[None, None].to(self.module.device).float() / 255
-        boxes, scores = (one[0].cpu().numpy() for one in decode(self.module(batch)))
+        boxes, scores = (one[0].cpu().numpy() for one in self.module.find(batch))
         kept = scores > 0
         slope, intercept = self.description.calibration
         logits = slope * logit(scores[kept].astype(np.float64).clip(1e-6, 1 - 1e-6)) + intercept

@@ -56,6 +56,17 @@ def test_perfect_maps_give_the_boxes_back_also_two_with_one_centre():
     assert boxes.shape[1] == scores.shape[1]
 
 
+def test_maps_of_the_mirror_image_give_the_same_boxes():
+    left, top, right, bottom = BOXES.unbind(1)
+    mirrored = torch.stack([128 - right, top, 128 - left, bottom], dim=1)
+    maps = perfect(torch.tensor([0, 1, RISING, FALLING]), mirrored).mirrored()
+    boxes, scores = decode(maps)
+    found = boxes[0][scores[0] > 0]
+    assert torch.equal(found[found[:, 0].argsort()], BOXES)
+    x, y = ((BOXES[2, :2] + BOXES[2, 2:]) / 2 / STRIDE).int().tolist()
+    assert maps.centres[0, FALLING, y - 1 : y + 1, x - 1 : x + 1].max() > 0
+
+
 def test_the_loss_of_perfect_maps_is_far_below_that_of_wrong_ones():
     image = drawn()[None, None]
     kinds = kinds_of(image[0, 0], BOXES)
