@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score
+import torch
+from torchmetrics.detection import MeanAveragePrecision
 
+from lightning_modules.detection.detector import LEVELS, DetectionScores
 from lightning_modules.detection.matching import average_precision, match, overlaps
 
 
@@ -31,9 +33,16 @@ def test_the_average_precision_of_perfect_missing_and_wrong_detections():
     assert np.isnan(average_precision(scores, np.array([True] * 3), 0))
 
 
-def test_it_is_near_that_of_scikit_learn_where_all_boxes_are_found():
-    rng = np.random.default_rng(0)
-    scores = rng.uniform(size=4000)
-    right = rng.uniform(size=4000) < scores
-    ours = average_precision(scores, right, int(right.sum()))
-    assert ours == pytest.approx(average_precision_score(right, scores), abs=0.005)
+def test_it_is_that_of_coco():
+    generator = torch.Generator().manual_seed(0)
+    ours, reference = DetectionScores(), MeanAveragePrecision(iou_thresholds=list(LEVELS.values()))
+    for _ in range(8):
+        corners = torch.rand(40, 2, generator=generator) * 200
+        true = torch.cat([corners, corners + 20 + 30 * torch.rand(40, 2, generator=generator)], dim=1)
+        found = true + 4 * torch.randn(40, 4, generator=generator)
+        scores = torch.rand(40, generator=generator).sort(descending=True).values
+        ours.update(found[None], scores[None], [true])
+        none = torch.zeros(40, dtype=torch.long)
+        reference.update([{"boxes": found, "scores": scores, "labels": none}], [{"boxes": true, "labels": none}])
+    expected = reference.compute()
+    assert ours.compute() == pytest.approx({"ap50": float(expected["map_50"]), "ap75": float(expected["map_75"])})
