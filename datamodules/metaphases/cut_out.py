@@ -26,6 +26,13 @@ class CutOut:
     mask: np.ndarray  # bool, shape (H, W)
     corner: tuple[int, int]  # x and y of the upper left corner in the picture
 
+    @classmethod
+    def of(cls, pixels: np.ndarray, mask: np.ndarray, corner: tuple[int, int]) -> "CutOut":
+        """Take a part of a picture, bright on black, (H, W), at a corner, where the mask, bool, (H, W), is."""
+        dark = np.where(mask, GROUND - pixels, GROUND).astype(np.uint8)
+        x, y = corner
+        return cls(np.pad(dark, EDGE, constant_values=GROUND), np.pad(mask, EDGE), (x - EDGE, y - EDGE))
+
     @property
     def outline(self) -> np.ndarray:
         """The outline in pixels of the picture, int32, shape (n, 2), x and y; empty where nothing is seen."""
@@ -55,9 +62,8 @@ def cut_out(picture: np.ndarray, boxes: np.ndarray) -> list[CutOut]:
         right, bottom = np.ceil(box[2:]).astype(int).tolist()
         inside = np.s_[top:bottom, left:right]
         own = owners[inside] == number
-        mask = cv2.dilate(_largest_part(seen[inside] & own), _NEIGHBOURS).astype(bool) & own
-        pixels = np.where(mask, GROUND - picture[inside], GROUND).astype(np.uint8)
-        cut.append(CutOut(np.pad(pixels, EDGE, constant_values=GROUND), np.pad(mask, EDGE), (left - EDGE, top - EDGE)))
+        mask = cv2.dilate(largest_part(seen[inside] & own), _NEIGHBOURS).astype(bool) & own
+        cut.append(CutOut.of(picture[inside], mask, (left, top)))
     return cut
 
 
@@ -78,7 +84,7 @@ def _owners(boxes: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     return owners
 
 
-def _largest_part(mask: np.ndarray) -> np.ndarray:
+def largest_part(mask: np.ndarray) -> np.ndarray:
     """Return the largest connected part of a mask, bool, shape (H, W), without holes; uint8, 0 or 1."""
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     part = np.zeros(mask.shape, np.uint8)

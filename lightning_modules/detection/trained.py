@@ -1,4 +1,4 @@
-"""A trained detector, from its run or from a folder that needs no run, and the boxes that it finds in a picture."""
+"""Trained detectors and cutters, from their runs or from folders that need no run."""
 
 import json
 from dataclasses import dataclass, field
@@ -9,20 +9,24 @@ import numpy as np
 import torch
 from pydantic import TypeAdapter, ValidationError
 from scipy.special import expit, logit
+from torch import nn
 
 from common.errors import UserError
 from common.files import read_whole_json, sha256_of_file
 from common.runs.files import PortableFile
-from common.runs.portable import DETECTOR_FACTS, DETECTOR_KIND, is_detector, training_command
+from common.runs.portable import DETECTOR_FACTS, DETECTOR_KIND, training_command
 from common.runs.run import ModelFacts, Run
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.checkpoint_io import load_checkpoint, load_exported
+from lightning_modules.detection.cutter import Cutter
 from lightning_modules.detection.detector import Detector
 from lightning_modules.detection.network import CentreDecoder, levels_of
 from lightning_modules.optimizers import TrainingSettings
 
 FORMAT = 1
-WEIGHTS = "detector.safetensors"
+CUTTER_KIND = "karyocyte portable cutter"
+EXPERIMENTS = {DETECTOR_KIND: "metaphase_detector", CUTTER_KIND: "chromosome_cutter"}
+WEIGHTS = {DETECTOR_KIND: "detector.safetensors", CUTTER_KIND: "cutter.safetensors"}
 REMEDY = "export it again with scripts/export.py"
 MULTIPLE = 32  # of pixels that height and width are padded to
 
@@ -40,25 +44,27 @@ class FoundBoxes(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetectorDescription:
+class Description:
     """The content of model.json.
 
     Attributes:
+        kind: DETECTOR_KIND or CUTTER_KIND.
         name: timm's name of the backbone.
         args: Its further arguments.
         cut: The module that it ends with; None for the whole network.
-        width: Channels of the decoder.
+        width: Channels of the decoder; 0 of a cutter, which has none.
         mean: Of the channels, which images in [0, 1] are normalised with.
         std: Their standard deviations.
         scale: Of the pictures that the network sees.
         calibration: Slope and intercept of the logit of the probability of a box over that of its score.
-        evaluation: The rows of detection.csv: metric, value, low, high.
+        evaluation: The rows of its evaluation: metric, value, low, high.
         command: That trained it, without the places of files; None where it is not known.
         licence: Of the weights; None where nobody has stated it.
         data_notes: What is to be said of the data, as Markdown.
         sha256: Of the weights; "" in a run.
     """
 
+    kind: str
     name: str
     args: dict[str, Any]
     cut: str | None
@@ -74,30 +80,29 @@ class DetectorDescription:
     revision: str = ""
     sha256: str = ""
     format: int = field(default=FORMAT)
-    kind: str = DETECTOR_KIND
+
+    def build(self) -> Detector | Cutter:
+        """Build the network with random weights."""
+        built = build_backbone(self.name, self.args, self.cut, (64, 64))
+        backbone = built.module
+        facts = ModelFacts(list(self.mean), list(self.std), self.args)
+        if self.kind == CUTTER_KIND:
+            return Cutter(backbone, nn.Conv2d(built.out_shape[0], 1, 1), facts, TrainingSettings())
+        with torch.no_grad():
+            levels = levels_of(backbone.eval(), torch.zeros(1, 3, 64, 64))
+        decoder = CentreDecoder([level.shape[1] for level in levels], self.width)
+        return Detector(backbone, decoder, facts, TrainingSettings())
 
 
-_DESCRIPTION = TypeAdapter(DetectorDescription)
+_DESCRIPTION = TypeAdapter(Description)
 
 
+@dataclass(frozen=True, eq=False)
 class TrainedDetector:
     """A detector with its weights, on the CPU or, where torch sees one, a GPU."""
 
-    def __init__(self, description: DetectorDescription) -> None:
-        """Build the network; its weights are random until they are loaded."""
-        backbone = build_backbone(description.name, description.args, description.cut, (64, 64)).module
-        with torch.no_grad():
-            levels = levels_of(backbone.eval(), torch.zeros(1, 3, 64, 64))
-        decoder = CentreDecoder([level.shape[1] for level in levels], description.width)
-        facts = ModelFacts(list(description.mean), list(description.std), description.args)
-        self.description = description
-        self.module = Detector(backbone, decoder, facts, TrainingSettings())
-
-    def ready(self) -> "TrainedDetector":
-        """Move it to where it computes fastest; return it."""
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.module.eval().to(device=device, memory_format=torch.channels_last)
-        return self
+    description: Description
+    module: Detector
 
     @torch.inference_mode()
     def find(self, picture: np.ndarray) -> FoundBoxes:
@@ -114,41 +119,64 @@ class TrainedDetector:
 
 
 def load_detector(folder: Path) -> TrainedDetector:
-    """Load a detector from the folder of a finished run or of an exported detector.
+    """Load a detector from the folder of a finished run or of an export; errors are those of ``load``."""
+    description, module = load(folder, DETECTOR_KIND)
+    assert isinstance(module, Detector)
+    return TrainedDetector(description, module)
+
+
+def load_cutter(folder: Path) -> Cutter:
+    """Load a cutter from the folder of a finished run or of an export; errors are those of ``load``."""
+    _, module = load(folder, CUTTER_KIND)
+    assert isinstance(module, Cutter)
+    return module
+
+
+def load(folder: Path, kind: str) -> tuple[Description, Detector | Cutter]:
+    """Load a network of a kind from the folder of a finished run or of an export, to where it computes fastest.
 
     Raises:
-        UserError: The folder holds no detector, or its files are missing, changed or damaged.
+        UserError: The folder holds none, or its files are missing, changed or damaged.
     """
-    if not is_detector(folder):
-        raise UserError(f"{folder} holds no detector: train one (+experiment=metaphase_detector) and name its run")
     path = folder / PortableFile.MODEL
-    if (folder / DETECTOR_FACTS).is_file():
-        run = Run.open_finished(folder)
-        detector = TrainedDetector(describe(run))
-        load_checkpoint(detector.module, run.best_checkpoint)
-        return detector.ready()
+    of_run = (folder / DETECTOR_FACTS).is_file()
     try:
-        description = _DESCRIPTION.validate_python(json.loads(path.read_text(encoding="utf-8")))
+        if of_run:
+            description = describe(Run.open_finished(folder))
+        elif path.is_file():
+            description = _DESCRIPTION.validate_python(json.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         first = error.errors()[0]
         raise UserError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}: {REMEDY}") from error
-    weights = folder / WEIGHTS
-    if not weights.is_file() or sha256_of_file(weights) != description.sha256:
-        raise UserError(f"{weights} is missing, or was changed since it was exported: {REMEDY}")
-    detector = TrainedDetector(description)
-    load_exported(detector.module, weights)
-    return detector.ready()
+    if not (of_run or path.is_file()) or description.kind != kind:
+        named = EXPERIMENTS[kind].split("_")[1]
+        raise UserError(f"{folder} holds no {named}: train one (+experiment={EXPERIMENTS[kind]}) and name its run")
+    module = description.build()
+    if of_run:
+        load_checkpoint(module, Run.open_finished(folder).best_checkpoint)
+    else:
+        weights = folder / WEIGHTS[kind]
+        if not weights.is_file() or sha256_of_file(weights) != description.sha256:
+            raise UserError(f"{weights} is missing, or was changed since it was exported: {REMEDY}")
+        load_exported(module, weights)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    module.eval().to(device=device, memory_format=torch.channels_last)
+    return description, module
 
 
-def describe(run: Run) -> DetectorDescription:
-    """Describe the detector of a finished run, which was evaluated."""
+def describe(run: Run) -> Description:
+    """Describe the detector or the cutter of a finished run, which was evaluated."""
     config = run.config
     facts = read_whole_json(run.folder / DETECTOR_FACTS)
-    return DetectorDescription(
+    width = 0
+    if "kind" not in facts:
+        width = int(config.head.layers[0]["centres"])  # type: ignore[index]  # see `build_detector`
+    return Description(
+        kind=facts.get("kind", DETECTOR_KIND),
         name=config.model.name,
         args=run.model.args,
         cut=config.model.cut,
-        width=int(config.head.layers[0]["centres"]),  # type: ignore[index]  # see `build_detector`
+        width=width,
         mean=tuple(run.model.mean),
         std=tuple(run.model.std),
         scale=float(config.prepare.canvas.scale),

@@ -1,4 +1,4 @@
-"""A trained detector as a folder that needs no run: weights (safetensors), model.json, and README.md, a card."""
+"""A trained detector or cutter as a folder that needs no run: weights, model.json, and README.md, a card."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,32 +14,39 @@ from common.runs.portable import CODE_LICENCE
 from common.runs.run import Run
 from datamodules.io.whole_folder import new_whole_folder
 from lightning_modules.checkpoint_io import exported_parts
-from lightning_modules.detection.trained import WEIGHTS, DetectorDescription, describe, load_detector
+from lightning_modules.detection.trained import CUTTER_KIND, WEIGHTS, Description, describe, load
 from workflows.detection.evaluate import WORDS
+
+DETECTOR = ("# A detector of chromosomes", "Finds the chromosomes in pictures of whole metaphases, a box for each.")
+CUTTER = ("# A cutter of chromosomes", "Tells which pixels of a box belong to its chromosome, and which to others.")
 
 
 def export_detector(folder: Path, output: Path, licence: str | None, half: bool, notes: Path | None) -> None:
-    """Write the folder of a detector, whole or not at all; ``half``: weights in 16 bits."""
+    """Write the folder of a detector or a cutter, whole or not at all; ``half``: weights in 16 bits."""
     description = describe(Run.open_finished(folder))
     weights = {}
-    for name, values in exported_parts(load_detector(folder).module).state_dict().items():
+    for name, values in exported_parts(load(folder, description.kind)[1]).state_dict().items():
         weights[name] = (values.half() if half and values.ndim > 1 else values).cpu().contiguous()
+    file = WEIGHTS[description.kind]
     with new_whole_folder(output) as beside:
-        (beside / WEIGHTS).write_bytes(save(weights))
+        (beside / file).write_bytes(save(weights))
         added: dict[str, Any] = {
             "licence": licence,
             "data_notes": notes.read_text(encoding="utf-8").strip() if notes else "",
             "revision": revision(),
-            "sha256": sha256_of_file(beside / WEIGHTS),
+            "sha256": sha256_of_file(beside / file),
         }
         written = replace(description, **added)
         write_json(beside / PortableFile.MODEL, asdict(written))
         write_text(beside / PortableFile.CARD, card(written))
-    megabytes = (output / WEIGHTS).stat().st_size / 1e6
-    say(str(output), f"{megabytes:.1f} MB; scripts/karyotype.py PICTURES detector={output} --output new uses it")
+    megabytes = (output / file).stat().st_size / 1e6
+    say(
+        str(output),
+        f"{megabytes:.1f} MB; scripts/karyotype.py PICTURES {Path(file).stem}={output} --output new uses it",
+    )
 
 
-def card(model: DetectorDescription) -> str:
+def card(model: Description) -> str:
     """Return the model card as Markdown."""
     rows = []
     for row in model.evaluation:
@@ -48,12 +55,11 @@ def card(model: DetectorDescription) -> str:
         rows.append(f"| {WORDS.get(row['metric'], row['metric'])} | {value} | {interval} |")
     network = " to ".join(filter(None, (model.name, model.cut)))
     lines = [
-        "# A detector of chromosomes",
-        "Finds the chromosomes in pictures of whole metaphases, a box for each, whatever their class: "
-        f"{network} and a decoder of {model.width} channels, on pictures scaled by {model.scale:g}.",
+        *(CUTTER if model.kind == CUTTER_KIND else DETECTOR),
+        f"The network: {network}; pictures are scaled by {model.scale:g}.",
         "## Intended use and limits",
         "Research, not diagnosis. It knows pictures such as those that it was trained on; an expert should check every "
-        "box. Chromosomes that cross each other are the ones that it misses.",
+        "chromosome, above all those that cross others.",
         "## How it was evaluated",
         "On pictures of cases that it was not trained on, with 95 % intervals by case.",
         "\n".join(["| metric | value | interval |", "|---|---|---|", *rows]),
