@@ -1,6 +1,6 @@
 """Pictures of metaphases as cells: chromosomes are found, cut out, and written as the files of a cell."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from datamodules.inference.cells import TABLE_SUFFIX, Cell, Cells
 from datamodules.inference.image_files import ImageFile, ImageFiles, find_image_files, printable
 from datamodules.io.decode import BrokenImageError, read_image
 from datamodules.io.progress import progress_bar
-from datamodules.metaphases.cut_out import CutOut, cut_out
+from datamodules.metaphases.cut_out import CutOut
 from datamodules.metaphases.picture import network_picture
 from evaluation.cells.assignment import LARGEST, SMALLEST
 from workflows.cell_bundle import write_picture
@@ -71,6 +71,14 @@ class MetaphaseFile:
     outside: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class ChromosomeFinder:
+    """How the chromosomes of a picture are found, and cut out of their boxes (picture and boxes: see ``cut_out``)."""
+
+    detector: "TrainedDetector"
+    cut_out: Callable[[np.ndarray, np.ndarray], list[CutOut]]
+
+
 def find_pictures(place: Path, wanted: str, cache_dir: Path, progress: bool) -> ImageFiles | None:
     """Return the pictures of metaphases that a place holds; None where it holds single chromosomes.
 
@@ -102,7 +110,7 @@ def _looks_like_metaphase(file: ImageFile) -> bool:
 
 
 def cut_pictures(
-    images: ImageFiles, detector: "TrainedDetector", folder: Path, progress: bool
+    images: ImageFiles, finder: ChromosomeFinder, folder: Path, progress: bool
 ) -> tuple[Cells, list[MetaphaseFile]]:
     """Find the chromosomes of pictures and write each to a file below a folder, as `Cells` of one picture each.
 
@@ -119,7 +127,7 @@ def cut_pictures(
     what = f"finding the chromosomes of {counted(len(titles), 'picture')}"
     with progress_bar(len(titles), what, progress) as advance:
         for file, (case, name), stem in zip(images.files, titles, stems, strict=True):
-            metaphase, cuts = _cut(file, stem, detector, folder)
+            metaphase, cuts = _cut(file, stem, finder, folder)
             (folder / CHROMOSOMES / stem).mkdir(parents=True)
             files = []
             for cut, path in zip(cuts, metaphase.found, strict=True):
@@ -133,21 +141,21 @@ def cut_pictures(
     return Cells(tuple(cells), dict(images.others)), metaphases
 
 
-def _cut(file: ImageFile, stem: str, detector: "TrainedDetector", folder: Path) -> tuple[MetaphaseFile, list[CutOut]]:
+def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> tuple[MetaphaseFile, list[CutOut]]:
     try:
         image = read_image(file.path, "detect")
     except BrokenImageError as error:
         return MetaphaseFile(file.name, problem=f"{file.name}: {error}"), []
     write_picture(folder / PICTURES / f"{stem}.png", image)
     picture = network_picture(image, 1.0)
-    boxes, probabilities = _possible_boxes(image, detector)
+    boxes, probabilities = _possible_boxes(image, finder.detector)
     shape = (image.shape[0], image.shape[1])
     outside = _outside(picture, boxes)
     if problem := why_no_metaphase(boxes[probabilities > 0.5]):
         return MetaphaseFile(file.name, shape, {}, f"{file.name}: {problem}", outside), []
     found = {}
     cuts: list[CutOut] = []
-    for cut, box, probability in zip(cut_out(picture, boxes), boxes, probabilities.tolist(), strict=True):
+    for cut, box, probability in zip(finder.cut_out(picture, boxes), boxes, probabilities.tolist(), strict=True):
         if len(cut.outline):
             number = len(cuts) + 1
             found[f"{stem}/{number:02}.png"] = FoundChromosome(number, box, probability, cut.outline)

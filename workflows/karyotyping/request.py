@@ -15,6 +15,8 @@ from common.runs.portable_folder import REMEDY
 from workflows.cell_settings import KaryotypeConfig
 from workflows.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
 
+BUILT_IN_CUTTER = BUILT_IN_DETECTOR.with_name("cutter")  # what cuts chromosomes out of boxes, in the repository
+
 
 @dataclass(frozen=True, kw_only=True)
 class KaryotypeRequest:
@@ -54,6 +56,14 @@ class KaryotypeRequest:
         """The detector of chromosomes in metaphases."""
         named = self.config.detector
         return resolve_run(Path(named)) if named else BUILT_IN_DETECTOR
+
+    @property
+    def cutter(self) -> Path | None:
+        """The network that cuts chromosomes out of their boxes; None for none."""
+        named = self.config.cutter
+        if named == "none":
+            return None
+        return resolve_run(Path(named)) if named else BUILT_IN_CUTTER
 
     @property
     def options(self) -> LoadOptions:

@@ -17,6 +17,7 @@ from datamodules.inference.cells import Cell, Cells, find_cells
 from datamodules.inference.image_files import describe_others, printable
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import new_whole_folder
+from datamodules.metaphases.cut_out import cut_out
 from datamodules.synthesis.assigned_karyogram import Karyogram, draw_karyogram
 from evaluation.cells.cell_karyotype import CellKaryotype
 from workflows.adaptation import SAMPLE, sample_rows
@@ -25,7 +26,7 @@ from workflows.cell_bundle import write_cell, write_index, write_picture
 from workflows.cell_settings import KaryotypeConfig
 from workflows.karyotyping.cell_result import CellInput, CellResult, name_cell
 from workflows.karyotyping.fixed import FixedClasses, read_fixed, stems_of
-from workflows.karyotyping.metaphases import MetaphaseFile, cut_pictures, find_pictures
+from workflows.karyotyping.metaphases import ChromosomeFinder, MetaphaseFile, cut_pictures, find_pictures
 from workflows.karyotyping.page import PageFacts, write_karyotype_page
 from workflows.karyotyping.predictor import CellModel, load_cell_model
 from workflows.karyotyping.referral import referral_thresholds
@@ -87,10 +88,12 @@ def read_input(request: KaryotypeRequest, folder: Path) -> tuple[Cells, Sequence
         cells = find_cells(request.cells, cache_dir, console.is_terminal)
         say("read as pictures of single chromosomes (input=metaphases reads them as metaphases)")
         return cells, [None] * len(cells.cells)
-    from lightning_modules.detection.trained import load_detector  # here: single chromosomes need no torch
+    from lightning_modules.detection import trained  # here: single chromosomes need no torch
 
     say("read as pictures of metaphases (input=chromosomes reads them as single chromosomes)")
-    return cut_pictures(pictures, load_detector(request.detector), folder, console.is_terminal)
+    cutting = trained.load_cutter(request.cutter).cut_out if request.cutter else cut_out
+    finder = ChromosomeFinder(trained.load_detector(request.detector), cutting)
+    return cut_pictures(pictures, finder, folder, console.is_terminal)
 
 
 def _name_of(model: RunsModel | PortableNetworks) -> str:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from datamodules.metaphases.crops import SIDE, crop_boxes
 from datamodules.metaphases.cut_out import cut_out
 from datamodules.metaphases.picture import network_picture
 from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig
@@ -53,3 +54,30 @@ def test_a_box_of_ground_alone_is_empty(picture):
     (empty,) = cut_out(gray(picture), box)
     assert not empty.mask.any()
     assert len(empty.outline) == 0
+
+
+def test_a_network_that_knows_the_masks_cuts_crossing_chromosomes_out_whole(picture):
+    boxes = np.array([one.box for one in picture.chromosomes])
+    crops = crop_boxes(gray(picture), boxes)
+    masks = [one.mask for one in picture.chromosomes]
+    known = crops.masks(masks, [one.corner for one in picture.chromosomes])
+    assert crops.images.shape == (len(boxes), 3, SIDE, SIDE)
+    assert crops.images[:, 0][known > 0].mean() > 2 * crops.images[:, 0][known == 0].mean()
+    shape = picture.pixels.shape
+    overlap = []
+    for cut, one in zip(
+        crops.cut_out(gray(picture), boxes, known.astype(np.float32)), picture.chromosomes, strict=True
+    ):
+        found, true = whole(shape, cut.mask, cut.corner), whole(shape, one.mask, one.corner)
+        overlap.append((found & true).sum() / (found | true).sum())
+    assert np.min(overlap) > 0.7
+    assert np.mean(overlap) > 0.85
+
+
+def test_a_box_at_the_edge_and_a_picture_without_boxes_can_be_cut(picture):
+    height, width = picture.pixels.shape
+    box = np.array([[width - 30, height - 20, width, height]], np.float32)
+    (cut,) = crop_boxes(gray(picture), box).cut_out(gray(picture), box, np.ones((1, SIDE, SIDE), np.float32))
+    assert cut.mask.any()
+    none = np.zeros((0, 4), np.float32)
+    assert crop_boxes(gray(picture), none).cut_out(gray(picture), none, np.zeros((0, SIDE, SIDE), np.float32)) == []

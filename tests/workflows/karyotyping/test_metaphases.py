@@ -9,6 +9,7 @@ import pytest
 from common.runs.portable import BUILT_IN
 from datamodules.inference.image_files import find_image_files
 from datamodules.io.decode import read_image
+from datamodules.metaphases.cut_out import cut_out
 from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig
 from datamodules.sources.synthetic_metaphases import draw_metaphase
 from lightning_modules.detection import trained
@@ -18,7 +19,7 @@ from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import write_image
 from tests.helpers.terminal import run_app
 from workflows.cell_bundle import ReviewBundle
-from workflows.karyotyping.metaphases import cut_pictures, find_pictures, why_no_metaphase
+from workflows.karyotyping.metaphases import ChromosomeFinder, cut_pictures, find_pictures, why_no_metaphase
 
 GHOST = np.array([[3, 3, 40, 30]], np.float32)
 
@@ -68,7 +69,9 @@ def test_the_kind_of_pictures_is_seen_from_the_pictures(drawn, folder, tmp_path)
 def test_chromosomes_are_cut_out_into_files_of_a_cell(drawn, folder, tmp_path):
     images = find_image_files([folder], tmp_path / "cache", progress=False)
     (tmp_path / "out").mkdir()
-    cells, (one, white) = cut_pictures(images, TrueBoxes(drawn), tmp_path / "out", progress=False)
+    cells, (one, white) = cut_pictures(
+        images, ChromosomeFinder(TrueBoxes(drawn), cut_out), tmp_path / "out", progress=False
+    )
     assert [(cell.case, cell.name) for cell in cells.cells] == [("case1", "one"), ("case1", "white")]
     assert len(cells.cells[0].files) in (46, 47)  # the other box holds nothing but ground, or a speck
     assert all(file.name in one.found for file in cells.cells[0].files)
