@@ -45,6 +45,11 @@ class NamedPicture:
     expected_wrong: float
 
     @property
+    def excess(self) -> int:
+        """How many chromosomes more are named than there are boxes."""
+        return self.found + self.invented - self.boxes
+
+    @property
     def is_normal(self) -> bool:
         """Whether the declaration and the boxes agree that it is normal."""
         return self.kind == "normal" and self.true in ("46,XX", "46,XY")
@@ -71,6 +76,7 @@ MEASURES: dict[str, Measure] = {
     "chromosomes right": lambda all_: share([one.right for one in all_], [one.boxes for one in all_]),
     "found chromosomes right": lambda all_: share([one.right for one in all_], [one.found for one in all_]),
     "cells wholly right": lambda all_: share([one.is_right for one in all_], [True for _ in all_]),
+    "count within one": lambda all_: share([abs(one.excess) <= 1 for one in all_], [True for _ in all_]),
     "referred": lambda all_: share([one.referred for one in all_], [True for _ in all_]),
     "karyotype exact": lambda all_: share([one.said == one.true for one in all_], [True for _ in all_]),
     "normal pictures exact": lambda all_: _exact([one for one in all_ if one.is_normal]),

@@ -9,14 +9,12 @@ from torch.nn import functional
 from torchmetrics import MeanMetric
 
 from common.runs.run import ModelFacts
-from datamodules.metaphases.crops import SIDE, crop_boxes
-from datamodules.metaphases.cut_out import CutOut
 from lightning_modules.optimizers import TrainingSettings
 from lightning_modules.staged_module import StagedModule
 
 MONITORS = ("val/iou", "val/loss")
 DICE_WEIGHT = 0.5
-RULE = 2  # channel of the mask that `cut_out` gives
+RULE = 2  # channel of the mask without a network
 FOREIGN = 0.2  # share of pixels of others, above which a mask is contaminated
 
 
@@ -35,7 +33,7 @@ class Cutter(StagedModule):
         self.val_iou = MeanMetric()
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Return the logits of pixels of images (n, 3, SIDE, SIDE), float in [0, 1]: float32, (n, SIDE, SIDE)."""
+        """Return the logits of pixels of images (n, 3, H, W), float in [0, 1]: float32, (n, H, W)."""
         features = self.backbone.forward_features(self.normalised(image))  # type: ignore[operator]
         logits: torch.Tensor = self.head(features)[:, 0].float()
         return logits
@@ -70,14 +68,11 @@ class Cutter(StagedModule):
         return loss
 
     @torch.inference_mode()
-    def cut_out(self, picture: np.ndarray, boxes: np.ndarray) -> list[CutOut]:
-        """Cut out chromosomes, as `datamodules.metaphases.cut_out.cut_out` does, by the masks of the network."""
-        crops = crop_boxes(picture, boxes)
-        probabilities = np.zeros((0, SIDE, SIDE), np.float32)
-        if len(boxes):
-            images = torch.from_numpy(crops.images).to(self.device).float() / 255
-            probabilities = self(images).sigmoid().cpu().numpy()
-        return crops.cut_out(picture, boxes, probabilities)
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """Return the probabilities that pixels of images, uint8 (n, 3, H, W), are of their chromosome, (n, H, W)."""
+        scaled = torch.from_numpy(images).to(self.device).float() / 255
+        found: np.ndarray = self(scaled).sigmoid().cpu().numpy()
+        return found
 
 
 def agreement(masks: torch.Tensor, true: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

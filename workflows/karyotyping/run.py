@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from datamodules.inference.cells import Cell, Cells, find_cells
 from datamodules.inference.image_files import describe_others, printable
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import new_whole_folder
+from datamodules.metaphases.crops import cut_out_by
 from datamodules.metaphases.cut_out import cut_out
 from datamodules.synthesis.assigned_karyogram import Karyogram, draw_karyogram
 from evaluation.cells.cell_karyotype import CellKaryotype
@@ -91,7 +93,9 @@ def read_input(request: KaryotypeRequest, folder: Path) -> tuple[Cells, Sequence
     from lightning_modules.detection import trained  # here: single chromosomes need no torch
 
     say("read as pictures of metaphases (input=chromosomes reads them as single chromosomes)")
-    cutting = trained.load_cutter(request.cutter).cut_out if request.cutter else cut_out
+    cutting = cut_out
+    if request.cutter:
+        cutting = partial(cut_out_by, trained.load_cutter(request.cutter).probabilities)
     finder = ChromosomeFinder(trained.load_detector(request.detector), cutting)
     return cut_pictures(pictures, finder, folder, console.is_terminal)
 

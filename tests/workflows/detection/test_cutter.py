@@ -8,6 +8,7 @@ import torch
 from common.errors import UserError
 from common.runs.run import Run
 from datamodules.metaphases.composed import ComposedBoxes
+from datamodules.metaphases.crops import cut_out_by
 from datamodules.metaphases.data_module import MetaphaseDataModule
 from lightning_modules.detection.cutter import agreement
 from lightning_modules.detection.trained import load_cutter, load_detector
@@ -44,7 +45,9 @@ def test_an_exported_cutter_cuts_what_its_run_cuts_and_is_no_detector(run, tmp_p
     run_app(export, run.folder, "--output", tmp_path / "exported", "--licence", "of the test")
     picture = np.random.default_rng(0).integers(0, 255, (90, 120), np.uint8)
     boxes = np.array([[10, 10, 60, 50], [40, 20, 119, 89]], np.float32)
-    ours, of_run = (load_cutter(place).cut_out(picture, boxes) for place in (tmp_path / "exported", run.folder))
+    ours, of_run = (
+        cut_out_by(load_cutter(place).probabilities, picture, boxes) for place in (tmp_path / "exported", run.folder)
+    )
     for one, other in zip(ours, of_run, strict=True):
         np.testing.assert_array_equal(one.pixels, other.pixels)
     with pytest.raises(UserError, match="holds no detector"):
