@@ -28,7 +28,7 @@ def missing(reader: Reader, *patterns: str) -> list[str]:
 
 def test_all_tutorials_are_run_here_or_on_a_cluster():
     names = {"first_run", "own_images", "reproduce_paper_004", "karyotype_a_cell", "review_and_retrain"}
-    assert {path.stem for path in TUTORIALS.glob("*.md")} == {*names, "sweep_on_slurm"}
+    assert {path.stem for path in TUTORIALS.glob("*.md")} == {*names, "karyotype_a_metaphase", "sweep_on_slurm"}
     makefile = (ROOT / "Makefile").read_text()
     assert all(command.replace("python ", "$(RUN) ").replace("$(ls", "$$(ls") in makefile for command in MAKE_DEMO)
 
@@ -47,6 +47,13 @@ def test_karyotype_a_cell(reader, karyotyped):
     assert not missing(reader, *tables, "cells/labels.csv", "cells/cells_010/cells_010.1/33.png")
     corrected = pd.read_csv(reader.folder / "corrected" / "chromosomes.csv", dtype=str)
     assert corrected.set_index("file")["class"]["cells_010/cells_010.1/33.png"] == "17"
+
+
+def test_karyotype_a_metaphase(reader):
+    printed = reader.follow("karyotype_a_metaphase")
+    assert "read as pictures of metaphases" in printed
+    tables = [f"metaphase_karyotypes/{name}" for name in ("index.html", "chromosomes/*/01.png", "metaphases/*.png")]
+    assert not missing(reader, *tables)
 
 
 def test_review_and_retrain(reader, karyotyped):

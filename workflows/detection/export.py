@@ -15,7 +15,7 @@ from common.runs.run import Run
 from datamodules.io.whole_folder import new_whole_folder
 from lightning_modules.checkpoint_io import exported_parts
 from lightning_modules.detection.trained import CUTTER_KIND, WEIGHTS, Description, describe, load
-from workflows.detection.evaluate import WORDS
+from workflows.detection import cutter, evaluate
 
 DETECTOR = ("# A detector of chromosomes", "Finds the chromosomes in pictures of whole metaphases, a box for each.")
 CUTTER = ("# A cutter of chromosomes", "Tells which pixels of a box belong to its chromosome, and which to others.")
@@ -48,11 +48,12 @@ def export_detector(folder: Path, output: Path, licence: str | None, half: bool,
 
 def card(model: Description) -> str:
     """Return the model card as Markdown."""
+    words = evaluate.WORDS | cutter.WORDS
     rows = []
     for row in model.evaluation:
         interval = "" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
         value = "not measured" if row["value"] is None else f"{row['value']:.3f}"
-        rows.append(f"| {WORDS.get(row['metric'], row['metric'])} | {value} | {interval} |")
+        rows.append(f"| {words.get(row['metric'], row['metric'])} | {value} | {interval} |")
     network = " to ".join(filter(None, (model.name, model.cut)))
     lines = [
         *(CUTTER if model.kind == CUTTER_KIND else DETECTOR),
