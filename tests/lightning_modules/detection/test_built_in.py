@@ -1,0 +1,52 @@
+"""The detector and the cutter in models/: the files are those of their cards, and they read a composed metaphase."""
+
+import numpy as np
+import pytest
+
+from common.paths import ROOT
+from datamodules.metaphases.crops import cut_out_by
+from datamodules.metaphases.picture import network_picture
+from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig
+from datamodules.sources.synthetic_metaphases import draw_metaphase
+from lightning_modules.detection.matching import match, overlaps
+from lightning_modules.detection.trained import load_cutter, load_detector
+
+MODELS = ROOT / "models"
+MOST_BYTES = 12_000_000  # of all models
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return draw_metaphase(SyntheticChromosomesConfig(cells=3, cases=3), 0)
+
+
+def picture_of(drawn, scale):
+    return network_picture(np.repeat(drawn.pixels[..., None], 3, axis=2), scale)
+
+
+def test_the_detector_finds_most_chromosomes_and_its_card_has_its_figures(drawn):
+    detector = load_detector(MODELS / "metaphases")
+    scale = detector.description.scale
+    found = detector.find(picture_of(drawn, scale))
+    boxes = found.boxes[found.probabilities > 0.5] / scale
+    matched = match(overlaps(boxes, np.array([one.box for one in drawn.chromosomes])), 0.5)
+    assert (matched >= 0).sum() >= 0.9 * len(drawn.chromosomes)
+    assert len(boxes) <= 1.1 * len(drawn.chromosomes)
+    card = (MODELS / "metaphases" / "README.md").read_text()
+    assert all(f"| {row['value']:.3f} |" in card for row in detector.description.evaluation)
+    assert sum(path.stat().st_size for path in MODELS.rglob("*") if path.is_file()) < MOST_BYTES
+
+
+def test_the_cutter_gives_masks_near_the_true_ones(drawn):
+    cutter = load_cutter(MODELS / "cutter")
+    boxes = np.array([one.box for one in drawn.chromosomes])
+    agreement = []
+    for cut, one in zip(
+        cut_out_by(cutter.probabilities, picture_of(drawn, 1.0), boxes), drawn.chromosomes, strict=True
+    ):
+        found, true = (np.zeros(drawn.pixels.shape, bool) for _ in range(2))
+        for mask, (x, y), whole in ((cut.mask, cut.corner, found), (one.mask, one.corner, true)):
+            rows, columns = np.nonzero(mask)
+            whole[rows + y, columns + x] = True
+        agreement.append((found & true).sum() / (found | true).sum())
+    assert np.mean(agreement) > 0.75
