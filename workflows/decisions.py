@@ -4,11 +4,12 @@ import errno
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 from filelock import FileLock, Timeout
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES, MARKER
@@ -17,6 +18,11 @@ from workflows.cell_bundle import NO_CHROMOSOME
 FILE = "decisions.jsonl"
 CLASSES = (*CHROMOSOMES, MARKER, NO_CHROMOSOME)
 Action = Literal["move", "swap", "turn", "note", "approve", "reject", "undo"]
+
+
+def _checked_time(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +51,7 @@ class Decision:
     action: Action
     cell: str
     reader: str
-    time: str
+    time: Annotated[str, AfterValidator(_checked_time)]
     seconds: float
     model: str
     blind: bool = False
@@ -148,7 +154,7 @@ def replay(decisions: Iterable[Decision]) -> Decisions:
 
 
 def read_decisions(path: Path) -> tuple[list[Decision], list[str]]:
-    """Read the decisions of a file, and warnings of the lines that are not whole."""
+    """Read the decisions of a file, and warnings of the lines that are no whole decision."""
     decisions: list[Decision] = []
     warnings: list[str] = []
     for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
@@ -156,7 +162,9 @@ def read_decisions(path: Path) -> tuple[list[Decision], list[str]]:
             if line:
                 decisions.append(_DECISION.validate_json(line))
         except ValidationError:
-            warnings.append(f"{path}, line {number}: not whole, as after a crash while it was written; left out")
+            warnings.append(
+                f"{path}, line {number}: no whole decision, as after a crash while it was written; left out"
+            )
     return decisions, warnings
 
 

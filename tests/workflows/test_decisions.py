@@ -1,5 +1,6 @@
 """The file of decisions: what is whole is kept, whatever happens, and replays to the same state."""
 
+import re
 from contextlib import suppress
 
 import pytest
@@ -103,3 +104,14 @@ def test_a_decision_that_a_full_disk_does_not_take_is_not_kept(tmp_path):
     assert decisions == [*kept, decision("turn", image="last.png")]
     assert len(torn) <= 1
     assert log.states == replay(decisions)
+
+
+@pytest.mark.parametrize("damaged", [b'"time":""', b'"time":"yesterday"', b'"seconds":"long"'])
+def test_a_damaged_line_is_left_out_and_named(tmp_path, damaged):
+    line = decision("approve", to="46,XX").line
+    key = damaged.split(b":")[0]
+    broken = re.sub(key + rb":[^,}]+", damaged, line)
+    (tmp_path / "decisions.jsonl").write_bytes(line + b"\n" + broken + b"\n")
+    kept, (warning,) = read_decisions(tmp_path / "decisions.jsonl")
+    assert kept == [decision("approve", to="46,XX")]
+    assert "decisions.jsonl, line 2: no whole decision" in warning
