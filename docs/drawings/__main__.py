@@ -1,7 +1,7 @@
 """Draw the pictures of docs/explanation/ into results/explanation/: ``python -m docs.drawings``."""
 
 from common.paths import ROOT
-from docs.drawings import assignment, intervals, stages
+from docs.drawings import assignment, few_labels, intervals, stages
 
 if __name__ == "__main__":
     folder = ROOT / "results" / "explanation"
@@ -9,3 +9,4 @@ if __name__ == "__main__":
     intervals.draw(folder / "intervals.png")
     assignment.draw(folder / "assignment.png")
     stages.draw(folder / "stages.png")
+    few_labels.draw(ROOT / "results" / "chromosomes" / "few_labels.png")

@@ -3,10 +3,10 @@
 import pytest
 from PIL import Image
 
-from docs.drawings import assignment, intervals, stages
+from docs.drawings import assignment, few_labels, intervals, stages
 
 
-@pytest.mark.parametrize("module", [assignment, intervals, stages], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [assignment, few_labels, intervals, stages], ids=lambda module: module.__name__)
 def test_a_picture_is_drawn_and_small(module, tmp_path, monkeypatch):
     monkeypatch.setattr(intervals, "STUDIES", 3)
     module.draw(tmp_path / "picture.png")
