@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -29,14 +28,8 @@ from evaluation.intervals.folds import MeanOverFolds
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.metrics.classification import Metric, call, confusion, metric_of, of_confusions
 from evaluation.metrics.resampled import confusions_of_clusters
-from evaluation.result import (
-    AssignmentResult,
-    EvaluationResult,
-    EvaluationWarning,
-    KaryotypeCounts,
-    warnings_about,
-)
-from evaluation.sections import Findings
+from evaluation.result import AssignmentResult, EvaluationResult, KaryotypeCounts, warnings_about
+from evaluation.sections import Findings, drawn_by
 
 SUFFIX = "_assigned"
 # Shares of cells, beside the registered metrics, each with its own denominator.
@@ -53,13 +46,6 @@ def cell_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
     Those with SUFFIX include ``accuracy``, ``f1_macro`` and each ``recall/<class>``.
     """
     return (*CELL_SHARES, *(name + SUFFIX for name in (*CELL_SHARES, *_class_metric_names(classes))))
-
-
-def _metric_of(name: str) -> Metric:
-    plain = name.removesuffix(SUFFIX)
-    if plain in CELL_SHARES:
-        return Metric(is_share=True)
-    return metric_of(plain)
 
 
 class CellMetrics:
@@ -159,7 +145,9 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
     settings = runs.settings
     metrics = join_assignment(runs, table)
     names = cell_metric_names(runs.classes)
-    described = dict(zip(names, map(_metric_of, names), strict=True))
+    described = dict.fromkeys(names, Metric(is_share=True))  # CELL_SHARES, and the metrics of classes
+    for name in _class_metric_names(runs.classes):
+        described[name + SUFFIX] = metric_of(name)
     fold_means = None
     if len(runs.folds) > 1:
 
@@ -180,17 +168,6 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
         confusion=confusion(runs.test.labels, metrics.assigned, len(runs.classes)).tolist(),
         karyotypes=KaryotypeCounts(abnormal, recovered, recovered_before, normal, alarmed, alarmed_before),
     )
-
-
-def assignment_warnings(runs: LabelledRuns, images: int) -> list[EvaluationWarning]:
-    """Return what limits the joint assignment of cells, of a test part with some ``images`` in all."""
-    texts = []
-    if left_out := images - len(runs.test.labels):
-        texts.append(f"{counted(left_out, 'test image')} without a cell are not assigned")
-    if count := unassignable(*(run.part("test") for run in runs.runs)):
-        sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
-        texts.append(f"{counted(count, 'cell')} of {sizes} keep their most probable classes")
-    return warnings_about("assignment", texts)
 
 
 def join_assignment(runs: LabelledRuns, table: pd.DataFrame) -> CellMetrics:
@@ -215,19 +192,20 @@ def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
         return Findings(warnings=warnings_about("", [f"cells are not assigned: {reason}"]))
     images = len(runs.test.labels)
     runs = of_whole_cells(runs)
-    warnings = assignment_warnings(runs, images)
     table = assigned_table(runs.runs, runs.settings.assignment)
     value = evaluate_cells(runs, table)
+    texts = []
+    if left_out := images - len(runs.test.labels):
+        texts.append(f"{counted(left_out, 'test image')} without a cell are not assigned")
+    if value.unplaceable:
+        sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
+        texts.append(f"{counted(value.unplaceable, 'cell')} of {sizes} keep their most probable classes")
     shown = {}
     for name, metric in value.metrics.items():
         if metric.value is not None and not name.startswith("recall/"):
             shown[name] = metric
-    warnings += interval_warnings("cells", shown)
-    figures = {"confusion_matrix_assigned": _draw} if result.test.images else {}
+    warnings = warnings_about("assignment", texts) + interval_warnings("cells", shown)
+    figures = {}
+    if result.test.images:
+        figures["confusion_matrix_assigned"] = drawn_by("evaluation.core.plots.assigned_confusion_matrix")
     return Findings(value, warnings, {"assigned": table}, figures)
-
-
-def _draw(path: Path, result: EvaluationResult) -> None:
-    from evaluation.core import plots  # here: matplotlib costs seconds
-
-    plots.assigned_confusion_matrix(path, result)

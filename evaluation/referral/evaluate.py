@@ -5,10 +5,8 @@ Carlo passes (section 3.4), and a person reviews every abnormal prediction (sect
 triage, any number of classes the referral by confidence.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +24,7 @@ from evaluation.referral.choices import (
     needed_images,
     reviewed,
 )
-from evaluation.referral.selective import RiskCoverage, areas, rankings
+from evaluation.referral.selective import areas, rankings
 from evaluation.result import (
     ConformalResult,
     ConformalSets,
@@ -39,7 +37,7 @@ from evaluation.result import (
     flat_table,
     warnings_about,
 )
-from evaluation.sections import Findings
+from evaluation.sections import Findings, drawn_by
 
 FEW_POSITIVES = 100
 FEW_WRONG = 10
@@ -101,7 +99,7 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     by_subject = any(fold.test.scored.by_subject for fold in runs.folds)
     warnings = triage_warnings(value, runs.settings.triage, f"“{runs.pooled.positive_class}”", by_subject)
     curves = {name: ranking.curve for name, ranking in rankings(runs.tests).items()}
-    figures = {"risk_coverage": partial(_draw, curves)}
+    figures = {"risk_coverage": drawn_by("evaluation.core.confidence_plots.risk_coverage", curves)}
     return Findings(value, warnings, {"triage": flat_table(value.rules)}, figures)
 
 
@@ -241,9 +239,3 @@ def evaluate_sets(
         none=float((sizes == 0).mean()),
     )
     return ConformalResult(settings.triage.coverage, APPROXIMATE, marginal)
-
-
-def _draw(curves: Mapping[str, RiskCoverage], path: Path, result: EvaluationResult) -> None:
-    from evaluation.core import confidence_plots  # here: matplotlib costs seconds
-
-    confidence_plots.risk_coverage(path, result, curves)
