@@ -70,6 +70,13 @@ class Manifest:
         """Return the file of the image in row ``row``."""
         return self.root / str(self.frame["path"].iloc[row])
 
+    def is_marked(self) -> bool:
+        """Tell whether the mark of synthetic images is in the folder, or in that of one of the images."""
+        folders = {Path()}
+        for folder in map(Path, self.frame["path"].str.rpartition("/")[0].unique()):
+            folders |= {folder, *folder.parents}
+        return any((self.root / folder / DRAWN).is_file() for folder in folders)
+
     def missing_classes(self) -> list[str]:
         """Say of which given parts, such as folds, a class has no image."""
         lines = []
