@@ -160,19 +160,19 @@ class KaryotypeCounts:
 
 @dataclass(frozen=True)
 class AssignmentResult:
-    """The test cells before and after the joint assignment; ``chosen`` is ``evaluation.assignment.costs``.
+    """The test cells before and after the joint assignment; ``chosen`` is how, "karyotype" but in old files.
 
     Metrics are those of ``cell_metrics.cell_metric_names``, the confusion (rows the truth) that of assigned classes.
     ``unplaceable`` cells are of a size that no karyotype has, and keep their most probable classes.
     """
 
-    chosen: str
     cells: int
     unplaceable: int
     metrics: dict[str, Interval]
     fold_means: dict[str, Interval] | None
     confusion: Matrix
     karyotypes: KaryotypeCounts
+    chosen: str = "karyotype"
 
 
 @dataclass(frozen=True)

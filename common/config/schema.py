@@ -237,11 +237,9 @@ class TriageConfig(StrictModel, defaults="train:evaluation.triage"):
 
 
 class AssignmentConfig(StrictModel, defaults="train:evaluation.assignment"):
-    """The joint assignment of the chromosomes of a cell: the cost in nats, against log-probabilities."""
+    """The joint assignment of the chromosomes of a cell."""
 
     enabled: bool = FROM_YAML
-    costs: Literal["fixed", "karyotype"] = FROM_YAML
-    deviation_cost: Annotated[float, Field(ge=0.0)] = FROM_YAML
 
 
 class EvaluationConfig(StrictModel, defaults="train:evaluation"):

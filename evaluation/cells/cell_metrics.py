@@ -6,21 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from common.config.schema import AssignmentConfig
 from common.karyotype import CHROMOSOMES
 from common.predictions import Predictions
 from common.text import counted
-from evaluation.cells.assignment import (
-    LARGEST,
-    SMALLEST,
-    assign_cells,
-    is_normal,
-    numbered_cells,
-    refusal,
-    unassignable,
-)
-from evaluation.cells.cell_posteriors import assign_by_karyotype
-from evaluation.cells.prior import KaryotypePriors
+from evaluation.cells.assignment import LARGEST, SMALLEST, is_normal, numbered_cells, refusal, unassignable
+from evaluation.cells.cell_posteriors import assign_cells
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.core.warnings import interval_warnings
 from evaluation.intervals.bootstrap import around
@@ -119,7 +109,7 @@ def of_whole_cells(runs: LabelledRuns) -> LabelledRuns:
     return LabelledRuns.of(kept, runs.settings)
 
 
-def assigned_table(runs: Sequence[Predictions], config: AssignmentConfig) -> pd.DataFrame:
+def assigned_table(runs: Sequence[Predictions]) -> pd.DataFrame:
     """Return the joint assignment of the test chromosomes of whole cells, of one run or of folds of one experiment.
 
     Returns:
@@ -130,11 +120,7 @@ def assigned_table(runs: Sequence[Predictions], config: AssignmentConfig) -> pd.
     for run in runs:
         test = run.part("test")
         names = np.array(run.classes, dtype=object)
-        if config.costs == "karyotype":
-            places = assign_by_karyotype(run, KaryotypePriors())
-        else:
-            places = assign_cells(test, config)
-        assigned = names[places]
+        assigned = names[assign_cells(run)]
         argmax = names[call(test.probabilities, None)]
         frames.append(test.frame[["image_id", "subject", "cell", "label"]].assign(argmax=argmax, assigned=assigned))
     return pd.concat(frames, ignore_index=True)
@@ -143,7 +129,12 @@ def assigned_table(runs: Sequence[Predictions], config: AssignmentConfig) -> pd.
 def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
     """Evaluate the test cells before and after the joint assignment, which is their ``assigned_table``."""
     settings = runs.settings
-    metrics = join_assignment(runs, table)
+    labelled = runs.pooled.labels >= 0
+    numbers = numbered_cells(runs.pooled.frame)
+    by_cell = pd.Series(labelled).groupby(numbers).agg(["all", "any"])
+    assigned = pd.Index(runs.classes).get_indexer(table["assigned"])[labelled]
+    cells = np.unique(numbers[labelled], return_inverse=True)[1]
+    metrics = CellMetrics(runs.test, assigned, cells, by_cell["all"][by_cell["any"]].to_numpy())
     names = cell_metric_names(runs.classes)
     described = dict.fromkeys(names, Metric(is_share=True))  # CELL_SHARES, and the metrics of classes
     for name in _class_metric_names(runs.classes):
@@ -160,7 +151,6 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
     _, recovered_before, alarmed_before, _, recovered, alarmed = metrics.hits.sum(axis=0).astype(int).tolist()
     abnormal, normal = metrics.bases[:, 1:3].sum(axis=0).astype(int).tolist()
     return AssignmentResult(
-        chosen=settings.assignment.costs,
         cells=len(metrics.complete),
         unplaceable=unassignable(*(run.part("test") for run in runs.runs)),
         metrics=around(metrics, described, runs.test, settings),
@@ -168,16 +158,6 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
         confusion=confusion(runs.test.labels, metrics.assigned, len(runs.classes)).tolist(),
         karyotypes=KaryotypeCounts(abnormal, recovered, recovered_before, normal, alarmed, alarmed_before),
     )
-
-
-def join_assignment(runs: LabelledRuns, table: pd.DataFrame) -> CellMetrics:
-    """Join the labelled test chromosomes with their rows of ``assigned_table``."""
-    labelled = runs.pooled.labels >= 0
-    numbers = numbered_cells(runs.pooled.frame)
-    _, cells = np.unique(numbers[labelled], return_inverse=True)
-    by_cell = pd.Series(labelled).groupby(numbers).agg(["all", "any"])
-    assigned = pd.Index(runs.classes).get_indexer(table["assigned"])[labelled]
-    return CellMetrics(runs.test, assigned, cells, by_cell["all"][by_cell["any"]].to_numpy())
 
 
 def _class_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -192,7 +172,7 @@ def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
         return Findings(warnings=warnings_about("", [f"cells are not assigned: {reason}"]))
     images = len(runs.test.labels)
     runs = of_whole_cells(runs)
-    table = assigned_table(runs.runs, runs.settings.assignment)
+    table = assigned_table(runs.runs)
     value = evaluate_cells(runs, table)
     texts = []
     if left_out := images - len(runs.test.labels):

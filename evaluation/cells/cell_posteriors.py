@@ -44,28 +44,26 @@ def is_balanced(about: Mapping[str, Any]) -> bool:
     return values.pop()
 
 
-def assign_by_karyotype(run: Predictions, priors: KaryotypePriors) -> np.ndarray:
+def assign_cells(run: Predictions) -> np.ndarray:
     """Assign each test chromosome of a run to its class in the most probable karyotype of its cell.
 
     A cell of an impossible size keeps its most probable classes. Where validation images are evaluated in place of the
-    test part, the temperature is fitted on what it is applied to.
+    test part, the temperature is fitted on what it is applied to; where none can be fitted, it is 1.
 
     Returns:
         Indices into ``run.classes``, int64, shape (images,).
 
     Raises:
-        UserError: See ``assignment.refusal`` and ``is_balanced``; or there are too few validation chromosomes.
+        UserError: See ``assignment.refusal`` and ``is_balanced``.
     """
     if reason := refusal(run):
-        raise UserError(f"the karyotypes of cells are not computed: {reason}")
-    temperature = fit_temperature(score(run.calibrating))
-    if temperature.value is None:
-        raise UserError(f"the probabilities of chromosomes cannot be calibrated: {temperature.reason}")
+        raise UserError(f"the chromosomes of a cell cannot be assigned: {reason}")
     test = run.part("test")
-    logs = log_probabilities(test, temperature.value)
+    logs = log_probabilities(test, fit_temperature(score(run.calibrating)).value or 1.0)
     balanced = is_balanced(run.about)
     order = pd.Index(run.classes).get_indexer(list(CHROMOSOMES))
     assigned = test.probabilities.argmax(axis=1)
+    priors = KaryotypePriors()
     for rows in rows_of_cells(test.frame):
         if not size_refusal(len(rows)):
             assigned[rows] = order[karyotype_posterior(logs[rows], priors, balanced=balanced).best.classes]
