@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from common.config.schema import EvaluationConfig, TriageConfig
+from common.uncertainty import needed_images
 from evaluation.intervals.exact import share
 from evaluation.labelled_runs import LabelledFold, LabelledRuns, single_or_list
 from evaluation.metrics.classification import call
@@ -21,7 +22,6 @@ from evaluation.referral.choices import (
     choose_release,
     conformal_sets,
     cut_notes,
-    needed_images,
     reviewed,
 )
 from evaluation.referral.selective import areas, rankings
@@ -109,10 +109,11 @@ def decide(fold: LabelledFold, chosen: ReviewThresholds) -> dict[str, Decision]:
     positive = test.scored.positive_index
     assert positive is not None  # triage is of two classes
     images = replace(fold.run, frame=test.frame)
-    predicted = test.plain.called
+    confidences = test.confidences()
+    predicted = confidences["probability"].called
     decisions = {"nobody": Decision(predicted, np.zeros(len(predicted), dtype=bool))}
     if fold.validation.sampled and test.sampled:
-        voted = test.votes.called
+        voted = confidences["votes"].called
         review = reviewed("votes", images, chosen)
         decisions["votes"] = Decision(voted, review, chosen.vote_share)
         decisions["votes_positive"] = Decision(voted, review | (voted == positive), chosen.vote_share)
@@ -176,7 +177,7 @@ def triage_warnings(
     if by_subject:
         lines.append("exact intervals treat images as independent; those of one subject are not")
     if result.conformal.marginal is None:
-        lines.append(f"no conformal sets: fewer than {needed_images(settings.coverage)} validation images")
+        lines.append(f"no conformal sets: fewer than {needed_images(1 - settings.coverage)} validation images")
     return warnings_about("triage", lines)
 
 
