@@ -60,11 +60,6 @@ def sources() -> dict[str, Source]:
     return _SOURCES
 
 
-def source_models() -> dict[str, type[SourceConfig]]:
-    """Return the settings of each source by its name."""
-    return {name: entry.config for name, entry in sources().items()}
-
-
 def scan(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progress: bool = True) -> Manifest:
     """List the images of a source, open each once and return the manifest.
 
