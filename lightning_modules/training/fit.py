@@ -21,7 +21,7 @@ from lightning_modules.callbacks.batchnorm_sync import BatchNormSync
 from lightning_modules.callbacks.best_checkpoint import BestCheckpoint, ChoosesBest
 from lightning_modules.callbacks.finite_loss import FiniteLoss
 from lightning_modules.callbacks.heartbeat import Heartbeat
-from lightning_modules.callbacks.resume import PlateauStep, ResumeCheckpoint, StepSeed
+from lightning_modules.callbacks.resume import ResumeCheckpoint, StepSeed
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.extensions import build_callbacks, build_loggers
@@ -189,12 +189,9 @@ class _Training:
             save_on_train_epoch_end=False,
             enable_version_counter=False,
         )
-        callbacks += [best, *optional]
-        callbacks.append(Heartbeat(stage, steps))
-        if self.config.scheduler.name == "plateau":
-            callbacks.append(PlateauStep())
         saving = self.config.callbacks.checkpoint
-        return [*callbacks, ResumeCheckpoint(last, saving.every_steps, saving.every_minutes), *self.callbacks]
+        resume = ResumeCheckpoint(last, saving.every_steps, saving.every_minutes)
+        return [*callbacks, best, *optional, Heartbeat(stage, steps), resume, *self.callbacks]
 
     def best(self, stage: Stage, trainer: Trainer, optional: Sequence[Callback]) -> tuple[float, str]:
         """Return the metric of the best weights, which are in best.ckpt, and what they were chosen from.
