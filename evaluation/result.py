@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import pandas as pd
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
 
-from common.errors import UserError
+from common.errors import UserError, first_fault
 from evaluation.core.formats import interval
 
 Matrix = list[list[int]]
@@ -479,9 +479,7 @@ class EvaluationResult:
         try:
             return _ADAPTER.validate_python(content)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise UserError(f"no result of an evaluation: {place}: {first['msg']}: evaluate the run again") from error
+            raise UserError(f"no result of an evaluation: {first_fault(error)}: evaluate the run again") from error
 
 
 _ADAPTER = TypeAdapter(EvaluationResult)

@@ -91,7 +91,7 @@ def build_classifier(
         check_loss(model.training_loss, logits or len(classes))
     model.folded_batchnorm = info.folded if config.pretrained.batchnorm == "restored" else ()
     if config.inference.mc_passes:
-        check_dropout(model, config.inference.mc_passes, config.prepare.size)
+        check_dropout(model, config.inference.mc_passes)
     if config.trainer.channels_last:
         # Convolutions pass the layout of their weights on to their outputs: the images need no conversion.
         model.to(memory_format=torch.channels_last)

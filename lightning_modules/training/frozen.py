@@ -59,7 +59,7 @@ def features_in_place_of_images(
     with explained_faults(config.loader), _channels_last(model, config.trainer.channels_last):
         trainer = build_trainer(config, callbacks=[collector])
         trainer.predict(FrozenPart(model), datamodule=batches, return_predictions=False)
-    batches.features = torch.from_numpy(collector.arrays()["features"].copy())
+    batches.features = torch.from_numpy(collector.arrays()["features"])
     seconds = time.monotonic() - start
     say(f"{name}: trains on features of {batches.count:,} images, computed once in {seconds:.0f} s")
     return batches, seconds
