@@ -7,9 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from common.paths import ROOT
 from common.text import one_line
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class UserError(Exception):
@@ -27,6 +31,15 @@ class RepeatedError(UserError):
 
 
 LISTED = 36  # names in an error message: room for the 32 of VGG16
+
+
+def first_fault(error: "ValidationError") -> str:
+    """Say in which key pydantic has found the first mistake, and which."""
+    first = error.errors()[0]
+    key = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        return f"{key} is no key any more"
+    return f"{key}: {first['msg']}"
 
 
 def close_names(name: str, names: Sequence[str]) -> str:

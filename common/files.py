@@ -58,28 +58,20 @@ def write_csv(path: Path, table: "pd.DataFrame", float_format: str | None = None
     # Carriage returns in names of files are quoted only where they end a line.
     returns = table.select_dtypes(object).map(lambda text: isinstance(text, str) and "\r" in text).any(axis=None)
     end = {True: "\r\n", False: "\n"}[bool(returns)]
+    escaped = changed_text(table, escape_formula)
     with atomic_path(path) as temporary:
-        without_formulas(table).to_csv(temporary, index=False, float_format=float_format, lineterminator=end)
+        escaped.to_csv(temporary, index=False, float_format=float_format, lineterminator=end)
 
 
 def read_csv(path: Path, **options: Any) -> "pd.DataFrame":
     """Read a table of ``write_csv``; the options are those of ``pandas.read_csv``."""
     import pandas as pd
 
-    return with_formulas(pd.read_csv(path, **options))
+    return changed_text(pd.read_csv(path, **options), unescape_formula)
 
 
-def without_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Return a table, its text and the names of its columns escaped; numbers, also those written as text, stay."""
-    return _mapped(table, escape_formula)
-
-
-def with_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Return the table that ``without_formulas`` has escaped."""
-    return _mapped(table, unescape_formula)
-
-
-def _mapped(table: "pd.DataFrame", change: Callable[[Any], Any]) -> "pd.DataFrame":
+def changed_text(table: "pd.DataFrame", change: Callable[[Any], Any]) -> "pd.DataFrame":
+    """Return a table, its text and the names of its columns changed; numbers stay."""
     changed = table.copy(deep=False)
     for name, column in table.select_dtypes(exclude=["number", "bool"]).items():
         changed[name] = column.astype(object).map(change, na_action="ignore")

@@ -19,7 +19,6 @@ HEATMAPS = RunFolder.HEATMAPS  # in a run's folder: one file per method and laye
 QUALITY = 80  # a cell of 160 px takes about 3 kB
 BATCH = 256
 LARGEST = 4000  # pixels of a side
-CLASSLESS = "eigencam"  # a method of heat maps that knows no class
 
 
 def write_pictures(path: Path, image_ids: Iterable[str], images: Iterable[np.ndarray | bytes], size: int) -> None:
@@ -79,6 +78,4 @@ def heat_words(maps: Path) -> dict[str, str]:
         return {}
     verbs = frame["empty"].map({"True": "nothing speaks"}).fillna("what speaks")
     words = verbs + " for “" + frame["target"] + "”"
-    if maps.stem.startswith(CLASSLESS):
-        words[:] = "whatever the class"
     return dict(zip(frame["image_id"], words, strict=True))

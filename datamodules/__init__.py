@@ -31,15 +31,18 @@ def __getattr__(name: str) -> Any:
 
 
 def _sources() -> Mapping[str, type[SourceConfig]]:
-    from datamodules.sources import source_models  # with the libraries of images
+    from datamodules.sources import sources  # with the libraries of images
 
-    return source_models()
+    return {name: entry.config for name, entry in sources().items()}
 
 
 def _strengths() -> Mapping[str, float]:
-    from datamodules.transforms.operations import largest_strengths
+    from datamodules.transforms.operations import AUGMENTATIONS
 
-    return largest_strengths()
+    strengths: dict[str, float] = {}
+    for operation in AUGMENTATIONS.values():
+        strengths |= dict.fromkeys(operation.keys, operation.at_most)
+    return strengths
 
 
 register_data_settings(DataSettings(_sources, _strengths))

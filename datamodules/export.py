@@ -3,8 +3,6 @@
 import shutil
 from pathlib import Path
 
-import pandas as pd
-
 from common.arguments import new_folder
 from common.errors import UserError
 from common.files import sha256_of_value, write_csv, write_text
@@ -29,8 +27,16 @@ def export_images(manifest: Manifest, folder: Path) -> None:
         raise UserError("--export copies synthetic images alone: data=synthetic_cells or data=synthetic_chromosomes")
     new_folder(folder, "--export")
     chromosomes = manifest.classes == CHROMOSOMES
-    frame = _renamed_cases(manifest.frame, folder.name) if chromosomes else manifest.frame
-    paths = _paths_by_cell(frame) if chromosomes else _paths_by_class(frame)
+    frame = manifest.frame
+    if chromosomes:
+        cases = frame[["subject", "cell"]].map(lambda name: folder.name + name.removeprefix("case"))
+        frame = frame.assign(**cases)
+        shuffled = frame["image_id"].map(sha256_of_value)
+        number = shuffled.groupby(frame["cell"]).rank().astype(int).astype(str).str.zfill(2)
+        paths = frame["subject"] + "/" + frame["cell"] + "/" + number + ".png"
+    else:
+        number = (frame.groupby(["label", "subject"]).cumcount() + 1).astype(str).str.zfill(3)
+        paths = frame["label"] + "/" + frame["subject"] + "_" + number + ".png"
     with new_whole_folder(folder) as beside:
         for row, path in paths.items():
             (beside / path).parent.mkdir(parents=True, exist_ok=True)
@@ -40,19 +46,3 @@ def export_images(manifest: Manifest, folder: Path) -> None:
             table = frame.assign(path=paths)[list(columns)].rename(columns=columns)
             write_csv(beside / LABELS, table.sort_values("path"))
         write_text(beside / DRAWN, "Synthetic images: no patients.\n")
-
-
-def _paths_by_class(frame: pd.DataFrame) -> pd.Series:
-    number = frame.groupby(["label", "subject"]).cumcount() + 1
-    return frame["label"] + "/" + frame["subject"] + "_" + number.astype(str).str.zfill(3) + ".png"
-
-
-def _renamed_cases(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    columns = ["subject", "cell"]
-    return frame.assign(**frame[columns].map(lambda text: name + text.removeprefix("case")))
-
-
-def _paths_by_cell(frame: pd.DataFrame) -> pd.Series:
-    shuffled = frame["image_id"].map(sha256_of_value)
-    number = shuffled.groupby(frame["cell"]).rank().astype(int)
-    return frame["subject"] + "/" + frame["cell"] + "/" + number.astype(str).str.zfill(2) + ".png"

@@ -46,8 +46,7 @@ class FeatureDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of the balanced train part."""
-        sampler = self.data.train_sampler(lambda: position_in_epoch(self.trainer))
-        return self._loader(self._train, batch_sampler=sampler)
+        return self._loader(self._train, batch_sampler=self.data.train_sampler(lambda: position_in_epoch(self.trainer)))
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """The validation part, in the manifest's order."""

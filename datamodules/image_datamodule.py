@@ -201,7 +201,8 @@ class ImageDataModule(LightningDataModule):
     @cached_property
     def labels(self) -> np.ndarray:
         """The class index of every manifest row, int64, shape (images,); -1 where the label is unknown."""
-        return np.asarray(self.manifest.class_indices, np.int64)
+        codes = pd.Categorical(self.manifest.frame["label"], self.manifest.classes).codes
+        return np.asarray(codes, np.int64)
 
     def rows(self, part: str) -> np.ndarray:
         """Return the manifest rows of a part ("train", "validation", "test", "unused"), int64, ascending."""
@@ -228,15 +229,22 @@ class ImageDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch] | DataLoader[Key]:
         """Batches of the balanced, augmented train part: this process's share of each."""
-        plan = self.plan
         sampler = self.train_sampler(self._position)
         if self.config.transform.batched:
-            keys = KeyDataset(plan.rows, plan.copy, self.labels)
+            keys = KeyDataset(self.plan.rows, self.plan.copy, self.labels)
             return DataLoader(keys, batch_sampler=sampler, collate_fn=ImageKeys.collate)
+        return self.loader(self.training_set(), batch_sampler=sampler)
+
+    def training_set(self) -> Dataset[Any]:
+        """Return the augmented images of an epoch, by their place in ``plan``."""
+        plan = self.plan
         # What was done before the split is not done again.
         augmentation = Augmentation(self.expansion.transform, self.config.seed)
-        dataset = PreparedDataset(self.images, plan.rows, self.labels, plan.copy, augmentation, self.config.prepare)
-        return self.loader(dataset, batch_sampler=sampler)
+        return PreparedDataset(self.images, plan.rows, self.labels, plan.copy, augmentation, self.config.prepare)
+
+    def plain_set(self, rows: np.ndarray) -> Dataset[Any]:
+        """Return the images of some manifest rows, not augmented."""
+        return PreparedDataset(self.images, rows, self.labels, prepare=self.config.prepare)
 
     def of_training_images(self, count: int) -> "RowsDataModule":
         """Return at most ``count`` of the training images, evenly spaced in the manifest, each once, not augmented."""
@@ -341,8 +349,7 @@ class ImageDataModule(LightningDataModule):
     def in_order(self, rows: np.ndarray, trainer: Trainer | None) -> DataLoader[Batch]:
         """Return the share that a process of a trainer has of images of some manifest rows, not augmented."""
         rows = share_of(rows, self._present_world(trainer))
-        dataset = PreparedDataset(self.images, rows, self.labels, prepare=self.config.prepare)
-        return self.loader(dataset, batch_size=self.config.loader.batch_size)
+        return self.loader(self.plain_set(rows), batch_size=self.config.loader.batch_size)
 
     def _present_world(self, trainer: Trainer | None) -> World:
         """The processes of a trainer, where it has several."""

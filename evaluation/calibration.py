@@ -5,7 +5,6 @@ Expected calibration error and temperature scaling: Guo et al., On Calibration o
 
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +26,7 @@ from evaluation.result import (
     ReliabilityBin,
     warnings_about,
 )
-from evaluation.sections import Findings
+from evaluation.sections import Findings, drawn_by
 
 # A temperature beyond these means that validation has no errors, or that its predictions are hardly better than even
 # odds (as where nearly all images get the same class); it does not measure confidence.
@@ -175,7 +174,8 @@ def calibration(runs: LabelledRuns, _: EvaluationResult) -> Findings:
         after=after,
         sampled=sampled,
     )
-    return Findings(value, calibration_warnings(value), figures={"reliability": _draw})
+    figures = {"reliability": drawn_by("evaluation.core.confidence_plots.reliability")}
+    return Findings(value, calibration_warnings(value), figures=figures)
 
 
 def calibration_warnings(calibration: CalibrationResult) -> list[EvaluationWarning]:
@@ -234,9 +234,3 @@ def _edges(bins: int) -> np.ndarray:
 
 def _clip(probabilities: np.ndarray) -> np.ndarray:
     return np.asarray(np.clip(probabilities, EPSILON, 1.0))
-
-
-def _draw(path: Path, result: EvaluationResult) -> None:
-    from evaluation.core import confidence_plots  # here: matplotlib costs seconds
-
-    confidence_plots.reliability(path, result)

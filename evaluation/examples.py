@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
@@ -37,26 +36,19 @@ DOUBTFUL = "doubtful"
 WORDS = {SUREST_RIGHT: "surest right", SUREST_WRONG: "surest wrong", DOUBTFUL: "most doubtful"}
 
 
-def wrong(runs: LabelledRuns, result: EvaluationResult) -> FindingsWithoutValue:
-    """Return the section: the table of the wrong predictions."""
-    if not result.test.images:
-        return FindingsWithoutValue()
-    return FindingsWithoutValue(tables={"wrong": wrong_cases(runs.pooled)})
+def wrong(runs: LabelledRuns, _: EvaluationResult) -> FindingsWithoutValue:
+    """Return the section: the table of the wrong predictions.
 
-
-def wrong_cases(predictions: Predictions) -> pd.DataFrame:
-    """List the wrong predictions.
-
-    With several passes or members the prediction is that of the majority, as in the paper; else the one at 0.5. Rows
-    without a label are left out.
-
-    Returns:
-        A row per wrong prediction, the most confident first: ``image_id``, ``predicted``, ``actual``, ``probability``
-        of the predicted class (without dropout), ``mean_probability`` of it (over the passes), ``vote_share``,
-        ``joint_confidence`` (the three None without passes), ``kind`` and ``subject``.
+    With several passes or members the prediction is that of the majority, as in the paper; else the one at 0.5. A row
+    per wrong prediction, the most confident first: ``image_id``, ``predicted``, ``actual``, ``probability`` of the
+    predicted class (without dropout), ``mean_probability`` of it (over the passes), ``vote_share``,
+    ``joint_confidence`` (the three None without passes), ``kind`` and ``subject``.
     """
-    test = cases(predictions)
-    best = test.joint if test.sampled else test.plain
+    if not len(runs.test.labels):
+        return FindingsWithoutValue()
+    test = cases(runs.pooled)
+    confidences = test.confidences()
+    best = confidences["joint" if test.sampled else "probability"]
     images = np.arange(len(test.labels))
     table = test.frame[["image_id"]].assign(predicted=np.array(test.scored.classes, dtype=object)[best.called])
     table["actual"] = test.frame["label"]
@@ -64,12 +56,12 @@ def wrong_cases(predictions: Predictions) -> pd.DataFrame:
     table[["mean_probability", "vote_share", "joint_confidence"]] = None
     if test.sampled:
         table["mean_probability"] = test.mean_probabilities[images, best.called]
-        table["vote_share"] = test.votes.values
+        table["vote_share"] = confidences["votes"].values
         table["joint_confidence"] = best.values
     table[["kind", "subject"]] = test.frame[["kind", "subject"]]
     surest_first = np.argsort(-best.values, kind="stable")
-    wrong = (best.called != test.labels)[surest_first]
-    return table.iloc[surest_first[wrong]].reset_index(drop=True)
+    mistaken = (best.called != test.labels)[surest_first]
+    return FindingsWithoutValue(tables={"wrong": table.iloc[surest_first[mistaken]].reset_index(drop=True)})
 
 
 def draw_sheet(

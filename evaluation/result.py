@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import pandas as pd
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
 
-from common.errors import UserError
+from common.errors import UserError, first_fault
 from evaluation.core.formats import interval
 
 Matrix = list[list[int]]
@@ -160,19 +160,19 @@ class KaryotypeCounts:
 
 @dataclass(frozen=True)
 class AssignmentResult:
-    """The test cells before and after the joint assignment; ``chosen`` is ``evaluation.assignment.costs``.
+    """The test cells before and after the joint assignment; ``chosen`` is how, "karyotype" but in old files.
 
     Metrics are those of ``cell_metrics.cell_metric_names``, the confusion (rows the truth) that of assigned classes.
     ``unplaceable`` cells are of a size that no karyotype has, and keep their most probable classes.
     """
 
-    chosen: str
     cells: int
     unplaceable: int
     metrics: dict[str, Interval]
     fold_means: dict[str, Interval] | None
     confusion: Matrix
     karyotypes: KaryotypeCounts
+    chosen: str = "karyotype"
 
 
 @dataclass(frozen=True)
@@ -479,9 +479,7 @@ class EvaluationResult:
         try:
             return _ADAPTER.validate_python(content)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise UserError(f"no result of an evaluation: {place}: {first['msg']}: evaluate the run again") from error
+            raise UserError(f"no result of an evaluation: {first_fault(error)}: evaluate the run again") from error
 
 
 _ADAPTER = TypeAdapter(EvaluationResult)

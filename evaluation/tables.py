@@ -7,11 +7,9 @@ from operator import attrgetter
 
 import pandas as pd
 
-from common.config.schema import AssignmentConfig
 from common.predictions import VALIDATION
 from common.text import class_counts, quoted
 from evaluation.core.formats import images_of, number, temperature_of
-from evaluation.labelled_runs import evaluation_settings
 from evaluation.metrics.classification import METRICS, in_words
 from evaluation.result import ConformalSets, Estimate, EvaluationResult, FoldThresholds, TriageResult
 
@@ -288,14 +286,15 @@ def cells_table(result: EvaluationResult) -> Table | None:
         f"(one by one in {cells.recovered_before}); of {cells.normal:,} that are, {cells.alarmed} "
         f"(one by one {cells.alarmed_before:,}) come out abnormal"
     )
-    lines.append(_how_assigned(evaluation_settings(result.settings).assignment))
+    if assignment.chosen == "karyotype":
+        lines.append("each cell has its most probable karyotype by the priors of conf/karyotype.yaml")
     if result.cell_referral:
         referred, right = result.cell_referral.values()
         lines.append(
             f"referred to an expert above thresholds of validation cells, but for that of distance: {referred} of the "
             f"cells; of the others {right} have no wrong chromosome"
         )
-    if assignment.chosen == "karyotype" and result.about.get("on") == VALIDATION:
+    if result.about.get("on") == VALIDATION:
         lines.append("the temperature of their probabilities is fitted on these same cells, which flatters a little")
     reading = "Joint assignment: the chromosomes of a cell are sorted together, knowing that a cell has two of each."
     return _table(result, f"Whole cells ({assignment.cells:,})", rows, reading, *lines)
@@ -424,9 +423,3 @@ def _threshold(result: EvaluationResult) -> str:
     if isinstance(result.threshold, FoldThresholds):
         return "own threshold"
     return number(result.threshold.value)
-
-
-def _how_assigned(assignment: AssignmentConfig) -> str:
-    if assignment.costs == "karyotype":
-        return "each cell has its most probable karyotype by the priors of conf/karyotype.yaml"
-    return f"cost of one class too many and another too few: {assignment.deviation_cost:g} nats"

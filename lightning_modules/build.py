@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from common.config.defaults import composition
@@ -67,11 +66,11 @@ def first_backbone(config: Config) -> FirstBackbone:
 
 
 def build_classifier(
-    config: Config, classes: Sequence[str], class_weights: np.ndarray | None, first: FirstBackbone | None = None
+    config: Config, classes: Sequence[str], first: FirstBackbone | None = None
 ) -> tuple[Classifier, dict[str, str | None]]:
     """Build the network with its first weights, and check what of the configuration depends on the classes.
 
-    Class weights are float64, (classes,), or None. ``first`` is built here where it is None.
+    ``first`` is built here where it is None.
 
     Returns:
         The classifier, and the content hashes ("weights", "init_from") that belong to the run's identity.
@@ -85,14 +84,14 @@ def build_classifier(
     if logits not in (None, len(classes)) and (logits, len(classes)) != (1, 2):
         raise UserError(f"head.logits={logits} does not fit {len(classes)} classes: set head.logits={len(classes)}")
     facts = ModelFacts(list(info.mean), list(info.std), info.args)
-    settings = TrainingSettings(config.loss, config.optimizer, config.scheduler, class_weights)
+    settings = TrainingSettings(config.loss, config.optimizer, config.scheduler)
     torch.set_rng_state(first.random_state)
     model = assemble(config, backbone, facts, len(classes), settings)
     if config.loss.own is not None:
         check_loss(model.training_loss, logits or len(classes))
     model.folded_batchnorm = info.folded if config.pretrained.batchnorm == "restored" else ()
     if config.inference.mc_passes:
-        check_dropout(model, config.inference.mc_passes, config.prepare.size)
+        check_dropout(model, config.inference.mc_passes)
     if config.trainer.channels_last:
         # Convolutions pass the layout of their weights on to their outputs: the images need no conversion.
         model.to(memory_format=torch.channels_last)

@@ -8,7 +8,7 @@ from common.runs.run import ModelFacts
 from lightning_modules.backbones.heads import count_fixed_layers, head_layers
 from lightning_modules.backbones.truncation import features_of
 from lightning_modules.epoch_metrics import EpochScores, validation_metrics
-from lightning_modules.losses import build_losses, image_weights, share_of_loss
+from lightning_modules.losses import build_losses, share_of_loss
 from lightning_modules.optimizers import TrainingSettings
 from lightning_modules.orientation import loss_by_orientation, marginal_logits, turned_batch
 from lightning_modules.staged_module import StagedModule
@@ -49,7 +49,7 @@ class Classifier(StagedModule):
         self.num_classes = num_classes
         self.orientation = orientation
         self.folded_batchnorm: tuple[str, ...] = ()
-        self.training_loss, self.validation_loss = build_losses(settings.loss, settings.class_weights)
+        self.training_loss, self.validation_loss = build_losses(settings.loss)
         self.train_metrics = EpochScores(num_classes)
         self.val_metrics = validation_metrics(num_classes, "val/")
         self.test_metrics = validation_metrics(num_classes, "test/")
@@ -105,12 +105,11 @@ class Classifier(StagedModule):
         if self.orientation:
             image, target = turned_batch(batch, self.num_classes, self.current_epoch)
         logits = self.head_logits(image)
-        weights = image_weights(self.training_loss, label)
         if self.orientation and "upright" in batch:
-            mean_loss = loss_by_orientation(self.training_loss, logits, target, weights, batch["upright"])
+            mean_loss = loss_by_orientation(self.training_loss, logits, target, batch["upright"])
         else:
             mean_loss = self.training_loss(logits, target)
-        share, loss = share_of_loss(mean_loss, weights)
+        share, loss = share_of_loss(mean_loss, len(label))
         scores = self.scores(self.class_logits(logits.detach()))
         predicted = (scores > 0.5).long() if scores.ndim == 1 else scores.argmax(1)
         self.log("train/loss", loss, on_epoch=True, on_step=False, prog_bar=True, batch_size=len(label), sync_dist=True)

@@ -118,30 +118,24 @@ def _mean(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> di
 
 
 class PredictionCollector(Callback):
-    """Appends what ``predict_step`` returns to one growing buffer for each name.
+    """Keeps what ``predict_step`` returns, as arrays of their own.
 
     Lightning would keep the small tensors of every batch, which pin the memory around them: 0.4 MB for each image.
     """
 
     def __init__(self) -> None:
-        self._buffers: dict[str, bytearray] = {}
-        self._no_rows: dict[str, np.ndarray] = {}
+        self._batches: dict[str, list[np.ndarray]] = {}
 
     def on_predict_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *numbers: int
     ) -> None:
-        """Append a batch."""
+        """Keep a batch."""
         for name, values in outputs.items():
-            rows = values.cpu().numpy()
-            self._no_rows[name] = np.empty((0, *rows.shape[1:]), rows.dtype)
-            self._buffers.setdefault(name, bytearray()).extend(rows.tobytes())
+            self._batches.setdefault(name, []).append(values.cpu().numpy().copy())
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the predictions by name, shape (images, ...); empty without any batch."""
-        arrays = {}
-        for name, empty in self._no_rows.items():
-            arrays[name] = np.frombuffer(self._buffers[name], empty.dtype).reshape(-1, *empty.shape[1:])
-        return arrays
+        return dict(zip(self._batches, map(np.concatenate, self._batches.values()), strict=True))
 
 
 def predict(

@@ -1,6 +1,5 @@
 """The loss of a classifier: cross-entropy, or any loss of torch that ``loss._target_`` names."""
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from hydra.utils import instantiate
@@ -14,32 +13,18 @@ from lightning_modules.training.distributed import all_reduce, current_world
 
 
 class CrossEntropy(nn.Module):
-    """The mean loss: binary cross-entropy for one logit, for more cross-entropy with label smoothing.
+    """The mean loss: binary cross-entropy for one logit, for more cross-entropy with label smoothing."""
 
-    Each class has a weight, float, (classes,); None weighs all alike.
-    """
-
-    def __init__(self, class_weights: np.ndarray | None = None, label_smoothing: float = 0.0) -> None:
+    def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
         self.label_smoothing = label_smoothing
-        self.class_weights: torch.Tensor | None
-        self.register_buffer("class_weights", None, persistent=False)
-        if class_weights is not None:
-            self.class_weights = torch.as_tensor(class_weights).float()
 
     def forward(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Return the loss, a scalar, of logits (B, K), or (B, 2K) with orientation, and their indices, int64, (B,)."""
-        weights = self.class_weights
         if logits.shape[1] == 1:
             target = label.to(logits.dtype).unsqueeze(1)
-            losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-            if weights is None:
-                return losses.sum() / len(losses)
-            per_image = weights[label].unsqueeze(1)
-            return (per_image * losses).sum() / per_image.sum()  # as cross_entropy weighs
-        if weights is not None and logits.shape[1] == 2 * len(weights):
-            weights = weights.repeat(2)
-        return F.cross_entropy(logits, label, weight=weights, label_smoothing=self.label_smoothing)
+            return F.binary_cross_entropy_with_logits(logits, target, reduction="sum") / len(label)
+        return F.cross_entropy(logits, label, label_smoothing=self.label_smoothing)
 
 
 class OwnLoss(nn.Module):
@@ -62,14 +47,14 @@ class OwnLoss(nn.Module):
         return value
 
 
-def build_losses(config: LossConfig, class_weights: np.ndarray | None = None) -> tuple[nn.Module, nn.Module]:
-    """Return the losses of training and of validation; the second has neither class weights nor label smoothing.
+def build_losses(config: LossConfig) -> tuple[nn.Module, nn.Module]:
+    """Return the losses of training and of validation; the second has no label smoothing.
 
     Raises:
         UserError: ``loss._target_`` cannot be built, has weights of its own to train, or gives no single number.
     """
     if config.own is None:
-        return CrossEntropy(class_weights, config.label_smoothing), CrossEntropy()
+        return CrossEntropy(config.label_smoothing), CrossEntropy()
     name = f"loss._target_={config.own['_target_']}"
     try:
         loss = instantiate(config.own)
@@ -103,25 +88,16 @@ def check_loss(loss: nn.Module, logits: int) -> None:
         raise UserError(f"loss._target_ is no smaller for the true class with head.logits={logits}: set another number")
 
 
-def image_weights(loss: nn.Module, label: torch.Tensor) -> torch.Tensor:
-    """Return the weight of each image in the mean of a loss, float64, shape (B,), by the class of each."""
-    weights: torch.Tensor | None = getattr(loss, "class_weights", None)
-    if weights is None:
-        return torch.ones_like(label, dtype=torch.float64)
-    return weights[label].double()
+def share_of_loss(loss: torch.Tensor, images: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return this rank's share of the mean loss of the global batch, and the loss to log.
 
-
-def share_of_loss(loss: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return this rank's share of the (weighted) mean loss of the global batch, and the loss to log.
-
-    The ranks may have different numbers of images, whose ``weights`` in the mean ``loss`` are float64, (B,). The mean
-    of the first over the ranks is that of the global batch: DDP averages the gradients, and so trains as a single
-    process does. The mean of the second over all images of an epoch is the epoch's.
+    The ranks may have different numbers of ``images``, of which ``loss`` is the mean. The mean of the first over the
+    ranks is that of the global batch: DDP averages the gradients, and so trains as a single process does. The mean of
+    the second over all images of an epoch is the epoch's.
     """
     processes = current_world().size
     if processes == 1:
         return loss, loss
-    weight = weights.sum()
-    total_weight, total_images = all_reduce(torch.stack([weight, weight.new_tensor(len(weights))]))
-    share = loss * (weight * processes / total_weight).to(loss.dtype)
-    return share, share.detach() * (total_images / (processes * len(weights))).to(loss.dtype)
+    total = all_reduce(torch.tensor(float(images), dtype=torch.float64, device=loss.device))
+    share = loss * (images * processes / total).to(loss.dtype)
+    return share, share.detach() * (total / (processes * images)).to(loss.dtype)

@@ -5,20 +5,16 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from common.cli import warn
 from common.errors import UserError
 from common.seeds import derive_seed
 from lightning_modules.backbones.heads import head_layers, is_pool, pooled_positions
-from lightning_modules.backbones.truncation import ImageSize, evaluating, random_image
 from lightning_modules.classifier import Classifier
 
 # Bytes: so many passes are done at once that neither their activations nor their masks take more, but one at least.
 CHUNK_BYTES = 2**26
-KINDS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d)
 
 
 def draw_masks(seed: int, layer: int, passes: range, shape: Sequence[int], rate: float) -> torch.Tensor:
@@ -156,7 +152,7 @@ class McDropout:
         return x
 
 
-def check_dropout(classifier: Classifier, passes: int, size: ImageSize) -> None:
+def check_dropout(classifier: Classifier, passes: int) -> None:
     """Refuse Monte Carlo dropout of a head without dropout, and warn of dropout in the backbone, which stays off.
 
     A dropout of the head counts even with rate 0 (the passes are then alike).
@@ -165,11 +161,8 @@ def check_dropout(classifier: Classifier, passes: int, size: ImageSize) -> None:
         UserError: The head has no dropout.
     """
     _check_head(classifier.head, passes)
-    # By a forward pass: many of timm's networks drop by a function, without a module to look for.
-    called = _CalledDropout()
-    with torch.no_grad(), evaluating(classifier), called:
-        classifier.features(random_image(size))
-    if any(called.rates):
+    # timm's arguments are proj_drop_rate, attn_drop_rate ...; drop_rate is that of its own classifier.
+    if any(rate for name, rate in classifier.network_args.items() if name.endswith("_drop_rate")):
         warn(f"inference.mc_passes={passes}: the dropout of the backbone (model.args) stays off, only the head's is on")
 
 
@@ -177,17 +170,3 @@ def _check_head(head: nn.Module, passes: int) -> None:
     if not any(isinstance(layer, nn.Dropout) for layer in head_layers(head)):
         remedy = "put {dropout: 0.5} in head.layers, or set it to 0"
         raise UserError(f"inference.mc_passes={passes}: the model has no dropout: {remedy}")
-
-
-class _CalledDropout(TorchFunctionMode):
-    """Notes the rate of every dropout that is called, by a module or by a function, in whatever mode."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rates: list[float] = []
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func in KINDS:  # torch's functions hand their own arguments on by name, however they were called
-            self.rates.append(kwargs["p"])
-        return func(*args, **kwargs)

@@ -1,12 +1,10 @@
 """How a network is trained: optimisers and schedules by their names in torch.optim, or by the path of any class."""
 
 import difflib
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import numpy as np
 from hydra.utils import get_class
 from torch import nn, optim
 from torch.optim import lr_scheduler
@@ -17,20 +15,14 @@ from lightning_modules.backbones.truncation import first_line
 
 T = TypeVar("T")
 
-NEVER = sys.maxsize  # by Lightning: the callback PlateauStep steps this scheduler
-
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a classifier is trained; a stage has its own learning rate, and may have another optimiser.
-
-    ``class_weights`` are the weights of each class in the training loss, float, (classes,); None weighs all alike.
-    """
+    """How a classifier is trained; a stage has its own learning rate, and may have another optimiser."""
 
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig(name="Adam")
     scheduler: SchedulerConfig = SchedulerConfig(name="none")
-    class_weights: np.ndarray | None = None
     lr: float = 1e-3
 
 
@@ -67,9 +59,6 @@ def build_scheduler(config: SchedulerConfig, optimizer: optim.Optimizer, steps: 
     if "." in config.name:
         other = _build(config.name, "scheduler", lr_scheduler.LRScheduler, config.args, optimizer)
         return {"scheduler": other, "interval": config.interval}
-    if config.name == "plateau":
-        plateau = lr_scheduler.ReduceLROnPlateau(optimizer, factor=config.factor, patience=config.patience)
-        return {"scheduler": plateau, "interval": "epoch", "monitor": "val/loss", "frequency": NEVER}
     scheduler: lr_scheduler.LRScheduler
     if config.name == "one_cycle":
         rate = float(optimizer.param_groups[0]["lr"])

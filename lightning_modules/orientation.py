@@ -46,7 +46,7 @@ def marginal_logits(logits: torch.Tensor) -> torch.Tensor:
 
 
 def loss_by_orientation(
-    loss: nn.Module, logits: torch.Tensor, target: torch.Tensor, weights: torch.Tensor, upright: torch.Tensor
+    loss: nn.Module, logits: torch.Tensor, target: torch.Tensor, upright: torch.Tensor
 ) -> torch.Tensor:
     """Return the mean loss of images, some of which may have been upside down before they were turned.
 
@@ -56,14 +56,13 @@ def loss_by_orientation(
         loss: The mean loss of logits (B, outputs) and indices (B,).
         logits: Of all outputs, float, shape (B, 2K).
         target: The outputs of class and orientation, int64, shape (B,).
-        weights: Of the images in the mean, shape (B,).
         upright: Which images were upright before they were turned, bool, shape (B,).
     """
     if upright.all():
         return loss(logits, target)  # type: ignore[no-any-return]
     classes = marginal_logits(logits[~upright])
     of_classes: torch.Tensor = loss(classes, target[~upright] % classes.shape[1])
-    share = (weights[~upright].sum() / weights.sum()).to(of_classes.dtype)
+    share = ((~upright).sum().double() / len(upright)).to(of_classes.dtype)
     if not upright.any():
         return of_classes
     return share * of_classes + (1 - share) * loss(logits[upright], target[upright])  # type: ignore[no-any-return]

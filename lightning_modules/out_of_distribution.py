@@ -20,6 +20,7 @@ from common.errors import UserError
 from common.files import atomic_path
 from common.runs.files import RunFile
 from common.runs.run import Run
+from common.uncertainty import needed_images, quantile_above
 
 NEIGHBOURS = 10
 KEPT = 2000  # training images whose features are kept, at most
@@ -80,7 +81,7 @@ class OutOfDistribution(nn.Module):
         self.spread = torch.from_numpy(spread).float()
         self.threshold = 1.0
         scores = self.combined(torch.from_numpy(validation).float()).numpy()
-        self.threshold = threshold_of(scores, share)
+        self.threshold = max(quantile_above(scores, share), LEAST_SCALE)
         self.validation = scores / self.threshold  # the scores of the validation images, shape (N,)
 
     def forward(self, image: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
@@ -119,21 +120,6 @@ def fit_distances(features: np.ndarray, looks: np.ndarray) -> Distances:
     whitening = axes / np.sqrt(variances.clip(min=LEAST_VARIANCE)) / scale[:, None]
     tensors = {"features": F.normalize(kept, dim=1), "looks": torch.from_numpy(mean).float()}
     return Distances({**tensors, "whitening": torch.from_numpy(whitening).float()})
-
-
-def threshold_of(validation: np.ndarray, share: float) -> float:
-    """Return the score above which new images are out of distribution, of those of N validation images, shape (N,).
-
-    It is the ceil((N + 1) (1 - share))-th smallest: a new image of their kind is above it with a probability of
-    ``share`` at most, where they are ``needed_images`` or more.
-    """
-    rank = int(np.ceil((len(validation) + 1) * (1 - share) - 1e-9))
-    return max(float(np.sort(validation)[min(rank, len(validation)) - 1]), LEAST_SCALE)
-
-
-def needed_images(share: float) -> int:
-    """Return how many validation images a threshold needs that a ``share`` (0 to 1) of them is above."""
-    return int(np.ceil(1 / share - 1e-9)) - 1
 
 
 def save_distances(run: Run, distances: Distances, validation: np.ndarray) -> None:

@@ -38,8 +38,8 @@ def evaluate(
     Intervals come from a bootstrap that draws subjects where they are known, else images. Where the images are the
     chromosomes of whole cells, a second table has their joint assignment; two classes have a table of triage.
     Settings are chosen on the validation part (--part validation), so that the test part is left for the last figure.
-    They are the keys of evaluation in conf/train.yaml, such as resamples=200, triage.coverage=0.95 or
-    assignment.costs=karyotype; without a key of assignment, cells are assigned jointly where the runs have whole ones.
+    They are the keys of evaluation in conf/train.yaml, such as resamples=200 or triage.coverage=0.95; without
+    assignment.enabled, cells are assigned jointly where the runs have whole ones.
     """
     options_by_name = locals()
     from workflows.evaluation.request import EvaluateRequest

@@ -91,7 +91,7 @@ def test_karyograms_take_the_real_weights(network, blocks):
     if not files:
         pytest.skip(f"KARYOCYTE_WEIGHTS_DIR has no weights of {network}")
     config = check_config(composed([f"+experiment=karyogram_{network}{blocks}", f"weights={files[0]}"]))
-    model, _ = build_classifier(config, ("normal", "abnormal"), None)
+    model, _ = build_classifier(config, ("normal", "abnormal"))
     assert model.head.logits.out_features == 1
 
 
@@ -117,7 +117,7 @@ def test_paper_004_takes_the_real_weights(name):
         words += ["weights=resnet50_v1.pruned_in1k"]
     if "finetune" in name:
         words += ["unfreeze.stages.finetune.batchnorm=frozen"]
-    _, hashes = build_classifier(check_config(composed(words)), ("hem", "all"), None)
+    _, hashes = build_classifier(check_config(composed(words)), ("hem", "all"))
     assert hashes["weights"]  # of the file that was read
 
 

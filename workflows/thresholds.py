@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from pydantic import TypeAdapter, ValidationError
 
-from common.errors import UserError
+from common.errors import UserError, first_fault
 from common.runs.files import PortableFile, RunFile
 from common.runs.portable import PortableModel
 from common.runs.portable_folder import REMEDY
@@ -49,6 +49,4 @@ def portable_thresholds(model: PortableModel) -> ReviewThresholds:
     try:
         return TypeAdapter(ReviewThresholds).validate_python(model.description.thresholds)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, ("thresholds", *first["loc"])))
-        raise UserError(f"{model.folder / PortableFile.MODEL}: {place}: {first['msg']}: {REMEDY}") from error
+        raise UserError(f"{model.folder / PortableFile.MODEL}: thresholds.{first_fault(error)}: {REMEDY}") from error

@@ -90,7 +90,7 @@ def prepare(config: Config, world: World = World()) -> tuple[ImageDataModule, *B
 def build_model(config: Config, data: ImageDataModule, first: FirstBackbone | None = None) -> Built:
     """Build the network of a run with its first weights; return it with the hashes of what these are."""
     with joint_errors():
-        model, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights, first)
+        model, contents = build_classifier(config, data.manifest.classes, first)
         add_monitored(model, config.callbacks.monitor, data.manifest.classes)
     return model, contents
 

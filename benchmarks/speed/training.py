@@ -149,4 +149,4 @@ class _Items(Dataset[tuple[torch.Tensor, int]]):
 def _data_and_model(config: Config) -> tuple[ImageDataModule, Classifier]:
     data = data_module(config, progress=False)
     data.setup()
-    return data, build_classifier(config, data.manifest.classes, None)[0]
+    return data, build_classifier(config, data.manifest.classes)[0]

@@ -169,7 +169,7 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
 class BalanceConfig(StrictModel, defaults="balance/none"):
     """How unequal classes of the train part are evened out."""
 
-    name: Literal["none", "paper", "hem_all", "weighted_sampling", "class_weights"] = FROM_YAML
+    name: Literal["none", "paper", "hem_all", "weighted_sampling"] = FROM_YAML
 
 
 BATCHED = ("mirror", "rotate", "stretch", "shift", "brightness", "gamma", "blur")  # with and without batched=true

@@ -28,7 +28,8 @@ def check_rules(config: Config) -> None:
         turned = f"balance={config.balance.name} adds turned copies"
         raise UserError(f"{turned}: set transform.flips=true or transform.rotations=true, or balance=none")
     check_keras(config.weights, config.model.name)
-    _check_loss(config)
+    if config.head.logits == 1 and config.loss.label_smoothing > 0:
+        raise UserError("loss.label_smoothing needs head.logits=2 (one output has no smoothed target): set one of them")
     if config.transform.batched and config.prepare.augment_at is not None:
         resized = f"prepare.augment_at={config.prepare.augment_at}"
         raise UserError(f"{resized} resizes images after their transforms: set it to null or transform.batched=false")
@@ -67,14 +68,6 @@ def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
         start = Path(composed.init_from)
         if not PortableFolder.is_portable(start):
             Run.open_finished(start)
-
-
-def _check_loss(config: Config) -> None:
-    """One logit has no smoothed targets, and a loss of one's own weighs no classes."""
-    if config.loss.own is not None and config.balance.name == "class_weights":
-        raise UserError("balance=class_weights weighs cross-entropy: choose another balance beside loss._target_")
-    if config.head.logits == 1 and config.loss.label_smoothing > 0:
-        raise UserError("loss.label_smoothing needs head.logits=2 (one output has no smoothed target): set one of them")
 
 
 def _check_orientation(config: Config) -> None:

@@ -90,10 +90,8 @@ class OptimizerConfig(StrictModel, defaults="optimizer/adam"):
 class SchedulerConfig(StrictModel, defaults="scheduler/none"):
     """The learning rate within a stage."""
 
-    name: Literal["none", "cosine", "one_cycle", "plateau"] | DottedPath = FROM_YAML
+    name: Literal["none", "cosine", "one_cycle"] | DottedPath = FROM_YAML
     warmup: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
-    factor: Share = FROM_YAML
-    patience: PositiveInt = FROM_YAML
     args: dict[str, Any] = {}
     interval: Literal["step", "epoch"] = "step"
 
@@ -237,11 +235,9 @@ class TriageConfig(StrictModel, defaults="train:evaluation.triage"):
 
 
 class AssignmentConfig(StrictModel, defaults="train:evaluation.assignment"):
-    """The joint assignment of the chromosomes of a cell: the cost in nats, against log-probabilities."""
+    """The joint assignment of the chromosomes of a cell."""
 
     enabled: bool = FROM_YAML
-    costs: Literal["fixed", "karyotype"] = FROM_YAML
-    deviation_cost: Annotated[float, Field(ge=0.0)] = FROM_YAML
 
 
 class EvaluationConfig(StrictModel, defaults="train:evaluation"):

@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from common.config.data import PrepareConfig
 from common.config.overrides import PATH_KEYS
 from common.config.schema import InferenceConfig
-from common.errors import UserError
+from common.errors import UserError, first_fault
 from common.files import read_whole_json, write_json
 from common.karyotype import CellThresholds
 from common.paths import ROOT
@@ -174,9 +174,7 @@ class PortableModel(PortableFolder):
             values = {**self.content, "members": list(map(present_keys, self.content["members"]))}
             return _DESCRIPTION.validate_python(values)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise UserError(f"{path}: {place}: {first['msg']}: {REMEDY}") from error
+            raise UserError(f"{path}: {first_fault(error)}: {REMEDY}") from error
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path}: members: no list of them: {REMEDY}") from error
 

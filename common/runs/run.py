@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from common.cli import warn_once
 from common.config.defaults import section_defaults
-from common.errors import UserError
+from common.errors import UserError, first_fault
 from common.files import read_csv, read_json, read_whole_json, read_yaml, write_csv, write_json, write_text
 from common.runs.address import present_keys
 from common.runs.ensemble import EnsembleFile, read_ensemble
@@ -189,7 +189,8 @@ class Run:
         try:
             return _STATUS.validate_python({**values, "state": values.get("status")})
         except ValidationError as error:
-            raise UserError(f"{self.path(RunFile.STATUS)} is damaged: {_first(error)}: repair or remove it") from error
+            path = self.path(RunFile.STATUS)
+            raise UserError(f"{path} is damaged: {first_fault(error)}: repair or remove it") from error
 
     @property
     def is_finished(self) -> bool:
@@ -421,7 +422,7 @@ class Run:
             try:
                 return validate(values)
             except ValidationError as error:
-                fault = f"{file}: {_first(error)}"
+                fault = f"{file}: {first_fault(error)}"
         remedy = "train it again"
         if self.revisions:
             remedy += f", or use revision {', '.join(self.revisions)}"
@@ -436,15 +437,6 @@ class Run:
 def _numbers(path: Path) -> list[int]:
     """The numbers in a path, which order stages and versions."""
     return list(map(int, re.findall(r"\d+", str(path))))
-
-
-def _first(error: ValidationError) -> str:
-    """The first mistake that pydantic has found."""
-    first = error.errors()[0]
-    key = ".".join(map(str, first["loc"]))
-    if first["type"] == "extra_forbidden":
-        return f"{key} is no key any more"
-    return f"{key}: {first['msg']}"
 
 
 def open_runs(paths: Sequence[Path]) -> list[Run]:

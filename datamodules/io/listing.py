@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import filterfalse
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from datamodules.io.decode import SUFFIXES
 from datamodules.io.progress import threaded
 from datamodules.io.tables import read_text_table
 from datamodules.io.whole_folder import make_once, whole_folder
-from datamodules.manifest.manifest import DRAWN, natural_key
+from datamodules.manifest.manifest import natural_key
 from datamodules.sources import SourceContext
 
 
@@ -182,11 +182,3 @@ def write_once(folder: Path, paths: Sequence[str], draw: Callable[[int], np.ndar
                 pass
 
     make_once(folder, write_all, is_whole)
-
-
-def is_drawn(root: Path, paths: Iterable[str]) -> bool:
-    """Tell whether the mark of synthetic images is in a data set's folder or in that of one of its images."""
-    folders = {Path()}
-    for path in paths:
-        folders.update(Path(path).parents)
-    return any((root / folder / DRAWN).is_file() for folder in folders)

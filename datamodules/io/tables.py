@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from common.errors import UserError
-from common.files import with_formulas
+from common.files import changed_text
+from common.text import unescape_formula
 
 
 def read_text_table(file: Path) -> pd.DataFrame:
@@ -27,7 +28,7 @@ def read_text_table(file: Path) -> pd.DataFrame:
     if not isinstance(table.index, pd.RangeIndex):  # pandas takes the surplus columns for an index
         raise UserError(f"{file}: rows have more values than the header: quote values that hold a comma")
     table.index += 2  # the index counts blank lines too
-    table = with_formulas(table.apply(lambda column: column.str.strip()))
+    table = changed_text(table.apply(lambda column: column.str.strip()), unescape_formula)
     table = table[(table != "").any(axis=1)]
     if table.empty:
         raise UserError(f"{file} has no rows: it needs one per image")

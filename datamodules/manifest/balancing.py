@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sklearn.utils.class_weight import compute_class_weight
 
 from common.errors import UserError
 
@@ -15,7 +14,6 @@ class BalancePlan:
     rows: np.ndarray  # manifest rows, int64, shape (items,)
     copy: np.ndarray  # 0 for an original, n for the n-th extra copy of a row, int64, shape (items,)
     sample_weights: np.ndarray | None = None  # of draws with replacement, float64 (items,); None: every item once
-    class_weights: np.ndarray | None = None  # of the classes in the loss, float64 (classes,); None: all the same
 
     def weighted(self, weights: np.ndarray) -> "BalancePlan":
         """Return a plan that draws with weights of the manifest rows, shape (images,), beside those that it has."""
@@ -32,13 +30,13 @@ def plan(labels: np.ndarray, rows: np.ndarray, classes: int, name: str, seed: in
     size: a larger one is subsampled, a smaller one gets extra copies, drawn without replacement and round again only
     when all have been drawn. ``hem_all`` (003, section 2) gives each image of the smaller of two classes one copy, as
     far as that is needed, and subsamples the larger to the same number. ``weighted_sampling`` draws each class equally
-    often; ``class_weights`` weighs the loss by n / (K * n_c).
+    often.
 
     Args:
         labels: Class indices of the train images, int64, shape (n,).
         rows: Their manifest rows, int64, shape (n,).
         classes: K, the number of classes; each must be there.
-        name: "none", "paper", "hem_all", "weighted_sampling" or "class_weights".
+        name: "none", "paper", "hem_all" or "weighted_sampling".
         seed: Of the draws.
 
     Raises:
@@ -59,9 +57,6 @@ def plan(labels: np.ndarray, rows: np.ndarray, classes: int, name: str, seed: in
             return _hem_all(labels, rows, np.random.default_rng(seed))
         case "weighted_sampling":
             return BalancePlan(rows, once, sample_weights=len(rows) / (classes * counts[labels]))
-        case "class_weights":
-            weights = compute_class_weight("balanced", classes=np.arange(classes), y=labels)
-            return BalancePlan(rows, once, class_weights=weights.astype(np.float64))
     raise ValueError(f"no balance plan is called {name}")
 
 

@@ -70,6 +70,13 @@ class Manifest:
         """Return the file of the image in row ``row``."""
         return self.root / str(self.frame["path"].iloc[row])
 
+    def is_marked(self) -> bool:
+        """Tell whether the mark of synthetic images is in the folder, or in that of one of the images."""
+        folders = {Path()}
+        for folder in map(Path, self.frame["path"].str.rpartition("/")[0].unique()):
+            folders |= {folder, *folder.parents}
+        return any((self.root / folder / DRAWN).is_file() for folder in folders)
+
     def missing_classes(self) -> list[str]:
         """Say of which given parts, such as folds, a class has no image."""
         lines = []
@@ -78,12 +85,6 @@ class Manifest:
             if absent:
                 lines.append(f"{part} has no image of class {', '.join(absent)}")
         return lines
-
-    @property
-    def class_indices(self) -> pd.Series:
-        """The label of each row as an index into ``classes``, int64; -1 where it is unknown."""
-        codes = pd.Categorical(self.frame["label"], self.classes).codes
-        return pd.Series(codes, self.frame.index, dtype="int64")
 
     def rows(self, *columns: str) -> list[list[Any]]:
         """Return columns of the frame, row by row; None where a value is unknown."""
@@ -119,15 +120,18 @@ def content_hash(manifest: Manifest) -> str:
 
 
 def natural_key(text: str) -> str:
-    """Return a sort key by which "cell2" precedes "cell10"; it takes little more memory than the text."""
-    pieces = re.split(r"(\d+)", text)
-    return "".join(_number_key(piece) if piece.isdecimal() else f"\1{piece}" for piece in pieces if piece)
+    """Return a sort key by which "cell2" precedes "cell10"; it takes little more memory than the text.
 
-
-def _number_key(digits: str) -> str:
-    """Return a text that sorts like the number, before any piece of text: the number of digits comes first."""
-    digits = str(int(digits))
-    return f"\0{chr(len(digits))}{digits}"
+    A number sorts before any piece of text, and by the number of its digits first.
+    """
+    key = ""
+    for piece in filter(None, re.split(r"(\d+)", text)):
+        if piece.isdecimal():
+            digits = str(int(piece))
+            key += f"\0{chr(len(digits))}{digits}"
+        else:
+            key += f"\1{piece}"
+    return key
 
 
 def order_classes(names: set[str], positive_class: str | None) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ def scan_listing(
     paths = (f"{root}/" + frame["path"]).tolist()  # not Paths: of tens of thousands they take a second
     key = sha256_of_value({"root": root, "version": SCAN_VERSION})
     store = Path(cache_dir) / "scan" / f"{key[:16]}.parquet"
-    facts = _stored_facts(store, paths)
+    facts: list[_Facts | str | None] = list(map(_load(store).get, map(_stamp, paths)))
     unread = facts.count(None)
     if unread:
         with one_at_a_time(store.with_suffix(".lock"), f"reads {counted(unread, 'image')} of {root}"):
@@ -130,12 +130,6 @@ def _stamp(path: str) -> _Stamp:
     except (OSError, ValueError):
         return path, -1, -1, -1  # never stored: the file cannot be read either
     return path, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def _stored_facts(store: Path, paths: Sequence[str]) -> list[_Facts | str | None]:
-    """What an earlier scan stored of each file, None of one that has changed since, or that is new."""
-    stored = _load(store)
-    return list(map(stored.get, map(_stamp, paths)))
 
 
 def _all_facts(store: Path, paths: Sequence[str], progress: bool) -> list[_Facts | str | None]:

@@ -190,10 +190,9 @@ def _train_and_validation(rows: pd.DataFrame, protocol: str, split: SplitConfig)
     _check_enough(rows["label"].value_counts(), 2, "images", "a train and a validation part")
     parts = np.full(len(rows), TRAIN, object)
     numbers = np.arange(len(rows))
+    seed = int(np.random.SeedSequence([split.seed, split.fold]).generate_state(1)[0])
     try:
-        _, chosen = train_test_split(
-            numbers, test_size=split.validation, stratify=rows["label"], random_state=_seed(split)
-        )
+        _, chosen = train_test_split(numbers, test_size=split.validation, stratify=rows["label"], random_state=seed)
     except ValueError as error:  # the share of so few images is no image of some class
         raise UserError(f"split.validation={split.validation} of {len(rows)} images: {error}") from error
     parts[chosen] = VALIDATION
@@ -262,10 +261,6 @@ def _deal(rows: pd.DataFrame, folds: int, seed: int, by_subject: bool) -> np.nda
     for number, (_, members) in enumerate(deal(np.zeros(len(rows)), rows["label"].to_numpy())):
         fold_of_row[members] = number
     return fold_of_row
-
-
-def _seed(split: SplitConfig) -> int:
-    return int(np.random.SeedSequence([split.seed, split.fold]).generate_state(1)[0])
 
 
 def _check_subjects(rows: pd.DataFrame) -> None:

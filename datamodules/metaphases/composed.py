@@ -6,8 +6,7 @@ from typing import Any
 import albumentations as A
 import numpy as np
 import torch
-from pytorch_lightning import Trainer
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from common.config.data import TransformConfig
 from common.errors import UserError
@@ -19,7 +18,6 @@ from datamodules.metaphases.cut_out import cut_out
 from datamodules.metaphases.data_module import MetaphaseDataModule
 from datamodules.metaphases.picture import network_picture
 from datamodules.prepared_dataset import Key, epochs_and_items
-from datamodules.samplers import share_of
 from datamodules.synthesis.metaphase import Chromosome
 from datamodules.synthesis.metaphase_picture import compose_metaphase
 from datamodules.transforms.augmentation import chosen_operations
@@ -36,15 +34,13 @@ class ComposedDataModule(MetaphaseDataModule):
     anew in every epoch.
     """
 
-    def train_dataloader(self) -> DataLoader[Any]:
-        """Batches of the train part: this process's share of each."""
-        pictures = ComposedBoxes(self.manifest, self.plan.rows, self.config.seed, self.config.transform)
-        return self.loader(pictures, batch_sampler=self.train_sampler(self._position))
+    def training_set(self) -> Dataset[Any]:
+        """Return the boxes of composed pictures, whose light changes."""
+        return ComposedBoxes(self.manifest, self.plan.rows, self.config.seed, self.config.transform)
 
-    def in_order(self, rows: np.ndarray, trainer: Trainer | None) -> DataLoader[Any]:
-        """Return the share that a process of a trainer has of pictures with the layouts of some manifest rows."""
-        rows = share_of(rows, self._present_world(trainer))
-        return self.loader(ComposedBoxes(self.manifest, rows, 0), batch_size=self.config.loader.batch_size)
+    def plain_set(self, rows: np.ndarray) -> Dataset[Any]:
+        """Return the boxes of composed pictures with the layouts of some manifest rows."""
+        return ComposedBoxes(self.manifest, rows, 0)
 
 
 class ComposedBoxes(Dataset[dict[str, Any]]):

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from pytorch_lightning import Trainer
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from common.config.data import PrepareConfig
 from common.files import sha256_of_value
@@ -16,7 +15,6 @@ from datamodules.manifest.manifest import Manifest
 from datamodules.metaphases.augmentation import BoxAugmentation
 from datamodules.metaphases.picture import network_picture
 from datamodules.prepared_dataset import Key, epochs_and_items
-from datamodules.samplers import share_of
 
 MULTIPLE = 32  # of pixels that height and width of a batch are padded to
 WHITE = 255
@@ -41,17 +39,14 @@ class MetaphaseDataModule(ImageDataModule):
     def prepare_data(self) -> None:
         """Do nothing: pictures are read when they are needed."""
 
-    def train_dataloader(self) -> DataLoader[Any]:
-        """Batches of the augmented train part: this process's share of each."""
+    def training_set(self) -> Dataset[Any]:
+        """Return the augmented pictures of an epoch."""
         augmentation = BoxAugmentation(self.config.transform, self.config.seed)
-        pictures = MetaphasePictures(self.manifest, self.config.prepare, self.plan.rows, augmentation)
-        return self.loader(pictures, batch_sampler=self.train_sampler(self._position))
+        return MetaphasePictures(self.manifest, self.config.prepare, self.plan.rows, augmentation)
 
-    def in_order(self, rows: np.ndarray, trainer: Trainer | None) -> DataLoader[Any]:
-        """Return the share that a process of a trainer has of pictures of some manifest rows, not augmented."""
-        rows = share_of(rows, self._present_world(trainer))
-        pictures = MetaphasePictures(self.manifest, self.config.prepare, rows)
-        return self.loader(pictures, batch_size=self.config.loader.batch_size)
+    def plain_set(self, rows: np.ndarray) -> Dataset[Any]:
+        """Return pictures of some manifest rows, not augmented."""
+        return MetaphasePictures(self.manifest, self.config.prepare, rows)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> dict[str, Any]:
         """Scale the pictures to [0, 1]; uint8 until here, a quarter of the transfer."""
@@ -85,25 +80,21 @@ class MetaphasePictures(Dataset[dict[str, Any]]):
         """Return a batch."""
         epochs, items = epochs_and_items(keys)
         rows = self.rows[items]
-        images, boxes, labels = [], [], []
+        scale = np.float32(self.prepare.canvas.scale)
+        images, all_boxes, all_labels = [], [], []
         for epoch, row in zip(epochs.tolist(), rows.tolist(), strict=True):
-            picture = self._picture(row)
+            boxes, labels = self.manifest.frame[["boxes", "chromosomes"]].iloc[row]
+            image = network_picture(read_image(self.manifest.file(row)), float(scale))  # bright on black
+            boxes = np.minimum(boxes * scale, np.array(image.shape[::-1] * 2, np.float32))
             if self.augmentation is not None:
-                picture = self.augmentation(*picture, epoch, row)
-            images.append(picture[0])
-            boxes.append(torch.from_numpy(picture[1]))
-            labels.append(torch.from_numpy(picture[2]))
+                image, boxes, labels = self.augmentation(image, boxes, labels, epoch, row)
+            images.append(image)
+            all_boxes.append(torch.from_numpy(boxes))
+            all_labels.append(torch.from_numpy(labels))
         batch = _padded(images)
         if self.prepare.background != "detect":
             batch = WHITE - batch
-        return {"image": batch, "boxes": boxes, "labels": labels, "index": torch.from_numpy(rows)}
-
-    def _picture(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return a picture (H, W), bright on black, its boxes and its labels."""
-        boxes, labels = self.manifest.frame[["boxes", "chromosomes"]].iloc[row]
-        scale = np.float32(self.prepare.canvas.scale)
-        image = network_picture(read_image(self.manifest.file(row)), float(scale))
-        return image, np.minimum(boxes * scale, np.array(image.shape[::-1] * 2, np.float32)), labels
+        return {"image": batch, "boxes": all_boxes, "labels": all_labels, "index": torch.from_numpy(rows)}
 
 
 def _padded(images: Sequence[np.ndarray]) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """Prepared images on disk, made once: a uint8 memory map that runs and workers share."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from datamodules.preprocessing.pipeline import PREPARE_VERSION, TooLargeError, i
 
 IMAGES = "images.npy"
 RECORDS = "images.csv"
-MOST_KEPT = 256  # images of a cell that are decoded at the same time
 
 
 def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, progress: bool = True) -> np.memmap:
@@ -105,13 +104,10 @@ def _with_scales(
     manifest: Manifest, rows: np.ndarray, config: PrepareConfig
 ) -> Iterator[tuple[int, np.ndarray, float]]:
     """Yield images that are prepared together, each with its row and by how much it is scaled on a canvas."""
-    read: Callable[[int], np.ndarray] = partial(_read_unchanged, manifest, config)
-    if len(rows) <= MOST_KEPT:  # those of a larger cell are read twice
-        images = {row: read(row) for row in rows}
-        read = images.__getitem__
+    images = dict(zip(rows, map(partial(_read_unchanged, manifest, config), rows), strict=True))
     cells = manifest.frame["cell"].to_numpy(object)[rows]
-    for row, scale in zip(rows, image_scales(rows, read, cells, config), strict=True):
-        yield row, read(row), scale
+    for row, scale in zip(rows, image_scales(rows, images.__getitem__, cells, config), strict=True):
+        yield row, images[row], scale
 
 
 def _read_unchanged(manifest: Manifest, config: PrepareConfig, row: int) -> np.ndarray:

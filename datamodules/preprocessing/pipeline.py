@@ -82,7 +82,8 @@ def steps_before_resize(image: np.ndarray, config: PrepareConfig) -> Iterator[tu
     """Yield the name and the result, uint8 RGB, of each step of the preparation but the last, resize or canvas."""
     ground: np.ndarray | int = 0
     if config.background == "border":
-        ground = border_colour(image)  # before the crop cuts it off
+        # Before the crop cuts it off: the median colour of the border, black of a segmented cell.
+        ground = np.median(border(image), axis=0).astype(np.uint8)
     if config.background == "detect":
         image = _of_chromosomes().on_black(image)
         yield "on black", image
@@ -164,11 +165,6 @@ def pad_to_square(image: np.ndarray, ground: np.ndarray | int = 0) -> np.ndarray
     colour = np.broadcast_to(ground, 3).tolist()
     padding = (top, side - height - top, left, side - width - left)
     return np.asarray(cv2.copyMakeBorder(image, *padding, cv2.BORDER_CONSTANT, value=colour))
-
-
-def border_colour(image: np.ndarray) -> np.ndarray:
-    """Return the median colour, uint8, shape (3,), of the border of an image (H, W, 3): black of a segmented cell."""
-    return np.asarray(np.median(border(image), axis=0), np.uint8)
 
 
 def resize(image: np.ndarray, shape: tuple[int, int], interpolation: str) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -60,11 +60,6 @@ def sources() -> dict[str, Source]:
     return _SOURCES
 
 
-def source_models() -> dict[str, type[SourceConfig]]:
-    """Return the settings of each source by its name."""
-    return {name: entry.config for name, entry in sources().items()}
-
-
 def scan(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progress: bool = True) -> Manifest:
     """List the images of a source, open each once and return the manifest.
 
@@ -84,4 +79,5 @@ def scan(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progr
 def list_images(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progress: bool = True) -> Manifest:
     """List the images of a source without opening them; arguments and errors are those of `scan`."""
     context = SourceContext(None if data_dir is None else str(data_dir), Path(cache_dir), progress)
-    return sources()[data.source].list_images(data, context)
+    listing = sources()[data.source].list_images(data, context)
+    return replace(listing, synthetic=listing.synthetic or listing.is_marked())

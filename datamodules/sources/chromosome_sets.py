@@ -14,7 +14,7 @@ from common.errors import UserError
 from common.karyotype import CHROMOSOMES
 from datamodules.manifest.manifest import ImageSet, Manifest
 from datamodules.sources import SourceContext, source
-from datamodules.sources.chromosomes import ChromosomesConfig, list_chromosomes
+from datamodules.sources.chromosomes import ChromosomesConfig, ChromosomeTableConfig, list_chromosomes
 
 
 class ChromosomeSetConfig(StrictModel):
@@ -26,7 +26,7 @@ class ChromosomeSetConfig(StrictModel):
     whole_cells: bool
 
 
-class ChromosomeSetsConfig(SourceConfig, defaults="data/chromosome_sets"):
+class ChromosomeSetsConfig(ChromosomeTableConfig, defaults="data/chromosome_sets"):
     """Several sets of single chromosomes; the keys of their tables are those of all sets."""
 
     source: Literal["chromosome_sets"]
@@ -34,11 +34,6 @@ class ChromosomeSetsConfig(SourceConfig, defaults="data/chromosome_sets"):
     new_set: str | None = FROM_YAML
     new_cells: NonNegativeInt = FROM_YAML
     new_weight: PositiveFloat = FROM_YAML
-    file: str | None = FROM_YAML
-    path_column: str = FROM_YAML
-    label_column: str = FROM_YAML
-    subject_column: str | None = FROM_YAML
-    cell_column: str | None = FROM_YAML
 
 
 @source(ChromosomeSetsConfig)
@@ -54,9 +49,9 @@ def list_chromosome_sets(data: ChromosomeSetsConfig, context: SourceContext) -> 
     if data.new_set not in (None, *data.sets):
         raise UserError(f"data.new_set={data.new_set} is none of the sets: name one of {', '.join(data.sets)}")
     listings = {}
+    columns = data.model_dump(include=ChromosomeTableConfig.model_fields.keys() - SourceConfig.model_fields.keys())
+    config = ChromosomesConfig(source="chromosomes", **columns)
     for name, entry in data.sets.items():
-        keys = data.model_dump(include={"file", "path_column", "label_column", "subject_column", "cell_column"})
-        config = ChromosomesConfig(source="chromosomes", **keys)
         place = os.path.join(context.data_dir or "", entry.folder)  # noqa: PTH118 (an absolute folder stays)
         try:
             listings[name] = list_chromosomes(config, replace(context, data_dir=place))
@@ -73,9 +68,7 @@ def list_chromosome_sets(data: ChromosomeSetsConfig, context: SourceContext) -> 
         sets[name] = ImageSet(entry.weight, entry.upright)
         if name == data.new_set:
             sets[name] = ImageSet(data.new_weight, entry.upright, data.new_cells)
-    synthetic = any(listing.synthetic for listing in listings.values())
-    frame = pd.concat(frames, ignore_index=True)
-    return Manifest(frame, root, CHROMOSOMES, None, data.source, tuple(notes), synthetic, sets=sets)
+    return Manifest(pd.concat(frames, ignore_index=True), root, CHROMOSOMES, None, data.source, tuple(notes), sets=sets)
 
 
 def _named(listing: Manifest, name: str, root: Path, whole_cells: bool) -> pd.DataFrame:

@@ -9,15 +9,7 @@ from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES, class_of
-from datamodules.io.listing import (
-    data_folder,
-    hint_at_archives,
-    image_files,
-    is_drawn,
-    name_parser,
-    read_table,
-    sub_folders,
-)
+from datamodules.io.listing import data_folder, hint_at_archives, image_files, name_parser, read_table, sub_folders
 from datamodules.manifest.manifest import Manifest, listed
 from datamodules.preprocessing import chromosome_canvas  # noqa: F401 (registers prepare.fit=canvas, background=detect)
 from datamodules.sources import SourceContext, source
@@ -25,15 +17,20 @@ from datamodules.sources import SourceContext, source
 CASES = "case_id"  # the usual column of data.subject_column
 
 
-class ChromosomesConfig(SourceConfig, defaults="data/chromosomes"):
-    """Single chromosomes in 24 classes, by a table or by class folders."""
+class ChromosomeTableConfig(SourceConfig):
+    """The table of single chromosomes."""
 
-    source: Literal["chromosomes"]
     file: str | None = FROM_YAML
     path_column: str = FROM_YAML
     label_column: str = FROM_YAML
     subject_column: str | None = FROM_YAML
     cell_column: str | None = FROM_YAML
+
+
+class ChromosomesConfig(ChromosomeTableConfig, defaults="data/chromosomes"):
+    """Single chromosomes in 24 classes, by a table or by class folders."""
+
+    source: Literal["chromosomes"]
     cell_regex: str | None = FROM_YAML
 
 
@@ -67,8 +64,7 @@ def list_chromosomes(data: ChromosomesConfig, context: SourceContext) -> Manifes
         other = f"{first['subject'][cell]} ({first['path'][cell]})"
         remedy = "give each cell a name that no other case uses, e.g. <case>.<cell>"
         raise UserError(f"{root}: cell {cell} is of {other} and of {subject} ({path}): {remedy}")
-    drawn = is_drawn(root, table["path"])
-    return Manifest(listed(table), root, CHROMOSOMES, None, data.source, (_note(table),), synthetic=drawn)
+    return Manifest(listed(table), root, CHROMOSOMES, None, data.source, (_note(table),))
 
 
 def _read_labels(data: ChromosomesConfig, root: Path, file: Path) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.config.schema import Config
 from common.errors import UserError
-from datamodules.io.listing import data_folder, hint_at_archives, image_files, is_drawn, sub_folders
+from datamodules.io.listing import data_folder, hint_at_archives, image_files, sub_folders
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources._published import Notes
@@ -83,8 +83,7 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manife
     absent = set(CLASSES) - set(frame["label"])
     if absent:
         raise UserError(f"class {min(absent)} has no image in {root} (data.parts={list(data.parts)})")
-    facts = (root, classes, data.positive_class, data.source, notes.all)
-    return Manifest(frame, *facts, incomplete=notes.incomplete, synthetic=is_drawn(root, ()))
+    return Manifest(frame, root, classes, data.positive_class, data.source, notes.all, incomplete=notes.incomplete)
 
 
 def _training(root: Path) -> list[Row]:

@@ -9,15 +9,7 @@ from common.config.data import AugmentedConfig, SourceConfig
 from common.config.schema import Config
 from common.errors import UserError
 from common.karyotype import ABNORMAL, NORMAL
-from datamodules.io.listing import (
-    data_folder,
-    hint_at_archives,
-    image_files,
-    is_drawn,
-    is_image,
-    name_parser,
-    sub_folders,
-)
+from datamodules.io.listing import data_folder, hint_at_archives, image_files, is_image, name_parser, sub_folders
 from datamodules.manifest.manifest import Manifest, absent_from, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.transforms.expansion import Expansion
@@ -58,13 +50,11 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Manifest:
         for path in files:
             below = path.relative_to(root).as_posix()
             rows.append({"image_id": below, "path": below, "label": name, "subject": parse_subject(path)})
-    frame = listed(rows)
     beside = sum(is_image(entry.name) for entry in root.iterdir() if entry.is_file())
     notes: tuple[str, ...] = ()
     if beside:
         notes = (f"{beside:,} images beside the class folders of {root.name} left out",)
-    facts = (root, classes, data.positive_class, data.source, notes)
-    return Manifest(frame, *facts, synthetic=is_drawn(root, frame["path"]))
+    return Manifest(listed(rows), root, classes, data.positive_class, data.source, notes)
 
 
 def _files_of_classes(root: Path, classes: tuple[str, ...] | None) -> dict[str, list[Path]]:

@@ -11,7 +11,7 @@ from common.config.base import FROM_YAML
 from common.errors import UserError
 from common.karyotype import ABNORMAL
 from common.text import counted
-from datamodules.io.listing import data_folder, image_files, is_drawn, name_parser
+from datamodules.io.listing import data_folder, image_files, name_parser
 from datamodules.io.tables import read_text_table
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.metaphases.annotations import NO_BOXES, Annotation, Boxes, check_boxes, read_annotations
@@ -81,7 +81,7 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
     if len(classes) == 2:
         positive = data.positive_class or ABNORMAL
         classes = order_classes(set(classes), positive)
-    return Manifest(frame, root, classes, positive, data.source, tuple(notes), is_drawn(root, frame["path"]))
+    return Manifest(frame, root, classes, positive, data.source, tuple(notes))
 
 
 def _frame(

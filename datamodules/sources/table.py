@@ -6,7 +6,7 @@ from typing import Literal
 from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.errors import UserError
-from datamodules.io.listing import data_folder, hint_at_archives, is_drawn, read_table
+from datamodules.io.listing import data_folder, hint_at_archives, read_table
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
 
@@ -47,5 +47,4 @@ def list_table(data: TableConfig, context: SourceContext) -> Manifest:
     notes = []
     if unlabelled:
         notes.append(f"{unlabelled:,} rows of {file.name} have no label and are not used")
-    drawn = is_drawn(root, table["path"])
-    return Manifest(listed(table), root, classes, data.positive_class, data.source, tuple(notes), synthetic=drawn)
+    return Manifest(listed(table), root, classes, data.positive_class, data.source, tuple(notes))

@@ -53,12 +53,6 @@ def read_metaphase(manifest: Manifest, rows: Sequence[int]) -> Metaphase:
     return Metaphase(str(name), subject if isinstance(subject, str) else None, tuple(chromosomes))
 
 
-def draw_chromosomes(manifest: Manifest, labels: Sequence[str], rng: np.random.Generator) -> list[Chromosome]:
-    """Read a chromosome of each label, any of those of a manifest of single chromosomes that have it."""
-    rows = manifest.frame.groupby("label").indices
-    return [read_chromosome(manifest, int(rng.choice(rows[label]))) for label in labels]
-
-
 def read_chromosome(manifest: Manifest, row: int) -> Chromosome:
     """Read one chromosome; a ``UserError`` says that its picture is empty."""
     label, image_id = manifest.frame[["label", "image_id"]].iloc[row]

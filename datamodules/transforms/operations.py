@@ -37,11 +37,6 @@ def augmentation(*keys: str, at_most: float = 1.0) -> Callable[[Build], Build]:
     return register
 
 
-def largest_strengths() -> dict[str, float]:
-    """Return the largest strength of each key."""
-    return {key: operation.at_most for operation in AUGMENTATIONS.values() for key in operation.keys}
-
-
 # First what moves the pixels of an image that has an upright position.
 
 

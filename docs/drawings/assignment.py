@@ -7,9 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from common.config.schema import AssignmentConfig
 from common.karyotype import CHROMOSOMES
-from evaluation.cells.assignment import assign
 from evaluation.cells.posterior import Candidate, karyotype_posterior
 from evaluation.cells.prior import KaryotypePriors
 from evaluation.core.plots import COLOURS, canvas
@@ -43,9 +41,8 @@ class Cell:
 
     @property
     def assigned(self) -> list[str]:
-        """The class of each chromosome of ``shown`` in the joint assignment, with the costs of conf/train.yaml."""
-        classes = assign(self.log_probabilities, AssignmentConfig())
-        return [CHROMOSOMES[kind] for kind in classes[: len(self.shown)]]
+        """The class of each chromosome of ``shown`` in the most probable karyotype."""
+        return list(self.karyotype.names[: len(self.shown)])
 
     @property
     def karyotype(self) -> Candidate:

@@ -2,26 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from common.config.schema import AssignmentConfig
 from common.karyotype import CHROMOSOMES
 from common.predictions import Predictions
 from common.text import counted
-from evaluation.cells.assignment import (
-    LARGEST,
-    SMALLEST,
-    assign_cells,
-    is_normal,
-    numbered_cells,
-    refusal,
-    unassignable,
-)
-from evaluation.cells.cell_posteriors import assign_by_karyotype
-from evaluation.cells.prior import KaryotypePriors
+from evaluation.cells.assignment import LARGEST, SMALLEST, is_normal, numbered_cells, refusal, unassignable
+from evaluation.cells.cell_posteriors import assign_cells
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.core.warnings import interval_warnings
 from evaluation.intervals.bootstrap import around
@@ -29,14 +18,8 @@ from evaluation.intervals.folds import MeanOverFolds
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.metrics.classification import Metric, call, confusion, metric_of, of_confusions
 from evaluation.metrics.resampled import confusions_of_clusters
-from evaluation.result import (
-    AssignmentResult,
-    EvaluationResult,
-    EvaluationWarning,
-    KaryotypeCounts,
-    warnings_about,
-)
-from evaluation.sections import Findings
+from evaluation.result import AssignmentResult, EvaluationResult, KaryotypeCounts, warnings_about
+from evaluation.sections import Findings, drawn_by
 
 SUFFIX = "_assigned"
 # Shares of cells, beside the registered metrics, each with its own denominator.
@@ -53,13 +36,6 @@ def cell_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
     Those with SUFFIX include ``accuracy``, ``f1_macro`` and each ``recall/<class>``.
     """
     return (*CELL_SHARES, *(name + SUFFIX for name in (*CELL_SHARES, *_class_metric_names(classes))))
-
-
-def _metric_of(name: str) -> Metric:
-    plain = name.removesuffix(SUFFIX)
-    if plain in CELL_SHARES:
-        return Metric(is_share=True)
-    return metric_of(plain)
 
 
 class CellMetrics:
@@ -133,7 +109,7 @@ def of_whole_cells(runs: LabelledRuns) -> LabelledRuns:
     return LabelledRuns.of(kept, runs.settings)
 
 
-def assigned_table(runs: Sequence[Predictions], config: AssignmentConfig) -> pd.DataFrame:
+def assigned_table(runs: Sequence[Predictions]) -> pd.DataFrame:
     """Return the joint assignment of the test chromosomes of whole cells, of one run or of folds of one experiment.
 
     Returns:
@@ -144,11 +120,7 @@ def assigned_table(runs: Sequence[Predictions], config: AssignmentConfig) -> pd.
     for run in runs:
         test = run.part("test")
         names = np.array(run.classes, dtype=object)
-        if config.costs == "karyotype":
-            places = assign_by_karyotype(run, KaryotypePriors())
-        else:
-            places = assign_cells(test, config)
-        assigned = names[places]
+        assigned = names[assign_cells(run)]
         argmax = names[call(test.probabilities, None)]
         frames.append(test.frame[["image_id", "subject", "cell", "label"]].assign(argmax=argmax, assigned=assigned))
     return pd.concat(frames, ignore_index=True)
@@ -157,9 +129,16 @@ def assigned_table(runs: Sequence[Predictions], config: AssignmentConfig) -> pd.
 def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
     """Evaluate the test cells before and after the joint assignment, which is their ``assigned_table``."""
     settings = runs.settings
-    metrics = join_assignment(runs, table)
+    labelled = runs.pooled.labels >= 0
+    numbers = numbered_cells(runs.pooled.frame)
+    by_cell = pd.Series(labelled).groupby(numbers).agg(["all", "any"])
+    assigned = pd.Index(runs.classes).get_indexer(table["assigned"])[labelled]
+    cells = np.unique(numbers[labelled], return_inverse=True)[1]
+    metrics = CellMetrics(runs.test, assigned, cells, by_cell["all"][by_cell["any"]].to_numpy())
     names = cell_metric_names(runs.classes)
-    described = dict(zip(names, map(_metric_of, names), strict=True))
+    described = dict.fromkeys(names, Metric(is_share=True))  # CELL_SHARES, and the metrics of classes
+    for name in _class_metric_names(runs.classes):
+        described[name + SUFFIX] = metric_of(name)
     fold_means = None
     if len(runs.folds) > 1:
 
@@ -172,7 +151,6 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
     _, recovered_before, alarmed_before, _, recovered, alarmed = metrics.hits.sum(axis=0).astype(int).tolist()
     abnormal, normal = metrics.bases[:, 1:3].sum(axis=0).astype(int).tolist()
     return AssignmentResult(
-        chosen=settings.assignment.costs,
         cells=len(metrics.complete),
         unplaceable=unassignable(*(run.part("test") for run in runs.runs)),
         metrics=around(metrics, described, runs.test, settings),
@@ -180,27 +158,6 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
         confusion=confusion(runs.test.labels, metrics.assigned, len(runs.classes)).tolist(),
         karyotypes=KaryotypeCounts(abnormal, recovered, recovered_before, normal, alarmed, alarmed_before),
     )
-
-
-def assignment_warnings(runs: LabelledRuns, images: int) -> list[EvaluationWarning]:
-    """Return what limits the joint assignment of cells, of a test part with some ``images`` in all."""
-    texts = []
-    if left_out := images - len(runs.test.labels):
-        texts.append(f"{counted(left_out, 'test image')} without a cell are not assigned")
-    if count := unassignable(*(run.part("test") for run in runs.runs)):
-        sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
-        texts.append(f"{counted(count, 'cell')} of {sizes} keep their most probable classes")
-    return warnings_about("assignment", texts)
-
-
-def join_assignment(runs: LabelledRuns, table: pd.DataFrame) -> CellMetrics:
-    """Join the labelled test chromosomes with their rows of ``assigned_table``."""
-    labelled = runs.pooled.labels >= 0
-    numbers = numbered_cells(runs.pooled.frame)
-    _, cells = np.unique(numbers[labelled], return_inverse=True)
-    by_cell = pd.Series(labelled).groupby(numbers).agg(["all", "any"])
-    assigned = pd.Index(runs.classes).get_indexer(table["assigned"])[labelled]
-    return CellMetrics(runs.test, assigned, cells, by_cell["all"][by_cell["any"]].to_numpy())
 
 
 def _class_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -215,19 +172,20 @@ def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
         return Findings(warnings=warnings_about("", [f"cells are not assigned: {reason}"]))
     images = len(runs.test.labels)
     runs = of_whole_cells(runs)
-    warnings = assignment_warnings(runs, images)
-    table = assigned_table(runs.runs, runs.settings.assignment)
+    table = assigned_table(runs.runs)
     value = evaluate_cells(runs, table)
+    texts = []
+    if left_out := images - len(runs.test.labels):
+        texts.append(f"{counted(left_out, 'test image')} without a cell are not assigned")
+    if value.unplaceable:
+        sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
+        texts.append(f"{counted(value.unplaceable, 'cell')} of {sizes} keep their most probable classes")
     shown = {}
     for name, metric in value.metrics.items():
         if metric.value is not None and not name.startswith("recall/"):
             shown[name] = metric
-    warnings += interval_warnings("cells", shown)
-    figures = {"confusion_matrix_assigned": _draw} if result.test.images else {}
+    warnings = warnings_about("assignment", texts) + interval_warnings("cells", shown)
+    figures = {}
+    if result.test.images:
+        figures["confusion_matrix_assigned"] = drawn_by("evaluation.core.plots.assigned_confusion_matrix")
     return Findings(value, warnings, {"assigned": table}, figures)
-
-
-def _draw(path: Path, result: EvaluationResult) -> None:
-    from evaluation.core import plots  # here: matplotlib costs seconds
-
-    plots.assigned_confusion_matrix(path, result)

@@ -6,7 +6,6 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
 from common.config.schema import EvaluationConfig
@@ -33,11 +32,6 @@ class McNemar:
     only_first: int
     only_second: int
     p_value: float
-
-    @property
-    def discordant(self) -> int:
-        """Images that one side alone predicts right."""
-        return self.only_first + self.only_second
 
 
 @dataclass(frozen=True)
@@ -100,7 +94,7 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
         warnings |= dict.fromkeys(few_clusters(first.count_clusters(), first.by_subject))
     p_values = np.array([pair.mcnemar.p_value for pair in pairs])
     pairs = [replace(pair, p_corrected=float(p)) for pair, p in zip(pairs, holm(p_values), strict=True)]
-    few = sum(pair.mcnemar.discordant < FEW_DISCORDANT for pair in pairs)
+    few = sum(pair.mcnemar.only_first + pair.mcnemar.only_second < FEW_DISCORDANT for pair in pairs)
     if few:
         line = (
             f"in {few} of {len(pairs)} pairs fewer than {FEW_DISCORDANT} images are classified correctly by one side "
@@ -163,14 +157,12 @@ def paired(first: Predictions, second: Predictions) -> tuple[LabelledPredictions
             f"the images differ: {len(only)} are in one set only, such as {min(only)}: compare runs of the same folds"
         )
     for column in ("label", "subject"):
-        _check_same(frame, other, column)
+        own, others = frame[column], other[column]
+        differs = (own != others) & (own.notna() | others.notna())
+        if differs.any():
+            image = frame["image_id"][differs].iloc[0]
+            raise UserError(
+                f"the {column} of {differs.sum()} images differs, such as {image}: both runs must come from the same "
+                "data"
+            )
     return score(replace(first, frame=frame)), score(replace(second, frame=other))
-
-
-def _check_same(first: pd.DataFrame, second: pd.DataFrame, column: str) -> None:
-    differs = (first[column] != second[column]) & (first[column].notna() | second[column].notna())
-    if differs.any():
-        image = first["image_id"][differs].iloc[0]
-        raise UserError(
-            f"the {column} of {differs.sum()} images differs, such as {image}: both runs must come from the same data"
-        )

@@ -135,41 +135,27 @@ class Cases:
         columns = [SAMPLED_PROBABILITY_PREFIX + name for name in self.scored.classes]
         return np.asarray(self.frame[columns].to_numpy(np.float64))
 
-    @property
-    def votes(self) -> Confidence:
-        """What most passes predict, and the share of them that does (0 to 1); only where ``sampled``."""
-        return self._of_majority("votes")
-
-    @property
-    def joint(self) -> Confidence:
-        """What most passes predict, and share times their mean probability (0 to 1); only where ``sampled``."""
-        return self._of_majority("confidence")
-
-    @property
-    def plain(self) -> Confidence:
-        """What the probabilities without sampling predict (at 0.5), and the largest of them."""
-        return _most_probable(self.scored.probabilities, self.scored.positive_index)
-
     def confidences(self) -> dict[str, Confidence]:
-        """Return every confidence at hand under its name: ``probability``, and those of sampling."""
-        if not self.sampled:
-            return {"probability": self.plain}
-        information = self._of_majority("mutual_information")
-        return {
-            "probability": self.plain,
-            "votes": self.votes,
-            "mean_probability": _most_probable(self.mean_probabilities, self.scored.positive_index),
-            "joint": self.joint,
-            "mutual_information": Confidence(information.called, -information.values),
-        }
+        """Return every confidence at hand under its name.
 
-    def _of_majority(self, column: str) -> Confidence:
-        predicted = pd.Index(self.scored.classes).get_indexer(self.frame[SAMPLED_PREFIX + "label"])
-        return Confidence(predicted.astype(np.int64), self.frame[SAMPLED_PREFIX + column].to_numpy(np.float64))
+        ``probability`` is what the probabilities without sampling predict (at 0.5), and the largest of them. The others
+        are of what most passes or members predict, where ``sampled``: ``votes`` is the share of them that does, and
+        ``joint`` this share times their mean probability; or, of ``mean_probability``, of what the means predict.
+        """
+        found = {"probability": _most_probable(self.scored, self.scored.probabilities)}
+        if self.sampled:
+            called = pd.Index(self.scored.classes).get_indexer(self.frame[SAMPLED_PREFIX + "label"]).astype(np.int64)
+            names = [SAMPLED_PREFIX + name for name in ("votes", "confidence", "mutual_information")]
+            share, joint, information = self.frame[names].to_numpy(np.float64).T
+            found["votes"] = Confidence(called, share)
+            found["mean_probability"] = _most_probable(self.scored, self.mean_probabilities)
+            found["joint"] = Confidence(called, joint)
+            found["mutual_information"] = Confidence(called, -information)
+        return found
 
 
-def _most_probable(probabilities: np.ndarray, positive_index: int | None) -> Confidence:
-    return Confidence(call(probabilities, positive_index), probabilities.max(axis=1))
+def _most_probable(scored: LabelledPredictions, probabilities: np.ndarray) -> Confidence:
+    return Confidence(call(probabilities, scored.positive_index), probabilities.max(axis=1))
 
 
 def cases(predictions: Predictions) -> Cases:

@@ -16,23 +16,15 @@ def share(hits: int, total: int, confidence: float) -> Share:
     return Share(hits / total, float(ends.low), float(ends.high), hits, total)
 
 
-def lower_bound(hits: int, total: int, confidence: float) -> float | None:
-    """Return the exact one-sided lower bound of a share; None where ``total`` is 0.
+def lower_bounds(hits: np.ndarray, totals: np.ndarray, confidence: float) -> np.ndarray:
+    """Return the exact one-sided lower bounds of shares, shape (N,), of totals of at least 1.
 
-    It holds too for the share at or above a threshold that is itself a score: that share has the same beta
+    They hold too for the share at or above a threshold that is itself a score: that share has the same beta
     distribution.
     """
-    if not total:
-        return None
-    ends = stats.binomtest(int(hits), int(total), alternative="greater").proportion_ci(confidence, method="exact")
-    return float(ends.low)
-
-
-def lower_bounds(hits: np.ndarray, totals: np.ndarray, confidence: float) -> np.ndarray:
-    """Return `lower_bound` of several shares, shape (N,), of totals of at least 1."""
     return np.asarray(np.where(hits > 0, stats.beta.ppf(1 - confidence, np.maximum(hits, 1), totals - hits + 1), 0.0))
 
 
 def needed_without_a_miss(bound: float, confidence: float) -> int:
-    """Return how many images, all of them hits, bring ``lower_bound`` up to ``bound`` (0 to 1, exclusive)."""
+    """Return how many images, all of them hits, bring ``lower_bounds`` up to ``bound`` (0 to 1, exclusive)."""
     return int(np.ceil(np.log(1 - confidence) / np.log(bound)))

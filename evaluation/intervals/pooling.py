@@ -28,16 +28,11 @@ def pool(runs: Sequence[Predictions]) -> Predictions:
                 f"the runs have different classes: {', '.join(first.classes)} (positive {first.positive_class}) and "
                 f"{', '.join(run.classes)} (positive {run.positive_class}): name runs of one task"
             )
-        if run.about.get("protocol") != first.about.get("protocol"):
-            raise UserError(
-                f"runs of protocol {first.about.get('protocol')} and {run.about.get('protocol')} cannot be pooled: "
-                "evaluate each protocol apart"
-            )
-        for fact in ("name", "source", "on", "config", "folds"):
+        for fact in ("protocol", "name", "source", "on", "config", "folds"):
             if run.about.get(fact) != first.about.get(fact):
                 raise UserError(
                     f"runs of {fact} {first.about.get(fact)} and {run.about.get(fact)} cannot be pooled: "
-                    "name the folds of one experiment on one data set"
+                    "name the folds of one experiment on one data set, or evaluate them apart"
                 )
         if bool(run.about.get("synthetic")) != bool(first.about.get("synthetic")):
             raise UserError("synthetic and real images cannot be pooled: evaluate these runs apart")

@@ -14,8 +14,9 @@ import numpy as np
 
 from common.config.schema import EvaluationConfig, TriageConfig
 from common.predictions import Predictions
+from common.uncertainty import needed_images, quantile_above
 from evaluation.calibration import Temperature, fit_temperature, rescale
-from evaluation.intervals.exact import lower_bound, lower_bounds, needed_without_a_miss
+from evaluation.intervals.exact import lower_bounds, needed_without_a_miss
 from evaluation.labelled_runs import LabelledFold, evaluation_settings
 from evaluation.metrics.classification import call
 from evaluation.referral.selective import risk_coverage
@@ -116,7 +117,8 @@ def choose_release(fold: LabelledFold) -> Release:
     if threshold is None:
         return Release(None, total, 0, None, None, needed)
     kept = int((validation.probabilities[positive, validation.positive_index] >= threshold).sum())
-    return Release(threshold, total, kept, kept / total, lower_bound(kept, total, confidence), needed)
+    bound = float(lower_bounds(np.array([kept]), np.array([total]), confidence)[0])
+    return Release(threshold, total, kept, kept / total, bound, needed)
 
 
 def choose_referral(fold: LabelledFold, thresholds: ReviewThresholds | None = None) -> ReviewThresholds:
@@ -157,20 +159,13 @@ def _choose_cut(certain: np.ndarray, wrong: np.ndarray, target: float) -> Confid
 
 
 def choose_limit(probabilities: np.ndarray, labels: np.ndarray, coverage: float) -> float | None:
-    """Return the largest score that a class in a conformal set may have, by validation images.
+    """Return the largest score that a class in a conformal set may have, by validation images; None for too few.
 
-    None with fewer than ``needed_images`` for the ``coverage`` (0 to 1).
+    The sets should have the ``coverage`` (0 to 1).
     """
-    scores = np.sort(1 - probabilities[np.arange(len(labels)), labels])
-    if len(scores) < needed_images(coverage):
+    if len(labels) < needed_images(1 - coverage):
         return None
-    # Of n scores the ceil((n + 1) coverage)-th smallest.
-    return float(scores[int(np.ceil((len(scores) + 1) * coverage - 1e-9)) - 1])
-
-
-def needed_images(coverage: float) -> int:
-    """Return how many validation images a quantile at ``coverage`` needs: coverage / (1 - coverage), at least 1."""
-    return max(1, int(np.ceil(coverage / (1 - coverage) - 1e-9)))
+    return quantile_above(1 - probabilities[np.arange(len(labels)), labels], 1 - coverage)
 
 
 def confidences(probabilities: np.ndarray, temperature: float | None) -> np.ndarray:

@@ -5,15 +5,14 @@ Carlo passes (section 3.4), and a person reviews every abnormal prediction (sect
 triage, any number of classes the referral by confidence.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from common.config.schema import EvaluationConfig, TriageConfig
+from common.uncertainty import needed_images
 from evaluation.intervals.exact import share
 from evaluation.labelled_runs import LabelledFold, LabelledRuns, single_or_list
 from evaluation.metrics.classification import call
@@ -23,10 +22,9 @@ from evaluation.referral.choices import (
     choose_release,
     conformal_sets,
     cut_notes,
-    needed_images,
     reviewed,
 )
-from evaluation.referral.selective import RiskCoverage, areas, rankings
+from evaluation.referral.selective import areas, rankings
 from evaluation.result import (
     ConformalResult,
     ConformalSets,
@@ -39,7 +37,7 @@ from evaluation.result import (
     flat_table,
     warnings_about,
 )
-from evaluation.sections import Findings
+from evaluation.sections import Findings, drawn_by
 
 FEW_POSITIVES = 100
 FEW_WRONG = 10
@@ -101,7 +99,7 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     by_subject = any(fold.test.scored.by_subject for fold in runs.folds)
     warnings = triage_warnings(value, runs.settings.triage, f"“{runs.pooled.positive_class}”", by_subject)
     curves = {name: ranking.curve for name, ranking in rankings(runs.tests).items()}
-    figures = {"risk_coverage": partial(_draw, curves)}
+    figures = {"risk_coverage": drawn_by("evaluation.core.confidence_plots.risk_coverage", curves)}
     return Findings(value, warnings, {"triage": flat_table(value.rules)}, figures)
 
 
@@ -111,10 +109,11 @@ def decide(fold: LabelledFold, chosen: ReviewThresholds) -> dict[str, Decision]:
     positive = test.scored.positive_index
     assert positive is not None  # triage is of two classes
     images = replace(fold.run, frame=test.frame)
-    predicted = test.plain.called
+    confidences = test.confidences()
+    predicted = confidences["probability"].called
     decisions = {"nobody": Decision(predicted, np.zeros(len(predicted), dtype=bool))}
     if fold.validation.sampled and test.sampled:
-        voted = test.votes.called
+        voted = confidences["votes"].called
         review = reviewed("votes", images, chosen)
         decisions["votes"] = Decision(voted, review, chosen.vote_share)
         decisions["votes_positive"] = Decision(voted, review | (voted == positive), chosen.vote_share)
@@ -178,7 +177,7 @@ def triage_warnings(
     if by_subject:
         lines.append("exact intervals treat images as independent; those of one subject are not")
     if result.conformal.marginal is None:
-        lines.append(f"no conformal sets: fewer than {needed_images(settings.coverage)} validation images")
+        lines.append(f"no conformal sets: fewer than {needed_images(1 - settings.coverage)} validation images")
     return warnings_about("triage", lines)
 
 
@@ -241,9 +240,3 @@ def evaluate_sets(
         none=float((sizes == 0).mean()),
     )
     return ConformalResult(settings.triage.coverage, APPROXIMATE, marginal)
-
-
-def _draw(curves: Mapping[str, RiskCoverage], path: Path, result: EvaluationResult) -> None:
-    from evaluation.core import confidence_plots  # here: matplotlib costs seconds
-
-    confidence_plots.risk_coverage(path, result, curves)

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from common.config.base import StrictModel
-from common.errors import UserError
+from common.errors import UserError, first_fault
 from lightning_modules.backbones.backbone import Backbone
 from lightning_modules.backbones.truncation import first_line
 
@@ -92,8 +92,7 @@ def read_side_file(path: Path) -> SideFile:
     try:
         return SideFile.model_validate_json(side.read_bytes())
     except ValidationError as error:
-        fault = error.errors()[0]
-        raise UserError(f"{side}: {'.'.join(map(str, fault['loc'])) or 'JSON'}: {fault['msg']}") from error
+        raise UserError(f"{side}: {first_fault(error)}") from error
 
 
 def merge_arguments(user: dict[str, Any], side: SideFile, path: Path) -> dict[str, Any]:

@@ -153,7 +153,8 @@ def find_weights(model: ModelConfig, weights: str, folders: WeightsFolders) -> F
         return _of_tag(weights, check_tag(model.name, weights), folders)
     except UserError as error:
         others = folders.own.glob(f"{model.name}.*.safetensors") if folders.own else ()
-        choices = " or ".join(_typed_for(path.stem) for path in sorted(others))
+        # Of a trunk the module that it ends with has to be said, too.
+        choices = " or ".join(f"weights={path.stem.replace('.trunk_to_', ' model.cut=')}" for path in sorted(others))
         if not choices:
             raise
         raise UserError(f"{error}; {folders.own} has other weights of {model.name}: {choices}") from error
@@ -177,12 +178,6 @@ def check_tag(name: str, weights: str) -> PretrainedCfg:
     own = f"bring {weights}.safetensors and its side file to weights_dir (KARYOCYTE_WEIGHTS_DIR)"
     others = "keras, random" if name in KERAS else "random"
     raise UserError(f"weights={weights}: {reason}; {listed}; {own}; or {others}, or a .safetensors file")
-
-
-def _typed_for(name: str) -> str:
-    """Return the settings that take a file of the weights folder, such as a trunk, by its name."""
-    weights, is_trunk, module = name.partition(".trunk_to_")
-    return f"weights={weights} model.cut={module}" if is_trunk else f"weights={name}"
 
 
 def _checked_file(model: ModelConfig, path: Path) -> FoundWeights:

@@ -1,4 +1,4 @@
-"""What a resume needs, to the very same weights: its checkpoint, and random numbers, schedules and last steps alike."""
+"""What a resume needs, to the very same weights: its checkpoint, and the same random numbers and last steps."""
 
 import time
 from pathlib import Path
@@ -36,20 +36,6 @@ class StepSeed(Callback):
         seed_cpu(seed)
         if pl_module.device.type == "cuda":
             torch.cuda.manual_seed(seed)
-
-
-class PlateauStep(Callback):
-    """Step ReduceLROnPlateau with the validation loss after each epoch, before the state for a resume is saved.
-
-    Lightning would step it after that, and not at all in an epoch that was continued.
-    """
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Step the scheduler by the validation of this epoch."""
-        for config in trainer.lr_scheduler_configs:
-            if config.reduce_on_plateau:
-                scheduler: Any = config.scheduler
-                scheduler.step(float(trainer.callback_metrics[str(config.monitor)]))
 
 
 class ResumeCheckpoint(Callback):

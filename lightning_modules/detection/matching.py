@@ -1,6 +1,8 @@
 """Detections against true boxes: which are right, and the average precision."""
 
 import numpy as np
+import torch
+from torchvision.ops import box_iou
 
 
 def overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -8,11 +10,7 @@ def overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
     A box is left, top, right and bottom.
     """
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    shared = (high - low).clip(0).prod(axis=2)
-    areas = (first[:, 2:] - first[:, :2]).prod(axis=1)[:, None] + (second[:, 2:] - second[:, :2]).prod(axis=1)
-    return np.asarray(shared / np.maximum(areas - shared, 1e-9), np.float64)
+    return np.asarray(box_iou(*map(torch.from_numpy, (first.astype(np.float64), second.astype(np.float64)))))
 
 
 def match(overlap: np.ndarray, least: float) -> np.ndarray:

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from scipy.special import expit, logit
 from torch import nn
 
-from common.errors import UserError
+from common.errors import UserError, first_fault
 from common.files import read_whole_json, sha256_of_file
 from common.runs.files import PortableFile
 from common.runs.portable import DETECTOR_FACTS, DETECTOR_KIND, training_command
@@ -146,8 +146,7 @@ def load(folder: Path, kind: str) -> tuple[Description, Detector | Cutter]:
         elif path.is_file():
             description = _DESCRIPTION.validate_python(json.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}: {REMEDY}") from error
+        raise UserError(f"{path}: {first_fault(error)}: {REMEDY}") from error
     if not (of_run or path.is_file()) or description.kind != kind:
         named = EXPERIMENTS[kind].split("_")[1]
         raise UserError(f"{folder} holds no {named}: train one (+experiment={EXPERIMENTS[kind]}) and name its run")

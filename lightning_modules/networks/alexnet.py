@@ -43,7 +43,7 @@ from lightning_modules.networks.layered_cnn import DenseTopCnn, Layers, conv_act
 PIXELS = {"mean": (0.485, 0.456, 0.406), "std": (1 / 255, 1 / 255, 1 / 255), "fixed_input_size": True}
 
 # timm reads this name from the module when the function below is registered, so it comes before it.
-default_cfgs = generate_default_cfgs({"alexnet": default_cfg(227, 67, 6, **PIXELS)})
+default_cfgs = generate_default_cfgs({"alexnet": default_cfg(227, **PIXELS)})
 
 
 def alexnet_stages(in_chans: int) -> list[Layers]:
@@ -77,4 +77,4 @@ class AlexNet(DenseTopCnn):
 @register_model
 def alexnet(pretrained: bool = False, **kwargs: Any) -> AlexNet:
     """Build AlexNet (2012); timm holds no weights of it."""
-    return build_model_with_cfg(AlexNet, "alexnet", pretrained, feature_cfg={"out_indices": (0, 1, 2)}, **kwargs)
+    return build_model_with_cfg(AlexNet, "alexnet", pretrained, **kwargs)

@@ -54,7 +54,7 @@ from lightning_modules.networks.alexnet import PIXELS, alexnet_stages
 from lightning_modules.networks.layered_cnn import DenseTopCnn, Layers, conv_act, default_cfg
 
 # timm reads this name from the module when the function below is registered, so it comes before it.
-default_cfgs = generate_default_cfgs({"anet_c6": default_cfg(227, 131, 2, **PIXELS, num_classes=24)})
+default_cfgs = generate_default_cfgs({"anet_c6": default_cfg(227, **PIXELS, num_classes=24)})
 
 # Reading -> numbers of the convolutions that a pool follows, and its padding (see the top of this file).
 POOLS: dict[str, tuple[tuple[int, ...], str | int]] = {
@@ -87,17 +87,17 @@ class ANetC6(DenseTopCnn):
             raise UserError(f"model.args.pools={pools}: say one of auto, {', '.join(POOLS)}")
         pooled, padding = POOLS[pools]
         layers: Layers = []
-        stages = [*alexnet_stages(in_chans), conv_act(6, 256, 256, 3, padding=1)]
-        for number, stage in enumerate(stages, start=1):
-            layers += stage
+        convolutions = [*alexnet_stages(in_chans), conv_act(6, 256, 256, 3, padding=1)]
+        for number, convolution in enumerate(convolutions, start=1):
+            layers += convolution
             if number in pooled:
                 pool = create_pool2d("max", 3, 2, padding=padding)  # type: ignore[no-untyped-call]
                 layers.append((f"pool{number}", pool))
-        taps = ("pool1", "pool2", "pool5", "pool6")  # those that all readings have
-        super().__init__(layers, taps, in_chans, img_size, **top)
+        stages = ("pool1", "pool2", "pool5", "pool6")  # those that all readings have
+        super().__init__(layers, stages, in_chans, img_size, **top)
 
 
 @register_model
 def anet_c6(pretrained: bool = False, **kwargs: Any) -> ANetC6:
     """Build ANet-c6 (paper 002, section 2); no trained weights are published."""
-    return build_model_with_cfg(ANetC6, "anet_c6", pretrained, feature_cfg={"out_indices": (0, 1, 2, 3)}, **kwargs)
+    return build_model_with_cfg(ANetC6, "anet_c6", pretrained, **kwargs)

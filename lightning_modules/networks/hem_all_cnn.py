@@ -48,7 +48,7 @@ from lightning_modules.networks.layered_cnn import DenseTopCnn, Layers, conv_act
 FILTERS = {64: (64, 128, 256, 512, 512), 32: (32, 64, 128, 256, 512)}  # paper 003, 4.1, in its two readings
 
 # timm reads this name from the module when the function below is registered, so it comes before it.
-default_cfgs = generate_default_cfgs({"hem_all_cnn": default_cfg(256, 32, 8, num_classes=2, fixed_input_size=True)})
+default_cfgs = generate_default_cfgs({"hem_all_cnn": default_cfg(256, num_classes=2, fixed_input_size=True)})
 
 
 class HemAllCnn(DenseTopCnn):
@@ -76,8 +76,8 @@ class HemAllCnn(DenseTopCnn):
             layers += conv_act(number, before, filters, 5, padding="same")
             layers.append((f"pool{number}", nn.MaxPool2d(2)))
             before = filters
-        taps = [f"pool{number}" for number in range(1, 6)]
-        super().__init__(layers, taps, in_chans, img_size, units=units, **top)
+        stages = [f"pool{number}" for number in range(1, 6)]
+        super().__init__(layers, stages, in_chans, img_size, units=units, **top)
 
 
 @register_model

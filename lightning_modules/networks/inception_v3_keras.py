@@ -12,10 +12,11 @@ from timm.models.inception_v3 import InceptionV3
 from torch import nn
 from torch.nn import functional
 
-_SIZES = {"input_size": (3, 299, 299), "pool_size": (8, 8), "crop_pct": 0.875, "interpolation": "bilinear"}
-_SCALE = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
-_ENDS = {"first_conv": "Conv2d_1a_3x3.conv", "classifier": "fc", "license": "apache-2.0"}
-default_cfgs = generate_default_cfgs({"inception_v3_keras": {**_SIZES, **_SCALE, **_ENDS}})
+from lightning_modules.networks.layered_cnn import default_cfg
+
+default_cfgs = generate_default_cfgs(
+    {"inception_v3_keras": default_cfg(299, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))}
+)
 
 
 @register_model

@@ -15,22 +15,13 @@ from timm.models.resnet import Bottleneck, ResNet
 from torch import nn
 
 from common.errors import UserError
+from lightning_modules.networks.layered_cnn import default_cfg
 
 # timm reads this name from the module when the function below is registered, so it comes before it. Mean and standard
 # deviation are timm's: files of the weights have those of Caffe (BGR, 0 to 255) converted to RGB in [0, 1].
-default_cfgs = generate_default_cfgs({
-    "resnet50_v1": {
-        "input_size": (3, 224, 224),
-        "pool_size": (7, 7),
-        "interpolation": "bilinear",
-        "crop_pct": 0.875,
-        "mean": (0.485, 0.456, 0.406),
-        "std": (0.229, 0.224, 0.225),
-        "first_conv": "conv1",
-        "classifier": "fc",
-        "license": "mit",
-    }
-})  # fmt: skip
+default_cfgs = generate_default_cfgs(
+    {"resnet50_v1": default_cfg(224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))}
+)
 
 
 class BottleneckV1(Bottleneck):

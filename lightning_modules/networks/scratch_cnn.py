@@ -26,13 +26,13 @@ from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
-from lightning_modules.networks.layered_cnn import LayeredCnn, Layers, conv_act, default_cfg, initialise
+from lightning_modules.networks.layered_cnn import LayeredCnn, Layers, conv_act, default_cfg
 
 CHANNELS = (32, 64, 128, 256)  # paper 004, 3.2: the filters double with each layer
 POOLS = (2, 2, 3, 5)  # paper 004, 3.2: the max-pools grow with depth
 
 # timm reads this name from the module when the function below is registered, so it comes before it.
-default_cfgs = generate_default_cfgs({"scratch_cnn": default_cfg(300, 60, 5)})
+default_cfgs = generate_default_cfgs({"scratch_cnn": default_cfg(300)})
 
 
 class ScratchCnn(LayeredCnn):
@@ -43,36 +43,25 @@ class ScratchCnn(LayeredCnn):
     Args:
         num_classes: Outputs of the classifier ``fc``; 0 leaves the pooled features.
         in_chans: Channels of the image.
-        global_pool: timm's pooling before ``fc``: "avg", "max", ..., or "" for none.
         drop_rate: Dropout before ``fc``, 0 to 1.
     """
 
-    def __init__(
-        self, num_classes: int = 1000, in_chans: int = 3, global_pool: str = "avg", drop_rate: float = 0.0
-    ) -> None:
+    def __init__(self, num_classes: int = 1000, in_chans: int = 3, drop_rate: float = 0.0) -> None:
         layers: Layers = []
         before = in_chans
         for number, (channels, pool) in enumerate(zip(CHANNELS, POOLS, strict=True), start=1):
             layers += conv_act(number, before, channels, 3, padding="same")
             layers.append((f"pool{number}", nn.MaxPool2d(pool)))
             before = channels
-        taps = [f"pool{number}" for number in range(1, 5)]
-        super().__init__(layers, taps, in_chans, img_size=60)
+        super().__init__(layers, [f"pool{number}" for number in range(1, 5)], in_chans, img_size=60)
         self.head_drop = nn.Dropout(drop_rate)
-        self.reset_classifier(num_classes, global_pool)
-        for module in self.modules():
-            initialise(module)
+        self.global_pool = SelectAdaptivePool2d(pool_type="avg", flatten=True)
+        self.finish(num_classes)
 
-    def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
-        """Pool the features (B, 256, h, w) and classify: (B, num_classes), or (B, 256) with ``pre_logits``."""
-        x = self.head_drop(self.global_pool(x))
-        return x if pre_logits else self.fc(x)
-
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Put a fresh last layer with ``num_classes`` outputs (0: none) and, where given, another pooling."""
-        if global_pool is not None:
-            self.global_pool = SelectAdaptivePool2d(pool_type=global_pool, flatten=bool(global_pool))
-        self.set_classifier(num_classes)
+    def forward_head(self, x: torch.Tensor) -> torch.Tensor:
+        """Pool the features (B, 256, h, w) and classify: (B, num_classes)."""
+        logits: torch.Tensor = self.fc(self.head_drop(self.global_pool(x)))
+        return logits
 
 
 @register_model

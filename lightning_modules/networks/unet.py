@@ -11,7 +11,7 @@ from lightning_modules.networks.layered_cnn import default_cfg
 
 CHANNELS = (12, 24, 40, 64)  # of the resolutions, the finest first; each is half of the one before
 
-default_cfgs = generate_default_cfgs({"unet": default_cfg(64, 8, 64, first_conv="down.0.0", classifier="fc")})
+default_cfgs = generate_default_cfgs({"unet": default_cfg(64)})
 
 
 class UNet(nn.Module):

@@ -21,13 +21,13 @@ from lightning_modules.callbacks.batchnorm_sync import BatchNormSync
 from lightning_modules.callbacks.best_checkpoint import BestCheckpoint, ChoosesBest
 from lightning_modules.callbacks.finite_loss import FiniteLoss
 from lightning_modules.callbacks.heartbeat import Heartbeat
-from lightning_modules.callbacks.resume import PlateauStep, ResumeCheckpoint, StepSeed
+from lightning_modules.callbacks.resume import ResumeCheckpoint, StepSeed
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.extensions import build_callbacks, build_loggers
 from lightning_modules.staged_module import StagedModule
 from lightning_modules.training.distributed import broadcast_tensors, current_world, joint_errors, on_rank_zero
-from lightning_modules.training.frozen import FeatureBatches, features_in_place_of_images
+from lightning_modules.training.frozen import features_in_place_of_images
 from lightning_modules.training.machine import explained_faults
 from lightning_modules.training.plan import Stage, batch_sizes, planned_stages, stage_length
 from lightning_modules.training.trainer import build_trainer
@@ -67,7 +67,7 @@ def train_stages(  # noqa: PLR0913 (what a training is made of)
     config: Config,
     run: Path,
     callbacks: Sequence[Callback] = (),
-    features: FeatureBatches | None = None,
+    features: Any | None = None,
     mode: Mode = "min",
 ) -> list[FinishedStage]:
     """Train every stage that is not finished yet, and leave in ``model`` the best weights of the last one.
@@ -80,7 +80,7 @@ def train_stages(  # noqa: PLR0913 (what a training is made of)
         config: The typed configuration.
         run: The run's folder.
         callbacks: Of every stage, after all others.
-        features: Can serve features in place of the images, for stages that train the head alone.
+        features: A `FeatureDataModule`, for stages that train the head alone.
         mode: Whether the least or the largest value of ``callbacks.monitor`` is best.
     """
     training = _Training(model, data, config, mode, callbacks, features)
@@ -120,7 +120,7 @@ class _Training:
     config: Config
     mode: Mode
     callbacks: Sequence[Callback]
-    features: FeatureBatches | None
+    features: Any | None
 
     def fit(self, stage: Stage) -> None:
         """Fit one stage, from its start or from where it was interrupted, and record it as finished."""
@@ -189,12 +189,9 @@ class _Training:
             save_on_train_epoch_end=False,
             enable_version_counter=False,
         )
-        callbacks += [best, *optional]
-        callbacks.append(Heartbeat(stage, steps))
-        if self.config.scheduler.name == "plateau":
-            callbacks.append(PlateauStep())
         saving = self.config.callbacks.checkpoint
-        return [*callbacks, ResumeCheckpoint(last, saving.every_steps, saving.every_minutes), *self.callbacks]
+        resume = ResumeCheckpoint(last, saving.every_steps, saving.every_minutes)
+        return [*callbacks, best, *optional, Heartbeat(stage, steps), resume, *self.callbacks]
 
     def best(self, stage: Stage, trainer: Trainer, optional: Sequence[Callback]) -> tuple[float, str]:
         """Return the metric of the best weights, which are in best.ckpt, and what they were chosen from.

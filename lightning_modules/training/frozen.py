@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from pytorch_lightning import LightningDataModule, LightningModule
@@ -19,17 +19,6 @@ from lightning_modules.training.plan import Stage
 from lightning_modules.training.trainer import build_trainer
 
 LARGEST = 2_000_000_000  # bytes of features that a training holds in memory
-
-
-class FeatureBatches(Protocol):
-    """The data module of a training that can serve features in place of its images."""
-
-    count: int
-    features: torch.Tensor
-
-    @property
-    def images_change(self) -> bool:
-        """Whether an image looks otherwise from epoch to epoch."""
 
 
 class FrozenPart(LightningModule):
@@ -50,7 +39,8 @@ def features_in_place_of_images(
 ) -> tuple[LightningDataModule | None, float]:
     """Compute the features of all images that a stage shows, where the backbone and the images stay the same.
 
-    ``batches`` are `FeatureBatches`, whose features are set, and ``images_seen`` the training images of the stage.
+    ``batches``, such as a `FeatureDataModule`, serve ``features``, which are set here, in place of ``count`` images, or
+    say that ``images_change`` from epoch to epoch; ``images_seen`` are the training images of the stage.
 
     Returns:
         The batches to fit ``model.on_features()`` to and the seconds that this took; None to fit the images.
@@ -69,13 +59,13 @@ def features_in_place_of_images(
     with explained_faults(config.loader), _channels_last(model, config.trainer.channels_last):
         trainer = build_trainer(config, callbacks=[collector])
         trainer.predict(FrozenPart(model), datamodule=batches, return_predictions=False)
-    batches.features = torch.from_numpy(collector.arrays()["features"].copy())
+    batches.features = torch.from_numpy(collector.arrays()["features"])
     seconds = time.monotonic() - start
     say(f"{name}: trains on features of {batches.count:,} images, computed once in {seconds:.0f} s")
     return batches, seconds
 
 
-def _reason_against(model: Classifier, batches: FeatureBatches, config: Config, images_seen: int) -> str | None:
+def _reason_against(model: Classifier, batches: Any, config: Config, images_seen: int) -> str | None:
     """Why features cannot replace the images in a run, or would not pay, in words."""
     images = batches.count
     reasons = {

@@ -10,9 +10,7 @@ from common.runs.names import run_path, run_word
 
 Part = Annotated[
     Literal["test", "validation"],
-    typer.Option(
-        help="validation: the images that settings are chosen by; costs=karyotype of assignment is calibrated on them."
-    ),
+    typer.Option(help="validation: the images that settings are chosen by; karyotypes are calibrated on them."),
 ]
 Group = Annotated[
     str | None,

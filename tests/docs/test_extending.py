@@ -56,7 +56,7 @@ COMPOSE = """
 from common.config.compose import compose_config
 from lightning_modules.build import build_classifier
 config = compose_config(OVERRIDES)
-model, _ = build_classifier(config, ("hem", "all"), None)
+model, _ = build_classifier(config, ("hem", "all"))
 print(config.model.cut, model.count_parameters()[1])
 """
 TRAINING = """

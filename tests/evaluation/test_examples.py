@@ -11,7 +11,8 @@ from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from common.predictions import Predictions, uncertainty_of
 from evaluation import examples as module
-from evaluation.examples import ranked, showcase, write_examples, wrong_cases
+from evaluation.examples import ranked, showcase, write_examples, wrong
+from evaluation.labelled_runs import LabelledRuns
 from tests.helpers.predictions import make_predictions, with_passes, with_scores
 
 
@@ -91,6 +92,10 @@ def test_the_showcase_of_many_classes_has_four_images_of_each_kind_and_of_differ
         assert len({test.labels[row] for row in rows}) == 4
         right = test.probabilities[rows].argmax(axis=1) == test.labels[rows]
         assert right.all() if which == "surest right" else not right.any()
+
+
+def wrong_cases(run):
+    return wrong(LabelledRuns.of([run], EvaluationConfig()), None).tables["wrong"]
 
 
 def test_the_most_certain_error_comes_first():

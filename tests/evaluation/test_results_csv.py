@@ -71,7 +71,7 @@ def test_what_is_undefined_or_unknown_is_an_empty_cell(path):
     assert facts.tolist() == ["synthetic", "True", "", ""]
 
 
-def test_cells_assigned_jointly_have_rows_with_the_costs_of_all_folds(path):
+def test_cells_assigned_jointly_have_rows_of_all_folds(path):
     runs = [make_cell_run(fold, cells=6, images_seen=1000 + fold, wall_seconds=10.4) for fold in range(2)]
     settings = EvaluationConfig(resamples=20, assignment=AssignmentConfig(enabled=True))
     result = evaluate_runs(runs, settings)

@@ -91,7 +91,7 @@ def command(*overrides: str, script: str = "train.py") -> list[str]:
 
 def write_untrained_run(folder: Path, config: Config, classes: tuple[str, ...] = ("hem", "all")) -> Classifier:
     """Write what a finished run leaves of its model, with first weights as its best ones; return the model."""
-    model, _ = build_classifier(config, classes, None)
+    model, _ = build_classifier(config, classes)
     (folder / "checkpoints").mkdir(parents=True)
     torch.save({"state_dict": model.state_dict()}, folder / "checkpoints" / "best.ckpt")
     write_json(folder / "model.json", asdict(model.facts()))

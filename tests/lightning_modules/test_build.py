@@ -30,7 +30,7 @@ def test_another_side_file_is_another_run(tmp_path, change):
         weights = save_weights(tmp_path, state, **side)
         more = [f"weights={weights}", "prepare.size=60", "unfreeze=head_only"]
         config = small_config(tmp_path, "model=scratch_cnn", *more)
-        _, contents = build_classifier(config, ("hem", "all"), None)
+        _, contents = build_classifier(config, ("hem", "all"))
         return run_folder(config, run_identity(config, {"data": "d", **contents}))
 
     assert address() == address(source="another")
@@ -40,7 +40,7 @@ def test_another_side_file_is_another_run(tmp_path, change):
 def test_the_number_of_logits_fits_the_classes(tmp_path):
     config = small_config(tmp_path, "head.logits=3")
     with pytest.raises(UserError, match=r"head\.logits=3 does not fit 2 classes"):
-        build_classifier(config, ("hem", "all"), None)
+        build_classifier(config, ("hem", "all"))
 
 
 def test_folded_batchnorm_trains_only_after_it_was_restored(tmp_path):
@@ -48,9 +48,9 @@ def test_folded_batchnorm_trains_only_after_it_was_restored(tmp_path):
     side = {"model": "mobilenetv3_small_050", "freeze_batchnorm": True, "input_size": [3, 32, 32]}
     words = ["model.name=mobilenetv3_small_050", f"weights={save_weights(tmp_path, state, **side)}", "unfreeze=whole"]
     with pytest.raises(UserError, match=r"pretrained\.batchnorm=restored"):
-        build_classifier(small_config(tmp_path, *words), ("hem", "all"), None)
+        build_classifier(small_config(tmp_path, *words), ("hem", "all"))
     config = small_config(tmp_path, *words, "pretrained.batchnorm=restored")
-    model, contents = build_classifier(config, ("hem", "all"), None)
+    model, contents = build_classifier(config, ("hem", "all"))
     assert "bn1" in model.folded_batchnorm
     assert "pretrained" in run_identity(config, contents)["config"]
     assert "pretrained" not in run_identity(small_config(tmp_path), contents)["config"]
@@ -63,4 +63,4 @@ def test_folded_batchnorm_trains_only_after_it_was_restored(tmp_path):
 
 def test_what_is_not_folded_cannot_be_restored(tmp_path):
     with pytest.raises(UserError, match=r"pretrained\.batchnorm=restored"):
-        build_classifier(small_config(tmp_path, "pretrained.batchnorm=restored"), ("hem", "all"), None)
+        build_classifier(small_config(tmp_path, "pretrained.batchnorm=restored"), ("hem", "all"))

@@ -24,13 +24,13 @@ class Echo(nn.Module):
         return image.mean((2, 3))
 
 
-def classifier(logits, classes, weights=None, smoothing=0.0):
+def classifier(logits, classes, smoothing=0.0):
     return Classifier(
         Echo(),
         nn.Linear(3, logits),
         classes,
         ModelFacts([0.5, 0.4, 0.3], [0.2, 0.1, 0.5], {}),
-        TrainingSettings(LossConfig(label_smoothing=smoothing), class_weights=weights),
+        TrainingSettings(LossConfig(label_smoothing=smoothing)),
     )
 
 
@@ -46,19 +46,6 @@ def test_one_logit_is_the_log_odds_of_class_1():
     torch.testing.assert_close(probabilities, torch.tensor([[0.5, 0.5], [0.2, 0.8]]))
 
 
-def test_class_weights_weigh_the_training_loss_alone():
-    weights = torch.tensor([1.0, 3.0])
-    weighted, plain = classifier(1, 2, weights), classifier(1, 2)
-    logit, label = torch.tensor([[0.3], [-0.2], [1.0]]), torch.tensor([0, 1, 1])
-    each = torch.stack([plain.training_loss(logit[i : i + 1], label[i : i + 1]) for i in range(3)])
-    torch.testing.assert_close(weighted.training_loss(logit, label), (each * weights[label]).sum() / 7)
-    torch.testing.assert_close(weighted.validation_loss(logit, label), plain.validation_loss(logit, label))
-    both = torch.cat([torch.zeros(3, 1), logit], dim=1)
-    torch.testing.assert_close(
-        weighted.training_loss(logit, label), classifier(2, 2, weights).training_loss(both, label)
-    )
-
-
 def test_label_smoothing_is_of_the_training_loss_alone():
     smooth, plain = classifier(3, 3, smoothing=0.1), classifier(3, 3)
     logits, label = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
@@ -67,7 +54,7 @@ def test_label_smoothing_is_of_the_training_loss_alone():
 
 
 def test_a_state_dict_holds_the_weights_and_nothing_of_the_data():
-    keys = classifier(1, 2, torch.ones(2)).state_dict().keys()
+    keys = classifier(1, 2).state_dict().keys()
     assert set(keys) == {"head.weight", "head.bias"}
 
 

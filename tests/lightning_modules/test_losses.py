@@ -57,7 +57,6 @@ def test_cross_entropy_of_a_single_logit_is_refused():
     ("overrides", "message"),
     [
         (["+loss._target_=torch.nn.CrossEntropyLoss", "loss.label_smoothing=0.1"], "label_smoothing"),
-        (["+loss._target_=torch.nn.CrossEntropyLoss", "balance=class_weights"], "balance=class_weights"),
         (["+loss.gamma=2"], "loss.gamma"),
     ],
 )

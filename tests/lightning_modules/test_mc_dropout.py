@@ -61,7 +61,7 @@ def sampling_classifier(layers: list, network: str = "NCHW", logits: int = 1, **
     name, network_args, cut, size = NETWORKS[network]
     backbone = build_backbone(name, {**network_args, **args}, cut, size)
     head = build_head(layers, backbone.out_shape, logits, backbone.layout, backbone.prefix_tokens)
-    model = Classifier(backbone.module, head, max(logits, 2), ModelFacts([0.5] * 3, [0.3] * 3, {}))
+    model = Classifier(backbone.module, head, max(logits, 2), ModelFacts([0.5] * 3, [0.3] * 3, args))
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             nn.init.normal_(module.running_mean, std=0.1)
@@ -137,7 +137,7 @@ def test_batchnorm_and_modes_are_left_alone(training):
     model.head.relu1.train(not training)
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     modes = [module.training for module in model.modules()]
-    check_dropout(model, 5, NETWORKS["NCHW"][3])
+    check_dropout(model, 5)
     if not training:
         McDropout(model, 5, seed=0)(image)
         naive_passes(model, image, 2)
@@ -149,7 +149,7 @@ def test_batchnorm_and_modes_are_left_alone(training):
 def test_no_dropout_is_an_error_although_timm_puts_modules_of_rate_0_everywhere(network):
     model = sampling_classifier(["gap"], network)
     for ask in (
-        lambda: check_dropout(model, 100, NETWORKS[network][3]),
+        lambda: check_dropout(model, 100),
         lambda: McDropout(model, 100, 0)(images(1, network)),
     ):
         with pytest.raises(UserError, match=r"inference.mc_passes=100: .*\{dropout: 0.5\} in head.layers"):
@@ -159,11 +159,11 @@ def test_no_dropout_is_an_error_although_timm_puts_modules_of_rate_0_everywhere(
 def test_dropout_of_the_backbone_stays_off_which_is_said(capsys):
     # ResNet's drop_rate is that of its own classifier, which the backbone lost.
     with pytest.raises(UserError, match="no dropout"):
-        check_dropout(sampling_classifier(["gap"], drop_rate=0.5), 10, 24)
-    check_dropout(sampling_classifier(PAPER), 10, 24)
+        check_dropout(sampling_classifier(["gap"], drop_rate=0.5), 10)
+    check_dropout(sampling_classifier(PAPER), 10)
     assert not capsys.readouterr().out
     model, image = sampling_classifier([{"dropout": 0.0}, "gap"], "functional", proj_drop_rate=0.3), images(2)
-    check_dropout(model, 10, 32)
+    check_dropout(model, 10)
     assert "the dropout of the backbone (model.args) stays off" in capsys.readouterr().out
     assert torch.equal(McDropout(model, 3, seed=0)(image), model(image).expand(3, 2, 1))
 

@@ -30,9 +30,9 @@ class Pixels(nn.Module):
         return image.flatten(1)
 
 
-def oriented(classes=3, weights=None):
+def oriented(classes=3):
     torch.manual_seed(0)
-    settings = TrainingSettings(LossConfig(label_smoothing=0.1), class_weights=weights)
+    settings = TrainingSettings(LossConfig(label_smoothing=0.1))
     facts = ModelFacts([0.0, 0.0, 0.0], [1.0, 1.0, 1.0], {})
     return Classifier(Pixels(), nn.Linear(3 * 6 * 4, 2 * classes), classes, facts, settings, orientation=True)
 
@@ -60,16 +60,13 @@ def test_whether_an_image_is_turned_says_nothing_of_its_neighbours(apart):
 
 
 def test_the_training_loss_is_that_of_class_and_orientation():
-    weights = torch.tensor([1.0, 2.0, 4.0])
-    model, image = oriented(weights=weights), images()
+    model, image = oriented(), images()
     model.log = lambda *_, **__: None
     label, index = torch.tensor([0, 1, 2, 1, 0]), torch.arange(5)
     step = model.training_step({"image": image, "label": label, "index": index}, 0)
     shown, turned = turn_half(image, index, 0)
     target = label + 3 * turned
-    expected = nn.functional.cross_entropy(
-        model.head_logits(shown), target, weight=torch.cat([weights, weights]), label_smoothing=0.1
-    )
+    expected = nn.functional.cross_entropy(model.head_logits(shown), target, label_smoothing=0.1)
     torch.testing.assert_close(step["loss"], expected)
     assert torch.equal(step["correct"], model(shown).argmax(1) == label)
 
@@ -114,15 +111,14 @@ def test_predictions_of_a_run_say_which_images_are_upside_down(tmp_path, passes)
 
 def test_of_images_of_unknown_orientation_only_the_class_counts():
     logits = torch.randn(5, 6, generator=torch.Generator().manual_seed(2))
-    target, weights = torch.tensor([0, 4, 5, 3, 2]), torch.tensor([1.0, 2.0, 4.0, 1.0, 4.0])
-    loss = CrossEntropy(torch.tensor([1.0, 2.0, 4.0]))
-    unknown = loss_by_orientation(loss, logits, target, weights, torch.zeros(5, dtype=torch.bool))
+    target, loss = torch.tensor([0, 4, 5, 3, 2]), CrossEntropy()
+    unknown = loss_by_orientation(loss, logits, target, torch.zeros(5, dtype=torch.bool))
     probability = logits.softmax(1)
     of_class = (probability[:, :3] + probability[:, 3:]).log()[range(5), target % 3]
-    torch.testing.assert_close(unknown, -(weights * of_class).sum() / weights.sum())
-    known = loss_by_orientation(loss, logits, target, weights, torch.ones(5, dtype=torch.bool))
+    torch.testing.assert_close(unknown, -of_class.mean())
+    known = loss_by_orientation(loss, logits, target, torch.ones(5, dtype=torch.bool))
     torch.testing.assert_close(known, loss(logits, target))
     upright = torch.tensor([True, False, True, False, True])
-    mixed = loss_by_orientation(loss, logits, target, weights, upright)
+    mixed = loss_by_orientation(loss, logits, target, upright)
     per_image = torch.where(upright, probability.log()[range(5), target], of_class)
-    torch.testing.assert_close(mixed, -(weights * per_image).sum() / weights.sum())
+    torch.testing.assert_close(mixed, -per_image.mean())

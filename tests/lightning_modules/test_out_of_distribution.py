@@ -14,9 +14,7 @@ from lightning_modules.out_of_distribution import (
     fit_distances,
     load_out_of_distribution,
     looks_of,
-    needed_images,
     save_distances,
-    threshold_of,
 )
 
 DRAW = np.random.default_rng(0)
@@ -67,15 +65,6 @@ def test_looks_see_brightness_and_sharpness_but_not_a_half_turn():
     assert torch.allclose(looks_of(image.flip(-1, -2)), looks, atol=1e-6)
     assert torch.allclose(looks_of(image * 0.5), looks * 0.5, atol=1e-6)
     assert (looks_of(F.avg_pool2d(image, 3, 1, 1))[:, 6:] < looks[:, 6:]).all()
-
-
-@pytest.mark.parametrize(("share", "expected"), [(0.01, 99), (0.05, 19), (0.5, 1)])
-def test_the_threshold_is_of_the_images_that_are_needed(share, expected):
-    assert needed_images(share) == expected
-    scores = DRAW.permutation(expected) + 1.0
-    assert threshold_of(scores, share) == expected
-    many = DRAW.permutation(10 * expected + 9) + 1.0
-    assert (many > threshold_of(many, share)).mean() <= share
 
 
 def test_a_score_is_read_as_it_was_written(tmp_path, distances):

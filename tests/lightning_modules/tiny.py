@@ -72,7 +72,7 @@ class MemoryData(LightningDataModule):
 
 
 def build(config: Config) -> Classifier:
-    return build_classifier(config, ("hem", "all"), None)[0]
+    return build_classifier(config, ("hem", "all"))[0]
 
 
 def train(

@@ -110,7 +110,7 @@ def test_one_of_several_groups_is_evaluated_by_itself(cells):
 
 
 def test_karyotypes_of_validation_cells(cells):
-    arguments = [cells / "cells0", cells / "cells1", "--part", "validation", "assignment.costs=karyotype"]
+    arguments = [cells / "cells0", cells / "cells1", "--part", "validation"]
     output = " ".join(call(*arguments, "--csv", cells / "x.csv").output.split())
     assert "Whole cells (8)" in output
     assert "joint assignment" in output
@@ -122,26 +122,25 @@ def test_karyotypes_of_validation_cells(cells):
     metrics = pd.read_csv(cells / "x.csv")["metric"]
     assert not metrics.str.endswith("_scaled").any()
     assert "f1_macro_assigned" in set(metrics)
-    assert "fitted on these same cells" not in call(*arguments[:2], "assignment.costs=karyotype").output
+    assert "fitted on these same cells" not in call(*arguments[:2]).output
 
 
 def test_whole_cells_have_a_table_of_their_joint_assignment(cells):
     folder, csv = cells / "pooled", cells / "x.csv"
     output = call(cells / "cells0", cells / "cells1", "--csv", csv, "--output", folder).output
     assert "joint assignment" in output
-    assert "too few: 12 nats" in output
+    assert "most probable karyotype" in output
     assert {"accuracy", "accuracy_assigned", "cells_right", "cells_right_assigned"} <= set(pd.read_csv(csv)["metric"])
     assert len(pd.read_csv(folder / "assigned.csv")) == 8 * 46
 
 
 def test_options_of_the_joint_assignment(cells):
-    assert "too few: 5 nats" in call(cells / "cells0", "assignment.deviation_cost=5").output
     assert "joint assignment" not in call(cells / "cells0", "assignment.enabled=false").output
 
 
-@pytest.mark.parametrize("options", [["deviation_cost=5"], []])
+@pytest.mark.parametrize("options", [["assignment.enabled=true"], []])
 def test_assignment_without_cells_is_a_warning_where_it_is_asked_for(runs, options):
-    output = call(runs / "good0", *(f"assignment.{option}" for option in options)).output
+    output = call(runs / "good0", *options).output
     assert ("cells are not assigned: the classes must be 1 to 22, X and Y" in output) == bool(options)
 
 
@@ -153,7 +152,6 @@ def test_assignment_without_cells_is_a_warning_where_it_is_asked_for(runs, optio
         (["good0", "--output", "good1"], "good1 exists already"),
         (["good0", "--csv=other.csv"], "other.csv has other columns than label"),
         (["good0", "--csv=."], ". is not a readable table: name another file with --csv"),
-        (["good0", "assignment.enabled=false", "assignment.deviation_cost=3"], "enabled=false beside the costs"),
         (["good0", "resamplse=3"], "unknown key resamplse: did you mean resamples"),
     ],
 )

@@ -36,7 +36,6 @@ KINDS = {
     "plain": RUN,
     "rich": [*RUN, f"{ACCUMULATED}=3", "scheduler=cosine", AVERAGED, "callbacks.early_stopping.enabled=true"],
     "checks": [*RUN, f"{ACCUMULATED}=2", AVERAGED, *CHECKS, LEVELS],
-    "plateau": [*RUN, "scheduler=plateau", "scheduler.patience=1", "unfreeze.lr=0.05", "trainer.max_epochs=7"],
     "budget": [*RUN, "trainer.max_images=40", "scheduler=one_cycle"],
     "workers": [*RUN, "loader.workers=2", *UPRIGHT],
     "staged": [*NET, "trainer.max_epochs=3", "unfreeze.stages.finetune.lr=0.001"],
@@ -94,8 +93,6 @@ def undisturbed(tmp_path_factory):
         pytest.param("rich", Place("on_validation_batch_end", 0, 0, 0), 2, id="in a validation, averaged"),
         pytest.param("checks", Place("on_train_batch_end", 0, 0, 1), 1, id="right after a step, with checks"),
         pytest.param("checks", Place("on_validation_batch_start", 0, 1, 1), 6, id="in a validation, with checks"),
-        pytest.param("plateau", Place("on_train_batch_start", 0, 2, 2), 15, id="in mid-epoch, with a plateau"),
-        pytest.param("plateau", Place("on_train_epoch_end", 0, 2), 18, id="between epochs, with a plateau"),
         pytest.param("cached", Place("on_train_batch_start", 0, 1, 2), 9, id="in mid-epoch, on cached features"),
         pytest.param(
             "budget", Place("on_train_batch_start", 0, 1, 2), 9, id="in the last part of an epoch, by a budget"
@@ -251,7 +248,3 @@ def test_a_full_disk_leaves_the_old_checkpoint_from_which_it_goes_on(undisturbed
         assert not list(last.parent.glob(".*"))
         disk.free()
         assert_same(undisturbed("plain"), run_unevaluated(config))
-
-
-def test_the_learning_rate_falls_on_a_plateau(undisturbed):
-    assert Run(undisturbed("plateau")).history["lr"].nunique() > 1

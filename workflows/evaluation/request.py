@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from common.arguments import existing_predictions, new_folder
 from common.config.command import Command, split_words
-from common.config.schema import EvaluationConfig
+from common.config.schema import AssignmentConfig, EvaluationConfig
 from common.errors import UserError
 from common.runs.run import Run, open_runs
 
@@ -47,16 +47,9 @@ class EvaluateRequest:
         """Return the settings for these runs, which decide on the joint assignment where no key does."""
         from evaluation.cells.cell_metrics import assignment_refusal
 
-        keys = [key for key in map(_key_of, split_words(self.words)[1]) if key.startswith("assignment.")]
-        assignment = self.settings.assignment
-        if "assignment.enabled" not in keys:
-            # With other keys of it a warning says so where it is not possible.
-            enabled = bool(keys) or assignment_refusal(list(runs)) is None
-            assignment = assignment.model_copy(update={"enabled": enabled})
-        elif not assignment.enabled and len(keys) > 1:
-            raise UserError(
-                "assignment.enabled=false beside the costs of an assignment: leave out the one or the other"
-            )
+        if "assignment.enabled" in map(_key_of, split_words(self.words)[1]):
+            return self.settings
+        assignment = AssignmentConfig(enabled=assignment_refusal(runs) is None)
         return self.settings.model_copy(update={"assignment": assignment})
 
     def folders(self, runs: Sequence[Run]) -> list[Path]:

@@ -151,10 +151,11 @@ def _loss(predictions: Predictions) -> Estimate:
 def _sure_shares(predictions: Predictions) -> dict[str, Estimate]:
     """Return how many of the images that most passes call rightly, and wrongly, have more than SURE of the votes."""
     images = cases(predictions)
-    right = images.votes.called == images.labels
+    votes = images.confidences()["votes"]
+    right = votes.called == images.labels
     shares: dict[str, Estimate] = {}
     for name, rows in (("sure_when_right", right), ("sure_when_wrong", ~right)):
-        sure = images.votes.values[rows] > SURE
+        sure = votes.values[rows] > SURE
         shares[name] = share(sure.sum(), len(sure), EvaluationConfig().confidence)
     return shares
 

@@ -71,7 +71,7 @@ def test_a_removed_key_with_an_effect_is_one_error(old_run):
     [
         ("trainer.compile", True, None), ("logger.csv", False, None), ("evaluation.correction", "fdr_bh", None),
         ("evaluation.interval", "bca", "logit_t"), ("evaluation.interval", "expanded_bca", "logit_t"),
-        ("evaluation.interval", "percentile", "percentile"), ("evaluation.assignment.costs", "validation", "fixed"),
+        ("evaluation.interval", "percentile", "percentile"), ("evaluation.assignment.costs", "validation", None),
         ("trainer.strategy", "ddp", None),
     ],
 )  # fmt: skip

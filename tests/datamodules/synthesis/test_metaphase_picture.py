@@ -5,7 +5,7 @@ import pytest
 
 from datamodules.sources import list_images
 from datamodules.sources.synthetic_metaphases import SyntheticMetaphasesConfig, draw_metaphase
-from datamodules.synthesis.metaphase import GROUND, Chromosome, draw_chromosomes
+from datamodules.synthesis.metaphase import GROUND, Chromosome, read_chromosome
 from datamodules.synthesis.metaphase_picture import compose_metaphase
 from tests.helpers.real_data import real_data
 from tests.helpers.sources import source_config
@@ -116,7 +116,8 @@ def test_a_metaphase_is_composed_of_crops_of_real_chromosomes_in_a_real_layout(t
     labels = ["1", "1", "X", "21"]
     boxes = np.float32([[20, 30, 160, 90], [150, 40, 260, 150], [200, 60, 280, 140], [300, 20, 345, 65]])
     rng = np.random.default_rng(0)
-    chromosomes = draw_chromosomes(crops, labels, rng)
+    rows = crops.frame.groupby("label").indices
+    chromosomes = [read_chromosome(crops, rows[label][0]) for label in labels]
     picture = compose_metaphase(chromosomes, rng, upright=False, boxes=boxes)
     assert [one.label for one in picture.chromosomes] == labels
     for one, (left, top, right, bottom) in zip(picture.chromosomes, boxes, strict=True):

@@ -1,33 +1,20 @@
-from itertools import product
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 
-from common.config.schema import AssignmentConfig
 from common.errors import UserError
 from common.predictions import Predictions
-from evaluation.cells.assignment import (
-    CHROMOSOMES,
-    KARYOTYPES,
-    LARGEST,
-    SMALLEST,
-    assign,
-    assign_cells,
-    numbered_cells,
-    objective,
-    refusal,
-    unassignable,
-)
+from evaluation.cells.assignment import CHROMOSOMES, numbered_cells, refusal, unassignable
+from evaluation.cells.cell_posteriors import assign_cells
+from evaluation.cells.posterior import karyotype_posterior
+from evaluation.cells.prior import KaryotypePriors
 from tests.evaluation.cells.cells import CLASSES, calibrated, karyotype, make_cells
 
-COSTS = AssignmentConfig(enabled=True)
 QUICK = settings(deadline=None, max_examples=30)
 
 seeds = st.integers(0, 2**32 - 1)
 sexes = st.sampled_from(["XX", "XY"])
-costs = st.builds(AssignmentConfig, deviation_cost=st.floats(0, 40))
 kinds = st.lists(st.sampled_from(CHROMOSOMES[:22]), max_size=3, unique=True)
 
 
@@ -43,31 +30,6 @@ def sure(labels, wrong=1e-4):
     probabilities = np.full((len(labels), 24), wrong / 23)
     probabilities[np.arange(len(labels)), labels] = 1 - wrong
     return np.log(probabilities)
-
-
-def counted(classes):
-    return np.bincount(classes, minlength=24)
-
-
-@settings(deadline=None, max_examples=8)
-@given(seeds, sexes, kinds, kinds, costs)
-def test_result_is_the_best_of_all_assignments_of_three_uncertain_chromosomes(seed, sex, extra, lost, config):
-    """By brute force over 24^3 assignments; the others are so certain that no cost moves them."""
-    rng = np.random.default_rng(seed)
-    labels = rng.permutation(karyotype(sex, extra, [name for name in lost if name not in extra]))
-    logs = sure(labels, wrong=1e-200)
-    logs[:3] = np.log(rng.dirichlet(np.ones(24), size=3))
-    ways = np.repeat(labels[None], 24**3, axis=0)
-    ways[:, :3] = list(product(range(24), repeat=3))
-    counts = np.stack([(ways == kind).sum(axis=1) for kind in range(24)], axis=1)
-    deviations = np.stack([counts - places for places in KARYOTYPES.values()])
-    price = config.deviation_cost * deviations.clip(min=0).sum(-1)
-    price = np.where(np.abs(deviations).max(-1) > 1, np.inf, price).min(axis=0)
-    scores = logs[np.arange(3), ways[:, :3]].sum(axis=1) - price
-    # All but the first three come out as sure as they are, so the sums differ by their share alone.
-    assert objective(logs, assign(logs, config), config) == pytest.approx(
-        scores.max() + logs[np.arange(3, len(labels)), labels[3:]].sum()
-    )
 
 
 @pytest.mark.parametrize(
@@ -88,40 +50,35 @@ def test_abnormal_numbers_are_recovered(sex, extra, lost):
     for row, rather in zip(doubtful, (1, 6), strict=True):
         logs[row, [labels[row], rather]] = np.log([0.3, 0.69])
     assert not np.array_equal(logs.argmax(axis=1), labels)
-    assert np.array_equal(assign(logs, COSTS), labels)
-
-
-@pytest.mark.parametrize("count", [0, SMALLEST - 1, LARGEST + 1])
-def test_cell_of_impossible_size_is_refused(count):
-    with pytest.raises(UserError, match=f"a cell of {count} chromosomes"):
-        assign(np.zeros((count, 24)), COSTS)
+    assert np.array_equal(karyotype_posterior(logs, KaryotypePriors()).best.classes, labels)
 
 
 def test_cells_are_assigned_independently_of_the_order_of_rows_and_classes():
     cells = make_cells([karyotype("XX"), karyotype("XY", ["21"]), karyotype("XX", [], ["X"])], skill=4.0)
-    assigned = assign_cells(cells, COSTS)
+    assigned = assign_cells(cells)
     numbers = numbered_cells(cells.frame)
     for number in range(3):
         rows = numbers == number
-        assert np.array_equal(assigned[rows], assign(np.log(cells.probabilities[rows].clip(1e-6)), COSTS))
+        posterior = karyotype_posterior(np.log(cells.probabilities[rows]), KaryotypePriors())
+        assert np.array_equal(assigned[rows], posterior.best.classes)
     names = np.array(cells.classes)[assigned]
     order = np.random.default_rng(0).permutation(len(assigned))
     by_text = tuple(sorted(CLASSES))
     shuffled = Predictions(cells.frame.iloc[order].reset_index(drop=True), by_text, None, cells.about)
-    assert np.array_equal(np.array(by_text)[assign_cells(shuffled, COSTS)], names[order])
+    assert np.array_equal(np.array(by_text)[assign_cells(shuffled)], names[order])
 
 
 def test_cells_of_two_subjects_may_have_the_same_id_and_labels_are_not_needed():
     cells = make_cells(4, cells_per_subject=1)
-    expected = assign_cells(cells, COSTS)
+    expected = assign_cells(cells)
     cells.frame["cell"] = "cell 1"
     cells.frame.loc[::5, "label"] = None
-    assert np.array_equal(assign_cells(cells, COSTS), expected)
+    assert np.array_equal(assign_cells(cells), expected)
 
 
 def test_cell_of_impossible_size_keeps_its_most_probable_classes():
     cells = make_cells([karyotype("XX"), karyotype("XY")[:10]])
-    assigned = assign_cells(cells, COSTS)
+    assigned = assign_cells(cells)
     assert unassignable(cells) == 1
     assert np.array_equal(assigned[46:], cells.probabilities[46:].argmax(axis=1))
 
@@ -148,4 +105,4 @@ def test_cells_that_are_split_or_unknown_are_refused(change, message):
     assert refusal(cells) is None
     change(cells)
     with pytest.raises(UserError, match=message):
-        assign_cells(cells, COSTS)
+        assign_cells(cells)

@@ -9,8 +9,9 @@ from sklearn import metrics as reference
 
 from common.config.schema import AssignmentConfig, EvaluationConfig
 from common.predictions import Predictions
-from evaluation.cells.assignment import assign_cells
-from evaluation.cells.cell_metrics import assigned_table, cell_metric_names, join_assignment
+from evaluation.cells.assignment import numbered_cells
+from evaluation.cells.cell_metrics import CellMetrics, assigned_table, cell_metric_names
+from evaluation.cells.cell_posteriors import assign_cells
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.intervals.pooling import pool
 from evaluation.labelled_runs import LabelledRuns
@@ -33,15 +34,16 @@ def written(tmp_path_factory):
     return run, write_evaluation(folder, run, SETTINGS), folder
 
 
-def cells_of(*runs, settings=SETTINGS):
-    return evaluate_runs(list(runs), settings).assignment
+def cells_of(*runs):
+    return evaluate_runs(list(runs), SETTINGS).assignment
 
 
 def metrics_of(run, weights=None):
     """The metrics of test cells by name, with a weight per subject."""
-    runs = LabelledRuns.of([run], SETTINGS)
-    metrics = join_assignment(runs, assigned_table([run], SETTINGS.assignment))
-    weights = np.ones(runs.test.cluster_count) if weights is None else weights
+    test = LabelledRuns.of([run], SETTINGS).test
+    cells = numbered_cells(run.frame)
+    metrics = CellMetrics(test, assign_cells(run), cells, np.ones(cells.max() + 1, bool))
+    weights = np.ones(test.cluster_count) if weights is None else weights
     return dict(zip(cell_metric_names(CLASSES), metrics(weights[None])[:, 0], strict=True))
 
 
@@ -61,7 +63,7 @@ def warnings_of(runs, settings=SETTINGS):
 
 def test_accuracy_and_macro_f1_after_the_assignment_are_scikit_learns():
     test = make_cells(MIXED * 3, skill=3.0)
-    assigned = assign_cells(test, SETTINGS.assignment)
+    assigned = assign_cells(test)
     values = {name: interval.value for name, interval in cells_of(test).metrics.items()}
     assert values["accuracy_assigned"] == pytest.approx(reference.accuracy_score(test.labels, assigned))
     assert values["f1_macro_assigned"] == pytest.approx(reference.f1_score(test.labels, assigned, average="macro"))
@@ -73,7 +75,7 @@ def test_cells_are_counted_as_by_hand():
     test = make_cells(MIXED * 4, skill=4.0, seed=2)
     result = cells_of(test)
     calls = {("", "_before"): test.probabilities.argmax(axis=1)}
-    calls["_assigned", ""] = assign_cells(test, SETTINGS.assignment)
+    calls["_assigned", ""] = assign_cells(test)
     for (suffix, key), classes in calls.items():
         right, abnormal, exact, alarm = by_hand(test, classes)
         assert result.metrics[f"cells_right{suffix}"].value == right.mean()
@@ -126,7 +128,8 @@ def test_an_evaluation_of_cells_survives_json_and_is_written(written):
     rows = pd.read_csv(folder / "assigned.csv", dtype=str)
     assert rows["image_id"].tolist() == test.frame["image_id"].tolist()
     assert rows["label"].tolist() == test.frame["label"].tolist()
-    assert rows["assigned"].tolist() == np.array(CLASSES)[assign_cells(test, SETTINGS.assignment)].tolist()
+    assert rows["assigned"].tolist() == np.array(CLASSES)[assign_cells(run)].tolist()
+    assert "most probable karyotype" in printed(whole(result))
     assert rows["argmax"].tolist() == np.array(CLASSES)[test.probabilities.argmax(axis=1)].tolist()
 
 
@@ -147,9 +150,8 @@ def test_per_class_has_recall_and_the_most_frequent_wrong_class(written):
 
 def test_folds_are_pooled():
     runs = [make_cell_run(fold, cells=8, skill=3.0) for fold in range(3)]
-    settings = EvaluationConfig(resamples=50, assignment=AssignmentConfig(enabled=True, deviation_cost=9))
-    pooled = cells_of(*runs, settings=settings)
-    single = [cells_of(run, settings=settings) for run in runs]
+    pooled = cells_of(*runs)
+    single = [cells_of(run) for run in runs]
     assert pooled.cells == 24
     assert np.array_equal(pooled.confusion, np.sum([fold.confusion for fold in single], axis=0))
     for name in ("cells_right", "accuracy_assigned", "f1_macro_assigned", "normal_alarmed_assigned"):
@@ -157,7 +159,7 @@ def test_folds_are_pooled():
         assert pooled.fold_means[name].value == pytest.approx(mean), name
         assert pooled.fold_means[name].low <= mean <= pooled.fold_means[name].high
     assert pooled.karyotypes.normal == sum(fold.karyotypes.normal for fold in single)
-    assert len(assigned_table(runs, settings.assignment)) == len(pool(runs).frame)
+    assert len(assigned_table(runs)) == len(pool(runs).frame)
 
 
 def test_test_images_without_a_cell_are_left_out_of_the_assignment():
@@ -182,14 +184,3 @@ def test_a_warning_names_what_cannot_be_assigned_and_the_rest_is_evaluated():
     off = evaluate_runs([make_cell_run(cells=4)], EvaluationConfig(resamples=20))
     assert off.assignment is None
     assert not any("assign" in line for line in off.to_dict()["warnings"])
-
-
-def test_cells_are_assigned_to_their_most_probable_karyotype(tmp_path):
-    settings = SETTINGS.model_copy(update={"assignment": AssignmentConfig(enabled=True, costs="karyotype")})
-    run = make_cell_run(cells=4, skill=6.0)
-    result = write_evaluation(tmp_path, run, settings)
-    assigned = pd.read_csv(tmp_path / "assigned.csv", dtype=str)
-    assert (assigned["assigned"] == assigned["label"]).all()
-    assert "most probable karyotype" in printed(whole(result))
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
-    assert EvaluationResult.from_dict(metrics).assignment.chosen == "karyotype"

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from common.config.schema import EvaluationConfig, TriageConfig
+from common.uncertainty import needed_images
 from evaluation.calibration import fit_temperature
 from evaluation.evaluate import evaluate_runs
-from evaluation.intervals.exact import lower_bound
+from evaluation.intervals.exact import lower_bounds
 from evaluation.labelled_runs import LabelledFold
 from evaluation.referral.choices import (
     ReviewThresholds,
@@ -16,7 +17,6 @@ from evaluation.referral.choices import (
     choose_referral,
     confidences,
     cut_notes,
-    needed_images,
 )
 from evaluation.result import ConfidenceCut
 from tests.helpers.predictions import make_predictions, make_run
@@ -45,8 +45,8 @@ def test_the_cut_is_the_lowest_whose_accuracy_has_its_lower_bound_at_the_target(
     certain = confidences(validation.probabilities, fit_temperature(validation).value)
     correct = validation.probabilities.argmax(axis=1) == validation.labels
     order = np.argsort(-certain)
-    bounds = [lower_bound(right, kept, 0.9) for kept, right in enumerate(np.cumsum(correct[order]), 1)]
-    most = int(np.flatnonzero(np.array(bounds) >= target)[-1]) + 1
+    bounds = lower_bounds(np.cumsum(correct[order]), np.arange(1, 301), 0.9)
+    most = int(np.flatnonzero(bounds >= target)[-1]) + 1
     assert cut.kept == most
     assert cut.accuracy >= target
     assert cut.lower_bound == pytest.approx(bounds[most - 1])
@@ -94,7 +94,7 @@ def test_images_of_a_poor_model_are_all_referred():
 
 @pytest.mark.parametrize(("coverage", "images"), [(0.9, 9), (0.95, 19), (0.99, 99), (0.5, 1), (0.3, 1)])
 def test_needed_images_have_a_limit_and_fewer_have_none(coverage, images):
-    assert needed_images(coverage) == images
+    assert needed_images(1 - coverage) == images
     labels = np.arange(images) % 2
     scores = np.linspace(0.1, 0.9, images)
     probabilities = np.column_stack([1 - scores, scores])

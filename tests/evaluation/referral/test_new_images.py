@@ -41,7 +41,7 @@ def test_rules_select_the_same_images_as_triage(run, thresholds, rules):
     table = review_table(run.part("test"), thresholds, rules)
     review = decide(fold, thresholds)["_".join(rules)].review
     if "positive" in rules:  # the prediction without passes counts as well
-        review = review | (test.plain.called == test.scored.positive_index)
+        review = review | (test.confidences()["probability"].called == test.scored.positive_index)
     assert (table["review"] == review).all()
     assert 0 < table["review"].sum() < len(table)
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.config.schema import EvaluationConfig, TriageConfig
-from evaluation.intervals.exact import lower_bound
+from evaluation.intervals.exact import lower_bounds
 from evaluation.labelled_runs import LabelledFold, LabelledRuns
 from evaluation.referral.choices import choose_release
 from evaluation.referral.selective import WeightedArea, areas, rankings, risk_coverage
@@ -86,7 +86,7 @@ def test_the_release_counts_the_positives_that_its_threshold_keeps():
         [1, 1, 1, 0, 0], [0.9, 0.6, 0.2, 0.7, 0.1], EvaluationConfig(triage=TriageConfig(sensitivity=0.6))
     )
     assert (actual.threshold, actual.kept, actual.positives) == (0.6, 2, 3)
-    assert (actual.sensitivity, actual.lower_bound) == (2 / 3, lower_bound(2, 3, 0.95))
+    assert (actual.sensitivity, actual.lower_bound) == (2 / 3, lower_bounds(np.array([2]), np.array([3]), 0.95))
 
 
 def test_a_class_without_validation_images_leaves_no_release():

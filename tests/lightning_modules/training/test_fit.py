@@ -132,11 +132,11 @@ def test_init_from_takes_the_place_of_the_stages_that_train_the_head_alone(tmp_p
     write_json(first / "model.json", asdict(model.facts()))
     follow = small_config(tmp_path, *SMALL_NET, f"init_from={first}")
     assert list(stages_of(follow)) == ["finetune"]
-    started, contents = build_classifier(follow, ("hem", "all"), None)
+    started, contents = build_classifier(follow, ("hem", "all"))
     assert_equal_weights(started, model)
     assert len(contents["init_from"]) == 64
     with pytest.raises(UserError, match="its classes are hem, all, here they are all, hem"):
-        build_classifier(follow, ("all", "hem"), None)
+        build_classifier(follow, ("all", "hem"))
     with pytest.raises(UserError, match="does not fit the model"):
         build(small_config(tmp_path, "model=resnet18", "model.cut=layer1", f"init_from={first}"))
     write_json(first / "model.json", {"mean": [0.0] * 3, "std": [1.0] * 3, "args": {}})

@@ -27,7 +27,7 @@ LEVELS = "levels=[{above: 0.4, gate: 0.0, lr: 0.002}, {above: 0.55, gate: 0.0, l
 CHECKS = ["enabled=true", "every_steps=2", "every_epochs=1", LEVELS]
 # Name -> what one process and two are given alike, with BatchNorm frozen but for the last.
 ALIKE = {
-    "weighted loss": [*FROZEN, "balance=class_weights", "loss.label_smoothing=0.1", "head.logits=2"],
+    "smoothed loss": [*FROZEN, "loss.label_smoothing=0.1", "head.logits=2"],
     "checks": [
         *[*FROZEN, "balance=weighted_sampling", "trainer.max_epochs=3"],
         *(f"callbacks.check_and_adjust.{key}" for key in CHECKS),
@@ -68,7 +68,7 @@ def folder(tmp_path_factory) -> Path:
 def pair(folder):
     """The outcomes of all trainings in both processes."""
     plan = [
-        Training(name, given(folder, *overrides), evaluated=name == "weighted loss")
+        Training(name, given(folder, *overrides), evaluated=name == "smoothed loss")
         for name, overrides in ALIKE.items()
     ]
     plan += [

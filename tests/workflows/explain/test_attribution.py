@@ -158,7 +158,7 @@ NETWORKS = {
 @pytest.mark.parametrize("network", NETWORKS)
 def test_any_network_has_maps_at_its_last_layer(network, tmp_path):
     config = small_config(tmp_path, *NETWORKS[network])
-    classifier, _ = build_classifier(config, ("hem", "all"), None)
+    classifier, _ = build_classifier(config, ("hem", "all"))
     classifier.backbone.requires_grad_(False)
     modules = model_of(classifier.backbone).modules
     model = Model(classifier, modules, prefix_tokens=getattr(classifier.backbone, "num_prefix_tokens", 0))

@@ -117,7 +117,7 @@ def test_a_model_without_thresholds_has_the_default_and_says_so(portable, data, 
 def test_a_training_starts_from_the_weights_of_a_portable_model_as_from_its_run(run, portable):
     config = Run(run).config
     started, other = (
-        build_classifier(config.model_copy(update={"init_from": str(folder)}), CHROMOSOMES, None)
+        build_classifier(config.model_copy(update={"init_from": str(folder)}), CHROMOSOMES)
         for folder in (run, portable)
     )
     assert started[1]["init_from"] != other[1]["init_from"]
@@ -127,7 +127,7 @@ def test_a_training_starts_from_the_weights_of_a_portable_model_as_from_its_run(
     follow = config.model_copy(update={"init_from": str(portable)})
     upright = follow.model_copy(update={"head": config.head.model_copy(update={"orientation": False})})
     with pytest.raises(UserError, match=r"was trained with head\.orientation=true: set head\.orientation=true here"):
-        build_classifier(upright, CHROMOSOMES, None)
+        build_classifier(upright, CHROMOSOMES)
     lines = prepare(follow)[0].warnings()
     assert "init_from does not list its training images: test on its own fold, or on new images" in lines
 
