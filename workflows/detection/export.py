@@ -2,9 +2,6 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
-
-from safetensors.torch import save
 
 from common.cli import say
 from common.files import sha256_of_file, write_json, write_text
@@ -13,9 +10,9 @@ from common.runs.files import PortableFile
 from common.runs.portable import CODE_LICENCE
 from common.runs.run import Run
 from datamodules.io.whole_folder import new_whole_folder
-from lightning_modules.checkpoint_io import exported_parts
 from lightning_modules.detection.trained import CUTTER_KIND, WEIGHTS, Description, describe, load
 from workflows.detection import cutter, evaluate
+from workflows.torch_network import save_weights
 
 DETECTOR = ("# A detector of chromosomes", "Finds the chromosomes in pictures of whole metaphases, a box for each.")
 CUTTER = ("# A cutter of chromosomes", "Tells which pixels of a box belong to its chromosome, and which to others.")
@@ -24,19 +21,16 @@ CUTTER = ("# A cutter of chromosomes", "Tells which pixels of a box belong to it
 def export_detector(folder: Path, output: Path, licence: str | None, half: bool, notes: Path | None) -> None:
     """Write the folder of a detector or a cutter, whole or not at all; ``half``: weights in 16 bits."""
     description = describe(Run.open_finished(folder))
-    weights = {}
-    for name, values in exported_parts(load(folder, description.kind)[1]).state_dict().items():
-        weights[name] = (values.half() if half and values.ndim > 1 else values).cpu().contiguous()
     file = WEIGHTS[description.kind]
     with new_whole_folder(output) as beside:
-        (beside / file).write_bytes(save(weights))
-        added: dict[str, Any] = {
-            "licence": licence,
-            "data_notes": notes.read_text(encoding="utf-8").strip() if notes else "",
-            "revision": revision(),
-            "sha256": sha256_of_file(beside / file),
-        }
-        written = replace(description, **added)
+        save_weights(load(folder, description.kind)[1], beside / file, half)
+        written = replace(
+            description,
+            licence=licence,
+            data_notes=notes.read_text(encoding="utf-8").strip() if notes else "",
+            revision=revision(),
+            sha256=sha256_of_file(beside / file),
+        )
         write_json(beside / PortableFile.MODEL, asdict(written))
         write_text(beside / PortableFile.CARD, card(written))
     megabytes = (output / file).stat().st_size / 1e6
