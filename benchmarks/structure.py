@@ -22,14 +22,13 @@ import pandas as pd
 import typer
 
 from benchmarks.shared import show
-from common.cli import TYPER, examples, report_user_errors
+from common.cli import program
 from common.paths import ROOT
 
 Before = Annotated[
     Path | None, typer.Option(exists=True, file_okay=False, help="A checkout of the revision to compare with.")
 ]
 Csv = Annotated[Path | None, typer.Option(help="Write the comparison to this file.")]
-app = typer.Typer(**TYPER)
 
 COMPREHENSION = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 OUTSIDE = ("tests", "docs")  # no part of package and benchmarks
@@ -249,8 +248,6 @@ def _count_words(code: CodeBase) -> int:
     return words
 
 
-@app.command(epilog=examples("python -m benchmarks.structure --before ../1ac0f92 --csv results/structure.csv"))
-@report_user_errors()
 def structure(before: Before = None, csv: Csv = None) -> None:
     """Measure the structure of the code base, and of an older revision."""
     columns = {}
@@ -262,6 +259,8 @@ def structure(before: Before = None, csv: Csv = None) -> None:
     if csv:
         table.to_csv(csv, index=False)
 
+
+app = program(structure, "python -m benchmarks.structure --before ../1ac0f92 --csv results/structure.csv")
 
 if __name__ == "__main__":
     app()

@@ -8,7 +8,7 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import TYPER, examples, report_user_errors
+from common.cli import program
 from common.paths import ROOT
 from scripts.shared._options import MeasuredRuns
 
@@ -29,16 +29,7 @@ Results = Annotated[
     ),
 ]
 
-app = typer.Typer(**TYPER)
 
-
-@app.command(
-    epilog=examples(
-        "python scripts/compare.py --paper 004 --csv compared.csv",
-        "python scripts/compare.py outputs/resnet50_cut_block5/paper-fold0-*/seed=*",
-    )
-)
-@report_user_errors()
 def compare(
     runs: MeasuredRuns = None, paper: Paper = None, csv: Csv = None, results: Results = ROOT / "results"
 ) -> None:
@@ -53,6 +44,12 @@ def compare(
 
     show_comparison(runs or [], results, tuple(paper or ()), csv)
 
+
+app = program(
+    compare,
+    "python scripts/compare.py --paper 004 --csv compared.csv",
+    "python scripts/compare.py outputs/resnet50_cut_block5/paper-fold0-*/seed=*",
+)
 
 if __name__ == "__main__":
     app()

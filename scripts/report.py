@@ -8,7 +8,7 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import TYPER, examples, report_user_errors
+from common.cli import program
 from common.runs.names import run_path
 
 RUNS = "Folders of runs or ensembles; folds are gathered by experiment."
@@ -18,16 +18,8 @@ Output = Annotated[Path | None, typer.Option(help="The page.", show_default=PLAC
 Images = Annotated[int, typer.Option(min=0, help="Test images on the page, at most; wrong and doubtful ones first.")]
 RealNames = Annotated[bool, typer.Option("--real-names", help="Show names of subjects and images instead of numbers.")]
 Key = Annotated[Path | None, typer.Option(help="Write a table from numbers to names; keep it with the images.")]
-app = typer.Typer(**TYPER)
 
 
-@app.command(
-    epilog=examples(
-        "python scripts/report.py chromosomes/latest",
-        "python scripts/report.py outputs/resnet50_cut_block5/subject-fold*/seed=0",
-    )
-)
-@report_user_errors()
 def report(
     runs: Runs, output: Output = None, images: Images = 2000, real_names: RealNames = False, key: Key = None
 ) -> None:
@@ -44,6 +36,12 @@ def report(
 
     report_runs(request)
 
+
+app = program(
+    report,
+    "python scripts/report.py chromosomes/latest",
+    "python scripts/report.py outputs/resnet50_cut_block5/subject-fold*/seed=0",
+)
 
 if __name__ == "__main__":
     app()
