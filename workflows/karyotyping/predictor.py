@@ -33,11 +33,17 @@ class CellPrediction(NamedTuple):
         upside_down: Bool, shape (N,); False where the model does not know.
         out_of_distribution: The distance from the training images over its threshold, float64, shape (N,); NaN where it
             is not measured.
+        pictures: Upright and at one scale, uint8 RGB on black, shape (N, H, W, 3); None where there are none yet.
     """
 
     log_probabilities: np.ndarray
     upside_down: np.ndarray
     out_of_distribution: np.ndarray
+    pictures: np.ndarray | None = None
+
+    def of(self, rows: np.ndarray) -> "CellPrediction":
+        """Return the predictions of some files, without pictures."""
+        return CellPrediction(self.log_probabilities[rows], self.upside_down[rows], self.out_of_distribution[rows])
 
 
 NO_FILES = CellPrediction(np.zeros((0, len(CHROMOSOMES))), np.zeros(0, bool), np.zeros(0))
@@ -94,7 +100,9 @@ class CellModel:
         return list(dict.fromkeys(lines))
 
     def predict(self, files: Sequence[CellFile], pool: Executor) -> CellPrediction:
-        """Predict the used files of a cell, at least one, prepared like each network's own images."""
+        """Predict the used files of a cell, prepared like each network's own images."""
+        if not files:
+            return NO_FILES
         prepared: dict[str, np.ndarray] = {}
         probabilities = []
         upside_down = []

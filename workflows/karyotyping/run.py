@@ -26,12 +26,12 @@ from workflows.adaptation import SAMPLE, sample_rows
 from workflows.cell_bundle import FOLDER as REVIEW
 from workflows.cell_bundle import write_cell, write_index, write_picture
 from workflows.cell_settings import KaryotypeConfig
+from workflows.cell_thresholds import referral_thresholds
 from workflows.karyotyping.cell_result import CellInput, CellResult, name_cell
 from workflows.karyotyping.fixed import FixedClasses, read_fixed, stems_of
 from workflows.karyotyping.metaphases import ChromosomeFinder, MetaphaseFile, cut_pictures, find_pictures
 from workflows.karyotyping.page import PageFacts, write_karyotype_page
 from workflows.karyotyping.predictor import CellModel, load_cell_model
-from workflows.karyotyping.referral import referral_thresholds
 from workflows.karyotyping.request import KaryotypeRequest
 from workflows.karyotyping.review import review_index, reviewed_cell
 from workflows.karyotyping.summary import cell_lines, data_warnings, summary
