@@ -14,9 +14,9 @@ from workflows.report.summary import ANOTHER_SET, last_part, may_name_subjects
 PAIRS = "Whether two of them differ, image by image: python scripts/evaluate.py with the same runs."
 
 
-def warnings_section(result: EvaluationResult, name: str, real_names: bool) -> Section:
+def warnings_section(result: EvaluationResult, name: str) -> Section:
     """The warnings, metrics named as in the tables; those of the validation images in one line."""
-    hidden = not real_names and may_name_subjects(result)
+    hidden = may_name_subjects(result)
     warnings = result.warnings_except("validation")
     titles = dict(zip(result.test.metrics, map(metric_title, result.test.metrics), strict=True))
     lines = []
