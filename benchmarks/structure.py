@@ -13,7 +13,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from operator import attrgetter
 from pathlib import Path
 from types import UnionType
 from typing import Annotated
@@ -34,7 +33,6 @@ COMPREHENSION = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 OUTSIDE = ("tests", "docs")  # no part of package and benchmarks
 PROGRAM = "train"
 SETTINGS = "Config"  # the schema of conf/train.yaml
-_NAME = attrgetter("name")
 SOURCE_SETTINGS = "SourceConfig"  # each data source has a subclass, which the schema names nowhere
 
 
