@@ -22,7 +22,6 @@ from datamodules.metaphases.crops import cut_out_by
 from datamodules.metaphases.cut_out import cut_out
 from datamodules.synthesis.assigned_karyogram import Karyogram, draw_karyogram
 from evaluation.cells.cell_karyotype import CellKaryotype
-from workflows.adaptation import SAMPLE, sample_rows
 from workflows.cell_bundle import FOLDER as REVIEW
 from workflows.cell_bundle import write_cell, write_index, write_picture
 from workflows.cell_settings import KaryotypeConfig
@@ -34,9 +33,9 @@ from workflows.karyotyping.page import PageFacts, write_karyotype_page
 from workflows.karyotyping.predictor import CellModel, load_cell_model
 from workflows.karyotyping.request import KaryotypeRequest
 from workflows.karyotyping.review import review_index, reviewed_cell
-from workflows.karyotyping.summary import cell_lines, data_warnings, summary
-from workflows.karyotyping.tables import Tables
+from workflows.karyotyping.tables import Tables, cell_lines, data_warnings, summary
 from workflows.models import PortableNetworks, RunsModel
+from workflows.networks import SAMPLE, sample_rows
 
 
 def karyotype_cells(request: KaryotypeRequest) -> None:
