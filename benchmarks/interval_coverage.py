@@ -20,7 +20,7 @@ from rich.progress import track
 from scipy import integrate, special, stats
 
 from benchmarks.shared import show
-from common.cli import program
+from common.cli import report_user_errors
 from common.config.schema import EvaluationConfig
 from common.files import write_csv
 from common.revision import revision
@@ -205,7 +205,5 @@ def coverage(cases: Cases = 1000, resamples: Draws = 1000, csv: Csv = None) -> N
         write_csv(csv, table.assign(revision=revision()).round(4))
 
 
-app = program(coverage, "python -m benchmarks.interval_coverage --csv results/coverage.csv")
-
 if __name__ == "__main__":
-    app()
+    typer.run(report_user_errors()(coverage))

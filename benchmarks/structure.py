@@ -21,7 +21,7 @@ import pandas as pd
 import typer
 
 from benchmarks.shared import show
-from common.cli import program
+from common.cli import report_user_errors
 from common.paths import ROOT
 
 Before = Annotated[
@@ -258,7 +258,5 @@ def structure(before: Before = None, csv: Csv = None) -> None:
         table.to_csv(csv, index=False)
 
 
-app = program(structure, "python -m benchmarks.structure --before ../1ac0f92 --csv results/structure.csv")
-
 if __name__ == "__main__":
-    app()
+    typer.run(report_user_errors()(structure))

@@ -4,19 +4,14 @@ import errno
 import gc
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 
 from common.errors import RepeatedError, UserError
 from common.text import one_line
-
-if TYPE_CHECKING:
-    import typer
 
 TRACEBACK_VARIABLE = "KARYOCYTE_TRACEBACK"
 INTERRUPTED = 130  # the exit code after Ctrl-C
@@ -50,19 +45,6 @@ def report_user_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
-
-
-def program(command: Callable[..., None], *examples: str, **options: Any) -> "typer.Typer":
-    """Return the command line of a function, see ``report_user_errors``; examples are at the end of its help page.
-
-    ``options`` are those of Typer's ``command``.
-    """
-    import typer
-
-    app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
-    epilog = "\n".join(["[bold]Examples:[/bold]", *map(escape, examples)])
-    app.command(epilog=epilog, **options)(report_user_errors()(command))
-    return app
 
 
 def say(title: str, *lines: str) -> None:

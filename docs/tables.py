@@ -11,13 +11,13 @@ import pandas as pd
 import typer
 import yaml
 
-from common.cli import program
 from common.errors import UserError
 from common.files import write_text
 from common.paths import ROOT
 from docs import handbook, imports
 from docs.audit import audit
 from evaluation.core.formats import interval, markdown
+from scripts.shared.program import program
 from workflows.papers.measured import read_measured
 
 PAPERS = ("001", "002", "003", "004")

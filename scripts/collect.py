@@ -8,7 +8,7 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import program
+from scripts.shared.program import program
 from scripts.sweep_status import OutputDir
 
 Places = Annotated[

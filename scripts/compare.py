@@ -8,9 +8,9 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import program
 from common.paths import ROOT
 from scripts.shared._options import MeasuredRuns
+from scripts.shared.program import program
 
 Paper = Annotated[
     list[str] | None,

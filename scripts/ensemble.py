@@ -8,8 +8,8 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import program
 from scripts.shared._options import FitSeed, MembersAndKeys
+from scripts.shared.program import program
 
 Output = Annotated[Path, typer.Option(help="Folder of the new run; it must be empty or missing.")]
 Common = Annotated[bool, typer.Option("--common", help="Keep only the validation images that all members have.")]

@@ -8,8 +8,8 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import program
 from common.runs.names import run_path
+from scripts.shared.program import program
 
 Runs = Annotated[
     list[Path],

@@ -4,8 +4,8 @@ from common.errors import quiet_interrupts
 
 quiet_interrupts()  # the imports take a while
 
-from common.cli import program
 from scripts.shared import _options as options
+from scripts.shared.program import program
 
 
 def evaluate(

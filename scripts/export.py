@@ -9,9 +9,10 @@ quiet_interrupts()  # the imports take a while
 import typer
 
 from common.arguments import new_folder
-from common.cli import heavy_imports, program
+from common.cli import heavy_imports
 from common.runs.names import run_path
 from common.runs.portable import is_detector
+from scripts.shared.program import program
 
 Folder = Annotated[
     Path, typer.Argument(parser=run_path, metavar="RUN", help="Folder or name of a finished run, or of an ensemble.")

@@ -8,8 +8,9 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import heavy_imports, program
+from common.cli import heavy_imports
 from common.runs.names import run_word
+from scripts.shared.program import program
 
 Words = Annotated[
     list[str],

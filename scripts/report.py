@@ -8,8 +8,8 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import program
 from common.runs.names import run_path
+from scripts.shared.program import program
 
 RUNS = "Folders of runs or ensembles; folds are gathered by experiment."
 Runs = Annotated[list[Path], typer.Argument(parser=run_path, metavar="RUN...", help=RUNS)]

@@ -8,7 +8,8 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import heavy_imports, program
+from common.cli import heavy_imports
+from scripts.shared.program import program
 
 Paper = Annotated[str, typer.Argument(metavar="PAPER", help="001, 002, 003 or 004.")]
 Words = Annotated[

@@ -9,7 +9,7 @@ from common.errors import UserError, quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import program
+from scripts.shared.program import program
 
 Output = Annotated[
     Path,

@@ -8,7 +8,7 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import program
+from scripts.shared.program import program
 
 Sweep = Annotated[
     str | None, typer.Argument(metavar="[SWEEP]", help="A sweep's folder or name.", show_default="the newest sweep")

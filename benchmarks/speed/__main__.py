@@ -14,7 +14,7 @@ import typer
 
 from benchmarks.shared import show
 from benchmarks.speed.case import Case, measure
-from common.cli import heavy_imports, program
+from common.cli import heavy_imports, report_user_errors
 from common.errors import UserError
 from common.files import write_csv
 from common.revision import revision
@@ -71,11 +71,5 @@ def _with_earlier(table: pd.DataFrame, csv: Path) -> pd.DataFrame:
     return pd.concat([earlier[~earlier["topic"].isin(table["topic"])], table], ignore_index=True)
 
 
-app = program(
-    speed,
-    "python -m benchmarks.speed --only data_path",
-    "python -m benchmarks.speed --csv results/bench.csv",
-)
-
 if __name__ == "__main__":
-    app()
+    typer.run(report_user_errors()(speed))
