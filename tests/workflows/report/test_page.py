@@ -241,6 +241,7 @@ def test_an_ensemble_shows_its_members(tmp_path):
         "fitted_on": {"images": 30, "subjects": 10},
     }
     write_json(tmp_path / "ensemble.json", {"schema": 1, **ensemble})
+    write_json(tmp_path / "status.json", {"status": "finished", "members": ensemble["members"]})
     page = written([tmp_path], tmp_path / "page.html")
     assert table_rows(page, "Members, joined by genetic")[1:] == [["net a", "0.750"], ["net b", "0.250"]]
     text = prose(page)
