@@ -40,7 +40,7 @@ def compare(
     split, weights, image size, network, augmentation or budget were not repeated, or are not known, and where an
     interval that holds the figure is wide.
     """
-    from workflows.papers.terminal import show_comparison
+    from workflows.papers.verdicts import show_comparison
 
     show_comparison(runs or [], results, tuple(paper or ()), csv)
 

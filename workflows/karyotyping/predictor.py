@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -143,20 +143,19 @@ def load_cell_model(model: RunsModel | PortableNetworks, options: LoadOptions) -
     Raises:
         UserError: See ``is_balanced`` and `workflows.networks`.
     """
-    combiner = None if model.facts.combiner is None else Combiner.from_dict(model.facts.combiner)
     if isinstance(model, RunsModel):
-        files = [sha256_of_file(member.path(RunFile.PREDICTIONS)) for member in model.members]
+        hashes: list[Any] = [sha256_of_file(member.path(RunFile.PREDICTIONS)) for member in model.members]
         temperatures = fit_temperatures(model)
         balanced = are_balanced(model)
-        return CellModel(sha256_of_value(files)[:16], load_networks(model, options), temperatures, combiner, balanced)
-    description = model.model.description
-    facts = description.cells
-    assert facts is not None  # see KaryotypeRequest.check
-    weights = [member.sha256 for member in description.members]
-    temperatures = Temperatures(facts.temperatures, facts.combined, facts.notes)
-    return CellModel(
-        sha256_of_value(weights)[:16], load_networks(model, options), temperatures, combiner, facts.balanced
-    )
+    else:
+        description = model.model.description
+        facts = description.cells
+        assert facts is not None  # see KaryotypeRequest.check
+        hashes = [member.sha256 for member in description.members]
+        temperatures = Temperatures(facts.temperatures, facts.combined, facts.notes)
+        balanced = facts.balanced
+    combiner = None if model.facts.combiner is None else Combiner.from_dict(model.facts.combiner)
+    return CellModel(sha256_of_value(hashes)[:16], load_networks(model, options), temperatures, combiner, balanced)
 
 
 def _prepared(files: Sequence[CellFile], prepare: PrepareConfig, pool: Executor) -> np.ndarray:
