@@ -8,7 +8,6 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.paths import ROOT
 from scripts.shared._options import MeasuredRuns
 from scripts.shared.program import program
 
@@ -19,20 +18,9 @@ Paper = Annotated[
     ),
 ]
 Csv = Annotated[Path | None, typer.Option(help="Write the table with all its columns to this file.")]
-Results = Annotated[
-    Path,
-    typer.Option(
-        exists=True,
-        file_okay=False,
-        show_default="results/",  # no path of this machine in the reference
-        help="Folder with claims.csv, claims/ and the measured tables.",
-    ),
-]
 
 
-def compare(
-    runs: MeasuredRuns = None, paper: Paper = None, csv: Csv = None, results: Results = ROOT / "results"
-) -> None:
+def compare(runs: MeasuredRuns = None, paper: Paper = None, csv: Csv = None) -> None:
     """Compare every printed figure with ours: of runs, or of the measured tables of this repository.
 
     A figure is [bold]reproduced[/bold] where the 95 % interval of ours holds it, ours is [bold]higher[/bold] or
@@ -42,7 +30,7 @@ def compare(
     """
     from workflows.papers.verdicts import show_comparison
 
-    show_comparison(runs or [], results, tuple(paper or ()), csv)
+    show_comparison(runs or [], tuple(paper or ()), csv)
 
 
 app = program(

@@ -219,7 +219,9 @@ def _other_number(images: int, expected: int, what: str, data: PaperData) -> str
     return words if data.public else f"{words}, which are not public"
 
 
-def show_comparison(paths: Sequence[Path], results: Path, papers: tuple[str, ...], csv: Path | None) -> None:
+def show_comparison(
+    paths: Sequence[Path], papers: tuple[str, ...] = (), csv: Path | None = None, results: Path = RESULTS
+) -> None:
     """Print figures beside those of runs (none named: of the tables of results), and write them as a table.
 
     Of papers that are named these are all figures, else with runs only those of their experiments. A ``UserError`` says
