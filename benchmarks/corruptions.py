@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import cv2
 import numpy as np
@@ -30,15 +30,9 @@ from workflows.models import open_model
 
 # A file of a cell: uint8 pixels on black, shape (H, W), and its class; None of what is no chromosome by itself.
 Crop = tuple[np.ndarray, str | None]
+Cell = tuple[list[Crop], int]  # its files, and what their ground was: 0 or 255
 Change = Callable[[np.ndarray], np.ndarray]
 Corruption = Callable[[list[Crop], Crop], list[Crop]]  # of the files of a cell, and one of another cell and class
-
-
-class Cell(NamedTuple):
-    """The files of a cell, and what their ground was: 0 or 255."""
-
-    crops: list[Crop]
-    ground: int
 
 
 def changed(change: Change, count: int = 46) -> Corruption:
@@ -128,7 +122,7 @@ def normal_cells(data: Path, seen: Mapping[str, str], count: int) -> list[Cell]:
     for cell in pd.Series(cells).sample(min(count, len(cells)), random_state=0):
         pixels = [read_image(path)[..., 0] for path in cell["path"]]
         ground = 255 * int(np.median(border(pixels[0])) > 127)
-        drawn.append(Cell([(each ^ ground, label) for each, label in zip(pixels, cell["class"], strict=True)], ground))
+        drawn.append(([(each ^ ground, label) for each, label in zip(pixels, cell["class"], strict=True)], ground))
     return drawn
 
 
@@ -137,7 +131,7 @@ def measure(model: Path, cells: Sequence[Cell], corruption: Corruption) -> dict[
     labels = {}
     with TemporaryDirectory() as temporary:
         for number, (crops, ground) in enumerate(cells):
-            stranger = next(crop for crop in cells[number - 1].crops if crop[1] != crops[0][1])
+            stranger = next(crop for crop in cells[number - 1][0] if crop[1] != crops[0][1])
             folder = Path(temporary, "cells", f"cell{number}")
             folder.mkdir(parents=True)
             for position, (pixels, label) in enumerate(corruption(crops, stranger)):

@@ -20,7 +20,7 @@ from rich.progress import track
 from scipy import integrate, special, stats
 
 from benchmarks.shared import show
-from common.cli import TYPER, examples, report_user_errors
+from common.cli import report_user_errors
 from common.config.schema import EvaluationConfig
 from common.files import write_csv
 from common.revision import revision
@@ -188,11 +188,8 @@ def _count(cases: pd.DataFrame) -> dict[str, float | None]:
 Cases = Annotated[int, typer.Option(min=1, help="Synthetic data sets of each kind and number of subjects.")]
 Draws = Annotated[int, typer.Option("--resamples", min=10, help="Of each data set.")]
 Csv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
-app = typer.Typer(**TYPER)
 
 
-@app.command(epilog=examples("python -m benchmarks.interval_coverage --csv results/coverage.csv"))
-@report_user_errors()
 def coverage(cases: Cases = 1000, resamples: Draws = 1000, csv: Csv = None) -> None:
     """Count how often 95 % intervals cover the truth, on synthetic data sets of 14, 42 and 100 subjects.
 
@@ -209,4 +206,4 @@ def coverage(cases: Cases = 1000, resamples: Draws = 1000, csv: Csv = None) -> N
 
 
 if __name__ == "__main__":
-    app()
+    typer.run(report_user_errors()(coverage))

@@ -13,7 +13,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from operator import attrgetter
 from pathlib import Path
 from types import UnionType
 from typing import Annotated
@@ -22,20 +21,18 @@ import pandas as pd
 import typer
 
 from benchmarks.shared import show
-from common.cli import TYPER, examples, report_user_errors
+from common.cli import report_user_errors
 from common.paths import ROOT
 
 Before = Annotated[
     Path | None, typer.Option(exists=True, file_okay=False, help="A checkout of the revision to compare with.")
 ]
 Csv = Annotated[Path | None, typer.Option(help="Write the comparison to this file.")]
-app = typer.Typer(**TYPER)
 
 COMPREHENSION = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 OUTSIDE = ("tests", "docs")  # no part of package and benchmarks
 PROGRAM = "train"
 SETTINGS = "Config"  # the schema of conf/train.yaml
-_NAME = attrgetter("name")
 SOURCE_SETTINGS = "SourceConfig"  # each data source has a subclass, which the schema names nowhere
 
 
@@ -249,8 +246,6 @@ def _count_words(code: CodeBase) -> int:
     return words
 
 
-@app.command(epilog=examples("python -m benchmarks.structure --before ../1ac0f92 --csv results/structure.csv"))
-@report_user_errors()
 def structure(before: Before = None, csv: Csv = None) -> None:
     """Measure the structure of the code base, and of an older revision."""
     columns = {}
@@ -264,4 +259,4 @@ def structure(before: Before = None, csv: Csv = None) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    typer.run(report_user_errors()(structure))

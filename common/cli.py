@@ -7,18 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 
 from common.errors import RepeatedError, UserError
 from common.text import one_line
 
 TRACEBACK_VARIABLE = "KARYOCYTE_TRACEBACK"
 INTERRUPTED = 130  # the exit code after Ctrl-C
-# How every command line of Typer shows its help and its errors.
-TYPER: dict[str, Any] = {"add_completion": False, "rich_markup_mode": "rich", "pretty_exceptions_enable": False}
 
 console = Console(highlight=False)
 
@@ -49,11 +45,6 @@ def report_user_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
-
-
-def examples(*commands: str) -> str:
-    """Return the end of a help page, the ``epilog`` of a command of Typer: command lines as one would type them."""
-    return "\n".join(["[bold]Examples:[/bold]", *map(escape, commands)])
 
 
 def say(title: str, *lines: str) -> None:

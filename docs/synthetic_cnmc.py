@@ -10,11 +10,12 @@ from typing import Annotated
 import cv2
 import typer
 
-from common.cli import TYPER, examples, report_user_errors, say
+from common.cli import say
 from datamodules.io.progress import threaded
 from datamodules.manifest.manifest import DRAWN
 from datamodules.sources.cnmc import PUBLISHED, TRAINING
 from datamodules.sources.synthetic_cells import SyntheticConfig, draw_image
+from scripts.shared.program import program
 
 SIDE = 450  # pixels, as published
 PATIENTS, HEALTHY = 47, 26  # subjects of the training set
@@ -23,11 +24,8 @@ FOLDS = [name for name in PUBLISHED if name.startswith("fold_")]
 
 Folder = Annotated[Path, typer.Argument(help="A folder without such cells.")]
 Share = Annotated[float, typer.Option(min=0.005, max=1.0, help="Of the published number of each fold and class.")]
-app = typer.Typer(**TYPER)
 
 
-@app.command(epilog=examples("python -m docs.synthetic_cnmc synthetic_cnmc --share 0.02"))
-@report_user_errors()
 def draw(folder: Folder, share: Share = 1.0) -> None:
     """Draw cells in the folders and file names of C-NMC 2019."""
     say(f"{draw_cells(folder, share):,} synthetic cells in {folder}")
@@ -65,6 +63,8 @@ def _places(share: float) -> Iterator[tuple[Path, int]]:
                 path = Path(TRAINING, fold, label, f"UID_{name}_{turn + 1}_1_{label}.bmp")
                 yield path, turn * SUBJECTS + subject
 
+
+app = program(draw, "python -m docs.synthetic_cnmc synthetic_cnmc --share 0.02")
 
 if __name__ == "__main__":
     app()

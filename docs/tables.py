@@ -11,24 +11,21 @@ import pandas as pd
 import typer
 import yaml
 
-from common.cli import TYPER, examples, report_user_errors
 from common.errors import UserError
 from common.files import write_text
 from common.paths import ROOT
 from docs import handbook, imports
 from docs.audit import audit
 from evaluation.core.formats import interval, markdown
+from scripts.shared.program import program
 from workflows.papers.measured import read_measured
 
 PAPERS = ("001", "002", "003", "004")
 WIDTH = 110  # letters that fit a page in a browser
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 Check = Annotated[bool, typer.Option(help="Change nothing; fail where a page is out of date.")]
-app = typer.Typer(**TYPER)
 
 
-@app.command(epilog=examples("python -m docs.tables", "python -m docs.tables --check"))
-@report_user_errors()
 def tables(check: Check = False) -> None:
     """Fill every block between [bold]<!-- table: NAME -->[/bold] and [bold]<!-- /table -->[/bold] of the pages."""
     for page in pages():
@@ -212,6 +209,13 @@ TABLES: dict[str, Callable[[Path], str]] = {
     **{f"paper_{paper}_audit": partial(audit_of, paper) for paper in PAPERS},
     **{name: Table(**table) for name, table in _SPECIFICATION.items()},
 }
+
+
+app = program(
+    tables,
+    "python -m docs.tables",
+    "python -m docs.tables --check",
+)
 
 if __name__ == "__main__":
     app()

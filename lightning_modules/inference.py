@@ -155,21 +155,34 @@ def predict(
             passes are asked for.
         OutOfMemoryError: A batch does not fit the memory.
     """
+    predictor = Predictor(model, config.inference, config.seed, distance, keep_features)
+    arrays = predicted_arrays(predictor, data, config)
+    if arrays is None:
+        return None
+    return Predicted.of_arrays(
+        arrays.get("index", np.zeros(0, np.int64)), arrays, model.num_classes, config.inference.mc_passes
+    )
+
+
+def predicted_arrays(
+    module: LightningModule, data: LightningDataModule, config: Config
+) -> dict[str, np.ndarray] | None:
+    """Return what the ``predict_step`` of a module gives for every image, by name; None but on the first process.
+
+    Raises:
+        UserError: It gives something else than numbers.
+        OutOfMemoryError: A batch does not fit the memory.
+    """
     collector = PredictionCollector()
     trainer = build_trainer(config, callbacks=[collector])
-    predictor = Predictor(model, config.inference, config.seed, distance, keep_features)
     with explained_faults(config.loader):
-        trainer.predict(predictor, datamodule=data, return_predictions=False)
+        trainer.predict(module, datamodule=data, return_predictions=False)
     shares = gather_to_rank_zero(collector.arrays())
     arrays = interleaved(shares or [{}])
     with joint_errors():
         if not all(map(np.all, map(np.isfinite, arrays.values()))):
             raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")
-    if shares is None:
-        return None
-    return Predicted.of_arrays(
-        arrays.get("index", np.zeros(0, np.int64)), arrays, model.num_classes, config.inference.mc_passes
-    )
+    return None if shares is None else arrays
 
 
 def interleaved(shares: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

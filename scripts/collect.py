@@ -8,7 +8,7 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import TYPER, examples, report_user_errors
+from scripts.shared.program import program
 from scripts.sweep_status import OutputDir
 
 Places = Annotated[
@@ -22,17 +22,7 @@ Places = Annotated[
 Csv = Annotated[Path | None, typer.Option(help="Write the table with all its columns to this file.")]
 Each = Annotated[bool, typer.Option("--runs", help="A row per run.")]
 
-app = typer.Typer(**TYPER)
 
-
-@app.command(
-    epilog=examples(
-        "python scripts/collect.py cnmc_grid",
-        "python scripts/collect.py cnmc_grid --runs --csv every_run.csv",
-        "python scripts/collect.py outputs/resnet50_cut_block5 outputs/vgg16_features",
-    )
-)
-@report_user_errors()
 def collect(
     places: Places = None, output_dir: OutputDir = Path("outputs"), csv: Csv = None, each: Each = False
 ) -> None:
@@ -60,6 +50,13 @@ def collect(
         write_csv(csv, rows, "%.6f")
         say(f"written to {csv}")
 
+
+app = program(
+    collect,
+    "python scripts/collect.py cnmc_grid",
+    "python scripts/collect.py cnmc_grid --runs --csv every_run.csv",
+    "python scripts/collect.py outputs/resnet50_cut_block5 outputs/vgg16_features",
+)
 
 if __name__ == "__main__":
     app()

@@ -8,9 +8,8 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import TYPER, examples, report_user_errors
-from common.paths import ROOT
 from scripts.shared._options import MeasuredRuns
+from scripts.shared.program import program
 
 Paper = Annotated[
     list[str] | None,
@@ -19,29 +18,9 @@ Paper = Annotated[
     ),
 ]
 Csv = Annotated[Path | None, typer.Option(help="Write the table with all its columns to this file.")]
-Results = Annotated[
-    Path,
-    typer.Option(
-        exists=True,
-        file_okay=False,
-        show_default="results/",  # no path of this machine in the reference
-        help="Folder with claims.csv, claims/ and the measured tables.",
-    ),
-]
-
-app = typer.Typer(**TYPER)
 
 
-@app.command(
-    epilog=examples(
-        "python scripts/compare.py --paper 004 --csv compared.csv",
-        "python scripts/compare.py outputs/resnet50_cut_block5/paper-fold0-*/seed=*",
-    )
-)
-@report_user_errors()
-def compare(
-    runs: MeasuredRuns = None, paper: Paper = None, csv: Csv = None, results: Results = ROOT / "results"
-) -> None:
+def compare(runs: MeasuredRuns = None, paper: Paper = None, csv: Csv = None) -> None:
     """Compare every printed figure with ours: of runs, or of the measured tables of this repository.
 
     A figure is [bold]reproduced[/bold] where the 95 % interval of ours holds it, ours is [bold]higher[/bold] or
@@ -49,10 +28,16 @@ def compare(
     split, weights, image size, network, augmentation or budget were not repeated, or are not known, and where an
     interval that holds the figure is wide.
     """
-    from workflows.papers.terminal import show_comparison
+    from workflows.papers.verdicts import show_comparison
 
-    show_comparison(runs or [], results, tuple(paper or ()), csv)
+    show_comparison(runs or [], tuple(paper or ()), csv)
 
+
+app = program(
+    compare,
+    "python scripts/compare.py --paper 004 --csv compared.csv",
+    "python scripts/compare.py outputs/resnet50_cut_block5/paper-fold0-*/seed=*",
+)
 
 if __name__ == "__main__":
     app()

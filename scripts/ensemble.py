@@ -8,22 +8,14 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import TYPER, examples, report_user_errors
 from scripts.shared._options import FitSeed, MembersAndKeys
+from scripts.shared.program import program
 
 Output = Annotated[Path, typer.Option(help="Folder of the new run; it must be empty or missing.")]
 Common = Annotated[bool, typer.Option("--common", help="Keep only the validation images that all members have.")]
 Name = Annotated[str | None, typer.Option(help="Name of the ensemble.", show_default="its method and members")]
-app = typer.Typer(**TYPER)
 
 
-@app.command(
-    epilog=examples(
-        "python scripts/ensemble.py average anet_c6_mnist vgg16_mnist --output E",
-        "python scripts/ensemble.py genetic anet_c6_mnist vgg16_mnist --output E",
-    )
-)
-@report_user_errors()
 def ensemble(
     method: Literal["average", "best", "genetic"],
     words: MembersAndKeys,
@@ -50,6 +42,12 @@ def ensemble(
 
     make_ensembles(request)
 
+
+app = program(
+    ensemble,
+    "python scripts/ensemble.py average anet_c6_mnist vgg16_mnist --output E",
+    "python scripts/ensemble.py genetic anet_c6_mnist vgg16_mnist --output E",
+)
 
 if __name__ == "__main__":
     app()

@@ -8,8 +8,8 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import TYPER, examples, report_user_errors
 from common.runs.names import run_path
+from scripts.shared.program import program
 
 Runs = Annotated[
     list[Path],
@@ -17,16 +17,7 @@ Runs = Annotated[
 ]
 Output = Annotated[Path, typer.Option(help="Folder of the tables and pictures; it must be empty or missing.")]
 
-app = typer.Typer(**TYPER)
 
-
-@app.command(
-    epilog=examples(
-        "python scripts/error_analysis.py vgg16_mnist anet_c6_mnist --output errors",
-        "python scripts/error_analysis.py outputs/vgg16_*/*/seed=0 --output errors",
-    )
-)
-@report_user_errors()
 def errors(runs: Runs, output: Output) -> None:
     """Count the test images that exactly k of n models miss, and what each model alone gets right or wrong.
 
@@ -43,6 +34,12 @@ def errors(runs: Runs, output: Output) -> None:
 
     analyse_errors(opened, output)
 
+
+app = program(
+    errors,
+    "python scripts/error_analysis.py vgg16_mnist anet_c6_mnist --output errors",
+    "python scripts/error_analysis.py outputs/vgg16_*/*/seed=0 --output errors",
+)
 
 if __name__ == "__main__":
     app()

@@ -3,23 +3,11 @@
 from common.errors import quiet_interrupts
 
 quiet_interrupts()  # the imports take a while
-import typer
 
-from common.cli import TYPER, examples, report_user_errors
 from scripts.shared import _options as options
+from scripts.shared.program import program
 
-app = typer.Typer(**TYPER)
 
-
-@app.command(
-    cls=options.several("--on", "--map"),
-    epilog=examples(
-        "python scripts/evaluate.py chromosomes/latest",
-        "python scripts/evaluate.py vgg16_features resnet50_features resamples=2000",
-        "python scripts/evaluate.py latest --on data=folder data_dir=images",
-    ),
-)
-@report_user_errors()
 def evaluate(
     words: options.EvaluatedRuns,
     part: options.Part = "test",
@@ -50,6 +38,14 @@ def evaluate(
 
     workflow.evaluate(request)
 
+
+app = program(
+    evaluate,
+    "python scripts/evaluate.py chromosomes/latest",
+    "python scripts/evaluate.py vgg16_features resnet50_features resamples=2000",
+    "python scripts/evaluate.py latest --on data=folder data_dir=images",
+    cls=options.several("--on", "--map"),
+)
 
 if __name__ == "__main__":
     app()

@@ -8,8 +8,8 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import TYPER, examples, report_user_errors
 from common.runs.names import run_word
+from scripts.shared.program import program
 from workflows.explain.request import ExplainRequest, check_options
 
 What = Literal["heatmaps", "layers", "smoothness", "summary"]
@@ -20,17 +20,8 @@ Words = Annotated[
 Out = Annotated[Path | None, typer.Option(help="heatmaps, layers: PNG of all; by default each run has its own.")]
 Csv = Annotated[Path | None, typer.Option(help="summary, smoothness: table to write.")]
 Depth = Annotated[int, typer.Option(min=0, help="summary: 1 the backbone in one row; 2, 3, ...: its parts; 0: all.")]
-EXAMPLES = (
-    "heatmaps latest all=true",
-    "heatmaps latest method=hirescam samples=20",
-    "layers anet_c6_mnist vgg16_mnist --out layers.png",
-    "summary +experiment=vgg16_mnist",
-)
-app = typer.Typer(**TYPER)
 
 
-@app.command(epilog=examples(*(f"python scripts/explain.py {line}" for line in EXAMPLES)))
-@report_user_errors()
 def explain(what: What, words: Words, out: Out = None, csv: Csv = None, depth: Depth = 1) -> None:
     """Explain trained models.
 
@@ -62,6 +53,14 @@ def explain(what: What, words: Words, out: Out = None, csv: Csv = None, depth: D
     else:
         draw_heat_maps(request)
 
+
+app = program(
+    explain,
+    "python scripts/explain.py heatmaps latest all=true",
+    "python scripts/explain.py heatmaps latest method=hirescam samples=20",
+    "python scripts/explain.py layers anet_c6_mnist vgg16_mnist --out layers.png",
+    "python scripts/explain.py summary +experiment=vgg16_mnist",
+)
 
 if __name__ == "__main__":
     app()

@@ -9,9 +9,10 @@ quiet_interrupts()  # the imports take a while
 import typer
 
 from common.arguments import new_folder
-from common.cli import TYPER, examples, heavy_imports, report_user_errors
+from common.cli import heavy_imports
 from common.runs.names import run_path
 from common.runs.portable import is_detector
+from scripts.shared.program import program
 
 Folder = Annotated[
     Path, typer.Argument(parser=run_path, metavar="RUN", help="Folder or name of a finished run, or of an ensemble.")
@@ -29,16 +30,8 @@ Notes = Annotated[
     Path | None,
     typer.Option(help="Markdown file on the data and their terms, for the model card.", show_default="none"),
 ]
-app = typer.Typer(**TYPER)
 
 
-@app.command(
-    epilog=examples(
-        "python scripts/export.py chromosomes/latest --output mine",
-        "python scripts/predict.py any new_images --output new.csv",
-    )
-)
-@report_user_errors()
 def export(
     folder: Folder,
     output: Output,
@@ -70,6 +63,12 @@ def export(
         from workflows.export.run import export_model
     export_model(request)
 
+
+app = program(
+    export,
+    "python scripts/export.py chromosomes/latest --output mine",
+    "python scripts/predict.py any new_images --output new.csv",
+)
 
 if __name__ == "__main__":
     app()

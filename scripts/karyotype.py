@@ -8,8 +8,9 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import TYPER, examples, heavy_imports, report_user_errors
+from common.cli import heavy_imports
 from common.runs.names import run_word
+from scripts.shared.program import program
 
 Words = Annotated[
     list[str],
@@ -25,16 +26,7 @@ Fixed = Annotated[
     typer.Option(help="Classes that an expert has fixed: a table, or decisions.jsonl of a review."),
 ]
 
-app = typer.Typer(**TYPER)
 
-
-@app.command(
-    epilog=examples(
-        "python scripts/karyotype.py cells --output out",
-        "python scripts/karyotype.py latest cells loss=0.01 --output new",
-    )
-)
-@report_user_errors()
 def karyotype(words: Words, output: Output, fixed: Fixed = None) -> None:
     """Name the karyotypes of new cells from pictures of their single chromosomes, without labels.
 
@@ -54,6 +46,12 @@ def karyotype(words: Words, output: Output, fixed: Fixed = None) -> None:
         from workflows.karyotyping.run import karyotype_cells
     karyotype_cells(request)
 
+
+app = program(
+    karyotype,
+    "python scripts/karyotype.py cells --output out",
+    "python scripts/karyotype.py latest cells loss=0.01 --output new",
+)
 
 if __name__ == "__main__":
     app()

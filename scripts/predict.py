@@ -8,8 +8,9 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import TYPER, examples, heavy_imports, report_user_errors
+from common.cli import heavy_imports
 from common.runs.names import run_word
+from scripts.shared.program import program
 
 Words = Annotated[
     list[str],
@@ -21,16 +22,7 @@ Words = Annotated[
 ]
 Output = Annotated[Path, typer.Option(help="CSV to write; the same table is written as .parquet next to it.")]
 
-app = typer.Typer(**TYPER)
 
-
-@app.command(
-    epilog=examples(
-        "python scripts/predict.py mobilenetv2_cut/latest new_images --output new.csv",
-        "python scripts/predict.py vgg16_mnist images.zip rules=votes --output v.csv",
-    )
-)
-@report_user_errors()
 def predict(words: Words, output: Output = Path("predictions.csv")) -> None:
     """Predict images that are not part of a data set, prepared like those of the run.
 
@@ -47,6 +39,12 @@ def predict(words: Words, output: Output = Path("predictions.csv")) -> None:
         from workflows.prediction.run import predict_images
     predict_images(request)
 
+
+app = program(
+    predict,
+    "python scripts/predict.py mobilenetv2_cut/latest new_images --output new.csv",
+    "python scripts/predict.py vgg16_mnist images.zip rules=votes --output v.csv",
+)
 
 if __name__ == "__main__":
     app()

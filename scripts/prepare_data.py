@@ -8,7 +8,7 @@ from common.errors import UserError, quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import TYPER, examples, report_user_errors
+from scripts.shared.program import program
 
 Overrides = Annotated[
     list[str],
@@ -28,18 +28,7 @@ Export = Annotated[
     ),
 ]
 
-app = typer.Typer(**TYPER)
 
-
-@app.command(
-    epilog=examples(
-        "python scripts/prepare_data.py +experiment=chromosomes data=chromosomes data_dir=cells.zip",
-        "python scripts/prepare_data.py data=mnist data_dir=mnist protocol=image",
-        "python scripts/prepare_data.py data=synthetic_chromosomes --export cells",
-        "python scripts/prepare_data.py +sweep=cnmc_grid --weights",
-    )
-)
-@report_user_errors()
 def prepare_data(
     overrides: Overrides,
     images: Images = True,
@@ -73,6 +62,14 @@ def prepare_data(
         return
     prepare_all(configs, images, sheet, before_after)
 
+
+app = program(
+    prepare_data,
+    "python scripts/prepare_data.py +experiment=chromosomes data=chromosomes data_dir=cells.zip",
+    "python scripts/prepare_data.py data=mnist data_dir=mnist protocol=image",
+    "python scripts/prepare_data.py data=synthetic_chromosomes --export cells",
+    "python scripts/prepare_data.py +sweep=cnmc_grid --weights",
+)
 
 if __name__ == "__main__":
     app()

@@ -8,42 +8,37 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import TYPER, examples, report_user_errors
 from common.runs.names import run_path
+from scripts.shared.program import program
 
 RUNS = "Folders of runs or ensembles; folds are gathered by experiment."
 Runs = Annotated[list[Path], typer.Argument(parser=run_path, metavar="RUN...", help=RUNS)]
 PLACE = "report.html in the folder of a single run, else here"
 Output = Annotated[Path | None, typer.Option(help="The page.", show_default=PLACE)]
 Images = Annotated[int, typer.Option(min=0, help="Test images on the page, at most; wrong and doubtful ones first.")]
-RealNames = Annotated[bool, typer.Option("--real-names", help="Show names of subjects and images instead of numbers.")]
 Key = Annotated[Path | None, typer.Option(help="Write a table from numbers to names; keep it with the images.")]
-app = typer.Typer(**TYPER)
 
 
-@app.command(
-    epilog=examples(
-        "python scripts/report.py chromosomes/latest",
-        "python scripts/report.py outputs/resnet50_cut_block5/subject-fold*/seed=0",
-    )
-)
-@report_user_errors()
-def report(
-    runs: Runs, output: Output = None, images: Images = 2000, real_names: RealNames = False, key: Key = None
-) -> None:
+def report(runs: Runs, output: Output = None, images: Images = 2000, key: Key = None) -> None:
     """Write one self-contained page: a run, an ensemble, the folds of an experiment, or several experiments.
 
     It needs no network and no other file, and loads no model: pictures and heat maps are those that the runs or
-    [bold]scripts/explain.py[/bold] left.
+    [bold]scripts/explain.py[/bold] left. Subjects and images have numbers in place of their names.
     """
     from workflows.report.request import ReportRequest
 
-    request = ReportRequest(runs, output, images, real_names, key)
+    request = ReportRequest(runs, output, images, key)
     request.check()
     from workflows.report.page import report_runs  # takes seconds: after the checks
 
     report_runs(request)
 
+
+app = program(
+    report,
+    "python scripts/report.py chromosomes/latest",
+    "python scripts/report.py outputs/resnet50_cut_block5/subject-fold*/seed=0",
+)
 
 if __name__ == "__main__":
     app()

@@ -8,7 +8,8 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import TYPER, examples, heavy_imports, report_user_errors
+from common.cli import heavy_imports
+from scripts.shared.program import program
 
 Paper = Annotated[str, typer.Argument(metavar="PAPER", help="001, 002, 003 or 004.")]
 Words = Annotated[
@@ -26,17 +27,7 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only check settings, images and weights, and print the commands.")
 ]
 
-app = typer.Typer(**TYPER)
 
-
-@app.command(
-    epilog=examples(
-        "python scripts/reproduce.py 004 data_dir=cnmc --honest --dry-run",
-        "python scripts/reproduce.py 004 data_dir=cnmc --seeds 0,1,2 +cluster=slurm",
-        "python scripts/reproduce.py 002 data_dir=data +profile=cpu",
-    )
-)
-@report_user_errors()
 def reproduce(
     paper: Paper,
     words: Words = None,
@@ -70,6 +61,13 @@ def reproduce(
     else:
         run.reproduce(plan)
 
+
+app = program(
+    reproduce,
+    "python scripts/reproduce.py 004 data_dir=cnmc --honest --dry-run",
+    "python scripts/reproduce.py 004 data_dir=cnmc --seeds 0,1,2 +cluster=slurm",
+    "python scripts/reproduce.py 002 data_dir=data +profile=cpu",
+)
 
 if __name__ == "__main__":
     app()

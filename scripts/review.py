@@ -9,7 +9,7 @@ from common.errors import UserError, quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import TYPER, examples, report_user_errors
+from scripts.shared.program import program
 
 Output = Annotated[
     Path,
@@ -23,16 +23,7 @@ Port = Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0: a fre
 DecisionFile = Annotated[Path | None, typer.Option(help="File of decisions.", show_default="in or beside OUTPUT")]
 ExportLabels = Annotated[Path | None, typer.Option(help="Write the approved classes as a new table (.csv), and end.")]
 
-app = typer.Typer(**TYPER)
 
-
-@app.command(
-    epilog=examples(
-        "python scripts/review.py out --reader reader1",
-        "python scripts/review.py out --export-labels approved.csv",
-    )
-)
-@report_user_errors()
 def review(
     output: Output,
     reader: ReaderNames = None,
@@ -57,6 +48,12 @@ def review(
     else:
         work.serve(reviewed, path, list(dict.fromkeys(reader or [getpass.getuser()])), blind, port)
 
+
+app = program(
+    review,
+    "python scripts/review.py out --reader reader1",
+    "python scripts/review.py out --export-labels approved.csv",
+)
 
 if __name__ == "__main__":
     app()

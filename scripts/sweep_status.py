@@ -8,7 +8,7 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import TYPER, examples, report_user_errors
+from scripts.shared.program import program
 
 Sweep = Annotated[
     str | None, typer.Argument(metavar="[SWEEP]", help="A sweep's folder or name.", show_default="the newest sweep")
@@ -19,13 +19,7 @@ Watch = Annotated[
 ]
 Failed = Annotated[bool, typer.Option("--failed", help="Only what failed or was lost, with the whole error.")]
 
-app = typer.Typer(**TYPER)
 
-
-@app.command(
-    epilog=examples("python scripts/sweep_status.py --watch 5", "python scripts/sweep_status.py cnmc_grid --failed")
-)
-@report_user_errors()
 def sweep_status(
     sweep: Sweep = None, output_dir: OutputDir = Path("outputs"), watch: Watch = None, failed: Failed = False
 ) -> None:
@@ -50,6 +44,12 @@ def sweep_status(
     if any(status.is_bad for status in statuses):
         raise SystemExit(1)
 
+
+app = program(
+    sweep_status,
+    "python scripts/sweep_status.py --watch 5",
+    "python scripts/sweep_status.py cnmc_grid --failed",
+)
 
 if __name__ == "__main__":
     app()

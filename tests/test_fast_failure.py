@@ -13,7 +13,7 @@ MISSING = "no/such/path"
 # In place of a path, where a command line takes something else.
 WRONG_ARGUMENTS = {
     "train": ["model=no_such"], "tune": ["+search=no_such"], "prepare_data": ["data=no_such"],
-    "compare": ["--results", MISSING], "explain": ["heatmaps", MISSING],
+    "compare": ["--paper"], "explain": ["heatmaps", MISSING],
     "ensemble": ["average", MISSING, MISSING, "--output", "no/such/output"],
     "error_analysis": [MISSING, MISSING, "--output", "no/such/output"], "predict": [MISSING, MISSING],
     "export": [MISSING, "--output", "no/such/output"],

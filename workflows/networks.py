@@ -1,14 +1,15 @@
 """Trained networks that are loaded to predict new images: by torch, or by ONNX Runtime where torch is not installed."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from common.cli import say
 from common.config.data import PrepareConfig
+from common.config.schema import InferenceConfig
 from common.errors import UserError
 from common.runs.files import RunFile
 from common.runs.portable import PortableModel
@@ -16,13 +17,16 @@ from common.runs.portable_folder import DISTANCES, GRAPH, WEIGHTS
 from common.runs.predicted import joined
 from common.runs.run import Run
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
-from workflows.adaptation import adapt_to, adapts
 from workflows.models import LoadOptions, PortableNetworks, RunsModel, learned_from
 
 INSTALL = "pip install --group predict --constraint constraints.txt"
 PACKAGES = {"torch": "torch", "onnx": "onnxruntime"}
 NAMES = {"torch": "torch", "onnx": "ONNX Runtime"}
 PORTABLE_BATCH = 32
+# Images that the statistics are measured on, about ten of each of 24 classes; memory grows with them.
+SAMPLE = 256
+# Fewer are hardly of all classes, and weigh little beside those of training.
+LEAST = 10
 
 
 class Network(Protocol):
@@ -197,3 +201,35 @@ def _open_network(
         distance, unmarked = load_out_of_distribution(model.checked_file(position, DISTANCES), share)
     inference = member.inference.model_copy(update={"mc_passes": 0})
     return PredictionNetwork(classifier, inference, distance=distance).on_best_device(), unmarked
+
+
+class Adaptation(NamedTuple):
+    """Whether a network was adapted, and a sentence for the user."""
+
+    done: bool
+    note: str
+
+
+def adapts(inference: InferenceConfig, option: str | None) -> bool:
+    """Return whether the key ``batchnorm``, or else the run, wants the statistics of the new images."""
+    return (option or inference.batchnorm) == "images"
+
+
+def sample_rows(count: int) -> np.ndarray:
+    """Return the positions of at most SAMPLE of ``count`` images, drawn without the order of files, ascending."""
+    return np.sort(np.random.default_rng(0).permutation(count)[:SAMPLE])
+
+
+def adapt_to(adapt: Callable[[np.ndarray], int], images: np.ndarray) -> Adaptation:
+    """Adapt a network to prepared images, uint8, shape (N, H, W, 3); ``adapt`` returns how many layers it adapted."""
+    if len(images) < LEAST:
+        return Adaptation(False, f"BatchNorm keeps the statistics of training: fewer than {LEAST} images can be read")
+    if not adapt(images):
+        return Adaptation(
+            False, "BatchNorm keeps the statistics of training: the network has none, or is an ONNX graph"
+        )
+    note = (
+        f"BatchNorm statistics: of {len(images)} of these images and of training (inference.batchnorm=images; "
+        "for images of all classes: else use batchnorm=trained)"
+    )
+    return Adaptation(True, note)

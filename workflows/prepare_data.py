@@ -14,6 +14,7 @@ from common.errors import UserError
 from common.files import sha256_of_value, write_csv
 from datamodules.datasets import data_module
 from datamodules.export import export_images
+from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.decode import read_image
 from datamodules.manifest.manifest import Manifest
 from datamodules.metaphases.data_module import MetaphaseDataModule
@@ -37,16 +38,28 @@ PANEL = 6.2  # width of one of them, inches
 def prepare_all(
     configs: Sequence[Config], images: bool = True, sheet: Path | None = None, before_after: Path | None = None
 ) -> None:
-    """Prepare the data of each configuration, those that ask for the same once; see ``prepare_data``."""
+    """Prepare the data of each configuration, those that ask for the same once, and draw images of the first.
+
+    Args:
+        configs: The configurations.
+        images: See ``prepare_data``.
+        sheet: Where one image of each kind or class is drawn, a PNG file; None: nowhere.
+        before_after: Folder for figures of preparation, CLAHE and augmentation, see ``draw_before_after``; or None.
+    """
     if before_after is not None:
         new_folder(before_after, "--before-after")
     done: set[str] = set()
     for config in configs:
         facts = (config.data, config.data_dir, config.cache_dir, config.prepare, config.protocol, config.split.test)
         key = sha256_of_value([fact.model_dump(mode="json") if isinstance(fact, BaseModel) else fact for fact in facts])
-        if key not in done:
-            prepare_data(config, images, sheet if not done else None, before_after if not done else None)
-            done.add(key)
+        if key in done:
+            continue
+        data = prepare_data(config, images)
+        if sheet is not None and not done:
+            say(f"{draw_kinds(sheet, data.scanned)} images, one of each kind or class: {sheet}")
+        if before_after is not None and not done:
+            say("before and after:", *map(str, draw_before_after(before_after, data.scanned, config)))
+        done.add(key)
 
 
 def export_set(configs: Sequence[Config], folder: Path) -> None:
@@ -70,25 +83,14 @@ def export_set(configs: Sequence[Config], folder: Path) -> None:
     say(f"{len(manifest.frame):,} synthetic images in {folder}", *manifest.notes)
 
 
-def prepare_data(
-    config: Config, images: bool = True, sheet: Path | None = None, before_after: Path | None = None
-) -> None:
-    """Scan a data set, print its tables and prepare its images, unless they are to be counted alone.
-
-    Args:
-        config: The configuration.
-        images: Whether images are prepared.
-        sheet: Where one image of each kind or class is drawn, a PNG file; None: nowhere.
-        before_after: Folder for figures of preparation, CLAHE and augmentation, see ``draw_before_after``; or None.
-    """
+def prepare_data(config: Config, images: bool = True) -> ImageDataModule:
+    """Scan a data set, print its tables and, unless they are to be counted alone, prepare its ``images``."""
     data = data_module(config)
     scanned = data.scanned
     say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *scanned.remarks)
     home = sources()[config.data.source].home
     if home and scanned.incomplete:
         warn(f"not the whole set: the rest can be had at {home}")
-    if sheet is not None:
-        say(f"{draw_kinds(sheet, scanned)} images, one of each kind or class: {sheet}")
     warn(*data.expansion.warnings)
     try:
         parts = data.parts
@@ -104,9 +106,7 @@ def prepare_data(
         folder = cache_folder(scanned, config.prepare, data.cache_dir)
         originals = f"label, original size, channels and file name of each: {folder / RECORDS}"
         say(f"prepared: {len(scanned.frame):,} images of {width} x {height} pixels in {folder}", originals)
-    if before_after is not None:
-        written = draw_before_after(before_after, scanned, config)
-        say("before and after:", *map(str, written))
+    return data
 
 
 def draw_kinds(path: Path, manifest: Manifest) -> int:

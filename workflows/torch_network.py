@@ -20,16 +20,17 @@ from lightning_modules.classifier import Classifier
 from lightning_modules.inference import Predictor
 from lightning_modules.load import TrainedRun
 from lightning_modules.out_of_distribution import OutOfDistribution
+from lightning_modules.staged_module import StagedModule
 
 # Precisions of a run that its network keeps when it predicts other images; float32 else.
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
-def save_weights(classifier: Classifier, path: Path, half: bool = False) -> None:
+def save_weights(network: StagedModule, path: Path, half: bool = False) -> None:
     """Write the weights of backbone and head; ``half``: all but vectors and numbers in 16 bits."""
     weights = {}
-    for name, values in exported_parts(classifier).state_dict().items():
-        weights[name] = (values.half() if half and values.ndim > 1 else values).contiguous()
+    for name, values in exported_parts(network).state_dict().items():
+        weights[name] = (values.half() if half and values.ndim > 1 else values).cpu().contiguous()
     path.write_bytes(save(weights))  # save_file would make a file that only its owner can read
 
 

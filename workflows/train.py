@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,7 @@ def fit_and_predict(
     seen = predict_training_images(model, data, config, sum(stage.images_seen for stage in stages))
     distances = on_rank_zero(distances_of_training_images, seen, data)
     predicted = predict(model, data, config, distances)
-    on_rank_zero(write_results, run, config, data, Results(predicted, seen, stages, distances))
+    on_rank_zero(write_results, run, data, stages, predicted, seen, distances)
 
 
 def predict_training_images(
@@ -154,24 +154,20 @@ def distances_of_training_images(seen: Predicted | None, data: ImageDataModule) 
     return fit_distances(seen.features, seen.looks)
 
 
-@dataclass(frozen=True)
-class Results:
-    """What a training leaves: its stages, and the predictions of validation, test and training images by the best.
+def write_results(
+    run: Run,
+    data: ImageDataModule,
+    stages: Sequence[FinishedStage],
+    predicted: Predicted | None,
+    seen: Predicted | None,
+    distances: Distances | None,
+) -> None:
+    """Write predictions and example images of a trained run, and mark it as finished.
 
-    ``distances`` are those from the training images.
+    ``seen`` are training images, and ``distances`` those from them.
     """
-
-    predicted: Predicted | None
-    of_training_images: Predicted | None
-    stages: Sequence[FinishedStage]
-    distances: Distances | None = None
-
-
-def write_results(run: Run, config: Config, data: ImageDataModule, results: Results) -> None:
-    """Write predictions and example images of a trained run, and mark it as finished."""
-    predicted = results.predicted
-    stages = results.stages
     assert predicted is not None  # on rank zero
+    config = data.config
     manifest = data.manifest
     training = training_facts(stages)
     facts = {**run_facts(config, run.identity), **data.facts(), **training, "run": str(run.folder)}
@@ -179,18 +175,14 @@ def write_results(run: Run, config: Config, data: ImageDataModule, results: Resu
     of_classes = replace(predicted, out_of_distribution=None)  # two distances, of which the score is made later
     predictions = to_predictions(of_classes, *about_images, facts)
     run.write_predictions(predictions)
-    if results.of_training_images is not None:
-        run.write_predictions(
-            to_predictions(results.of_training_images, *about_images, facts), RunFile.PREDICTIONS_TRAIN
-        )
-    if results.distances is not None:
+    if seen is not None:
+        run.write_predictions(to_predictions(seen, *about_images, facts), RunFile.PREDICTIONS_TRAIN)
+    parts = data.parts.iloc[predicted.rows].to_numpy()
+    if distances is not None:
         assert predicted.out_of_distribution is not None
-        validation = data.parts.iloc[predicted.rows].to_numpy() == "validation"
-        save_distances(run, results.distances, predicted.out_of_distribution[validation])
-    test = predictions.part("test")
-    rows = predicted.rows[data.parts.iloc[predicted.rows].to_numpy() == "test"]
+        save_distances(run, distances, predicted.out_of_distribution[parts == "validation"])
     images: Any = data.images  # an array, or images that are indexed like one
-    write_pictures(run.folder, test, images, rows, config.evaluation)
+    write_pictures(run.folder, predictions.part("test"), images, predicted.rows[parts == "test"], config.evaluation)
     run.write_status("finished", best=stages[-1].best, **training)
 
 

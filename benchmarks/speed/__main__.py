@@ -14,12 +14,10 @@ import typer
 
 from benchmarks.shared import show
 from benchmarks.speed.case import Case, measure
-from common.cli import TYPER, examples, heavy_imports, report_user_errors
+from common.cli import heavy_imports, report_user_errors
 from common.errors import UserError
 from common.files import write_csv
 from common.revision import revision
-
-app = typer.Typer(**TYPER)
 
 TOPICS = ("data_path", "training", "prediction")
 COLUMNS = ("case", "peer", "ratio", "lowest", "highest", "goal")
@@ -28,10 +26,6 @@ Threads = Annotated[int, typer.Option(min=1, help="Threads of torch and OpenCV."
 Csv = Annotated[Path | None, typer.Option(help="Write the table, or replace the rows of these topics in it.")]
 
 
-@app.command(
-    epilog=examples("python -m benchmarks.speed --only data_path", "python -m benchmarks.speed --csv results/bench.csv")
-)
-@report_user_errors()
 def speed(only: Only = None, threads: Threads = 1, csv: Csv = None) -> None:
     """Measure how many times faster each part is than its best alternatives, timed in turn in this process.
 
@@ -78,4 +72,4 @@ def _with_earlier(table: pd.DataFrame, csv: Path) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    app()
+    typer.run(report_user_errors()(speed))

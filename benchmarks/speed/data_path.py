@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 
 import albumentations as A
@@ -12,7 +11,6 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.speed.case import Case, Peer
-from common.errors import UserError
 from datamodules.datasets import FolderDataModule
 from datamodules.image_datamodule import ImageDataModule
 
@@ -65,11 +63,9 @@ def write_images(folder: Path, number: int, suffix: str) -> None:
 def _case(name: str, data: ImageDataModule, turned: bool) -> Case:
     files = [str(data.manifest.file(int(row))) for row in data.plan.rows]
     plain = DataLoader(PlainDataset(files, turned), BATCH, shuffle=True)
-    cached = _monai_loader(files, turned)
     memory = np.asarray(data.images)[data.plan.rows]
     peers = {
         "Dataset, albumentations": Peer(lambda: _consume(plain), 10.0, ("albumentations",)),
-        "MONAI CacheDataset": Peer(lambda: _consume(cached), 1.5, ("monai",)),
         "batched read of memory": Peer(lambda: _read_batches(memory, turned), 0.8),
     }
     return Case(name, lambda: _consume(data.train_dataloader()), peers, len(files), rounds=3)
@@ -89,29 +85,6 @@ class PlainDataset(Dataset[tuple[torch.Tensor, int]]):
     def __getitem__(self, item: int) -> tuple[torch.Tensor, int]:
         image = cv2.cvtColor(cv2.imread(self.files[item]), cv2.COLOR_BGR2RGB)  # type: ignore[arg-type] # None without a file
         return self.transform(image=image)["image"], item
-
-
-def _monai_loader(files: list[str], turned: bool) -> DataLoader[object]:
-    """Return a loader of images that MONAI keeps resized in memory, uint8, and turns in every epoch.
-
-    Raises:
-        UserError: MONAI is not installed.
-    """
-    try:
-        data, change = import_module("monai.data"), import_module("monai.transforms")
-    except ImportError as error:
-        raise UserError("MONAI is not installed: pip install --group bench") from error
-    turns = [change.RandFlip(0.2, 1), change.RandFlip(0.2, 0), change.RandRotate90(0.6)] if turned else []
-    data.set_track_meta(False)
-    steps = change.Compose([_read_planes, *turns])
-    images = data.CacheDataset(files, steps, num_workers=0, progress=False, copy_cache=False)
-    loader: DataLoader[object] = data.ThreadDataLoader(images, batch_size=BATCH, shuffle=True, num_workers=0)
-    return loader
-
-
-def _read_planes(file: str) -> torch.Tensor:
-    image = cv2.cvtColor(cv2.imread(file), cv2.COLOR_BGR2RGB)  # type: ignore[arg-type] # None without a file
-    return torch.from_numpy(cv2.resize(image, (SIZE, SIZE)).transpose(2, 0, 1).copy())
 
 
 def _consume(loader: DataLoader[object]) -> None:

@@ -1,10 +1,13 @@
 """A training step of train.py, and a PyTorch loop as a user writes it by hand, each in a process of its own."""
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, repeat
+from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -14,7 +17,6 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.speed.case import Case, Peer
-from benchmarks.speed.stepper import Pace, Stepper
 from common.config.compose import compose_config
 from common.config.schema import Config
 from datamodules.datasets import data_module
@@ -36,7 +38,7 @@ SETTINGS = (
     "trainer.precision=32-true",
     "trainer.enable_progress_bar=false",
     "trainer.limit_val_batches=1",
-    "trainer.max_epochs=1000",
+    "trainer.max_epochs=1",
 )
 
 
@@ -60,9 +62,9 @@ class Step:
 
 
 STEPS = (
-    Step("ResNet-18 to layer1, 32 px, batch 8", "resnet18", "layer1", 32, 8, 60),
-    Step("ResNet-18 to layer2, 64 px, batch 8", "resnet18", "layer2", 64, 8, 40),
-    Step("ResNet-50 to layer3, 96 px, batch 16", "resnet50", "layer3", 96, 16, 6),
+    Step("ResNet-18 to layer1, 32 px, batch 8", "resnet18", "layer1", 32, 8, 9),
+    Step("ResNet-18 to layer2, 64 px, batch 8", "resnet18", "layer2", 64, 8, 7),
+    Step("ResNet-50 to layer3, 96 px, batch 16", "resnet50", "layer3", 96, 16, 5),
     Step("MobileNetV2, 224 px, batch 16", "mobilenetv2", "null", 224, 16, 3),
     Step("ResNet-50 to layer3, 224 px, batch 16", "resnet50", "layer3", 224, 16, 3),
 )
@@ -72,46 +74,56 @@ def cases(folder: Path) -> Iterator[Case]:
     """Yield a case per step."""
     threads = torch.get_num_threads()
     for step in STEPS:
-        place = folder / step.model / str(step.size)
-        ours = Stepper(train, step, place, threads)
-        ours()  # has drawn and prepared the images
-        by_hand = Stepper(train_by_hand, step, place, threads)
-        by_hand()
-        peers = {"loop by hand": Peer(by_hand, step.goal)}
-        yield Case(step.name, ours, peers, step.batch, step.rounds, warm_up=False)
-        ours.close()
-        by_hand.close()
+        with _Process() as ours, _Process() as by_hand:
+            place = folder / step.model / str(step.size)
+            peers = {"loop by hand": Peer(by_hand.calling(train_by_hand, step, place, threads), step.goal)}
+            yield Case(step.name, ours.calling(train, step, place, threads), peers, step.batch, step.rounds)
 
 
-def train(pace: Pace, step: Step, folder: Path, threads: int) -> None:
-    """Train as train.py does."""
+class _Process(ProcessPoolExecutor):
+    """A new process, with nothing of this one in its memory."""
+
+    def __init__(self) -> None:
+        super().__init__(1, get_context("spawn"))
+
+    def calling(self, train: Callable[..., float], *arguments: object) -> Callable[[], float]:
+        """Return a function that trains an epoch there, and returns the processor's seconds of a step."""
+        return lambda: self.submit(train, *arguments).result()
+
+
+def train(step: Step, folder: Path, threads: int) -> float:
+    """Train an epoch as train.py does; return the seconds of a step."""
     set_up_torch()
     torch.set_num_threads(threads)
     config = step.config(folder)
     data, model = _data_and_model(config)
-    train_stages(model, data, config, folder / "run", callbacks=[Paced(pace, step.batch)])
+    ends = StepEnds(step.batch)
+    with TemporaryDirectory() as run:
+        train_stages(model, data, config, Path(run), callbacks=[ends])
+    return ends.seconds
 
 
-class Paced(Callback):
-    """The last of the callbacks, so that the others count; the start of an epoch and smaller batches do not."""
+class StepEnds(Callback):
+    """The last of the callbacks, so that the others count; the first step of an epoch and smaller batches do not."""
 
-    def __init__(self, pace: Pace, batch_size: int) -> None:
-        self.pace = pace
+    def __init__(self, batch_size: int) -> None:
         self.batch_size = batch_size
+        self.ends: list[float] = []
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin."""
-        self.pace.begin()
+    @property
+    def seconds(self) -> float:
+        """The mean of the processor's seconds from one end to the next."""
+        return (self.ends[-1] - self.ends[0]) / (len(self.ends) - 1)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Wait until the next step is asked for."""
+        """Note the time."""
         if self.batch_size == len(batch["label"]):
-            self.pace.end()
+            self.ends.append(time.process_time())
 
 
-def train_by_hand(pace: Pace, step: Step, folder: Path, threads: int) -> None:
+def train_by_hand(step: Step, folder: Path, threads: int) -> float:
     """Train the same network on the same prepared images with a DataLoader, a forward and a backward pass, and Adam."""
     os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)  # Lightning's, which slows Adam down
     torch.set_flush_denormal(True)
@@ -120,14 +132,14 @@ def train_by_hand(pace: Pace, step: Step, folder: Path, threads: int) -> None:
     data, model = _data_and_model(config)
     optimizer = torch.optim.Adam(model.train().parameters(), lr=config.unfreeze.stages["all"].lr)
     dataset = _Items(data.images, data.plan.rows, data.labels)
-    loader = DataLoader(dataset, step.batch, shuffle=True, drop_last=True)
-    pace.begin()
-    for image, label in chain.from_iterable(repeat(loader)):
+    ends = StepEnds(step.batch)
+    for image, label in DataLoader(dataset, step.batch, shuffle=True, drop_last=True):
         loss = F.binary_cross_entropy_with_logits(model(image), label.float().unsqueeze(1))
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
-        pace.end()
+        ends.ends.append(time.process_time())
+    return ends.seconds
 
 
 class _Items(Dataset[tuple[torch.Tensor, int]]):

@@ -11,7 +11,7 @@ SHARED = "evaluation.pages"
 
 
 def render(package: str, template: str, **values: object) -> str:
-    """Return a template with these values, and ``style`` of all pages, as HTML.
+    """Return a template with these values, and ``style`` of all pages, as HTML; one in ``.md.j2`` as Markdown.
 
     Templates are those in the folder ``templates`` of a package, such as "workflows.report", and those of this one.
     """
@@ -29,7 +29,11 @@ def template_file(package: str, name: str) -> Markup:
 def _environment(package: str) -> Environment:
     loader = ChoiceLoader([PackageLoader(package), PackageLoader(SHARED)])
     environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader, autoescape=_is_html, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals["page"] = page
     return environment
+
+
+def _is_html(template: str | None) -> bool:
+    return not str(template).endswith(".md.j2")

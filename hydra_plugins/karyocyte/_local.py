@@ -5,7 +5,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from common.cli import console, say
@@ -20,14 +19,6 @@ POLL_SECONDS = 0.1
 JOBS_ON_CORES = 2  # at a time, on a machine without a GPU
 
 
-@dataclass(frozen=True)
-class Running:
-    """A job's process, and the GPUs that it has."""
-
-    process: "subprocess.Popen[bytes]"
-    gpus: tuple[str, ...]
-
-
 class LocalJobs:
     """The jobs of the sweep in a folder, on this machine; what each prints goes into ``logs/`` of the folder."""
 
@@ -36,7 +27,7 @@ class LocalJobs:
         self.folder = folder
         self.gpus = find_gpus()
         self.free = list(self.gpus)
-        self.running: dict[Task, Running] = {}
+        self.running: dict[Task, tuple[subprocess.Popen[bytes], list[str]]] = {}  # its process and its GPUs
         self.at_a_time = cluster.jobs or JOBS_ON_CORES
 
     def run(self, tasks: Sequence[Task], needs: Sequence[LocalConfig]) -> None:
@@ -56,10 +47,10 @@ class LocalJobs:
         try:
             self._run_all(dict(zip(tasks, needs, strict=True)))
         finally:
-            for running in self.running.values():
-                running.process.send_signal(signal.SIGINT)
-            for running in self.running.values():
-                running.process.wait()
+            for process, _ in self.running.values():
+                process.send_signal(signal.SIGINT)
+            for process, _ in self.running.values():
+                process.wait()
 
     def _run_all(self, need_of: dict[Task, LocalConfig]) -> None:
         # Those of several GPUs first: later they would wait until so many are free at once.
@@ -69,10 +60,10 @@ class LocalJobs:
                 if self._start(task, need_of[task]):
                     waiting.remove(task)
             time.sleep(POLL_SECONDS)
-            for task, running in list(self.running.items()):
-                if running.process.poll() is not None:
+            for task, (process, gpus) in list(self.running.items()):
+                if process.poll() is not None:
                     del self.running[task]
-                    self.free = sorted({*self.free, *running.gpus}, key=self.gpus.index)
+                    self.free = sorted({*self.free, *gpus}, key=self.gpus.index)
                     status = sweeps.read_record(self.folder, task.key)["status"]
                     number = len(need_of) - len(waiting) - len(self.running)
                     console.print(f"{number}/{len(need_of)} {status}: {task.name}", markup=False, soft_wrap=True)
@@ -88,11 +79,11 @@ class LocalJobs:
         count = self._gpus_of(need)
         if len(self.running) >= self.at_a_time or len(self.free) < count:
             return False
-        gpus, self.free = tuple(self.free[:count]), self.free[count:]
+        gpus, self.free = self.free[:count], self.free[count:]
         command = task.command_of(need.devices)
         with open(self.folder / "logs" / f"{task.key}.log", "a") as log:
             process = subprocess.Popen(command, env=self._environment(need, gpus), stdout=log, stderr=log)
-        self.running[task] = Running(process, gpus)
+        self.running[task] = (process, gpus)
         return True
 
     def _environment(self, need: LocalConfig, gpus: Sequence[str]) -> dict[str, str]:

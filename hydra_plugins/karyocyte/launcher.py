@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
@@ -23,7 +23,6 @@ from common.runs.sweeps import Job, Sweep
 from workflows.sweeps.jobs import Task, fault_of, job_failed
 
 VANISHED = "its process ended without a status (killed, out of memory, or its node is gone)"
-Cluster = TypeVar("Cluster", LocalConfig, SlurmConfig)
 ALIKE = ("sweep", "seed", "split.fold")  # keys in which jobs may differ that are composed and checked once
 
 
@@ -103,11 +102,11 @@ class KaryocyteLauncher(Launcher):
         if isinstance(cluster, SlurmConfig) and tasks:
             from hydra_plugins.karyocyte._slurm import SlurmJobs
 
-            SlurmJobs(cluster, folder).run(tasks, self._needs(SlurmConfig, tasks))
+            SlurmJobs(cluster, folder).run(tasks, self._needs(tasks))
         elif isinstance(cluster, LocalConfig) and tasks:
             from hydra_plugins.karyocyte._local import LocalJobs
 
-            LocalJobs(cluster, folder).run(tasks, self._needs(LocalConfig, tasks))
+            LocalJobs(cluster, folder).run(tasks, self._needs(tasks))
         else:
             for task in tasks:
                 run_in_process(self.hydra_context, self.task_function, self.config, task.overrides, task.number)
@@ -139,12 +138,9 @@ class KaryocyteLauncher(Launcher):
             self.composed[words] = composed
         return self.composed[words]
 
-    def _needs(self, kind: type[Cluster], tasks: Sequence[Task]) -> list[Cluster]:
+    def _needs(self, tasks: Sequence[Task]) -> list[Any]:
         """Return what each task asks of the cluster."""
-        clusters = [check_cluster(self._composed(task).cluster) for task in tasks]
-        needs = [cluster for cluster in clusters if isinstance(cluster, kind)]
-        assert len(needs) == len(tasks)
-        return needs
+        return [check_cluster(self._composed(task).cluster) for task in tasks]
 
 
 def _words(task: Task) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ MeasuredRuns = Annotated[
         parser=run_path,
         metavar="[RUN...]",
         help="Folders of runs and ensembles, or tables of evaluate.py --csv.",
-        show_default="the tables of --results",
+        show_default="the tables in results/",
     ),
 ]
 MembersAndKeys = Annotated[

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
 from benchmarks import interval_coverage as coverage
 from common.config.schema import EvaluationConfig
@@ -50,13 +49,12 @@ def test_a_metric_that_no_case_defines_has_no_share():
     assert np.isnan(table.loc["auc", "share"])
 
 
-def test_the_command_tabulates_every_world_number_metric_and_method(monkeypatch, tmp_path):
+def test_the_command_tabulates_every_world_number_metric_and_method(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(coverage, "SUBJECTS", (4, 6))
+    monkeypatch.setenv("COLUMNS", "160")
     path = tmp_path / "coverage.csv"
-    words = ["--cases", "2", "--resamples", "20", "--csv", str(path)]
-    result = CliRunner(env={"COLUMNS": "160"}).invoke(coverage.app, words)
-    assert result.exit_code == 0, result.output
-    assert "f1_weighted difference" in result.output
+    coverage.coverage(cases=2, resamples=20, csv=path)
+    assert "f1_weighted difference" in capsys.readouterr().out
     table = pd.read_csv(path)
     keys = table[["world", "subjects", "metric", "method"]]
     assert len(keys.drop_duplicates()) == len(table) == len(coverage.WORLDS) * 2 * 10 * len(coverage.METHODS)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.metaphases import MEASURES, measured, named_pictures
+from benchmarks.metaphases import measured, named_pictures
 from common.karyotype import CHROMOSOMES
 
 FEMALE = np.repeat(np.arange(23), 2)
@@ -37,7 +37,6 @@ def pictures(tmp_path):
 
 def test_measures_are_those_counted_by_hand(pictures):
     table = measured(pictures).set_index("measure")["value"]
-    assert list(table.index) == list(MEASURES)
     assert table["chromosomes found"] == pytest.approx(138 / 139)
     assert table["chromosomes right"] == pytest.approx(136 / 139)
     assert table["cells wholly right"] == pytest.approx(1 / 3)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from omegaconf import OmegaConf
 
-from common.config.cluster import LocalConfig, SlurmConfig
+from common.config.cluster import LocalConfig
 from common.paths import ROOT
 from common.runs.lifecycle import locked
 from common.runs.sweeps import job_of, read_record, read_sweep, write_record
@@ -196,5 +196,5 @@ def test_needs_are_those_of_the_composed_job():
     launcher.hydra_context = SimpleNamespace(config_loader=SimpleNamespace(load_sweep_config=compose))
     typed = [(f"+experiment={name}", f"seed={seed}") for name in ("small", "big") for seed in (0, 1)]
     tasks = [Task(job_of(words), words, number, "") for number, words in enumerate(typed)]
-    assert [need.tasks_per_node for need in launcher._needs(SlurmConfig, tasks)] == [1, 1, 2, 2]
+    assert [need.tasks_per_node for need in launcher._needs(tasks)] == [1, 1, 2, 2]
     assert composed_for == [["+experiment=small"], ["+experiment=big"]]

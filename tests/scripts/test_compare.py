@@ -3,11 +3,13 @@
 import pandas as pd
 import pytest
 
+from common.errors import UserError
 from common.runs.run import Run
 from scripts.compare import app
 from tests.helpers.predictions import make_run
-from tests.helpers.terminal import run_app
+from tests.helpers.terminal import error_of, run_app
 from tests.workflows.papers.claims import claim, measured, write_results
+from workflows.papers.verdicts import show_comparison
 
 
 @pytest.fixture
@@ -20,12 +22,19 @@ def results(tmp_path):
     return folder
 
 
-def call(*arguments, code=0):
-    return " ".join(run_app(app, *arguments, code=code).output.split())
+@pytest.fixture
+def shown(results, capsys):
+    """A function that compares, and returns what is printed."""
+
+    def show(*paths, **options):
+        show_comparison(paths, results=results, **options)
+        return " ".join(capsys.readouterr().out.split())
+
+    return show
 
 
-def test_every_claim_has_a_verdict(results, tmp_path):
-    output = call("--results", results, "--csv", tmp_path / "out.csv")
+def test_every_claim_has_a_verdict(shown, tmp_path):
+    output = shown(csv=tmp_path / "out.csv")
     assert "1 lower, 1 reproduced), 1 not measured" in output
     table = pd.read_csv(tmp_path / "out.csv", dtype=str).set_index("experiment")
     assert table["verdict"].to_dict() == {"net": "reproduced", "better": "lower", "private": "not measured"}
@@ -34,22 +43,23 @@ def test_every_claim_has_a_verdict(results, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["--paper", "007"], "no claims of paper 007: choose from 009"), (["outputs/run"], "outputs/run does not exist")],
+    [(["--paper", "007"], "no claims of paper 007: choose from 001"), (["outputs/run"], "outputs/run does not exist")],
 )
-def test_an_unknown_paper_and_a_run_that_is_not_there_are_errors(results, arguments, message):
-    assert message in call(*arguments, "--results", results, code=1)
+def test_an_unknown_paper_and_a_run_that_is_not_there_are_errors(arguments, message):
+    assert message in error_of(run_app(app, *arguments, code=1))
 
 
-def test_own_runs_are_compared_with_their_experiment_alone(results, tmp_path):
+def test_own_runs_are_compared_with_their_experiment_alone(shown, tmp_path):
     run = Run(tmp_path / "mine")
     run.write_predictions(make_run(images=200, about={"name": "net", "source": "cells", "protocol": "paper"}))
     other = Run(tmp_path / "other")
     other.write_predictions(make_run(images=200, about={"name": "not_printed"}))
-    output = call(run.folder, other.folder, "--results", results)
+    output = shown(run.folder, other.folder)
     assert "1 printed figures" in output
     assert "net, section 1, cells" in output
     assert "better" not in output
-    assert "3 printed figures" in call(run.folder, "--results", results, "--paper", "009")
+    assert "3 printed figures" in shown(run.folder, papers=("009",))
     message = "none of these runs is an experiment of a paper"
     run.write_predictions(make_run(images=200, about={"name": "mine"}))
-    assert message in call(run.folder, "--results", results, code=1)
+    with pytest.raises(UserError, match=message):
+        shown(run.folder)

@@ -35,17 +35,16 @@ def test_the_page_of_a_run_is_in_its_folder_and_that_of_several_here_or_at_the_o
     assert (tmp_path / "a" / "b.html").is_file()
 
 
-def test_images_are_limited_and_names_are_shown_where_asked(runs, tmp_path):
-    result = call(runs[0], "--images", 5, "--real-names")
+def test_images_are_limited_and_names_are_in_the_key(runs, tmp_path):
+    result = call(runs[0], "--images", 5)
     assert "5 of 20 test images" in result.output
-    assert "handle it as patient data" in result.output
     call(runs[0], "--key", tmp_path / "key.csv")
     assert len((tmp_path / "key.csv").read_text().splitlines()) == 21
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["nowhere"], "nowhere"), (["run0", "run0"], "run0"), (["run0", "--real-names", "--key", "key.csv"], "--key")],
+    [(["nowhere"], "nowhere"), (["run0", "run0"], "run0")],
 )
 def test_mistakes_are_one_line(runs, arguments, message):
     assert message in error_of(call(*arguments, code=1))

@@ -8,7 +8,7 @@ import pytest
 from common.config.compose import compose_config
 from lightning_modules.adaptation import adapt_to_images
 from lightning_modules.build import create_classifier
-from workflows.adaptation import LEAST, SAMPLE, adapt_to, adapts, sample_rows
+from workflows.networks import LEAST, SAMPLE, adapt_to, adapts, sample_rows
 
 
 @pytest.mark.parametrize(

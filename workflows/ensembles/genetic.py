@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from workflows.ensembles.config import GeneticConfig
 from workflows.ensembles.fitness import Problem
+from workflows.ensembles.request import GeneticConfig
 
 
 class SearchResult(NamedTuple):

@@ -1,7 +1,7 @@
 """Ensembles of runs: fit the weights on validation, evaluate them on test, write a run per fold."""
 
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -22,14 +22,8 @@ from workflows.ensembles.members import EnsembleMembers, group_members
 from workflows.ensembles.methods import AVERAGE, average_of, fit
 from workflows.ensembles.request import EnsembleRequest
 
-
-@dataclass(frozen=True)
-class FittedEnsemble:
-    """An ensemble of one fold: its members, how they are combined, and its predictions."""
-
-    members: EnsembleMembers
-    combiner: Combiner
-    predictions: Predictions
+# The members of an ensemble of one fold, how they are combined, and its predictions.
+FittedEnsemble = tuple[EnsembleMembers, Combiner, Predictions]
 
 
 def make_ensembles(request: EnsembleRequest) -> None:
@@ -42,7 +36,7 @@ def make_ensembles(request: EnsembleRequest) -> None:
     with console.status(f"evaluating {request.method}"):
         result, *others = [_write_run(members, request=request) for members in fitted]
         if others:
-            runs = [ensemble.predictions for ensemble in fitted]
+            runs = [predictions for _, _, predictions in fitted]
             result = evaluate_runs(runs, _evaluation_settings(runs, request))
     console.print(overview(result))
     say(f"written to {request.output}", *sorted(path.name for path in request.output.glob("fold*")))
@@ -89,7 +83,7 @@ def _fit(ensemble: EnsembleMembers, request: EnsembleRequest) -> FittedEnsemble:
     if method != AVERAGE:
         predictions.about["fitted"] = {**_fitted_on(method, ensemble), "parameters": combiner.parameters}
     predictions.about["run"] = str(request.folder(ensemble.fold))
-    return FittedEnsemble(ensemble, combiner, predictions)
+    return ensemble, combiner, predictions
 
 
 def _fitted_on(method: str, ensemble: EnsembleMembers) -> dict[str, int | None]:
@@ -100,10 +94,9 @@ def _fitted_on(method: str, ensemble: EnsembleMembers) -> dict[str, int | None]:
 
 def _write_run(ensemble: FittedEnsemble, request: EnsembleRequest) -> EvaluationResult:
     """Write the run of a fold, with the thumbnails of the first member that has any; return its result."""
-    members = ensemble.members
-    combiner = ensemble.combiner
+    members, combiner, predictions = ensemble
     run = Run(request.folder(members.fold))
-    run.write_predictions(ensemble.predictions)
+    run.write_predictions(predictions)
     fitted_on = _fitted_on(request.method, members)
     write_ensemble(
         run.folder, EnsembleFile(request.method, members.names, members.labels, combiner.as_dict(), fitted_on)
@@ -115,8 +108,7 @@ def _write_run(ensemble: FittedEnsemble, request: EnsembleRequest) -> Evaluation
             with atomic_path(run.thumbnails) as temporary:
                 shutil.copyfile(Run(Path(name)).thumbnails, temporary)
             break
-    settings = _evaluation_settings([ensemble.predictions], request)
-    result = write_evaluation(run.folder, ensemble.predictions, settings)
+    result = write_evaluation(run.folder, predictions, _evaluation_settings([predictions], request))
     run.write_status("finished", members=list(members.names))
     return result
 

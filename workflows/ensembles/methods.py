@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from evaluation.averaging import Combiner
-from workflows.ensembles.config import GeneticConfig
 from workflows.ensembles.fitness import Problem
 from workflows.ensembles.genetic import fit_genetic
+from workflows.ensembles.request import GeneticConfig
 
 AVERAGE = "average"
 

@@ -1,15 +1,38 @@
-"""The options of scripts/ensemble.py: checked first, without the imports of the evaluation."""
+"""The options of scripts/ensemble.py, and its keys: checked first, without the imports of the evaluation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, PositiveInt, model_validator
 
 from common.arguments import new_folder
+from common.config.base import FROM_YAML, Probability, StrictModel
 from common.config.command import Command
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from common.runs.run import Run, open_runs
-from workflows.ensembles.config import GeneticConfig
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class GeneticConfig(StrictModel, defaults="ensemble:genetic"):
+    """Paper 004's genetic algorithm (3.4.3.1), of which it gives the operators and no number."""
+
+    population: Annotated[int, Field(ge=2)] = FROM_YAML
+    generations: Count = FROM_YAML
+    restarts: PositiveInt = FROM_YAML
+    tournament: PositiveInt = FROM_YAML
+    crossover: Probability = FROM_YAML
+    mutation: Probability = FROM_YAML
+    elites: Count = FROM_YAML
+
+    @model_validator(mode="after")
+    def _has_children(self) -> "GeneticConfig":
+        if self.elites >= self.population:
+            raise ValueError(f"elites={self.elites} leave no place for children in a population of {self.population}")
+        return self
 
 
 @dataclass(frozen=True)

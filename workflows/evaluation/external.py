@@ -29,11 +29,10 @@ from evaluation.result import EvaluationResult
 from evaluation.results_csv import append_rows, read_rows, rows_of
 from evaluation.sections import write_pictures
 from evaluation.terminal import overview
-from workflows.adaptation import Adaptation, adapt_to, sample_rows
 from workflows.evaluation.external_images import ExternalDataset, ExternalImages, match_images, read_dataset
 from workflows.evaluation.request import EvaluateRequest
 from workflows.models import LoadOptions, RunsModel
-from workflows.networks import LoadedNetwork, load_networks
+from workflows.networks import Adaptation, LoadedNetwork, adapt_to, load_networks, sample_rows
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,12 @@
 """The model card of a portable model: README.md."""
 
-from collections.abc import Iterable
 from dataclasses import replace
-from operator import attrgetter
 
 from pydantic import TypeAdapter
 
-from common.runs.portable import TOLERANCE, ModelDescription, PortableMember, TrainingFacts
+from common.runs.portable import TOLERANCE, ModelDescription, PortableMember
 from evaluation.core.warnings import LEAKS
+from evaluation.pages.rendering import render
 from evaluation.referral.choices import ReviewThresholds
 from evaluation.renderers import markdown
 from evaluation.result import EvaluationResult
@@ -21,72 +20,43 @@ PROTOCOLS = {
     "paper": "as the paper did it, its leaks included",
 }
 NOT_OF_THE_MODEL = ("leak", "validation", "subgroups", "cells")  # topics of warnings that the card leaves out
-MEMBERS = ("member", "network", "data", "first weights", "seed", "pixels", "views", "weights differ", "graph differs")
 
 
 def model_card(model: ModelDescription, result: EvaluationResult | None) -> str:
     """Return the model card as Markdown; ``result`` is the evaluation of the run, None where there is none."""
-    classes = ", ".join(model.classes)
-    members = "a network"
-    if len(model.members) > 1:
-        members = f"an ensemble of {len(model.members)} networks"
-    summary = f"A classifier of images into {len(model.classes)} classes, {members}: {classes}."
-    if model.positive_class is not None:
-        summary += f" The positive class is {model.positive_class}."
-    sections = {
-        "Intended use": _intended_use(model),
-        "Limits": _limits(model, result),
-        "How it was evaluated": _evaluation(model, result),
-        "Data and training": _data(model),
-        "Members": _members(model),
-        "Thresholds and referral": _thresholds(model),
-        "Licence and versions": _licence(model),
-    }
-    lines = ["# " + model.name, "", summary]
-    for title, content in sections.items():
-        lines += ["", "## " + title, "", *content]
-    return "\n".join(lines) + "\n"
-
-
-def _intended_use(model: ModelDescription) -> list[str]:
-    sources = _once(map(learned_from, _training(model)))
-    lines = [
-        f"Research use only, on images like those that it learned from: {sources}. The files of its run record no "
-        "clinical validation; it is no medical device. With Karyocyte, whose dependency group `predict` is enough:",
-        "",
-        "    python scripts/predict.py <this folder> <images> --output new.csv",
-    ]
-    if model.cells is not None:
-        lines.append("    python scripts/karyotype.py <this folder> <folder of cells> --output new")
-    if model.opset is None:
-        return [*lines, "", "It needs torch: there are no ONNX graphs."]
-    return [
-        *lines,
-        "",
-        "Each `.onnx` file takes `image`, uint8 RGB (batch, 3, height, width), prepared as `prepare` of `model.json` "
-        f"says, and gives `probability`, float32 (batch, {len(model.classes)}), in the order of the classes. Each "
-        "`.safetensors` file has the same weights for torch.",
-    ]
-
-
-def _data(model: ModelDescription) -> list[str]:
-    """Return what is known of the data and their terms, and the commands that train the members."""
-    notes = model.data_notes or "Who exported the model has not stated the terms of the data."
-    commands = dict.fromkeys(f"    {training.command}" for training in _training(model) if training.command)
-    lines = [f"Data: {_once(map(learned_from, _training(model)))}.", "", notes]
-    return [*lines, "", "Trained by:", "", *commands] if commands else lines
-
-
-def _training(model: ModelDescription) -> list[TrainingFacts]:
-    return [member.training for member in model.members]
+    training = [member.training for member in model.members]
+    sources = list(dict.fromkeys(map(learned_from, training)))
+    commands = dict.fromkeys(facts.command for facts in training if facts.command)
+    revisions: set[str] = set()
+    for facts in training:
+        revisions |= set(facts.revisions)
+    text = render(
+        "workflows.export",
+        "card.md.j2",
+        model=model,
+        members=len(model.members),
+        first=training[0],
+        parity=model.members[0].parity,
+        tolerance=TOLERANCE,
+        protocol=PROTOCOLS[training[0].protocol],
+        sources=sources,
+        limits=_limits(model, result),
+        tables=None if result is None else _result_tables(result),
+        commands=commands,
+        member_table=Table.of("", map(_member, range(1, 1 + len(model.members)), model.members)),
+        threshold_table=Table.of("", _thresholds(model)),
+        starts=dict.fromkeys(facts.start for facts in training),
+        revisions=sorted(revisions),
+        markdown=markdown,
+    )
+    return text + "\n"
 
 
 def _limits(model: ModelDescription, result: EvaluationResult | None) -> list[str]:
-    lines = source_warnings(_training(model))
+    training = [member.training for member in model.members]
+    lines = source_warnings(training)
     for key, text in LEAKS.items():
-        most = 0
-        for training in _training(model):
-            most = max(most, (training.leaks or {}).get(key) or 0)
+        most = max((facts.leaks or {}).get(key) or 0 for facts in training)
         if most:
             lines.append(f"leak: {text}: {most}")
     if model.cells is not None:
@@ -99,52 +69,32 @@ def _limits(model: ModelDescription, result: EvaluationResult | None) -> list[st
             of_intervals = "resample" in warning.text or "left out" in warning.text
             if warning.topic not in NOT_OF_THE_MODEL and not of_intervals:
                 lines.append(str(warning))
-    return [f"- {line}" for line in dict.fromkeys(lines)] or ["The run reports none."]
+    return list(dict.fromkeys(lines))
 
 
-def _evaluation(model: ModelDescription, result: EvaluationResult | None) -> list[str]:
-    first = model.members[0].training
-    protocol = f"Protocol `{first.protocol}`: {PROTOCOLS[first.protocol]}."
-    if first.fold is not None:
-        protocol += f" Tested on fold {first.fold} of {first.folds or 'unknown'}."
-    if result is None:
-        return [protocol, "", "The run was not evaluated: scripts/evaluate.py does it."]
-    lines = [protocol]
+def _result_tables(result: EvaluationResult) -> list[Table]:
     laboratories = replace(result, subgroups=[part for part in result.subgroups if part.by == "group"])
-    for table in (metrics_table(result), classes_table(result), cells_table(result), subgroups_table(laboratories)):
-        if table is not None and table.rows:
-            lines += ["", f"{table.title}:", "", *markdown(table), "", *(f"- {note}" for note in table.notes)]
-    return lines
+    tables = (metrics_table(result), classes_table(result), cells_table(result), subgroups_table(laboratories))
+    return list(filter(None, tables))
 
 
-def _members(model: ModelDescription) -> list[str]:
-    rows = []
-    for position, member in enumerate(model.members):
-        training = member.training
-        height, width = member.prepare.shape
-        row = (
-            f"member{position + 1}",
-            " to ".join(filter(None, [member.network.name, member.network.cut])),
-            f"{learned_from(training)} ({(training.data_sha256 or 'unknown')[:16]})",
-            f"{training.start}, from another run" if training.init_from else training.start,
-            training.seed,
-            f"{height} x {width}",
-            _views(member),
-            f"{member.parity.weights:.1e}",
-            "none" if member.parity.onnx is None else f"{member.parity.onnx:.1e}",
-        )
-        rows.append(row)
-    return [
-        *markdown(Table("", MEMBERS, tuple(rows))),
-        "",
-        "The differences are the largest of a probability from the network of the run, over "
-        f"{model.members[0].parity.images} images; at most {model.members[0].parity.tolerance:g} is allowed of "
-        f"weights, {TOLERANCE:g} of graphs. The preparation is version {model.prepare_version}, the opset "
-        f"{model.opset or 'that of no graph'}; `model.json` has settings, metrics and the SHA-256 of each file.",
-    ]
+def _member(number: int, member: PortableMember) -> dict[str, str | int]:
+    training = member.training
+    height, width = member.prepare.shape
+    return {
+        "member": f"member{number}",
+        "network": " to ".join(filter(None, [member.network.name, member.network.cut])),
+        "data": f"{learned_from(training)} ({(training.data_sha256 or 'unknown')[:16]})",
+        "first weights": f"{training.start}, from another run" if training.init_from else training.start,
+        "seed": training.seed,
+        "pixels": f"{height} x {width}",
+        "views": _views(member),
+        "weights differ": f"{member.parity.weights:.1e}",
+        "graph differs": "none" if member.parity.onnx is None else f"{member.parity.onnx:.1e}",
+    }
 
 
-def _thresholds(model: ModelDescription) -> list[str]:
+def _thresholds(model: ModelDescription) -> list[dict[str, str]]:
     thresholds = TypeAdapter(ReviewThresholds).validate_python(model.thresholds)
     values = {
         "threshold of the positive class": thresholds.threshold,
@@ -160,27 +110,7 @@ def _thresholds(model: ModelDescription) -> list[str]:
         for position, temperature in enumerate(model.cells.temperatures):
             values[f"temperature of member{position + 1} for karyotypes"] = temperature
         values["temperature of their combination"] = model.cells.combined
-    rows = []
-    for name, value in values.items():
-        if value is not None:
-            rows.append((name, f"{value:.4g}"))
-    return ["Chosen on the validation images:", "", *markdown(Table("", ("what", "value"), tuple(rows)))]
-
-
-def _licence(model: ModelDescription) -> list[str]:
-    weights = model.licence.weights or "not stated by who exported them"
-    starts = _once(map(attrgetter("start"), _training(model)))
-    trained: set[str] = set()
-    for training in _training(model):
-        trained |= set(training.revisions)
-    versions = ", ".join(map(" ".join, model.versions.items()))
-    return [
-        f"Code: {model.licence.code}. Weights: {weights}. The first weights ({starts}) and the images of the training "
-        "have terms of their own.",
-        "",
-        f"Exported by revision {model.revision}, trained by {', '.join(sorted(trained)) or 'an unknown one'}. "
-        f"{versions}.",
-    ]
+    return [{"what": name, "value": f"{value:.4g}"} for name, value in values.items() if value is not None]
 
 
 def _views(member: PortableMember) -> str:
@@ -190,8 +120,3 @@ def _views(member: PortableMember) -> str:
     if member.network.orientation:
         views.append("turned by 180 degrees, too")
     return ", ".join(views)
-
-
-def _once(names: Iterable[str]) -> str:
-    """Return each name once, in their order."""
-    return ", ".join(dict.fromkeys(names))

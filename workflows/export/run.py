@@ -73,11 +73,9 @@ def export_model(request: ExportRequest) -> None:
         members = []
         for position in range(len(request.model.members)):
             members.append(_write_member(model, position, request))
-        description = _describe(request, members)
+        result = EvaluationResult.from_dict(request.run.metrics) if request.run.metrics else None
+        description = _describe(request, members, result)
         model.write(description)
-        result = None
-        if request.run.metrics:
-            result = EvaluationResult.from_dict(request.run.metrics)
         write_text(folder / PortableFile.CARD, model_card(description, result))
     lines = []
     for position, member in enumerate(members):
@@ -203,7 +201,9 @@ def _difference(reference: PredictionNetwork, other: Network, images: np.ndarray
     return float(largest)
 
 
-def _describe(request: ExportRequest, members: list[PortableMember]) -> ModelDescription:
+def _describe(
+    request: ExportRequest, members: list[PortableMember], result: EvaluationResult | None
+) -> ModelDescription:
     run = request.run
     model = request.model
     return ModelDescription(
@@ -213,7 +213,7 @@ def _describe(request: ExportRequest, members: list[PortableMember]) -> ModelDes
         members=tuple(members),
         combiner=model.facts.combiner,
         thresholds=TypeAdapter(ReviewThresholds).dump_python(review_thresholds(model.runs, model.members), mode="json"),
-        evaluation=_evaluation(run),
+        evaluation={} if result is None else _evaluation(result),
         licence=Licence(CODE_LICENCE, request.licence),
         prepare_version=PREPARE_VERSION,
         opset=OPSET if request.onnx else None,
@@ -237,11 +237,8 @@ def _cell_facts(request: ExportRequest) -> CellFacts | None:
     return CellFacts(temperatures.members, temperatures.combined, balanced, temperatures.notes, thresholds)
 
 
-def _evaluation(run: Run) -> dict[str, Any]:
-    """Return what metrics.json says of the test images; {} where the run was not evaluated."""
-    if not run.metrics:
-        return {}
-    result = EvaluationResult.from_dict(run.metrics)
+def _evaluation(result: EvaluationResult) -> dict[str, Any]:
+    """Return what metrics.json says of the test images."""
     content = result.to_dict()
     return {
         "confidence": result.confidence,

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,7 @@ from evaluation.cells.cell_referral import doubts
 from workflows.cell_settings import KaryotypeConfig
 from workflows.karyotyping.fixed import FixedClasses
 from workflows.karyotyping.metaphases import MetaphaseFile
-from workflows.karyotyping.predictor import NO_FILES, CellModel, CellPrediction
+from workflows.karyotyping.predictor import CellModel, CellPrediction
 from workflows.karyotyping.uncertain_boxes import karyotype_of_boxes
 
 IMPROBABLE = "no class is probable for the network"
@@ -34,30 +33,39 @@ LEFT_OUT = {
 
 
 @dataclass(frozen=True, eq=False)
-class CellResult:
-    """A cell with its karyotype.
+class CellInput:
+    """A cell that is to be named.
 
     Attributes:
         cell: Its name, case and files.
-        files: What became of each file, without pixels.
-        karyotype: Karyotype and chromosomes, in the order of the used files.
         stem: Name of its karyogram.
         fixed: The classes that an expert has fixed.
-        distances: Of the used files by name: the distance from the training images over its threshold, above 1 out of
-            distribution; without those whose class is fixed, and empty where it is not measured.
-        thresholds: Above what it is referred.
         metaphase: The picture that the files were cut out of; None where they were given.
-        drawn: Its karyogram; None where no karyotype can be named.
     """
 
     cell: Cell
-    files: tuple[CellFile, ...]
-    karyotype: CellKaryotype
     stem: str
     fixed: FixedClasses = field(default_factory=dict)
+    metaphase: MetaphaseFile | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CellResult(CellInput):
+    """A cell with its karyotype.
+
+    Attributes:
+        files: What became of each file, without pixels.
+        karyotype: Karyotype and chromosomes, in the order of the used files.
+        distances: Of the used files by name: the distance from the training images over its threshold, above 1 out of
+            distribution; without those whose class is fixed, and empty where it is not measured.
+        thresholds: Above what it is referred.
+        drawn: Its karyogram; None where no karyotype can be named.
+    """
+
+    files: tuple[CellFile, ...]
+    karyotype: CellKaryotype
     distances: Mapping[str, float] = field(default_factory=dict)
     thresholds: CellThresholds = CellThresholds()
-    metaphase: MetaphaseFile | None = None
     drawn: Karyogram | None = None
 
     @property
@@ -124,41 +132,10 @@ class CellResult:
         return tuple(reasons)
 
 
-class UsedImages(NamedTuple):
-    """The n used files of a cell.
-
-    Attributes:
-        log_probabilities: Calibrated, of each file alone, float64, shape (n, 24).
-        upside_down: Of the files, bool, shape (n,).
-        pictures: Upright and at one scale, uint8 RGB on black, shape (n, H, W, 3); None where n is 0.
-    """
-
-    log_probabilities: np.ndarray
-    upside_down: np.ndarray
-    pictures: np.ndarray | None
-
-
-@dataclass(frozen=True, eq=False)
-class CellInput:
-    """A cell that is to be named.
-
-    Attributes:
-        cell: Its name, case and files.
-        stem: Name of its karyogram.
-        fixed: The classes that an expert has fixed.
-        metaphase: The picture that the files were cut out of; None where they were given.
-    """
-
-    cell: Cell
-    stem: str
-    fixed: FixedClasses
-    metaphase: MetaphaseFile | None = None
-
-
 def name_cell(
     given: CellInput, predictor: CellModel, config: KaryotypeConfig, pool: Executor
-) -> tuple[CellResult, UsedImages]:
-    """Read, predict and name one cell."""
+) -> tuple[CellResult, CellPrediction]:
+    """Read, predict and name one cell; return it with what is predicted of its used files, and their pictures."""
     files, prediction = _predicted_files(given, predictor, pool)
     if given.metaphase is None:
         kinds = _kinds(files, given.fixed)
@@ -172,13 +149,12 @@ def name_cell(
     names = pd.Series([file.file.name for file in used], dtype=object)
     distances = pd.Series(prediction.out_of_distribution, names).drop(names[list(kinds)]).dropna().to_dict()
     without_pixels = tuple(replace(file, pixels=None) for file in files)
-    result = CellResult(
-        given.cell, without_pixels, karyotype, given.stem, given.fixed, distances, metaphase=given.metaphase
-    )
+    result = CellResult(**vars(given), files=without_pixels, karyotype=karyotype, distances=distances)
     if result.markers:
         result = replace(result, karyotype=_with_markers(karyotype, result.markers))
-    pictures = predictor.pictures(used, prediction.upside_down, pool) if used else None
-    return result, UsedImages(prediction.log_probabilities, prediction.upside_down, pictures)
+    if used:
+        prediction = prediction._replace(pictures=predictor.pictures(used, prediction.upside_down, pool))
+    return result, prediction
 
 
 def _kinds(files: Sequence[CellFile], fixed: FixedClasses) -> dict[int, int]:
@@ -198,7 +174,7 @@ def _choose(
     kinds = _kinds(files, given.fixed)
     karyotype, kept = karyotype_of_boxes(prediction.log_probabilities, probabilities, kinds, config, balanced)
     left_out = set(names) - {names[row] for row in kept}
-    return karyotype, leave_out(files, left_out, NO_CHROMOSOME), CellPrediction(*(one[kept] for one in prediction))
+    return karyotype, leave_out(files, left_out, NO_CHROMOSOME), prediction.of(kept)
 
 
 def _with_markers(cell: CellKaryotype, markers: int) -> CellKaryotype:
@@ -216,18 +192,12 @@ def _predicted_files(given: CellInput, predictor: CellModel, pool: Executor) -> 
     """
     files = read_cell(given.cell, predictor.prepare, given.fixed, pool)
     used = used_files(files)
-    if not used:
-        return files, NO_FILES
     prediction = predictor.predict(used, pool)
     if given.metaphase is not None:
         return files, prediction
     unlikely = implausible(prediction.log_probabilities)
     names = {used[number].file.name for number in np.flatnonzero(unlikely)} - kept_names(given.fixed)
-    if not names:
-        return files, prediction
-    # The scale and range of the others must not depend on them: predict again.
-    files = leave_out(files, names, IMPROBABLE)
-    used = used_files(files)
-    if not used:
-        return files, NO_FILES
-    return files, predictor.predict(used, pool)
+    if names:  # the scale and range of the others must not depend on them: predict again
+        files = leave_out(files, names, IMPROBABLE)
+        prediction = predictor.predict(used_files(files), pool)
+    return files, prediction

@@ -1,14 +1,11 @@
 """A metaphase with numbered outlines, and its karyogram with the same numbers; each leads to the other."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from workflows.karyotyping.cell_result import CellResult
 from workflows.karyotyping.metaphases import PICTURES
-
-LETTERS = 1 / 45  # height of a number, of the height of the picture
 
 
 class Shape(NamedTuple):
@@ -24,8 +21,7 @@ class Shape(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True)
-class Overlay:
+class Overlay(NamedTuple):
     """A picture, its size in pixels, and what is drawn over it."""
 
     source: str
@@ -33,11 +29,6 @@ class Overlay:
     height: int
     shapes: tuple[Shape, ...]
     text: str
-
-    @property
-    def letters(self) -> float:
-        """The height of a number in pixels."""
-        return round(self.height * LETTERS, 1)
 
 
 def overlays(result: CellResult, anchor: str) -> list[Overlay]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,11 +33,17 @@ class CellPrediction(NamedTuple):
         upside_down: Bool, shape (N,); False where the model does not know.
         out_of_distribution: The distance from the training images over its threshold, float64, shape (N,); NaN where it
             is not measured.
+        pictures: Upright and at one scale, uint8 RGB on black, shape (N, H, W, 3); None where there are none yet.
     """
 
     log_probabilities: np.ndarray
     upside_down: np.ndarray
     out_of_distribution: np.ndarray
+    pictures: np.ndarray | None = None
+
+    def of(self, rows: np.ndarray) -> "CellPrediction":
+        """Return the predictions of some files, without pictures."""
+        return CellPrediction(self.log_probabilities[rows], self.upside_down[rows], self.out_of_distribution[rows])
 
 
 NO_FILES = CellPrediction(np.zeros((0, len(CHROMOSOMES))), np.zeros(0, bool), np.zeros(0))
@@ -94,7 +100,9 @@ class CellModel:
         return list(dict.fromkeys(lines))
 
     def predict(self, files: Sequence[CellFile], pool: Executor) -> CellPrediction:
-        """Predict the used files of a cell, at least one, prepared like each network's own images."""
+        """Predict the used files of a cell, prepared like each network's own images."""
+        if not files:
+            return NO_FILES
         prepared: dict[str, np.ndarray] = {}
         probabilities = []
         upside_down = []
@@ -135,20 +143,19 @@ def load_cell_model(model: RunsModel | PortableNetworks, options: LoadOptions) -
     Raises:
         UserError: See ``is_balanced`` and `workflows.networks`.
     """
-    combiner = None if model.facts.combiner is None else Combiner.from_dict(model.facts.combiner)
     if isinstance(model, RunsModel):
-        files = [sha256_of_file(member.path(RunFile.PREDICTIONS)) for member in model.members]
+        hashes: list[Any] = [sha256_of_file(member.path(RunFile.PREDICTIONS)) for member in model.members]
         temperatures = fit_temperatures(model)
         balanced = are_balanced(model)
-        return CellModel(sha256_of_value(files)[:16], load_networks(model, options), temperatures, combiner, balanced)
-    description = model.model.description
-    facts = description.cells
-    assert facts is not None  # see KaryotypeRequest.check
-    weights = [member.sha256 for member in description.members]
-    temperatures = Temperatures(facts.temperatures, facts.combined, facts.notes)
-    return CellModel(
-        sha256_of_value(weights)[:16], load_networks(model, options), temperatures, combiner, facts.balanced
-    )
+    else:
+        description = model.model.description
+        facts = description.cells
+        assert facts is not None  # see KaryotypeRequest.check
+        hashes = [member.sha256 for member in description.members]
+        temperatures = Temperatures(facts.temperatures, facts.combined, facts.notes)
+        balanced = facts.balanced
+    combiner = None if model.facts.combiner is None else Combiner.from_dict(model.facts.combiner)
+    return CellModel(sha256_of_value(hashes)[:16], load_networks(model, options), temperatures, combiner, balanced)
 
 
 def _prepared(files: Sequence[CellFile], prepare: PrepareConfig, pool: Executor) -> np.ndarray:

@@ -7,13 +7,13 @@ import numpy as np
 from datamodules.inference.image_files import printable
 from evaluation.cells.prior import KaryotypePriors
 from workflows.cell_bundle import CellSummary, ReviewedCell, ReviewedFile, ReviewIndex, rounded
-from workflows.karyotyping.cell_result import CellResult, UsedImages
+from workflows.karyotyping.cell_result import CellResult
 from workflows.karyotyping.metaphases import CHROMOSOMES
-from workflows.karyotyping.predictor import CellModel
+from workflows.karyotyping.predictor import CellModel, CellPrediction
 from workflows.karyotyping.request import KaryotypeRequest
 
 
-def reviewed_cell(result: CellResult, used: UsedImages) -> ReviewedCell:
+def reviewed_cell(result: CellResult, used: CellPrediction) -> ReviewedCell:
     """Return a cell with what is known of its used files."""
     files: list[ReviewedFile] = []
     left_out = []

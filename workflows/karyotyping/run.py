@@ -20,23 +20,21 @@ from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import new_whole_folder
 from datamodules.metaphases.crops import cut_out_by
 from datamodules.metaphases.cut_out import cut_out
-from datamodules.synthesis.assigned_karyogram import Karyogram, draw_karyogram
-from evaluation.cells.cell_karyotype import CellKaryotype
-from workflows.adaptation import SAMPLE, sample_rows
+from datamodules.synthesis.assigned_karyogram import draw_karyogram
 from workflows.cell_bundle import FOLDER as REVIEW
 from workflows.cell_bundle import write_cell, write_index, write_picture
 from workflows.cell_settings import KaryotypeConfig
+from workflows.cell_thresholds import referral_thresholds
 from workflows.karyotyping.cell_result import CellInput, CellResult, name_cell
 from workflows.karyotyping.fixed import FixedClasses, read_fixed, stems_of
 from workflows.karyotyping.metaphases import ChromosomeFinder, MetaphaseFile, cut_pictures, find_pictures
 from workflows.karyotyping.page import PageFacts, write_karyotype_page
 from workflows.karyotyping.predictor import CellModel, load_cell_model
-from workflows.karyotyping.referral import referral_thresholds
 from workflows.karyotyping.request import KaryotypeRequest
 from workflows.karyotyping.review import review_index, reviewed_cell
-from workflows.karyotyping.summary import cell_lines, data_warnings, summary
-from workflows.karyotyping.tables import Tables
+from workflows.karyotyping.tables import Tables, cell_lines, data_warnings, summary
 from workflows.models import PortableNetworks, RunsModel
+from workflows.networks import SAMPLE, sample_rows
 
 
 def karyotype_cells(request: KaryotypeRequest) -> None:
@@ -126,11 +124,6 @@ def _adapt(predictor: CellModel, cells: Sequence[Cell], fixed: Sequence[FixedCla
         return predictor.adapt(sample, pool) if sample else []
 
 
-def _draw(pictures: np.ndarray, karyotype: CellKaryotype) -> Karyogram:
-    calls = karyotype.calls
-    return draw_karyogram(pictures, [call.assigned for call in calls], [call.question for call in calls])
-
-
 def _results(
     inputs: Sequence[CellInput], predictor: CellModel, config: KaryotypeConfig, folder: Path
 ) -> Iterator[CellResult]:
@@ -146,7 +139,9 @@ def _results(
             if used.pictures is not None:
                 write_cell(folder / REVIEW, given.stem, reviewed_cell(result, used), used.pictures)
                 if result.karyogram:
-                    drawn = _draw(used.pictures, result.karyotype)
+                    calls = result.karyotype.calls
+                    assigned, questions = [call.assigned for call in calls], [call.question for call in calls]
+                    drawn = draw_karyogram(used.pictures, assigned, questions)
                     write_picture(folder / result.karyogram, drawn.pixels)
                     result = replace(result, drawn=drawn)
             yield result

@@ -6,7 +6,8 @@ that differ in one uncertain box, as long as one is better.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from scipy.special import logsumexp
@@ -40,7 +41,8 @@ def karyotype_of_boxes(
         The karyotype of the best choice, whose candidates are as probable as they are together with it, and the rows of
         its images, int64.
     """
-    choices = _Choices(log_probabilities, probabilities, fixed, config, balanced)
+    choices = _Choices(log_probabilities, probabilities.clip(1 - CERTAIN, CERTAIN), fixed, config, balanced)
+    choices.probabilities[list(fixed)] = CERTAIN
     order = np.argsort(-choices.probabilities, kind="stable")
     likely = int((probabilities > 0.5).sum())
     for count in range(max(likely - MOST, len(fixed), 0), min(likely + MOST, len(order)) + 1):
@@ -57,26 +59,18 @@ def karyotype_of_boxes(
     return choices.result()
 
 
+@dataclass(eq=False)
 class _Choices:
-    """The choices of boxes that are considered, with their weights."""
+    """The choices of boxes that are considered, with their weights; the first fields: see ``karyotype_of_boxes``."""
 
-    def __init__(
-        self,
-        log_probabilities: np.ndarray,
-        probabilities: np.ndarray,
-        fixed: Mapping[int, int],
-        config: KaryotypeConfig,
-        balanced: bool,
-    ) -> None:
-        self.logs = log_probabilities
-        self.probabilities = probabilities.clip(1 - CERTAIN, CERTAIN)
-        self.probabilities[list(fixed)] = CERTAIN
-        self.fixed = fixed
-        self.config = config
-        self.balanced = balanced
-        self.weights: dict[bytes, float] = {}
-        self.best = np.zeros(0, np.int64)
-        self.best_weight = -np.inf
+    logs: np.ndarray
+    probabilities: np.ndarray
+    fixed: Mapping[int, int]
+    config: KaryotypeConfig
+    balanced: bool
+    weights: dict[bytes, float] = field(default_factory=dict)
+    best: np.ndarray = field(default_factory=partial(np.zeros, 0, np.int64))
+    best_weight: float = -np.inf
 
     def consider(self, kept: np.ndarray) -> None:
         """Weigh a choice, rows in their order, and take it where it is the best so far."""

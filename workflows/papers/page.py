@@ -8,7 +8,7 @@ import pandas as pd
 
 from common.files import write_text
 from common.text import counted
-from evaluation.pages.blocks import Figure, Section, Tile
+from evaluation.pages.blocks import Figure, Section
 from evaluation.pages.rendering import render
 from evaluation.tables import Cell, Table
 from workflows.papers.plan import COMPARISON, Plan, Runs
@@ -24,12 +24,6 @@ from workflows.papers.tables import (
 
 PAGE = "reproduction.html"
 TABLES = ("smoothness", "sizes", "trials")  # of layers (002), of crops (004), of the search (001)
-VERDICTS = {
-    "reproduced": "our 95 % interval holds the printed figure",
-    "higher": "ours is above the printed figure",
-    "lower": "ours is below the printed figure",
-    "not comparable": "data, split, size, weights, network or training are not the paper's, or ours is undefined",
-}
 
 
 def warnings_of(plan: Plan, runs: Mapping[str, Runs]) -> list[str]:
@@ -51,6 +45,7 @@ def write_page(plan: Plan, runs: Mapping[str, Runs], records: Mapping[str, StepR
     """Write reproduction.html of finished runs, by split and experiment, and of the records of the steps."""
     figures = read_figures(plan.output / COMPARISON)
     chosen = figures["experiment"].isin(_chosen(plan))
+    counts = count_verdicts(figures)
     sections = [
         _headline_section(figures[chosen]),
         Section("All printed figures", "figures", tables=figure_tables(figures[chosen])),
@@ -61,15 +56,16 @@ def write_page(plan: Plan, runs: Mapping[str, Runs], records: Mapping[str, StepR
     page = render(
         "workflows.papers",
         "reproduction.html.j2",
-        paper=plan.paper,
-        title=plan.config.title,
-        settings=_settings(plan),
+        plan=plan,
         warnings=warnings_of(plan, runs),
         pages=_pages(plan),
-        tiles=_tiles(figures),
+        figures=figures,
+        missing=counts.pop(NOT_MEASURED),
+        counts=counts,
         sections=list(filter(None, sections)),
+        left_out=figures[~chosen],
         others=Section("Other experiments of the paper", "others", tables=figure_tables(figures[~chosen])),
-        left_out=_left_out(figures[~chosen]),
+        counted=counted,
     )
     write_text(plan.output / PAGE, page)
     return plan.output / PAGE
@@ -82,26 +78,6 @@ def _chosen(plan: Plan) -> list[str]:
         if set(row["members"].split()) <= set(plan.experiments):
             chosen.append(row["experiment"])
     return chosen
-
-
-def _left_out(others: pd.DataFrame) -> str:
-    experiments = counted(others["experiment"].nunique(), "other experiment")
-    return f"{counted(len(others), 'printed figure')} of {experiments} of the paper, which are not reproduced here"
-
-
-def _tiles(figures: pd.DataFrame) -> list[Tile]:
-    counts = count_verdicts(figures)
-    missing = counts.pop(NOT_MEASURED)
-    measured = sum(counts.values())
-    note = f"each counts once: of several groups of runs by the first verdict of {', '.join(counts)}"
-    tiles = [
-        Tile("printed figures", f"{measured + missing:,}", note=f"of {figures['experiment'].nunique()} experiments"),
-        Tile(NOT_MEASURED, f"{missing:,}", note="no run here, or the run does not record it"),
-        Tile("measured", f"{measured:,}", note=note),
-    ]
-    for verdict, note in VERDICTS.items():
-        tiles.append(Tile(verdict, f"{counts[verdict]:,}", note=note))
-    return tiles
 
 
 def _headline_section(figures: pd.DataFrame) -> Section:
@@ -154,12 +130,6 @@ def _costs_section(records: Mapping[str, StepRecord]) -> Section:
     return Section(
         "Commands and their cost", "costs", tables=[Table.of("Commands", rows, "Of all calls of a command.")]
     )
-
-
-def _settings(plan: Plan) -> str:
-    folds = ", ".join(f"{split.name}: {counted(len(split.folds), 'fold')}" for split in plan.splits)
-    numbers = f"{counted(len(plan.experiments), 'experiment')}, {counted(len(plan.seeds), 'seed')}; {folds}"
-    return f"{numbers}; {' '.join(plan.words) or 'no overrides'}"
 
 
 def _pages(plan: Plan) -> dict[str, str]:

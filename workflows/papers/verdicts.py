@@ -1,5 +1,6 @@
 """The printed figures of the papers beside ours, split as the paper did and honestly, with a verdict on each."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import permutations
 from math import inf, sqrt
@@ -8,10 +9,14 @@ from typing import Any
 
 import pandas as pd
 
+from common.cli import console, say
 from common.errors import UserError
+from common.files import write_csv
 from common.paths import ROOT
 from common.runs.run import Run
+from common.text import counted
 from evaluation.averaging import ensemble_name
+from evaluation.renderers import WIDTH, terminal
 from evaluation.result import Estimate
 from workflows.papers.claims import Claim, Figure, PaperData, printed_claims
 from workflows.papers.measured import (
@@ -22,7 +27,7 @@ from workflows.papers.measured import (
     measure_runs,
     read_measurements,
 )
-from workflows.papers.tables import NOT_MEASURED
+from workflows.papers.tables import NOT_MEASURED, figure_tables, summary
 
 OFFICIAL = {"mnist": 10_000, "cifar10": 10_000}  # images of the official test set
 REPRODUCED = "reproduced"
@@ -212,3 +217,31 @@ def _other_number(images: int, expected: int, what: str, data: PaperData) -> str
     if images < expected:
         words = f"{images:,} of {expected:,} {what}"
     return words if data.public else f"{words}, which are not public"
+
+
+def show_comparison(
+    paths: Sequence[Path], papers: tuple[str, ...] = (), csv: Path | None = None, results: Path = RESULTS
+) -> None:
+    """Print figures beside those of runs (none named: of the tables of results), and write them as a table.
+
+    Of papers that are named these are all figures, else with runs only those of their experiments. A ``UserError`` says
+    that none of the runs is of an experiment of the papers.
+    """
+    table = compared_figures(paths, papers, results)
+    of_runs = table["measured_on"].notna()
+    if paths and not of_runs.any():
+        wanted = f"paper {' or '.join(papers)}" if papers else "a paper"
+        raise UserError(f"none of these runs is an experiment of {wanted}: claims.csv in {results} names them")
+    if paths and not papers:
+        table, of_runs = table[of_runs], of_runs[of_runs]
+    for drawn in figure_tables(table[of_runs]):
+        console.print(terminal(drawn), drawn.reading, "", sep="\n")
+    missing = table.loc[~of_runs, "experiment"].unique()
+    if len(missing) and paths:  # with runs, what has none was not asked for
+        say(f"{counted(len(missing), 'experiment')} of the paper without a run here")
+    elif len(missing):
+        say("not measured here", *textwrap.wrap(", ".join(missing), WIDTH))
+    say(summary(table))
+    if csv:
+        write_csv(csv, table, "%.6g")
+        say(f"written to {csv}")

@@ -14,9 +14,8 @@ from datamodules.inference.image_files import ImageFile, printable
 from evaluation.averaging import Combiner, align, average, combine
 from evaluation.referral.choices import ReviewThresholds
 from evaluation.referral.new_images import BROKEN, review_table
-from workflows.adaptation import sample_rows
 from workflows.models import PortableNetworks, RunsModel
-from workflows.networks import LoadedNetwork
+from workflows.networks import LoadedNetwork, sample_rows
 
 LAST = ["seen", "sha256", "path"]
 Advance = Callable[[int], None]  # takes the number of files that were read, for the progress bar

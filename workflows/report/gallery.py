@@ -31,7 +31,7 @@ class Gallery:
         pictures: WebP, each once; items hold their places.
         notes: What is left out or missing, in sentences.
         total: The number of test images.
-        key: Columns ``shown`` and ``image_id``: leads from the names shown to the true ones; else empty.
+        key: Columns ``shown`` and ``image_id``: leads from the names shown to the true ones.
     """
 
     data: dict[str, Any]
@@ -84,7 +84,7 @@ class PicturePool:
         return ChainMap(self.thumbnails[chapter], *self.thumbnails).get(image_id)
 
 
-def gallery(chapters: list[Chapter], images: int, real_names: bool) -> Gallery:
+def gallery(chapters: list[Chapter], images: int) -> Gallery:
     """Choose the images and describe them.
 
     At most so many ``images``: first those that a chapter predicts wrong, then the doubtful ones, then a sample of the
@@ -93,11 +93,8 @@ def gallery(chapters: list[Chapter], images: int, real_names: bool) -> Gallery:
     tables = list(map(_describe, chapters))
     everything = pd.concat(tables)
     everything = everything[~everything.index.duplicated()].copy()
-    key = pd.DataFrame()
-    names = everything.assign(name=everything.index)
-    if not real_names:
-        names = pseudonyms(everything["subject"])
-        key = names["name"].rename("shown").reset_index().sort_values("shown")[["shown", "image_id"]]
+    names = pseudonyms(everything["subject"])
+    key = names["name"].rename("shown").reset_index().sort_values("shown")[["shown", "image_id"]]
     chosen = _choose(tables, images)
     pool = _fill_pool(chapters, chosen)
     notes = pool.notes

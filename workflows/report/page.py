@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from common.cli import say, warn
+from common.cli import say
 from common.files import write_csv, write_text
 from evaluation import tables
 from evaluation.core.formats import heading
@@ -24,8 +24,6 @@ def report_runs(request: ReportRequest) -> None:
     shown = write_report(request)
     pictures = f"{len(shown.data['items']):,} of {shown.total:,} test images, {len(shown.pictures):,} pictures"
     say(str(request.page), f"{pictures}, {request.page.stat().st_size / 1e6:.1f} MB")
-    if request.real_names:
-        warn("the page shows the names of subjects and images: handle it as patient data")
 
 
 def write_report(request: ReportRequest) -> Gallery:
@@ -37,14 +35,14 @@ def write_report(request: ReportRequest) -> Gallery:
         UserError: A folder is no run, or runs do not belong on one page.
     """
     chapters = read_chapters(list(request.runs))
-    images = gallery(chapters, request.images, request.real_names)
-    write_text(request.page, _render(chapters, images, request.real_names))
+    images = gallery(chapters, request.images)
+    write_text(request.page, _render(chapters, images))
     if request.key is not None:
         write_csv(request.key, images.key)
     return images
 
 
-def _render(chapters: list[Chapter], images: Gallery, real_names: bool) -> str:
+def _render(chapters: list[Chapter], images: Gallery) -> str:
     """Return the page as HTML."""
     title, *subtitle = heading(chapters[0].result.about).split(" · ")
     sections = []
@@ -54,31 +52,30 @@ def _render(chapters: list[Chapter], images: Gallery, real_names: bool) -> str:
         sections = [results.comparison_section(chapters)]
     of_chapters = []
     for place, chapter in enumerate(chapters, 1):
-        of_chapters.append(_chapter(chapter, place, len(chapters), real_names))
+        of_chapters.append(_chapter(chapter, place, len(chapters)))
     return render(
         PACKAGE,
         "report.html.j2",
         title=title,
         subtitle=" · ".join(subtitle),
-        notices=summary.notices(chapters, real_names),
+        notices=summary.notices(chapters),
         sections=sections,
         chapters=of_chapters,
         gallery=images,
         subjects=images.subjects,
-        real_names=real_names,
         # Letters, digits, + / and = alone: nothing in it can end the element.
         pictures=Markup(b"\n".join(map(base64.b64encode, images.pictures)).decode()),
         script=template_file(PACKAGE, "gallery.js"),
     )
 
 
-def _chapter(chapter: Chapter, place: int, chapters: int, real_names: bool) -> dict[str, Any]:
+def _chapter(chapter: Chapter, place: int, chapters: int) -> dict[str, Any]:
     """Return what the template shows of one experiment."""
     result = chapter.result
     decision = "at a probability of 0.5" if result.positive_class else "by the most probable class"
     runs = []
     for run in chapter.runs:
-        runs.append({"title": chapter.fold_of(run), "facts": summary.provenance(run, real_names)})
+        runs.append({"title": chapter.fold_of(run), "facts": summary.provenance(run)})
     suffix = f"-{place}" if chapters > 1 else ""
     return {
         "label": chapter.label,
@@ -87,16 +84,16 @@ def _chapter(chapter: Chapter, place: int, chapters: int, real_names: bool) -> d
         "parts": summary.parts_table(chapter),
         "tiles": summary.tiles(result),
         "decision": f"Predictions are made {decision}. Below each figure is its {tables.confidence(result)} interval.",
-        "sections": list(filter(None, _sections(chapter, suffix, real_names))),
+        "sections": list(filter(None, _sections(chapter, suffix))),
         "runs": runs,
     }
 
 
-def _sections(chapter: Chapter, suffix: str, real_names: bool) -> list[Section]:
+def _sections(chapter: Chapter, suffix: str) -> list[Section]:
     result = chapter.result
     parts = tables.parts_table(result)
     return [
-        results.warnings_section(result, f"limits{suffix}", real_names),
+        results.warnings_section(result, f"limits{suffix}"),
         results.members_section(chapter, f"ensemble{suffix}"),
         Section("Results on the test images", f"results{suffix}", tables.result_tables(result)),
         Section(

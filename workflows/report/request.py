@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.arguments import existing_predictions
-from common.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -15,7 +14,6 @@ class ReportRequest:
     runs: Sequence[Path]
     output: Path | None = None
     images: int = 2000
-    real_names: bool = False
     key: Path | None = None
 
     @property
@@ -32,8 +30,6 @@ class ReportRequest:
         """Check the options without reading predictions.
 
         Raises:
-            UserError: Predictions are missing or named twice, or ``key`` is given beside ``real_names``.
+            UserError: Predictions are missing or named twice.
         """
         existing_predictions(self.runs)
-        if self.key is not None and self.real_names:
-            raise UserError("--key beside --real-names: the page shows the names, leave one of them out")

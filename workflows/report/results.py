@@ -1,8 +1,8 @@
 """The sections of a page: what limits the figures, the members of an ensemble, several experiments compared."""
 
 import re
-from collections.abc import Sequence
 
+from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.comparison.tables import group_tables
 from evaluation.pages.blocks import Section, metric_title
@@ -14,9 +14,9 @@ from workflows.report.summary import ANOTHER_SET, last_part, may_name_subjects
 PAIRS = "Whether two of them differ, image by image: python scripts/evaluate.py with the same runs."
 
 
-def warnings_section(result: EvaluationResult, name: str, real_names: bool) -> Section:
+def warnings_section(result: EvaluationResult, name: str) -> Section:
     """The warnings, metrics named as in the tables; those of the validation images in one line."""
-    hidden = not real_names and may_name_subjects(result)
+    hidden = may_name_subjects(result)
     warnings = result.warnings_except("validation")
     titles = dict(zip(result.test.metrics, map(metric_title, result.test.metrics), strict=True))
     lines = []
@@ -39,27 +39,21 @@ def members_section(chapter: Chapter, name: str) -> Section:
 
 
 def _members(run: Run, fold: str) -> Table:
-    fitted = "Nothing was fitted."
-    # An ensemble of an older revision names its members here and has no file of its own.
-    if run.status.members:
-        rows = _member_rows([last_part(folder, 3) for folder in run.status.members], [])
-        return Table.of(f"Members, joined by average{fold}", rows, f"Each member is a whole model. {fitted}")
-    ensemble = run.ensemble
-    weights = ensemble.combiner.get("weights") or []
-    reading = "Each member is a whole model."
-    if weights:
-        reading = "The larger the weight, the more a member's probability counts."
-    if ensemble.fitted_on.get("images"):
-        fitted = f"Fitted on {ensemble.fitted_on['images']:,} validation images."
-    rows = _member_rows(ensemble.labels, weights)
-    return Table.of(f"Members, joined by {ensemble.method}{fold}", rows, f"{reading} {fitted}")
-
-
-def _member_rows(labels: Sequence[str], weights: Sequence[float]) -> list[dict[str, Cell]]:
+    # An ensemble of an older revision has no file of its own: its status names the members.
+    method, labels, images = "average", [last_part(folder, 3) for folder in run.status.members], None
+    weights: list[float] = []
+    if run.has(RunFile.ENSEMBLE):
+        ensemble = run.ensemble
+        method, labels, weights = ensemble.method, list(ensemble.labels), ensemble.combiner.get("weights") or []
+        images = ensemble.fitted_on.get("images")
     rows: list[dict[str, Cell]] = [{"member": label} for label in labels]
     for row, weight in zip(rows, weights, strict=False):
         row["weight"] = f"{weight:.3f}"
-    return rows
+    reading = "The larger the weight, the more a member's probability counts."
+    if not weights:
+        reading = "Each member is a whole model."
+    fitted = f"Fitted on {images:,} validation images." if images else "Nothing was fitted."
+    return Table.of(f"Members, joined by {method}{fold}", rows, f"{reading} {fitted}")
 
 
 def comparison_section(chapters: list[Chapter]) -> Section:

@@ -84,8 +84,8 @@ def _leak_notice(result: EvaluationResult) -> Notice:
     return Notice("good", "No leak found", [both, "near-duplicates were looked for, and none was found"])
 
 
-def notices(chapters: Sequence[Chapter], real_names: bool) -> list[Notice]:
-    """Return what must not be overlooked, alike ones once; notes may name subjects where ``real_names``."""
+def notices(chapters: Sequence[Chapter]) -> list[Notice]:
+    """Return what must not be overlooked, alike ones once."""
     unlike: dict[tuple[str, ...], Notice] = {}
     for chapter in chapters:
         about = chapter.result.about
@@ -94,7 +94,7 @@ def notices(chapters: Sequence[Chapter], real_names: bool) -> list[Notice]:
             of_chapter.append(Notice("bad", "SYNTHETIC images: nothing here is about real ones"))
         if about.get("on"):
             lines = []
-            if real_names or not may_name_subjects(chapter.result):
+            if not may_name_subjects(chapter.result):
                 lines = _texts(chapter.result, ANOTHER_SET)
             of_chapter.append(Notice("unknown", f"Tested on another data set: {_joined(about['on'])}", lines))
         for notice in (*of_chapter, _leak_notice(chapter.result)):
@@ -144,19 +144,17 @@ def parts_table(chapter: Chapter) -> Table:
     return Table.of("Images of each part", rows, reading)
 
 
-def provenance(run: Run, real_names: bool) -> dict[str, str]:
+def provenance(run: Run) -> dict[str, str]:
     """Return what a run was made with: code, versions, remarks on the data.
 
-    Without ``real_names`` folders are shortened, and remarks of revisions that named images in them are left out.
+    Folders are shortened, and remarks of revisions that named images in them are left out.
     """
     packages: dict[str, str] = run.environment.get("packages") or {}
     notes: list[str] = []
-    if run.has(RunFile.DATA) and (real_names or run.data.skipped is not None):
+    if run.has(RunFile.DATA) and run.data.skipped is not None:
         notes += run.data.notes
-        if real_names:
-            notes += run.data.skipped or ()
     rows = {
-        "folder": str(run.folder) if real_names else last_part(str(run.folder.resolve()), 3),
+        "folder": last_part(str(run.folder.resolve()), 3),
         "revision of the code": ", ".join(run.revisions or _listed(run.predictions.about.get("revision"))),
         "Python": run.environment.get("python") or "",
         "packages": ", ".join(map(" ".join, packages.items())),

@@ -1,4 +1,4 @@
-"""Ratios of speed: of the processor's time, of this process or of one that steps when asked."""
+"""Ratios of speed: of the processor's time, of this process or of the steps of a training."""
 
 import time
 
@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.speed.__main__ import _with_earlier
 from benchmarks.speed.case import Case, Peer, measure
-from benchmarks.speed.stepper import Pace, Stepper
+from benchmarks.speed.training import StepEnds
 
 
 def numbered(*seconds: float):
@@ -32,21 +32,14 @@ def test_work_of_this_process_is_timed_by_its_processor():
     assert measured.peer_s > 0
 
 
-def paced(pace: Pace, steps: int) -> None:
-    for _ in range(steps):
-        sum(range(10_000_000))
-        pace.begin()
-        sum(range(1000))
-        pace.end()
-
-
-def test_a_process_steps_when_asked_and_counts_from_its_beginning():
-    stepper = Stepper(paced, 2)
-    seconds = [stepper(), stepper()]
-    with pytest.raises(EOFError):
-        stepper()
-    stepper.close()
-    assert all(0 < each < 0.02 for each in seconds)
+def test_a_step_is_timed_without_the_first_of_an_epoch_and_smaller_batches():
+    ends = StepEnds(batch_size=2)
+    for size in (2, 2, 2, 1):
+        sum(range(100_000))
+        ends.on_train_batch_end(None, None, None, {"label": [0] * size}, 0)
+    assert len(ends.ends) == 3
+    assert ends.seconds == pytest.approx((ends.ends[2] - ends.ends[0]) / 2)
+    assert ends.seconds > 0
 
 
 def test_rows_of_other_topics_stay_in_the_file(tmp_path):

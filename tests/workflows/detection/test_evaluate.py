@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.config.defaults import composition
-from workflows.detection.evaluate import CROSSING, choose_threshold, evaluate_detections
+from workflows.detection.evaluate import CROSSING, Detected, choose_threshold, evaluate_detections
 
 SIDES = ["left", "top", "right", "bottom"]
 # The second crosses the first.
@@ -30,7 +29,8 @@ def detections(missed=(), ghosts=()):
 
 
 def evaluated(found):
-    results = evaluate_detections(found, frame(), PARTS, composition().evaluation)
+    validation, test = (Detected.of(found, frame(), PARTS, part) for part in ("validation", "test"))
+    results = evaluate_detections(validation, test, 0.95)
     return results.set_index("metric")
 
 
@@ -57,7 +57,7 @@ def test_the_threshold_of_the_validation_pictures_leaves_ghosts_out():
     assert 0.4 < results.loc["threshold", "value"] <= 0.8
     assert results.loc["precision", "value"] == 1
     assert results.loc["ap50", "value"] == 1  # the ghosts are the least certain
-    assert choose_threshold([]) == 0.5
+    assert choose_threshold(Detected.of(found, frame(), PARTS, "unused")) == 0.5
 
 
 def test_a_box_must_fit_by_half_for_one_and_by_three_quarters_for_the_other_precision():

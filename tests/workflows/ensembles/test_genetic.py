@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.workflows.ensembles.problems import make_problem
-from workflows.ensembles.config import GeneticConfig
 from workflows.ensembles.genetic import average_crossover, breed, evolve, fit_genetic, replace_gene, tournament
+from workflows.ensembles.request import GeneticConfig
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 
 from evaluation.averaging import Combiner
 from tests.workflows.ensembles.problems import make_problem
-from workflows.ensembles.config import GeneticConfig
 from workflows.ensembles.methods import average_of, fit
+from workflows.ensembles.request import GeneticConfig
 
 QUICK = GeneticConfig(generations=5, restarts=2)
 SKILLS = [0.5, 1.5, 2.0]

@@ -1,6 +1,6 @@
 """The classes of another data set in the words of a run."""
 
-from workflows.evaluation.classes import map_classes, parse_map
+from workflows.evaluation.external_images import map_classes, parse_map
 
 
 def test_pairs_are_read():

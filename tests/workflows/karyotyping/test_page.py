@@ -27,7 +27,7 @@ def entry(name, labels, wrong=1e-5, case=None):
     files = [CellFile(ImageFile(Path(file), file, ()), FileStatus.USED) for file in names]
     photo = ImageFile(Path("photo"), f"{name}/<photo>.jpg", ())
     files.append(CellFile(photo, FileStatus.FOREIGN, "no background"))
-    return CellResult(Cell(name, case, ()), tuple(files), cell, name)
+    return CellResult(Cell(name, case, ()), name, files=tuple(files), karyotype=cell)
 
 
 @pytest.fixture

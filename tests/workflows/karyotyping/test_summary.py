@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from workflows.karyotyping.summary import data_warnings
+from workflows.karyotyping.tables import data_warnings
 
 
 def test_images_that_were_trained_on_are_counted():

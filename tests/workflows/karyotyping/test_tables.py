@@ -14,7 +14,8 @@ from evaluation.cells.cell_karyotype import karyotype_of_cell
 from evaluation.cells.prior import KaryotypePriors
 from tests.evaluation.cells.cells import CLASSES, karyotype
 from tests.evaluation.cells.test_assignment import sure
-from workflows.karyotyping.cell_result import CellResult, UsedImages
+from workflows.karyotyping.cell_result import CellResult
+from workflows.karyotyping.predictor import CellPrediction
 from workflows.karyotyping.review import reviewed_cell
 from workflows.karyotyping.tables import Tables, case_table
 
@@ -23,7 +24,7 @@ PRIORS = KaryotypePriors()
 
 def result(case, name, labels, logs=None):
     logs = sure(labels, wrong=1e-5) if logs is None else logs
-    return CellResult(Cell(name, case, ()), (), karyotype_of_cell(logs, PRIORS, {}, 0.95), name)
+    return CellResult(Cell(name, case, ()), name, files=(), karyotype=karyotype_of_cell(logs, PRIORS, {}, 0.95))
 
 
 def test_cells_of_a_case_have_one_karyotype():
@@ -65,7 +66,7 @@ def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():
     files = [CellFile(ImageFile(Path(name), name, ()), FileStatus.USED) for name in ("a", "b", "c")]
     calls = karyotype_of_cell(sure(np.array([0, 0, 1]), wrong=1e-5), PRIORS, {}, 0.95)
     distances = {"a": 1.5, "b": 0.4, "c": 2.5}
-    cell = CellResult(Cell("c", None, ()), tuple(files), calls, "c", distances=distances)
+    cell = CellResult(Cell("c", None, ()), "c", files=tuple(files), karyotype=calls, distances=distances)
     named = "2 of 3 files out of distribution, unlike the training images: c, a"
     assert named in cell.reasons
     assert named in replace(cell, thresholds=CellThresholds(3.0, None, 2.0)).reasons  # it has no karyotype
@@ -80,7 +81,7 @@ def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():
     far = replace(cell, thresholds=CellThresholds(3.0, None, 1.4))
     assert "mean distance from the training images 1.47, above 1.4" in far.reasons
     unknown = replace(far, distances={})
-    used = UsedImages(np.zeros((3, 24)), np.zeros(3, bool), None)
+    used = CellPrediction(np.zeros((3, 24)), np.zeros(3, bool), np.zeros(3))
     kept = [reviewed_cell(one, used).distance for one in (far, unknown)]
     assert kept == [pytest.approx(4.4 / 3), None]
     assert not any("distribution" in reason for reason in unknown.reasons)
@@ -95,7 +96,7 @@ def test_a_picture_far_larger_than_others_of_its_class_may_be_of_two_chromosomes
         name = f"{row}.png"
         files.append(CellFile(ImageFile(Path(name), name, ()), FileStatus.USED, area=area if row == 1 else 100))
     calls = karyotype_of_cell(sure(labels, wrong=1e-5), PRIORS, {}, 0.95)
-    cell = CellResult(Cell("c", None, ()), tuple(files), calls, "c")
+    cell = CellResult(Cell("c", None, ()), "c", files=tuple(files), karyotype=calls)
     assert cell.pairs == pairs
     assert ("two chromosomes in one picture? 1.png" in cell.reasons) == bool(pairs)
     whole = karyotype_of_cell(sure(karyotype(), wrong=1e-5), PRIORS, {}, 0.95)

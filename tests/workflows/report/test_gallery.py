@@ -23,15 +23,16 @@ def make(monkeypatch):
     def classes_of(runs, *_):
         return SimpleNamespace(classes=list(runs[0].classes), positive_class=runs[0].positive_class)
 
-    def make(*folders, images=1000, real_names=True):
-        return gallery(read_chapters(list(folders)), images, real_names)
+    def make(*folders, images=1000):
+        return gallery(read_chapters(list(folders)), images)
 
     monkeypatch.setattr(sources, "evaluate_runs", classes_of)
     return make
 
 
 def by_name(shown):
-    return {item["name"]: item for item in shown.data["items"]}
+    names = shown.key.set_index("shown")["image_id"]
+    return {names[item["name"]]: item for item in shown.data["items"]}
 
 
 @pytest.mark.parametrize("classes", [("hem", "all"), ("a", "b", "c", "d")])
@@ -41,15 +42,16 @@ def test_each_image_has_its_truth_prediction_and_picture(make, tmp_path, classes
     test = run.part("test")
     items = by_name(shown)
     pictures = read_pictures(tmp_path / THUMBNAILS)
+    subjects = pseudonyms(test.frame.set_index("image_id")["subject"])["subject"]
     assert set(items) == set(test.frame["image_id"])
     for row, predicted in enumerate(call(test.probabilities, test.positive_index)):
         item = items[test.frame["image_id"][row]]
         (prediction,) = item["by"]
-        assert (item["truth"], item["subject"]) == (test.labels[row], test.frame["subject"][row])
+        assert (item["truth"], item["subject"]) == (test.labels[row], subjects[test.frame["image_id"][row]])
         assert prediction["predicted"] == predicted == prediction["top"][0][0]
         assert prediction["right"] == (predicted == test.labels[row])
         assert prediction["probability"] == pytest.approx(test.probabilities[row, predicted], abs=1e-4)
-        assert shown.pictures[prediction["picture"]] == pictures[item["name"]]
+        assert shown.pictures[prediction["picture"]] == pictures[test.frame["image_id"][row]]
         assert len(prediction["top"]) == min(3, len(classes))
         assert ("atThreshold" in prediction) is (len(classes) == 2)
     assert shown.data["classes"] == list(classes)
@@ -73,9 +75,9 @@ def test_few_votes_are_doubtful(make, tmp_path):
 
 
 def test_wrong_images_come_first_then_doubtful_ones_then_a_sample(make, tmp_path):
-    items = make(write_run(tmp_path, make_run(images=60, subjects=12, skill=1.0))).data["items"]
-    wrong = {item["name"] for item in items if item["by"][0]["right"] is False}
-    doubtful = {item["name"] for item in items if item["by"][0]["doubtful"]}
+    items = by_name(make(write_run(tmp_path, make_run(images=60, subjects=12, skill=1.0))))
+    wrong = {name for name, item in items.items() if item["by"][0]["right"] is False}
+    doubtful = {name for name, item in items.items() if item["by"][0]["doubtful"]}
     few = make(tmp_path, images=len(wrong) - 1)
     assert set(by_name(few)) < wrong
     assert f"{len(wrong) - 1} of 60" in few.notes[0]
@@ -128,10 +130,10 @@ def test_only_the_test_part_is_shown(make, tmp_path):
 
 
 def test_the_key_leads_from_pseudonyms_to_names(make, tmp_path):
-    shown = make(write_run(tmp_path, make_run(images=10, subjects=5)), real_names=False)
-    assert set(shown.key["shown"]) == set(by_name(shown))
-    assert make(tmp_path).key.empty
-    assert set(by_name(make(tmp_path))) == set(shown.key["image_id"])
+    run = make_run(images=10, subjects=5)
+    shown = make(write_run(tmp_path, run))
+    assert set(shown.key["shown"]) == {item["name"] for item in shown.data["items"]}
+    assert set(shown.key["image_id"]) == set(run.part("test").frame["image_id"])
 
 
 def subjects_by_image(subjects):

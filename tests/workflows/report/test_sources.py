@@ -76,14 +76,14 @@ def test_leaks_protocol_and_drawn_images_are_named_first(about, expected):
     run = make_run(images=12, subjects=4, about=about)
     chapter = chapter_of(run)
     lines = list(about_rows(chapter).values())
-    for notice in notices([chapter], real_names=False):
+    for notice in notices([chapter]):
         lines += [notice.title, *notice.lines]
     assert any(expected in line for line in lines)
 
 
 def test_without_known_subjects_no_page_says_that_nothing_leaks():
     run = make_run(images=12, subjects=None, about={"leaks": {**NO_LEAKS, "near_pairs": 0}})
-    (notice,) = notices([chapter_of(run)], real_names=False)
+    (notice,) = notices([chapter_of(run)])
     assert (notice.kind, "persons are not known" in notice.title) == ("unknown", True)
 
 

@@ -24,7 +24,6 @@ from common.runs.address import run_facts, run_identity
 from common.runs.lifecycle import Pruned
 from common.runs.run import Run
 from common.text import counted
-from datamodules.image_datamodule import ImageDataModule
 from evaluation.metrics.classification import lower_is_better
 from lightning_modules.callbacks.staged_unfreezing import stage_callback
 from lightning_modules.training.distributed import on_rank_zero
@@ -46,8 +45,11 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
     ``composed`` is the composition of all but the search, ``typed`` the overrides that the user typed.
     """
     config = check_space(search, composed)
-    data, contents = inspect(config)
-    identity = run_identity(config, contents)
+    # Data, weights and network are read before the first trial: an error there is no trial's fault.
+    set_up_torch()
+    revision()
+    data, _, contents = train.prepare(config)
+    identity = run_identity(config, {"data": data.content_hash(), **contents})
     name = study_name(search, config, identity)
     folder = Path(config.output_dir) / "studies" / name
     direction: Direction = "maximize"
@@ -73,17 +75,6 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
     with FileLock(folder / ".writing"):
         report.write(study)
     return folder
-
-
-def inspect(config: Config) -> tuple[ImageDataModule, dict[str, str | None]]:
-    """Read data, weights and network before the first trial: an error there is no trial's fault.
-
-    Second are the hashes of contents that belong to the identity of a run.
-    """
-    set_up_torch()
-    revision()
-    data, _, contents = train.prepare(config)
-    return data, {"data": data.content_hash(), **contents}
 
 
 def study_name(search: SearchConfig, config: Config, identity: Mapping[str, Any]) -> str:

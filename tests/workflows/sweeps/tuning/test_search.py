@@ -22,7 +22,7 @@ KEYS = ["unfreeze.lr", "loader.batch_size"]
 @pytest.fixture(autouse=True)
 def _formulas(monkeypatch):
     monkeypatch.setattr(train, "run", formula_run)
-    monkeypatch.setattr(tuning, "inspect", lambda config: (NoData(), {"data": "d" * 64, "weights": "random"}))
+    monkeypatch.setattr(train, "prepare", lambda config: (NoData(), None, {"weights": "random"}))
     # Both take a second, and are not what is tested here.
     monkeypatch.setattr(tuning, "garbage_collection_cuda", lambda: None)
     monkeypatch.setattr(results, "scatter", lambda path, *_: path.touch())

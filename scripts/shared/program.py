@@ -1,0 +1,20 @@
+"""A function as a command line."""
+
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from rich.markup import escape
+
+from common.cli import report_user_errors
+
+
+def program(command: Callable[..., None], *examples: str, **options: Any) -> typer.Typer:
+    """Return the command line of a function, see ``report_user_errors``; examples are at the end of its help page.
+
+    ``options`` are those of Typer's ``command``.
+    """
+    app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+    epilog = "\n".join(["[bold]Examples:[/bold]", *map(escape, examples)])
+    app.command(epilog=epilog, **options)(report_user_errors()(command))
+    return app
