@@ -178,8 +178,11 @@ def test_notes_and_rejections(page, review, cells, tmp_path):
     press(page, "Enter")
     assert page.inner_text("#queue .case") == "case\n46,XY (1 approved cell)"
     assert page.locator("#queue .case").count() == 1
+    page.fill("#text", "blurred")
+    page.click("#reject")  # the last one: the page stays
+    settle(page)
     decisions, _ = read_decisions(tmp_path / "decisions.jsonl")
-    expected = [("note", "t1"), ("note", ""), ("reject", "two cells in one"), ("approve", None)]
+    expected = [("note", "t1"), ("note", ""), ("reject", "two cells in one"), ("approve", None), ("reject", "blurred")]
     assert [(one.action, one.text) for one in decisions] == expected
 
 
