@@ -20,7 +20,7 @@ WIDTH = 1100  # pixels, more where a row needs it
 MARGIN = 32
 GAP = 8
 ROW_GAP = 54
-DOUBT = (213, 94, 0)  # RGB of outlines and names
+DOUBT = (179, 71, 0)  # RGB of outlines and names: dark enough to be read on white
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 LETTERS = 0.55  # scale of the font
 

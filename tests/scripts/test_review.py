@@ -76,6 +76,7 @@ def test_the_page_is_served_until_ctrl_c(output):
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=30)
     assert "0 cells of 2 approved" in rest
+    assert str(output / "approved" / "index.html") in "".join(rest.split())
     assert not errors
 
 

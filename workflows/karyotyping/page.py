@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 
@@ -12,6 +13,7 @@ from common.files import write_text
 from datamodules.inference.cell_images import FileStatus
 from evaluation.pages.rendering import render, template_file
 from evaluation.tables import Table
+from workflows.cell_bundle import EMPTY
 from workflows.cell_bundle import FOLDER as REVIEW
 from workflows.karyotyping.cell_result import CellResult
 from workflows.karyotyping.overlays import overlays
@@ -79,13 +81,18 @@ def _details(cell: pd.Series, files: pd.DataFrame) -> dict[str, Any]:
 
 
 def _crops(strip: Path, files: pd.DataFrame, doubts: Table) -> dict[str, Any]:
-    """Return the strip of a cell's pictures, the shape of each, and the places of those in doubt; {} without any."""
+    """Return the strip of a cell's pictures, the places of those in doubt and the rows that these fill; or {}."""
     if not doubts or not strip.is_file():
         return {}
     used = files.loc[files["status"] == FileStatus.USED, "file"].tolist()
+    places = [used.index(row[0]) for row in doubts.rows]
     with Image.open(strip) as image:
-        shape = {"pictures": len(used), "ratio": image.width / len(used) / image.height}
-    return shape | {"source": f"{REVIEW}/{strip.name}", "places": [used.index(row[0]) for row in doubts.rows]}
+        pictures = np.stack(np.split(np.asarray(image.convert("L")), len(used), axis=1))
+    rows = np.flatnonzero((pictures[places] < 255 - EMPTY).any(axis=(0, 2)))
+    top, bottom = int(rows.min(initial=pictures.shape[1] - 1)), int(rows.max(initial=0)) + 1
+    shape = {"pictures": len(used), "ratio": pictures.shape[2] / (bottom - top)}
+    shape |= {"height": pictures.shape[1] / (bottom - top), "top": top / (bottom - top)}
+    return shape | {"source": f"{REVIEW}/{strip.name}", "places": places}
 
 
 def _probability(value: float) -> str:

@@ -4,7 +4,7 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,14 @@ class Approved:
     def classes(self) -> dict[str, str]:
         """The class of each file."""
         return self.approval.classes or {}
+
+    @property
+    def files(self) -> dict[str, list[str]]:
+        """The names of the files of each class, without folder and ending."""
+        files: dict[str, list[str]] = {}
+        for name, kind in sorted(self.classes.items(), key=lambda file: CLASSES.index(file[1])):
+            files.setdefault(kind, []).append(PureWindowsPath(name).stem)
+        return files
 
     @property
     def changes(self) -> list[str]:
@@ -82,7 +90,7 @@ def publish(bundle: ReviewBundle, states: Decisions, folder: Path, page: Path | 
             os.utime(beside, ns=(time, time))
             beside.replace(picture)
     lines = _states(bundle, states)
-    values = {"approved": approved, "cells": bundle.index.cells, "states": lines, "order": CLASSES}
+    values = {"approved": approved, "cells": bundle.index.cells, "states": lines}
     write_text(folder / "index.html", render("workflows.review", "approved.html.j2", **values))
     write_csv(folder / "approved.csv", pd.DataFrame([one.row for one in approved], columns=COLUMNS))
     for picture in {*folder.glob("*.png"), *folder.glob(".*.png")} - {folder / one.karyogram for one in approved}:

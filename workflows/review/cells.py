@@ -83,12 +83,17 @@ class CellReview(Reviewed):
             return "no cell approved"
         return f"{case_karyotype(approved).iscn} ({counted(len(approved), 'approved cell')})"
 
-    def publish(self, log: DecisionLog) -> None:
-        """Write the folder of approved cells: beside the decisions, where another file of these was named."""
+    def result(self, log: DecisionLog) -> str:
+        """Return the page of approved cells: beside the decisions, where another file of these was named."""
         if log.path.resolve() == self.decisions_file.resolve():
-            publish(self.bundle, log.states, self.output / APPROVED, self.output / "index.html")
-        else:
-            publish(self.bundle, log.states, log.path.with_suffix(f".{APPROVED}"), None)
+            return str(self.output / APPROVED / "index.html")
+        return str(log.path.with_suffix(f".{APPROVED}") / "index.html")
+
+    def publish(self, log: DecisionLog) -> None:
+        """Write the folder of approved cells, and, where it is that of the output, the state of each on its page."""
+        folder = Path(self.result(log)).parent
+        page = self.output / "index.html"
+        publish(self.bundle, log.states, folder, page if folder == self.output / APPROVED else None)
 
     def picture(self, stem: str) -> bytes:
         """Return the strip of all chromosomes, in the resolution of their files where these are still there."""

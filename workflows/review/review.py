@@ -86,7 +86,8 @@ def serve(reviewed: Reviewed, path: Path, names: Sequence[str], blind: bool, por
     finally:
         log.close()
     approved = approved_classes(reviewed, path)["stem"].nunique()
-    say(f"{counted(approved, reviewed.noun)} of {len(reviewed.stems):,} approved")
+    summary = f"{counted(approved, reviewed.noun)} of {len(reviewed.stems):,} approved"
+    say(*filter(None, [summary, reviewed.result(log)]))
 
 
 def approved_classes(reviewed: Reviewed, path: Path) -> pd.DataFrame:

@@ -59,6 +59,10 @@ class Reviewed(ABC):
         """Return what is said of the items of a case."""
         return counted(len(members), self.noun)
 
+    def result(self, log: DecisionLog) -> str:
+        """Return the path of the page that `publish` writes; "" where it writes none."""
+        return ""
+
     @abstractmethod
     def publish(self, log: DecisionLog) -> None:
         """Write what the decisions result in."""

@@ -82,6 +82,7 @@ class ReviewServer:
         for line in lines:
             line["state"] = self._decisions(line["stem"]).state
         session = {"reader": self._reader.name, "blind": blind, "notes": list(self._reviewed.notes)}
+        session["result"] = self._reviewed.result(self._log)
         return JSONResponse({**session, "items": lines, "groups": self._groups()})
 
     async def item(self, request: Request) -> Response:

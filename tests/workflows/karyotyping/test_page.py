@@ -1,8 +1,10 @@
 """The page of karyotypes."""
 
+import dataclasses
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from datamodules.inference.cell_images import CellFile, FileStatus
@@ -12,6 +14,7 @@ from evaluation.cells.cell_karyotype import karyotype_of_cell
 from evaluation.cells.prior import KaryotypePriors
 from tests.evaluation.cells.cells import karyotype
 from tests.evaluation.cells.test_assignment import sure
+from workflows.cell_bundle import ReviewedCell, write_cell
 from workflows.karyotyping.cell_result import CellResult
 from workflows.karyotyping.page import PageFacts, write_karyotype_page
 from workflows.karyotyping.tables import Tables
@@ -69,6 +72,21 @@ def test_doubts_and_files_that_are_not_used_are_listed(page):
     assert text.count("unsure/") == 46 + 1
     assert "Chromosomes in doubt" in text
     assert "no background" in text
+
+
+def test_a_doubt_has_its_picture_without_the_white_above_and_below(page, tmp_path):
+    pictures = np.zeros((46, 40, 10, 3), np.uint8)
+    pictures[:, [0, 39]] = 200
+    pictures[45] = 0
+    pictures[45, 10:20] = 200
+    (tmp_path / "review").mkdir()
+    one = entry("unsure", karyotype())
+    calls = list(one.karyotype.calls)
+    calls[45] = dataclasses.replace(calls[45], probability=0.5)
+    one = dataclasses.replace(one, karyotype=dataclasses.replace(one.karyotype, calls=calls))
+    write_cell(tmp_path / "review", "unsure", ReviewedCell(None, "unsure", [], []), pictures)
+    crops = re.findall(r'class="crop" style="([^"]+)"><img src="review/unsure.png"[^>]+style="([^"]+)"', page(one))
+    assert crops == [("aspect-ratio: 1.0", "width: 4600%; left: -4500%; height: 400.0%; top: -100.0%")]
 
 
 def test_cases_of_several_cells_are_listed(page):

@@ -37,7 +37,7 @@ def log_probabilities(classes, certainty=0.97):
     return np.log(probabilities)
 
 
-def write_bundle(output: Path, cells: int = 2, case: str | None = "case") -> ReviewBundle:
+def write_bundle(output: Path, cells: int = 2, case: str | None = "case", name: str = "{:02d}.png") -> ReviewBundle:
     """Write cells c0, c1, ... of a male; in the last one, which is the most doubtful, a 5 resembles a 4."""
     folder = output / FOLDER
     folder.mkdir(parents=True)
@@ -53,11 +53,12 @@ def write_bundle(output: Path, cells: int = 2, case: str | None = "case") -> Rev
             logs[8] = np.log(np.full(24, 0.02 / 22))
             logs[8, [3, 4]] = np.log([0.5, 0.48])
         files = []
-        for row, name in enumerate(MALE):
-            path = write_image(output / "images" / f"c{number}" / f"{row:02d}.png", 255 - pictures[row])
+        for row, kind in enumerate(MALE):
+            file = f"c{number}/{name.format(row)}"
+            path = write_image(output / "images" / file, 255 - pictures[row])
             area = int((pictures[row, ..., 0] > 0).sum())
             logs_of = rounded(logs[row])
-            files.append(ReviewedFile(f"c{number}/{row:02d}.png", str(path), name, None, logs_of, False, False, area))
+            files.append(ReviewedFile(file, str(path), kind, None, logs_of, False, False, area))
         cell = ReviewedCell(case, f"c{number}", files, [])
         write_cell(folder, f"c{number}", cell, pictures)
         summaries.append(

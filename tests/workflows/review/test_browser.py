@@ -1,5 +1,6 @@
 """The review page in a real browser: headless Chromium types, clicks and looks."""
 
+import re
 from contextlib import ExitStack
 
 import pytest
@@ -7,10 +8,11 @@ import pytest
 pytest.importorskip("starlette", reason="starlette is not installed: uv sync --group dev")
 
 from tests.browser import find_browser, recording_tab
-from tests.workflows.review.bundles import write_bundle
+from tests.workflows.review.bundles import MALE, decision, write_bundle
 from tests.workflows.review.predicted import write_table
 from tests.workflows.review.serving import served
-from workflows.decisions import read_decisions
+from workflows.decisions import DecisionLog, read_decisions
+from workflows.review.cells import CellReview
 from workflows.review.review import open_review
 from workflows.review.server import Reader
 
@@ -33,7 +35,7 @@ def page(tab):
     tab.requests.clear()
     yield tab
     assert tab.complaints == []
-    assert all(url.startswith(("http://127.0.0.1:", "about:")) for url in tab.requests)
+    assert all(url.startswith(("http://127.0.0.1:", "about:", "file:")) for url in tab.requests)
 
 
 @pytest.fixture
@@ -103,7 +105,8 @@ def test_cells_are_reviewed_by_keyboard_alone(page, review, cells, tmp_path):
     assert page.inner_text("#title") == "case / c1"
     assert page.inner_text("#progress") == "0 of 2 approved"
     press(page, "Enter", "Enter")
-    assert page.inner_text("#message").startswith("All are approved")
+    result = tmp_path / "decisions.approved" / "index.html"
+    assert page.inner_text("#message").startswith(f"All are approved or rejected: the result is {result}.")
     done = actions(tmp_path)
     assert done[:6] == [("move", "X"), ("move", "Y"), ("move", "7"), ("move", "none"), ("move", "12"), ("move", "2")]
     assert done[6:14] == [("turn", None), *[("undo", None)] * 7]
@@ -175,9 +178,27 @@ def test_notes_and_rejections(page, review, cells, tmp_path):
     press(page, "Enter")
     assert page.inner_text("#queue .case") == "case\n46,XY (1 approved cell)"
     assert page.locator("#queue .case").count() == 1
+    page.fill("#text", "blurred")
+    page.click("#reject")  # the last one: the page stays
+    settle(page)
     decisions, _ = read_decisions(tmp_path / "decisions.jsonl")
-    expected = [("note", "t1"), ("note", ""), ("reject", "two cells in one"), ("approve", None)]
+    expected = [("note", "t1"), ("note", ""), ("reject", "two cells in one"), ("approve", None), ("reject", "blurred")]
     assert [(one.action, one.text) for one in decisions] == expected
+
+
+@pytest.mark.parametrize(("letters", "note"), [(2, 0), (24, 100), (90, 500)])
+def test_each_approved_cell_is_printed_on_one_sheet(page, tmp_path, letters, note):
+    write_bundle(tmp_path / "out", name="x" * (letters - 2) + "{:02d}.png")
+    review = CellReview(tmp_path / "out")
+    log = DecisionLog(tmp_path / "out" / "decisions.jsonl")
+    for cell in review.stems:
+        names = review.bundle.cell(cell).names
+        log.append(decision("note", cell=cell, text=("word " * 100)[:note]))
+        log.append(decision("approve", cell=cell, to="46,XY", classes=dict(zip(names, MALE, strict=True))))
+    review.publish(log)
+    log.close()
+    page.goto((tmp_path / "out" / "approved" / "index.html").as_uri())
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) == 1 + len(review.stems)
 
 
 def test_homologues_are_enlarged_and_their_contrast_is_changed(page, review, cells):

@@ -39,7 +39,7 @@ function opened() {
   clearTyped();
   measure();
   scale = null;
-  element("text").value = review.item.note || review.item.rejected || "";
+  element("text").value = kept();
   select(mostDoubtful());
 }
 
@@ -63,9 +63,11 @@ function act(decision) {
   return decide(decision);
 }
 
+const kept = () => review.item.rejected || review.item.note || "";
+
 function keepNote() {
   const text = element("text").value.trim();
-  return text === review.item.note ? undefined : act({ action: "note", text });
+  return text === kept() ? undefined : act({ action: "note", text });
 }
 
 async function reject() {

@@ -96,8 +96,9 @@ export async function settle(decision) { // and go to the next one
   await decide(decision);
   settled.push(review.item.stem);
   const waiting = nextWaiting();
+  const { result } = review.session;
   if (waiting) await open(waiting.stem);
-  else say("All are approved or rejected. Ctrl-C in the terminal ends the review.");
+  else say(`All are approved or rejected${result && `: the result is ${result}`}. Ctrl-C in the terminal ends the review.`);
 }
 
 const approve = () => settle({ action: "approve" });
@@ -158,6 +159,7 @@ function drawQueue() { // the lines around the open one; they are made once, and
     const text = line.state || (line.doubt === undefined ? "" : line.doubt.toFixed(2));
     if (made.lastChild.textContent !== text) made.lastChild.textContent = text;
     made.classList.toggle("approved", Boolean(line.state));
+    if (line.doubt !== undefined) made.title = `${line.doubt.toFixed(2)} errors are expected`;
     const current = String(line.stem === review.item.stem);
     if (made.getAttribute("aria-current") !== current) made.setAttribute("aria-current", current);
   }
