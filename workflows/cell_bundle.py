@@ -25,6 +25,9 @@ STEM = re.compile(r"[\w.~-]+")  # as of `safe_stems`: no path that leaves the fo
 STATE = re.compile(r'(<span class="state" data-stem="([\w.~-]+)">)[^<]*(</span>)')
 DECIMALS = 6  # of log-probabilities
 EMPTY = 8  # darker pixels of a picture are background
+CUT_OUTS = "chromosomes"  # folder of the chromosomes that were cut out of metaphases, in the output
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,38 @@ class ReviewedFile:
 
 
 @dataclass(frozen=True)
+class ReviewedBox:
+    """A box in the picture of a metaphase.
+
+    Attributes:
+        number: On the pages, from 1.
+        corners: left, top, right, bottom in pixels of the picture.
+        outline: Of the chromosome, x and y in pixels of the picture.
+    """
+
+    number: int
+    corners: Box
+    outline: list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class ReviewedMetaphase:
+    """The picture that the files of a cell were cut out of: its place in the output folder, its width and height.
+
+    ``boxes`` are by the names of all files, also of those that are left out.
+    """
+
+    picture: str
+    size: tuple[int, int]
+    boxes: dict[str, ReviewedBox]
+
+
+@dataclass(frozen=True)
 class ReviewedCell:
     """A cell with its used files.
 
-    ``left_out`` describes the others, of which so many are ``markers``; ``distance`` is ``CellResult.mean_distance``.
+    ``left_out`` describes the others, of which so many are ``markers``; ``distance`` is ``CellResult.mean_distance``;
+    ``metaphase`` is None where the files were given.
     """
 
     case: str | None
@@ -66,6 +97,7 @@ class ReviewedCell:
     left_out: list[str]
     distance: float | None = None
     markers: int = 0
+    metaphase: ReviewedMetaphase | None = None
 
     @cached_property
     def logs(self) -> np.ndarray:
@@ -152,6 +184,7 @@ class ReviewBundle:
     """The folder ``review`` in an output of scripts/karyotype.py; a ``UserError``: it has none, or a damaged one."""
 
     def __init__(self, output: Path) -> None:
+        self.output = output.absolute()
         self.folder = output / FOLDER
         if not (self.folder / INDEX).is_file():
             raise UserError(
@@ -179,8 +212,7 @@ class ReviewBundle:
         if stem not in self._cells:
             cell = _read(self.folder / f"{stem}.json", _CELL)
             # Chromosomes that were cut out of a metaphase lie in the output folder, and are named relative to it.
-            folder = self.folder.absolute().parent
-            files = [replace(file, path=str(folder / file.path)) for file in cell.files]
+            files = [replace(file, path=str(self.output / file.path)) for file in cell.files]
             self._cells[stem] = replace(cell, files=files)
         return self._cells[stem]
 

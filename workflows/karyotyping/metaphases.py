@@ -18,12 +18,11 @@ from datamodules.io.progress import progress_bar
 from datamodules.metaphases.cut_out import CutOut
 from datamodules.metaphases.picture import network_picture
 from evaluation.cells.assignment import LARGEST, SMALLEST
-from workflows.cell_bundle import write_picture
+from workflows.cell_bundle import CUT_OUTS, write_picture
 
 if TYPE_CHECKING:
     from lightning_modules.detection.trained import TrainedDetector
 
-CHROMOSOMES = "chromosomes"  # folder of the cut-outs, in the output
 PICTURES = "metaphases"  # folder of the pictures
 SAMPLE = 5  # pictures that tell of which kind a folder is
 LEAST_SIDE = 256  # pixels of a metaphase; single chromosomes are cut out with fewer
@@ -128,11 +127,11 @@ def cut_pictures(
     with progress_bar(len(titles), what, progress) as advance:
         for file, (case, name), stem in zip(images.files, titles, stems, strict=True):
             metaphase, cuts = _cut(file, stem, finder, folder)
-            (folder / CHROMOSOMES / stem).mkdir(parents=True)
+            (folder / CUT_OUTS / stem).mkdir(parents=True)
             files = []
             for cut, path in zip(cuts, metaphase.found, strict=True):
-                write_picture(folder / CHROMOSOMES / path, np.repeat(cut.pixels[..., None], 3, axis=2))
-                files.append(ImageFile(folder / CHROMOSOMES / path, path, (stem,)))
+                write_picture(folder / CUT_OUTS / path, np.repeat(cut.pixels[..., None], 3, axis=2))
+                files.append(ImageFile(folder / CUT_OUTS / path, path, (stem,)))
             cells.append(Cell(name, case, tuple(files)))
             metaphases.append(metaphase)
             advance()

@@ -6,9 +6,18 @@ import numpy as np
 
 from datamodules.inference.image_files import printable
 from evaluation.cells.prior import KaryotypePriors
-from workflows.cell_bundle import CellSummary, ReviewedCell, ReviewedFile, ReviewIndex, rounded
+from workflows.cell_bundle import (
+    CUT_OUTS,
+    CellSummary,
+    ReviewedBox,
+    ReviewedCell,
+    ReviewedFile,
+    ReviewedMetaphase,
+    ReviewIndex,
+    rounded,
+)
 from workflows.karyotyping.cell_result import CellResult, UsedImages
-from workflows.karyotyping.metaphases import CHROMOSOMES
+from workflows.karyotyping.metaphases import PICTURES
 from workflows.karyotyping.predictor import CellModel
 from workflows.karyotyping.request import KaryotypeRequest
 
@@ -24,13 +33,26 @@ def reviewed_cell(result: CellResult, used: UsedImages) -> ReviewedCell:
             continue
         path = printable(str(one.file.path.resolve()))
         if result.metaphase is not None:
-            path = f"{CHROMOSOMES}/{name}"
+            path = f"{CUT_OUTS}/{name}"
         logs = rounded(used.log_probabilities[len(files)])
         turned = bool(used.upside_down[len(files)])
         fixed = result.fixed.get(name)
         files.append(ReviewedFile(name, path, call.assigned, fixed, logs, name in result.foreign, turned, one.area))
     distance = None if np.isnan(result.mean_distance) else result.mean_distance
-    return ReviewedCell(result.cell.case, result.cell.name, files, left_out, distance, result.markers)
+    metaphase = _reviewed_metaphase(result)
+    return ReviewedCell(result.cell.case, result.cell.name, files, left_out, distance, result.markers, metaphase)
+
+
+def _reviewed_metaphase(result: CellResult) -> ReviewedMetaphase | None:
+    """Return the picture of a cell with all that was cut out of it."""
+    if result.metaphase is None:
+        return None
+    boxes = {}
+    for name, found in result.metaphase.found.items():
+        left, top, right, bottom = found.box.round(1).tolist()
+        boxes[name] = ReviewedBox(found.number, (left, top, right, bottom), found.outline.tolist())
+    height, width = result.metaphase.shape
+    return ReviewedMetaphase(f"{PICTURES}/{result.stem}.png", (width, height), boxes)
 
 
 def review_index(results: Sequence[CellResult], request: KaryotypeRequest, model: CellModel) -> ReviewIndex:

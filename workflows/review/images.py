@@ -14,7 +14,7 @@ from common.thumbnails import encode
 from datamodules.io.decode import BrokenImageError, read_image
 from evaluation.predicted_table import read_predicted
 from evaluation.referral.new_images import CALIBRATED_PREFIX
-from workflows.decisions import FILE, CellDecisions, DecisionLog
+from workflows.decisions import FILE, CellDecisions, Decision, DecisionLog
 from workflows.review.reviewed import Reviewed, Source
 
 SIDE = 800  # pixels of the longer side of a picture
@@ -90,14 +90,17 @@ class ImageReview(Reviewed):
     def publish(self, log: DecisionLog) -> None:
         """Write nothing: labels are exported."""
 
-    def picture(self, stem: str) -> bytes | None:
+    def prepare(self, decision: Decision, before: CellDecisions) -> None:
+        """Write nothing."""
+
+    def picture(self, stem: str, decisions: CellDecisions) -> bytes | None:
         """Return the image from its file."""
         try:
             return encode(read_image(Path(self._images.loc[stem, "path"])), SIDE)
         except BrokenImageError:
             return None
 
-    def sources(self, stem: str) -> Mapping[str, Source]:
+    def sources(self, stem: str, decisions: CellDecisions) -> Mapping[str, Source]:
         """Return the image."""
         image = self._images.loc[stem]
         return {image["file"]: Source(Path(image["path"]), image["prediction"], {})}

@@ -17,7 +17,7 @@ from workflows.cell_bundle import FOLDER, INDEX
 from workflows.decisions import DecisionLog, read_decisions, replay
 from workflows.review.cells import CellReview
 from workflows.review.images import ImageReview
-from workflows.review.reviewed import Reviewed
+from workflows.review.reviewed import Reviewed, Source
 
 
 def open_review(output: Path) -> Reviewed:
@@ -90,7 +90,9 @@ def serve(reviewed: Reviewed, path: Path, names: Sequence[str], blind: bool, por
 
 
 def approved_classes(reviewed: Reviewed, path: Path) -> pd.DataFrame:
-    """Return ``reader``, ``stem``, ``name`` and ``class`` of each file of an approved item; warn of broken lines.
+    """Return ``reader``, ``stem``, ``name``, ``class`` and ``source`` of each file of an approved item.
+
+    Broken lines are warned of.
 
     Raises:
         UserError: The file of decisions is missing, or is of other items.
@@ -101,14 +103,15 @@ def approved_classes(reviewed: Reviewed, path: Path) -> pd.DataFrame:
         )
     decisions, warnings = read_decisions(path)
     warn(*warnings)
-    rows: list[tuple[str, str, str, str]] = []
+    rows: list[tuple[str, str, str, str, Source]] = []
     for (reader, stem), state in replay(decisions).items():
         classes = (state.approval and state.approval.classes) or {}
-        if classes and (stem not in reviewed.stems or not classes.keys() <= reviewed.sources(stem).keys()):
+        sources = reviewed.sources(stem, state) if classes and stem in reviewed.stems else {}
+        if not classes.keys() <= sources.keys():
             raise UserError(f"{reader} has approved {stem}, which is no {reviewed.noun} of {reviewed.output}")
         for name, kind in classes.items():
-            rows.append((reader, stem, name, kind))
-    return pd.DataFrame(rows, columns=["reader", "stem", "name", "class"])
+            rows.append((reader, stem, name, kind, sources[name]))
+    return pd.DataFrame(rows, columns=["reader", "stem", "name", "class", "source"])
 
 
 def export_labels(reviewed: Reviewed, path: Path, file: Path) -> None:
@@ -125,12 +128,12 @@ def export_labels(reviewed: Reviewed, path: Path, file: Path) -> None:
     approved = approved_classes(reviewed, path)
     if approved.empty:
         raise UserError(f"no {reviewed.noun} is approved: there are no labels to write")
-    files = approved.groupby(["stem", "name"], sort=False)["class"].agg(["nunique", "first"])
-    agreed = files.loc[files["nunique"] == 1, "first"]
-    labels = agreed[~agreed.isin(reviewed.no_labels)]
+    differ = approved.groupby(["stem", "name"])["class"].transform("nunique") > 1
+    files = approved[["stem", "name"]].drop_duplicates()
+    agreed = approved[~differ].drop_duplicates(["stem", "name"])
+    labels = agreed[~agreed["class"].isin(reviewed.no_labels)]
     rows = []
-    for (stem, name), kind in labels.items():
-        source = reviewed.sources(stem)[name]
+    for source, kind in zip(labels["source"], labels["class"], strict=True):
         place = os.path.relpath(source.path, file.resolve().parent)
         rows.append({"path": place, "class": kind, **source.facts})
     table = pd.DataFrame(rows, columns=["path", "class", *reviewed.columns])

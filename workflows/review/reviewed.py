@@ -7,16 +7,21 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from common.text import counted
-from workflows.decisions import Action, CellDecisions, DecisionLog
+from workflows.cell_bundle import Box
+from workflows.decisions import Action, CellDecisions, Decision, DecisionLog
 
 
 @dataclass(frozen=True)
 class Source:
-    """A reviewed file: its absolute path, its class by the model, and further columns of an exported table."""
+    """A reviewed file: its absolute path, its class by the model, and further columns of an exported table.
+
+    ``box`` is its place in the picture of a metaphase.
+    """
 
     path: Path
     predicted: str
     facts: Mapping[str, str]
+    box: Box | None = None
 
 
 class Reviewed(ABC):
@@ -71,9 +76,17 @@ class Reviewed(ABC):
         """
 
     @abstractmethod
-    def picture(self, stem: str) -> bytes | None:
-        """Return the picture of an item; None where it cannot be read."""
+    def prepare(self, decision: Decision, before: CellDecisions) -> None:
+        """Write what a decision on an item needs, before it is kept; a ``UserError`` says why it cannot be kept."""
 
     @abstractmethod
-    def sources(self, stem: str) -> Mapping[str, Source]:
+    def picture(self, stem: str, decisions: CellDecisions) -> bytes | None:
+        """Return the picture of an item; None where it cannot be read."""
+
+    def metaphase(self, stem: str) -> Path | None:
+        """Return the picture that the files of an item were cut out of; None where they were not."""
+        return None
+
+    @abstractmethod
+    def sources(self, stem: str, decisions: CellDecisions) -> Mapping[str, Source]:
         """Return the files of an item, by name."""

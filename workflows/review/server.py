@@ -1,12 +1,13 @@
 """The local server of the review page: known paths below a random token, to this machine's own browser alone."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter, ValidationError
+import numpy as np
+from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -17,11 +18,14 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from common.errors import UserError
 from workflows.decisions import Action, CellDecisions, Decision, DecisionLog
 from workflows.review.reviewed import Reviewed
 
 HOST = "127.0.0.1"
 LONGEST_TEXT = 500  # letters of a note or reason
+NEEDED = {"add": (0, 1), "cut": (1, 2), "join": (2, 1)}  # images and boxes of an action on the picture
+LEAST_SIDE = 6  # pixels of a drawn box
 CHANGED = "changed in another window or file: this is what is there now; decide again"
 STATIC = Path(__file__).parent / "static"
 HEADERS = {
@@ -49,6 +53,7 @@ class Asked:
     other: str = ""
     to: str = ""
     text: Annotated[str, Field(max_length=LONGEST_TEXT)] = ""
+    boxes: list[tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]] = field(default_factory=list)
     lines: int | None = None
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
@@ -91,9 +96,17 @@ class ReviewServer:
 
     async def picture(self, request: Request) -> Response:
         """Return the picture of an item."""
-        picture = self._reviewed.picture(self._stem(request))
+        stem = self._stem(request)
+        picture = self._reviewed.picture(stem, self._decisions(stem))
         _require(picture is not None, 404, "the picture cannot be read")
         return Response(picture, media_type=self._reviewed.media_type)
+
+    async def metaphase(self, request: Request) -> Response:
+        """Return the picture that the files of an item were cut out of."""
+        path = self._reviewed.metaphase(self._stem(request))
+        if path is None or not path.is_file():
+            raise HTTPException(404, "the picture of the metaphase is gone")
+        return FileResponse(path)
 
     async def decide(self, request: Request) -> Response:
         """Keep a decision, and return the state of its item."""
@@ -115,6 +128,7 @@ class ReviewServer:
             **changes_of(asked, self._show(stem), self._reviewed),
         )
         try:
+            self._reviewed.prepare(decision, self._decisions(stem))
             self._log.append(decision)
         except OSError as error:
             raise HTTPException(507, f"not kept: {error.strerror}") from error
@@ -180,16 +194,34 @@ def changes_of(asked: Asked, shown: dict[str, Any], reviewed: Reviewed) -> dict[
     if asked.action in ("note", "reject"):
         _require(asked.action == "note" or asked.text.strip(), 400, "type the reason first")
         return {"text": asked.text.strip()}
+    if asked.action in NEEDED:
+        return _drawing(asked, classes, shown["metaphase"])
     _require(asked.image in classes, 400, "unknown image")
+    changes: dict[str, Any] = {"image": asked.image}
     if asked.action == "move":
         _require(asked.to in reviewed.classes, 400, "unknown class")
-        return {"image": asked.image, "from_class": classes[asked.image], "to": asked.to}
+        changes |= {"from_class": classes[asked.image], "to": asked.to}
     if asked.action == "swap":
         _require(asked.other in classes, 400, "unknown other")
         before, to = classes[asked.image], classes[asked.other]
         _require(None not in (before, to), 409, "a chromosome without a class cannot be swapped")
-        return {"image": asked.image, "other": asked.other, "from_class": before, "to": to}
-    return {"image": asked.image}
+        changes |= {"other": asked.other, "from_class": before, "to": to}
+    return changes
+
+
+def _drawing(asked: Asked, classes: Mapping[str, str | None], metaphase: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the fields of an action on the picture: boxes in whole pixels, within it."""
+    images = set(filter(None, (asked.image, asked.other)))
+    _require(metaphase and (len(images), len(asked.boxes)) == NEEDED[asked.action], 400, "unknown drawing")
+    _require(images <= classes.keys(), 400, "unknown image")
+    assert metaphase is not None
+    boxes = np.array(asked.boxes).round().clip(0, [*metaphase["size"]] * 2)
+    _require((boxes[:, 2:] - boxes[:, :2] >= LEAST_SIDE).all(), 400, "draw a larger box, within the picture")
+    return {"image": asked.image or None, "other": asked.other or None, "boxes": list(map(tuple, boxes.tolist()))}
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    return PlainTextResponse(str(error), 409)
 
 
 def _require(condition: object, status: int, detail: str) -> None:
@@ -216,7 +248,7 @@ def review_app(servers: Mapping[str, ReviewServer]) -> Starlette:
         Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
     ]
     mounts = [Mount(f"/{token}", routes=_routes(server)) for token, server in servers.items()]
-    return Starlette(routes=mounts, middleware=guards)
+    return Starlette(routes=mounts, middleware=guards, exception_handlers={UserError: _refused})
 
 
 def _routes(server: ReviewServer) -> list[BaseRoute]:
@@ -226,5 +258,6 @@ def _routes(server: ReviewServer) -> list[BaseRoute]:
         Route("/items/{stem}", server.item),
         Route("/items/{stem}/decisions", server.decide, methods=["POST"]),
         Route("/pictures/{stem}", server.picture),
+        Route("/metaphases/{stem}", server.metaphase),
         Mount("/", StaticFiles(directory=STATIC)),
     ]
