@@ -63,12 +63,18 @@ class ReviewedBox:
     Attributes:
         number: On the pages, from 1.
         corners: left, top, right, bottom in pixels of the picture.
-        outline: Of the chromosome, x and y in pixels of the picture.
+        outline: Of the chromosome, as the points of an SVG polygon.
     """
 
     number: int
     corners: Box
-    outline: list[tuple[int, int]]
+    outline: str
+
+    @classmethod
+    def of(cls, number: int, corners: np.ndarray, outline: np.ndarray) -> "ReviewedBox":
+        """Return a box, with the outline in pixels of the picture, int32, shape (n, 2), x and y."""
+        left, top, right, bottom = corners.round(1).tolist()
+        return cls(number, (left, top, right, bottom), " ".join(f"{x},{y}" for x, y in outline.tolist()))
 
 
 @dataclass(frozen=True)

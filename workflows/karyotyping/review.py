@@ -49,8 +49,7 @@ def _reviewed_metaphase(result: CellResult) -> ReviewedMetaphase | None:
         return None
     boxes = {}
     for name, found in result.metaphase.found.items():
-        left, top, right, bottom = found.box.round(1).tolist()
-        boxes[name] = ReviewedBox(found.number, (left, top, right, bottom), found.outline.tolist())
+        boxes[name] = ReviewedBox.of(found.number, found.box, found.outline)
     height, width = result.metaphase.shape
     return ReviewedMetaphase(f"{PICTURES}/{result.stem}.png", (width, height), boxes)
 

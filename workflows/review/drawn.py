@@ -86,6 +86,6 @@ def _with_file(bundle: ReviewBundle, cell: ReviewedCell, name: str, box: Box) ->
     cut = CutOut(pixels, pixels < GROUND, (int(box[0]) - EDGE, int(box[1]) - EDGE))
     boxes = cell.metaphase.boxes
     number = 1 + max(one.number for one in boxes.values())
-    boxes = {**boxes, name: ReviewedBox(number, box, cut.outline.tolist())}
+    boxes = {**boxes, name: ReviewedBox.of(number, np.array(box), cut.outline)}
     file = ReviewedFile(name, str(path), "", None, NO_NETWORK, upside_down=False, area=int(cut.mask.sum()))
     return replace(cell, files=[*cell.files, file], metaphase=replace(cell.metaphase, boxes=boxes))
