@@ -25,6 +25,7 @@ STEM = re.compile(r"[\w.~-]+")  # as of `safe_stems`: no path that leaves the fo
 STATE = re.compile(r'(<span class="state" data-stem="([\w.~-]+)">)[^<]*(</span>)')
 DECIMALS = 6  # of log-probabilities
 EMPTY = 8  # darker pixels of a picture are background
+METAPHASES = "metaphases"  # folder of the pictures of metaphases, in the output
 CUT_OUTS = "chromosomes"  # folder of the chromosomes that were cut out of metaphases, in the output
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels

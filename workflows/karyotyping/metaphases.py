@@ -18,12 +18,11 @@ from datamodules.io.progress import progress_bar
 from datamodules.metaphases.cut_out import CutOut
 from datamodules.metaphases.picture import network_picture
 from evaluation.cells.assignment import LARGEST, SMALLEST
-from workflows.cell_bundle import CUT_OUTS, write_picture
+from workflows.cell_bundle import CUT_OUTS, METAPHASES, write_picture
 
 if TYPE_CHECKING:
     from lightning_modules.detection.trained import TrainedDetector
 
-PICTURES = "metaphases"  # folder of the pictures
 SAMPLE = 5  # pictures that tell of which kind a folder is
 LEAST_SIDE = 256  # pixels of a metaphase; single chromosomes are cut out with fewer
 LEAST_OBJECTS = 8  # that do not touch, in a metaphase
@@ -120,7 +119,7 @@ def cut_pictures(
     for file in images.files:
         titles.append((printable("/".join(file.folders[1:])) or None, Path(file.name).stem))
     stems = safe_stems(".".join(filter(None, title)) for title in titles)
-    (folder / PICTURES).mkdir()
+    (folder / METAPHASES).mkdir()
     cells = []
     metaphases = []
     what = f"finding the chromosomes of {counted(len(titles), 'picture')}"
@@ -145,7 +144,7 @@ def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> 
         image = read_image(file.path, "detect")
     except BrokenImageError as error:
         return MetaphaseFile(file.name, problem=f"{file.name}: {error}"), []
-    write_picture(folder / PICTURES / f"{stem}.png", image)
+    write_picture(folder / METAPHASES / f"{stem}.png", image)
     picture = network_picture(image, 1.0)
     boxes, probabilities = _possible_boxes(image, finder.detector)
     shape = (image.shape[0], image.shape[1])

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from workflows.cell_bundle import METAPHASES
 from workflows.karyotyping.cell_result import CellResult
-from workflows.karyotyping.metaphases import PICTURES
 
 LETTERS = 1 / 45  # height of a number, of the height of the picture
 
@@ -63,7 +63,7 @@ def overlays(result: CellResult, anchor: str) -> list[Overlay]:
             in_karyogram.append(_shape(there, here, found.number, box, kind, text))
     height, width = metaphase.shape
     text = f"Metaphase {result.cell.title}: {len(in_picture)} boxes"
-    drawn = [Overlay(f"{PICTURES}/{result.stem}.png", width, height, tuple(in_picture), text)]
+    drawn = [Overlay(f"{METAPHASES}/{result.stem}.png", width, height, tuple(in_picture), text)]
     if result.drawn is not None and result.karyogram:
         height, width = result.drawn.pixels.shape[:2]
         text = f"Karyogram of {result.cell.title}"

@@ -8,6 +8,7 @@ from datamodules.inference.image_files import printable
 from evaluation.cells.prior import KaryotypePriors
 from workflows.cell_bundle import (
     CUT_OUTS,
+    METAPHASES,
     CellSummary,
     ReviewedBox,
     ReviewedCell,
@@ -17,7 +18,6 @@ from workflows.cell_bundle import (
     rounded,
 )
 from workflows.karyotyping.cell_result import CellResult, UsedImages
-from workflows.karyotyping.metaphases import PICTURES
 from workflows.karyotyping.predictor import CellModel
 from workflows.karyotyping.request import KaryotypeRequest
 
@@ -51,7 +51,7 @@ def _reviewed_metaphase(result: CellResult) -> ReviewedMetaphase | None:
     for name, found in result.metaphase.found.items():
         boxes[name] = ReviewedBox.of(found.number, found.box, found.outline)
     height, width = result.metaphase.shape
-    return ReviewedMetaphase(f"{PICTURES}/{result.stem}.png", (width, height), boxes)
+    return ReviewedMetaphase(f"{METAPHASES}/{result.stem}.png", (width, height), boxes)
 
 
 def review_index(results: Sequence[CellResult], request: KaryotypeRequest, model: CellModel) -> ReviewIndex:

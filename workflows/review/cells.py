@@ -104,11 +104,6 @@ class CellReview(Reviewed):
         strip = np.concatenate(list(original_chromosomes(self.bundle, stem, files)), axis=1)
         return bytes(cv2.imencode(".png", 255 - strip)[1])
 
-    def metaphase(self, stem: str) -> Path | None:
-        """Return the picture of a metaphase."""
-        metaphase = self.bundle.cell(stem).metaphase
-        return None if metaphase is None else self.bundle.output / metaphase.picture
-
     def sources(self, stem: str, decisions: CellDecisions) -> Mapping[str, Source]:
         """Return the chromosomes of a cell, by the name of their file."""
         cell = with_drawn(self.bundle, stem, decisions)
@@ -170,7 +165,7 @@ def _metaphase(cell: ReviewedCell, blind: bool) -> dict[str, Any] | None:
     for name, box in cell.metaphase.boxes.items():
         if name in cell.names or not blind:
             boxes.append({"name": name, **asdict(box)})
-    return {"size": cell.metaphase.size, "boxes": boxes}
+    return {"picture": cell.metaphase.picture, "size": cell.metaphase.size, "boxes": boxes}
 
 
 def _named(files: list[dict[str, Any]], markers: int) -> str:

@@ -51,12 +51,13 @@ def draw(bundle: ReviewBundle, decision: Decision, before: CellDecisions) -> Non
     """Cut the chromosomes of a decision out of the picture, after the decisions before it, and write them.
 
     Raises:
-        UserError: There is none in a box, or the picture cannot be read.
+        UserError: There is none in a box, it is drawn already, or the picture cannot be read.
         OSError: They cannot be written.
     """
     cell = with_drawn(bundle, decision.cell, before)
-    if cell.metaphase is None:
-        raise UserError("these chromosomes were not cut out of a picture of a metaphase")
+    assert cell.metaphase is not None
+    if decision.drawn.keys() & set(cell.names):
+        raise UserError("this box is drawn already: give its chromosome a class")
     path = bundle.output / cell.metaphase.picture
     try:
         picture = network_picture(read_image(path, "detect"), 1.0)

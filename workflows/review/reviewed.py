@@ -83,10 +83,6 @@ class Reviewed(ABC):
     def picture(self, stem: str, decisions: CellDecisions) -> bytes | None:
         """Return the picture of an item; None where it cannot be read."""
 
-    def metaphase(self, stem: str) -> Path | None:
-        """Return the picture that the files of an item were cut out of; None where they were not."""
-        return None
-
     @abstractmethod
     def sources(self, stem: str, decisions: CellDecisions) -> Mapping[str, Source]:
         """Return the files of an item, by name."""

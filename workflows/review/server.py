@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from common.errors import UserError
+from workflows.cell_bundle import METAPHASES
 from workflows.decisions import Action, CellDecisions, Decision, DecisionLog
 from workflows.review.reviewed import Reviewed
 
@@ -65,7 +66,7 @@ class ReviewServer:
     """The answers to the page's requests, one after another."""
 
     def __init__(self, reviewed: Reviewed, log: DecisionLog, reader: Reader) -> None:
-        self._reviewed = reviewed
+        self.reviewed = reviewed
         self._log = log
         self._reader = reader
         self._shown: dict[str, dict[str, Any]] = {}  # what is shown of the items that were asked for
@@ -77,16 +78,16 @@ class ReviewServer:
 
     async def page(self, _: Request) -> Response:
         """Return the page."""
-        return FileResponse(STATIC / f"{self._reviewed.noun}s.html")
+        return FileResponse(STATIC / f"{self.reviewed.noun}s.html")
 
     async def queue(self, _: Request) -> Response:
         """Return all items, the most doubtful first; where predictions are hidden, in their own order."""
         self._refresh()
         blind = self._reader.blind
-        lines = self._reviewed.queue(blind)
+        lines = self.reviewed.queue(blind)
         for line in lines:
             line["state"] = self._decisions(line["stem"]).state
-        session = {"reader": self._reader.name, "blind": blind, "notes": list(self._reviewed.notes)}
+        session = {"reader": self._reader.name, "blind": blind, "notes": list(self.reviewed.notes)}
         return JSONResponse({**session, "items": lines, "groups": self._groups()})
 
     async def item(self, request: Request) -> Response:
@@ -97,16 +98,9 @@ class ReviewServer:
     async def picture(self, request: Request) -> Response:
         """Return the picture of an item."""
         stem = self._stem(request)
-        picture = self._reviewed.picture(stem, self._decisions(stem))
+        picture = self.reviewed.picture(stem, self._decisions(stem))
         _require(picture is not None, 404, "the picture cannot be read")
-        return Response(picture, media_type=self._reviewed.media_type)
-
-    async def metaphase(self, request: Request) -> Response:
-        """Return the picture that the files of an item were cut out of."""
-        path = self._reviewed.metaphase(self._stem(request))
-        if path is None or not path.is_file():
-            raise HTTPException(404, "the picture of the metaphase is gone")
-        return FileResponse(path)
+        return Response(picture, media_type=self.reviewed.media_type)
 
     async def decide(self, request: Request) -> Response:
         """Keep a decision, and return the state of its item."""
@@ -123,12 +117,12 @@ class ReviewServer:
             reader=self._reader.name,
             time=datetime.now(UTC).isoformat(timespec="milliseconds"),
             seconds=round(asked.seconds, 3),
-            model=self._reviewed.model,
+            model=self.reviewed.model,
             blind=self._reader.blind,
-            **changes_of(asked, self._show(stem), self._reviewed),
+            **changes_of(asked, self._show(stem), self.reviewed),
         )
         try:
-            self._reviewed.prepare(decision, self._decisions(stem))
+            self.reviewed.prepare(decision, self._decisions(stem))
             self._log.append(decision)
         except OSError as error:
             raise HTTPException(507, f"not kept: {error.strerror}") from error
@@ -139,7 +133,7 @@ class ReviewServer:
 
     def _publish(self) -> None:
         try:
-            self._reviewed.publish(self._log)
+            self.reviewed.publish(self._log)
         except OSError as error:
             raise HTTPException(507, f"kept, but the result is not written: {error.strerror or error}") from error
 
@@ -156,13 +150,13 @@ class ReviewServer:
     def _groups(self) -> dict[str, str]:
         titles = {}
         for case, stems in self._cases.items():
-            titles[case] = self._reviewed.group_title(list(map(self._decisions, stems)))
+            titles[case] = self.reviewed.group_title(list(map(self._decisions, stems)))
         return titles
 
     def _show(self, stem: str) -> dict[str, Any]:
         if stem not in self._shown:
             decisions = self._decisions(stem)
-            shown = self._reviewed.shown(stem, decisions, self._reader.blind)
+            shown = self.reviewed.shown(stem, decisions, self._reader.blind)
             shown |= {"state": decisions.state, "note": decisions.note, "lines": decisions.lines}
             rejected = decisions.rejection and decisions.rejection.text
             self._shown[stem] = shown | {"rejected": rejected, "undoable": bool(decisions.actions)}
@@ -173,7 +167,7 @@ class ReviewServer:
 
     def _stem(self, request: Request) -> str:
         stem = str(request.path_params["stem"])
-        _require(stem in self._reviewed.stems, 404, "not found")
+        _require(stem in self.reviewed.stems, 404, "not found")
         return stem
 
 
@@ -252,12 +246,13 @@ def review_app(servers: Mapping[str, ReviewServer]) -> Starlette:
 
 
 def _routes(server: ReviewServer) -> list[BaseRoute]:
+    metaphases = server.reviewed.output / METAPHASES
     return [
         Route("/", server.page),
         Route("/queue", server.queue),
         Route("/items/{stem}", server.item),
         Route("/items/{stem}/decisions", server.decide, methods=["POST"]),
         Route("/pictures/{stem}", server.picture),
-        Route("/metaphases/{stem}", server.metaphase),
+        *([Mount(f"/{METAPHASES}", StaticFiles(directory=metaphases))] if metaphases.is_dir() else []),
         Mount("/", StaticFiles(directory=STATIC)),
     ]

@@ -56,7 +56,7 @@ function drawBoxes() {
 }
 
 export function drawMetaphase() {
-  const { metaphase, stem } = review.item;
+  const { metaphase } = review.item;
   document.body.classList.toggle("of-metaphase", Boolean(metaphase));
   if (!metaphase) return;
   const [wide, high] = metaphase.size;
@@ -66,8 +66,7 @@ export function drawMetaphase() {
   svg.setAttribute("viewBox", `0 0 ${wide} ${high}`);
   svg.style.fontSize = `${high * LETTERS}px`;
   const image = svg.querySelector("image");
-  const place = `metaphases/${encodeURIComponent(stem)}`;
-  if (image.getAttribute("href") !== place) image.setAttribute("href", place);
+  if (image.getAttribute("href") !== metaphase.picture) image.setAttribute("href", metaphase.picture);
   image.setAttribute("width", wide);
   element("outlines").replaceChildren(...boxes().map(outline));
   svg.classList.toggle("drawing", Boolean(tool));
