@@ -52,7 +52,6 @@ def review(
     """
     if not output.exists():
         raise UserError(f"{output} does not exist: name an output folder of karyotype.py, or a table of predict.py")
-    from workflows.review import boxes
     from workflows.review import review as work
 
     reviewed = work.open_review(output)
@@ -60,7 +59,7 @@ def review(
     if export_labels is not None:
         work.export_labels(reviewed, path, export_labels)
     elif export_boxes is not None:
-        boxes.export_boxes(reviewed, path, export_boxes)
+        work.export_boxes(reviewed, path, export_boxes)
     else:
         work.serve(reviewed, path, list(dict.fromkeys(reader or [getpass.getuser()])), blind, port)
 

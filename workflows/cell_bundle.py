@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -59,43 +59,24 @@ class ReviewedFile:
 
 @dataclass(frozen=True)
 class ReviewedBox:
-    """A box in the picture of a metaphase.
+    """A box in the picture of a metaphase; ``outline`` is that of the chromosome: the points of an SVG polygon."""
 
-    Attributes:
-        number: On the pages, from 1.
-        corners: left, top, right, bottom in pixels of the picture.
-        outline: Of the chromosome, as the points of an SVG polygon.
-    """
-
-    number: int
     corners: Box
     outline: str
 
     @classmethod
-    def of(cls, number: int, corners: np.ndarray, outline: np.ndarray) -> "ReviewedBox":
+    def of(cls, corners: np.ndarray, outline: np.ndarray) -> "ReviewedBox":
         """Return a box, with the outline in pixels of the picture, int32, shape (n, 2), x and y."""
         left, top, right, bottom = corners.round(1).tolist()
-        return cls(number, (left, top, right, bottom), " ".join(f"{x},{y}" for x, y in outline.tolist()))
-
-
-@dataclass(frozen=True)
-class ReviewedMetaphase:
-    """The picture that the files of a cell were cut out of: its place in the output folder, its width and height.
-
-    ``boxes`` are by the names of all files, also of those that are left out.
-    """
-
-    picture: str
-    size: tuple[int, int]
-    boxes: dict[str, ReviewedBox]
+        return cls((left, top, right, bottom), " ".join(f"{x},{y}" for x, y in outline.tolist()))
 
 
 @dataclass(frozen=True)
 class ReviewedCell:
     """A cell with its used files.
 
-    ``left_out`` describes the others, of which so many are ``markers``; ``distance`` is ``CellResult.mean_distance``;
-    ``metaphase`` is None where the files were given.
+    ``left_out`` describes the others, of which so many are ``markers``; ``distance`` is ``CellResult.mean_distance``.
+    ``boxes`` in the picture of a metaphase are by the names of all files, in the order of their numbers.
     """
 
     case: str | None
@@ -104,7 +85,7 @@ class ReviewedCell:
     left_out: list[str]
     distance: float | None = None
     markers: int = 0
-    metaphase: ReviewedMetaphase | None = None
+    boxes: dict[str, ReviewedBox] = field(default_factory=dict)
 
     @cached_property
     def logs(self) -> np.ndarray:

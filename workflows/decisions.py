@@ -119,6 +119,11 @@ class CellDecisions:
         return drawn
 
     @property
+    def removed(self) -> set[str]:
+        """The files that are no chromosomes for the reader."""
+        return {name for name, kind in self.settled.items() if kind == NO_CHROMOSOME}
+
+    @property
     def turned(self) -> set[str]:
         """The files that the reader has turned upside down."""
         turned: set[str] = set()

@@ -19,6 +19,7 @@ from datamodules.metaphases.cut_out import CutOut
 from datamodules.metaphases.picture import network_picture
 from evaluation.cells.assignment import LARGEST, SMALLEST
 from workflows.cell_bundle import CUT_OUTS, METAPHASES, write_picture
+from workflows.decisions import CellDecisions
 
 if TYPE_CHECKING:
     from lightning_modules.detection.trained import TrainedDetector
@@ -108,9 +109,11 @@ def _looks_like_metaphase(file: ImageFile) -> bool:
 
 
 def cut_pictures(
-    images: ImageFiles, finder: ChromosomeFinder, folder: Path, progress: bool
+    images: ImageFiles, finder: ChromosomeFinder, folder: Path, progress: bool, drawn: Mapping[str, CellDecisions]
 ) -> tuple[Cells, list[MetaphaseFile]]:
     """Find the chromosomes of pictures and write each to a file below a folder, as `Cells` of one picture each.
+
+    Those that readers have drawn are added: see ``read_drawn``.
 
     Raises:
         UserError: None of them is a metaphase.
@@ -125,7 +128,7 @@ def cut_pictures(
     what = f"finding the chromosomes of {counted(len(titles), 'picture')}"
     with progress_bar(len(titles), what, progress) as advance:
         for file, (case, name), stem in zip(images.files, titles, stems, strict=True):
-            metaphase, cuts = _cut(file, stem, finder, folder)
+            metaphase, cuts = _cut(file, stem, finder, folder, drawn.get(stem, CellDecisions()))
             (folder / CUT_OUTS / stem).mkdir(parents=True)
             files = []
             for cut, path in zip(cuts, metaphase.found, strict=True):
@@ -139,7 +142,9 @@ def cut_pictures(
     return Cells(tuple(cells), dict(images.others)), metaphases
 
 
-def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> tuple[MetaphaseFile, list[CutOut]]:
+def _cut(
+    file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path, decisions: CellDecisions
+) -> tuple[MetaphaseFile, list[CutOut]]:
     try:
         image = read_image(file.path, "detect")
     except BrokenImageError as error:
@@ -158,6 +163,13 @@ def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> 
             number = len(cuts) + 1
             found[f"{stem}/{number:02}.png"] = FoundChromosome(number, box, probability, cut.outline)
             cuts.append(cut)
+    drawn = {name: np.array(box) for name, box in decisions.drawn.items() if name not in decisions.removed}
+    others = [one.box for name, one in found.items() if name not in decisions.removed]
+    if drawn:
+        new = finder.cut_out(picture, np.array([*others, *drawn.values()], np.float32))[len(others) :]
+        for (name, box), cut in zip(drawn.items(), new, strict=True):
+            cuts.append(cut)
+            found[name] = FoundChromosome(len(cuts), box, 1.0, cut.outline)
     return MetaphaseFile(file.name, shape, found, None, outside), cuts
 
 

@@ -6,17 +6,7 @@ import numpy as np
 
 from datamodules.inference.image_files import printable
 from evaluation.cells.prior import KaryotypePriors
-from workflows.cell_bundle import (
-    CUT_OUTS,
-    METAPHASES,
-    CellSummary,
-    ReviewedBox,
-    ReviewedCell,
-    ReviewedFile,
-    ReviewedMetaphase,
-    ReviewIndex,
-    rounded,
-)
+from workflows.cell_bundle import CUT_OUTS, CellSummary, ReviewedBox, ReviewedCell, ReviewedFile, ReviewIndex, rounded
 from workflows.karyotyping.cell_result import CellResult, UsedImages
 from workflows.karyotyping.predictor import CellModel
 from workflows.karyotyping.request import KaryotypeRequest
@@ -39,19 +29,11 @@ def reviewed_cell(result: CellResult, used: UsedImages) -> ReviewedCell:
         fixed = result.fixed.get(name)
         files.append(ReviewedFile(name, path, call.assigned, fixed, logs, name in result.foreign, turned, one.area))
     distance = None if np.isnan(result.mean_distance) else result.mean_distance
-    metaphase = _reviewed_metaphase(result)
-    return ReviewedCell(result.cell.case, result.cell.name, files, left_out, distance, result.markers, metaphase)
-
-
-def _reviewed_metaphase(result: CellResult) -> ReviewedMetaphase | None:
-    """Return the picture of a cell with all that was cut out of it."""
-    if result.metaphase is None:
-        return None
     boxes = {}
-    for name, found in result.metaphase.found.items():
-        boxes[name] = ReviewedBox.of(found.number, found.box, found.outline)
-    height, width = result.metaphase.shape
-    return ReviewedMetaphase(f"{METAPHASES}/{result.stem}.png", (width, height), boxes)
+    if result.metaphase is not None:
+        for name, found in result.metaphase.found.items():
+            boxes[name] = ReviewedBox.of(found.box, found.outline)
+    return ReviewedCell(result.cell.case, result.cell.name, files, left_out, distance, result.markers, boxes)
 
 
 def review_index(results: Sequence[CellResult], request: KaryotypeRequest, model: CellModel) -> ReviewIndex:

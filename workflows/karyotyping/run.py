@@ -27,7 +27,7 @@ from workflows.cell_bundle import FOLDER as REVIEW
 from workflows.cell_bundle import write_cell, write_index, write_picture
 from workflows.cell_settings import KaryotypeConfig
 from workflows.karyotyping.cell_result import CellInput, CellResult, name_cell
-from workflows.karyotyping.fixed import FixedClasses, read_fixed, stems_of
+from workflows.karyotyping.fixed import FixedClasses, read_drawn, read_fixed, stems_of
 from workflows.karyotyping.metaphases import ChromosomeFinder, MetaphaseFile, cut_pictures, find_pictures
 from workflows.karyotyping.page import PageFacts, write_karyotype_page
 from workflows.karyotyping.predictor import CellModel, load_cell_model
@@ -97,7 +97,7 @@ def read_input(request: KaryotypeRequest, folder: Path) -> tuple[Cells, Sequence
     if request.cutter:
         cutting = partial(cut_out_by, trained.load_cutter(request.cutter).probabilities)
     finder = ChromosomeFinder(trained.load_detector(request.detector), cutting)
-    return cut_pictures(pictures, finder, folder, console.is_terminal)
+    return cut_pictures(pictures, finder, folder, console.is_terminal, read_drawn(request.fixed))
 
 
 def _name_of(model: RunsModel | PortableNetworks) -> str:

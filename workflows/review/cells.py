@@ -71,7 +71,7 @@ class CellReview(Reviewed):
             "stem": stem,
             "counts": _counts(shown["files"]),
             "thumbnails": [file.name for file in cell.files if not has_original(file)],
-            "metaphase": _metaphase(cell, blind),
+            "boxes": _boxes(cell, blind),
             **shown,
         }
 
@@ -110,7 +110,7 @@ class CellReview(Reviewed):
         facts = {"case_id": cell.case or "", "cell_id": cell.name}
         sources = {}
         for file in cell.files:
-            box = None if cell.metaphase is None else cell.metaphase.boxes[file.name].corners
+            box = cell.boxes[file.name].corners if cell.boxes else None
             sources[file.name] = Source(Path(file.path), file.assigned, facts, box)
         return sources
 
@@ -157,15 +157,13 @@ def _blind(cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
     return {"files": files, "result": _named(files, cell.markers), **NOTHING}
 
 
-def _metaphase(cell: ReviewedCell, blind: bool) -> dict[str, Any] | None:
-    """Return size and boxes of the picture; blind readers do not see those that are left out."""
-    if cell.metaphase is None:
-        return None
+def _boxes(cell: ReviewedCell, blind: bool) -> list[dict[str, Any]]:
+    """Return the boxes of a metaphase; blind readers do not see those that are left out."""
     boxes = []
-    for name, box in cell.metaphase.boxes.items():
+    for number, (name, box) in enumerate(cell.boxes.items(), 1):
         if name in cell.names or not blind:
-            boxes.append({"name": name, **asdict(box)})
-    return {"picture": cell.metaphase.picture, "size": cell.metaphase.size, "boxes": boxes}
+            boxes.append({"name": name, "number": number, **asdict(box)})
+    return boxes
 
 
 def _named(files: list[dict[str, Any]], markers: int) -> str:

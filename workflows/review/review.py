@@ -2,22 +2,33 @@
 
 import os
 import secrets
+import shutil
 import socket
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from common.arguments import new_folder
 from common.cli import console, say, warn
 from common.errors import UserError
 from common.files import write_csv
+from common.karyotype import CHROMOSOMES
 from common.text import counted
+from datamodules.io.decode import read_image
+from datamodules.io.whole_folder import new_whole_folder
+from datamodules.metaphases.annotations import UNKNOWN_NAME, write_coco
+from datamodules.preprocessing.background import to_gray
+from datamodules.synthesis.metaphase_picture import MetaphasePicture, PlacedChromosome
 from evaluation.predicted_table import is_predicted
-from workflows.cell_bundle import FOLDER, INDEX
+from workflows.cell_bundle import FOLDER, INDEX, METAPHASES, NO_CHROMOSOME
 from workflows.decisions import DecisionLog, read_decisions, replay
 from workflows.review.cells import CellReview
 from workflows.review.images import ImageReview
 from workflows.review.reviewed import Reviewed, Source
+
+BOXES = "boxes.json"
 
 
 def open_review(output: Path) -> Reviewed:
@@ -144,3 +155,45 @@ def export_labels(reviewed: Reviewed, path: Path, file: Path) -> None:
     if reviewed.no_labels:
         left_out += f", {len(agreed) - len(labels):,} markers or no chromosomes"
     say(str(file), f"{counted(len(table), 'label')} of approved {reviewed.noun}s", left_out)
+
+
+def export_boxes(reviewed: Reviewed, path: Path, folder: Path) -> None:
+    """Write the approved pictures of metaphases and their boxes, as COCO, to a new folder.
+
+    A chromosome without a class, such as a marker, or on whose class readers differ is a box of unknown class. Pictures
+    on whose chromosomes readers differ are left out, and counted.
+
+    Raises:
+        UserError: The folder exists already, or no cell of a metaphase is approved.
+    """
+    new_folder(folder, "--export-boxes")
+    approved = approved_classes(reviewed, path)
+    approved = approved[approved["source"].map(lambda source: source.box is not None)]
+    pictures = {}
+    for stem, files in approved.groupby("stem"):
+        of_cell = files[files["class"] != NO_CHROMOSOME]
+        if len(of_cell) and of_cell["name"].value_counts().eq(files["reader"].nunique()).all():
+            image = to_gray(read_image(reviewed.output / METAPHASES / f"{stem}.png"))
+            pictures[f"{stem}.png"] = MetaphasePicture(image, _placed(of_cell))
+    if not pictures:
+        raise UserError("no cell of a metaphase is approved: there are no boxes to write")
+    with new_whole_folder(folder) as beside:
+        for name in pictures:
+            shutil.copyfile(reviewed.output / METAPHASES / name, beside / name)
+        write_coco(beside / BOXES, pictures)
+    boxes = sum(len(picture.chromosomes) for picture in pictures.values())
+    differ = approved["stem"].nunique() - len(pictures)
+    left_out = f"left out: {counted(differ, 'picture')} on whose boxes readers differ"
+    say(str(folder), f"{boxes:,} boxes of {counted(len(pictures), 'picture')}", left_out)
+
+
+def _placed(of_cell: pd.DataFrame) -> tuple[PlacedChromosome, ...]:
+    """Return the chromosomes of a picture, without masks."""
+    placed = []
+    for _, rows in of_cell.groupby("name", sort=False):
+        kind = rows["class"].iloc[0]
+        if rows["class"].nunique() > 1 or kind not in CHROMOSOMES:
+            kind = UNKNOWN_NAME
+        box = np.array(rows["source"].iloc[0].box, np.float32)
+        placed.append(PlacedChromosome(kind, box, (0, 0), np.zeros((0, 0), bool), None))
+    return tuple(placed)

@@ -32,9 +32,10 @@ const strip = () => review.pictures.strip;
 const width = () => strip().naturalWidth / files().length;
 
 async function load(item) {
-  const chromosomes = await picture(item);
-  if (!chromosomes) throw new Error("The pictures of the cell cannot be read.");
-  return { strip: chromosomes };
+  const pictures = { strip: await picture(`pictures/${encodeURIComponent(item.stem)}?${item.lines}`) };
+  if (!pictures.strip) throw new Error("The pictures of the cell cannot be read.");
+  if (item.boxes.length) pictures.metaphase = await picture(`metaphases/${encodeURIComponent(item.stem)}.png`);
+  return pictures;
 }
 
 function opened() {
@@ -97,7 +98,7 @@ function showPicture(shown) {
 }
 
 function useTool(name) {
-  if (!review.item.metaphase) return;
+  if (!review.pictures.metaphase) return;
   showPicture(true);
   if (name === "join") togglePairing(name);
   else beginDrawing(name);

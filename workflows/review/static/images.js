@@ -4,7 +4,7 @@ import { attempt, decide, draw, element, make, percent, picture, review, start }
 
 const file = () => review.item.files[0];
 
-const load = async (item) => ({ image: await picture(item) });
+const load = async (item) => ({ image: await picture(`pictures/${encodeURIComponent(item.stem)}`) });
 
 function opened() {
   document.querySelector("main").scrollTop = 0;

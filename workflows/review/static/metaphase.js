@@ -20,7 +20,7 @@ let start = null; // where the mouse was pressed
 
 const svg = element("picture");
 const files = () => review.item.files;
-const boxes = () => review.item.metaphase.boxes;
+const boxes = () => review.item.boxes;
 const at = (name) => files().findIndex((file) => file.name === name);
 export const boxOf = (index) => boxes().find((box) => box.name === files()[index].name).corners;
 
@@ -56,17 +56,17 @@ function drawBoxes() {
 }
 
 export function drawMetaphase() {
-  const { metaphase } = review.item;
+  const { metaphase } = review.pictures;
   document.body.classList.toggle("of-metaphase", Boolean(metaphase));
   if (!metaphase) return;
-  const [wide, high] = metaphase.size;
+  const { naturalWidth: wide, naturalHeight: high } = metaphase;
   const main = document.querySelector("main");
   const room = [(element("metaphase").clientWidth || 1) / wide, (main.clientHeight - element("header").offsetHeight - 30) / high];
   svg.style.width = `${wide * Math.min(...room, LARGEST) * element("zoom").value}px`;
   svg.setAttribute("viewBox", `0 0 ${wide} ${high}`);
   svg.style.fontSize = `${high * LETTERS}px`;
   const image = svg.querySelector("image");
-  if (image.getAttribute("href") !== metaphase.picture) image.setAttribute("href", metaphase.picture);
+  if (image.getAttribute("href") !== metaphase.src) image.setAttribute("href", metaphase.src);
   image.setAttribute("width", wide);
   element("outlines").replaceChildren(...boxes().map(outline));
   svg.classList.toggle("drawing", Boolean(tool));
@@ -116,8 +116,9 @@ export function drawingKey({ key, shiftKey }) { // its work while a tool is chos
 }
 
 function place(event) { // in pixels of the picture
-  const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
-  return [point.x, point.y];
+  const { naturalWidth: wide, naturalHeight: high } = review.pictures.metaphase;
+  const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
+  return [Math.min(Math.max(x, 0), wide), Math.min(Math.max(y, 0), high)];
 }
 
 export function startMetaphase(kind) {

@@ -37,9 +37,9 @@ async function loadItem(stem) {
   return [item, await page.load(item)];
 }
 
-export async function picture(item) { // null where it cannot be shown
+export async function picture(place) { // null where it cannot be shown; the same place is not asked for again
   const image = new Image();
-  image.src = `pictures/${encodeURIComponent(item.stem)}?${item.lines}`; // a browser does not ask for the same one again
+  image.src = place;
   return image.decode().then(() => image, () => null);
 }
 
