@@ -22,9 +22,7 @@ Blind = Annotated[bool, typer.Option("--blind", help="Hide all predictions.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0: a free one.")]
 DecisionFile = Annotated[Path | None, typer.Option(help="File of decisions.", show_default="in or beside OUTPUT")]
 ExportLabels = Annotated[Path | None, typer.Option(help="Write the approved classes as a new table (.csv), and end.")]
-ExportBoxes = Annotated[
-    Path | None, typer.Option(help="Write approved metaphases with boxes as a new folder (COCO), and end.")
-]
+ExportBoxes = Annotated[Path | None, typer.Option(help="Write the approved boxes as a new folder (COCO), and end.")]
 
 app = typer.Typer(**TYPER)
 

@@ -40,13 +40,14 @@ class Decision:
         seconds: Since the reader's last decision in the cell, or since it was opened.
         model: Identity of the predictions.
         blind: Whether the predictions were hidden.
-        image: The file; None of "add", "approve" and "undo".
+        image: The file; of "add", one that was left out, or None; None of "approve" and "undo".
         other: Of "swap" and "join", the other file.
         from_class: Class of the image before; None without one. In the file: ``from``.
         to: Class of the image; of "swap", that which ``other`` had; of "approve" the karyotype.
         classes: Of "approve", the class of each file.
         text: Of "note", and the reason of "reject".
-        boxes: Of "add", "cut" and "join", those of the new chromosomes; the images are no chromosomes any more.
+        boxes: Of "add", "cut" and "join", those of the new chromosomes.
+        points: Of "cut", x and y in the picture of those of the line.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -65,13 +66,16 @@ class Decision:
     classes: dict[str, str] | None = None
     text: str | None = None
     boxes: list[Box] | None = None
+    points: list[tuple[float, float]] | None = None
 
     @property
     def drawn(self) -> dict[str, Box]:
         """The boxes of the new chromosomes by the names of their files, which differ wherever the decisions do."""
-        digest = sha256_of_value([self.image, self.other, self.boxes])[:8]
-        boxes = enumerate(self.boxes or [], 1)
-        return {f"{self.cell}/{self.action}-{digest}-{number}.png": box for number, box in boxes}
+        boxes = self.boxes or []
+        if self.action == "add" and self.image:
+            return dict.fromkeys([self.image], *boxes)
+        digest = sha256_of_value([self.image, self.other, self.points, boxes])[:8]
+        return {f"{self.cell}/{self.action}-{digest}-{number}.png": box for number, box in enumerate(boxes, 1)}
 
     @property
     def line(self) -> bytes:
@@ -106,7 +110,7 @@ class CellDecisions:
                 fixed[one.image] = one.to
             if one.action == "swap" and one.other is not None and one.from_class is not None:
                 fixed[one.other] = one.from_class
-            if one.boxes:
+            if one.action in ("cut", "join"):
                 fixed |= dict.fromkeys(filter(None, (one.image, one.other)), NO_CHROMOSOME)
         return fixed
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from datamodules.sources.cifar10 import CLASSES
 from datamodules.synthesis.config import DerivedConfig
-from tests.datamodules.metaphases.sets import write_metaphases
+from tests.datamodules.metaphases.sets import ALONE, write_metaphases
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.digits import write_mnist
 from tests.helpers.images import write_cnmc, write_image
@@ -43,7 +43,7 @@ _WRITERS = {
     "chromosome_sets": _chromosome_sets,
     "chromosomes": lambda root: write_chromosomes(root, cases=5),
     "composed_karyograms": lambda root: write_chromosomes(root, cases=10),
-    "metaphases": lambda root: write_metaphases(root, [f"10500{case}1" for case in range(1, 9)], lists={}),
+    "metaphases": lambda root: write_metaphases(root, [f"10500{case}1" for case in range(1, 9)], lists={}, boxes=ALONE),
     "mnist": lambda root: write_mnist(root, train=100),
     "cifar10": _cifar10,
     "hem_all": lambda root: write_cnmc(root, subjects_per_fold=6),

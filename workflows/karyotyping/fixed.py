@@ -68,9 +68,8 @@ def read_drawn(file: Path | None) -> dict[str, CellDecisions]:
     if file is None or file.suffix != ".jsonl":
         return drawn
     for (_, stem), state in replay(read_decisions(file)[0]).items():
-        if state.rejection or not (state.settled or state.drawn):
-            continue
-        if drawn.setdefault(stem, state).drawn != state.drawn:
+        decided = (state.settled or state.drawn) and not state.rejection
+        if decided and drawn.setdefault(stem, state).drawn != state.drawn:
             raise UserError(f"{file}: readers have drawn different boxes in {stem}: keep the lines of one of them")
     return drawn
 

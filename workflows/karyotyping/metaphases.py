@@ -72,10 +72,14 @@ class MetaphaseFile:
 
 @dataclass(frozen=True, eq=False)
 class ChromosomeFinder:
-    """How the chromosomes of a picture are found, and cut out of their boxes (picture and boxes: see ``cut_out``)."""
+    """How the chromosomes of a picture are found, and cut out of their boxes (picture and boxes: see ``cut_out``).
+
+    Those that readers have drawn are added: ``decisions`` by the stems of the cells.
+    """
 
     detector: "TrainedDetector"
     cut_out: Callable[[np.ndarray, np.ndarray], list[CutOut]]
+    decisions: Mapping[str, CellDecisions] = field(default_factory=dict)
 
 
 def find_pictures(place: Path, wanted: str, cache_dir: Path, progress: bool) -> ImageFiles | None:
@@ -109,11 +113,9 @@ def _looks_like_metaphase(file: ImageFile) -> bool:
 
 
 def cut_pictures(
-    images: ImageFiles, finder: ChromosomeFinder, folder: Path, progress: bool, drawn: Mapping[str, CellDecisions]
+    images: ImageFiles, finder: ChromosomeFinder, folder: Path, progress: bool
 ) -> tuple[Cells, list[MetaphaseFile]]:
     """Find the chromosomes of pictures and write each to a file below a folder, as `Cells` of one picture each.
-
-    Those that readers have drawn are added: see ``read_drawn``.
 
     Raises:
         UserError: None of them is a metaphase.
@@ -128,7 +130,7 @@ def cut_pictures(
     what = f"finding the chromosomes of {counted(len(titles), 'picture')}"
     with progress_bar(len(titles), what, progress) as advance:
         for file, (case, name), stem in zip(images.files, titles, stems, strict=True):
-            metaphase, cuts = _cut(file, stem, finder, folder, drawn.get(stem, CellDecisions()))
+            metaphase, cuts = _cut(file, stem, finder, folder)
             (folder / CUT_OUTS / stem).mkdir(parents=True)
             files = []
             for cut, path in zip(cuts, metaphase.found, strict=True):
@@ -142,9 +144,7 @@ def cut_pictures(
     return Cells(tuple(cells), dict(images.others)), metaphases
 
 
-def _cut(
-    file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path, decisions: CellDecisions
-) -> tuple[MetaphaseFile, list[CutOut]]:
+def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> tuple[MetaphaseFile, list[CutOut]]:
     try:
         image = read_image(file.path, "detect")
     except BrokenImageError as error:
@@ -163,11 +163,12 @@ def _cut(
             number = len(cuts) + 1
             found[f"{stem}/{number:02}.png"] = FoundChromosome(number, box, probability, cut.outline)
             cuts.append(cut)
-    drawn = {name: np.array(box) for name, box in decisions.drawn.items() if name not in decisions.removed}
-    others = [one.box for name, one in found.items() if name not in decisions.removed]
-    if drawn:
-        new = finder.cut_out(picture, np.array([*others, *drawn.values()], np.float32))[len(others) :]
-        for (name, box), cut in zip(drawn.items(), new, strict=True):
+    decisions = finder.decisions.get(stem, CellDecisions())
+    if names := sorted(decisions.drawn.keys() - found.keys() - decisions.removed):
+        others = [one.box for name, one in found.items() if name not in decisions.removed]
+        drawn = np.array([decisions.drawn[name] for name in names], np.float32)
+        new = finder.cut_out(picture, np.array([*others, *drawn]))[len(others) :]
+        for name, box, cut in zip(names, drawn, new, strict=True):
             cuts.append(cut)
             found[name] = FoundChromosome(len(cuts), box, 1.0, cut.outline)
     return MetaphaseFile(file.name, shape, found, None, outside), cuts

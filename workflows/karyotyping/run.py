@@ -96,8 +96,8 @@ def read_input(request: KaryotypeRequest, folder: Path) -> tuple[Cells, Sequence
     cutting = cut_out
     if request.cutter:
         cutting = partial(cut_out_by, trained.load_cutter(request.cutter).probabilities)
-    finder = ChromosomeFinder(trained.load_detector(request.detector), cutting)
-    return cut_pictures(pictures, finder, folder, console.is_terminal, read_drawn(request.fixed))
+    finder = ChromosomeFinder(trained.load_detector(request.detector), cutting, read_drawn(request.fixed))
+    return cut_pictures(pictures, finder, folder, console.is_terminal)
 
 
 def _name_of(model: RunsModel | PortableNetworks) -> str:

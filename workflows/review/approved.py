@@ -98,10 +98,8 @@ def _approved(bundle: ReviewBundle, states: Decisions) -> list[Approved]:
     keys = sorted((places[stem], reader, stem) for reader, stem in states if stem in places)
     approved = []
     for (_, reader, stem), name in zip(keys, safe_stems(f"{stem}.{reader}" for _, reader, stem in keys), strict=True):
-        if not (approval := states[reader, stem].approval):
-            continue
-        cell = with_drawn(bundle, stem, states[reader, stem])
-        if set(cell.names) == (approval.classes or {}).keys():
+        approval, cell = states[reader, stem].approval, with_drawn(bundle, stem, states[reader, stem])
+        if approval and set(cell.names) == (approval.classes or {}).keys():
             approved.append(Approved(stem, cell, approval, states[reader, stem], f"{name}.png"))
     return approved
 

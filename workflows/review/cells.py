@@ -93,10 +93,10 @@ class CellReview(Reviewed):
         else:
             publish(self.bundle, log.states, log.path.with_suffix(f".{APPROVED}"), None)
 
-    def prepare(self, decision: Decision, before: CellDecisions) -> None:
-        """Cut drawn chromosomes out of the picture."""
-        if decision.boxes:
-            draw(self.bundle, decision, before)
+    def complete(self, decision: Decision, before: CellDecisions) -> Decision:
+        """Return the decision with the boxes of new chromosomes, which are cut out of the picture."""
+        drawing = decision.action in ("add", "cut", "join")
+        return draw(self.bundle, decision, before) if drawing else decision
 
     def picture(self, stem: str, decisions: CellDecisions) -> bytes:
         """Return the strip of all chromosomes, in the resolution of their files where these are still there."""
@@ -129,22 +129,22 @@ class CellReview(Reviewed):
 
     def _solved(self, cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
         before = {file.name: file.fixed for file in cell.files if file.fixed is not None}
-        kept, solved = self.solve(cell, {**before, **decisions.fixed})
+        fixed = {**before, **decisions.fixed}
+        kept, solved = self.solve(cell, fixed)
+        waiting = decisions.drawn.keys() - fixed.keys()
         files = []
         for name in cell.names:
-            files.append(_entry(name, decisions.fixed.get(name, before.get(name)), decisions) | {"fixed": True})
+            files.append(_entry(name, fixed.get(name), decisions) | {"fixed": True})
         for row, call, joint in zip(kept, solved.calls, solved.joint, strict=True):
             files[row] |= {"class": call.assigned, "fixed": call.fixed, "doubtful": call.doubtful}
             files[row] |= {"probability": call.probability, "foreign": cell.files[row].foreign}
             files[row]["others"] = _others(joint, call.assigned)
-            if cell.names[row] in decisions.drawn and not call.fixed:  # only the counts of the cell speak for a class
+            if cell.names[row] in waiting:  # only the counts of the cell speak for a class
                 files[row] |= {"class": None, "probability": 0.0, "others": _others(joint)}
-        result = _named(files, cell.markers)
-        waiting = any(file["class"] is None for file in files)
         distance = np.nan if cell.distance is None else cell.distance
         return {
             "files": files,
-            "result": result if waiting or solved.karyotype else "no karyotype",
+            "result": _named(files, cell.markers) if waiting or solved.karyotype else "no karyotype",
             "probability": None if waiting else solved.probability,
             "reasons": [*solved.reasons, *doubts(solved, distance, self.bundle.index.thresholds)],
             "left_out": cell.left_out,

@@ -14,7 +14,7 @@ from common.thumbnails import encode
 from datamodules.io.decode import BrokenImageError, read_image
 from evaluation.predicted_table import read_predicted
 from evaluation.referral.new_images import CALIBRATED_PREFIX
-from workflows.decisions import FILE, CellDecisions, Decision, DecisionLog
+from workflows.decisions import FILE, CellDecisions, DecisionLog
 from workflows.review.reviewed import Reviewed, Source
 
 SIDE = 800  # pixels of the longer side of a picture
@@ -89,9 +89,6 @@ class ImageReview(Reviewed):
 
     def publish(self, log: DecisionLog) -> None:
         """Write nothing: labels are exported."""
-
-    def prepare(self, decision: Decision, before: CellDecisions) -> None:
-        """Write nothing."""
 
     def picture(self, stem: str, decisions: CellDecisions) -> bytes | None:
         """Return the image from its file."""

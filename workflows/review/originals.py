@@ -22,9 +22,7 @@ def has_original(file: ReviewedFile) -> bool:
 
 
 def original_chromosomes(bundle: ReviewBundle, stem: str, files: Sequence[ReviewedFile]) -> np.ndarray:
-    """Read the chromosomes of a cell, and those that a reader has drawn after them, from their files.
-
-    What is gone or unreadable is enlarged from the bundle.
+    """Read the chromosomes of a cell, drawn ones last; what is gone or unreadable is enlarged from the bundle.
 
     Returns:
         uint8 gray on black, shape (n, H, W), each in the middle.

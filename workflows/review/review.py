@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import shutil
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,19 +15,17 @@ from common.errors import UserError
 from common.files import write_csv
 from common.karyotype import CHROMOSOMES
 from common.text import counted
-from datamodules.io.decode import read_image
 from datamodules.io.whole_folder import new_whole_folder
 from datamodules.metaphases.annotations import UNKNOWN_NAME, write_coco
 from datamodules.preprocessing.background import to_gray
 from datamodules.synthesis.metaphase_picture import MetaphasePicture, PlacedChromosome
 from evaluation.predicted_table import is_predicted
-from workflows.cell_bundle import FOLDER, INDEX, METAPHASES, NO_CHROMOSOME
+from workflows.cell_bundle import FOLDER, INDEX, METAPHASES, NO_CHROMOSOME, write_picture
 from workflows.decisions import DecisionLog, read_decisions, replay
 from workflows.review.cells import CellReview
+from workflows.review.drawn import read_picture
 from workflows.review.images import ImageReview
 from workflows.review.reviewed import Reviewed, Source
-
-BOXES = "boxes.json"
 
 
 def open_review(output: Path) -> Reviewed:
@@ -101,9 +98,7 @@ def serve(reviewed: Reviewed, path: Path, names: Sequence[str], blind: bool, por
 
 
 def approved_classes(reviewed: Reviewed, path: Path) -> pd.DataFrame:
-    """Return ``reader``, ``stem``, ``name``, ``class`` and ``source`` of each file of an approved item.
-
-    Broken lines are warned of.
+    """Return ``reader``, ``stem``, ``name``, ``class`` and ``source`` of approved files; warn of broken lines.
 
     Raises:
         UserError: The file of decisions is missing, or is of other items.
@@ -139,9 +134,8 @@ def export_labels(reviewed: Reviewed, path: Path, file: Path) -> None:
     approved = approved_classes(reviewed, path)
     if approved.empty:
         raise UserError(f"no {reviewed.noun} is approved: there are no labels to write")
-    differ = approved.groupby(["stem", "name"])["class"].transform("nunique") > 1
-    files = approved[["stem", "name"]].drop_duplicates()
-    agreed = approved[~differ].drop_duplicates(["stem", "name"])
+    files = approved.groupby(["stem", "name"], sort=False)
+    agreed = files.first()[files["class"].nunique() == 1]
     labels = agreed[~agreed["class"].isin(reviewed.no_labels)]
     rows = []
     for source, kind in zip(labels["source"], labels["class"], strict=True):
@@ -168,32 +162,31 @@ def export_boxes(reviewed: Reviewed, path: Path, folder: Path) -> None:
     """
     new_folder(folder, "--export-boxes")
     approved = approved_classes(reviewed, path)
-    approved = approved[approved["source"].map(lambda source: source.box is not None)]
     pictures = {}
+    differ = 0
     for stem, files in approved.groupby("stem"):
-        of_cell = files[files["class"] != NO_CHROMOSOME]
-        if len(of_cell) and of_cell["name"].value_counts().eq(files["reader"].nunique()).all():
-            image = to_gray(read_image(reviewed.output / METAPHASES / f"{stem}.png"))
-            pictures[f"{stem}.png"] = MetaphasePicture(image, _placed(of_cell))
+        shown = files[files["class"] != NO_CHROMOSOME].groupby("name", sort=False)
+        if files["source"].iloc[0].box is None or not len(shown):
+            continue
+        if shown.size().eq(files["reader"].nunique()).all():
+            image = to_gray(read_picture(reviewed.output / METAPHASES / f"{stem}.png"))
+            pictures[f"{stem}.png"] = MetaphasePicture(image, tuple(_placed(rows) for _, rows in shown))
+        else:
+            differ += 1
     if not pictures:
-        raise UserError("no cell of a metaphase is approved: there are no boxes to write")
+        raise UserError("no boxes are approved: review cells of metaphases first")
     with new_whole_folder(folder) as beside:
-        for name in pictures:
-            shutil.copyfile(reviewed.output / METAPHASES / name, beside / name)
-        write_coco(beside / BOXES, pictures)
+        for name, picture in pictures.items():
+            write_picture(beside / name, np.repeat(picture.pixels[..., None], 3, axis=2))
+        write_coco(beside / "boxes.json", pictures)
     boxes = sum(len(picture.chromosomes) for picture in pictures.values())
-    differ = approved["stem"].nunique() - len(pictures)
     left_out = f"left out: {counted(differ, 'picture')} on whose boxes readers differ"
     say(str(folder), f"{boxes:,} boxes of {counted(len(pictures), 'picture')}", left_out)
 
 
-def _placed(of_cell: pd.DataFrame) -> tuple[PlacedChromosome, ...]:
-    """Return the chromosomes of a picture, without masks."""
-    placed = []
-    for _, rows in of_cell.groupby("name", sort=False):
-        kind = rows["class"].iloc[0]
-        if rows["class"].nunique() > 1 or kind not in CHROMOSOMES:
-            kind = UNKNOWN_NAME
-        box = np.array(rows["source"].iloc[0].box, np.float32)
-        placed.append(PlacedChromosome(kind, box, (0, 0), np.zeros((0, 0), bool), None))
-    return tuple(placed)
+def _placed(rows: pd.DataFrame) -> PlacedChromosome:
+    """Return the chromosome of a file, which some readers have approved, without its mask."""
+    kinds = rows["class"].unique()
+    label = kinds[0] if len(kinds) == 1 and kinds[0] in CHROMOSOMES else UNKNOWN_NAME
+    box = np.array(rows["source"].iloc[0].box, np.float32)
+    return PlacedChromosome(label, box, (0, 0), np.zeros((0, 0), bool), None)

@@ -13,10 +13,7 @@ from workflows.decisions import Action, CellDecisions, Decision, DecisionLog
 
 @dataclass(frozen=True)
 class Source:
-    """A reviewed file: its absolute path, its class by the model, and further columns of an exported table.
-
-    ``box`` is its place in the picture of a metaphase.
-    """
+    """A reviewed file: its absolute path, class by the model, further columns of an exported table, and its box."""
 
     path: Path
     predicted: str
@@ -75,9 +72,9 @@ class Reviewed(ABC):
         ``files`` have at least ``name`` and ``class`` (None without one); ``result`` is what would be approved.
         """
 
-    @abstractmethod
-    def prepare(self, decision: Decision, before: CellDecisions) -> None:
-        """Write what a decision on an item needs, before it is kept; a ``UserError`` says why it cannot be kept."""
+    def complete(self, decision: Decision, before: CellDecisions) -> Decision:
+        """Return a decision as it is kept, after those before it; a ``UserError`` says why it cannot be kept."""
+        return decision
 
     @abstractmethod
     def picture(self, stem: str, decisions: CellDecisions) -> bytes | None:

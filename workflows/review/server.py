@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -19,13 +18,16 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from common.errors import UserError
+from datamodules.io.decode import MAX_SIDE
 from workflows.cell_bundle import METAPHASES
 from workflows.decisions import Action, CellDecisions, Decision, DecisionLog
 from workflows.review.reviewed import Reviewed
 
 HOST = "127.0.0.1"
 LONGEST_TEXT = 500  # letters of a note or reason
-NEEDED = {"add": (0, 1), "cut": (1, 2), "join": (2, 1)}  # images and boxes of an action on the picture
+# What an action on the picture of a metaphase has: images of the cell, left out ones, boxes, points of a line (2: all).
+DRAWINGS = {"add": [(0, 0, 1, 0), (0, 1, 0, 0)], "cut": [(1, 0, 0, 2)], "join": [(2, 0, 0, 0)]}
+Coordinate = Annotated[float, Field(ge=0, le=MAX_SIDE)]  # in pixels of a picture
 CHANGED = "changed in another window or file: this is what is there now; decide again"
 STATIC = Path(__file__).parent / "static"
 HEADERS = {
@@ -53,7 +55,8 @@ class Asked:
     other: str = ""
     to: str = ""
     text: Annotated[str, Field(max_length=LONGEST_TEXT)] = ""
-    boxes: list[tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]] = field(default_factory=list)
+    boxes: list[tuple[Coordinate, Coordinate, Coordinate, Coordinate]] = field(default_factory=list)
+    points: list[tuple[Coordinate, Coordinate]] = field(default_factory=list)
     lines: int | None = None
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
@@ -121,8 +124,7 @@ class ReviewServer:
             **changes_of(asked, self._show(stem), self.reviewed),
         )
         try:
-            self.reviewed.prepare(decision, self._decisions(stem))
-            self._log.append(decision)
+            self._log.append(self.reviewed.complete(decision, self._decisions(stem)))
         except OSError as error:
             raise HTTPException(507, f"not kept: {error.strerror}") from error
         before = self._shown.pop(stem)["state"]
@@ -187,8 +189,8 @@ def changes_of(asked: Asked, shown: dict[str, Any], reviewed: Reviewed) -> dict[
     if asked.action in ("note", "reject"):
         _require(asked.action == "note" or asked.text.strip(), 400, "type the reason first")
         return {"text": asked.text.strip()}
-    if asked.action in NEEDED:
-        return _drawing(asked, classes)
+    if asked.action in DRAWINGS:
+        return _drawing(asked, shown)
     _require(asked.image in classes, 400, "unknown image")
     changes: dict[str, Any] = {"image": asked.image}
     if asked.action == "move":
@@ -202,17 +204,14 @@ def changes_of(asked: Asked, shown: dict[str, Any], reviewed: Reviewed) -> dict[
     return changes
 
 
-def _drawing(asked: Asked, classes: Mapping[str, str | None]) -> dict[str, Any]:
-    """Return the fields of an action on the picture of a metaphase: boxes in whole pixels."""
-    images = set(filter(None, (asked.image, asked.other)))
-    _require((len(images), len(asked.boxes)) == NEEDED[asked.action], 400, "unknown drawing")
-    _require(images <= classes.keys(), 400, "unknown image")
-    boxes = np.array(asked.boxes).round()
-    return {"image": asked.image or None, "other": asked.other or None, "boxes": list(map(tuple, boxes.tolist()))}
-
-
-async def _refused(_: Request, error: Exception) -> Response:
-    return PlainTextResponse(str(error), 409)
+def _drawing(asked: Asked, shown: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an action on the picture of a metaphase."""
+    images = {asked.image, asked.other} - {""}
+    known = images <= {one["name"] for one in shown["boxes"]}
+    used = images & {one["name"] for one in shown["files"]}
+    counts = (len(used), len(images - used), len(asked.boxes), min(len(asked.points), 2))
+    _require(shown["boxes"] and known and counts in DRAWINGS[asked.action], 400, "unknown drawing")
+    return {name: getattr(asked, name) or None for name in ("image", "other", "boxes", "points")}
 
 
 def _require(condition: object, status: int, detail: str) -> None:
@@ -239,7 +238,8 @@ def review_app(servers: Mapping[str, ReviewServer]) -> Starlette:
         Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
     ]
     mounts = [Mount(f"/{token}", routes=_routes(server)) for token, server in servers.items()]
-    return Starlette(routes=mounts, middleware=guards, exception_handlers={UserError: _refused})
+    handlers = {UserError: lambda _, error: PlainTextResponse(str(error), 409)}
+    return Starlette(routes=mounts, middleware=guards, exception_handlers=handlers)
 
 
 def _routes(server: ReviewServer) -> list[BaseRoute]:

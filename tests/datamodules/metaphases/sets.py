@@ -7,6 +7,7 @@ import numpy as np
 
 from tests.helpers.images import write_image
 
+ALONE = (("A1", (2, 3, 26, 44)), ("X", (30, 5, 60, 44)))  # which overlap no other
 BOXES = (("A1", (2, 3, 30, 20)), ("X", (20, 10, 40, 40)))
 # Pictures of four cases; one is declared in no list.
 PICTURES = ("1050011", "1050012", "1050041", "1050031_1", "105044")
@@ -37,12 +38,16 @@ def write_voc(file: Path, boxes: Sequence[tuple[str, Sequence[float]]] = BOXES) 
 
 
 def write_metaphases(
-    root: Path, pictures: Sequence[str] = PICTURES, lists: Mapping[str, str] = LISTS, suffix: str = ".jpg"
+    root: Path,
+    pictures: Sequence[str] = PICTURES,
+    lists: Mapping[str, str] = LISTS,
+    suffix: str = ".jpg",
+    boxes: Sequence[tuple[str, Sequence[float]]] = BOXES,
 ) -> Path:
     """Write pictures, boxes, lists and the difficult names."""
     for number, name in enumerate(pictures):
         write_picture(root / "24_chromosomes_object" / "JEPG" / f"{name}{suffix}", number)
-        write_voc(root / "24_chromosomes_object" / "annotations" / f"{name}.xml")
+        write_voc(root / "24_chromosomes_object" / "annotations" / f"{name}.xml", boxes)
     for name, text in lists.items():
         (root / name).write_text(text)
     (root / "diff_image.txt").write_text("1050012\n")

@@ -70,7 +70,7 @@ def test_chromosomes_are_cut_out_into_files_of_a_cell(drawn, folder, tmp_path):
     images = find_image_files([folder], tmp_path / "cache", progress=False)
     (tmp_path / "out").mkdir()
     cells, (one, white) = cut_pictures(
-        images, ChromosomeFinder(TrueBoxes(drawn), cut_out), tmp_path / "out", progress=False, drawn={}
+        images, ChromosomeFinder(TrueBoxes(drawn), cut_out), tmp_path / "out", progress=False
     )
     assert [(cell.case, cell.name) for cell in cells.cells] == [("case1", "one"), ("case1", "white")]
     assert len(cells.cells[0].files) in (46, 47)  # the other box holds nothing but ground, or a speck

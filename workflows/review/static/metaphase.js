@@ -31,7 +31,7 @@ function shape(tag, attributes, ...children) {
   return made;
 }
 
-function outline(box) {
+function outline(box) { // a polygon and its number
   const index = at(box.name);
   const file = files()[index];
   const out = !file || file.class === "none";
@@ -40,14 +40,17 @@ function outline(box) {
   const points = out ? `${left},${top} ${right},${top} ${right},${bottom} ${left},${bottom}` : box.outline;
   const text = file ? `${box.number}: ${file.class || "without a class"}` : `${box.number}: left out; a click takes it in`;
   const number = shape("text", { x: (left + right) / 2, y: bottom, dy: "0.9em" }, box.number);
-  const made = shape("g", { class: kind }, shape("title", {}, text), shape("polygon", { points }), number);
-  made.classList.toggle("selected", index === page.selected());
-  made.classList.toggle("marked", index >= 0 && index === page.marked());
-  made.addEventListener("click", () => {
-    if (!tool) page.pick(index, { action: "add", boxes: [box.corners] });
+  return [shape("polygon", { points }), number].map((made) => {
+    made.setAttribute("class", kind);
+    made.classList.toggle("selected", index === page.selected());
+    made.classList.toggle("marked", index >= 0 && index === page.marked());
+    made.addEventListener("click", () => page.pick(index, { action: "add", boxes: [box.corners] }));
+    made.append(shape("title", {}, text));
+    return made;
   });
-  return made;
 }
+
+const area = ({ corners: [left, top, right, bottom] }) => (right - left) * (bottom - top);
 
 const rectangle = ([left, top, right, bottom]) => shape("rect", { x: left, y: top, width: right - left, height: bottom - top });
 
@@ -68,7 +71,8 @@ export function drawMetaphase() {
   const image = svg.querySelector("image");
   if (image.getAttribute("href") !== metaphase.src) image.setAttribute("href", metaphase.src);
   image.setAttribute("width", wide);
-  element("outlines").replaceChildren(...boxes().map(outline));
+  const outlines = [...boxes()].sort((one, other) => area(other) - area(one)).map(outline); // small ones above large ones
+  element("outlines").replaceChildren(...outlines.map(([polygon]) => polygon), ...outlines.map(([, number]) => number));
   svg.classList.toggle("drawing", Boolean(tool));
   drawBoxes();
 }
@@ -96,6 +100,8 @@ function nextDraft() { // where a key begins: the selected chromosome; of a cut,
 }
 
 function finish() {
+  const { naturalWidth: wide, naturalHeight: high } = review.pictures.metaphase;
+  draft = draft.map((value, side) => Math.min(Math.max(value, 0), side % 2 ? high : wide));
   if (draft[2] - draft[0] < LEAST || draft[3] - draft[1] < LEAST) say("Draw a larger box.");
   else drawn.push(draft);
   draft = nextDraft();
@@ -116,9 +122,8 @@ export function drawingKey({ key, shiftKey }) { // its work while a tool is chos
 }
 
 function place(event) { // in pixels of the picture
-  const { naturalWidth: wide, naturalHeight: high } = review.pictures.metaphase;
-  const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
-  return [Math.min(Math.max(x, 0), wide), Math.min(Math.max(y, 0), high)];
+  const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
+  return [point.x, point.y];
 }
 
 export function startMetaphase(kind) {
