@@ -22,6 +22,7 @@ Blind = Annotated[bool, typer.Option("--blind", help="Hide all predictions.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0: a free one.")]
 DecisionFile = Annotated[Path | None, typer.Option(help="File of decisions.", show_default="in or beside OUTPUT")]
 ExportLabels = Annotated[Path | None, typer.Option(help="Write the approved classes as a new table (.csv), and end.")]
+ExportBoxes = Annotated[Path | None, typer.Option(help="Write the approved boxes as a new folder (COCO), and end.")]
 
 
 def review(
@@ -31,6 +32,7 @@ def review(
     port: Port = 0,
     decisions: DecisionFile = None,
     export_labels: ExportLabels = None,
+    export_boxes: ExportBoxes = None,
 ) -> None:
     """Review karyotypes of cells, or predictions of images, on a page of this machine, without model and network.
 
@@ -45,6 +47,8 @@ def review(
     path = decisions or reviewed.decisions_file
     if export_labels is not None:
         work.export_labels(reviewed, path, export_labels)
+    elif export_boxes is not None:
+        work.export_boxes(reviewed, path, export_boxes)
     else:
         work.serve(reviewed, path, list(dict.fromkeys(reader or [getpass.getuser()])), blind, port)
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,10 @@ STEM = re.compile(r"[\w.~-]+")  # as of `safe_stems`: no path that leaves the fo
 STATE = re.compile(r'(<span class="state" data-stem="([\w.~-]+)">)[^<]*(</span>)')
 DECIMALS = 6  # of log-probabilities
 EMPTY = 8  # darker pixels of a picture are background
+METAPHASES = "metaphases"  # folder of the pictures of metaphases, in the output
+CUT_OUTS = "chromosomes"  # folder of the chromosomes that were cut out of metaphases, in the output
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,25 @@ class ReviewedFile:
 
 
 @dataclass(frozen=True)
+class ReviewedBox:
+    """A box in the picture of a metaphase; ``outline`` is that of the chromosome: the points of an SVG polygon."""
+
+    corners: Box
+    outline: str
+
+    @classmethod
+    def of(cls, corners: np.ndarray, outline: np.ndarray) -> "ReviewedBox":
+        """Return a box, with the outline in pixels of the picture, int32, shape (n, 2), x and y."""
+        left, top, right, bottom = corners.round(1).tolist()
+        return cls((left, top, right, bottom), " ".join(f"{x},{y}" for x, y in outline.tolist()))
+
+
+@dataclass(frozen=True)
 class ReviewedCell:
     """A cell with its used files.
 
     ``left_out`` describes the others, of which so many are ``markers``; ``distance`` is ``CellResult.mean_distance``.
+    ``boxes`` in the picture of a metaphase are by the names of all files, in the order of their numbers.
     """
 
     case: str | None
@@ -66,6 +85,7 @@ class ReviewedCell:
     left_out: list[str]
     distance: float | None = None
     markers: int = 0
+    boxes: dict[str, ReviewedBox] = field(default_factory=dict)
 
     @cached_property
     def logs(self) -> np.ndarray:
@@ -152,6 +172,7 @@ class ReviewBundle:
     """The folder ``review`` in an output of scripts/karyotype.py; a ``UserError``: it has none, or a damaged one."""
 
     def __init__(self, output: Path) -> None:
+        self.output = output.absolute()
         self.folder = output / FOLDER
         if not (self.folder / INDEX).is_file():
             raise UserError(
@@ -179,8 +200,7 @@ class ReviewBundle:
         if stem not in self._cells:
             cell = _read(self.folder / f"{stem}.json", _CELL)
             # Chromosomes that were cut out of a metaphase lie in the output folder, and are named relative to it.
-            folder = self.folder.absolute().parent
-            files = [replace(file, path=str(folder / file.path)) for file in cell.files]
+            files = [replace(file, path=str(self.output / file.path)) for file in cell.files]
             self._cells[stem] = replace(cell, files=files)
         return self._cells[stem]
 

@@ -12,12 +12,13 @@ from filelock import FileLock, Timeout
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from common.errors import UserError
+from common.files import sha256_of_value
 from common.karyotype import CHROMOSOMES, MARKER
-from workflows.cell_bundle import NO_CHROMOSOME
+from workflows.cell_bundle import NO_CHROMOSOME, Box
 
 FILE = "decisions.jsonl"
 CLASSES = (*CHROMOSOMES, MARKER, NO_CHROMOSOME)
-Action = Literal["move", "swap", "turn", "note", "approve", "reject", "undo"]
+Action = Literal["move", "swap", "turn", "add", "cut", "join", "note", "approve", "reject", "undo"]
 
 
 def _checked_time(text: str) -> str:
@@ -31,19 +32,22 @@ class Decision:
 
     Attributes:
         action: "move" an image to a class, "swap" two images, "turn" an image upside down, "note" something on the
-            cell, "approve" or "reject" it, or "undo" the reader's last action in the cell that is not undone yet.
+            cell, "approve" or "reject" it, or "undo" the reader's last action in the cell that is not undone yet. On
+            the picture of a metaphase: "add" a chromosome, "cut" an image in two, or "join" two images.
         cell: Identity of the cell, or of the single image.
         reader: Who decided.
         time: ISO 8601, UTC.
         seconds: Since the reader's last decision in the cell, or since it was opened.
         model: Identity of the predictions.
         blind: Whether the predictions were hidden.
-        image: The file; None of "approve" and "undo".
-        other: Of "swap", the other file.
+        image: The file; of "add", one that was left out, or None; None of "approve" and "undo".
+        other: Of "swap" and "join", the other file.
         from_class: Class of the image before; None without one. In the file: ``from``.
         to: Class of the image; of "swap", that which ``other`` had; of "approve" the karyotype.
         classes: Of "approve", the class of each file.
         text: Of "note", and the reason of "reject".
+        boxes: Of "add", "cut" and "join", those of the new chromosomes.
+        points: Of "cut", x and y in the picture of those of the line.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -61,6 +65,17 @@ class Decision:
     to: str | None = None
     classes: dict[str, str] | None = None
     text: str | None = None
+    boxes: list[Box] | None = None
+    points: list[tuple[float, float]] | None = None
+
+    @property
+    def drawn(self) -> dict[str, Box]:
+        """The boxes of the new chromosomes by the names of their files, which differ wherever the decisions do."""
+        boxes = self.boxes or []
+        if self.action == "add" and self.image:
+            return dict.fromkeys([self.image], *boxes)
+        digest = sha256_of_value([self.image, self.other, self.points, boxes])[:8]
+        return {f"{self.cell}/{self.action}-{digest}-{number}.png": box for number, box in enumerate(boxes, 1)}
 
     @property
     def line(self) -> bytes:
@@ -95,7 +110,22 @@ class CellDecisions:
                 fixed[one.image] = one.to
             if one.action == "swap" and one.other is not None and one.from_class is not None:
                 fixed[one.other] = one.from_class
+            if one.action in ("cut", "join"):
+                fixed |= dict.fromkeys(filter(None, (one.image, one.other)), NO_CHROMOSOME)
         return fixed
+
+    @property
+    def drawn(self) -> dict[str, Box]:
+        """The boxes that the reader has drawn, by the names of the files."""
+        drawn: dict[str, Box] = {}
+        for one in self.actions:
+            drawn |= one.drawn
+        return drawn
+
+    @property
+    def removed(self) -> set[str]:
+        """The files that are no chromosomes for the reader."""
+        return {name for name, kind in self.settled.items() if kind == NO_CHROMOSOME}
 
     @property
     def turned(self) -> set[str]:

@@ -116,7 +116,7 @@ def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
     if passes is None:
         passes = config.inference.mc_passes
     elif passes:
-        check_dropout(trained.classifier, passes, config.prepare.size)
+        check_dropout(trained.classifier, passes)
     share = options.out_of_distribution or config.evaluation.out_of_distribution
     distance, unmarked = load_out_of_distribution(member.path(RunFile.OUT_OF_DISTRIBUTION), share)
     network = PredictionNetwork.of_run(trained, passes, distance)

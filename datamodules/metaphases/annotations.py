@@ -117,8 +117,9 @@ def _label(name: str, where: str) -> int:
 
 
 def write_coco(file: Path, pictures: Mapping[str, MetaphasePicture]) -> None:
-    """Write the boxes and angles of composed pictures, by their file names, as COCO json."""
-    categories = [{"id": number, "name": name} for number, name in enumerate(CHROMOSOMES, 1)]
+    """Write the boxes and angles of pictures, by their file names, as COCO json."""
+    names = (*CHROMOSOMES, UNKNOWN_NAME)
+    categories = [{"id": number, "name": name} for number, name in enumerate(names, 1)]
     images = []
     annotations: list[dict[str, Any]] = []
     for number, (name, picture) in enumerate(pictures.items(), 1):
@@ -126,7 +127,7 @@ def write_coco(file: Path, pictures: Mapping[str, MetaphasePicture]) -> None:
         images.append({"id": number, "file_name": name, "width": width, "height": height})
         for one in picture.chromosomes:
             left, top, right, bottom = one.box.tolist()
-            facts = {"category_id": CHROMOSOMES.index(one.label) + 1, "angle": one.angle}
+            facts = {"category_id": names.index(one.label) + 1, "angle": one.angle}
             box = [left, top, right - left, bottom - top]
             annotations.append({"id": len(annotations) + 1, "image_id": number, "bbox": box, **facts})
     write_json(file, {"images": images, "categories": categories, "annotations": annotations})

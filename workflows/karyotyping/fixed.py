@@ -12,7 +12,7 @@ from common.karyotype import MARKER, class_of
 from datamodules.inference.cells import Cell
 from datamodules.io.tables import read_text_table
 from workflows.cell_bundle import NO_CHROMOSOME
-from workflows.decisions import read_decisions, replay
+from workflows.decisions import CellDecisions, read_decisions, replay
 
 KEYS = ("case", "cell", "file", "path")
 NUMBER = "number of the cell"
@@ -58,6 +58,22 @@ def read_fixed(file: Path | None, cells: Sequence[Cell]) -> list[FixedClasses]:
     return fixed
 
 
+def read_drawn(file: Path | None) -> dict[str, CellDecisions]:
+    """Read the decisions on cells of metaphases in which readers have drawn boxes, by the stems of the cells.
+
+    Raises:
+        UserError: Readers have drawn different ones.
+    """
+    drawn: dict[str, CellDecisions] = {}
+    if file is None or file.suffix != ".jsonl":
+        return drawn
+    for (_, stem), state in replay(read_decisions(file)[0]).items():
+        decided = (state.settled or state.drawn) and not state.rejection
+        if decided and drawn.setdefault(stem, state).drawn != state.drawn:
+            raise UserError(f"{file}: readers have drawn different boxes in {stem}: keep the lines of one of them")
+    return drawn
+
+
 def stems_of(cells: Sequence[Cell]) -> list[str]:
     """Return the names of the files of each cell, which are its identities in the decisions of a review."""
     return safe_stems(cell.title.replace(" / ", ".") for cell in cells)
@@ -85,6 +101,8 @@ def _decided(file: Path, cells: Sequence[Cell]) -> pd.DataFrame:
             raise UserError(f"{file}: {reader} has reviewed {stem}, which is none of the cells")
         for name, kind in state.settled.items():
             cell = by_stem[stem]
+            if name in state.drawn and kind == NO_CHROMOSOME:  # it is not drawn
+                continue
             if kinds.setdefault((cell.case or "", cell.name, name), kind) != kind:
                 raise UserError(f"{file}: readers differ on {name}: export the labels, which leaves it out, or agree")
     rows = [(*key, kind) for key, kind in kinds.items()]

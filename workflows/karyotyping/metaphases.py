@@ -18,13 +18,12 @@ from datamodules.io.progress import progress_bar
 from datamodules.metaphases.cut_out import CutOut
 from datamodules.metaphases.picture import network_picture
 from evaluation.cells.assignment import LARGEST, SMALLEST
-from workflows.cell_bundle import write_picture
+from workflows.cell_bundle import CUT_OUTS, METAPHASES, write_picture
+from workflows.decisions import CellDecisions
 
 if TYPE_CHECKING:
     from lightning_modules.detection.trained import TrainedDetector
 
-CHROMOSOMES = "chromosomes"  # folder of the cut-outs, in the output
-PICTURES = "metaphases"  # folder of the pictures
 SAMPLE = 5  # pictures that tell of which kind a folder is
 LEAST_SIDE = 256  # pixels of a metaphase; single chromosomes are cut out with fewer
 LEAST_OBJECTS = 8  # that do not touch, in a metaphase
@@ -73,10 +72,14 @@ class MetaphaseFile:
 
 @dataclass(frozen=True, eq=False)
 class ChromosomeFinder:
-    """How the chromosomes of a picture are found, and cut out of their boxes (picture and boxes: see ``cut_out``)."""
+    """How the chromosomes of a picture are found, and cut out of their boxes (picture and boxes: see ``cut_out``).
+
+    Those that readers have drawn are added: ``decisions`` by the stems of the cells.
+    """
 
     detector: "TrainedDetector"
     cut_out: Callable[[np.ndarray, np.ndarray], list[CutOut]]
+    decisions: Mapping[str, CellDecisions] = field(default_factory=dict)
 
 
 def find_pictures(place: Path, wanted: str, cache_dir: Path, progress: bool) -> ImageFiles | None:
@@ -121,18 +124,18 @@ def cut_pictures(
     for file in images.files:
         titles.append((printable("/".join(file.folders[1:])) or None, Path(file.name).stem))
     stems = safe_stems(".".join(filter(None, title)) for title in titles)
-    (folder / PICTURES).mkdir()
+    (folder / METAPHASES).mkdir()
     cells = []
     metaphases = []
     what = f"finding the chromosomes of {counted(len(titles), 'picture')}"
     with progress_bar(len(titles), what, progress) as advance:
         for file, (case, name), stem in zip(images.files, titles, stems, strict=True):
             metaphase, cuts = _cut(file, stem, finder, folder)
-            (folder / CHROMOSOMES / stem).mkdir(parents=True)
+            (folder / CUT_OUTS / stem).mkdir(parents=True)
             files = []
             for cut, path in zip(cuts, metaphase.found, strict=True):
-                write_picture(folder / CHROMOSOMES / path, np.repeat(cut.pixels[..., None], 3, axis=2))
-                files.append(ImageFile(folder / CHROMOSOMES / path, path, (stem,)))
+                write_picture(folder / CUT_OUTS / path, np.repeat(cut.pixels[..., None], 3, axis=2))
+                files.append(ImageFile(folder / CUT_OUTS / path, path, (stem,)))
             cells.append(Cell(name, case, tuple(files)))
             metaphases.append(metaphase)
             advance()
@@ -146,7 +149,7 @@ def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> 
         image = read_image(file.path, "detect")
     except BrokenImageError as error:
         return MetaphaseFile(file.name, problem=f"{file.name}: {error}"), []
-    write_picture(folder / PICTURES / f"{stem}.png", image)
+    write_picture(folder / METAPHASES / f"{stem}.png", image)
     picture = network_picture(image, 1.0)
     boxes, probabilities = _possible_boxes(image, finder.detector)
     shape = (image.shape[0], image.shape[1])
@@ -160,6 +163,14 @@ def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> 
             number = len(cuts) + 1
             found[f"{stem}/{number:02}.png"] = FoundChromosome(number, box, probability, cut.outline)
             cuts.append(cut)
+    decisions = finder.decisions.get(stem, CellDecisions())
+    if names := sorted(decisions.drawn.keys() - found.keys() - decisions.removed):
+        others = [one.box for name, one in found.items() if name not in decisions.removed]
+        drawn = np.array([decisions.drawn[name] for name in names], np.float32)
+        new = finder.cut_out(picture, np.array([*others, *drawn]))[len(others) :]
+        for name, box, cut in zip(names, drawn, new, strict=True):
+            cuts.append(cut)
+            found[name] = FoundChromosome(len(cuts), box, 1.0, cut.outline)
     return MetaphaseFile(file.name, shape, found, None, outside), cuts
 
 

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from workflows.cell_bundle import METAPHASES
 from workflows.karyotyping.cell_result import CellResult
-from workflows.karyotyping.metaphases import PICTURES
 
 
 class Shape(NamedTuple):
@@ -54,7 +54,7 @@ def overlays(result: CellResult, anchor: str) -> list[Overlay]:
             in_karyogram.append(_shape(there, here, found.number, box, kind, text))
     height, width = metaphase.shape
     text = f"Metaphase {result.cell.title}: {len(in_picture)} boxes"
-    drawn = [Overlay(f"{PICTURES}/{result.stem}.png", width, height, tuple(in_picture), text)]
+    drawn = [Overlay(f"{METAPHASES}/{result.stem}.png", width, height, tuple(in_picture), text)]
     if result.drawn is not None and result.karyogram:
         height, width = result.drawn.pixels.shape[:2]
         text = f"Karyogram of {result.cell.title}"

@@ -6,9 +6,8 @@ import numpy as np
 
 from datamodules.inference.image_files import printable
 from evaluation.cells.prior import KaryotypePriors
-from workflows.cell_bundle import CellSummary, ReviewedCell, ReviewedFile, ReviewIndex, rounded
+from workflows.cell_bundle import CUT_OUTS, CellSummary, ReviewedBox, ReviewedCell, ReviewedFile, ReviewIndex, rounded
 from workflows.karyotyping.cell_result import CellResult
-from workflows.karyotyping.metaphases import CHROMOSOMES
 from workflows.karyotyping.predictor import CellModel, CellPrediction
 from workflows.karyotyping.request import KaryotypeRequest
 
@@ -24,13 +23,17 @@ def reviewed_cell(result: CellResult, used: CellPrediction) -> ReviewedCell:
             continue
         path = printable(str(one.file.path.resolve()))
         if result.metaphase is not None:
-            path = f"{CHROMOSOMES}/{name}"
+            path = f"{CUT_OUTS}/{name}"
         logs = rounded(used.log_probabilities[len(files)])
         turned = bool(used.upside_down[len(files)])
         fixed = result.fixed.get(name)
         files.append(ReviewedFile(name, path, call.assigned, fixed, logs, name in result.foreign, turned, one.area))
     distance = None if np.isnan(result.mean_distance) else result.mean_distance
-    return ReviewedCell(result.cell.case, result.cell.name, files, left_out, distance, result.markers)
+    boxes = {}
+    if result.metaphase is not None:
+        for name, found in result.metaphase.found.items():
+            boxes[name] = ReviewedBox.of(found.box, found.outline)
+    return ReviewedCell(result.cell.case, result.cell.name, files, left_out, distance, result.markers, boxes)
 
 
 def review_index(results: Sequence[CellResult], request: KaryotypeRequest, model: CellModel) -> ReviewIndex:

@@ -26,7 +26,7 @@ from workflows.cell_bundle import write_cell, write_index, write_picture
 from workflows.cell_settings import KaryotypeConfig
 from workflows.cell_thresholds import referral_thresholds
 from workflows.karyotyping.cell_result import CellInput, CellResult, name_cell
-from workflows.karyotyping.fixed import FixedClasses, read_fixed, stems_of
+from workflows.karyotyping.fixed import FixedClasses, read_drawn, read_fixed, stems_of
 from workflows.karyotyping.metaphases import ChromosomeFinder, MetaphaseFile, cut_pictures, find_pictures
 from workflows.karyotyping.page import PageFacts, write_karyotype_page
 from workflows.karyotyping.predictor import CellModel, load_cell_model
@@ -94,7 +94,7 @@ def read_input(request: KaryotypeRequest, folder: Path) -> tuple[Cells, Sequence
     cutting = cut_out
     if request.cutter:
         cutting = partial(cut_out_by, trained.load_cutter(request.cutter).probabilities)
-    finder = ChromosomeFinder(trained.load_detector(request.detector), cutting)
+    finder = ChromosomeFinder(trained.load_detector(request.detector), cutting, read_drawn(request.fixed))
     return cut_pictures(pictures, finder, folder, console.is_terminal)
 
 

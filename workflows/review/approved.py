@@ -15,6 +15,7 @@ from datamodules.synthesis.assigned_karyogram import draw_karyogram
 from evaluation.pages.rendering import render
 from workflows.cell_bundle import NO_CHROMOSOME, STATE, ReviewBundle, ReviewedCell, write_picture
 from workflows.decisions import CLASSES, CellDecisions, Decision, Decisions
+from workflows.review.drawn import with_drawn
 from workflows.review.originals import original_chromosomes
 
 FOLDER = "approved"
@@ -51,7 +52,8 @@ class Approved:
         changes = []
         for file in self.cell.files:
             if (kind := self.classes[file.name]) != file.assigned:
-                changes.append(f"{Path(file.name).name}: {file.assigned} to {kind}")
+                before = f"{file.assigned} to" if file.assigned else "drawn,"
+                changes.append(f"{Path(file.name).name}: {before} {kind}")
             if file.name in self.decisions.turned:
                 changes.append(f"{Path(file.name).name}: turned")
         return changes
@@ -65,7 +67,7 @@ class Approved:
 
     def draw(self, bundle: ReviewBundle) -> np.ndarray:
         """Draw the karyogram as it was approved, uint8 RGB; what is no chromosome is left out."""
-        images = original_chromosomes(bundle, self.stem)
+        images = original_chromosomes(bundle, self.stem, self.cell.files)
         turned = np.isin(self.cell.names, list(self.decisions.turned))
         images[turned] = images[turned, ::-1, ::-1]
         kinds = np.array([self.classes[name] for name in self.cell.names])
@@ -104,7 +106,7 @@ def _approved(bundle: ReviewBundle, states: Decisions) -> list[Approved]:
     keys = sorted((places[stem], reader, stem) for reader, stem in states if stem in places)
     approved = []
     for (_, reader, stem), name in zip(keys, safe_stems(f"{stem}.{reader}" for _, reader, stem in keys), strict=True):
-        approval, cell = states[reader, stem].approval, bundle.cell(stem)
+        approval, cell = states[reader, stem].approval, with_drawn(bundle, stem, states[reader, stem])
         if approval and set(cell.names) == (approval.classes or {}).keys():
             approved.append(Approved(stem, cell, approval, states[reader, stem], f"{name}.png"))
     return approved

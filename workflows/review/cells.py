@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from evaluation.cells.cases import case_karyotype
 from evaluation.cells.cell_karyotype import CellKaryotype, karyotype_of_cell
 from evaluation.cells.cell_referral import doubts
 from workflows.cell_bundle import NO_CHROMOSOME, ReviewBundle, ReviewedCell
-from workflows.decisions import CLASSES, FILE, CellDecisions, DecisionLog
+from workflows.decisions import CLASSES, FILE, CellDecisions, Decision, DecisionLog
 from workflows.review.approved import FOLDER as APPROVED
 from workflows.review.approved import publish
+from workflows.review.drawn import draw, with_drawn
 from workflows.review.originals import has_original, original_chromosomes
 from workflows.review.reviewed import Reviewed, Source
 
@@ -35,7 +37,7 @@ class CellReview(Reviewed):
 
     noun = "cell"
     media_type = "image/png"
-    actions = frozenset({"move", "swap", "turn", "note", "approve", "reject", "undo"})
+    actions = frozenset({"move", "swap", "turn", "add", "cut", "join", "note", "approve", "reject", "undo"})
     columns = ("case_id", "cell_id")
     no_labels = (MARKER, NO_CHROMOSOME)
 
@@ -63,12 +65,13 @@ class CellReview(Reviewed):
 
     def shown(self, stem: str, decisions: CellDecisions, blind: bool) -> dict[str, Any]:
         """Return chromosomes, karyotype and counts; unless ``blind``, solved around what the reader has fixed."""
-        cell = self.bundle.cell(stem)
+        cell = with_drawn(self.bundle, stem, decisions)
         shown = _blind(cell, decisions) if blind else self._solved(cell, decisions)
         return {
             "stem": stem,
             "counts": _counts(shown["files"]),
             "thumbnails": [file.name for file in cell.files if not has_original(file)],
+            "boxes": _boxes(cell, blind),
             **shown,
         }
 
@@ -95,16 +98,26 @@ class CellReview(Reviewed):
         page = self.output / "index.html"
         publish(self.bundle, log.states, folder, page if folder == self.output / APPROVED else None)
 
-    def picture(self, stem: str) -> bytes:
+    def complete(self, decision: Decision, before: CellDecisions) -> Decision:
+        """Return the decision with the boxes of new chromosomes, which are cut out of the picture."""
+        drawing = decision.action in ("add", "cut", "join")
+        return draw(self.bundle, decision, before) if drawing else decision
+
+    def picture(self, stem: str, decisions: CellDecisions) -> bytes:
         """Return the strip of all chromosomes, in the resolution of their files where these are still there."""
-        strip = np.concatenate(list(original_chromosomes(self.bundle, stem)), axis=1)
+        files = with_drawn(self.bundle, stem, decisions).files
+        strip = np.concatenate(list(original_chromosomes(self.bundle, stem, files)), axis=1)
         return bytes(cv2.imencode(".png", 255 - strip)[1])
 
-    def sources(self, stem: str) -> Mapping[str, Source]:
+    def sources(self, stem: str, decisions: CellDecisions) -> Mapping[str, Source]:
         """Return the chromosomes of a cell, by the name of their file."""
-        cell = self.bundle.cell(stem)
+        cell = with_drawn(self.bundle, stem, decisions)
         facts = {"case_id": cell.case or "", "cell_id": cell.name}
-        return {file.name: Source(Path(file.path), file.assigned, facts) for file in cell.files}
+        sources = {}
+        for file in cell.files:
+            box = cell.boxes[file.name].corners if cell.boxes else None
+            sources[file.name] = Source(Path(file.path), file.assigned, facts, box)
+        return sources
 
     def solve(self, cell: ReviewedCell, fixed: Mapping[str, str]) -> tuple[np.ndarray, CellKaryotype]:
         """Solve the joint assignment of a cell, as scripts/karyotype.py does, around fixed classes by file.
@@ -121,19 +134,23 @@ class CellReview(Reviewed):
 
     def _solved(self, cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
         before = {file.name: file.fixed for file in cell.files if file.fixed is not None}
-        kept, solved = self.solve(cell, {**before, **decisions.fixed})
+        fixed = {**before, **decisions.fixed}
+        kept, solved = self.solve(cell, fixed)
+        waiting = decisions.drawn.keys() - fixed.keys()
         files = []
         for name in cell.names:
-            files.append(_entry(name, decisions.fixed.get(name, before.get(name)), decisions) | {"fixed": True})
+            files.append(_entry(name, fixed.get(name), decisions) | {"fixed": True})
         for row, call, joint in zip(kept, solved.calls, solved.joint, strict=True):
             files[row] |= {"class": call.assigned, "fixed": call.fixed, "doubtful": call.doubtful}
             files[row] |= {"probability": call.probability, "foreign": cell.files[row].foreign}
             files[row]["others"] = _others(joint, call.assigned)
+            if cell.names[row] in waiting:  # only the counts of the cell speak for a class
+                files[row] |= {"class": None, "probability": 0.0, "others": _others(joint)}
         distance = np.nan if cell.distance is None else cell.distance
         return {
             "files": files,
-            "result": _named(files, cell.markers) if solved.karyotype else "no karyotype",
-            "probability": solved.probability,
+            "result": _named(files, cell.markers) if waiting or solved.karyotype else "no karyotype",
+            "probability": None if waiting else solved.probability,
             "reasons": [*solved.reasons, *doubts(solved, distance, self.bundle.index.thresholds)],
             "left_out": cell.left_out,
         }
@@ -142,14 +159,22 @@ class CellReview(Reviewed):
 def _blind(cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
     fixed = decisions.fixed
     files = [_entry(name, fixed.get(name), decisions) for name in cell.names]
-    result = _named(files, cell.markers)
-    if waiting := len(files) - len(fixed):
-        result = f"{waiting} of {len(files)} without a class"
-    return {"files": files, "result": result, **NOTHING}
+    return {"files": files, "result": _named(files, cell.markers), **NOTHING}
+
+
+def _boxes(cell: ReviewedCell, blind: bool) -> list[dict[str, Any]]:
+    """Return the boxes of a metaphase; blind readers do not see those that are left out."""
+    boxes = []
+    for number, (name, box) in enumerate(cell.boxes.items(), 1):
+        if name in cell.names or not blind:
+            boxes.append({"name": name, "number": number, **asdict(box)})
+    return boxes
 
 
 def _named(files: list[dict[str, Any]], markers: int) -> str:
-    """Name the karyotype; so many markers are no longer among the files."""
+    """Name the karyotype, or say how many files have no class; so many markers are no longer among the files."""
+    if waiting := [file["class"] for file in files].count(None):
+        return f"{waiting} of {len(files)} without a class"
     counts = _counts(files)
     return name_karyotype({**counts, MARKER: counts[MARKER] + markers}).iscn
 
@@ -164,7 +189,8 @@ def _entry(name: str, kind: str | None, decisions: CellDecisions) -> dict[str, A
     return {"name": name, "class": kind, "turned": name in decisions.turned, "fixed": name in decisions.fixed}
 
 
-def _others(probabilities: np.ndarray, assigned: str) -> list[tuple[str, float]]:
+def _others(probabilities: np.ndarray, assigned: str = "") -> list[tuple[str, float]]:
     """Return the most probable other classes with their probabilities."""
-    likely = pd.Series(probabilities, CHROMOSOMES).drop(assigned).sort_values(ascending=False, kind="stable")
+    others = pd.Series(probabilities, CHROMOSOMES).drop(assigned, errors="ignore")
+    likely = others.sort_values(ascending=False, kind="stable")
     return list(likely[likely >= LEAST].head(LISTED).items())

@@ -90,14 +90,14 @@ class ImageReview(Reviewed):
     def publish(self, log: DecisionLog) -> None:
         """Write nothing: labels are exported."""
 
-    def picture(self, stem: str) -> bytes | None:
+    def picture(self, stem: str, decisions: CellDecisions) -> bytes | None:
         """Return the image from its file."""
         try:
             return encode(read_image(Path(self._images.loc[stem, "path"])), SIDE)
         except BrokenImageError:
             return None
 
-    def sources(self, stem: str) -> Mapping[str, Source]:
+    def sources(self, stem: str, decisions: CellDecisions) -> Mapping[str, Source]:
         """Return the image."""
         image = self._images.loc[stem]
         return {image["file"]: Source(Path(image["path"]), image["prediction"], {})}

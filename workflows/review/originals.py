@@ -1,5 +1,6 @@
 """The chromosomes of a cell in the resolution of their files: upright, at one scale."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -20,20 +21,20 @@ def has_original(file: ReviewedFile) -> bool:
     return file.upside_down is not None and Path(file.path).is_file()
 
 
-def original_chromosomes(bundle: ReviewBundle, stem: str) -> np.ndarray:
-    """Read the chromosomes of a cell from their files; what is gone or unreadable is enlarged from the bundle.
+def original_chromosomes(bundle: ReviewBundle, stem: str, files: Sequence[ReviewedFile]) -> np.ndarray:
+    """Read the chromosomes of a cell, drawn ones last; what is gone or unreadable is enlarged from the bundle.
 
     Returns:
         uint8 gray on black, shape (n, H, W), each in the middle.
     """
-    files = bundle.cell(stem).files
     strip = 255 - to_gray(read_image(bundle.picture(stem)))
+    small = np.split(strip, len(bundle.cell(stem).files), axis=1)
     images: list[np.ndarray] = []
-    for file, small in zip(files, np.split(strip, len(files), axis=1), strict=True):
+    for number, file in enumerate(files):
         try:
             images.append(_upright(file))
         except (BrokenImageError, OSError, cv2.error, MemoryError):
-            images.append(_enlarged(small, file.area))
+            images.append(_enlarged(small[number], file.area))
     high, wide = map(int, np.max([image.shape for image in images], axis=0))
     stack = np.zeros((len(images), high, wide), np.uint8)
     for place, image in zip(stack, images, strict=True):

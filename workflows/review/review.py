@@ -6,18 +6,26 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from common.arguments import new_folder
 from common.cli import console, say, warn
 from common.errors import UserError
 from common.files import write_csv
+from common.karyotype import CHROMOSOMES
 from common.text import counted
+from datamodules.io.whole_folder import new_whole_folder
+from datamodules.metaphases.annotations import UNKNOWN_NAME, write_coco
+from datamodules.preprocessing.background import to_gray
+from datamodules.synthesis.metaphase_picture import MetaphasePicture, PlacedChromosome
 from evaluation.predicted_table import is_predicted
-from workflows.cell_bundle import FOLDER, INDEX
+from workflows.cell_bundle import FOLDER, INDEX, METAPHASES, NO_CHROMOSOME, write_picture
 from workflows.decisions import DecisionLog, read_decisions, replay
 from workflows.review.cells import CellReview
+from workflows.review.drawn import read_picture
 from workflows.review.images import ImageReview
-from workflows.review.reviewed import Reviewed
+from workflows.review.reviewed import Reviewed, Source
 
 
 def open_review(output: Path) -> Reviewed:
@@ -91,7 +99,7 @@ def serve(reviewed: Reviewed, path: Path, names: Sequence[str], blind: bool, por
 
 
 def approved_classes(reviewed: Reviewed, path: Path) -> pd.DataFrame:
-    """Return ``reader``, ``stem``, ``name`` and ``class`` of each file of an approved item; warn of broken lines.
+    """Return ``reader``, ``stem``, ``name``, ``class`` and ``source`` of approved files; warn of broken lines.
 
     Raises:
         UserError: The file of decisions is missing, or is of other items.
@@ -102,14 +110,15 @@ def approved_classes(reviewed: Reviewed, path: Path) -> pd.DataFrame:
         )
     decisions, warnings = read_decisions(path)
     warn(*warnings)
-    rows: list[tuple[str, str, str, str]] = []
+    rows: list[tuple[str, str, str, str, Source]] = []
     for (reader, stem), state in replay(decisions).items():
         classes = (state.approval and state.approval.classes) or {}
-        if classes and (stem not in reviewed.stems or not classes.keys() <= reviewed.sources(stem).keys()):
+        sources = reviewed.sources(stem, state) if classes and stem in reviewed.stems else {}
+        if not classes.keys() <= sources.keys():
             raise UserError(f"{reader} has approved {stem}, which is no {reviewed.noun} of {reviewed.output}")
         for name, kind in classes.items():
-            rows.append((reader, stem, name, kind))
-    return pd.DataFrame(rows, columns=["reader", "stem", "name", "class"])
+            rows.append((reader, stem, name, kind, sources[name]))
+    return pd.DataFrame(rows, columns=["reader", "stem", "name", "class", "source"])
 
 
 def export_labels(reviewed: Reviewed, path: Path, file: Path) -> None:
@@ -126,12 +135,11 @@ def export_labels(reviewed: Reviewed, path: Path, file: Path) -> None:
     approved = approved_classes(reviewed, path)
     if approved.empty:
         raise UserError(f"no {reviewed.noun} is approved: there are no labels to write")
-    files = approved.groupby(["stem", "name"], sort=False)["class"].agg(["nunique", "first"])
-    agreed = files.loc[files["nunique"] == 1, "first"]
-    labels = agreed[~agreed.isin(reviewed.no_labels)]
+    files = approved.groupby(["stem", "name"], sort=False)
+    agreed = files.first()[files["class"].nunique() == 1]
+    labels = agreed[~agreed["class"].isin(reviewed.no_labels)]
     rows = []
-    for (stem, name), kind in labels.items():
-        source = reviewed.sources(stem)[name]
+    for source, kind in zip(labels["source"], labels["class"], strict=True):
         place = os.path.relpath(source.path, file.resolve().parent)
         rows.append({"path": place, "class": kind, **source.facts})
     table = pd.DataFrame(rows, columns=["path", "class", *reviewed.columns])
@@ -142,3 +150,44 @@ def export_labels(reviewed: Reviewed, path: Path, file: Path) -> None:
     if reviewed.no_labels:
         left_out += f", {len(agreed) - len(labels):,} markers or no chromosomes"
     say(str(file), f"{counted(len(table), 'label')} of approved {reviewed.noun}s", left_out)
+
+
+def export_boxes(reviewed: Reviewed, path: Path, folder: Path) -> None:
+    """Write the approved pictures of metaphases and their boxes, as COCO, to a new folder.
+
+    A chromosome without a class, such as a marker, or on whose class readers differ is a box of unknown class. Pictures
+    on whose chromosomes readers differ are left out, and counted.
+
+    Raises:
+        UserError: The folder exists already, or no cell of a metaphase is approved.
+    """
+    new_folder(folder, "--export-boxes")
+    approved = approved_classes(reviewed, path)
+    pictures = {}
+    differ = 0
+    for stem, files in approved.groupby("stem"):
+        shown = files[files["class"] != NO_CHROMOSOME].groupby("name", sort=False)
+        if files["source"].iloc[0].box is None or not len(shown):
+            continue
+        if shown.size().eq(files["reader"].nunique()).all():
+            image = to_gray(read_picture(reviewed.output / METAPHASES / f"{stem}.png"))
+            pictures[f"{stem}.png"] = MetaphasePicture(image, tuple(_placed(rows) for _, rows in shown))
+        else:
+            differ += 1
+    if not pictures:
+        raise UserError("no boxes are approved: review cells of metaphases first")
+    with new_whole_folder(folder) as beside:
+        for name, picture in pictures.items():
+            write_picture(beside / name, np.repeat(picture.pixels[..., None], 3, axis=2))
+        write_coco(beside / "boxes.json", pictures)
+    boxes = sum(len(picture.chromosomes) for picture in pictures.values())
+    left_out = f"left out: {counted(differ, 'picture')} on whose boxes readers differ"
+    say(str(folder), f"{boxes:,} boxes of {counted(len(pictures), 'picture')}", left_out)
+
+
+def _placed(rows: pd.DataFrame) -> PlacedChromosome:
+    """Return the chromosome of a file, which some readers have approved, without its mask."""
+    kinds = rows["class"].unique()
+    label = kinds[0] if len(kinds) == 1 and kinds[0] in CHROMOSOMES else UNKNOWN_NAME
+    box = np.array(rows["source"].iloc[0].box, np.float32)
+    return PlacedChromosome(label, box, (0, 0), np.zeros((0, 0), bool), None)

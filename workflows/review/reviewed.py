@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from common.text import counted
-from workflows.decisions import Action, CellDecisions, DecisionLog
+from workflows.cell_bundle import Box
+from workflows.decisions import Action, CellDecisions, Decision, DecisionLog
 
 
 @dataclass(frozen=True)
 class Source:
-    """A reviewed file: its absolute path, its class by the model, and further columns of an exported table."""
+    """A reviewed file: its absolute path, class by the model, further columns of an exported table, and its box."""
 
     path: Path
     predicted: str
     facts: Mapping[str, str]
+    box: Box | None = None
 
 
 class Reviewed(ABC):
@@ -74,10 +76,14 @@ class Reviewed(ABC):
         ``files`` have at least ``name`` and ``class`` (None without one); ``result`` is what would be approved.
         """
 
+    def complete(self, decision: Decision, before: CellDecisions) -> Decision:
+        """Return a decision as it is kept, after those before it; a ``UserError`` says why it cannot be kept."""
+        return decision
+
     @abstractmethod
-    def picture(self, stem: str) -> bytes | None:
+    def picture(self, stem: str, decisions: CellDecisions) -> bytes | None:
         """Return the picture of an item; None where it cannot be read."""
 
     @abstractmethod
-    def sources(self, stem: str) -> Mapping[str, Source]:
+    def sources(self, stem: str, decisions: CellDecisions) -> Mapping[str, Source]:
         """Return the files of an item, by name."""

@@ -1,7 +1,7 @@
 """The local server of the review page: known paths below a random token, to this machine's own browser alone."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,11 +17,17 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from common.errors import UserError
+from datamodules.io.decode import MAX_SIDE
+from workflows.cell_bundle import METAPHASES
 from workflows.decisions import Action, CellDecisions, Decision, DecisionLog
 from workflows.review.reviewed import Reviewed
 
 HOST = "127.0.0.1"
 LONGEST_TEXT = 500  # letters of a note or reason
+# What an action on the picture of a metaphase has: images of the cell, left out ones, boxes, points of a line (2: all).
+DRAWINGS = {"add": [(0, 0, 1, 0), (0, 1, 0, 0)], "cut": [(1, 0, 0, 2)], "join": [(2, 0, 0, 0)]}
+Coordinate = Annotated[float, Field(ge=0, le=MAX_SIDE)]  # in pixels of a picture
 CHANGED = "changed in another window or file: this is what is there now; decide again"
 STATIC = Path(__file__).parent / "static"
 HEADERS = {
@@ -49,6 +55,8 @@ class Asked:
     other: str = ""
     to: str = ""
     text: Annotated[str, Field(max_length=LONGEST_TEXT)] = ""
+    boxes: list[tuple[Coordinate, Coordinate, Coordinate, Coordinate]] = field(default_factory=list)
+    points: list[tuple[Coordinate, Coordinate]] = field(default_factory=list)
     lines: int | None = None
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
@@ -60,7 +68,7 @@ class ReviewServer:
     """The answers to the page's requests, one after another."""
 
     def __init__(self, reviewed: Reviewed, log: DecisionLog, reader: Reader) -> None:
-        self._reviewed = reviewed
+        self.reviewed = reviewed
         self._log = log
         self._reader = reader
         self._shown: dict[str, dict[str, Any]] = {}  # what is shown of the items that were asked for
@@ -72,17 +80,17 @@ class ReviewServer:
 
     async def page(self, _: Request) -> Response:
         """Return the page."""
-        return FileResponse(STATIC / f"{self._reviewed.noun}s.html")
+        return FileResponse(STATIC / f"{self.reviewed.noun}s.html")
 
     async def queue(self, _: Request) -> Response:
         """Return all items, the most doubtful first; where predictions are hidden, in their own order."""
         self._refresh()
         blind = self._reader.blind
-        lines = self._reviewed.queue(blind)
+        lines = self.reviewed.queue(blind)
         for line in lines:
             line["state"] = self._decisions(line["stem"]).state
-        session = {"reader": self._reader.name, "blind": blind, "notes": list(self._reviewed.notes)}
-        session["result"] = self._reviewed.result(self._log)
+        session = {"reader": self._reader.name, "blind": blind, "notes": list(self.reviewed.notes)}
+        session["result"] = self.reviewed.result(self._log)
         return JSONResponse({**session, "items": lines, "groups": self._groups()})
 
     async def item(self, request: Request) -> Response:
@@ -92,9 +100,10 @@ class ReviewServer:
 
     async def picture(self, request: Request) -> Response:
         """Return the picture of an item."""
-        picture = self._reviewed.picture(self._stem(request))
+        stem = self._stem(request)
+        picture = self.reviewed.picture(stem, self._decisions(stem))
         _require(picture is not None, 404, "the picture cannot be read")
-        return Response(picture, media_type=self._reviewed.media_type)
+        return Response(picture, media_type=self.reviewed.media_type)
 
     async def decide(self, request: Request) -> Response:
         """Keep a decision, and return the state of its item."""
@@ -111,12 +120,12 @@ class ReviewServer:
             reader=self._reader.name,
             time=datetime.now(UTC).isoformat(timespec="milliseconds"),
             seconds=round(asked.seconds, 3),
-            model=self._reviewed.model,
+            model=self.reviewed.model,
             blind=self._reader.blind,
-            **changes_of(asked, self._show(stem), self._reviewed),
+            **changes_of(asked, self._show(stem), self.reviewed),
         )
         try:
-            self._log.append(decision)
+            self._log.append(self.reviewed.complete(decision, self._decisions(stem)))
         except OSError as error:
             raise HTTPException(507, f"not kept: {error.strerror}") from error
         before = self._shown.pop(stem)["state"]
@@ -126,7 +135,7 @@ class ReviewServer:
 
     def _publish(self) -> None:
         try:
-            self._reviewed.publish(self._log)
+            self.reviewed.publish(self._log)
         except OSError as error:
             raise HTTPException(507, f"kept, but the result is not written: {error.strerror or error}") from error
 
@@ -143,13 +152,13 @@ class ReviewServer:
     def _groups(self) -> dict[str, str]:
         titles = {}
         for case, stems in self._cases.items():
-            titles[case] = self._reviewed.group_title(list(map(self._decisions, stems)))
+            titles[case] = self.reviewed.group_title(list(map(self._decisions, stems)))
         return titles
 
     def _show(self, stem: str) -> dict[str, Any]:
         if stem not in self._shown:
             decisions = self._decisions(stem)
-            shown = self._reviewed.shown(stem, decisions, self._reader.blind)
+            shown = self.reviewed.shown(stem, decisions, self._reader.blind)
             shown |= {"state": decisions.state, "note": decisions.note, "lines": decisions.lines}
             rejected = decisions.rejection and decisions.rejection.text
             self._shown[stem] = shown | {"rejected": rejected, "undoable": bool(decisions.actions)}
@@ -160,7 +169,7 @@ class ReviewServer:
 
     def _stem(self, request: Request) -> str:
         stem = str(request.path_params["stem"])
-        _require(stem in self._reviewed.stems, 404, "not found")
+        _require(stem in self.reviewed.stems, 404, "not found")
         return stem
 
 
@@ -181,16 +190,29 @@ def changes_of(asked: Asked, shown: dict[str, Any], reviewed: Reviewed) -> dict[
     if asked.action in ("note", "reject"):
         _require(asked.action == "note" or asked.text.strip(), 400, "type the reason first")
         return {"text": asked.text.strip()}
+    if asked.action in DRAWINGS:
+        return _drawing(asked, shown)
     _require(asked.image in classes, 400, "unknown image")
+    changes: dict[str, Any] = {"image": asked.image}
     if asked.action == "move":
         _require(asked.to in reviewed.classes, 400, "unknown class")
-        return {"image": asked.image, "from_class": classes[asked.image], "to": asked.to}
+        changes |= {"from_class": classes[asked.image], "to": asked.to}
     if asked.action == "swap":
         _require(asked.other in classes, 400, "unknown other")
         before, to = classes[asked.image], classes[asked.other]
         _require(None not in (before, to), 409, "a chromosome without a class cannot be swapped")
-        return {"image": asked.image, "other": asked.other, "from_class": before, "to": to}
-    return {"image": asked.image}
+        changes |= {"other": asked.other, "from_class": before, "to": to}
+    return changes
+
+
+def _drawing(asked: Asked, shown: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an action on the picture of a metaphase."""
+    images = {asked.image, asked.other} - {""}
+    known = images <= {one["name"] for one in shown["boxes"]}
+    used = images & {one["name"] for one in shown["files"]}
+    counts = (len(used), len(images - used), len(asked.boxes), min(len(asked.points), 2))
+    _require(shown["boxes"] and known and counts in DRAWINGS[asked.action], 400, "unknown drawing")
+    return {name: getattr(asked, name) or None for name in ("image", "other", "boxes", "points")}
 
 
 def _require(condition: object, status: int, detail: str) -> None:
@@ -217,15 +239,18 @@ def review_app(servers: Mapping[str, ReviewServer]) -> Starlette:
         Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
     ]
     mounts = [Mount(f"/{token}", routes=_routes(server)) for token, server in servers.items()]
-    return Starlette(routes=mounts, middleware=guards)
+    handlers = {UserError: lambda _, error: PlainTextResponse(str(error), 409)}
+    return Starlette(routes=mounts, middleware=guards, exception_handlers=handlers)
 
 
 def _routes(server: ReviewServer) -> list[BaseRoute]:
+    metaphases = server.reviewed.output / METAPHASES
     return [
         Route("/", server.page),
         Route("/queue", server.queue),
         Route("/items/{stem}", server.item),
         Route("/items/{stem}/decisions", server.decide, methods=["POST"]),
         Route("/pictures/{stem}", server.picture),
+        *([Mount(f"/{METAPHASES}", StaticFiles(directory=metaphases))] if metaphases.is_dir() else []),
         Mount("/", StaticFiles(directory=STATIC)),
     ]

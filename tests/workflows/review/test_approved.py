@@ -95,7 +95,7 @@ def test_another_file_of_decisions_has_its_own_folder(output):
 
 
 def strip(review):
-    pixels = cv2.imdecode(np.frombuffer(review.picture("c0"), np.uint8), cv2.IMREAD_GRAYSCALE)
+    pixels = cv2.imdecode(np.frombuffer(review.picture("c0", CellDecisions()), np.uint8), cv2.IMREAD_GRAYSCALE)
     return np.split(pixels, 46, axis=1)
 
 

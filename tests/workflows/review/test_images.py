@@ -29,7 +29,7 @@ def test_images_of_a_table_the_most_doubtful_first(table):
     assert shown["files"] == [{"name": "00.png", "class": "bright", "fixed": False}]
     assert shown["probabilities"] == pytest.approx({"bright": 0.6, "dark": 0.4})
     assert (shown["conformal_set"], shown["reason"]) == ("bright, dark", "probability below 0.7")
-    assert decode(review.picture("00.png")).shape == (40, 40, 3)
+    assert decode(review.picture("00.png", CellDecisions())).shape == (40, 40, 3)
     assert review.decisions_file == table.parent / "new.decisions.jsonl"
 
 
@@ -74,4 +74,4 @@ def test_what_cannot_be_reviewed(tmp_path, name):
 
 def test_a_table_whose_picture_is_gone(table):
     (table.parent / "new" / "00.png").unlink()
-    assert open_review(table).picture("00.png") is None
+    assert open_review(table).picture("00.png", CellDecisions()) is None

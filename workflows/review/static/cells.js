@@ -1,5 +1,6 @@
-// The review of cells: the karyogram, and the homologues of the selected chromosome.
+// The review of cells: the karyogram, the homologues of the selected chromosome, and the picture of the metaphase.
 
+import { beginDrawing, boxOf, drawingKey, drawMetaphase, startMetaphase, stopDrawing } from "./metaphase.js";
 import { attempt, button, decide, draw, element, make, percent, picture, review, say, settle, start } from "./shared.js";
 
 const ROWS = [["1", "2", "3", "4", "5"], ["6", "7", "8", "9", "10", "11", "12"],
@@ -17,7 +18,9 @@ const SHIFT = 0.2; // of the length: by so much homologues are moved along each 
 const GROUND = 8; // darkness up to which a pixel is ground
 
 let selected = 0; // index into the files of the cell
-let marked = null; // index of the chromosome to be swapped
+let marked = null; // index of the chromosome to be swapped or joined
+let pairing = "swap"; // or "join"
+let measured = null; // the strip that is measured
 let typed = "";
 let timer = null;
 let profiles = []; // mean darkness of each row of each chromosome
@@ -29,9 +32,10 @@ const strip = () => review.pictures.strip;
 const width = () => strip().naturalWidth / files().length;
 
 async function load(item) {
-  const chromosomes = await picture(item.stem);
-  if (!chromosomes) throw new Error("The pictures of the cell cannot be read.");
-  return { strip: chromosomes };
+  const pictures = { strip: await picture(`pictures/${encodeURIComponent(item.stem)}?${item.lines}`) };
+  if (!pictures.strip) throw new Error("The pictures of the cell cannot be read.");
+  if (item.boxes.length) pictures.metaphase = await picture(`metaphases/${encodeURIComponent(item.stem)}.png`);
+  return pictures;
 }
 
 function opened() {
@@ -39,6 +43,7 @@ function opened() {
   clearTyped();
   measure();
   scale = null;
+  stopDrawing();
   element("text").value = kept();
   select(mostDoubtful());
 }
@@ -56,11 +61,49 @@ function doubt(chromosome) {
 // Actions
 const move = (to) => act({ action: "move", image: files()[selected].name, to });
 const turn = () => act({ action: "turn", image: files()[selected].name });
-const swapWith = (index) => act({ action: "swap", image: files()[marked].name, other: files()[index].name });
 
-function act(decision) {
+function pairWith(index) {
+  const decision = { action: pairing, image: files()[marked].name, other: files()[index].name };
+  if (pairing === "join") {
+    const [one, other] = [boxOf(marked), boxOf(index)];
+    decision.boxes = [one.map((value, side) => (side < 2 ? Math.min : Math.max)(value, other[side]))];
+  }
+  return act(decision);
+}
+
+async function act(decision) {
+  const before = files().length;
   marked = null;
-  return decide(decision);
+  stopDrawing();
+  await decide(decision);
+  if (files().length <= before) return;
+  select(before); // the first new one
+  draw();
+}
+
+function pick(index, decision) { // on the picture; of what is no chromosome of the cell, decide
+  if (index < 0) return attempt(() => act(decision));
+  return attempt(() => {
+    const pairs = marked !== null && marked !== index;
+    select(index);
+    return pairs ? pairWith(index) : draw();
+  });
+}
+
+const togglePicture = () => showPicture(!document.querySelector("main").classList.contains("picture"));
+
+function showPicture(shown) {
+  document.querySelector("main").classList.toggle("picture", shown);
+  draw();
+  const outline = document.querySelector("#outlines .selected");
+  if (outline) outline.scrollIntoView({ block: "nearest", inline: "nearest" });
+}
+
+function useTool(name) {
+  if (!review.pictures.metaphase) return;
+  showPicture(true);
+  if (name === "join") togglePairing(name);
+  else beginDrawing(name);
 }
 
 const kept = () => review.item.rejected || review.item.note || "";
@@ -83,11 +126,12 @@ function change(name, by) { // of a slider
   drawView();
 }
 
-async function toggleSwap() {
-  if (marked === null) marked = selected;
+async function togglePairing(action) {
+  if (marked === null) [marked, pairing] = [selected, action];
   else if (marked === selected) marked = null;
-  else await swapWith(selected);
+  else await pairWith(selected);
   draw();
+  if (marked !== null && pairing === "join") say("Click the other part of this chromosome, or select it and press j.");
 }
 
 function select(index) {
@@ -103,6 +147,8 @@ function inOrder() { // as shown: by class, then by name
 
 // Homologues
 function measure() { // where each chromosome is, and how dark its rows are
+  measured = strip();
+  scale = null;
   const { naturalWidth, naturalHeight: high } = strip();
   const canvas = make("canvas", { width: naturalWidth, height: high });
   const context = canvas.getContext("2d", { willReadFrequently: true });
@@ -164,6 +210,7 @@ function chromosomePicture(index, by) {
 function hint(chromosome) {
   const lines = review.session.blind ? [] : [chromosome.name];
   if (chromosome.fixed) lines.push("fixed by a reader");
+  else if (chromosome.class === null) lines.push("no network has seen it; by the rest of the cell:");
   else if (chromosome.probability !== undefined) lines.push(`${chromosome.class}: ${percent(chromosome.probability)}`);
   if (review.item.thumbnails.includes(chromosome.name)) lines.push("as the network saw it: the file is gone");
   if (chromosome.foreign && !chromosome.fixed) lines.push("out of distribution: unlike the training images");
@@ -190,10 +237,10 @@ function chromosomeButton(index) {
   made.append(bar);
   drag(made, index);
   made.addEventListener("click", (event) => made.dragged || attempt(() => {
-    if (event.shiftKey && marked === null) marked = selected;
-    const swaps = marked !== null && marked !== index;
+    if (event.shiftKey && marked === null) [marked, pairing] = [selected, "swap"];
+    const pairs = marked !== null && marked !== index;
     select(index);
-    return swaps ? swapWith(index) : draw();
+    return pairs ? pairWith(index) : draw();
   }));
   return made;
 }
@@ -244,6 +291,7 @@ function group(kind, name, indices, className) {
 
 function karyogramScale() { // as large as all rows fit into the page
   const main = document.querySelector("main");
+  const room = (element("karyogram").clientWidth || main.clientWidth - 32) - 2;
   const gap = parseFloat(getComputedStyle(element("karyogram")).columnGap);
   let [high, wide] = [0, 0];
   for (const row of ROWS) {
@@ -251,7 +299,7 @@ function karyogramScale() { // as large as all rows fit into the page
     high += Math.max(...members.map((index) => boxes[index].height), 0);
     const total = members.reduce((sum, index) => sum + boxes[index].width, 0);
     const around = row.length * gap + members.length * AROUND.chromosome;
-    if (total) wide = Math.max(wide, total / Math.max(main.clientWidth - 34 - around, 1));
+    if (total) wide = Math.max(wide, total / Math.max(room - around, 1));
   }
   const tallest = Math.max(...boxes.map((box) => box.height));
   const space = main.clientHeight - element("header").offsetHeight - 30 - TRAY - ROWS.length * AROUND.row;
@@ -305,10 +353,12 @@ function caption(index) {
 function drawView() {
   document.documentElement.style.setProperty("--contrast", element("contrast").value);
   drawPair();
+  drawMetaphase();
 }
 
 function drawCell() {
   const { item } = review;
+  if (measured !== strip()) measure();
   const probability = item.probability === null ? [] : [make("small", {}, ` probability ${item.probability.toFixed(3)}`)];
   element("karyotype").replaceChildren(item.result, ...probability);
   const reasons = item.left_out.map((text) => `not used: ${text}`);
@@ -316,10 +366,12 @@ function drawCell() {
   if (item.reasons.length) reasons.unshift(`refer: ${item.reasons.join("; ")}`);
   element("reasons").replaceChildren(...reasons.map((text) => make("li", {}, text)));
   element("typed").textContent = typed ? `class ${typed}...` : "";
-  element("swap").setAttribute("aria-pressed", marked !== null);
+  element("swap").setAttribute("aria-pressed", marked !== null && pairing === "swap");
+  element("join").setAttribute("aria-pressed", marked !== null && pairing === "join");
   select(selected);
   drawKaryogram();
   drawPair();
+  drawMetaphase();
   const active = document.querySelector(".chromosome[aria-pressed=true]");
   if (active && document.activeElement !== element("text")) active.focus();
 }
@@ -381,14 +433,17 @@ function key(name) {
   if (/^[0-9]$/.test(name)) return () => digit(name);
   if (/^[xy]$/i.test(name)) return async () => { await enterTyped(); await move(name.toUpperCase()); };
   if (name.startsWith("Arrow")) return async () => { await enterTyped(); arrow(name); };
-  const others = { f: turn, s: toggleSwap, m: () => move(MARKER), n: () => element("text").focus() };
+  const others = { f: turn, s: () => togglePairing("swap"), m: () => move(MARKER), n: () => element("text").focus() };
   Object.assign(others, { "+": () => change("zoom", 0.5), "-": () => change("zoom", -0.5), c: () => change("contrast") });
+  Object.assign(others, { p: togglePicture, a: () => useTool("add"), k: () => useTool("cut"), j: () => useTool("join") });
   return others[name] ? async () => { await enterTyped(); await others[name](); } : null;
 }
 
 function escape() {
   clearTyped();
   marked = null;
+  stopDrawing();
+  say("");
   draw();
 }
 
@@ -399,6 +454,9 @@ element("text").addEventListener("change", () => attempt(keepNote));
 element("reject").addEventListener("mousedown", (event) => event.preventDefault()); // the text is its reason, no note
 button("reject", reject);
 button("turn", turn);
-button("swap", toggleSwap);
+button("swap", () => togglePairing("swap"));
+button("view-picture", togglePicture);
+for (const name of ["add", "cut", "join"]) button(name, () => useTool(name));
+startMetaphase({ selected: () => selected, marked: () => marked, pick, act });
 addEventListener("resize", () => { scale = null; });
-start({ load, opened, draw: drawCell, key, escape, before: enterTyped });
+start({ load, opened, draw: drawCell, key, escape, before: enterTyped, first: drawingKey });

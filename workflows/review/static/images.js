@@ -4,7 +4,7 @@ import { attempt, decide, draw, element, make, percent, picture, review, start }
 
 const file = () => review.item.files[0];
 
-const load = async (item) => ({ image: await picture(item.stem) });
+const load = async (item) => ({ image: await picture(`pictures/${encodeURIComponent(item.stem)}`) });
 
 function opened() {
   document.querySelector("main").scrollTop = 0;
@@ -55,4 +55,4 @@ function key(name) {
   return chosen ? () => choose(chosen.name) : null;
 }
 
-start({ load, opened, draw: drawImage, key, escape: draw, before: () => undefined });
+start({ load, opened, draw: drawImage, key, escape: draw, before: () => undefined, first: () => null });

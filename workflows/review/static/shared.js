@@ -9,7 +9,7 @@ const settled = []; // stems of items that were approved or rejected on this pag
 const ahead = new Map(); // items that are asked for before they are opened
 let listed = new Map(); // buttons of the queue, by line
 const heads = new Map(); // headings of the cases that have several items, by case
-let page = null; // of the kind: load, opened, draw, key, escape, before
+let page = null; // of the kind: load, opened, draw, key, escape, before, first
 let opened = 0; // when the item was opened or last decided on
 let sending = Promise.resolve();
 
@@ -37,9 +37,9 @@ async function loadItem(stem) {
   return [item, await page.load(item)];
 }
 
-export async function picture(stem) { // null where it cannot be shown
+export async function picture(place) { // null where it cannot be shown; the same place is not asked for again
   const image = new Image();
-  image.src = `pictures/${encodeURIComponent(stem)}`;
+  image.src = place;
   return image.decode().then(() => image, () => null);
 }
 
@@ -66,17 +66,20 @@ async function open(stem) {
 export async function decide(decision) {
   const seconds = (performance.now() - opened) / 1000;
   const { stem, lines } = review.item;
+  let answer;
   try {
-    review.item = await request(`${address(stem)}/decisions`, { ...decision, seconds, lines });
+    answer = await request(`${address(stem)}/decisions`, { ...decision, seconds, lines });
   } catch (error) {
     if (error.status === 409) await show(await request(address(stem))); // what another window has changed
     throw error;
   }
   say("");
-  show(review.item);
+  await show(answer);
 }
 
-function show(item) {
+async function show(item) {
+  const names = (one) => one.files.map((file) => file.name).join("\n");
+  if (names(item) !== names(review.item)) review.pictures = await page.load(item);
   review.item = item;
   opened = performance.now();
   Object.assign(review.session.groups, item.groups);
@@ -199,7 +202,7 @@ export function start(kind) {
       return;
     }
     if (event.key === "Enter" && event.target.closest("#queue button, #buttons button")) return; // it is pressed
-    const work = workOf(event.key);
+    const work = page.first(event) || workOf(event.key);
     if (!work) return;
     event.preventDefault();
     attempt(work);

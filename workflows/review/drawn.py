@@ -1,0 +1,103 @@
+"""Chromosomes that a reader has drawn on the picture of a metaphase: added, cut in two, or joined of two.
+
+No network has seen them: they have no class until the reader gives one.
+"""
+
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from common.errors import UserError
+from common.files import atomic_path
+from common.karyotype import CHROMOSOMES
+from datamodules.io.decode import BrokenImageError, read_image
+from datamodules.metaphases.cut_out import EDGE, CutOut, cut_out, largest_part
+from datamodules.metaphases.picture import network_picture
+from datamodules.synthesis.metaphase import GROUND
+from workflows.cell_bundle import CUT_OUTS, METAPHASES, Box, ReviewBundle, ReviewedBox, ReviewedCell, ReviewedFile
+from workflows.decisions import CellDecisions, Decision
+
+NO_NETWORK = [-math.log(len(CHROMOSOMES))] * len(CHROMOSOMES)  # log-probabilities: all classes alike
+LEAST = 30  # pixels of a chromosome
+MARGIN = 4  # pixels that annotators leave around it
+LINE = 2  # pixels of the width of a line, which are of neither part
+
+
+def with_drawn(bundle: ReviewBundle, stem: str, decisions: CellDecisions) -> ReviewedCell:
+    """Return a cell with the chromosomes that a reader has drawn, last; a ``UserError``: the file of one is gone."""
+    cell = bundle.cell(stem)
+    for name, box in decisions.drawn.items():
+        if name not in cell.names:  # of a folder that was made with these decisions
+            cell = _with_file(cell, name, np.array(box), bundle.output / CUT_OUTS / name)
+    return cell
+
+
+def draw(bundle: ReviewBundle, decision: Decision, before: CellDecisions) -> Decision:
+    """Cut the new chromosomes of a decision out of the picture, write them, and return it with their boxes.
+
+    Raises:
+        UserError: There is none, or no picture that can be read.
+        OSError: They cannot be written.
+    """
+    cell = with_drawn(bundle, decision.cell, before)
+    if decision.action == "add" and decision.image:  # it was cut out, but left out
+        return replace(decision, boxes=[cell.boxes[decision.image].corners])
+    picture = network_picture(read_picture(bundle.output / METAPHASES / f"{decision.cell}.png"), 1.0)
+    if decision.boxes:
+        others = [cell.boxes[name].corners for name in cell.names if name not in before.removed]
+        cuts = cut_out(picture, np.array([*others, *decision.boxes], np.float32))[len(others) :]
+    else:
+        boxes, cuts = _parts(cell, decision, picture)
+        decision = replace(decision, boxes=boxes)
+    if any(cut.mask.sum() < LEAST for cut in cuts):
+        raise UserError("no chromosome there: draw a box around one, or a line from side to side of one")
+    for name, cut in zip(decision.drawn, cuts, strict=True):
+        with atomic_path(bundle.output / CUT_OUTS / name) as temporary:
+            temporary.write_bytes(bytes(cv2.imencode(".png", cut.pixels)[1]))
+    return decision
+
+
+def _parts(cell: ReviewedCell, decision: Decision, picture: np.ndarray) -> tuple[list[Box], list[CutOut]]:
+    """Return the two largest parts that a line leaves of an image, or two images as one, and their boxes."""
+    mask = np.zeros(picture.shape, np.uint8)
+    for name in filter(None, (decision.image, decision.other)):
+        points = np.array(re.split("[ ,]", cell.boxes[name].outline), np.int32)
+        cv2.fillPoly(mask, [points.reshape(-1, 2)], 1)
+    masks = [mask]
+    if decision.points:
+        cv2.polylines(mask, [np.array(decision.points).astype(np.int32)], False, 0, LINE)
+        first = largest_part(mask)
+        masks = [first & mask, largest_part(mask & ~first)]
+    boxes: list[Box] = []
+    cuts = []
+    for mask in masks:
+        x, y, width, height = cv2.boundingRect(mask)
+        left, top = max(x - MARGIN, 0), max(y - MARGIN, 0)
+        inside = np.s_[top : y + height + MARGIN, left : x + width + MARGIN]
+        cuts.append(CutOut.of(picture[inside], mask[inside] > 0, (left, top)))
+        height, width = picture[inside].shape
+        boxes.append((float(left), float(top), float(left + width), float(top + height)))
+    return boxes, cuts
+
+
+def _with_file(cell: ReviewedCell, name: str, box: np.ndarray, path: Path) -> ReviewedCell:
+    """Return a cell with one more file, that of a box."""
+    pixels = read_picture(path)[..., 0]
+    left, top = box[:2].astype(int).tolist()
+    cut = CutOut(pixels, pixels < GROUND, (left - EDGE, top - EDGE))
+    file = ReviewedFile(name, str(path), "", None, NO_NETWORK, upside_down=False, area=int(cut.mask.sum()))
+    boxes = dict(cell.boxes)
+    boxes.setdefault(name, ReviewedBox.of(box, cut.outline))  # one that was left out has its own
+    return replace(cell, files=[*cell.files, file], boxes=boxes)
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """Read a picture; a ``UserError`` says that it is gone or damaged."""
+    try:
+        return read_image(path, "detect")
+    except BrokenImageError as error:
+        raise UserError(f"{path} cannot be read ({error}): put it back") from error
