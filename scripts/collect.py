@@ -3,24 +3,19 @@
 from pathlib import Path
 from typing import Annotated
 
-from common.errors import quiet_interrupts
-
-quiet_interrupts()  # the imports take a while
-import typer
-
-from scripts.shared.program import program
+from scripts.shared.program import Argument, Option, program
 from scripts.sweep_status import OutputDir
 
 Places = Annotated[
     list[str] | None,
-    typer.Argument(
+    Argument(
         metavar="[SWEEP | RUN...]",
         help="A sweep's folder or name, or folders that hold runs.",
         show_default="the newest sweep",
     ),
 ]
-Csv = Annotated[Path | None, typer.Option(help="Write the table with all its columns to this file.")]
-Each = Annotated[bool, typer.Option("--runs", help="A row per run.")]
+Csv = Annotated[Path | None, Option(help="Write the table with all its columns to this file.")]
+Each = Annotated[bool, Option("--runs", help="A row per run.")]
 
 
 def collect(

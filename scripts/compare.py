@@ -3,21 +3,16 @@
 from pathlib import Path
 from typing import Annotated
 
-from common.errors import quiet_interrupts
-
-quiet_interrupts()  # the imports take a while
-import typer
-
 from scripts.shared._options import MeasuredRuns
-from scripts.shared.program import program
+from scripts.shared.program import Option, program
 
 Paper = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         help="Such as 004, with all its figures; repeatable.", show_default="all papers; with runs, their experiments"
     ),
 ]
-Csv = Annotated[Path | None, typer.Option(help="Write the table with all its columns to this file.")]
+Csv = Annotated[Path | None, Option(help="Write the table with all its columns to this file.")]
 
 
 def compare(runs: MeasuredRuns = None, paper: Paper = None, csv: Csv = None) -> None:

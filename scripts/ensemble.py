@@ -3,17 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from common.errors import quiet_interrupts
-
-quiet_interrupts()  # the imports take a while
-import typer
-
 from scripts.shared._options import FitSeed, MembersAndKeys
-from scripts.shared.program import program
+from scripts.shared.program import Option, program
 
-Output = Annotated[Path, typer.Option(help="Folder of the new run; it must be empty or missing.")]
-Common = Annotated[bool, typer.Option("--common", help="Keep only the validation images that all members have.")]
-Name = Annotated[str | None, typer.Option(help="Name of the ensemble.", show_default="its method and members")]
+Output = Annotated[Path, Option(help="Folder of the new run; it must be empty or missing.")]
+Common = Annotated[bool, Option("--common", help="Keep only the validation images that all members have.")]
+Name = Annotated[str | None, Option(help="Name of the ensemble.", show_default="its method and members")]
 
 
 def ensemble(

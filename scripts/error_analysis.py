@@ -3,19 +3,14 @@
 from pathlib import Path
 from typing import Annotated
 
-from common.errors import quiet_interrupts
-
-quiet_interrupts()  # the imports take a while
-import typer
-
 from common.runs.names import run_path
-from scripts.shared.program import program
+from scripts.shared.program import Argument, Option, program
 
 Runs = Annotated[
     list[Path],
-    typer.Argument(parser=run_path, metavar="RUN...", help="Run folders or predictions.parquet; folds are pooled."),
+    Argument(parser=run_path, metavar="RUN...", help="Run folders or predictions.parquet; folds are pooled."),
 ]
-Output = Annotated[Path, typer.Option(help="Folder of the tables and pictures; it must be empty or missing.")]
+Output = Annotated[Path, Option(help="Folder of the tables and pictures; it must be empty or missing.")]
 
 
 def errors(runs: Runs, output: Output) -> None:

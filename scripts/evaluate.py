@@ -1,9 +1,5 @@
 """Evaluate finished runs: metrics with intervals, folds pooled, all pairs of several experiments."""
 
-from common.errors import quiet_interrupts
-
-quiet_interrupts()  # the imports take a while
-
 from scripts.shared import _options as options
 from scripts.shared.program import program
 

@@ -3,23 +3,18 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from common.errors import quiet_interrupts
-
-quiet_interrupts()  # the imports take a while
-import typer
-
 from common.runs.names import run_word
-from scripts.shared.program import program
+from scripts.shared.program import Argument, Option, program
 from workflows.explain.request import ExplainRequest, check_options
 
 What = Literal["heatmaps", "layers", "smoothness", "summary"]
 Words = Annotated[
     list[str],
-    typer.Argument(parser=run_word, metavar="RUN... [KEY=VALUE...]", help="Runs, and keys of conf/explain.yaml."),
+    Argument(parser=run_word, metavar="RUN... [KEY=VALUE...]", help="Runs, and keys of conf/explain.yaml."),
 ]
-Out = Annotated[Path | None, typer.Option(help="heatmaps, layers: PNG of all; by default each run has its own.")]
-Csv = Annotated[Path | None, typer.Option(help="summary, smoothness: table to write.")]
-Depth = Annotated[int, typer.Option(min=0, help="summary: 1 the backbone in one row; 2, 3, ...: its parts; 0: all.")]
+Out = Annotated[Path | None, Option(help="heatmaps, layers: PNG of all; by default each run has its own.")]
+Csv = Annotated[Path | None, Option(help="summary, smoothness: table to write.")]
+Depth = Annotated[int, Option(min=0, help="summary: 1 the backbone in one row; 2, 3, ...: its parts; 0: all.")]
 
 
 def explain(what: What, words: Words, out: Out = None, csv: Csv = None, depth: Depth = 1) -> None:

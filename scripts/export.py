@@ -3,32 +3,25 @@
 from pathlib import Path
 from typing import Annotated
 
-from common.errors import quiet_interrupts
-
-quiet_interrupts()  # the imports take a while
-import typer
-
 from common.arguments import new_folder
 from common.cli import heavy_imports
 from common.runs.names import run_path
 from common.runs.portable import is_detector
-from scripts.shared.program import program
+from scripts.shared.program import Argument, Option, program
 
 Folder = Annotated[
-    Path, typer.Argument(parser=run_path, metavar="RUN", help="Folder or name of a finished run, or of an ensemble.")
+    Path, Argument(parser=run_path, metavar="RUN", help="Folder or name of a finished run, or of an ensemble.")
 ]
-Output = Annotated[Path, typer.Option(help="New folder for weights, graph, description and model card.")]
-DataDir = Annotated[
-    str | None, typer.Option(help="Where the images of the run are now.", show_default="where they were")
-]
+Output = Annotated[Path, Option(help="New folder for weights, graph, description and model card.")]
+DataDir = Annotated[str | None, Option(help="Where the images of the run are now.", show_default="where they were")]
 LicenceText = Annotated[
-    str | None, typer.Option(help="Licence of the weights, as the model card states it.", show_default="not stated")
+    str | None, Option(help="Licence of the weights, as the model card states it.", show_default="not stated")
 ]
-Half = Annotated[bool, typer.Option("--half", help="Weights in 16 bits, half as large; they are computed in 32.")]
-Onnx = Annotated[bool, typer.Option(help="Write ONNX graphs, or only what torch needs.")]
+Half = Annotated[bool, Option("--half", help="Weights in 16 bits, half as large; they are computed in 32.")]
+Onnx = Annotated[bool, Option(help="Write ONNX graphs, or only what torch needs.")]
 Notes = Annotated[
     Path | None,
-    typer.Option(help="Markdown file on the data and their terms, for the model card.", show_default="none"),
+    Option(help="Markdown file on the data and their terms, for the model card.", show_default="none"),
 ]
 
 

@@ -3,27 +3,22 @@
 from pathlib import Path
 from typing import Annotated
 
-from common.errors import quiet_interrupts
-
-quiet_interrupts()  # the imports take a while
-import typer
-
 from common.cli import heavy_imports
 from common.runs.names import run_word
-from scripts.shared.program import program
+from scripts.shared.program import Argument, Option, program
 
 Words = Annotated[
     list[str],
-    typer.Argument(
+    Argument(
         parser=run_word,
         metavar="[RUN...] CELLS [KEY=VALUE...]",
         help="Runs or a portable model (else models/chromosomes), a folder, zip or table (.csv) of cells; any keys.",
     ),
 ]
-Output = Annotated[Path, typer.Option(help="New folder for tables, karyograms and index.html.")]
+Output = Annotated[Path, Option(help="New folder for tables, karyograms and index.html.")]
 Fixed = Annotated[
     Path | None,
-    typer.Option(help="Classes that an expert has fixed: a table, or decisions.jsonl of a review."),
+    Option(help="Classes that an expert has fixed: a table, or decisions.jsonl of a review."),
 ]
 
 

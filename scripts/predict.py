@@ -3,24 +3,19 @@
 from pathlib import Path
 from typing import Annotated
 
-from common.errors import quiet_interrupts
-
-quiet_interrupts()  # the imports take a while
-import typer
-
 from common.cli import heavy_imports
 from common.runs.names import run_word
-from scripts.shared.program import program
+from scripts.shared.program import Argument, Option, program
 
 Words = Annotated[
     list[str],
-    typer.Argument(
+    Argument(
         parser=run_word,
         metavar="RUN... IMAGES... [KEY=VALUE...]",
         help="Runs or a portable model; then folders, zip files or files of images; keys of conf/predict.yaml.",
     ),
 ]
-Output = Annotated[Path, typer.Option(help="CSV to write; the same table is written as .parquet next to it.")]
+Output = Annotated[Path, Option(help="CSV to write; the same table is written as .parquet next to it.")]
 
 
 def predict(words: Words, output: Output = Path("predictions.csv")) -> None:

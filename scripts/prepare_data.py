@@ -3,29 +3,23 @@
 from pathlib import Path
 from typing import Annotated
 
-from common.errors import UserError, quiet_interrupts
-
-quiet_interrupts()  # the imports take a while
-import typer
-
-from scripts.shared.program import program
+from common.errors import UserError
+from scripts.shared.program import Argument, Option, program
 
 Overrides = Annotated[
     list[str],
-    typer.Argument(metavar="KEY=VALUE...", help="As train.py takes them: data=mnist data_dir=..., +experiment=<name>."),
+    Argument(metavar="KEY=VALUE...", help="As train.py takes them: data=mnist data_dir=..., +experiment=<name>."),
 ]
-Weights = Annotated[bool, typer.Option("--weights", help="Bring the pretrained weights instead, and no data.")]
-Images = Annotated[bool, typer.Option(help="Prepare the images too (prepare.*), or only unpack and count.")]
-Sheet = Annotated[Path | None, typer.Option(help="Draw an image of each kind or class into this PNG file.")]
+Weights = Annotated[bool, Option("--weights", help="Bring the pretrained weights instead, and no data.")]
+Images = Annotated[bool, Option(help="Prepare the images too (prepare.*), or only unpack and count.")]
+Sheet = Annotated[Path | None, Option(help="Draw an image of each kind or class into this PNG file.")]
 BeforeAfter = Annotated[
     Path | None,
-    typer.Option(help="Draw images before and after each step, CLAHE and augmentation into this folder (004, 1 to 3)."),
+    Option(help="Draw images before and after each step, CLAHE and augmentation into this folder (004, 1 to 3)."),
 ]
 Export = Annotated[
     Path | None,
-    typer.Option(
-        help="Only copy synthetic images, or the chromosomes of data=metaphases, cut out, into this new folder."
-    ),
+    Option(help="Only copy synthetic images, or the chromosomes of data=metaphases, cut out, into this new folder."),
 ]
 
 

@@ -3,20 +3,15 @@
 from pathlib import Path
 from typing import Annotated
 
-from common.errors import quiet_interrupts
-
-quiet_interrupts()  # the imports take a while
-import typer
-
 from common.runs.names import run_path
-from scripts.shared.program import program
+from scripts.shared.program import Argument, Option, program
 
 RUNS = "Folders of runs or ensembles; folds are gathered by experiment."
-Runs = Annotated[list[Path], typer.Argument(parser=run_path, metavar="RUN...", help=RUNS)]
+Runs = Annotated[list[Path], Argument(parser=run_path, metavar="RUN...", help=RUNS)]
 PLACE = "report.html in the folder of a single run, else here"
-Output = Annotated[Path | None, typer.Option(help="The page.", show_default=PLACE)]
-Images = Annotated[int, typer.Option(min=0, help="Test images on the page, at most; wrong and doubtful ones first.")]
-Key = Annotated[Path | None, typer.Option(help="Write a table from numbers to names; keep it with the images.")]
+Output = Annotated[Path | None, Option(help="The page.", show_default=PLACE)]
+Images = Annotated[int, Option(min=0, help="Test images on the page, at most; wrong and doubtful ones first.")]
+Key = Annotated[Path | None, Option(help="Write a table from numbers to names; keep it with the images.")]
 
 
 def report(runs: Runs, output: Output = None, images: Images = 2000, key: Key = None) -> None:

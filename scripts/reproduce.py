@@ -3,29 +3,20 @@
 from pathlib import Path
 from typing import Annotated
 
-from common.errors import quiet_interrupts
-
-quiet_interrupts()  # the imports take a while
-import typer
-
 from common.cli import heavy_imports
-from scripts.shared.program import program
+from scripts.shared.program import Argument, Option, program
 
-Paper = Annotated[str, typer.Argument(metavar="PAPER", help="001, 002, 003 or 004.")]
+Paper = Annotated[str, Argument(metavar="PAPER", help="001, 002, 003 or 004.")]
 Words = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="As train.py takes them: data_dir=..., +cluster=local."),
+    Argument(metavar="[KEY=VALUE]...", help="As train.py takes them: data_dir=..., +cluster=local."),
 ]
-Output = Annotated[
-    Path | None, typer.Option(help="Folder of the page and tables.", show_default="reproduction/<paper>")
-]
-Seeds = Annotated[str | None, typer.Option(help="Such as 0,1,2.", show_default="those of conf/reproduction/")]
-Folds = Annotated[str | None, typer.Option(help="Of the honest split, such as 0,1,2.", show_default="fold 0")]
-Some = Annotated[str | None, typer.Option(help="Some experiments, with commas between.", show_default="all")]
-Honest = Annotated[bool, typer.Option("--honest", help="Train on a split without leaks, too.")]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Only check settings, images and weights, and print the commands.")
-]
+Output = Annotated[Path | None, Option(help="Folder of the page and tables.", show_default="reproduction/<paper>")]
+Seeds = Annotated[str | None, Option(help="Such as 0,1,2.", show_default="those of conf/reproduction/")]
+Folds = Annotated[str | None, Option(help="Of the honest split, such as 0,1,2.", show_default="fold 0")]
+Some = Annotated[str | None, Option(help="Some experiments, with commas between.", show_default="all")]
+Honest = Annotated[bool, Option("--honest", help="Train on a split without leaks, too.")]
+DryRun = Annotated[bool, Option("--dry-run", help="Only check settings, images and weights, and print the commands.")]
 
 
 def reproduce(

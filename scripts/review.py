@@ -4,25 +4,21 @@ import getpass
 from pathlib import Path
 from typing import Annotated
 
-from common.errors import UserError, quiet_interrupts
-
-quiet_interrupts()  # the imports take a while
-import typer
-
-from scripts.shared.program import program
+from common.errors import UserError
+from scripts.shared.program import Argument, Option, program
 
 Output = Annotated[
     Path,
-    typer.Argument(metavar="OUTPUT", help="Output folder of scripts/karyotype.py, or table of scripts/predict.py."),
+    Argument(metavar="OUTPUT", help="Output folder of scripts/karyotype.py, or table of scripts/predict.py."),
 ]
 ReaderNames = Annotated[
-    list[str] | None, typer.Option(help="Who reviews; several at once: name each.", show_default="the user's name")
+    list[str] | None, Option(help="Who reviews; several at once: name each.", show_default="the user's name")
 ]
-Blind = Annotated[bool, typer.Option("--blind", help="Hide all predictions.")]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0: a free one.")]
-DecisionFile = Annotated[Path | None, typer.Option(help="File of decisions.", show_default="in or beside OUTPUT")]
-ExportLabels = Annotated[Path | None, typer.Option(help="Write the approved classes as a new table (.csv), and end.")]
-ExportBoxes = Annotated[Path | None, typer.Option(help="Write the approved boxes as a new folder (COCO), and end.")]
+Blind = Annotated[bool, Option("--blind", help="Hide all predictions.")]
+Port = Annotated[int, Option(min=0, max=65535, help="Of the page; 0: a free one.")]
+DecisionFile = Annotated[Path | None, Option(help="File of decisions.", show_default="in or beside OUTPUT")]
+ExportLabels = Annotated[Path | None, Option(help="Write the approved classes as a new table (.csv), and end.")]
+ExportBoxes = Annotated[Path | None, Option(help="Write the approved boxes as a new folder (COCO), and end.")]
 
 
 def review(

@@ -3,21 +3,16 @@
 from pathlib import Path
 from typing import Annotated
 
-from common.errors import quiet_interrupts
-
-quiet_interrupts()  # the imports take a while
-import typer
-
-from scripts.shared.program import program
+from scripts.shared.program import Argument, Option, program
 
 Sweep = Annotated[
-    str | None, typer.Argument(metavar="[SWEEP]", help="A sweep's folder or name.", show_default="the newest sweep")
+    str | None, Argument(metavar="[SWEEP]", help="A sweep's folder or name.", show_default="the newest sweep")
 ]
-OutputDir = Annotated[Path, typer.Option(help="Where train.py writes; its sweeps are looked through for a name.")]
+OutputDir = Annotated[Path, Option(help="Where train.py writes; its sweeps are looked through for a name.")]
 Watch = Annotated[
-    float | None, typer.Option(min=0.2, metavar="SECONDS", help="Show it again in this interval, until all ends.")
+    float | None, Option(min=0.2, metavar="SECONDS", help="Show it again in this interval, until all ends.")
 ]
-Failed = Annotated[bool, typer.Option("--failed", help="Only what failed or was lost, with the whole error.")]
+Failed = Annotated[bool, Option("--failed", help="Only what failed or was lost, with the whole error.")]
 
 
 def sweep_status(

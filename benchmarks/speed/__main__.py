@@ -2,8 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterable
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -46,20 +45,22 @@ def speed(only: Only = None, threads: Threads = 1, csv: Csv = None) -> None:
     tables = []
     for topic in only or TOPICS:
         with tempfile.TemporaryDirectory() as folder:
-            table = pd.DataFrame(_rows(import_module(f"benchmarks.speed.{topic}").cases, Path(folder)))
+            table = _table(import_module(f"benchmarks.speed.{topic}").cases(Path(folder)))
         show(table.round(2), topic, COLUMNS)
         tables.append(table.assign(topic=topic, threads=threads))
     if csv:
         write_csv(csv, _with_earlier(pd.concat(tables, ignore_index=True), csv))
 
 
-def _rows(cases: Callable[[Path], Iterator[Case]], folder: Path) -> Iterator[dict[str, object]]:
-    for case in cases(folder):
+def _table(cases: Iterable[Case]) -> pd.DataFrame:
+    tables = []
+    for case in cases:
         print(f"{case.name} ...", flush=True)
-        for measured in measure(case):
-            packages = ("torch", *case.peers[measured.peer].packages)
-            versions = " ".join(f"{name}={version(name)}" for name in packages)
-            yield {**asdict(measured), "versions": versions, "revision": revision()}
+        versions = []
+        for peer in case.peers.values():
+            versions.append(" ".join(f"{name}={version(name)}" for name in ("torch", *peer.packages)))
+        tables.append(measure(case).assign(versions=versions))
+    return pd.concat(tables, ignore_index=True).assign(revision=revision())
 
 
 def _with_earlier(table: pd.DataFrame, csv: Path) -> pd.DataFrame:

@@ -1,8 +1,8 @@
 """A comparison of speed: ours and its alternatives, timed in turn."""
 
 import resource
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -35,34 +35,27 @@ class Case:
     warm_up: bool = True
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Ours beside one peer: median seconds of a call, and how many times ours is faster, over the rounds."""
+def measure(case: Case) -> pd.DataFrame:
+    """Time ours and the peers in turn, so that what else the machine does meets all of them.
 
-    case: str
-    peer: str
-    items: int
-    ours_s: float
-    peer_s: float
-    ratio: float
-    lowest: float
-    highest: float
-    goal: float | None
-    clock: str = field(default="cpu", init=False)  # the processor's time; older rows of results/bench.csv have others
-
-
-def measure(case: Case) -> Iterator[Measured]:
-    """Time ours and the peers in turn, so that what else the machine does meets all of them."""
+    Returns:
+        A row per peer: ``case``, ``peer``, ``items``; the median seconds of a call (``ours_s``, ``peer_s``); how many
+        times ours is faster, as the median (``ratio``), ``lowest`` and ``highest`` of the rounds; and the ``goal``.
+    """
     runs = [case.ours, *(peer.run for peer in case.peers.values())]
     if case.warm_up:
         for run in runs:
             run()
     rounds = [list(map(_seconds, runs)) for _ in range(case.rounds)]
     seconds = pd.DataFrame(rounds, columns=["", *case.peers])
-    for name, peer in case.peers.items():
-        ratios = seconds[name] / seconds[""]
-        medians = (seconds[""].median(), seconds[name].median(), ratios.median())
-        yield Measured(case.name, name, case.items, *medians, ratios.min(), ratios.max(), peer.goal)
+    ratios = seconds[[*case.peers]].div(seconds[""], axis=0)
+    table = pd.DataFrame({"case": case.name, "peer": list(case.peers), "items": case.items})
+    table["ours_s"] = seconds[""].median()
+    table["peer_s"] = seconds[[*case.peers]].median().to_numpy()
+    for name, of_rounds in {"ratio": "median", "lowest": "min", "highest": "max"}.items():
+        table[name] = ratios.agg(of_rounds).to_numpy()
+    # The processor's time; older rows of results/bench.csv have other clocks.
+    return table.assign(goal=[peer.goal for peer in case.peers.values()], clock="cpu")
 
 
 def _seconds(run: Callable[[], object]) -> float:

@@ -1,12 +1,18 @@
-"""A function as a command line."""
+"""A function as a command line. Scripts import this instead of Typer: an interrupt is quiet from here on."""
 
 from collections.abc import Callable
 from typing import Any
 
+from common.errors import quiet_interrupts
+
+quiet_interrupts()  # the imports take a while
 import typer
 from rich.markup import escape
+from typer import Argument, Option
 
 from common.cli import report_user_errors
+
+__all__ = ["Argument", "Option", "program"]
 
 
 def program(command: Callable[..., None], *examples: str, **options: Any) -> typer.Typer:

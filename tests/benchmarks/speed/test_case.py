@@ -18,7 +18,7 @@ def numbered(*seconds: float):
 
 def test_the_ratio_is_the_median_of_the_rounds():
     peers = {"plain": Peer(numbered(2.0, 4.0, 3.0), 2.5)}
-    (measured,) = measure(Case("work", numbered(1.0, 1.0, 1.0), peers, items=8, rounds=3))
+    (measured,) = measure(Case("work", numbered(1.0, 1.0, 1.0), peers, items=8, rounds=3)).itertuples()
     assert (measured.case, measured.peer, measured.items, measured.goal) == ("work", "plain", 8, 2.5)
     assert (measured.ratio, measured.lowest, measured.highest) == (3.0, 2.0, 4.0)
     assert measured.ours_s == 1.0
@@ -27,7 +27,7 @@ def test_the_ratio_is_the_median_of_the_rounds():
 def test_work_of_this_process_is_timed_by_its_processor():
     (measured,) = measure(
         Case("wait", lambda: time.sleep(0.05), {"work": Peer(lambda: sum(range(1_000_000)))}, rounds=3)
-    )
+    ).itertuples()
     assert measured.ours_s < 0.05  # a process that waits takes no time of the processor
     assert measured.peer_s > 0
 
