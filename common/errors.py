@@ -33,6 +33,12 @@ class RepeatedError(UserError):
 LISTED = 36  # names in an error message: room for the 32 of VGG16
 
 
+def first_line(error: BaseException) -> str:
+    """Return a library's error in one line; a line that only announces the next is joined with it."""
+    lines = list(filter(None, map(str.strip, str(error).splitlines()))) or [type(error).__name__]
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+
+
 def first_fault(error: "ValidationError") -> str:
     """Say in which key pydantic has found the first mistake, and which."""
     first = error.errors()[0]

@@ -15,9 +15,8 @@ from pytorch_lightning.callbacks import DeviceStatsMonitor
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from common.config.schema import Config
-from common.errors import UserError
+from common.errors import UserError, first_line
 from common.runs.files import RunFolder
-from lightning_modules.backbones.truncation import first_line
 from lightning_modules.training.plan import Stage, planned_stages
 
 

@@ -6,8 +6,7 @@ from hydra.utils import instantiate
 from torch import nn
 
 from common.config.schema import LossConfig
-from common.errors import UserError
-from lightning_modules.backbones.truncation import first_line
+from common.errors import UserError, first_line
 from lightning_modules.compat import forget_buffers
 from lightning_modules.training.distributed import all_reduce, current_world
 

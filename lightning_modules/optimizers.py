@@ -10,8 +10,7 @@ from torch import nn, optim
 from torch.optim import lr_scheduler
 
 from common.config.schema import LossConfig, OptimizerConfig, SchedulerConfig, StageConfig
-from common.errors import UserError
-from lightning_modules.backbones.truncation import first_line
+from common.errors import UserError, first_line
 
 T = TypeVar("T")
 

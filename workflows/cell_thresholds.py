@@ -38,7 +38,7 @@ def choose_on_validation(
     ``distances`` are those of images by their ``image_id``.
     """
     parts = [of_cells(predictions, "validation") for predictions in validated(model)]
-    if reason := next(filter(None, map(refusal, parts)), None):
+    if reason := refusal(*parts):
         return CellThresholds(note=f"no threshold of referral is chosen, the default holds: {reason}")
     temperatures = fit_temperatures(model)
     values = temperatures.members if len(parts) == len(model.members) else (temperatures.combined,)

@@ -172,7 +172,7 @@ class BalanceConfig(StrictModel, defaults="balance/none"):
     name: Literal["none", "paper", "hem_all", "weighted_sampling"] = FROM_YAML
 
 
-BATCHED = ("mirror", "rotate", "stretch", "shift", "brightness", "gamma", "blur")  # with and without batched=true
+BATCHED = ("mirror", "rotate", "stretch", "shift", "brightness", "gamma")  # with and without batched=true
 # How and to which images transforms are applied, beside the keys that are checked by themselves.
 NO_TRANSFORMS = ("probability", "apply_to", "each_epoch", "batched")
 ONLY_BATCHED = ("bend", "scale", "uneven")

@@ -1,6 +1,5 @@
 """Unpacks a zip file that may be damaged or hostile: it is checked before, and its folder is whole or absent."""
 
-import json
 import lzma
 import stat
 import zipfile
@@ -8,10 +7,8 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from common.errors import UserError
-from common.files import sha256_of_file, sha256_of_value, write_json
-from common.locks import one_at_a_time
-from datamodules.io.decode import first_line
+from common.errors import UserError, first_line
+from common.files import sha256_of_value
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import check_space, make_once, whole_folder
 
@@ -27,7 +24,7 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplemen
 def resolve_data_dir(data_dir: str, cache_dir: Path, progress: bool = True) -> str:
     """Return ``data_dir``, or, where it is a zip file, the folder that it is unpacked to.
 
-    The folder is ``<cache_dir>/unpacked/<the zip's stem>-<8 hex of its SHA-256>``; it is made once, under a lock.
+    The folder is ``<cache_dir>/unpacked/<the zip's stem>-<hash of path, size and times>``; it is made once.
 
     Raises:
         UserError: The archive is damaged, encrypted, or not safe to unpack, or the disk is too full.
@@ -35,8 +32,9 @@ def resolve_data_dir(data_dir: str, cache_dir: Path, progress: bool = True) -> s
     archive = Path(data_dir).expanduser()
     if not is_zip(archive):
         return data_dir
-    home = Path(cache_dir) / "unpacked"
-    folder = home / f"{archive.stem}-{_digest(archive, home)[:8]}"
+    status = archive.stat()
+    stamp = [str(archive.absolute()), status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+    folder = Path(cache_dir) / "unpacked" / f"{archive.stem}-{sha256_of_value(stamp)[:8]}"
     make_once(folder, lambda place: unpack(archive, place, progress))
     return str(folder)
 
@@ -110,15 +108,3 @@ def lone_folder(root: Path, wanted: str | None = None) -> Path:
             break
         root = shown[0]
     return root
-
-
-def _digest(archive: Path, home: Path) -> str:
-    """Return the SHA-256 of the archive; one of the same size and times is not read again."""
-    status = archive.stat()
-    stamp = [str(archive.absolute()), status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-    memory = home / f".{sha256_of_value(stamp)[:16]}.json"
-    if not memory.is_file():
-        with one_at_a_time(memory.with_suffix(".lock"), f"computes the hash of {archive}"):
-            if not memory.is_file():
-                write_json(memory, {"archive": stamp[0], "sha256": sha256_of_file(archive)})
-    return str(json.loads(memory.read_text())["sha256"])

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from common.errors import first_line
+
 SUFFIXES = frozenset({".bmp", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".gif", ".webp", ".jp2"})
 # Of images that cannot be read: such a file is named as broken.
 UNREAD_SUFFIXES = frozenset(
@@ -104,11 +106,6 @@ def decode_image(data: bytes, background: Background = "black") -> Decoded:
         raise BrokenImageError("too large for the memory") from error
     except Exception as error:  # the decoders raise errors of any kind on damaged bytes
         raise BrokenImageError(first_line(error)) from error
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message; its type where it has none."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def border(image: np.ndarray) -> np.ndarray:

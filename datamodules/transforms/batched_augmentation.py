@@ -15,9 +15,8 @@ from datamodules.transforms.counter_hash import uniform
 # What is drawn for each image; the order is part of what a seed means.
 DRAWN = (
     *("mirror", "rotate", "stretch_x", "stretch_y", "scale", "shift_x", "shift_y"),
-    *("bow", "s_curve", "uneven", "uneven_phase", "brightness", "gamma", "blur"),
+    *("bow", "s_curve", "uneven", "uneven_phase", "brightness", "gamma"),
 )
-BLUR_RADIUS = 3.0  # standard deviations that the Gaussian of the blur reaches
 
 
 class BatchedAugmentation:
@@ -26,7 +25,7 @@ class BatchedAugmentation:
     A result depends neither on the batch that an image is in nor on what was drawn before.
 
     Args:
-        config: The strengths: mirror, rotate, stretch, scale, shift, bend, uneven, brightness, gamma and blur.
+        config: The strengths: mirror, rotate, stretch, scale, shift, bend, uneven, brightness and gamma.
         seed: The run's seed.
     """
 
@@ -74,33 +73,12 @@ def source_positions(config: TransformConfig, drawn: dict[str, torch.Tensor], he
 
 
 def change_light(config: TransformConfig, drawn: dict[str, torch.Tensor], values: torch.Tensor) -> torch.Tensor:
-    """Multiply values (B, C, H, W), float in [0, 1], by a factor, take them to a power and blur them."""
+    """Multiply values (B, C, H, W), float in [0, 1], by a factor, and take them to a power."""
     if config.brightness:
         values = (values * _of_images(1 + config.brightness * drawn["brightness"])).clamp(max=1.0)
     if config.gamma:
         values = values ** _of_images(1 + config.gamma * drawn["gamma"])
-    if config.blur:
-        values = blur(values, config.blur * (drawn["blur"] + 1) / 2, math.ceil(BLUR_RADIUS * config.blur))
     return values
-
-
-def blur(values: torch.Tensor, sigma: torch.Tensor, radius: int) -> torch.Tensor:
-    """Blur each image of a batch (B, C, H, W) by a Gaussian of its own.
-
-    Args:
-        values: float; beyond the border the outermost values go on.
-        sigma: Standard deviations in pixels, shape (B,); 0 leaves an image as it is.
-        radius: Pixels that the Gaussians reach.
-    """
-    images, channels, height, width = values.shape
-    offsets = torch.arange(-radius, radius + 1, device=values.device, dtype=values.dtype)
-    kernels = torch.exp(-((offsets / sigma.clamp(min=1e-3).unsqueeze(1)) ** 2) / 2)
-    kernels = (kernels / kernels.sum(1, keepdim=True)).repeat_interleave(channels, dim=0)
-    rows = values.reshape(1, images * channels, height, width)
-    rows = F.pad(rows, (radius, radius, radius, radius), mode="replicate")
-    rows = F.conv2d(rows, kernels[:, None, :, None], groups=images * channels)
-    rows = F.conv2d(rows, kernels[:, None, None, :], groups=images * channels)
-    return rows.view_as(values)
 
 
 def _undo_affine(

@@ -41,24 +41,24 @@ def unassignable(*parts: Predictions) -> int:
     return len(list(filter(size_refusal, map(len, cells))))
 
 
-def refusal(predictions: Predictions) -> str | None:
-    """Return why the chromosomes of a run, or of a part, cannot be assigned, with the remedy; None where they can."""
-    classes = set(predictions.classes)
-    wrong = sorted(classes - set(CHROMOSOMES)) or sorted(set(CHROMOSOMES) - classes)
-    if wrong:
-        return f"the classes must be 1 to 22, X and Y, which {', '.join(wrong[:3])} does not fit"
-    frame = predictions.frame
-    tests = frame[frame["part"] == "test"]  # others calibrate the probabilities, with or without cells
-    if len(tests) and tests["cell"].isna().all():
-        return "no test image names its cell: set data.cell_column or data.cell_regex"
-    protocol = predictions.about.get("protocol")
-    if protocol in ("image", "paper"):
-        return f"protocol={protocol} splits cells across parts: split by subject"
-    # An image may be in both parts: validation images that are evaluated as a test part.
-    named = frame[frame["cell"].notna()].drop_duplicates("image_id")
-    parts = named.groupby(["subject", "cell"], dropna=False)["part"].nunique()
-    if (parts > 1).any():
-        return f"cell {parts[parts > 1].index[0][1]} is split across the parts: split by subject"
+def refusal(*runs: Predictions) -> str | None:
+    """Return why the chromosomes of runs, or of parts, cannot be assigned, with the remedy; None where they can."""
+    for run in runs:
+        classes = set(run.classes)
+        wrong = sorted(classes - set(CHROMOSOMES)) or sorted(set(CHROMOSOMES) - classes)
+        if wrong:
+            return f"the classes must be 1 to 22, X and Y, which {', '.join(wrong[:3])} does not fit"
+        tests = run.part("test").frame  # others calibrate the probabilities, with or without cells
+        if len(tests) and tests["cell"].isna().all():
+            return "no test image names its cell: set data.cell_column or data.cell_regex"
+        protocol = run.about.get("protocol")
+        if protocol in ("image", "paper"):
+            return f"protocol={protocol} splits cells across parts: split by subject"
+        # An image may be in both parts: validation images that are evaluated as a test part.
+        named = run.frame[run.frame["cell"].notna()].drop_duplicates("image_id")
+        parts = named.groupby(["subject", "cell"], dropna=False)["part"].nunique()
+        if (parts > 1).any():
+            return f"cell {parts[parts > 1].index[0][1]} is split across the parts: split by subject"
     return None
 
 

@@ -93,11 +93,6 @@ class CellMetrics:
         return counts[:, pd.Index(self._classes).get_indexer(list(CHROMOSOMES))]
 
 
-def assignment_refusal(runs: Sequence[Predictions]) -> str | None:
-    """Return why the cells of some runs cannot be assigned jointly; None where they can."""
-    return next(filter(None, map(refusal, runs)), None)
-
-
 def of_whole_cells(runs: LabelledRuns) -> LabelledRuns:
     """Leave out the test images that name no cell, such as those of a set of single chromosomes among other sets."""
     kept = []
@@ -168,7 +163,7 @@ def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     """Return the section: the joint assignment, its limits, a row per test chromosome, and the confusion matrix."""
     if not runs.settings.assignment.enabled:
         return Findings()
-    if reason := assignment_refusal(runs.runs):
+    if reason := refusal(*runs.runs):
         return Findings(warnings=warnings_about("", [f"cells are not assigned: {reason}"]))
     images = len(runs.test.labels)
     runs = of_whole_cells(runs)

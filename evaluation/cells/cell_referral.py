@@ -9,9 +9,9 @@ from common.config.defaults import section_defaults
 from common.karyotype import CellThresholds
 from common.predictions import OUT_OF_DISTRIBUTION, VALIDATION, Predictions
 from evaluation.calibration import fit_temperature
-from evaluation.cells.assignment import of_cells, rows_of_cells
+from evaluation.cells.assignment import of_cells, refusal, rows_of_cells
 from evaluation.cells.cell_karyotype import CellKaryotype, implausible, karyotype_of_cell
-from evaluation.cells.cell_metrics import assignment_refusal, of_whole_cells
+from evaluation.cells.cell_metrics import of_whole_cells
 from evaluation.cells.cell_posteriors import is_balanced, log_probabilities
 from evaluation.cells.prior import KaryotypePriors
 from evaluation.core.warnings import interval_warnings
@@ -92,7 +92,7 @@ def are_referred(cells: pd.DataFrame, thresholds: CellThresholds) -> pd.Series:
 
 def cell_referral(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     """Return the section: SHARES of the test cells, at thresholds of each run's own validation cells."""
-    if not runs.settings.assignment.enabled or assignment_refusal(runs.runs) or runs.about.get("on") == VALIDATION:
+    if not runs.settings.assignment.enabled or refusal(*runs.runs) or runs.about.get("on") == VALIDATION:
         return Findings()
     runs = of_whole_cells(runs)
     cells, notes = zip(*map(_assess_fold, runs.folds), strict=True)

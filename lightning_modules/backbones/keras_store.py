@@ -13,12 +13,11 @@ from rich.progress import wrap_file
 from safetensors import SafetensorError, safe_open
 
 from common.cli import say
-from common.errors import UserError
+from common.errors import UserError, first_line
 from common.keras import KERAS, KerasWeights
 from common.locks import one_at_a_time
 from lightning_modules.backbones.keras_files import convert
 from lightning_modules.backbones.local_weights import NotAtHandError, WeightsFolders
-from lightning_modules.backbones.truncation import first_line
 
 STORE = "https://storage.googleapis.com/tensorflow/keras-applications"
 TIMEOUT_SECONDS = 10.0  # without an answer, or without a further byte

@@ -16,9 +16,8 @@ from safetensors import SafetensorError
 from torch import nn
 
 from common.config.base import StrictModel
-from common.errors import UserError, first_fault
+from common.errors import UserError, first_fault, first_line
 from lightning_modules.backbones.backbone import Backbone
-from lightning_modules.backbones.truncation import first_line
 
 
 @dataclass(frozen=True)

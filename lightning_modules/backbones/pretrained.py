@@ -18,7 +18,7 @@ from huggingface_hub.utils import get_session  # type: ignore[attr-defined]  # d
 from timm.models import PretrainedCfg
 
 from common.config.schema import ModelConfig, PretrainedConfig
-from common.errors import UserError
+from common.errors import UserError, first_line
 from common.files import sha256_of_file, sha256_of_value
 from common.keras import KERAS, check_keras, weights_name
 from lightning_modules.backbones.backbone import (
@@ -39,7 +39,7 @@ from lightning_modules.backbones.local_weights import (
     merge_arguments,
     read_side_file,
 )
-from lightning_modules.backbones.truncation import ImageSize, first_line
+from lightning_modules.backbones.truncation import ImageSize
 from lightning_modules.compat import timm_folder_config
 
 OTHER_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".h5", ".keras", ".npz", ".onnx")

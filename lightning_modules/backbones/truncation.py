@@ -11,7 +11,7 @@ import torch
 from timm.layers.helpers import to_2tuple
 from torch import nn
 
-from common.errors import UserError, close_names
+from common.errors import UserError, close_names, first_line
 
 ImageSize = int | tuple[int, int]  # the side of a square image, or (height, width), in pixels
 
@@ -89,12 +89,6 @@ def features_of(network: nn.Module, image: torch.Tensor) -> Any:
     """Return what timm's ``forward_features`` makes of images (B, 3, H, W)."""
     forward_features: Any = network.forward_features
     return forward_features(image)
-
-
-def first_line(error: BaseException) -> str:
-    """Return a library's error in one line; a line that only announces the next is joined with it."""
-    lines = list(filter(None, map(str.strip, str(error).splitlines()))) or [type(error).__name__]
-    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
 
 
 def has_parameters(module: nn.Module) -> bool:

@@ -12,11 +12,9 @@ from common.cli import say
 from common.config.schema import Config
 from lightning_modules.backbones.truncation import evaluating
 from lightning_modules.classifier import Classifier
-from lightning_modules.inference import PredictionCollector
+from lightning_modules.inference import predicted_arrays
 from lightning_modules.staged_module import StagedModule
-from lightning_modules.training.machine import explained_faults
 from lightning_modules.training.plan import Stage
-from lightning_modules.training.trainer import build_trainer
 
 LARGEST = 2_000_000_000  # bytes of features that a training holds in memory
 
@@ -55,11 +53,10 @@ def features_in_place_of_images(
     if reason is not None:
         say(f"{name}: features are not cached: {reason}")
         return None, 0.0
-    collector = PredictionCollector()
-    with explained_faults(config.loader), _channels_last(model, config.trainer.channels_last):
-        trainer = build_trainer(config, callbacks=[collector])
-        trainer.predict(FrozenPart(model), datamodule=batches, return_predictions=False)
-    batches.features = torch.from_numpy(collector.arrays()["features"])
+    with _channels_last(model, config.trainer.channels_last):
+        arrays = predicted_arrays(FrozenPart(model), batches, config)
+    assert arrays is not None  # one process trains
+    batches.features = torch.from_numpy(arrays["features"])
     seconds = time.monotonic() - start
     say(f"{name}: trains on features of {batches.count:,} images, computed once in {seconds:.0f} s")
     return batches, seconds

@@ -14,7 +14,7 @@ from common.runs.ensemble import EnsembleFile, write_ensemble
 from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.averaging import Combiner, align, combine
-from evaluation.cells.cell_metrics import assignment_refusal
+from evaluation.cells.assignment import refusal
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.result import EvaluationResult
 from evaluation.terminal import overview
@@ -115,5 +115,5 @@ def _write_run(ensemble: FittedEnsemble, request: EnsembleRequest) -> Evaluation
 
 def _evaluation_settings(runs: list[Predictions], request: EnsembleRequest) -> EvaluationConfig:
     """The settings of the evaluation, with joint assignment where the runs have whole cells."""
-    assignment = AssignmentConfig(enabled=assignment_refusal(runs) is None)
+    assignment = AssignmentConfig(enabled=refusal(*runs) is None)
     return request.evaluation.model_copy(update={"assignment": assignment})

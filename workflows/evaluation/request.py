@@ -45,11 +45,11 @@ class EvaluateRequest:
 
     def settings_of(self, runs: Sequence["Predictions"]) -> EvaluationConfig:
         """Return the settings for these runs, which decide on the joint assignment where no key does."""
-        from evaluation.cells.cell_metrics import assignment_refusal
+        from evaluation.cells.assignment import refusal
 
         if "assignment.enabled" in map(_key_of, split_words(self.words)[1]):
             return self.settings
-        assignment = AssignmentConfig(enabled=assignment_refusal(runs) is None)
+        assignment = AssignmentConfig(enabled=refusal(*runs) is None)
         return self.settings.model_copy(update={"assignment": assignment})
 
     def folders(self, runs: Sequence[Run]) -> list[Path]:
