@@ -352,7 +352,9 @@ function drawCell() {
   if (measured !== strip()) measure();
   const probability = item.probability === null ? [] : [make("small", {}, ` probability ${item.probability.toFixed(3)}`)];
   element("karyotype").replaceChildren(item.result, ...probability);
-  const reasons = item.left_out.map((text) => `not used: ${text}`);
+  const unused = item.left_out.filter((text) => !files().some((file) => text.startsWith(`${file.name}: `)));
+  const reasons = item.boxes.length && unused.length ? [`not used, dashed on the picture: ${unused.join("; ")}`] :
+    unused.map((text) => `not used: ${text}`);
   if (item.thumbnails.length) reasons.push(`${item.thumbnails.length} shown as the network saw them: their files are gone`);
   if (item.reasons.length) reasons.unshift(`refer: ${item.reasons.join("; ")}`);
   element("reasons").replaceChildren(...reasons.map((text) => make("li", {}, text)));

@@ -37,7 +37,7 @@ function outline(box) { // a polygon and its number
   const [left, top, right, bottom] = box.corners;
   const points = out ? `${left},${top} ${right},${top} ${right},${bottom} ${left},${bottom}` : box.outline;
   const text = file ? `${box.number}: ${file.class || "without a class"}` : `${box.number}: left out; a click takes it in`;
-  const number = shape("text", { x: (left + right) / 2, y: bottom, dy: "0.9em" }, box.number);
+  const number = shape("text", { x: (left + right) / 2, y: out ? top : bottom, dy: out ? "-0.2em" : "0.9em" }, box.number);
   return [shape("polygon", { points }), number].map((made) => {
     made.setAttribute("class", kind);
     made.classList.toggle("selected", index === page.selected());
