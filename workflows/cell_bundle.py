@@ -67,7 +67,7 @@ class ReviewedBox:
     @classmethod
     def of(cls, corners: np.ndarray, outline: np.ndarray) -> "ReviewedBox":
         """Return a box, with the outline in pixels of the picture, int32, shape (n, 2), x and y."""
-        left, top, right, bottom = corners.round(1).tolist()
+        left, top, right, bottom = corners.astype(float).round(1).tolist()
         return cls((left, top, right, bottom), " ".join(f"{x},{y}" for x, y in outline.tolist()))
 
 

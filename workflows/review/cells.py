@@ -100,8 +100,7 @@ class CellReview(Reviewed):
 
     def complete(self, decision: Decision, before: CellDecisions) -> Decision:
         """Return the decision with the boxes of new chromosomes, which are cut out of the picture."""
-        drawing = decision.action in ("add", "cut", "join")
-        return draw(self.bundle, decision, before) if drawing else decision
+        return draw(self.bundle, decision, before) if decision.action in ("add", "cut", "join") else decision
 
     def picture(self, stem: str, decisions: CellDecisions) -> bytes:
         """Return the strip of all chromosomes, in the resolution of their files where these are still there."""

@@ -48,12 +48,14 @@ def draw(bundle: ReviewBundle, decision: Decision, before: CellDecisions) -> Dec
         return replace(decision, boxes=[cell.boxes[decision.image].corners])
     picture = network_picture(read_picture(bundle.output / METAPHASES / f"{decision.cell}.png"), 1.0)
     if decision.boxes:
+        (box,) = np.array(decision.boxes)
+        fits = (box[:2] < box[2:]).all() and (box[2:] <= picture.shape[::-1]).all()
         others = [cell.boxes[name].corners for name in cell.names if name not in before.removed]
-        cuts = cut_out(picture, np.array([*others, *decision.boxes], np.float32))[len(others) :]
+        cuts = cut_out(picture, np.array([*others, box], np.float32))[-1:] if fits else []
     else:
         boxes, cuts = _parts(cell, decision, picture)
         decision = replace(decision, boxes=boxes)
-    if any(cut.mask.sum() < LEAST for cut in cuts):
+    if not cuts or min(cut.mask.sum() for cut in cuts) < LEAST:
         raise UserError("no chromosome there: draw a box around one, or a line from side to side of one")
     for name, cut in zip(decision.drawn, cuts, strict=True):
         with atomic_path(bundle.output / CUT_OUTS / name) as temporary:

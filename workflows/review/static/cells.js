@@ -1,6 +1,6 @@
 // The review of cells: the karyogram, the homologues of the selected chromosome, and the picture of the metaphase.
 
-import { beginDrawing, boxOf, drawingKey, drawMetaphase, startMetaphase, stopDrawing } from "./metaphase.js";
+import { beginDrawing, drawingKey, drawMetaphase, startMetaphase, stopDrawing } from "./metaphase.js";
 import { attempt, button, decide, draw, element, make, percent, picture, review, say, settle, start } from "./shared.js";
 
 const ROWS = [["1", "2", "3", "4", "5"], ["6", "7", "8", "9", "10", "11", "12"],
@@ -41,8 +41,6 @@ async function load(item) {
 function opened() {
   marked = null;
   clearTyped();
-  measure();
-  scale = null;
   stopDrawing();
   element("text").value = kept();
   select(mostDoubtful());
@@ -62,14 +60,7 @@ function doubt(chromosome) {
 const move = (to) => act({ action: "move", image: files()[selected].name, to });
 const turn = () => act({ action: "turn", image: files()[selected].name });
 
-function pairWith(index) {
-  const decision = { action: pairing, image: files()[marked].name, other: files()[index].name };
-  if (pairing === "join") {
-    const [one, other] = [boxOf(marked), boxOf(index)];
-    decision.boxes = [one.map((value, side) => (side < 2 ? Math.min : Math.max)(value, other[side]))];
-  }
-  return act(decision);
-}
+const pairWith = (index) => act({ action: pairing, image: files()[marked].name, other: files()[index].name });
 
 async function act(decision) {
   const before = files().length;
@@ -361,7 +352,9 @@ function drawCell() {
   if (measured !== strip()) measure();
   const probability = item.probability === null ? [] : [make("small", {}, ` probability ${item.probability.toFixed(3)}`)];
   element("karyotype").replaceChildren(item.result, ...probability);
-  const reasons = item.left_out.map((text) => `not used: ${text}`);
+  const unused = item.left_out.filter((text) => !files().some((file) => text.startsWith(`${file.name}: `)));
+  const reasons = item.boxes.length && unused.length ? [`not used, dashed on the picture: ${unused.join("; ")}`] :
+    unused.map((text) => `not used: ${text}`);
   if (item.thumbnails.length) reasons.push(`${item.thumbnails.length} shown as the network saw them: their files are gone`);
   if (item.reasons.length) reasons.unshift(`refer: ${item.reasons.join("; ")}`);
   element("reasons").replaceChildren(...reasons.map((text) => make("li", {}, text)));

@@ -5,24 +5,22 @@ import { attempt, element, review, say } from "./shared.js";
 const SVG = "http://www.w3.org/2000/svg";
 const LETTERS = 1 / 45; // height of a number, of the height of the picture
 const LARGEST = 3; // CSS pixels of a pixel of the picture, without zoom
-const LEAST = 6; // pixels of the sides of a drawn box
-const STEP = 4; // pixels by which a key moves it
-const NEEDED = { add: 1, cut: 2 }; // boxes of a tool
-const HINTS = { add: "Draw a box around the chromosome", cut: "Draw a box around each of the two chromosomes" };
-const KEYS_HINT = ", or move it by the arrows, size it by Shift and arrows, and press Enter; Escape ends.";
+const STEP = 4; // pixels by which a key moves what is drawn
+const HINTS = {
+  add: "Draw a box around the chromosome; or move it by the arrows, size it by Shift and arrows, and press Enter.",
+  cut: "Draw a line across the chromosome; or move it by the arrows, turn it by Shift and arrows, and press Enter.",
+};
 const MOVES = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
 
 let page = null; // of the cell: selected() and marked() are indices, pick(index, decision) selects or decides, act(decision)
-let tool = null; // whose boxes are being drawn
-let drawn = []; // its finished boxes
-let draft = null; // left, top, right, bottom
-let start = null; // where the mouse was pressed
+let tool = null; // "add" or "cut"
+let points = []; // that are drawn: opposite corners of a box, or those of a line
+let pressed = false; // the mouse
 
 const svg = element("picture");
 const files = () => review.item.files;
 const boxes = () => review.item.boxes;
 const at = (name) => files().findIndex((file) => file.name === name);
-export const boxOf = (index) => boxes().find((box) => box.name === files()[index].name).corners;
 
 function shape(tag, attributes, ...children) {
   const made = document.createElementNS(SVG, tag);
@@ -39,12 +37,12 @@ function outline(box) { // a polygon and its number
   const [left, top, right, bottom] = box.corners;
   const points = out ? `${left},${top} ${right},${top} ${right},${bottom} ${left},${bottom}` : box.outline;
   const text = file ? `${box.number}: ${file.class || "without a class"}` : `${box.number}: left out; a click takes it in`;
-  const number = shape("text", { x: (left + right) / 2, y: bottom, dy: "0.9em" }, box.number);
+  const number = shape("text", { x: (left + right) / 2, y: out ? top : bottom, dy: out ? "-0.2em" : "0.9em" }, box.number);
   return [shape("polygon", { points }), number].map((made) => {
     made.setAttribute("class", kind);
     made.classList.toggle("selected", index === page.selected());
     made.classList.toggle("marked", index >= 0 && index === page.marked());
-    made.addEventListener("click", () => page.pick(index, { action: "add", boxes: [box.corners] }));
+    made.addEventListener("click", () => page.pick(index, { action: "add", image: box.name }));
     made.append(shape("title", {}, text));
     return made;
   });
@@ -52,10 +50,18 @@ function outline(box) { // a polygon and its number
 
 const area = ({ corners: [left, top, right, bottom] }) => (right - left) * (bottom - top);
 
-const rectangle = ([left, top, right, bottom]) => shape("rect", { x: left, y: top, width: right - left, height: bottom - top });
+function corners() {
+  const [one, other] = points;
+  return [Math.min(one[0], other[0]), Math.min(one[1], other[1]), Math.max(one[0], other[0]), Math.max(one[1], other[1])];
+}
 
-function drawBoxes() {
-  element("boxes").replaceChildren(...[...drawn, draft].filter(Boolean).map(rectangle));
+function drawPoints() {
+  const drawn = [];
+  if (tool === "add") {
+    const [left, top, right, bottom] = corners();
+    drawn.push(shape("rect", { x: left, y: top, width: right - left, height: bottom - top }));
+  } else if (tool) drawn.push(shape("polyline", { points: points.join(" ") }));
+  element("drawn").replaceChildren(...drawn);
 }
 
 export function drawMetaphase() {
@@ -74,39 +80,31 @@ export function drawMetaphase() {
   const outlines = [...boxes()].sort((one, other) => area(other) - area(one)).map(outline); // small ones above large ones
   element("outlines").replaceChildren(...outlines.map(([polygon]) => polygon), ...outlines.map(([, number]) => number));
   svg.classList.toggle("drawing", Boolean(tool));
-  drawBoxes();
+  drawPoints();
 }
 
 export function stopDrawing() {
-  [tool, drawn, draft, start] = [null, [], null, null];
+  [tool, points, pressed] = [null, [], false];
 }
 
-export function beginDrawing(name) {
-  stopDrawing();
+export function beginDrawing(name) { // the keys begin with the box of the selected chromosome, or a line across it
+  const [left, top, right, bottom] = boxes().find((box) => box.name === files()[page.selected()].name).corners;
+  const [x, y] = [(left + right) / 2, (top + bottom) / 2];
   tool = name;
-  draft = nextDraft();
+  pressed = false;
+  if (tool === "add") points = [[left, top], [right, bottom]];
+  else points = bottom - top > right - left ? [[left, y], [right, y]] : [[x, top], [x, bottom]];
   svg.focus({ preventScroll: true });
-  say(HINTS[tool] + KEYS_HINT);
+  say(`${HINTS[tool]} Escape ends.`);
   drawMetaphase();
-}
-
-function nextDraft() { // where a key begins: the selected chromosome; of a cut, its halves
-  const box = [...boxOf(page.selected())];
-  if (tool === "cut") {
-    const longer = box[3] - box[1] > box[2] - box[0] ? 1 : 0; // upright, or lying
-    box[drawn.length ? longer : longer + 2] = (box[longer] + box[longer + 2]) / 2;
-  }
-  return box;
 }
 
 function finish() {
   const { naturalWidth: wide, naturalHeight: high } = review.pictures.metaphase;
-  draft = draft.map((value, side) => Math.min(Math.max(value, 0), side % 2 ? high : wide));
-  if (draft[2] - draft[0] < LEAST || draft[3] - draft[1] < LEAST) say("Draw a larger box.");
-  else drawn.push(draft);
-  draft = nextDraft();
-  if (drawn.length < NEEDED[tool]) return drawBoxes();
-  return page.act({ action: tool, boxes: drawn, image: tool === "cut" ? files()[page.selected()].name : "" });
+  const within = (value, most) => Math.min(Math.max(Math.round(value), 0), most);
+  points = points.map(([x, y]) => [within(x, wide), within(y, high)]);
+  if (tool === "add") return page.act({ action: "add", boxes: [corners()] });
+  return page.act({ action: "cut", image: files()[page.selected()].name, points });
 }
 
 export function drawingKey({ key, shiftKey }) { // its work while a tool is chosen; null of other keys
@@ -114,10 +112,8 @@ export function drawingKey({ key, shiftKey }) { // its work while a tool is chos
   if (key === "Enter") return finish;
   if (!MOVES[key]) return null;
   return () => {
-    const [right, down] = MOVES[key];
-    draft = shiftKey ? [draft[0], draft[1], draft[2] + right, draft[3] + down] :
-      [draft[0] + right, draft[1] + down, draft[2] + right, draft[3] + down];
-    drawBoxes();
+    points = points.map(([x, y], index) => shiftKey && index === 0 ? [x, y] : [x + MOVES[key][0], y + MOVES[key][1]]);
+    drawPoints();
   };
 }
 
@@ -130,19 +126,19 @@ export function startMetaphase(kind) {
   page = kind;
   svg.addEventListener("pointerdown", (event) => {
     if (!tool || event.button) return;
-    start = place(event);
-    draft = [...start, ...start];
+    pressed = true;
+    points = [place(event), place(event)];
     svg.setPointerCapture(event.pointerId);
   });
   svg.addEventListener("pointermove", (event) => {
-    if (!start) return;
-    const [x, y] = place(event);
-    draft = [Math.min(start[0], x), Math.min(start[1], y), Math.max(start[0], x), Math.max(start[1], y)];
-    drawBoxes();
+    if (!pressed) return;
+    if (tool === "add") points[1] = place(event);
+    else points.push(place(event));
+    drawPoints();
   });
   svg.addEventListener("pointerup", () => {
-    if (!start) return;
-    start = null;
+    if (!pressed) return;
+    pressed = false;
     attempt(finish);
   });
 }
