@@ -125,7 +125,8 @@ def main(data: Path, csv: Annotated[Path, typer.Option()], cells: int = 50, kill
     """Measure, and write a table."""
     with TemporaryDirectory() as temporary:
         rows = walk(data / "chromosomes_612cells", Path(temporary)) + survive(Path(temporary), cells, kills)
-    table = pd.DataFrame(rows, columns=["measured", "value", "unit", "cells"], dtype=object)
+    table = pd.DataFrame(rows, columns=["measured", "value", "unit", "cells"])
+    table["value"] = table["value"].map("{:g}".format)
     print(table.to_string())
     write_csv(csv, table.assign(revision=revision()))
 

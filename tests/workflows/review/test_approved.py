@@ -130,11 +130,11 @@ def test_originals_are_shown_upright_at_one_scale_and_a_lost_one_as_the_network_
 
 
 def test_a_server_that_is_killed_at_random_moments_loses_and_doubles_nothing(tmp_path):
-    cells = 3
+    cells = 8
     write_bundle(tmp_path / "killed", cells)
     write_text(tmp_path / "killed" / "index.html", PAGE)
     shutil.copytree(tmp_path / "killed", tmp_path / "calm")
-    acknowledged = review_killed(tmp_path / "killed", cells, kills=2)
+    acknowledged = review_killed(tmp_path / "killed", cells, kills=3)
     review_killed(tmp_path / "calm", cells, kills=0)
     decisions, torn = read_decisions(tmp_path / "killed" / "decisions.jsonl")
     assert not torn
