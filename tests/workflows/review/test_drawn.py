@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from common.config.compose import compose_config
 from common.karyotype import CHROMOSOMES
+from datamodules.metaphases.annotations import read_annotations
 from datamodules.sources import list_images
 from scripts.review import app
 from tests.helpers.terminal import error_of, run_app
@@ -247,9 +248,8 @@ def test_boxes_on_which_readers_differ(output, tmp_path):
     approve("reader1")
     approve("reader2", **{"m0/02.png": "7"})
     run_app(app, output, "--export-boxes", tmp_path / "agreed")
-    content = json.loads((tmp_path / "agreed" / "boxes.json").read_text())
-    names = {one["id"]: one["name"] for one in content["categories"]}
-    assert [names[one["category_id"]] for one in content["annotations"]] == ["1", "chromosome", *["1"] * 42]
+    (annotation,) = read_annotations(tmp_path / "agreed")[1]
+    assert annotation.names == ["1", "chromosome", *["1"] * 42]
     approve("reader2", "m0/03.png")
     printed = error_of(run_app(app, output, "--export-boxes", tmp_path / "differ", code=1))
     assert "no boxes are approved" in printed
