@@ -18,7 +18,7 @@ Blind = Annotated[bool, Option("--blind", help="Hide all predictions.")]
 Port = Annotated[int, Option(min=0, max=65535, help="Of the page; 0: a free one.")]
 DecisionFile = Annotated[Path | None, Option(help="File of decisions.", show_default="in or beside OUTPUT")]
 ExportLabels = Annotated[Path | None, Option(help="Write the approved classes as a new table (.csv), and end.")]
-ExportBoxes = Annotated[Path | None, Option(help="Write the approved boxes as a new folder (COCO), and end.")]
+ExportBoxes = Annotated[Path | None, Option(help="Write the approved boxes as a new folder (Pascal VOC), and end.")]
 
 
 def review(

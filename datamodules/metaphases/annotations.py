@@ -1,7 +1,7 @@
 """Boxes of chromosomes in pictures of metaphases, as annotation programs write them: Pascal VOC, COCO and YOLO."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,9 +117,8 @@ def _label(name: str, where: str) -> int:
 
 
 def write_coco(file: Path, pictures: Mapping[str, MetaphasePicture]) -> None:
-    """Write the boxes and angles of pictures, by their file names, as COCO json."""
-    names = (*CHROMOSOMES, UNKNOWN_NAME)
-    categories = [{"id": number, "name": name} for number, name in enumerate(names, 1)]
+    """Write the boxes and angles of composed pictures, by their file names, as COCO json."""
+    categories = [{"id": number, "name": name} for number, name in enumerate(CHROMOSOMES, 1)]
     images = []
     annotations: list[dict[str, Any]] = []
     for number, (name, picture) in enumerate(pictures.items(), 1):
@@ -127,10 +126,23 @@ def write_coco(file: Path, pictures: Mapping[str, MetaphasePicture]) -> None:
         images.append({"id": number, "file_name": name, "width": width, "height": height})
         for one in picture.chromosomes:
             left, top, right, bottom = one.box.tolist()
-            facts = {"category_id": names.index(one.label) + 1, "angle": one.angle}
+            facts = {"category_id": CHROMOSOMES.index(one.label) + 1, "angle": one.angle}
             box = [left, top, right - left, bottom - top]
             annotations.append({"id": len(annotations) + 1, "image_id": number, "bbox": box, **facts})
     write_json(file, {"images": images, "categories": categories, "annotations": annotations})
+
+
+def write_voc(file: Path, names: Iterable[str], boxes: Iterable[Sequence[float]]) -> None:
+    """Write the classes and the boxes (left, top, right, bottom in pixels) of a picture as Pascal VOC."""
+    root = ElementTree.Element("annotation")
+    for name, box in zip(names, boxes, strict=True):
+        entry = ElementTree.SubElement(root, "object")
+        ElementTree.SubElement(entry, "name").text = name
+        corners = ElementTree.SubElement(entry, "bndbox")
+        for side, value in zip(_SIDES, box, strict=True):
+            ElementTree.SubElement(corners, side).text = f"{value:g}"
+    ElementTree.indent(root)
+    ElementTree.ElementTree(root).write(file, encoding="utf-8")
 
 
 def _read_voc(root: Path) -> Iterator[Annotation]:

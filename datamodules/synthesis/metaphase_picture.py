@@ -30,7 +30,7 @@ _EMPTY = 20  # pixels around the outermost chromosomes, at least
 class PlacedChromosome:
     """A chromosome of a composed picture."""
 
-    label: str  # "1" to "22", "X" or "Y"; "chromosome" where it is not known
+    label: str  # "1" to "22", "X" or "Y"
     box: np.ndarray  # as an annotator draws it: left, top, right, bottom in pixels, float32, shape (4,)
     corner: tuple[int, int]  # x and y of the upper left corner of the mask in the picture
     mask: np.ndarray  # bool, shape (H, W): where the chromosome is, also where another lies above it

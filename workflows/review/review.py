@@ -6,7 +6,6 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from common.arguments import new_folder
@@ -16,9 +15,7 @@ from common.files import write_csv
 from common.karyotype import CHROMOSOMES
 from common.text import counted
 from datamodules.io.whole_folder import new_whole_folder
-from datamodules.metaphases.annotations import UNKNOWN_NAME, write_coco
-from datamodules.preprocessing.background import to_gray
-from datamodules.synthesis.metaphase_picture import MetaphasePicture, PlacedChromosome
+from datamodules.metaphases.annotations import UNKNOWN_NAME, write_voc
 from evaluation.predicted_table import is_predicted
 from workflows.cell_bundle import FOLDER, INDEX, METAPHASES, NO_CHROMOSOME, write_picture
 from workflows.decisions import DecisionLog, read_decisions, replay
@@ -153,41 +150,30 @@ def export_labels(reviewed: Reviewed, path: Path, file: Path) -> None:
 
 
 def export_boxes(reviewed: Reviewed, path: Path, folder: Path) -> None:
-    """Write the approved pictures of metaphases and their boxes, as COCO, to a new folder.
+    """Write the approved pictures of metaphases and their boxes, as Pascal VOC, to a new folder.
 
     A chromosome without a class, such as a marker, or on whose class readers differ is a box of unknown class. Pictures
     on whose chromosomes readers differ are left out, and counted.
 
     Raises:
-        UserError: The folder exists already, or no cell of a metaphase is approved.
+        UserError: The folder exists already, or no boxes are approved.
     """
     new_folder(folder, "--export-boxes")
-    approved = approved_classes(reviewed, path)
-    pictures = {}
+    boxes = []
     differ = 0
-    for stem, files in approved.groupby("stem"):
-        shown = files[files["class"] != NO_CHROMOSOME].groupby("name", sort=False)
-        if files["source"].iloc[0].box is None or not len(shown):
-            continue
-        if shown.size().eq(files["reader"].nunique()).all():
-            image = to_gray(read_picture(reviewed.output / METAPHASES / f"{stem}.png"))
-            pictures[f"{stem}.png"] = MetaphasePicture(image, tuple(_placed(rows) for _, rows in shown))
-        else:
-            differ += 1
-    if not pictures:
-        raise UserError("no boxes are approved: review cells of metaphases first")
     with new_whole_folder(folder) as beside:
-        for name, picture in pictures.items():
-            write_picture(beside / name, np.repeat(picture.pixels[..., None], 3, axis=2))
-        write_coco(beside / "boxes.json", pictures)
-    boxes = sum(len(picture.chromosomes) for picture in pictures.values())
+        for stem, files in approved_classes(reviewed, path).groupby("stem"):
+            shown = files[files["class"] != NO_CHROMOSOME].groupby("name", sort=False)
+            if files["source"].iloc[0].box is None or not len(shown):
+                continue
+            if shown.size().ne(files["reader"].nunique()).any():
+                differ += 1
+                continue
+            known = shown["class"].first().isin(CHROMOSOMES) & (shown["class"].nunique() == 1)
+            boxes.append([source.box for source in shown["source"].first()])
+            write_picture(beside / f"{stem}.png", read_picture(reviewed.output / METAPHASES / f"{stem}.png"))
+            write_voc(beside / f"{stem}.xml", shown["class"].first().where(known, UNKNOWN_NAME), boxes[-1])
+        if not boxes:
+            raise UserError("no boxes are approved: review cells of metaphases first")
     left_out = f"left out: {counted(differ, 'picture')} on whose boxes readers differ"
-    say(str(folder), f"{boxes:,} boxes of {counted(len(pictures), 'picture')}", left_out)
-
-
-def _placed(rows: pd.DataFrame) -> PlacedChromosome:
-    """Return the chromosome of a file, which some readers have approved, without its mask."""
-    kinds = rows["class"].unique()
-    label = kinds[0] if len(kinds) == 1 and kinds[0] in CHROMOSOMES else UNKNOWN_NAME
-    box = np.array(rows["source"].iloc[0].box, np.float32)
-    return PlacedChromosome(label, box, (0, 0), np.zeros((0, 0), bool), None)
+    say(str(folder), f"{sum(map(len, boxes)):,} boxes of {counted(len(boxes), 'picture')}", left_out)

@@ -9,7 +9,7 @@ from datamodules.inference.cells import Cell
 from datamodules.inference.image_files import ImageFile
 from tests.helpers.chromosomes import write_table
 from tests.workflows.review.bundles import decision
-from workflows.karyotyping.fixed import read_fixed
+from workflows.karyotyping.fixed import read_drawn, read_fixed
 
 
 def cell(name, *files, case=None):
@@ -88,6 +88,36 @@ def test_decisions_that_do_not_fit(tmp_path, other, value):
     path = decided(tmp_path, decision("move", **move), decision("move", **{**move, **other}))
     with pytest.raises(UserError, match=value):
         read_fixed(path, CELLS)
+
+
+BOX = (0.0, 0.0, 20.0, 20.0)
+ADD = {"cell": "c1", "boxes": [BOX]}
+
+
+def test_boxes_that_readers_have_drawn(tmp_path):
+    add = decision("add", **ADD)
+    (name,) = add.drawn
+    named = decision("move", cell="c1", image=name, to="3")
+    cut = decision("cut", cell="c1", image="c1/a.png", boxes=[BOX, BOX], points=[(0.0, 0.0), (9.0, 9.0)])
+    rejected = [decision("add", **{**ADD, "cell": "p.c2"}), decision("reject", cell="p.c2", text="blurred")]
+    drawn = read_drawn(decided(tmp_path, add, named, cut, *rejected))
+    assert {stem: list(state.drawn) for stem, state in drawn.items()} == {"c1": [name, *cut.drawn]}
+    assert drawn["c1"].removed == {"c1/a.png"}
+    assert read_drawn(None) == read_drawn(tmp_path / "table.csv") == {}
+
+
+def test_what_is_drawn_and_then_no_chromosome_is_not_fixed(tmp_path):
+    add = decision("add", **ADD)
+    moves = [decision("move", cell="c1", image=name, to="none") for name in (*add.drawn, "c1/a.png")]
+    assert read_fixed(decided(tmp_path, add, *moves), CELLS) == [{"c1/a.png": "none"}, {}]
+
+
+def test_readers_who_have_drawn_different_boxes_are_an_error(tmp_path):
+    other = decision("move", cell="c1", reader="reader2", image="c1/a.png", to="3")
+    note = decision("note", cell="c1", reader="reader3", text="good")
+    with pytest.raises(UserError, match="readers have drawn different boxes in c1"):
+        read_drawn(decided(tmp_path, decision("add", **ADD), note, other))
+    assert len(read_drawn(decided(tmp_path, decision("add", **ADD), note))) == 1
 
 
 def test_what_is_rejected_fixes_nothing(tmp_path):

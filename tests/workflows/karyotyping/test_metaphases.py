@@ -18,7 +18,9 @@ from scripts.karyotype import app
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import write_image
 from tests.helpers.terminal import run_app
+from tests.workflows.review.bundles import decision
 from workflows.cell_bundle import ReviewBundle
+from workflows.decisions import CellDecisions
 from workflows.karyotyping.metaphases import ChromosomeFinder, cut_pictures, find_pictures, why_no_metaphase
 
 GHOST = np.array([[3, 3, 40, 30]], np.float32)
@@ -85,6 +87,28 @@ def test_chromosomes_are_cut_out_into_files_of_a_cell(drawn, folder, tmp_path):
     )
 
 
+def test_boxes_that_a_reader_has_drawn_are_cut_out_as_well(drawn, folder, tmp_path):
+    images = find_image_files([folder / "case1" / "one.png"], tmp_path / "cache", progress=False)
+
+    def found(output, *actions):
+        (tmp_path / output).mkdir()
+        finder = ChromosomeFinder(TrueBoxes(drawn), cut_out, {"one": CellDecisions(list(actions))})
+        _, (one,) = cut_pictures(images, finder, tmp_path / output, progress=False)
+        return one.found
+
+    before = found("before")
+    box = before["one/01.png"].box
+    none = decision("move", cell="one", image="one/01.png", to="none")
+    add = decision("add", cell="one", boxes=[tuple(box.tolist())])
+    left_out = decision("add", cell="one", image="one/02.png", boxes=[tuple(before["one/02.png"].box.tolist())])
+    after = found("after", none, add, left_out)
+    (name,) = add.drawn
+    assert after.keys() - before.keys() == {name}
+    assert (after[name].number, after[name].probability) == (len(before) + 1, 1.0)
+    np.testing.assert_array_equal(after[name].outline, before["one/01.png"].outline)
+    assert (tmp_path / "after" / "chromosomes" / name).is_file()
+
+
 def test_without_a_metaphase_nothing_is_written(folder, tmp_path, drawn, monkeypatch):
     monkeypatch.setattr(trained, "load_detector", lambda _: TrueBoxes(drawn))
     result = run_app(app, folder / "case1" / "white.png", "--output", tmp_path / "out", code=1)
@@ -135,4 +159,6 @@ def test_a_picture_gets_a_karyotype_whose_chromosomes_lead_to_their_places(drawn
     assert pd.isna(cells.loc["white", "karyotype"])
     bundle = ReviewBundle(output)
     (stem,) = bundle.stems
+    boxes = np.array([box.corners for box in bundle.cell(stem).boxes.values()])
+    assert np.abs(boxes[:, None] - true).max(axis=2).min(axis=0).max() <= 0.1
     assert all((output / "chromosomes" / file.name).samefile(file.path) for file in bundle.cell(stem).files)

@@ -10,13 +10,17 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from threading import Timer
+from typing import Any
 
 from common.paths import ROOT
 
 TIMES = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d\.\d+\+00:00)?"
 
 
-def plan(number: int) -> list[dict[str, str]]:
+Plans = dict[str, list[dict[str, Any]]]  # decisions by the stem of the cell
+
+
+def plan(number: int) -> list[dict[str, Any]]:
     """What the reader decides of a cell."""
     one, other = f"c{number}/{number % 40:02d}.png", f"c{number}/{(number + 7) % 40:02d}.png"
     steps = [
@@ -42,22 +46,25 @@ def server(output: Path):
         process.communicate()
 
 
-def follow(address: str, cells: int, acknowledged: list[tuple[str, str]]) -> None:
-    """Decide what is not yet decided, one decision after another."""
-    for number in range(cells):
-        with urllib.request.urlopen(f"{address}items/c{number}", timeout=60) as answer:
-            done = json.load(answer)["lines"]
-        for step in plan(number)[done:]:
-            body = json.dumps({**step, "seconds": 1.0, "lines": done}).encode()
+def follow(address: str, plans: Plans, acknowledged: list[tuple[str, str]]) -> None:
+    """Decide what is not yet decided, one decision after another; an image may be the number of a file."""
+    for stem, steps in plans.items():
+        with urllib.request.urlopen(f"{address}items/{stem}", timeout=60) as answer:
+            item = json.load(answer)
+        for step in steps[item["lines"] :]:
+            asked = {**step, "seconds": 1.0, "lines": item["lines"]}
+            if isinstance(number := step.get("image"), int):
+                asked["image"] = item["files"][number]["name"]
             headers = {"Origin": address.rsplit("/", 2)[0]}
-            request = urllib.request.Request(f"{address}items/c{number}/decisions", body, headers)
+            place = f"{address}items/{stem}/decisions"
+            request = urllib.request.Request(place, json.dumps(asked).encode(), headers)
             with urllib.request.urlopen(request, timeout=60) as answer:
-                done = json.load(answer)["lines"]
-            acknowledged.append((f"c{number}", json.dumps(step)))
+                item = json.load(answer)
+            acknowledged.append((stem, json.dumps(step)))
 
 
-def review_killed(output: Path, cells: int, kills: int, within: float = 1.0) -> list[tuple[str, str]]:
-    """Review all cells; so often the server gets SIGKILL ``within`` so many seconds. Return what it acknowledged."""
+def review_killed(output: Path, plans: Plans, kills: int, within: float = 1.0) -> list[tuple[str, str]]:
+    """Follow the plans; so often the server gets SIGKILL ``within`` so many seconds. Return what it acknowledged."""
     moments = random.Random(0)
     acknowledged: list[tuple[str, str]] = []
     for _ in range(kills):
@@ -65,13 +72,13 @@ def review_killed(output: Path, cells: int, kills: int, within: float = 1.0) -> 
             timer = Timer(moments.uniform(0.0, within), process.kill)
             timer.start()
             try:
-                follow(address, cells, acknowledged)
+                follow(address, plans, acknowledged)
                 process.wait(timeout=10)
             except (OSError, HTTPException, ValueError):
                 pass
             timer.cancel()
     with server(output) as (address, _):
-        follow(address, cells, acknowledged)
+        follow(address, plans, acknowledged)
     with server(output):  # writes what is approved at its start
         return acknowledged
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -134,10 +135,11 @@ def test_a_server_that_is_killed_at_random_moments_loses_and_doubles_nothing(tmp
     write_bundle(tmp_path / "killed", cells)
     write_text(tmp_path / "killed" / "index.html", PAGE)
     shutil.copytree(tmp_path / "killed", tmp_path / "calm")
-    acknowledged = review_killed(tmp_path / "killed", cells, kills=3)
-    review_killed(tmp_path / "calm", cells, kills=0)
+    plans = {f"c{number}": plan(number) for number in range(cells)}
+    acknowledged = review_killed(tmp_path / "killed", plans, kills=3)
+    review_killed(tmp_path / "calm", plans, kills=0)
     decisions, torn = read_decisions(tmp_path / "killed" / "decisions.jsonl")
     assert not torn
-    assert [one.action for one in decisions] == [step["action"] for number in range(cells) for step in plan(number)]
+    assert [one.action for one in decisions] == [step["action"] for step in chain(*plans.values())]
     assert len(set(acknowledged)) == len(acknowledged)
     assert written(tmp_path / "killed") == written(tmp_path / "calm")

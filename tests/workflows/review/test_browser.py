@@ -9,6 +9,7 @@ pytest.importorskip("starlette", reason="starlette is not installed: uv sync --g
 
 from tests.browser import find_browser, recording_tab
 from tests.workflows.review.bundles import MALE, decision, write_bundle
+from tests.workflows.review.metaphase import LINE, TRUE, write_metaphase
 from tests.workflows.review.predicted import write_table
 from tests.workflows.review.serving import served
 from workflows.decisions import DecisionLog, read_decisions
@@ -225,6 +226,101 @@ def test_a_second_window_of_a_reader_sees_what_the_first_has_changed(page, revie
     page.complaints.clear()  # the refused request
     press(page, "Enter")
     assert actions(tmp_path)[1:] == [("approve", actions(tmp_path)[1][1])]
+
+
+@pytest.fixture
+def metaphase(page, review, tmp_path):
+    """The page with the picture of a metaphase."""
+    write_metaphase(tmp_path / "out")
+    page.set_viewport_size({"width": 820, "height": 900})
+    open_cells(page, review(tmp_path / "out"), files=44)
+    press(page, "p")
+    assert page.locator("#karyogram").is_hidden()
+    return page
+
+
+def number(page, text):
+    """The number of a chromosome on the picture."""
+    return page.locator("#outlines text").filter(has_text=re.compile(f"^{text}{text}:"))
+
+
+def draw(page, *points):
+    """Draw from point to point of the picture, with the mouse."""
+    script = """([x, y]) => {
+      const place = new DOMPoint(x, y).matrixTransform(document.getElementById("picture").getScreenCTM());
+      return [place.x, place.y];
+    }"""
+    for index, point in enumerate(points):
+        page.mouse.move(*page.evaluate(script, list(point)), steps=3)
+        if index == 0:
+            page.mouse.down()
+    page.mouse.up()
+    settle(page)
+
+
+def test_what_is_selected_on_the_picture_is_selected_in_the_karyogram(metaphase):
+    number(metaphase, 4).click()
+    settle(metaphase)
+    assert "m0/04.png" in metaphase.locator(SELECTED).get_attribute("title")
+    press(metaphase, "7", "p")
+    assert metaphase.locator("#metaphase").is_hidden()
+    assert "m0/04.png" in named(metaphase, "7").get_attribute("title")
+    named(metaphase, "Y").or_(named(metaphase, "22")).click()
+    settle(metaphase)
+    press(metaphase, "p")
+    name = metaphase.locator(SELECTED).get_attribute("title").splitlines()[0]
+    assert metaphase.locator("#outlines text.selected").text_content().startswith(str(int(name[3:5])))
+    metaphase.set_viewport_size({"width": 1920, "height": 1000})
+    assert metaphase.locator("#karyogram").is_visible()  # side by side
+    assert metaphase.locator("#metaphase").is_visible()
+
+
+def test_chromosomes_are_added_cut_and_joined_by_mouse(metaphase, tmp_path):
+    number(metaphase, 1).click()
+    metaphase.click("#cut")
+    draw(metaphase, *LINE)
+    assert metaphase.inner_text("#karyotype") == "2 of 46 without a class"
+    press(metaphase, "1")
+    number(metaphase, 47).click()
+    press(metaphase, "1", "ArrowLeft")
+    number(metaphase, 2).click()
+    metaphase.click("#join")
+    number(metaphase, 3).click()
+    settle(metaphase)
+    press(metaphase, "2", "ArrowLeft")
+    metaphase.click("#add")
+    draw(metaphase, TRUE[45, :2].tolist(), TRUE[45, 2:].tolist())
+    press(metaphase, "y")
+    number(metaphase, 45).click()  # it was left out
+    settle(metaphase)
+    press(metaphase, "x")
+    assert metaphase.inner_text("#karyotype").startswith("46,XY probability")
+    assert metaphase.locator("#outlines polygon.left-out").count() == 3
+    assert "not used" not in metaphase.inner_text("#reasons")
+    press(metaphase, "Enter")
+    assert metaphase.inner_text("#progress") == "1 of 1 approved"
+    expected = ["cut", "move", "move", "join", "move", "add", "move", "add", "move", "approve"]
+    assert [action for action, _ in actions(tmp_path)] == expected
+
+
+def test_chromosomes_are_added_cut_and_joined_by_keys(metaphase, tmp_path):
+    number(metaphase, 5).click()
+    settle(metaphase)
+    press(metaphase, "k", "ArrowDown", "Shift+ArrowDown", "Enter")
+    assert metaphase.inner_text("#karyotype") == "2 of 46 without a class"
+    press(metaphase, "j", "ArrowRight", "j")
+    assert metaphase.inner_text("#karyotype") == "1 of 47 without a class"
+    press(metaphase, "u", "u", "a", "Escape")
+    assert metaphase.locator(".chromosome").count() == 44
+    number(metaphase, 44).click()
+    press(metaphase, "a", *["ArrowRight"] * 35, "Enter")  # to the Y, two places further
+    assert metaphase.locator("#outlines text").count() == 46
+    press(metaphase, "u", "a")
+    draw(metaphase, (5, 5), (30, 12))
+    assert "no chromosome there" in metaphase.inner_text("#message")
+    assert [action for action, _ in actions(tmp_path)] == ["cut", "join", "undo", "undo", "add", "undo"]
+    assert metaphase.locator("#drawn > *").count() == 0
+    metaphase.complaints.clear()  # the refused request
 
 
 CONTRASTS = """() => {

@@ -1,6 +1,7 @@
 """A reader adds, cuts and joins chromosomes on the picture of a metaphase."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,13 @@ from starlette.testclient import TestClient
 
 from common.config.compose import compose_config
 from common.karyotype import CHROMOSOMES
+from datamodules.metaphases.annotations import read_annotations
 from datamodules.sources import list_images
 from scripts.review import app
 from tests.helpers.terminal import error_of, run_app
 from tests.workflows.review.bundles import MALE, decision, write_bundle
 from tests.workflows.review.metaphase import LEFT_OUT, LINE, PIECES, TRUE, write_metaphase
+from tests.workflows.review.scripted import review_killed, written
 from workflows.decisions import DecisionLog, read_decisions
 from workflows.review.review import open_review
 from workflows.review.server import Reader, ReviewServer, review_app
@@ -182,6 +185,34 @@ def test_a_lost_picture_or_file_is_said(output, review):
     assert (answer.status_code, "put it back" in answer.text) == (409, True)
 
 
+def test_a_server_that_is_killed_at_random_moments_loses_and_doubles_nothing(tmp_path):
+    steps = [
+        {"action": "cut", "image": 0, "points": LINE},
+        *({"action": "move", "image": row, "to": "1"} for row in (-2, -1)),
+        {"action": "add", "boxes": [TRUE[45].tolist()]},
+        {"action": "undo"},
+        {"action": "join", **PIECES},
+        {"action": "move", "image": -1, "to": "2"},
+        {"action": "add", "image": "LEFT_OUT"},
+        {"action": "move", "image": -1, "to": "X"},
+        {"action": "approve"},
+    ]
+    plans = {}
+    for number in range(3):
+        plans[f"m{number}"] = json.loads(json.dumps(steps).replace("LEFT_OUT", LEFT_OUT).replace("m0/", f"m{number}/"))
+    write_metaphase(tmp_path / "killed", len(plans))
+    (tmp_path / "killed" / "index.html").write_text("page")
+    shutil.copytree(tmp_path / "killed", tmp_path / "calm")
+    acknowledged = review_killed(tmp_path / "killed", plans, kills=2)
+    review_killed(tmp_path / "calm", plans, kills=0)
+    decisions, torn = read_decisions(tmp_path / "killed" / "decisions.jsonl")
+    assert not torn
+    assert [one.action for one in decisions] == [step["action"] for step in steps] * len(plans)
+    assert len(set(acknowledged)) == len(acknowledged)
+    assert written(tmp_path / "killed") == written(tmp_path / "calm")
+    assert len(pd.read_csv(tmp_path / "killed" / "approved" / "approved.csv")) == len(plans)
+
+
 def test_boxes_that_a_detector_trains_on(output, review, tmp_path):
     client = review(output)
     item = correct(client)
@@ -217,9 +248,8 @@ def test_boxes_on_which_readers_differ(output, tmp_path):
     approve("reader1")
     approve("reader2", **{"m0/02.png": "7"})
     run_app(app, output, "--export-boxes", tmp_path / "agreed")
-    content = json.loads((tmp_path / "agreed" / "boxes.json").read_text())
-    names = {one["id"]: one["name"] for one in content["categories"]}
-    assert [names[one["category_id"]] for one in content["annotations"]] == ["1", "chromosome", *["1"] * 42]
+    (annotation,) = read_annotations(tmp_path / "agreed")[1]
+    assert annotation.names == ["1", "chromosome", *["1"] * 42]
     approve("reader2", "m0/03.png")
     printed = error_of(run_app(app, output, "--export-boxes", tmp_path / "differ", code=1))
     assert "no boxes are approved" in printed

@@ -72,9 +72,11 @@ async function act(decision) {
   draw();
 }
 
-function pick(index, decision) { // on the picture; of what is no chromosome of the cell, decide
-  if (index < 0) return attempt(() => act(decision));
-  return attempt(() => {
+function pick(index, shift, decision) { // of what is no chromosome of the cell, decide
+  return attempt(async () => {
+    await enterTyped();
+    if (index < 0) return act(decision);
+    if (shift && marked === null) [marked, pairing] = [selected, "swap"];
     const pairs = marked !== null && marked !== index;
     select(index);
     return pairs ? pairWith(index) : draw();
@@ -91,10 +93,9 @@ function showPicture(shown) {
 }
 
 function useTool(name) {
-  if (!review.pictures.metaphase) return;
+  if (!review.pictures.metaphase) return undefined;
   showPicture(true);
-  if (name === "join") togglePairing(name);
-  else beginDrawing(name);
+  return name === "join" ? togglePairing(name) : beginDrawing(name);
 }
 
 const kept = () => review.item.rejected || review.item.note || "";
@@ -227,12 +228,7 @@ function chromosomeButton(index) {
   }
   made.append(bar);
   drag(made, index);
-  made.addEventListener("click", (event) => made.dragged || attempt(() => {
-    if (event.shiftKey && marked === null) [marked, pairing] = [selected, "swap"];
-    const pairs = marked !== null && marked !== index;
-    select(index);
-    return pairs ? pairWith(index) : draw();
-  }));
+  made.addEventListener("click", (event) => made.dragged || pick(index, event.shiftKey));
   return made;
 }
 

@@ -12,7 +12,7 @@ const HINTS = {
 };
 const MOVES = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
 
-let page = null; // of the cell: selected() and marked() are indices, pick(index, decision) selects or decides, act(decision)
+let page = null; // of the cell: selected() and marked() are indices, pick(index, shift, decision) selects or decides, act(decision)
 let tool = null; // "add" or "cut"
 let points = []; // that are drawn: opposite corners of a box, or those of a line
 let pressed = false; // the mouse
@@ -42,7 +42,7 @@ function outline(box) { // a polygon and its number
     made.setAttribute("class", kind);
     made.classList.toggle("selected", index === page.selected());
     made.classList.toggle("marked", index >= 0 && index === page.marked());
-    made.addEventListener("click", () => page.pick(index, { action: "add", image: box.name }));
+    made.addEventListener("click", (event) => page.pick(index, event.shiftKey, { action: "add", image: box.name }));
     made.append(shape("title", {}, text));
     return made;
   });
