@@ -106,10 +106,11 @@ def survive(folder: Path, cells: int, kills: int) -> list[tuple[str, float, str,
     states = "".join(f'<span class="state" data-stem="c{number}">prediction</span>' for number in range(cells))
     write_text(folder / "killed" / "index.html", states)
     shutil.copytree(folder / "killed", folder / "calm")
-    review_killed(folder / "killed", cells, kills)
-    review_killed(folder / "calm", cells, kills=0)
+    plans = {f"c{number}": plan(number) for number in range(cells)}
+    review_killed(folder / "killed", plans, kills)
+    review_killed(folder / "calm", plans, kills=0)
     kept = pd.Series([(one.cell, one.action) for one in read_decisions(folder / "killed" / "decisions.jsonl")[0]])
-    meant = pd.Series([(f"c{number}", step["action"]) for number in range(cells) for step in plan(number)])
+    meant = pd.Series([(cell, step["action"]) for cell, steps in plans.items() for step in steps])
     differences = kept.value_counts().sub(meant.value_counts(), fill_value=0)
     result, calm = written(folder / "killed"), written(folder / "calm")
     return [
