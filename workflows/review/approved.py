@@ -52,7 +52,7 @@ class Approved:
         changes = []
         for file in self.cell.files:
             if (kind := self.classes[file.name]) != file.assigned:
-                before = f"{file.assigned} to" if file.assigned else "drawn,"
+                before = f"{file.assigned} to" if file.assigned else "added,"
                 changes.append(f"{Path(file.name).name}: {before} {kind}")
             if file.name in self.decisions.turned:
                 changes.append(f"{Path(file.name).name}: turned")

@@ -105,7 +105,7 @@ def test_the_corrected_cell_is_approved_and_found_again(output, review):
     assert len(review(output, "reader2").get("items/m0").json()["files"]) == 44
     (row,) = pd.read_csv(output / "approved" / "approved.csv").to_dict("records")
     assert row["karyotype"] == "46,XY"
-    assert row["changes"].count("drawn, 1") == 2
+    assert row["changes"].count("added, 1") == 2
     assert "01.png: 1 to none" in row["changes"]
     assert (output / "approved" / row["karyogram"]).is_file()
 
