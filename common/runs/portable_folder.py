@@ -16,7 +16,7 @@ KIND = "karyocyte portable model"
 WEIGHTS = ".safetensors"
 GRAPH = ".onnx"
 DISTANCES = ".out_of_distribution.safetensors"
-REMEDY = "export it again with scripts/export.py"
+REMEDY = "export it again with scripts/export.py; a model of this repository is restored by git checkout models"
 
 
 @dataclass(frozen=True)

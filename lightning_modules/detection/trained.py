@@ -15,6 +15,7 @@ from common.errors import UserError, first_fault
 from common.files import read_whole_json, sha256_of_file
 from common.runs.files import PortableFile
 from common.runs.portable import DETECTOR_FACTS, DETECTOR_KIND, training_command
+from common.runs.portable_folder import REMEDY
 from common.runs.run import ModelFacts, Run
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.checkpoint_io import load_checkpoint, load_exported
@@ -27,7 +28,6 @@ FORMAT = 1
 CUTTER_KIND = "karyocyte portable cutter"
 EXPERIMENTS = {DETECTOR_KIND: "metaphase_detector", CUTTER_KIND: "chromosome_cutter"}
 WEIGHTS = {DETECTOR_KIND: "detector.safetensors", CUTTER_KIND: "cutter.safetensors"}
-REMEDY = "export it again with scripts/export.py"
 MULTIPLE = 32  # of pixels that height and width are padded to
 
 

@@ -86,7 +86,7 @@ class KaryotypeRequest:
         if is_model(self.cells):
             raise UserError(f"no cells are named: add a folder, a zip or a table of chromosomes after {self.cells}")
         if self.named == [BUILT_IN] and not is_model(BUILT_IN):
-            raise UserError(f"no run is named: name a finished run's folder before {self.cells}; none is in {BUILT_IN}")
+            raise UserError(f"{BUILT_IN / 'model.json'} is missing or damaged, and no run is named: {REMEDY}")
         model = self.model
         if not self.cells.exists():
             raise UserError(

@@ -28,7 +28,6 @@ FILE_COLUMNS = (
 )
 # Of a chromosome in a picture: its number there, its box in pixels, and the probability that it is a chromosome.
 BOX_COLUMNS = ("number", "left", "top", "right", "bottom", "box_probability")
-WIDTH = 78  # of a line on the terminal, which is set in by two
 YES_OR_NO = {True: "yes", False: "no"}
 
 
@@ -167,7 +166,7 @@ def cell_lines(tables: Tables) -> list[str]:
     lines = []
     for cell in tables.most_doubtful_first().itertuples():
         refer = "refer" if cell.refer == "yes" else ""
-        lines.append(f"{cell.errors:<28}{refer:<7}{cell.title}: {cell.karyotype}"[:WIDTH])
+        lines.append(f"{cell.errors:<28}{refer:<7}{cell.title}: {cell.karyotype or 'no karyotype'}")
     return lines
 
 

@@ -170,7 +170,8 @@ def test_a_small_model_is_built_in_and_marks_images_as_its_run(run, small, data,
         assert of_small[column].to_numpy() == pytest.approx(of_run[column].to_numpy(), rel=tolerance, abs=tolerance)
     assert "runtime=onnx: " in error_of(run_app(karyotype, data, "runtime=onnx", "--output", tmp_path / "new", code=1))
     monkeypatch.setattr(request, "BUILT_IN", tmp_path / "none")
-    assert "no run is named: name" in error_of(run_app(karyotype, data, "--output", tmp_path / "new", code=1))
+    error = error_of(run_app(karyotype, data, "--output", tmp_path / "new", code=1))
+    assert f"{tmp_path / 'none' / 'model.json'} is missing or damaged, and no run is named" in error
 
 
 def test_a_small_model_says_what_it_is(small, portable):

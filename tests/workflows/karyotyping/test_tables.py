@@ -17,7 +17,7 @@ from tests.evaluation.cells.test_assignment import sure
 from workflows.karyotyping.cell_result import CellResult
 from workflows.karyotyping.predictor import CellPrediction
 from workflows.karyotyping.review import reviewed_cell
-from workflows.karyotyping.tables import Tables, case_table
+from workflows.karyotyping.tables import Tables, case_table, cell_lines
 
 PRIORS = KaryotypePriors()
 
@@ -60,6 +60,13 @@ def test_a_cell_that_the_others_change_is_named():
 def test_without_cases_there_is_no_table():
     cells = [result(None, str(number), karyotype()) for number in range(2)]
     assert case_table(cells, PRIORS).empty
+
+
+def test_the_terminal_names_each_cell_with_its_whole_karyotype():
+    name = "a cell with a long name, as a laboratory gives them to all of its pictures"
+    cells = [result(None, name, karyotype()), result(None, "empty", [])]
+    lines = cell_lines(Tables.of(cells, {}, PRIORS))
+    assert [line.split("  ")[-1].strip() for line in lines] == ["empty: no karyotype", f"{name}: 46,XX"]
 
 
 def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():
