@@ -34,7 +34,11 @@ def test_the_files_are_those_of_the_description_and_small():
     files = {model.file(0, suffix) for suffix in suffixes}
     assert set(BUILT_IN.iterdir()) == {*files, BUILT_IN / PortableFile.MODEL, BUILT_IN / PortableFile.CARD}
     assert sum(path.stat().st_size for path in BUILT_IN.iterdir()) < MOST_BYTES
-    assert model.description.name in (BUILT_IN / PortableFile.CARD).read_text()
+    card = (BUILT_IN / PortableFile.CARD).read_text()
+    assert model.description.name in card
+    for metric in ("accuracy", "f1_macro"):
+        interval = model.description.evaluation["test"]["metrics"][metric]
+        assert f"| {metric} | {interval['value']:.3f} ({interval['low']:.3f} to {interval['high']:.3f}) |" in card
 
 
 def test_a_stored_image_has_the_stored_probabilities(tmp_path):
