@@ -208,8 +208,7 @@ def measure(code: CodeBase) -> dict[str, float]:
     inside = [module for module in code.modules.values() if module.path.parts[0] not in OUTSIDE]
     closure = code.closure()
     project = tomllib.loads((code.root / "pyproject.toml").read_text())["project"]
-    stops, files = _two_numbers(code, "stops.py")
-    loaded_files, loaded_lines = _two_numbers(code, "loaded.py")
+    stops, files = _count_stops(code)
     return {
         "files of package and benchmarks": len(inside),
         "lines of package and benchmarks": count_lines(inside),
@@ -217,8 +216,6 @@ def measure(code: CodeBase) -> dict[str, float]:
         "words of documentation": _count_words(code),
         "files that train.py imports": len(closure),
         "lines that train.py imports": count_lines(closure),
-        "files that a training loads": loaded_files,
-        "lines that a training loads": loaded_lines,
         **count_keys(inside),
         "files in import circles": len(code.circles()),
         **density(inside),
@@ -228,13 +225,13 @@ def measure(code: CodeBase) -> dict[str, float]:
     }
 
 
-def _two_numbers(code: CodeBase, program: str) -> tuple[int, int]:
-    """Run a program of benchmarks/ on the code; return the two numbers that it prints last."""
-    command = [sys.executable, str(ROOT / "benchmarks" / program)]
+def _count_stops(code: CodeBase) -> tuple[int, int]:
+    """Run benchmarks/stops.py on the code; return the two numbers that it prints."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "stops.py")]
     environment = {**os.environ, "PYTHONPATH": str(code.root)}
     done = subprocess.run(command, env=environment, cwd=code.root, capture_output=True, text=True, check=True)
-    first, second = done.stdout.split()[-2:]
-    return int(first), int(second)
+    stops, files = done.stdout.split()[-2:]
+    return int(stops), int(files)
 
 
 def _count_words(code: CodeBase) -> int:

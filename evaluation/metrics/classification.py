@@ -13,7 +13,6 @@ import numpy as np
 from scipy import sparse
 
 from common.errors import UserError
-from evaluation.metrics.leave_one_out import level_sums_without_each
 
 Threshold = float | np.ndarray
 # Low and high, the latter possibly infinite: between them a statistic must be.
@@ -67,10 +66,10 @@ class ScoreTables:
         """Return the scores for B counts of clusters, float64, shape (B, C)."""
         return Scores(counts @ self.positives, counts @ self.negatives, counts @ self.tied)
 
-    def without_each(self, table: sparse.csr_array) -> np.ndarray:
-        """Return the images of one of the tables without each cluster, float64, shape (C,)."""
-        images = table.sum(axis=1)
-        return np.asarray(images.sum() - images)
+    def without(self, clusters: slice) -> Scores:
+        """Return the scores without each of B clusters in turn."""
+        tables = (self.positives, self.negatives, self.tied)
+        return Scores(*(table.sum(axis=0) - table[clusters].toarray() for table in tables))
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,6 @@ class Metric:
         of_predictions: Turns confusion matrices into values of shape (B,), NaN where undefined; one of each class into
             (B, K).
         of_scores: Turns the scores of one class into values (B,); beyond two classes their mean counts.
-        without_each: A faster way to the same without each cluster, shape (C,); None where it is not faster.
         classes: "any", "two" (classes only) or "each" (a value of each class, ``<metric>/<class>``).
         bounds: Between which the values are.
         is_share: Whether it is a share of some images: binomial where they are independent.
@@ -91,7 +89,6 @@ class Metric:
 
     of_predictions: Callable[[Confusions], np.ndarray] | None = None
     of_scores: Callable[[Scores], np.ndarray] | None = None
-    without_each: Callable[[ScoreTables], np.ndarray | None] | None = None
     classes: Literal["any", "two", "each"] = "any"
     bounds: Bounds = SHARE
     is_share: bool = False
@@ -151,33 +148,6 @@ def average_precision(scores: Scores) -> np.ndarray:
     return np.where(false[:, -1] > 0, precision, np.nan)
 
 
-def auc_without_each(tables: ScoreTables) -> np.ndarray | None:
-    """Return the area under the ROC curve without each cluster, shape (C,)."""
-
-    def won(own: np.ndarray, below: np.ndarray) -> np.ndarray:
-        positives, _, tied = own
-        return np.asarray(positives * (below[1] + tied / 2))
-
-    lowest_first = [table[:, ::-1] for table in (tables.positives, tables.negatives, tables.tied)]
-    pairs = tables.without_each(tables.positives) * tables.without_each(tables.negatives)
-    sums = level_sums_without_each(lowest_first, won)
-    return None if sums is None else sums / pairs
-
-
-def average_precision_without_each(tables: ScoreTables) -> np.ndarray | None:
-    """Return the average precision without each cluster, shape (C,)."""
-
-    def precision(own: np.ndarray, above: np.ndarray) -> np.ndarray:
-        true, false = own + above
-        return np.asarray(own[0] * true / (true + false))
-
-    sums = level_sums_without_each([tables.positives, tables.negatives], precision)
-    if sums is None:
-        return None
-    values = sums / tables.without_each(tables.positives)
-    return np.where(tables.without_each(tables.negatives) > 0, values, np.nan)
-
-
 METRICS: dict[str, Metric] = {
     "accuracy": Metric(accuracy, is_share=True, meaning="share of the images that are predicted right"),
     "balanced_accuracy": Metric(balanced_accuracy, meaning="mean of the classes' recalls: every class weighs the same"),
@@ -187,13 +157,11 @@ METRICS: dict[str, Metric] = {
     "f1_macro": Metric(f1_macro, words="macro F1", meaning="mean of the classes' F1: every class weighs the same"),
     "auc": Metric(
         of_scores=auc,
-        without_each=auc_without_each,
         words="AUC",
         meaning="0.5 is chance, 1 is perfect; it depends on no threshold",
     ),
     "average_precision": Metric(
         of_scores=average_precision,
-        without_each=average_precision_without_each,
         meaning="area under the precision-recall curve",
     ),
     "sensitivity": Metric(

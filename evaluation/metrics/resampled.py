@@ -13,7 +13,7 @@ from scipy import sparse
 
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.metrics.classification import METRICS, Metric, ScoreTables, Threshold, call, metric_names, of_confusions
-from evaluation.metrics.leave_one_out import LeaveOneOut, StatisticOfSums, one_by_one
+from evaluation.metrics.leave_one_out import LeaveOneOut, StatisticOfSums, batches, one_by_one
 
 # Maps counts of clusters, shape (B, C), to M values, shape (M, B), NaN where undefined.
 Statistic = Callable[[np.ndarray], np.ndarray]
@@ -126,15 +126,9 @@ class WeightedMetrics:
         return defined
 
     def _score_without_each(self, metric: Metric, tables: ScoreTables) -> np.ndarray:
-        values = metric.without_each(tables) if metric.without_each else None
-        if values is not None:
-            return values
-
-        def of_counts(counts: np.ndarray) -> np.ndarray:
-            assert metric.of_scores is not None
-            return metric.of_scores(tables.weighted(counts))[None]
-
-        return np.asarray(one_by_one(of_counts, tables.positives.shape[0], self._images)[0])
+        assert metric.of_scores is not None
+        clusters, levels = tables.positives.shape
+        return np.concatenate([metric.of_scores(tables.without(rows)) for rows in batches(clusters, levels)])
 
 
 def evaluate(scored: LabelledPredictions, threshold: Threshold = 0.5) -> dict[str, float | None]:

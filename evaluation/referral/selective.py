@@ -15,7 +15,7 @@ from evaluation.core.labelled import Cases
 from evaluation.intervals.bootstrap import around
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.metrics.classification import Metric
-from evaluation.metrics.leave_one_out import level_sums_without_each, one_by_one
+from evaluation.metrics.leave_one_out import batches
 from evaluation.result import RiskCoverageResult
 
 # Mutual informations of equal passes differ in their last bits; such images are tied.
@@ -110,28 +110,33 @@ class WeightedArea:
 
     def __call__(self, counts: np.ndarray) -> np.ndarray:
         """Return the areas, float64."""
-        images = counts @ self._images
-        errors = counts @ self._errors
-        sums = _areas_of_ties(images, errors, images.cumsum(axis=1) - images, errors.cumsum(axis=1) - errors)
-        with np.errstate(invalid="ignore"):
-            return np.asarray(sums.sum(axis=1) / images.sum(axis=1))[None]
+        return _areas(counts @ self._images, counts @ self._errors)[None]
 
     def without_each(self) -> np.ndarray:
         """Return the area without each cluster, float64, shape (1, C)."""
-        of_cluster = self._images.sum(axis=1)
-        sums = level_sums_without_each([self._images, self._errors], lambda own, before: _areas_of_ties(*own, *before))
-        if sums is None:
-            return one_by_one(self, len(of_cluster), self._images.shape[1])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(sums / (of_cluster.sum() - of_cluster))[None]
+        images = self._images.sum(axis=0)
+        errors = self._errors.sum(axis=0)
+        areas = []
+        for rows in batches(*self._images.shape):
+            areas.append(_areas(images - self._images[rows].toarray(), errors - self._errors[rows].toarray()))
+        return np.concatenate(areas)[None]
 
     def defined_on_each(self) -> np.ndarray:
         """Return True for each cluster, bool, shape (1, C): it has an image."""
         return np.ones((1, self._images.shape[0]), dtype=bool)
 
 
-def _areas_of_ties(images: np.ndarray, errors: np.ndarray, taken: np.ndarray, lost: np.ndarray) -> np.ndarray:
-    """Sum (l + j e / s) / (n + j) over j = 1 ... s: a tie of s images with e errors, after n images with l errors."""
+def _areas(images: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Return the areas, shape (B,), of numbers of images and of errors at each level of confidence, shape (B, L) each.
+
+    A tie of s images with e errors, after n images with l errors, adds (l + j e / s) / (n + j) over j = 1 ... s.
+    """
+    total = images.cumsum(axis=1)
+    taken = total - images
+    lost = errors.cumsum(axis=1) - errors
     rate = np.divide(errors, images, out=np.zeros_like(errors), where=images > 0)
-    harmonic = special.digamma(taken + images + 1) - special.digamma(taken + 1)
-    return np.asarray(rate * images + (lost - rate * taken) * harmonic)
+    digamma = special.digamma(np.arange(1, total.max(initial=0) + 2))  # looked up, since it is slow
+    harmonic = digamma[total.astype(int)] - digamma[taken.astype(int)]
+    sums = np.asarray(rate * images + (lost - rate * taken) * harmonic)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(sums.sum(axis=1) / total[:, -1])
