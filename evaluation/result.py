@@ -3,11 +3,10 @@
 Fields that were added later have a default, so that older files are readable.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any
 
-import pandas as pd
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
 
 from common.errors import UserError, first_fault
@@ -486,33 +485,3 @@ _ADAPTER = TypeAdapter(EvaluationResult)
 # Fields that the sections of an evaluation give: those behind the parts and folds.
 _NAMES = [entry.name for entry in fields(EvaluationResult)]
 SECTION_FIELDS = tuple(_NAMES[_NAMES.index("by_part") : _NAMES.index("warnings")])
-
-
-def flat_table(rows: Sequence[Any], intervals: Sequence[str] = (), **prefixes: str) -> pd.DataFrame:
-    """Return dataclasses as rows of a flat table for a CSV file.
-
-    Estimates have columns for their ends, lists (of folds) are one text, dictionaries have a column for each key.
-
-    Args:
-        rows: Of one type; its field ``name`` is the column "class".
-        intervals: Fields that have three columns also where they are None.
-        prefixes: Of the columns of fields that are dictionaries.
-    """
-    table = []
-    for row in rows:
-        cells: dict[str, object] = {}
-        for name, value in vars(row).items():
-            named = {name.replace("name", "class"): value}
-            if isinstance(value, dict):
-                named = {prefixes.get(name, "") + key: inner for key, inner in value.items()}
-            for column, cell in named.items():
-                if cell is None and column in intervals:
-                    cell = Estimate(None, None, None)
-                if isinstance(cell, Estimate):
-                    cells |= cell.columns(column)
-                elif isinstance(cell, list):
-                    cells[column] = " ".join(f"{number:.6g}" for number in cell)
-                else:
-                    cells[column] = cell
-        table.append(cells)
-    return pd.DataFrame(table)

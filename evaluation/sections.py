@@ -1,6 +1,6 @@
 """The sections of an evaluation and the pictures of its images: functions that a YAML names by ``_target_``."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from inspect import signature
@@ -15,7 +15,7 @@ from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from common.predictions import Predictions
 from evaluation.labelled_runs import LabelledRuns
-from evaluation.result import SECTION_FIELDS, EvaluationResult, EvaluationWarning
+from evaluation.result import SECTION_FIELDS, Estimate, EvaluationResult, EvaluationWarning
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,36 @@ class FindingsWithoutValue(Findings):
     """What a section returns, by its annotation, whose name is no field of ``EvaluationResult``."""
 
     value: None = field(default=None, init=False)
+
+
+def flat_table(rows: Sequence[Any], intervals: Sequence[str] = (), **prefixes: str) -> pd.DataFrame:
+    """Return dataclasses as rows of a flat table for a CSV file.
+
+    Estimates have columns for their ends, lists (of folds) are one text, dictionaries have a column for each key.
+
+    Args:
+        rows: Of one type; its field ``name`` is the column "class".
+        intervals: Fields that have three columns also where they are None.
+        prefixes: Of the columns of fields that are dictionaries.
+    """
+    table = []
+    for row in rows:
+        cells: dict[str, object] = {}
+        for name, value in vars(row).items():
+            named = {name.replace("name", "class"): value}
+            if isinstance(value, dict):
+                named = {prefixes.get(name, "") + key: inner for key, inner in value.items()}
+            for column, cell in named.items():
+                if cell is None and column in intervals:
+                    cell = Estimate(None, None, None)
+                if isinstance(cell, Estimate):
+                    cells |= cell.columns(column)
+                elif isinstance(cell, list):
+                    cells[column] = " ".join(f"{number:.6g}" for number in cell)
+                else:
+                    cells[column] = cell
+        table.append(cells)
+    return pd.DataFrame(table)
 
 
 def drawn_by(target: str, *arguments: Any) -> Callable[[Path, EvaluationResult], None]:

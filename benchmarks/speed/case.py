@@ -10,7 +10,7 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Peer:
-    """An alternative: it does the same work once (``run``), or returns the processor's seconds of another process.
+    """An alternative: ``run`` does the same work once.
 
     ``goal`` is by how many times ours is wanted to be faster; ``packages`` are those whose versions the table names.
     """
@@ -61,8 +61,8 @@ def measure(case: Case) -> pd.DataFrame:
 def _seconds(run: Callable[[], object]) -> float:
     """Return the processor's time of a call; ended child processes are included."""
     start = _processor_seconds()
-    result = run()
-    return result if isinstance(result, float) else _processor_seconds() - start
+    run()
+    return _processor_seconds() - start
 
 
 def _processor_seconds() -> float:

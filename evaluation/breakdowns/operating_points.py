@@ -5,8 +5,8 @@ import pandas as pd
 
 from evaluation.intervals.bootstrap import intervals
 from evaluation.labelled_runs import LabelledRuns, single_or_list
-from evaluation.result import EvaluationResult, SensitivityResult, flat_table
-from evaluation.sections import Findings
+from evaluation.result import EvaluationResult, SensitivityResult
+from evaluation.sections import Findings, flat_table
 
 REQUESTED = (0.90, 0.95, 0.99)
 MEASURED = ("sensitivity", "specificity")

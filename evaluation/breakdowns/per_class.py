@@ -8,8 +8,8 @@ import pandas as pd
 from evaluation.intervals.exact import share
 from evaluation.labelled_runs import LabelledRuns, spread
 from evaluation.metrics.classification import call
-from evaluation.result import ClassResult, EvaluationResult, KindResult, flat_table
-from evaluation.sections import Findings
+from evaluation.result import ClassResult, EvaluationResult, KindResult
+from evaluation.sections import Findings, flat_table
 
 
 def per_class(runs: LabelledRuns, result: EvaluationResult) -> Findings:

@@ -7,8 +7,8 @@ import pandas as pd
 
 from evaluation.intervals.bootstrap import intervals
 from evaluation.labelled_runs import LabelledRuns
-from evaluation.result import EvaluationResult, EvaluationWarning, SubgroupResult, flat_table, warnings_about
-from evaluation.sections import Findings
+from evaluation.result import EvaluationResult, EvaluationWarning, SubgroupResult, warnings_about
+from evaluation.sections import Findings, flat_table
 
 FEW_IMAGES = 5  # of a class: below it a subgroup's figures say little
 SHOWN = 4  # subgroups that a warning names of more than one more

@@ -16,7 +16,9 @@ import pandas as pd
 from scipy import stats
 
 from common.config.schema import EvaluationConfig
+from common.errors import UserError
 from common.predictions import Predictions
+from common.runs.run import Run
 from evaluation.core.labelled import score
 from evaluation.intervals.folds import fold_mean_intervals
 from evaluation.metrics.resampled import evaluate
@@ -24,6 +26,7 @@ from evaluation.result import Estimate
 
 OF_ALL = ("f1_weighted", "auc", "accuracy", "balanced_accuracy", "f1_macro")
 OF_TWO = ("sensitivity", "specificity")
+SHARED = ("name", "source", "synthetic", "protocol", "config", "folds", "test", "on")  # by the runs that a mean is over
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,23 @@ class Collected:
     images: int
     subjects: int | None
     metrics: dict[str, Mean]
+
+
+def run_groups(runs: Sequence[Run]) -> list[list[Run]]:
+    """Return finished runs of one experiment, protocol, configuration and data set together.
+
+    Raises:
+        UserError: Two runs of a group are of the same fold and seed.
+    """
+    groups: dict[tuple[str, ...], dict[tuple[object, object], Run]] = {}
+    for run in runs:
+        about = run.predictions.about
+        data = (run.identity.get("contents") or {}).get("data")
+        group = groups.setdefault((*(str(about.get(fact)) for fact in SHARED), str(data)), {})
+        other = group.setdefault((about.get("fold"), about.get("seed")), run)
+        if other is not run:
+            raise UserError(f"{other.folder} and {run.folder} are of the same fold and seed: name one of them")
+    return [list(group.values()) for group in groups.values()]
 
 
 def collect(

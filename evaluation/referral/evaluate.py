@@ -34,10 +34,9 @@ from evaluation.result import (
     ReleaseResult,
     TriageResult,
     TriageRuleResult,
-    flat_table,
     warnings_about,
 )
-from evaluation.sections import Findings, drawn_by
+from evaluation.sections import Findings, drawn_by, flat_table
 
 FEW_POSITIVES = 100
 FEW_WRONG = 10

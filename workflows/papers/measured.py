@@ -20,8 +20,7 @@ from evaluation.core.labelled import cases, score
 from evaluation.intervals.bootstrap import around
 from evaluation.intervals.exact import share
 from evaluation.intervals.pooling import merge_facts
-from evaluation.intervals.run_groups import run_groups
-from evaluation.intervals.seeds import collect
+from evaluation.intervals.seeds import collect, run_groups
 from evaluation.metrics.classification import CALIBRATION, lower_is_better
 from evaluation.result import Estimate
 from evaluation.results_csv import ADDED, COLUMNS, SEPARATOR

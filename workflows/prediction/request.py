@@ -4,11 +4,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated, Literal
 
+from pydantic import BeforeValidator, Field
+
+from common.config.base import FROM_YAML, Folder, StrictModel, listed
 from common.config.command import Command
-from common.config.predict import PredictConfig
 from common.errors import UserError
 from workflows.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
+
+Rule = Literal["votes", "release", "positive", "confidence", "conformal"]
+
+
+class PredictConfig(StrictModel, defaults="predict"):
+    """All keys of conf/predict.yaml: how images are predicted, and reviewed."""
+
+    passes: Annotated[int, Field(ge=0)] | None = FROM_YAML
+    rules: Annotated[tuple[Rule, ...] | None, BeforeValidator(listed)] = FROM_YAML
+    batchnorm: Literal["trained", "images"] | None = FROM_YAML
+    runtime: Literal["torch", "onnx"] | None = FROM_YAML
+    cache_dir: Folder | None = FROM_YAML
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,7 @@ from common.runs.run import Run
 from common.runs.usage import CPU
 from evaluation.comparison.departures import departures
 from evaluation.intervals.pooling import merge_facts
-from evaluation.intervals.run_groups import run_groups
-from evaluation.intervals.seeds import collect
+from evaluation.intervals.seeds import collect, run_groups
 from evaluation.renderers import terminal
 from evaluation.result import Estimate
 from evaluation.results_csv import SEPARATOR

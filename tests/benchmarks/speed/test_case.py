@@ -1,13 +1,12 @@
-"""Ratios of speed: of the processor's time, of this process or of the steps of a training."""
+"""Ratios of speed: of the processor's time."""
 
 import time
 
 import pandas as pd
-import pytest
 
 from benchmarks.speed.__main__ import _with_earlier
+from benchmarks.speed import case
 from benchmarks.speed.case import Case, Peer, measure
-from benchmarks.speed.training import StepEnds
 
 
 def numbered(*seconds: float):
@@ -16,7 +15,8 @@ def numbered(*seconds: float):
     return lambda: next(rest)
 
 
-def test_the_ratio_is_the_median_of_the_rounds():
+def test_the_ratio_is_the_median_of_the_rounds(monkeypatch):
+    monkeypatch.setattr(case, "_seconds", lambda run: run())
     peers = {"plain": Peer(numbered(2.0, 4.0, 3.0), 2.5)}
     (measured,) = measure(Case("work", numbered(1.0, 1.0, 1.0), peers, items=8, rounds=3)).itertuples()
     assert (measured.case, measured.peer, measured.items, measured.goal) == ("work", "plain", 8, 2.5)
@@ -30,16 +30,6 @@ def test_work_of_this_process_is_timed_by_its_processor():
     ).itertuples()
     assert measured.ours_s < 0.05  # a process that waits takes no time of the processor
     assert measured.peer_s > 0
-
-
-def test_a_step_is_timed_without_the_first_of_an_epoch_and_smaller_batches():
-    ends = StepEnds(batch_size=2)
-    for size in (2, 2, 2, 1):
-        sum(range(100_000))
-        ends.on_train_batch_end(None, None, None, {"label": [0] * size}, 0)
-    assert len(ends.ends) == 3
-    assert ends.seconds == pytest.approx((ends.ends[2] - ends.ends[0]) / 2)
-    assert ends.seconds > 0
 
 
 def test_rows_of_other_topics_stay_in_the_file(tmp_path):

@@ -9,7 +9,7 @@ from common.config.schema import EvaluationConfig
 from evaluation.breakdowns.operating_points import REQUESTED
 from evaluation.core.labelled import score
 from evaluation.evaluate import evaluate_runs
-from evaluation.result import flat_table
+from evaluation.sections import flat_table
 from tests.helpers.predictions import join, make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=30)

@@ -6,7 +6,7 @@ import pytest
 from common.config.schema import EvaluationConfig
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.intervals.exact import share
-from evaluation.result import flat_table
+from evaluation.sections import flat_table
 from tests.helpers.predictions import join, make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=20)

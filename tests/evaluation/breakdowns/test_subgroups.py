@@ -7,7 +7,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 from common.config.schema import EvaluationConfig
 from evaluation.breakdowns.subgroups import subgroup_warnings
 from evaluation.evaluate import evaluate_runs
-from evaluation.result import flat_table
+from evaluation.sections import flat_table
 from tests.helpers.predictions import make_run
 
 SETTINGS = EvaluationConfig(resamples=30)

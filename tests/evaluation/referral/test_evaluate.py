@@ -11,7 +11,7 @@ from evaluation.evaluate import evaluate_parts, evaluate_runs
 from evaluation.labelled_runs import LabelledFold, LabelledRuns
 from evaluation.referral.choices import choose_referral, choose_release
 from evaluation.referral.evaluate import RULES, Decision, decide, evaluate_rule, triage
-from evaluation.result import flat_table
+from evaluation.sections import flat_table
 from tests.helpers.predictions import join, make_predictions, make_run, with_passes, with_scores
 
 SETTINGS = EvaluationConfig(resamples=20, triage=TriageConfig(sensitivity=0.9))
