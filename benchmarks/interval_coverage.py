@@ -75,6 +75,7 @@ def truth(world: World) -> dict[str, float]:
         metrics = {name: float(values[0]) for name, values in of_confusions(shares[None], CLASSES, 1).items()}
 
     def precision_of_positives(score: float) -> float:
+        """Return the precision above a score, weighted by the density of the positives there."""
         above = positive * stats.norm.sf(score, world.skill, scale)
         false = (1 - positive) * stats.norm.sf(score, -world.skill, scale)
         return float(above / (above + false) * stats.norm.pdf(score, world.skill, scale))

@@ -57,6 +57,7 @@ def main() -> None:
     stops: set[tuple[str, str]] = set()
 
     def note(frame: FrameType, event: str, argument: object) -> None:
+        """Note a function of evaluation/ that is called with predictions."""
         code = frame.f_code
         if event == "call" and "/evaluation/" in code.co_filename:
             given = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]

@@ -48,6 +48,7 @@ def parse_yaml_once() -> Iterator[None]:
     parsed = cache(lambda text: load(StringIO(text)))
 
     def load_copy(file: Any) -> Any:
+        """Return a copy of what the text of a file was parsed to."""
         return deepcopy(parsed(file.read())) if hasattr(file, "read") else load(file)
 
     OmegaConf.load = load_copy  # type: ignore[method-assign, assignment]

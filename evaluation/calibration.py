@@ -61,6 +61,7 @@ def fit_temperature(validation: LabelledPredictions) -> Temperature:
     images = np.arange(len(validation.labels))
 
     def loss(log_temperature: float) -> float:
+        """Return the mean negative log-likelihood at a temperature."""
         likelihoods = special.log_softmax(logs / np.exp(log_temperature), axis=1)
         return float(-likelihoods[images, validation.labels].mean())
 
@@ -133,6 +134,7 @@ def weighted_calibration(scored: LabelledPredictions, bins: int) -> Statistic:
     np.add.at(gaps, (scored.clusters, _bin_of(confidences, bins)), correct - confidences)
 
     def of_total(totals: np.ndarray) -> np.ndarray:
+        """Return the three errors of sums over images."""
         number, brier, nll = totals[:, :3].T
         with np.errstate(invalid="ignore"):
             return np.asarray(np.stack([np.abs(totals[:, 3:]).sum(axis=1), brier, nll]) / number)

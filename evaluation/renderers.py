@@ -37,6 +37,7 @@ class _Column(NamedTuple):
 
     @property
     def width(self) -> int:
+        """The characters of the column."""
         width = max(map(_widest_line, (self.heading, *self.texts))) + 1
         if self.intervals:
             width += 1 + max(INTERVAL, *map(len, self.intervals))

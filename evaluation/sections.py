@@ -81,6 +81,7 @@ def drawn_by(target: str, *arguments: Any) -> Callable[[Path, EvaluationResult],
     """
 
     def draw(path: Path, result: EvaluationResult) -> None:
+        """Import the function and draw."""
         resolve_name(target)(path, result, *arguments)
 
     return draw

@@ -128,7 +128,7 @@ def test_every_profile_fits_every_experiment(name, profile):
     assert config.name == name
     assert config.prepare.size >= (75 if "inceptionv3" in name else 72)
     if profile == "demo":
-        # Experiments on chromosomes and karyograms are shown on drawn chromosomes, all others on synthetic cells.
+        # Experiments on chromosomes and karyograms are shown on synthetic chromosomes, all others on synthetic cells.
         drawn = "synthetic_chromosomes" if re.search("chromosomes|karyogram|adapt", name) else "synthetic"
         assert getattr(config.data, "chromosomes", config.data).source == drawn
         assert (config.split.test, config.weights, config.prepare.size) == ("fold", "random", 96)

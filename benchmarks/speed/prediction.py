@@ -63,6 +63,7 @@ def cases(folder: Path) -> Iterator[Case]:
         for words, (model, runtime, beside) in networks.items():
 
             def ours(model: Path = model, runtime: str | None = runtime) -> None:
+                """Predict all images into a new table."""
                 predict_images(_request(model, folder / "images", folder / f"{next(numbers)}.csv", runtime))
 
             name = f"{network}, by {words}"

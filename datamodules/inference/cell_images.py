@@ -71,6 +71,7 @@ def read_cell(cell: Cell, config: PrepareConfig, fixed: Mapping[str, str], pool:
     kept = kept_names(fixed)
 
     def read(file: ImageFile) -> CellFile:
+        """Read a file of the cell."""
         return _read(file, config, file.name in kept)
 
     files = _without_duplicates(list(pool.map(read, cell.files)), config, kept)
@@ -114,6 +115,7 @@ def prepare_files(files: Sequence[CellFile], factors: np.ndarray, config: Prepar
     """
 
     def prepare(file: CellFile, factor: float) -> np.ndarray:
+        """Prepare a file at its scale."""
         assert file.pixels is not None
         try:
             image = prepare_image(file.pixels, config, factor)

@@ -92,6 +92,7 @@ def _names_below(root: Path) -> list[PurePosixPath]:
     listed: set[str] = set()
 
     def note_unlisted(error: OSError) -> None:
+        """Keep the name of a folder that cannot be listed."""
         names.append(os.path.relpath(error.filename, root))
 
     for folder, folders, files in os.walk(root, onerror=note_unlisted, followlinks=True):

@@ -90,6 +90,7 @@ def name_parser(expression: str | None, key: str, what: str) -> Callable[[Path],
         raise UserError(f"{key}={expression} has no group: put the {what}'s part in (?P<{what}>...)")
 
     def parse(path: Path) -> str | None:
+        """Return what the group of the expression finds in the name of a file."""
         match = pattern.search(path.name)
         text = match and match.group(pattern.groupindex.get(what, 1))
         if expression is not None and not text:
@@ -164,14 +165,17 @@ def write_once(folder: Path, paths: Sequence[str], draw: Callable[[int], np.ndar
     """
 
     def is_whole(folder: Path) -> bool:
+        """Tell whether all images are there."""
         return all(os.path.isfile(f"{folder}/{path}") for path in paths)  # noqa: PTH113 (as above)
 
     def write_all(folder: Path) -> None:
+        """Draw and write all images."""
         with whole_folder(folder) as beside:
             for path in paths:
                 (beside / path).parent.mkdir(parents=True, exist_ok=True)
 
             def write(number: int) -> None:
+                """Draw and write an image."""
                 image = draw(number)
                 if image.ndim == 3:
                     image = image[..., ::-1]  # OpenCV keeps blue first

@@ -44,6 +44,7 @@ def source(config: type[SourceConfig], **facts: Any) -> Callable[[Lister], Liste
     """Register a function that lists the images of the source with these settings; ``facts`` as in `Source`."""
 
     def register(lister: Lister) -> Lister:
+        """Register the function under the name of the source."""
         (name,) = get_args(config.model_fields["source"].annotation)
         _SOURCES[name] = Source(config, lister, **facts)
         return lister

@@ -80,6 +80,7 @@ def _traits(blast: float, rng: np.random.Generator, of_subject: np.random.Genera
     size_shift, stain_shift, hue_shift, light_shift, blue_shift, texture_shift = of_subject.normal(size=6)
 
     def lean(normal: float, leukaemic: float, spread: float) -> float:
+        """Draw a trait between its values in normal and in leukaemic cells."""
         return normal + (leukaemic - normal) * blast + rng.normal(0.0, spread)
 
     return CellTraits(

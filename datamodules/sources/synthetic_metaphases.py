@@ -54,6 +54,7 @@ def list_synthetic_metaphases(data: SyntheticMetaphasesConfig, context: SourceCo
     names = [f"{cell_name(data, cell)}.png" for cell in range(data.cells)]
 
     def is_whole(folder: Path) -> bool:
+        """Tell whether all pictures are there."""
         return all((folder / name).is_file() for name in names)
 
     make_once(folder, lambda place: _write(data, names, place, context.progress), is_whole)

@@ -102,6 +102,7 @@ def _write_all(karyograms: Sequence[_Karyogram], data: CompositionConfig, folder
     layout = SheetLayout(**dict(data.sheet))
 
     def write(number: int) -> dict[str, Any]:
+        """Compose and write a karyogram; return its row of the table."""
         cell, row = karyograms[number]
         composed = compose(cell, layout)
         path = f"{row['label']}/{stems[number]}.png"

@@ -138,6 +138,7 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
     if len(runs.folds) > 1:
 
         def of_fold(number: int, rows: slice, fold: LabelledPredictions) -> CellMetrics:
+            """Return the metrics of the cells of a fold."""
             numbers, cells = np.unique(metrics.cells[rows], return_inverse=True)
             return CellMetrics(fold, metrics.assigned[rows], cells, metrics.complete[numbers])
 

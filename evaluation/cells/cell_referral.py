@@ -103,6 +103,7 @@ def cell_referral(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     counted = counted.reindex(range(runs.test.cluster_count), fill_value=0)
 
     def shares(counts: np.ndarray) -> np.ndarray:
+        """Return SHARES for counts of clusters."""
         referred, all_cells, right, left = (counts @ counted.to_numpy(float)).T
         with np.errstate(invalid="ignore"):
             return np.stack([referred / all_cells, right / left])

@@ -39,6 +39,7 @@ def weighted_over_folds(
     """Return the statistic of ``fold_mean_intervals``, with the metrics ``names``."""
 
     def of_fold(number: int, rows: slice, fold: LabelledPredictions) -> WeightedMetrics:
+        """Return the metrics of a fold at its own threshold."""
         return WeightedMetrics(fold, thresholds[number], names)
 
     return MeanOverFolds(pooled, sizes, len(names), of_fold)

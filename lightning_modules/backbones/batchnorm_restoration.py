@@ -25,6 +25,7 @@ def restore_batchnorm(network: nn.Module, names: Sequence[str], images: torch.Te
     sums: dict[nn.Module, list[torch.Tensor]] = {}
 
     def collect(layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        """Add up what a layer takes, by channel."""
         values = inputs[0].float().transpose(0, 1).flatten(1)
         count = torch.full((len(values),), float(values.shape[1]))
         sums[layer].append(torch.stack([count, values.sum(1), values.square().sum(1)]))

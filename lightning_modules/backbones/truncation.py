@@ -104,9 +104,11 @@ def _trace(network: nn.Module, image: torch.Tensor, cut: str | None) -> Trace:
     names = dict(zip(modules.values(), modules, strict=True))
 
     def enter(module: nn.Module, _args: Any) -> None:
+        """Note when a module begins."""
         trace.entered.setdefault(names[module], next(clock))
 
     def leave_cut(_module: nn.Module, _args: Any, output: Any) -> None:
+        """Note when the module of the cut ends, and what it returns."""
         trace.left = next(clock)
         # A clone, since the next module may work in place.
         trace.output = output.clone() if isinstance(output, torch.Tensor) else output

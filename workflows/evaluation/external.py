@@ -121,6 +121,7 @@ def _predict(network: LoadedNetwork, data: ExternalDataModule, rows: np.ndarray)
     """Predict the images of some rows of the manifest."""
 
     def batches() -> Iterator[np.ndarray]:
+        """Yield prepared images, and advance the progress bar."""
         with progress_bar(len(rows), "predicting", console.is_terminal or len(rows) >= LONG) as advance:
             for first in range(0, len(rows), network.batch_size):
                 some = rows[first : first + network.batch_size]

@@ -101,6 +101,7 @@ class _ClassScores(nn.Module):
         self.network = network
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return the scores, shape (B, K), of images."""
         logits: torch.Tensor = self.network(image)
         if logits.shape[1] == 1:
             return torch.cat([-logits, logits], dim=1)
@@ -123,6 +124,7 @@ class _Unscaled(BaseCAM):  # type: ignore[misc]  # grad-cam has no types
     def compute_cam_per_layer(
         self, input_tensor: torch.Tensor, targets: list[nn.Module], eigen_smooth: bool
     ) -> np.ndarray:
+        """Return the maps of the one layer as they are."""
         record = self.activations_and_grads
         # Of a module that runs more than once, the last output counts, as in workflows.explain.layers.
         gradients = record.gradients[-1].numpy()
@@ -131,6 +133,7 @@ class _Unscaled(BaseCAM):  # type: ignore[misc]  # grad-cam has no types
         return np.asarray(self.get_cam_image(input_tensor, layer, targets, activations, gradients, eigen_smooth))
 
     def aggregate_multi_layers(self, cam_per_target_layer: np.ndarray) -> np.ndarray:
+        """Return the maps of the one layer."""
         return cam_per_target_layer
 
 
@@ -144,6 +147,7 @@ def _compute(model: Model, method: Method, images: np.ndarray, targets: list[int
     height, width = images.shape[1:3]
 
     def copied_maps(output: torch.Tensor) -> torch.Tensor | None:
+        """Return a copy of the maps of an output."""
         maps = as_maps(output, (height, width), model.prefix_tokens)
         return None if maps is None else maps.clone()  # since the next module may work in place
 

@@ -77,6 +77,7 @@ def _outputs(model: Model, modules: Mapping[str, nn.Module], images: np.ndarray)
     outputs: dict[str, torch.Tensor] = {}
 
     def note(name: str, _module: nn.Module, _inputs: object, output: object) -> None:
+        """Keep the maps of a module that ends."""
         maps = as_maps(output, images.shape[1:3], model.prefix_tokens)
         outputs.pop(name, None)  # a module that runs twice is listed at its last end
         if maps is not None:

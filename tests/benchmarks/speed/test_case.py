@@ -4,8 +4,8 @@ import time
 
 import pandas as pd
 
-from benchmarks.speed.__main__ import _with_earlier
 from benchmarks.speed import case
+from benchmarks.speed.__main__ import _with_earlier
 from benchmarks.speed.case import Case, Peer, measure
 
 

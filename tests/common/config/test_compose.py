@@ -83,7 +83,8 @@ def test_an_alias_is_the_experiment_on_one_set_and_says_that_it_leaves(name, cap
 
 
 def test_what_goes_together_is_valid():
-    check_config(composed([*WHOLE, "transform.brightness=0.2", "transform.gamma=0.2"]))
+    config = check_config(composed([*WHOLE, "transform.brightness=0.2", "transform.gamma=0.2"]))
+    assert config.transform.model_dump().items() >= {"brightness": 0.2, "gamma": 0.2}.items()
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,15 @@ from tests.helpers.archives import patch, write_zip
 NOISE = os.urandom(50_000)
 
 
-def refused(archive, message):
-    """Unpacking fails with this message, and the folder holds nothing but the archive as before."""
+def refusal(archive):
+    """Return the message with which unpacking fails; the folder then holds nothing but the archive as before."""
     before = sorted(archive.parent.rglob("*"))
-    with pytest.raises(UserError, match=message) as caught:
+    with pytest.raises(UserError) as caught:
         unpack(archive, archive.parent / "out", progress=False)
     assert str(archive) in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
     assert sorted(archive.parent.rglob("*")) == before
+    return str(caught.value)
 
 
 def test_files_and_folders_are_unpacked_with_the_rights_of_this_process(tmp_path):
@@ -42,12 +43,14 @@ def test_files_and_folders_are_unpacked_with_the_rights_of_this_process(tmp_path
     ],
 )  # fmt: skip
 def test_unsafe_names_are_refused(tmp_path, name, message):
-    refused(write_zip(tmp_path / "a.zip", (name, b"" if name.endswith("/") else b"evil")), message)
+    archive = write_zip(tmp_path / "a.zip", (name, b"" if name.endswith("/") else b"evil"))
+    assert message in refusal(archive)
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK])
 def test_links_and_devices_are_refused(tmp_path, kind):
-    refused(write_zip(tmp_path / "a.zip", ("link", b"/etc/passwd"), mode=kind | 0o777), "'link' is a link, a device")
+    archive = write_zip(tmp_path / "a.zip", ("link", b"/etc/passwd"), mode=kind | 0o777)
+    assert "'link' is a link, a device" in refusal(archive)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +63,7 @@ def test_links_and_devices_are_refused(tmp_path, kind):
 )
 def test_headers_that_are_not_supported_or_false_are_refused(tmp_path, offset, value, local_offset, message):
     archive = write_zip(tmp_path / "a.zip", ("x.bin", NOISE))
-    refused(patch(archive, "x.bin", offset, value, local_offset), message)
+    assert message in refusal(patch(archive, "x.bin", offset, value, local_offset))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +78,7 @@ def test_headers_that_are_not_supported_or_false_are_refused(tmp_path, offset, v
 def test_damaged_bytes_are_refused(tmp_path, old, new, message):
     archive = write_zip(tmp_path / "a.zip", ("x.bin", NOISE))
     archive.write_bytes(archive.read_bytes().replace(old, new))
-    refused(archive, message)
+    assert message in refusal(archive)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"no zip at all", b"PK\x05\x06" + bytes(18), "cut"])
@@ -83,7 +86,8 @@ def test_cut_and_empty_archives_and_other_files_are_refused(tmp_path, content):
     if content == "cut":
         content = write_zip(tmp_path / "a.zip", ("x.bin", NOISE)).read_bytes()[:3000]
     (tmp_path / "a.zip").write_bytes(content)
-    refused(tmp_path / "a.zip", "is not a readable zip file|holds no file")
+    message = refusal(tmp_path / "a.zip")
+    assert "is not a readable zip file" in message or "holds no file" in message
 
 
 @pytest.mark.parametrize("limits", [{"LARGEST": 900_000}, {"LARGEST_RATIO": 50, "SMALL": 1000}])
@@ -91,12 +95,13 @@ def test_an_archive_that_unpacks_to_far_more_than_its_size_is_refused(tmp_path, 
     archive = write_zip(tmp_path / "a.zip", ("one.bin", bytes(500_000)), ("two.bin", bytes(500_000)))
     for name, limit in limits.items():
         monkeypatch.setattr(archives, name, limit)
-    refused(archive, "unpacks to 0.0 GB, more than")
+    assert "unpacks to 0.0 GB, more than" in refusal(archive)
 
 
 def test_a_full_disk_is_reported_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 10}))
-    refused(write_zip(tmp_path / "a.zip", ("x.bin", bytes(100))), "set cache_dir to a larger disk")
+    archive = write_zip(tmp_path / "a.zip", ("x.bin", bytes(100)))
+    assert "set cache_dir to a larger disk" in refusal(archive)
 
 
 def test_an_archive_is_unpacked_once_and_again_when_it_changes(tmp_path, monkeypatch):

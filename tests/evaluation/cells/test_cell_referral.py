@@ -21,7 +21,7 @@ from tests.helpers.terminal import printed
 PRIORS = KaryotypePriors()
 
 
-def judged(expected, right, doubtful=0, distance=np.nan, referred=False):
+def assessed(expected, right, doubtful=0, distance=np.nan, referred=False):
     """Return a table as ``assess_cells`` does."""
     table = {"expected_wrong": expected, "doubtful": doubtful, "distance": distance, "referred": referred}
     return pd.DataFrame({**table, "right": pd.Series(right, dtype=object)})
@@ -55,16 +55,16 @@ def test_the_threshold_is_the_largest_that_leaves_enough_cells_without_an_error(
     right = np.ones(40, bool)
     right[[25, 36, 39]] = False
     # 35 of 36 cells are right below the second error, 37 of 39 (0.949) below the third.
-    assert choose_thresholds(judged(expected, right), 0.05) == CellThresholds(0.35, 0.0)
+    assert choose_thresholds(assessed(expected, right), 0.05) == CellThresholds(0.35, 0.0)
     right[36] = True
-    assert choose_thresholds(judged(expected, right), 0.05).expected_wrong == 0.39
+    assert choose_thresholds(assessed(expected, right), 0.05).expected_wrong == 0.39
     # What is referred for another reason does not count.
-    assert choose_thresholds(judged(expected, right, referred=~right), 0.05).expected_wrong == 0.38
+    assert choose_thresholds(assessed(expected, right, referred=~right), 0.05).expected_wrong == 0.38
 
 
 def test_the_other_thresholds_are_quantiles_of_all_cells():
     numbers = np.arange(101)
-    chosen = choose_thresholds(judged(0.0, [True] * 101, doubtful=numbers, distance=numbers / 100), 0.1)
+    chosen = choose_thresholds(assessed(0.0, [True] * 101, doubtful=numbers, distance=numbers / 100), 0.1)
     assert (chosen.doubtful, chosen.distance) == (95, 0.9)
 
 
@@ -73,7 +73,7 @@ def test_the_other_thresholds_are_quantiles_of_all_cells():
     [(FEW, True, 0.5), (0, True, 0.5), (2 * FEW, False, 0.0), (FEW + 1, True, None), (FEW + 1, None, 0.5)],
 )
 def test_few_validation_cells_choose_no_reliable_threshold(cells, right, threshold):
-    chosen = choose_thresholds(judged(np.arange(cells) / 100, [right] * cells), 0.05)
+    chosen = choose_thresholds(assessed(np.arange(cells) / 100, [right] * cells), 0.05)
     assert chosen.expected_wrong == (FEW / 100 if threshold is None else threshold)
     assert (chosen.note is None) == (threshold is None)
     if chosen.note:
@@ -94,7 +94,7 @@ def test_the_share_holds_on_the_validation_cells(skill):
     assert len(left) > 0
 
 
-def test_cells_with_an_unknown_label_are_not_judged():
+def test_cells_with_an_unknown_label_are_not_assessed():
     part = make_cells(2, skill=6.0)
     part.frame.loc[0, "label"] = None
     assert assess_cells(part, 1.0, PRIORS, 0.95, False)["right"].tolist() == [None, True]

@@ -1,4 +1,4 @@
-"""Tests of statistics without each cluster: the fast ways against computing them one by one."""
+"""Statistics without each cluster: sums less those of each, against computing them one by one."""
 
 import numpy as np
 import pytest
@@ -30,14 +30,16 @@ def _labelled(seed, images, classes, clusters):
     )
 
 
-def _check(statistic, labelled):
-    """Compare both fast ways with the slow ones."""
+def _differences(statistic, labelled):
+    """Return the largest difference of the faster ways from computing the statistic one by one."""
     assert isinstance(statistic, LeaveOneOut)
     count = labelled.cluster_count
-    expected = one_by_one(statistic, count, len(labelled.labels))
-    np.testing.assert_allclose(statistic.without_each(), expected, rtol=1e-10, atol=1e-12)
+    fast = statistic.without_each()
+    slow = one_by_one(statistic, count, len(labelled.labels))
+    assert (np.isnan(fast) == np.isnan(slow)).all()
     alone = one_by_one(lambda counts: defined(statistic, counts), count, len(labelled.labels), without=False)
-    np.testing.assert_array_equal(statistic.defined_on_each(), alone)
+    assert (statistic.defined_on_each() == alone).all()
+    return np.abs(np.nan_to_num(fast - slow)).max()
 
 
 draws = given(seed=st.integers(0, 10**6), images=st.integers(2, 60), classes=st.integers(2, 4), share=st.floats(0, 1))
@@ -48,10 +50,10 @@ draws = given(seed=st.integers(0, 10**6), images=st.integers(2, 60), classes=st.
 def test_statistics_without_each_cluster(seed, images, classes, share):
     """Every registered metric, calibration and the area under the risk-coverage curve."""
     labelled = _labelled(seed, images, classes, clusters=max(2, round(share * images)))
-    _check(WeightedMetrics(labelled), labelled)
-    _check(weighted_calibration(labelled, bins=5), labelled)
+    assert _differences(WeightedMetrics(labelled), labelled) < 1e-10
+    assert _differences(weighted_calibration(labelled, bins=5), labelled) < 1e-10
     wrong = labelled.probabilities.argmax(axis=1) != labelled.labels
-    _check(WeightedArea(labelled.probabilities.max(axis=1), wrong, labelled.clusters), labelled)
+    assert _differences(WeightedArea(labelled.probabilities.max(axis=1), wrong, labelled.clusters), labelled) < 1e-10
 
 
 @draws
@@ -61,7 +63,7 @@ def test_mean_over_folds_without_each_cluster(seed, images, classes, share):
     labelled = _labelled(seed, images, classes, clusters=max(2, round(share * images)))
     sizes = [images // 2, images - images // 2]
     statistic = weighted_over_folds(labelled, sizes, [0.5, 0.5], WeightedMetrics(labelled).names)
-    _check(statistic, labelled)
+    assert _differences(statistic, labelled) < 1e-10
 
 
 def test_batches_do_not_change_values(monkeypatch: pytest.MonkeyPatch):

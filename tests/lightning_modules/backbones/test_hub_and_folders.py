@@ -78,11 +78,13 @@ def test_a_hub_out_of_reach_says_the_same(tmp_path, monkeypatch, offline):
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(pretrained, "get_session", lambda: SimpleNamespace(head=head))
-    fails("not downloaded: no route.*bring config.json", model(NETWORK), f"hf-hub:{REPOSITORY}")
+    message = fails("not downloaded: no route", model(NETWORK), f"hf-hub:{REPOSITORY}")
+    assert "bring config.json" in message
 
 
 @pytest.mark.parametrize(("file", "other"), [("config.json", "args.yaml"), ("model.safetensors", "pytorch_model.bin")])
 def test_a_file_that_lacks_is_named_and_no_pickle_is_taken(tmp_path, file, other):
     folder = write_folder(tmp_path / "weights")
     (folder / file).rename(folder / other)
-    fails(f"has no {file}: bring .*no pickle", model(NETWORK), f"local-dir:{folder}")
+    message = fails(f"has no {file}: bring", model(NETWORK), f"local-dir:{folder}")
+    assert "no pickle" in message

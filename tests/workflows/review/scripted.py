@@ -9,7 +9,7 @@ import urllib.request
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
-from threading import Timer
+from threading import Event, Timer
 from typing import Any
 
 from common.paths import ROOT
@@ -64,23 +64,34 @@ def follow(address: str, plans: Plans, acknowledged: list[tuple[str, str]]) -> N
 
 
 def review_killed(output: Path, plans: Plans, kills: int, within: float = 1.0) -> list[tuple[str, str]]:
-    """Follow the plans; so often the server gets SIGKILL ``within`` so many seconds. Return what it acknowledged."""
+    """Follow the plans; so often the server gets SIGKILL ``within`` so many seconds. Return what it acknowledged.
+
+    A request that fails before the server is killed fails the review.
+    """
     moments = random.Random(0)
     acknowledged: list[tuple[str, str]] = []
     for _ in range(kills):
         with server(output) as (address, process):
-            timer = Timer(moments.uniform(0.0, within), process.kill)
+            killed = Event()
+            timer = Timer(moments.uniform(0.0, within), _kill, (process, killed))
             timer.start()
             try:
                 follow(address, plans, acknowledged)
                 process.wait(timeout=10)
             except (OSError, HTTPException, ValueError):
-                pass
-            timer.cancel()
+                if not killed.is_set():
+                    raise
+            finally:
+                timer.cancel()
     with server(output) as (address, _):
         follow(address, plans, acknowledged)
     with server(output):  # writes what is approved at its start
         return acknowledged
+
+
+def _kill(process: subprocess.Popen, killed: Event) -> None:
+    killed.set()
+    process.kill()
 
 
 def written(output: Path) -> dict[str, bytes]:

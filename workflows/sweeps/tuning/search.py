@@ -96,6 +96,7 @@ def _run_trial(study: SharedStudy, trial: optuna.Trial, report: SearchReport) ->
     say(f"trial {trial.number}: {' '.join(overrides_of(trial.params, report.composed))}")
 
     def watch(folder: Path) -> list[Callback]:
+        """Note the folder of the run, and report its epochs."""
         trial.set_user_attr("run", str(folder))
         return [Reporter(report.monitor, trial)]
 
