@@ -26,6 +26,7 @@ from common.runs.portable_folder import PortableFolder
 from common.runs.run import DataFacts, Run
 from common.seeds import derive_seed
 from common.text import class_counts
+from datamodules.io.progress import processors
 from datamodules.manifest.balancing import BalancePlan, plan
 from datamodules.manifest.leakage import LeakReport, check_leaks, seen_by_start
 from datamodules.manifest.manifest import Manifest, content_hash
@@ -359,10 +360,11 @@ class ImageDataModule(LightningDataModule):
 
     def loader(self, dataset: Dataset[Any], **batches: Any) -> DataLoader[Any]:
         """Return the batches of a data set, loaded as ``loader`` says; ``batches`` are arguments of DataLoader."""
+        workers = self.config.loader.workers
         return DataLoader(
             dataset,
             collate_fn=whole_batch,
-            num_workers=self.config.loader.workers,
+            num_workers=processors() - 1 if workers == "cores" else workers,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_set_up_worker,
             **batches,

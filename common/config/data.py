@@ -236,4 +236,4 @@ class LoaderConfig(StrictModel, defaults="train:loader"):
     """How batches reach the model."""
 
     batch_size: PositiveInt = FROM_YAML
-    workers: Count = FROM_YAML
+    workers: Count | Literal["cores"] = FROM_YAML

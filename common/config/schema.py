@@ -140,6 +140,8 @@ class TrainerConfig(StrictModel, defaults="trainer/default"):
     limit_train_batches: PositiveInt | Share | None = FROM_YAML
     limit_val_batches: PositiveInt | Share | None = FROM_YAML
     deterministic: bool | Literal["warn"] = FROM_YAML
+    benchmark: bool = FROM_YAML
+    matmul_precision: Literal["highest", "high", "medium"] = FROM_YAML
     enable_progress_bar: bool = FROM_YAML
 
     @property

@@ -34,7 +34,7 @@ SILENCED_WARNINGS = (
     ".*Grad strides do not match bucket view strides.*",  # DDP with channels_last: correct, but slower
 )
 
-NOT_LIGHTNINGS = {"max_epochs", "max_images", "channels_last"}  # keys that the Trainer does not take
+NOT_LIGHTNINGS = {"max_epochs", "max_images", "channels_last", "matmul_precision"}  # not keys of Lightning
 
 
 def build_trainer(
@@ -42,6 +42,7 @@ def build_trainer(
 ) -> Trainer:
     """Return a Trainer that joins the present process group; ``epochs`` are None for a validation or a prediction."""
     silence_lightning()
+    torch.set_float32_matmul_precision(config.trainer.matmul_precision)
     settings: dict[str, Any] = config.trainer.model_dump(exclude=NOT_LIGHTNINGS)
     world = current_world()
     if world.size == 1:  # also where one process alone loads a run of several
@@ -107,6 +108,8 @@ def set_up_torch() -> None:
         # Lightning's; torch would look for the driver's library in every step of Adam.
         os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
     torch.set_flush_denormal(True)
+    # With deterministic algorithms torch would fill every new tensor with NaN, a tenth of a step of MobileNetV2.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     silence_lightning()
 
 
