@@ -154,10 +154,8 @@ def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> 
         return MetaphaseFile(file.name, problem=f"{file.name}: {error}"), []
     shape = (image.shape[0], image.shape[1])
     if max(shape) > MOST_SIDE:
-        problem = (
-            f"{file.name}: {shape[1]:,} x {shape[0]:,} pixels: scale it, so that a chromosome 1 is 100 to 150 long"
-        )
-        return MetaphaseFile(file.name, problem=problem), []
+        size = f"{shape[1]:,} x {shape[0]:,} pixels"
+        return MetaphaseFile(file.name, problem=f"{file.name}: {size}: scale it: a chromosome 1 has 100 to 150"), []
     write_picture(folder / METAPHASES / f"{stem}.png", image)
     picture = network_picture(image, 1.0)
     boxes, probabilities = _possible_boxes(image, finder.detector)

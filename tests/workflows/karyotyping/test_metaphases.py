@@ -126,7 +126,7 @@ def test_far_too_large_pictures_are_to_be_scaled(drawn, folder, tmp_path, monkey
     monkeypatch.setattr(trained, "load_detector", lambda _: TrueBoxes(drawn))
     write_image(tmp_path / "large.png", np.full((300, 4100), 250, np.uint8))
     result = run_app(app, tmp_path / "large.png", "--output", tmp_path / "out", code=1)
-    assert "4,100 x 300 pixels: scale it, so that a chromosome 1 is 100 to 150 long" in error_of(result)
+    assert "4,100 x 300 pixels: scale it: a chromosome 1 has 100 to 150" in error_of(result)
 
 
 def test_without_a_metaphase_nothing_is_written(folder, tmp_path, drawn, monkeypatch):
