@@ -244,12 +244,12 @@ def test_enlarged_homologues_stay_side_by_side(page, review, cells):
     page.set_viewport_size({"width": 820, "height": 800})
     open_cells(page, review(cells))
     before = page.locator(".ground").bounding_box()["width"]
-    press(page, "+", "+", "+")
+    press(page, *["+"] * 6)
     room = page.locator(".ground").bounding_box()
     for one in page.locator("#pair canvas").all():
         place = one.bounding_box()
         assert room["x"] <= place["x"] < place["x"] + place["width"] <= room["x"] + room["width"] + 1
-    press(page, "-", "-", "-")
+    press(page, *["-"] * 6)
     assert page.locator(".ground").bounding_box()["width"] == before
 
 
