@@ -32,7 +32,7 @@ SPECK = 30  # pixels of an object, at least
 UPRIGHT = 1.2  # times as high as wide
 MOST_UPRIGHT = 0.69  # share of the boxes: at most 0.64 in 899 metaphases, and at least 0.74 in 16 karyograms
 LEAST_PROBABILITY = 0.1  # of a box that is cut out
-SAME = 0.7  # intersection over union of two cut-outs: above, in 60 validation pictures, never two chromosomes
+SAME = 0.7  # intersection over union of two cut-outs: above, never two chromosomes in 60 pictures outside the test part
 BANDS = 8  # from top to bottom, in which chromosomes are numbered from left to right
 
 
