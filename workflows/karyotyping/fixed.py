@@ -40,7 +40,7 @@ def read_fixed(file: Path | None, cells: Sequence[Cell]) -> list[FixedClasses]:
     table = _decided(file, cells) if file.suffix == ".jsonl" else _listed(file)
     column = "fixed" if "fixed" in table else "class"
     rows = table[table[column] != ""].rename_axis("row").reset_index()
-    if rows.empty:
+    if rows.empty and not read_drawn(file):
         raise UserError(f"{file} fixes nothing: write a class into its column {column}")
     keys = [name for name in KEYS if name in table]
     found = rows.merge(_files(cells), on=keys, how="left")

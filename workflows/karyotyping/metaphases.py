@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 
 SAMPLE = 5  # pictures that tell of which kind a folder is
 LEAST_SIDE = 256  # pixels of a metaphase; single chromosomes are cut out with fewer
+MOST_SIDE = 4096  # pixels; those of 899 metaphases have at most 1,360
 LEAST_OBJECTS = 8  # that do not touch, in a metaphase
 SPECK = 30  # pixels of an object, at least
 UPRIGHT = 1.2  # times as high as wide
 MOST_UPRIGHT = 0.69  # share of the boxes: at most 0.64 in 899 metaphases, and at least 0.74 in 16 karyograms
 LEAST_PROBABILITY = 0.1  # of a box that is cut out
+SAME = 0.7  # intersection over union of two cut-outs: above, never two chromosomes in 60 pictures outside the test part
 BANDS = 8  # from top to bottom, in which chromosomes are numbered from left to right
 
 
@@ -140,7 +142,8 @@ def cut_pictures(
             metaphases.append(metaphase)
             advance()
     if all(one.problem for one in metaphases):
-        raise UserError(f"{metaphases[0].problem}; in none of {counted(len(cells), 'picture')} is a metaphase found")
+        others = f"; in none of {len(cells)} pictures is a metaphase found" if len(cells) > 1 else ""
+        raise UserError(f"{metaphases[0].problem}{others}")
     return Cells(tuple(cells), dict(images.others)), metaphases
 
 
@@ -149,20 +152,24 @@ def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> 
         image = read_image(file.path, "detect")
     except BrokenImageError as error:
         return MetaphaseFile(file.name, problem=f"{file.name}: {error}"), []
+    shape = (image.shape[0], image.shape[1])
+    if max(shape) > MOST_SIDE:
+        size = f"{shape[1]:,} x {shape[0]:,} pixels"
+        return MetaphaseFile(file.name, problem=f"{file.name}: {size}: scale it: a chromosome 1 has 100 to 150"), []
     write_picture(folder / METAPHASES / f"{stem}.png", image)
     picture = network_picture(image, 1.0)
     boxes, probabilities = _possible_boxes(image, finder.detector)
-    shape = (image.shape[0], image.shape[1])
     outside = _outside(picture, boxes)
     if problem := why_no_metaphase(boxes[probabilities > 0.5]):
         return MetaphaseFile(file.name, shape, {}, f"{file.name}: {problem}", outside), []
     found = {}
     cuts: list[CutOut] = []
-    for cut, box, probability in zip(finder.cut_out(picture, boxes), boxes, probabilities.tolist(), strict=True):
-        if len(cut.outline):
+    possible = finder.cut_out(picture, boxes)
+    for row in _distinct(possible, probabilities):
+        if len(outline := possible[row].outline):
             number = len(cuts) + 1
-            found[f"{stem}/{number:02}.png"] = FoundChromosome(number, box, probability, cut.outline)
-            cuts.append(cut)
+            found[f"{stem}/{number:02}.png"] = FoundChromosome(number, boxes[row], float(probabilities[row]), outline)
+            cuts.append(possible[row])
     decisions = finder.decisions.get(stem, CellDecisions())
     if names := sorted(decisions.drawn.keys() - found.keys() - decisions.removed):
         others = [one.box for name, one in found.items() if name not in decisions.removed]
@@ -172,6 +179,16 @@ def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> 
             cuts.append(cut)
             found[name] = FoundChromosome(len(cuts), box, 1.0, cut.outline)
     return MetaphaseFile(file.name, shape, found, None, outside), cuts
+
+
+def _distinct(cuts: Sequence[CutOut], probabilities: np.ndarray) -> list[int]:
+    """Return the rows of the cut-outs that are not of the same chromosome as a more probable one."""
+    kept: dict[int, set[tuple[int, int]]] = {}
+    for row in np.argsort(-probabilities, kind="stable").tolist():
+        pixels = set(map(tuple, (np.argwhere(cuts[row].mask) + cuts[row].corner[::-1]).tolist()))
+        if all(len(pixels & other) <= SAME * len(pixels | other) for other in kept.values()):
+            kept[row] = pixels
+    return sorted(kept)
 
 
 def why_no_metaphase(boxes: np.ndarray) -> str | None:

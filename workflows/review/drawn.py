@@ -24,6 +24,7 @@ from workflows.decisions import CellDecisions, Decision
 NO_NETWORK = [-math.log(len(CHROMOSOMES))] * len(CHROMOSOMES)  # log-probabilities: all classes alike
 LEAST = 30  # pixels of a chromosome
 MARGIN = 4  # pixels that annotators leave around it
+CROSSING = 0.3  # intersection over union of boxes whose chromosomes cross
 LINE = 2  # pixels of the width of a line, which are of neither part
 
 
@@ -51,7 +52,8 @@ def draw(bundle: ReviewBundle, decision: Decision, before: CellDecisions) -> Dec
         (box,) = np.array(decision.boxes)
         fits = (box[:2] < box[2:]).all() and (box[2:] <= picture.shape[::-1]).all()
         others = [cell.boxes[name].corners for name in cell.names if name not in before.removed]
-        cuts = cut_out(picture, np.array([*others, box], np.float32))[-1:] if fits else []
+        beside = [other for other in others if _overlap(np.array(other), box) <= CROSSING]  # else a fragment is left
+        cuts = cut_out(picture, np.array([*beside, box], np.float32))[-1:] if fits else []
     else:
         boxes, cuts = _parts(cell, decision, picture)
         decision = replace(decision, boxes=boxes)
@@ -61,6 +63,12 @@ def draw(bundle: ReviewBundle, decision: Decision, before: CellDecisions) -> Dec
         with atomic_path(bundle.output / CUT_OUTS / name) as temporary:
             temporary.write_bytes(bytes(cv2.imencode(".png", cut.pixels)[1]))
     return decision
+
+
+def _overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the intersection over union of two boxes."""
+    shared = (np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])).clip(0).prod()
+    return float(shared / ((one[2:] - one[:2]).prod() + (other[2:] - other[:2]).prod() - shared))
 
 
 def _parts(cell: ReviewedCell, decision: Decision, picture: np.ndarray) -> tuple[list[Box], list[CutOut]]:

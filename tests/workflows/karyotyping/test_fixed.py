@@ -106,6 +106,12 @@ def test_boxes_that_readers_have_drawn(tmp_path):
     assert read_drawn(None) == read_drawn(tmp_path / "table.csv") == {}
 
 
+def test_decisions_that_only_draw_fix_no_class_and_are_no_error(tmp_path):
+    assert read_fixed(decided(tmp_path, decision("add", **ADD)), CELLS) == [{}, {}]
+    with pytest.raises(UserError, match="fixes nothing"):
+        read_fixed(decided(tmp_path, decision("note", cell="c1", text="good")), CELLS)
+
+
 def test_what_is_drawn_and_then_no_chromosome_is_not_fixed(tmp_path):
     add = decision("add", **ADD)
     moves = [decision("move", cell="c1", image=name, to="none") for name in (*add.drawn, "c1/a.png")]

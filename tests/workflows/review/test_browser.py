@@ -236,7 +236,30 @@ def metaphase(page, review, tmp_path):
     open_cells(page, review(tmp_path / "out"), files=44)
     press(page, "p")
     assert page.locator("#karyogram").is_hidden()
+    assert page.inner_text("#reasons").count("no chromosome") == 1  # a cause once
     return page
+
+
+def test_enlarged_homologues_stay_side_by_side(page, review, cells):
+    page.set_viewport_size({"width": 820, "height": 800})
+    open_cells(page, review(cells))
+    before = page.locator(".ground").bounding_box()["width"]
+    press(page, *["+"] * 6)
+    room = page.locator(".ground").bounding_box()
+    for one in page.locator("#pair canvas").all():
+        place = one.bounding_box()
+        assert room["x"] <= place["x"] < place["x"] + place["width"] <= room["x"] + room["width"] + 1
+    press(page, *["-"] * 6)
+    assert page.locator(".ground").bounding_box()["width"] == before
+
+
+def test_the_heading_stays_in_view(page, review, cells):
+    page.set_viewport_size({"width": 1280, "height": 420})
+    open_cells(page, review(cells))
+    named(page, "22").click()
+    press(page, "0")
+    assert page.evaluate("document.querySelector('main').scrollTop") > 0
+    assert page.locator("#karyotype").bounding_box()["y"] >= 0
 
 
 def number(page, text):

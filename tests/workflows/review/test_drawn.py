@@ -125,6 +125,15 @@ def test_what_is_drawn_is_kept_in_the_trail_and_undone(output, review):
     assert list(line.drawn) == [one["name"] for one in new]
 
 
+def test_a_box_across_another_shows_the_whole_chromosome(output, review):
+    left, top, right, bottom = TRUE[3].tolist()  # that of a file, which is not removed
+    item = decide(review(output), "add", boxes=[[left + 2, top + 2, right + 2, bottom + 2]]).json()
+    shown = [box["outline"] for box in item["boxes"]]
+    x, y = zip(*(point.split(",") for point in shown[-1].split()), strict=True)
+    assert max(map(int, x)) - min(map(int, x)) >= 10  # its bar is 12 x 49 pixels
+    assert max(map(int, y)) - min(map(int, y)) >= 45
+
+
 @pytest.mark.parametrize(
     ("action", "values", "code"),
     [

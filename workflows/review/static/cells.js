@@ -319,6 +319,7 @@ function drawPair() {
   if (shown.length === 2) places[1] += alignment(...shown);
   const first = Math.min(...places);
   const tallest = Math.max(...boxes.map((box) => box.height));
+  element("pair").replaceChildren(); // large ones widen it
   const space = (element("pair").clientWidth - 12 * shown.length) / shown.reduce((sum, index) => sum + boxes[index].width, 0);
   const by = Math.min(LARGE / tallest, Math.max(space, 0.2)) * element("zoom").value;
   const large = shown.map((index, place) => {
@@ -349,7 +350,9 @@ function drawCell() {
   const probability = item.probability === null ? [] : [make("small", {}, ` probability ${item.probability.toFixed(3)}`)];
   element("karyotype").replaceChildren(item.result, ...probability);
   const unused = item.left_out.filter((text) => !files().some((file) => text.startsWith(`${file.name}: `)));
-  const reasons = item.boxes.length && unused.length ? [`not used, dashed on the picture: ${unused.join("; ")}`] :
+  const [names, causes] = [/: .*/, /^.*?: /].map((part) => [...new Set(unused.map((text) => text.replace(part, "")))]);
+  const dashed = `not used, dashed on the picture: ${names.join(", ")} (${causes.join("; ")})`;
+  const reasons = item.boxes.length && unused.length ? [dashed] :
     unused.map((text) => `not used: ${text}`);
   if (item.thumbnails.length) reasons.push(`${item.thumbnails.length} shown as the network saw them: their files are gone`);
   if (item.reasons.length) reasons.unshift(`refer: ${item.reasons.join("; ")}`);
