@@ -112,6 +112,7 @@ class CanvasConfig(StrictModel, defaults="train:prepare.canvas"):
     area: PositiveFloat = FROM_YAML
     unknown_cell: Literal["stop", "width"] = FROM_YAML
     oversize: Literal["stop", "shrink"] = FROM_YAML
+    equalize: bool = FROM_YAML
 
 
 class PrepareConfig(StrictModel, defaults="train:prepare"):
@@ -175,7 +176,7 @@ class BalanceConfig(StrictModel, defaults="balance/none"):
 BATCHED = ("mirror", "rotate", "stretch", "shift", "brightness", "gamma")  # with and without batched=true
 # How and to which images transforms are applied, beside the keys that are checked by themselves.
 NO_TRANSFORMS = ("probability", "apply_to", "each_epoch", "batched")
-ONLY_BATCHED = ("bend", "scale", "uneven")
+ONLY_BATCHED = ("bend", "scale", "uneven", "sharpness")
 
 
 class TransformConfig(StrictModel, defaults="transform/none"):
@@ -200,6 +201,7 @@ class TransformConfig(StrictModel, defaults="transform/none"):
     bend: Strength = FROM_YAML
     scale: Strength = FROM_YAML
     uneven: Strength = FROM_YAML
+    sharpness: Annotated[float, Field(ge=0.0)] = FROM_YAML
 
     @model_validator(mode="after")
     def _strengths_of_operations(self) -> "TransformConfig":

@@ -75,6 +75,28 @@ def width_of(image: np.ndarray, threshold: int) -> float:
     return float(4 * distance * (1 + 8 * distance**2 / area))
 
 
+def equalized(image: np.ndarray, threshold: int) -> np.ndarray:
+    """Equalise the histogram of the chromosome: each gray value becomes the share of its pixels that are darker.
+
+    So stains, exposures and gammas, which change the gray values but not their order, come out alike.
+
+    Args:
+        image: uint8 RGB on black, shape (H, W, 3).
+        threshold: Largest gray value of the ground. The chromosome gets those above it, and the rest none of these.
+
+    Returns:
+        uint8, shape (H, W).
+    """
+    gray = to_gray(image)
+    if gray.max() <= threshold:
+        return gray
+    chromosome = _largest_patch(image, threshold) > 0
+    counts = np.bincount(gray[chromosome], minlength=256)
+    darker = (np.cumsum(counts) - counts / 2) / counts.sum()
+    new_values = np.rint(threshold + 1 + (254 - threshold) * darker).astype(np.uint8)
+    return np.where(chromosome, new_values[gray], np.minimum(gray, threshold)).astype(np.uint8)
+
+
 def lay_on_canvas(image: np.ndarray, config: PrepareConfig, scale: float) -> np.ndarray:
     """Set a chromosome, uint8 RGB on black (H, W, 3), upright in the middle of a black canvas of ``config.shape``.
 
@@ -84,7 +106,8 @@ def lay_on_canvas(image: np.ndarray, config: PrepareConfig, scale: float) -> np.
         TooLargeError: It is larger than the canvas, and ``config.canvas.oversize`` is "stop".
     """
     height, width = config.shape
-    image = cv2.cvtColor(to_gray(image), cv2.COLOR_GRAY2RGB)
+    gray = equalized(image, config.crop_threshold) if config.canvas.equalize else to_gray(image)
+    image = cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
     extent = extent_of(image, config.crop_threshold)
     if math.isnan(scale):
         scale = WIDTH * math.sqrt(config.canvas.area) / width_of(image, config.crop_threshold)

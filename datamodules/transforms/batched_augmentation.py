@@ -7,6 +7,7 @@ import math
 
 import torch
 import torch.nn.functional as F
+from torchvision.transforms.v2.functional import gaussian_blur
 
 from common.config.data import TransformConfig
 from common.seeds import derive_seed
@@ -15,8 +16,10 @@ from datamodules.transforms.counter_hash import uniform
 # What is drawn for each image; the order is part of what a seed means.
 DRAWN = (
     *("mirror", "rotate", "stretch_x", "stretch_y", "scale", "shift_x", "shift_y"),
-    *("bow", "s_curve", "uneven", "uneven_phase", "brightness", "gamma"),
+    *("bow", "s_curve", "uneven", "uneven_phase", "brightness", "gamma", "sharpness"),
 )
+
+_WIDTH_PER_SIGMA = 48  # width of the image, in standard deviations of the filter of `sharpness`
 
 
 class BatchedAugmentation:
@@ -25,7 +28,7 @@ class BatchedAugmentation:
     A result depends neither on the batch that an image is in nor on what was drawn before.
 
     Args:
-        config: The strengths: mirror, rotate, stretch, scale, shift, bend, uneven, brightness and gamma.
+        config: The strengths: mirror, rotate, stretch, scale, shift, bend, uneven, sharpness, brightness and gamma.
         seed: The run's seed.
     """
 
@@ -73,7 +76,14 @@ def source_positions(config: TransformConfig, drawn: dict[str, torch.Tensor], he
 
 
 def change_light(config: TransformConfig, drawn: dict[str, torch.Tensor], values: torch.Tensor) -> torch.Tensor:
-    """Multiply values (B, C, H, W), float in [0, 1], by a factor, and take them to a power."""
+    """Blur or sharpen values (B, C, H, W), float in [0, 1], multiply them by a factor, and take them to a power."""
+    if config.sharpness:
+        # The filter is as wide on every canvas, relative to a chromosome.
+        sigma = values.shape[3] / _WIDTH_PER_SIGMA
+        radius = round(2 * sigma)
+        detail = values - gaussian_blur(values, [2 * radius + 1, 2 * radius + 1], [sigma, sigma])
+        amount = torch.where(drawn["sharpness"] < 0, drawn["sharpness"], config.sharpness * drawn["sharpness"])
+        values = (values + _of_images(amount) * detail).clamp(0.0, 1.0)
     if config.brightness:
         values = (values * _of_images(1 + config.brightness * drawn["brightness"])).clamp(max=1.0)
     if config.gamma:

@@ -1,5 +1,6 @@
 """Chromosomes on a canvas: upright, in scale, in the middle."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from common.config.compose import check_config
 from common.config.data import CanvasConfig, PrepareConfig
 from common.errors import UserError
 from datamodules.preprocessing.cache import prepared_images
-from datamodules.preprocessing.chromosome_canvas import extent_of, lay_on_canvas, scales, width_of
+from datamodules.preprocessing.chromosome_canvas import equalized, extent_of, lay_on_canvas, scales, width_of
 from datamodules.preprocessing.pipeline import TooLargeError
 from datamodules.sources import scan
 from tests.helpers.chromosomes import bar, write_chromosomes
@@ -50,6 +51,29 @@ def test_the_extent_is_that_of_the_larger_patch_or_of_an_image_without_any():
     assert extent_of(image, 20).area == extent_of(bar(1), 20).area
     extent = extent_of(np.zeros((30, 20, 3), np.uint8), 20)
     assert (extent.area, extent.height, extent.width) == (600, 30.0, 20.0)
+
+
+@given(*2 * [st.sets(st.integers(21, 255), min_size=50, max_size=50)])
+def test_equalized_gray_values_are_even_and_depend_on_the_order_of_those_of_the_image_alone(values, others):
+    levels = np.random.default_rng(0).integers(50, size=(40, 20))
+    pictures = []
+    for each in (values, others):
+        image = np.zeros((60, 40), np.uint8)
+        image[10:50, 10:30] = np.sort(list(each))[levels]
+        image[2:5, 2:5] = 99  # debris
+        pictures.append(equalized(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), 20))
+    assert np.array_equal(*pictures)
+    inside = pictures[0][10:50, 10:30].copy()
+    assert np.quantile(inside, [0.1, 0.5, 0.9]) == pytest.approx([44.4, 138.0, 231.6], abs=8)
+    pictures[0][10:50, 10:30] = 0
+    assert pictures[0].max() <= 20
+
+
+def test_an_equalized_chromosome_is_where_it_was_and_an_empty_image_stays():
+    config, equalize = _config((128, 48)), _config((128, 48), equalize=True)
+    image = bar(2, scale=2)
+    assert _box(lay_on_canvas(image, equalize, 0.5)) == _box(lay_on_canvas(image, config, 0.5))
+    assert equalized(np.zeros((9, 9, 3), np.uint8), 20).max() == 0
 
 
 def test_too_large_stops_or_is_shrunk_alone():

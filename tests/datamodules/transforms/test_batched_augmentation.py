@@ -13,7 +13,7 @@ from datamodules.transforms.counter_hash import uniform
 
 HEIGHT, WIDTH = 64, 40
 ALL = {"rotate": 12, "stretch": 0.12, "shift": 0.05, "brightness": 0.3, "gamma": 0.25, "bend": 0.2}
-ALL |= {"mirror": True, "scale": 0.2, "uneven": 0.2}
+ALL |= {"mirror": True, "scale": 0.2, "uneven": 0.2, "sharpness": 2.0}
 
 
 def smooth_image() -> np.ndarray:
@@ -145,3 +145,12 @@ def test_light_changes_by_a_factor_and_a_power_and_leaves_black():
         brighter = np.minimum(IMAGE / 255 * (1 + 0.4 * drawn["brightness"][number]), 1.0)
         assert result == pytest.approx(255 * brighter ** (1 + 0.3 * drawn["gamma"][number]), abs=0.01)
     assert (results[:, IMAGE == 0] == 0).all()
+
+
+def test_sharpness_blurs_or_adds_what_a_blur_takes_away():
+    results, drawn = changed(sharpness=2.0)
+    sigma = WIDTH / 48
+    blurred = cv2.GaussianBlur(IMAGE.astype(np.float32), (5, 5), sigma, borderType=cv2.BORDER_REFLECT_101)
+    for number, result in enumerate(results):
+        amount = drawn["sharpness"][number] * (2.0 if drawn["sharpness"][number] > 0 else 1.0)
+        assert result == pytest.approx((IMAGE + amount * (IMAGE - blurred)).clip(0, 255), abs=0.02)

@@ -1,0 +1,176 @@
+"""What scripts/karyotype.py makes of cells with corrupted pictures: silently wrong, referred to an expert, or right.
+
+``python -m benchmarks.corruptions MODEL --data FOLDER --csv results/chromosomes/corruptions.csv`` corrupts normal cells
+of a run's test part, one of each case, writes them to a temporary folder, and names their karyotypes.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import cv2
+import numpy as np
+import pandas as pd
+import typer
+
+from benchmarks.shared import show
+from common.cli import console, report_user_errors
+from common.errors import UserError
+from common.files import read_csv, sha256_of_file, write_csv
+from common.karyotype import NORMAL, class_of, name_karyotype
+from common.revision import revision
+from datamodules.io.decode import border, read_image
+from datamodules.io.tables import read_text_table
+from workflows.karyotyping.request import KaryotypeRequest
+from workflows.karyotyping.run import karyotype_cells
+from workflows.models import open_model
+
+# A file of a cell: uint8 pixels on black, shape (H, W), and its class; None of what is no chromosome by itself.
+Crop = tuple[np.ndarray, str | None]
+Cell = tuple[list[Crop], int]  # its files, and what their ground was: 0 or 255
+Change = Callable[[np.ndarray], np.ndarray]
+Corruption = Callable[[list[Crop], Crop], list[Crop]]  # of the files of a cell, and one of another cell and class
+
+
+def changed(change: Change, count: int = 46) -> Corruption:
+    """Change the pixels of some files."""
+    return lambda crops, _: [(change(pixels), label) for pixels, label in crops[:count]] + crops[count:]
+
+
+def copied(change: Change) -> Corruption:
+    """Add a changed copy of a file."""
+    return lambda crops, _: [*crops, (change(crops[0][0]), None)]
+
+
+def joined(turns: int) -> Corruption:
+    """Put two chromosomes into one file: side by side, two pixels of them in common; or crossing, after a turn."""
+
+    def join(crops: list[Crop], _: Crop) -> list[Crop]:
+        first, second = content(crops[0][0]), np.rot90(content(crops[1][0]), turns)
+        by = np.subtract(first.shape, second.shape) // 2 if turns else (0, first.shape[1] - 2)
+        corner = max(first.shape + second.shape)
+        layers = np.zeros((2, 3 * corner, 3 * corner), np.uint8)
+        for layer, pixels, (top, left) in zip(layers, (first, second), ((0, 0), by), strict=True):
+            layer[corner + top :, corner + left :][: pixels.shape[0], : pixels.shape[1]] = pixels
+        return [(np.pad(content(layers.max(axis=0)), 6), None), *crops[2:]]
+
+    return join
+
+
+def halved(crops: list[Crop], _: Crop) -> list[Crop]:
+    """Cut a chromosome into two files."""
+    pieces = np.array_split(content(crops[0][0]), 2)
+    return [*((np.pad(piece, 6), None) for piece in pieces), *crops[1:]]
+
+
+def content(pixels: np.ndarray) -> np.ndarray:
+    """Cut a picture to its chromosome."""
+    left, top, width, height = cv2.boundingRect((pixels > 20).astype(np.uint8))
+    return pixels[top : top + height, left : left + width]
+
+
+def noisy(pixels: np.ndarray) -> np.ndarray:
+    """Add Gaussian noise."""
+    return (pixels + np.random.default_rng(0).normal(0, 25, pixels.shape)).clip(0, 255).astype(np.uint8)
+
+
+def compressed(pixels: np.ndarray) -> np.ndarray:
+    """Compress as JPEG."""
+    return np.asarray(cv2.imdecode(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 75])[1], 0))
+
+
+UPSIDE_DOWN = partial(np.rot90, k=2)
+CORRUPTIONS: Mapping[str, Corruption] = {
+    "none": changed(np.asarray),
+    "1 upside down": changed(UPSIDE_DOWN, 1),
+    "5 upside down": changed(UPSIDE_DOWN, 5),
+    "23 upside down": changed(UPSIDE_DOWN, 23),
+    "46 upside down": changed(UPSIDE_DOWN),
+    "turned by 90 degrees": changed(np.rot90),
+    "blurred": changed(lambda pixels: cv2.GaussianBlur(pixels, (0, 0), 2.0)),
+    "inverted": changed(np.invert),
+    "faded": changed(lambda pixels: (0.3 * pixels).astype(np.uint8)),
+    "noisy": changed(noisy),
+    "cut tightly, on gray": changed(lambda pixels: (40 + 0.7 * content(pixels)).astype(np.uint8)),
+    "one file missing": lambda crops, _: crops[1:],
+    "a padded copy": copied(lambda pixels: np.pad(pixels, 6)),
+    "a JPEG copy": copied(compressed),
+    "a mirrored copy": copied(np.fliplr),
+    "one in two pieces": halved,
+    "one of another cell": lambda crops, stranger: [stranger, *crops[1:]],
+    "two side by side": joined(turns=0),
+    "two crossing": joined(turns=1),
+}
+
+
+def normal_cells(data: Path, seen: Mapping[str, str], count: int) -> list[Cell]:
+    """Draw normal test cells of a folder, one of each case; images that are not in ``seen`` by SHA-256 are for test."""
+    table = read_text_table(data / "labels.csv")
+    table["class"] = table["class"].map(class_of)
+    table["path"] = table["path"].map(data.joinpath)
+    table["part"] = table["path"].map(sha256_of_file).map(seen).fillna("test")
+    cells: dict[str, pd.DataFrame] = {}
+    for _, cell in table.groupby("cell_id", sort=False):
+        if name_karyotype(Counter(cell["class"])).kind == NORMAL and (cell["part"] == "test").all():
+            cells[cell.get("case_id", cell["cell_id"]).iloc[0]] = cell.sample(frac=1, random_state=len(cells))
+    if len(cells) < 2:
+        raise UserError(f"{data} has fewer than two normal cells in the test part: name data of the run")
+    drawn = []
+    for cell in pd.Series(cells).sample(min(count, len(cells)), random_state=0):
+        pixels = [read_image(path)[..., 0] for path in cell["path"]]
+        ground = 255 * int(np.median(border(pixels[0])) > 127)
+        drawn.append(([(each ^ ground, label) for each, label in zip(pixels, cell["class"], strict=True)], ground))
+    return drawn
+
+
+def measure(model: Path, cells: Sequence[Cell], corruption: Corruption) -> dict[str, object]:
+    """Corrupt cells, name their karyotypes, and count what comes out."""
+    labels = {}
+    with TemporaryDirectory() as temporary:
+        for number, (crops, ground) in enumerate(cells):
+            stranger = next(crop for crop in cells[number - 1][0] if crop[1] != crops[0][1])
+            folder = Path(temporary, "cells", f"cell{number}")
+            folder.mkdir(parents=True)
+            for position, (pixels, label) in enumerate(corruption(crops, stranger)):
+                file = folder / f"{position:02d}.png"
+                labels[folder.name, f"{folder.name}/{file.name}"] = label
+                cv2.imwrite(str(file), pixels ^ ground)
+        output = Path(temporary, "output")
+        with console.capture():
+            karyotype_cells(KaryotypeRequest(words=[str(model), str(folder.parent)], output=output))
+        named = read_csv(output / "karyotypes.csv").set_index("cell")
+        classes = read_csv(output / "chromosomes.csv", dtype=str).set_index(["cell", "file"])["class"]
+    expected = pd.Series(labels)[classes.index]
+    right = (classes.fillna("none") == expected.fillna("none")).groupby("cell").all()
+    referred = named["refer"] == "yes"
+    reasons = named["reason"].dropna().str.replace(r"\d+ of \d+ |[:,].*| [\d.]+", "", regex=True)
+    return {
+        "cells": len(named),
+        "silently_wrong": (~referred & ~right).sum(),
+        "referred": referred.sum(),
+        "right": (~referred & right).sum(),
+        "right_but_referred": (referred & right).sum(),
+        "first_reason": "".join(reasons.mode().head(1)),
+    }
+
+
+def main(model: Path, data: Annotated[list[Path], typer.Option()], cells: int = 12, csv: Path | None = None) -> None:
+    """Count corrupted cells that MODEL, a run's folder or a portable model, names wrongly without referring them.
+
+    Of each folder with labels.csv (--data, several times) so many cells are taken.
+    """
+    rows = []
+    for folder in data:
+        drawn = normal_cells(folder, open_model([model]).seen, cells)
+        for name, corruption in CORRUPTIONS.items():
+            rows.append({"data": folder.name, "corruption": name, **measure(model, drawn, corruption)})
+        show(pd.DataFrame(rows[-len(CORRUPTIONS) :]), f"Corrupted cells of {folder}", list(rows[0])[1:])
+    if csv:
+        write_csv(csv, pd.DataFrame(rows).assign(revision=revision()))
+
+
+if __name__ == "__main__":
+    typer.run(report_user_errors()(main))
