@@ -94,7 +94,7 @@ def equalized(image: np.ndarray, threshold: int) -> np.ndarray:
     counts = np.bincount(gray[chromosome], minlength=256)
     darker = (np.cumsum(counts) - counts / 2) / counts.sum()
     new_values = np.rint(threshold + 1 + (254 - threshold) * darker).astype(np.uint8)
-    return np.where(chromosome, new_values[gray], np.minimum(gray, threshold)).astype(np.uint8)
+    return np.asarray(np.where(chromosome, new_values[gray], np.minimum(gray, threshold)), np.uint8)
 
 
 def lay_on_canvas(image: np.ndarray, config: PrepareConfig, scale: float) -> np.ndarray:
