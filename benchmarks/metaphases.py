@@ -24,6 +24,7 @@ from workflows.detection.evaluate import SIDES
 from workflows.detection.steps import by_case
 
 LEAST = 0.5  # intersection over union of a box that finds a chromosome
+NORMAL = ("46,XX", "46,XY")
 COMMON = (",+18", ",+21")  # the trisomies that are counted
 
 
@@ -78,7 +79,8 @@ def measure(pictures: pd.DataFrame) -> dict[str, float]:
     referred, exact = pictures["referred"], pictures["exact"]
     named = ~referred & pictures["said"].notna()
     # Where the declaration and the boxes agree.
-    normal = (pictures["kind"] == "normal") & pictures["true"].isin(["46,XX", "46,XY"])
+    normal = (pictures["kind"] == "normal") & pictures["true"].isin(NORMAL)
+    numerical = (pictures["kind"] == "numerical") & ~pictures["true"].isin(NORMAL)
     trisomy = pictures["true"].str.endswith(COMMON)
     return {
         "chromosomes found": counts["found"] / counts["boxes"],
@@ -90,6 +92,9 @@ def measure(pictures: pd.DataFrame) -> dict[str, float]:
         "karyotype exact": exact.mean(),
         "normal pictures exact": exact[normal].mean(),
         "normal pictures not referred, exact": exact[normal & named].mean(),
+        "normal pictures not referred, named abnormal": (~pictures["said"].isin(NORMAL))[normal & named].mean(),
+        "numerical abnormalities named exactly": exact[numerical].mean(),
+        "numerical abnormalities named or referred": (referred | exact)[numerical].mean(),
         "not referred, wholly right": wholly_right[named].mean(),
         "trisomy 18 or 21 found or referred": (referred | exact)[trisomy].mean(),
         "structural pictures referred": referred[pictures["kind"] == "structural"].mean(),
