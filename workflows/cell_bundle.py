@@ -8,13 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from common.errors import UserError
-from common.files import write_json
+from common.files import write_bytes, write_json
 from common.karyotype import CellThresholds
+from datamodules.io.decode import encode_png
 from evaluation.cells.prior import KaryotypePriors
 
 NO_CHROMOSOME = "none"  # the class of a file that shows none
@@ -153,9 +153,8 @@ def write_cell(folder: Path, stem: str, cell: ReviewedCell, pictures: np.ndarray
 
 
 def write_picture(path: Path, pixels: np.ndarray) -> None:
-    """Write pixels, uint8 RGB, to a PNG; an ``OSError`` says that it cannot be written."""
-    if not cv2.imwrite(str(path), pixels[..., ::-1]):
-        raise OSError(f"cannot write {path}")
+    """Write pixels, uint8 RGB, to a PNG, whole or not at all; an ``OSError`` says that it cannot be written."""
+    write_bytes(path, encode_png(pixels))
 
 
 def write_index(folder: Path, index: ReviewIndex) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from common.cli import console, say, warn
-from common.files import write_csv
+from common.files import atomic_path, write_csv
 from common.predictions import OUT_OF_DISTRIBUTION
 from datamodules.inference.image_files import describe_others, find_image_files
 from datamodules.io.progress import progress_bar
@@ -52,8 +52,9 @@ def predict_images(request: PredictRequest) -> None:
     about = PredictedFacts(
         name, facts.folders, facts.classes, facts.positive_class, rules=tuple(lines), warnings=tuple(warnings)
     )
-    write_predicted(request.parquet, table, about)
-    write_csv(request.output, table, "%.6f")
+    with atomic_path(request.parquet) as parquet:  # renamed once both are written: neither stays without the other
+        write_predicted(parquet, table, about)
+        write_csv(request.output, table, "%.6f")
     trained_on = int((table["seen"] == "train").sum())
     if trained_on:
         warn(f"{trained_on:,} of the images are among those trained on")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 import optuna
-from filelock import FileLock
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
@@ -35,11 +34,10 @@ class SharedStudy:
 
     def __init__(self, database: Path, name: str, search: SearchConfig, direction: Direction) -> None:
         self.search = search
-        self._claims = FileLock(f"{database}.claims")
+        self._claims = file_lock(Path(f"{database}.claims"))
         pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
         if search.pruner.name != "none":
             pruner = optuna.pruners.MedianPruner(search.pruner.startup_trials, search.pruner.warmup_epochs)
-        database.parent.mkdir(parents=True, exist_ok=True)
         with self._claims:
             storage = RDBStorage(
                 f"sqlite:///{database.resolve()}",
