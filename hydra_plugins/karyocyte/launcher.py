@@ -55,7 +55,7 @@ class KaryocyteLauncher(Launcher):
         tasks = _tasks(job_overrides, initial_job_idx)
         jobs = tuple(task.job for task in tasks)
         name = sweeps.sweep_name(tasks[0].overrides)
-        output_dir = Path(self.config.output_dir).resolve()
+        output_dir = Path(self.config.output_dir).expanduser().resolve()
         folder = sweeps.sweep_folder(output_dir, name, jobs)
         status_command = f"python scripts/sweep_status.py --watch 5 {folder}"
         for task in tasks:  # what contradicts is refused before the folder is made

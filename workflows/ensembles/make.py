@@ -95,7 +95,7 @@ def _fitted_on(method: str, ensemble: EnsembleMembers) -> dict[str, int | None]:
 
 
 def _write_run(ensemble: FittedEnsemble, request: EnsembleRequest, output: Path) -> EvaluationResult:
-    """Write the run of a fold below ``output``, with the thumbnails of the first member that has any; return its result."""
+    """Write the run of a fold, with the thumbnails of the first member that has any; return its result."""
     members, combiner, predictions = ensemble
     run = Run(request.folder(members.fold, output))
     run.write_predictions(predictions)

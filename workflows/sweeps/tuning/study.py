@@ -12,6 +12,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 
+from common.locks import file_lock
 from common.seeds import derive_seed
 from workflows.sweeps.tuning.settings import DimensionConfig, SearchConfig
 
