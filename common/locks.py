@@ -35,6 +35,15 @@ def file_lock(lock_file: Path) -> FileLock:
     return FileLock(lock_file)
 
 
+def is_locked(lock_file: Path) -> bool:
+    """Tell whether a process holds the lock of a file."""
+    try:
+        with file_lock(lock_file).acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
 @contextmanager
 def one_at_a_time(lock_file: Path, work: str) -> Iterator[None]:
     """Hold a lock for the length of the block; where another process has it, say so and wait.

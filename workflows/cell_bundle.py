@@ -37,7 +37,7 @@ class ReviewedFile:
 
     Attributes:
         name: Of the file, as in chromosomes.csv.
-        path: Absolute.
+        path: As seen from the folder of the output; absolute in one of an older revision, and once it is read.
         assigned: Its class in the most probable karyotype, "1" to "22", "X" or "Y".
         fixed: The class that an expert had fixed before (--fixed); None without one.
         log_probabilities: Calibrated natural logarithms of the image alone, in the order of CHROMOSOMES, 24 numbers.
@@ -198,7 +198,6 @@ class ReviewBundle:
         """Read a cell, once."""
         if stem not in self._cells:
             cell = _read(self.folder / f"{stem}.json", _CELL)
-            # Chromosomes that were cut out of a metaphase lie in the output folder, and are named relative to it.
             files = [replace(file, path=str(self.output / file.path)) for file in cell.files]
             self._cells[stem] = replace(cell, files=files)
         return self._cells[stem]

@@ -62,7 +62,7 @@ class KaryocyteLauncher(Launcher):
             if not sweeps.is_done(folder, task.key):
                 self._composed(task)
         with locked(folder, f"another command runs this very sweep: {status_command}"):
-            sweeps.write_sweep(folder, Sweep(name, jobs, cluster.name, tuple(sys.argv), str(output_dir)))
+            sweeps.write_sweep(folder, Sweep(name, jobs, cluster.name, tuple(sys.argv), str(self.config.output_dir)))
             left = [task for task in tasks if not sweeps.is_done(folder, task.key)]
             if len(left) < len(tasks):
                 say(f"{len(tasks) - len(left)} of {len(tasks)} jobs are done already")

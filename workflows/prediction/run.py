@@ -1,5 +1,6 @@
 """Prediction of image files that are not part of a data set: the work of scripts/predict.py."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -45,6 +46,7 @@ def predict_images(request: PredictRequest) -> None:
         say(note)
     with progress_bar(len(images.files) * len(networks), "predicting", True) as advance:
         predictions, files = predict_files(model, networks, images.files, advance)
+    files["path"] = [os.path.relpath(path, request.output.absolute().parent) for path in files["path"]]
     table = reviewed(predictions, files, thresholds, rules)
     table = table.iloc[doubtful_first(table)].reset_index(drop=True)
     lines = rule_lines(thresholds, rules, facts.positive_class)
