@@ -54,9 +54,11 @@ def predict_images(request: PredictRequest) -> None:
     about = PredictedFacts(
         name, facts.folders, facts.classes, facts.positive_class, rules=tuple(lines), warnings=tuple(warnings)
     )
-    with atomic_path(request.parquet) as parquet:  # renamed once both are written: neither stays without the other
+    with atomic_path(request.parquet) as parquet:  # renamed once both are written: a full disk leaves neither
+        request.unfinished.touch()
         write_predicted(parquet, table, about)
         write_csv(request.output, table, "%.6f")
+    request.unfinished.unlink()
     trained_on = int((table["seen"] == "train").sum())
     if trained_on:
         warn(f"{trained_on:,} of the images are among those trained on")
