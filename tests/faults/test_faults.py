@@ -77,7 +77,7 @@ def assert_goes_on(name, inputs, folder, expected):
     assert contents(folder) == expected
 
 
-@pytest.mark.parametrize("share", (0.0, 0.01, 0.2, 0.5, 0.9, 0.999))
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.2, 0.5, 0.9, 0.999])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_full_disk(name, share, inputs, undisturbed, tmp_path):
     expected, size, _ = undisturbed(name)
@@ -86,7 +86,7 @@ def test_full_disk(name, share, inputs, undisturbed, tmp_path):
     assert_goes_on(name, inputs, tmp_path, expected)
 
 
-@pytest.mark.parametrize("share", (0.0, 0.25, 0.5, 0.75, 0.999))
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.75, 0.999])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_killed_process(name, share, inputs, undisturbed, tmp_path):
     expected, _, count = undisturbed(name)

@@ -29,7 +29,9 @@ def assert_private(folder, *secrets):
             text = path.read_bytes()
             if path.suffix == ".parquet":  # it may be compressed
                 text += repr(pq.read_schema(path).metadata).encode() + pd.read_parquet(path).to_csv().encode()
-            found |= {path: secret for secret in secrets if secret.encode() in text}
+            for secret in secrets:
+                if secret.encode() in text:
+                    found[path] = secret
     assert not found
 
 
@@ -46,8 +48,7 @@ def test_a_record_of_a_job_names_its_run_from_the_sweep_and_forgets_where_it_ran
     monkeypatch.setenv(sweeps.SWEEP_VARIABLE, "outputs/sweeps/a")
     with sweeps.recorded(["seed=0"], "run", first=True):
         sweeps.note_run(Path("outputs/net/seed=0"))
-    (record,) = Path("outputs/sweeps/a/jobs").iterdir()
-    assert sweeps.run_of(
-        Path("outputs/sweeps/a"), sweeps.read_record(Path("outputs/sweeps/a"), record.stem)
-    ).folder == (Path("outputs/net/seed=0"))
+    sweep = Path("outputs/sweeps/a")
+    (record,) = (sweep / "jobs").iterdir()
+    assert sweeps.run_of(sweep, sweeps.read_record(sweep, record.stem)).folder == Path("outputs/net/seed=0")
     assert_private(Path("outputs"), str(Path.cwd()), socket.gethostname())
