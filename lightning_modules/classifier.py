@@ -9,7 +9,6 @@ from torchmetrics import MetricCollection
 from common.runs.run import ModelFacts
 from lightning_modules.backbones.heads import count_fixed_layers, head_layers
 from lightning_modules.backbones.truncation import features_of
-from lightning_modules.compat import resumes_within_epoch
 from lightning_modules.epoch_metrics import EpochScores, validation_metrics
 from lightning_modules.losses import build_losses, share_of_loss
 from lightning_modules.optimizers import TrainingSettings
@@ -52,7 +51,7 @@ class Classifier(StagedModule):
         self.num_classes = num_classes
         self.orientation = orientation
         self.folded_batchnorm: tuple[str, ...] = ()
-        self.resumed_within_epoch = False
+        self.epoch_is_whole = False
         self.training_loss, self.validation_loss = build_losses(settings.loss)
         self.train_metrics = EpochScores(num_classes)
         self.val_metrics = validation_metrics(num_classes, "val/")
@@ -116,7 +115,7 @@ class Classifier(StagedModule):
         share, loss = share_of_loss(mean_loss, len(label))
         scores = self.scores(self.class_logits(logits.detach()))
         predicted = (scores > 0.5).long() if scores.ndim == 1 else scores.argmax(1)
-        if not self.resumed_within_epoch:
+        if self.epoch_is_whole:
             options: dict[str, Any] = {"prog_bar": True, "batch_size": len(label), "sync_dist": True}
             self.log("train/loss", loss, on_epoch=True, on_step=False, **options)
             self.train_metrics.update(scores, label)
@@ -125,10 +124,11 @@ class Classifier(StagedModule):
     def on_fit_start(self) -> None:
         """Forget the epoch in which an earlier fit was interrupted."""
         self.train_metrics.reset()
+        self.epoch_is_whole = False
 
     def on_train_epoch_start(self) -> None:
-        """Measure nothing over the training batches of an epoch that is resumed: those before it are not known."""
-        self.resumed_within_epoch = resumes_within_epoch(self.trainer)
+        """Measure the epoch; one that is resumed within does not start, and its batches before are not known."""
+        self.epoch_is_whole = True
 
     def on_train_epoch_end(self) -> None:
         """Log the metrics of the training batches of the epoch; none where it was interrupted."""

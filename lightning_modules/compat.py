@@ -27,11 +27,6 @@ def is_last_batch(trainer: Trainer) -> bool:
     return trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
 
 
-def resumes_within_epoch(trainer: Trainer) -> bool:
-    """Tell at the start of an epoch whether some of its batches were trained before an interruption."""
-    return trainer.fit_loop.epoch_loop.batch_progress.current.ready > 0
-
-
 def mark_validation_as_begun(trainer: Trainer) -> None:
     """Set the progress of the validation to that of one interrupted in its first batch, which a resume repeats."""
     progress = trainer.fit_loop.epoch_loop.val_loop.batch_progress

@@ -69,8 +69,6 @@ class Progress:
     seconds_left: float | None = None  # until the last stage ends, at most; None where unknown
     updated: float = 0.0  # seconds since the epoch
     processes: int | None = None
-    host: str | None = None
-    pid: int | None = None
 
     @property
     def share(self) -> float:

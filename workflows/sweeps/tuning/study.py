@@ -1,7 +1,5 @@
 """A study of Optuna that several processes share through one database, and the trials of processes that died."""
 
-import os
-import socket
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,9 +67,7 @@ class SharedStudy:
             if count >= self.search.trials and not self.study.get_trials(False, (TrialState.WAITING,)):
                 return None
             self.study.sampler = _sampler(self.search, count)
-            trial = self.study.ask({key: _distribution(space) for key, space in self.search.space.items()})
-            trial.set_user_attr("process", f"{os.getpid()} on {socket.gethostname()}")
-            return trial
+            return self.study.ask({key: _distribution(space) for key, space in self.search.space.items()})
 
     def give_back(self, trial: optuna.Trial, message: str) -> None:
         """End a trial that is not to blame for its end; its values are tried again at the next claim."""
