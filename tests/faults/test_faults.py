@@ -21,6 +21,7 @@ from common.errors import UserError
 from common.files import write_json
 from common.karyotype import CHROMOSOMES
 from common.locks import is_locked, one_at_a_time
+from common.paths import ROOT
 from common.predictions import Predictions, read_predictions, write_predictions
 from common.runs.lifecycle import check_run, locked
 from common.runs.run import Run
@@ -193,6 +194,16 @@ def fill_a_folder(folder):
 
 def decide(folder):
     DecisionLog(folder / "decisions.jsonl").close()
+
+
+def test_one_place_writes_pictures_and_makes_locks():
+    users = {"cv2.imwrite(": set(), "imencode(": set(), "FileLock(": set()}
+    for package in ("common", "datamodules", "evaluation", "lightning_modules", "workflows", "scripts"):
+        for path in (ROOT / package).rglob("*.py"):
+            for words, places in users.items():
+                if words in path.read_text(encoding="utf-8"):
+                    places.add(path.name)
+    assert list(users.values()) == [set(), {"decode.py"}, {"locks.py"}]
 
 
 LOCKED = {"run": lock_a_run, "cache": wait_for_a_lock, "output": fill_a_folder, "decisions": decide}
