@@ -16,6 +16,7 @@ from common.files import atomic_path
 from common.runs.files import RunFile
 
 SCHEMA_VERSION = 4
+ROUNDING = 0.01  # by which the probabilities of an image may miss 1
 COLUMNS = ("image_id", "path", "label", "subject", "part", "cell", "kind", "width", "height", "group", "uncertainty")
 # What is known of an image before any model sees it, apart from its part.
 FACTS = tuple(name for name in COLUMNS if name not in ("part", "uncertainty"))
@@ -148,4 +149,15 @@ def read_predictions(path: Path) -> Predictions:
         frame = table.to_pandas()
     except Exception as error:  # damaged metadata of pandas raise errors of many kinds
         raise UserError(f"{path} is damaged: {type(error).__name__}") from error
-    return Predictions(frame, tuple(meta["classes"]), meta["positive_class"], meta["about"])
+    predictions = Predictions(frame, tuple(meta["classes"]), meta["positive_class"], meta["about"])
+    for what, names in (("class", meta["classes"]), ("image", frame["image_id"])):
+        if len(twice := pd.Series(names)[lambda named: named.duplicated()]):
+            raise UserError(f"{path} is damaged: the {what} {twice.iloc[0]} is there twice: predict again")
+    check_probabilities(path, predictions.probabilities)
+    return predictions
+
+
+def check_probabilities(path: Path, probabilities: np.ndarray) -> None:
+    """Check rows of probabilities from a file; a ``UserError`` says that they are none."""
+    if not ((probabilities >= 0) & (probabilities <= 1)).all() or (abs(probabilities.sum(axis=1) - 1) > ROUNDING).any():
+        raise UserError(f"{path}: probabilities are from 0 to 1, and those of an image sum to 1: predict again")

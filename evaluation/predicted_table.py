@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from common.errors import UserError
 from common.files import atomic_path
+from common.predictions import PROBABILITY_PREFIX, check_probabilities
 
 KEY = b"karyocyte_predicted"
 
@@ -66,4 +67,7 @@ def read_predicted(path: Path) -> tuple[pd.DataFrame, PredictedFacts]:
         facts = _FACTS.validate_json(rows.schema.metadata[KEY])
     except ValidationError as error:
         raise UserError(f"{path}: its facts are damaged: predict the images again") from error
-    return rows.to_pandas(), facts
+    table = rows.to_pandas()
+    columns = [PROBABILITY_PREFIX + name for name in facts.classes]
+    check_probabilities(path, table.loc[table["status"] == "predicted", columns].to_numpy(float))
+    return table, facts

@@ -1,7 +1,6 @@
 """How checkpoints are written and loaded."""
 
 import io
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from common.errors import UserError
-from common.files import atomic_path
+from common.files import write_bytes
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -25,11 +24,7 @@ class WholeFiles(TorchCheckpointIO):
         """Write ``checkpoint`` to ``path``; after an OSError, such as of a full disk, nothing of it is left."""
         content = io.BytesIO()  # given a file, torch would not say that the disk is full
         torch.save(checkpoint, content)
-        with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:
-            file.write(content.getbuffer())
-            # Before the renaming: a node that is lost might take what it has not yet sent to a shared disk with it.
-            file.flush()
-            os.fsync(file.fileno())
+        write_bytes(Path(path), content.getbuffer())
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The LightningModule that is trained: normalisation, backbone, head, loss, metrics and optimiser."""
 
+from typing import Any
+
 import torch
 from torch import nn
 from torchmetrics import MetricCollection
@@ -49,6 +51,7 @@ class Classifier(StagedModule):
         self.num_classes = num_classes
         self.orientation = orientation
         self.folded_batchnorm: tuple[str, ...] = ()
+        self.epoch_is_whole = False
         self.training_loss, self.validation_loss = build_losses(settings.loss)
         self.train_metrics = EpochScores(num_classes)
         self.val_metrics = validation_metrics(num_classes, "val/")
@@ -112,16 +115,23 @@ class Classifier(StagedModule):
         share, loss = share_of_loss(mean_loss, len(label))
         scores = self.scores(self.class_logits(logits.detach()))
         predicted = (scores > 0.5).long() if scores.ndim == 1 else scores.argmax(1)
-        self.log("train/loss", loss, on_epoch=True, on_step=False, prog_bar=True, batch_size=len(label), sync_dist=True)
-        self.train_metrics.update(scores, label)
+        if self.epoch_is_whole:
+            options: dict[str, Any] = {"prog_bar": True, "batch_size": len(label), "sync_dist": True}
+            self.log("train/loss", loss, on_epoch=True, on_step=False, **options)
+            self.train_metrics.update(scores, label)
         return {"loss": share, "correct": predicted == label}
 
     def on_fit_start(self) -> None:
         """Forget the epoch in which an earlier fit was interrupted."""
         self.train_metrics.reset()
+        self.epoch_is_whole = False
+
+    def on_train_epoch_start(self) -> None:
+        """Measure the epoch; one that is resumed within does not start, and its batches before are not known."""
+        self.epoch_is_whole = True
 
     def on_train_epoch_end(self) -> None:
-        """Log the metrics of the training batches of the epoch; none where it was interrupted after the last batch."""
+        """Log the metrics of the training batches of the epoch; none where it was interrupted."""
         if self.train_metrics.update_called:
             for name, value in self.train_metrics.compute().items():
                 self.log(f"train/{name}", value)

@@ -6,6 +6,8 @@ from pathlib import Path
 from torch import nn
 
 from common.config.schema import Config
+from common.errors import UserError
+from common.runs.files import RunFile
 from common.runs.run import Run
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.truncation import Removed
@@ -50,6 +52,9 @@ def load_run(folder: Path) -> TrainedRun:
         UserError: The folder is no finished run, was written by code with another format, or lacks its checkpoint.
     """
     run = Run.open_finished(folder)
+    if run.has(RunFile.PREDICTIONS) and run.predictions.classes != run.data.classes:
+        known = ", ".join(run.predictions.classes)
+        raise UserError(f"{run.path(RunFile.DATA)} was changed: the classes of the run are, in this order, {known}")
     config = run.config
     # The model with random weights: those of the checkpoint replace every one of them.
     backbone = build_backbone(config.model.name, run.model.args, config.model.cut, config.prepare.size)

@@ -17,7 +17,7 @@ from sklearn.covariance import LedoitWolf
 from torch import nn
 
 from common.errors import UserError
-from common.files import atomic_path
+from common.files import write_bytes
 from common.runs.files import RunFile
 from common.runs.run import Run
 from common.uncertainty import needed_images, quantile_above
@@ -127,9 +127,8 @@ def save_distances(run: Run, distances: Distances, validation: np.ndarray) -> No
     tensors = {"validation": torch.from_numpy(np.ascontiguousarray(validation))}
     for name in Distances.NAMES:
         tensors[name] = getattr(distances, name).contiguous().cpu()
-    with atomic_path(run.path(RunFile.OUT_OF_DISTRIBUTION)) as temporary:
-        # save_file would make a file that only its owner can read.
-        temporary.write_bytes(save(tensors))
+    # save_file would make a file that only its owner can read.
+    write_bytes(run.path(RunFile.OUT_OF_DISTRIBUTION), save(tensors))
 
 
 def export_distances(run: Run, path: Path, half: bool) -> None:

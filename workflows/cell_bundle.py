@@ -8,13 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from common.errors import UserError
-from common.files import write_json
+from common.files import write_bytes, write_json
 from common.karyotype import CellThresholds
+from datamodules.io.decode import encode_png
 from evaluation.cells.prior import KaryotypePriors
 
 NO_CHROMOSOME = "none"  # the class of a file that shows none
@@ -37,7 +37,7 @@ class ReviewedFile:
 
     Attributes:
         name: Of the file, as in chromosomes.csv.
-        path: Absolute.
+        path: As seen from the folder of the output; absolute in one of an older revision, and once it is read.
         assigned: Its class in the most probable karyotype, "1" to "22", "X" or "Y".
         fixed: The class that an expert had fixed before (--fixed); None without one.
         log_probabilities: Calibrated natural logarithms of the image alone, in the order of CHROMOSOMES, 24 numbers.
@@ -153,9 +153,8 @@ def write_cell(folder: Path, stem: str, cell: ReviewedCell, pictures: np.ndarray
 
 
 def write_picture(path: Path, pixels: np.ndarray) -> None:
-    """Write pixels, uint8 RGB, to a PNG; an ``OSError`` says that it cannot be written."""
-    if not cv2.imwrite(str(path), pixels[..., ::-1]):
-        raise OSError(f"cannot write {path}")
+    """Write pixels, uint8 RGB, to a PNG, whole or not at all; an ``OSError`` says that it cannot be written."""
+    write_bytes(path, encode_png(pixels))
 
 
 def write_index(folder: Path, index: ReviewIndex) -> None:
@@ -199,7 +198,6 @@ class ReviewBundle:
         """Read a cell, once."""
         if stem not in self._cells:
             cell = _read(self.folder / f"{stem}.json", _CELL)
-            # Chromosomes that were cut out of a metaphase lie in the output folder, and are named relative to it.
             files = [replace(file, path=str(self.output / file.path)) for file in cell.files]
             self._cells[stem] = replace(cell, files=files)
         return self._cells[stem]

@@ -8,12 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from common.errors import UserError
 from common.files import sha256_of_value
 from common.karyotype import CHROMOSOMES, MARKER
+from common.locks import file_lock
 from workflows.cell_bundle import NO_CHROMOSOME, Box
 
 FILE = "decisions.jsonl"
@@ -210,8 +211,7 @@ class DecisionLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(f"{path}.lock")
+        self._lock = file_lock(Path(f"{path}.lock"))
         try:
             self._lock.acquire(timeout=0)
         except Timeout as error:

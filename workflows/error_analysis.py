@@ -13,6 +13,7 @@ from common.files import write_csv
 from common.runs.run import Run
 from common.text import quoted
 from common.thumbnails import decode, read_pictures
+from datamodules.io.whole_folder import new_whole_folder
 from evaluation.comparison.agreement import (
     ALL,
     AlignedPredictions,
@@ -31,6 +32,7 @@ from evaluation.intervals.grouping import group_runs
 from evaluation.renderers import frame_table
 
 COLUMNS = 6  # pictures in a row
+SHEET = "missed_by_all.png"
 LIMIT = 36  # pictures on a sheet
 LETTERS = 34  # of a line below a picture
 WRAPPED = 118  # letters of a line of the key
@@ -44,21 +46,21 @@ def analyse_errors(runs: Sequence[Run], output: Path) -> None:
     """
     groups = group_runs([run.predictions for run in runs], [str(run.folder) for run in runs])
     models = gather(groups)
-    write_tables(output, models)
-    missed_bars(output / "missed.png", models)
     console.print(missed_table(models), accuracy_table(models), pairs_table(models), sep="")
-    sheet = output / "missed_by_all.png"
     image_ids = set(most_missed(models)["image_id"])
     pictures: dict[str, bytes] = {}
     for run in runs:
         if image_ids - pictures.keys() and run.thumbnails.is_file():
             thumbnails = read_pictures(run.thumbnails)
             pictures |= {image_id: thumbnails[image_id] for image_id in image_ids & thumbnails.keys()}
-    drawn = missed_sheet(sheet, models, pictures)
+    with new_whole_folder(output) as folder:
+        write_tables(folder, models)
+        missed_bars(folder / "missed.png", models)
+        drawn = missed_sheet(folder / SHEET, models, pictures)
     if drawn < min(len(image_ids), LIMIT):
         warn(
             f"{len(image_ids - pictures.keys())} of the {len(image_ids)} images that all models miss, or most, have no "
-            f"thumbnail: {sheet.name} has {drawn}; a training writes them, with evaluation.thumbnails above 0"
+            f"thumbnail: {SHEET} has {drawn}; a training writes them, with evaluation.thumbnails above 0"
         )
     say(f"written to {output}")
 

@@ -16,6 +16,7 @@ from datamodules.datasets import data_module
 from datamodules.export import export_images
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.decode import read_image
+from datamodules.io.whole_folder import new_whole_folder
 from datamodules.manifest.manifest import Manifest
 from datamodules.metaphases.data_module import MetaphaseDataModule
 from datamodules.metaphases.export import export_cut_outs
@@ -164,17 +165,16 @@ def draw_before_after(folder: Path, manifest: Manifest, config: Config) -> list[
         if "augmentation" in strips:
             copies = {f"copy {number}": augmentation(ready, 0, row, number) for number in range(1, COPIES + 1)}
             strips["augmentation"][heading] = _captioned({"prepared": ready, **copies})
-    written = []
-    if config.prepare.crop and config.prepare.fit != "canvas":
-        written.append(folder / "sizes.csv")
-        sizes = crop_sizes(manifest, config)
-        write_csv(written[-1], sizes)
-        console.print(frame_table(sizes, "longer side of the crop, pixels"))
-    for name, of_images in strips.items():
-        written.append(folder / f"{name.lower()}.png")
-        about = {"name": name, "source": manifest.source, "synthetic": manifest.synthetic}
-        draw_sheet(written[-1], about, list(of_images.items()), max(map(len, of_images.values())), WIDTH)
-    return written
+    with new_whole_folder(folder) as beside:
+        if config.prepare.crop and config.prepare.fit != "canvas":
+            sizes = crop_sizes(manifest, config)
+            write_csv(beside / "sizes.csv", sizes)
+            console.print(frame_table(sizes, "longer side of the crop, pixels"))
+        for name, of_images in strips.items():
+            about = {"name": name, "source": manifest.source, "synthetic": manifest.synthetic}
+            columns = max(map(len, of_images.values()))
+            draw_sheet(beside / f"{name.lower()}.png", about, list(of_images.items()), columns, WIDTH)
+    return sorted(folder.iterdir())
 
 
 def crop_sizes(manifest: Manifest, config: Config) -> pd.DataFrame:

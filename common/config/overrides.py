@@ -1,5 +1,6 @@
 """The words of a command line: Hydra's overrides and flags, checked and quoted before Hydra sees them."""
 
+import os
 import re
 import sys
 from argparse import ArgumentParser
@@ -42,6 +43,11 @@ def config_dir_words() -> tuple[str, ...]:
     if folder is None:
         return ()
     return "--config-dir", str(folder.absolute())
+
+
+def expand_home(word: str) -> str:
+    """Return a word of a command line with the home in place of ``~``, which shells leave in ``key=~/folder``."""
+    return re.sub(r"(^|[=,])~(?=[/,]|$)", lambda before: before[1] + os.path.expanduser("~"), word)  # noqa: PTH111
 
 
 def quote_path(argument: str) -> str:

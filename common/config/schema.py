@@ -264,16 +264,16 @@ class Config(StrictModel, defaults="train"):
     """The whole configuration of one run: what `python train.py` composes from conf/."""
 
     name: Name
-    data_dir: str | None = FROM_YAML
-    weights_dir: str | None = FROM_YAML
-    output_dir: str = FROM_YAML
+    data_dir: Folder | None = FROM_YAML
+    weights_dir: Folder | None = FROM_YAML
+    output_dir: Folder = FROM_YAML
     cache_dir: Folder = FROM_YAML
     cache_features: Literal["auto", "off"] = FROM_YAML
     recipe: DottedPath = FROM_YAML
     protocol: Literal["subject", "image", "paper"] = FROM_YAML
     seed: Count = FROM_YAML
     resume: Literal["auto", "never"] = FROM_YAML
-    init_from: str | None = FROM_YAML
+    init_from: Folder | None = FROM_YAML
     weights: str
     pretrained: PretrainedConfig = FROM_YAML
     data: DataConfig

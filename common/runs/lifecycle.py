@@ -6,11 +6,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from common.cli import INTERRUPTED, say, warn
 from common.config.schema import Config
 from common.errors import UserError
+from common.files import read_whole_json
+from common.locks import file_lock
 from common.preemption import Preempted
 from common.revision import environment, revision
 from common.runs.files import RunFile
@@ -28,7 +30,8 @@ def check_run(folder: Path, config: Config, identity: dict[str, Any]) -> None:
     """Check that the folder is free, or holds this very run and may go on; a ``UserError`` says what it holds."""
     run = Run(folder)
     if run.has(RunFile.IDENTITY):
-        if run.identity != identity:
+        # One that is not whole, as after a power failure, is written anew: the folder has its hash in the name.
+        if read_whole_json(run.path(RunFile.IDENTITY)) not in ({}, identity):
             raise UserError(f"{folder} holds another configuration: move it away, or choose another output_dir or name")
         if config.resume == "never":
             raise UserError(f"{folder} holds a run already and resume=never: use resume=auto, another seed, or move it")
@@ -109,10 +112,9 @@ def locked(folder: Path, message: str | None = None) -> Iterator[None]:
 
     A ``UserError``, by default that it trains this run: another process holds the lock.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / RunFile.LOCK, timeout=0)
+    lock = file_lock(folder / RunFile.LOCK)
     try:
-        lock.acquire()
+        lock.acquire(timeout=0)
     except Timeout as error:
         training = f"another process is training {folder}: wait for it, or choose another seed"
         raise UserError(message or training) from error

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from io import StringIO
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -68,8 +69,6 @@ class Progress:
     seconds_left: float | None = None  # until the last stage ends, at most; None where unknown
     updated: float = 0.0  # seconds since the epoch
     processes: int | None = None
-    host: str | None = None
-    pid: int | None = None
 
     @property
     def share(self) -> float:
@@ -404,7 +403,9 @@ class Run:
         tables = [pd.DataFrame()]
         for path in sorted((self.folder / RunFolder.LOGS).glob(f"*-*/{pattern}"), key=_numbers):
             stage = path.relative_to(self.folder / RunFolder.LOGS).parts[0]
-            tables.append(pd.read_csv(path).assign(stage=stage.split("-", 1)[1]))
+            whole_lines, _, _ = path.read_text(encoding="utf-8").rpartition("\n")  # a full disk may have cut the last
+            if "\n" in whole_lines:  # there is a row below the header
+                tables.append(pd.read_csv(StringIO(whole_lines)).assign(stage=stage.split("-", 1)[1]))
         return pd.concat(tables, ignore_index=True)
 
     def _read_mapping(self, file: RunFile, read: Callable[[Path], Any] = read_json) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -20,7 +20,7 @@ from common.runs.run import Run
 SCHEMA = 1
 ENDED = ("finished", "failed")
 
-_current: list[Callable[..., None]] = []
+_current: list[partial[None]] = []  # `write_record` of this process's jobs
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,15 @@ def has_ended(folder: Path, key: str) -> bool:
 def is_done(folder: Path, key: str) -> bool:
     """Tell whether a job has ended well, and what it made is still there."""
     record = read_record(folder, key)
-    if record["status"] != "finished" or record.get("kind") != "run" or not record.get("run"):
+    run = run_of(folder, record)
+    if record["status"] != "finished" or record.get("kind") != "run" or run is None:
         return False  # a search is never done: its number of trials may be raised
-    return Run(Path(record["run"])).is_finished
+    return run.is_finished
+
+
+def run_of(folder: Path, record: Mapping[str, Any]) -> Run | None:
+    """Return the run that a record of a sweep names, seen from the sweep's folder; None: there is none yet."""
+    return Run(Path(os.path.normpath(Path(folder) / record["run"]))) if record.get("run") else None
 
 
 @contextmanager
@@ -149,7 +155,7 @@ def recorded(overrides: Sequence[str], kind: str, first: bool) -> Iterator[None]
     begun = {"status": "running", "error": None, "started": time.time(), "attempts": attempts, "run": None}
     note(overrides=list(job.overrides), kind=kind, **place, **begun)
     _current.append(note)
-    end: dict[str, str | None] = {"status": "finished"}
+    end: dict[str, str | None] = {"status": "finished"}  # where it ran is of use while it runs
     try:
         yield
     except UserError as error:
@@ -164,7 +170,7 @@ def recorded(overrides: Sequence[str], kind: str, first: bool) -> Iterator[None]
     finally:
         _current.remove(note)
         with suppress(OSError):  # a full disk must not hide the error
-            note(**end)
+            note(**end, host=None, pid=None)
 
 
 def in_sweep() -> bool:
@@ -175,4 +181,4 @@ def in_sweep() -> bool:
 def note_run(folder: Path) -> None:
     """Record which run the present job trains; nothing happens outside a sweep."""
     for note in _current:
-        note(run=str(Path(folder).resolve()))
+        note(run=os.path.relpath(Path(folder).resolve(), note.args[0].resolve()))

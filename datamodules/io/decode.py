@@ -108,6 +108,16 @@ def decode_image(data: bytes, background: Background = "black") -> Decoded:
         raise BrokenImageError(first_line(error)) from error
 
 
+def encode_png(pixels: np.ndarray) -> bytes:
+    """Return an image, uint8, shape (H, W) or, as RGB, (H, W, 3), as the bytes of a PNG file.
+
+    ``cv2.imwrite`` would not say that the disk is full.
+    """
+    if pixels.ndim == 3:
+        pixels = pixels[..., ::-1]  # OpenCV keeps blue first
+    return bytes(cv2.imencode(".png", pixels)[1])
+
+
 def border(image: np.ndarray) -> np.ndarray:
     """Return the first and last row and column of an image, shape (H, W) or (H, W, 3), one after another."""
     return np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from itertools import filterfalse
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 
@@ -14,7 +13,7 @@ from common.config.data import SourceConfig
 from common.config.rules import DATA_DIR_HINT
 from common.errors import UserError
 from datamodules.io.archives import is_hidden, lone_folder, resolve_data_dir
-from datamodules.io.decode import SUFFIXES
+from datamodules.io.decode import SUFFIXES, encode_png
 from datamodules.io.progress import threaded
 from datamodules.io.tables import read_text_table
 from datamodules.io.whole_folder import make_once, whole_folder
@@ -176,11 +175,7 @@ def write_once(folder: Path, paths: Sequence[str], draw: Callable[[int], np.ndar
 
             def write(number: int) -> None:
                 """Draw and write an image."""
-                image = draw(number)
-                if image.ndim == 3:
-                    image = image[..., ::-1]  # OpenCV keeps blue first
-                if not cv2.imwrite(f"{beside}/{paths[number]}", image):
-                    raise OSError(f"cannot write {folder / paths[number]}")
+                (beside / paths[number]).write_bytes(encode_png(draw(number)))
 
             for _ in threaded(write, range(len(paths)), len(paths), f"writing {len(paths):,} images as PNG", progress):
                 pass

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
-
 from common.arguments import new_folder
 from common.errors import UserError
-from common.locks import one_at_a_time
+from common.files import sync
+from common.locks import file_lock, one_at_a_time
 
 
 def make_once(folder: Path, make: Callable[[Path], None], is_whole: Callable[[Path], bool] = Path.is_dir) -> None:
@@ -35,6 +34,9 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     try:
         yield beside
         beside.chmod(0o755)  # mkdtemp's folders are private; runs of others may share the cache
+        for path in beside.rglob("*"):
+            if path.is_file():
+                sync(path)
         shutil.rmtree(folder, ignore_errors=True)
         beside.rename(folder)
     finally:
@@ -48,10 +50,9 @@ def new_whole_folder(folder: Path) -> Iterator[Path]:
     Raises:
         UserError: In the meantime another process has written there.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
     lock = folder.parent / f".{folder.name}.lock"
     try:
-        with FileLock(lock), whole_folder(folder) as beside:
+        with file_lock(lock), whole_folder(folder) as beside:
             yield beside
             new_folder(folder)
     finally:

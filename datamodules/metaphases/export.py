@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 
@@ -12,7 +11,7 @@ from common.files import write_csv
 from common.karyotype import CHROMOSOMES
 from datamodules.export import LABELS
 from datamodules.image_datamodule import ImageDataModule
-from datamodules.io.decode import read_image
+from datamodules.io.decode import encode_png, read_image
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import new_whole_folder
 from datamodules.metaphases.annotations import UNKNOWN
@@ -48,7 +47,7 @@ def export_cut_outs(data: ImageDataModule, folder: Path, progress: bool) -> int:
             for number, (cut, label) in enumerate(zip(cut_out(picture, boxes), labels, strict=True), start=1):
                 if label != UNKNOWN and cut.mask.any():
                     path = f"{case}/{name}/{number:02}.png"
-                    (beside / path).write_bytes(bytes(cv2.imencode(".png", cut.pixels)[1]))
+                    (beside / path).write_bytes(encode_png(cut.pixels))
                     rows.append((path, case, name, CHROMOSOMES[label]))
             advance()
         if not rows:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from common.files import sha256_of_value, write_csv
 from common.karyotype import NORMAL, name_karyotype
+from datamodules.io.decode import encode_png
 from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import make_once, whole_folder
 from datamodules.manifest.manifest import Manifest
@@ -90,8 +91,7 @@ def _write(data: DrawnCellsConfig, names: Sequence[str], folder: Path, progress:
         cells = range(len(names))
         drawn = threaded(partial(draw_metaphase, data), cells, len(names), "composing metaphases", progress)
         for cell, (name, picture) in enumerate(zip(names, drawn, strict=True)):
-            if not cv2.imwrite(str(beside / name), picture.pixels):
-                raise OSError(f"cannot write {folder / name}")
+            (beside / name).write_bytes(encode_png(picture.pixels))
             pictures[name] = picture
             karyotype = name_karyotype(Counter(labels_of(data, cell)))
             lists["normal.csv" if karyotype.label == NORMAL else "number_abnormalities.csv"].append(name)

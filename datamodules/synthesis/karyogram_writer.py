@@ -6,13 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 
 from common.errors import UserError
 from common.files import read_csv, safe_stems, sha256_of_value, write_csv
 from common.karyotype import ABNORMAL, NORMAL
+from datamodules.io.decode import encode_png
 from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import whole_folder
 from datamodules.manifest.manifest import Manifest, natural_key
@@ -107,8 +107,7 @@ def _write_all(karyograms: Sequence[_Karyogram], data: CompositionConfig, folder
         composed = compose(cell, layout)
         path = f"{row['label']}/{stems[number]}.png"
         (folder / row["label"]).mkdir(exist_ok=True)
-        if not cv2.imwrite(str(folder / path), composed.pixels):
-            raise OSError(f"cannot write {folder / path}")
+        (folder / path).write_bytes(encode_png(composed.pixels))
         scale = round(composed.scale, 6)
         return {**row, "path": path, "subject": cell.subject or "", "cell": cell.name, "scale": scale}
 

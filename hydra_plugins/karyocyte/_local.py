@@ -1,8 +1,10 @@
 """Runs the jobs of a sweep on this machine, a few at a time, each with GPUs of its own where there are some."""
 
+import ctypes
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +12,9 @@ from pathlib import Path
 from common.cli import console, say
 from common.config.cluster import LocalConfig
 from common.errors import UserError
+from common.locks import is_locked
 from common.runs import sweeps
+from common.runs.files import RunFile
 from common.text import counted
 from workflows.sweeps.devices import VARIABLE, find_gpus
 from workflows.sweeps.jobs import Task
@@ -75,14 +79,23 @@ class LocalJobs:
         return 0
 
     def _start(self, task: Task, need: LocalConfig) -> bool:
-        """Start a job, unless too many run, or too few GPUs are free for it."""
+        """Start a job, unless too many run, too few GPUs are free for it, or that of a killed launcher still ends."""
         count = self._gpus_of(need)
+        earlier = sweeps.run_of(self.folder, sweeps.read_record(self.folder, task.key))
+        if earlier and earlier.folder.is_dir() and is_locked(earlier.path(RunFile.LOCK)):
+            return False
         if len(self.running) >= self.at_a_time or len(self.free) < count:
             return False
         gpus, self.free = self.free[:count], self.free[count:]
         command = task.command_of(need.devices)
         with open(self.folder / "logs" / f"{task.key}.log", "a") as log:
-            process = subprocess.Popen(command, env=self._environment(need, gpus), stdout=log, stderr=log)
+            process = subprocess.Popen(
+                command,
+                env=self._environment(need, gpus),
+                preexec_fn=_end_with_launcher,
+                stdout=log,
+                stderr=log,
+            )
         self.running[task] = (process, gpus)
         return True
 
@@ -93,3 +106,9 @@ class LocalJobs:
         if self.gpus:
             environment[VARIABLE] = ",".join(gpus)
         return environment
+
+
+def _end_with_launcher() -> None:
+    """Let the system end this job, which then saves its state, when the launcher is gone, however that ended."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG

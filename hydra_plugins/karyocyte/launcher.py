@@ -55,14 +55,14 @@ class KaryocyteLauncher(Launcher):
         tasks = _tasks(job_overrides, initial_job_idx)
         jobs = tuple(task.job for task in tasks)
         name = sweeps.sweep_name(tasks[0].overrides)
-        output_dir = Path(self.config.output_dir).resolve()
+        output_dir = Path(self.config.output_dir).expanduser().resolve()
         folder = sweeps.sweep_folder(output_dir, name, jobs)
         status_command = f"python scripts/sweep_status.py --watch 5 {folder}"
         for task in tasks:  # what contradicts is refused before the folder is made
             if not sweeps.is_done(folder, task.key):
                 self._composed(task)
         with locked(folder, f"another command runs this very sweep: {status_command}"):
-            sweeps.write_sweep(folder, Sweep(name, jobs, cluster.name, tuple(sys.argv), str(output_dir)))
+            sweeps.write_sweep(folder, Sweep(name, jobs, cluster.name, tuple(sys.argv), str(self.config.output_dir)))
             left = [task for task in tasks if not sweeps.is_done(folder, task.key)]
             if len(left) < len(tasks):
                 say(f"{len(tasks) - len(left)} of {len(tasks)} jobs are done already")

@@ -2,8 +2,6 @@
 
 import json
 import math
-import os
-import socket
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -105,8 +103,6 @@ class Heartbeat(Callback):
             seconds_left=self.seconds_left(step, self._written_at - self._since, over),
             updated=time.time(),
             processes=trainer.world_size,
-            host=socket.gethostname(),
-            pid=os.getpid(),
         )
 
 

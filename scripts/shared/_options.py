@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from typer.core import TyperCommand
 
 from common.runs.names import run_path, run_word
+from scripts.shared.program import HomeExpanded
 
 Part = Annotated[
     Literal["test", "validation"],
@@ -70,10 +70,10 @@ Mapped = Annotated[
 ]
 
 
-def several(*options: str) -> type[TyperCommand]:
+def several(*options: str) -> type[HomeExpanded]:
     """Return a kind of command whose ``options`` (such as ``--on``) each take all words up to the next option."""
 
-    class Several(TyperCommand):
+    class Several(HomeExpanded):
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
             """Repeat the option before each of its words, as the parser wants it."""
             spread: list[str] = []

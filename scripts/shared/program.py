@@ -9,10 +9,20 @@ quiet_interrupts()  # the imports take a while
 import typer
 from rich.markup import escape
 from typer import Argument, Option
+from typer.core import TyperCommand
 
 from common.cli import report_user_errors
+from common.config.overrides import expand_home
 
 __all__ = ["Argument", "Option", "program"]
+
+
+class HomeExpanded(TyperCommand):
+    """A command whose words may begin with ``~``, also after ``=``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Replace ``~`` by the home."""
+        return super().parse_args(ctx, list(map(expand_home, args)))
 
 
 def program(command: Callable[..., None], *examples: str, **options: Any) -> typer.Typer:
@@ -22,5 +32,5 @@ def program(command: Callable[..., None], *examples: str, **options: Any) -> typ
     """
     app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
     epilog = "\n".join(["[bold]Examples:[/bold]", *map(escape, examples)])
-    app.command(epilog=epilog, **options)(report_user_errors()(command))
+    app.command(epilog=epilog, **{"cls": HomeExpanded} | options)(report_user_errors()(command))
     return app

@@ -18,6 +18,7 @@ from hydra_plugins.karyocyte.launcher import VANISHED, KaryocyteLauncher
 from tests.cluster.slurm import wait_for
 from tests.helpers.gpus import pretend_gpus
 from workflows.sweeps.jobs import Task
+from workflows.sweeps.status import process_exists
 
 
 class Multirun:
@@ -180,6 +181,19 @@ def test_ctrl_c_ends_the_jobs_of_this_machine_which_record_it(multirun, tmp_path
     assert process.returncode == 130
     assert "interrupted" in stdout
     assert multirun.statuses() == {"7": "interrupted", "8": "interrupted"}
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+def test_a_launcher_that_is_killed_takes_its_jobs_with_it(multirun, signum):
+    command = multirun.command("+cluster=local", "seed=7,8")
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    outputs = multirun.folder / "outputs"
+    wait_for(lambda: len(list(outputs.glob("seed=*/calls"))) == 2, "both jobs to run")
+    jobs = [int(file.read_text()) for file in outputs.glob("seed=*/calls")]
+    process.send_signal(signum)
+    process.wait()
+    wait_for(lambda: not any(map(process_exists, jobs)), "the jobs to end")
+    assert set(multirun.statuses().values()) == {"preempted"}
 
 
 def test_needs_are_those_of_the_composed_job():

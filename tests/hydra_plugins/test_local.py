@@ -9,7 +9,8 @@ import pytest
 
 from common.config.cluster import LocalConfig
 from common.errors import UserError
-from common.runs.sweeps import job_of
+from common.runs.lifecycle import locked
+from common.runs.sweeps import job_of, write_record
 from hydra_plugins.karyocyte import _local
 from hydra_plugins.karyocyte._local import LocalJobs
 from tests.helpers.gpus import pretend_gpus
@@ -104,6 +105,23 @@ def test_without_a_gpu_the_jobs_share_the_cores(tmp_path, monkeypatch, machine, 
     assert max(map(len, machine.beside)) == at_once
     assert {environment["OMP_NUM_THREADS"] for environment in machine.environments} == {threads}
     assert set(machine.gpus) == {"0,1"}  # as the user left it
+
+
+def test_a_job_waits_for_the_end_of_the_one_that_a_killed_launcher_left(tmp_path, monkeypatch, machine):
+    pretend_gpus(tmp_path / "bin", monkeypatch, 0)
+    write_record(tmp_path, job_of(["seed=0"]).key, run="run")
+    held = locked(tmp_path / "run")
+    held.__enter__()
+    polls = []
+
+    def wait(seconds):
+        polls.append(len(machine.started))
+        if len(polls) == 3:
+            held.__exit__(None, None, None)
+
+    monkeypatch.setattr(_local.time, "sleep", wait)
+    run(tmp_path, [{}])
+    assert polls[:4] == [0, 0, 0, 1]
 
 
 def test_more_gpus_than_there_are_is_said_before_any_job_begins(tmp_path, monkeypatch, machine):

@@ -215,7 +215,7 @@ def test_images_of_three_classes_are_reviewed_by_their_confidence(run_of_three_c
     written, facts = read_predicted(tmp_path / "p.parquet")
     assert facts.classes == ("a", "b", "c")
     assert f"probability below {cut:.4g}" in facts.rules[0]
-    assert Path(written["path"][0]) == images / written["file"][0]
+    assert tmp_path / written["path"][0] == images / written["file"][0]
 
 
 def test_referral_of_a_run_that_was_evaluated_by_an_earlier_revision(run_of_three_classes, tmp_path, predict_table):

@@ -8,11 +8,12 @@ import pandas as pd
 
 from common.cli import console, say, warn
 from common.config.schema import AssignmentConfig, EvaluationConfig
-from common.files import atomic_path, write_csv
+from common.files import write_csv
 from common.predictions import Predictions
 from common.runs.ensemble import EnsembleFile, write_ensemble
 from common.runs.files import RunFile
 from common.runs.run import Run
+from datamodules.io.whole_folder import new_whole_folder
 from evaluation.averaging import Combiner, align, combine
 from evaluation.cells.assignment import refusal
 from evaluation.evaluate import evaluate_runs, write_evaluation
@@ -34,7 +35,8 @@ def make_ensembles(request: EnsembleRequest) -> None:
     with console.status(f"fitting {request.method}"):
         fitted = [_fit(members, request=request) for members in read_members(request)]
     with console.status(f"evaluating {request.method}"):
-        result, *others = [_write_run(members, request=request) for members in fitted]
+        with new_whole_folder(request.output) as folder:
+            result, *others = [_write_run(members, request, folder) for members in fitted]
         if others:
             runs = [predictions for _, _, predictions in fitted]
             result = evaluate_runs(runs, _evaluation_settings(runs, request))
@@ -82,7 +84,7 @@ def _fit(ensemble: EnsembleMembers, request: EnsembleRequest) -> FittedEnsemble:
     predictions = combine(ensemble.members, combiner.combine, method, request.name)
     if method != AVERAGE:
         predictions.about["fitted"] = {**_fitted_on(method, ensemble), "parameters": combiner.parameters}
-    predictions.about["run"] = str(request.folder(ensemble.fold))
+    predictions.about["run"] = str(request.folder(ensemble.fold, request.output))
     return ensemble, combiner, predictions
 
 
@@ -92,10 +94,10 @@ def _fitted_on(method: str, ensemble: EnsembleMembers) -> dict[str, int | None]:
     return {"images": len(ensemble.validation.labels), "subjects": ensemble.validation.subjects}
 
 
-def _write_run(ensemble: FittedEnsemble, request: EnsembleRequest) -> EvaluationResult:
+def _write_run(ensemble: FittedEnsemble, request: EnsembleRequest, output: Path) -> EvaluationResult:
     """Write the run of a fold, with the thumbnails of the first member that has any; return its result."""
     members, combiner, predictions = ensemble
-    run = Run(request.folder(members.fold))
+    run = Run(request.folder(members.fold, output))
     run.write_predictions(predictions)
     fitted_on = _fitted_on(request.method, members)
     write_ensemble(
@@ -105,8 +107,7 @@ def _write_run(ensemble: FittedEnsemble, request: EnsembleRequest) -> Evaluation
     write_csv(run.path(RunFile.ENSEMBLE_WEIGHTS), weights, "%.6f")
     for name in members.names:
         if Run(Path(name)).has(RunFile.THUMBNAILS):
-            with atomic_path(run.thumbnails) as temporary:
-                shutil.copyfile(Run(Path(name)).thumbnails, temporary)
+            shutil.copyfile(Run(Path(name)).thumbnails, run.thumbnails)
             break
     result = write_evaluation(run.folder, predictions, _evaluation_settings([predictions], request))
     run.write_status("finished", members=list(members.names))

@@ -68,6 +68,7 @@ class EnsembleRequest:
         runs = tuple(open_runs(command.paths))
         return cls(runs, method, output, config, command[EvaluationConfig], **options)  # type: ignore[arg-type]
 
-    def folder(self, fold: int | None) -> Path:
+    @staticmethod
+    def folder(fold: int | None, output: Path) -> Path:
         """Return the folder of the ensemble of a fold."""
-        return self.output if fold is None else self.output / f"fold{fold}"
+        return output if fold is None else output / f"fold{fold}"

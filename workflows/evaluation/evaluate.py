@@ -8,6 +8,7 @@ from common.errors import UserError
 from common.files import write_csv
 from common.predictions import Predictions, read_predictions
 from common.runs.run import Run, open_runs
+from datamodules.io.whole_folder import new_whole_folder
 from evaluation.comparison.departures import departures
 from evaluation.comparison.pairwise import compare_groups
 from evaluation.comparison.tables import comparison_of_groups, groups_frame, pairs_frame
@@ -35,16 +36,25 @@ def evaluate(request: EvaluateRequest) -> None:
         return
     if request.csv:
         read_rows(request.csv)
+    if request.output:
+        with new_whole_folder(request.output) as folder:
+            _evaluate_all(request, folder)
+    else:
+        _evaluate_all(request, None)
+
+
+def _evaluate_all(request: EvaluateRequest, output: Path | None) -> None:
+    """Evaluate runs, and write files into a folder, if there is one, and rows."""
     files = existing_predictions(request.runs)
     groups = group_runs([_read_part(file, request) for file in files], [str(file.parent) for file in files])
     evaluations = [_evaluate(group, request=request) for group in groups]
     results = [evaluation.result for evaluation in evaluations]
     if len(groups) > 1:
-        _compare(groups, results, request)
+        _compare(groups, results, request, output)
     else:
         console.print(whole(results[0]))
-        if request.output:
-            write_files(request.output, evaluations[0])
+        if output:
+            write_files(output, evaluations[0])
     if request.csv:
         rows = []
         for group, result in zip(groups, results, strict=True):
@@ -60,14 +70,16 @@ def _evaluate(group: Group, request: EvaluateRequest) -> Evaluation:
     return evaluate_labelled(LabelledRuns.of(group.runs, request.settings_of(group.runs), train))
 
 
-def _compare(groups: list[Group], results: list[EvaluationResult], request: EvaluateRequest) -> None:
+def _compare(
+    groups: list[Group], results: list[EvaluationResult], request: EvaluateRequest, output: Path | None
+) -> None:
     """Compare all pairs of groups on the same images."""
     labels = [group.label for group in groups]
     matrix = compare_groups(groups, request.settings_of(groups[0].runs))
     console.print(comparison_of_groups(labels, results, matrix))
     if request.csv:
         append_rows(request.csv, rows_of_matrix(matrix, request.label))
-    if request.output:
+    if output:
         curves = {}
         for group, result in zip(groups, results, strict=True):
             if result.test.metrics["auc"].value is not None:
@@ -75,9 +87,9 @@ def _compare(groups: list[Group], results: list[EvaluationResult], request: Eval
         if curves:
             from evaluation.core.plots import rocs  # here: matplotlib costs seconds
 
-            rocs(request.output / "roc.png", curves)
-        write_csv(request.output / "groups.csv", groups_frame(labels, results), "%.6f")
-        write_csv(request.output / "pairs.csv", pairs_frame(matrix), "%.6f")
+            rocs(output / "roc.png", curves)
+        write_csv(output / "groups.csv", groups_frame(labels, results), "%.6f")
+        write_csv(output / "pairs.csv", pairs_frame(matrix), "%.6f")
 
 
 def _read_part(file: Path, request: EvaluateRequest) -> Predictions:

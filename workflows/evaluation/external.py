@@ -21,6 +21,7 @@ from common.runs.predicted import Predicted, to_predictions
 from common.runs.run import DataFacts, Run
 from datamodules.inference.external_datamodule import ExternalDataModule, find_near_duplicates
 from datamodules.io.progress import LONG, progress_bar
+from datamodules.io.whole_folder import new_whole_folder
 from datamodules.manifest.leakage import LeakReport
 from datamodules.manifest.splits import TEST
 from evaluation.core.warnings import leakage
@@ -62,18 +63,20 @@ def evaluate_external(runs: Sequence[Run], request: EvaluateRequest) -> None:
     if request.csv:
         read_rows(request.csv)
     dataset = read_dataset(request.on or [], request.mapped or [], runs[0])
+    assert request.output is not None  # checked by the request
     folders = request.folders(runs)
     results = []
     for run, folder in zip(runs, folders, strict=True):
-        results.append(predict_external(run, folder, dataset, request.batchnorm))
-    for result, folder in zip(results, folders, strict=True):
-        outside = _write_folder(result, folder, request.settings_of([result.predictions]))
-        console.print(overview(outside))
-        facts = result.predictions.about["external"]
-        left_out = facts["images"] - facts["tested"]
-        say(f"results in {folder}", f"{facts['images']:,} images: {facts['tested']:,} evaluated, {left_out:,} left out")
-        if request.csv:
-            append_rows(request.csv, rows_of(outside, request.label))
+        results.append(predict_external(run, request.output / folder, dataset, request.batchnorm))
+    with new_whole_folder(request.output) as beside:
+        for result, folder in zip(results, folders, strict=True):
+            outside = _write_folder(result, beside / folder, request.settings_of([result.predictions]))
+            console.print(overview(outside))
+            facts = result.predictions.about["external"]
+            counts = f"{facts['tested']:,} evaluated, {facts['images'] - facts['tested']:,} left out"
+            say(f"results in {request.output / folder}", f"{facts['images']:,} images: {counts}")
+            if request.csv:
+                append_rows(request.csv, rows_of(outside, request.label))
     if len(results) > 1:
         say("each run is evaluated alone; for one model of them: scripts/ensemble.py average ... --common")
 

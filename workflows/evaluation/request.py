@@ -52,15 +52,12 @@ class EvaluateRequest:
         assignment = AssignmentConfig(enabled=refusal(*runs) is None)
         return self.settings.model_copy(update={"assignment": assignment})
 
-    def folders(self, runs: Sequence[Run]) -> list[Path]:
-        """Return the folder to write of each run: ``output``, of several runs the differing path below it; or []."""
-        if self.output is None:
-            return []
-        if len(runs) == 1:
-            return [self.output]
+    @staticmethod
+    def folders(runs: Sequence[Run]) -> list[str]:
+        """Return the folder to write of each run, below ``output``: that itself, of several runs the differing path."""
         resolved = [run.folder.resolve() for run in runs]
         shared = commonpath(resolved)
-        return [self.output / relpath(folder, shared) for folder in resolved]
+        return [relpath(folder, shared) for folder in resolved]
 
     @property
     def is_external(self) -> bool:
@@ -101,8 +98,7 @@ class EvaluateRequest:
             raise UserError(f"--on {' '.join(self.on)}: name the source of the other data set, such as data=folder")
         for run in runs:
             _check_own_data(run)
-        for folder in self.folders(runs):
-            new_folder(folder)
+        new_folder(self.output)
 
 
 def _key_of(override: str) -> str:

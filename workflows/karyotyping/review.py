@@ -1,6 +1,8 @@
 """What scripts/karyotype.py keeps for the review page."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -12,8 +14,8 @@ from workflows.karyotyping.predictor import CellModel, CellPrediction
 from workflows.karyotyping.request import KaryotypeRequest
 
 
-def reviewed_cell(result: CellResult, used: CellPrediction) -> ReviewedCell:
-    """Return a cell with what is known of its used files."""
+def reviewed_cell(result: CellResult, used: CellPrediction, output: Path) -> ReviewedCell:
+    """Return a cell with what is known of its used files, which are named as seen from the folder ``output``."""
     files: list[ReviewedFile] = []
     left_out = []
     for one, call in result.calls:
@@ -21,7 +23,7 @@ def reviewed_cell(result: CellResult, used: CellPrediction) -> ReviewedCell:
         if call is None:
             left_out.append(f"{name}: {one.cause}")
             continue
-        path = printable(str(one.file.path.resolve()))
+        path = printable(os.path.relpath(one.file.path.resolve(), output.resolve()))
         if result.metaphase is not None:
             path = f"{CUT_OUTS}/{name}"
         logs = rounded(used.log_probabilities[len(files)])

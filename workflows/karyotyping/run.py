@@ -23,7 +23,6 @@ from datamodules.metaphases.cut_out import cut_out
 from datamodules.synthesis.assigned_karyogram import draw_karyogram
 from workflows.cell_bundle import FOLDER as REVIEW
 from workflows.cell_bundle import write_cell, write_index, write_picture
-from workflows.cell_settings import KaryotypeConfig
 from workflows.cell_thresholds import referral_thresholds
 from workflows.karyotyping.cell_result import CellInput, CellResult, name_cell
 from workflows.karyotyping.fixed import FixedClasses, read_drawn, read_fixed, stems_of
@@ -56,7 +55,7 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
         for note in notes:
             say(note)
         inputs = list(map(CellInput, cells.cells, stems_of(cells.cells), fixed, metaphases))
-        unreferred = _results(inputs, predictor, config, folder)
+        unreferred = _results(inputs, predictor, request, folder)
         results = [replace(result, thresholds=thresholds) for result in unreferred]
         write_index(folder / REVIEW, review_index(results, request, predictor))
         tables = Tables.of(results, model.seen, config)
@@ -125,7 +124,7 @@ def _adapt(predictor: CellModel, cells: Sequence[Cell], fixed: Sequence[FixedCla
 
 
 def _results(
-    inputs: Sequence[CellInput], predictor: CellModel, config: KaryotypeConfig, folder: Path
+    inputs: Sequence[CellInput], predictor: CellModel, request: KaryotypeRequest, folder: Path
 ) -> Iterator[CellResult]:
     """Name cell after cell, and write their karyograms and what the review page needs."""
     (folder / "karyograms").mkdir()
@@ -135,9 +134,9 @@ def _results(
         ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
     ):
         for given in inputs:
-            result, used = name_cell(given, predictor, config, pool)
+            result, used = name_cell(given, predictor, request.config, pool)
             if used.pictures is not None:
-                write_cell(folder / REVIEW, given.stem, reviewed_cell(result, used), used.pictures)
+                write_cell(folder / REVIEW, given.stem, reviewed_cell(result, used, request.output), used.pictures)
                 if result.karyogram:
                     calls = result.karyotype.calls
                     assigned, questions = [call.assigned for call in calls], [call.question for call in calls]

@@ -72,6 +72,11 @@ class PredictRequest:
         """The parquet file to write."""
         return self.output.with_suffix(".parquet")
 
+    @property
+    def unfinished(self) -> Path:
+        """A file that is there while both tables are written: one alone, left by a killed process, may be replaced."""
+        return self.output.with_name(f".{self.output.name}.unfinished")
+
     def check(self) -> None:
         """Check the words as far as this is possible without a network and without the images.
 
@@ -92,7 +97,7 @@ class PredictRequest:
         if self.output.suffix.lower() != ".csv":
             raise UserError(f"--output {self.output}: a CSV file is written: end its name in .csv")
         for written in (self.output, self.parquet):
-            if written.exists():
+            if written.exists() and not self.unfinished.exists():
                 raise UserError(f"{written} exists already: name another, or move it away")
         for place in self.places:
             if not place.exists():

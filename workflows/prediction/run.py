@@ -1,11 +1,12 @@
 """Prediction of image files that are not part of a data set: the work of scripts/predict.py."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
 
 from common.cli import console, say, warn
-from common.files import write_csv
+from common.files import atomic_path, write_csv
 from common.predictions import OUT_OF_DISTRIBUTION
 from datamodules.inference.image_files import describe_others, find_image_files
 from datamodules.io.progress import progress_bar
@@ -45,6 +46,7 @@ def predict_images(request: PredictRequest) -> None:
         say(note)
     with progress_bar(len(images.files) * len(networks), "predicting", True) as advance:
         predictions, files = predict_files(model, networks, images.files, advance)
+    files["path"] = [os.path.relpath(path, request.output.absolute().parent) for path in files["path"]]
     table = reviewed(predictions, files, thresholds, rules)
     table = table.iloc[doubtful_first(table)].reset_index(drop=True)
     lines = rule_lines(thresholds, rules, facts.positive_class)
@@ -52,8 +54,11 @@ def predict_images(request: PredictRequest) -> None:
     about = PredictedFacts(
         name, facts.folders, facts.classes, facts.positive_class, rules=tuple(lines), warnings=tuple(warnings)
     )
-    write_predicted(request.parquet, table, about)
-    write_csv(request.output, table, "%.6f")
+    with atomic_path(request.parquet) as parquet:  # renamed once both are written: a full disk leaves neither
+        request.unfinished.touch()
+        write_predicted(parquet, table, about)
+        write_csv(request.output, table, "%.6f")
+    request.unfinished.unlink()
     trained_on = int((table["seen"] == "train").sum())
     if trained_on:
         warn(f"{trained_on:,} of the images are among those trained on")

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 
 from common.karyotype import CHROMOSOMES, MARKER, name_karyotype
 from common.text import counted
+from datamodules.io.decode import encode_png
 from evaluation.cells.cases import case_karyotype
 from evaluation.cells.cell_karyotype import CellKaryotype, karyotype_of_cell
 from evaluation.cells.cell_referral import doubts
@@ -106,7 +106,7 @@ class CellReview(Reviewed):
         """Return the strip of all chromosomes, in the resolution of their files where these are still there."""
         files = with_drawn(self.bundle, stem, decisions).files
         strip = np.concatenate(list(original_chromosomes(self.bundle, stem, files)), axis=1)
-        return bytes(cv2.imencode(".png", 255 - strip)[1])
+        return encode_png(255 - strip)
 
     def sources(self, stem: str, decisions: CellDecisions) -> Mapping[str, Source]:
         """Return the chromosomes of a cell, by the name of their file."""

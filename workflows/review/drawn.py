@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 
 from common.errors import UserError
-from common.files import atomic_path
+from common.files import write_bytes
 from common.karyotype import CHROMOSOMES
-from datamodules.io.decode import BrokenImageError, read_image
+from datamodules.io.decode import BrokenImageError, encode_png, read_image
 from datamodules.metaphases.cut_out import EDGE, CutOut, cut_out, largest_part
 from datamodules.metaphases.picture import network_picture
 from datamodules.synthesis.metaphase import GROUND
@@ -60,8 +60,7 @@ def draw(bundle: ReviewBundle, decision: Decision, before: CellDecisions) -> Dec
     if not cuts or min(cut.mask.sum() for cut in cuts) < LEAST:
         raise UserError("no chromosome there: draw a box around one, or a line from side to side of one")
     for name, cut in zip(decision.drawn, cuts, strict=True):
-        with atomic_path(bundle.output / CUT_OUTS / name) as temporary:
-            temporary.write_bytes(bytes(cv2.imencode(".png", cut.pixels)[1]))
+        write_bytes(bundle.output / CUT_OUTS / name, encode_png(cut.pixels))
     return decision
 
 

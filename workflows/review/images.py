@@ -41,6 +41,7 @@ class ImageReview(Reviewed):
         self.classes = facts.classes
         if broken := int((table["status"] == "broken").sum()):
             self.notes = [f"{counted(broken, 'file')} cannot be read: see {path.name}"]
+        table["path"] = [str(path.parent / place) for place in table["path"]]
         predicted = table[table["status"] == "predicted"].astype(object)
         # By name, whatever the model has found: this is the order of blind readers.
         by_name = predicted.where(predicted.notna(), None).sort_values("file")

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from common.cli import files_explained, heavy_imports, report_user_errors, warn
 from common.config.compose import check_config, explain_composition
-from common.config.overrides import check_words, config_dir_words, is_multirun, quote_path, without
+from common.config.overrides import check_words, config_dir_words, expand_home, is_multirun, quote_path, without
 from common.config.rules import check_files
 from common.errors import UserError
 from common.preemption import watched
@@ -117,7 +117,7 @@ def command_line() -> Iterator[None]:
     _failed.clear()
     with report_user_errors(), explain_composition():
         check_words(sys.argv[1:])
-        sys.argv = list(map(quote_path, sys.argv))
+        sys.argv = list(map(quote_path, map(expand_home, sys.argv)))
         yield
         if len(_failed) == 1 and not is_multirun():
             raise _failed[0]

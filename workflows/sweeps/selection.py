@@ -60,5 +60,4 @@ def _runs_of(place: str | None, output_dir: Path) -> Iterator[Run | None]:
         return
     folder = find_sweep(place, output_dir)
     for job in sweeps.read_sweep(folder).jobs:
-        run = sweeps.read_record(folder, job.key).get("run")
-        yield Run(Path(run)) if run else None
+        yield sweeps.run_of(folder, sweeps.read_record(folder, job.key))

@@ -21,7 +21,7 @@ from common.cli import console
 from common.files import read_whole_json
 from common.runs.files import RunFile
 from common.runs.run import Run
-from common.runs.sweeps import names, read_sweep
+from common.runs.sweeps import names, read_sweep, run_of
 from evaluation.core.formats import interval
 
 SILENCE = 300.0  # seconds without a file written after which a run on another machine counts as lost
@@ -88,12 +88,12 @@ def sweep_statuses(folder: Path) -> list[JobStatus]:
     """
     statuses = []
     for key, name in names(read_sweep(folder).jobs).items():
-        statuses.append(_job_status(name, read_whole_json(folder / "jobs" / f"{key}.json")))
+        statuses.append(_job_status(name, folder, read_whole_json(folder / "jobs" / f"{key}.json")))
     return statuses
 
 
-def _job_status(name: str, record: Mapping[str, Any]) -> JobStatus:
-    run = Run(Path(record["run"])) if record.get("run") else None
+def _job_status(name: str, folder: Path, record: Mapping[str, Any]) -> JobStatus:
+    run = run_of(folder, record)
     state = record.get("status", "waiting")
     reason = str(record.get("error") or "")
     if state == "running":

@@ -55,7 +55,8 @@ def test_the_record_of_a_job_that_goes_well(sweep):
         running = read_record(sweep, KEY)
         assert (running["status"], running["pid"], running["attempts"]) == ("running", os.getpid(), 1)
     ended = read_record(sweep, KEY)
-    assert (ended["status"], ended["run"]) == ("finished", str(sweep / "run"))
+    assert (ended["status"], ended["run"], ended["host"], ended["pid"]) == ("finished", "run", None, None)
+    assert sweeps.run_of(sweep, ended).folder == sweep / "run"
     assert ended["updated"] >= ended["started"]
 
 

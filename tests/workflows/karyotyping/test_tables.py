@@ -89,7 +89,7 @@ def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():
     assert "mean distance from the training images 1.47, above 1.4" in far.reasons
     unknown = replace(far, distances={})
     used = CellPrediction(np.zeros((3, 24)), np.zeros(3, bool), np.zeros(3))
-    kept = [reviewed_cell(one, used).distance for one in (far, unknown)]
+    kept = [reviewed_cell(one, used, Path()).distance for one in (far, unknown)]
     assert kept == [pytest.approx(4.4 / 3), None]
     assert not any("distribution" in reason for reason in unknown.reasons)
     assert Tables.of([unknown], {}, PRIORS).cells["out_of_distribution"].isna().all()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import TrialState
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -19,6 +18,7 @@ from common.compat import optuna_heartbeat
 from common.config.schema import Config
 from common.errors import UserError
 from common.files import sha256_of_value
+from common.locks import file_lock
 from common.revision import revision
 from common.runs.address import run_facts, run_identity
 from common.runs.lifecycle import Pruned
@@ -66,13 +66,13 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
         try:
             _run_trial(study, trial, report)
         finally:
-            with FileLock(folder / ".writing"):  # the newest table is then the last
+            with file_lock(folder / ".writing"):  # the newest table is then the last
                 report.write_table(study)
     running = len(study.study.get_trials(False, (TrialState.RUNNING,)))
     if running:
         again = f"the same command tries its trial again {search.heartbeat_seconds} s after its last heartbeat"
         warn(f"{counted(running, 'trial')} of other processes: where one is gone, {again}")
-    with FileLock(folder / ".writing"):
+    with file_lock(folder / ".writing"):
         report.write(study)
     return folder
 

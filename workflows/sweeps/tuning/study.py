@@ -1,18 +1,16 @@
 """A study of Optuna that several processes share through one database, and the trials of processes that died."""
 
-import os
-import socket
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import optuna
-from filelock import FileLock
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 
+from common.locks import file_lock
 from common.seeds import derive_seed
 from workflows.sweeps.tuning.settings import DimensionConfig, SearchConfig
 
@@ -35,11 +33,10 @@ class SharedStudy:
 
     def __init__(self, database: Path, name: str, search: SearchConfig, direction: Direction) -> None:
         self.search = search
-        self._claims = FileLock(f"{database}.claims")
+        self._claims = file_lock(Path(f"{database}.claims"))
         pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
         if search.pruner.name != "none":
             pruner = optuna.pruners.MedianPruner(search.pruner.startup_trials, search.pruner.warmup_epochs)
-        database.parent.mkdir(parents=True, exist_ok=True)
         with self._claims:
             storage = RDBStorage(
                 f"sqlite:///{database.resolve()}",
@@ -70,9 +67,7 @@ class SharedStudy:
             if count >= self.search.trials and not self.study.get_trials(False, (TrialState.WAITING,)):
                 return None
             self.study.sampler = _sampler(self.search, count)
-            trial = self.study.ask({key: _distribution(space) for key, space in self.search.space.items()})
-            trial.set_user_attr("process", f"{os.getpid()} on {socket.gethostname()}")
-            return trial
+            return self.study.ask({key: _distribution(space) for key, space in self.search.space.items()})
 
     def give_back(self, trial: optuna.Trial, message: str) -> None:
         """End a trial that is not to blame for its end; its values are tried again at the next claim."""

@@ -1,0 +1,204 @@
+"""Commands on tiny inputs, each writing into a folder, called in this process."""
+
+from collections.abc import Callable
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+import pandas as pd
+import torch
+
+from common.files import write_bytes, write_csv, write_json, write_text
+from common.karyotype import CHROMOSOMES
+from common.predictions import write_predictions
+from common.runs.lifecycle import begin, locked, recorded
+from common.runs.run import Run
+from common.runs.sweeps import Sweep, job_of, write_record, write_sweep
+from common.thumbnails import write_pictures
+from datamodules.datasets import data_module
+from datamodules.export import export_images
+from datamodules.io.archives import unpack
+from datamodules.io.listing import write_once
+from datamodules.sources import list_images
+from evaluation.results_csv import append_rows
+from lightning_modules.checkpoint_io import WholeFiles
+from scripts import ensemble, error_analysis, evaluate, karyotype, predict
+from tests.evaluation.cells.cells import make_cell_run
+from tests.helpers.chromosomes import NUMBERS, bar
+from tests.helpers.images import cell_image, write_image
+from tests.helpers.predictions import make_predictions, make_run
+from tests.helpers.sources import source_config
+from tests.helpers.terminal import run_app
+from tests.helpers.training import small_config, write_untrained_run
+from tests.workflows.review.bundles import decision, write_bundle
+from workflows.cell_bundle import write_picture
+from workflows.decisions import replay
+from workflows.review.approved import publish
+
+NET = ["model=resnet18", "model.cut=layer1", "inference.batchnorm=trained"]
+CANVAS = ["prepare.size=[64,24]", "prepare.canvas.area=150", "trainer.precision=32-true"]
+PIXELS = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+TABLE = pd.DataFrame({"name": [f"image {number}" for number in range(200)], "value": np.arange(200.0)})
+DRAWN = source_config("synthetic", images=4, subjects=2, size=32)
+QUICK = ["resamples=10", "evaluation.resamples=10"]
+
+
+class Inputs:
+    """What the commands read: written once, in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = small_config(folder, *NET)
+        for name, skill in (("good", 2.0), ("poor", 0.5)):
+            run = make_run(images=24, subjects=8, skill=skill, about={"name": name})
+            write_predictions(folder / name / "predictions.parquet", run)
+        for number in range(3):
+            write_image(folder / "new" / f"{number}.png", cell_image(number))
+        with ZipFile(folder / "new.zip", "w") as archive:
+            for file in sorted((folder / "new").iterdir()):
+                archive.write(file, f"new/{file.name}")
+        for number in NUMBERS:
+            write_image(folder / "cells" / "case" / "cell" / f"{number}.png", bar(number))
+        torch.manual_seed(0)
+        write_untrained_run(folder / "network", self.config)
+        Run(folder / "network").write_predictions(make_run(images=24, subjects=8))
+        cells = small_config(folder, *NET, *CANVAS, experiment="chromosomes")
+        write_untrained_run(folder / "karyotyper", cells, CHROMOSOMES)
+        Run(folder / "karyotyper").write_predictions(make_cell_run(0, cells=2, skill=3.0))
+        list_images(DRAWN, None, folder / "cache", False)
+        self.review = write_bundle(folder / "reviewed", cells=1)
+
+    def config_in(self, folder: Path):
+        """Return a configuration whose output and cache are in a folder."""
+        places = {"output_dir": str(folder / "out"), "cache_dir": str(folder / "out" / "cache")}
+        return self.config.model_copy(update=places)
+
+
+def evaluate_one(inputs: Inputs, folder: Path) -> None:
+    run_app(evaluate.app, inputs.folder / "good", "--output", folder / "out", "--csv", folder / "x.csv", QUICK[0])
+
+
+def compare_two(inputs: Inputs, folder: Path) -> None:
+    run_app(evaluate.app, inputs.folder / "good", inputs.folder / "poor", "--output", folder / "out", QUICK[0])
+
+
+def combine(inputs: Inputs, folder: Path) -> None:
+    runs = [inputs.folder / "good", inputs.folder / "poor"]
+    run_app(ensemble.app, "average", *runs, "--output", folder / "out", QUICK[1])
+
+
+def analyse(inputs: Inputs, folder: Path) -> None:
+    run_app(error_analysis.app, inputs.folder / "good", inputs.folder / "poor", "--output", folder / "out")
+
+
+def predict_new(inputs: Inputs, folder: Path) -> None:
+    words = [inputs.folder / "network", inputs.folder / "new", f"cache_dir={inputs.folder / 'cache'}"]
+    run_app(predict.app, *words, "--output", folder / "out" / "new.csv")
+
+
+def name_karyotypes(inputs: Inputs, folder: Path) -> None:
+    words = [inputs.folder / "karyotyper", inputs.folder / "cells", f"cache_dir={inputs.folder / 'cache'}"]
+    run_app(karyotype.app, *words, "--output", folder / "out")
+
+
+def prepare(inputs: Inputs, folder: Path) -> None:
+    data = data_module(inputs.config_in(folder), progress=False)
+    data.setup()
+    data.prepare_data()
+
+
+def draw_images(inputs: Inputs, folder: Path) -> None:
+    write_once(folder / "out", [f"{number}.png" for number in range(4)], lambda number: PIXELS + number, False)
+
+
+def export_drawn(inputs: Inputs, folder: Path) -> None:
+    export_images(list_images(DRAWN, None, inputs.folder / "cache", False), folder / "out")
+
+
+def unzip(inputs: Inputs, folder: Path) -> None:
+    if not (folder / "out").is_dir():
+        unpack(inputs.folder / "new.zip", folder / "out", progress=False)
+
+
+def start_and_end_run(inputs: Inputs, folder: Path) -> None:
+    identity = {"config": {"seed": 0}, "contents": {}}
+    run = Run(folder / "out")
+    with locked(run.folder):
+        if begin(run.folder, inputs.config, identity, [], []):
+            with recorded(run.folder):
+                run.write_predictions(make_predictions(40))
+                run.write_status("finished", best="checkpoints/best.ckpt")
+
+
+def record_sweep(inputs: Inputs, folder: Path) -> None:
+    jobs = tuple(job_of([f"seed={number}"]) for number in range(3))
+    write_sweep(folder / "out", Sweep("sweep", jobs, "local", ("train.py",), "outputs"))
+    for job in jobs:
+        write_record(folder / "out", job.key, status="finished", updated_by="test")
+
+
+def publish_review(inputs: Inputs, folder: Path) -> None:
+    cell = inputs.review.cell("c0")
+    classes = {file.name: file.assigned for file in cell.files}
+    approval = decision("approve", cell="c0", to="46,XY", classes=classes)
+    publish(inputs.review, replay([approval]), folder / "out", None)
+
+
+def write_plain(inputs: Inputs, folder: Path) -> None:
+    out = folder / "out"
+    write_text(out / "text.txt", "text\n" * 100)
+    write_json(out / "values.json", {"values": list(range(100))})
+    write_bytes(out / "bytes", bytes(1000))
+    write_csv(out / "table.csv", TABLE)
+
+
+def write_binary(inputs: Inputs, folder: Path) -> None:
+    out = folder / "out"
+    write_predictions(out / "predictions.parquet", make_predictions(20))
+    write_pictures(out / "thumbnails.parquet", list("abc"), [PIXELS] * 3, 40)
+    write_picture(out / "picture.png", PIXELS)
+    WholeFiles().save_checkpoint({"state": torch.arange(500)}, out / "last.ckpt")
+
+
+def add_rows(inputs: Inputs, folder: Path) -> None:
+    for metric in ("auc", "accuracy"):
+        append_rows(folder / "out" / "results.csv", [{"label": "a", "metric": metric, "value": 0.5}])
+
+
+COMMANDS: dict[str, Callable[[Inputs, Path], None]] = {
+    "evaluate.py": evaluate_one,
+    "evaluate.py, two experiments": compare_two,
+    "ensemble.py": combine,
+    "error_analysis.py": analyse,
+    "predict.py": predict_new,
+    "karyotype.py": name_karyotypes,
+    "prepared images": prepare,
+    "synthetic images": draw_images,
+    "prepare_data.py --export": export_drawn,
+    "unpacked zip": unzip,
+    "start and end of a run": start_and_end_run,
+    "records of a sweep": record_sweep,
+    "approved karyotypes": publish_review,
+    "text and tables": write_plain,
+    "predictions, pictures, weights": write_binary,
+    "rows of results": add_rows,
+}
+
+
+def contents(folder: Path) -> dict[str, bytes | int]:
+    """Return what is to be read in a folder: the bytes of each file, of those that hold times their number of lines."""
+    found: dict[str, bytes | int] = {}
+    for path in sorted(folder.rglob("*")):
+        place = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith(".") for part in place.parts) and path.suffix != ".lock":
+            content = path.read_bytes()
+            if path.suffix == ".parquet":
+                content = pd.read_parquet(path).to_csv().encode()
+            timed = place.parts[-2:-1] == ("jobs",) or path.name in ("environment.json", "results.csv", "images.csv")
+            found[str(place)] = content.count(b"\n") if timed else content.replace(str(folder).encode(), b"FOLDER")
+    return found
+
+
+def largest(folder: Path) -> int:
+    """Return the bytes of the largest file in a folder."""
+    return max(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,308 @@
+"""After a fault the same command works once there is room again or the file is back; nothing acknowledged is lost.
+
+``KARYOCYTE_FAULTS_CSV=results/faults.csv python -m pytest tests/faults`` writes how many cases were tried.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from common.config.compose import compose_config
+from common.config.overrides import PATH_KEYS, expand_home
+from common.errors import UserError
+from common.files import write_json
+from common.karyotype import CHROMOSOMES
+from common.locks import is_locked, one_at_a_time
+from common.paths import ROOT
+from common.predictions import Predictions, read_predictions, write_predictions
+from common.runs.lifecycle import check_run, locked
+from common.runs.run import Run
+from datamodules.io.whole_folder import new_whole_folder
+from evaluation.predicted_table import PredictedFacts, read_predicted, write_predicted
+from lightning_modules.load import load_run
+from tests.faults.commands import COMMANDS, Inputs, contents, largest
+from tests.faults.injected import Killed, full_disk, steps
+from tests.helpers.predictions import make_run
+from tests.workflows.review.bundles import decision
+from workflows.decisions import DecisionLog, read_decisions, replay
+
+# What appears as one folder: whole or not at all.
+WHOLE = ("evaluate.py", "evaluate.py, two experiments", "ensemble.py", "error_analysis.py", "karyotype.py",
+         "synthetic images", "prepare_data.py --export", "unpacked zip")  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_figures():
+    """Write figures of some bytes: their own tests look at them, and drawing takes most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", lambda self, path, **_: Path(path).write_bytes(bytes(2000)))
+        yield
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    return Inputs(tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(inputs, tmp_path_factory):
+    """What each command writes, the size of its largest file, and its steps towards the disk."""
+    known = {}
+
+    def of(name):
+        if name not in known:
+            folder = tmp_path_factory.mktemp("undisturbed")
+            with steps() as taken:
+                COMMANDS[name](inputs, folder)
+            known[name] = contents(folder), largest(folder), len(taken)
+        return known[name]
+
+    return of
+
+
+def assert_goes_on(name, inputs, folder, expected):
+    """Assert that what is there is whole, and that the same command writes what an undisturbed one does."""
+    if name in WHOLE and (folder / "out").exists():
+        out = {place: content for place, content in expected.items() if place.startswith("out/")}
+        assert {place: content for place, content in contents(folder).items() if place.startswith("out/")} == out
+        shutil.rmtree(folder / "out")  # it was acknowledged: a second one needs another name
+    COMMANDS[name](inputs, folder)
+    assert contents(folder) == expected
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.2, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_full_disk(name, share, inputs, undisturbed, tmp_path):
+    expected, size, _ = undisturbed(name)
+    with full_disk(int(share * size)), pytest.raises((OSError, UserError, AssertionError)):
+        COMMANDS[name](inputs, tmp_path)
+    assert_goes_on(name, inputs, tmp_path, expected)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.75, 0.999])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_killed_process(name, share, inputs, undisturbed, tmp_path):
+    expected, _, count = undisturbed(name)
+    with pytest.raises(Killed), steps(stop=int(share * count)):
+        COMMANDS[name](inputs, tmp_path)
+    assert_goes_on(name, inputs, tmp_path, expected)
+
+
+def replace_by_copy(path):
+    copy = path.with_name("copy")
+    shutil.copyfile(path, copy)
+    copy.replace(path)
+    return 0
+
+
+def drop_last(path):
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]))
+    return min(1, len(lines))
+
+
+def cut_last(path):
+    content = path.read_bytes()
+    path.write_bytes(content[:-10])
+    return int(bool(content))
+
+
+def end_without_newline(path):
+    path.write_bytes(path.read_bytes()[:-1])
+    return 0
+
+
+CHANGES = {
+    "saved by an editor": replace_by_copy,
+    "a line removed": drop_last,
+    "cut within a line": cut_last,
+    "without its last end of line": end_without_newline,
+}
+
+
+@pytest.mark.parametrize("before", range(5))
+@pytest.mark.parametrize("change", CHANGES)
+def test_decisions_changed_while_served(change, before, tmp_path):
+    path = tmp_path / "decisions.jsonl"
+    made = [decision("turn", image=f"{number}.png") for number in range(6)]
+    log = DecisionLog(path)
+    for one in made[:before]:
+        log.append(one)
+    lost = CHANGES[change](path)
+    for one in made[before:]:
+        log.append(one)
+    log.close()
+    kept, _ = read_decisions(path)
+    assert kept == [*made[: before - lost], *made[before:]]
+    assert log.states == replay(kept)
+
+
+@pytest.mark.parametrize("before", range(5))
+def test_decisions_removed_while_served(before, tmp_path):
+    path = tmp_path / "decisions.jsonl"
+    made = [decision("turn", image=f"{number}.png") for number in range(6)]
+    log = DecisionLog(path)
+    for one in made[:before]:
+        log.append(one)
+    path.rename(tmp_path / "moved")
+    with pytest.raises(OSError, match="is gone: put it back"):
+        log.append(made[before])
+    assert not path.exists()
+    (tmp_path / "moved").rename(path)
+    for one in made[before:]:
+        log.append(one)
+    log.close()
+    assert read_decisions(path) == (made, [])
+
+
+LOG = "epoch,step,train/loss,val/loss\n0,5,1.25,0.75\n1,11,1.125,0.625\n2,17,1.0,0.5\n"
+
+
+@pytest.mark.parametrize("size", [0, 1, 10, 30, 31, 38, 44, 45, 46, 60, 70, len(LOG)])
+def test_log_cut_by_a_full_disk(size, tmp_path):
+    folder = tmp_path / "logs" / "1-head" / "version_0"
+    folder.mkdir(parents=True)
+    (folder / "metrics.csv").write_text(LOG[:size])
+    history = Run(tmp_path).history
+    losses = history["val/loss"].tolist() if len(history) else []
+    assert losses == [0.75, 0.625, 0.5][: max(0, LOG[:size].count("\n") - 1)]
+    assert Run(tmp_path).best_epoch("val/loss", True).get("val/loss") == (losses[-1] if losses else None)
+
+
+def lock_a_run(folder):
+    with locked(folder):
+        pass
+
+
+def wait_for_a_lock(folder):
+    with one_at_a_time(folder / "lock", "works"):
+        pass
+
+
+def fill_a_folder(folder):
+    with new_whole_folder(folder / "out") as beside:
+        (beside / "file").write_text("x")
+
+
+def decide(folder):
+    DecisionLog(folder / "decisions.jsonl").close()
+
+
+def test_one_place_writes_pictures_and_makes_locks():
+    users = {"cv2.imwrite(": set(), "imencode(": set(), "FileLock(": set()}
+    for package in ("common", "datamodules", "evaluation", "lightning_modules", "workflows", "scripts"):
+        for path in (ROOT / package).rglob("*.py"):
+            for words, places in users.items():
+                if words in path.read_text(encoding="utf-8"):
+                    places.add(path.name)
+    assert list(users.values()) == [set(), {"decode.py"}, {"locks.py"}]
+
+
+LOCKED = {"run": lock_a_run, "cache": wait_for_a_lock, "output": fill_a_folder, "decisions": decide}
+
+
+@pytest.mark.parametrize("fault", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EIO])
+@pytest.mark.parametrize("what", LOCKED)
+def test_file_system_without_locks(what, fault, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+
+        def flock(*_):
+            raise OSError(fault, os.strerror(fault))
+
+        patch.setattr(fcntl, "flock", flock)
+        with pytest.raises(UserError, match="is on a file system without locks .*: choose a folder on a local disk"):
+            LOCKED[what](tmp_path)
+    LOCKED[what](tmp_path)
+
+
+@pytest.mark.parametrize("what", LOCKED)
+def test_lock_left_by_a_killed_process(what, tmp_path):
+    for name in (".lock", "lock", ".out.lock", "decisions.jsonl.lock"):
+        (tmp_path / name).write_text("4194304")
+    LOCKED[what](tmp_path)
+    assert not is_locked(tmp_path / ".lock")
+
+
+IDENTITY = json.dumps({"config": {"seed": 0}, "contents": {"data": "0" * 64}}, indent=2)
+
+
+@pytest.mark.parametrize("size", [0, 1, 10, 50, len(IDENTITY) - 1])
+def test_identity_cut_by_a_power_failure(size, tmp_path, inputs):
+    (tmp_path / "identity.json").write_text(IDENTITY[:size])
+    (tmp_path / "config.yaml").write_text("")
+    check_run(tmp_path, inputs.config, json.loads(IDENTITY))
+    write_json(tmp_path / "identity.json", {"config": {"seed": 1}})
+    with pytest.raises(UserError, match="holds another configuration"):
+        check_run(tmp_path, inputs.config, json.loads(IDENTITY))
+
+
+def changed(frame: pd.DataFrame, values: tuple[float, float]) -> pd.DataFrame:
+    frame.loc[frame.index[3], ["prob_hem", "prob_all"]] = values
+    return frame
+
+
+WRONG = [(-3.0, 4.0), (-0.1, 1.1), (1.5, -0.5), (np.nan, 0.5), (np.inf, 0.0), (-np.inf, 0.5), (0.0, 0.0), (1.0, 1.0)]
+
+
+@pytest.mark.parametrize("values", WRONG)
+@pytest.mark.parametrize("table", ["predictions of a run", "table of predict.py"])
+def test_values_that_are_no_probabilities(table, values, tmp_path):
+    run = make_run(images=12)
+    if table == "predictions of a run":
+        write_predictions(tmp_path / "p.parquet", Predictions(changed(run.frame, values), *ABOUT))
+        read = read_predictions
+    else:
+        rows = changed(run.frame.assign(status="predicted"), values)
+        write_predicted(tmp_path / "p.parquet", rows, PredictedFacts("a", ("run",), ("hem", "all"), "all", (), ()))
+        read = read_predicted
+    with pytest.raises(UserError, match=r"p\.parquet: probabilities are from 0 to 1, and those of an image sum to 1"):
+        read(tmp_path / "p.parquet")
+
+
+ABOUT = (("hem", "all"), "all", make_run(images=12).about)
+DOUBLED = {
+    "class": (lambda frame: frame, ("hem", "hem"), "the class hem is there twice"),
+    "image": (lambda frame: pd.concat([frame, frame.iloc[:1]]), ("hem", "all"), "the image image_.* is there twice"),
+}
+
+
+@pytest.mark.parametrize("what", DOUBLED)
+def test_doubled_rows_and_classes(what, tmp_path):
+    change, classes, message = DOUBLED[what]
+    frame = change(make_run(images=12).frame)
+    write_predictions(tmp_path / "p.parquet", Predictions(frame, classes, None, ABOUT[2]))
+    with pytest.raises(UserError, match=message):
+        read_predictions(tmp_path / "p.parquet")
+
+
+@pytest.mark.parametrize("classes", [("all", "hem"), ("hem", "hem"), ("hem", "other"), CHROMOSOMES])
+def test_classes_changed_after_the_training(classes, inputs, tmp_path):
+    run = shutil.copytree(inputs.folder / "network", tmp_path / "run")
+    assert load_run(run).classes == ("hem", "all")
+    write_json(run / "data.json", {"classes": list(classes), "positive_class": classes[-1]})
+    with pytest.raises(UserError, match=r"data\.json was changed: the classes of the run are, in this order, hem, all"):
+        load_run(run)
+
+
+@pytest.mark.parametrize("word", [*(f"{key}=" for key in PATH_KEYS), "+init_from=", "--output=", "cutter=a,", ""])
+def test_home_in_a_path(word, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert expand_home(f"{word}~/folder") == f"{word}{tmp_path}/folder"
+    for other in (f"{word}a~/b", f"{word}./~", "~trainer.max_epochs", f"{word}~folder"):
+        assert expand_home(other) == other
+
+
+@pytest.mark.parametrize("key", ["output_dir", "cache_dir", "data_dir", "weights_dir"])
+def test_home_in_a_configuration(key, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "folder").mkdir()
+    config = compose_config(["data=synthetic", "weights=random", f"{key}=~/folder"])
+    assert getattr(config, key) == str(tmp_path / "folder")
