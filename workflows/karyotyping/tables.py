@@ -28,6 +28,7 @@ FILE_COLUMNS = (
 )
 # Of a chromosome in a picture: its number there, its box in pixels, and the probability that it is a chromosome.
 BOX_COLUMNS = ("number", "left", "top", "right", "bottom", "box_probability")
+WIDTH = 78  # of a line on the terminal, which is set in by two: a longer name of a cell is cut
 YES_OR_NO = {True: "yes", False: "no"}
 
 
@@ -166,7 +167,10 @@ def cell_lines(tables: Tables) -> list[str]:
     lines = []
     for cell in tables.most_doubtful_first().itertuples():
         refer = "refer" if cell.refer == "yes" else ""
-        lines.append(f"{cell.errors:<28}{refer:<7}{cell.title}: {cell.karyotype or 'no karyotype'}")
+        said = f"{cell.errors:<28}{refer:<7}", f": {cell.karyotype or 'no karyotype'}"
+        room = max(WIDTH - sum(map(len, said)), 12)
+        name = cell.title if len(cell.title) <= room else f"{cell.title[: room - 1]}…"
+        lines.append(name.join(said))
     return lines
 
 

@@ -66,7 +66,7 @@ def test_the_terminal_names_each_cell_with_its_whole_karyotype():
     name = "a cell with a long name, as a laboratory gives them to all of its pictures"
     cells = [result(None, name, karyotype()), result(None, "empty", [])]
     lines = cell_lines(Tables.of(cells, {}, PRIORS))
-    assert [line.split("  ")[-1].strip() for line in lines] == ["empty: no karyotype", f"{name}: 46,XX"]
+    assert [line.split("  ")[-1].strip() for line in lines] == ["empty: no karyotype", f"{name[:35]}…: 46,XX"]
 
 
 def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():
