@@ -102,9 +102,8 @@ def measure(pictures: pd.DataFrame) -> dict[str, float]:
 
 
 def measured(pictures: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
-    """Return what ``measure`` counts with its intervals by case: measure, value, low and high."""
-    table = by_case(lambda kept: measure(pictures[kept]), pictures["case"], confidence)
-    return table.rename(columns={"metric": "measure"})
+    """Return what ``measure`` counts with its intervals by case: metric, value, low and high."""
+    return by_case(lambda kept: measure(pictures[kept]), pictures["case"], confidence)
 
 
 def run(

@@ -36,7 +36,7 @@ def pictures(tmp_path):
 
 
 def test_measures_are_those_counted_by_hand(pictures):
-    table = measured(pictures).set_index("measure")["value"]
+    table = measured(pictures).set_index("metric")["value"]
     assert table["chromosomes found"] == pytest.approx(138 / 139)
     assert table["chromosomes right"] == pytest.approx(136 / 139)
     assert table["cells wholly right"] == pytest.approx(1 / 3)
