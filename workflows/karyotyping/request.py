@@ -9,6 +9,7 @@ from common.arguments import new_folder
 from common.config.command import Command
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
+from common.runs.files import PortableFile
 from common.runs.names import resolve_run
 from common.runs.portable import BUILT_IN, BUILT_IN_DETECTOR, is_detector
 from common.runs.portable_folder import REMEDY
@@ -86,7 +87,7 @@ class KaryotypeRequest:
         if is_model(self.cells):
             raise UserError(f"no cells are named: add a folder, a zip or a table of chromosomes after {self.cells}")
         if self.named == [BUILT_IN] and not is_model(BUILT_IN):
-            raise UserError(f"{BUILT_IN / 'model.json'} is missing or damaged, and no run is named: {REMEDY}")
+            raise UserError(f"{BUILT_IN / PortableFile.MODEL} is missing or damaged, and no run is named: {REMEDY}")
         model = self.model
         if not self.cells.exists():
             raise UserError(
