@@ -17,7 +17,7 @@ from common.paths import ROOT
 from common.runs.files import RunFile
 from common.runs.lifecycle import locked
 from common.runs.run import Run
-from common.runs.sweeps import is_done, read_record, read_sweep
+from common.runs.sweeps import is_done, read_record, read_sweep, run_of
 from common.text import counted, one_line
 from workflows.papers.page import warnings_of, write_page
 from workflows.papers.plan import (
@@ -163,8 +163,9 @@ def finished_runs(output_dir: Path, training: Step) -> Runs:
     if files:
         folder = max(files, key=lambda path: path.stat().st_mtime).parent
         for job in read_sweep(folder).jobs:
-            if is_done(folder, job.key):
-                runs.setdefault(job.value("experiment"), []).append(read_record(folder, job.key)["run"])
+            run = run_of(folder, read_record(folder, job.key))
+            if run is not None and is_done(folder, job.key):
+                runs.setdefault(job.value("experiment"), []).append(str(run.folder))
     return runs
 
 
