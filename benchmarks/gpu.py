@@ -1,0 +1,178 @@
+"""Images per second on a GPU: ``python -m benchmarks.gpu --csv results/gpu.csv``, with ``+profile=gpu``.
+
+Trainings and predictions of this code beside a plain loop with the same settings, and beside the same loop on one batch
+that stays on the device, the bound that loading images cannot exceed. All see the same synthetic images.
+"""
+
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+import typer
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch.utils.data import DataLoader
+
+from benchmarks.shared import show
+from common.cli import report_user_errors
+from common.config.compose import compose_config
+from common.config.schema import Config
+from common.files import write_csv
+from common.revision import revision
+from datamodules.datasets import data_module
+from datamodules.image_datamodule import ImageDataModule
+from datamodules.prepared_dataset import PreparedDataset, whole_batch
+from lightning_modules.build import build_classifier
+from lightning_modules.classifier import Classifier
+from lightning_modules.inference import predict
+from lightning_modules.training.fit import train_stages
+from lightning_modules.training.trainer import set_up_torch
+
+EXPERIMENTS = {
+    "resnet50_cut_block5": ["data=synthetic", "data.size=224"],
+    "mobilenetv2_cut": ["data=synthetic", "data.size=224"],
+    "scratch_cnn_d128": ["data=synthetic", "data.size=224"],
+    "chromosomes": ["data=synthetic_chromosomes", "data.cases=10"],
+}
+COLUMNS = ("experiment", "work", "ours", "loop", "bound")
+WARM_UP = 5  # batches before the clock starts
+DTYPES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+
+
+@dataclass
+class Clock:
+    """Counts images and seconds after the first batches; all work of the device is waited for at both ends."""
+
+    device: torch.device
+    batches: int = 0
+    images: int = 0
+    start: float = 0.0
+    end: float = 0.0
+
+    def count(self, images: int) -> None:
+        """Note the end of a batch."""
+        self.batches += 1
+        if self.batches == WARM_UP:
+            self.start = self._now()
+        elif self.batches > WARM_UP:
+            self.images += images
+
+    def rate(self) -> float:
+        """Return the images per second until now."""
+        self.end = self.end or self._now()
+        return self.images / (self.end - self.start)
+
+    def _now(self) -> float:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+
+class TimedSteps(Callback):
+    """Counts the steps of a training; the last batch of an epoch, which may be smaller, ends it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count the images."""
+        self.clock.count(len(batch["label"]))
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop the clock before the validation."""
+        self.clock.rate()
+
+
+def rates(experiment: str, images: int, batch: int, folder: Path, accelerator: str) -> Iterator[dict[str, object]]:
+    """Yield a row for the training and one for the prediction of an experiment: images per second of each way."""
+    config = _config(experiment, images, batch, folder, accelerator)
+    device = torch.device("cuda" if accelerator == "gpu" else "cpu")
+    data = data_module(config, progress=False)
+    data.setup()
+    clock = Clock(device)
+    train_stages(_model(config, data), data, config, folder / experiment, callbacks=[TimedSteps(clock)])
+    ways = {"ours": clock.rate()}
+    ways |= {way: _loop(config, data, device, bound=way == "bound", training=True) for way in ("loop", "bound")}
+    yield {"experiment": experiment, "work": "training", **ways}
+    model = _model(config, data)
+    predict(model, data, config)  # warm
+    start = time.perf_counter()
+    predicted = predict(model, data, config)
+    assert predicted is not None
+    ways = {"ours": len(predicted.rows) / (time.perf_counter() - start)}
+    ways |= {way: _loop(config, data, device, bound=way == "bound", training=False) for way in ("loop", "bound")}
+    yield {"experiment": experiment, "work": "prediction", **ways}
+
+
+def _config(experiment: str, images: int, batch: int, folder: Path, accelerator: str) -> Config:
+    return compose_config([
+        f"+experiment={experiment}", "+profile=gpu", *EXPERIMENTS[experiment], "weights=random", "unfreeze=whole",
+        "balance=none", "split.near_duplicates=off", "callbacks.early_stopping.enabled=false", "inference.mirror=false",
+        f"{'data.cells' if experiment == 'chromosomes' else 'data.images'}={images}", f"loader.batch_size={batch}",
+        f"trainer.accelerator={accelerator}", "trainer.max_images=null", "trainer.max_epochs=1",
+        "trainer.limit_val_batches=1", "trainer.enable_progress_bar=false",
+        f"cache_dir={folder}/cache", f"output_dir={folder}/outputs",
+    ])  # fmt: skip
+
+
+def _model(config: Config, data: ImageDataModule) -> Classifier:
+    return build_classifier(config, data.manifest.classes)[0]
+
+
+def _loop(config: Config, data: ImageDataModule, device: torch.device, bound: bool, training: bool) -> float:
+    """Return the images per second of a loop as a good engineer writes it, over the images or over one batch."""
+    model = _model(config, data).to(device, memory_format=torch.channels_last).train(training)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+    size = config.loader.batch_size
+    dataset = PreparedDataset(data.images, data.plan.rows, data.labels)
+    workers = data.loader(dataset).num_workers
+    how: dict[str, Any] = {"num_workers": workers, "pin_memory": device.type == "cuda", "collate_fn": whole_batch}
+    loader: DataLoader[Any] = DataLoader(dataset, size, shuffle=training, drop_last=True, **how)
+    batches: Iterable[Any] = loader
+    if bound:
+        batches = repeat([part.to(device) for part in next(iter(loader))], 8 * WARM_UP)
+    clock = Clock(device)
+    for image, label, *_ in batches:
+        image = image.to(device, non_blocking=True).float().div_(255).contiguous(memory_format=torch.channels_last)
+        with torch.set_grad_enabled(training), torch.autocast(device.type, DTYPES[config.trainer.precision]):
+            logits = model(image)
+            target = label.to(device, non_blocking=True)
+            loss = F.cross_entropy(logits, target) if logits.shape[1] > 1 else logits.float().mean()
+        if training:
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+        clock.count(len(label))
+    return clock.rate()
+
+
+def run(
+    csv: Annotated[Path | None, typer.Option(help="Where the table is written.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(EXPERIMENTS)}; all.")] = None,
+    images: Annotated[int, typer.Option(help="Synthetic images, or cells of chromosomes.")] = 4000,
+    batch: Annotated[int, typer.Option(help="Images of a batch.")] = 64,
+    accelerator: Annotated[str, typer.Option(help="gpu | cpu.")] = "gpu",
+) -> None:
+    """Measure the images per second of trainings and predictions, beside a plain loop and its bound."""
+    set_up_torch()
+    rows: list[dict[str, object]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for experiment in only or EXPERIMENTS:
+            rows.extend(rates(experiment, images, batch, Path(folder), accelerator))
+    name = torch.cuda.get_device_name() if accelerator == "gpu" else "cpu"
+    table = pd.DataFrame(rows).round(1).assign(device=name, batch=batch, revision=revision())
+    show(table, "images per second", COLUMNS)
+    if csv is not None:
+        write_csv(csv, table)
+
+
+if __name__ == "__main__":
+    typer.run(report_user_errors()(run))
