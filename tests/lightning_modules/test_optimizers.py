@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from common.config.schema import OptimizerConfig, SchedulerConfig
+from common.config.schema import OptimizerConfig, SchedulerConfig, StageConfig
 from common.errors import UserError
-from lightning_modules.optimizers import build_optimizer, build_scheduler
+from lightning_modules.optimizers import build_optimizer, build_scheduler, stage_optimizer
 
 
 def parameters():
@@ -36,6 +36,15 @@ def test_optimizers_and_schedules_by_dotted_path():
     optimizer.step()
     entry["scheduler"].step()
     assert (entry["interval"], entry["scheduler"].get_last_lr()) == ("epoch", [0.05])
+
+
+@pytest.mark.parametrize(
+    ("named", "name", "args"),
+    [(None, "SGD", {"momentum": 0.9}), ("SGD", "SGD", {"momentum": 0.9}), ("Adam", "Adam", {})],
+)
+def test_another_optimizer_of_a_stage_takes_no_arguments_of_the_runs(named, name, args):
+    of_run = OptimizerConfig(name="SGD", args={"momentum": 0.9})
+    assert stage_optimizer(of_run, StageConfig(lr=0.1, optimizer=named)) == OptimizerConfig(name=name, args=args)
 
 
 @pytest.mark.parametrize(

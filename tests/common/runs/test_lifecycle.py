@@ -9,7 +9,7 @@ from common.errors import UserError
 from common.preemption import Preempted
 from common.runs.address import run_identity
 from common.runs.files import RunFile
-from common.runs.lifecycle import Pruned, check_run, locked, open_run, other_revisions, recorded, update_evaluation
+from common.runs.lifecycle import Pruned, begin, check_run, locked, open_run, other_revisions, recorded
 from common.runs.run import Run
 from tests.helpers.training import small_config
 
@@ -53,12 +53,15 @@ def test_revisions_of_a_continued_run_are_collected(opened, config):
     assert len(Run(opened.folder).revisions) == 2
 
 
-def test_new_evaluation_settings_change_that_section_alone(opened, tmp_path):
+def test_a_finished_run_takes_new_settings_of_evaluation_and_inference_alone(opened, tmp_path):
     before = opened.raw_config
-    update_evaluation(opened.folder, small_config(tmp_path, "evaluation.resamples=77", "loader.workers=5"))
+    opened.write_status("finished")
+    more = ["evaluation.resamples=77", "inference.batchnorm=images", "loader.workers=5"]
+    config = small_config(tmp_path, *more)
+    assert not begin(opened.folder, config, run_identity(config, CONTENTS), [], [])
     after = Run(opened.folder).raw_config
-    assert after["evaluation"]["resamples"] == 77
-    assert {**after, "evaluation": before["evaluation"]} == before
+    assert (after["evaluation"]["resamples"], after["inference"]["batchnorm"]) == (77, "images")
+    assert {**after, "evaluation": before["evaluation"], "inference": before["inference"]} == before
 
 
 @pytest.mark.parametrize(

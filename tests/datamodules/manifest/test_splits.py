@@ -97,6 +97,24 @@ def test_a_share_may_validate_in_the_next_fold_s_place(protocol, fold):
         assert_disjoint(manifest, by_share)
 
 
+LETTERS = {"train": ".", "validation": "v", "test": "T"}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "protocol", "test", "drawn"),
+    [
+        (two_class_manifest(8, 2), "subject", "fold", "..vv....TT......vvTT....TT....vv"),
+        (two_class_manifest(8, 2), "paper", "fold", ".v......T......Tvv.T.vTv...TTT.v"),
+        (given_folds(3, 1), "subject", "fold", "....v.TTTTTT.v...."),
+        (given_folds(3, 1, [(label, "p", "prelim") for label in "ab"]), "image", "prelim", "v...v....v...v....TT"),
+    ],
+)
+def test_a_seed_draws_the_parts_that_finished_runs_had(manifest, protocol, test, drawn):
+    """Others would make their predictions impossible to repeat; scikit-learn draws as its pinned version does."""
+    parts = split(manifest, protocol, SplitConfig(seed=3, fold=1, test=test), PAPER)
+    assert "".join(parts.map(LETTERS)) == drawn
+
+
 DIVIDED = [("a", "a0", "fold_1"), ("b", "b0", "fold_1"), ("b", "b1", "fold_1"), ("a", "a1", "fold_1")]
 UNDIVIDED = [(*row[:2], None) for row in DIVIDED]
 TESTED = [("a", "ta", "fold_0"), ("b", "tb", "fold_0")]

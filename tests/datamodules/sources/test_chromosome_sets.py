@@ -67,6 +67,8 @@ def test_the_cells_that_train_are_among_those_of_a_longer_training(folder):
     other = (few.manifest.frame["group"] == "other").to_numpy()
     assert (few.parts[other] == "train").any()
     assert (more.parts[other & (few.parts == "train")] == "train").all()
+    seeds = [data_of(folder, "data.new_set=other", "data.new_cells=1", f"split.seed={seed}") for seed in range(4)]
+    assert len({tuple(data.parts[other]) for data in seeds}) > 1
 
 
 def test_weights_say_how_often_an_image_is_drawn(folder):

@@ -66,7 +66,8 @@ def test_probability_leaves_that_share_of_the_originals_untouched():
 
 
 def test_the_papers_plan_turns_copies_alone_and_in_every_epoch_alike():
-    augmentation = Augmentation(TURNED.model_copy(update={"apply_to": "copies", "each_epoch": False}), 0)
+    plan = {"apply_to": "copies", "each_epoch": False, "probability": 0.1}  # the probability is that of originals
+    augmentation = Augmentation(TURNED.model_copy(update=plan), 0)
     assert all(which(augmentation(IMAGE, epoch, row, 0)) == -1 for epoch in range(3) for row in range(20))
     for row in range(20):
         turned = {which(augmentation(IMAGE, epoch, row, 1)) for epoch in range(5)}

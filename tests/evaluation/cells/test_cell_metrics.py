@@ -16,6 +16,7 @@ from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.intervals.pooling import pool
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.result import EvaluationResult
+from evaluation.tables import CELL_METRICS, cells_table, classes_table
 from evaluation.terminal import whole
 from tests.evaluation.cells.cells import CLASSES, karyotype, make_cell_run, make_cells
 from tests.helpers.predictions import join, make_run
@@ -59,6 +60,21 @@ def by_hand(test, calls):
 
 def warnings_of(runs, settings=SETTINGS):
     return evaluate_runs(runs, settings).to_dict()["warnings"]
+
+
+def test_tables_of_classes_and_cells_have_the_figures_one_by_one_and_jointly_in_their_columns(written):
+    result = written[1]
+    metrics = {**result.test.metrics, **result.assignment.metrics}
+    for row, each in zip(classes_table(result).rows, result.per_class, strict=True):
+        of_class = [metrics[f"{kind}/{each.name}"] for kind in ("recall", "precision", "f1")]
+        alone, jointly = each.mistaken_for, each.mistaken_for_assigned
+        assert list(row) == [each.name, each.images, *of_class, alone, each.recall_assigned, jointly]
+    assert any(each.mistaken_for != each.mistaken_for_assigned for each in result.per_class)
+    rows = cells_table(result).rows
+    assert {row[0].short for row in rows} == set(CELL_METRICS)
+    assert [list(row[1:]) for row in rows] == [
+        [metrics[row[0].short], metrics[f"{row[0].short}_assigned"]] for row in rows
+    ]
 
 
 def test_accuracy_and_macro_f1_after_the_assignment_are_scikit_learns():

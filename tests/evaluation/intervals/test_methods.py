@@ -31,6 +31,15 @@ def test_the_t_interval_of_a_share_by_hand():
     assert (low, high) == pytest.approx(tuple(expected), abs=5e-4)
 
 
+def test_the_t_interval_of_few_subjects_is_the_jackknifes_by_hand():
+    """Of five, t of 4 degrees is 1.4 times the normal quantile, and (1 - 1/5) is far from (1 - 2/5)."""
+    shares = np.array([0.5, 0.7, 0.75, 0.8, 0.9])
+    logits = special.logit([np.delete(shares, row).mean() for row in range(5)])
+    error = np.sqrt(4 / 5 * ((logits - logits.mean()) ** 2).sum())
+    expected = special.expit(special.logit(0.73) + error * np.array(stats.t.interval(0.95, 4)))
+    assert t_on_scale(*mean_of(shares)[:2], 0.95, SHARE)[:2] == pytest.approx(tuple(expected))
+
+
 def test_degrees_of_freedom_are_those_of_the_subjects_that_count():
     rng = np.random.default_rng(0)
     normal = rng.normal(size=4000)

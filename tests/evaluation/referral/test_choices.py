@@ -17,9 +17,10 @@ from evaluation.referral.choices import (
     choose_referral,
     confidences,
     cut_notes,
+    reviewed,
 )
 from evaluation.result import ConfidenceCut
-from tests.helpers.predictions import make_predictions, make_run
+from tests.helpers.predictions import make_predictions, make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=20)
 
@@ -52,6 +53,18 @@ def test_the_cut_is_the_lowest_whose_accuracy_has_its_lower_bound_at_the_target(
     assert cut.lower_bound == pytest.approx(bounds[most - 1])
     assert target <= cut.lower_bound < cut.accuracy
     assert cut.images == 300
+    assert cut_of(fold, cut.lower_bound) == cut  # a bound that is the target keeps it
+
+
+def test_an_image_on_a_threshold_is_reviewed_by_the_rule_of_release_alone():
+    image = with_scores([1], [0.75])
+    image.frame["sampled_votes"] = 0.8
+    cut = ConfidenceCut(0.75, 10, 10, 1.0, 0.9)
+    thresholds = ReviewThresholds(0.8, release=0.75, confidence=cut, set_limit=0.25)
+    given = {
+        rule: bool(reviewed(rule, image, thresholds)[0]) for rule in ("votes", "confidence", "conformal", "release")
+    }
+    assert given == {"votes": False, "confidence": False, "conformal": False, "release": True}
 
 
 def test_equal_confidences_are_kept_or_referred_together():

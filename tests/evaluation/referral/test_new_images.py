@@ -59,7 +59,7 @@ def test_images_that_are_out_of_distribution_are_reviewed_and_come_first(run, th
     test = run.part("test")
     plain = review_table(test, thresholds, ["release"])
     foreign = np.arange(len(plain)) % 5 == 0
-    test.frame["out_of_distribution"] = np.where(foreign, 1.2, 0.8)
+    test.frame["out_of_distribution"] = np.where(foreign, 1.2, 1.0)
     table = review_table(test, thresholds, ["release"])
     assert (table["review"] == (plain["review"] | foreign)).all()
     assert (table["reason"].fillna("").str.startswith("out of distribution") == foreign).all()

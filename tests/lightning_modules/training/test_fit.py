@@ -13,6 +13,7 @@ from common.runs.run import Run
 from lightning_modules.build import build_classifier
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.inference import predict
+from lightning_modules.training.fit import train_stages
 from lightning_modules.training.plan import stages_of
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import (
@@ -52,16 +53,18 @@ def test_gradients_flow_in_every_unfrozen_stage_and_nowhere_else(tmp_path):
     class Gradients(Callback):
         def __init__(self):
             self.by_stage = []
+            self.rates = []
 
         def on_fit_start(self, trainer, pl_module):
             self.by_stage.append(set())
 
         def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+            self.rates.append(optimizer.param_groups[0]["lr"])
             for name, parameter in pl_module.named_parameters():
                 if parameter.grad is not None and parameter.grad.any():
                     self.by_stage[-1].add(name)
 
-    more = ["+unfreeze.stages.more={train: [layer1, layer2], lr: 0.001}", "unfreeze.stages.finetune.train=[layer2]"]
+    more = ["+unfreeze.stages.more={train: [layer1, layer2], lr: 0.004}", "unfreeze.stages.finetune.train=[layer2]"]
     gradients = Gradients()
     model, _ = train(small_config(tmp_path, *SMALL_NET, *more), tmp_path / "run", gradients)
     names = [name for name, _ in model.named_parameters()]
@@ -70,9 +73,11 @@ def test_gradients_flow_in_every_unfrozen_stage_and_nowhere_else(tmp_path):
         for prefix in ("head.", "backbone.layer2.", "backbone.layer1.")
     )
     assert gradients.by_stage == [head, head | layer2, head | layer1 | layer2]
+    assert gradients.rates == [1e-3] * 16 + [1e-5] * 16 + [4e-3] * 16
 
 
-def test_each_stage_starts_from_the_best_of_the_one_before_and_the_last_best_is_left_in_the_model(tmp_path):
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_each_stage_starts_from_the_best_of_the_one_before_and_the_last_best_is_left_in_the_model(tmp_path, mode):
     def saved(stage):
         path = tmp_path / "run" / "checkpoints" / stage / "best.ckpt"
         return torch.load(path, weights_only=True)["state_dict"]
@@ -85,12 +90,15 @@ def test_each_stage_starts_from_the_best_of_the_one_before_and_the_last_best_is_
             if len(starts) == 2:
                 assert_equal_weights(starts[1], saved("1-head"))
 
-    more = ["trainer.max_epochs=3", "unfreeze.stages.head.lr=0.3"]
-    model, stages = train(small_config(tmp_path, *SMALL_NET, *more), tmp_path / "run", Start())
+    config = small_config(tmp_path, *SMALL_NET, "trainer.max_epochs=3", "unfreeze.stages.head.lr=0.01")
+    model = build(config)
+    stages = train_stages(model, MemoryData(), config, tmp_path / "run", [Start()], mode=mode)
     assert len(starts) == 2
     history = Run(tmp_path / "run").history
     for stage in stages:
-        assert stage.score == pytest.approx(history[history.stage == stage.name]["val/loss"].min(), rel=1e-5)
+        losses = history[history.stage == stage.name]["val/loss"]
+        assert stage.score == pytest.approx(getattr(losses, mode)(), rel=1e-5)
+        assert losses.iloc[-1] < losses.max()  # so that the best is not the last where the largest is best
     assert_equal_weights(model, saved("2-finetune"))
     assert [path.name for path in (tmp_path / "run").rglob("*.ckpt")] == ["best.ckpt"]
 
@@ -119,6 +127,15 @@ def test_a_stage_ends_after_its_patience_and_trains_no_further_epoch_on_a_resume
     assert "early stopping after epoch 3 of 20: val/loss no better for 2 epochs" in capsys.readouterr().out
     _, (stage,) = train(config, tmp_path / "run")
     assert stage.epochs == len(Run(tmp_path / "run").history) == 3
+
+
+@pytest.mark.parametrize(("mode", "epochs"), [("min", 4), ("max", 2)])
+def test_patience_is_with_what_the_metric_should_become(tmp_path, mode, epochs):
+    """The loss falls: where the least is best each epoch is better, where the largest is, none after the first."""
+    patient = ["callbacks.early_stopping.enabled=true", "unfreeze.stages.head.patience=1", "trainer.max_epochs=4"]
+    config = small_config(tmp_path, *HEAD_ONLY, *patient, "unfreeze.stages.head.lr=0.01")
+    (stage,) = train_stages(build(config), MemoryData(), config, tmp_path / "run", mode=mode)
+    assert stage.epochs == epochs
 
 
 def test_init_from_takes_the_place_of_the_stages_that_train_the_head_alone(tmp_path):
