@@ -80,9 +80,9 @@ def test_copies_within_a_part_or_among_unused_images_are_no_leak():
 
 
 def test_identical_files_with_different_labels_are_listed_wherever_they_are():
-    report = check_leaks(five(sha256=["x", "x", "y", "z", "q"]), SIDES, "image", SplitConfig())
-    assert report.conflicting == (("i00000", "i00001"),)
-    assert "identical files with different labels: 1 groups, first i00000 and i00001" in report.lines()
+    report = check_leaks(five(sha256=["x", "x", "y", "y", "q"]), SIDES, "paper", SplitConfig())
+    assert report.conflicting == (("i00000", "i00001"), ("i00002", "i00003"))
+    assert "identical files with different labels: 2 groups, first i00000 and i00001" in report.lines()
 
 
 @pytest.mark.parametrize(("distance", "found"), [(7, 1), (8, 1), (9, 0)])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from common.config.compose import check_config
 from common.config.data import CanvasConfig, PrepareConfig
 from common.errors import UserError
+from datamodules.io.decode import crop_to_content
 from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.chromosome_canvas import equalized, extent_of, lay_on_canvas, scales, width_of
 from datamodules.preprocessing.pipeline import TooLargeError
@@ -136,7 +137,9 @@ def _data():
 
 @given(number=st.integers(1, 20), scale=st.floats(2.0, 6.0), lean=st.floats(-90, 90))
 def test_the_width_is_measured_at_any_angle_and_scale(number, scale, lean):
-    assert width_of(bar(number, scale=scale, lean=lean), 20) == pytest.approx(8 * scale, rel=0.15)
+    image = bar(number, scale=scale, lean=lean)
+    assert width_of(image, 20) == pytest.approx(8 * scale, rel=0.15)
+    assert width_of(crop_to_content(image, 20), 20) == pytest.approx(width_of(image, 20))
 
 
 @pytest.mark.parametrize("number", [1, 8, 20])
