@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from evaluation.core.labelled import LabelledPredictions
-from evaluation.metrics.classification import call, confusion, lower_is_better, metric_names
+from evaluation.metrics.classification import call, confusion, in_words, lower_is_better, metric_names
 from evaluation.metrics.resampled import WeightedMetrics, evaluate
 
 TWO = ("hem", "all")
@@ -120,6 +120,19 @@ def test_each_image_may_have_its_own_threshold():
 
 def test_images_without_label_are_not_in_the_confusion_matrix():
     assert confusion(np.array([0, -1, 1]), np.array([1, 1, 1]), 2).tolist() == [[0, 1], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        ("sensitivity", ("sensitivity", "of the “all” images, the share that is recognised")),
+        ("specificity", ("specificity", "of the “hem” images, the share that is recognised")),
+        ("precision/all", ("precision of “all”", "of the images predicted “all”, the share that really are")),
+        ("of_another", ("of another", "")),
+    ],
+)
+def test_metrics_are_named_and_explained_with_the_classes_that_they_are_of(metric, words):
+    assert in_words(metric, TWO, "all") == words
 
 
 @pytest.mark.parametrize(
