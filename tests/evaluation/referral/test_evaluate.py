@@ -57,13 +57,6 @@ def test_the_rule_of_votes_is_that_of_the_paper():
     assert not rules["votes"].review[(test["sampled_votes"] == 0.8).to_numpy()].any()
 
 
-def test_images_below_the_threshold_are_released_as_negative():
-    run = make_run(images=100)
-    release = decisions(run)["release"]
-    assert np.array_equal(release.review, run.part("test").frame["prob_all"] >= release.cut)
-    assert not release.predicted.any()
-
-
 def test_conformal_sets_by_their_definition():
     run = make_run(images=100, skill=0.5)
     validation = run.part("validation")
