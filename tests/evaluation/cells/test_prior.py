@@ -35,6 +35,7 @@ def test_constitutions_sum_to_one_and_have_the_configured_shares():
     assert share(counts_of("XY", ["4"])) == pytest.approx(0.5 * 5 * 1.5e-6)
     assert share(counts_of("XXY")) == pytest.approx(0.5 * 5 * 1.03e-3)
     assert share(counts_of("XX")) > 0.49
+    assert EXPECTED.tolist() == ((counts_of("XX") + counts_of("XY")) / 2).tolist()
 
 
 def test_a_lost_chromosome_and_one_gained_have_binomial_and_poisson_probabilities():
