@@ -54,6 +54,8 @@ def test_weights_are_scikit_learns(counts):
     labels, rows = part(counts)
     sampling = plan(labels, rows, len(counts), "weighted_sampling", 0)
     assert np.allclose(sampling.sample_weights, compute_sample_weight("balanced", labels))
+    by_row = np.arange(rows.max() + 1.0)  # weights of images multiply those of the classes
+    assert np.allclose(sampling.weighted(by_row).sample_weights, sampling.sample_weights * rows)
     for made in (sampling, plan(labels, rows, len(counts), "none", 0)):
         assert np.array_equal(made.rows, rows)
         assert not made.copy.any()
