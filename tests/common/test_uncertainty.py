@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -28,7 +28,6 @@ def of_one_image(*passes):
     return summarise(np.stack([1 - positive, positive], axis=2), PAIR).iloc[0]
 
 
-@settings(max_examples=25, deadline=None)
 @given(drawn_passes())
 def test_it_agrees_with_scipy_and_the_definitions(passes):
     count, images, width = passes.shape

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from common.config.data import TransformConfig
@@ -21,7 +21,6 @@ def dataset() -> PreparedDataset:
 
 
 @given(keys=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=7))
-@settings(max_examples=20, deadline=None)
 def test_a_batch_is_its_items(keys):
     data = dataset()
     image, label, row = data.__getitems__(keys)

@@ -34,7 +34,7 @@ OTHERS = st.builds(
 SEQUENCES = st.lists(st.one_of(MOVES, TURNS, SWAPS, OTHERS), max_size=25)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(decisions=SEQUENCES, data=st.data())
 def test_any_sequence_replays_to_the_same_state_and_a_torn_line_costs_itself_alone(tmp_path_factory, decisions, data):
     path = tmp_path_factory.mktemp("log") / "decisions.jsonl"

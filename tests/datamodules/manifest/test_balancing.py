@@ -29,7 +29,7 @@ def test_the_papers_numbers_at_full_size():
     assert not np.array_equal(made.rows, plan(labels, rows, 2, "paper", 1).rows)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(counts_of_classes, st.integers(0, 9))
 def test_the_papers_plan_holds_for_any_counts(counts, seed):
     labels, rows = part(counts)
@@ -61,7 +61,7 @@ def test_weights_are_scikit_learns(counts):
         assert not made.copy.any()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.tuples(st.integers(1, 40), st.integers(1, 40)), st.integers(0, 9))
 def test_hem_all_gives_the_smaller_class_one_copy_each_at_most(counts, seed):
     labels, rows = part(counts)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from common.config.data import SplitConfig
@@ -99,7 +99,6 @@ def test_near_duplicates_are_found_up_to_the_number_of_bits(distance, found):
             check_leaks(manifest, SIDES, "subject", SplitConfig(near_duplicate_bits=8, near_duplicates="stop"))
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(90, 140))
 def test_near_pairs_are_those_of_a_plain_loop(seed, bits):
     rng = np.random.default_rng(seed)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
@@ -36,7 +36,6 @@ def assert_disjoint(manifest, parts):
     assert sum(map(len, sides)) == len(set.union(*sides))
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.integers(1, 12), min_size=6, max_size=20),
     st.lists(st.integers(1, 12), min_size=6, max_size=20),

@@ -79,8 +79,8 @@ def test_an_equalized_chromosome_is_where_it_was_and_an_empty_image_stays():
 
 def test_too_large_stops_or_is_shrunk_alone():
     image = bar(1, scale=3)
-    with pytest.raises(TooLargeError, match=r"117x24 px at this scale, the canvas 64x32"):
-        lay_on_canvas(image, _config(), 1.0)
+    with pytest.raises(TooLargeError, match=r"234x48 px at this scale, the canvas 64x32"):
+        lay_on_canvas(image, _config(), 2.0)
     shrink = _config(oversize="shrink")
     top, bottom, _, _ = _box(lay_on_canvas(image, shrink, 1.0))
     assert bottom - top + 1 >= 62
@@ -99,10 +99,10 @@ def test_a_cell_s_chromosomes_are_scaled_alike_to_the_area(facts, area):
 
 
 def test_scales_by_image_are_all_the_same_and_by_cell_need_the_cells():
-    cells = np.array([None, "a"], object)
-    assert scales(np.array([1.0, 9.0]), cells, _config(scale=0.7)).tolist() == [0.7, 0.7]
-    with pytest.raises(UserError, match=r"of 1 images the cell is not known: .*data.cell_column"):
-        scales(np.ones(2), cells, _config(scale_by="cell"))
+    cells = np.array([None, None, "a"], object)
+    assert scales(np.array([1.0, 9.0, 4.0]), cells, _config(scale=0.7)).tolist() == [0.7] * 3
+    with pytest.raises(UserError, match=r"of 2 images the cell is not known: .*data.cell_column"):
+        scales(np.ones(3), cells, _config(scale_by="cell"))
 
 
 def test_the_cache_depends_on_the_cells(tmp_path):

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from common.config.data import PrepareConfig
@@ -103,7 +103,6 @@ def test_images_are_stored_where_they_are_augmented_and_become_the_size_after_th
     assert to_shape(prepare_image(image, plain), plain).shape == (16, 16, 3)
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 60), st.integers(1, 60), st.booleans(), st.integers(8, 40), st.integers(0, 254))
 def test_any_image_ends_at_the_size(height, width, clahe, size, threshold):
     image = np.random.default_rng(height * width).integers(0, 256, (height, width, 3), dtype=np.uint8)

@@ -72,7 +72,7 @@ def test_lengths_and_centromeres_are_those_of_the_ideogram():
 
 
 @given(cases=st.integers(3, 60), abnormal=st.floats(0.0, 1.0), seed=st.integers(0, 5), extra=st.integers(0, 40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_share_of_abnormal_cases_is_the_one_asked_for(cases, abnormal, seed, extra):
     update = {"cells": cases + extra, "cases": cases, "abnormal": abnormal, "seed": seed}
     data = SMALL.model_copy(update=update)

@@ -64,7 +64,7 @@ def check_places(sheet: Sheet) -> None:
 sizes = st.tuples(st.integers(3, 90), st.integers(4, 170))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.dictionaries(st.sampled_from(CHROMOSOMES), st.lists(sizes, min_size=1, max_size=4), min_size=1),
     st.builds(

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from common.config.data import TransformConfig
@@ -34,7 +34,6 @@ def changed(image: np.ndarray, count: int, **strengths: float) -> list[np.ndarra
 
 @pytest.mark.parametrize(("config", "image"), [(TURNED, IMAGE), (MOVED, BAR), (LIGHT, BAR)])
 @given(seed=st.integers(0, 2**31), epoch=st.integers(0, 1000), row=st.integers(0, 30), copy=st.integers(0, 9))
-@settings(max_examples=20, deadline=None)
 def test_it_is_a_pure_function_of_its_key(config, image, seed, epoch, row, copy):
     one, other = Augmentation(config, seed), Augmentation(config, seed)
     other(image, epoch + 1, row + 7, copy)  # what was drawn before does not matter

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from common.config.data import TransformConfig
@@ -58,7 +58,6 @@ def test_numbers_are_those_of_splitmix64(key, count):
     assert uniform(torch.tensor([key]), count)[0].tolist() == expected
 
 
-@settings(max_examples=20, deadline=None)
 @given(order=st.permutations(range(16)), size=st.integers(1, 16), seed=st.integers(0, 2**31))
 def test_an_image_does_not_depend_on_its_batch(order, size, seed):
     made = augmentation(seed, **ALL)

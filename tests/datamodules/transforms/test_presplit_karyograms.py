@@ -52,7 +52,7 @@ def test_the_papers_146_pictures_become_its_692_and_its_parts():
     times=st.tuples(st.floats(1, 9), st.floats(1, 9)),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_each_class_becomes_so_many_times_as_many_dealt_evenly(normal, abnormal, times, seed):
     augmented = AugmentedConfig(normal=times[0], abnormal=times[1])
     manifest = manifest_of(normal, abnormal)

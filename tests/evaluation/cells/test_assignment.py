@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from common.errors import UserError
@@ -10,8 +9,6 @@ from evaluation.cells.cell_posteriors import assign_cells
 from evaluation.cells.posterior import karyotype_posterior
 from evaluation.cells.prior import KaryotypePriors
 from tests.evaluation.cells.cells import CLASSES, calibrated, karyotype, make_cells
-
-QUICK = settings(deadline=None, max_examples=30)
 
 seeds = st.integers(0, 2**32 - 1)
 sexes = st.sampled_from(["XX", "XY"])

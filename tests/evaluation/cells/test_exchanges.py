@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 
 from evaluation.cells import exchanges
 from evaluation.cells.exchanges import path_costs, step_costs, sum_over_assignments
-from tests.evaluation.cells.test_assignment import QUICK, seeds
+from tests.evaluation.cells.test_assignment import seeds
 
 COUNTS = np.array([2, 2, 1, 1])
 confidences = st.floats(0, 8)
@@ -41,7 +41,6 @@ def random_weights(seed, confidence):
 
 
 @given(seeds, confidences)
-@QUICK
 def test_a_group_is_summed_exactly(seed, confidence):
     logs = random_weights(seed, confidence)
     found = sum_over_assignments(logs, best_assignment(logs, COUNTS))
@@ -51,7 +50,6 @@ def test_a_group_is_summed_exactly(seed, confidence):
 
 
 @given(seeds, st.floats(1, 6))
-@QUICK
 def test_a_cell_of_several_groups_is_summed_nearly_exactly(seed, confidence):
     """Seven classes of two chromosomes, in groups by what exchanges cost, against all of them in one group."""
     truth = np.repeat(np.arange(7), 2)
@@ -67,7 +65,6 @@ def test_a_cell_of_several_groups_is_summed_nearly_exactly(seed, confidence):
 
 
 @given(seeds, confidences)
-@QUICK
 def test_a_path_costs_what_the_best_assignment_to_the_changed_counts_loses(seed, confidence):
     logs = random_weights(seed, confidence)
     paths = path_costs(step_costs(logs, best_assignment(logs, COUNTS)))

@@ -5,13 +5,12 @@ from hypothesis import given
 from evaluation.cells.posterior import karyotype_posterior
 from evaluation.cells.prior import KaryotypePriors
 from tests.evaluation.cells.cells import CLASSES, karyotype
-from tests.evaluation.cells.test_assignment import QUICK, drawn, kinds, seeds, sexes, sure
+from tests.evaluation.cells.test_assignment import drawn, kinds, seeds, sexes, sure
 
 PRIORS = KaryotypePriors()
 
 
 @given(seeds, sexes, kinds)
-@QUICK
 def test_probabilities_are_distributions_and_candidates_are_sorted(seed, sex, lost):
     logs, _ = drawn(karyotype(sex, lost=lost), seed)
     posterior = karyotype_posterior(logs, PRIORS)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import settings as budget
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
@@ -134,7 +133,6 @@ def test_fewer_than_two_clusters_have_no_interval(labels):
     assert actual["accuracy"].value == (1.0 if labels == [1] else None)
 
 
-@budget(deadline=None, max_examples=40)
 @given(
     st.integers(2, 30),
     st.integers(2, 12),

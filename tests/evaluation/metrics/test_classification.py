@@ -77,7 +77,7 @@ def weighted_images(draw):
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(weighted_images())
 def test_all_agree_with_scikit_learn_and_none_is_invented(drawn):
     """Ties, one class only, a single image: equal where a value exists, and None where scikit-learn has none."""
@@ -91,7 +91,7 @@ def test_all_agree_with_scikit_learn_and_none_is_invented(drawn):
             assert value == pytest.approx(sklearn[name], abs=1e-12), name
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(weighted_images())
 def test_weighting_images_equals_repeating_them(drawn):
     images, weights = drawn

@@ -46,7 +46,7 @@ draws = given(seed=st.integers(0, 10**6), images=st.integers(2, 60), classes=st.
 
 
 @draws
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_statistics_without_each_cluster(seed, images, classes, share):
     """Every registered metric, calibration and the area under the risk-coverage curve."""
     labelled = _labelled(seed, images, classes, clusters=max(2, round(share * images)))
@@ -57,7 +57,6 @@ def test_statistics_without_each_cluster(seed, images, classes, share):
 
 
 @draws
-@settings(deadline=None, max_examples=20)
 def test_mean_over_folds_without_each_cluster(seed, images, classes, share):
     """Clusters that are in one fold only, and in both."""
     labelled = _labelled(seed, images, classes, clusters=max(2, round(share * images)))

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import settings as budget
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
@@ -24,7 +23,6 @@ validation_sets = st.lists(st.tuples(st.booleans(), st.integers(0, 8)), min_size
 )
 
 
-@budget(deadline=None)
 @given(validation_sets, st.floats(0.05, 0.99))
 def test_the_wished_sensitivity_is_kept_by_the_highest_threshold(rows, wished):
     labels, scores = np.array([r[0] for r in rows]), np.array([r[1] / 8 for r in rows])
@@ -34,7 +32,6 @@ def test_the_wished_sensitivity_is_kept_by_the_highest_threshold(rows, wished):
     assert all(np.mean(scores[labels] >= threshold) < wished for threshold in higher)
 
 
-@budget(deadline=None)
 @given(validation_sets, st.sampled_from(["youden", "f1"]))
 def test_no_threshold_is_better(rows, method):
     labels, scores = np.array([r[0] for r in rows]), np.array([r[1] / 8 for r in rows])

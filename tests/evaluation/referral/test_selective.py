@@ -4,7 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from common.config.schema import EvaluationConfig, TriageConfig
@@ -27,7 +27,6 @@ def area_of(order, wrong):
     return np.mean([np.mean([wrong[place] for place in order[:taken]]) for taken in range(1, len(order) + 1)])
 
 
-@settings(deadline=None)
 @given(few_cases)
 def test_ties_are_the_mean_over_all_orders(rows):
     confidence, wrong = arrays_of(rows)
@@ -35,7 +34,6 @@ def test_ties_are_the_mean_over_all_orders(rows):
     assert risk_coverage(confidence, wrong).area == pytest.approx(np.mean([area_of(order, wrong) for order in orders]))
 
 
-@settings(deadline=None)
 @given(few_cases, st.integers(0, 1000))
 def test_an_image_that_is_drawn_twice_is_two_images(rows, seed):
     confidence, wrong = arrays_of(rows)

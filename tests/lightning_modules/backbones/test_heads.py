@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -33,7 +33,6 @@ def test_gap_is_the_mean_over_space_in_every_layout():
     assert torch.allclose(patches.gap1(tokens), mean)
 
 
-@settings(max_examples=20, deadline=None)
 @given(
     units=st.lists(st.integers(1, 40), max_size=3), logits=st.integers(1, 24), pool=st.sampled_from(["gap", "flatten"])
 )

@@ -14,7 +14,7 @@ def reference(problem, weights):
     return [f1_score(problem.labels, predicted_by(problem, row), average="weighted") for row in weights]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     members=st.integers(1, 5),
     images=st.integers(1, 40),
@@ -31,7 +31,6 @@ def test_fitness_is_the_weighted_f1_of_scikit_learn(members, images, classes, sk
     assert problem.fitness(weights) == pytest.approx(reference(problem, weights), abs=1e-12)
 
 
-@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), classes=st.integers(2, 4))
 def test_ties_are_predicted_as_everywhere_else(seed, classes):
     # Probabilities and weights are multiples of 1/8: the means are exact, and often tie.

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.workflows.ensembles.problems import make_problem
@@ -69,7 +69,6 @@ def test_a_generation_by_hand():
     assert not rng.draws
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     members=st.integers(1, 6),
     population=st.integers(2, 12),

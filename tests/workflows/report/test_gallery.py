@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from common.thumbnails import THUMBNAILS, read_pictures
@@ -140,7 +140,6 @@ def subjects_by_image(subjects):
     return pd.Series(subjects, [f"UID_{number}_{subject}" for number, subject in enumerate(subjects)], dtype=object)
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from(["17", "4", "H2", "ward7", None]), min_size=1, max_size=40), st.randoms())
 def test_every_image_has_a_pseudonym_of_its_own_that_names_its_subject_and_no_more(subjects, random):
     images = subjects_by_image(subjects)

@@ -85,7 +85,7 @@ def run(folder, jobs, member, monkeypatch):
 WORDS = st.text(st.characters(exclude_characters="\0\n", exclude_categories=["Cs"]), max_size=12)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.lists(WORDS, min_size=1, max_size=3), min_size=1, max_size=3), st.data())
 @example(
     [["+experiment=a", "data_dir='/my data/x=1'", 'a={b: [1, "c d"]}', "$HOME", "`id`", "!!", "\\", "*", ""]], None

@@ -6,7 +6,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodules.synthesis.config import DerivedConfig
@@ -21,7 +21,6 @@ def _area(chromosomes):
 
 
 @given(number=st.integers(0, 3), seed=st.integers(0, 1000))
-@settings(max_examples=20, deadline=None)
 def test_whatever_is_derived_leaves_the_rest_as_it_is(number, seed):
     cell = drawn_cells()[number]
     for kind in KINDS:

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodules.synthesis.aberrations.segments import FIT_CLASSES
@@ -20,8 +20,7 @@ def _cuts(fact, rows):
     return sorted(round(share * rows) for share in fact["breakpoints"])
 
 
-def derivations(test):
-    return settings(max_examples=20, deadline=None)(given(number=st.integers(0, 3), seed=st.integers(0, 1000))(test))
+derivations = given(number=st.integers(0, 3), seed=st.integers(0, 1000))
 
 
 def _structural(kind, number, seed):
