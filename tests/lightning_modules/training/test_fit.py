@@ -109,7 +109,9 @@ def test_a_finished_stage_is_not_trained_again(tmp_path, capsys):
     again, second = train(config, tmp_path / "run")
     assert [stage.name for stage in second] == ["head", "finetune"]
     assert first == second
-    assert "stage 1, head: finished before" in capsys.readouterr().out.splitlines()
+    said = capsys.readouterr().out
+    assert "\nstage 2, finetune: 2 epochs in " in said
+    assert "\nstage 1, head: finished before\n" in said
     assert json.loads((tmp_path / "run" / "checkpoints" / "1-head" / "stage.json").read_text()) == asdict(first[0])
     assert_equal_weights(again, model)
     load_checkpoint(model, tmp_path / "run" / first[-1].best)  # weights_only=True inside
