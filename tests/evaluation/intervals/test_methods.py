@@ -60,7 +60,9 @@ def test_a_single_subject_that_carries_all_errors_makes_it_wide():
     alone, spread = mean_of([1.0] * 19 + [0.0]), mean_of([0.95] * 20 + [0.94, 0.96])
     low, high, _ = t_on_scale(*alone[:2], 0.95, SHARE)
     assert low < stats.binomtest(19, 20).proportion_ci(0.95).low  # no narrower than if they were independent images
-    assert 0.99 < high < 1
+    errors = (alone[1] - alone[1].mean()) / (0.95 * 0.05)  # along the tangent of the logit at 0.95
+    reach = stats.t.ppf(0.975, 8) * np.sqrt(19 / 20 * (errors**2).sum())
+    assert (low, high) == pytest.approx(tuple(special.expit(special.logit(0.95) + [-reach, reach])))
     assert np.ptp(t_on_scale(*spread[:2], 0.95, SHARE)[:2]) < 0.01
 
 
