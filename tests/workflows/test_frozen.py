@@ -71,6 +71,8 @@ def assert_close(one: tuple[Classifier, Run], other: tuple[Classifier, Run], **t
 )
 def test_a_stage_on_features_ends_as_on_images(tmp_path, capsys, overrides):
     of_features = fit(small(tmp_path / "features", *overrides))
+    first = next(of_features[0].backbone.parameters())
+    assert first.is_contiguous() == ("trainer.channels_last=true" not in overrides)  # as before the features
     assert "stage 1, head: trains on features of " in capsys.readouterr().out
     of_images = fit(small(tmp_path / "images", *overrides, "cache_features=off"))
     assert "features of" not in capsys.readouterr().out
