@@ -62,14 +62,14 @@ class MetaphaseFile:
         shape: Height and width in pixels; 0 where it cannot be read.
         found: By the names of the files that the chromosomes are written to.
         problem: Why no karyotype is named; None where one is.
-        outside: Number of objects outside all boxes, such as nuclei and debris.
+        outside: Middles of the objects outside all boxes, such as nuclei and debris: (x, y) in pixels.
     """
 
     name: str
     shape: tuple[int, int] = (0, 0)
     found: Mapping[str, FoundChromosome] = field(default_factory=dict)
     problem: str | None = None
-    outside: int = 0
+    outside: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +159,7 @@ def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> 
     write_picture(folder / METAPHASES / f"{stem}.png", image)
     picture = network_picture(image, 1.0)
     boxes, probabilities = _possible_boxes(image, finder.detector)
-    outside = _outside(picture, boxes)
+    outside = objects_outside(picture, boxes)
     if problem := why_no_metaphase(boxes[probabilities > 0.5]):
         return MetaphaseFile(file.name, shape, {}, f"{file.name}: {problem}", outside), []
     found = {}
@@ -222,11 +222,16 @@ def _objects(picture: np.ndarray) -> tuple[np.ndarray, Sequence[int]]:
     return labels, [number for number in range(1, len(facts)) if facts[number, cv2.CC_STAT_AREA] >= SPECK]
 
 
-def _outside(picture: np.ndarray, boxes: np.ndarray) -> int:
-    """Count the objects of a picture of which less than half lies in boxes."""
+def objects_outside(picture: np.ndarray, boxes: np.ndarray) -> tuple[tuple[int, int], ...]:
+    """Return the middles (x, y) of the objects of a picture of which less than half lies in boxes."""
     labels, objects = _objects(picture)
     covered = np.zeros(labels.shape, bool)
     for left, top, right, bottom in boxes.round().astype(int):
         covered[top:bottom, left:right] = True
     areas, inside = np.bincount(labels.ravel()), np.bincount(labels[covered], minlength=labels.max() + 1)
-    return int((2 * inside[objects] < areas[objects]).sum())
+    middles = []
+    for number in objects:
+        if 2 * inside[number] < areas[number]:
+            y, x = np.argwhere(labels == number).mean(axis=0)
+            middles.append((round(x), round(y)))
+    return tuple(middles)

@@ -46,7 +46,7 @@ def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: 
         details = _details(cell, files) | {"anchor": f"cell-{number}", "stem": result.stem}
         details["crops"] = _crops(path.parent / REVIEW / f"{result.stem}.png", files, details["doubts"])
         details["overlays"] = overlays(result, f"cell-{number}")
-        details["outside"] = result.metaphase.outside if result.metaphase else 0
+        details["outside"] = result.metaphase.outside if result.metaphase else ()
         shown.append({**cell, **details})
     cases = [Table.of_frame("Cases", tables.cases, reading=CASES)] if len(tables.cases) else []
     page = render(

@@ -21,7 +21,13 @@ from tests.helpers.terminal import error_of, run_app
 from tests.workflows.review.bundles import decision
 from workflows.cell_bundle import ReviewBundle
 from workflows.decisions import CellDecisions
-from workflows.karyotyping.metaphases import ChromosomeFinder, cut_pictures, find_pictures, why_no_metaphase
+from workflows.karyotyping.metaphases import (
+    ChromosomeFinder,
+    cut_pictures,
+    find_pictures,
+    objects_outside,
+    why_no_metaphase,
+)
 
 GHOST = np.array([[3, 3, 40, 30]], np.float32)
 
@@ -182,3 +188,11 @@ def test_a_picture_gets_a_karyotype_whose_chromosomes_lead_to_their_places(drawn
     boxes = np.array([box.corners for box in bundle.cell(stem).boxes.values()])
     assert np.abs(boxes[:, None] - true).max(axis=2).min(axis=0).max() <= 0.1
     assert all((output / "chromosomes" / file.name).samefile(file.path) for file in bundle.cell(stem).files)
+
+
+def test_objects_outside_all_boxes_are_listed_by_their_middles():
+    picture = np.zeros((200, 300), np.uint8)
+    for left, top in ((20, 30), (100, 30), (200, 120)):
+        picture[top : top + 40, left : left + 20] = 200
+    boxes = np.array([[15.0, 25.0, 45.0, 75.0], [100.0, 30.0, 120.0, 45.0]])  # one whole, and less than half of one
+    assert objects_outside(picture, boxes) == ((110, 50), (210, 140))

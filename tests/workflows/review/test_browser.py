@@ -115,6 +115,16 @@ def test_cells_are_reviewed_by_keyboard_alone(page, review, cells, tmp_path):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_enter_approves_after_a_click_in_the_queue(page, review, cells, tmp_path):
+    open_cells(page, review(cells))
+    page.locator("#queue button").last.click()
+    settle(page)
+    title = page.inner_text("#title")
+    press(page, "Enter")
+    assert [action for action, _ in actions(tmp_path)] == ["approve"]
+    assert page.inner_text("#title") != title
+
+
 def test_names_are_text(page, review, tmp_path):
     name = "<img src=x onerror=document.body.remove()>"
     write_bundle(tmp_path / "hostile", case=name)

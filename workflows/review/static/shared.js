@@ -129,7 +129,10 @@ export const percent = (value) => value < 0.9995 ? `${(100 * value).toFixed(1)} 
 
 function queueLine(line) {
   const made = make("button", {}, make("span", {}, line.title), make("span", {}));
-  made.addEventListener("click", () => attempt(() => open(line.stem)));
+  made.addEventListener("click", (event) => {
+    if (event.detail) made.blur(); // clicked with the mouse: the next Enter approves
+    attempt(() => open(line.stem));
+  });
   return made;
 }
 
