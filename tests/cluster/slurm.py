@@ -113,7 +113,12 @@ def wait_for(found: Callable[[], Found], what: str, seconds: float = 300) -> Fou
 
 def records(folder: Path) -> dict[str, dict[str, Any]]:
     """Return the records of the one sweep below ``folder``, by what its jobs differ in."""
-    read = [json.loads(path.read_text()) for path in (folder / "outputs" / "sweeps").glob("*/jobs/[!.]*.json")]
+    read = []
+    for path in (folder / "outputs" / "sweeps").glob("*/jobs/[!.]*.json"):
+        record = json.loads(path.read_text())
+        if record.get("run"):  # seen from the sweep's folder
+            record["run"] = str((path.parents[1] / record["run"]).resolve())
+        read.append(record)
     shared = set.intersection(*(set(record["overrides"]) for record in read)) if read else set()
     return {" ".join(sorted(set(record["overrides"]) - shared)): record for record in read}
 
