@@ -49,6 +49,7 @@ def joined(turns: int) -> Corruption:
     """Put two chromosomes into one file: side by side, two pixels of them in common; or crossing, after a turn."""
 
     def join(crops: list[Crop], _: Crop) -> list[Crop]:
+        """Return the crops, the first two of them in one."""
         first, second = content(crops[0][0]), np.rot90(content(crops[1][0]), turns)
         by = np.subtract(first.shape, second.shape) // 2 if turns else (0, first.shape[1] - 2)
         corner = max(first.shape + second.shape)

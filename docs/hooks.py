@@ -40,6 +40,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     here = page.file.src_uri
 
     def within_site(match: re.Match[str]) -> str:
+        """Return a link relative to this page."""
         target = site_path(here, match[2])
         return match[1] + posixpath.relpath(target, posixpath.dirname(here) or ".") + match[3]
 

@@ -40,6 +40,7 @@ def draw_cells(folder: Path, share: float) -> int:
     (folder / DRAWN).write_text("Synthetic cells in the folders of C-NMC: no patients.\n")
 
     def write(path: Path) -> None:
+        """Draw and write one cell."""
         _, content = cv2.imencode(".bmp", draw_image(data, cells[path])[..., ::-1])
         (folder / path).write_bytes(content.tobytes())
 

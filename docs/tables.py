@@ -101,6 +101,7 @@ class Table:
         records = rows.where(rows.notna(), _Missing()).to_dict("records")
 
         def cells(columns: dict[str, str]) -> pd.DataFrame:
+            """Return a column for each head, filled in from the rows."""
             return pd.DataFrame([{head: cell.format_map(row) for head, cell in columns.items()} for row in records])
 
         table = cells(self.columns)

@@ -77,6 +77,7 @@ def _prepare_rows(array: np.memmap, manifest: Manifest, config: PrepareConfig, p
     """Read and prepare the images of a manifest, and write them to their rows of an array."""
 
     def prepare(rows: np.ndarray) -> int:
+        """Prepare some rows; return how many."""
         for row, pixels, scale in _with_scales(manifest, rows, config):
             try:
                 array[row] = prepare_image(pixels, config, scale)

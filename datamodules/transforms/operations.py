@@ -31,6 +31,7 @@ def augmentation(*keys: str, at_most: float = 1.0) -> Callable[[Build], Build]:
     """
 
     def register(build: Build) -> Build:
+        """Add the operation under the name of its function."""
         AUGMENTATIONS[build.__name__] = Operation(keys, at_most, build)
         return build
 

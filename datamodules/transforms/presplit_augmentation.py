@@ -93,7 +93,7 @@ def copy_karyograms(
     relight = Augmentation(TransformConfig.model_validate(light), split.seed)
 
     def change(image: np.ndarray, row: int, number: int) -> np.ndarray:
-        # In epoch 0 always: a copy is the same in every epoch.
+        """Return a copy of an image, the same in every epoch: that of the first."""
         return relight(image, 0, row, number)
 
     suffixes = [f"_copy{copy}" for copy in number]

@@ -30,15 +30,17 @@ class FiniteLoss(Callback):
     def __init__(self, stage: Stage, kept: int | None = None) -> None:
         self.stage = stage
         self.kept = kept
-        self._batches: list[tuple[int, torch.Tensor | None]] = []  # batch and images of each loss
+        self._present: tuple[int, torch.Tensor | None] = (0, None)  # batch and its images
+        self._batches: list[tuple[int, torch.Tensor | None]] = []  # of each loss
         self._losses: list[torch.Tensor] = []
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Note the images."""
-        self._batches.append((batch_idx, batch.get("index")))
+        self._present = (batch_idx, batch.get("index"))
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: torch.Tensor) -> None:
         """Keep the loss, and check those that are kept."""
+        self._batches.append(self._present)
         self._losses.append(loss.detach())
         if len(self._losses) >= (self.kept or (1 if loss.device.type == "cpu" else KEPT)):
             self._check(trainer)
@@ -61,7 +63,7 @@ class FiniteLoss(Callback):
         losses, self._losses = self._losses, []
         if not losses or trainer.precision == "16-mixed":
             return
-        for (batch, rows), loss in zip(batches, torch.stack(losses).tolist(), strict=False):
+        for (batch, rows), loss in zip(batches, torch.stack(losses).tolist(), strict=True):
             if not isfinite(loss):
                 raise UserError(self._message(trainer, batch, rows, loss))
 

@@ -125,6 +125,7 @@ def _mark(page: Path, lines: dict[str, str]) -> None:
     """Write what is decided into the places of the page that are kept for it."""
 
     def marked(place: re.Match[str]) -> str:
+        """Return a place with what is decided of its cell."""
         return f"{place[1]}{escape(lines.get(place[2]) or 'prediction')}{place[3]}"
 
     before = page.read_text(encoding="utf-8")
