@@ -95,8 +95,8 @@ def publish(bundle: ReviewBundle, states: Decisions, folder: Path, page: Path | 
     values = {"approved": approved, "cells": bundle.index.cells, "states": lines}
     write_text(folder / "index.html", render("workflows.review", "approved.html.j2", **values))
     write_csv(folder / "approved.csv", pd.DataFrame([one.row for one in approved], columns=COLUMNS))
-    for picture in {*folder.glob("*.png"), *folder.glob(".*.png")} - {folder / one.karyogram for one in approved}:
-        picture.unlink()
+    for left in {*folder.glob("*.png"), *folder.glob(".*")} - {folder / one.karyogram for one in approved}:
+        left.unlink()
     if page is not None and page.is_file():
         _mark(page, lines)
 
