@@ -68,6 +68,8 @@ def list_chromosome_sets(data: ChromosomeSetsConfig, context: SourceContext) -> 
         sets[name] = ImageSet(entry.weight, entry.upright)
         if name == data.new_set:
             sets[name] = ImageSet(data.new_weight, entry.upright, data.new_cells)
+            if data.new_cells >= listings[name].frame["cell"].nunique():
+                notes.append(f"{name}: no cell of it tests, all train; data.new_cells={data.new_cells} says how many")
     return Manifest(pd.concat(frames, ignore_index=True), root, CHROMOSOMES, None, data.source, tuple(notes), sets=sets)
 
 

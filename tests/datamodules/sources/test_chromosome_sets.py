@@ -52,13 +52,16 @@ def test_each_set_is_split_by_its_own_cases(folder):
     assert not any("passes over" in line for line in data.warnings())
 
 
-@pytest.mark.parametrize("cells", [0, 2])
+@pytest.mark.parametrize("cells", [0, 2, 6])
 def test_some_cells_of_a_set_train_and_the_others_test(folder, cells):
     data = data_of(folder, "data.new_set=other", f"data.new_cells={cells}")
     table = data.manifest.frame.assign(part=data.parts)
     numbers = table.groupby(["group", "part"])["cell"].nunique()
     assert numbers["one"].to_dict() == {"train": 2, "validation": 2, "test": 2}
-    assert numbers["other"].to_dict() == {"train": cells, "test": 6 - cells} if cells else {"test": 6}
+    assert numbers["other"].to_dict() == {
+        part: count for part, count in (("train", cells), ("test", 6 - cells)) if count
+    }
+    assert any("no cell of it tests" in note for note in data.manifest.notes) == (cells == 6)
     assert (table.groupby("subject")["part"].nunique() == 1).all()
 
 
