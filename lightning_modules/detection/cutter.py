@@ -14,7 +14,9 @@ from lightning_modules.staged_module import StagedModule
 
 MONITORS = ("val/iou", "val/loss")
 DICE_WEIGHT = 0.5
-RULE = 2  # channel of the mask without a network
+PICTURE, BOXES, RULE = 0, 1, 2  # channels of an image; the last is the mask without a network
+OWN_BOX = 0.6  # least value of pixels of the own box in the channel of boxes
+GROUND = 0.08  # brightest pixel of the ground
 FOREIGN = 0.2  # share of pixels of others, above which a mask is contaminated
 
 
@@ -50,9 +52,11 @@ class Cutter(StagedModule):
         self.log("val/iou", self.val_iou, prog_bar=True)
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
-        """Return "index" and, of the network and the rule, the ``agreement`` of each mask, float32 (n,)."""
+        """Return "index" and, of the network, the rule and the whole box, the ``agreement`` of masks, float32 (n,)."""
         found = {"index": batch["index"]}
-        masks = {"network": self(batch["image"]) > 0, "rule": batch["image"][:, RULE] > 0.5}
+        image = batch["image"]
+        box = (image[:, BOXES] > OWN_BOX) & (image[:, PICTURE] > GROUND)
+        masks = {"network": self(image) > 0, "rule": image[:, RULE] > 0.5, "box": box}
         for name, mask in masks.items():
             found[f"{name}_iou"], found[f"{name}_foreign"] = agreement(mask, batch["mask"] > 0)
         return found

@@ -25,6 +25,8 @@ WORDS = {
     "network_contaminated": f"more than {FOREIGN:.0%} of others, network",
     "rule_iou": "mask without the network, IoU",
     "rule_contaminated": f"more than {FOREIGN:.0%} of others, without",
+    "box_iou": "all of the box, IoU",
+    "box_contaminated": f"more than {FOREIGN:.0%} of others, all of the box",
 }
 
 
@@ -49,7 +51,7 @@ def write_masks(found: Found, config: Config, folder: Path) -> None:
 def report_masks(folder: Path, config: Config, data: ImageDataModule) -> None:
     """Evaluate the masks of a finished run on its composed test pictures, print the table and keep it."""
     masks = pd.read_parquet(folder / MASKS)
-    for name in ("network", "rule"):
+    for name in ("network", "rule", "box"):
         masks[f"{name}_contaminated"] = (masks[f"{name}_foreign"] > FOREIGN).astype(np.float64)
     masks = masks[(data.parts.to_numpy() == "test")[masks["index"]]]
     frame = data.manifest.frame
