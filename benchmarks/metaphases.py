@@ -20,7 +20,7 @@ from common.karyotype import CHROMOSOMES, name_karyotype
 from common.revision import revision
 from datamodules.metaphases.data_module import MetaphaseDataModule
 from lightning_modules.detection.matching import match, overlaps
-from workflows.detection.evaluate import SIDES
+from workflows.detection.evaluate import SIDES, crossing_boxes
 from workflows.detection.steps import by_case
 
 LEAST = 0.5  # intersection over union of a box that finds a chromosome
@@ -34,8 +34,8 @@ def named_pictures(output: Path, frame: pd.DataFrame) -> pd.DataFrame:
     Returns:
         A row per picture: its ``case`` and ``kind``, as the data set declares them; the karyotypes that are ``true`` of
         its boxes and ``said`` (None of one that is not named), and whether they are equal (``exact``); whether it is
-        ``referred``; how many ``boxes`` it has, how many of these are ``found`` and have the ``right`` class, and how
-        many chromosomes are ``invented``, without a box.
+        ``referred``; how many ``boxes`` it has, how many of these are ``found`` and have the ``right`` class, how many
+        are ``crossing`` others and ``crossing_found``, and how many chromosomes are ``invented``, without a box.
 
     Raises:
         UserError: A picture of the output is not in the data set.
@@ -57,8 +57,10 @@ def named_pictures(output: Path, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _compare(files: pd.DataFrame, truth: pd.Series) -> dict[str, Any]:
-    matched = match(overlaps(files[SIDES].to_numpy(float), np.asarray(truth["boxes"], float)), LEAST)
+    boxes = np.asarray(truth["boxes"], float)
+    matched = match(overlaps(files[SIDES].to_numpy(float), boxes), LEAST)
     found = matched >= 0
+    crossing = crossing_boxes(boxes)
     classes = np.array([CHROMOSOMES[label] for label in truth["chromosomes"]])
     return {
         "case": str(truth["subject"]),
@@ -67,13 +69,15 @@ def _compare(files: pd.DataFrame, truth: pd.Series) -> dict[str, Any]:
         "boxes": len(classes),
         "found": found.sum(),
         "right": (files["class"].to_numpy()[found] == classes[matched[found]]).sum(),
+        "crossing": len(crossing),
+        "crossing_found": np.isin(matched, crossing).sum(),
         "invented": (~found).sum(),
     }
 
 
 def measure(pictures: pd.DataFrame) -> dict[str, float]:
     """Return shares of the chromosomes, and of the pictures, of ``named_pictures``; NaN where there are none."""
-    counts = pictures[["boxes", "found", "right", "invented"]].sum().astype(float)
+    counts = pictures[["boxes", "found", "right", "crossing", "crossing_found"]].sum().astype(float)
     excess = pictures["found"] + pictures["invented"] - pictures["boxes"]
     wholly_right = (pictures["right"] == pictures["boxes"]) & (pictures["invented"] == 0)
     referred, exact = pictures["referred"], pictures["exact"]
@@ -85,6 +89,7 @@ def measure(pictures: pd.DataFrame) -> dict[str, float]:
     return {
         "chromosomes found": counts["found"] / counts["boxes"],
         "chromosomes right": counts["right"] / counts["boxes"],
+        "crossing chromosomes found": counts["crossing_found"] / counts["crossing"],
         "found chromosomes right": counts["right"] / counts["found"],
         "cells wholly right": wholly_right.mean(),
         "count within one": (excess.abs() <= 1).mean(),

@@ -52,9 +52,7 @@ class Detected(NamedTuple):
         found = found[found["row"].isin(frame.index)].sort_values(["row", "score"], ascending=[True, False])
         found[[*LEVELS, "crossing"]] = False
         for row, boxes in frame["boxes"].items():
-            among = overlaps(boxes, boxes)
-            np.fill_diagonal(among, 0)
-            crossing = np.flatnonzero(among.max(axis=1, initial=0) > CROSSING)
+            crossing = crossing_boxes(boxes)
             pictures.loc[row, "crossing"] = len(crossing)
             of_picture = found["row"] == row
             overlap = overlaps(found.loc[of_picture, SIDES].to_numpy(np.float64), boxes)
@@ -85,6 +83,13 @@ class Detected(NamedTuple):
         values["count_within_one"] = float((excess.abs() <= 1).mean())
         values["all_right"] = float(((missed == 0) & (excess == 0)).mean())
         return values | {"threshold": threshold}
+
+
+def crossing_boxes(boxes: np.ndarray) -> np.ndarray:
+    """Return the numbers of boxes, shape (n, 4), that overlap another by more than CROSSING, int64."""
+    among = overlaps(boxes, boxes)
+    np.fill_diagonal(among, 0)
+    return np.flatnonzero(among.max(axis=1, initial=0) > CROSSING)
 
 
 def evaluate_detections(validation: Detected, test: Detected, confidence: float) -> pd.DataFrame:
