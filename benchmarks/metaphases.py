@@ -89,7 +89,7 @@ def measure(pictures: pd.DataFrame) -> dict[str, float]:
     return {
         "chromosomes found": counts["found"] / counts["boxes"],
         "chromosomes right": counts["right"] / counts["boxes"],
-        "crossing chromosomes found": counts["crossing_found"] / counts["crossing"],
+        "crossing chromosomes found": counts["crossing_found"] / (counts["crossing"] or np.nan),
         "found chromosomes right": counts["right"] / counts["found"],
         "cells wholly right": wholly_right.mean(),
         "count within one": (excess.abs() <= 1).mean(),
