@@ -55,6 +55,7 @@ format: setup ## fix style and formatting
 
 docs: setup ## build the handbook into site/, which opens from disk: site/index.html
 	$(RUN) -m docs.tables --check
+	$(RUN) -m docs.site
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build
 
 bench: setup ## measure the speed of all parts beside the best alternatives
@@ -74,5 +75,5 @@ tables: setup ## write the tables of README.md and docs/ from results/
 	$(RUN) -m docs.tables
 
 clean: ## remove the environment and what tests and checks leave; outputs/ stay
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis karyocyte.egg-info
+	rm -rf $(VENV) build site .pytest_cache .ruff_cache .mypy_cache .hypothesis karyocyte.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
