@@ -14,7 +14,7 @@ from common.config.defaults import section_defaults
 Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
 Folder = Annotated[str, AfterValidator(os.path.expanduser)]  # ~ is the home
 Count = Annotated[int, Field(ge=0)]
-Pixels = Annotated[int, Field(ge=8)]
+Pixels = Annotated[int, Field(ge=8, le=8192)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 # The default of this key is in the YAML section that its model names; to pydantic such a key is required.
@@ -38,7 +38,9 @@ class StrictModel(BaseModel):
     key that no file of conf/ has may have a default in the schema.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), coerce_numbers_to_str=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), coerce_numbers_to_str=True, allow_inf_nan=False
+    )
     defaults_section: ClassVar[str | None] = None
 
     def __init_subclass__(cls, defaults: str | None = None, **options: Any) -> None:

@@ -31,6 +31,8 @@ def error_of(config) -> str:
         ("scheduler.name=one_cycle", "scheduler.warmup"),
         ("transform=none", "balance=paper"),
         ("loss.label_smoothing=0.1", "head.logits"),
+        ("unfreeze.lr=inf", "unfreeze.lr"),
+        ("prepare.size=1e5", "prepare.size"),
         ("prepare.size=[64,32]", "fit=square"),
         ("prepare.augment_at=100", "augment_at=100"),
         ("prepare={augment_at: 416, fit: canvas}", "augment_at"),
