@@ -175,15 +175,29 @@ def headline(results: Path) -> str:
     """Return the main results beside the best published figures, which published.csv names."""
     lines = []
     for row in pd.read_csv(results / "published.csv", dtype=str, keep_default_na=False).to_dict("records"):
-        measured = read_measured(results / f"{row['file']}.csv")
-        match = measured[(measured["label"] == row["label"]) & (measured["metric"] == row["metric"])]
-        if len(match) != 1:
-            raise UserError(f"{row['file']}.csv has {len(match)} rows {row['label']!r}, {row['metric']}: one is needed")
-        line = {"task": row["task"], "data": row["data"], "metric": row["shown"]}
-        line["ours"] = interval(*match.iloc[0][["value", "low", "high"]])
+        line = {"task": row["task"], "data": row["data"], "metric": row["shown"], "ours": _measured(results, row)}
         line["published"] = f"{row['published']} ({row['source']})" if row["published"] else "-"
         lines.append(line)
     return split(pd.DataFrame(lines))
+
+
+def papers(results: Path) -> str:
+    """Return the main figure of each paper beside one of ours without its leak, as papers.csv names them."""
+    lines = []
+    for row in pd.read_csv(results / "papers.csv", dtype=str).to_dict("records"):
+        line = {name: row[name] for name in ("paper", "task", "printed", "leak")}
+        lines.append({**line, "without it, ours": _measured(results, row)})
+    return split(pd.DataFrame(lines))
+
+
+def _measured(results: Path, row: dict[str, str]) -> str:
+    """Return the value of a metric with its interval; a row names file, label, metric and, if need be, protocol."""
+    measured = read_measured(results / f"{row['file']}.csv")
+    match = measured[(measured["label"] == row["label"]) & (measured["metric"] == row["metric"])]
+    match = match[match["protocol"] == row["protocol"]] if "protocol" in row else match
+    if len(match) != 1:
+        raise UserError(f"{row['file']}.csv has {len(match)} rows {row['label']!r}, {row['metric']}: one is needed")
+    return interval(*match.iloc[0][["value", "low", "high"]])
 
 
 def audit_of(paper: str, results: Path) -> str:
@@ -203,6 +217,7 @@ def audit_of(paper: str, results: Path) -> str:
 _SPECIFICATION = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 TABLES: dict[str, Callable[[Path], str]] = {
     "headline": headline,
+    "papers": papers,
     "structure": structure,
     "protocol_gap": protocol_gaps,
     **handbook.BLOCKS,

@@ -1,7 +1,7 @@
-"""Draw the pictures of docs/explanation/ into results/explanation/: ``python -m docs.drawings``."""
+"""Draw the pictures of README.md and docs/ into results/: ``python -m docs.drawings``."""
 
 from common.paths import ROOT
-from docs.drawings import assignment, few_labels, intervals, stages
+from docs.drawings import assignment, few_labels, intervals, pages, stages
 
 if __name__ == "__main__":
     folder = ROOT / "results" / "explanation"
@@ -10,3 +10,4 @@ if __name__ == "__main__":
     assignment.draw(folder / "assignment.png")
     stages.draw(folder / "stages.png")
     few_labels.draw(ROOT / "results" / "chromosomes" / "few_labels.png")
+    pages.draw(ROOT / "results")
