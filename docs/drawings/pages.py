@@ -17,7 +17,7 @@ from common.paths import ROOT
 from docs.commands import TUTORIALS, commands
 
 GAP = 40  # pixels between two pictures side by side
-COLORS = 48  # of a picture, so that its file is small
+COLORS = 160  # of a picture, so that its file is small
 
 
 @dataclass(frozen=True)
