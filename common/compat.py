@@ -3,11 +3,14 @@
 Libraries are imported within the functions, so that importing this module costs nothing.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import cache
+from importlib import import_module
 from io import StringIO
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -56,6 +59,32 @@ def parse_yaml_once() -> Iterator[None]:
         yield
     finally:
         OmegaConf.load = load  # type: ignore[method-assign]
+
+
+def import_lightning() -> None:
+    """Import timm and Lightning without what they only name: torch's compiler and SciPy's signals, a second and a half.
+
+    They use the compiler of compiled networks alone, and nothing here compiles one. A training imports it later.
+    """
+    unneeded: dict[str, dict[str, Any]] = {
+        "torch._dynamo": {
+            "OptimizedModule": type("OptimizedModule", (), {}),
+            "disable": lambda function, *_, **__: function,
+        },
+        "torch._dynamo.utils": {"is_compile_supported": lambda device: False},
+        "scipy.signal": {"hamming": None},
+    }
+    import_module("torch")
+    stand_ins = {name: ModuleType(name) for name in unneeded.keys() - sys.modules.keys()}
+    for name, module in stand_ins.items():
+        vars(module).update(unneeded[name])
+    sys.modules |= stand_ins
+    try:
+        import_module("timm")
+        import_module("pytorch_lightning")
+    finally:
+        for name in stand_ins:
+            del sys.modules[name]
 
 
 @contextmanager

@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from sklearn.covariance import LedoitWolf
 from torch import nn
 
 from common.errors import UserError
@@ -110,6 +109,8 @@ def fit_distances(features: np.ndarray, looks: np.ndarray) -> Distances:
 
     The covariance of the looks is shrunk (Ledoit and Wolf, 2004); of the features an even sample is kept.
     """
+    from sklearn.covariance import LedoitWolf  # here: slow to import, and predictions do not need it
+
     drawn = np.sort(np.random.default_rng(0).permutation(len(features))[:KEPT])
     kept = torch.from_numpy(features[drawn]).float()
     looks = looks.astype(np.float64)

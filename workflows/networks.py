@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from common.cli import say
+from common.compat import import_lightning
 from common.config.data import PrepareConfig
 from common.config.schema import InferenceConfig
 from common.errors import UserError
@@ -98,7 +99,8 @@ def load_networks(model: RunsModel | PortableNetworks, options: LoadOptions) -> 
     """
     if isinstance(model, PortableNetworks):
         return _load_portable(model.model, options)
-    from lightning_modules.training.trainer import set_up_torch  # here: a portable model needs no torch
+    import_lightning()  # here: a portable model needs no torch
+    from lightning_modules.training.trainer import set_up_torch
 
     set_up_torch()
     return [_load_member(member, options=options) for member in model.members]
@@ -190,6 +192,7 @@ def _open_network(
         from workflows.onnx_network import OnnxNetwork
 
         return OnnxNetwork(model.checked_file(position, GRAPH)), None
+    import_lightning()
     from lightning_modules.out_of_distribution import load_out_of_distribution
     from workflows.torch_network import PredictionNetwork, load_network
 

@@ -185,11 +185,12 @@ def _columns(row: Sequence[Sequence[str]], boxes: _Sizes, sheet: SheetLayout) ->
 
 def _give_way(wished: np.ndarray, lengths: np.ndarray, gap: int, low: int, high: int) -> np.ndarray:
     """Start intervals of whole lengths between two ends, a gap apart, as near the wished starts as can be."""
-    from sklearn.isotonic import isotonic_regression  # here: slow to import, and not every command line draws
+    from scipy.optimize import isotonic_regression  # here: slow to import
 
     # By least squares; with the lengths and gaps before each taken off, "a gap apart" means "not descending".
     before = np.concatenate([[0], np.cumsum(lengths + gap)[:-1]])
-    return np.asarray(isotonic_regression(wished - before, y_min=low, y_max=high - lengths[-1] - before[-1]) + before)
+    starts = isotonic_regression(wished - before).x.clip(low, high - lengths[-1] - before[-1])
+    return np.asarray(starts + before)
 
 
 def _whole(positions: np.ndarray) -> np.ndarray:

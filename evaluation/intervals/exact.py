@@ -1,7 +1,7 @@
 """Shares of few images with exact intervals (Clopper and Pearson, Biometrika, 1934)."""
 
 import numpy as np
-from scipy import stats
+from scipy.special import betaincinv
 
 from evaluation.result import Share
 
@@ -12,6 +12,8 @@ def share(hits: int, total: int, confidence: float) -> Share:
     total = int(total)
     if not total:
         return Share(None, None, None, hits, total)
+    from scipy import stats  # here: slow to import
+
     ends = stats.binomtest(hits, total).proportion_ci(confidence, method="exact")
     return Share(hits / total, float(ends.low), float(ends.high), hits, total)
 
@@ -22,7 +24,7 @@ def lower_bounds(hits: np.ndarray, totals: np.ndarray, confidence: float) -> np.
     They hold too for the share at or above a threshold that is itself a score: that share has the same beta
     distribution.
     """
-    return np.asarray(np.where(hits > 0, stats.beta.ppf(1 - confidence, np.maximum(hits, 1), totals - hits + 1), 0.0))
+    return np.asarray(np.where(hits > 0, betaincinv(np.maximum(hits, 1), totals - hits + 1, 1 - confidence), 0.0))
 
 
 def needed_without_a_miss(bound: float, confidence: float) -> int:

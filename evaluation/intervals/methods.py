@@ -9,7 +9,7 @@ How often each covers the truth is measured by ``python -m benchmarks.interval_c
 """
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from evaluation.metrics.classification import Bounds
 
@@ -70,7 +70,7 @@ def t_on_scale(point: float, left_out: np.ndarray, confidence: float, bounds: Bo
         contributions = slope * left_out
     contributions = contributions - contributions.mean()
     error = np.sqrt((1 - 1 / len(left_out)) * (contributions**2).sum())
-    reach = stats.t.ppf((1 + confidence) / 2, degrees_of_freedom(contributions)) * error
+    reach = special.stdtrit(degrees_of_freedom(contributions), (1 + confidence) / 2) * error
     scaled = np.array([centre - reach, centre + reach])
     with np.errstate(over="ignore"):
         found = low + (np.exp(scaled) if np.isinf(high) else (high - low) * special.expit(scaled))

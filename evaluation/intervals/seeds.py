@@ -13,7 +13,7 @@ from operator import attrgetter
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
@@ -127,7 +127,7 @@ def with_seeds(
     mean = Mean(value, low, high, sd_seeds=_deviation(seeds), sd_folds=_deviation(folds))
     if mean.sd_seeds is None or low is None or high is None:
         return mean
-    reach = stats.t.ppf((1 + confidence) / 2, len(seeds) - 1) * mean.sd_seeds / np.sqrt(len(seeds))
+    reach = special.stdtrit(len(seeds) - 1, (1 + confidence) / 2) * mean.sd_seeds / np.sqrt(len(seeds))
     low_with_seeds = max(0.0, value - float(np.hypot(value - low, reach)))
     high_with_seeds = min(1.0, value + float(np.hypot(high - value, reach)))
     return replace(mean, low_with_seeds=low_with_seeds, high_with_seeds=high_with_seeds)

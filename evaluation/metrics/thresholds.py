@@ -1,7 +1,6 @@
 """The operating threshold, chosen on validation images and reported beside 0.5."""
 
 import numpy as np
-from sklearn.metrics import roc_curve
 
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import LabelledPredictions
@@ -21,6 +20,8 @@ def choose_threshold(validation: LabelledPredictions, settings: EvaluationConfig
     missing = [name for name, images in validation.count_images().items() if not images]
     if missing:
         return OperatingPoint(None, method, f"no validation image of {' and '.join(missing)}")
+    from sklearn.metrics import roc_curve  # here: slow to import, and few command lines choose thresholds
+
     positive = validation.labels == validation.positive_index
     scores = validation.probabilities[:, validation.positive_index]
     false_rate, true_rate, thresholds = roc_curve(positive, scores, drop_intermediate=False)
