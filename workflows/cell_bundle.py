@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from common.errors import UserError
 from common.files import write_bytes, write_json
 from common.karyotype import CellThresholds
-from datamodules.io.decode import encode_png
+from datamodules.io.decode import bounding_box, encode_png
 from evaluation.cells.prior import KaryotypePriors
 
 NO_CHROMOSOME = "none"  # the class of a file that shows none
@@ -146,9 +146,7 @@ def write_cell(folder: Path, stem: str, cell: ReviewedCell, pictures: np.ndarray
     """Write a cell, and its chromosomes, uint8 RGB on black, shape (N, H, W, 3), as a strip, dark on white."""
     write_json(folder / f"{stem}.json", asdict(cell))
     occupied = pictures.max(axis=(0, 3)) >= EMPTY
-    rows, columns = np.flatnonzero(occupied.any(axis=1)), np.flatnonzero(occupied.any(axis=0))
-    if len(rows):  # all to one size: they keep their scale
-        pictures = pictures[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    pictures = pictures[:, *bounding_box(occupied)]  # all to one size: they keep their scale
     write_picture(folder / f"{stem}.png", 255 - np.concatenate(list(pictures), axis=1))
 
 

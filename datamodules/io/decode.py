@@ -129,12 +129,11 @@ def crop_to_content(image: np.ndarray, threshold: int) -> np.ndarray:
     Gray is 0.299 R + 0.587 G + 0.114 B, rounded (paper 004, section 3.1: gray threshold). An image (uint8 RGB, shape
     (H, W, 3)) without any such pixel stays whole. The result is a view of it.
     """
-    return image[content(image, threshold)]
+    return image[bounding_box(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) > threshold)]
 
 
-def content(image: np.ndarray, threshold: int) -> tuple[slice, slice]:
-    """Return the rows and columns of an image (H, W, 3) that ``crop_to_content`` keeps."""
-    mask = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) > threshold
+def bounding_box(mask: np.ndarray) -> tuple[slice, slice]:
+    """Return the rows and columns that a mask, bool (H, W), has pixels in; all of them where it has none."""
     rows = np.flatnonzero(mask.any(axis=1))
     columns = np.flatnonzero(mask.any(axis=0))
     if rows.size == 0:

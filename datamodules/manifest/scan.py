@@ -8,22 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from PIL import Image
-from scipy.fftpack import dct
 
 from common.errors import UserError
 from common.files import atomic_path, sha256_of_value
 from common.locks import one_at_a_time
 from common.text import counted
-from datamodules.io.decode import BrokenImageError, border, crop_to_content, decode_image, read_plain_file
+from datamodules.io.decode import BrokenImageError, border, bounding_box, decode_image, read_plain_file
 from datamodules.io.progress import threaded
 from datamodules.manifest.manifest import Manifest
+from datamodules.preprocessing.pipeline import resize
 
 PHASH_SIZE = 16  # 16 x 16 = 256 bits
-SCAN_VERSION = 2  # raise it when the facts of an unchanged file would come out differently
+SCAN_VERSION = 3  # raise it when the facts of an unchanged file would come out differently
 _RACY_NS = 2_000_000_000
 # Gray values: JPEG leaves noise of up to about 20 on black; a border above 235 is the white of a slide or of paper.
 _NEAR_BLACK = 20
@@ -75,11 +75,13 @@ def perceptual_hash(pixels: np.ndarray) -> str:
     With the border hundreds of different chromosomes had the same hash. It has 256 bits (the signs of 16 x 16 low
     frequencies) as 64 hex digits.
     """
-    if np.median(border(pixels)) > _NEAR_WHITE:
-        pixels = 255 - pixels
-    shown = Image.fromarray(crop_to_content(pixels, _NEAR_BLACK)).convert("L")
-    small = shown.resize((4 * PHASH_SIZE, 4 * PHASH_SIZE), Image.Resampling.LANCZOS)
-    frequencies = dct(dct(np.asarray(small), axis=0), axis=1)[:PHASH_SIZE, :PHASH_SIZE]
+    gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    if np.median(border(gray)) > _NEAR_WHITE:
+        gray = 255 - gray
+    small = resize(gray[bounding_box(gray > _NEAR_BLACK)], (4 * PHASH_SIZE, 4 * PHASH_SIZE), "area")
+    frequencies = cv2.dct(small.astype(np.float64))[:PHASH_SIZE, :PHASH_SIZE]
+    frequencies[0] *= np.sqrt(2)  # as if no frequency were scaled
+    frequencies[:, 0] *= np.sqrt(2)
     return np.packbits(frequencies > np.median(frequencies)).tobytes().hex()
 
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.fft import dctn
 
 from common.errors import UserError
 from datamodules.manifest import scan as scanning
@@ -141,3 +142,13 @@ def test_the_hash_of_a_recompressed_or_moved_copy_is_near():
         assert distance(scanning.perceptual_hash(copy), known) <= 24
     turned = np.ascontiguousarray(np.rot90(picture))
     assert distance(scanning.perceptual_hash(turned), known) > 60
+
+
+@pytest.mark.parametrize("shape", [(40, 25), (64, 64), (330, 270)])
+def test_the_hash_is_nearly_that_of_pillow_and_scipy(shape):
+    """Smaller and larger than the 64 x 64 pixels that it is of."""
+    picture = np.array(Image.fromarray(cell_image(5, 120, 10)).resize(shape[::-1], Image.Resampling.BICUBIC)) // 2 + 60
+    gray = Image.fromarray(picture).convert("L").resize((64, 64), Image.Resampling.LANCZOS)
+    frequencies = dctn(np.asarray(gray, np.float64))[:16, :16]
+    known = np.packbits(frequencies > np.median(frequencies)).tobytes().hex()
+    assert distance(scanning.perceptual_hash(picture), known) <= 10
