@@ -130,15 +130,15 @@ def fit_and_predict(
 def predict_training_images(
     model: Classifier, data: ImageDataModule, config: Config, images_seen: int
 ) -> Predicted | None:
-    """Predict training images without dropout and without augmentation; None where none are asked for.
+    """Predict training images once, as they are: without dropout, mirror image and augmentation; None for none.
 
     As many as the training has seen at most, so that they cost less than it did.
     """
     count = min(config.evaluation.train_images, images_seen)
     if not count:
         return None
-    without_passes = config.inference.model_copy(update={"mc_passes": 0})
-    config = config.model_copy(update={"inference": without_passes})
+    once = config.inference.model_copy(update={"mc_passes": 0, "mirror": False})
+    config = config.model_copy(update={"inference": once})
     return predict(model, data.of_training_images(count), config, keep_features=True)
 
 

@@ -4,7 +4,6 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torchmetrics import MeanMetric
 
-from common.errors import UserError
 from lightning_modules.callbacks.best_checkpoint import averaged_weights
 from lightning_modules.classifier import Classifier
 
@@ -17,11 +16,7 @@ class TestCurve(Callback):
     """
 
     __test__ = False  # no class of tests
-
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Refuse a stage on cached features, which are of training and validation images alone."""
-        if getattr(pl_module, "takes_features", False):
-            raise UserError("the curve of the test part needs the images of each epoch: set cache_features=off")
+    needs_images = True  # cached features are of training and validation images alone
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluate the weights that the epoch ended with; of averaged weights the average."""

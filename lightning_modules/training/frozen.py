@@ -12,6 +12,7 @@ from common.cli import say
 from common.config.schema import Config
 from lightning_modules.backbones.truncation import evaluating
 from lightning_modules.classifier import Classifier
+from lightning_modules.extensions import needs_images
 from lightning_modules.inference import predicted_arrays
 from lightning_modules.staged_module import StagedModule
 from lightning_modules.training.plan import Stage
@@ -69,7 +70,7 @@ def _reason_against(model: Classifier, batches: Any, config: Config, images_seen
         "several processes train": config.trainer.processes > 1,
         "head.orientation turns images": config.head.orientation,
         "callbacks.check_and_adjust rounds the backbone": config.callbacks.check_and_adjust.enabled,
-        "callbacks.extra may need the images": bool(config.callbacks.changing),
+        "callbacks.extra needs the images": needs_images(config),
         "transform changes images from epoch to epoch": batches.images_change,
         f"{images:,} images would be computed for {images_seen:,} that the stage sees": 2 * images > images_seen,
     }

@@ -65,6 +65,7 @@ def assert_close(one: tuple[Classifier, Run], other: tuple[Classifier, Run], **t
             ["callbacks.averaging.enabled=true", "scheduler=cosine", "trainer.channels_last=true"], id="plain"
         ),
         pytest.param(["transform=paper", "balance=paper"], id="turned copies"),
+        pytest.param(["+callbacks.extra={a:{_target_:pytorch_lightning.callbacks.Timer}}"], id="an extra callback"),
         pytest.param(["head.layers=[{dropout:0.3},batchnorm,gap]", "balance=weighted_sampling"], id="before the pool"),
         pytest.param(["unfreeze=head_then_finetune", "unfreeze.stages.finetune.train=[layer2]"], id="later unfrozen"),
     ],
@@ -101,7 +102,7 @@ def test_an_interrupted_stage_goes_on_with_or_without_features(tmp_path, begun, 
         ([], 63, "32 images would be computed for 63 that the stage sees"),
         (["transform=flips_rotations"], 63, "transform changes images from epoch to epoch"),
         (["head.orientation=true", "head.logits=null"], 63, "head.orientation"),
-        (["+callbacks.extra={a:{_target_:pytorch_lightning.callbacks.Timer}}"], 63, "callbacks.extra"),
+        (["+callbacks.extra={a:{_target_:lightning_modules.callbacks.test_curve.TestCurve}}"], 63, "callbacks.extra"),
     ],
 )
 def test_elsewhere_it_says_why_not(tmp_path, capsys, monkeypatch, overrides, images_seen, reason):
