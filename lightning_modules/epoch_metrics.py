@@ -1,46 +1,43 @@
-"""Metrics over an epoch that torchmetrics does not have as they are needed here."""
+"""Metrics over an epoch, of the scores that its batches leave: a step costs next to nothing, and waits for nothing."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 import torchmetrics.functional.classification as F  # noqa: N812
 from torchmetrics import Metric, MetricCollection
-from torchmetrics.classification import AUROC, Accuracy, MulticlassF1Score, Precision, Recall
 from torchmetrics.utilities import dim_zero_cat
 
+Measure = Callable[[torch.Tensor, torch.Tensor], Any]  # a float scalar, from scores and labels, see `KeptScores.update`
 
-class WeightedF1(MulticlassF1Score):
-    """Weighted F1; of two classes from the positive class's probability, which is predicted at 0.5."""
 
-    def __init__(self, num_classes: int) -> None:
-        super().__init__(num_classes, average="weighted")
-
-    def update(self, preds: torch.Tensor, target: torch.Tensor) -> None:
-        """Take probabilities, float, (B, classes) or (B,) of the positive class, and labels, int64, (B,)."""
-        if preds.ndim == 1:
-            preds = (preds >= 0.5).long()
-        super().update(preds, target)
+def weighted_f1(scores: torch.Tensor, label: torch.Tensor, num_classes: int) -> torch.Tensor:
+    """Return the weighted F1; of two classes from the positive class's probability, which is predicted at 0.5."""
+    predicted = (scores >= 0.5).long() if scores.ndim == 1 else scores
+    return F.multiclass_f1_score(predicted, label, num_classes, average="weighted")
 
 
 def validation_metrics(num_classes: int, prefix: str) -> MetricCollection:
     """Return the metrics over the validation or test part, with names such as "val/acc"."""
-    kind: dict[str, Any] = {"task": "binary" if num_classes == 2 else "multiclass", "num_classes": num_classes}
-    metrics: dict[str, Any] = {
-        "acc": Accuracy(average="micro", **kind),
-        "auc": AUROC(**kind),
-        "f1_weighted": WeightedF1(num_classes),
-        "precision": Precision(average="macro", **kind),
-        "recall": Recall(average="macro", **kind),
-    }
+    measures = _measures(num_classes) | {"f1_weighted": partial(weighted_f1, num_classes=num_classes)}
+    metrics: dict[str, Any] = {name: Measured(measure) for name, measure in measures.items()}
     # Each keeps its own state: sharing it would need an update before the collection is used.
     return MetricCollection(metrics, prefix=prefix, compute_groups=False)
 
 
-class KeptScores(Metric):
-    """Keeps the scores and labels of all batches of an epoch, of which a subclass computes what it measures.
+def _measures(num_classes: int) -> dict[str, Measure]:
+    kind: dict[str, Any] = {"task": "binary" if num_classes == 2 else "multiclass", "num_classes": num_classes}
+    return {
+        "acc": partial(F.accuracy, average="micro", **kind),
+        "auc": partial(F.auroc, **kind),
+        "precision": partial(F.precision, average="macro", **kind),
+        "recall": partial(F.recall, average="macro", **kind),
+    }
 
-    A step costs next to nothing.
-    """
+
+class KeptScores(Metric):
+    """Keeps the scores and labels of all batches of an epoch, of which a subclass computes what it measures."""
 
     full_state_update = False
     scores: list[torch.Tensor]
@@ -57,6 +54,19 @@ class KeptScores(Metric):
         self.labels.append(label)
 
 
+class Measured(KeptScores):
+    """One number over an epoch."""
+
+    def __init__(self, measure: Measure) -> None:
+        super().__init__()
+        self.measure = measure
+
+    def compute(self) -> torch.Tensor:
+        """Return the number, a float scalar."""
+        number: torch.Tensor = self.measure(dim_zero_cat(self.scores), dim_zero_cat(self.labels))
+        return number
+
+
 class EpochScores(KeptScores):
     """Accuracy, AUC, precision and recall over the training batches of an epoch.
 
@@ -66,22 +76,14 @@ class EpochScores(KeptScores):
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
-        self.num_classes = num_classes
+        self.measures = _measures(num_classes)
+        if num_classes > 2:
+            self.measures["auc"] = _mean_auc
 
     def compute(self) -> dict[str, torch.Tensor]:
         """Return {"acc", "auc", "precision", "recall"}, float scalars in [0, 1]."""
-        scores = dim_zero_cat(self.scores)
-        labels = dim_zero_cat(self.labels)
-        if self.num_classes == 2:
-            auc = F.binary_auroc(scores, labels)
-            precision = F.binary_precision(scores, labels)
-            recall = F.binary_recall(scores, labels)
-            return {"acc": F.binary_accuracy(scores, labels), "auc": auc, "precision": precision, "recall": recall}
-        predicted = scores.argmax(1)
-        accuracy = F.multiclass_accuracy(predicted, labels, self.num_classes, average="micro")
-        precision = F.multiclass_precision(predicted, labels, self.num_classes)
-        recall = F.multiclass_recall(predicted, labels, self.num_classes)
-        return {"acc": accuracy, "auc": _mean_auc(scores, labels), "precision": precision, "recall": recall}
+        scores, labels = dim_zero_cat(self.scores), dim_zero_cat(self.labels)
+        return {name: measure(scores, labels) for name, measure in self.measures.items()}
 
 
 def _mean_auc(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, precision_score, recall_score, roc_auc_score
+from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score, roc_auc_score
 
-from lightning_modules.epoch_metrics import EpochScores
+from lightning_modules.epoch_metrics import EpochScores, validation_metrics
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -14,9 +14,10 @@ def test_scores_of_all_batches_are_measured_together(classes):
     probabilities = torch.rand(40, classes, generator=generator).softmax(1)
     label = torch.randint(classes, (40,), generator=generator)
     scores = probabilities[:, 1] if classes == 2 else probabilities
-    metric = EpochScores(classes)
+    metric, validation = EpochScores(classes), validation_metrics(classes, "val/")
     for rows in (slice(0, 16), slice(16, 32), slice(32, 40)):
         metric.update(scores[rows], label[rows])
+        validation.update(scores[rows], label[rows])
     measured = {name: value.item() for name, value in metric.compute().items()}
     called = (scores > 0.5).long() if classes == 2 else scores.argmax(1)
     average = "binary" if classes == 2 else "macro"
@@ -26,6 +27,12 @@ def test_scores_of_all_batches_are_measured_together(classes):
         "precision": precision_score(label, called, average=average),
         "recall": recall_score(label, called, average=average),
     }
+    assert measured == pytest.approx(expected, abs=1e-6)
+    assert {name: metric.scores[2].tolist() for name, metric in validation.items()} == dict.fromkeys(
+        [f"val/{name}" for name in ("acc", "auc", "f1_weighted", "precision", "recall")], scores[32:].tolist()
+    )
+    expected["f1_weighted"] = f1_score(label, called, average="weighted")
+    measured = {name.removeprefix("val/"): value.item() for name, value in validation.compute().items()}
     assert measured == pytest.approx(expected, abs=1e-6)
 
 
