@@ -10,7 +10,7 @@ from common.config.data import PrepareConfig
 from common.config.defaults import section_defaults
 from common.errors import UserError
 from common.runs.ensemble import member_folders
-from common.runs.files import RunFile
+from common.runs.files import RunFile, RunFolder
 from common.runs.lifecycle import other_revisions
 from common.runs.portable import PortableModel, TrainingFacts
 from common.runs.run import DataFacts, Run
@@ -134,7 +134,8 @@ class RunsModel:
         """
         if options.runtime:
             raise UserError(
-                f"runtime={options.runtime} is for portable models; runs are computed by torch: leave it out"
+                f"runtime={options.runtime} is for portable models; runs are computed by torch: leave it out, or "
+                f"let scripts/export.py write {self.runs[0].folder / RunFolder.PORTABLE} for predict.py runtime=onnx"
             )
         for run in self.runs:
             if len(self.runs) > 1 and run.has(RunFile.ENSEMBLE) and run.ensemble.method != "average":

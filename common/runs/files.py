@@ -36,6 +36,7 @@ class RunFolder(StrEnum):
     LOGS = "logs"
     TENSORBOARD = "tensorboard"
     HEATMAPS = "heatmaps"
+    PORTABLE = "portable"  # an export of the run, where there is one
 
 
 class PortableFile(StrEnum):

@@ -86,6 +86,14 @@ def test_an_exported_run_predicts_as_the_run(cell_runs, portable, cell_images, p
     assert_same(of_folder, of_run)
 
 
+def test_a_run_is_predicted_by_the_export_in_its_folder(cell_runs, portable, cell_images, predicted, tmp_path):
+    run = shutil.copytree(cell_runs[0], tmp_path / "run")
+    shutil.copytree(portable, run / "portable")
+    of_run = predicted("run", run, cell_images, "runtime=onnx")
+    pd.testing.assert_frame_equal(of_run, predicted("folder", portable, cell_images, "runtime=onnx"))
+    assert of_run["prob_all"].ne(predicted("by torch", run, cell_images)["prob_all"]).any()
+
+
 def test_a_portable_model_predicts_without_torch(cell_runs, portable, cell_images, predicted, tmp_path):
     output = tmp_path / "without.csv"
     done = run_without(UNNEEDED, "scripts/predict.py", portable, cell_images, "--output", output)

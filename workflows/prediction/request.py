@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 from common.config.base import FROM_YAML, Folder, StrictModel, listed
 from common.config.command import Command
 from common.errors import UserError
+from common.runs.files import RunFolder
 from workflows.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
 
 Rule = Literal["votes", "release", "positive", "confidence", "conformal"]
@@ -50,8 +51,12 @@ class PredictRequest:
 
     @cached_property
     def model(self) -> RunsModel | PortableNetworks:
-        """What is named as a model."""
-        return open_model(self.named)
+        """What is named as a model; with ``runtime=onnx`` the export in the folder of a run in its place."""
+        named = self.named
+        export = named[0] / RunFolder.PORTABLE
+        if self.settings.runtime == "onnx" and len(named) == 1 and is_model(export):
+            named = [export]
+        return open_model(named)
 
     @property
     def places(self) -> list[Path]:
