@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from common.cli import say
+from common.compat import import_lightning
 from common.config.rules import DRAWN
 from common.config.schema import Config
 from common.errors import UserError
@@ -89,7 +90,8 @@ def _find_weights(config: Config) -> tuple[str, str]:
     """Return what is to be said of the weights, and why the run will fail without them, or ""."""
     if config.weights == "random":
         return "none needed", ""
-    from lightning_modules.backbones.local_weights import NotAtHandError, WeightsFolders  # with torch: seconds
+    import_lightning()  # here: seconds
+    from lightning_modules.backbones.local_weights import NotAtHandError, WeightsFolders
     from lightning_modules.backbones.pretrained import find_weights
 
     folders = WeightsFolders.of(config.weights_dir, config.cache_dir, download=False)
