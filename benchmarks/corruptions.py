@@ -22,7 +22,7 @@ from common.errors import UserError
 from common.files import read_csv, sha256_of_file, write_csv
 from common.karyotype import NORMAL, class_of, name_karyotype
 from common.revision import revision
-from datamodules.io.decode import border, read_image
+from datamodules.io.decode import border, bounding_box, read_image
 from datamodules.io.tables import read_text_table
 from workflows.karyotyping.request import KaryotypeRequest
 from workflows.karyotyping.run import karyotype_cells
@@ -69,8 +69,7 @@ def halved(crops: list[Crop], _: Crop) -> list[Crop]:
 
 def content(pixels: np.ndarray) -> np.ndarray:
     """Cut a picture to its chromosome."""
-    left, top, width, height = cv2.boundingRect((pixels > 20).astype(np.uint8))
-    return pixels[top : top + height, left : left + width]
+    return pixels[bounding_box(pixels > 20)]
 
 
 def noisy(pixels: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from copy import deepcopy
 from functools import cache
 from importlib import import_module
 from io import StringIO
-from types import ModuleType
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -66,18 +66,14 @@ def import_lightning() -> None:
 
     They use the compiler of compiled networks alone, and nothing here compiles one. A training imports it later.
     """
-    unneeded: dict[str, dict[str, Any]] = {
-        "torch._dynamo": {
-            "OptimizedModule": type("OptimizedModule", (), {}),
-            "disable": lambda function, *_, **__: function,
-        },
-        "torch._dynamo.utils": {"is_compile_supported": lambda device: False},
-        "scipy.signal": {"hamming": None},
-    }
     import_module("torch")
-    stand_ins = {name: ModuleType(name) for name in unneeded.keys() - sys.modules.keys()}
-    for name, module in stand_ins.items():
-        vars(module).update(unneeded[name])
+    compiler = {"OptimizedModule": type("OptimizedModule", (), {}), "disable": lambda function, *_, **__: function}
+    unneeded = {
+        "torch._dynamo": SimpleNamespace(**compiler),
+        "torch._dynamo.utils": SimpleNamespace(is_compile_supported=lambda device: False),
+        "scipy.signal": SimpleNamespace(hamming=None),
+    }
+    stand_ins: dict[str, Any] = {name: unneeded[name] for name in unneeded.keys() - sys.modules.keys()}
     sys.modules |= stand_ins
     try:
         import_module("timm")

@@ -272,7 +272,8 @@ class ImageDataModule(LightningDataModule):
         if isinstance(batch, ImageKeys):
             return self._transformed(batch)
         image, label, index = batch
-        return {"image": image.float().div_(255), "label": label, "index": index}
+        image = image.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+        return {"image": image, "label": label, "index": index}
 
     def describe(self) -> list[str]:
         """Return what the user should know of the data before the training starts, a line each."""

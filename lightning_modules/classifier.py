@@ -9,7 +9,7 @@ from torchmetrics import MetricCollection
 from common.runs.run import ModelFacts
 from lightning_modules.backbones.heads import count_fixed_layers, head_layers
 from lightning_modules.backbones.truncation import features_of
-from lightning_modules.epoch_metrics import EpochScores, validation_metrics
+from lightning_modules.epoch_metrics import training_metrics, validation_metrics
 from lightning_modules.losses import build_losses, share_of_loss
 from lightning_modules.optimizers import TrainingSettings
 from lightning_modules.orientation import loss_by_orientation, marginal_logits, turned_batch
@@ -53,7 +53,7 @@ class Classifier(StagedModule):
         self.folded_batchnorm: tuple[str, ...] = ()
         self.epoch_is_whole = False
         self.training_loss, self.validation_loss = build_losses(settings.loss)
-        self.train_metrics = EpochScores(num_classes)
+        self.train_metrics = training_metrics(num_classes)
         self.val_metrics = validation_metrics(num_classes, "val/")
         self.test_metrics = validation_metrics(num_classes, "test/")
 

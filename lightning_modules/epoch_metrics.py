@@ -9,7 +9,30 @@ import torchmetrics.functional.classification as F  # noqa: N812
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.utilities import dim_zero_cat
 
-Measure = Callable[[torch.Tensor, torch.Tensor], Any]  # a float scalar, from scores and labels, see `KeptScores.update`
+Measure = Callable[[torch.Tensor, torch.Tensor], Any]  # from scores and labels, see `KeptScores.update`
+
+
+class KeptScores(Metric):
+    """Keeps the scores and labels of all batches of an epoch, of which it computes a measure."""
+
+    full_state_update = False
+    scores: list[torch.Tensor]
+    labels: list[torch.Tensor]
+
+    def __init__(self, measure: Measure) -> None:
+        super().__init__()
+        self.measure = measure
+        self.add_state("scores", [], dist_reduce_fx="cat")
+        self.add_state("labels", [], dist_reduce_fx="cat")
+
+    def update(self, scores: torch.Tensor, label: torch.Tensor) -> None:
+        """Take probabilities, float, (B, classes) or (B,) of the positive class, and labels, int64, (B,)."""
+        self.scores.append(scores.detach())
+        self.labels.append(label)
+
+    def compute(self) -> Any:
+        """Return what is measured of all batches."""
+        return self.measure(dim_zero_cat(self.scores), dim_zero_cat(self.labels))
 
 
 def weighted_f1(scores: torch.Tensor, label: torch.Tensor, num_classes: int) -> torch.Tensor:
@@ -21,9 +44,21 @@ def weighted_f1(scores: torch.Tensor, label: torch.Tensor, num_classes: int) -> 
 def validation_metrics(num_classes: int, prefix: str) -> MetricCollection:
     """Return the metrics over the validation or test part, with names such as "val/acc"."""
     measures = _measures(num_classes) | {"f1_weighted": partial(weighted_f1, num_classes=num_classes)}
-    metrics: dict[str, Any] = {name: Measured(measure) for name, measure in measures.items()}
+    metrics: dict[str, Any] = {name: KeptScores(measure) for name, measure in measures.items()}
     # Each keeps its own state: sharing it would need an update before the collection is used.
     return MetricCollection(metrics, prefix=prefix, compute_groups=False)
+
+
+def training_metrics(num_classes: int) -> KeptScores:
+    """Return {"acc", "auc", "precision", "recall"}, float scalars in [0, 1], over the training batches of an epoch.
+
+    AUC, precision and recall of two classes are of the positive class, at 0.5; those of more are means over the
+    classes.
+    """
+    measures = _measures(num_classes)
+    if num_classes > 2:
+        measures["auc"] = _mean_auc
+    return KeptScores(lambda scores, labels: {name: measure(scores, labels) for name, measure in measures.items()})
 
 
 def _measures(num_classes: int) -> dict[str, Measure]:
@@ -34,56 +69,6 @@ def _measures(num_classes: int) -> dict[str, Measure]:
         "precision": partial(F.precision, average="macro", **kind),
         "recall": partial(F.recall, average="macro", **kind),
     }
-
-
-class KeptScores(Metric):
-    """Keeps the scores and labels of all batches of an epoch, of which a subclass computes what it measures."""
-
-    full_state_update = False
-    scores: list[torch.Tensor]
-    labels: list[torch.Tensor]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("scores", [], dist_reduce_fx="cat")
-        self.add_state("labels", [], dist_reduce_fx="cat")
-
-    def update(self, scores: torch.Tensor, label: torch.Tensor) -> None:
-        """Take probabilities, float, (B, classes) or (B,) of the positive class, and labels, int64, (B,)."""
-        self.scores.append(scores.detach())
-        self.labels.append(label)
-
-
-class Measured(KeptScores):
-    """One number over an epoch."""
-
-    def __init__(self, measure: Measure) -> None:
-        super().__init__()
-        self.measure = measure
-
-    def compute(self) -> torch.Tensor:
-        """Return the number, a float scalar."""
-        number: torch.Tensor = self.measure(dim_zero_cat(self.scores), dim_zero_cat(self.labels))
-        return number
-
-
-class EpochScores(KeptScores):
-    """Accuracy, AUC, precision and recall over the training batches of an epoch.
-
-    AUC, precision and recall of two classes are of the positive class, at 0.5; those of more are means over the
-    classes.
-    """
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.measures = _measures(num_classes)
-        if num_classes > 2:
-            self.measures["auc"] = _mean_auc
-
-    def compute(self) -> dict[str, torch.Tensor]:
-        """Return {"acc", "auc", "precision", "recall"}, float scalars in [0, 1]."""
-        scores, labels = dim_zero_cat(self.scores), dim_zero_cat(self.labels)
-        return {name: measure(scores, labels) for name, measure in self.measures.items()}
 
 
 def _mean_auc(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

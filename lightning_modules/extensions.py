@@ -53,12 +53,6 @@ def build_callbacks(config: Config, stage: Stage, mode: str) -> list[Callback]:
     return callbacks
 
 
-def needs_images(config: Config) -> bool:
-    """Whether the class of an extra callback declares, by ``needs_images = True``, that it does not take features."""
-    classes = [get_class(entry["_target_"]) for entry in config.callbacks.extra.values()]
-    return any(getattr(each, "needs_images", False) for each in classes)
-
-
 def check_extensions(config: Config) -> None:
     """Build all callbacks and loggers once, so that a mistake is reported before a run is opened.
 

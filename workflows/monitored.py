@@ -1,10 +1,10 @@
 """Metrics of the evaluation that a training monitors: computed on the validation part after each epoch."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
-from torchmetrics.utilities import dim_zero_cat
 
 from common.errors import UserError
 from evaluation.core.labelled import LabelledPredictions
@@ -16,35 +16,19 @@ from lightning_modules.epoch_metrics import KeptScores
 LOSS = "val/loss"
 
 
-class MonitoredMetric(KeptScores):
-    """A metric of the registry ``evaluation.metrics.classification.METRICS`` over the validation part.
+def monitored(scores: torch.Tensor, labels: torch.Tensor, name: str, classes: tuple[str, ...]) -> torch.Tensor:
+    """Return a metric of the evaluation, such as "balanced_accuracy" or "recall/blast", float, scalar; NaN: undefined.
 
-    Args:
-        name: Of the metric, such as "balanced_accuracy" or "recall/blast".
-        classes: The class names.
+    ``scores`` and ``labels`` are those of `KeptScores` over the validation part.
     """
-
-    def __init__(self, name: str, classes: tuple[str, ...]) -> None:
-        super().__init__()
-        self.name = name
-        self.classes = classes
-
-    @property
-    def higher_is_better(self) -> bool:  # type: ignore[override]  # a constant of the class elsewhere
-        """As the registry says."""
-        return METRICS[self.name.partition("/")[0]].higher_is_better
-
-    def compute(self) -> torch.Tensor:
-        """Return the metric, float, scalar; NaN where it is undefined."""
-        probabilities = dim_zero_cat(self.scores).double().cpu().numpy()
-        labels = dim_zero_cat(self.labels)
-        if probabilities.ndim == 1:
-            probabilities = np.stack([1 - probabilities, probabilities], axis=1)
-        images = np.zeros(len(labels), np.int64)
-        positive = 1 if len(self.classes) == 2 else None
-        labelled = LabelledPredictions(labels.cpu().numpy(), probabilities, self.classes, positive, images, False, 0)
-        value = evaluate(labelled)[self.name]
-        return torch.tensor(torch.nan if value is None else value, device=labels.device)
+    probabilities = scores.double().cpu().numpy()
+    if probabilities.ndim == 1:
+        probabilities = np.stack([1 - probabilities, probabilities], axis=1)
+    images = np.zeros(len(labels), np.int64)
+    positive = 1 if len(classes) == 2 else None
+    labelled = LabelledPredictions(labels.cpu().numpy(), probabilities, classes, positive, images, False, 0)
+    value = evaluate(labelled)[name]
+    return torch.tensor(torch.nan if value is None else value, device=labels.device)
 
 
 def add_monitored(model: Classifier, monitor: str, classes: Sequence[str]) -> None:
@@ -62,4 +46,4 @@ def add_monitored(model: Classifier, monitor: str, classes: Sequence[str]) -> No
         known = [f"val/{each}" for each in registered if each.partition("/")[0] in METRICS]
         names = ", ".join(dict.fromkeys([*own, *known]))
         raise UserError(f"callbacks.monitor={monitor} is no metric: choose one of {names}")
-    model.val_metrics.add_metrics({name: MonitoredMetric(name, tuple(classes))})
+    model.val_metrics.add_metrics({name: KeptScores(partial(monitored, name=name, classes=tuple(classes)))})

@@ -9,7 +9,7 @@ import numpy as np
 
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES, Karyotype, name_karyotype
-from datamodules.io.decode import border, read_image
+from datamodules.io.decode import border, bounding_box, read_image
 from datamodules.manifest.manifest import Manifest, natural_key
 
 GROUND = 255  # of a G-banded chromosome: dark on white
@@ -90,6 +90,5 @@ def to_chromosome(pixels: np.ndarray, label: str, image_id: str) -> Chromosome:
 
 def trim(chromosome: Chromosome) -> Chromosome:
     """Cut a chromosome's picture down to its mask."""
-    x, y, width, height = cv2.boundingRect(chromosome.mask.astype(np.uint8))
-    box = np.s_[y : y + height, x : x + width]
+    box = bounding_box(chromosome.mask)
     return replace(chromosome, pixels=chromosome.pixels[box], mask=chromosome.mask[box])

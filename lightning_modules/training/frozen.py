@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from hydra.utils import get_class
 from pytorch_lightning import LightningDataModule, LightningModule
 
 from common.cli import say
 from common.config.schema import Config
 from lightning_modules.backbones.truncation import evaluating
 from lightning_modules.classifier import Classifier
-from lightning_modules.extensions import needs_images
 from lightning_modules.inference import predicted_arrays
 from lightning_modules.staged_module import StagedModule
 from lightning_modules.training.plan import Stage
@@ -66,11 +66,12 @@ def features_in_place_of_images(
 def _reason_against(model: Classifier, batches: Any, config: Config, images_seen: int) -> str | None:
     """Why features cannot replace the images in a run, or would not pay, in words."""
     images = batches.count
+    extra = [get_class(entry["_target_"]) for entry in config.callbacks.extra.values()]
     reasons = {
         "several processes train": config.trainer.processes > 1,
         "head.orientation turns images": config.head.orientation,
         "callbacks.check_and_adjust rounds the backbone": config.callbacks.check_and_adjust.enabled,
-        "callbacks.extra needs the images": needs_images(config),
+        "callbacks.extra needs the images": any(getattr(each, "needs_images", False) for each in extra),
         "transform changes images from epoch to epoch": batches.images_change,
         f"{images:,} images would be computed for {images_seen:,} that the stage sees": 2 * images > images_seen,
     }

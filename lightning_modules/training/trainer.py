@@ -30,7 +30,7 @@ SILENCED_WARNINGS = (
     ".*isinstance.treespec, LeafSpec.*",  # between Lightning and torch
     ".*The `srun` command is available.*",  # a run of one process needs none, and others are checked by world_of
     ".*recommended to use .*sync_dist=True.*",  # the metrics are computed over all ranks
-    ".*No (positive|negative) samples in targets.*",  # a short epoch without a class, see EpochScores
+    ".*No (positive|negative) samples in targets.*",  # a short epoch without a class, see training_metrics
     ".*Grad strides do not match bucket view strides.*",  # DDP with channels_last: correct, but slower
 )
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score, roc_auc_score
 
-from lightning_modules.epoch_metrics import EpochScores, validation_metrics
+from lightning_modules.epoch_metrics import training_metrics, validation_metrics
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -14,7 +14,7 @@ def test_scores_of_all_batches_are_measured_together(classes):
     probabilities = torch.rand(40, classes, generator=generator).softmax(1)
     label = torch.randint(classes, (40,), generator=generator)
     scores = probabilities[:, 1] if classes == 2 else probabilities
-    metric, validation = EpochScores(classes), validation_metrics(classes, "val/")
+    metric, validation = training_metrics(classes), validation_metrics(classes, "val/")
     for rows in (slice(0, 16), slice(16, 32), slice(32, 40)):
         metric.update(scores[rows], label[rows])
         validation.update(scores[rows], label[rows])
@@ -37,7 +37,7 @@ def test_scores_of_all_batches_are_measured_together(classes):
 
 
 def test_an_epoch_knows_nothing_of_the_one_before():
-    metric = EpochScores(2)
+    metric = training_metrics(2)
     metric.update(torch.tensor([0.9, 0.1]), torch.tensor([0, 1]))
     assert metric.compute()["auc"] == 0
     metric.reset()
@@ -48,7 +48,7 @@ def test_an_epoch_knows_nothing_of_the_one_before():
 
 def test_classes_that_an_epoch_lacks_do_not_count_in_its_auc():
     scores = torch.tensor([[0.7, 0.2, 0.1], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1]])
-    metric = EpochScores(3)
+    metric = training_metrics(3)
     metric.update(scores, torch.tensor([0, 1, 0]))
     assert metric.compute()["auc"] == 1
     metric.reset()

@@ -1,5 +1,7 @@
 """Any metric of the registry chooses the best epoch."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,10 @@ import torch
 from common.errors import UserError
 from common.runs.run import Run
 from evaluation.metrics.classification import METRICS, Metric
+from lightning_modules.epoch_metrics import KeptScores
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import build, train
-from workflows.monitored import MonitoredMetric, add_monitored
+from workflows.monitored import add_monitored, monitored
 
 CLASSES = ("hem", "all")
 NET = ["model=resnet18", "model.cut=layer1", "unfreeze=whole", "trainer.max_epochs=2"]
@@ -19,7 +22,7 @@ NET = ["model=resnet18", "model.cut=layer1", "unfreeze=whole", "trainer.max_epoc
     ("name", "expected"), [("balanced_accuracy", 0.75), ("recall/all", 0.5), ("average_precision", 1.0)]
 )
 def test_it_is_computed_over_all_batches(name, expected):
-    metric = MonitoredMetric(name, CLASSES)
+    metric = KeptScores(partial(monitored, name=name, classes=CLASSES))
     metric.update(torch.tensor([0.9, 0.1]), torch.tensor([1, 0]))
     metric.update(torch.tensor([0.4, 0.2]), torch.tensor([1, 0]))
     assert float(metric.compute()) == pytest.approx(expected)
