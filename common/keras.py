@@ -8,27 +8,18 @@ from common.errors import UserError
 
 @dataclass(frozen=True)
 class KerasWeights:
-    """A file of Keras' store, and how its network differs from timm's.
+    """A file of Keras' store, and how its network differs from timm's."""
 
-    Attributes:
-        name: Of the converted file in weights_dir or in the cache, without ``.safetensors``.
-        path: Of the file, below the address of the store.
-        size: Of the file, in bytes.
-        digest: Of the file: ``<algorithm>:<hexadecimal digits>``.
-        caffe: Whether its images were BGR values from 0 to 255 less their mean; otherwise RGB values from -1 to 1.
-        args: timm's arguments for the network.
-        more_eps: What its BatchNorm adds to variances beyond timm's.
-        numbered: Whether the numbers in the names of layers give the order of timm's; otherwise that of the file does.
-    """
-
-    name: str
-    path: str
-    size: int
-    digest: str
+    name: str  # of the converted file in weights_dir or in the cache, without ``.safetensors``
+    path: str  # of the file, below the address of the store
+    size: int  # of the file, in bytes
+    digest: str  # of the file: ``<algorithm>:<hexadecimal digits>``
     licence: str
+    # whether its images were BGR values from 0 to 255 less their mean; otherwise RGB values from -1 to 1
     caffe: bool = False
-    args: dict[str, Any] = field(default_factory=dict)
-    more_eps: float = 0.0
+    args: dict[str, Any] = field(default_factory=dict)  # timm's arguments for the network
+    more_eps: float = 0.0  # what its BatchNorm adds to variances beyond timm's
+    # whether the numbers in the names of layers give the order of timm's; otherwise that of the file does
     numbered: bool = True
 
 

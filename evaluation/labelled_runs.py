@@ -47,30 +47,21 @@ class LabelledFold:
 
 @dataclass(frozen=True)
 class LabelledRuns:
-    """One run, or the folds of one experiment, as every part of an evaluation reads them.
+    """One run, or the folds of one experiment, as every part of an evaluation reads them."""
 
-    Attributes:
-        folds: At least one.
-        pooled: The test rows of all folds, fold after fold; ``test`` the labelled ones of them.
-        train: The labelled training images of all folds, pooled; None where a fold has none.
-        runs: The predictions of each fold; ``tests`` their labelled test images, ``sizes`` their numbers.
-        thresholds: The threshold of each fold; None where it has none.
-        about: Facts of the run, or of all folds (lists where they differ).
-        positive_index: The positive one of two classes; None for more.
-    """
-
-    folds: tuple[LabelledFold, ...]
-    pooled: Predictions
+    folds: tuple[LabelledFold, ...]  # at least one
+    pooled: Predictions  # the test rows of all folds, fold after fold; ``test`` the labelled ones of them
     test: LabelledPredictions
-    train: LabelledPredictions | None
+    train: LabelledPredictions | None  # the labelled training images of all folds, pooled; None where a fold has none
     settings: EvaluationConfig
+    # the predictions of each fold; ``tests`` their labelled test images, ``sizes`` their numbers
     runs: list[Predictions]
     tests: list[Cases]
     sizes: list[int]
-    thresholds: list[float | None]
-    about: dict[str, Any]
+    thresholds: list[float | None]  # the threshold of each fold; None where it has none
+    about: dict[str, Any]  # facts of the run, or of all folds (lists where they differ)
     classes: tuple[str, ...]
-    positive_index: int | None
+    positive_index: int | None  # the positive one of two classes; None for more
 
     @classmethod
     def of(

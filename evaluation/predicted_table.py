@@ -18,23 +18,14 @@ KEY = b"karyocyte_predicted"
 
 @dataclass(frozen=True)
 class PredictedFacts:
-    """What a table of new images does not hold in its rows.
+    """What a table of new images does not hold in its rows."""
 
-    Attributes:
-        name: Of the run, or of the ensemble.
-        runs: The folders that predicted.
-        classes: In the order of the probabilities.
-        positive_class: None where there are more than two classes.
-        rules: Sentences: when an image is to be reviewed.
-        warnings: What limits the predictions, in sentences.
-    """
-
-    name: str
-    runs: tuple[str, ...]
-    classes: tuple[str, ...]
-    positive_class: str | None
-    rules: tuple[str, ...]
-    warnings: tuple[str, ...]
+    name: str  # of the run, or of the ensemble
+    runs: tuple[str, ...]  # the folders that predicted
+    classes: tuple[str, ...]  # in the order of the probabilities
+    positive_class: str | None  # none where there are more than two classes
+    rules: tuple[str, ...]  # sentences: when an image is to be reviewed
+    warnings: tuple[str, ...]  # what limits the predictions, in sentences
 
 
 _FACTS = TypeAdapter(PredictedFacts)

@@ -20,18 +20,13 @@ from evaluation.result import SECTION_FIELDS, Estimate, EvaluationResult, Evalua
 
 @dataclass(frozen=True)
 class Findings:
-    """What a section found, beside the metrics.
+    """What a section found, beside the metrics."""
 
-    Attributes:
-        value: Of the field of ``EvaluationResult`` that has the section's name; None leaves it as it is.
-        warnings: What limits the value.
-        tables: Contents of CSV files, by their names without the ending.
-        figures: What draws the whole result to a PNG, by the names of the files without the ending.
-    """
-
-    value: Any = None
-    warnings: list[EvaluationWarning] = field(default_factory=list)
+    value: Any = None  # of the field of ``EvaluationResult`` that has the section's name; None leaves it as it is
+    warnings: list[EvaluationWarning] = field(default_factory=list)  # what limits the value
+    # contents of CSV files, by their names without the ending
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    # what draws the whole result to a PNG, by the names of the files without the ending
     figures: Mapping[str, Callable[[Path, EvaluationResult], None]] = field(default_factory=dict)
 
 

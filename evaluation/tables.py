@@ -45,29 +45,18 @@ Row = dict[str, Cell]
 
 @dataclass(frozen=True)
 class Table:
-    """A table, whatever it is drawn on.
+    """A table, whatever it is drawn on."""
 
-    Attributes:
-        title: Above it.
-        columns: Their headings.
-        rows: Cells, as many as there are columns; numbers and estimates are written by the renderer.
-        notes: Sentences below it.
-        reading: How to read it, on pages.
-        signed: Columns of differences, which have a sign.
-        detail: Columns that only pages have.
-        below: Whether the terminal has intervals below their values, not in columns of their own.
-        confidence: Of the intervals, 0 to 1.
-    """
-
-    title: str
-    columns: tuple[str, ...]
+    title: str  # above it
+    columns: tuple[str, ...]  # their headings
+    # cells, as many as there are columns; numbers and estimates are written by the renderer
     rows: tuple[tuple[Cell, ...], ...]
-    notes: tuple[str, ...] = ()
-    reading: str = ""
-    signed: tuple[str, ...] = ()
-    detail: tuple[str, ...] = ()
-    below: bool = False
-    confidence: float = 0.95
+    notes: tuple[str, ...] = ()  # sentences below it
+    reading: str = ""  # how to read it, on pages
+    signed: tuple[str, ...] = ()  # columns of differences, which have a sign
+    detail: tuple[str, ...] = ()  # columns that only pages have
+    below: bool = False  # whether the terminal has intervals below their values, not in columns of their own
+    confidence: float = 0.95  # of the intervals, 0 to 1
 
     def __bool__(self) -> bool:
         """Whether it has a row."""

@@ -33,28 +33,19 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
 @dataclass(frozen=True)
 class ReviewedFile:
-    """A chromosome as the model saw it.
+    """A chromosome as the model saw it."""
 
-    Attributes:
-        name: Of the file, as in chromosomes.csv.
-        path: As seen from the folder of the output; absolute in one of an older revision, and once it is read.
-        assigned: Its class in the most probable karyotype, "1" to "22", "X" or "Y".
-        fixed: The class that an expert had fixed before (--fixed); None without one.
-        log_probabilities: Calibrated natural logarithms of the image alone, in the order of CHROMOSOMES, 24 numbers.
-        foreign: Whether it is out of distribution: it does not look like the training images.
-        upside_down: Whether its short arm is below in the file, once that is upright; None: not known, as in a folder
-            of an older revision.
-        area: Pixels of the chromosome in the file.
-    """
-
-    name: str
-    path: str
-    assigned: str
-    fixed: str | None
+    name: str  # of the file, as in chromosomes.csv
+    path: str  # as seen from the folder of the output; absolute in one of an older revision, and once it is read
+    assigned: str  # its class in the most probable karyotype, "1" to "22", "X" or "Y"
+    fixed: str | None  # the class that an expert had fixed before (--fixed); None without one
+    # calibrated natural logarithms of the image alone, in the order of CHROMOSOMES, 24 numbers
     log_probabilities: list[float]
-    foreign: bool = False
+    foreign: bool = False  # whether it is out of distribution: it does not look like the training images
+    # whether its short arm is below in the file, once that is upright; None: not known, as in a folder of an older
+    # revision
     upside_down: bool | None = None
-    area: int = 0
+    area: int = 0  # pixels of the chromosome in the file
 
 
 @dataclass(frozen=True)
@@ -100,42 +91,25 @@ class ReviewedCell:
 
 @dataclass(frozen=True)
 class CellSummary:
-    """A line of the queue.
+    """A line of the queue."""
 
-    Attributes:
-        stem: Name of the cell's files in the folder, and its identity in the decisions.
-        title: The case, where it is known, and the cell.
-        expected_errors: See ``CellKaryotype.expected_wrong``.
-        case: Its name; None where it is unknown.
-    """
-
-    stem: str
-    title: str
-    expected_errors: float
-    case: str | None = None
+    stem: str  # name of the cell's files in the folder, and its identity in the decisions
+    title: str  # the case, where it is known, and the cell
+    expected_errors: float  # see ``CellKaryotype.expected_wrong``
+    case: str | None = None  # its name; None where it is unknown
 
 
 @dataclass(frozen=True)
 class ReviewIndex:
-    """What all cells share.
+    """What all cells share."""
 
-    Attributes:
-        model: Identity of the runs: a hash of their predictions.
-        runs: Their folders, as they were named.
-        priors: Of karyotypes.
-        balanced: See ``karyotype_posterior``.
-        refer_below: A karyotype that is less probable is to be referred.
-        cells: Those with a chromosome that can be read.
-        thresholds: Above what a cell is to be referred.
-    """
-
-    model: str
-    runs: list[str]
-    priors: Mapping[str, Any]
-    balanced: bool
-    refer_below: float
-    cells: list[CellSummary]
-    thresholds: CellThresholds = CellThresholds()
+    model: str  # identity of the runs: a hash of their predictions
+    runs: list[str]  # their folders, as they were named
+    priors: Mapping[str, Any]  # of karyotypes
+    balanced: bool  # see ``karyotype_posterior``
+    refer_below: float  # a karyotype that is less probable is to be referred
+    cells: list[CellSummary]  # those with a chromosome that can be read
+    thresholds: CellThresholds = CellThresholds()  # above what a cell is to be referred
 
 
 _INDEX = TypeAdapter(ReviewIndex)

@@ -29,45 +29,29 @@ def _checked_time(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """One line.
-
-    Attributes:
-        action: "move" an image to a class, "swap" two images, "turn" an image upside down, "note" something on the
-            cell, "approve" or "reject" it, or "undo" the reader's last action in the cell that is not undone yet. On
-            the picture of a metaphase: "add" a chromosome, "cut" an image in two, or "join" two images.
-        cell: Identity of the cell, or of the single image.
-        reader: Who decided.
-        time: ISO 8601, UTC.
-        seconds: Since the reader's last decision in the cell, or since it was opened.
-        model: Identity of the predictions.
-        blind: Whether the predictions were hidden.
-        image: The file; of "add", one that was left out, or None; None of "approve" and "undo".
-        other: Of "swap" and "join", the other file.
-        from_class: Class of the image before; None without one. In the file: ``from``.
-        to: Class of the image; of "swap", that which ``other`` had; of "approve" the karyotype.
-        classes: Of "approve", the class of each file.
-        text: Of "note", and the reason of "reject".
-        boxes: Of "add", "cut" and "join", those of the new chromosomes.
-        points: Of "cut", x and y in the picture of those of the line.
-    """
+    """One line."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
+    # "move" an image to a class, "swap" two images, "turn" an image upside down, "note" something on the cell,
+    # "approve" or "reject" it, or "undo" the reader's last action in the cell that is not undone yet. On the picture of
+    # a metaphase: "add" a chromosome, "cut" an image in two, or "join" two images
     action: Action
-    cell: str
-    reader: str
-    time: Annotated[str, AfterValidator(_checked_time)]
-    seconds: float
-    model: str
-    blind: bool = False
-    image: str | None = None
-    other: str | None = None
+    cell: str  # identity of the cell, or of the single image
+    reader: str  # who decided
+    time: Annotated[str, AfterValidator(_checked_time)]  # ISO 8601, UTC
+    seconds: float  # since the reader's last decision in the cell, or since it was opened
+    model: str  # identity of the predictions
+    blind: bool = False  # whether the predictions were hidden
+    image: str | None = None  # the file; of "add", one that was left out, or None; None of "approve" and "undo"
+    other: str | None = None  # of "swap" and "join", the other file
+    # class of the image before; None without one. In the file: ``from``
     from_class: Annotated[str | None, Field(alias="from")] = None
-    to: str | None = None
-    classes: dict[str, str] | None = None
-    text: str | None = None
-    boxes: list[Box] | None = None
-    points: list[tuple[float, float]] | None = None
+    to: str | None = None  # class of the image; of "swap", that which ``other`` had; of "approve" the karyotype
+    classes: dict[str, str] | None = None  # of "approve", the class of each file
+    text: str | None = None  # of "note", and the reason of "reject"
+    boxes: list[Box] | None = None  # of "add", "cut" and "join", those of the new chromosomes
+    points: list[tuple[float, float]] | None = None  # of "cut", x and y in the picture of those of the line
 
     @property
     def drawn(self) -> dict[str, Box]:

@@ -26,42 +26,27 @@ SYNTHETIC_WARNING = "this run learned from SYNTHETIC images: its predictions of 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """How networks are loaded.
+    """How networks are loaded."""
 
-    Attributes:
-        batchnorm: "trained" or "images"; None: as each was trained.
-        runtime: Of a portable model, "torch" or "onnx"; None: torch where it is installed.
-        passes: Of Monte Carlo dropout; None: as many as the run has.
-        out_of_distribution: The share of validation images that would be marked; None: that of each run.
-    """
-
-    batchnorm: str | None = None
-    runtime: str | None = None
-    passes: int | None = 0
+    batchnorm: str | None = None  # "trained" or "images"; None: as each was trained
+    runtime: str | None = None  # of a portable model, "torch" or "onnx"; None: torch where it is installed
+    passes: int | None = 0  # of Monte Carlo dropout; None: as many as the run has
+    # the share of validation images that would be marked; None: that of each run
     out_of_distribution: float | None = None
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What is known of a model before it is loaded.
+    """What is known of a model before it is loaded."""
 
-    Attributes:
-        folders: Of the members, or of the portable model.
-        classes: In the order of the probabilities.
-        positive_class: None where there are more than two classes.
-        combiner: ``Combiner.as_dict()`` of an ensemble; None: the mean of the members.
-        cache_dir: Where zip files are unpacked.
-        preparations: How the images of each member are prepared, with the folder that it is of.
-        warnings: What the user should know of the networks.
-    """
-
-    folders: tuple[str, ...]
-    classes: tuple[str, ...]
-    positive_class: str | None
-    combiner: dict[str, Any] | None
-    cache_dir: Path
+    folders: tuple[str, ...]  # of the members, or of the portable model
+    classes: tuple[str, ...]  # in the order of the probabilities
+    positive_class: str | None  # none where there are more than two classes
+    combiner: dict[str, Any] | None  # ``Combiner.as_dict()`` of an ensemble; None: the mean of the members
+    cache_dir: Path  # where zip files are unpacked
+    # how the images of each member are prepared, with the folder that it is of
     preparations: tuple[tuple[str, PrepareConfig], ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...]  # what the user should know of the networks
 
 
 class RunsModel:

@@ -45,31 +45,18 @@ class Network(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class LoadedNetwork:
-    """A network, and what it takes to predict new images by it.
+    """A network, and what it takes to predict new images by it."""
 
-    Attributes:
-        name: Of the training.
-        source: The images that it learned from, in words.
-        network: Computes prepared images.
-        prepare: How they are prepared.
-        batch_size: Images that are predicted at once.
-        classes: In the order of its probabilities.
-        turns: Whether it estimates which images are upside down.
-        adapts: Whether its BatchNorm statistics are to become those of the new images.
-        passes: Of Monte Carlo dropout.
-        notes: What limits it, in sentences.
-    """
-
-    name: str
-    source: str
-    network: Network
-    prepare: PrepareConfig
-    batch_size: int
-    classes: tuple[str, ...]
-    turns: bool
-    adapts: bool
-    passes: int = 0
-    notes: tuple[str, ...] = ()
+    name: str  # of the training
+    source: str  # the images that it learned from, in words
+    network: Network  # computes prepared images
+    prepare: PrepareConfig  # how they are prepared
+    batch_size: int  # images that are predicted at once
+    classes: tuple[str, ...]  # in the order of its probabilities
+    turns: bool  # whether it estimates which images are upside down
+    adapts: bool  # whether its BatchNorm statistics are to become those of the new images
+    passes: int = 0  # of Monte Carlo dropout
+    notes: tuple[str, ...] = ()  # what limits it, in sentences
 
     def adapt(self, images: np.ndarray) -> str:
         """Adapt it to prepared images, uint8 RGB, shape (N, H, W, 3); return a sentence for the user."""

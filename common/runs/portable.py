@@ -31,30 +31,22 @@ TRAINERS = ("train.py", "karyocyte-train")
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """How a member was trained; None where its run does not say.
-
-    Attributes:
-        start: The weights that the training began with: a tag of timm, the name of a file, or "random".
-        init_from: Whether it went on from another run.
-        data_sha256: Of the images, their labels and the version of the preparation.
-        revisions: Of the code, oldest first.
-        command: That trained it, without the places of files.
-    """
+    """How a member was trained; None where its run does not say."""
 
     name: str
     protocol: str
     fold: int | None
     folds: int | None
     seed: int
-    start: str
-    init_from: bool
+    start: str  # the weights that the training began with: a tag of timm, the name of a file, or "random"
+    init_from: bool  # whether it went on from another run
     source: str | None
     synthetic: bool
-    data_sha256: str | None
+    data_sha256: str | None  # of the images, their labels and the version of the preparation
     images_seen: int | None
     leaks: Mapping[str, int | None] | None
-    revisions: tuple[str, ...]
-    command: str | None = None
+    revisions: tuple[str, ...]  # of the code, oldest first
+    command: str | None = None  # that trained it, without the places of files
 
 
 @dataclass(frozen=True)
@@ -97,60 +89,38 @@ class Licence:
 
 @dataclass(frozen=True)
 class CellFacts:
-    """What the karyotypes of cells are named with, beside the probabilities of chromosomes.
+    """What the karyotypes of cells are named with, beside the probabilities of chromosomes."""
 
-    Attributes:
-        temperatures: Of each member, which its log-probabilities are divided by before they are combined.
-        combined: The temperature of what they are combined to.
-        balanced: Whether the members have learned equal shares of the classes.
-        notes: What limits the temperatures.
-        thresholds: Above what a cell is referred; None in a model of an earlier revision.
-    """
-
+    # of each member, which its log-probabilities are divided by before they are combined
     temperatures: tuple[float, ...]
-    combined: float
-    balanced: bool
-    notes: tuple[str, ...]
-    thresholds: CellThresholds | None = None
+    combined: float  # the temperature of what they are combined to
+    balanced: bool  # whether the members have learned equal shares of the classes
+    notes: tuple[str, ...]  # what limits the temperatures
+    thresholds: CellThresholds | None = None  # above what a cell is referred; None in a model of an earlier revision
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelDescription:
-    """The content of the model.json of a portable model.
+    """The content of the model.json of a portable model."""
 
-    Attributes:
-        name: Of the run or the ensemble.
-        classes: In the order of the probabilities.
-        positive_class: None where there are more than two classes.
-        members: One network, or those of an ensemble.
-        combiner: ``Combiner.as_dict()`` of an ensemble; None: the mean of the members.
-        thresholds: The fields of ``ReviewThresholds``: thresholds, temperature and referral rules of validation.
-        cells: Of members that name the 24 chromosomes; None of others.
-        evaluation: ``confidence`` of the intervals, the metrics of the ``test`` images, ``calibration`` and
-            ``warnings``, as metrics.json has them; empty where the run was not evaluated.
-        prepare_version: Of the code that prepares the images.
-        opset: Of the ONNX graphs; None without them.
-        versions: Of the packages that made the folder.
-        revision: Of the code that made it.
-        notes: What differs from the run.
-        data_notes: What is to be said of the data, as Markdown.
-    """
-
-    name: str
-    classes: tuple[str, ...]
-    positive_class: str | None
-    members: Annotated[tuple[PortableMember, ...], Field(min_length=1)]
-    combiner: dict[str, Any] | None
+    name: str  # of the run or the ensemble
+    classes: tuple[str, ...]  # in the order of the probabilities
+    positive_class: str | None  # none where there are more than two classes
+    members: Annotated[tuple[PortableMember, ...], Field(min_length=1)]  # one network, or those of an ensemble
+    combiner: dict[str, Any] | None  # ``Combiner.as_dict()`` of an ensemble; None: the mean of the members
+    # the fields of ``ReviewThresholds``: thresholds, temperature and referral rules of validation
     thresholds: dict[str, Any]
+    # ``confidence`` of the intervals, the metrics of the ``test`` images, ``calibration`` and ``warnings``, as
+    # metrics.json has them; empty where the run was not evaluated
     evaluation: dict[str, Any]
     licence: Licence
-    prepare_version: int
-    opset: int | None
-    versions: dict[str, str]
-    revision: str
-    cells: CellFacts | None = None
-    notes: tuple[str, ...] = ()
-    data_notes: str = ""
+    prepare_version: int  # of the code that prepares the images
+    opset: int | None  # of the ONNX graphs; None without them
+    versions: dict[str, str]  # of the packages that made the folder
+    revision: str  # of the code that made it
+    cells: CellFacts | None = None  # of members that name the 24 chromosomes; None of others
+    notes: tuple[str, ...] = ()  # what differs from the run
+    data_notes: str = ""  # what is to be said of the data, as Markdown
     format: int = field(default=FORMAT)
     kind: str = KIND
 

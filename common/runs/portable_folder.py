@@ -21,27 +21,16 @@ REMEDY = "export it again with scripts/export.py; a model of this repository is 
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """What the weights of a member are loaded into.
+    """What the weights of a member are loaded into."""
 
-    Attributes:
-        name: timm's name of the backbone, or that of a network of the papers.
-        args: Its further arguments.
-        cut: The module that it ends with; None for the whole network.
-        head: The layers of the head, as ``head.layers`` of conf/train.yaml.
-        logits: Outputs of the head: per orientation one per class, or one for two classes.
-        orientation: Whether it has two outputs per class, upright and upside down.
-        mean: Of the channels, shape (3,), which images in [0, 1] are normalised with.
-        std: Their standard deviations, shape (3,).
-    """
-
-    name: str
-    args: dict[str, Any]
-    cut: str | None
-    head: tuple[str | dict[str, Any], ...]
-    logits: int
-    orientation: bool
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    name: str  # timm's name of the backbone, or that of a network of the papers
+    args: dict[str, Any]  # its further arguments
+    cut: str | None  # the module that it ends with; None for the whole network
+    head: tuple[str | dict[str, Any], ...]  # the layers of the head, as ``head.layers`` of conf/train.yaml
+    logits: int  # outputs of the head: per orientation one per class, or one for two classes
+    orientation: bool  # whether it has two outputs per class, upright and upside down
+    mean: tuple[float, ...]  # of the channels, shape (3,), which images in [0, 1] are normalised with
+    std: tuple[float, ...]  # their standard deviations, shape (3,)
 
 
 @dataclass(frozen=True)

@@ -35,23 +35,14 @@ class FileStatus(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class CellFile:
-    """A file of a cell as it was read.
+    """A file of a cell as it was read."""
 
-    Attributes:
-        file: Its name and path.
-        status: Whether it is used.
-        cause: Why it is not; None of those used.
-        sha256: Of its bytes; None where they cannot be read.
-        pixels: uint8 RGB, shape (H, W, 3), of those used; else None.
-        area: Pixels of the chromosome, of those used.
-    """
-
-    file: ImageFile
-    status: FileStatus
-    cause: str | None = None
-    sha256: str | None = None
-    pixels: np.ndarray | None = None
-    area: int = 0
+    file: ImageFile  # its name and path
+    status: FileStatus  # whether it is used
+    cause: str | None = None  # why it is not; None of those used
+    sha256: str | None = None  # of its bytes; None where they cannot be read
+    pixels: np.ndarray | None = None  # uint8 RGB, shape (H, W, 3), of those used; else None
+    area: int = 0  # pixels of the chromosome, of those used
 
     def left_out(self, status: FileStatus, cause: str) -> "CellFile":
         """Return the file with another status and without its pixels."""

@@ -37,15 +37,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Cells:
-    """The cells of a folder, a zip file or a table.
+    """The cells of a folder, a zip file or a table."""
 
-    Attributes:
-        cells: In natural order.
-        others: Number of other files of each kind (`ImageFiles.others`).
-    """
-
-    cells: tuple[Cell, ...]
-    others: dict[str, int]
+    cells: tuple[Cell, ...]  # in natural order
+    others: dict[str, int]  # number of other files of each kind (`ImageFiles.others`)
 
 
 def find_cells(place: Path, cache_dir: Path, progress: bool = True) -> Cells:

@@ -74,18 +74,14 @@ class ExternalDataModule(ImageDataModule):
 
 @dataclass(frozen=True)
 class SeenImages:
-    """The images of a run's split, and those of the runs that it started from.
+    """The images of a run's split, and those of the runs that it started from."""
 
-    Attributes:
-        learned: image_id, path, label, subject, sha256 and part of the run's own training and validation images.
-        parts: The part of each file, by its SHA-256, earlier runs included; "train" takes precedence over
-            "validation", and that over "test".
-        lost: Earlier runs whose split cannot be read.
-    """
-
+    # image_id, path, label, subject, sha256 and part of the run's own training and validation images
     learned: pd.DataFrame
+    # the part of each file, by its SHA-256, earlier runs included; "train" takes precedence over "validation", and that
+    # over "test"
     parts: dict[str, str]
-    lost: tuple[str, ...]
+    lost: tuple[str, ...]  # earlier runs whose split cannot be read
 
     def part_of(self, sha256: pd.Series) -> pd.Series:
         """Return the part of each file; None for new files."""

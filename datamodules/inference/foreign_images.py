@@ -23,17 +23,11 @@ FEWEST = 10  # pictures, from which on their median area says what a chromosome 
 
 
 class Outline(NamedTuple):
-    """What is seen against the ground of a picture.
+    """What is seen against the ground of a picture."""
 
-    Attributes:
-        area: Pixels of the largest object; 0 of a blank picture.
-        parts: Number of objects.
-        border: Share of the picture's border that belongs to objects, 0 to 1.
-    """
-
-    area: int
-    parts: int
-    border: float
+    area: int  # pixels of the largest object; 0 of a blank picture
+    parts: int  # number of objects
+    border: float  # share of the picture's border that belongs to objects, 0 to 1
 
 
 def outline_of(image: np.ndarray, config: PrepareConfig) -> Outline:

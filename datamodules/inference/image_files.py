@@ -26,15 +26,12 @@ class ImageFile(NamedTuple):
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """The contents of the named folders, zip files and files.
+    """The contents of the named folders, zip files and files."""
 
-    Attributes:
-        files: At least one image, in natural order within each folder; folders that cannot be listed and images of
-            formats that cannot be read among them.
-        others: Number of other files by suffix (".txt"), "hidden" or "without suffix", the most frequent first.
-    """
-
+    # at least one image, in natural order within each folder; folders that cannot be listed and images of formats that
+    # cannot be read among them
     files: Sequence[ImageFile]
+    # number of other files by suffix (".txt"), "hidden" or "without suffix", the most frequent first
     others: dict[str, int]
 
 

@@ -25,29 +25,20 @@ class PositiveClassUnsaidError(UserError):
 
 @dataclass(frozen=True)
 class ImageSet:
-    """What is known of one of several sets that a source mixes.
+    """What is known of one of several sets that a source mixes."""
 
-    Attributes:
-        weight: How often one of its images is drawn for training, relative to those of the other sets.
-        upright: Whether all of its images are upright; otherwise their orientation is not known.
-        train_cells: How many of its cells train, while the others test; None: it is divided into folds.
-    """
-
-    weight: float
-    upright: bool
-    train_cells: int | None = None
+    weight: float  # how often one of its images is drawn for training, relative to those of the other sets
+    upright: bool  # whether all of its images are upright; otherwise their orientation is not known
+    train_cells: int | None = None  # how many of its cells train, while the others test; None: it is divided into folds
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """One row per image of a source.
+    """One row per image of a source."""
 
-    Attributes:
-        frame: The columns of `listed` and, once `scan.scan_listing` has opened the files, ``width`` and ``height``
-            (pixels, as decoded), ``channels`` (of the file), ``sha256`` (of the file's bytes, 64 hex digits) and
-            ``phash`` (perceptual hash, 256 bits as 64 hex digits). The index is 0, 1, 2, ...
-    """
-
+    # the columns of `listed` and, once `scan.scan_listing` has opened the files, ``width`` and ``height`` (pixels, as
+    # decoded), ``channels`` (of the file), ``sha256`` (of the file's bytes, 64 hex digits) and ``phash`` (perceptual
+    # hash, 256 bits as 64 hex digits). The index is 0, 1, 2, ...
     frame: pd.DataFrame
     root: Path  # the folder that the paths are below
     classes: tuple[str, ...]  # their order is the class index; with two classes the positive one has index 1

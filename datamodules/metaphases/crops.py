@@ -17,15 +17,11 @@ LEAST = 0.3  # probability of a pixel of the mask; chosen on validation pictures
 
 @dataclass(frozen=True, eq=False)
 class BoxCrops:
-    """The boxes of a picture.
+    """The boxes of a picture."""
 
-    Attributes:
-        images: uint8, shape (n, 3, SIDE, SIDE): the picture, bright on black, the boxes, and the mask of ``cut_out``.
-        places: Affine maps from pixels of the picture to those of the image, float64, shape (n, 2, 3).
-    """
-
+    # uint8, shape (n, 3, SIDE, SIDE): the picture, bright on black, the boxes, and the mask of ``cut_out``
     images: np.ndarray
-    places: np.ndarray
+    places: np.ndarray  # affine maps from pixels of the picture to those of the image, float64, shape (n, 2, 3)
 
     def masks(self, masks: Sequence[np.ndarray], corners: Sequence[tuple[int, int]]) -> np.ndarray:
         """Return masks, bool, (H, W), with their upper left corners x and y in the picture: uint8, (n, SIDE, SIDE)."""

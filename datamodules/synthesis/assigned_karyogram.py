@@ -26,15 +26,10 @@ LETTERS = 0.55  # scale of the font
 
 
 class Karyogram(NamedTuple):
-    """A drawn karyogram.
+    """A drawn karyogram."""
 
-    Attributes:
-        pixels: uint8 RGB, dark on white.
-        places: Where chromosomes are, by their index; without markers and those that nothing is seen of.
-    """
-
-    pixels: np.ndarray
-    places: dict[int, Place]
+    pixels: np.ndarray  # uint8 RGB, dark on white
+    places: dict[int, Place]  # where chromosomes are, by their index; without markers and those that nothing is seen of
 
 
 def draw_karyogram(

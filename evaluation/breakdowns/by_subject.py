@@ -24,18 +24,13 @@ STEP = 1e-6
 
 @dataclass(frozen=True)
 class Subjects:
-    """The S subjects of a part that have images of one class; ``left_out`` others have images of several.
+    """The S subjects of a part that have images of one class; ``left_out`` others have images of several."""
 
-    Attributes:
-        frame: A row per subject: ``subject``, ``images``, ``truth`` (class name).
-        scores: Rule -> probabilities, float64, shape (S, K), rows that sum to 1: ``mean`` of the images' probabilities,
-            ``share`` of the images predicted as the class (at 0.5).
-        labels: True classes as indices, shape (S,).
-    """
-
-    frame: pd.DataFrame
+    frame: pd.DataFrame  # a row per subject: ``subject``, ``images``, ``truth`` (class name)
+    # rule -> probabilities, float64, shape (S, K), rows that sum to 1: ``mean`` of the images' probabilities, ``share``
+    # of the images predicted as the class (at 0.5)
     scores: dict[str, np.ndarray]
-    labels: np.ndarray
+    labels: np.ndarray  # true classes as indices, shape (S,)
     left_out: int
 
 

@@ -27,17 +27,11 @@ CLONE_SHARES = np.arange(0.05, 1, 0.1)
 
 @dataclass(frozen=True)
 class CaseKaryotype:
-    """The karyotype of a case.
+    """The karyotype of a case."""
 
-    Attributes:
-        iscn: Such as "46,XX" or "47,XX,+21[3]/46,XX[2]".
-        clones: The number of cells of each clone by its name, the largest first.
-        left_out: The number of cells with each change that belongs to no clone, such as {"-8": 1}.
-    """
-
-    iscn: str
-    clones: dict[str, int]
-    left_out: dict[str, int]
+    iscn: str  # such as "46,XX" or "47,XX,+21[3]/46,XX[2]"
+    clones: dict[str, int]  # the number of cells of each clone by its name, the largest first
+    left_out: dict[str, int]  # the number of cells with each change that belongs to no clone, such as {"-8": 1}
 
     @property
     def cells(self) -> int:
@@ -112,17 +106,11 @@ def share_constitution(cells: Sequence[Sequence[Candidate]], priors: KaryotypePr
 
 @dataclass(frozen=True)
 class Clones:
-    """What a case may consist of, and how probable that is before its cells are looked at.
+    """What a case may consist of, and how probable that is before its cells are looked at."""
 
-    Attributes:
-        single: Log-probability of each constitution of `KaryotypePrior` as the only one, float64, shape (C,).
-        pairs: Two constitutions each, int64, shape (P, 2).
-        log_shares: Log-probability of each pair, float64, shape (P,).
-    """
-
-    single: np.ndarray
-    pairs: np.ndarray
-    log_shares: np.ndarray
+    single: np.ndarray  # log-probability of each constitution of `KaryotypePrior` as the only one, float64, shape (C,)
+    pairs: np.ndarray  # two constitutions each, int64, shape (P, 2)
+    log_shares: np.ndarray  # log-probability of each pair, float64, shape (P,)
 
     @classmethod
     def of(cls, priors: KaryotypePriors) -> "Clones":

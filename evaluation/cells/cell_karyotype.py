@@ -19,25 +19,15 @@ MOST_IMPLAUSIBLE = 0.25  # of a cell's pictures; where there are more, the model
 
 @dataclass(frozen=True)
 class ChromosomeCall:
-    """The class of one chromosome.
+    """The class of one chromosome."""
 
-    Attributes:
-        assigned: Its class in the most probable karyotype; where there is none, its most probable class alone.
-        probability: Of this class, given all chromosomes of the cell; where there is no karyotype, alone.
-        runner_up: The most probable other class, likewise; None where an expert has fixed the class.
-        runner_up_probability: Its probability.
-        alone: The most probable class of the image alone.
-        alone_probability: Its probability.
-        fixed: Whether an expert has fixed the class.
-    """
-
-    assigned: str
-    probability: float
-    runner_up: str | None
-    runner_up_probability: float | None
-    alone: str
-    alone_probability: float
-    fixed: bool = False
+    assigned: str  # its class in the most probable karyotype; where there is none, its most probable class alone
+    probability: float  # of this class, given all chromosomes of the cell; where there is no karyotype, alone
+    runner_up: str | None  # the most probable other class, likewise; None where an expert has fixed the class
+    runner_up_probability: float | None  # its probability
+    alone: str  # the most probable class of the image alone
+    alone_probability: float  # its probability
+    fixed: bool = False  # whether an expert has fixed the class
 
     @property
     def doubtful(self) -> bool:
@@ -52,22 +42,15 @@ class ChromosomeCall:
 
 @dataclass(frozen=True)
 class CellKaryotype:
-    """The karyotype of one cell.
+    """The karyotype of one cell."""
 
-    Attributes:
-        candidates: Karyotypes with their probabilities, the most probable first; empty where none can be named.
-        calls: Of each chromosome, in the order of the images.
-        reasons: Why an expert should look; empty where nothing is in doubt.
-        joint: The probability of each class given all chromosomes; where there is no karyotype, alone; float64, shape
-            (n, 24).
-        log_evidence: See `KaryotypePosterior`; -inf where there is no karyotype.
-    """
-
+    # karyotypes with their probabilities, the most probable first; empty where none can be named
     candidates: tuple[Candidate, ...]
-    calls: tuple[ChromosomeCall, ...]
-    reasons: tuple[str, ...]
+    calls: tuple[ChromosomeCall, ...]  # of each chromosome, in the order of the images
+    reasons: tuple[str, ...]  # why an expert should look; empty where nothing is in doubt
+    # the probability of each class given all chromosomes; where there is no karyotype, alone; float64, shape (n, 24)
     joint: np.ndarray = field(repr=False, compare=False)
-    log_evidence: float = -np.inf
+    log_evidence: float = -np.inf  # see `KaryotypePosterior`; -inf where there is no karyotype
 
     @property
     def karyotype(self) -> Karyotype | None:

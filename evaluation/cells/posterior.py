@@ -44,17 +44,11 @@ RULED_OUT = -1e5
 
 @dataclass(frozen=True)
 class Candidate:
-    """One karyotype of a cell.
+    """One karyotype of a cell."""
 
-    Attributes:
-        karyotype: Its name and kind.
-        classes: The best assignment to its counts: indices into CHROMOSOMES, int64, shape (n,).
-        probability: Of this karyotype, 0 to 1; the candidates of a cell sum to 1.
-    """
-
-    karyotype: Karyotype
-    classes: np.ndarray
-    probability: float
+    karyotype: Karyotype  # its name and kind
+    classes: np.ndarray  # the best assignment to its counts: indices into CHROMOSOMES, int64, shape (n,)
+    probability: float  # of this karyotype, 0 to 1; the candidates of a cell sum to 1
 
     @property
     def names(self) -> np.ndarray:
@@ -64,18 +58,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class KaryotypePosterior:
-    """The karyotypes of a cell and the classes of its chromosomes.
+    """The karyotypes of a cell and the classes of its chromosomes."""
 
-    Attributes:
-        candidates: One or more, the most probable first.
-        marginals: The probability of each class over all candidates and assignments, float64, shape (n, 24), in the
-            order of CHROMOSOMES; rows sum to 1.
-        log_evidence: The logarithm of the sum over all karyotypes of prior and likelihood: how well so many chromosomes
-            with these images make a cell, to be compared with that of other choices among the same images.
-    """
-
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[Candidate, ...]  # one or more, the most probable first
+    # the probability of each class over all candidates and assignments, float64, shape (n, 24), in the order of
+    # CHROMOSOMES; rows sum to 1
     marginals: np.ndarray
+    # the logarithm of the sum over all karyotypes of prior and likelihood: how well so many chromosomes with these
+    # images make a cell, to be compared with that of other choices among the same images
     log_evidence: float
 
     @property

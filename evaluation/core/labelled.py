@@ -115,19 +115,12 @@ class Confidence(NamedTuple):
 
 @dataclass(frozen=True)
 class Cases:
-    """Labelled images of one part.
+    """Labelled images of one part."""
 
-    Attributes:
-        scored: Labels and probabilities of the N images.
-        labels: Their true classes as indices, int64, shape (N,).
-        frame: Their rows of the predictions, numbered from 0.
-        sampled: Whether each has predictions of several passes or members, so that there are votes.
-    """
-
-    scored: LabelledPredictions
-    labels: np.ndarray
-    frame: pd.DataFrame
-    sampled: bool
+    scored: LabelledPredictions  # labels and probabilities of the N images
+    labels: np.ndarray  # their true classes as indices, int64, shape (N,)
+    frame: pd.DataFrame  # their rows of the predictions, numbered from 0
+    sampled: bool  # whether each has predictions of several passes or members, so that there are votes
 
     @property
     def mean_probabilities(self) -> np.ndarray:

@@ -74,27 +74,19 @@ class ScoreTables:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric: what it is called, how its values are read and bounded, and how it is computed, by one function.
+    """A metric: what it is called, how its values are read and bounded, and how it is computed, by one function."""
 
-    Attributes:
-        of_predictions: Turns confusion matrices into values of shape (B,), NaN where undefined; one of each class into
-            (B, K).
-        of_scores: Turns the scores of one class into values (B,); beyond two classes their mean counts.
-        classes: "any", "two" (classes only) or "each" (a value of each class, ``<metric>/<class>``).
-        bounds: Between which the values are.
-        is_share: Whether it is a share of some images: binomial where they are independent.
-        words: Its name on pages; None: its key. Of a class it holds ``{name}``.
-        meaning: What it measures; it may hold ``{name}``, ``{positive}`` and ``{negative}``, of classes.
-    """
-
+    # turns confusion matrices into values of shape (B,), NaN where undefined; one of each class into (B, K)
     of_predictions: Callable[[Confusions], np.ndarray] | None = None
+    # turns the scores of one class into values (B,); beyond two classes their mean counts
     of_scores: Callable[[Scores], np.ndarray] | None = None
+    # "any", "two" (classes only) or "each" (a value of each class, ``<metric>/<class>``)
     classes: Literal["any", "two", "each"] = "any"
-    bounds: Bounds = SHARE
-    is_share: bool = False
+    bounds: Bounds = SHARE  # between which the values are
+    is_share: bool = False  # whether it is a share of some images: binomial where they are independent
     higher_is_better: bool = True
-    words: str | None = None
-    meaning: str = ""
+    words: str | None = None  # its name on pages; None: its key. Of a class it holds ``{name}``
+    meaning: str = ""  # what it measures; it may hold ``{name}``, ``{positive}`` and ``{negative}``, of classes
 
 
 def accuracy(confusions: Confusions) -> np.ndarray:

@@ -32,20 +32,14 @@ OTHER_KEYS = {
 
 @dataclass(frozen=True)
 class Backbone:
-    """A timm network that gives features.
+    """A timm network that gives features."""
 
-    Attributes:
-        module: The network; ``module.forward_features`` maps images (B, 3, H, W) to the features.
-        out_shape: Shape of one image's features: (C, H, W), (H, W, C), (tokens, C) or (C,), as ``layout`` says.
-        prefix_tokens: Number of class and register tokens before the patch tokens.
-        removed: Names of the modules that are no part of it: what the cut took, and the classifier.
-    """
-
-    module: nn.Module
+    module: nn.Module  # the network; ``module.forward_features`` maps images (B, 3, H, W) to the features
+    # shape of one image's features: (C, H, W), (H, W, C), (tokens, C) or (C,), as ``layout`` says
     out_shape: tuple[int, ...]
     layout: Layout
-    prefix_tokens: int
-    removed: tuple[str, ...]
+    prefix_tokens: int  # number of class and register tokens before the patch tokens
+    removed: tuple[str, ...]  # names of the modules that are no part of it: what the cut took, and the classifier
 
 
 def build_backbone(name: str, args: dict[str, Any], cut: str | None, input_size: ImageSize) -> Backbone:

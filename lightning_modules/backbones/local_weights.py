@@ -22,17 +22,11 @@ from lightning_modules.backbones.backbone import Backbone
 
 @dataclass(frozen=True)
 class WeightsFolders:
-    """Where files of weights lie.
+    """Where files of weights lie."""
 
-    Attributes:
-        own: The user's folder, ``weights_dir``.
-        cache: What is downloaded from Keras' store is kept here.
-        download: False where nothing may be downloaded: a ``NotAtHandError`` says what would be.
-    """
-
-    own: Path | None = None
-    cache: Path | None = None
-    download: bool = True
+    own: Path | None = None  # the user's folder, ``weights_dir``
+    cache: Path | None = None  # what is downloaded from Keras' store is kept here
+    download: bool = True  # false where nothing may be downloaded: a ``NotAtHandError`` says what would be
 
     @classmethod
     def of(cls, weights_dir: str | None, cache_dir: str, download: bool = True) -> "WeightsFolders":
@@ -46,23 +40,16 @@ class NotAtHandError(Exception):
 
 
 class SideFile(StrictModel):
-    """What a weights file holds, and how images were scaled in training: mean and std of each channel, in [0, 1].
+    """What a weights file holds, and how images were scaled in training: mean and std of each channel, in [0, 1]."""
 
-    Attributes:
-        model: timm's name of the network, which is built with ``timm_args``.
-        input_size: (channels, height, width) of the images.
-        covers: Which modules the file holds, for people; "(cut: <module>)" in it is offered when keys are missing.
-        freeze_batchnorm: True where BatchNorm was folded into the convolutions: training must leave its statistics.
-    """
-
-    model: str
+    model: str  # timm's name of the network, which is built with ``timm_args``
     timm_args: dict[str, Any]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     interpolation: str
-    input_size: tuple[int, int, int]
-    covers: str
-    freeze_batchnorm: bool
+    input_size: tuple[int, int, int]  # (channels, height, width) of the images
+    covers: str  # which modules the file holds, for people; "(cut: <module>)" in it is offered when keys are missing
+    freeze_batchnorm: bool  # true where BatchNorm was folded into the convolutions: training must leave its statistics
     source: str | None = None
     licence: str | None = None
 

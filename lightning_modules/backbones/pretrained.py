@@ -55,21 +55,14 @@ TIMEOUT_SECONDS = 4.0  # of the one request that finds out whether the hub can b
 
 @dataclass(frozen=True)
 class WeightsInfo:
-    """What a backbone's weights are, and the mean and standard deviation of the images that they want, in [0, 1].
-
-    Attributes:
-        sha256: Of the file's bytes, 64 hex digits; None for random weights.
-        freeze_batchnorm: True where BatchNorm must stay in eval mode in every stage, unless it is restored.
-        args: timm's arguments that the network was built with, the side file's among them.
-        folded: Names of the BatchNorm layers that the file has folded into the convolutions.
-    """
+    """What a backbone's weights are, and the mean and standard deviation of the images that they want, in [0, 1]."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    sha256: str | None
-    freeze_batchnorm: bool
-    args: dict[str, Any]
-    folded: tuple[str, ...] = ()
+    sha256: str | None  # of the file's bytes, 64 hex digits; None for random weights
+    freeze_batchnorm: bool  # true where BatchNorm must stay in eval mode in every stage, unless it is restored
+    args: dict[str, Any]  # timm's arguments that the network was built with, the side file's among them
+    folded: tuple[str, ...] = ()  # names of the BatchNorm layers that the file has folded into the convolutions
 
     def content_hash(self) -> str:
         """Return a SHA-256 (64 hex digits) over all that changes what the network computes, wherever the file lies."""

@@ -16,15 +16,11 @@ SIDE = 16.0  # pixels: unit of the distances to the sides
 
 
 class Maps(NamedTuple):
-    """What the detector gives for pictures (B, 1, H, W), on maps of h = H / 2 and w = W / 2 cells.
+    """What the detector gives for pictures (B, 1, H, W), on maps of h = H / 2 and w = W / 2 cells."""
 
-    Attributes:
-        centres: Logits of centres of each kind, float, shape (B, KINDS, h, w).
-        sides: Distances from a cell to left, top, right and bottom of the box around it, pixels above 0, float, shape
-            (B, KINDS, 4, h, w).
-    """
-
-    centres: torch.Tensor
+    centres: torch.Tensor  # logits of centres of each kind, float, shape (B, KINDS, h, w)
+    # distances from a cell to left, top, right and bottom of the box around it, pixels above 0, float, shape (B, KINDS,
+    # 4, h, w)
     sides: torch.Tensor
 
     def mirrored(self) -> "Maps":

@@ -32,53 +32,32 @@ MULTIPLE = 32  # of pixels that height and width are padded to
 
 
 class FoundBoxes(NamedTuple):
-    """The boxes of a picture, the most certain first.
+    """The boxes of a picture, the most certain first."""
 
-    Attributes:
-        boxes: left, top, right, bottom in pixels of the scaled picture, float32, shape (n, 4).
-        probabilities: That a box holds a chromosome, calibrated, float64, shape (n,).
-    """
-
-    boxes: np.ndarray
-    probabilities: np.ndarray
+    boxes: np.ndarray  # left, top, right, bottom in pixels of the scaled picture, float32, shape (n, 4)
+    probabilities: np.ndarray  # that a box holds a chromosome, calibrated, float64, shape (n,)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """The content of model.json.
+    """The content of model.json."""
 
-    Attributes:
-        kind: DETECTOR_KIND or CUTTER_KIND.
-        name: timm's name of the backbone.
-        args: Its further arguments.
-        cut: The module that it ends with; None for the whole network.
-        width: Channels of the decoder; 0 of a cutter, which has none.
-        mean: Of the channels, which images in [0, 1] are normalised with.
-        std: Their standard deviations.
-        scale: Of the pictures that the network sees.
-        calibration: Slope and intercept of the logit of the probability of a box over that of its score.
-        evaluation: The rows of its evaluation: metric, value, low, high.
-        command: That trained it, without the places of files; None where it is not known.
-        licence: Of the weights; None where nobody has stated it.
-        data_notes: What is to be said of the data, as Markdown.
-        sha256: Of the weights; "" in a run.
-    """
-
-    kind: str
-    name: str
-    args: dict[str, Any]
-    cut: str | None
-    width: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    scale: float
+    kind: str  # DETECTOR_KIND or CUTTER_KIND
+    name: str  # timm's name of the backbone
+    args: dict[str, Any]  # its further arguments
+    cut: str | None  # the module that it ends with; None for the whole network
+    width: int  # channels of the decoder; 0 of a cutter, which has none
+    mean: tuple[float, ...]  # of the channels, which images in [0, 1] are normalised with
+    std: tuple[float, ...]  # their standard deviations
+    scale: float  # of the pictures that the network sees
+    # slope and intercept of the logit of the probability of a box over that of its score
     calibration: tuple[float, float]
-    evaluation: list[dict[str, Any]]
-    command: str | None
-    licence: str | None = None
-    data_notes: str = ""
+    evaluation: list[dict[str, Any]]  # the rows of its evaluation: metric, value, low, high
+    command: str | None  # that trained it, without the places of files; None where it is not known
+    licence: str | None = None  # of the weights; None where nobody has stated it
+    data_notes: str = ""  # what is to be said of the data, as Markdown
     revision: str = ""
-    sha256: str = ""
+    sha256: str = ""  # of the weights; "" in a run
     format: int = field(default=FORMAT)
 
     def build(self) -> Detector | Cutter:

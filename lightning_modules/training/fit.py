@@ -37,23 +37,15 @@ Mode = Literal["min", "max"]
 
 @dataclass(frozen=True)
 class FinishedStage:
-    """The record of a finished stage, stage.json.
-
-    Attributes:
-        best: The best checkpoint, below the run's folder, and the ``score`` of its weights by the monitored metric.
-        epochs: Epochs trained; a budget of images may end the last one early.
-        images_seen: Training images seen, copies counted, over all epochs.
-        seconds: Wall time of the fit without interruptions.
-        best_of: What the best was chosen from: "epochs", or "checks", the checkpoints of check and adjust.
-    """
+    """The record of a finished stage, stage.json."""
 
     name: str
-    best: str
+    best: str  # the best checkpoint, below the run's folder, and the ``score`` of its weights by the monitored metric
     score: float
-    epochs: int
-    images_seen: int
-    seconds: float
-    best_of: str = "epochs"
+    epochs: int  # epochs trained; a budget of images may end the last one early
+    images_seen: int  # training images seen, copies counted, over all epochs
+    seconds: float  # wall time of the fit without interruptions
+    best_of: str = "epochs"  # what the best was chosen from: "epochs", or "checks", the checkpoints of check and adjust
 
     @classmethod
     def read(cls, folder: Path) -> "FinishedStage":

@@ -30,15 +30,11 @@ READING = "Intervals by case. The last six count the detections above a score ch
 
 
 class Detected(NamedTuple):
-    """The pictures of a part, by their row of the manifest, and what is detected in them.
+    """The pictures of a part, by their row of the manifest, and what is detected in them."""
 
-    Attributes:
-        pictures: The ``case`` of each, and how many true ``boxes`` it has, ``crossing`` ones among them.
-        found: The ``row`` and ``score`` of each detection, the most certain of a picture first, whether it is right at
-            each of LEVELS, and whether it finds a ``crossing`` box at IoU 0.5.
-    """
-
-    pictures: pd.DataFrame
+    pictures: pd.DataFrame  # the ``case`` of each, and how many true ``boxes`` it has, ``crossing`` ones among them
+    # the ``row`` and ``score`` of each detection, the most certain of a picture first, whether it is right at each of
+    # LEVELS, and whether it finds a ``crossing`` box at IoU 0.5
     found: pd.DataFrame
 
     @classmethod

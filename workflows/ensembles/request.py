@@ -37,12 +37,7 @@ class GeneticConfig(StrictModel, defaults="ensemble:genetic"):
 
 @dataclass(frozen=True)
 class EnsembleRequest:
-    """The options of scripts/ensemble.py, which explains them.
-
-    Attributes:
-        common: Whether validation images that a member lacks are left out.
-        name: Name of the ensemble in tables; None: its method and members.
-    """
+    """The options of scripts/ensemble.py, which explains them."""
 
     runs: tuple[Run, ...]
     method: str
@@ -50,8 +45,8 @@ class EnsembleRequest:
     config: GeneticConfig
     evaluation: EvaluationConfig
     seed: int
-    common: bool
-    name: str | None
+    common: bool  # whether validation images that a member lacks are left out
+    name: str | None  # name of the ensemble in tables; None: its method and members
 
     @classmethod
     def of(cls, method: str, words: Sequence[str], output: Path, **options: object) -> "EnsembleRequest":

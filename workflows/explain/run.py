@@ -48,22 +48,14 @@ Strips = list[tuple[str, list[Example]]]  # rows of a figure with their headings
 
 @dataclass(frozen=True, eq=False)
 class SelectedImages:
-    """Test images of a run that are explained.
-
-    Attributes:
-        test: Its predictions for these images, a row each.
-        reasons: Why each is shown; may be empty strings.
-        images: All images of the run's data set.
-        rows: The row of each image in ``images``.
-        targets: The class that each image's map is for, int64, shape (N,).
-    """
+    """Test images of a run that are explained."""
 
     run: Run
-    test: Predictions
-    reasons: list[str]
-    images: RunImages
-    rows: np.ndarray
-    targets: np.ndarray
+    test: Predictions  # its predictions for these images, a row each
+    reasons: list[str]  # why each is shown; may be empty strings
+    images: RunImages  # all images of the run's data set
+    rows: np.ndarray  # the row of each image in ``images``
+    targets: np.ndarray  # the class that each image's map is for, int64, shape (N,)
 
 
 def draw_heat_maps(request: ExplainRequest) -> None:

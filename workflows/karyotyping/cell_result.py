@@ -34,39 +34,25 @@ LEFT_OUT = {
 
 @dataclass(frozen=True, eq=False)
 class CellInput:
-    """A cell that is to be named.
+    """A cell that is to be named."""
 
-    Attributes:
-        cell: Its name, case and files.
-        stem: Name of its karyogram.
-        fixed: The classes that an expert has fixed.
-        metaphase: The picture that the files were cut out of; None where they were given.
-    """
-
-    cell: Cell
-    stem: str
-    fixed: FixedClasses = field(default_factory=dict)
-    metaphase: MetaphaseFile | None = None
+    cell: Cell  # its name, case and files
+    stem: str  # name of its karyogram
+    fixed: FixedClasses = field(default_factory=dict)  # the classes that an expert has fixed
+    metaphase: MetaphaseFile | None = None  # the picture that the files were cut out of; None where they were given
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CellResult(CellInput):
-    """A cell with its karyotype.
+    """A cell with its karyotype."""
 
-    Attributes:
-        files: What became of each file, without pixels.
-        karyotype: Karyotype and chromosomes, in the order of the used files.
-        distances: Of the used files by name: the distance from the training images over its threshold, above 1 out of
-            distribution; without those whose class is fixed, and empty where it is not measured.
-        thresholds: Above what it is referred.
-        drawn: Its karyogram; None where no karyotype can be named.
-    """
-
-    files: tuple[CellFile, ...]
-    karyotype: CellKaryotype
+    files: tuple[CellFile, ...]  # what became of each file, without pixels
+    karyotype: CellKaryotype  # karyotype and chromosomes, in the order of the used files
+    # of the used files by name: the distance from the training images over its threshold, above 1 out of distribution;
+    # without those whose class is fixed, and empty where it is not measured
     distances: Mapping[str, float] = field(default_factory=dict)
-    thresholds: CellThresholds = CellThresholds()
-    drawn: Karyogram | None = None
+    thresholds: CellThresholds = CellThresholds()  # above what it is referred
+    drawn: Karyogram | None = None  # its karyogram; None where no karyotype can be named
 
     @property
     def markers(self) -> int:

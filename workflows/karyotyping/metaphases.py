@@ -38,37 +38,24 @@ BANDS = 8  # from top to bottom, in which chromosomes are numbered from left to 
 
 @dataclass(frozen=True, eq=False)
 class FoundChromosome:
-    """A box in a picture.
+    """A box in a picture."""
 
-    Attributes:
-        number: On the page, from 1.
-        box: left, top, right, bottom in pixels of the picture, float32, shape (4,).
-        probability: That it holds a chromosome.
-        outline: Of the chromosome, x and y in pixels of the picture, int32, shape (n, 2).
-    """
-
-    number: int
-    box: np.ndarray
-    probability: float
-    outline: np.ndarray
+    number: int  # on the page, from 1
+    box: np.ndarray  # left, top, right, bottom in pixels of the picture, float32, shape (4,)
+    probability: float  # that it holds a chromosome
+    outline: np.ndarray  # of the chromosome, x and y in pixels of the picture, int32, shape (n, 2)
 
 
 @dataclass(frozen=True, eq=False)
 class MetaphaseFile:
-    """A picture and what is found in it.
+    """A picture and what is found in it."""
 
-    Attributes:
-        name: Of the file.
-        shape: Height and width in pixels; 0 where it cannot be read.
-        found: By the names of the files that the chromosomes are written to.
-        problem: Why no karyotype is named; None where one is.
-        outside: Middles of the objects outside all boxes, such as nuclei and debris: (x, y) in pixels.
-    """
-
-    name: str
-    shape: tuple[int, int] = (0, 0)
+    name: str  # of the file
+    shape: tuple[int, int] = (0, 0)  # height and width in pixels; 0 where it cannot be read
+    # by the names of the files that the chromosomes are written to
     found: Mapping[str, FoundChromosome] = field(default_factory=dict)
-    problem: str | None = None
+    problem: str | None = None  # why no karyotype is named; None where one is
+    # middles of the objects outside all boxes, such as nuclei and debris: (x, y) in pixels
     outside: tuple[tuple[int, int], ...] = ()
 
 

@@ -26,19 +26,13 @@ UPRIGHT = "this model needs upright chromosomes, short arm on top (head.orientat
 
 
 class CellPrediction(NamedTuple):
-    """Predictions of the N used files of a cell.
+    """Predictions of the N used files of a cell."""
 
-    Attributes:
-        log_probabilities: Calibrated, natural logarithms, float64, shape (N, 24), in the order of CHROMOSOMES.
-        upside_down: Bool, shape (N,); False where the model does not know.
-        out_of_distribution: The distance from the training images over its threshold, float64, shape (N,); NaN where it
-            is not measured.
-        pictures: Upright and at one scale, uint8 RGB on black, shape (N, H, W, 3); None where there are none yet.
-    """
-
-    log_probabilities: np.ndarray
-    upside_down: np.ndarray
+    log_probabilities: np.ndarray  # calibrated, natural logarithms, float64, shape (N, 24), in the order of CHROMOSOMES
+    upside_down: np.ndarray  # bool, shape (N,); False where the model does not know
+    # the distance from the training images over its threshold, float64, shape (N,); NaN where it is not measured
     out_of_distribution: np.ndarray
+    # upright and at one scale, uint8 RGB on black, shape (N, H, W, 3); None where there are none yet
     pictures: np.ndarray | None = None
 
     def of(self, rows: np.ndarray) -> "CellPrediction":
@@ -54,20 +48,13 @@ class CellModel:
     """Networks, and what makes their probabilities those of the chromosomes of a cell.
 
     Each chromosome is predicted by itself.
-
-    Attributes:
-        identity: Changes with the trained weights.
-        networks: At least one.
-        temperatures: That calibrate the probabilities.
-        combiner: How the networks are combined; None: by their mean.
-        balanced: Whether they have learned equal shares of the classes.
     """
 
-    identity: str
-    networks: Sequence[LoadedNetwork]
-    temperatures: Temperatures
-    combiner: Combiner | None
-    balanced: bool
+    identity: str  # changes with the trained weights
+    networks: Sequence[LoadedNetwork]  # at least one
+    temperatures: Temperatures  # that calibrate the probabilities
+    combiner: Combiner | None  # how the networks are combined; None: by their mean
+    balanced: bool  # whether they have learned equal shares of the classes
 
     @property
     def notes(self) -> list[str]:

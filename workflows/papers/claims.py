@@ -25,18 +25,14 @@ CARVE_OUT = Fraction(1, 10)
 
 @dataclass(frozen=True)
 class PaperData:
-    """The images of a paper's experiments.
-
-    Attributes:
-        percent: Of all images in training, validation and test part, such as (60, 20, 20); ``sizes`` as printed.
-        classes: The negative and the positive class; empty beyond two classes.
-    """
+    """The images of a paper's experiments."""
 
     dataset: str
     total: int
+    # of all images in training, validation and test part, such as (60, 20, 20); ``sizes`` as printed
     percent: tuple[int, ...]
     sizes: tuple[int, ...]
-    classes: tuple[str, ...]
+    classes: tuple[str, ...]  # the negative and the positive class; empty beyond two classes
     public: bool
 
     @property
@@ -63,17 +59,13 @@ def _carve_out(parts: tuple[int, ...]) -> tuple[Fraction, ...]:
 
 @dataclass(frozen=True)
 class Figure:
-    """A printed figure.
-
-    Attributes:
-        metric: Our name of it, such as "accuracy", "recall/all", "loss", or "epoch_loss" of a mean over an epoch.
-        printed: A decimal number, "56/59" of a confusion matrix, or ">0.5" of a share that is said to be "most"; ""
-            where the paper names no figure.
-    """
+    """A printed figure."""
 
     section: str
     part: str
-    metric: str
+    metric: str  # our name of it, such as "accuracy", "recall/all", "loss", or "epoch_loss" of a mean over an epoch
+    # a decimal number, "56/59" of a confusion matrix, or ">0.5" of a share that is said to be "most"; "" where the
+    # paper names no figure
     printed: str
     headline: bool = False
 

@@ -35,25 +35,17 @@ Metric = tuple[str, str]  # part and name
 
 @dataclass(frozen=True)
 class Measured:
-    """Figures of the runs of one experiment, split and configuration: the mean over its folds and seeds.
-
-    Attributes:
-        data: The data source; a table's name where that is a mere folder or table of images.
-        folds: Their numbers, separated by blanks; so are the seeds.
-        images: Of each part, the mean of one run.
-        values: By part and metric, with 95 % intervals.
-        images_seen: In the training of one run; None where it is not recorded, as the minutes.
-    """
+    """Figures of the runs of one experiment, split and configuration: the mean over its folds and seeds."""
 
     experiment: str
-    data: str
+    data: str  # the data source; a table's name where that is a mere folder or table of images
     protocol: str
-    folds: str
+    folds: str  # their numbers, separated by blanks; so are the seeds
     seeds: str
     subjects: float | None
-    images: Mapping[str, float]
-    values: Mapping[Metric, Estimate]
-    images_seen: float | None
+    images: Mapping[str, float]  # of each part, the mean of one run
+    values: Mapping[Metric, Estimate]  # by part and metric, with 95 % intervals
+    images_seen: float | None  # in the training of one run; None where it is not recorded, as the minutes
     minutes: float | None
     revision: str
     departures: tuple[str, ...]

@@ -98,23 +98,17 @@ class Options:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is reproduced, and with which settings.
-
-    Attributes:
-        ensembles: The paper's rows that combine networks: columns experiment, method and members (names with blanks).
-        words: Overrides of all jobs.
-        splits: That of the paper, and with ``--honest`` the one without leaks.
-        output: Folder of what is made of the runs.
-    """
+    """What is reproduced, and with which settings."""
 
     paper: str
     config: ReproductionConfig
     experiments: tuple[str, ...]
+    # the paper's rows that combine networks: columns experiment, method and members (names with blanks)
     ensembles: pd.DataFrame
-    words: tuple[str, ...]
+    words: tuple[str, ...]  # overrides of all jobs
     seeds: tuple[int, ...]
-    splits: tuple[Split, ...]
-    output: Path
+    splits: tuple[Split, ...]  # that of the paper, and with ``--honest`` the one without leaks
+    output: Path  # folder of what is made of the runs
 
     @property
     def job_words(self) -> tuple[str, ...]:

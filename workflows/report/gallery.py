@@ -23,22 +23,15 @@ DOUBTFUL_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Gallery:
-    """The images that a page shows.
+    """The images that a page shows."""
 
-    Attributes:
-        data: For the page's script, JSON-able: ``classes``, ``positive`` (its index or None), ``chapters`` (labels),
-            ``doubtful`` (what it means, by chapter), ``maps`` (kinds of heat maps: label and chapter), ``items``.
-        pictures: WebP, each once; items hold their places.
-        notes: What is left out or missing, in sentences.
-        total: The number of test images.
-        key: Columns ``shown`` and ``image_id``: leads from the names shown to the true ones.
-    """
-
+    # for the page's script, JSON-able: ``classes``, ``positive`` (its index or None), ``chapters`` (labels),
+    # ``doubtful`` (what it means, by chapter), ``maps`` (kinds of heat maps: label and chapter), ``items``
     data: dict[str, Any]
-    pictures: list[bytes]
-    notes: list[str]
-    total: int
-    key: pd.DataFrame
+    pictures: list[bytes]  # webP, each once; items hold their places
+    notes: list[str]  # what is left out or missing, in sentences
+    total: int  # the number of test images
+    key: pd.DataFrame  # columns ``shown`` and ``image_id``: leads from the names shown to the true ones
 
     @property
     def subjects(self) -> list[str]:

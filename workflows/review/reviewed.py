@@ -22,33 +22,19 @@ class Source:
 
 
 class Reviewed(ABC):
-    """All that the review page needs, without a model.
+    """All that the review page needs, without a model."""
 
-    Attributes:
-        noun: What an item is: "cell" or "image".
-        media_type: Of the pictures.
-        actions: What a reader can do.
-        columns: Names of ``Source.facts``.
-        no_labels: Classes that are none: left out of exported labels.
-        output: The folder or file that was named.
-        model: Identity of the predictions.
-        classes: That a reader can give.
-        stems: Identities of the items in addresses and decisions.
-        notes: What a reader should know beforehand, in sentences.
-        decisions_file: Where decisions are kept, unless another file is named.
-    """
-
-    noun: ClassVar[str]
-    media_type: ClassVar[str]
-    actions: ClassVar[frozenset[Action]]
-    columns: ClassVar[tuple[str, ...]] = ()
-    no_labels: ClassVar[tuple[str, ...]] = ()
-    output: Path
-    model: str
-    classes: tuple[str, ...]
-    stems: Sequence[str]
-    notes: Sequence[str] = ()
-    decisions_file: Path
+    noun: ClassVar[str]  # what an item is: "cell" or "image"
+    media_type: ClassVar[str]  # of the pictures
+    actions: ClassVar[frozenset[Action]]  # what a reader can do
+    columns: ClassVar[tuple[str, ...]] = ()  # names of ``Source.facts``
+    no_labels: ClassVar[tuple[str, ...]] = ()  # classes that are none: left out of exported labels
+    output: Path  # the folder or file that was named
+    model: str  # identity of the predictions
+    classes: tuple[str, ...]  # that a reader can give
+    stems: Sequence[str]  # identities of the items in addresses and decisions
+    notes: Sequence[str] = ()  # what a reader should know beforehand, in sentences
+    decisions_file: Path  # where decisions are kept, unless another file is named
 
     @abstractmethod
     def queue(self, blind: bool) -> list[dict[str, Any]]:

@@ -16,18 +16,13 @@ _BEND = (0.03, 0.06)  # of the height: how far the middle line is pushed aside; 
 
 
 class Derived(NamedTuple):
-    """An abnormal cell made from a normal one.
+    """An abnormal cell made from a normal one."""
 
-    Attributes:
-        cell: The changed copy, under its parent's name and subject.
-        iscn: Such as "47,XX,+21" or "46,XY,del(5)(q0.62)", with shares of the arm's length in place of bands.
-        facts: JSON-able. kind; chromosomes: for each one concerned label, homologue (0 or 1, in the cell's order; of a
-            gained one that which it was made or stained after) and image_id; of a rearranged one breakpoints and
-            segment, shares of its length; of a gained one made_from ("donor" or "mirror image"), donor_cell and scale.
-    """
-
-    cell: Metaphase
-    iscn: str
+    cell: Metaphase  # the changed copy, under its parent's name and subject
+    iscn: str  # such as "47,XX,+21" or "46,XY,del(5)(q0.62)", with shares of the arm's length in place of bands
+    # JSON-able. kind; chromosomes: for each one concerned label, homologue (0 or 1, in the cell's order; of a gained
+    # one that which it was made or stained after) and image_id; of a rearranged one breakpoints and segment, shares of
+    # its length; of a gained one made_from ("donor" or "mirror image"), donor_cell and scale
     facts: dict[str, Any]
 
 

@@ -35,27 +35,19 @@ _KINK = 0.15  # columns per row between the two middle lines: 9 degrees
 
 
 class Axis(NamedTuple):
-    """A chromosome row by row.
+    """A chromosome row by row."""
 
-    Attributes:
-        chromosome: Trimmed to its mask.
-        place: Its index in the cell.
-        middles: Column of the middle of each row, float64, shape (rows,).
-        grays: Smoothed mean gray value of each row, float64, shape (rows,), 0 to 255.
-        edges: Of each row its width in pixels, the smoothed growth of the gray value and of the middle's column to the
-            next row, and the gray values at `COLUMNS` places from left to right, float64, shape (rows, 3 + COLUMNS).
-        cuts: Rows at which a dark band meets a light one, give or take a row, ascending; a cut at row r parts r - 1
-            from r. None is in a tip, at the centromere or where the chromosome leans.
-        centromere: Its row, by the mean position in human chromosomes, float.
-    """
-
-    chromosome: Chromosome
-    place: int
-    middles: np.ndarray
-    grays: np.ndarray
+    chromosome: Chromosome  # trimmed to its mask
+    place: int  # its index in the cell
+    middles: np.ndarray  # column of the middle of each row, float64, shape (rows,)
+    grays: np.ndarray  # smoothed mean gray value of each row, float64, shape (rows,), 0 to 255
+    # of each row its width in pixels, the smoothed growth of the gray value and of the middle's column to the next row,
+    # and the gray values at `COLUMNS` places from left to right, float64, shape (rows, 3 + COLUMNS)
     edges: np.ndarray
+    # rows at which a dark band meets a light one, give or take a row, ascending; a cut at row r parts r - 1 from r.
+    # None is in a tip, at the centromere or where the chromosome leans
     cuts: list[int]
-    centromere: float
+    centromere: float  # its row, by the mean position in human chromosomes, float
 
     @property
     def rows(self) -> int:
