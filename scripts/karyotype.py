@@ -1,4 +1,4 @@
-"""Name the karyotypes of new cells from pictures of their single chromosomes, by the built-in model or by runs."""
+"""Name the karyotypes of new cells from pictures of metaphases or single chromosomes, by the built-in model or runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ Words = Annotated[
     Argument(
         parser=run_word,
         metavar="[RUN...] CELLS [KEY=VALUE...]",
-        help="Runs or a portable model (else models/chromosomes), a folder, zip or table (.csv) of cells; any keys.",
+        help="Runs or a portable model (else models/chromosomes), a picture, folder, zip or table (.csv); any keys.",
     ),
 ]
 Output = Annotated[Path, Option(help="New folder for tables, karyograms and index.html.")]
@@ -23,9 +23,10 @@ Fixed = Annotated[
 
 
 def karyotype(words: Words, output: Output, fixed: Fixed = None) -> None:
-    """Name the karyotypes of new cells from pictures of their single chromosomes, without labels.
+    """Name the karyotypes of new cells from pictures of metaphases or single chromosomes, without labels.
 
-    Each sub-folder of CELLS is a cell, and the folders above it are its case; images directly in CELLS are one cell.
+    CELLS are pictures of whole metaphases, which are cut into chromosomes; or of single chromosomes: each sub-folder
+    is a cell, and the folders above it are its case; images directly in CELLS are one cell.
     Several runs are an ensemble; a model of scripts/export.py needs no torch. The output folder holds
     karyotypes.csv (a row per cell), chromosomes.csv (a row per file), cases.csv where a case has several cells, a
     karyogram per cell, and all of it on one page, index.html.

@@ -28,6 +28,7 @@ SAMPLE = 5  # pictures that tell of which kind a folder is
 LEAST_SIDE = 256  # pixels of a metaphase; single chromosomes are cut out with fewer
 MOST_SIDE = 4096  # pixels; those of 899 metaphases have at most 1,360
 LEAST_OBJECTS = 8  # that do not touch, in a metaphase
+SCALE = "a chromosome 1 has 100 to 150 pixels"
 SPECK = 30  # pixels of an object, at least
 UPRIGHT = 1.2  # times as high as wide
 MOST_UPRIGHT = 0.69  # share of the boxes: at most 0.64 in 899 metaphases, and at least 0.74 in 16 karyograms
@@ -142,7 +143,7 @@ def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> 
     shape = (image.shape[0], image.shape[1])
     if max(shape) > MOST_SIDE:
         size = f"{shape[1]:,} x {shape[0]:,} pixels"
-        return MetaphaseFile(file.name, problem=f"{file.name}: {size}: scale it: a chromosome 1 has 100 to 150"), []
+        return MetaphaseFile(file.name, problem=f"{file.name}: {size}: scale it: {SCALE}"), []
     write_picture(folder / METAPHASES / f"{stem}.png", image)
     picture = network_picture(image, 1.0)
     boxes, probabilities = _possible_boxes(image, finder.detector)
@@ -182,7 +183,7 @@ def why_no_metaphase(boxes: np.ndarray) -> str | None:
     """Return why the boxes of a picture, float, shape (n, 4), are not those of one metaphase; None where they are."""
     count = counted(len(boxes), "chromosome")
     if len(boxes) < SMALLEST:
-        return f"{count} found: this is no picture of a whole metaphase"
+        return f"{count} found: this is no picture of a whole metaphase, or to be scaled: {SCALE}"
     if len(boxes) > LARGEST:
         return f"{count} found: cut pictures of several metaphases into one picture of each"
     width, height = (boxes[:, 2:] - boxes[:, :2]).T

@@ -51,7 +51,7 @@ class Approved:
         """What the reader has changed of the prediction."""
         changes = []
         for file in self.cell.files:
-            if (kind := self.classes[file.name]) != file.assigned:
+            if (kind := self.classes[file.name]) != (file.assigned or NO_CHROMOSOME):
                 before = f"{file.assigned} to" if file.assigned else "added,"
                 changes.append(f"{Path(file.name).name}: {before} {kind}")
             if file.name in self.decisions.turned:

@@ -22,6 +22,7 @@ from tests.workflows.review.bundles import decision
 from workflows.cell_bundle import ReviewBundle
 from workflows.decisions import CellDecisions
 from workflows.karyotyping.metaphases import (
+    SCALE,
     ChromosomeFinder,
     cut_pictures,
     find_pictures,
@@ -89,7 +90,7 @@ def test_chromosomes_are_cut_out_into_files_of_a_cell(drawn, folder, tmp_path):
     assert pixels.shape[0] <= found.box[3] - found.box[1] + 8
     assert (cells.cells[1].files, white.problem) == (
         (),
-        "case1/white.png: 0 chromosomes found: this is no picture of a whole metaphase",
+        f"case1/white.png: 0 chromosomes found: this is no picture of a whole metaphase, or to be scaled: {SCALE}",
     )
 
 
@@ -132,13 +133,13 @@ def test_far_too_large_pictures_are_to_be_scaled(drawn, folder, tmp_path, monkey
     monkeypatch.setattr(trained, "load_detector", lambda _: TrueBoxes(drawn))
     write_image(tmp_path / "large.png", np.full((300, 4100), 250, np.uint8))
     result = run_app(app, tmp_path / "large.png", "--output", tmp_path / "out", code=1)
-    assert "4,100 x 300 pixels: scale it: a chromosome 1 has 100 to 150" in error_of(result)
+    assert "4,100 x 300 pixels: scale it: a chromosome 1 has 100 to 150 pixels" in error_of(result)
 
 
 def test_without_a_metaphase_nothing_is_written(folder, tmp_path, drawn, monkeypatch):
     monkeypatch.setattr(trained, "load_detector", lambda _: TrueBoxes(drawn))
     result = run_app(app, folder / "case1" / "white.png", "--output", tmp_path / "out", code=1)
-    assert result.stderr.rstrip().endswith("this is no picture of a whole metaphase")
+    assert "this is no picture of a whole metaphase" in error_of(result)
     assert not (tmp_path / "out").exists()
 
 
@@ -181,7 +182,7 @@ def test_a_picture_gets_a_karyotype_whose_chromosomes_lead_to_their_places(drawn
         assert f'-{here}" class=' in page
         assert page.count(f'-{there}"') == 2  # the place in the karyogram, and the link to it
     cells = pd.read_csv(output / "karyotypes.csv").set_index("cell")
-    assert cells.loc["white", "reason"].endswith("this is no picture of a whole metaphase")
+    assert cells.loc["white", "reason"].endswith(SCALE)
     assert pd.isna(cells.loc["white", "karyotype"])
     bundle = ReviewBundle(output)
     (stem,) = bundle.stems

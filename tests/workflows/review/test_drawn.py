@@ -110,6 +110,14 @@ def test_the_corrected_cell_is_approved_and_found_again(output, review):
     assert (output / "approved" / row["karyogram"]).is_file()
 
 
+def test_what_is_taken_in_and_deleted_again_is_no_change(output, review):
+    client = review(output)
+    decide(client, "add", image=LEFT_OUT)
+    decide(client, "move", image=LEFT_OUT, to="none")
+    assert decide(client, "approve").status_code == 200
+    assert "45.png" not in (output / "approved" / "approved.csv").read_text()
+
+
 def test_what_is_drawn_is_kept_in_the_trail_and_undone(output, review):
     client = review(output)
     before = client.get("items/m0").json()
