@@ -119,7 +119,7 @@ def test_a_job_waits_for_the_end_of_the_one_that_a_killed_launcher_left(tmp_path
         if len(polls) == 3:
             held.__exit__(None, None, None)
 
-    monkeypatch.setattr(_local.time, "sleep", wait)
+    monkeypatch.setattr(_local, "time", SimpleNamespace(sleep=wait))  # of this module alone: other threads sleep too
     run(tmp_path, [{}])
     assert polls[:4] == [0, 0, 0, 1]
 

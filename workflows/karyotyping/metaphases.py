@@ -28,10 +28,11 @@ SAMPLE = 5  # pictures that tell of which kind a folder is
 LEAST_SIDE = 256  # pixels of a metaphase; single chromosomes are cut out with fewer
 MOST_SIDE = 4096  # pixels; those of 899 metaphases have at most 1,360
 LEAST_OBJECTS = 8  # that do not touch, in a metaphase
-SCALE = "a chromosome 1 has 100 to 150 pixels"
+SCALE = "a chromosome 1 has 100 to 200 pixels"  # so 90 % of them in 899 metaphases
 SPECK = 30  # pixels of an object, at least
 UPRIGHT = 1.2  # times as high as wide
 MOST_UPRIGHT = 0.69  # share of the boxes: at most 0.64 in 899 metaphases, and at least 0.74 in 16 karyograms
+MOST_OUTSIDE = 2  # objects outside all boxes, for each box: at most 1.1 in 300 metaphases, 2.5 or more in karyograms
 LEAST_PROBABILITY = 0.1  # of a box that is cut out
 SAME = 0.7  # intersection over union of two cut-outs: above, never two chromosomes in 60 pictures outside the test part
 BANDS = 8  # from top to bottom, in which chromosomes are numbered from left to right
@@ -148,7 +149,7 @@ def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> 
     picture = network_picture(image, 1.0)
     boxes, probabilities = _possible_boxes(image, finder.detector)
     outside = objects_outside(picture, boxes)
-    if problem := why_no_metaphase(boxes[probabilities > 0.5]):
+    if problem := why_no_metaphase(boxes[probabilities > 0.5], len(outside)):
         return MetaphaseFile(file.name, shape, {}, f"{file.name}: {problem}", outside), []
     found = {}
     cuts: list[CutOut] = []
@@ -179,11 +180,13 @@ def _distinct(cuts: Sequence[CutOut], probabilities: np.ndarray) -> list[int]:
     return sorted(kept)
 
 
-def why_no_metaphase(boxes: np.ndarray) -> str | None:
-    """Return why the boxes of a picture, float, shape (n, 4), are not those of one metaphase; None where they are."""
+def why_no_metaphase(boxes: np.ndarray, outside: int) -> str | None:
+    """Return why boxes, float, shape (n, 4), and so many objects outside are no metaphase; None where they are one."""
     count = counted(len(boxes), "chromosome")
-    if len(boxes) < SMALLEST:
-        return f"{count} found: this is no picture of a whole metaphase, or to be scaled: {SCALE}"
+    if outside > MOST_OUTSIDE * len(boxes) >= MOST_OUTSIDE * SMALLEST:
+        count += f" and {counted(outside, 'other object')}"
+    if len(boxes) < SMALLEST or outside > MOST_OUTSIDE * len(boxes):
+        return f"{count} found: this is no picture of a whole metaphase, or scale it: {SCALE}"
     if len(boxes) > LARGEST:
         return f"{count} found: cut pictures of several metaphases into one picture of each"
     width, height = (boxes[:, 2:] - boxes[:, :2]).T

@@ -90,7 +90,7 @@ def test_chromosomes_are_cut_out_into_files_of_a_cell(drawn, folder, tmp_path):
     assert pixels.shape[0] <= found.box[3] - found.box[1] + 8
     assert (cells.cells[1].files, white.problem) == (
         (),
-        f"case1/white.png: 0 chromosomes found: this is no picture of a whole metaphase, or to be scaled: {SCALE}",
+        f"case1/white.png: 0 chromosomes found: this is no picture of a whole metaphase, or scale it: {SCALE}",
     )
 
 
@@ -133,7 +133,7 @@ def test_far_too_large_pictures_are_to_be_scaled(drawn, folder, tmp_path, monkey
     monkeypatch.setattr(trained, "load_detector", lambda _: TrueBoxes(drawn))
     write_image(tmp_path / "large.png", np.full((300, 4100), 250, np.uint8))
     result = run_app(app, tmp_path / "large.png", "--output", tmp_path / "out", code=1)
-    assert "4,100 x 300 pixels: scale it: a chromosome 1 has 100 to 150 pixels" in error_of(result)
+    assert "4,100 x 300 pixels: scale it: a chromosome 1 has 100 to 200 pixels" in error_of(result)
 
 
 def test_without_a_metaphase_nothing_is_written(folder, tmp_path, drawn, monkeypatch):
@@ -150,16 +150,17 @@ def boxes_of(count, columns, width, height, step):
 
 
 @pytest.mark.parametrize(
-    ("boxes", "words"),
+    ("boxes", "outside", "words"),
     [
-        (boxes_of(46, 10, 40, 40, 36), None),
-        (boxes_of(21, 10, 40, 40, 36), "21 chromosomes found: this is no picture"),
-        (boxes_of(92, 10, 40, 40, 36), "92 chromosomes found: cut pictures of several metaphases"),
-        (boxes_of(46, 12, 20, 60, 70), "as in a karyogram"),
+        (boxes_of(46, 10, 40, 40, 36), 60, None),
+        (boxes_of(21, 10, 40, 40, 36), 0, "21 chromosomes found: this is no picture"),
+        (boxes_of(30, 10, 40, 40, 36), 70, "30 chromosomes and 70 other objects found: this is no picture"),
+        (boxes_of(92, 10, 40, 40, 36), 0, "92 chromosomes found: cut pictures of several metaphases"),
+        (boxes_of(46, 12, 20, 60, 70), 0, "as in a karyogram"),
     ],
 )
-def test_what_is_no_metaphase_is_said(boxes, words):
-    problem = why_no_metaphase(boxes)
+def test_what_is_no_metaphase_is_said(boxes, outside, words):
+    problem = why_no_metaphase(boxes, outside)
     assert (problem is None) == (words is None)
     assert words is None or words in problem
 
