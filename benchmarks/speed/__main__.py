@@ -18,7 +18,7 @@ from common.errors import UserError
 from common.files import write_csv
 from common.revision import revision
 
-TOPICS = ("data_path", "prediction")
+TOPICS = ("data_path", "training", "prediction")
 COLUMNS = ("case", "peer", "ratio", "lowest", "highest", "goal")
 Only = Annotated[list[str] | None, typer.Option("--only", metavar="TOPIC", help=f"Of {', '.join(TOPICS)}; all.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of torch and OpenCV.")]
