@@ -32,7 +32,9 @@ class PlainTraining:
         batch: Images of a batch.
     """
 
-    def __init__(self, network: nn.Module, images: np.ndarray, labels: torch.Tensor, rows: list[np.ndarray], batch: int):
+    def __init__(
+        self, network: nn.Module, images: np.ndarray, labels: torch.Tensor, rows: list[np.ndarray], batch: int
+    ):
         self.network = network
         self.images = images
         self.labels = labels

@@ -81,7 +81,9 @@ def _run(folder: Path, network: str, size: int, batch: int, cold: bool) -> Case:
 
     def by_hand() -> None:
         """Call the script."""
-        _call("benchmarks/speed/plain.py", f"{folder}/images", f"{folder}/{next(NUMBERS)}", network, str(size), str(batch))
+        _call(
+            "benchmarks/speed/plain.py", f"{folder}/images", f"{folder}/{next(NUMBERS)}", network, str(size), str(batch)
+        )
 
     start = "first run" if cold else "run"
     peers = {BY_HAND: Peer(by_hand, 0.83, ("timm", "pytorch-lightning"))}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.manifest.manifest import content_hash, order_classes
+from datamodules.manifest.manifest import DRAWN, content_hash, order_classes
 from tests.helpers.manifests import make_manifest
 
 
@@ -29,6 +29,17 @@ def test_the_hash_covers_the_content_and_not_the_place():
         frame = manifest.frame.copy()
         frame.loc[1, column] = "other"
         assert content_hash(replace(manifest, frame=frame)) != known
+
+
+def test_the_mark_of_synthetic_images_is_found_in_every_folder_above_an_image(tmp_path):
+    manifest = replace(make_manifest(["a", "b"]), root=tmp_path)
+    manifest.frame["path"] = ["top.png", "one/two/inner.png"]
+    (tmp_path / "one" / "two").mkdir(parents=True)
+    assert not manifest.is_marked()
+    for folder in ("", "one", "one/two"):
+        (tmp_path / folder / DRAWN).touch()
+        assert manifest.is_marked()
+        (tmp_path / folder / DRAWN).unlink()
 
 
 def test_remarks_are_the_notes_and_what_was_skipped():

@@ -4,6 +4,7 @@ import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -46,6 +47,19 @@ def test_facts_are_those_of_the_files(root, tmp_path):
     assert frame["subject"].tolist() == [None] * 9
     assert frame.index.tolist() == list(range(9))
     assert frame["channels"].tolist() == [3] * 8 + [1]
+
+
+def test_a_light_image_has_the_hash_of_its_negative():
+    image = cv2.copyMakeBorder(cell_image(3), 8, 8, 8, 8, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+    assert distance(scanning.perceptual_hash(image), scanning.perceptual_hash(255 - image)) <= 4
+    assert distance(scanning.perceptual_hash(image), scanning.perceptual_hash(cell_image(4))) > 40
+
+
+def test_two_images_of_one_id_are_named(root, tmp_path):
+    listing = scan_folder(root, tmp_path / "cache")
+    listing.frame.loc[2, "image_id"] = listing.frame["image_id"][1]
+    with pytest.raises(UserError, match="two images have the id all/s0_1.png: all/s0_1.png and all/s1_2.png"):
+        scanning.scan_listing(listing, "stop", tmp_path / "cache")
 
 
 def test_a_second_scan_opens_only_what_changed(root, tmp_path, reads):
@@ -93,10 +107,13 @@ def test_a_broken_image_is_named_with_the_number_of_others_and_what_was_read_is_
     with pytest.raises(UserError, match=r"all/s0_0.png \(.*truncated.*\) and 2 others: .*data.on_broken=skip"):
         scan_folder(root, tmp_path / "cache")
     assert len(reads) == 8
-    for number, name in enumerate(("all/s0_0.png", "all/s1_2.png", "hem/s100_1.png")):
+    write_image(root / "hem/s100_1.png", cell_image(92))
+    with pytest.raises(UserError, match="and 1 other: "):
+        scan_folder(root, tmp_path / "cache")
+    for number, name in enumerate(("all/s0_0.png", "all/s1_2.png")):
         write_image(root / name, cell_image(90 + number))
     assert len(scan_folder(root, tmp_path / "cache").frame) == 8
-    assert len(reads) == 11
+    assert len(reads) == 13  # the three again, then two
 
 
 def test_skipped_broken_images_are_in_the_notes(root, tmp_path):

@@ -61,7 +61,7 @@ def test_a_lighter_chromosome_on_gray_becomes_light_on_black(level):
 
 @pytest.mark.parametrize("frame", [0, 255])
 @pytest.mark.parametrize("light", [True, False])
-@pytest.mark.parametrize("sides", [(3, 3, 3, 3), (0, 0, 3, 3), (2, 0, 0, 0)])
+@pytest.mark.parametrize("sides", [(3, 3, 3, 3), (1, 1, 1, 1), (0, 4, 0, 3), (2, 0, 0, 0)])
 def test_a_frame_takes_the_colour_of_the_ground(frame, light, sides):
     image = _chromosome()
     shown = 255 - image if light else image

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from common.errors import UserError
+from evaluation.cells.cell_posteriors import is_balanced
 from evaluation.cells.posterior import karyotype_posterior
 from evaluation.cells.prior import KaryotypePriors
 from tests.evaluation.cells.cells import CLASSES, karyotype
@@ -47,3 +49,9 @@ def test_two_chromosomes_that_could_be_exchanged_are_both_in_doubt():
         assert posterior.marginals[row, CLASSES.index(other)] == pytest.approx(0.2, abs=0.01)
     others = np.setdiff1d(np.arange(len(truth)), [four, five])
     assert posterior.marginals[others, truth[others]].min() > 0.99
+
+
+def test_members_of_natural_and_of_balanced_shares_are_not_mixed():
+    assert (is_balanced({}), is_balanced({"balanced": True}), is_balanced({"balanced": [True, True]})) == (0, 1, 1)
+    with pytest.raises(UserError, match="some runs were trained with balanced classes"):
+        is_balanced({"balanced": [True, False]})

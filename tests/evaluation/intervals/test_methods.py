@@ -66,6 +66,14 @@ def test_a_single_subject_that_carries_all_errors_makes_it_wide():
     assert np.ptp(t_on_scale(*spread[:2], 0.95, SHARE)[:2]) < 0.01
 
 
+def test_a_single_subject_that_carries_all_of_a_positive_value_makes_it_wide():
+    """Without it the value is 0, infinitely far on the logarithmic scale: along the tangent."""
+    point, left_out, _ = mean_of([0.0] * 19 + [2.0])
+    reach = stats.t.ppf(0.975, 8) * np.sqrt(19 / 20 * ((left_out - left_out.mean()) ** 2).sum()) / point
+    low, high, _ = t_on_scale(point, left_out, 0.95, POSITIVE)
+    assert (low, high) == pytest.approx((point * np.exp(-reach), point * np.exp(reach)))
+
+
 def test_percentiles_are_quantiles_of_what_is_defined():
     drawn = mean_of([0.1, 0.4, 0.5, 0.9])[2]
     expected = np.quantile(drawn, [0.05, 0.95])

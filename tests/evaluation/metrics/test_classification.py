@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from evaluation.core.labelled import LabelledPredictions
-from evaluation.metrics.classification import call, confusion, in_words, lower_is_better, metric_names
+from evaluation.metrics.classification import METRICS, call, confusion, in_words, lower_is_better, metric_names
 from evaluation.metrics.resampled import WeightedMetrics, evaluate
 
 TWO = ("hem", "all")
@@ -140,3 +140,8 @@ def test_metrics_are_named_and_explained_with_the_classes_that_they_are_of(metri
 )
 def test_a_monitored_quantity_says_which_value_is_best(monitor, lower):
     assert lower_is_better(monitor) == lower
+
+
+def test_shares_of_images_are_marked_for_their_exact_interval():
+    shares = {name for name, metric in METRICS.items() if metric.is_share}
+    assert shares == {"accuracy", "sensitivity", "specificity", "precision", "recall"}
