@@ -34,18 +34,19 @@ class PlainTraining:
 
     def __init__(
         self, network: nn.Module, images: np.ndarray, labels: torch.Tensor, rows: list[np.ndarray], batch: int
-    ):
+    ) -> None:
         self.network = network
         self.images = images
         self.labels = labels
         self.rows = rows
         self.batch = batch
+        self.rng = np.random.default_rng(0)
         self.optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
 
     def epoch(self, best: Path) -> None:
         """Train an epoch, validate it, and save the weights."""
         self.network.train()
-        for image, label in self._batches(np.random.permutation(self.rows[0])):
+        for image, label in self._batches(self.rng.permutation(self.rows[0])):
             self.optimizer.zero_grad()
             loss = F.binary_cross_entropy_with_logits(self.network(image)[:, 0], label)
             loss.backward()
