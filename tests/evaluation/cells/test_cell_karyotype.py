@@ -44,7 +44,7 @@ def between(first, second, share=0.5):
 )
 def test_sure_cells(labels, iscn, missing, extra, referred):
     cell = named(labels)
-    assert cell.karyotype.iscn == iscn
+    assert (cell.karyotype.iscn, cell.kind) == (iscn, cell.karyotype.kind)
     assert cell.missing == missing
     assert cell.extra == extra
     assert bool(cell.reasons) == referred

@@ -4,8 +4,8 @@ from hypothesis import given
 
 from common.errors import UserError
 from evaluation.cells.cell_posteriors import is_balanced
-from evaluation.cells.posterior import karyotype_posterior
-from evaluation.cells.prior import KaryotypePriors
+from evaluation.cells.posterior import _assign_to_counts, _likelihood, _scores_of_moves, karyotype_posterior
+from evaluation.cells.prior import KaryotypePrior, KaryotypePriors
 from tests.evaluation.cells.cells import CLASSES, karyotype
 from tests.evaluation.cells.test_assignment import drawn, kinds, seeds, sexes, sure
 
@@ -55,3 +55,18 @@ def test_members_of_natural_and_of_balanced_shares_are_not_mixed():
     assert (is_balanced({}), is_balanced({"balanced": True}), is_balanced({"balanced": [True, True]})) == (0, 1, 1)
     with pytest.raises(UserError, match="some runs were trained with balanced classes"):
         is_balanced({"balanced": [True, False]})
+
+
+def test_the_scores_of_moves_are_those_of_the_best_assignments_to_the_changed_counts():
+    logs, _ = drawn(karyotype("XY"), 4)
+    prior = KaryotypePrior.of(PRIORS, len(logs))
+    counts = np.bincount(logs.argmax(axis=1), minlength=24)
+    moved = _scores_of_moves(logs, _assign_to_counts(logs, counts), counts, prior)
+    less, more = np.argwhere(moved > moved.max() - 20).T
+    assert len(less) > 10
+    for one, other in zip(less, more, strict=True):
+        changed = counts.copy()
+        changed[one] -= 1
+        changed[other] += 1
+        best = _likelihood(logs, _assign_to_counts(logs, changed), changed)
+        assert moved[one, other] == pytest.approx(best + prior.log_probability(changed))

@@ -126,6 +126,13 @@ def test_what_is_the_same_throughout_but_no_share_has_no_exact_end():
     assert (accuracy.value, accuracy.low, accuracy.high, accuracy.method) == (1.0, 1.0, 1.0, "percentile")
 
 
+def test_two_clusters_have_an_interval():
+    accuracy = intervals(score(with_scores([0, 1, 1, 0], [0.1, 0.8, 0.9, 0.7], "aabb")), SETTINGS)["accuracy"]
+    assert (accuracy.value, accuracy.clusters, accuracy.method) == (0.75, 2, "logit_t")
+    assert 0 < accuracy.low < 0.1
+    assert 0.95 < accuracy.high < 1
+
+
 @pytest.mark.parametrize("labels", [[], [1], [None, None]])
 def test_fewer_than_two_clusters_have_no_interval(labels):
     actual = intervals(score(with_scores(labels, [0.7] * len(labels))), SETTINGS)

@@ -45,7 +45,7 @@ def test_it_ends_with_the_first_step_that_reaches_the_budget(sizes, images, accu
     assert length(images, accumulate, sizes=sizes) == (epochs, steps)
 
 
-@pytest.mark.parametrize(("limit", "sizes"), [(None, EPOCH), (3, [4, 4, 4]), (0.5, [4] * 4), (99, EPOCH)])
+@pytest.mark.parametrize(("limit", "sizes"), [(None, EPOCH), (1, [4]), (3, [4, 4, 4]), (0.5, [4] * 4), (99, EPOCH)])
 def test_the_batches_of_an_epoch_may_be_limited(limit, sizes):
     assert batch_sizes(MemoryData(count=30).train_dataloader(), limit) == sizes
 
