@@ -5,10 +5,14 @@ All of it is synthetic. The machine's own Chromium is needed.
 
 import shutil
 import subprocess
+import sys
 import tempfile
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -16,21 +20,44 @@ from common.errors import UserError
 from common.paths import ROOT
 from docs.commands import TUTORIALS, commands
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+SHOWN = (".venv", "Makefile", "constraints.txt", "docs", "models", "pyproject.toml", "scripts", "setup.py", "train.py")
 GAP = 40  # pixels between two pictures side by side
 COLORS = 160  # of a picture, so that its file is small
 
 
 @dataclass(frozen=True)
 class PagePicture:
-    """What a picture shows: elements of a page, side by side."""
+    """What a picture shows: elements of a page side by side, the beginning of the page, or a figure of a run."""
 
     picture: str  # below results/
-    page: str  # below the folder in which the tutorial was run
-    elements: tuple[str, ...]  # CSS selectors
-    width: int = 1164  # of the window, pixels
+    page: str  # HTML or PNG below the folder in which the tutorial was run, with wildcards; or what serves it
+    elements: tuple[str, ...] = ()  # CSS selectors; none: the beginning of the page
+    size: tuple[int, int] = (1164, 900)  # of the window, pixels
+    scale: int = 1  # pixels of the picture per pixel of the window
 
 
+RUN = "outputs/resnet50_cut_block5/*/seed=0"
 PICTURES = {
+    "first_run": (
+        PagePicture("demo/report.png", f"{RUN}/report.html", size=(900, 760)),
+        *(
+            PagePicture(f"demo/{name}.png", f"{RUN}/{name}.png")
+            for name in ("confusion_matrix", "examples", "learning_curves", "roc")
+        ),
+    ),
+    "own_images": (PagePicture("tutorials/heatmaps.png", "outputs/my_network/*/seed=0/heatmaps/heatmaps.png"),),
+    "reproduce_paper_004": (
+        PagePicture(
+            "tutorials/reproduction.png",
+            "reproduction/small_004/reproduction.html",
+            ("#figures .table >> nth=0",),
+            (780, 900),
+            2,
+        ),
+    ),
     "karyotype_a_metaphase": (
         PagePicture("metaphases/outlines.png", "metaphase_karyotypes/index.html", ("#cell-0 svg >> nth=0",)),
         PagePicture(
@@ -39,7 +66,12 @@ PICTURES = {
             ("#cell-0 svg >> nth=0", "#cell-0 svg >> nth=1"),
         ),
     ),
-    "karyotype_a_cell": (PagePicture("tutorials/karyotype.png", "karyotypes/index.html", ("#cell-0",)),),
+    "karyotype_a_cell": (
+        PagePicture("tutorials/karyotype.png", "karyotypes/index.html", ("#cell-0",)),
+        PagePicture(
+            "tutorials/review.png", "scripts/review.py karyotypes --reader reader1 --port 8377", size=(1280, 800)
+        ),
+    ),
 }
 
 
@@ -49,19 +81,35 @@ def draw(results: Path) -> None:
         with tempfile.TemporaryDirectory() as place:
             run_tutorial(tutorial, Path(place))
             for picture in pictures:
-                photograph(picture, Path(place), results / picture.picture)
+                picture_of(picture, Path(place), results / picture.picture)
 
 
 def run_tutorial(name: str, folder: Path) -> None:
     """Run the commands of a tutorial in a folder that shows the code."""
-    for entry in ("scripts", "train.py", ".venv"):
+    for entry in SHOWN:
         (folder / entry).symlink_to(ROOT / entry)
     typed = "\n".join(commands(TUTORIALS / f"{name}.md"))
     subprocess.run(["bash", "-e"], input=typed, text=True, cwd=folder, check=True)
 
 
-def photograph(picture: PagePicture, folder: Path, place: Path) -> None:
-    """Draw elements of a page side by side into a PNG file."""
+def picture_of(picture: PagePicture, folder: Path, place: Path) -> None:
+    """Write a figure, or elements of a page, as a PNG file."""
+    place.parent.mkdir(exist_ok=True)
+    if picture.page.startswith("scripts/"):
+        port = picture.page.split()[-1]
+        server = subprocess.Popen([sys.executable, *picture.page.split()], cwd=folder)
+        try:
+            image = photograph(picture, f"http://127.0.0.1:{port}")
+        finally:
+            server.terminate()
+    else:
+        (page,) = folder.glob(picture.page)
+        image = Image.open(page).convert("RGB") if page.suffix == ".png" else photograph(picture, page.as_uri())
+    image.quantize(COLORS).save(place, optimize=True)
+
+
+def photograph(picture: PagePicture, address: str) -> Image.Image:
+    """Return elements of a page side by side."""
     from playwright.sync_api import sync_playwright
 
     browser_path = shutil.which("chromium") or shutil.which("google-chrome")
@@ -69,15 +117,28 @@ def photograph(picture: PagePicture, folder: Path, place: Path) -> None:
         raise UserError("the pictures of pages need Chromium: install it")
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": picture.width, "height": 900})
-        tab.goto((folder / picture.page).as_uri())
-        shots = [Image.open(BytesIO(tab.locator(element).screenshot())) for element in picture.elements]
+        width, height = picture.size
+        tab = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=picture.scale)
+        _open(tab, address)
+        shots = [tab.locator(element).screenshot() for element in picture.elements] or [tab.screenshot()]
         browser.close()
-    width = sum(shot.width + GAP for shot in shots) - GAP
-    joined = Image.new("RGB", (width, max(shot.height for shot in shots)), "white")
+    images = [Image.open(BytesIO(shot)) for shot in shots]
+    width = sum(image.width + GAP for image in images) - GAP
+    joined = Image.new("RGB", (width, max(image.height for image in images)), "white")
     left = 0
-    for shot in shots:
-        joined.paste(shot, (left, 0))
-        left += shot.width + GAP
-    place.parent.mkdir(exist_ok=True)
-    joined.quantize(COLORS).save(place, optimize=True)
+    for image in images:
+        joined.paste(image, (left, 0))
+        left += image.width + GAP
+    return joined
+
+
+def _open(tab: "Page", address: str) -> None:
+    """Open a page, of a server as soon as it is there."""
+    from playwright.sync_api import Error
+
+    for _ in range(60):
+        with suppress(Error):
+            tab.goto(address, wait_until="networkidle")
+            return
+        time.sleep(1)
+    raise UserError(f"{address} does not answer")
