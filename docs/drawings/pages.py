@@ -7,21 +7,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from common.errors import UserError
 from common.paths import ROOT
 from docs.commands import TUTORIALS, commands
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 SHOWN = (".venv", "Makefile", "constraints.txt", "docs", "models", "pyproject.toml", "scripts", "setup.py", "train.py")
 GAP = 40  # pixels between two pictures side by side
@@ -48,7 +42,7 @@ PICTURES = {
             for name in ("confusion_matrix", "examples", "learning_curves", "roc")
         ),
     ),
-    "own_images": (PagePicture("tutorials/heatmaps.png", "outputs/my_network/*/seed=0/heatmaps/heatmaps.png"),),
+    "own_images": (PagePicture("tutorials/heatmaps.png", "outputs/my_network/*/seed=0/heatmaps/gradcam-*.png"),),
     "reproduce_paper_004": (
         PagePicture(
             "tutorials/reproduction.png",
@@ -67,10 +61,8 @@ PICTURES = {
         ),
     ),
     "karyotype_a_cell": (
-        PagePicture("tutorials/karyotype.png", "karyotypes/index.html", ("#cell-0",)),
-        PagePicture(
-            "tutorials/review.png", "scripts/review.py karyotypes --reader reader1 --port 8377", size=(1280, 800)
-        ),
+        PagePicture("tutorials/karyotype.png", "karyotypes/index.html", (".cell >> nth=0",)),
+        PagePicture("tutorials/review.png", "scripts/review.py karyotypes --reader reader1", size=(1280, 800)),
     ),
 }
 
@@ -96,11 +88,10 @@ def picture_of(picture: PagePicture, folder: Path, place: Path) -> None:
     """Write a figure, or elements of a page, as a PNG file."""
     place.parent.mkdir(exist_ok=True)
     if picture.page.startswith("scripts/"):
-        port = picture.page.split()[-1]
-        server = subprocess.Popen([sys.executable, *picture.page.split()], cwd=folder)
-        try:
-            image = photograph(picture, f"http://127.0.0.1:{port}")
-        finally:
+        words = [sys.executable, *picture.page.split()]
+        with subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout is not None
+            image = photograph(picture, next(line for line in server.stdout if line.startswith("http")).strip())
             server.terminate()
     else:
         (page,) = folder.glob(picture.page)
@@ -119,7 +110,7 @@ def photograph(picture: PagePicture, address: str) -> Image.Image:
         browser = driver.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
         width, height = picture.size
         tab = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=picture.scale)
-        _open(tab, address)
+        tab.goto(address, wait_until="networkidle")
         shots = [tab.locator(element).screenshot() for element in picture.elements] or [tab.screenshot()]
         browser.close()
     images = [Image.open(BytesIO(shot)) for shot in shots]
@@ -130,15 +121,3 @@ def photograph(picture: PagePicture, address: str) -> Image.Image:
         joined.paste(image, (left, 0))
         left += image.width + GAP
     return joined
-
-
-def _open(tab: "Page", address: str) -> None:
-    """Open a page, of a server as soon as it is there."""
-    from playwright.sync_api import Error
-
-    for _ in range(60):
-        with suppress(Error):
-            tab.goto(address, wait_until="networkidle")
-            return
-        time.sleep(1)
-    raise UserError(f"{address} does not answer")
