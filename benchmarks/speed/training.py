@@ -61,7 +61,7 @@ def _epoch(folder: Path, network: str, size: int, batch: int) -> Case:
         train_stages(model, data, config, folder / str(next(NUMBERS)))
 
     peers = {BY_HAND: Peer(lambda: training.epoch(*rows, folder / "best.pt"), 0.97, ("timm", "pytorch-lightning"))}
-    return Case(f"epoch of {network}, {size} px, batch {batch}", ours, peers, len(rows[0]), rounds=3)
+    return Case(f"epoch, {network}, {size} px", ours, peers, len(rows[0]), rounds=3)
 
 
 def _run(folder: Path, network: str, size: int, batch: int) -> Case:
@@ -76,7 +76,7 @@ def _run(folder: Path, network: str, size: int, batch: int) -> Case:
         _call(plain.__file__, f"{folder}/images", f"{folder}/{next(NUMBERS)}", network, f"{size}", f"{batch}")
 
     peers = {BY_HAND: Peer(by_hand, 0.83, ("timm", "pytorch-lightning"))}
-    return Case(f"first run of 2 epochs, {network}, {size} px", ours, peers, 1, rounds=3, warm_up=False)
+    return Case(f"first run, {network}, {size} px", ours, peers, 1, rounds=3, warm_up=False)
 
 
 def _call(*words: str) -> None:
