@@ -99,6 +99,17 @@ def test_an_interrupted_stage_goes_on_with_or_without_features(tmp_path, begun, 
     assert_close(interrupted, fit(small(tmp_path / "whole", averaged, "cache_features=off")))
 
 
+@pytest.mark.parametrize(("spare", "cached"), [(0, True), (-1, False)])
+def test_features_that_just_fit_are_cached(tmp_path, monkeypatch, spare, cached):
+    config = small(tmp_path)
+    model, data = prepared(config)
+    stage = planned_stages(config, tmp_path)[0]
+    size = 32 * model.fixed_features(torch.zeros(1, 3, *config.prepare.shape)).numel() * 4
+    monkeypatch.setattr(frozen, "LARGEST", size + spare)
+    batches, _ = frozen.features_in_place_of_images(model, FeatureDataModule(data), config, stage, 100)
+    assert (batches is not None) == cached
+
+
 @pytest.mark.parametrize(
     ("overrides", "images_seen", "reason"),
     [

@@ -57,8 +57,8 @@ def test_a_light_image_has_the_hash_of_its_negative():
 
 def test_two_images_of_one_id_are_named(root, tmp_path):
     listing = scan_folder(root, tmp_path / "cache")
-    listing.frame.loc[2, "image_id"] = listing.frame["image_id"][1]
-    with pytest.raises(UserError, match="two images have the id all/s0_1.png: all/s0_1.png and all/s1_2.png"):
+    listing.frame.loc[[3, 2], "image_id"] = listing.frame["image_id"][[1, 0]].tolist()
+    with pytest.raises(UserError, match="two images have the id all/s0_0.png: all/s0_0.png and all/s1_2.png"):
         scanning.scan_listing(listing, "stop", tmp_path / "cache")
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodules.io.decode import crop_to_content
-from datamodules.preprocessing.background import is_light, on_black
+from datamodules.preprocessing.background import _frame_lines, is_light, on_black
 from tests.helpers.chromosomes import bar
 
 
@@ -71,6 +71,14 @@ def test_a_frame_takes_the_colour_of_the_ground(frame, light, sides):
     black = on_black(framed)
     assert np.array_equal(black[top : top + height, left : left + width], image)
     assert black.sum() == image.sum()
+
+
+@pytest.mark.parametrize(("difference", "lines"), [(8, 3), (9, 0)])
+def test_lines_are_a_frame_up_to_a_small_difference(difference, lines):
+    gray = np.full((40, 30), 200, np.uint8)
+    gray[:3] = 0
+    gray[0, 5] = difference
+    assert _frame_lines(gray) == lines
 
 
 def test_a_black_or_white_ground_is_left_as_it_is():

@@ -96,6 +96,15 @@ def test_a_cell_that_the_model_does_not_fit_is_referred():
     assert "46 of 46 images" in cell.reasons[0]
 
 
+@pytest.mark.parametrize(("count", "said"), [(11, False), (12, True)])
+def test_more_than_a_quarter_of_implausible_images_is_a_reason(count, said):
+    logs = sure(karyotype("XX", lost=["1", "2"]), wrong=1e-5)
+    logs[:count] = np.log(1 / 24)
+    assert len(logs) == 44
+    reasons = karyotype_of_cell(logs, PRIORS, {}, 0.95).reasons
+    assert any(reason.startswith(f"no class is probable for {count} of 44") for reason in reasons) == said
+
+
 def test_implausible_images():
     logs = sure(karyotype("XX"))
     logs[3] = np.log(1 / 24)

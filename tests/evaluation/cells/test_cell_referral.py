@@ -1,5 +1,7 @@
 """Which cells are referred: reasons, and thresholds chosen on validation cells."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from common.config.schema import AssignmentConfig, EvaluationConfig
 from common.karyotype import CellThresholds
 from evaluation.calibration import fit_temperature
+from evaluation.cells import cell_referral
 from evaluation.cells.cell_karyotype import karyotype_of_cell
 from evaluation.cells.cell_referral import FEW, MEASURED, RIGHT, assess_cells, choose_thresholds, doubts
 from evaluation.cells.prior import KaryotypePriors
@@ -144,3 +147,17 @@ def test_validation_images_without_a_cell_choose_no_threshold():
     assert evaluate_runs([join(run, single)], SETTINGS).assignment is not None
     warnings = evaluate_runs([join(run.part("test"), single)], SETTINGS).warnings
     assert any("rests on 0 of 0 validation cells" in warning.text for warning in warnings)
+
+
+def test_where_no_temperature_can_be_fitted_it_is_1(monkeypatch):
+    temperatures = []
+
+    def assess(part, temperature, *settings):
+        temperatures.append(temperature)
+        return assessed([0.1] * 3, [True] * 3)
+
+    monkeypatch.setattr(cell_referral, "fit_temperature", lambda scored: SimpleNamespace(value=None))
+    monkeypatch.setattr(cell_referral, "assess_cells", assess)
+    run = make_cell_run(2)
+    cell_referral._assess_fold(SimpleNamespace(run=run, validation=SimpleNamespace(scored=None)))
+    assert temperatures == [1.0, 1.0]

@@ -70,3 +70,8 @@ def test_the_scores_of_moves_are_those_of_the_best_assignments_to_the_changed_co
         changed[other] += 1
         best = _likelihood(logs, _assign_to_counts(logs, changed), changed)
         assert moved[one, other] == pytest.approx(best + prior.log_probability(changed))
+
+
+def test_of_a_cell_about_which_nothing_is_sure_forty_karyotypes_are_considered():
+    logs = np.log(np.random.default_rng(0).dirichlet(np.full(24, 5.0), 45))
+    assert len(karyotype_posterior(logs, PRIORS).candidates) == 40

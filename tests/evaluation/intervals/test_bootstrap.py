@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import score
-from evaluation.intervals.bootstrap import around, intervals
+from evaluation.intervals.bootstrap import Differences, Resamples, around, intervals
 from evaluation.metrics.classification import DIFFERENCE, Metric, metric_names
 from tests.helpers.predictions import make_predictions, with_scores
 
@@ -88,6 +88,19 @@ def test_resamples_on_which_a_metric_is_undefined_are_counted():
     # The AUC needs positives too.
     assert 15 < actual["specificity"].undefined <= actual["auc"].undefined
     assert actual["auc"].low is not None
+
+
+def test_a_difference_is_undefined_where_one_of_both_is():
+    scored = score(with_scores([0, 0, 1, 1, 1, 1], [0.1, 0.6, 0.4, 0.7, 0.8, 0.9], "abcdef"))
+
+    def without(cluster):
+        """Return a statistic that is undefined where a cluster was not drawn."""
+        return Resamples(lambda counts: np.where(counts[None, :, cluster] > 0, 1.0, np.nan), scored, SETTINGS)
+
+    first, second = without(0), without(1)
+    expected = np.isnan(first.drawn + second.drawn).sum()
+    assert np.isnan(first.drawn).sum() < expected < SETTINGS.resamples
+    assert Differences(first, second).undefined.tolist() == [expected]
 
 
 def test_percentile_where_the_jackknife_is_undefined():

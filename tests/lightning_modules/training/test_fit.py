@@ -92,6 +92,9 @@ def test_each_stage_starts_from_the_best_of_the_one_before_and_the_last_best_is_
 
     config = small_config(tmp_path, *SMALL_NET, "trainer.max_epochs=3", "unfreeze.stages.head.lr=0.01")
     model = build(config)
+    saved_by_a_callback = tmp_path / "run" / "checkpoints" / "1-head" / "step-000004.ckpt"
+    saved_by_a_callback.parent.mkdir(parents=True)
+    saved_by_a_callback.touch()
     stages = train_stages(model, MemoryData(), config, tmp_path / "run", [Start()], mode=mode)
     assert len(starts) == 2
     history = Run(tmp_path / "run").history
