@@ -56,7 +56,6 @@ def _epoch(folder: Path, network: str, size: int, batch: int) -> Case:
     training = plain.PlainTraining(timm.create_model(network, num_classes=1), np.asarray(data.images), labels, batch)
 
     def ours() -> None:
-        """Train a new network for an epoch."""
         model = build_classifier(config, data.manifest.classes)[0]
         train_stages(model, data, config, folder / str(next(NUMBERS)))
 
@@ -68,11 +67,9 @@ def _run(folder: Path, network: str, size: int, batch: int) -> Case:
     """Two epochs from the start of a process to its predictions, and ours to evaluation and figures."""
 
     def ours() -> None:
-        """Train a run in a new folder with a new cache."""
         _call("train.py", *_settings(folder, network, size, batch, plain.EPOCHS))
 
     def by_hand() -> None:
-        """Call the script."""
         _call(plain.__file__, f"{folder}/images", f"{folder}/{next(NUMBERS)}", network, f"{size}", f"{batch}")
 
     peers = {BY_HAND: Peer(by_hand, 0.83, ("timm", "pytorch-lightning"))}
