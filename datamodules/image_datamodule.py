@@ -1,6 +1,7 @@
 """From the configuration to batches: source, split, leak check, balance, prepared cache, augmentation."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,12 +31,13 @@ from datamodules.io.progress import processors
 from datamodules.manifest.balancing import BalancePlan, plan
 from datamodules.manifest.leakage import LeakReport, check_leaks, seen_by_start
 from datamodules.manifest.manifest import Manifest, content_hash
+from datamodules.manifest.persons import describe_copies, surplus_copies
 from datamodules.manifest.splits import PARTS, UNUSED, number_of_folds, split, unused_given_parts
 from datamodules.prepared_dataset import Batch, PreparedDataset, whole_batch
 from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, to_shape
 from datamodules.samplers import EpochBatchSampler, check_shares, share_of
-from datamodules.sources import scan, sources
+from datamodules.sources import scan_persons, sources
 from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.batched_augmentation import BatchedAugmentation
 from datamodules.transforms.expansion import ExpandedImages, Expansion, unchanged
@@ -114,8 +116,8 @@ class ImageDataModule(LightningDataModule):
 
     @cached_property
     def scanned(self) -> Manifest:
-        """All images of the source."""
-        return scan(self.config.data, self.config.data_dir, self.cache_dir, self.progress)
+        """All images of the source; subjects that share identical files are one person."""
+        return scan_persons(self.config, self.progress)
 
     @cached_property
     def expansion(self) -> Expansion:
@@ -158,6 +160,17 @@ class ImageDataModule(LightningDataModule):
     def parts(self) -> pd.Series:
         """The part of each manifest row: "train", "validation", "test" or "unused"."""
         return split(self.manifest, self.config.protocol, self.config.split, self.config.data.paper_split)
+
+    @cached_property
+    def surplus(self) -> pd.Series:
+        """The images that are left out as copies of a file, as `surplus_copies` says; ``paper`` leaves out none."""
+        copies = surplus_copies(self.manifest)
+        return copies[:0] if self.config.protocol == "paper" else copies
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is to be said of the images before anything is done with them, a line each."""
+        return [*self.manifest.remarks, *describe_copies(self.surplus)]
 
     @cached_property
     def leaks(self) -> LeakReport:
@@ -280,7 +293,7 @@ class ImageDataModule(LightningDataModule):
         manifest = self.manifest
         synthetic = " (SYNTHETIC: no patients)" if manifest.synthetic else ""
         lines = [f"data: {manifest.source}{synthetic}, protocol={self.config.protocol}"]
-        for remark in manifest.remarks:  # the evaluation says in which folders images are missing
+        for remark in self.remarks:  # the evaluation says in which folders images are missing
             if remark in manifest.incomplete:
                 remark = remark.partition(" (")[0]
             lines.append(remark)
@@ -323,6 +336,8 @@ class ImageDataModule(LightningDataModule):
         run.write_json(RunFile.LEAKS, self.leaks.as_dict())
         manifest = self.manifest
         facts = {**self.facts(), "notes": manifest.notes, "skipped": manifest.skipped}
+        facts["persons"] = [asdict(person) for person in manifest.persons]
+        facts["copies"] = dict(zip(manifest.frame["path"][self.surplus.index], self.surplus, strict=True))
         run.write_data(DataFacts(manifest.classes, manifest.positive_class, **facts))
         if len(self.leaks.pairs):
             self.leaks.write_pairs(run.path(RunFile.NEAR_DUPLICATES))

@@ -88,7 +88,7 @@ def prepare_data(config: Config, images: bool = True) -> ImageDataModule:
     """Scan a data set, print its tables and, unless they are to be counted alone, prepare its ``images``."""
     data = data_module(config)
     scanned = data.scanned
-    say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *scanned.remarks)
+    say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *data.remarks)
     home = sources()[config.data.source].home
     if home and scanned.incomplete:
         warn(f"not the whole set: the rest can be had at {home}")

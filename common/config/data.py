@@ -100,6 +100,7 @@ class SplitConfig(StrictModel, defaults="train:split"):
     test: str = FROM_YAML
     given_validation: str | None = FROM_YAML
     seed: Count = FROM_YAML
+    link_subjects: bool = FROM_YAML
     near_duplicates: Literal["report", "stop", "off"] = FROM_YAML
     near_duplicate_bits: Annotated[int, Field(ge=0, le=255)] = FROM_YAML
 

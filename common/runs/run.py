@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from io import StringIO
 from itertools import chain
@@ -92,6 +92,8 @@ class DataFacts:
     notes: tuple[str, ...] = ()
     skipped: tuple[str, ...] | None = None  # what was left out; None: the notes of an old run name it
     incomplete: str | None = None  # what is missing of a published data set
+    persons: tuple[Mapping[str, Any], ...] = ()  # several subjects each, that share so many files: "subjects", "files"
+    copies: Mapping[str, str] = field(default_factory=dict)  # left out: the path of the copy that is used
     on: str | None = None  # the other data set of an external validation, whose facts are in ``external``
     external: Mapping[str, Any] | None = None
 

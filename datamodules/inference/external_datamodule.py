@@ -14,7 +14,7 @@ from datamodules.image_datamodule import ImageDataModule
 from datamodules.manifest.leakage import LeakReport, near_pairs, pair_table
 from datamodules.manifest.manifest import Manifest, PositiveClassUnsaidError
 from datamodules.manifest.splits import TEST, TRAIN, UNUSED, VALIDATION
-from datamodules.sources import scan
+from datamodules.sources import scan, scan_persons
 from datamodules.transforms.expansion import unchanged
 
 LEARNED = (TRAIN, VALIDATION)
@@ -33,13 +33,13 @@ def scan_external(config: Config, positive: Sequence[str], progress: bool = True
         The manifest, and the configuration with the positive class.
     """
     try:
-        return scan(config.data, config.data_dir, Path(config.cache_dir), progress), config
+        return scan_persons(config, progress), config
     except PositiveClassUnsaidError as error:
         # Labels are mapped by name: the choice affects the order of the classes only.
         positive_class = next((name for name in error.classes if name in positive), error.classes[-1])
     data = config.data.model_copy(update={"positive_class": positive_class})
     config = config.model_copy(update={"data": data})
-    return scan(data, config.data_dir, Path(config.cache_dir), progress), config
+    return scan_persons(config, progress), config
 
 
 class ExternalDataModule(ImageDataModule):

@@ -91,7 +91,8 @@ def check_leaks(manifest: Manifest, parts: pd.Series, protocol: str, split: Spli
 
     Raises:
         UserError: Under the protocol "subject" a subject or the bytes of a file, under "image" the bytes, are in two
-            parts, or near-duplicates are and ``split.near_duplicates`` is "stop"; "paper" forbids nothing.
+            parts, or near-duplicates are and ``split.near_duplicates`` is "stop", or the same bytes have two labels;
+            "paper" forbids nothing.
     """
     frame = manifest.frame.assign(part=parts)
     used = frame[frame["part"].isin(PARTS)]
@@ -105,6 +106,8 @@ def check_leaks(manifest: Manifest, parts: pd.Series, protocol: str, split: Spli
     conflicting = [tuple(group["image_id"]) for _, group in copies if group["label"].nunique() > 1]
     pairs = pair_table(frame, np.concatenate([_identical_pairs(used), near]))
     report = LeakReport(protocol, pairs, count, bits, tuple(sides.index[sides > 1]), tuple(conflicting))
+    if conflicting and protocol != "paper":
+        _stop_at_conflict(frame[frame["image_id"].isin(conflicting[0])])
     _stop(report, split)
     return report
 
@@ -211,6 +214,13 @@ def _stop(report: LeakReport, split: SplitConfig) -> None:
         pair = f"{_describe_first(report.near)}, {report.near['distance'].iloc[0]} of 256 bits apart"
         others = f"{report.near_count:,} pairs in all: keep one of each, or say split.near_duplicates=report"
         raise UserError(f"near-duplicates in two parts: {pair}; {others}")
+
+
+def _stop_at_conflict(copies: pd.DataFrame) -> None:
+    one = copies.iloc[0]
+    other = copies[copies["label"] != one["label"]].iloc[0]
+    message = f"the same file has two labels: {one['path']} is {one['label']}, {other['path']} is {other['label']}"
+    raise UserError(f"{message}: remove the wrong one, or say protocol=paper, which only warns")
 
 
 def _first_names(names: Sequence[str]) -> str:

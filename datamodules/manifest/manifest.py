@@ -10,6 +10,7 @@ import pandas as pd
 
 from common.errors import UserError
 from common.files import sha256_of_value
+from common.text import counted
 
 COLUMNS = ["image_id", "path", "label", "subject", "part", "cell", "kind", "group"]
 DRAWN = "DRAWN.txt"  # in a folder of synthetic images, so that every result on them says so
@@ -33,6 +34,23 @@ class ImageSet:
 
 
 @dataclass(frozen=True)
+class Person:
+    """Several subjects of a source that share byte-identical files."""
+
+    subjects: tuple[str, ...]  # in natural order
+    files: int  # different files that lie under two or more of the subjects
+
+    @property
+    def name(self) -> str:
+        """The first of the subjects."""
+        return self.subjects[0]
+
+    def __str__(self) -> str:
+        names = f"{', '.join(self.subjects[:-1])} and {self.subjects[-1]}"
+        return f"subjects {names} share {counted(self.files, 'file')}: treated as one person"
+
+
+@dataclass(frozen=True)
 class Manifest:
     """One row per image of a source."""
 
@@ -49,13 +67,15 @@ class Manifest:
     skipped: tuple[str, ...] = ()  # names of the broken images and cells that were left out
     incomplete: tuple[str, ...] = ()  # those of the notes that say that a part is not as it was published
     sets: Mapping[str, ImageSet] = field(default_factory=dict)  # of a source that mixes several, by ``group``
+    persons: tuple[Person, ...] = ()  # of several subjects each; their ``subject`` in ``frame`` is the person's name
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """The notes, and the names of what was left out."""
-        if not self.skipped:
-            return self.notes
-        return (*self.notes, f"skipped: {', '.join(self.skipped)}")
+        """The notes, the persons of several subjects, and the names of what was left out."""
+        remarks = (*self.notes, *map(str, self.persons))
+        if self.skipped:
+            remarks += (f"skipped: {', '.join(self.skipped)}",)
+        return remarks
 
     def file(self, row: int) -> Path:
         """Return the file of the image in row ``row``."""

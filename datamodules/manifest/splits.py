@@ -14,6 +14,7 @@ from common.config.data import PaperSplit, SplitConfig
 from common.errors import UserError
 from common.karyotype import KARYOGRAM_SOURCES
 from datamodules.manifest.manifest import Manifest, absent_from
+from datamodules.manifest.persons import parts_by_person, surplus_copies
 
 TRAIN = "train"
 VALIDATION = "validation"
@@ -32,8 +33,10 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
     ``split.fold`` and the validation part a subject-disjoint share ``split.validation`` of the rest; without, the
     subjects are dealt to ``split.folds`` folds, the test part is fold i and the validation part fold i + 1 (mod folds),
     or, with ``split.drawn_validation: share``, the share ``split.validation`` of the rest.
-    ``image`` deals the images to ``split.folds`` stratified folds, whatever their given folds and subjects.
-    ``paper`` draws the images at random by ``paper_split``, whose ``rounding`` says how many.
+    ``image`` deals the images to ``split.folds`` stratified folds, whatever their given folds and subjects. Under both
+    one copy of identical files is used, and under ``subject`` a person of several subjects is in the given part that
+    holds most of the images (see `persons`). ``paper`` draws the images at random by ``paper_split``, whose
+    ``rounding`` says how many.
 
     ``split.test`` names a given part ("prelim") as the test part; the other images are then divided into train and
     validation, unless ``split.given_validation`` names the validation part too. Every draw depends on ``split.seed``
@@ -47,12 +50,17 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
         UserError: No image has a label; there are too few subjects or images, or a class or (of karyograms) a second
             case is absent from a part; a subject is unknown; or a fold or part that is asked for does not exist.
     """
+    frame = manifest.frame
+    if protocol == "subject":
+        frame = frame.assign(part=parts_by_person(manifest))
+    if protocol != "paper":
+        frame = frame.drop(surplus_copies(manifest).index)
     if not manifest.sets:
-        parts = _divide(manifest.frame, protocol, split, paper_split)
+        parts = _divide(frame, protocol, split, paper_split)
     else:
         divided = []
         for name, entry in manifest.sets.items():
-            rows = manifest.frame[manifest.frame["group"] == name]
+            rows = frame[frame["group"] == name]
             if entry.train_cells is not None:
                 divided.append(_by_cells(rows, entry.train_cells, split))
                 continue
@@ -61,7 +69,8 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
             except UserError as error:
                 remedy = f"data.new_set={name} data.new_cells=<number> lets cells of a small set train"
                 raise UserError(f"data.sets.{name}: {error}; {remedy}") from error
-        parts = pd.concat(divided).sort_index()
+        parts = pd.concat(divided)
+    parts = parts.reindex(manifest.frame.index, fill_value=UNUSED)
     _check_parts(manifest, parts, protocol)
     return parts
 

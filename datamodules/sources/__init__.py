@@ -11,6 +11,7 @@ from typing import Any, get_args
 from common.config.data import SourceConfig
 from common.config.schema import Config
 from datamodules.manifest.manifest import Manifest
+from datamodules.manifest.persons import link_subjects
 from datamodules.manifest.scan import scan_listing
 from datamodules.transforms.expansion import Expansion
 
@@ -75,6 +76,15 @@ def scan(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progr
             class is not said, or an image is broken.
     """
     return scan_listing(list_images(data, data_dir, cache_dir, progress), data.on_broken, cache_dir, progress)
+
+
+def scan_persons(config: Config, progress: bool = True) -> Manifest:
+    """Return the scanned images of a configuration, as `scan` does; the same files make subjects one person.
+
+    ``split.link_subjects`` decides whether.
+    """
+    manifest = scan(config.data, config.data_dir, Path(config.cache_dir), progress)
+    return link_subjects(manifest) if config.split.link_subjects else manifest
 
 
 def list_images(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progress: bool = True) -> Manifest:

@@ -29,7 +29,9 @@ def bar(number: int, seed: int = 0, scale: float = 1.0, lean: float = 0.0, white
     return 255 - rgb if white else rgb
 
 
-def write_chromosomes(root: Path, cases: int = 4, cells: int = 1, by_case: bool = True, copies: int = 2) -> Path:
+def write_chromosomes(
+    root: Path, cases: int = 4, cells: int = 1, by_case: bool = True, copies: int = 2, seed: int = 0
+) -> Path:
     """Write ``<class>/<cell>_<class>_<copy>.png`` and labels.csv; each cell has 22 pairs, an X and a Y (or two X)."""
     rows = []
     for case in range(cases):
@@ -39,7 +41,7 @@ def write_chromosomes(root: Path, cases: int = 4, cells: int = 1, by_case: bool 
                 count = copies if number < 23 else 1
                 for copy in range(count):
                     path = f"{number:02d}/{name}_{number:02d}_{copy}.png"
-                    pixels = bar(number, seed=100 * case + 10 * cell + copy, white=case % 2 == 0)
+                    pixels = bar(number, seed=seed + 100 * case + 10 * cell + copy, white=case % 2 == 0)
                     write_image(root / path, pixels)
                     rows.append({"path": path, "case_id": f"case{case}", "cell_id": name, "class": number})
     table = pd.DataFrame(rows)

@@ -73,7 +73,8 @@ def test_under_paper_everything_is_a_warning():
 
 
 def test_copies_within_a_part_or_among_unused_images_are_no_leak():
-    manifest = five(sha256=["x", "x", "y", "z", "z"], phash=["0" * 64, "0" * 64, "f" * 64, "00ff" * 16, "f" * 64])
+    hashes = ["0" * 64, "0" * 64, "f" * 64, "00ff" * 16, "f" * 64]
+    manifest = make_manifest(["a", "a", "b", "b", "b"], sha256=["x", "x", "y", "z", "z"], phash=hashes)
     report = check_leaks(manifest, SIDES, "image", SplitConfig())
     assert report.pairs.empty
     assert report.near_count == 0
@@ -83,6 +84,13 @@ def test_identical_files_with_different_labels_are_listed_wherever_they_are():
     report = check_leaks(five(sha256=["x", "x", "y", "y", "q"]), SIDES, "paper", SplitConfig())
     assert report.conflicting == (("i00000", "i00001"), ("i00002", "i00003"))
     assert "identical files with different labels: 2 groups, first i00000 and i00001" in report.lines()
+
+
+@pytest.mark.parametrize("protocol", ["subject", "image"])
+def test_identical_files_with_different_labels_stop_and_are_both_named(protocol):
+    manifest = five(sha256=["w", "x", "y", "z", "x"])  # the last one is unused
+    with pytest.raises(UserError, match=r"i00001.png is b, i00004.png is a"):
+        check_leaks(manifest, SIDES, protocol, SplitConfig())
 
 
 @pytest.mark.parametrize(("distance", "found"), [(7, 1), (8, 1), (9, 0)])

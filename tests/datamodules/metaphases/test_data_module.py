@@ -70,16 +70,19 @@ def test_dark_chromosomes_stay_dark_without_detection(root):
     assert torch.equal(dark, 255 - bright)
 
 
-def test_no_case_is_in_two_parts_and_copies_in_two_parts_are_refused(root, tmp_path):
+def test_no_case_is_in_two_parts_and_cases_that_share_a_picture_are_one(root, tmp_path):
     data = module(root)
     assert data.manifest.frame.groupby("subject").apply(lambda rows: data.parts[rows.index].nunique()).max() == 1
     assert data.leaks.counts() == {"subjects": 0, "identical_pairs": 0, "near_pairs": 0}
     copies = write_metaphases(tmp_path / "copies", NAMES, lists={})
     pictures = copies / "24_chromosomes_object" / "JEPG"
-    for name in NAMES[1:]:
-        (pictures / f"{name}.jpg").write_bytes((pictures / f"{NAMES[0]}.jpg").read_bytes())
-    with pytest.raises(UserError, match="the same file is in two parts"):
-        module(copies)
+    (pictures / f"{NAMES[-1]}.jpg").write_bytes((pictures / f"{NAMES[0]}.jpg").read_bytes())
+    cases = data.manifest.frame["subject"].nunique()
+    data = module(copies)
+    table = data.manifest.frame.assign(part=data.parts).set_index("image_id")
+    assert table["subject"].nunique() == cases - 1
+    assert table["subject"][NAMES[0]] == table["subject"][NAMES[-2]]
+    assert table["part"][NAMES[-1]] == "unused"
 
 
 def test_an_epoch_depends_on_its_number_alone_and_can_be_resumed(root):

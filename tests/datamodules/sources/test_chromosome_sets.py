@@ -14,7 +14,7 @@ from tests.helpers.chromosomes import write_chromosomes
 def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("sets")
     write_chromosomes(root / "one", cases=6)
-    write_chromosomes(root / "other", cases=6, copies=1)
+    write_chromosomes(root / "other", cases=6, copies=1, seed=10_000)
     return root
 
 

@@ -1,0 +1,139 @@
+"""Subjects that share files are one person, in one part; of identical files one is used."""
+
+import hashlib
+import json
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+
+from common.config.data import PaperSplit, SplitConfig
+from datamodules import FolderDataModule
+from datamodules.manifest.leakage import check_leaks
+from datamodules.manifest.persons import link_subjects, parts_by_person, surplus_copies
+from datamodules.manifest.splits import split
+from tests.helpers.images import write_image
+from tests.helpers.manifests import make_manifest, two_class_manifest
+from tests.helpers.real_data import real_archive
+
+PAPER = PaperSplit(train=0.6, validation=0.2)
+
+
+def with_folds():
+    """Three folds of eight subjects of four images; s2 and s10 share two files, s10 and t5 another, x is alone."""
+    rows = [
+        (label, f"{label}{fold}{number}", f"fold_{fold}")
+        for fold in range(3)
+        for label in "ab"
+        for number in range(4)
+        for _ in range(4)
+    ]
+    rows += [("a", "s10", "fold_0")] * 2 + [("a", "s2", "fold_2")] * 3 + [("a", "t5", "fold_1")]
+    labels, subjects, parts = zip(*rows, strict=True)
+    files = [f"{number:064x}" for number in range(len(rows))]
+    files[-6:] = ["one", "two", "one", "two", "three", "two"]
+    return make_manifest(labels, subjects, parts, sha256=files)
+
+
+def test_links_chain_and_the_first_name_in_natural_order_is_that_of_the_person():
+    linked = link_subjects(with_folds())
+    (person,) = linked.persons
+    assert person.subjects == ("s2", "s10", "t5")
+    assert person.files == 2
+    assert set(linked.frame["subject"][-6:]) == {"s2"}
+    assert linked.frame["subject"][:-6].equals(with_folds().frame["subject"][:-6])
+
+
+def test_nothing_is_linked_where_no_file_is_shared_or_no_subject_is_known():
+    manifest = two_class_manifest(4, 3)
+    assert link_subjects(manifest).frame.equals(manifest.frame)
+    unknown = make_manifest(["a", "a", "b"], ["s1", None, "s2"], sha256=["x", "x", "y"])
+    assert link_subjects(unknown).persons == ()
+
+
+def test_a_person_belongs_to_the_part_of_most_images_and_of_equally_many_to_the_first():
+    linked = link_subjects(with_folds())
+    assert set(parts_by_person(linked)[-6:]) == {"fold_2"}
+    even = link_subjects(make_manifest(["a"] * 4, list("stst"), ["fold_1", "fold_0"] * 2, sha256=list("xxyz")))
+    assert set(parts_by_person(even)) == {"fold_0"}
+
+
+def test_of_copies_the_first_by_path_stays_that_is_in_the_part_of_the_person():
+    surplus = surplus_copies(link_subjects(with_folds()))
+    # The person's part is fold_2, where image 98 is "one" and 99 is "two".
+    assert surplus.to_dict() == {96: "i00098.png", 97: "i00099.png", 101: "i00099.png"}
+    alone = surplus_copies(make_manifest(["a", "a", "b"], sha256=["x", "x", "y"]))
+    assert alone.to_dict() == {1: "i00000.png"}
+
+
+@pytest.mark.parametrize("fold", range(3))
+def test_no_person_and_no_file_is_in_two_parts(fold):
+    linked = link_subjects(with_folds())
+    parts = split(linked, "subject", SplitConfig(fold=fold), None)
+    report = check_leaks(linked, parts, "subject", SplitConfig())
+    assert report.counts()["subjects"] == report.counts()["identical_pairs"] == 0
+    assert (parts == "unused").sum() == 3
+    assert ("test" in set(parts[-6:])) == (fold == 2)
+
+
+@pytest.mark.parametrize("protocol", ["subject", "image"])
+def test_one_copy_stays_also_where_subjects_are_not_linked(protocol):
+    manifest = with_folds()
+    parts = split(manifest, protocol, SplitConfig(), None)
+    assert parts[parts == "unused"].index.tolist() == [98, 99, 101]
+    assert check_leaks(manifest, parts, protocol, SplitConfig()).identical.empty
+
+
+def test_under_paper_all_copies_stay():
+    linked = link_subjects(with_folds())
+    parts = split(linked, "paper", SplitConfig(), PAPER)
+    assert "unused" not in set(parts)
+
+
+def test_a_run_records_persons_and_copies(tmp_path):
+    images = {}
+    for label in ("a", "b"):
+        for subject in range(6):
+            for number in range(3):
+                name = f"{label}{subject}_{number}.png"
+                pixels = np.random.default_rng(len(images)).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+                images[name] = write_image(tmp_path / "set" / label / name, pixels)
+    shutil.copy(images["a1_2.png"], images["a5_0.png"])
+    keys = {"positive_class": "b", "subject_regex": "^(?P<subject>[^_]+)_", "split": {"folds": 3}, "size": 16}
+    data = FolderDataModule(data_dir=str(tmp_path / "set"), cache_dir=str(tmp_path / "cache"), progress=False, **keys)
+    data.setup()
+    assert any("subjects a1 and a5 share 1 file: treated as one person" in line for line in data.describe())
+    data.write_facts(tmp_path)
+    facts = json.loads((tmp_path / "data.json").read_text())
+    assert facts["persons"] == [{"subjects": ["a1", "a5"], "files": 1}]
+    assert facts["copies"] == {"a/a5_0.png": "a/a1_2.png"}
+    keys["split"] |= {"link_subjects": False}
+    apart = FolderDataModule(data_dir=str(tmp_path / "set"), cache_dir=str(tmp_path / "cache"), progress=False, **keys)
+    assert apart.manifest.persons == ()
+    assert apart.manifest.frame["subject"].nunique() == 12
+
+
+def test_the_published_folds_of_cnmc_share_persons():
+    linked = link_subjects(real_cnmc())
+    assert [person.subjects for person in linked.persons] == [
+        ("20", "21"),
+        ("51", "75", "78"),
+        ("H2", "H4", "H5", "H6"),
+        ("H3", "H10"),
+    ]
+    assert [person.files for person in linked.persons] == [71, 21, 6, 1]
+    assert len(surplus_copies(linked)) == 104
+
+
+def real_cnmc():
+    """The manifest of cnmc.zip: an image is a coded picture and an outline, which are identical where the image is."""
+    labels, subjects, parts, files = [], [], [], []
+    with zipfile.ZipFile(real_archive("cnmc")) as archive:
+        for name in sorted(name[:-5] for name in archive.namelist() if name.endswith(".avif")):
+            fold, label, stem = name.split("/")
+            labels.append(label)
+            subjects.append(stem.split("_")[1].upper())
+            parts.append(fold)
+            files.append(hashlib.sha256(archive.read(f"{name}.avif") + archive.read(f"{name}.png")).hexdigest())
+    return make_manifest(labels, subjects, parts, sha256=files)
