@@ -18,7 +18,6 @@ class KerasWeights:
     # whether its images were BGR values from 0 to 255 less their mean; otherwise RGB values from -1 to 1
     caffe: bool = False
     args: dict[str, Any] = field(default_factory=dict)  # timm's arguments for the network
-    more_eps: float = 0.0  # what its BatchNorm adds to variances beyond timm's
     # whether the numbers in the names of layers give the order of timm's; otherwise that of the file does
     numbered: bool = True
 
@@ -32,7 +31,6 @@ KERAS = {
         "sha256:66c8b43daff3fcc15bc4f30e3d2a167e21a14d9c9598a5394e5516471f4af504",
         "MIT",
         caffe=True,
-        more_eps=1.001e-5 - 1e-5,
     ),
     "vgg16": KerasWeights(
         "vgg16.tf_keras_in1k",

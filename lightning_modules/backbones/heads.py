@@ -11,6 +11,7 @@ from timm.layers.pool1d import global_pool_nlc
 from torch import nn
 
 from common.errors import UserError
+from lightning_modules.networks.keras_batchnorm import EPS, MOMENTUM
 
 Layout = Literal["NCHW", "NHWC", "NLC", "NC"]
 Shape = tuple[int, ...]
@@ -145,9 +146,9 @@ def _pool(layout: Layout, prefix_tokens: int) -> nn.Module:
 
 def _batchnorm(shape: Shape, layout: Layout) -> nn.Module:
     if len(shape) == 1:
-        return nn.BatchNorm1d(shape[0])
+        return nn.BatchNorm1d(shape[0], eps=EPS, momentum=MOMENTUM)
     if layout == "NCHW":
-        return nn.BatchNorm2d(shape[0])
+        return nn.BatchNorm2d(shape[0], eps=EPS, momentum=MOMENTUM)
     raise UserError(f"head.layers: batchnorm on features of layout {layout}: put gap or flatten first")
 
 

@@ -75,7 +75,7 @@ def converted(layers: Layers, network: str) -> dict[str, torch.Tensor]:
         state[f"{name}.weight"] = gain[0] if gain else np.ones_like(offset)
         state[f"{name}.bias"] = offset
         state[f"{name}.running_mean"] = mean - bias[0] if bias else mean  # of the convolution, which has none in timm
-        state[f"{name}.running_var"] = variance + np.float32(facts.more_eps)
+        state[f"{name}.running_var"] = variance
         state[f"{name}.num_batches_tracked"] = np.array(0)
     return {key: torch.from_numpy(values.copy()) for key, values in state.items()}
 

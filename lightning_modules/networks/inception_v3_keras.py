@@ -1,7 +1,8 @@
 """InceptionV3 (Szegedy et al. 2015) as in Keras, as a timm model; paper 001 trains it.
 
 It is timm's ``inception_v3`` but for the average pools of its blocks: at the border of the map Keras takes the mean of
-the values inside, timm also of the zeros around it. Parameters and their names are the same.
+the values inside, timm also of the zeros around it. BatchNorm is that of Keras; parameters and names are
+the same.
 """
 
 from typing import Any
@@ -12,6 +13,7 @@ from timm.models.inception_v3 import InceptionV3
 from torch import nn
 from torch.nn import functional
 
+from lightning_modules.networks.keras_batchnorm import set_keras_batchnorm
 from lightning_modules.networks.layered_cnn import default_cfg
 
 default_cfgs = generate_default_cfgs(
@@ -23,6 +25,7 @@ default_cfgs = generate_default_cfgs(
 def inception_v3_keras(pretrained: bool = False, **kwargs: Any) -> InceptionV3:
     """Build InceptionV3 with average pools that leave out the padding; the arguments are those of timm's."""
     network: InceptionV3 = build_model_with_cfg(InceptionV3, "inception_v3_keras", pretrained, **kwargs)
+    set_keras_batchnorm(network)
     for name, module in network.named_modules():
         if name.endswith(".branch_pool"):  # the convolution behind the pool, which timm calls as a function
             module.register_forward_pre_hook(_without_padding)

@@ -5,7 +5,7 @@ convolution, the published network in the 1x1 convolution before it. Parameters 
 weights of one load into the other without an error, but compute something else there.
 
 The pool of the stem: Keras pads the map on all sides by one, Caffe, in which the network was published, lets the last
-window reach over the edge. Both give maps of the same size, which are one pixel apart.
+window reach over the edge. Both give maps of the same size, which are one pixel apart. BatchNorm is that of Keras.
 """
 
 from typing import Any
@@ -15,6 +15,7 @@ from timm.models.resnet import Bottleneck, ResNet
 from torch import nn
 
 from common.errors import UserError
+from lightning_modules.networks.keras_batchnorm import set_keras_batchnorm
 from lightning_modules.networks.layered_cnn import default_cfg
 
 # timm reads this name from the module when the function below is registered, so it comes before it. Mean and standard
@@ -49,6 +50,7 @@ def resnet50_v1(pretrained: bool = False, stem_pool: str = "keras", **kwargs: An
         raise UserError(f"model.args.stem_pool={stem_pool}: say keras or caffe")
     layers: dict[str, Any] = {"block": BottleneckV1, "layers": (3, 4, 6, 3)}
     network: ResNet = build_model_with_cfg(ResNet, "resnet50_v1", pretrained, **layers, **kwargs)
+    set_keras_batchnorm(network, eps=1.001e-5)
     if stem_pool == "caffe":
         network.add_module("maxpool", nn.MaxPool2d(3, stride=2, ceil_mode=True))
     return network
