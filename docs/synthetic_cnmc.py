@@ -13,7 +13,7 @@ import typer
 from common.cli import say
 from datamodules.io.progress import threaded
 from datamodules.manifest.manifest import DRAWN
-from datamodules.sources.cnmc import PUBLISHED, TRAINING
+from datamodules.sources.cnmc import PUBLISHED
 from datamodules.sources.synthetic_cells import SyntheticConfig, draw_image
 from scripts.shared.program import program
 
@@ -61,7 +61,7 @@ def _places(share: float) -> Iterator[tuple[Path, int]]:
                 turn, place = divmod(image, len(subjects))
                 subject = subjects[place]
                 name = f"{'H' if label == 'hem' else ''}{subject // 2 + 1}"
-                path = Path(TRAINING, fold, label, f"UID_{name}_{turn + 1}_1_{label}.bmp")
+                path = Path("C-NMC_training_data", fold, label, f"UID_{name}_{turn + 1}_1_{label}.bmp")
                 yield path, turn * SUBJECTS + subject
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from itertools import chain
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,24 +13,23 @@ from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.config.schema import Config
 from common.errors import UserError
-from datamodules.io.listing import data_folder, hint_at_archives, image_files, sub_folders
-from datamodules.manifest.manifest import Manifest, listed, order_classes
+from datamodules.io.listing import data_folder, hint_at_archives, image_files, is_image, sub_folders
+from datamodules.manifest.manifest import Manifest, listed, natural_key, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources._published import Notes
 from datamodules.transforms.expansion import Expansion
 
 CLASSES = ("all", "hem")
-TRAINING = "C-NMC_training_data"
-PRELIM = "C-NMC_test_prelim_phase_data"
 HOME = "doi 10.7937/tcia.2019.dc64i46r (The Cancer Imaging Archive, C-NMC 2019)"
 
 # The published numbers of images, (ALL, HEM).
 PUBLISHED = {"fold_0": (2397, 1130), "fold_1": (2418, 1163), "fold_2": (2457, 1096), "prelim": (1219, 648)}
 
 _NAME = re.compile(r"UID_(?P<subject>H?\d+)_(?P<image>\d+)_(?P<cell>\d+)_(?P<label>all|hem)", re.IGNORECASE)
-_FOLD = re.compile(r"fold_\d+")
+_FOLD = re.compile(r"fold_\d+", re.IGNORECASE)
+_LEVELS = 4  # of folders below data_dir: so deep the folders of all known copies lie, and one more
 Row = dict[str, str | None]  # of an image: the columns of `listed`
-_LABEL_COLUMNS = ("Patient_ID", "new_names", "labels")
+_LABEL_COLUMNS = ("patient_id", "new_names", "labels")
 
 
 class _ChallengeConfig(SourceConfig):
@@ -62,9 +61,12 @@ def _expand(manifest: Manifest, config: Config) -> Expansion:
 def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manifest:
     """List the wanted parts of the challenge's data.
 
-    The training folder may be ``data_dir`` itself or lie up to two levels below it. The subject is read from the
-    file's name (``UID_<subject>_<image>_<cell>_<class>``; an ``H`` or ``h`` marks a healthy subject); the given part
-    is ``fold_0`` to ``fold_2`` or ``prelim``. The notes say whether the set is complete.
+    The folders are found by what they hold, up to four levels below ``data_dir``: the training folder has folders
+    ``fold_<n>``, that of the preliminary test the pictures that the table of its labels names. So the archive's own
+    nesting, the names of other copies (Kaggle's), other formats of the pictures and upper or lower case make no
+    difference. The subject is read from the file's name (``UID_<subject>_<image>_<cell>_<class>``; an ``H`` or ``h``
+    marks a healthy subject); the given part is ``fold_0`` to ``fold_2`` or ``prelim``. The notes say whether the set is
+    complete.
 
     Raises:
         UserError: The folders or the table of the preliminary test are missing or found twice, a name is not of the
@@ -76,6 +78,8 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manife
     notes = Notes()
     for part in data.parts:
         of_part = listers[part](root)
+        # Whatever the folders are called and the files were converted to, the order is the same.
+        of_part.sort(key=lambda row: natural_key(f"{row['part']} {row['label']} {row['image_id']}"))
         images += of_part
         notes.compare(*_published(part, of_part))
     classes = order_classes(set(CLASSES), data.positive_class)
@@ -87,57 +91,81 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manife
 
 
 def _training(root: Path) -> list[Row]:
-    training = root
-    if not _folds(root):
-        training = _one_folder(root, TRAINING)
+    found = _folders(root, lambda folder: bool(_folds(folder)))
+    if not found:
+        looked_for = f"no folder with fold_0, fold_1 and fold_2 in {root}"
+        raise UserError(f"{looked_for}{hint_at_archives(root)}: set data_dir to the folder that holds it")
+    if len(found) > 1:
+        raise UserError(f"the folds are there twice, in {found[0]} and {found[1]}: set data_dir to one of them")
     images: list[Row] = []
-    for fold in _folds(training):
+    for fold in _folds(found[0]):
         for path in image_files(fold):
             # An archive may unpack to fold_0/fold_0/all: the nearest folder that names a class counts.
             above = [name.lower() for name in path.relative_to(fold).parts[:-1] if name.lower() in CLASSES]
-            subject, label = _parse(path.stem, path)
+            image_id, subject, label = _parse(path.stem, path)
             if not above:
                 raise UserError(f"{path}: lies in no folder {' or '.join(CLASSES)}: put it in the folder of its class")
             if label != above[-1]:
                 remedy = "put it in the right folder"
                 raise UserError(f"{path}: the name says class {label}, the folder {above[-1]}: {remedy}")
-            images.append(_row(path.stem, path.relative_to(root), label, subject, fold.name))
+            images.append(_row(image_id, path.relative_to(root), label, subject, fold.name.lower()))
     return images
 
 
 def _prelim(root: Path) -> list[Row]:
-    folder = _one_folder(root, PRELIM)
     table_path, table = _label_table(root)
-    rows = {row.new_names: row for row in table.itertuples(index=False)}
+    # By the name without its suffix: a converted copy has another one than the table.
+    rows = {Path(row.new_names).stem: row for row in table.itertuples(index=False)}
     images: list[Row] = []
-    for path in image_files(folder):
-        row = rows.get(path.name)
+    for path in image_files(_prelim_folder(root, set(rows), table_path)):
+        row = rows.get(path.stem)
         if row is None:
             raise UserError(f"{path} has no row in {table_path}: remove it, or bring the challenge's own table")
-        subject, label = _parse(row.Patient_ID.removesuffix(".bmp"), table_path)
+        _, subject, label = _parse(Path(row.patient_id).stem, table_path)
         if row.labels != {"all": "1", "hem": "0"}[label]:
-            problem = f"{path.name} is labelled {row.labels}, but its Patient_ID is {row.Patient_ID}"
+            problem = f"{path.name} is labelled {row.labels}, but its Patient_ID is {row.patient_id}"
             raise UserError(f"{table_path}: {problem}")
         images.append(_row(f"prelim_{path.stem}", path.relative_to(root), label, subject, "prelim"))
     return images
+
+
+def _prelim_folder(root: Path, names: set[str], table: Path) -> Path:
+    """Find the folder of the pictures that the table names; those of the final test have the same numbers and more."""
+
+    def pictures(folder: Path) -> set[str]:
+        return {path.stem for path in folder.iterdir() if is_image(path.name)}
+
+    found = _folders(root, lambda folder: bool(pictures(folder) & names))
+    if len(found) > 1:
+        found = [folder for folder in found if pictures(folder) <= names] or found
+    if len(found) > 1:
+        found = [folder for folder in found if "prelim" in str(folder.relative_to(root)).lower()] or found
+    if not found:
+        example = min(names, default="1")
+        raise UserError(f"no folder in {root} holds pictures that {table} names, such as {example}.bmp: add theirs")
+    if len(found) > 1:
+        message = f"pictures that {table} names are in {found[0]} and {found[1]}"
+        raise UserError(f"{message}: remove those that are not of the preliminary test")
+    return found[0]
 
 
 def _row(image_id: str, path: Path, label: str, subject: str, part: str) -> Row:
     return {"image_id": image_id, "path": path.as_posix(), "label": label, "subject": subject, "part": part}
 
 
-def _one_folder(root: Path, name: str) -> Path:
-    """The folder of this name: ``root``, or one at most two levels below it."""
+def _folders(root: Path, is_wanted: Callable[[Path], bool]) -> list[Path]:
+    """Return the wanted folders in ``root`` and below it; what is in a wanted one is not looked at."""
     level = [root]
-    folders = []
-    for _ in range(3):
-        folders += [folder for folder in level if folder.name == name]
-        level = list(chain.from_iterable(map(sub_folders, level)))
-    if not folders:
-        raise UserError(f"no folder {name} in {root}{hint_at_archives(root)}: set data_dir to the folder that holds it")
-    if len(folders) > 1:
-        raise UserError(f"{name} is there twice, {folders[0]} and {folders[1]}: set data_dir to one of them")
-    return folders[0]
+    wanted: list[Path] = []
+    for _ in range(_LEVELS + 1):
+        below: list[Path] = []
+        for folder in level:
+            if is_wanted(folder):
+                wanted.append(folder)
+            else:
+                below += sub_folders(folder)
+        level = below
+    return wanted
 
 
 def _folds(folder: Path) -> list[Path]:
@@ -145,22 +173,27 @@ def _folds(folder: Path) -> list[Path]:
 
 
 def _label_table(root: Path) -> tuple[Path, pd.DataFrame]:
-    """Find the labels of the preliminary test: the CSV file that has the challenge's three columns."""
-    for path in sorted(root.rglob("*.csv")):
+    """Find the labels of the preliminary test: the table that has the challenge's three columns, in lower case here."""
+    for path in sorted(path for path in root.rglob("*") if path.suffix.lower() == ".csv"):
         with path.open(encoding="utf-8-sig", errors="replace") as file:
             header = file.readline()
-        if set(_LABEL_COLUMNS) <= {name.strip() for name in header.split(",")}:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
-            return path, table.rename(columns=str.strip)
-    raise UserError(f"no table of the preliminary test's labels ({', '.join(_LABEL_COLUMNS)}) in {root}")
+        for separator in (",", ";", "\t"):
+            columns = [name.strip().lower() for name in header.split(separator)]
+            if set(_LABEL_COLUMNS) <= set(columns):
+                table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+                table.columns = pd.Index(columns)
+                return path, table.apply(lambda column: column.str.strip())
+    raise UserError(f"no table of the preliminary test's labels (Patient_ID, new_names, labels) in {root}")
 
 
-def _parse(name: str, where: Path) -> tuple[str, str]:
+def _parse(name: str, where: Path) -> tuple[str, str, str]:
+    """Return the name as the challenge writes it, the subject and the class."""
     match = _NAME.fullmatch(name)
     if match is None:
         form = "UID_<subject>_<image>_<cell>_<all|hem>"
         raise UserError(f"{where}: {name} is not of the form {form}: rename or remove it")
-    return match["subject"].upper(), match["label"].lower()
+    subject, label = match["subject"].upper(), match["label"].lower()
+    return f"UID_{subject}_{match['image']}_{match['cell']}_{label}", subject, label
 
 
 def _published(part: str, images: list[Row]) -> tuple[str, Counter[str], dict[str, int]]:

@@ -3,14 +3,16 @@
 import shutil
 
 import pytest
+from PIL import Image
 
 from common.errors import UserError
-from datamodules.sources.cnmc import PRELIM, PUBLISHED, TRAINING
+from datamodules.sources.cnmc import PUBLISHED
 from tests.helpers.images import cell_image, scan_cnmc, write_cnmc, write_image, write_prelim
 from tests.helpers.real_data import real_data
 
 ROWS = [("UID_57_29_1_all.bmp", "1.bmp", 1), ("UID_H49_3_1_hem.bmp", "2.bmp", 0), ("UID_58_1_2_all.bmp", "3.bmp", 1)]
 BOTH = ("training", "prelim")
+TRAINING, PRELIM = "C-NMC_training_data", "C-NMC_test_prelim_phase_data"
 
 
 @pytest.fixture
@@ -20,7 +22,7 @@ def cnmc(tmp_path):
 
 def test_subjects_parts_and_labels_come_from_names_and_folders(cnmc, tmp_path):
     rows = scan_cnmc(cnmc, tmp_path / "cache").frame.set_index("image_id")
-    assert rows.loc["UID_h3_1_1_hem", ["subject", "label", "part"]].tolist() == ["H3", "hem", "fold_1"]
+    assert rows.loc["UID_H3_1_1_hem", ["subject", "label", "part"]].tolist() == ["H3", "hem", "fold_1"]
     assert rows.loc["UID_3_1_1_all", ["subject", "label", "part"]].tolist() == ["3", "all", "fold_1"]
     assert rows.loc["UID_3_1_1_all", "path"] == "C-NMC_training_data/fold_1/all/UID_3_1_1_all.bmp"
 
@@ -43,6 +45,100 @@ def test_the_preliminary_test_is_labelled_by_its_table(cnmc, tmp_path):
     rows = scan_cnmc(cnmc, tmp_path / "cache", parts=BOTH).frame.set_index("image_id")
     assert rows.loc["prelim_1", ["label", "subject", "part"]].tolist() == ["all", "57", "prelim"]
     assert rows.loc["prelim_2", ["label", "subject", "part"]].tolist() == ["hem", "H49", "prelim"]
+
+
+def _of_the_archive(root):
+    """Everything lies in folders of its own name once more, below that of the archive, beside the final test."""
+    inner = root / "PKG - C-NMC 2019"
+    for fold in range(3):
+        shutil.copytree(root / TRAINING / f"fold_{fold}", inner / TRAINING / f"fold_{fold}" / f"fold_{fold}")
+    shutil.copytree(root / PRELIM, inner / PRELIM / PRELIM)
+    shutil.move(root / f"{PRELIM}_labels.csv", inner / PRELIM)
+    _write_final(inner / "C-NMC_test_final_phase_data" / "C-NMC_test_final_phase_data")
+    shutil.rmtree(root / TRAINING)
+    shutil.rmtree(root / PRELIM)
+    return root
+
+
+def _of_kaggle(root):
+    inner = root / "C-NMC_Leukemia"
+    shutil.move(root / TRAINING, inner / "training_data")
+    shutil.move(root / PRELIM, inner / "validation_data" / PRELIM)
+    shutil.move(root / f"{PRELIM}_labels.csv", inner / "validation_data")
+    _write_final(inner / "testing_data" / "C-NMC_test_final_phase_data")
+    return inner
+
+
+def _write_final(folder):
+    """Its pictures have the same numbers as those of the preliminary test, and more."""
+    for number in range(1, 6):
+        write_image(folder / f"{number}.bmp", cell_image(7000 + number))
+
+
+def _packed(root):
+    return shutil.make_archive(str(root.parent / "packed"), "zip", root)
+
+
+def _converted(suffix):
+    def convert(root):
+        for path in root.rglob("*.bmp"):
+            Image.open(path).save(path.with_suffix(suffix))
+            path.unlink()
+        return root
+
+    return convert
+
+
+def _in_upper_case(root):
+    for path in sorted(root.rglob("*"), key=lambda path: -len(path.parts)):
+        path.rename(path.with_name(path.name.upper()))
+    return root
+
+
+def _in_a_spreadsheet(separator):
+    def save(root):
+        table = root / f"{PRELIM}_labels.csv"
+        table.write_text(table.read_text().replace(",", separator).replace("Patient_ID", "PATIENT_ID"))
+        return root
+
+    return save
+
+
+LAYOUTS = {
+    "archive": _of_the_archive,
+    "kaggle": _of_kaggle,
+    "zip": _packed,
+    "zip of the archive": lambda root: _packed(_of_the_archive(root)),
+    "zip of kaggle": lambda root: _packed(_of_kaggle(root).parent),
+    **{suffix: _converted(suffix) for suffix in (".png", ".webp", ".jpg", ".PNG")},
+    "upper case": _in_upper_case,
+    "semicolons": _in_a_spreadsheet(";"),
+    "tabs": _in_a_spreadsheet("\t"),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_gives_the_same_manifest(cnmc, tmp_path, layout):
+    write_prelim(cnmc, ROWS, present=3)
+    columns = ["image_id", "label", "subject", "part"]
+    known = scan_cnmc(cnmc, tmp_path / "cache", parts=BOTH)
+    frame = known.frame[columns].copy()
+    found = scan_cnmc(LAYOUTS[layout](cnmc), tmp_path / "cache", parts=BOTH)
+    assert found.frame[columns].equals(frame)
+    assert found.notes == known.notes
+    assert len(frame) == 15
+
+
+def test_the_preliminary_test_beside_the_final_one_is_the_one_called_so(cnmc, tmp_path):
+    """A part of the final test has no number that the table lacks."""
+    write_prelim(cnmc, ROWS, present=3)
+    final = cnmc / "C-NMC_test_final_phase_data"
+    write_image(final / "1.bmp", cell_image(1))
+    frame = scan_cnmc(cnmc, tmp_path / "cache", parts=BOTH).frame
+    assert not frame["path"].str.contains("final").any()
+    final.rename(cnmc / "prelim_too")
+    with pytest.raises(UserError, match="remove those that are not"):
+        scan_cnmc(cnmc, tmp_path / "cache", parts=BOTH)
 
 
 def _copy_set(root):
@@ -87,12 +183,12 @@ def test_a_wrong_training_set_is_refused(cnmc, tmp_path, change, message):
 
 def test_a_wrong_preliminary_test_is_refused(cnmc, tmp_path):
     for rows, present, message in (
-        ([], 0, f"no folder {PRELIM}"),
+        (ROWS, 0, "holds pictures that .* names, such as 1.bmp"),
         ([("UID_57_29_1_all.bmp", "1.bmp", 0)], 1, "1.bmp is labelled 0, but its Patient_ID is UID_57_29_1_all.bmp"),
         (ROWS[:1], 1, "77.bmp has no row"),
     ):
         write_prelim(cnmc, rows, present)
-        if rows == ROWS[:1]:
+        if rows == ROWS[:1] and present:
             write_image(cnmc / PRELIM / "77.bmp", cell_image(77))
         with pytest.raises(UserError, match=message):
             scan_cnmc(cnmc, tmp_path / "cache", parts=BOTH)
