@@ -423,8 +423,9 @@ def _parsed(value: object) -> object:
 class EvaluationResult:
     """The evaluation of one run, or of the folds of one experiment; None: what does not apply, or cannot be evaluated.
 
-    ``about`` holds facts of the run (lists where folds differ), ``settings`` the fields of ``EvaluationConfig``, and
-    ``cell_referral`` the shares of test cells that are in ``cell_referral.SHARES``.
+    ``about`` holds facts of the run (lists where folds differ), ``settings`` the fields of ``EvaluationConfig``,
+    ``baseline`` the test metrics of each of ``baseline.BASELINES``, and ``cell_referral`` the shares of test cells that
+    are in ``cell_referral.SHARES``.
     """
 
     about: dict[str, Any]
@@ -437,6 +438,7 @@ class EvaluationResult:
     folds: list[FoldMetrics] | None = None
     fold_means: FoldMeans | None = None
     by_part: dict[str, PartSummary] = field(default_factory=dict)
+    baseline: dict[str, dict[str, Interval]] | None = None
     per_class: list[ClassResult] | None = None
     assignment: AssignmentResult | None = None
     cell_referral: dict[str, Interval] | None = None

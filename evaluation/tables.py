@@ -10,7 +10,7 @@ import pandas as pd
 from common.predictions import VALIDATION
 from common.text import class_counts, quoted
 from evaluation.core.formats import images_of, number, temperature_of
-from evaluation.metrics.classification import METRICS, in_words
+from evaluation.metrics.classification import METRICS, headline_metric, in_words
 from evaluation.result import ConformalSets, Estimate, EvaluationResult, FoldThresholds, TriageResult
 
 THRESHOLDS = {
@@ -91,8 +91,8 @@ def _table(
 
 def result_tables(result: EvaluationResult, short: bool = False) -> list[Table]:
     """Return the tables of how good a model is; ``short``: with few subgroups."""
-    tables = [metrics_table(result), operating_points_table(result), subjects_table(result), classes_table(result)]
-    return list(filter(None, [*tables, cells_table(result), subgroups_table(result, short)]))
+    tables = [metrics_table(result), baseline_table(result), operating_points_table(result), subjects_table(result)]
+    return list(filter(None, [*tables, classes_table(result), cells_table(result), subgroups_table(result, short)]))
 
 
 def confidence_tables(result: EvaluationResult) -> list[Table]:
@@ -122,6 +122,9 @@ def captions(result: EvaluationResult) -> tuple[str, ...]:
         lines[0] += f"; positive: {quoted(result.positive_class)}"
     if about.get("images_seen") is not None and about.get("wall_seconds") is not None:
         lines.append(f"training: {about['images_seen']:,} images seen in {about['wall_seconds']:,.0f} s")
+    name = headline_metric(result.positive_class)
+    for words, metrics in (result.baseline or {}).items():
+        lines.append(f"without a network, {words} of the file: {name} {metrics[name]}")
     if result.threshold.reason:
         lines.append(f"no threshold chosen: {result.threshold.reason}")
     elif test.metrics_at_threshold is not None:
@@ -172,6 +175,22 @@ def parts_table(result: EvaluationResult) -> Table | None:
     reading = "A model that is much better on training images than on the others memorises its images."
     notes = ("chosen weights, without dropout and augmentation",)
     return Table.of_frame(title, frame, reading=reading, notes=notes)
+
+
+def baseline_table(result: EvaluationResult) -> Table | None:
+    """Return the metrics of the network beside those of regressions on a few numbers of the files."""
+    if not result.baseline:
+        return None
+    rows = []
+    for name in next(iter(result.baseline.values())):
+        row: Row = {"test metric": metric_name(name, result), "network": result.test.metrics[name]}
+        rows.append(row | {words: metrics[name] for words, metrics in result.baseline.items()})
+    reading = "A network that is not better than these numbers has learned no more than they tell."
+    note = (
+        "a logistic regression on the area of the content, and on it with its longer side, the mean and standard "
+        "deviation of each colour and the size of the file"
+    )
+    return _table(result, "What a few numbers of the files tell without a network", rows, reading, note)
 
 
 def operating_points_table(result: EvaluationResult) -> Table | None:

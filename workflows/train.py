@@ -23,6 +23,8 @@ from common.runs.sweeps import in_sweep, note_run
 from datamodules.datasets import data_module
 from datamodules.feature_datamodule import FeatureDataModule
 from datamodules.image_datamodule import ImageDataModule
+from datamodules.manifest.numbers import NUMBERS
+from evaluation.baseline import NumberedImages, add_baselines
 from evaluation.evaluate import write_evaluation
 from evaluation.metrics.classification import lower_is_better
 from evaluation.sections import check_sections, write_pictures
@@ -174,6 +176,8 @@ def write_results(
     about_images = (manifest.frame, data.parts, manifest.classes, manifest.positive_class)
     of_classes = replace(predicted, out_of_distribution=None)  # two distances, of which the score is made later
     predictions = to_predictions(of_classes, *about_images, facts)
+    numbered = NumberedImages(manifest.frame[[*NUMBERS]], data.labels, data.parts.to_numpy())
+    predictions = add_baselines(predictions, predicted.rows, numbered)
     run.write_predictions(predictions)
     if seen is not None:
         run.write_predictions(to_predictions(seen, *about_images, facts), RunFile.PREDICTIONS_TRAIN)

@@ -55,8 +55,8 @@ class Manifest:
     """One row per image of a source."""
 
     # the columns of `listed` and, once `scan.scan_listing` has opened the files, ``width`` and ``height`` (pixels, as
-    # decoded), ``channels`` (of the file), ``sha256`` (of the file's bytes, 64 hex digits) and ``phash`` (perceptual
-    # hash, 256 bits as 64 hex digits). The index is 0, 1, 2, ...
+    # decoded), ``channels`` (of the file), ``sha256`` (of the file's bytes, 64 hex digits), ``phash`` (perceptual hash,
+    # 256 bits as 64 hex digits) and `numbers.NUMBERS`. The index is 0, 1, 2, ...
     frame: pd.DataFrame
     root: Path  # the folder that the paths are below
     classes: tuple[str, ...]  # their order is the class index; with two classes the positive one has index 1

@@ -1,4 +1,4 @@
-"""Opens every image once: size, channels, hash of the bytes, perceptual hash. The facts of known files are reused."""
+"""Opens every image once: size, channels, hashes, a few numbers. The facts of known files are reused."""
 
 import hashlib
 import os
@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -20,19 +20,20 @@ from common.text import counted
 from datamodules.io.decode import BrokenImageError, border, bounding_box, decode_image, read_plain_file
 from datamodules.io.progress import threaded
 from datamodules.manifest.manifest import Manifest
+from datamodules.manifest.numbers import NUMBERS, picture_numbers
 from datamodules.preprocessing.pipeline import resize
 
 PHASH_SIZE = 16  # 16 x 16 = 256 bits
-SCAN_VERSION = 3  # raise it when the facts of an unchanged file would come out differently
+SCAN_VERSION = 4  # raise it when the facts of an unchanged file would come out differently
 _RACY_NS = 2_000_000_000
 # Gray values: JPEG leaves noise of up to about 20 on black; a border above 235 is the white of a slide or of paper.
 _NEAR_BLACK = 20
 _NEAR_WHITE = 235
 
 _KEY = ["path", "size", "mtime_ns", "ctime_ns"]
-_FACTS = ["width", "height", "channels", "sha256", "phash"]
+_FACTS = ["width", "height", "channels", "sha256", "phash", *NUMBERS]
 _Stamp = tuple[str, int, int, int]  # by what an unchanged file is recognised, see _KEY
-_Facts = tuple[int, int, int, str, str]  # see _FACTS
+_Facts = tuple[Any, ...]  # see _FACTS
 
 
 def scan_listing(
@@ -99,7 +100,8 @@ def _manifest(listing: Manifest, facts: list[_Facts | str | None], on_broken: st
         raise UserError(f"broken image {listing.root / skipped[0]} ({cause}){others}: {remedy}")
     readable = found[~is_broken].tolist()
     # As objects, so that an unknown label, subject or part is None and not a NaN.
-    columns = pd.DataFrame(readable, columns=_FACTS, dtype=object).astype(dict.fromkeys(_FACTS[:3], "int64"))
+    columns = pd.DataFrame(readable, columns=_FACTS, dtype=object)
+    columns = columns.astype(dict.fromkeys(_FACTS[:3], "int64") | dict.fromkeys(NUMBERS, "float64"))
     frame = pd.concat([frame[~is_broken].reset_index(drop=True), columns], axis=1)
     # A test set that comes without any label can still be predicted.
     if listing.frame["label"].notna().any():
@@ -123,7 +125,8 @@ def _read_facts(path: Path) -> _Facts | str:
         return str(error)
     height, width = image.pixels.shape[:2]
     digest = hashlib.sha256(data).hexdigest()
-    return width, height, image.channels, digest, perceptual_hash(image.pixels)
+    numbers = picture_numbers(image.pixels, len(data))
+    return width, height, image.channels, digest, perceptual_hash(image.pixels), *numbers
 
 
 def _stamp(path: str) -> _Stamp:

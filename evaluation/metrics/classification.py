@@ -248,6 +248,11 @@ def metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(chain.from_iterable(names.values()))
 
 
+def headline_metric(positive_class: str | None) -> str:
+    """Return the metric that models are compared by: the AUC of two classes, the accuracy of more."""
+    return "accuracy" if positive_class is None else "auc"
+
+
 def call(probabilities: np.ndarray, positive_index: int | None, threshold: Threshold = 0.5) -> np.ndarray:
     """Turn probabilities (N, K) into predicted classes: indices, int64, shape (N,).
 

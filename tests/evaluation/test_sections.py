@@ -14,7 +14,7 @@ PARTS = "evaluation.breakdowns.by_part.by_part"
     [
         ("sections", "by_part", {"_target_": PARTS, "names": 3}, "unexpected keyword argument 'names'; correct"),
         ("sections", "by_part", {"_target_": "math.pi"}, "not a callable object; correct"),
-        ("sections", "own", {"_target_": PARTS}, "has no field own .* name it by_part, per_class"),
+        ("sections", "own", {"_target_": PARTS}, "has no field own .* name it by_part, baseline"),
         ("sections", "test", {"_target_": PARTS}, "has no field test for the section's value"),
         ("pictures", "own", {"_target_": PARTS}, "too many positional arguments; correct"),
         ("pictures", "own", {"_target_": "absent.module.function"}, "No module named 'absent'; correct"),
