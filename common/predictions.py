@@ -24,6 +24,7 @@ FACTS = tuple(name for name in COLUMNS if name not in ("part", "uncertainty"))
 PROBABILITY_PREFIX = "prob_"
 UPSIDE_DOWN = "upside_down"
 OUT_OF_DISTRIBUTION = "out_of_distribution"
+BASELINE_PREFIX = "baseline_"
 SAMPLED_PREFIX = "sampled_"
 VALIDATION = "validation"  # what predictions are evaluated on (``about["on"]``) in place of the test part
 SAMPLED_PROBABILITY_PREFIX = SAMPLED_PREFIX + PROBABILITY_PREFIX
@@ -45,6 +46,7 @@ class Predictions:
             - ``uncertainty``: the entropy of the probabilities over its maximum, 0 to 1
             - ``upside_down`` (of a model that estimates the orientation): probability of a turn by 180 degrees
             - ``out_of_distribution`` (of new images): distance from the training images over its threshold, 0 or more
+            - ``baseline_<name>_<class>``: probabilities of regressions without a network (``evaluation.baseline``)
             - ``sampled_...``: what many predictions of an image have in common, see ``common.uncertainty.summarise``;
               the columns above are then those of the one prediction without dropout, or of the ensemble's mean
         classes: The class names; the order of the probabilities.

@@ -14,6 +14,7 @@ import pandas as pd
 
 from common.errors import UserError
 from common.predictions import (
+    BASELINE_PREFIX,
     COLUMNS,
     FACTS,
     OUT_OF_DISTRIBUTION,
@@ -132,6 +133,7 @@ def combine(
     probabilities = rule(stacked(aligned))
     frame["uncertainty"] = uncertainty_of(probabilities)
     frame[[PROBABILITY_PREFIX + class_name for class_name in first.classes]] = probabilities
+    frame = frame.join(frames[0].filter(regex=f"^{BASELINE_PREFIX}"))  # of the images alone, whatever the networks are
     for column in (UPSIDE_DOWN, OUT_OF_DISTRIBUTION):
         if all(column in each for each in frames):
             frame[column] = np.mean([each[column].to_numpy(float) for each in frames], axis=0)

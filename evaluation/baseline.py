@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from common.predictions import VALIDATION, Predictions
+from common.predictions import BASELINE_PREFIX, VALIDATION, Predictions
 from evaluation.intervals.bootstrap import intervals
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.metrics.classification import headline_metric, metric_names
 from evaluation.result import EvaluationResult, Interval, warnings_about
 from evaluation.sections import Findings
 
-PREFIX = "baseline_"  # of the columns of predictions: baseline_<name>_<class>
 BASELINES = {"area": "area alone", "all": "all numbers"}
 MOST_IMAGES = 10_000  # that the regression is fitted to: more would take minutes and change little
 PENALTIES = (0.01, 1.0, 100.0)  # inverse strength of the L2 penalty
@@ -101,4 +100,4 @@ def _not_better(metrics: dict[str, dict[str, Interval]], result: EvaluationResul
 
 
 def _column(name: str, label: str) -> str:
-    return f"{PREFIX}{name}_{label}"
+    return f"{BASELINE_PREFIX}{name}_{label}"

@@ -28,7 +28,8 @@ def rows_of(result: EvaluationResult, label: str, departures: Sequence[str] = ()
     Metrics at the chosen threshold are named ``<metric>@threshold``, of the joint assignment ``<metric>_assigned``, of
     subjects ``<metric>_by_subject_mean`` and ``..._share``. Calibration is ``ece``, ``brier`` and ``nll``, after
     scaling ``<metric>_scaled``, of the mean of many passes ``<metric>_sampled``; ``aurc`` and ``aurc_<confidence>`` are
-    areas under risk-coverage curves, ``triage_<figure>/<rule>`` is what a rule of triage does.
+    areas under risk-coverage curves, ``triage_<figure>/<rule>`` is what a rule of triage does, and
+    ``<metric>_<baseline>``, such as ``auc_area alone``, what a regression on a few numbers gives.
     """
     test = result.test
     metrics = test.metrics | _named("{}@threshold", test.metrics_at_threshold)
@@ -38,6 +39,8 @@ def rows_of(result: EvaluationResult, label: str, departures: Sequence[str] = ()
     if result.assignment:
         metrics |= result.assignment.metrics
         means |= result.assignment.fold_means or {}
+    for name, of_baseline in (result.baseline or {}).items():
+        metrics |= _named(f"{{}}_{name}", of_baseline)
     about = result.about
     shared: dict[str, Any] = {fact: about.get(key) for fact, key in OF_ABOUT.items()}
     shared |= {"label": label, "images": test.images, "subjects": test.subjects}

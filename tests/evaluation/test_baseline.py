@@ -1,5 +1,7 @@
 """The baseline knows what its numbers tell, and says so where a network is not better."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from common.config.schema import EvaluationConfig
 from common.predictions import Predictions
+from evaluation.averaging import average
 from evaluation.baseline import NumberedImages, add_baselines
 from evaluation.evaluate import evaluate_runs
 from evaluation.tables import captions
@@ -77,3 +80,10 @@ def test_a_network_that_is_not_better_is_warned_of(skill, warned):
 def test_predictions_without_numbers_have_no_baseline():
     predictions, _, _ = make()
     assert evaluate_runs([predictions], SETTINGS).baseline is None
+
+
+def test_an_ensemble_has_the_baseline_of_its_images():
+    predictions, rows, images = make()
+    member = add_baselines(predictions, rows, images)
+    both = average([member, replace(member, frame=member.frame.assign(uncertainty=0.4))], ["one", "other"])
+    assert evaluate_runs([both], SETTINGS).baseline == evaluate_runs([member], SETTINGS).baseline
