@@ -13,7 +13,7 @@ from evaluation.metrics.classification import headline_metric, metric_names
 from evaluation.result import EvaluationResult, Interval, warnings_about
 from evaluation.sections import Findings
 
-BASELINES = {"area": "area alone", "all": "all numbers"}
+BASELINES = {"area": "area alone", "all": "all numbers"}  # in words
 MOST_IMAGES = 10_000  # that the regression is fitted to: more would take minutes and change little
 PENALTIES = (0.01, 1.0, 100.0)  # inverse strength of the L2 penalty
 
@@ -94,8 +94,7 @@ def _not_better(metrics: dict[str, dict[str, Interval]], result: EvaluationResul
     for words, of_baseline in metrics.items():
         value = of_baseline[name].value
         if value is not None and of_network is not None and of_network <= value:
-            compared = f"{name} {of_network:.3f} against {value:.3f}"
-            lines.append(f"the network is not better than a regression on {words} of the file: {compared}")
+            lines.append(f"no better than without a network: {name} {of_network:.3f} against {value:.3f} by {words}")
     return lines
 
 

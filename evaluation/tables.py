@@ -124,7 +124,7 @@ def captions(result: EvaluationResult) -> tuple[str, ...]:
         lines.append(f"training: {about['images_seen']:,} images seen in {about['wall_seconds']:,.0f} s")
     name = headline_metric(result.positive_class)
     for words, metrics in (result.baseline or {}).items():
-        lines.append(f"without a network, {words} of the file: {name} {metrics[name]}")
+        lines.append(f"without a network, by {words}: {name} {metrics[name]}")
     if result.threshold.reason:
         lines.append(f"no threshold chosen: {result.threshold.reason}")
     elif test.metrics_at_threshold is not None:

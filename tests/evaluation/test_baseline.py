@@ -72,7 +72,7 @@ def test_more_than_two_classes_and_validation_without_labels():
 @pytest.mark.parametrize(("skill", "warned"), [(0.0, True), (0.9, False)])
 def test_a_network_that_is_not_better_is_warned_of(skill, warned):
     result = evaluated(*make(networks_skill=skill))
-    lines = [warning.text for warning in result.warnings if "not better than a regression" in warning.text]
+    lines = [warning.text for warning in result.warnings if "no better than without a network" in warning.text]
     assert bool(lines) == warned
     assert any("area alone" in line and "auc" in line for line in captions(result))
 
