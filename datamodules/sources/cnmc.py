@@ -1,6 +1,8 @@
 """C-NMC 2019: leukaemic blasts (ALL) and normal cells (HEM), in the challenge's own folders."""
 
+import os
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -62,11 +64,11 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manife
     """List the wanted parts of the challenge's data.
 
     The folders are found by what they hold, up to four levels below ``data_dir``: the training folder has folders
-    ``fold_<n>``, that of the preliminary test the pictures that the table of its labels names. So the archive's own
-    nesting, the names of other copies (Kaggle's), other formats of the pictures and upper or lower case make no
-    difference. The subject is read from the file's name (``UID_<subject>_<image>_<cell>_<class>``; an ``H`` or ``h``
-    marks a healthy subject); the given part is ``fold_0`` to ``fold_2`` or ``prelim``. The notes say whether the set is
-    complete.
+    ``fold_<n>`` with the classes in them, that of the preliminary test the pictures that the table of its labels names.
+    So the archive's own nesting, the names of other copies (Kaggle's), other formats of the pictures and upper or lower
+    case make no difference. Only the final test is known by its folder's name: its pictures have the same numbers. The
+    subject is read from the file's name (``UID_<subject>_<image>_<cell>_<class>``; an ``H`` or ``h`` marks a healthy
+    subject); the given part is ``fold_0`` to ``fold_2`` or ``prelim``. The notes say whether the set is complete.
 
     Raises:
         UserError: The folders or the table of the preliminary test are missing or found twice, a name is not of the
@@ -91,12 +93,14 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manife
 
 
 def _training(root: Path) -> list[Row]:
-    found = _folders(root, lambda folder: bool(_folds(folder)))
+    found = _folders(root, lambda folder: any(map(_has_class, _folds(folder))))
     if not found:
-        looked_for = f"no folder with fold_0, fold_1 and fold_2 in {root}"
-        raise UserError(f"{looked_for}{hint_at_archives(root)}: set data_dir to the folder that holds it")
+        packed = _folders(root, lambda folder: bool(hint_at_archives(folder)))
+        hint = hint_at_archives(packed[0]) if packed else ""
+        looked_for = f"no folder with fold_0, fold_1, ... that hold {' and '.join(CLASSES)} in {root}"
+        raise UserError(f"{looked_for}{hint}: set data_dir to the folder that holds it")
     if len(found) > 1:
-        raise UserError(f"the folds are there twice, in {found[0]} and {found[1]}: set data_dir to one of them")
+        raise _twice("the folds are", found)
     images: list[Row] = []
     for fold in _folds(found[0]):
         for path in image_files(fold):
@@ -135,18 +139,30 @@ def _prelim_folder(root: Path, names: set[str], table: Path) -> Path:
     def pictures(folder: Path) -> set[str]:
         return {path.stem for path in folder.iterdir() if is_image(path.name)}
 
-    found = _folders(root, lambda folder: bool(pictures(folder) & names))
-    if len(found) > 1:
+    found = _folders(root, lambda folder: not _is_final(folder, root) and not names.isdisjoint(pictures(folder)))
+    if len(found) > 1:  # under another name, the whole final test has more numbers than the table
         found = [folder for folder in found if pictures(folder) <= names] or found
-    if len(found) > 1:
-        found = [folder for folder in found if "prelim" in str(folder.relative_to(root)).lower()] or found
     if not found:
         example = min(names, default="1")
-        raise UserError(f"no folder in {root} holds pictures that {table} names, such as {example}.bmp: add theirs")
+        remedy = "add them, in a folder whose name is not of the final test (final, testing)"
+        raise UserError(f"no folder in {root} holds pictures that {table} names, such as {example}.bmp: {remedy}")
     if len(found) > 1:
-        message = f"pictures that {table} names are in {found[0]} and {found[1]}"
-        raise UserError(f"{message}: remove those that are not of the preliminary test")
+        raise _twice(f"pictures that {table} names are", found)
     return found[0]
+
+
+def _is_final(folder: Path, root: Path) -> bool:
+    names = folder.relative_to(root).parts[-2:]
+    return any("final" in name.lower() or "testing" in name.lower() for name in names)
+
+
+def _twice(what: str, found: list[Path]) -> UserError:
+    """The error that something is in two folders; it offers the largest folders that hold one of the two alone."""
+    common = Path(os.path.commonpath(found[:2]))
+    below = [path.relative_to(common).parts[0] for path in found[:2] if path != common]
+    settings = " or ".join(shlex.quote(f"data_dir={common / name}") for name in below)
+    remedy = f"set {settings}, or move one of the two away"
+    return UserError(f"{what} there twice, in {found[0]} and {found[1]}: {remedy}")
 
 
 def _row(image_id: str, path: Path, label: str, subject: str, part: str) -> Row:
@@ -154,18 +170,17 @@ def _row(image_id: str, path: Path, label: str, subject: str, part: str) -> Row:
 
 
 def _folders(root: Path, is_wanted: Callable[[Path], bool]) -> list[Path]:
-    """Return the wanted folders in ``root`` and below it; what is in a wanted one is not looked at."""
+    """Return the wanted folders in ``root`` and below it; what is in a fold is not looked at."""
     level = [root]
     wanted: list[Path] = []
     for _ in range(_LEVELS + 1):
-        below: list[Path] = []
-        for folder in level:
-            if is_wanted(folder):
-                wanted.append(folder)
-            else:
-                below += sub_folders(folder)
-        level = below
+        wanted += [folder for folder in level if is_wanted(folder)]
+        level = [below for folder in level for below in sub_folders(folder) if not _FOLD.fullmatch(below.name)]
     return wanted
+
+
+def _has_class(fold: Path) -> bool:
+    return any(path.name.lower() in CLASSES for path in fold.rglob("*"))
 
 
 def _folds(folder: Path) -> list[Path]:
@@ -174,16 +189,30 @@ def _folds(folder: Path) -> list[Path]:
 
 def _label_table(root: Path) -> tuple[Path, pd.DataFrame]:
     """Find the labels of the preliminary test: the table that has the challenge's three columns, in lower case here."""
+    found: list[tuple[Path, pd.DataFrame]] = []
     for path in sorted(path for path in root.rglob("*") if path.suffix.lower() == ".csv"):
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
-            header = file.readline()
-        for separator in (",", ";", "\t"):
-            columns = [name.strip().lower() for name in header.split(separator)]
-            if set(_LABEL_COLUMNS) <= set(columns):
-                table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-                table.columns = pd.Index(columns)
-                return path, table.apply(lambda column: column.str.strip())
-    raise UserError(f"no table of the preliminary test's labels (Patient_ID, new_names, labels) in {root}")
+        table = _read_labels(path)
+        if table is not None:
+            found.append((path, table))
+            if not table.equals(found[0][1]):
+                raise UserError(f"the labels in {found[0][0]} and {path} differ: remove one of the two")
+    if not found:
+        wanted = "table of the preliminary test's labels (Patient_ID, new_names, labels)"
+        raise UserError(f"no {wanted} in {root}: bring it, or set 'data.parts=[training]'")
+    return found[0]
+
+
+def _read_labels(path: Path) -> pd.DataFrame | None:
+    """Read the three columns; None where the file is another table."""
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        header = file.readline().lower().replace('"', "")
+    for separator in (",", ";", "\t"):
+        columns = [name.strip() for name in header.split(separator)]
+        if set(_LABEL_COLUMNS) <= set(columns):
+            table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+            table.columns = pd.Index(columns)
+            return table[list(_LABEL_COLUMNS)].apply(lambda column: column.str.strip())
+    return None
 
 
 def _parse(name: str, where: Path) -> tuple[str, str, str]:

@@ -1,5 +1,6 @@
 """C-NMC as the challenge gave it out."""
 
+import shlex
 import shutil
 
 import pytest
@@ -95,10 +96,12 @@ def _in_upper_case(root):
     return root
 
 
-def _in_a_spreadsheet(separator):
+def _in_a_spreadsheet(separator, quote=""):
     def save(root):
         table = root / f"{PRELIM}_labels.csv"
-        table.write_text(table.read_text().replace(",", separator).replace("Patient_ID", "PATIENT_ID"))
+        lines = table.read_text().replace("Patient_ID", "PATIENT_ID").splitlines()
+        rows = [separator.join(f"{quote}{value}{quote}" for value in line.split(",")) for line in lines]
+        table.write_text("\n".join(rows))
         return root
 
     return save
@@ -114,6 +117,8 @@ LAYOUTS = {
     "upper case": _in_upper_case,
     "semicolons": _in_a_spreadsheet(";"),
     "tabs": _in_a_spreadsheet("\t"),
+    "quotes": _in_a_spreadsheet(";", '"'),
+    "above kaggle": lambda root: _of_kaggle(root).parent,
 }
 
 
@@ -130,19 +135,66 @@ def test_every_layout_gives_the_same_manifest(cnmc, tmp_path, layout):
 
 
 def test_the_preliminary_test_beside_the_final_one_is_the_one_called_so(cnmc, tmp_path):
-    """A part of the final test has no number that the table lacks."""
+    """A part of the final test has no number that the table lacks, and never gets the labels of the other."""
     write_prelim(cnmc, ROWS, present=3)
     final = cnmc / "C-NMC_test_final_phase_data"
     write_image(final / "1.bmp", cell_image(1))
     frame = scan_cnmc(cnmc, tmp_path / "cache", parts=BOTH).frame
     assert not frame["path"].str.contains("final").any()
     final.rename(cnmc / "prelim_too")
-    with pytest.raises(UserError, match="remove those that are not"):
+    with pytest.raises(UserError, match="move one of the two away"):
+        scan_cnmc(cnmc, tmp_path / "cache", parts=BOTH)
+    (cnmc / "prelim_too").rename(final)
+    shutil.rmtree(cnmc / PRELIM)
+    with pytest.raises(UserError, match="no folder .* holds pictures"):
+        scan_cnmc(cnmc, tmp_path / "cache", parts=BOTH)
+
+
+def test_of_two_copies_the_error_offers_settings_that_work(cnmc, tmp_path):
+    write_prelim(cnmc, ROWS, present=3)
+    known = scan_cnmc(cnmc, tmp_path / "cache", parts=BOTH).frame
+    home = tmp_path / "both of them"
+    shutil.copytree(cnmc, home / "one")
+    shutil.copytree(cnmc, home / "other")
+    with pytest.raises(UserError, match="twice") as error:
+        scan_cnmc(home, tmp_path / "cache", parts=BOTH)
+    offered = [word.removeprefix("data_dir=") for word in shlex.split(str(error.value)) if word.startswith("data_dir=")]
+    assert len(offered) == 2
+    for folder in offered:
+        frame = scan_cnmc(folder.rstrip(","), tmp_path / "cache", parts=BOTH).frame
+        assert frame["image_id"].equals(known["image_id"])
+
+
+def test_folders_of_folds_without_the_classes_are_others(cnmc, tmp_path):
+    (cnmc / "runs" / "fold_0" / "checkpoints").mkdir(parents=True)
+    assert len(scan_cnmc(cnmc, tmp_path / "cache").frame) == 12
+
+
+def test_zips_of_folds_are_named_where_they_lie(cnmc, tmp_path):
+    for fold in list((cnmc / TRAINING).iterdir()):
+        shutil.make_archive(str(fold), "zip", fold)
+        shutil.rmtree(fold)
+    with pytest.raises(UserError, match="unpack fold_0.zip"):
+        scan_cnmc(cnmc, tmp_path / "cache")
+
+
+def test_two_tables_of_labels_must_agree(cnmc, tmp_path):
+    write_prelim(cnmc, ROWS, present=3)
+    table = cnmc / f"{PRELIM}_labels.csv"
+    copy = cnmc / "copy.csv"
+    shutil.copy(table, copy)
+    assert len(scan_cnmc(cnmc, tmp_path / "cache", parts=BOTH).frame) == 15
+    copy.write_text(table.read_text().replace("UID_57_29_1_all.bmp,1.bmp,1", "UID_H57_29_1_hem.bmp,1.bmp,0"))
+    with pytest.raises(UserError, match="differ"):
         scan_cnmc(cnmc, tmp_path / "cache", parts=BOTH)
 
 
 def _copy_set(root):
     shutil.copytree(root, root / "copy")
+
+
+def _copy_into_itself(root):
+    shutil.copytree(root / TRAINING, root / TRAINING / "copy")
 
 
 def _move_to_other_class(root):
@@ -168,6 +220,7 @@ def _remove_class(root):
     ("change", "message"),
     [
         (_copy_set, "there twice.*set data_dir"),
+        (_copy_into_itself, "there twice.*set data_dir"),
         (_move_to_other_class, "the name says class all, the folder hem"),
         (_move_out_of_class, "UID_1_1_1_all.bmp: lies in no folder all or hem"),
         (_copy_to_other_fold, "two images have the id UID_1_1_1_all"),
