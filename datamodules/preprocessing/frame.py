@@ -1,6 +1,5 @@
 """The frame of ``prepare.fit=frame``: a square that the content of nearly all training images fits in."""
 
-from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,7 @@ def frame_of(sides: np.ndarray) -> int:
     """
     if not len(sides):
         raise UserError("prepare.frame=null is measured on the training images, and there are none: give a number")
-    return ceil(np.percentile(sides, PERCENTILE))
+    return int(np.ceil(np.percentile(sides, PERCENTILE)))
 
 
 def content_sides(manifest: Manifest, config: PrepareConfig, cache_dir: Path, progress: bool = True) -> np.ndarray:
@@ -46,7 +45,7 @@ def content_sides(manifest: Manifest, config: PrepareConfig, cache_dir: Path, pr
         image = read_unchanged(manifest, config, row)
         for _, changed in steps_before_resize(image, config):
             image = changed
-        return max(image.shape[:2])
+        return int(max(image.shape[:2]))
 
     def measure(folder: Path) -> None:
         """Write the sides of all images."""
