@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from common.compat import position_in_epoch
 from common.config.compose import check_config, compose_overrides
-from common.config.data import SourceConfig
+from common.config.data import PrepareConfig, SourceConfig
 from common.config.schema import Config
 from common.files import sha256_of_value
 from common.preemption import ignore_in_worker
@@ -35,6 +35,7 @@ from datamodules.manifest.persons import describe_copies, surplus_copies
 from datamodules.manifest.splits import PARTS, UNUSED, number_of_folds, split, unused_given_parts
 from datamodules.prepared_dataset import Batch, PreparedDataset, whole_batch
 from datamodules.preprocessing.cache import prepared_images
+from datamodules.preprocessing.frame import content_sides, frame_of
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, to_shape
 from datamodules.samplers import EpochBatchSampler, check_shares, share_of
 from datamodules.sources import scan_persons, sources
@@ -138,13 +139,35 @@ class ImageDataModule(LightningDataModule):
 
     @cached_property
     def _prepared(self) -> np.memmap:
-        return prepared_images(self.scanned, self.config.prepare, self.cache_dir, self.progress)
+        return prepared_images(self.scanned, self.prepare, self.cache_dir, self.progress)
+
+    @cached_property
+    def prepare(self) -> PrepareConfig:
+        """The preparation of the images; a frame that the configuration leaves open is that of the training images."""
+        prepare = self.config.prepare
+        if prepare.measures_frame:
+            sides = self._content_sides[self.expansion.origin[self.rows("train")]]
+            prepare = prepare.model_copy(update={"frame": frame_of(sides)})
+        return prepare
+
+    @cached_property
+    def _content_sides(self) -> np.ndarray:
+        return content_sides(self.scanned, self.config.prepare, self.cache_dir, self.progress)
+
+    def shrunk(self) -> list[str]:
+        """Return how many images are larger than the frame, as a line; none without a frame."""
+        frame = self.prepare.frame
+        if frame is None:
+            return []
+        count = f"{(self._content_sides > frame).sum():,} of {len(self._content_sides):,} images"
+        return [f"prepare.frame={frame}: {count} have content larger than this and are shrunk"]
 
     def setup(self, stage: str | None = None) -> None:
         """Split the images, look for leaks and plan the balance; nothing is written into a run."""
         _ = self.leaks, self.seen  # computed at their first use, which may stop the run
         check_shares(len(self.plan.rows), "train", self.world)
         check_shares(len(self.rows("validation")), "validation", self.world)
+        _ = self.prepare  # measures a frame
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -302,7 +325,7 @@ class ImageDataModule(LightningDataModule):
             lines.append(f"{part}: {size} images ({class_counts(counts.loc[part].fillna(0).astype(int).to_dict())})")
         copies = int((self.plan.copy > 0).sum())
         lines.append(f"balance={self.config.balance.name}: {len(self.plan.rows)} per epoch, {copies} of them copies")
-        return lines
+        return lines + self.shrunk()
 
     def content_hash(self) -> str:
         """Return a SHA-256 over the images, their labels, and the version of the code that prepares them."""
@@ -335,7 +358,7 @@ class ImageDataModule(LightningDataModule):
         run.write_split(frame)
         run.write_json(RunFile.LEAKS, self.leaks.as_dict())
         manifest = self.manifest
-        facts = {**self.facts(), "notes": manifest.notes, "skipped": manifest.skipped}
+        facts = {**self.facts(), "notes": (*manifest.notes, *self.shrunk()), "skipped": manifest.skipped}
         facts["persons"] = [asdict(person) for person in manifest.persons]
         facts["copies"] = dict(zip(manifest.frame["path"][self.surplus.index], self.surplus, strict=True))
         run.write_data(DataFacts(manifest.classes, manifest.positive_class, **facts))

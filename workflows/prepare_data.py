@@ -51,7 +51,9 @@ def prepare_all(
         new_folder(before_after, "--before-after")
     done: set[str] = set()
     for config in configs:
-        facts = (config.data, config.data_dir, config.cache_dir, config.prepare, config.protocol, config.split.test)
+        # A frame that is to be measured depends on the training images.
+        split = config.split if config.prepare.measures_frame else config.split.test
+        facts = (config.data, config.data_dir, config.cache_dir, config.prepare, config.protocol, split)
         key = sha256_of_value([fact.model_dump(mode="json") if isinstance(fact, BaseModel) else fact for fact in facts])
         if key in done:
             continue
@@ -59,7 +61,8 @@ def prepare_all(
         if sheet is not None and not done:
             say(f"{draw_kinds(sheet, data.scanned)} images, one of each kind or class: {sheet}")
         if before_after is not None and not done:
-            say("before and after:", *map(str, draw_before_after(before_after, data.scanned, config)))
+            used = config.model_copy(update={"prepare": data.prepare})
+            say("before and after:", *map(str, draw_before_after(before_after, data.scanned, used)))
         done.add(key)
 
 
@@ -104,9 +107,10 @@ def prepare_data(config: Config, images: bool = True) -> ImageDataModule:
     if images:
         data.prepare_data()
         height, width = config.prepare.stored_shape
-        folder = cache_folder(scanned, config.prepare, data.cache_dir)
+        folder = cache_folder(scanned, data.prepare, data.cache_dir)
         originals = f"label, original size, channels and file name of each: {folder / RECORDS}"
-        say(f"prepared: {len(scanned.frame):,} images of {width} x {height} pixels in {folder}", originals)
+        prepared = f"prepared: {len(scanned.frame):,} images of {width} x {height} pixels in {folder}"
+        say(prepared, originals, *data.shrunk())
     return data
 
 

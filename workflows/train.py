@@ -107,7 +107,8 @@ def opened_run(config: Config, data: ImageDataModule, contents: dict[str, str | 
     on_rank_zero(check_run, folder, config, identity)
     with rank_zero_context(locked(folder)):
         description = [] if in_sweep() else data.describe()
-        yield Run(folder), on_rank_zero(begin, folder, config, identity, description, data.warnings())
+        used = config.model_copy(update={"prepare": data.prepare})  # with the measured frame, which new images need
+        yield Run(folder), on_rank_zero(begin, folder, used, identity, description, data.warnings())
 
 
 def fit_and_predict(

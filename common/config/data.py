@@ -122,7 +122,8 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
     size: Pixels | tuple[Pixels, Pixels] = FROM_YAML
     background: Literal["black", "detect", "border"] = FROM_YAML
     augment_at: Pixels | None = FROM_YAML
-    fit: Literal["square", "stretch", "canvas"] = FROM_YAML
+    fit: Literal["square", "frame", "stretch", "canvas"] = FROM_YAML
+    frame: Annotated[int, Field(ge=1, le=10_000)] | None = FROM_YAML
     canvas: CanvasConfig = FROM_YAML
     crop: bool = FROM_YAML
     crop_threshold: Annotated[int, Field(ge=0, le=254)] = FROM_YAML
@@ -143,6 +144,11 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
         """Whether the scale of a chromosome depends on the other images of its cell."""
         return self.fit == "canvas" and self.canvas.scale_by == "cell"
 
+    @property
+    def measures_frame(self) -> bool:
+        """Whether the frame is that of the training images, which are to be measured."""
+        return self.fit == "frame" and self.frame is None
+
     def for_single_images(self) -> "PrepareConfig":
         """Return the preparation of images whose cells are not known: they are scaled by the width instead."""
         canvas = self.canvas.model_copy(update={"unknown_cell": "width"})
@@ -155,8 +161,10 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "PrepareConfig":
-        if self.fit == "square" and self.shape[0] != self.shape[1]:
-            raise ValueError("size: fit=square makes square images: give one number, or set prepare.fit=canvas")
+        if self.fit in ("square", "frame") and self.shape[0] != self.shape[1]:
+            raise ValueError(f"size: fit={self.fit} makes square images: give one number, or set prepare.fit=canvas")
+        if self.fit != "frame" and self.frame is not None:
+            raise ValueError(f"frame={self.frame} has no effect with fit={self.fit}: set prepare.fit=frame, or null")
         if self.fit == "canvas" and self.clahe:
             raise ValueError("clahe lifts the black ground that fit=canvas finds the chromosome by: switch one off")
         if self.fit == "canvas" and self.background == "border":

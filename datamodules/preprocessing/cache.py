@@ -47,7 +47,7 @@ def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> 
     # Where a cell's chromosomes are scaled together, each image depends on which others are there.
     rows = manifest.rows("image_id", "label", "sha256", *["cell"] * config.scales_by_cell)
     # What is stored does not depend on what it becomes later.
-    stored = config.model_dump()
+    stored = config.model_dump(exclude={"frame"} if config.frame is None else None)  # caches without one stay
     if config.augment_at is not None:
         stored |= {"size": config.augment_at, "augment_at": None}
     content = {"config": stored, "version": PREPARE_VERSION, "rows": rows}
@@ -105,13 +105,14 @@ def _with_scales(
     manifest: Manifest, rows: np.ndarray, config: PrepareConfig
 ) -> Iterator[tuple[int, np.ndarray, float]]:
     """Yield images that are prepared together, each with its row and by how much it is scaled on a canvas."""
-    images = dict(zip(rows, map(partial(_read_unchanged, manifest, config), rows), strict=True))
+    images = dict(zip(rows, map(partial(read_unchanged, manifest, config), rows), strict=True))
     cells = manifest.frame["cell"].to_numpy(object)[rows]
     for row, scale in zip(rows, image_scales(rows, images.__getitem__, cells, config), strict=True):
         yield row, images[row], scale
 
 
-def _read_unchanged(manifest: Manifest, config: PrepareConfig, row: int) -> np.ndarray:
+def read_unchanged(manifest: Manifest, config: PrepareConfig, row: int) -> np.ndarray:
+    """Return the image of a row, uint8 RGB, shape (H, W, 3); a ``UserError`` says that it is not the scanned one."""
     path = manifest.file(row)
     try:
         data = read_plain_file(path)

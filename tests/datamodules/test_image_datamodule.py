@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from common.errors import UserError
 from common.runs.distributed import World
+from common.runs.run import Run
 from datamodules.datasets import data_module
 from datamodules.image_datamodule import ImageDataModule
+from datamodules.io.decode import read_image
+from datamodules.preprocessing.pipeline import prepare_single
+from tests.helpers.images import write_image
 from tests.helpers.training import DRAWN, small_config
 
 CHROMOSOMES = ["data=synthetic_chromosomes", "data.cells=12", "data.cases=12", "split.folds=3", "head.logits=null"]
@@ -134,3 +139,66 @@ def test_training_images_are_served_once_each_and_not_augmented(tmp_path):
     assert few.tolist() == [rows[0], rows[(len(rows) - 1) // 2], rows[-1]]
     evaluated = torch.cat([batch[2] for batch in data.predict_dataloader()]).tolist()
     assert evaluated == [*data.rows("validation"), *data.rows("test")]
+
+
+@pytest.fixture
+def framed(tmp_path):
+    """A function that returns the data of a frame: of two classes 12 contents of 11 to 22 pixels, one of 30 instead."""
+    rng = np.random.default_rng(0)
+    for name, high in (("a", 20), ("b", 8)):
+        for side in range(11, 23):
+            image = np.zeros((40, 40, 3), np.uint8)
+            image[3 : 3 + min(high, side), 3 : 3 + side] = rng.integers(50, 255, (min(high, side), side, 3))
+            if (name, side) == ("b", 22):
+                side = 30
+                image[3, 3:33] = 200
+            write_image(tmp_path / "images" / name / f"s{side}_{name}.png", image)
+    data = ["data=folder", "data.positive_class=b", f"data_dir={tmp_path / 'images'}", "protocol=image"]
+    return lambda *words: prepared(small_config(tmp_path, "prepare.fit=frame", *words, data=data))
+
+
+def sides_in(data: ImageDataModule) -> np.ndarray:
+    """The longer side of the content of each image, by its file name."""
+    return data.manifest.frame["path"].str.extract(r"s(\d+)_")[0].astype(int).to_numpy()
+
+
+def test_the_frame_is_that_of_the_training_images_alone(framed):
+    frames = set()
+    for fold in range(5):
+        data = framed(f"split.fold={fold}")
+        sides = sides_in(data)
+        assert data.prepare.frame == np.ceil(np.percentile(sides[data.rows("train")], 99))
+        assert data.config.prepare.frame is None
+        frames.add(data.prepare.frame)
+    assert len(frames) > 1  # of all images it would be one
+
+
+def test_images_that_are_larger_than_the_frame_are_counted_on_the_terminal_and_in_the_run(framed, tmp_path):
+    data = framed("prepare.frame=20")
+    assert data.shrunk()[0].startswith("prepare.frame=20: 4 of 24 images")
+    assert data.shrunk()[0] in data.describe()
+    data.write_facts(tmp_path / "run")
+    assert data.shrunk()[0] in Run(tmp_path / "run").data.notes
+    assert "0 of 24 images" in framed("prepare.frame=30").shrunk()[0]
+
+
+def test_cached_images_of_a_frame_are_those_of_single_images(framed):
+    data = framed("prepare.size=24")
+    for row in range(len(data.manifest.frame)):
+        single = prepare_single(read_image(data.manifest.file(row)), data.prepare)
+        assert np.array_equal(data.prepared(np.array([row]))[0], single)
+
+
+def test_without_a_frame_nothing_is_measured(tmp_path):
+    data = prepared(small_config(tmp_path))
+    assert data.prepare == data.config.prepare
+    assert data.shrunk() == []
+    assert not (tmp_path / "cache" / "content_sides").exists()
+
+
+def test_a_frame_of_no_training_images_is_an_error(framed):
+    data = framed()
+    del data.prepare
+    data.parts = data.parts.where(data.parts != "train", "unused")
+    with pytest.raises(UserError, match="prepare.frame"):
+        _ = data.prepare

@@ -201,7 +201,7 @@ def _write_folder(result: ExternalPredictions, folder: Path, settings: Evaluatio
         result.leaks.write_pairs(run.path(RunFile.NEAR_DUPLICATES))
     about = result.predictions.about
     facts = {key: about[key] for key in ("source", "on", "synthetic", "folds", "leaks", "external")}
-    facts |= {"notes": data.scanned.notes, "skipped": data.scanned.skipped}
+    facts |= {"notes": (*data.scanned.notes, *data.shrunk()), "skipped": data.scanned.skipped}
     run.write_data(DataFacts(own.data.classes, own.data.positive_class, **facts))
     shutil.copyfile(own.path(RunFile.MODEL), run.path(RunFile.MODEL))
     revisions = [*dict.fromkeys([about["external"]["trained_with"] or "unknown", revision()])]
