@@ -90,12 +90,14 @@ def baseline(runs: LabelledRuns, result: EvaluationResult) -> Findings:
 def _not_better(metrics: dict[str, dict[str, Interval]], result: EvaluationResult) -> Sequence[str]:
     name = headline_metric(result.positive_class)
     of_network = result.test.metrics[name].value
-    lines = []
+    better = []
     for words, of_baseline in metrics.items():
         value = of_baseline[name].value
         if value is not None and of_network is not None and of_network <= value:
-            lines.append(f"no better than without a network: {name} {of_network:.3f} against {value:.3f} by {words}")
-    return lines
+            better.append(f"{value:.3f} by {words}")
+    if not better:
+        return []
+    return [f"no better than without a network: {name} {of_network:.3f} against {', '.join(better)}"]
 
 
 def _column(name: str, label: str) -> str:

@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import pytest
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from common.config.compose import check_config
 from common.paths import ROOT
@@ -120,22 +119,6 @@ def test_paper_004_takes_the_real_weights(name):
         words += ["unfreeze.stages.finetune.batchnorm=frozen"]
     _, hashes = build_classifier(check_config(composed(words)), ("hem", "all"))
     assert hashes["weights"]  # of the file that was read
-
-
-# 1 less Keras' momentum, and epsilon, of the BatchNorm of the network: keras.applications; others have Keras' defaults.
-KERAS_BATCHNORM = {"resnet50_v1": (0.01, 1.001e-5), "mobilenetv2_100": (0.001, 1e-3)}
-
-
-@pytest.mark.parametrize("name", sorted(PAPER_001 | PAPER_003 | PAPER_004))
-def test_batchnorm_and_adam_have_the_constants_of_keras(name):
-    config = check_config(composed([f"+experiment={name}", "weights=random"]))
-    model, _ = build_classifier(config, ("hem", "all"))
-    in_network = KERAS_BATCHNORM.get(config.model.name, (0.01, 1e-3))
-    for part, constants in ((model.backbone, in_network), (model.head, (0.01, 1e-3))):
-        for module in part.modules():
-            if isinstance(module, _BatchNorm):
-                assert (module.momentum, module.eps) == constants
-    assert config.optimizer.args["eps"] == 1e-7
 
 
 @pytest.mark.parametrize("profile", ["smoke", "demo"])

@@ -14,7 +14,7 @@ from tests.helpers.training import SMALL, call_main, command, typed_places
 from workflows import train as training
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
-SCREEN = 45  # lines
+SCREEN = 48  # lines
 FILES = """config.yaml confusion_matrix.png data.json environment.json model.json examples.png identity.json leaks.json
 learning_curves.png metrics.json predictions.parquet reliability.png roc.png split.csv status.json wrong.csv logs"""
 RESNET18 = [*SMALL, "model=resnet18"]
@@ -98,6 +98,14 @@ def test_training_images_are_predicted_by_the_chosen_weights(finished):
     best = run.history[run.history["stage"] == "finetune"]["val/loss"].min()
     assert parts["validation"]["loss"] == pytest.approx(best, rel=1e-4)
     assert "chosen weights" in (finished[1] / "summary.txt").read_text()
+
+
+def test_baselines_without_a_network_are_beside_the_result(finished):
+    run = Run(finished[1])
+    assert list(run.metrics["baseline"]) == ["area alone", "all numbers"]
+    for name, metrics in run.metrics["baseline"].items():
+        assert metrics["auc"]["clusters"] == run.metrics["test"]["metrics"]["auc"]["clusters"]
+        assert f"by {name}: auc {metrics['auc']['value']:.3f}" in (finished[1] / "summary.txt").read_text()
 
 
 def test_each_epoch_has_the_metrics_of_paper_001_on_training_and_validation(finished):

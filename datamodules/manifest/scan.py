@@ -70,13 +70,12 @@ def scan_listing(
     return _manifest(listing, facts, on_broken)
 
 
-def perceptual_hash(pixels: np.ndarray) -> str:
-    """Return a perceptual hash of an image (uint8 RGB, shape (H, W, 3)) without its black or white border.
+def perceptual_hash(gray: np.ndarray) -> str:
+    """Return a perceptual hash of an image (gray values, uint8, shape (H, W)) without its black or white border.
 
     With the border hundreds of different chromosomes had the same hash. It has 256 bits (the signs of 16 x 16 low
     frequencies) as 64 hex digits.
     """
-    gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     if np.median(border(gray)) > _NEAR_WHITE:
         gray = 255 - gray
     small = resize(gray[bounding_box(gray > _NEAR_BLACK)], (4 * PHASH_SIZE, 4 * PHASH_SIZE), "area")
@@ -125,8 +124,9 @@ def _read_facts(path: Path) -> _Facts | str:
         return str(error)
     height, width = image.pixels.shape[:2]
     digest = hashlib.sha256(data).hexdigest()
-    numbers = picture_numbers(image.pixels, len(data))
-    return width, height, image.channels, digest, perceptual_hash(image.pixels), *numbers
+    gray = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY)
+    numbers = picture_numbers(image.pixels, gray, len(data))
+    return width, height, image.channels, digest, perceptual_hash(gray), *numbers
 
 
 def _stamp(path: str) -> _Stamp:

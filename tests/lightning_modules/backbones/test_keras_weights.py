@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,22 +19,34 @@ import pytest
 import safetensors.torch
 import torch
 
+from common.config.compose import check_config
 from common.config.grid import job_configs
 from common.errors import UserError
 from common.files import sha256_of_file
 from common.keras import KERAS
+from common.paths import ROOT
 from lightning_modules.backbones import keras_store
+from lightning_modules.backbones.backbone import has_running_statistics
 from lightning_modules.backbones.keras_files import converted, read_layers
 from lightning_modules.backbones.keras_store import MIRROR
 from lightning_modules.backbones.local_weights import NotAtHandError, WeightsFolders, read_side_file
 from lightning_modules.backbones.pretrained import build_pretrained, find_weights
-from tests.lightning_modules.backbones.keras_reference import SIDE, images, write_networks
+from lightning_modules.build import build_classifier
+from lightning_modules.optimizers import build_optimizer, stage_optimizer
+from tests.helpers.training import composed
+from tests.lightning_modules.backbones.keras_reference import CONSTANTS, SIDE, images, write_networks
 from tests.lightning_modules.backbones.test_pretrained import model
 from tests.lightning_modules.tiny import SIDE as SIDE_FILE
 from workflows.sweeps.weights import bring_weights
 
 NETWORK = "mobilenetv2_100"  # of the smallest file
 FILE = Path(KERAS[NETWORK].path).name
+# The experiments that papers 001, 003 and 004 report a figure for, or describe: trained with Keras.
+PAPERS = [
+    path.stem
+    for path in sorted((ROOT / "conf" / "experiment").glob("*.yaml"))
+    if re.match(r"# @package _global_\n# Paper 00[134]", path.read_text())
+]
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -103,6 +116,30 @@ def test_features_are_those_of_keras(network, keras, store, folders, publish):
     assert sorted(path.name for path in folders.cache.iterdir()) == kept
     assert find_weights(model(network), name, folders).path == folders.cache / kept[1]
     assert store.asked == [f"/{KERAS[network].path}"]
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_the_papers_networks_and_optimisers_have_the_constants_of_keras(name, keras):
+    """BatchNorm of each of their networks and heads, and Adam: those that Keras builds."""
+    config = check_config(composed([f"+experiment={name}", "weights=random", "prepare.size=96"]))
+    classifier, _ = build_classifier(config, ("a", "b"))
+    expected = json.loads((keras / CONSTANTS).read_text())
+    layers = {"backbone": expected.get(config.model.name, []), "head": []}
+    if "karyogram" in name:
+        layers["head"] = expected["head"]
+    for part, constants in layers.items():
+        ours = [
+            (1 - module.momentum, module.eps)
+            for module in getattr(classifier, part).modules()
+            if has_running_statistics(module)
+        ]
+        if config.model.cut is None or part == "head":
+            assert len(ours) == len(constants)
+        # A stack of one network has the same constants in all of its layers.
+        assert {(round(momentum, 9), eps) for momentum, eps in ours} == {tuple(pair) for pair in constants}
+    for stage in config.unfreeze.stages.values():
+        optimizer = build_optimizer(stage_optimizer(config.optimizer, stage), [*classifier.parameters()], stage.lr)
+        assert optimizer.defaults["eps"] == expected["adam"][0]  # RMSprop's is the same
 
 
 @pytest.mark.parametrize("name", ["mobilenetv2_100.tf_keras_in1k", "resnet50_v1.msra_in1k.trunk_to_layer3"])
