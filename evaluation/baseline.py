@@ -88,16 +88,14 @@ def baseline(runs: LabelledRuns, result: EvaluationResult) -> Findings:
 
 
 def _not_better(metrics: dict[str, dict[str, Interval]], result: EvaluationResult) -> Sequence[str]:
+    """Say that the network is not better than the best of the baselines, as a line."""
     name = headline_metric(result.positive_class)
-    of_network = result.test.metrics[name].value
-    better = []
-    for words, of_baseline in metrics.items():
-        value = of_baseline[name].value
-        if value is not None and of_network is not None and of_network <= value:
-            better.append(f"{value:.3f} by {words}")
-    if not better:
+    network = result.test.metrics[name].value
+    values = {words: of_baseline[name].value or 0.0 for words, of_baseline in metrics.items()}
+    if not values or network is None or network > max(values.values()):
         return []
-    return [f"no better than without a network: {name} {of_network:.3f} against {', '.join(better)}"]
+    best = max(values, key=values.__getitem__)
+    return [f"no better than without a network: {name} {network:.3f} against {values[best]:.3f} by {best}"]
 
 
 def _column(name: str, label: str) -> str:
