@@ -22,9 +22,9 @@ from omegaconf import DictConfig
 
 import datamodules  # noqa: F401 - it registers the sources and transforms that a configuration may name
 from common.cli import heavy_imports
-from common.config.compose import check_config, check_override_order
+from common.composition.compose import check_config, check_override_order
+from common.composition.named_files import check_files
 from common.config.help import help_asked, print_help
-from common.config.rules import check_files
 from common.paths import CONF
 from workflows.sweeps.jobs import command_line, job
 

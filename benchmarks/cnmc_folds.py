@@ -12,7 +12,7 @@ import typer
 
 from benchmarks.shared import show
 from common.cli import report_user_errors
-from common.config.compose import check_config, compose_overrides
+from common.composition.compose import check_config, compose_overrides
 from common.files import write_csv
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.persons import link_subjects, parts_by_person, surplus_copies

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 
 from benchmarks.shared import show
 from common.cli import report_user_errors
-from common.config.compose import compose_config
+from common.composition.compose import compose_config
 from common.config.schema import Config
 from common.files import write_csv
 from common.revision import revision

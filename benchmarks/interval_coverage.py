@@ -24,10 +24,10 @@ from common.cli import report_user_errors
 from common.config.schema import EvaluationConfig
 from common.files import write_csv
 from common.revision import revision
-from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.bootstrap import Resamples, of_resamples
 from evaluation.intervals.exact import share
 from evaluation.metrics.classification import DIFFERENCE, Metric, metrics_of, of_confusions
+from evaluation.metrics.labelled import LabelledPredictions
 from evaluation.metrics.resampled import Statistic, WeightedMetrics
 from evaluation.result import Interval
 

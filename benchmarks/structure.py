@@ -1,4 +1,4 @@
-"""The structure of the code base: sizes, density, what train.py imports, circles, keys, dependencies.
+"""The structure of the code base: sizes, what a training loads, circles, keys, dependencies.
 
 ``python -m benchmarks.structure --before FOLDER --csv FILE`` prints and writes them, those of a checkout of an older
 revision (``git worktree add ../1ac0f92 1ac0f92``) beside those of this one.
@@ -8,13 +8,13 @@ import ast
 import os
 import subprocess
 import sys
+import tempfile
 import tomllib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import UnionType
 from typing import Annotated
 
 import pandas as pd
@@ -29,9 +29,22 @@ Before = Annotated[
 ]
 Csv = Annotated[Path | None, typer.Option(help="Write the comparison to this file.")]
 
-COMPREHENSION = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 OUTSIDE = ("tests", "docs")  # no part of package and benchmarks
-PROGRAM = "train"
+# A training of seconds: that of the README on synthetic cells.
+SMOKE = ("train.py", "+experiment=resnet50_cut_block5", "data=synthetic", "weights=random", "+profile=smoke")
+# Runs a program as Python would and, when the process ends, writes the files of all modules that it has loaded.
+RUN_AND_LIST = """
+import atexit, pathlib, runpy, sys
+listed, *sys.argv = sys.argv[1:]
+sys.path.insert(0, "")
+
+def write():
+    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    pathlib.Path(listed).write_text("\\n".join(filter(None, files)))
+
+atexit.register(write)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 SETTINGS = "Config"  # the schema of conf/train.yaml
 SOURCE_SETTINGS = "SourceConfig"  # each data source has a subclass, which the schema names nowhere
 
@@ -49,22 +62,6 @@ class Module:
     def lines(self) -> int:
         """All lines."""
         return self.text.count("\n")
-
-    @property
-    def code_lines(self) -> int:
-        """Lines that are no comment, docstring or blank."""
-        documented: set[int] = set()
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-                documented.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-        count = 0
-        for number, line in enumerate(self.text.splitlines(), 1):
-            count += bool(line.strip()) and not line.lstrip().startswith("#") and number not in documented
-        return count
-
-    def count(self, kind: type[ast.AST] | UnionType) -> int:
-        """Count the nodes of a kind."""
-        return sum(isinstance(node, kind) for node in ast.walk(self.tree))
 
     @cached_property
     def named(self) -> set[str]:
@@ -113,15 +110,27 @@ class CodeBase:
         """Return the modules in folders of the root."""
         return [module for module in self.modules.values() if module.path.parts[0] in folders]
 
-    def closure(self, start: str = PROGRAM) -> list[Module]:
-        """Return a module and all that it imports, directly or not."""
-        found: set[str] = set()
-        waiting = {start}
-        while waiting:
-            name = waiting.pop()
-            found.add(name)
-            waiting |= self.imports[name] - found
-        return [self.modules[name] for name in sorted(found)]
+    def loaded_by(self, *words: str) -> list[Module]:
+        """Return the modules that a Python process loads which is started with some words in the root."""
+        with tempfile.TemporaryDirectory() as folder:
+            listed = Path(folder) / "files.txt"
+            environment = {**os.environ, "KARYOCYTE_CACHE_DIR": folder, "PYTHONPATH": str(self.root)}
+            command = [sys.executable, "-c", RUN_AND_LIST, str(listed), *words, f"output_dir={folder}"]
+            subprocess.run(command, cwd=self.root, env=environment, check=True, capture_output=True)
+            files = set(listed.read_text(encoding="utf-8").splitlines())
+        return [module for module in self.modules.values() if str(self.root / module.path) in files]
+
+    def folder_circles(self) -> set[str]:
+        """Return the folders that import each other in circles, but for tests and for folders within one another."""
+        imports: dict[str, set[str]] = defaultdict(set)
+        for module in self.modules.values():
+            folder = module.path.parent
+            if module.path.parts[0] in OUTSIDE or len(module.path.parts) == 1:
+                continue
+            for other in (self.modules[name].path.parent for name in self.imports[module.name]):
+                if not other.is_relative_to(folder) and not folder.is_relative_to(other):
+                    imports[str(folder)].add(str(other))
+        return _in_circles(imports)
 
     def circles(self) -> set[str]:
         """Return the modules, but for tests, that import each other in circles, and those between two circles."""
@@ -129,29 +138,23 @@ class CodeBase:
         for name in self.imports.keys() - {module.name for module in self.below("tests")}:
             # Importing a.b.c runs a/__init__ and a/b/__init__ too, but those of one's own parents run already.
             imports[name] = {other for other in self.imports[name] if not f"{name}.".startswith(f"{other}.")}
-        left = set(imports)
-        while True:
-            imported = set().union(*(imports[name] for name in left))
-            inner = {name for name in left & imported if imports[name] & left}
-            if inner == left:
-                return left
-            left = inner
+        return _in_circles(imports)
+
+
+def _in_circles(imports: Mapping[str, set[str]]) -> set[str]:
+    """Return the names that lead back to themselves, and those between two circles."""
+    left = set(imports)
+    while True:
+        imported = set().union(*(imports[name] for name in left))
+        inner = {name for name in left & imported if imports[name] & left}
+        if inner == left:
+            return left
+        left = inner
 
 
 def count_lines(modules: Iterable[Module]) -> int:
     """Add up the lines of modules."""
     return sum(module.lines for module in modules)
-
-
-def density(modules: Iterable[Module]) -> dict[str, float]:
-    """Count comprehensions and conditional expressions per 1,000 code lines."""
-    counts = Counter[str]()
-    for module in modules:
-        counts["lines"] += module.code_lines
-        counts["comprehensions"] += module.count(COMPREHENSION)
-        counts["conditional expressions"] += module.count(ast.IfExp)
-    lines = counts.pop("lines")
-    return {f"{name} per 1,000 code lines": round(1000 * count / lines, 1) for name, count in counts.items()}
 
 
 def count_keys(modules: Iterable[Module]) -> dict[str, int]:
@@ -206,19 +209,18 @@ def _words(*expressions: ast.AST) -> set[str]:
 def measure(code: CodeBase) -> dict[str, float]:
     """Measure the whole tree."""
     inside = [module for module in code.modules.values() if module.path.parts[0] not in OUTSIDE]
-    closure = code.closure()
+    loaded = code.loaded_by(*SMOKE)
     project = tomllib.loads((code.root / "pyproject.toml").read_text())["project"]
     stops, files = _count_stops(code)
     return {
         "files of package and benchmarks": len(inside),
         "lines of package and benchmarks": count_lines(inside),
         "lines of tests": count_lines(code.below("tests")),
-        "words of documentation": _count_words(code),
-        "files that train.py imports": len(closure),
-        "lines that train.py imports": count_lines(closure),
+        "files that a smoke training loads": len(loaded),
+        "lines that a smoke training loads": count_lines(loaded),
         **count_keys(inside),
         "files in import circles": len(code.circles()),
-        **density(inside),
+        "folders in import circles": len(code.folder_circles()),
         "direct dependencies": len(project["dependencies"]),
         "stops of predictions in an evaluation": stops,
         "files of these stops": files,
@@ -232,15 +234,6 @@ def _count_stops(code: CodeBase) -> tuple[int, int]:
     done = subprocess.run(command, env=environment, cwd=code.root, capture_output=True, text=True, check=True)
     stops, files = done.stdout.split()[-2:]
     return int(stops), int(files)
-
-
-def _count_words(code: CodeBase) -> int:
-    """Count the words of the pages that are written by hand; the card of a model is not."""
-    words = 0
-    for path in code.tracked("*.md"):
-        if path.parts[0] != "results" and "reference" not in path.parts and path.parts[0] != "models":
-            words += len((code.root / path).read_text(encoding="utf-8").split())
-    return words
 
 
 def structure(before: Before = None, csv: Csv = None) -> None:

@@ -16,7 +16,7 @@ from pytorch_lightning import LightningDataModule, Trainer
 from torch.utils.data import DataLoader, Dataset
 
 from common.compat import position_in_epoch
-from common.config.compose import check_config, compose_overrides
+from common.composition.compose import check_config, compose_overrides
 from common.config.data import PrepareConfig, SourceConfig
 from common.config.schema import Config
 from common.files import sha256_of_value

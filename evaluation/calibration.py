@@ -11,12 +11,13 @@ import numpy as np
 from scipy import optimize, special
 
 from common.predictions import VALIDATION
-from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.bootstrap import around
 from evaluation.labelled_runs import LabelledRuns, single_or_list
 from evaluation.metrics.classification import CALIBRATION, SHARE, call
+from evaluation.metrics.labelled import LabelledPredictions
 from evaluation.metrics.leave_one_out import StatisticOfSums
 from evaluation.metrics.resampled import Statistic
+from evaluation.referral import confidence_plots
 from evaluation.result import (
     CalibratedError,
     CalibrationMetrics,
@@ -26,7 +27,7 @@ from evaluation.result import (
     ReliabilityBin,
     warnings_about,
 )
-from evaluation.sections import Findings, drawn_by
+from evaluation.sections import Findings
 
 # A temperature beyond these means that validation has no errors, or that its predictions are hardly better than even
 # odds (as where nearly all images get the same class); it does not measure confidence.
@@ -176,7 +177,7 @@ def calibration(runs: LabelledRuns, _: EvaluationResult) -> Findings:
         after=after,
         sampled=sampled,
     )
-    figures = {"reliability": drawn_by("evaluation.core.confidence_plots.reliability")}
+    figures = {"reliability": confidence_plots.reliability}
     return Findings(value, calibration_warnings(value), figures=figures)
 
 

@@ -11,15 +11,45 @@ from common.files import write_csv
 from common.predictions import Predictions
 from common.runs.files import RunFile
 from common.runs.run import Run
-from evaluation.core.labelled import LabelledPredictions
+from evaluation.baseline import baseline
+from evaluation.breakdowns.by_part import by_part
+from evaluation.breakdowns.by_subject import by_subject
+from evaluation.breakdowns.operating_points import operating_points
+from evaluation.breakdowns.per_class import per_class, per_kind
+from evaluation.breakdowns.subgroups import subgroups
+from evaluation.calibration import calibration
+from evaluation.cells.cell_metrics import assignment
+from evaluation.cells.cell_referral import cell_referral
 from evaluation.core.warnings import interval_warnings, leakage, part_warnings
+from evaluation.examples import wrong
+from evaluation.figures import figures
 from evaluation.intervals.bootstrap import intervals
 from evaluation.intervals.folds import fold_mean_intervals
 from evaluation.labelled_runs import LabelledFold, LabelledRuns, spread
 from evaluation.metrics.classification import Threshold, call, confusion
+from evaluation.metrics.labelled import LabelledPredictions
 from evaluation.metrics.resampled import evaluate
+from evaluation.referral.evaluate import referral, triage
 from evaluation.result import EvaluationResult, FoldMeans, FoldMetrics, FoldThresholds, OperatingPoint, PartResult
-from evaluation.sections import build_sections
+from evaluation.sections import Section, own_sections
+
+# What is evaluated, written and drawn beside the metrics, in this order: a value is the field of EvaluationResult.
+SECTIONS: dict[str, Section] = {
+    "figures": figures,
+    "by_part": by_part,
+    "baseline": baseline,
+    "assignment": assignment,
+    "cell_referral": cell_referral,
+    "per_class": per_class,
+    "per_kind": per_kind,
+    "by_subject": by_subject,
+    "subgroups": subgroups,
+    "operating_points": operating_points,
+    "calibration": calibration,
+    "triage": triage,
+    "referral": referral,
+    "wrong": wrong,
+}
 
 
 @dataclass(frozen=True)
@@ -45,11 +75,11 @@ def evaluate_runs(
 
 
 def evaluate_labelled(runs: LabelledRuns) -> Evaluation:
-    """Evaluate what ``LabelledRuns.of`` prepared: the metrics, and each section of ``evaluation.sections``."""
+    """Evaluate what ``LabelledRuns.of`` prepared: the metrics, and each section."""
     result = evaluate_parts(runs)
     warnings = result.warnings
     evaluation = Evaluation(result, {}, {})
-    for name, section in build_sections(runs.settings).items():
+    for name, section in [*SECTIONS.items(), *own_sections(runs.settings).items()]:
         findings = section(runs, result)
         if findings.value is not None:
             result = replace(result, **{name: findings.value})
@@ -79,7 +109,7 @@ def evaluate_parts(runs: LabelledRuns) -> EvaluationResult:
         about=runs.about,
         classes=list(runs.classes),
         positive_class=runs.pooled.positive_class,
-        settings=settings.model_dump(mode="json", exclude={"sections", "pictures"}),
+        settings=settings.model_dump(mode="json", exclude={"extra"}),
         threshold=threshold,
         test=test,
         validation=validation,

@@ -12,9 +12,9 @@ from common.errors import UserError
 from common.predictions import Predictions
 from common.text import quoted
 from common.thumbnails import THUMBNAILS, write_pictures
-from evaluation.core.labelled import cases
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.metrics.classification import call
+from evaluation.metrics.labelled import cases
 from evaluation.result import EvaluationResult
 from evaluation.sections import FindingsWithoutValue
 
@@ -110,10 +110,16 @@ def end_of(name: str, letters: int) -> str:
     return name if len(name) <= letters else f"…{name[1 - letters :]}"
 
 
-def write_examples(folder: Path, predictions: Predictions, images: Any, rows: np.ndarray, _: EvaluationConfig) -> None:
+def write_examples(folder: Path, predictions: Predictions, images: Any, rows: np.ndarray) -> None:
     """Draw ``examples.png``: up to eight images each, the surest right, the surest wrong and the most uncertain ones.
 
-    Nothing is drawn without a label. Only the drawn images are read; arguments as ``Pictures``.
+    Nothing is drawn without a label, and only the drawn images are read.
+
+    Args:
+        folder: The run's folder.
+        predictions: Of the test part.
+        images: uint8, shape (M, H, W, 3) RGB, or an object that reads them by their index.
+        rows: Index into ``images`` of each row of ``predictions``, int64, shape (N,).
     """
     if not (predictions.labels >= 0).any():
         return
@@ -181,7 +187,7 @@ def ranked(test: Predictions, which: str) -> list[int]:
 
 
 def thumbnails(folder: Path, test: Predictions, images: Any, rows: np.ndarray, settings: EvaluationConfig) -> None:
-    """Write ``thumbnails.parquet``, which reports show, into a run's folder; arguments as ``Pictures``."""
+    """Write ``thumbnails.parquet``, which reports show, into a run's folder; arguments as of `write_examples`."""
     if settings.thumbnails:
         pictures = (images[row] for row in rows)
         write_pictures(folder / THUMBNAILS, test.frame["image_id"], pictures, settings.thumbnails)

@@ -1,17 +1,18 @@
 """The section of an evaluation that draws learning curves, saved checkpoints, confusion matrix and ROC."""
 
+from functools import partial
+
+from evaluation.core import plots
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.result import EvaluationResult
-from evaluation.sections import FindingsWithoutValue, drawn_by
-
-PLOTS = "evaluation.core.plots"
+from evaluation.sections import Drawing, FindingsWithoutValue
 
 
 def figures(runs: LabelledRuns, result: EvaluationResult) -> FindingsWithoutValue:
     """Return the figures of any evaluation; curves and checkpoints are those of the logs in the folder."""
-    drawn = {"learning_curves": drawn_by(f"{PLOTS}.learning_curves"), "checkpoints": drawn_by(f"{PLOTS}.checkpoints")}
+    drawn: dict[str, Drawing] = {"learning_curves": plots.learning_curves, "checkpoints": plots.checkpoints}
     if result.test.images:
-        drawn["confusion_matrix"] = drawn_by(f"{PLOTS}.confusion_matrix")
+        drawn["confusion_matrix"] = plots.confusion_matrix
     if result.test.metrics["auc"].value is not None:
-        drawn["roc"] = drawn_by(f"{PLOTS}.roc", runs.test, runs.train)
+        drawn["roc"] = partial(plots.roc, test=runs.test, train=runs.train)
     return FindingsWithoutValue(figures=drawn)

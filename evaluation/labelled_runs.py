@@ -10,8 +10,8 @@ import numpy as np
 from common.config.schema import EvaluationConfig
 from common.predictions import Predictions
 from common.runs.address import present_keys
-from evaluation.core.labelled import Cases, LabelledPredictions, cases, score
 from evaluation.intervals.pooling import pool
+from evaluation.metrics.labelled import Cases, LabelledPredictions, cases, score
 from evaluation.metrics.thresholds import choose_threshold
 from evaluation.result import OperatingPoint
 
@@ -110,7 +110,7 @@ def evaluation_settings(values: dict[str, Any]) -> EvaluationConfig:
     So is what names functions: a run of strangers must not have them called.
     """
     today = present_keys({"evaluation": values})["evaluation"]
-    keys = EvaluationConfig.model_fields.keys() - {"sections", "pictures"}
+    keys = EvaluationConfig.model_fields.keys() - {"extra"}
     return EvaluationConfig(**{key: value for key, value in today.items() if key in keys})
 
 

@@ -4,7 +4,7 @@ Fields that were added later have a default, so that older files are readable.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
@@ -484,6 +484,3 @@ class EvaluationResult:
 
 
 _ADAPTER = TypeAdapter(EvaluationResult)
-# Fields that the sections of an evaluation give: those behind the parts and folds.
-_NAMES = [entry.name for entry in fields(EvaluationResult)]
-SECTION_FIELDS = tuple(_NAMES[_NAMES.index("by_part") : _NAMES.index("warnings")])

@@ -12,6 +12,7 @@ from common.errors import UserError
 from common.files import sha256_of_file
 from common.runs.portable_folder import WEIGHTS, PortableFolder
 from common.runs.run import ModelFacts, Run
+from common.runs.stages import stages_of
 from common.seeds import derive_seed
 from lightning_modules.backbones.backbone import Backbone, check_modules
 from lightning_modules.backbones.heads import build_head
@@ -23,7 +24,6 @@ from lightning_modules.extensions import check_extensions
 from lightning_modules.losses import check_loss
 from lightning_modules.mc_dropout import check_dropout
 from lightning_modules.optimizers import TrainingSettings, build_optimizer, build_scheduler, stage_optimizer
-from lightning_modules.training.plan import stages_of
 from lightning_modules.training.trainer import check_trainer
 
 

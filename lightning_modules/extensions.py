@@ -17,7 +17,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from common.config.schema import Config
 from common.errors import UserError, first_line
 from common.runs.files import RunFolder
-from lightning_modules.training.plan import Stage, planned_stages
+from common.runs.stages import Stage, planned_stages
 
 
 def build_loggers(config: Config, stage: Stage) -> list[Logger]:

@@ -12,10 +12,10 @@ from common.errors import UserError
 from common.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
 from common.runs.predicted import Predicted
 from lightning_modules.classifier import Classifier
+from lightning_modules.distributed import gather_to_rank_zero, joint_errors
 from lightning_modules.mc_dropout import McDropout
 from lightning_modules.orientation import turn
 from lightning_modules.out_of_distribution import Distances, OutOfDistribution, looks_of
-from lightning_modules.training.distributed import gather_to_rank_zero, joint_errors
 from lightning_modules.training.machine import explained_faults
 from lightning_modules.training.trainer import build_trainer
 

@@ -8,7 +8,7 @@ from torch import nn
 from common.config.schema import LossConfig
 from common.errors import UserError, first_line
 from lightning_modules.compat import forget_buffers
-from lightning_modules.training.distributed import all_reduce, current_world
+from lightning_modules.distributed import all_reduce, current_world
 
 
 class CrossEntropy(nn.Module):

@@ -28,9 +28,9 @@ quiet_interrupts()  # the imports take a while
 import hydra
 from omegaconf import DictConfig
 
-from common.config.compose import check_override_order
+from common.composition.compose import check_override_order
+from common.composition.named_files import check_files
 from common.config.help import help_asked, print_help
-from common.config.rules import check_files
 from common.paths import CONF
 from workflows.sweeps.jobs import command_line, job
 from workflows.sweeps.tuning.settings import check_space, take_search

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from common.config.compose import check_config
+from common.composition.compose import check_config
 from common.paths import ROOT
+from common.runs.stages import batch_sizes
 from lightning_modules.build import build_classifier
 from lightning_modules.training.fit import train_stages
-from lightning_modules.training.plan import batch_sizes
 from tests.datamodules.metaphases.sets import ALONE
 from tests.helpers.experiments import tiny_data
 from tests.helpers.training import composed, small_config

@@ -152,7 +152,7 @@ def test_an_error_is_one_line_with_the_remedy_and_nothing_is_written(
         ("model.cut=layer9", "close to it: layer4"),
         ("optimizer.name=Admm", "did you mean Adam"),
         ("+callbacks.extra.mine._target_=pytorch_lightning.callbacks.Stop", "correct its _target_"),
-        ("+evaluation.sections.mine._target_=evaluation.none", "correct its _target_"),
+        ("+evaluation.extra.mine._target_=evaluation.none", "correct its _target_"),
     ],
 )
 def test_what_needs_no_image_is_said_before_any_is_read(override, words, monkeypatch, call_here):

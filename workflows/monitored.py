@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from common.errors import UserError
-from evaluation.core.labelled import LabelledPredictions
 from evaluation.metrics.classification import METRICS, metric_names
+from evaluation.metrics.labelled import LabelledPredictions
 from evaluation.metrics.resampled import evaluate
 from lightning_modules.classifier import Classifier
 from lightning_modules.epoch_metrics import KeptScores

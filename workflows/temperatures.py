@@ -10,8 +10,8 @@ from common.predictions import Predictions
 from evaluation.averaging import Combiner, align, combine
 from evaluation.calibration import fit_temperature
 from evaluation.cells.cell_posteriors import is_balanced
-from evaluation.core.labelled import score
 from evaluation.intervals.pooling import merge_facts
+from evaluation.metrics.labelled import score
 from workflows.models import RunsModel
 
 

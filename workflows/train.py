@@ -26,15 +26,14 @@ from datamodules.image_datamodule import ImageDataModule
 from datamodules.manifest.numbers import NUMBERS
 from evaluation.baseline import NumberedImages, add_baselines
 from evaluation.evaluate import write_evaluation
+from evaluation.examples import thumbnails, write_examples
 from evaluation.metrics.classification import lower_is_better
-from evaluation.sections import check_sections, write_pictures
+from evaluation.sections import own_sections
 from evaluation.terminal import headline, overview, whole
 from lightning_modules.backbones.batchnorm_restoration import restore_batchnorm
 from lightning_modules.build import FirstBackbone, build_classifier, first_backbone
 from lightning_modules.classifier import Classifier
-from lightning_modules.inference import predict
-from lightning_modules.out_of_distribution import Distances, fit_distances, save_distances
-from lightning_modules.training.distributed import (
+from lightning_modules.distributed import (
     check_equal,
     joint_errors,
     on_rank_zero,
@@ -42,6 +41,8 @@ from lightning_modules.training.distributed import (
     rank_zero_context,
     rank_zero_first,
 )
+from lightning_modules.inference import predict
+from lightning_modules.out_of_distribution import Distances, fit_distances, save_distances
 from lightning_modules.training.fit import FinishedStage, Mode, train_stages, training_facts
 from lightning_modules.training.trainer import set_up_torch
 from workflows.monitored import add_monitored
@@ -81,7 +82,7 @@ def prepare(config: Config, world: World = World()) -> tuple[ImageDataModule, *B
     """Return data, network and the hashes of its first weights, and check before all that needs no images."""
     recipe = recipe_of(config)
     with rank_zero_first():
-        check_sections(config.evaluation)
+        own_sections(config.evaluation)  # so that a wrong name is an error before the training
         first = first_backbone(config)
     data = recipe.data(config, progress=config.trainer.enable_progress_bar, world=world)
     with rank_zero_first():
@@ -187,7 +188,9 @@ def write_results(
         assert predicted.out_of_distribution is not None
         save_distances(run, distances, predicted.out_of_distribution[parts == "validation"])
     images: Any = data.images  # an array, or images that are indexed like one
-    write_pictures(run.folder, predictions.part("test"), images, predicted.rows[parts == "test"], config.evaluation)
+    test, rows = predictions.part("test"), predicted.rows[parts == "test"]
+    write_examples(run.folder, test, images, rows)
+    thumbnails(run.folder, test, images, rows, config.evaluation)
     run.write_status("finished", best=stages[-1].best, **training)
 
 

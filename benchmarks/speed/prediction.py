@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.speed.case import Case, Peer
 from benchmarks.speed.data_path import write_images
-from common.config.compose import compose_config
+from common.composition.compose import compose_config
 from workflows import train
 from workflows.export.request import ExportRequest
 from workflows.export.run import export_model

@@ -13,7 +13,7 @@ import torch
 from benchmarks.speed import plain
 from benchmarks.speed.case import Case, Peer
 from benchmarks.speed.data_path import write_images
-from common.config.compose import compose_config
+from common.composition.compose import compose_config
 from common.paths import ROOT
 from datamodules.datasets import data_module
 from lightning_modules.build import build_classifier

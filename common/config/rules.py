@@ -1,22 +1,14 @@
 """Rules over several groups of the configuration, which no single model of the schema can check."""
 
-from pathlib import Path
-
-from omegaconf import DictConfig
-
-from common.cli import warn_once
 from common.config.data import TransformConfig
 from common.config.schema import Config
 from common.errors import UserError
 from common.karyotype import KARYOGRAM_SOURCES
 from common.keras import check_keras
-from common.runs.portable_folder import PortableFolder
-from common.runs.run import Run
 
 # Transforms that move a chromosome to another place.
 MOVING = ("flips", "rotations", "mirror", "rotate", "bend", "uneven", "stretch", "shift", "scale")
 TURNED_COPIES = ("paper", "hem_all")  # ways to balance that add turned copies
-DRAWN = ("synthetic", "synthetic_chromosomes", "synthetic_metaphases")  # sources that read no files
 DATA_DIR_HINT = "set data_dir=<folder or zip> or KARYOCYTE_DATA_DIR, or use +profile=demo, which needs no data"
 
 
@@ -39,35 +31,6 @@ def check_rules(config: Config) -> None:
         raise UserError("callbacks.check_and_adjust sets the learning rate: set scheduler=none beside it")
     if config.callbacks.averaging.enabled and config.trainer.precision in ("16-true", "bf16-true"):
         raise UserError("callbacks.averaging is lost in 16-bit weights: set trainer.precision=32-true or a mixed one")
-
-
-def check_data_dir(composed: DictConfig, elsewhere: bool = False) -> None:
-    """Check, before any validation, that the data folder that is read exists; one read ``elsewhere`` is warned of."""
-    source = composed.data.get("chromosomes", composed.data).get("source")
-    if source in DRAWN:
-        return
-    if composed.data_dir is None:
-        raise UserError(f"no data folder is named: {DATA_DIR_HINT}")
-    downloaded = composed.data.get("download", False)
-    if not downloaded and not Path(str(composed.data_dir)).expanduser().exists():
-        if not elsewhere:
-            raise UserError(f"data_dir={composed.data_dir} does not exist: {DATA_DIR_HINT}")
-        warn_once(f"data_dir={composed.data_dir} does not exist on this machine: the jobs need it on theirs")
-
-
-def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
-    """Check that what ``weights``, ``data_dir`` (see ``check_data_dir``) and ``init_from`` name exists."""
-    weights = str(composed.weights)
-    if weights.endswith(".safetensors") and not Path(weights).is_file():
-        raise UserError(f"weights={weights} does not exist: name the file, a timm tag, or weights=random")
-    folder = weights.removeprefix("local-dir:")
-    if folder != weights and not Path(folder).expanduser().is_dir():
-        raise UserError(f"weights={weights}: there is no such folder: bring config.json and model.safetensors there")
-    check_data_dir(composed, elsewhere)
-    if composed.init_from is not None:
-        start = Path(composed.init_from)
-        if not PortableFolder.is_portable(start):
-            Run.open_finished(start)
 
 
 def _check_orientation(config: Config) -> None:

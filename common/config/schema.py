@@ -256,8 +256,7 @@ class EvaluationConfig(StrictModel, defaults="train:evaluation"):
     out_of_distribution: Share = FROM_YAML
     triage: TriageConfig = FROM_YAML
     assignment: AssignmentConfig = FROM_YAML
-    sections: Extensions = FROM_YAML
-    pictures: Extensions = FROM_YAML
+    extra: Extensions = FROM_YAML
 
 
 class Config(StrictModel, defaults="train"):

@@ -14,9 +14,9 @@ from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.decode import encode_png, read_image
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import new_whole_folder
-from datamodules.metaphases.annotations import UNKNOWN
 from datamodules.metaphases.cut_out import cut_out
 from datamodules.metaphases.picture import network_picture
+from datamodules.sources.metaphase_boxes import UNKNOWN
 
 
 def export_cut_outs(data: ImageDataModule, folder: Path, progress: bool) -> int:

@@ -12,16 +12,9 @@ import numpy as np
 from common.config.data import PrepareConfig
 from common.errors import UserError
 from datamodules.io.decode import border, crop_to_content
+from datamodules.io.resize import resize, resized_by
 
 PREPARE_VERSION = 2  # raise it when the same image and settings would come out differently: old caches are then unused
-
-# For "area" on a canvas, which knows no area averaging: linear serves, since scales stay near 1.
-INTERPOLATIONS = {
-    "area": cv2.INTER_LINEAR,
-    "bilinear": cv2.INTER_LINEAR,
-    "bicubic": cv2.INTER_CUBIC,
-    "nearest": cv2.INTER_NEAREST,
-}
 
 
 class TooLargeError(ValueError):
@@ -180,25 +173,5 @@ def centre_in_frame(image: np.ndarray, side: int, ground: np.ndarray | int = 0) 
     longer = max(image.shape[:2])
     if longer > side:
         height, width = (max(1, round(length * side / longer)) for length in image.shape[:2])
-        image = _to(np.ascontiguousarray(image), (height, width), cv2.INTER_AREA)
+        image = resized_by(np.ascontiguousarray(image), (height, width), cv2.INTER_AREA)
     return pad_to_square(image, ground, side)
-
-
-def resize(image: np.ndarray, shape: tuple[int, int], interpolation: str) -> np.ndarray:
-    """Resize an image (H, W, 3) to the height and width of ``shape``.
-
-    The interpolation is "bilinear", "bicubic", "nearest" or "area", which averages a side that shrinks and is bilinear
-    for one that grows.
-    """
-    image = np.ascontiguousarray(image)
-    if interpolation == "area":
-        # OpenCV's own area enlargement repeats pixels in blocks: a side that shrinks is averaged first.
-        image = _to(image, (min(image.shape[0], shape[0]), min(image.shape[1], shape[1])), cv2.INTER_AREA)
-        return _to(image, shape, cv2.INTER_LINEAR)
-    return _to(image, shape, INTERPOLATIONS[interpolation])
-
-
-def _to(image: np.ndarray, shape: tuple[int, int], method: int) -> np.ndarray:
-    if image.shape[:2] == shape:
-        return image
-    return cv2.resize(image, shape[::-1], interpolation=method)

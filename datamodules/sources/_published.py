@@ -10,9 +10,9 @@ import numpy as np
 from common.cli import say
 from common.errors import UserError
 from common.locks import one_at_a_time
-from datamodules.io.listing import data_folder, write_once
 from datamodules.manifest.manifest import Manifest, listed
 from datamodules.sources import SourceContext
+from datamodules.sources.listing import data_folder, write_once
 
 GIVEN = {"train": None, "test": "test"}  # the given part of the images of the official parts
 

@@ -9,10 +9,10 @@ from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES, class_of
-from datamodules.io.listing import data_folder, hint_at_archives, image_files, name_parser, read_table, sub_folders
 from datamodules.manifest.manifest import Manifest, listed
 from datamodules.preprocessing import chromosome_canvas  # noqa: F401 (registers prepare.fit=canvas, background=detect)
 from datamodules.sources import SourceContext, source
+from datamodules.sources.listing import data_folder, hint_at_archives, image_files, name_parser, read_table, sub_folders
 
 CASES = "case_id"  # the usual column of data.subject_column
 

@@ -15,10 +15,10 @@ from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.config.schema import Config
 from common.errors import UserError
-from datamodules.io.listing import data_folder, hint_at_archives, image_files, is_image, sub_folders
 from datamodules.manifest.manifest import Manifest, listed, natural_key, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources._published import Notes
+from datamodules.sources.listing import data_folder, hint_at_archives, image_files, is_image, sub_folders
 from datamodules.transforms.expansion import Expansion
 
 CLASSES = ("all", "hem")

@@ -9,9 +9,9 @@ from common.config.data import AugmentedConfig, SourceConfig
 from common.config.schema import Config
 from common.errors import UserError
 from common.karyotype import ABNORMAL, NORMAL
-from datamodules.io.listing import data_folder, hint_at_archives, image_files, is_image, name_parser, sub_folders
 from datamodules.manifest.manifest import Manifest, absent_from, listed, order_classes
 from datamodules.sources import SourceContext, source
+from datamodules.sources.listing import data_folder, hint_at_archives, image_files, is_image, name_parser, sub_folders
 from datamodules.transforms.expansion import Expansion
 
 

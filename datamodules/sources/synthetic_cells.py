@@ -13,9 +13,9 @@ from common.config.base import FROM_YAML, Probability
 from common.config.data import SourceConfig
 from common.errors import UserError
 from common.files import sha256_of_value
-from datamodules.io.listing import write_once
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
+from datamodules.sources.listing import write_once
 from datamodules.synthesis.cells import CellTraits, draw_cell
 
 CLASSES = ("all", "hem")

@@ -14,9 +14,9 @@ from common.config.data import SourceConfig
 from common.errors import UserError
 from common.files import sha256_of_value
 from common.karyotype import AUTOSOMES, CHROMOSOMES
-from datamodules.io.listing import write_once
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
+from datamodules.sources.listing import write_once
 from datamodules.synthesis.chromosomes import ChromosomeTraits, draw_chromosome
 from datamodules.synthesis.ideogram import IDEOGRAM
 

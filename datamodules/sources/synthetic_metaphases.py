@@ -21,8 +21,8 @@ from datamodules.io.decode import encode_png
 from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import make_once, whole_folder
 from datamodules.manifest.manifest import Manifest
-from datamodules.metaphases.annotations import write_coco
 from datamodules.sources import SourceContext, source
+from datamodules.sources.metaphase_boxes import write_coco
 from datamodules.sources.metaphases import LISTS, MetaphasesConfig, list_metaphases
 from datamodules.sources.synthetic_chromosomes import NOTE, DrawnCellsConfig, cell_name, draw_picture, labels_of
 from datamodules.synthesis.metaphase import GROUND, to_chromosome

@@ -6,9 +6,9 @@ from typing import Literal
 from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.errors import UserError
-from datamodules.io.listing import data_folder, hint_at_archives, read_table
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
+from datamodules.sources.listing import data_folder, hint_at_archives, read_table
 
 
 class TableConfig(SourceConfig, defaults="data/table"):

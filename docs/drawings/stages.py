@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 import datamodules  # noqa: F401 - it registers what a configuration may name
-from common.config.compose import compose_config
+from common.composition.compose import compose_config
 from common.config.schema import StageConfig
 from evaluation.core.plots import COLOURS, canvas
 

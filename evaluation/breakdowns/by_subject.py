@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from evaluation.core.labelled import Cases, LabelledPredictions
 from evaluation.intervals.bootstrap import intervals
 from evaluation.labelled_runs import LabelledRuns, single_or_list
 from evaluation.metrics.classification import call, confusion
+from evaluation.metrics.labelled import Cases, LabelledPredictions
 from evaluation.metrics.thresholds import choose_threshold
 from evaluation.result import EvaluationResult, SubjectRuleResult, SubjectsResult
 from evaluation.sections import Findings

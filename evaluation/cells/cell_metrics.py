@@ -11,15 +11,16 @@ from common.predictions import Predictions
 from common.text import counted
 from evaluation.cells.assignment import LARGEST, SMALLEST, is_normal, numbered_cells, refusal, unassignable
 from evaluation.cells.cell_posteriors import assign_cells
-from evaluation.core.labelled import LabelledPredictions
+from evaluation.core import plots
 from evaluation.core.warnings import interval_warnings
 from evaluation.intervals.bootstrap import around
 from evaluation.intervals.folds import MeanOverFolds
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.metrics.classification import Metric, call, confusion, metric_of, of_confusions
+from evaluation.metrics.labelled import LabelledPredictions
 from evaluation.metrics.resampled import confusions_of_clusters
 from evaluation.result import AssignmentResult, EvaluationResult, KaryotypeCounts, warnings_about
-from evaluation.sections import Findings, drawn_by
+from evaluation.sections import Findings
 
 SUFFIX = "_assigned"
 # Shares of cells, beside the registered metrics, each with its own denominator.
@@ -183,5 +184,5 @@ def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     warnings = warnings_about("assignment", texts) + interval_warnings("cells", shown)
     figures = {}
     if result.test.images:
-        figures["confusion_matrix_assigned"] = drawn_by("evaluation.core.plots.assigned_confusion_matrix")
+        figures["confusion_matrix_assigned"] = plots.assigned_confusion_matrix
     return Findings(value, warnings, {"assigned": table}, figures)

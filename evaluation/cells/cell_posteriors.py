@@ -18,7 +18,7 @@ from evaluation.calibration import fit_temperature, rescale
 from evaluation.cells.assignment import FLOOR, refusal, rows_of_cells, size_refusal
 from evaluation.cells.posterior import karyotype_posterior
 from evaluation.cells.prior import KaryotypePriors
-from evaluation.core.labelled import score
+from evaluation.metrics.labelled import score
 
 
 def log_probabilities(predictions: Predictions, temperature: float) -> np.ndarray:

@@ -7,7 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from common.config.compose import compose_config, compose_overrides
+from common.composition.compose import compose_config, compose_overrides
 from common.config.explain import resolved
 from common.config.schema import StageConfig
 from common.errors import UserError

@@ -11,12 +11,12 @@ from scipy import stats
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from common.predictions import Predictions
-from evaluation.core.labelled import LabelledPredictions, score
 from evaluation.core.warnings import few_clusters
 from evaluation.intervals.bootstrap import Differences, Resamples, of_resamples
 from evaluation.intervals.grouping import Group
 from evaluation.intervals.pooling import pool
 from evaluation.metrics.classification import DIFFERENCE, call
+from evaluation.metrics.labelled import LabelledPredictions, score
 from evaluation.metrics.resampled import WeightedMetrics
 from evaluation.result import Interval
 

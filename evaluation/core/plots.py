@@ -17,8 +17,8 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from common.files import atomic_path
 from common.runs.run import Run
 from evaluation.core.formats import heading
-from evaluation.core.labelled import LabelledPredictions
 from evaluation.metrics.classification import lower_is_better
+from evaluation.metrics.labelled import LabelledPredictions
 from evaluation.result import EvaluationResult, Matrix
 
 DPI = 150

@@ -10,10 +10,10 @@ from functools import cached_property
 import numpy as np
 
 from common.config.schema import EvaluationConfig
-from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.exact import share
 from evaluation.intervals.methods import ROUNDING, Ends, percentiles, t_on_scale
 from evaluation.metrics.classification import SHARE, Metric, Threshold, metrics_of
+from evaluation.metrics.labelled import LabelledPredictions
 from evaluation.metrics.leave_one_out import LeaveOneOut, batches
 from evaluation.metrics.resampled import CostlyStatistic, Statistic, WeightedMetrics, defined_on_each, without_each
 from evaluation.result import Interval

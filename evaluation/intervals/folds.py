@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from common.config.schema import EvaluationConfig
-from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.bootstrap import around
 from evaluation.metrics.classification import Threshold, metric_names, metrics_of
+from evaluation.metrics.labelled import LabelledPredictions
 from evaluation.metrics.resampled import Statistic, WeightedMetrics, defined, defined_on_each, without_each
 from evaluation.result import Interval
 

@@ -19,8 +19,8 @@ from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from common.predictions import Predictions
 from common.runs.run import Run
-from evaluation.core.labelled import score
 from evaluation.intervals.folds import fold_mean_intervals
+from evaluation.metrics.labelled import score
 from evaluation.metrics.resampled import evaluate
 from evaluation.result import Estimate
 

@@ -11,8 +11,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from scipy import sparse
 
-from evaluation.core.labelled import LabelledPredictions
 from evaluation.metrics.classification import METRICS, Metric, ScoreTables, Threshold, call, metric_names, of_confusions
+from evaluation.metrics.labelled import LabelledPredictions
 from evaluation.metrics.leave_one_out import LeaveOneOut, StatisticOfSums, batches, one_by_one
 
 # Maps counts of clusters, shape (B, C), to M values, shape (M, B), NaN where undefined.

@@ -3,7 +3,7 @@
 import numpy as np
 
 from common.config.schema import EvaluationConfig
-from evaluation.core.labelled import LabelledPredictions
+from evaluation.metrics.labelled import LabelledPredictions
 from evaluation.result import OperatingPoint
 
 

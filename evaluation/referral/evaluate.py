@@ -7,6 +7,7 @@ triage, any number of classes the referral by confidence.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from common.uncertainty import needed_images
 from evaluation.intervals.exact import share
 from evaluation.labelled_runs import LabelledFold, LabelledRuns, single_or_list
 from evaluation.metrics.classification import call
+from evaluation.referral import confidence_plots
 from evaluation.referral.choices import (
     ReviewThresholds,
     choose_referral,
@@ -36,7 +38,7 @@ from evaluation.result import (
     TriageRuleResult,
     warnings_about,
 )
-from evaluation.sections import Findings, drawn_by, flat_table
+from evaluation.sections import Findings, flat_table
 
 FEW_POSITIVES = 100
 FEW_WRONG = 10
@@ -98,7 +100,7 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     by_subject = any(fold.test.scored.by_subject for fold in runs.folds)
     warnings = triage_warnings(value, runs.settings.triage, f"“{runs.pooled.positive_class}”", by_subject)
     curves = {name: ranking.curve for name, ranking in rankings(runs.tests).items()}
-    figures = {"risk_coverage": drawn_by("evaluation.core.confidence_plots.risk_coverage", curves)}
+    figures = {"risk_coverage": partial(confidence_plots.risk_coverage, curves=curves)}
     return Findings(value, warnings, {"triage": flat_table(value.rules)}, figures)
 
 

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse, special
 
-from evaluation.core.labelled import Cases
 from evaluation.intervals.bootstrap import around
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.metrics.classification import Metric
+from evaluation.metrics.labelled import Cases
 from evaluation.metrics.leave_one_out import batches
 from evaluation.result import RiskCoverageResult
 

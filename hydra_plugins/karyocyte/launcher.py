@@ -13,8 +13,8 @@ from omegaconf import DictConfig, open_dict
 
 from common.cli import INTERRUPTED, console, say, warn
 from common.compat import run_in_process
+from common.composition.compose import check_override_order, explain_composition
 from common.config.cluster import SWEEP_VARIABLE, ClusterConfig, LocalConfig, SlurmConfig, check_cluster, set_trainer
-from common.config.compose import check_override_order, explain_composition
 from common.config.overrides import key_of
 from common.errors import UserError
 from common.runs import sweeps

@@ -7,7 +7,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from common.errors import UserError
-from lightning_modules.training.plan import Stage
+from common.runs.stages import Stage
 
 NAMED = 8  # images that the error names
 KEPT = 50  # losses on an accelerator that are checked at once

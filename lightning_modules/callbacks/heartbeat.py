@@ -11,8 +11,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from common.runs.files import RunFile
 from common.runs.run import Progress, Run
+from common.runs.stages import Stage
 from lightning_modules.callbacks.staged_unfreezing import stage_callback
-from lightning_modules.training.plan import Stage
 
 EVERY = 5.0  # seconds between two writes
 

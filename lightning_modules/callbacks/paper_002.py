@@ -15,9 +15,9 @@ from pytorch_lightning.__version__ import version
 
 from common.files import atomic_path, write_csv
 from common.runs.files import RunFolder
+from common.runs.stages import Stage
 from lightning_modules.callbacks.best_checkpoint import ChoosesBest, averaged_weights
-from lightning_modules.training.distributed import all_reduce, on_rank_zero
-from lightning_modules.training.plan import Stage
+from lightning_modules.distributed import all_reduce, on_rank_zero
 
 SAVED_COLUMNS = ["step", "epoch", "reason", "accuracy", "lr"]  # of check_and_adjust.csv, before the monitored metric
 

@@ -4,8 +4,8 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping
 
 from common.cli import say
+from common.runs.stages import Stage
 from common.text import counted
-from lightning_modules.training.plan import Stage
 
 
 class ResumableEarlyStopping(EarlyStopping):

@@ -7,9 +7,9 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from common.cli import say
 from common.errors import UserError
+from common.runs.stages import Stage
 from lightning_modules.compat import callbacks_of
 from lightning_modules.staged_module import StagedModule
-from lightning_modules.training.plan import Stage
 
 
 class StagedUnfreezing(Callback):

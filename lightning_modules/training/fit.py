@@ -16,6 +16,7 @@ from common.files import write_json
 from common.preemption import in_training
 from common.runs.files import RunFile
 from common.runs.run import Run
+from common.runs.stages import Stage, batch_sizes, planned_stages, stage_length
 from common.text import counted
 from lightning_modules.callbacks.batchnorm_sync import BatchNormSync
 from lightning_modules.callbacks.best_checkpoint import BestCheckpoint, ChoosesBest
@@ -24,12 +25,11 @@ from lightning_modules.callbacks.heartbeat import Heartbeat
 from lightning_modules.callbacks.resume import ResumeCheckpoint, StepSeed
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.checkpoint_io import load_checkpoint
+from lightning_modules.distributed import broadcast_tensors, current_world, joint_errors, on_rank_zero
 from lightning_modules.extensions import build_callbacks, build_loggers
 from lightning_modules.staged_module import StagedModule
-from lightning_modules.training.distributed import broadcast_tensors, current_world, joint_errors, on_rank_zero
 from lightning_modules.training.frozen import features_in_place_of_images
 from lightning_modules.training.machine import explained_faults
-from lightning_modules.training.plan import Stage, batch_sizes, planned_stages, stage_length
 from lightning_modules.training.trainer import build_trainer
 
 Mode = Literal["min", "max"]

@@ -11,11 +11,11 @@ from pytorch_lightning import LightningDataModule, LightningModule
 
 from common.cli import say
 from common.config.schema import Config
+from common.runs.stages import Stage
 from lightning_modules.backbones.truncation import evaluating
 from lightning_modules.classifier import Classifier
 from lightning_modules.inference import predicted_arrays
 from lightning_modules.staged_module import StagedModule
-from lightning_modules.training.plan import Stage
 
 LARGEST = 2_000_000_000  # bytes of features that a training holds in memory
 

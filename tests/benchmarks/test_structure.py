@@ -1,4 +1,4 @@
-"""What is measured of a code base: imports, also by strings, and circles."""
+"""What is measured of a code base: what a process loads, and circles of files and folders."""
 
 import subprocess
 
@@ -26,8 +26,17 @@ def code(tmp_path) -> CodeBase:
     return CodeBase(tmp_path)
 
 
-def test_imports_are_followed_also_where_a_string_names_a_module(code):
-    names = [module.name for module in code.closure()]
-    assert names == ["core", "core.fit", "core.sources", "feature.page", "train"]
-    assert count_lines(code.closure()) == 1 + 0 + 2 + 7 + 2
+def test_circles_of_files_and_of_folders_are_found_also_where_a_string_names_a_module(code):
     assert code.circles() == {"core.fit", "core.sources"}
+    assert code.folder_circles() == set()
+    (code.root / "feature" / "page.py").write_text("from core.fit import load\n")
+    assert CodeBase(code.root).folder_circles() == {"core", "feature"}
+
+
+def test_what_a_process_loads_is_counted_wherever_it_is_named(code):
+    (code.root / "core" / "fit.py").write_text(
+        'from importlib import import_module\nimport_module("feature" + ".page")\n'
+    )
+    loaded = CodeBase(code.root).loaded_by("train.py")
+    assert {module.name for module in loaded} == {"core", "core.fit", "feature", "feature.page"}
+    assert count_lines(loaded) == 0 + 2 + 0 + 2

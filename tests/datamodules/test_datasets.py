@@ -7,7 +7,7 @@ import pytest
 from pytorch_lightning import Trainer
 
 import datamodules
-from common.config.compose import compose_config
+from common.composition.compose import compose_config
 from common.paths import ROOT
 from datamodules.datasets import DATA_MODULES, data_module
 from lightning_modules.build import create_classifier

@@ -27,7 +27,7 @@ for more in (["--no-images"], ["data.nmae=-"]):
 """
 AUGMENTATION = """
 import numpy as np
-from common.config.compose import compose_config
+from common.composition.compose import compose_config
 from common.errors import UserError
 from datamodules.transforms.augmentation import Augmentation
 config = compose_config(["data=synthetic", "balance=none", "transform=none", "+transform.sharpen=0.4"])
@@ -43,7 +43,7 @@ METRIC = """
 import numpy as np
 from sklearn.metrics import matthews_corrcoef
 from common.config.schema import EvaluationConfig
-from evaluation.core.labelled import LabelledPredictions
+from evaluation.metrics.labelled import LabelledPredictions
 from evaluation.intervals.bootstrap import intervals
 labels, subjects = np.arange(60) % 2, np.arange(60) // 3
 positive = np.random.default_rng(0).random(60)
@@ -53,7 +53,7 @@ expected = matthews_corrcoef(labels, positive >= 0.5)
 print(abs(mcc.value - expected) < 1e-9, -1 < mcc.low < mcc.value < mcc.high < 1, mcc.low < 0, mcc.method)
 """
 COMPOSE = """
-from common.config.compose import compose_config
+from common.composition.compose import compose_config
 from lightning_modules.build import build_classifier
 config = compose_config(OVERRIDES)
 model, _ = build_classifier(config, ("hem", "all"))
@@ -64,7 +64,7 @@ import pathlib, runpy, sys
 sys.argv = ["train.py", "data=synthetic", "+profile=smoke", "model.name=small_cnn", "weights=random", "unfreeze=whole",
     "head.logits=2", "+loss._target_=lightning_modules.focal_loss.FocalLoss", "+loss.gamma=1.5", "callbacks=timed",
     "callbacks.monitor=val/balanced_accuracy", "+transform.sharpen=0.4", "trainer.accelerator=cpu", "data.images=48",
-    "+evaluation.sections.true_class._target_=evaluation.true_class.true_class",
+    "+evaluation.extra.true_class._target_=evaluation.true_class.true_class",
     "data.subjects=12", "output_dir=outputs", "cache_dir=cache", "logger.tensorboard=false"]
 runpy.run_path("train.py", run_name="__main__")
 (run,) = pathlib.Path("outputs").glob("*/*/seed=0")

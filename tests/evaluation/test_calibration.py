@@ -20,9 +20,9 @@ from evaluation.calibration import (
     rescale,
     weighted_calibration,
 )
-from evaluation.core.labelled import LabelledPredictions, score
 from evaluation.evaluate import evaluate_parts
 from evaluation.labelled_runs import LabelledRuns
+from evaluation.metrics.labelled import LabelledPredictions, score
 from tests.helpers.predictions import join, make_predictions, make_run, with_passes, with_scores
 
 SETTINGS = EvaluationConfig()

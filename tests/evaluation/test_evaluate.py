@@ -11,9 +11,9 @@ import pytest
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from common.files import write_csv
-from evaluation.core.labelled import score
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.intervals.pooling import pool
+from evaluation.metrics.labelled import score
 from evaluation.metrics.resampled import evaluate
 from evaluation.result import EvaluationResult, EvaluationWarning
 from evaluation.terminal import headline, overview, whole

@@ -38,7 +38,7 @@ def rows_of(strip):
 
 def test_strips_hold_certain_and_uncertain_images(strips):
     predictions = make_predictions(images=60, seed=1)
-    write_examples(Path(), predictions, *numbered(60), EvaluationConfig())
+    write_examples(Path(), predictions, *numbered(60))
     (drawn,) = strips
     for strip, which in zip(drawn.values(), ("right", "wrong", "doubtful"), strict=True):
         assert rows_of(strip) == ranked(predictions, which)[:8]
@@ -51,7 +51,7 @@ def test_strips_hold_certain_and_uncertain_images(strips):
 
 def test_examples_are_drawn(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)
-    write_examples(tmp_path, make_predictions(images=60, seed=2), images, np.arange(60), EvaluationConfig())
+    write_examples(tmp_path, make_predictions(images=60, seed=2), images, np.arange(60))
     picture = np.asarray(Image.open(tmp_path / "examples.png").convert("L"))
     assert picture.shape[1] > 1000
     assert picture.std() > 10

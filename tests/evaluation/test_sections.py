@@ -1,26 +1,32 @@
-"""The functions of evaluation.sections and evaluation.pictures are checked before a training."""
+"""The sections of users are checked before a training."""
 
 import pytest
 
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
-from evaluation.sections import check_sections
+from evaluation.evaluate import SECTIONS
+from evaluation.result import EvaluationResult
+from evaluation.sections import own_sections
 
-PARTS = "evaluation.breakdowns.by_part.by_part"
+WRONG = "evaluation.examples.wrong"  # which gives no value
+PARTS = "evaluation.breakdowns.by_part.by_part"  # which gives one
 
 
 @pytest.mark.parametrize(
-    ("key", "name", "entry", "message"),
+    ("entry", "message"),
     [
-        ("sections", "by_part", {"_target_": PARTS, "names": 3}, "unexpected keyword argument 'names'; correct"),
-        ("sections", "by_part", {"_target_": "math.pi"}, "not a callable object; correct"),
-        ("sections", "own", {"_target_": PARTS}, "has no field own .* name it by_part, baseline"),
-        ("sections", "test", {"_target_": PARTS}, "has no field test for the section's value"),
-        ("pictures", "own", {"_target_": PARTS}, "too many positional arguments; correct"),
-        ("pictures", "own", {"_target_": "absent.module.function"}, "No module named 'absent'; correct"),
+        ({"_target_": WRONG, "names": 3}, "unexpected keyword argument 'names'; correct"),
+        ({"_target_": "math.pi"}, "not a callable object; correct"),
+        ({"_target_": PARTS}, "no field for its value"),
+        ({"_target_": "absent.module.function"}, "No module named 'absent'; correct"),
     ],
 )
-def test_a_function_that_does_not_fit_is_one_error(key, name, entry, message):
-    check_sections(EvaluationConfig())
-    with pytest.raises(UserError, match=rf"evaluation\.{key}\.{name}: .*{message}"):
-        check_sections(EvaluationConfig(**{key: {name: entry}}))
+def test_a_function_that_does_not_fit_is_one_error(entry, message):
+    assert list(own_sections(EvaluationConfig(extra={"own": {"_target_": WRONG}}))) == ["own"]
+    with pytest.raises(UserError, match=rf"evaluation\.extra\.own: .*{message}"):
+        own_sections(EvaluationConfig(extra={"own": entry}))
+
+
+def test_sections_are_fields_of_the_result_but_for_those_without_a_value():
+    fields = set(EvaluationResult.__dataclass_fields__)
+    assert SECTIONS.keys() - fields == {"figures", "wrong"}

@@ -18,8 +18,8 @@ from common.thumbnails import write_pictures
 from datamodules.datasets import data_module
 from datamodules.export import export_images
 from datamodules.io.archives import unpack
-from datamodules.io.listing import write_once
 from datamodules.sources import list_images
+from datamodules.sources.listing import write_once
 from evaluation.results_csv import append_rows
 from lightning_modules.checkpoint_io import WholeFiles
 from scripts import ensemble, error_analysis, evaluate, karyotype, predict

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from common.config.compose import compose_config
+from common.composition.compose import compose_config
 from common.config.overrides import PATH_KEYS, expand_home
 from common.errors import UserError
 from common.files import write_json

@@ -13,7 +13,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from common.config.compose import check_config
+from common.composition.compose import check_config
 from common.config.schema import Config
 from common.files import write_json
 from common.paths import CONF, ROOT

@@ -88,7 +88,7 @@ def _go_through(folder: Path) -> None:
 
 
 def _trained(patch: Any, overrides: list[str], evaluated: bool) -> str:
-    from common.config.compose import check_config
+    from common.composition.compose import check_config
     from evaluation import evaluate
     from tests.helpers.training import composed
     from workflows import train

@@ -5,8 +5,8 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from common.errors import UserError
 from common.runs.address import run_folder, run_identity
+from common.runs.stages import planned_stages
 from lightning_modules.extensions import build_callbacks, build_loggers, check_extensions
-from lightning_modules.training.plan import planned_stages
 from tests.helpers.training import small_config
 
 RATE = "+callbacks.extra.rate={_target_: pytorch_lightning.callbacks.LearningRateMonitor, logging_interval: step}"

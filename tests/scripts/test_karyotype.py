@@ -14,7 +14,7 @@ import pytest
 from common.karyotype import CHROMOSOMES, name_karyotype
 from common.runs.run import Run
 from evaluation.calibration import EPSILON, fit_temperature, rescale
-from evaluation.core.labelled import score
+from evaluation.metrics.labelled import score
 from scripts.karyotype import app
 from tests.helpers.chromosomes import bar, write_chromosomes, write_table
 from tests.helpers.images import break_image, cell_image, write_image

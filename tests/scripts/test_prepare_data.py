@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import pytest
 
-from common.config.compose import check_config
+from common.composition.compose import check_config
 from datamodules.datasets import data_module
 from scripts.prepare_data import app
 from tests.helpers.archives import write_zip, zip_folder
@@ -44,7 +44,7 @@ def test_a_zip_is_unpacked_counted_and_prepared_and_training_finds_it_done(call,
     assert row[["label", "width", "height", "channels", "file"]].tolist() == [0, 28, 28, 1, "00000.png"]
     for step in (
         "datamodules.io.archives.unpack",
-        "datamodules.io.listing.whole_folder",
+        "datamodules.sources.listing.whole_folder",
         "datamodules.preprocessing.cache._build",
     ):
         monkeypatch.setattr(step, lambda *args, **kwargs: pytest.fail("done again"))

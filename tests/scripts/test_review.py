@@ -10,7 +10,7 @@ import urllib.request
 import pandas as pd
 import pytest
 
-from common.config.compose import compose_config
+from common.composition.compose import compose_config
 from common.paths import ROOT
 from datamodules.sources import list_images
 from scripts.review import app

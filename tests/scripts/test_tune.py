@@ -7,7 +7,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from common.config.compose import check_config
+from common.composition.compose import check_config
 from common.runs.run import Run, RunStatus
 from scripts import tune
 from tests.helpers.training import SMALL, call_main, composed, typed_places

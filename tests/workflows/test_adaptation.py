@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from common.config.compose import compose_config
+from common.composition.compose import compose_config
 from lightning_modules.adaptation import adapt_to_images
 from lightning_modules.build import create_classifier
 from workflows.networks import LEAST, SAMPLE, adapt_to, adapts, sample_rows

@@ -10,13 +10,13 @@ from pytorch_lightning import Callback
 
 from common.config.schema import Config
 from common.runs.run import Run
+from common.runs.stages import planned_stages
 from datamodules.datasets import data_module
 from datamodules.feature_datamodule import FeatureDataModule
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.classifier import Classifier
 from lightning_modules.training import frozen
 from lightning_modules.training.fit import train_stages
-from lightning_modules.training.plan import planned_stages
 from tests.helpers.training import small_config
 from workflows.train import build_model
 

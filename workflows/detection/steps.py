@@ -22,10 +22,10 @@ from evaluation.intervals.methods import t_on_scale
 from evaluation.renderers import terminal
 from evaluation.tables import Table
 from lightning_modules.build import FirstBackbone
+from lightning_modules.distributed import on_rank_zero
 from lightning_modules.inference import predicted_arrays
 from lightning_modules.optimizers import TrainingSettings
 from lightning_modules.staged_module import StagedModule
-from lightning_modules.training.distributed import on_rank_zero
 from lightning_modules.training.fit import Mode, train_stages, training_facts
 
 Found = dict[str, np.ndarray]  # what ``predict_step`` returns, of all pictures

@@ -8,8 +8,8 @@ from itertools import chain
 from common.errors import UserError
 from common.predictions import Predictions
 from evaluation.averaging import check_names, stacked
-from evaluation.core.labelled import LabelledPredictions, score
 from evaluation.intervals.grouping import Group, group_runs
+from evaluation.metrics.labelled import LabelledPredictions, score
 from workflows.ensembles.fitness import Problem
 
 

@@ -12,11 +12,11 @@ from datamodules.io.whole_folder import new_whole_folder
 from evaluation.comparison.departures import departures
 from evaluation.comparison.pairwise import compare_groups
 from evaluation.comparison.tables import comparison_of_groups, groups_frame, pairs_frame
-from evaluation.core.labelled import score
 from evaluation.evaluate import Evaluation, evaluate_labelled, write_files
 from evaluation.intervals.grouping import Group, group_runs
 from evaluation.intervals.pooling import pool
 from evaluation.labelled_runs import LabelledRuns
+from evaluation.metrics.labelled import score
 from evaluation.result import EvaluationResult
 from evaluation.results_csv import append_rows, read_rows, rows_of, rows_of_matrix
 from evaluation.terminal import whole

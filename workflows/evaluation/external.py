@@ -26,9 +26,9 @@ from datamodules.manifest.leakage import LeakReport
 from datamodules.manifest.splits import TEST
 from evaluation.core.warnings import leakage
 from evaluation.evaluate import write_evaluation
+from evaluation.examples import thumbnails, write_examples
 from evaluation.result import EvaluationResult
 from evaluation.results_csv import append_rows, read_rows, rows_of
-from evaluation.sections import write_pictures
 from evaluation.terminal import overview
 from workflows.evaluation.external_images import ExternalDataset, ExternalImages, match_images, read_dataset
 from workflows.evaluation.request import EvaluateRequest
@@ -193,7 +193,8 @@ def _write_folder(result: ExternalPredictions, folder: Path, settings: Evaluatio
     run.write_predictions(result.predictions)
     outside = write_evaluation(folder, result.predictions, settings)
     images = np.asarray(data.images)
-    write_pictures(folder, test, images, result.rows, settings)  # a run names no function
+    write_examples(folder, test, images, result.rows)
+    thumbnails(folder, test, images, result.rows, settings)
     run.write_config(data.config.model_copy(update={"evaluation": settings}))
     run.write_split(data.split_table(result.external.seen))
     run.write_json(RunFile.LEAKS, result.leaks.as_dict())

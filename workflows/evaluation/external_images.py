@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from common.cli import console, say
-from common.config.compose import compose_config
+from common.composition.compose import compose_config
 from common.config.schema import Config
 from common.errors import UserError
 from common.runs.run import Run

@@ -20,9 +20,9 @@ from common.runs.run import Run
 from common.thumbnails import encode, write_pictures
 from datamodules.inference.run_images import RunImages, Samples, from_test_part, in_turn
 from datamodules.io.progress import progress_bar
-from evaluation.core.labelled import score
 from evaluation.examples import FEW_CLASSES, PLAIN, RIGHT, WRONG, Example, draw_sheet, end_of, showcase
 from evaluation.metrics.classification import call
+from evaluation.metrics.labelled import score
 from evaluation.metrics.resampled import evaluate
 from evaluation.renderers import frame_table
 from lightning_modules.load import TrainedRun, load_run

@@ -6,18 +6,18 @@ from pathlib import Path
 import pandas as pd
 
 from common.cli import console, say
+from common.composition.compose import compose_config
 from common.config.command import is_override
-from common.config.compose import compose_config
 from common.config.schema import Config
 from common.errors import UserError
 from common.files import write_csv
 from common.runs.run import ModelFacts, Run
+from common.runs.stages import stages_of
 from evaluation.renderers import frame_table
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.layer_table import count, count_as_keras, layers_of
 from lightning_modules.build import assemble
 from lightning_modules.classifier import Classifier
-from lightning_modules.training.plan import stages_of
 
 # Of sources whose images need not be listed to know their classes.
 CLASSES = {"chromosomes": 24, "synthetic_chromosomes": 24, "mnist": 10, "cifar10": 10}

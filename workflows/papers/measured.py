@@ -16,12 +16,12 @@ from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.calibration import BINS, weighted_calibration
 from evaluation.comparison.departures import NOT_KNOWN, departures
-from evaluation.core.labelled import cases, score
 from evaluation.intervals.bootstrap import around
 from evaluation.intervals.exact import share
 from evaluation.intervals.pooling import merge_facts
 from evaluation.intervals.seeds import collect, run_groups
 from evaluation.metrics.classification import CALIBRATION, lower_is_better
+from evaluation.metrics.labelled import cases, score
 from evaluation.result import Estimate
 from evaluation.results_csv import ADDED, COLUMNS, SEPARATOR
 from workflows.papers.claims import PARTS, TEST, TRAIN

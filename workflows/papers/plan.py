@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from common.config.compose import compose_config
-from common.config.grid import job_configs
+from common.composition.compose import compose_config
+from common.composition.grid import job_configs
 from common.config.overrides import key_of, without
 from common.config.schema import Config
 from common.errors import UserError

@@ -11,7 +11,7 @@ import pandas as pd
 
 from common.cli import say
 from common.compat import import_lightning
-from common.config.rules import DRAWN
+from common.composition.named_files import DRAWN
 from common.config.schema import Config
 from common.errors import UserError
 from datamodules.sources import list_images

@@ -11,8 +11,8 @@ import pandas as pd
 
 from common.predictions import Predictions
 from common.thumbnails import heat_words, read_pictures
-from evaluation.core.labelled import score
 from evaluation.metrics.classification import call
+from evaluation.metrics.labelled import score
 from evaluation.metrics.thresholds import choose_threshold
 from workflows.report.sources import Chapter
 

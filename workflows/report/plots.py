@@ -10,12 +10,12 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from evaluation.core import confidence_plots
 from evaluation.core import plots as figures
-from evaluation.core.labelled import cases, score
 from evaluation.core.plots import STYLE
 from evaluation.intervals.pooling import pool
+from evaluation.metrics.labelled import cases, score
 from evaluation.pages.blocks import Figure
+from evaluation.referral import confidence_plots
 from evaluation.referral.selective import RiskCoverage, rankings
 from evaluation.result import CalibrationMetrics, EvaluationResult, Matrix, TriageResult
 from workflows.report.sources import Chapter

@@ -9,10 +9,10 @@ from common.errors import UserError
 from common.predictions import Predictions
 from common.runs.files import RunFile
 from common.runs.run import Run
-from evaluation.core.labelled import LabelledPredictions
 from evaluation.evaluate import evaluate_runs
 from evaluation.intervals.grouping import Group, group_runs
 from evaluation.labelled_runs import evaluation_settings, pooled_training_images
+from evaluation.metrics.labelled import LabelledPredictions
 from evaluation.result import EvaluationResult
 
 

@@ -15,7 +15,7 @@ from common.files import write_csv
 from common.karyotype import CHROMOSOMES
 from common.text import counted
 from datamodules.io.whole_folder import new_whole_folder
-from datamodules.metaphases.annotations import UNKNOWN_NAME, write_voc
+from datamodules.sources.metaphase_boxes import UNKNOWN_NAME, write_voc
 from evaluation.predicted_table import is_predicted
 from workflows.cell_bundle import FOLDER, INDEX, METAPHASES, NO_CHROMOSOME, write_picture
 from workflows.decisions import DecisionLog, read_decisions, replay

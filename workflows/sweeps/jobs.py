@@ -13,9 +13,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from common.cli import files_explained, heavy_imports, report_user_errors, warn
-from common.config.compose import check_config, explain_composition
+from common.composition.compose import check_config, explain_composition
+from common.composition.named_files import check_files
 from common.config.overrides import check_words, config_dir_words, expand_home, is_multirun, quote_path, without
-from common.config.rules import check_files
 from common.errors import UserError
 from common.preemption import watched
 from common.runs import sweeps

@@ -1,9 +1,9 @@
 import pytest
 from omegaconf import OmegaConf
 
+from common.composition.compose import check_config, compose_overrides
+from common.composition.grid import job_configs
 from common.config.cluster import LocalConfig, SlurmConfig, check_cluster, set_trainer
-from common.config.compose import check_config, compose_overrides
-from common.config.grid import job_configs
 from common.errors import UserError
 from common.runs.address import run_identity
 from tests.helpers.training import SMALL, composed

@@ -3,9 +3,9 @@
 import pytest
 from pydantic_core import to_jsonable_python
 
+from common.composition.compose import compose_config
 from common.config import data, schema
 from common.config.base import StrictModel
-from common.config.compose import compose_config
 from common.config.defaults import section_defaults
 from common.runs.run import Run
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.config.compose import compose_config
+from common.composition.compose import compose_config
 from common.errors import UserError
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.config.compose import check_config
+from common.composition.compose import check_config
 from common.config.data import CanvasConfig, PrepareConfig
 from common.errors import UserError
 from datamodules.io.decode import crop_to_content

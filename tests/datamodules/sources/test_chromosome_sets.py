@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from common.config.compose import check_config, compose_overrides
+from common.composition.compose import check_config, compose_overrides
 from common.errors import UserError
 from datamodules.datasets import data_module
 from tests.helpers.chromosomes import write_chromosomes

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from common.config.compose import check_config
+from common.composition.compose import check_config
 from common.errors import UserError
 from datamodules.io.decode import read_image
 from datamodules.sources import composed_karyograms, list_images, scan

@@ -7,9 +7,9 @@ from sklearn.metrics import roc_auc_score
 
 from common.config.schema import EvaluationConfig
 from evaluation.breakdowns.by_subject import subjects_of
-from evaluation.core.labelled import cases
 from evaluation.evaluate import evaluate_labelled
 from evaluation.labelled_runs import LabelledRuns
+from evaluation.metrics.labelled import cases
 from tests.helpers.predictions import join, make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=30)

@@ -7,8 +7,8 @@ import pytest
 
 from common.config.schema import EvaluationConfig
 from evaluation.breakdowns.operating_points import REQUESTED
-from evaluation.core.labelled import score
 from evaluation.evaluate import evaluate_runs
+from evaluation.metrics.labelled import score
 from evaluation.sections import flat_table
 from tests.helpers.predictions import join, make_run, with_scores
 

@@ -13,8 +13,8 @@ from evaluation.cells import cell_referral
 from evaluation.cells.cell_karyotype import karyotype_of_cell
 from evaluation.cells.cell_referral import FEW, MEASURED, RIGHT, assess_cells, choose_thresholds, doubts
 from evaluation.cells.prior import KaryotypePriors
-from evaluation.core.labelled import score
 from evaluation.evaluate import evaluate_runs
+from evaluation.metrics.labelled import score
 from evaluation.terminal import whole
 from tests.evaluation.cells.cells import CLASSES, karyotype, make_cell_run, make_cells
 from tests.evaluation.cells.test_assignment import sure

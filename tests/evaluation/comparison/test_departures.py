@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from common.config.compose import compose_config
+from common.composition.compose import compose_config
 from common.paths import CONF, ROOT
 from common.runs.ensemble import EnsembleFile, write_ensemble
 from common.runs.run import Run

@@ -12,8 +12,8 @@ from sklearn.metrics import roc_auc_score
 from common.config.schema import AssignmentConfig, EvaluationConfig
 from common.files import write_csv
 from evaluation.core import plots
-from evaluation.core.labelled import score
 from evaluation.evaluate import evaluate_runs
+from evaluation.metrics.labelled import score
 from tests.evaluation.cells.cells import make_cells
 from tests.helpers.predictions import ABOUT, make_predictions, make_run
 

@@ -8,9 +8,9 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from common.config.schema import EvaluationConfig
-from evaluation.core.labelled import score
 from evaluation.intervals.bootstrap import Differences, Resamples, around, intervals
 from evaluation.metrics.classification import DIFFERENCE, Metric, metric_names
+from evaluation.metrics.labelled import score
 from tests.helpers.predictions import make_predictions, with_scores
 
 SETTINGS = EvaluationConfig(resamples=400, seed=3)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from common.config.schema import EvaluationConfig
-from evaluation.core.labelled import score
 from evaluation.evaluate import evaluate_runs
 from evaluation.intervals.seeds import collect, with_seeds
+from evaluation.metrics.labelled import score
 from evaluation.metrics.resampled import evaluate
 from tests.helpers.predictions import make_run
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from evaluation.core.labelled import LabelledPredictions
 from evaluation.metrics.classification import METRICS, call, confusion, in_words, lower_is_better, metric_names
+from evaluation.metrics.labelled import LabelledPredictions
 from evaluation.metrics.resampled import WeightedMetrics, evaluate
 
 TWO = ("hem", "all")

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.calibration import weighted_calibration
-from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.folds import weighted_over_folds
 from evaluation.metrics import leave_one_out
+from evaluation.metrics.labelled import LabelledPredictions
 from evaluation.metrics.leave_one_out import one_by_one
 from evaluation.metrics.resampled import LeaveOneOut, WeightedMetrics, defined
 from evaluation.referral.selective import WeightedArea

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from common.config.schema import EvaluationConfig
-from evaluation.core.labelled import score
+from evaluation.metrics.labelled import score
 from evaluation.metrics.thresholds import choose_threshold
 from evaluation.result import OperatingPoint
 from tests.helpers.predictions import with_scores

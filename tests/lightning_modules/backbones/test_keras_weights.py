@@ -19,8 +19,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from common.config.compose import check_config
-from common.config.grid import job_configs
+from common.composition.compose import check_config
+from common.composition.grid import job_configs
 from common.errors import UserError
 from common.files import sha256_of_file
 from common.keras import KERAS

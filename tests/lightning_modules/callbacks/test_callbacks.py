@@ -9,10 +9,10 @@ from pytorch_lightning import Callback, Trainer
 from common.config.schema import StageConfig
 from common.errors import UserError
 from common.preemption import Preempted
+from common.runs.stages import Stage
 from lightning_modules.callbacks import resume
 from lightning_modules.callbacks.resume import ResumeCheckpoint, StepSeed
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
-from lightning_modules.training.plan import Stage
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, build
 

@@ -10,8 +10,8 @@ import torch
 
 from common.config.schema import StageConfig
 from common.errors import UserError
+from common.runs.stages import Stage
 from lightning_modules.callbacks.paper_002 import CheckAndAdjust, EarlyBreak, Level, adjust, half_precision
-from lightning_modules.training.plan import Stage
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights, train
 

@@ -10,11 +10,11 @@ from pytorch_lightning import Callback
 from common.errors import UserError
 from common.files import write_json
 from common.runs.run import Run
+from common.runs.stages import stages_of
 from lightning_modules.build import build_classifier
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.inference import predict
 from lightning_modules.training.fit import train_stages
-from lightning_modules.training.plan import stages_of
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import (
     MemoryData,

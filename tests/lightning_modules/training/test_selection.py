@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from common.config.schema import StageConfig
+from common.runs.stages import Stage
 from lightning_modules.callbacks.paper_002 import CheckAndAdjust, SavedWeights
-from lightning_modules.training.plan import Stage
 
 SAVED = [SavedWeights(f"step-{step:06d}.ckpt", step, 0, "check", 0.5, 1e-3) for step in (1, 201, 401)]
 

@@ -11,7 +11,7 @@ from pytorch_lightning.plugins.environments import (
 from common.cli import warn_once
 from common.errors import RepeatedError, UserError
 from common.runs.distributed import World
-from lightning_modules.training.distributed import _portable, cluster_environment, current_world, process_group
+from lightning_modules.distributed import _portable, cluster_environment, current_world, process_group
 from lightning_modules.training.trainer import check_trainer
 from tests.helpers.training import small_config
 

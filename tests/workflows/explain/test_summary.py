@@ -5,9 +5,9 @@ import re
 import pandas as pd
 import pytest
 
-from common.config.compose import compose_config
+from common.composition.compose import compose_config
+from common.runs.stages import stages_of
 from lightning_modules.backbones.layer_table import ParameterCounts, count_as_keras, layers_of
-from lightning_modules.training.plan import stages_of
 from scripts.explain import app
 from tests.helpers.terminal import run_app
 from workflows.explain.summary import build_untrained

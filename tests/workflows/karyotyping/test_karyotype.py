@@ -1,6 +1,6 @@
 """The images that networks are adapted to before cells are named."""
 
-from common.config.compose import compose_config
+from common.composition.compose import compose_config
 from datamodules.inference.cells import find_cells
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import write_image

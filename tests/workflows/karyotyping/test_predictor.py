@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from common.config.compose import compose_config
+from common.composition.compose import compose_config
 from common.karyotype import CHROMOSOMES
 from datamodules.inference.cell_images import read_cell
 from datamodules.inference.cells import find_cells

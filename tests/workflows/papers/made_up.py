@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 
-from common.config.compose import compose_config
+from common.composition.compose import compose_config
 from common.predictions import (
     PROBABILITY_PREFIX,
     SAMPLED_PREFIX,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from common.config.grid import job_configs
+from common.composition.grid import job_configs
 from workflows.papers.plan import (
     Options,
     Step,

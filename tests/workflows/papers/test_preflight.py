@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.config.grid import job_configs
+from common.composition.grid import job_configs
 from common.errors import UserError
 from common.paths import ROOT
 from docs.synthetic_cnmc import draw_cells

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.cli import INTERRUPTED
-from common.config.grid import job_configs
+from common.composition.grid import job_configs
 from common.errors import UserError
 from common.runs.run import Run
 from common.runs.sweeps import Sweep, job_of, sweep_folder, write_record, write_sweep

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from common.config.compose import compose_config
+from common.composition.compose import compose_config
 from common.errors import UserError
 from common.paths import ROOT
 from common.runs.files import RunFile

@@ -19,7 +19,7 @@ import pandas as pd
 import typer
 
 import datamodules  # noqa: F401 - it registers the sources that a configuration may name
-from common.config.compose import compose_config
+from common.composition.compose import compose_config
 from common.files import read_csv, write_csv, write_text
 from common.karyotype import NORMAL, name_karyotype
 from common.paths import ROOT

@@ -10,10 +10,10 @@ import pytest
 pytest.importorskip("starlette", reason="starlette is not installed: uv sync --group dev")
 from starlette.testclient import TestClient
 
-from common.config.compose import compose_config
+from common.composition.compose import compose_config
 from common.karyotype import CHROMOSOMES
-from datamodules.metaphases.annotations import read_annotations
 from datamodules.sources import list_images
+from datamodules.sources.metaphase_boxes import read_annotations
 from scripts.review import app
 from tests.helpers.terminal import error_of, run_app
 from tests.workflows.review.bundles import MALE, decision, write_bundle

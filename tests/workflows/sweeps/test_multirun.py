@@ -6,8 +6,8 @@ from itertools import product
 import pytest
 
 import train
-from common.config.compose import check_config, check_override_order
-from common.config.grid import grid
+from common.composition.compose import check_config, check_override_order
+from common.composition.grid import grid
 from common.errors import UserError
 from common.paths import ROOT
 from tests.helpers.training import call_main

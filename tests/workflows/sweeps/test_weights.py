@@ -6,7 +6,7 @@ import timm
 import torch
 from huggingface_hub import constants
 
-from common.config.grid import job_configs
+from common.composition.grid import job_configs
 from common.errors import UserError
 from lightning_modules.backbones.local_weights import WeightsFolders
 from lightning_modules.backbones.pretrained import build_pretrained

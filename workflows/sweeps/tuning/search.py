@@ -26,7 +26,7 @@ from common.runs.run import Run
 from common.text import counted
 from evaluation.metrics.classification import lower_is_better
 from lightning_modules.callbacks.staged_unfreezing import stage_callback
-from lightning_modules.training.distributed import on_rank_zero
+from lightning_modules.distributed import on_rank_zero
 from lightning_modules.training.fit import read_score
 from lightning_modules.training.trainer import set_up_torch
 from workflows import train

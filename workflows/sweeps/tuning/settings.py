@@ -7,8 +7,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
+from common.composition.compose import check_config
 from common.config.base import StrictModel
-from common.config.compose import check_config
 from common.config.explain import resolved, validated
 from common.config.schema import Config
 from common.errors import UserError

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.config.compose import check_config
+from common.composition.compose import check_config
 from common.errors import UserError
 from tests.helpers.training import composed
 from workflows.sweeps.tuning.settings import DimensionConfig, SearchConfig, take_search

@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 from common.config.schema import EvaluationConfig
-from evaluation.core import confidence_plots as plots
-from evaluation.core.labelled import cases
 from evaluation.evaluate import evaluate_labelled, evaluate_runs, write_files
 from evaluation.labelled_runs import LabelledRuns
+from evaluation.metrics.labelled import cases
+from evaluation.referral import confidence_plots as plots
 from evaluation.referral.selective import rankings
 from tests.helpers.predictions import make_run, with_passes
 

@@ -15,8 +15,8 @@ from common.errors import UserError
 from common.files import write_json
 from common.karyotype import AUTOSOMES, CHROMOSOMES, class_of
 from datamodules.io.archives import is_hidden
-from datamodules.io.listing import hint_at_archives
 from datamodules.manifest.manifest import natural_key
+from datamodules.sources.listing import hint_at_archives
 from datamodules.synthesis.metaphase_picture import MetaphasePicture
 
 UNKNOWN = -1  # the label of a box whose class is not known

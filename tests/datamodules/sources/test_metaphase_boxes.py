@@ -7,7 +7,7 @@ import pytest
 
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
-from datamodules.metaphases.annotations import UNKNOWN, Annotation, check_boxes, read_annotations
+from datamodules.sources.metaphase_boxes import UNKNOWN, Annotation, check_boxes, read_annotations
 from tests.datamodules.metaphases.sets import BOXES, SIZE, write_voc
 
 COCO = {

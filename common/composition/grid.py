@@ -11,9 +11,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
 from common.compat import expand_sweep, parse_yaml_once
-from common.config.compose import check_config, check_override_order, explain_composition
+from common.composition.compose import check_config, check_override_order, explain_composition
+from common.composition.named_files import check_data_dir
 from common.config.overrides import check_words, quote_path, without
-from common.config.rules import check_data_dir
 from common.config.schema import Config
 from common.paths import CONF
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from common.config.schema import TrainerConfig
 from common.errors import UserError
-from lightning_modules.training.plan import batch_sizes, stage_length, stages_of
+from common.runs.stages import batch_sizes, stage_length, stages_of
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, build
 

@@ -3,8 +3,8 @@
 import pytest
 
 from common.cli import warn_once
-from common.config.compose import check_config, check_override_order, compose_config
-from common.config.rules import check_files
+from common.composition.compose import check_config, check_override_order, compose_config
+from common.composition.named_files import check_files
 from common.errors import UserError
 from tests.helpers.sheets import composed_of
 from tests.helpers.training import composed

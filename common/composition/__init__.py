@@ -1,0 +1,1 @@
+"""Hydra's composition of conf/ with the words of a command line: configurations, grids, and the files they name."""
