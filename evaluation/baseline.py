@@ -35,7 +35,8 @@ def add_baselines(predictions: Predictions, rows: np.ndarray, images: NumberedIm
     """Return predictions with the probabilities that regressions on the numbers of their images give.
 
     One is fitted to the column ``area`` alone and one to all numbers, of at most `MOST_IMAGES` training images, evenly
-    spaced. The numbers are standardised, and the penalty is the one of `PENALTIES` with the lowest loss on validation.
+    spaced, and the first of each class. The numbers are standardised, and the penalty is the one of `PENALTIES` with
+    the lowest loss on validation.
 
     Args:
         predictions: Of the validation and test part.
@@ -61,7 +62,9 @@ def _fit(images: NumberedImages, rows: np.ndarray) -> np.ndarray:
 
     values = images.numbers.to_numpy(np.float64)
     train, validation = images.labelled("train"), images.labelled(VALIDATION)
-    train = train[np.linspace(0, len(train) - 1, min(len(train), MOST_IMAGES), dtype=np.int64)]
+    spaced = np.linspace(0, len(train) - 1, min(len(train), MOST_IMAGES), dtype=np.int64)
+    first_of_classes = np.unique(images.labels[train], return_index=True)[1]  # a rare class may lie between the others
+    train = train[np.union1d(spaced, first_of_classes)]
     best, least = np.empty(0), np.inf
     for penalty in PENALTIES:
         model = make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=1000))

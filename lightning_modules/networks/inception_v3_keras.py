@@ -1,8 +1,7 @@
 """InceptionV3 (Szegedy et al. 2015) as in Keras, as a timm model; paper 001 trains it.
 
 It is timm's ``inception_v3`` but for the average pools of its blocks: at the border of the map Keras takes the mean of
-the values inside, timm also of the zeros around it. BatchNorm is that of Keras; parameters and names are
-the same.
+the values inside, timm also of the zeros around it. BatchNorm is that of Keras; parameters and names are the same.
 """
 
 from typing import Any

@@ -69,6 +69,15 @@ def test_more_than_two_classes_and_validation_without_labels():
     assert evaluated(predictions, rows, images).baseline["area alone"]["accuracy"].value > 0.6
 
 
+def test_a_class_of_one_training_image_among_many_has_a_probability(monkeypatch):
+    monkeypatch.setattr("evaluation.baseline.MOST_IMAGES", 2)
+    predictions, rows, images = make(classes=("a", "b", "c"))
+    of_class = np.flatnonzero((images.parts == "train") & (images.labels == 2))
+    images.labels[np.delete(of_class, len(of_class) // 2)] = 0
+    frame = add_baselines(predictions, rows, images).frame
+    assert (frame["baseline_all_c"] > 0).all()
+
+
 @pytest.mark.parametrize(("skill", "warned"), [(0.0, True), (0.9, False)])
 def test_a_network_that_is_not_better_is_warned_of(skill, warned):
     result = evaluated(*make(networks_skill=skill))
