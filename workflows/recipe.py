@@ -3,13 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
 from pytorch_lightning import Callback
 
 from common.config.schema import Config
-from common.errors import UserError
 from common.runs.run import Run
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.build import FirstBackbone
@@ -25,12 +23,3 @@ class Recipe:
     build: Callable[[Config, ImageDataModule, FirstBackbone], Built]
     fit: Callable[[Any, ImageDataModule, Config, Run, Sequence[Callback]], None]  # and marks the run as finished
     report: Callable[[Path, Config, ImageDataModule], None]  # evaluates the predictions of a finished run
-
-
-def recipe_of(config: Config) -> Recipe:
-    """Return the recipe of a configuration; a ``UserError`` says that there is none of this name."""
-    try:
-        recipe: Recipe = resolve_name(config.recipe)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"recipe={config.recipe}: {error}: leave it out") from error
-    return recipe

@@ -46,7 +46,7 @@ from lightning_modules.out_of_distribution import Distances, fit_distances, save
 from lightning_modules.training.fit import FinishedStage, Mode, train_stages, training_facts
 from lightning_modules.training.trainer import set_up_torch
 from workflows.monitored import add_monitored
-from workflows.recipe import Built, Recipe, recipe_of
+from workflows.recipe import Built, Recipe
 
 SAMPLE = 512  # training images that the statistics of a folded BatchNorm are measured on
 
@@ -227,3 +227,18 @@ def _chosen_epoch(run: Run, config: Config) -> list[str]:
 
 
 CLASSIFICATION = Recipe(data_module, build_model, fit_and_predict, report)
+
+
+def recipe_of(config: Config) -> Recipe:
+    """Return how a kind of network is trained; the modules of the other kinds are not loaded."""
+    match config.recipe:
+        case "detector":
+            from workflows.detection.train import DETECTION
+
+            return DETECTION
+        case "cutter":
+            from workflows.detection.cutter import CUTTING
+
+            return CUTTING
+        case "classifier":
+            return CLASSIFICATION
