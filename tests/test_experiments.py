@@ -33,16 +33,15 @@ NETWORKS = "vgg16_original inceptionv3_original vgg16 inceptionv3 vgg16_last1 vg
 PAPER_001 = {f"karyogram_{name}" for name in NETWORKS.split()}
 UNFROZEN = {
     f"karyogram_{network}{blocks}"
-    for network in ("vgg16", "inceptionv3", "mobilenetv2", "resnet18")
+    for network in ("vgg16", "inceptionv3")
     for blocks in ("", "_last1", "_last2", "_full")
 }
-NEWER = {f"karyogram_{network}" for network in ("convnext_tiny", "efficientnetv2_s", "vit")}
 FILES = [*(ROOT / "conf" / "task").glob("*.yaml"), *(ROOT / "conf" / "experiment").glob("*.yaml")]
 
 
 def test_every_row_of_the_papers_and_every_network_beside_it_is_an_experiment():
-    assert list(map(len, (PAPER_004, PAPER_002, PAPER_003, PAPER_001, UNFROZEN | NEWER))) == [18, 9, 3, 7, 19]
-    assert set(EXPERIMENTS) >= PAPER_004 | PAPER_002 | PAPER_003 | PAPER_001 | UNFROZEN | NEWER
+    assert list(map(len, (PAPER_004, PAPER_002, PAPER_003, PAPER_001, UNFROZEN))) == [18, 9, 3, 7, 8]
+    assert set(EXPERIMENTS) >= PAPER_004 | PAPER_002 | PAPER_003 | PAPER_001 | UNFROZEN
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -81,18 +80,6 @@ def test_it_trains_a_batch_of_every_stage(name, tmp_path, tmp_path_factory):
     first = batch_sizes(datamodule.train_dataloader(), 1)  # batch_size images, or as many as its cells have
     images = len(ALONE) if name == "chromosome_cutter" else 1  # of a picture: the boxes
     assert all(stage.images_seen == sum(first) * images for stage in stages)
-
-
-@pytest.mark.parametrize("blocks", ["", "_last1", "_last2", "_full"])
-@pytest.mark.parametrize("network", ["mobilenetv2", "resnet18"])
-def test_karyograms_take_the_real_weights(network, blocks):
-    """ResNet-18's have their BatchNorm folded in and end at layer3: a wrong cut or mode is an error."""
-    files = list(Path(os.environ.get("KARYOCYTE_WEIGHTS_DIR") or "/nowhere").glob(f"{network}*.safetensors"))
-    if not files:
-        pytest.skip(f"KARYOCYTE_WEIGHTS_DIR has no weights of {network}")
-    config = check_config(composed([f"+experiment=karyogram_{network}{blocks}", f"weights={files[0]}"]))
-    model, _ = build_classifier(config, ("normal", "abnormal"))
-    assert model.head.logits.out_features == 1
 
 
 RESNET50 = sorted(name for name in PAPER_004 if name.startswith("resnet50"))

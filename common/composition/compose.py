@@ -17,7 +17,6 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from common.cli import warn_once
 from common.config.cluster import SHARED, SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, set_trainer
 from common.config.defaults import composition
 from common.config.explain import NEAREST, known_keys, operation_keys, resolved, unknown_key, validated
@@ -161,12 +160,5 @@ def protocol_for(*keys: str | None) -> str:
     return "subject"
 
 
-def leaving(name: str) -> str:
-    """Return the name of a preset of ``experiment=chromosomes``, ``${leaving:...}``, and warn that it leaves."""
-    warn_once(f"+experiment={name} leaves with the next release: type +experiment=chromosomes data=chromosomes")
-    return name
-
-
 OmegaConf.register_new_resolver("all_folds", all_folds, replace=True)
 OmegaConf.register_new_resolver("protocol_for", protocol_for, replace=True)
-OmegaConf.register_new_resolver("leaving", leaving, replace=True)

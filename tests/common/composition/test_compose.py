@@ -2,7 +2,6 @@
 
 import pytest
 
-from common.cli import warn_once
 from common.composition.compose import check_config, check_override_order, compose_config
 from common.composition.named_files import check_files
 from common.errors import UserError
@@ -77,14 +76,6 @@ UPRIGHT = ["data=chromosomes", "head.orientation=true"]
 )
 def test_values_that_contradict_one_another_are_named(overrides, named):
     assert named in error_of(composed(overrides))
-
-
-@pytest.mark.parametrize("name", ["chromosomes_best", "chromosomes_any", "chromosomes_large"])
-def test_an_alias_is_the_experiment_on_one_set_and_says_that_it_leaves(name, capsys):
-    warn_once.cache_clear()
-    alias = compose_config([f"+experiment={name}"])
-    assert alias == compose_config(["+experiment=chromosomes", "data=chromosomes"]).model_copy(update={"name": name})
-    assert f"+experiment={name} leaves" in capsys.readouterr().out
 
 
 def test_what_goes_together_is_valid():

@@ -99,7 +99,7 @@ def test_a_profile_follows_the_experiments_wherever_it_is_typed(step):
         (["+experiment=resnet50_cut_block5", "protocol=paper", "split.folds=4"], 4),
         (["+experiment=chromosomes"], 5),
         (["+experiment=resnet50_cut_block5", "+profile=demo"], 5),
-        (["+experiment=karyogram_vit", "split.folds=10", "seed=3"], 10),
+        (["+experiment=karyogram_vgg16", "split.folds=10", "seed=3"], 10),
         (["data=table", "split.folds=8"], 8),
         (["data=table", "data.part_column=part", "split.fold=range(0,4)"], 4),
         (["data=mnist", "split.test=test", "split.fold=0,1"], 2),
