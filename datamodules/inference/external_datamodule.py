@@ -1,8 +1,9 @@
 """A data set that a run was not trained on: its images for the run's model, and those that the run has seen before."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -87,9 +88,11 @@ class SeenImages:
         """Return the part of each file; None for new files."""
         return pd.Series(map(self.parts.get, sha256), sha256.index, dtype=object)
 
-    def namesakes(self, subjects: pd.Series) -> list[str]:
-        """Return the subjects that have the name of one that the run learned from."""
-        return sorted(set(subjects.dropna()) & set(self.learned["subject"].dropna()))
+    def namesakes(self, subjects: pd.Series, persons: Sequence[Mapping[str, Any]] = ()) -> list[str]:
+        """Return the subjects that have a name of one that the run learned from; ``persons`` are those of data.json."""
+        learned = set(self.learned["subject"].dropna())
+        linked = [person["subjects"] for person in persons if person["subjects"][0] in learned]
+        return sorted(set(subjects.dropna()) & learned.union(*linked))
 
 
 def read_seen_images(run: Run, start: str | None) -> SeenImages:

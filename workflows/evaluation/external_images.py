@@ -98,7 +98,7 @@ class ExternalImages:
             "trained": str(self.run.folder),
             "trained_with": about.get("revision"),
             "leaks_within": about.get("leaks"),
-            "namesakes": list(self.seen.namesakes(scanned.frame["subject"][self.tested])),
+            "namesakes": self.seen.namesakes(scanned.frame["subject"][self.tested], self.run.data.persons),
         }
 
     def notes(self, facts: dict[str, Any]) -> list[str]:

@@ -62,6 +62,8 @@ def test_missing_earlier_run_is_noted_and_namesakes_are_those_of_learned_subject
     seen = read_seen_images(write_split(tmp_path / "run", rows), str(tmp_path / "gone"))
     assert seen.lost == (str(tmp_path / "gone"),)
     assert seen.namesakes(pd.Series(["7", "8", "9", "10", None])) == ["7", "8"]
+    persons = [{"subjects": ["7", "9"], "files": 1}, {"subjects": ["6", "10"], "files": 1}]
+    assert seen.namesakes(pd.Series(["7", "8", "9", "10", None]), persons) == ["7", "8", "9"]
     with pytest.raises(UserError, match=r"split\.csv"):
         read_seen_images(Run(tmp_path), None)
 
