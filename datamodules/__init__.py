@@ -36,6 +36,13 @@ def _sources() -> Mapping[str, type[SourceConfig]]:
     return {name: entry.config for name, entry in sources().items()}
 
 
+def _source(name: str) -> type[SourceConfig] | None:
+    from datamodules.sources import find_source
+
+    source = find_source(name)
+    return source.config if source else None
+
+
 def _strengths() -> Mapping[str, float]:
     from datamodules.transforms.operations import AUGMENTATIONS
 
@@ -45,4 +52,4 @@ def _strengths() -> Mapping[str, float]:
     return strengths
 
 
-register_data_settings(DataSettings(_sources, _strengths))
+register_data_settings(DataSettings(_sources, _source, _strengths))

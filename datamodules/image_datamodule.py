@@ -38,7 +38,7 @@ from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.frame import content_sides, frame_of
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, to_shape
 from datamodules.samplers import EpochBatchSampler, check_shares, share_of
-from datamodules.sources import scan_persons, sources
+from datamodules.sources import find_source, scan_persons
 from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.batched_augmentation import BatchedAugmentation
 from datamodules.transforms.expansion import ExpandedImages, Expansion, unchanged
@@ -123,7 +123,8 @@ class ImageDataModule(LightningDataModule):
     @cached_property
     def expansion(self) -> Expansion:
         """All images; under the protocol ``paper`` with the copies that the paper of the data set makes beforehand."""
-        expand = sources()[self.config.data.source].expand
+        source = find_source(self.config.data.source)
+        expand = source.expand if source else None
         if expand is None or self.config.protocol != "paper":
             return unchanged(self.scanned, self.config.transform)
         return expand(self.scanned, self.config)

@@ -22,7 +22,7 @@ from datamodules.metaphases.data_module import MetaphaseDataModule
 from datamodules.metaphases.export import export_cut_outs
 from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_images
 from datamodules.preprocessing.pipeline import equalize_luma, steps_before_resize
-from datamodules.sources import list_images, sources
+from datamodules.sources import find_source, list_images
 from datamodules.summary import class_counts, overview
 from datamodules.synthesis.karyogram_writer import KARYOGRAMS, read_karyograms
 from datamodules.transforms.augmentation import Augmentation
@@ -92,9 +92,9 @@ def prepare_data(config: Config, images: bool = True) -> ImageDataModule:
     data = data_module(config)
     scanned = data.scanned
     say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *data.remarks)
-    home = sources()[config.data.source].home
-    if home and scanned.incomplete:
-        warn(f"not the whole set: the rest can be had at {home}")
+    source = find_source(config.data.source)
+    if source and source.home and scanned.incomplete:
+        warn(f"not the whole set: the rest can be had at {source.home}")
     warn(*data.expansion.warnings)
     try:
         parts = data.parts

@@ -58,6 +58,7 @@ class DataSettings(NamedTuple):
     """What the package of the images adds to the schema, each part asked for when it is needed."""
 
     sources: Callable[[], Mapping[str, type[SourceConfig]]]  # the settings of each source by its name
+    source: Callable[[str], type[SourceConfig] | None]  # those of one source; None where there is none of this name
     strengths: Callable[[], Mapping[str, float]]  # the largest strength of each random transform
 
 
@@ -84,6 +85,9 @@ def _any_source() -> TypeAdapter[SourceConfig]:
 def _validate_source(value: Any) -> SourceConfig:
     if isinstance(value, SourceConfig):
         return value
+    settings = data_settings().source(str(value.get("source"))) if isinstance(value, dict) else None
+    if settings is not None:  # no other source is loaded
+        return settings.model_validate(value)
     return _any_source().validate_python(value)
 
 

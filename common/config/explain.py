@@ -69,15 +69,8 @@ def _explain(
 
 
 def _key_parts(location: Sequence[str | int]) -> list[str]:
-    """The parts of a key; pydantic adds the type that it tried and, below a union of sources, the source's name."""
-    parts = []
-    previous = ""
-    for part in map(str, location):
-        is_source = previous in ("data", "chromosomes") and part in data_settings().sources()
-        if not is_source and not _UNION_MEMBER.match(part):
-            parts.append(part)
-        previous = part
-    return parts
+    """The parts of a key; pydantic adds the type that it tried."""
+    return [part for part in map(str, location) if not _UNION_MEMBER.match(part)]
 
 
 def unknown_key(key: str, known: Sequence[str], file: str = "train") -> str:

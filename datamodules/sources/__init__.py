@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
@@ -39,6 +40,8 @@ class Source:
 
 
 _SOURCES: dict[str, Source] = {}
+# The module of a source has its name but for these.
+_MODULES = {"hem_all": "cnmc", "karyograms": "folder", "synthetic": "synthetic_cells"}
 
 
 def source(config: type[SourceConfig], **facts: Any) -> Callable[[Lister], Lister]:
@@ -53,9 +56,17 @@ def source(config: type[SourceConfig], **facts: Any) -> Callable[[Lister], Liste
     return register
 
 
+def find_source(name: str) -> Source | None:
+    """Return a data source, and None where there is none of this name; no module of another source is loaded."""
+    module = f"{__name__}.{_MODULES.get(name, name)}"
+    if name not in _SOURCES and find_spec(module) is not None:
+        import_module(module)
+    return _SOURCES.get(name)
+
+
 @cache
 def sources() -> dict[str, Source]:
-    """Return the data sources by name: those that the modules of this package register."""
+    """Return all data sources by name: those that the modules of this package register."""
     for module in pkgutil.iter_modules(__path__):
         if not module.name.startswith("_"):
             import_module(f"{__name__}.{module.name}")
@@ -90,5 +101,7 @@ def scan_persons(config: Config, progress: bool = True) -> Manifest:
 def list_images(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progress: bool = True) -> Manifest:
     """List the images of a source without opening them; arguments and errors are those of `scan`."""
     context = SourceContext(None if data_dir is None else str(data_dir), Path(cache_dir), progress)
-    listing = sources()[data.source].list_images(data, context)
+    found = find_source(data.source)
+    assert found is not None  # its settings are validated
+    listing = found.list_images(data, context)
     return replace(listing, synthetic=listing.synthetic or listing.is_marked())
