@@ -97,7 +97,7 @@ def _training(root: Path) -> list[Row]:
     if not found:
         packed = _folders(root, lambda folder: bool(hint_at_archives(folder)))
         hint = hint_at_archives(packed[0]) if packed else ""
-        looked_for = f"no folder with fold_0, fold_1, ... that hold {' and '.join(CLASSES)} in {root}"
+        looked_for = f"no folder with C-NMC's fold_0, fold_1, ... that hold {' and '.join(CLASSES)} in {root}"
         raise UserError(f"{looked_for}{hint}: set data_dir to the folder that holds it")
     if len(found) > 1:
         raise _twice("the folds are", found)

@@ -163,7 +163,7 @@ def test_the_official_folds_of_the_real_sample_share_pictures_between_subjects(t
     assert pairs == {
         frozenset(("UID_H6_1_1_hem", "UID_H2_1_1_hem")),
         frozenset(("UID_H6_1_2_hem", "UID_H2_1_2_hem")),
-        frozenset(("UID_h3_1_1_hem", "UID_H10_1_1_hem")),
+        frozenset(("UID_H3_1_1_hem", "UID_H10_1_1_hem")),
     }
 
 

@@ -176,10 +176,10 @@ def test_a_run_of_strangers_calls_nothing_that_it_names(runs, other, tmp_path):
     folder = Run(shutil.copytree(runs[0], tmp_path / "run")).folder
     values = Run(folder).raw_config
     evil = {"evil": {"_target_": "absent.module.function"}}  # an error, if it were looked for
-    values["evaluation"] |= {"sections": evil, "pictures": evil}
+    values["evaluation"] |= {"extra": evil}
     Run(folder).write_raw_config(values)
     call(folder, "--on", "data=folder", f"data_dir={other}", *MAP, "--output", tmp_path / "out")
-    assert "evil" not in Run(tmp_path / "out").config.evaluation.pictures
+    assert "evil" not in Run(tmp_path / "out").config.evaluation.extra
 
 
 @pytest.mark.parametrize(

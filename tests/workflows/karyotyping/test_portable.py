@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -83,9 +84,11 @@ def test_a_portable_model_names_the_karyotypes_of_its_run(run, portable, data, t
 
 
 def test_the_review_of_cells_has_the_reasons_of_the_table(portable, data, tables, tmp_path):
-    reasons = tables("out", portable, data / "two.csv", "refer_expected_wrong=0.3")[0]["reason"]
-    review = CellReview(tmp_path / "out")
-    for stem, reason in zip(review.stems, reasons, strict=True):
+    cells = tables("out", portable, data / "two.csv", "refer_expected_wrong=0.3")[0]
+    review = CellReview(tmp_path / "out")  # the most doubtful first
+    reasons = dict(zip(cells["karyogram"].map(lambda path: Path(path).stem), cells["reason"], strict=True))
+    assert set(review.stems) == set(reasons)
+    for stem, reason in reasons.items():
         shown = "; ".join(review.shown(stem, CellDecisions(), blind=False)["reasons"])
         assert "of 46, above 0.3" in shown
         assert reason.startswith(shown)

@@ -37,14 +37,14 @@ def test_runs_that_do_not_belong_on_one_page(tmp_path, other, message):
 
 @pytest.mark.parametrize("is_evaluated", [True, False])
 def test_a_run_of_strangers_calls_nothing_that_it_names(tmp_path, is_evaluated):
-    evil = {"resamples": 20, "sections": {"evil": {"_target_": "absent.module.function"}}}
+    evil = {"resamples": 20, "extra": {"evil": {"_target_": "absent.module.function"}}}
     run = Run(write_run(tmp_path / "run", make_run(), pictures=False))
     other = write_run(tmp_path / "other", make_run(1), pictures=False)
     run.write_raw_config({"evaluation": evil})
     if is_evaluated:
         run.write_json(RunFile.METRICS, {"settings": evil})
     (chapter,) = read_chapters([run.folder, other])
-    assert "evil" not in chapter.settings.sections
+    assert "evil" not in chapter.settings.extra
 
 
 def test_what_a_heat_map_speaks_for_is_read_from_its_table(tmp_path):
