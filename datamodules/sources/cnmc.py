@@ -137,6 +137,7 @@ def _prelim_folder(root: Path, names: set[str], table: Path) -> Path:
     """Find the folder of the pictures that the table names; those of the final test have the same numbers and more."""
 
     def pictures(folder: Path) -> set[str]:
+        """Return the names of the pictures in a folder, without their suffixes."""
         return {path.stem for path in folder.iterdir() if is_image(path.name)}
 
     found = _folders(root, lambda folder: not _is_final(folder, root) and not names.isdisjoint(pictures(folder)))
