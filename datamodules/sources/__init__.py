@@ -14,6 +14,7 @@ from common.config.schema import Config
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.persons import link_subjects
 from datamodules.manifest.scan import scan_listing
+from datamodules.preprocessing import chromosome_canvas  # noqa: F401 (registers prepare.fit=canvas, background=detect)
 from datamodules.transforms.expansion import Expansion
 
 

@@ -10,7 +10,6 @@ from common.config.data import SourceConfig
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES, class_of
 from datamodules.manifest.manifest import Manifest, listed
-from datamodules.preprocessing import chromosome_canvas  # noqa: F401 (registers prepare.fit=canvas, background=detect)
 from datamodules.sources import SourceContext, source
 from datamodules.sources.listing import data_folder, hint_at_archives, image_files, name_parser, read_table, sub_folders
 
