@@ -84,10 +84,7 @@ def test_a_portable_model_names_the_karyotypes_of_its_run(run, portable, data, t
 
 
 def test_the_review_of_cells_has_the_reasons_of_the_table(portable, data, tables, tmp_path):
-    # This network knows nothing: the probability of its karyotypes depends on digits that the review does not keep, so
-    # none is referred for it.
-    options = ["refer_expected_wrong=0.3", "refer_below=0.5"]
-    cells = tables("out", portable, data / "two.csv", *options)[0]
+    cells = tables("out", portable, data / "two.csv", "refer_expected_wrong=0.3")[0]
     review = CellReview(tmp_path / "out")  # the most doubtful first
     reasons = dict(zip(cells["karyogram"].map(lambda path: Path(path).stem), cells["reason"], strict=True))
     assert set(review.stems) == set(reasons)
