@@ -1,54 +1,10 @@
-"""Train and evaluate one model.
+"""Train and evaluate one model: ``python train.py --help`` explains it.
 
-Usage: python train.py [+experiment=NAME] [+profile=NAME] [KEY=VALUE]...
-
-conf/train.yaml explains every key, docs/reference/run_folder.md the files of a
-run; --cfg job prints all keys with their values. Groups of conf/:
-
-Examples:
-  python train.py +experiment=resnet50_cut_block5 +profile=demo
-  python train.py +experiment=chromosomes data=chromosomes data_dir=cells
-  python train.py data=folder data_dir=images model=resnet18
-  python train.py -m +experiment=mobilenetv2_cut data_dir=cnmc seed=0,1,2
-  python train.py +experiment=mobilenetv2_cut --cfg job
+karyocyte/commands/train.py reads the command line, karyocyte/workflows/train.py trains: it makes the data module, the
+model, the callbacks and the logger, and fits a stage after the other.
 """
 
-from common.errors import quiet_interrupts
-
-quiet_interrupts()  # first: the imports take seconds
-
-import hydra
-from omegaconf import DictConfig
-
-import datamodules  # noqa: F401 - it registers the sources and transforms that a configuration may name
-from common.cli import heavy_imports
-from common.composition.compose import check_config, check_override_order
-from common.composition.named_files import check_files
-from common.config.help import help_asked, print_help
-from common.paths import CONF
-from workflows.sweeps.jobs import command_line, job
-
-
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
-def main(composed: DictConfig) -> None:
-    """Run one job of a single run or of a multirun."""
-    with job() as overrides:
-        check_override_order(overrides)
-        config = check_config(composed)  # before the files: a mistyped key is no missing data
-        check_files(composed)
-        with heavy_imports():  # here, so that --help and a mistyped key do not wait for torch
-            from workflows import train
-        train.run(config)
-
-
-def run() -> None:
-    """Answer ``--help``, or run what the command line asks for."""
-    if help_asked():
-        print_help(__doc__ or "")
-    else:
-        with command_line():
-            main()
-
+from karyocyte.commands.train import app
 
 if __name__ == "__main__":
-    run()
+    app()

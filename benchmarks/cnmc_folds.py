@@ -11,13 +11,13 @@ import pandas as pd
 import typer
 
 from benchmarks.shared import show
-from common.cli import report_user_errors
-from common.composition.compose import check_config, compose_overrides
-from common.files import write_csv
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.persons import link_subjects, parts_by_person, surplus_copies
 from datamodules.sources import scan
 from datamodules.sources.cnmc import CLASSES
+from karyocyte.common.cli import report_user_errors
+from karyocyte.common.composition.compose import check_config, compose_overrides
+from karyocyte.common.files import write_csv
 
 KEY = "sha256"
 

@@ -17,16 +17,16 @@ import pandas as pd
 import typer
 
 from benchmarks.shared import show
-from common.cli import console, report_user_errors
-from common.errors import UserError
-from common.files import read_csv, sha256_of_file, write_csv
-from common.karyotype import NORMAL, class_of, name_karyotype
-from common.revision import revision
 from datamodules.io.decode import border, bounding_box, read_image
 from datamodules.io.tables import read_text_table
-from workflows.karyotyping.request import KaryotypeRequest
-from workflows.karyotyping.run import karyotype_cells
-from workflows.models import open_model
+from karyocyte.common.cli import console, report_user_errors
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import read_csv, sha256_of_file, write_csv
+from karyocyte.common.karyotype import NORMAL, class_of, name_karyotype
+from karyocyte.common.revision import revision
+from karyocyte.workflows.karyotyping.request import KaryotypeRequest
+from karyocyte.workflows.karyotyping.run import karyotype_cells
+from karyocyte.workflows.models import open_model
 
 # A file of a cell: uint8 pixels on black, shape (H, W), and its class; None of what is no chromosome by itself.
 Crop = tuple[np.ndarray, str | None]

@@ -20,14 +20,14 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.utils.data import DataLoader
 
 from benchmarks.shared import show
-from common.cli import report_user_errors
-from common.composition.compose import compose_config
-from common.config.schema import Config
-from common.files import write_csv
-from common.revision import revision
 from datamodules.datasets import data_module
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.prepared_dataset import PreparedDataset, whole_batch
+from karyocyte.common.cli import report_user_errors
+from karyocyte.common.composition.compose import compose_config
+from karyocyte.common.config.schema import Config
+from karyocyte.common.files import write_csv
+from karyocyte.common.revision import revision
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
 from lightning_modules.inference import predict

@@ -20,16 +20,16 @@ from rich.progress import track
 from scipy import integrate, special, stats
 
 from benchmarks.shared import show
-from common.cli import report_user_errors
-from common.config.schema import EvaluationConfig
-from common.files import write_csv
-from common.revision import revision
-from evaluation.intervals.bootstrap import Resamples, of_resamples
-from evaluation.intervals.exact import share
-from evaluation.metrics.classification import DIFFERENCE, Metric, metrics_of, of_confusions
-from evaluation.metrics.labelled import LabelledPredictions
-from evaluation.metrics.resampled import Statistic, WeightedMetrics
-from evaluation.result import Interval
+from karyocyte.common.cli import report_user_errors
+from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.common.files import write_csv
+from karyocyte.common.revision import revision
+from karyocyte.evaluation.intervals.bootstrap import Resamples, of_resamples
+from karyocyte.evaluation.intervals.exact import share
+from karyocyte.evaluation.metrics.classification import DIFFERENCE, Metric, metrics_of, of_confusions
+from karyocyte.evaluation.metrics.labelled import LabelledPredictions
+from karyocyte.evaluation.metrics.resampled import Statistic, WeightedMetrics
+from karyocyte.evaluation.result import Interval
 
 CLASSES = ("negative", "positive")
 MAIN = ("auc", "f1_weighted", "accuracy", "sensitivity", "specificity", "average_precision", "balanced_accuracy")

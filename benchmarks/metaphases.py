@@ -13,15 +13,15 @@ import pandas as pd
 import typer
 
 from benchmarks.shared import show
-from common.cli import report_user_errors
-from common.errors import UserError
-from common.files import read_csv, write_csv
-from common.karyotype import CHROMOSOMES, name_karyotype
-from common.revision import revision
 from datamodules.metaphases.data_module import MetaphaseDataModule
+from karyocyte.common.cli import report_user_errors
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import read_csv, write_csv
+from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
+from karyocyte.common.revision import revision
+from karyocyte.workflows.detection.evaluate import SIDES, crossing_boxes
+from karyocyte.workflows.detection.steps import by_case
 from lightning_modules.detection.matching import match, overlaps
-from workflows.detection.evaluate import SIDES, crossing_boxes
-from workflows.detection.steps import by_case
 
 LEAST = 0.5  # intersection over union of a box that finds a chromosome
 NORMAL = ("46,XX", "46,XY")

@@ -14,10 +14,10 @@ from types import FrameType
 import numpy as np
 import pandas as pd
 
-from common.config.schema import EvaluationConfig
-from common.karyotype import CHROMOSOMES
-from common.predictions import Predictions
-from evaluation.evaluate import write_evaluation
+from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.common.predictions import Predictions
+from karyocyte.evaluation.evaluate import write_evaluation
 
 CELLS = 10
 CELL = 46  # chromosomes

@@ -21,8 +21,8 @@ import pandas as pd
 import typer
 
 from benchmarks.shared import show
-from common.cli import report_user_errors
-from common.paths import ROOT
+from karyocyte.common.cli import report_user_errors
+from karyocyte.common.paths import ROOT
 
 Before = Annotated[
     Path | None, typer.Option(exists=True, file_okay=False, help="A checkout of the revision to compare with.")
@@ -108,7 +108,7 @@ class CodeBase:
 
     def below(self, *folders: str) -> list[Module]:
         """Return the modules in folders of the root."""
-        return [module for module in self.modules.values() if module.path.parts[0] in folders]
+        return [module for module in self.modules.values() if any(module.path.is_relative_to(name) for name in folders)]
 
     def loaded_by(self, *words: str) -> list[Module]:
         """Return the modules that a Python process loads which is started with some words in the root."""

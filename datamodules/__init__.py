@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from common.config.data import DataSettings, SourceConfig, register_data_settings
+from karyocyte.common.config.data import DataSettings, SourceConfig, register_data_settings
 
 __all__ = [  # noqa: F822 (imported at first use)
     "ImageDataModule",

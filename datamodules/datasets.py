@@ -3,9 +3,9 @@
 All take the arguments of `ImageDataModule`: ``CNMCDataModule(data_dir="C-NMC.zip", size=96, batch_size=16)``.
 """
 
-from common.config.schema import Config
-from common.runs.distributed import World
 from datamodules.image_datamodule import ImageDataModule
+from karyocyte.common.config.schema import Config
+from karyocyte.common.runs.distributed import World
 
 
 def data_module(config: Config, progress: bool = True, world: World = World()) -> ImageDataModule:  # noqa: B008 (frozen)

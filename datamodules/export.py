@@ -3,12 +3,12 @@
 import shutil
 from pathlib import Path
 
-from common.arguments import new_folder
-from common.errors import UserError
-from common.files import sha256_of_value, write_csv, write_text
-from common.karyotype import CHROMOSOMES
 from datamodules.io.whole_folder import new_whole_folder
 from datamodules.manifest.manifest import DRAWN, Manifest
+from karyocyte.common.arguments import new_folder
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import sha256_of_value, write_csv, write_text
+from karyocyte.common.karyotype import CHROMOSOMES
 
 LABELS = "labels.csv"
 

@@ -8,10 +8,10 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
-from common.compat import position_in_epoch
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.prepared_dataset import Batch, Key, PreparedDataset, epochs_and_items, whole_batch
 from datamodules.transforms.augmentation import Augmentation
+from karyocyte.common.compat import position_in_epoch
 
 AS_IT_IS = -1  # in place of the number of a copy: a validation image is not transformed
 

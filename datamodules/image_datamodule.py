@@ -15,18 +15,6 @@ from pydantic_core import to_jsonable_python
 from pytorch_lightning import LightningDataModule, Trainer
 from torch.utils.data import DataLoader, Dataset
 
-from common.compat import position_in_epoch
-from common.composition.compose import check_config, compose_overrides
-from common.config.data import PrepareConfig, SourceConfig
-from common.config.schema import Config
-from common.files import sha256_of_value
-from common.preemption import ignore_in_worker
-from common.runs.distributed import World
-from common.runs.files import RunFile
-from common.runs.portable_folder import PortableFolder
-from common.runs.run import DataFacts, Run
-from common.seeds import derive_seed
-from common.text import class_counts
 from datamodules.io.progress import processors
 from datamodules.manifest.balancing import BalancePlan, plan
 from datamodules.manifest.leakage import LeakReport, check_leaks, seen_by_start
@@ -43,6 +31,18 @@ from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.batched_augmentation import BatchedAugmentation
 from datamodules.transforms.expansion import ExpandedImages, Expansion, unchanged
 from datamodules.transforms.resident import ImageKeys, Key, KeyDataset, ResidentImages
+from karyocyte.common.compat import position_in_epoch
+from karyocyte.common.composition.compose import check_config, compose_overrides
+from karyocyte.common.config.data import PrepareConfig, SourceConfig
+from karyocyte.common.config.schema import Config
+from karyocyte.common.files import sha256_of_value
+from karyocyte.common.preemption import ignore_in_worker
+from karyocyte.common.runs.distributed import World
+from karyocyte.common.runs.files import RunFile
+from karyocyte.common.runs.portable_folder import PortableFolder
+from karyocyte.common.runs.run import DataFacts, Run
+from karyocyte.common.seeds import derive_seed
+from karyocyte.common.text import class_counts
 
 # Keys of a data module that stand for a key of a section.
 _SHORT = {"size": "prepare.size", "batch_size": "loader.batch_size"}

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from common.config.data import PrepareConfig
 from datamodules.preprocessing.pipeline import to_shape
 from datamodules.transforms.expansion import ExpandedImages
+from karyocyte.common.config.data import PrepareConfig
 
 # (epoch, item), or the item alone.
 Key = tuple[int, int] | int

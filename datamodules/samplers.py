@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
-from common.errors import UserError
-from common.runs.distributed import World
-from common.seeds import derive_seed
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.distributed import World
+from karyocyte.common.seeds import derive_seed
 
 
 def share_of(rows: np.ndarray, world: World) -> np.ndarray:

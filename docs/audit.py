@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from common.errors import UserError
-from evaluation.comparison.claims import read_claims, read_table
+from karyocyte.common.errors import UserError
+from karyocyte.evaluation.comparison.claims import read_claims, read_table
 
 COLUMNS = ("paper", "section", "what", "kind", "printed", "recomputed", "follows", "remark")
 _SHARE = re.compile(r"\d*\.\d+")

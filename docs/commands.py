@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from common.paths import ROOT
+from karyocyte.common.paths import ROOT
 
 TUTORIALS = ROOT / "docs" / "tutorials"
 _BLOCK = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)

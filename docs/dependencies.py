@@ -5,9 +5,9 @@ python -m docs.dependencies
 
 from importlib.metadata import PackageNotFoundError, metadata
 
-from common.errors import UserError
-from common.files import write_text
-from common.paths import ROOT
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_text
+from karyocyte.common.paths import ROOT
 
 CONSTRAINTS = ROOT / "constraints.txt"
 PAGE = ROOT / "docs" / "reference" / "dependencies.md"

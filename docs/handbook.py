@@ -12,7 +12,7 @@ import yaml
 from typer.cli import get_docs_for_click
 from typer.main import get_command
 
-from common.paths import ROOT
+from karyocyte.common.paths import ROOT
 
 CONF = ROOT / "conf"
 COMMENT = re.compile(r"(?:^|\s)#\s?(.*)$")
@@ -43,7 +43,7 @@ class Key:
 
 
 def commands(names: tuple[str, ...], results: Path) -> str:
-    """Return the help of some commands as Markdown, such as ``scripts.evaluate``."""
+    """Return the help of some commands as Markdown, such as ``karyocyte.commands.evaluate``."""
     return "\n".join(_command(name) for name in names)
 
 
@@ -193,7 +193,7 @@ def _command(name: str) -> str:
     """Return the help of one command as Markdown."""
     module = importlib.import_module(name)
     typed = _typed(name)
-    if not hasattr(module, "app"):  # composed by Hydra, as train.py is
+    if not isinstance(module.app, typer.Typer):  # composed by Hydra, as train.py is
         return f"### `{typed}`\n\n```text\n{str(module.__doc__).strip()}\n```\n"
     command = get_command(module.app)
     context = typer.Context(command, info_name=typed, obj={"TYPER_RICH_MARKUP_MODE": "rich"})
@@ -204,14 +204,13 @@ def _command(name: str) -> str:
 def _typed(name: str) -> str:
     """Return how a command is typed: ``python scripts/evaluate.py``, ``python -m docs.tables``."""
     package = name.removesuffix(".__main__")
-    if not package.startswith("scripts."):
+    if not package.startswith("karyocyte.commands."):
         return f"python -m {package}"
-    path = package.replace(".", "/")
-    return f"python {path}" if name != package else f"python {path}.py"
+    return f"python scripts/{package.rpartition('.')[2]}.py"
 
 
 SCRIPTS = tuple(
-    f"scripts.{name}"
+    f"karyocyte.commands.{name}"
     for name in (
         "prepare_data", "reproduce", "evaluate", "report", "predict", "karyotype", "review",
         "explain", "error_analysis", "ensemble", "compare", "export",

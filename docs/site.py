@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from common.paths import ROOT
+from karyocyte.common.paths import ROOT
 
 FOLDER = ROOT / "build" / "handbook"
 LINK = re.compile(r"(\]\()([^)\s#:]+)((?:#[^)\s]*)?\))")

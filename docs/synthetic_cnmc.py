@@ -10,12 +10,12 @@ from typing import Annotated
 import cv2
 import typer
 
-from common.cli import say
 from datamodules.io.progress import threaded
 from datamodules.manifest.manifest import DRAWN
 from datamodules.sources.cnmc import PUBLISHED
 from datamodules.sources.synthetic_cells import SyntheticConfig, draw_image
-from scripts.shared.program import program
+from karyocyte.commands.shared.program import program
+from karyocyte.common.cli import say
 
 SIDE = 450  # pixels, as published
 PATIENTS, HEALTHY = 47, 26  # subjects of the training set

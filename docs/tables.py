@@ -11,14 +11,14 @@ import pandas as pd
 import typer
 import yaml
 
-from common.errors import UserError
-from common.files import write_text
-from common.paths import ROOT
 from docs import handbook, imports
 from docs.audit import audit
-from evaluation.core.formats import interval, markdown
-from scripts.shared.program import program
-from workflows.papers.measured import read_measured
+from karyocyte.commands.shared.program import program
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_text
+from karyocyte.common.paths import ROOT
+from karyocyte.evaluation.core.formats import interval, markdown
+from karyocyte.workflows.papers.measured import read_measured
 
 PAPERS = ("001", "002", "003", "004")
 WIDTH = 110  # letters that fit a page in a browser

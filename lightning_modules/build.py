@@ -6,14 +6,14 @@ from pathlib import Path
 
 import torch
 
-from common.config.defaults import composition
-from common.config.schema import Config, ModelConfig
-from common.errors import UserError
-from common.files import sha256_of_file
-from common.runs.portable_folder import WEIGHTS, PortableFolder
-from common.runs.run import ModelFacts, Run
-from common.runs.stages import stages_of
-from common.seeds import derive_seed
+from karyocyte.common.config.defaults import composition
+from karyocyte.common.config.schema import Config, ModelConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import sha256_of_file
+from karyocyte.common.runs.portable_folder import WEIGHTS, PortableFolder
+from karyocyte.common.runs.run import ModelFacts, Run
+from karyocyte.common.runs.stages import stages_of
+from karyocyte.common.seeds import derive_seed
 from lightning_modules.backbones.backbone import Backbone, check_modules
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.local_weights import WeightsFolders

@@ -10,8 +10,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from common.errors import UserError
-from common.files import write_bytes
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_bytes
 
 
 class WholeFiles(TorchCheckpointIO):

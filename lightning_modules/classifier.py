@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torchmetrics import MetricCollection
 
-from common.runs.run import ModelFacts
+from karyocyte.common.runs.run import ModelFacts
 from lightning_modules.backbones.heads import count_fixed_layers, head_layers
 from lightning_modules.backbones.truncation import features_of
 from lightning_modules.epoch_metrics import training_metrics, validation_metrics

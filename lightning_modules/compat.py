@@ -18,7 +18,7 @@ def abort_process_group() -> None:
 
 
 def disable_signal_handlers(trainer: Trainer) -> None:
-    """Keep Lightning from handling signals: ``common.preemption`` does; its handler would end a training unsaved."""
+    """Keep Lightning from handling signals: ``preemption.py`` does; its handler would end a training unsaved."""
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]  # there is no setting
 
 

@@ -29,10 +29,10 @@ from torch.distributed import (  # type: ignore[attr-defined]  # public, but not
     rendezvous,
 )
 
-from common.cli import console
-from common.config.schema import TrainerConfig
-from common.errors import RepeatedError, UserError
-from common.runs.distributed import World, world_of
+from karyocyte.common.cli import console
+from karyocyte.common.config.schema import TrainerConfig
+from karyocyte.common.errors import RepeatedError, UserError
+from karyocyte.common.runs.distributed import World, world_of
 from lightning_modules.compat import abort_process_group
 
 T = TypeVar("T")

@@ -14,10 +14,10 @@ from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import DeviceStatsMonitor
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
-from common.config.schema import Config
-from common.errors import UserError, first_line
-from common.runs.files import RunFolder
-from common.runs.stages import Stage, planned_stages
+from karyocyte.common.config.schema import Config
+from karyocyte.common.errors import UserError, first_line
+from karyocyte.common.runs.files import RunFolder
+from karyocyte.common.runs.stages import Stage, planned_stages
 
 
 def build_loggers(config: Config, stage: Stage) -> list[Logger]:

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 
-from common.config.schema import Config, InferenceConfig
-from common.errors import UserError
-from common.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
-from common.runs.predicted import Predicted
+from karyocyte.common.config.schema import Config, InferenceConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
+from karyocyte.common.runs.predicted import Predicted
 from lightning_modules.classifier import Classifier
 from lightning_modules.distributed import gather_to_rank_zero, joint_errors
 from lightning_modules.mc_dropout import McDropout

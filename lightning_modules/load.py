@@ -5,10 +5,10 @@ from pathlib import Path
 
 from torch import nn
 
-from common.config.schema import Config
-from common.errors import UserError
-from common.runs.files import RunFile
-from common.runs.run import Run
+from karyocyte.common.config.schema import Config
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.files import RunFile
+from karyocyte.common.runs.run import Run
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.truncation import Removed
 from lightning_modules.build import assemble

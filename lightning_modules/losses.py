@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from hydra.utils import instantiate
 from torch import nn
 
-from common.config.schema import LossConfig
-from common.errors import UserError, first_line
+from karyocyte.common.config.schema import LossConfig
+from karyocyte.common.errors import UserError, first_line
 from lightning_modules.compat import forget_buffers
 from lightning_modules.distributed import all_reduce, current_world
 

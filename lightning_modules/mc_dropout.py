@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from common.cli import warn
-from common.errors import UserError
-from common.seeds import derive_seed
+from karyocyte.common.cli import warn
+from karyocyte.common.errors import UserError
+from karyocyte.common.seeds import derive_seed
 from lightning_modules.backbones.heads import head_layers, is_pool, pooled_positions
 from lightning_modules.classifier import Classifier
 

@@ -9,8 +9,8 @@ from hydra.utils import get_class
 from torch import nn, optim
 from torch.optim import lr_scheduler
 
-from common.config.schema import LossConfig, OptimizerConfig, SchedulerConfig, StageConfig
-from common.errors import UserError, first_line
+from karyocyte.common.config.schema import LossConfig, OptimizerConfig, SchedulerConfig, StageConfig
+from karyocyte.common.errors import UserError, first_line
 
 T = TypeVar("T")
 

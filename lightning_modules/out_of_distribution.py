@@ -15,11 +15,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from common.errors import UserError
-from common.files import write_bytes
-from common.runs.files import RunFile
-from common.runs.run import Run
-from common.uncertainty import needed_images, quantile_above
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_bytes
+from karyocyte.common.runs.files import RunFile
+from karyocyte.common.runs.run import Run
+from karyocyte.common.uncertainty import needed_images, quantile_above
 
 NEIGHBOURS = 10
 KEPT = 2000  # training images whose features are kept, at most

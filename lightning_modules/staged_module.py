@@ -9,9 +9,9 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import nn
 
-from common.config.schema import StageConfig
-from common.errors import UserError
-from common.runs.run import ModelFacts
+from karyocyte.common.config.schema import StageConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.run import ModelFacts
 from lightning_modules.backbones.backbone import check_modules, set_modes, set_trainable
 from lightning_modules.optimizers import TrainingSettings, build_optimizer, build_scheduler, stage_optimizer
 

@@ -1,61 +1,6 @@
-"""Explain trained models: heat maps, the outputs of layers, and tables of layers."""
+"""``python scripts/explain.py --help`` explains it; the code is in karyocyte/commands/explain.py."""
 
-from pathlib import Path
-from typing import Annotated, Literal
-
-from common.runs.names import run_word
-from scripts.shared.program import Argument, Option, program
-from workflows.explain.request import ExplainRequest, check_options
-
-What = Literal["heatmaps", "layers", "smoothness", "summary"]
-Words = Annotated[
-    list[str],
-    Argument(parser=run_word, metavar="RUN... [KEY=VALUE...]", help="Runs, and keys of conf/explain.yaml."),
-]
-Out = Annotated[Path | None, Option(help="heatmaps, layers: PNG of all; by default each run has its own.")]
-Csv = Annotated[Path | None, Option(help="summary, smoothness: table to write.")]
-Depth = Annotated[int, Option(min=0, help="summary: 1 the backbone in one row; 2, 3, ...: its parts; 0: all.")]
-
-
-def explain(what: What, words: Words, out: Out = None, csv: Csv = None, depth: Depth = 1) -> None:
-    """Explain trained models.
-
-    [bold]heatmaps[/bold] show which places of an image support a class: pictures for the report, a table and a figure
-    in each run's heatmaps folder; by default of each class the most certain right and wrong prediction and the most
-    doubtful. An ensemble is explained by its members.
-
-    [bold]layers[/bold] draws the outputs of layers for some images, [bold]smoothness[/bold] measures how smooth they
-    are, as paper 002 compares them.
-
-    With --out, one figure has all: heat maps of the same images side by side, by run and method, layers a row per run.
-
-    [bold]summary[/bold] shows the layers of a network, of runs or of +experiment=..., and its parameter counts, also as
-    Keras counts them.
-    """
-    check_options(what, {"--out": out, "--csv": csv, "--depth": depth != 1})
-    if what == "summary":
-        from workflows.explain.summary import summarise_networks
-
-        summarise_networks(words, depth, csv)
-        return
-    request = ExplainRequest.of(words, out)
-    from workflows.explain.run import draw_heat_maps, draw_layers, measure_smoothness  # takes seconds: after the checks
-
-    if what == "smoothness":
-        measure_smoothness(request, csv)
-    elif what == "layers":
-        draw_layers(request)
-    else:
-        draw_heat_maps(request)
-
-
-app = program(
-    explain,
-    "python scripts/explain.py heatmaps latest all=true",
-    "python scripts/explain.py heatmaps latest method=hirescam samples=20",
-    "python scripts/explain.py layers anet_c6_mnist vgg16_mnist --out layers.png",
-    "python scripts/explain.py summary +experiment=vgg16_mnist",
-)
+from karyocyte.commands.explain import app
 
 if __name__ == "__main__":
     app()

@@ -1,67 +1,6 @@
-"""Write a trained model as a folder that needs neither its run nor torch."""
+"""``python scripts/export.py --help`` explains it; the code is in karyocyte/commands/export.py."""
 
-from pathlib import Path
-from typing import Annotated
-
-from common.arguments import new_folder
-from common.cli import heavy_imports
-from common.runs.names import run_path
-from common.runs.portable import is_detector
-from scripts.shared.program import Argument, Option, program
-
-Folder = Annotated[
-    Path, Argument(parser=run_path, metavar="RUN", help="Folder or name of a finished run, or of an ensemble.")
-]
-Output = Annotated[Path, Option(help="New folder for weights, graph, description and model card.")]
-DataDir = Annotated[str | None, Option(help="Where the images of the run are now.", show_default="where they were")]
-LicenceText = Annotated[
-    str | None, Option(help="Licence of the weights, as the model card states it.", show_default="not stated")
-]
-Half = Annotated[bool, Option("--half", help="Weights in 16 bits, half as large; they are computed in 32.")]
-Onnx = Annotated[bool, Option(help="Write ONNX graphs, or only what torch needs.")]
-Notes = Annotated[
-    Path | None,
-    Option(help="Markdown file on the data and their terms, for the model card.", show_default="none"),
-]
-
-
-def export(
-    folder: Folder,
-    output: Output,
-    licence: LicenceText = None,
-    data_dir: DataDir = None,
-    half: Half = False,
-    onnx: Onnx = True,
-    notes: Notes = None,
-) -> None:
-    """Write a trained model as a folder that needs neither its run nor torch.
-
-    The folder holds, of each member, weights (safetensors) and an ONNX graph from the prepared image to the
-    probabilities; model.json with classes, preparation, metrics, thresholds and versions; and README.md, a model card.
-    The graph is compared with the run's network on images of its test part: where a probability differs by more than
-    0.0001 (weights in 16 bits: 0.01), nothing is written.
-    """
-    options = locals()
-    if is_detector(folder):
-        new_folder(output)
-        with heavy_imports():
-            from workflows.detection.export import export_detector
-        export_detector(folder, output, licence, half, notes)
-        return
-    from workflows.export.request import ExportRequest
-
-    request = ExportRequest(**options)
-    request.check()
-    with heavy_imports():  # after the check: torch takes seconds
-        from workflows.export.run import export_model
-    export_model(request)
-
-
-app = program(
-    export,
-    "python scripts/export.py chromosomes/latest --output mine",
-    "python scripts/predict.py any new_images --output new.csv",
-)
+from karyocyte.commands.export import app
 
 if __name__ == "__main__":
     app()

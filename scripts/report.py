@@ -1,39 +1,6 @@
-"""Write one page on finished runs: results, curves, and every test picture with its prediction."""
+"""``python scripts/report.py --help`` explains it; the code is in karyocyte/commands/report.py."""
 
-from pathlib import Path
-from typing import Annotated
-
-from common.runs.names import run_path
-from scripts.shared.program import Argument, Option, program
-
-RUNS = "Folders of runs or ensembles; folds are gathered by experiment."
-Runs = Annotated[list[Path], Argument(parser=run_path, metavar="RUN...", help=RUNS)]
-PLACE = "report.html in the folder of a single run, else here"
-Output = Annotated[Path | None, Option(help="The page.", show_default=PLACE)]
-Images = Annotated[int, Option(min=0, help="Test images on the page, at most; wrong and doubtful ones first.")]
-Key = Annotated[Path | None, Option(help="Write a table from numbers to names; keep it with the images.")]
-
-
-def report(runs: Runs, output: Output = None, images: Images = 2000, key: Key = None) -> None:
-    """Write one self-contained page: a run, an ensemble, the folds of an experiment, or several experiments.
-
-    It needs no network and no other file, and loads no model: pictures and heat maps are those that the runs or
-    [bold]scripts/explain.py[/bold] left. Subjects and images have numbers in place of their names.
-    """
-    from workflows.report.request import ReportRequest
-
-    request = ReportRequest(runs, output, images, key)
-    request.check()
-    from workflows.report.page import report_runs  # takes seconds: after the checks
-
-    report_runs(request)
-
-
-app = program(
-    report,
-    "python scripts/report.py chromosomes/latest",
-    "python scripts/report.py outputs/resnet50_cut_block5/subject-fold*/seed=0",
-)
+from karyocyte.commands.report import app
 
 if __name__ == "__main__":
     app()

@@ -1,64 +1,6 @@
-"""Reproduce a paper: prepare its data, train its experiments, analyse them, and compare its figures with ours."""
+"""``python scripts/reproduce.py --help`` explains it; the code is in karyocyte/commands/reproduce.py."""
 
-from pathlib import Path
-from typing import Annotated
-
-from common.cli import heavy_imports
-from scripts.shared.program import Argument, Option, program
-
-Paper = Annotated[str, Argument(metavar="PAPER", help="001, 002, 003 or 004.")]
-Words = Annotated[
-    list[str] | None,
-    Argument(metavar="[KEY=VALUE]...", help="As train.py takes them: data_dir=..., +cluster=local."),
-]
-Output = Annotated[Path | None, Option(help="Folder of the page and tables.", show_default="reproduction/<paper>")]
-Seeds = Annotated[str | None, Option(help="Such as 0,1,2.", show_default="those of conf/reproduction/")]
-Folds = Annotated[str | None, Option(help="Of the honest split, such as 0,1,2.", show_default="fold 0")]
-Some = Annotated[str | None, Option(help="Some experiments, with commas between.", show_default="all")]
-Honest = Annotated[bool, Option("--honest", help="Train on a split without leaks, too.")]
-DryRun = Annotated[bool, Option("--dry-run", help="Only check settings, images and weights, and print the commands.")]
-
-
-def reproduce(
-    paper: Paper,
-    words: Words = None,
-    output: Output = None,
-    seeds: Seeds = None,
-    folds: Folds = None,
-    experiments: Some = None,
-    honest: Honest = False,
-    dry_run: DryRun = False,
-) -> None:
-    """Reproduce all experiments of a paper and write reproduction.html and reproduction.csv.
-
-    The commands are those that you could type yourself; the same line again runs only what is missing.
-    """
-    from common.arguments import number_list
-    from workflows.papers.settings import check_overrides, load_reproduction
-
-    load_reproduction(paper)
-    check_overrides(words or ())
-    some = tuple(filter(None, (experiments or "").split(",")))
-    chosen = (some, number_list(seeds, "--seeds"), number_list(folds, "--folds"), honest)
-    with heavy_imports():  # takes seconds: after the checks; and the composed jobs are many small objects that stay
-        from workflows.papers import preflight, run
-        from workflows.papers.plan import Options, check_plan, make_plan
-
-        plan = make_plan(paper, words or (), output or Path("reproduction") / paper, Options(*chosen))
-        configs = check_plan(plan)
-        preflight.report(plan, configs)
-    if dry_run:
-        run.show(plan, configs)
-    else:
-        run.reproduce(plan)
-
-
-app = program(
-    reproduce,
-    "python scripts/reproduce.py 004 data_dir=cnmc --honest --dry-run",
-    "python scripts/reproduce.py 004 data_dir=cnmc --seeds 0,1,2 +cluster=slurm",
-    "python scripts/reproduce.py 002 data_dir=data +profile=cpu",
-)
+from karyocyte.commands.reproduce import app
 
 if __name__ == "__main__":
     app()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 import datamodules  # noqa: F401 - as in train.py: it registers what a configuration may name
-from common import compat
+from karyocyte.common import compat
 
 # A fault that one example of ten shows is found with a probability of 0.93; the default of 100 takes a minute longer.
 # No example has a deadline, which a loaded machine misses.
@@ -18,7 +18,7 @@ settings.load_profile("suite")
 
 # The files that take longest come first: at the end no worker has one of them left while the others have nothing to do.
 LONGEST = (
-    "tutorials/test_tutorials.py", "workflows/test_resume.py", "scripts/test_karyotype.py",
+    "tutorials/test_tutorials.py", "karyocyte/workflows/test_resume.py", "commands/test_karyotype.py",
     "hydra_plugins/test_launcher.py", "docs/test_extending.py", "test_smoke.py", "training/test_two_processes.py",
 )  # fmt: skip
 

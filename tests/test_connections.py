@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from common.paths import ROOT
+from karyocyte.common.paths import ROOT
 
 SWITCHES = ("HF_HUB_OFFLINE", "NO_ALBUMENTATIONS_UPDATE", "WANDB_MODE")  # a user has set none of them
 

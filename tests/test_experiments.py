@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from common.composition.compose import check_config
-from common.paths import ROOT
-from common.runs.stages import batch_sizes
+from karyocyte.common.composition.compose import check_config
+from karyocyte.common.paths import ROOT
+from karyocyte.common.runs.stages import batch_sizes
+from karyocyte.workflows.train import prepare
 from lightning_modules.build import build_classifier
 from lightning_modules.training.fit import train_stages
 from tests.datamodules.metaphases.sets import ALONE
 from tests.helpers.experiments import tiny_data
 from tests.helpers.training import composed, small_config
-from workflows.train import prepare
 
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
 # The experiments of paper 004 that train a single model: its ensembles join finished runs.

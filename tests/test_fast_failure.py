@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from common.paths import ROOT
+from karyocyte.common.paths import ROOT
 
 HEAVY = ("torch", "pytorch_lightning", "timm", "albumentations", "pandas", "matplotlib", "scipy", "sklearn")
 MISSING = "no/such/path"

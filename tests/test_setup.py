@@ -4,13 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
-import tomllib
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from common.paths import ROOT
+from karyocyte.__main__ import COMMANDS
+from karyocyte.common.paths import ROOT
 
 
 @pytest.fixture
@@ -57,30 +57,34 @@ def test_a_torch_backend_is_passed_on_and_its_failure_is_explained(checkout):
 
 
 def test_every_script_is_a_command():
-    commands = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-    named = {"karyocyte-" + path.stem.replace("_", "-") for path in (ROOT / "scripts").glob("[!_]*.py")}
-    assert set(commands) == {"karyocyte-train", *named}
-    for place in commands.values():
-        module, _, name = place.partition(":")
-        assert callable(getattr(import_module(module), name))
+    named = {path.stem.replace("_", "-") for path in (ROOT / "scripts").glob("*.py")}
+    assert set(COMMANDS) == {"train", *named}
+    for name in COMMANDS:
+        assert callable(import_module(f"karyocyte.commands.{name.replace('-', '_')}").app)
 
 
 def in_folder(folder: Path, *command: object) -> subprocess.CompletedProcess:
     return subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, check=False)
 
 
-def test_installed_commands_run_in_any_folder(tmp_path):
+def test_the_command_runs_in_any_folder_also_beside_packages_of_the_same_names(tmp_path):
     programs = Path(sys.executable).parent
-    if not (programs / "karyocyte-train").exists():
+    if not (programs / "karyocyte").exists():
         pytest.skip("Karyocyte is not installed in this environment: run make setup")
-    report = in_folder(tmp_path, programs / "karyocyte-report", "nothing")
+    report = in_folder(tmp_path, programs / "karyocyte", "report", "nothing")
     assert (report.returncode, "nothing" in report.stderr, "Traceback" in report.stderr) == (1, True, False)
+    for name in ("common", "evaluation", "scripts", "workflows"):  # another project's own packages
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('the package of another project')")
+    code = "from karyocyte.evaluation.intervals.bootstrap import intervals; import karyocyte.commands.report"
+    beside = in_folder(tmp_path, sys.executable, "-c", code)
+    assert (beside.returncode, beside.stderr) == (0, "")
     (tmp_path / "empty").mkdir()
     words = (
         "-m", "+cluster=local", "data=folder", "data_dir=empty", "data.positive_class=a", "weights=random",
         "cache_dir=cache",
     )  # fmt: skip
-    job = in_folder(tmp_path, programs / "karyocyte-train", *words)  # is started by the command's own file
+    job = in_folder(tmp_path, programs / "karyocyte", "train", *words)  # is started by the command's own file
     assert "data folder empty is empty" in job.stdout, job.stdout + job.stderr
     assert len(list(tmp_path.glob("outputs/sweeps/*/logs/*.log"))) == 1
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import train
+from karyocyte.commands import train
 from tests.helpers.terminal import run_app
 from tests.helpers.training import call_main
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-import train
-from common.config.overrides import quote_path
-from common.paths import ROOT
-from common.runs.run import Run
 from datamodules.image_datamodule import ImageDataModule
+from karyocyte.commands import train
+from karyocyte.common.config.overrides import quote_path
+from karyocyte.common.paths import ROOT
+from karyocyte.common.runs.run import Run
+from karyocyte.workflows import train as training
 from tests.helpers.training import SMALL, call_main, command, typed_places
-from workflows import train as training
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 SCREEN = 48  # lines

@@ -13,10 +13,10 @@ import typer
 
 from benchmarks.shared import show
 from benchmarks.speed.case import Case, measure
-from common.cli import heavy_imports, report_user_errors
-from common.errors import UserError
-from common.files import write_csv
-from common.revision import revision
+from karyocyte.common.cli import heavy_imports, report_user_errors
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_csv
+from karyocyte.common.revision import revision
 
 TOPICS = ("data_path", "training", "prediction")
 COLUMNS = ("case", "peer", "ratio", "lowest", "highest", "goal")

@@ -13,9 +13,9 @@ import torch
 from benchmarks.speed import plain
 from benchmarks.speed.case import Case, Peer
 from benchmarks.speed.data_path import write_images
-from common.composition.compose import compose_config
-from common.paths import ROOT
 from datamodules.datasets import data_module
+from karyocyte.common.composition.compose import compose_config
+from karyocyte.common.paths import ROOT
 from lightning_modules.build import build_classifier
 from lightning_modules.training.fit import train_stages
 

@@ -9,8 +9,6 @@ from enum import StrEnum
 import cv2
 import numpy as np
 
-from common.config.data import PrepareConfig
-from common.karyotype import CHROMOSOMES
 from datamodules.inference.cells import Cell
 from datamodules.inference.foreign_images import LARGEST_IMAGE, outline_of, why_far_from_size, why_foreign
 from datamodules.inference.image_files import ImageFile
@@ -18,6 +16,8 @@ from datamodules.io.decode import BrokenImageError, decode_image, read_plain_fil
 from datamodules.preprocessing.background import on_black, to_gray
 from datamodules.preprocessing.chromosome_canvas import scales
 from datamodules.preprocessing.pipeline import TooLargeError, prepare_image, to_shape
+from karyocyte.common.config.data import PrepareConfig
+from karyocyte.common.karyotype import CHROMOSOMES
 
 LEFT_OUT = "left out by the expert (--fixed)"
 LOOK = (32, 16)  # pixels of a picture that is compared with others

@@ -7,16 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from common.config.schema import Config
-from common.errors import UserError
-from common.runs.files import RunFile
-from common.runs.run import Run
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.manifest.leakage import LeakReport, near_pairs, pair_table
 from datamodules.manifest.manifest import Manifest, PositiveClassUnsaidError
 from datamodules.manifest.splits import TEST, TRAIN, UNUSED, VALIDATION
 from datamodules.sources import scan, scan_persons
 from datamodules.transforms.expansion import unchanged
+from karyocyte.common.config.schema import Config
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.files import RunFile
+from karyocyte.common.runs.run import Run
 
 LEARNED = (TRAIN, VALIDATION)
 _COLUMNS = ["image_id", "path", "label", "subject", "sha256", "part"]

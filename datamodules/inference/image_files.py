@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from common.errors import UserError
-from common.text import counted
 from datamodules.io.archives import resolve_data_dir
 from datamodules.io.decode import SUFFIXES, UNREAD_SUFFIXES
 from datamodules.manifest.manifest import natural_key
+from karyocyte.common.errors import UserError
+from karyocyte.common.text import counted
 
 HIDDEN = "hidden"
 

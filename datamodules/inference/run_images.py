@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common.config.schema import Config
-from common.errors import UserError
-from common.runs.run import Run
 from datamodules.datasets import data_module
 from datamodules.preprocessing.pipeline import to_shape
+from karyocyte.common.config.schema import Config
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.run import Run
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from common.errors import UserError, first_line
-from common.files import sha256_of_value
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import check_space, make_once, whole_folder
+from karyocyte.common.errors import UserError, first_line
+from karyocyte.common.files import sha256_of_value
 
 # How much an archive may unpack to; real image sets stay below 20 times their packed size, a few blank images do not.
 LARGEST = 64 << 30  # bytes of all members together

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from common.errors import UserError
-from common.files import changed_text
-from common.text import unescape_formula
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import changed_text
+from karyocyte.common.text import unescape_formula
 
 
 def read_text_table(file: Path) -> pd.DataFrame:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from common.arguments import new_folder
-from common.errors import UserError
-from common.files import sync
-from common.locks import file_lock, one_at_a_time
+from karyocyte.common.arguments import new_folder
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import sync
+from karyocyte.common.locks import file_lock, one_at_a_time
 
 
 def make_once(folder: Path, make: Callable[[Path], None], is_whole: Callable[[Path], bool] = Path.is_dir) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from common.errors import UserError
+from karyocyte.common.errors import UserError
 
 
 @dataclass(frozen=True)

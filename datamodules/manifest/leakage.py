@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from common.config.data import SplitConfig
-from common.errors import UserError
-from common.files import write_csv
-from common.runs.run import Run
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.splits import PARTS
+from karyocyte.common.config.data import SplitConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_csv
+from karyocyte.common.runs.run import Run
 
 LISTED_PAIRS = 10_000  # the closest near-duplicate pairs are listed; all are counted
 _AT_ONCE = 1 << 17  # pairs that are compared at once: they stay in the cache of a processor

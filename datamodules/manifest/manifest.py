@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from common.errors import UserError
-from common.files import sha256_of_value
-from common.text import counted
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import sha256_of_value
+from karyocyte.common.text import counted
 
 COLUMNS = ["image_id", "path", "label", "subject", "part", "cell", "kind", "group"]
 DRAWN = "DRAWN.txt"  # in a folder of synthetic images, so that every result on them says so

@@ -13,15 +13,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from common.errors import UserError
-from common.files import atomic_path, sha256_of_value
-from common.locks import one_at_a_time
-from common.text import counted
 from datamodules.io.decode import BrokenImageError, border, bounding_box, decode_image, read_plain_file
 from datamodules.io.progress import threaded
 from datamodules.io.resize import resize
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.numbers import NUMBERS, picture_numbers
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import atomic_path, sha256_of_value
+from karyocyte.common.locks import one_at_a_time
+from karyocyte.common.text import counted
 
 PHASH_SIZE = 16  # 16 x 16 = 256 bits
 SCAN_VERSION = 4  # raise it when the facts of an unchanged file would come out differently

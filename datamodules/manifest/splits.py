@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
-from common.config.data import PaperSplit, SplitConfig
-from common.errors import UserError
-from common.karyotype import KARYOGRAM_SOURCES
 from datamodules.manifest.manifest import Manifest, absent_from
 from datamodules.manifest.persons import parts_by_person, surplus_copies
+from karyocyte.common.config.data import PaperSplit, SplitConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.karyotype import KARYOGRAM_SOURCES
 
 TRAIN = "train"
 VALIDATION = "validation"

@@ -5,10 +5,10 @@ from typing import Any
 import albumentations as A
 import numpy as np
 
-from common.config.data import TransformConfig
-from common.errors import UserError
-from common.seeds import derive_seed
 from datamodules.transforms.augmentation import chosen_operations
+from karyocyte.common.config.data import TransformConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.seeds import derive_seed
 
 VISIBLE = 0.4  # share of a box that must stay within the picture: with less it is dropped
 

@@ -8,9 +8,6 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from common.config.data import TransformConfig
-from common.errors import UserError
-from common.seeds import derive_seed
 from datamodules.io.decode import read_image
 from datamodules.manifest.manifest import Manifest
 from datamodules.metaphases.crops import crop_boxes
@@ -21,6 +18,9 @@ from datamodules.prepared_dataset import Key, epochs_and_items
 from datamodules.synthesis.metaphase import Chromosome
 from datamodules.synthesis.metaphase_picture import compose_metaphase
 from datamodules.transforms.augmentation import chosen_operations
+from karyocyte.common.config.data import TransformConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.seeds import derive_seed
 
 SOURCES = 300  # pictures of a part, at most, that chromosomes are taken from
 SMALLEST = 150  # pixels of such a chromosome, at least

@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from common.config.data import PrepareConfig
-from common.files import sha256_of_value
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.decode import read_image
 from datamodules.manifest.manifest import Manifest
 from datamodules.metaphases.augmentation import BoxAugmentation
 from datamodules.metaphases.picture import network_picture
 from datamodules.prepared_dataset import Key, epochs_and_items
+from karyocyte.common.config.data import PrepareConfig
+from karyocyte.common.files import sha256_of_value
 
 MULTIPLE = 32  # of pixels that height and width of a batch are padded to
 WHITE = 255

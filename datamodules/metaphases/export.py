@@ -5,10 +5,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common.arguments import new_folder
-from common.errors import UserError
-from common.files import write_csv
-from common.karyotype import CHROMOSOMES
 from datamodules.export import LABELS
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.decode import encode_png, read_image
@@ -17,6 +13,10 @@ from datamodules.io.whole_folder import new_whole_folder
 from datamodules.metaphases.cut_out import cut_out
 from datamodules.metaphases.picture import network_picture
 from datamodules.sources.metaphase_boxes import UNKNOWN
+from karyocyte.common.arguments import new_folder
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_csv
+from karyocyte.common.karyotype import CHROMOSOMES
 
 
 def export_cut_outs(data: ImageDataModule, folder: Path, progress: bool) -> int:

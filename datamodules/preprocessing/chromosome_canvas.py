@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from common.config.data import PrepareConfig
-from common.errors import UserError
 from datamodules.io.resize import INTERPOLATIONS
 from datamodules.preprocessing.background import is_light, on_black, to_gray
 from datamodules.preprocessing.pipeline import ChromosomeSteps, TooLargeError, register_chromosome_steps
+from karyocyte.common.config.data import PrepareConfig
+from karyocyte.common.errors import UserError
 
 WIDTH = 0.49  # of a chromosome, relative to the square root of canvas.area: measured, see docs/results/chromosomes.md
 _FINER = 4  # times enlarged where the width is measured

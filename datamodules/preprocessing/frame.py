@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from common.config.data import PrepareConfig
-from common.errors import UserError
-from common.files import sha256_of_value
 from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import make_once, whole_folder
 from datamodules.manifest.manifest import Manifest
 from datamodules.preprocessing.cache import read_unchanged
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, steps_before_resize
+from karyocyte.common.config.data import PrepareConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import sha256_of_value
 
 PERCENTILE = 99  # ours: a few stray images with dirt at the border would make all others small
 SIDES = "sides.npy"

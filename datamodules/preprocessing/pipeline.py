@@ -9,10 +9,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from common.config.data import PrepareConfig
-from common.errors import UserError
 from datamodules.io.decode import border, crop_to_content
 from datamodules.io.resize import resize, resized_by
+from karyocyte.common.config.data import PrepareConfig
+from karyocyte.common.errors import UserError
 
 PREPARE_VERSION = 2  # raise it when the same image and settings would come out differently: old caches are then unused
 

@@ -9,13 +9,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
-from common.config.data import SourceConfig
-from common.config.schema import Config
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.persons import link_subjects
 from datamodules.manifest.scan import scan_listing
 from datamodules.preprocessing import chromosome_canvas  # noqa: F401 (registers prepare.fit=canvas, background=detect)
 from datamodules.transforms.expansion import Expansion
+from karyocyte.common.config.data import SourceConfig
+from karyocyte.common.config.schema import Config
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from common.cli import say
-from common.errors import UserError
-from common.locks import one_at_a_time
 from datamodules.manifest.manifest import Manifest, listed
 from datamodules.sources import SourceContext
 from datamodules.sources.listing import data_folder, write_once
+from karyocyte.common.cli import say
+from karyocyte.common.errors import UserError
+from karyocyte.common.locks import one_at_a_time
 
 GIVEN = {"train": None, "test": "test"}  # the given part of the images of the official parts
 

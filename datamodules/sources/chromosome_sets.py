@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 import pandas as pd
 from pydantic import Field, NonNegativeInt, PositiveFloat
 
-from common.config.base import FROM_YAML, Name, StrictModel
-from common.config.data import SourceConfig
-from common.errors import UserError
-from common.karyotype import CHROMOSOMES
 from datamodules.manifest.manifest import ImageSet, Manifest
 from datamodules.sources import SourceContext, source
 from datamodules.sources.chromosomes import ChromosomesConfig, ChromosomeTableConfig, list_chromosomes
+from karyocyte.common.config.base import FROM_YAML, Name, StrictModel
+from karyocyte.common.config.data import SourceConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.karyotype import CHROMOSOMES
 
 
 class ChromosomeSetConfig(StrictModel):

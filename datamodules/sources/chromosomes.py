@@ -5,13 +5,13 @@ from typing import Literal
 
 import pandas as pd
 
-from common.config.base import FROM_YAML
-from common.config.data import SourceConfig
-from common.errors import UserError
-from common.karyotype import CHROMOSOMES, class_of
 from datamodules.manifest.manifest import Manifest, listed
 from datamodules.sources import SourceContext, source
 from datamodules.sources.listing import data_folder, hint_at_archives, image_files, name_parser, read_table, sub_folders
+from karyocyte.common.config.base import FROM_YAML
+from karyocyte.common.config.data import SourceConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.karyotype import CHROMOSOMES, class_of
 
 CASES = "case_id"  # the usual column of data.subject_column
 

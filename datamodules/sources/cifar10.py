@@ -6,13 +6,13 @@ from typing import Literal
 
 import numpy as np
 
-from common.config.base import FROM_YAML
-from common.config.data import SourceConfig
-from common.errors import UserError
 from datamodules.manifest.manifest import Manifest, listed
 from datamodules.sources import SourceContext, source
 from datamodules.sources._published import GIVEN, Notes, folder_of, list_arrays
 from datamodules.sources.listing import hint_at_archives, image_files, sub_folders
+from karyocyte.common.config.base import FROM_YAML
+from karyocyte.common.config.data import SourceConfig
+from karyocyte.common.errors import UserError
 
 HOME = "www.cs.toronto.edu/~kriz/cifar.html (the Python version), or data.download=true"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

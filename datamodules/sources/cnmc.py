@@ -11,15 +11,15 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import PositiveInt
 
-from common.config.base import FROM_YAML
-from common.config.data import SourceConfig
-from common.config.schema import Config
-from common.errors import UserError
 from datamodules.manifest.manifest import Manifest, listed, natural_key, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources._published import Notes
 from datamodules.sources.listing import data_folder, hint_at_archives, image_files, is_image, sub_folders
 from datamodules.transforms.expansion import Expansion
+from karyocyte.common.config.base import FROM_YAML
+from karyocyte.common.config.data import SourceConfig
+from karyocyte.common.config.schema import Config
+from karyocyte.common.errors import UserError
 
 CLASSES = ("all", "hem")
 HOME = "doi 10.7937/tcia.2019.dc64i46r (The Cancer Imaging Archive, C-NMC 2019)"

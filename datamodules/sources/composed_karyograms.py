@@ -12,11 +12,6 @@ from typing import Annotated, Literal
 import pandas as pd
 from pydantic import Field
 
-from common.config.base import FROM_YAML
-from common.config.data import AugmentedConfig
-from common.errors import UserError
-from common.files import sha256_of_value
-from common.karyotype import ABNORMAL, NORMAL, name_karyotype
 from datamodules.io.whole_folder import make_once
 from datamodules.manifest.manifest import Manifest, content_hash, listed, natural_key, order_classes
 from datamodules.manifest.scan import scan_listing
@@ -33,6 +28,11 @@ from datamodules.synthesis.karyogram_writer import (
     read_karyograms,
     write_karyograms,
 )
+from karyocyte.common.config.base import FROM_YAML
+from karyocyte.common.config.data import AugmentedConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import sha256_of_value
+from karyocyte.common.karyotype import ABNORMAL, NORMAL, name_karyotype
 
 
 class ComposedKaryogramsConfig(CompositionConfig, defaults="data/composed_karyograms"):

@@ -4,15 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from common.config.base import FROM_YAML
-from common.config.data import AugmentedConfig, SourceConfig
-from common.config.schema import Config
-from common.errors import UserError
-from common.karyotype import ABNORMAL, NORMAL
 from datamodules.manifest.manifest import Manifest, absent_from, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources.listing import data_folder, hint_at_archives, image_files, is_image, name_parser, sub_folders
 from datamodules.transforms.expansion import Expansion
+from karyocyte.common.config.base import FROM_YAML
+from karyocyte.common.config.data import AugmentedConfig, SourceConfig
+from karyocyte.common.config.schema import Config
+from karyocyte.common.errors import UserError
+from karyocyte.common.karyotype import ABNORMAL, NORMAL
 
 
 class NamedImagesConfig(SourceConfig):

@@ -9,9 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common.config.data import SourceConfig
-from common.config.rules import DATA_DIR_HINT
-from common.errors import UserError
 from datamodules.io.archives import is_hidden, lone_folder, resolve_data_dir
 from datamodules.io.decode import SUFFIXES, encode_png
 from datamodules.io.progress import threaded
@@ -19,6 +16,9 @@ from datamodules.io.tables import read_text_table
 from datamodules.io.whole_folder import make_once, whole_folder
 from datamodules.manifest.manifest import natural_key
 from datamodules.sources import SourceContext
+from karyocyte.common.config.data import SourceConfig
+from karyocyte.common.config.rules import DATA_DIR_HINT
+from karyocyte.common.errors import UserError
 
 
 def data_folder(context: SourceContext, wanted: str | None = None, searched: bool = False) -> Path:

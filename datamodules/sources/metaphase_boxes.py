@@ -11,13 +11,13 @@ from xml.etree import ElementTree
 import numpy as np
 import yaml
 
-from common.errors import UserError
-from common.files import write_json
-from common.karyotype import AUTOSOMES, CHROMOSOMES, class_of
 from datamodules.io.archives import is_hidden
 from datamodules.manifest.manifest import natural_key
 from datamodules.sources.listing import hint_at_archives
 from datamodules.synthesis.metaphase_picture import MetaphasePicture
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_json
+from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES, class_of
 
 UNKNOWN = -1  # the label of a box whose class is not known
 UNKNOWN_NAME = "chromosome"  # and how its class is called in annotations

@@ -7,16 +7,16 @@ from typing import Literal
 import pandas as pd
 from PIL import ExifTags, Image
 
-from common.config.base import FROM_YAML
-from common.errors import UserError
-from common.karyotype import ABNORMAL
-from common.text import counted
 from datamodules.io.tables import read_text_table
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources.folder import NamedImagesConfig
 from datamodules.sources.listing import data_folder, image_files, name_parser
 from datamodules.sources.metaphase_boxes import NO_BOXES, Annotation, Boxes, check_boxes, read_annotations
+from karyocyte.common.config.base import FROM_YAML
+from karyocyte.common.errors import UserError
+from karyocyte.common.karyotype import ABNORMAL
+from karyocyte.common.text import counted
 
 # The lists of the data set, and what they declare of a cell.
 LISTS = {

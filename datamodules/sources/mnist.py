@@ -8,12 +8,12 @@ from typing import Literal
 
 import numpy as np
 
-from common.config.base import FROM_YAML
-from common.config.data import SourceConfig
-from common.errors import UserError
 from datamodules.manifest.manifest import Manifest
 from datamodules.sources import SourceContext, source
 from datamodules.sources._published import folder_of, list_arrays
+from karyocyte.common.config.base import FROM_YAML
+from karyocyte.common.config.data import SourceConfig
+from karyocyte.common.errors import UserError
 
 HOME = "the mirrors that torchvision.datasets.MNIST names, or data.download=true"
 CLASSES = tuple("0123456789")

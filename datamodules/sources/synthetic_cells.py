@@ -9,14 +9,14 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from common.config.base import FROM_YAML, Probability
-from common.config.data import SourceConfig
-from common.errors import UserError
-from common.files import sha256_of_value
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources.listing import write_once
 from datamodules.synthesis.cells import CellTraits, draw_cell
+from karyocyte.common.config.base import FROM_YAML, Probability
+from karyocyte.common.config.data import SourceConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import sha256_of_value
 
 CLASSES = ("all", "hem")
 NOTE = "synthetic: procedurally generated cells, not patients"

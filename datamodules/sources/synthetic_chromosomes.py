@@ -9,16 +9,16 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from common.config.base import FROM_YAML, Probability
-from common.config.data import SourceConfig
-from common.errors import UserError
-from common.files import sha256_of_value
-from common.karyotype import AUTOSOMES, CHROMOSOMES
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources.listing import write_once
 from datamodules.synthesis.chromosomes import ChromosomeTraits, draw_chromosome
 from datamodules.synthesis.ideogram import IDEOGRAM
+from karyocyte.common.config.base import FROM_YAML, Probability
+from karyocyte.common.config.data import SourceConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import sha256_of_value
+from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
 
 NOTE = "synthetic: procedurally generated chromosomes, no patients"
 DRAWING_VERSION = 1  # raise it when the same settings would draw other pictures

@@ -15,8 +15,6 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from common.files import sha256_of_value, write_csv
-from common.karyotype import NORMAL, name_karyotype
 from datamodules.io.decode import encode_png
 from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import make_once, whole_folder
@@ -27,6 +25,8 @@ from datamodules.sources.metaphases import LISTS, MetaphasesConfig, list_metapha
 from datamodules.sources.synthetic_chromosomes import NOTE, DrawnCellsConfig, cell_name, draw_picture, labels_of
 from datamodules.synthesis.metaphase import GROUND, to_chromosome
 from datamodules.synthesis.metaphase_picture import MetaphasePicture, compose_metaphase
+from karyocyte.common.files import sha256_of_value, write_csv
+from karyocyte.common.karyotype import NORMAL, name_karyotype
 
 COMPOSITION_VERSION = 1  # raise it when the same settings would make other pictures
 _STREAM = 4  # of random numbers, beside those of the chromosomes

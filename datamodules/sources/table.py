@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Literal
 
-from common.config.base import FROM_YAML
-from common.config.data import SourceConfig
-from common.errors import UserError
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources.listing import data_folder, hint_at_archives, read_table
+from karyocyte.common.config.base import FROM_YAML
+from karyocyte.common.config.data import SourceConfig
+from karyocyte.common.errors import UserError
 
 
 class TableConfig(SourceConfig, defaults="data/table"):

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from common.errors import UserError
-from common.karyotype import CHROMOSOMES, MARKER
 from datamodules.synthesis.config import SheetLayout
 from datamodules.synthesis.karyogram_composer import ROWS, Place, compose
 from datamodules.synthesis.metaphase import Chromosome, Metaphase, to_chromosome, trim
+from karyocyte.common.errors import UserError
+from karyocyte.common.karyotype import CHROMOSOMES, MARKER
 
 SCALE = 2.0  # pixels of the sheet per pixel of the canvas
 WIDTH = 1100  # pixels, more where a row needs it

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import Field, PositiveFloat
 
-from common.config.base import FROM_YAML, Pixels, StrictModel
-from common.config.data import SourceConfig
+from karyocyte.common.config.base import FROM_YAML, Pixels, StrictModel
+from karyocyte.common.config.data import SourceConfig
 
 Count = Annotated[int, Field(ge=0)]
 

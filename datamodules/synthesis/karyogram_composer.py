@@ -9,11 +9,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from common.errors import UserError
-from common.karyotype import AUTOSOMES
 from datamodules.synthesis.config import SheetLayout
 from datamodules.synthesis.ideogram import IDEOGRAM
 from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase, trim
+from karyocyte.common.errors import UserError
+from karyocyte.common.karyotype import AUTOSOMES
 
 # The groups of the Denver conference (1960), each in one line: A, B; C; D, E; F, G and the sex chromosomes.
 ROWS = (

@@ -9,9 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from common.errors import UserError
-from common.files import read_csv, safe_stems, sha256_of_value, write_csv
-from common.karyotype import ABNORMAL, NORMAL
 from datamodules.io.decode import encode_png
 from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import whole_folder
@@ -20,6 +17,9 @@ from datamodules.synthesis.aberrations.numerical import derive
 from datamodules.synthesis.config import CompositionConfig, SheetLayout
 from datamodules.synthesis.karyogram_composer import compose
 from datamodules.synthesis.metaphase import Metaphase, read_metaphase
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import read_csv, safe_stems, sha256_of_value, write_csv
+from karyocyte.common.karyotype import ABNORMAL, NORMAL
 
 COMPOSER_VERSION = 1  # raise it when the same settings would make other pictures
 KARYOGRAMS = "karyograms.csv"

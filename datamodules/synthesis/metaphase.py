@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from common.errors import UserError
-from common.karyotype import CHROMOSOMES, Karyotype, name_karyotype
 from datamodules.io.decode import border, bounding_box, read_image
 from datamodules.manifest.manifest import Manifest, natural_key
+from karyocyte.common.errors import UserError
+from karyocyte.common.karyotype import CHROMOSOMES, Karyotype, name_karyotype
 
 GROUND = 255  # of a G-banded chromosome: dark on white
 _SPECK = 0.03  # of the largest part's area: what is smaller is dirt

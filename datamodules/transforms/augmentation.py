@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from common.config.data import TransformConfig
-from common.seeds import derive_seed
 from datamodules.transforms.operations import AUGMENTATIONS, Transform
 from datamodules.transforms.turns import RandomTurn
+from karyocyte.common.config.data import TransformConfig
+from karyocyte.common.seeds import derive_seed
 
 
 class Augmentation:

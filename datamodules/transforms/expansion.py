@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.config.data import TransformConfig
-from common.errors import UserError
 from datamodules.manifest.manifest import Manifest
+from karyocyte.common.config.data import TransformConfig
+from karyocyte.common.errors import UserError
 
 # Makes a copy of an image (H, W, 3), that image's row, and the number of the copy, from 1.
 Change = Callable[[np.ndarray, int, int], np.ndarray]

@@ -9,14 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from common.config.data import AugmentedConfig, SplitConfig, TransformConfig
-from common.errors import UserError
-from common.karyotype import ABNORMAL, NORMAL
-from common.text import quoted
 from datamodules.manifest.balancing import draw, even_out
 from datamodules.manifest.manifest import Manifest
 from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.expansion import Expansion, unchanged
+from karyocyte.common.config.data import AugmentedConfig, SplitConfig, TransformConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.karyotype import ABNORMAL, NORMAL
+from karyocyte.common.text import quoted
 
 
 def _rows_by_class(manifest: Manifest) -> dict[str, np.ndarray]:

@@ -1,7 +1,7 @@
 """Draw the pictures of README.md and docs/ into results/: ``python -m docs.drawings``."""
 
-from common.paths import ROOT
 from docs.drawings import assignment, few_labels, intervals, pages, stages
+from karyocyte.common.paths import ROOT
 
 if __name__ == "__main__":
     folder = ROOT / "results" / "explanation"

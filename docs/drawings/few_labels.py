@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 
-from common.paths import ROOT
-from evaluation.core.plots import COLOURS, canvas
+from karyocyte.common.paths import ROOT
+from karyocyte.evaluation.core.plots import COLOURS, canvas
 
 METRICS = {"accuracy": "each chromosome alone", "accuracy_assigned": "joint assignment"}
 

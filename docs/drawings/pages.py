@@ -13,9 +13,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from common.errors import UserError
-from common.paths import ROOT
 from docs.commands import TUTORIALS, commands
+from karyocyte.common.errors import UserError
+from karyocyte.common.paths import ROOT
 
 SHOWN = (".venv", "Makefile", "constraints.txt", "docs", "models", "pyproject.toml", "scripts", "setup.py", "train.py")
 GAP = 40  # pixels between two pictures side by side

@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 import datamodules  # noqa: F401 - it registers what a configuration may name
-from common.composition.compose import compose_config
-from common.config.schema import StageConfig
-from evaluation.core.plots import COLOURS, canvas
+from karyocyte.common.composition.compose import compose_config
+from karyocyte.common.config.schema import StageConfig
+from karyocyte.evaluation.core.plots import COLOURS, canvas
 
 EXPERIMENT = "vgg16_cut_block5"
 # The convolutions of the parts of its VGG16, from the images to the head; block 5 is cut off.

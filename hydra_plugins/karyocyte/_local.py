@@ -9,15 +9,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.cli import console, say
-from common.config.cluster import LocalConfig
-from common.errors import UserError
-from common.locks import is_locked
-from common.runs import sweeps
-from common.runs.files import RunFile
-from common.text import counted
-from workflows.sweeps.devices import VARIABLE, find_gpus
-from workflows.sweeps.jobs import Task
+from karyocyte.common.cli import console, say
+from karyocyte.common.config.cluster import LocalConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.locks import is_locked
+from karyocyte.common.runs import sweeps
+from karyocyte.common.runs.files import RunFile
+from karyocyte.common.text import counted
+from karyocyte.workflows.sweeps.devices import VARIABLE, find_gpus
+from karyocyte.workflows.sweeps.jobs import Task
 
 POLL_SECONDS = 0.1
 JOBS_ON_CORES = 2  # at a time, on a machine without a GPU

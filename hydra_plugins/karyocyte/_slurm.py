@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from itertools import filterfalse, groupby
 from pathlib import Path
 
-from common.cli import INTERRUPTED, console, say, warn
-from common.config.cluster import SlurmConfig
-from common.errors import UserError
-from common.preemption import call_slurm
-from common.runs import sweeps
-from workflows.sweeps import slurm
-from workflows.sweeps.jobs import Task
+from karyocyte.common.cli import INTERRUPTED, console, say, warn
+from karyocyte.common.config.cluster import SlurmConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.preemption import call_slurm
+from karyocyte.common.runs import sweeps
+from karyocyte.workflows.sweeps import slurm
+from karyocyte.workflows.sweeps.jobs import Task
 
 ABSENCES = 3  # looks at the queue without a job until it counts as gone: files on a network arrive late
 

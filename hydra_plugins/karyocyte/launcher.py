@@ -11,16 +11,23 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from common.cli import INTERRUPTED, console, say, warn
-from common.compat import run_in_process
-from common.composition.compose import check_override_order, explain_composition
-from common.config.cluster import SWEEP_VARIABLE, ClusterConfig, LocalConfig, SlurmConfig, check_cluster, set_trainer
-from common.config.overrides import key_of
-from common.errors import UserError
-from common.runs import sweeps
-from common.runs.lifecycle import locked
-from common.runs.sweeps import Job, Sweep
-from workflows.sweeps.jobs import Task, fault_of, job_failed
+from karyocyte.common.cli import INTERRUPTED, console, say, warn
+from karyocyte.common.compat import run_in_process
+from karyocyte.common.composition.compose import check_override_order, explain_composition
+from karyocyte.common.config.cluster import (
+    SWEEP_VARIABLE,
+    ClusterConfig,
+    LocalConfig,
+    SlurmConfig,
+    check_cluster,
+    set_trainer,
+)
+from karyocyte.common.config.overrides import key_of
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs import sweeps
+from karyocyte.common.runs.lifecycle import locked
+from karyocyte.common.runs.sweeps import Job, Sweep
+from karyocyte.workflows.sweeps.jobs import Task, fault_of, job_failed
 
 VANISHED = "its process ended without a status (killed, out of memory, or its node is gone)"
 ALIKE = ("sweep", "seed", "split.fold")  # keys in which jobs may differ that are composed and checked once
@@ -49,7 +56,7 @@ class KaryocyteLauncher(Launcher):
             raise UserError("-m under torchrun: each process would start all jobs: take +cluster=slurm, or no -m")
         cluster = check_cluster(self.cluster)
         if isinstance(cluster, SlurmConfig):
-            from workflows.sweeps.slurm import check_slurm
+            from karyocyte.workflows.sweeps.slurm import check_slurm
 
             check_slurm()
         tasks = _tasks(job_overrides, initial_job_idx)

@@ -11,7 +11,7 @@ from timm.layers.helpers import to_2tuple
 from torch import nn
 
 import lightning_modules.networks  # noqa: F401  (it registers the papers' networks with timm)
-from common.errors import UserError, close_names, first_line
+from karyocyte.common.errors import UserError, close_names, first_line
 from lightning_modules.backbones.heads import Layout
 from lightning_modules.backbones.truncation import ImageSize, Removed, cut_backbone, has_parameters
 

@@ -10,7 +10,7 @@ from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
 from timm.layers.pool1d import global_pool_nlc
 from torch import nn
 
-from common.errors import UserError
+from karyocyte.common.errors import UserError
 from lightning_modules.networks.keras_batchnorm import EPS, MOMENTUM
 
 Layout = Literal["NCHW", "NHWC", "NLC", "NC"]

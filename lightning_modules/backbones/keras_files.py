@@ -12,8 +12,8 @@ import timm
 import torch
 from torch import nn
 
-from common.files import atomic_path
-from common.keras import KERAS
+from karyocyte.common.files import atomic_path
+from karyocyte.common.keras import KERAS
 from lightning_modules.backbones.local_weights import SideFile
 
 Layers = dict[str, list[np.ndarray]]  # the arrays of each of Keras' layers with weights, by its name

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.progress import wrap_file
 from safetensors import SafetensorError, safe_open
 
-from common.cli import say
-from common.errors import UserError, first_line
-from common.keras import KERAS, KerasWeights
-from common.locks import one_at_a_time
+from karyocyte.common.cli import say
+from karyocyte.common.errors import UserError, first_line
+from karyocyte.common.keras import KERAS, KerasWeights
+from karyocyte.common.locks import one_at_a_time
 from lightning_modules.backbones.keras_files import convert
 from lightning_modules.backbones.local_weights import NotAtHandError, WeightsFolders
 

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from torch import nn
 
-from common.config.base import StrictModel
-from common.errors import UserError, first_fault, first_line
+from karyocyte.common.config.base import StrictModel
+from karyocyte.common.errors import UserError, first_fault, first_line
 from lightning_modules.backbones.backbone import Backbone
 
 

@@ -17,10 +17,10 @@ from huggingface_hub.errors import EntryNotFoundError
 from huggingface_hub.utils import get_session  # type: ignore[attr-defined]  # documented, but not listed
 from timm.models import PretrainedCfg
 
-from common.config.schema import ModelConfig, PretrainedConfig
-from common.errors import UserError, first_line
-from common.files import sha256_of_file, sha256_of_value
-from common.keras import KERAS, check_keras, weights_name
+from karyocyte.common.config.schema import ModelConfig, PretrainedConfig
+from karyocyte.common.errors import UserError, first_line
+from karyocyte.common.files import sha256_of_file, sha256_of_value
+from karyocyte.common.keras import KERAS, check_keras, weights_name
 from lightning_modules.backbones.backbone import (
     Backbone,
     build_backbone,

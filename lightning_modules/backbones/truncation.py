@@ -11,7 +11,7 @@ import torch
 from timm.layers.helpers import to_2tuple
 from torch import nn
 
-from common.errors import UserError, close_names, first_line
+from karyocyte.common.errors import UserError, close_names, first_line
 
 ImageSize = int | tuple[int, int]  # the side of a square image, or (height, width), in pixels
 

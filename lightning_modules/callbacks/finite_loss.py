@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from common.errors import UserError
-from common.runs.stages import Stage
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.stages import Stage
 
 NAMED = 8  # images that the error names
 KEPT = 50  # losses on an accelerator that are checked at once

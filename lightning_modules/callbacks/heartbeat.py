@@ -9,9 +9,9 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from common.runs.files import RunFile
-from common.runs.run import Progress, Run
-from common.runs.stages import Stage
+from karyocyte.common.runs.files import RunFile
+from karyocyte.common.runs.run import Progress, Run
+from karyocyte.common.runs.stages import Stage
 from lightning_modules.callbacks.staged_unfreezing import stage_callback
 
 EVERY = 5.0  # seconds between two writes

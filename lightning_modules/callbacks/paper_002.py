@@ -13,9 +13,9 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.__version__ import version
 
-from common.files import atomic_path, write_csv
-from common.runs.files import RunFolder
-from common.runs.stages import Stage
+from karyocyte.common.files import atomic_path, write_csv
+from karyocyte.common.runs.files import RunFolder
+from karyocyte.common.runs.stages import Stage
 from lightning_modules.callbacks.best_checkpoint import ChoosesBest, averaged_weights
 from lightning_modules.distributed import all_reduce, on_rank_zero
 

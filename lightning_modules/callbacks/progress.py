@@ -5,7 +5,7 @@ from math import ceil
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import RichProgressBar
 
-from common.cli import console
+from karyocyte.common.cli import console
 
 REFRESHES = 20  # of the progress bar, per second; Lightning would draw it a hundred times
 LINES = 5  # of a fit, at most

@@ -3,9 +3,9 @@
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping
 
-from common.cli import say
-from common.runs.stages import Stage
-from common.text import counted
+from karyocyte.common.cli import say
+from karyocyte.common.runs.stages import Stage
+from karyocyte.common.text import counted
 
 
 class ResumableEarlyStopping(EarlyStopping):

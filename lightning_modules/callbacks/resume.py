@@ -8,9 +8,9 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.distributed import ReduceOp
 
-from common import preemption
-from common.cli import warn
-from common.seeds import derive_seed
+from karyocyte.common import preemption
+from karyocyte.common.cli import warn
+from karyocyte.common.seeds import derive_seed
 from lightning_modules.callbacks.best_checkpoint import averaged_weights
 from lightning_modules.compat import is_last_batch, mark_validation_as_begun, seed_cpu
 from lightning_modules.distributed import all_reduce, current_world

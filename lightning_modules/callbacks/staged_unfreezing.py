@@ -5,9 +5,9 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from common.cli import say
-from common.errors import UserError
-from common.runs.stages import Stage
+from karyocyte.common.cli import say
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.stages import Stage
 from lightning_modules.compat import callbacks_of
 from lightning_modules.staged_module import StagedModule
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from common.errors import UserError
+from karyocyte.common.errors import UserError
 
 STRIDE = 2  # pixels of the picture per cell of the maps
 KINDS = 4  # maps of centres: wide boxes, tall ones, and those of chromosomes that rise or fall to the right

@@ -11,12 +11,12 @@ from pydantic import TypeAdapter, ValidationError
 from scipy.special import expit, logit
 from torch import nn
 
-from common.errors import UserError, first_fault
-from common.files import read_whole_json, sha256_of_file
-from common.runs.files import PortableFile
-from common.runs.portable import DETECTOR_FACTS, DETECTOR_KIND, training_command
-from common.runs.portable_folder import REMEDY
-from common.runs.run import ModelFacts, Run
+from karyocyte.common.errors import UserError, first_fault
+from karyocyte.common.files import read_whole_json, sha256_of_file
+from karyocyte.common.runs.files import PortableFile
+from karyocyte.common.runs.portable import DETECTOR_FACTS, DETECTOR_KIND, training_command
+from karyocyte.common.runs.portable_folder import REMEDY
+from karyocyte.common.runs.run import ModelFacts, Run
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.checkpoint_io import load_checkpoint, load_exported
 from lightning_modules.detection.cutter import Cutter

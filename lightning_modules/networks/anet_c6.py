@@ -49,7 +49,7 @@ from timm.layers.helpers import to_2tuple
 from timm.layers.pool2d_same import create_pool2d
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 
-from common.errors import UserError
+from karyocyte.common.errors import UserError
 from lightning_modules.networks.alexnet import PIXELS, alexnet_stages
 from lightning_modules.networks.layered_cnn import DenseTopCnn, Layers, conv_act, default_cfg
 

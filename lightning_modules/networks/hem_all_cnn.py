@@ -42,7 +42,7 @@ from typing import Any
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
-from common.errors import UserError
+from karyocyte.common.errors import UserError
 from lightning_modules.networks.layered_cnn import DenseTopCnn, Layers, conv_act, default_cfg
 
 FILTERS = {64: (64, 128, 256, 512, 512), 32: (32, 64, 128, 256, 512)}  # paper 003, 4.1, in its two readings

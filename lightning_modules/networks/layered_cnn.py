@@ -9,7 +9,7 @@ import torch
 from timm.layers.helpers import to_2tuple
 from torch import nn
 
-from common.errors import UserError
+from karyocyte.common.errors import UserError
 
 Layers = list[tuple[str, nn.Module]]  # names and layers, in the order of their use
 

@@ -9,15 +9,15 @@ from typing import Any, Literal
 
 from pytorch_lightning import Callback, LightningDataModule, Trainer
 
-from common.cli import say
-from common.config.schema import Config
-from common.errors import UserError
-from common.files import write_json
-from common.preemption import in_training
-from common.runs.files import RunFile
-from common.runs.run import Run
-from common.runs.stages import Stage, batch_sizes, planned_stages, stage_length
-from common.text import counted
+from karyocyte.common.cli import say
+from karyocyte.common.config.schema import Config
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_json
+from karyocyte.common.preemption import in_training
+from karyocyte.common.runs.files import RunFile
+from karyocyte.common.runs.run import Run
+from karyocyte.common.runs.stages import Stage, batch_sizes, planned_stages, stage_length
+from karyocyte.common.text import counted
 from lightning_modules.callbacks.batchnorm_sync import BatchNormSync
 from lightning_modules.callbacks.best_checkpoint import BestCheckpoint, ChoosesBest
 from lightning_modules.callbacks.finite_loss import FiniteLoss

@@ -9,9 +9,9 @@ import torch
 from hydra.utils import get_class
 from pytorch_lightning import LightningDataModule, LightningModule
 
-from common.cli import say
-from common.config.schema import Config
-from common.runs.stages import Stage
+from karyocyte.common.cli import say
+from karyocyte.common.config.schema import Config
+from karyocyte.common.runs.stages import Stage
 from lightning_modules.backbones.truncation import evaluating
 from lightning_modules.classifier import Classifier
 from lightning_modules.inference import predicted_arrays

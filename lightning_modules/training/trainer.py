@@ -11,10 +11,10 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.loggers import Logger
 
-from common.cli import warn_once
-from common.config.schema import Config
-from common.errors import UserError
-from common.runs.memory import keep_freed_memory
+from karyocyte.common.cli import warn_once
+from karyocyte.common.config.schema import Config
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.memory import keep_freed_memory
 from lightning_modules.callbacks.best_checkpoint import BestCheckpoint
 from lightning_modules.callbacks.progress import progress_callback
 from lightning_modules.checkpoint_io import WholeFiles

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from benchmarks import corruptions
-from common.errors import UserError
-from common.files import sha256_of_file
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import sha256_of_file
 from tests.helpers.chromosomes import write_chromosomes
 
 

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from benchmarks import interval_coverage as coverage
-from common.config.schema import EvaluationConfig
-from evaluation.intervals.bootstrap import intervals
-from evaluation.intervals.exact import share
-from evaluation.metrics.resampled import evaluate
+from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.evaluation.intervals.bootstrap import intervals
+from karyocyte.evaluation.intervals.exact import share
+from karyocyte.evaluation.metrics.resampled import evaluate
 
 QUICK = EvaluationConfig(resamples=50)
 

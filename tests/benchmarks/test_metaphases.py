@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.metaphases import measured, named_pictures
-from common.karyotype import CHROMOSOMES
+from karyocyte.common.karyotype import CHROMOSOMES
 
 FEMALE = np.repeat(np.arange(23), 2)
 PLACES = 50.0 * np.stack([np.arange(47) % 8, np.arange(47) // 8], axis=1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from common.paths import ROOT
+from karyocyte.common.paths import ROOT
 
 Found = TypeVar("Found")
 

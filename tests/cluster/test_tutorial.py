@@ -2,8 +2,8 @@
 
 import subprocess
 
-from common.paths import ROOT
 from docs.commands import TUTORIALS, commands
+from karyocyte.common.paths import ROOT
 from tests.cluster.slurm import Cluster
 
 CLUSTER = (  # what starts and stops the cluster of all these tests

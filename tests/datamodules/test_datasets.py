@@ -7,9 +7,9 @@ import pytest
 from pytorch_lightning import Trainer
 
 import datamodules
-from common.composition.compose import compose_config
-from common.paths import ROOT
 from datamodules.datasets import DATA_MODULES, data_module
+from karyocyte.common.composition.compose import compose_config
+from karyocyte.common.paths import ROOT
 from lightning_modules.build import create_classifier
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.digits import write_mnist

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.errors import UserError
 from datamodules.export import export_images
 from datamodules.inference.cells import find_cells
 from datamodules.io.decode import read_image
 from datamodules.sources import list_images
+from karyocyte.common.errors import UserError
 from tests.helpers.images import cell_image, write_image
 from tests.helpers.sources import source_config
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from common.errors import UserError
-from common.runs.distributed import World
-from common.runs.run import Run
 from datamodules.datasets import data_module
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.decode import read_image
 from datamodules.preprocessing.pipeline import prepare_single
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.distributed import World
+from karyocyte.common.runs.run import Run
 from tests.helpers.images import write_image
 from tests.helpers.training import DRAWN, small_config
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.runs.distributed import World
 from datamodules.samplers import EpochBatchSampler
+from karyocyte.common.runs.distributed import World
 
 
 def batches(length, size, epoch=0, first=0, seed=0, **more):

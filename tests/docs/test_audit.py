@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.paths import ROOT
 from docs.audit import audit, follows, holds
+from karyocyte.common.paths import ROOT
 
 
 @pytest.mark.parametrize(

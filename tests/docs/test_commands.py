@@ -10,8 +10,8 @@ import pytest
 import typer
 from typer.main import get_command
 
-from common.paths import ROOT
 from docs.tables import pages
+from karyocyte.common.paths import ROOT
 from tests.helpers.training import composed
 
 BLOCK = re.compile(r"^```(?:bash|console|text)\n(.*?)^```|((?:^ {4}.*\n)+)", re.MULTILINE | re.DOTALL)

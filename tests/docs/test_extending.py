@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from common.paths import ROOT
+from karyocyte.common.paths import ROOT
 from tests.helpers.images import cell_image, write_image
 
 BLOCK = re.compile(r"```\w+ file=(\S+)\n(.*?)```", re.DOTALL)
@@ -27,8 +27,8 @@ for more in (["--no-images"], ["data.nmae=-"]):
 """
 AUGMENTATION = """
 import numpy as np
-from common.composition.compose import compose_config
-from common.errors import UserError
+from karyocyte.common.composition.compose import compose_config
+from karyocyte.common.errors import UserError
 from datamodules.transforms.augmentation import Augmentation
 config = compose_config(["data=synthetic", "balance=none", "transform=none", "+transform.sharpen=0.4"])
 image = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
@@ -42,9 +42,9 @@ for override in ("+transform.sharpen=4", "transform.sharpn=0.4", "transform.shar
 METRIC = """
 import numpy as np
 from sklearn.metrics import matthews_corrcoef
-from common.config.schema import EvaluationConfig
-from evaluation.metrics.labelled import LabelledPredictions
-from evaluation.intervals.bootstrap import intervals
+from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.evaluation.metrics.labelled import LabelledPredictions
+from karyocyte.evaluation.intervals.bootstrap import intervals
 labels, subjects = np.arange(60) % 2, np.arange(60) // 3
 positive = np.random.default_rng(0).random(60)
 images = LabelledPredictions(labels, np.column_stack([1 - positive, positive]), ("a", "b"), 1, subjects, True, 0)
@@ -53,7 +53,7 @@ expected = matthews_corrcoef(labels, positive >= 0.5)
 print(abs(mcc.value - expected) < 1e-9, -1 < mcc.low < mcc.value < mcc.high < 1, mcc.low < 0, mcc.method)
 """
 COMPOSE = """
-from common.composition.compose import compose_config
+from karyocyte.common.composition.compose import compose_config
 from lightning_modules.build import build_classifier
 config = compose_config(OVERRIDES)
 model, _ = build_classifier(config, ("hem", "all"))
@@ -64,7 +64,7 @@ import pathlib, runpy, sys
 sys.argv = ["train.py", "data=synthetic", "+profile=smoke", "model.name=small_cnn", "weights=random", "unfreeze=whole",
     "head.logits=2", "+loss._target_=lightning_modules.focal_loss.FocalLoss", "+loss.gamma=1.5", "callbacks=timed",
     "callbacks.monitor=val/balanced_accuracy", "+transform.sharpen=0.4", "trainer.accelerator=cpu", "data.images=48",
-    "+evaluation.extra.true_class._target_=evaluation.true_class.true_class",
+    "+evaluation.extra.true_class._target_=karyocyte.evaluation.true_class.true_class",
     "data.subjects=12", "output_dir=outputs", "cache_dir=cache", "logger.tensorboard=false"]
 runpy.run_path("train.py", run_name="__main__")
 (run,) = pathlib.Path("outputs").glob("*/*/seed=0")
@@ -112,7 +112,7 @@ pathlib.Path("printed.json").write_text(json.dumps(printed))
 def printed(tmp_path_factory) -> dict[str, str]:
     """What the programs print in a copy of the code with the files of all recipes."""
     checkout = tmp_path_factory.mktemp("extended") / "checkout"
-    packages = ("common", "conf", "datamodules", "evaluation", "scripts", "workflows", "hydra_plugins")
+    packages = ("conf", "datamodules", "karyocyte", "scripts", "hydra_plugins")
     for name in (*packages, "lightning_modules"):
         shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "train.py", checkout)

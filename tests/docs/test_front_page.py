@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from common.paths import ROOT
+from karyocyte.common.paths import ROOT
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 LINKS = sorted(set(re.findall(r"\]\(([^)\s:]+)\)", TEXT)))

@@ -39,7 +39,7 @@ def test_every_option_group_has_descriptions():
 
 
 def test_examples_of_a_command_are_blocks_to_copy():
-    text = handbook.commands(("scripts.prepare_data",), handbook.CONF)
+    text = handbook.commands(("karyocyte.commands.prepare_data",), handbook.CONF)
     assert text.startswith("### `python scripts/prepare_data.py`")
     assert "```bash\npython scripts/prepare_data.py " in text
     assert "<span" not in text

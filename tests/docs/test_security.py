@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from common.paths import ROOT
 from docs.dependencies import PAGE, licence, pinned
+from karyocyte.common.paths import ROOT
 
 LIST = (ROOT / "docs" / "explanation" / "security.md").read_text(encoding="utf-8").partition("## Limits")[0]
 ROWS = re.findall(r"^\| (?!what|---)(.*) \|$", LIST, re.MULTILINE)

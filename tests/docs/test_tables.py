@@ -5,10 +5,10 @@ from unittest.mock import ANY
 import pandas as pd
 import pytest
 
-from common.paths import ROOT
 from docs.tables import BLOCK, PAPERS, TABLES, Table, pages
-from evaluation.comparison.claims import read_claims
-from tests.workflows.papers.claims import measured
+from karyocyte.common.paths import ROOT
+from karyocyte.evaluation.comparison.claims import read_claims
+from tests.karyocyte.workflows.papers.claims import measured
 
 
 def cells(markdown):

@@ -8,32 +8,32 @@ import numpy as np
 import pandas as pd
 import torch
 
-from common.files import write_bytes, write_csv, write_json, write_text
-from common.karyotype import CHROMOSOMES
-from common.predictions import write_predictions
-from common.runs.lifecycle import begin, locked, recorded
-from common.runs.run import Run
-from common.runs.sweeps import Sweep, job_of, write_record, write_sweep
-from common.thumbnails import write_pictures
 from datamodules.datasets import data_module
 from datamodules.export import export_images
 from datamodules.io.archives import unpack
 from datamodules.sources import list_images
 from datamodules.sources.listing import write_once
-from evaluation.results_csv import append_rows
+from karyocyte.commands import ensemble, error_analysis, evaluate, karyotype, predict
+from karyocyte.common.files import write_bytes, write_csv, write_json, write_text
+from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.common.predictions import write_predictions
+from karyocyte.common.runs.lifecycle import begin, locked, recorded
+from karyocyte.common.runs.run import Run
+from karyocyte.common.runs.sweeps import Sweep, job_of, write_record, write_sweep
+from karyocyte.common.thumbnails import write_pictures
+from karyocyte.evaluation.results_csv import append_rows
+from karyocyte.workflows.cell_bundle import write_picture
+from karyocyte.workflows.decisions import replay
+from karyocyte.workflows.review.approved import publish
 from lightning_modules.checkpoint_io import WholeFiles
-from scripts import ensemble, error_analysis, evaluate, karyotype, predict
-from tests.evaluation.cells.cells import make_cell_run
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import cell_image, write_image
 from tests.helpers.predictions import make_predictions, make_run
 from tests.helpers.sources import source_config
 from tests.helpers.terminal import run_app
 from tests.helpers.training import small_config, write_untrained_run
-from tests.workflows.review.bundles import decision, write_bundle
-from workflows.cell_bundle import write_picture
-from workflows.decisions import replay
-from workflows.review.approved import publish
+from tests.karyocyte.evaluation.cells.cells import make_cell_run
+from tests.karyocyte.workflows.review.bundles import decision, write_bundle
 
 NET = ["model=resnet18", "model.cut=layer1", "inference.batchnorm=trained"]
 CANVAS = ["prepare.size=[64,24]", "prepare.canvas.area=150", "trainer.precision=32-true"]

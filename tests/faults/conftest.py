@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from common.files import write_csv
-from common.revision import revision
+from karyocyte.common.files import write_csv
+from karyocyte.common.revision import revision
 
 TRIED: Counter[tuple[str, str]] = Counter()
 SURVIVED: Counter[tuple[str, str]] = Counter()

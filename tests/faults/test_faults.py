@@ -15,24 +15,24 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from common.composition.compose import compose_config
-from common.config.overrides import PATH_KEYS, expand_home
-from common.errors import UserError
-from common.files import write_json
-from common.karyotype import CHROMOSOMES
-from common.locks import is_locked, one_at_a_time
-from common.paths import ROOT
-from common.predictions import Predictions, read_predictions, write_predictions
-from common.runs.lifecycle import check_run, locked
-from common.runs.run import Run
 from datamodules.io.whole_folder import new_whole_folder
-from evaluation.predicted_table import PredictedFacts, read_predicted, write_predicted
+from karyocyte.common.composition.compose import compose_config
+from karyocyte.common.config.overrides import PATH_KEYS, expand_home
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_json
+from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.common.locks import is_locked, one_at_a_time
+from karyocyte.common.paths import ROOT
+from karyocyte.common.predictions import Predictions, read_predictions, write_predictions
+from karyocyte.common.runs.lifecycle import check_run, locked
+from karyocyte.common.runs.run import Run
+from karyocyte.evaluation.predicted_table import PredictedFacts, read_predicted, write_predicted
+from karyocyte.workflows.decisions import DecisionLog, read_decisions, replay
 from lightning_modules.load import load_run
 from tests.faults.commands import COMMANDS, Inputs, contents, largest
 from tests.faults.injected import Killed, full_disk, steps
 from tests.helpers.predictions import make_run
-from tests.workflows.review.bundles import decision
-from workflows.decisions import DecisionLog, read_decisions, replay
+from tests.karyocyte.workflows.review.bundles import decision
 
 # What appears as one folder: whole or not at all.
 WHOLE = ("evaluate.py", "evaluate.py, two experiments", "ensemble.py", "error_analysis.py", "karyotype.py",
@@ -198,7 +198,7 @@ def decide(folder):
 
 def test_one_place_writes_pictures_and_makes_locks():
     users = {"cv2.imwrite(": set(), "imencode(": set(), "FileLock(": set()}
-    for package in ("common", "datamodules", "evaluation", "lightning_modules", "workflows", "scripts"):
+    for package in ("datamodules", "karyocyte", "lightning_modules", "scripts"):
         for path in (ROOT / package).rglob("*.py"):
             for words, places in users.items():
                 if words in path.read_text(encoding="utf-8"):

@@ -23,7 +23,7 @@ def main() -> None:
     print("watched:", len(asked))
     asked.clear()
     folder = Path.cwd()
-    from scripts.predict import app
+    from karyocyte.commands.predict import app
     from tests.helpers.images import write_class_folders
     from tests.helpers.terminal import run_app
     from tests.helpers.training import run_undrawn, small_config

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common.paths import ROOT
+from karyocyte.common.paths import ROOT
 from tests.helpers.training import run_undrawn, small_config
 
 TINY = ["model=resnet18", "model.cut=layer1", "trainer.max_epochs=1", "unfreeze=head_only", "protocol=image"]

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from common.config.schema import Config
 from datamodules.manifest.manifest import Manifest
+from karyocyte.common.config.schema import Config
 from tests.helpers.images import write_image
 from tests.helpers.manifests import make_manifest
 from tests.helpers.training import composed, small_config

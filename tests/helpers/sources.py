@@ -3,10 +3,10 @@
 from omegaconf import OmegaConf
 from pydantic_core import to_jsonable_python
 
-from common.config.data import SourceConfig
-from common.config.defaults import composition
-from common.config.explain import validated
 from datamodules.sources import sources
+from karyocyte.common.config.data import SourceConfig
+from karyocyte.common.config.defaults import composition
+from karyocyte.common.config.explain import validated
 
 
 def source_config(name: str, **keys: object) -> SourceConfig:

@@ -13,16 +13,16 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from common.composition.compose import check_config
-from common.config.schema import Config
-from common.files import write_json
-from common.paths import CONF, ROOT
-from common.runs.run import Run
-from evaluation import evaluate as evaluation
+from karyocyte.common.composition.compose import check_config
+from karyocyte.common.config.schema import Config
+from karyocyte.common.files import write_json
+from karyocyte.common.paths import CONF, ROOT
+from karyocyte.common.runs.run import Run
+from karyocyte.evaluation import evaluate as evaluation
+from karyocyte.workflows import train
+from karyocyte.workflows.sweeps.jobs import command_line
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
-from workflows import train
-from workflows.sweeps.jobs import command_line
 
 DRAWN = ["data=synthetic", "data.images=40", "data.subjects=10", "data.size=48"]
 QUICK = [
@@ -63,7 +63,7 @@ def run_undrawn(config: Config) -> Path:
     """Train, evaluate and write all that a run leaves but the drawings of its results, which take most of the time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "draw_figures", lambda *_: None)
-        patch.setattr("evaluation.examples.write_examples", lambda *_: None)
+        patch.setattr("karyocyte.evaluation.examples.write_examples", lambda *_: None)
         return train.run(config)
 
 

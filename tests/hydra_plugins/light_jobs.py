@@ -16,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import hydra
 from omegaconf import DictConfig
 
-from common.errors import UserError
-from common.files import write_json
-from common.paths import ROOT
-from common.runs import sweeps
-from workflows.sweeps.jobs import command_line, job
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_json
+from karyocyte.common.paths import ROOT
+from karyocyte.common.runs import sweeps
+from karyocyte.workflows.sweeps.jobs import command_line, job
 
 
 @hydra.main(version_base="1.3", config_path=str(ROOT / "conf"), config_name="train")

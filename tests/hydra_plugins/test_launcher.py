@@ -10,15 +10,15 @@ from types import SimpleNamespace
 import pytest
 from omegaconf import OmegaConf
 
-from common.config.cluster import LocalConfig
-from common.paths import ROOT
-from common.runs.lifecycle import locked
-from common.runs.sweeps import job_of, read_record, read_sweep, write_record
 from hydra_plugins.karyocyte.launcher import VANISHED, KaryocyteLauncher
+from karyocyte.common.config.cluster import LocalConfig
+from karyocyte.common.paths import ROOT
+from karyocyte.common.runs.lifecycle import locked
+from karyocyte.common.runs.sweeps import job_of, read_record, read_sweep, write_record
+from karyocyte.workflows.sweeps.jobs import Task
+from karyocyte.workflows.sweeps.status import process_exists
 from tests.cluster.slurm import wait_for
 from tests.helpers.gpus import pretend_gpus
-from workflows.sweeps.jobs import Task
-from workflows.sweeps.status import process_exists
 
 
 class Multirun:

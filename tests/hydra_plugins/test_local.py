@@ -7,14 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from common.config.cluster import LocalConfig
-from common.errors import UserError
-from common.runs.lifecycle import locked
-from common.runs.sweeps import job_of, write_record
 from hydra_plugins.karyocyte import _local
 from hydra_plugins.karyocyte._local import LocalJobs
+from karyocyte.common.config.cluster import LocalConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.lifecycle import locked
+from karyocyte.common.runs.sweeps import job_of, write_record
+from karyocyte.workflows.sweeps.jobs import Task
 from tests.helpers.gpus import pretend_gpus
-from workflows.sweeps.jobs import Task
 
 
 @dataclass
@@ -55,7 +55,7 @@ def machine(monkeypatch):
     machine = Machine()
     monkeypatch.setattr(_local, "subprocess", SimpleNamespace(Popen=machine.start))  # not of nvidia-smi
     monkeypatch.setattr(_local, "POLL_SECONDS", 0)
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", "train.py", raising=False)  # a worker of xdist has none
+    monkeypatch.setattr(sys, "argv", ["train.py"])
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)))
     return machine

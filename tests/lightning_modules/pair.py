@@ -67,7 +67,7 @@ def _go_through(folder: Path) -> None:
     """Go through the plan in ``folder``, as one process of the pair."""
     import pytest
 
-    from common.preemption import Preempted, watched
+    from karyocyte.common.preemption import Preempted, watched
 
     rank = int(os.environ["RANK"])
     outcomes = {}
@@ -88,13 +88,13 @@ def _go_through(folder: Path) -> None:
 
 
 def _trained(patch: Any, overrides: list[str], evaluated: bool) -> str:
-    from common.composition.compose import check_config
-    from evaluation import evaluate
+    from karyocyte.common.composition.compose import check_config
+    from karyocyte.evaluation import evaluate
+    from karyocyte.workflows import train
     from tests.helpers.training import composed
-    from workflows import train
 
     patch.setattr(evaluate, "draw_figures", lambda *_: None)
-    patch.setattr("evaluation.examples.write_examples", lambda *_: None)
+    patch.setattr("karyocyte.evaluation.examples.write_examples", lambda *_: None)
     if not evaluated:
         patch.setattr(train, "report", lambda *_: None)
     return str(train.run(check_config(composed(overrides))))
@@ -102,8 +102,8 @@ def _trained(patch: Any, overrides: list[str], evaluated: bool) -> str:
 
 def dies_in_preparing(patch: Any, rank: int) -> None:
     """The second process cannot read its images."""
-    from common.errors import UserError
     from datamodules.image_datamodule import ImageDataModule
+    from karyocyte.common.errors import UserError
 
     def fail(self: ImageDataModule) -> None:
         raise UserError("no disk on this node")

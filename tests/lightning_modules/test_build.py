@@ -6,8 +6,8 @@ import pytest
 import timm
 import torch
 
-from common.errors import UserError
-from common.runs.address import run_folder, run_identity
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.address import run_folder, run_identity
 from lightning_modules.backbones.batchnorm_restoration import restore_batchnorm
 from lightning_modules.backbones.pretrained import WeightsInfo
 from lightning_modules.build import build_classifier

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from common.errors import UserError
+from karyocyte.common.errors import UserError
 from lightning_modules.checkpoint_io import WholeFiles, read_checkpoint
-from tests.workflows.full_disk import small_disk
+from tests.karyocyte.workflows.full_disk import small_disk
 
 SMALL, LARGE = {"state": torch.arange(5)}, {"state": torch.zeros(500_000)}  # 2 MB
 

@@ -7,8 +7,8 @@ from pytorch_lightning import Trainer
 from torch import nn
 from torch.utils.data import DataLoader
 
-from common.config.schema import InferenceConfig, LossConfig
-from common.runs.run import ModelFacts
+from karyocyte.common.config.schema import InferenceConfig, LossConfig
+from karyocyte.common.runs.run import ModelFacts
 from lightning_modules.build import create_classifier
 from lightning_modules.classifier import Classifier
 from lightning_modules.inference import Predictor

@@ -3,9 +3,9 @@
 import pytest
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
-from common.errors import UserError
-from common.runs.address import run_folder, run_identity
-from common.runs.stages import planned_stages
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.address import run_folder, run_identity
+from karyocyte.common.runs.stages import planned_stages
 from lightning_modules.extensions import build_callbacks, build_loggers, check_extensions
 from tests.helpers.training import small_config
 

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 import torch
 
-from common.predictions import COLUMNS
-from common.runs.predicted import Predicted, to_predictions
-from common.uncertainty import summarise
+from karyocyte.common.predictions import COLUMNS
+from karyocyte.common.runs.predicted import Predicted, to_predictions
+from karyocyte.common.uncertainty import summarise
 from lightning_modules.inference import predict
 from lightning_modules.mc_dropout import McDropout
 from tests.helpers.training import small_config

@@ -7,12 +7,12 @@ import pytest
 import timm
 import torch
 
-from common.errors import UserError
-from common.runs.run import Run
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.run import Run
+from karyocyte.workflows.torch_network import PredictionNetwork
 from lightning_modules.load import load_run
 from tests.helpers.training import small_config, write_untrained_run
 from tests.lightning_modules.tiny import save_weights
-from workflows.torch_network import PredictionNetwork
 
 IMAGE = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 CUT = ("model=resnet18", "model.cut=layer2", "unfreeze=head_only")

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from common.errors import UserError
-from common.runs.run import ModelFacts
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.run import ModelFacts
 from lightning_modules import mc_dropout
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head

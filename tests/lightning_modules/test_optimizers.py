@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from common.config.schema import OptimizerConfig, SchedulerConfig, StageConfig
-from common.errors import UserError
+from karyocyte.common.config.schema import OptimizerConfig, SchedulerConfig, StageConfig
+from karyocyte.common.errors import UserError
 from lightning_modules.optimizers import build_optimizer, build_scheduler, stage_optimizer
 
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from common.config.schema import InferenceConfig, LossConfig
-from common.predictions import COLUMNS
-from common.runs.predicted import to_predictions
-from common.runs.run import ModelFacts
+from karyocyte.common.config.schema import InferenceConfig, LossConfig
+from karyocyte.common.predictions import COLUMNS
+from karyocyte.common.runs.predicted import to_predictions
+from karyocyte.common.runs.run import ModelFacts
 from lightning_modules.classifier import Classifier
 from lightning_modules.inference import Predictor, predict
 from lightning_modules.load import load_run

@@ -5,9 +5,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from common.errors import UserError
-from common.runs.files import RunFile
-from common.runs.run import Run
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.files import RunFile
+from karyocyte.common.runs.run import Run
 from lightning_modules.out_of_distribution import (
     NEIGHBOURS,
     OutOfDistribution,

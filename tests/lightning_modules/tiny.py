@@ -11,10 +11,10 @@ from pytorch_lightning import Callback, LightningDataModule
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from common.compat import position_in_epoch
-from common.config.schema import Config
 from datamodules.samplers import EpochBatchSampler
-from evaluation.metrics.classification import lower_is_better
+from karyocyte.common.compat import position_in_epoch
+from karyocyte.common.config.schema import Config
+from karyocyte.evaluation.metrics.classification import lower_is_better
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
 from lightning_modules.training.fit import FinishedStage, train_stages

@@ -13,8 +13,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from PIL import Image
 
-from common.paths import ROOT
 from docs.commands import TUTORIALS, commands
+from karyocyte.common.paths import ROOT
 from tests import processes
 
 SHORT = "trainer.accelerator=cpu evaluation.resamples=20 logger.tensorboard=false trainer.max_epochs=1"
@@ -92,7 +92,7 @@ class Reader:
 def _call(folder: Path, words: list[str]) -> None:
     os.chdir(folder)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    from workflows.papers import run as reproduction
+    from karyocyte.workflows.papers import run as reproduction
 
     # The imports of the steps take most of their time, and the drawings most of that of a small run.
     reproduction._wait_for = _fork
@@ -113,7 +113,7 @@ def _save_blank(figure: Figure, target: object, **options: object) -> None:
 
 
 def _fork(command: list[str]) -> int:
-    """Run a step of a reproduction in a fork of this process; see ``workflows.papers.run._wait_for``."""
+    """Run a step of a reproduction in a fork of this process; see ``karyocyte.workflows.papers.run._wait_for``."""
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -6,10 +6,10 @@ Those of sweep_on_slurm need a cluster: tests/cluster/test_tutorial.py.
 import pandas as pd
 import pytest
 
-from common.paths import ROOT
 from docs.commands import TUTORIALS
+from karyocyte.common.paths import ROOT
+from karyocyte.workflows.decisions import Decision, DecisionLog
 from tests.tutorials.reader import MAKE_DEMO, Reader
-from workflows.decisions import Decision, DecisionLog
 
 
 @pytest.fixture(scope="module")

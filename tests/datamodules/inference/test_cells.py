@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
-from common.errors import UserError
 from datamodules.inference.cells import find_cells
+from karyocyte.common.errors import UserError
 from tests.helpers.chromosomes import bar, write_table
 from tests.helpers.images import write_image
 

@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 
-from common.errors import UserError
 from datamodules.inference.image_batches import read_plain_file
 from datamodules.inference.image_files import find_image_files
 from datamodules.io.decode import BrokenImageError
+from karyocyte.common.errors import UserError
 
 
 @pytest.fixture

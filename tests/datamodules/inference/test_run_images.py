@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from common.errors import UserError
-from common.runs.run import Run
 from datamodules.datasets import data_module
 from datamodules.inference.run_images import from_test_part
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.run import Run
 from tests.helpers.images import cell_image, write_class_folders, write_image
 from tests.helpers.sheets import karyogram_config, write_karyograms
 from tests.helpers.training import small_config

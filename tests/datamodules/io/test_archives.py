@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from common.errors import UserError
 from datamodules.io import archives
 from datamodules.io.archives import resolve_data_dir, unpack
+from karyocyte.common.errors import UserError
 from tests.helpers.archives import patch, write_zip
 
 NOISE = os.urandom(50_000)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from common.errors import UserError
 from datamodules.io.whole_folder import new_whole_folder
+from karyocyte.common.errors import UserError
 
 
 def test_nothing_is_left_of_a_failure(tmp_path):

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_sample_weight
 
-from common.errors import UserError
 from datamodules.manifest.balancing import plan
+from karyocyte.common.errors import UserError
 
 counts_of_classes = st.lists(st.integers(1, 40), min_size=2, max_size=5)
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from scipy.fft import dctn
 
-from common.errors import UserError
 from datamodules.manifest import scan as scanning
+from karyocyte.common.errors import UserError
 from tests.helpers.images import break_image, cell_image, scan_folder, write_class_folders, write_image
 
 PHASH = "971bbf01b925cac64f07aec5db13b913457e44ec15281138b0fc77096ec79b13"

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
-from common.config.data import PaperSplit, SplitConfig
-from common.errors import UserError
 from datamodules.manifest.splits import split, unused_given_parts
+from karyocyte.common.config.data import PaperSplit, SplitConfig
+from karyocyte.common.errors import UserError
 from tests.helpers.manifests import make_manifest, two_class_manifest
 
 PAPER = PaperSplit(train=0.6, validation=0.2)

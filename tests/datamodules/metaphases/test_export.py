@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
-from common.errors import UserError
 from datamodules.io.decode import read_image
 from datamodules.metaphases.data_module import MetaphaseDataModule
 from datamodules.metaphases.export import export_cut_outs
+from karyocyte.common.errors import UserError
 from tests.datamodules.metaphases.sets import write_metaphases
 
 NAMES = [f"10500{case}{picture}" for case in range(1, 7) for picture in (1, 2)]

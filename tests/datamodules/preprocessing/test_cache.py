@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.config.data import PrepareConfig
-from common.errors import UserError
 from datamodules.io.decode import read_image
 from datamodules.preprocessing import cache
 from datamodules.preprocessing.cache import cache_folder, prepared_images
 from datamodules.preprocessing.pipeline import prepare_image
+from karyocyte.common.config.data import PrepareConfig
+from karyocyte.common.errors import UserError
 from tests.helpers.images import cell_image, scan_folder, write_class_folders, write_image
 
 CONFIG = PrepareConfig(size=24)

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.composition.compose import check_config
-from common.config.data import CanvasConfig, PrepareConfig
-from common.errors import UserError
 from datamodules.io.decode import crop_to_content
 from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.chromosome_canvas import equalized, extent_of, lay_on_canvas, scales, width_of
 from datamodules.preprocessing.pipeline import TooLargeError
 from datamodules.sources import scan
+from karyocyte.common.composition.compose import check_config
+from karyocyte.common.config.data import CanvasConfig, PrepareConfig
+from karyocyte.common.errors import UserError
 from tests.helpers.chromosomes import bar, write_chromosomes
 from tests.helpers.training import composed
 

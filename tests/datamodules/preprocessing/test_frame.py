@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from common.config.data import PrepareConfig
-from common.errors import UserError
 from datamodules.preprocessing import frame
 from datamodules.preprocessing.frame import content_sides, frame_of
+from karyocyte.common.config.data import PrepareConfig
+from karyocyte.common.errors import UserError
 from tests.helpers.images import scan_folder, write_image
 
 CONFIG = PrepareConfig(size=24, fit="frame")

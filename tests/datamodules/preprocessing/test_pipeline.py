@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.config.data import PrepareConfig
-from common.errors import UserError
 from datamodules.io.decode import crop_to_content
 from datamodules.preprocessing.pipeline import pad_to_square, prepare_image, prepare_single, to_shape
+from karyocyte.common.config.data import PrepareConfig
+from karyocyte.common.errors import UserError
 
 
 def field(height=50, width=80, top=10, left=20, h=20, w=30):

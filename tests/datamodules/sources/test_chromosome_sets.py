@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from common.composition.compose import check_config, compose_overrides
-from common.errors import UserError
 from datamodules.datasets import data_module
+from karyocyte.common.composition.compose import check_config, compose_overrides
+from karyocyte.common.errors import UserError
 from tests.helpers.chromosomes import write_chromosomes
 
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.errors import UserError
-from common.karyotype import class_of
 from datamodules.sources import list_images
+from karyocyte.common.errors import UserError
+from karyocyte.common.karyotype import class_of
 from tests.helpers.chromosomes import bar, write_chromosomes
 from tests.helpers.images import write_image
 from tests.helpers.manifests import rows_of

@@ -6,8 +6,8 @@ import shutil
 import pytest
 from PIL import Image
 
-from common.errors import UserError
 from datamodules.sources.cnmc import PUBLISHED
+from karyocyte.common.errors import UserError
 from tests.helpers.images import cell_image, scan_cnmc, write_cnmc, write_image, write_prelim
 from tests.helpers.real_data import real_data
 

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from common.errors import UserError
 from datamodules.sources import scan
+from karyocyte.common.errors import UserError
 from tests.helpers.images import cell_image, scan_folder, write_class_folders, write_image
 from tests.helpers.real_data import real_data
 from tests.helpers.sheets import write_karyograms

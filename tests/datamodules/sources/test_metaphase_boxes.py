@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from common.errors import UserError
-from common.karyotype import CHROMOSOMES
 from datamodules.sources.metaphase_boxes import UNKNOWN, Annotation, check_boxes, read_annotations
+from karyocyte.common.errors import UserError
+from karyocyte.common.karyotype import CHROMOSOMES
 from tests.datamodules.metaphases.sets import BOXES, SIZE, write_voc
 
 COCO = {

@@ -5,11 +5,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from common.errors import UserError
-from common.karyotype import CHROMOSOMES, name_karyotype
 from datamodules.io.decode import read_image
 from datamodules.sources import list_images, scan
 from datamodules.sources.synthetic_metaphases import SyntheticMetaphasesConfig, draw_metaphase
+from karyocyte.common.errors import UserError
+from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
 from tests.datamodules.metaphases.sets import LISTS, PICTURES, write_metaphases, write_picture, write_voc
 from tests.helpers.images import break_image
 from tests.helpers.real_data import real_data

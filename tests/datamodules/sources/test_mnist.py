@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.errors import UserError
 from datamodules.io.decode import read_image
 from datamodules.sources import list_images, mnist
+from karyocyte.common.errors import UserError
 from tests.helpers.archives import zip_folder
 from tests.helpers.digits import digit_arrays, write_mnist
 from tests.helpers.manifests import facts_of, rows_of

@@ -5,10 +5,10 @@ from functools import partial
 import cv2
 import pytest
 
-from common.errors import UserError
-from common.karyotype import CHROMOSOMES
 from datamodules.io.decode import read_image
 from datamodules.sources import cifar10, list_images, sources
+from karyocyte.common.errors import UserError
+from karyocyte.common.karyotype import CHROMOSOMES
 from tests.datamodules.metaphases.sets import write_metaphases
 from tests.helpers.archives import zip_folder
 from tests.helpers.chromosomes import write_chromosomes

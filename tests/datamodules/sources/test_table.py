@@ -2,9 +2,9 @@
 
 import pytest
 
-from common.errors import UserError
 from datamodules.manifest.manifest import DRAWN
 from datamodules.sources import scan
+from karyocyte.common.errors import UserError
 from tests.datamodules.sources.test_sources import COLUMNS, ROWS
 from tests.helpers.images import cell_image, write_image, write_table
 from tests.helpers.sources import source_config

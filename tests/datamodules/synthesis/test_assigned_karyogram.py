@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from common.karyotype import CHROMOSOMES
 from datamodules.synthesis.assigned_karyogram import DOUBT, draw_karyogram
+from karyocyte.common.karyotype import CHROMOSOMES
 from tests.helpers.chromosomes import NUMBERS, bar
 
 CANVAS = (64, 24)

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.errors import UserError
-from common.karyotype import AUTOSOMES, CHROMOSOMES
 from datamodules.synthesis.config import SheetConfig, SheetLayout
 from datamodules.synthesis.karyogram_composer import ROWS, Place, Sheet, compose
 from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase
+from karyocyte.common.errors import UserError
+from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
 
 USUAL = SheetLayout(**dict(SheetConfig()))
 PLAIN = replace(USUAL, labels=False)

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from common.config.data import PaperSplit, SplitConfig, TransformConfig
 from datamodules.datasets import data_module
 from datamodules.manifest.leakage import check_leaks
 from datamodules.manifest.manifest import content_hash
 from datamodules.manifest.splits import split
 from datamodules.sources.cnmc import PUBLISHED
 from datamodules.transforms.presplit_augmentation import turn_and_subsample
+from karyocyte.common.config.data import PaperSplit, SplitConfig, TransformConfig
 from tests.helpers.images import write_cnmc
 from tests.helpers.manifests import make_manifest
 from tests.helpers.training import small_config

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from common.errors import UserError
+from karyocyte.common.errors import UserError
 from lightning_modules.backbones.backbone import (
     build_backbone,
     check_modules,

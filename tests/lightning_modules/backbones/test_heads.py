@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from common.errors import UserError
+from karyocyte.common.errors import UserError
 from lightning_modules.backbones.heads import build_head
 
 MAP = (8, 3, 3)

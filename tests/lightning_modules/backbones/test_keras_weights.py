@@ -19,12 +19,13 @@ import pytest
 import safetensors.torch
 import torch
 
-from common.composition.compose import check_config
-from common.composition.grid import job_configs
-from common.errors import UserError
-from common.files import sha256_of_file
-from common.keras import KERAS
-from common.paths import ROOT
+from karyocyte.common.composition.compose import check_config
+from karyocyte.common.composition.grid import job_configs
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import sha256_of_file
+from karyocyte.common.keras import KERAS
+from karyocyte.common.paths import ROOT
+from karyocyte.workflows.sweeps.weights import bring_weights
 from lightning_modules.backbones import keras_store
 from lightning_modules.backbones.backbone import has_running_statistics
 from lightning_modules.backbones.keras_files import converted, read_layers
@@ -37,7 +38,6 @@ from tests.helpers.training import composed
 from tests.lightning_modules.backbones.keras_reference import CONSTANTS, SIDE, images, write_networks
 from tests.lightning_modules.backbones.test_pretrained import model
 from tests.lightning_modules.tiny import SIDE as SIDE_FILE
-from workflows.sweeps.weights import bring_weights
 
 NETWORK = "mobilenetv2_100"  # of the smallest file
 FILE = Path(KERAS[NETWORK].path).name

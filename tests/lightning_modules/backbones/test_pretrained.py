@@ -11,9 +11,9 @@ import torch
 from huggingface_hub import constants
 from huggingface_hub.errors import EntryNotFoundError
 
-from common.config.schema import PretrainedConfig
-from common.errors import UserError
-from common.files import sha256_of_file
+from karyocyte.common.config.schema import PretrainedConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import sha256_of_file
 from lightning_modules.backbones import pretrained
 from lightning_modules.backbones.local_weights import WeightsFolders
 from lightning_modules.backbones.pretrained import build_pretrained

@@ -6,10 +6,10 @@ import pytest
 import torch
 from pytorch_lightning import Callback, Trainer
 
-from common.config.schema import StageConfig
-from common.errors import UserError
-from common.preemption import Preempted
-from common.runs.stages import Stage
+from karyocyte.common.config.schema import StageConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.preemption import Preempted
+from karyocyte.common.runs.stages import Stage
 from lightning_modules.callbacks import resume
 from lightning_modules.callbacks.resume import ResumeCheckpoint, StepSeed
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing

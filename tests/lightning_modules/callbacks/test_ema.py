@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from common.errors import UserError
+from karyocyte.common.errors import UserError
 from lightning_modules.callbacks.ema import decay_after
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights, build, train

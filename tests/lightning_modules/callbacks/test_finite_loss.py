@@ -7,7 +7,7 @@ import torch
 from pytorch_lightning import Callback
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from common.errors import UserError
+from karyocyte.common.errors import UserError
 from lightning_modules.callbacks.finite_loss import FiniteLoss
 from lightning_modules.training import fit
 from tests.helpers.training import small_config

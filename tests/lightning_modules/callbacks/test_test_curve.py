@@ -2,8 +2,8 @@
 
 import pytest
 
-from common.runs.run import Run
-from evaluation.core.plots import panels_of
+from karyocyte.common.runs.run import Run
+from karyocyte.evaluation.core.plots import panels_of
 from tests.helpers.training import run_undrawn, small_config
 
 NET = ["model=scratch_cnn", "prepare.size=64", "head.layers=[gap,{dropout:0.5}]", "unfreeze=whole"]

@@ -5,8 +5,8 @@ import torch
 from timm import create_model
 from torch.nn import functional
 
-from common.errors import UserError
-from common.runs.run import ModelFacts
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.run import ModelFacts
 from lightning_modules.detection.decoding import decode
 from lightning_modules.detection.detector import DetectionScores, Detector
 from lightning_modules.detection.network import KINDS, STRIDE, CentreDecoder, Maps, levels_of

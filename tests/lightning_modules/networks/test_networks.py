@@ -5,7 +5,7 @@ import timm
 import torch
 from torch import nn
 
-from common.errors import UserError
+from karyocyte.common.errors import UserError
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
 from tests.lightning_modules.tiny import parameter_count

@@ -6,7 +6,7 @@ import torch
 from timm.models import register_model
 from torch import nn
 
-from common.errors import UserError
+from karyocyte.common.errors import UserError
 from lightning_modules.backbones.backbone import build_backbone
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import train

@@ -1,6 +1,6 @@
 """How many parameters of the backbone train in the experiments of paper 001 and ours on its karyograms.
 
-The counts that the papers print of whole networks: tests/workflows/explain/test_summary.py.
+The counts that the papers print of whole networks: tests/karyocyte/workflows/explain/test_summary.py.
 """
 
 import pytest

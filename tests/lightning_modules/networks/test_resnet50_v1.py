@@ -4,7 +4,7 @@ import pytest
 import timm
 import torch
 
-from common.errors import UserError
+from karyocyte.common.errors import UserError
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.networks.keras_batchnorm import set_keras_batchnorm
 

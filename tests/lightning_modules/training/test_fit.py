@@ -7,10 +7,10 @@ import pytest
 import torch
 from pytorch_lightning import Callback
 
-from common.errors import UserError
-from common.files import write_json
-from common.runs.run import Run
-from common.runs.stages import stages_of
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_json
+from karyocyte.common.runs.run import Run
+from karyocyte.common.runs.stages import stages_of
 from lightning_modules.build import build_classifier
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.inference import predict

@@ -8,9 +8,9 @@ from pytorch_lightning.plugins.environments import (
     TorchElasticEnvironment,
 )
 
-from common.cli import warn_once
-from common.errors import RepeatedError, UserError
-from common.runs.distributed import World
+from karyocyte.common.cli import warn_once
+from karyocyte.common.errors import RepeatedError, UserError
+from karyocyte.common.runs.distributed import World
 from lightning_modules.distributed import _portable, cluster_environment, current_world, process_group
 from lightning_modules.training.trainer import check_trainer
 from tests.helpers.training import small_config

@@ -7,16 +7,16 @@ import pandas as pd
 import pytest
 import torch
 
-from common.predictions import read_predictions
-from common.runs.predicted import to_predictions
-from common.runs.run import Run
 from datamodules.datasets import data_module
+from karyocyte.common.predictions import read_predictions
+from karyocyte.common.runs.predicted import to_predictions
+from karyocyte.common.runs.run import Run
 from lightning_modules.inference import predict
 from lightning_modules.load import load_run
 from tests.helpers.training import QUICK, small_config
+from tests.karyocyte.workflows.interrupted_run import run_unevaluated
 from tests.lightning_modules.pair import Training, run_pair
 from tests.lightning_modules.tiny import assert_equal_weights
-from tests.workflows.interrupted_run import run_unevaluated
 
 # 27 images to train with, 9 to validate, 10 to test: by tens, five in each process, a rest of 4 and 3 is left.
 DATA = ["data=synthetic", "data.images=46", "data.subjects=10", "data.size=48"]

@@ -1,0 +1,1 @@
+"""Everything but data and networks: settings, runs and files; evaluation; workflows; commands."""

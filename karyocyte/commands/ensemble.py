@@ -1,0 +1,45 @@
+"""Make one run of several: a combination of their predictions of the same images."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from karyocyte.commands.shared._options import FitSeed, MembersAndKeys
+from karyocyte.commands.shared.program import Option, program
+
+Output = Annotated[Path, Option(help="Folder of the new run; it must be empty or missing.")]
+Common = Annotated[bool, Option("--common", help="Keep only the validation images that all members have.")]
+Name = Annotated[str | None, Option(help="Name of the ensemble.", show_default="its method and members")]
+
+
+def ensemble(
+    method: Literal["average", "best", "genetic"],
+    words: MembersAndKeys,
+    output: Output,
+    common: Common = False,
+    seed: FitSeed = 0,
+    name: Name = None,
+) -> None:
+    """Combine the predictions of several runs of the same images.
+
+    [bold]average[/bold] is the mean of the members' probabilities; nothing is fitted. [bold]best[/bold] is the member
+    with the highest weighted F1 on validation, [bold]genetic[/bold] has weights by the genetic algorithm of paper 004
+    (3.4.3.1), the keys of conf/ensemble.yaml: both are fitted on the validation images that the members share, and
+    evaluated once on their test images.
+
+    Each fold of several experiments has an ensemble of its own, OUTPUT/fold0 and so on, which scripts/evaluate.py
+    pools; its --csv writes the figures into a table. Beside the files of any run it has ensemble.json and weights.csv.
+    """
+    options = locals()
+    from karyocyte.workflows.ensembles.request import EnsembleRequest
+
+    request = EnsembleRequest.of(**options)
+    from karyocyte.workflows.ensembles.make import make_ensembles  # takes seconds: after the checks
+
+    make_ensembles(request)
+
+
+app = program(
+    ensemble,
+    "python scripts/ensemble.py average anet_c6_mnist vgg16_mnist --output E",
+    "python scripts/ensemble.py genetic anet_c6_mnist vgg16_mnist --output E",
+)

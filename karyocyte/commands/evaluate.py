@@ -1,0 +1,44 @@
+"""Evaluate finished runs: metrics with intervals, folds pooled, all pairs of several experiments."""
+
+from karyocyte.commands.shared import _options as options
+from karyocyte.commands.shared.program import program
+
+
+def evaluate(
+    words: options.EvaluatedRuns,
+    part: options.Part = "test",
+    group: options.Group = None,
+    csv: options.ResultsCsv = None,
+    label: options.RowLabel = "",
+    output: options.Output = None,
+    on: options.On = None,
+    mapped: options.Mapped = None,
+    batchnorm: options.BatchNorm = None,
+) -> None:
+    """Evaluate finished runs by their predictions.
+
+    Folds of one experiment are pooled, beside the mean over the folds. Runs of several experiments, seeds or
+    protocols are evaluated each for itself, and all pairs of them are compared on the images that both have tested.
+    Intervals come from a bootstrap that draws subjects where they are known, else images. Where the images are the
+    chromosomes of whole cells, a second table has their joint assignment; two classes have a table of triage.
+    Settings are chosen on the validation part (--part validation), so that the test part is left for the last figure.
+    They are the keys of evaluation in conf/train.yaml, such as resamples=200 or triage.coverage=0.95; without
+    assignment.enabled, cells are assigned jointly where the runs have whole ones.
+    """
+    options_by_name = locals()
+    from karyocyte.workflows.evaluation.request import EvaluateRequest
+
+    request = EvaluateRequest(**options_by_name)
+    request.check()  # before the imports of the evaluation, which take seconds
+    from karyocyte.workflows.evaluation import evaluate as workflow
+
+    workflow.evaluate(request)
+
+
+app = program(
+    evaluate,
+    "python scripts/evaluate.py chromosomes/latest",
+    "python scripts/evaluate.py vgg16_features resnet50_features resamples=2000",
+    "python scripts/evaluate.py latest --on data=folder data_dir=images",
+    cls=options.several("--on", "--map"),
+)

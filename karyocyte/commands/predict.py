@@ -1,0 +1,42 @@
+"""Predict images that are not part of a data set, by a finished run or by several as an ensemble."""
+
+from pathlib import Path
+from typing import Annotated
+
+from karyocyte.commands.shared.program import Argument, Option, program
+from karyocyte.common.cli import heavy_imports
+from karyocyte.common.runs.names import run_word
+
+Words = Annotated[
+    list[str],
+    Argument(
+        parser=run_word,
+        metavar="RUN... IMAGES... [KEY=VALUE...]",
+        help="Runs or a portable model; then folders, zip files or files of images; keys of conf/predict.yaml.",
+    ),
+]
+Output = Annotated[Path, Option(help="CSV to write; the same table is written as .parquet next to it.")]
+
+
+def predict(words: Words, output: Output = Path("predictions.csv")) -> None:
+    """Predict images that are not part of a data set, prepared like those of the run.
+
+    The table has a row per image: the probability of each class, the predictions at 0.5 and at the threshold of
+    validation, the summary of passes or members, and whether a person should look (review) and why (reason). Files
+    that cannot be read are listed there with the cause. Several runs are an ensemble: each has one vote. The folder of
+    an ensemble predicts with its members, combined by its weights; that of scripts/export.py needs no torch.
+    """
+    from karyocyte.workflows.prediction.request import PredictRequest
+
+    request = PredictRequest(words=words, output=output)
+    request.check()
+    with heavy_imports():  # after the check: torch takes seconds
+        from karyocyte.workflows.prediction.run import predict_images
+    predict_images(request)
+
+
+app = program(
+    predict,
+    "python scripts/predict.py mobilenetv2_cut/latest new_images --output new.csv",
+    "python scripts/predict.py vgg16_mnist images.zip rules=votes --output v.csv",
+)

@@ -1,0 +1,66 @@
+"""Bring a data set into shape before the training: unpack, check, count, and prepare its images once."""
+
+from pathlib import Path
+from typing import Annotated
+
+from karyocyte.commands.shared.program import Argument, Option, program
+from karyocyte.common.errors import UserError
+
+Overrides = Annotated[
+    list[str],
+    Argument(metavar="KEY=VALUE...", help="As train.py takes them: data=mnist data_dir=..., +experiment=<name>."),
+]
+Weights = Annotated[bool, Option("--weights", help="Bring the pretrained weights instead, and no data.")]
+Images = Annotated[bool, Option(help="Prepare the images too (prepare.*), or only unpack and count.")]
+Sheet = Annotated[Path | None, Option(help="Draw an image of each kind or class into this PNG file.")]
+BeforeAfter = Annotated[
+    Path | None,
+    Option(help="Draw images before and after each step, CLAHE and augmentation into this folder (004, 1 to 3)."),
+]
+Export = Annotated[
+    Path | None,
+    Option(help="Only copy synthetic images, or the chromosomes of data=metaphases, cut out, into this new folder."),
+]
+
+
+def prepare_data(
+    overrides: Overrides,
+    images: Images = True,
+    sheet: Sheet = None,
+    before_after: BeforeAfter = None,
+    weights: Weights = False,
+    export: Export = None,
+) -> None:
+    """Unpack a data set safely, check it against what is published, print its tables, and prepare its images once.
+
+    A zip in data_dir is unpacked below cache_dir; train.py finds all of it done. Of a sweep, all that its jobs need.
+
+    --weights brings the pretrained weights of the run or sweep, for machines without internet, and says where they lie:
+    those of Keras in cache_dir, others in weights_dir (KARYOCYTE_WEIGHTS_DIR) or the cache of the Hugging Face hub.
+    """
+    # Imported here: the help page needs none of it, and a mistyped key nothing of the second half.
+    from karyocyte.common.composition.grid import job_configs
+
+    configs = job_configs(overrides, needs_data=not weights)
+    if weights:
+        from karyocyte.workflows.sweeps.weights import bring_weights
+
+        bring_weights(configs)
+        return
+    from karyocyte.workflows.prepare_data import export_set, prepare_all
+
+    if export is not None:
+        if sheet or before_after or not images:
+            raise UserError("--export writes images alone: leave out --sheet, --before-after and --no-images")
+        export_set(configs, export)
+        return
+    prepare_all(configs, images, sheet, before_after)
+
+
+app = program(
+    prepare_data,
+    "python scripts/prepare_data.py +experiment=chromosomes data=chromosomes data_dir=cells.zip",
+    "python scripts/prepare_data.py data=mnist data_dir=mnist protocol=image",
+    "python scripts/prepare_data.py data=synthetic_chromosomes --export cells",
+    "python scripts/prepare_data.py +sweep=cnmc_grid --weights",
+)

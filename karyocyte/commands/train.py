@@ -1,0 +1,50 @@
+"""Train and evaluate one model.
+
+Usage: python train.py [+experiment=NAME] [+profile=NAME] [KEY=VALUE]...
+
+conf/train.yaml explains every key, docs/reference/run_folder.md the files of a
+run; --cfg job prints all keys with their values. Groups of conf/:
+
+Examples:
+  python train.py +experiment=resnet50_cut_block5 +profile=demo
+  python train.py +experiment=chromosomes data=chromosomes data_dir=cells
+  python train.py data=folder data_dir=images model=resnet18
+  python train.py -m +experiment=mobilenetv2_cut data_dir=cnmc seed=0,1,2
+  python train.py +experiment=mobilenetv2_cut --cfg job
+"""
+
+from karyocyte.common.errors import quiet_interrupts
+
+quiet_interrupts()  # first: the imports take seconds
+
+import hydra
+from omegaconf import DictConfig
+
+import datamodules  # noqa: F401 - it registers the sources and transforms that a configuration may name
+from karyocyte.common.cli import heavy_imports
+from karyocyte.common.composition.compose import check_config, check_override_order
+from karyocyte.common.composition.named_files import check_files
+from karyocyte.common.config.help import help_asked, print_help
+from karyocyte.common.paths import CONF
+from karyocyte.workflows.sweeps.jobs import command_line, job
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
+def main(composed: DictConfig) -> None:
+    """Run one job of a single run or of a multirun."""
+    with job() as overrides:
+        check_override_order(overrides)
+        config = check_config(composed)  # before the files: a mistyped key is no missing data
+        check_files(composed)
+        with heavy_imports():  # here, so that --help and a mistyped key do not wait for torch
+            from karyocyte.workflows import train
+        train.run(config)
+
+
+def app() -> None:
+    """Answer ``--help``, or run what the command line asks for."""
+    if help_asked():
+        print_help(__doc__ or "")
+    else:
+        with command_line():
+            main()

@@ -1,0 +1,38 @@
+"""Checks of command-line arguments that need no large library: call them before the imports that do."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.files import RunFile
+from karyocyte.common.runs.run import EXAMPLE, check_different
+
+
+def existing_predictions(paths: Sequence[Path]) -> list[Path]:
+    """Return the predictions of runs, named by folder or file; a ``UserError`` says which is missing or named twice."""
+    files = []
+    for path in paths:
+        file = path / RunFile.PREDICTIONS if path.is_dir() else path
+        if not file.is_file():
+            raise UserError(f"no predictions at {path}: {EXAMPLE}, or its {RunFile.PREDICTIONS}")
+        if file.suffix != ".parquet":
+            raise UserError(f"{path} is not a {RunFile.PREDICTIONS}: {EXAMPLE}")
+        files.append(file)
+    check_different(paths, files)
+    return files
+
+
+def new_folder(path: Path, option: str = "--output") -> None:
+    """Check a folder that an option names for writing: a ``UserError`` says that it holds something, or is a file."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UserError(f"{option} {path} exists already: choose another name, or move it away")
+
+
+def number_list(text: str | None, option: str) -> tuple[int, ...] | None:
+    """Read different numbers such as "0,1,2"; None of None. A ``UserError`` names the option."""
+    if text is None:
+        return None
+    parts = text.split(",")
+    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
+        raise UserError(f"{option} {text}: type different numbers with commas between, such as 0,1,2")
+    return tuple(map(int, parts))

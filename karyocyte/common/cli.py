@@ -1,0 +1,78 @@
+"""What all command lines share: messages, warnings, exit codes, quick imports of large libraries."""
+
+import errno
+import gc
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from rich.console import Console
+
+from karyocyte.common.errors import RepeatedError, UserError
+from karyocyte.common.text import one_line
+
+TRACEBACK_VARIABLE = "KARYOCYTE_TRACEBACK"
+INTERRUPTED = 130  # the exit code after Ctrl-C
+
+console = Console(highlight=False)
+
+
+@contextmanager
+def files_explained() -> Iterator[None]:
+    """Turn a system error about a file, or a full disk, into a ``UserError`` of one line."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(f"{error.filename or 'the disk'}: {error.strerror}") from error
+
+
+@contextmanager
+def report_user_errors() -> Iterator[None]:
+    """Print a ``UserError``, or a system error about a file, in one line; exit with code 1, or 130 after Ctrl-C."""
+    try:
+        with files_explained():
+            yield
+    except UserError as error:
+        if os.environ.get(TRACEBACK_VARIABLE) == "1":
+            raise
+        if not isinstance(error, RepeatedError):
+            print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from error
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
+
+
+def say(title: str, *lines: str) -> None:
+    """Print a bold title, and lines below it."""
+    console.print(one_line(title), style="bold", markup=False, soft_wrap=True)
+    for line in lines:
+        console.print(f"  {one_line(line)}", markup=False, soft_wrap=True)
+
+
+def warn(*lines: str) -> None:
+    """Print each line as a warning."""
+    for line in lines:
+        console.print("[yellow]warning:[/yellow] ", end="")
+        console.print(one_line(line), markup=False, soft_wrap=True)
+
+
+warn_once = cache(warn)  # the same lines once in this process
+
+
+@contextmanager
+def heavy_imports() -> Iterator[None]:
+    """Let the garbage collector ignore what the imports within make, which saves a quarter of their time."""
+    if "torch" in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()

@@ -1,0 +1,68 @@
+"""Command lines of train.py expanded into jobs and their configurations, without running any."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from hydra import initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict
+
+from karyocyte.common.compat import expand_sweep, parse_yaml_once
+from karyocyte.common.composition.compose import check_config, check_override_order, explain_composition
+from karyocyte.common.composition.named_files import check_data_dir
+from karyocyte.common.config.overrides import check_words, quote_path, without
+from karyocyte.common.config.schema import Config
+from karyocyte.common.paths import CONF
+
+# Keys that change neither the images nor the weights.
+UNIMPORTANT = ("sweep", "seed")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A command line, expanded into jobs: what they share, with Hydra's own node, and the overrides of each."""
+
+    composed: DictConfig
+    jobs: tuple[tuple[str, ...], ...]
+    loader: ConfigLoader
+
+    def job_config(self, job: Sequence[str]) -> DictConfig:
+        """Return what Hydra composes for a job, without its own node."""
+        with explain_composition():
+            composed = self.loader.load_sweep_config(self.composed, list(job))
+        with open_dict(composed):
+            del composed["hydra"]
+        return composed
+
+
+@contextmanager
+def grid(typed: Sequence[str]) -> Iterator[Grid]:
+    """Expand a command line as Hydra's sweeper does: the sweep file's parameters first, then what is typed."""
+    with explain_composition(), initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        composed = loader.load_configuration("train", list(typed), RunMode.MULTIRUN, validate_sweep_overrides=False)
+        swept = [f"{key}={values}" for key, values in (composed.hydra.sweeper.params or {}).items()]
+        yield Grid(composed, tuple(expand_sweep([*swept, *typed])), loader)
+
+
+def job_configs(overrides: Sequence[str], needs_data: bool = True) -> list[Config]:
+    """Return the configuration of each job of overrides as train.py takes them; those equal but for the seed once.
+
+    ``needs_data``: whether ``data_dir`` must exist. A ``UserError`` names what cannot be read, or is not valid.
+    """
+    check_words(overrides)
+    configs = []
+    with parse_yaml_once(), grid(list(map(quote_path, overrides))) as expanded:
+        jobs: dict[tuple[str, ...], None] = {}  # in their order, each once
+        for job in expanded.jobs:
+            jobs[without(job, UNIMPORTANT)] = None
+        for words in jobs:
+            check_override_order(words)
+            composed = expanded.job_config(words)
+            configs.append(check_config(composed, words))
+            if needs_data:
+                check_data_dir(composed)
+    return configs

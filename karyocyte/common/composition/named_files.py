@@ -1,0 +1,42 @@
+"""Whether the files and folders exist that a composed configuration names."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from karyocyte.common.cli import warn_once
+from karyocyte.common.config.rules import DATA_DIR_HINT
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.portable_folder import PortableFolder
+from karyocyte.common.runs.run import Run
+
+DRAWN = ("synthetic", "synthetic_chromosomes", "synthetic_metaphases")  # sources that read no files
+
+
+def check_data_dir(composed: DictConfig, elsewhere: bool = False) -> None:
+    """Check, before any validation, that the data folder that is read exists; one read ``elsewhere`` is warned of."""
+    source = composed.data.get("chromosomes", composed.data).get("source")
+    if source in DRAWN:
+        return
+    if composed.data_dir is None:
+        raise UserError(f"no data folder is named: {DATA_DIR_HINT}")
+    downloaded = composed.data.get("download", False)
+    if not downloaded and not Path(str(composed.data_dir)).expanduser().exists():
+        if not elsewhere:
+            raise UserError(f"data_dir={composed.data_dir} does not exist: {DATA_DIR_HINT}")
+        warn_once(f"data_dir={composed.data_dir} does not exist on this machine: the jobs need it on theirs")
+
+
+def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
+    """Check that what ``weights``, ``data_dir`` (see ``check_data_dir``) and ``init_from`` name exists."""
+    weights = str(composed.weights)
+    if weights.endswith(".safetensors") and not Path(weights).is_file():
+        raise UserError(f"weights={weights} does not exist: name the file, a timm tag, or weights=random")
+    folder = weights.removeprefix("local-dir:")
+    if folder != weights and not Path(folder).expanduser().is_dir():
+        raise UserError(f"weights={weights}: there is no such folder: bring config.json and model.safetensors there")
+    check_data_dir(composed, elsewhere)
+    if composed.init_from is not None:
+        start = Path(composed.init_from)
+        if not PortableFolder.is_portable(start):
+            Run.open_finished(start)

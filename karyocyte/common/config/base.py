@@ -1,0 +1,64 @@
+"""What the models of the schema share: frozen, unknown keys forbidden, defaults from conf/, numbers with a range."""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
+
+from karyocyte.common.config.defaults import section_defaults
+
+# A name becomes a folder's: no separator, and it does not begin with a dot.
+Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+Folder = Annotated[str, AfterValidator(os.path.expanduser)]  # ~ is the home
+Count = Annotated[int, Field(ge=0)]
+Pixels = Annotated[int, Field(ge=8, le=8192)]
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+# The default of this key is in the YAML section that its model names; to pydantic such a key is required.
+FROM_YAML: Any = ...
+
+
+def listed(value: Any) -> Any:
+    """Divide a text with commas, as it is typed on a command line, into a list: a validator for such keys."""
+    return re.split(r"\s*,\s*", value.strip()) if isinstance(value, str) else value
+
+
+def unknown(*key: str) -> ValidationError:
+    """Return the error of a key that a model with keys of a class does not have."""
+    return ValidationError.from_exception_data("", [InitErrorDetails(type="extra_forbidden", loc=key, input=None)])
+
+
+class StrictModel(BaseModel):
+    """Frozen; an unknown key is an error; a key that is left out has its value in conf/.
+
+    A subclass names the section of its defaults: ``class LoaderConfig(StrictModel, defaults="train:loader")``. Only a
+    key that no file of conf/ has may have a default in the schema.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), coerce_numbers_to_str=True, allow_inf_nan=False
+    )
+    defaults_section: ClassVar[str | None] = None
+
+    def __init_subclass__(cls, defaults: str | None = None, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.defaults_section = defaults
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_defaults(cls, values: Any) -> Any:
+        if cls.defaults_section is None or not isinstance(values, Mapping):
+            return values
+        defaults = section_defaults(cls.defaults_section)
+        added = {}
+        for key, field in cls.model_fields.items():
+            if key in values:
+                continue
+            if key in defaults:
+                added[key] = defaults[key]
+            elif isinstance(field.annotation, type) and issubclass(field.annotation, StrictModel):
+                added[key] = {}  # a group with a section of its own
+        return {**added, **values}

@@ -1,0 +1,46 @@
+"""The names of the files in a run's folder. Other packages read and write them through ``Run``."""
+
+from enum import StrEnum
+
+
+class RunFile(StrEnum):
+    """A file that the folder of a run may hold."""
+
+    IDENTITY = "identity.json"
+    CONFIG = "config.yaml"
+    ENVIRONMENT = "environment.json"
+    STATUS = "status.json"
+    PROGRESS = "progress.json"
+    USAGE = "usage.json"
+    DATA = "data.json"
+    SPLIT = "split.csv"
+    LEAKS = "leaks.json"
+    NEAR_DUPLICATES = "near_duplicates.csv"
+    MODEL = "model.json"
+    PREDICTIONS = "predictions.parquet"
+    PREDICTIONS_TRAIN = "predictions_train.parquet"  # of training images, by the chosen weights
+    OUT_OF_DISTRIBUTION = "out_of_distribution.safetensors"  # what new images are compared with
+    METRICS = "metrics.json"
+    SUMMARY = "summary.txt"  # what the terminal shows of the evaluation
+    THUMBNAILS = "thumbnails.parquet"
+    ENSEMBLE = "ensemble.json"
+    ENSEMBLE_WEIGHTS = "weights.csv"
+    LOCK = ".lock"
+    STAGE = "stage.json"  # in the checkpoint folder of each finished stage
+
+
+class RunFolder(StrEnum):
+    """A folder in the folder of a run."""
+
+    CHECKPOINTS = "checkpoints"
+    LOGS = "logs"
+    TENSORBOARD = "tensorboard"
+    HEATMAPS = "heatmaps"
+    PORTABLE = "portable"  # an export of the run, where there is one
+
+
+class PortableFile(StrEnum):
+    """A file in the folder of a portable model, beside the weights and the graph of each member."""
+
+    MODEL = "model.json"
+    CARD = "README.md"

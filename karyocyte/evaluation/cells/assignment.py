@@ -1,0 +1,78 @@
+"""Cells among predictions of single chromosomes: which rows are of a cell, and whether it can have a karyotype."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
+
+import numpy as np
+import pandas as pd
+
+from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
+from karyocyte.common.predictions import Predictions
+from karyocyte.common.text import counted
+
+KARYOTYPES = {"XX": np.array([2] * len(AUTOSOMES) + [2, 0]), "XY": np.array([2] * len(AUTOSOMES) + [1, 1])}
+# Below this a network's probability says no more than "not this one": 14 nats, and no chromosome is ever ruled out.
+FLOOR = 1e-6
+# The fewest and the most chromosomes of a cell: one of each autosome, and one extra of each class.
+SMALLEST = len(AUTOSOMES)
+LARGEST = 46 + len(CHROMOSOMES)
+
+
+def size_refusal(chromosomes: int) -> str | None:
+    """Return why a cell of this size has no karyotype; None where it has."""
+    if SMALLEST <= chromosomes <= LARGEST:
+        return None
+    fault = "is several cells: give each a folder, or a cell_id, of its own"
+    if chromosomes < SMALLEST:
+        fault = "is incomplete"
+    return f"a cell of {counted(chromosomes, 'chromosome')} {fault}: a karyotype takes {SMALLEST} to {LARGEST}"
+
+
+def is_normal(counts: np.ndarray) -> np.ndarray:
+    """Return where counts of CHROMOSOMES, shape (..., 24), are those of 46,XX or 46,XY, bool."""
+    female, male = KARYOTYPES.values()
+    return np.asarray((counts == female).all(axis=-1) | (counts == male).all(axis=-1))
+
+
+def unassignable(*parts: Predictions) -> int:
+    """Count the cells of some parts with fewer or more chromosomes than a karyotype can have."""
+    cells = chain.from_iterable(rows_of_cells(part.frame) for part in parts)
+    return len(list(filter(size_refusal, map(len, cells))))
+
+
+def refusal(*runs: Predictions) -> str | None:
+    """Return why the chromosomes of runs, or of parts, cannot be assigned, with the remedy; None where they can."""
+    for run in runs:
+        classes = set(run.classes)
+        wrong = sorted(classes - set(CHROMOSOMES)) or sorted(set(CHROMOSOMES) - classes)
+        if wrong:
+            return f"the classes must be 1 to 22, X and Y, which {', '.join(wrong[:3])} does not fit"
+        tests = run.part("test").frame  # others calibrate the probabilities, with or without cells
+        if len(tests) and tests["cell"].isna().all():
+            return "no test image names its cell: set data.cell_column or data.cell_regex"
+        protocol = run.about.get("protocol")
+        if protocol in ("image", "paper"):
+            return f"protocol={protocol} splits cells across parts: split by subject"
+        # An image may be in both parts: validation images that are evaluated as a test part.
+        named = run.frame[run.frame["cell"].notna()].drop_duplicates("image_id")
+        parts = named.groupby(["subject", "cell"], dropna=False)["part"].nunique()
+        if (parts > 1).any():
+            return f"cell {parts[parts > 1].index[0][1]} is split across the parts: split by subject"
+    return None
+
+
+def of_cells(predictions: Predictions, part: str) -> Predictions:
+    """Return the images of a part that name their cell."""
+    found = predictions.part(part)
+    return replace(found, frame=found.frame[found.frame["cell"].notna()].reset_index(drop=True))
+
+
+def numbered_cells(frame: pd.DataFrame) -> np.ndarray:
+    """Number the cells of some rows, int64 in 0 to G - 1, shape (rows,); cells of two subjects are never the same."""
+    return np.asarray(frame.groupby(["subject", "cell"], dropna=False, sort=False).ngroup(), np.int64)
+
+
+def rows_of_cells(frame: pd.DataFrame) -> Iterator[np.ndarray]:
+    """Yield the positions of the rows of each cell, int64."""
+    yield from pd.Series(np.arange(len(frame))).groupby(numbered_cells(frame)).indices.values()

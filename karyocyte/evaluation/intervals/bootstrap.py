@@ -1,0 +1,199 @@
+"""Intervals that take the subject for the unit: it is left out, or drawn again, with all of its images.
+
+Images of one subject are alike, so that they count less than as many of different subjects (the cluster bootstrap:
+Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8).
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+
+import numpy as np
+
+from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.evaluation.intervals.exact import share
+from karyocyte.evaluation.intervals.methods import ROUNDING, Ends, percentiles, t_on_scale
+from karyocyte.evaluation.metrics.classification import SHARE, Metric, Threshold, metrics_of
+from karyocyte.evaluation.metrics.labelled import LabelledPredictions
+from karyocyte.evaluation.metrics.leave_one_out import LeaveOneOut, batches
+from karyocyte.evaluation.metrics.resampled import (
+    CostlyStatistic,
+    Statistic,
+    WeightedMetrics,
+    defined_on_each,
+    without_each,
+)
+from karyocyte.evaluation.result import Interval
+
+
+class Resamples:
+    """M statistics of all images, without each of C clusters, and of R resamples, computed where they are needed.
+
+    The same seed of the settings draws the same subjects.
+    """
+
+    def __init__(self, statistic: Statistic, scored: LabelledPredictions, settings: EvaluationConfig) -> None:
+        self.statistic = statistic
+        self.settings = settings
+        self.clusters = scored.cluster_count
+        self.images = len(scored.labels)
+        # Clusters of the class that fewest have, of those that occur.
+        self.rarest = min(filter(None, scored.count_clusters().values()), default=0)
+
+    @cached_property
+    def point(self) -> np.ndarray:
+        """Of all images, float64, shape (M,); NaN where undefined."""
+        return self.statistic(np.ones((1, self.clusters)))[:, 0]
+
+    @cached_property
+    def left_out(self) -> np.ndarray:
+        """Without each cluster, float64, shape (M, C)."""
+        return without_each(self.statistic, self.clusters, self.images)
+
+    @cached_property
+    def drawn(self) -> np.ndarray:
+        """Of resamples of clusters, float64, shape (M, R)."""
+        return self._resample(self.statistic)
+
+    @cached_property
+    def undefined(self) -> np.ndarray:
+        """On how many resamples each statistic is undefined, int64, shape (M,)."""
+        cheap = isinstance(self.statistic, LeaveOneOut) or self.clusters <= self.settings.resamples
+        if cheap and self.defined_alone.all():
+            return np.zeros(len(self.point), dtype=np.int64)
+        if "drawn" in vars(self) or not isinstance(self.statistic, CostlyStatistic):
+            return np.asarray(np.isnan(self.drawn).sum(axis=1))
+        return np.asarray((~self._resample(self.statistic.defined)).sum(axis=1))
+
+    @cached_property
+    def defined_alone(self) -> np.ndarray:
+        """Whether each statistic is defined on each cluster alone, bool, shape (M, C)."""
+        return defined_on_each(self.statistic, self.clusters, self.images)
+
+    def _resample(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Return the statistic of resamples, shape (M, R)."""
+        clusters = self.clusters
+        rng = np.random.default_rng(self.settings.seed)
+        values = []
+        for rows in batches(self.settings.resamples, self.images):
+            drawn = rng.integers(clusters, size=(rows.stop - rows.start, clusters))
+            # How often each cluster was drawn.
+            cells = drawn + clusters * np.arange(len(drawn))[:, None]
+            counts = np.bincount(cells.ravel(), minlength=cells.size).reshape(cells.shape)
+            values.append(statistic(counts))
+        return np.concatenate(values, axis=1)
+
+
+class Differences(Resamples):
+    """Resamples of the differences between statistics of the same clusters, whose own resamples are reused."""
+
+    def __init__(self, first: Resamples, second: Resamples) -> None:
+        self.clusters = first.clusters
+        self.images = first.images
+        self.rarest = first.rarest
+        self.statistic = lambda counts: first.statistic(counts) - second.statistic(counts)
+        self.settings = first.settings
+        self._first = first
+        self._second = second
+
+    @cached_property
+    def left_out(self) -> np.ndarray:
+        """Without each cluster, float64, shape (M, C)."""
+        return np.asarray(self._first.left_out - self._second.left_out)
+
+    @cached_property
+    def drawn(self) -> np.ndarray:
+        """Of resamples of clusters, float64, shape (M, R)."""
+        return np.asarray(self._first.drawn - self._second.drawn)
+
+    @cached_property
+    def undefined(self) -> np.ndarray:
+        """On how many resamples each difference is undefined, int64, shape (M,)."""
+        return np.asarray(np.isnan(self.drawn).sum(axis=1))
+
+
+def intervals(
+    scored: LabelledPredictions,
+    settings: EvaluationConfig,
+    threshold: Threshold = 0.5,
+    names: tuple[str, ...] | None = None,
+) -> dict[str, Interval]:
+    """Compute some metrics (None: all of ``metric_names``; AUC and average precision cost most) with their intervals.
+
+    ``threshold``: see ``metrics.classification.call``.
+    """
+    statistic = WeightedMetrics(scored, threshold, names)
+    return around(statistic, metrics_of(statistic.names), scored, settings)
+
+
+def around(
+    statistic: Statistic, metrics: Mapping[str, Metric], scored: LabelledPredictions, settings: EvaluationConfig
+) -> dict[str, Interval]:
+    """Put intervals around what a statistic of counts of clusters is on all images; see ``of_resamples``.
+
+    ``metrics`` say by name how its M values are bounded, and whether they are shares.
+    """
+    return of_resamples(metrics, Resamples(statistic, scored, settings), settings)
+
+
+def of_resamples(
+    metrics: Mapping[str, Metric], resamples: Resamples, settings: EvaluationConfig
+) -> dict[str, Interval]:
+    """Put intervals around statistics of which there are resamples, by name; of value None where undefined.
+
+    Fewer than two clusters have no interval. With ``logit_t``, shares that are 0 or 1 with and without every subject
+    have an exact end, and those of independent images a binomial interval.
+    """
+    clusters = resamples.clusters
+    found = {}
+    for row, (name, metric) in enumerate(metrics.items()):
+        value = float(resamples.point[row]) if clusters and not np.isnan(resamples.point[row]) else None
+        if clusters < 2:
+            found[name] = Interval(value, None, None, None, 0, 0, clusters)
+            continue
+        low, high, method = _ends(row, metric, resamples, settings)
+        undefined = int(resamples.undefined[row])
+        found[name] = Interval(value, low, high, method, settings.resamples, undefined, clusters)
+    return found
+
+
+def _ends(row: int, metric: Metric, resamples: Resamples, settings: EvaluationConfig) -> Ends:
+    """Return low, high and method; the resamples are drawn only where a method needs them."""
+    point = resamples.point[row]
+    if np.isnan(point):
+        return None, None, None
+    if settings.interval == "logit_t":
+        interval = None
+        if metric.bounds == SHARE:
+            interval = _exact_ends(row, metric.is_share, resamples, settings.confidence)
+        if interval is None and settings.resamples - resamples.undefined[row] > 1:
+            interval = t_on_scale(point, resamples.left_out[row], settings.confidence, metric.bounds)
+        if interval is not None:
+            return interval
+    return percentiles(resamples.drawn[row], settings.confidence)
+
+
+def _exact_ends(row: int, is_share: bool, resamples: Resamples, confidence: float) -> Ends | None:
+    """Return the interval of Clopper and Pearson where one holds; else None.
+
+    "exact": of a metric of 0 or 1 that no subject changes no resample says how far it may be off. Where a share p of
+    images is right, all images of n subjects are with probability p ** n at most: the bound for n of n. A share counts
+    the subjects that have such images; what compares classes (AUC) counts those of the rarest class, as n pairs of
+    subjects, none in two pairs, are in order with probability AUC ** n at most. "binomial": of a share of independent
+    images.
+    """
+    value = resamples.point[row]
+    images = number = int(resamples.defined_alone[row].sum())
+    values = np.append(value, resamples.left_out[row])
+    at_ends = [np.isclose(values, end, rtol=0, atol=ROUNDING) | np.isnan(values) for end in SHARE]
+    if at_ends[0].all() or at_ends[1].all():
+        if not is_share:
+            number = min(number or resamples.rarest, resamples.rarest)
+        if number and (value > 0.5 or is_share):
+            exact = share(number if value > 0.5 else 0, number, confidence)
+            return exact.low, exact.high, "exact"
+    if is_share and images and resamples.clusters == resamples.images:
+        hits = round(value * images)
+        if abs(value * images - hits) <= ROUNDING * images:
+            binomial = share(hits, images, confidence)
+            return binomial.low, binomial.high, "binomial"
+    return None

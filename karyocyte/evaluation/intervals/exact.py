@@ -1,0 +1,32 @@
+"""Shares of few images with exact intervals (Clopper and Pearson, Biometrika, 1934)."""
+
+import numpy as np
+from scipy.special import betaincinv
+
+from karyocyte.evaluation.result import Share
+
+
+def share(hits: int, total: int, confidence: float) -> Share:
+    """Return a share with its exact two-sided interval of a confidence (0 to 1), which treats images as independent."""
+    hits = int(hits)
+    total = int(total)
+    if not total:
+        return Share(None, None, None, hits, total)
+    from scipy import stats  # here: slow to import
+
+    ends = stats.binomtest(hits, total).proportion_ci(confidence, method="exact")
+    return Share(hits / total, float(ends.low), float(ends.high), hits, total)
+
+
+def lower_bounds(hits: np.ndarray, totals: np.ndarray, confidence: float) -> np.ndarray:
+    """Return the exact one-sided lower bounds of shares, shape (N,), of totals of at least 1.
+
+    They hold too for the share at or above a threshold that is itself a score: that share has the same beta
+    distribution.
+    """
+    return np.asarray(np.where(hits > 0, betaincinv(np.maximum(hits, 1), totals - hits + 1, 1 - confidence), 0.0))
+
+
+def needed_without_a_miss(bound: float, confidence: float) -> int:
+    """Return how many images, all of them hits, bring ``lower_bounds`` up to ``bound`` (0 to 1, exclusive)."""
+    return int(np.ceil(np.log(1 - confidence) / np.log(bound)))

@@ -1,0 +1,105 @@
+"""The mean of a metric over folds, with an interval of its own.
+
+Pooling puts the scores of different models on one scale; the mean over the folds does not, so that for an AUC the two
+can differ. The mean's interval comes from the same draws of subjects over all folds.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.evaluation.intervals.bootstrap import around
+from karyocyte.evaluation.metrics.classification import Threshold, metric_names, metrics_of
+from karyocyte.evaluation.metrics.labelled import LabelledPredictions
+from karyocyte.evaluation.metrics.resampled import Statistic, WeightedMetrics, defined, defined_on_each, without_each
+from karyocyte.evaluation.result import Interval
+
+
+def fold_mean_intervals(
+    pooled: LabelledPredictions,
+    sizes: Sequence[int],
+    thresholds: Sequence[Threshold],
+    settings: EvaluationConfig,
+    names: tuple[str, ...] | None = None,
+) -> dict[str, Interval]:
+    """Return the mean over the folds of metrics (None: all) with its interval; None where a fold's is undefined.
+
+    ``pooled`` are the labelled test images of all folds, fold after fold, ``sizes`` how many each has, ``thresholds``
+    each fold's own (see ``metrics.classification.call``).
+    """
+    if names is None:
+        names = metric_names(pooled.classes)
+    return around(weighted_over_folds(pooled, sizes, thresholds, names), metrics_of(names), pooled, settings)
+
+
+def weighted_over_folds(
+    pooled: LabelledPredictions, sizes: Sequence[int], thresholds: Sequence[Threshold], names: tuple[str, ...]
+) -> "MeanOverFolds":
+    """Return the statistic of ``fold_mean_intervals``, with the metrics ``names``."""
+
+    def of_fold(number: int, rows: slice, fold: LabelledPredictions) -> WeightedMetrics:
+        """Return the metrics of a fold at its own threshold."""
+        return WeightedMetrics(fold, thresholds[number], names)
+
+    return MeanOverFolds(pooled, sizes, len(names), of_fold)
+
+
+class MeanOverFolds:
+    """Maps counts of clusters, shape (B, C), to M mean metrics, shape (M, B); NaN where a fold's is undefined.
+
+    ``pooled`` are the labelled test images of all folds, fold after fold, ``sizes`` how many each has. ``of_fold``
+    gives the statistic of a fold by its number, its rows in the pool and its images, with clusters renumbered.
+    """
+
+    def __init__(
+        self,
+        pooled: LabelledPredictions,
+        sizes: Sequence[int],
+        metrics: int,
+        of_fold: Callable[[int, slice, LabelledPredictions], Statistic],
+    ) -> None:
+        self._metrics = metrics
+        self._clusters = pooled.cluster_count
+        self._images = len(pooled.labels)
+        self._empty = min(sizes) == 0  # a fold without a labelled image has no metric, and so the mean has none
+        self._folds = []
+        ends = np.cumsum(sizes)
+        for number, (size, end) in enumerate(zip(sizes, ends, strict=True)):
+            if size:
+                rows = slice(end - size, end)
+                self._folds.append((np.unique(pooled.clusters[rows]), of_fold(number, rows, pooled.subset(rows))))
+
+    def __call__(self, counts: np.ndarray) -> np.ndarray:
+        """Return the mean metrics for counts of clusters."""
+        if self._empty:
+            return np.full((self._metrics, len(counts)), np.nan)
+        return np.asarray(np.mean([statistic(counts[:, clusters]) for clusters, statistic in self._folds], axis=0))
+
+    def defined(self, counts: np.ndarray) -> np.ndarray:
+        """Return where the means are defined, bool, shape (M, B): where the metrics of every fold are."""
+        everywhere = np.full((self._metrics, len(counts)), not self._empty)
+        for clusters, statistic in self._folds:
+            everywhere &= defined(statistic, counts[:, clusters])
+        return everywhere
+
+    def without_each(self) -> np.ndarray:
+        """Return the mean metrics without each cluster, float64, shape (M, C): only the folds with it change."""
+        values = np.full((self._metrics, self._clusters), np.nan)
+        if self._empty:
+            return values
+        means = np.zeros_like(values)
+        for clusters, statistic in self._folds:
+            of_fold = np.repeat(statistic(np.ones((1, len(clusters)))), self._clusters, axis=1)
+            of_fold[:, clusters] = without_each(statistic, len(clusters), self._images)
+            means += of_fold
+        return means / len(self._folds)
+
+    def defined_on_each(self) -> np.ndarray:
+        """Return whether the means are defined on each cluster alone, bool, shape (M, C): it is in every fold."""
+        everywhere = np.full((self._metrics, self._clusters), not self._empty)
+        for clusters, statistic in self._folds:
+            of_fold = np.zeros_like(everywhere)
+            of_fold[:, clusters] = defined_on_each(statistic, len(clusters), self._images)
+            everywhere &= of_fold
+        return everywhere

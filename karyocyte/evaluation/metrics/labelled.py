@@ -1,0 +1,162 @@
+"""The labelled images of one part as arrays, and which of them belong together."""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from karyocyte.common.errors import UserError
+from karyocyte.common.predictions import SAMPLED_PREFIX, SAMPLED_PROBABILITY_PREFIX, Predictions
+from karyocyte.evaluation.metrics.classification import call
+
+
+@dataclass(frozen=True)
+class LabelledPredictions:
+    """Labels and probabilities of the images whose label is known.
+
+    Attributes:
+        labels: True classes as indices into ``classes``, int64, shape (N,).
+        probabilities: Float64 in 0 to 1, shape (N, K).
+        classes: The K class names.
+        positive_index: The positive one of two classes; None for K > 2.
+        clusters: Which images are resampled together, int64 in 0 to C - 1, shape (N,): those of one subject; where it
+            is unknown, those of one cell; an image of neither is alone.
+        by_subject: Whether any subject is known.
+        unlabelled: How many images were left out because their label is unknown.
+        by_cell: Whether subjects are unknown, and any cell is known.
+    """
+
+    labels: np.ndarray
+    probabilities: np.ndarray
+    classes: tuple[str, ...]
+    positive_index: int | None
+    clusters: np.ndarray
+    by_subject: bool
+    unlabelled: int
+    by_cell: bool = False
+
+    @property
+    def cluster_count(self) -> int:
+        """C, the number of subjects (of cells, or images, where no subject is known)."""
+        return int(self.clusters.max(initial=-1)) + 1
+
+    @property
+    def subjects(self) -> int | None:
+        """The number of subjects, None where none is known."""
+        return self.cluster_count if self.by_subject else None
+
+    @property
+    def drawn(self) -> str:
+        """What intervals take for independent: "subjects", "cells" or "images"."""
+        if self.by_subject:
+            return "subjects"
+        return "cells" if self.by_cell else "images"
+
+    def subset(self, rows: np.ndarray | slice) -> "LabelledPredictions":
+        """Return some of the images (a mask of shape (N,), or a slice), with their clusters renumbered."""
+        clusters = np.unique(self.clusters[rows], return_inverse=True)[1].astype(np.int64)
+        labels = self.labels[rows]
+        return replace(self, labels=labels, probabilities=self.probabilities[rows], clusters=clusters, unlabelled=0)
+
+    def count_images(self) -> dict[str, int]:
+        """Return the number of images of each class."""
+        counts = np.bincount(self.labels, minlength=len(self.classes))
+        return dict(zip(self.classes, counts.tolist(), strict=True))
+
+    def count_clusters(self) -> dict[str, int]:
+        """Return the number of clusters that hold an image of each class."""
+        pairs = pd.DataFrame({"label": self.labels, "cluster": self.clusters}).drop_duplicates()
+        counts = np.bincount(pairs["label"], minlength=len(self.classes))
+        return dict(zip(self.classes, counts.tolist(), strict=True))
+
+
+def score(predictions: Predictions) -> LabelledPredictions:
+    """Take the labelled rows of ``predictions`` (all parts that it holds).
+
+    Raises:
+        UserError: Two classes without a positive one, or a probability that is not a number.
+    """
+    if len(predictions.classes) == 2 and predictions.positive_class is None:
+        raise UserError(f"predictions of {' and '.join(predictions.classes)} name no positive class: run them again")
+    probabilities = predictions.probabilities
+    broken = ~np.isfinite(probabilities).all(axis=1)
+    if broken.any():
+        first = predictions.frame["image_id"].iloc[int(np.flatnonzero(broken)[0])]
+        raise UserError(
+            f"{broken.sum()} images, {first} first, have a probability that is not a number: the training diverged, "
+            "lower the learning rate"
+        )
+    labelled = predictions.labels >= 0
+    rows = predictions.frame[labelled]
+    subjects = rows["subject"].astype("object")
+    cells = rows["cell"].astype("object")
+    # The prefixes keep a subject from meeting an image that happens to be called the same.
+    clusters = ("image " + rows["image_id"].astype("object")).mask(cells.notna(), "cell " + cells)
+    clusters = clusters.mask(subjects.notna(), "subject " + subjects)
+    return LabelledPredictions(
+        labels=predictions.labels[labelled],
+        probabilities=probabilities[labelled],
+        classes=predictions.classes,
+        positive_index=predictions.positive_index,
+        clusters=pd.factorize(clusters)[0].astype(np.int64),
+        by_subject=bool(subjects.notna().any()),
+        unlabelled=int((~labelled).sum()),
+        by_cell=bool(subjects.isna().all() and cells.notna().any()),
+    )
+
+
+class Confidence(NamedTuple):
+    """Predicted classes, int64, shape (N,), and how sure each is: float64, shape (N,), the larger the surer."""
+
+    called: np.ndarray
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Labelled images of one part."""
+
+    scored: LabelledPredictions  # labels and probabilities of the N images
+    labels: np.ndarray  # their true classes as indices, int64, shape (N,)
+    frame: pd.DataFrame  # their rows of the predictions, numbered from 0
+    sampled: bool  # whether each has predictions of several passes or members, so that there are votes
+
+    @property
+    def mean_probabilities(self) -> np.ndarray:
+        """Means over passes or members, 0 to 1, shape (N, K); only where ``sampled``."""
+        columns = [SAMPLED_PROBABILITY_PREFIX + name for name in self.scored.classes]
+        return np.asarray(self.frame[columns].to_numpy(np.float64))
+
+    def confidences(self) -> dict[str, Confidence]:
+        """Return every confidence at hand under its name.
+
+        ``probability`` is what the probabilities without sampling predict (at 0.5), and the largest of them. The others
+        are of what most passes or members predict, where ``sampled``: ``votes`` is the share of them that does, and
+        ``joint`` this share times their mean probability; or, of ``mean_probability``, of what the means predict.
+        """
+        found = {"probability": _most_probable(self.scored, self.scored.probabilities)}
+        if self.sampled:
+            called = pd.Index(self.scored.classes).get_indexer(self.frame[SAMPLED_PREFIX + "label"]).astype(np.int64)
+            names = [SAMPLED_PREFIX + name for name in ("votes", "confidence", "mutual_information")]
+            share, joint, information = self.frame[names].to_numpy(np.float64).T
+            found["votes"] = Confidence(called, share)
+            found["mean_probability"] = _most_probable(self.scored, self.mean_probabilities)
+            found["joint"] = Confidence(called, joint)
+            found["mutual_information"] = Confidence(called, -information)
+        return found
+
+
+def _most_probable(scored: LabelledPredictions, probabilities: np.ndarray) -> Confidence:
+    return Confidence(call(probabilities, scored.positive_index), probabilities.max(axis=1))
+
+
+def cases(predictions: Predictions) -> Cases:
+    """Take the labelled rows of ``predictions`` (all parts that it holds).
+
+    Raises:
+        UserError: See ``score``.
+    """
+    frame = predictions.frame[predictions.labels >= 0].reset_index(drop=True)
+    scored = score(predictions)
+    return Cases(scored, scored.labels, frame, predictions.sampled)

@@ -1,0 +1,213 @@
+"""The rules of referral: what validation images choose for them, and which images they give to a person.
+
+The cut on the confidence of a prediction, its probability after temperature scaling, keeps a target accuracy of what is
+not referred (selective classification: Geifman and El-Yaniv, Selective Classification for Deep Neural Networks, 2017).
+
+Split-conformal sets hold the classes that an image may have, with a requested coverage: Vovk, Gammerman and Shafer,
+Algorithmic Learning in a Random World, 2005; Angelopoulos and Bates, A Gentle Introduction to Conformal Prediction,
+2021. The score is 1 - probability of the class (LAC: Sadinle, Lei and Wasserman, 2019).
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from karyocyte.common.config.schema import EvaluationConfig, TriageConfig
+from karyocyte.common.predictions import Predictions
+from karyocyte.common.uncertainty import needed_images, quantile_above
+from karyocyte.evaluation.calibration import Temperature, fit_temperature, rescale
+from karyocyte.evaluation.intervals.exact import lower_bounds, needed_without_a_miss
+from karyocyte.evaluation.labelled_runs import LabelledFold, evaluation_settings
+from karyocyte.evaluation.metrics.classification import call
+from karyocyte.evaluation.referral.selective import risk_coverage
+from karyocyte.evaluation.result import ConfidenceCut, EvaluationResult, OperatingPoint, Release
+
+# Confidence level of the one-sided lower bound by which validation must meet triage.accuracy.
+CERTAINTY = 0.9
+
+
+@dataclass(frozen=True)
+class ReviewThresholds:
+    """The thresholds that a run, or an ensemble, chose on validation; None where it chose none.
+
+    Images with a smaller ``vote_share`` (configured) are reviewed. On the probability of the positive class,
+    ``threshold`` is the least of positive images, and below ``release`` images are released as negative. Predictions
+    with a calibrated probability below the cut of ``confidence``, which was chosen for a target ``accuracy``, are
+    reviewed; a class is in the conformal set where 1 - its probability is at most ``set_limit``. ``notes`` say what is
+    missing, and the limits of the numbers.
+    """
+
+    vote_share: float
+    threshold: float | None = None
+    temperature: float | None = None
+    release: float | None = None
+    confidence: ConfidenceCut | None = None
+    accuracy: float | None = None
+    set_limit: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def cut(self) -> float | None:
+        """The least calibrated probability that is not reviewed."""
+        return self.confidence.cut if self.confidence else None
+
+
+def thresholds_of(result: EvaluationResult) -> ReviewThresholds:
+    """Take the thresholds from the evaluation of a single run."""
+    settings = evaluation_settings(result.settings).triage
+    temperature = Temperature(None)
+    if result.calibration is not None and not isinstance(result.calibration.temperature, list):
+        temperature = Temperature(result.calibration.temperature, result.calibration.reason)
+    point = result.threshold
+    assert isinstance(point, OperatingPoint)  # a single run has one
+    release = result.triage.release.validation[0] if result.triage else None
+    thresholds = _thresholds(point, temperature, release, settings, result.positive_class)
+    chosen = result.referral
+    if chosen is None:
+        return thresholds
+    limit = chosen.set_limits[0]
+    return replace(thresholds, confidence=chosen.validation[0], accuracy=chosen.accuracy, set_limit=limit)
+
+
+def choose_thresholds(predictions: Predictions, settings: EvaluationConfig) -> ReviewThresholds:
+    """Choose threshold, temperature, release and referral on the validation rows.
+
+    Raises:
+        UserError: See ``labelled.score``.
+    """
+    fold = LabelledFold.of(predictions, settings)
+    release = None
+    if fold.threshold.value is not None:
+        release = choose_release(fold)
+    temperature = fit_temperature(fold.validation.scored)
+    thresholds = _thresholds(fold.threshold, temperature, release, settings.triage, predictions.positive_class)
+    return choose_referral(fold, thresholds)
+
+
+def _thresholds(
+    point: OperatingPoint,
+    temperature: Temperature,
+    release: Release | None,
+    settings: TriageConfig,
+    positive_class: str | None,
+) -> ReviewThresholds:
+    notes = []
+    if point.value is None and point.reason:
+        notes.append(point.reason)
+    if temperature.value is not None and temperature.reason:
+        notes.append(f"temperature: {temperature.reason}")
+    if release and release.lower_bound is not None and release.lower_bound < settings.sensitivity:
+        notes.append(
+            f"release: {release.positives} “{positive_class}” validation images guarantee a sensitivity of "
+            f"{release.lower_bound:.3f} only, not of {settings.sensitivity:g}, and none on images of another kind"
+        )
+    threshold = release.threshold if release else None
+    return ReviewThresholds(settings.vote_share, point.value, temperature.value, threshold, notes=tuple(notes))
+
+
+def choose_release(fold: LabelledFold) -> Release:
+    """Choose the highest threshold that keeps ``triage.sensitivity`` of the positive validation images."""
+    sensitivity = fold.settings.triage.sensitivity
+    confidence = fold.settings.confidence
+    threshold = fold.threshold_for(sensitivity).value
+    needed = needed_without_a_miss(sensitivity, confidence)
+    validation = fold.validation.scored
+    positive = validation.labels == validation.positive_index
+    total = int(positive.sum())
+    if threshold is None:
+        return Release(None, total, 0, None, None, needed)
+    kept = int((validation.probabilities[positive, validation.positive_index] >= threshold).sum())
+    bound = float(lower_bounds(np.array([kept]), np.array([total]), confidence)[0])
+    return Release(threshold, total, kept, kept / total, bound, needed)
+
+
+def choose_referral(fold: LabelledFold, thresholds: ReviewThresholds | None = None) -> ReviewThresholds:
+    """Return thresholds with the cut and the set limit that labelled validation images choose; without any as they are.
+
+    The cut is the lowest one at or above which ``triage.accuracy`` of the predictions are right, by the lower bound of
+    their share: of many cuts that few images choose from, one keeps the target by chance.
+    """
+    validation = fold.validation.scored
+    triage = fold.settings.triage
+    thresholds = thresholds or ReviewThresholds(triage.vote_share)
+    if not len(validation.labels):
+        return thresholds
+    temperature = fit_temperature(validation).value
+    certain = confidences(validation.probabilities, temperature)
+    wrong = call(validation.probabilities, validation.positive_index) != validation.labels
+    return replace(
+        thresholds,
+        temperature=temperature,
+        confidence=_choose_cut(certain, wrong, triage.accuracy),
+        accuracy=triage.accuracy,
+        set_limit=choose_limit(validation.probabilities, validation.labels, triage.coverage),
+    )
+
+
+def _choose_cut(certain: np.ndarray, wrong: np.ndarray, target: float) -> ConfidenceCut:
+    curve = risk_coverage(certain, wrong)
+    taken = np.arange(1, len(wrong) + 1)
+    bounds = lower_bounds(np.rint((1 - curve.risk) * taken), taken, CERTAINTY)
+    possible = np.flatnonzero(curve.cuts & (bounds >= target))
+    if not len(possible):
+        return ConfidenceCut(None, len(wrong), 0, None, None)
+    last = possible[-1]
+    kept = certain >= np.sort(certain)[::-1][last]
+    right = int((kept & ~wrong).sum())
+    total = int(kept.sum())
+    return ConfidenceCut(float(certain[kept].min()), len(wrong), total, right / total, float(bounds[last]))
+
+
+def choose_limit(probabilities: np.ndarray, labels: np.ndarray, coverage: float) -> float | None:
+    """Return the largest score that a class in a conformal set may have, by validation images; None for too few.
+
+    The sets should have the ``coverage`` (0 to 1).
+    """
+    if len(labels) < needed_images(1 - coverage):
+        return None
+    return quantile_above(1 - probabilities[np.arange(len(labels)), labels], 1 - coverage)
+
+
+def confidences(probabilities: np.ndarray, temperature: float | None) -> np.ndarray:
+    """Return the probability of each prediction, shape (N,), of probabilities (N, K) after scaling (None: none)."""
+    scaled = probabilities if temperature is None else rescale(probabilities, temperature)
+    return np.asarray(scaled.max(axis=1))
+
+
+def reviewed(rule: str, images: Predictions, thresholds: ReviewThresholds) -> np.ndarray:
+    """Return the images that a rule gives to a person, bool, shape (N,): the same of test images and of new ones.
+
+    ``rule`` is one of ``new_images.RULES``, and what it needs was chosen.
+    """
+    probabilities = images.probabilities
+    positive = images.positive_index
+    if rule == "confidence":
+        certain = confidences(probabilities, thresholds.temperature)
+        return np.asarray(certain < (np.inf if thresholds.cut is None else thresholds.cut))
+    if rule == "conformal":
+        sets = conformal_sets(probabilities, thresholds.set_limit)
+        assert sets is not None
+        return np.asarray(sets.sum(axis=1) != 1)
+    if rule == "votes":
+        return np.asarray(images.frame["sampled_votes"] < thresholds.vote_share)
+    if rule == "release":
+        return np.asarray(probabilities[:, positive] >= thresholds.release)
+    found = np.asarray(call(probabilities, positive) == positive)
+    if images.sampled:
+        found |= np.asarray(images.frame["sampled_label"] == images.positive_class)
+    return found
+
+
+def conformal_sets(probabilities: np.ndarray, limit: float | None) -> np.ndarray | None:
+    """Return which classes are in the set of each image, bool, shape (N, K); None without a limit."""
+    return None if limit is None else np.asarray(1 - probabilities <= limit)
+
+
+def cut_notes(cut: ConfidenceCut, target: float) -> list[str]:
+    """Return that no cut was found for the ``target`` accuracy, as a sentence; none where there is one."""
+    if cut.cut is not None:
+        return []
+    return [
+        f"confidence: with {cut.images:,} validation images no threshold guarantees an accuracy of {target:g}: all "
+        "images are referred; repeat train.py with a lower evaluation.triage.accuracy, or validate on more images"
+    ]

@@ -1,0 +1,108 @@
+"""Figures of calibration (reliability before and after scaling) and of selective prediction (risk against coverage)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from karyocyte.evaluation.core.formats import temperature_of
+from karyocyte.evaluation.core.plots import COLOURS, canvas
+from karyocyte.evaluation.referral.selective import RiskCoverage
+from karyocyte.evaluation.result import CalibrationMetrics, CalibrationResult, EvaluationResult, TriageResult
+
+CONFIDENCES = {
+    "probability": "probability",
+    "votes": "vote share, cuts at the dots",
+    "mean_probability": "mean probability",
+    "joint": "votes x probability",
+    "mutual_information": "minus mutual information",
+}
+AREA = "AURC: area under the curve, 0 best; excess: over the best order of the same predictions"
+MEASURES = (
+    "ECE: mean distance of the dots from the dashed line, weighted by images\n"
+    "Brier, NLL: errors of the probabilities themselves; 0 is the best of all three"
+)
+LINES = ("-", "--", "-.", (0, (5, 1)), ":")
+
+
+def reliability(path: Path, result: EvaluationResult) -> None:
+    """Draw accuracy against probability, before and after scaling, and the images per bin, to a PNG."""
+    assert result.calibration is not None
+    drawn = sides(result.calibration)
+    with canvas(path, (5.2 * len(drawn), 6.2), result.about) as figure:
+        grid = figure.subplots(2, len(drawn), squeeze=False, height_ratios=(3, 1), sharex=True, sharey="row")
+        for (title, side), (upper, lower) in zip(drawn.items(), grid.T, strict=True):
+            draw_side(upper, lower, side, len(result.classes))
+            upper.set_title(f"{title}\nECE {side.ece:.3f}   Brier {side.brier:.3f}   NLL {side.nll:.3f}")
+        grid[0, 0].set_ylabel("accuracy")
+        grid[1, 0].set_ylabel("test images")
+        handles, labels = grid[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, title=MEASURES, loc="outside lower center", ncols=len(labels))
+
+
+def sides(calibration: CalibrationResult) -> dict[str, CalibrationMetrics]:
+    """Return the calibration as trained and, where there is a temperature, after scaling, by title."""
+    shown = {"as trained": calibration.before}
+    if calibration.after is not None:
+        shown[f"after scaling, temperature {temperature_of(calibration.temperature)}"] = calibration.after
+    return shown
+
+
+def risk_coverage(path: Path, result: EvaluationResult, curves: Mapping[str, RiskCoverage]) -> None:
+    """Draw the ``selective.curves`` of the same images, and the rules of triage, to a PNG."""
+    triage = result.triage
+    assert triage is not None
+    images = next(iter(triage.risk_coverage.values())).images
+    with canvas(path, (7.6, 5.6), result.about) as figure:
+        axis = figure.subplots()
+        draw_risk_coverage(axis, triage, curves)
+        axis.set_xlabel(f"coverage: share of the {images:,} test images decided alone, the most confident first")
+        axis.set_ylabel("risk: error rate among them")
+        figure.legend(title=AREA, loc="outside lower center", ncols=min(len(curves), 2))
+
+
+def draw_risk_coverage(axis: Axes, triage: TriageResult, curves: Mapping[str, RiskCoverage]) -> None:
+    """Draw the curves and the rules on given axes; see ``risk_coverage``."""
+    for number, (name, curve) in enumerate(curves.items()):
+        area = triage.risk_coverage[name]
+        colour = COLOURS[number]
+        label = f"{CONFIDENCES[name]}: AURC {area.aurc:.4f} (excess {area.e_aurc:.4f})"
+        axis.plot(curve.coverage, curve.risk, label=label, color=colour, linestyle=LINES[number])
+        if curve.cuts.sum() < len(curve.cuts) / 2:
+            axis.plot(curve.coverage[curve.cuts], curve.risk[curve.cuts], ".", color=colour, markersize=6)
+    for rule in triage.rules:
+        if rule.rule == "votes" and rule.accuracy.value is not None:
+            style: dict[str, Any] = {"markeredgecolor": "black", "markersize": 12, "label": "rule 'votes'"}
+            style["color"] = COLOURS[list(curves).index("votes")]
+            axis.plot(1 - rule.review_share, 1 - rule.accuracy.value, "s", **style)
+    axis.set_xlim(0, 1.02)
+    axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
+    axis.xaxis.set_major_formatter(PercentFormatter(1))
+    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+
+
+def draw_side(upper: Axes, lower: Axes, side: CalibrationMetrics, classes: int) -> None:
+    """Draw the accuracy of each bin, and below it the number of its images, on given axes."""
+    lowest = 0.0
+    if classes == 2:
+        lowest = 0.5  # one of them has at least one half
+    bins = pd.DataFrame(side.reliability)
+    bins["middle"] = (bins["low"] + bins["high"]) / 2
+    width = 0.92 * (bins["high"] - bins["low"])[0]
+    filled = bins[bins["images"] > 0].astype(float)
+    upper.plot([lowest, 1], [lowest, 1], color="#777777", linewidth=1, linestyle="--", label="perfect calibration")
+    upper.bar(
+        filled["middle"], filled["accuracy"], width=width, color=COLOURS[0], alpha=0.75, label="accuracy of the bin"
+    )
+    label = "mean probability of the bin"
+    upper.plot(filled["confidence"], filled["accuracy"], "o", color=COLOURS[1], markersize=6, label=label)
+    upper.set_ylim(0, 1.02)
+    lower.bar(bins["middle"], bins["images"], width=width, color="#999999")
+    for place, count in zip(filled["middle"], filled["images"], strict=True):
+        lower.annotate(f"{count:,.0f}", (place, count), ha="center", va="bottom", fontsize=9)
+    lower.set_ylim(0, max(lower.get_ylim()[1], 1.25 * bins["images"].max()))
+    lower.yaxis.set_major_formatter("{x:,.0f}")
+    lower.set(xlabel="probability of the predicted class", xlim=(lowest - 0.01, 1.01))

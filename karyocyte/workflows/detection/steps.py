@@ -1,0 +1,91 @@
+"""The steps that the trainings of a detector and of a cutter share."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pytorch_lightning import Callback
+
+from datamodules.image_datamodule import ImageDataModule
+from karyocyte.common.cli import console, say
+from karyocyte.common.config.schema import Config
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_csv, write_json
+from karyocyte.common.runs.files import RunFile
+from karyocyte.common.runs.portable import DETECTOR_FACTS
+from karyocyte.common.runs.run import ModelFacts, Run
+from karyocyte.common.runs.sweeps import in_sweep
+from karyocyte.evaluation.intervals.methods import t_on_scale
+from karyocyte.evaluation.renderers import terminal
+from karyocyte.evaluation.tables import Table
+from lightning_modules.build import FirstBackbone
+from lightning_modules.distributed import on_rank_zero
+from lightning_modules.inference import predicted_arrays
+from lightning_modules.optimizers import TrainingSettings
+from lightning_modules.staged_module import StagedModule
+from lightning_modules.training.fit import Mode, train_stages, training_facts
+
+Found = dict[str, np.ndarray]  # what ``predict_step`` returns, of all pictures
+
+
+def settings_of(config: Config, first: FirstBackbone, monitors: Sequence[str]) -> tuple[ModelFacts, TrainingSettings]:
+    """Return the last arguments of a `StagedModule`; a ``UserError`` says that it has no such monitored metric."""
+    if config.callbacks.monitor not in monitors:
+        raise UserError(f"callbacks.monitor={config.callbacks.monitor}: choose one of {', '.join(monitors)}")
+    facts = ModelFacts(list(first.info.mean), list(first.info.std), first.info.args)
+    return facts, TrainingSettings(config.loss, config.optimizer, config.scheduler)
+
+
+def fit_and_predict(
+    model: StagedModule,
+    data: ImageDataModule,
+    config: Config,
+    run: Run,
+    callbacks: Sequence[Callback],
+    write: Callable[[Found, Config, Path], None],
+) -> None:
+    """Train the stages, ``write`` the predictions of validation and test pictures, and mark the run as finished."""
+    on_rank_zero(data.write_facts, run.folder)
+    on_rank_zero(run.write_json, RunFile.MODEL, asdict(model.facts()))
+    mode: Mode = "min" if config.callbacks.monitor == "val/loss" else "max"
+    stages = train_stages(model, data, config, run.folder, callbacks, mode=mode)
+    found = predicted_arrays(model, data, config)
+    if found is not None:
+        write(found, config, run.folder)
+        run.write_status("finished", best=stages[-1].best, **training_facts(stages))
+
+
+def by_case(measure: Callable[[np.ndarray], Mapping[str, float]], cases: pd.Series, confidence: float) -> pd.DataFrame:
+    """Return ``metric``, ``value``, ``low`` and ``high``: intervals leave out case by case; None with a single case.
+
+    Args:
+        measure: Returns shares by the name of the metric, of the rows that it is given, bool, shape (n,).
+        cases: Of the rows.
+        confidence: Of the intervals.
+    """
+    values = measure(np.ones(len(cases), bool))
+    left_out = pd.DataFrame([measure((cases != case).to_numpy()) for case in sorted(set(cases))])
+    rows: list[tuple[str, float, float | None, float | None]] = []
+    for name, value in values.items():
+        ends = None
+        if len(left_out) > 1:
+            ends = t_on_scale(value, left_out[name].to_numpy(np.float64), confidence, (0.0, 1.0))
+        low, high, _ = ends or (None, None, None)
+        rows.append((name, value, low, high))
+    return pd.DataFrame(rows, columns=["metric", "value", "low", "high"])
+
+
+def report(folder: Path, file: str, results: pd.DataFrame, shown: Table, facts: Mapping[str, Any]) -> None:
+    """Keep the results of a finished run as a file and, with ``facts``, for its export, and print their table."""
+    write_csv(folder / file, results)
+    rows = results.astype(object).where(results.notna(), None).to_dict("records")
+    write_json(folder / DETECTOR_FACTS, {**facts, "evaluation": rows})
+    with console.capture() as printed:
+        console.print(terminal(shown))
+        say(f"results in {folder}")
+    Run(folder).write_summary(printed.get(), "")
+    if not in_sweep():
+        print(printed.get(), end="", flush=True)

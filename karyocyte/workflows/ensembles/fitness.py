@@ -1,0 +1,73 @@
+"""The weighted F1 of an ensemble on labelled images, computed for many weights at once."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from karyocyte.common.errors import UserError
+from karyocyte.evaluation.metrics.classification import Confusions, call, confusion, f1_weighted
+from karyocyte.evaluation.metrics.leave_one_out import batches
+
+# Members that prefer one class by more than this prefer it whatever the weights are, rounding included.
+MARGIN = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """The members' predictions of labelled images, on which their weights are fitted.
+
+    Weights are not negative and sum to 1. The weighted mean then lies between the members, so that an image for which
+    all predict one class gets that class from every ensemble of them: only the others, the disputed ones, are weighted.
+    ``probabilities`` are float64, shape (M, N, K): M members, N images, K classes; ``labels`` are int64, shape (N,).
+    """
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    positive_index: int | None
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.probabilities.size:
+            members, images, _ = self.probabilities.shape
+            raise UserError(f"weights are fitted on labelled images: there are {images} of {members} models")
+
+    @property
+    def members(self) -> int:
+        """M, the number of models."""
+        return len(self.probabilities)
+
+    def fitness(self, weights: np.ndarray) -> np.ndarray:
+        """Return the weighted F1 of the weighted means, 0 to 1, float64, shape (P,), for weights of shape (P, M)."""
+        width = int(self._disputed.sum()) * len(self.classes)
+        return np.concatenate([self._fitness(weights[rows]) for rows in batches(len(weights), width)])
+
+    def _fitness(self, weights: np.ndarray) -> np.ndarray:
+        disputed = self._disputed
+        classes = len(self.classes)
+        means = weights @ self._scores
+        called = call(means.reshape(-1, classes), self.positive_index).reshape(len(weights), -1)
+        cells = self.labels[disputed] * classes + called + classes**2 * np.arange(len(weights))[:, None]
+        counts = np.bincount(cells.ravel(), minlength=len(weights) * classes**2)
+        agreed = confusion(self.labels[~disputed], self._called[0, ~disputed], classes)
+        matrices = counts.reshape(-1, classes, classes) + agreed
+        with np.errstate(invalid="ignore"):
+            return f1_weighted(Confusions(matrices, self.positive_index))
+
+    @cached_property
+    def _called(self) -> np.ndarray:
+        """What each member predicts, int64, shape (M, N)."""
+        members, images, classes = self.probabilities.shape
+        return call(self.probabilities.reshape(-1, classes), self.positive_index).reshape(members, images)
+
+    @cached_property
+    def _disputed(self) -> np.ndarray:
+        """The images whose prediction may depend on the weights, bool, shape (N,)."""
+        lead = np.diff(np.sort(self.probabilities, axis=2)[:, :, -2:])[:, :, 0]
+        agreed = (self._called == self._called[0]) & (lead > MARGIN)
+        return np.asarray(~agreed.all(axis=0))
+
+    @cached_property
+    def _scores(self) -> np.ndarray:
+        """The probabilities of the D disputed images, shape (M, D * K)."""
+        return self.probabilities[:, self._disputed].reshape(self.members, -1)

@@ -1,0 +1,120 @@
+"""Ensembles of runs: fit the weights on validation, evaluate them on test, write a run per fold."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from datamodules.io.whole_folder import new_whole_folder
+from karyocyte.common.cli import console, say, warn
+from karyocyte.common.config.schema import AssignmentConfig, EvaluationConfig
+from karyocyte.common.files import write_csv
+from karyocyte.common.predictions import Predictions
+from karyocyte.common.runs.ensemble import EnsembleFile, write_ensemble
+from karyocyte.common.runs.files import RunFile
+from karyocyte.common.runs.run import Run
+from karyocyte.evaluation.averaging import Combiner, align, combine
+from karyocyte.evaluation.cells.assignment import refusal
+from karyocyte.evaluation.evaluate import evaluate_runs, write_evaluation
+from karyocyte.evaluation.result import EvaluationResult
+from karyocyte.evaluation.terminal import overview
+from karyocyte.workflows.ensembles.members import EnsembleMembers, group_members
+from karyocyte.workflows.ensembles.methods import AVERAGE, average_of, fit
+from karyocyte.workflows.ensembles.request import EnsembleRequest
+
+# The members of an ensemble of one fold, how they are combined, and its predictions.
+FittedEnsemble = tuple[EnsembleMembers, Combiner, Predictions]
+
+
+def make_ensembles(request: EnsembleRequest) -> None:
+    """Fit the method on the validation images, evaluate it once on the test images, and write a run per fold.
+
+    Nothing is written before all is fitted. A ``UserError`` says why members cannot be combined.
+    """
+    with console.status(f"fitting {request.method}"):
+        fitted = [_fit(members, request=request) for members in read_members(request)]
+    with console.status(f"evaluating {request.method}"):
+        with new_whole_folder(request.output) as folder:
+            result, *others = [_write_run(members, request, folder) for members in fitted]
+        if others:
+            runs = [predictions for _, _, predictions in fitted]
+            result = evaluate_runs(runs, _evaluation_settings(runs, request))
+    console.print(overview(result))
+    say(f"written to {request.output}", *sorted(path.name for path in request.output.glob("fold*")))
+
+
+def read_members(request: EnsembleRequest) -> list[EnsembleMembers]:
+    """Read the members, check that they can be combined, and bring them into one order; an ensemble per fold."""
+    predictions = [run.predictions for run in request.runs]
+    names = [str(run.folder) for run in request.runs]
+    ensembles = []
+    for members in group_members(predictions, names):
+        aligned = replace(members, members=tuple(align(members.members, members.names, request.common)))
+        sampled = sum(member.sampled for member in members.members)
+        if sampled:
+            warn(
+                f"{sampled} of {len(members.members)} members have Monte Carlo passes of their own: only their "
+                "probabilities without dropout are used"
+            )
+        if request.common:
+            _warn_of_left_out(members, aligned)
+        ensembles.append(aligned)
+    return ensembles
+
+
+def _warn_of_left_out(members: EnsembleMembers, aligned: EnsembleMembers) -> None:
+    """Say how many validation images all members share, where some have more."""
+    largest = max(len(member.part("validation").frame) for member in members.members)
+    shared = len(aligned.members[0].part("validation").frame)
+    if largest == shared:
+        return
+    consequence = "the others may have trained a member"
+    if not shared:
+        consequence = "no threshold is chosen, nothing can be fitted"
+    warn(f"{shared:,} validation images of up to {largest:,} are common to all members: {consequence}")
+
+
+def _fit(ensemble: EnsembleMembers, request: EnsembleRequest) -> FittedEnsemble:
+    """Fit the ensemble of a fold, and combine its members' predictions."""
+    method = request.method
+    combiner = average_of(len(ensemble.members))
+    if method != AVERAGE:
+        combiner = fit(method, ensemble.problem, request.config, request.seed)
+    predictions = combine(ensemble.members, combiner.combine, method, request.name)
+    if method != AVERAGE:
+        predictions.about["fitted"] = {**_fitted_on(method, ensemble), "parameters": combiner.parameters}
+    predictions.about["run"] = str(request.folder(ensemble.fold, request.output))
+    return ensemble, combiner, predictions
+
+
+def _fitted_on(method: str, ensemble: EnsembleMembers) -> dict[str, int | None]:
+    if method == AVERAGE:
+        return {"images": 0, "subjects": 0}
+    return {"images": len(ensemble.validation.labels), "subjects": ensemble.validation.subjects}
+
+
+def _write_run(ensemble: FittedEnsemble, request: EnsembleRequest, output: Path) -> EvaluationResult:
+    """Write the run of a fold, with the thumbnails of the first member that has any; return its result."""
+    members, combiner, predictions = ensemble
+    run = Run(request.folder(members.fold, output))
+    run.write_predictions(predictions)
+    fitted_on = _fitted_on(request.method, members)
+    write_ensemble(
+        run.folder, EnsembleFile(request.method, members.names, members.labels, combiner.as_dict(), fitted_on)
+    )
+    weights = pd.DataFrame({"member": members.labels, "folder": members.names, "weight": combiner.weights})
+    write_csv(run.path(RunFile.ENSEMBLE_WEIGHTS), weights, "%.6f")
+    for name in members.names:
+        if Run(Path(name)).has(RunFile.THUMBNAILS):
+            shutil.copyfile(Run(Path(name)).thumbnails, run.thumbnails)
+            break
+    result = write_evaluation(run.folder, predictions, _evaluation_settings([predictions], request))
+    run.write_status("finished", members=list(members.names))
+    return result
+
+
+def _evaluation_settings(runs: list[Predictions], request: EnsembleRequest) -> EvaluationConfig:
+    """The settings of the evaluation, with joint assignment where the runs have whole cells."""
+    assignment = AssignmentConfig(enabled=refusal(*runs) is None)
+    return request.evaluation.model_copy(update={"assignment": assignment})

@@ -1,0 +1,110 @@
+"""Evaluation of finished runs: one experiment, or several and all pairs of them."""
+
+from pathlib import Path
+
+from datamodules.io.whole_folder import new_whole_folder
+from karyocyte.common.arguments import existing_predictions
+from karyocyte.common.cli import console, heavy_imports
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_csv
+from karyocyte.common.predictions import Predictions, read_predictions
+from karyocyte.common.runs.run import Run, open_runs
+from karyocyte.evaluation.comparison.departures import departures
+from karyocyte.evaluation.comparison.pairwise import compare_groups
+from karyocyte.evaluation.comparison.tables import comparison_of_groups, groups_frame, pairs_frame
+from karyocyte.evaluation.evaluate import Evaluation, evaluate_labelled, write_files
+from karyocyte.evaluation.intervals.grouping import Group, group_runs
+from karyocyte.evaluation.intervals.pooling import pool
+from karyocyte.evaluation.labelled_runs import LabelledRuns
+from karyocyte.evaluation.metrics.labelled import score
+from karyocyte.evaluation.result import EvaluationResult
+from karyocyte.evaluation.results_csv import append_rows, read_rows, rows_of, rows_of_matrix
+from karyocyte.evaluation.terminal import whole
+from karyocyte.workflows.evaluation.request import EvaluateRequest
+
+
+def evaluate(request: EvaluateRequest) -> None:
+    """Evaluate folds of one experiment, or runs of several, print the results and write the files.
+
+    Raises:
+        UserError: ``csv`` is no table of results, or runs cannot be pooled.
+    """
+    if request.is_external:
+        with heavy_imports():
+            from karyocyte.workflows.evaluation.external import evaluate_external
+        evaluate_external(open_runs(request.runs), request)
+        return
+    if request.csv:
+        read_rows(request.csv)
+    if request.output:
+        with new_whole_folder(request.output) as folder:
+            _evaluate_all(request, folder)
+    else:
+        _evaluate_all(request, None)
+
+
+def _evaluate_all(request: EvaluateRequest, output: Path | None) -> None:
+    """Evaluate runs, and write files into a folder, if there is one, and rows."""
+    files = existing_predictions(request.runs)
+    groups = group_runs([_read_part(file, request) for file in files], [str(file.parent) for file in files])
+    evaluations = [_evaluate(group, request=request) for group in groups]
+    results = [evaluation.result for evaluation in evaluations]
+    if len(groups) > 1:
+        _compare(groups, results, request, output)
+    else:
+        console.print(whole(results[0]))
+        if output:
+            write_files(output, evaluations[0])
+    if request.csv:
+        rows = []
+        for group, result in zip(groups, results, strict=True):
+            label = request.label
+            if len(groups) > 1:
+                label = f"{label}: {group.label}".removeprefix(": ")
+            rows += rows_of(result, label, departures([Run(Path(name)) for name in group.names]))
+        append_rows(request.csv, rows)
+
+
+def _evaluate(group: Group, request: EvaluateRequest) -> Evaluation:
+    train = [] if request.group else _train_of(group)
+    return evaluate_labelled(LabelledRuns.of(group.runs, request.settings_of(group.runs), train))
+
+
+def _compare(
+    groups: list[Group], results: list[EvaluationResult], request: EvaluateRequest, output: Path | None
+) -> None:
+    """Compare all pairs of groups on the same images."""
+    labels = [group.label for group in groups]
+    matrix = compare_groups(groups, request.settings_of(groups[0].runs))
+    console.print(comparison_of_groups(labels, results, matrix))
+    if request.csv:
+        append_rows(request.csv, rows_of_matrix(matrix, request.label))
+    if output:
+        curves = {}
+        for group, result in zip(groups, results, strict=True):
+            if result.test.metrics["auc"].value is not None:
+                curves[group.label] = (result, score(pool(list(group.runs))))
+        if curves:
+            from karyocyte.evaluation.core.plots import rocs  # here: matplotlib costs seconds
+
+            rocs(output / "roc.png", curves)
+        write_csv(output / "groups.csv", groups_frame(labels, results), "%.6f")
+        write_csv(output / "pairs.csv", pairs_frame(matrix), "%.6f")
+
+
+def _read_part(file: Path, request: EvaluateRequest) -> Predictions:
+    predictions = read_predictions(file)
+    if request.part == "validation":
+        predictions = predictions.validation_as_test()
+        if not len(predictions.frame):
+            raise UserError(f"{file} has no validation images: leave --part validation out")
+    return predictions.of_group(request.group) if request.group else predictions
+
+
+def _train_of(group: Group) -> list[Predictions | None]:
+    """Return the predictions of training images of each run; None where there are none of these very predictions."""
+    found: list[Predictions | None] = []
+    for folder, run in zip(group.names, group.runs, strict=True):
+        train = Run(Path(folder)).predictions_train
+        found.append(train if train and train.about["name"] == run.about.get("name") else None)
+    return found

@@ -1,0 +1,117 @@
+"""The options of scripts/evaluate.py: checked first, without the imports of the evaluation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from os.path import commonpath, relpath
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from karyocyte.common.arguments import existing_predictions, new_folder
+from karyocyte.common.config.command import Command, split_words
+from karyocyte.common.config.schema import AssignmentConfig, EvaluationConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.run import Run, open_runs
+
+if TYPE_CHECKING:
+    from karyocyte.common.predictions import Predictions
+
+DATA_KEYS = ("data", "data_dir", "cache_dir")  # of the configuration: they name a data set
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateRequest:
+    """The options of scripts/evaluate.py, which explains them."""
+
+    words: Sequence[str]
+    part: Literal["test", "validation"]
+    group: str | None
+    csv: Path | None
+    label: str
+    output: Path | None
+    on: list[str] | None
+    mapped: list[str] | None
+    batchnorm: str | None
+
+    @cached_property
+    def runs(self) -> list[Path]:
+        """The runs among the words."""
+        return split_words(self.words)[0]
+
+    @cached_property
+    def settings(self) -> EvaluationConfig:
+        """The keys of evaluation in conf/train.yaml, with those among the words."""
+        return Command(self.words, EvaluationConfig)[EvaluationConfig]
+
+    def settings_of(self, runs: Sequence["Predictions"]) -> EvaluationConfig:
+        """Return the settings for these runs, which decide on the joint assignment where no key does."""
+        from karyocyte.evaluation.cells.assignment import refusal
+
+        if "assignment.enabled" in map(_key_of, split_words(self.words)[1]):
+            return self.settings
+        assignment = AssignmentConfig(enabled=refusal(*runs) is None)
+        return self.settings.model_copy(update={"assignment": assignment})
+
+    @staticmethod
+    def folders(runs: Sequence[Run]) -> list[str]:
+        """Return the folder to write of each run, below ``output``: that itself, of several runs the differing path."""
+        resolved = [run.folder.resolve() for run in runs]
+        shared = commonpath(resolved)
+        return [relpath(folder, shared) for folder in resolved]
+
+    @property
+    def is_external(self) -> bool:
+        """Whether the runs are evaluated on another data set."""
+        return any((self.on, self.mapped, self.batchnorm))
+
+    def check(self) -> None:
+        """Check the options as far as it is possible without reading predictions or images.
+
+        Raises:
+            UserError: An option is missing or does not fit the others, a file to write exists, or a run is missing or
+                named twice; on another data set, a run is an ensemble, unfinished or itself such an evaluation.
+        """
+        if not self.runs:
+            raise UserError("no run is named: name its folder, or latest")
+        _ = self.settings  # raises where a key is unknown
+        if self.is_external:
+            self._check_external()
+            return
+        existing_predictions(self.runs)
+        if self.output:
+            new_folder(self.output)
+
+    def _check_external(self) -> None:
+        if self.part == "validation" or self.group:
+            raise UserError("--part or --group beside --on: all images of another data set are test images")
+        runs = open_runs(self.runs)
+        if not self.on:
+            raise UserError("--map and --batchnorm are about another data set: name it with --on data=...")
+        if self.output is None:
+            raise UserError("--on writes a folder like a run's for each run: add --output")
+        for override in self.on:
+            key = _key_of(override)
+            if "=" not in override or not (key in DATA_KEYS or key.startswith("data.")):
+                names = "data=<source>, data.<key>=..., data_dir=... and cache_dir=..."
+                raise UserError(f"--on {override}: it takes {names}; all else is the run's own")
+        if "data" not in map(_key_of, self.on):
+            raise UserError(f"--on {' '.join(self.on)}: name the source of the other data set, such as data=folder")
+        for run in runs:
+            _check_own_data(run)
+        new_folder(self.output)
+
+
+def _key_of(override: str) -> str:
+    """Return the key of an override such as ``+data.file=x``, without the name of the section of evaluation."""
+    return override.partition("=")[0].lstrip("+").removeprefix("evaluation.")
+
+
+def _check_own_data(run: Run) -> None:
+    """Refuse what was not trained: an ensemble, or an evaluation on another data set."""
+    if run.is_ensemble:
+        combine = "name its members, and combine their evaluations (scripts/ensemble.py)"
+        raise UserError(f"{run.folder} is an ensemble: {combine}")
+    if run.status.tested is not None:
+        tested = run.status.tested
+        raise UserError(f"{run.folder} is an evaluation on another data set: name the run itself, {tested}")
+    Run.open_finished(run.folder)

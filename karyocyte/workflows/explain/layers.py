@@ -1,0 +1,177 @@
+"""The outputs of a network's layers as maps over the image, for any network."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from math import isqrt, log
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from karyocyte.common.errors import UserError, close_names
+from lightning_modules.load import TrainedRun
+
+BATCH = 4  # images at a time: 64 maps of 224x224, VGG's first, take 13 MB for each image
+STAGES = 4  # shown stages of a network without pools
+NOISE = 2 / np.sqrt(np.pi)  # mean difference of two independent normal neighbours, in standard deviations
+CONSTANT = 1e-6  # a map is constant if its standard deviation is at most this share of its largest value: rounding
+POOLS = (nn.MaxPool2d, nn.AvgPool2d)
+Shape = tuple[int, int, int]  # channels, height and width of maps
+
+
+class Model(NamedTuple):
+    """A network that takes images, float32, shape (B, 3, H, W), in [0, 1], with its modules to choose from by name.
+
+    ``feature_info`` is timm's list of its stages, each with the name of its "module"; a transformer puts
+    ``prefix_tokens`` class and register tokens before those of the patches.
+    """
+
+    forward: nn.Module
+    modules: Mapping[str, nn.Module]
+    feature_info: Sequence[Mapping[str, Any]] = ()
+    prefix_tokens: int = 0
+
+    @classmethod
+    def of_run(cls, run: TrainedRun) -> "Model":
+        """Return the network of a run; only timm's networks list their stages and tokens."""
+        backbone = run.classifier.backbone
+        stages = getattr(backbone, "feature_info", ())
+        return cls(run.classifier, run.layers(), stages, getattr(backbone, "num_prefix_tokens", 0))
+
+
+def layer_shapes(model: Model, image: np.ndarray) -> dict[str, Shape]:
+    """Return the shape (C, H, W) of the maps of every module that has some, for an image, uint8 RGB, shape (H, W, 3).
+
+    The modules are in the order in which they end.
+    """
+    shapes: dict[str, Shape] = {}
+    for name, maps in _outputs(model, model.modules, image[None]).items():
+        _, channels, height, width = maps.shape
+        shapes[name] = (channels, height, width)
+    return shapes
+
+
+def layer_maps(model: Model, images: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return the maps of the named modules for images, uint8 RGB, shape (N, H, W, 3).
+
+    Returns:
+        name -> float32, shape (N, C, H, W), of the last output of a module that runs more than once. Tokens of a
+        transformer are laid out on the grid of their patches, without the prefix tokens.
+
+    Raises:
+        UserError: See ``check_names``.
+    """
+    check_names(names, layer_shapes(model, images[0]))
+    modules = {name: model.modules[name] for name in names}
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for start in range(0, len(images), BATCH):
+        for name, maps in _outputs(model, modules, images[start : start + BATCH]).items():
+            parts[name].append(np.asarray(maps))
+    return dict(zip(parts, map(np.concatenate, parts.values()), strict=True))
+
+
+def _outputs(model: Model, modules: Mapping[str, nn.Module], images: np.ndarray) -> dict[str, torch.Tensor]:
+    """Run the model; return the maps of the modules that have some, in the order in which they end."""
+    outputs: dict[str, torch.Tensor] = {}
+
+    def note(name: str, _module: nn.Module, _inputs: object, output: object) -> None:
+        """Keep the maps of a module that ends."""
+        maps = as_maps(output, images.shape[1:3], model.prefix_tokens)
+        outputs.pop(name, None)  # a module that runs twice is listed at its last end
+        if maps is not None:
+            outputs[name] = maps.float().cpu().clone()  # a copy, since the next module may work in place
+
+    with ExitStack() as stack, torch.no_grad():
+        for name, module in modules.items():
+            stack.enter_context(module.register_forward_hook(partial(note, name)))
+        model.forward(to_batch(images))
+    return outputs
+
+
+def check_names(names: Sequence[str], shapes: Mapping[str, Shape]) -> None:
+    """Check that every name is among ``layer_shapes``; a ``UserError`` names the valid ones."""
+    for name in names:
+        if name not in shapes:
+            raise UserError(f"layer {name}: no module of the model that gives maps; {close_names(name, list(shapes))}")
+
+
+def positions(model: Model, shapes: Mapping[str, Shape]) -> dict[str, str]:
+    """Choose the layers to show by default: those of paper 002 (figure 4), or the stages that timm lists.
+
+    Returns:
+        Position -> name of the module. In networks of three pools or more: the first convolution before its activation
+        (conv1), the first two pools (pool1, pool2) and the last (last pool), whatever their names. Else up to four
+        stages, evenly spread, under their own names.
+    """
+    convolutions = []
+    pools = []
+    for name in shapes:
+        if isinstance(model.modules[name], nn.Conv2d):
+            convolutions.append(name)
+        # Deeper ones are in side branches (ResNet-D's shortcuts) or within a block.
+        elif isinstance(model.modules[name], POOLS) and name.count(".") < 2:
+            pools.append(name)
+    if convolutions and len(pools) > 2:
+        return {"conv1": convolutions[0], "pool1": pools[0], "pool2": pools[1], "last pool": pools[-1]}
+    stages = [stage["module"] for stage in model.feature_info if stage["module"] in shapes] or list(shapes)
+    spread = np.unique(np.linspace(0, len(stages) - 1, STAGES).round().astype(int))
+    chosen = np.array(stages)[spread].tolist()
+    return dict(zip(chosen, chosen, strict=True))
+
+
+def smoothness(maps: np.ndarray) -> np.ndarray:
+    """Return how much more alike the neighbours in a map are than those of noise.
+
+    It is 1 - V / (2 / sqrt(pi)), where V is the anisotropic total variation (Rudin, Osher and Fatemi 1992) for each
+    pair of neighbours, in standard deviations of the map: its size, scale and offset do not count.
+
+    Args:
+        maps: Float, shape (..., H, W).
+
+    Returns:
+        Float64, shape (...): 1 where neighbours are alike, 0 on average for independent normal noise, -0.77 for a
+        checkerboard; NaN for maps that are constant, or of one value.
+    """
+    maps = np.asarray(maps, np.float64)
+    differences = [np.abs(np.diff(maps, axis=axis)) for axis in (-2, -1)]
+    pairs = sum(np.prod(of_axis.shape[-2:]) for of_axis in differences)
+    variation = sum(of_axis.sum(axis=(-2, -1)) for of_axis in differences) / max(pairs, 1)
+    spread = maps.std(axis=(-2, -1))
+    varies = spread > CONSTANT * np.abs(maps).max(axis=(-2, -1))
+    relative = np.divide(variation, spread, out=np.full(spread.shape, np.nan), where=varies)
+    return np.asarray(1 - relative / NOISE)
+
+
+def as_maps(output: object, size: tuple[int, ...], prefix_tokens: int = 0) -> torch.Tensor | None:
+    """Return a module's output as maps over images of a size (height, width), shape (B, C, H, W).
+
+    Returns:
+        None where the output is not a map: no single tensor, a vector, or tokens that fill no grid. Of the two layouts
+        of four axes, (B, C, H, W) and (B, H, W, C), the one whose maps are closer to the image's proportions; the first
+        where both are.
+    """
+    if not isinstance(output, torch.Tensor):
+        return None
+    if output.ndim == 4:
+        if _distortion(output.shape[1:3], size) < _distortion(output.shape[2:], size):
+            return output.permute(0, 3, 1, 2)
+        return output
+    if output.ndim == 3:
+        # The output of the patch embedding has no prefix tokens yet.
+        for prefix in (prefix_tokens, 0):
+            tokens = max(output.shape[1] - prefix, 0)
+            rows = isqrt(tokens * size[0] // size[1])
+            if rows and rows * rows * size[1] == tokens * size[0]:
+                return output[:, prefix:].transpose(1, 2).reshape(len(output), -1, rows, tokens // rows)
+    return None
+
+
+def _distortion(shape: Sequence[int], size: Sequence[int]) -> float:
+    return abs(log(shape[0] / shape[1]) - log(size[0] / size[1]))
+
+
+def to_batch(images: np.ndarray) -> torch.Tensor:
+    """Return uint8 RGB images, shape (B, H, W, 3), as float32 in [0, 1], shape (B, 3, H, W)."""
+    return torch.from_numpy(np.array(images.transpose(0, 3, 1, 2), order="C")).float() / 255

@@ -1,0 +1,65 @@
+"""What scripts/explain.py is asked for: the keys of conf/explain.yaml, and runs; without libraries of models."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, PositiveInt
+
+from karyocyte.common.config.base import FROM_YAML, StrictModel, listed
+from karyocyte.common.config.command import Command
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.run import Run
+from karyocyte.workflows.models import members_of
+
+PREDICTED = "predicted"
+TRUE = "true"
+OPTIONS = {"heatmaps": ["--out"], "layers": ["--out"], "smoothness": ["--csv"], "summary": ["--csv", "--depth"]}
+MethodName = Literal["gradcam", "gradcam++", "hirescam"]
+
+
+def check_options(what: str, given: Mapping[str, object]) -> None:
+    """Raise a ``UserError`` on an option that ``what`` does not use, and on a figure that is no PNG by its name."""
+    for option, value in given.items():
+        if value and option not in OPTIONS[what]:
+            raise UserError(f"{option}: {what} does not use it: leave it out, or use {' or '.join(OPTIONS[what])}")
+    out = given["--out"]
+    if isinstance(out, Path) and out.suffix.lower() != ".png":
+        raise UserError(f"--out {out}: a PNG file is written: end its name in .png")
+
+
+class ExplainConfig(StrictModel, defaults="explain"):
+    """All keys of conf/explain.yaml."""
+
+    method: Annotated[tuple[MethodName, ...], BeforeValidator(listed)] = FROM_YAML
+    layer: Annotated[tuple[str, ...] | None, BeforeValidator(listed)] = FROM_YAML
+    target: str = FROM_YAML
+    samples: PositiveInt | None = FROM_YAML
+    all: bool = FROM_YAML
+    channels: PositiveInt = FROM_YAML
+    data_dir: str | None = FROM_YAML
+
+
+@dataclass(frozen=True)
+class ExplainRequest:
+    """What a command of scripts/explain.py asks for: its keys, finished runs, and the one figure of all to write."""
+
+    settings: ExplainConfig
+    runs: tuple[Run, ...]
+    out: Path | None = None
+
+    @classmethod
+    def of(cls, words: Sequence[str], out: Path | None = None) -> "ExplainRequest":
+        """Read the words ``RUN... key=value ...``: each run is explained once, and an ensemble by its members.
+
+        Raises:
+            UserError: A key or value is wrong, no run is named, or one is not finished.
+        """
+        command = Command(words, ExplainConfig)
+        runs: dict[Path, Run] = {}
+        for run in members_of(list(map(Run.open, command.paths))):
+            runs.setdefault(run.folder.resolve(), Run.open_finished(run.folder))
+        if not runs:
+            raise UserError("no run is named: name a finished run's folder, its experiment, or latest")
+        return cls(command[ExplainConfig], tuple(runs.values()), out)

@@ -1,0 +1,314 @@
+"""What scripts/explain.py makes of runs: heat maps of test images, the outputs of layers, and how smooth they are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import nn
+
+from datamodules.inference.run_images import RunImages, Samples, from_test_part, in_turn
+from datamodules.io.progress import progress_bar
+from karyocyte.common.cli import console, say, warn
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_csv
+from karyocyte.common.predictions import Predictions
+from karyocyte.common.runs.files import RunFolder
+from karyocyte.common.runs.lifecycle import other_revisions
+from karyocyte.common.runs.run import Run
+from karyocyte.common.thumbnails import encode, write_pictures
+from karyocyte.evaluation.examples import FEW_CLASSES, PLAIN, RIGHT, WRONG, Example, draw_sheet, end_of, showcase
+from karyocyte.evaluation.metrics.classification import call
+from karyocyte.evaluation.metrics.labelled import score
+from karyocyte.evaluation.metrics.resampled import evaluate
+from karyocyte.evaluation.renderers import frame_table
+from karyocyte.workflows.explain.attribution import Method, heat_maps, resolve, scaled
+from karyocyte.workflows.explain.layers import Model, layer_maps, layer_shapes, positions, smoothness
+from karyocyte.workflows.explain.plots import channel_picture, coloured, most_varied, overlay
+from karyocyte.workflows.explain.request import PREDICTED, TRUE, ExplainConfig, ExplainRequest
+from lightning_modules.load import TrainedRun, load_run
+
+AVERAGING = ("gradcam", "gradcam++")
+PICTURE = 160  # pixels, where a run's own configuration wants no thumbnails
+DRAWN = 24  # images of a figure, at most
+COLUMNS = 6  # of a figure: three images, each with its heat map
+WIDTH = 2.4  # inches of a column
+WIDEST = 16.0  # inches of a figure
+LETTERS = 28  # of an image's name
+SAMPLES = 2  # images of which layers are drawn by default
+MEASURED = 12  # images whose layers are measured by default
+COLOURS = "colours from blue to dark red: each image by its own greatest value; no colour: no support for the class"
+LAYERS_NOTE = "of each layer the channels that vary most, each scaled to its own range"
+Pairs = Sequence[tuple[Example, Example]]  # an image and its heat map
+Strips = list[tuple[str, list[Example]]]  # rows of a figure with their headings
+
+
+@dataclass(frozen=True, eq=False)
+class SelectedImages:
+    """Test images of a run that are explained."""
+
+    run: Run
+    test: Predictions  # its predictions for these images, a row each
+    reasons: list[str]  # why each is shown; may be empty strings
+    images: RunImages  # all images of the run's data set
+    rows: np.ndarray  # the row of each image in ``images``
+    targets: np.ndarray  # the class that each image's map is for, int64, shape (N,)
+
+
+def draw_heat_maps(request: ExplainRequest) -> None:
+    """Write pictures and a table of heat maps into each run's folder, and a figure of each method, or of all in one."""
+    beside: Strips = []
+    chosen: dict[str, str] = {}
+    selections = []
+    maps = list(product(request.settings.method, request.settings.layer or (None,)))
+    together = request.out if len(request.runs) * len(maps) > 1 else None
+    for run in request.runs:  # all are checked before anything is written
+        if not (chosen and together):  # the images of a figure of several runs are those of the first
+            chosen = choose(run.predictions.part("test"), request.settings)
+        selections.append(select_images(run, request, chosen))
+    for selected, title in zip(selections, _titles(request.runs), strict=True):
+        trained = load_run(selected.run.folder)
+        model = Model.of_run(trained)
+        for name, layer in maps:
+            method = resolve(name, layer, model, selected.images[selected.rows[0]])
+            _warn_of_averaging(trained, name)
+            stem = selected.run.folder / RunFolder.HEATMAPS / f"{method.name}-{method.layer}"
+            pairs = _write_maps(stem, selected, model, method)
+            say(str(stem), "pictures (.parquet) and their table (.csv)")
+            if together:
+                _put_beside(beside, [*title, method.name, method.layer], pairs)
+                continue
+            figure = request.out or stem.with_name(f"{stem.name}.png")
+            _draw_figure(figure, selected, f"{method.name} of {trained.network} at {method.layer}", pairs)
+            say(str(figure))
+    if together:
+        _draw_strips(together, {**selected.test.about, "name": "heat maps"}, COLOURS, beside)
+        say(str(together))
+
+
+def select_images(run: Run, request: ExplainRequest, chosen: Mapping[str, str]) -> SelectedImages:
+    """Select images of a run's test part, by id with the reason to show each.
+
+    Raises:
+        UserError: The run was not tested on them.
+    """
+    whole = run.predictions.part("test")
+    places = pd.Index(whole.frame["image_id"]).get_indexer(list(chosen))
+    if (places < 0).any():
+        raise UserError(f"{run.folder} was not tested on the images of the first run: leave out --out")
+    test = replace(whole, frame=whole.frame.iloc[places].reset_index(drop=True))
+    images = RunImages(run.config, request.settings.data_dir)
+    rows = images.rows(run.folder, test.frame["image_id"])
+    targets = target_classes(test, request.settings.target)
+    return SelectedImages(run, test, list(chosen.values()), images, rows, targets)
+
+
+def choose(test: Predictions, settings: ExplainConfig) -> dict[str, str]:
+    """Choose images by id with the reason to show each: all, ``samples`` of the classes in turn, or a showcase.
+
+    Raises:
+        UserError: No image has a label.
+    """
+    ids = test.frame["image_id"]
+    if settings.samples and not settings.all:
+        return dict.fromkeys(ids[in_turn(test.frame["label"], test.classes)[: settings.samples]], "")
+    chosen = {ids[row]: reason for row, reason in showcase(test)}
+    if settings.all:  # the notable ones come first: a figure has no room for all
+        chosen |= dict.fromkeys(ids[~ids.isin(list(chosen))], "")
+    return chosen
+
+
+def target_classes(test: Predictions, target: str) -> np.ndarray:
+    """Return the class that each image's map is for, int64, shape (N,); it must exist and be known of each image."""
+    if target in test.classes:
+        return np.full(len(test.frame), test.classes.index(target))
+    if target == PREDICTED:
+        return call(test.probabilities, test.positive_index)
+    if target != TRUE:
+        raise UserError(f"target={target}: say {PREDICTED}, {TRUE}, or a class: {', '.join(test.classes)}")
+    unknown = test.frame["image_id"][test.labels < 0]
+    if len(unknown):
+        raise UserError(f"target={TRUE}: the class of {unknown.iloc[0]} is unknown: say {PREDICTED}, or a class")
+    return test.labels
+
+
+def _warn_of_averaging(run: TrainedRun, name: str) -> None:
+    if name in AVERAGING and any(isinstance(module, nn.Flatten) for module in run.classifier.head.children()):
+        warn(
+            f"{name} averages over all places, but the head of {run.config.name} tells them apart (flatten): its maps "
+            "can be hot in places without influence; hirescam keeps the places (Draelos and Carin, 2020)"
+        )
+
+
+def _table(selected: SelectedImages, method: Method) -> pd.DataFrame:
+    """Return a row per image: ``called`` is its predicted class, ``probability`` that of ``target``."""
+    test = selected.test
+    names = np.array(test.classes, dtype=object)
+    return test.frame[["image_id", "label"]].assign(
+        called=names[call(test.probabilities, test.positive_index)],
+        target=names[selected.targets],
+        probability=test.probabilities[np.arange(len(test.frame)), selected.targets],
+        empty=False,
+        method=method.name,
+        layer=method.layer,
+    )
+
+
+def _write_maps(stem: Path, selected: SelectedImages, model: Model, method: Method) -> Pairs:
+    """Write every map in colours and the table of all; return pairs of image and map for the figure.
+
+    In the figure are the images with a reason to be shown, or else the first; at most DRAWN.
+    """
+    table = _table(selected, method)
+    size = selected.run.config.evaluation.thumbnails or PICTURE
+    drawn = min(len(list(filter(None, selected.reasons))) or len(table), DRAWN)
+    images = (selected.images[row] for row in selected.rows)
+    pictures = []
+    pairs = []
+    with progress_bar(len(table), f"explaining {selected.run.config.name}", console.is_terminal) as advance:
+        for number, heat in enumerate(heat_maps(model, images, selected.targets.tolist(), method)):
+            pictures.append(encode(coloured(scaled(heat)), size))
+            table.loc[number, "empty"] = not heat.any()
+            if number < drawn:
+                pairs.append(_pair(selected, number, table.loc[number], heat))
+            advance()
+    write_pictures(stem.with_name(f"{stem.name}.parquet"), table["image_id"], pictures, PICTURE)
+    write_csv(stem.with_name(f"{stem.name}.csv"), table, "%.6f")
+    return pairs
+
+
+def _pair(selected: SelectedImages, number: int, row: pd.Series, heat: np.ndarray) -> tuple[Example, Example]:
+    """Return an image with the reason to show it, and its map with the prediction and the class of the map."""
+    image = selected.images[selected.rows[number]]
+    label = ""
+    colour = PLAIN
+    if isinstance(row["label"], str):
+        label = f"is {row['label']}"
+        colour = WRONG
+        if row["label"] == row["called"]:
+            colour = RIGHT
+    heading = ": ".join(filter(None, [selected.reasons[number], label]))
+    predicted = f"predicted {row['called']} {selected.test.probabilities[number].max():.2f}"
+    words = "heat for"
+    if row["empty"]:
+        words = "no support for"
+    shown = (image, [(heading, PLAIN), (end_of(row["image_id"], LETTERS), PLAIN)])
+    return shown, (overlay(image, scaled(heat)), [(predicted, colour), (f"{words} {row['target']}", PLAIN)])
+
+
+def _titles(runs: Sequence[Run]) -> list[list[str]]:
+    """Return the name of each run's experiment; where several have it, also the folder's, of fold and seed."""
+    titles = [[run.config.name] for run in runs]
+    for title, run in zip(titles, runs, strict=True):
+        if sum(title[0] == other[0] for other in titles) > 1:
+            title.append(_place(run))
+    return titles
+
+
+def _place(run: Run) -> str:
+    return "/".join(run.folder.resolve().parts[-2:])
+
+
+def _put_beside(beside: Strips, title: Sequence[str], pairs: Pairs) -> None:
+    """Add the maps of a run and method to the row of each image (paper 004, figures 39 and 40)."""
+    titled = [(end_of(line, LETTERS), PLAIN) for line in title]
+    for number, ((image, lines), (picture, below)) in enumerate(pairs):
+        if number == len(beside):
+            beside.append((" · ".join(text for text, _ in lines), [(image, [])]))
+        beside[number][1].append((picture, [*titled, *below]))
+
+
+def _draw_figure(path: Path, selected: SelectedImages, note: str, pairs: Pairs) -> None:
+    """Draw images and maps in rows; each class of a showcase of a few begins a new row."""
+    test = selected.test
+    note = f"{note}; {COLOURS}"
+    if len(selected.rows) > len(pairs):
+        note = f"{len(pairs)} of {len(selected.rows):,} images; {note}"
+    by_class = any(selected.reasons) and len(test.classes) <= FEW_CLASSES
+    strips: dict[str, list[Example]] = {}
+    for label, pair in zip(test.frame["label"], pairs, strict=False):
+        heading = ""
+        if by_class:
+            heading = f"is {label}"
+        strips.setdefault(heading, []).extend(pair)
+    _draw_strips(path, test.about, note, list(strips.items()), COLUMNS)
+
+
+def draw_layers(request: ExplainRequest) -> None:
+    """Draw the outputs of layers, with a mosaic of channels for each: a row per image, or per run in one figure."""
+    rows: Strips = []
+    together = request.out if len(request.runs) > 1 else None
+    for run in request.runs:
+        trained = load_run(run.folder)
+        name = f"{trained.config.name} · {trained.network}"
+        strips = _layer_strips(trained, request)
+        if together:
+            headings, of_images = zip(*strips, strict=True)
+            rows.append((" · ".join([name, _place(run), *headings]), list(chain.from_iterable(of_images))))
+            continue
+        path = request.out or run.folder / "layers" / "layers.png"
+        _draw_strips(path, {**run.predictions.about, "name": name}, LAYERS_NOTE, strips)
+        say(str(path), *other_revisions(run.folder))
+    if together:
+        _draw_strips(together, {"name": "outputs of layers"}, LAYERS_NOTE, rows)
+        say(str(together))
+
+
+def _layer_strips(run: TrainedRun, request: ExplainRequest) -> Strips:
+    """Return of each image, with class and name, itself and the outputs of the layers."""
+    samples, maps = _layer_outputs(run, request, SAMPLES)
+    strips: Strips = []
+    for number, (image, name) in enumerate(zip(samples.images, samples.names, strict=True)):
+        strip: list[Example] = [(image, [("input", PLAIN)])]
+        for (position, module), of_layer in maps.items():
+            channels = of_layer[number, most_varied(of_layer, request.settings.channels)]
+            shape = " × ".join(map(str, of_layer.shape[1:]))
+            lines = dict.fromkeys((position, module, shape), PLAIN)
+            strip.append((channel_picture(channels), list(lines.items())))
+        strips.append((f"{samples.labels[number]}: {end_of(name, LETTERS)}", strip))
+    return strips
+
+
+def measure_smoothness(request: ExplainRequest, csv: Path | None) -> None:
+    """Print the smoothness of the layers of runs beside their test accuracy, and write it as a table.
+
+    A finer map of the same picture is the smoother one, since its neighbours lie closer together.
+    """
+    rows = []
+    for run in request.runs:
+        accuracy = evaluate(score(run.predictions.part("test")))["accuracy"]
+        samples, outputs = _layer_outputs(load_run(run.folder), request, MEASURED)
+        facts = {"run": str(run.folder), "experiment": run.config.name, "source": run.config.data.source}
+        for (position, layer), maps in outputs.items():
+            names = dict(zip(("channels", "height", "width"), maps.shape[1:], strict=True))
+            mean = pd.Series(smoothness(maps).ravel()).mean()  # without NaN, which is of constant maps
+            row = {**facts, "position": position, "layer": layer, **names, "smoothness": mean}
+            rows.append({**row, "accuracy": accuracy, "images": len(samples.images)})
+    table = pd.DataFrame(rows)
+    shown = table[["experiment", "position", "height", "smoothness", "accuracy"]]
+    console.print(frame_table(shown, "smoothness of layers: 1 smooth, 0 as noise"))
+    if csv:
+        write_csv(csv, table, "%.6f")
+        say(str(csv))
+
+
+def _layer_outputs(
+    run: TrainedRun, request: ExplainRequest, count: int
+) -> tuple[Samples, dict[tuple[str, str], np.ndarray]]:
+    """Return test images, ``count`` by default, and the maps of layers by position and module, see ``layer_maps``."""
+    model = Model.of_run(run)
+    samples = from_test_part(run.folder, request.settings.samples or count, request.settings.data_dir)
+    names = request.settings.layer or ()
+    layers = dict(zip(names, names, strict=True)) or positions(model, layer_shapes(model, samples.images[0]))
+    maps = layer_maps(model, samples.images, list(layers.values()))
+    return samples, {(position, module): maps[module] for position, module in layers.items()}
+
+
+def _draw_strips(path: Path, about: dict[str, Any], note: str, strips: Strips, columns: int | None = None) -> None:
+    """Draw strips, by default a row each, with a note above the heading of the first."""
+    columns = columns or max(len(strip) for _, strip in strips)
+    (first, strip), *others = strips
+    draw_sheet(path, about, [(f"{note}\n{first}", strip), *others], columns, min(WIDTH, WIDEST / columns))

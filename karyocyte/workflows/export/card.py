@@ -1,0 +1,122 @@
+"""The model card of a portable model: README.md."""
+
+from dataclasses import replace
+
+from pydantic import TypeAdapter
+
+from karyocyte.common.runs.portable import TOLERANCE, ModelDescription, PortableMember
+from karyocyte.evaluation.core.warnings import LEAKS
+from karyocyte.evaluation.pages.rendering import render
+from karyocyte.evaluation.referral.choices import ReviewThresholds
+from karyocyte.evaluation.renderers import markdown
+from karyocyte.evaluation.result import EvaluationResult
+from karyocyte.evaluation.tables import Table, cells_table, classes_table, metrics_table, subgroups_table
+from karyocyte.workflows.models import learned_from, source_warnings
+
+UPRIGHT = "Chromosomes must be upright, short arm on top."
+PROTOCOLS = {
+    "subject": "no subject is in two parts",
+    "image": "images are divided at random, by class; a subject may be in two parts",
+    "paper": "as the paper did it, its leaks included",
+}
+NOT_OF_THE_MODEL = ("leak", "validation", "subgroups", "cells")  # topics of warnings that the card leaves out
+
+
+def model_card(model: ModelDescription, result: EvaluationResult | None) -> str:
+    """Return the model card as Markdown; ``result`` is the evaluation of the run, None where there is none."""
+    training = [member.training for member in model.members]
+    sources = list(dict.fromkeys(map(learned_from, training)))
+    commands = dict.fromkeys(facts.command for facts in training if facts.command)
+    revisions: set[str] = set()
+    for facts in training:
+        revisions |= set(facts.revisions)
+    text = render(
+        "karyocyte.workflows.export",
+        "card.md.j2",
+        model=model,
+        members=len(model.members),
+        first=training[0],
+        parity=model.members[0].parity,
+        tolerance=TOLERANCE,
+        protocol=PROTOCOLS[training[0].protocol],
+        sources=sources,
+        limits=_limits(model, result),
+        tables=None if result is None else _result_tables(result),
+        commands=commands,
+        member_table=Table.of("", map(_member, range(1, 1 + len(model.members)), model.members)),
+        threshold_table=Table.of("", _thresholds(model)),
+        starts=dict.fromkeys(facts.start for facts in training),
+        revisions=sorted(revisions),
+        markdown=markdown,
+    )
+    return text + "\n"
+
+
+def _limits(model: ModelDescription, result: EvaluationResult | None) -> list[str]:
+    training = [member.training for member in model.members]
+    lines = source_warnings(training)
+    for key, text in LEAKS.items():
+        most = max((facts.leaks or {}).get(key) or 0 for facts in training)
+        if most:
+            lines.append(f"leak: {text}: {most}")
+    if model.cells is not None:
+        lines += model.cells.notes
+        if not all(member.network.orientation for member in model.members):
+            lines.append(UPRIGHT)
+    lines += [*model.notes, *model.thresholds.get("notes", [])]
+    if result is not None:
+        for warning in result.warnings:
+            of_intervals = "resample" in warning.text or "left out" in warning.text
+            if warning.topic not in NOT_OF_THE_MODEL and not of_intervals:
+                lines.append(str(warning))
+    return list(dict.fromkeys(lines))
+
+
+def _result_tables(result: EvaluationResult) -> list[Table]:
+    laboratories = replace(result, subgroups=[part for part in result.subgroups if part.by == "group"])
+    tables = (metrics_table(result), classes_table(result), cells_table(result), subgroups_table(laboratories))
+    return list(filter(None, tables))
+
+
+def _member(number: int, member: PortableMember) -> dict[str, str | int]:
+    training = member.training
+    height, width = member.prepare.shape
+    return {
+        "member": f"member{number}",
+        "network": " to ".join(filter(None, [member.network.name, member.network.cut])),
+        "data": f"{learned_from(training)} ({(training.data_sha256 or 'unknown')[:16]})",
+        "first weights": f"{training.start}, from another run" if training.init_from else training.start,
+        "seed": training.seed,
+        "pixels": f"{height} x {width}",
+        "views": _views(member),
+        "weights differ": f"{member.parity.weights:.1e}",
+        "graph differs": "none" if member.parity.onnx is None else f"{member.parity.onnx:.1e}",
+    }
+
+
+def _thresholds(model: ModelDescription) -> list[dict[str, str]]:
+    thresholds = TypeAdapter(ReviewThresholds).validate_python(model.thresholds)
+    values = {
+        "threshold of the positive class": thresholds.threshold,
+        "temperature": thresholds.temperature,
+        "released as negative below": thresholds.release,
+        "target accuracy of predictions that are not referred": thresholds.accuracy,
+    }
+    if thresholds.confidence is not None:
+        values["least probability of a prediction that is not referred"] = thresholds.confidence.cut
+    if len(model.members) > 1:
+        values["least vote share of members"] = thresholds.vote_share
+    if model.cells is not None:
+        for position, temperature in enumerate(model.cells.temperatures):
+            values[f"temperature of member{position + 1} for karyotypes"] = temperature
+        values["temperature of their combination"] = model.cells.combined
+    return [{"what": name, "value": f"{value:.4g}"} for name, value in values.items() if value is not None]
+
+
+def _views(member: PortableMember) -> str:
+    views = ["the image"]
+    if member.inference.mirror:
+        views.append("its mirror image")
+    if member.network.orientation:
+        views.append("turned by 180 degrees, too")
+    return ", ".join(views)

@@ -1,0 +1,54 @@
+"""The options of scripts/export.py and their check, without the imports of models and images."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+
+from karyocyte.common.arguments import new_folder
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.run import Run
+from karyocyte.workflows.models import LoadOptions, RunsModel
+
+NEEDED = ("onnx", "onnxruntime")
+OPSET = 18  # of the graphs; ONNX Runtime 1.14 and later read it
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportRequest:
+    """The options of scripts/export.py, which explains them."""
+
+    folder: Path
+    output: Path
+    licence: str | None = None
+    data_dir: str | None = None
+    half: bool = False
+    onnx: bool = True
+    notes: Path | None = None
+
+    @cached_property
+    def run(self) -> Run:
+        """The run or the ensemble."""
+        return Run.open(self.folder)
+
+    @cached_property
+    def model(self) -> RunsModel:
+        """The same, with its members."""
+        return RunsModel([self.run])
+
+    def check(self) -> None:
+        """Check the options as far as this is possible without a model and without the images.
+
+        Raises:
+            UserError: The run is not finished; the output exists; a package or the file of notes is missing.
+        """
+        self.model.check(LoadOptions())
+        new_folder(self.output)
+        if self.notes is not None and not self.notes.is_file():
+            raise UserError(f"--notes {self.notes} is missing: name a Markdown file on the data and their terms")
+        missing = [name for name in NEEDED if find_spec(name) is None]
+        if missing and self.onnx:
+            raise UserError(
+                f"{' and '.join(missing)} is not installed: pip install --constraint constraints.txt "
+                f"{' '.join(NEEDED)}, or leave the graphs out (--no-onnx)"
+            )

@@ -1,0 +1,269 @@
+"""A run or an ensemble as a portable model: weights, graphs, description and card."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from datamodules.inference.run_images import from_test_part
+from datamodules.io.whole_folder import new_whole_folder
+from datamodules.preprocessing.pipeline import PREPARE_VERSION
+from karyocyte.common.cli import console, say
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import sha256_of_file, write_text
+from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.common.revision import PACKAGES, revision
+from karyocyte.common.runs.files import PortableFile, RunFile
+from karyocyte.common.runs.portable import (
+    CODE_LICENCE,
+    TOLERANCE,
+    CellFacts,
+    Licence,
+    ModelDescription,
+    Parity,
+    PortableMember,
+    PortableModel,
+    TrainingFacts,
+    training_command,
+)
+from karyocyte.common.runs.portable_folder import DISTANCES, GRAPH, WEIGHTS, NetworkFacts
+from karyocyte.common.runs.run import Run
+from karyocyte.evaluation.referral.choices import ReviewThresholds
+from karyocyte.evaluation.result import EvaluationResult
+from karyocyte.workflows.cell_settings import KaryotypeConfig
+from karyocyte.workflows.cell_thresholds import choose_on_validation, validation_distances
+from karyocyte.workflows.export.card import model_card
+from karyocyte.workflows.export.request import NEEDED, OPSET, ExportRequest
+from karyocyte.workflows.networks import Network
+from karyocyte.workflows.temperatures import are_balanced, fit_temperatures
+from karyocyte.workflows.thresholds import review_thresholds
+from karyocyte.workflows.torch_network import PredictionNetwork, load_network, save_weights
+from lightning_modules.load import TrainedRun, load_run
+from lightning_modules.out_of_distribution import export_distances
+from lightning_modules.training.trainer import set_up_torch
+
+HALF_TOLERANCE = 0.01  # of a probability, where weights are in 16 bits
+COMPARED = 32  # images
+VERSIONED = (*PACKAGES, *NEEDED, "safetensors")
+EXACT = ("32", "32-true")  # values of trainer.precision
+# What a portable model does otherwise than its runs.
+NO_PASSES = "The passes of Monte Carlo dropout are left out, and with them the referral rules of their votes."
+NO_DISTANCES = "This model does not mark images that are out of distribution."
+TORCH_MARKS = "Torch marks images that are out of distribution; the ONNX graphs do not."
+TORCH_ADAPTS = "Torch adapts BatchNorm to new images (inference.batchnorm=images); the ONNX graphs do not."
+MORE_EXACT = "It computes in 32 bits, the run in fewer (trainer.precision): probabilities differ a little."
+SCALED_ALONE = (
+    "scripts/predict.py scales a chromosome by its own width, since the cells of single images are unknown; "
+    "scripts/karyotype.py by the others of its cell, as the run does, whose metrics these are."
+)
+
+
+def export_model(request: ExportRequest) -> None:
+    """Write the folder of a portable model, whole or not at all, and say what it holds.
+
+    Raises:
+        UserError: The images to compare on are missing; or a network cannot be written, or differs.
+    """
+    set_up_torch()
+    with new_whole_folder(request.output) as folder:
+        model = PortableModel(folder)
+        members = []
+        for position in range(len(request.model.members)):
+            members.append(_write_member(model, position, request))
+        result = EvaluationResult.from_dict(request.run.metrics) if request.run.metrics else None
+        description = _describe(request, members, result)
+        model.write(description)
+        write_text(folder / PortableFile.CARD, model_card(description, result))
+    lines = []
+    for position, member in enumerate(members):
+        largest = max(member.parity.onnx or 0.0, member.parity.weights)
+        compared = f"of {member.parity.images} images no probability differs by more than {largest:.1e}"
+        lines.append(f"member{position + 1}: {compared}")
+    say(str(request.output), *lines, *description.notes)
+    say("predict images with it", f"python scripts/predict.py {request.output} <images> --output new.csv")
+    if description.cells is not None:
+        say("name karyotypes with it", f"python scripts/karyotype.py {request.output} <folder of cells> --output new")
+
+
+def _write_member(model: PortableModel, position: int, request: ExportRequest) -> PortableMember:
+    """Write weights, graph and distances of one member, and compare weights and graph with its run."""
+    run = request.model.members[position]
+    trained = load_run(run.folder)
+    config = trained.config
+    inference = config.inference.model_copy(update={"mc_passes": 0})
+    weights = model.file(position, WEIGHTS)
+    save_weights(trained.classifier, weights, request.half)
+    reference = PredictionNetwork(trained.classifier, inference)
+    network = _network_facts(trained, run)
+    loaded = load_network(network, config.prepare.size, len(trained.classes), weights)
+    images = _images_to_compare(run, request)
+    parity = Parity(
+        len(images),
+        onnx=_write_graph(trained, reference, model.file(position, GRAPH), images) if request.onnx else None,
+        weights=_difference(reference, PredictionNetwork(loaded, inference), images),
+        tolerance=HALF_TOLERANCE if request.half else TOLERANCE,
+    )
+    _check_parity(run, parity)
+    share = None
+    if run.has(RunFile.OUT_OF_DISTRIBUTION):
+        export_distances(run, model.file(position, DISTANCES), request.half)
+        share = config.evaluation.out_of_distribution
+    files = {suffix: model.file(position, suffix) for suffix in (WEIGHTS, GRAPH, DISTANCES)}
+    sha256 = {suffix: sha256_of_file(path) for suffix, path in files.items() if path.exists()}
+    return PortableMember(network, config.prepare, inference, _training_facts(run), parity, sha256, share)
+
+
+def _write_graph(trained: TrainedRun, reference: PredictionNetwork, path: Path, images: np.ndarray) -> float:
+    """Write the graph of a network; return by how much its probabilities differ."""
+    from karyocyte.workflows.export.graph import export_graph  # here: a model without graphs needs no onnx
+    from karyocyte.workflows.onnx_network import OnnxNetwork
+
+    prepare = trained.config.prepare
+    properties = {
+        "classes": json.dumps(trained.classes, ensure_ascii=False),
+        "prepare": prepare.model_dump_json(),
+        "prepare_version": str(PREPARE_VERSION),
+    }
+    export_graph(reference, prepare.shape, path, properties)
+    return _difference(reference, OnnxNetwork(path), images)
+
+
+def _check_parity(run: Run, parity: Parity) -> None:
+    differences = {
+        "the ONNX graph": (parity.onnx or 0.0, TOLERANCE),
+        "the network from safetensors": (parity.weights, parity.tolerance),
+    }
+    for name, (difference, tolerance) in differences.items():
+        if not difference <= tolerance:  # also where it is no number
+            raise UserError(
+                f"{run.folder}: {name} gives probabilities that differ by {difference:.1e} from those of the run, more "
+                f"than {tolerance:g}: nothing is written"
+            )
+
+
+def _network_facts(trained: TrainedRun, run: Run) -> NetworkFacts:
+    config = trained.config
+    last = trained.classifier.head[-1]  # type: ignore[index]  # a sequence, see build_head
+    return NetworkFacts(
+        name=config.model.name,
+        args=run.model.args,
+        cut=config.model.cut,
+        head=config.head.layers,
+        logits=int(last.out_features),
+        orientation=config.head.orientation,
+        mean=tuple(run.model.mean),
+        std=tuple(run.model.std),
+    )
+
+
+def _training_facts(run: Run) -> TrainingFacts:
+    config = run.config
+    fold = None
+    if config.split.test == "fold":
+        fold = config.split.fold
+    return TrainingFacts(
+        name=config.name,
+        protocol=config.protocol,
+        fold=fold,
+        folds=run.data.folds,
+        seed=config.seed,
+        start=Path(config.weights).name,
+        init_from=config.init_from is not None,
+        source=run.data.source,
+        synthetic=run.data.synthetic,
+        data_sha256=run.identity.get("contents", {}).get("data"),
+        images_seen=run.status.images_seen,
+        leaks=run.data.leaks,
+        revisions=run.revisions,
+        command=training_command(run),
+    )
+
+
+def _images_to_compare(run: Run, request: ExportRequest) -> np.ndarray:
+    """Return prepared images of the test part of the run, uint8, shape (N, 3, H, W)."""
+    try:
+        samples = from_test_part(run.folder, COMPARED, request.data_dir, console.is_terminal)
+    except UserError as error:
+        raise UserError(f"{error}; the networks are compared on them: name their --data-dir") from error
+    return samples.images.transpose(0, 3, 1, 2).copy()
+
+
+def _difference(reference: PredictionNetwork, other: Network, images: np.ndarray) -> float:
+    """Return the largest difference of an output, for all images at once and for the first alone; NaN of any NaN."""
+    largest = np.float64(0.0)
+    for batch in (images, images[:1]):
+        expected = reference.arrays(batch)
+        for name, values in other.arrays(batch).items():
+            largest = np.maximum(largest, np.abs(expected[name] - values).max())
+    return float(largest)
+
+
+def _describe(
+    request: ExportRequest, members: list[PortableMember], result: EvaluationResult | None
+) -> ModelDescription:
+    run = request.run
+    model = request.model
+    return ModelDescription(
+        name=str(run.predictions.about.get("name") or members[0].training.name),
+        classes=model.facts.classes,
+        positive_class=model.facts.positive_class,
+        members=tuple(members),
+        combiner=model.facts.combiner,
+        thresholds=TypeAdapter(ReviewThresholds).dump_python(review_thresholds(model.runs, model.members), mode="json"),
+        evaluation={} if result is None else _evaluation(result),
+        licence=Licence(CODE_LICENCE, request.licence),
+        prepare_version=PREPARE_VERSION,
+        opset=OPSET if request.onnx else None,
+        versions={name: version(name) for name in VERSIONED if request.onnx or name not in NEEDED},
+        revision=revision(),
+        cells=_cell_facts(request),
+        notes=_notes(request),
+        data_notes=request.notes.read_text(encoding="utf-8").strip() if request.notes else "",
+    )
+
+
+def _cell_facts(request: ExportRequest) -> CellFacts | None:
+    """Return what karyotypes are named with; None where the classes are not those of chromosomes."""
+    if set(request.model.facts.classes) != set(CHROMOSOMES):
+        return None
+    temperatures = fit_temperatures(request.model)
+    balanced = are_balanced(request.model)
+    config = KaryotypeConfig()
+    distances = validation_distances(request.model, config.share_of_files)
+    thresholds = choose_on_validation(request.model, config, distances)
+    return CellFacts(temperatures.members, temperatures.combined, balanced, temperatures.notes, thresholds)
+
+
+def _evaluation(result: EvaluationResult) -> dict[str, Any]:
+    """Return what metrics.json says of the test images."""
+    content = result.to_dict()
+    return {
+        "confidence": result.confidence,
+        "test": content["test"],
+        "threshold": content["threshold"],
+        "warnings": content["warnings"],
+        "cells": (content["assignment"] or {}).get("metrics"),
+    }
+
+
+def _notes(request: ExportRequest) -> tuple[str, ...]:
+    """Say what the portable model does otherwise than its runs."""
+    notes = []
+    for member in request.model.members:
+        config = member.config
+        if config.inference.mc_passes:
+            notes.append(NO_PASSES)
+        if not member.has(RunFile.OUT_OF_DISTRIBUTION):
+            notes.append(NO_DISTANCES)
+        elif request.onnx:
+            notes.append(TORCH_MARKS)
+        if config.inference.batchnorm == "images" and request.onnx:
+            notes.append(TORCH_ADAPTS)
+        if str(config.trainer.precision) not in EXACT:
+            notes.append(MORE_EXACT)
+        if config.prepare.scales_by_cell:
+            notes.append(SCALED_ALONE)
+    return tuple(dict.fromkeys(notes))

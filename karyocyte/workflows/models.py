@@ -1,0 +1,241 @@
+"""The models that predict new images: runs, an ensemble of them, or a portable model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from karyocyte.common.config.data import PrepareConfig
+from karyocyte.common.config.defaults import section_defaults
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.ensemble import member_folders
+from karyocyte.common.runs.files import RunFile, RunFolder
+from karyocyte.common.runs.lifecycle import other_revisions
+from karyocyte.common.runs.portable import PortableModel, TrainingFacts
+from karyocyte.common.runs.run import DataFacts, Run
+
+# A file in several parts belongs to the last of these.
+PARTS = ("unused", "test", "validation", "train")
+COMPOSED_WARNING = (
+    "this run learned from karyograms composed of single chromosomes (data.source=composed_karyograms): images from "
+    "other sources differ in layout, background and marks, and the run's figures do not hold for them"
+)
+SYNTHETIC_WARNING = "this run learned from SYNTHETIC images: its predictions of real ones mean nothing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """How networks are loaded."""
+
+    batchnorm: str | None = None  # "trained" or "images"; None: as each was trained
+    runtime: str | None = None  # of a portable model, "torch" or "onnx"; None: torch where it is installed
+    passes: int | None = 0  # of Monte Carlo dropout; None: as many as the run has
+    # the share of validation images that would be marked; None: that of each run
+    out_of_distribution: float | None = None
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is known of a model before it is loaded."""
+
+    folders: tuple[str, ...]  # of the members, or of the portable model
+    classes: tuple[str, ...]  # in the order of the probabilities
+    positive_class: str | None  # none where there are more than two classes
+    combiner: dict[str, Any] | None  # ``Combiner.as_dict()`` of an ensemble; None: the mean of the members
+    cache_dir: Path  # where zip files are unpacked
+    # how the images of each member are prepared, with the folder that it is of
+    preparations: tuple[tuple[str, PrepareConfig], ...]
+    warnings: tuple[str, ...]  # what the user should know of the networks
+
+
+class RunsModel:
+    """Finished runs and ensembles; several are an ensemble with one vote each.
+
+    Args:
+        runs: As they were named.
+    """
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.runs = list(runs)
+
+    @cached_property
+    def members(self) -> list[Run]:
+        """The runs, with the members of an ensemble, which must be no ensembles, in place of its folder."""
+        return members_of(self.runs)
+
+    @property
+    def named(self) -> str:
+        """The folders as they were named."""
+        return ", ".join(str(run.folder) for run in self.runs)
+
+    @property
+    def combiner(self) -> dict[str, Any] | None:
+        """How the one ensemble that is named combines its members; None for runs, which are averaged."""
+        if len(self.runs) == 1 and self.runs[0].has(RunFile.ENSEMBLE):
+            return self.runs[0].ensemble.combiner
+        return None
+
+    @cached_property
+    def facts(self) -> ModelFacts:
+        """What the runs say of themselves."""
+        folders = []
+        preparations = []
+        facts = []
+        revisions: list[str] = []
+        for member in self.members:
+            folders.append(str(member.folder))
+            preparations.append((str(member.folder), member.config.prepare))
+            facts.append(member.data)
+            revisions += other_revisions(member.folder)
+        first = self.members[0]
+        return ModelFacts(
+            folders=tuple(folders),
+            classes=first.data.classes,
+            positive_class=first.data.positive_class,
+            combiner=self.combiner,
+            cache_dir=Path(first.config.cache_dir),
+            preparations=tuple(preparations),
+            warnings=tuple(dict.fromkeys(source_warnings(facts) + revisions)),
+        )
+
+    @cached_property
+    def seen(self) -> dict[str, str]:
+        """The part of the splits that an image was in, by its SHA-256; the last of PARTS where it is in several."""
+        parts: dict[str, str] = {}
+        for part in PARTS:
+            for member in self.members:
+                if member.has(RunFile.SPLIT):
+                    of_part = member.split.loc[member.split["part"] == part, "sha256"]
+                    parts |= dict.fromkeys(of_part, part)
+        return parts
+
+    def check(self, options: LoadOptions) -> None:
+        """Check that the runs form one ensemble, and that options fit them.
+
+        Raises:
+            UserError: A member is named twice, is not finished or has other classes than the first; an ensemble with
+                fitted weights is named together with other runs; or options do not fit.
+        """
+        if options.runtime:
+            raise UserError(
+                f"runtime={options.runtime} is for portable models; runs are computed by torch: leave it out, or "
+                f"let scripts/export.py write {self.runs[0].folder / RunFolder.PORTABLE} for predict.py runtime=onnx"
+            )
+        for run in self.runs:
+            if len(self.runs) > 1 and run.has(RunFile.ENSEMBLE) and run.ensemble.method != "average":
+                raise UserError(
+                    f"{run.folder} has fitted weights, which hold for its own members alone: name no other run"
+                )
+        first = self.members[0]
+        resolved: set[Path] = set()
+        for member in self.members:
+            folder = member.folder
+            if folder.resolve() in resolved:
+                raise UserError(f"{folder} is named twice: name each member of the ensemble once")
+            resolved.add(folder.resolve())
+            Run.open_finished(folder)
+            if member.data.classes != first.data.classes:
+                raise UserError(
+                    f"{first.folder} has the classes {', '.join(first.data.classes)}, {folder} "
+                    f"{', '.join(member.data.classes)}: name runs of one task"
+                )
+        if options.passes and len(self.members) > 1:
+            raise UserError(
+                f"passes={options.passes}: of {len(self.members)} members each has one vote: leave it out, or name one "
+                "run"
+            )
+
+
+class PortableNetworks:
+    """A portable model; what it has is that of `RunsModel`.
+
+    Args:
+        model: Its folder.
+    """
+
+    def __init__(self, model: PortableModel) -> None:
+        self.model = model
+        self.named = str(model.folder)
+        self.seen: dict[str, str] = {}  # the images of the training are unknown
+
+    @cached_property
+    def facts(self) -> ModelFacts:
+        """What model.json says; a ``UserError`` says that it cannot be read."""
+        description = self.model.description
+        preparations = []
+        facts = []
+        for member in description.members:
+            preparations.append((self.named, member.prepare))
+            facts.append(member.training)
+        return ModelFacts(
+            folders=(self.named,),
+            classes=description.classes,
+            positive_class=description.positive_class,
+            combiner=description.combiner,
+            cache_dir=Path(section_defaults("train")["cache_dir"]),
+            preparations=tuple(preparations),
+            warnings=tuple(source_warnings(facts)),  # what the card says of the model is for whoever chooses it
+        )
+
+    def check(self, options: LoadOptions) -> None:
+        """Check that the model can be read, and that options fit it; a ``UserError`` says what does not."""
+        _ = self.facts
+        if options.runtime and options.runtime not in self.model.description.runtimes:
+            raise UserError(f"runtime={options.runtime}: {self.named} was exported without ONNX graphs: leave it out")
+        if options.passes:
+            raise UserError(f"passes={options.passes}: {self.named} is a portable model, without passes: leave it out")
+
+
+def open_model(paths: Sequence[Path]) -> RunsModel | PortableNetworks:
+    """Open what is named as a model: runs and ensembles, or one portable model.
+
+    Raises:
+        UserError: It is none of them, or a portable model is named together with others.
+    """
+    for path in paths:
+        if PortableModel.is_portable(path):
+            if len(paths) > 1:
+                raise UserError(f"{path} is a portable model: it predicts alone, name no other model")
+            return PortableNetworks(PortableModel(path))
+        if not Run.is_run(path):
+            raise UserError(f"{path} is not a run of Karyocyte, nor a portable model: name a finished run's folder")
+    return RunsModel(list(map(Run, paths)))
+
+
+def is_model(path: Path) -> bool:
+    """Tell whether a path is that of a run, an ensemble or a portable model."""
+    return Run.is_run(path) or PortableModel.is_portable(path)
+
+
+def members_of(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs, with the members of an ensemble, which must be no ensembles, in place of its folder."""
+    members: list[Run] = []
+    for run in runs:
+        if run.has(RunFile.ENSEMBLE):
+            folders = member_folders(run.folder, run.ensemble)
+        else:
+            folders = list(map(Path, run.status.members))
+        for folder in folders:
+            if Run(folder).is_ensemble:
+                raise UserError(f"{run.folder} has a member that is an ensemble, {folder}: name an ensemble of runs")
+        members += list(map(Run, folders)) or [run]
+    return members
+
+
+def learned_from(facts: DataFacts | TrainingFacts) -> str:
+    """Return the source of the images that a network learned from, in words where they were drawn."""
+    if facts.synthetic:
+        return "SYNTHETIC images"
+    return str(facts.source)
+
+
+def source_warnings(facts: Sequence[DataFacts | TrainingFacts]) -> list[str]:
+    """Return warnings of members that learned from synthetic or composed images."""
+    lines = []
+    for of_member in facts:
+        if of_member.source == "composed_karyograms":
+            lines.append(COMPOSED_WARNING)
+        if of_member.synthetic:
+            lines.append(SYNTHETIC_WARNING)
+    return list(dict.fromkeys(lines))

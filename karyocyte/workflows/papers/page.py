@@ -1,0 +1,141 @@
+"""The page of a reproduced paper: every printed figure beside ours, what it cost, pictures, and the commands."""
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from karyocyte.common.files import write_text
+from karyocyte.common.text import counted
+from karyocyte.evaluation.pages.blocks import Figure, Section
+from karyocyte.evaluation.pages.rendering import render
+from karyocyte.evaluation.tables import Cell, Table
+from karyocyte.workflows.papers.plan import COMPARISON, Plan, Runs
+from karyocyte.workflows.papers.records import StepRecord
+from karyocyte.workflows.papers.tables import (
+    NOT_MEASURED,
+    count_verdicts,
+    deviation_note,
+    figure_cells,
+    figure_tables,
+    read_figures,
+)
+
+PAGE = "reproduction.html"
+TABLES = ("smoothness", "sizes", "trials")  # of layers (002), of crops (004), of the search (001)
+
+
+def warnings_of(plan: Plan, runs: Mapping[str, Runs]) -> list[str]:
+    """Return which experiments of a split have unfinished runs."""
+    warnings = []
+    for split in plan.splits:
+        planned = len(plan.seeds) * len(split.folds)
+        unfinished = []
+        for name in plan.experiments:
+            count = planned - len(runs[split.name].get(name, ()))
+            if count:
+                unfinished.append(f"{name} ({count} of {planned})")
+        if unfinished:
+            warnings.append(f"{split.name} split: unfinished runs of {', '.join(unfinished)}")
+    return warnings
+
+
+def write_page(plan: Plan, runs: Mapping[str, Runs], records: Mapping[str, StepRecord]) -> Path:
+    """Write reproduction.html of finished runs, by split and experiment, and of the records of the steps."""
+    figures = read_figures(plan.output / COMPARISON)
+    chosen = figures["experiment"].isin(_chosen(plan))
+    counts = count_verdicts(figures)
+    sections = [
+        _headline_section(figures[chosen]),
+        Section("All printed figures", "figures", tables=figure_tables(figures[chosen])),
+        _pictures_section(plan),
+        _tables_section(plan),
+        _costs_section(records),
+    ]
+    page = render(
+        "karyocyte.workflows.papers",
+        "reproduction.html.j2",
+        plan=plan,
+        warnings=warnings_of(plan, runs),
+        pages=_pages(plan),
+        figures=figures,
+        missing=counts.pop(NOT_MEASURED),
+        counts=counts,
+        sections=list(filter(None, sections)),
+        left_out=figures[~chosen],
+        others=Section("Other experiments of the paper", "others", tables=figure_tables(figures[~chosen])),
+        counted=counted,
+    )
+    write_text(plan.output / PAGE, page)
+    return plan.output / PAGE
+
+
+def _chosen(plan: Plan) -> list[str]:
+    """Return the experiments that are reproduced, and the ensembles of them alone."""
+    chosen = list(plan.experiments)
+    for row in plan.ensembles.to_dict("records"):
+        if set(row["members"].split()) <= set(plan.experiments):
+            chosen.append(row["experiment"])
+    return chosen
+
+
+def _headline_section(figures: pd.DataFrame) -> Section:
+    """The figure that each experiment is known by."""
+    rows = []
+    figures = figures.sort_values("verdict", key=lambda verdict: verdict == NOT_MEASURED, kind="stable")
+    minutes = figures["as_paper_minutes"].fillna(figures["honest_minutes"]).map("{:.1f}".format).replace("nan", "-")
+    for row in figures.assign(minutes=minutes)[figures["headline"]].to_dict("records"):
+        place = row["section"]
+        if row["deviation"]:
+            place += f"; {deviation_note(row['deviation'])}"
+        cells = {"experiment": f"{row['experiment']}\n{place}", **figure_cells(row, {})}
+        rows.append(cells | {"minutes": row["minutes"]})
+    reading = (
+        "Ours with a 95 % interval. The verdict compares the printed figure with ours on the paper's own split; in "
+        "the honest split no subject or official test image is in two parts. Minutes are those of one run."
+    )
+    return Section("Main figures", "main", tables=[Table.of("Main figures", rows, reading)])
+
+
+def _pictures_section(plan: Plan) -> Section:
+    figures = []
+    for split in plan.splits:
+        folder = plan.output / split.name
+        for file in sorted(folder.rglob("*.png")):
+            name = file.relative_to(folder).with_suffix("").as_posix().replace("_", " ")
+            caption = f"{name}, {split.name}"
+            source = f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"
+            figures.append(Figure(caption, "", caption, source, wide=True))
+    return Section("Pictures", "pictures", figures=figures)
+
+
+def _tables_section(plan: Plan) -> Section | None:
+    """The tables that the further steps make, without the columns of paths."""
+    tables = []
+    for name in TABLES:
+        for file in sorted(plan.output.glob(f"*/**/{name}.csv")):
+            frame = pd.read_csv(file).drop(columns=["run", "message", "layer"], errors="ignore")
+            tables.append(Table.of_frame(file.relative_to(plan.output).with_suffix("").as_posix(), frame))
+    if not tables:
+        return None
+    return Section("Further tables", "tables", tables=tables)
+
+
+def _costs_section(records: Mapping[str, StepRecord]) -> Section:
+    rows: list[dict[str, Cell]] = []
+    for name, record in records.items():
+        cells: dict[str, Cell] = {"step": f"{name}\n{record.line}", "minutes": f"{record.seconds / 60:.1f}"}
+        rows.append(cells | {"": "failed" if record.code != 0 else ""})
+    return Section(
+        "Commands and their cost", "costs", tables=[Table.of("Commands", rows, "Of all calls of a command.")]
+    )
+
+
+def _pages(plan: Plan) -> dict[str, str]:
+    pages = {}
+    for split in plan.splits:
+        for report in sorted((plan.output / split.name).glob("report*.html")):
+            of = report.stem.removeprefix("report").lstrip("-")
+            pages[", ".join(filter(None, ("Report", of, split.name)))] = f"{split.name}/{report.name}"
+    return pages

@@ -1,0 +1,172 @@
+"""What a reproduction needs and may lack, told before its first step: images, weights, failing runs, time and disk."""
+
+import shutil
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf, isnan, nan, prod
+from pathlib import Path
+
+import pandas as pd
+
+from datamodules.sources import list_images
+from karyocyte.common.cli import say
+from karyocyte.common.compat import import_lightning
+from karyocyte.common.composition.named_files import DRAWN
+from karyocyte.common.config.schema import Config
+from karyocyte.common.errors import UserError
+from karyocyte.workflows.papers.claims import PaperData, printed_claims, read_data
+from karyocyte.workflows.papers.plan import LINE, Plan
+from karyocyte.workflows.papers.verdicts import RESULTS
+
+NO_SUBJECT = "no subject is known: set data.subject_regex"
+
+
+@dataclass(frozen=True)
+class Job:
+    """An experiment on a split, with how many images are found, and what is to be said of its weights.
+
+    ``images`` is NaN where counting them would unpack, draw or write them; ``fault`` is why the run will fail, or "".
+    """
+
+    split: str
+    config: Config
+    images: float
+    weights: str
+    fault: str
+
+    @property
+    def printed(self) -> PaperData | None:
+        """What the paper says of these images before it made copies of them; None where it has none of this source."""
+        source = "cnmc" if self.config.data.source == "hem_all" else self.config.data.source
+        of_source = [data for data in read_data(RESULTS).values() if data.dataset == source]
+        return min(of_source, key=lambda data: data.total, default=None)
+
+
+def report(plan: Plan, configs: Mapping[str, Sequence[Config]]) -> None:
+    """Print what the jobs of a plan need and lack; ``configs`` are their configurations by the name of the split.
+
+    A ``UserError`` refuses a folder that does not hold the data of its source.
+    """
+    jobs = list(_jobs(configs))
+    lines = [_image_line(job) for job in jobs]
+    lines += [f"weights: {job.config.model.name}, {job.config.weights}: {job.weights}" for job in jobs]
+    lines += [*_failure_lines(plan, jobs), _time_line(plan, jobs), _disk_line(jobs)]
+    wrapped: list[str] = []
+    for line in dict.fromkeys(lines):
+        wrapped += textwrap.wrap(line, LINE - 2, subsequent_indent="  ", break_long_words=False)
+    say(f"paper {plan.paper}: before it starts", *wrapped)
+
+
+def _jobs(configs: Mapping[str, Sequence[Config]]) -> Iterator[Job]:
+    listed: dict[str, pd.DataFrame | None] = {}
+    found: dict[str, tuple[str, str]] = {}
+    for split, of_split in configs.items():
+        for config in of_split:
+            data, weights = f"{config.data!r} {config.data_dir}", f"{config.weights} {config.model!r}"
+            if data not in listed:
+                listed[data] = _list(config)
+            if weights not in found:
+                found[weights] = _find_weights(config)
+            images = listed[data]
+            said, fault = found[weights]
+            if images is not None and config.protocol == "subject" and images["subject"].isna().all():
+                fault = fault or NO_SUBJECT
+            yield Job(split, config, nan if images is None else len(images), said, fault)
+
+
+def _list(config: Config) -> pd.DataFrame | None:
+    folder = Path(str(config.data_dir)).expanduser()
+    composed = hasattr(config.data, "chromosomes")  # into karyograms, as many as are asked for
+    data = getattr(config.data, "chromosomes", config.data)
+    written = hasattr(data, "download") and not (folder / "train").is_dir()  # from arrays of all images
+    if data.source in DRAWN or folder.is_file() or written:
+        return None
+    frame = list_images(data, str(folder), Path(config.cache_dir), progress=False).frame
+    return None if composed else frame
+
+
+def _find_weights(config: Config) -> tuple[str, str]:
+    """Return what is to be said of the weights, and why the run will fail without them, or ""."""
+    if config.weights == "random":
+        return "none needed", ""
+    import_lightning()  # here: seconds
+    from lightning_modules.backbones.local_weights import NotAtHandError, WeightsFolders
+    from lightning_modules.backbones.pretrained import find_weights
+
+    folders = WeightsFolders.of(config.weights_dir, config.cache_dir, download=False)
+    try:
+        return f"at hand, {find_weights(config.model, config.weights, folders).path.name}", ""
+    except NotAtHandError as download:
+        return str(download), ""
+    except UserError as error:
+        return "cannot be had", str(error)
+
+
+def _image_line(job: Job) -> str:
+    line = f"images: {job.config.data.source} in {job.config.data_dir}: "
+    if isnan(job.images):
+        return line + "counted once they are unpacked or written"
+    if job.printed is None:
+        return line + f"{job.images:,} found"
+    few = "; the paper's figures are not comparable with fewer" * (job.images < job.printed.total)
+    return line + f"{job.images:,} of {job.printed.total:,} found{few}"
+
+
+def _failure_lines(plan: Plan, jobs: Sequence[Job]) -> list[str]:
+    failing: dict[str, list[str]] = {}
+    for job in jobs:
+        if job.fault:
+            failing.setdefault(f"{job.split} split: {job.fault}", []).append(job.config.name)
+    lines = [f"will fail: {', '.join(names)}, {fault}" for fault, names in failing.items()]
+    fit = set(plan.experiments).difference(*failing.values())
+    for row in plan.ensembles.to_dict("records"):
+        lacking = [name for name in row["members"].split() if name not in fit]
+        if lacking:
+            lines.append(f"left out: {row['experiment']}, for want of {', '.join(lacking)}")
+    return lines
+
+
+def _time_line(plan: Plan, jobs: Sequence[Job]) -> str:
+    """Estimate the time of all epochs by the seconds per image and pixel of an earlier reproduction."""
+    table = RESULTS / "reproduction" / f"{plan.paper}.csv"
+    measured = pd.read_csv(table).drop_duplicates("experiment").set_index("experiment")
+    # Without a remark on the size, the images were of the experiment's own.
+    side = measured["reason"].str.extract(r"(\d+) px instead", expand=False).astype(float)
+    paces = (60 * measured["as_paper_minutes"] / measured["as_paper_images_seen"]).to_dict()
+    trained = {claim.experiment: claim.data.train for claim in printed_claims(RESULTS, (plan.paper,))}
+    runs = {split.name: len(plan.seeds) * len(split.folds) for split in plan.splits}
+    total = 0.0
+    unknown = {}
+    for job in jobs:
+        config = job.config
+        share = trained[config.name] / job.printed.total if job.printed else nan  # above 1 with a paper's copies
+        seen = min(config.trainer.max_epochs * share * job.images, config.trainer.max_images or inf)
+        base = config.name.removesuffix("_clahe")  # which costs nothing in training: images are prepared once
+        pixels = prod(config.prepare.shape) / side.fillna(config.prepare.shape[0]).get(base, nan) ** 2
+        seconds = runs[job.split] * len(config.unfreeze.stages) * seen * pixels * paces.get(base, nan)
+        if isnan(seconds):
+            unknown[config.name] = job
+        else:
+            total += seconds
+    if not total:
+        return "time: unknown, there is no basis for an estimate with these data"
+    without = f", without {', '.join(unknown)}" if unknown else ""
+    basis = f"an estimate: all epochs at the pace of results/reproduction/{table.name}, on two CPU cores without a GPU"
+    return f"time: {total / 3600:,.1f} hours of training at most{without} ({basis}); evaluation comes on top"
+
+
+def _disk_line(jobs: Sequence[Job]) -> str:
+    prepared = {}
+    for job in jobs:
+        key = f"{job.config.data_dir} {job.config.data!r} {job.config.prepare!r}"
+        prepared[key] = 3 * job.images * prod(job.config.prepare.stored_shape)
+    total = sum(prepared.values())
+    said = "of unknown size" if isnan(total) else f"{total / 1e9:.2f} GB (an estimate: pixels x 3 bytes)"
+    free: dict[int, str] = {}
+    for name in ("cache_dir", "output_dir"):
+        folder = Path(getattr(jobs[0].config, name)).expanduser().absolute()
+        disk = next(each for each in (folder, *folder.parents) if each.exists())
+        free.setdefault(disk.stat().st_dev, f"{shutil.disk_usage(disk).free / 1e9:.0f} GB free for {name}")
+    checkpoints = "checkpoints come on top: of each run 4 bytes per parameter, about 16 while it trains"
+    return f"disk: prepared images, once for all runs, {said}; {checkpoints}; {', '.join(free.values())}"

@@ -1,0 +1,177 @@
+"""Run the commands of a plan one after another; the same call again goes on where it was interrupted."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, product
+from pathlib import Path
+
+from karyocyte.common.cli import INTERRUPTED, console, say, warn
+from karyocyte.common.config.overrides import quote_path
+from karyocyte.common.config.schema import Config
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import sha256_of_value
+from karyocyte.common.paths import ROOT
+from karyocyte.common.runs.files import RunFile
+from karyocyte.common.runs.lifecycle import locked
+from karyocyte.common.runs.run import Run
+from karyocyte.common.runs.sweeps import is_done, read_record, read_sweep, run_of
+from karyocyte.common.text import counted, one_line
+from karyocyte.workflows.papers.page import warnings_of, write_page
+from karyocyte.workflows.papers.plan import (
+    WEIGHTS,
+    Plan,
+    Runs,
+    Split,
+    Step,
+    analysis_steps,
+    comparison_step,
+    preparation_steps,
+    training_step,
+)
+from karyocyte.workflows.papers.records import Records, StepRecord
+
+
+def show(plan: Plan, configs: Mapping[str, Sequence[Config]]) -> None:
+    """Print the commands of a plan; runs that are not trained yet are named by patterns, of their configurations."""
+    steps = preparation_steps(plan) + [training_step(plan, split) for split in plan.splits]
+    runs = {split.name: _patterns(plan, split, configs[split.name]) for split in plan.splits}
+    for split in plan.splits:
+        steps += analysis_steps(plan, split, runs[split.name])
+    steps.append(comparison_step(plan, runs, ()))
+    say(f"paper {plan.paper}: {counted(len(steps), 'step')}")
+    for number, step in enumerate(steps, 1):
+        _say_step(f"{number}. {step.name}", step)
+
+
+def _say_step(title: str, step: Step) -> None:
+    """Print a command so that its lines fit a terminal and can be copied."""
+    say(title)
+    for line in step.lines:
+        console.print(one_line(line), markup=False, soft_wrap=True)
+
+
+def _patterns(plan: Plan, split: Split, configs: Sequence[Config]) -> Runs:
+    """Return patterns of the runs of each experiment, one for each fold and seed."""
+    patterns: dict[str, list[str]] = {}
+    for config in configs:
+        for fold, seed in product(split.folds, plan.seeds):
+            pattern = f"{config.output_dir}/{config.name}/{config.protocol}-fold{fold}-*/seed={seed}"
+            patterns.setdefault(config.name, []).append(pattern)
+    return patterns
+
+
+def reproduce(plan: Plan) -> None:
+    """Run all commands of a plan and write reproduction.html and reproduction.csv.
+
+    A ``UserError`` says that data cannot be prepared, no run is finished or, at the end, that some step has failed.
+    """
+    with locked(plan.output, f"another command reproduces into {plan.output}: wait for it, or name a new --output"):
+        records = Records(plan)
+        failed = _prepare(plan, records)
+        runs: dict[str, Runs] = {}
+        for split in plan.splits:
+            step = training_step(plan, split)
+            code = _run(step, "", records)
+            runs[split.name] = finished_runs(plan.output_dir, step)
+            if code != 0 or not runs[split.name]:
+                failed.append(step)
+        if not any(runs.values()):
+            raise UserError("no run has finished: see the errors above; the same command runs what is missing")
+        for split in plan.splits:
+            failed += _analyse(plan, split, runs[split.name], records)
+        _compare(plan, runs, records)
+    if failed:
+        names = ", ".join(step.name for step in failed)
+        raise UserError(f"these steps failed: {names}; the same command runs what is missing")
+
+
+def _prepare(plan: Plan, records: Records) -> list[Step]:
+    """Bring weights and prepare images; return the step of the weights where some are missing: the others go on."""
+    failed = []
+    for step in preparation_steps(plan):
+        if _run(step, "", records) != 0:
+            if step.name != WEIGHTS:
+                raise UserError(f"the images cannot be prepared: {step.line}")
+            failed.append(step)
+    return failed
+
+
+def _compare(plan: Plan, runs: Mapping[str, Runs], records: Records) -> None:
+    """Compare the runs, and the ensembles that could be made, with the paper, and write the page."""
+    ensembles = []
+    for split in plan.splits:
+        for run in Run.find(plan.output / split.name):
+            if run.is_ensemble and run.is_finished:
+                ensembles.append(run.folder)
+    step = comparison_step(plan, runs, ensembles)
+    records.discard_result(step)
+    if _run(step, "", records) != 0:
+        raise UserError("the figures cannot be compared, so there is no page")
+    say(str(write_page(plan, runs, records.steps)), f"table: {step.makes}")
+    warn(*warnings_of(plan, runs))
+
+
+def _analyse(plan: Plan, split: Split, runs: Runs, records: Records) -> list[Step]:
+    """Run the steps that read the runs of a split; return those that failed."""
+    inputs = _fingerprint(runs)
+    failed = []
+    for step in analysis_steps(plan, split, runs):
+        if not records.is_done(step, inputs):
+            records.discard_result(step)
+            if _run(step, inputs, records) != 0:
+                failed.append(step)
+        # The report shows what earlier steps have made: it is made anew once a step succeeds that has failed before.
+        inputs = sha256_of_value([inputs, step in failed])
+    return failed
+
+
+def _run(step: Step, inputs: str, records: Records) -> int:
+    """Run a step and keep its record; return its exit code."""
+    _say_step(step.name, step)
+    before = records.steps.get(step.name)
+    begun = StepRecord(step.line, inputs)
+    if before is not None and before.line == step.line:
+        begun = replace(before, inputs=inputs, code=None)  # the times of all calls are added
+    records.add(step, begun)  # so that what it leaves when it is killed is known to be its
+    started = time.monotonic()
+    code = _wait_for([sys.executable, str(ROOT / step.words[0]), *step.words[1:]])
+    records.add(step, replace(begun, code=code, seconds=begun.seconds + time.monotonic() - started))
+    if code == INTERRUPTED:
+        warn("interrupted: the same command goes on with what is missing")
+        raise SystemExit(INTERRUPTED)
+    return code
+
+
+def _wait_for(command: Sequence[str]) -> int:
+    """Run a command; return its exit code, the usual one after Ctrl-C."""
+    process = subprocess.Popen(command)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:  # the command has it, too, and ends
+        process.wait()
+        return INTERRUPTED
+
+
+def finished_runs(output_dir: Path, training: Step) -> Runs:
+    """Return the folders of the finished runs of the newest sweep of a training step, by experiment; {} without one."""
+    runs: dict[str, list[str]] = {}
+    words = tuple(quote_path(word) for word in training.words[1:])
+    files = [file for file in output_dir.glob("sweeps/*/sweep.json") if read_sweep(file.parent).command[1:] == words]
+    if files:
+        folder = max(files, key=lambda path: path.stat().st_mtime).parent
+        for job in read_sweep(folder).jobs:
+            run = run_of(folder, read_record(folder, job.key))
+            if run is not None and is_done(folder, job.key):
+                runs.setdefault(job.value("experiment"), []).append(str(run.folder))
+    return runs
+
+
+def _fingerprint(runs: Runs) -> str:
+    """Return a hash of the runs and of the times of their predictions."""
+    times = {}
+    for folder in chain.from_iterable(runs.values()):
+        times[folder] = Run(Path(folder)).path(RunFile.PREDICTIONS).stat().st_mtime_ns
+    return sha256_of_value(times)

@@ -1,0 +1,98 @@
+"""The prediction of image files: a table with a row per file, whatever becomes of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from datamodules.inference.image_batches import ImageFileBatches
+from datamodules.inference.image_files import ImageFile, printable
+from karyocyte.common.cli import say
+from karyocyte.common.predictions import FACTS, Predictions
+from karyocyte.common.runs.predicted import Predicted, to_predictions
+from karyocyte.evaluation.averaging import Combiner, align, average, combine
+from karyocyte.evaluation.referral.choices import ReviewThresholds
+from karyocyte.evaluation.referral.new_images import BROKEN, review_table
+from karyocyte.workflows.models import PortableNetworks, RunsModel
+from karyocyte.workflows.networks import LoadedNetwork, sample_rows
+
+LAST = ["seen", "sha256", "path"]
+Advance = Callable[[int], None]  # takes the number of files that were read, for the progress bar
+
+
+def predict_files(
+    model: RunsModel | PortableNetworks, networks: Sequence[LoadedNetwork], files: Sequence[ImageFile], advance: Advance
+) -> tuple[Predictions, pd.DataFrame]:
+    """Predict files, which have different names, by all networks of a model.
+
+    Returns:
+        The predictions of the readable files, and a row per file, in their order: ``file`` (its name), ``status``
+        ("predicted" or "broken"), ``cause`` (of the broken), ``seen`` (the part of a run's split that holds the same
+        file; None in none), ``sha256`` and ``path`` (absolute; of a zip file where it is unpacked).
+    """
+    table = pd.DataFrame(files, columns=ImageFile._fields).rename(columns={"name": "file"})
+    table["path"] = table["path"].map(lambda path: printable(str(path.absolute())))
+    table["cause"] = None
+    table["sha256"] = None
+    predictions = []
+    for network in networks:
+        of_network, batches = _predict_by(network, files, model.facts.positive_class, advance)
+        predictions.append(of_network)
+        # The first network's cause is reported.
+        table["cause"] = table["cause"].fillna(pd.Series(batches.causes, dtype=object))
+        table["sha256"] = table["sha256"].fillna(pd.Series(batches.hashes, dtype=object))
+    readable = table["cause"].isna()
+    table["status"] = np.where(readable, "predicted", "broken")
+    table["seen"] = table["sha256"].map(model.seen)
+    table = table[["file", "status", "cause", "sha256", "seen", "path"]].astype(object)
+    names = table["file"][readable]
+    for number, of_network in enumerate(predictions):
+        frame = of_network.frame[of_network.frame["image_id"].isin(names)]
+        predictions[number] = replace(of_network, frame=frame.reset_index(drop=True))
+    return _combine(predictions, model.facts.combiner), table.where(table.notna(), None)
+
+
+def _predict_by(
+    network: LoadedNetwork, files: Sequence[ImageFile], positive_class: str | None, advance: Advance
+) -> tuple[Predictions, ImageFileBatches]:
+    """Predict files by a network, adapted to them where it wants to be.
+
+    Returns:
+        A row per readable file, whose ``image_id`` is the file's name, and the files as they were read.
+    """
+    frame = pd.DataFrame(dict.fromkeys(FACTS), range(len(files)))
+    frame["image_id"] = frame["path"] = pd.DataFrame(files)["name"]
+    batches = ImageFileBatches([file.path for file in files], network.prepare, network.batch_size, advance)
+    if network.adapts:
+        say(network.adapt(batches.prepared(sample_rows(len(files)))))
+    network.network.make_fast(network.prepare.size)
+    arrays = network.predict(batches)
+    predicted = Predicted.of_arrays(batches.usable, arrays, len(network.classes), network.passes)
+    about = {"name": network.name, "source": f"trained on {network.source}", "synthetic": False}
+    parts = pd.Series("test", index=frame.index)
+    return to_predictions(predicted, frame, parts, network.classes, positive_class, about), batches
+
+
+def _combine(predictions: list[Predictions], combiner: dict[str, object] | None) -> Predictions:
+    """Combine the predictions of networks as an ensemble does, or by their mean."""
+    if len(predictions) == 1:
+        return predictions[0]
+    names = [f"member {number}" for number in range(1, len(predictions) + 1)]
+    if combiner is None:
+        return average(predictions, names)
+    fitted = Combiner.from_dict(combiner)
+    return combine(align(predictions, names), fitted.combine, fitted.method)
+
+
+def reviewed(
+    predictions: Predictions, files: pd.DataFrame, thresholds: ReviewThresholds, rules: Sequence[str]
+) -> pd.DataFrame:
+    """Add the columns of ``review_table`` to the table of ``predict_files``; broken files are to be reviewed."""
+    review = review_table(predictions, thresholds, rules)
+    names = predictions.frame["image_id"].to_numpy()
+    table = files.merge(review.assign(file=names), on="file", how="left", validate="one_to_one")
+    broken = table["status"] == "broken"
+    table["review"] = table["review"].astype(object).where(~broken, True).astype(bool)
+    table["reason"] = table["reason"].astype(object).where(~broken, BROKEN)
+    return table[[*table.columns.drop(LAST), *LAST]]

@@ -1,0 +1,110 @@
+"""The words of scripts/predict.py and their check, without the imports of networks and images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from karyocyte.common.config.base import FROM_YAML, Folder, StrictModel, listed
+from karyocyte.common.config.command import Command
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.files import RunFolder
+from karyocyte.workflows.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
+
+Rule = Literal["votes", "release", "positive", "confidence", "conformal"]
+
+
+class PredictConfig(StrictModel, defaults="predict"):
+    """All keys of conf/predict.yaml: how images are predicted, and reviewed."""
+
+    passes: Annotated[int, Field(ge=0)] | None = FROM_YAML
+    rules: Annotated[tuple[Rule, ...] | None, BeforeValidator(listed)] = FROM_YAML
+    batchnorm: Literal["trained", "images"] | None = FROM_YAML
+    runtime: Literal["torch", "onnx"] | None = FROM_YAML
+    cache_dir: Folder | None = FROM_YAML
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictRequest:
+    """The words ``RUN... IMAGES... key=value ...`` of scripts/predict.py, and the table to write."""
+
+    words: Sequence[str]
+    output: Path
+
+    @cached_property
+    def command(self) -> Command:
+        """The paths and the settings among the words."""
+        return Command(self.words, PredictConfig)
+
+    @property
+    def settings(self) -> PredictConfig:
+        """The keys of conf/predict.yaml."""
+        return self.command[PredictConfig]
+
+    @cached_property
+    def named(self) -> list[Path]:
+        """The runs, the ensemble or the portable model among the paths."""
+        return list(filter(is_model, self.command.paths))
+
+    @cached_property
+    def model(self) -> RunsModel | PortableNetworks:
+        """What is named as a model; with ``runtime=onnx`` the export in the folder of a run in its place."""
+        named = self.named
+        export = named[0] / RunFolder.PORTABLE
+        if self.settings.runtime == "onnx" and len(named) == 1 and is_model(export):
+            named = [export]
+        return open_model(named)
+
+    @property
+    def places(self) -> list[Path]:
+        """The folders, zip files and files of images, after the model."""
+        return self.command.paths[len(self.named) :]
+
+    @property
+    def options(self) -> LoadOptions:
+        """How the networks are loaded: only a single run has passes."""
+        settings = self.settings
+        passes: int | None = 0
+        if isinstance(self.model, RunsModel) and len(self.model.members) == 1:
+            passes = settings.passes
+        return LoadOptions(batchnorm=settings.batchnorm, runtime=settings.runtime, passes=passes)
+
+    @property
+    def parquet(self) -> Path:
+        """The parquet file to write."""
+        return self.output.with_suffix(".parquet")
+
+    @property
+    def unfinished(self) -> Path:
+        """A file that is there while both tables are written: one alone, left by a killed process, may be replaced."""
+        return self.output.with_name(f".{self.output.name}.unfinished")
+
+    def check(self) -> None:
+        """Check the words as far as this is possible without a network and without the images.
+
+        Raises:
+            UserError: A key or value is wrong; a file to write exists or has the wrong suffix; runs or images are
+                missing, or in another order; the runs do not form an ensemble.
+        """
+        if not self.named:
+            first = ", ".join(map(str, self.command.paths[:1])) or "nothing"
+            raise UserError(
+                f"{first} is not a run of Karyocyte, nor a portable model: name a finished run's folder first, then "
+                "the images"
+            )
+        if not self.places:
+            raise UserError("no images are named: add a folder, a zip or files after the runs")
+        if self.command.paths[: len(self.named)] != self.named:
+            raise UserError(f"{self.named[-1]} is a run: name the runs first, then the images")
+        if self.output.suffix.lower() != ".csv":
+            raise UserError(f"--output {self.output}: a CSV file is written: end its name in .csv")
+        for written in (self.output, self.parquet):
+            if written.exists() and not self.unfinished.exists():
+                raise UserError(f"{written} exists already: name another, or move it away")
+        for place in self.places:
+            if not place.exists():
+                raise UserError(f"{place} is missing: name a folder, a zip or files of images")
+        self.model.check(LoadOptions(runtime=self.settings.runtime, passes=self.settings.passes))

@@ -1,0 +1,116 @@
+"""Prediction of image files that are not part of a data set: the work of scripts/predict.py."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from datamodules.inference.image_files import describe_others, find_image_files
+from datamodules.io.progress import progress_bar
+from karyocyte.common.cli import console, say, warn
+from karyocyte.common.files import atomic_path, write_csv
+from karyocyte.common.predictions import OUT_OF_DISTRIBUTION
+from karyocyte.evaluation.predicted_table import PredictedFacts, write_predicted
+from karyocyte.evaluation.referral.choices import ReviewThresholds, cut_notes
+from karyocyte.evaluation.referral.new_images import doubtful_first, is_foreign, rule_lines, select_rules
+from karyocyte.workflows.models import PortableNetworks, RunsModel
+from karyocyte.workflows.networks import load_networks
+from karyocyte.workflows.prediction.files import predict_files, reviewed
+from karyocyte.workflows.prediction.request import PredictRequest
+from karyocyte.workflows.thresholds import portable_thresholds, review_thresholds
+
+LISTED = 5  # broken files that are listed on the terminal
+
+
+def predict_images(request: PredictRequest) -> None:
+    """Predict the classes of image files; write the table, and print a summary.
+
+    Raises:
+        UserError: There are no images, or a rule is not possible.
+    """
+    model = request.model
+    facts = model.facts
+    thresholds = _thresholds(model)
+    cache_dir = Path(request.settings.cache_dir or facts.cache_dir)
+    images = find_image_files(request.places, cache_dir, console.is_terminal)
+    rules = select_rules(thresholds, _votes(request), facts.positive_class, request.settings.rules)
+    warnings = [*facts.warnings, *_scale_warnings(model), *thresholds.notes]
+    if "confidence" in rules and thresholds.confidence and thresholds.accuracy:
+        warnings += cut_notes(thresholds.confidence, thresholds.accuracy)
+    warn(*warnings)
+    networks = load_networks(model, request.options)
+    notes: dict[str, None] = {}
+    for network in networks:
+        notes |= dict.fromkeys(network.notes)
+    for note in notes:
+        say(note)
+    with progress_bar(len(images.files) * len(networks), "predicting", True) as advance:
+        predictions, files = predict_files(model, networks, images.files, advance)
+    files["path"] = [os.path.relpath(path, request.output.absolute().parent) for path in files["path"]]
+    table = reviewed(predictions, files, thresholds, rules)
+    table = table.iloc[doubtful_first(table)].reset_index(drop=True)
+    lines = rule_lines(thresholds, rules, facts.positive_class)
+    name = str(predictions.about["name"])
+    about = PredictedFacts(
+        name, facts.folders, facts.classes, facts.positive_class, rules=tuple(lines), warnings=tuple(warnings)
+    )
+    with atomic_path(request.parquet) as parquet:  # renamed once both are written: a full disk leaves neither
+        request.unfinished.touch()
+        write_predicted(parquet, table, about)
+        write_csv(request.output, table, "%.6f")
+    request.unfinished.unlink()
+    trained_on = int((table["seen"] == "train").sum())
+    if trained_on:
+        warn(f"{trained_on:,} of the images are among those trained on")
+    lines += summary_lines(table, images.others)
+    lines.append(f"review them: python scripts/review.py {request.parquet}")
+    say(f"{request.output} and {request.parquet.name}", *lines)
+
+
+def _thresholds(model: RunsModel | PortableNetworks) -> ReviewThresholds:
+    if isinstance(model, RunsModel):
+        return review_thresholds(model.runs, model.members)
+    return portable_thresholds(model.model)
+
+
+def _votes(request: PredictRequest) -> bool:
+    """Whether passes or members vote."""
+    model = request.model
+    if len(model.facts.preparations) > 1:
+        return True
+    passes = request.options.passes
+    if passes is None and isinstance(model, RunsModel):
+        passes = model.members[0].config.inference.mc_passes
+    return bool(passes)
+
+
+def _scale_warnings(model: RunsModel | PortableNetworks) -> list[str]:
+    """Return a warning where the scale of a chromosome should come from its cell."""
+    for folder, prepare in model.facts.preparations:
+        if prepare.scales_by_cell and isinstance(model, RunsModel):
+            return [
+                "prepare.canvas.scale_by=cell: the cell of single files is unknown, so each chromosome is scaled by "
+                "its own width, which is less accurate; with a folder per cell use "
+                f"python scripts/karyotype.py {folder} <folder of cells> --output <new folder>"
+            ]
+    return []
+
+
+def summary_lines(table: pd.DataFrame, others: dict[str, int]) -> list[str]:
+    """Account for every file, in a few lines: those of the table as it is written, and the ``others`` by kind."""
+    predicted = table[table["status"] == "predicted"]
+    broken = table[table["status"] == "broken"]
+    counts = predicted["prediction"].value_counts()
+    by_class = ", ".join(f"{number:,} “{name}”" for name, number in counts.items()) or "none"
+    files = len(table) + sum(others.values())
+    numbers = f"{len(predicted):,} predicted ({by_class}), {len(broken):,} broken, {describe_others(others)}"
+    lines = [f"{files:,} files: {numbers}"]
+    for row in broken.head(LISTED).itertuples():
+        lines.append(f"broken: {row.file}: {row.cause}")
+    if len(broken) > LISTED:
+        lines.append(f"... and {len(broken) - LISTED:,} more, see the table")
+    lines.append(f"to be reviewed: {int(predicted['review'].sum()):,} of the predicted")
+    if OUT_OF_DISTRIBUTION in table:
+        foreign = int(is_foreign(predicted).sum())
+        lines.append(f"out of distribution: {foreign:,} of the predicted do not look like the training images")
+    return lines

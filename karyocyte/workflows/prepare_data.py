@@ -1,0 +1,207 @@
+"""Bring a data set into shape before the training: unpack, check, count, and prepare its images once."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel
+
+from datamodules.datasets import data_module
+from datamodules.export import export_images
+from datamodules.image_datamodule import ImageDataModule
+from datamodules.io.decode import read_image
+from datamodules.io.whole_folder import new_whole_folder
+from datamodules.manifest.manifest import Manifest
+from datamodules.metaphases.data_module import MetaphaseDataModule
+from datamodules.metaphases.export import export_cut_outs
+from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_images
+from datamodules.preprocessing.pipeline import equalize_luma, steps_before_resize
+from datamodules.sources import find_source, list_images
+from datamodules.summary import class_counts, overview
+from datamodules.synthesis.karyogram_writer import KARYOGRAMS, read_karyograms
+from datamodules.transforms.augmentation import Augmentation
+from karyocyte.common.arguments import new_folder
+from karyocyte.common.cli import console, say, warn
+from karyocyte.common.config.schema import Config
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import sha256_of_value, write_csv
+from karyocyte.evaluation.examples import PLAIN, Example, draw_sheet
+from karyocyte.evaluation.renderers import frame_table
+
+CLASSES = 4  # an image of each of the first classes is drawn before and after
+COPIES = 5
+WIDTH = 2.2  # of an image, inches
+KINDS = 3  # images of kinds side by side
+PANEL = 6.2  # width of one of them, inches
+
+
+def prepare_all(
+    configs: Sequence[Config], images: bool = True, sheet: Path | None = None, before_after: Path | None = None
+) -> None:
+    """Prepare the data of each configuration, those that ask for the same once, and draw images of the first.
+
+    Args:
+        configs: The configurations.
+        images: See ``prepare_data``.
+        sheet: Where one image of each kind or class is drawn, a PNG file; None: nowhere.
+        before_after: Folder for figures of preparation, CLAHE and augmentation, see ``draw_before_after``; or None.
+    """
+    if before_after is not None:
+        new_folder(before_after, "--before-after")
+    done: set[str] = set()
+    for config in configs:
+        # A frame that is to be measured depends on the training images.
+        split = config.split if config.prepare.measures_frame else config.split.test
+        facts = (config.data, config.data_dir, config.cache_dir, config.prepare, config.protocol, split)
+        key = sha256_of_value([fact.model_dump(mode="json") if isinstance(fact, BaseModel) else fact for fact in facts])
+        if key in done:
+            continue
+        data = prepare_data(config, images)
+        if sheet is not None and not done:
+            say(f"{draw_kinds(sheet, data.scanned)} images, one of each kind or class: {sheet}")
+        if before_after is not None and not done:
+            used = config.model_copy(update={"prepare": data.prepare})
+            say("before and after:", *map(str, draw_before_after(before_after, data.scanned, used)))
+        done.add(key)
+
+
+def export_set(configs: Sequence[Config], folder: Path) -> None:
+    """Write images of a configuration into a new folder.
+
+    Synthetic images are copied, see ``export_images``; out of pictures of metaphases chromosomes are cut, see
+    ``export_cut_outs``.
+
+    Raises:
+        UserError: There are several configurations, the images are of another kind, or the folder exists already.
+    """
+    if len(configs) > 1:
+        raise UserError("--export takes one data set: give each key of data one value")
+    (config,) = configs
+    if config.data.source == MetaphaseDataModule.default_source:
+        count = export_cut_outs(MetaphaseDataModule(config), folder, console.is_terminal)
+        say(f"{count:,} chromosomes in {folder}")
+        return
+    manifest = list_images(config.data, config.data_dir, Path(config.cache_dir))
+    export_images(manifest, folder)
+    say(f"{len(manifest.frame):,} synthetic images in {folder}", *manifest.notes)
+
+
+def prepare_data(config: Config, images: bool = True) -> ImageDataModule:
+    """Scan a data set, print its tables and, unless they are to be counted alone, prepare its ``images``."""
+    data = data_module(config)
+    scanned = data.scanned
+    say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *data.remarks)
+    source = find_source(config.data.source)
+    if source and source.home and scanned.incomplete:
+        warn(f"not the whole set: the rest can be had at {source.home}")
+    warn(*data.expansion.warnings)
+    try:
+        parts = data.parts
+    except UserError as error:
+        parts = None
+        warn(f"no split: {error}")
+    title = f"protocol={config.protocol}, fold {config.split.fold}"
+    counts = class_counts(data.manifest, parts)
+    console.print(frame_table(overview(data.manifest, parts), title), frame_table(counts, "classes"))
+    if images:
+        data.prepare_data()
+        height, width = config.prepare.stored_shape
+        folder = cache_folder(scanned, data.prepare, data.cache_dir)
+        originals = f"label, original size, channels and file name of each: {folder / RECORDS}"
+        prepared = f"prepared: {len(scanned.frame):,} images of {width} x {height} pixels in {folder}"
+        say(prepared, originals, *data.shrunk())
+    return data
+
+
+def draw_kinds(path: Path, manifest: Manifest) -> int:
+    """Draw the first image of each kind, or, where kinds are not known, of each class; return how many were drawn.
+
+    Composed karyograms have their karyotype below.
+
+    Raises:
+        UserError: The file is no PNG by its name.
+    """
+    if path.suffix.lower() != ".png":
+        raise UserError(f"--sheet {path}: a PNG file is written: end its name in .png")
+    frame = manifest.frame
+    kinds = frame["kind"].fillna(frame["label"]).fillna("(no label)")
+    karyograms = None
+    if (manifest.root / KARYOGRAMS).is_file():
+        karyograms = read_karyograms(manifest.root).set_index("image_id")
+    drawn: list[Example] = []
+    for row in kinds.drop_duplicates().index:
+        image = read_image(manifest.file(row))
+        lines = [f"{kinds[row]}: {frame['image_id'][row]}"]
+        if karyograms is not None:
+            facts = karyograms.loc[frame["image_id"][row]]
+            lines = [f"{facts['kind']} ({facts['origin']}): {frame['image_id'][row]}", facts["iscn"]]
+        drawn.append((image, [(line, PLAIN) for line in lines]))
+    about = {"name": "kinds", "source": manifest.source, "synthetic": manifest.synthetic}
+    draw_sheet(path, about, [("", drawn)], min(len(drawn), KINDS), PANEL)
+    return len(drawn)
+
+
+def draw_before_after(folder: Path, manifest: Manifest, config: Config) -> list[Path]:
+    """Draw an image of each of the first classes before and after each change, as figures 1 to 3 of paper 004 do.
+
+    ``sizes.csv`` counts the images by the size that the crop leaves, see ``crop_sizes``, where there is a crop.
+    ``preparation.png`` has the steps of ``prepare``, ``clahe.png`` the image without and with CLAHE (also where
+    ``prepare.clahe`` is off), ``augmentation.png`` copies as ``transform`` makes them, unless of a whole batch.
+
+    Returns:
+        The files.
+    """
+    prepared = prepared_images(manifest, config.prepare, Path(config.cache_dir))
+    augmentation = Augmentation(config.transform, config.seed)
+    strips: dict[str, dict[str, list[Example]]] = {"preparation": {}, "CLAHE": {}}
+    if augmentation.is_on and not config.transform.batched:
+        strips["augmentation"] = {}
+    for row in manifest.frame["label"].drop_duplicates().index[:CLASSES]:
+        heading = f"{manifest.frame['label'][row]}: {manifest.frame['image_id'][row]}"
+        original = read_image(manifest.file(row))
+        ready = np.asarray(prepared[row])
+        steps = dict(steps_before_resize(original, config.prepare))
+        strips["preparation"][heading] = _captioned({"as it is": original, **steps, "prepared": ready})
+        before = steps.get("cropped", steps.get("on black", original))
+        after = equalize_luma(before, config.prepare.clahe_clip_limit, config.prepare.clahe_tiles)
+        strips["CLAHE"][heading] = _captioned({"before": before, "CLAHE": after})
+        if "augmentation" in strips:
+            copies = {f"copy {number}": augmentation(ready, 0, row, number) for number in range(1, COPIES + 1)}
+            strips["augmentation"][heading] = _captioned({"prepared": ready, **copies})
+    with new_whole_folder(folder) as beside:
+        if config.prepare.crop and config.prepare.fit != "canvas":
+            sizes = crop_sizes(manifest, config)
+            write_csv(beside / "sizes.csv", sizes)
+            console.print(frame_table(sizes, "longer side of the crop, pixels"))
+        for name, of_images in strips.items():
+            about = {"name": name, "source": manifest.source, "synthetic": manifest.synthetic}
+            columns = max(map(len, of_images.values()))
+            draw_sheet(beside / f"{name.lower()}.png", about, list(of_images.items()), columns, WIDTH)
+    return sorted(folder.iterdir())
+
+
+def crop_sizes(manifest: Manifest, config: Config) -> pd.DataFrame:
+    """Count the images of each class by the sides in pixels that the crop leaves (paper 004, sections 3.1 and 3.2)."""
+    sides = []
+    for row in manifest.frame.index:
+        steps = dict(steps_before_resize(read_image(manifest.file(row)), config.prepare))
+        sides.append(steps["cropped"].shape[:2])
+    shorter, longer = np.sort(sides).T
+    frame = pd.DataFrame({"class": manifest.frame["label"].fillna("(no label)"), "images": 1})
+    frame["side below 224"] = longer < 224  # the longer side is that of the padded square
+    frame["at most 300"] = longer <= 300
+    frame["at least 300"] = longer >= 300
+    frame["both sides at least 300"] = shorter >= 300
+    counts = frame.groupby("class").sum()
+    counts.loc["(sum)"] = counts.sum()
+    return counts.reset_index()
+
+
+def _captioned(images: Mapping[str, np.ndarray]) -> list[Example]:
+    """Return images with their names and sizes below."""
+    examples: list[Example] = []
+    for name, image in images.items():
+        height, width = image.shape[:2]
+        examples.append((image, [(name, PLAIN), (f"{width} x {height}", PLAIN)]))
+    return examples

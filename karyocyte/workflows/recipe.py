@@ -1,0 +1,25 @@
+"""How a kind of network is trained: what the key ``recipe`` names."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback
+
+from datamodules.image_datamodule import ImageDataModule
+from karyocyte.common.config.schema import Config
+from karyocyte.common.runs.run import Run
+from lightning_modules.build import FirstBackbone
+
+Built = tuple[Any, dict[str, str | None]]  # a network with its first weights, and the hashes of what these are
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The steps of a training; ``data`` takes the arguments of `ImageDataModule`."""
+
+    data: Callable[..., ImageDataModule]
+    build: Callable[[Config, ImageDataModule, FirstBackbone], Built]
+    fit: Callable[[Any, ImageDataModule, Config, Run, Sequence[Callback]], None]  # and marks the run as finished
+    report: Callable[[Path, Config, ImageDataModule], None]  # evaluates the predictions of a finished run

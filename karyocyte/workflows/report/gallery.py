@@ -1,0 +1,249 @@
+"""The test images with the predictions of each experiment, and their pictures, each once."""
+
+from collections import ChainMap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from karyocyte.common.predictions import Predictions
+from karyocyte.common.thumbnails import heat_words, read_pictures
+from karyocyte.evaluation.metrics.classification import call
+from karyocyte.evaluation.metrics.labelled import score
+from karyocyte.evaluation.metrics.thresholds import choose_threshold
+from karyocyte.workflows.report.sources import Chapter
+
+SEED = 0
+TOP = 3  # so many of the most probable classes are shown with an enlarged picture
+DOUBTFUL_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The images that a page shows."""
+
+    # for the page's script, JSON-able: ``classes``, ``positive`` (its index or None), ``chapters`` (labels),
+    # ``doubtful`` (what it means, by chapter), ``maps`` (kinds of heat maps: label and chapter), ``items``
+    data: dict[str, Any]
+    pictures: list[bytes]  # webP, each once; items hold their places
+    notes: list[str]  # what is left out or missing, in sentences
+    total: int  # the number of test images
+    key: pd.DataFrame  # columns ``shown`` and ``image_id``: leads from the names shown to the true ones
+
+    @property
+    def subjects(self) -> list[str]:
+        """The names of the subjects, as they are shown."""
+        names: set[str] = {item["subject"] for item in self.data["items"] if item["subject"]}
+        return sorted(names)
+
+
+class HeatMaps(NamedTuple):
+    """The heat maps of a method and layer, ``label``: their places in the pool and what they speak for, by image_id."""
+
+    chapter: int
+    label: str
+    places: dict[str, int]
+    words: dict[str, str]
+
+
+@dataclass
+class PicturePool:
+    """Pictures, WebP, and where each is: ``thumbnails`` are the places by image_id, of each chapter.
+
+    ``notes`` say what is missing.
+    """
+
+    pictures: dict[bytes, int] = field(default_factory=dict)
+    thumbnails: list[dict[str, int]] = field(default_factory=list)
+    maps: list[HeatMaps] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, files: Iterable[Path], wanted: Sequence[str]) -> dict[str, int]:
+        """Put the wanted pictures of files in, those that are not there, and return their places by image_id."""
+        pictures: dict[str, bytes] = {}
+        for path in files:
+            pictures |= read_pictures(path)
+        places = {}
+        for name in wanted:
+            if name in pictures:
+                places[name] = self.pictures.setdefault(pictures[name], len(self.pictures))
+        return places
+
+    def place_of(self, chapter: int, image_id: str) -> int | None:
+        """Return where the picture of an image is: the chapter's own, else that of the first which has it."""
+        return ChainMap(self.thumbnails[chapter], *self.thumbnails).get(image_id)
+
+
+def gallery(chapters: list[Chapter], images: int) -> Gallery:
+    """Choose the images and describe them.
+
+    At most so many ``images``: first those that a chapter predicts wrong, then the doubtful ones, then a sample of the
+    others that is always the same.
+    """
+    tables = list(map(_describe, chapters))
+    everything = pd.concat(tables)
+    everything = everything[~everything.index.duplicated()].copy()
+    names = pseudonyms(everything["subject"])
+    key = names["name"].rename("shown").reset_index().sort_values("shown")[["shown", "image_id"]]
+    chosen = _choose(tables, images)
+    pool = _fill_pool(chapters, chosen)
+    notes = pool.notes
+    if len(chosen) < len(everything):
+        shown = f"{len(chosen):,} of {len(everything):,} test images are shown"
+        order = "those predicted wrong first, then the doubtful ones, then a sample of the others."
+        notes = [f"{shown}: {order}", *notes]
+    everything["shown"] = names["name"]
+    everything["subject"] = names["subject"]
+    everything["kind"] = everything["kind"].astype(object).str.replace("_", " ")
+    everything = everything.astype(object).where(everything.notna(), None)
+    items = []
+    for image_id in chosen:
+        image = everything.loc[image_id]
+        item = {"name": image["shown"], "subject": image["subject"], "truth": int(image["truth"])}
+        item |= {"kind": image["kind"], "group": image["group"], "by": []}
+        for number, table in enumerate(tables):
+            prediction = None
+            if image_id in table.index:
+                prediction = _prediction(image_id, table.loc[image_id], pool, number)
+            item["by"].append(prediction)
+        items.append(item)
+    data = {
+        "classes": chapters[0].result.classes,
+        "positive": chapters[0].group.runs[0].positive_index,
+        "chapters": [chapter.label for chapter in chapters],
+        "doubtful": list(map(_definition_of_doubt, chapters)),
+        "maps": [{"chapter": maps.chapter, "label": maps.label} for maps in pool.maps],
+        "items": items,
+    }
+    return Gallery(data, list(pool.pictures), notes, len(everything), key)
+
+
+def pseudonyms(subjects: pd.Series) -> pd.DataFrame:
+    """Name images and their subjects so that names identify nobody: S001-01, S001-02, ... of S001.
+
+    The order is that of a shuffle whose seed is fixed: the same images have the same names in every report of theirs,
+    and sorting by a name says nothing of the true one. Images of no known subject are I0001, I0002, ...
+
+    Args:
+        subjects: None where unknown; the image_ids, each once, are the index.
+
+    Returns:
+        The columns ``name`` (of the image) and ``subject``, with the same index in another order.
+    """
+    subjects = subjects.sort_index()
+    subjects = subjects.iloc[np.random.default_rng(SEED).permutation(len(subjects))]
+    codes, different = pd.factorize(subjects)
+    known = codes >= 0
+    numbers = subjects.groupby(codes).cumcount() + 1
+    wide = max(2, len(str(numbers[known].max())))
+    digits = max(3, len(str(len(different))))
+    alone = max(4, len(str((~known).sum())))
+    rows: list[tuple[str, str | None]] = []
+    for code, number in zip(codes, numbers, strict=True):
+        if code < 0:
+            rows.append((f"I{number:0{alone}d}", None))
+        else:
+            subject = f"S{code + 1:0{digits}d}"
+            rows.append((f"{subject}-{number:0{wide}d}", subject))
+    return pd.DataFrame(rows, index=subjects.index, columns=["name", "subject"], dtype=object)
+
+
+def _describe(chapter: Chapter) -> pd.DataFrame:
+    table = pd.concat([_describe_run(run, chapter) for run in chapter.group.runs])
+    if not chapter.sampled:
+        # Of equal ones all: at least the share that is said.
+        table["doubtful"] = table["uncertainty"] >= table["uncertainty"].quantile(1 - DOUBTFUL_SHARE)
+    return table
+
+
+def _describe_run(run: Predictions, chapter: Chapter) -> pd.DataFrame:
+    test = run.part("test")
+    probabilities = test.probabilities
+    predicted = call(probabilities, test.positive_index)
+    threshold = choose_threshold(score(run.part("validation")), chapter.settings).value
+    table = test.frame[["image_id", "subject", "kind", "group", "uncertainty"]].copy()
+    table["truth"] = test.labels
+    table["predicted"] = predicted
+    table["probability"] = probabilities[np.arange(len(table)), predicted]
+    table["right"] = predicted == test.labels
+    table[["at_threshold", "votes", "voted"]] = np.nan
+    if threshold is not None:
+        table["at_threshold"] = call(probabilities, test.positive_index, threshold)
+    if run.sampled:
+        table["votes"] = test.frame["sampled_votes"]
+        table["voted"] = pd.Index(run.classes).get_indexer(test.frame["sampled_label"])
+    table["doubtful"] = table["votes"] < chapter.settings.triage.vote_share
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
+    values = np.take_along_axis(probabilities, order, axis=1).round(4)
+    table["top"] = list(map(list, map(zip, order.tolist(), values.tolist())))
+    return table.set_index("image_id")
+
+
+def _choose(tables: list[pd.DataFrame], images: int) -> list[str]:
+    """Return the image_ids to show: wrong ones first, then doubtful ones, then a sample of the others."""
+    joined = pd.concat(tables)
+    joined["wrong"] = (joined["truth"] >= 0) & ~joined["right"]
+    each = joined.groupby("image_id").agg(wrong=("wrong", "sum"), doubtful=("doubtful", "any"))
+    # The index is sorted by the ids: a shuffle first, so that equals are not in their order.
+    each = each.iloc[np.random.default_rng(SEED).permutation(len(each))]
+    each = each.sort_values(["wrong", "doubtful"], ascending=False, kind="stable")
+    return list(each.index[:images])
+
+
+def _prediction(image_id: str, row: pd.Series, pool: PicturePool, chapter: int) -> dict[str, Any]:
+    item = {
+        "predicted": int(row["predicted"]),
+        "probability": round(float(row["probability"]), 4),
+        "uncertainty": round(float(row["uncertainty"]), 4),
+        "right": bool(row["right"]),
+        "doubtful": bool(row["doubtful"]),
+        "top": row["top"],
+        "picture": pool.place_of(chapter, image_id),
+        "maps": {},
+        "heat": {},
+    }
+    if row["truth"] < 0:
+        item["right"] = None
+    for number, maps in enumerate(pool.maps):
+        if maps.chapter == chapter and image_id in maps.places:
+            item["maps"][number] = maps.places[image_id]
+            if image_id in maps.words:
+                item["heat"][number] = maps.words[image_id]
+    if not pd.isna(row["at_threshold"]):
+        item["atThreshold"] = int(row["at_threshold"])
+    if not pd.isna(row["votes"]):
+        item |= {"votes": round(float(row["votes"]), 4), "voted": int(row["voted"])}
+    return item
+
+
+def _definition_of_doubt(chapter: Chapter) -> str:
+    if chapter.sampled:
+        share = f"{100 * chapter.settings.triage.vote_share:g} %"
+        return f"less than {share} of the passes or members vote for the prediction"
+    return f"among the {100 * DOUBTFUL_SHARE:g} % with the highest uncertainty"
+
+
+def _fill_pool(chapters: list[Chapter], chosen: list[str]) -> PicturePool:
+    """Gather the pictures and the heat maps of the chosen images."""
+    pool = PicturePool()
+    for number, chapter in enumerate(chapters):
+        thumbnails = [run.thumbnails for run in chapter.runs if run.thumbnails.is_file()]
+        pool.thumbnails.append(pool.add(thumbnails, chosen))
+        for label, paths in chapter.heatmaps.items():
+            words: dict[str, str] = {}
+            for path in paths:
+                words |= heat_words(path)
+            places = pool.add(paths, chosen)
+            if places:
+                pool.maps.append(HeatMaps(number, label, places, words))
+    missing = len(set(chosen).difference(*pool.thumbnails))
+    if missing:
+        pool.notes.append(
+            f"{missing:,} images have no picture: a training writes them, with evaluation.thumbnails above 0."
+        )
+    if not pool.maps:
+        pool.notes.append("The runs left no heat maps: python scripts/explain.py heatmaps RUN makes them.")
+    return pool

@@ -1,0 +1,111 @@
+"""The page itself: everything put together and written as one file that needs nothing else."""
+
+import base64
+from typing import Any
+
+from markupsafe import Markup
+
+from karyocyte.common.cli import say
+from karyocyte.common.files import write_csv, write_text
+from karyocyte.evaluation import tables
+from karyocyte.evaluation.core.formats import heading
+from karyocyte.evaluation.pages.blocks import Section
+from karyocyte.evaluation.pages.rendering import render, template_file
+from karyocyte.workflows.report import plots, results, summary
+from karyocyte.workflows.report.gallery import Gallery, gallery
+from karyocyte.workflows.report.request import ReportRequest
+from karyocyte.workflows.report.sources import Chapter, read_chapters
+
+PACKAGE = "karyocyte.workflows.report"  # of the templates
+
+
+def report_runs(request: ReportRequest) -> None:
+    """Write the page that the options ask for, and say what is on it."""
+    shown = write_report(request)
+    pictures = f"{len(shown.data['items']):,} of {shown.total:,} test images, {len(shown.pictures):,} pictures"
+    say(str(request.page), f"{pictures}, {request.page.stat().st_size / 1e6:.1f} MB")
+
+
+def write_report(request: ReportRequest) -> Gallery:
+    """Write the page of one run, an ensemble, the folds of an experiment, or several experiments; return its images.
+
+    The same runs give the same bytes.
+
+    Raises:
+        UserError: A folder is no run, or runs do not belong on one page.
+    """
+    chapters = read_chapters(list(request.runs))
+    images = gallery(chapters, request.images)
+    write_text(request.page, _render(chapters, images))
+    if request.key is not None:
+        write_csv(request.key, images.key)
+    return images
+
+
+def _render(chapters: list[Chapter], images: Gallery) -> str:
+    """Return the page as HTML."""
+    title, *subtitle = heading(chapters[0].result.about).split(" · ")
+    sections = []
+    if len(chapters) > 1:
+        title = f"{len(chapters)} experiments"
+        subtitle = [", ".join(images.data["chapters"])]
+        sections = [results.comparison_section(chapters)]
+    of_chapters = []
+    for place, chapter in enumerate(chapters, 1):
+        of_chapters.append(_chapter(chapter, place, len(chapters)))
+    return render(
+        PACKAGE,
+        "report.html.j2",
+        title=title,
+        subtitle=" · ".join(subtitle),
+        notices=summary.notices(chapters),
+        sections=sections,
+        chapters=of_chapters,
+        gallery=images,
+        subjects=images.subjects,
+        # Letters, digits, + / and = alone: nothing in it can end the element.
+        pictures=Markup(b"\n".join(map(base64.b64encode, images.pictures)).decode()),
+        script=template_file(PACKAGE, "gallery.js"),
+    )
+
+
+def _chapter(chapter: Chapter, place: int, chapters: int) -> dict[str, Any]:
+    """Return what the template shows of one experiment."""
+    result = chapter.result
+    decision = "at a probability of 0.5" if result.positive_class else "by the most probable class"
+    runs = []
+    for run in chapter.runs:
+        runs.append({"title": chapter.fold_of(run), "facts": summary.provenance(run)})
+    suffix = f"-{place}" if chapters > 1 else ""
+    return {
+        "label": chapter.label,
+        "name": f"experiment-{place}",
+        "about": summary.about_rows(chapter),
+        "parts": summary.parts_table(chapter),
+        "tiles": summary.tiles(result),
+        "decision": f"Predictions are made {decision}. Below each figure is its {tables.confidence(result)} interval.",
+        "sections": list(filter(None, _sections(chapter, suffix))),
+        "runs": runs,
+    }
+
+
+def _sections(chapter: Chapter, suffix: str) -> list[Section]:
+    result = chapter.result
+    parts = tables.parts_table(result)
+    return [
+        results.warnings_section(result, f"limits{suffix}"),
+        results.members_section(chapter, f"ensemble{suffix}"),
+        Section("Results on the test images", f"results{suffix}", tables.result_tables(result)),
+        Section(
+            "Right and wrong predictions",
+            f"predictions{suffix}",
+            figures=plots.confusion_figures(result) + plots.roc_figures(chapter),
+        ),
+        Section(
+            "How certain the predictions are",
+            f"sure{suffix}",
+            tables.confidence_tables(result),
+            plots.reliability_figures(result) + plots.risk_figures(chapter),
+        ),
+        Section("Training", f"training{suffix}", list(filter(None, [parts])), plots.curve_figures(chapter)),
+    ]

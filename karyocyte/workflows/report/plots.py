@@ -1,0 +1,183 @@
+"""The drawings of a page, as pictures within it; narrow enough to be read on a phone, and deterministic."""
+
+import base64
+from collections.abc import Callable, Mapping
+from functools import partial
+from io import BytesIO
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+
+from karyocyte.evaluation.core import plots as figures
+from karyocyte.evaluation.core.plots import STYLE
+from karyocyte.evaluation.intervals.pooling import pool
+from karyocyte.evaluation.metrics.labelled import cases, score
+from karyocyte.evaluation.pages.blocks import Figure
+from karyocyte.evaluation.referral import confidence_plots
+from karyocyte.evaluation.referral.selective import RiskCoverage, rankings
+from karyocyte.evaluation.result import CalibrationMetrics, EvaluationResult, Matrix, TriageResult
+from karyocyte.workflows.report.sources import Chapter
+
+WIDTH = 5.0  # inches
+MIXED = 3  # so many mix-ups are named where a matrix is too large to be read out
+LETTERS = 18  # of a class beside a matrix
+
+
+def as_picture(draw: Callable[[Canvas], None], size: tuple[float, float]) -> str:
+    """Draw in the usual style and return the SVG as a data URI, the same bytes for the same drawing."""
+    style: dict[Any, Any] = {**STYLE, "svg.hashsalt": "karyocyte"}
+    with mpl.rc_context(style):
+        canvas = Canvas(figsize=size, layout="constrained")
+        draw(canvas)
+        file = BytesIO()
+        canvas.savefig(file, format="svg", bbox_inches="tight", pad_inches=0.06, metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def curve_figures(chapter: Chapter) -> list[Figure]:
+    """Draw the learning curves of each run that has some."""
+    drawn = []
+    for run in chapter.runs:
+        history = run.history
+        if not len(history):
+            continue
+        panels = figures.panels_of(history)
+        draw = partial(figures.draw_curves, history=history, about=run.predictions.about, panels=panels)
+        drawn.append(
+            Figure(
+                f"Learning curves{chapter.fold_of(run, ', ')}",
+                "Where training goes on to improve and validation does not, the model memorises its images.",
+                f"{', '.join(panels)} of training and validation over {len(history)} epochs",
+                as_picture(draw, (WIDTH, 0.9 + 1.6 * len(panels))),
+            )
+        )
+    return drawn
+
+
+def confusion_figures(result: EvaluationResult) -> list[Figure]:
+    """Draw the confusion matrix; of two classes also at the chosen threshold; of cells also by joint assignment."""
+    if not result.test.images:
+        return []
+    matrices = figures.confusion_matrices(result)
+    if result.assignment:
+        matrices[figures.ASSIGNED] = result.assignment.confusion
+    side = max(4.4, 0.5 * len(result.classes) + 0.8)
+    drawn = []
+    for title, counts in matrices.items():
+        drawn.append(
+            Figure(
+                f"Confusion matrix, {title}",
+                "Each line is a true class: how many of its images are predicted as what, and their share. Right "
+                "predictions are on the diagonal from top left to bottom right.",
+                _read_out(counts, result.classes),
+                as_picture(partial(_draw_matrix, counts=counts, classes=result.classes), (side, side)),
+                wide=len(result.classes) > 8,
+            )
+        )
+    return drawn
+
+
+def _draw_matrix(canvas: Canvas, counts: Matrix, classes: list[str]) -> None:
+    names = []
+    for name in classes:
+        names.append(name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…")
+    axis = canvas.subplots()
+    figures.matrix(axis, np.array(counts), names)
+    axis.set_ylabel("true")
+
+
+def roc_figures(chapter: Chapter) -> list[Figure]:
+    """Draw the ROC, where it is defined."""
+    result = chapter.result
+    auc = result.test.metrics["auc"]
+    if auc.value is None:
+        return []
+    name = f"“{result.positive_class}”"
+    others = ""
+    if result.positive_class is None:
+        name = "a class's"
+        others = " Each class against all others; of many, those that are told apart worst have colours."
+    test = score(pool(list(chapter.group.runs)))
+    return [
+        Figure(
+            "ROC curve",
+            f"The nearer a curve comes to the top left corner, the better {name} images are told from the "
+            f"others. The diagonal is guessing; a dashed curve is of training images, which the model knows.{others}",
+            f"Sensitivity against 1 - specificity; AUC {auc}",
+            as_picture(lambda canvas: figures.draw_roc(canvas.subplots(), result, test, chapter.train), (WIDTH, WIDTH)),
+        )
+    ]
+
+
+def reliability_figures(result: EvaluationResult) -> list[Figure]:
+    """Draw the reliability diagram as trained, and after scaling where there is a temperature."""
+    if not result.calibration:
+        return []
+    drawn = []
+    for title, side in confidence_plots.sides(result.calibration).items():
+        drawn.append(
+            Figure(
+                f"Reliability, {title}",
+                "Of the predictions that are 80 % sure, 80 % should be right: bars below the dashed line are too sure "
+                "of themselves, bars above it not sure enough.",
+                f"Share of right predictions against the stated probability; expected calibration error {side.ece:.3f}",
+                as_picture(partial(_draw_side, side=side, classes=len(result.classes)), (WIDTH, 5.2)),
+            )
+        )
+    return drawn
+
+
+def _draw_side(canvas: Canvas, side: CalibrationMetrics, classes: int) -> None:
+    upper, lower = canvas.subplots(2, 1, height_ratios=(3, 1), sharex=True)
+    confidence_plots.draw_side(upper, lower, side, classes)
+    upper.set_ylabel("share of right predictions")
+    upper.legend(loc="upper left")
+    lower.set_ylabel("images")
+
+
+def risk_figures(chapter: Chapter) -> list[Figure]:
+    """Draw risk against coverage, where there is triage."""
+    triage = chapter.result.triage
+    if not triage:
+        return []
+    ranked = rankings([cases(run.part("test")) for run in chapter.group.runs])
+    of_test = {name: each.curve for name, each in ranked.items()}
+    first = next(iter(triage.risk_coverage.values()))
+    return [
+        Figure(
+            "Risk and coverage",
+            "If the least sure images go to a person (to the left), how many of the others are predicted wrong? A "
+            "curve that falls far to the left says that the model knows when it does not know. AURC is the area below "
+            "it.",
+            f"Risk against coverage; area {first.aurc:.4f} by probability, {first.wrong:,} predictions wrong",
+            as_picture(partial(_draw_risk, triage=triage, of_test=of_test), (WIDTH, 5.0)),
+        )
+    ]
+
+
+def _draw_risk(canvas: Canvas, triage: TriageResult, of_test: Mapping[str, RiskCoverage]) -> None:
+    axis = canvas.subplots()
+    confidence_plots.draw_risk_coverage(axis, triage, of_test)
+    axis.set(xlabel="coverage: decided without a person, the surest first")
+    axis.set(ylabel="risk: share of wrong predictions among them")
+    canvas.legend(loc="outside lower center", ncols=1)
+
+
+def _read_out(counts: Matrix, classes: list[str]) -> str:
+    """Say what a confusion matrix shows: all of it, or the most frequent mix-ups of many classes."""
+    if len(classes) == 2:
+        lines = []
+        for name, (first, second) in zip(classes, counts, strict=True):
+            predicted = f"{first:,} are predicted {classes[0]} and {second:,} are predicted {classes[1]}"
+            lines.append(f"of {first + second:,} {name}, {predicted}")
+        return "; ".join(lines)
+    wrong = np.array(counts)
+    np.fill_diagonal(wrong, 0)
+    mixed = []
+    for place in np.argsort(-wrong, axis=None, kind="stable")[:MIXED].tolist():
+        row, column = divmod(place, len(classes))
+        if wrong[row, column]:
+            mixed.append(f"{classes[row]} for {classes[column]} ({wrong[row, column]:,})")
+    return f"{len(classes)} classes; most often taken: {', '.join(mixed) or 'none for another'}"

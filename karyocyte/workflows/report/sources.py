@@ -1,0 +1,104 @@
+"""The experiments of a report: runs, gathered by experiment, with their evaluation. No model is loaded."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.predictions import Predictions
+from karyocyte.common.runs.files import RunFile
+from karyocyte.common.runs.run import Run
+from karyocyte.evaluation.evaluate import evaluate_runs
+from karyocyte.evaluation.intervals.grouping import Group, group_runs
+from karyocyte.evaluation.labelled_runs import evaluation_settings, pooled_training_images
+from karyocyte.evaluation.metrics.labelled import LabelledPredictions
+from karyocyte.evaluation.result import EvaluationResult
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One experiment: a run, an ensemble, or the folds of either; runs are in the order of the group's predictions."""
+
+    group: Group
+    runs: tuple[Run, ...]
+    settings: EvaluationConfig
+    result: EvaluationResult
+
+    @cached_property
+    def train(self) -> LabelledPredictions | None:
+        """The training images of all runs; None where those of a run were not predicted."""
+        return pooled_training_images([run.predictions_train for run in self.runs])
+
+    @property
+    def label(self) -> str:
+        """Its short name, unlike every other chapter's."""
+        return self.group.label
+
+    @property
+    def sampled(self) -> bool:
+        """Whether any run has passes or members, so that there are votes."""
+        return any(run.sampled for run in self.group.runs)
+
+    @property
+    def heatmaps(self) -> dict[str, list[Path]]:
+        """The files of heat maps of all runs, by method and layer."""
+        files: dict[str, list[Path]] = {}
+        for run in self.runs:
+            for path in run.heatmaps:
+                files.setdefault(path.stem, []).append(path)
+        return files
+
+    def fold_of(self, run: Run, before: str = "") -> str:
+        """Return which fold a run is, after the text ``before``; "" where the chapter has a single run."""
+        if len(self.runs) == 1:
+            return ""
+        return f"{before}fold {run.predictions.about.get('fold')}"
+
+
+def read_chapters(folders: list[Path]) -> list[Chapter]:
+    """Read runs and gather the folds of each experiment; evaluate folds, and runs that have no metrics.json.
+
+    Args:
+        folders: Run folders, or files in them; at least one, each once.
+
+    Raises:
+        UserError: There is no run, or runs do not belong together.
+    """
+    runs = dict(zip(map(str, folders), map(Run.open, folders), strict=True))
+    groups = group_runs([run.predictions for run in runs.values()], list(runs))
+    _check_one_task(groups)
+    return [_chapter(group, tuple(runs[name] for name in group.names)) for group in groups]
+
+
+def _check_one_task(groups: list[Group]) -> None:
+    """Raise where runs have other classes than the first, or name another image alike."""
+    first = groups[0].runs[0]
+    facts: dict[str, tuple[str | None, ...]] = {}
+    for group in groups:
+        for run in group.runs:
+            if (run.classes, run.positive_class) != (first.classes, first.positive_class):
+                raise UserError(
+                    f"{groups[0].label} tells {_task(first)} apart, {group.label} {_task(run)}: make a report of each "
+                    "task"
+                )
+            frame = run.part("test").frame[["image_id", "label", "subject"]].astype(object)
+            for image_id, *label_and_subject in frame.where(frame.notna(), None).itertuples(index=False):
+                if facts.setdefault(image_id, tuple(label_and_subject)) != tuple(label_and_subject):
+                    raise UserError(
+                        f"image {image_id} has another label or subject in {group.label} than in a run before it: make "
+                        "a report of each data set"
+                    )
+
+
+def _task(run: Predictions) -> str:
+    return f"{', '.join(run.classes)} (positive {run.positive_class})"
+
+
+def _chapter(group: Group, runs: tuple[Run, ...]) -> Chapter:
+    if len(runs) == 1 and runs[0].has(RunFile.METRICS):
+        result = EvaluationResult.from_dict(runs[0].metrics)
+        return Chapter(group, runs, evaluation_settings(result.settings), result)
+    settings = evaluation_settings(runs[0].metrics.get("settings") or runs[0].raw_config.get("evaluation") or {})
+    result = evaluate_runs(list(group.runs), settings, [run.predictions_train for run in runs])
+    return Chapter(group, runs, settings, result)

@@ -1,0 +1,185 @@
+"""What a page says first: what was learnt from, what was tested on, what leaks, and what the result is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from karyocyte.common.runs.files import RunFile
+from karyocyte.common.runs.run import Run
+from karyocyte.evaluation.core.formats import ends, number
+from karyocyte.evaluation.pages.blocks import Tile, count
+from karyocyte.evaluation.result import EvaluationResult
+from karyocyte.evaluation.tables import Cell, Table, metric_name
+from karyocyte.workflows.report.sources import Chapter
+
+PROTOCOLS = {
+    "subject": "subject: nobody's images are both learnt from and tested on",
+    "image": "image: images are dealt out one by one, so that one person's images may be on both sides",
+    "paper": "paper: a publication's own procedure is repeated, with the leaks that it has",
+}
+PARTS = ("train", "validation", "test", "unused")
+FEW_CLASSES = 6
+ANOTHER_SET = "another set"  # topic of the notes of an external validation
+FACTS = {"experiment": "name", "data set": "source", "tested on": "on", "protocol": "protocol", "fold": "fold"}
+FACTS |= {"seed": "seed", "members of the ensemble": "ensemble"}
+
+
+@dataclass
+class Notice:
+    """Something "good", "bad" or "unknown" that must not be overlooked: details, and the chapters that it is about."""
+
+    kind: str
+    title: str
+    lines: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+
+
+def tiles(result: EvaluationResult) -> list[Tile]:
+    """Summarise in a few figures what the test images show, predicted at 0.5 or by the most probable class."""
+    test = result.test
+    if not test.images:
+        return [Tile("labelled test images", "0", note="nothing can be said of how good the model is")]
+    metrics = ["accuracy", "f1_macro"]
+    if result.positive_class is not None:
+        metrics = ["accuracy", "sensitivity", "specificity", "auc"]
+    shown = [Tile("test images", count(test.images), note=f"of {count(test.subjects)} subjects")]
+    if (joint := result.assignment) is not None:
+        for name, words in (("accuracy", "chromosomes right, jointly"), ("cells_right", "cells without an error")):
+            measured = joint.metrics[f"{name}_assigned"]
+            interval = ends(measured.low, measured.high).strip("-")
+            note = f"joint assignment of {count(joint.cells)} cells"
+            shown.append(Tile(words, number(measured.value, undefined="undefined"), interval, note))
+    for metric in metrics:
+        named = metric_name(metric, result)
+        measured = test.metrics[metric]
+        interval = ends(measured.low, measured.high).strip("-")
+        shown.append(Tile(named.words, number(measured.value, undefined="undefined"), interval, named.note))
+    return shown
+
+
+def _leak_notice(result: EvaluationResult) -> Notice:
+    lines = _texts(result, "leak")
+    if result.about.get("protocol") == "paper":
+        title = "protocol = paper: leaks on purpose; these figures flatter the model"
+        return Notice("bad", title, lines or ["what it counts as a leak was not found here"])
+    counts = pd.DataFrame(_listed(result.about.get("leaks")))
+    if lines:
+        title = "Leaks were found: these figures flatter the model"
+        if not counts.drop(columns="near_pairs", errors="ignore").fillna(0).to_numpy().any():
+            title = "Near-duplicates on both sides of the split: these figures may flatter the model"
+        return Notice("bad", title, lines)
+    if counts.empty:
+        return Notice("unknown", "Whether the test images leak into the training is not recorded")
+    if result.test.subjects is None:
+        unknown = "the data name no subjects: one person's images may be on both sides"
+        title = "No identical images on both sides of the split; persons are not known"
+        return Notice("unknown", title, [unknown])
+    both = "no subject and no identical file is on both sides of the split"
+    if "near_pairs" not in counts or counts["near_pairs"].isna().any():
+        lines = [both, "near-duplicates across the split were not looked for (split.near_duplicates=off)"]
+        return Notice("unknown", "No leak found, but near-duplicates were not looked for", lines)
+    return Notice("good", "No leak found", [both, "near-duplicates were looked for, and none was found"])
+
+
+def notices(chapters: Sequence[Chapter]) -> list[Notice]:
+    """Return what must not be overlooked, alike ones once."""
+    unlike: dict[tuple[str, ...], Notice] = {}
+    for chapter in chapters:
+        about = chapter.result.about
+        of_chapter = []
+        if about.get("synthetic"):
+            of_chapter.append(Notice("bad", "SYNTHETIC images: nothing here is about real ones"))
+        if about.get("on"):
+            lines = []
+            if not may_name_subjects(chapter.result):
+                lines = _texts(chapter.result, ANOTHER_SET)
+            of_chapter.append(Notice("unknown", f"Tested on another data set: {_joined(about['on'])}", lines))
+        for notice in (*of_chapter, _leak_notice(chapter.result)):
+            unlike.setdefault((notice.title, *notice.lines), notice).labels.append(chapter.label)
+    return list(unlike.values())
+
+
+def may_name_subjects(result: EvaluationResult) -> bool:
+    """Return whether the notes of an external validation are of a revision that named subjects in them."""
+    return any("namesakes" not in facts for facts in _listed(result.about.get("external")))
+
+
+def about_rows(chapter: Chapter) -> dict[str, str]:
+    """Return the facts of a chapter: data, protocol, folds, classes, seeds."""
+    about = chapter.result.about
+    rows = {}
+    for name, key in FACTS.items():
+        rows[name] = _joined(about.get(key))
+    if about.get("synthetic"):
+        rows["data set"] += " (SYNTHETIC)"
+    rows["protocol"] = PROTOCOLS.get(rows["protocol"], rows["protocol"])
+    if rows["fold"] and isinstance(about.get("folds"), int):
+        rows["fold"] += f" of {about['folds']} (counted from 0)"
+    rows["classes"] = ", ".join(chapter.result.classes)
+    rows["starting weights"] = ", ".join(map(last_part, map(str, _listed(about.get("weights")))))
+    return _filled(rows)
+
+
+def parts_table(chapter: Chapter) -> Table:
+    """Count images, subjects and classes of each part, of each fold."""
+    reading = (
+        "The model learns from train, chooses when to stop and where to cut on validation and is evaluated on test."
+    )
+    rows = []
+    for run in chapter.runs:
+        frame = run.split if run.has(RunFile.SPLIT) else run.predictions.frame
+        for part in [part for part in PARTS if part in set(frame["part"])]:
+            images = frame[frame["part"] == part]
+            row: dict[str, Cell] = {"part": part + chapter.fold_of(run, ", "), "images": count(len(images))}
+            row["subjects"] = count(images["subject"].nunique() or None)
+            counts = images["label"].value_counts().reindex(chapter.result.classes, fill_value=0)
+            if len(counts) > FEW_CLASSES:
+                counts = counts.agg({"smallest class": "min", "largest class": "max"})
+            rows.append(row | counts.map(count).to_dict())
+    if not chapter.runs[-1].has(RunFile.SPLIT):
+        reading += " The training part is not recorded in this folder."
+    return Table.of("Images of each part", rows, reading)
+
+
+def provenance(run: Run) -> dict[str, str]:
+    """Return what a run was made with: code, versions, remarks on the data.
+
+    Folders are shortened, and remarks of revisions that named images in them are left out.
+    """
+    packages: dict[str, str] = run.environment.get("packages") or {}
+    notes: list[str] = []
+    if run.has(RunFile.DATA) and run.data.skipped is not None:
+        notes += run.data.notes
+    rows = {
+        "folder": last_part(str(run.folder.resolve()), 3),
+        "revision of the code": ", ".join(run.revisions or _listed(run.predictions.about.get("revision"))),
+        "Python": run.environment.get("python") or "",
+        "packages": ", ".join(map(" ".join, packages.items())),
+        "data": "; ".join(notes),
+    }
+    return _filled(rows)
+
+
+def _filled(facts: dict[str, str]) -> dict[str, str]:
+    return {name: fact for name, fact in facts.items() if fact}
+
+
+def last_part(path: str, parts: int = 1) -> str:
+    """Return the last parts of a path: the first ones name people and machines."""
+    return "/".join(PurePosixPath(path.replace("\\", "/")).parts[-parts:]) or path
+
+
+def _texts(result: EvaluationResult, topic: str) -> list[str]:
+    return [warning.text for warning in result.warnings if warning.topic == topic]
+
+
+def _listed(value: Any) -> list[Any]:
+    values = value if isinstance(value, list) else [value]
+    return [item for item in values if item is not None]
+
+
+def _joined(value: Any) -> str:
+    return ", ".join(map(str, _listed(value)))

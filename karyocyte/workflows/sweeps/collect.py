@@ -1,0 +1,125 @@
+"""Runs collected into the rows of a table: means over folds and seeds, and what they cost."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from rich.console import Group
+
+from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.common.runs.run import Run
+from karyocyte.common.runs.usage import CPU
+from karyocyte.evaluation.comparison.departures import departures
+from karyocyte.evaluation.intervals.pooling import merge_facts
+from karyocyte.evaluation.intervals.seeds import collect, run_groups
+from karyocyte.evaluation.renderers import terminal
+from karyocyte.evaluation.result import Estimate
+from karyocyte.evaluation.results_csv import SEPARATOR
+from karyocyte.evaluation.tables import Cell, Table
+
+GIB = 2**30
+DIFFERENCES = 3  # keys in which configurations differ that a label names; beyond, it has the configuration's hash
+FACTS = ("name", "protocol", "source", "config")
+PEAKS = {"peak_memory_gib": "peak_memory_bytes", "peak_device_memory_gib": "peak_device_memory_bytes"}
+
+
+def collect_rows(runs: Sequence[Run], each: bool = False) -> pd.DataFrame:
+    """Return a row per experiment, protocol and configuration: means over folds and seeds with 95 % intervals, costs.
+
+    ``images_seen`` and ``wall_seconds`` are of the training of all its runs together; ``total_hours`` their whole wall
+    time, ``gpu_hours`` that times the GPUs, ``cpu_hours`` the processor time. What is not known of every run is empty.
+    With ``each`` every run has a row.
+    """
+    groups = run_groups(runs)
+    rows = []
+    for label, group in zip(_labels(groups), groups, strict=True):
+        if not each:
+            rows.append(_row(label, group))
+            continue
+        for run in group:
+            rows.append(_row(f"{label}, {run.folder.parent.name}, {run.folder.name}", [run]))
+    return pd.DataFrame(rows).convert_dtypes()
+
+
+def _row(label: str, runs: Sequence[Run]) -> dict[str, Any]:
+    predictions = [run.predictions for run in runs]
+    facts = merge_facts([one.about for one in predictions])
+    row: dict[str, Any] = {"label": label, "experiment": facts.get("name"), "source": facts.get("source")}
+    row |= {"protocol": facts.get("protocol"), "folds": _words(facts.get("fold")), "seeds": _words(facts.get("seed"))}
+    # The intervals resample nothing: see karyocyte.evaluation.intervals.methods.
+    collected = collect(predictions, EvaluationConfig(resamples=10))
+    row |= {"runs": len(runs), "images": collected.images, "subjects": collected.subjects}
+    for name, mean in collected.metrics.items():
+        row |= mean.columns(name)
+    row |= {"images_seen": facts.get("images_seen"), "wall_seconds": facts.get("wall_seconds")}
+    row |= run_costs(runs) | {"revision": _words(facts.get("revision")), "departures": SEPARATOR.join(departures(runs))}
+    remarks = []
+    if isinstance(facts.get("revision"), list):
+        remarks.append(f"made with revisions {', '.join(map(str, facts['revision']))}")
+    if len(runs) < len(row["folds"].split()) * len(row["seeds"].split()):  # the mean then weighs the other folds more
+        remarks.append("some seeds lack a fold")
+    if "total_hours" not in row:
+        remarks.append("cost not measured of all runs")
+    return row | {"remarks": SEPARATOR.join(remarks)}
+
+
+def run_costs(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return what runs have cost together, {} where a run was not measured; see ``collect_rows``."""
+    usages = [run.usage for run in runs]
+    if None in usages:
+        return {}
+    table = pd.DataFrame(usages)
+    devices = pd.DataFrame(list(table["by_device"])).sum()
+    costs = {
+        "total_hours": float(table["wall_seconds"].sum()) / 3600,
+        "device": " + ".join(devices.index),
+        "gpu_hours": float(devices.drop(CPU, errors="ignore").sum()) / 3600,
+        "cpu_hours": float(table["cpu_seconds"].sum()) / 3600,
+    }
+    for name, key in PEAKS.items():
+        costs[name] = pd.to_numeric(table[key]).max() / GIB
+    return costs
+
+
+def _words(fact: Any) -> str:
+    return " ".join(pd.Series(fact, dtype=object).dropna().map(str))
+
+
+def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
+    """Name each group by its experiment and, where several share the name, by what differs."""
+    facts = pd.DataFrame(list(map(_facts, groups))).astype(str)
+    labels = facts["name"].copy()
+    for _, rows in facts.groupby("name"):
+        differing = rows.columns[rows.nunique() > 1].drop("config", errors="ignore")
+        if len(differing) > DIFFERENCES:
+            differing = pd.Index(["config"])
+        for key in differing:
+            labels[rows.index] += f", {key} " + rows[key]
+    return list(labels)
+
+
+def _facts(runs: Sequence[Run]) -> dict[str, Any]:
+    about = runs[0].predictions.about
+    identity = runs[0].identity
+    facts: dict[str, Any] = dict(zip(FACTS, map(about.get, FACTS), strict=True))
+    facts["content of data"] = str((identity.get("contents") or {}).get("data"))[:8]
+    if identity.get("config"):
+        facts |= pd.json_normalize(identity["config"]).iloc[0].to_dict()
+    return facts
+
+
+def collected_table(rows: pd.DataFrame) -> Group:
+    """Draw the main columns of ``collect_rows``; the others are in the CSV."""
+    drawn: list[dict[str, Cell]] = []
+    notes = ["below each value: its 95 % interval over subjects (images where none is known), and over several seeds"]
+    for row in rows.astype(object).where(rows.notna(), None).to_dict("records"):
+        cells: dict[str, Cell] = {"label": row["label"], "runs": row["runs"]}
+        for name in ("f1_weighted", "auc"):
+            low = row[f"{name}_low_with_seeds"] or row[f"{name}_low"]
+            cells[name] = Estimate(row[name], low, row[f"{name}_high_with_seeds"] or row[f"{name}_high"])
+        for heading, name in {"hours": "total_hours", "GPU h": "gpu_hours", "CPU h": "cpu_hours"}.items():
+            cells[heading] = row.get(name)
+        drawn.append(cells)
+        if row["remarks"]:
+            notes.append(f"! {row['label']}: {row['remarks']}")
+    return terminal(Table.of("", drawn, notes=tuple(notes), below=True))

@@ -1,0 +1,178 @@
+"""The status of a sweep's jobs, read from files alone, while others write them, and its table for the terminal."""
+
+import os
+import socket
+import textwrap
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from karyocyte.common.cli import console
+from karyocyte.common.files import read_whole_json
+from karyocyte.common.runs.files import RunFile
+from karyocyte.common.runs.run import Run
+from karyocyte.common.runs.sweeps import names, read_sweep, run_of
+from karyocyte.evaluation.core.formats import interval
+
+SILENCE = 300.0  # seconds without a file written after which a run on another machine counts as lost
+TO_COME = {"waiting", "preempted", "running"}
+METRIC = "f1_weighted"  # of a finished run's test images; the papers' main figure
+ERROR_LENGTH = 240  # characters of an error's last line
+STYLES = {"failed": "bold red", "lost": "bold red", "running": "cyan", "finished": "green", "waiting": "dim"}
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """The status of one job, by the overrides that tell it from the others.
+
+    ``state`` is "waiting", "running", "finished", "failed", "preempted", "interrupted" or "lost", ``reason`` why
+    it failed or was lost, ``seconds`` the wall time of its latest attempt.
+    """
+
+    name: str
+    state: str
+    run: Run | None = None
+    reason: str = ""
+    seconds: float | None = None
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether it failed or was lost."""
+        return self.state in ("failed", "lost")
+
+    @property
+    def progress(self) -> str:
+        """The test metric of a finished job with its interval; stage, epoch and best metric so far of another one."""
+        if self.run is None or self.state == "waiting":
+            return ""
+        if self.state == "finished":
+            test = read_whole_json(self.run.path(RunFile.METRICS)).get("test") or {}
+            metric = (test.get("metrics") or {}).get(METRIC) or {}
+            if not metric:
+                return ""
+            return interval(metric["value"], metric["low"], metric["high"])
+        progress = self.run.progress
+        if progress.epoch is None:
+            return ""
+        text = f"{progress.stage_name} ({progress.stage}/{progress.stages}) epoch {progress.epoch}/{progress.epochs}"
+        if progress.best is not None:
+            text += f", {progress.monitor or 'best'} {progress.best:.3f}"
+        return text
+
+    @property
+    def time(self) -> str:
+        """Wall time of a job that has ended; what is left of a running one at the present pace, at most."""
+        if self.state != "running" or self.run is None:
+            return _duration(self.seconds)
+        left = self.run.progress.seconds_left
+        if left is None:
+            return ""
+        since = max(0.0, time.time() - self.run.progress.updated)
+        return f"< {_duration(max(0.0, left - since))} left"
+
+
+def sweep_statuses(folder: Path) -> list[JobStatus]:
+    """Return the status of each job of a sweep, in its order.
+
+    A process of this machine is lost as soon as it is gone, one of another once it is silent for ``SILENCE``.
+    """
+    statuses = []
+    for key, name in names(read_sweep(folder).jobs).items():
+        statuses.append(_job_status(name, folder, read_whole_json(folder / "jobs" / f"{key}.json")))
+    return statuses
+
+
+def _job_status(name: str, folder: Path, record: Mapping[str, Any]) -> JobStatus:
+    run = run_of(folder, record)
+    state = record.get("status", "waiting")
+    reason = str(record.get("error") or "")
+    if state == "running":
+        reason = _absence(record, run)
+        if reason:
+            state = "lost"
+    if state == "finished" and run and not run.is_finished:
+        return JobStatus(name, "waiting", None, "its run's folder is gone or not finished: the sweep trains it again")
+    seconds = None
+    if {"started", "updated"} <= record.keys() and state != "waiting":
+        seconds = max(0.0, record["updated"] - record["started"])  # the clock may have been set back
+    return JobStatus(name, state, run, reason, seconds)
+
+
+def _absence(record: Mapping[str, Any], run: Run | None) -> str:
+    """Why a job that should run does not; "" where it does."""
+    if record.get("host") == socket.gethostname() and isinstance(record.get("pid"), int):
+        return "" if process_exists(record["pid"]) else f"process {record['pid']} is gone"
+    change = run.last_change() if run else None
+    silence = time.time() - max(change or 0.0, record.get("updated", 0.0))
+    if silence <= SILENCE:
+        return ""
+    return f"no sign of life for {_duration(silence)} on {record.get('host')}"
+
+
+def process_exists(pid: int) -> bool:
+    """Tell whether a process of this machine exists and has not ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:  # a process that has ended, and that nobody has asked for its exit code, keeps its number
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (OSError, IndexError):
+        return True
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return str(timedelta(seconds=round(seconds)))
+
+
+def status_report(title: str, statuses: Sequence[JobStatus], failed: bool = False) -> Group:
+    """Draw the status of a sweep's jobs: the counts, a row each, and the reasons of failures.
+
+    With ``failed`` only what failed or was lost, with the whole of each error.
+    """
+    counts = Counter(status.state for status in statuses)
+    texts = [Text(f"{count} {state}", style=STYLES.get(state, "yellow")) for state, count in counts.items()]
+    parts: list[RenderableType] = [Text(title, style="bold"), Text(f"{len(statuses)} jobs: ") + Text(", ").join(texts)]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in ("job", "state", "progress", "time"):
+        table.add_column(heading, overflow="fold")
+    for status in statuses:
+        if status.is_bad or not failed:
+            state = Text(status.state, style=STYLES.get(status.state, "yellow"))
+            table.add_row(Text(status.name), state, Text(status.progress), status.time)
+    parts.append(table)
+    for status in statuses:
+        if status.reason:
+            reason = status.reason.strip()
+            if not failed:
+                reason = textwrap.shorten(reason.splitlines()[-1], ERROR_LENGTH, placeholder="...")
+            parts.append(Text(f"{status.state}: {status.name}: {reason}", style=STYLES.get(status.state, "")))
+    return Group(*parts)
+
+
+def watch_status(folder: Path, seconds: float) -> None:
+    """Show the jobs that are not finished every so many seconds, until all is over; Ctrl-C ends the watching alone."""
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+        try:
+            while True:
+                shown = [status for status in sweep_statuses(folder) if status.state != "finished"]
+                if not TO_COME & {status.state for status in shown}:
+                    return
+                live.update(status_report(folder.name, shown), refresh=True)
+                time.sleep(seconds)
+        except KeyboardInterrupt:  # the usual end
+            return

@@ -1,0 +1,131 @@
+"""The output of a search: a table of its trials, a picture per searched key, and how to train the best."""
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from matplotlib.ticker import LogFormatter
+from omegaconf import DictConfig, OmegaConf
+from optuna.trial import TrialState
+
+from karyocyte.common.cli import console, say, warn
+from karyocyte.common.config.overrides import config_dir_words, key_of
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_csv, write_text
+from karyocyte.evaluation.core.plots import NAMES, canvas
+from karyocyte.evaluation.renderers import frame_table
+from karyocyte.workflows.sweeps.tuning.settings import DimensionConfig, SearchConfig, Value
+from karyocyte.workflows.sweeps.tuning.study import SharedStudy, repeated
+
+STATES = {"COMPLETE": "finished", "FAIL": "failed"}
+MARKS = {"finished": "o", "pruned": "v"}
+MARK_SIZE = 64  # square points
+OWN_KEYS = ("search", "cluster", "hydra")  # say nothing of a single training
+_ABSENT = object()
+
+
+@dataclass(frozen=True)
+class SearchReport:
+    """Writes the tables and pictures of a search into the study's folder.
+
+    ``facts`` are for the titles, see ``formats.heading``; ``composed`` is Hydra's composition of the
+    overrides that the user ``typed``, without the search.
+    """
+
+    folder: Path
+    search: SearchConfig
+    monitor: str
+    facts: Mapping[str, Any]
+    typed: Sequence[str]
+    composed: DictConfig
+
+    def write_table(self, study: SharedStudy) -> pd.DataFrame:
+        """Write trials.csv and return it: a row per trial that has begun; what is unknown is missing.
+
+        Trials whose process died, and that were tried again, have the state "repeated".
+        """
+        table = study.study.trials_dataframe(("number", "state", "value", "params", "user_attrs", "duration"))
+        table.columns = [re.sub("^(params|user_attrs)_", "", name) for name in table.columns]
+        columns = ["number", "state", "value", *self.search.space, "val_loss", "val_acc", "duration", "run", "message"]
+        table = table.reindex(columns=columns).rename(columns={"value": self.monitor, "duration": "seconds"})
+        table = table[table["state"] != "WAITING"]
+        table["state"] = table["state"].replace(STATES).str.lower()
+        table.loc[table["number"].isin(repeated(study.trials)), "state"] = "repeated"
+        table["seconds"] = pd.to_timedelta(table["seconds"]).dt.total_seconds()
+        write_csv(self.folder / "trials.csv", table)
+        return table
+
+    def write(self, study: SharedStudy) -> None:
+        """Write and print all; a ``UserError`` says that no trial ended well."""
+        table = self.write_table(study)
+        facts = {**self.facts, "name": f"{self.facts['name']}, search ({self.search.sampler})"}
+        for key, dimension in self.search.space.items():
+            scatter(self.folder / f"loss_by_{key}.png", table, key, dimension, facts)
+        console.print(frame_table(table.drop(columns=["val_loss", "run", "message"])))
+        for row in table[table["state"] == "failed"].to_dict("records"):
+            warn(f"trial {row['number']} failed: {row['message']}")
+        if not study.study.get_trials(False, (TrialState.COMPLETE,)):
+            raise UserError(f"none of {len(table)} trials ended well, see {self.folder / 'trials.csv'}")
+        best = study.study.best_trial
+        overrides = overrides_of(best.params, self.composed)
+        own = []
+        for word in self.typed:
+            key = key_of(word)
+            if key.split(".")[0] not in OWN_KEYS and key not in self.search.space:
+                own.append(word)
+        values = {"trial": best.number, "monitor": self.monitor, "value": best.value, "run": best.user_attrs["run"]}
+        command = shlex.join(["python", "train.py", *config_dir_words(), *own, *overrides])
+        values |= {"overrides": overrides, "command": command}
+        write_text(self.folder / "best.yaml", yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000))
+        say(f"best: trial {best.number}, {self.monitor} {best.value:.4f}", str(values["run"]))
+        say("command that trains it", str(values["command"]))
+        say(f"results in {self.folder}")
+
+
+def overrides_of(values: Mapping[str, Value], composed: DictConfig) -> list[str]:
+    """Return values as one types them: ``key=value``, or ``+key=value`` where ``composed`` has no such key yet."""
+    overrides = []
+    for key, value in values.items():
+        text = str(value)
+        if isinstance(value, bool):
+            text = text.lower()
+        elif isinstance(value, str) and not re.fullmatch(r"[A-Za-z_][\w./-]*", value):
+            text = '"' + value.replace('"', '\\"') + '"'
+        is_new = OmegaConf.select(composed, key, default=_ABSENT) is _ABSENT
+        overrides.append(f"{'+' * is_new}{key}={text}")
+    return overrides
+
+
+def scatter(path: Path, trials: pd.DataFrame, key: str, dimension: DimensionConfig, facts: Mapping[str, Any]) -> None:
+    """Draw the validation loss of each trial over the value of one key (paper 001, figures 3.3 and 3.4).
+
+    Finished trials are discs and pruned ones triangles, at their best epoch and coloured by the validation accuracy.
+    ``trials`` are those of ``SearchReport.write_table``, ``dimension`` the values that were tried.
+    """
+    measured = trials[trials["val_loss"].notna() & trials["state"].isin(MARKS)]
+    values = measured[key]
+    choices = list(dimension.choices or ())
+    if choices:  # side by side
+        values = values.map(choices.index)
+    accuracy = measured["val_acc"].astype(float)
+    with canvas(path, (7.4, 5.2), dict(facts)) as figure:
+        axis = figure.subplots()
+        last = key.split(".")[-1]
+        axis.set(xlabel=f"{NAMES.get(last, last)} ({key})", ylabel="validation loss at the best epoch")
+        if choices:
+            axis.set_xticks(range(len(choices)), list(map(str, choices)))
+        elif dimension.log:
+            axis.set_xscale("log")
+            axis.xaxis.set_major_formatter(LogFormatter())  # that of "log" writes TeX
+            axis.xaxis.set_minor_formatter(LogFormatter())
+        for state, mark in MARKS.items():
+            rows = measured["state"] == state
+            style: dict[str, Any] = {"marker": mark, "label": state, "vmin": accuracy.min(), "vmax": accuracy.max()}
+            drawn = axis.scatter(values[rows], measured["val_loss"][rows], MARK_SIZE, accuracy[rows], **style)
+        figure.colorbar(drawn, ax=axis).set_label("validation accuracy")
+        axis.legend()

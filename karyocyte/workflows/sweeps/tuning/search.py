@@ -1,0 +1,176 @@
+"""A search over settings: each trial is an ordinary run of train.py, evaluated on its validation part."""
+
+import errno
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from omegaconf import DictConfig, OmegaConf
+from optuna.trial import TrialState
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.utilities.memory import garbage_collection_cuda
+
+from karyocyte.common.cli import console, say, warn
+from karyocyte.common.compat import optuna_heartbeat
+from karyocyte.common.config.schema import Config
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import sha256_of_value
+from karyocyte.common.locks import file_lock
+from karyocyte.common.revision import revision
+from karyocyte.common.runs.address import run_facts, run_identity
+from karyocyte.common.runs.lifecycle import Pruned
+from karyocyte.common.runs.run import Run
+from karyocyte.common.text import counted
+from karyocyte.evaluation.metrics.classification import lower_is_better
+from karyocyte.workflows import train
+from karyocyte.workflows.sweeps.tuning.results import SearchReport, overrides_of
+from karyocyte.workflows.sweeps.tuning.settings import SearchConfig, check_space, with_values
+from karyocyte.workflows.sweeps.tuning.study import Direction, SharedStudy
+from lightning_modules.callbacks.staged_unfreezing import stage_callback
+from lightning_modules.distributed import on_rank_zero
+from lightning_modules.training.fit import read_score
+from lightning_modules.training.trainer import set_up_torch
+
+# Steps of Optuna from one stage to the next, so that an epoch is compared with the same epoch of the same stage,
+# however early the stage before had ended.
+STAGE = 100_000
+
+
+def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Path:
+    """Search, or continue the search that is there, up to its number of trials; return the study's folder.
+
+    ``composed`` is the composition of all but the search, ``typed`` the overrides that the user typed.
+    """
+    config = check_space(search, composed)
+    # Data, weights and network are read before the first trial: an error there is no trial's fault.
+    set_up_torch()
+    revision()
+    data, _, contents = train.prepare(config)
+    identity = run_identity(config, {"data": data.content_hash(), **contents})
+    name = study_name(search, config, identity)
+    folder = Path(config.output_dir) / "studies" / name
+    direction: Direction = "maximize"
+    if lower_is_better(config.callbacks.monitor):
+        direction = "minimize"
+    facts = {**run_facts(config, identity), **data.facts()}
+    report = SearchReport(Path(search.out or folder), search, config.callbacks.monitor, facts, typed, composed)
+    study = SharedStudy(folder / "study.db", name, search, direction)
+    goal = f"{search.sampler}, {search.trials} trials in all, {direction} {config.callbacks.monitor}"
+    space = search.model_dump(mode="json", include={"space"}, exclude_defaults=True)
+    warn(*data.warnings())
+    say(str(folder), goal, f"space: {space['space']}", *data.describe())
+    while (trial := study.claim()) is not None:
+        try:
+            _run_trial(study, trial, report)
+        finally:
+            with file_lock(folder / ".writing"):  # the newest table is then the last
+                report.write_table(study)
+    running = len(study.study.get_trials(False, (TrialState.RUNNING,)))
+    if running:
+        again = f"the same command tries its trial again {search.heartbeat_seconds} s after its last heartbeat"
+        warn(f"{counted(running, 'trial')} of other processes: where one is gone, {again}")
+    with file_lock(folder / ".writing"):
+        report.write(study)
+    return folder
+
+
+def study_name(search: SearchConfig, config: Config, identity: Mapping[str, Any]) -> str:
+    """Return ``<experiment>-<8 hex>``: the hex over space, sampler, seed and all that makes a run, searched keys aside.
+
+    The number of trials and the pruner may change when a search is continued.
+    """
+    settings = OmegaConf.create(identity["config"])
+    # These three are part of a run's address in words of their own.
+    address = {"protocol": config.protocol, "seed": config.seed, "split.fold": config.split.fold}
+    for key, value in {**address, **dict.fromkeys(search.space)}.items():
+        OmegaConf.update(settings, key, value)
+    how = search.model_dump(mode="json", include={"space", "sampler", "seed", "startup_trials"})
+    return f"{config.name}-{sha256_of_value([how, OmegaConf.to_container(settings), identity['contents']])[:8]}"
+
+
+def _run_trial(study: SharedStudy, trial: optuna.Trial, report: SearchReport) -> None:
+    """Train one trial, and record in the study how it ended."""
+    say(f"trial {trial.number}: {' '.join(overrides_of(trial.params, report.composed))}")
+
+    def watch(folder: Path) -> list[Callback]:
+        """Note the folder of the run, and report its epochs."""
+        trial.set_user_attr("run", str(folder))
+        return [Reporter(report.monitor, trial)]
+
+    try:
+        config = with_values(report.composed, trial.params)
+        with optuna_heartbeat(study.study, trial), silenced():
+            folder = train.run(config, watch)
+        trial.set_user_attr("run", str(folder))
+        _note_best_epoch(trial, report)
+        score = read_score(folder)
+        study.study.tell(trial, score)
+        outcome = f"{report.monitor} {score:.4f}: {folder}"
+    except Pruned as reason:
+        trial.set_user_attr("message", str(reason))
+        _note_best_epoch(trial, report)
+        study.study.tell(trial, state=TrialState.PRUNED)
+        outcome = f"pruned: {reason}"
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno != errno.ENOMEM:  # a full disk: the next would end alike
+            study.give_back(trial, f"{type(error).__name__}: {error}")
+            raise
+        message = _error_message(error)
+        trial.set_user_attr("message", message)
+        study.study.tell(trial, state=TrialState.FAIL)
+        outcome = f"failed: {message}"
+    except BaseException as end:  # Ctrl-C, or Lightning's exit after it, or preempted by Slurm
+        status = getattr(end, "status", "interrupted")
+        study.give_back(trial, status)
+        warn(f"{status}: the same command goes on")
+        raise
+    console.print(f"  {outcome}", markup=False, soft_wrap=True)
+    garbage_collection_cuda()
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Print nothing of a run, above all not its table of the test part: nobody should choose settings by that."""
+    console.quiet = True
+    try:
+        yield
+    finally:
+        console.quiet = False
+
+
+class Reporter(Callback):
+    """Reports the monitored metric of each epoch to the study, and ends the run where the pruner says so."""
+
+    def __init__(self, monitor: str, trial: optuna.Trial) -> None:
+        self.monitor = monitor
+        self.trial = trial
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Report the validation of the epoch."""
+        value = float(trainer.callback_metrics[self.monitor])
+        if math.isfinite(value):  # a run may come back from it
+            on_rank_zero(self._report, stage_callback(trainer).stage.number, trainer.current_epoch, value)
+
+    def _report(self, stage: int, epoch: int, value: float) -> None:
+        self.trial.report(value, stage * STAGE + epoch)
+        if self.trial.should_prune():
+            raise Pruned(f"worse than the median of earlier trials at epoch {epoch + 1} of stage {stage + 1}")
+
+
+def _note_best_epoch(trial: optuna.Trial, report: SearchReport) -> None:
+    """Note the validation loss and accuracy of a run at its best epoch, of the last stage that it reached."""
+    row = Run(Path(trial.user_attrs["run"])).best_epoch(report.monitor, lower_is_better(report.monitor))
+    for name in ("loss", "acc"):
+        if f"val/{name}" in row:
+            trial.set_user_attr(f"val_{name}", float(row[f"val/{name}"]))
+
+
+def _error_message(error: Exception) -> str:
+    """One line for the trial's message, whose type says whether memory was lacking."""
+    text = " ".join(str(error).split())[:300]
+    if isinstance(error, UserError):
+        return text
+    return f"{type(error).__name__}: {text}"

@@ -1,0 +1,52 @@
+"""The thresholds by which a model's predictions of new images are reviewed: those of its validation images."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pydantic import TypeAdapter, ValidationError
+
+from karyocyte.common.errors import UserError, first_fault
+from karyocyte.common.runs.files import PortableFile, RunFile
+from karyocyte.common.runs.portable import PortableModel
+from karyocyte.common.runs.portable_folder import REMEDY
+from karyocyte.common.runs.run import Run
+from karyocyte.evaluation.averaging import average
+from karyocyte.evaluation.core.warnings import fitted
+from karyocyte.evaluation.labelled_runs import LabelledFold
+from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_referral, choose_thresholds, thresholds_of
+from karyocyte.evaluation.result import EvaluationResult
+
+
+def review_thresholds(runs: Sequence[Run], members: Sequence[Run]) -> ReviewThresholds:
+    """Return the thresholds of the one run or ensemble; several runs are averaged, and choose new ones.
+
+    Args:
+        runs: As they are named.
+        members: The runs, with the members of an ensemble in place of its folder.
+    """
+    run = runs[0]
+    settings = members[0].config.evaluation
+    if len(runs) == 1 and run.metrics:
+        result = EvaluationResult.from_dict(run.metrics)
+        thresholds = thresholds_of(result)
+        thresholds = replace(thresholds, notes=(*thresholds.notes, *fitted(result.about)))
+        # Results of earlier revisions have no referral.
+        if result.referral is None and run.has(RunFile.PREDICTIONS):
+            return choose_referral(LabelledFold.of(run.predictions, settings), thresholds)
+        return thresholds
+    predictions = [member.predictions for member in members]
+    if len(members) == 1:
+        return choose_thresholds(predictions[0], settings)
+    try:
+        return choose_thresholds(average(predictions, [str(member.folder) for member in members]), settings)
+    except UserError as error:  # such as the folds of an experiment: they have no validation image in common
+        note = f"the members share no validation part, so no threshold, temperature or release is chosen: {error}"
+        return ReviewThresholds(settings.triage.vote_share, notes=(note,))
+
+
+def portable_thresholds(model: PortableModel) -> ReviewThresholds:
+    """Return the thresholds that a portable model was exported with; a ``UserError`` says that they are damaged."""
+    try:
+        return TypeAdapter(ReviewThresholds).validate_python(model.description.thresholds)
+    except ValidationError as error:
+        raise UserError(f"{model.folder / PortableFile.MODEL}: thresholds.{first_fault(error)}: {REMEDY}") from error

@@ -1,0 +1,134 @@
+"""A trained network from prepared images to probabilities, of a run or from the safetensors of a portable model."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save
+from torch import nn
+
+from karyocyte.common.config.schema import InferenceConfig
+from karyocyte.common.predictions import UPSIDE_DOWN
+from karyocyte.common.runs.portable_folder import NetworkFacts
+from karyocyte.common.runs.run import ModelFacts
+from lightning_modules.adaptation import adapt_to_images
+from lightning_modules.backbones.backbone import build_backbone
+from lightning_modules.backbones.heads import build_head
+from lightning_modules.backbones.truncation import ImageSize
+from lightning_modules.checkpoint_io import exported_parts, load_exported
+from lightning_modules.classifier import Classifier
+from lightning_modules.inference import Predictor
+from lightning_modules.load import TrainedRun
+from lightning_modules.out_of_distribution import OutOfDistribution
+from lightning_modules.staged_module import StagedModule
+
+# Precisions of a run that its network keeps when it predicts other images; float32 else.
+AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+
+
+def save_weights(network: StagedModule, path: Path, half: bool = False) -> None:
+    """Write the weights of backbone and head; ``half``: all but vectors and numbers in 16 bits."""
+    weights = {}
+    for name, values in exported_parts(network).state_dict().items():
+        weights[name] = (values.half() if half and values.ndim > 1 else values).cpu().contiguous()
+    path.write_bytes(save(weights))  # save_file would make a file that only its owner can read
+
+
+def load_network(facts: NetworkFacts, size: ImageSize, num_classes: int, path: Path) -> Classifier:
+    """Return a classifier with the weights of a safetensors file, in eval mode, on the CPU.
+
+    Args:
+        facts: Its backbone and head.
+        size: Of the images: their side, or height and width, in pixels.
+        num_classes: Number of classes.
+        path: The weights.
+
+    Raises:
+        UserError: The file is damaged, or of another network.
+    """
+    backbone = build_backbone(facts.name, facts.args, facts.cut, size)
+    head = build_head(facts.head, backbone.out_shape, facts.logits, backbone.layout, backbone.prefix_tokens)
+    model_facts = ModelFacts(list(facts.mean), list(facts.std), facts.args)
+    classifier = Classifier(backbone.module, head, num_classes, model_facts, orientation=facts.orientation)
+    load_exported(classifier, path)
+    return classifier.eval()
+
+
+class PredictionNetwork(nn.Module):
+    """All from the prepared image to the probabilities: normalisation, network, mirrored and turned views.
+
+    Args:
+        classifier: In eval mode.
+        inference: Which views are averaged, and the number of passes of Monte Carlo dropout.
+        seed: Of the masks of these passes.
+        distance: Measures how far images are from the training images; None: it is not measured.
+        precision: ``trainer.precision`` of the run; only mixed precision is repeated, all else is float32.
+        layout: Memory format of the weights, which convolutions pass on to their outputs.
+
+    Attributes:
+        outputs: The names of what ``forward`` returns: "probability", and "upside_down" where the orientation of the
+            images is estimated.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        inference: InferenceConfig,
+        seed: int = 0,
+        distance: OutOfDistribution | None = None,
+        precision: str = "32-true",
+        layout: torch.memory_format = torch.contiguous_format,
+    ) -> None:
+        super().__init__()
+        self.predictor = Predictor(classifier, inference, seed, distance)
+        self.turns = classifier.orientation
+        self.outputs = ("probability", UPSIDE_DOWN)[: 1 + self.turns]
+        self._autocast = AUTOCAST.get(precision)
+        self._layout = layout
+        classifier.to(memory_format=layout)
+        self.eval()  # also the parts that have no mode of their own: an export puts all in the mode of the whole
+
+    @classmethod
+    def of_run(cls, trained: TrainedRun, passes: int, distance: OutOfDistribution | None) -> "PredictionNetwork":
+        """Return the network of a run as it predicts its own test images, but for the number of passes."""
+        config = trained.config
+        layout = torch.contiguous_format
+        if config.trainer.channels_last:
+            layout = torch.channels_last
+        inference = config.inference.model_copy(update={"mc_passes": passes})
+        network = cls(trained.classifier, inference, config.seed, distance, config.trainer.precision, layout)
+        return network.on_best_device()
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return float32 (B, classes) and, with orientation, (B,), of images uint8 RGB (B, 3, H, W)."""
+        predicted = self.predictor(image.float() / 255)
+        return tuple(predicted[name] for name in self.outputs)
+
+    def on_best_device(self) -> "PredictionNetwork":
+        """Move it to a GPU where torch sees one; return it."""
+        return self.to("cuda" if torch.cuda.is_available() else "cpu")
+
+    @torch.inference_mode()
+    def arrays(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        """Return what ``Predictor`` computes of prepared images, uint8 RGB, shape (B, 3, H, W), by name."""
+        device = self.predictor.classifier.mean.device
+        with torch.autocast(device.type, self._autocast, enabled=self._autocast is not None):
+            predicted = self.predictor(torch.from_numpy(image).to(device).float() / 255)
+        arrays = {}
+        for name, values in predicted.items():
+            arrays[name] = values.float().cpu().numpy()
+        return arrays
+
+    def adapt_to(self, images: np.ndarray) -> int:
+        """Adapt it to prepared images, uint8 RGB, shape (N, H, W, 3); return the number of layers that were adapted."""
+        classifier = self.predictor.classifier
+        # In the layout channels_last, torch's variances on a CPU were measured to be off by up to 5e-4 of their value.
+        classifier.to(memory_format=torch.contiguous_format)
+        adapted = adapt_to_images(classifier, images)
+        classifier.to(memory_format=self._layout)
+        return adapted
+
+    def make_fast(self, size: ImageSize) -> None:
+        """Change it so that a CPU computes images of a size sooner: the same figures within float error."""
+        if not torch.cuda.is_available():
+            self.predictor.classifier.to(memory_format=torch.channels_last)

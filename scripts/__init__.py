@@ -1,1 +1,0 @@
-"""Thin command lines without logic of their own."""

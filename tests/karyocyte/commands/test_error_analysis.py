@@ -1,0 +1,67 @@
+"""scripts/error_analysis.py: its files, its warning where thumbnails are missing, and its errors."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from karyocyte.commands.error_analysis import app
+from karyocyte.common.predictions import write_predictions
+from karyocyte.common.thumbnails import THUMBNAILS, write_pictures
+from tests.helpers.predictions import make_run
+from tests.helpers.terminal import run_app
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Two networks of two folds each; the second predicts the other class: each image is missed once."""
+    folders = []
+    for fold in range(2):
+        run = make_run(fold, 20, about={"name": "net"})
+        turned = run.frame.assign(prob_hem=run.frame["prob_all"], prob_all=run.frame["prob_hem"])
+        other = type(run)(turned, run.classes, run.positive_class, {**run.about, "name": "turned"})
+        for case in (run, other):
+            folders.append(tmp_path / f"{case.about['name']}-{fold}")
+            write_predictions(folders[-1] / "predictions.parquet", case)
+    return folders
+
+
+def call(*arguments, code=0):
+    return run_app(app, *arguments, code=code)
+
+
+def test_tables_plots_and_the_command_that_makes_thumbnails(runs, tmp_path):
+    result = call(*runs, "--output", tmp_path / "errors")
+    assert "evaluation.thumbnails above 0" in " ".join(result.output.split())
+    names = {path.name for path in (tmp_path / "errors").iterdir()}
+    tables = {"missed.csv", "missed_counts.csv", "alone.csv", "agreement.csv"}
+    assert names == tables | {"missed.png"}
+    counts = pd.read_csv(tmp_path / "errors" / "missed_counts.csv")
+    assert counts[counts["true_class"] == "(every class)"]["images"].tolist() == [0, 40, 0]
+    images = pd.read_csv(tmp_path / "errors" / "missed.csv")
+    assert set(images["right"]) == {"net", "turned"}
+    assert (images["prob_true/net"] + images["prob_true/turned"]).round(3).eq(1).all()
+    assert pd.read_csv(tmp_path / "errors" / "agreement.csv")["kappa"].iloc[0] < -0.9
+
+
+def test_the_sheet_is_drawn_from_the_runs_thumbnails(runs, tmp_path):
+    for folder in runs[:2]:  # fold 0 alone
+        ids = [f"image_{number:05d}" for number in range(20)]
+        write_pictures(folder / THUMBNAILS, ids, [np.zeros((8, 8, 3), dtype=np.uint8)] * 20, 160)
+    result = call(*runs, "--output", tmp_path / "errors")
+    assert (tmp_path / "errors" / "missed_by_all.png").is_file()
+    assert "20 of the 40 images" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragment"),
+    [
+        (lambda runs, folder: [runs[0], runs[2]], "name the runs of at least two"),
+        (lambda runs, folder: [runs[0], runs[3]], "net and turned: the images differ"),
+        (lambda runs, folder: [runs[0], runs[1], runs[0] / "predictions.parquet"], "is named twice"),
+        (lambda runs, folder: [folder / "nowhere", runs[0]], "nowhere does not exist"),
+    ],
+)
+def test_errors_write_nothing(runs, tmp_path, arguments, fragment):
+    result = call(*arguments(runs, tmp_path), "--output", tmp_path / "errors", code=1)
+    assert fragment in result.output
+    assert not (tmp_path / "errors").exists()

@@ -1,0 +1,163 @@
+"""scripts/evaluate.py from the outside."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from karyocyte.commands.evaluate import app
+from karyocyte.common.predictions import write_predictions
+from tests.helpers.predictions import make_predictions, make_run
+from tests.helpers.terminal import error_of, run_app
+from tests.karyocyte.evaluation.cells.cells import make_cell_run
+
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Three folds of two experiments, as folders ``good0`` .. ``poor2``."""
+    for fold in range(3):
+        for name, skill in (("good", 2.0), ("poor", 0.2)):
+            run = make_run(fold, images=30, subjects=10, skill=skill, about={"name": name})
+            write_predictions(tmp_path / f"{name}{fold}" / "predictions.parquet", run)
+    return tmp_path
+
+
+@pytest.fixture
+def cells(tmp_path):
+    """Two folds of single chromosomes, as folders ``cells0`` and ``cells1``."""
+    for fold in range(2):
+        write_predictions(tmp_path / f"cells{fold}" / "predictions.parquet", make_cell_run(fold, cells=4, skill=3.0))
+    return tmp_path
+
+
+def call(*arguments, code=0):
+    return run_app(app, *arguments, "resamples=20", code=code)
+
+
+def test_the_folds_of_an_experiment_are_pooled(runs):
+    output = call(*(runs / f"good{fold}" / "predictions.parquet" for fold in range(3))).output
+    assert "folds 0, 1, 2 of 3" in output
+    assert "90 test images" in output
+    assert "fold mean" in output
+
+
+def test_predictions_of_training_images_beside_a_run_are_evaluated_too(runs):
+    facts = {"about": {"name": "good"}, "part": "train"}
+    for fold, name in ((0, "good"), (1, "another")):
+        train = make_predictions(70, **facts | {"about": {"name": name}})
+        write_predictions(runs / f"good{fold}" / "predictions_train.parquet", train)
+    output = call(runs / "good0").output
+    assert re.search(r"train +70 +0\.\d{3}", output)
+    # Of another network, such as the one without context in the same folder.
+    assert not re.search(r"train +70", call(runs / "good1").output)
+
+
+def test_rows_and_files_are_written(runs):
+    folder, csv = runs / "pooled", runs / "results" / "x.csv"
+    call(runs / "good0", runs / "good1", "--csv", csv, "--label", "mine", "--output", folder)
+    pictures = {"confusion_matrix.png", "roc.png", "reliability.png", "risk_coverage.png"}
+    tables = {f"{name}.csv" for name in ("triage", "wrong", "by_subject", "subgroups", "operating_points")}
+    assert {path.name for path in folder.iterdir()} == {"metrics.json", *tables, *pictures}
+    assert pd.read_csv(csv)[["label", "folds"]].drop_duplicates().to_numpy().tolist() == [["mine", "0 1"]]
+
+
+def test_several_experiments_are_evaluated_each_and_in_pairs(runs):
+    folder, csv = runs / "both", runs / "x.csv"
+    names = [runs / f"{name}{fold}" for name in ("good", "poor") for fold in range(3)]
+    result = call(*names, "--output", folder, "--csv", csv, "--label", "mine")
+    assert "1 - 2" in result.output
+    assert "Holm's correction for 1 pair" in " ".join(result.output.split())
+    assert {path.name for path in folder.iterdir()} == {"groups.csv", "pairs.csv", "roc.png"}
+    assert pd.read_csv(folder / "groups.csv")["images"].tolist() == [90, 90]
+    rows = pd.read_csv(csv).set_index("label")
+    assert set(rows.index) == {"mine: good", "mine: poor", "mine"}
+    assert {"auc", "ece", "nll_scaled"} <= set(rows.loc["mine: good", "metric"])
+    assert {"difference/auc", "mcnemar_p", "mcnemar_p_holm"} <= set(rows.loc["mine", "metric"])
+
+
+def test_validation_parts_of_several_folds_are_pooled_unless_they_overlap(runs):
+    csv = runs / "validation.csv"
+    call(runs / "good0", runs / "good1", "--part", "validation", "--csv", csv)
+    parts = [make_run(fold, images=30, subjects=10, skill=2.0).part("validation").frame for fold in (0, 1)]
+    pooled = pd.concat(parts)
+    row = pd.read_csv(csv).set_index("metric").loc["auc"]
+    assert (row["tested_on"], row["images"]) == ("validation", len(pooled))
+    assert row["value"] == pytest.approx(roc_auc_score(pooled["label"] == "all", pooled["prob_all"]), abs=1e-6)
+    again = make_run(1, images=30, subjects=10, skill=2.0, about={"name": "good"})
+    again.frame.loc[again.frame["part"] == "validation", "image_id"] = parts[0]["image_id"].to_numpy()
+    write_predictions(runs / "again1" / "predictions.parquet", again)
+    result = call(runs / "good0", runs / "again1", "--part", "validation", code=1)
+    assert "in the validation part of more than one run" in error_of(result)
+
+
+def test_one_of_several_groups_is_evaluated_by_itself(cells):
+    run = make_cell_run(0, cells=4, skill=3.0)
+    run.frame["group"] = run.frame["cell"].map({name: name[-1] for name in run.frame["cell"].unique()})
+    groups = run.part("test").frame.groupby("group")
+    write_predictions(cells / "grouped" / "predictions.parquet", run)
+    for name, frame in groups:
+        call(cells / "grouped", "--group", name, "--csv", cells / f"{name}.csv")
+        row = pd.read_csv(cells / f"{name}.csv").set_index("metric").loc["accuracy"]
+        probabilities = frame[[f"prob_{label}" for label in run.classes]]
+        right = probabilities.idxmax(axis=1) == "prob_" + frame["label"]
+        assert (row["images"], row["value"]) == (len(frame), pytest.approx(right.mean(), abs=1e-6))
+    error = error_of(call(cells / "grouped", "--group", "elsewhere", code=1))
+    assert f"no test image is of this group (groups: {', '.join(groups.groups)})" in error
+
+
+def test_karyotypes_of_validation_cells(cells):
+    arguments = [cells / "cells0", cells / "cells1", "--part", "validation"]
+    output = " ".join(call(*arguments, "--csv", cells / "x.csv").output.split())
+    assert "Whole cells (8)" in output
+    assert "joint assignment" in output
+    assert "each cell has its most probable karyotype" in output
+    assert "fitted on these same cells" in output
+    assert "368 validation images" in output
+    assert "no validation image" not in output
+    assert "test images" not in output
+    metrics = pd.read_csv(cells / "x.csv")["metric"]
+    assert not metrics.str.endswith("_scaled").any()
+    assert "f1_macro_assigned" in set(metrics)
+    assert "fitted on these same cells" not in call(*arguments[:2]).output
+
+
+def test_whole_cells_have_a_table_of_their_joint_assignment(cells):
+    folder, csv = cells / "pooled", cells / "x.csv"
+    output = call(cells / "cells0", cells / "cells1", "--csv", csv, "--output", folder).output
+    assert "joint assignment" in output
+    assert "most probable karyotype" in output
+    assert {"accuracy", "accuracy_assigned", "cells_right", "cells_right_assigned"} <= set(pd.read_csv(csv)["metric"])
+    assert len(pd.read_csv(folder / "assigned.csv")) == 8 * 46
+
+
+def test_options_of_the_joint_assignment(cells):
+    assert "joint assignment" not in call(cells / "cells0", "assignment.enabled=false").output
+
+
+@pytest.mark.parametrize("options", [["assignment.enabled=true"], []])
+def test_assignment_without_cells_is_a_warning_where_it_is_asked_for(runs, options):
+    output = call(runs / "good0", *options).output
+    assert ("cells are not assigned: the classes must be 1 to 22, X and Y" in output) == bool(options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "no predictions at"),
+        (["good0", "good0"], "good0 is named twice: name each run once"),
+        (["good0", "--output", "good1"], "good1 exists already"),
+        (["good0", "--csv=other.csv"], "other.csv has other columns than label"),
+        (["good0", "--csv=."], ". is not a readable table: name another file with --csv"),
+        (["good0", "resamplse=3"], "unknown key resamplse: did you mean resamples"),
+    ],
+)
+def test_an_error_is_one_line_before_the_evaluation(runs, monkeypatch, arguments, message):
+    monkeypatch.chdir(runs)
+    Path("other.csv").write_text("a,b\n")
+    result = call(*(word if "=" in word or word.startswith("-") else runs / word for word in arguments), code=1)
+    assert not result.stdout
+    assert message in error_of(result)

@@ -1,0 +1,194 @@
+"""scripts/explain.py on small runs, one whose head pools and one whose head flattens."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from karyocyte.commands.explain import app
+from karyocyte.common.errors import UserError
+from karyocyte.common.predictions import read_predictions
+from karyocyte.common.runs.ensemble import EnsembleFile, write_ensemble
+from karyocyte.common.runs.run import Run
+from karyocyte.common.thumbnails import decode, read_pictures
+from karyocyte.workflows.explain.layers import smoothness
+from karyocyte.workflows.explain.request import ExplainRequest
+from karyocyte.workflows.explain.run import choose, select_images, target_classes
+from tests.helpers.terminal import error_of, run_app
+from tests.helpers.training import run_undrawn, small_config
+
+PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
+
+
+def train(home, *words):
+    return run_undrawn(small_config(home, "trainer.max_epochs=1", "unfreeze=head_only", "prepare.size=64", *words))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Two runs on the same cells: a head that pools, and one that flattens."""
+    home = tmp_path_factory.mktemp("runs")
+    flat = ("model=resnet18", "model.cut=layer1", "name=flat", "head.layers=[flatten]")
+    return [train(home, "model=scratch_cnn", "name=pooled", "head.layers=[gap]"), train(home, *flat)]
+
+
+@pytest.fixture
+def runs(trained, tmp_path):
+    return [shutil.copytree(run, tmp_path / run.parts[-3] / run.parts[-2] / run.name) for run in trained]
+
+
+def call(*arguments, code=0):
+    return run_app(app, *arguments, code=code, **PLAIN)
+
+
+def test_each_run_gets_pictures_a_table_and_a_figure(runs):
+    result = call("heatmaps", *runs, "all=true")
+    output = " ".join(result.output.split())
+    assert "gradcam averages over all places, but the head of flat" in output
+    assert "the head of pooled" not in output
+    for run in runs:
+        test = read_predictions(run).part("test").frame.set_index("image_id")
+        (path,) = (run / "heatmaps").glob("*.parquet")
+        table = pd.read_csv(path.with_suffix(".csv")).set_index("image_id")
+        pictures, thumbnails = read_pictures(path), read_pictures(run / "thumbnails.parquet")
+        assert set(pictures) == set(thumbnails) == set(table.index) == set(test.index)
+        assert all(decode(pictures[name]).shape == decode(thumbnails[name]).shape for name in pictures)
+        assert (table["target"] == table["called"]).all()
+        probabilities = test.filter(like="prob_").max(axis=1)
+        assert table["probability"].to_numpy() == pytest.approx(probabilities[table.index].to_numpy(), abs=1e-6)
+        assert Image.open(path.with_suffix(".png")).size[0] > 500
+    assert sorted(path.name for path in (runs[1] / "heatmaps").iterdir()) == [
+        f"gradcam-layer1.{suffix}" for suffix in ("csv", "parquet", "png")
+    ]
+
+
+def tables_of(runs, pattern="*.csv"):
+    """Return the table of the heat maps of each run."""
+    return [pd.read_csv(next((run / "heatmaps").glob(pattern))) for run in runs]
+
+
+def test_an_ensemble_is_explained_by_its_members(runs, tmp_path):
+    members = EnsembleFile("average", tuple(map(str, runs)), ("a", "b"), {}, {"images": 0, "subjects": 0})
+    (tmp_path / "ensemble").mkdir()
+    write_ensemble(tmp_path / "ensemble", members)
+    shutil.copy(runs[1] / "predictions.parquet", tmp_path / "ensemble")
+    call("heatmaps", tmp_path / "ensemble", "method=hirescam,gradcam++", "samples=3")
+    tables = tables_of(runs, "hirescam-*.csv")
+    assert tables[0]["image_id"].tolist() == tables[1]["image_id"].tolist()
+    assert len(tables[0]) == 3
+    assert len(list((runs[0] / "heatmaps").iterdir())) == 6
+
+
+def test_maps_are_for_the_predicted_the_true_or_a_named_class(runs):
+    run, request = Run(runs[0]), ExplainRequest.of([str(runs[0]), "samples=2"])
+    selected = select_images(run, request, choose(run.predictions.part("test"), request.settings))
+    assert selected.images[selected.rows[1]].shape == (64, 64, 3)
+    test, frame = selected.test, selected.test.frame
+    assert target_classes(test, "true").tolist() == test.labels.tolist()
+    assert selected.targets.tolist() == test.probabilities.argmax(axis=1).tolist()
+    assert target_classes(test, test.classes[1]).tolist() == [1, 1]
+    frame.loc[1, "label"] = None
+    with pytest.raises(UserError, match=f"the class of {frame['image_id'][1]} is unknown"):
+        target_classes(test, "true")
+
+
+def test_the_layers_of_each_run_are_drawn(runs, tmp_path):
+    call("layers", *runs)
+    pictures = [Image.open(run / "layers" / "layers.png") for run in runs]
+    # conv1, pool1, pool2, last pool; of the ResNet the two stages that the cut left
+    assert pictures[0].size[0] > 1.2 * pictures[1].size[0]
+    out = tmp_path / "out" / "layers.png"
+    call("layers", runs[0], "layer=conv2,pool3", "channels=5", "samples=1", "--out", out)
+    assert np.asarray(Image.open(out)).shape[0] < pictures[0].size[1]
+
+
+def test_several_runs_are_in_one_figure(runs, tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(
+        "karyocyte.workflows.explain.run.draw_sheet", lambda path, _, strips, *size: drawn.update({path: dict(strips)})
+    )
+    call("heatmaps", *runs, "samples=2", "--out", tmp_path / "maps.png")
+    call("layers", *runs, "samples=2", "--out", tmp_path / "layers.png")
+    maps, layers = drawn[tmp_path / "maps.png"], drawn[tmp_path / "layers.png"]
+    for strip in maps.values():  # the image, and its map by each run
+        assert [lines[0][0] for _, lines in strip[1:]] == ["pooled", "flat"]
+    assert [heading.split(" · ")[0].split("\n")[-1] for heading in layers] == ["pooled", "flat"]
+    assert [len(strip) for strip in layers.values()] == [2 * (1 + 4), 2 * (1 + 2)]
+    tables = tables_of(runs)
+    assert tables[0]["image_id"].tolist() == tables[1]["image_id"].tolist()
+    assert {heading.split(" · ")[-1] for heading in maps} == set(tables[0]["image_id"])
+
+
+def test_several_methods_and_layers_of_one_run_are_in_one_figure(runs, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "karyocyte.workflows.explain.run.draw_sheet", lambda path, _, strips, *size: drawn.append((path, strips))
+    )
+    words = ("method=gradcam,hirescam", "layer=conv2,conv3", "samples=2")
+    call("heatmaps", runs[0], *words, "--out", tmp_path / "maps.png")
+    ((path, strips),) = drawn
+    assert path == tmp_path / "maps.png"
+    shown = [[line for line, _ in lines[:3]] for _, lines in strips[0][1][1:]]
+    assert shown == [["pooled", method, layer] for method in ("gradcam", "hirescam") for layer in ("conv2", "conv3")]
+    call("heatmaps", runs[0], *words)
+    assert len({path for path, _ in drawn}) == 1 + 4
+
+
+def test_runs_of_other_images_have_no_common_figure(runs, tmp_path):
+    predictions = Run(runs[1]).predictions
+    named = predictions.frame.assign(image_id="other " + predictions.frame["image_id"])
+    Run(runs[1]).write_predictions(replace(predictions, frame=named))
+    result = call("heatmaps", *runs, "all=true", "--out", tmp_path / "maps.png", code=1)
+    assert "was not tested on the images of the first run" in error_of(result)
+    assert not (tmp_path / "maps.png").exists()
+    assert not (runs[0] / "heatmaps").exists()
+
+
+def test_the_smoothness_of_layers_is_a_table(runs, tmp_path):
+    call("smoothness", *runs, "samples=3", "--csv", tmp_path / "smoothness.csv")
+    table = pd.read_csv(tmp_path / "smoothness.csv")
+    assert table.groupby("experiment", sort=False)["position"].apply(list).to_dict() == {
+        "pooled": ["conv1", "pool1", "pool2", "last pool"],
+        "flat": ["act1", "layer1"],
+    }
+    assert table.loc[table["height"] > 1, "smoothness"].between(-1, 1).all()
+    assert table.loc[table["height"] == 1, "smoothness"].isna().all()  # one value has no neighbours
+    for run, rows in table.groupby("run"):
+        test = read_predictions(run).part("test")
+        accuracy = (test.probabilities.argmax(axis=1) == test.labels).mean()
+        assert rows["accuracy"].tolist() == pytest.approx([accuracy] * len(rows))
+        assert set(rows["images"]) == {3}
+
+
+def test_smoothness_is_1_of_a_slope_0_of_noise_and_undefined_of_a_constant():
+    rows, columns = np.indices((64, 64))
+    noise = np.random.default_rng(0).normal(size=(64, 64))
+    maps = np.stack([rows + columns, noise, 5 * noise - 3, (rows + columns) % 2, np.full((64, 64), 7.0)])
+    slope, of_noise, of_scaled, checkerboard, constant = smoothness(maps)
+    assert slope > 0.95
+    assert of_noise == pytest.approx(0, abs=0.03)
+    assert of_scaled == pytest.approx(of_noise)
+    assert checkerboard == pytest.approx(-0.77, abs=0.01)
+    assert np.isnan(constant)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["heatmaps", "layer=conv9"], "layer conv9: no module of the model that gives maps; close to it: conv"),
+        (["heatmaps", "target=blast"], "target=blast: say predicted, true, or a class: "),
+        (["heatmaps", "method=lime"], "method"),
+        (["heatmaps", "--csv", "x.csv"], "--csv: heatmaps does not use it: leave it out, or use --out"),
+        (["smoothness", "--out", "x.png"], "--out: smoothness does not use it: leave it out, or use --csv"),
+        (["layers", "--depth", "2"], "--depth: layers does not use it"),
+        (["layers", "--out", "x.txt"], "--out x.txt: a PNG file is written: end its name in .png"),
+    ],
+)
+def test_an_error_is_one_line_and_leaves_nothing(trained, arguments, words):
+    before = sorted(trained[0].rglob("*"))
+    result = call(arguments[0], trained[0], *arguments[1:], code=1)
+    assert words in error_of(result)
+    assert sorted(trained[0].rglob("*")) == before

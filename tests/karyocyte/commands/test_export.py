@@ -1,0 +1,216 @@
+"""scripts/export.py, and scripts/predict.py with what it writes."""
+
+import copy
+import json
+import pickle
+import re
+import shutil
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+
+from karyocyte.commands.export import app as export
+from karyocyte.commands.predict import app as predict
+from karyocyte.common.runs.portable import PortableModel
+from karyocyte.common.runs.run import Run
+from karyocyte.evaluation.result import Estimate, EvaluationResult, SubgroupResult
+from karyocyte.workflows.export import graph
+from karyocyte.workflows.export import run as exporting
+from karyocyte.workflows.export.card import model_card
+from tests.helpers.portable import UNNEEDED, run_without
+from tests.helpers.terminal import error_of, run_app
+
+
+@pytest.fixture(scope="module")
+def portable(cell_runs, tmp_path_factory):
+    """The first run, exported."""
+    folder = tmp_path_factory.mktemp("exported") / "model"
+    run_app(export, cell_runs[0], "--output", folder, "--licence", "CC-BY-4.0")
+    return folder
+
+
+@pytest.fixture
+def changed(portable, tmp_path):
+    """A function that copies the exported folder and changes the content of its model.json."""
+
+    def copy(change):
+        folder = shutil.copytree(portable, tmp_path / "copy")
+        content = json.loads((folder / "model.json").read_text())
+        change(content)
+        (folder / "model.json").write_text(json.dumps(content))
+        return folder
+
+    return copy
+
+
+@pytest.fixture
+def predicted(tmp_path):
+    """A function that predicts images and returns the table."""
+
+    def run(name, *arguments):
+        output = tmp_path / f"{name}.csv"
+        run_app(predict, *arguments, "--output", output)
+        return read(output)
+
+    return run
+
+
+def read(output):
+    """Return a table of predictions in the order of the files: rounding may change that of equally doubtful images."""
+    return pd.read_parquet(output.with_suffix(".parquet")).sort_values("file", ignore_index=True)
+
+
+def failed(tmp_path, *arguments):
+    return error_of(run_app(predict, *arguments, "--output", tmp_path / "p.csv", code=1))
+
+
+def assert_same(table, other):
+    """Assert that the tables of a portable model and of runs are equal but for the last digits of numbers.
+
+    Thresholds are probabilities of validation images, which may come to lie on the other side of them.
+    """
+    pd.testing.assert_frame_equal(table.filter(like="prob_"), other.filter(like="prob_"), atol=1e-6, rtol=0)
+    rows = other.pop("seen") != "validation"
+    table = table.drop(columns="seen")
+    pd.testing.assert_frame_equal(table[rows], other[rows], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("runtime", ["torch", "onnx"])
+def test_an_exported_run_predicts_as_the_run(cell_runs, portable, cell_images, predicted, runtime):
+    of_run = predicted("run", cell_runs[0], cell_images)
+    of_folder = predicted("folder", portable, cell_images, f"runtime={runtime}")
+    assert of_run["prediction_at_threshold"].notna().all()
+    assert of_run["prob_all"].nunique() > 20
+    assert_same(of_folder, of_run)
+
+
+def test_a_run_is_predicted_by_the_export_in_its_folder(cell_runs, portable, cell_images, predicted, tmp_path):
+    run = shutil.copytree(cell_runs[0], tmp_path / "run")
+    shutil.copytree(portable, run / "portable")
+    of_run = predicted("run", run, cell_images, "runtime=onnx")
+    pd.testing.assert_frame_equal(of_run, predicted("folder", portable, cell_images, "runtime=onnx"))
+    assert of_run["prob_all"].ne(predicted("by torch", run, cell_images)["prob_all"]).any()
+
+
+def test_a_portable_model_predicts_without_torch(cell_runs, portable, cell_images, predicted, tmp_path):
+    output = tmp_path / "without.csv"
+    done = run_without(UNNEEDED, "scripts/predict.py", portable, cell_images, "--output", output)
+    assert done.returncode == 0, done.stderr
+    assert "computed by ONNX Runtime" in done.stdout
+    assert_same(read(output), predicted("run", cell_runs[0], cell_images))
+
+
+def test_the_model_card_has_the_figures_of_the_run(cell_runs, portable):
+    card = (portable / "README.md").read_text()
+    auc = Run(cell_runs[0]).metrics["test"]["metrics"]["auc"]
+    expected = f"| auc | {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f}) |"
+    assert expected in card
+    assert "a subject may be in two parts" in card
+    assert "Weights: CC-BY-4.0" in card
+    assert re.findall("^## (.*)", card, re.MULTILINE)[:3] == ["Intended use", "Limits", "How it was evaluated"]
+
+
+def test_the_model_card_has_the_figures_of_each_laboratory(cell_runs, portable):
+    result = EvaluationResult.from_dict(Run(cell_runs[0]).metrics)
+    parts = [
+        SubgroupResult(by, name, 7, 2, {}, {"accuracy": Estimate(0.625, 0.5, 0.75)})
+        for by, name in (("group", "lab_1"), ("group", "lab_2"), ("size", "small"))
+    ]
+    card = model_card(PortableModel(portable).description, replace(result, subgroups=parts))
+    assert re.search(r"\| group lab 2 +\|.*0.625 \(0.500 to 0.750\)", card)
+    assert "size small" not in card
+
+
+def test_an_ensemble_with_fitted_weights(fitted, cell_images, tmp_path, predicted):
+    run_app(export, fitted, "--output", tmp_path / "model")
+    assert len(PortableModel(tmp_path / "model").description.members) == 2
+    assert "an ensemble of 2 networks" in (tmp_path / "model" / "README.md").read_text()
+    table = predicted("folder", tmp_path / "model", cell_images, "runtime=onnx")
+    assert table["sampled_votes"].isin([0.5, 1.0]).all()
+    assert_same(table, predicted("runs", fitted, cell_images))
+
+
+@pytest.mark.parametrize("writer", ["save_weights", "export_graph"])
+def test_nothing_is_written_where_weights_or_graph_differ(cell_runs, tmp_path, monkeypatch, writer):
+    module = {"save_weights": exporting, "export_graph": graph}[writer]
+    write = getattr(module, writer)
+
+    def of_another(network, *arguments):
+        other = copy.deepcopy(network)
+        with torch.no_grad():
+            for parameter in other.parameters():
+                parameter.mul_(1.1)
+        write(other, *arguments)
+
+    monkeypatch.setattr(module, writer, of_another)
+    error = error_of(run_app(export, cell_runs[0], "--output", tmp_path / "model", code=1))
+    what = {"save_weights": "the network from safetensors", "export_graph": "the ONNX graph"}[writer]
+    assert f"{what} gives probabilities that differ by" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_pickle_is_loaded(portable, cell_images, predicted, monkeypatch):
+    def refused(*arguments, **options):
+        raise AssertionError("a pickle is loaded")
+
+    for module, name in ((torch, "load"), (pickle, "load"), (pickle, "loads"), (pickle, "Unpickler")):
+        monkeypatch.setattr(module, name, refused)
+    for runtime in ("torch", "onnx"):
+        assert len(predicted(runtime, portable, cell_images, f"runtime={runtime}")) == 48
+
+
+@pytest.mark.parametrize("file", ["member1.onnx", "member1.safetensors"])
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+def test_damaged_files_are_refused(portable, cell_images, tmp_path, file, damage):
+    folder = shutil.copytree(portable, tmp_path / "copy")
+    if damage == "missing":
+        (folder / file).unlink()
+    else:
+        content = bytearray((folder / file).read_bytes())
+        content[-1] ^= 1
+        (folder / file).write_bytes(content)
+    runtime = {".onnx": "onnx", ".safetensors": "torch"}[(folder / file).suffix]
+    message = failed(tmp_path, folder, cell_images, f"runtime={runtime}")
+    assert f"{file} " in message
+    assert ("is missing" if damage == "missing" else "was changed") in message
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda content: content.update(format=99), "has format 99"),
+        (lambda content: content.update(prepare_version=0), "prepares images otherwise"),
+        (lambda content: content.pop("classes"), "classes: Field required"),
+        (lambda content: content.update(members=[]), "members: "),
+        (lambda content: content["thresholds"].update(threshold="high"), "thresholds.threshold: "),
+        (lambda content: content["members"][0]["network"].update(name="hf-hub:a/b"), "model.name=hf-hub:a/b"),
+        (lambda content: content["members"][0]["network"].update(args={"checkpoint_path": "x"}), "checkpoint_path"),
+        (lambda content: content["members"][0]["network"].update(cut="layer2"), "does not fit the network"),
+    ],
+)
+def test_a_description_that_does_not_fit_is_refused(changed, cell_images, tmp_path, change, expected):
+    assert expected in failed(tmp_path, changed(change), cell_images, "runtime=torch")
+
+
+def test_wrong_options_of_a_prediction(cell_runs, portable, cell_images, tmp_path):
+    assert "passes=3" in failed(tmp_path, portable, cell_images, "passes=3")
+    assert "batchnorm=images" in failed(tmp_path, portable, cell_images, "batchnorm=images", "runtime=onnx")
+    assert "it predicts alone" in failed(tmp_path, portable, cell_runs[0], cell_images)
+    assert "runtime=onnx is for portable models" in failed(tmp_path, cell_runs[0], cell_images, "runtime=onnx")
+    assert "no images are named" in failed(tmp_path, portable)
+
+
+def test_wrong_options_of_an_export(cell_runs, portable, tmp_path):
+    def refused(*arguments):
+        return error_of(run_app(export, *arguments, code=1))
+
+    assert "exists already" in refused(cell_runs[0], "--output", portable)
+    assert "is not a run" in refused(portable, "--output", tmp_path / "new")
+    moved = tmp_path / "moved"
+    shutil.copytree(cell_runs[0], moved)
+    run = Run(moved)
+    run.write_config(run.config.model_copy(update={"data_dir": str(tmp_path / "gone")}))
+    assert "--data-dir" in refused(moved, "--output", tmp_path / "new")
+    assert not (tmp_path / "new").exists()

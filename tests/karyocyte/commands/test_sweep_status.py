@@ -1,0 +1,84 @@
+"""scripts/sweep_status.py: the table, what it is asked for, and how it ends."""
+
+import os
+
+import pytest
+
+from karyocyte.commands.sweep_status import app
+from karyocyte.workflows.sweeps import status
+from tests.helpers.terminal import run_app
+from tests.karyocyte.workflows.sweeps.sweep_files import (
+    grid,
+    here,
+    note,
+    note_long_ago,
+    write_finished,
+    write_jobs,
+    write_progress,
+)
+
+
+def call(*arguments, code=0):
+    return " ".join(run_app(app, *arguments, code=code).output.split())
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """Five jobs: finished, running, failed, lost and one that waits."""
+    folder, jobs = write_jobs(tmp_path, [["data=synthetic", f"split.fold={fold}"] for fold in range(5)], "cnmc_grid")
+    note(folder, jobs[0], "finished", write_finished(tmp_path / "run0"))
+    note(folder, jobs[1], "running", write_progress(tmp_path / "run1"))
+    note(folder, jobs[2], "failed", error="ValueError: in [red] the middle\nand the last line")
+    note_long_ago(folder, jobs[3])
+    return folder
+
+
+def test_the_table_has_the_status_of_each_job(sweep, tmp_path):
+    output = call("--output-dir", tmp_path, code=1)  # something failed
+    for words in (
+        *("0.900 (0.850 to 0.940)", "finetune (2/2) epoch 3/10", "failed: split.fold=2: and the last line"),
+        *("lost: split.fold=3: no sign of life", "5 jobs: 1 finished, 1 running, 1 failed, 1 lost, 1 waiting"),
+    ):
+        assert words in output
+    assert "middle" not in output
+    assert "synthetic" not in output  # all share it
+
+
+def test_of_the_failed_the_whole_error_is_shown(sweep, tmp_path):
+    output = call("--output-dir", tmp_path, "cnmc_grid", "--failed", code=1)
+    assert "ValueError: in [red] the middle and the last line" in output
+    assert "0.900" not in output
+
+
+def test_the_newest_of_several_sweeps_is_shown(tmp_path):
+    old, _ = write_jobs(tmp_path, grid(2))
+    new, _ = write_jobs(tmp_path, grid(3))
+    os.utime(old / "sweep.json", (0, 0))
+    for words in ([], ["grid"]):
+        assert new.name in call("--output-dir", tmp_path, *words)
+    for words in ([old.name], [old]):
+        assert old.name in call("--output-dir", tmp_path, *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["cnmc_gird"], "nor a sweep; the sweeps below"), (["--output-dir", "nowhere"], "no sweep below nowhere/sweeps")],
+)
+def test_what_is_not_there_is_an_error_of_one_line(sweep, tmp_path, words, message):
+    output = call("--output-dir", tmp_path, *words, code=1)
+    assert message in output
+    assert output.count("error:") == 1
+
+
+def test_watching_ends_by_itself_when_all_is_done(tmp_path, monkeypatch):
+    folder, jobs = write_jobs(tmp_path, grid(1))
+    note(folder, jobs[0], "running", **here())
+    waits = []
+
+    def finish(seconds):
+        waits.append(seconds)
+        note(folder, jobs[0], "finished", write_finished(tmp_path / "run"))
+
+    monkeypatch.setattr(status.time, "sleep", finish)
+    assert "1 finished" in call(folder, "--watch", "0.2")
+    assert waits == [0.2]

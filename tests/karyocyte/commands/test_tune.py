@@ -1,0 +1,108 @@
+"""scripts/tune.py as a user types it, on real trainings of a tiny network."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from karyocyte.commands import tune
+from karyocyte.common.composition.compose import check_config
+from karyocyte.common.runs.run import Run, RunStatus
+from karyocyte.workflows import train
+from tests.helpers.training import SMALL, call_main, composed, typed_places
+from tests.karyocyte.workflows.sweeps.tuning.searches import table
+
+NET = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only", "trainer.max_epochs=1"]
+SEARCH = ["+search=lr_batch", "search.startup_trials=2", "search.space.loader.batch_size.choices=[4,8]"]
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    """Call the script within this process; returns exit code, stdout and the last line of stderr."""
+
+    def call(*overrides: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("karyocyte.evaluation.evaluate.draw_figures", lambda *_: None)
+        monkeypatch.setattr("karyocyte.evaluation.examples.write_examples", lambda *_: None)
+        code = call_main(tune.main, tmp_path, *overrides)
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err.strip()
+
+    return call
+
+
+def test_a_search_of_real_trainings(tmp_path, call):
+    typed = [*SMALL, *NET, *SEARCH]
+    code, printed, error = call(*typed, "search.trials=3")
+    assert code == 0, error
+    folder = next((tmp_path / "outputs" / "studies").iterdir())
+    trials = table(folder)
+    assert list(trials["state"]) == ["finished"] * 3
+    assert trials[["val/loss", "val_loss", "val_acc", "seconds"]].notna().all(axis=None)
+    pd.testing.assert_series_equal(trials["val/loss"], trials["val_loss"], check_names=False)
+    for key in ("unfreeze.lr", "loader.batch_size"):
+        with Image.open(folder / f"loss_by_{key}.png") as picture:
+            assert picture.width > 800
+    # Nothing of the test part is shown: nobody should choose by it.
+    assert "accuracy" not in printed
+    best = yaml.safe_load((folder / "best.yaml").read_text())
+    assert best["command"] in printed.replace("\n", " ")
+
+    # The command of the best is the very run of the best.
+    command = best["command"].split(" train.py ")[1].split()
+    trained = {path: path.stat().st_mtime_ns for path in (tmp_path / "outputs").rglob("*.ckpt")}
+    assert str(train.run(check_config(composed(command)))) == best["run"]
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "outputs").rglob("*.ckpt")} == trained
+
+    assert call(*typed, "search.trials=4", f"search.out={tmp_path / 'out=1'}")[0] == 0
+    pd.testing.assert_frame_equal(table(tmp_path / "out=1")[:3], trials)
+    assert len(table(tmp_path / "out=1")) == 4
+    assert {path.name for path in (tmp_path / "out=1").iterdir()} > {"best.yaml", "loss_by_unfreeze.lr.png"}
+
+
+def test_a_pruned_run_says_so_and_can_be_finished(tmp_path, call):
+    prune = ["search.pruner.startup_trials=1", "search.pruner.warmup_epochs=0", "search.seed=3"]
+    space = ["search.space.loader.batch_size.choices=[4]", "search.trials=5", "trainer.max_epochs=2"]
+    code, _, error = call(*SMALL, *NET, *SEARCH, *prune, *space)
+    assert code == 0, error
+    trials = table(next((tmp_path / "outputs" / "studies").iterdir()))
+    pruned = trials[trials["state"] == "pruned"].iloc[0]
+    assert Run(Path(pruned["run"])).status == RunStatus("pruned", reason=pruned["message"])
+    assert not list((tmp_path / "outputs").glob("*/*/predictions.parquet"))
+
+    typed = [f"unfreeze.lr={pruned['unfreeze.lr']}", "loader.batch_size=4", "trainer.max_epochs=2"]
+    folder = train.run(check_config(composed([*SMALL, *NET, *typed, *typed_places(tmp_path)])))
+    assert str(folder) == pruned["run"]
+    assert Run(folder).status.state == "finished"
+
+
+ERRORS = {
+    "no search": ([*SMALL], "add +search=<name>, such as +search=lr_batch"),
+    "a search that is not there": (["+search=lr_bach"], "did you mean lr_batch"),
+    "a sampler that is not there": (["search.sampler=tpee"], "search.sampler: Input should be 'tpe' or 'gp'"),
+    "an unknown key of the search": (["+search.trails=3"], "search.trails: did you mean search.trials"),
+    "an empty space": (["search.space=null"], "search.space: name a key"),
+    "an unknown key in the space": (
+        ["+search.space.loader.batchsize={choices: [1]}"],
+        "search.space: unknown key loader.batchsize: did you mean loader.batch_size",
+    ),
+    "a value that the key refuses": (["search.space.loader.batch_size.choices=[8,-1]"], "loader.batch_size"),
+    "a range the wrong way round": (["search.space.unfreeze.lr.low=1"], "search.space.unfreeze.lr: low must be less"),
+    "a range without an end": (["~search.space.unfreeze.lr.high"], "search.space.unfreeze.lr: say low and high"),
+    "a misspelt end": (["+search.space.head.logits={low: 1, hihg: 2}"], "search.space.head.logits.hihg: did you mean"),
+    "what a search rests on": (["+search.space.callbacks.monitor={choices: [val/acc]}"], "cannot be searched"),
+    "other validation images": (["+search.space.split.fold={choices: [0, 1]}"], "split.fold cannot be searched"),
+    "resume=never": (["resume=never"], "leave resume=auto"),
+}
+
+
+@pytest.mark.parametrize(("overrides", "words"), ERRORS.values(), ids=ERRORS.keys())
+def test_a_mistake_is_one_line_before_the_first_trial(tmp_path, call, overrides, words):
+    named = any("search=" in override for override in overrides) or overrides == SMALL
+    code, _, error = call(*([] if named else [*SMALL, *NET, *SEARCH]), *overrides)
+    assert code == 1
+    assert error.startswith("error: ")
+    assert words in error
+    assert "\n" not in error
+    assert not (tmp_path / "outputs").exists()

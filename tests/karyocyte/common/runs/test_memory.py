@@ -1,0 +1,36 @@
+"""Freed memory is kept by the process, unless the user has set the allocator."""
+
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from karyocyte.common.paths import ROOT
+from karyocyte.common.runs.memory import keep_freed_memory
+
+SCRIPT = """
+import resource, sys
+from karyocyte.common.runs.memory import keep_freed_memory
+kept = keep_freed_memory({})
+def fill():
+    for _ in range(5):
+        bytearray(100_000_000)
+fill()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+fill()
+print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.parametrize("name", ["MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"])
+def test_the_settings_of_the_user_are_left_alone(name):
+    assert keep_freed_memory({name: "1"}) is False
+
+
+def test_memory_that_was_used_before_needs_no_new_pages():
+    kept, faults = subprocess.check_output([sys.executable, "-c", SCRIPT], cwd=ROOT, text=True).split()
+    if kept == "False":
+        pytest.skip("not the GNU C library")
+    pages = 100_000_000 // resource.getpagesize()
+    assert int(faults) < pages // 10

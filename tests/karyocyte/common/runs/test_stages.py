@@ -1,0 +1,63 @@
+"""The plan of the stages: rates, what trains, and length in epochs, optimiser steps or images."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from karyocyte.common.config.schema import TrainerConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.stages import batch_sizes, stage_length, stages_of
+from tests.helpers.training import small_config
+from tests.lightning_modules.tiny import MemoryData, build
+
+EPOCH = [4] * 7 + [2]
+NET = ["model=resnet18", "model.cut=layer2"]
+
+
+def length(images=None, accumulate=1, epochs=2, sizes=EPOCH):
+    return stage_length(sizes, epochs, TrainerConfig(max_images=images, accumulate_grad_batches=accumulate))
+
+
+@pytest.mark.parametrize(
+    ("images", "accumulate", "epochs", "steps"),
+    [
+        (None, 1, 2, 16),
+        (None, 3, 2, 6),  # an epoch's last two batches make a step of their own
+        (30, 1, 1, 8),
+        (75, 3, 3, 8),
+    ],
+)
+def test_a_budget_is_rounded_up_to_a_whole_step_and_overrules_the_epochs(images, accumulate, epochs, steps):
+    assert length(images, accumulate) == (epochs, steps)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.integers(1, 200), st.integers(1, 5))
+def test_it_ends_with_the_first_step_that_reaches_the_budget(sizes, images, accumulate):
+    seen, steps, epochs = 0, 0, 0
+    while seen < images:  # batch by batch, as a loop trains
+        epochs += 1
+        for number, size in enumerate(sizes, start=1):
+            seen += size
+            if number % accumulate == 0 or number == len(sizes):
+                steps += 1
+                if seen >= images:
+                    break
+    assert length(images, accumulate, sizes=sizes) == (epochs, steps)
+
+
+@pytest.mark.parametrize(("limit", "sizes"), [(None, EPOCH), (1, [4]), (3, [4, 4, 4]), (0.5, [4] * 4), (99, EPOCH)])
+def test_the_batches_of_an_epoch_may_be_limited(limit, sizes):
+    assert batch_sizes(MemoryData(count=30).train_dataloader(), limit) == sizes
+
+
+def test_one_rate_for_all_stages_and_a_bound_on_their_length(tmp_path):
+    more = ["unfreeze.lr=0.02", "unfreeze.stages.head.max_epochs=1", "trainer.max_epochs=2"]
+    stages = stages_of(small_config(tmp_path, *NET, *more)).values()
+    assert [(stage.lr, stage.max_epochs) for stage in stages] == [(0.02, 1), (0.02, 2)]
+
+
+def test_what_the_last_stage_trains_can_be_overridden(tmp_path):
+    stages = stages_of(small_config(tmp_path, *NET, "unfreeze.train=[layer2]"))
+    assert [stage.train for stage in stages.values()] == [(), ("layer2",)]
+    with pytest.raises(UserError, match="layer9"):
+        build(small_config(tmp_path, *NET, "unfreeze=head_only", "unfreeze.train=[layer9]"))

@@ -1,0 +1,57 @@
+"""How errors of the user are reported, and imports without the garbage collector."""
+
+import gc
+import sys
+
+import pytest
+
+from karyocyte.common.cli import heavy_imports, report_user_errors
+from karyocyte.common.errors import RepeatedError, UserError
+
+
+@report_user_errors()
+def fail(error):
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (UserError("data_dir=/nowhere: no such folder"), 1, "error: data_dir=/nowhere: no such folder\n"),
+        (RepeatedError("another process reports it"), 1, ""),
+        (FileNotFoundError(2, "No such file or directory", "a.csv"), 1, "error: a.csv: No such file or directory\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_is_one_line_and_an_exit_code(capsys, error, code, line):
+    with pytest.raises(SystemExit) as caught:
+        fail(error)
+    assert caught.value.code == code
+    assert capsys.readouterr().err == line
+
+
+def test_other_errors_are_raised_and_the_traceback_on_request(monkeypatch):
+    with pytest.raises(ZeroDivisionError):
+        fail(ZeroDivisionError())
+    monkeypatch.setenv("KARYOCYTE_TRACEBACK", "1")
+    with pytest.raises(UserError):
+        fail(UserError("data_dir=/nowhere"))
+
+
+@pytest.fixture
+def before_torch(monkeypatch):
+    """As in a process that has not imported torch; frozen objects are thawed afterwards."""
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    gc.unfreeze()
+    yield
+    gc.enable()
+    gc.unfreeze()
+
+
+def test_the_collector_is_off_during_imports_and_ignores_their_objects_later(before_torch):
+    with heavy_imports():
+        assert not gc.isenabled()
+        assert gc.get_freeze_count() == 0
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 10_000

@@ -1,0 +1,125 @@
+"""Subjects instead of images."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.evaluation.breakdowns.by_subject import subjects_of
+from karyocyte.evaluation.evaluate import evaluate_labelled
+from karyocyte.evaluation.labelled_runs import LabelledRuns
+from karyocyte.evaluation.metrics.labelled import cases
+from tests.helpers.predictions import join, make_run, with_scores
+
+SETTINGS = EvaluationConfig(resamples=30)
+
+
+def run_of(test, validation=()):
+    """Build a run of (subject, is positive, probabilities of its images) for each part."""
+    parts = []
+    for name, subjects in (("validation", validation), ("test", test)):
+        rows = [(subject, truth, score) for subject, truth, scores in subjects for score in scores]
+        part = with_scores([row[1] for row in rows], [row[2] for row in rows], [row[0] for row in rows], name)
+        part.frame["image_id"] = [f"{name}{number}" for number in range(len(rows))]
+        parts.append(part)
+    return join(*parts)
+
+
+def evaluated(*runs):
+    """The result, and its table by subject."""
+    evaluation = evaluate_labelled(LabelledRuns.of(runs, SETTINGS))
+    result = evaluation.result.by_subject
+    return result, None if result is None else evaluation.tables["by_subject"].set_index("subject")
+
+
+def test_a_subject_is_predicted_by_mean_and_by_share():
+    """p1 has one very sure image among three: the mean says all, most images say hem."""
+    run = run_of([("p1", True, [0.99, 0.45, 0.4]), ("p2", False, [0.1, 0.2]), ("p3", False, [0.6, 0.7, 0.1])])
+    result, table = evaluated(run)
+    assert (result.subjects, result.left_out) == (3, 0)
+    assert result.rules["mean"].confusion == [[2, 0], [0, 1]]
+    assert result.rules["share"].confusion == [[1, 1], [1, 0]]
+    assert result.rules["mean"].threshold is None
+    facts = table.loc["p1", ["images", "truth", "called_by_mean", "called_by_share"]]
+    assert facts.tolist() == [3, "all", "all", "hem"]
+    assert table.loc["p1", "probability"] == pytest.approx((0.99 + 0.45 + 0.4) / 3, abs=1e-6)
+    assert table.loc["p1", "share"] == pytest.approx(1 / 3, abs=1e-6)
+
+
+def test_half_of_the_images_are_a_majority_only_where_the_mean_agrees():
+    _, table = evaluated(run_of([("p1", True, [0.9, 0.4]), ("p2", False, [0.55, 0.1])]))
+    assert table["called_by_share"].tolist() == ["all", "hem"]
+    assert table["share"].tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("validation", "test", "rule", "threshold"),
+    [
+        # That of the validation subjects' means.
+        ([("v1", True, [0.3, 0.4]), ("v2", False, [0.1, 0.2])], [[0.36, 0.36], [0.3, 0.1]], "mean", 0.35),
+        # A share of images, whatever the means: p1 has half of its images, and a mean below 0.5.
+        ([("v1", True, [0.9, 0.1]), ("v2", False, [0.45, 0.1])], [[0.8, 0.05], [0.49, 0.49]], "share", 0.5),
+        # No validation image is predicted all: a share of 0, which everybody has, is no threshold.
+        ([("v1", True, [0.3, 0.4]), ("v2", False, [0.1, 0.2])], [[0.9, 0.9], [0.36, 0.36]], "share", None),
+    ],
+)
+def test_the_threshold_is_that_of_the_validation_subjects(validation, test, rule, threshold):
+    result, table = evaluated(run_of([("p1", True, test[0]), ("p2", False, test[1])], validation))
+    assert result.rules[rule].threshold == (threshold and pytest.approx(threshold))
+    assert result.rules[rule].metrics["sensitivity"].value == 1.0
+    assert result.rules[rule].confusion == [[1, 0], [0, 1]]
+    assert table[f"called_by_{rule}"].tolist() == ["all", "hem"]
+
+
+def test_metrics_are_those_of_one_score_per_subject():
+    run = make_run(images=90, subjects=18, skill=0.4)
+    auc = evaluated(run)[0].rules["mean"].metrics["auc"]
+    subjects = run.part("test").frame.groupby("subject")
+    assert auc.value == pytest.approx(roc_auc_score(subjects["label"].first() == "all", subjects["prob_all"].mean()))
+    assert auc.clusters == 18
+
+
+def test_subjects_with_images_of_both_classes_are_left_out():
+    run = run_of([("p1", True, [0.9, 0.8]), ("p2", False, [0.2, 0.3]), ("p3", True, [0.4])])
+    mixed = run_of([("p3", False, [0.4])])
+    mixed.frame["image_id"] = "other"
+    result, _ = evaluated(join(run, mixed))
+    assert (result.subjects, result.left_out) == (2, 1)
+
+
+@pytest.mark.parametrize("subjects", [None, 60, 5])
+def test_unknown_subjects_single_images_and_mostly_mixed_subjects_have_no_result(subjects):
+    run = make_run(images=60, subjects=subjects)
+    if subjects == 5:
+        run.frame["label"] = np.tile(["hem", "all"], 60)
+    assert evaluated(run)[0] is None
+
+
+def test_images_of_unknown_subject_or_label_are_in_no_subject():
+    run = run_of([("p1", True, [0.9, 0.8]), (None, True, [0.1]), ("p1", None, [0.0])]).part("test")
+    subjects = subjects_of(cases(run))
+    assert subjects.frame["images"].tolist() == [2]
+    assert subjects.scores["mean"][0, 1] == pytest.approx(0.85)
+
+
+def test_of_more_classes_the_most_frequent_one_is_predicted():
+    run = make_run(classes=("a", "b", "c"), images=45, subjects=9, skill=1.0)
+    result, table = evaluated(run)
+    test = run.part("test")
+    shares = pd.DataFrame(np.eye(3)[test.probabilities.argmax(1)]).groupby(test.frame["subject"]).mean()
+    clear = shares.eq(shares.max(axis=1), axis=0).sum(axis=1) == 1
+    expected = np.array(["a", "b", "c"])[shares.to_numpy().argmax(axis=1)]
+    assert table["called_by_share"][clear].tolist() == expected[clear].tolist()
+    assert table["truth"].tolist() == test.frame.groupby("subject")["label"].first().tolist()
+    assert result.rules["share"].threshold is None
+
+
+def test_each_fold_has_its_own_threshold():
+    runs = [make_run(fold, images=60, subjects=12, skill=0.5) for fold in range(2)]
+    pooled, table = evaluated(*runs)
+    single = [evaluated(run)[0].rules["mean"] for run in runs]
+    assert pooled.rules["mean"].threshold == [of_fold.threshold for of_fold in single]
+    matrices = np.array([of_fold.confusion for of_fold in single])
+    assert pooled.rules["mean"].confusion == matrices.sum(axis=0).tolist()
+    assert table["fold"].tolist() == [0] * 12 + [1] * 12

@@ -1,0 +1,121 @@
+"""Errors of several models on the same images, counted by hand and against scikit-learn."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import cohen_kappa_score
+
+from karyocyte.evaluation.comparison.agreement import (
+    MAJORITY,
+    ORACLE,
+    agreement,
+    alone,
+    gather,
+    missed,
+    missed_by_class,
+    missed_counts,
+    predictions_by_model,
+)
+from karyocyte.evaluation.intervals.exact import share
+from karyocyte.evaluation.intervals.grouping import group_runs
+from tests.helpers.predictions import make_run, with_scores
+
+# Six images, three of each class; below, the probability of the positive one by three models.
+LABELS = [True, True, True, False, False, False]
+SCORES = {
+    "one": [0.9, 0.1, 0.2, 0.1, 0.9, 0.1],  # misses 1, 2, 4
+    "two": [0.9, 0.9, 0.3, 0.1, 0.8, 0.9],  # misses 2, 4, 5
+    "three": [0.9, 0.8, 0.4, 0.2, 0.3, 0.1],  # misses 2
+}
+
+
+def groups_of(scores=SCORES, labels=LABELS, order=None):
+    """A group for each model; ``order`` shuffles the rows of all but the first."""
+    runs = []
+    for place, (name, values) in enumerate(scores.items()):
+        run = with_scores(labels, values, subjects=["a", "a", "b", "c", "c", "c"][: len(labels)])
+        frame = run.frame if order is None or place == 0 else run.frame.iloc[order].reset_index(drop=True)
+        runs.append(replace(run, frame=frame, about={**run.about, "name": name}))
+    return group_runs(runs, list(scores))
+
+
+def aligned(*arguments, **keywords):
+    return gather(groups_of(*arguments, **keywords))
+
+
+@pytest.mark.parametrize("order", [None, [5, 3, 1, 0, 2, 4]])
+def test_images_are_counted_by_the_models_that_miss_them(order):
+    table = missed(aligned(order=order))
+    assert table["image_id"][0] == "image_00002"  # the one that all miss
+    table = table.set_index("image_id").sort_index()
+    assert table["missed_by"].tolist() == [0, 1, 3, 0, 2, 1]
+    assert table["right"].tolist()[1:5] == [["two", "three"], [], ["one", "two", "three"], ["three"]]
+    assert table.loc["image_00004", ["label", "subject"]].tolist() == ["hem", "c"]
+    counts = missed_counts(aligned(order=order))
+    assert counts["images"].tolist() == [2, 2, 1, 1]
+    exact = share(1, 6, 0.95)
+    assert counts.loc[3, ["share", "low", "high"]].tolist() == pytest.approx([1 / 6, exact.low, exact.high])
+
+
+def test_counts_by_true_class_add_up():
+    table = missed_by_class(aligned()).pivot(index="k", columns="true_class", values="images")
+    assert table["hem"].tolist() == [1, 1, 1, 0]
+    assert table["all"].tolist() == [1, 1, 0, 1]
+
+
+def test_the_expected_counts_of_independent_errors():
+    # Error rates 1/2, 1/2 and 1/6.
+    expected = np.array([5, 11, 7, 1]) / 24
+    assert missed_counts(aligned())["independent"].to_numpy() == pytest.approx(6 * expected)
+
+
+def test_each_model_alone_the_oracle_and_the_majority():
+    table = alone(aligned()).set_index("model")
+    assert table["right"].to_dict() == {"one": 3, "two": 3, "three": 5, ORACLE: 5, MAJORITY: 4}
+    assert table.loc["three", ["right_alone", "wrong_alone"]].tolist() == [1, 0]
+    assert table.loc["one", ["right_alone", "wrong_alone"]].tolist() == [0, 1]
+    assert table.loc["three", ["right_alone/hem", "right_alone/all"]].tolist() == [1, 0]
+    assert table.loc["one", ["wrong_alone/hem", "wrong_alone/all"]].tolist() == [0, 1]
+    assert table.loc[[ORACLE, MAJORITY], "right_alone"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("scores", "right"), [({"one": [0.9, 0.45], "two": [0.4, 0.6]}, 2), ({"one": [0.55], "two": [0.1]}, 0)]
+)
+def test_a_tied_majority_is_the_class_of_larger_mean_probability(scores, right):
+    labels = [True] * len(scores["one"])
+    assert alone(aligned(scores, labels)).set_index("model").loc[MAJORITY, "right"] == right
+
+
+def test_pairs_by_hand_and_by_scikit_learn():
+    table = agreement(aligned()).set_index(["first", "second"])
+    pair = table.loc[("one", "two")]
+    predicted = [np.array(SCORES[name]) >= 0.5 for name in ("one", "two")]
+    assert pair["kappa"] == pytest.approx(cohen_kappa_score(*predicted))
+    assert pair["disagreement"] == pytest.approx(2 / 6)
+    assert pair["double_fault"] == pytest.approx(2 / 6)
+    assert (pair["only_first"], pair["only_second"], pair["images"]) == (1, 1, 6)
+
+
+def test_kappa_of_models_that_predict_one_class_is_undefined():
+    constant = {"one": [0.9, 0.8], "two": [0.7, 0.6], "three": [0.1, 0.9]}
+    table = agreement(aligned(constant, [True, False])).set_index(["first", "second"])["kappa"]
+    assert np.isnan(table["one", "two"])
+    assert table["one", "three"] == 0
+
+
+def test_folds_are_pooled():
+    runs = [make_run(fold, 30, seed=seed, about={"name": f"net_{seed}"}) for fold in range(2) for seed in range(2)]
+    models = gather(group_runs(runs, list("abcd")))
+    assert models.models == ("net_0", "net_1")
+    assert len(models.labels) == 60
+
+
+def test_predictions_by_model_are_in_the_order_of_the_images():
+    table = predictions_by_model(aligned(order=[5, 3, 1, 0, 2, 4]))
+    assert table["called/two"].tolist() == ["all", "all", "hem", "hem", "all", "all"]
+    assert table["prob_true/two"].tolist() == pytest.approx([0.9, 0.9, 0.3, 0.9, 0.2, 0.1])
+
+
+ONE = groups_of()[0]

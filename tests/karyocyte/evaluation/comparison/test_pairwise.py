@@ -1,0 +1,128 @@
+"""All pairs of several experiments: paired differences, McNemar's test, its corrected p-values."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.common.errors import UserError
+from karyocyte.evaluation.comparison.pairwise import McNemar, compare_groups, holm, mcnemar, paired
+from karyocyte.evaluation.comparison.tables import comparison_of_groups, groups_frame, pairs_frame
+from karyocyte.evaluation.evaluate import evaluate_runs
+from karyocyte.evaluation.intervals.grouping import group_runs
+from tests.helpers.predictions import make_predictions, make_run, with_scores
+from tests.helpers.terminal import printed
+
+SETTINGS = EvaluationConfig(resamples=40)
+SKILLS = {"good": 2.0, "fair": 0.7, "poor": 0.1}
+ELSEWHERE = make_run(2, images=30, about={"name": "elsewhere"})
+
+
+def groups_of(*more):
+    """Groups that differ in skill, and those of other runs."""
+    runs = [make_run(images=60, subjects=20, skill=skill, about={"name": name}) for name, skill in SKILLS.items()]
+    return group_runs([*runs, *more], [str(number) for number in range(len(runs) + len(more))])
+
+
+def pair_of(first, second, settings=SETTINGS):
+    """The one pair of two groups of runs, which get names of their own, and the comparison."""
+    named = [replace(run, about={**run.about, "name": "first"}) for run in first]
+    named += [replace(run, about={**run.about, "name": "second"}) for run in second]
+    comparison = compare_groups(group_runs(named, [str(number) for number in range(len(named))]), settings)
+    return comparison.pairs[0], comparison
+
+
+def test_a_run_differs_from_itself_by_nothing():
+    run = make_predictions(100, 100)
+    shuffled = replace(run, frame=run.frame.sample(frac=1, random_state=0))
+    pair, comparison = pair_of([run], [shuffled])
+    for interval in pair.differences.values():
+        assert (interval.value, interval.low, interval.high) == (0.0, 0.0, 0.0)
+    assert pair.mcnemar == McNemar(0, 0, 1.0)
+    assert comparison.warnings[-1].startswith("in 1 of 1 pairs fewer than 10 images are classified correctly by one")
+
+
+def test_the_difference_is_scipys_paired_bootstrap():
+    first, second = make_predictions(50, None, skill=2.0), make_predictions(50, None, skill=0.5, seed=1)
+    right = [(one.probabilities[:, 1] >= 0.5) == one.labels for one in (first, second)]
+    expected = stats.bootstrap(
+        (right[0].astype(float), right[1].astype(float)),
+        lambda a, b, axis: a.mean(axis=axis) - b.mean(axis=axis),
+        paired=True,
+        method="percentile",
+        n_resamples=300,
+        rng=np.random.default_rng(SETTINGS.seed),
+    ).confidence_interval
+    pair, _ = pair_of([first], [second], EvaluationConfig(resamples=300, interval="percentile"))
+    actual = pair.differences["accuracy"]
+    assert actual.value == pytest.approx(right[0].mean() - right[1].mean())
+    assert (actual.low, actual.high) == pytest.approx(tuple(expected))
+
+
+def test_folds_are_pooled():
+    first, second = ([make_run(fold, skill=skill) for fold in range(3)] for skill in (2.0, 0.2))
+    pair, comparison = pair_of(first, second)
+    assert (pair.images, pair.subjects) == (180, 36)
+    values = [evaluate_runs(runs, SETTINGS).test.metrics["auc"].value for runs in (first, second)]
+    assert pair.differences["auc"].value == pytest.approx(values[0] - values[1])
+    assert pair.differences["auc"].low > 0
+    assert "fewer than 20 subjects in “hem” (18), “all” (18)" in comparison.warnings[0]
+
+
+def test_mcnemar_counts_the_images_that_one_alone_calls_rightly():
+    first = with_scores([1, 1, 1, 1, 1, 1, 0, 0], [0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.1])
+    second = with_scores([1, 1, 1, 1, 1, 1, 0, 0], [0.1, 0.1, 0.1, 0.1, 0.1, 0.9, 0.1, 0.1])
+    # Two-sided, 5 against 1 of 6: 2 * (6 + 1) / 64.
+    assert mcnemar(*paired(first, second)) == McNemar(5, 1, pytest.approx(14 / 64))
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (make_predictions(first=1), "image_00000"),
+        (make_predictions(classes=("all", "hem")), "classes differ"),
+        (make_predictions(subjects=13), "the label of .* images differs"),
+        (make_predictions(subjects=20), "the subject of .* images differs"),
+    ],
+)
+def test_what_cannot_be_paired_is_refused(other, message):
+    with pytest.raises(UserError, match=message):
+        paired(make_predictions(subjects=12), other)
+
+
+def test_holm_is_that_of_a_known_table():
+    """R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm")."""
+    assert holm(np.array([0.01, 0.04, 0.03, 0.005])) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm(np.array([0.6, 0.7])).tolist() == [1.0, 1.0]
+
+
+def test_pairs_that_cannot_be_compared_are_left_out_with_the_reason():
+    other_task = make_run(classes=("a", "b", "c"), about={"name": "other task"})
+    comparison = compare_groups(groups_of(ELSEWHERE, other_task), SETTINGS)
+    assert len(comparison.pairs) == 3
+    reasons = {(pair.first, pair.second): str(pair.reason) for pair in comparison.left_out}
+    assert len(reasons) == 7
+    assert reasons["good", "elsewhere"].startswith("the images differ")
+    assert reasons["good", "other task"].startswith("the classes differ")
+    frame = pairs_frame(comparison)
+    assert frame["left_out"].notna().sum() == 7
+    assert frame.loc[0, "correction"] == "holm"
+    raw = np.array([pair.mcnemar.p_value for pair in comparison.pairs])
+    assert [pair.p_corrected for pair in comparison.pairs] == holm(raw).tolist()
+
+
+def test_tables_fit_the_terminal_and_the_csv_has_every_interval():
+    groups = groups_of(ELSEWHERE)
+    results = [evaluate_runs(list(group.runs), SETTINGS) for group in groups]
+    labels, comparison = [group.label for group in groups], compare_groups(groups, SETTINGS)
+    for width in (80, 120):
+        text = printed(comparison_of_groups(labels, results, comparison), width)
+        assert "…" not in text
+        assert "Holm's correction for 3 pairs" in " ".join(text.split())
+        assert "left out 1 - 4, 2 - 4, 3 - 4: the images differ" in text
+        assert "1 - 3" in text
+    frame = groups_frame(labels, results).set_index("group")
+    assert frame.loc["good", "auc_low"] == results[0].test.metrics["auc"].low
+    assert frame.loc["good", "ece_scaled_high"] == results[0].calibration.after.intervals["ece"].high

@@ -1,0 +1,73 @@
+"""Statistics without each cluster: sums less those of each, against computing them one by one."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from karyocyte.evaluation.calibration import weighted_calibration
+from karyocyte.evaluation.intervals.folds import weighted_over_folds
+from karyocyte.evaluation.metrics import leave_one_out
+from karyocyte.evaluation.metrics.labelled import LabelledPredictions
+from karyocyte.evaluation.metrics.leave_one_out import one_by_one
+from karyocyte.evaluation.metrics.resampled import LeaveOneOut, WeightedMetrics, defined
+from karyocyte.evaluation.referral.selective import WeightedArea
+
+
+def _labelled(seed, images, classes, clusters):
+    """Draw predictions with ties among the probabilities; ``clusters`` of uneven size, each with an image at least."""
+    rng = np.random.default_rng(seed)
+    weights = rng.integers(1, 6, size=(images, classes)).astype(np.float64)
+    cluster = np.append(np.arange(clusters), rng.integers(clusters, size=images - clusters))
+    return LabelledPredictions(
+        labels=rng.integers(classes, size=images),
+        probabilities=weights / weights.sum(axis=1, keepdims=True),
+        classes=tuple("abcd"[:classes]),
+        positive_index=1 if classes == 2 else None,
+        clusters=cluster,
+        by_subject=False,
+        unlabelled=0,
+    )
+
+
+def _differences(statistic, labelled):
+    """Return the largest difference of the faster ways from computing the statistic one by one."""
+    assert isinstance(statistic, LeaveOneOut)
+    count = labelled.cluster_count
+    fast = statistic.without_each()
+    slow = one_by_one(statistic, count, len(labelled.labels))
+    assert (np.isnan(fast) == np.isnan(slow)).all()
+    alone = one_by_one(lambda counts: defined(statistic, counts), count, len(labelled.labels), without=False)
+    assert (statistic.defined_on_each() == alone).all()
+    return np.abs(np.nan_to_num(fast - slow)).max()
+
+
+draws = given(seed=st.integers(0, 10**6), images=st.integers(2, 60), classes=st.integers(2, 4), share=st.floats(0, 1))
+
+
+@draws
+@settings(max_examples=60)
+def test_statistics_without_each_cluster(seed, images, classes, share):
+    """Every registered metric, calibration and the area under the risk-coverage curve."""
+    labelled = _labelled(seed, images, classes, clusters=max(2, round(share * images)))
+    assert _differences(WeightedMetrics(labelled), labelled) < 1e-10
+    assert _differences(weighted_calibration(labelled, bins=5), labelled) < 1e-10
+    wrong = labelled.probabilities.argmax(axis=1) != labelled.labels
+    assert _differences(WeightedArea(labelled.probabilities.max(axis=1), wrong, labelled.clusters), labelled) < 1e-10
+
+
+@draws
+def test_mean_over_folds_without_each_cluster(seed, images, classes, share):
+    """Clusters that are in one fold only, and in both."""
+    labelled = _labelled(seed, images, classes, clusters=max(2, round(share * images)))
+    sizes = [images // 2, images - images // 2]
+    statistic = weighted_over_folds(labelled, sizes, [0.5, 0.5], WeightedMetrics(labelled).names)
+    assert _differences(statistic, labelled) < 1e-10
+
+
+def test_batches_do_not_change_values(monkeypatch: pytest.MonkeyPatch):
+    """A batch may be smaller than the clusters."""
+    labelled = _labelled(0, 60, 3, 60)
+    whole = WeightedMetrics(labelled).without_each()
+    monkeypatch.setattr(leave_one_out, "BATCH_ELEMENTS", 100)
+    np.testing.assert_array_equal(WeightedMetrics(labelled).without_each(), whole)

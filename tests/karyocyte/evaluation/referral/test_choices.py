@@ -1,0 +1,115 @@
+"""What validation images choose: the cut of the confidence and the limit of conformal sets."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from karyocyte.common.config.schema import EvaluationConfig, TriageConfig
+from karyocyte.common.uncertainty import needed_images
+from karyocyte.evaluation.calibration import fit_temperature
+from karyocyte.evaluation.evaluate import evaluate_runs
+from karyocyte.evaluation.intervals.exact import lower_bounds
+from karyocyte.evaluation.labelled_runs import LabelledFold
+from karyocyte.evaluation.referral.choices import (
+    ReviewThresholds,
+    choose_limit,
+    choose_referral,
+    confidences,
+    cut_notes,
+    reviewed,
+)
+from karyocyte.evaluation.result import ConfidenceCut
+from tests.helpers.predictions import make_predictions, make_run, with_scores
+
+SETTINGS = EvaluationConfig(resamples=20)
+
+
+def cut_of(fold, target):
+    """The cut for a target accuracy."""
+    settings = fold.settings.model_copy(update={"triage": TriageConfig(accuracy=target)})
+    return choose_referral(replace(fold, settings=settings)).confidence
+
+
+CLASSES = ("a", "b", "c")
+
+
+@pytest.fixture(scope="module")
+def fold():
+    return LabelledFold.of(make_run(images=300, subjects=None, classes=CLASSES, skill=2.0), SETTINGS)
+
+
+@pytest.mark.parametrize("target", [0.75, 0.85, 0.9])
+def test_the_cut_is_the_lowest_whose_accuracy_has_its_lower_bound_at_the_target(fold, target):
+    cut = cut_of(fold, target)
+    validation = fold.validation.scored
+    certain = confidences(validation.probabilities, fit_temperature(validation).value)
+    correct = validation.probabilities.argmax(axis=1) == validation.labels
+    order = np.argsort(-certain)
+    bounds = lower_bounds(np.cumsum(correct[order]), np.arange(1, 301), 0.9)
+    most = int(np.flatnonzero(bounds >= target)[-1]) + 1
+    assert cut.kept == most
+    assert cut.accuracy >= target
+    assert cut.lower_bound == pytest.approx(bounds[most - 1])
+    assert target <= cut.lower_bound < cut.accuracy
+    assert cut.images == 300
+    assert cut_of(fold, cut.lower_bound) == cut  # a bound that is the target keeps it
+
+
+def test_an_image_on_a_threshold_is_reviewed_by_the_rule_of_release_alone():
+    image = with_scores([1], [0.75])
+    image.frame["sampled_votes"] = 0.8
+    cut = ConfidenceCut(0.75, 10, 10, 1.0, 0.9)
+    thresholds = ReviewThresholds(0.8, release=0.75, confidence=cut, set_limit=0.25)
+    given = {
+        rule: bool(reviewed(rule, image, thresholds)[0]) for rule in ("votes", "confidence", "conformal", "release")
+    }
+    assert given == {"votes": False, "confidence": False, "conformal": False, "release": True}
+
+
+def test_equal_confidences_are_kept_or_referred_together():
+    run = make_run(images=100, subjects=None, classes=CLASSES)
+    probabilities = np.full((200, 3), 0.1)
+    probabilities[np.arange(200), run.labels] = 0.8
+    wrong = np.arange(0, 200, 4)
+    probabilities[wrong] = np.roll(probabilities[wrong], 1, axis=1)
+    run.frame[[f"prob_{name}" for name in CLASSES]] = probabilities
+    fold = LabelledFold.of(run, SETTINGS)
+    assert cut_of(fold, 0.65).kept == 100
+    assert cut_of(fold, 0.76) == ConfidenceCut(None, 100, 0, None, None)
+
+
+def test_folds_refer_by_their_own_cuts_and_the_target_holds_on_test():
+    runs = [make_run(fold, images=600, subjects=None, classes=CLASSES, skill=2.5) for fold in range(3)]
+    referral = evaluate_runs(runs, SETTINGS).referral
+    assert len({cut.cut for cut in referral.validation}) == 3
+    assert referral.referred.total == 1800
+    assert referral.correct.total == 1800 - referral.referred.hits
+    assert 0.95 <= referral.correct.value < 0.98
+    assert abs(referral.conformal.marginal.coverage.value - 0.9) < 0.03
+
+
+def test_there_is_no_referral_without_validation_images():
+    only_test = make_predictions(classes=CLASSES)
+    assert choose_referral(LabelledFold.of(only_test, SETTINGS)) == ReviewThresholds(0.8)
+    assert evaluate_runs([only_test], SETTINGS).referral is None
+
+
+def test_images_of_a_poor_model_are_all_referred():
+    """A point estimate keeps the few images that are right by chance."""
+    fold = LabelledFold.of(make_run(images=100, subjects=None, classes=CLASSES, skill=0.0), SETTINGS)
+    cut = cut_of(fold, 0.95)
+    assert (cut.cut, cut.kept) == (None, 0)
+    (note,) = cut_notes(cut, 0.95)
+    assert "all images are referred" in note
+    assert cut_notes(ConfidenceCut(0.6, 40, 20, 1.0, 0.96), 0.95) == []
+
+
+@pytest.mark.parametrize(("coverage", "images"), [(0.9, 9), (0.95, 19), (0.99, 99), (0.5, 1), (0.3, 1)])
+def test_needed_images_have_a_limit_and_fewer_have_none(coverage, images):
+    assert needed_images(1 - coverage) == images
+    labels = np.arange(images) % 2
+    scores = np.linspace(0.1, 0.9, images)
+    probabilities = np.column_stack([1 - scores, scores])
+    assert choose_limit(probabilities, labels, coverage) is not None
+    assert choose_limit(probabilities[1:], labels[1:], coverage) is None

@@ -1,0 +1,128 @@
+"""Review of new images by the rules of referral."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.common.errors import UserError
+from karyocyte.evaluation.evaluate import evaluate_runs
+from karyocyte.evaluation.labelled_runs import LabelledFold
+from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_thresholds, conformal_sets, thresholds_of
+from karyocyte.evaluation.referral.evaluate import decide
+from karyocyte.evaluation.referral.new_images import RULES, doubtful_first, review_table, rule_lines, select_rules
+from karyocyte.evaluation.result import EvaluationResult
+from tests.helpers.predictions import make_predictions, make_run, with_passes
+
+SETTINGS = EvaluationConfig(resamples=20)
+
+
+@pytest.fixture(scope="module")
+def run():
+    return with_passes(make_run(images=80, skill=1.0))
+
+
+@pytest.fixture(scope="module")
+def thresholds(run):
+    return thresholds_of(evaluate_runs([run], SETTINGS))
+
+
+def test_thresholds_chosen_anew_are_those_of_the_evaluation(run, thresholds):
+    assert choose_thresholds(run, SETTINGS) == thresholds
+    assert thresholds.confidence is not None
+    assert any(note.startswith("release: ") for note in thresholds.notes)
+
+
+@pytest.mark.parametrize("rules", [["votes"], ["release"], ["conformal"], ["votes", "positive"]])
+def test_rules_select_the_same_images_as_triage(run, thresholds, rules):
+    fold = LabelledFold.of(run, SETTINGS)
+    test = fold.test
+    table = review_table(run.part("test"), thresholds, rules)
+    review = decide(fold, thresholds)["_".join(rules)].review
+    if "positive" in rules:  # the prediction without passes counts as well
+        review = review | (test.confidences()["probability"].called == test.scored.positive_index)
+    assert (table["review"] == review).all()
+    assert 0 < table["review"].sum() < len(table)
+
+
+def test_impossible_rules_are_left_out_or_refused(thresholds):
+    assert select_rules(thresholds, True, "all", None) == ["votes", "release"]
+    assert select_rules(thresholds, False, "all", None) == ["release"]
+    assert select_rules(ReviewThresholds(0.8), False, None, None) == []
+    for name in RULES:
+        with pytest.raises(UserError, match=f"rules={name}"):
+            select_rules(ReviewThresholds(0.8), False, None, [name])
+
+
+def test_images_that_are_out_of_distribution_are_reviewed_and_come_first(run, thresholds):
+    test = run.part("test")
+    plain = review_table(test, thresholds, ["release"])
+    foreign = np.arange(len(plain)) % 5 == 0
+    test.frame["out_of_distribution"] = np.where(foreign, 1.2, 1.0)
+    table = review_table(test, thresholds, ["release"])
+    assert (table["review"] == (plain["review"] | foreign)).all()
+    assert (table["reason"].fillna("").str.startswith("out of distribution") == foreign).all()
+    assert foreign[doubtful_first(table)[: foreign.sum()]].all()
+    assert (table["out_of_distribution"] > 1).tolist() == foreign.tolist()
+
+
+def test_every_image_is_reviewed_without_rules():
+    predictions = make_predictions(images=5, classes=("a", "b", "c"))
+    table = review_table(predictions, ReviewThresholds(0.8), [])
+    assert table["review"].all()
+    assert table["prediction_at_threshold"].isna().all()
+    assert (table["prediction"] == np.array(["a", "b", "c"])[predictions.probabilities.argmax(axis=1)]).all()
+    assert "every image" in rule_lines(ReviewThresholds(0.8), [], None)[0]
+
+
+def test_metrics_without_triage_and_calibration():
+    result = evaluate_runs([make_run()], SETTINGS)
+    result = replace(result, settings={}, triage=None, calibration=None, referral=None)
+    assert thresholds_of(result) == ReviewThresholds(0.8, result.threshold.value)
+
+
+@pytest.fixture(scope="module")
+def many_classes():
+    return make_run(images=200, subjects=None, classes=("a", "b", "c"), skill=2.5)
+
+
+def test_images_of_many_classes_are_reviewed_below_the_cut_of_validation(many_classes):
+    result = evaluate_runs([many_classes], SETTINGS)
+    thresholds = thresholds_of(EvaluationResult.from_dict(result.to_dict()))
+    assert thresholds == choose_thresholds(many_classes, SETTINGS)
+    rules = select_rules(thresholds, False, None, None)
+    assert rules == ["confidence"]
+    table = review_table(many_classes.part("test"), thresholds, rules)
+    assert (table["review"] == (table["probability"] < thresholds.confidence.cut)).all()
+    assert table["review"].sum() == result.referral.referred.hits
+    assert 0 < table["review"].sum() < len(table)
+    assert set(table["reason"].dropna()) == {f"probability below {thresholds.confidence.cut:.4g}"}
+    assert f"{thresholds.confidence.kept} of 200 validation images" in rule_lines(thresholds, rules, None)[0]
+
+
+def test_probabilities_and_runner_up_are_the_two_largest_of_the_calibrated_ones(many_classes):
+    table = review_table(many_classes.part("test"), choose_thresholds(many_classes, SETTINGS), ["confidence"])
+    calibrated = table[["calibrated_a", "calibrated_b", "calibrated_c"]].to_numpy()
+    ordered = np.sort(calibrated, axis=1)
+    assert np.array_equal(table[["runner_up_probability", "probability"]], ordered[:, 1:])
+    names = np.array(["a", "b", "c"])[np.argsort(calibrated, axis=1)]
+    assert np.array_equal(table[["runner_up", "prediction"]], names[:, 1:])
+
+
+def test_conformal_sets_have_names(many_classes):
+    test, thresholds = many_classes.part("test"), choose_thresholds(many_classes, SETTINGS)
+    table = review_table(test, thresholds, ["conformal"])
+    sets = conformal_sets(test.probabilities, thresholds.set_limit)
+    assert table["conformal_set"].tolist() == [", ".join(np.array(["a", "b", "c"])[row]) for row in sets]
+    assert (table["review"] == (sets.sum(axis=1) != 1)).all()
+    assert 0 < table["review"].sum() < len(table)
+
+
+def test_the_most_doubtful_images_come_first(many_classes):
+    thresholds = choose_thresholds(many_classes, SETTINGS)
+    table = review_table(many_classes.part("test"), thresholds, ["confidence"])
+    table = table.iloc[doubtful_first(table)]
+    assert table["probability"].is_monotonic_increasing
+    reviewed = int(table["review"].sum())
+    assert table["review"].tolist() == [True] * reviewed + [False] * (len(table) - reviewed)

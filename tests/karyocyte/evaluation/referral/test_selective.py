@@ -1,0 +1,91 @@
+"""Risk against coverage, and the threshold of release."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from karyocyte.common.config.schema import EvaluationConfig, TriageConfig
+from karyocyte.evaluation.intervals.exact import lower_bounds
+from karyocyte.evaluation.labelled_runs import LabelledFold, LabelledRuns
+from karyocyte.evaluation.referral.choices import choose_release
+from karyocyte.evaluation.referral.selective import WeightedArea, areas, rankings, risk_coverage
+from tests.helpers.predictions import make_predictions, with_passes, with_scores
+
+few_cases = st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=6)
+
+
+def arrays_of(rows):
+    confidence, wrong = zip(*rows, strict=True)
+    return np.array(confidence, float), np.array(wrong)
+
+
+def area_of(order, wrong):
+    """The definition: the mean risk over coverages."""
+    return np.mean([np.mean([wrong[place] for place in order[:taken]]) for taken in range(1, len(order) + 1)])
+
+
+@given(few_cases)
+def test_ties_are_the_mean_over_all_orders(rows):
+    confidence, wrong = arrays_of(rows)
+    orders = [order for order in permutations(range(len(rows))) if all(np.diff(confidence[list(order)]) <= 0)]
+    assert risk_coverage(confidence, wrong).area == pytest.approx(np.mean([area_of(order, wrong) for order in orders]))
+
+
+@given(few_cases, st.integers(0, 1000))
+def test_an_image_that_is_drawn_twice_is_two_images(rows, seed):
+    confidence, wrong = arrays_of(rows)
+    rng = np.random.default_rng(seed)
+    clusters = rng.integers(0, 3, len(rows))
+    clusters[0] = 2
+    counts = rng.integers(0, 3, (4, 3))
+    actual = WeightedArea(confidence, wrong, clusters)(counts)[0]
+    for row, area in zip(counts, actual, strict=True):
+        images = np.repeat(np.arange(len(rows)), row[clusters])
+        if len(images):
+            assert area == pytest.approx(risk_coverage(confidence[images], wrong[images]).area)
+        else:
+            assert np.isnan(area)
+
+
+def test_every_area_has_an_interval_by_subject():
+    run = with_passes(make_predictions(images=80, subjects=20, skill=0.6), noise=3.0)
+    for area in areas(LabelledRuns.of([run], EvaluationConfig(resamples=50))).values():
+        assert area.interval.value == pytest.approx(area.aurc)
+        assert area.interval.low < area.aurc < area.interval.high
+        assert area.interval.clusters == 20
+
+
+def test_each_confidence_counts_the_errors_of_its_own_predictions():
+    run = make_predictions(images=80, skill=0.6)
+    assert set(areas(LabelledRuns.of([run], EvaluationConfig(resamples=10)))) == {"probability"}
+    with_votes = LabelledRuns.of([with_passes(run, noise=3.0)], EvaluationConfig(resamples=10))
+    sampled = with_votes.folds[0].test
+    actual = areas(with_votes)
+    assert set(actual) == {"probability", "votes", "mean_probability", "joint", "mutual_information"}
+    plain = run.probabilities.argmax(1) != run.labels
+    assert actual["probability"].wrong == plain.sum()
+    voted = sampled.frame["sampled_label"].to_numpy() != sampled.frame["label"].to_numpy()
+    assert actual["votes"].wrong == actual["joint"].wrong == voted.sum()
+    curve = rankings([sampled])["votes"].curve
+    assert curve.cuts.sum() == sampled.frame["sampled_votes"].nunique()
+    assert curve.risk[-1] == pytest.approx(voted.mean())
+    assert all(row.e_aurc >= 0 for row in actual.values())
+
+
+def release_of(labels, scores, config):
+    return choose_release(LabelledFold.of(with_scores(labels, scores, part="validation"), config))
+
+
+def test_the_release_counts_the_positives_that_its_threshold_keeps():
+    actual = release_of(
+        [1, 1, 1, 0, 0], [0.9, 0.6, 0.2, 0.7, 0.1], EvaluationConfig(triage=TriageConfig(sensitivity=0.6))
+    )
+    assert (actual.threshold, actual.kept, actual.positives) == (0.6, 2, 3)
+    assert (actual.sensitivity, actual.lower_bound) == (2 / 3, lower_bounds(np.array([2]), np.array([3]), 0.95))
+
+
+def test_a_class_without_validation_images_leaves_no_release():
+    assert release_of([1, 1], [0.2, 0.8], EvaluationConfig()).threshold is None

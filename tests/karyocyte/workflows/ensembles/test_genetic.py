@@ -1,0 +1,110 @@
+"""The genetic algorithm of paper 004: its operators by hand, and properties of every run of it."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from karyocyte.workflows.ensembles.genetic import (
+    average_crossover,
+    breed,
+    evolve,
+    fit_genetic,
+    replace_gene,
+    tournament,
+)
+from karyocyte.workflows.ensembles.request import GeneticConfig
+from tests.karyocyte.workflows.ensembles.problems import make_problem
+
+
+@pytest.mark.parametrize(
+    ("fitness", "entrants", "winners"),
+    [
+        ([0.2, 0.9, 0.5, 0.9], [[0, 2, 0], [2, 1, 0], [0, 0, 0]], [2, 1, 0]),
+        ([0.2, 0.9, 0.5, 0.9], [[3, 1], [1, 3]], [3, 1]),  # of equals the first drawn
+        ([[0.1, 0.2], [0.2, 0.1]], [[[0, 1]] * 3] * 2, [[1] * 3, [0] * 3]),  # two restarts
+    ],
+)
+def test_the_fittest_entrant_wins_a_tournament(fitness, entrants, winners):
+    assert tournament(np.array(fitness), np.array(entrants)).tolist() == winners
+
+
+def test_a_child_is_the_normalised_mean_of_its_parents():
+    first = np.array([[0.5, 0.5, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
+    second = np.array([[0.1, 0.3, 0.2, 0.4], [0.0, 0.0, 0.0, 1.0]])
+    assert average_crossover(first, second) == pytest.approx(np.array([[0.3, 0.4, 0.1, 0.2], [0.5, 0.0, 0.0, 0.5]]))
+    assert average_crossover(np.array([2.0, 0.0]), np.array([2.0, 4.0])) == pytest.approx(np.array([0.5, 0.5]))
+
+
+def test_a_mutation_replaces_one_gene_and_normalisation_changes_all():
+    genes = np.array([[0.4, 0.3, 0.2, 0.1], [0.25, 0.25, 0.25, 0.25]])
+    mutants = replace_gene(genes, np.array([0, 3]), np.array([0.9, 0.0]))
+    expected = [[0.9 / 1.5, 0.3 / 1.5, 0.2 / 1.5, 0.1 / 1.5], [1 / 3, 1 / 3, 1 / 3, 0.0]]
+    assert mutants == pytest.approx(np.array(expected))
+    assert genes[0, 0] == 0.4  # the parent is unchanged
+    assert replace_gene(np.array([0.0, 1.0]), np.array(1), np.array(0.0)).tolist() == [0.5, 0.5]
+
+
+class Draws:
+    """Prepared draws in place of a generator."""
+
+    def __init__(self, *draws):
+        self.draws = list(draws)
+
+    def random(self, shape):
+        drawn = np.asarray(self.draws.pop(0))
+        assert drawn.shape == tuple(shape)
+        return drawn
+
+    def integers(self, high, size):
+        drawn = self.random(size)
+        assert drawn.max() < high
+        return drawn
+
+
+def test_a_generation_by_hand():
+    genes = np.array([[[1.0, 0.0], [0.0, 1.0], [0.6, 0.4], [0.5, 0.5]]])
+    fitness = np.array([[0.1, 0.4, 0.3, 0.2]])
+    # Three children: first parents 2, 1, 3; second parents 0, 3, 1; the first two cross, the last two mutate.
+    entrants = [[[0, 2], [2, 1], [3, 0], [0, 0], [0, 3], [1, 3]]]
+    crosses = [[0.1, 0.49, 0.5]]
+    mutates = [[0.9, 0.2, 0.1]]
+    rng = Draws(entrants, crosses, mutates, [[0, 0, 1]], [[0.7, 0.75, 0.125]])
+    config = GeneticConfig(population=4, tournament=2, crossover=0.5, mutation=0.5)
+    children = breed(genes, fitness, 3, config, rng)
+    assert children[0] == pytest.approx(np.array([[0.8, 0.2], [0.5, 0.5], [0.8, 0.2]]))
+    assert not rng.draws
+
+
+@given(
+    members=st.integers(1, 6),
+    population=st.integers(2, 12),
+    elites=st.integers(0, 3),
+    restarts=st.integers(1, 4),
+    seed=st.integers(0, 1000),
+)
+def test_populations_hold_valid_weights_in_falling_order(members, population, elites, restarts, seed):
+    elites = min(elites, population - 1)
+    config = GeneticConfig(population=population, generations=6, restarts=restarts, elites=elites, mutation=0.8)
+    problem = make_problem(members, images=30)
+    genes, best = evolve(problem, config, np.random.default_rng(seed))
+    assert genes.shape == (restarts, population, members)
+    assert genes.min() >= 0
+    assert genes.sum(axis=2) == pytest.approx(1)
+    fitness = problem.fitness(genes.reshape(-1, members)).reshape(genes.shape[:2])
+    assert (np.diff(fitness, axis=1) <= 1e-12).all()
+    assert best.shape == (restarts, 7)
+    assert fitness[:, 0] == pytest.approx(best[:, -1])
+    if config.elites:
+        assert (np.diff(best, axis=1) >= 0).all()
+
+
+def test_the_best_of_all_restarts_is_returned():
+    problem = make_problem()
+    config = GeneticConfig(population=5, generations=3, restarts=6)
+    genes, best = evolve(problem, config, np.random.default_rng(7))
+    result = fit_genetic(problem, config, 7)
+    assert result.score == best[:, -1].max() > best[:, -1].min()
+    assert result.weights.tolist() == genes[best[:, -1].argmax(), 0].tolist()
+    assert result.evaluations == 6 * (5 + 3 * 4)
+    assert fit_genetic(problem, config, 8).weights.tolist() != result.weights.tolist()

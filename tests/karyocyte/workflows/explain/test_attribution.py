@@ -1,0 +1,170 @@
+"""Heat maps: they lie where the decision is made, whatever the model, and leave no trace on it."""
+
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from pytorch_grad_cam import GradCAM, GradCAMPlusPlus, HiResCAM
+from pytorch_grad_cam.utils.image import scale_cam_image
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import nn
+
+from karyocyte.common.errors import UserError
+from karyocyte.workflows.explain.attribution import CAMS, heat_maps, resolve, scaled
+from karyocyte.workflows.explain.layers import Model
+from lightning_modules.build import build_classifier
+from tests.helpers.training import small_config
+
+IMAGES = np.random.default_rng(0).integers(30, 255, (5, 32, 32, 3), dtype=np.uint8)
+IMAGES[:, [0, -1]] = IMAGES[:, :, [0, -1]] = 0  # on black, as a cropped cell
+
+
+class Gate(nn.Module):
+    """Lets through what lies in the upper left corner, or what a mask of its own says."""
+
+    def __init__(self, size: int = 32, corner: int = 8):
+        super().__init__()
+        self.register_buffer("mask", torch.zeros(1, 1, size, size))
+        self.mask[..., :corner, :corner] = 1
+
+    def forward(self, x):
+        return x * self.mask
+
+
+def corner_net(logits: int = 1) -> Model:
+    """Mean gray of the upper left corner, with a BatchNorm on the way: one logit, or its negative and itself."""
+    conv, norm, dense = nn.Conv2d(3, 4, 1, bias=False), nn.BatchNorm2d(4), nn.Linear(4, logits, bias=False)
+    nn.init.constant_(conv.weight, 0.5)
+    nn.init.constant_(dense.weight, 1.0)
+    if logits == 2:
+        dense.weight.data[0] = -1.0
+    layers = [("conv", conv), ("norm", norm), ("gate", Gate()), ("pool", nn.AdaptiveAvgPool2d(1))]
+    return model_of(nn.Sequential(OrderedDict([*layers, ("flatten", nn.Flatten()), ("dense", dense)])))
+
+
+def model_of(net: nn.Module) -> Model:
+    return Model(net, {name: module for name, module in net.named_modules() if name})
+
+
+def maps(model, name, layer=None, images=IMAGES, classes=(1,) * 5):
+    method = resolve(name, layer, model, images[0])
+    return np.stack(list(heat_maps(model, images, classes[: len(images)], method)))
+
+
+def state_of(net: nn.Module) -> dict:
+    """Weights, gradients, modes and numbers of hooks, in a form that can be compared."""
+    state = {name: value.numpy().tobytes() for name, value in net.state_dict().items()}
+    for name, weight in net.named_parameters():
+        state[f"{name} grad"] = (weight.requires_grad, None if weight.grad is None else weight.grad.numpy().tobytes())
+    for name, module in net.named_modules():
+        state[f"{name} mode"] = (module.training, len(module._forward_hooks))
+    return state
+
+
+@pytest.mark.parametrize("logits", [1, 2])
+@pytest.mark.parametrize("name", CAMS)
+def test_the_heat_lies_where_the_decision_is_made(name, logits):
+    model = corner_net(logits)
+    actual = maps(model, name, "gate")
+    assert actual.shape == IMAGES.shape[:3]
+    assert actual.dtype == np.float32
+    inside = actual[:, :8, :8].sum(axis=(1, 2)) / actual.sum(axis=(1, 2))
+    assert (inside > 0.999).all()
+    tops = np.stack([scaled(one) for one in actual])
+    assert (tops >= 0).all()
+    assert tops.max(axis=(1, 2)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", CAMS)
+def test_a_single_logit_is_what_speaks_for_class_1_and_its_negative_for_class_0(name):
+    one, two = corner_net(1), corner_net(2)
+    for index in (0, 1):
+        classes = [index] * len(IMAGES)
+        np.testing.assert_allclose(
+            maps(one, name, "gate", classes=classes), maps(two, name, "gate", classes=classes), atol=1e-7
+        )
+    # Gray is above zero everywhere: nothing speaks for class 0, and nothing is made of that.
+    against = maps(one, name, "gate", classes=[0] * len(IMAGES))
+    assert not against.any()
+    assert not scaled(against[0]).any()
+    mixed = maps(one, name, "gate", classes=[1, 0, 1, 0, 1])
+    assert [bool(heat.any()) for heat in mixed] == [True, False, True, False, True]
+
+
+@pytest.mark.parametrize("name", CAMS)
+@pytest.mark.parametrize("outer", [torch.no_grad, torch.inference_mode])
+def test_frozen_backbones_within_no_grad_leave_no_trace(name, outer):
+    model = corner_net()
+    model.forward.requires_grad_(False)
+    model.forward.dense.requires_grad_(True)
+    model.forward.dense.weight.grad = torch.full_like(model.forward.dense.weight, 3.0)
+    model.forward.train()
+    model.forward.pool.eval()
+    before = state_of(model.forward)
+    with outer():
+        actual = maps(model, name, "gate")
+    assert actual.any(axis=(1, 2)).all()
+    assert state_of(model.forward) == before
+
+
+def random_net(inplace: bool = False) -> Model:
+    torch.manual_seed(0)
+    layers = [("conv1", nn.Conv2d(3, 6, 3, stride=2)), ("act1", nn.ReLU(inplace)), ("conv2", nn.Conv2d(6, 8, 3))]
+    layers += [("act2", nn.ReLU(inplace)), ("pool", nn.AdaptiveAvgPool2d(1)), ("flatten", nn.Flatten())]
+    return model_of(nn.Sequential(OrderedDict([*layers, ("dense", nn.Linear(8, 3))])))
+
+
+@pytest.mark.parametrize(
+    ("name", "cam"), [("gradcam", GradCAM), ("gradcam++", GradCAMPlusPlus), ("hirescam", HiResCAM)]
+)
+def test_the_maps_are_the_library_s_but_for_its_stretching(name, cam):
+    model = random_net()
+    actual = maps(model, name, "act2", classes=[0, 1, 2, 0, 1])
+    image = torch.from_numpy(IMAGES).permute(0, 3, 1, 2).float() / 255
+    theirs = cam(model.forward, [model.modules["act2"]])(image, [ClassifierOutputTarget(k) for k in (0, 1, 2, 0, 1)])
+    assert actual.any(axis=(1, 2)).sum() >= 3
+    # Theirs is stretched before it is enlarged; both times from the least value, which is 0 once something is cut off.
+    np.testing.assert_allclose(scale_cam_image(actual), theirs, atol=2e-2)
+
+
+@pytest.mark.parametrize("name", CAMS)
+@pytest.mark.parametrize("layer", ["conv1", "conv2"])
+def test_a_step_that_works_in_place_spoils_no_map_of_the_layer_before(name, layer):
+    np.testing.assert_allclose(maps(random_net(True), name, layer), maps(random_net(False), name, layer), atol=1e-6)
+
+
+def test_the_default_layer_is_the_last_of_four_by_four_values_or_else_of_more_than_one():
+    model = random_net()
+    layers = [resolve("gradcam", None, model, IMAGES[0, :side, :side]).layer for side in (32, 9, 7)]
+    assert layers == ["act2", "act1", "act1"]  # at nine pixels two by two values at the end, four by four before
+
+
+def test_a_model_that_returns_nan_is_an_error():
+    model = random_net()
+    torch.nn.init.constant_(model.forward.dense.weight, float("nan"))
+    with pytest.raises(UserError, match="returns NaN"):
+        maps(model, "gradcam")
+
+
+NETWORKS = {
+    "mobilenetv2": ["model=mobilenetv2"],
+    "vit": ["model=resnet18", "model.name=vit_tiny_patch16_224", "+model.args.depth=2"],
+    "anet_c6": ["model=anet_c6", "head.layers=[flatten]", "+model.args.pools=five"],
+    "places": ["model=resnet18", "model.cut=layer1", "head.layers=[{dropout: 0.5}, flatten]"],
+}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_any_network_has_maps_at_its_last_layer(network, tmp_path):
+    config = small_config(tmp_path, *NETWORKS[network])
+    classifier, _ = build_classifier(config, ("hem", "all"))
+    classifier.backbone.requires_grad_(False)
+    modules = model_of(classifier.backbone).modules
+    model = Model(classifier, modules, prefix_tokens=getattr(classifier.backbone, "num_prefix_tokens", 0))
+    before = state_of(classifier)
+    for name in ("gradcam", "hirescam"):
+        actual = maps(model, name, images=IMAGES[:2], classes=[0, 1])
+        assert actual.shape == (2, 32, 32)
+        assert all(0 <= scaled(heat).min() <= scaled(heat).max() <= 1 for heat in actual)
+    assert state_of(classifier) == before

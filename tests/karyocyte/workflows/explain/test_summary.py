@@ -1,0 +1,73 @@
+"""Tables of layers, and the parameter counts that the papers print."""
+
+import re
+
+import pandas as pd
+import pytest
+
+from karyocyte.commands.explain import app
+from karyocyte.common.composition.compose import compose_config
+from karyocyte.common.runs.stages import stages_of
+from karyocyte.workflows.explain.summary import build_untrained
+from lightning_modules.backbones.layer_table import ParameterCounts, count_as_keras, layers_of
+from tests.helpers.terminal import run_app
+
+# In all, and trained in the last stage, as papers 004 and 001 print them; None: not printed.
+PRINTED = {
+    "vgg16_features": (21_137_729, 6_423_041),
+    "vgg16_finetune_last3": (21_137_729, 6_423_041 + 3 * 2_359_808),
+    "vgg16_cut_block5_features": (7_766_849, 131_328 + 257),
+    "vgg16_cut_block5": (7_766_849, 7_728_129),
+    "resnet50_features": (23_589_761, 2_049),
+    "resnet50_finetune_last3": (23_589_761, 4_467_713),
+    "resnet50_cut_block5_features": (8_851_841, 262_657),
+    "resnet50_cut_block5_d512": (9_114_497, 9_083_905),
+    "mobilenetv2_features": (2_259_265, 1_281),
+    "mobilenetv2_last1": (2_259_265, 887_361),
+    "mobilenetv2_last7": (2_259_265, 1_985_793),
+    "karyogram_vgg16_full": (14_847_297, 14_846_785),
+    "karyogram_inceptionv3_full": (22_328_609, 22_293_665),
+}
+
+
+def summary(*arguments, code=0):
+    return run_app(app, "summary", *arguments, code=code)
+
+
+@pytest.mark.parametrize("experiment", PRINTED)
+def test_counts_are_those_that_the_papers_print(experiment):
+    config = compose_config([f"+experiment={experiment}", "weights=random"])
+    classifier = build_untrained(config, 2)
+    classifier.configure_stage(list(stages_of(config).values())[-1])
+    assert count_as_keras(classifier, config.model.name) == ParameterCounts(*PRINTED[experiment])
+
+
+def test_layers_have_the_shapes_and_parameters_of_paper_004(tmp_path):
+    csv = tmp_path / "layers.csv"
+    result = summary("+experiment=vgg16_cut_block5", "--csv", csv)
+    output = " ".join(result.output.split())
+    assert re.search(r"block2 7,766,849 7,728,129 7,766,849 7,728,129", output)
+    table = pd.read_csv(csv).set_index("layer")
+    backbone = table.loc["backbone", ["output", "parameters", "trainable"]]
+    assert backbone.tolist() == ["512 x 14 x 14", 7_635_264, 7_596_544]
+    assert table.loc["head.dense1", ["kind", "output", "parameters"]].tolist() == ["Linear", "256", 131_328]
+    assert table.loc["head.logits", ["output", "parameters"]].tolist() == ["1", 257]
+    assert table["parameters"].sum() == 7_766_849
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 0])
+def test_layers_of_any_depth_hold_each_parameter_once(depth):
+    config = compose_config(["+experiment=resnet18_cut_block5", "weights=random", "prepare.size=64"])
+    classifier = build_untrained(config, 2)
+    layers = layers_of(classifier, (64, 64), depth)
+    assert layers["parameters"].sum() == sum(p.numel() for p in classifier.parameters())
+    shapes = dict(zip(layers["layer"], layers["output"], strict=True))
+    if depth == 2:
+        assert shapes["backbone.layer2"] == "128 x 8 x 8"
+    assert "backbone.layer4" not in shapes  # what the cut removed
+    assert ("backbone" in shapes) == (depth == 1)
+
+
+def test_of_published_sets_the_number_of_classes_is_known():
+    output = summary("+experiment=anet_c6_mnist", "prepare.size=80").output
+    assert re.search(r"head.logits +Linear +10 ", output)

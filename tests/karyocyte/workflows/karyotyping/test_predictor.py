@@ -1,0 +1,54 @@
+"""Predictions of new cells by several networks."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from datamodules.inference.cell_images import read_cell
+from datamodules.inference.cells import find_cells
+from karyocyte.common.composition.compose import compose_config
+from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.evaluation.averaging import Combiner
+from karyocyte.workflows.karyotyping.predictor import CellModel
+from karyocyte.workflows.networks import LoadedNetwork
+from karyocyte.workflows.temperatures import Temperatures
+from tests.helpers.chromosomes import NUMBERS, bar
+from tests.helpers.images import write_image
+
+RUNS_ORDER = sorted(CHROMOSOMES)  # 1, 10, 11, ..., X, Y
+
+
+PREPARE = compose_config(["+experiment=chromosomes"]).prepare
+
+
+class FakeNetwork:
+    """Gives image i of a cell the class RUNS_ORDER[i] with a probability of 0.6."""
+
+    def arrays(self, image):
+        return {"probability": np.full((24, 24), 0.4 / 23) + np.eye(24) * (0.6 - 0.4 / 23)}
+
+
+@pytest.fixture
+def predict(tmp_path):
+    """A function that predicts a cell of 24 images by two networks and an ensemble's combiner, or their average."""
+    for number in NUMBERS:
+        write_image(tmp_path / "cell" / f"{number}.png", bar(number))
+    (cell,) = find_cells(tmp_path / "cell", tmp_path / "cache", progress=False).cells
+
+    def call(combiner=None):
+        network = LoadedNetwork("a", "b", FakeNetwork(), PREPARE, 32, tuple(RUNS_ORDER), turns=False, adapts=False)
+        model = CellModel("0", [network, network], Temperatures((1.0, 1.0), 1.0), combiner, balanced=False)
+        with ThreadPoolExecutor(1) as pool:
+            files = read_cell(cell, PREPARE, {}, pool)
+            return np.exp(model.predict(files, pool).log_probabilities)
+
+    return call
+
+
+def test_an_average_is_in_the_order_of_chromosomes(predict):
+    assert [CHROMOSOMES[kind] for kind in predict().argmax(axis=1)] == RUNS_ORDER
+
+
+def test_a_fitted_ensemble_weighs_its_members(predict):
+    assert predict(Combiner("genetic", np.array([0.2, 0.8]))) == pytest.approx(predict())

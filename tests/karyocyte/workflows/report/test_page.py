@@ -1,0 +1,257 @@
+"""The page: what it shows, that names from outside are inert on it, and that it is always the same."""
+
+import json
+import re
+from html import unescape
+from html.parser import HTMLParser
+
+import pytest
+
+from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.common.files import write_json, write_text
+from karyocyte.common.predictions import write_predictions
+from karyocyte.evaluation.evaluate import evaluate_runs
+from karyocyte.workflows.report import plots as figures
+from karyocyte.workflows.report.page import write_report
+from karyocyte.workflows.report.request import ReportRequest
+from tests.helpers.predictions import make_predictions, make_run, with_passes
+from tests.karyocyte.workflows.report.reports import (
+    CONFIG,
+    LEAKS,
+    NO_LEAKS,
+    RESAMPLES,
+    table_rows,
+    write_facts,
+    write_run,
+)
+
+SETTINGS = EvaluationConfig(resamples=RESAMPLES)
+EVIL = '</script><img src=x onerror="alert(1)">'
+
+
+def written(folders, path, **options):
+    write_report(ReportRequest(folders, path, **options))
+    return path.read_text(encoding="utf-8")
+
+
+def prose(html):
+    """The text that a reader sees, without tags and scripts."""
+    bare = re.sub(r"<(script|style)[^>]*>.*?</\1>", "", html, flags=re.S)
+    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", bare)))
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch):
+    """Draw nothing but in the fixtures of the module: drawings take most of the time."""
+    monkeypatch.setattr(figures, "as_picture", lambda draw, size: "data:,")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run with all that a run leaves."""
+    folder = tmp_path_factory.mktemp("run")
+    run = with_passes(make_run(images=60, subjects=20, about={"leaks": NO_LEAKS}))
+    write_facts(write_run(folder, run, maps=("gradcam-layer4",)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    """Its page."""
+    return written([folder], folder / "report.html")
+
+
+class Outline(HTMLParser):
+    """The tags of a page and their attributes."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def values(self, *names):
+        """The values of attributes, in their order on the page."""
+        return [attributes[name] for _, attributes in self.tags for name in names if name in attributes]
+
+
+def test_a_page_needs_no_other_file(page):
+    addresses = Outline(page).values("src", "href")
+    assert addresses
+    assert all(address.startswith(("data:", "#")) for address in addresses)
+    assert not re.findall(r"url\(|@import|https?://", re.sub(r'"data:[^"]*"', "", page))
+    assert "default-src 'none'" in page
+
+
+def test_a_page_is_accessible(page):
+    outline = Outline(page)
+    levels = [int(tag[1]) for tag, _ in outline.tags if re.fullmatch("h[1-6]", tag)]
+    assert (levels[0], levels.count(1)) == (1, 1)
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(attributes["alt"] for tag, attributes in outline.tags if tag == "img")
+    assert all(attributes["scope"] in ("col", "row") for tag, attributes in outline.tags if tag == "th")
+    assert page.count("<table>") == page.count("<caption>") > 0
+    assert len(outline.values("id")) == len(set(outline.values("id")))
+    assert '<html lang="en">' in page
+
+
+def test_a_page_says_what_was_tested_and_how(page):
+    text = prose(page)
+    facts = ("tiny", "protocol subject", "of 20 subjects", "abc123", "torch 2.11", "memorises its images")
+    leaks = ("No leak found", "near-duplicates across the split were not looked for")
+    titles = ("Operating points", "Triage", "Calibration", "Reliability, as trained", "Risk and coverage")
+    assert [part for part in (*facts, *leaks, *titles) if part not in text] == []
+    rows = table_rows(page, "Images of each part")
+    assert rows[0] == ["part", "images", "subjects", "hem", "all"]
+    # Of the two training images one has no subject.
+    assert rows[1:] == [["train", "2", "1", "1", "1"], ["test", "1", "1", "0", "1"]]
+    auc = evaluate_runs([with_passes(make_run(images=60, subjects=20))], SETTINGS).test.metrics["auc"]
+    (row,) = [row for row in table_rows(page, "Test metrics") if row[0].startswith("AUC")]
+    assert row[1] == f"{auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})"
+
+
+def test_a_written_result_is_not_computed_again(tmp_path):
+    run = make_run(images=30, subjects=10)
+    content = evaluate_runs([run], SETTINGS).to_dict()
+    content["test"]["metrics"]["auc"]["low"] = 0.123
+    write_json(write_run(tmp_path, run) / "metrics.json", content)
+    assert "(0.123 to " in prose(written([tmp_path], tmp_path / "page.html"))
+
+
+def test_the_same_run_gives_the_same_bytes(folder, page, monkeypatch):
+    monkeypatch.undo()
+    assert written([folder], folder / "again.html") == page
+
+
+def test_names_are_in_the_key_alone(tmp_path):
+    write_facts(write_run(tmp_path, make_run(images=30, subjects=10)))
+    write_report(ReportRequest([tmp_path], tmp_path / "page.html", key=tmp_path / "key.csv"))
+    hidden = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert not re.search("subject_0|image_0|sample_x|sample_y|ward7", hidden)
+    assert "S001" in hidden
+    assert "2 broken images skipped" in hidden
+    lines = (tmp_path / "key.csv").read_text().splitlines()
+    assert (lines[0], len(lines)) == ("shown,image_id", 31)
+
+
+def test_names_from_outside_are_inert(tmp_path):
+    run = make_run(images=30, subjects=10, classes=("hem", EVIL), about={"name": f"x{EVIL}", "weights": EVIL})
+    run.frame["kind"] = EVIL
+    run.frame["subject"] += EVIL
+    write_facts(write_run(tmp_path, run))
+    write_text(tmp_path / "config.yaml", f"name: '{EVIL}'\n{CONFIG}")
+    page = written([tmp_path], tmp_path / "page.html")
+    # Every occurrence is text: the tags of the page are its own.
+    assert EVIL not in page
+    assert "onerror" in page
+    assert Outline(page).values("onerror") == []
+    data = re.search(r'<script type="application/json" id="gallery-data">(.*?)</script>', page, re.S)[1]
+    assert "<" not in data
+    assert json.loads(data)["classes"] == ["hem", EVIL]
+
+
+@pytest.mark.parametrize(
+    ("run", "shown", "absent"),
+    [
+        (make_run(), ["have no picture", "The training part is not recorded"], "Learning curves"),
+        (
+            make_predictions(part="validation"),
+            ["There are no test images", "nothing can be said of how good the model is"],
+            "Confusion matrix",
+        ),
+    ],
+)
+def test_predictions_alone_are_enough(tmp_path, run, shown, absent):
+    text = prose(written([write_run(tmp_path, run, pictures=False)], tmp_path / "page.html"))
+    assert all(part in text for part in shown)
+    assert absent not in text
+
+
+def test_folds_have_their_means_and_curves_each_and_many_classes_a_table(tmp_path):
+    folders = [
+        write_run(tmp_path / str(fold), make_run(fold, images=30, subjects=10, classes=tuple("abcd")))
+        for fold in range(3)
+    ]
+    for folder in folders:
+        write_facts(folder)
+    page = written(folders, tmp_path / "page.html")
+    assert table_rows(page, "Test metrics")[0][1:] == ["value", "fold mean"]
+    assert [row[0] for row in table_rows(page, "Class by class")[1:]] == list("abcd")
+    assert "Operating points" not in page
+    assert {row[0] for row in table_rows(page, "Images of each part")} >= {"train, fold 0", "test, fold 2"}
+    assert all(f"Learning curves, fold {fold}" in page for fold in range(3))
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    """The page of three experiments on the same images."""
+    folder = tmp_path_factory.mktemp("sweep")
+    folders = []
+    for skill, name, leaks in ((3, "good", NO_LEAKS), (1, "middling", NO_LEAKS), (0, "poor", LEAKS)):
+        run = make_run(images=60, subjects=20, skill=skill, about={"name": name, "leaks": leaks})
+        folders.append(write_run(folder / name, run))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "as_picture", lambda draw, size: "data:,")
+        return written(folders, folder / "page.html")
+
+
+def test_loss_and_accuracy_of_each_part_are_shown(tmp_path):
+    folder = write_run(tmp_path / "run", make_run(images=40, subjects=10))
+    train = make_predictions(30, part="train")
+    write_predictions(folder / "predictions_train.parquet", train)
+    rows = table_rows(written([folder], tmp_path / "page.html"), "Loss and accuracy of each part")
+    assert [row[:2] for row in rows[1:]] == [["train", "30"], ["validation", "40"], ["test", "40"]]
+    right = (train.probabilities[:, 1] >= 0.5) == (train.labels == 1)
+    assert rows[1][3] == f"{right.mean():.3f}"
+
+
+def test_experiments_are_beside_each_other(sweep):
+    overview = table_rows(sweep, "Test metrics of 3 experiments")
+    assert [row[0] for row in overview[1:]] == ["good", "middling", "poor"]
+    ids = Outline(sweep).values("id")
+    assert {"experiment-1", "experiment-2", "experiment-3"} <= set(ids)
+    assert len(ids) == len(set(ids))
+    text = prose(sweep)
+    assert "Leaks were found: these figures flatter the model (poor)" in text
+    assert "No leak found, but near-duplicates were not looked for (good, middling)" in text
+
+
+@pytest.mark.parametrize("namesakes", [{"namesakes": ["Anna M."]}, {}])
+def test_notes_of_another_data_set_are_hidden_where_they_may_name_subjects(tmp_path, namesakes):
+    note = "1 subject" if namesakes else "1 subject, Anna M. first,"
+    external = {"notes": [f"{note} has a known name"], **namesakes}
+    write_run(tmp_path, make_run(about={"on": "all_idb2", "leaks": NO_LEAKS, "external": external}), pictures=False)
+    hidden = prose(written([tmp_path], tmp_path / "page.html"))
+    assert "Tested on another data set: all_idb2" in hidden
+    assert "Anna" not in hidden
+    assert ("has a known name" in hidden) is bool(namesakes)
+
+
+def test_remarks_of_revisions_that_named_images_in_them_are_hidden(tmp_path):
+    write_facts(write_run(tmp_path, make_run(images=30, subjects=10), pictures=False))
+    data = {"classes": ["hem", "all"], "positive_class": "all", "notes": ["1 broken image skipped: anna.bmp"]}
+    write_json(tmp_path / "data.json", data)
+    assert "broken image" not in written([tmp_path], tmp_path / "page.html")
+
+
+def test_an_ensemble_shows_its_members(tmp_path):
+    about = {"ensemble": 2, "leaks": NO_LEAKS, "fitted": {"images": 30}}
+    write_run(tmp_path, with_passes(make_run(images=30, subjects=10, about=about), passes=2))
+    ensemble = {
+        "method": "genetic",
+        "members": ["x/a", "x/b"],
+        "labels": ["net a", "net b"],
+        "from_here": ["a", "b"],
+        "predictions": ["", ""],
+        "combiner": {"method": "genetic", "weights": [0.75, 0.25]},
+        "fitted_on": {"images": 30, "subjects": 10},
+    }
+    write_json(tmp_path / "ensemble.json", {"schema": 1, **ensemble})
+    write_json(tmp_path / "status.json", {"status": "finished", "members": ensemble["members"]})
+    page = written([tmp_path], tmp_path / "page.html")
+    assert table_rows(page, "Members, joined by genetic")[1:] == [["net a", "0.750"], ["net b", "0.250"]]
+    text = prose(page)
+    assert "No leak found" in text  # its members were trained on other images than it is tested on
+    assert "the ensemble was fitted on its 30 validation images" in text

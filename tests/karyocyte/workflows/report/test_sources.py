@@ -1,0 +1,93 @@
+"""The runs of a report: what does not belong together, what heat maps speak for, and what is said first."""
+
+import pytest
+
+from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_text
+from karyocyte.common.runs.files import RunFile
+from karyocyte.common.runs.run import Run
+from karyocyte.common.thumbnails import heat_words
+from karyocyte.evaluation.evaluate import evaluate_runs
+from karyocyte.evaluation.intervals.grouping import Group
+from karyocyte.workflows.report.sources import Chapter, read_chapters
+from karyocyte.workflows.report.summary import about_rows, notices
+from tests.helpers.predictions import make_run
+from tests.karyocyte.workflows.report.reports import LEAKS, NO_LEAKS, write_run
+
+
+def chapter_of(run):
+    settings = EvaluationConfig(resamples=20)
+    return Chapter(Group("run", (run,), ("run",)), (), settings, evaluate_runs([run], settings))
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"classes": ("a", "b")}, "make a report of each task"),
+        ({"seed": 5, "subjects": 7}, "make a report of each data set"),
+    ],
+)
+def test_runs_that_do_not_belong_on_one_page(tmp_path, other, message):
+    folders = [write_run(tmp_path / "first", make_run(), pictures=False)]
+    folders.append(write_run(tmp_path / "other", make_run(about={"name": "other"}, **other), pictures=False))
+    with pytest.raises(UserError, match=message):
+        read_chapters(folders)
+
+
+@pytest.mark.parametrize("is_evaluated", [True, False])
+def test_a_run_of_strangers_calls_nothing_that_it_names(tmp_path, is_evaluated):
+    evil = {"resamples": 20, "extra": {"evil": {"_target_": "absent.module.function"}}}
+    run = Run(write_run(tmp_path / "run", make_run(), pictures=False))
+    other = write_run(tmp_path / "other", make_run(1), pictures=False)
+    run.write_raw_config({"evaluation": evil})
+    if is_evaluated:
+        run.write_json(RunFile.METRICS, {"settings": evil})
+    (chapter,) = read_chapters([run.folder, other])
+    assert "evil" not in chapter.settings.extra
+
+
+def test_what_a_heat_map_speaks_for_is_read_from_its_table(tmp_path):
+    write_run(tmp_path, make_run(images=10, subjects=5), maps=("gradcam-x", "gradcam-old"))
+    table = "image_id,target,empty\n007,NA,False\nb,all,True\n"
+    write_text(tmp_path / "heatmaps" / "gradcam-x.csv", table)
+    write_text(tmp_path / "heatmaps" / "gradcam-old.csv", "image_id,target\na,b\n")
+    words = {path.stem: heat_words(path) for path in Run(tmp_path).heatmaps}
+    assert words["gradcam-x"] == {"007": "what speaks for “NA”", "b": "nothing speaks for “all”"}
+    assert words["gradcam-old"] == {}
+
+
+@pytest.mark.parametrize(
+    ("about", "expected"),
+    [
+        ({"leaks": LEAKS}, "Leaks were found: these figures flatter the model"),
+        ({"leaks": LEAKS}, "subjects in more than one part: 3"),
+        ({"protocol": "paper", "leaks": LEAKS}, "protocol = paper: leaks on purpose"),
+        ({"protocol": "paper", "leaks": NO_LEAKS}, "protocol = paper: leaks on purpose"),
+        ({}, "Whether the test images leak into the training is not recorded"),
+        ({"leaks": {**NO_LEAKS, "near_pairs": 2}}, "Near-duplicates on both sides of the split"),
+        ({"leaks": NO_LEAKS}, "near-duplicates across the split were not looked for"),
+        ({"leaks": {**NO_LEAKS, "near_pairs": 0}}, "near-duplicates were looked for, and none was found"),
+        ({"synthetic": True, "leaks": NO_LEAKS}, "SYNTHETIC"),
+        ({"protocol": "image", "leaks": NO_LEAKS}, "one person's images may be on both sides"),
+    ],
+)
+def test_leaks_protocol_and_drawn_images_are_named_first(about, expected):
+    run = make_run(images=12, subjects=4, about=about)
+    chapter = chapter_of(run)
+    lines = list(about_rows(chapter).values())
+    for notice in notices([chapter]):
+        lines += [notice.title, *notice.lines]
+    assert any(expected in line for line in lines)
+
+
+def test_without_known_subjects_no_page_says_that_nothing_leaks():
+    run = make_run(images=12, subjects=None, about={"leaks": {**NO_LEAKS, "near_pairs": 0}})
+    (notice,) = notices([chapter_of(run)])
+    assert (notice.kind, "persons are not known" in notice.title) == ("unknown", True)
+
+
+def test_what_is_missing_of_a_published_set_limits_the_figures():
+    run = make_run(images=12, subjects=4, about={"incomplete": "partial: 95 of 10,661 training images"})
+    warnings = chapter_of(run).result.warnings
+    assert [each.text for each in warnings if each.topic == "data"] == ["partial: 95 of 10,661 training images"]

@@ -1,0 +1,32 @@
+"""Writes the table of scripts/predict.py for synthetic images, without a model."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from karyocyte.evaluation.predicted_table import PredictedFacts, write_predicted
+from tests.helpers.images import write_image
+
+
+def write_table(folder: Path, images: int = 4, classes: tuple[str, ...] = ("bright", "dark")) -> Path:
+    """Write images, of which the first is the most doubtful, and a table of predictions; the last file is broken.
+
+    The names of the others descend as their doubt does.
+    """
+    rows = []
+    for number in range(images):
+        kind = number % 2
+        probability = 0.6 + 0.3 * number / images
+        name = f"{(6 - number) % 6:02d}.png"
+        path = write_image(folder / "new" / name, np.full((40, 40, 3), 200 - 150 * kind, np.uint8))
+        row = {"file": name, "status": "predicted", "prediction": classes[kind], "probability": probability}
+        row |= {"conformal_set": classes[kind], "review": False, "reason": None, "path": str(path)}
+        row |= {f"prob_{other}": (1 - probability) / (len(classes) - 1) for other in classes}
+        rows.append(row | {f"prob_{classes[kind]}": probability})
+    rows[0] |= {"review": True, "reason": "probability below 0.7", "conformal_set": ", ".join(classes)}
+    rows.append({"file": "broken.png", "status": "broken", "cause": "not an image", "review": True, "path": "broken"})
+    facts = PredictedFacts("new", ("outputs/run",), classes, None, ("to be reviewed: all",), ())
+    table = folder / "new.parquet"
+    write_predicted(table, pd.DataFrame(rows), facts)
+    return table

@@ -1,0 +1,156 @@
+"""conf/sweep/: every sweep file names the jobs that it should, and every job composes."""
+
+from functools import cache
+from itertools import product
+
+import pytest
+
+from karyocyte.commands import train
+from karyocyte.common.composition.compose import check_config, check_override_order
+from karyocyte.common.composition.grid import grid
+from karyocyte.common.errors import UserError
+from karyocyte.common.paths import ROOT
+from tests.helpers.training import call_main
+from tests.test_experiments import PAPER_001, PAPER_002, PAPER_003, PAPER_004, UNFROZEN
+
+# Experiments, and in how many variants each of them runs.
+GRIDS = {
+    "cnmc_grid": (PAPER_004, 2 * 3),
+    "anet_grid": (PAPER_002, 3),
+    "hem_all_grid": (PAPER_003, 2 * 3),
+    "karyogram_grid": (PAPER_001 | UNFROZEN, 3),
+    "laboratories": ({"chromosomes"}, 3),
+    "few_labels": ({"adapt"}, 6),
+    "smoke_grid": ({"scratch_cnn_d128", "hem_all_cnn_32", "resnet18_cut_block5"}, 2),
+}
+
+
+@cache
+def jobs(*typed):
+    with grid(typed) as expanded:
+        return expanded.jobs
+
+
+def values(job, key):
+    return [word.split("=", 1)[1] for word in job if word.lstrip("+").split("=")[0] == key]
+
+
+def test_all_sweep_files_are_tested_here():
+    assert {path.stem for path in (ROOT / "conf" / "sweep").glob("*.yaml")} == {*GRIDS, "folds"}
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_a_grid_runs_each_experiment_in_each_variant_once(name):
+    experiments, variants = GRIDS[name]
+    expanded = jobs(f"+sweep={name}")
+    assert len(set(expanded)) == len(expanded) == len(experiments) * variants
+    assert {values(job, "experiment")[0] for job in expanded} == experiments
+
+
+def test_five_pools_are_an_option_of_the_grid_of_paper_002():
+    typed = ["+sweep=anet_grid", "++model.args.pools=five", "+experiment=anet_c6_chromosomes,anet_c6_mnist"]
+    with grid(typed) as expanded:
+        configs = [check_config(expanded.job_config(job)) for job in expanded.jobs]
+    assert {(config.name, config.model.args["pools"], config.prepare.fit) for config in configs} == {
+        ("anet_c6_chromosomes", "five", "stretch"),
+        ("anet_c6_mnist", "five", "square"),
+    }
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_every_job_of_a_grid_composes_and_trains_its_own_head(name):
+    """Seeds change nothing of that; of the two protocols, every other experiment is tried with the other one."""
+    with grid([f"+sweep={name}"]) as expanded:
+        seed_0 = [job for job in expanded.jobs if values(job, "seed") in ([], ["0"])]
+        step = len(seed_0) // len(GRIDS[name][0])
+        tried = [seed_0[place + (place // step) % step] for place in range(0, len(seed_0), step)]
+        for job in tried:
+            check_override_order(job)
+            config = check_config(expanded.job_config(job))
+            assert [config.name] == values(job, "experiment")
+            assert [config.protocol] == (values(job, "protocol") or [config.protocol])
+            assert config.init_from == ("models/chromosomes" if config.name == "adapt" else None)
+    assert {value for job in tried for value in values(job, "experiment")} == GRIDS[name][0]
+
+
+def test_what_is_typed_overrules_the_sweep():
+    typed = jobs("+sweep=cnmc_grid", "seed=0", "protocol=image")
+    assert len(typed) == 18
+    assert all(values(job, "seed") == ["0"] and values(job, "protocol") == ["image"] for job in typed)
+    other = jobs("+sweep=cnmc_grid", "+experiment=hem_all_cnn_32", "seed=4,5")
+    expected = {("hem_all_cnn_32", "4"), ("hem_all_cnn_32", "5")}
+    assert {(*values(job, "experiment"), *values(job, "seed")) for job in other} == expected
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_a_profile_follows_the_experiments_wherever_it_is_typed(step):
+    with grid(["+sweep=hem_all_grid", "+profile=smoke"][::step]) as expanded:
+        check_override_order(expanded.jobs[0])
+        config = check_config(expanded.job_config(expanded.jobs[0]))
+    assert (config.trainer.max_epochs, config.prepare.size) == (1, 80)
+
+
+@pytest.mark.parametrize(
+    ("typed", "folds"),
+    [
+        (["+experiment=resnet50_cut_block5"], 3),  # C-NMC's own
+        (["+experiment=hem_all_cnn_32", "split.folds=7"], 3),
+        (["+experiment=resnet50_cut_block5", "protocol=image"], 5),
+        (["+experiment=resnet50_cut_block5", "protocol=paper", "split.folds=4"], 4),
+        (["+experiment=chromosomes"], 5),
+        (["+experiment=resnet50_cut_block5", "+profile=demo"], 5),
+        (["+experiment=karyogram_vgg16", "split.folds=10", "seed=3"], 10),
+        (["data=table", "split.folds=8"], 8),
+        (["data=table", "data.part_column=part", "split.fold=range(0,4)"], 4),
+        (["data=mnist", "split.test=test", "split.fold=0,1"], 2),
+    ],
+)
+def test_folds_are_those_of_the_data_set(typed, folds):
+    assert [values(job, "split.fold") for job in jobs("+sweep=folds", *typed)] == [[str(n)] for n in range(folds)]
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["+sweep=folds", "+experiment=vgg16_features,anet_c6_chromosomes"], "+experiment may change the number"),
+        (["+sweep=folds", "protocol=subject,image"], "protocol may change the number of folds"),
+        (["+sweep=[folds,hem_all_grid]"], "+experiment may change the number"),
+        (["+sweep=folds", "data=table", "data.part_column=part"], "only the table knows its folds"),
+        (["+sweep=folds", "+experiment=anet_c6_mnist"], "split.test=test"),
+        (["+sweep=cnmc_gird"], "there is no sweep=cnmc_gird: did you mean cnmc_grid"),
+        (["sweep=cnmc_grid"], "unknown key sweep"),
+    ],
+)
+def test_a_mistake_is_one_line(typed, words):
+    with pytest.raises(UserError) as raised, grid(typed):
+        pass
+    assert str(raised.value).startswith(words)
+    assert "\n" not in str(raised.value)
+
+
+def test_folds_that_are_typed_multiply_with_whatever_else_there_is():
+    assert len(jobs("+sweep=[folds,hem_all_grid]", "split.fold=range(0,3)")) == 3 * 18
+    assert len(jobs("+sweep=folds", "+experiment=anet_c6_chromosomes,hem_all_cnn_64", "split.fold=0,1")) == 4
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    """Call train.py within this process, its training aside; returns the configurations that would be trained."""
+
+    def call(*typed):
+        trained = []
+        monkeypatch.setattr("karyocyte.workflows.train.run", lambda config: trained.append(config) or tmp_path / "run")
+        assert call_main(train.main, tmp_path, *typed) == 0
+        return trained
+
+    return call
+
+
+@pytest.mark.parametrize("flag", [[], ["-m"]])
+def test_train_runs_the_jobs_of_a_sweep_with_or_without_its_flag(call, flag):
+    trained = call(*flag, "+sweep=smoke_grid", "++data.images=24")
+    names = ("scratch_cnn_d128", "hem_all_cnn_32", "resnet18_cut_block5")
+    assert [(config.name, config.seed) for config in trained] == list(product(names, (0, 1)))
+    for config in trained:
+        assert (config.data.source, config.data.images, config.weights) == ("synthetic", 24, "random")
+        assert (config.trainer.max_epochs, config.trainer.limit_train_batches) == (1, 2)

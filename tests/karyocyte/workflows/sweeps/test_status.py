@@ -1,0 +1,92 @@
+"""The status of jobs, from files written to disk."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from karyocyte.common.files import write_text
+from karyocyte.workflows.sweeps.status import process_exists, sweep_statuses
+from tests.cluster.slurm import wait_for
+from tests.karyocyte.workflows.sweeps.sweep_files import (
+    grid,
+    here,
+    note,
+    note_long_ago,
+    write_finished,
+    write_jobs,
+    write_progress,
+)
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """The folder and the jobs of a sweep of six seeds."""
+    return write_jobs(tmp_path, grid(6))
+
+
+def test_every_state_is_read_from_the_files(tmp_path, sweep):
+    folder, jobs = sweep
+    note(folder, jobs[0], "finished", write_finished(tmp_path / "done"))
+    note(folder, jobs[1], "failed", error="UserError: no\nsuch file")
+    note(folder, jobs[2], "preempted")
+    note(folder, jobs[3], "running", write_progress(tmp_path / "run"), **here())
+    note(folder, jobs[4], "lost", error="its node is gone")
+    statuses = sweep_statuses(folder)
+    expected = ["finished", "failed", "preempted", "running", "lost", "waiting"]
+    assert [status.state for status in statuses] == expected
+    assert [status.name for status in statuses] == [f"seed={seed}" for seed in range(6)]
+    assert (statuses[0].progress, statuses[0].time) == ("0.900 (0.850 to 0.940)", "0:10:00")
+    assert (statuses[1].reason, statuses[4].reason) == ("UserError: no\nsuch file", "its node is gone")
+    assert statuses[3].progress == "finetune (2/2) epoch 3/10, val/auc 0.912"
+    assert statuses[3].time.startswith("< 0:0")  # 240 s: a minute has passed since it said 300
+    assert (statuses[5].progress, statuses[5].time) == ("", "")
+
+
+def test_a_run_elsewhere_is_lost_once_neither_it_nor_its_record_is_written_for_long(tmp_path, sweep):
+    folder, jobs = sweep
+    note_long_ago(folder, jobs[0])
+    note_long_ago(folder, jobs[1], run=write_progress(tmp_path / "run"))
+    note(folder, jobs[2], "running")
+    states = [status.state for status in sweep_statuses(folder)[:3]]
+    assert states == ["lost", "running", "running"]
+
+
+def test_a_process_of_this_machine_is_lost_as_soon_as_it_is_gone_and_not_before(sweep):
+    folder, jobs = sweep
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    note(folder, jobs[0], "running", **{**here(), "pid": ended.pid})
+    note_long_ago(folder, jobs[1], **here())
+    wait_for(lambda: process_exists(ended.pid) is False, "the process to end")  # a zombie
+    first, second = sweep_statuses(folder)[:2]
+    ended.wait()
+    assert (first.state, first.reason) == ("lost", f"process {ended.pid} is gone")
+    assert second.state == "running"
+
+
+def test_a_process_of_another_user_exists(monkeypatch):
+    def forbidden(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", forbidden)
+    assert process_exists(1)
+
+
+def test_a_finished_job_whose_run_is_gone_waits_again(tmp_path, sweep):
+    folder, jobs = sweep
+    note(folder, jobs[0], "finished", tmp_path / "moved_away")
+    note(folder, jobs[1], "finished", None, kind="search")
+    assert [status.state for status in sweep_statuses(folder)[:2]] == ["waiting", "finished"]
+
+
+@pytest.mark.parametrize("half", ["", '{"status": ', "[1]"])
+def test_files_that_are_just_being_written_do_no_harm(tmp_path, sweep, half):
+    folder, jobs = sweep
+    note(folder, jobs[0], "running", tmp_path / "run")
+    for name in ("progress.json", "status.json", "metrics.json"):
+        write_text(tmp_path / "run" / name, half)
+    write_text(folder / "jobs" / f"{jobs[1].key}.json", half)
+    statuses = sweep_statuses(folder)
+    assert [status.state for status in statuses[:2]] == ["running", "waiting"]
+    assert statuses[0].progress == ""

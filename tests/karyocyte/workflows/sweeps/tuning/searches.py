@@ -1,0 +1,90 @@
+"""Searches whose trials take no time: a run is a formula that leaves what a real run leaves for the search to read."""
+
+import math
+import multiprocessing
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pandas as pd
+
+from karyocyte.common.config.schema import Config
+from karyocyte.common.files import sha256_of_value, write_json
+from karyocyte.common.runs.lifecycle import Watch
+from karyocyte.common.runs.run import Run
+from karyocyte.workflows.sweeps.tuning import search as tuning
+from karyocyte.workflows.sweeps.tuning.settings import take_search
+from tests.helpers.training import SMALL, composed
+
+EPOCHS = 3
+
+
+class NoData:
+    """Stands for the inspected data."""
+
+    def content_hash(self) -> str:
+        return "d" * 64
+
+    def warnings(self) -> list[str]:
+        return []
+
+    def describe(self) -> list[str]:
+        return ["data: none"]
+
+    def facts(self) -> dict:
+        return {"source": "synthetic", "synthetic": True, "folds": 5}
+
+
+def loss_of(config: Config, epoch: int = EPOCHS - 1) -> float:
+    """Least at a rate of 1e-3 and a batch of 16, and falling from epoch to epoch."""
+    off = (math.log10(config.unfreeze.lr) + 3) ** 2 + (math.log2(config.loader.batch_size) - 4) ** 2 / 4
+    return 0.2 + off / 4 + 0.1 * (EPOCHS - 1 - epoch)
+
+
+def formula_run(config: Config, watch: Watch, seconds: float = 0.0) -> Path:
+    """Do as train.run does, without training; a batch of 64 is too large for the memory."""
+    values = [config.unfreeze.lr, config.loader.batch_size, config.optimizer.args]
+    folder = Path(config.output_dir) / config.name / sha256_of_value(values)[:8]
+    watching = watch(folder)
+    time.sleep(seconds)
+    if config.loader.batch_size == 64:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 512.00 GiB")
+    stage, logs = folder / "checkpoints" / "1-head", folder / "logs" / "1-head" / "version_0"
+    logs.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for epoch in range(EPOCHS):
+        loss = loss_of(config, epoch)
+        rows.append({"epoch": epoch, "val/loss": loss, "val/acc": math.exp(-loss)})
+        pd.DataFrame(rows).to_csv(logs / "metrics.csv", index=False)
+        for each in watching:
+            each._report(0, epoch, loss)
+    record = {"name": "head", "best": "checkpoints/1-head/best.ckpt", "score": loss, "epochs": EPOCHS}
+    write_json(stage / "stage.json", {**record, "images_seen": 1, "seconds": 1.0})
+    Run(folder).write_status("finished", best=record["best"])
+    return folder
+
+
+def in_a_process(function: Callable[..., object], *arguments: object) -> BaseProcess:
+    """Call a function in a process of its own, which has all that this one has patched."""
+    process = multiprocessing.get_context("fork").Process(target=function, args=arguments)
+    process.start()
+    return process
+
+
+def search(output: Path, *overrides: str) -> tuple:
+    """Return what ``tune`` takes, for a search below ``output`` (lr_batch, few random trials)."""
+    few = ["+search=lr_batch", "search.startup_trials=2", "search.pruner.name=none", "search.trials=4"]
+    typed = [*SMALL, *few, f"output_dir={output}", *overrides]
+    return (*take_search(composed(typed)), typed)
+
+
+def tune(output: Path, *overrides: str) -> pd.DataFrame:
+    """Run a search of formulas and return its table."""
+    folder = tuning.tune(*search(output, *overrides))
+    return table(folder)
+
+
+def table(folder: Path) -> pd.DataFrame:
+    """Return trials.csv of a study's folder."""
+    return pd.read_csv(folder / "trials.csv")

@@ -1,0 +1,200 @@
+"""A search over many runs, on formulas instead of trainings: what it tries, what it writes, what may break."""
+
+import errno
+import math
+import multiprocessing
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import yaml
+
+from karyocyte.common.errors import UserError
+from karyocyte.workflows import train
+from karyocyte.workflows.sweeps.tuning import results
+from karyocyte.workflows.sweeps.tuning import search as tuning
+from tests.karyocyte.workflows.sweeps.tuning.searches import NoData, formula_run, in_a_process, search, table, tune
+
+ONE_SIZE = "search.space.loader.batch_size.choices=[16]"
+KEYS = ["unfreeze.lr", "loader.batch_size"]
+
+
+@pytest.fixture(autouse=True)
+def _formulas(monkeypatch):
+    monkeypatch.setattr(train, "run", formula_run)
+    monkeypatch.setattr(train, "prepare", lambda config: (NoData(), None, {"weights": "random"}))
+    # Both take a second, and are not what is tested here.
+    monkeypatch.setattr(tuning, "garbage_collection_cuda", lambda: None)
+    monkeypatch.setattr(results, "scatter", lambda path, *_: path.touch())
+
+
+def run_first(monkeypatch, first, others=formula_run):
+    """Replace the first run of a search by ``first``, which is called or raised; later ones are ``others``."""
+    calls = []
+
+    def run(config, watch):
+        calls.append(config)
+        if len(calls) > 1:
+            return others(config, watch)
+        if isinstance(first, BaseException):
+            raise first
+        first()
+        return formula_run(config, watch)
+
+    monkeypatch.setattr(train, "run", run)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_a_search_continues_up_to_its_total_and_interruptions_change_nothing(tmp_path, sampler):
+    chosen = [f"search.sampler={sampler}", "search.space.loader.batch_size.choices=[8,16,32]"]
+    whole = tune(tmp_path / "whole", *chosen, "search.trials=6")
+    first = tune(tmp_path / "parts", *chosen, "search.trials=2")
+    second = tune(tmp_path / "parts", *chosen, "search.trials=6")
+    assert len(first) == 2
+    assert list(second["number"]) == list(range(6))
+    pd.testing.assert_frame_equal(whole[[*KEYS, "val/loss"]], second[[*KEYS, "val/loss"]])
+    assert len(list((tmp_path / "parts" / "studies").iterdir())) == 1
+    again = tune(tmp_path / "parts", *chosen, "search.trials=6")
+    pd.testing.assert_frame_equal(second, again)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_samplers_learn_from_earlier_trials(tmp_path, sampler):
+    chosen = [f"search.sampler={sampler}", "search.trials=16", "search.startup_trials=5"]
+    trials = tune(tmp_path, *chosen, ONE_SIZE)
+    off = (trials["unfreeze.lr"].map(math.log10) + 3).abs()
+    assert off[5:].median() < off[:5].median()
+    assert off.min() < 0.3
+
+
+SAME = ("search.trials=9", "search.pruner.name=median", "loader.batch_size=2")
+OTHER = ("search.seed=1", "search.sampler=gp", "search.space.unfreeze.lr.high=1.0", "trainer.max_epochs=7", "seed=1")
+
+
+@pytest.mark.parametrize("override", [*SAME, *OTHER, "split.fold=1"])
+def test_the_name_of_a_study_depends_on_all_but_the_searched_keys_and_the_length(tmp_path, override):
+    names = []
+    for overrides in ((), (override,)):
+        settings, rest, _ = search(tmp_path, *overrides)
+        config = tuning.check_space(settings, rest)
+        names.append(tuning.study_name(settings, config, tuning.run_identity(config, {"data": "d" * 64})))
+    assert names[0].startswith("custom-")
+    assert (names[0] == names[1]) == (override in SAME)
+
+
+def test_a_trial_out_of_memory_is_failed_and_the_others_go_on(tmp_path):
+    space = "search.space.loader.batch_size.choices=[16,64]"
+    trials = tune(tmp_path, space, "search.trials=6")
+    large = trials["loader.batch_size"] == 64
+    assert 0 < large.sum() < 6
+    assert set(trials[large]["state"]) == {"failed"}
+    assert trials[large]["message"].str.startswith("RuntimeError: CUDA out of memory").all()
+    assert trials[large]["run"].notna().all()
+    assert set(trials[~large]["state"]) == {"finished"}
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (UserError("stage head diverged (val/loss is nan)"), "stage head diverged (val/loss is nan)"),
+        (ZeroDivisionError("a bug"), "ZeroDivisionError: a bug"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "RuntimeError: [enforce"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "Cannot allocate memory"),
+    ],
+)
+def test_an_error_of_a_trial_is_its_message(tmp_path, monkeypatch, error, words):
+    run_first(monkeypatch, error)
+    trials = tune(tmp_path, ONE_SIZE)
+    assert list(trials["state"]) == ["failed", "finished", "finished", "finished"]
+    assert words in trials["message"][0]
+
+
+def test_a_bad_trial_is_pruned_and_keeps_its_best_epoch(tmp_path):
+    prune = ["search.pruner.name=median", "search.pruner.startup_trials=2", "search.pruner.warmup_epochs=1"]
+    trials = tune(tmp_path, *prune, "search.trials=12", ONE_SIZE)
+    pruned = trials[trials["state"] == "pruned"]
+    assert 0 < len(pruned) < 10
+    assert not set(pruned["number"]) & {0, 1}
+    assert pruned["message"].str.contains("median of earlier trials at epoch [23] of stage 1").all()
+    assert pruned["val_loss"].notna().all()
+    assert pruned["val_loss"].min() > trials["val_loss"].min()
+
+
+@pytest.mark.parametrize(
+    ("monitor", "values"),
+    [
+        ("val/auc", {"val_loss": 0.3, "val_acc": 0.7}), ("val/loss", {"val_loss": 0.2}),
+        ("val/ece", {"val_loss": 0.3, "val_acc": 0.7}), ("val/f1_weighted", {}),
+    ],
+)  # fmt: skip
+def test_facts_of_a_trial_are_of_the_best_epoch_of_its_last_stage(tmp_path, monkeypatch, monitor, values):
+    history = pd.DataFrame({"stage": ["head", "all", "all", "all"], "val/loss": [0.1, 0.2, 0.3, 0.9]})
+    history["val/auc"] = [0.99, 0.6, 0.8, math.nan]
+    history["val/acc"] = [0.9, math.nan, 0.7, 0.1]
+    history["val/ece"] = [0.01, 0.3, 0.1, 0.2]
+    monkeypatch.setattr(tuning.Run, "history", history)
+    noted = {}
+    trial = SimpleNamespace(user_attrs={"run": tmp_path}, set_user_attr=noted.__setitem__)
+    tuning._note_best_epoch(trial, SimpleNamespace(monitor=monitor))
+    assert noted == values
+
+
+def test_best_yaml_has_the_command_that_trains_the_best(tmp_path):
+    typed = ["search.trials=5", "loader.batch_size=2", "+search.space.optimizer.args.momentum={low: 0.1, high: 0.9}"]
+    trials = tune(tmp_path, *typed, "search.space.loader.batch_size.choices=[8,16]", "optimizer=sgd")
+    best = yaml.safe_load(next((tmp_path / "studies").glob("*/best.yaml")).read_text())
+    row = trials.loc[trials["val/loss"].idxmin()]
+    assert best["trial"] == row["number"]
+    assert best["value"] == row["val/loss"]
+    assert best["run"] == row["run"]
+    assert f"unfreeze.lr={row['unfreeze.lr']}" in best["overrides"]
+    assert f"loader.batch_size={row['loader.batch_size']}" in best["overrides"]
+    assert "search" not in best["command"]
+    assert "loader.batch_size=2 " not in best["command"]
+    assert " optimizer=sgd" in best["command"]
+
+
+def test_two_processes_share_one_study(tmp_path, monkeypatch):
+    both_have_a_trial = multiprocessing.get_context("fork").Barrier(2)
+
+    run_first(monkeypatch, lambda: both_have_a_trial.wait(120))
+    space = "search.space.loader.batch_size.choices=[8,16]"
+    processes = [in_a_process(tune, tmp_path, space, "search.trials=8") for _ in range(2)]
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    trials = tune(tmp_path, space, "search.trials=8")
+    assert list(trials["state"]) == ["finished"] * 8
+    assert trials["unfreeze.lr"].nunique() == 8
+
+
+def test_a_preempted_search_repeats_its_trial(tmp_path, monkeypatch):
+    class Preempted(SystemExit):
+        status = "preempted"
+
+    run_first(monkeypatch, Preempted(143))
+    with pytest.raises(Preempted):
+        tune(tmp_path, ONE_SIZE, "search.worker=1")
+    monkeypatch.setattr(train, "run", formula_run)
+    trials = tune(tmp_path, ONE_SIZE, "search.worker=2")
+    assert list(trials["state"]) == ["repeated", *["finished"] * 4]
+    assert trials["message"][0] == "preempted"
+    assert trials["unfreeze.lr"][0] == trials["unfreeze.lr"][1]
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), SystemExit(1), OSError(errno.ENOSPC, "No space left on device")]
+)
+def test_ctrl_c_and_a_full_disk_end_the_search_which_can_be_continued(tmp_path, monkeypatch, error):
+    def fail(config, watch):
+        raise error
+
+    run_first(monkeypatch, lambda: None, others=fail)
+    with pytest.raises(type(error)):
+        tune(tmp_path, ONE_SIZE)
+    folder = next((tmp_path / "studies").iterdir())
+    assert list(table(folder)["state"]) == ["finished", "repeated"]
+    monkeypatch.setattr(train, "run", formula_run)
+    trials = tune(tmp_path, ONE_SIZE)
+    assert list(trials["state"]) == ["finished", "repeated", *["finished"] * 3]
+    assert trials["unfreeze.lr"][1] == trials["unfreeze.lr"][2]

@@ -1,0 +1,43 @@
+"""Plots of errors for two classes and for many, and the sheet of images that all models miss."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from karyocyte.common.thumbnails import encode
+from karyocyte.evaluation.comparison.agreement import gather
+from karyocyte.evaluation.intervals.grouping import group_runs
+from karyocyte.workflows.error_analysis import missed_bars, missed_sheet, most_missed
+from tests.helpers.predictions import make_run
+from tests.karyocyte.evaluation.comparison.test_agreement import groups_of
+
+
+def many_classes():
+    runs = [make_run(0, 40, classes=tuple("12345"), seed=seed, about={"name": f"net_{seed}"}) for seed in range(2)]
+    return gather(group_runs(runs, ["a", "b"]))
+
+
+@pytest.mark.parametrize("models", [gather(groups_of()), many_classes()], ids=["two", "many"])
+def test_bars_are_drawn(tmp_path, models):
+    missed_bars(tmp_path / "missed.png", models)
+    with Image.open(tmp_path / "missed.png") as image:
+        assert min(image.size) > 300
+        assert np.asarray(image.convert("L")).std() > 5
+
+
+def test_the_sheet_shows_what_all_models_miss(tmp_path):
+    models = gather(groups_of())
+    assert most_missed(models)["image_id"].tolist() == ["image_00002"]
+    green = encode(np.full((40, 30, 3), (0, 200, 0), dtype=np.uint8), 160)
+    assert missed_sheet(tmp_path / "none.png", models, {"image_00000": green}) == 0
+    assert not (tmp_path / "none.png").exists()
+    assert missed_sheet(tmp_path / "sheet.png", models, {"image_00002": green, "image_00000": green}) == 1
+    pixels = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB")).astype(int)
+    assert ((pixels[..., 1] - pixels[..., 0] > 150) & (pixels[..., 2] < 60)).sum() > 1000
+
+
+def test_where_no_image_is_missed_by_all_those_missed_by_most_are_shown():
+    scores = {"one": [0.1, 0.9, 0.1], "two": [0.1, 0.2, 0.9], "three": [0.9, 0.9, 0.1]}
+    models = gather(groups_of(scores, [True, True, False]))
+    assert most_missed(models)["missed_by"].tolist() == [2]
+    assert most_missed(gather(groups_of({"one": [0.9], "two": [0.8]}, [True]))).empty
