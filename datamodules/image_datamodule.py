@@ -33,8 +33,9 @@ from datamodules.transforms.expansion import ExpandedImages, Expansion, unchange
 from datamodules.transforms.resident import ImageKeys, Key, KeyDataset, ResidentImages
 from karyocyte.common.compat import position_in_epoch
 from karyocyte.common.composition.compose import check_config, compose_overrides
-from karyocyte.common.config.data import PrepareConfig, SourceConfig
+from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.config.schema import Config
+from karyocyte.common.config.sources import SourceConfig
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.preemption import ignore_in_worker
 from karyocyte.common.runs.distributed import World
@@ -58,7 +59,7 @@ def compose_data(data: str | SourceConfig, keys: Mapping[str, Any]) -> Config:
     if isinstance(data, str):
         options = {"data": data}
     else:
-        options = {"data": data.source}
+        options = {"data": str(data.defaults_section).removeprefix("data/")}
         given |= data.model_dump(mode="json")
     for group in ("transform", "balance"):
         if isinstance(given.get(group), str):
@@ -123,8 +124,7 @@ class ImageDataModule(LightningDataModule):
     @cached_property
     def expansion(self) -> Expansion:
         """All images; under the protocol ``paper`` with the copies that the paper of the data set makes beforehand."""
-        source = find_source(self.config.data.source)
-        expand = source.expand if source else None
+        expand = find_source(self.config.data).expand
         if expand is None or self.config.protocol != "paper":
             return unchanged(self.scanned, self.config.transform)
         return expand(self.scanned, self.config)

@@ -92,9 +92,9 @@ def prepare_data(config: Config, images: bool = True) -> ImageDataModule:
     data = data_module(config)
     scanned = data.scanned
     say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *data.remarks)
-    source = find_source(config.data.source)
-    if source and source.home and scanned.incomplete:
-        warn(f"not the whole set: the rest can be had at {source.home}")
+    home = find_source(config.data).home
+    if home and scanned.incomplete:
+        warn(f"not the whole set: the rest can be had at {home}")
     warn(*data.expansion.warnings)
     try:
         parts = data.parts
