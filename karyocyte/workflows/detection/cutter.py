@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from datamodules.image_datamodule import ImageDataModule
 from datamodules.metaphases.composed import ComposedDataModule
+from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.tables import Table
@@ -30,7 +30,7 @@ WORDS = {
 }
 
 
-def build_cutter(config: Config, data: ImageDataModule, first: FirstBackbone) -> Built:
+def build_cutter(config: Config, data: SplitDataModule, first: FirstBackbone) -> Built:
     """Build the cutter of a run with its first weights; return it with the hashes of what these are.
 
     Raises:
@@ -48,7 +48,7 @@ def write_masks(found: Found, config: Config, folder: Path) -> None:
     pd.DataFrame(found).to_parquet(folder / MASKS, index=False)
 
 
-def report_masks(folder: Path, config: Config, data: ImageDataModule) -> None:
+def report_masks(folder: Path, config: Config, data: SplitDataModule) -> None:
     """Evaluate the masks of a finished run on its composed test pictures, print the table and keep it."""
     masks = pd.read_parquet(folder / MASKS)
     for name in ("network", "rule", "box"):

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from datamodules.image_datamodule import ImageDataModule
 from datamodules.metaphases.data_module import MetaphaseDataModule
+from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file
@@ -25,7 +25,7 @@ DETECTIONS = "detections.parquet"  # boxes of the validation and test pictures, 
 RESULTS = "detection.csv"
 
 
-def build_detector(config: Config, data: ImageDataModule, first: FirstBackbone) -> Built:
+def build_detector(config: Config, data: SplitDataModule, first: FirstBackbone) -> Built:
     """Build the detector of a run with its first weights; return it with the hashes of what these are.
 
     Raises:
@@ -60,7 +60,7 @@ def write_boxes(found: Found, config: Config, folder: Path) -> None:
     frame.to_parquet(folder / DETECTIONS, index=False)
 
 
-def report_detections(folder: Path, config: Config, data: ImageDataModule) -> None:
+def report_detections(folder: Path, config: Config, data: SplitDataModule) -> None:
     """Evaluate the boxes of a finished run on its test pictures, print the table and keep it."""
     found = pd.read_parquet(folder / DETECTIONS)
     validation, test = (Detected.of(found, data.manifest.frame, data.parts, part) for part in ("validation", "test"))
