@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any, Literal
 
-from hydra.utils import get_class
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SerializeAsAny, model_validator
 
 from karyocyte.common.config.base import FROM_YAML, Count, Name, Pixels, Probability, Share, StrictModel
@@ -260,6 +259,8 @@ def _validate_source(values: Any) -> SourceConfig:
 
 def _own_settings(path: str) -> type[SourceConfig]:
     """Import the class of the settings of a source of a user's own; its module has the source, too."""
+    from hydra.utils import get_class  # here: a portable model is used without Hydra
+
     try:
         settings = get_class(path)
     except Exception as error:  # Hydra wraps whatever an import raises

@@ -16,7 +16,6 @@ from karyocyte.workflows.detection.steps import Found, by_case, fit_and_predict,
 from karyocyte.workflows.recipe import Built, Recipe
 from lightning_modules.build import FirstBackbone
 from lightning_modules.detection.cutter import FOREIGN, MONITORS, Cutter
-from lightning_modules.detection.trained import CUTTER_KIND
 
 MASKS = "masks.parquet"  # of the boxes of composed validation and test pictures
 RESULTS = "cutting.csv"
@@ -59,7 +58,7 @@ def report_masks(folder: Path, config: Config, data: SplitDataModule) -> None:
     results = by_case(lambda kept: masks.loc[kept, list(WORDS)].mean().to_dict(), cases, config.evaluation.confidence)
     shown = results.assign(metric=results["metric"].map(WORDS))
     table = Table.of_frame("Chromosomes of composed test pictures, cut out", shown)
-    report(folder, RESULTS, results, table, {"kind": CUTTER_KIND, "calibration": (1.0, 0.0)})
+    report(folder, RESULTS, results, table, {"calibration": (1.0, 0.0)})
 
 
 CUTTING = Recipe(ComposedDataModule, build_cutter, partial(fit_and_predict, write=write_masks), report_masks)

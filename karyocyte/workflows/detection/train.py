@@ -10,7 +10,6 @@ import torch
 from datamodules.metaphases.data_module import MetaphaseDataModule
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.config.schema import Config
-from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file
 from karyocyte.common.runs.run import Run
 from karyocyte.workflows.detection.evaluate import SIDES, Detected, calibrate, evaluate_detections, results_table
@@ -19,7 +18,7 @@ from karyocyte.workflows.recipe import Built, Recipe
 from lightning_modules.build import FirstBackbone
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.detection.detector import MONITORS, Detector
-from lightning_modules.detection.network import CentreDecoder, levels_of
+from lightning_modules.detection.network import CentreDecoder, decoder_width, levels_of
 
 DETECTIONS = "detections.parquet"  # boxes of the validation and test pictures, in pixels of the file
 RESULTS = "detection.csv"
@@ -31,11 +30,7 @@ def build_detector(config: Config, data: SplitDataModule, first: FirstBackbone) 
     Raises:
         UserError: ``head.layers`` is no decoder, the network no ResNet, or the monitored metric not of a detector.
     """
-    match config.head.layers:
-        case ({"centres": int(width)},) if width > 0 and width % 8 == 0:
-            pass
-        case _:
-            raise UserError(f"head.layers={list(config.head.layers)}: of pictures with boxes set [{{centres: 48}}]")
+    width = decoder_width(config.head.layers)
     network = first.backbone.module
     with torch.no_grad():
         levels = levels_of(network.eval(), torch.zeros(1, 3, 64, 64))
