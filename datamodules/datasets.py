@@ -1,6 +1,6 @@
 """One data module per data set; each has its own defaults, which are in conf/data/ and conf/data_set/.
 
-All take the arguments of `ImageDataModule`: ``CNMCDataModule(data_dir="C-NMC.zip", size=96, batch_size=16)``.
+All take the arguments of `SplitDataModule`: ``CNMCDataModule(data_dir="C-NMC.zip", size=96, batch_size=16)``.
 """
 
 from datamodules.image_datamodule import ImageDataModule
@@ -9,7 +9,7 @@ from karyocyte.common.runs.distributed import World
 
 
 def data_module(config: Config, progress: bool = True, world: World = World()) -> ImageDataModule:  # noqa: B008 (frozen)
-    """Return the data module of a run: the class of its data set, and of other sources an `ImageDataModule`."""
+    """Return the data module of a classifier: the class of its data set, and of other sources an `ImageDataModule`."""
     return DATA_MODULES.get(config.data.source, ImageDataModule)(config, progress=progress, world=world)
 
 

@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import settings
 
-import datamodules  # noqa: F401 - as in train.py: it registers what a configuration may name
 from karyocyte.common import compat
 
 # A fault that one example of ten shows is found with a probability of 0.93; the default of 100 takes a minute longer.

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.decode import read_image
 from datamodules.manifest.manifest import Manifest
 from datamodules.metaphases.augmentation import BoxAugmentation
 from datamodules.metaphases.picture import network_picture
 from datamodules.prepared_dataset import Key, epochs_and_items
+from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.files import sha256_of_value
 
@@ -20,7 +20,7 @@ MULTIPLE = 32  # of pixels that height and width of a batch are padded to
 WHITE = 255
 
 
-class MetaphaseDataModule(ImageDataModule):
+class MetaphaseDataModule(SplitDataModule):
     """Pictures of whole metaphases: the source ``metaphases`` or ``synthetic_metaphases``.
 
         data = MetaphaseDataModule(data_dir="metaphases.zip", batch_size=2)
@@ -30,14 +30,11 @@ class MetaphaseDataModule(ImageDataModule):
     `CHROMOSOMES`, or -1 where the class is not known; "index": int64 (B,), manifest row}. Divided by
     ``prepare.canvas.scale``, a box that is not augmented is in pixels of the file.
 
-    Arguments and errors are those of `ImageDataModule`. Of ``prepare``, ``canvas.scale`` and ``background`` count: with
-    ``detect`` chromosomes are bright on black, otherwise dark on white.
+    Pictures are read when they are needed. Arguments and errors are those of `SplitDataModule`. Of ``prepare``,
+    ``canvas.scale`` and ``background`` count: with ``detect`` chromosomes are bright on black, otherwise dark on white.
     """
 
     default_source = "metaphases"
-
-    def prepare_data(self) -> None:
-        """Do nothing: pictures are read when they are needed."""
 
     def training_set(self) -> Dataset[Any]:
         """Return the augmented pictures of an epoch."""

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from datamodules.export import LABELS
-from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.decode import encode_png, read_image
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import new_whole_folder
 from datamodules.metaphases.cut_out import cut_out
+from datamodules.metaphases.data_module import MetaphaseDataModule
 from datamodules.metaphases.picture import network_picture
 from datamodules.sources.metaphase_boxes import UNKNOWN
 from karyocyte.common.arguments import new_folder
@@ -19,7 +19,7 @@ from karyocyte.common.files import write_csv
 from karyocyte.common.karyotype import CHROMOSOMES
 
 
-def export_cut_outs(data: ImageDataModule, folder: Path, progress: bool) -> int:
+def export_cut_outs(data: MetaphaseDataModule, folder: Path, progress: bool) -> int:
     """Cut the chromosomes of known class out of all pictures but those of the test part, and write them.
 
     They become ``<case>/<picture>/<number>.png``, with labels.csv: the layout of ``data=chromosomes``. Pictures of

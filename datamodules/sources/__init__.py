@@ -1,21 +1,21 @@
-"""Where images come from: one small module per source, with its settings and a function that lists what is on disk."""
+"""Where images come from: one small module per source, with a function that lists what is on disk.
 
-import pkgutil
+The settings of a source are in karyocyte/common/config/sources.py; a source of a user's own has them in its module.
+"""
+
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.persons import link_subjects
 from datamodules.manifest.scan import scan_listing
 from datamodules.preprocessing import chromosome_canvas  # noqa: F401 (registers prepare.fit=canvas, background=detect)
 from datamodules.transforms.expansion import Expansion
-from karyocyte.common.config.data import SourceConfig
 from karyocyte.common.config.schema import Config
+from karyocyte.common.config.sources import SourceConfig
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,12 @@ Lister = Callable[[Any, SourceContext], Manifest]
 class Source:
     """A data source."""
 
-    config: type[SourceConfig]  # its settings; their key ``source`` is its name
     list_images: Lister  # lists the images without opening them
     home: str | None = None  # where the published set can be had
     expand: Callable[[Manifest, Config], Expansion] | None = None  # what its paper does before the split
 
 
-_SOURCES: dict[str, Source] = {}
+_SOURCES: dict[type[SourceConfig], Source] = {}
 # The module of a source has its name but for these.
 _MODULES = {"hem_all": "cnmc", "karyograms": "folder", "synthetic": "synthetic_cells"}
 
@@ -49,29 +48,18 @@ def source(config: type[SourceConfig], **facts: Any) -> Callable[[Lister], Liste
     """Register a function that lists the images of the source with these settings; ``facts`` as in `Source`."""
 
     def register(lister: Lister) -> Lister:
-        """Register the function under the name of the source."""
-        (name,) = get_args(config.model_fields["source"].annotation)
-        _SOURCES[name] = Source(config, lister, **facts)
+        """Register the function under the settings of the source."""
+        _SOURCES[config] = Source(lister, **facts)
         return lister
 
     return register
 
 
-def find_source(name: str) -> Source | None:
-    """Return a data source, and None where there is none of this name; no module of another source is loaded."""
-    module = f"{__name__}.{_MODULES.get(name, name)}"
-    if name not in _SOURCES and find_spec(module) is not None:
-        import_module(module)
-    return _SOURCES.get(name)
-
-
-@cache
-def sources() -> dict[str, Source]:
-    """Return all data sources by name: those that the modules of this package register."""
-    for module in pkgutil.iter_modules(__path__):
-        if not module.name.startswith("_"):
-            import_module(f"{__name__}.{module.name}")
-    return _SOURCES
+def find_source(data: SourceConfig) -> Source:
+    """Return the data source that has these settings; no module of another source is loaded."""
+    if type(data) not in _SOURCES:  # the module of a user's own source was loaded for its settings
+        import_module(f"{__name__}.{_MODULES.get(data.source, data.source)}")
+    return _SOURCES[type(data)]
 
 
 def scan(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progress: bool = True) -> Manifest:
@@ -102,7 +90,5 @@ def scan_persons(config: Config, progress: bool = True) -> Manifest:
 def list_images(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progress: bool = True) -> Manifest:
     """List the images of a source without opening them; arguments and errors are those of `scan`."""
     context = SourceContext(None if data_dir is None else str(data_dir), Path(cache_dir), progress)
-    found = find_source(data.source)
-    assert found is not None  # its settings are validated
-    listing = found.list_images(data, context)
+    listing = find_source(data).list_images(data, context)
     return replace(listing, synthetic=listing.synthetic or listing.is_marked())

@@ -3,37 +3,15 @@
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
 
 import pandas as pd
-from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from datamodules.manifest.manifest import ImageSet, Manifest
 from datamodules.sources import SourceContext, source
-from datamodules.sources.chromosomes import ChromosomesConfig, ChromosomeTableConfig, list_chromosomes
-from karyocyte.common.config.base import FROM_YAML, Name, StrictModel
-from karyocyte.common.config.data import SourceConfig
+from datamodules.sources.chromosomes import list_chromosomes
+from karyocyte.common.config.sources import ChromosomesConfig, ChromosomeSetsConfig, ChromosomeTableConfig, SourceConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
-
-
-class ChromosomeSetConfig(StrictModel):
-    """One of the sets: where it lies, and what is known of its images."""
-
-    folder: str
-    weight: PositiveFloat
-    upright: bool
-    whole_cells: bool
-
-
-class ChromosomeSetsConfig(ChromosomeTableConfig, defaults="data/chromosome_sets"):
-    """Several sets of single chromosomes; the keys of their tables are those of all sets."""
-
-    source: Literal["chromosome_sets"]
-    sets: Annotated[dict[Name, ChromosomeSetConfig], Field(min_length=1)] = FROM_YAML
-    new_set: str | None = FROM_YAML
-    new_cells: NonNegativeInt = FROM_YAML
-    new_weight: PositiveFloat = FROM_YAML
 
 
 @source(ChromosomeSetsConfig)

@@ -1,36 +1,17 @@
 """Single chromosomes in 24 classes: a table with case and cell, or one folder per class."""
 
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 
 from datamodules.manifest.manifest import Manifest, listed
 from datamodules.sources import SourceContext, source
 from datamodules.sources.listing import data_folder, hint_at_archives, image_files, name_parser, read_table, sub_folders
-from karyocyte.common.config.base import FROM_YAML
-from karyocyte.common.config.data import SourceConfig
+from karyocyte.common.config.sources import ChromosomesConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES, class_of
 
 CASES = "case_id"  # the usual column of data.subject_column
-
-
-class ChromosomeTableConfig(SourceConfig):
-    """The table of single chromosomes."""
-
-    file: str | None = FROM_YAML
-    path_column: str = FROM_YAML
-    label_column: str = FROM_YAML
-    subject_column: str | None = FROM_YAML
-    cell_column: str | None = FROM_YAML
-
-
-class ChromosomesConfig(ChromosomeTableConfig, defaults="data/chromosomes"):
-    """Single chromosomes in 24 classes, by a table or by class folders."""
-
-    source: Literal["chromosomes"]
-    cell_regex: str | None = FROM_YAML
 
 
 @source(ChromosomesConfig)

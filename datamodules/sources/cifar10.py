@@ -2,7 +2,6 @@
 
 import hashlib
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -10,8 +9,7 @@ from datamodules.manifest.manifest import Manifest, listed
 from datamodules.sources import SourceContext, source
 from datamodules.sources._published import GIVEN, Notes, folder_of, list_arrays
 from datamodules.sources.listing import hint_at_archives, image_files, sub_folders
-from karyocyte.common.config.base import FROM_YAML
-from karyocyte.common.config.data import SourceConfig
+from karyocyte.common.config.sources import Cifar10Config
 from karyocyte.common.errors import UserError
 
 HOME = "www.cs.toronto.edu/~kriz/cifar.html (the Python version), or data.download=true"
@@ -20,13 +18,6 @@ PUBLISHED = {"train": 50_000, "test": 10_000}
 BATCHES = "cifar-10-batches-py"
 ARCHIVE = "cifar-10-python.tar.gz"
 CIFAR10_VERSION = 1  # raise it when the same batches would be written out otherwise
-
-
-class Cifar10Config(SourceConfig, defaults="data/cifar10"):
-    """CIFAR-10: torchvision's batches, or a tree of JPEG files."""
-
-    source: Literal["cifar10"]
-    download: bool = FROM_YAML
 
 
 @source(Cifar10Config, home=HOME)

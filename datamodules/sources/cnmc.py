@@ -6,19 +6,17 @@ import shlex
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
-from pydantic import PositiveInt
 
 from datamodules.manifest.manifest import Manifest, listed, natural_key, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources._published import Notes
 from datamodules.sources.listing import data_folder, hint_at_archives, image_files, is_image, sub_folders
 from datamodules.transforms.expansion import Expansion
-from karyocyte.common.config.base import FROM_YAML
-from karyocyte.common.config.data import SourceConfig
 from karyocyte.common.config.schema import Config
+from karyocyte.common.config.sources import CnmcConfig, HemAllConfig
 from karyocyte.common.errors import UserError
 
 CLASSES = ("all", "hem")
@@ -32,23 +30,6 @@ _FOLD = re.compile(r"fold_\d+", re.IGNORECASE)
 _LEVELS = 4  # of folders below data_dir: so deep the folders of all known copies lie, and one more
 Row = dict[str, str | None]  # of an image: the columns of `listed`
 _LABEL_COLUMNS = ("patient_id", "new_names", "labels")
-
-
-class _ChallengeConfig(SourceConfig):
-    parts: tuple[Literal["training", "prelim"], ...] = FROM_YAML
-
-
-class CnmcConfig(_ChallengeConfig, defaults="data/cnmc"):
-    """C-NMC 2019 in the challenge's own folders."""
-
-    source: Literal["cnmc"]
-
-
-class HemAllConfig(_ChallengeConfig, defaults="data/hem_all"):
-    """C-NMC 2019 as paper 003 uses it: ALL subsampled, turned copies; that comes later, and depends on the protocol."""
-
-    source: Literal["hem_all"]
-    images: PositiveInt | None = FROM_YAML
 
 
 def _expand(manifest: Manifest, config: Config) -> Expansion:

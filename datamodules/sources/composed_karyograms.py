@@ -7,19 +7,14 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Literal
 
 import pandas as pd
-from pydantic import Field
 
 from datamodules.io.whole_folder import make_once
 from datamodules.manifest.manifest import Manifest, content_hash, listed, natural_key, order_classes
 from datamodules.manifest.scan import scan_listing
 from datamodules.sources import SourceContext, list_images, source
-from datamodules.sources.chromosomes import ChromosomesConfig
 from datamodules.sources.folder import expand_karyograms
-from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig
-from datamodules.synthesis.config import CompositionConfig
 from datamodules.synthesis.karyogram_writer import (
     COMPOSER_VERSION,
     DERIVED,
@@ -28,20 +23,14 @@ from datamodules.synthesis.karyogram_writer import (
     read_karyograms,
     write_karyograms,
 )
-from karyocyte.common.config.base import FROM_YAML
-from karyocyte.common.config.data import AugmentedConfig
+from karyocyte.common.config.sources import (
+    ChromosomesConfig,
+    ComposedKaryogramsConfig,
+    SyntheticChromosomesConfig,
+)
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.karyotype import ABNORMAL, NORMAL, name_karyotype
-
-
-class ComposedKaryogramsConfig(CompositionConfig, defaults="data/composed_karyograms"):
-    """Karyograms composed from single chromosomes."""
-
-    source: Literal["composed_karyograms"]
-    chromosomes: Annotated[ChromosomesConfig | SyntheticChromosomesConfig, Field(discriminator="source")]
-    parents: Literal["keep", "leave_out"] = FROM_YAML
-    augmented: AugmentedConfig = FROM_YAML
 
 
 @source(ComposedKaryogramsConfig, expand=expand_karyograms)

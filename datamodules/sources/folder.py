@@ -2,30 +2,16 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from datamodules.manifest.manifest import Manifest, absent_from, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources.listing import data_folder, hint_at_archives, image_files, is_image, name_parser, sub_folders
 from datamodules.transforms.expansion import Expansion
-from karyocyte.common.config.base import FROM_YAML
-from karyocyte.common.config.data import AugmentedConfig, SourceConfig
 from karyocyte.common.config.schema import Config
+from karyocyte.common.config.sources import FolderConfig, KaryogramsConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import ABNORMAL, NORMAL
-
-
-class NamedImagesConfig(SourceConfig):
-    """Images whose file names may tell the subject."""
-
-    subject_regex: str | None = FROM_YAML
-
-
-class FolderConfig(NamedImagesConfig, defaults="data/folder"):
-    """One sub-folder per class."""
-
-    source: Literal["folder"]
-    classes: tuple[str, ...] | None = FROM_YAML
 
 
 @source(FolderConfig)
@@ -72,13 +58,6 @@ def _files_of_classes(root: Path, classes: tuple[str, ...] | None) -> dict[str, 
         without = ", ".join(str(folders[name]) for name in absent_from(remaining, names))
         raise UserError(f"no image in {without}: add some, or set 'data.classes=[{','.join(remaining)}]'")
     return files
-
-
-class KaryogramsConfig(NamedImagesConfig, defaults="data/karyograms"):
-    """Whole karyograms in two folders, normal and abnormal."""
-
-    source: Literal["karyograms"]
-    augmented: AugmentedConfig = FROM_YAML
 
 
 def expand_karyograms(manifest: Manifest, config: Config) -> Expansion:

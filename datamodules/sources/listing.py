@@ -16,8 +16,8 @@ from datamodules.io.tables import read_text_table
 from datamodules.io.whole_folder import make_once, whole_folder
 from datamodules.manifest.manifest import natural_key
 from datamodules.sources import SourceContext
-from karyocyte.common.config.data import SourceConfig
 from karyocyte.common.config.rules import DATA_DIR_HINT
+from karyocyte.common.config.sources import SourceConfig
 from karyocyte.common.errors import UserError
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 from PIL import ExifTags, Image
@@ -10,10 +9,9 @@ from PIL import ExifTags, Image
 from datamodules.io.tables import read_text_table
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
-from datamodules.sources.folder import NamedImagesConfig
 from datamodules.sources.listing import data_folder, image_files, name_parser
 from datamodules.sources.metaphase_boxes import NO_BOXES, Annotation, Boxes, check_boxes, read_annotations
-from karyocyte.common.config.base import FROM_YAML
+from karyocyte.common.config.sources import MetaphasesConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import ABNORMAL
 from karyocyte.common.text import counted
@@ -32,13 +30,6 @@ _MARKED = """
 MARKED = frozenset(_MARKED.split())
 DIFFICULT = "diff_image.txt"
 UNDECLARED = "metaphase"  # the class of all pictures where there are no lists
-
-
-class MetaphasesConfig(NamedImagesConfig, defaults="data/metaphases"):
-    """Pictures of whole metaphases with a box per chromosome."""
-
-    source: Literal["metaphases"]
-    marked: Literal["leave_out", "keep"] = FROM_YAML
 
 
 @source(MetaphasesConfig)

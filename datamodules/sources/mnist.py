@@ -4,15 +4,13 @@ import gzip
 import hashlib
 import zlib
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from datamodules.manifest.manifest import Manifest
 from datamodules.sources import SourceContext, source
 from datamodules.sources._published import folder_of, list_arrays
-from karyocyte.common.config.base import FROM_YAML
-from karyocyte.common.config.data import SourceConfig
+from karyocyte.common.config.sources import MnistConfig
 from karyocyte.common.errors import UserError
 
 HOME = "the mirrors that torchvision.datasets.MNIST names, or data.download=true"
@@ -26,13 +24,6 @@ MNIST_VERSION = 1  # raise it when the same files would be written out otherwise
 
 _NAMES = [*FILES["train"], *FILES["test"]]
 _PLACES = (".", "mnist", "MNIST/raw")  # the last is torchvision's
-
-
-class MnistConfig(SourceConfig, defaults="data/mnist"):
-    """MNIST: torchvision's IDX files."""
-
-    source: Literal["mnist"]
-    download: bool = FROM_YAML
 
 
 @source(MnistConfig, home=HOME)

@@ -4,17 +4,14 @@ Figures measured on them say that the code works, and nothing of patients.
 """
 
 from functools import partial
-from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
 
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources.listing import write_once
 from datamodules.synthesis.cells import CellTraits, draw_cell
-from karyocyte.common.config.base import FROM_YAML, Probability
-from karyocyte.common.config.data import SourceConfig
+from karyocyte.common.config.sources import SyntheticConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
 
@@ -23,17 +20,6 @@ NOTE = "synthetic: procedurally generated cells, not patients"
 SYNTHETIC_VERSION = 2  # raise it when the same settings would draw other pictures
 _SUBJECT_STREAM = 1
 _IMAGE_STREAM = 2
-
-
-class SyntheticConfig(SourceConfig, defaults="data/synthetic"):
-    """Synthetic blood cells."""
-
-    source: Literal["synthetic"]
-    images: Annotated[int, Field(ge=4)] = FROM_YAML
-    subjects: Annotated[int, Field(ge=2)] = FROM_YAML
-    size: Annotated[int, Field(ge=32)] = FROM_YAML
-    ambiguous: Probability = FROM_YAML
-    seed: Annotated[int, Field(ge=0)] = FROM_YAML
 
 
 @source(SyntheticConfig)

@@ -4,19 +4,15 @@ Figures measured on them say that the code works, and nothing of real cells.
 """
 
 import math
-from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
 
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources.listing import write_once
 from datamodules.synthesis.chromosomes import ChromosomeTraits, draw_chromosome
 from datamodules.synthesis.ideogram import IDEOGRAM
-from karyocyte.common.config.base import FROM_YAML, Probability
-from karyocyte.common.config.data import SourceConfig
-from karyocyte.common.errors import UserError
+from karyocyte.common.config.sources import DrawnCellsConfig, SyntheticChromosomesConfig
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
 
@@ -31,26 +27,6 @@ _CHROMOSOME_STREAM = 3
 _SCALE = 0.48
 _ENDS = 4.0
 _WIDTH = 19.0
-
-
-class DrawnCellsConfig(SourceConfig):
-    """The cells of synthetic chromosomes."""
-
-    cells: Annotated[int, Field(ge=3)] = FROM_YAML
-    cases: Annotated[int, Field(ge=3)] = FROM_YAML
-    abnormal: Probability = FROM_YAML
-    seed: Annotated[int, Field(ge=0)] = FROM_YAML
-
-    def check(self) -> None:
-        """Raise a ``UserError`` where there are fewer cells than cases."""
-        if self.cells < self.cases:
-            raise UserError(f"data.cells={self.cells} is less than data.cases={self.cases}: ask for more cells")
-
-
-class SyntheticChromosomesConfig(DrawnCellsConfig, defaults="data/synthetic_chromosomes"):
-    """Synthetic single chromosomes."""
-
-    source: Literal["synthetic_chromosomes"]
 
 
 @source(SyntheticChromosomesConfig)

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -21,22 +20,17 @@ from datamodules.io.whole_folder import make_once, whole_folder
 from datamodules.manifest.manifest import Manifest
 from datamodules.sources import SourceContext, source
 from datamodules.sources.metaphase_boxes import write_coco
-from datamodules.sources.metaphases import LISTS, MetaphasesConfig, list_metaphases
-from datamodules.sources.synthetic_chromosomes import NOTE, DrawnCellsConfig, cell_name, draw_picture, labels_of
+from datamodules.sources.metaphases import LISTS, list_metaphases
+from datamodules.sources.synthetic_chromosomes import NOTE, cell_name, draw_picture, labels_of
 from datamodules.synthesis.metaphase import GROUND, to_chromosome
 from datamodules.synthesis.metaphase_picture import MetaphasePicture, compose_metaphase
+from karyocyte.common.config.sources import DrawnCellsConfig, MetaphasesConfig, SyntheticMetaphasesConfig
 from karyocyte.common.files import sha256_of_value, write_csv
 from karyocyte.common.karyotype import NORMAL, name_karyotype
 
 COMPOSITION_VERSION = 1  # raise it when the same settings would make other pictures
 _STREAM = 4  # of random numbers, beside those of the chromosomes
 _CASE = r"^(?P<subject>.+)\."
-
-
-class SyntheticMetaphasesConfig(DrawnCellsConfig, defaults="data/synthetic_metaphases"):
-    """Synthetic metaphases."""
-
-    source: Literal["synthetic_metaphases"]
 
 
 @source(SyntheticMetaphasesConfig)

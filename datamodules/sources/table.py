@@ -1,26 +1,12 @@
 """A CSV file, one row per image."""
 
 from pathlib import Path
-from typing import Literal
 
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources.listing import data_folder, hint_at_archives, read_table
-from karyocyte.common.config.base import FROM_YAML
-from karyocyte.common.config.data import SourceConfig
+from karyocyte.common.config.sources import TableConfig
 from karyocyte.common.errors import UserError
-
-
-class TableConfig(SourceConfig, defaults="data/table"):
-    """A CSV file, one row per image."""
-
-    source: Literal["table"]
-    file: str = FROM_YAML
-    path_column: str = FROM_YAML
-    label_column: str = FROM_YAML
-    subject_column: str | None = FROM_YAML
-    part_column: str | None = FROM_YAML
-    group_column: str | None = FROM_YAML
 
 
 @source(TableConfig)

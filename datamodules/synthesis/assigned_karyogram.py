@@ -9,8 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from datamodules.synthesis.config import SheetLayout
-from datamodules.synthesis.karyogram_composer import ROWS, Place, compose
+from datamodules.synthesis.karyogram_composer import ROWS, Place, SheetLayout, compose
 from datamodules.synthesis.metaphase import Chromosome, Metaphase, to_chromosome, trim
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES, MARKER

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from datamodules.synthesis.config import SheetLayout
 from datamodules.synthesis.ideogram import IDEOGRAM
 from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase, trim
 from karyocyte.common.errors import UserError
@@ -43,6 +42,19 @@ class Place(NamedTuple):
 
 _Sizes = Mapping[str, np.ndarray]  # per class the width and height of each chromosome, shape (n, 2)
 _Feet = dict[str, tuple[int, int]]  # per class, present or not, the x and y of its column
+
+
+@dataclass(frozen=True)
+class SheetLayout:
+    """The sheet that a karyogram is laid out on; lengths in pixels, gaps the least, those of rows hold the labels."""
+
+    size: tuple[int, int]
+    scale: float
+    labels: bool
+    margin: int = 24
+    homologue_gap: int = 4
+    pair_gap: int = 14
+    row_gap: int = 28
 
 
 @dataclass(frozen=True, eq=False)

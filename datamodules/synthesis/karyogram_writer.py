@@ -14,9 +14,9 @@ from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import whole_folder
 from datamodules.manifest.manifest import Manifest, natural_key
 from datamodules.synthesis.aberrations.numerical import derive
-from datamodules.synthesis.config import CompositionConfig, SheetLayout
-from datamodules.synthesis.karyogram_composer import compose
+from datamodules.synthesis.karyogram_composer import SheetLayout, compose
 from datamodules.synthesis.metaphase import Metaphase, read_metaphase
+from karyocyte.common.config.sources import CompositionConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_csv, safe_stems, sha256_of_value, write_csv
 from karyocyte.common.karyotype import ABNORMAL, NORMAL

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from datamodules.transforms.operations import AUGMENTATIONS, Transform
+from datamodules.transforms.operations import AUGMENTATIONS, Transform, own_operation
 from datamodules.transforms.turns import RandomTurn
 from karyocyte.common.config.data import TransformConfig
 from karyocyte.common.seeds import derive_seed
@@ -54,10 +54,12 @@ class Augmentation:
 
 
 def chosen_operations(config: TransformConfig) -> list[Transform]:
-    """Return the operations that have a strength, in their order."""
+    """Return the operations that have a strength, in their order, and after them those of a user's own."""
     operations = []
     for operation in AUGMENTATIONS.values():
-        strengths = [getattr(config, key, 0.0) for key in operation.keys]
+        strengths = [getattr(config, key) for key in operation.keys]
         if any(strengths):
             operations.append(operation.build(*strengths))
+    for name, entry in config.extra.items():
+        operations.append(own_operation(name, entry))
     return operations

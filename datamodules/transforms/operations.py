@@ -1,9 +1,13 @@
-"""Random changes of an image, each switched on by a strength under ``transform``; a new one is one function here."""
+"""Random changes of an image, each switched on by a strength under ``transform``; ``transform.extra`` names others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+from warnings import catch_warnings
 
 import albumentations as A
+from hydra.utils import instantiate
+
+from karyocyte.common.errors import UserError, first_line
 
 Transform = Any  # of albumentations, which has no types
 Build = Callable[..., Transform]
@@ -13,26 +17,22 @@ class Operation(NamedTuple):
     """A random change."""
 
     keys: tuple[str, ...]  # its strengths under ``transform``; where all are 0 nothing happens
-    at_most: float  # the largest strength of a key that the schema does not know
     build: Build  # makes the transform of the strengths, in the order of the keys
 
 
 AUGMENTATIONS: dict[str, Operation] = {}
 
 
-def augmentation(*keys: str, at_most: float = 1.0) -> Callable[[Build], Build]:
+def augmentation(*keys: str) -> Callable[[Build], Build]:
     """Register a function that makes a transform of its strengths; images pass the operations in their order here.
 
     Args:
-        *keys: The names of the function's arguments under ``transform``, in their order. One that
-            conf/transform/none.yaml does not have is set with ``+transform.<key>=<strength>``, or in a file of
-            conf/transform/.
-        at_most: The largest strength of such a key.
+        *keys: The names of the function's arguments under ``transform``, in their order.
     """
 
     def register(build: Build) -> Build:
         """Add the operation under the name of its function."""
-        AUGMENTATIONS[build.__name__] = Operation(keys, at_most, build)
+        AUGMENTATIONS[build.__name__] = Operation(keys, build)
         return build
 
     return register
@@ -82,3 +82,20 @@ def blur(blur: float) -> Transform:
 def noise(noise: float) -> Transform:
     """Salt and pepper on up to this share of the pixels (paper 001, 3.1.2)."""
     return A.SaltAndPepper(amount=(0.0, noise), p=1.0)
+
+
+def own_operation(name: str, entry: Mapping[str, Any]) -> Transform:
+    """Make a transform of the class or function that ``transform.extra.<name>`` names by ``_target_``.
+
+    Raises:
+        UserError: It cannot be imported, refuses its arguments, or makes no transform of albumentations.
+    """
+    key = f"transform.extra.{name}"
+    try:
+        with catch_warnings(action="error", category=UserWarning):  # albumentations only warns of a wrong argument
+            made = instantiate(dict(entry), _convert_="all")
+    except Exception as error:  # Hydra wraps whatever an import or a constructor raises
+        raise UserError(f"{key}: {first_line(error.__cause__ or error)}; correct _target_ and arguments") from error
+    if not isinstance(made, A.BasicTransform):
+        raise UserError(f"{key}: {entry['_target_']} makes no transform of albumentations: name one that does")
+    return made

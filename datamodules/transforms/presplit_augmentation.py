@@ -13,7 +13,8 @@ from datamodules.manifest.balancing import draw, even_out
 from datamodules.manifest.manifest import Manifest
 from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.expansion import Expansion, unchanged
-from karyocyte.common.config.data import AugmentedConfig, SplitConfig, TransformConfig
+from karyocyte.common.config.data import SplitConfig, TransformConfig
+from karyocyte.common.config.sources import AugmentedConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import ABNORMAL, NORMAL
 from karyocyte.common.text import quoted

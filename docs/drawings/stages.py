@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-import datamodules  # noqa: F401 - it registers what a configuration may name
 from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.config.schema import StageConfig
 from karyocyte.evaluation.core.plots import COLOURS, canvas

@@ -20,7 +20,6 @@ quiet_interrupts()  # first: the imports take seconds
 import hydra
 from omegaconf import DictConfig
 
-import datamodules  # noqa: F401 - it registers the sources and transforms that a configuration may name
 from karyocyte.common.cli import heavy_imports
 from karyocyte.common.composition.compose import check_config, check_override_order
 from karyocyte.common.composition.named_files import check_files

@@ -18,6 +18,7 @@ from datamodules.metaphases.export import export_cut_outs
 from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_images
 from datamodules.preprocessing.pipeline import equalize_luma, steps_before_resize
 from datamodules.sources import find_source, list_images
+from datamodules.split_datamodule import SplitDataModule
 from datamodules.summary import class_counts, overview
 from datamodules.synthesis.karyogram_writer import KARYOGRAMS, read_karyograms
 from datamodules.transforms.augmentation import Augmentation
@@ -87,15 +88,19 @@ def export_set(configs: Sequence[Config], folder: Path) -> None:
     say(f"{len(manifest.frame):,} synthetic images in {folder}", *manifest.notes)
 
 
-def prepare_data(config: Config, images: bool = True) -> ImageDataModule:
-    """Scan a data set, print its tables and, unless they are to be counted alone, prepare its ``images``."""
-    data = data_module(config)
+def prepare_data(config: Config, images: bool = True) -> SplitDataModule:
+    """Scan a data set, print its tables and, unless they are to be counted alone, prepare its ``images``.
+
+    Pictures of metaphases are counted alone.
+    """
+    data = data_module(config) if config.recipe == "classifier" else MetaphaseDataModule(config)
     scanned = data.scanned
     say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *data.remarks)
-    source = find_source(config.data.source)
-    if source and source.home and scanned.incomplete:
-        warn(f"not the whole set: the rest can be had at {source.home}")
-    warn(*data.expansion.warnings)
+    home = find_source(config.data).home
+    if home and scanned.incomplete:
+        warn(f"not the whole set: the rest can be had at {home}")
+    if isinstance(data, ImageDataModule):
+        warn(*data.expansion.warnings)
     try:
         parts = data.parts
     except UserError as error:
@@ -104,7 +109,7 @@ def prepare_data(config: Config, images: bool = True) -> ImageDataModule:
     title = f"protocol={config.protocol}, fold {config.split.fold}"
     counts = class_counts(data.manifest, parts)
     console.print(frame_table(overview(data.manifest, parts), title), frame_table(counts, "classes"))
-    if images:
+    if images and isinstance(data, ImageDataModule):
         data.prepare_data()
         height, width = config.prepare.stored_shape
         folder = cache_folder(scanned, data.prepare, data.cache_dir)

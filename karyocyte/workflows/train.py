@@ -13,6 +13,7 @@ from datamodules.datasets import data_module
 from datamodules.feature_datamodule import FeatureDataModule
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.manifest.numbers import NUMBERS
+from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.cli import console, say
 from karyocyte.common.config.schema import Config
 from karyocyte.common.revision import revision
@@ -78,7 +79,7 @@ def run(config: Config, callbacks_of: Watch | None = None) -> Path:
     return run.folder
 
 
-def prepare(config: Config, world: World = World()) -> tuple[ImageDataModule, *Built]:  # noqa: B008 (frozen)
+def prepare(config: Config, world: World = World()) -> tuple[SplitDataModule, *Built]:  # noqa: B008 (frozen)
     """Return data, network and the hashes of its first weights, and check before all that needs no images."""
     recipe = recipe_of(config)
     with rank_zero_first():
@@ -99,7 +100,7 @@ def build_model(config: Config, data: ImageDataModule, first: FirstBackbone | No
 
 
 @contextmanager
-def opened_run(config: Config, data: ImageDataModule, contents: dict[str, str | None]) -> Iterator[tuple[Run, bool]]:
+def opened_run(config: Config, data: SplitDataModule, contents: dict[str, str | None]) -> Iterator[tuple[Run, bool]]:
     """Hold the folder of a run, which no other process may train into; yield it, and whether it is not finished yet."""
     identity = run_identity(config, {"data": data.content_hash(), **contents})
     folder = run_folder(config, identity)

@@ -10,10 +10,10 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.layers.helpers import to_2tuple
 from torch import nn
 
-import lightning_modules.networks  # noqa: F401  (it registers the papers' networks with timm)
 from karyocyte.common.errors import UserError, close_names, first_line
 from lightning_modules.backbones.heads import Layout
 from lightning_modules.backbones.truncation import ImageSize, Removed, cut_backbone, has_parameters
+from lightning_modules.networks import network_names, register_network
 
 ALL = "all"
 
@@ -64,13 +64,14 @@ def check_model_name(name: str) -> None:
         UserError: The closest names are listed.
     """
     architecture, _, tag = name.partition(".")
+    register_network(architecture)
     if timm.is_model(architecture):
         if not tag:
             return
         raise UserError(f"model.name={name}: say model.name={architecture}, and the tag as weights={name}")
-    close = difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0.5)
+    close = difflib.get_close_matches(name, network_names(), n=5, cutoff=0.5)
     meant = f"close to it: {', '.join(close)}" if close else "timm.list_models() lists its names"
-    own = "a network of your own is a file in lightning_modules/networks with @register_model"
+    own = "a network of your own is a file of its name in lightning_modules/networks with @register_model"
     raise UserError(f"model.name={name}: neither timm nor the papers have such a network; {meant}; {own}")
 
 

@@ -15,6 +15,7 @@ from torch import nn
 from karyocyte.common.files import atomic_path
 from karyocyte.common.keras import KERAS
 from lightning_modules.backbones.local_weights import SideFile
+from lightning_modules.networks import register_network
 
 Layers = dict[str, list[np.ndarray]]  # the arrays of each of Keras' layers with weights, by its name
 
@@ -54,6 +55,7 @@ def read_layers(path: Path) -> Layers:
 def converted(layers: Layers, network: str) -> dict[str, torch.Tensor]:
     """Return the state of timm's ``network`` without its classifier; both have their layers in the same order."""
     facts = KERAS[network]
+    register_network(network)
     with torch.device("meta"):
         model = timm.create_model(network, num_classes=0, **facts.args)
     convolutions = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]

@@ -41,6 +41,7 @@ from lightning_modules.backbones.local_weights import (
 )
 from lightning_modules.backbones.truncation import ImageSize
 from lightning_modules.compat import timm_folder_config
+from lightning_modules.networks import register_network
 
 OTHER_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".h5", ".keras", ".npz", ".onnx")
 LOCAL = "local-dir:"
@@ -165,6 +166,7 @@ def check_tag(name: str, weights: str) -> PretrainedCfg:
         return config
     architecture = weights.partition(".")[0]
     reason = "no such tag"
+    register_network(architecture)
     if architecture != name and timm.is_model(architecture):
         reason = f"a tag of {architecture}, but model.name={name}"
     listed = f"the tags of {name}: {', '.join(tags)}" if tags else f"timm has no weights of {name}"

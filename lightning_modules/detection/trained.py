@@ -1,33 +1,34 @@
 """Trained detectors and cutters, from their runs or from folders that need no run."""
 
-import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from pydantic import TypeAdapter, ValidationError
 from scipy.special import expit, logit
 from torch import nn
 
-from karyocyte.common.errors import UserError, first_fault
+from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_whole_json, sha256_of_file
-from karyocyte.common.runs.files import PortableFile
-from karyocyte.common.runs.portable import DETECTOR_FACTS, DETECTOR_KIND, training_command
-from karyocyte.common.runs.portable_folder import REMEDY
+from karyocyte.common.runs.portable import (
+    CODE_LICENCE,
+    DETECTOR_FACTS,
+    DetectorDescription,
+    Licence,
+    read_description,
+    training_command,
+)
+from karyocyte.common.runs.portable_folder import REMEDY, BackboneFacts, kind_of
 from karyocyte.common.runs.run import ModelFacts, Run
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.checkpoint_io import load_checkpoint, load_exported
 from lightning_modules.detection.cutter import Cutter
 from lightning_modules.detection.detector import Detector
-from lightning_modules.detection.network import CentreDecoder, levels_of
+from lightning_modules.detection.network import CentreDecoder, decoder_width, levels_of
 from lightning_modules.optimizers import TrainingSettings
 
-FORMAT = 1
-CUTTER_KIND = "karyocyte portable cutter"
-EXPERIMENTS = {DETECTOR_KIND: "metaphase_detector", CUTTER_KIND: "chromosome_cutter"}
-WEIGHTS = {DETECTOR_KIND: "detector.safetensors", CUTTER_KIND: "cutter.safetensors"}
+EXPERIMENTS = {"detector": "metaphase_detector", "cutter": "chromosome_cutter"}
 MULTIPLE = 32  # of pixels that height and width are padded to
 
 
@@ -38,49 +39,11 @@ class FoundBoxes(NamedTuple):
     probabilities: np.ndarray  # that a box holds a chromosome, calibrated, float64, shape (n,)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Description:
-    """The content of model.json."""
-
-    kind: str  # DETECTOR_KIND or CUTTER_KIND
-    name: str  # timm's name of the backbone
-    args: dict[str, Any]  # its further arguments
-    cut: str | None  # the module that it ends with; None for the whole network
-    width: int  # channels of the decoder; 0 of a cutter, which has none
-    mean: tuple[float, ...]  # of the channels, which images in [0, 1] are normalised with
-    std: tuple[float, ...]  # their standard deviations
-    scale: float  # of the pictures that the network sees
-    # slope and intercept of the logit of the probability of a box over that of its score
-    calibration: tuple[float, float]
-    evaluation: list[dict[str, Any]]  # the rows of its evaluation: metric, value, low, high
-    command: str | None  # that trained it, without the places of files; None where it is not known
-    licence: str | None = None  # of the weights; None where nobody has stated it
-    data_notes: str = ""  # what is to be said of the data, as Markdown
-    revision: str = ""
-    sha256: str = ""  # of the weights; "" in a run
-    format: int = field(default=FORMAT)
-
-    def build(self) -> Detector | Cutter:
-        """Build the network with random weights."""
-        built = build_backbone(self.name, self.args, self.cut, (64, 64))
-        backbone = built.module
-        facts = ModelFacts(list(self.mean), list(self.std), self.args)
-        if self.kind == CUTTER_KIND:
-            return Cutter(backbone, nn.Conv2d(built.out_shape[0], 1, 1), facts, TrainingSettings())
-        with torch.no_grad():
-            levels = levels_of(backbone.eval(), torch.zeros(1, 3, 64, 64))
-        decoder = CentreDecoder([level.shape[1] for level in levels], self.width)
-        return Detector(backbone, decoder, facts, TrainingSettings())
-
-
-_DESCRIPTION = TypeAdapter(Description)
-
-
 @dataclass(frozen=True, eq=False)
 class TrainedDetector:
     """A detector with its weights, on the CPU or, where torch sees one, a GPU."""
 
-    description: Description
+    description: DetectorDescription
     module: Detector
 
     @torch.inference_mode()
@@ -99,41 +62,37 @@ class TrainedDetector:
 
 def load_detector(folder: Path) -> TrainedDetector:
     """Load a detector from the folder of a finished run or of an export; errors are those of ``load``."""
-    description, module = load(folder, DETECTOR_KIND)
+    description, module = load(folder, "detector")
     assert isinstance(module, Detector)
     return TrainedDetector(description, module)
 
 
 def load_cutter(folder: Path) -> Cutter:
     """Load a cutter from the folder of a finished run or of an export; errors are those of ``load``."""
-    _, module = load(folder, CUTTER_KIND)
+    _, module = load(folder, "cutter")
     assert isinstance(module, Cutter)
     return module
 
 
-def load(folder: Path, kind: str) -> tuple[Description, Detector | Cutter]:
+def load(folder: Path, kind: Literal["detector", "cutter"]) -> tuple[DetectorDescription, Detector | Cutter]:
     """Load a network of a kind from the folder of a finished run or of an export, to where it computes fastest.
 
     Raises:
         UserError: The folder holds none, or its files are missing, changed or damaged.
     """
-    path = folder / PortableFile.MODEL
     of_run = (folder / DETECTOR_FACTS).is_file()
-    try:
-        if of_run:
-            description = describe(Run.open_finished(folder))
-        elif path.is_file():
-            description = _DESCRIPTION.validate_python(json.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise UserError(f"{path}: {first_fault(error)}: {REMEDY}") from error
-    if not (of_run or path.is_file()) or description.kind != kind:
-        named = EXPERIMENTS[kind].split("_")[1]
-        raise UserError(f"{folder} holds no {named}: train one (+experiment={EXPERIMENTS[kind]}) and name its run")
-    module = description.build()
+    found = Run(folder).config.recipe if of_run else kind_of(folder)
+    if found != kind:
+        raise UserError(f"{folder} holds no {kind}: train one (+experiment={EXPERIMENTS[kind]}) and name its run")
     if of_run:
-        load_checkpoint(module, Run.open_finished(folder).best_checkpoint)
+        run = Run.open_finished(folder)
+        description = describe(run)
+        module = build(description)
+        load_checkpoint(module, run.best_checkpoint)
     else:
-        weights = folder / WEIGHTS[kind]
+        description = read_description(folder, kind)
+        module = build(description)
+        weights = folder / description.weights
         if not weights.is_file() or sha256_of_file(weights) != description.sha256:
             raise UserError(f"{weights} is missing, or was changed since it was exported: {REMEDY}")
         load_exported(module, weights)
@@ -142,23 +101,38 @@ def load(folder: Path, kind: str) -> tuple[Description, Detector | Cutter]:
     return description, module
 
 
-def describe(run: Run) -> Description:
+def build(description: DetectorDescription) -> Detector | Cutter:
+    """Build the network of a description with random weights."""
+    network = description.network
+    built = build_backbone(network.name, network.args, network.cut, (64, 64))
+    backbone = built.module
+    facts = ModelFacts(list(network.mean), list(network.std), network.args)
+    if description.kind == "cutter":
+        return Cutter(backbone, nn.Conv2d(built.out_shape[0], 1, 1), facts, TrainingSettings())
+    with torch.no_grad():
+        levels = levels_of(backbone.eval(), torch.zeros(1, 3, 64, 64))
+    decoder = CentreDecoder([level.shape[1] for level in levels], description.width)
+    return Detector(backbone, decoder, facts, TrainingSettings())
+
+
+def describe(run: Run) -> DetectorDescription:
     """Describe the detector or the cutter of a finished run, which was evaluated."""
     config = run.config
+    model = run.model
+    assert config.recipe != "classifier"
     facts = read_whole_json(run.folder / DETECTOR_FACTS)
-    width = 0
-    if "kind" not in facts:
-        width = int(config.head.layers[0]["centres"])  # type: ignore[index]  # see `build_detector`
-    return Description(
-        kind=facts.get("kind", DETECTOR_KIND),
-        name=config.model.name,
-        args=run.model.args,
-        cut=config.model.cut,
-        width=width,
-        mean=tuple(run.model.mean),
-        std=tuple(run.model.std),
+    backbone = BackboneFacts(
+        name=config.model.name, args=model.args, cut=config.model.cut, mean=tuple(model.mean), std=tuple(model.std)
+    )
+    return DetectorDescription(
+        kind=config.recipe,
+        network=backbone,
+        width=decoder_width(config.head.layers) if config.recipe == "detector" else 0,
         scale=float(config.prepare.canvas.scale),
         calibration=tuple(facts["calibration"]),
         evaluation=facts["evaluation"],
         command=training_command(run),
+        licence=Licence(CODE_LICENCE, None),
+        revision="",
+        sha256="",
     )

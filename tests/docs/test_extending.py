@@ -14,7 +14,7 @@ from karyocyte.common.paths import ROOT
 from tests.helpers.images import cell_image, write_image
 
 BLOCK = re.compile(r"```\w+ file=(\S+)\n(.*?)```", re.DOTALL)
-RECIPES = ("data source", "augmentation", "metric", "section", "callback", "backbone", "network", "loss")
+RECIPES = ("data source", "metric", "section", "callback", "backbone", "network", "loss")
 SOURCE = """
 import runpy, sys
 keys = ["data=by_prefix", "data_dir=cells", "data.positive_class=blast"]
@@ -30,12 +30,13 @@ import numpy as np
 from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.errors import UserError
 from datamodules.transforms.augmentation import Augmentation
-config = compose_config(["data=synthetic", "balance=none", "transform=none", "+transform.sharpen=0.4"])
+own = "+transform.extra.sharpen"
 image = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
-print((Augmentation(config.transform, 0)(image, 0, 0, 0) != image).any())
-for override in ("+transform.sharpen=4", "transform.sharpn=0.4", "transform.sharpen=0.4"):
+words = ["data=synthetic", "transform=none", f"{own}._target_=albumentations.Sharpen", f"{own}.alpha=[0.4,0.4]"]
+print((Augmentation(compose_config([*words, f"{own}.p=1"]).transform, 0)(image, 0, 0, 0) != image).any())
+for wrong in (f"{own}.sharpnes=1", f"{own}._target_=albumentations.Sharpn", "+transform.sharpen=0.4"):
     try:
-        compose_config(["data=synthetic", override])
+        Augmentation(compose_config([*words, wrong]).transform, 0)
     except UserError as error:
         print(error)
 """
@@ -63,9 +64,10 @@ TRAINING = """
 import pathlib, runpy, sys
 sys.argv = ["train.py", "data=synthetic", "+profile=smoke", "model.name=small_cnn", "weights=random", "unfreeze=whole",
     "head.logits=2", "+loss._target_=lightning_modules.focal_loss.FocalLoss", "+loss.gamma=1.5", "callbacks=timed",
-    "callbacks.monitor=val/balanced_accuracy", "+transform.sharpen=0.4", "trainer.accelerator=cpu", "data.images=48",
+    "callbacks.monitor=val/balanced_accuracy", "+transform.extra.sharpen._target_=albumentations.Sharpen",
     "+evaluation.extra.true_class._target_=karyocyte.evaluation.true_class.true_class",
-    "data.subjects=12", "output_dir=outputs", "cache_dir=cache", "logger.tensorboard=false"]
+    "trainer.accelerator=cpu", "data.images=48", "data.subjects=12", "output_dir=outputs", "cache_dir=cache",
+    "logger.tensorboard=false"]
 runpy.run_path("train.py", run_name="__main__")
 (run,) = pathlib.Path("outputs").glob("*/*/seed=0")
 print('"mcc"' in (run / "metrics.json").read_text(), (run / "true_class.csv").read_text().count("\\n"))
@@ -159,11 +161,11 @@ def test_given_parts(printed):
 
 
 def test_an_augmentation(printed):
-    output = printed["augmentation"].splitlines()
-    assert output[0] == "True", output
-    assert "transform: sharpen: a number from 0 to 1 is needed" in output[1]
-    assert "did you mean transform.sharpen" in output[2]
-    assert "+transform.sharpen=" in output[3]
+    changed, *errors = printed["augmentation"].splitlines()
+    assert changed == "True", errors
+    assert "transform.extra.sharpen" in errors[0]
+    assert "albumentations.Sharpn" in errors[1]
+    assert "unknown key transform.sharpen" in errors[2]
 
 
 def test_a_metric(printed):

@@ -8,8 +8,7 @@ from PIL import Image
 
 from datamodules.manifest.manifest import Manifest
 from datamodules.sources import scan
-from datamodules.sources.cnmc import CnmcConfig
-from datamodules.sources.folder import FolderConfig
+from karyocyte.common.config.sources import CnmcConfig, FolderConfig
 
 
 def cell_image(seed: int, size: int = 40, border: int = 6) -> np.ndarray:

@@ -1,12 +1,11 @@
 """The typed settings of sources."""
 
 from omegaconf import OmegaConf
+from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from datamodules.sources import sources
-from karyocyte.common.config.data import SourceConfig
 from karyocyte.common.config.defaults import composition
-from karyocyte.common.config.explain import validated
+from karyocyte.common.config.sources import DataConfig, SourceConfig
 
 
 def source_config(name: str, **keys: object) -> SourceConfig:
@@ -14,4 +13,4 @@ def source_config(name: str, **keys: object) -> SourceConfig:
     defaults = composition(f"data={name}").data
     OmegaConf.set_struct(defaults, False)
     merged = OmegaConf.merge(defaults, to_jsonable_python(keys))
-    return validated(sources()[defaults["source"]].config, OmegaConf.to_container(merged, resolve=True), "data")
+    return TypeAdapter(DataConfig).validate_python(OmegaConf.to_container(merged, resolve=True))

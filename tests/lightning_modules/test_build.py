@@ -11,6 +11,7 @@ from karyocyte.common.runs.address import run_folder, run_identity
 from lightning_modules.backbones.batchnorm_restoration import restore_batchnorm
 from lightning_modules.backbones.pretrained import WeightsInfo
 from lightning_modules.build import build_classifier
+from lightning_modules.networks import scratch_cnn  # noqa: F401 (it registers itself)
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import save_weights
 

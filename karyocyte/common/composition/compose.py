@@ -19,7 +19,7 @@ from yaml import YAMLError
 
 from karyocyte.common.config.cluster import SHARED, SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, set_trainer
 from karyocyte.common.config.defaults import composition
-from karyocyte.common.config.explain import NEAREST, known_keys, operation_keys, resolved, unknown_key, validated
+from karyocyte.common.config.explain import NEAREST, known_keys, resolved, unknown_key, validated
 from karyocyte.common.config.overrides import check_words, key_of, quote_path
 from karyocyte.common.config.rules import check_rules
 from karyocyte.common.config.schema import Config
@@ -116,7 +116,7 @@ def _explain_hydra(error: Exception) -> str:
 
 def _not_composed(key: str) -> str:
     """The message for a key that no YAML file of this composition has: it is unknown, or must be added."""
-    known = known_keys(Config) + operation_keys(key)
+    known = known_keys(Config)
     for kind, model in (("slurm", SlurmConfig), ("local", LocalConfig)):
         keys = known_keys(model, "cluster")
         if key in keys:

@@ -21,6 +21,16 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 FROM_YAML: Any = ...
 
 
+def _has_target(settings: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(settings.get("_target_"), str):
+        raise ValueError("_target_ is missing: name the class, such as pytorch_lightning.callbacks.LearningRateMonitor")
+    return settings
+
+
+Extension = Annotated[dict[str, Any], AfterValidator(_has_target)]
+Extensions = dict[Name, Extension]
+
+
 def listed(value: Any) -> Any:
     """Divide a text with commas, as it is typed on a command line, into a list: a validator for such keys."""
     return re.split(r"\s*,\s*", value.strip()) if isinstance(value, str) else value

@@ -1,97 +1,17 @@
-"""The typed schema of conf/, as far as it concerns images: sources, split, preparation, balance, transform, loader."""
+"""The typed schema of conf/, as far as it concerns images: split, preparation, balance, transform, loader."""
 
-from collections.abc import Callable, Mapping
-from functools import cache
-from typing import Annotated, Any, Literal, NamedTuple, Union
+from typing import Annotated, Literal
 
 from pydantic import (
-    BeforeValidator,
-    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
-    SerializeAsAny,
-    TypeAdapter,
     model_validator,
 )
 
-from karyocyte.common.config.base import FROM_YAML, Count, Pixels, Probability, Share, StrictModel, unknown
+from karyocyte.common.config.base import FROM_YAML, Count, Extensions, Pixels, Probability, Share, StrictModel
 
 Strength = Annotated[float, Field(ge=0.0, lt=1.0)]
-
-
-class PaperSplit(StrictModel):
-    """What a paper did: random parts of the images, unstratified; the test part takes the rest.
-
-    ``rounding``: ``down`` of the training and validation parts; ``up`` of the test part of all images, then of the
-    validation part of the rest, as by scikit-learn's ``train_test_split`` used twice.
-    """
-
-    train: Share
-    validation: Share
-    rounding: Literal["down", "up"] = "down"
-
-    @model_validator(mode="after")
-    def _leaves_a_test_part(self) -> "PaperSplit":
-        if self.train + self.validation >= 1.0:
-            raise ValueError("train + validation must stay below 1: the rest is the test part")
-        return self
-
-
-class AugmentedConfig(StrictModel):
-    """Under protocol=paper: how many images an original becomes before the split, itself among them."""
-
-    normal: Annotated[float, Field(ge=1.0)]
-    abnormal: Annotated[float, Field(ge=1.0)]
-
-
-class SourceConfig(StrictModel):
-    """Keys that every source of images has; a source adds its own, and narrows ``source`` to its name."""
-
-    source: str
-    positive_class: str | None = None
-    on_broken: Literal["stop", "skip"] = FROM_YAML
-    paper_split: PaperSplit | None = None
-
-
-class DataSettings(NamedTuple):
-    """What the package of the images adds to the schema, each part asked for when it is needed."""
-
-    sources: Callable[[], Mapping[str, type[SourceConfig]]]  # the settings of each source by its name
-    source: Callable[[str], type[SourceConfig] | None]  # those of one source; None where there is none of this name
-    strengths: Callable[[], Mapping[str, float]]  # the largest strength of each random transform
-
-
-_registered: list[DataSettings] = []
-
-
-def register_data_settings(settings: DataSettings) -> None:
-    """Add sources and transforms to the schema: the package ``datamodules`` does so when it is imported."""
-    _registered[:] = [settings]
-
-
-def data_settings() -> DataSettings:
-    """Return the registered sources and transforms; a program that reads configurations imports ``datamodules``."""
-    assert _registered, "no sources are registered: import datamodules first"
-    return _registered[0]
-
-
-@cache
-def _any_source() -> TypeAdapter[SourceConfig]:
-    union: Any = Union[tuple(data_settings().sources().values())]  # noqa: UP007 (of a tuple)
-    return TypeAdapter(Annotated[union, Field(discriminator="source")])
-
-
-def _validate_source(value: Any) -> SourceConfig:
-    if isinstance(value, SourceConfig):
-        return value
-    settings = data_settings().source(str(value.get("source"))) if isinstance(value, dict) else None
-    if settings is not None:  # no other source is loaded
-        return settings.model_validate(value)
-    return _any_source().validate_python(value)
-
-
-DataConfig = Annotated[SerializeAsAny[SourceConfig], BeforeValidator(_validate_source)]
 
 
 class SplitConfig(StrictModel, defaults="train:split"):
@@ -193,9 +113,7 @@ ONLY_BATCHED = ("bend", "scale", "uneven", "sharpness")
 
 
 class TransformConfig(StrictModel, defaults="transform/none"):
-    """The random transforms of training images; besides these keys, the strengths of further registered operations."""
-
-    model_config = ConfigDict(extra="allow")
+    """The random transforms of training images; ``extra`` names further ones."""
 
     flips: bool = FROM_YAML
     rotations: bool = FROM_YAML
@@ -215,19 +133,7 @@ class TransformConfig(StrictModel, defaults="transform/none"):
     scale: Strength = FROM_YAML
     uneven: Strength = FROM_YAML
     sharpness: Annotated[float, Field(ge=0.0)] = FROM_YAML
-
-    @model_validator(mode="after")
-    def _strengths_of_operations(self) -> "TransformConfig":
-        # A key is part of a run's address only where it is given: a new operation moves no earlier run.
-        if not self.model_extra:
-            return self
-        limits = data_settings().strengths()
-        for key, strength in self.model_extra.items():
-            if key not in limits:
-                raise unknown(key)
-            if not isinstance(strength, int | float) or not 0 <= strength <= limits[key]:
-                raise ValueError(f"{key}: a number from 0 to {limits[key]:g} is needed, not {strength!r}")
-        return self
+    extra: Extensions = FROM_YAML
 
     @model_validator(mode="after")
     def _batched_or_not(self) -> "TransformConfig":

@@ -11,8 +11,8 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 from karyocyte.common.config.base import StrictModel
-from karyocyte.common.config.data import SourceConfig, data_settings
 from karyocyte.common.config.defaults import section_defaults
+from karyocyte.common.config.sources import SOURCES, SourceConfig
 from karyocyte.common.errors import UserError
 
 Model = TypeVar("Model", bound=StrictModel)
@@ -51,7 +51,7 @@ def _explain(
     fault = faults[0]
     key = ".".join([*filter(None, [section]), *_key_parts(fault["loc"])])
     if fault["type"] == "extra_forbidden":
-        known = known_keys(schema, section) + operation_keys(key)
+        known = known_keys(schema, section)
         for name, other in others.items():
             known += known_keys(other, name)
         text = unknown_key(key, known, str(schema.defaults_section).partition(":")[0])
@@ -116,17 +116,10 @@ def known_keys(schema: type[BaseModel], node: str = "") -> list[str]:
     return list(keys)
 
 
-def operation_keys(key: str) -> list[str]:
-    """Return the keys of the registered random transforms, for a key below ``transform``: the schema has no list."""
-    if not key.startswith("transform."):
-        return []
-    return [f"transform.{name}" for name in data_settings().strengths()]
-
-
 def _models(annotation: Any) -> list[type[BaseModel]]:
     """The models named anywhere in an annotation, such as a union or a dict; for a source, those of all sources."""
     if annotation is SourceConfig:
-        return list(data_settings().sources().values())
+        return [*SOURCES.values(), *SourceConfig.__subclasses__()]  # also those of a user's own
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return list(chain.from_iterable(map(_models, get_args(annotation))))

@@ -6,18 +6,12 @@ The comments for users are in conf/*.yaml; types, ranges and rules are here, tho
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
-from karyocyte.common.config.base import FROM_YAML, Count, Folder, Name, Share, StrictModel, unknown
-from karyocyte.common.config.data import (
-    BalanceConfig,
-    DataConfig,
-    LoaderConfig,
-    PrepareConfig,
-    SplitConfig,
-    TransformConfig,
-)
+from karyocyte.common.config.base import FROM_YAML, Count, Extensions, Folder, Name, Share, StrictModel, unknown
+from karyocyte.common.config.data import BalanceConfig, LoaderConfig, PrepareConfig, SplitConfig, TransformConfig
 from karyocyte.common.config.defaults import section_defaults
+from karyocyte.common.config.sources import DataConfig
 
 
 class ModelConfig(StrictModel):
@@ -38,16 +32,6 @@ class PretrainedConfig(StrictModel, defaults="train:pretrained"):
 
 # The path of a class of another package, such as torch.optim.lr_scheduler.StepLR.
 DottedPath = Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")]
-
-
-def _has_target(settings: dict[str, Any]) -> dict[str, Any]:
-    if not isinstance(settings.get("_target_"), str):
-        raise ValueError("_target_ is missing: name the class, such as pytorch_lightning.callbacks.LearningRateMonitor")
-    return settings
-
-
-Extension = Annotated[dict[str, Any], AfterValidator(_has_target)]
-Extensions = dict[Name, Extension]
 
 
 # Lightning's callbacks that only watch: they change nothing that is trained.

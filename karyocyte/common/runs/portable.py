@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -12,19 +12,26 @@ from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.config.overrides import PATH_KEYS
 from karyocyte.common.config.schema import InferenceConfig
 from karyocyte.common.errors import UserError, first_fault
-from karyocyte.common.files import read_whole_json, write_json
+from karyocyte.common.files import write_json
 from karyocyte.common.karyotype import CellThresholds
 from karyocyte.common.paths import ROOT
-from karyocyte.common.runs.address import present_keys
 from karyocyte.common.runs.files import PortableFile
-from karyocyte.common.runs.portable_folder import FORMAT, KIND, REMEDY, NetworkFacts, PortableFolder
+from karyocyte.common.runs.portable_folder import (
+    FORMAT,
+    REMEDY,
+    WEIGHTS,
+    BackboneFacts,
+    Kinds,
+    NetworkFacts,
+    PortableFolder,
+    kind_of,
+)
 from karyocyte.common.runs.run import Run
 
 TOLERANCE = 1e-4  # of a probability
 BUILT_IN = ROOT / "models" / "chromosomes"  # what names karyotypes where no model is named
 BUILT_IN_DETECTOR = ROOT / "models" / "metaphases"  # and what finds chromosomes in pictures
-DETECTOR_KIND = "karyocyte portable detector"
-DETECTOR_FACTS = "detector.json"  # in the run of a detector: its calibration and evaluation
+DETECTOR_FACTS = "detector.json"  # in the run of a detector or cutter: its calibration and evaluation
 CODE_LICENCE = "Apache-2.0"
 
 
@@ -99,9 +106,21 @@ class CellFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelDescription:
-    """The content of the model.json of a portable model."""
+class PortableDescription:
+    """What the model.json of every portable model says."""
 
+    kind: Kinds
+    licence: Licence
+    revision: str  # of the code that made it
+    data_notes: str = ""  # what is to be said of the data, as Markdown
+    format: int = field(default=FORMAT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierDescription(PortableDescription):
+    """The content of the model.json of a classifier or of an ensemble of classifiers."""
+
+    kind: Literal["classifier"] = "classifier"
     name: str  # of the run or the ensemble
     classes: tuple[str, ...]  # in the order of the probabilities
     positive_class: str | None  # none where there are more than two classes
@@ -112,16 +131,11 @@ class ModelDescription:
     # ``confidence`` of the intervals, the metrics of the ``test`` images, ``calibration`` and ``warnings``, as
     # metrics.json has them; empty where the run was not evaluated
     evaluation: dict[str, Any]
-    licence: Licence
     prepare_version: int  # of the code that prepares the images
     opset: int | None  # of the ONNX graphs; None without them
     versions: dict[str, str]  # of the packages that made the folder
-    revision: str  # of the code that made it
     cells: CellFacts | None = None  # of members that name the 24 chromosomes; None of others
     notes: tuple[str, ...] = ()  # what differs from the run
-    data_notes: str = ""  # what is to be said of the data, as Markdown
-    format: int = field(default=FORMAT)
-    kind: str = KIND
 
     @property
     def runtimes(self) -> tuple[str, ...]:
@@ -129,27 +143,58 @@ class ModelDescription:
         return ("torch",) if self.opset is None else ("torch", "onnx")
 
 
-_DESCRIPTION = TypeAdapter(ModelDescription)
+@dataclass(frozen=True, kw_only=True)
+class DetectorDescription(PortableDescription):
+    """The content of the model.json of a detector or of a cutter."""
+
+    kind: Literal["detector", "cutter"]
+    network: BackboneFacts
+    width: int  # channels of the decoder; 0 of a cutter, which has none
+    scale: float  # of the pictures that the network sees
+    # slope and intercept of the logit of the probability of a box over that of its score
+    calibration: tuple[float, float]
+    evaluation: list[dict[str, Any]]  # the rows of its evaluation: metric, value, low, high
+    command: str | None  # that trained it, without the places of files; None where it is not known
+    sha256: str  # of the weights; "" in a run
+
+    @property
+    def weights(self) -> str:
+        """The name of the file of the weights."""
+        return f"{self.kind}{WEIGHTS}"
+
+
+_DESCRIPTIONS: dict[str, TypeAdapter[Any]] = {
+    "classifier": TypeAdapter(ClassifierDescription),
+    "detector": TypeAdapter(DetectorDescription),
+    "cutter": TypeAdapter(DetectorDescription),
+}
+
+
+def read_description(folder: Path, kind: Kinds) -> Any:
+    """Return the description of a portable model of a kind: a `ClassifierDescription` or a `DetectorDescription`.
+
+    Raises:
+        UserError: model.json is of another format, or does not hold what such a model needs.
+    """
+    try:
+        return _DESCRIPTIONS[kind].validate_python(PortableFolder(folder).content)
+    except ValidationError as error:
+        raise UserError(f"{folder / PortableFile.MODEL}: {first_fault(error)}: {REMEDY}") from error
+
+
+def write_description(folder: Path, description: PortableDescription) -> None:
+    """Write model.json."""
+    write_json(folder / PortableFile.MODEL, _DESCRIPTIONS[description.kind].dump_python(description, mode="json"))
 
 
 class PortableModel(PortableFolder):
-    """The folder of a portable model; a ``UserError`` names what is missing or damaged in it."""
+    """The folder of a portable classifier; a ``UserError`` names what is missing or damaged in it."""
 
     @cached_property
-    def description(self) -> ModelDescription:
+    def description(self) -> ClassifierDescription:
         """The content of model.json."""
-        path = self.folder / PortableFile.MODEL
-        try:
-            values = {**self.content, "members": list(map(present_keys, self.content["members"]))}
-            return _DESCRIPTION.validate_python(values)
-        except ValidationError as error:
-            raise UserError(f"{path}: {first_fault(error)}: {REMEDY}") from error
-        except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{path}: members: no list of them: {REMEDY}") from error
-
-    def write(self, description: ModelDescription) -> None:
-        """Write model.json."""
-        write_json(self.folder / PortableFile.MODEL, _DESCRIPTION.dump_python(description, mode="json"))
+        description: ClassifierDescription = read_description(self.folder, "classifier")
+        return description
 
 
 def training_command(run: Run) -> str | None:
@@ -165,6 +210,5 @@ def training_command(run: Run) -> str | None:
 
 
 def is_detector(folder: Path) -> bool:
-    """Tell whether a folder holds an exported detector, or is the evaluated run of one."""
-    kind = read_whole_json(folder / PortableFile.MODEL).get("kind")
-    return bool(kind == DETECTOR_KIND) or (folder / DETECTOR_FACTS).is_file()
+    """Tell whether a folder holds an exported detector, or is the evaluated run of one or of a cutter."""
+    return kind_of(folder) == "detector" or (folder / DETECTOR_FACTS).is_file()

@@ -4,14 +4,14 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_whole_json, sha256_of_file
 from karyocyte.common.runs.files import PortableFile
 
-FORMAT = 1
-KIND = "karyocyte portable model"
+FORMAT = 2
+Kinds = Literal["classifier", "detector", "cutter"]
 # What ends the names of the files of a member.
 WEIGHTS = ".safetensors"
 GRAPH = ".onnx"
@@ -19,18 +19,29 @@ DISTANCES = ".out_of_distribution.safetensors"
 REMEDY = "export it again with scripts/export.py; a model of this repository is restored by git checkout models"
 
 
-@dataclass(frozen=True)
-class NetworkFacts:
-    """What the weights of a member are loaded into."""
+@dataclass(frozen=True, kw_only=True)
+class BackboneFacts:
+    """The backbone that weights are loaded into, and the images that it takes."""
 
     name: str  # timm's name of the backbone, or that of a network of the papers
     args: dict[str, Any]  # its further arguments
     cut: str | None  # the module that it ends with; None for the whole network
+    mean: tuple[float, ...]  # of the channels, shape (3,), which images in [0, 1] are normalised with
+    std: tuple[float, ...]  # their standard deviations, shape (3,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkFacts(BackboneFacts):
+    """What the weights of a member of a classifier are loaded into."""
+
     head: tuple[str | dict[str, Any], ...]  # the layers of the head, as ``head.layers`` of conf/train.yaml
     logits: int  # outputs of the head: per orientation one per class, or one for two classes
     orientation: bool  # whether it has two outputs per class, upright and upside down
-    mean: tuple[float, ...]  # of the channels, shape (3,), which images in [0, 1] are normalised with
-    std: tuple[float, ...]  # their standard deviations, shape (3,)
+
+
+def kind_of(folder: Path) -> str | None:
+    """Return the kind of the portable model in a folder, one of `Kinds`; None where there is none."""
+    return read_whole_json(Path(folder) / PortableFile.MODEL).get("kind")
 
 
 @dataclass(frozen=True)
@@ -41,8 +52,8 @@ class PortableFolder:
 
     @staticmethod
     def is_portable(folder: Path) -> bool:
-        """Tell whether a folder holds a portable model."""
-        return bool(read_whole_json(Path(folder) / PortableFile.MODEL).get("kind") == KIND)
+        """Tell whether a folder holds a portable classifier."""
+        return kind_of(folder) == "classifier"
 
     @cached_property
     def content(self) -> dict[str, Any]:

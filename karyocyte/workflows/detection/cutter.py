@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from datamodules.image_datamodule import ImageDataModule
 from datamodules.metaphases.composed import ComposedDataModule
+from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.tables import Table
@@ -16,7 +16,6 @@ from karyocyte.workflows.detection.steps import Found, by_case, fit_and_predict,
 from karyocyte.workflows.recipe import Built, Recipe
 from lightning_modules.build import FirstBackbone
 from lightning_modules.detection.cutter import FOREIGN, MONITORS, Cutter
-from lightning_modules.detection.trained import CUTTER_KIND
 
 MASKS = "masks.parquet"  # of the boxes of composed validation and test pictures
 RESULTS = "cutting.csv"
@@ -30,7 +29,7 @@ WORDS = {
 }
 
 
-def build_cutter(config: Config, data: ImageDataModule, first: FirstBackbone) -> Built:
+def build_cutter(config: Config, data: SplitDataModule, first: FirstBackbone) -> Built:
     """Build the cutter of a run with its first weights; return it with the hashes of what these are.
 
     Raises:
@@ -48,7 +47,7 @@ def write_masks(found: Found, config: Config, folder: Path) -> None:
     pd.DataFrame(found).to_parquet(folder / MASKS, index=False)
 
 
-def report_masks(folder: Path, config: Config, data: ImageDataModule) -> None:
+def report_masks(folder: Path, config: Config, data: SplitDataModule) -> None:
     """Evaluate the masks of a finished run on its composed test pictures, print the table and keep it."""
     masks = pd.read_parquet(folder / MASKS)
     for name in ("network", "rule", "box"):
@@ -59,7 +58,7 @@ def report_masks(folder: Path, config: Config, data: ImageDataModule) -> None:
     results = by_case(lambda kept: masks.loc[kept, list(WORDS)].mean().to_dict(), cases, config.evaluation.confidence)
     shown = results.assign(metric=results["metric"].map(WORDS))
     table = Table.of_frame("Chromosomes of composed test pictures, cut out", shown)
-    report(folder, RESULTS, results, table, {"kind": CUTTER_KIND, "calibration": (1.0, 0.0)})
+    report(folder, RESULTS, results, table, {"calibration": (1.0, 0.0)})
 
 
 CUTTING = Recipe(ComposedDataModule, build_cutter, partial(fit_and_predict, write=write_masks), report_masks)

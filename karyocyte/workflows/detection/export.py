@@ -1,35 +1,35 @@
 """A trained detector or cutter as a folder that needs no run: weights, model.json, and README.md, a card."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.cli import say
-from karyocyte.common.files import sha256_of_file, write_json, write_text
+from karyocyte.common.files import sha256_of_file, write_text
 from karyocyte.common.revision import revision
 from karyocyte.common.runs.files import PortableFile
-from karyocyte.common.runs.portable import CODE_LICENCE
+from karyocyte.common.runs.portable import CODE_LICENCE, DetectorDescription, Licence, write_description
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.pages.rendering import render
 from karyocyte.workflows.detection import cutter, evaluate
 from karyocyte.workflows.torch_network import save_weights
-from lightning_modules.detection.trained import CUTTER_KIND, WEIGHTS, Description, describe, load
+from lightning_modules.detection.trained import describe, load
 
 
 def export_detector(folder: Path, output: Path, licence: str | None, half: bool, notes: Path | None) -> None:
     """Write the folder of a detector or a cutter, whole or not at all; ``half``: weights in 16 bits."""
     description = describe(Run.open_finished(folder))
-    file = WEIGHTS[description.kind]
+    file = description.weights
     with new_whole_folder(output) as beside:
         save_weights(load(folder, description.kind)[1], beside / file, half)
         written = replace(
             description,
-            licence=licence,
+            licence=Licence(CODE_LICENCE, licence),
             data_notes=notes.read_text(encoding="utf-8").strip() if notes else "",
             revision=revision(),
             sha256=sha256_of_file(beside / file),
         )
-        write_json(beside / PortableFile.MODEL, asdict(written))
+        write_description(beside, written)
         write_text(beside / PortableFile.CARD, card(written))
     megabytes = (output / file).stat().st_size / 1e6
     say(
@@ -38,7 +38,7 @@ def export_detector(folder: Path, output: Path, licence: str | None, half: bool,
     )
 
 
-def card(model: Description) -> str:
+def card(model: DetectorDescription) -> str:
     """Return the model card as Markdown."""
-    facts = {"cutter": model.kind == CUTTER_KIND, "words": evaluate.WORDS | cutter.WORDS, "licence": CODE_LICENCE}
-    return render("karyocyte.workflows.detection", "card.md.j2", model=model, **facts) + "\n"
+    words = evaluate.WORDS | cutter.WORDS
+    return render("karyocyte.workflows.detection", "card.md.j2", model=model, words=words) + "\n"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pytorch_lightning import Callback
 
-from datamodules.image_datamodule import ImageDataModule
+from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.cli import console, say
 from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
@@ -41,7 +41,7 @@ def settings_of(config: Config, first: FirstBackbone, monitors: Sequence[str]) -
 
 def fit_and_predict(
     model: StagedModule,
-    data: ImageDataModule,
+    data: SplitDataModule,
     config: Config,
     run: Run,
     callbacks: Sequence[Callback],

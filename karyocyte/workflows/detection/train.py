@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from datamodules.image_datamodule import ImageDataModule
 from datamodules.metaphases.data_module import MetaphaseDataModule
+from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.config.schema import Config
-from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file
 from karyocyte.common.runs.run import Run
 from karyocyte.workflows.detection.evaluate import SIDES, Detected, calibrate, evaluate_detections, results_table
@@ -19,23 +18,19 @@ from karyocyte.workflows.recipe import Built, Recipe
 from lightning_modules.build import FirstBackbone
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.detection.detector import MONITORS, Detector
-from lightning_modules.detection.network import CentreDecoder, levels_of
+from lightning_modules.detection.network import CentreDecoder, decoder_width, levels_of
 
 DETECTIONS = "detections.parquet"  # boxes of the validation and test pictures, in pixels of the file
 RESULTS = "detection.csv"
 
 
-def build_detector(config: Config, data: ImageDataModule, first: FirstBackbone) -> Built:
+def build_detector(config: Config, data: SplitDataModule, first: FirstBackbone) -> Built:
     """Build the detector of a run with its first weights; return it with the hashes of what these are.
 
     Raises:
         UserError: ``head.layers`` is no decoder, the network no ResNet, or the monitored metric not of a detector.
     """
-    match config.head.layers:
-        case ({"centres": int(width)},) if width > 0 and width % 8 == 0:
-            pass
-        case _:
-            raise UserError(f"head.layers={list(config.head.layers)}: of pictures with boxes set [{{centres: 48}}]")
+    width = decoder_width(config.head.layers)
     network = first.backbone.module
     with torch.no_grad():
         levels = levels_of(network.eval(), torch.zeros(1, 3, 64, 64))
@@ -60,7 +55,7 @@ def write_boxes(found: Found, config: Config, folder: Path) -> None:
     frame.to_parquet(folder / DETECTIONS, index=False)
 
 
-def report_detections(folder: Path, config: Config, data: ImageDataModule) -> None:
+def report_detections(folder: Path, config: Config, data: SplitDataModule) -> None:
     """Evaluate the boxes of a finished run on its test pictures, print the table and keep it."""
     found = pd.read_parquet(folder / DETECTIONS)
     validation, test = (Detected.of(found, data.manifest.frame, data.parts, part) for part in ("validation", "test"))

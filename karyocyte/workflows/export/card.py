@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from pydantic import TypeAdapter
 
-from karyocyte.common.runs.portable import TOLERANCE, ModelDescription, PortableMember
+from karyocyte.common.runs.portable import TOLERANCE, ClassifierDescription, PortableMember
 from karyocyte.evaluation.core.warnings import LEAKS
 from karyocyte.evaluation.pages.rendering import render
 from karyocyte.evaluation.referral.choices import ReviewThresholds
@@ -22,7 +22,7 @@ PROTOCOLS = {
 NOT_OF_THE_MODEL = ("leak", "validation", "subgroups", "cells")  # topics of warnings that the card leaves out
 
 
-def model_card(model: ModelDescription, result: EvaluationResult | None) -> str:
+def model_card(model: ClassifierDescription, result: EvaluationResult | None) -> str:
     """Return the model card as Markdown; ``result`` is the evaluation of the run, None where there is none."""
     training = [member.training for member in model.members]
     sources = list(dict.fromkeys(map(learned_from, training)))
@@ -52,7 +52,7 @@ def model_card(model: ModelDescription, result: EvaluationResult | None) -> str:
     return text + "\n"
 
 
-def _limits(model: ModelDescription, result: EvaluationResult | None) -> list[str]:
+def _limits(model: ClassifierDescription, result: EvaluationResult | None) -> list[str]:
     training = [member.training for member in model.members]
     lines = source_warnings(training)
     for key, text in LEAKS.items():
@@ -94,7 +94,7 @@ def _member(number: int, member: PortableMember) -> dict[str, str | int]:
     }
 
 
-def _thresholds(model: ModelDescription) -> list[dict[str, str]]:
+def _thresholds(model: ClassifierDescription) -> list[dict[str, str]]:
     thresholds = TypeAdapter(ReviewThresholds).validate_python(model.thresholds)
     values = {
         "threshold of the positive class": thresholds.threshold,

@@ -21,13 +21,14 @@ from karyocyte.common.runs.portable import (
     CODE_LICENCE,
     TOLERANCE,
     CellFacts,
+    ClassifierDescription,
     Licence,
-    ModelDescription,
     Parity,
     PortableMember,
     PortableModel,
     TrainingFacts,
     training_command,
+    write_description,
 )
 from karyocyte.common.runs.portable_folder import DISTANCES, GRAPH, WEIGHTS, NetworkFacts
 from karyocyte.common.runs.run import Run
@@ -75,7 +76,7 @@ def export_model(request: ExportRequest) -> None:
             members.append(_write_member(model, position, request))
         result = EvaluationResult.from_dict(request.run.metrics) if request.run.metrics else None
         description = _describe(request, members, result)
-        model.write(description)
+        write_description(folder, description)
         write_text(folder / PortableFile.CARD, model_card(description, result))
     lines = []
     for position, member in enumerate(members):
@@ -203,10 +204,10 @@ def _difference(reference: PredictionNetwork, other: Network, images: np.ndarray
 
 def _describe(
     request: ExportRequest, members: list[PortableMember], result: EvaluationResult | None
-) -> ModelDescription:
+) -> ClassifierDescription:
     run = request.run
     model = request.model
-    return ModelDescription(
+    return ClassifierDescription(
         name=str(run.predictions.about.get("name") or members[0].training.name),
         classes=model.facts.classes,
         positive_class=model.facts.positive_class,

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
 from datamodules.manifest.splits import split, unused_given_parts
-from karyocyte.common.config.data import PaperSplit, SplitConfig
+from karyocyte.common.config.data import SplitConfig
+from karyocyte.common.config.sources import PaperSplit
 from karyocyte.common.errors import UserError
 from tests.helpers.manifests import make_manifest, two_class_manifest
 

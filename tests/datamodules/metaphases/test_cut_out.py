@@ -6,8 +6,8 @@ import pytest
 from datamodules.metaphases.crops import SIDE, crop_boxes, cut_out_by
 from datamodules.metaphases.cut_out import cut_out
 from datamodules.metaphases.picture import network_picture
-from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig
 from datamodules.sources.synthetic_metaphases import draw_metaphase
+from karyocyte.common.config.sources import SyntheticChromosomesConfig
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from datamodules.metaphases.augmentation import BoxAugmentation
 from datamodules.metaphases.data_module import MetaphaseDataModule
@@ -91,7 +92,8 @@ def test_an_epoch_depends_on_its_number_alone_and_can_be_resumed(root):
     assert not equal(by_row(first), by_row(second))
     assert equal(by_row(second[1:]), by_row(batches(module(root), epoch=1, first=1)))
     assert not equal(by_row(first), by_row(batches(module(root, seed=1))))
-    once = {"transform": {**composition("data=metaphases").transform, "each_epoch": False}}
+    transform = OmegaConf.to_container(composition("data=metaphases").transform)
+    once = {"transform": transform | {"each_epoch": False}}
     assert equal(by_row(batches(module(root, **once))), by_row(batches(module(root, **once), epoch=1)))
 
 

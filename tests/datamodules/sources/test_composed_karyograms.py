@@ -11,12 +11,10 @@ import pytest
 
 from datamodules.io.decode import read_image
 from datamodules.sources import composed_karyograms, list_images, scan
-from datamodules.sources.chromosomes import ChromosomesConfig
-from datamodules.sources.composed_karyograms import ComposedKaryogramsConfig
 from datamodules.synthesis import karyogram_writer
-from datamodules.synthesis.config import DerivedConfig
 from datamodules.synthesis.karyogram_writer import read_karyograms
 from karyocyte.common.composition.compose import check_config
+from karyocyte.common.config.sources import ChromosomesConfig, ComposedKaryogramsConfig, DerivedConfig
 from karyocyte.common.errors import UserError
 from tests.helpers.chromosomes import bar, write_chromosomes, write_table
 from tests.helpers.images import break_image, write_image

@@ -7,7 +7,8 @@ import pytest
 
 from datamodules.io.decode import read_image
 from datamodules.sources import list_images, scan
-from datamodules.sources.synthetic_metaphases import SyntheticMetaphasesConfig, draw_metaphase
+from datamodules.sources.synthetic_metaphases import draw_metaphase
+from karyocyte.common.config.sources import SyntheticMetaphasesConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
 from tests.datamodules.metaphases.sets import LISTS, PICTURES, write_metaphases, write_picture, write_voc

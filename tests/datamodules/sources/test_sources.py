@@ -6,7 +6,8 @@ import cv2
 import pytest
 
 from datamodules.io.decode import read_image
-from datamodules.sources import cifar10, list_images, sources
+from datamodules.sources import cifar10, list_images
+from karyocyte.common.config.sources import SOURCES
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from tests.datamodules.metaphases.sets import write_metaphases
@@ -96,7 +97,7 @@ def list_place(name, place, cache, **keys):
 
 
 def test_every_source_is_in_the_table():
-    assert set(SETS) == set(sources()) - {"composed_karyograms", "chromosome_sets"}  # which have tests of their own
+    assert set(SETS) == set(SOURCES) - {"composed_karyograms", "chromosome_sets"}  # which have tests of their own
 
 
 @pytest.mark.parametrize("name", SETS)

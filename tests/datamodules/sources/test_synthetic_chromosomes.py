@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from datamodules.io.decode import read_image
 from datamodules.sources import scan
-from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig, draw_picture, labels_of
+from datamodules.sources.synthetic_chromosomes import draw_picture, labels_of
 from datamodules.synthesis.chromosomes import ChromosomeTraits, draw_chromosome
 from datamodules.synthesis.ideogram import ACROCENTRIC, IDEOGRAM
 from datamodules.synthesis.metaphase import GROUND, read_metaphase, to_chromosome
+from karyocyte.common.config.sources import SyntheticChromosomesConfig
 from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
 
 SMALL = SyntheticChromosomesConfig(source="synthetic_chromosomes", cells=4, cases=3, abnormal=0.3)

@@ -6,9 +6,10 @@ from functools import cache
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig, draw_picture, labels_of
+from datamodules.sources.synthetic_chromosomes import draw_picture, labels_of
 from datamodules.synthesis.aberrations.numerical import Derived, derive
 from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase, to_chromosome
+from karyocyte.common.config.sources import SyntheticChromosomesConfig
 
 
 @cache

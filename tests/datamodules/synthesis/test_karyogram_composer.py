@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.synthesis.config import SheetConfig, SheetLayout
-from datamodules.synthesis.karyogram_composer import ROWS, Place, Sheet, compose
+from datamodules.synthesis.karyogram_composer import ROWS, Place, Sheet, SheetLayout, compose
 from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase
+from karyocyte.common.config.sources import SheetConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from datamodules.datasets import data_module
 from datamodules.manifest.leakage import check_leaks
 from datamodules.manifest.splits import split
-from datamodules.sources.folder import KaryogramsConfig
 from datamodules.transforms.presplit_augmentation import copy_karyograms
-from karyocyte.common.config.data import AugmentedConfig, SplitConfig, TransformConfig
+from karyocyte.common.config.data import SplitConfig, TransformConfig
+from karyocyte.common.config.sources import AugmentedConfig, KaryogramsConfig
 from tests.helpers.manifests import make_manifest
 from tests.helpers.sheets import karyogram_config, sheet_manifest, write_karyograms
 from tests.helpers.training import composed

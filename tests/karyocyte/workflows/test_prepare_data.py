@@ -5,8 +5,7 @@ import pytest
 from PIL import Image
 
 from datamodules.sources import scan
-from datamodules.sources.chromosomes import ChromosomesConfig
-from datamodules.sources.composed_karyograms import ComposedKaryogramsConfig
+from karyocyte.common.config.sources import ChromosomesConfig, ComposedKaryogramsConfig
 from karyocyte.common.errors import UserError
 from karyocyte.workflows import prepare_data
 from karyocyte.workflows.prepare_data import crop_sizes, draw_kinds

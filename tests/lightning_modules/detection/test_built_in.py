@@ -5,8 +5,8 @@ import pytest
 
 from datamodules.metaphases.crops import cut_out_by
 from datamodules.metaphases.picture import network_picture
-from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig
 from datamodules.sources.synthetic_metaphases import draw_metaphase
+from karyocyte.common.config.sources import SyntheticChromosomesConfig
 from karyocyte.common.paths import ROOT
 from lightning_modules.detection.matching import match, overlaps
 from lightning_modules.detection.trained import load_cutter, load_detector

@@ -8,6 +8,7 @@ from torch import nn
 from karyocyte.common.errors import UserError
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
+from lightning_modules.networks import network_names
 from tests.lightning_modules.tiny import parameter_count
 
 NARROW = {"units": (8, 8)}  # most of the time and memory are the dense layers
@@ -43,6 +44,11 @@ PARAMETERS = [
     ("hem_all_cnn", {"img_size": 64}, 2_098_176, 10_860_672 + 2_098_176 + 1_049_600 + 2_050),
     ("hem_all_cnn", {"img_size": 32}, 525_312, 10_860_672 + 525_312 + 1_049_600 + 2_050),
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _registered():
+    network_names()
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ import torch
 
 from karyocyte.common.errors import UserError
 from lightning_modules.backbones.backbone import build_backbone
+from lightning_modules.networks import resnet50_v1  # noqa: F401 (it registers itself)
 from lightning_modules.networks.keras_batchnorm import set_keras_batchnorm
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.synthesis.config import DerivedConfig
 from datamodules.synthesis.metaphase import Metaphase
+from karyocyte.common.config.sources import DerivedConfig
 from tests.datamodules.synthesis.drawn import changed_in, derived_from, drawn_cells, lines, of_sex, texts_of
 
 KINDS = tuple(DerivedConfig.model_fields)

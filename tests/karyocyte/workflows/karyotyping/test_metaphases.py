@@ -9,9 +9,9 @@ import pytest
 from datamodules.inference.image_files import find_image_files
 from datamodules.io.decode import read_image
 from datamodules.metaphases.cut_out import cut_out
-from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig
 from datamodules.sources.synthetic_metaphases import draw_metaphase
 from karyocyte.commands.karyotype import app
+from karyocyte.common.config.sources import SyntheticChromosomesConfig
 from karyocyte.common.runs.portable import BUILT_IN
 from karyocyte.workflows.cell_bundle import ReviewBundle
 from karyocyte.workflows.decisions import CellDecisions

@@ -18,7 +18,6 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-import datamodules  # noqa: F401 - it registers the sources that a configuration may name
 from datamodules.datasets import data_module
 from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.files import read_csv, write_csv, write_text

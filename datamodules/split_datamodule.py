@@ -1,0 +1,275 @@
+"""What all data modules of a run have in common: the scanned images, their split and its leaks, and the loaders."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from pytorch_lightning import LightningDataModule, Trainer
+from torch.utils.data import DataLoader, Dataset
+
+from datamodules.arguments import compose_data
+from datamodules.io.progress import processors
+from datamodules.manifest.balancing import BalancePlan
+from datamodules.manifest.leakage import LeakReport, check_leaks, seen_by_start
+from datamodules.manifest.manifest import Manifest, content_hash
+from datamodules.manifest.persons import describe_copies, surplus_copies
+from datamodules.manifest.splits import PARTS, UNUSED, number_of_folds, split, unused_given_parts
+from datamodules.prepared_dataset import whole_batch
+from datamodules.preprocessing.pipeline import PREPARE_VERSION
+from datamodules.samplers import EpochBatchSampler, check_shares, share_of
+from datamodules.sources import scan_persons
+from karyocyte.common.compat import position_in_epoch
+from karyocyte.common.config.data import PrepareConfig
+from karyocyte.common.config.schema import Config
+from karyocyte.common.config.sources import SourceConfig
+from karyocyte.common.files import sha256_of_value
+from karyocyte.common.preemption import ignore_in_worker
+from karyocyte.common.runs.distributed import World
+from karyocyte.common.runs.files import RunFile
+from karyocyte.common.runs.portable_folder import PortableFolder
+from karyocyte.common.runs.run import DataFacts, Run
+from karyocyte.common.text import class_counts
+
+
+class SplitDataModule(LightningDataModule, ABC):
+    """The images of one run: scanned, split and looked through for leaks. A subclass says what a batch is.
+
+    An attribute is computed at its first use; ``setup`` computes all that may stop the run.
+
+    Args:
+        data: The composed configuration of a training; or the source of the images: the name of a file of conf/data/
+            ("cnmc", "folder", ...), or its typed settings.
+        progress: Whether progress bars may be shown.
+        world: The processes that share the images, and which of them this is; those of the trainer, where it has some.
+        **keys: Without a composed configuration what differs from the defaults of ``python train.py data=<data>``: keys
+            and sections of conf/train.yaml; ``size`` (of ``prepare``) and ``batch_size`` (of ``loader``); the names of
+            files for ``transform`` and ``balance``; and keys of conf/data/<data>.yaml, such as ``positive_class``.
+
+    Raises:
+        UserError: A key is unknown or a value does not fit.
+    """
+
+    default_source: ClassVar[str]
+
+    def __init__(
+        self,
+        data: Config | SourceConfig | str | None = None,
+        *,
+        progress: bool = True,
+        world: World = World(),  # noqa: B008 (frozen)
+        **keys: Any,
+    ) -> None:
+        super().__init__()
+        if not isinstance(data, Config):
+            data = compose_data(data or self.default_source, keys)
+        self.config = data
+        self.cache_dir = Path(self.config.cache_dir)
+        self.progress = progress and world.is_first
+        self.world = world
+
+    @abstractmethod
+    def training_set(self) -> Dataset[Any]:
+        """Return the images of an epoch as they are trained on, by their place in ``plan``."""
+
+    @abstractmethod
+    def plain_set(self, rows: np.ndarray) -> Dataset[Any]:
+        """Return the images of some manifest rows, not augmented."""
+
+    # Scan and split.
+
+    @cached_property
+    def scanned(self) -> Manifest:
+        """All images of the source; subjects that share identical files are one person."""
+        return scan_persons(self.config, self.progress)
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The images, and what is known of them."""
+        return self.scanned
+
+    @cached_property
+    def parts(self) -> pd.Series:
+        """The part of each manifest row: "train", "validation", "test" or "unused"."""
+        return split(self.manifest, self.config.protocol, self.config.split, self.config.data.paper_split)
+
+    @cached_property
+    def leaks(self) -> LeakReport:
+        """The images that are in two parts."""
+        return check_leaks(self.manifest, self.parts, self.config.protocol, self.config.split)
+
+    @cached_property
+    def seen(self) -> int:
+        """How many validation and test images ``init_from`` has seen; 0 of a portable model, which does not say it."""
+        if not self.config.init_from or self._from_portable:
+            return 0
+        return seen_by_start(Path(self.config.init_from), self.manifest, self.parts, self.config.protocol)
+
+    @property
+    def _from_portable(self) -> bool:
+        return self.config.init_from is not None and PortableFolder.is_portable(Path(self.config.init_from))
+
+    @cached_property
+    def plan(self) -> BalancePlan:
+        """The images of an epoch: each of the train part once."""
+        train = self.rows("train")
+        return BalancePlan(train, np.zeros(len(train), np.int64))
+
+    @property
+    def prepare(self) -> PrepareConfig:
+        """The preparation of the images."""
+        return self.config.prepare
+
+    def setup(self, stage: str | None = None) -> None:
+        """Split the images, look for leaks and plan the epoch; nothing is written into a run."""
+        _ = self.leaks, self.seen  # computed at their first use, which may stop the run
+        check_shares(len(self.plan.rows), "train", self.world)
+        check_shares(len(self.rows("validation")), "validation", self.world)
+
+    def rows(self, part: str) -> np.ndarray:
+        """Return the manifest rows of a part ("train", "validation", "test", "unused"), int64, ascending."""
+        return np.flatnonzero(self.parts.to_numpy() == part)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """The manifest rows of the validation and, after them, of the test part, int64."""
+        return np.concatenate([self.rows("validation"), self.rows("test")])
+
+    def image_names(self, rows: Sequence[int]) -> list[str]:
+        """Return the paths of images, below the data's folder, by their manifest rows."""
+        names: list[str] = self.manifest.frame["path"].iloc[list(rows)].tolist()
+        return names
+
+    # Loaders.
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Batches of an epoch: this process's share of each."""
+        return self.loader(self.training_set(), batch_sampler=self.train_sampler(self._position))
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """This process's share of the validation part, in the manifest's order, not augmented."""
+        return self.in_order(self.rows("validation"), self.trainer)
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """This process's share of the test part, likewise."""
+        return self.in_order(self.rows("test"), self.trainer)
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """This process's share of ``predicted``, not augmented: what predictions are written for."""
+        return self.in_order(self.predicted, self.trainer)
+
+    def train_sampler(self, position: Callable[[], tuple[int, int]]) -> EpochBatchSampler:
+        """Return the order of the training images; ``position`` as of `EpochBatchSampler`."""
+        plan = self.plan
+        size = self.config.loader.batch_size
+        world = self._present_world(self.trainer)
+        return EpochBatchSampler(len(plan.rows), size, self.config.seed, position, plan.sample_weights, world)
+
+    def in_order(self, rows: np.ndarray, trainer: Trainer | None) -> DataLoader[Any]:
+        """Return the share that a process of a trainer has of images of some manifest rows, not augmented."""
+        rows = share_of(rows, self._present_world(trainer))
+        return self.loader(self.plain_set(rows), batch_size=self.config.loader.batch_size)
+
+    def loader(self, dataset: Dataset[Any], **batches: Any) -> DataLoader[Any]:
+        """Return the batches of a data set, loaded as ``loader`` says; ``batches`` are arguments of DataLoader."""
+        workers = self.config.loader.workers
+        return DataLoader(
+            dataset,
+            collate_fn=whole_batch,
+            num_workers=processors() - 1 if workers == "cores" else workers,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_set_up_worker,
+            **batches,
+        )
+
+    def _present_world(self, trainer: Trainer | None) -> World:
+        """The processes of a trainer, where it has several."""
+        if trainer is not None and trainer.world_size > 1:
+            return World(trainer.world_size, trainer.global_rank)
+        return self.world
+
+    def _position(self) -> tuple[int, int]:
+        return position_in_epoch(self.trainer)
+
+    # What the user and the run are told.
+
+    @property
+    def surplus(self) -> pd.Series:
+        """The images that are left out as copies of a file, as `surplus_copies` says; ``paper`` leaves out none."""
+        copies = surplus_copies(self.manifest)
+        return copies[:0] if self.config.protocol == "paper" else copies
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is to be said of the images before anything is done with them, a line each."""
+        return [*self.manifest.remarks, *describe_copies(self.surplus)]
+
+    @property
+    def notes(self) -> list[str]:
+        """What the run keeps as remarks on its images, a line each."""
+        return list(self.manifest.notes)
+
+    def describe(self) -> list[str]:
+        """Return what the user should know of the data before the training starts, a line each."""
+        manifest = self.manifest
+        synthetic = " (SYNTHETIC: no patients)" if manifest.synthetic else ""
+        lines = [f"data: {manifest.source}{synthetic}, protocol={self.config.protocol}"]
+        for remark in self.remarks:  # the evaluation says in which folders images are missing
+            if remark in manifest.incomplete:
+                remark = remark.partition(" (")[0]
+            lines.append(remark)
+        counts = pd.crosstab(self.parts, manifest.frame["label"].fillna("")).reindex(columns=manifest.classes)
+        for part, size in self.parts.value_counts().reindex([*PARTS, UNUSED]).dropna().astype(int).items():
+            lines.append(f"{part}: {size} images ({class_counts(counts.loc[part].fillna(0).astype(int).to_dict())})")
+        return lines
+
+    def content_hash(self) -> str:
+        """Return a SHA-256 over the images, their labels, and the version of the code that prepares them."""
+        return sha256_of_value([content_hash(self.manifest), PREPARE_VERSION])
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the predictions say of their data: source, folds and what leaks between the parts."""
+        return {
+            "source": self.manifest.source,
+            "synthetic": self.manifest.synthetic,
+            "folds": number_of_folds(self.manifest, self.config.protocol, self.config.split),
+            "leaks": {**self.leaks.counts(), "seen_by_start": self.seen},
+            "incomplete": "; ".join(self.manifest.incomplete) or None,
+        }
+
+    def warnings(self) -> list[str]:
+        """Return what is missing or passed over, and what leaks between parts or by ``init_from``."""
+        passed_over = unused_given_parts(self.manifest, self.config.protocol, self.config.split)
+        lines = [*self.manifest.missing_classes(), *passed_over, *self.leaks.lines()]
+        if self.seen:
+            lines.append(f"init_from has seen {self.seen} of the images that evaluate this run")
+        if self._from_portable:
+            lines.append("init_from does not list its training images: test on its own fold, or on new images")
+        return lines
+
+    def write_facts(self, folder: Path) -> None:
+        """Write split, facts and leaks into the folder of a run."""
+        manifest = self.manifest
+        run = Run(folder)
+        run.write_split(manifest.frame[["image_id", "path", "label", "subject", "sha256"]].assign(part=self.parts))
+        run.write_json(RunFile.LEAKS, self.leaks.as_dict())
+        facts = {**self.facts(), "notes": tuple(self.notes), "skipped": manifest.skipped}
+        facts["persons"] = [asdict(person) for person in manifest.persons]
+        surplus = self.surplus
+        facts["copies"] = dict(zip(manifest.frame["path"][surplus.index], surplus, strict=True))
+        run.write_data(DataFacts(manifest.classes, manifest.positive_class, **facts))
+        if len(self.leaks.pairs):
+            self.leaks.write_pairs(run.path(RunFile.NEAR_DUPLICATES))
+
+
+def _set_up_worker(worker: int) -> None:
+    """OpenCV's own threads times the workers would be more than the cores; and the parent handles signals."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    ignore_in_worker()
