@@ -218,7 +218,6 @@ class TransformConfig(StrictModel, defaults="transform/none"):
 
     @model_validator(mode="after")
     def _strengths_of_operations(self) -> "TransformConfig":
-        # A key is part of a run's address only where it is given: a new operation moves no earlier run.
         if not self.model_extra:
             return self
         limits = data_settings().strengths()

@@ -15,7 +15,6 @@ from karyocyte.common.errors import UserError, first_fault
 from karyocyte.common.files import read_whole_json, write_json
 from karyocyte.common.karyotype import CellThresholds
 from karyocyte.common.paths import ROOT
-from karyocyte.common.runs.address import present_keys
 from karyocyte.common.runs.files import PortableFile
 from karyocyte.common.runs.portable_folder import FORMAT, KIND, REMEDY, NetworkFacts, PortableFolder
 from karyocyte.common.runs.run import Run
@@ -95,7 +94,7 @@ class CellFacts:
     combined: float  # the temperature of what they are combined to
     balanced: bool  # whether the members have learned equal shares of the classes
     notes: tuple[str, ...]  # what limits the temperatures
-    thresholds: CellThresholds | None = None  # above what a cell is referred; None in a model of an earlier revision
+    thresholds: CellThresholds  # above what a cell is referred
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,12 +139,9 @@ class PortableModel(PortableFolder):
         """The content of model.json."""
         path = self.folder / PortableFile.MODEL
         try:
-            values = {**self.content, "members": list(map(present_keys, self.content["members"]))}
-            return _DESCRIPTION.validate_python(values)
+            return _DESCRIPTION.validate_python(self.content)
         except ValidationError as error:
             raise UserError(f"{path}: {first_fault(error)}: {REMEDY}") from error
-        except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{path}: members: no list of them: {REMEDY}") from error
 
     def write(self, description: ModelDescription) -> None:
         """Write model.json."""

@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 
 from karyocyte.commands.predict import app
+from karyocyte.common.runs.ensemble import EnsembleFile, write_ensemble
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import Run
-from karyocyte.evaluation.averaging import average
+from karyocyte.evaluation.averaging import Combiner, average
 from karyocyte.evaluation.evaluate import evaluate_runs, write_evaluation
 from karyocyte.evaluation.predicted_table import read_predicted
 from tests.helpers.chromosomes import bar
@@ -249,7 +250,9 @@ def test_several_runs_are_an_ensemble(cell_runs, cell_images, tmp_path, predict_
     both = Run(tmp_path / "both")
     both.write_predictions(expected)
     write_evaluation(both.folder, expected, small_config(tmp_path).evaluation)
-    both.write_status("finished", members=list(map(str, cell_runs)))
+    both.write_status("finished")
+    mean = Combiner("average", np.full(2, 0.5)).as_dict()
+    write_ensemble(both.folder, EnsembleFile("average", tuple(map(str, cell_runs)), ("a", "b"), mean, {}))
     # Several runs choose the same thresholds as the ensemble.
     assert_evaluated(table, both.metrics)
     again, _ = predict_table(both.folder, cell_images, name="again")
