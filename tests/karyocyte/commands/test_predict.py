@@ -219,16 +219,11 @@ def test_images_of_three_classes_are_reviewed_by_their_confidence(run_of_three_c
     assert tmp_path / written["path"][0] == images / written["file"][0]
 
 
-def test_referral_of_a_run_that_was_evaluated_by_an_earlier_revision(run_of_three_classes, tmp_path, predict_table):
+def test_without_a_referral_every_image_is_to_be_reviewed(run_of_three_classes, tmp_path, predict_table):
     images = write_class_folders(tmp_path / "new", {"x": 3})
-    table, _ = predict_table(run_of_three_classes, images, name="new")
     metrics = Run(run_of_three_classes).metrics
-    del metrics["referral"]
-    (run_of_three_classes / "metrics.json").write_text(json.dumps(metrics))
-    again, _ = predict_table(run_of_three_classes, images, name="old")
-    pd.testing.assert_frame_equal(again, table)
-    Run(run_of_three_classes).path(RunFile.PREDICTIONS).unlink()
-    table, output = predict_table(run_of_three_classes, images, name="none")
+    Run(run_of_three_classes).write_json(RunFile.METRICS, {**metrics, "referral": None})
+    table, output = predict_table(run_of_three_classes, images)
     assert table["review"].all()
     assert "every image is to be reviewed" in output
 
