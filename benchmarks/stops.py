@@ -7,7 +7,6 @@ two classes, and of the chromosomes of cells. A stop is a function with an argum
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
-from inspect import signature
 from pathlib import Path
 from types import FrameType
 
@@ -64,12 +63,11 @@ def main() -> None:
             if any(map(holds, map(frame.f_locals.get, given))):
                 stops.add((code.co_filename, code.co_qualname))
 
-    older = dict.fromkeys({"history"}.intersection(signature(write_evaluation).parameters))  # of earlier revisions
     settings = EvaluationConfig.model_validate({"resamples": 20, "assignment": {"enabled": True}})
     for run in (drawn(["hem", "all"], "all", False), drawn(CHROMOSOMES, None, True)):
         with tempfile.TemporaryDirectory() as folder:
             sys.setprofile(note)
-            write_evaluation(Path(folder), run, settings=settings, **older)
+            write_evaluation(Path(folder), run, settings=settings)
             sys.setprofile(None)
     print(len(stops), len(dict(stops)))
 

@@ -148,7 +148,7 @@ def load_out_of_distribution(path: Path, share: float) -> tuple[OutOfDistributio
     """
     unmarked = "images that are out of distribution are not marked"
     if not path.exists():
-        return None, f"{unmarked}: {path.parent} was trained without validation images, or by an earlier revision"
+        return None, f"{unmarked}: {path.parent} was trained without validation images"
     try:
         tensors = {name: values.float() for name, values in load_file(path).items()}
         validation = tensors["validation"].numpy()

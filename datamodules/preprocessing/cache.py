@@ -47,12 +47,10 @@ def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> 
     # Where a cell's chromosomes are scaled together, each image depends on which others are there.
     rows = manifest.rows("image_id", "label", "sha256", *["cell"] * config.scales_by_cell)
     # What is stored does not depend on what it becomes later.
-    stored = config.model_dump(exclude={"frame"} if config.frame is None else None)  # caches without one stay
+    stored = config.model_dump()
     if config.augment_at is not None:
         stored |= {"size": config.augment_at, "augment_at": None}
     content = {"config": stored, "version": PREPARE_VERSION, "rows": rows}
-    if config.background != "black":
-        content["range"] = "of the data set"  # of images of more than 8 bits; once of each image
     return Path(cache_dir) / "prepared" / sha256_of_value(content)[:16]
 
 

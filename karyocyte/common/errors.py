@@ -44,7 +44,7 @@ def first_fault(error: "ValidationError") -> str:
     first = error.errors()[0]
     key = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
-        return f"{key} is no key any more"
+        return f"{key} is no key"
     return f"{key}: {first['msg']}"
 
 

@@ -74,8 +74,6 @@ def heat_words(maps: Path) -> dict[str, str]:
     if not table.is_file():
         return {}
     frame = read_csv(table, dtype=str, keep_default_na=False)
-    if not {"image_id", "target", "empty"} <= set(frame.columns):
-        return {}
     verbs = frame["empty"].map({"True": "nothing speaks"}).fillna("what speaks")
     words = verbs + " for “" + frame["target"] + "”"
     return dict(zip(frame["image_id"], words, strict=True))

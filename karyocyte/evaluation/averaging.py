@@ -60,9 +60,7 @@ class Combiner:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Return the combiner that ``as_dict`` described; a ``UserError`` refuses one of a method that was removed."""
-        if values["weights"] is None:
-            raise UserError(f"ensembles by {values['method']} were removed: make it again by another method")
+        """Return the combiner that ``as_dict`` described."""
         return cls(values["method"], np.asarray(values["weights"], dtype=np.float64), values["facts"])
 
 

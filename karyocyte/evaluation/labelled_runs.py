@@ -6,10 +6,11 @@ from itertools import repeat
 from typing import Any, TypeVar
 
 import numpy as np
+from pydantic import ValidationError
 
 from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.common.errors import UserError, first_fault
 from karyocyte.common.predictions import Predictions
-from karyocyte.common.runs.address import present_keys
 from karyocyte.evaluation.intervals.pooling import pool
 from karyocyte.evaluation.metrics.labelled import Cases, LabelledPredictions, cases, score
 from karyocyte.evaluation.metrics.thresholds import choose_threshold
@@ -105,13 +106,17 @@ def single_or_list(values: list[T]) -> T | list[T]:
 
 
 def evaluation_settings(values: dict[str, Any]) -> EvaluationConfig:
-    """Return the settings of an evaluation that a run of any revision has kept; what is not known is left out.
+    """Return the settings of an evaluation that a run has kept, without ``extra``.
 
-    So is what names functions: a run of strangers must not have them called.
+    That names functions, which a run of strangers must not have called.
+
+    Raises:
+        UserError: Another version of the code has evaluated the run.
     """
-    today = present_keys({"evaluation": values})["evaluation"]
-    keys = EvaluationConfig.model_fields.keys() - {"extra"}
-    return EvaluationConfig(**{key: value for key, value in today.items() if key in keys})
+    try:
+        return EvaluationConfig.model_validate({**values, "extra": {}})
+    except ValidationError as error:
+        raise UserError(f"settings of an evaluation: {first_fault(error)}: evaluate the run again") from error
 
 
 def pooled_training_images(runs: Sequence[Predictions | None]) -> LabelledPredictions | None:

@@ -1,7 +1,4 @@
-"""The results of an evaluation as dataclasses, whose fields are the keys of ``metrics.json``, in its order.
-
-Fields that were added later have a default, so that older files are readable.
-"""
+"""The results of an evaluation as dataclasses, whose fields are the keys of ``metrics.json``, in its order."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -159,7 +156,7 @@ class KaryotypeCounts:
 
 @dataclass(frozen=True)
 class AssignmentResult:
-    """The test cells before and after the joint assignment; ``chosen`` is how, "karyotype" but in old files.
+    """The test cells before and after the joint assignment; ``chosen`` is how.
 
     Metrics are those of ``cell_metrics.cell_metric_names``, the confusion (rows the truth) that of assigned classes.
     ``unplaceable`` cells are of a size that no karyotype has, and keep their most probable classes.
@@ -252,7 +249,7 @@ class CalibrationMetrics:
     ece: float
     brier: float
     nll: float
-    intervals: dict[str, Interval] = field(default_factory=dict)  # absent in old files
+    intervals: dict[str, Interval]
     ece_if_calibrated: CalibratedError
     reliability: list[ReliabilityBin]
 
@@ -282,7 +279,7 @@ class RiskCoverageResult:
     e_aurc: float
     wrong: int
     images: int
-    interval: Interval | None = None
+    interval: Interval
 
 
 @dataclass(frozen=True)
@@ -472,7 +469,7 @@ class EvaluationResult:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "EvaluationResult":
-        """Read what ``to_dict`` returned, also that of an earlier revision.
+        """Read what ``to_dict`` returned.
 
         Raises:
             UserError: A key is absent or holds another type of value.

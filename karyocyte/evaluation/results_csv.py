@@ -14,7 +14,6 @@ from karyocyte.evaluation.result import EvaluationResult, Interval
 FACTS = ("label", "experiment", "source", "tested_on", "synthetic", "protocol", "folds", "seeds", "images", "subjects")
 VALUES = ("metric", "value", "low", "high", "method", "mean_over_folds", "mean_low", "mean_high")
 COLUMNS = (*FACTS, *VALUES, "images_seen", "wall_seconds", "revision", "departures")
-ADDED = {"tested_on", "synthetic", "departures"}  # older tables lack these columns
 SEPARATOR = "; "  # between the texts of a cell
 OF_ABOUT = {"experiment": "name", "tested_on": "on", "folds": "fold", "seeds": "seed"}  # on: another set than the run's
 OF_ABOUT |= {fact: fact for fact in ("source", "protocol", "images_seen", "wall_seconds", "revision")}
@@ -92,8 +91,7 @@ def _details(result: EvaluationResult) -> dict[str, Interval]:
             details |= _named(f"{{}}_by_subject_{rule}", subjects.metrics)
     if result.triage:
         for name, area in result.triage.risk_coverage.items():
-            if area.interval is not None:
-                details["aurc" if name == "probability" else f"aurc_{name}"] = area.interval
+            details["aurc" if name == "probability" else f"aurc_{name}"] = area.interval
         for row in result.triage.rules:
             share = row.sensitivity
             details[f"triage_review_share/{row.rule}"] = _plain(row.review_share)
@@ -114,9 +112,9 @@ def read_rows(path: Path) -> pd.DataFrame | None:
         table = read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise UserError(f"{path} is not a readable table: name another file with --csv") from error
-    if not set(table.columns) ^ set(COLUMNS) <= ADDED:
+    if set(table.columns) != set(COLUMNS):
         raise UserError(f"{path} has other columns than {', '.join(COLUMNS)}: name another file with --csv")
-    return table.reindex(columns=list(COLUMNS), fill_value="")
+    return table
 
 
 def append_rows(path: Path, rows: list[dict[str, Any]]) -> None:

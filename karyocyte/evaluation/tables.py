@@ -294,8 +294,7 @@ def cells_table(result: EvaluationResult) -> Table | None:
         f"(one by one in {cells.recovered_before}); of {cells.normal:,} that are, {cells.alarmed} "
         f"(one by one {cells.alarmed_before:,}) come out abnormal"
     )
-    if assignment.chosen == "karyotype":
-        lines.append("each cell has its most probable karyotype by the priors of conf/karyotype.yaml")
+    lines.append("each cell has its most probable karyotype by the priors of conf/karyotype.yaml")
     if result.cell_referral:
         referred, right = result.cell_referral.values()
         lines.append(
@@ -340,7 +339,7 @@ def calibration_table(result: EvaluationResult) -> Table | None:
         row: Row = {"calibration": metric_name(name, result)}
         for head, side in sides.items():
             if side:
-                row[head] = side.intervals.get(name, getattr(side, name))  # old results have no intervals
+                row[head] = side.intervals[name]
         rows.append(row)
     lines = [f"ECE in {calibration.bins} equally wide bins"]
     if calibration.after:

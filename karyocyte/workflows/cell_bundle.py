@@ -36,14 +36,13 @@ class ReviewedFile:
     """A chromosome as the model saw it."""
 
     name: str  # of the file, as in chromosomes.csv
-    path: str  # as seen from the folder of the output; absolute in one of an older revision, and once it is read
+    path: str  # as seen from the folder of the output; absolute once it is read
     assigned: str  # its class in the most probable karyotype, "1" to "22", "X" or "Y"
     fixed: str | None  # the class that an expert had fixed before (--fixed); None without one
     # calibrated natural logarithms of the image alone, in the order of CHROMOSOMES, 24 numbers
     log_probabilities: list[float]
     foreign: bool = False  # whether it is out of distribution: it does not look like the training images
-    # whether its short arm is below in the file, once that is upright; None: not known, as in a folder of an older
-    # revision
+    # whether its short arm is below in the file, once that is upright; None: the model does not estimate it
     upside_down: bool | None = None
     area: int = 0  # pixels of the chromosome in the file
 
@@ -146,17 +145,12 @@ class ReviewBundle:
         self.output = output.absolute()
         self.folder = output / FOLDER
         if not (self.folder / INDEX).is_file():
-            raise UserError(
-                f"{output} has no {FOLDER}/{INDEX}: name the output folder of scripts/karyotype.py; one of an older "
-                "revision must be made again"
-            )
+            raise UserError(f"{output} has no {FOLDER}/{INDEX}: name the output folder of scripts/karyotype.py")
         self.index = _read(self.folder / INDEX, _INDEX)
         if not all(map(STEM.fullmatch, self.stems)):
             raise UserError(f"{self.folder / INDEX} is damaged: run scripts/karyotype.py again")
-        # A folder of an older revision has more of them.
-        priors = {name: value for name, value in self.index.priors.items() if name in KaryotypePriors.model_fields}
         try:
-            self.priors = KaryotypePriors(**priors)
+            self.priors = KaryotypePriors(**self.index.priors)
         except ValidationError as error:
             raise UserError(f"{self.folder / INDEX} is damaged: run scripts/karyotype.py again") from error
         self._cells: dict[str, ReviewedCell] = {}

@@ -20,7 +20,8 @@ def referral_thresholds(model: RunsModel | PortableNetworks, config: KaryotypeCo
         chosen = choose_on_validation(model, config, validation_distances(model, config.share_of_files))
     else:
         facts = model.model.description.cells
-        chosen = (facts and facts.thresholds) or CellThresholds(note="the model has no thresholds of referral: default")
+        assert facts is not None  # see KaryotypeRequest.check
+        chosen = facts.thresholds
         if config.out_of_distribution != KaryotypeConfig().out_of_distribution:  # another unit than at the export
             chosen = replace(chosen, distance=None)
     if config.refer_expected_wrong is not None:

@@ -212,14 +212,13 @@ def members_of(runs: Sequence[Run]) -> list[Run]:
     """Return the runs, with the members of an ensemble, which must be no ensembles, in place of its folder."""
     members: list[Run] = []
     for run in runs:
-        if run.has(RunFile.ENSEMBLE):
-            folders = member_folders(run.folder, run.ensemble)
-        else:
-            folders = list(map(Path, run.status.members))
-        for folder in folders:
+        if not run.is_ensemble:
+            members.append(run)
+            continue
+        for folder in member_folders(run.folder, run.ensemble):
             if Run(folder).is_ensemble:
                 raise UserError(f"{run.folder} has a member that is an ensemble, {folder}: name an ensemble of runs")
-        members += list(map(Run, folders)) or [run]
+            members.append(Run(folder))
     return members
 
 

@@ -51,10 +51,8 @@ def test_folded_batchnorm_trains_only_after_it_was_restored(tmp_path):
     with pytest.raises(UserError, match=r"pretrained\.batchnorm=restored"):
         build_classifier(small_config(tmp_path, *words), ("hem", "all"))
     config = small_config(tmp_path, *words, "pretrained.batchnorm=restored")
-    model, contents = build_classifier(config, ("hem", "all"))
+    model, _ = build_classifier(config, ("hem", "all"))
     assert "bn1" in model.folded_batchnorm
-    assert "pretrained" in run_identity(config, contents)["config"]
-    assert "pretrained" not in run_identity(small_config(tmp_path), contents)["config"]
     images = torch.rand(8, 3, 32, 32)
     before = model.eval()(images)
     restore_batchnorm(model.backbone, model.folded_batchnorm, model.normalised(images))

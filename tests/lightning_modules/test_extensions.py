@@ -49,8 +49,3 @@ def test_what_only_watches_leaves_the_run_where_it_is(tmp_path):
     assert address() == address(timer % ", changes_result: false")
     assert address() != address(timer % "")
     assert address() != address("callbacks.early_stopping.patience=3")
-    assert not any("_target_" in entry for entry in named(run_identity(small_config(tmp_path), {})))
-
-
-def named(identity):
-    return [entry for entry in identity["config"]["callbacks"].values() if isinstance(entry, dict)]

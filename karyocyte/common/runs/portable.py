@@ -102,7 +102,7 @@ class CellFacts:
     combined: float  # the temperature of what they are combined to
     balanced: bool  # whether the members have learned equal shares of the classes
     notes: tuple[str, ...]  # what limits the temperatures
-    thresholds: CellThresholds | None = None  # above what a cell is referred; None in a model of an earlier revision
+    thresholds: CellThresholds  # above what a cell is referred
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,6 @@ from karyocyte.common.cli import warn_once
 from karyocyte.common.config.defaults import section_defaults
 from karyocyte.common.errors import UserError, first_fault
 from karyocyte.common.files import read_csv, read_json, read_whole_json, read_yaml, write_csv, write_json, write_text
-from karyocyte.common.runs.address import present_keys
 from karyocyte.common.runs.ensemble import EnsembleFile, read_ensemble
 from karyocyte.common.runs.files import RunFile, RunFolder
 
@@ -46,7 +45,6 @@ class RunStatus:
     error: str | None = None
     reason: str | None = None  # why a run was pruned
     signal: str | None = None
-    members: tuple[str, ...] = ()  # folders of the members of an ensemble
     tested: str | None = None  # folder of the run that an external validation evaluates
 
 
@@ -90,7 +88,7 @@ class DataFacts:
     folds: int | None = None  # None where the parts are given
     leaks: Mapping[str, int | None] | None = None  # counts of what leaks between the parts, by name
     notes: tuple[str, ...] = ()
-    skipped: tuple[str, ...] | None = None  # what was left out; None: the notes of an old run name it
+    skipped: tuple[str, ...] = ()  # names of what was left out
     incomplete: str | None = None  # what is missing of a published data set
     persons: tuple[Mapping[str, Any], ...] = ()  # several subjects each, that share so many files: "subjects", "files"
     copies: Mapping[str, str] = field(default_factory=dict)  # left out: the path of the copy that is used
@@ -108,7 +106,6 @@ class ModelFacts:
 
 
 Facts = TypeVar("Facts")
-# Fields that another revision of the code wrote are ignored.
 _STATUS = TypeAdapter(RunStatus)
 _DATA = TypeAdapter(DataFacts)
 _MODEL = TypeAdapter(ModelFacts)
@@ -166,8 +163,8 @@ class Run:
 
     @cached_property
     def raw_config(self) -> dict[str, Any]:
-        """The content of config.yaml by the keys of today, see ``present_keys``, unchecked; empty without the file."""
-        return present_keys(self._read_mapping(RunFile.CONFIG, read_yaml))
+        """The content of config.yaml, unchecked; empty without the file."""
+        return self._read_mapping(RunFile.CONFIG, read_yaml)
 
     @cached_property
     def config(self) -> "Config":
@@ -311,7 +308,7 @@ class Run:
     @property
     def is_ensemble(self) -> bool:
         """Whether the predictions are those of several runs."""
-        return self.has(RunFile.ENSEMBLE) or bool(self.status.members)
+        return self.has(RunFile.ENSEMBLE)
 
     @cached_property
     def ensemble(self) -> EnsembleFile:
@@ -368,9 +365,9 @@ class Run:
         self._forget()
 
     def write_data(self, facts: DataFacts) -> None:
-        """Write data.json; ``on``, ``external`` and ``skipped`` only where they are set."""
+        """Write data.json; ``on`` and ``external`` only where they are set."""
         values = asdict(facts)
-        for name in ("on", "external", "skipped"):
+        for name in ("on", "external"):
             if values[name] is None:
                 del values[name]
         self.write_json(RunFile.DATA, values)

@@ -17,7 +17,7 @@ from karyocyte.common.runs.ensemble import member_folders
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.comparison.claims import read_claims, read_table
 
-NOT_KNOWN = "configuration not known"  # of runs without config.yaml, and of tables without the column departures
+NOT_KNOWN = "configuration not known"  # of runs without config.yaml
 # Keys and sections whose every value counts. Of optimiser, rates, schedule, batch and stopping only those values count
 # that the paper prints: results/claims/training.csv names their keys.
 DATA = ("parts", "images", "augmented", "exclude", "paper_split")
@@ -184,7 +184,7 @@ def _at(config: Mapping[str, Any], key: str, default: Any = None) -> Any:
 def _differences(key: str, own: Any, paper: Any) -> list[str]:
     """Compare values, mappings key by key, but arguments as a whole.
 
-    A key that the run lacks is at its default, or of another revision; one that only the run has counts where it is on.
+    A key that the run lacks is at its default; one that only the run has counts where it is on.
     """
     if isinstance(own, Mapping) and isinstance(paper, Mapping) and not key.endswith(".args"):
         found = []

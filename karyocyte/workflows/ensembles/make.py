@@ -110,7 +110,7 @@ def _write_run(ensemble: FittedEnsemble, request: EnsembleRequest, output: Path)
             shutil.copyfile(Run(Path(name)).thumbnails, run.thumbnails)
             break
     result = write_evaluation(run.folder, predictions, _evaluation_settings([predictions], request))
-    run.write_status("finished", members=list(members.names))
+    run.write_status("finished")
     return result
 
 

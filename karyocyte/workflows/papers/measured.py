@@ -15,7 +15,7 @@ from karyocyte.common.predictions import VALIDATION, Predictions
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.calibration import BINS, weighted_calibration
-from karyocyte.evaluation.comparison.departures import NOT_KNOWN, departures
+from karyocyte.evaluation.comparison.departures import departures
 from karyocyte.evaluation.intervals.bootstrap import around
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.intervals.pooling import merge_facts
@@ -23,7 +23,7 @@ from karyocyte.evaluation.intervals.seeds import collect, run_groups
 from karyocyte.evaluation.metrics.classification import CALIBRATION, lower_is_better
 from karyocyte.evaluation.metrics.labelled import cases, score
 from karyocyte.evaluation.result import Estimate
-from karyocyte.evaluation.results_csv import ADDED, COLUMNS, SEPARATOR
+from karyocyte.evaluation.results_csv import COLUMNS, SEPARATOR
 from karyocyte.workflows.papers.claims import PARTS, TEST, TRAIN
 
 LOSS = "loss"  # the cross-entropy, nats
@@ -178,7 +178,6 @@ def _number(value: Any, parts: float = 1) -> float | None:
 
 
 TEXT = ("label", "experiment", "source", "tested_on", "synthetic", "folds", "seeds", "departures", "revision")
-EVALUATED = set(COLUMNS) - ADDED - {"mean_over_folds", "mean_low", "mean_high"}
 
 
 def measure_results(results: Path) -> list[Measured]:
@@ -192,7 +191,7 @@ def measure_results(results: Path) -> list[Measured]:
 def is_results_table(path: Path) -> bool:
     """Tell whether a CSV table is one of evaluate.py --csv."""
     try:
-        return set(pd.read_csv(path, nrows=0).columns) >= EVALUATED
+        return set(pd.read_csv(path, nrows=0).columns) == set(COLUMNS)
     except (OSError, ValueError):
         return False
 
@@ -204,9 +203,7 @@ def read_measured(path: Path) -> pd.DataFrame:
     names a comparison of two groups; ``images_seen`` is per run, too.
     """
     rows = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str))
-    if "departures" not in rows:
-        rows["departures"] = NOT_KNOWN
-    rows = rows.reindex(columns=list(COLUMNS)).fillna(dict.fromkeys(TEXT, ""))
+    rows = rows.reindex(columns=list(COLUMNS)).fillna(dict.fromkeys(TEXT, ""))  # tables of benchmarks have fewer
     rows["runs"] = rows["folds"].str.split().str.len().clip(lower=1)
     rows = rows[rows["runs"] == rows.groupby("label")["runs"].transform("max")]
     compared = rows.loc[rows["metric"].str.startswith("difference/"), "label"]

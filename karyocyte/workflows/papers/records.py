@@ -23,7 +23,7 @@ class StepRecord:
     seconds: float = 0.0
 
 
-_STEPS = TypeAdapter(dict[str, StepRecord])  # further fields, of an older revision, are left out
+_STEPS = TypeAdapter(dict[str, StepRecord])
 
 
 class Records:
@@ -43,11 +43,10 @@ class Records:
         }
         content = read_whole_json(self.path)
         self.steps = _STEPS.validate_python(content.get("steps", {}))
-        older = content.get("settings", self.settings)
-        older["words"] = sorted(older["words"])
+        made_with = content.get("settings", self.settings)
         for key, value in self.settings.items():
-            if older[key] != value:
-                made = f"{plan.output} was made with other settings ({key} {older[key]})"
+            if made_with[key] != value:
+                made = f"{plan.output} was made with other settings ({key} {made_with[key]})"
                 raise UserError(f"{made}: name a new --output")
 
     def is_done(self, step: Step, inputs: str) -> bool:

@@ -2,27 +2,23 @@
 
 import re
 
-from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.comparison.tables import group_tables
 from karyocyte.evaluation.pages.blocks import Section, metric_title
 from karyocyte.evaluation.result import EvaluationResult
 from karyocyte.evaluation.tables import Cell, Table
 from karyocyte.workflows.report.sources import Chapter
-from karyocyte.workflows.report.summary import ANOTHER_SET, last_part, may_name_subjects
 
 PAIRS = "Whether two of them differ, image by image: python scripts/evaluate.py with the same runs."
 
 
 def warnings_section(result: EvaluationResult, name: str) -> Section:
     """The warnings, metrics named as in the tables; those of the validation images in one line."""
-    hidden = may_name_subjects(result)
     warnings = result.warnings_except("validation")
     titles = dict(zip(result.test.metrics, map(metric_title, result.test.metrics), strict=True))
     lines = []
     for warning in warnings:
-        if not hidden or warning.topic != ANOTHER_SET:
-            lines.append(re.sub(r"[^\s,()]+", lambda word: titles.get(word[0], word[0]), str(warning)))
+        lines.append(re.sub(r"[^\s,()]+", lambda word: titles.get(word[0], word[0]), str(warning)))
     others = len(result.warnings) - len(warnings)
     if others:
         lines.append(f"{others} more about the validation images: python scripts/evaluate.py RUN shows them")
@@ -39,21 +35,17 @@ def members_section(chapter: Chapter, name: str) -> Section:
 
 
 def _members(run: Run, fold: str) -> Table:
-    # An ensemble of an older revision has no file of its own: its status names the members.
-    method, labels, images = "average", [last_part(folder, 3) for folder in run.status.members], None
-    weights: list[float] = []
-    if run.has(RunFile.ENSEMBLE):
-        ensemble = run.ensemble
-        method, labels, weights = ensemble.method, list(ensemble.labels), ensemble.combiner.get("weights") or []
-        images = ensemble.fitted_on.get("images")
-    rows: list[dict[str, Cell]] = [{"member": label} for label in labels]
+    ensemble = run.ensemble
+    weights = ensemble.combiner.get("weights") or []
+    images = ensemble.fitted_on.get("images")
+    rows: list[dict[str, Cell]] = [{"member": label} for label in ensemble.labels]
     for row, weight in zip(rows, weights, strict=False):
         row["weight"] = f"{weight:.3f}"
     reading = "The larger the weight, the more a member's probability counts."
     if not weights:
         reading = "Each member is a whole model."
     fitted = f"Fitted on {images:,} validation images." if images else "Nothing was fitted."
-    return Table.of(f"Members, joined by {method}{fold}", rows, f"{reading} {fitted}")
+    return Table.of(f"Members, joined by {ensemble.method}{fold}", rows, f"{reading} {fitted}")
 
 
 def comparison_section(chapters: list[Chapter]) -> Section:

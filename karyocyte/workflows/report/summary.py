@@ -93,18 +93,11 @@ def notices(chapters: Sequence[Chapter]) -> list[Notice]:
         if about.get("synthetic"):
             of_chapter.append(Notice("bad", "SYNTHETIC images: nothing here is about real ones"))
         if about.get("on"):
-            lines = []
-            if not may_name_subjects(chapter.result):
-                lines = _texts(chapter.result, ANOTHER_SET)
+            lines = _texts(chapter.result, ANOTHER_SET)
             of_chapter.append(Notice("unknown", f"Tested on another data set: {_joined(about['on'])}", lines))
         for notice in (*of_chapter, _leak_notice(chapter.result)):
             unlike.setdefault((notice.title, *notice.lines), notice).labels.append(chapter.label)
     return list(unlike.values())
-
-
-def may_name_subjects(result: EvaluationResult) -> bool:
-    """Return whether the notes of an external validation are of a revision that named subjects in them."""
-    return any("namesakes" not in facts for facts in _listed(result.about.get("external")))
 
 
 def about_rows(chapter: Chapter) -> dict[str, str]:
@@ -145,14 +138,9 @@ def parts_table(chapter: Chapter) -> Table:
 
 
 def provenance(run: Run) -> dict[str, str]:
-    """Return what a run was made with: code, versions, remarks on the data.
-
-    Folders are shortened, and remarks of revisions that named images in them are left out.
-    """
+    """Return what a run was made with: code, versions, remarks on the data; folders are shortened."""
     packages: dict[str, str] = run.environment.get("packages") or {}
-    notes: list[str] = []
-    if run.has(RunFile.DATA) and run.data.skipped is not None:
-        notes += run.data.notes
+    notes = run.data.notes if run.has(RunFile.DATA) else ()
     rows = {
         "folder": last_part(str(run.folder.resolve()), 3),
         "revision of the code": ", ".join(run.revisions or _listed(run.predictions.about.get("revision"))),

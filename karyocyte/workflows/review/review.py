@@ -37,8 +37,8 @@ def open_review(output: Path) -> Reviewed:
     if output.suffix in (".parquet", ".csv") and is_predicted(table):
         return ImageReview(table)
     raise UserError(
-        f"{output} is nothing that can be reviewed: name the output folder of scripts/karyotype.py (one of an older "
-        "revision must be made again), or the table of scripts/predict.py"
+        f"{output} is nothing that can be reviewed: name the output folder of scripts/karyotype.py, or the "
+        "table of scripts/predict.py"
     )
 
 

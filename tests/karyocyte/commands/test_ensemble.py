@@ -58,7 +58,7 @@ def test_the_new_run_is_evaluated_like_any_other(runs):
     assert {"predictions.parquet", "metrics.json", "status.json", "triage.csv", "reliability.png"} <= written
     status = json.loads((runs / "both" / "status.json").read_text())
     assert status["status"] == "finished"
-    assert [Path(member).name for member in status["members"]] == ["seed0", "seed1"]
+    assert [Path(member).name for member in read_ensemble(runs / "both").members] == ["seed0", "seed1"]
     assert read_predictions(runs / "both").sampled
     again = evaluated(runs / "both")
     assert "votes_positive" in again.output
@@ -98,7 +98,7 @@ def test_each_method(tmp_path, method):
     assert facts.fitted_on["images"] == (0 if method == "average" else 48)
     assert (actual.about.get("fitted") is None) == (method == "average")
     assert list(read_pictures(home / THUMBNAILS)) == ["x"]
-    assert json.loads((home / "status.json").read_text())["members"] == list(map(str, members))
+    assert facts.members == tuple(map(str, members))
     assert pd.read_csv(home / "weights.csv")["weight"].sum() == pytest.approx(1, abs=1e-5)
     again = " ".join(evaluated(home).output.split())
     assert ("fitted on its 48 validation images" in again) == (method != "average")

@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 
 from karyocyte.commands.predict import app
+from karyocyte.common.runs.ensemble import EnsembleFile, write_ensemble
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import Run
-from karyocyte.evaluation.averaging import average
+from karyocyte.evaluation.averaging import Combiner, average
 from karyocyte.evaluation.evaluate import evaluate_runs, write_evaluation
 from karyocyte.evaluation.predicted_table import read_predicted
 from tests.helpers.chromosomes import bar
@@ -218,16 +219,11 @@ def test_images_of_three_classes_are_reviewed_by_their_confidence(run_of_three_c
     assert tmp_path / written["path"][0] == images / written["file"][0]
 
 
-def test_referral_of_a_run_that_was_evaluated_by_an_earlier_revision(run_of_three_classes, tmp_path, predict_table):
+def test_without_a_referral_every_image_is_to_be_reviewed(run_of_three_classes, tmp_path, predict_table):
     images = write_class_folders(tmp_path / "new", {"x": 3})
-    table, _ = predict_table(run_of_three_classes, images, name="new")
     metrics = Run(run_of_three_classes).metrics
-    del metrics["referral"]
-    (run_of_three_classes / "metrics.json").write_text(json.dumps(metrics))
-    again, _ = predict_table(run_of_three_classes, images, name="old")
-    pd.testing.assert_frame_equal(again, table)
-    Run(run_of_three_classes).path(RunFile.PREDICTIONS).unlink()
-    table, output = predict_table(run_of_three_classes, images, name="none")
+    Run(run_of_three_classes).write_json(RunFile.METRICS, {**metrics, "referral": None})
+    table, output = predict_table(run_of_three_classes, images)
     assert table["review"].all()
     assert "every image is to be reviewed" in output
 
@@ -249,7 +245,9 @@ def test_several_runs_are_an_ensemble(cell_runs, cell_images, tmp_path, predict_
     both = Run(tmp_path / "both")
     both.write_predictions(expected)
     write_evaluation(both.folder, expected, small_config(tmp_path).evaluation)
-    both.write_status("finished", members=list(map(str, cell_runs)))
+    both.write_status("finished")
+    mean = Combiner("average", np.full(2, 0.5)).as_dict()
+    write_ensemble(both.folder, EnsembleFile("average", tuple(map(str, cell_runs)), ("a", "b"), mean, {}))
     # Several runs choose the same thresholds as the ensemble.
     assert_evaluated(table, both.metrics)
     again, _ = predict_table(both.folder, cell_images, name="again")

@@ -44,7 +44,7 @@ def test_models_agree_with_the_composition(default):
         assert getattr(default, name) == type(getattr(default, name))()
 
 
-def test_old_configurations_lack_newer_keys(tmp_path, default):
+def test_a_key_that_a_run_lacks_has_its_default(tmp_path, default):
     values = default.model_dump(mode="json")
     del values["inference"], values["trainer"]["num_nodes"]
     run = Run(tmp_path)

@@ -52,7 +52,7 @@ def test_status(run):
     assert run.is_finished
     assert run.status.images_seen == 80
     assert run.best_checkpoint == run.folder / "checkpoints" / "1-head" / "best.ckpt"
-    run.write_status("failed", error="ValueError: nan", mood="of another revision")
+    run.write_status("failed", error="ValueError: nan")
     assert not run.is_finished
     assert run.status.error == "ValueError: nan"
     with pytest.raises(UserError, match="failed"):

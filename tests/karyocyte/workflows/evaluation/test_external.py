@@ -10,6 +10,7 @@ import torch
 from datamodules.inference.run_images import from_test_part
 from karyocyte.commands.evaluate import app
 from karyocyte.common.predictions import read_predictions
+from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.intervals.grouping import group_runs
 from lightning_modules.load import load_run
@@ -204,7 +205,8 @@ def test_unsuitable_runs_and_data_sets_are_errors(runs, folder, other, home, tmp
     output = ["--output", tmp_path / "out"]
     ensemble = tmp_path / "vote"
     ensemble.mkdir()
-    Run(ensemble).write_status("finished", members=[str(runs[0])])
+    Run(ensemble).write_status("finished")
+    Run(ensemble).write_json(RunFile.ENSEMBLE, {})
     learned = tmp_path / "learned"
     for row in Run(runs[0]).split.query("part == 'train'").itertuples():
         (learned / row.label).mkdir(parents=True, exist_ok=True)

@@ -107,16 +107,6 @@ def test_karyotypes_without_torch(portable, data, tables, tmp_path):
     assert (tmp_path / "without" / "review").is_dir()
 
 
-def test_a_model_without_thresholds_has_the_default_and_says_so(portable, data, tmp_path):
-    content = json.loads((portable / "model.json").read_text())
-    assert content["cells"].pop("thresholds")["expected_wrong"] == 0.5  # of one validation cell
-    shutil.copytree(portable, tmp_path / "old")
-    (tmp_path / "old" / "model.json").write_text(json.dumps(content))
-    result = run_app(karyotype, tmp_path / "old", data / "two.csv", "--output", tmp_path / "out")
-    assert "the model has no thresholds of referral: default" in " ".join(result.output.split())
-    assert read(tmp_path / "out")[0]["reason"].str.contains("of 46, above 0.5").all()
-
-
 def test_a_training_starts_from_the_weights_of_a_portable_model_as_from_its_run(run, portable):
     config = Run(run).config
     started, other = (

@@ -12,6 +12,7 @@ import pytest
 from karyocyte.common.cli import INTERRUPTED
 from karyocyte.common.composition.grid import job_configs
 from karyocyte.common.errors import UserError
+from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import Run
 from karyocyte.common.runs.sweeps import Sweep, job_of, sweep_folder, write_record, write_sweep
 from karyocyte.workflows.papers import run as runner
@@ -213,7 +214,9 @@ def test_a_split_whose_training_cannot_begin_does_not_stop_the_other(monkeypatch
 
 def test_an_ensemble_that_could_not_be_made_is_not_compared(monkeypatch, capsys, script, plan, finished_run):
     for name, state in (("ensemble_average", "finished"), ("ensemble_genetic", "failed")):
-        Run(plan.output / "paper" / name).write_status(state, members=["a"])
+        ensemble = Run(plan.output / "paper" / name)
+        ensemble.write_status(state)
+        ensemble.write_json(RunFile.ENSEMBLE, {})
     compared = []
 
     def step(plan, runs, ensembles):

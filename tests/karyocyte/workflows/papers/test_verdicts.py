@@ -129,12 +129,6 @@ def test_several_measurements_have_a_row_each_and_none_is_lost(tmp_path):
     assert table.to_numpy().tolist() == [[0.7, 0], [0.75, 0], [0, 0.6], [0, 0.5]]
 
 
-def test_a_table_without_departures_is_of_an_unknown_configuration(tmp_path):
-    row = measured()
-    del row["departures"]
-    assert compared(tmp_path, [claim()], [row])["reason"].tolist() == [NOT_KNOWN]
-
-
 def test_every_part_that_is_recorded_has_the_papers_size(tmp_path):
     rows = [measured(), measured(tested_on="validation", images=700)]
     assert compared(tmp_path, [claim()], rows)["reason"].tolist() == ["700 validation images instead of 200"]

@@ -48,13 +48,11 @@ def test_a_run_of_strangers_calls_nothing_that_it_names(tmp_path, is_evaluated):
 
 
 def test_what_a_heat_map_speaks_for_is_read_from_its_table(tmp_path):
-    write_run(tmp_path, make_run(images=10, subjects=5), maps=("gradcam-x", "gradcam-old"))
+    write_run(tmp_path, make_run(images=10, subjects=5), maps=("gradcam-x",))
     table = "image_id,target,empty\n007,NA,False\nb,all,True\n"
     write_text(tmp_path / "heatmaps" / "gradcam-x.csv", table)
-    write_text(tmp_path / "heatmaps" / "gradcam-old.csv", "image_id,target\na,b\n")
-    words = {path.stem: heat_words(path) for path in Run(tmp_path).heatmaps}
-    assert words["gradcam-x"] == {"007": "what speaks for “NA”", "b": "nothing speaks for “all”"}
-    assert words["gradcam-old"] == {}
+    (maps,) = Run(tmp_path).heatmaps
+    assert heat_words(maps) == {"007": "what speaks for “NA”", "b": "nothing speaks for “all”"}
 
 
 @pytest.mark.parametrize(
