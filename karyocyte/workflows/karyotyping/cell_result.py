@@ -15,7 +15,7 @@ from karyocyte.common.karyotype import CHROMOSOMES, MARKER, CellThresholds, name
 from karyocyte.common.text import counted
 from karyocyte.evaluation.cells.cell_karyotype import CellKaryotype, ChromosomeCall, implausible, karyotype_of_cell
 from karyocyte.evaluation.cells.cell_referral import doubts
-from karyocyte.workflows.cell_settings import KaryotypeConfig
+from karyocyte.inference.cell_settings import KaryotypeConfig
 from karyocyte.workflows.karyotyping.fixed import FixedClasses
 from karyocyte.workflows.karyotyping.metaphases import MetaphaseFile
 from karyocyte.workflows.karyotyping.predictor import CellModel, CellPrediction

@@ -11,8 +11,8 @@ from karyocyte.common.cli import warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import safe_stems
 from karyocyte.common.karyotype import MARKER, class_of
-from karyocyte.workflows.cell_bundle import NO_CHROMOSOME
-from karyocyte.workflows.decisions import CellDecisions, read_decisions, replay
+from karyocyte.workflows.review.cell_bundle import NO_CHROMOSOME
+from karyocyte.workflows.review.decisions import CellDecisions, read_decisions, replay
 
 KEYS = ("case", "cell", "file", "path")
 NUMBER = "number of the cell"

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from karyocyte.workflows.cell_bundle import METAPHASES
 from karyocyte.workflows.karyotyping.cell_result import CellResult
+from karyocyte.workflows.review.cell_bundle import METAPHASES
 
 
 class Shape(NamedTuple):

@@ -13,11 +13,11 @@ from datamodules.inference.cell_images import FileStatus
 from karyocyte.common.files import write_text
 from karyocyte.evaluation.pages.rendering import render, template_file
 from karyocyte.evaluation.tables import Table
-from karyocyte.workflows.cell_bundle import EMPTY
-from karyocyte.workflows.cell_bundle import FOLDER as REVIEW
 from karyocyte.workflows.karyotyping.cell_result import CellResult
 from karyocyte.workflows.karyotyping.overlays import overlays
 from karyocyte.workflows.karyotyping.tables import RANKS, Tables
+from karyocyte.workflows.review.cell_bundle import EMPTY
+from karyocyte.workflows.review.cell_bundle import FOLDER as REVIEW
 
 CASES = (
     "Cases of several cells, which decide together on the constitution. A gain counts in two cells, a loss in three "

@@ -15,9 +15,9 @@ from karyocyte.common.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
 from karyocyte.common.runs.files import RunFile
 from karyocyte.evaluation.averaging import Combiner
 from karyocyte.evaluation.calibration import EPSILON, rescale
-from karyocyte.workflows.models import LoadOptions, PortableNetworks, RunsModel
-from karyocyte.workflows.networks import LoadedNetwork, load_networks
-from karyocyte.workflows.temperatures import Temperatures, are_balanced, fit_temperatures
+from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel
+from karyocyte.inference.networks import LoadedNetwork, load_networks
+from karyocyte.inference.temperatures import Temperatures, are_balanced, fit_temperatures
 
 # Pictures of chromosomes for models that do not keep the scale themselves: the canvas, and their mean area in pixels.
 PICTURE = (128, 48)
@@ -128,7 +128,7 @@ def load_cell_model(model: RunsModel | PortableNetworks, options: LoadOptions) -
     """Load a model of the 24 chromosomes for the prediction of cells.
 
     Raises:
-        UserError: See ``is_balanced`` and `karyocyte.workflows.networks`.
+        UserError: See ``is_balanced`` and `karyocyte.inference.networks`.
     """
     if isinstance(model, RunsModel):
         hashes: list[Any] = [sha256_of_file(member.path(RunFile.PREDICTIONS)) for member in model.members]

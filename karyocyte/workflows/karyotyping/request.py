@@ -13,8 +13,8 @@ from karyocyte.common.runs.files import PortableFile
 from karyocyte.common.runs.names import resolve_run
 from karyocyte.common.runs.portable import BUILT_IN, BUILT_IN_DETECTOR, is_detector
 from karyocyte.common.runs.portable_folder import REMEDY
-from karyocyte.workflows.cell_settings import KaryotypeConfig
-from karyocyte.workflows.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
+from karyocyte.inference.cell_settings import KaryotypeConfig
+from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
 
 BUILT_IN_CUTTER = BUILT_IN_DETECTOR.with_name("cutter")  # what cuts chromosomes out of boxes, in the repository
 

@@ -8,7 +8,10 @@ import numpy as np
 
 from datamodules.inference.image_files import printable
 from karyocyte.evaluation.cells.prior import KaryotypePriors
-from karyocyte.workflows.cell_bundle import (
+from karyocyte.workflows.karyotyping.cell_result import CellResult
+from karyocyte.workflows.karyotyping.predictor import CellModel, CellPrediction
+from karyocyte.workflows.karyotyping.request import KaryotypeRequest
+from karyocyte.workflows.review.cell_bundle import (
     CUT_OUTS,
     CellSummary,
     ReviewedBox,
@@ -17,9 +20,6 @@ from karyocyte.workflows.cell_bundle import (
     ReviewIndex,
     rounded,
 )
-from karyocyte.workflows.karyotyping.cell_result import CellResult
-from karyocyte.workflows.karyotyping.predictor import CellModel, CellPrediction
-from karyocyte.workflows.karyotyping.request import KaryotypeRequest
 
 
 def reviewed_cell(result: CellResult, used: CellPrediction, output: Path) -> ReviewedCell:

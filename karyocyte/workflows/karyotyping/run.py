@@ -21,9 +21,9 @@ from karyocyte.common.cli import console, say, warn
 from karyocyte.common.paths import ROOT
 from karyocyte.common.runs.portable import BUILT_IN
 from karyocyte.common.text import counted
-from karyocyte.workflows.cell_bundle import FOLDER as REVIEW
-from karyocyte.workflows.cell_bundle import write_cell, write_index, write_picture
-from karyocyte.workflows.cell_thresholds import referral_thresholds
+from karyocyte.inference.cell_thresholds import referral_thresholds
+from karyocyte.inference.models import PortableNetworks, RunsModel
+from karyocyte.inference.networks import SAMPLE, sample_rows
 from karyocyte.workflows.karyotyping.cell_result import CellInput, CellResult, name_cell
 from karyocyte.workflows.karyotyping.fixed import FixedClasses, read_drawn, read_fixed, stems_of
 from karyocyte.workflows.karyotyping.metaphases import ChromosomeFinder, MetaphaseFile, cut_pictures, find_pictures
@@ -32,8 +32,8 @@ from karyocyte.workflows.karyotyping.predictor import CellModel, load_cell_model
 from karyocyte.workflows.karyotyping.request import KaryotypeRequest
 from karyocyte.workflows.karyotyping.review import review_index, reviewed_cell
 from karyocyte.workflows.karyotyping.tables import Tables, cell_lines, data_warnings, summary
-from karyocyte.workflows.models import PortableNetworks, RunsModel
-from karyocyte.workflows.networks import SAMPLE, sample_rows
+from karyocyte.workflows.review.cell_bundle import FOLDER as REVIEW
+from karyocyte.workflows.review.cell_bundle import write_cell, write_index, write_picture
 
 
 def karyotype_cells(request: KaryotypeRequest) -> None:

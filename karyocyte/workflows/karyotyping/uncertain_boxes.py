@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from karyocyte.evaluation.cells.cell_karyotype import CellKaryotype, karyotype_of_cell
-from karyocyte.workflows.cell_settings import KaryotypeConfig
+from karyocyte.inference.cell_settings import KaryotypeConfig
 
 MOST = 4  # uncertain boxes more or less than those that are more likely than not
 SURE = 0.97  # probability from which on a box is not left out, but for the number of boxes

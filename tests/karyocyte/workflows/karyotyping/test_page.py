@@ -12,10 +12,10 @@ from datamodules.inference.cells import Cell
 from datamodules.inference.image_files import ImageFile
 from karyocyte.evaluation.cells.cell_karyotype import karyotype_of_cell
 from karyocyte.evaluation.cells.prior import KaryotypePriors
-from karyocyte.workflows.cell_bundle import ReviewedCell, write_cell
 from karyocyte.workflows.karyotyping.cell_result import CellResult
 from karyocyte.workflows.karyotyping.page import PageFacts, write_karyotype_page
 from karyocyte.workflows.karyotyping.tables import Tables
+from karyocyte.workflows.review.cell_bundle import ReviewedCell, write_cell
 from tests.karyocyte.evaluation.cells.cells import karyotype
 from tests.karyocyte.evaluation.cells.test_assignment import sure
 

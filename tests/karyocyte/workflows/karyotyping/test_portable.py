@@ -15,10 +15,10 @@ from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.portable import training_command
 from karyocyte.common.runs.run import Run
-from karyocyte.workflows.decisions import CellDecisions
 from karyocyte.workflows.karyotyping import request
 from karyocyte.workflows.review.cells import CellReview
-from karyocyte.workflows.train import prepare
+from karyocyte.workflows.review.decisions import CellDecisions
+from karyocyte.workflows.training.train import prepare
 from lightning_modules.build import build_classifier
 from lightning_modules.checkpoint_io import exported_parts
 from tests.helpers.chromosomes import write_chromosomes, write_table

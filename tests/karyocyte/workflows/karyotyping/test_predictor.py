@@ -10,9 +10,9 @@ from datamodules.inference.cells import find_cells
 from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.evaluation.averaging import Combiner
+from karyocyte.inference.networks import LoadedNetwork
+from karyocyte.inference.temperatures import Temperatures
 from karyocyte.workflows.karyotyping.predictor import CellModel
-from karyocyte.workflows.networks import LoadedNetwork
-from karyocyte.workflows.temperatures import Temperatures
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import write_image
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from karyocyte.common.karyotype import CHROMOSOMES
-from karyocyte.workflows.cell_settings import KaryotypeConfig
+from karyocyte.inference.cell_settings import KaryotypeConfig
 from karyocyte.workflows.karyotyping.uncertain_boxes import karyotype_of_boxes
 
 FEMALE = np.repeat(np.arange(23), 2)

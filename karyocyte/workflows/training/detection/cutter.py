@@ -12,8 +12,8 @@ from datamodules.metaphases.composed import ComposedDataModule
 from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.tables import Table
-from karyocyte.workflows.detection.steps import Found, by_case, fit_and_predict, report, settings_of
-from karyocyte.workflows.recipe import Built, Recipe
+from karyocyte.workflows.training.detection.steps import Found, by_case, fit_and_predict, report, settings_of
+from karyocyte.workflows.training.recipe import Built, Recipe
 from lightning_modules.build import FirstBackbone
 from lightning_modules.detection.cutter import FOREIGN, MONITORS, Cutter
 from lightning_modules.detection.trained import CUTTER_KIND

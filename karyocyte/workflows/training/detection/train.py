@@ -13,9 +13,15 @@ from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file
 from karyocyte.common.runs.run import Run
-from karyocyte.workflows.detection.evaluate import SIDES, Detected, calibrate, evaluate_detections, results_table
-from karyocyte.workflows.detection.steps import Found, fit_and_predict, report, settings_of
-from karyocyte.workflows.recipe import Built, Recipe
+from karyocyte.workflows.training.detection.evaluate import (
+    SIDES,
+    Detected,
+    calibrate,
+    evaluate_detections,
+    results_table,
+)
+from karyocyte.workflows.training.detection.steps import Found, fit_and_predict, report, settings_of
+from karyocyte.workflows.training.recipe import Built, Recipe
 from lightning_modules.build import FirstBackbone
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.detection.detector import MONITORS, Detector

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from karyocyte.common.composition.compose import compose_config
-from karyocyte.workflows.networks import LEAST, SAMPLE, adapt_to, adapts, sample_rows
+from karyocyte.inference.networks import LEAST, SAMPLE, adapt_to, adapts, sample_rows
 from lightning_modules.adaptation import adapt_to_images
 from lightning_modules.build import create_classifier
 

@@ -12,7 +12,7 @@ from karyocyte.evaluation.calibration import fit_temperature
 from karyocyte.evaluation.cells.cell_posteriors import is_balanced
 from karyocyte.evaluation.intervals.pooling import merge_facts
 from karyocyte.evaluation.metrics.labelled import score
-from karyocyte.workflows.models import RunsModel
+from karyocyte.inference.models import RunsModel
 
 
 @dataclass(frozen=True)

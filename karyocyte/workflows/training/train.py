@@ -30,8 +30,8 @@ from karyocyte.evaluation.examples import thumbnails, write_examples
 from karyocyte.evaluation.metrics.classification import lower_is_better
 from karyocyte.evaluation.sections import own_sections
 from karyocyte.evaluation.terminal import headline, overview, whole
-from karyocyte.workflows.monitored import add_monitored
-from karyocyte.workflows.recipe import Built, Recipe
+from karyocyte.workflows.training.monitored import add_monitored
+from karyocyte.workflows.training.recipe import Built, Recipe
 from lightning_modules.backbones.batchnorm_restoration import restore_batchnorm
 from lightning_modules.build import FirstBackbone, build_classifier, first_backbone
 from lightning_modules.classifier import Classifier
@@ -233,11 +233,11 @@ def recipe_of(config: Config) -> Recipe:
     """Return how a kind of network is trained; the modules of the other kinds are not loaded."""
     match config.recipe:
         case "detector":
-            from karyocyte.workflows.detection.train import DETECTION
+            from karyocyte.workflows.training.detection.train import DETECTION
 
             return DETECTION
         case "cutter":
-            from karyocyte.workflows.detection.cutter import CUTTING
+            from karyocyte.workflows.training.detection.cutter import CUTTING
 
             return CUTTING
         case "classifier":

@@ -11,7 +11,7 @@ from datamodules.metaphases.data_module import MetaphaseDataModule
 from karyocyte.commands.export import app as export
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.run import Run
-from karyocyte.workflows import train
+from karyocyte.workflows.training import train
 from lightning_modules.detection.cutter import agreement
 from lightning_modules.detection.trained import load_cutter, load_detector
 from tests.helpers.terminal import run_app

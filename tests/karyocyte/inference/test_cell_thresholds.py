@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from karyocyte.common.runs.run import Run
-from karyocyte.workflows.cell_settings import KaryotypeConfig
-from karyocyte.workflows.cell_thresholds import choose_on_validation
-from karyocyte.workflows.models import RunsModel
+from karyocyte.inference.cell_settings import KaryotypeConfig
+from karyocyte.inference.cell_thresholds import choose_on_validation
+from karyocyte.inference.models import RunsModel
 from tests.helpers.predictions import join
 from tests.karyocyte.evaluation.cells.cells import make_cells
 

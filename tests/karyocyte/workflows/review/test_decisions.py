@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from karyocyte.common.errors import UserError
-from karyocyte.workflows.decisions import CLASSES, DecisionLog, read_decisions, replay
+from karyocyte.workflows.review.decisions import CLASSES, DecisionLog, read_decisions, replay
 from tests.karyocyte.workflows.full_disk import small_disk
 from tests.karyocyte.workflows.review.bundles import decision
 

@@ -18,7 +18,7 @@ from karyocyte.common.runs.portable import PortableModel
 from karyocyte.common.runs.portable_folder import DISTANCES, GRAPH, WEIGHTS
 from karyocyte.common.runs.predicted import joined
 from karyocyte.common.runs.run import Run
-from karyocyte.workflows.models import LoadOptions, PortableNetworks, RunsModel, learned_from
+from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, learned_from
 
 INSTALL = "pip install --group predict --constraint constraints.txt"
 PACKAGES = {"torch": "torch", "onnx": "onnxruntime"}
@@ -94,7 +94,7 @@ def load_networks(model: RunsModel | PortableNetworks, options: LoadOptions) -> 
 
 
 def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
-    from karyocyte.workflows.torch_network import PredictionNetwork
+    from karyocyte.inference.torch_network import PredictionNetwork
     from lightning_modules.load import load_run
     from lightning_modules.mc_dropout import check_dropout
     from lightning_modules.out_of_distribution import load_out_of_distribution
@@ -176,11 +176,11 @@ def _open_network(
     """Return the network of a member, and where its share is too small, why no image is marked."""
     member = model.description.members[position]
     if runtime == "onnx":
-        from karyocyte.workflows.onnx_network import OnnxNetwork
+        from karyocyte.inference.onnx_network import OnnxNetwork
 
         return OnnxNetwork(model.checked_file(position, GRAPH)), None
     import_lightning()
-    from karyocyte.workflows.torch_network import PredictionNetwork, load_network
+    from karyocyte.inference.torch_network import PredictionNetwork, load_network
     from lightning_modules.out_of_distribution import load_out_of_distribution
 
     weights = model.checked_file(position, WEIGHTS)

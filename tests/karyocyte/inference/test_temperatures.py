@@ -9,8 +9,8 @@ import pytest
 from karyocyte.common.runs.ensemble import EnsembleFile, write_ensemble
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.averaging import Combiner, align, combine
-from karyocyte.workflows.models import RunsModel
-from karyocyte.workflows.temperatures import fit_temperatures
+from karyocyte.inference.models import RunsModel
+from karyocyte.inference.temperatures import fit_temperatures
 from tests.helpers.predictions import join
 from tests.karyocyte.evaluation.cells.cells import make_cells
 

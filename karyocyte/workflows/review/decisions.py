@@ -15,7 +15,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.karyotype import CHROMOSOMES, MARKER
 from karyocyte.common.locks import file_lock
-from karyocyte.workflows.cell_bundle import NO_CHROMOSOME, Box
+from karyocyte.workflows.review.cell_bundle import NO_CHROMOSOME, Box
 
 FILE = "decisions.jsonl"
 CLASSES = (*CHROMOSOMES, MARKER, NO_CHROMOSOME)

@@ -14,11 +14,11 @@ from karyocyte.common.config.schema import Config
 from karyocyte.common.predictions import read_predictions
 from karyocyte.common.preemption import Preempted, watched
 from karyocyte.common.runs.run import Run, RunStatus
-from karyocyte.workflows import train as training
+from karyocyte.workflows.training import train as training
 from lightning_modules.callbacks.resume import ResumeCheckpoint
 from tests.helpers.training import SMALL, small_config
 from tests.karyocyte.workflows.full_disk import small_disk
-from tests.karyocyte.workflows.interrupted_run import Place, preempted, run_process, run_unevaluated
+from tests.karyocyte.workflows.training.interrupted_run import Place, preempted, run_process, run_unevaluated
 
 pytestmark = pytest.mark.usefixtures("every_epoch_saved")
 

@@ -14,7 +14,7 @@ from datamodules.image_datamodule import ImageDataModule
 from karyocyte.common.config.schema import Config
 from karyocyte.common.runs.run import Run
 from karyocyte.common.runs.stages import planned_stages
-from karyocyte.workflows.train import build_model
+from karyocyte.workflows.training.train import build_model
 from lightning_modules.classifier import Classifier
 from lightning_modules.training import frozen
 from lightning_modules.training.fit import train_stages

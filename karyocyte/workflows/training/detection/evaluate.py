@@ -9,7 +9,7 @@ from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
 from karyocyte.evaluation.tables import Table
-from karyocyte.workflows.detection.steps import by_case
+from karyocyte.workflows.training.detection.steps import by_case
 from lightning_modules.detection.detector import LEVELS
 from lightning_modules.detection.matching import average_precision, match, overlaps
 

@@ -9,9 +9,9 @@ from karyocyte.common.predictions import OUT_OF_DISTRIBUTION
 from karyocyte.common.runs.files import RunFile
 from karyocyte.evaluation.cells.assignment import of_cells, refusal
 from karyocyte.evaluation.cells.cell_referral import assess_cells, choose_thresholds
-from karyocyte.workflows.cell_settings import KaryotypeConfig
-from karyocyte.workflows.models import PortableNetworks, RunsModel
-from karyocyte.workflows.temperatures import are_balanced, fit_temperatures, validated
+from karyocyte.inference.cell_settings import KaryotypeConfig
+from karyocyte.inference.models import PortableNetworks, RunsModel
+from karyocyte.inference.temperatures import are_balanced, fit_temperatures, validated
 
 
 def referral_thresholds(model: RunsModel | PortableNetworks, config: KaryotypeConfig) -> CellThresholds:

@@ -15,8 +15,8 @@ import pytest
 from karyocyte.commands import train
 from karyocyte.common.config.schema import Config
 from karyocyte.common.preemption import Preempted, watched
-from karyocyte.workflows import train as training
 from karyocyte.workflows.sweeps.jobs import command_line
+from karyocyte.workflows.training import train as training
 from lightning_modules.callbacks.resume import StepSeed
 from tests import processes
 

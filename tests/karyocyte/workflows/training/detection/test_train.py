@@ -10,7 +10,7 @@ import torch
 from karyocyte.commands.export import app as export
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.run import Run
-from karyocyte.workflows import train
+from karyocyte.workflows.training import train
 from lightning_modules.detection.trained import load_detector
 from tests.datamodules.metaphases.sets import write_metaphases
 from tests.helpers.terminal import run_app
