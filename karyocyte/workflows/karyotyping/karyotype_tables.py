@@ -1,23 +1,29 @@
-"""The tables of scripts/karyotype.py, with rows of cells, files and cases, and what is said of them."""
+"""What scripts/karyotype.py writes and says of cells: tables, lines of the terminal, and a page with the karyograms."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+from PIL import Image
 
 from datamodules.inference.cell_images import CellFile, FileStatus
-from karyocyte.common.files import write_csv
+from karyocyte.common.files import write_csv, write_text
 from karyocyte.common.karyotype import MARKER, CellThresholds
 from karyocyte.common.predictions import OUT_OF_DISTRIBUTION
 from karyocyte.common.text import counted
 from karyocyte.evaluation.cells.cases import case_karyotype, share_constitution
 from karyocyte.evaluation.cells.cell_karyotype import ChromosomeCall
 from karyocyte.evaluation.cells.prior import KaryotypePriors
+from karyocyte.evaluation.pages.rendering import render, template_file
+from karyocyte.evaluation.tables import Table
 from karyocyte.workflows.karyotyping.cell_result import CellResult
+from karyocyte.workflows.review.cell_bundle import EMPTY, METAPHASES
+from karyocyte.workflows.review.cell_bundle import FOLDER as REVIEW
 
 CASE_COLUMNS = ("case", "cells", "karyotype", "share", "clones", "left_out", "changed")
 RANKS = ("", "second_", "third_")  # prefixes of the columns of the most probable karyotypes
@@ -30,6 +36,11 @@ FILE_COLUMNS = (
 BOX_COLUMNS = ("number", "left", "top", "right", "bottom", "box_probability")
 WIDTH = 78  # of a line on the terminal, which is set in by two: a longer name of a cell is cut
 YES_OR_NO = {True: "yes", False: "no"}
+CASES = (
+    "Cases of several cells, which decide together on the constitution. A gain counts in two cells, a loss in three "
+    "(or in all of a case with fewer); other changes are those of single cells."
+)
+DOUBTS = "The class is that in the cell; the next most probable one; and the most probable one of the image alone."
 
 
 class Tables(NamedTuple):
@@ -46,7 +57,8 @@ class Tables(NamedTuple):
         for result in results:
             for file, call in result.calls:
                 rows.append(_file_row(result, file, call, seen))
-        return cls(pd.DataFrame(list(map(_cell_row, results))), pd.DataFrame(rows), case_table(results, priors))
+        cells = [_cell_row(result) for result in results]
+        return cls(pd.DataFrame(cells), pd.DataFrame(rows), case_table(results, priors))
 
     def most_doubtful_first(self) -> pd.DataFrame:
         """Return the cells in the order of expected errors, the most first; those without an image before all."""
@@ -194,3 +206,139 @@ def summary(tables: Tables, thresholds: CellThresholds) -> list[str]:
 
 def _enumerate(counts: pd.Series) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items())
+
+
+@dataclass(frozen=True)
+class PageFacts:
+    """What the page says of all cells: ``title``, lines of text below it, warnings, and the threshold of referral."""
+
+    title: str
+    lines: Sequence[str]
+    warnings: Sequence[str]
+    refer_below: float
+
+
+def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: Sequence[CellResult]) -> None:
+    """Write the page; karyograms, and the metaphases and pictures of each cell are files below its folder."""
+    ends = tables.cells["files"].cumsum()
+    shown = []
+    for number, cell in tables.most_doubtful_first().iterrows():
+        files = tables.chromosomes.iloc[ends[number] - cell["files"] : ends[number]]
+        result = results[number]
+        details = _details(cell, files) | {"anchor": f"cell-{number}", "stem": result.stem}
+        details["crops"] = _crops(path.parent / REVIEW / f"{result.stem}.png", files, details["doubts"])
+        details["overlays"] = overlays(result, f"cell-{number}")
+        details["outside"] = result.metaphase.outside if result.metaphase else ()
+        shown.append({**cell, **details})
+    cases = [Table.of_frame("Cases", tables.cases, reading=CASES)] if len(tables.cases) else []
+    page = render(
+        "karyocyte.workflows.karyotyping",
+        "karyotypes.html.j2",
+        facts=facts,
+        cells=shown,
+        cases=cases,
+        more_style=template_file("karyocyte.workflows.karyotyping", "karyotypes.css"),
+    )
+    write_text(path, page)
+
+
+def _details(cell: pd.Series, files: pd.DataFrame) -> dict[str, Any]:
+    """Return what a cell's part of the page has beside its row of the table."""
+    karyotypes = []
+    for prefix in RANKS:
+        if cell[f"{prefix}karyotype"] is not None:
+            karyotypes.append((cell[f"{prefix}karyotype"], _probability(cell[f"{prefix}probability"])))
+    counts = [f"{cell[str(status)]:,} {status}" for status in FileStatus if cell[str(status)]]
+    doubts = files[(files["doubtful"] == "yes") & bool(karyotypes)].sort_values("probability")
+    doubts = doubts[
+        ["file", "class", "probability", "runner_up", "runner_up_probability", "alone", "alone_probability"]
+    ]
+    left_out = files.loc[files["status"] != FileStatus.USED, ["file", "status", "cause"]]
+    tables = []
+    if len(left_out):
+        tables.append(Table.of_frame("Files that are not used", left_out))
+    rows = doubts.set_axis(doubts.columns.str.replace("_", " "), axis=1)
+    doubtful = Table.of_frame("Chromosomes in doubt", rows, reading=DOUBTS)
+    return {"karyotypes": karyotypes, "counts": ", ".join(counts), "tables": tables, "doubts": doubtful}
+
+
+def _crops(strip: Path, files: pd.DataFrame, doubts: Table) -> dict[str, Any]:
+    """Return the strip of a cell's pictures, the places of those in doubt and the rows that these fill; or {}."""
+    if not doubts or not strip.is_file():
+        return {}
+    used = files.loc[files["status"] == FileStatus.USED, "file"].tolist()
+    places = [used.index(row[0]) for row in doubts.rows]
+    with Image.open(strip) as image:
+        pictures = np.stack(np.split(np.asarray(image.convert("L")), len(used), axis=1))
+    rows = np.flatnonzero((pictures[places] < 255 - EMPTY).any(axis=(0, 2)))
+    top, bottom = int(rows.min(initial=pictures.shape[1] - 1)), int(rows.max(initial=0)) + 1
+    shape = {"pictures": len(used), "ratio": pictures.shape[2] / (bottom - top)}
+    shape |= {"height": pictures.shape[1] / (bottom - top), "top": top / (bottom - top)}
+    return shape | {"source": f"{REVIEW}/{strip.name}", "places": places}
+
+
+def _probability(value: float) -> str:
+    """Write a probability with two digits, without saying 1.00 or 0.00 of what is not certain."""
+    if 0.005 <= value < 0.995:
+        return f"{value:.2f}"
+    return "> 0.99" if value > 0.5 else "< 0.01"
+
+
+class Shape(NamedTuple):
+    """A chromosome in a picture: a polygon with a number, which leads to the same chromosome in the other picture."""
+
+    anchor: str
+    leads_to: str
+    number: int
+    points: str
+    x: float
+    y: float
+    kind: str  # "sure", "doubt" or "left-out"
+    text: str
+
+
+class Overlay(NamedTuple):
+    """A picture, its size in pixels, and what is drawn over it."""
+
+    source: str
+    width: int
+    height: int
+    shapes: tuple[Shape, ...]
+    text: str
+
+
+def overlays(result: CellResult, anchor: str) -> list[Overlay]:
+    """Return the metaphase of a cell and its karyogram; [] of single chromosomes and of what cannot be read."""
+    metaphase = result.metaphase
+    if metaphase is None or not metaphase.shape[0]:
+        return []
+    in_picture = []
+    in_karyogram = []
+    row = -1
+    for file, call in result.calls:
+        found = metaphase.found[file.file.name]
+        here, there = f"{anchor}-m{found.number}", f"{anchor}-k{found.number}"
+        kind, text = "left-out", f"{found.number}: {file.cause}"
+        if call is not None:
+            row += 1
+            kind = "doubt" if call.doubtful else "sure"
+            text = f"{found.number}: {call.assigned}, probability {call.probability:.2f}"
+        in_picture.append(_shape(here, there, found.number, found.outline, kind, text))
+        if call is not None and result.drawn is not None and row in result.drawn.places:
+            _, x, y, width, height = result.drawn.places[row]
+            box = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)])
+            in_karyogram.append(_shape(there, here, found.number, box, kind, text))
+    height, width = metaphase.shape
+    text = f"Metaphase {result.cell.title}: {len(in_picture)} boxes"
+    drawn = [Overlay(f"{METAPHASES}/{result.stem}.png", width, height, tuple(in_picture), text)]
+    if result.drawn is not None and result.karyogram:
+        height, width = result.drawn.pixels.shape[:2]
+        text = f"Karyogram of {result.cell.title}"
+        drawn.append(Overlay(result.karyogram, width, height, tuple(in_karyogram), text))
+    return drawn
+
+
+def _shape(anchor: str, leads_to: str, number: int, points: np.ndarray, kind: str, text: str) -> Shape:
+    joined = " ".join(f"{x},{y}" for x, y in points.tolist())
+    x, y = points[:, 0].mean(), points[:, 1].max()
+    return Shape(anchor, leads_to, number, joined, round(float(x), 1), round(float(y), 1), kind, text)

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from karyocyte.evaluation.cells.cell_karyotype import CellKaryotype, karyotype_of_cell
-from karyocyte.inference.cell_settings import KaryotypeConfig
+from karyocyte.evaluation.cells.prior import KaryotypePriors
 
 MOST = 4  # uncertain boxes more or less than those that are more likely than not
 SURE = 0.97  # probability from which on a box is not left out, but for the number of boxes
@@ -24,8 +24,9 @@ CERTAIN = 1 - 1e-6
 def karyotype_of_boxes(
     log_probabilities: np.ndarray,
     probabilities: np.ndarray,
+    priors: KaryotypePriors,
     fixed: Mapping[int, int],
-    config: KaryotypeConfig,
+    refer_below: float,
     balanced: bool,
 ) -> tuple[CellKaryotype, np.ndarray]:
     """Name the karyotype of a cell, and choose its chromosomes.
@@ -33,15 +34,18 @@ def karyotype_of_boxes(
     Args:
         log_probabilities: See ``karyotype_of_cell``, float64, shape (n, 24).
         probabilities: That an image shows a chromosome, float64, shape (n,).
+        priors: Of karyotypes.
         fixed: Classes (index into CHROMOSOMES) that an expert has fixed: these images are always kept.
-        config: Priors, and below what a karyotype is referred.
+        refer_below: An expert should look at karyotypes that are less probable, 0 to 1.
         balanced: See ``karyotype_posterior``.
 
     Returns:
         The karyotype of the best choice, whose candidates are as probable as they are together with it, and the rows of
         its images, int64.
     """
-    choices = _Choices(log_probabilities, probabilities.clip(1 - CERTAIN, CERTAIN), fixed, config, balanced)
+    choices = _Choices(
+        log_probabilities, probabilities.clip(1 - CERTAIN, CERTAIN), priors, fixed, refer_below, balanced
+    )
     choices.probabilities[list(fixed)] = CERTAIN
     order = np.argsort(-choices.probabilities, kind="stable")
     likely = int((probabilities > 0.5).sum())
@@ -65,8 +69,9 @@ class _Choices:
 
     logs: np.ndarray
     probabilities: np.ndarray
+    priors: KaryotypePriors
     fixed: Mapping[int, int]
-    config: KaryotypeConfig
+    refer_below: float
     balanced: bool
     weights: dict[bytes, float] = field(default_factory=dict)
     best: np.ndarray = field(default_factory=partial(np.zeros, 0, np.int64))
@@ -85,7 +90,7 @@ class _Choices:
     def cell_of(self, kept: np.ndarray) -> tuple[CellKaryotype, np.ndarray]:
         """Return the karyotype of a choice, and the choice."""
         given = {int(np.searchsorted(kept, row)): kind for row, kind in self.fixed.items()}
-        return karyotype_of_cell(self.logs[kept], self.config, given, self.config.refer_below, self.balanced), kept
+        return karyotype_of_cell(self.logs[kept], self.priors, given, self.refer_below, self.balanced), kept
 
     def result(self) -> tuple[CellKaryotype, np.ndarray]:
         """Return the karyotype of the best choice, with probabilities among all choices, and the choice."""
@@ -93,6 +98,6 @@ class _Choices:
         share = float(np.exp(self.best_weight - logsumexp(list(self.weights.values()))))
         candidates = [replace(one, probability=one.probability * share) for one in cell.candidates]
         reasons = cell.reasons
-        if share < self.config.refer_below:
+        if share < self.refer_below:
             reasons = (f"it is uncertain whether all {len(kept)} boxes, and no others, are chromosomes", *reasons)
         return replace(cell, candidates=tuple(candidates), reasons=reasons), kept

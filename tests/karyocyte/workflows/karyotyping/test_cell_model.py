@@ -1,4 +1,4 @@
-"""Predictions of new cells by several networks."""
+"""Predictions of new cells by several networks, and the images that these are adapted to before."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,7 +12,7 @@ from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.evaluation.averaging import Combiner
 from karyocyte.inference.networks import LoadedNetwork
 from karyocyte.inference.temperatures import Temperatures
-from karyocyte.workflows.karyotyping.predictor import CellModel
+from karyocyte.workflows.karyotyping.cell_model import CellModel, sample_of_cells
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import write_image
 
@@ -52,3 +52,19 @@ def test_an_average_is_in_the_order_of_chromosomes(predict):
 
 def test_a_fitted_ensemble_weighs_its_members(predict):
     assert predict(Combiner("genetic", np.array([0.2, 0.8]))) == pytest.approx(predict())
+
+
+def test_networks_are_adapted_to_the_files_that_an_expert_counts_as_chromosomes(tmp_path):
+    for number in NUMBERS:
+        write_image(tmp_path / "cell" / f"{number}.png", bar(number))
+    write_image(tmp_path / "cell" / "large.png", bar(1, scale=6.0))
+    cells = find_cells(tmp_path / "cell", tmp_path / "cache", progress=False).cells
+    chromosomes = {f"{number}.png" for number in NUMBERS}
+
+    def names(fixed):
+        with ThreadPoolExecutor(1) as pool:
+            (files,) = sample_of_cells(cells, [fixed], PREPARE, pool)
+        return {file.file.name for file in files}
+
+    assert names({}) == chromosomes
+    assert names({"5.png": "none", "large.png": "1"}) == (chromosomes - {"5.png"}) | {"large.png"}

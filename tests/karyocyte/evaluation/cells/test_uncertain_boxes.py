@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from karyocyte.common.karyotype import CHROMOSOMES
-from karyocyte.inference.cell_settings import KaryotypeConfig
-from karyocyte.workflows.karyotyping.uncertain_boxes import karyotype_of_boxes
+from karyocyte.evaluation.cells.prior import KaryotypePriors
+from karyocyte.evaluation.cells.uncertain_boxes import karyotype_of_boxes
 
+PRIORS = KaryotypePriors()
 FEMALE = np.repeat(np.arange(23), 2)
 
 
@@ -33,7 +34,7 @@ def logs_of(classes, sure=0.99):
 def test_what_is_kept_makes_a_probable_cell(extra, probability, kept):
     classes = [*FEMALE.tolist(), *extra]
     probabilities = np.append(np.full(46, 0.98), [probability] * len(extra))
-    cell, rows = karyotype_of_boxes(logs_of(classes), probabilities, {}, KaryotypeConfig(), False)
+    cell, rows = karyotype_of_boxes(logs_of(classes), probabilities, PRIORS, {}, 0.95, False)
     assert len(rows) == len(cell.calls) == kept
     assert cell.karyotype.iscn == ("47,XX,+21" if kept == 47 else "46,XX")
 
@@ -41,24 +42,24 @@ def test_what_is_kept_makes_a_probable_cell(extra, probability, kept):
 def test_a_box_that_completes_a_cell_is_kept_although_the_detector_doubts_it():
     probabilities = np.full(46, 0.98)
     probabilities[7] = 0.2
-    cell, rows = karyotype_of_boxes(logs_of(FEMALE), probabilities, {}, KaryotypeConfig(), False)
+    cell, rows = karyotype_of_boxes(logs_of(FEMALE), probabilities, PRIORS, {}, 0.95, False)
     assert 7 in rows
     assert cell.karyotype.iscn == "46,XX"
 
 
 def test_a_doubtful_number_of_chromosomes_is_a_reason_and_lessens_the_probability():
     probabilities = np.append(np.full(46, 0.98), 0.97)
-    cell, _ = karyotype_of_boxes(logs_of([*FEMALE, 20]), probabilities, {}, KaryotypeConfig(), False)
+    cell, _ = karyotype_of_boxes(logs_of([*FEMALE, 20]), probabilities, PRIORS, {}, 0.95, False)
     assert cell.reasons[0].startswith("it is uncertain whether")
     assert cell.probability < 0.95
 
 
 def test_what_an_expert_has_fixed_is_kept():
     probabilities = np.append(np.full(46, 0.98), 0.01)
-    _, rows = karyotype_of_boxes(logs_of([*FEMALE, -1]), probabilities, {46: 20}, KaryotypeConfig(), False)
+    _, rows = karyotype_of_boxes(logs_of([*FEMALE, -1]), probabilities, PRIORS, {46: 20}, 0.95, False)
     assert 46 in rows
 
 
 def test_too_few_boxes_have_no_karyotype():
-    cell, rows = karyotype_of_boxes(logs_of(FEMALE[:10]), np.full(10, 0.9), {}, KaryotypeConfig(), False)
+    cell, rows = karyotype_of_boxes(logs_of(FEMALE[:10]), np.full(10, 0.9), PRIORS, {}, 0.95, False)
     assert (cell.karyotype, len(rows)) == (None, 10)

@@ -1,13 +1,14 @@
-"""Calibrated probabilities of the chromosomes of one cell, by a model of one network or of several."""
+"""The model of single chromosomes: opened, adapted to new cells, and its calibrated probabilities of one cell."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from datamodules.inference.cell_images import CellFile, cell_scales, prepare_files
+from datamodules.inference.cell_images import CellFile, cell_scales, prepare_files, read_cell, used_files
+from datamodules.inference.cells import Cell
 from karyocyte.common.config.data import CanvasConfig, PrepareConfig
 from karyocyte.common.files import sha256_of_file, sha256_of_value
 from karyocyte.common.karyotype import CHROMOSOMES
@@ -16,8 +17,9 @@ from karyocyte.common.runs.files import RunFile
 from karyocyte.evaluation.averaging import Combiner
 from karyocyte.evaluation.calibration import EPSILON, rescale
 from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel
-from karyocyte.inference.networks import LoadedNetwork, load_networks
+from karyocyte.inference.networks import SAMPLE, LoadedNetwork, load_networks, sample_rows
 from karyocyte.inference.temperatures import Temperatures, are_balanced, fit_temperatures
+from karyocyte.workflows.karyotyping.karyotype_request import FixedClasses
 
 # Pictures of chromosomes for models that do not keep the scale themselves: the canvas, and their mean area in pixels.
 PICTURE = (128, 48)
@@ -72,18 +74,14 @@ class CellModel:
         """The preparation of the first network."""
         return self.networks[0].prepare
 
-    @property
-    def adapts(self) -> bool:
-        """Whether a network wants to be adapted to the images."""
-        return any(network.adapts for network in self.networks)
-
-    def adapt(self, cells: Sequence[Sequence[CellFile]], pool: Executor) -> list[str]:
-        """Adapt the networks that want it to the used files of some cells; return sentences for the user."""
+    def adapt(self, cells: Sequence[Cell], fixed: Sequence[FixedClasses], pool: Executor) -> list[str]:
+        """Adapt the networks that want it to some of the cells; return sentences for the user."""
+        adapting = [network for network in self.networks if network.adapts]
+        sample = sample_of_cells(cells, fixed, self.prepare, pool) if adapting else []
         lines = []
-        for network in self.networks:
-            if network.adapts:
-                images = [_prepared(files, network.prepare, pool) for files in cells]
-                lines.append(network.adapt(np.concatenate(images)))
+        for network in adapting if sample else ():
+            images = [_prepared(files, network.prepare, pool) for files in sample]
+            lines.append(network.adapt(np.concatenate(images)))
         return list(dict.fromkeys(lines))
 
     def predict(self, files: Sequence[CellFile], pool: Executor) -> CellPrediction:
@@ -143,6 +141,24 @@ def load_cell_model(model: RunsModel | PortableNetworks, options: LoadOptions) -
         balanced = facts.balanced
     combiner = None if model.facts.combiner is None else Combiner.from_dict(model.facts.combiner)
     return CellModel(sha256_of_value(hashes)[:16], load_networks(model, options), temperatures, combiner, balanced)
+
+
+def sample_of_cells(
+    cells: Sequence[Cell], fixed: Sequence[FixedClasses], prepare: PrepareConfig, pool: Executor
+) -> list[list[CellFile]]:
+    """Return the used files of cells that are drawn at random, of each cell by itself; at most SAMPLE together."""
+    filled = [number for number, cell in enumerate(cells) if cell.files]
+    sample: list[list[CellFile]] = []
+    wanted = SAMPLE
+    for number in np.random.default_rng(0).permutation(filled):
+        files = [cells[number].files[row] for row in sample_rows(len(cells[number].files))]
+        used = used_files(read_cell(replace(cells[number], files=tuple(files)), prepare, fixed[number], pool))
+        if used:
+            sample.append(used[:wanted])
+            wanted -= len(sample[-1])
+        if not wanted:
+            break
+    return sample
 
 
 def _prepared(files: Sequence[CellFile], prepare: PrepareConfig, pool: Executor) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 from datamodules.inference.cells import Cell
 from datamodules.inference.image_files import ImageFile
 from karyocyte.common.errors import UserError
-from karyocyte.workflows.karyotyping.fixed import read_drawn, read_fixed
+from karyocyte.workflows.karyotyping.karyotype_request import read_drawn, read_fixed
 from tests.helpers.chromosomes import write_table
 from tests.karyocyte.workflows.review.bundles import decision
 
