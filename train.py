@@ -1,7 +1,7 @@
 """Train and evaluate one model: ``python train.py --help`` explains it.
 
-karyocyte/commands/train.py reads the command line, karyocyte/workflows/train.py trains: it makes the data module, the
-model, the callbacks and the logger, and fits a stage after the other.
+karyocyte/commands/train.py reads the command line, karyocyte/workflows/training/train.py trains: it makes the data
+module, the model, the callbacks and the logger, and fits a stage after the other.
 """
 
 from karyocyte.commands.train import app

@@ -24,9 +24,9 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_csv, sha256_of_file, write_csv
 from karyocyte.common.karyotype import NORMAL, class_of, name_karyotype
 from karyocyte.common.revision import revision
-from karyocyte.workflows.karyotyping.request import KaryotypeRequest
-from karyocyte.workflows.karyotyping.run import karyotype_cells
-from karyocyte.workflows.models import open_model
+from karyocyte.inference.models import open_model
+from karyocyte.workflows.karyotyping.karyotype_cells import karyotype_cells
+from karyocyte.workflows.karyotyping.karyotype_request import KaryotypeRequest
 
 # A file of a cell: uint8 pixels on black, shape (H, W), and its class; None of what is no chromosome by itself.
 Crop = tuple[np.ndarray, str | None]

@@ -17,7 +17,7 @@ settings.load_profile("suite")
 
 # The files that take longest come first: at the end no worker has one of them left while the others have nothing to do.
 LONGEST = (
-    "tutorials/test_tutorials.py", "karyocyte/workflows/test_resume.py", "commands/test_karyotype.py",
+    "tutorials/test_tutorials.py", "karyocyte/workflows/training/test_resume.py", "commands/test_karyotype.py",
     "hydra_plugins/test_launcher.py", "docs/test_extending.py", "test_smoke.py", "training/test_two_processes.py",
 )  # fmt: skip
 

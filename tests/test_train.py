@@ -10,7 +10,7 @@ from karyocyte.commands import train
 from karyocyte.common.config.overrides import quote_path
 from karyocyte.common.paths import ROOT
 from karyocyte.common.runs.run import Run
-from karyocyte.workflows import train as training
+from karyocyte.workflows.training import train as training
 from tests.helpers.training import SMALL, call_main, command, typed_places
 
 pytestmark = pytest.mark.usefixtures("blank_figures")

@@ -45,7 +45,7 @@ def export(
     if is_detector(folder):
         new_folder(output)
         with heavy_imports():
-            from karyocyte.workflows.detection.export import export_detector
+            from karyocyte.workflows.training.detection.export import export_detector
         export_detector(folder, output, licence, half, notes)
         return
     from karyocyte.workflows.export.request import ExportRequest

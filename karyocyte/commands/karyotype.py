@@ -34,12 +34,12 @@ def karyotype(words: Words, output: Output, fixed: Fixed = None) -> None:
     To correct a chromosome, write its class (or none) into the column fixed of chromosomes.csv and run again.
     """
     options = locals()
-    from karyocyte.workflows.karyotyping.request import KaryotypeRequest
+    from karyocyte.workflows.karyotyping.karyotype_request import KaryotypeRequest
 
     request = KaryotypeRequest(**options)
     request.check()
     with heavy_imports():  # after the check: torch takes seconds
-        from karyocyte.workflows.karyotyping.run import karyotype_cells
+        from karyocyte.workflows.karyotyping.karyotype_cells import karyotype_cells
     karyotype_cells(request)
 
 

@@ -36,7 +36,7 @@ def main(composed: DictConfig) -> None:
         config = check_config(composed)  # before the files: a mistyped key is no missing data
         check_files(composed)
         with heavy_imports():  # here, so that --help and a mistyped key do not wait for torch
-            from karyocyte.workflows import train
+            from karyocyte.workflows.training import train
         train.run(config)
 
 

@@ -22,9 +22,9 @@ from karyocyte.common.runs.run import Run
 from karyocyte.common.runs.sweeps import Sweep, job_of, write_record, write_sweep
 from karyocyte.common.thumbnails import write_pictures
 from karyocyte.evaluation.results_csv import append_rows
-from karyocyte.workflows.cell_bundle import write_picture
-from karyocyte.workflows.decisions import replay
 from karyocyte.workflows.review.approved import publish
+from karyocyte.workflows.review.cell_bundle import write_picture
+from karyocyte.workflows.review.decisions import replay
 from lightning_modules.checkpoint_io import WholeFiles
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import cell_image, write_image

@@ -27,7 +27,7 @@ from karyocyte.common.predictions import Predictions, read_predictions, write_pr
 from karyocyte.common.runs.lifecycle import check_run, locked
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.predicted_table import PredictedFacts, read_predicted, write_predicted
-from karyocyte.workflows.decisions import DecisionLog, read_decisions, replay
+from karyocyte.workflows.review.decisions import DecisionLog, read_decisions, replay
 from lightning_modules.load import load_run
 from tests.faults.commands import COMMANDS, Inputs, contents, largest
 from tests.faults.injected import Killed, full_disk, steps

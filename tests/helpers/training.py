@@ -19,8 +19,8 @@ from karyocyte.common.files import write_json
 from karyocyte.common.paths import CONF, ROOT
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation import evaluate as evaluation
-from karyocyte.workflows import train
 from karyocyte.workflows.sweeps.jobs import command_line
+from karyocyte.workflows.training import train
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
 

@@ -90,7 +90,7 @@ def _go_through(folder: Path) -> None:
 def _trained(patch: Any, overrides: list[str], evaluated: bool) -> str:
     from karyocyte.common.composition.compose import check_config
     from karyocyte.evaluation import evaluate
-    from karyocyte.workflows import train
+    from karyocyte.workflows.training import train
     from tests.helpers.training import composed
 
     patch.setattr(evaluate, "draw_figures", lambda *_: None)

@@ -9,7 +9,7 @@ import torch
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.run import Run
-from karyocyte.workflows.torch_network import PredictionNetwork
+from karyocyte.inference.torch_network import PredictionNetwork
 from lightning_modules.load import load_run
 from tests.helpers.training import small_config, write_untrained_run
 from tests.lightning_modules.tiny import save_weights

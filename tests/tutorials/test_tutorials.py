@@ -8,7 +8,7 @@ import pytest
 
 from docs.commands import TUTORIALS
 from karyocyte.common.paths import ROOT
-from karyocyte.workflows.decisions import Decision, DecisionLog
+from karyocyte.workflows.review.decisions import Decision, DecisionLog
 from tests.tutorials.reader import MAKE_DEMO, Reader
 
 

@@ -11,7 +11,7 @@ from karyocyte.common.config.base import FROM_YAML, StrictModel, listed
 from karyocyte.common.config.command import Command
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.run import Run
-from karyocyte.workflows.models import members_of
+from karyocyte.inference.models import members_of
 
 PREDICTED = "predicted"
 TRUE = "true"

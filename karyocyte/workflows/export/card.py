@@ -11,7 +11,7 @@ from karyocyte.evaluation.referral.choices import ReviewThresholds
 from karyocyte.evaluation.renderers import markdown
 from karyocyte.evaluation.result import EvaluationResult
 from karyocyte.evaluation.tables import Table, cells_table, classes_table, metrics_table, subgroups_table
-from karyocyte.workflows.models import learned_from, source_warnings
+from karyocyte.inference.models import learned_from, source_warnings
 
 UPRIGHT = "Chromosomes must be upright, short arm on top."
 PROTOCOLS = {

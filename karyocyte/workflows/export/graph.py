@@ -8,8 +8,8 @@ import onnx
 import torch
 
 from karyocyte.common.errors import UserError
+from karyocyte.inference.torch_network import PredictionNetwork
 from karyocyte.workflows.export.request import OPSET
-from karyocyte.workflows.torch_network import PredictionNetwork
 
 
 def export_graph(network: PredictionNetwork, shape: tuple[int, int], path: Path, properties: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from karyocyte.common.arguments import new_folder
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.run import Run
-from karyocyte.workflows.models import LoadOptions, RunsModel
+from karyocyte.inference.models import LoadOptions, RunsModel
 
 NEEDED = ("onnx", "onnxruntime")
 OPSET = 18  # of the graphs; ONNX Runtime 1.14 and later read it

@@ -34,14 +34,14 @@ from karyocyte.common.runs.portable_folder import DISTANCES, GRAPH, WEIGHTS, Net
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.referral.choices import ReviewThresholds
 from karyocyte.evaluation.result import EvaluationResult
-from karyocyte.workflows.cell_settings import KaryotypeConfig
-from karyocyte.workflows.cell_thresholds import choose_on_validation, validation_distances
+from karyocyte.inference.cell_settings import KaryotypeConfig
+from karyocyte.inference.cell_thresholds import choose_on_validation, validation_distances
+from karyocyte.inference.networks import Network
+from karyocyte.inference.temperatures import are_balanced, fit_temperatures
+from karyocyte.inference.thresholds import review_thresholds
+from karyocyte.inference.torch_network import PredictionNetwork, load_network, save_weights
 from karyocyte.workflows.export.card import model_card
 from karyocyte.workflows.export.request import NEEDED, OPSET, ExportRequest
-from karyocyte.workflows.networks import Network
-from karyocyte.workflows.temperatures import are_balanced, fit_temperatures
-from karyocyte.workflows.thresholds import review_thresholds
-from karyocyte.workflows.torch_network import PredictionNetwork, load_network, save_weights
 from lightning_modules.load import TrainedRun, load_run
 from lightning_modules.out_of_distribution import export_distances
 from lightning_modules.training.trainer import set_up_torch
@@ -119,8 +119,8 @@ def _write_member(model: PortableModel, position: int, request: ExportRequest) -
 
 def _write_graph(trained: TrainedRun, reference: PredictionNetwork, path: Path, images: np.ndarray) -> float:
     """Write the graph of a network; return by how much its probabilities differ."""
+    from karyocyte.inference.onnx_network import OnnxNetwork
     from karyocyte.workflows.export.graph import export_graph  # here: a model without graphs needs no onnx
-    from karyocyte.workflows.onnx_network import OnnxNetwork
 
     prepare = trained.config.prepare
     properties = {

@@ -1,7 +1,7 @@
-"""A cell from its files to its karyotype."""
+"""A cell from its files to its karyotype and the reasons of its referral."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
@@ -15,11 +15,11 @@ from karyocyte.common.karyotype import CHROMOSOMES, MARKER, CellThresholds, name
 from karyocyte.common.text import counted
 from karyocyte.evaluation.cells.cell_karyotype import CellKaryotype, ChromosomeCall, implausible, karyotype_of_cell
 from karyocyte.evaluation.cells.cell_referral import doubts
-from karyocyte.workflows.cell_settings import KaryotypeConfig
-from karyocyte.workflows.karyotyping.fixed import FixedClasses
+from karyocyte.evaluation.cells.uncertain_boxes import karyotype_of_boxes
+from karyocyte.inference.cell_settings import KaryotypeConfig
+from karyocyte.workflows.karyotyping.cell_model import CellModel, CellPrediction
+from karyocyte.workflows.karyotyping.karyotype_request import FixedClasses
 from karyocyte.workflows.karyotyping.metaphases import MetaphaseFile
-from karyocyte.workflows.karyotyping.predictor import CellModel, CellPrediction
-from karyocyte.workflows.karyotyping.uncertain_boxes import karyotype_of_boxes
 
 IMPROBABLE = "no class is probable for the network"
 NO_CHROMOSOME = "no chromosome: the detector and the joint assignment leave this box out"
@@ -119,48 +119,59 @@ class CellResult(CellInput):
 
 
 def name_cell(
-    given: CellInput, predictor: CellModel, config: KaryotypeConfig, pool: Executor
+    given: CellInput, model: CellModel, config: KaryotypeConfig, thresholds: CellThresholds, pool: Executor
 ) -> tuple[CellResult, CellPrediction]:
-    """Read, predict and name one cell; return it with what is predicted of its used files, and their pictures."""
-    files, prediction = _predicted_files(given, predictor, pool)
+    """Read a cell, predict its chromosomes and name its karyotype; return it with the predictions of its used files."""
+    files = read_cell(given.cell, model.prepare, given.fixed, pool)
+    predicted = model.predict(used_files(files), pool)
     if given.metaphase is None:
-        kinds = _kinds(files, given.fixed)
-        karyotype = karyotype_of_cell(
-            prediction.log_probabilities, config, kinds, config.refer_below, predictor.balanced
-        )
+        if unlikely := _unlikely(files, predicted, given.fixed):
+            files = leave_out(files, unlikely, IMPROBABLE)
+            # The scale and range of the others must not depend on what is left out.
+            predicted = model.predict(used_files(files), pool)
+        fixed = _fixed_rows(files, given.fixed)
+        karyotype = karyotype_of_cell(predicted.log_probabilities, config, fixed, config.refer_below, model.balanced)
     else:
-        karyotype, files, prediction = _choose(files, prediction, given, config, predictor.balanced)
-        kinds = _kinds(files, given.fixed)
-    used = used_files(files)
-    names = pd.Series([file.file.name for file in used], dtype=object)
-    distances = pd.Series(prediction.out_of_distribution, names).drop(names[list(kinds)]).dropna().to_dict()
-    without_pixels = tuple(replace(file, pixels=None) for file in files)
-    result = CellResult(**vars(given), files=without_pixels, karyotype=karyotype, distances=distances)
+        names = [file.file.name for file in used_files(files)]
+        probabilities = np.array([given.metaphase.found[name].probability for name in names])
+        fixed = _fixed_rows(files, given.fixed)
+        karyotype, kept = karyotype_of_boxes(
+            predicted.log_probabilities, probabilities, config, fixed, config.refer_below, model.balanced
+        )
+        files = leave_out(files, set(names) - {names[row] for row in kept}, NO_CHROMOSOME)
+        predicted = predicted.of(kept)
+    distances = {}
+    for file, distance in zip(used_files(files), predicted.out_of_distribution.tolist(), strict=True):
+        if not np.isnan(distance) and given.fixed.get(file.file.name) not in CHROMOSOMES:
+            distances[file.file.name] = distance
+    result = CellResult(
+        **vars(given),
+        files=tuple(replace(file, pixels=None) for file in files),
+        karyotype=karyotype,
+        distances=distances,
+        thresholds=thresholds,
+    )
     if result.markers:
         result = replace(result, karyotype=_with_markers(karyotype, result.markers))
-    if used:
-        prediction = prediction._replace(pictures=predictor.pictures(used, prediction.upside_down, pool))
-    return result, prediction
+    if used := used_files(files):
+        predicted = predicted._replace(pictures=model.pictures(used, predicted.upside_down, pool))
+    return result, predicted
 
 
-def _kinds(files: Sequence[CellFile], fixed: FixedClasses) -> dict[int, int]:
+def _unlikely(files: list[CellFile], predicted: CellPrediction, fixed: FixedClasses) -> set[str]:
+    """Return the names of the used files that no class is probable of, but for those whose class is fixed."""
+    used = used_files(files)
+    rows = np.flatnonzero(implausible(predicted.log_probabilities))
+    return {used[row].file.name for row in rows} - kept_names(fixed)
+
+
+def _fixed_rows(files: list[CellFile], fixed: FixedClasses) -> dict[int, int]:
     """Return the classes that are fixed of used files, as indices into CHROMOSOMES, by their row."""
-    names = pd.Series([file.file.name for file in used_files(files)], dtype=object)
-    kinds: dict[int, int] = names.map(fixed).dropna().map(CHROMOSOMES.index).to_dict()
-    return kinds
-
-
-def _choose(
-    files: list[CellFile], prediction: CellPrediction, given: CellInput, config: KaryotypeConfig, balanced: bool
-) -> tuple[CellKaryotype, list[CellFile], CellPrediction]:
-    """Name the karyotype of cut-outs, and leave out those that show no chromosome."""
-    assert given.metaphase is not None
-    names = [file.file.name for file in used_files(files)]
-    probabilities = np.array([given.metaphase.found[name].probability for name in names])
-    kinds = _kinds(files, given.fixed)
-    karyotype, kept = karyotype_of_boxes(prediction.log_probabilities, probabilities, kinds, config, balanced)
-    left_out = set(names) - {names[row] for row in kept}
-    return karyotype, leave_out(files, left_out, NO_CHROMOSOME), prediction.of(kept)
+    rows = {}
+    for row, file in enumerate(used_files(files)):
+        if file.file.name in fixed:
+            rows[row] = CHROMOSOMES.index(fixed[file.file.name])
+    return rows
 
 
 def _with_markers(cell: CellKaryotype, markers: int) -> CellKaryotype:
@@ -169,21 +180,3 @@ def _with_markers(cell: CellKaryotype, markers: int) -> CellKaryotype:
     for one in cell.candidates:
         candidates.append(replace(one, karyotype=name_karyotype({**Counter(one.names), MARKER: markers})))
     return replace(cell, candidates=tuple(candidates))
-
-
-def _predicted_files(given: CellInput, predictor: CellModel, pool: Executor) -> tuple[list[CellFile], CellPrediction]:
-    """Read a cell and predict its used files.
-
-    Those that no class is probable of are left out, but for fixed ones and what a detector found.
-    """
-    files = read_cell(given.cell, predictor.prepare, given.fixed, pool)
-    used = used_files(files)
-    prediction = predictor.predict(used, pool)
-    if given.metaphase is not None:
-        return files, prediction
-    unlikely = implausible(prediction.log_probabilities)
-    names = {used[number].file.name for number in np.flatnonzero(unlikely)} - kept_names(given.fixed)
-    if names:  # the scale and range of the others must not depend on them: predict again
-        files = leave_out(files, names, IMPROBABLE)
-        prediction = predictor.predict(used_files(files), pool)
-    return files, prediction

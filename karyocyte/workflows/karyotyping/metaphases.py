@@ -18,8 +18,8 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import safe_stems
 from karyocyte.common.text import counted
 from karyocyte.evaluation.cells.assignment import LARGEST, SMALLEST
-from karyocyte.workflows.cell_bundle import CUT_OUTS, METAPHASES, write_picture
-from karyocyte.workflows.decisions import CellDecisions
+from karyocyte.workflows.review.cell_bundle import CUT_OUTS, METAPHASES, write_picture
+from karyocyte.workflows.review.decisions import CellDecisions
 
 if TYPE_CHECKING:
     from lightning_modules.detection.trained import TrainedDetector

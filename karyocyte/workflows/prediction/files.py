@@ -14,8 +14,8 @@ from karyocyte.common.runs.predicted import Predicted, to_predictions
 from karyocyte.evaluation.averaging import Combiner, align, average, combine
 from karyocyte.evaluation.referral.choices import ReviewThresholds
 from karyocyte.evaluation.referral.new_images import BROKEN, review_table
-from karyocyte.workflows.models import PortableNetworks, RunsModel
-from karyocyte.workflows.networks import LoadedNetwork, sample_rows
+from karyocyte.inference.models import PortableNetworks, RunsModel
+from karyocyte.inference.networks import LoadedNetwork, sample_rows
 
 LAST = ["seen", "sha256", "path"]
 Advance = Callable[[int], None]  # takes the number of files that were read, for the progress bar

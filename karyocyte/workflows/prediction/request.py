@@ -12,7 +12,7 @@ from karyocyte.common.config.base import FROM_YAML, Folder, StrictModel, listed
 from karyocyte.common.config.command import Command
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.files import RunFolder
-from karyocyte.workflows.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
+from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
 
 Rule = Literal["votes", "release", "positive", "confidence", "conformal"]
 

@@ -13,11 +13,11 @@ from karyocyte.common.predictions import OUT_OF_DISTRIBUTION
 from karyocyte.evaluation.predicted_table import PredictedFacts, write_predicted
 from karyocyte.evaluation.referral.choices import ReviewThresholds, cut_notes
 from karyocyte.evaluation.referral.new_images import doubtful_first, is_foreign, rule_lines, select_rules
-from karyocyte.workflows.models import PortableNetworks, RunsModel
-from karyocyte.workflows.networks import load_networks
+from karyocyte.inference.models import PortableNetworks, RunsModel
+from karyocyte.inference.networks import load_networks
+from karyocyte.inference.thresholds import portable_thresholds, review_thresholds
 from karyocyte.workflows.prediction.files import predict_files, reviewed
 from karyocyte.workflows.prediction.request import PredictRequest
-from karyocyte.workflows.thresholds import portable_thresholds, review_thresholds
 
 LISTED = 5  # broken files that are listed on the terminal
 

@@ -13,8 +13,8 @@ from markupsafe import escape
 from datamodules.synthesis.assigned_karyogram import draw_karyogram
 from karyocyte.common.files import safe_stems, write_csv, write_text
 from karyocyte.evaluation.pages.rendering import render
-from karyocyte.workflows.cell_bundle import NO_CHROMOSOME, STATE, ReviewBundle, ReviewedCell, write_picture
-from karyocyte.workflows.decisions import CLASSES, CellDecisions, Decision, Decisions
+from karyocyte.workflows.review.cell_bundle import NO_CHROMOSOME, STATE, ReviewBundle, ReviewedCell, write_picture
+from karyocyte.workflows.review.decisions import CLASSES, CellDecisions, Decision, Decisions
 from karyocyte.workflows.review.drawn import with_drawn
 from karyocyte.workflows.review.originals import original_chromosomes
 

@@ -15,10 +15,10 @@ from karyocyte.common.text import counted
 from karyocyte.evaluation.cells.cases import case_karyotype
 from karyocyte.evaluation.cells.cell_karyotype import CellKaryotype, karyotype_of_cell
 from karyocyte.evaluation.cells.cell_referral import doubts
-from karyocyte.workflows.cell_bundle import NO_CHROMOSOME, ReviewBundle, ReviewedCell
-from karyocyte.workflows.decisions import CLASSES, FILE, CellDecisions, Decision, DecisionLog
 from karyocyte.workflows.review.approved import FOLDER as APPROVED
 from karyocyte.workflows.review.approved import publish
+from karyocyte.workflows.review.cell_bundle import NO_CHROMOSOME, ReviewBundle, ReviewedCell
+from karyocyte.workflows.review.decisions import CLASSES, FILE, CellDecisions, Decision, DecisionLog
 from karyocyte.workflows.review.drawn import draw, with_drawn
 from karyocyte.workflows.review.originals import has_original, original_chromosomes
 from karyocyte.workflows.review.reviewed import Reviewed, Source

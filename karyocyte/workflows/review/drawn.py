@@ -18,7 +18,7 @@ from datamodules.synthesis.metaphase import GROUND
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_bytes
 from karyocyte.common.karyotype import CHROMOSOMES
-from karyocyte.workflows.cell_bundle import (
+from karyocyte.workflows.review.cell_bundle import (
     CUT_OUTS,
     METAPHASES,
     Box,
@@ -27,7 +27,7 @@ from karyocyte.workflows.cell_bundle import (
     ReviewedCell,
     ReviewedFile,
 )
-from karyocyte.workflows.decisions import CellDecisions, Decision
+from karyocyte.workflows.review.decisions import CellDecisions, Decision
 
 NO_NETWORK = [-math.log(len(CHROMOSOMES))] * len(CHROMOSOMES)  # log-probabilities: all classes alike
 LEAST = 30  # pixels of a chromosome

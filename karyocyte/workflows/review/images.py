@@ -14,7 +14,7 @@ from karyocyte.common.text import counted
 from karyocyte.common.thumbnails import encode
 from karyocyte.evaluation.predicted_table import read_predicted
 from karyocyte.evaluation.referral.new_images import CALIBRATED_PREFIX
-from karyocyte.workflows.decisions import FILE, CellDecisions, DecisionLog
+from karyocyte.workflows.review.decisions import FILE, CellDecisions, DecisionLog
 from karyocyte.workflows.review.reviewed import Reviewed, Source
 
 SIDE = 800  # pixels of the longer side of a picture

@@ -10,7 +10,7 @@ from datamodules.io.decode import BrokenImageError, decode_image, read_image, re
 from datamodules.preprocessing.background import on_black, to_gray
 from datamodules.preprocessing.chromosome_canvas import extent_of, lay_on_canvas
 from karyocyte.common.config.data import PrepareConfig
-from karyocyte.workflows.cell_bundle import EMPTY, ReviewBundle, ReviewedFile
+from karyocyte.workflows.review.cell_bundle import EMPTY, ReviewBundle, ReviewedFile
 
 THRESHOLD = 20  # gray value up to which a pixel is ground, as of data_set=chromosomes
 WIDEST = 30_000  # pixels of the strip of a cell: browsers draw no wider pictures

@@ -17,9 +17,9 @@ from karyocyte.common.files import write_csv
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.text import counted
 from karyocyte.evaluation.predicted_table import is_predicted
-from karyocyte.workflows.cell_bundle import FOLDER, INDEX, METAPHASES, NO_CHROMOSOME, write_picture
-from karyocyte.workflows.decisions import DecisionLog, read_decisions, replay
+from karyocyte.workflows.review.cell_bundle import FOLDER, INDEX, METAPHASES, NO_CHROMOSOME, write_picture
 from karyocyte.workflows.review.cells import CellReview
+from karyocyte.workflows.review.decisions import DecisionLog, read_decisions, replay
 from karyocyte.workflows.review.drawn import read_picture
 from karyocyte.workflows.review.images import ImageReview
 from karyocyte.workflows.review.reviewed import Reviewed, Source

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from karyocyte.common.text import counted
-from karyocyte.workflows.cell_bundle import Box
-from karyocyte.workflows.decisions import Action, CellDecisions, Decision, DecisionLog
+from karyocyte.workflows.review.cell_bundle import Box
+from karyocyte.workflows.review.decisions import Action, CellDecisions, Decision, DecisionLog
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from starlette.staticfiles import StaticFiles
 
 from datamodules.io.decode import MAX_SIDE
 from karyocyte.common.errors import UserError
-from karyocyte.workflows.cell_bundle import METAPHASES
-from karyocyte.workflows.decisions import Action, CellDecisions, Decision, DecisionLog
+from karyocyte.workflows.review.cell_bundle import METAPHASES
+from karyocyte.workflows.review.decisions import Action, CellDecisions, Decision, DecisionLog
 from karyocyte.workflows.review.reviewed import Reviewed
 
 HOST = "127.0.0.1"

@@ -13,7 +13,7 @@ from karyocyte.common.runs.run import Run
 from lightning_modules.classifier import Classifier
 from lightning_modules.training.machine import OutOfMemoryError, explained_faults
 from tests.helpers.training import small_config
-from tests.karyocyte.workflows.interrupted_run import run_unevaluated
+from tests.karyocyte.workflows.training.interrupted_run import run_unevaluated
 
 TINY = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only"]
 CUDA = "CUDA out of memory. Tried to allocate 2.00 GiB"

@@ -14,7 +14,7 @@ from karyocyte.common.runs.run import Run
 from lightning_modules.inference import predict
 from lightning_modules.load import load_run
 from tests.helpers.training import QUICK, small_config
-from tests.karyocyte.workflows.interrupted_run import run_unevaluated
+from tests.karyocyte.workflows.training.interrupted_run import run_unevaluated
 from tests.lightning_modules.pair import Training, run_pair
 from tests.lightning_modules.tiny import assert_equal_weights
 

@@ -25,10 +25,10 @@ from karyocyte.common.runs.lifecycle import Pruned
 from karyocyte.common.runs.run import Run
 from karyocyte.common.text import counted
 from karyocyte.evaluation.metrics.classification import lower_is_better
-from karyocyte.workflows import train
 from karyocyte.workflows.sweeps.tuning.results import SearchReport, overrides_of
 from karyocyte.workflows.sweeps.tuning.settings import SearchConfig, check_space, with_values
 from karyocyte.workflows.sweeps.tuning.study import Direction, SharedStudy
+from karyocyte.workflows.training import train
 from lightning_modules.callbacks.staged_unfreezing import stage_callback
 from lightning_modules.distributed import on_rank_zero
 from lightning_modules.training.fit import read_score

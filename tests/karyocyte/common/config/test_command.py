@@ -4,7 +4,7 @@ from pathlib import Path
 
 from karyocyte.common.config.command import Command, split_words
 from karyocyte.common.config.schema import EvaluationConfig
-from karyocyte.workflows.cell_settings import KaryotypeConfig
+from karyocyte.inference.cell_settings import KaryotypeConfig
 
 
 def test_what_exists_is_a_path(tmp_path, monkeypatch):

@@ -4,9 +4,9 @@ import torch
 
 from karyocyte.common.config.schema import InferenceConfig
 from karyocyte.common.runs.run import ModelFacts
+from karyocyte.inference.onnx_network import OnnxNetwork
+from karyocyte.inference.torch_network import PredictionNetwork
 from karyocyte.workflows.export.graph import export_graph
-from karyocyte.workflows.onnx_network import OnnxNetwork
-from karyocyte.workflows.torch_network import PredictionNetwork
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.classifier import Classifier

@@ -13,8 +13,6 @@ from datamodules.sources.synthetic_metaphases import draw_metaphase
 from karyocyte.commands.karyotype import app
 from karyocyte.common.config.sources import SyntheticChromosomesConfig
 from karyocyte.common.runs.portable import BUILT_IN
-from karyocyte.workflows.cell_bundle import ReviewBundle
-from karyocyte.workflows.decisions import CellDecisions
 from karyocyte.workflows.karyotyping.metaphases import (
     SCALE,
     ChromosomeFinder,
@@ -23,6 +21,8 @@ from karyocyte.workflows.karyotyping.metaphases import (
     objects_outside,
     why_no_metaphase,
 )
+from karyocyte.workflows.review.cell_bundle import ReviewBundle
+from karyocyte.workflows.review.decisions import CellDecisions
 from lightning_modules.detection import trained
 from lightning_modules.detection.trained import FoundBoxes
 from tests.helpers.chromosomes import NUMBERS, bar

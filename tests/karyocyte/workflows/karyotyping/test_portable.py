@@ -15,10 +15,10 @@ from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.portable import training_command
 from karyocyte.common.runs.run import Run
-from karyocyte.workflows.decisions import CellDecisions
-from karyocyte.workflows.karyotyping import request
+from karyocyte.workflows.karyotyping import karyotype_request
 from karyocyte.workflows.review.cells import CellReview
-from karyocyte.workflows.train import prepare
+from karyocyte.workflows.review.decisions import CellDecisions
+from karyocyte.workflows.training.train import prepare
 from lightning_modules.build import build_classifier
 from lightning_modules.checkpoint_io import exported_parts
 from tests.helpers.chromosomes import write_chromosomes, write_table
@@ -153,7 +153,7 @@ def small(run, tmp_path_factory):
 
 
 def test_a_small_model_is_built_in_and_marks_images_as_its_run(run, small, data, tables, tmp_path, monkeypatch):
-    monkeypatch.setattr(request, "BUILT_IN", small)
+    monkeypatch.setattr(karyotype_request, "BUILT_IN", small)
     share = "out_of_distribution=0.999"  # of few validation images
     of_run = tables("run", run, data / "two.csv", share)[1]
     of_small = tables("small", data / "two.csv", share)[1]
@@ -162,7 +162,7 @@ def test_a_small_model_is_built_in_and_marks_images_as_its_run(run, small, data,
     for column, tolerance in (("alone_probability", 0.01), ("out_of_distribution", 0.05)):
         assert of_small[column].to_numpy() == pytest.approx(of_run[column].to_numpy(), rel=tolerance, abs=tolerance)
     assert "runtime=onnx: " in error_of(run_app(karyotype, data, "runtime=onnx", "--output", tmp_path / "new", code=1))
-    monkeypatch.setattr(request, "BUILT_IN", tmp_path / "none")
+    monkeypatch.setattr(karyotype_request, "BUILT_IN", tmp_path / "none")
     error = error_of(run_app(karyotype, data, "--output", tmp_path / "new", code=1))
     assert f"{tmp_path / 'none' / 'model.json'} is missing or damaged, and no run is named" in error
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.evaluation.cells.prior import KaryotypePriors
-from karyocyte.workflows.cell_bundle import (
+from karyocyte.workflows.review.cell_bundle import (
     FOLDER,
     CellSummary,
     ReviewBundle,
@@ -17,7 +17,7 @@ from karyocyte.workflows.cell_bundle import (
     write_cell,
     write_index,
 )
-from karyocyte.workflows.decisions import Decision
+from karyocyte.workflows.review.decisions import Decision
 from tests.helpers.images import write_image
 
 COMMON = {"cell": "c0", "reader": "reader1", "time": "2026-01-01T00:00:00+00:00", "seconds": 1.5, "model": "m"}

@@ -24,7 +24,7 @@ from karyocyte.common.files import read_csv, write_csv, write_text
 from karyocyte.common.karyotype import NORMAL, name_karyotype
 from karyocyte.common.paths import ROOT
 from karyocyte.common.revision import revision
-from karyocyte.workflows.decisions import read_decisions, replay
+from karyocyte.workflows.review.decisions import read_decisions, replay
 from tests.browser import recording_tab
 from tests.karyocyte.workflows.review.bundles import write_bundle
 from tests.karyocyte.workflows.review.scripted import plan, review_killed, server, written

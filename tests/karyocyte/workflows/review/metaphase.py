@@ -10,7 +10,7 @@ import numpy as np
 
 from datamodules.metaphases.cut_out import cut_out
 from karyocyte.evaluation.cells.prior import KaryotypePriors
-from karyocyte.workflows.cell_bundle import (
+from karyocyte.workflows.review.cell_bundle import (
     CUT_OUTS,
     FOLDER,
     METAPHASES,

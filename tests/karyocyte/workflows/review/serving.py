@@ -8,7 +8,7 @@ from threading import Thread
 
 import uvicorn
 
-from karyocyte.workflows.decisions import DecisionLog
+from karyocyte.workflows.review.decisions import DecisionLog
 from karyocyte.workflows.review.reviewed import Reviewed
 from karyocyte.workflows.review.server import HOST, Reader, ReviewServer, review_app
 

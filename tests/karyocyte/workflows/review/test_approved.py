@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from karyocyte.common.files import read_csv, write_text
-from karyocyte.workflows.decisions import CellDecisions, DecisionLog, read_decisions
 from karyocyte.workflows.review.cells import CellReview
+from karyocyte.workflows.review.decisions import CellDecisions, DecisionLog, read_decisions
 from tests.karyocyte.workflows.review.bundles import MALE, decision, write_bundle
 from tests.karyocyte.workflows.review.scripted import plan, review_killed, written
 

@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip("starlette", reason="starlette is not installed: uv sync --group dev")
 
-from karyocyte.workflows.decisions import DecisionLog, read_decisions
 from karyocyte.workflows.review.cells import CellReview
+from karyocyte.workflows.review.decisions import DecisionLog, read_decisions
 from karyocyte.workflows.review.review import open_review
 from karyocyte.workflows.review.server import Reader
 from tests.browser import find_browser, recording_tab

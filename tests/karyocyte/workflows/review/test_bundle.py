@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from karyocyte.common.errors import UserError
-from karyocyte.workflows.cell_bundle import ReviewBundle
+from karyocyte.workflows.review.cell_bundle import ReviewBundle
 from tests.karyocyte.workflows.review.bundles import write_bundle
 
 STEMS = ("../../secret", "/etc/passwd", "a\0", "", "a/b", "..\\a")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from karyocyte.common.karyotype import CHROMOSOMES, CellThresholds
-from karyocyte.workflows.cell_bundle import ReviewedCell, ReviewedFile, rounded
-from karyocyte.workflows.decisions import CellDecisions
+from karyocyte.workflows.review.cell_bundle import ReviewedCell, ReviewedFile, rounded
 from karyocyte.workflows.review.cells import CellReview
+from karyocyte.workflows.review.decisions import CellDecisions
 from tests.karyocyte.workflows.review.bundles import MALE, decision, log_probabilities, write_bundle
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.thumbnails import decode
-from karyocyte.workflows.decisions import CellDecisions
+from karyocyte.workflows.review.decisions import CellDecisions
 from karyocyte.workflows.review.images import ImageReview
 from karyocyte.workflows.review.review import open_review
 from tests.karyocyte.workflows.review.bundles import decision

@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("starlette", reason="starlette is not installed: uv sync --group dev")
 from starlette.testclient import TestClient
 
-from karyocyte.workflows.decisions import DecisionLog, read_decisions
 from karyocyte.workflows.review.cells import CellReview
+from karyocyte.workflows.review.decisions import DecisionLog, read_decisions
 from karyocyte.workflows.review.server import STATIC, Reader, ReviewServer, review_app
 from tests.karyocyte.workflows.review.bundles import write_bundle
 

@@ -139,7 +139,9 @@ def call(tmp_path, monkeypatch):
 
     def call(*typed):
         trained = []
-        monkeypatch.setattr("karyocyte.workflows.train.run", lambda config: trained.append(config) or tmp_path / "run")
+        monkeypatch.setattr(
+            "karyocyte.workflows.training.train.run", lambda config: trained.append(config) or tmp_path / "run"
+        )
         assert call_main(train.main, tmp_path, *typed) == 0
         return trained
 

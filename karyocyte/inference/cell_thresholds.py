@@ -1,0 +1,63 @@
+"""Above what cells are referred: as the user says, or chosen on the validation cells of runs."""
+
+from dataclasses import replace
+
+import pandas as pd
+
+from karyocyte.common.karyotype import CellThresholds
+from karyocyte.common.predictions import OUT_OF_DISTRIBUTION
+from karyocyte.common.runs.files import RunFile
+from karyocyte.evaluation.cells.assignment import of_cells, refusal
+from karyocyte.evaluation.cells.cell_referral import assess_cells, choose_thresholds
+from karyocyte.inference.cell_settings import KaryotypeConfig
+from karyocyte.inference.models import PortableNetworks, RunsModel
+from karyocyte.inference.temperatures import are_balanced, fit_temperatures, validated
+
+
+def referral_thresholds(model: RunsModel | PortableNetworks, config: KaryotypeConfig) -> CellThresholds:
+    """Return the thresholds that the user sets, and for the others those of the validation cells."""
+    if isinstance(model, RunsModel):
+        chosen = choose_on_validation(model, config, validation_distances(model, config.share_of_files))
+    else:
+        facts = model.model.description.cells
+        assert facts is not None  # see KaryotypeRequest.check
+        chosen = facts.thresholds
+        if config.out_of_distribution != KaryotypeConfig().out_of_distribution:  # another unit than at the export
+            chosen = replace(chosen, distance=None)
+    if config.refer_expected_wrong is not None:
+        chosen = replace(chosen, expected_wrong=config.refer_expected_wrong, note=None)
+    doubtful = chosen.doubtful if config.refer_doubtful is None else config.refer_doubtful
+    distance = chosen.distance if config.refer_distance is None else config.refer_distance
+    return replace(chosen, doubtful=doubtful, distance=distance)
+
+
+def choose_on_validation(
+    model: RunsModel, config: KaryotypeConfig, distances: pd.Series | None = None
+) -> CellThresholds:
+    """Choose thresholds on the validation cells of runs, where none are common on those of each by itself.
+
+    ``distances`` are those of images by their ``image_id``.
+    """
+    parts = [of_cells(predictions, "validation") for predictions in validated(model)]
+    if reason := refusal(*parts):
+        return CellThresholds(note=f"no threshold of referral is chosen, the default holds: {reason}")
+    temperatures = fit_temperatures(model)
+    values = temperatures.members if len(parts) == len(model.members) else (temperatures.combined,)
+    cells = []
+    for part, temperature in zip(parts, values, strict=True):
+        part.frame[OUT_OF_DISTRIBUTION] = float("nan") if distances is None else part.frame["image_id"].map(distances)
+        cells.append(assess_cells(part, temperature, config, config.refer_below, are_balanced(model)))
+    return choose_thresholds(pd.concat(cells), config.out_of_distribution)
+
+
+def validation_distances(model: RunsModel, share: float) -> pd.Series | None:
+    """Return the mean distances of validation images by ``image_id``; None unless all runs measure them."""
+    from lightning_modules.out_of_distribution import load_out_of_distribution  # here: a portable model needs no torch
+
+    scores = []
+    for member in model.members:
+        distance, _ = load_out_of_distribution(member.path(RunFile.OUT_OF_DISTRIBUTION), share)
+        if distance is None:
+            return None
+        scores.append(pd.Series(distance.validation, member.predictions.part("validation").frame["image_id"]))
+    return pd.concat(scores, axis=1).mean(axis=1)

@@ -1,0 +1,225 @@
+"""Trained networks that are loaded to predict new images: by torch, or by ONNX Runtime where torch is not installed."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from datamodules.preprocessing.pipeline import PREPARE_VERSION
+from karyocyte.common.cli import say
+from karyocyte.common.compat import import_lightning
+from karyocyte.common.config.data import PrepareConfig
+from karyocyte.common.config.schema import InferenceConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.files import RunFile
+from karyocyte.common.runs.portable import PortableModel
+from karyocyte.common.runs.portable_folder import DISTANCES, GRAPH, WEIGHTS
+from karyocyte.common.runs.predicted import joined
+from karyocyte.common.runs.run import Run
+from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, learned_from
+
+INSTALL = "pip install --group predict --constraint constraints.txt"
+PACKAGES = {"torch": "torch", "onnx": "onnxruntime"}
+NAMES = {"torch": "torch", "onnx": "ONNX Runtime"}
+PORTABLE_BATCH = 32
+# Images that the statistics are measured on, about ten of each of 24 classes; memory grows with them.
+SAMPLE = 256
+# Fewer are hardly of all classes, and weigh little beside those of training.
+LEAST = 10
+
+
+class Network(Protocol):
+    """From prepared images to probabilities."""
+
+    def arrays(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        """Return "probability", float32 (B, classes), and more by name, of images uint8 RGB (B, 3, H, W)."""
+
+    def adapt_to(self, images: np.ndarray) -> int:
+        """Adapt it to prepared images, uint8 RGB, shape (N, H, W, 3); return the number of layers that were adapted."""
+
+    def make_fast(self, size: int | tuple[int, int]) -> None:
+        """Let a CPU compute images of a size sooner, where that is possible; afterwards it cannot be adapted."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedNetwork:
+    """A network, and what it takes to predict new images by it."""
+
+    name: str  # of the training
+    source: str  # the images that it learned from, in words
+    network: Network  # computes prepared images
+    prepare: PrepareConfig  # how they are prepared
+    batch_size: int  # images that are predicted at once
+    classes: tuple[str, ...]  # in the order of its probabilities
+    turns: bool  # whether it estimates which images are upside down
+    adapts: bool  # whether its BatchNorm statistics are to become those of the new images
+    passes: int = 0  # of Monte Carlo dropout
+    notes: tuple[str, ...] = ()  # what limits it, in sentences
+
+    def adapt(self, images: np.ndarray) -> str:
+        """Adapt it to prepared images, uint8 RGB, shape (N, H, W, 3); return a sentence for the user."""
+        return adapt_to(self.network.adapt_to, images).note
+
+    def predict(self, batches: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the outputs by name of batches of images, uint8 RGB (B, 3, H, W); empty without any batch.
+
+        Raises:
+            UserError: The network gives no numbers.
+        """
+        parts = list(map(self.network.arrays, batches))
+        if not parts:
+            return {}
+        whole = joined(parts)
+        for values in whole.values():
+            if not np.isfinite(values).all():
+                raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")
+        return whole
+
+
+def load_networks(model: RunsModel | PortableNetworks, options: LoadOptions) -> list[LoadedNetwork]:
+    """Load the members of a model: those of runs by torch, those of a portable model also by ONNX Runtime.
+
+    Raises:
+        UserError: A run cannot be loaded, or passes are asked for and it has no dropout; or see ``_load_portable``.
+    """
+    if isinstance(model, PortableNetworks):
+        return _load_portable(model.model, options)
+    import_lightning()  # here: a portable model needs no torch
+    from lightning_modules.training.trainer import set_up_torch
+
+    set_up_torch()
+    return [_load_member(member, options=options) for member in model.members]
+
+
+def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
+    from karyocyte.inference.torch_network import PredictionNetwork
+    from lightning_modules.load import load_run
+    from lightning_modules.mc_dropout import check_dropout
+    from lightning_modules.out_of_distribution import load_out_of_distribution
+
+    trained = load_run(member.folder)
+    config = trained.config
+    passes = options.passes
+    if passes is None:
+        passes = config.inference.mc_passes
+    elif passes:
+        check_dropout(trained.classifier, passes)
+    share = options.out_of_distribution or config.evaluation.out_of_distribution
+    distance, unmarked = load_out_of_distribution(member.path(RunFile.OUT_OF_DISTRIBUTION), share)
+    network = PredictionNetwork.of_run(trained, passes, distance)
+    return LoadedNetwork(
+        name=config.name,
+        source=learned_from(member.data),
+        network=network,
+        prepare=config.prepare,
+        batch_size=config.loader.batch_size,
+        classes=trained.classes,
+        turns=network.turns,
+        adapts=adapts(config.inference, options.batchnorm),
+        passes=passes,
+        notes=tuple(filter(None, [unmarked])),
+    )
+
+
+def _load_portable(model: PortableModel, options: LoadOptions) -> list[LoadedNetwork]:
+    """Load the networks of a portable model, and say what computes them.
+
+    Raises:
+        UserError: A file is missing or damaged; the code prepares images otherwise than when the model was exported; or
+            neither torch nor ONNX Runtime is installed, or not the one that is asked for.
+    """
+    description = model.description
+    if description.prepare_version != PREPARE_VERSION:
+        raise UserError(
+            f"{model.folder} was exported by code that prepares images otherwise (version "
+            f"{description.prepare_version}, here {PREPARE_VERSION}): use revision {description.revision}"
+        )
+    runtime = _choose_runtime(model, options)
+    networks = []
+    for position, member in enumerate(description.members):
+        training = member.training
+        network, unmarked = _open_network(model, position, runtime, options)
+        networks.append(
+            LoadedNetwork(
+                name=training.name,
+                source=learned_from(training),
+                network=network,
+                prepare=member.prepare,
+                batch_size=PORTABLE_BATCH,
+                classes=description.classes,
+                turns=member.network.orientation,
+                adapts=adapts(member.inference, options.batchnorm),
+                notes=tuple(filter(None, [unmarked])),
+            )
+        )
+    return networks
+
+
+def _choose_runtime(model: PortableModel, options: LoadOptions) -> str:
+    """Return "torch" or "onnx", and say which."""
+    for runtime in (options.runtime,) if options.runtime else model.description.runtimes:
+        if find_spec(PACKAGES[runtime]):
+            break
+    else:
+        raise UserError(f"{NAMES[options.runtime or model.description.runtimes[-1]]} is not installed: {INSTALL}")
+    say(f"{model.folder}: computed by {NAMES[runtime]}")
+    if runtime == "onnx" and options.batchnorm == "images":
+        raise UserError("batchnorm=images needs torch: ONNX graphs keep the statistics of training, leave it out")
+    return runtime
+
+
+def _open_network(
+    model: PortableModel, position: int, runtime: str, options: LoadOptions
+) -> tuple[Network, str | None]:
+    """Return the network of a member, and where its share is too small, why no image is marked."""
+    member = model.description.members[position]
+    if runtime == "onnx":
+        from karyocyte.inference.onnx_network import OnnxNetwork
+
+        return OnnxNetwork(model.checked_file(position, GRAPH)), None
+    import_lightning()
+    from karyocyte.inference.torch_network import PredictionNetwork, load_network
+    from lightning_modules.out_of_distribution import load_out_of_distribution
+
+    weights = model.checked_file(position, WEIGHTS)
+    classifier = load_network(member.network, member.prepare.size, len(model.description.classes), weights)
+    distance, unmarked = None, None
+    if member.out_of_distribution is not None:
+        share = options.out_of_distribution or member.out_of_distribution
+        distance, unmarked = load_out_of_distribution(model.checked_file(position, DISTANCES), share)
+    inference = member.inference.model_copy(update={"mc_passes": 0})
+    return PredictionNetwork(classifier, inference, distance=distance).on_best_device(), unmarked
+
+
+class Adaptation(NamedTuple):
+    """Whether a network was adapted, and a sentence for the user."""
+
+    done: bool
+    note: str
+
+
+def adapts(inference: InferenceConfig, option: str | None) -> bool:
+    """Return whether the key ``batchnorm``, or else the run, wants the statistics of the new images."""
+    return (option or inference.batchnorm) == "images"
+
+
+def sample_rows(count: int) -> np.ndarray:
+    """Return the positions of at most SAMPLE of ``count`` images, drawn without the order of files, ascending."""
+    return np.sort(np.random.default_rng(0).permutation(count)[:SAMPLE])
+
+
+def adapt_to(adapt: Callable[[np.ndarray], int], images: np.ndarray) -> Adaptation:
+    """Adapt a network to prepared images, uint8, shape (N, H, W, 3); ``adapt`` returns how many layers it adapted."""
+    if len(images) < LEAST:
+        return Adaptation(False, f"BatchNorm keeps the statistics of training: fewer than {LEAST} images can be read")
+    if not adapt(images):
+        return Adaptation(
+            False, "BatchNorm keeps the statistics of training: the network has none, or is an ONNX graph"
+        )
+    note = (
+        f"BatchNorm statistics: of {len(images)} of these images and of training (inference.batchnorm=images; "
+        "for images of all classes: else use batchnorm=trained)"
+    )
+    return Adaptation(True, note)

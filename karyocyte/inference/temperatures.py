@@ -1,0 +1,74 @@
+"""The temperatures that make the probabilities of a run, or of an ensemble, honest: fitted on validation images."""
+
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+
+from karyocyte.common.errors import UserError
+from karyocyte.common.predictions import Predictions
+from karyocyte.evaluation.averaging import Combiner, align, combine
+from karyocyte.evaluation.calibration import fit_temperature
+from karyocyte.evaluation.cells.cell_posteriors import is_balanced
+from karyocyte.evaluation.intervals.pooling import merge_facts
+from karyocyte.evaluation.metrics.labelled import score
+from karyocyte.inference.models import RunsModel
+
+
+@dataclass(frozen=True)
+class Temperatures:
+    """Divisors of log-probabilities: of each member before they are combined, and of what they are combined to.
+
+    ``notes`` say what limits them.
+    """
+
+    members: tuple[float, ...]
+    combined: float
+    notes: tuple[str, ...] = ()
+
+
+def fit_temperatures(model: RunsModel) -> Temperatures:
+    """Fit the temperatures of runs.
+
+    Members that share validation images have one temperature together, fitted on those; others, such as the folds of
+    an experiment, one each.
+    """
+    fitted = list(map(_fit, validated(model)))
+    temperatures = tuple(temperature for temperature, _ in fitted)
+    notes = tuple(dict.fromkeys(chain.from_iterable(of_each for _, of_each in fitted)))
+    if len(fitted) < len(model.members):
+        return Temperatures((1.0,) * len(model.members), temperatures[0], notes)
+    return Temperatures(temperatures, 1.0, notes)
+
+
+def validated(model: RunsModel) -> list[Predictions]:
+    """Return predictions with validation images: one for all members where they share these, else those of each."""
+    combined = _combined(model) if len(model.members) > 1 else None
+    return [member.predictions for member in model.members] if combined is None else [combined]
+
+
+def are_balanced(model: RunsModel) -> bool:
+    """Tell whether runs have learned equal shares of the classes; see ``is_balanced``."""
+    return is_balanced(merge_facts([member.predictions.about for member in model.members]))
+
+
+def _combined(model: RunsModel) -> Predictions | None:
+    """Combine the members' predictions as those of new cells are; None where they share no validation images."""
+    predictions = [member.predictions for member in model.members]
+    try:
+        aligned = align(predictions, [str(member.folder) for member in model.members], common=True)
+    except UserError:  # they test other images, as folds do
+        return None
+    if not (aligned[0].frame["part"] == "validation").any():
+        return None
+    combiner = Combiner("average", np.full(len(aligned), 1 / len(aligned)))
+    if model.combiner is not None:
+        combiner = Combiner.from_dict(model.combiner)
+    return combine(aligned, combiner.combine, combiner.method)
+
+
+def _fit(predictions: Predictions) -> tuple[float, tuple[str, ...]]:
+    temperature = fit_temperature(score(predictions.part("validation")))
+    if temperature.value is None:
+        return 1.0, (f"the probabilities are not calibrated: {temperature.reason}",)
+    return temperature.value, (f"temperature: {temperature.reason}",) if temperature.reason else ()

@@ -1,0 +1,175 @@
+"""Karyotypes of new cells: the work of scripts/karyotype.py, from the request to the tables."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from datamodules.inference.cells import Cells, find_cells
+from datamodules.inference.image_files import describe_others, printable
+from datamodules.io.progress import progress_bar
+from datamodules.io.whole_folder import new_whole_folder
+from datamodules.metaphases.crops import cut_out_by
+from datamodules.metaphases.cut_out import cut_out
+from datamodules.synthesis.assigned_karyogram import draw_karyogram
+from karyocyte.common.cli import console, say, warn
+from karyocyte.common.paths import ROOT
+from karyocyte.common.runs.portable import BUILT_IN
+from karyocyte.common.text import counted
+from karyocyte.evaluation.cells.prior import KaryotypePriors
+from karyocyte.inference.cell_thresholds import referral_thresholds
+from karyocyte.workflows.karyotyping.cell_model import CellModel, CellPrediction, load_cell_model
+from karyocyte.workflows.karyotyping.cell_result import CellInput, CellResult, name_cell
+from karyocyte.workflows.karyotyping.karyotype_request import KaryotypeRequest, read_drawn, read_fixed, stems_of
+from karyocyte.workflows.karyotyping.karyotype_tables import (
+    PageFacts,
+    Tables,
+    cell_lines,
+    data_warnings,
+    summary,
+    write_karyotype_page,
+)
+from karyocyte.workflows.karyotyping.metaphases import ChromosomeFinder, MetaphaseFile, cut_pictures, find_pictures
+from karyocyte.workflows.review.cell_bundle import (
+    CUT_OUTS,
+    CellSummary,
+    ReviewedBox,
+    ReviewedCell,
+    ReviewedFile,
+    ReviewIndex,
+    rounded,
+    write_cell,
+    write_index,
+    write_picture,
+)
+from karyocyte.workflows.review.cell_bundle import FOLDER as REVIEW
+
+
+def karyotype_cells(request: KaryotypeRequest) -> None:
+    """Name the karyotypes of cells; write tables, karyograms and a page, and print a summary.
+
+    Raises:
+        UserError: There is no image; a table is unfit; or a fixed class is unknown, or of an unknown file.
+    """
+    opened, config = request.model, request.config
+    model = load_cell_model(opened, request.options)
+    with new_whole_folder(request.output) as folder, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        cells, metaphases = read_input(request, folder)
+        fixed = read_fixed(request.fixed, cells.cells)
+        notes = model.adapt(cells.cells, fixed, pool)
+        thresholds = referral_thresholds(opened, config)
+        warnings = list(dict.fromkeys(filter(None, [*opened.facts.warnings, *model.notes, thresholds.note])))
+        warn(*warnings)
+        for note in notes:
+            say(note)
+        inputs = list(map(CellInput, cells.cells, stems_of(cells.cells), fixed, metaphases))
+        results = []
+        (folder / "karyograms").mkdir()
+        (folder / REVIEW).mkdir()
+        with progress_bar(len(inputs), f"naming {counted(len(inputs), 'karyotype')}", True) as advance:
+            for given in inputs:
+                result, predicted = name_cell(given, model, config, thresholds, pool)
+                results.append(write_pictures(result, predicted, folder, request.output))
+                advance()
+        write_index(folder / REVIEW, review_index(results, request, model))
+        tables = Tables.of(results, opened.seen, config)
+        tables.write(folder)
+        new_warnings = data_warnings(tables.chromosomes)
+        lines = [*summary(tables, thresholds), describe_others(dict(cells.others))]
+        place = Path(opened.named)
+        name = place.relative_to(ROOT) if place == BUILT_IN else place  # not the folder of this installation
+        facts = PageFacts(
+            f"Karyotypes: {printable(request.cells.resolve().name)}",
+            [f"Model: {name}", *lines, *notes],
+            [*warnings, *new_warnings],
+            config.refer_below,
+        )
+        write_karyotype_page(folder / "index.html", tables, facts, results)
+    warn(*new_warnings)
+    say(str(request.output / "index.html"), *cell_lines(tables), *lines)
+
+
+def read_input(request: KaryotypeRequest, folder: Path) -> tuple[Cells, Sequence[MetaphaseFile | None]]:
+    """Return the cells, and of each the picture of its metaphase, whose chromosomes are cut out into a folder.
+
+    Raises:
+        UserError: There is no image, or no detector for pictures of metaphases.
+    """
+    config = request.config
+    cache_dir = Path(config.cache_dir or request.model.facts.cache_dir)
+    pictures = find_pictures(request.cells, config.input, cache_dir, console.is_terminal)
+    if pictures is None:
+        cells = find_cells(request.cells, cache_dir, console.is_terminal)
+        say("read as pictures of single chromosomes (input=metaphases reads them as metaphases)")
+        return cells, [None] * len(cells.cells)
+    from lightning_modules.detection import trained  # here: single chromosomes need no torch
+
+    say("read as pictures of metaphases (input=chromosomes reads them as single chromosomes)")
+    cutting = cut_out
+    if request.cutter:
+        cutting = partial(cut_out_by, trained.load_cutter(request.cutter).probabilities)
+    finder = ChromosomeFinder(trained.load_detector(request.detector), cutting, read_drawn(request.fixed))
+    return cut_pictures(pictures, finder, folder, console.is_terminal)
+
+
+def write_pictures(result: CellResult, predicted: CellPrediction, folder: Path, output: Path) -> CellResult:
+    """Write what the review needs of a cell with a used file, and its karyogram; return it with the karyogram.
+
+    ``folder`` becomes ``output``, which paths of files are relative to.
+    """
+    if predicted.pictures is None:
+        return result
+    write_cell(folder / REVIEW, result.stem, reviewed_cell(result, predicted, output), predicted.pictures)
+    if result.karyogram is None:
+        return result
+    calls = result.karyotype.calls
+    assigned, questions = [call.assigned for call in calls], [call.question for call in calls]
+    drawn = draw_karyogram(predicted.pictures, assigned, questions)
+    write_picture(folder / result.karyogram, drawn.pixels)
+    return replace(result, drawn=drawn)
+
+
+def reviewed_cell(result: CellResult, used: CellPrediction, output: Path) -> ReviewedCell:
+    """Return a cell with what is known of its used files, which are named as seen from the folder ``output``."""
+    files: list[ReviewedFile] = []
+    left_out = []
+    for one, call in result.calls:
+        name = one.file.name
+        if call is None:
+            left_out.append(f"{name}: {one.cause}")
+            continue
+        path = printable(os.path.relpath(one.file.path.resolve(), output.resolve()))
+        if result.metaphase is not None:
+            path = f"{CUT_OUTS}/{name}"
+        logs = rounded(used.log_probabilities[len(files)])
+        turned = bool(used.upside_down[len(files)])
+        fixed = result.fixed.get(name)
+        files.append(ReviewedFile(name, path, call.assigned, fixed, logs, name in result.foreign, turned, one.area))
+    distance = None if np.isnan(result.mean_distance) else result.mean_distance
+    boxes = {}
+    if result.metaphase is not None:
+        for name, found in result.metaphase.found.items():
+            boxes[name] = ReviewedBox.of(found.box, found.outline)
+    return ReviewedCell(result.cell.case, result.cell.name, files, left_out, distance, result.markers, boxes)
+
+
+def review_index(results: Sequence[CellResult], request: KaryotypeRequest, model: CellModel) -> ReviewIndex:
+    """Return what all cells share, and a line for each with a file that is used."""
+    cells = []
+    for result in results:
+        if result.karyotype.calls:
+            errors = round(result.karyotype.expected_wrong, 6)
+            cells.append(CellSummary(result.stem, result.cell.title, errors, result.cell.case))
+    return ReviewIndex(
+        model=model.identity,
+        runs=list(map(str, request.named)),
+        priors=request.config.model_dump(include=set(KaryotypePriors.model_fields)),
+        balanced=model.balanced,
+        refer_below=request.config.refer_below,
+        cells=cells,
+        thresholds=results[0].thresholds,
+    )

@@ -1,0 +1,64 @@
+"""The recipe of a cutter's training: build, fit, predict, evaluate."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from torch import nn
+
+from datamodules.metaphases.composed import ComposedDataModule
+from datamodules.split_datamodule import SplitDataModule
+from karyocyte.common.config.schema import Config
+from karyocyte.common.errors import UserError
+from karyocyte.evaluation.tables import Table
+from karyocyte.workflows.training.detection.steps import Found, by_case, fit_and_predict, report, settings_of
+from karyocyte.workflows.training.recipe import Built, Recipe
+from lightning_modules.build import FirstBackbone
+from lightning_modules.detection.cutter import FOREIGN, MONITORS, Cutter
+
+MASKS = "masks.parquet"  # of the boxes of composed validation and test pictures
+RESULTS = "cutting.csv"
+WORDS = {
+    "network_iou": "mask of the network, IoU",
+    "network_contaminated": f"more than {FOREIGN:.0%} of others, network",
+    "rule_iou": "mask without the network, IoU",
+    "rule_contaminated": f"more than {FOREIGN:.0%} of others, without",
+    "box_iou": "all of the box, IoU",
+    "box_contaminated": f"more than {FOREIGN:.0%} of others, all of the box",
+}
+
+
+def build_cutter(config: Config, data: SplitDataModule, first: FirstBackbone) -> Built:
+    """Build the cutter of a run with its first weights; return it with the hashes of what these are.
+
+    Raises:
+        UserError: The features do not have the size of the image, or the monitored metric is not of a cutter.
+    """
+    channels, *size = first.backbone.out_shape
+    if size != list(config.prepare.shape):
+        raise UserError(f"model.name={config.model.name}: its features are smaller than the image: set model=unet")
+    model = Cutter(first.backbone.module, nn.Conv2d(channels, 1, 1), *settings_of(config, first, MONITORS))
+    return model, {"weights": first.info.content_hash(), "init_from": None}
+
+
+def write_masks(found: Found, config: Config, folder: Path) -> None:
+    """Write a row per box: ``index`` of its picture, and the agreement of its masks, see ``Cutter.predict_step``."""
+    pd.DataFrame(found).to_parquet(folder / MASKS, index=False)
+
+
+def report_masks(folder: Path, config: Config, data: SplitDataModule) -> None:
+    """Evaluate the masks of a finished run on its composed test pictures, print the table and keep it."""
+    masks = pd.read_parquet(folder / MASKS)
+    for name in ("network", "rule", "box"):
+        masks[f"{name}_contaminated"] = (masks[f"{name}_foreign"] > FOREIGN).astype(np.float64)
+    masks = masks[(data.parts.to_numpy() == "test")[masks["index"]]]
+    frame = data.manifest.frame
+    cases = frame["subject"].fillna(frame["image_id"]).iloc[masks["index"]]
+    results = by_case(lambda kept: masks.loc[kept, list(WORDS)].mean().to_dict(), cases, config.evaluation.confidence)
+    shown = results.assign(metric=results["metric"].map(WORDS))
+    table = Table.of_frame("Chromosomes of composed test pictures, cut out", shown)
+    report(folder, RESULTS, results, table, {"calibration": (1.0, 0.0)})
+
+
+CUTTING = Recipe(ComposedDataModule, build_cutter, partial(fit_and_predict, write=write_masks), report_masks)

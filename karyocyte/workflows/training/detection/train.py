@@ -1,0 +1,72 @@
+"""The recipe of a detector's training: build, fit, predict, evaluate."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from datamodules.metaphases.data_module import MetaphaseDataModule
+from datamodules.split_datamodule import SplitDataModule
+from karyocyte.common.config.schema import Config
+from karyocyte.common.files import sha256_of_file
+from karyocyte.common.runs.run import Run
+from karyocyte.workflows.training.detection.evaluate import (
+    SIDES,
+    Detected,
+    calibrate,
+    evaluate_detections,
+    results_table,
+)
+from karyocyte.workflows.training.detection.steps import Found, fit_and_predict, report, settings_of
+from karyocyte.workflows.training.recipe import Built, Recipe
+from lightning_modules.build import FirstBackbone
+from lightning_modules.checkpoint_io import load_checkpoint
+from lightning_modules.detection.detector import MONITORS, Detector
+from lightning_modules.detection.network import CentreDecoder, decoder_width, levels_of
+
+DETECTIONS = "detections.parquet"  # boxes of the validation and test pictures, in pixels of the file
+RESULTS = "detection.csv"
+
+
+def build_detector(config: Config, data: SplitDataModule, first: FirstBackbone) -> Built:
+    """Build the detector of a run with its first weights; return it with the hashes of what these are.
+
+    Raises:
+        UserError: ``head.layers`` is no decoder, the network no ResNet, or the monitored metric not of a detector.
+    """
+    width = decoder_width(config.head.layers)
+    network = first.backbone.module
+    with torch.no_grad():
+        levels = levels_of(network.eval(), torch.zeros(1, 3, 64, 64))
+    torch.set_rng_state(first.random_state)
+    decoder = CentreDecoder([level.shape[1] for level in levels], width)
+    model = Detector(network, decoder, *settings_of(config, first, MONITORS))
+    if config.trainer.channels_last:
+        model.to(memory_format=torch.channels_last)
+    contents: dict[str, str | None] = {"weights": first.info.content_hash(), "init_from": None}
+    if config.init_from:
+        checkpoint = Run.open_finished(Path(config.init_from)).best_checkpoint
+        load_checkpoint(model, checkpoint)
+        contents["init_from"] = sha256_of_file(checkpoint)
+    return model, contents
+
+
+def write_boxes(found: Found, config: Config, folder: Path) -> None:
+    """Write a row per box: SIDES in pixels of the file, ``row`` of the manifest and ``score``."""
+    kept = found["scores"] > 0
+    frame = pd.DataFrame(found["boxes"][kept] / config.prepare.canvas.scale, columns=SIDES)
+    frame = frame.assign(row=np.repeat(found["index"], kept.sum(axis=1)), score=found["scores"][kept])
+    frame.to_parquet(folder / DETECTIONS, index=False)
+
+
+def report_detections(folder: Path, config: Config, data: SplitDataModule) -> None:
+    """Evaluate the boxes of a finished run on its test pictures, print the table and keep it."""
+    found = pd.read_parquet(folder / DETECTIONS)
+    validation, test = (Detected.of(found, data.manifest.frame, data.parts, part) for part in ("validation", "test"))
+    results = evaluate_detections(validation, test, config.evaluation.confidence)
+    report(folder, RESULTS, results, results_table(results), {"calibration": calibrate(validation)})
+
+
+DETECTION = Recipe(MetaphaseDataModule, build_detector, partial(fit_and_predict, write=write_boxes), report_detections)

@@ -1,0 +1,245 @@
+"""Train and evaluate one run: data module, model, fit, predict, evaluate."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback
+from rich.text import Text
+
+from datamodules.datasets import data_module
+from datamodules.feature_datamodule import FeatureDataModule
+from datamodules.image_datamodule import ImageDataModule
+from datamodules.manifest.numbers import NUMBERS
+from datamodules.split_datamodule import SplitDataModule
+from karyocyte.common.cli import console, say
+from karyocyte.common.config.schema import Config
+from karyocyte.common.revision import revision
+from karyocyte.common.runs import usage
+from karyocyte.common.runs.address import run_facts, run_folder, run_identity
+from karyocyte.common.runs.distributed import World
+from karyocyte.common.runs.files import RunFile
+from karyocyte.common.runs.lifecycle import Watch, begin, check_run, locked, recorded
+from karyocyte.common.runs.predicted import Predicted, to_predictions
+from karyocyte.common.runs.run import Run
+from karyocyte.common.runs.sweeps import in_sweep, note_run
+from karyocyte.evaluation.baseline import NumberedImages, add_baselines
+from karyocyte.evaluation.evaluate import write_evaluation
+from karyocyte.evaluation.examples import thumbnails, write_examples
+from karyocyte.evaluation.metrics.classification import lower_is_better
+from karyocyte.evaluation.sections import own_sections
+from karyocyte.evaluation.terminal import headline, overview, whole
+from karyocyte.workflows.training.monitored import add_monitored
+from karyocyte.workflows.training.recipe import Built, Recipe
+from lightning_modules.backbones.batchnorm_restoration import restore_batchnorm
+from lightning_modules.build import FirstBackbone, build_classifier, first_backbone
+from lightning_modules.classifier import Classifier
+from lightning_modules.distributed import (
+    check_equal,
+    joint_errors,
+    on_rank_zero,
+    process_group,
+    rank_zero_context,
+    rank_zero_first,
+)
+from lightning_modules.inference import predict
+from lightning_modules.out_of_distribution import Distances, fit_distances, save_distances
+from lightning_modules.training.fit import FinishedStage, Mode, train_stages, training_facts
+from lightning_modules.training.trainer import set_up_torch
+
+SAMPLE = 512  # training images that the statistics of a folded BatchNorm are measured on
+
+
+def run(config: Config, callbacks_of: Watch | None = None) -> Path:
+    """Check everything, train what is not trained yet and evaluate it.
+
+    Args:
+        config: The typed configuration.
+        callbacks_of: Returns further callbacks for the folder of a run whose training begins.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        UserError: Configuration, data, weights or the run's folder do not fit.
+    """
+    set_up_torch()
+    revision()  # the code may change while the images are scanned
+    with process_group(config.trainer) as world:
+        recipe = recipe_of(config)
+        data, model, contents = prepare(config, world)
+        with opened_run(config, data, contents) as (run, is_to_train):
+            if is_to_train:
+                with rank_zero_context(recorded(run.folder)), usage.measured(run.folder, config.trainer):
+                    callbacks = callbacks_of(run.folder) if callbacks_of else []
+                    recipe.fit(model, data, config, run, callbacks)
+            on_rank_zero(recipe.report, run.folder, config, data)
+    return run.folder
+
+
+def prepare(config: Config, world: World = World()) -> tuple[SplitDataModule, *Built]:  # noqa: B008 (frozen)
+    """Return data, network and the hashes of its first weights, and check before all that needs no images."""
+    recipe = recipe_of(config)
+    with rank_zero_first():
+        own_sections(config.evaluation)  # so that a wrong name is an error before the training
+        first = first_backbone(config)
+    data = recipe.data(config, progress=config.trainer.enable_progress_bar, world=world)
+    with rank_zero_first():
+        data.setup()
+    return data, *recipe.build(config, data, first)
+
+
+def build_model(config: Config, data: ImageDataModule, first: FirstBackbone | None = None) -> Built:
+    """Build the network of a run with its first weights; return it with the hashes of what these are."""
+    with joint_errors():
+        model, contents = build_classifier(config, data.manifest.classes, first)
+        add_monitored(model, config.callbacks.monitor, data.manifest.classes)
+    return model, contents
+
+
+@contextmanager
+def opened_run(config: Config, data: SplitDataModule, contents: dict[str, str | None]) -> Iterator[tuple[Run, bool]]:
+    """Hold the folder of a run, which no other process may train into; yield it, and whether it is not finished yet."""
+    identity = run_identity(config, {"data": data.content_hash(), **contents})
+    folder = run_folder(config, identity)
+    check_equal((str(folder), identity), "their configuration, images or weights")
+    note_run(folder)
+    on_rank_zero(check_run, folder, config, identity)
+    with rank_zero_context(locked(folder)):
+        description = [] if in_sweep() else data.describe()
+        used = config.model_copy(update={"prepare": data.prepare})  # with the measured frame, which new images need
+        yield Run(folder), on_rank_zero(begin, folder, used, identity, description, data.warnings())
+
+
+def fit_and_predict(
+    model: Classifier, data: ImageDataModule, config: Config, run: Run, callbacks: Sequence[Callback]
+) -> None:
+    """Prepare the images, train the stages, write predictions.parquet and mark the run as finished."""
+    with joint_errors():
+        data.prepare_data()
+    on_rank_zero(data.write_facts, run.folder)
+    on_rank_zero(run.write_json, RunFile.MODEL, asdict(model.facts()))
+    if model.folded_batchnorm:
+        images = model.normalised(data.training_sample(SAMPLE))
+        restore_batchnorm(model.backbone, model.folded_batchnorm, images)
+    mode: Mode = "min" if lower_is_better(config.callbacks.monitor) else "max"
+    stages = train_stages(model, data, config, run.folder, callbacks, FeatureDataModule(data), mode)
+    seen = predict_training_images(model, data, config, sum(stage.images_seen for stage in stages))
+    distances = on_rank_zero(distances_of_training_images, seen, data)
+    predicted = predict(model, data, config, distances)
+    on_rank_zero(write_results, run, data, stages, predicted, seen, distances)
+
+
+def predict_training_images(
+    model: Classifier, data: ImageDataModule, config: Config, images_seen: int
+) -> Predicted | None:
+    """Predict training images once, as they are: without dropout, mirror image and augmentation; None for none.
+
+    As many as the training has seen at most, so that they cost less than it did.
+    """
+    count = min(config.evaluation.train_images, images_seen)
+    if not count:
+        return None
+    once = config.inference.model_copy(update={"mc_passes": 0, "mirror": False})
+    config = config.model_copy(update={"inference": once})
+    return predict(model, data.of_training_images(count), config, keep_features=True)
+
+
+def distances_of_training_images(seen: Predicted | None, data: ImageDataModule) -> Distances | None:
+    """Fit the distances from training images that were predicted with their features; None without any.
+
+    Without validation images there would be no threshold, and None is returned, too.
+    """
+    if seen is None or not len(data.rows("validation")):
+        return None
+    assert seen.features is not None
+    assert seen.looks is not None
+    return fit_distances(seen.features, seen.looks)
+
+
+def write_results(
+    run: Run,
+    data: ImageDataModule,
+    stages: Sequence[FinishedStage],
+    predicted: Predicted | None,
+    seen: Predicted | None,
+    distances: Distances | None,
+) -> None:
+    """Write predictions and example images of a trained run, and mark it as finished.
+
+    ``seen`` are training images, and ``distances`` those from them.
+    """
+    assert predicted is not None  # on rank zero
+    config = data.config
+    manifest = data.manifest
+    training = training_facts(stages)
+    facts = {**run_facts(config, run.identity), **data.facts(), **training, "run": str(run.folder)}
+    about_images = (manifest.frame, data.parts, manifest.classes, manifest.positive_class)
+    of_classes = replace(predicted, out_of_distribution=None)  # two distances, of which the score is made later
+    predictions = to_predictions(of_classes, *about_images, facts)
+    numbered = NumberedImages(manifest.frame[[*NUMBERS]], data.labels, data.parts.to_numpy())
+    predictions = add_baselines(predictions, predicted.rows, numbered)
+    run.write_predictions(predictions)
+    if seen is not None:
+        run.write_predictions(to_predictions(seen, *about_images, facts), RunFile.PREDICTIONS_TRAIN)
+    parts = data.parts.iloc[predicted.rows].to_numpy()
+    if distances is not None:
+        assert predicted.out_of_distribution is not None
+        save_distances(run, distances, predicted.out_of_distribution[parts == "validation"])
+    images: Any = data.images  # an array, or images that are indexed like one
+    test, rows = predictions.part("test"), predicted.rows[parts == "test"]
+    write_examples(run.folder, test, images, rows)
+    thumbnails(run.folder, test, images, rows, config.evaluation)
+    run.write_status("finished", best=stages[-1].best, **training)
+
+
+def report(folder: Path, config: Config, data: ImageDataModule) -> None:  # noqa: ARG001 (as of a detector)
+    """Evaluate the predictions of a finished run, print the closing table and keep it as text."""
+    run = Run(folder)
+    result = write_evaluation(folder, run.predictions, config.evaluation, run.predictions_train)
+    end = [*_chosen_epoch(run, config), "all figures: summary.txt in it", f"next: python scripts/report.py {folder}"]
+    with console.capture() as shown:
+        console.print(overview(result))
+        say(f"results in {folder}", *end)
+    with console.capture() as details:
+        console.print(whole(result))
+    run.write_summary(_plain(shown.get()), _plain(details.get()))
+    if in_sweep():
+        say(headline(result))
+    else:
+        print(shown.get(), end="", flush=True)
+
+
+def _plain(text: str) -> str:
+    return Text.from_ansi(text).plain.rstrip() + "\n"
+
+
+def _chosen_epoch(run: Run, config: Config) -> list[str]:
+    """Say which epoch of the last stage was evaluated, as a line; none where its metric was not logged."""
+    monitor = config.callbacks.monitor
+    best = run.best_epoch(monitor, lower_is_better(monitor))
+    if not best:
+        return []
+    epochs = run.history["stage"].eq(best["stage"]).sum()
+    # Epochs count from 0 in the logs.
+    return [f"evaluated: epoch {int(best['epoch']) + 1} of {epochs} of stage {best['stage']}, the best {monitor}"]
+
+
+CLASSIFICATION = Recipe(data_module, build_model, fit_and_predict, report)
+
+
+def recipe_of(config: Config) -> Recipe:
+    """Return how a kind of network is trained; the modules of the other kinds are not loaded."""
+    match config.recipe:
+        case "detector":
+            from karyocyte.workflows.training.detection.train import DETECTION
+
+            return DETECTION
+        case "cutter":
+            from karyocyte.workflows.training.detection.cutter import CUTTING
+
+            return CUTTING
+        case "classifier":
+            return CLASSIFICATION

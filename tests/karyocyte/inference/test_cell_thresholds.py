@@ -1,0 +1,56 @@
+"""The thresholds of referral of runs and ensembles."""
+
+import pandas as pd
+import pytest
+
+from karyocyte.common.runs.run import Run
+from karyocyte.inference.cell_settings import KaryotypeConfig
+from karyocyte.inference.cell_thresholds import choose_on_validation
+from karyocyte.inference.models import RunsModel
+from tests.helpers.predictions import join
+from tests.karyocyte.evaluation.cells.cells import make_cells
+
+
+def model(folder, cells, *firsts):
+    """Return runs with so many validation cells each, numbered from ``firsts``."""
+    runs = []
+    for number, first in enumerate(firsts):
+        runs.append(Run(folder / str(number)))
+        runs[-1].write_predictions(join(make_cells(cells, 5.0, part="validation", first=first), make_cells(2, seed=99)))
+    return RunsModel(runs)
+
+
+@pytest.mark.parametrize("firsts", [[1000], [1000, 1000], [1000, 2000]])
+def test_validation_cells_are_those_in_common_or_each_members_own(tmp_path, firsts):
+    few = choose_on_validation(model(tmp_path / "few", 4, *firsts), KaryotypeConfig())
+    assert few.expected_wrong == 0.5
+    assert f"of {4 * len(set(firsts))} validation cells" in few.note
+    chosen = choose_on_validation(model(tmp_path / "many", 24, *firsts), KaryotypeConfig())
+    assert chosen.doubtful is not None
+    assert chosen.distance is None
+
+
+def test_distances_of_validation_images_choose_a_threshold(tmp_path):
+    run = model(tmp_path, 24, 1000)
+    part = run.members[0].predictions.part("validation").frame
+    distances = part["cell"].astype("category").cat.codes / 10  # 0 to 2.3, the same within a cell
+    chosen = choose_on_validation(run, KaryotypeConfig(), pd.Series(distances.to_numpy(), part["image_id"]))
+    assert chosen.distance == pytest.approx(2.2)
+
+
+def test_a_run_without_validation_cells_has_the_default(tmp_path):
+    run = Run(tmp_path)
+    run.write_predictions(make_cells(2))
+    chosen = choose_on_validation(RunsModel([run]), KaryotypeConfig())
+    assert (chosen.expected_wrong, chosen.doubtful, chosen.distance) == (0.5, None, None)
+    assert "of 0 validation cells" in chosen.note
+
+
+def test_images_without_a_cell_are_passed_over(tmp_path):
+    whole, mixed = model(tmp_path / "whole", 24, 1000), Run(tmp_path / "mixed")
+    single = [make_cells(1, part="validation", first=8000), make_cells(1, first=9000)]
+    for images in single:
+        images.frame["cell"] = None
+    mixed.write_predictions(join(whole.members[0].predictions, *single))
+    chosen = choose_on_validation(RunsModel([mixed]), KaryotypeConfig())
+    assert (chosen.note, chosen.doubtful) == (None, choose_on_validation(whole, KaryotypeConfig()).doubtful)

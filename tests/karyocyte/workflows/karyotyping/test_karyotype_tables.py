@@ -1,0 +1,202 @@
+"""The tables of cells, files and cases, and the page of karyotypes."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from datamodules.inference.cell_images import CellFile, FileStatus
+from datamodules.inference.cells import Cell
+from datamodules.inference.image_files import ImageFile
+from karyocyte.common.karyotype import CellThresholds
+from karyocyte.evaluation.cells.cell_karyotype import karyotype_of_cell
+from karyocyte.evaluation.cells.prior import KaryotypePriors
+from karyocyte.workflows.karyotyping.cell_model import CellPrediction
+from karyocyte.workflows.karyotyping.cell_result import CellResult
+from karyocyte.workflows.karyotyping.karyotype_cells import reviewed_cell
+from karyocyte.workflows.karyotyping.karyotype_tables import (
+    PageFacts,
+    Tables,
+    case_table,
+    cell_lines,
+    data_warnings,
+    write_karyotype_page,
+)
+from karyocyte.workflows.review.cell_bundle import ReviewedCell, write_cell
+from tests.karyocyte.evaluation.cells.cells import CLASSES, karyotype
+from tests.karyocyte.evaluation.cells.test_assignment import sure
+
+PRIORS = KaryotypePriors()
+FACTS = PageFacts("Karyotypes of <cells>", ["3 cells", "a <note>"], ["a <b>warning</b>"], 0.95)
+
+
+def result(case, name, labels, logs=None):
+    logs = sure(labels, wrong=1e-5) if logs is None else logs
+    return CellResult(Cell(name, case, ()), name, files=(), karyotype=karyotype_of_cell(logs, PRIORS, {}, 0.95))
+
+
+def test_cells_of_a_case_have_one_karyotype():
+    lost = karyotype("XY", ["21"], lost=["8"])
+    cells = [result("p", str(number), karyotype("XY", ["21"])) for number in range(3)]
+    cells += [result("p", "3", lost), result("q", "4", karyotype()), result(None, "5", karyotype())]
+    cells += [result("r", "6", []), result("r", "7", karyotype())]
+    (row,) = case_table(cells, PRIORS).to_dict("records")
+    assert row == {
+        "case": "p",
+        "cells": 4,
+        "karyotype": "47,XY,+21",
+        "share": 1.0,
+        "clones": "47,XY,+21[4]",
+        "left_out": "-8 in 1",
+        "changed": None,
+    }
+
+
+def test_a_cell_that_the_others_change_is_named():
+    labels = karyotype("XY", ["18"])
+    logs = sure(labels, wrong=1e-5)
+    third = np.flatnonzero(labels == CLASSES.index("18"))[0]
+    logs[third, CLASSES.index("4")] = np.log(0.999)
+    logs[third, CLASSES.index("18")] = np.log(0.001)
+    cells = [result("p", "unsure", labels, logs), result("p", "a", labels), result("p", "b", labels)]
+    assert cells[0].karyotype.karyotype.iscn == "47,XY,+4"
+    (row,) = case_table(cells, PRIORS).to_dict("records")
+    assert row["changed"] == "unsure: 47,XY,+18"
+    assert row["karyotype"] == "47,XY,+18"
+
+
+def test_without_cases_there_is_no_table():
+    cells = [result(None, str(number), karyotype()) for number in range(2)]
+    assert case_table(cells, PRIORS).empty
+
+
+def test_the_terminal_names_each_cell_with_its_whole_karyotype():
+    name = "a cell with a long name, as a laboratory gives them to all of its pictures"
+    cells = [result(None, name, karyotype()), result(None, "empty", [])]
+    lines = cell_lines(Tables.of(cells, {}, PRIORS))
+    assert [line.split("  ")[-1].strip() for line in lines] == ["empty: no karyotype", f"{name[:35]}…: 46,XX"]
+
+
+def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():
+    files = [CellFile(ImageFile(Path(name), name, ()), FileStatus.USED) for name in ("a", "b", "c")]
+    calls = karyotype_of_cell(sure(np.array([0, 0, 1]), wrong=1e-5), PRIORS, {}, 0.95)
+    distances = {"a": 1.5, "b": 0.4, "c": 2.5}
+    cell = CellResult(Cell("c", None, ()), "c", files=tuple(files), karyotype=calls, distances=distances)
+    named = "2 of 3 files out of distribution, unlike the training images: c, a"
+    assert named in cell.reasons
+    assert named in replace(cell, thresholds=CellThresholds(3.0, None, 2.0)).reasons  # it has no karyotype
+    whole = karyotype_of_cell(sure(karyotype(), wrong=1e-5), PRIORS, {}, 0.95)
+    for mean, reasons in ((None, 1), (2.0, 0)):
+        known = replace(cell, karyotype=whole, thresholds=CellThresholds(3.0, None, mean))
+        assert len(known.reasons) == reasons
+    cells, chromosomes, _ = Tables.of([cell], {}, PRIORS)
+    assert chromosomes["out_of_distribution"].tolist() == [1.5, 0.4, 2.5]
+    assert cells["out_of_distribution"].tolist() == [2]
+    assert cells["mean_distance"].tolist() == [pytest.approx(4.4 / 3)]
+    far = replace(cell, thresholds=CellThresholds(3.0, None, 1.4))
+    assert "mean distance from the training images 1.47, above 1.4" in far.reasons
+    unknown = replace(far, distances={})
+    used = CellPrediction(np.zeros((3, 24)), np.zeros(3, bool), np.zeros(3))
+    kept = [reviewed_cell(one, used, Path()).distance for one in (far, unknown)]
+    assert kept == [pytest.approx(4.4 / 3), None]
+    assert not any("distribution" in reason for reason in unknown.reasons)
+    assert Tables.of([unknown], {}, PRIORS).cells["out_of_distribution"].isna().all()
+
+
+@pytest.mark.parametrize(("area", "pairs"), [(139, []), (150, ["1.png"])])
+def test_a_picture_far_larger_than_others_of_its_class_may_be_of_two_chromosomes(area, pairs):
+    labels = karyotype(lost=["20"])
+    files = []
+    for row in range(len(labels)):
+        name = f"{row}.png"
+        files.append(CellFile(ImageFile(Path(name), name, ()), FileStatus.USED, area=area if row == 1 else 100))
+    calls = karyotype_of_cell(sure(labels, wrong=1e-5), PRIORS, {}, 0.95)
+    cell = CellResult(Cell("c", None, ()), "c", files=tuple(files), karyotype=calls)
+    assert cell.pairs == pairs
+    assert ("two chromosomes in one picture? 1.png" in cell.reasons) == bool(pairs)
+    whole = karyotype_of_cell(sure(karyotype(), wrong=1e-5), PRIORS, {}, 0.95)
+    assert replace(cell, files=(*files, files[0]), karyotype=whole).reasons == ()
+
+
+def test_images_that_were_trained_on_are_counted():
+    rows = [("c", "1", "used", "train", "a"), ("c", "1", "used", "", "b"), ("c", "2", "used", "", "b")]
+    chromosomes = pd.DataFrame(rows, columns=["case", "cell", "status", "seen", "sha256"])
+    assert data_warnings(chromosomes) == ["the model was trained on 1 image of 1 cell"]
+    assert data_warnings(chromosomes[1:]) == []
+
+
+def entry(name, labels, wrong=1e-5, case=None):
+    """The result of a cell, whose last file is left out."""
+    cell = karyotype_of_cell(sure(labels, wrong=wrong), PRIORS, {}, 0.95)
+    names = [f"{name}/{number}.png" for number in range(len(cell.calls))]
+    files = [CellFile(ImageFile(Path(file), file, ()), FileStatus.USED) for file in names]
+    photo = ImageFile(Path("photo"), f"{name}/<photo>.jpg", ())
+    files.append(CellFile(photo, FileStatus.FOREIGN, "no background"))
+    return CellResult(Cell(name, case, ()), name, files=tuple(files), karyotype=cell)
+
+
+@pytest.fixture
+def page(tmp_path):
+    def write(*entries):
+        write_karyotype_page(tmp_path / "index.html", Tables.of(entries, {}, PRIORS), FACTS, entries)
+        return (tmp_path / "index.html").read_text()
+
+    return write
+
+
+def test_cells_are_in_order_with_karyotype_reasons_and_picture(page):
+    text = page(entry("down", karyotype("XY", ["21"])), entry("turner", karyotype("X"), wrong=1e-3), entry("no", []))
+    # First that without an image, then by expected errors.
+    assert re.findall(r"<h3>(\w+)", text) == ["no", "turner", "down"]
+    assert (
+        re.findall(r'data-stem="(\w+)"', text) == ["turner", "down"] * 2
+    )  # nobody approves a cell without a karyotype
+    assert re.findall(r'<td class="figure">(no image|expected wrong: [^<]+)</td>', text)[0] == "no image"
+    for words in ("45,X", "47,XY,+21", "trisomy", "Turner", "no karyotype", "no chromosome can be read", "47 used"):
+        assert words in text
+    assert re.findall(r'<img src="([^"]+)"', text) == ["karyograms/turner.png", "karyograms/down.png"]
+
+
+def test_a_cell_in_doubt_is_before_one_that_lacks_a_chromosome(page):
+    text = page(entry("lost", karyotype("XX", lost=["20"])), entry("unsure", karyotype(), wrong=0.6))
+    assert re.findall(r"<h3>(\w+)", text) == ["unsure", "lost"]
+    assert text.count("expected wrong: 0.00 of 45") == 1
+
+
+def test_nothing_is_loaded_from_elsewhere_and_names_are_no_markup(page):
+    text = page(entry("down", karyotype("XY", ["21"])))
+    assert not re.findall(r'(?:src|href)="(?!data:|#|karyograms/)', text)
+    for markup in ("<photo>", "<b>warning</b>", "<note>", "<cells>"):
+        assert markup not in text
+    assert "&lt;photo&gt;" in text
+    assert text.count('class="notice bad"') == 1
+
+
+def test_doubts_and_files_that_are_not_used_are_listed(page):
+    text = page(entry("unsure", karyotype(), wrong=0.9))
+    assert text.count("unsure/") == 46 + 1
+    assert "Chromosomes in doubt" in text
+    assert "no background" in text
+
+
+def test_a_doubt_has_its_picture_without_the_white_above_and_below(page, tmp_path):
+    pictures = np.zeros((46, 40, 10, 3), np.uint8)
+    pictures[:, [0, 39]] = 200
+    pictures[45] = 0
+    pictures[45, 10:20] = 200
+    (tmp_path / "review").mkdir()
+    one = entry("unsure", karyotype())
+    calls = list(one.karyotype.calls)
+    calls[45] = replace(calls[45], probability=0.5)
+    one = replace(one, karyotype=replace(one.karyotype, calls=calls))
+    write_cell(tmp_path / "review", "unsure", ReviewedCell(None, "unsure", [], []), pictures)
+    crops = re.findall(r'class="crop" style="([^"]+)"><img src="review/unsure.png"[^>]+style="([^"]+)"', page(one))
+    assert crops == [("aspect-ratio: 1.0", "width: 4600%; left: -4500%; height: 400.0%; top: -100.0%")]
+
+
+def test_cases_of_several_cells_are_listed(page):
+    assert "Cases of several cells" in page(*(entry(name, karyotype("XY", ["21"]), case="p1") for name in "ab"))
+    assert "Cases of several cells" not in page(entry("a", karyotype()))
