@@ -12,6 +12,7 @@ import numpy as np
 from datamodules.inference.cell_images import CellFile, read_cell, used_files
 from datamodules.inference.cells import Cell, Cells, find_cells
 from datamodules.inference.image_files import describe_others, printable
+from datamodules.io.decode import note_lines
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import new_whole_folder
 from datamodules.metaphases.crops import cut_out_by
@@ -61,7 +62,8 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
         tables = Tables.of(results, model.seen, config)
         tables.write(folder)
         new_warnings = data_warnings(tables.chromosomes)
-        lines = [*summary(tables, thresholds), describe_others(dict(cells.others))]
+        pictures = note_lines(metaphase.note for metaphase in metaphases if metaphase is not None)
+        lines = [*summary(tables, thresholds), *pictures, describe_others(dict(cells.others))]
         title = f"Karyotypes: {printable(request.cells.resolve().name)}"
         facts = PageFacts(
             title,
