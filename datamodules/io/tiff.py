@@ -10,7 +10,8 @@ _COLOURS = {WHITE_IS_ZERO: 1, GRAY: 1, RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3}  #
 _GRAY_DEPTHS = (1, 2, 4, 8, 10, 12, 14, 16)
 _DEPTHS = {WHITE_IS_ZERO: _GRAY_DEPTHS, GRAY: _GRAY_DEPTHS, RGB: (8, 10, 12, 14, 16), PALETTE: (1, 2, 4, 8)}
 _OTHER_COLOURS = {4: "mask", 8: "Lab", 9: "Lab", 10: "Lab", 32803: "raw camera", 34892: "raw camera"}
-_TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}  # of the tags that are read here
+_TAGS = {254, 256, 257, 258, 259, 262, 270, 273, 274, 277, 278, 284, 320, 322, 323, 324, 338, 339, 530, 32997}
+_TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 16: "Q"}  # of integers and text
 _THUMBNAIL, _MASK = 1, 4  # bits of the tag SubfileType
 _MOST_PAGES = 10_000
 # ImageJ and OME say in the description that channels are on pages of their own.
@@ -162,22 +163,22 @@ def _pages(data: bytes) -> list[TiffPage]:
 
 
 def _directory(data: bytes, start: int, big: bool) -> tuple[dict[int, tuple[int, ...]], int]:
-    """Return the tags of a directory that hold integers or text, and where it ends."""
+    """Return the tags of a directory that are used here, and where it ends."""
     order = _order(data)
-    counter, entry, pointer = ("Q", "HHQ", "Q") if big else ("H", "HHI", "I")
+    counter, entry, room = ("Q", "HHQQ", 8) if big else ("H", "HHII", 4)
     (entries,) = struct.unpack_from(order + counter, data, start)
     place = start + struct.calcsize(order + counter)
+    length = struct.calcsize(order + entry)
+    end = place + entries * length
     tags = {}
-    for _ in range(entries):
-        number, kind, count = struct.unpack_from(order + entry, data, place)
-        value = place + struct.calcsize(order + entry)
-        place = value + struct.calcsize(pointer)
-        if kind in _TYPES:
+    for number, kind, count, pointer in struct.iter_unpack(order + entry, data[place:end]):
+        place += length
+        if number in _TAGS and kind in _TYPES:
             layout = f"{order}{count}{_TYPES[kind]}"
-            if struct.calcsize(layout) > struct.calcsize(pointer):
-                (value,) = struct.unpack_from(order + pointer, data, value)
-            tags[number] = struct.unpack_from(layout, data, value)
-    return tags, place
+            # Values that fit into the room of the pointer are there in its place.
+            fits = struct.calcsize(layout) <= room
+            tags[number] = struct.unpack_from(layout, data, place - room if fits else pointer)
+    return tags, end
 
 
 def _why_unread(page: TiffPage) -> str | None:
