@@ -43,6 +43,7 @@ class CellFile:
     sha256: str | None = None  # of its bytes; None where they cannot be read
     pixels: np.ndarray | None = None  # uint8 RGB, shape (H, W, 3), of those used; else None
     area: int = 0  # pixels of the chromosome, of those used
+    note: str | None = None  # what was chosen in it (`Decoded.note`), of those used
 
     def left_out(self, status: FileStatus, cause: str) -> "CellFile":
         """Return the file with another status and without its pixels."""
@@ -123,7 +124,7 @@ def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> CellFile:
     try:
         data = read_plain_file(file.path)
         sha256 = hashlib.sha256(data).hexdigest()
-        pixels = decode_image(data, config.background).pixels
+        pixels, _, note = decode_image(data, config.background)
         height, width = pixels.shape[:2]
         if height * width > LARGEST_IMAGE and not kept:  # before its outline, which takes long
             reason = f"{width} x {height} pixels, far more than a single chromosome"
@@ -137,7 +138,7 @@ def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> CellFile:
     foreign = why_foreign(outline)
     if foreign and not kept:
         return CellFile(file, FileStatus.FOREIGN, foreign, sha256)
-    return CellFile(file, FileStatus.USED, None, sha256, pixels, outline.area)
+    return CellFile(file, FileStatus.USED, None, sha256, pixels, outline.area, note)
 
 
 def _without_duplicates(files: Sequence[CellFile], config: PrepareConfig, kept: Collection[str]) -> list[CellFile]:

@@ -30,6 +30,7 @@ class ImageFileBatches:
     Attributes:
         causes: Why a file cannot be used, by its position; complete once all files are served.
         hashes: SHA-256 of the files that could be read, by position; likewise.
+        notes: What was chosen in files that could be read (`Decoded.note`), by position; likewise.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class ImageFileBatches:
         self.advance = advance
         self.causes: dict[int, str] = {}
         self.hashes: dict[int, str] = {}
+        self.notes: dict[int, str] = {}
 
     def __iter__(self) -> Iterator[np.ndarray]:
         prepared = in_threads(self._prepared, range(len(self.files)))
@@ -69,7 +71,9 @@ class ImageFileBatches:
         try:
             data = read_plain_file(path)
             self.hashes[row] = hashlib.sha256(data).hexdigest()
-            return prepare_single(decode_image(data, self.prepare.background).pixels, self.prepare)
+            image = decode_image(data, self.prepare.background)
+            self.notes[row] = image.note
+            return prepare_single(image.pixels, self.prepare)
         except (BrokenImageError, TooLargeError) as error:
             self.causes[row] = str(error)
         except (cv2.error, MemoryError) as error:

@@ -2,15 +2,29 @@
 
 import io
 import stat
+import struct
 import warnings
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from datamodules.io.tiff import (
+    SAVE,
+    WHITE_IS_ZERO,
+    TiffPage,
+    beginning_with,
+    check_page,
+    is_tiff,
+    select_page,
+)
 from karyocyte.common.errors import first_line
+from karyocyte.common.text import counted
 
 SUFFIXES = frozenset({".bmp", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".gif", ".webp", ".jp2"})
 # Of images that cannot be read: such a file is named as broken.
@@ -19,13 +33,20 @@ UNREAD_SUFFIXES = frozenset(
     + (".lsm", ".nd2", ".ndpi", ".nef", ".oib", ".psd", ".svg", ".svs", ".vsi", ".xcf")
 )
 
-_EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr"})
+_MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr"})
+_MODES |= {"I;16", "I;16B", "I;16L", "I;16N"}  # of 16 bits
 # Pillow would also start other programs (Ghostscript for EPS): these formats it decodes itself.
 FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "TIFF", "WEBP")
 MAX_BYTES = 1 << 30  # of a file: the largest image in three 16-bit colours takes 600 MB
 MAX_SIDE = 10_000  # pixels, by the header: a small file may unpack to gigabytes, and is padded to a square
 _TOO_LARGE = f"too large: scale it to at most {MAX_SIDE:,} pixels a side"
 _FOURTEEN_BITS = (1 << 14) - 1
+_PNG = b"\x89PNG\r\n\x1a\n"
+NEAR_BLACK = 15  # of 255: what a picture of four bits or fewer in eight reaches
+LEAST_OPAQUE = 0.001  # share of the pixels of a cut-out
+DECODE_VERSION = (
+    2  # raise it when the pixels of an unchanged file would come out differently: old caches are then unused
+)
 
 Background = Literal["black", "detect", "border"]
 
@@ -36,14 +57,15 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MA
 
 
 class BrokenImageError(ValueError):
-    """A file that is no image, is cut short, too large, or holds numbers that have no defined place in 8 bits."""
+    """A file that is no image, is cut short, too large, shows nothing, or holds what has no defined place in 8 bits."""
 
 
 class Decoded(NamedTuple):
-    """A decoded image, uint8 RGB, shape (H, W, 3), and the channels of its file: 1 (gray, palette) to 4."""
+    """A decoded image."""
 
-    pixels: np.ndarray
-    channels: int
+    pixels: np.ndarray  # uint8 RGB, shape (H, W, 3)
+    channels: int  # of its file: 1 (gray, palette) to 4
+    note: str = ""  # what was chosen among pages, channels or readers, joined by "; "; empty of most files
 
 
 def read_image(path: Path, background: Background = "black") -> np.ndarray:
@@ -80,32 +102,58 @@ def read_plain_file(path: Path) -> bytes:
         raise BrokenImageError(f"cannot be read ({error})") from error
 
 
+def read_size(path: Path) -> tuple[int, int]:
+    """Return width and height of an image as ``read_image`` gives it, by its header alone.
+
+    Raises:
+        BrokenImageError: The file has no header of an image, or none that can be read.
+    """
+    try:
+        data = read_plain_file(path)
+        if is_tiff(data):
+            page, _ = select_page(data)
+            data = beginning_with(page, data)
+        with _opened(data) as image:
+            width, height = image.size
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) > 4
+    except Exception as error:  # as in `decode_image`
+        raise BrokenImageError(first_line(error)) from error
+    return (height, width) if turned else (width, height)
+
+
 def decode_image(data: bytes, background: Background = "black") -> Decoded:
     """Decode the bytes of a BMP, PNG, TIFF, JPEG, GIF, WebP or JPEG 2000 file, whatever its name, to 8-bit RGB.
 
     Gray is replicated to three channels, a palette looked up, CMYK and YCbCr are converted. Gray of 16 bits becomes
-    ``value // 257``, whatever values the image uses; colours of 16 bits keep their upper byte. The orientation that a
-    camera noted (EXIF; the same tag in TIFF) is applied, in training as in prediction. Of several pages or frames the
-    first is read. ICC profiles are not applied. Transparency lies over black, or, with another ``background``, over
-    white where the outline is lighter than the inside.
+    ``value // 257``; colours of 16 bits keep their upper byte. The orientation that a camera noted (EXIF; the same tag
+    in TIFF) is applied, in training as in prediction. Of several frames the first is read, of several pages of a TIFF
+    the largest. ICC profiles are not applied. Transparency lies over black, or, with another ``background``, over
+    white where the outline is lighter than the inside; one that is the same everywhere is left out.
+
+    Pillow reads the file, and OpenCV what Pillow reads in a wrong way, or calls damaged and OpenCV does not: of JPEG,
+    BMP, GIF and WebP they never differ in this. docs/guides/images.md lists what is read and what is refused.
 
     Raises:
         BrokenImageError: The bytes are no image, are cut short, have a side above MAX_SIDE by their header (nothing is
-            decoded then), hold floating-point or 32-bit values, or gray of 16 bits of which 14 or fewer are used and
-            whose ``background`` (``prepare.background``) is to be found.
+            decoded then), hold signed, floating-point or 32-bit values, colours that are not converted, or channels
+            that are no colours; or the picture is one colour, as good as black, or transparent nearly everywhere.
     """
     try:
-        with _opened(data) as image:
-            image.load()
-            return _from_pil(image, background)
+        return _decoded(data, background)
     except BrokenImageError:
         raise
     except UnidentifiedImageError as error:
-        raise BrokenImageError("not an image that can be decoded: save it as PNG") from error
+        raise BrokenImageError(_why_unidentified(data)) from error
     except MemoryError as error:
         raise BrokenImageError("too large for the memory") from error
     except Exception as error:  # the decoders raise errors of any kind on damaged bytes
         raise BrokenImageError(first_line(error)) from error
+
+
+def note_lines(notes: Iterable[str]) -> tuple[str, ...]:
+    """Count the notes of images (`Decoded.note`): "3 images: several frames, of which the first was read"."""
+    counts = Counter(part for note in notes for part in note.split("; ") if part)
+    return tuple(f"{counted(count, 'image')}: {part}" for part, count in counts.items())
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
@@ -141,49 +189,188 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, slice]:
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
+def _decoded(data: bytes, background: Background) -> Decoded:
+    page = None
+    notes = []
+    if is_tiff(data):
+        page, note = select_page(data)
+        _check_size(page.size)
+        check_page(page, data)
+        if note:
+            data = beginning_with(page, data)
+        notes = [note, page.note]
+    image, note = _read(data, page)
+    channels = len(image.getbands())
+    if image.mode.startswith("I;16"):
+        image = _gray_of_eight_bits(image, page)
+    image, of_alpha = _without_alpha(image, background)
+    pixels = np.array(image if image.mode == "RGB" else image.convert("RGB"))
+    notes = [note for note in (*notes, note, of_alpha) if note]
+    if cause := _why_blank(pixels):
+        raise BrokenImageError("; ".join([cause, *notes]))
+    return Decoded(pixels, channels, "; ".join(notes))
+
+
+def _read(data: bytes, page: TiffPage | None) -> tuple[Image.Image, str]:
+    """Read an image by Pillow or OpenCV, upright, and say what was chosen."""
+    if page is not None and page.is_for_opencv:
+        return _by_opencv(data, page), ""
+    try:
+        return _by_pillow(data, page)
+    except BrokenImageError:
+        raise
+    except Exception as error:  # the decoders raise errors of any kind on damaged bytes
+        # OpenCV passes over channels beyond the colours, and over the orientation that a PNG may have.
+        if page.extra == 0 if page else data.startswith(_PNG) and b"eXIf" not in data:
+            with suppress(BrokenImageError, cv2.error):
+                return _by_opencv(data, page), "read by OpenCV, since Pillow cannot read it"
+        if page is None:
+            raise
+        kind = f"{page.channels} channels of {page.depth} bits, compression {page.tag(259, 1)}"
+        cause = f"damaged or cut short, or packed in a way that is not read ({kind}): save it as PNG"
+        raise BrokenImageError(cause) from error
+
+
+def _by_pillow(data: bytes, page: TiffPage | None) -> tuple[Image.Image, str]:
+    with _opened(data) as image:
+        depth = _depth(image, data, page)
+        if depth > 8 and image.format == "JPEG2000" and not image.mode.startswith("I;16"):
+            return _by_opencv(data, None), ""  # Pillow rounds values of 65,408 and more to 0
+        several = page is None and getattr(image, "n_frames", 1) > 1
+        if image.format == "PNG":
+            _check_sums(data)
+        image.load()
+        if image.mode not in _MODES:
+            raise BrokenImageError(f"pixels of mode {image.mode} are not defined here: {SAVE}")
+        if depth > 8 and "transparency" in image.info:
+            raise BrokenImageError("a colour of 16 bits is transparent: save it with an alpha channel")
+        if depth > 8 and not image.mode.startswith("I;16"):
+            _check_used_bits(_values(data))  # Pillow keeps eight of them
+        _turn(image)
+        return image, "several frames, of which the first was read" if several else ""
+
+
+def _by_opencv(data: bytes, page: TiffPage | None) -> Image.Image:
+    """Read an image by OpenCV, which turns a TIFF as its camera noted."""
+    if data.startswith(_PNG):
+        _check_size(struct.unpack(">II", data[16:24]))
+    values = _values(data)
+    if values.ndim == 3:
+        values = cv2.cvtColor(values, cv2.COLOR_BGR2RGB if values.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
+    if values.ndim == 3 and values.dtype == np.uint16:
+        if page is None or page.depth == 16:
+            _check_used_bits(values)
+        values = (values >> 8).astype(np.uint8)
+    return Image.fromarray(values)
+
+
+def _values(data: bytes) -> np.ndarray:
+    """Return what OpenCV reads, uint8 or uint16, shape (H, W) or (H, W, 3 or 4), blue first."""
+    values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None or values.dtype not in (np.uint8, np.uint16):
+        raise BrokenImageError("cut short, or packed in a way that is not read: save it as PNG")
+    return np.asarray(values)
+
+
 def _opened(data: bytes) -> Image.Image:
     """Open an image, of which nothing but the header is decoded, if it is not too large."""
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError as error:  # Pillow's own limit, of 179 million pixels
         raise BrokenImageError(_TOO_LARGE) from error
-    width, height = image.size
-    if max(width, height) > MAX_SIDE:
-        raise BrokenImageError(f"{width:,} x {height:,} pixels are {_TOO_LARGE}")
+    _check_size(image.size)
     return image
 
 
-def _from_pil(image: Image.Image, background: Background) -> Decoded:
-    is_deep = image.mode.startswith("I;16")
-    if image.mode not in _EIGHT_BIT_MODES and not is_deep:
-        raise BrokenImageError(f"pixels of mode {image.mode} are not defined here: save it as 8-bit or 16-bit integers")
-    channels = len(image.getbands())
+def _check_size(size: tuple[int, int]) -> None:
+    if max(size) > MAX_SIDE:
+        raise BrokenImageError(f"{size[0]:,} x {size[1]:,} pixels are {_TOO_LARGE}")
+
+
+def _check_sums(data: bytes) -> None:
+    """Check the sums of a PNG: Pillow itself reads zeros in place of its data as black."""
+    with suppress(OSError):  # a file without its last bytes: it has all rows, or cannot be loaded
+        _opened(data).verify()
+
+
+def _depth(image: Image.Image, data: bytes, page: TiffPage | None) -> int:
+    """Return the bits per channel of the file, which Pillow does not tell."""
+    if page is not None:
+        return page.depth
+    if image.format == "PNG":
+        return data[24]
+    if image.format == "JPEG2000":
+        return (data[data.index(b"\xff\x4f\xff\x51") + 42] & 127) + 1  # Ssiz of ISO/IEC 15444-1, A.5.1
+    return 8
+
+
+def _turn(image: Image.Image) -> None:
+    """Turn an image as its camera noted."""
     try:
         if "exif" in image.info:
             Image.Exif().load(image.info["exif"])  # Pillow passes over what it cannot read of a JPEG's
         ImageOps.exif_transpose(image, in_place=True)
     except Exception as error:  # as `decode_image` of other parts of a file
         raise BrokenImageError(f"damaged EXIF, which tells the orientation ({first_line(error)}): remove it") from error
-    if is_deep:
-        return Decoded(_eight_bits(np.asarray(image), background), channels)
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        level = 0
-        if background != "black":
-            level = _level_below(np.array(rgba.convert("RGB")), np.array(rgba.getchannel("A")))
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, (level, level, level, 255)), rgba)
-    if image.mode != "RGB":
-        image = image.convert("RGB")
-    return Decoded(np.array(image), channels)
 
 
-def _eight_bits(values: np.ndarray, background: Background) -> np.ndarray:
-    """Map gray of 16 bits (H, W) to 8-bit RGB: images of one cell, or of one set, in the same way."""
-    high = int(values.max())
-    if background != "black" and 0 < high <= _FOURTEEN_BITS:
-        message = f"gray of 16 bits that ends at {high:,} of 65,535, too dark to find its background"
+def _check_used_bits(values: np.ndarray) -> None:
+    """Refuse values of 16 bits, uint16 (H, W) or (H, W, 3 or 4), of which 14 or fewer are used: they are near black."""
+    colours = values[..., :3] if values.ndim == 3 else values
+    high = int(colours.max())
+    if values.dtype == np.uint16 and 0 < high <= _FOURTEEN_BITS:
+        message = f"values of 16 bits that end at {high:,} of 65,535, so that the picture is dark"
         raise BrokenImageError(f"{message}: stretch all images alike to 16 bits, or save them as 8-bit")
-    return np.asarray(cv2.cvtColor((values // 257).astype(np.uint8), cv2.COLOR_GRAY2RGB))
+
+
+def _gray_of_eight_bits(image: Image.Image, page: TiffPage | None) -> Image.Image:
+    """Map gray of 16 bits to 8: images of one cell, or of one set, in the same way."""
+    values = np.asarray(image)
+    if page is None or page.depth == 16:
+        _check_used_bits(values)
+    if page is not None and page.colours == WHITE_IS_ZERO:  # neither reader inverts 16 bits
+        values = 65535 - values
+    return Image.fromarray((values // 257).astype(np.uint8))
+
+
+def _without_alpha(image: Image.Image, background: Background) -> tuple[Image.Image, str]:
+    """Lay an image with transparency over black or white, and say so."""
+    if not image.has_transparency_data:
+        return image, ""
+    rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+    colours, alpha = rgba.convert("RGB"), np.array(rgba.getchannel("A"))
+    if alpha.min() == alpha.max():
+        return colours, "" if alpha.max() == 255 else "an alpha channel of one value everywhere was left out"
+    if (alpha > 127).mean() < LEAST_OPAQUE:
+        raise BrokenImageError("an alpha channel that hides nearly all of it: save it without")
+    level = 0
+    if background != "black":
+        level = _level_below(np.array(colours), alpha)
+    ground = Image.new("RGBA", rgba.size, (level, level, level, 255))
+    return Image.alpha_composite(ground, rgba), "transparent parts lie over black or white (prepare.background)"
+
+
+def _why_blank(pixels: np.ndarray) -> str | None:
+    """Return why a picture, uint8 (H, W, 3), shows nothing; None where it may show something."""
+    middle = pixels[len(pixels) // 2]
+    if middle.max() > NEAR_BLACK and (middle != middle[0]).any():  # as of nearly all images: the others take longer
+        return None
+    flat = pixels.reshape(-1, 3)
+    if (flat == flat[0]).all():
+        return f"all pixels have one colour, {tuple(flat[0].tolist())}"
+    if (high := int(flat.max())) <= NEAR_BLACK:
+        return f"black: no value above {high} of 255, as in a mask or with fewer bits than the file says"
+    return None
+
+
+def _why_unidentified(data: bytes) -> str:
+    if not data:
+        return "an empty file"
+    if data[4:8] == b"ftyp":
+        return "HEIC, AVIF or a film, which are not read: save it as PNG"
+    if data.startswith((_PNG, b"\xff\xd8\xff", b"GIF8", b"BM")):
+        return "damaged, or packed in a way that is not read: save it as PNG"
+    return "not an image that can be decoded: save it as PNG"
 
 
 def _level_below(rgb: np.ndarray, alpha: np.ndarray) -> int:

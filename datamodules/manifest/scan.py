@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from datamodules.io.decode import BrokenImageError, border, bounding_box, decode_image, read_plain_file
+from datamodules.io.decode import BrokenImageError, border, bounding_box, decode_image, note_lines, read_plain_file
 from datamodules.io.progress import threaded
 from datamodules.io.resize import resize
 from datamodules.manifest.manifest import Manifest
@@ -24,14 +24,14 @@ from karyocyte.common.locks import one_at_a_time
 from karyocyte.common.text import counted
 
 PHASH_SIZE = 16  # 16 x 16 = 256 bits
-SCAN_VERSION = 4  # raise it when the facts of an unchanged file would come out differently
+SCAN_VERSION = 5  # raise it when the facts of an unchanged file would come out differently
 _RACY_NS = 2_000_000_000
 # Gray values: JPEG leaves noise of up to about 20 on black; a border above 235 is the white of a slide or of paper.
 _NEAR_BLACK = 20
 _NEAR_WHITE = 235
 
 _KEY = ["path", "size", "mtime_ns", "ctime_ns"]
-_FACTS = ["width", "height", "channels", "sha256", "phash", *NUMBERS]
+_FACTS = ["width", "height", "channels", "note", "sha256", "phash", *NUMBERS]
 _Stamp = tuple[str, int, int, int]  # by what an unchanged file is recognised, see _KEY
 _Facts = tuple[Any, ...]  # see _FACTS
 
@@ -109,7 +109,7 @@ def _manifest(listing: Manifest, facts: list[_Facts | str | None], on_broken: st
             if name not in labels:
                 remedy = "add some, or leave it out"
                 raise UserError(f"class {name} has no image that can be read in {listing.root}: {remedy}")
-    notes = listing.notes
+    notes = listing.notes + note_lines(frame.pop("note"))
     if skipped:
         notes += (f"{counted(len(skipped), 'broken image')} skipped",)
     return replace(listing, frame=frame, notes=notes, skipped=listing.skipped + skipped)
@@ -126,7 +126,7 @@ def _read_facts(path: Path) -> _Facts | str:
     digest = hashlib.sha256(data).hexdigest()
     gray = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY)
     numbers = picture_numbers(image.pixels, gray, len(data))
-    return width, height, image.channels, digest, perceptual_hash(gray), *numbers
+    return width, height, image.channels, image.note, digest, perceptual_hash(gray), *numbers
 
 
 def _stamp(path: str) -> _Stamp:

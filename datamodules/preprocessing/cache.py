@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from datamodules.io.decode import BrokenImageError, decode_image, read_plain_file
+from datamodules.io.decode import DECODE_VERSION, BrokenImageError, decode_image, read_plain_file
 from datamodules.io.progress import in_threads, progress_bar
 from datamodules.io.whole_folder import check_space, make_once, whole_folder
 from datamodules.manifest.manifest import Manifest
@@ -50,7 +50,9 @@ def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> 
     stored = config.model_dump()
     if config.augment_at is not None:
         stored |= {"size": config.augment_at, "augment_at": None}
-    content = {"config": stored, "version": PREPARE_VERSION, "rows": rows}
+    content = {"config": stored, "version": [DECODE_VERSION, PREPARE_VERSION], "rows": rows}
+    if config.background != "black":
+        content["range"] = "of the data set"  # of images of more than 8 bits; once of each image
     return Path(cache_dir) / "prepared" / sha256_of_value(content)[:16]
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from datamodules.io.decode import DECODE_VERSION
 from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import make_once, whole_folder
 from datamodules.manifest.manifest import Manifest
@@ -38,7 +39,7 @@ def content_sides(manifest: Manifest, config: PrepareConfig, cache_dir: Path, pr
     """
     config = config.model_copy(update={"fit": "stretch", "clahe": False})  # background and crop alone
     settings = config.model_dump(include={"background", "crop", "crop_threshold"})
-    key = sha256_of_value([settings, PREPARE_VERSION, manifest.rows("sha256")])[:16]
+    key = sha256_of_value([settings, DECODE_VERSION, PREPARE_VERSION, manifest.rows("sha256")])[:16]
 
     def side(row: int) -> int:
         """Return the longer side of the content of an image."""

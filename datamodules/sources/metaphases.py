@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-from PIL import ExifTags, Image
 
+from datamodules.io.decode import BrokenImageError, read_size
 from datamodules.io.tables import read_text_table
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
@@ -113,12 +113,9 @@ def _pictures(root: Path) -> dict[str, Path]:
 def _size(path: Path) -> tuple[int, int] | None:
     """Return width and height of a picture, as decoded, without its pixels; None of a broken one: the scan says so."""
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1) > 4
-    except OSError:
+        return read_size(path)
+    except BrokenImageError:
         return None
-    return (height, width) if turned else (width, height)
 
 
 def _read_lists(root: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from datamodules.inference.cells import Cells, find_cells
 from datamodules.inference.image_files import describe_others, printable
+from datamodules.io.decode import note_lines
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import new_whole_folder
 from datamodules.metaphases.crops import cut_out_by
@@ -79,7 +80,8 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
         tables = Tables.of(results, opened.seen, config)
         tables.write(folder)
         new_warnings = data_warnings(tables.chromosomes)
-        lines = [*summary(tables, thresholds), describe_others(dict(cells.others))]
+        pictures = note_lines(metaphase.note for metaphase in metaphases if metaphase is not None)
+        lines = [*summary(tables, thresholds), *pictures, describe_others(dict(cells.others))]
         place = Path(opened.named)
         name = place.relative_to(ROOT) if place == BUILT_IN else place  # not the folder of this installation
         facts = PageFacts(

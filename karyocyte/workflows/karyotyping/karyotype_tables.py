@@ -12,6 +12,7 @@ import pandas as pd
 from PIL import Image
 
 from datamodules.inference.cell_images import CellFile, FileStatus
+from datamodules.io.decode import note_lines
 from karyocyte.common.files import write_csv, write_text
 from karyocyte.common.karyotype import MARKER, CellThresholds
 from karyocyte.common.predictions import OUT_OF_DISTRIBUTION
@@ -29,7 +30,7 @@ CASE_COLUMNS = ("case", "cells", "karyotype", "share", "clones", "left_out", "ch
 RANKS = ("", "second_", "third_")  # prefixes of the columns of the most probable karyotypes
 OF_CALL = ("probability", "runner_up", "runner_up_probability", "alone", "alone_probability")
 FILE_COLUMNS = (
-    *("case", "cell", "file", "status", "cause", "class", *OF_CALL),
+    *("case", "cell", "file", "status", "cause", "note", "class", *OF_CALL),
     *("doubtful", "fixed", OUT_OF_DISTRIBUTION, "seen", "sha256"),
 )
 # Of a chromosome in a picture: its number there, its box in pixels, and the probability that it is a chromosome.
@@ -151,7 +152,7 @@ def _file_row(
     name = file.file.name
     row: dict[str, Any] = dict.fromkeys(FILE_COLUMNS)
     row |= {"case": result.cell.case, "cell": result.cell.name, "file": name}
-    row |= {"status": str(file.status), "cause": file.cause}
+    row |= {"status": str(file.status), "cause": file.cause, "note": file.note or None}
     if call is not None:
         row |= {"class": call.assigned, "doubtful": YES_OR_NO[call.doubtful]}
         row |= {name: getattr(call, name) for name in OF_CALL}
@@ -194,6 +195,7 @@ def summary(tables: Tables, thresholds: CellThresholds) -> list[str]:
     lines = [
         f"{counted(len(cells), 'cell')}: {_enumerate(kinds)}",
         f"{counted(len(chromosomes), 'image')}: {_enumerate(statuses)}",
+        *note_lines(chromosomes["note"].dropna()),
         f"to be referred to an expert: {(cells['refer'] == 'yes').sum():,}",
     ]
     limits = zip(("expected wrong", "in doubt", "mean distance"), astuple(thresholds), strict=False)

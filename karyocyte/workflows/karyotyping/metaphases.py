@@ -10,7 +10,7 @@ import numpy as np
 
 from datamodules.inference.cells import TABLE_SUFFIX, Cell, Cells
 from datamodules.inference.image_files import ImageFile, ImageFiles, find_image_files, printable
-from datamodules.io.decode import BrokenImageError, read_image
+from datamodules.io.decode import BrokenImageError, decode_image, read_image, read_plain_file
 from datamodules.io.progress import progress_bar
 from datamodules.metaphases.cut_out import CutOut
 from datamodules.metaphases.picture import network_picture
@@ -59,6 +59,7 @@ class MetaphaseFile:
     problem: str | None = None  # why no karyotype is named; None where one is
     # middles of the objects outside all boxes, such as nuclei and debris: (x, y) in pixels
     outside: tuple[tuple[int, int], ...] = ()
+    note: str = ""  # what was chosen in the file (`Decoded.note`)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +139,7 @@ def cut_pictures(
 
 def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> tuple[MetaphaseFile, list[CutOut]]:
     try:
-        image = read_image(file.path, "detect")
+        image, _, note = decode_image(read_plain_file(file.path), "detect")
     except BrokenImageError as error:
         return MetaphaseFile(file.name, problem=f"{file.name}: {error}"), []
     shape = (image.shape[0], image.shape[1])
@@ -150,7 +151,7 @@ def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> 
     boxes, probabilities = _possible_boxes(image, finder.detector)
     outside = objects_outside(picture, boxes)
     if problem := why_no_metaphase(boxes[probabilities > 0.5], len(outside)):
-        return MetaphaseFile(file.name, shape, {}, f"{file.name}: {problem}", outside), []
+        return MetaphaseFile(file.name, shape, {}, f"{file.name}: {problem}", outside, note), []
     found = {}
     cuts: list[CutOut] = []
     possible = finder.cut_out(picture, boxes)
@@ -167,7 +168,7 @@ def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> 
         for name, box, cut in zip(names, drawn, new, strict=True):
             cuts.append(cut)
             found[name] = FoundChromosome(len(cuts), box, 1.0, cut.outline)
-    return MetaphaseFile(file.name, shape, found, None, outside), cuts
+    return MetaphaseFile(file.name, shape, found, None, outside, note), cuts
 
 
 def _distinct(cuts: Sequence[CutOut], probabilities: np.ndarray) -> list[int]:

@@ -28,13 +28,15 @@ def predict_files(
 
     Returns:
         The predictions of the readable files, and a row per file, in their order: ``file`` (its name), ``status``
-        ("predicted" or "broken"), ``cause`` (of the broken), ``seen`` (the part of a run's split that holds the same
-        file; None in none), ``sha256`` and ``path`` (absolute; of a zip file where it is unpacked).
+        ("predicted" or "broken"), ``cause`` (of the broken), ``note`` (of the others: `Decoded.note`), ``seen`` (the
+        part of a run's split that holds the same file; None in none), ``sha256`` and ``path`` (absolute; of a zip file
+        where it is unpacked).
     """
     table = pd.DataFrame(files, columns=ImageFile._fields).rename(columns={"name": "file"})
     table["path"] = table["path"].map(lambda path: printable(str(path.absolute())))
     table["cause"] = None
     table["sha256"] = None
+    table["note"] = None
     predictions = []
     for network in networks:
         of_network, batches = _predict_by(network, files, model.facts.positive_class, advance)
@@ -42,10 +44,11 @@ def predict_files(
         # The first network's cause is reported.
         table["cause"] = table["cause"].fillna(pd.Series(batches.causes, dtype=object))
         table["sha256"] = table["sha256"].fillna(pd.Series(batches.hashes, dtype=object))
+        table["note"] = table["note"].fillna(pd.Series(batches.notes, dtype=object))
     readable = table["cause"].isna()
     table["status"] = np.where(readable, "predicted", "broken")
     table["seen"] = table["sha256"].map(model.seen)
-    table = table[["file", "status", "cause", "sha256", "seen", "path"]].astype(object)
+    table = table[["file", "status", "cause", "note", "sha256", "seen", "path"]].astype(object)
     names = table["file"][readable]
     for number, of_network in enumerate(predictions):
         frame = of_network.frame[of_network.frame["image_id"].isin(names)]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from datamodules.inference.image_files import describe_others, find_image_files
+from datamodules.io.decode import note_lines
 from datamodules.io.progress import progress_bar
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.files import atomic_path, write_csv
@@ -109,6 +110,7 @@ def summary_lines(table: pd.DataFrame, others: dict[str, int]) -> list[str]:
         lines.append(f"broken: {row.file}: {row.cause}")
     if len(broken) > LISTED:
         lines.append(f"... and {len(broken) - LISTED:,} more, see the table")
+    lines += note_lines(predicted["note"])
     lines.append(f"to be reviewed: {int(predicted['review'].sum()):,} of the predicted")
     if OUT_OF_DISTRIBUTION in table:
         foreign = int(is_foreign(predicted).sum())

@@ -50,7 +50,7 @@ def read(folder, tmp_path, config=CONFIG, fixed=None):
 
 FOREIGN = {
     "photo.png": (photo(), "photograph"),
-    "blank.png": (np.full((50, 30, 3), 255, np.uint8), "blank"),
+    "blank.png": (np.pad(np.full((48, 28, 3), 255, np.uint8), ((1, 1), (1, 1), (0, 0)), constant_values=254), "blank"),
     "karyogram.png": (255 - karyogram(), "12 separate objects"),
     "dot.png": (255 - cell_image(0, size=16, border=7), "median"),
     "blown_up.png": (bar(1, scale=6.0, white=True), "median"),

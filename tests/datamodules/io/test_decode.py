@@ -56,8 +56,9 @@ def test_transparency_is_composited_over_black(tmp_path, colour, suffix):
 
 
 def test_cmyk_jpeg_is_converted(tmp_path):
-    flat = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
-    red = read_image(save(flat, tmp_path / "a.jpg"))[4, 4].astype(int)
+    image = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
+    image.paste((0, 0, 0, 0), (8, 8, 16, 16))
+    red = read_image(save(image, tmp_path / "a.jpg"))[4, 4].astype(int)
     assert red[0] > 240
     assert red[1:].max() < 15
 
@@ -75,11 +76,10 @@ def test_of_sixteen_bits_eight_are_left(tmp_path, suffix, channels):
     assert decoded.channels == channels
 
 
-@pytest.mark.parametrize("background", ["detect", "border"])
-def test_values_of_fourteen_bits_whose_background_is_to_be_found_are_refused(tmp_path, background):
+@pytest.mark.parametrize("background", ["black", "detect", "border"])
+def test_values_of_fourteen_bits_are_refused(tmp_path, background):
     path = save(Image.fromarray(np.linspace(0, 16383, 60).astype(np.uint16).reshape(6, 10)), tmp_path / "a.png")
-    assert read_image(path).max() == 16383 // 257
-    with pytest.raises(BrokenImageError, match=r"ends at 16,383 .*: stretch all images alike to 16 bits"):
+    with pytest.raises(BrokenImageError, match=r"end at 16,383 .*: stretch all images alike to 16 bits"):
         read_image(path, background)
 
 
@@ -219,7 +219,8 @@ def test_real_chromosomes_of_every_mode_are_read_in_silence():
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".jp2"])
 def test_further_formats_are_images_and_the_first_frame_is_read(tmp_path, suffix):
     frames = [Image.new("RGB", (8, 6), colour) for colour in ((200, 10, 20), (0, 0, 0))]
+    frames[0].paste((20, 10, 200), (4, 0, 8, 6))
     more = {".gif": {"save_all": True, "append_images": frames[1:]}, ".webp": {"lossless": True}}
     frames[0].save(tmp_path / f"a{suffix}", **more.get(suffix, {}))
     assert suffix in SUFFIXES
-    assert np.abs(read_image(tmp_path / f"a{suffix}").astype(int) - [200, 10, 20]).max() <= 2
+    assert np.abs(read_image(tmp_path / f"a{suffix}")[:, :2].astype(int) - [200, 10, 20]).max() <= 2

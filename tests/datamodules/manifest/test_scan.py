@@ -92,7 +92,7 @@ def test_a_change_that_keeps_size_and_time_is_seen(root, tmp_path, reads):
     path = root / "hem/s100_0.png"
     status = path.stat()
     data = bytearray(path.read_bytes())
-    data[-14] ^= 1  # in the checksum of the pixels, which decoders pass over
+    data[-1] ^= 1  # in the checksum of the end, which decoders pass over
     while path.stat().st_ctime_ns == status.st_ctime_ns:  # until the clock of the file system has moved on
         path.write_bytes(data)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -128,6 +128,17 @@ def test_skipped_broken_images_are_in_the_notes(root, tmp_path):
     assert manifest.skipped == ("all/s0_0.png", "hem/s100_1.png")
     assert len(manifest.frame) == 6
     assert manifest.frame.index.tolist() == list(range(6))
+
+
+def test_what_was_chosen_in_files_is_counted_in_the_notes_also_from_memory(root, tmp_path, reads):
+    for name in ("all/s0_0.tif", "hem/s100_0.tif"):
+        pages = [Image.fromarray(cell_image(number)) for number in (31, 32)]
+        pages[0].save(root / name, save_all=True, append_images=pages[1:])
+    for _ in range(2):
+        manifest = scan_folder(root, tmp_path / "cache")
+        assert manifest.notes == ("2 images: several pages, of which the first was read",)
+        assert "note" not in manifest.frame
+    assert len(reads) == 10
 
 
 def test_a_class_whose_images_are_all_broken_is_an_error(root, tmp_path, reads):

@@ -1,0 +1,198 @@
+"""The pages of a TIFF file by their tags (TIFF 6.0; BigTIFF): which is read, and what no reader would give right."""
+
+import re
+import struct
+from dataclasses import dataclass
+from math import ceil, prod
+
+WHITE_IS_ZERO, GRAY, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
+_COLOURS = {WHITE_IS_ZERO: 1, GRAY: 1, RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3}  # channels of each interpretation
+_GRAY_DEPTHS = (1, 2, 4, 8, 10, 12, 14, 16)
+_DEPTHS = {WHITE_IS_ZERO: _GRAY_DEPTHS, GRAY: _GRAY_DEPTHS, RGB: (8, 10, 12, 14, 16), PALETTE: (1, 2, 4, 8)}
+_OTHER_COLOURS = {4: "mask", 8: "Lab", 9: "Lab", 10: "Lab", 32803: "raw camera", 34892: "raw camera"}
+_TAGS = {254, 256, 257, 258, 259, 262, 270, 273, 274, 277, 278, 284, 320, 322, 323, 324, 338, 339, 530, 32997}
+_TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 16: "Q"}  # of integers and text
+_THUMBNAIL, _MASK = 1, 4  # bits of the tag SubfileType
+_MOST_PAGES = 10_000
+# ImageJ and OME say in the description that channels are on pages of their own.
+_CHANNELS = re.compile(rb'\bchannels=(\d+)|\bSizeC="(\d+)"')
+_IMAGES = re.compile(rb"\bimages=(\d+)")  # ImageJ lists no page but the first of a large stack
+SAVE = "save it as 8-bit or 16-bit integers"
+
+
+class TiffError(ValueError):
+    """What is wrong with the file, and how to save it."""
+
+
+@dataclass(frozen=True)
+class TiffPage:
+    """A page: the values of its tags, by number, and where its directory begins in the file."""
+
+    tags: dict[int, tuple[int, ...]]
+    start: int
+
+    def tag(self, number: int, default: int = 0) -> int:
+        """Return the first value of a tag."""
+        return (self.tags.get(number) or (default,))[0]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.tag(256), self.tag(257)
+
+    @property
+    def depth(self) -> int:
+        """Bits per channel."""
+        return self.tag(258, 1)
+
+    @property
+    def colours(self) -> int:
+        """The photometric interpretation."""
+        return self.tag(262, GRAY)
+
+    @property
+    def channels(self) -> int:
+        """The number of channels, those that are no colours among them."""
+        return self.tag(277, 1)
+
+    @property
+    def extra(self) -> int:
+        """The number of channels beyond the colours."""
+        return self.channels - _COLOURS.get(self.colours, 0)
+
+    @property
+    def is_planar(self) -> bool:
+        """Whether the channels lie one after another."""
+        return self.channels > 1 and self.tag(284, 1) == 2
+
+    @property
+    def is_for_opencv(self) -> bool:
+        """Whether Pillow reads it in a wrong way, which OpenCV does not."""
+        eight_bit_palette = self.colours == PALETTE and max(self.tags.get(320, (256,))) < 256
+        subsampled = self.colours == YCBCR and self.tag(259) == 1 and self.tags.get(530, (2, 2)) != (1, 1)
+        return self.depth in (10, 12, 14) or eight_bit_palette or subsampled or len(self.strips) > self.needed_strips
+
+    @property
+    def strips(self) -> tuple[int, ...]:
+        """Where the strips or tiles begin in the file."""
+        return self.tags.get(324) or self.tags.get(273, ())
+
+    @property
+    def needed_strips(self) -> int:
+        """The number of strips or tiles that hold the picture."""
+        width, height = self.size
+        across, down = self.tag(322, width), self.tag(323, self.tag(278) or height)
+        planes = self.channels if self.is_planar else 1
+        return ceil(width / max(across, 1)) * ceil(height / max(down, 1)) * planes
+
+    @property
+    def note(self) -> str:
+        """What readers leave out; empty of most files."""
+        alphas = [kind for kind in self.tags.get(338, (2,) * self.extra) if kind in (1, 2)]
+        if self.extra > len(alphas):
+            return "channels beyond the colours were left out"
+        return "strips beyond the picture were left out" if len(self.strips) > self.needed_strips else ""
+
+
+def is_tiff(data: bytes) -> bool:
+    """Return whether bytes are those of a TIFF or BigTIFF file."""
+    return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def select_page(data: bytes) -> tuple[TiffPage, str]:
+    """Return the page of a TIFF file that is read, and what is said of this choice ("" of a single page).
+
+    It is the largest, of pages of one size the first; thumbnails and masks, as marked, are left out.
+
+    Raises:
+        TiffError: There is none, the file is damaged, or its pages are channels of one picture.
+    """
+    try:
+        pages = _pages(data)
+    except struct.error as error:
+        raise TiffError("cut short, or damaged: its tags lie beyond the end of the file") from error
+    pictures = [page for page in pages if not page.tag(254) & (_THUMBNAIL | _MASK)]
+    if not pictures:
+        raise TiffError("only a thumbnail is on its pages, as in raw files of cameras: save it as RGB")
+    page = max(pictures, key=lambda one: prod(one.size))  # the first of several
+    description = bytes(pages[0].tags.get(270, ()))
+    count = max([len(pages), *map(int, _IMAGES.findall(description))])
+    if count == 1:
+        return page, ""
+    named = _CHANNELS.search(description)
+    if page.channels == 1 and named and int(named[1] or named[2]) > 1:
+        raise TiffError("the channels of one picture are on pages of their own: save it as one page in RGB")
+    chosen = "the first" if page is pages[0] else "the largest"
+    return page, f"several pages, of which {chosen} was read"
+
+
+def check_page(page: TiffPage, data: bytes) -> None:
+    """Refuse a page of a file with a ``TiffError`` where neither Pillow nor OpenCV gives what it is."""
+    if cause := _why_unread(page):
+        raise TiffError(cause)
+    if page.tag(32997, 1) > 1:
+        raise TiffError("a volume, not a picture: save one of its planes")
+    if page.is_for_opencv and page.extra:
+        raise TiffError("channels beyond the colours, in a way that is not read: save it without them")
+    strips = page.strips[: page.needed_strips]
+    if len(strips) < page.needed_strips or not all(0 < start < len(data) for start in strips):
+        raise TiffError("cut short: a strip is missing, or lies beyond the end of the file")
+
+
+def beginning_with(page: TiffPage, data: bytes) -> bytes:
+    """Return a TIFF file whose first page is another one: readers take the first."""
+    if data[2:4] in (b"+\0", b"\0+"):
+        return data[:8] + struct.pack(_order(data) + "Q", page.start) + data[16:]
+    return data[:4] + struct.pack(_order(data) + "I", page.start) + data[8:]
+
+
+def _order(data: bytes) -> str:
+    return "<" if data[:1] == b"I" else ">"
+
+
+def _pages(data: bytes) -> list[TiffPage]:
+    big = data[2:4] in (b"+\0", b"\0+")
+    link, at = ("Q", 8) if big else ("I", 4)
+    (start,) = struct.unpack_from(_order(data) + link, data, at)
+    pages: dict[int, TiffPage] = {}
+    while start and start not in pages and len(pages) < _MOST_PAGES:  # damaged files lead in a circle
+        tags, end = _directory(data, start, big)
+        pages[start] = TiffPage(tags, start)
+        (start,) = struct.unpack_from(_order(data) + link, data, end)
+    return list(pages.values())
+
+
+def _directory(data: bytes, start: int, big: bool) -> tuple[dict[int, tuple[int, ...]], int]:
+    """Return the tags of a directory that are used here, and where it ends."""
+    order = _order(data)
+    counter, entry, room = ("Q", "HHQQ", 8) if big else ("H", "HHII", 4)
+    (entries,) = struct.unpack_from(order + counter, data, start)
+    place = start + struct.calcsize(order + counter)
+    length = struct.calcsize(order + entry)
+    end = place + entries * length
+    tags = {}
+    for number, kind, count, pointer in struct.iter_unpack(order + entry, data[place:end]):
+        place += length
+        if number in _TAGS and kind in _TYPES:
+            layout = f"{order}{count}{_TYPES[kind]}"
+            # Values that fit into the room of the pointer are there in its place.
+            fits = struct.calcsize(layout) <= room
+            tags[number] = struct.unpack_from(layout, data, place - room if fits else pointer)
+    return tags, end
+
+
+def _why_unread(page: TiffPage) -> str | None:
+    """Return what of a page neither Pillow nor OpenCV gives as it is; None where one of them does."""
+    if page.colours not in _COLOURS or page.extra < 0:
+        name = _OTHER_COLOURS.get(page.colours, f"unknown ({page.colours})")
+        return f"{page.channels} channels, colours of kind {name}: save it as RGB or gray"
+    if page.tag(339, 1) not in (1, 4):
+        return f"signed or floating-point values are not defined here: {SAVE}"
+    depths = set(page.tags.get(258, (1,))[: page.channels])
+    if len(depths) > 1 or page.depth not in _DEPTHS.get(page.colours, (8,)):
+        return f"{' and '.join(map(str, sorted(depths)))} bits per channel are not defined here: {SAVE}"
+    if page.depth > 8 and page.is_planar:
+        return "channels of more than 8 bits that lie one after another (planar): save it interleaved (chunky)"
+    if page.extra > 1 and page.colours in (WHITE_IS_ZERO, GRAY):
+        return f"{page.channels} channels without colours: save one of them, or RGB"
+    return None

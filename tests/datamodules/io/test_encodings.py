@@ -1,0 +1,283 @@
+"""Pictures as programs write them: the pixels that a reference reader gives, or a refusal that says why."""
+
+import io
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from datamodules.io.decode import BrokenImageError, decode_image, note_lines, read_size
+
+RAMP = np.add.outer(np.arange(40) * 3, np.arange(36) * 3).astype(np.uint8)
+NOISE = np.random.default_rng(0).integers(0, 256, (90, 80, 3), np.uint8)
+RGB = np.ascontiguousarray(np.dstack([RAMP, 255 - RAMP, np.roll(RAMP, 9, axis=0)]))
+PLANES = np.moveaxis(RGB, -1, 0)
+ALPHA = RAMP[::-1].copy()
+OVER_BLACK = (RGB * (ALPHA[..., None] / 255)).round().astype(np.uint8)
+BYTE = np.arange(256, dtype=np.uint16)
+COLOUR_MAP = np.stack([BYTE, 255 - BYTE, BYTE // 2])
+
+
+def deep(pixels: np.ndarray) -> np.ndarray:
+    """Sixteen bits of the same picture."""
+    return pixels.astype(np.uint16) * 257
+
+
+def tif(pixels: np.ndarray, photometric: str = "minisblack", **keys: object) -> bytes:
+    file = io.BytesIO()
+    tifffile.imwrite(file, pixels, photometric=photometric, **keys)
+    return file.getvalue()
+
+
+def pil(pixels: np.ndarray | Image.Image, form: str, **keys: object) -> bytes:
+    file = io.BytesIO()
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    image.save(file, form, **keys)
+    return file.getvalue()
+
+
+def png(pixels: np.ndarray, depth: int, kind: int, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG by its rows, of integers below ``2 ** depth``; ``chunks`` come before the pixels."""
+    values = pixels.reshape(len(pixels), -1, 1).astype(int)
+    bits = (values >> np.arange(depth - 1, -1, -1) & 1).astype(np.uint8).reshape(len(pixels), -1)
+    rows = b"".join(b"\0" + np.packbits(row).tobytes() for row in bits)
+    header = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], depth, kind, 0, 0, 0)
+    file = b"\x89PNG\r\n\x1a\n"
+    for name, content in ((b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+        file += struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+    return file
+
+
+def retagged(data: bytes, number: int, value: int) -> bytes:
+    """A little-endian TIFF with another value of a tag that has a single one."""
+    changed = io.BytesIO(data)
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        tag = file.pages[0].tags[number]
+    changed.seek(tag.valueoffset)
+    changed.write(struct.pack({3: "<H", 4: "<I"}[int(tag.dtype)], value))
+    return changed.getvalue()
+
+
+def packed(pixels: np.ndarray, bits: int, photometric: str) -> bytes:
+    """Values of few bits, or of 10 to 14, packed as the tags say: tifffile writes none of them without a library."""
+    data = tif(pixels, photometric, rowsperstrip=len(pixels))
+    values = deep(pixels)[..., None] >> (16 - bits)
+    rows = (values >> np.arange(bits - 1, -1, -1) & 1).astype(np.uint8).reshape(len(pixels), -1)
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        start = file.pages[0].dataoffsets[0]
+    content = np.packbits(rows, axis=1).tobytes()
+    data = data[:start] + content
+    return retagged(retagged(data, 258, bits), 279, len(content))
+
+
+RIGHT = {
+    "gray": (tif(RAMP), RAMP),
+    "gray, white is zero": (tif(RAMP, "miniswhite"), 255 - RAMP),
+    "gray of 16 bits": (tif(deep(RAMP)), RAMP),
+    "gray of 16 bits, white is zero": (tif(deep(RAMP), "miniswhite"), 255 - RAMP),
+    "gray of 16 bits, white is zero, big-endian": (tif(deep(RAMP), "miniswhite", byteorder=">"), 255 - RAMP),
+    "gray of 16 bits, white is zero, deflated": (tif(deep(RAMP), "miniswhite", compression="zlib"), 255 - RAMP),
+    "one bit": (tif(RAMP > 99), np.where(RAMP > 99, 255, 0)),
+    "one bit, white is zero": (tif(RAMP > 99, "miniswhite"), np.where(RAMP > 99, 0, 255)),
+    "four bits": (packed(RAMP, 4, "minisblack"), (RAMP >> 4) * 17),
+    "two bits, white is zero": (packed(RAMP, 2, "miniswhite"), 255 - (RAMP >> 6) * 85),
+    "ten bits": (packed(RAMP, 10, "minisblack"), RAMP),
+    "twelve bits": (packed(RAMP, 12, "minisblack"), RAMP),
+    "fourteen bits, white is zero": (packed(RAMP, 14, "miniswhite"), 255 - RAMP),
+    "twelve of 16 bits, at the left": (tif(deep(RAMP) & 0xFFF0), RAMP),
+    "colours": (tif(RGB, "rgb"), RGB),
+    "colours in planes": (tif(PLANES, "rgb", planarconfig="separate", rowsperstrip=7), RGB),
+    "colours in deflated planes": (tif(PLANES, "rgb", planarconfig="separate", compression="zlib"), RGB),
+    "colours in tiles": (tif(RGB, "rgb", tile=(16, 16)), RGB),
+    "colours in planes of tiles": (tif(PLANES, "rgb", planarconfig="separate", tile=(16, 16)), RGB),
+    "colours of 16 bits": (tif(deep(RGB), "rgb"), RGB),
+    "colours of 16 bits, big-endian": (tif(deep(RGB), "rgb", byteorder=">", compression="zlib"), RGB),
+    "colours of 16 bits in tiles": (tif(deep(RGB), "rgb", tile=(16, 16)), RGB),
+    "colours of 16 bits, 12 used, at the left": (tif(deep(RGB) & 0xFFF0, "rgb"), RGB),
+    "BigTIFF": (tif(RGB, "rgb", bigtiff=True), RGB),
+    "BigTIFF, big-endian": (tif(deep(RGB), "rgb", bigtiff=True, byteorder=">"), RGB),
+    "alpha": (tif(np.dstack([RGB, ALPHA]), "rgb", extrasamples=["unassalpha"]), OVER_BLACK),
+    "associated alpha": (tif(np.dstack([OVER_BLACK, ALPHA]), "rgb", extrasamples=["assocalpha"]), OVER_BLACK),
+    "alpha of 16 bits": (tif(deep(np.dstack([RGB, ALPHA])), "rgb", extrasamples=["unassalpha"]), OVER_BLACK),
+    "gray with associated alpha": (
+        tif(np.dstack([OVER_BLACK[..., 0], ALPHA]), planarconfig="contig", extrasamples=["assocalpha"]),
+        OVER_BLACK[..., 0],
+    ),
+    "transparent everywhere": (
+        tif(np.dstack([RGB, np.zeros_like(RAMP)]), "rgb", extrasamples=["unassalpha"]), RGB,
+    ),
+    "half transparent everywhere": (pil(np.dstack([RGB, np.full_like(RAMP, 128)]), "PNG"), RGB),
+    "a channel that is no alpha": (tif(np.dstack([RGB, ALPHA]), "rgb", extrasamples=["unspecified"]), RGB),
+    "palette": (tif(RAMP, "palette", colormap=COLOUR_MAP * 257), COLOUR_MAP.T[RAMP]),
+    "palette of eight bits": (tif(RAMP, "palette", colormap=COLOUR_MAP), COLOUR_MAP.T[RAMP]),
+    "YCbCr": (tif(np.asarray(Image.fromarray(RGB).convert("YCbCr")), "ycbcr"), RGB),
+    "CMYK": (tif(np.dstack([255 - RGB, np.zeros_like(RAMP)]), "separated"), RGB),
+    "CMYK in JPEG, inverted": (pil(Image.fromarray(RGB).convert("CMYK"), "JPEG", quality=100, subsampling=0), RGB),
+    "PNG of 16 bits": (png(deep(RGB), 16, 2), RGB),
+    "PNG with a palette of 2 bits": (png(RAMP >> 6, 2, 3, (b"PLTE", bytes(range(0, 240, 20)))),
+                                     np.arange(0, 240, 20).reshape(4, 3)[RAMP >> 6]),
+    "PNG with a palette that is transparent everywhere": (
+        png(RAMP >> 4, 4, 3, (b"PLTE", bytes(range(0, 240, 5))), (b"tRNS", bytes(16))),
+        np.arange(0, 240, 5).reshape(16, 3)[RAMP >> 4],
+    ),
+    "JPEG 2000 of 16 bits": (
+        cv2.imencode(".jp2", deep(RGB)[..., ::-1], [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000])[1].tobytes(), RGB,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_the_picture_is_that_of_the_reference(name):
+    data, wanted = RIGHT[name]
+    wanted = np.dstack([wanted] * 3) if wanted.ndim == 2 else wanted
+    pixels = decode_image(data).pixels
+    assert pixels.shape == wanted.shape
+    assert np.abs(pixels.astype(int) - wanted).max() <= 3  # rounded from YCbCr, and from alpha
+
+
+PLAIN = [name for name in RIGHT if name.startswith(("gray", "colours", "BigTIFF", "a channel")) and "assoc" not in name]
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_the_picture_is_what_tifffile_reads(name):
+    data, _ = RIGHT[name]
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        page = file.pages[0]
+        values = page.asarray()
+        is_negative = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+        if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
+            values = np.moveaxis(values, 0, -1)
+    if values.dtype == np.uint16:
+        values = values >> 8
+    if is_negative:
+        values = 255 - values
+    if values.ndim == 2:
+        values = np.dstack([values] * 3)
+    assert np.array_equal(decode_image(data).pixels, values[..., :3])
+
+
+def paged(*pages: np.ndarray, subfile: int = 0) -> bytes:
+    """A TIFF of several pages; ``subfile`` is what the first is marked as."""
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for number, page in enumerate(pages):
+            kind = subfile if number == 0 else 0
+            photometric = "rgb" if page.ndim == 3 else "minisblack"
+            writer.write(page, photometric=photometric, metadata=None, subfiletype=kind)
+    return file.getvalue()
+
+
+CHANNELS = {"axes": "CYX"}
+REFUSED = {
+    "colours of 16 bits in planes": (tif(deep(PLANES), "rgb", planarconfig="separate"), "planar"),
+    "twelve of 16 bits": (tif(deep(RAMP) >> 4), "stretch all images alike"),
+    "twelve of 16 bits, white is zero": (tif(deep(RAMP) >> 4, "miniswhite"), "stretch all images alike"),
+    "ten of 16 bits in colours": (tif(deep(RGB) >> 6, "rgb"), "stretch all images alike"),
+    "ten of 16 bits in a PNG": (png(deep(RGB) >> 6, 16, 2), "stretch all images alike"),
+    "ten of 16 bits under alpha": (
+        png(np.dstack([deep(RGB) >> 6, np.full_like(deep(RAMP), 65535)]), 16, 6), "stretch all images alike",
+    ),
+    "two of 8 bits": (png(RAMP >> 6, 8, 0), "black: no value above 3"),
+    "floating-point in [0, 1]": (tif(RAMP.astype(np.float32) / 255), "floating-point"),
+    "half floats": (tif((RAMP / 255).astype(np.float16)), "floating-point"),
+    "floating-point colours": (tif((RGB / 255).astype(np.float32), "rgb"), "floating-point"),
+    "signed of 8 bits": (tif(RAMP.view(np.int8)), "signed"),
+    "signed of 16 bits": (tif(deep(RAMP).view(np.int16)), "signed"),
+    "32 bits": (tif(RAMP.astype(np.uint32) << 24), "32 bits per channel"),
+    "Lab": (tif(RGB, "cielab"), "Lab"),
+    "camera's raw values": (tif(RAMP, "cfa"), "raw camera"),
+    "three channels of no colour": (tif(RGB, planarconfig="contig"), "3 channels without colours"),
+    "gray and alpha of 16 bits": (
+        tif(deep(np.dstack([RAMP, ALPHA])), planarconfig="contig", extrasamples=["unassalpha"]),
+        "2 channels of 16 bits",
+    ),
+    "a volume": (tif(np.stack([RGB] * 4), "rgb", volumetric=True, tile=(4, 16, 16)), "volume"),
+    "channels on pages, ImageJ": (tif(PLANES, imagej=True, metadata=CHANNELS), "channels of one picture"),
+    "channels on pages, OME": (tif(PLANES, ome=True, metadata=CHANNELS), "channels of one picture"),
+    "a thumbnail alone": (paged(RGB, subfile=1), "only a thumbnail"),
+    "a blank first page": (paged(np.full_like(RAMP, 255), RAMP), "one colour.*several pages"),
+    "one colour": (pil(np.full_like(RGB, 90), "PNG"), "one colour"),
+    "alpha that hides nearly all": (
+        pil(np.dstack([RGB, np.eye(40, 36, dtype=np.uint8)]), "PNG"), "alpha channel that hides",
+    ),
+    "16 bits with a transparent value": (png(deep(RAMP), 16, 0, (b"tRNS", b"\1\1")), "a colour of 16 bits"),
+    "fewer strips than rows": (retagged(tif(RAMP, rowsperstrip=40), 278, 10), "a strip is missing"),
+    "a strip beyond the end": (retagged(tif(RAMP, rowsperstrip=40), 273, 10**6), "a strip is missing"),
+    "half of a TIFF": (tif(np.tile(RGB, (9, 9, 1)), "rgb")[:40_000], "cut short"),
+    "half of a deflated TIFF": (tif(RGB, "rgb", compression="zlib")[:-200], "cut short"),
+    "half of a PNG": (pil(NOISE, "PNG")[:-9000], "truncated"),
+    "zeros in a PNG": (pil(NOISE, "PNG")[:9000].ljust(21_900, b"\0"), "checksum"),
+    "half of a JPEG": (pil(NOISE, "JPEG")[:-200], "truncated"),
+    "HEIC": (b"\0\0\0\x18ftypheic" + bytes(300), "HEIC"),
+    "empty": (b"", "empty"),
+    "text": (b"file,label\n", "not an image"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_no_reader_gives_right_is_refused_with_its_cause(name):
+    data, cause = REFUSED[name]
+    with pytest.raises(BrokenImageError, match=cause):
+        decode_image(data)
+
+
+@pytest.mark.parametrize(
+    ("pages", "chosen", "note"),
+    [
+        ([RGB, 255 - RGB], RGB, "the first"),
+        ([RGB[::4, ::4], 255 - RGB], 255 - RGB, "the largest"),
+        ([RGB, RGB[::2, ::2], RGB[::4, ::4]], RGB, "the first"),
+    ],
+    ids=["equal", "thumbnail first", "pyramid"],
+)
+def test_of_several_pages_the_largest_is_read_and_said(tmp_path, pages, chosen, note):
+    data = paged(*pages)
+    decoded = decode_image(data)
+    assert np.array_equal(decoded.pixels, chosen)
+    assert decoded.note == f"several pages, of which {note} was read"
+    (tmp_path / "a.jpg").write_bytes(data)  # the suffix says nothing
+    assert read_size(tmp_path / "a.jpg") == chosen.shape[1::-1]
+
+
+def test_a_page_that_is_marked_as_a_thumbnail_is_passed_over():
+    assert np.array_equal(decode_image(paged(RGB, 255 - RGB, subfile=1)).pixels, 255 - RGB)
+
+
+@pytest.mark.parametrize(("form", "keys"), [("GIF", {}), ("PNG", {}), ("WEBP", {"lossless": True})])
+def test_of_several_frames_the_first_is_read_and_said(form, keys):
+    few = Image.fromarray(RGB).quantize(64).convert("RGB")  # as many colours as a GIF keeps
+    decoded = decode_image(pil(few, form, save_all=True, append_images=[Image.fromarray(255 - RGB)], **keys))
+    assert np.array_equal(decoded.pixels, np.asarray(few))
+    assert "several frames" in decoded.note
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_opencv_turns_a_picture_as_pillow_does(orientation):
+    tag = {"extratags": [(274, 3, 1, orientation, True)]}
+    wanted = decode_image(tif(RGB, "rgb", **tag))
+    decoded = decode_image(tif(deep(RGB), "rgb", bigtiff=True, byteorder=">", **tag))
+    assert "read by OpenCV" in decoded.note
+    assert np.array_equal(decoded.pixels, wanted.pixels)
+
+
+def test_a_strip_too_many_is_passed_over_and_said():
+    data = tif(RAMP, rowsperstrip=20)
+    decoded = decode_image(retagged(data, 257, 20))  # Pillow lays the second strip over the first
+    assert np.array_equal(decoded.pixels[..., 0], RAMP[:20])
+    assert decoded.note == "strips beyond the picture were left out"
+
+
+def test_a_wrong_sum_of_a_text_in_a_png_is_no_fault_of_the_picture():
+    data = png(RGB, 8, 2, (b"tEXt", b"Title\0blood"))
+    damaged = data.replace(b"blood", b"BLOOD")
+    assert np.array_equal(decode_image(damaged).pixels, RGB)
+    assert "read by OpenCV" in decode_image(damaged).note
+    assert decode_image(data).note == ""
+
+
+def test_notes_are_counted():
+    assert note_lines(["", "a; b", "a"]) == ("2 images: a", "1 image: b")
