@@ -6,14 +6,13 @@ from dataclasses import replace
 from pydantic import TypeAdapter, ValidationError
 
 from karyocyte.common.errors import UserError, first_fault
-from karyocyte.common.runs.files import PortableFile, RunFile
+from karyocyte.common.runs.files import PortableFile
 from karyocyte.common.runs.portable import PortableModel
 from karyocyte.common.runs.portable_folder import REMEDY
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.averaging import average
 from karyocyte.evaluation.core.warnings import fitted
-from karyocyte.evaluation.labelled_runs import LabelledFold
-from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_referral, choose_thresholds, thresholds_of
+from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_thresholds, thresholds_of
 from karyocyte.evaluation.result import EvaluationResult
 
 
@@ -29,11 +28,7 @@ def review_thresholds(runs: Sequence[Run], members: Sequence[Run]) -> ReviewThre
     if len(runs) == 1 and run.metrics:
         result = EvaluationResult.from_dict(run.metrics)
         thresholds = thresholds_of(result)
-        thresholds = replace(thresholds, notes=(*thresholds.notes, *fitted(result.about)))
-        # Results of earlier revisions have no referral.
-        if result.referral is None and run.has(RunFile.PREDICTIONS):
-            return choose_referral(LabelledFold.of(run.predictions, settings), thresholds)
-        return thresholds
+        return replace(thresholds, notes=(*thresholds.notes, *fitted(result.about)))
     predictions = [member.predictions for member in members]
     if len(members) == 1:
         return choose_thresholds(predictions[0], settings)
@@ -41,7 +36,7 @@ def review_thresholds(runs: Sequence[Run], members: Sequence[Run]) -> ReviewThre
         return choose_thresholds(average(predictions, [str(member.folder) for member in members]), settings)
     except UserError as error:  # such as the folds of an experiment: they have no validation image in common
         note = f"the members share no validation part, so no threshold, temperature or release is chosen: {error}"
-        return ReviewThresholds(settings.triage.vote_share, notes=(note,))
+        return ReviewThresholds(notes=(note,))
 
 
 def portable_thresholds(model: PortableModel) -> ReviewThresholds:

@@ -235,12 +235,10 @@ class InferenceConfig(StrictModel, defaults="train:inference"):
 
 
 class TriageConfig(StrictModel, defaults="train:evaluation.triage"):
-    """Targets of the referral to an expert; sensitivity and votes are of two classes."""
+    """Targets of the referral to an expert; sensitivity is of two classes."""
 
     sensitivity: Share = FROM_YAML
     accuracy: Share = FROM_YAML
-    vote_share: Share = FROM_YAML
-    coverage: Share = FROM_YAML
 
 
 class AssignmentConfig(StrictModel, defaults="train:evaluation.assignment"):

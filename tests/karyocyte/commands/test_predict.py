@@ -134,13 +134,11 @@ def test_images_that_are_out_of_distribution_are_marked_and_come_first(cell_runs
 
 
 @pytest.mark.parametrize("passes", [0, 3])
-def test_number_of_passes_and_a_rule_for_their_votes(sheet_run, sheet_images, predict_table, passes):
-    rules = ["rules=votes"] if passes else []
-    table, _ = predict_table(sheet_run, sheet_images, f"passes={passes}", *rules)
+def test_number_of_passes(sheet_run, sheet_images, predict_table, passes):
+    table, _ = predict_table(sheet_run, sheet_images, f"passes={passes}")
     assert bool(passes) == ("sampled_votes" in table)
     if passes:
         assert set(table["sampled_votes"].mul(3).round(6) % 1) == {0.0}
-        assert (table["review"] == (table["sampled_votes"] < 0.8)).all()
 
 
 def test_every_file_is_counted(cell_runs, tmp_path, predict_table):
@@ -218,20 +216,6 @@ def test_images_of_three_classes_are_reviewed_by_their_confidence(run_of_three_c
     assert tmp_path / written["path"][0] == images / written["file"][0]
 
 
-def test_referral_of_a_run_that_was_evaluated_by_an_earlier_revision(run_of_three_classes, tmp_path, predict_table):
-    images = write_class_folders(tmp_path / "new", {"x": 3})
-    table, _ = predict_table(run_of_three_classes, images, name="new")
-    metrics = Run(run_of_three_classes).metrics
-    del metrics["referral"]
-    (run_of_three_classes / "metrics.json").write_text(json.dumps(metrics))
-    again, _ = predict_table(run_of_three_classes, images, name="old")
-    pd.testing.assert_frame_equal(again, table)
-    Run(run_of_three_classes).path(RunFile.PREDICTIONS).unlink()
-    table, output = predict_table(run_of_three_classes, images, name="none")
-    assert table["review"].all()
-    assert "every image is to be reviewed" in output
-
-
 def test_single_images_of_a_run_scaled_by_cells_are_scaled_by_their_width(tmp_path, predict_table):
     canvas = ["prepare.fit=canvas", "prepare.background=detect", "prepare.canvas={scale_by: cell, area: 100}"]
     run = write_run_of_three_classes(tmp_path, *canvas)
@@ -300,8 +284,8 @@ def test_nothing_is_overwritten(cell_runs, cell_images, tmp_path, taken):
         ("{run} {sheets} {images}", "{sheets} normal, abnormal"),
         ("{run} {images} passes=5", "the model has no dropout"),
         ("{run} {other} {images} passes=5", "passes=5"),
-        ("{run} {images} rules=votes", "rules=votes"),
-        ("{run} {images} rules=vote", "rules.0: Input should be 'votes', "),
+        ("{run} {images} rules=confidence", "rules=confidence"),
+        ("{run} {images} rules=votes", "rules.0: Input should be 'release' or 'confidence'"),
         ("{run} {images} --output a.pdf", "--output a.pdf"),
     ],
 )
