@@ -251,16 +251,6 @@ class ImageDataModule(LightningDataModule):
         """The manifest rows of the validation and, after them, of the test part, int64."""
         return np.concatenate([self.rows("validation"), self.rows("test")])
 
-    def training_sample(self, count: int) -> torch.Tensor:
-        """Return at most ``count`` prepared training images, evenly spaced in the manifest, not augmented.
-
-        Returns:
-            float32 in [0, 1], shape (images, 3, H, W).
-        """
-        rows = self.rows("train")
-        sample = rows[_evenly_spaced(len(rows), count)]
-        return torch.from_numpy(self.prepared(sample).transpose(0, 3, 1, 2).copy()).float() / 255
-
     def prepared(self, rows: np.ndarray) -> np.ndarray:
         """Return images of some manifest rows, not augmented, uint8, shape (N, H, W, 3)."""
         return np.stack([to_shape(np.asarray(self.images[int(row)]), self.config.prepare) for row in rows])

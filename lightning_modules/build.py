@@ -48,15 +48,9 @@ def first_backbone(config: Config) -> FirstBackbone:
     folders = WeightsFolders.of(config.weights_dir, config.cache_dir)
     backbone, info = build_pretrained(config.model, config.weights, config.prepare.size, config.pretrained, folders)
     state = torch.get_rng_state()
-    restored = config.pretrained.batchnorm == "restored"
-    if restored and not info.folded:
-        raise UserError(f"weights={config.weights} has no folded BatchNorm: leave pretrained.batchnorm=restored out")
     for name, stage in stages_of(config).items():
-        if info.freeze_batchnorm and not restored and stage.train and stage.batchnorm == "train":
-            raise UserError(
-                f"{config.weights} has its BatchNorm folded: set unfreeze.stages.{name}.batchnorm=frozen, "
-                "or pretrained.batchnorm=restored"
-            )
+        if info.freeze_batchnorm and stage.train and stage.batchnorm == "train":
+            raise UserError(f"{config.weights} has its BatchNorm folded: set unfreeze.stages.{name}.batchnorm=frozen")
         check_modules(backbone.module, stage.train)
         # torch checks the arguments of optimiser and schedule over one number.
         number = [torch.nn.Parameter(torch.zeros(1))]
@@ -89,7 +83,6 @@ def build_classifier(
     model = assemble(config, backbone, facts, len(classes), settings)
     if config.loss.own is not None:
         check_loss(model.training_loss, logits or len(classes))
-    model.folded_batchnorm = info.folded if config.pretrained.batchnorm == "restored" else ()
     if config.inference.mc_passes:
         check_dropout(model, config.inference.mc_passes)
     if config.trainer.channels_last:

@@ -50,7 +50,6 @@ class Classifier(StagedModule):
         super().__init__(backbone, head, facts, settings)
         self.num_classes = num_classes
         self.orientation = orientation
-        self.folded_batchnorm: tuple[str, ...] = ()
         self.epoch_is_whole = False
         self.training_loss, self.validation_loss = build_losses(settings.loss)
         self.train_metrics = training_metrics(num_classes)

@@ -30,10 +30,9 @@ class ModelConfig(StrictModel):
 
 
 class PretrainedConfig(StrictModel, defaults="train:pretrained"):
-    """How a weights file is used that ends before the network does, or whose BatchNorm is folded."""
+    """How a weights file is used that ends before the network does."""
 
     missing: Literal["stop", "random"] = FROM_YAML
-    batchnorm: Literal["frozen", "restored"] = FROM_YAML
 
 
 # The path of a class of another package, such as torch.optim.lr_scheduler.StepLR.

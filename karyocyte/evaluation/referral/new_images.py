@@ -56,8 +56,9 @@ def review_table(predictions: Predictions, thresholds: ReviewThresholds, rules: 
     An image is reviewed where any rule applies, and where it is out of distribution; without rules every image is. A
     row per image: ``prediction`` (class at 0.5, or the most probable one), its ``probability`` (calibrated, with a
     temperature), ``runner_up`` and ``runner_up_probability``, ``prediction_at_threshold`` (None without one),
-    ``prob_<class>``, ``calibrated_<class>`` (with a temperature only), ``uncertainty``, ``upside_down``, ``out_of_distribution`` and ``sampled_...`` (where measured),
-    ``review`` (bool) and ``reason`` (texts of the rules that apply; None without review).
+    ``prob_<class>``, ``calibrated_<class>`` (with a temperature only), ``uncertainty``, ``upside_down``,
+    ``out_of_distribution`` and ``sampled_...`` (where measured), ``review`` (bool) and ``reason`` (texts of the rules
+    that apply; None without review).
     """
     classes = np.array(predictions.classes)
     positive = predictions.positive_index

@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 from karyocyte.commands.predict import app
-from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.averaging import average
 from karyocyte.evaluation.evaluate import evaluate_runs, write_evaluation

@@ -90,7 +90,7 @@ def test_keys_that_were_added_later_matter_where_they_differ(tmp_path):
     changed = small_config(tmp_path, "head.logits=null", "head.orientation=true", "pretrained.missing=random")
     identity = run_identity(changed, CONTENTS)["config"]
     assert identity["head"]["orientation"]
-    assert identity["pretrained"] == {"missing": "random", "batchnorm": "frozen"}
+    assert identity["pretrained"] == {"missing": "random"}
 
 
 def test_the_rounding_of_a_papers_parts_matters_where_they_are_drawn_alone(tmp_path):

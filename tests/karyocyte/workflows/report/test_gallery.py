@@ -12,7 +12,7 @@ from karyocyte.evaluation.metrics.classification import call
 from karyocyte.workflows.report import sources
 from karyocyte.workflows.report.gallery import gallery, pseudonyms
 from karyocyte.workflows.report.sources import read_chapters
-from tests.helpers.predictions import join, make_predictions, make_run, with_passes
+from tests.helpers.predictions import join, make_predictions, make_run
 from tests.karyocyte.workflows.report.reports import write_run
 
 
