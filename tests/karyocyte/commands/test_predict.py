@@ -73,13 +73,10 @@ def assert_evaluated(table, metrics):
 
 
 def assert_reviewed(table, metrics, positive):
-    """Assert that the images with few votes, and those that the run would not release, are to be reviewed."""
-    few_votes = table["sampled_votes"] < 0.8
+    """Assert that the images that the run would not release are to be reviewed."""
     not_released = table[f"prob_{positive}"] >= metrics["triage"]["release"]["validation"][0]["threshold"]
-    reason = table["reason"].fillna("")
-    assert (table["review"] == (few_votes | not_released)).all()
-    assert (reason.str.contains("vote share below 0.8") == few_votes).all()
-    assert (reason.str.contains("not below the release threshold") == not_released).all()
+    assert (table["review"] == not_released).all()
+    assert (table["reason"].fillna("").str.contains("not below the release threshold") == not_released).all()
     assert table["reason"].isna().equals(~table["review"])
 
 
@@ -258,7 +255,7 @@ def test_members_without_common_validation_images_choose_no_threshold(cell_runs,
     table, output = predict_table(cell_runs[0], other.folder, cell_images)
     assert "the members share no validation part" in output
     assert table["prediction_at_threshold"].isna().all()
-    assert (table["review"] == (table["sampled_votes"] < 0.8)).all()
+    assert table["review"].all()
 
 
 @pytest.mark.parametrize("taken", ["p.csv", "p.parquet"])
@@ -283,7 +280,6 @@ def test_nothing_is_overwritten(cell_runs, cell_images, tmp_path, taken):
         ("{run} {sheets} {images}", "{sheets} normal, abnormal"),
         ("{run} {images} passes=5", "the model has no dropout"),
         ("{run} {other} {images} passes=5", "passes=5"),
-        ("{run} {images} rules=confidence", "rules=confidence"),
         ("{run} {images} rules=votes", "rules.0: Input should be 'release' or 'confidence'"),
         ("{run} {images} --output a.pdf", "--output a.pdf"),
     ],
