@@ -7,9 +7,9 @@ import pandas as pd
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.predictions import OUT_OF_DISTRIBUTION, SAMPLED_PREFIX, UPSIDE_DOWN, Predictions, uncertainty_of
-from karyocyte.evaluation.calibration import rescale
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.evaluation.referral.choices import ReviewThresholds, reviewed
+from karyocyte.evaluation.temperature import rescale
 
 # Rule -> when an image is reviewed; the texts are part of the table.
 RULES = {

@@ -14,7 +14,7 @@ from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
 from karyocyte.common.runs.files import RunFile
 from karyocyte.evaluation.averaging import Combiner
-from karyocyte.evaluation.calibration import EPSILON, rescale
+from karyocyte.evaluation.temperature import EPSILON, rescale
 from karyocyte.workflows.models import LoadOptions, PortableNetworks, RunsModel
 from karyocyte.workflows.networks import LoadedNetwork, load_networks
 from karyocyte.workflows.temperatures import Temperatures, are_balanced, fit_temperatures

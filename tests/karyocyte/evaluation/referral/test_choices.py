@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from karyocyte.common.config.schema import EvaluationConfig, TriageConfig
-from karyocyte.evaluation.calibration import fit_temperature
 from karyocyte.evaluation.evaluate import evaluate_runs
 from karyocyte.evaluation.intervals.exact import lower_bounds
 from karyocyte.evaluation.labelled_runs import LabelledFold
@@ -18,6 +17,7 @@ from karyocyte.evaluation.referral.choices import (
     reviewed,
 )
 from karyocyte.evaluation.result import ConfidenceCut
+from karyocyte.evaluation.temperature import fit_temperature
 from tests.helpers.predictions import make_predictions, make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=20)
