@@ -22,8 +22,8 @@ from lightning_modules.checkpoint_io import load_checkpoint, load_exported
 from lightning_modules.classifier import Classifier
 from lightning_modules.extensions import check_extensions
 from lightning_modules.losses import check_loss
-from lightning_modules.mc_dropout import check_dropout
 from lightning_modules.optimizers import TrainingSettings, build_optimizer, build_scheduler, stage_optimizer
+from lightning_modules.prediction.mc_dropout import check_dropout
 from lightning_modules.training.trainer import check_trainer
 
 

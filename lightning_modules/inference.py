@@ -13,7 +13,7 @@ from karyocyte.common.runs.predicted import Predicted
 from lightning_modules.classifier import Classifier
 from lightning_modules.distributed import gather_to_rank_zero, joint_errors
 from lightning_modules.out_of_distribution import Distances, OutOfDistribution
-from lightning_modules.predictor import Predictor
+from lightning_modules.prediction.predictor import Predictor
 from lightning_modules.training.machine import explained_faults
 from lightning_modules.training.trainer import build_trainer
 

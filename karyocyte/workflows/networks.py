@@ -94,8 +94,8 @@ def load_networks(model: RunsModel | PortableNetworks, options: LoadOptions) -> 
 def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
     from karyocyte.workflows.torch_network import PredictionNetwork
     from lightning_modules.load import load_run
-    from lightning_modules.mc_dropout import check_dropout
     from lightning_modules.out_of_distribution import load_out_of_distribution
+    from lightning_modules.prediction.mc_dropout import check_dropout
 
     trained = load_run(member.folder)
     config = trained.config

@@ -12,7 +12,6 @@ from karyocyte.common.config.schema import InferenceConfig
 from karyocyte.common.predictions import UPSIDE_DOWN
 from karyocyte.common.runs.portable_folder import NetworkFacts
 from karyocyte.common.runs.run import ModelFacts
-from lightning_modules.adaptation import adapt_to_images
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.truncation import ImageSize
@@ -20,7 +19,8 @@ from lightning_modules.checkpoint_io import exported_parts, load_exported
 from lightning_modules.classifier_network import ClassifierNetwork
 from lightning_modules.image_network import ImageNetwork
 from lightning_modules.out_of_distribution import OutOfDistribution
-from lightning_modules.predictor import Predictor
+from lightning_modules.prediction.adaptation import adapt_to_images
+from lightning_modules.prediction.predictor import Predictor
 
 if TYPE_CHECKING:
     from lightning_modules.load import TrainedRun  # at run time it brings Lightning

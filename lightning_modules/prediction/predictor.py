@@ -6,9 +6,9 @@ from torch import nn
 from karyocyte.common.config.schema import InferenceConfig
 from karyocyte.common.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
 from lightning_modules.classifier_network import ClassifierNetwork
-from lightning_modules.mc_dropout import McDropout
 from lightning_modules.orientation import turn
 from lightning_modules.out_of_distribution import Distances, OutOfDistribution, looks_of
+from lightning_modules.prediction.mc_dropout import McDropout
 
 FEATURES = "features"
 LOOKS = "looks"
