@@ -124,16 +124,6 @@ class ImageDataModule(SplitDataModule):
         facts = {name: getattr(entry, fact) for name, entry in self.manifest.sets.items()}
         return np.asarray(self.manifest.frame["group"].map(facts))
 
-    def training_sample(self, count: int) -> torch.Tensor:
-        """Return at most ``count`` prepared training images, evenly spaced in the manifest, not augmented.
-
-        Returns:
-            float32 in [0, 1], shape (images, 3, H, W).
-        """
-        rows = self.rows("train")
-        sample = rows[_evenly_spaced(len(rows), count)]
-        return torch.from_numpy(self.prepared(sample).transpose(0, 3, 1, 2).copy()).float() / 255
-
     def of_training_images(self, count: int) -> "RowsDataModule":
         """Return at most ``count`` of the training images, evenly spaced in the manifest, each once, not augmented."""
         rows = np.unique(self.plan.rows)

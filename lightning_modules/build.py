@@ -22,8 +22,8 @@ from lightning_modules.checkpoint_io import load_checkpoint, load_exported
 from lightning_modules.classifier import Classifier
 from lightning_modules.extensions import check_extensions
 from lightning_modules.losses import OwnLoss, build_losses, check_loss
-from lightning_modules.mc_dropout import check_dropout
 from lightning_modules.optimizers import TrainingSettings, build_optimizer, build_scheduler
+from lightning_modules.prediction.mc_dropout import check_dropout
 from lightning_modules.training.trainer import check_trainer
 
 
@@ -49,15 +49,9 @@ def first_backbone(config: Config) -> FirstBackbone:
     folders = WeightsFolders.of(config.weights_dir, config.cache_dir)
     backbone, info = build_pretrained(config.model, config.weights, config.prepare.size, config.pretrained, folders)
     state = torch.get_rng_state()
-    restored = config.pretrained.batchnorm == "restored"
-    if restored and not info.folded:
-        raise UserError(f"weights={config.weights} has no folded BatchNorm: leave pretrained.batchnorm=restored out")
     for name, stage in stages_of(config).items():
-        if info.freeze_batchnorm and not restored and stage.train and stage.batchnorm == "train":
-            raise UserError(
-                f"{config.weights} has its BatchNorm folded: set unfreeze.stages.{name}.batchnorm=frozen, "
-                "or pretrained.batchnorm=restored"
-            )
+        if info.freeze_batchnorm and stage.train and stage.batchnorm == "train":
+            raise UserError(f"{config.weights} has its BatchNorm folded: set unfreeze.stages.{name}.batchnorm=frozen")
         check_modules(backbone.module, stage.train)
         # torch checks the arguments of optimiser and schedule over one number.
         number = [torch.nn.Parameter(torch.zeros(1))]
@@ -91,7 +85,6 @@ def build_classifier(
     model = assemble(config, backbone, facts, len(classes), settings)
     if isinstance(model.training_loss, OwnLoss):
         check_loss(model.training_loss, logits or len(classes))
-    model.folded_batchnorm = info.folded if config.pretrained.batchnorm == "restored" else ()
     if config.inference.mc_passes:
         check_dropout(model, config.inference.mc_passes)
     if config.trainer.channels_last:

@@ -7,16 +7,15 @@ from torch import nn
 from torchmetrics import MetricCollection
 
 from karyocyte.common.runs.run import ModelFacts
-from lightning_modules.backbones.heads import count_fixed_layers, head_layers
-from lightning_modules.backbones.truncation import features_of
+from lightning_modules.classifier_network import ClassifierNetwork
 from lightning_modules.epoch_metrics import training_metrics, validation_metrics
 from lightning_modules.losses import build_losses, share_of_loss
 from lightning_modules.optimizers import TrainingSettings
-from lightning_modules.orientation import loss_by_orientation, marginal_logits, turned_batch
+from lightning_modules.orientation import loss_by_orientation, turned_batch
 from lightning_modules.staged_module import StagedModule
 
 
-class Classifier(StagedModule):
+class Classifier(ClassifierNetwork, StagedModule):
     """A backbone and a head that map images to logits.
 
     In a notebook, ``create_classifier`` builds one by names; any Trainer fits it:
@@ -47,59 +46,13 @@ class Classifier(StagedModule):
         settings: TrainingSettings = TrainingSettings(),  # noqa: B008 (frozen)
         orientation: bool = False,
     ) -> None:
-        super().__init__(backbone, head, facts, settings)
-        self.num_classes = num_classes
-        self.orientation = orientation
-        self.folded_batchnorm: tuple[str, ...] = ()
+        super().__init__(backbone, head, num_classes, facts, orientation)
+        self.settings = settings
         self.epoch_is_whole = False
         self.training_loss, self.validation_loss = build_losses(settings.loss)
         self.train_metrics = training_metrics(num_classes)
         self.val_metrics = validation_metrics(num_classes, "val/")
         self.test_metrics = validation_metrics(num_classes, "test/")
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Return logits, float, shape (B, K), of images (B, C, H, W), float in [0, 1]; of either orientation."""
-        return self.class_logits(self.head_logits(image))
-
-    def class_logits(self, logits: torch.Tensor) -> torch.Tensor:
-        """Return the logits of the classes, (B, K), of what the head gives: marginalised over the orientation."""
-        return marginal_logits(logits) if self.orientation else logits
-
-    def head_logits(self, image: torch.Tensor) -> torch.Tensor:
-        """Return what the head gives for images: (B, 2K) with orientation, else (B, K)."""
-        return self.logits_and_embedding(image)[0]
-
-    def logits_and_embedding(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what the head gives, and what its last layer takes, float, shape (B, D)."""
-        *layers, last = head_layers(self.head)
-        embedding = image
-        if self.takes_features:
-            layers = layers[count_fixed_layers(layers) :]
-        else:
-            embedding = self.features(image)
-        for layer in layers:
-            embedding = layer(embedding)
-        return last(embedding), embedding
-
-    def features(self, image: torch.Tensor) -> torch.Tensor:
-        """Return the backbone's features, shape (B, ...), of images (B, C, H, W), float in [0, 1]."""
-        features: torch.Tensor = features_of(self.backbone, self.normalised(image))
-        return features
-
-    def fixed_features(self, image: torch.Tensor) -> torch.Tensor:
-        """Return the features behind the first layers of the head, those that have no weights and draw nothing."""
-        features = self.features(image)
-        layers = head_layers(self.head)[:-1]
-        for layer in layers[: count_fixed_layers(layers)]:
-            features = layer(features)
-        return features
-
-    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
-        """Return the probability of every class, shape (B, classes), rows sum to 1, of logits (B, K)."""
-        if logits.shape[1] == 1:
-            positive = torch.sigmoid(logits)
-            return torch.cat([1 - positive, positive], dim=1)
-        return torch.softmax(logits, dim=1)
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
         """Return {"loss": float, scalar, "correct": bool (B,)}: which images of a batch are classified correctly."""

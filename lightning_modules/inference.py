@@ -1,4 +1,4 @@
-"""From a trained classifier to probabilities: mirrored views, passes of Monte Carlo dropout."""
+"""The predictions of a datamodule's images, by Lightning's Trainer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,114 +7,23 @@ import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 
-from karyocyte.common.config.schema import Config, InferenceConfig
+from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
-from karyocyte.common.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
 from karyocyte.common.runs.predicted import Predicted
 from lightning_modules.classifier import Classifier
 from lightning_modules.distributed import gather_to_rank_zero, joint_errors
-from lightning_modules.mc_dropout import McDropout
-from lightning_modules.orientation import turn
-from lightning_modules.out_of_distribution import Distances, OutOfDistribution, looks_of
+from lightning_modules.out_of_distribution import Distances, OutOfDistribution
+from lightning_modules.prediction.predictor import Predictor
 from lightning_modules.training.machine import explained_faults
 from lightning_modules.training.trainer import build_trainer
 
-FEATURES = "features"
-LOOKS = "looks"
 
-
-class Predictor(LightningModule):
-    """Computes a classifier's probabilities by ``config.inference``; the classifier itself does not change.
-
-    Args:
-        classifier: The trained model.
-        inference: Views to average over, and passes with dropout.
-        seed: Seed of the dropout masks.
-        distance: Measures how far images are from the training images; None: it is not measured.
-        keep_features: Whether what distances are fitted on is returned, too.
-    """
-
-    def __init__(
-        self,
-        classifier: Classifier,
-        inference: InferenceConfig,
-        seed: int = 0,
-        distance: Distances | OutOfDistribution | None = None,
-        keep_features: bool = False,
-    ) -> None:
-        super().__init__()
-        self.classifier = classifier
-        self.distance = distance
-        self.keep_features = keep_features
-        self.mirror = inference.mirror
-        self.mc_dropout = McDropout(classifier, inference.mc_passes, seed) if inference.mc_passes else None
-
-    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return {"probability": float32 (B, classes)} of images (B, C, H, W), float in [0, 1].
-
-        With Monte Carlo dropout also {"passes": float32 (B, passes, classes)}; with ``head.orientation``,
-        {"upside_down": float32 (B,)}, the probability that it is upside down; with a distance,
-        {"out_of_distribution": float32}, what it returns; where they are kept, {"features": float32 (B, D)}, what the
-        last layer takes, on average over the views, and {"looks": float32 (B, 8)}.
-        """
-        predicted = self._over_mirrored(image)
-        if self.classifier.orientation:
-            turned = self._over_mirrored(turn(image))
-            for key, values in turned.items():
-                turned[key] = values.flip(-2)  # what is upright in the turned image is upside down in the image
-            predicted = _mean(predicted, turned)
-            upside_down = predicted["probability"][:, 1].sum(-1)
-        for key, values in predicted.items():
-            predicted[key] = values.sum(-2)
-        if self.classifier.orientation:
-            predicted[UPSIDE_DOWN] = upside_down
-        if self.distance is not None:
-            predicted[OUT_OF_DISTRIBUTION] = self.distance(image, predicted[FEATURES])
-        if self.keep_features:
-            return {**predicted, LOOKS: looks_of(image)}
-        predicted.pop(FEATURES, None)
-        return predicted
+class LightningPredictor(Predictor, LightningModule):
+    """A `Predictor` for Lightning's Trainer."""
 
     def predict_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
         """Return what ``forward`` computes, with the batch's {"index": int64 (B,)}."""
         return {"index": batch["index"], **self(batch["image"])}
-
-    def _over_mirrored(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        oriented = self._oriented(image)
-        if self.mirror:
-            oriented = _mean(oriented, self._oriented(image.flip(-1)))
-        return oriented
-
-    def _oriented(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the probabilities by name, shape (B, ..., orientations, classes), of one view of the images.
-
-        Of the features there is one orientation, (B, 1, D).
-        """
-        predicted = {}
-        needs_features = self.keep_features or self.distance is not None
-        if self.mc_dropout is None or needs_features:
-            logits, embedding = self.classifier.logits_and_embedding(image)
-        if self.mc_dropout is not None:
-            logits, passes = self.mc_dropout.plain_and_passes(image)
-            sampled = torch.unflatten(self._by_orientation(passes.float().flatten(0, 1)), 0, passes.shape[:2])
-            predicted["passes"] = sampled.transpose(0, 1)
-        predicted["probability"] = self._by_orientation(logits.float())
-        if needs_features:
-            predicted[FEATURES] = embedding.float().flatten(1).unsqueeze(1)
-        return predicted
-
-    def _by_orientation(self, logits: torch.Tensor) -> torch.Tensor:
-        """Return probabilities, shape (B, orientations, classes), of what the head gives: 1 or 2 orientations."""
-        if self.classifier.orientation:
-            return torch.unflatten(torch.softmax(logits, dim=1), 1, (2, -1))
-        return self.classifier.probabilities(logits).unsqueeze(1)
-
-
-def _mean(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    mean = {}
-    for key, values in first.items():
-        mean[key] = (values + second[key]) / 2
-    return mean
 
 
 class PredictionCollector(Callback):
@@ -155,7 +64,7 @@ def predict(
             passes are asked for.
         OutOfMemoryError: A batch does not fit the memory.
     """
-    predictor = Predictor(model, config.inference, config.seed, distance, keep_features)
+    predictor = LightningPredictor(model, config.inference, config.seed, distance, keep_features)
     arrays = predicted_arrays(predictor, data, config)
     if arrays is None:
         return None

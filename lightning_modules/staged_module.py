@@ -1,4 +1,4 @@
-"""What all modules that are trained in stages have in common: what trains, the scale of the images, the optimiser."""
+"""What all modules that are trained in stages have in common: what trains, and the optimiser."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,32 +11,17 @@ from torch import nn
 
 from karyocyte.common.config.schema import StageConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.run import ModelFacts
 from lightning_modules.backbones.backbone import check_modules, set_modes, set_trainable
+from lightning_modules.image_network import ImageNetwork
 from lightning_modules.optimizers import TrainingSettings, build_optimizer, build_scheduler
 
 
-class StagedModule(LightningModule):
-    """A backbone and a head; all parameters train until ``configure_stage``. The arguments: see `Classifier`."""
+class StagedModule(ImageNetwork, LightningModule):
+    """A network whose parameters all train until ``configure_stage``."""
 
-    def __init__(self, backbone: nn.Module, head: nn.Module, facts: ModelFacts, settings: TrainingSettings) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.head = head
-        self.settings = settings
-        self.network_args = dict(facts.args)
-        self.network_args.pop("num_classes", None)  # 0 is implied by a backbone
-        self.stage: StageConfig | None = None
-        self.steps: int | None = None
-        self.takes_features = False
-        self.mean: torch.Tensor
-        self.std: torch.Tensor
-        self.register_buffer("mean", torch.tensor(facts.mean).view(1, -1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(facts.std).view(1, -1, 1, 1), persistent=False)
-
-    def facts(self) -> ModelFacts:
-        """Return what the weights depend on and do not hold: the scaling of the images and timm's arguments."""
-        return ModelFacts(self.mean.flatten().tolist(), self.std.flatten().tolist(), self.network_args)
+    settings: TrainingSettings
+    stage: StageConfig | None = None
+    steps: int | None = None
 
     def configure_stage(self, stage: StageConfig, steps: int | None = None) -> None:
         """Freeze and unfreeze as a stage asks for; optimiser, schedule and BatchNorm follow it from now on.
@@ -76,11 +61,6 @@ class StagedModule(LightningModule):
             yield
         finally:
             self.takes_features = False
-
-    def normalised(self, image: torch.Tensor) -> torch.Tensor:
-        """Return images (B, C, H, W), float in [0, 1], in the scale that the backbone takes."""
-        # The batch is scaled to float32 after Lightning has converted it to the precision of the weights.
-        return (image.to(self.mean.dtype) - self.mean) / self.std
 
     def configure_optimizers(self) -> Any:
         """Build the optimiser over what trains in the present stage, with its scheduler.

@@ -16,8 +16,8 @@ Output = Annotated[Path, Option(help="Folder of the tables and pictures; it must
 def errors(runs: Runs, output: Output) -> None:
     """Count the test images that exactly k of n models miss, and what each model alone gets right or wrong.
 
-    Folds of one experiment are one model. Every pair is compared by Cohen's kappa, disagreement and double fault;
-    [bold]missed_by_all.png[/bold] shows the images that all models miss, drawn from the runs' thumbnails.
+    Folds of one experiment are one model. [bold]missed_by_all.png[/bold] shows the images that all models miss, drawn
+    from the runs' thumbnails.
     """
     from karyocyte.common.arguments import new_folder
     from karyocyte.common.runs.run import open_runs

@@ -22,7 +22,7 @@ def evaluate(
     Intervals come from a bootstrap that draws subjects where they are known, else images. Where the images are the
     chromosomes of whole cells, a second table has their joint assignment; two classes have a table of triage.
     Settings are chosen on the validation part (--part validation), so that the test part is left for the last figure.
-    They are the keys of evaluation in conf/train.yaml, such as resamples=200 or triage.coverage=0.95; without
+    They are the keys of evaluation in conf/train.yaml, such as resamples=200 or triage.accuracy=0.9; without
     assignment.enabled, cells are assigned jointly where the runs have whole ones.
     """
     options_by_name = locals()

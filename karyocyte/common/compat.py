@@ -3,14 +3,11 @@
 Libraries are imported within the functions, so that importing this module costs nothing.
 """
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import cache
-from importlib import import_module
 from io import StringIO
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,28 +56,6 @@ def parse_yaml_once() -> Iterator[None]:
         yield
     finally:
         OmegaConf.load = load  # type: ignore[method-assign]
-
-
-def import_lightning() -> None:
-    """Import timm and Lightning without what they only name: torch's compiler and SciPy's signals, a second and a half.
-
-    They use the compiler of compiled networks alone, and nothing here compiles one. A training imports it later.
-    """
-    import_module("torch")
-    compiler = {"OptimizedModule": type("OptimizedModule", (), {}), "disable": lambda function, *_, **__: function}
-    unneeded = {
-        "torch._dynamo": SimpleNamespace(**compiler),
-        "torch._dynamo.utils": SimpleNamespace(is_compile_supported=lambda device: False),
-        "scipy.signal": SimpleNamespace(hamming=None),
-    }
-    stand_ins: dict[str, Any] = {name: unneeded[name] for name in unneeded.keys() - sys.modules.keys()}
-    sys.modules |= stand_ins
-    try:
-        import_module("timm")
-        import_module("pytorch_lightning")
-    finally:
-        for name in stand_ins:
-            del sys.modules[name]
 
 
 @contextmanager

@@ -1,14 +1,12 @@
 """Calibration of the probabilities, before and after scaling by one temperature that is fitted on validation.
 
-Expected calibration error and temperature scaling: Guo et al., On Calibration of Modern Neural Networks, 2017.
+Expected calibration error: Guo et al., On Calibration of Modern Neural Networks, 2017.
 """
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize, special
 
 from karyocyte.common.predictions import VALIDATION
 from karyocyte.evaluation.intervals.bootstrap import around
@@ -28,59 +26,11 @@ from karyocyte.evaluation.result import (
     warnings_about,
 )
 from karyocyte.evaluation.sections import Findings
+from karyocyte.evaluation.temperature import clip, fit_temperature, rescale
 
-# A temperature beyond these means that validation has no errors, or that its predictions are hardly better than even
-# odds (as where nearly all images get the same class); it does not measure confidence.
-TEMPERATURES = (0.1, 10.0)
-EPSILON = 1e-12  # float32 sigmoids reach 0 and 1, which have no logarithm
 DRAWS = 200
 BINS = 10
 BINNING = "equally wide bins from 0 to 1, closed below, the last one on both sides; probability of the predicted class"
-
-
-class Temperature(NamedTuple):
-    """The divisor of the log-probabilities: above 1 for an overconfident model; None where none can be fitted.
-
-    ``reason`` is why there is none, or why it is 1 or at an end of TEMPERATURES; None otherwise.
-    """
-
-    value: float | None
-    reason: str | None = None
-
-
-def fit_temperature(validation: LabelledPredictions) -> Temperature:
-    """Fit the temperature that makes the labels of the validation images most probable, within TEMPERATURES.
-
-    Where no validation image is predicted wrongly it is at least 1: the likelihood would grow without end as the
-    probabilities become certain.
-    """
-    counts = validation.count_images()
-    missing = [name for name in counts if not counts[name]]
-    if len(missing) > len(validation.classes) - 2:
-        return Temperature(None, f"no validation image of {' and '.join(missing)}")
-    logs = np.log(_clip(validation.probabilities))
-    images = np.arange(len(validation.labels))
-
-    def loss(log_temperature: float) -> float:
-        """Return the mean negative log-likelihood at a temperature."""
-        likelihoods = special.log_softmax(logs / np.exp(log_temperature), axis=1)
-        return float(-likelihoods[images, validation.labels].mean())
-
-    value = float(np.exp(optimize.minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
-    if value < 1 and (logs.argmax(axis=1) == validation.labels).all():
-        return Temperature(1.0, "no validation image is predicted wrongly: it is left at 1")
-    lowest, highest = TEMPERATURES
-    if value < 1.01 * lowest:
-        return Temperature(lowest, "too few validation images are predicted wrongly: held at its lower end")
-    if value > 0.99 * highest:
-        return Temperature(highest, "the confident validation predictions are wrong too often: held at its upper end")
-    return Temperature(value)
-
-
-def rescale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Divide log-probabilities, shape (N, K), by a temperature; the most probable class stays the same."""
-    scaled: np.ndarray = special.softmax(np.log(_clip(probabilities)) / temperature, axis=1)
-    return scaled
 
 
 def reliability(confidences: np.ndarray, correct: np.ndarray, bins: int) -> list[ReliabilityBin]:
@@ -112,7 +62,7 @@ def ece_if_calibrated(probabilities: np.ndarray, bins: int, seed: int) -> Calibr
 def log_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return the negative log-probability of the true class, nats, float64, shape (N,); at most that of EPSILON."""
     true = probabilities[np.arange(len(labels)), labels]
-    return np.asarray(-np.log(_clip(true)))
+    return np.asarray(-np.log(clip(true)))
 
 
 def weighted_calibration(scored: LabelledPredictions, bins: int) -> Statistic:
@@ -233,7 +183,3 @@ def _bin_of(confidences: np.ndarray, bins: int) -> np.ndarray:
 
 def _edges(bins: int) -> np.ndarray:
     return np.asarray(np.round(np.linspace(0, 1, bins + 1), 9))
-
-
-def _clip(probabilities: np.ndarray) -> np.ndarray:
-    return np.asarray(np.clip(probabilities, EPSILON, 1.0))

@@ -307,30 +307,10 @@ class ReleaseResult:
 
 
 @dataclass(frozen=True)
-class ConformalSets:
-    """How often sets hold the truth, of all and by class, and the shares of images by the size of their set."""
-
-    coverage: Share
-    per_class: dict[str, Share]
-    one: float
-    several: float
-    none: float
-
-
-@dataclass(frozen=True)
-class ConformalResult:
-    """Conformal sets of a requested coverage; None where validation has too few images."""
-
-    coverage: float
-    note: str
-    marginal: ConformalSets | None
-
-
-@dataclass(frozen=True)
 class TriageRuleResult:
     """What a rule of triage does, a person being right on every image of ``review``.
 
-    Below ``cut`` (a list for folds) a person looks, or an image is released. The accuracy is that of images decided
+    Below ``cut`` (a list for folds) an image is released. The accuracy is that of images decided
     ``alone``, with ``missed`` positives and ``false_alarms``, the sensitivity that of person and machine together.
     """
 
@@ -349,11 +329,10 @@ class TriageRuleResult:
 
 @dataclass(frozen=True)
 class TriageResult:
-    """Triage of the test images: areas by confidence, the release, conformal sets, and every rule."""
+    """Triage of the test images: areas by confidence, the release, and every rule."""
 
     risk_coverage: dict[str, RiskCoverageResult]
     release: ReleaseResult
-    conformal: ConformalResult
     rules: list[TriageRuleResult]
 
 
@@ -375,16 +354,13 @@ class ConfidenceCut:
 class ReferralResult:
     """Referral by the confidence of the prediction: what each fold chose on validation, and what it does on test.
 
-    ``accuracy`` is the target, ``referred`` a share of the test images, ``correct`` one of the others. A class is in
-    the conformal set of an image where 1 - its probability is at most the fold's own of ``set_limits``.
+    ``accuracy`` is the target, ``referred`` a share of the test images, ``correct`` one of the others.
     """
 
     accuracy: float
     validation: list[ConfidenceCut]
-    set_limits: list[float | None]
     referred: Share
     correct: Share
-    conformal: ConformalResult | None
 
 
 @dataclass(frozen=True)

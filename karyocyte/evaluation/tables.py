@@ -11,7 +11,7 @@ from karyocyte.common.predictions import VALIDATION
 from karyocyte.common.text import class_counts, quoted
 from karyocyte.evaluation.core.formats import images_of, number, temperature_of
 from karyocyte.evaluation.metrics.classification import METRICS, headline_metric, in_words
-from karyocyte.evaluation.result import ConformalSets, Estimate, EvaluationResult, FoldThresholds, TriageResult
+from karyocyte.evaluation.result import Estimate, EvaluationResult, FoldThresholds, TriageResult
 
 THRESHOLDS = {
     "youden": "the largest sum of sensitivity and specificity",
@@ -352,7 +352,7 @@ def calibration_table(result: EvaluationResult) -> Table | None:
 
 
 def triage_table(result: EvaluationResult) -> Table | None:
-    """Return what each rule of triage leaves to a person, the release, and the conformal sets."""
+    """Return what each rule of triage leaves to a person, and the release."""
     triage = result.triage
     if not triage:
         return None
@@ -367,11 +367,6 @@ def triage_table(result: EvaluationResult) -> Table | None:
         "positive images that the machine alone predicts negative"
     )
     lines = [explained, _release_line(triage, quoted(result.positive_class or ""))]
-    sets = triage.conformal.marginal
-    if sets is not None:
-        by_class = ", ".join(f"{quoted(name)} {number(share.value)}" for name, share in sets.per_class.items())
-        coverage = f"coverage {number(sets.coverage.value)} ({by_class})"
-        lines.append(f"conformal sets, requested {triage.conformal.coverage:g}: {coverage}; {_sizes(sets, 'both')}")
     title = "Triage: which images a person still looks at"
     reading = "A good rule misses none and leaves much to the machine."
     return _table(result, title, rows, reading, *lines, detail=("false alarms", "alone"))
@@ -389,28 +384,16 @@ def _release_line(triage: TriageResult, positive: str) -> str:
     )
 
 
-def _sizes(sets: ConformalSets, several: str) -> str:
-    return f"one class {sets.one:.2f}, {several} {sets.several:.2f}, none {sets.none:.2f}"
-
-
 def referral_table(result: EvaluationResult) -> Table | None:
-    """Return referral by confidence and by the conformal sets, of more than two classes."""
+    """Return referral by confidence, of more than two classes."""
     referral = result.referral
     if referral is None or result.positive_class is not None:
         return None
-    lines = ["on test, by confidence: accuracy of the predictions that are not referred; of sets: how many hold it"]
     row: Row = {"referral": Named("confidence", "probability below the cut"), "referred": referral.referred}
-    rows = [row | {"target": f"{referral.accuracy:g}", "on test": referral.correct}]
-    if referral.conformal and referral.conformal.marginal:
-        sets = referral.conformal.marginal
-        row = {"referral": Named("conformal set"), "referred": Estimate(1 - sets.one, None, None)}
-        rows.append(row | {"target": f"{referral.conformal.coverage:g}", "on test": sets.coverage})
-        lines.append(f"conformal sets: {_sizes(sets, 'several')}")
-    reading = (
-        "The cut keeps the target accuracy on the validation images. By conformal sets an image is referred where its "
-        "set is not one class."
-    )
-    return _table(result, "Referral: which images an expert reviews", rows, reading, *lines)
+    row |= {"target": f"{referral.accuracy:g}", "on test": referral.correct}
+    reading = "The cut keeps the target accuracy on the validation images."
+    note = "on test: accuracy of the predictions that are not referred"
+    return _table(result, "Referral: which images an expert reviews", [row], reading, note)
 
 
 def confidence(result: EvaluationResult) -> str:

@@ -9,7 +9,6 @@ import numpy as np
 
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from karyocyte.common.cli import say
-from karyocyte.common.compat import import_lightning
 from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.config.schema import InferenceConfig
 from karyocyte.common.errors import UserError
@@ -86,7 +85,6 @@ def load_networks(model: RunsModel | PortableNetworks, options: LoadOptions) -> 
     """
     if isinstance(model, PortableNetworks):
         return _load_portable(model.model, options)
-    import_lightning()  # here: a portable model needs no torch
     from lightning_modules.training.trainer import set_up_torch
 
     set_up_torch()
@@ -96,8 +94,8 @@ def load_networks(model: RunsModel | PortableNetworks, options: LoadOptions) -> 
 def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
     from karyocyte.inference.torch_network import PredictionNetwork
     from lightning_modules.load import load_run
-    from lightning_modules.mc_dropout import check_dropout
     from lightning_modules.out_of_distribution import load_out_of_distribution
+    from lightning_modules.prediction.mc_dropout import check_dropout
 
     trained = load_run(member.folder)
     config = trained.config
@@ -179,7 +177,6 @@ def _open_network(
         from karyocyte.inference.onnx_network import OnnxNetwork
 
         return OnnxNetwork(model.checked_file(position, GRAPH)), None
-    import_lightning()
     from karyocyte.inference.torch_network import PredictionNetwork, load_network
     from lightning_modules.out_of_distribution import load_out_of_distribution
 

@@ -8,10 +8,10 @@ import numpy as np
 from karyocyte.common.errors import UserError
 from karyocyte.common.predictions import Predictions
 from karyocyte.evaluation.averaging import Combiner, align, combine
-from karyocyte.evaluation.calibration import fit_temperature
 from karyocyte.evaluation.cells.cell_posteriors import is_balanced
 from karyocyte.evaluation.intervals.pooling import merge_facts
 from karyocyte.evaluation.metrics.labelled import score
+from karyocyte.evaluation.temperature import fit_temperature
 from karyocyte.inference.models import RunsModel
 
 

@@ -36,7 +36,7 @@ def review_thresholds(runs: Sequence[Run], members: Sequence[Run]) -> ReviewThre
         return choose_thresholds(average(predictions, [str(member.folder) for member in members]), settings)
     except UserError as error:  # such as the folds of an experiment: they have no validation image in common
         note = f"the members share no validation part, so no threshold, temperature or release is chosen: {error}"
-        return ReviewThresholds(settings.triage.vote_share, notes=(note,))
+        return ReviewThresholds(notes=(note,))
 
 
 def portable_thresholds(model: PortableModel) -> ReviewThresholds:

@@ -1,6 +1,7 @@
 """A trained network from prepared images to probabilities, of a run or from the safetensors of a portable model."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,22 +12,24 @@ from karyocyte.common.config.schema import InferenceConfig
 from karyocyte.common.predictions import UPSIDE_DOWN
 from karyocyte.common.runs.portable_folder import NetworkFacts
 from karyocyte.common.runs.run import ModelFacts
-from lightning_modules.adaptation import adapt_to_images
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.truncation import ImageSize
 from lightning_modules.checkpoint_io import exported_parts, load_exported
-from lightning_modules.classifier import Classifier
-from lightning_modules.inference import Predictor
-from lightning_modules.load import TrainedRun
+from lightning_modules.classifier_network import ClassifierNetwork
+from lightning_modules.image_network import ImageNetwork
 from lightning_modules.out_of_distribution import OutOfDistribution
-from lightning_modules.staged_module import StagedModule
+from lightning_modules.prediction.adaptation import adapt_to_images
+from lightning_modules.prediction.predictor import Predictor
+
+if TYPE_CHECKING:
+    from lightning_modules.load import TrainedRun  # at run time it brings Lightning
 
 # Precisions of a run that its network keeps when it predicts other images; float32 else.
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
-def save_weights(network: StagedModule, path: Path, half: bool = False) -> None:
+def save_weights(network: ImageNetwork, path: Path, half: bool = False) -> None:
     """Write the weights of backbone and head; ``half``: all but vectors and numbers in 16 bits."""
     weights = {}
     for name, values in exported_parts(network).state_dict().items():
@@ -34,7 +37,7 @@ def save_weights(network: StagedModule, path: Path, half: bool = False) -> None:
     path.write_bytes(save(weights))  # save_file would make a file that only its owner can read
 
 
-def load_network(facts: NetworkFacts, size: ImageSize, num_classes: int, path: Path) -> Classifier:
+def load_network(facts: NetworkFacts, size: ImageSize, num_classes: int, path: Path) -> ClassifierNetwork:
     """Return a classifier with the weights of a safetensors file, in eval mode, on the CPU.
 
     Args:
@@ -49,7 +52,7 @@ def load_network(facts: NetworkFacts, size: ImageSize, num_classes: int, path: P
     backbone = build_backbone(facts.name, facts.args, facts.cut, size)
     head = build_head(facts.head, backbone.out_shape, facts.logits, backbone.layout, backbone.prefix_tokens)
     model_facts = ModelFacts(list(facts.mean), list(facts.std), facts.args)
-    classifier = Classifier(backbone.module, head, num_classes, model_facts, orientation=facts.orientation)
+    classifier = ClassifierNetwork(backbone.module, head, num_classes, model_facts, orientation=facts.orientation)
     load_exported(classifier, path)
     return classifier.eval()
 
@@ -72,7 +75,7 @@ class PredictionNetwork(nn.Module):
 
     def __init__(
         self,
-        classifier: Classifier,
+        classifier: ClassifierNetwork,
         inference: InferenceConfig,
         seed: int = 0,
         distance: OutOfDistribution | None = None,
@@ -85,11 +88,11 @@ class PredictionNetwork(nn.Module):
         self.outputs = ("probability", UPSIDE_DOWN)[: 1 + self.turns]
         self._autocast = AUTOCAST.get(precision)
         self._layout = layout
-        classifier.to(memory_format=layout)
+        _set_layout(classifier, layout)
         self.eval()  # also the parts that have no mode of their own: an export puts all in the mode of the whole
 
     @classmethod
-    def of_run(cls, trained: TrainedRun, passes: int, distance: OutOfDistribution | None) -> "PredictionNetwork":
+    def of_run(cls, trained: "TrainedRun", passes: int, distance: OutOfDistribution | None) -> "PredictionNetwork":
         """Return the network of a run as it predicts its own test images, but for the number of passes."""
         config = trained.config
         layout = torch.contiguous_format
@@ -123,12 +126,17 @@ class PredictionNetwork(nn.Module):
         """Adapt it to prepared images, uint8 RGB, shape (N, H, W, 3); return the number of layers that were adapted."""
         classifier = self.predictor.classifier
         # In the layout channels_last, torch's variances on a CPU were measured to be off by up to 5e-4 of their value.
-        classifier.to(memory_format=torch.contiguous_format)
+        _set_layout(classifier, torch.contiguous_format)
         adapted = adapt_to_images(classifier, images)
-        classifier.to(memory_format=self._layout)
+        _set_layout(classifier, self._layout)
         return adapted
 
     def make_fast(self, size: ImageSize) -> None:
         """Change it so that a CPU computes images of a size sooner: the same figures within float error."""
         if not torch.cuda.is_available():
-            self.predictor.classifier.to(memory_format=torch.channels_last)
+            _set_layout(self.predictor.classifier, torch.channels_last)
+
+
+def _set_layout(network: nn.Module, layout: torch.memory_format) -> None:
+    """Change the memory format of the weights in place."""
+    network.to(memory_format=layout)  # type: ignore[call-overload]  # torch does not declare it

@@ -14,10 +14,9 @@ from karyocyte.common.files import write_csv
 from karyocyte.common.runs.run import Run
 from karyocyte.common.text import quoted
 from karyocyte.common.thumbnails import decode, read_pictures
-from karyocyte.evaluation.comparison.agreement import (
+from karyocyte.evaluation.comparison.common_errors import (
     ALL,
     AlignedPredictions,
-    agreement,
     alone,
     gather,
     missed,
@@ -36,7 +35,6 @@ SHEET = "missed_by_all.png"
 LIMIT = 36  # pictures on a sheet
 LETTERS = 34  # of a line below a picture
 WRAPPED = 118  # letters of a line of the key
-PAIRS = {"only_first": "only the first right", "only_second": "only the second right"}
 
 
 def analyse_errors(runs: Sequence[Run], output: Path) -> None:
@@ -46,7 +44,7 @@ def analyse_errors(runs: Sequence[Run], output: Path) -> None:
     """
     groups = group_runs([run.predictions for run in runs], [str(run.folder) for run in runs])
     models = gather(groups)
-    console.print(missed_table(models), accuracy_table(models), pairs_table(models), sep="")
+    console.print(missed_table(models), accuracy_table(models), sep="")
     image_ids = set(most_missed(models)["image_id"])
     pictures: dict[str, bytes] = {}
     for run in runs:
@@ -66,7 +64,7 @@ def analyse_errors(runs: Sequence[Run], output: Path) -> None:
 
 
 def write_tables(folder: Path, models: AlignedPredictions) -> None:
-    """Write missed.csv, missed_counts.csv, alone.csv and agreement.csv."""
+    """Write missed.csv, missed_counts.csv and alone.csv."""
     images = missed(models)
     images["right"] = images["right"].map("; ".join)
     counts = missed_counts(models)
@@ -75,7 +73,6 @@ def write_tables(folder: Path, models: AlignedPredictions) -> None:
         "missed": images.merge(predictions_by_model(models), on="image_id"),
         "missed_counts": pd.concat([counts, missed_by_class(models)], ignore_index=True),
         "alone": alone(models),
-        "agreement": agreement(models),
     }
     for name, table in tables.items():
         write_csv(folder / f"{name}.csv", table, "%.6g")
@@ -108,15 +105,6 @@ def accuracy_table(models: AlignedPredictions) -> Group:
     return frame_table(frame, f"each model, of {len(models.labels):,} images")
 
 
-def pairs_table(models: AlignedPredictions) -> Group:
-    """Return the agreement of every pair of models, by their numbers in ``accuracy_table``."""
-    pairs = agreement(models)
-    numbers = dict(zip(models.models, map(str, range(1, len(models.models) + 1)), strict=True))
-    frame = pairs[["kappa", "disagreement", "double_fault", "only_first", "only_second"]].rename(columns=PAIRS)
-    frame.insert(0, "pair", pairs["first"].map(numbers) + ", " + pairs["second"].map(numbers))
-    return frame_table(frame, "each pair, by the numbers above")
-
-
 def _intervals(rows: pd.DataFrame, value: str) -> list[str]:
     return list(map(interval, rows[value], rows["low"], rows["high"]))
 
@@ -147,7 +135,7 @@ def missed_bars(path: Path, models: AlignedPredictions) -> None:
 
 
 def most_missed(models: AlignedPredictions) -> pd.DataFrame:
-    """Return the rows of ``agreement.missed`` that all models miss; where there are none, those that most models miss.
+    """Return the rows of ``common_errors.missed`` that all models miss; where there are none, those that most miss.
 
     Empty where no model misses any image.
     """

@@ -13,7 +13,6 @@ import safetensors.torch
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from torch import nn
 
 from karyocyte.common.config.base import StrictModel
 from karyocyte.common.errors import UserError, first_fault, first_line
@@ -99,8 +98,8 @@ def merge_arguments(user: dict[str, Any], side: SideFile, path: Path) -> dict[st
     return merged
 
 
-def load_file(backbone: Backbone, path: Path, side: SideFile, may_lack: bool = False) -> set[str]:
-    """Load a weights file into a backbone and return its keys; it may hold more below what the cut removed.
+def load_file(backbone: Backbone, path: Path, side: SideFile, may_lack: bool = False) -> None:
+    """Load a weights file into a backbone; it may hold more below what the cut removed.
 
     Where it ``may_lack`` whole children of the network, these keep their random weights.
 
@@ -128,20 +127,9 @@ def load_file(backbone: Backbone, path: Path, side: SideFile, may_lack: bool = F
     surplus = [key for key in surplus if not key.startswith(below_removed)]
     if surplus:
         raise UserError(f"weights={path}: {side.model} has no place for {_some(surplus)}: is it of another model?")
-    own = backbone.module.state_dict()
-    for key, values in own.items():
+    for key, values in backbone.module.state_dict().items():
         if not torch.isfinite(values).all():
             raise UserError(f"weights={path}: infinite or undefined values in {key}: the file is damaged")
-    return own.keys() & state.keys()
-
-
-def loaded_batchnorm(network: nn.Module, loaded: set[str]) -> tuple[str, ...]:
-    """Return the names of the BatchNorm layers of a network whose running mean is among the keys of a file."""
-    names = []
-    for name, module in network.named_modules():
-        if isinstance(module, nn.BatchNorm2d) and f"{name}.running_mean" in loaded:
-            names.append(name)
-    return tuple(names)
 
 
 def _child(key: str) -> str:

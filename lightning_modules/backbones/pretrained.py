@@ -35,7 +35,6 @@ from lightning_modules.backbones.local_weights import (
     WeightsFolders,
     find_local,
     load_file,
-    loaded_batchnorm,
     merge_arguments,
     read_side_file,
 )
@@ -61,9 +60,8 @@ class WeightsInfo:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     sha256: str | None  # of the file's bytes, 64 hex digits; None for random weights
-    freeze_batchnorm: bool  # true where BatchNorm must stay in eval mode in every stage, unless it is restored
+    freeze_batchnorm: bool  # true where BatchNorm must stay in eval mode in every stage
     args: dict[str, Any]  # timm's arguments that the network was built with, the side file's among them
-    folded: tuple[str, ...] = ()  # names of the BatchNorm layers that the file has folded into the convolutions
 
     def content_hash(self) -> str:
         """Return a SHA-256 (64 hex digits) over all that changes what the network computes, wherever the file lies."""
@@ -188,9 +186,8 @@ def _from_file(
     side = read_side_file(path)
     args = merge_arguments(model.args, side, path)
     backbone = build_backbone(model.name, args, model.cut, input_size)
-    loaded = load_file(backbone, path, side, pretrained.missing == "random")
-    folded = loaded_batchnorm(backbone.module, loaded) if side.freeze_batchnorm else ()
-    return backbone, WeightsInfo(side.mean, side.std, sha256_of_file(path), side.freeze_batchnorm, args, folded)
+    load_file(backbone, path, side, pretrained.missing == "random")
+    return backbone, WeightsInfo(side.mean, side.std, sha256_of_file(path), side.freeze_batchnorm, args)
 
 
 def _in_folder(weights: str, folder: Path, model: str) -> FoundWeights:

@@ -31,7 +31,8 @@ class Cutter(StagedModule):
     """
 
     def __init__(self, backbone: nn.Module, head: nn.Module, facts: ModelFacts, settings: TrainingSettings) -> None:
-        super().__init__(backbone, head, facts, settings)
+        super().__init__(backbone, head, facts)
+        self.settings = settings
         self.val_iou = MeanMetric()
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:

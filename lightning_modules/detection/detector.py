@@ -33,7 +33,8 @@ class Detector(StagedModule):
     """
 
     def __init__(self, backbone: nn.Module, head: CentreDecoder, facts: ModelFacts, settings: TrainingSettings) -> None:
-        super().__init__(backbone, head, facts, settings)
+        super().__init__(backbone, head, facts)
+        self.settings = settings
         self.val_scores = DetectionScores()
 
     def forward(self, image: torch.Tensor) -> Maps:

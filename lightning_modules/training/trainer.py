@@ -17,9 +17,9 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.runs.memory import keep_freed_memory
 from lightning_modules.callbacks.best_checkpoint import BestCheckpoint
 from lightning_modules.callbacks.progress import progress_callback
-from lightning_modules.checkpoint_io import WholeFiles
 from lightning_modules.compat import disable_signal_handlers
 from lightning_modules.distributed import UnevenDDPStrategy, cluster_environment, current_world
+from lightning_modules.training.whole_files import WholeFiles
 
 SILENCED_WARNINGS = (
     ".*does not have many workers.*",  # the prepared cache is read faster than a worker is asked

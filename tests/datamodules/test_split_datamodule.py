@@ -34,7 +34,6 @@ ARGUMENTS = {
     "prepared": lambda data: (ROWS,),
     "rows": lambda data: ("test",),
     "train_sampler": lambda data: (lambda: (0, 0),),
-    "training_sample": lambda data: (2,),
     "write_facts": lambda data: (data.cache_dir / "run",),
 }
 
@@ -58,6 +57,6 @@ def test_every_method_and_attribute_of_a_data_module_works(module, tmp_path):
 
 
 def test_a_data_module_of_pictures_has_no_method_for_prepared_images():
-    for name in ("images", "prepared", "training_sample", "of_training_images", "labels", "expansion"):
+    for name in ("images", "prepared", "of_training_images", "labels", "expansion"):
         assert not hasattr(MetaphaseDataModule, name)
     assert MetaphaseDataModule.prepare_data is LightningDataModule.prepare_data

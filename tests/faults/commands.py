@@ -25,7 +25,7 @@ from karyocyte.evaluation.results_csv import append_rows
 from karyocyte.workflows.review.approved import publish
 from karyocyte.workflows.review.cell_bundle import write_picture
 from karyocyte.workflows.review.decisions import replay
-from lightning_modules.checkpoint_io import WholeFiles
+from lightning_modules.training.whole_files import WholeFiles
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import cell_image, write_image
 from tests.helpers.predictions import make_predictions, make_run

@@ -4,11 +4,9 @@ from dataclasses import replace
 
 import pytest
 import timm
-import torch
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.address import run_folder, run_identity
-from lightning_modules.backbones.batchnorm_restoration import restore_batchnorm
 from lightning_modules.backbones.pretrained import WeightsInfo
 from lightning_modules.build import build_classifier
 from lightning_modules.networks import scratch_cnn  # noqa: F401 (it registers itself)
@@ -44,22 +42,10 @@ def test_the_number_of_logits_fits_the_classes(tmp_path):
         build_classifier(config, ("hem", "all"))
 
 
-def test_folded_batchnorm_trains_only_after_it_was_restored(tmp_path):
+def test_folded_batchnorm_does_not_train(tmp_path):
     state = timm.create_model("mobilenetv3_small_050", num_classes=0).state_dict()
     side = {"model": "mobilenetv3_small_050", "freeze_batchnorm": True, "input_size": [3, 32, 32]}
     words = ["model.name=mobilenetv3_small_050", f"weights={save_weights(tmp_path, state, **side)}", "unfreeze=whole"]
-    with pytest.raises(UserError, match=r"pretrained\.batchnorm=restored"):
+    with pytest.raises(UserError, match=r"unfreeze\.stages\.all\.batchnorm=frozen"):
         build_classifier(small_config(tmp_path, *words), ("hem", "all"))
-    config = small_config(tmp_path, *words, "pretrained.batchnorm=restored")
-    model, _ = build_classifier(config, ("hem", "all"))
-    assert "bn1" in model.folded_batchnorm
-    images = torch.rand(8, 3, 32, 32)
-    before = model.eval()(images)
-    restore_batchnorm(model.backbone, model.folded_batchnorm, model.normalised(images))
-    assert torch.allclose(model(images), before, atol=1e-4)
-    assert model.backbone.bn1.running_mean.abs().sum() > 0
-
-
-def test_what_is_not_folded_cannot_be_restored(tmp_path):
-    with pytest.raises(UserError, match=r"pretrained\.batchnorm=restored"):
-        build_classifier(small_config(tmp_path, "pretrained.batchnorm=restored"), ("hem", "all"))
+    build_classifier(small_config(tmp_path, *words, "unfreeze.stages.all.batchnorm=frozen"), ("hem", "all"))

@@ -11,7 +11,7 @@ from karyocyte.common.config.schema import InferenceConfig, LossConfig
 from karyocyte.common.runs.run import ModelFacts
 from lightning_modules.build import create_classifier
 from lightning_modules.classifier import Classifier
-from lightning_modules.inference import Predictor
+from lightning_modules.inference import LightningPredictor
 from lightning_modules.optimizers import TrainingSettings
 from tests.lightning_modules.tiny import save_weights
 
@@ -64,7 +64,7 @@ def test_the_mirror_image_counts_as_much_as_the_image_where_asked(mirror):
     # A backbone that sees left from right: the mean of the left half of each channel.
     model.backbone.forward_features = lambda image: image[..., :2].mean((2, 3))
     image, index = torch.rand(4, 3, 4, 4), torch.arange(4)
-    predictor = Predictor(model, InferenceConfig(mirror=mirror))
+    predictor = LightningPredictor(model, InferenceConfig(mirror=mirror))
     output = predictor.predict_step({"image": image, "index": index}, 0)
     one, other = (model.probabilities(model(view)) for view in (image, image.flip(-1)))
     assert not torch.allclose(one, other)

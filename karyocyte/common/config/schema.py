@@ -24,10 +24,9 @@ class ModelConfig(StrictModel):
 
 
 class PretrainedConfig(StrictModel, defaults="train:pretrained"):
-    """How a weights file is used that ends before the network does, or whose BatchNorm is folded."""
+    """How a weights file is used that ends before the network does."""
 
     missing: Literal["stop", "random"] = FROM_YAML
-    batchnorm: Literal["frozen", "restored"] = FROM_YAML
 
 
 class ClassConfig(StrictModel):
@@ -221,12 +220,10 @@ class InferenceConfig(StrictModel, defaults="train:inference"):
 
 
 class TriageConfig(StrictModel, defaults="train:evaluation.triage"):
-    """Targets of the referral to an expert; sensitivity and votes are of two classes."""
+    """Targets of the referral to an expert; sensitivity is of two classes."""
 
     sensitivity: Share = FROM_YAML
     accuracy: Share = FROM_YAML
-    vote_share: Share = FROM_YAML
-    coverage: Share = FROM_YAML
 
 
 class AssignmentConfig(StrictModel, defaults="train:evaluation.assignment"):

@@ -8,7 +8,6 @@ import pandas as pd
 from karyocyte.common.config.defaults import section_defaults
 from karyocyte.common.karyotype import CellThresholds
 from karyocyte.common.predictions import OUT_OF_DISTRIBUTION, VALIDATION, Predictions
-from karyocyte.evaluation.calibration import fit_temperature
 from karyocyte.evaluation.cells.assignment import of_cells, refusal, rows_of_cells
 from karyocyte.evaluation.cells.cell_karyotype import CellKaryotype, implausible, karyotype_of_cell
 from karyocyte.evaluation.cells.cell_metrics import of_whole_cells
@@ -20,6 +19,7 @@ from karyocyte.evaluation.labelled_runs import LabelledFold, LabelledRuns
 from karyocyte.evaluation.metrics.classification import Metric
 from karyocyte.evaluation.result import EvaluationResult, warnings_about
 from karyocyte.evaluation.sections import Findings
+from karyocyte.evaluation.temperature import fit_temperature
 
 RIGHT = 0.95  # share of the cells that are not referred without a wrong chromosome, at least
 FEW = 20  # so many validation cells, or fewer, choose no reliable threshold

@@ -2,10 +2,7 @@
 
 The cut on the confidence of a prediction, its probability after temperature scaling, keeps a target accuracy of what is
 not referred (selective classification: Geifman and El-Yaniv, Selective Classification for Deep Neural Networks, 2017).
-
-Split-conformal sets hold the classes that an image may have, with a requested coverage: Vovk, Gammerman and Shafer,
-Algorithmic Learning in a Random World, 2005; Angelopoulos and Bates, A Gentle Introduction to Conformal Prediction,
-2021. The score is 1 - probability of the class (LAC: Sadinle, Lei and Wasserman, 2019).
+Of two classes, images that are surely negative can be released instead.
 """
 
 from dataclasses import dataclass, replace
@@ -14,13 +11,12 @@ import numpy as np
 
 from karyocyte.common.config.schema import EvaluationConfig, TriageConfig
 from karyocyte.common.predictions import Predictions
-from karyocyte.common.uncertainty import needed_images, quantile_above
-from karyocyte.evaluation.calibration import Temperature, fit_temperature, rescale
 from karyocyte.evaluation.intervals.exact import lower_bounds, needed_without_a_miss
 from karyocyte.evaluation.labelled_runs import LabelledFold, evaluation_settings
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.evaluation.referral.selective import risk_coverage
 from karyocyte.evaluation.result import ConfidenceCut, EvaluationResult, OperatingPoint, Release
+from karyocyte.evaluation.temperature import Temperature, fit_temperature, rescale
 
 # Confidence level of the one-sided lower bound by which validation must meet triage.accuracy.
 CERTAINTY = 0.9
@@ -30,20 +26,16 @@ CERTAINTY = 0.9
 class ReviewThresholds:
     """The thresholds that a run, or an ensemble, chose on validation; None where it chose none.
 
-    Images with a smaller ``vote_share`` (configured) are reviewed. On the probability of the positive class,
-    ``threshold`` is the least of positive images, and below ``release`` images are released as negative. Predictions
-    with a calibrated probability below the cut of ``confidence``, which was chosen for a target ``accuracy``, are
-    reviewed; a class is in the conformal set where 1 - its probability is at most ``set_limit``. ``notes`` say what is
-    missing, and the limits of the numbers.
+    On the probability of the positive class, ``threshold`` is the least of positive images, and below ``release``
+    images are released as negative. Predictions with a calibrated probability below the cut of ``confidence``, which
+    was chosen for a target ``accuracy``, are reviewed. ``notes`` say what is missing, and the limits of the numbers.
     """
 
-    vote_share: float
     threshold: float | None = None
     temperature: float | None = None
     release: float | None = None
     confidence: ConfidenceCut | None = None
     accuracy: float | None = None
-    set_limit: float | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -65,8 +57,7 @@ def thresholds_of(result: EvaluationResult) -> ReviewThresholds:
     chosen = result.referral
     if chosen is None:
         return thresholds
-    limit = chosen.set_limits[0]
-    return replace(thresholds, confidence=chosen.validation[0], accuracy=chosen.accuracy, set_limit=limit)
+    return replace(thresholds, confidence=chosen.validation[0], accuracy=chosen.accuracy)
 
 
 def choose_thresholds(predictions: Predictions, settings: EvaluationConfig) -> ReviewThresholds:
@@ -102,7 +93,7 @@ def _thresholds(
             f"{release.lower_bound:.3f} only, not of {settings.sensitivity:g}, and none on images of another kind"
         )
     threshold = release.threshold if release else None
-    return ReviewThresholds(settings.vote_share, point.value, temperature.value, threshold, notes=tuple(notes))
+    return ReviewThresholds(point.value, temperature.value, threshold, notes=tuple(notes))
 
 
 def choose_release(fold: LabelledFold) -> Release:
@@ -122,26 +113,21 @@ def choose_release(fold: LabelledFold) -> Release:
 
 
 def choose_referral(fold: LabelledFold, thresholds: ReviewThresholds | None = None) -> ReviewThresholds:
-    """Return thresholds with the cut and the set limit that labelled validation images choose; without any as they are.
+    """Return thresholds with the cut that labelled validation images choose; without any as they are.
 
     The cut is the lowest one at or above which ``triage.accuracy`` of the predictions are right, by the lower bound of
     their share: of many cuts that few images choose from, one keeps the target by chance.
     """
     validation = fold.validation.scored
-    triage = fold.settings.triage
-    thresholds = thresholds or ReviewThresholds(triage.vote_share)
+    target = fold.settings.triage.accuracy
+    thresholds = thresholds or ReviewThresholds()
     if not len(validation.labels):
         return thresholds
     temperature = fit_temperature(validation).value
     certain = confidences(validation.probabilities, temperature)
     wrong = call(validation.probabilities, validation.positive_index) != validation.labels
-    return replace(
-        thresholds,
-        temperature=temperature,
-        confidence=_choose_cut(certain, wrong, triage.accuracy),
-        accuracy=triage.accuracy,
-        set_limit=choose_limit(validation.probabilities, validation.labels, triage.coverage),
-    )
+    cut = _choose_cut(certain, wrong, target)
+    return replace(thresholds, temperature=temperature, confidence=cut, accuracy=target)
 
 
 def _choose_cut(certain: np.ndarray, wrong: np.ndarray, target: float) -> ConfidenceCut:
@@ -158,16 +144,6 @@ def _choose_cut(certain: np.ndarray, wrong: np.ndarray, target: float) -> Confid
     return ConfidenceCut(float(certain[kept].min()), len(wrong), total, right / total, float(bounds[last]))
 
 
-def choose_limit(probabilities: np.ndarray, labels: np.ndarray, coverage: float) -> float | None:
-    """Return the largest score that a class in a conformal set may have, by validation images; None for too few.
-
-    The sets should have the ``coverage`` (0 to 1).
-    """
-    if len(labels) < needed_images(1 - coverage):
-        return None
-    return quantile_above(1 - probabilities[np.arange(len(labels)), labels], 1 - coverage)
-
-
 def confidences(probabilities: np.ndarray, temperature: float | None) -> np.ndarray:
     """Return the probability of each prediction, shape (N,), of probabilities (N, K) after scaling (None: none)."""
     scaled = probabilities if temperature is None else rescale(probabilities, temperature)
@@ -179,28 +155,10 @@ def reviewed(rule: str, images: Predictions, thresholds: ReviewThresholds) -> np
 
     ``rule`` is one of ``new_images.RULES``, and what it needs was chosen.
     """
-    probabilities = images.probabilities
-    positive = images.positive_index
-    if rule == "confidence":
-        certain = confidences(probabilities, thresholds.temperature)
-        return np.asarray(certain < (np.inf if thresholds.cut is None else thresholds.cut))
-    if rule == "conformal":
-        sets = conformal_sets(probabilities, thresholds.set_limit)
-        assert sets is not None
-        return np.asarray(sets.sum(axis=1) != 1)
-    if rule == "votes":
-        return np.asarray(images.frame["sampled_votes"] < thresholds.vote_share)
     if rule == "release":
-        return np.asarray(probabilities[:, positive] >= thresholds.release)
-    found = np.asarray(call(probabilities, positive) == positive)
-    if images.sampled:
-        found |= np.asarray(images.frame["sampled_label"] == images.positive_class)
-    return found
-
-
-def conformal_sets(probabilities: np.ndarray, limit: float | None) -> np.ndarray | None:
-    """Return which classes are in the set of each image, bool, shape (N, K); None without a limit."""
-    return None if limit is None else np.asarray(1 - probabilities <= limit)
+        return np.asarray(images.probabilities[:, images.positive_index] >= thresholds.release)
+    certain = confidences(images.probabilities, thresholds.temperature)
+    return np.asarray(certain < (np.inf if thresholds.cut is None else thresholds.cut))
 
 
 def cut_notes(cut: ConfidenceCut, target: float) -> list[str]:

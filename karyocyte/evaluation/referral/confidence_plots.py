@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -52,7 +51,7 @@ def sides(calibration: CalibrationResult) -> dict[str, CalibrationMetrics]:
 
 
 def risk_coverage(path: Path, result: EvaluationResult, curves: Mapping[str, RiskCoverage]) -> None:
-    """Draw the ``selective.curves`` of the same images, and the rules of triage, to a PNG."""
+    """Draw the ``selective.curves`` of the same images to a PNG."""
     triage = result.triage
     assert triage is not None
     images = next(iter(triage.risk_coverage.values())).images
@@ -65,7 +64,7 @@ def risk_coverage(path: Path, result: EvaluationResult, curves: Mapping[str, Ris
 
 
 def draw_risk_coverage(axis: Axes, triage: TriageResult, curves: Mapping[str, RiskCoverage]) -> None:
-    """Draw the curves and the rules on given axes; see ``risk_coverage``."""
+    """Draw the curves on given axes; see ``risk_coverage``."""
     for number, (name, curve) in enumerate(curves.items()):
         area = triage.risk_coverage[name]
         colour = COLOURS[number]
@@ -73,11 +72,6 @@ def draw_risk_coverage(axis: Axes, triage: TriageResult, curves: Mapping[str, Ri
         axis.plot(curve.coverage, curve.risk, label=label, color=colour, linestyle=LINES[number])
         if curve.cuts.sum() < len(curve.cuts) / 2:
             axis.plot(curve.coverage[curve.cuts], curve.risk[curve.cuts], ".", color=colour, markersize=6)
-    for rule in triage.rules:
-        if rule.rule == "votes" and rule.accuracy.value is not None:
-            style: dict[str, Any] = {"markeredgecolor": "black", "markersize": 12, "label": "rule 'votes'"}
-            style["color"] = COLOURS[list(curves).index("votes")]
-            axis.plot(1 - rule.review_share, 1 - rule.accuracy.value, "s", **style)
     axis.set_xlim(0, 1.02)
     axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
     axis.xaxis.set_major_formatter(PercentFormatter(1))

@@ -7,61 +7,47 @@ import pandas as pd
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.predictions import OUT_OF_DISTRIBUTION, SAMPLED_PREFIX, UPSIDE_DOWN, Predictions, uncertainty_of
-from karyocyte.evaluation.calibration import rescale
 from karyocyte.evaluation.metrics.classification import call
-from karyocyte.evaluation.referral.choices import ReviewThresholds, conformal_sets, reviewed
+from karyocyte.evaluation.referral.choices import ReviewThresholds, reviewed
+from karyocyte.evaluation.temperature import rescale
 
 # Rule -> when an image is reviewed; the texts are part of the table.
 RULES = {
-    "votes": "vote share below {:.4g}",
     "release": "not below the release threshold",
-    "positive": "predicted “{}”",
     "confidence": "probability below {:.4g}",
-    "conformal": "conformal set is not one class",
 }
 NO_CONFIDENCE = "no probability keeps the target accuracy"
 CALIBRATED_PREFIX = "calibrated_"
-USUAL = ("votes", "release")
-USUAL_OF_MANY = ("votes", "confidence")  # of more than two classes
 NO_RULE = "no rule of this run could release it"
 BROKEN = "cannot be read"
 FOREIGN = "out of distribution"
 
 
 def select_rules(
-    thresholds: ReviewThresholds, sampled: bool, positive_class: str | None, requested: Sequence[str] | None
+    thresholds: ReviewThresholds, positive_class: str | None, requested: Sequence[str] | None
 ) -> list[str]:
-    """Return the rules to apply: the requested ones, or those of USUAL (USUAL_OF_MANY) that are possible.
+    """Return the rules to apply: the requested ones; else release, or of more than two classes confidence, if possible.
 
     Raises:
         UserError: A requested rule is not possible.
     """
     obstacles: dict[str, str] = {}
-    if not sampled:
-        obstacles["votes"] = "there are no passes (passes=20) and no members that vote"
     if thresholds.release is None:
         obstacles["release"] = "validation chose no release threshold"
-    if positive_class is None:
-        obstacles["positive"] = "there are more than two classes"
     if thresholds.confidence is None:
         obstacles["confidence"] = "there are no labelled validation images"
-    if thresholds.set_limit is None:
-        obstacles["conformal"] = "there are too few validation images"
     for rule in requested or ():
         if rule in obstacles:
             raise UserError(f"rules={rule}: {obstacles[rule]}: leave it out")
-    usual = USUAL if positive_class else USUAL_OF_MANY
-    return [rule for rule in requested or usual if rule not in obstacles]
+    usual = "release" if positive_class else "confidence"
+    return [rule for rule in requested or (usual,) if rule not in obstacles]
 
 
-def rule_texts(thresholds: ReviewThresholds, positive_class: str | None) -> dict[str, str]:
+def rule_texts(thresholds: ReviewThresholds) -> dict[str, str]:
     """Return RULES with the numbers of ``thresholds``."""
-    texts = {**RULES, "positive": RULES["positive"].format(positive_class)}
-    texts["votes"] = RULES["votes"].format(thresholds.vote_share)
-    texts["confidence"] = NO_CONFIDENCE
-    if thresholds.cut is not None:
-        texts["confidence"] = RULES["confidence"].format(thresholds.cut)
-    return texts
+    if thresholds.cut is None:
+        return RULES | {"confidence": NO_CONFIDENCE}
+    return RULES | {"confidence": RULES["confidence"].format(thresholds.cut)}
 
 
 def review_table(predictions: Predictions, thresholds: ReviewThresholds, rules: Sequence[str]) -> pd.DataFrame:
@@ -69,10 +55,10 @@ def review_table(predictions: Predictions, thresholds: ReviewThresholds, rules: 
 
     An image is reviewed where any rule applies, and where it is out of distribution; without rules every image is. A
     row per image: ``prediction`` (class at 0.5, or the most probable one), its ``probability`` (calibrated, with a
-    temperature), ``runner_up`` and ``runner_up_probability``, ``conformal_set`` (names with commas between; with a
-    limit only), ``prediction_at_threshold`` (None without one), ``prob_<class>``, ``calibrated_<class>`` (with a
-    temperature only), ``uncertainty``, ``upside_down``, ``out_of_distribution`` and ``sampled_...`` (where measured),
-    ``review`` (bool) and ``reason`` (texts of the rules that apply; None without review).
+    temperature), ``runner_up`` and ``runner_up_probability``, ``prediction_at_threshold`` (None without one),
+    ``prob_<class>``, ``calibrated_<class>`` (with a temperature only), ``uncertainty``, ``upside_down``,
+    ``out_of_distribution`` and ``sampled_...`` (where measured), ``review`` (bool) and ``reason`` (texts of the rules
+    that apply; None without review).
     """
     classes = np.array(predictions.classes)
     positive = predictions.positive_index
@@ -82,9 +68,6 @@ def review_table(predictions: Predictions, thresholds: ReviewThresholds, rules: 
     if thresholds.temperature is not None:
         calibrated = rescale(probabilities, thresholds.temperature)
     table = _ranked(predictions, calibrated)
-    sets = conformal_sets(probabilities, thresholds.set_limit)
-    if sets is not None:
-        table["conformal_set"] = pd.Series([", ".join(classes[row]) for row in sets], table.index, dtype=object)
     table["prediction_at_threshold"] = pd.Series(None, table.index, dtype=object)
     if thresholds.threshold is not None:
         table["prediction_at_threshold"] = classes[call(probabilities, positive, thresholds.threshold)]
@@ -93,7 +76,7 @@ def review_table(predictions: Predictions, thresholds: ReviewThresholds, rules: 
         table[[CALIBRATED_PREFIX + name for name in classes]] = calibrated
     table["uncertainty"] = uncertainty_of(probabilities)
     table = table.join(frame.filter(regex=f"^({UPSIDE_DOWN}$|{OUT_OF_DISTRIBUTION}$|{SAMPLED_PREFIX})"))
-    texts = rule_texts(thresholds, predictions.positive_class)
+    texts = rule_texts(thresholds)
     reasons = pd.Series("", index=table.index, dtype=object)
     if not rules:
         reasons += f"; {NO_RULE}"
@@ -142,7 +125,7 @@ def is_foreign(table: pd.DataFrame) -> np.ndarray:
 
 def rule_lines(thresholds: ReviewThresholds, rules: Sequence[str], positive_class: str | None) -> list[str]:
     """Describe the rules and their thresholds, a line each."""
-    texts = rule_texts(thresholds, positive_class)
+    texts = rule_texts(thresholds)
     if thresholds.release is not None:
         texts["release"] = f"probability of “{positive_class}” {texts['release']}, {thresholds.release:.4g}"
     chosen = thresholds.confidence

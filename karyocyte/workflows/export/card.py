@@ -104,8 +104,6 @@ def _thresholds(model: ClassifierDescription) -> list[dict[str, str]]:
     }
     if thresholds.confidence is not None:
         values["least probability of a prediction that is not referred"] = thresholds.confidence.cut
-    if len(model.members) > 1:
-        values["least vote share of members"] = thresholds.vote_share
     if model.cells is not None:
         for position, temperature in enumerate(model.cells.temperatures):
             values[f"temperature of member{position + 1} for karyotypes"] = temperature

@@ -51,7 +51,7 @@ COMPARED = 32  # images
 VERSIONED = (*PACKAGES, *NEEDED, "safetensors")
 EXACT = ("32", "32-true")  # values of trainer.precision
 # What a portable model does otherwise than its runs.
-NO_PASSES = "The passes of Monte Carlo dropout are left out, and with them the referral rules of their votes."
+NO_PASSES = "The passes of Monte Carlo dropout are left out."
 NO_DISTANCES = "This model does not mark images that are out of distribution."
 TORCH_MARKS = "Torch marks images that are out of distribution; the ONNX graphs do not."
 TORCH_ADAPTS = "Torch adapts BatchNorm to new images (inference.batchnorm=images); the ONNX graphs do not."

@@ -15,7 +15,7 @@ from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
 from karyocyte.common.runs.files import RunFile
 from karyocyte.evaluation.averaging import Combiner
-from karyocyte.evaluation.calibration import EPSILON, rescale
+from karyocyte.evaluation.temperature import EPSILON, rescale
 from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel
 from karyocyte.inference.networks import SAMPLE, LoadedNetwork, load_networks, sample_rows
 from karyocyte.inference.temperatures import Temperatures, are_balanced, fit_temperatures

@@ -11,7 +11,6 @@ import pandas as pd
 
 from datamodules.sources import list_images
 from karyocyte.common.cli import say
-from karyocyte.common.compat import import_lightning
 from karyocyte.common.composition.named_files import DRAWN
 from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
@@ -90,7 +89,6 @@ def _find_weights(config: Config) -> tuple[str, str]:
     """Return what is to be said of the weights, and why the run will fail without them, or ""."""
     if config.weights == "random":
         return "none needed", ""
-    import_lightning()  # here: seconds
     from lightning_modules.backbones.local_weights import NotAtHandError, WeightsFolders
     from lightning_modules.backbones.pretrained import find_weights
 

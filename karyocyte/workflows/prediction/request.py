@@ -14,7 +14,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.runs.files import RunFolder
 from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
 
-Rule = Literal["votes", "release", "positive", "confidence", "conformal"]
+Rule = Literal["release", "confidence"]
 
 
 class PredictConfig(StrictModel, defaults="predict"):

@@ -34,7 +34,7 @@ def predict_images(request: PredictRequest) -> None:
     thresholds = _thresholds(model)
     cache_dir = Path(request.settings.cache_dir or facts.cache_dir)
     images = find_image_files(request.places, cache_dir, console.is_terminal)
-    rules = select_rules(thresholds, _votes(request), facts.positive_class, request.settings.rules)
+    rules = select_rules(thresholds, facts.positive_class, request.settings.rules)
     warnings = [*facts.warnings, *_scale_warnings(model), *thresholds.notes]
     if "confidence" in rules and thresholds.confidence and thresholds.accuracy:
         warnings += cut_notes(thresholds.confidence, thresholds.accuracy)
@@ -72,17 +72,6 @@ def _thresholds(model: RunsModel | PortableNetworks) -> ReviewThresholds:
     if isinstance(model, RunsModel):
         return review_thresholds(model.runs, model.members)
     return portable_thresholds(model.model)
-
-
-def _votes(request: PredictRequest) -> bool:
-    """Whether passes or members vote."""
-    model = request.model
-    if len(model.facts.preparations) > 1:
-        return True
-    passes = request.options.passes
-    if passes is None and isinstance(model, RunsModel):
-        passes = model.members[0].config.inference.mc_passes
-    return bool(passes)
 
 
 def _scale_warnings(model: RunsModel | PortableNetworks) -> list[str]:

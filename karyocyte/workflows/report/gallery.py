@@ -26,7 +26,7 @@ class Gallery:
     """The images that a page shows."""
 
     # for the page's script, JSON-able: ``classes``, ``positive`` (its index or None), ``chapters`` (labels),
-    # ``doubtful`` (what it means, by chapter), ``maps`` (kinds of heat maps: label and chapter), ``items``
+    # ``doubtful`` (what it means), ``maps`` (kinds of heat maps: label and chapter), ``items``
     data: dict[str, Any]
     pictures: list[bytes]  # webP, each once; items hold their places
     notes: list[str]  # what is left out or missing, in sentences
@@ -114,7 +114,7 @@ def gallery(chapters: list[Chapter], images: int) -> Gallery:
         "classes": chapters[0].result.classes,
         "positive": chapters[0].group.runs[0].positive_index,
         "chapters": [chapter.label for chapter in chapters],
-        "doubtful": list(map(_definition_of_doubt, chapters)),
+        "doubtful": f"among the {100 * DOUBTFUL_SHARE:g} % with the highest uncertainty",
         "maps": [{"chapter": maps.chapter, "label": maps.label} for maps in pool.maps],
         "items": items,
     }
@@ -153,9 +153,8 @@ def pseudonyms(subjects: pd.Series) -> pd.DataFrame:
 
 def _describe(chapter: Chapter) -> pd.DataFrame:
     table = pd.concat([_describe_run(run, chapter) for run in chapter.group.runs])
-    if not chapter.sampled:
-        # Of equal ones all: at least the share that is said.
-        table["doubtful"] = table["uncertainty"] >= table["uncertainty"].quantile(1 - DOUBTFUL_SHARE)
+    # Of equal ones all: at least the share that is said.
+    table["doubtful"] = table["uncertainty"] >= table["uncertainty"].quantile(1 - DOUBTFUL_SHARE)
     return table
 
 
@@ -175,7 +174,6 @@ def _describe_run(run: Predictions, chapter: Chapter) -> pd.DataFrame:
     if run.sampled:
         table["votes"] = test.frame["sampled_votes"]
         table["voted"] = pd.Index(run.classes).get_indexer(test.frame["sampled_label"])
-    table["doubtful"] = table["votes"] < chapter.settings.triage.vote_share
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
     values = np.take_along_axis(probabilities, order, axis=1).round(4)
     table["top"] = list(map(list, map(zip, order.tolist(), values.tolist())))
@@ -217,13 +215,6 @@ def _prediction(image_id: str, row: pd.Series, pool: PicturePool, chapter: int) 
     if not pd.isna(row["votes"]):
         item |= {"votes": round(float(row["votes"]), 4), "voted": int(row["voted"])}
     return item
-
-
-def _definition_of_doubt(chapter: Chapter) -> str:
-    if chapter.sampled:
-        share = f"{100 * chapter.settings.triage.vote_share:g} %"
-        return f"less than {share} of the passes or members vote for the prediction"
-    return f"among the {100 * DOUBTFUL_SHARE:g} % with the highest uncertainty"
 
 
 def _fill_pool(chapters: list[Chapter], chosen: list[str]) -> PicturePool:

@@ -69,7 +69,7 @@ class ImageReview(Reviewed):
         return lines
 
     def shown(self, stem: str, decisions: CellDecisions, blind: bool) -> dict[str, Any]:
-        """Return the class and, unless ``blind``, probabilities, conformal set and reason."""
+        """Return the class and, unless ``blind``, probabilities and reason."""
         image = self._images.loc[stem]
         decided = decisions.fixed.get(image["file"])
         kind = decided
@@ -84,7 +84,6 @@ class ImageReview(Reviewed):
         if not blind:
             shown["prediction"] = image["prediction"]
             shown["probabilities"] = {name: float(image[self._prefix + name]) for name in self.classes}
-            shown["conformal_set"] = image.get("conformal_set")
             shown["reason"] = image["reason"] if image["review"] else None
         return shown
 

@@ -33,7 +33,6 @@ from karyocyte.evaluation.sections import own_sections
 from karyocyte.evaluation.terminal import headline, overview, whole
 from karyocyte.workflows.training.monitored import add_monitored
 from karyocyte.workflows.training.recipe import Built, Recipe
-from lightning_modules.backbones.batchnorm_restoration import restore_batchnorm
 from lightning_modules.build import FirstBackbone, build_classifier, first_backbone
 from lightning_modules.classifier import Classifier
 from lightning_modules.distributed import (
@@ -48,8 +47,6 @@ from lightning_modules.inference import predict
 from lightning_modules.out_of_distribution import Distances, fit_distances, save_distances
 from lightning_modules.training.fit import FinishedStage, Mode, train_stages, training_facts
 from lightning_modules.training.trainer import set_up_torch
-
-SAMPLE = 512  # training images that the statistics of a folded BatchNorm are measured on
 
 
 def run(config: Config, callbacks_of: Watch | None = None) -> Path:
@@ -121,9 +118,6 @@ def fit_and_predict(
         data.prepare_data()
     on_rank_zero(data.write_facts, run.folder)
     on_rank_zero(run.write_json, RunFile.MODEL, asdict(model.facts()))
-    if model.folded_batchnorm:
-        images = model.normalised(data.training_sample(SAMPLE))
-        restore_batchnorm(model.backbone, model.folded_batchnorm, images)
     mode: Mode = "min" if lower_is_better(config.callbacks.monitor) else "max"
     stages = train_stages(model, data, config, run.folder, callbacks, FeatureDataModule(data), mode)
     seen = predict_training_images(model, data, config, sum(stage.images_seen for stage in stages))

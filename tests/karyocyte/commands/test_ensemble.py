@@ -61,7 +61,7 @@ def test_the_new_run_is_evaluated_like_any_other(runs):
     assert [Path(member).name for member in read_ensemble(runs / "both").members] == ["seed0", "seed1"]
     assert read_predictions(runs / "both").sampled
     again = evaluated(runs / "both")
-    assert "votes_positive" in again.output
+    assert "release" in again.output
     taken = call(runs / "seed0", runs / "seed1", "--output", runs / "both", code=1)
     assert "exists already" in taken.stderr
 

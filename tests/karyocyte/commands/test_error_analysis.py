@@ -33,14 +33,12 @@ def test_tables_plots_and_the_command_that_makes_thumbnails(runs, tmp_path):
     result = call(*runs, "--output", tmp_path / "errors")
     assert "evaluation.thumbnails above 0" in " ".join(result.output.split())
     names = {path.name for path in (tmp_path / "errors").iterdir()}
-    tables = {"missed.csv", "missed_counts.csv", "alone.csv", "agreement.csv"}
-    assert names == tables | {"missed.png"}
+    assert names == {"missed.csv", "missed_counts.csv", "alone.csv", "missed.png"}
     counts = pd.read_csv(tmp_path / "errors" / "missed_counts.csv")
     assert counts[counts["true_class"] == "(every class)"]["images"].tolist() == [0, 40, 0]
     images = pd.read_csv(tmp_path / "errors" / "missed.csv")
     assert set(images["right"]) == {"net", "turned"}
     assert (images["prob_true/net"] + images["prob_true/turned"]).round(3).eq(1).all()
-    assert pd.read_csv(tmp_path / "errors" / "agreement.csv")["kappa"].iloc[0] < -0.9
 
 
 def test_the_sheet_is_drawn_from_the_runs_thumbnails(runs, tmp_path):

@@ -15,7 +15,6 @@ from PIL import Image
 
 from karyocyte.commands.predict import app
 from karyocyte.common.runs.ensemble import EnsembleFile, write_ensemble
-from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.averaging import Combiner, average
 from karyocyte.evaluation.evaluate import evaluate_runs, write_evaluation
@@ -75,13 +74,10 @@ def assert_evaluated(table, metrics):
 
 
 def assert_reviewed(table, metrics, positive):
-    """Assert that the images with few votes, and those that the run would not release, are to be reviewed."""
-    few_votes = table["sampled_votes"] < 0.8
+    """Assert that the images that the run would not release are to be reviewed."""
     not_released = table[f"prob_{positive}"] >= metrics["triage"]["release"]["validation"][0]["threshold"]
-    reason = table["reason"].fillna("")
-    assert (table["review"] == (few_votes | not_released)).all()
-    assert (reason.str.contains("vote share below 0.8") == few_votes).all()
-    assert (reason.str.contains("not below the release threshold") == not_released).all()
+    assert (table["review"] == not_released).all()
+    assert (table["reason"].fillna("").str.contains("not below the release threshold") == not_released).all()
     assert table["reason"].isna().equals(~table["review"])
 
 
@@ -135,13 +131,11 @@ def test_images_that_are_out_of_distribution_are_marked_and_come_first(cell_runs
 
 
 @pytest.mark.parametrize("passes", [0, 3])
-def test_number_of_passes_and_a_rule_for_their_votes(sheet_run, sheet_images, predict_table, passes):
-    rules = ["rules=votes"] if passes else []
-    table, _ = predict_table(sheet_run, sheet_images, f"passes={passes}", *rules)
+def test_number_of_passes(sheet_run, sheet_images, predict_table, passes):
+    table, _ = predict_table(sheet_run, sheet_images, f"passes={passes}")
     assert bool(passes) == ("sampled_votes" in table)
     if passes:
         assert set(table["sampled_votes"].mul(3).round(6) % 1) == {0.0}
-        assert (table["review"] == (table["sampled_votes"] < 0.8)).all()
 
 
 def test_every_file_is_counted(cell_runs, tmp_path, predict_table):
@@ -219,15 +213,6 @@ def test_images_of_three_classes_are_reviewed_by_their_confidence(run_of_three_c
     assert tmp_path / written["path"][0] == images / written["file"][0]
 
 
-def test_without_a_referral_every_image_is_to_be_reviewed(run_of_three_classes, tmp_path, predict_table):
-    images = write_class_folders(tmp_path / "new", {"x": 3})
-    metrics = Run(run_of_three_classes).metrics
-    Run(run_of_three_classes).write_json(RunFile.METRICS, {**metrics, "referral": None})
-    table, output = predict_table(run_of_three_classes, images)
-    assert table["review"].all()
-    assert "every image is to be reviewed" in output
-
-
 def test_single_images_of_a_run_scaled_by_cells_are_scaled_by_their_width(tmp_path, predict_table):
     canvas = ["prepare.fit=canvas", "prepare.background=detect", "prepare.canvas={scale_by: cell, area: 100}"]
     run = write_run_of_three_classes(tmp_path, *canvas)
@@ -273,7 +258,7 @@ def test_members_without_common_validation_images_choose_no_threshold(cell_runs,
     table, output = predict_table(cell_runs[0], other.folder, cell_images)
     assert "the members share no validation part" in output
     assert table["prediction_at_threshold"].isna().all()
-    assert (table["review"] == (table["sampled_votes"] < 0.8)).all()
+    assert table["review"].all()
 
 
 @pytest.mark.parametrize("taken", ["p.csv", "p.parquet"])
@@ -298,8 +283,7 @@ def test_nothing_is_overwritten(cell_runs, cell_images, tmp_path, taken):
         ("{run} {sheets} {images}", "{sheets} normal, abnormal"),
         ("{run} {images} passes=5", "the model has no dropout"),
         ("{run} {other} {images} passes=5", "passes=5"),
-        ("{run} {images} rules=votes", "rules=votes"),
-        ("{run} {images} rules=vote", "rules.0: Input should be 'votes', "),
+        ("{run} {images} rules=votes", "rules.0: Input should be 'release' or 'confidence'"),
         ("{run} {images} --output a.pdf", "--output a.pdf"),
     ],
 )

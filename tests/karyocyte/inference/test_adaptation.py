@@ -7,8 +7,8 @@ import pytest
 
 from karyocyte.common.composition.compose import compose_config
 from karyocyte.inference.networks import LEAST, SAMPLE, adapt_to, adapts, sample_rows
-from lightning_modules.adaptation import adapt_to_images
 from lightning_modules.build import create_classifier
+from lightning_modules.prediction.adaptation import adapt_to_images
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ import pytest
 from PIL import Image
 
 from karyocyte.common.thumbnails import encode
-from karyocyte.evaluation.comparison.agreement import gather
+from karyocyte.evaluation.comparison.common_errors import gather
 from karyocyte.evaluation.intervals.grouping import group_runs
 from karyocyte.workflows.error_analysis import missed_bars, missed_sheet, most_missed
 from tests.helpers.predictions import make_run
-from tests.karyocyte.evaluation.comparison.test_agreement import groups_of
+from tests.karyocyte.evaluation.comparison.test_common_errors import groups_of
 
 
 def many_classes():

@@ -14,13 +14,12 @@ const choose = (name) => decide({ action: "move", image: file().name, to: name }
 
 function classButton(line) {
   const { item } = review;
-  const inSet = item.conformal_set && item.conformal_set.split(", ").includes(line.name);
   const key = line.key ? [make("kbd", {}, line.key), " "] : [];
   const made = make("button", { className: "class" }, make("span", {}, ...key, line.name));
   made.setAttribute("aria-pressed", line.name === file().class);
   if (item.probabilities) {
     const value = item.probabilities[line.name];
-    made.append(make("span", { className: "number" }, `${inSet ? "in the set, " : ""}${percent(value)}`));
+    made.append(make("span", { className: "number" }, percent(value)));
     const filled = make("i", {});
     filled.style.width = `${100 * value}%`;
     made.append(make("span", { className: "bar" }, filled));
@@ -40,11 +39,7 @@ function drawImage() {
   const decided = file().fixed ? make("small", {}, " given by the reader") :
     session.blind ? "" : make("small", {}, ` predicted, probability ${percent(item.probabilities[item.prediction])}`);
   element("result").replaceChildren(item.result, decided);
-  const reasons = [];
-  if (item.reason) reasons.push(`to be reviewed: ${item.reason}`);
-  if (item.conformal_set !== undefined && item.conformal_set !== null) {
-    reasons.push(`conformal set: ${item.conformal_set || "empty"}`);
-  }
+  const reasons = item.reason ? [`to be reviewed: ${item.reason}`] : [];
   element("reasons").replaceChildren(...reasons.map((text) => make("li", {}, text)));
   element("pictures").replaceChildren(figure(pictures.image));
   element("classes").replaceChildren(...item.classes.map(classButton));

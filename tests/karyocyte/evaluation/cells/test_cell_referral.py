@@ -8,13 +8,13 @@ import pytest
 
 from karyocyte.common.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.common.karyotype import CellThresholds
-from karyocyte.evaluation.calibration import fit_temperature
 from karyocyte.evaluation.cells import cell_referral
 from karyocyte.evaluation.cells.cell_karyotype import karyotype_of_cell
 from karyocyte.evaluation.cells.cell_referral import FEW, MEASURED, RIGHT, assess_cells, choose_thresholds, doubts
 from karyocyte.evaluation.cells.prior import KaryotypePriors
 from karyocyte.evaluation.evaluate import evaluate_runs
 from karyocyte.evaluation.metrics.labelled import score
+from karyocyte.evaluation.temperature import fit_temperature
 from karyocyte.evaluation.terminal import whole
 from tests.helpers.predictions import join, make_run
 from tests.helpers.terminal import printed

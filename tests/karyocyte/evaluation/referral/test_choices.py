@@ -1,4 +1,4 @@
-"""What validation images choose: the cut of the confidence and the limit of conformal sets."""
+"""What validation images choose: the cut of the confidence."""
 
 from dataclasses import replace
 
@@ -6,20 +6,18 @@ import numpy as np
 import pytest
 
 from karyocyte.common.config.schema import EvaluationConfig, TriageConfig
-from karyocyte.common.uncertainty import needed_images
-from karyocyte.evaluation.calibration import fit_temperature
 from karyocyte.evaluation.evaluate import evaluate_runs
 from karyocyte.evaluation.intervals.exact import lower_bounds
 from karyocyte.evaluation.labelled_runs import LabelledFold
 from karyocyte.evaluation.referral.choices import (
     ReviewThresholds,
-    choose_limit,
     choose_referral,
     confidences,
     cut_notes,
     reviewed,
 )
 from karyocyte.evaluation.result import ConfidenceCut
+from karyocyte.evaluation.temperature import fit_temperature
 from tests.helpers.predictions import make_predictions, make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=20)
@@ -58,13 +56,10 @@ def test_the_cut_is_the_lowest_whose_accuracy_has_its_lower_bound_at_the_target(
 
 def test_an_image_on_a_threshold_is_reviewed_by_the_rule_of_release_alone():
     image = with_scores([1], [0.75])
-    image.frame["sampled_votes"] = 0.8
     cut = ConfidenceCut(0.75, 10, 10, 1.0, 0.9)
-    thresholds = ReviewThresholds(0.8, release=0.75, confidence=cut, set_limit=0.25)
-    given = {
-        rule: bool(reviewed(rule, image, thresholds)[0]) for rule in ("votes", "confidence", "conformal", "release")
-    }
-    assert given == {"votes": False, "confidence": False, "conformal": False, "release": True}
+    thresholds = ReviewThresholds(release=0.75, confidence=cut)
+    assert not reviewed("confidence", image, thresholds)[0]
+    assert reviewed("release", image, thresholds)[0]
 
 
 def test_equal_confidences_are_kept_or_referred_together():
@@ -86,12 +81,11 @@ def test_folds_refer_by_their_own_cuts_and_the_target_holds_on_test():
     assert referral.referred.total == 1800
     assert referral.correct.total == 1800 - referral.referred.hits
     assert 0.95 <= referral.correct.value < 0.98
-    assert abs(referral.conformal.marginal.coverage.value - 0.9) < 0.03
 
 
 def test_there_is_no_referral_without_validation_images():
     only_test = make_predictions(classes=CLASSES)
-    assert choose_referral(LabelledFold.of(only_test, SETTINGS)) == ReviewThresholds(0.8)
+    assert choose_referral(LabelledFold.of(only_test, SETTINGS)) == ReviewThresholds()
     assert evaluate_runs([only_test], SETTINGS).referral is None
 
 
@@ -103,13 +97,3 @@ def test_images_of_a_poor_model_are_all_referred():
     (note,) = cut_notes(cut, 0.95)
     assert "all images are referred" in note
     assert cut_notes(ConfidenceCut(0.6, 40, 20, 1.0, 0.96), 0.95) == []
-
-
-@pytest.mark.parametrize(("coverage", "images"), [(0.9, 9), (0.95, 19), (0.99, 99), (0.5, 1), (0.3, 1)])
-def test_needed_images_have_a_limit_and_fewer_have_none(coverage, images):
-    assert needed_images(1 - coverage) == images
-    labels = np.arange(images) % 2
-    scores = np.linspace(0.1, 0.9, images)
-    probabilities = np.column_stack([1 - scores, scores])
-    assert choose_limit(probabilities, labels, coverage) is not None
-    assert choose_limit(probabilities[1:], labels[1:], coverage) is None

@@ -7,9 +7,7 @@ from PIL import Image
 from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.evaluation.evaluate import evaluate_labelled, evaluate_runs, write_files
 from karyocyte.evaluation.labelled_runs import LabelledRuns
-from karyocyte.evaluation.metrics.labelled import cases
 from karyocyte.evaluation.referral import confidence_plots as plots
-from karyocyte.evaluation.referral.selective import rankings
 from tests.helpers.predictions import make_run, with_passes
 
 SETTINGS = EvaluationConfig(resamples=20)
@@ -27,26 +25,6 @@ def test_both_are_drawn(tmp_path, folds, passes):
     write_files(tmp_path, evaluate_labelled(LabelledRuns.of(runs, SETTINGS)))
     assert is_drawn(tmp_path / "reliability.png")
     assert is_drawn(tmp_path / "risk_coverage.png")
-
-
-def test_rules_are_drawn_on_the_curve_of_their_confidence(tmp_path, monkeypatch):
-    run = with_passes(make_run(images=200), noise=2.0)
-    drawn = {}
-    plot = plots.Axes.plot
-
-    def record(axis, *arguments, label=None, **style):
-        drawn[label] = arguments
-        return plot(axis, *arguments, label=label, **style)
-
-    result = evaluate_runs([run], SETTINGS)
-    actual = {name: each.curve for name, each in rankings([cases(run.part("test"))]).items()}
-    monkeypatch.setattr(plots.Axes, "plot", record)
-    plots.risk_coverage(tmp_path / "risk_coverage.png", result, actual)
-    rows = {row.rule: row for row in result.triage.rules}
-    coverage, risk, _ = drawn["rule 'votes'"]
-    assert 0 < coverage < 1
-    assert coverage == pytest.approx(rows["votes"].alone / 200)
-    assert risk == pytest.approx(actual["votes"].risk[rows["votes"].alone - 1])
 
 
 def test_many_classes_have_a_reliability_diagram_alone(tmp_path):

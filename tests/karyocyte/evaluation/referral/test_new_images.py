@@ -9,7 +9,7 @@ from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.evaluate import evaluate_runs
 from karyocyte.evaluation.labelled_runs import LabelledFold
-from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_thresholds, conformal_sets, thresholds_of
+from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_thresholds, thresholds_of
 from karyocyte.evaluation.referral.evaluate import decide
 from karyocyte.evaluation.referral.new_images import RULES, doubtful_first, review_table, rule_lines, select_rules
 from karyocyte.evaluation.result import EvaluationResult
@@ -34,25 +34,20 @@ def test_thresholds_chosen_anew_are_those_of_the_evaluation(run, thresholds):
     assert any(note.startswith("release: ") for note in thresholds.notes)
 
 
-@pytest.mark.parametrize("rules", [["votes"], ["release"], ["conformal"], ["votes", "positive"]])
-def test_rules_select_the_same_images_as_triage(run, thresholds, rules):
-    fold = LabelledFold.of(run, SETTINGS)
-    test = fold.test
-    table = review_table(run.part("test"), thresholds, rules)
-    review = decide(fold, thresholds)["_".join(rules)].review
-    if "positive" in rules:  # the prediction without passes counts as well
-        review = review | (test.confidences()["probability"].called == test.scored.positive_index)
+def test_the_release_selects_the_same_images_as_triage(run, thresholds):
+    table = review_table(run.part("test"), thresholds, ["release"])
+    review = decide(LabelledFold.of(run, SETTINGS), thresholds)["release"].review
     assert (table["review"] == review).all()
     assert 0 < table["review"].sum() < len(table)
 
 
 def test_impossible_rules_are_left_out_or_refused(thresholds):
-    assert select_rules(thresholds, True, "all", None) == ["votes", "release"]
-    assert select_rules(thresholds, False, "all", None) == ["release"]
-    assert select_rules(ReviewThresholds(0.8), False, None, None) == []
+    assert select_rules(thresholds, "all", None) == ["release"]
+    assert select_rules(thresholds, "all", ["confidence", "release"]) == ["confidence", "release"]
+    assert select_rules(ReviewThresholds(), None, None) == []
     for name in RULES:
         with pytest.raises(UserError, match=f"rules={name}"):
-            select_rules(ReviewThresholds(0.8), False, None, [name])
+            select_rules(ReviewThresholds(), None, [name])
 
 
 def test_images_that_are_out_of_distribution_are_reviewed_and_come_first(run, thresholds):
@@ -69,17 +64,17 @@ def test_images_that_are_out_of_distribution_are_reviewed_and_come_first(run, th
 
 def test_every_image_is_reviewed_without_rules():
     predictions = make_predictions(images=5, classes=("a", "b", "c"))
-    table = review_table(predictions, ReviewThresholds(0.8), [])
+    table = review_table(predictions, ReviewThresholds(), [])
     assert table["review"].all()
     assert table["prediction_at_threshold"].isna().all()
     assert (table["prediction"] == np.array(["a", "b", "c"])[predictions.probabilities.argmax(axis=1)]).all()
-    assert "every image" in rule_lines(ReviewThresholds(0.8), [], None)[0]
+    assert "every image" in rule_lines(ReviewThresholds(), [], None)[0]
 
 
 def test_metrics_without_triage_and_calibration():
     result = evaluate_runs([make_run()], SETTINGS)
     result = replace(result, settings={}, triage=None, calibration=None, referral=None)
-    assert thresholds_of(result) == ReviewThresholds(0.8, result.threshold.value)
+    assert thresholds_of(result) == ReviewThresholds(result.threshold.value)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +86,7 @@ def test_images_of_many_classes_are_reviewed_below_the_cut_of_validation(many_cl
     result = evaluate_runs([many_classes], SETTINGS)
     thresholds = thresholds_of(EvaluationResult.from_dict(result.to_dict()))
     assert thresholds == choose_thresholds(many_classes, SETTINGS)
-    rules = select_rules(thresholds, False, None, None)
+    rules = select_rules(thresholds, None, None)
     assert rules == ["confidence"]
     table = review_table(many_classes.part("test"), thresholds, rules)
     assert (table["review"] == (table["probability"] < thresholds.confidence.cut)).all()
@@ -108,15 +103,6 @@ def test_probabilities_and_runner_up_are_the_two_largest_of_the_calibrated_ones(
     assert np.array_equal(table[["runner_up_probability", "probability"]], ordered[:, 1:])
     names = np.array(["a", "b", "c"])[np.argsort(calibrated, axis=1)]
     assert np.array_equal(table[["runner_up", "prediction"]], names[:, 1:])
-
-
-def test_conformal_sets_have_names(many_classes):
-    test, thresholds = many_classes.part("test"), choose_thresholds(many_classes, SETTINGS)
-    table = review_table(test, thresholds, ["conformal"])
-    sets = conformal_sets(test.probabilities, thresholds.set_limit)
-    assert table["conformal_set"].tolist() == [", ".join(np.array(["a", "b", "c"])[row]) for row in sets]
-    assert (table["review"] == (sets.sum(axis=1) != 1)).all()
-    assert 0 < table["review"].sum() < len(table)
 
 
 def test_the_most_doubtful_images_come_first(many_classes):

@@ -12,7 +12,7 @@ from karyocyte.evaluation.metrics.classification import call
 from karyocyte.workflows.report import sources
 from karyocyte.workflows.report.gallery import gallery, pseudonyms
 from karyocyte.workflows.report.sources import read_chapters
-from tests.helpers.predictions import join, make_predictions, make_run, with_passes
+from tests.helpers.predictions import join, make_predictions, make_run
 from tests.karyocyte.workflows.report.reports import write_run
 
 
@@ -58,20 +58,12 @@ def test_each_image_has_its_truth_prediction_and_picture(make, tmp_path, classes
     assert shown.data["positive"] == (1 if len(classes) == 2 else None)
 
 
-def test_the_most_uncertain_tenth_is_doubtful_without_votes(make, tmp_path):
+def test_the_most_uncertain_tenth_is_doubtful(make, tmp_path):
     shown = make(write_run(tmp_path, make_run(images=40, subjects=10)))
     predictions = pd.DataFrame([item["by"][0] for item in shown.data["items"]])
     doubtful = predictions.loc[predictions["doubtful"], "uncertainty"]
     assert len(doubtful) == 4
     assert doubtful.min() > predictions.loc[~predictions["doubtful"], "uncertainty"].max()
-
-
-def test_few_votes_are_doubtful(make, tmp_path):
-    shown = make(write_run(tmp_path, with_passes(make_run(images=40, subjects=10), noise=2.0)))
-    predictions = pd.DataFrame([item["by"][0] for item in shown.data["items"]])
-    assert predictions["doubtful"].nunique() == 2
-    assert (predictions["doubtful"] == (predictions["votes"] < 0.8)).all()
-    assert "80 %" in shown.data["doubtful"][0]
 
 
 def test_wrong_images_come_first_then_doubtful_ones_then_a_sample(make, tmp_path):

@@ -21,10 +21,10 @@ def write_table(folder: Path, images: int = 4, classes: tuple[str, ...] = ("brig
         name = f"{(6 - number) % 6:02d}.png"
         path = write_image(folder / "new" / name, np.full((40, 40, 3), 200 - 150 * kind, np.uint8))
         row = {"file": name, "status": "predicted", "prediction": classes[kind], "probability": probability}
-        row |= {"conformal_set": classes[kind], "review": False, "reason": None, "path": str(path)}
+        row |= {"review": False, "reason": None, "path": str(path)}
         row |= {f"prob_{other}": (1 - probability) / (len(classes) - 1) for other in classes}
         rows.append(row | {f"prob_{classes[kind]}": probability})
-    rows[0] |= {"review": True, "reason": "probability below 0.7", "conformal_set": ", ".join(classes)}
+    rows[0] |= {"review": True, "reason": "probability below 0.7"}
     rows.append({"file": "broken.png", "status": "broken", "cause": "not an image", "review": True, "path": "broken"})
     facts = PredictedFacts("new", ("outputs/run",), classes, None, ("to be reviewed: all",), ())
     table = folder / "new.parquet"

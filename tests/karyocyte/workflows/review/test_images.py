@@ -12,7 +12,7 @@ from karyocyte.workflows.review.review import open_review
 from tests.karyocyte.workflows.review.bundles import decision
 from tests.karyocyte.workflows.review.predicted import write_table
 
-OUTPUTS_OF_A_MODEL = ("0.6", "bright", "conformal", "probabil", "reason", "prediction", "doubt")
+OUTPUTS_OF_A_MODEL = ("0.6", "bright", "probabil", "reason", "prediction", "doubt")
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_images_of_a_table_the_most_doubtful_first(table):
     shown = review.shown("00.png", CellDecisions(), blind=False)
     assert shown["files"] == [{"name": "00.png", "class": "bright", "fixed": False}]
     assert shown["probabilities"] == pytest.approx({"bright": 0.6, "dark": 0.4})
-    assert (shown["conformal_set"], shown["reason"]) == ("bright, dark", "probability below 0.7")
+    assert shown["reason"] == "probability below 0.7"
     assert decode(review.picture("00.png", CellDecisions())).shape == (40, 40, 3)
     assert review.decisions_file == table.parent / "new.decisions.jsonl"
 

@@ -8,12 +8,12 @@ from torch import nn
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.run import ModelFacts
-from lightning_modules import mc_dropout
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.truncation import evaluating
 from lightning_modules.classifier import Classifier
-from lightning_modules.mc_dropout import McDropout, check_dropout, draw_masks
+from lightning_modules.prediction import mc_dropout
+from lightning_modules.prediction.mc_dropout import McDropout, check_dropout, draw_masks
 
 PAPER = [{"dropout": 0.5}, "gap", {"dense": 16}, "batchnorm", {"dropout": 0.3}]  # paper 001, Figure 3.5, narrower
 

@@ -1,15 +1,13 @@
-"""Errors of several models on the same images, counted by hand and against scikit-learn."""
+"""Errors of several models on the same images, counted by hand."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.metrics import cohen_kappa_score
 
-from karyocyte.evaluation.comparison.agreement import (
+from karyocyte.evaluation.comparison.common_errors import (
     MAJORITY,
     ORACLE,
-    agreement,
     alone,
     gather,
     missed,
@@ -86,23 +84,6 @@ def test_each_model_alone_the_oracle_and_the_majority():
 def test_a_tied_majority_is_the_class_of_larger_mean_probability(scores, right):
     labels = [True] * len(scores["one"])
     assert alone(aligned(scores, labels)).set_index("model").loc[MAJORITY, "right"] == right
-
-
-def test_pairs_by_hand_and_by_scikit_learn():
-    table = agreement(aligned()).set_index(["first", "second"])
-    pair = table.loc[("one", "two")]
-    predicted = [np.array(SCORES[name]) >= 0.5 for name in ("one", "two")]
-    assert pair["kappa"] == pytest.approx(cohen_kappa_score(*predicted))
-    assert pair["disagreement"] == pytest.approx(2 / 6)
-    assert pair["double_fault"] == pytest.approx(2 / 6)
-    assert (pair["only_first"], pair["only_second"], pair["images"]) == (1, 1, 6)
-
-
-def test_kappa_of_models_that_predict_one_class_is_undefined():
-    constant = {"one": [0.9, 0.8], "two": [0.7, 0.6], "three": [0.1, 0.9]}
-    table = agreement(aligned(constant, [True, False])).set_index(["first", "second"])["kappa"]
-    assert np.isnan(table["one", "two"])
-    assert table["one", "three"] == 0
 
 
 def test_folds_are_pooled():

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import cohen_kappa_score
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.uncertainty import count_votes, most_voted
@@ -173,30 +172,6 @@ def alone(models: AlignedPredictions) -> pd.DataFrame:
 def majority(models: AlignedPredictions) -> np.ndarray:
     """Return the prediction of most models, int64, shape (N,); of a tie as ``most_voted`` does."""
     return most_voted(count_votes(models.predicted, len(models.classes)), models.probabilities.mean(axis=0))
-
-
-def agreement(models: AlignedPredictions) -> pd.DataFrame:
-    """Measure how alike the predictions of each pair of models are (Kuncheva and Whitaker, Machine Learning 51, 2003).
-
-    Returns:
-        A row per pair: ``first``, ``second``, ``kappa`` (Cohen's: 1 the same, 0 as by chance; NaN where both predict
-        one and the same class only), ``disagreement`` (share of images that exactly one gets right), ``double_fault``
-        (share that both miss), ``only_first``, ``only_second`` (images that only this one gets right), ``images``.
-    """
-    correct = pd.DataFrame(models.correct.T, columns=models.models)
-    predicted = pd.DataFrame(models.predicted.T, columns=models.models)
-    lines = []
-    for first, second in combinations(models.models, 2):
-        kappa = np.nan
-        # Chance always agrees on a single class, and scikit-learn would divide by zero.
-        if predicted[[first, second]].stack().nunique() > 1:
-            kappa = float(cohen_kappa_score(predicted[first], predicted[second]))
-        only_first = correct[first] & ~correct[second]
-        only_second = correct[second] & ~correct[first]
-        shares = ((only_first | only_second).mean(), (~correct[first] & ~correct[second]).mean())
-        lines.append((first, second, kappa, *shares, only_first.sum(), only_second.sum(), len(correct)))
-    columns = ["first", "second", "kappa", "disagreement", "double_fault", "only_first", "only_second", "images"]
-    return pd.DataFrame(lines, columns=columns)
 
 
 def predictions_by_model(models: AlignedPredictions) -> pd.DataFrame:

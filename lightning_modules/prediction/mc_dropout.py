@@ -11,7 +11,7 @@ from karyocyte.common.cli import warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.seeds import derive_seed
 from lightning_modules.backbones.heads import head_layers, is_pool, pooled_positions
-from lightning_modules.classifier import Classifier
+from lightning_modules.classifier_network import ClassifierNetwork
 
 # Bytes: so many passes are done at once that neither their activations nor their masks take more, but one at least.
 CHUNK_BYTES = 2**26
@@ -91,7 +91,7 @@ class McDropout:
     All passes share the features: dropout in the backbone (``model.args.proj_drop_rate`` of a ViT) stays off.
     """
 
-    def __init__(self, classifier: Classifier, passes: int, seed: int) -> None:
+    def __init__(self, classifier: ClassifierNetwork, passes: int, seed: int) -> None:
         self.classifier = classifier
         self.passes = passes
         self.seed = seed
@@ -152,7 +152,7 @@ class McDropout:
         return x
 
 
-def check_dropout(classifier: Classifier, passes: int) -> None:
+def check_dropout(classifier: ClassifierNetwork, passes: int) -> None:
     """Refuse Monte Carlo dropout of a head without dropout, and warn of dropout in the backbone, which stays off.
 
     A dropout of the head counts even with rate 0 (the passes are then alike).

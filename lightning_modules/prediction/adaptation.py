@@ -8,20 +8,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from lightning_modules.classifier import Classifier
+from lightning_modules.classifier_network import ClassifierNetwork
 from lightning_modules.orientation import turn_half
 
 # What the statistics of training count for, in images: of a cell of 46 chromosomes both sides weigh the same.
 TRAINING_WEIGHT = 46
 
 
-def adapt_to_images(classifier: Classifier, images: np.ndarray) -> int:
+def adapt_to_images(classifier: ClassifierNetwork, images: np.ndarray) -> int:
     """Adapt a trained backbone to images of another source; return the number of layers that were adapted.
 
     The images are prepared like those to predict, of all classes, uint8, shape (N, H, W, C), N > 1. With orientation
     every second one is turned, as in training.
     """
-    image = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(classifier.device).float() / 255
+    image = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(classifier.mean.device).float() / 255
     if classifier.orientation:
         image, _ = turn_half(image, torch.arange(len(image), device=image.device), epoch=0)
     return adapt_batchnorm(classifier.backbone, classifier.normalised(image))

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from lightning_modules.adaptation import TRAINING_WEIGHT, adapt_batchnorm
+from lightning_modules.prediction.adaptation import TRAINING_WEIGHT, adapt_batchnorm
 
 
 def trained_network() -> nn.Sequential:

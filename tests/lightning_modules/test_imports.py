@@ -1,0 +1,50 @@
+"""What importing our packages leaves in the process: the real compiler, and for a prediction no Lightning."""
+
+import subprocess
+import sys
+
+from karyocyte.common.paths import ROOT
+
+COMPILED = """
+import sys
+from types import ModuleType
+
+import karyocyte.workflows.networks
+import karyocyte.workflows.prediction.run
+import karyocyte.workflows.torch_network
+import karyocyte.workflows.train
+import torch
+from lightning_modules.build import create_classifier
+from pytorch_lightning.utilities.compile import from_compiled
+
+assert isinstance(sys.modules["torch._dynamo"], ModuleType)
+assert issubclass(sys.modules["torch._dynamo"].OptimizedModule, torch.nn.Module)
+model = create_classifier("scratch_cnn", num_classes=2, image_size=60).eval()
+images = torch.rand(2, 3, 60, 60)
+compiled = torch.compile(model, backend="eager")
+assert torch.allclose(compiled(images), model(images))
+assert from_compiled(compiled) is model
+"""
+
+PREDICTION = """
+import sys
+
+import karyocyte.workflows.prediction.run
+import karyocyte.workflows.torch_network
+from lightning_modules.out_of_distribution import load_out_of_distribution
+
+assert not {"pytorch_lightning", "torchmetrics", "matplotlib", "sklearn", "scipy.stats"} & sys.modules.keys()
+"""
+
+
+def assert_runs(program):
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_classifier_can_be_compiled_after_our_imports():
+    assert_runs(COMPILED)
+
+
+def test_a_prediction_imports_neither_lightning_nor_what_draws():
+    assert_runs(PREDICTION)
