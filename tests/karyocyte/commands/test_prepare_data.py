@@ -8,7 +8,7 @@ import pytest
 from datamodules.datasets import data_module
 from karyocyte.commands.prepare_data import app
 from karyocyte.common.composition.compose import check_config
-from tests.helpers.archives import write_zip, zip_folder
+from tests.helpers.archives import zip_folder
 from tests.helpers.digits import write_mnist
 from tests.helpers.images import write_cnmc
 from tests.helpers.terminal import run_app
@@ -87,24 +87,6 @@ def test_images_are_counted_without_a_possible_split(call, tmp_path):
     )  # fmt: skip
     assert "no split: protocol=subject needs subjects" in " ".join(output.split())
     assert ["(sum)", "60"] in cells(output)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["data=mnst", "data_dir=none"], "there is no data=mnst: did you mean mnist?"),
-        (["data=mnist", "data_dir=none", "data.downlod=true"], "unknown key data.downlod"),
-        (["data=folder", "data_dir=none"], "none does not exist"),
-        (["data=folder", "data_dir=evil.zip"], "member '../../evil.txt' points outside the folder"),
-    ],
-)
-def test_an_error_is_one_line(call, tmp_path, monkeypatch, arguments, message):
-    monkeypatch.chdir(tmp_path)
-    write_zip(tmp_path / "evil.zip", ("../../evil.txt", b"evil"))
-    (line,) = call(*arguments, code=1).splitlines()
-    assert line.startswith("error: ")
-    assert message in line
-    assert not list(tmp_path.rglob("evil.txt"))
 
 
 def test_a_sheet_shows_one_image_of_each_class(call, tmp_path):

@@ -19,7 +19,7 @@ from karyocyte.evaluation.comparison.agreement import (
 )
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.intervals.grouping import group_runs
-from tests.helpers.predictions import make_run, with_scores
+from tests.helpers.predictions import with_scores
 
 # Six images, three of each class; below, the probability of the positive one by three models.
 LABELS = [True, True, True, False, False, False]
@@ -105,17 +105,7 @@ def test_kappa_of_models_that_predict_one_class_is_undefined():
     assert table["one", "three"] == 0
 
 
-def test_folds_are_pooled():
-    runs = [make_run(fold, 30, seed=seed, about={"name": f"net_{seed}"}) for fold in range(2) for seed in range(2)]
-    models = gather(group_runs(runs, list("abcd")))
-    assert models.models == ("net_0", "net_1")
-    assert len(models.labels) == 60
-
-
 def test_predictions_by_model_are_in_the_order_of_the_images():
     table = predictions_by_model(aligned(order=[5, 3, 1, 0, 2, 4]))
     assert table["called/two"].tolist() == ["all", "all", "hem", "hem", "all", "all"]
     assert table["prob_true/two"].tolist() == pytest.approx([0.9, 0.9, 0.3, 0.9, 0.2, 0.1])
-
-
-ONE = groups_of()[0]
