@@ -80,19 +80,12 @@ def test_what_a_paper_does_before_the_split_is_a_warning(call, tmp_path):
     assert not (tmp_path / "cache" / "prepared").exists()
 
 
-def test_images_are_counted_without_a_possible_split(call, tmp_path):
-    output = call(
-        "data=mnist", f"data_dir={write_mnist(tmp_path / 'digits')}", "protocol=subject", "split.test=fold",
-        "--no-images",
-    )  # fmt: skip
+def test_images_are_counted_without_a_possible_split_and_one_of_each_class_is_on_a_sheet(call, tmp_path):
+    digits, sheet = f"data_dir={write_mnist(tmp_path / 'digits')}", tmp_path / "sheet.png"
+    output = call("data=mnist", digits, "protocol=subject", "split.test=fold", "--no-images", "--sheet", sheet)
     assert "no split: protocol=subject needs subjects" in " ".join(output.split())
-    assert ["(sum)", "60"] in cells(output)
-
-
-def test_a_sheet_shows_one_image_of_each_class(call, tmp_path):
-    root, sheet = write_mnist(tmp_path / "digits"), tmp_path / "sheet.png"
-    output = call("data=mnist", f"data_dir={root}", "--no-images", "--sheet", str(sheet))
     assert f"10 images, one of each kind or class: {sheet}" in " ".join(output.split())
+    assert ["(sum)", "60"] in cells(output)
     assert sheet.is_file()
 
 

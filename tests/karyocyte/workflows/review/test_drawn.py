@@ -212,6 +212,9 @@ def test_a_server_that_is_killed_at_random_moments_loses_and_doubles_nothing(tmp
         {"action": "move", "image": -1, "to": "2"},
         {"action": "add", "image": "LEFT_OUT"},
         {"action": "move", "image": -1, "to": "X"},
+        {"action": "turn", "image": 5},
+        {"action": "note", "text": "bent"},
+        {"action": "reject", "text": "blurred"},
         {"action": "approve"},
     ]
     plans = {}
