@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.errors import UserError
@@ -46,6 +47,14 @@ def test_strips_hold_certain_and_uncertain_images(strips):
     label = predictions.frame["label"][row]
     text = f"{label} {predictions.frame[f'prob_{label}'][row]:.2f}"
     assert caption == [(text, module.RIGHT), (f"is “{label}”", module.PLAIN)]
+
+
+def test_examples_are_drawn(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)
+    write_examples(tmp_path, make_predictions(images=60, seed=2), images, np.arange(60))
+    picture = np.asarray(Image.open(tmp_path / "examples.png").convert("L"))
+    assert picture.shape[1] > 1000
+    assert picture.std() > 10
 
 
 def two_classes(positive: list[float], labels: list[str | None]) -> Predictions:
