@@ -57,9 +57,7 @@ def test_usage_errors_and_help_import_no_large_library(script):
 ANSWERS = {
     "+Experiment=resnet50_cut_block5": "unknown key Experiment: did you mean +experiment?",
     "+experment=resnet50_cut_block5": "unknown key experment: did you mean +experiment?",
-    "+experiment=resnet50_cut_blok5": "did you mean resnet50_cut_block5",
     "model=foo": "conf/model/ has alexnet, anet_c6,", "+trainer.device=2": "did you mean trainer.devices",
-    "protocol=subjects": "protocol: Input should be 'subject', 'image' or 'paper'",
     "weights=keras": "weights=keras: there are none for model.name=",
     "weights=absent.safetensors": "weights=absent.safetensors does not exist",
     "data_dir=no/such/path": "data_dir=no/such/path does not exist", "seed=1": "no data folder is named",

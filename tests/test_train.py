@@ -18,7 +18,6 @@ SCREEN = 48  # lines
 FILES = """config.yaml confusion_matrix.png data.json environment.json model.json examples.png identity.json leaks.json
 learning_curves.png metrics.json predictions.parquet reliability.png roc.png split.csv status.json wrong.csv logs"""
 RESNET18 = [*SMALL, "model=resnet18"]
-TINY = [*RESNET18, "model.cut=layer1", "unfreeze=head_only", "trainer.max_epochs=1"]
 CUT = ["+experiment=resnet18_cut_block5", *SMALL]
 
 
@@ -120,22 +119,15 @@ def test_each_epoch_has_the_metrics_of_paper_001_on_training_and_validation(fini
     ("overrides", "words"),
     [
         (["+profile=smoke", "+experiment=resnet50_features"], "type `"),
-        ([*RESNET18, "weights=resnet18.tv_in1k"], "weights=random"),  # of no hub
         ([*SMALL, "trainer.accelerator=cuda"], "trainer.accelerator=cpu"),
-        ([*SMALL, "split.folds=9"], "split.folds"),
         ([*SMALL, "data.positive_class=null"], "data.positive_class=all"),
-        ([*SMALL, "head.logits=5"], "head.logits=2"),
-        ([*TINY, "inference.mc_passes=100"], "inference.mc_passes=100: the model has no dropout: put {dropout: 0.5}"),
-        ([*RESNET18, "+optimizer.foo=1"], "~optimizer.foo"),
         ([*SMALL, "model.args={pad_type: same}"], "+model.args.<key>=<value>"),
-        ([*RESNET18, "optimizer._target_=torch.optim.Adamm"], "did you mean Adam"),
     ],
 )
 def test_an_error_is_one_line_with_the_remedy_and_nothing_is_written(
     overrides, words, tmp_path, monkeypatch, call_here
 ):
     monkeypatch.delenv("KARYOCYTE_DATA_DIR", raising=False)
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     code, error = call_here(*overrides)
     assert code == 1
     assert error.startswith("error: ")
@@ -186,11 +178,3 @@ def test_a_file_in_the_way_is_a_user_error(tmp_path, call_here):
     assert code == 1
     assert "outputs" in error
     assert "\n" not in error
-
-
-def test_in_a_multirun_a_failed_job_does_not_stop_the_others(tmp_path, call_here):
-    code, error = call_here("-m", *TINY, "split.fold=9,0")
-    assert code == 1
-    assert error == "error: 1 of the jobs failed, see above"
-    assert [Run(run).status.state for run in runs(tmp_path)] == ["finished"]
-    assert not (ROOT / "multirun.yaml").exists()

@@ -145,24 +145,6 @@ def test_decisions_changed_while_served(change, before, tmp_path):
     assert log.states == replay(kept)
 
 
-@pytest.mark.parametrize("before", range(5))
-def test_decisions_removed_while_served(before, tmp_path):
-    path = tmp_path / "decisions.jsonl"
-    made = [decision("turn", image=f"{number}.png") for number in range(6)]
-    log = DecisionLog(path)
-    for one in made[:before]:
-        log.append(one)
-    path.rename(tmp_path / "moved")
-    with pytest.raises(OSError, match="is gone: put it back"):
-        log.append(made[before])
-    assert not path.exists()
-    (tmp_path / "moved").rename(path)
-    for one in made[before:]:
-        log.append(one)
-    log.close()
-    assert read_decisions(path) == (made, [])
-
-
 LOG = "epoch,step,train/loss,val/loss\n0,5,1.25,0.75\n1,11,1.125,0.625\n2,17,1.0,0.5\n"
 
 

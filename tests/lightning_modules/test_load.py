@@ -60,7 +60,3 @@ def test_the_arguments_of_a_weights_file_are_saved_with_the_run(tmp_path):
     Path(weights).unlink()
     with torch.no_grad():
         assert torch.equal(load_run(tmp_path / "run").classifier(IMAGE), model(IMAGE))
-
-
-def unfinished(folder):
-    Run(folder).write_status("interrupted")

@@ -1,8 +1,6 @@
 """Single chromosomes: by a table or by folders; every wrong label has a name."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from datamodules.sources import list_images
 from karyocyte.common.errors import UserError
@@ -58,16 +56,12 @@ def test_cells_may_be_unknown(root, keys):
     assert "cells are not known" in listing.notes[0]
 
 
-@given(st.integers(1, 22), st.sampled_from(["{}", "{:02d}", "chr{}", " {} "]))
-def test_a_class_may_be_written_in_many_ways(number, form):
-    assert class_of(form.format(number)) == str(number)
-
-
+CLASSES = {"1": "1", "07": "7", "chr22": "22", " 9 ": "9", "23": "X", "24": "Y", "x": "X", "chrY": "Y"}
 NO_CLASSES = dict.fromkeys(["0", "25", "", "-1", "1.0", "Z", "one", "chr", "٣"])
 
 
-@pytest.mark.parametrize(("text", "name"), ({"23": "X", "24": "Y", "x": "X", "chrY": "Y"} | NO_CLASSES).items())
-def test_23_is_x_and_24_is_y_and_anything_else_is_no_class(text, name):
+@pytest.mark.parametrize(("text", "name"), (CLASSES | NO_CLASSES).items())
+def test_a_class_may_be_written_in_many_ways_and_anything_else_is_no_class(text, name):
     assert class_of(text) == name
 
 

@@ -22,10 +22,14 @@ def cnmc(tmp_path):
 
 
 def test_subjects_parts_and_labels_come_from_names_and_folders(cnmc, tmp_path):
-    rows = scan_cnmc(cnmc, tmp_path / "cache").frame.set_index("image_id")
+    write_prelim(cnmc, ROWS, present=2)
+    rows = scan_cnmc(cnmc, tmp_path / "cache", parts=BOTH).frame.set_index("image_id")
     assert rows.loc["UID_H3_1_1_hem", ["subject", "label", "part"]].tolist() == ["H3", "hem", "fold_1"]
     assert rows.loc["UID_3_1_1_all", ["subject", "label", "part"]].tolist() == ["3", "all", "fold_1"]
     assert rows.loc["UID_3_1_1_all", "path"] == "C-NMC_training_data/fold_1/all/UID_3_1_1_all.bmp"
+    # The preliminary test is labelled by its table.
+    assert rows.loc["prelim_1", ["label", "subject", "part"]].tolist() == ["all", "57", "prelim"]
+    assert rows.loc["prelim_2", ["label", "subject", "part"]].tolist() == ["hem", "H49", "prelim"]
 
 
 def test_completeness_is_told_part_by_part(cnmc, tmp_path, monkeypatch):
@@ -39,13 +43,6 @@ def test_completeness_is_told_part_by_part(cnmc, tmp_path, monkeypatch):
     assert notes == ("complete: 12 training images", "complete: 2 preliminary test images")
     monkeypatch.setitem(PUBLISHED, "fold_2", (1, 3))
     assert scan_cnmc(cnmc, tmp_path / "cache").notes[0].startswith("not the published set: 12 of 12 training")
-
-
-def test_the_preliminary_test_is_labelled_by_its_table(cnmc, tmp_path):
-    write_prelim(cnmc, ROWS, present=2)
-    rows = scan_cnmc(cnmc, tmp_path / "cache", parts=BOTH).frame.set_index("image_id")
-    assert rows.loc["prelim_1", ["label", "subject", "part"]].tolist() == ["all", "57", "prelim"]
-    assert rows.loc["prelim_2", ["label", "subject", "part"]].tolist() == ["hem", "H49", "prelim"]
 
 
 def _of_the_archive(root):

@@ -89,9 +89,9 @@ def test_light_is_multiplied_within_its_range():
     assert max(factors) == pytest.approx(1.3, abs=0.05)
 
 
-def test_noise_is_salt_and_pepper_on_up_to_its_share():
+def test_noise_is_salt_and_pepper_on_up_to_its_share_and_not_blurred():
     shares = []
-    for image in changed(GRAY, 100, noise=0.05):
+    for image in changed(GRAY, 100, noise=0.05, blur=3.0):
         specks = (image != 120).any(axis=2)
         assert set(np.unique(image[specks])) <= {0, 255}
         shares.append(specks.mean())
@@ -106,11 +106,6 @@ def test_blur_softens_an_edge_up_to_its_width():
     soft = [int(((row > 0) & (row < 200)).sum()) for row in rows]
     assert min(soft) == 0  # hardly any blur
     assert 4 <= max(soft) <= 6  # of a kernel of 7 pixels
-
-
-def test_specks_are_not_blurred():
-    for image in changed(GRAY, 20, blur=3.0, noise=0.05):
-        assert set(np.unique(image)) <= {0, 120, 255}
 
 
 def test_operations_are_drawn_independently_of_each_other():

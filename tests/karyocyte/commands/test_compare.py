@@ -3,12 +3,10 @@
 import pandas as pd
 import pytest
 
-from karyocyte.commands.compare import app
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.run import Run
 from karyocyte.workflows.papers.verdicts import show_comparison
 from tests.helpers.predictions import make_run
-from tests.helpers.terminal import error_of, run_app
 from tests.karyocyte.workflows.papers.claims import claim, measured, write_results
 
 
@@ -39,14 +37,6 @@ def test_every_claim_has_a_verdict(shown, tmp_path):
     table = pd.read_csv(tmp_path / "out.csv", dtype=str).set_index("experiment")
     assert table["verdict"].to_dict() == {"net": "reproduced", "better": "lower", "private": "not measured"}
     assert table.loc["net", ["as_paper", "as_paper_seeds", "as_paper_folds"]].tolist() == ["0.8", "0", "0"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [(["--paper", "007"], "no claims of paper 007: choose from 001"), (["outputs/run"], "outputs/run does not exist")],
-)
-def test_an_unknown_paper_and_a_run_that_is_not_there_are_errors(arguments, message):
-    assert message in error_of(run_app(app, *arguments, code=1))
 
 
 def test_own_runs_are_compared_with_their_experiment_alone(shown, tmp_path):

@@ -1,7 +1,6 @@
 """scripts/ensemble.py from the outside."""
 
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +14,17 @@ from karyocyte.common.runs.ensemble import read_ensemble
 from karyocyte.common.thumbnails import THUMBNAILS, read_pictures, write_pictures
 from karyocyte.evaluation.averaging import Combiner
 from tests.helpers.predictions import make_run, with_passes
-from tests.helpers.terminal import error_of, run_app
+from tests.helpers.terminal import run_app
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 
 
 @pytest.fixture
 def runs(tmp_path):
-    """Two members, the second with passes, as folders ``seed0`` and ``seed1``, and another fold."""
+    """Two members, the second with passes, as folders ``seed0`` and ``seed1``."""
     for seed in range(2):
         run = make_run(images=40, skill=1.0 + seed, about={"seed": seed})
         write_predictions(tmp_path / f"seed{seed}" / "predictions.parquet", with_passes(run) if seed else run)
-    write_predictions(tmp_path / "other" / "predictions.parquet", make_run(1, images=40))
     return tmp_path
 
 
@@ -64,23 +62,6 @@ def test_the_new_run_is_evaluated_like_any_other(runs):
     assert "release" in again.output
     taken = call(runs / "seed0", runs / "seed1", "--output", runs / "both", code=1)
     assert "exists already" in taken.stderr
-
-
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        (["seed0"], "at least two"),
-        (["seed0", "seed0/predictions.parquet"], "named twice"),
-        (["seed0", "../{}/seed0"], "seed0 is named twice"),
-        (["seed0", "other"], "are not in .*scripts/evaluate.py pools them"),
-        (["seed0", "nowhere"], "nowhere does not exist"),
-    ],
-)
-def test_errors_are_one_line_and_write_nothing(runs, names, message, monkeypatch):
-    monkeypatch.chdir(runs)
-    result = call(*(name.format(runs.name) for name in names), "--output", runs / "new", code=1)
-    assert re.search(message, error_of(result))
-    assert not (runs / "new").exists()
 
 
 @pytest.mark.parametrize("method", ["average", "best", "genetic"])

@@ -25,12 +25,8 @@ def runs(tmp_path):
     return folders
 
 
-def call(*arguments, code=0):
-    return run_app(app, *arguments, code=code)
-
-
 def test_tables_plots_and_the_command_that_makes_thumbnails(runs, tmp_path):
-    result = call(*runs, "--output", tmp_path / "errors")
+    result = run_app(app, *runs, "--output", tmp_path / "errors")
     assert "evaluation.thumbnails above 0" in " ".join(result.output.split())
     names = {path.name for path in (tmp_path / "errors").iterdir()}
     assert names == {"missed.csv", "missed_counts.csv", "alone.csv", "missed.png"}
@@ -45,21 +41,6 @@ def test_the_sheet_is_drawn_from_the_runs_thumbnails(runs, tmp_path):
     for folder in runs[:2]:  # fold 0 alone
         ids = [f"image_{number:05d}" for number in range(20)]
         write_pictures(folder / THUMBNAILS, ids, [np.zeros((8, 8, 3), dtype=np.uint8)] * 20, 160)
-    result = call(*runs, "--output", tmp_path / "errors")
+    result = run_app(app, *runs, "--output", tmp_path / "errors")
     assert (tmp_path / "errors" / "missed_by_all.png").is_file()
     assert "20 of the 40 images" in " ".join(result.output.split())
-
-
-@pytest.mark.parametrize(
-    ("arguments", "fragment"),
-    [
-        (lambda runs, folder: [runs[0], runs[2]], "name the runs of at least two"),
-        (lambda runs, folder: [runs[0], runs[3]], "net and turned: the images differ"),
-        (lambda runs, folder: [runs[0], runs[1], runs[0] / "predictions.parquet"], "is named twice"),
-        (lambda runs, folder: [folder / "nowhere", runs[0]], "nowhere does not exist"),
-    ],
-)
-def test_errors_write_nothing(runs, tmp_path, arguments, fragment):
-    result = call(*arguments(runs, tmp_path), "--output", tmp_path / "errors", code=1)
-    assert fragment in result.output
-    assert not (tmp_path / "errors").exists()

@@ -1,7 +1,6 @@
 """scripts/evaluate.py from the outside."""
 
 import re
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -123,41 +122,3 @@ def test_karyotypes_of_validation_cells(cells):
     assert not metrics.str.endswith("_scaled").any()
     assert "f1_macro_assigned" in set(metrics)
     assert "fitted on these same cells" not in call(*arguments[:2]).output
-
-
-def test_whole_cells_have_a_table_of_their_joint_assignment(cells):
-    folder, csv = cells / "pooled", cells / "x.csv"
-    output = call(cells / "cells0", cells / "cells1", "--csv", csv, "--output", folder).output
-    assert "joint assignment" in output
-    assert "most probable karyotype" in output
-    assert {"accuracy", "accuracy_assigned", "cells_right", "cells_right_assigned"} <= set(pd.read_csv(csv)["metric"])
-    assert len(pd.read_csv(folder / "assigned.csv")) == 8 * 46
-
-
-def test_options_of_the_joint_assignment(cells):
-    assert "joint assignment" not in call(cells / "cells0", "assignment.enabled=false").output
-
-
-@pytest.mark.parametrize("options", [["assignment.enabled=true"], []])
-def test_assignment_without_cells_is_a_warning_where_it_is_asked_for(runs, options):
-    output = call(runs / "good0", *options).output
-    assert ("cells are not assigned: the classes must be 1 to 22, X and Y" in output) == bool(options)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["nowhere"], "no predictions at"),
-        (["good0", "good0"], "good0 is named twice: name each run once"),
-        (["good0", "--output", "good1"], "good1 exists already"),
-        (["good0", "--csv=other.csv"], "other.csv has other columns than label"),
-        (["good0", "--csv=."], ". is not a readable table: name another file with --csv"),
-        (["good0", "resamplse=3"], "unknown key resamplse: did you mean resamples"),
-    ],
-)
-def test_an_error_is_one_line_before_the_evaluation(runs, monkeypatch, arguments, message):
-    monkeypatch.chdir(runs)
-    Path("other.csv").write_text("a,b\n")
-    result = call(*(word if "=" in word or word.startswith("-") else runs / word for word in arguments), code=1)
-    assert not result.stdout
-    assert message in error_of(result)

@@ -9,7 +9,7 @@ from karyocyte.commands.report import app
 from karyocyte.common.paths import ROOT
 from karyocyte.workflows.report import plots as figures
 from tests.helpers.predictions import make_run
-from tests.helpers.terminal import error_of, run_app
+from tests.helpers.terminal import run_app
 from tests.karyocyte.workflows.report.reports import write_run
 
 
@@ -40,14 +40,6 @@ def test_images_are_limited_and_names_are_in_the_key(runs, tmp_path):
     assert "5 of 20 test images" in result.output
     call(runs[0], "--key", tmp_path / "key.csv")
     assert len((tmp_path / "key.csv").read_text().splitlines()) == 21
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [(["nowhere"], "nowhere"), (["run0", "run0"], "run0")],
-)
-def test_mistakes_are_one_line(runs, arguments, message):
-    assert message in error_of(call(*arguments, code=1))
 
 
 def test_a_page_is_made_without_a_model_library(runs):

@@ -46,21 +46,6 @@ def test_labels_that_a_training_reads(output, tmp_path):
     assert "exists already" in error_of(run_app(app, output, "--export-labels", labels, code=1))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ("{empty}", "scripts/karyotype.py"),
-        ("{out} --export-labels new.csv", "no decisions at"),
-        ("{out} --export-labels new.csv --decisions {other}", "no cell of"),
-    ],
-)
-def test_errors(output, tmp_path, arguments, words):
-    approve(tmp_path / "other.jsonl", "reader1", MALE, cell="c7")
-    (tmp_path / "empty").mkdir()
-    places = {"out": output, "empty": tmp_path / "empty", "other": tmp_path / "other.jsonl"}
-    assert words in error_of(run_app(app, *arguments.format(**places).split(), code=1))
-
-
 def test_the_page_is_served_until_ctrl_c(output):
     command = [sys.executable, "scripts/review.py", str(output), "--reader", "reader1"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -86,9 +71,3 @@ def test_labels_of_cells_without_a_case_have_no_column_of_cases(tmp_path):
     approve(tmp_path / "out" / "decisions.jsonl", "reader1", MALE)
     run_app(app, tmp_path / "out", "--export-labels", tmp_path / "labels.csv")
     assert list(pd.read_csv(tmp_path / "labels.csv")) == ["path", "class", "cell_id"]
-
-
-def test_a_reader_is_blind_always_or_never(output):
-    approve(output / "decisions.jsonl", "reader1", MALE)
-    message = error_of(run_app(app, output, "--reader", "reader1", "--blind", code=1))
-    assert "reader1 has reviewed without --blind" in message

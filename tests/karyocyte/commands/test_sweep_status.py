@@ -60,16 +60,6 @@ def test_the_newest_of_several_sweeps_is_shown(tmp_path):
         assert old.name in call("--output-dir", tmp_path, *words)
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [(["cnmc_gird"], "nor a sweep; the sweeps below"), (["--output-dir", "nowhere"], "no sweep below nowhere/sweeps")],
-)
-def test_what_is_not_there_is_an_error_of_one_line(sweep, tmp_path, words, message):
-    output = call("--output-dir", tmp_path, *words, code=1)
-    assert message in output
-    assert output.count("error:") == 1
-
-
 def test_watching_ends_by_itself_when_all_is_done(tmp_path, monkeypatch):
     folder, jobs = write_jobs(tmp_path, grid(1))
     note(folder, jobs[0], "running", **here())

@@ -99,10 +99,7 @@ def test_common_validation_images_are_kept_on_request():
         assert len(run.part("validation").frame) == 57
         assert run.part("test").frame.equals(original.part("test").frame)
     assert (aligned[0].frame["image_id"] == aligned[1].frame["image_id"]).all()
-
-
-def test_a_fact_that_one_member_lacks_is_taken_from_another():
-    first, second = members(2)
+    # A fact that one member lacks is taken from another.
     runs = [changed(first, kind=None), changed(second, kind="blast")]
     for order in (runs, runs[::-1]):
         assert (average(order, ["a", "b"]).frame["kind"] == "blast").all()

@@ -86,13 +86,9 @@ def test_a_network_that_is_not_better_is_warned_of(skill, warned):
     assert any("area alone" in line and "auc" in line for line in captions(result))
 
 
-def test_predictions_without_numbers_have_no_baseline():
-    predictions, _, _ = make()
-    assert evaluate_runs([predictions], SETTINGS).baseline is None
-
-
-def test_an_ensemble_has_the_baseline_of_its_images():
+def test_an_ensemble_has_the_baseline_of_its_images_and_predictions_without_numbers_have_none():
     predictions, rows, images = make()
+    assert evaluate_runs([predictions], SETTINGS).baseline is None
     member = add_baselines(predictions, rows, images)
     both = average([member, replace(member, frame=member.frame.assign(uncertainty=0.4))], ["one", "other"])
     assert evaluate_runs([both], SETTINGS).baseline == evaluate_runs([member], SETTINGS).baseline

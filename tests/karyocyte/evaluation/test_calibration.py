@@ -88,6 +88,8 @@ def test_scaling_corrects_overconfidence():
     assert result.after.ece < 0.02 < result.before.ece
     assert result.after.nll < result.before.nll
     assert json.loads(json.dumps(asdict(result), allow_nan=False)) == asdict(result)
+    assert result.sampled is None  # there are no passes
+    assert evaluate(with_passes(make_run())).sampled.nll != evaluate(make_run()).before.nll
 
 
 def test_each_fold_has_its_own_temperature():
@@ -118,17 +120,6 @@ def test_an_interval_contains_0_where_the_error_may_be_chance():
     assert good.intervals["ece"].low == 0.0
     assert good.intervals["ece"].high > good.ece
     assert evaluate(run_of(4.0, 4.0, 400)).before.intervals["ece"].low > 0.02
-
-
-def test_the_mean_of_passes_is_measured_too():
-    plain = evaluate(make_run())
-    assert plain.sampled is None
-    assert evaluate(with_passes(make_run())).sampled.nll != plain.before.nll
-
-
-def test_without_labels_there_is_no_result():
-    run = join(make_run().part("validation"), with_scores([None], [0.5]))
-    assert evaluate(run) is None
 
 
 def test_warnings_name_unsuitable_temperatures():

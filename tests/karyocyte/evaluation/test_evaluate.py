@@ -145,6 +145,7 @@ def test_an_unlabelled_test_part_is_no_error(tmp_path):
     run = join(make_run().part("validation"), with_scores([None] * 5, [0.5] * 5))
     result = write_evaluation(tmp_path, run, SETTINGS)
     assert set(values_of(result.test.metrics).values()) == {None}
+    assert result.calibration is None
     assert "test: no labelled image, every metric is undefined" in warnings_of(run)
     assert {path.name for path in tmp_path.iterdir()} == {"metrics.json"}
     assert "0 test images" in printed(whole(result))
@@ -202,14 +203,14 @@ def test_every_part_of_a_result_is_shown_and_survives_json(folds):
     runs = [with_passes(make_run(fold, images=60, subjects=20, about=about)) for fold in range(folds)]
     for run in runs:
         run.frame["group"] = np.tile(["May-Gruenwald", "Wright"], 60)
-    result = evaluate_runs(runs, SETTINGS)
+    result = evaluate_runs(runs, SETTINGS, [make_predictions(60, part="train")] * folds)
     assert EvaluationResult.from_dict(json.loads(json.dumps(result.to_dict(), allow_nan=False))) == result
     assert result.by_subject.subjects == 20 * folds
     assert {row.by for row in result.subgroups} == ({"fold", "group"} if folds > 1 else {"group"})
     text = printed(whole(result))
     numbers = "fold 0 of 3" if folds == 1 else "folds 0, 1, 2 of 3"
     counts = f"{60 * folds} test images ({30 * folds} “hem”, {30 * folds} “all”), {20 * folds} subjects"
-    parts = ("by share", "(for 0.99)", "group Wright", "ECE", "nobody", "release", "sensitivity")
+    parts = ("by share", "(for 0.99)", "group Wright", "ECE", "nobody", "release", "sensitivity", "train")
     for words in (f"SYNTHETIC images · protocol subject · {numbers}", counts, *parts):
         assert words in text
     assert "…" not in text

@@ -30,23 +30,6 @@ def fit(model, *callbacks, epochs=1):
     trainer.fit(model, MemoryData())
 
 
-def test_modes_after_a_validation_are_those_of_the_stage(model):
-    config = StageConfig(lr=1e-3, train=("layer1",), batchnorm="frozen")
-    modes = []
-
-    class Watch(StagedUnfreezing):
-        def on_train_batch_end(self, trainer, pl_module, *rest):
-            super().on_train_batch_end(trainer, pl_module, *rest)
-            modes.append({name: module.training for name, module in pl_module.backbone.named_modules()})
-
-    fit(model, Watch(Stage(0, "some", config, None)), epochs=2)
-    assert len(modes) == 16
-    for seen in modes:
-        assert seen["layer1.0.conv1"]
-        assert not seen["layer1.0.bn1"]  # trains, but its statistics stay
-        assert not any(seen[name] for name in ("bn1", "conv1"))
-
-
 def test_a_checkpoint_of_another_stage_is_refused():
     config = StageConfig(lr=1e-3)
     state = StagedUnfreezing(Stage(0, "head", config, None)).state_dict()

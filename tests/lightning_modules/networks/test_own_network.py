@@ -2,14 +2,11 @@
 
 import pytest
 import timm
-import torch
 from timm.models import register_model
 from torch import nn
 
 from karyocyte.common.errors import UserError
 from lightning_modules.backbones.backbone import build_backbone
-from tests.helpers.training import small_config
-from tests.lightning_modules.tiny import train
 
 
 class Plain(nn.Module):
@@ -44,13 +41,6 @@ def registered(monkeypatch):
     for function in (own_plain, own_strict, own_whole):
         for table in (timm.models._registry._model_entrypoints, timm.models._registry._model_to_module):
             table.pop(function.__name__, None)
-
-
-@pytest.mark.parametrize("cut", ["null", "stem"])
-def test_it_trains_by_its_name(tmp_path, cut):
-    words = ["model.name=own_plain", f"model.cut={cut}", "unfreeze=whole", "trainer.max_epochs=1"]
-    model, _ = train(small_config(tmp_path, *words), tmp_path / "run")
-    assert model(torch.rand(2, 3, 32, 32)).shape == (2, 1)
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,7 @@ import pytest
 
 from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.evaluation.evaluate import evaluate_runs
-from karyocyte.evaluation.result import EvaluationResult, PartSummary
-from karyocyte.evaluation.terminal import whole
 from tests.helpers.predictions import join, make_predictions, make_run, with_scores
-from tests.helpers.terminal import printed
 
 SETTINGS = EvaluationConfig(resamples=20)
 
@@ -38,11 +35,3 @@ def test_of_several_folds_they_are_means_over_the_folds():
         assert summary.loss == pytest.approx(np.mean([parts[part].loss for parts in alone]))
         assert summary.accuracy == pytest.approx(np.mean([parts[part].accuracy for parts in alone]))
     assert set(evaluate_runs(runs, SETTINGS, [trained[0], None]).by_part) == {"validation", "test"}
-
-
-def test_they_are_in_metrics_json_and_on_the_terminal_where_training_images_were_predicted():
-    run = make_run()
-    result = evaluate_runs([run], SETTINGS, [make_predictions(500, part="train")])
-    assert EvaluationResult.from_dict(result.to_dict()).by_part == result.by_part
-    assert isinstance(result.by_part["train"], PartSummary)
-    assert f"{result.by_part['train'].loss:.3f}" in printed(whole(result))

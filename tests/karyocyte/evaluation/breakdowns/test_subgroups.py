@@ -68,13 +68,6 @@ def test_of_a_kind_there_is_the_share_that_is_predicted_right():
     ]
 
 
-def test_few_images_of_a_class_are_a_warning():
-    rows = subgroups_of(make_run(images=60), group=["rare"] * 6 + ["usual"] * 54)
-    assert rows[0].class_counts == {"hem": 3, "all": 3}
-    assert rows[0].metrics["accuracy"].value is not None
-    assert subgroup_warnings(rows)[0].text.startswith("fewer than 5 images of a class in group rare: ")
-
-
 def test_more_classes_have_metrics_of_predictions():
     rows = subgroups_of(make_run(images=90, classes=("a", "b", "c")), group=np.repeat(["x", "y"], 45))
     assert list(rows[0].metrics) == ["accuracy", "f1_weighted", "f1_macro"]

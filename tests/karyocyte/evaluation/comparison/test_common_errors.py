@@ -17,7 +17,7 @@ from karyocyte.evaluation.comparison.common_errors import (
 )
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.intervals.grouping import group_runs
-from tests.helpers.predictions import make_run, with_scores
+from tests.helpers.predictions import with_scores
 
 # Six images, three of each class; below, the probability of the positive one by three models.
 LABELS = [True, True, True, False, False, False]
@@ -97,6 +97,3 @@ def test_predictions_by_model_are_in_the_order_of_the_images():
     table = predictions_by_model(aligned(order=[5, 3, 1, 0, 2, 4]))
     assert table["called/two"].tolist() == ["all", "all", "hem", "hem", "all", "all"]
     assert table["prob_true/two"].tolist() == pytest.approx([0.9, 0.9, 0.3, 0.9, 0.2, 0.1])
-
-
-ONE = groups_of()[0]

@@ -176,11 +176,3 @@ def test_of_many_classes_the_weakest_are_named(count):
     named = [text.get_text() for text in axis.get_legend().get_texts()]
     assert len(named) == (count if count <= plots.CURVES else plots.WEAKEST + 1)
     assert (named[-1] == "the other classes") == (count > plots.CURVES)
-
-
-def test_a_picture_that_fails_leaves_nothing(tmp_path):
-    with pytest.raises(AttributeError):
-        plots.roc(tmp_path / "roc.png", evaluate_runs([make_run()], SETTINGS), None)
-    with pytest.raises(ValueError, match="high"):
-        plots.learning_curves(tmp_path / "curves.png", result_about(tmp_path, HISTORY.assign(lr="high")))
-    assert [path.name for path in tmp_path.iterdir()] == ["logs"]

@@ -82,10 +82,7 @@ def test_tokens_of_a_transformer_are_laid_out_on_their_grid():
         ((1, 256, 3, 2), (96, 48), (1, 256, 3, 2)), ((1, 3, 2, 256), (96, 48), (1, 256, 3, 2)),
     ],
 )  # fmt: skip
-def test_the_layout_is_that_with_the_proportions_of_the_image(shape, size, expected):
+def test_the_layout_is_that_with_the_proportions_of_the_image_and_vectors_and_tuples_are_no_maps(shape, size, expected):
     assert as_maps(torch.zeros(shape), size).shape == expected
-
-
-def test_vectors_and_tuples_are_no_maps():
     assert as_maps(torch.zeros(2, 10), (64, 64)) is None
     assert as_maps((torch.zeros(1, 3, 2, 2),), (64, 64)) is None

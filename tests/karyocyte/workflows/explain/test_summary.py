@@ -1,4 +1,4 @@
-"""Tables of layers, and the parameter counts that the papers print."""
+"""Tables of layers, and the parameter counts that the papers print and the names of our experiments say."""
 
 import re
 
@@ -12,10 +12,11 @@ from karyocyte.workflows.explain.summary import build_untrained
 from lightning_modules.backbones.layer_table import ParameterCounts, count_as_keras, layers_of
 from tests.helpers.terminal import run_app
 
-# In all, and trained in the last stage, as papers 004 and 001 print them; None: not printed.
+# In all, and trained in the last stage: as papers 004 and 001 print them, and of our experiments on its karyograms.
+BLOCK4, BLOCK5 = 1_180_160 + 2 * 2_359_808, 3 * 2_359_808  # of VGG16
 PRINTED = {
     "vgg16_features": (21_137_729, 6_423_041),
-    "vgg16_finetune_last3": (21_137_729, 6_423_041 + 3 * 2_359_808),
+    "vgg16_finetune_last3": (21_137_729, 6_423_041 + BLOCK5),
     "vgg16_cut_block5_features": (7_766_849, 131_328 + 257),
     "vgg16_cut_block5": (7_766_849, 7_728_129),
     "resnet50_features": (23_589_761, 2_049),
@@ -25,7 +26,13 @@ PRINTED = {
     "mobilenetv2_features": (2_259_265, 1_281),
     "mobilenetv2_last1": (2_259_265, 887_361),
     "mobilenetv2_last7": (2_259_265, 1_985_793),
+    "karyogram_vgg16": (14_847_297, 132_097),
+    "karyogram_vgg16_last1": (14_847_297, 132_097 + BLOCK5),
+    "karyogram_vgg16_last2": (14_847_297, 132_097 + BLOCK5 + BLOCK4),
     "karyogram_vgg16_full": (14_847_297, 14_846_785),
+    "karyogram_inceptionv3": (22_328_609, 525_313),
+    "karyogram_inceptionv3_last1": (22_328_609, 525_313 + 6_073_536),
+    "karyogram_inceptionv3_last2": (22_328_609, 525_313 + 6_073_536 + 5_041_344),
     "karyogram_inceptionv3_full": (22_328_609, 22_293_665),
 }
 

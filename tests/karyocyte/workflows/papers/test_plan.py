@@ -57,6 +57,11 @@ def test_ensembles_are_not_trained_but_combined_from_their_members():
     assert average.words[:6] == ("scripts/ensemble.py", "average", *(f"runs/{member}/seed=0" for member in members))
     assert average.makes == Path("out/paper/ensemble_average")
     assert sum(name.startswith("errors") for name in steps) == 1  # both ensembles have the same members
+    runs = runs_of(plan)
+    del runs["vgg16_cut_block5"]  # without one of its members an ensemble is left out
+    names = list(analysis_of(plan, runs))
+    assert not [name for name in names if name.startswith(("ensemble", "errors"))]
+    assert "report-paper" in names
 
 
 def test_the_figures_of_the_papers_are_made_of_the_networks_that_they_name():
@@ -89,15 +94,6 @@ def test_the_search_of_a_paper_is_a_step_where_its_experiment_is_reproduced():
     assert not [name for name in steps if "heatmaps" in name]  # the paper prints none
 
 
-def test_an_ensemble_without_one_of_its_members_is_left_out():
-    plan = plan_of("004")
-    runs = runs_of(plan)
-    del runs["vgg16_cut_block5"]
-    names = list(analysis_of(plan, runs))
-    assert not [name for name in names if name.startswith(("ensemble", "errors"))]
-    assert "report-paper" in names
-
-
 def test_each_data_set_of_a_paper_has_a_report_of_its_own():
     steps = analysis_of(plan_of("002"))
     reports = [name for name in steps if name.startswith("report")]
@@ -122,11 +118,13 @@ def test_the_cluster_is_for_the_training_alone():
         assert not [word for word in step.words if "cluster" in word]
 
 
-def test_a_folder_for_each_data_set_of_a_paper_of_several():
+def test_a_folder_for_each_data_set_of_a_paper_of_several(monkeypatch):
     words = preparation_steps(plan_of("002"))[1].words
     assert "data_dir=002-data/${data.source}" in words
     sources = {Path(config.data_dir).name for config in job_configs(words[1:], needs_data=False)}
     assert sources == {"mnist", "cifar10", "chromosomes"}
+    monkeypatch.setenv("KARYOCYTE_DATA_DIR", "somewhere")
+    assert make_plan("002", (), Path("out")).words == ("data_dir=somewhere/${data.source}",)
 
 
 def test_the_lines_of_a_command_fit_a_terminal_and_a_shell_reads_them_as_the_same_words():
@@ -152,9 +150,3 @@ def test_the_ensembles_of_several_folds_and_seeds_take_the_first_seed():
     compared = comparison_step(plan, {"paper": {}, "honest": runs}, made)
     assert len(runs_in(compared)) == 4 * len(plan.experiments)
     assert [word for word in compared.words if "ensemble" in word] == ["out/honest/ensemble_average/fold0"]
-
-
-def test_the_folder_of_the_environment_holds_a_folder_for_each_data_set_too(monkeypatch):
-    monkeypatch.setenv("KARYOCYTE_DATA_DIR", "somewhere")
-    plan = make_plan("002", (), Path("out"))
-    assert plan.words == ("data_dir=somewhere/${data.source}",)

@@ -121,13 +121,6 @@ def test_only_the_test_part_is_shown(make, tmp_path):
     assert make(write_run(tmp_path / "b", join(validation, make_predictions(images=5, subjects=5)))).total == 5
 
 
-def test_the_key_leads_from_pseudonyms_to_names(make, tmp_path):
-    run = make_run(images=10, subjects=5)
-    shown = make(write_run(tmp_path, run))
-    assert set(shown.key["shown"]) == {item["name"] for item in shown.data["items"]}
-    assert set(shown.key["image_id"]) == set(run.part("test").frame["image_id"])
-
-
 def subjects_by_image(subjects):
     return pd.Series(subjects, [f"UID_{number}_{subject}" for number, subject in enumerate(subjects)], dtype=object)
 

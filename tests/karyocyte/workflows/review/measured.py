@@ -1,8 +1,8 @@
-"""What a review costs, and whether it loses anything.
+"""What a review costs, and whether it loses anything: it writes ``results/review_walk.csv``.
 
-``python -m tests.workflows.review.measured DATA --csv results/review_walk.csv`` names the karyotypes of four test cells
-of DATA/chromosomes_612cells without their labels, corrects them in a browser as somebody would who knows these,
-approves and prints them. Then a reader decides on synthetic cells, whose server is killed at random moments.
+``python -m tests.karyocyte.workflows.review.measured DATA --csv FILE`` names the karyotypes of four test cells of
+DATA/chromosomes_612cells without their labels, corrects them in a browser as somebody would who knows these, approves
+and prints them. Then a reader decides on synthetic cells, whose server is killed at random moments.
 """
 
 import os

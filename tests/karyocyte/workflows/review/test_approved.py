@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import shutil
-from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -14,9 +12,8 @@ import pytest
 
 from karyocyte.common.files import read_csv, write_text
 from karyocyte.workflows.review.cells import CellReview
-from karyocyte.workflows.review.decisions import CellDecisions, DecisionLog, read_decisions
+from karyocyte.workflows.review.decisions import CellDecisions, DecisionLog
 from tests.karyocyte.workflows.review.bundles import MALE, decision, write_bundle
-from tests.karyocyte.workflows.review.scripted import plan, review_killed, written
 
 STATE = '<span class="state" data-stem="c{}">prediction</span>'
 PAGE = STATE.format(0) + STATE.format(1)
@@ -130,18 +127,3 @@ def test_originals_are_shown_upright_at_one_scale_and_a_lost_one_as_the_network_
     review = CellReview(output)
     assert (height(strip(review)[2]), band(strip(review)[2])) == (pytest.approx(60, abs=4), "above")
     assert review.shown("c0", CellDecisions(), blind=False)["thumbnails"] == ["c0/02.png"]
-
-
-def test_a_server_that_is_killed_at_random_moments_loses_and_doubles_nothing(tmp_path):
-    cells = 8
-    write_bundle(tmp_path / "killed", cells)
-    write_text(tmp_path / "killed" / "index.html", PAGE)
-    shutil.copytree(tmp_path / "killed", tmp_path / "calm")
-    plans = {f"c{number}": plan(number) for number in range(cells)}
-    acknowledged = review_killed(tmp_path / "killed", plans, kills=3)
-    review_killed(tmp_path / "calm", plans, kills=0)
-    decisions, torn = read_decisions(tmp_path / "killed" / "decisions.jsonl")
-    assert not torn
-    assert [one.action for one in decisions] == [step["action"] for step in chain(*plans.values())]
-    assert len(set(acknowledged)) == len(acknowledged)
-    assert written(tmp_path / "killed") == written(tmp_path / "calm")

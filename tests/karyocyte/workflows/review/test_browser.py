@@ -212,13 +212,22 @@ def test_each_approved_cell_is_printed_on_one_sheet(page, tmp_path, letters, not
     assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) == 1 + len(review.stems)
 
 
-def test_homologues_are_enlarged_and_their_contrast_is_changed(page, review, cells):
+def test_homologues_are_enlarged_side_by_side_and_their_contrast_is_changed(page, review, cells):
+    page.set_viewport_size({"width": 820, "height": 800})
     open_cells(page, review(cells))
-    wide = page.locator("#pair canvas").first.bounding_box()["width"]
+    first, ground = page.locator("#pair canvas").first, page.locator(".ground")
+    wide, before = first.bounding_box()["width"], ground.bounding_box()["width"]
     press(page, "+", "+", "c", "c")
-    assert page.locator("#pair canvas").first.bounding_box()["width"] == pytest.approx(2 * wide, rel=0.05)
-    assert page.locator("#pair canvas").first.evaluate("one => getComputedStyle(one).filter") == "contrast(2)"
+    assert first.bounding_box()["width"] == pytest.approx(2 * wide, rel=0.05)
+    assert first.evaluate("one => getComputedStyle(one).filter") == "contrast(2)"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    press(page, *["+"] * 4)
+    room = ground.bounding_box()
+    for one in page.locator("#pair canvas").all():
+        place = one.bounding_box()
+        assert room["x"] <= place["x"] < place["x"] + place["width"] <= room["x"] + room["width"] + 1
+    press(page, *["-"] * 6)
+    assert ground.bounding_box()["width"] == before
 
 
 def test_a_second_window_of_a_reader_sees_what_the_first_has_changed(page, review, cells, tmp_path):
@@ -248,19 +257,6 @@ def metaphase(page, review, tmp_path):
     assert page.locator("#karyogram").is_hidden()
     assert page.inner_text("#reasons").count("no chromosome") == 1  # a cause once
     return page
-
-
-def test_enlarged_homologues_stay_side_by_side(page, review, cells):
-    page.set_viewport_size({"width": 820, "height": 800})
-    open_cells(page, review(cells))
-    before = page.locator(".ground").bounding_box()["width"]
-    press(page, *["+"] * 6)
-    room = page.locator(".ground").bounding_box()
-    for one in page.locator("#pair canvas").all():
-        place = one.bounding_box()
-        assert room["x"] <= place["x"] < place["x"] + place["width"] <= room["x"] + room["width"] + 1
-    press(page, *["-"] * 6)
-    assert page.locator(".ground").bounding_box()["width"] == before
 
 
 def test_the_heading_stays_in_view(page, review, cells):

@@ -89,8 +89,3 @@ def test_blind_shows_nothing_of_the_model(review):
     assert shown["probability"] is None
     assert not shown["reasons"]
     assert all(one.keys() == {"name", "class", "turned", "fixed"} for one in shown["files"])
-
-
-def test_too_few_chromosomes_have_no_karyotype(review):
-    cell = review.bundle.cell("c0")
-    assert review.solve(cell, dict.fromkeys(cell.names[:30], "none"))[1].karyotype is None

@@ -9,7 +9,6 @@ from karyocyte.common.thumbnails import decode
 from karyocyte.workflows.review.decisions import CellDecisions
 from karyocyte.workflows.review.images import ImageReview
 from karyocyte.workflows.review.review import open_review
-from tests.karyocyte.workflows.review.bundles import decision
 from tests.karyocyte.workflows.review.predicted import write_table
 
 OUTPUTS_OF_A_MODEL = ("0.6", "bright", "probabil", "reason", "prediction", "doubt")
@@ -31,15 +30,6 @@ def test_images_of_a_table_the_most_doubtful_first(table):
     assert shown["reason"] == "probability below 0.7"
     assert decode(review.picture("00.png", CellDecisions())).shape == (40, 40, 3)
     assert review.decisions_file == table.parent / "new.decisions.jsonl"
-
-
-def test_a_decision_changes_the_class_and_can_be_undone(table):
-    review = open_review(table)
-    decisions = CellDecisions([decision("move", cell="00.png", image="00.png", to="dark")])
-    shown = review.shown("00.png", decisions, blind=False)
-    assert (shown["result"], shown["files"][0]["fixed"]) == ("dark", True)
-    decisions.add(decision("undo", cell="00.png"))
-    assert review.shown("00.png", decisions, blind=False)["result"] == "bright"
 
 
 def test_blind_readers_get_nothing_of_the_model(table):

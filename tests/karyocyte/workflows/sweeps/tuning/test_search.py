@@ -2,18 +2,15 @@
 
 import errno
 import math
-import multiprocessing
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-import yaml
 
 from karyocyte.common.errors import UserError
 from karyocyte.workflows.sweeps.tuning import results
 from karyocyte.workflows.sweeps.tuning import search as tuning
-from karyocyte.workflows.training import train
-from tests.karyocyte.workflows.sweeps.tuning.searches import NoData, formula_run, in_a_process, search, table, tune
+from tests.karyocyte.workflows.sweeps.tuning.searches import NoData, formula_run, search, table, tune
 
 ONE_SIZE = "search.space.loader.batch_size.choices=[16]"
 KEYS = ["unfreeze.lr", "loader.batch_size"]
@@ -137,35 +134,6 @@ def test_facts_of_a_trial_are_of_the_best_epoch_of_its_last_stage(tmp_path, monk
     trial = SimpleNamespace(user_attrs={"run": tmp_path}, set_user_attr=noted.__setitem__)
     tuning._note_best_epoch(trial, SimpleNamespace(monitor=monitor))
     assert noted == values
-
-
-def test_best_yaml_has_the_command_that_trains_the_best(tmp_path):
-    typed = ["search.trials=5", "loader.batch_size=2", "+search.space.optimizer.momentum={low: 0.1, high: 0.9}"]
-    trials = tune(tmp_path, *typed, "search.space.loader.batch_size.choices=[8,16]", "optimizer=sgd")
-    best = yaml.safe_load(next((tmp_path / "studies").glob("*/best.yaml")).read_text())
-    row = trials.loc[trials["val/loss"].idxmin()]
-    assert best["trial"] == row["number"]
-    assert best["value"] == row["val/loss"]
-    assert best["run"] == row["run"]
-    assert f"unfreeze.lr={row['unfreeze.lr']}" in best["overrides"]
-    assert f"loader.batch_size={row['loader.batch_size']}" in best["overrides"]
-    assert "search" not in best["command"]
-    assert "loader.batch_size=2 " not in best["command"]
-    assert " optimizer=sgd" in best["command"]
-
-
-def test_two_processes_share_one_study(tmp_path, monkeypatch):
-    both_have_a_trial = multiprocessing.get_context("fork").Barrier(2)
-
-    run_first(monkeypatch, lambda: both_have_a_trial.wait(120))
-    space = "search.space.loader.batch_size.choices=[8,16]"
-    processes = [in_a_process(tune, tmp_path, space, "search.trials=8") for _ in range(2)]
-    for process in processes:
-        process.join()
-        assert process.exitcode == 0
-    trials = tune(tmp_path, space, "search.trials=8")
-    assert list(trials["state"]) == ["finished"] * 8
-    assert trials["unfreeze.lr"].nunique() == 8
 
 
 def test_a_preempted_search_repeats_its_trial(tmp_path, monkeypatch):

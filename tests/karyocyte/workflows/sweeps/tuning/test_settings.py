@@ -15,10 +15,7 @@ def test_nested_and_dotted_keys_are_the_same_space():
     dotted = SearchConfig(space={"unfreeze.lr": RANGE, "loader.batch_size": {"choices": [8, 16]}})
     assert nested == dotted
     assert list(nested.space) == ["unfreeze.lr", "loader.batch_size"]
-
-
-def test_choices_keep_their_types():
-    choices = DimensionConfig(choices=[True, 1, 0.5, "adam"]).choices
+    choices = DimensionConfig(choices=[True, 1, 0.5, "adam"]).choices  # they keep their types
     assert [type(choice) for choice in choices] == [bool, int, float, str]
 
 
