@@ -9,10 +9,10 @@ COMPILED = """
 import sys
 from types import ModuleType
 
-import karyocyte.workflows.networks
+import karyocyte.inference.networks
 import karyocyte.workflows.prediction.run
 import karyocyte.workflows.torch_network
-import karyocyte.workflows.train
+import karyocyte.workflows.training.train
 import torch
 from lightning_modules.build import create_classifier
 from pytorch_lightning.utilities.compile import from_compiled

@@ -86,13 +86,6 @@ def test_a_tied_majority_is_the_class_of_larger_mean_probability(scores, right):
     assert alone(aligned(scores, labels)).set_index("model").loc[MAJORITY, "right"] == right
 
 
-def test_folds_are_pooled():
-    runs = [make_run(fold, 30, seed=seed, about={"name": f"net_{seed}"}) for fold in range(2) for seed in range(2)]
-    models = gather(group_runs(runs, list("abcd")))
-    assert models.models == ("net_0", "net_1")
-    assert len(models.labels) == 60
-
-
 def test_predictions_by_model_are_in_the_order_of_the_images():
     table = predictions_by_model(aligned(order=[5, 3, 1, 0, 2, 4]))
     assert table["called/two"].tolist() == ["all", "all", "hem", "hem", "all", "all"]

@@ -30,8 +30,6 @@ def test_both_are_drawn_but_for_many_classes_no_curve(tmp_path, runs):
     assert is_drawn(curve) if len(runs[0].classes) == 2 else not curve.exists()
 
 
-
-
 def test_without_a_temperature_one_side_is_drawn(tmp_path):
     run = make_run()
     run.frame.loc[run.frame["part"] == "validation", "label"] = "all"

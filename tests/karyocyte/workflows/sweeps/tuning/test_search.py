@@ -10,6 +10,7 @@ import pytest
 from karyocyte.common.errors import UserError
 from karyocyte.workflows.sweeps.tuning import results
 from karyocyte.workflows.sweeps.tuning import search as tuning
+from karyocyte.workflows.training import train
 from tests.karyocyte.workflows.sweeps.tuning.searches import NoData, formula_run, search, table, tune
 
 ONE_SIZE = "search.space.loader.batch_size.choices=[16]"
