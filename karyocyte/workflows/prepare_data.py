@@ -17,7 +17,7 @@ from datamodules.metaphases.data_module import MetaphaseDataModule
 from datamodules.metaphases.export import export_cut_outs
 from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_images
 from datamodules.preprocessing.pipeline import equalize_luma, steps_before_resize
-from datamodules.sources import find_source, list_images
+from datamodules.sources import find_source, list_configured
 from datamodules.summary import class_counts, overview
 from datamodules.synthesis.karyogram_writer import KARYOGRAMS, read_karyograms
 from datamodules.transforms.augmentation import Augmentation
@@ -82,7 +82,7 @@ def export_set(configs: Sequence[Config], folder: Path) -> None:
         count = export_cut_outs(MetaphaseDataModule(config), folder, console.is_terminal)
         say(f"{count:,} chromosomes in {folder}")
         return
-    manifest = list_images(config.data, config.data_dir, Path(config.cache_dir))
+    manifest = list_configured(config)
     export_images(manifest, folder)
     say(f"{len(manifest.frame):,} synthetic images in {folder}", *manifest.notes)
 

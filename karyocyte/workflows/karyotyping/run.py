@@ -11,7 +11,8 @@ import numpy as np
 
 from datamodules.inference.cell_images import CellFile, read_cell, used_files
 from datamodules.inference.cells import Cell, Cells, find_cells
-from datamodules.inference.image_files import describe_others, printable
+from datamodules.inference.image_files import printable
+from datamodules.io.listing import describe_others
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import new_whole_folder
 from datamodules.metaphases.crops import cut_out_by
