@@ -59,7 +59,7 @@ def list_folder(root: Path, follow_links: bool = False) -> FolderContent:
             name = f"{below}/{entry.name}" if below else entry.name
             kind = None
             if is_system(entry.name):
-                kind = HIDDEN
+                kind = "hidden folder" if entry.is_dir() else HIDDEN
             elif entry.is_symlink():
                 kind = _kind_of_link(entry, real_root, followed, follow_links)
             elif not entry.is_dir():
@@ -68,7 +68,7 @@ def list_folder(root: Path, follow_links: bool = False) -> FolderContent:
                 content.images.append(name)
             elif kind is None:
                 waiting.append(name)
-            elif not entry.is_dir() or kind == LINK:
+            else:
                 content.others[kind] += 1
     content.images.sort(key=natural_key)
     return content
@@ -80,10 +80,10 @@ def _kind_of_link(entry: os.DirEntry[str], root: str, followed: set[str], follow
     is_below = f"{real}/".startswith(f"{root}/")
     if not is_below and not follow_links:
         return LINK
-    if not entry.is_dir():
+    if not os.path.isdir(real):  # noqa: PTH112 (DirEntry.is_dir raises where links lead in a circle)
         return _kind_of_file(entry.path)
-    if is_below or real in followed:  # it is listed where it lies
-        return HIDDEN
+    if is_below or real in followed:
+        return "link to a folder that is listed"
     followed.add(real)
     return None
 

@@ -13,6 +13,7 @@ from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.decode import read_image
 from datamodules.io.whole_folder import new_whole_folder
 from datamodules.manifest.manifest import Manifest
+from datamodules.manifest.splits import unused_given_parts
 from datamodules.metaphases.data_module import MetaphaseDataModule
 from datamodules.metaphases.export import export_cut_outs
 from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_images
@@ -98,6 +99,7 @@ def prepare_data(config: Config, images: bool = True) -> ImageDataModule:
     warn(*data.expansion.warnings)
     try:
         parts = data.parts
+        warn(*unused_given_parts(data.manifest, config.protocol, config.split))
     except UserError as error:
         parts = None
         warn(f"no split: {error}")
