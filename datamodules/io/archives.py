@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from datamodules.io.listing import is_system
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import check_space, make_once, whole_folder
 from karyocyte.common.errors import UserError, first_line
@@ -95,15 +96,10 @@ def _check_size(members: Sequence[zipfile.ZipInfo], archive: Path, folder: Path)
     check_space(folder, size, f"{archive} unpacks to", "set cache_dir to a larger disk")
 
 
-def is_hidden(name: str) -> bool:
-    """Tell whether a file or folder is one that systems leave."""
-    return name.startswith(".") or name == "__MACOSX"
-
-
 def lone_folder(root: Path, wanted: str | None = None) -> Path:
     """Return the innermost folder that everything in ``root`` lies in, or the first that has the ``wanted`` file."""
     while not (wanted and (root / wanted).is_file()):
-        shown = [entry for entry in root.iterdir() if not is_hidden(entry.name)]
+        shown = [entry for entry in root.iterdir() if not is_system(entry.name)]
         if len(shown) != 1 or not shown[0].is_dir():
             break
         root = shown[0]

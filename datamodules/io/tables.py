@@ -1,5 +1,8 @@
 """CSV files with a row per image."""
 
+import codecs
+import io
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -14,22 +17,68 @@ def read_text_table(file: Path) -> pd.DataFrame:
 
     An apostrophe before what would be a formula (`escape_formula`) is removed.
 
+    Its values may be separated by commas, semicolons or tabs, and its text be UTF-8, UTF-16 or Windows-1252.
+
     Returns:
         Its columns, stripped, empty where there is nothing. The index counts rows as a spreadsheet does: the header is
-        row 1.
+        row 1. ``attrs["notes"]`` has what is to be said of the file.
 
     Raises:
         UserError: The file cannot be read, has no rows, or rows that are longer than its header.
     """
+    text, notes = _decoded(file)
+    first, separator, rows = _header(text)
     try:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=False)
-    except (ValueError, OSError) as error:  # pandas' parser errors and decoding errors are ValueErrors
+        table = pd.read_csv(
+            io.StringIO(rows), sep=separator, dtype=str, keep_default_na=False, skip_blank_lines=False, quotechar='"'
+        )
+    except ValueError as error:  # pandas' parser errors
         raise UserError(f"{file} cannot be read as CSV: {str(error).splitlines()[0]}") from error
     if not isinstance(table.index, pd.RangeIndex):  # pandas takes the surplus columns for an index
         raise UserError(f"{file}: rows have more values than the header: quote values that hold a comma")
-    table.index += 2  # the index counts blank lines too
+    table.columns = table.columns.str.strip()
+    table.index += 1 + first  # the index counts blank lines too
     table = changed_text(table.apply(lambda column: column.str.strip()), unescape_formula)
     table = table[(table != "").any(axis=1)]
     if table.empty:
         raise UserError(f"{file} has no rows: it needs one per image")
+    table.attrs["notes"] = notes
     return table
+
+
+def _decoded(file: Path) -> tuple[str, tuple[str, ...]]:
+    """Return the text of a file in UTF-8, UTF-16 with its mark, or else Windows-1252, which a note says."""
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}") from error
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", errors="replace"), ()
+    if b"\0" in data:
+        raise UserError(f"{file} is no text file: save it as CSV (UTF-8)")
+    try:
+        return data.decode("utf-8-sig"), ()
+    except UnicodeDecodeError:
+        note = f"{file.name} is not UTF-8: read as Windows-1252; check names with accents, or save it as UTF-8"
+        return data.decode("cp1252", errors="replace"), (note,)
+
+
+def _header(text: str) -> tuple[int, str, str]:
+    """Return the number of the line of the header, the separator, and the text from the header on.
+
+    Lines before it that begin with "#" are comments; a first line "sep=;" is Excel's way to name the separator. Else
+    the separator is what the header has most of.
+    """
+    lines = text.splitlines(keepends=True)
+    separator = None
+    first = 0
+    for line in lines:
+        if match := re.fullmatch(r"sep=(.)\s*", line):
+            separator = match[1]
+        elif not line.startswith("#"):
+            break
+        first += 1
+    header = re.sub('"[^"]*"', "", lines[first]) if first < len(lines) else ""
+    if separator is None:
+        separator = max(",;\t", key=header.count)
+    return first + 1, separator, "".join(lines[first:])

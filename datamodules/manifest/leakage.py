@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from datamodules.manifest.alike import described
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.splits import PARTS
 from karyocyte.common.config.data import SplitConfig
@@ -106,10 +107,21 @@ def check_leaks(manifest: Manifest, parts: pd.Series, protocol: str, split: Spli
     conflicting = [tuple(group["image_id"]) for _, group in copies if group["label"].nunique() > 1]
     pairs = pair_table(frame, np.concatenate([_identical_pairs(used), near]))
     report = LeakReport(protocol, pairs, count, bits, tuple(sides.index[sides > 1]), tuple(conflicting))
+    if protocol == "subject":
+        _stop_at_spellings(manifest, used)
     if conflicting and protocol != "paper":
         _stop_at_conflict(frame[frame["image_id"].isin(conflicting[0])])
     _stop(report, split)
     return report
+
+
+def _stop_at_spellings(manifest: Manifest, used: pd.DataFrame) -> None:
+    """Stop where spellings of what may be one subject are in two parts."""
+    for group in manifest.alike_subjects:
+        parts = used.loc[used["subject"].isin(group), "part"].unique()
+        if len(parts) > 1:
+            keys = "alike_names=merge makes them one subject, alike_names=distinct keeps them apart"
+            raise UserError(f"subjects {described(group)} are in {' and '.join(sorted(parts))}: one person? {keys}")
 
 
 def near_pairs(used: pd.DataFrame, bits: int | None) -> tuple[np.ndarray, int]:

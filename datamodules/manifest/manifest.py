@@ -1,6 +1,5 @@
 """The table of the images, before anything is split or decoded for training."""
 
-import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from datamodules.manifest.alike import described, spellings
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
-from karyocyte.common.text import counted
+from karyocyte.common.text import counted, natural_key
 
 COLUMNS = ["image_id", "path", "label", "subject", "part", "cell", "kind", "group"]
 DRAWN = "DRAWN.txt"  # in a folder of synthetic images, so that every result on them says so
@@ -67,6 +67,7 @@ class Manifest:
     skipped: tuple[str, ...] = ()  # names of the broken images and cells that were left out
     incomplete: tuple[str, ...] = ()  # those of the notes that say that a part is not as it was published
     sets: Mapping[str, ImageSet] = field(default_factory=dict)  # of a source that mixes several, by ``group``
+    alike_subjects: tuple[tuple[str, ...], ...] = ()  # spellings of subjects that may be one person each
     persons: tuple[Person, ...] = ()  # of several subjects each; their ``subject`` in ``frame`` is the person's name
 
     @property
@@ -130,21 +131,6 @@ def content_hash(manifest: Manifest) -> str:
     return sha256_of_value({"classes": manifest.classes, "rows": rows})
 
 
-def natural_key(text: str) -> str:
-    """Return a sort key by which "cell2" precedes "cell10"; it takes little more memory than the text.
-
-    A number sorts before any piece of text, and by the number of its digits first.
-    """
-    key = ""
-    for piece in filter(None, re.split(r"(\d+)", text)):
-        if piece.isdecimal():
-            digits = str(int(piece))
-            key += f"\0{chr(len(digits))}{digits}"
-        else:
-            key += f"\1{piece}"
-    return key
-
-
 def order_classes(names: set[str], positive_class: str | None) -> tuple[str, ...]:
     """Put class names in the order of their indices: negative then positive, or, if more than two, natural order.
 
@@ -153,6 +139,10 @@ def order_classes(names: set[str], positive_class: str | None) -> tuple[str, ...
         UserError: There is one class only; the positive class is none of the two; or it is given for more than two.
     """
     classes = tuple(sorted(names, key=natural_key))
+    alike = spellings(names)
+    if alike and (len(classes) == 2 or positive_class is not None):
+        remedy = "alike_names=merge makes them one, or correct them"
+        raise UserError(f"classes {described(alike[0])} may be the same: {remedy}")
     if len(classes) < 2:
         raise UserError(
             f"two classes or more are needed, found: {', '.join(classes) or 'none'} (data_dir, data.source)"

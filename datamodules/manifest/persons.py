@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pandas as pd
 
-from datamodules.manifest.manifest import Manifest, Person, natural_key
-from karyocyte.common.text import counted
+from datamodules.manifest.manifest import Manifest, Person
+from karyocyte.common.text import counted, natural_key
 
 
 def link_subjects(manifest: Manifest) -> Manifest:

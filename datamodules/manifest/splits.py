@@ -22,6 +22,10 @@ VALIDATION = "validation"
 TEST = "test"
 UNUSED = "unused"
 PARTS = (TRAIN, VALIDATION, TEST)
+# What folders and given parts of data sets are usually called.
+TRAIN_NAMES = ("train", "training")
+VALIDATION_NAMES = ("val", "valid", "validation", "dev")
+TEST_NAMES = ("test", "testing", "tst")
 
 _FOLD = re.compile(r"fold_(\d+)")
 _FINEST = 20  # a validation share is met to a twentieth where there are enough subjects
@@ -136,6 +140,13 @@ def unused_given_parts(manifest: Manifest, protocol: str, split: SplitConfig) ->
     if protocol == "paper" or not others:
         return []
     remedy = "set split.test and split.given_validation to them, or call them fold_<n> and set protocol=subject"
+    named = {name.casefold(): name for name in others}
+    test = next((named[name] for name in TEST_NAMES if name in named), None)
+    validation = next((named[name] for name in VALIDATION_NAMES if name in named), None)
+    if test and validation:
+        remedy = f"split.test={test} split.given_validation={validation}"
+    elif test or validation:
+        remedy = f"split.test={test or validation}"
     return [f"given parts that the split passes over: {', '.join(others)}; to use them {remedy}"]
 
 

@@ -7,8 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import pandas as pd
+
+from datamodules.io.listing import LINK, describe_others, list_folder
+from datamodules.manifest.alike import describe_spellings, merge_spellings, spellings
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.persons import link_subjects
 from datamodules.manifest.scan import scan_listing
@@ -16,6 +20,7 @@ from datamodules.preprocessing import chromosome_canvas  # noqa: F401 (registers
 from datamodules.transforms.expansion import Expansion
 from karyocyte.common.config.schema import Config
 from karyocyte.common.config.sources import SourceConfig
+from karyocyte.common.text import counted
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,8 @@ class SourceContext:
     data_dir: str | None
     cache_dir: Path
     progress: bool = True
+    follow_links: bool = False  # those that lead out of the data folder
+    alike_names: Literal["report", "merge", "distinct"] = "report"
 
 
 Lister = Callable[[Any, SourceContext], Manifest]
@@ -83,12 +90,49 @@ def scan_persons(config: Config, progress: bool = True) -> Manifest:
 
     ``split.link_subjects`` decides whether.
     """
-    manifest = scan(config.data, config.data_dir, Path(config.cache_dir), progress)
+    listing = list_configured(config, progress)
+    manifest = scan_listing(listing, config.data.on_broken, Path(config.cache_dir), progress)
     return link_subjects(manifest) if config.split.link_subjects else manifest
 
 
 def list_images(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progress: bool = True) -> Manifest:
     """List the images of a source without opening them; arguments and errors are those of `scan`."""
-    context = SourceContext(None if data_dir is None else str(data_dir), Path(cache_dir), progress)
+    return list_source(data, SourceContext(None if data_dir is None else str(data_dir), Path(cache_dir), progress))
+
+
+def list_configured(config: Config, progress: bool = True) -> Manifest:
+    """List the images of a configuration without opening them; errors are those of `scan`."""
+    place = (config.data_dir, Path(config.cache_dir), progress)
+    return list_source(config.data, SourceContext(*place, config.follow_links, config.alike_names))
+
+
+def list_source(data: SourceConfig, context: SourceContext) -> Manifest:
+    """List the images of a source, with notes of what lies beside them and of names that may mean the same."""
     listing = find_source(data).list_images(data, context)
-    return replace(listing, synthetic=listing.synthetic or listing.is_marked())
+    notes = (*listing.notes, *_beside(listing, context))
+    listing = replace(listing, frame=merged(listing.frame, context))
+    if context.alike_names == "report":
+        subjects = spellings(listing.frame["subject"].dropna())
+        listing = replace(listing, alike_subjects=tuple(subjects))
+        notes += tuple(describe_spellings(listing.frame))
+    return replace(listing, notes=notes, synthetic=listing.synthetic or listing.is_marked())
+
+
+def merged(frame: pd.DataFrame, context: SourceContext) -> pd.DataFrame:
+    """Return a frame in which names that mean the same are one, where this is wanted."""
+    return merge_spellings(frame) if context.alike_names == "merge" else frame
+
+
+def _beside(listing: Manifest, context: SourceContext) -> list[str]:
+    """Return the line that counts what lies in the data folder and is not used; none where there is nothing."""
+    if listing.source == "table" or context.data_dir is None:  # the table says what is used
+        return []
+    content = list_folder(listing.root, context.follow_links)
+    others = content.others
+    others["image that is not used"] += len(set(content.images).difference(listing.frame["path"]))
+    if not +others:
+        return []
+    remedy = "; follow_links=true follows links" if others[LINK] else ""
+    return [
+        f"in {listing.root.name}, beside {counted(len(listing.frame), 'image')}: {describe_others(+others)}{remedy}"
+    ]

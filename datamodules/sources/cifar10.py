@@ -35,7 +35,7 @@ def list_cifar10(data: Cifar10Config, context: SourceContext) -> Manifest:
     root = folder_of(context, data.download, _find, "CIFAR10")
     place, is_tree = _find(root)
     if is_tree:
-        return _list_tree(place)
+        return _list_tree(place, context.follow_links)
     from torchvision.datasets import CIFAR10
 
     key = hashlib.sha256(f"cifar10 {CIFAR10_VERSION}".encode())
@@ -69,7 +69,7 @@ def _find(root: Path) -> tuple[Path, bool]:
     return folder.parent, False
 
 
-def _list_tree(root: Path) -> Manifest:
+def _list_tree(root: Path, follow_links: bool) -> Manifest:
     rows: list[dict[str, str | None]] = []
     notes = Notes()
     for part, whole in PUBLISHED.items():
@@ -80,7 +80,7 @@ def _list_tree(root: Path) -> Manifest:
             raise UserError(f"{root / part} has not one folder for each class of CIFAR-10: {wrong} (are: {CLASSES})")
         before = len(rows)
         for name in CLASSES:
-            for file in image_files(root / part / name):
+            for file in image_files(root / part / name, follow_links):
                 path = file.relative_to(root).as_posix()
                 rows.append({"image_id": path, "path": path, "label": name, "part": GIVEN[part]})
         notes.compare(part, {part: len(rows) - before}, {part: whole})

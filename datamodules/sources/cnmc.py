@@ -10,14 +10,18 @@ from typing import Any
 
 import pandas as pd
 
-from datamodules.manifest.manifest import Manifest, listed, natural_key, order_classes
+from datamodules.io.decode import SUFFIXES
+from datamodules.io.listing import is_system
+from datamodules.io.tables import read_text_table
+from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources._published import Notes
-from datamodules.sources.listing import data_folder, hint_at_archives, image_files, is_image, sub_folders
+from datamodules.sources.listing import data_folder, hint_at_archives, image_files, sub_folders
 from datamodules.transforms.expansion import Expansion
 from karyocyte.common.config.schema import Config
 from karyocyte.common.config.sources import CnmcConfig, HemAllConfig
 from karyocyte.common.errors import UserError
+from karyocyte.common.text import natural_key
 
 CLASSES = ("all", "hem")
 HOME = "doi 10.7937/tcia.2019.dc64i46r (The Cancer Imaging Archive, C-NMC 2019)"
@@ -60,7 +64,7 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manife
     images: list[Row] = []
     notes = Notes()
     for part in data.parts:
-        of_part = listers[part](root)
+        of_part = listers[part](root, context.follow_links)
         # Whatever the folders are called and the files were converted to, the order is the same.
         of_part.sort(key=lambda row: natural_key(f"{row['part']} {row['label']} {row['image_id']}"))
         images += of_part
@@ -73,7 +77,7 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manife
     return Manifest(frame, root, classes, data.positive_class, data.source, notes.all, incomplete=notes.incomplete)
 
 
-def _training(root: Path) -> list[Row]:
+def _training(root: Path, follow_links: bool) -> list[Row]:
     found = _folders(root, lambda folder: any(map(_has_class, _folds(folder))))
     if not found:
         packed = _folders(root, lambda folder: bool(hint_at_archives(folder)))
@@ -84,7 +88,7 @@ def _training(root: Path) -> list[Row]:
         raise _twice("the folds are", found)
     images: list[Row] = []
     for fold in _folds(found[0]):
-        for path in image_files(fold):
+        for path in image_files(fold, follow_links):
             # An archive may unpack to fold_0/fold_0/all: the nearest folder that names a class counts.
             above = [name.lower() for name in path.relative_to(fold).parts[:-1] if name.lower() in CLASSES]
             image_id, subject, label = _parse(path.stem, path)
@@ -97,12 +101,12 @@ def _training(root: Path) -> list[Row]:
     return images
 
 
-def _prelim(root: Path) -> list[Row]:
+def _prelim(root: Path, follow_links: bool) -> list[Row]:
     table_path, table = _label_table(root)
     # By the name without its suffix: a converted copy has another one than the table.
     rows = {Path(row.new_names).stem: row for row in table.itertuples(index=False)}
     images: list[Row] = []
-    for path in image_files(_prelim_folder(root, set(rows), table_path)):
+    for path in image_files(_prelim_folder(root, set(rows), table_path), follow_links):
         row = rows.get(path.stem)
         if row is None:
             raise UserError(f"{path} has no row in {table_path}: remove it, or bring the challenge's own table")
@@ -119,7 +123,7 @@ def _prelim_folder(root: Path, names: set[str], table: Path) -> Path:
 
     def pictures(folder: Path) -> set[str]:
         """Return the names of the pictures in a folder, without their suffixes."""
-        return {path.stem for path in folder.iterdir() if is_image(path.name)}
+        return {path.stem for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not is_system(path.name)}
 
     found = _folders(root, lambda folder: not _is_final(folder, root) and not names.isdisjoint(pictures(folder)))
     if len(found) > 1:  # under another name, the whole final test has more numbers than the table
@@ -186,15 +190,12 @@ def _label_table(root: Path) -> tuple[Path, pd.DataFrame]:
 
 def _read_labels(path: Path) -> pd.DataFrame | None:
     """Read the three columns; None where the file is another table."""
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        header = file.readline().lower().replace('"', "")
-    for separator in (",", ";", "\t"):
-        columns = [name.strip() for name in header.split(separator)]
-        if set(_LABEL_COLUMNS) <= set(columns):
-            table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-            table.columns = pd.Index(columns)
-            return table[list(_LABEL_COLUMNS)].apply(lambda column: column.str.strip())
-    return None
+    try:
+        table = read_text_table(path)
+    except UserError:  # it may be anything
+        return None
+    table.columns = table.columns.str.lower()
+    return table[list(_LABEL_COLUMNS)] if set(_LABEL_COLUMNS) <= set(table.columns) else None
 
 
 def _parse(name: str, where: Path) -> tuple[str, str, str]:

@@ -11,9 +11,9 @@ from dataclasses import replace
 import pandas as pd
 
 from datamodules.io.whole_folder import make_once
-from datamodules.manifest.manifest import Manifest, content_hash, listed, natural_key, order_classes
+from datamodules.manifest.manifest import Manifest, content_hash, listed, order_classes
 from datamodules.manifest.scan import scan_listing
-from datamodules.sources import SourceContext, list_images, source
+from datamodules.sources import SourceContext, list_source, source
 from datamodules.sources.folder import expand_karyograms
 from datamodules.synthesis.karyogram_writer import (
     COMPOSER_VERSION,
@@ -31,6 +31,7 @@ from karyocyte.common.config.sources import (
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.karyotype import ABNORMAL, NORMAL, name_karyotype
+from karyocyte.common.text import natural_key
 
 
 @source(ComposedKaryogramsConfig, expand=expand_karyograms)
@@ -80,7 +81,7 @@ def list_composed_karyograms(data: ComposedKaryogramsConfig, context: SourceCont
 
 def _scan_whole_cells(data: ChromosomesConfig | SyntheticChromosomesConfig, context: SourceContext) -> Manifest:
     """Scan single chromosomes, without cells of which a picture was broken: by their counts they would be abnormal."""
-    listing = list_images(data, context.data_dir, context.cache_dir, context.progress)
+    listing = list_source(data, context)
     chromosomes = scan_listing(listing, data.on_broken, context.cache_dir, context.progress)
     frame = chromosomes.frame
     nameless = frame["cell"].isna()

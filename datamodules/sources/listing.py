@@ -3,22 +3,23 @@
 import os
 import re
 from collections.abc import Callable, Sequence
-from itertools import filterfalse
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from datamodules.io.archives import is_hidden, lone_folder, resolve_data_dir
-from datamodules.io.decode import SUFFIXES, encode_png
+from datamodules.io.archives import lone_folder, resolve_data_dir
+from datamodules.io.decode import encode_png
+from datamodules.io.listing import is_system, list_folder
 from datamodules.io.progress import threaded
 from datamodules.io.tables import read_text_table
 from datamodules.io.whole_folder import make_once, whole_folder
-from datamodules.manifest.manifest import natural_key
+from datamodules.manifest.alike import meaning
 from datamodules.sources import SourceContext
 from karyocyte.common.config.rules import DATA_DIR_HINT
 from karyocyte.common.config.sources import SourceConfig
 from karyocyte.common.errors import UserError
+from karyocyte.common.text import natural_key, one_line
 
 
 def data_folder(context: SourceContext, wanted: str | None = None, searched: bool = False) -> Path:
@@ -49,26 +50,27 @@ def data_folder(context: SourceContext, wanted: str | None = None, searched: boo
     raise UserError(f"data folder {root} is {problem}: {DATA_DIR_HINT}")
 
 
-def image_files(folder: Path) -> list[Path]:
-    """Return the image files in ``folder`` and below it, in natural order; hidden files and folders are passed over."""
-    files: list[Path] = []
-    for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = filterfalse(is_hidden, folders)
-        files += map(Path(place).joinpath, filter(is_image, names))
-    for path in files:
-        if re.search("[\udc80-\udcff]", str(path)):  # how Python writes bytes that are not UTF-8
-            raise UserError(f"{path}: the name is not UTF-8: rename it")
-    return sorted(files, key=lambda path: natural_key(path.as_posix()))
+def image_files(folder: Path, follow_links: bool) -> list[Path]:
+    """Return the image files in ``folder`` and below it, in natural order, see `list_folder`.
+
+    Raises:
+        UserError: A folder cannot be listed, or a name is not UTF-8.
+    """
+    content = list_folder(folder, follow_links)
+    for below in content.unlisted:
+        raise UserError(f"{folder / below} cannot be listed: give yourself the right to read it, or move it away")
+    for name in content.images:
+        if re.search("[\udc80-\udcff]", name):  # how Python writes bytes that are not UTF-8
+            raise UserError(f"{one_line(str(folder / name))}: the name is not UTF-8: rename it")
+    return [folder / name for name in content.images]
 
 
-def is_image(name: str) -> bool:
-    """Tell by the file's name whether it is an image, and not one of the files that systems leave ("._a.png")."""
-    return not is_hidden(name) and Path(name).suffix.lower() in SUFFIXES
-
-
-def sub_folders(folder: Path) -> list[Path]:
-    """Return the folders directly in ``folder``, in natural order, without hidden ones."""
-    folders = [entry for entry in folder.iterdir() if entry.is_dir() and not is_hidden(entry.name)]
+def sub_folders(folder: Path, follow_links: bool = True) -> list[Path]:
+    """Return the folders directly in ``folder``, in natural order, without those that systems leave."""
+    folders = []
+    for entry in folder.iterdir():
+        if entry.is_dir() and not is_system(entry.name) and (follow_links or not entry.is_symlink()):
+            folders.append(entry)
     return sorted(folders, key=lambda path: natural_key(path.name))
 
 
@@ -128,9 +130,12 @@ def read_table(file: Path, root: Path, data: SourceConfig, optional: str | None 
         if column in table.columns:
             columns[key.removesuffix("_column")] = table[column]
         elif column != optional:
-            raise UserError(f"{file} has no column {column}: set data.{key} to one of {', '.join(table.columns)}")
+            names = [name for name in table.columns if meaning(name) == meaning(column)] or table.columns
+            raise UserError(f"{file} has no column {column}: set data.{key} to one of {', '.join(names)}")
     paths = _paths_below(root, file, columns["path"])
-    return pd.DataFrame({**columns, "image_id": columns["path"], "path": paths})
+    rows = pd.DataFrame({**columns, "image_id": columns["path"], "path": paths})
+    rows.attrs = table.attrs
+    return rows
 
 
 def _paths_below(root: Path, file: Path, names: pd.Series) -> list[str]:
@@ -140,6 +145,8 @@ def _paths_below(root: Path, file: Path, names: pd.Series) -> list[str]:
     folder = os.path.abspath(file.parent)  # noqa: PTH100
     for row, name in names.items():
         path = os.path.normpath(os.path.join(folder, name))  # noqa: PTH118
+        if "\\" in name and not os.path.exists(path):  # noqa: PTH110 (a table that was written on Windows)
+            path = os.path.normpath(os.path.join(folder, name.replace("\\", "/")))  # noqa: PTH118
         if not name:
             problem = "the path is empty"
         elif path in rows:

@@ -11,13 +11,13 @@ from xml.etree import ElementTree
 import numpy as np
 import yaml
 
-from datamodules.io.archives import is_hidden
-from datamodules.manifest.manifest import natural_key
+from datamodules.io.listing import is_system
 from datamodules.sources.listing import hint_at_archives
 from datamodules.synthesis.metaphase_picture import MetaphasePicture
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_json
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES, class_of
+from karyocyte.common.text import natural_key
 
 UNKNOWN = -1  # the label of a box whose class is not known
 UNKNOWN_NAME = "chromosome"  # and how its class is called in annotations
@@ -197,7 +197,7 @@ def _files(root: Path, ending: str) -> list[Path]:
     """Return the files below a folder whose name ends so, in natural order, without hidden ones."""
     files = []
     for file in root.rglob(f"*{ending}"):
-        if not any(map(is_hidden, file.relative_to(root).parts)):
+        if not any(map(is_system, file.relative_to(root).parts)):
             files.append(file)
     return sorted(files, key=lambda file: natural_key(file.as_posix()))
 

@@ -49,7 +49,7 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
     root = data_folder(context)
     form, annotations = read_annotations(root)
     used = [one for one in annotations if data.marked == "keep" or one.picture not in MARKED]
-    pictures = _pictures(root)
+    pictures = _pictures(root, context.follow_links)
     frame, clipped = _frame(root, pictures, used, name_parser(data.subject_regex, "data.subject_regex", "subject"))
     boxes = frame["boxes"].map(len).sum()
     notes = [f"{len(frame):,} pictures with {boxes:,} boxes ({form}; {clipped:,} clipped, 1 pixel beyond a picture)"]
@@ -100,10 +100,10 @@ def _frame(
     return frame, sum(each.clipped for each in boxes)
 
 
-def _pictures(root: Path) -> dict[str, Path]:
+def _pictures(root: Path, follow_links: bool) -> dict[str, Path]:
     """Return the pictures of a folder by their names without suffix."""
     pictures: dict[str, Path] = {}
-    for path in image_files(root):
+    for path in image_files(root, follow_links):
         other = pictures.setdefault(path.stem, path)
         if other != path:
             raise UserError(f"two pictures have the name {path.stem}: {other} and {path}: rename one")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from datamodules.manifest.manifest import Manifest, listed, order_classes
-from datamodules.sources import SourceContext, source
+from datamodules.sources import SourceContext, merged, source
 from datamodules.sources.listing import data_folder, hint_at_archives, read_table
 from karyocyte.common.config.sources import TableConfig
 from karyocyte.common.errors import UserError
@@ -28,9 +28,10 @@ def list_table(data: TableConfig, context: SourceContext) -> Manifest:
     if not file.is_file():
         raise UserError(f"no table {file}{hint_at_archives(root)}: set data.file")
     table = read_table(file, root, data)
-    classes = order_classes(set(table["label"]) - {""}, data.positive_class)
-    unlabelled = (table["label"] == "").sum()
-    notes = []
+    frame = merged(listed(table), context)
+    classes = order_classes(set(frame["label"].dropna()), data.positive_class)
+    unlabelled = frame["label"].isna().sum()
+    notes = list(table.attrs.get("notes", ()))
     if unlabelled:
         notes.append(f"{unlabelled:,} rows of {file.name} have no label and are not used")
-    return Manifest(listed(table), root, classes, data.positive_class, data.source, tuple(notes))
+    return Manifest(frame, root, classes, data.positive_class, data.source, tuple(notes))

@@ -12,7 +12,7 @@ import pandas as pd
 from datamodules.io.decode import encode_png
 from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import whole_folder
-from datamodules.manifest.manifest import Manifest, natural_key
+from datamodules.manifest.manifest import Manifest
 from datamodules.synthesis.aberrations.numerical import derive
 from datamodules.synthesis.karyogram_composer import SheetLayout, compose
 from datamodules.synthesis.metaphase import Metaphase, read_metaphase
@@ -20,6 +20,7 @@ from karyocyte.common.config.sources import CompositionConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_csv, safe_stems, sha256_of_value, write_csv
 from karyocyte.common.karyotype import ABNORMAL, NORMAL
+from karyocyte.common.text import natural_key
 
 COMPOSER_VERSION = 1  # raise it when the same settings would make other pictures
 KARYOGRAMS = "karyograms.csv"

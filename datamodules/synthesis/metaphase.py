@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 
 from datamodules.io.decode import border, bounding_box, read_image
-from datamodules.manifest.manifest import Manifest, natural_key
+from datamodules.manifest.manifest import Manifest
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES, Karyotype, name_karyotype
+from karyocyte.common.text import natural_key
 
 GROUND = 255  # of a G-banded chromosome: dark on white
 _SPECK = 0.03  # of the largest part's area: what is smaller is dirt

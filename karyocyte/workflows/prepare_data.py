@@ -13,11 +13,12 @@ from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.decode import read_image
 from datamodules.io.whole_folder import new_whole_folder
 from datamodules.manifest.manifest import Manifest
+from datamodules.manifest.splits import unused_given_parts
 from datamodules.metaphases.data_module import MetaphaseDataModule
 from datamodules.metaphases.export import export_cut_outs
 from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_images
 from datamodules.preprocessing.pipeline import equalize_luma, steps_before_resize
-from datamodules.sources import find_source, list_images
+from datamodules.sources import find_source, list_configured
 from datamodules.split_datamodule import SplitDataModule
 from datamodules.summary import class_counts, overview
 from datamodules.synthesis.karyogram_writer import KARYOGRAMS, read_karyograms
@@ -83,7 +84,7 @@ def export_set(configs: Sequence[Config], folder: Path) -> None:
         count = export_cut_outs(MetaphaseDataModule(config), folder, console.is_terminal)
         say(f"{count:,} chromosomes in {folder}")
         return
-    manifest = list_images(config.data, config.data_dir, Path(config.cache_dir))
+    manifest = list_configured(config)
     export_images(manifest, folder)
     say(f"{len(manifest.frame):,} synthetic images in {folder}", *manifest.notes)
 
@@ -103,6 +104,7 @@ def prepare_data(config: Config, images: bool = True) -> SplitDataModule:
         warn(*data.expansion.warnings)
     try:
         parts = data.parts
+        warn(*unused_given_parts(data.manifest, config.protocol, config.split))
     except UserError as error:
         parts = None
         warn(f"no split: {error}")

@@ -254,6 +254,8 @@ class Config(StrictModel, defaults="train"):
 
     name: Name
     data_dir: Folder | None = FROM_YAML
+    follow_links: bool = FROM_YAML
+    alike_names: Literal["report", "merge", "distinct"] = FROM_YAML
     weights_dir: Folder | None = FROM_YAML
     output_dir: Folder = FROM_YAML
     cache_dir: Folder = FROM_YAML

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from datamodules.inference.cells import Cells, find_cells
-from datamodules.inference.image_files import describe_others, printable
+from datamodules.inference.image_files import printable
 from datamodules.io.decode import note_lines
+from datamodules.io.listing import describe_others
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import new_whole_folder
 from datamodules.metaphases.crops import cut_out_by

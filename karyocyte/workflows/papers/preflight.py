@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from datamodules.sources import list_images
+from datamodules.sources import SourceContext, list_source
 from karyocyte.common.cli import say
 from karyocyte.common.composition.named_files import DRAWN
 from karyocyte.common.config.schema import Config
@@ -81,7 +81,7 @@ def _list(config: Config) -> pd.DataFrame | None:
     written = hasattr(data, "download") and not (folder / "train").is_dir()  # from arrays of all images
     if data.source in DRAWN or folder.is_file() or written:
         return None
-    frame = list_images(data, str(folder), Path(config.cache_dir), progress=False).frame
+    frame = list_source(data, SourceContext(str(folder), Path(config.cache_dir), progress=False)).frame
     return None if composed else frame
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from datamodules.inference.image_files import describe_others, find_image_files
+from datamodules.inference.image_files import find_image_files
 from datamodules.io.decode import note_lines
+from datamodules.io.listing import describe_others
 from datamodules.io.progress import progress_bar
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.files import atomic_path, write_csv

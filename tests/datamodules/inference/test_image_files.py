@@ -54,7 +54,7 @@ def test_a_folder_that_cannot_be_listed_is_a_broken_file(folder, tmp_path, monke
     monkeypatch.setattr(os, "scandir", refused)
     images = find_image_files([folder], tmp_path / "cache")
     assert [file.name for file in images.files] == ["a/2.png", "a/10.png", "b", "c.png"]
-    assert images.others == {"hidden": 1, "without suffix": 1}
+    assert images.others == {"hidden folder": 1, "without suffix": 1}
     with pytest.raises(BrokenImageError, match="a folder that cannot be listed"):
         read_plain_file(images.files[2].path)
 
@@ -70,7 +70,7 @@ def test_images_that_cannot_be_read_are_among_the_images_but_not_alone(folder, t
     (folder / "a" / "Thumbs.db").write_text("x")
     images = find_image_files([folder], tmp_path / "cache")
     assert "a/cell.HEIC" in [file.name for file in images.files]
-    assert images.others == {".db": 1, "hidden": 1, "without suffix": 1}
+    assert images.others == {"hidden": 2, "without suffix": 1}
     for file in images.files:
         if file.path.suffix != ".HEIC":
             file.path.unlink()

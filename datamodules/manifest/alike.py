@@ -1,0 +1,73 @@
+"""Names that mean the same to a person: they differ by case, leading zeros, spaces or invisible characters."""
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+import pandas as pd
+
+from karyocyte.common.text import natural_key
+
+MERGED = ("label", "subject", "part", "group")  # the columns of a manifest that hold names
+
+
+def meaning(name: str) -> str:
+    """Return what all spellings of a name have in common.
+
+    They may differ by case, Unicode form and width, invisible characters, the kind and number of spaces, leading zeros
+    of a number ("P01") and decimals without a value ("7.0").
+    """
+    text = unicodedata.normalize("NFKC", name).casefold()
+    visible = "".join(letter for letter in text if unicodedata.category(letter) not in ("Cf", "Cc"))
+    text = " ".join(unicodedata.normalize("NFKC", visible).split())
+    text = re.sub(r"^(\d+)\.0+$", r"\1", text)
+    return re.sub(r"(?<!\d)0+(?=\d)", "", text)
+
+
+def spellings(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Return the groups of two or more names that mean the same, in natural order."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(set(names), key=natural_key):
+        groups[meaning(name)].append(name)
+    return [tuple(group) for group in groups.values() if len(group) > 1]
+
+
+def described(group: Iterable[str]) -> str:
+    """Return a group of spellings for a message: "P1" and "P01"; with code points where they print alike."""
+    names = list(group)
+    shown = [unicodedata.normalize("NFC", name).strip() for name in names]
+    visible = {"".join(letter for letter in name if letter.isprintable()) for name in shown}
+    if len(visible) < len(names):
+        names = [name.encode("unicode_escape").decode() for name in names]
+    return " and ".join(f'"{name}"' for name in names)
+
+
+def merge_spellings(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame in which names that mean the same are written as the most frequent of them."""
+    merged = {}
+    for column in MERGED:
+        if column not in frame:
+            continue
+        counts = Counter(frame[column].dropna())
+        chosen = {}
+        for group in spellings(counts):
+            most = max(group, key=lambda name: counts[name])
+            chosen.update(dict.fromkeys(group, most))
+        merged[column] = frame[column].replace(chosen)
+    return frame.assign(**merged)
+
+
+def describe_spellings(frame: pd.DataFrame) -> list[str]:
+    """Return a line per column whose names may mean the same."""
+    lines = []
+    for column, what in zip(MERGED, ("classes", "subjects", "parts", "groups"), strict=True):
+        if column not in frame:
+            continue
+        groups = spellings(frame[column].dropna())
+        if groups:
+            shown = "; ".join(map(described, groups[:3]))
+            more = f" and {len(groups) - 3} more" if len(groups) > 3 else ""
+            remedy = "alike_names=merge makes them one, alike_names=distinct keeps them apart"
+            lines.append(f"{what} that may be the same: {shown}{more} ({remedy})")
+    return lines

@@ -1,0 +1,33 @@
+"""Names that mean the same, and names that do not."""
+
+import pandas as pd
+import pytest
+
+from datamodules.manifest.alike import describe_spellings, described, meaning, merge_spellings, spellings
+
+SAME = [
+    ("Lymphocyte", "lymphocyte"), ("P1", "P01"), ("7", "7.0"), ("cell a", "cell  a "), ("Größe", "Gro\u0308ße"),
+    ("ALL", "ALL\u200b"), ("a b", "a\u00a0b"), ("ＡＬＬ", "all"), ("S010", "S10"), ("STRASSE", "straße"),
+]  # fmt: skip
+DIFFERENT = [("P1", "P10"), ("1.5", "15"), ("H1", "1"), ("a_b", "a b"), ("7.10", "7.1"), ("P-1", "P1"), ("0", "00x")]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_spellings_of_one_name_are_found_and_merged(one, other):
+    (group,) = spellings([one, other, "quite different"])
+    assert set(group) == {one, other}
+    frame = pd.DataFrame({"label": ["x", "x", "y"], "subject": [one, other, other]})
+    assert merge_spellings(frame)["subject"].tolist() == [other] * 3
+    (line,) = describe_spellings(frame)
+    assert "alike_names=merge" in line
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT)
+def test_other_names_stay_apart(one, other):
+    assert meaning(one) != meaning(other)
+    assert spellings([one, other]) == []
+
+
+def test_names_that_print_alike_are_shown_with_their_code_points():
+    assert described(("ALL", "ALL\u200b")) == '"ALL" and "ALL\\u200b"'
+    assert described(("P1", "P01")) == '"P1" and "P01"'
