@@ -1,4 +1,4 @@
-"""One data module per data set; each has its own defaults, which are in conf/data/ and conf/data_set/.
+"""One data module per data set; each has its own defaults, which are in conf/data/ and conf/task/.
 
 All take the arguments of `ImageDataModule`: ``CNMCDataModule(data_dir="C-NMC.zip", size=96, batch_size=16)``.
 """

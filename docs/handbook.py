@@ -22,8 +22,8 @@ SENTENCE = re.compile(r"(.+?)(?<!et al)\.(?=\s[A-Z]|$)")
 NO_GROUPS = {"hydra"}
 # Groups whose files have keys of their own; those of the others are keys of conf/train.yaml.
 GROUPS_WITH_KEYS = (
-    "data", "model", "unfreeze", "balance", "transform", "optimizer", "scheduler", "trainer", "callbacks", "logger",
-    "cluster", "search",
+    "data", "model", "unfreeze", "balance", "transform", "optimizer", "scheduler", "loss", "trainer", "callbacks",
+    "logger", "cluster", "search",
 )  # fmt: skip
 
 

@@ -21,9 +21,9 @@ from lightning_modules.backbones.pretrained import WeightsInfo, build_pretrained
 from lightning_modules.checkpoint_io import load_checkpoint, load_exported
 from lightning_modules.classifier import Classifier
 from lightning_modules.extensions import check_extensions
-from lightning_modules.losses import check_loss
+from lightning_modules.losses import OwnLoss, build_losses, check_loss
 from lightning_modules.mc_dropout import check_dropout
-from lightning_modules.optimizers import TrainingSettings, build_optimizer, build_scheduler, stage_optimizer
+from lightning_modules.optimizers import TrainingSettings, build_optimizer, build_scheduler
 from lightning_modules.training.trainer import check_trainer
 
 
@@ -44,6 +44,7 @@ def first_backbone(config: Config) -> FirstBackbone:
     """
     check_trainer(config)
     check_extensions(config)
+    build_losses(config.loss)
     torch.manual_seed(derive_seed("weights", config.seed))
     folders = WeightsFolders.of(config.weights_dir, config.cache_dir)
     backbone, info = build_pretrained(config.model, config.weights, config.prepare.size, config.pretrained, folders)
@@ -60,7 +61,8 @@ def first_backbone(config: Config) -> FirstBackbone:
         check_modules(backbone.module, stage.train)
         # torch checks the arguments of optimiser and schedule over one number.
         number = [torch.nn.Parameter(torch.zeros(1))]
-        optimizer = build_optimizer(stage_optimizer(config.optimizer, stage), number, stage.lr)
+        key = f"unfreeze.stages.{name}.optimizer" if stage.optimizer else "optimizer"
+        optimizer = build_optimizer(stage.optimizer or config.optimizer, number, stage.lr, key)
         build_scheduler(config.scheduler, optimizer, steps=10)
     return FirstBackbone(backbone, info, state)
 
@@ -87,7 +89,7 @@ def build_classifier(
     settings = TrainingSettings(config.loss, config.optimizer, config.scheduler)
     torch.set_rng_state(first.random_state)
     model = assemble(config, backbone, facts, len(classes), settings)
-    if config.loss.own is not None:
+    if isinstance(model.training_loss, OwnLoss):
         check_loss(model.training_loss, logits or len(classes))
     model.folded_batchnorm = info.folded if config.pretrained.batchnorm == "restored" else ()
     if config.inference.mc_passes:

@@ -1,10 +1,10 @@
-"""The loss of a classifier: cross-entropy, or any loss of torch that ``loss._target_`` names."""
+"""The loss of a classifier: cross-entropy, or another class that ``loss._target_`` names."""
 
 import torch
 import torch.nn.functional as F
-from hydra.utils import instantiate
 from torch import nn
 
+from karyocyte.common.config.build import build
 from karyocyte.common.config.schema import LossConfig
 from karyocyte.common.errors import UserError, first_line
 from lightning_modules.compat import forget_buffers
@@ -16,6 +16,8 @@ class CrossEntropy(nn.Module):
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
+        if not 0.0 <= label_smoothing < 1.0:
+            raise ValueError(f"label_smoothing={label_smoothing} must be from 0 to below 1")
         self.label_smoothing = label_smoothing
 
     def forward(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
@@ -52,17 +54,11 @@ def build_losses(config: LossConfig) -> tuple[nn.Module, nn.Module]:
     Raises:
         UserError: ``loss._target_`` cannot be built, has weights of its own to train, or gives no single number.
     """
-    if config.own is None:
-        return CrossEntropy(config.label_smoothing), CrossEntropy()
-    name = f"loss._target_={config.own['_target_']}"
-    try:
-        loss = instantiate(config.own)
-    except Exception as error:  # Hydra wraps whatever a constructor raises
-        raise UserError(f"{name}: {first_line(error.__cause__ or error)}; correct it and its arguments") from error
-    if not isinstance(loss, nn.Module):
-        raise UserError(f"{name} is no torch.nn.Module: name the class of a loss such as torch.nn.MultiMarginLoss")
+    loss = build("loss", config.entry, nn.Module)
+    if isinstance(loss, CrossEntropy):
+        return loss, CrossEntropy()
     if any(parameter.requires_grad for parameter in loss.parameters()):
-        raise UserError(f"{name} has weights of its own, which no stage trains: name a loss without any")
+        raise UserError(f"loss: {config.target} has weights of its own, which no stage trains: name a loss without any")
     forget_buffers(loss)
     own = OwnLoss(loss)
     return own, own

@@ -13,7 +13,7 @@ from karyocyte.common.config.schema import StageConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.run import ModelFacts
 from lightning_modules.backbones.backbone import check_modules, set_modes, set_trainable
-from lightning_modules.optimizers import TrainingSettings, build_optimizer, build_scheduler, stage_optimizer
+from lightning_modules.optimizers import TrainingSettings, build_optimizer, build_scheduler
 
 
 class StagedModule(LightningModule):
@@ -91,9 +91,11 @@ class StagedModule(LightningModule):
         trainable = list(self.trainable())
         if not trainable:
             raise UserError("nothing trains in this stage: unfreeze a module, or give the head a layer")
-        rate = self.stage.lr if self.stage else self.settings.lr
-        optimizer = build_optimizer(stage_optimizer(self.settings.optimizer, self.stage), trainable, rate)
-        if self.settings.scheduler.name == "none":
+        rate, settings = self.settings.lr, self.settings.optimizer
+        if self.stage is not None:
+            rate, settings = self.stage.lr, self.stage.optimizer or settings
+        optimizer = build_optimizer(settings, trainable, rate)
+        if self.settings.scheduler.target is None:
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches) if self.steps is None else self.steps
         scheduler = build_scheduler(self.settings.scheduler, optimizer, steps)

@@ -53,7 +53,7 @@ def test_every_value_says_where_it_comes_from(path):
     unmarked = []
     for line in text.splitlines():
         opens_a_group = line.rstrip().endswith(":") or line.startswith(("#", "name:", "defaults:"))
-        names_a_group = re.match(r"  - (override )?/(task|data|data_set|model|unfreeze)[:/]", line)
+        names_a_group = re.match(r"  - (\w+$|(override )?/(task|data|model|unfreeze)[:/])", line)
         if line.strip() and not opens_a_group and not names_a_group and not re.search(r"# .*(paper \d|ours)", line):
             unmarked.append(line)
     assert unmarked == [] or "Everything is ours" in header

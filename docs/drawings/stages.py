@@ -40,7 +40,7 @@ class Course(NamedTuple):
 def courses() -> list[Course]:
     """Return the stages of EXPERIMENT; each ends as many epochs after its best as early stopping waits."""
     config = compose_config([f"+experiment={EXPERIMENT}"])
-    patience = int(config.callbacks.early_stopping.arguments["patience"])
+    patience = int(config.callbacks.early_stopping.entry["patience"])
     loss = START
     made_up = []
     for (name, stage), best, gain in zip(config.unfreeze.stages.items(), BEST_EPOCHS, GAINS, strict=True):

@@ -17,7 +17,7 @@ conf/search/*.yaml explain the keys of a search, conf/train.yaml those of a run.
 Examples:
   python scripts/tune.py +search=lr_batch +experiment=resnet50_cut_block5
   python scripts/tune.py +search=lr_batch +experiment=mobilenetv2_cut \
-    '+search.space.optimizer.args.weight_decay={low: 1e-6, high: 1e-2}'
+    '+search.space.optimizer.weight_decay={low: 1e-6, high: 1e-2}'
   python scripts/tune.py -m +search=lr_batch +experiment=mobilenetv2_cut \
     +cluster=slurm 'search.worker=range(0,4)'
 """

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from inspect import signature
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
 import pandas as pd
 
+from karyocyte.common.config.build import bound
 from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.labelled_runs import LabelledRuns
@@ -78,19 +77,16 @@ def own_sections(settings: EvaluationConfig) -> dict[str, Section]:
         UserError: One cannot be imported or called, or does not return `FindingsWithoutValue` by its annotation.
     """
     sections: dict[str, Section] = {}
-    for name, entry in settings.extra.items():
-        arguments = dict(entry)
-        target = arguments.pop("_target_")
+    for name, extra in settings.extra.items():
+        key = f"evaluation.extra.{name}"
+        section = bound(key, extra.entry)
         try:
-            function = resolve_name(target)
-            signature(function).bind(*range(2), **arguments)
-        except Exception as error:  # whatever an import raises
-            reason = str(error).partition("\n")[0]
-            remedy = "correct its _target_ and arguments"
-            raise UserError(f"evaluation.extra.{name}: {target}: {reason}; {remedy}") from error
-        returns = function.__annotations__.get("return")
+            signature(section.func).bind(*range(2), **section.keywords)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{key}: {extra.target}: {error}; correct its _target_ and arguments") from error
+        returns = section.func.__annotations__.get("return")
         if returns not in (FindingsWithoutValue, FindingsWithoutValue.__name__):
             remedy = "annotate its function with -> FindingsWithoutValue, and return tables, figures and warnings"
-            raise UserError(f"evaluation.extra.{name}: {target}: EvaluationResult has no field for its value: {remedy}")
-        sections[name] = partial(function, **arguments)
+            raise UserError(f"{key}: {extra.target}: EvaluationResult has no field for its value: {remedy}")
+        sections[name] = section
     return sections

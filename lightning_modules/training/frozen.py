@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from hydra.utils import get_class
 from pytorch_lightning import LightningDataModule, LightningModule
 
 from karyocyte.common.cli import say
+from karyocyte.common.config.build import bound
 from karyocyte.common.config.schema import Config
 from karyocyte.common.runs.stages import Stage
 from lightning_modules.backbones.truncation import evaluating
@@ -66,12 +66,15 @@ def features_in_place_of_images(
 def _reason_against(model: Classifier, batches: Any, config: Config, images_seen: int) -> str | None:
     """Why features cannot replace the images in a run, or would not pay, in words."""
     images = batches.count
-    extra = [get_class(entry["_target_"]) for entry in config.callbacks.extra.values()]
+    needing = []
+    for name, callback in config.callbacks.enabled.items():
+        if getattr(bound(f"callbacks.{name}", callback.entry).func, "needs_images", False):
+            needing.append(f"callbacks.{name}")
     reasons = {
         "several processes train": config.trainer.processes > 1,
         "head.orientation turns images": config.head.orientation,
         "callbacks.check_and_adjust rounds the backbone": config.callbacks.check_and_adjust.enabled,
-        "callbacks.extra needs the images": any(getattr(each, "needs_images", False) for each in extra),
+        f"{', '.join(needing)} needs the images": bool(needing),
         "transform changes images from epoch to epoch": batches.images_change,
         f"{images:,} images would be computed for {images_seen:,} that the stage sees": 2 * images > images_seen,
     }

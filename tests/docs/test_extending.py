@@ -62,7 +62,8 @@ print(config.model.cut, model.count_parameters()[1])
 TRAINING = """
 import pathlib, runpy, sys
 sys.argv = ["train.py", "data=synthetic", "+profile=smoke", "model.name=small_cnn", "weights=random", "unfreeze=whole",
-    "head.logits=2", "+loss._target_=lightning_modules.focal_loss.FocalLoss", "+loss.gamma=1.5", "callbacks=timed",
+    "head.logits=2", "loss._target_=lightning_modules.focal_loss.FocalLoss", "~loss.label_smoothing", "+loss.gamma=1.5",
+    "callbacks=timed",
     "callbacks.monitor=val/balanced_accuracy", "+transform.sharpen=0.4", "trainer.accelerator=cpu", "data.images=48",
     "+evaluation.extra.true_class._target_=karyocyte.evaluation.true_class.true_class",
     "data.subjects=12", "output_dir=outputs", "cache_dir=cache", "logger.tensorboard=false"]

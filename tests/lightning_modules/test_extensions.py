@@ -30,7 +30,8 @@ def test_extra_callbacks_and_loggers_are_built_for_a_stage(tmp_path):
         ("+callbacks.extra.x={_target_: pytorch_lightning.callbacks.Timer, absent: 1}", "absent"),
         ("+callbacks.extra.x={_target_: collections.Counter}", "Callback"),
         ("+callbacks.extra.x={every: 1}", "_target_"),
-        ("+logger.extra.x={_target_: no_such_package.Logger}", "install"),
+        ("+logger.extra.x={_target_: no_such_package.Logger}", "No module named"),
+        ("+callbacks.early_stopping.changes_result=false", "callbacks.early_stopping.changes_result"),
         (f"+callbacks.extra.x={STATS}", "needs psutil on a CPU: .* name another class"),
     ],
 )
@@ -46,7 +47,7 @@ def test_what_only_watches_leaves_the_run_where_it_is(tmp_path):
 
     timer = "+callbacks.extra.own={_target_: pytorch_lightning.callbacks.Timer%s}"
     assert address() == address("logger.tensorboard=false") == address(RATE)
-    assert address() == address(timer % ", changes_result: false")
+    assert address() == address(timer % ", changes_result: false") == address(timer % ", enabled: false")
     assert address() != address(timer % "")
     assert address() != address("callbacks.early_stopping.patience=3")
     assert not any("_target_" in entry for entry in named(run_identity(small_config(tmp_path), {})))

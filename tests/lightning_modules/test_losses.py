@@ -56,17 +56,19 @@ def test_cross_entropy_of_a_single_logit_is_refused():
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["+loss._target_=torch.nn.CrossEntropyLoss", "loss.label_smoothing=0.1"], "label_smoothing"),
-        (["+loss.gamma=2"], "loss.gamma"),
+        (["loss._target_=torch.nn.MultiMarginLoss"], "~loss.label_smoothing"),
+        (["+loss.gamma=2"], "~loss.gamma"),
+        (["loss.label_smoothing=1.5"], "label_smoothing=1.5"),
     ],
 )
 def test_what_it_would_ignore_is_refused(tmp_path, overrides, message):
     with pytest.raises(UserError, match=message):
-        small_config(tmp_path, "head.logits=2", *overrides)
+        build_losses(small_config(tmp_path, "head.logits=2", *overrides).loss)
 
 
 def test_the_loss_of_validation_is_the_one_that_is_named(tmp_path):
-    words = ["unfreeze=whole", "head.logits=2", f"+loss._target_={FOCAL['_target_']}", "+loss.gamma=2.0"]
+    focal = ["~loss.label_smoothing", f"loss._target_={FOCAL['_target_']}", "+loss.gamma=2.0"]
+    words = ["unfreeze=whole", "head.logits=2", *focal]
     config = small_config(tmp_path, "model=resnet18", "model.cut=layer1", *words)
     model = build(config)
     assert isinstance(model.validation_loss.loss, Focal)

@@ -1,12 +1,13 @@
-"""Optimisers and schedules by their names in torch, or by a dotted path."""
+"""Optimisers and schedules by the dotted names of their classes."""
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from karyocyte.common.config.schema import OptimizerConfig, SchedulerConfig, StageConfig
 from karyocyte.common.errors import UserError
-from lightning_modules.optimizers import build_optimizer, build_scheduler, stage_optimizer
+from lightning_modules.optimizers import build_optimizer, build_scheduler
 
 
 def parameters():
@@ -28,10 +29,11 @@ def rates(config, steps=20):
     return rates
 
 
-def test_optimizers_and_schedules_by_dotted_path():
-    optimizer = build_optimizer(OptimizerConfig(name="timm.optim.Lion", args={}), parameters(), 0.1)
-    args = {"step_size": 1, "gamma": 0.5}
-    schedule = SchedulerConfig(name="torch.optim.lr_scheduler.StepLR", args=args, interval="epoch")
+def test_optimizers_and_schedules_of_any_package():
+    optimizer = build_optimizer(OptimizerConfig(_target_="timm.optim.Lamb", betas=[0.8, 0.9]), parameters(), 0.1)
+    assert optimizer.param_groups[0]["betas"] == [0.8, 0.9]  # no list of OmegaConf's, which would be in checkpoints
+    step = {"_target_": "torch.optim.lr_scheduler.StepLR", "step_size": 1, "gamma": 0.5}
+    schedule = SchedulerConfig(**step, interval="epoch")
     entry = build_scheduler(schedule, optimizer, 10)
     optimizer.step()
     entry["scheduler"].step()
@@ -39,35 +41,61 @@ def test_optimizers_and_schedules_by_dotted_path():
 
 
 @pytest.mark.parametrize(
-    ("named", "name", "args"),
-    [(None, "SGD", {"momentum": 0.9}), ("SGD", "SGD", {"momentum": 0.9}), ("Adam", "Adam", {})],
-)
-def test_another_optimizer_of_a_stage_takes_no_arguments_of_the_runs(named, name, args):
-    of_run = OptimizerConfig(name="SGD", args={"momentum": 0.9})
-    assert stage_optimizer(of_run, StageConfig(lr=0.1, optimizer=named)) == OptimizerConfig(name=name, args=args)
+    ("entry", "words"),
+    [
+        ({"_target_": "torch.optim.RMSProp"}, "optimizer: torch.optim.RMSProp: .* did you mean .*RMSprop"),
+        ({"_target_": "Adam"}, "correct optimizer._target_"), ({"_target_": "absent.Adam"}, "No module named 'absent'"),
+        ({"_target_": "torch.optim.Adam", "momentum": 0.9}, "leave it out: '~optimizer.momentum'"),
+        ({"_target_": "torch.optim.SGD", "lr": 0.1}, "optimizer.lr belongs to a stage"),
+        ({"_target_": "torch.nn.Linear"}, "torch.nn.Linear is no torch.optim.*Optimizer"),
+    ],
+)  # fmt: skip
+def test_wrong_names_and_arguments_are_user_errors(entry, words):
+    with pytest.raises(UserError, match=words):
+        build_optimizer(OptimizerConfig(**entry), parameters(), 0.1)
 
 
 @pytest.mark.parametrize(
-    ("name", "args", "words"),
+    ("config", "entry"),
     [
-        ("RMSProp", {}, "RMSProp.*RMSprop"), ("Adam", {"momentum": 0.9}, "momentum"),
-        ("torch.optim.Absent", {}, "torch.optim.Absent"), ("torch.nn.Linear", {}, "torch.nn.Linear is no Optimizer"),
+        (OptimizerConfig, "torch.optim.SGD"), (OptimizerConfig, {"_target_": None}),
+        (SchedulerConfig, {"_target_": None, "warmup": 0.1}),
+        (SchedulerConfig, {"_target_": None, "interval": "epoch"}),
+        (StageConfig, {"lr": 0.1, "optimizer": "Adam"}),
     ],
 )  # fmt: skip
-def test_wrong_names_and_arguments_are_user_errors(name, args, words):
-    with pytest.raises(UserError, match=words):
-        build_optimizer(OptimizerConfig(name=name, args=args), parameters(), 0.1)
+def test_what_would_have_no_effect_is_refused(config, entry):
+    with pytest.raises(ValidationError):
+        config.model_validate(entry)
 
 
 def test_schedules_rise_and_fall_as_named():
     assert build_scheduler(SchedulerConfig(), sgd(), 20) is None
-    cosine = rates(SchedulerConfig(name="cosine"))
+    cosine = rates(schedule("cosine", warmup=0.0))
     assert cosine[0] == pytest.approx(0.1)
     assert cosine == sorted(cosine, reverse=True)
     assert cosine[-1] < 0.001
-    warm = rates(SchedulerConfig(name="cosine", warmup=0.25))
+    warm = rates(schedule("cosine", warmup=0.25))
     assert warm[0] == pytest.approx(0.02)
     assert max(warm) == warm[5] == pytest.approx(0.1)
-    cycle = rates(SchedulerConfig(name="one_cycle", warmup=0.3))
+    cycle = rates(schedule("one_cycle", warmup=0.3))
     assert max(cycle) == pytest.approx(0.1, rel=0.05)
     assert max(cycle[0], cycle[-1]) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("one_cycle", {"warmup": 0.0}, "scheduler.warmup above 0"),
+        ("cosine", {"warmup": 1.5}, "warmup=1.5"),
+        ("cosine", {"warmup": 0.1, "interval": "epoch"}, "scheduler.interval=epoch"),
+        ("cosine", {"warmup": 0.1, "gamma": 0.5}, "~scheduler.gamma"),
+    ],
+)
+def test_a_schedule_says_what_it_does_not_take(name, arguments, words):
+    with pytest.raises(UserError, match=words):
+        build_scheduler(schedule(name, **arguments), sgd(), 20)
+
+
+def schedule(name, **arguments):
+    return SchedulerConfig(_target_=f"lightning_modules.optimizers.{name}", **arguments)

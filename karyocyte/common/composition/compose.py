@@ -153,12 +153,11 @@ def all_folds(*, _root_: DictConfig) -> int:
     return GIVEN_FOLDS.get(_root_.data.source, int(_root_.split.folds))
 
 
-def protocol_for(*keys: str | None) -> str:
-    """Return the protocol of own images, ``${protocol_for:...}``: "subject" where a key names subjects or parts."""
-    if set(keys) <= {None}:
-        return "image"
-    return "subject"
+def protocol_of_own_images(*, _root_: DictConfig) -> str:
+    """Return ``${protocol_of_own_images:}``: "subject" where ``data`` says how subjects or parts are found."""
+    known = [_root_.data.get(key) for key in ("subject_regex", "subject_column", "part_column")]
+    return "subject" if any(known) else "image"
 
 
 OmegaConf.register_new_resolver("all_folds", all_folds, replace=True)
-OmegaConf.register_new_resolver("protocol_for", protocol_for, replace=True)
+OmegaConf.register_new_resolver("protocol_of_own_images", protocol_of_own_images, replace=True)

@@ -53,6 +53,8 @@ class StrictModel(BaseModel):
         if cls.defaults_section is None or not isinstance(values, Mapping):
             return values
         defaults = section_defaults(cls.defaults_section)
+        if cls.model_config["extra"] == "allow" and "_target_" not in values:
+            return {**defaults, **values}  # the arguments of another class are not those of the section
         added = {}
         for key, field in cls.model_fields.items():
             if key in values:

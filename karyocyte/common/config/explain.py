@@ -113,6 +113,8 @@ def known_keys(schema: type[BaseModel], node: str = "") -> list[str]:
             key += ".<name>"
         for model in _models(field.annotation):
             keys |= dict.fromkeys(known_keys(model, key))
+    if schema.model_config.get("extra") == "allow":  # the arguments of a class, as conf/ has them
+        keys |= {f"{node}.{name}": None for name in defaults}
     return list(keys)
 
 

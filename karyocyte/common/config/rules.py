@@ -20,14 +20,14 @@ def check_rules(config: Config) -> None:
         turned = f"balance={config.balance.name} adds turned copies"
         raise UserError(f"{turned}: set transform.flips=true or transform.rotations=true, or balance=none")
     check_keras(config.weights, config.model.name)
-    if config.head.logits == 1 and config.loss.label_smoothing > 0:
+    if config.head.logits == 1 and config.loss.entry.get("label_smoothing"):
         raise UserError("loss.label_smoothing needs head.logits=2 (one output has no smoothed target): set one of them")
     if config.transform.batched and config.prepare.augment_at is not None:
         resized = f"prepare.augment_at={config.prepare.augment_at}"
         raise UserError(f"{resized} resizes images after their transforms: set it to null or transform.batched=false")
     if config.head.orientation:
         _check_orientation(config)
-    if config.callbacks.check_and_adjust.enabled and config.scheduler.name != "none":
+    if config.callbacks.check_and_adjust.enabled and config.scheduler.target is not None:
         raise UserError("callbacks.check_and_adjust sets the learning rate: set scheduler=none beside it")
     if config.callbacks.averaging.enabled and config.trainer.precision in ("16-true", "bf16-true"):
         raise UserError("callbacks.averaging is lost in 16-bit weights: set trainer.precision=32-true or a mixed one")

@@ -4,9 +4,9 @@ The comments for users are in conf/*.yaml; types, ranges and rules are here, tho
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from karyocyte.common.config.base import FROM_YAML, Count, Folder, Name, Share, StrictModel, unknown
 from karyocyte.common.config.data import (
@@ -36,28 +36,32 @@ class PretrainedConfig(StrictModel, defaults="train:pretrained"):
     batchnorm: Literal["frozen", "restored"] = FROM_YAML
 
 
-# The path of a class of another package, such as torch.optim.lr_scheduler.StepLR.
-DottedPath = Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")]
+class ClassConfig(StrictModel):
+    """A class by its dotted name, ``_target_``, whose arguments are the further keys: see `build`."""
 
+    model_config = ConfigDict(extra="allow")
+    no_arguments: ClassVar[frozenset[str]] = frozenset()  # the keys that are ours
 
-def _has_target(settings: dict[str, Any]) -> dict[str, Any]:
-    if not isinstance(settings.get("_target_"), str):
-        raise ValueError("_target_ is missing: name the class, such as pytorch_lightning.callbacks.LearningRateMonitor")
-    return settings
+    @model_validator(mode="after")
+    def _names_a_class(self) -> "ClassConfig":
+        if not isinstance(self.target, str):
+            raise ValueError("_target_ is missing: write {_target_: <module>.<class>, <argument>: ...}")
+        return self
 
+    @property
+    def target(self) -> Any:
+        """The dotted name of the class."""
+        return (self.model_extra or {}).get("_target_")
 
-Extension = Annotated[dict[str, Any], AfterValidator(_has_target)]
-Extensions = dict[Name, Extension]
+    @property
+    def entry(self) -> dict[str, Any]:
+        """``_target_`` and the arguments of the class."""
+        return self.model_dump(exclude=set(self.no_arguments))
 
 
 # Lightning's callbacks that only watch: they change nothing that is trained.
 _WATCHERS = "DeviceStatsMonitor LearningRateMonitor ModelSummary RichModelSummary RichProgressBar ThroughputMonitor"
 WATCHERS = {f"pytorch_lightning.callbacks.{name}" for name in _WATCHERS.split()}
-
-
-def changes_result(extension: Mapping[str, Any]) -> bool:
-    """Whether a callback may change what is trained: ``changes_result: false`` says that it does not."""
-    return bool(extension.get("changes_result", extension["_target_"] not in WATCHERS))
 
 
 class HeadConfig(StrictModel, defaults="train:head"):
@@ -68,12 +72,34 @@ class HeadConfig(StrictModel, defaults="train:head"):
     orientation: bool = FROM_YAML
 
 
+class OptimizerConfig(ClassConfig, defaults="optimizer/adam"):
+    """An optimiser, without its learning rate."""
+
+
+class SchedulerConfig(ClassConfig, defaults="scheduler/none"):
+    """The learning rate within a stage: a schedule, or with ``_target_: null`` none."""
+
+    no_arguments = frozenset({"interval"})
+
+    interval: Literal["step", "epoch"] = FROM_YAML
+
+    @model_validator(mode="after")
+    def _names_a_class(self) -> "SchedulerConfig":
+        if self.target is None and (len(self.entry) > 1 or self.interval == "epoch"):
+            raise ValueError("a constant rate has no arguments: choose scheduler=cosine, or name scheduler._target_")
+        return self
+
+
+class LossConfig(ClassConfig, defaults="loss/cross_entropy"):
+    """The loss of training and validation."""
+
+
 class StageConfig(StrictModel):
     """One stage of training: what trains, how and for how long."""
 
     train: tuple[str, ...] = ()
     lr: PositiveFloat
-    optimizer: str | None = None
+    optimizer: OptimizerConfig | None = None
     batchnorm: Literal["train", "frozen"] = "train"
     max_epochs: PositiveInt | None = None
     patience: PositiveInt | None = None
@@ -85,50 +111,6 @@ class UnfreezeConfig(StrictModel, defaults="unfreeze/head_then_finetune"):
     stages: Annotated[dict[Name, StageConfig], Field(min_length=1)] = FROM_YAML
     lr: PositiveFloat | None = FROM_YAML
     train: tuple[str, ...] | None = FROM_YAML
-
-
-class OptimizerConfig(StrictModel, defaults="optimizer/adam"):
-    """A class of torch.optim by its name, or any optimiser by its dotted path, and its arguments except the rate."""
-
-    name: str = FROM_YAML
-    args: dict[str, Any] = FROM_YAML
-
-
-class SchedulerConfig(StrictModel, defaults="scheduler/none"):
-    """The learning rate within a stage."""
-
-    name: Literal["none", "cosine", "one_cycle"] | DottedPath = FROM_YAML
-    warmup: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
-    args: dict[str, Any] = {}
-    interval: Literal["step", "epoch"] = "step"
-
-    @model_validator(mode="after")
-    def _one_cycle_rises(self) -> "SchedulerConfig":
-        if self.name == "one_cycle" and self.warmup == 0.0:
-            raise ValueError("one_cycle rises first: set scheduler.warmup above 0, such as 0.3")
-        return self
-
-
-class LossConfig(StrictModel, defaults="train:loss"):
-    """The loss: cross-entropy, or with ``_target_`` the class of another, whose arguments are the further keys."""
-
-    model_config = ConfigDict(extra="allow")
-
-    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
-
-    @property
-    def own(self) -> dict[str, Any] | None:
-        """``_target_`` and the arguments of another loss; None for cross-entropy."""
-        return self.model_extra or None
-
-    @model_validator(mode="after")
-    def _target_or_label_smoothing(self) -> "LossConfig":
-        extra = self.own
-        if extra and not isinstance(extra.get("_target_"), str):
-            raise unknown(next(iter(extra)))
-        if extra and self.label_smoothing:
-            raise ValueError("label_smoothing is of cross-entropy: set it to 0 beside _target_")
-        return self
 
 
 class TrainerConfig(StrictModel, defaults="trainer/default"):
@@ -164,17 +146,20 @@ class CheckpointConfig(StrictModel, defaults="callbacks/default:checkpoint"):
     every_minutes: PositiveFloat | None = FROM_YAML
 
 
-class CallbackConfig(StrictModel):
-    """A callback: the class ``_target_``, whose arguments are the further keys."""
+class CallbackConfig(ClassConfig):
+    """A callback, which can be switched off."""
 
-    model_config = ConfigDict(extra="allow")
+    no_arguments = frozenset({"enabled"})
 
     enabled: bool = True
 
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """``_target_`` and the arguments of the class."""
-        return dict(self.model_extra or {})
+
+class ExtraCallbackConfig(CallbackConfig):
+    """A callback of users; one that only watches, by ``changes_result: false``, is no part of a run's address."""
+
+    no_arguments = frozenset({"enabled", "changes_result"})
+
+    changes_result: bool = True
 
 
 class CallbacksConfig(StrictModel, defaults="callbacks/default"):
@@ -186,7 +171,7 @@ class CallbacksConfig(StrictModel, defaults="callbacks/default"):
     check_and_adjust: CallbackConfig = FROM_YAML
     early_break: CallbackConfig = FROM_YAML
     averaging: CallbackConfig = FROM_YAML
-    extra: Extensions = FROM_YAML
+    extra: dict[Name, ExtraCallbackConfig] = FROM_YAML
 
     @model_validator(mode="before")
     @classmethod
@@ -204,26 +189,33 @@ class CallbacksConfig(StrictModel, defaults="callbacks/default"):
         return filled
 
     @property
-    def named(self) -> dict[str, CallbackConfig]:
-        """Our own optional callbacks that are enabled, by their keys, in the order in which they are called."""
-        entries = {}
-        for name in ("averaging", "check_and_adjust", "early_stopping", "early_break"):
-            entry: CallbackConfig = getattr(self, name)
-            if entry.enabled:
-                entries[name] = entry
-        return entries
+    def enabled(self) -> dict[str, CallbackConfig]:
+        """The callbacks that are enabled, by their keys, in the order in which they are called."""
+        entries = {
+            "averaging": self.averaging,
+            "check_and_adjust": self.check_and_adjust,
+            "early_stopping": self.early_stopping,
+            "early_break": self.early_break,
+        }
+        for name, entry in self.extra.items():
+            entries[f"extra.{name}"] = entry
+        return {name: entry for name, entry in entries.items() if entry.enabled}
 
     @property
-    def changing(self) -> Mapping[str, Any]:
-        """The extra callbacks without those that only watch: they may change what is trained."""
-        return {name: entry for name, entry in self.extra.items() if changes_result(entry)}
+    def changing(self) -> dict[str, dict[str, Any]]:
+        """The entries of the extra callbacks that may change what is trained."""
+        entries = {}
+        for name, callback in self.extra.items():
+            if callback.enabled and callback.changes_result and callback.target not in WATCHERS:
+                entries[name] = callback.entry
+        return entries
 
 
 class LoggerConfig(StrictModel, defaults="logger/default"):
     """What is logged beside the tables of the run."""
 
     tensorboard: bool = FROM_YAML
-    extra: Extensions = FROM_YAML
+    extra: dict[Name, ClassConfig] = FROM_YAML
 
 
 class InferenceConfig(StrictModel, defaults="train:inference"):
@@ -263,7 +255,7 @@ class EvaluationConfig(StrictModel, defaults="train:evaluation"):
     out_of_distribution: Share = FROM_YAML
     triage: TriageConfig = FROM_YAML
     assignment: AssignmentConfig = FROM_YAML
-    extra: Extensions = FROM_YAML
+    extra: dict[Name, ClassConfig] = FROM_YAML
 
 
 class Config(StrictModel, defaults="train"):

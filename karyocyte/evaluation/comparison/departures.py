@@ -9,7 +9,7 @@ from typing import Any
 
 from karyocyte.common.composition.compose import compose_config, compose_overrides
 from karyocyte.common.config.explain import resolved
-from karyocyte.common.config.schema import StageConfig
+from karyocyte.common.config.schema import ExtraCallbackConfig, StageConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.keras import weights_name
 from karyocyte.common.paths import CONF, ROOT
@@ -186,7 +186,8 @@ def _differences(key: str, own: Any, paper: Any) -> list[str]:
 
     A key that the run lacks is at its default, or of another revision; one that only the run has counts where it is on.
     """
-    if isinstance(own, Mapping) and isinstance(paper, Mapping) and not key.endswith(".args"):
+    whole = key.endswith(".args") or "_target_" in (own if isinstance(own, Mapping) else ())
+    if isinstance(own, Mapping) and isinstance(paper, Mapping) and not whole:
         found = []
         for name in own:
             default: Any = {} if isinstance(own[name], Mapping) else None
@@ -203,12 +204,16 @@ def _difference(key: str, own: Any, paper: Any) -> str:
     if key == "prepare.size":
         return f"{_pixels(own)} px instead of {_pixels(paper)}"
     words = f"{key.removesuffix('.name')}={_text(own)}"
-    if paper is None:
+    if paper in (None, {}):
         return f"{words}, none in the paper's experiment"
     return f"{words} instead of {_text(paper)}"
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, Mapping) and "_target_" in value:  # RMSprop(alpha=0.9)
+        others = {"_target_", *ExtraCallbackConfig.no_arguments}
+        arguments = ", ".join(f"{name}={argument}" for name, argument in value.items() if name not in others)
+        return f"{value['_target_'].rpartition('.')[2]}({arguments})"
     return "null" if value is None else str(value)
 
 

@@ -12,7 +12,7 @@ from datamodules.preprocessing.chromosome_canvas import extent_of, lay_on_canvas
 from karyocyte.common.config.data import PrepareConfig
 from karyocyte.workflows.cell_bundle import EMPTY, ReviewBundle, ReviewedFile
 
-THRESHOLD = 20  # gray value up to which a pixel is ground, as of data_set=chromosomes
+THRESHOLD = 20  # gray value up to which a pixel is ground, as of task=chromosomes
 WIDEST = 30_000  # pixels of the strip of a cell: browsers draw no wider pictures
 
 

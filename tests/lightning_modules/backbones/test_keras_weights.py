@@ -33,7 +33,7 @@ from lightning_modules.backbones.keras_store import MIRROR
 from lightning_modules.backbones.local_weights import NotAtHandError, WeightsFolders, read_side_file
 from lightning_modules.backbones.pretrained import build_pretrained, find_weights
 from lightning_modules.build import build_classifier
-from lightning_modules.optimizers import build_optimizer, stage_optimizer
+from lightning_modules.optimizers import build_optimizer
 from tests.helpers.training import composed
 from tests.lightning_modules.backbones.keras_reference import CONSTANTS, SIDE, images, write_networks
 from tests.lightning_modules.backbones.test_pretrained import model
@@ -138,7 +138,7 @@ def test_the_papers_networks_and_optimisers_have_the_constants_of_keras(name, ke
         # A stack of one network has the same constants in all of its layers.
         assert {(round(momentum, 9), eps) for momentum, eps in ours} == {tuple(pair) for pair in constants}
     for stage in config.unfreeze.stages.values():
-        optimizer = build_optimizer(stage_optimizer(config.optimizer, stage), [*classifier.parameters()], stage.lr)
+        optimizer = build_optimizer(config.optimizer, [*classifier.parameters()], stage.lr)
         assert optimizer.defaults["eps"] == expected["adam"][0]  # RMSprop's is the same
 
 

@@ -73,7 +73,7 @@ class CountedSteps(Callback):
 @pytest.mark.parametrize(("kept", "per_step"), [(1, 1), (50, 0)])
 def test_no_step_reads_a_number_where_losses_are_checked_at_once(tmp_path, monkeypatch, kept, per_step):
     monkeypatch.setattr(fit, "FiniteLoss", partial(FiniteLoss, kept=kept))
-    config = small_config(tmp_path, *TINY, "+optimizer.args.fused=true", "trainer.enable_progress_bar=false")
+    config = small_config(tmp_path, *TINY, "+optimizer.fused=true", "trainer.enable_progress_bar=false")
     with Reads() as reads:
         reads.watch_lists(monkeypatch)
         steps = CountedSteps(reads)

@@ -42,4 +42,4 @@ def test_the_training_is_the_same_without_it(runs):
 def test_a_stage_with_it_is_shown_images(tmp_path, capsys):
     words = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only", "transform=none", "trainer.max_epochs=9"]
     run_undrawn(small_config(tmp_path, *words, "callbacks=paper_003"))
-    assert "features are not cached: callbacks.extra needs the images" in capsys.readouterr().out
+    assert "features are not cached: callbacks.extra.test_curve needs the images" in capsys.readouterr().out

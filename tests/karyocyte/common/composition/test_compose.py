@@ -27,7 +27,6 @@ def error_of(config) -> str:
         ("name=../../evil", "name"),
         ("+unfreeze.stages={a/b: {lr: 1}}", "unfreeze.stages"),
         ("data.source=synth", "'synth'"),
-        ("scheduler.name=one_cycle", "scheduler.warmup"),
         ("transform=none", "balance=paper"),
         ("loss.label_smoothing=0.1", "head.logits"),
         ("unfreeze.lr=inf", "unfreeze.lr"),

@@ -9,7 +9,7 @@ from karyocyte.common.errors import UserError
 @pytest.mark.parametrize(
     ("overrides", "answer"),
     [
-        (["+optimiser.name=Adam"], "optimizer"),
+        (["+optimiser._target_=torch.optim.Adam"], "optimizer"),
         (["+data.positive_clas=all"], "data.positive_class"),
         (["+unfreeze.stages.head.learning_rate=1"], "unfreeze.stages.<name>.lr"),
         (["data=synthetic_karyograms", "+data.chromosomes.cels=1"], "data.chromosomes.cells"),

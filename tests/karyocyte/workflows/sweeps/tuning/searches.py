@@ -44,7 +44,7 @@ def loss_of(config: Config, epoch: int = EPOCHS - 1) -> float:
 
 def formula_run(config: Config, watch: Watch, seconds: float = 0.0) -> Path:
     """Do as train.run does, without training; a batch of 64 is too large for the memory."""
-    values = [config.unfreeze.lr, config.loader.batch_size, config.optimizer.args]
+    values = [config.unfreeze.lr, config.loader.batch_size, config.optimizer.entry]
     folder = Path(config.output_dir) / config.name / sha256_of_value(values)[:8]
     watching = watch(folder)
     time.sleep(seconds)

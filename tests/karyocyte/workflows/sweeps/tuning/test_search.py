@@ -140,7 +140,7 @@ def test_facts_of_a_trial_are_of_the_best_epoch_of_its_last_stage(tmp_path, monk
 
 
 def test_best_yaml_has_the_command_that_trains_the_best(tmp_path):
-    typed = ["search.trials=5", "loader.batch_size=2", "+search.space.optimizer.args.momentum={low: 0.1, high: 0.9}"]
+    typed = ["search.trials=5", "loader.batch_size=2", "+search.space.optimizer.momentum={low: 0.1, high: 0.9}"]
     trials = tune(tmp_path, *typed, "search.space.loader.batch_size.choices=[8,16]", "optimizer=sgd")
     best = yaml.safe_load(next((tmp_path / "studies").glob("*/best.yaml")).read_text())
     row = trials.loc[trials["val/loss"].idxmin()]
