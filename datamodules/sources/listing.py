@@ -12,7 +12,7 @@ import pandas as pd
 from datamodules.io.archives import is_hidden, lone_folder, resolve_data_dir
 from datamodules.io.decode import SUFFIXES, encode_png
 from datamodules.io.progress import threaded
-from datamodules.io.tables import read_text_table
+from datamodules.io.text_tables import read_text_table
 from datamodules.io.whole_folder import make_once, whole_folder
 from datamodules.manifest.manifest import natural_key
 from datamodules.sources import SourceContext

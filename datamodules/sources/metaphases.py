@@ -7,7 +7,7 @@ from typing import Literal
 import pandas as pd
 from PIL import ExifTags, Image
 
-from datamodules.io.tables import read_text_table
+from datamodules.io.text_tables import read_text_table
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources.folder import NamedImagesConfig

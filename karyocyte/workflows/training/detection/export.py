@@ -12,7 +12,7 @@ from karyocyte.common.runs.portable import CODE_LICENCE
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.pages.rendering import render
 from karyocyte.inference.torch_network import save_weights
-from karyocyte.workflows.training.detection import cutter, evaluate
+from karyocyte.workflows.training.detection import cutter, evaluate_detections
 from lightning_modules.detection.trained import CUTTER_KIND, WEIGHTS, Description, describe, load
 
 
@@ -40,5 +40,9 @@ def export_detector(folder: Path, output: Path, licence: str | None, half: bool,
 
 def card(model: Description) -> str:
     """Return the model card as Markdown."""
-    facts = {"cutter": model.kind == CUTTER_KIND, "words": evaluate.WORDS | cutter.WORDS, "licence": CODE_LICENCE}
+    facts = {
+        "cutter": model.kind == CUTTER_KIND,
+        "words": evaluate_detections.WORDS | cutter.WORDS,
+        "licence": CODE_LICENCE,
+    }
     return render("karyocyte.workflows.training.detection", "card.md.j2", model=model, **facts) + "\n"

@@ -13,7 +13,7 @@ from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file
 from karyocyte.common.runs.run import Run
-from karyocyte.workflows.training.detection.evaluate import (
+from karyocyte.workflows.training.detection.evaluate_detections import (
     SIDES,
     Detected,
     calibrate,
