@@ -18,7 +18,7 @@ import typer
 
 from benchmarks.shared import show
 from datamodules.io.decode import border, bounding_box, read_image
-from datamodules.io.tables import read_text_table
+from datamodules.io.text_tables import read_text_table
 from karyocyte.common.cli import console, report_user_errors
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_csv, sha256_of_file, write_csv

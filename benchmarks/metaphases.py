@@ -19,7 +19,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_csv, write_csv
 from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
 from karyocyte.common.revision import revision
-from karyocyte.workflows.training.detection.evaluate import SIDES, crossing_boxes
+from karyocyte.workflows.training.detection.evaluate_detections import SIDES, crossing_boxes
 from karyocyte.workflows.training.detection.steps import by_case
 from lightning_modules.detection.matching import match, overlaps
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from datamodules.inference.image_files import ImageFile, find_image_files, printable
 from datamodules.io.archives import is_zip
-from datamodules.io.tables import read_text_table
+from datamodules.io.text_tables import read_text_table
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import AUTOSOMES, class_of
 from karyocyte.common.text import natural_key

@@ -12,7 +12,7 @@ from datamodules.io.archives import lone_folder, resolve_data_dir
 from datamodules.io.decode import encode_png
 from datamodules.io.listing import is_system, list_folder
 from datamodules.io.progress import threaded
-from datamodules.io.tables import read_text_table
+from datamodules.io.text_tables import read_text_table
 from datamodules.io.whole_folder import make_once, whole_folder
 from datamodules.manifest.alike import meaning
 from datamodules.sources import SourceContext

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from datamodules.io.decode import BrokenImageError, read_size
-from datamodules.io.tables import read_text_table
+from datamodules.io.text_tables import read_text_table
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources.listing import data_folder, image_files, name_parser

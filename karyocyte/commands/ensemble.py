@@ -30,7 +30,7 @@ def ensemble(
     pools; its --csv writes the figures into a table. Beside the files of any run it has ensemble.json and weights.csv.
     """
     options = locals()
-    from karyocyte.workflows.ensembles.request import EnsembleRequest
+    from karyocyte.workflows.ensembles.ensemble_request import EnsembleRequest
 
     request = EnsembleRequest.of(**options)
     from karyocyte.workflows.ensembles.make import make_ensembles  # takes seconds: after the checks

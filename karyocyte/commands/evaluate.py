@@ -26,13 +26,13 @@ def evaluate(
     assignment.enabled, cells are assigned jointly where the runs have whole ones.
     """
     options_by_name = locals()
-    from karyocyte.workflows.evaluation.request import EvaluateRequest
+    from karyocyte.workflows.evaluation.evaluate_request import EvaluateRequest
 
     request = EvaluateRequest(**options_by_name)
     request.check()  # before the imports of the evaluation, which take seconds
-    from karyocyte.workflows.evaluation import evaluate as workflow
+    from karyocyte.workflows.evaluation.evaluate_runs import evaluate as evaluate_runs
 
-    workflow.evaluate(request)
+    evaluate_runs(request)
 
 
 app = program(

@@ -48,7 +48,7 @@ def export(
             from karyocyte.workflows.training.detection.export import export_detector
         export_detector(folder, output, licence, half, notes)
         return
-    from karyocyte.workflows.export.request import ExportRequest
+    from karyocyte.workflows.export.export_request import ExportRequest
 
     request = ExportRequest(**options)
     request.check()

@@ -26,7 +26,7 @@ def predict(words: Words, output: Output = Path("predictions.csv")) -> None:
     that cannot be read are listed there with the cause. Several runs are an ensemble: each has one vote. The folder of
     an ensemble predicts with its members, combined by its weights; that of scripts/export.py needs no torch.
     """
-    from karyocyte.workflows.prediction.request import PredictRequest
+    from karyocyte.workflows.prediction.predict_request import PredictRequest
 
     request = PredictRequest(words=words, output=output)
     request.check()

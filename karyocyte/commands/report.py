@@ -20,7 +20,7 @@ def report(runs: Runs, output: Output = None, images: Images = 2000, key: Key = 
     It needs no network and no other file, and loads no model: pictures and heat maps are those that the runs or
     [bold]scripts/explain.py[/bold] left. Subjects and images have numbers in place of their names.
     """
-    from karyocyte.workflows.report.request import ReportRequest
+    from karyocyte.workflows.report.report_request import ReportRequest
 
     request = ReportRequest(runs, output, images, key)
     request.check()

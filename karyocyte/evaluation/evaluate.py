@@ -29,7 +29,7 @@ from karyocyte.evaluation.labelled_runs import LabelledFold, LabelledRuns, sprea
 from karyocyte.evaluation.metrics.classification import Threshold, call, confusion
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.resampled import evaluate
-from karyocyte.evaluation.referral.evaluate import referral, triage
+from karyocyte.evaluation.referral.evaluate_referral import referral, triage
 from karyocyte.evaluation.result import (
     EvaluationResult,
     FoldMeans,

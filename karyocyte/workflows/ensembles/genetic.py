@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from karyocyte.workflows.ensembles.ensemble_request import GeneticConfig
 from karyocyte.workflows.ensembles.fitness import Problem
-from karyocyte.workflows.ensembles.request import GeneticConfig
 
 
 class SearchResult(NamedTuple):

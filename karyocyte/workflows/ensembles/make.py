@@ -19,9 +19,9 @@ from karyocyte.evaluation.cells.assignment import refusal
 from karyocyte.evaluation.evaluate import evaluate_runs, write_evaluation
 from karyocyte.evaluation.result import EvaluationResult
 from karyocyte.evaluation.terminal import overview
+from karyocyte.workflows.ensembles.ensemble_request import EnsembleRequest
 from karyocyte.workflows.ensembles.members import EnsembleMembers, group_members
 from karyocyte.workflows.ensembles.methods import AVERAGE, average_of, fit
-from karyocyte.workflows.ensembles.request import EnsembleRequest
 
 # The members of an ensemble of one fold, how they are combined, and its predictions.
 FittedEnsemble = tuple[EnsembleMembers, Combiner, Predictions]

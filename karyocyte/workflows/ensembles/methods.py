@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from karyocyte.evaluation.averaging import Combiner
+from karyocyte.workflows.ensembles.ensemble_request import GeneticConfig
 from karyocyte.workflows.ensembles.fitness import Problem
 from karyocyte.workflows.ensembles.genetic import fit_genetic
-from karyocyte.workflows.ensembles.request import GeneticConfig
 
 AVERAGE = "average"
 

@@ -32,8 +32,8 @@ from karyocyte.evaluation.results_csv import append_rows, read_rows, rows_of
 from karyocyte.evaluation.terminal import overview
 from karyocyte.inference.models import LoadOptions, RunsModel
 from karyocyte.inference.networks import Adaptation, LoadedNetwork, adapt_to, load_networks, sample_rows
+from karyocyte.workflows.evaluation.evaluate_request import EvaluateRequest
 from karyocyte.workflows.evaluation.external_images import ExternalDataset, ExternalImages, match_images, read_dataset
-from karyocyte.workflows.evaluation.request import EvaluateRequest
 
 
 @dataclass(frozen=True)

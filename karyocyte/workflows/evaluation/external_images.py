@@ -22,7 +22,7 @@ from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.run import Run
-from karyocyte.workflows.evaluation.request import DATA_KEYS
+from karyocyte.workflows.evaluation.evaluate_request import DATA_KEYS
 
 FLAG = "--map"
 

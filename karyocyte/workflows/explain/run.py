@@ -26,9 +26,9 @@ from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.resampled import evaluate
 from karyocyte.evaluation.renderers import frame_table
 from karyocyte.workflows.explain.attribution import Method, heat_maps, resolve, scaled
+from karyocyte.workflows.explain.explain_request import PREDICTED, TRUE, ExplainConfig, ExplainRequest
 from karyocyte.workflows.explain.layers import Model, layer_maps, layer_shapes, positions, smoothness
 from karyocyte.workflows.explain.plots import channel_picture, coloured, most_varied, overlay
-from karyocyte.workflows.explain.request import PREDICTED, TRUE, ExplainConfig, ExplainRequest
 from lightning_modules.load import TrainedRun, load_run
 
 AVERAGING = ("gradcam", "gradcam++")

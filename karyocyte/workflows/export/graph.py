@@ -9,7 +9,7 @@ import torch
 
 from karyocyte.common.errors import UserError
 from karyocyte.inference.torch_network import PredictionNetwork
-from karyocyte.workflows.export.request import OPSET
+from karyocyte.workflows.export.export_request import OPSET
 
 
 def export_graph(network: PredictionNetwork, shape: tuple[int, int], path: Path, properties: Mapping[str, str]) -> None:

@@ -41,7 +41,7 @@ from karyocyte.inference.temperatures import are_balanced, fit_temperatures
 from karyocyte.inference.thresholds import review_thresholds
 from karyocyte.inference.torch_network import PredictionNetwork, load_network, save_weights
 from karyocyte.workflows.export.card import model_card
-from karyocyte.workflows.export.request import NEEDED, OPSET, ExportRequest
+from karyocyte.workflows.export.export_request import NEEDED, OPSET, ExportRequest
 from lightning_modules.load import TrainedRun, load_run
 from lightning_modules.out_of_distribution import export_distances
 from lightning_modules.training.trainer import set_up_torch

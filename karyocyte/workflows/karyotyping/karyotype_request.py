@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from datamodules.inference.cells import Cell
-from datamodules.io.tables import read_text_table
+from datamodules.io.text_tables import read_text_table
 from karyocyte.common.arguments import new_folder
 from karyocyte.common.cli import warn
 from karyocyte.common.config.command import Command

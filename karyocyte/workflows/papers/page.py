@@ -11,9 +11,7 @@ from karyocyte.common.text import counted
 from karyocyte.evaluation.pages.blocks import Figure, Section
 from karyocyte.evaluation.pages.rendering import render
 from karyocyte.evaluation.tables import Cell, Table
-from karyocyte.workflows.papers.plan import COMPARISON, Plan, Runs
-from karyocyte.workflows.papers.records import StepRecord
-from karyocyte.workflows.papers.tables import (
+from karyocyte.workflows.papers.figure_tables import (
     NOT_MEASURED,
     count_verdicts,
     deviation_note,
@@ -21,6 +19,8 @@ from karyocyte.workflows.papers.tables import (
     figure_tables,
     read_figures,
 )
+from karyocyte.workflows.papers.plan import COMPARISON, Plan, Runs
+from karyocyte.workflows.papers.records import StepRecord
 
 PAGE = "reproduction.html"
 TABLES = ("smoothness", "sizes", "trials")  # of layers (002), of crops (004), of the search (001)

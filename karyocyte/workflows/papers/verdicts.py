@@ -19,6 +19,7 @@ from karyocyte.evaluation.averaging import ensemble_name
 from karyocyte.evaluation.renderers import WIDTH, terminal
 from karyocyte.evaluation.result import Estimate
 from karyocyte.workflows.papers.claims import Claim, Figure, PaperData, printed_claims
+from karyocyte.workflows.papers.figure_tables import NOT_MEASURED, figure_tables, summary
 from karyocyte.workflows.papers.measured import (
     OF_EPOCH,
     Measured,
@@ -27,7 +28,6 @@ from karyocyte.workflows.papers.measured import (
     measure_runs,
     read_measurements,
 )
-from karyocyte.workflows.papers.tables import NOT_MEASURED, figure_tables, summary
 
 OFFICIAL = {"mnist": 10_000, "cifar10": 10_000}  # images of the official test set
 REPRODUCED = "reproduced"

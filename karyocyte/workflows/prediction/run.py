@@ -19,7 +19,7 @@ from karyocyte.inference.models import PortableNetworks, RunsModel
 from karyocyte.inference.networks import load_networks
 from karyocyte.inference.thresholds import portable_thresholds, review_thresholds
 from karyocyte.workflows.prediction.files import predict_files, reviewed
-from karyocyte.workflows.prediction.request import PredictRequest
+from karyocyte.workflows.prediction.predict_request import PredictRequest
 
 LISTED = 5  # broken files that are listed on the terminal
 

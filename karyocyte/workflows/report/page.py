@@ -13,7 +13,7 @@ from karyocyte.evaluation.pages.blocks import Section
 from karyocyte.evaluation.pages.rendering import render, template_file
 from karyocyte.workflows.report import plots, results, summary
 from karyocyte.workflows.report.gallery import Gallery, gallery
-from karyocyte.workflows.report.request import ReportRequest
+from karyocyte.workflows.report.report_request import ReportRequest
 from karyocyte.workflows.report.sources import Chapter, read_chapters
 
 PACKAGE = "karyocyte.workflows.report"  # of the templates

@@ -3,7 +3,7 @@
 import re
 
 from karyocyte.common.runs.run import Run
-from karyocyte.evaluation.comparison.tables import group_tables
+from karyocyte.evaluation.comparison.comparison_tables import group_tables
 from karyocyte.evaluation.pages.blocks import Section, metric_title
 from karyocyte.evaluation.result import EvaluationResult
 from karyocyte.evaluation.tables import Cell, Table

@@ -14,8 +14,8 @@ from karyocyte.common.predictions import read_predictions
 from karyocyte.common.runs.ensemble import EnsembleFile, write_ensemble
 from karyocyte.common.runs.run import Run
 from karyocyte.common.thumbnails import decode, read_pictures
+from karyocyte.workflows.explain.explain_request import ExplainRequest
 from karyocyte.workflows.explain.layers import smoothness
-from karyocyte.workflows.explain.request import ExplainRequest
 from karyocyte.workflows.explain.run import choose, select_images, target_classes
 from tests.helpers.terminal import error_of, run_app
 from tests.helpers.training import run_undrawn, small_config

@@ -12,7 +12,7 @@ from karyocyte.common.runs.portable import CODE_LICENCE, DetectorDescription, Li
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.pages.rendering import render
 from karyocyte.inference.torch_network import save_weights
-from karyocyte.workflows.training.detection import cutter, evaluate
+from karyocyte.workflows.training.detection import cutter, evaluate_detections
 from lightning_modules.detection.trained import describe, load
 
 
@@ -40,5 +40,5 @@ def export_detector(folder: Path, output: Path, licence: str | None, half: bool,
 
 def card(model: DetectorDescription) -> str:
     """Return the model card as Markdown."""
-    words = evaluate.WORDS | cutter.WORDS
+    words = evaluate_detections.WORDS | cutter.WORDS
     return render("karyocyte.workflows.training.detection", "card.md.j2", model=model, words=words) + "\n"

@@ -12,7 +12,7 @@ from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.config.schema import Config
 from karyocyte.common.files import sha256_of_file
 from karyocyte.common.runs.run import Run
-from karyocyte.workflows.training.detection.evaluate import (
+from karyocyte.workflows.training.detection.evaluate_detections import (
     SIDES,
     Detected,
     calibrate,

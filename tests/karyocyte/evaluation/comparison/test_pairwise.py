@@ -8,8 +8,8 @@ from scipy import stats
 
 from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.errors import UserError
+from karyocyte.evaluation.comparison.comparison_tables import comparison_of_groups, groups_frame, pairs_frame
 from karyocyte.evaluation.comparison.pairwise import McNemar, compare_groups, holm, mcnemar, paired
-from karyocyte.evaluation.comparison.tables import comparison_of_groups, groups_frame, pairs_frame
 from karyocyte.evaluation.evaluate import evaluate_runs
 from karyocyte.evaluation.intervals.grouping import group_runs
 from tests.helpers.predictions import make_predictions, make_run, with_scores

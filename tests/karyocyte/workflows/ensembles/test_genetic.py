@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from karyocyte.workflows.ensembles.ensemble_request import GeneticConfig
 from karyocyte.workflows.ensembles.genetic import (
     average_crossover,
     breed,
@@ -13,7 +14,6 @@ from karyocyte.workflows.ensembles.genetic import (
     replace_gene,
     tournament,
 )
-from karyocyte.workflows.ensembles.request import GeneticConfig
 from tests.karyocyte.workflows.ensembles.problems import make_problem
 
 

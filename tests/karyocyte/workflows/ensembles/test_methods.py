@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from karyocyte.evaluation.averaging import Combiner
+from karyocyte.workflows.ensembles.ensemble_request import GeneticConfig
 from karyocyte.workflows.ensembles.methods import average_of, fit
-from karyocyte.workflows.ensembles.request import GeneticConfig
 from tests.karyocyte.workflows.ensembles.problems import make_problem
 
 QUICK = GeneticConfig(generations=5, restarts=2)

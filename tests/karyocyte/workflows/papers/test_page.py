@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from karyocyte.workflows.papers import page
+from karyocyte.workflows.papers.figure_tables import read_figures, summary
 from karyocyte.workflows.papers.plan import COMPARISON, Options, make_plan
 from karyocyte.workflows.papers.records import StepRecord
-from karyocyte.workflows.papers.tables import read_figures, summary
 
 FIGURE = {"experiment": "hem_all_cnn_32", "section": "table 1", "part": "test", "metric": "f1_weighted"}
 OURS = {"as_paper": "0.921", "as_paper_low": "0.905", "as_paper_high": "0.934", "as_paper_minutes": "7.25"}

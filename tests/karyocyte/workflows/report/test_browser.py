@@ -6,7 +6,7 @@ import pytest
 
 from karyocyte.workflows.report import plots as figures
 from karyocyte.workflows.report.page import write_report
-from karyocyte.workflows.report.request import ReportRequest
+from karyocyte.workflows.report.report_request import ReportRequest
 from tests.browser import find_browser, recording_tab
 from tests.helpers.predictions import make_run, with_passes
 from tests.karyocyte.workflows.report.reports import write_facts, write_run

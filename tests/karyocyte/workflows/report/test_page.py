@@ -13,7 +13,7 @@ from karyocyte.common.predictions import write_predictions
 from karyocyte.evaluation.evaluate import evaluate_runs
 from karyocyte.workflows.report import plots as figures
 from karyocyte.workflows.report.page import write_report
-from karyocyte.workflows.report.request import ReportRequest
+from karyocyte.workflows.report.report_request import ReportRequest
 from tests.helpers.predictions import make_predictions, make_run, with_passes
 from tests.karyocyte.workflows.report.reports import (
     CONFIG,

@@ -10,7 +10,7 @@ from karyocyte.common.config.schema import EvaluationConfig, TriageConfig
 from karyocyte.evaluation.evaluate import evaluate_parts, evaluate_runs
 from karyocyte.evaluation.labelled_runs import LabelledFold, LabelledRuns
 from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_release
-from karyocyte.evaluation.referral.evaluate import RULES, Decision, decide, evaluate_rule, triage
+from karyocyte.evaluation.referral.evaluate_referral import RULES, Decision, decide, evaluate_rule, triage
 from karyocyte.evaluation.sections import flat_table
 from tests.helpers.predictions import join, make_predictions, make_run, with_scores
 

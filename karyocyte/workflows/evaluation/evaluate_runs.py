@@ -9,9 +9,9 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
 from karyocyte.common.predictions import Predictions, read_predictions
 from karyocyte.common.runs.run import Run, open_runs
+from karyocyte.evaluation.comparison.comparison_tables import comparison_of_groups, groups_frame, pairs_frame
 from karyocyte.evaluation.comparison.departures import departures
 from karyocyte.evaluation.comparison.pairwise import compare_groups
-from karyocyte.evaluation.comparison.tables import comparison_of_groups, groups_frame, pairs_frame
 from karyocyte.evaluation.evaluate import Evaluation, evaluate_labelled, write_files
 from karyocyte.evaluation.intervals.grouping import Group, group_runs
 from karyocyte.evaluation.intervals.pooling import pool
@@ -20,7 +20,7 @@ from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.result import EvaluationResult
 from karyocyte.evaluation.results_csv import append_rows, read_rows, rows_of, rows_of_matrix
 from karyocyte.evaluation.terminal import whole
-from karyocyte.workflows.evaluation.request import EvaluateRequest
+from karyocyte.workflows.evaluation.evaluate_request import EvaluateRequest
 
 
 def evaluate(request: EvaluateRequest) -> None:

@@ -4,7 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from karyocyte.workflows.training.detection.evaluate import CROSSING, Detected, choose_threshold, evaluate_detections
+from karyocyte.workflows.training.detection.evaluate_detections import (
+    CROSSING,
+    Detected,
+    choose_threshold,
+    evaluate_detections,
+)
 
 SIDES = ["left", "top", "right", "bottom"]
 # The second crosses the first.
