@@ -12,7 +12,7 @@ import pandas as pd
 
 from datamodules.io.decode import SUFFIXES
 from datamodules.io.listing import is_system
-from datamodules.io.tables import read_text_table
+from datamodules.io.text_tables import read_text_table
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources._published import Notes
