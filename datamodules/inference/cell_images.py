@@ -13,9 +13,10 @@ from datamodules.inference.cells import Cell
 from datamodules.inference.foreign_images import LARGEST_IMAGE, outline_of, why_far_from_size, why_foreign
 from datamodules.inference.image_files import ImageFile
 from datamodules.io.decode import BrokenImageError, decode_image, read_plain_file
+from datamodules.io.resize import TooLargeError
 from datamodules.preprocessing.background import on_black, to_gray
 from datamodules.preprocessing.chromosome_canvas import scales
-from datamodules.preprocessing.pipeline import TooLargeError, prepare_image, to_shape
+from datamodules.preprocessing.pipeline import prepare_image, to_shape
 from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.karyotype import CHROMOSOMES
 

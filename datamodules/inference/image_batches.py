@@ -10,8 +10,8 @@ import numpy as np
 
 from datamodules.io.decode import BrokenImageError, decode_image, read_plain_file
 from datamodules.io.progress import in_threads
-from datamodules.preprocessing import chromosome_canvas  # noqa: F401 (registers prepare.fit=canvas, background=detect)
-from datamodules.preprocessing.pipeline import TooLargeError, prepare_single
+from datamodules.io.resize import TooLargeError
+from datamodules.preprocessing.pipeline import prepare_single
 from karyocyte.common.config.data import PrepareConfig
 
 

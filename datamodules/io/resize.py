@@ -12,6 +12,14 @@ INTERPOLATIONS = {
 }
 
 
+class TooLargeError(ValueError):
+    """A chromosome that is larger than the canvas; ``remedy`` says which settings would help."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
 def resize(image: np.ndarray, shape: tuple[int, int], interpolation: str) -> np.ndarray:
     """Resize an image (H, W, 3) to the height and width of ``shape``.
 

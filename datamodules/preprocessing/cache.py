@@ -10,9 +10,10 @@ import pandas as pd
 
 from datamodules.io.decode import DECODE_VERSION, BrokenImageError, decode_image, read_plain_file
 from datamodules.io.progress import in_threads, progress_bar
+from datamodules.io.resize import TooLargeError
 from datamodules.io.whole_folder import check_space, make_once, whole_folder
 from datamodules.manifest.manifest import Manifest
-from datamodules.preprocessing.pipeline import PREPARE_VERSION, TooLargeError, image_scales, prepare_image
+from datamodules.preprocessing.pipeline import PREPARE_VERSION, image_scales, prepare_image
 from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value, write_csv

@@ -11,9 +11,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from datamodules.io.resize import INTERPOLATIONS
+from datamodules.io.resize import INTERPOLATIONS, TooLargeError
 from datamodules.preprocessing.background import is_light, on_black, to_gray
-from datamodules.preprocessing.pipeline import ChromosomeSteps, TooLargeError, register_chromosome_steps
 from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.errors import UserError
 
@@ -194,10 +193,8 @@ def _rotation(angle: float) -> np.ndarray:
     return np.array([[cosine, sine], [-sine, cosine]])
 
 
-def _area(image: np.ndarray, config: PrepareConfig) -> int:
+def area_in(image: np.ndarray, config: PrepareConfig) -> int:
+    """Return the pixels of the chromosome of an image (uint8 RGB, shape (H, W, 3)) that is still to be prepared."""
     if config.background == "detect":
         image = on_black(image)
     return area_of(image, config.crop_threshold)
-
-
-register_chromosome_steps(ChromosomeSteps(on_black, _area, scales, lay_on_canvas))

@@ -4,7 +4,6 @@ An image is stored at `PrepareConfig.stored_shape` and augmented there; `to_shap
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -15,36 +14,6 @@ from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.errors import UserError
 
 PREPARE_VERSION = 2  # raise it when the same image and settings would come out differently: old caches are then unused
-
-
-class TooLargeError(ValueError):
-    """A chromosome that is larger than the canvas; ``remedy`` says which settings would help."""
-
-    def __init__(self, message: str, remedy: str) -> None:
-        super().__init__(message)
-        self.remedy = remedy
-
-
-class ChromosomeSteps(NamedTuple):
-    """The steps for single chromosomes: `chromosome_canvas` registers them, where images of chromosomes are read."""
-
-    on_black: Callable[[np.ndarray], np.ndarray]  # ``background: detect``
-    area: Callable[[np.ndarray, PrepareConfig], int]  # the pixels of the chromosome of an image
-    scales: Callable[[np.ndarray, np.ndarray, PrepareConfig], np.ndarray]  # see `chromosome_canvas.scales`
-    lay_on_canvas: Callable[[np.ndarray, PrepareConfig, float], np.ndarray]  # ``fit: canvas``
-
-
-_registered: list[ChromosomeSteps] = []
-
-
-def register_chromosome_steps(steps: ChromosomeSteps) -> None:
-    """Add the steps for single chromosomes to the preparation."""
-    _registered[:] = [steps]
-
-
-def _of_chromosomes() -> ChromosomeSteps:
-    assert _registered, "import datamodules.preprocessing.chromosome_canvas first"
-    return _registered[0]
 
 
 def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) -> np.ndarray:
@@ -70,7 +39,9 @@ def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) 
     for _, changed in steps_before_resize(image, config):
         image = changed
     if config.fit == "canvas":
-        return _of_chromosomes().lay_on_canvas(image, config, scale)
+        from datamodules.preprocessing.chromosome_canvas import lay_on_canvas  # of chromosomes alone
+
+        return lay_on_canvas(image, config, scale)
     return resize(image, config.stored_shape, config.interpolation)
 
 
@@ -81,7 +52,9 @@ def steps_before_resize(image: np.ndarray, config: PrepareConfig) -> Iterator[tu
         # Before the crop cuts it off: the median colour of the border, black of a segmented cell.
         ground = np.median(border(image), axis=0).astype(np.uint8)
     if config.background == "detect":
-        image = _of_chromosomes().on_black(image)
+        from datamodules.preprocessing.background import on_black
+
+        image = on_black(image)
         yield "on black", image
     if config.fit == "canvas":
         return
@@ -114,12 +87,13 @@ def image_scales(
     """
     if config.fit != "canvas":
         return [1.0] * len(rows)
-    steps = _of_chromosomes()
+    from datamodules.preprocessing.chromosome_canvas import area_in, scales
+
     areas = np.zeros(len(rows))
     if config.scales_by_cell:
         for position, row in enumerate(rows):
-            areas[position] = steps.area(read(row), config)
-    factors: list[float] = steps.scales(areas, cells, config).tolist()
+            areas[position] = area_in(read(row), config)
+    factors: list[float] = scales(areas, cells, config).tolist()
     return factors
 
 

@@ -16,7 +16,6 @@ from datamodules.manifest.alike import describe_spellings, merge_spellings, spel
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.persons import link_subjects
 from datamodules.manifest.scan import scan_listing
-from datamodules.preprocessing import chromosome_canvas  # noqa: F401 (registers prepare.fit=canvas, background=detect)
 from datamodules.transforms.expansion import Expansion
 from karyocyte.common.config.schema import Config
 from karyocyte.common.config.sources import SourceConfig

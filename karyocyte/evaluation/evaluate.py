@@ -18,8 +18,6 @@ from karyocyte.evaluation.breakdowns.operating_points import operating_points
 from karyocyte.evaluation.breakdowns.per_class import per_class, per_kind
 from karyocyte.evaluation.breakdowns.subgroups import subgroups
 from karyocyte.evaluation.calibration import calibration
-from karyocyte.evaluation.cells.cell_metrics import assignment
-from karyocyte.evaluation.cells.cell_referral import cell_referral
 from karyocyte.evaluation.core.warnings import interval_warnings, leakage, part_warnings
 from karyocyte.evaluation.examples import wrong
 from karyocyte.evaluation.figures import figures
@@ -38,7 +36,26 @@ from karyocyte.evaluation.result import (
     OperatingPoint,
     PartResult,
 )
-from karyocyte.evaluation.sections import Section, own_sections
+from karyocyte.evaluation.sections import Findings, Section, own_sections
+
+
+def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
+    """Return the section of the joint assignment; its code is loaded where the cells of chromosomes are to be named."""
+    if not runs.settings.assignment.enabled:
+        return Findings()
+    from karyocyte.evaluation.cells import cell_metrics
+
+    return cell_metrics.assignment(runs, result)
+
+
+def cell_referral(runs: LabelledRuns, result: EvaluationResult) -> Findings:
+    """Return the section of the referral of whole cells; loaded as `assignment`."""
+    if not runs.settings.assignment.enabled:
+        return Findings()
+    from karyocyte.evaluation.cells import cell_referral as referral_of_cells
+
+    return referral_of_cells.cell_referral(runs, result)
+
 
 # What is evaluated, written and drawn beside the metrics, in this order: a value is the field of EvaluationResult.
 SECTIONS: dict[str, Section] = {

@@ -29,7 +29,6 @@ from lightning_modules.backbones.backbone import (
     finish_backbone,
     image_scale,
 )
-from lightning_modules.backbones.keras_store import keras_weights
 from lightning_modules.backbones.local_weights import (
     NotAtHandError,
     WeightsFolders,
@@ -141,6 +140,8 @@ def find_weights(model: ModelConfig, weights: str, folders: WeightsFolders) -> F
         return _checked_file(model, local)
     try:
         if model.name in KERAS and weights == KERAS[model.name].name:
+            from lightning_modules.backbones.keras_store import keras_weights  # reads HDF5 files, with h5py
+
             return _checked_file(model, keras_weights(model.name, folders))
         return _of_tag(weights, check_tag(model.name, weights), folders)
     except UserError as error:

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodules.io.decode import crop_to_content
+from datamodules.io.resize import TooLargeError
 from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.chromosome_canvas import equalized, extent_of, lay_on_canvas, scales, width_of
-from datamodules.preprocessing.pipeline import TooLargeError
 from datamodules.sources import scan
 from karyocyte.common.composition.compose import check_config
 from karyocyte.common.config.data import CanvasConfig, PrepareConfig
