@@ -176,7 +176,7 @@ def _directory(data: bytes, start: int, big: bool) -> tuple[dict[int, tuple[int,
     tags = {}
     for number, kind, count, pointer in struct.iter_unpack(order + entry, data[place:end]):
         place += length
-        if number in _TAGS and kind in _TYPES:
+        if number in _TAGS and number not in tags and kind in _TYPES:  # some programs write a tag twice
             layout = f"{order}{count}{_TYPES[kind]}"
             # Values that fit into the room of the pointer are there in its place.
             fits = struct.calcsize(layout) <= room
