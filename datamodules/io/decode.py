@@ -14,15 +14,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from datamodules.io.tiff import (
-    SAVE,
-    WHITE_IS_ZERO,
-    TiffPage,
-    beginning_with,
-    check_page,
-    is_tiff,
-    select_page,
-)
+from datamodules.io.tiff import SAVE, WHITE_IS_ZERO, TiffPage, beginning_with, check_page, is_tiff, select_page
 from karyocyte.common.errors import first_line
 from karyocyte.common.text import counted
 
@@ -44,9 +36,7 @@ _FOURTEEN_BITS = (1 << 14) - 1
 _PNG = b"\x89PNG\r\n\x1a\n"
 NEAR_BLACK = 15  # of 255: what a picture of four bits or fewer in eight reaches
 LEAST_OPAQUE = 0.001  # share of the pixels of a cut-out
-DECODE_VERSION = (
-    2  # raise it when the pixels of an unchanged file would come out differently: old caches are then unused
-)
+DECODE_VERSION = 2  # raise it when an unchanged file would be decoded differently: old caches are then unused
 
 Background = Literal["black", "detect", "border"]
 
@@ -217,11 +207,14 @@ def _read(data: bytes, page: TiffPage | None) -> tuple[Image.Image, str]:
         return _by_opencv(data, page), ""
     try:
         return _by_pillow(data, page)
-    except BrokenImageError:
+    except (BrokenImageError, MemoryError):
         raise
     except Exception as error:  # the decoders raise errors of any kind on damaged bytes
         # OpenCV passes over channels beyond the colours, and over the orientation that a PNG may have.
-        if page.extra == 0 if page else data.startswith(_PNG) and b"eXIf" not in data:
+        plain = data.startswith(_PNG) and b"eXIf" not in data
+        if page is not None:
+            plain = page.extra == 0
+        if plain:
             with suppress(BrokenImageError, cv2.error):
                 return _by_opencv(data, page), "read by OpenCV, since Pillow cannot read it"
         if page is None:
@@ -232,6 +225,7 @@ def _read(data: bytes, page: TiffPage | None) -> tuple[Image.Image, str]:
 
 
 def _by_pillow(data: bytes, page: TiffPage | None) -> tuple[Image.Image, str]:
+    """Read an image by Pillow, upright, and say whether others are in the file."""
     with _opened(data) as image:
         depth = _depth(image, data, page)
         if depth > 8 and image.format == "JPEG2000" and not image.mode.startswith("I;16"):

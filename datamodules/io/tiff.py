@@ -13,6 +13,7 @@ _OTHER_COLOURS = {4: "mask", 8: "Lab", 9: "Lab", 10: "Lab", 32803: "raw camera",
 _TAGS = {254, 256, 257, 258, 259, 262, 270, 273, 274, 277, 278, 284, 320, 322, 323, 324, 338, 339, 530, 32997}
 _TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 16: "Q"}  # of integers and text
 _THUMBNAIL, _MASK = 1, 4  # bits of the tag SubfileType
+_OLD_JPEG = 6  # of the tag Compression
 _MOST_PAGES = 10_000
 # ImageJ and OME say in the description that channels are on pages of their own.
 _CHANNELS = re.compile(rb'\bchannels=(\d+)|\bSizeC="(\d+)"')
@@ -116,12 +117,12 @@ def select_page(data: bytes) -> tuple[TiffPage, str]:
         raise TiffError("only a thumbnail is on its pages, as in raw files of cameras: save it as RGB")
     page = max(pictures, key=lambda one: prod(one.size))  # the first of several
     description = bytes(pages[0].tags.get(270, ()))
-    count = max([len(pages), *map(int, _IMAGES.findall(description))])
-    if count == 1:
-        return page, ""
     named = _CHANNELS.search(description)
     if page.channels == 1 and named and int(named[1] or named[2]) > 1:
-        raise TiffError("the channels of one picture are on pages of their own: save it as one page in RGB")
+        raise TiffError("the channels of one picture are on pages or in files of their own: save it as one page in RGB")
+    listed = _IMAGES.search(description)
+    if len(pages) == 1 and (listed is None or int(listed[1]) == 1):
+        return page, ""
     chosen = "the first" if page is pages[0] else "the largest"
     return page, f"several pages, of which {chosen} was read"
 
@@ -134,6 +135,8 @@ def check_page(page: TiffPage, data: bytes) -> None:
         raise TiffError("a volume, not a picture: save one of its planes")
     if page.is_for_opencv and page.extra:
         raise TiffError("channels beyond the colours, in a way that is not read: save it without them")
+    if page.tag(259) == _OLD_JPEG:  # it has a table of its own in place of strips
+        return
     strips = page.strips[: page.needed_strips]
     if len(strips) < page.needed_strips or not all(0 < start < len(data) for start in strips):
         raise TiffError("cut short: a strip is missing, or lies beyond the end of the file")
@@ -173,7 +176,7 @@ def _directory(data: bytes, start: int, big: bool) -> tuple[dict[int, tuple[int,
     tags = {}
     for number, kind, count, pointer in struct.iter_unpack(order + entry, data[place:end]):
         place += length
-        if number in _TAGS and kind in _TYPES:
+        if number in _TAGS and number not in tags and kind in _TYPES:  # some programs write a tag twice
             layout = f"{order}{count}{_TYPES[kind]}"
             # Values that fit into the room of the pointer are there in its place.
             fits = struct.calcsize(layout) <= room

@@ -195,6 +195,7 @@ REFUSED = {
         tif(deep(np.dstack([RAMP, ALPHA])), planarconfig="contig", extrasamples=["unassalpha"]),
         "2 channels of 16 bits",
     ),
+    "channels in several files, OME": (tif(RAMP, description='<Pixels SizeC="3"/>'), "channels of one picture"),
     "a volume": (tif(np.stack([RGB] * 4), "rgb", volumetric=True, tile=(4, 16, 16)), "volume"),
     "channels on pages, ImageJ": (tif(PLANES, imagej=True, metadata=CHANNELS), "channels of one picture"),
     "channels on pages, OME": (tif(PLANES, ome=True, metadata=CHANNELS), "channels of one picture"),
