@@ -45,7 +45,7 @@ def test_the_run_keeps_the_frame_and_the_same_command_finds_it(run, config):
     sides = 28 + train["path"].str.extract(r"s(\d+)")[0].astype(int)
     frame = int(np.ceil(np.percentile(sides, 99)))
     assert run.config.prepare.frame == frame
-    assert run.identity["config"]["prepare"].get("frame") is None
+    assert run.identity["config"]["prepare"]["frame"] is None
     before = run.path("status.json").read_text()
     assert run_undrawn(config) == run.folder
     assert Run(run.folder).config.prepare.frame == frame
