@@ -244,6 +244,7 @@ def test_error_is_one_line_and_writes_nothing(run, cells, data, tmp_path, argume
     for name in ("empty", "unfinished"):
         places[name] = tmp_path / name
         places[name].mkdir()
+    Run(places["unfinished"]).write_status("running")
     places["fixed"] = write_table(tmp_path / "fixed.csv", [{"file": "nobody.png", "class": "1"}])
     places["table"] = write_table(tmp_path / "table.csv", [{"path": "a.png", "class": "1"}])
     if "two_classes" in arguments:
