@@ -23,7 +23,6 @@ from lightning_modules.classifier import Classifier
 from lightning_modules.extensions import check_extensions
 from lightning_modules.losses import OwnLoss, build_losses, check_loss
 from lightning_modules.optimizers import TrainingSettings, build_optimizer, build_scheduler
-from lightning_modules.prediction.mc_dropout import check_dropout
 from lightning_modules.training.trainer import check_trainer
 
 
@@ -86,6 +85,8 @@ def build_classifier(
     if isinstance(model.training_loss, OwnLoss):
         check_loss(model.training_loss, logits or len(classes))
     if config.inference.mc_passes:
+        from lightning_modules.prediction.mc_dropout import check_dropout
+
         check_dropout(model, config.inference.mc_passes)
     if config.trainer.channels_last:
         # Convolutions pass the layout of their weights on to their outputs: the images need no conversion.

@@ -1,5 +1,7 @@
 """From a trained classifier to probabilities: mirrored views, passes of Monte Carlo dropout."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import nn
 
@@ -8,7 +10,9 @@ from karyocyte.common.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
 from lightning_modules.classifier_network import ClassifierNetwork
 from lightning_modules.orientation import turn
 from lightning_modules.out_of_distribution import Distances, OutOfDistribution, looks_of
-from lightning_modules.prediction.mc_dropout import McDropout
+
+if TYPE_CHECKING:
+    from lightning_modules.prediction.mc_dropout import McDropout
 
 FEATURES = "features"
 LOOKS = "looks"
@@ -38,7 +42,11 @@ class Predictor(nn.Module):
         self.distance = distance
         self.keep_features = keep_features
         self.mirror = inference.mirror
-        self.mc_dropout = McDropout(classifier, inference.mc_passes, seed) if inference.mc_passes else None
+        self.mc_dropout: McDropout | None = None
+        if inference.mc_passes:
+            from lightning_modules.prediction.mc_dropout import McDropout
+
+            self.mc_dropout = McDropout(classifier, inference.mc_passes, seed)
 
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return {"probability": float32 (B, classes)} of images (B, C, H, W), float in [0, 1].
