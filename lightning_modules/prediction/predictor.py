@@ -42,11 +42,7 @@ class Predictor(nn.Module):
         self.distance = distance
         self.keep_features = keep_features
         self.mirror = inference.mirror
-        self.mc_dropout: McDropout | None = None
-        if inference.mc_passes:
-            from lightning_modules.prediction.mc_dropout import McDropout
-
-            self.mc_dropout = McDropout(classifier, inference.mc_passes, seed)
+        self.mc_dropout = _mc_dropout(classifier, inference, seed)
 
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return {"probability": float32 (B, classes)} of images (B, C, H, W), float in [0, 1].
@@ -110,3 +106,11 @@ def _mean(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> di
     for key, values in first.items():
         mean[key] = (values + second[key]) / 2
     return mean
+
+
+def _mc_dropout(classifier: ClassifierNetwork, inference: InferenceConfig, seed: int) -> "McDropout | None":
+    if not inference.mc_passes:
+        return None
+    from lightning_modules.prediction.mc_dropout import McDropout  # few networks take passes
+
+    return McDropout(classifier, inference.mc_passes, seed)
