@@ -27,7 +27,10 @@ def test_files_are_found_at_any_depth_and_litter_is_passed_over(tmp_path):
     assert manifest.classes == ("a", "b", "c")
     assert manifest.frame["label"].value_counts().to_dict() == {"a": 3, "b": 2, "c": 1}
     assert "a/deep/deeper/x.TIF" in set(manifest.frame["path"])
-    assert manifest.notes == ("1 images beside the class folders of data left out",)
+    (note,) = manifest.notes
+    assert note.startswith("in data, beside 6 images: ")
+    for kind in ("1 image that is not used", "1 .txt", "2 hidden folder", "2 hidden"):
+        assert kind in note
 
 
 @pytest.mark.parametrize("expression", [r"^s(?P<subject>\d+)_", r"^s(\d+)_", r"(s)(?P<subject>\d+)_"])
@@ -89,3 +92,32 @@ def test_a_name_that_is_not_utf8_is_one_line(tmp_path):
     (root / "a" / "s0_0.png").rename(root / "a" / os.fsdecode(b"\xff.png"))
     with pytest.raises(UserError, match="not UTF-8"):
         scan_folder(root, tmp_path / "cache")
+
+
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("Training", "validation", "testing"), ("train", "test")])
+def test_folders_that_are_named_as_parts_are_parts_and_no_classes(tmp_path, names):
+    for name in names:
+        write_class_folders(tmp_path / "data" / name, {"a": 2, "b": 1})
+    manifest = scan_folder(tmp_path / "data", tmp_path / "cache", positive_class="a")
+    assert manifest.classes == ("b", "a")
+    assert manifest.frame.groupby(["part", "label"]).size().tolist() == [2, 1] * len(names)
+    assert set(manifest.frame["part"]) == set(names)
+
+
+def test_folders_that_hold_the_classes_or_masks_are_refused_with_a_key_that_takes_them(tmp_path):
+    for site in ("site1", "site2"):
+        write_class_folders(tmp_path / "data" / site, {"a": 1, "b": 1})
+    with pytest.raises(UserError, match=r"all hold a, b.*data.classes=\[site1,site2\]"):
+        scan_folder(tmp_path / "data", tmp_path / "cache")
+    classes = {"classes": ("site1", "site2"), "positive_class": "site1"}
+    assert len(scan_folder(tmp_path / "data", tmp_path / "cache", **classes).frame) == 4
+    write_class_folders(tmp_path / "other", {"images": 1, "masks": 1})
+    with pytest.raises(UserError, match=r"masks is the name of a folder of masks.*data.classes=\[images,masks\]"):
+        scan_folder(tmp_path / "other", tmp_path / "cache")
+
+
+def test_masks_within_the_classes_are_said(tmp_path):
+    root = write_class_folders(tmp_path / "data", {"a": 1, "b": 1})
+    write_image(root / "a" / "masks" / "0.png", cell_image(9))
+    (note,) = scan_folder(root, tmp_path / "cache", positive_class="a").notes
+    assert note.startswith("1 images lie in folders")

@@ -66,3 +66,35 @@ def test_images_in_a_folder_of_drawn_ones_are_marked(tmp_path):
     assert not scan_table(root, tmp_path / "cache").synthetic
     (root / "x" / DRAWN).write_text("")
     assert scan_table(root, tmp_path / "cache").synthetic
+
+
+LINES = ["path,label,subject", "a/1.png,x,ä", "a/2.png,y,p2"]
+
+
+def _written(text: str, encoding: str = "utf-8") -> bytes:
+    return text.encode(encoding)
+
+
+@pytest.mark.parametrize(
+    ("data", "notes"),
+    [
+        (_written("\n".join(LINES).replace(",", ";")), 0),
+        (_written("\n".join(LINES).replace(",", "\t"), "utf-16"), 0),
+        (_written("\n".join(LINES), "utf-8-sig"), 0),
+        (_written("\n".join(LINES), "cp1252"), 1),
+        (_written("# exported today, by hand\n#\n" + "\n".join(LINES)), 0),
+        (_written("sep=;\r\n" + "\r\n".join(LINES).replace(",", ";")), 0),
+        (_written("\n".join(LINES).replace("/", "\\")), 0),
+        (_written("\n".join(LINES).replace("path,", '"path" ,')), 0),
+    ],
+    ids=["semicolon", "tabs, UTF-16", "with a mark", "Windows-1252", "comments", "Excel", "Windows paths", "blanks"],
+)
+def test_tables_of_other_programs_are_read_as_what_they_are(tmp_path, data, notes):
+    for number in (1, 2):
+        write_image(tmp_path / "data" / "a" / f"{number}.png", cell_image(number))
+    (tmp_path / "data" / "labels.csv").write_bytes(data)
+    keys = {"positive_class": "x", "subject_column": "subject", "part_column": None, "group_column": None}
+    manifest = scan_table(tmp_path / "data", tmp_path / "cache", **keys)
+    assert manifest.frame["path"].tolist() == ["a/1.png", "a/2.png"]
+    assert manifest.frame["subject"].tolist() == ["ä", "p2"]
+    assert len(manifest.notes) == notes

@@ -47,7 +47,7 @@ def test_maps_are_the_output_before_the_next_layer_works_in_place():
 @pytest.mark.parametrize("name", ["conv7", "dense1", "idle"])
 def test_a_layer_without_maps_is_an_error_with_the_valid_names(name):
     _, model = small_net()
-    with pytest.raises(UserError, match=f"layer {name}: no module of the model that gives maps") as caught:
+    with pytest.raises(UserError, match=f"layer {name}: no module whose output is a map") as caught:
         layer_maps(model, IMAGES, [name])
     assert "pool3" in str(caught.value)
     assert "flatten" not in str(caught.value)
@@ -86,3 +86,25 @@ def test_the_layout_is_that_with_the_proportions_of_the_image_and_vectors_and_tu
     assert as_maps(torch.zeros(shape), size).shape == expected
     assert as_maps(torch.zeros(2, 10), (64, 64)) is None
     assert as_maps((torch.zeros(1, 3, 2, 2),), (64, 64)) is None
+
+
+@pytest.mark.parametrize("size", [64, 96])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "mobilenetv2_100", "convnext_atto", "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"]
+)
+def test_maps_follow_what_moves_in_the_image(name, size):
+    args = {"img_size": size} if "patch" in name else {}
+    model = timm_model(name, **args)
+    shapes = layer_shapes(model, np.zeros((size, size, 3), np.uint8))
+    assert not any(layer.endswith(("attn_drop", "softmax")) for layer in shapes)
+    last = [layer for layer, shape in shapes.items() if min(shape[1:]) >= 4][-1]
+    places = np.random.default_rng(0).uniform(0.2, 0.8, (12, 2))
+    images = np.zeros((13, size, size, 3), np.uint8)
+    for image, (row, column) in zip(images[1:], (places * size).astype(int), strict=True):
+        image[row - size // 12 : row + size // 12, column - size // 12 : column + size // 12] = 255
+    maps = layer_maps(model, images, [last])[last]
+    changed = np.abs(maps[1:] - maps[:1]).sum(1)
+    for axis in (0, 1):
+        along = changed.sum(2 - axis)
+        middles = (along * np.arange(along.shape[1])).sum(1) / along.sum(1)
+        assert np.corrcoef(middles, places[:, axis])[0, 1] > 0.8
