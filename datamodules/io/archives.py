@@ -16,6 +16,7 @@ from karyocyte.common.files import sha256_of_value
 # How much an archive may unpack to; real image sets stay below 20 times their packed size, a few blank images do not.
 LARGEST = 64 << 30  # bytes of all members together
 LARGEST_RATIO = 100
+UNPACKED = "unpacked"  # the folder of the cache that zip files are unpacked to
 SMALL = 64 << 20  # bytes up to which the ratio does not matter
 _ENCRYPTED = 0x1  # flag bit
 # What zipfile and the decoders raise on damaged bytes.
@@ -35,7 +36,7 @@ def resolve_data_dir(data_dir: str, cache_dir: Path, progress: bool = True) -> s
         return data_dir
     status = archive.stat()
     stamp = [str(archive.absolute()), status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-    folder = Path(cache_dir) / "unpacked" / f"{archive.stem}-{sha256_of_value(stamp)[:8]}"
+    folder = Path(cache_dir) / UNPACKED / f"{archive.stem}-{sha256_of_value(stamp)[:8]}"
     make_once(folder, lambda place: unpack(archive, place, progress))
     return str(folder)
 

@@ -54,7 +54,7 @@ def _decoded(file: Path) -> tuple[str, tuple[str, ...]]:
         raise UserError(f"{file} cannot be read: {error.strerror}") from error
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", errors="replace"), ()
-    if b"\0" in data:
+    if b"\0" in data.partition(b"\n")[0]:
         raise UserError(f"{file} is no text file: save it as CSV (UTF-8)")
     try:
         return data.decode("utf-8-sig"), ()

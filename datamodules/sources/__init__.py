@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from datamodules.io.archives import UNPACKED
 from datamodules.io.listing import LINK, describe_others, list_folder
 from datamodules.manifest.alike import describe_spellings, merge_spellings, spellings
 from datamodules.manifest.manifest import Manifest
@@ -124,7 +125,10 @@ def merged(frame: pd.DataFrame, context: SourceContext) -> pd.DataFrame:
 
 def _beside(listing: Manifest, context: SourceContext) -> list[str]:
     """Return the line that counts what lies in the data folder and is not used; none where there is nothing."""
-    if listing.source == "table" or context.data_dir is None:  # the table says what is used
+    # A table says itself what is used, and of what was written into the cache nothing is left out.
+    in_cache = listing.root.is_relative_to(context.cache_dir)
+    written = in_cache and not listing.root.is_relative_to(context.cache_dir / UNPACKED)
+    if context.data_dir is None or listing.source == "table" or written:
         return []
     content = list_folder(listing.root, context.follow_links)
     others = content.others
@@ -132,6 +136,4 @@ def _beside(listing: Manifest, context: SourceContext) -> list[str]:
     if not +others:
         return []
     remedy = "; follow_links=true follows links" if others[LINK] else ""
-    return [
-        f"in {listing.root.name}, beside {counted(len(listing.frame), 'image')}: {describe_others(+others)}{remedy}"
-    ]
+    return [f"beside {counted(len(listing.frame), 'image')}: {describe_others(+others)}{remedy}"]

@@ -13,7 +13,7 @@ import pandas as pd
 from datamodules.io.whole_folder import make_once
 from datamodules.manifest.manifest import Manifest, content_hash, listed, order_classes
 from datamodules.manifest.scan import scan_listing
-from datamodules.sources import SourceContext, list_source, source
+from datamodules.sources import SourceContext, find_source, source
 from datamodules.sources.folder import expand_karyograms
 from datamodules.synthesis.karyogram_writer import (
     COMPOSER_VERSION,
@@ -81,7 +81,7 @@ def list_composed_karyograms(data: ComposedKaryogramsConfig, context: SourceCont
 
 def _scan_whole_cells(data: ChromosomesConfig | SyntheticChromosomesConfig, context: SourceContext) -> Manifest:
     """Scan single chromosomes, without cells of which a picture was broken: by their counts they would be abnormal."""
-    listing = list_source(data, context)
+    listing = find_source(data).list_images(data, context)
     chromosomes = scan_listing(listing, data.on_broken, context.cache_dir, context.progress)
     frame = chromosomes.frame
     nameless = frame["cell"].isna()

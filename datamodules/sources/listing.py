@@ -50,7 +50,7 @@ def data_folder(context: SourceContext, wanted: str | None = None, searched: boo
     raise UserError(f"data folder {root} is {problem}: {DATA_DIR_HINT}")
 
 
-def image_files(folder: Path, follow_links: bool) -> list[Path]:
+def image_files(folder: Path, follow_links: bool = False) -> list[Path]:
     """Return the image files in ``folder`` and below it, in natural order, see `list_folder`.
 
     Raises:

@@ -11,7 +11,7 @@ from tests.helpers.manifests import make_manifest
 
 def test_sizes_and_channels_span_all_images(tmp_path):
     root = write_class_folders(tmp_path / "data", {"a": 3, "b": 3})
-    write_image(root / "a" / "wide.png", np.full((20, 90), 7, np.uint8))
+    write_image(root / "a" / "wide.png", np.tile(np.arange(90, dtype=np.uint8), (20, 1)))
     row = overview(scan_folder(root, tmp_path / "cache"), None).iloc[0]
     assert row.to_dict() == {"data": "folder", "images": "7", "size": "40 x 20 to 90 x 40", "channels": "1, 3"}
 

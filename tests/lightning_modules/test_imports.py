@@ -10,8 +10,8 @@ import sys
 from types import ModuleType
 
 import karyocyte.inference.networks
+import karyocyte.inference.torch_network
 import karyocyte.workflows.prediction.run
-import karyocyte.workflows.torch_network
 import karyocyte.workflows.training.train
 import torch
 from lightning_modules.build import create_classifier
@@ -29,8 +29,8 @@ assert from_compiled(compiled) is model
 PREDICTION = """
 import sys
 
+import karyocyte.inference.torch_network
 import karyocyte.workflows.prediction.run
-import karyocyte.workflows.torch_network
 from lightning_modules.out_of_distribution import load_out_of_distribution
 
 assert not {"pytorch_lightning", "torchmetrics", "matplotlib", "sklearn", "scipy.stats"} & sys.modules.keys()

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from datamodules.io.decode import BrokenImageError, decode_image, read_image, read_plain_file
+from datamodules.io.decode import BrokenImageError, decode_image, read_plain_file
 from datamodules.preprocessing.background import on_black, to_gray
 from datamodules.preprocessing.chromosome_canvas import extent_of, lay_on_canvas
 from karyocyte.common.config.data import PrepareConfig
@@ -27,7 +27,8 @@ def original_chromosomes(bundle: ReviewBundle, stem: str, files: Sequence[Review
     Returns:
         uint8 gray on black, shape (n, H, W), each in the middle.
     """
-    strip = 255 - to_gray(read_image(bundle.picture(stem)))
+    # The strip is our own: a cell whose chromosomes have one gray is no blank page.
+    strip = 255 - np.asarray(cv2.imread(str(bundle.picture(stem)), cv2.IMREAD_GRAYSCALE))
     small = np.split(strip, len(bundle.cell(stem).files), axis=1)
     images: list[np.ndarray] = []
     for number, file in enumerate(files):

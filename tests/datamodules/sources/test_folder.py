@@ -28,7 +28,7 @@ def test_files_are_found_at_any_depth_and_litter_is_passed_over(tmp_path):
     assert manifest.frame["label"].value_counts().to_dict() == {"a": 3, "b": 2, "c": 1}
     assert "a/deep/deeper/x.TIF" in set(manifest.frame["path"])
     (note,) = manifest.notes
-    assert note.startswith("in data, beside 6 images: ")
+    assert note.startswith("beside 6 images: ")
     for kind in ("1 image that is not used", "1 .txt", "2 hidden folder", "2 hidden"):
         assert kind in note
 

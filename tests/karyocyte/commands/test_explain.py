@@ -178,7 +178,7 @@ def test_smoothness_is_1_of_a_slope_0_of_noise_and_undefined_of_a_constant():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["heatmaps", "layer=conv9"], "layer conv9: no module of the model that gives maps; close to it: conv"),
+        (["heatmaps", "layer=conv9"], "layer conv9: no module whose output is a map of the image; close to it: conv"),
         (["heatmaps", "target=blast"], "target=blast: say predicted, true, or a class: "),
         (["heatmaps", "method=lime"], "method"),
         (["heatmaps", "--csv", "x.csv"], "--csv: heatmaps does not use it: leave it out, or use --out"),

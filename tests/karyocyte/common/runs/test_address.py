@@ -35,7 +35,7 @@ def test_address_changes_with_keys_that_change_the_result_alone(tmp_path, overri
 
 def test_classes_are_known_by_their_last_names_so_that_modules_may_move(tmp_path):
     def with_loss(target):
-        return address(small_config(tmp_path, f"+loss._target_={target}", "+loss.gamma=2.0"))
+        return address(small_config(tmp_path, f"loss._target_={target}", "+loss.gamma=2.0"))
 
     assert with_loss("losses.Focal") == with_loss("my_package.losses.Focal")
     assert with_loss("losses.Focal") != with_loss("losses.Poly")

@@ -51,7 +51,7 @@ def draw_metaphase() -> np.ndarray:
     """The picture: uint8 gray, bars with a light band, dark on white."""
     picture = np.full((460, 640), 250, np.uint8)
     for left, top, right, bottom in TRUE.astype(int) + (MARGIN, MARGIN, -MARGIN, -MARGIN):
-        picture[top:bottom, left:right] = 80
+        picture[top:bottom, left:right] = 75 + np.arange(bottom - top, dtype=np.uint8)[:, None] % 10
         picture[top + 8 : top + 12, left:right] = 130
     return picture
 
@@ -77,7 +77,9 @@ def write_metaphase(output: Path, cells: int = 1) -> ReviewBundle:
             files.append(ReviewedFile(name, f"{CUT_OUTS}/{name}", classes[place], None, logs, False, False, area))
         left_out = [f"{stem}/45.png: no chromosome"]
         cell = ReviewedCell(None, stem, files[:-1], left_out, boxes=boxes)
-        write_cell(output / FOLDER, stem, cell, np.full((44, 50, 16, 3), 200, np.uint8))
+        pictures = np.full((44, 50, 16, 3), 200, np.uint8)
+        pictures[:, :5] = 0
+        write_cell(output / FOLDER, stem, cell, pictures)
     summaries = [CellSummary(f"m{number}", f"m{number}", 0.1) for number in range(cells)]
     priors = KaryotypePriors().model_dump(include=set(KaryotypePriors.model_fields))
     write_index(output / FOLDER, ReviewIndex("0123456789abcdef", ["outputs/run"], priors, True, 0.95, summaries))

@@ -19,7 +19,9 @@ def write_table(folder: Path, images: int = 4, classes: tuple[str, ...] = ("brig
         kind = number % 2
         probability = 0.6 + 0.3 * number / images
         name = f"{(6 - number) % 6:02d}.png"
-        path = write_image(folder / "new" / name, np.full((40, 40, 3), 200 - 150 * kind, np.uint8))
+        image = np.full((40, 40, 3), 200 - 150 * kind, np.uint8)
+        image[0] += 5
+        path = write_image(folder / "new" / name, image)
         row = {"file": name, "status": "predicted", "prediction": classes[kind], "probability": probability}
         row |= {"review": False, "reason": None, "path": str(path)}
         row |= {f"prob_{other}": (1 - probability) / (len(classes) - 1) for other in classes}
