@@ -12,7 +12,7 @@ import numpy as np
 from datamodules.inference.cells import Cell
 from datamodules.inference.foreign_images import LARGEST_IMAGE, outline_of, why_far_from_size, why_foreign
 from datamodules.inference.image_files import ImageFile
-from datamodules.io.decode import BrokenImageError, decode_image, read_plain_file
+from datamodules.io.decode import BlankImageError, BrokenImageError, decode_image, read_plain_file
 from datamodules.io.resize import TooLargeError
 from datamodules.preprocessing.background import on_black, to_gray
 from datamodules.preprocessing.chromosome_canvas import scales
@@ -44,6 +44,7 @@ class CellFile:
     sha256: str | None = None  # of its bytes; None where they cannot be read
     pixels: np.ndarray | None = None  # uint8 RGB, shape (H, W, 3), of those used; else None
     area: int = 0  # pixels of the chromosome, of those used
+    is_blank: bool = False  # whether it is broken since its picture shows nothing
     note: str | None = None  # what was chosen in it (`Decoded.note`), of those used
 
     def left_out(self, status: FileStatus, cause: str) -> "CellFile":
@@ -135,11 +136,11 @@ def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> CellFile:
         cause = f"cannot be read ({type(error).__name__})"
         if isinstance(error, BrokenImageError):
             cause = str(error)
-        return CellFile(file, FileStatus.BROKEN, cause, sha256)
+        return CellFile(file, FileStatus.BROKEN, cause, sha256, is_blank=isinstance(error, BlankImageError))
     foreign = why_foreign(outline)
     if foreign and not kept:
         return CellFile(file, FileStatus.FOREIGN, foreign, sha256)
-    return CellFile(file, FileStatus.USED, None, sha256, pixels, outline.area, note)
+    return CellFile(file, FileStatus.USED, None, sha256, pixels, outline.area, note=note)
 
 
 def _without_duplicates(files: Sequence[CellFile], config: PrepareConfig, kept: Collection[str]) -> list[CellFile]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from datamodules.io.decode import BrokenImageError, decode_image, read_plain_file
+from datamodules.io.decode import BlankImageError, BrokenImageError, decode_image, read_plain_file
 from datamodules.io.progress import in_threads
 from datamodules.io.resize import TooLargeError
 from datamodules.preprocessing.pipeline import prepare_single
@@ -31,6 +31,8 @@ class ImageFileBatches:
         causes: Why a file cannot be used, by its position; complete once all files are served.
         hashes: SHA-256 of the files that could be read, by position; likewise.
         notes: What was chosen in files that could be read (`Decoded.note`), by position; likewise.
+        means: The mean value, 0 to 255, of the prepared images, by position; likewise.
+        blank: The positions of files that show nothing (`BlankImageError`), which are not used; likewise.
     """
 
     def __init__(
@@ -47,6 +49,8 @@ class ImageFileBatches:
         self.causes: dict[int, str] = {}
         self.hashes: dict[int, str] = {}
         self.notes: dict[int, str] = {}
+        self.means: dict[int, float] = {}
+        self.blank: set[int] = set()
 
     def __iter__(self) -> Iterator[np.ndarray]:
         prepared = in_threads(self._prepared, range(len(self.files)))
@@ -73,9 +77,13 @@ class ImageFileBatches:
             self.hashes[row] = hashlib.sha256(data).hexdigest()
             image = decode_image(data, self.prepare.background)
             self.notes[row] = image.note
-            return prepare_single(image.pixels, self.prepare)
+            prepared = prepare_single(image.pixels, self.prepare)
+            self.means[row] = float(prepared.mean())
+            return prepared
         except (BrokenImageError, TooLargeError) as error:
             self.causes[row] = str(error)
+            if isinstance(error, BlankImageError):
+                self.blank.add(row)
         except (cv2.error, MemoryError) as error:
             self.causes[row] = f"cannot be prepared ({type(error).__name__})"
         return None

@@ -50,6 +50,10 @@ class BrokenImageError(ValueError):
     """A file that is no image, is cut short, too large, shows nothing, or holds what has no defined place in 8 bits."""
 
 
+class BlankImageError(BrokenImageError):
+    """A picture that shows nothing: all of one colour, or as good as black."""
+
+
 class Decoded(NamedTuple):
     """A decoded image."""
 
@@ -197,7 +201,7 @@ def _decoded(data: bytes, background: Background) -> Decoded:
     pixels = np.array(image if image.mode == "RGB" else image.convert("RGB"))
     notes = [note for note in (*notes, note, of_alpha) if note]
     if cause := _why_blank(pixels):
-        raise BrokenImageError("; ".join([cause, *notes]))
+        raise BlankImageError("; ".join([cause, *notes]))
     return Decoded(pixels, channels, "; ".join(notes))
 
 

@@ -52,6 +52,7 @@ class CellResult(CellInput):
     # without those whose class is fixed, and empty where it is not measured
     distances: Mapping[str, float] = field(default_factory=dict)
     thresholds: CellThresholds = CellThresholds()  # above what it is referred
+    failed: str | None = None  # why all cells look as if a reader had failed (`why_failed`)
     drawn: Karyogram | None = None  # its karyogram; None where no karyotype can be named
 
     @property
@@ -92,6 +93,8 @@ class CellResult(CellInput):
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why an expert should look at the cell: its karyotype, and files that are not used."""
+        if self.failed:
+            return (self.failed,)
         if self.metaphase is not None and self.metaphase.problem:
             return (self.metaphase.problem,)
         counts: Counter[str] = Counter()

@@ -24,6 +24,7 @@ from karyocyte.common.runs.portable import BUILT_IN
 from karyocyte.common.text import counted
 from karyocyte.evaluation.cells.prior import KaryotypePriors
 from karyocyte.inference.cell_thresholds import referral_thresholds
+from karyocyte.inference.failed_reader import NewImages, sentence, why_failed
 from karyocyte.workflows.karyotyping.cell_model import CellModel, CellPrediction, load_cell_model
 from karyocyte.workflows.karyotyping.cell_result import CellInput, CellResult, name_cell
 from karyocyte.workflows.karyotyping.karyotype_request import KaryotypeRequest, read_drawn, read_fixed, stems_of
@@ -70,13 +71,19 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
             say(note)
         inputs = list(map(CellInput, cells.cells, stems_of(cells.cells), fixed, metaphases))
         results = []
+        looks = []
         (folder / "karyograms").mkdir()
         (folder / REVIEW).mkdir()
         with progress_bar(len(inputs), f"naming {counted(len(inputs), 'karyotype')}", True) as advance:
             for given in inputs:
                 result, predicted = name_cell(given, model, config, thresholds, pool)
+                looks.append(look_of(result, predicted))
                 results.append(write_pictures(result, predicted, folder, request.output))
                 advance()
+        if failed := why_failed(together(looks), opened):
+            warnings.append(sentence(failed))
+            warn(warnings[-1])
+            results = [replace(result, failed=failed) for result in results]
         write_index(folder / REVIEW, review_index(results, request, model))
         tables = Tables.of(results, opened.seen, config)
         tables.write(folder)
@@ -94,6 +101,24 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
         write_karyotype_page(folder / "index.html", tables, facts, results)
     warn(*new_warnings)
     say(str(request.output / "index.html"), *cell_lines(tables), *lines)
+
+
+def look_of(result: CellResult, predicted: CellPrediction) -> NewImages:
+    """Return what is seen of the images of a cell; of a metaphase the picture, not its cut-outs, is an image."""
+    means = np.zeros(0)
+    if predicted.pictures is not None:
+        means = predicted.pictures.mean(axis=(1, 2, 3))
+    if result.metaphase is not None:
+        means = np.array([] if result.metaphase.problem else [result.metaphase.mean])
+    blank = sum(file.is_blank for file in result.files)
+    return NewImages(blank, means, np.exp(predicted.log_probabilities))
+
+
+def together(looks: Sequence[NewImages]) -> NewImages:
+    """Return what is seen of the images of all cells."""
+    means = np.concatenate([look.means for look in looks])
+    probabilities = np.concatenate([look.probabilities for look in looks])
+    return NewImages(sum(look.blank for look in looks), means, probabilities)
 
 
 def read_input(request: KaryotypeRequest, folder: Path) -> tuple[Cells, Sequence[MetaphaseFile | None]]:
@@ -175,4 +200,5 @@ def review_index(results: Sequence[CellResult], request: KaryotypeRequest, model
         refer_below=request.config.refer_below,
         cells=cells,
         thresholds=results[0].thresholds,
+        failed=results[0].failed,
     )

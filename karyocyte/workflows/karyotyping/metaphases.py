@@ -59,6 +59,7 @@ class MetaphaseFile:
     problem: str | None = None  # why no karyotype is named; None where one is
     # middles of the objects outside all boxes, such as nuclei and debris: (x, y) in pixels
     outside: tuple[tuple[int, int], ...] = ()
+    mean: float = 0.0  # of its gray values on black, 0 to 255
     note: str = ""  # what was chosen in the file (`Decoded.note`)
 
 
@@ -151,7 +152,7 @@ def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> 
     boxes, probabilities = _possible_boxes(image, finder.detector)
     outside = objects_outside(picture, boxes)
     if problem := why_no_metaphase(boxes[probabilities > 0.5], len(outside)):
-        return MetaphaseFile(file.name, shape, {}, f"{file.name}: {problem}", outside, note), []
+        return MetaphaseFile(file.name, shape, {}, f"{file.name}: {problem}", outside, note=note), []
     found = {}
     cuts: list[CutOut] = []
     possible = finder.cut_out(picture, boxes)
@@ -168,7 +169,7 @@ def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> 
         for name, box, cut in zip(names, drawn, new, strict=True):
             cuts.append(cut)
             found[name] = FoundChromosome(len(cuts), box, 1.0, cut.outline)
-    return MetaphaseFile(file.name, shape, found, None, outside, note), cuts
+    return MetaphaseFile(file.name, shape, found, None, outside, float(picture.mean()), note), cuts
 
 
 def _distinct(cuts: Sequence[CutOut], probabilities: np.ndarray) -> list[int]:

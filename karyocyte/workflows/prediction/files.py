@@ -14,6 +14,7 @@ from karyocyte.common.runs.predicted import Predicted, to_predictions
 from karyocyte.evaluation.averaging import Combiner, align, average, combine
 from karyocyte.evaluation.referral.choices import ReviewThresholds
 from karyocyte.evaluation.referral.new_images import BROKEN, review_table
+from karyocyte.inference.failed_reader import NewImages, why_failed
 from karyocyte.inference.models import PortableNetworks, RunsModel
 from karyocyte.inference.networks import LoadedNetwork, sample_rows
 
@@ -23,14 +24,14 @@ Advance = Callable[[int], None]  # takes the number of files that were read, for
 
 def predict_files(
     model: RunsModel | PortableNetworks, networks: Sequence[LoadedNetwork], files: Sequence[ImageFile], advance: Advance
-) -> tuple[Predictions, pd.DataFrame]:
+) -> tuple[Predictions, pd.DataFrame, str | None]:
     """Predict files, which have different names, by all networks of a model.
 
     Returns:
-        The predictions of the readable files, and a row per file, in their order: ``file`` (its name), ``status``
+        The predictions of the readable files; a row per file, in their order: ``file`` (its name), ``status``
         ("predicted" or "broken"), ``cause`` (of the broken), ``note`` (of the others: `Decoded.note`), ``seen`` (the
         part of a run's split that holds the same file; None in none), ``sha256`` and ``path`` (absolute; of a zip file
-        where it is unpacked).
+        where it is unpacked); and why the files look as if a reader had failed (`why_failed`).
     """
     table = pd.DataFrame(files, columns=ImageFile._fields).rename(columns={"name": "file"})
     table["path"] = table["path"].map(lambda path: printable(str(path.absolute())))
@@ -38,9 +39,11 @@ def predict_files(
     table["sha256"] = None
     table["note"] = None
     predictions = []
+    means: dict[int, float] = {}  # as the first network's images are prepared
     for network in networks:
         of_network, batches = _predict_by(network, files, model.facts.positive_class, advance)
         predictions.append(of_network)
+        means = means or batches.means
         # The first network's cause is reported.
         table["cause"] = table["cause"].fillna(pd.Series(batches.causes, dtype=object))
         table["sha256"] = table["sha256"].fillna(pd.Series(batches.hashes, dtype=object))
@@ -53,7 +56,9 @@ def predict_files(
     for number, of_network in enumerate(predictions):
         frame = of_network.frame[of_network.frame["image_id"].isin(names)]
         predictions[number] = replace(of_network, frame=frame.reset_index(drop=True))
-    return _combine(predictions, model.facts.combiner), table.where(table.notna(), None)
+    combined = _combine(predictions, model.facts.combiner)
+    seen = NewImages(len(batches.blank), np.array(list(means.values())), combined.probabilities)
+    return combined, table.where(table.notna(), None), why_failed(seen, model)
 
 
 def _predict_by(
@@ -89,13 +94,23 @@ def _combine(predictions: list[Predictions], combiner: dict[str, object] | None)
 
 
 def reviewed(
-    predictions: Predictions, files: pd.DataFrame, thresholds: ReviewThresholds, rules: Sequence[str]
+    predictions: Predictions,
+    files: pd.DataFrame,
+    thresholds: ReviewThresholds,
+    rules: Sequence[str],
+    failed: str | None = None,
 ) -> pd.DataFrame:
-    """Add the columns of ``review_table`` to the table of ``predict_files``; broken files are to be reviewed."""
+    """Add the columns of ``review_table`` to the table of ``predict_files``; broken files are to be reviewed.
+
+    So are all others where a reader has ``failed`` (`why_failed`).
+    """
     review = review_table(predictions, thresholds, rules)
     names = predictions.frame["image_id"].to_numpy()
     table = files.merge(review.assign(file=names), on="file", how="left", validate="one_to_one")
     broken = table["status"] == "broken"
     table["review"] = table["review"].astype(object).where(~broken, True).astype(bool)
     table["reason"] = table["reason"].astype(object).where(~broken, BROKEN)
+    if failed:
+        table["review"] = True
+        table.loc[~broken, "reason"] = failed
     return table[[*table.columns.drop(LAST), *LAST]]

@@ -15,6 +15,7 @@ from karyocyte.common.predictions import OUT_OF_DISTRIBUTION
 from karyocyte.evaluation.predicted_table import PredictedFacts, write_predicted
 from karyocyte.evaluation.referral.choices import ReviewThresholds, cut_notes
 from karyocyte.evaluation.referral.new_images import doubtful_first, is_foreign, rule_lines, select_rules
+from karyocyte.inference.failed_reader import sentence
 from karyocyte.inference.models import PortableNetworks, RunsModel
 from karyocyte.inference.networks import load_networks
 from karyocyte.inference.thresholds import portable_thresholds, review_thresholds
@@ -47,9 +48,12 @@ def predict_images(request: PredictRequest) -> None:
     for note in notes:
         say(note)
     with progress_bar(len(images.files) * len(networks), "predicting", True) as advance:
-        predictions, files = predict_files(model, networks, images.files, advance)
+        predictions, files, failed = predict_files(model, networks, images.files, advance)
+    if failed:
+        warnings.append(sentence(failed))
+        warn(warnings[-1])
     files["path"] = [os.path.relpath(path, request.output.absolute().parent) for path in files["path"]]
-    table = reviewed(predictions, files, thresholds, rules)
+    table = reviewed(predictions, files, thresholds, rules, failed)
     table = table.iloc[doubtful_first(table)].reset_index(drop=True)
     lines = rule_lines(thresholds, rules, facts.positive_class)
     name = str(predictions.about["name"])

@@ -109,6 +109,7 @@ class ReviewIndex:
     refer_below: float  # a karyotype that is less probable is to be referred
     cells: list[CellSummary]  # those with a chromosome that can be read
     thresholds: CellThresholds = CellThresholds()  # above what a cell is to be referred
+    failed: str | None = None  # why all cells are to be referred, as those that a reader has failed to read
 
 
 _INDEX = TypeAdapter(ReviewIndex)

@@ -146,11 +146,13 @@ class CellReview(Reviewed):
             if cell.names[row] in waiting:  # only the counts of the cell speak for a class
                 files[row] |= {"class": None, "probability": 0.0, "others": _others(joint)}
         distance = np.nan if cell.distance is None else cell.distance
+        index = self.bundle.index
+        failed = [index.failed] if index.failed else []
         return {
             "files": files,
             "result": _named(files, cell.markers) if waiting or solved.karyotype else "no karyotype",
             "probability": None if waiting else solved.probability,
-            "reasons": [*solved.reasons, *doubts(solved, distance, self.bundle.index.thresholds)],
+            "reasons": [*failed, *solved.reasons, *doubts(solved, distance, index.thresholds)],
             "left_out": cell.left_out,
         }
 

@@ -304,3 +304,27 @@ def test_batchnorm_statistics_of_the_cells(run, cells, plain, karyotype, tmp_pat
     assert "BatchNorm statistics: of 92 of these images and of training" in " ".join(output.split())
     assert_consistent(table, adapted)
     assert not np.allclose(adapted["alone_probability"], trained["alone_probability"], atol=1e-4)
+
+
+def test_all_cells_are_referred_where_a_reader_seems_to_have_failed(run, given, karyotype, tmp_path):
+    picture = given / "case" / "c0" / "05.png"
+    for number in range(8):
+        folder = tmp_path / "copies" / f"c{number}"
+        folder.mkdir(parents=True)
+        shutil.copy(picture, folder / "a.png")
+    table, _, output = karyotype(run.folder, tmp_path / "copies")
+    assert (table["refer"] == "yes").all()
+    assert table["reason"].str.contains("one mean").all()
+    assert "read wrongly" in " ".join(output.split())
+
+
+def test_blank_pictures_are_told(run, karyotype, tmp_path):
+    for number in range(8):
+        write_image(tmp_path / "black" / f"{number}.png", np.zeros((40, 20, 3), np.uint8))
+    table, _, output = karyotype(run.folder, tmp_path / "black")
+    assert (table["refer"] == "yes").all()
+    assert "blank" in " ".join(output.split())
+
+
+def test_nothing_is_said_of_cells_that_differ(plain):
+    assert "read wrongly" not in " ".join(plain[2].split())

@@ -313,3 +313,17 @@ def test_batchnorm_statistics_of_the_images(cell_runs, cell_images, predict_tabl
     assert not np.allclose(adapted["prob_all"], trained["prob_all"], atol=1e-4)
     again, _ = predict_table(cell_runs[0], cell_images, "batchnorm=images", name="again")
     assert again.equals(adapted)
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((40, 40, 3), np.uint8), cell_image(3)], ids=["black", "copies"])
+def test_nothing_is_released_where_a_reader_seems_to_have_failed(cell_runs, tmp_path, predict_table, pixels):
+    for number in range(9):
+        write_image(tmp_path / "new" / f"{number}.png", pixels)
+    table, output = predict_table(cell_runs[0], tmp_path / "new")
+    assert table["review"].all()
+    assert table["reason"].notna().all()
+    assert output.count("may have been read wrongly") == 1
+
+
+def test_nothing_is_said_of_images_that_differ(cell_runs, cell_images, predict_table):
+    assert "read wrongly" not in predict_table(cell_runs[0], cell_images)[1]
