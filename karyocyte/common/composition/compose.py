@@ -21,7 +21,7 @@ from yaml import YAMLError
 
 from karyocyte.common.config.cluster import SHARED, SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, set_trainer
 from karyocyte.common.config.defaults import composition
-from karyocyte.common.config.explain import NEAREST, known_keys, resolved, unknown_key, validated
+from karyocyte.common.config.explain import ADDED_GROUPS, NEAREST, known_keys, resolved, unknown_key, validated
 from karyocyte.common.config.overrides import check_words, key_of, quote_text, typed_text
 from karyocyte.common.config.rules import check_rules
 from karyocyte.common.config.schema import Config
@@ -106,7 +106,8 @@ def _explain_hydra(error: Exception) -> str:
         others = {"model": "; any other network of timm: model.name=<name>"}.get(group, "")
         listed = f"conf/{group}/ has {', '.join(options)}{others}"
         if near:
-            listed = f"did you mean `{group}={'` or `'.join(near)}`? (conf/{group}/ has them all{others})"
+            typed = f"+{group}" if group in ADDED_GROUPS else group
+            listed = f"did you mean `{typed}={f'` or `{typed}='.join(near)}`? (conf/{group}/ has them all{others})"
         return f"there is no {group}={option}: {listed}"
     name = re.search(r"'([^']+)'", first)
     if name and first.startswith("Ambiguous value"):

@@ -39,6 +39,7 @@ REFUSED = [
     "train data=fodler protocol=image cache_dir=cache data_dir=cells data.positive_class=a",
     "train model=resnet5 +profile=demo",
     "train resnet50_cut_block5 +profile=demo",
+    "train +experiment=resnet50_cut_blok5 +profile=demo",
     "train +profile=demo +experiment=resnet50_cut_block5",
     "train +profile=demo seed= 1",
     "train +profile=demo 'model.args={pad_type: same}'",
