@@ -55,9 +55,9 @@ def test_usage_errors_and_help_import_no_large_library(script):
 
 
 ANSWERS = {
-    "+Experiment=resnet50_cut_block5": "unknown key Experiment: did you mean +experiment?",
-    "+experment=resnet50_cut_block5": "unknown key experment: did you mean +experiment?",
-    "model=foo": "conf/model/ has alexnet, anet_c6,", "+trainer.device=2": "did you mean trainer.devices",
+    "+Experiment=resnet50_cut_block5": "unknown key Experiment: did you mean `+experiment`?",
+    "+experment=resnet50_cut_block5": "unknown key experment: did you mean `+experiment`?",
+    "model=foo": "conf/model/ has alexnet, anet_c6,", "+trainer.device=2": "did you mean `trainer.devices",
     "weights=keras": "weights=keras: there are none for model.name=",
     "weights=absent.safetensors": "weights=absent.safetensors does not exist",
     "data_dir=no/such/path": "data_dir=no/such/path does not exist", "seed=1": "no data folder is named",

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from datamodules.manifest.alike import described, spellings
+from karyocyte.common.config.overrides import typed_text
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.text import counted, natural_key
@@ -141,7 +142,7 @@ def order_classes(names: set[str], positive_class: str | None) -> tuple[str, ...
     classes = tuple(sorted(names, key=natural_key))
     alike = spellings(names)
     if alike and (len(classes) == 2 or positive_class is not None):
-        remedy = "alike_names=merge makes them one, or correct them"
+        remedy = "`alike_names=merge` makes them one, or correct them"
         raise UserError(f"classes {described(alike[0])} may be the same: {remedy}")
     if len(classes) < 2:
         raise UserError(
@@ -150,10 +151,10 @@ def order_classes(names: set[str], positive_class: str | None) -> tuple[str, ...
     if len(classes) > 2:
         if positive_class is not None:
             given = f"data.positive_class={positive_class}"
-            remedy = "leave it out (data.positive_class=null)"
+            remedy = "leave it out, `data.positive_class=null`"
             raise UserError(f"{given} has no meaning with {len(classes)} classes: {remedy}")
         return classes
-    options = " or ".join(f"data.positive_class={name}" for name in classes)
+    options = " or ".join(f"`{typed_text('data.positive_class', name)}`" for name in classes)
     if positive_class is None:
         message = f"no positive class is given (the class to detect): add {options}"
         raise PositiveClassUnsaidError(message, classes)

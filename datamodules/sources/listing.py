@@ -16,6 +16,7 @@ from datamodules.io.text_tables import read_text_table
 from datamodules.io.whole_folder import make_once, whole_folder
 from datamodules.manifest.alike import meaning
 from datamodules.sources import SourceContext
+from karyocyte.common.config.overrides import typed_text
 from karyocyte.common.config.rules import DATA_DIR_HINT
 from karyocyte.common.config.sources import SourceConfig
 from karyocyte.common.errors import UserError
@@ -131,7 +132,9 @@ def read_table(file: Path, root: Path, data: SourceConfig, optional: str | None 
             columns[key.removesuffix("_column")] = table[column]
         elif column != optional:
             names = [name for name in table.columns if meaning(name) == meaning(column)] or table.columns
-            raise UserError(f"{file} has no column {column}: set data.{key} to one of {', '.join(names)}")
+            free = [name for name in names if name not in data.model_dump().values()]
+            words = " or ".join(f"`{typed_text(f'data.{key}', name)}`" for name in free or names)
+            raise UserError(f"{file} has no column {column}: set {words}")
     paths = _paths_below(root, file, columns["path"])
     rows = pd.DataFrame({**columns, "image_id": columns["path"], "path": paths})
     rows.attrs = table.attrs

@@ -3,8 +3,10 @@
 import difflib
 import os
 import select
+import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -30,6 +32,7 @@ class RepeatedError(UserError):
     """An error that another process of the same run reports: this one ends as well, and prints nothing."""
 
 
+NEAREST = 5  # paths that are looked for
 LISTED = 36  # names in an error message: room for the 32 of VGG16
 
 
@@ -58,6 +61,23 @@ def close_names(name: str, names: Sequence[str]) -> str:
     if close:
         return f"close to it: {', '.join(close)}; others: {text}"
     return f"the names are: {text}"
+
+
+def close_path(path: Path, key: str = "", folder: Path = Path()) -> str:
+    """Return ``did you mean `<path>`? `` for a path that is missing in a folder, "" if nothing is called alike.
+
+    ``key``, such as ``data_dir=``, is what is typed before it.
+    """
+    missing = path
+    while not (folder / missing.parent).is_dir() and missing.parent != missing:
+        missing = missing.parent
+    with suppress(OSError):
+        names = [entry.name for entry in (folder / missing.parent).iterdir()]
+        for name in difflib.get_close_matches(missing.name, names, n=NEAREST):
+            meant = missing.with_name(name) / path.relative_to(missing)
+            if (folder / meant).exists():
+                return f"did you mean `{shlex.quote(f'{key}{meant}')}`? "
+    return ""
 
 
 def quiet_interrupts() -> None:

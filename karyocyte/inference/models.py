@@ -13,7 +13,7 @@ from karyocyte.common.runs.ensemble import member_folders
 from karyocyte.common.runs.files import RunFile, RunFolder
 from karyocyte.common.runs.lifecycle import other_revisions
 from karyocyte.common.runs.portable import PortableModel, TrainingFacts
-from karyocyte.common.runs.run import DataFacts, Run
+from karyocyte.common.runs.run import DataFacts, Run, close_run
 
 # A file in several parts belongs to the last of these.
 PARTS = ("unused", "test", "validation", "train")
@@ -199,7 +199,9 @@ def open_model(paths: Sequence[Path]) -> RunsModel | PortableNetworks:
                 raise UserError(f"{path} is a portable model: it predicts alone, name no other model")
             return PortableNetworks(PortableModel(path))
         if not Run.is_run(path):
-            raise UserError(f"{path} is not a run of Karyocyte, nor a portable model: name a finished run's folder")
+            raise UserError(
+                f"{path} is not a run of Karyocyte, nor a portable model: {close_run(path)}name a finished run's folder"
+            )
     return RunsModel(list(map(Run, paths)))
 
 

@@ -68,7 +68,7 @@ def check_model_name(name: str) -> None:
     if timm.is_model(architecture):
         if not tag:
             return
-        raise UserError(f"model.name={name}: say model.name={architecture}, and the tag as weights={name}")
+        raise UserError(f"model.name={name}: say `model.name={architecture} weights={name}`, the tag as weights")
     close = difflib.get_close_matches(name, network_names(), n=5, cutoff=0.5)
     meant = f"close to it: {', '.join(close)}" if close else "timm.list_models() lists its names"
     own = "a network of your own is a file of its name in lightning_modules/networks with @register_model"

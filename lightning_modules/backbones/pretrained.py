@@ -259,7 +259,8 @@ def _on_hub(weights: str, address: str, names: Sequence[str], folders: WeightsFo
     url = hf_hub_url(repository, names[0], revision=revision)
     if not folders.download:
         raise NotAtHandError("to be downloaded, of unknown size (needs internet)")
-    missing = f"weights={weights}: {repository} is neither in {folder} nor in {constants.HF_HUB_CACHE}"
+    looked = " nor in ".join(str(home) for home in (folder, constants.HF_HUB_CACHE) if home is not None)
+    missing = f"weights={weights}: {repository} is not in {looked}"
     if constants.HF_HUB_OFFLINE:
         raise UserError(f"{missing}, and HF_HUB_OFFLINE is set; {remedy}")
     target = folder if folder is not None and os.access(folder, os.W_OK) else None

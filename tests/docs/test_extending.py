@@ -153,7 +153,7 @@ def notebook() -> str:
 
 def test_a_source(printed):
     assert "by_prefix: 20 images" in printed["source"]
-    assert "did you mean data.name" in printed["source"], printed["source"]
+    assert "did you mean `data.name" in printed["source"], printed["source"]
     assert "Traceback" not in printed["source"]
 
 

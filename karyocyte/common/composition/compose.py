@@ -3,11 +3,13 @@
 import difflib
 import os
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from traceback import extract_tb
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -19,8 +21,8 @@ from yaml import YAMLError
 
 from karyocyte.common.config.cluster import SHARED, SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, set_trainer
 from karyocyte.common.config.defaults import composition
-from karyocyte.common.config.explain import NEAREST, known_keys, resolved, unknown_key, validated
-from karyocyte.common.config.overrides import check_words, key_of, quote_path
+from karyocyte.common.config.explain import ADDED_GROUPS, NEAREST, known_keys, resolved, unknown_key, validated
+from karyocyte.common.config.overrides import check_words, key_of, quote_text, typed_text
 from karyocyte.common.config.rules import check_rules
 from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
@@ -42,7 +44,7 @@ def compose_overrides(overrides: Sequence[str]) -> DictConfig:
     check_words(overrides)
     check_override_order(overrides)
     with explain_composition():
-        return composition(*map(quote_path, overrides))
+        return composition(*map(quote_text, overrides))
 
 
 def check_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Config:
@@ -57,7 +59,7 @@ def check_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Config:
     cluster = check_cluster(values.pop("cluster", None))  # where a run is trained is no part of the run
     single = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN
     if cluster.name != "none" and single and SWEEP_VARIABLE not in os.environ:
-        raise UserError(f"+cluster={cluster.name} is for the jobs of a multirun: add -m, python train.py -m ...")
+        raise UserError(f"+cluster={cluster.name} is for the jobs of a multirun: add `-m`, python train.py -m ...")
     if "search" in values:
         raise UserError("+search is for a search over many runs: python scripts/tune.py +search=... +experiment=...")
     config = validated(Config, values)
@@ -104,18 +106,20 @@ def _explain_hydra(error: Exception) -> str:
         others = {"model": "; any other network of timm: model.name=<name>"}.get(group, "")
         listed = f"conf/{group}/ has {', '.join(options)}{others}"
         if near:
-            listed = f"did you mean {' or '.join(near)}? (conf/{group}/ has them all{others})"
+            typed = f"+{group}" if group in ADDED_GROUPS else group
+            listed = f"did you mean `{typed}={f'` or `{typed}='.join(near)}`? (conf/{group}/ has them all{others})"
         return f"there is no {group}={option}: {listed}"
     name = re.search(r"'([^']+)'", first)
     if name and first.startswith("Ambiguous value"):
-        return f"{name[1]} names several values: add -m to train one run for each, python train.py -m ..."
+        quoted = typed_text(name[1], "a,b")
+        return f"{name[1]} names several values: add `-m` to train one run for each, or quote one, such as {quoted}"
     if name and first.startswith("Could not override"):
-        return _not_composed(name[1])
+        return _not_composed(name[1], str(error).rpartition(" use ")[2].strip())
     return " ".join(str(error).split())
 
 
-def _not_composed(key: str) -> str:
-    """The message for a key that no YAML file of this composition has: it is unknown, or must be added."""
+def _not_composed(key: str, added: str) -> str:
+    """The message for a key that no YAML file of this composition has: it is unknown, or must be ``added``."""
     known = known_keys(Config)
     for kind, model in (("slurm", SlurmConfig), ("local", LocalConfig)):
         keys = known_keys(model, "cluster")
@@ -123,10 +127,20 @@ def _not_composed(key: str) -> str:
             same = SHARED.get(key.removeprefix("cluster."))
             return f"{key} is a key of +cluster={kind}: add that" + (f", or set trainer.{same}" if same else "")
         known += keys
-    if key in known:
-        added = f"+{key}=<value>, or a key of a mapping as +{key}.<key>=<value>"
-        return f"{key} is in no file of conf/ that this run uses: add it as {added}"
+    if key in known or _is_of_mapping(key):
+        return f"{key} is in no file of conf/ that this run uses: add it as `{shlex.quote(added)}`"
     return unknown_key(key, known)
+
+
+def _is_of_mapping(key: str) -> bool:
+    """Whether the key is in a mapping that takes any keys, such as model.args."""
+    annotation: Any = Config
+    for name in key.split(".")[:-1]:
+        fields = getattr(annotation, "model_fields", {})
+        if name not in fields:
+            return False
+        annotation = fields[name].annotation
+    return str(annotation).startswith("dict")
 
 
 def all_folds(*, _root_: DictConfig) -> int:
@@ -145,7 +159,7 @@ def all_folds(*, _root_: DictConfig) -> int:
         if name != "split.fold" and name.split(".")[0] in _DECISIVE_KEYS:
             raise UserError(f"{key} may change the number of folds from job to job: {_REMEDY}")
     if _root_.split.test != "fold":
-        raise UserError(f"split.test={_root_.split.test} is one given part without folds: set split.test=fold")
+        raise UserError(f"split.test={_root_.split.test} is one given part without folds: set `split.test=fold`")
     if _root_.protocol != "subject":
         return int(_root_.split.folds)
     if _root_.data.get("part_column"):

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, open_dict
 from karyocyte.common.compat import expand_sweep, parse_yaml_once
 from karyocyte.common.composition.compose import check_config, check_override_order, explain_composition
 from karyocyte.common.composition.named_files import check_data_dir
-from karyocyte.common.config.overrides import check_words, quote_path, without
+from karyocyte.common.config.overrides import check_words, quote_text, without
 from karyocyte.common.config.schema import Config
 from karyocyte.common.paths import CONF
 
@@ -55,7 +55,7 @@ def job_configs(overrides: Sequence[str], needs_data: bool = True) -> list[Confi
     """
     check_words(overrides)
     configs = []
-    with parse_yaml_once(), grid(list(map(quote_path, overrides))) as expanded:
+    with parse_yaml_once(), grid(list(map(quote_text, overrides))) as expanded:
         jobs: dict[tuple[str, ...], None] = {}  # in their order, each once
         for job in expanded.jobs:
             jobs[without(job, UNIMPORTANT)] = None

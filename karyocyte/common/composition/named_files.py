@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 
 from karyocyte.common.cli import warn_once
 from karyocyte.common.config.rules import DATA_DIR_HINT
-from karyocyte.common.errors import UserError
+from karyocyte.common.errors import UserError, close_path
 from karyocyte.common.runs.portable_folder import PortableFolder
 from karyocyte.common.runs.run import Run
 
@@ -21,9 +21,12 @@ def check_data_dir(composed: DictConfig, elsewhere: bool = False) -> None:
     if composed.data_dir is None:
         raise UserError(f"no data folder is named: {DATA_DIR_HINT}")
     downloaded = composed.data.get("download", False)
-    if not downloaded and not Path(str(composed.data_dir)).expanduser().exists():
+    data_dir = Path(str(composed.data_dir)).expanduser()
+    if not downloaded and not data_dir.exists():
         if not elsewhere:
-            raise UserError(f"data_dir={composed.data_dir} does not exist: {DATA_DIR_HINT}")
+            raise UserError(
+                f"data_dir={composed.data_dir} does not exist: {close_path(data_dir, 'data_dir=')}{DATA_DIR_HINT}"
+            )
         warn_once(f"data_dir={composed.data_dir} does not exist on this machine: the jobs need it on theirs")
 
 
@@ -31,7 +34,7 @@ def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
     """Check that what ``weights``, ``data_dir`` (see ``check_data_dir``) and ``init_from`` name exists."""
     weights = str(composed.weights)
     if weights.endswith(".safetensors") and not Path(weights).is_file():
-        raise UserError(f"weights={weights} does not exist: name the file, a timm tag, or weights=random")
+        raise UserError(f"weights={weights} does not exist: name the file, a timm tag, or `weights=random`")
     folder = weights.removeprefix("local-dir:")
     if folder != weights and not Path(folder).expanduser().is_dir():
         raise UserError(f"weights={weights}: there is no such folder: bring config.json and model.safetensors there")

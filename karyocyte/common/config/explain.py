@@ -86,7 +86,7 @@ def unknown_key(key: str, known: Sequence[str], file: str = "train") -> str:
         file = f"{group}/*"
     if not near:
         return f"unknown key {key}: conf/{file}.yaml lists the keys"
-    return f"unknown key {key}: did you mean {' or '.join(near)}?"
+    return f"unknown key {key}: did you mean `{'` or `'.join(near)}`?"
 
 
 def nearest(name: str, choices: Sequence[str]) -> list[str]:

@@ -2,9 +2,11 @@
 
 import os
 import re
+import shlex
 import sys
 from argparse import ArgumentParser
 from collections.abc import Collection, Iterable, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from karyocyte.common.errors import UserError
@@ -12,22 +14,40 @@ from karyocyte.common.paths import CONF
 
 PATH_KEYS = ("init_from", "weights", "data_dir", "weights_dir", "output_dir", "cache_dir", "data.file", "search.out")
 PATTERN_KEYS = ("data.subject_regex", "data.cell_regex")
+# Text that is divided at its commas: it has no quotes or escapes, and is no list, mapping or function of Hydra's.
+_LISTED = re.compile(r"(?![\[{]|\w+\()[^\"'$\\]*")
+# Keys whose values are names of people's classes, parts and columns: they may be called true, 1e3 or a=b.
+_NAME_KEY = re.compile(r"name|split\.(test|given_validation)|data\.(\w+\.)?(positive_class|\w+_column)")
+_NAMES_KEY = re.compile(r"data\.(\w+\.)?classes")
 # Of Hydra.
 FLAGS_WITH_VALUE = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-path", "--config-name", "--config-dir")
 
 
 def check_words(words: Sequence[str]) -> None:
     """Check that each word of a command line is a flag or an override ``key=value``; a ``UserError`` corrects it."""
-    for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False):
+    for position, word in enumerate(words):
+        before = words[position - 1] if position else ""
+        after = words[position + 1] if position + 1 < len(words) else ""
         if word.startswith(("-", "~")) or before in FLAGS_WITH_VALUE:
             continue
         if word == "=" or after.startswith("=") or (word.endswith("=") and after and "=" not in after):
-            raise UserError(f"{word!r}: no blanks around =, type key=value")
+            parts = words[position : position + (3 if after == "=" else 2)]
+            raise UserError(f"{word!r}: no blanks around =, type `{shlex.quote(''.join(parts))}`")
         if "=" not in word:
-            example = "such as +experiment=<name> or seed=1"
-            if (CONF / "experiment" / f"{word}.yaml").is_file():
-                example = f"+experiment={word}"
-            raise UserError(f"{word!r} is not key=value: type {example}")
+            raise UserError(f"{word!r} is not key=value: {_instead(word, words[:position], words[position:])}")
+
+
+def _instead(word: str, before: Sequence[str], rest: Sequence[str]) -> str:
+    """Say what to type in place of a word that is not key=value."""
+    if (CONF / "experiment" / f"{word}.yaml").is_file():
+        return f"type `+experiment={word}`"
+    if before and (_is_text_key(key_of(before[-1])) or re.search(r"=[\[{][^\]}]*$", before[-1])):
+        parts = [before[-1], *takewhile(lambda part: "=" not in part and not part.startswith("-"), rest)]
+        override = " ".join(parts)
+        if "={" in override and not override.startswith("+"):
+            override = f"++{override}"  # a mapping may be one that no file of conf/ has
+        return f"a value with blanks needs quotes, type `{shlex.quote(override)}`"
+    return "type such as +experiment=<name> or seed=1"
 
 
 def is_multirun() -> bool:
@@ -50,32 +70,66 @@ def expand_home(word: str) -> str:
     return re.sub(r"(^|[=,])~(?=[/,]|$)", lambda before: before[1] + os.path.expanduser("~"), word)  # noqa: PTH111
 
 
-def quote_path(argument: str) -> str:
-    """Quote the value of an override that is a path or a pattern, where Hydra's grammar cannot read it bare.
+def quote_text(argument: str) -> str:
+    """Quote the value of an override that is a path, a pattern or names, where Hydra would not take it as it is typed.
 
-    Every run's folder holds a ``=`` (``seed=0``), a path may hold blanks. In a multirun, each value is quoted.
+    Every run's folder holds a ``=`` (``seed=0``), a class may be called true; null stays none. Values with commas
+    between are those of a multirun, unless the whole text is a path that exists.
     """
     key, equals, value = argument.partition("=")
-    if not equals or key.lstrip("+") not in (*PATH_KEYS, *PATTERN_KEYS) or _is_readable(argument):
+    if not equals or not _is_text_key(key_of(key)) or value[:1] in ("'", '"'):
         return argument
+    if _NAMES_KEY.fullmatch(key_of(key)):
+        return f"{key}={_quote_items(value)}"
+    exists = os.path.exists(value.removeprefix("local-dir:"))  # noqa: PTH110 (Path fails for long texts)
+    if key_of(key) in PATTERN_KEYS or exists or not _LISTED.fullmatch(value):
+        return f"{key}={_quote(value)}"
+    return f"{key}={','.join(map(_quote, value.split(',')))}"
+
+
+def _is_text_key(key: str) -> bool:
+    return key in (*PATH_KEYS, *PATTERN_KEYS) or any(kind.fullmatch(key) for kind in (_NAME_KEY, _NAMES_KEY))
+
+
+def _quote_items(value: str) -> str:
+    """Quote the names in ``[a,true]``, where null is a name too."""
+    items = value.removeprefix("[").removesuffix("]")
+    if value == f"[{items}]" and _LISTED.fullmatch(items):
+        names = [f'"{item}"' if item.lower() == "null" else _quote(item) for item in items.split(",")]
+        return f"[{','.join(names)}]"
+    return value
+
+
+def _quote(value: str) -> str:
+    """Quote a text unless Hydra reads it as it stands, as none, or with the escapes of its grammar."""
+    readable, read = _read(value)
+    if readable and (read is None or "\\" in value or str(read) == value.strip()):
+        return value
     quoted = '"' + value.replace('"', '\\"') + '"'
-    if is_multirun():
-        quoted = quoted.replace(",", '","')
-    if _is_readable(f"{key}={quoted}"):
-        return f"{key}={quoted}"
-    return argument
+    return quoted if _read(quoted)[0] else value
 
 
-def _is_readable(argument: str) -> bool:
-    """Whether Hydra's grammar reads the override."""
+def _read(value: str) -> tuple[bool, object]:
+    """Tell whether Hydra's grammar reads a value, and as what; functions such as range(0,4) are their text."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import ChoiceSweep
     from hydra.errors import HydraException
 
     try:
-        OverridesParser.create().parse_override(argument)
+        override = OverridesParser.create().parse_override(f"key={value}")
     except HydraException:
-        return False
-    return True
+        return False, None
+    read = override.value()
+    if override.is_sweep_override() and not (isinstance(read, ChoiceSweep) and read.simple_form):
+        return True, value
+    return True, read
+
+
+def typed_text(key: str, value: str) -> str:
+    """Return the override that gives a key a text, as it is typed in a shell: a class may be called null, or a,b."""
+    if value.lower() == "null" or value != value.strip() or re.search("[,'\"$\\\\]", value):
+        value = '"' + value.replace('"', '\\"') + '"'
+    return shlex.quote(f"{key}={value}")
 
 
 def without(overrides: Iterable[str], sections: Collection[str]) -> tuple[str, ...]:

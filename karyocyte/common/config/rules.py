@@ -9,7 +9,7 @@ from karyocyte.common.keras import check_keras
 # Transforms that move a chromosome to another place.
 MOVING = ("flips", "rotations", "mirror", "rotate", "bend", "uneven", "stretch", "shift", "scale")
 TURNED_COPIES = ("paper", "hem_all")  # ways to balance that add turned copies
-DATA_DIR_HINT = "set data_dir=<folder or zip> or KARYOCYTE_DATA_DIR, or use +profile=demo, which needs no data"
+DATA_DIR_HINT = "set data_dir=<folder or zip> or KARYOCYTE_DATA_DIR, or use `+profile=demo`, which needs no data"
 
 
 def check_rules(config: Config) -> None:
@@ -18,25 +18,27 @@ def check_rules(config: Config) -> None:
         _check_karyograms(config)
     if config.balance.name in TURNED_COPIES and not (config.transform.flips or config.transform.rotations):
         turned = f"balance={config.balance.name} adds turned copies"
-        raise UserError(f"{turned}: set transform.flips=true or transform.rotations=true, or balance=none")
+        raise UserError(f"{turned}: set `transform.flips=true` or transform.rotations=true, or `balance=none`")
     check_keras(config.weights, config.model.name)
     if config.head.logits == 1 and config.loss.entry.get("label_smoothing"):
-        raise UserError("loss.label_smoothing needs head.logits=2 (one output has no smoothed target): set one of them")
+        raise UserError(
+            "loss.label_smoothing needs `head.logits=2` (one output has no smoothed target): set it, or leave it out"
+        )
     if config.transform.batched and config.prepare.augment_at is not None:
         resized = f"prepare.augment_at={config.prepare.augment_at}"
-        raise UserError(f"{resized} resizes images after their transforms: set it to null or transform.batched=false")
+        raise UserError(f"{resized} resizes images after their transforms: set it to null or `transform.batched=false`")
     if config.head.orientation:
         _check_orientation(config)
     if config.callbacks.check_and_adjust.enabled and config.scheduler.target is not None:
-        raise UserError("callbacks.check_and_adjust sets the learning rate: set scheduler=none beside it")
+        raise UserError("callbacks.check_and_adjust sets the learning rate: set `scheduler=none` beside it")
     if config.callbacks.averaging.enabled and config.trainer.precision in ("16-true", "bf16-true"):
-        raise UserError("callbacks.averaging is lost in 16-bit weights: set trainer.precision=32-true or a mixed one")
+        raise UserError("callbacks.averaging is lost in 16-bit weights: set `trainer.precision=32-true` or a mixed one")
 
 
 def _check_orientation(config: Config) -> None:
     """The training images are upright, and every second one is turned: no transform may turn them over as well."""
     if config.head.logits == 1:
-        raise UserError("head.orientation=true needs a logit per class, not head.logits=1: set head.logits=null")
+        raise UserError("head.orientation=true needs a logit per class, not head.logits=1: set `head.logits=null`")
     over = _enabled(config.transform, ("flips", "rotations"))
     if config.transform.rotate > 90:
         over.append(f"transform.rotate={config.transform.rotate:g}")
@@ -49,7 +51,7 @@ def _check_karyograms(config: Config) -> None:
     source = config.data.source
     if config.prepare.fit == "canvas":
         canvas = "prepare.fit=canvas takes one chromosome and turns it upright"
-        raise UserError(f"{canvas}, data.source={source} has whole karyograms: set prepare.fit=stretch or square")
+        raise UserError(f"{canvas}, data.source={source} has whole karyograms: set `prepare.fit=stretch` or square")
     turned = _enabled(config.transform, MOVING)
     if config.inference.mirror:
         turned.append("inference.mirror")
@@ -59,7 +61,7 @@ def _check_karyograms(config: Config) -> None:
         turned.append(f"balance={config.balance.name}")
     if turned:
         place = "in a karyogram the place of each chromosome carries meaning (paper 001, 3.1.2)"
-        raise UserError(f"{', '.join(turned)}: {place}: use transform=karyograms, and leave this out")
+        raise UserError(f"{', '.join(turned)}: {place}: use `transform=karyograms`, and leave this out")
 
 
 def _enabled(transform: TransformConfig, names: tuple[str, ...]) -> list[str]:

@@ -1,6 +1,9 @@
 """The names of the files in a run's folder. Other packages read and write them through ``Run``."""
 
 from enum import StrEnum
+from pathlib import Path
+
+OUTPUTS = Path("outputs")  # the default of output_dir
 
 
 class RunFile(StrEnum):

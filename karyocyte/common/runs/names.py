@@ -5,9 +5,9 @@ from pathlib import Path
 
 from karyocyte.common.cli import report_user_errors
 from karyocyte.common.errors import UserError
+from karyocyte.common.runs.files import OUTPUTS
 
 LATEST = "latest"
-OUTPUTS = Path("outputs")  # the default of output_dir
 LISTED = 8  # runs that an error names, at most
 
 

@@ -16,10 +16,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from karyocyte.common.cli import warn_once
 from karyocyte.common.config.defaults import section_defaults
-from karyocyte.common.errors import UserError, first_fault
+from karyocyte.common.errors import UserError, close_path, first_fault
 from karyocyte.common.files import read_csv, read_json, read_whole_json, read_yaml, write_csv, write_json, write_text
 from karyocyte.common.runs.ensemble import EnsembleFile, read_ensemble
-from karyocyte.common.runs.files import RunFile, RunFolder
+from karyocyte.common.runs.files import OUTPUTS, RunFile, RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +32,11 @@ DETAILS = "\nThe whole evaluation\n\n"  # in summary.txt, below what the termina
 # Files of which every run has at least one from its start on; an external validation or an ensemble has the last two.
 MARKS = (RunFile.IDENTITY, RunFile.STATUS, RunFile.PREDICTIONS)
 SPLIT_COLUMNS = ("image_id", "path", "label", "subject", "sha256", "part")
+
+
+def close_run(path: Path) -> str:
+    """Return ``did you mean `<run>`? `` for a run or an experiment that is missing, as `close_path` does."""
+    return close_path(path) or close_path(path, folder=OUTPUTS)
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,7 @@ class Run:
         folder = path.parent if path.is_file() else path
         if not cls.is_run(folder):
             if not folder.exists():
-                raise UserError(f"{path} does not exist: {EXAMPLE}")
+                raise UserError(f"{path} does not exist: {close_run(path)}{EXAMPLE}")
             raise UserError(f"{path} is not a run of Karyocyte: {EXAMPLE}")
         return cls(folder)
 

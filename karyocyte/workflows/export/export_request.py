@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from karyocyte.common.arguments import new_folder
-from karyocyte.common.errors import UserError
+from karyocyte.common.errors import UserError, close_path
 from karyocyte.common.runs.run import Run
 from karyocyte.inference.models import LoadOptions, RunsModel
 
@@ -45,7 +45,8 @@ class ExportRequest:
         self.model.check(LoadOptions())
         new_folder(self.output)
         if self.notes is not None and not self.notes.is_file():
-            raise UserError(f"--notes {self.notes} is missing: name a Markdown file on the data and their terms")
+            near = close_path(self.notes)
+            raise UserError(f"--notes {self.notes} is missing: {near}name a Markdown file on the data and their terms")
         missing = [name for name in NEEDED if find_spec(name) is None]
         if missing and self.onnx:
             raise UserError(

@@ -12,7 +12,7 @@ from datamodules.io.text_tables import read_text_table
 from karyocyte.common.arguments import new_folder
 from karyocyte.common.cli import warn
 from karyocyte.common.config.command import Command
-from karyocyte.common.errors import UserError
+from karyocyte.common.errors import UserError, close_path
 from karyocyte.common.files import safe_stems
 from karyocyte.common.karyotype import CHROMOSOMES, MARKER, class_of
 from karyocyte.common.runs.files import PortableFile
@@ -104,15 +104,17 @@ class KaryotypeRequest:
         model = self.model
         if not self.cells.exists():
             raise UserError(
-                f"{self.cells} is missing: name a folder, a zip or a table (.csv) of single chromosomes, or pictures "
-                "of metaphases"
+                f"{self.cells} is missing: {close_path(self.cells)}name a folder, a zip or a table (.csv) of single "
+                "chromosomes, or pictures of metaphases"
             )
         if self.config.detector and not is_detector(self.detector):
             raise UserError(
                 f"detector={self.config.detector} is no detector: name a run of +experiment=metaphase_detector"
             )
         if self.fixed is not None and not self.fixed.is_file():
-            raise UserError(f"--fixed {self.fixed} is missing: name a table with the columns file and class")
+            raise UserError(
+                f"--fixed {self.fixed} is missing: {close_path(self.fixed)}name a table with the columns file and class"
+            )
         new_folder(self.output)
         if self.cells.resolve() in self.output.resolve().parents:
             raise UserError(f"--output {self.output} is in {self.cells}: the next call would take it for cells")

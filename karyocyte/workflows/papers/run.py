@@ -9,7 +9,7 @@ from itertools import chain, product
 from pathlib import Path
 
 from karyocyte.common.cli import INTERRUPTED, console, say, warn
-from karyocyte.common.config.overrides import quote_path
+from karyocyte.common.config.overrides import quote_text
 from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
@@ -158,7 +158,7 @@ def _wait_for(command: Sequence[str]) -> int:
 def finished_runs(output_dir: Path, training: Step) -> Runs:
     """Return the folders of the finished runs of the newest sweep of a training step, by experiment; {} without one."""
     runs: dict[str, list[str]] = {}
-    words = tuple(quote_path(word) for word in training.words[1:])
+    words = tuple(quote_text(word) for word in training.words[1:])
     files = [file for file in output_dir.glob("sweeps/*/sweep.json") if read_sweep(file.parent).command[1:] == words]
     if files:
         folder = max(files, key=lambda path: path.stat().st_mtime).parent

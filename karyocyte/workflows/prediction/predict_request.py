@@ -1,5 +1,6 @@
 """The words of scripts/predict.py and their check, without the imports of networks and images."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,10 +9,12 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from karyocyte.common.arguments import free_name
 from karyocyte.common.config.base import FROM_YAML, Folder, StrictModel, listed
 from karyocyte.common.config.command import Command
-from karyocyte.common.errors import UserError
+from karyocyte.common.errors import UserError, close_path
 from karyocyte.common.runs.files import RunFolder
+from karyocyte.common.runs.run import close_run
 from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
 
 Rule = Literal["release", "confidence"]
@@ -92,19 +95,21 @@ class PredictRequest:
         if not self.named:
             first = ", ".join(map(str, self.command.paths[:1])) or "nothing"
             raise UserError(
-                f"{first} is not a run of Karyocyte, nor a portable model: name a finished run's folder first, then "
-                "the images"
+                f"{first} is not a run of Karyocyte, nor a portable model: {close_run(Path(first))}name a "
+                "finished run's folder first, then the images"
             )
         if not self.places:
             raise UserError("no images are named: add a folder, a zip or files after the runs")
         if self.command.paths[: len(self.named)] != self.named:
             raise UserError(f"{self.named[-1]} is a run: name the runs first, then the images")
         if self.output.suffix.lower() != ".csv":
-            raise UserError(f"--output {self.output}: a CSV file is written: end its name in .csv")
+            table = shlex.quote(str(self.output.with_suffix(".csv")))
+            raise UserError(f"--output {self.output}: a CSV file is written: end its name in .csv, `--output {table}`")
         for written in (self.output, self.parquet):
             if written.exists() and not self.unfinished.exists():
-                raise UserError(f"{written} exists already: name another, or move it away")
+                another = shlex.quote(str(free_name(self.output)))
+                raise UserError(f"{written} exists already: name another, `--output {another}`, or move it away")
         for place in self.places:
             if not place.exists():
-                raise UserError(f"{place} is missing: name a folder, a zip or files of images")
+                raise UserError(f"{place} is missing: {close_path(place)}name a folder, a zip or files of images")
         self.model.check(LoadOptions(runtime=self.settings.runtime, passes=self.settings.passes))

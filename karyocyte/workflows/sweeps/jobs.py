@@ -20,7 +20,7 @@ from karyocyte.common.config.overrides import (
     config_dir_words,
     expand_home,
     is_multirun,
-    quote_path,
+    quote_text,
     without,
 )
 from karyocyte.common.errors import UserError
@@ -124,7 +124,7 @@ def command_line() -> Iterator[None]:
     _failed.clear()
     with report_user_errors(), explain_composition():
         check_words(sys.argv[1:])
-        sys.argv = list(map(quote_path, map(expand_home, sys.argv)))
+        sys.argv = list(map(quote_text, map(expand_home, sys.argv)))
         yield
         if len(_failed) == 1 and not is_multirun():
             raise _failed[0]

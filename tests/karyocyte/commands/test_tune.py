@@ -79,13 +79,13 @@ def test_a_pruned_run_says_so_and_can_be_finished(tmp_path, call):
 
 ERRORS = {
     "no search": ([*SMALL], "add +search=<name>, such as +search=lr_batch"),
-    "a search that is not there": (["+search=lr_bach"], "did you mean lr_batch"),
+    "a search that is not there": (["+search=lr_bach"], "did you mean `+search=lr_batch"),
     "a sampler that is not there": (["search.sampler=tpee"], "search.sampler: Input should be 'tpe' or 'gp'"),
-    "an unknown key of the search": (["+search.trails=3"], "search.trails: did you mean search.trials"),
+    "an unknown key of the search": (["+search.trails=3"], "search.trails: did you mean `search.trials"),
     "an empty space": (["search.space=null"], "search.space: name a key"),
     "an unknown key in the space": (
         ["+search.space.loader.batchsize={choices: [1]}"],
-        "search.space: unknown key loader.batchsize: did you mean loader.batch_size",
+        "search.space: unknown key loader.batchsize: did you mean `loader.batch_size",
     ),
     "a value that the key refuses": (["search.space.loader.batch_size.choices=[8,-1]"], "loader.batch_size"),
     "a range the wrong way round": (["search.space.unfreeze.lr.low=1"], "search.space.unfreeze.lr: low must be less"),

@@ -53,7 +53,7 @@ def test_a_karyogram_is_not_turned_as_a_whole(override):
     key = override if override.startswith("balance") else override.partition("=")[0]
     for error in (error_of(composed([*WHOLE, override])), error_of(composed_of(override))):
         assert error.startswith(key)
-        assert "use transform=karyograms" in error
+        assert "`transform=karyograms`" in error
 
 
 UPRIGHT = ["data=chromosomes", "head.orientation=true"]
