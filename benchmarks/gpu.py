@@ -25,6 +25,7 @@ from datamodules.image_datamodule import ImageDataModule
 from datamodules.prepared_dataset import PreparedDataset, whole_batch
 from karyocyte.common.cli import report_user_errors
 from karyocyte.common.composition.compose import compose_config
+from karyocyte.common.config.recipes import as_classifier
 from karyocyte.common.config.schema import Config
 from karyocyte.common.files import write_csv
 from karyocyte.common.revision import revision
@@ -113,14 +114,14 @@ def rates(experiment: str, images: int, batch: int, folder: Path, accelerator: s
 
 
 def _config(experiment: str, images: int, batch: int, folder: Path, accelerator: str) -> Config:
-    return compose_config([
+    return as_classifier(compose_config([
         f"+experiment={experiment}", "+profile=gpu", *EXPERIMENTS[experiment], "weights=random", "unfreeze=whole",
         "balance=none", "split.near_duplicates=off", "callbacks.early_stopping.enabled=false", "inference.mirror=false",
         f"{'data.cells' if experiment == 'chromosomes' else 'data.images'}={images}", f"loader.batch_size={batch}",
         f"trainer.accelerator={accelerator}", "trainer.max_images=null", "trainer.max_epochs=1",
         "trainer.limit_val_batches=1", "trainer.enable_progress_bar=false",
         f"cache_dir={folder}/cache", f"output_dir={folder}/outputs",
-    ])  # fmt: skip
+    ]))  # fmt: skip
 
 
 def _model(config: Config, data: ImageDataModule) -> Classifier:

@@ -7,14 +7,14 @@ from omegaconf import OmegaConf
 from pydantic_core import to_jsonable_python
 
 from karyocyte.common.composition.compose import check_config, compose_overrides
-from karyocyte.common.config.schema import Config
+from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.config.sources import SourceConfig
 
 # Keys of a data module that stand for a key of a section.
 _SHORT = {"size": "prepare.size", "batch_size": "loader.batch_size"}
 
 
-def compose_data(data: str | SourceConfig, keys: Mapping[str, Any]) -> Config:
+def compose_data(data: str | SourceConfig, keys: Mapping[str, Any]) -> TrainingConfig:
     """Return the configuration that ``python train.py data=<data>`` would train with, but for the given keys.
 
     Raises:

@@ -22,6 +22,7 @@ from datamodules.transforms.batched_augmentation import BatchedAugmentation
 from datamodules.transforms.expansion import ExpandedImages, Expansion, unchanged
 from datamodules.transforms.resident import ImageKeys, KeyDataset, ResidentImages
 from karyocyte.common.config.data import PrepareConfig
+from karyocyte.common.config.schema import Config
 from karyocyte.common.seeds import derive_seed
 
 
@@ -41,6 +42,8 @@ class ImageDataModule(SplitDataModule):
     """
 
     default_source = "cnmc"
+    _takes = Config
+    config: Config
 
     # The images.
 
@@ -64,6 +67,11 @@ class ImageDataModule(SplitDataModule):
         return np.asarray(codes, np.int64)
 
     # Their preparation.
+
+    @property
+    def used_config(self) -> Config:
+        """The configuration with the measured frame, which new images need."""
+        return self.config.model_copy(update={"prepare": self.prepare})
 
     @cached_property
     def prepare(self) -> PrepareConfig:

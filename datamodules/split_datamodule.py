@@ -26,9 +26,9 @@ from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from datamodules.samplers import EpochBatchSampler, check_shares, share_of
 from datamodules.sources import scan_persons
 from karyocyte.common.compat import position_in_epoch
-from karyocyte.common.config.data import PrepareConfig
-from karyocyte.common.config.schema import Config
+from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.config.sources import SourceConfig
+from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.preemption import ignore_in_worker
 from karyocyte.common.runs.distributed import World
@@ -57,18 +57,22 @@ class SplitDataModule(LightningDataModule, ABC):
     """
 
     default_source: ClassVar[str]
+    _takes: ClassVar[Any]  # the classes of configurations that this data module reads
+    config: TrainingConfig
 
     def __init__(
         self,
-        data: Config | SourceConfig | str | None = None,
+        data: TrainingConfig | SourceConfig | str | None = None,
         *,
         progress: bool = True,
         world: World = World(),  # noqa: B008 (frozen)
         **keys: Any,
     ) -> None:
         super().__init__()
-        if not isinstance(data, Config):
+        if not isinstance(data, TrainingConfig):
             data = compose_data(data or self.default_source, keys)
+        if not isinstance(data, self._takes):
+            raise UserError(f"data={data.data.source} is for a {data.recipe}: {type(self).__name__} does not read it")
         self.config = data
         self.cache_dir = Path(self.config.cache_dir)
         self.progress = progress and world.is_first
@@ -122,9 +126,9 @@ class SplitDataModule(LightningDataModule, ABC):
         return BalancePlan(train, np.zeros(len(train), np.int64))
 
     @property
-    def prepare(self) -> PrepareConfig:
-        """The preparation of the images."""
-        return self.config.prepare
+    def used_config(self) -> TrainingConfig:
+        """The configuration with what was measured of the images."""
+        return self.config
 
     def setup(self, stage: str | None = None) -> None:
         """Split the images, look for leaks and plan the epoch; nothing is written into a run."""

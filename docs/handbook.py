@@ -2,16 +2,19 @@
 
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import typer
 import yaml
 from typer.cli import get_docs_for_click
 from typer.main import get_command
 
+from karyocyte.common.config.base import StrictModel
+from karyocyte.common.config.schema import Config, CutterConfig, DetectorConfig
 from karyocyte.common.paths import ROOT
 
 CONF = ROOT / "conf"
@@ -75,6 +78,30 @@ def group_keys(group: str, results: Path) -> str:
         ]
         lines.append(f"| {' | '.join(map(_cell, shown))} |")
     return "\n".join(lines)
+
+
+def picture_keys(results: Path) -> str:
+    """Return a table of the keys of conf/train.yaml that a detector or a cutter does not have, or only in part."""
+    lines = ["| key | of a detector | of a cutter |", "|:----|:--------------|:------------|"]
+    for name, field in Config.model_fields.items():
+        cells = []
+        for model in (DetectorConfig, CutterConfig):
+            own = model.model_fields.get(name)
+            cells.append("" if own is None else ", ".join(f"`{key}`" for key in _leaves(name, own.annotation)))
+            shared = own is not None and own.annotation == field.annotation
+        if name != "recipe" and not shared:
+            lines.append(f"| `{name}` | {cells[0] or '-'} | {cells[1] or '-'} |")
+    return "\n".join(lines)
+
+
+def _leaves(name: str, section: Any) -> list[str]:
+    """Return the dotted keys of a section of the schema, which have values."""
+    if not isinstance(section, type) or not issubclass(section, StrictModel):
+        return [name]
+    keys = []
+    for below, field in section.model_fields.items():
+        keys += _leaves(f"{name}.{below}", field.annotation)
+    return keys
 
 
 def options(group: str, results: Path) -> str:
@@ -217,8 +244,9 @@ SCRIPTS = tuple(
         "tune", "sweep_status", "collect",
     )
 )  # fmt: skip
-BLOCKS = {
+BLOCKS: dict[str, Callable[[Path], str]] = {
     "commands": partial(commands, SCRIPTS),
+    "keys_pictures": picture_keys,
     **{f"keys_{name}": partial(keys, name) for name in ("train", "predict", "karyotype", "ensemble", "explain")},
     **{f"keys_{name}": partial(group_keys, name) for name in GROUPS_WITH_KEYS},
     **{f"options_{name}": partial(options, name) for name in groups()},

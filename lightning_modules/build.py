@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from karyocyte.common.config.defaults import composition
-from karyocyte.common.config.schema import Config, ModelConfig
+from karyocyte.common.config.schema import Config, ModelConfig, TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file
 from karyocyte.common.runs.portable_folder import WEIGHTS, PortableFolder
@@ -35,7 +35,7 @@ class FirstBackbone:
     random_state: torch.Tensor
 
 
-def first_backbone(config: Config) -> FirstBackbone:
+def first_backbone(config: TrainingConfig) -> FirstBackbone:
     """Build the backbone with its first weights, and check all that needs neither images nor classes.
 
     Raises:
@@ -43,10 +43,11 @@ def first_backbone(config: Config) -> FirstBackbone:
     """
     check_trainer(config)
     check_extensions(config)
-    build_losses(config.loss)
+    if isinstance(config, Config):
+        build_losses(config.loss)
     torch.manual_seed(derive_seed("weights", config.seed))
     folders = WeightsFolders.of(config.weights_dir, config.cache_dir)
-    backbone, info = build_pretrained(config.model, config.weights, config.prepare.size, config.pretrained, folders)
+    backbone, info = build_pretrained(config.model, config.weights, config.backbone_size, config.pretrained, folders)
     state = torch.get_rng_state()
     for name, stage in stages_of(config).items():
         if info.freeze_batchnorm and stage.train and stage.batchnorm == "train":

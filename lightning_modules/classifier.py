@@ -1,5 +1,7 @@
 """The LightningModule that is trained: normalisation, backbone, head, loss, metrics and optimiser."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -53,6 +55,15 @@ class Classifier(ClassifierNetwork, StagedModule):
         self.train_metrics = training_metrics(num_classes)
         self.val_metrics = validation_metrics(num_classes, "val/")
         self.test_metrics = validation_metrics(num_classes, "test/")
+
+    @contextmanager
+    def on_features(self) -> Iterator[None]:
+        """Take features, as ``fixed_features`` gives them, in place of images for the length of the block."""
+        self.takes_features = True
+        try:
+            yield
+        finally:
+            self.takes_features = False
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
         """Return {"loss": float, scalar, "correct": bool (B,)}: which images of a batch are classified correctly."""

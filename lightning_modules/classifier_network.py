@@ -19,6 +19,7 @@ class ClassifierNetwork(ImageNetwork):
         super().__init__(backbone, head, facts)
         self.num_classes = num_classes
         self.orientation = orientation
+        self.takes_features = False
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return logits, float, shape (B, K), of images (B, C, H, W), float in [0, 1]; of either orientation."""

@@ -13,13 +13,13 @@ from pytorch_lightning.callbacks import DeviceStatsMonitor
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from karyocyte.common.config.build import build
-from karyocyte.common.config.schema import Config
+from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.files import RunFolder
 from karyocyte.common.runs.stages import Stage, planned_stages
 
 
-def build_loggers(config: Config, stage: Stage) -> list[Logger]:
+def build_loggers(config: TrainingConfig, stage: Stage) -> list[Logger]:
     """Return the loggers of a stage: CSV (a new version after each interruption), TensorBoard, ``logger.extra``.
 
     Raises:
@@ -34,7 +34,7 @@ def build_loggers(config: Config, stage: Stage) -> list[Logger]:
     return loggers
 
 
-def build_callbacks(config: Config, stage: Stage, mode: str) -> list[Callback]:
+def build_callbacks(config: TrainingConfig, stage: Stage, mode: str) -> list[Callback]:
     """Return the callbacks that ``callbacks`` enables for a stage: our own, then those of ``callbacks.extra``.
 
     A class with an argument ``stage``, ``monitor`` or ``mode`` ("min" or "max" of the monitored metric) is given it.
@@ -54,7 +54,7 @@ def build_callbacks(config: Config, stage: Stage, mode: str) -> list[Callback]:
     return callbacks
 
 
-def check_extensions(config: Config) -> None:
+def check_extensions(config: TrainingConfig) -> None:
     """Build all callbacks and loggers once, so that a mistake is reported before a run is opened.
 
     Raises:

@@ -15,7 +15,6 @@ class ImageNetwork(nn.Module):
         self.head = head
         self.network_args = dict(facts.args)
         self.network_args.pop("num_classes", None)  # 0 is implied by a backbone
-        self.takes_features = False
         self.mean: torch.Tensor
         self.std: torch.Tensor
         self.register_buffer("mean", torch.tensor(facts.mean).view(1, -1, 1, 1), persistent=False)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 
-from karyocyte.common.config.schema import Config
+from karyocyte.common.config.schema import Config, TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.predicted import Predicted
 from lightning_modules.classifier import Classifier
@@ -74,7 +74,7 @@ def predict(
 
 
 def predicted_arrays(
-    module: LightningModule, data: LightningDataModule, config: Config
+    module: LightningModule, data: LightningDataModule, config: TrainingConfig
 ) -> dict[str, np.ndarray] | None:
     """Return what the ``predict_step`` of a module gives for every image, by name; None but on the first process.
 

@@ -1,7 +1,6 @@
 """What all modules that are trained in stages have in common: what trains, and the optimiser."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any
 
@@ -52,15 +51,6 @@ class StagedModule(ImageNetwork, LightningModule):
         if mode and self.stage is not None:
             set_modes(self.backbone, self.stage.train, self.stage.batchnorm)
         return self
-
-    @contextmanager
-    def on_features(self, given: bool) -> Iterator[None]:
-        """Take features, as ``fixed_features`` gives them, in place of images for the length of the block, if given."""
-        self.takes_features = given
-        try:
-            yield
-        finally:
-            self.takes_features = False
 
     def configure_optimizers(self) -> Any:
         """Build the optimiser over what trains in the present stage, with its scheduler.

@@ -15,6 +15,7 @@ from benchmarks.speed.case import Case, Peer
 from benchmarks.speed.data_path import write_images
 from datamodules.datasets import data_module
 from karyocyte.common.composition.compose import compose_config
+from karyocyte.common.config.recipes import as_classifier
 from karyocyte.common.paths import ROOT
 from lightning_modules.build import build_classifier
 from lightning_modules.training.fit import train_stages
@@ -47,7 +48,7 @@ def _settings(folder: Path, network: str, size: int, batch: int, epochs: int) ->
 
 def _epoch(folder: Path, network: str, size: int, batch: int) -> Case:
     """Training, validation and the saved weights of an epoch; images are in memory, or in the cache."""
-    config = compose_config(_settings(folder, network, size, batch, 1))
+    config = as_classifier(compose_config(_settings(folder, network, size, batch, 1)))
     data = data_module(config, progress=False)
     data.setup()
     data.prepare_data()

@@ -13,7 +13,8 @@ from datamodules.metaphases.augmentation import BoxAugmentation
 from datamodules.metaphases.picture import network_picture
 from datamodules.prepared_dataset import Key, epochs_and_items
 from datamodules.split_datamodule import SplitDataModule
-from karyocyte.common.config.data import PrepareConfig
+from karyocyte.common.config.data import PictureConfig
+from karyocyte.common.config.schema import DetectorConfig, MetaphaseConfig
 from karyocyte.common.files import sha256_of_value
 
 MULTIPLE = 32  # of pixels that height and width of a batch are padded to
@@ -30,11 +31,13 @@ class MetaphaseDataModule(SplitDataModule):
     `CHROMOSOMES`, or -1 where the class is not known; "index": int64 (B,), manifest row}. Divided by
     ``prepare.canvas.scale``, a box that is not augmented is in pixels of the file.
 
-    Pictures are read when they are needed. Arguments and errors are those of `SplitDataModule`. Of ``prepare``,
-    ``canvas.scale`` and ``background`` count: with ``detect`` chromosomes are bright on black, otherwise dark on white.
+    Pictures are read when they are needed. Arguments and errors are those of `SplitDataModule`. ``prepare`` has
+    ``canvas.scale`` and ``background``: with ``detect`` chromosomes are bright on black, otherwise dark on white.
     """
 
     default_source = "metaphases"
+    _takes = MetaphaseConfig
+    config: DetectorConfig  # a cutter's has no preparation: `ComposedDataModule` needs none
 
     def training_set(self) -> Dataset[Any]:
         """Return the augmented pictures of an epoch."""
@@ -63,7 +66,7 @@ class MetaphasePictures(Dataset[dict[str, Any]]):
     """
 
     def __init__(
-        self, manifest: Manifest, prepare: PrepareConfig, rows: np.ndarray, augmentation: BoxAugmentation | None = None
+        self, manifest: Manifest, prepare: PictureConfig, rows: np.ndarray, augmentation: BoxAugmentation | None = None
     ) -> None:
         self.manifest = manifest
         self.prepare = prepare

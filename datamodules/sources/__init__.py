@@ -18,7 +18,7 @@ from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.persons import link_subjects
 from datamodules.manifest.scan import scan_listing
 from datamodules.transforms.expansion import Expansion
-from karyocyte.common.config.schema import Config
+from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.config.sources import SourceConfig
 from karyocyte.common.text import counted
 
@@ -43,7 +43,7 @@ class Source:
 
     list_images: Lister  # lists the images without opening them
     home: str | None = None  # where the published set can be had
-    expand: Callable[[Manifest, Config], Expansion] | None = None  # what its paper does before the split
+    expand: Callable[[Manifest, TrainingConfig], Expansion] | None = None  # what its paper does before the split
 
 
 _SOURCES: dict[type[SourceConfig], Source] = {}
@@ -85,7 +85,7 @@ def scan(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progr
     return scan_listing(list_images(data, data_dir, cache_dir, progress), data.on_broken, cache_dir, progress)
 
 
-def scan_persons(config: Config, progress: bool = True) -> Manifest:
+def scan_persons(config: TrainingConfig, progress: bool = True) -> Manifest:
     """Return the scanned images of a configuration, as `scan` does; the same files make subjects one person.
 
     ``split.link_subjects`` decides whether.
@@ -100,7 +100,7 @@ def list_images(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path
     return list_source(data, SourceContext(None if data_dir is None else str(data_dir), Path(cache_dir), progress))
 
 
-def list_configured(config: Config, progress: bool = True) -> Manifest:
+def list_configured(config: TrainingConfig, progress: bool = True) -> Manifest:
     """List the images of a configuration without opening them; errors are those of `scan`."""
     place = (config.data_dir, Path(config.cache_dir), progress)
     return list_source(config.data, SourceContext(*place, config.follow_links, config.alike_names))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,8 @@ from datamodules.synthesis.karyogram_writer import KARYOGRAMS, read_karyograms
 from datamodules.transforms.augmentation import Augmentation
 from karyocyte.common.arguments import new_folder
 from karyocyte.common.cli import console, say, warn
-from karyocyte.common.config.schema import Config
+from karyocyte.common.config.recipes import as_classifier
+from karyocyte.common.config.schema import Config, TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value, write_csv
 from karyocyte.evaluation.examples import PLAIN, Example, draw_sheet
@@ -39,7 +41,7 @@ PANEL = 6.2  # width of one of them, inches
 
 
 def prepare_all(
-    configs: Sequence[Config], images: bool = True, sheet: Path | None = None, before_after: Path | None = None
+    configs: Sequence[TrainingConfig], images: bool = True, sheet: Path | None = None, before_after: Path | None = None
 ) -> None:
     """Prepare the data of each configuration, those that ask for the same once, and draw images of the first.
 
@@ -53,9 +55,10 @@ def prepare_all(
         new_folder(before_after, "--before-after")
     done: set[str] = set()
     for config in configs:
-        # A frame that is to be measured depends on the training images.
-        split = config.split if config.prepare.measures_frame else config.split.test
-        facts = (config.data, config.data_dir, config.cache_dir, config.prepare, config.protocol, split)
+        facts: list[Any] = [config.data, config.data_dir, config.cache_dir, config.protocol, config.split.test]
+        if isinstance(config, Config):
+            # A frame that is to be measured depends on the training images.
+            facts += [config.prepare, config.split if config.prepare.measures_frame else None]
         key = sha256_of_value([fact.model_dump(mode="json") if isinstance(fact, BaseModel) else fact for fact in facts])
         if key in done:
             continue
@@ -63,12 +66,12 @@ def prepare_all(
         if sheet is not None and not done:
             say(f"{draw_kinds(sheet, data.scanned)} images, one of each kind or class: {sheet}")
         if before_after is not None and not done:
-            used = config.model_copy(update={"prepare": data.prepare})
+            used = as_classifier(data.used_config)
             say("before and after:", *map(str, draw_before_after(before_after, data.scanned, used)))
         done.add(key)
 
 
-def export_set(configs: Sequence[Config], folder: Path) -> None:
+def export_set(configs: Sequence[TrainingConfig], folder: Path) -> None:
     """Write images of a configuration into a new folder.
 
     Synthetic images are copied, see ``export_images``; out of pictures of metaphases chromosomes are cut, see
@@ -89,12 +92,12 @@ def export_set(configs: Sequence[Config], folder: Path) -> None:
     say(f"{len(manifest.frame):,} synthetic images in {folder}", *manifest.notes)
 
 
-def prepare_data(config: Config, images: bool = True) -> SplitDataModule:
+def prepare_data(config: TrainingConfig, images: bool = True) -> SplitDataModule:
     """Scan a data set, print its tables and, unless they are to be counted alone, prepare its ``images``.
 
     Pictures of metaphases are counted alone.
     """
-    data = data_module(config) if config.recipe == "classifier" else MetaphaseDataModule(config)
+    data = data_module(config) if isinstance(config, Config) else MetaphaseDataModule(config)
     scanned = data.scanned
     say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *data.remarks)
     home = find_source(config.data).home
@@ -113,7 +116,7 @@ def prepare_data(config: Config, images: bool = True) -> SplitDataModule:
     console.print(frame_table(overview(data.manifest, parts), title), frame_table(counts, "classes"))
     if images and isinstance(data, ImageDataModule):
         data.prepare_data()
-        height, width = config.prepare.stored_shape
+        height, width = data.prepare.stored_shape
         folder = cache_folder(scanned, data.prepare, data.cache_dir)
         originals = f"label, original size, channels and file name of each: {folder / RECORDS}"
         prepared = f"prepared: {len(scanned.frame):,} images of {width} x {height} pixels in {folder}"

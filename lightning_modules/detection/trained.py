@@ -9,6 +9,7 @@ import torch
 from scipy.special import expit, logit
 from torch import nn
 
+from karyocyte.common.config.schema import DetectorConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_whole_json, sha256_of_file
 from karyocyte.common.runs.portable import (
@@ -81,7 +82,7 @@ def load(folder: Path, kind: Literal["detector", "cutter"]) -> tuple[DetectorDes
         UserError: The folder holds none, or its files are missing, changed or damaged.
     """
     of_run = (folder / DETECTOR_FACTS).is_file()
-    found = Run(folder).config.recipe if of_run else kind_of(folder)
+    found = Run(folder).metaphase_config.recipe if of_run else kind_of(folder)
     if found != kind:
         raise UserError(f"{folder} holds no {kind}: train one (+experiment={EXPERIMENTS[kind]}) and name its run")
     if of_run:
@@ -117,9 +118,11 @@ def build(description: DetectorDescription) -> Detector | Cutter:
 
 def describe(run: Run) -> DetectorDescription:
     """Describe the detector or the cutter of a finished run, which was evaluated."""
-    config = run.config
+    config = run.metaphase_config
     model = run.model
-    assert config.recipe != "classifier"
+    width, scale = 0, 1.0
+    if isinstance(config, DetectorConfig):
+        width, scale = decoder_width(config.head.layers), config.prepare.canvas.scale
     facts = read_whole_json(run.folder / DETECTOR_FACTS)
     backbone = BackboneFacts(
         name=config.model.name, args=model.args, cut=config.model.cut, mean=tuple(model.mean), std=tuple(model.std)
@@ -127,8 +130,8 @@ def describe(run: Run) -> DetectorDescription:
     return DetectorDescription(
         kind=config.recipe,
         network=backbone,
-        width=decoder_width(config.head.layers) if config.recipe == "detector" else 0,
-        scale=float(config.prepare.canvas.scale),
+        width=width,
+        scale=scale,
         calibration=tuple(facts["calibration"]),
         evaluation=facts["evaluation"],
         command=training_command(run),

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +11,7 @@ from typing import Any, Literal
 from pytorch_lightning import Callback, LightningDataModule, Trainer
 
 from karyocyte.common.cli import say
-from karyocyte.common.config.schema import Config
+from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_json
 from karyocyte.common.preemption import in_training
@@ -25,6 +26,7 @@ from lightning_modules.callbacks.heartbeat import Heartbeat
 from lightning_modules.callbacks.resume import ResumeCheckpoint, StepSeed
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.checkpoint_io import load_checkpoint
+from lightning_modules.classifier import Classifier
 from lightning_modules.distributed import broadcast_tensors, current_world, joint_errors, on_rank_zero
 from lightning_modules.extensions import build_callbacks, build_loggers
 from lightning_modules.staged_module import StagedModule
@@ -56,7 +58,7 @@ class FinishedStage:
 def train_stages(  # noqa: PLR0913 (what a training is made of)
     model: StagedModule,
     data: LightningDataModule,
-    config: Config,
+    config: TrainingConfig,
     run: Path,
     callbacks: Sequence[Callback] = (),
     features: Any | None = None,
@@ -109,7 +111,7 @@ class _Training:
 
     model: StagedModule
     data: LightningDataModule
-    config: Config
+    config: TrainingConfig
     mode: Mode
     callbacks: Sequence[Callback]
     features: Any | None
@@ -130,7 +132,11 @@ class _Training:
         loggers = build_loggers(self.config, stage) if current_world().is_first else []
         trainer = build_trainer(self.config, epochs, callbacks, loggers)
         resume = str(last) if on_rank_zero(last.exists) else None
-        with in_training(), explained_faults(self.config.loader, True), self.model.on_features(of_features is not None):
+        taking: AbstractContextManager[None] = nullcontext()
+        if of_features is not None:
+            assert isinstance(self.model, Classifier)
+            taking = self.model.on_features()
+        with in_training(), explained_faults(self.config.loader, True), taking:
             trainer.fit(self.model, of_features or self.data, ckpt_path=resume, weights_only=True)
         seconds = unfreezing.state_dict()["seconds"]
         score, best_of = self.best(stage, trainer, optional)

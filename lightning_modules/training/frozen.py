@@ -10,7 +10,7 @@ from pytorch_lightning import LightningDataModule, LightningModule
 
 from karyocyte.common.cli import say
 from karyocyte.common.config.build import bound
-from karyocyte.common.config.schema import Config
+from karyocyte.common.config.schema import Config, TrainingConfig
 from karyocyte.common.runs.stages import Stage
 from lightning_modules.backbones.truncation import evaluating
 from lightning_modules.classifier import Classifier
@@ -34,7 +34,7 @@ class FrozenPart(LightningModule):
 
 
 def features_in_place_of_images(
-    model: StagedModule, batches: Any | None, config: Config, stage: Stage, images_seen: int
+    model: StagedModule, batches: Any | None, config: TrainingConfig, stage: Stage, images_seen: int
 ) -> tuple[LightningDataModule | None, float]:
     """Compute the features of all images that a stage shows, where the backbone and the images stay the same.
 
@@ -44,9 +44,12 @@ def features_in_place_of_images(
     Returns:
         The batches to fit ``model.on_features()`` to and the seconds that this took; None to fit the images.
     """
-    if batches is None or config.cache_features == "off" or stage.config.train:
+    if batches is None or stage.config.train:
         return None, 0.0
     assert isinstance(model, Classifier)
+    assert isinstance(config, Config)
+    if config.cache_features == "off":
+        return None, 0.0
     start = time.monotonic()
     model.configure_stage(stage.config)
     name = f"stage {stage.number + 1}, {stage.name}"

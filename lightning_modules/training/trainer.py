@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.loggers import Logger
 
 from karyocyte.common.cli import warn_once
-from karyocyte.common.config.schema import Config
+from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.memory import keep_freed_memory
 from lightning_modules.callbacks.best_checkpoint import BestCheckpoint
@@ -38,7 +38,10 @@ NOT_LIGHTNINGS = {"max_epochs", "max_images", "channels_last", "matmul_precision
 
 
 def build_trainer(
-    config: Config, epochs: int | None = None, callbacks: Sequence[Callback] = (), loggers: Sequence[Logger] = ()
+    config: TrainingConfig,
+    epochs: int | None = None,
+    callbacks: Sequence[Callback] = (),
+    loggers: Sequence[Logger] = (),
 ) -> Trainer:
     """Return a Trainer that joins the present process group; ``epochs`` are None for a validation or a prediction."""
     silence_lightning()
@@ -70,7 +73,7 @@ def build_trainer(
     return trainer
 
 
-def check_trainer(config: Config) -> None:
+def check_trainer(config: TrainingConfig) -> None:
     """Check that the device exists and that Lightning accepts the keys of ``trainer``.
 
     Raises:

@@ -5,9 +5,11 @@ import pytest
 from pytorch_lightning import LightningDataModule
 
 from datamodules import SyntheticCellsDataModule
+from datamodules.image_datamodule import ImageDataModule
 from datamodules.metaphases.composed import ComposedDataModule
 from datamodules.metaphases.data_module import MetaphaseDataModule
 from datamodules.split_datamodule import SplitDataModule
+from karyocyte.common.errors import UserError
 
 CELLS = {"images": 40, "subjects": 10, "size": 32, "split": {"near_duplicates": "off"}}
 PICTURES = {
@@ -54,6 +56,12 @@ def test_every_method_and_attribute_of_a_data_module_works(module, tmp_path):
         if name.endswith("dataloader") and name != "train_dataloader":  # whose position is that of a trainer
             assert len(next(iter(value))) > 0
         assert value is not None or name in ("prepare_data", "setup", "write_facts"), name
+
+
+@pytest.mark.parametrize(("module", "data"), [(ImageDataModule, "synthetic_metaphases"), (MetaphaseDataModule, "cnmc")])
+def test_a_data_module_refuses_the_data_of_another_network(module, data, tmp_path):
+    with pytest.raises(UserError, match=module.__name__):
+        module(data, cache_dir=tmp_path)
 
 
 def test_a_data_module_of_pictures_has_no_method_for_prepared_images():

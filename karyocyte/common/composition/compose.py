@@ -23,8 +23,9 @@ from karyocyte.common.config.cluster import SHARED, SWEEP_VARIABLE, LocalConfig,
 from karyocyte.common.config.defaults import composition
 from karyocyte.common.config.explain import ADDED_GROUPS, NEAREST, known_keys, resolved, unknown_key, validated
 from karyocyte.common.config.overrides import check_words, key_of, quote_text, typed_text
+from karyocyte.common.config.recipes import with_known_keys
 from karyocyte.common.config.rules import check_rules
-from karyocyte.common.config.schema import Config
+from karyocyte.common.config.schema import RECIPES, Config, TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.names import resolve_run
 
@@ -34,7 +35,7 @@ _DECISIVE_KEYS = ("experiment", "profile", "data", "protocol", "split")  # the n
 _REMEDY = "type the folds yourself, such as 'split.fold=range(0,5)'"
 
 
-def compose_config(overrides: Sequence[str]) -> Config:
+def compose_config(overrides: Sequence[str]) -> TrainingConfig:
     """Return the configuration that ``python train.py`` would train with these overrides: composed and checked."""
     return check_config(compose_overrides(overrides))
 
@@ -47,10 +48,11 @@ def compose_overrides(overrides: Sequence[str]) -> DictConfig:
         return composition(*map(quote_text, overrides))
 
 
-def check_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Config:
+def check_config(composed: DictConfig, overrides: Sequence[str] = ()) -> TrainingConfig:
     """Return the typed configuration, frozen from here on, of what Hydra composed.
 
-    A ``UserError`` names a key that is unknown, whose value does not fit, or that contradicts another or ``overrides``.
+    A ``UserError`` names a key that is unknown or without effect on this kind of network, whose value does not fit, or
+    that contradicts another or ``overrides``.
     """
     set_trainer(composed, overrides)
     if composed.init_from is not None:  # a name such as chromosomes/latest means another run tomorrow
@@ -62,7 +64,12 @@ def check_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Config:
         raise UserError(f"+cluster={cluster.name} is for the jobs of a multirun: add `-m`, python train.py -m ...")
     if "search" in values:
         raise UserError("+search is for a search over many runs: python scripts/tune.py +search=... +experiment=...")
-    config = validated(Config, values)
+    recipe = values["recipe"]
+    if recipe not in RECIPES:
+        raise UserError(f"recipe={recipe}: choose one of {', '.join(RECIPES)}")
+    if recipe != "classifier":
+        values = with_known_keys(values, resolved(composition("data=metaphases"), "configuration"))
+    config = validated(RECIPES[recipe], values)
     check_rules(config)
     return config
 
@@ -109,13 +116,20 @@ def _explain_hydra(error: Exception) -> str:
             typed = f"+{group}" if group in ADDED_GROUPS else group
             listed = f"did you mean `{typed}={f'` or `{typed}='.join(near)}`? (conf/{group}/ has them all{others})"
         return f"there is no {group}={option}: {listed}"
+    return _explain_words(first, str(error)) or " ".join(str(error).split())
+
+
+def _explain_words(first: str, whole: str) -> str | None:
+    """Explain the ``first`` line of the ``whole`` message of Hydra; None where that is to be shown."""
+    if "Default List Overrides" in first:  # of data=synthetic_metaphases, which the profile would name
+        return "+profile=demo is for classifiers: in its place type data=synthetic_metaphases weights=random"
     name = re.search(r"'([^']+)'", first)
     if name and first.startswith("Ambiguous value"):
         quoted = typed_text(name[1], "a,b")
         return f"{name[1]} names several values: add `-m` to train one run for each, or quote one, such as {quoted}"
     if name and first.startswith("Could not override"):
-        return _not_composed(name[1], str(error).rpartition(" use ")[2].strip())
-    return " ".join(str(error).split())
+        return _not_composed(name[1], whole.rpartition(" use ")[2].strip())
+    return None
 
 
 def _not_composed(key: str, added: str) -> str:

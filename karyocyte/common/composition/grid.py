@@ -14,7 +14,7 @@ from karyocyte.common.compat import expand_sweep, parse_yaml_once
 from karyocyte.common.composition.compose import check_config, check_override_order, explain_composition
 from karyocyte.common.composition.named_files import check_data_dir
 from karyocyte.common.config.overrides import check_words, quote_text, without
-from karyocyte.common.config.schema import Config
+from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.paths import CONF
 
 # Keys that change neither the images nor the weights.
@@ -48,7 +48,7 @@ def grid(typed: Sequence[str]) -> Iterator[Grid]:
         yield Grid(composed, tuple(expand_sweep([*swept, *typed])), loader)
 
 
-def job_configs(overrides: Sequence[str], needs_data: bool = True) -> list[Config]:
+def job_configs(overrides: Sequence[str], needs_data: bool = True) -> list[TrainingConfig]:
     """Return the configuration of each job of overrides as train.py takes them; those equal but for the seed once.
 
     ``needs_data``: whether ``data_dir`` must exist. A ``UserError`` names what cannot be read, or is not valid.

@@ -65,12 +65,12 @@ class StrictModel(BaseModel):
         defaults = section_defaults(cls.defaults_section)
         if cls.model_config["extra"] == "allow" and "_target_" not in values:
             return {**defaults, **values}  # the arguments of another class are not those of the section
-        added = {}
+        added: dict[str, Any] = {}
         for key, field in cls.model_fields.items():
             if key in values:
                 continue
-            if key in defaults:
-                added[key] = defaults[key]
-            elif isinstance(field.annotation, type) and issubclass(field.annotation, StrictModel):
+            if getattr(field.annotation, "defaults_section", None):
                 added[key] = {}  # a group with a section of its own
+            elif key in defaults:
+                added[key] = defaults[key]
         return {**added, **values}

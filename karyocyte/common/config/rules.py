@@ -1,7 +1,7 @@
 """Rules over several groups of the configuration, which no single model of the schema can check."""
 
 from karyocyte.common.config.data import TransformConfig
-from karyocyte.common.config.schema import Config
+from karyocyte.common.config.schema import Config, TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import KARYOGRAM_SOURCES
 from karyocyte.common.keras import check_keras
@@ -12,14 +12,23 @@ TURNED_COPIES = ("paper", "hem_all")  # ways to balance that add turned copies
 DATA_DIR_HINT = "set data_dir=<folder or zip> or KARYOCYTE_DATA_DIR, or use `+profile=demo`, which needs no data"
 
 
-def check_rules(config: Config) -> None:
+def check_rules(config: TrainingConfig) -> None:
     """Check the rules over several groups; a ``UserError`` names two values that contradict one another."""
+    check_keras(config.weights, config.model.name)
+    if config.callbacks.check_and_adjust.enabled and config.scheduler.target is not None:
+        raise UserError("callbacks.check_and_adjust sets the learning rate: set `scheduler=none` beside it")
+    if config.callbacks.averaging.enabled and config.trainer.precision in ("16-true", "bf16-true"):
+        raise UserError("callbacks.averaging is lost in 16-bit weights: set `trainer.precision=32-true` or a mixed one")
+    if isinstance(config, Config):
+        _check_classifier(config)
+
+
+def _check_classifier(config: Config) -> None:
     if config.data.source in KARYOGRAM_SOURCES:
         _check_karyograms(config)
     if config.balance.name in TURNED_COPIES and not (config.transform.flips or config.transform.rotations):
         turned = f"balance={config.balance.name} adds turned copies"
         raise UserError(f"{turned}: set `transform.flips=true` or transform.rotations=true, or `balance=none`")
-    check_keras(config.weights, config.model.name)
     if config.head.logits == 1 and config.loss.entry.get("label_smoothing"):
         raise UserError(
             "loss.label_smoothing needs `head.logits=2` (one output has no smoothed target): set it, or leave it out"
@@ -29,10 +38,6 @@ def check_rules(config: Config) -> None:
         raise UserError(f"{resized} resizes images after their transforms: set it to null or `transform.batched=false`")
     if config.head.orientation:
         _check_orientation(config)
-    if config.callbacks.check_and_adjust.enabled and config.scheduler.target is not None:
-        raise UserError("callbacks.check_and_adjust sets the learning rate: set `scheduler=none` beside it")
-    if config.callbacks.averaging.enabled and config.trainer.precision in ("16-true", "bf16-true"):
-        raise UserError("callbacks.averaging is lost in 16-bit weights: set `trainer.precision=32-true` or a mixed one")
 
 
 def _check_orientation(config: Config) -> None:

@@ -9,7 +9,14 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from karyocyte.common.config.base import FROM_YAML, Count, Folder, Name, Share, StrictModel, unknown
-from karyocyte.common.config.data import BalanceConfig, LoaderConfig, PrepareConfig, SplitConfig, TransformConfig
+from karyocyte.common.config.data import (
+    BalanceConfig,
+    LoaderConfig,
+    PictureConfig,
+    PrepareConfig,
+    SplitConfig,
+    TransformConfig,
+)
 from karyocyte.common.config.defaults import section_defaults
 from karyocyte.common.config.sources import DataConfig
 
@@ -63,6 +70,12 @@ class HeadConfig(StrictModel, defaults="train:head"):
     layers: tuple[str | dict[str, Any], ...] = FROM_YAML
     logits: PositiveInt | None = FROM_YAML
     orientation: bool = FROM_YAML
+
+
+class DecoderConfig(StrictModel, defaults="train:head"):
+    """The decoder of a detector, its only layer."""
+
+    layers: tuple[str | dict[str, Any], ...] = FROM_YAML
 
 
 class OptimizerConfig(ClassConfig, defaults="optimizer/adam"):
@@ -249,9 +262,16 @@ class EvaluationConfig(StrictModel, defaults="train:evaluation"):
     extra: dict[Name, ClassConfig] = FROM_YAML
 
 
-class Config(StrictModel, defaults="train"):
-    """The whole configuration of one run: what `python train.py` composes from conf/."""
+class PictureEvaluationConfig(StrictModel, defaults="train:evaluation"):
+    """How what is found in pictures of metaphases is evaluated."""
 
+    confidence: Share = FROM_YAML
+
+
+class TrainingConfig(StrictModel):
+    """The keys that the trainings of all kinds of networks have; each kind, its ``recipe``, adds its own."""
+
+    recipe: str
     name: Name
     data_dir: Folder | None = FROM_YAML
     follow_links: bool = FROM_YAML
@@ -259,8 +279,6 @@ class Config(StrictModel, defaults="train"):
     weights_dir: Folder | None = FROM_YAML
     output_dir: Folder = FROM_YAML
     cache_dir: Folder = FROM_YAML
-    cache_features: Literal["auto", "off"] = FROM_YAML
-    recipe: Literal["classifier", "detector", "cutter"] = FROM_YAML
     protocol: Literal["subject", "image", "paper"] = FROM_YAML
     seed: Count = FROM_YAML
     resume: Literal["auto", "never"] = FROM_YAML
@@ -269,18 +287,55 @@ class Config(StrictModel, defaults="train"):
     pretrained: PretrainedConfig = FROM_YAML
     data: DataConfig
     split: SplitConfig = FROM_YAML
-    prepare: PrepareConfig = FROM_YAML
-    balance: BalanceConfig = FROM_YAML
     transform: TransformConfig = FROM_YAML
     loader: LoaderConfig = FROM_YAML
     model: ModelConfig
-    head: HeadConfig = FROM_YAML
     unfreeze: UnfreezeConfig
     optimizer: OptimizerConfig = FROM_YAML
     scheduler: SchedulerConfig = FROM_YAML
-    loss: LossConfig = FROM_YAML
     trainer: TrainerConfig = FROM_YAML
     callbacks: CallbacksConfig = FROM_YAML
     logger: LoggerConfig = FROM_YAML
+
+    @property
+    def backbone_size(self) -> int | tuple[int, int]:
+        """Side of the images that the backbone is built for, or height and width, in pixels."""
+        return 64
+
+
+class Config(TrainingConfig, defaults="train"):
+    """The whole configuration of a classifier's run: what `python train.py` composes from conf/."""
+
+    recipe: Literal["classifier"] = FROM_YAML
+    cache_features: Literal["auto", "off"] = FROM_YAML
+    prepare: PrepareConfig = FROM_YAML
+    balance: BalanceConfig = FROM_YAML
+    head: HeadConfig = FROM_YAML
+    loss: LossConfig = FROM_YAML
     inference: InferenceConfig = FROM_YAML
     evaluation: EvaluationConfig = FROM_YAML
+
+    @property
+    def backbone_size(self) -> int | tuple[int, int]:
+        """Side of the prepared images, or height and width, in pixels."""
+        return self.prepare.size
+
+
+class DetectorConfig(TrainingConfig, defaults="train"):
+    """The whole configuration of a detector's run."""
+
+    recipe: Literal["detector"]
+    prepare: PictureConfig = FROM_YAML
+    head: DecoderConfig = FROM_YAML
+    evaluation: PictureEvaluationConfig = FROM_YAML
+
+
+class CutterConfig(TrainingConfig, defaults="train"):
+    """The whole configuration of a cutter's run, whose pictures are composed in full size."""
+
+    recipe: Literal["cutter"]
+    evaluation: PictureEvaluationConfig = FROM_YAML
+
+
+MetaphaseConfig = DetectorConfig | CutterConfig
+RECIPES: dict[str, type[TrainingConfig]] = {"classifier": Config, "detector": DetectorConfig, "cutter": CutterConfig}

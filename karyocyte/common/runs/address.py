@@ -7,7 +7,7 @@ from karyocyte.common.files import sha256_of_value
 from karyocyte.common.revision import revision
 
 if TYPE_CHECKING:
-    from karyocyte.common.config.schema import Config
+    from karyocyte.common.config.schema import TrainingConfig
 
 # Keys that do not change the trained weights, or that the address holds in another way.
 _WHOLE = """name data_dir weights_dir output_dir cache_dir cache_features recipe protocol seed resume init_from weights
@@ -24,7 +24,7 @@ UNHASHED: Any = {
 }
 
 
-def run_identity(config: "Config", contents: dict[str, str | None]) -> dict[str, Any]:
+def run_identity(config: "TrainingConfig", contents: dict[str, str | None]) -> dict[str, Any]:
     """Return what distinguishes the run: the keys that change its result, and hashes of the files that it reads.
 
     ``contents`` has the hashes by name ("data", "weights", "init_from"), None where there is none.
@@ -46,7 +46,7 @@ def _with_short_names(value: Any) -> Any:
     return short
 
 
-def run_folder(config: "Config", identity: dict[str, Any]) -> Path:
+def run_folder(config: "TrainingConfig", identity: dict[str, Any]) -> Path:
     """Return ``<output_dir>/<experiment>/<protocol>-fold<i>-<8 hex>/seed=<n>``, independent of the clock."""
     part = f"{config.protocol}-fold{config.split.fold}-{sha256_of_value(identity)[:8]}"
     return Path(config.output_dir) / config.name / part / f"seed={config.seed}"
@@ -57,8 +57,11 @@ def config_fact(identity: dict[str, Any]) -> str:
     return sha256_of_value([identity["config"], identity["contents"]["weights"]])[:8]
 
 
-def run_facts(config: "Config", identity: dict[str, Any]) -> dict[str, Any]:
+def run_facts(config: "TrainingConfig", identity: dict[str, Any]) -> dict[str, Any]:
     """Return the facts of a run that its predictions hold, as far as configuration and code determine them."""
+    from karyocyte.common.config.schema import Config  # here: most commands read no configuration
+
+    balance = config.balance.name if isinstance(config, Config) else "none"
     return {
         "name": config.name,
         "protocol": config.protocol,
@@ -69,5 +72,5 @@ def run_facts(config: "Config", identity: dict[str, Any]) -> dict[str, Any]:
         "weights": config.weights,
         "monitor": config.callbacks.monitor,
         "revision": revision(),
-        "balanced": config.balance.name != "none",  # its probabilities assume classes of equal frequency
+        "balanced": balance != "none",  # its probabilities assume classes of equal frequency
     }

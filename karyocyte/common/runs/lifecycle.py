@@ -9,7 +9,7 @@ from typing import Any
 from filelock import Timeout
 
 from karyocyte.common.cli import INTERRUPTED, say, warn
-from karyocyte.common.config.schema import Config
+from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_whole_json
 from karyocyte.common.locks import file_lock
@@ -26,7 +26,7 @@ class Pruned(Exception):  # noqa: N818 - not an error: the search ends an unprom
     """Raised by a callback to end a training early; the same run can be continued later."""
 
 
-def check_run(folder: Path, config: Config, identity: dict[str, Any]) -> None:
+def check_run(folder: Path, config: TrainingConfig, identity: dict[str, Any]) -> None:
     """Check that the folder is free, or holds this very run and may go on; a ``UserError`` says what it holds."""
     run = Run(folder)
     if run.has(RunFile.IDENTITY):
@@ -39,7 +39,7 @@ def check_run(folder: Path, config: Config, identity: dict[str, Any]) -> None:
         raise UserError(f"{folder} exists but is not a run of Karyocyte: move it away, or choose another output_dir")
 
 
-def open_run(folder: Path, config: Config, identity: dict[str, Any], command: list[str]) -> None:
+def open_run(folder: Path, config: TrainingConfig, identity: dict[str, Any], command: list[str]) -> None:
     """Write identity, configuration and environment of a run, with the revisions of the code that made it so far."""
     run = Run(folder)
     run.write_json(RunFile.IDENTITY, identity)
@@ -48,7 +48,9 @@ def open_run(folder: Path, config: Config, identity: dict[str, Any], command: li
     run.write_json(RunFile.ENVIRONMENT, {**environment(command), "revisions": list(revisions)})
 
 
-def begin(folder: Path, config: Config, identity: dict[str, Any], description: list[str], warnings: list[str]) -> bool:
+def begin(
+    folder: Path, config: TrainingConfig, identity: dict[str, Any], description: list[str], warnings: list[str]
+) -> bool:
     """Open the run and describe it on the terminal; return False where it is finished. See ``check_run``."""
     check_run(folder, config, identity)
     run = Run(folder)
@@ -62,7 +64,7 @@ def begin(folder: Path, config: Config, identity: dict[str, Any], description: l
     return True
 
 
-def update_evaluation(folder: Path, config: Config) -> None:
+def update_evaluation(folder: Path, config: TrainingConfig) -> None:
     """Bring ``evaluation`` and ``inference`` in a finished run's config.yaml up to date: it is used with them."""
     run = Run(folder)
     updated = run.raw_config | config.model_dump(mode="json", include={"evaluation", "inference"})

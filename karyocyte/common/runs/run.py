@@ -24,8 +24,10 @@ from karyocyte.common.runs.files import OUTPUTS, RunFile, RunFolder
 if TYPE_CHECKING:
     import pandas as pd
 
-    from karyocyte.common.config.schema import Config
+    from karyocyte.common.config.schema import Config, MetaphaseConfig, TrainingConfig
     from karyocyte.common.predictions import Predictions
+
+AnyConfig = TypeVar("AnyConfig", bound="TrainingConfig")
 
 EXAMPLE = "name a finished run's folder, such as outputs/<name>/<fold>/seed=0, its experiment, or latest"
 DETAILS = "\nThe whole evaluation\n\n"  # in summary.txt, below what the terminal shows
@@ -173,10 +175,25 @@ class Run:
 
     @cached_property
     def config(self) -> "Config":
-        """The configuration that the run was trained with; a cache that cannot be written becomes this user's."""
+        """The configuration that a classifier was trained with; a cache that cannot be written becomes this user's."""
+        recipe = self.raw_config.get("recipe")
+        if recipe in ("detector", "cutter"):
+            raise UserError(f"{self.folder} is the run of a {recipe}: name that of a classifier")
         from karyocyte.common.config.schema import Config
 
-        config = self._typed(RunFile.CONFIG, self.raw_config, Config.model_validate)
+        return self._config_of(Config)
+
+    @cached_property
+    def metaphase_config(self) -> "MetaphaseConfig":
+        """The configuration of a detector's or a cutter's run, likewise."""
+        from karyocyte.common.config.schema import CutterConfig, DetectorConfig
+
+        if self.raw_config.get("recipe") == "cutter":
+            return self._config_of(CutterConfig)
+        return self._config_of(DetectorConfig)
+
+    def _config_of(self, model: type["AnyConfig"]) -> "AnyConfig":
+        config = self._typed(RunFile.CONFIG, self.raw_config, model.model_validate)
         cache = Path(config.cache_dir).absolute()
         existing = next(folder for folder in (cache, *cache.parents) if os.access(folder, os.F_OK))
         if os.access(existing, os.W_OK | os.X_OK):
@@ -360,7 +377,7 @@ class Run:
         """Write progress.json."""
         self.write_json(RunFile.PROGRESS, asdict(progress))
 
-    def write_config(self, config: "Config") -> None:
+    def write_config(self, config: "TrainingConfig") -> None:
         """Write config.yaml."""
         self.write_raw_config(config.model_dump(mode="json"))
 

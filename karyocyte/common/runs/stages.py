@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from karyocyte.common.config.schema import Config, StageConfig, TrainerConfig
+from karyocyte.common.config.schema import StageConfig, TrainerConfig, TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.run import Run
 
@@ -31,7 +31,7 @@ class Stage:
         return self.folder.parents[1]
 
 
-def stages_of(config: Config) -> dict[str, StageConfig]:
+def stages_of(config: TrainingConfig) -> dict[str, StageConfig]:
     """Return the stages to train, in their order; ``init_from`` replaces those that train the head alone."""
     stages = {}
     for name, stage in config.unfreeze.stages.items():
@@ -45,7 +45,7 @@ def stages_of(config: Config) -> dict[str, StageConfig]:
     return stages
 
 
-def planned_stages(config: Config, run: Path) -> list[Stage]:
+def planned_stages(config: TrainingConfig, run: Path) -> list[Stage]:
     """Return the stages of a run with their folders."""
     stages = []
     for number, (name, stage) in enumerate(stages_of(config).items()):

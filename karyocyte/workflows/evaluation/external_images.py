@@ -19,6 +19,7 @@ from datamodules.manifest.manifest import Manifest, content_hash
 from datamodules.manifest.splits import TEST
 from karyocyte.common.cli import console, say
 from karyocyte.common.composition.compose import compose_config
+from karyocyte.common.config.recipes import as_classifier
 from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.run import Run
@@ -131,7 +132,7 @@ def read_dataset(overrides: Sequence[str], mapped: Sequence[str], run: Run) -> E
     class_map = parse_map(mapped)
     positive_class = str(run.data.positive_class)
     positive = [name for name, own_name in class_map.items() if own_name == positive_class]
-    config = compose_config(list(overrides))
+    config = as_classifier(compose_config(list(overrides)))
     if not any(override.startswith("cache_dir=") for override in overrides):
         config = config.model_copy(update={"cache_dir": run.config.cache_dir})
     scanned, config = scan_external(config, [*positive, positive_class], console.is_terminal)

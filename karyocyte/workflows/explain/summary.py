@@ -8,6 +8,7 @@ import pandas as pd
 from karyocyte.common.cli import console, say
 from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.config.command import is_override
+from karyocyte.common.config.recipes import as_classifier
 from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
@@ -43,7 +44,7 @@ def _networks(words: Sequence[str]) -> list[tuple[Config, int]]:
         return [(run.config, len(run.data.classes)) for run in map(Run.open, map(Path, words))]
     if len(overrides) < len(words):
         raise UserError("name either runs or overrides such as +experiment=vgg16_features, not both")
-    config = compose_config(overrides)
+    config = as_classifier(compose_config(overrides))
     return [(config, _classes_of(config))]
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.composition.grid import job_configs
 from karyocyte.common.config.overrides import key_of, without
+from karyocyte.common.config.recipes import as_classifier
 from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.comparison.claims import read_claims
@@ -157,7 +158,7 @@ def check_plan(plan: Plan) -> dict[str, list[Config]]:
     A ``UserError`` names a wrong override or a missing ``data_dir``: nothing is to begin.
     """
     compose_config([f"+experiment={plan.experiments[0]}", *plan.job_words])
-    return {split.name: job_configs(plan.jobs_of(split)) for split in plan.splits}
+    return {split.name: [as_classifier(config) for config in job_configs(plan.jobs_of(split))] for split in plan.splits}
 
 
 def preparation_steps(plan: Plan) -> list[Step]:

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from karyocyte.common.cli import say, warn
-from karyocyte.common.config.schema import Config
+from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import counted
 from lightning_modules.backbones.local_weights import WeightsFolders
 from lightning_modules.backbones.pretrained import find_weights
 
 
-def bring_weights(configs: Sequence[Config]) -> None:
+def bring_weights(configs: Sequence[TrainingConfig]) -> None:
     """Find the weights of each configuration where the training looks for them, and download those that are missing.
 
     A ``UserError`` says that some were not to be had; all of them are named.

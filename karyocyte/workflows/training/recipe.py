@@ -8,7 +8,6 @@ from typing import Any
 from pytorch_lightning import Callback
 
 from datamodules.split_datamodule import SplitDataModule
-from karyocyte.common.config.schema import Config
 from karyocyte.common.runs.run import Run
 from lightning_modules.build import FirstBackbone
 
@@ -17,9 +16,9 @@ Built = tuple[Any, dict[str, str | None]]  # a network with its first weights, a
 
 @dataclass(frozen=True)
 class Recipe:
-    """The steps of a training; ``data`` takes the arguments of `SplitDataModule`, the others what it returns."""
+    """The steps of a training; ``data`` takes the arguments of `SplitDataModule`, the others what it returns, too."""
 
     data: Callable[..., SplitDataModule]
-    build: Callable[[Config, Any, FirstBackbone], Built]
-    fit: Callable[[Any, Any, Config, Run, Sequence[Callback]], None]  # and marks the run as finished
-    report: Callable[[Path, Config, Any], None]  # evaluates the predictions of a finished run
+    build: Callable[[Any, Any, FirstBackbone], Built]
+    fit: Callable[[Any, Any, Any, Run, Sequence[Callback]], None]  # and marks the run as finished
+    report: Callable[[Path, Any, Any], None]  # evaluates the predictions of a finished run

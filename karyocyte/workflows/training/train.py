@@ -15,7 +15,7 @@ from datamodules.image_datamodule import ImageDataModule
 from datamodules.manifest.numbers import NUMBERS
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.cli import console, say
-from karyocyte.common.config.schema import Config
+from karyocyte.common.config.schema import Config, TrainingConfig
 from karyocyte.common.revision import revision
 from karyocyte.common.runs import usage
 from karyocyte.common.runs.address import run_facts, run_folder, run_identity
@@ -49,7 +49,7 @@ from lightning_modules.training.fit import FinishedStage, Mode, train_stages, tr
 from lightning_modules.training.trainer import set_up_torch
 
 
-def run(config: Config, callbacks_of: Watch | None = None) -> Path:
+def run(config: TrainingConfig, callbacks_of: Watch | None = None) -> Path:
     """Check everything, train what is not trained yet and evaluate it.
 
     Args:
@@ -76,11 +76,12 @@ def run(config: Config, callbacks_of: Watch | None = None) -> Path:
     return run.folder
 
 
-def prepare(config: Config, world: World = World()) -> tuple[SplitDataModule, *Built]:  # noqa: B008 (frozen)
+def prepare(config: TrainingConfig, world: World = World()) -> tuple[SplitDataModule, *Built]:  # noqa: B008 (frozen)
     """Return data, network and the hashes of its first weights, and check before all that needs no images."""
     recipe = recipe_of(config)
     with rank_zero_first():
-        own_sections(config.evaluation)  # so that a wrong name is an error before the training
+        if isinstance(config, Config):
+            own_sections(config.evaluation)  # so that a wrong name is an error before the training
         first = first_backbone(config)
     data = recipe.data(config, progress=config.trainer.enable_progress_bar, world=world)
     with rank_zero_first():
@@ -97,7 +98,9 @@ def build_model(config: Config, data: ImageDataModule, first: FirstBackbone | No
 
 
 @contextmanager
-def opened_run(config: Config, data: SplitDataModule, contents: dict[str, str | None]) -> Iterator[tuple[Run, bool]]:
+def opened_run(
+    config: TrainingConfig, data: SplitDataModule, contents: dict[str, str | None]
+) -> Iterator[tuple[Run, bool]]:
     """Hold the folder of a run, which no other process may train into; yield it, and whether it is not finished yet."""
     identity = run_identity(config, {"data": data.content_hash(), **contents})
     folder = run_folder(config, identity)
@@ -106,8 +109,7 @@ def opened_run(config: Config, data: SplitDataModule, contents: dict[str, str | 
     on_rank_zero(check_run, folder, config, identity)
     with rank_zero_context(locked(folder)):
         description = [] if in_sweep() else data.describe()
-        used = config.model_copy(update={"prepare": data.prepare})  # with the measured frame, which new images need
-        yield Run(folder), on_rank_zero(begin, folder, used, identity, description, data.warnings())
+        yield Run(folder), on_rank_zero(begin, folder, data.used_config, identity, description, data.warnings())
 
 
 def fit_and_predict(
@@ -224,7 +226,7 @@ def _chosen_epoch(run: Run, config: Config) -> list[str]:
 CLASSIFICATION = Recipe(data_module, build_model, fit_and_predict, report)
 
 
-def recipe_of(config: Config) -> Recipe:
+def recipe_of(config: TrainingConfig) -> Recipe:
     """Return how a kind of network is trained; the modules of the other kinds are not loaded."""
     match config.recipe:
         case "detector":
@@ -235,5 +237,5 @@ def recipe_of(config: Config) -> Recipe:
             from karyocyte.workflows.training.detection.cutter import CUTTING
 
             return CUTTING
-        case "classifier":
+        case _:
             return CLASSIFICATION

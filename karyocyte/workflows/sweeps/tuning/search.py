@@ -15,7 +15,7 @@ from pytorch_lightning.utilities.memory import garbage_collection_cuda
 
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.compat import optuna_heartbeat
-from karyocyte.common.config.schema import Config
+from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.locks import file_lock
@@ -77,7 +77,7 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
     return folder
 
 
-def study_name(search: SearchConfig, config: Config, identity: Mapping[str, Any]) -> str:
+def study_name(search: SearchConfig, config: TrainingConfig, identity: Mapping[str, Any]) -> str:
     """Return ``<experiment>-<8 hex>``: the hex over space, sampler, seed and all that makes a run, searched keys aside.
 
     The number of trials and the pruner may change when a search is continued.

@@ -10,7 +10,7 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 from karyocyte.common.composition.compose import check_config
 from karyocyte.common.config.base import StrictModel
 from karyocyte.common.config.explain import resolved, validated
-from karyocyte.common.config.schema import Config
+from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.errors import UserError
 
 Value = bool | int | float | str
@@ -90,7 +90,7 @@ def take_search(composed: DictConfig) -> tuple[SearchConfig, DictConfig]:
     return search, rest
 
 
-def check_space(search: SearchConfig, composed: DictConfig) -> Config:
+def check_space(search: SearchConfig, composed: DictConfig) -> TrainingConfig:
     """Return the configuration as it is, once it is checked with each value at the ends of the space, too."""
     config = check_config(composed)
     if config.resume == "never":
@@ -107,7 +107,7 @@ def check_space(search: SearchConfig, composed: DictConfig) -> Config:
     return config
 
 
-def with_values(composed: DictConfig, values: Mapping[str, Value]) -> Config:
+def with_values(composed: DictConfig, values: Mapping[str, Value]) -> TrainingConfig:
     """Return the typed configuration with some keys set; a ``UserError`` says that a key or value is wrong."""
     changed = composed.copy()
     for key, value in values.items():

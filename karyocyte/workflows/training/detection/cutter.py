@@ -9,10 +9,17 @@ from torch import nn
 
 from datamodules.metaphases.composed import ComposedDataModule
 from datamodules.split_datamodule import SplitDataModule
-from karyocyte.common.config.schema import Config
+from karyocyte.common.config.schema import CutterConfig
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.tables import Table
-from karyocyte.workflows.training.detection.steps import Found, by_case, fit_and_predict, report, settings_of
+from karyocyte.workflows.training.detection.steps import (
+    Found,
+    by_case,
+    fit_and_predict,
+    load_start,
+    report,
+    settings_of,
+)
 from karyocyte.workflows.training.recipe import Built, Recipe
 from lightning_modules.build import FirstBackbone
 from lightning_modules.detection.cutter import FOREIGN, MONITORS, Cutter
@@ -29,25 +36,25 @@ WORDS = {
 }
 
 
-def build_cutter(config: Config, data: SplitDataModule, first: FirstBackbone) -> Built:
+def build_cutter(config: CutterConfig, data: SplitDataModule, first: FirstBackbone) -> Built:
     """Build the cutter of a run with its first weights; return it with the hashes of what these are.
 
     Raises:
         UserError: The features do not have the size of the image, or the monitored metric is not of a cutter.
     """
     channels, *size = first.backbone.out_shape
-    if size != list(config.prepare.shape):
+    if size != [config.backbone_size] * 2:
         raise UserError(f"model.name={config.model.name}: its features are smaller than the image: set model=unet")
     model = Cutter(first.backbone.module, nn.Conv2d(channels, 1, 1), *settings_of(config, first, MONITORS))
-    return model, {"weights": first.info.content_hash(), "init_from": None}
+    return model, {"weights": first.info.content_hash(), "init_from": load_start(model, config.init_from)}
 
 
-def write_masks(found: Found, config: Config, folder: Path) -> None:
+def write_masks(found: Found, config: CutterConfig, folder: Path) -> None:
     """Write a row per box: ``index`` of its picture, and the agreement of its masks, see ``Cutter.predict_step``."""
     pd.DataFrame(found).to_parquet(folder / MASKS, index=False)
 
 
-def report_masks(folder: Path, config: Config, data: SplitDataModule) -> None:
+def report_masks(folder: Path, config: CutterConfig, data: SplitDataModule) -> None:
     """Evaluate the masks of a finished run on its composed test pictures, print the table and keep it."""
     masks = pd.read_parquet(folder / MASKS)
     for name in ("network", "rule", "box"):

@@ -11,9 +11,9 @@ from pytorch_lightning import Callback
 
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.cli import console, say
-from karyocyte.common.config.schema import Config
+from karyocyte.common.config.schema import MetaphaseConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import write_csv, write_json
+from karyocyte.common.files import sha256_of_file, write_csv, write_json
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.portable import DETECTOR_FACTS
 from karyocyte.common.runs.run import ModelFacts, Run
@@ -22,6 +22,7 @@ from karyocyte.evaluation.intervals.methods import t_on_scale
 from karyocyte.evaluation.renderers import terminal
 from karyocyte.evaluation.tables import Table
 from lightning_modules.build import FirstBackbone
+from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.distributed import on_rank_zero
 from lightning_modules.inference import predicted_arrays
 from lightning_modules.optimizers import TrainingSettings
@@ -31,21 +32,32 @@ from lightning_modules.training.fit import Mode, train_stages, training_facts
 Found = dict[str, np.ndarray]  # what ``predict_step`` returns, of all pictures
 
 
-def settings_of(config: Config, first: FirstBackbone, monitors: Sequence[str]) -> tuple[ModelFacts, TrainingSettings]:
+def settings_of(
+    config: MetaphaseConfig, first: FirstBackbone, monitors: Sequence[str]
+) -> tuple[ModelFacts, TrainingSettings]:
     """Return the last arguments of a `StagedModule`; a ``UserError`` says that it has no such monitored metric."""
     if config.callbacks.monitor not in monitors:
         raise UserError(f"callbacks.monitor={config.callbacks.monitor}: choose one of {', '.join(monitors)}")
     facts = ModelFacts(list(first.info.mean), list(first.info.std), first.info.args)
-    return facts, TrainingSettings(config.loss, config.optimizer, config.scheduler)
+    return facts, TrainingSettings(optimizer=config.optimizer, scheduler=config.scheduler)
+
+
+def load_start(model: StagedModule, init_from: str | None) -> str | None:
+    """Load the best weights of the finished run that ``init_from`` names; return the SHA-256 of their file."""
+    if init_from is None:
+        return None
+    checkpoint = Run.open_finished(Path(init_from)).best_checkpoint
+    load_checkpoint(model, checkpoint)
+    return sha256_of_file(checkpoint)
 
 
 def fit_and_predict(
     model: StagedModule,
     data: SplitDataModule,
-    config: Config,
+    config: MetaphaseConfig,
     run: Run,
     callbacks: Sequence[Callback],
-    write: Callable[[Found, Config, Path], None],
+    write: Callable[[Found, Any, Path], None],
 ) -> None:
     """Train the stages, ``write`` the predictions of validation and test pictures, and mark the run as finished."""
     on_rank_zero(data.write_facts, run.folder)

@@ -9,9 +9,7 @@ import torch
 
 from datamodules.metaphases.data_module import MetaphaseDataModule
 from datamodules.split_datamodule import SplitDataModule
-from karyocyte.common.config.schema import Config
-from karyocyte.common.files import sha256_of_file
-from karyocyte.common.runs.run import Run
+from karyocyte.common.config.schema import DetectorConfig
 from karyocyte.workflows.training.detection.evaluate_detections import (
     SIDES,
     Detected,
@@ -19,10 +17,9 @@ from karyocyte.workflows.training.detection.evaluate_detections import (
     evaluate_detections,
     results_table,
 )
-from karyocyte.workflows.training.detection.steps import Found, fit_and_predict, report, settings_of
+from karyocyte.workflows.training.detection.steps import Found, fit_and_predict, load_start, report, settings_of
 from karyocyte.workflows.training.recipe import Built, Recipe
 from lightning_modules.build import FirstBackbone
-from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.detection.detector import MONITORS, Detector
 from lightning_modules.detection.network import CentreDecoder, decoder_width, levels_of
 
@@ -30,7 +27,7 @@ DETECTIONS = "detections.parquet"  # boxes of the validation and test pictures, 
 RESULTS = "detection.csv"
 
 
-def build_detector(config: Config, data: SplitDataModule, first: FirstBackbone) -> Built:
+def build_detector(config: DetectorConfig, data: SplitDataModule, first: FirstBackbone) -> Built:
     """Build the detector of a run with its first weights; return it with the hashes of what these are.
 
     Raises:
@@ -45,15 +42,10 @@ def build_detector(config: Config, data: SplitDataModule, first: FirstBackbone) 
     model = Detector(network, decoder, *settings_of(config, first, MONITORS))
     if config.trainer.channels_last:
         model.to(memory_format=torch.channels_last)
-    contents: dict[str, str | None] = {"weights": first.info.content_hash(), "init_from": None}
-    if config.init_from:
-        checkpoint = Run.open_finished(Path(config.init_from)).best_checkpoint
-        load_checkpoint(model, checkpoint)
-        contents["init_from"] = sha256_of_file(checkpoint)
-    return model, contents
+    return model, {"weights": first.info.content_hash(), "init_from": load_start(model, config.init_from)}
 
 
-def write_boxes(found: Found, config: Config, folder: Path) -> None:
+def write_boxes(found: Found, config: DetectorConfig, folder: Path) -> None:
     """Write a row per box: SIDES in pixels of the file, ``row`` of the manifest and ``score``."""
     kept = found["scores"] > 0
     frame = pd.DataFrame(found["boxes"][kept] / config.prepare.canvas.scale, columns=SIDES)
@@ -61,7 +53,7 @@ def write_boxes(found: Found, config: Config, folder: Path) -> None:
     frame.to_parquet(folder / DETECTIONS, index=False)
 
 
-def report_detections(folder: Path, config: Config, data: SplitDataModule) -> None:
+def report_detections(folder: Path, config: DetectorConfig, data: SplitDataModule) -> None:
     """Evaluate the boxes of a finished run on its test pictures, print the table and keep it."""
     found = pd.read_parquet(folder / DETECTIONS)
     validation, test = (Detected.of(found, data.manifest.frame, data.parts, part) for part in ("validation", "test"))

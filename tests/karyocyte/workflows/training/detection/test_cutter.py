@@ -69,6 +69,14 @@ def test_what_does_not_fit_is_refused(tmp_path, override, words):
         train.run(config(tmp_path, override))
 
 
+def test_a_cutter_starts_from_another_one(tmp_path, run):
+    first = load_cutter(run.folder).state_dict()
+    _, module, contents = train.prepare(config(tmp_path, f'init_from="{run.folder}"', "seed=1"))
+    assert contents["init_from"] is not None
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, first[name].cpu())
+
+
 def test_composed_boxes_are_drawn_anew_in_each_epoch(tmp_path):
     keys = {"cells": 3, "cases": 3, "cache_dir": str(tmp_path)}
     data = MetaphaseDataModule(data="synthetic_metaphases", progress=False, **keys)

@@ -45,6 +45,8 @@ def test_a_detector_is_trained_once_and_leaves_its_detections(tmp_path, root, ca
     assert results["value"].dropna().between(0, 1).all()  # recall at crossings is undefined: none crosses
     slope, intercept = json.loads((folder / "detector.json").read_text())["calibration"]
     assert np.isfinite([slope, intercept]).all()
+    with pytest.raises(UserError, match="the run of a detector"):
+        _ = run.config
     written = (folder / "detections.parquet").stat().st_mtime_ns
     assert train.run(chosen) == folder
     assert (folder / "detections.parquet").stat().st_mtime_ns == written
