@@ -130,9 +130,13 @@ class _Training:
         loggers = build_loggers(self.config, stage) if current_world().is_first else []
         trainer = build_trainer(self.config, epochs, callbacks, loggers)
         resume = str(last) if on_rank_zero(last.exists) else None
-        with in_training(), explained_faults(self.config.loader, True), self.model.on_features(of_features is not None):
-            with explained_batchnorm(stage.name):
-                trainer.fit(self.model, of_features or self.data, ckpt_path=resume, weights_only=True)
+        with (
+            in_training(),
+            explained_faults(self.config.loader, True),
+            explained_batchnorm(stage.name),
+            self.model.on_features(of_features is not None),
+        ):
+            trainer.fit(self.model, of_features or self.data, ckpt_path=resume, weights_only=True)
         seconds = unfreezing.state_dict()["seconds"]
         score, best_of = self.best(stage, trainer, optional)
         record = FinishedStage(

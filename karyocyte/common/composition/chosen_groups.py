@@ -51,7 +51,7 @@ def _keys_in_the_way(experiment: str, word: str) -> Iterator[tuple[str, str]]:
 
 
 def _differences(key: str, both: Any, alone: Any) -> Iterator[tuple[str, str]]:
-    """Yield the keys from ``key`` on in which ``both`` differs from ``alone``, with the override that makes it equal."""
+    """Yield the keys from ``key`` on in which ``both`` differs from ``alone``, with the override that undoes it."""
     if not isinstance(both, Mapping) or not isinstance(alone, Mapping):
         if both != alone:
             yield key, f"{key}={_as_typed(alone)}"

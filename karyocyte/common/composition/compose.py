@@ -67,7 +67,7 @@ def check_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Config:
 
 
 def check_override_order(overrides: Sequence[str]) -> None:
-    """Refuse ``+profile`` before ``+experiment``, ``+tuned`` before either, and a group that an experiment would change.
+    """Refuse ``+profile`` before ``+experiment``, ``+tuned`` before either, and a group that is mixed with others.
 
     Hydra would overrule each of them silently.
     """

@@ -1,6 +1,5 @@
 """A group typed beside an experiment wins whole, or is refused with what to type."""
 
-import re
 import shlex
 
 import pytest
@@ -21,9 +20,7 @@ def remedy_of(*words: str) -> list[str]:
     try:
         check_chosen_groups(words)
     except UserError as error:
-        added = re.search(r": add (.+) so that ", str(error))
-        assert added, error
-        return shlex.split(added[1])
+        return shlex.split(str(error).partition(": add ")[2].partition(" so that ")[0])
     return []
 
 
