@@ -31,7 +31,13 @@ WITHOUT = {
 }
 CLAHE = ["prepare.clahe=true"]
 CUT = ["prepare.crop_threshold=80"]
-CANVAS = [*CUT, "prepare.background=detect", "prepare.fit=canvas", "prepare.size=[64,48]", "prepare.canvas.oversize=shrink"]
+CANVAS = [
+    *CUT,
+    "prepare.background=detect",
+    "prepare.fit=canvas",
+    "prepare.size=[64,48]",
+    "prepare.canvas.oversize=shrink",
+]
 BY_CELL = [*CANVAS, "prepare.canvas.scale_by=cell", "prepare.canvas.unknown_cell=width"]
 # Each key with another value, and what it acts beside.
 CHANGES = {
@@ -125,7 +131,8 @@ CLASS = "(a class, which no YAML file holds)"
 ARGS = {
     "resnet18": {
         "block": "basic", "layers": [1, 1, 1, 1], "output_stride": 16, "cardinality": 2, "base_width": 32,
-        "stem_width": "(acts only beside stem_type=deep)", "stem_type": "deep", "replace_stem_pool": True, "block_reduce_first": 2,
+        "stem_width": "(acts only beside stem_type=deep)",
+        "stem_type": "deep", "replace_stem_pool": True, "block_reduce_first": 2,
         "down_kernel_size": 3, "avg_down": True, "channels": [32, 64, 128, 256], "act_layer": "gelu",
         "norm_layer": "groupnorm", "aa_layer": "avg", "drop_block_rate": 0.5, "zero_init_last": False,
         "block_args": {"attn_layer": "se"},
