@@ -35,11 +35,12 @@ from lightning_modules.inference import predict
 from lightning_modules.training.fit import train_stages
 from lightning_modules.training.trainer import set_up_torch
 
+ONE_STAGE = ["~unfreeze.stages.head", "~unfreeze.stages.finetune"]  # of the experiment, beside unfreeze=whole
 EXPERIMENTS = {
-    "resnet50_cut_block5": ["data=synthetic", "data.size=224"],
-    "mobilenetv2_cut": ["data=synthetic", "data.size=224"],
+    "resnet50_cut_block5": ["data=synthetic", "data.size=224", *ONE_STAGE],
+    "mobilenetv2_cut": ["data=synthetic", "data.size=224", *ONE_STAGE],
     "scratch_cnn_d128": ["data=synthetic", "data.size=224"],
-    "chromosomes": ["data=synthetic_chromosomes", "data.cases=10"],
+    "chromosomes": ["data=synthetic_chromosomes", "data.cases=10", "unfreeze.stages.all.lr=2e-3"],
 }
 COLUMNS = ("experiment", "work", "ours", "loop", "bound")
 WARM_UP = 5  # batches before the clock starts

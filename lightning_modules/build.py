@@ -18,6 +18,7 @@ from lightning_modules.backbones.backbone import Backbone, check_modules
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.local_weights import WeightsFolders
 from lightning_modules.backbones.pretrained import WeightsInfo, build_pretrained
+from lightning_modules.backbones.without_effect import check_model_args, check_size
 from lightning_modules.checkpoint_io import load_checkpoint, load_exported
 from lightning_modules.classifier import Classifier
 from lightning_modules.extensions import check_extensions
@@ -49,6 +50,9 @@ def first_backbone(config: TrainingConfig) -> FirstBackbone:
     folders = WeightsFolders.of(config.weights_dir, config.cache_dir)
     backbone, info = build_pretrained(config.model, config.weights, config.backbone_size, config.pretrained, folders)
     state = torch.get_rng_state()
+    if isinstance(config, Config):
+        check_size(backbone.module, config.prepare.size)
+        check_model_args(config.model, config.head.layers, config.prepare.size)
     for name, stage in stages_of(config).items():
         if info.freeze_batchnorm and stage.train and stage.batchnorm == "train":
             raise UserError(f"{config.weights} has its BatchNorm folded: set unfreeze.stages.{name}.batchnorm=frozen")

@@ -72,6 +72,7 @@ def test_it_trains_a_batch_of_every_stage(name, tmp_path, tmp_path_factory):
         "trainer.max_images=null",
         "trainer.max_epochs=1",
         "trainer.limit_train_batches=1",
+        "trainer.accumulate_grad_batches=1",
         "trainer.limit_val_batches=1",
     ]
     data = tiny_data(chosen.data.source, home / "tiny-data")

@@ -55,7 +55,7 @@ def cut_backbone(network: nn.Module, cut: str | None, input_size: ImageSize) -> 
         UserError: There is no such module, the network cannot be cut there, or it refuses images of this size.
     """
     image = random_image(input_size)
-    with torch.no_grad(), evaluating(network), _constants_scrambled(network):
+    with torch.no_grad(), evaluating(network), constants_scrambled(network):
         trace = _trace(network, image, cut)
         after = _remove_after(network, trace, trace.left)
         unused = _drop_unused(network, trace, image)
@@ -179,7 +179,7 @@ def _gives(network: nn.Module, image: torch.Tensor, expected: torch.Tensor) -> b
 
 
 @contextmanager
-def _constants_scrambled(network: nn.Module) -> Iterator[None]:
+def constants_scrambled(network: nn.Module) -> Iterator[None]:
     """Give parameters that are all one value (zero biases, unit gains) random values for a while.
 
     They could make a wrong cut look right: a fresh residual block whose last gain is zero passes its input on.

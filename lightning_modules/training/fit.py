@@ -31,7 +31,7 @@ from lightning_modules.distributed import broadcast_tensors, current_world, join
 from lightning_modules.extensions import build_callbacks, build_loggers
 from lightning_modules.staged_module import StagedModule
 from lightning_modules.training.frozen import features_in_place_of_images
-from lightning_modules.training.machine import explained_faults
+from lightning_modules.training.machine import explained_batchnorm, explained_faults
 from lightning_modules.training.trainer import build_trainer
 
 Mode = Literal["min", "max"]
@@ -136,7 +136,7 @@ class _Training:
         if of_features is not None:
             assert isinstance(self.model, Classifier)
             taking = self.model.on_features()
-        with in_training(), explained_faults(self.config.loader, True), taking:
+        with in_training(), explained_faults(self.config.loader, True), explained_batchnorm(stage.name), taking:
             trainer.fit(self.model, of_features or self.data, ckpt_path=resume, weights_only=True)
         seconds = unfreezing.state_dict()["seconds"]
         score, best_of = self.best(stage, trainer, optional)

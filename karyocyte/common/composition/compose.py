@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from karyocyte.common.composition.chosen_groups import check_chosen_groups
 from karyocyte.common.config.cluster import SHARED, SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, set_trainer
 from karyocyte.common.config.defaults import composition
 from karyocyte.common.config.explain import ADDED_GROUPS, NEAREST, known_keys, resolved, unknown_key, validated
@@ -75,13 +76,17 @@ def check_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Trainin
 
 
 def check_override_order(overrides: Sequence[str]) -> None:
-    """Refuse ``+profile`` before ``+experiment``, and ``+tuned`` before either: Hydra would overrule it silently."""
+    """Refuse ``+profile`` before ``+experiment``, ``+tuned`` before either, and a group that is mixed with others.
+
+    Hydra would overrule each of them silently.
+    """
     groups = list(map(key_of, overrides))
     typed = [groups.index(name) for name in ("experiment", "profile", "tuned") if name in groups]
     for first, second in pairwise(typed):
         if second < first:
             right = f"{overrides[first]} {overrides[second]}"
             raise UserError(f"{overrides[second]} precedes {overrides[first]} and would be overridden: type `{right}`")
+    check_chosen_groups(overrides)
 
 
 @contextmanager

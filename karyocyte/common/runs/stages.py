@@ -58,8 +58,14 @@ def stage_length(sizes: Sequence[int], epochs: int, config: TrainerConfig) -> tu
 
     With ``trainer.max_images`` it ends after the first optimiser step by which so many images have been seen, copies
     counted; ``sizes`` are the images of each batch of an epoch. The last batches of an epoch make a step, however few.
+
+    Raises:
+        UserError: A step would need more batches than an epoch has.
     """
     per_step = config.accumulate_grad_batches
+    if per_step > len(sizes):
+        too_many = f"trainer.accumulate_grad_batches={per_step} exceeds the batches of an epoch ({len(sizes)})"
+        raise UserError(f"{too_many}: set trainer.accumulate_grad_batches={len(sizes)} or less")
     per_epoch = math.ceil(len(sizes) / per_step)
     if config.max_images is None:
         return epochs, epochs * per_epoch

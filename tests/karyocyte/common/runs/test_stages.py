@@ -33,6 +33,7 @@ def test_a_budget_is_rounded_up_to_a_whole_step_and_overrules_the_epochs(images,
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.integers(1, 200), st.integers(1, 5))
 def test_it_ends_with_the_first_step_that_reaches_the_budget(sizes, images, accumulate):
+    accumulate = min(accumulate, len(sizes))
     seen, steps, epochs = 0, 0, 0
     while seen < images:  # batch by batch, as a loop trains
         epochs += 1
@@ -61,3 +62,9 @@ def test_what_the_last_stage_trains_can_be_overridden(tmp_path):
     assert [stage.train for stage in stages.values()] == [(), ("layer2",)]
     with pytest.raises(UserError, match="layer9"):
         build(small_config(tmp_path, *NET, "unfreeze=head_only", "unfreeze.train=[layer9]"))
+
+
+def test_a_step_of_more_batches_than_an_epoch_has_is_refused_with_their_number():
+    with pytest.raises(UserError, match=r"accumulate_grad_batches=8 or less"):
+        length(accumulate=len(EPOCH) + 1)
+    assert length(accumulate=len(EPOCH)) == (2, 2)

@@ -1,0 +1,188 @@
+"""Every key of trainer, prepare, loader and model.args changes the result, is refused, or is listed with its reason."""
+
+import inspect
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+
+from karyocyte.common.config.data import CanvasConfig, LoaderConfig, PrepareConfig
+from karyocyte.common.config.schema import ModelConfig, TrainerConfig
+from karyocyte.common.errors import UserError
+from karyocyte.workflows.training.train import prepare
+from lightning_modules.backbones.pretrained import build_pretrained
+from lightning_modules.backbones.truncation import constants_scrambled, features_of
+from lightning_modules.backbones.without_effect import check_model_args
+from lightning_modules.distributed import process_group
+from lightning_modules.training.fit import train_stages
+from tests.helpers.training import small_config
+
+# Not meant to change what is trained, and why; on a CPU the keys of GPUs have nothing to act on.
+WITHOUT = {
+    "trainer.accelerator": "where it is computed",
+    "trainer.channels_last": "the order of numbers in memory",
+    "trainer.deterministic": "one result of those that rounding allows",
+    "trainer.benchmark": "the fastest algorithm of a GPU",
+    "trainer.matmul_precision": "products of a GPU",
+    "trainer.enable_progress_bar": "what is shown",
+    "loader.workers": "how many processes read",
+}
+CLAHE = ["prepare.clahe=true"]
+CUT = ["prepare.crop_threshold=80"]
+CANVAS = [
+    *CUT,
+    "prepare.background=detect",
+    "prepare.fit=canvas",
+    "prepare.size=[64,48]",
+    "prepare.canvas.oversize=shrink",
+]
+BY_CELL = [*CANVAS, "prepare.canvas.scale_by=cell", "prepare.canvas.unknown_cell=width"]
+# Each key with another value, and what it acts beside.
+CHANGES = {
+    "trainer.devices": ("2", []),
+    "trainer.num_nodes": ("2", []),
+    "trainer.sync_batchnorm": ("true", []),
+    "trainer.precision": ("64-true", []),
+    "trainer.max_epochs": ("2", []),
+    "trainer.max_images": ("4", []),
+    "trainer.accumulate_grad_batches": ("2", []),
+    "trainer.gradient_clip_val": ("1e-3", ["optimizer=sgd"]),
+    "trainer.limit_train_batches": ("1", []),
+    "trainer.limit_val_batches": ("1", []),
+    "prepare.size": ("40", []),
+    "prepare.background": ("detect", []),
+    "prepare.augment_at": ("48", []),
+    "prepare.fit": ("stretch", []),
+    "prepare.frame": ("30", ["prepare.fit=frame"]),
+    "prepare.crop": ("false", CUT),
+    "prepare.crop_threshold": ("80", []),
+    "prepare.clahe": ("true", []),
+    "prepare.clahe_clip_limit": ("9.0", [*CLAHE, "prepare.clahe_tiles=2"]),
+    "prepare.clahe_tiles": ("2", CLAHE),
+    "prepare.interpolation": ("nearest", []),
+    "prepare.canvas.scale_by": ("width", CANVAS),
+    "prepare.canvas.scale": ("0.5", CANVAS),
+    "prepare.canvas.area": ("200", BY_CELL),
+    "prepare.canvas.unknown_cell": ("stop", BY_CELL),
+    "prepare.canvas.oversize": ("stop", [*CANVAS, "prepare.canvas.scale=9"]),
+    "prepare.canvas.equalize": ("true", CANVAS),
+    "loader.batch_size": ("6", []),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """24 pictures of two classes: an ellipse on gray, off the centre, of many sizes."""
+    home = tmp_path_factory.mktemp("settings")
+    draw = np.random.default_rng(0)
+    rows, columns = np.mgrid[:50, :60]
+    for number in range(24):
+        across, down = draw.integers(8, 14), draw.integers(14, 20)
+        inside = ((rows - 24) / down) ** 2 + ((columns - 33) / across) ** 2 < 1
+        picture = np.where(inside, 130 + 60 * (number % 2), 60) + draw.integers(0, 20, inside.shape)
+        path = home / "images" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.repeat(picture[..., None], 3, axis=2).astype(np.uint8)).save(path)
+    return home
+
+
+def result(folder, place, *words):
+    """Return the weights after a short training, as bytes, with what is recorded of it; None where it is refused."""
+    data = ["data=folder", f"data_dir={folder / 'images'}", "data.positive_class=b", "protocol=image"]
+    short = ["trainer.max_epochs=1", "model=resnet18", "model.cut=layer1", "unfreeze=whole"]
+    try:
+        config = small_config(place, *short, f"cache_dir={folder / 'cache'}", *words, data=data)
+        with process_group(config.trainer) as world:
+            images, model, _ = prepare(config, world)
+            images.prepare_data()
+            stages = train_stages(model, images, config, place / "run")
+    except UserError:
+        return None
+    weights = b"".join(value.numpy().tobytes() for value in model.state_dict().values())
+    return weights, stages[0].score, stages[0].images_seen, stages[0].epochs
+
+
+@pytest.mark.parametrize("key", CHANGES)
+def test_a_changed_value_changes_the_training_or_is_refused(folder, tmp_path, key):
+    value, beside = CHANGES[key]
+    before = result(folder, tmp_path / "before", *beside)
+    assert before is not None
+    assert result(folder, tmp_path / "after", *beside, f"{key}={value}") != before
+
+
+def test_every_key_is_tried_or_listed():
+    keys = {f"loader.{name}" for name in LoaderConfig.model_fields}
+    keys |= {f"prepare.{name}" for name in PrepareConfig.model_fields if name != "canvas"}
+    keys |= {f"prepare.canvas.{name}" for name in CanvasConfig.model_fields}
+    keys |= {f"trainer.{name}" for name in TrainerConfig.model_fields}
+    assert keys == CHANGES.keys() | WITHOUT.keys()
+
+
+def test_the_same_settings_give_the_same_result(folder, tmp_path):
+    assert result(folder, tmp_path / "one") == result(folder, tmp_path / "two")
+
+
+# Arguments of timm's classes: another value, or, in a text in parentheses, why none is tried.
+OF_ALL = {"num_classes": 5, "in_chans": 1, "global_pool": "max", "drop_rate": 0.5, "drop_path_rate": 0.5}
+OF_ALL |= {"device": "(where it is computed)", "dtype": "(the key is trainer.precision)"}
+CLASS = "(a class, which no YAML file holds)"
+ARGS = {
+    "resnet18": {
+        "block": "basic", "layers": [1, 1, 1, 1], "output_stride": 16, "cardinality": 2, "base_width": 32,
+        "stem_width": "(acts only beside stem_type=deep)",
+        "stem_type": "deep", "replace_stem_pool": True, "block_reduce_first": 2,
+        "down_kernel_size": 3, "avg_down": True, "channels": [32, 64, 128, 256], "act_layer": "gelu",
+        "norm_layer": "groupnorm", "aa_layer": "avg", "drop_block_rate": 0.5, "zero_init_last": False,
+        "block_args": {"attn_layer": "se"},
+    },
+    "vit_tiny_patch16_224": {
+        "img_size": 64, "patch_size": 8, "embed_dim": 96, "depth": 2, "num_heads": 6, "mlp_ratio": 2.0,
+        "qkv_bias": False, "qk_norm": True, "scale_attn_norm": True, "scale_mlp_norm": True, "proj_bias": False,
+        "init_values": 0.1, "class_token": False, "pos_embed": "none", "no_embed_class": True, "reg_tokens": 2,
+        "pre_norm": True, "final_norm": False, "fc_norm": "(of the classifier, as is the norm it moves there)",
+        "pool_include_prefix": "(of the classifier)", "dynamic_img_size": "(images of one size are as they were)",
+        "dynamic_img_pad": "(changes only sizes that are refused without it)", "pos_drop_rate": 0.5,
+        "patch_drop_rate": 0.5, "proj_drop_rate": 0.5, "attn_drop_rate": 0.5, "weight_init": "jax", "fix_init": True,
+        "embed_layer": CLASS, "embed_norm_layer": "layernorm2d", "norm_layer": "rmsnorm", "act_layer": "relu",
+        "block_fn": CLASS, "mlp_layer": CLASS, "attn_layer": CLASS,
+    },
+    "mobilenetv2_100": {
+        "block_args": [], "num_features": 640, "stem_size": 16, "stem_kernel_size": 5, "fix_stem": True,
+        "output_stride": 16, "pad_type": "same", "act_layer": "gelu", "norm_layer": "groupnorm", "aa_layer": "avg",
+        "se_layer": "(the network has no such layers)", "round_chs_fn": CLASS,
+    },
+}  # fmt: skip
+TRIED = []
+for _network, _args in ARGS.items():
+    TRIED += [(_network, _key, _value) for _key, _value in {**OF_ALL, **_args}.items()]
+
+
+def features(network, args):
+    """Return the features of two images in training, None where the arguments are refused."""
+    model = ModelConfig(name=network, args=args, cut=None, weights="random")
+    try:
+        torch.manual_seed(0)
+        backbone = build_pretrained(model, "random", 96)[0].module.train()
+        check_model_args(model, ["gap"], 96)
+    except UserError:
+        return None
+    torch.manual_seed(1)
+    with torch.no_grad():
+        plain = features_of(backbone, torch.rand(2, 3, 96, 96))
+        with constants_scrambled(backbone):
+            return plain, features_of(backbone, torch.rand(2, 3, 96, 96))
+
+
+@pytest.mark.parametrize(("network", "key", "value"), [case for case in TRIED if not str(case[2]).startswith("(")])
+def test_an_argument_of_a_network_changes_its_features_or_is_refused(network, key, value):
+    before, after = features(network, {}), features(network, {key: value})
+    assert before is not None
+    assert after is None or not all(map(torch.equal, before, after))
+
+
+@pytest.mark.parametrize("network", ARGS)
+def test_every_argument_of_a_network_is_tried_or_listed(network):
+    taken = inspect.signature(type(timm.create_model(network)).__init__).parameters.keys() - {"self"}
+    assert taken == ARGS[network].keys() | OF_ALL.keys()
