@@ -116,7 +116,7 @@ class PictureConfig(StrictModel, defaults="train:prepare"):
 class BalanceConfig(StrictModel, defaults="balance/none"):
     """How unequal classes of the train part are evened out."""
 
-    name: Literal["none", "paper", "hem_all", "weighted_sampling"] = FROM_YAML
+    name: Literal["none", "paper", "hem_all", "weighted_sampling", "persons"] = FROM_YAML
 
 
 BATCHED = ("mirror", "rotate", "stretch", "shift", "brightness", "gamma")  # with and without batched=true
@@ -139,6 +139,7 @@ class TransformConfig(StrictModel, defaults="transform/none"):
     shift: Strength = FROM_YAML
     brightness: Strength = FROM_YAML
     gamma: Strength = FROM_YAML
+    stain: Strength = FROM_YAML
     noise: Strength = FROM_YAML
     blur: Annotated[float, Field(ge=0.0, le=10.0)] = FROM_YAML
     batched: bool = FROM_YAML
