@@ -5,8 +5,6 @@ from typing import Any, NamedTuple
 from warnings import catch_warnings
 
 import albumentations as A
-import cv2
-import numpy as np
 from hydra.utils import instantiate
 
 from karyocyte.common.errors import UserError, first_line
@@ -74,12 +72,6 @@ def gamma(gamma: float) -> Transform:
     return A.RandomGamma(gamma_limit=(100 * (1.0 - gamma), 100 * (1.0 + gamma)), p=1.0)
 
 
-@augmentation("stain")
-def stain(stain: float) -> Transform:
-    """Each colour channel to a power of its own."""
-    return StainStrength(stain)
-
-
 @augmentation("blur")
 def blur(blur: float) -> Transform:
     """A Gaussian of up to this standard deviation in pixels (paper 001, 5.2)."""
@@ -90,30 +82,6 @@ def blur(blur: float) -> Transform:
 def noise(noise: float) -> Transform:
     """Salt and pepper on up to this share of the pixels (paper 001, 3.1.2)."""
     return A.SaltAndPepper(amount=(0.0, noise), p=1.0)
-
-
-class StainStrength(A.ImageOnlyTransform):
-    """Raises each colour channel to a random power, which scales its optical density, as more or less dye does.
-
-    By the law of Beer and Lambert a channel is exp(-density). Black stays black and white stays white.
-
-    Args:
-        limit: The powers are drawn from 1 - limit to 1 + limit.
-    """
-
-    def __init__(self, limit: float) -> None:
-        super().__init__(p=1.0)
-        self.limit = limit
-
-    def get_params(self) -> dict[str, Any]:
-        """Draw a power per channel, float64, shape (3,)."""
-        return {"powers": self.random_generator.uniform(1.0 - self.limit, 1.0 + self.limit, 3)}
-
-    def apply(self, img: np.ndarray, powers: np.ndarray, **_: Any) -> np.ndarray:
-        """Return the changed image, uint8, shape (H, W, 3)."""
-        values = np.linspace(0.0, 1.0, 256)[None, :, None]
-        changed: np.ndarray = cv2.LUT(img, np.rint(255 * values**powers).astype(np.uint8))
-        return changed
 
 
 def own_operation(name: str, entry: Mapping[str, Any]) -> Transform:

@@ -139,7 +139,6 @@ class TransformConfig(StrictModel, defaults="transform/none"):
     shift: Strength = FROM_YAML
     brightness: Strength = FROM_YAML
     gamma: Strength = FROM_YAML
-    stain: Strength = FROM_YAML
     noise: Strength = FROM_YAML
     blur: Annotated[float, Field(ge=0.0, le=10.0)] = FROM_YAML
     batched: bool = FROM_YAML
