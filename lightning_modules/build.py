@@ -14,7 +14,7 @@ from karyocyte.common.runs.portable_folder import WEIGHTS, PortableFolder
 from karyocyte.common.runs.run import ModelFacts, Run
 from karyocyte.common.runs.stages import stages_of
 from karyocyte.common.seeds import derive_seed
-from lightning_modules.backbones.backbone import Backbone, check_modules
+from lightning_modules.backbones.backbone import Backbone, check_modules, head_for
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.local_weights import WeightsFolders
 from lightning_modules.backbones.pretrained import WeightsInfo, build_pretrained
@@ -146,10 +146,7 @@ def assemble(
     Raises:
         UserError: The head does not fit the backbone's features.
     """
-    logits = config.head.logits or num_classes
-    if config.head.orientation:
-        logits = 2 * num_classes
-    head = build_head(config.head.layers, backbone.out_shape, logits, backbone.layout, backbone.prefix_tokens)
+    head = head_for(backbone, config.head, num_classes)
     return Classifier(backbone.module, head, num_classes, facts, settings, config.head.orientation)
 
 

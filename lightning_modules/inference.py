@@ -10,7 +10,7 @@ from pytorch_lightning import Callback, LightningDataModule, LightningModule, Tr
 from karyocyte.common.config.schema import Config, TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.predicted import Predicted
-from lightning_modules.classifier import Classifier
+from lightning_modules.classifier_network import ClassifierNetwork
 from lightning_modules.distributed import gather_to_rank_zero, joint_errors
 from lightning_modules.out_of_distribution import Distances, OutOfDistribution
 from lightning_modules.prediction.predictor import Predictor
@@ -48,7 +48,7 @@ class PredictionCollector(Callback):
 
 
 def predict(
-    model: Classifier,
+    model: ClassifierNetwork,
     data: LightningDataModule,
     config: Config,
     distance: Distances | OutOfDistribution | None = None,

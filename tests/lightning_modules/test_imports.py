@@ -31,7 +31,10 @@ import sys
 
 import karyocyte.inference.torch_network
 import karyocyte.workflows.prediction.run
+from lightning_modules.load import load_run
 from lightning_modules.out_of_distribution import load_out_of_distribution
+from lightning_modules.prediction.mc_dropout import check_dropout
+from lightning_modules.training.process import set_up_torch
 
 assert not {"pytorch_lightning", "torchmetrics", "matplotlib", "sklearn", "scipy.stats"} & sys.modules.keys()
 """

@@ -46,7 +46,7 @@ from lightning_modules.distributed import (
 from lightning_modules.inference import predict
 from lightning_modules.out_of_distribution import Distances, fit_distances, save_distances
 from lightning_modules.training.fit import FinishedStage, Mode, train_stages, training_facts
-from lightning_modules.training.trainer import set_up_torch
+from lightning_modules.training.process import set_up_torch
 
 
 def run(config: TrainingConfig, callbacks_of: Watch | None = None) -> Path:
