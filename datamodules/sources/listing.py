@@ -127,12 +127,14 @@ def read_table(file: Path, root: Path, data: SourceConfig, optional: str | None 
         if column in table.columns:
             columns[key.removesuffix("_column")] = table[column]
         elif column != optional:
+            # Names that differ in spelling alone are likely meant; else any column may be.
             names = [name for name in table.columns if meaning(name) == meaning(column)] or table.columns
             free = [name for name in names if name not in data.model_dump().values()]
             words = " or ".join(f"`{typed_text(f'data.{key}', name)}`" for name in free or names)
             raise UserError(f"{file} has no column {column}: set {words}")
     paths = _paths_below(root, file, columns["path"])
     rows = pd.DataFrame({**columns, "image_id": columns["path"], "path": paths})
+    # pandas does not pass on what the reader noted of the file.
     rows.attrs = table.attrs
     return rows
 

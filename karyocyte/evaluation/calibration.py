@@ -113,6 +113,7 @@ def calibration(runs: LabelledRuns, _: EvaluationResult) -> Findings:
         if temperature.value is not None:
             scaled.append(rescale(fold.test.scored.probabilities, temperature.value))
     after = sampled = None
+    # Scaled and unscaled folds in one figure would be the calibration of neither.
     if len(scaled) == len(runs.folds):
         after = _evaluate(runs, np.concatenate(scaled))
     if all(test.sampled for test in runs.tests):

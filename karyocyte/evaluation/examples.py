@@ -78,6 +78,7 @@ def draw_sheet(
     """
     pictures, captions = zip(*chain.from_iterable(strip for _, strip in strips), strict=True)
     rows = max(len(strips), -(-len(pictures) // columns))
+    # In inches: every picture gets the room of the tallest, so that the captions of a row are level.
     tallest = max(np.divide(*picture.shape[:2]) for picture in pictures)
     picture = 0.96 * width * min(max(tallest, 0.5), 1.4)
     below = LINE / 72 * max(map(len, captions)) + 0.2

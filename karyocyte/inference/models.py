@@ -131,6 +131,7 @@ class RunsModel:
         resolved: set[Path] = set()
         for member in self.members:
             folder = member.folder
+            # Two names of one folder would give it two votes.
             if folder.resolve() in resolved:
                 raise UserError(f"{folder} is named twice: name each member of the ensemble once")
             resolved.add(folder.resolve())

@@ -138,6 +138,7 @@ def name_cell(
         names = [file.file.name for file in used_files(files)]
         probabilities = np.array([given.metaphase.found[name].probability for name in names])
         fixed = _fixed_rows(files, given.fixed)
+        # A doubtful box is kept where the karyotype lacks a chromosome, so both are decided together.
         karyotype, kept = karyotype_of_boxes(
             predicted.log_probabilities, probabilities, config, fixed, config.refer_below, model.balanced
         )
@@ -145,6 +146,7 @@ def name_cell(
         predicted = predicted.of(kept)
     distances = {}
     for file, distance in zip(used_files(files), predicted.out_of_distribution.tolist(), strict=True):
+        # How foreign a chromosome looks no longer matters once an expert has named it.
         if not np.isnan(distance) and given.fixed.get(file.file.name) not in CHROMOSOMES:
             distances[file.file.name] = distance
     result = CellResult(

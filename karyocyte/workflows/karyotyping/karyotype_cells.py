@@ -80,6 +80,7 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
                 looks.append(look_of(result, predicted))
                 results.append(write_pictures(result, predicted, folder, request.output))
                 advance()
+        # Only all cells together show that a reader failed, such as one class for everything.
         if failed := why_failed(together(looks), opened):
             warnings.append(sentence(failed))
             warn(warnings[-1])

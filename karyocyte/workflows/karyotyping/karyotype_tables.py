@@ -316,6 +316,7 @@ def overlays(result: CellResult, anchor: str) -> list[Overlay]:
         return []
     in_picture = []
     in_karyogram = []
+    # The places in the karyogram are counted over the used files alone.
     row = -1
     for file, call in result.calls:
         found = metaphase.found[file.file.name]

@@ -71,6 +71,7 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
         of_part = [_of_part(run, part) for run in runs]
         if not all(map(_count_labelled, of_part)):
             continue
+        # The papers print the sizes of one split, so that the mean over the runs is what compares.
         images[part] = sum(map(_count_images, runs, of_part)) / len(runs)
         collected = collect(of_part, EvaluationConfig(), part, _metrics(of_part[0]))
         subjects = collected.subjects

@@ -154,6 +154,7 @@ def _pairs(measured: Sequence[Measured], claim: Claim) -> list[RunPair]:
     """Return the measurements of a claim; two together where no other is of their data set and departures."""
     names = {claim.experiment}
     if claim.members:
+        # An ensemble is named by its members in the order that was typed.
         for order in permutations(claim.members):
             names.add(ensemble_name(claim.method, len(order), list(order)))
     groups: dict[tuple[str, ...], list[Measured]] = {}

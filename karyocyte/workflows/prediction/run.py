@@ -52,6 +52,7 @@ def predict_images(request: PredictRequest) -> None:
     if failed:
         warnings.append(sentence(failed))
         warn(warnings[-1])
+    # Relative to the table: it stays right where both are moved together.
     files["path"] = [os.path.relpath(path, request.output.absolute().parent) for path in files["path"]]
     table = reviewed(predictions, files, thresholds, rules, failed)
     table = table.iloc[doubtful_first(table)].reset_index(drop=True)
