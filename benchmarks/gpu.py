@@ -31,7 +31,7 @@ from karyocyte.common.files import write_csv
 from karyocyte.common.revision import revision
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
-from lightning_modules.inference import predict
+from lightning_modules.predict import predict
 from lightning_modules.training.fit import train_stages
 from lightning_modules.training.process import set_up_torch
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from datamodules.manifest.alike import described, spellings
+from datamodules.manifest.spellings import described, spellings
 from karyocyte.common.config.overrides import typed_text
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value

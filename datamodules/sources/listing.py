@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from datamodules.io.archives import lone_folder, resolve_data_dir
-from datamodules.io.listing import is_system, list_folder
+from datamodules.io.folder_content import is_system, list_folder
 from datamodules.io.text_tables import read_text_table
-from datamodules.manifest.alike import meaning
+from datamodules.manifest.spellings import meaning
 from datamodules.sources import SourceContext
 from karyocyte.common.config.overrides import typed_text
 from karyocyte.common.config.rules import DATA_DIR_HINT

@@ -14,7 +14,7 @@ from karyocyte.common.text import quoted
 from karyocyte.common.thumbnails import THUMBNAILS, write_pictures
 from karyocyte.evaluation.labelled_runs import LabelledRuns
 from karyocyte.evaluation.metrics.classification import call
-from karyocyte.evaluation.metrics.labelled import cases
+from karyocyte.evaluation.metrics.labelled import labelled_part
 from karyocyte.evaluation.result import EvaluationResult
 from karyocyte.evaluation.sections import FindingsWithoutValue
 
@@ -46,7 +46,7 @@ def wrong(runs: LabelledRuns, _: EvaluationResult) -> FindingsWithoutValue:
     """
     if not len(runs.test.labels):
         return FindingsWithoutValue()
-    test = cases(runs.pooled)
+    test = labelled_part(runs.pooled)
     confidences = test.confidences()
     best = confidences["joint" if test.sampled else "probability"]
     images = np.arange(len(test.labels))
