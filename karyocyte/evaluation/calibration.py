@@ -143,8 +143,8 @@ def calibration_warnings(calibration: CalibrationResult) -> list[EvaluationWarni
         lines.append("the temperature that suits validation makes the test probabilities worse (NLL)")
     if before.ece <= before.ece_if_calibrated.high:
         lines.append(
-            f"an error of {before.ece:.3f} is within what {calibration.images:,} images give by chance, were every "
-            f"probability right (up to {before.ece_if_calibrated.high:.3f})"
+            f"the error of {before.ece:.3f} may be chance: with {calibration.images:,} images it is up to "
+            f"{before.ece_if_calibrated.high:.3f} where every probability is right"
         )
     return warnings_about("calibration", lines)
 
