@@ -35,7 +35,7 @@ MODEL_LIBRARIES = ("torch", "timm", "pytorch_lightning")
 FILES_PER_FOLDER = 16
 COMMANDS = {"scripts", "karyocyte/commands", "tests/karyocyte/commands"}  # one file per command, however many
 COMMAND_LINE_LINES = 80
-LOADED_LINES = 18_600  # of a smoke training, whatever names its modules
+LOADED_LINES = 18_700  # of a smoke training, whatever names its modules
 
 
 def package_of(name: str) -> str:
