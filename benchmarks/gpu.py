@@ -31,9 +31,9 @@ from karyocyte.common.files import write_csv
 from karyocyte.common.revision import revision
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
-from lightning_modules.inference import predict
+from lightning_modules.predict import predict
 from lightning_modules.training.fit import train_stages
-from lightning_modules.training.trainer import set_up_torch
+from lightning_modules.training.process import set_up_torch
 
 ONE_STAGE = ["~unfreeze.stages.head", "~unfreeze.stages.finetune"]  # of the experiment, beside unfreeze=whole
 EXPERIMENTS = {

@@ -19,8 +19,8 @@ from datamodules.sources import find_source
 from datamodules.split_datamodule import SplitDataModule
 from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.batched_augmentation import BatchedAugmentation
+from datamodules.transforms.device_images import DeviceImages, ImageKeys, KeyDataset
 from datamodules.transforms.expansion import ExpandedImages, Expansion, unchanged
-from datamodules.transforms.resident import ImageKeys, KeyDataset, ResidentImages
 from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.config.schema import Config
 from karyocyte.common.seeds import derive_seed
@@ -172,9 +172,9 @@ class ImageDataModule(SplitDataModule):
         return {"image": image, "label": label, "index": index}
 
     def _transformed(self, keys: ImageKeys) -> dict[str, torch.Tensor]:
-        self._resident = self._resident.to(keys.row.device)
+        self._device_images = self._device_images.to(keys.row.device)
         augmentation = BatchedAugmentation(self.expansion.transform, self.config.seed)
-        image = augmentation(self._resident.take(keys.row), keys.epoch, keys.row, keys.copy)
+        image = augmentation(self._device_images.take(keys.row), keys.epoch, keys.row, keys.copy)
         batch = {"image": image.expand(-1, 3, -1, -1), "label": keys.label, "index": keys.row}
         if self._upright is not None:
             self._upright = self._upright.to(keys.row.device)
@@ -182,8 +182,8 @@ class ImageDataModule(SplitDataModule):
         return batch
 
     @cached_property
-    def _resident(self) -> ResidentImages:
-        return ResidentImages.load(self.images, self.plan.rows)
+    def _device_images(self) -> DeviceImages:
+        return DeviceImages.load(self.images, self.plan.rows)
 
     @cached_property
     def _upright(self) -> torch.Tensor | None:

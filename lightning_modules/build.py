@@ -14,7 +14,7 @@ from karyocyte.common.runs.portable_folder import WEIGHTS, PortableFolder
 from karyocyte.common.runs.run import ModelFacts, Run
 from karyocyte.common.runs.stages import stages_of
 from karyocyte.common.seeds import derive_seed
-from lightning_modules.backbones.backbone import Backbone, check_modules
+from lightning_modules.backbones.backbone import Backbone, check_modules, head_for
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.local_weights import WeightsFolders
 from lightning_modules.backbones.pretrained import WeightsInfo, build_pretrained
@@ -28,7 +28,7 @@ from lightning_modules.training.trainer import check_trainer
 
 
 @dataclass(frozen=True)
-class FirstBackbone:
+class InitialisedBackbone:
     """A backbone with its first weights, and torch's random state after it, from which the head's weights are drawn."""
 
     backbone: Backbone
@@ -36,7 +36,7 @@ class FirstBackbone:
     random_state: torch.Tensor
 
 
-def first_backbone(config: TrainingConfig) -> FirstBackbone:
+def initialise_backbone(config: TrainingConfig) -> InitialisedBackbone:
     """Build the backbone with its first weights, and check all that needs neither images nor classes.
 
     Raises:
@@ -62,11 +62,11 @@ def first_backbone(config: TrainingConfig) -> FirstBackbone:
         key = f"unfreeze.stages.{name}.optimizer" if stage.optimizer else "optimizer"
         optimizer = build_optimizer(stage.optimizer or config.optimizer, number, stage.lr, key)
         build_scheduler(config.scheduler, optimizer, steps=10)
-    return FirstBackbone(backbone, info, state)
+    return InitialisedBackbone(backbone, info, state)
 
 
 def build_classifier(
-    config: Config, classes: Sequence[str], first: FirstBackbone | None = None
+    config: Config, classes: Sequence[str], first: InitialisedBackbone | None = None
 ) -> tuple[Classifier, dict[str, str | None]]:
     """Build the network with its first weights, and check what of the configuration depends on the classes.
 
@@ -76,9 +76,9 @@ def build_classifier(
         The classifier, and the content hashes ("weights", "init_from") that belong to the run's identity.
 
     Raises:
-        UserError: As ``first_backbone``; or a number of logits, a loss or another run does not fit the classes.
+        UserError: As ``initialise_backbone``; or a number of logits, a loss or another run does not fit the classes.
     """
-    first = first or first_backbone(config)
+    first = first or initialise_backbone(config)
     backbone, info = first.backbone, first.info
     logits = config.head.logits
     if logits not in (None, len(classes)) and (logits, len(classes)) != (1, 2):
@@ -146,10 +146,7 @@ def assemble(
     Raises:
         UserError: The head does not fit the backbone's features.
     """
-    logits = config.head.logits or num_classes
-    if config.head.orientation:
-        logits = 2 * num_classes
-    head = build_head(config.head.layers, backbone.out_shape, logits, backbone.layout, backbone.prefix_tokens)
+    head = head_for(backbone, config.head, num_classes)
     return Classifier(backbone.module, head, num_classes, facts, settings, config.head.orientation)
 
 

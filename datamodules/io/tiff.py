@@ -42,6 +42,11 @@ class TiffPage:
         return self.tag(256), self.tag(257)
 
     @property
+    def is_white_zero(self) -> bool:
+        """Whether its gray counts from white."""
+        return self.colours == WHITE_IS_ZERO
+
+    @property
     def depth(self) -> int:
         """Bits per channel."""
         return self.tag(258, 1)
@@ -93,11 +98,6 @@ class TiffPage:
         if self.extra > len(alphas):
             return "channels beyond the colours were left out"
         return "strips beyond the picture were left out" if len(self.strips) > self.needed_strips else ""
-
-
-def is_tiff(data: bytes) -> bool:
-    """Return whether bytes are those of a TIFF or BigTIFF file."""
-    return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def select_page(data: bytes) -> tuple[TiffPage, str]:

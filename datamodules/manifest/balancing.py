@@ -108,7 +108,8 @@ def _persons(labels: np.ndarray, subjects: np.ndarray | None) -> np.ndarray:
     images = pd.DataFrame({"label": labels, "subject": subjects})
     of_person = images.groupby(["label", "subject"])["label"].transform("size")
     persons = images.groupby("label")["subject"].transform("nunique")
-    return (len(images) / (images["label"].nunique() * persons * of_person)).to_numpy(np.float64, copy=True)
+    shares = images["label"].nunique() * persons * of_person
+    return len(images) / np.array(shares, np.float64)
 
 
 def _to_count(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

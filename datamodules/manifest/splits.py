@@ -108,6 +108,7 @@ def _divide(frame: pd.DataFrame, protocol: str, split: SplitConfig, paper_split:
         if len(unknown):
             message = f"{len(unknown):,} images have no fold while others do, first {unknown.iloc[0]}"
             raise UserError(f"{message}: give each its part")
+        # Parts beside the folds stay unused.
         rows = rows[rows["part"].isin(given_folds.values())]
     # By image id, so that a draw does not depend on the order of a table or of a folder.
     rows = rows.sort_values("image_id", kind="stable")

@@ -12,11 +12,11 @@ from typing import Any, Literal
 import pandas as pd
 
 from datamodules.io.archives import UNPACKED
-from datamodules.io.listing import LINK, describe_others, list_folder
-from datamodules.manifest.alike import describe_spellings, merge_spellings, spellings
+from datamodules.io.folder_content import LINK, describe_others, list_folder
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.persons import link_subjects
 from datamodules.manifest.scan import scan_listing
+from datamodules.manifest.spellings import describe_spellings, merge_spellings, spellings
 from datamodules.transforms.expansion import Expansion
 from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.config.sources import SourceConfig

@@ -86,7 +86,7 @@ def test_batched_transforms_depend_on_the_epoch_and_not_on_where_it_is_resumed(t
 def test_batched_images_without_strengths_are_the_prepared_ones(tmp_path, words, channels):
     data = prepared(small_config(tmp_path, "transform.batched=true", data=words))
     batches = batched_epoch(data, 0)
-    assert data._resident.pixels.shape[1] == channels
+    assert data._device_images.pixels.shape[1] == channels
     served = torch.cat([batch["index"] for batch in batches]).tolist()
     assert len(set(served)) == len(served)
     for batch in batches:

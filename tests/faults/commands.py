@@ -11,8 +11,8 @@ import torch
 from datamodules.datasets import data_module
 from datamodules.export import export_images
 from datamodules.io.archives import unpack
+from datamodules.io.written_images import write_once
 from datamodules.sources import list_images
-from datamodules.sources.listing import write_once
 from karyocyte.commands import ensemble, error_analysis, evaluate, karyotype, predict
 from karyocyte.common.files import write_bytes, write_csv, write_json, write_text
 from karyocyte.common.karyotype import CHROMOSOMES

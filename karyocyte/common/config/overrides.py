@@ -30,6 +30,7 @@ def check_words(words: Sequence[str]) -> None:
         after = words[position + 1] if position + 1 < len(words) else ""
         if word.startswith(("-", "~")) or before in FLAGS_WITH_VALUE:
             continue
+        # The shell has made several words of `key = value`, `key= value` or `key =value`.
         if word == "=" or after.startswith("=") or (word.endswith("=") and after and "=" not in after):
             parts = words[position : position + (3 if after == "=" else 2)]
             raise UserError(f"{word!r}: no blanks around =, type `{shlex.quote(''.join(parts))}`")

@@ -12,7 +12,7 @@ import numpy as np
 from datamodules.inference.cells import Cells, find_cells
 from datamodules.inference.image_files import printable
 from datamodules.io.decode import note_lines
-from datamodules.io.listing import describe_others
+from datamodules.io.folder_content import describe_others
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import new_whole_folder
 from datamodules.metaphases.crops import cut_out_by
@@ -80,6 +80,7 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
                 looks.append(look_of(result, predicted))
                 results.append(write_pictures(result, predicted, folder, request.output))
                 advance()
+        # Only all cells together show that a reader failed, such as one class for everything.
         if failed := why_failed(together(looks), opened):
             warnings.append(sentence(failed))
             warn(warnings[-1])
@@ -176,7 +177,9 @@ def reviewed_cell(result: CellResult, used: CellPrediction, output: Path) -> Rev
         logs = rounded(used.log_probabilities[len(files)])
         turned = bool(used.upside_down[len(files)])
         fixed = result.fixed.get(name)
-        files.append(ReviewedFile(name, path, call.assigned, fixed, logs, name in result.foreign, turned, one.area))
+        files.append(
+            ReviewedFile(name, path, call.assigned, fixed, logs, name in result.out_of_distribution, turned, one.area)
+        )
     distance = None if np.isnan(result.mean_distance) else result.mean_distance
     boxes = {}
     if result.metaphase is not None:

@@ -156,6 +156,7 @@ def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> 
     found = {}
     cuts: list[CutOut] = []
     possible = finder.cut_out(picture, boxes)
+    # Two boxes of one chromosome would count it twice.
     for row in _distinct(possible, probabilities):
         if len(outline := possible[row].outline):
             number = len(cuts) + 1
@@ -165,6 +166,7 @@ def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> 
     if names := sorted(decisions.drawn.keys() - found.keys() - decisions.removed):
         others = [one.box for name, one in found.items() if name not in decisions.removed]
         drawn = np.array([decisions.drawn[name] for name in names], np.float32)
+        # Cut out among the boxes that were found, whose pixels are not theirs.
         new = finder.cut_out(picture, np.array([*others, *drawn]))[len(others) :]
         for name, box, cut in zip(names, drawn, new, strict=True):
             cuts.append(cut)

@@ -11,8 +11,8 @@ from datamodules.datasets import data_module
 from karyocyte.common.predictions import read_predictions
 from karyocyte.common.runs.predicted import to_predictions
 from karyocyte.common.runs.run import Run
-from lightning_modules.inference import predict
 from lightning_modules.load import load_run
+from lightning_modules.predict import predict
 from tests.helpers.training import QUICK, small_config
 from tests.karyocyte.workflows.training.interrupted_run import run_unevaluated
 from tests.lightning_modules.pair import Training, run_pair

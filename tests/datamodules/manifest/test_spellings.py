@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from datamodules.manifest.alike import describe_spellings, described, meaning, merge_spellings, spellings
+from datamodules.manifest.spellings import describe_spellings, described, meaning, merge_spellings, spellings
 
 SAME = [
     ("Lymphocyte", "lymphocyte"), ("P1", "P01"), ("7", "7.0"), ("cell a", "cell  a "), ("Größe", "Gro\u0308ße"),

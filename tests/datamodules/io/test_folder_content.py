@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from datamodules.io.decode import encode_png
-from datamodules.io.listing import describe_others, list_folder, starts_as_image
+from datamodules.io.folder_content import describe_others, list_folder, starts_as_image
 from tests.helpers.images import cell_image, write_image
 
 ODD = ("a.jfif", "a.jpe", "a.JPG_large", "no_suffix", "a.txt")

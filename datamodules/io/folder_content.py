@@ -60,6 +60,7 @@ def list_folder(root: Path, follow_links: bool = False) -> FolderContent:
             kind = None
             if is_system(entry.name):
                 kind = "hidden folder" if entry.is_dir() else HIDDEN
+            # Before is_dir, which would follow a link: it may lead out of the data folder, or in a circle.
             elif entry.is_symlink():
                 kind = _kind_of_link(entry, real_root, followed, follow_links)
             elif not entry.is_dir():
