@@ -13,7 +13,7 @@ import pandas as pd
 
 from datamodules.io.archives import UNPACKED
 from datamodules.io.listing import LINK, describe_others, list_folder
-from datamodules.manifest.alike import describe_spellings, merge_spellings, spellings
+from datamodules.manifest.alike import describe_spellings, describe_unknown, merge_spellings, spellings
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.persons import link_subjects
 from datamodules.manifest.scan import scan_listing
@@ -109,7 +109,7 @@ def list_configured(config: TrainingConfig, progress: bool = True) -> Manifest:
 def list_source(data: SourceConfig, context: SourceContext) -> Manifest:
     """List the images of a source, with notes of what lies beside them and of names that may mean the same."""
     listing = find_source(data).list_images(data, context)
-    notes = (*listing.notes, *_beside(listing, context))
+    notes = (*listing.notes, *_beside(listing, context), *describe_unknown(listing.frame["subject"].dropna()))
     listing = replace(listing, frame=merged(listing.frame, context))
     if context.alike_names == "report":
         subjects = spellings(listing.frame["subject"].dropna())
