@@ -122,4 +122,5 @@ def describe_others(others: dict[str, int]) -> str:
     total = sum(others.values())
     ordered = sorted(others.items(), key=lambda item: (-item[1], item[0]))
     kinds = ", ".join(f"{number:,} {kind}" for kind, number in ordered)
-    return f"{counted(total, 'other file')}, not {'an image' if total == 1 else 'images'}: {kinds}"
+    remedy = "; follow_links=true follows links" if others.get(LINK) else ""
+    return f"{counted(total, 'other file')}, not {'an image' if total == 1 else 'images'}: {kinds}{remedy}"

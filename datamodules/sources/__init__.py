@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from datamodules.io.archives import UNPACKED
-from datamodules.io.listing import LINK, describe_others, list_folder
+from datamodules.io.listing import describe_others, list_folder
 from datamodules.manifest.alike import describe_spellings, describe_unknown, merge_spellings, spellings
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.persons import link_subjects
@@ -135,5 +135,4 @@ def _beside(listing: Manifest, context: SourceContext) -> list[str]:
     others["image that is not used"] += len(set(content.images).difference(listing.frame["path"]))
     if not +others:
         return []
-    remedy = "; follow_links=true follows links" if others[LINK] else ""
-    return [f"beside {counted(len(listing.frame), 'image')}: {describe_others(+others)}{remedy}"]
+    return [f"beside {counted(len(listing.frame), 'image')}: {describe_others(+others)}"]
