@@ -42,7 +42,7 @@ DECODE_VERSION = 2  # raise it when an unchanged file would be decoded different
 Background = Literal["black", "detect", "border"]
 
 # What these two mutter about a damaged file is said once, by BrokenImageError.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+(getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(0)  # of OpenCV 4, and of 5: silent
 warnings.filterwarnings("ignore", category=UserWarning, module="PIL.TiffImagePlugin")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_SIDE is the limit here
 

@@ -3,6 +3,7 @@
 import re
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil, prod
 
 WHITE_IS_ZERO, GRAY, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
@@ -67,19 +68,19 @@ class TiffPage:
         """Whether the channels lie one after another."""
         return self.channels > 1 and self.tag(284, 1) == 2
 
-    @property
+    @cached_property
     def is_for_opencv(self) -> bool:
         """Whether Pillow reads it in a wrong way, which OpenCV does not."""
         eight_bit_palette = self.colours == PALETTE and max(self.tags.get(320, (256,))) < 256
         subsampled = self.colours == YCBCR and self.tag(259) == 1 and self.tags.get(530, (2, 2)) != (1, 1)
         return self.depth in (10, 12, 14) or eight_bit_palette or subsampled or len(self.strips) > self.needed_strips
 
-    @property
+    @cached_property
     def strips(self) -> tuple[int, ...]:
         """Where the strips or tiles begin in the file."""
         return self.tags.get(324) or self.tags.get(273, ())
 
-    @property
+    @cached_property
     def needed_strips(self) -> int:
         """The number of strips or tiles that hold the picture."""
         width, height = self.size
@@ -143,7 +144,7 @@ def check_page(page: TiffPage, data: bytes) -> None:
         raise TiffError("cut short: a strip is missing, or lies beyond the end of the file")
     if page.tag(259) in _LZW_JPEG_DEFLATE:
         for start, length in zip(strips, page.tags.get(325) or page.tags.get(279, ()), strict=False):
-            if length >= 8 and not any(data[start + length - 8 : start + length]):  # decoders make a picture of zeros
+            if length >= 8 and data[start + length - 8 : start + length] == bytes(8):  # they would be decoded
                 raise TiffError("damaged: zeros are in place of the end of a strip")
 
 
