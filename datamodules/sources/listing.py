@@ -176,7 +176,7 @@ def _as_written_elsewhere(folder: str, name: str) -> str:
     """Return a path as this system has it: Windows writes backslashes, and macOS accents as letters of their own."""
     name = name.replace("\\", "/")
     for form in ("NFC", "NFD"):
-        path = os.path.normpath(os.path.join(folder, unicodedata.normalize(form, name)))  # type: ignore[arg-type] # noqa: PTH118
+        path = os.path.normpath(os.path.join(folder, unicodedata.normalize(form, name)))  # noqa: PTH118
         if os.path.exists(path):  # noqa: PTH110
             return path
     return os.path.normpath(os.path.join(folder, name))  # noqa: PTH118
