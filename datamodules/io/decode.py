@@ -39,12 +39,13 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two: BigTIFF
 NEAR_BLACK = 15  # of 255: what a picture of four bits or fewer in eight reaches
 LEAST_OPAQUE = 0.001  # share of the pixels of a cut-out
+LEAST_BRIGHT = 0.01  # share of the values of a picture of 16 bits: hot pixels and a scale bar are fewer
 DECODE_VERSION = 2  # raise it when an unchanged file would be decoded differently: old caches are then unused
 
 Background = Literal["black", "detect", "border"]
 
 # What these two mutter about a damaged file is said once, by BrokenImageError.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+(getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(0)  # of OpenCV 4, and of 5: silent
 warnings.filterwarnings("ignore", category=UserWarning, module="PIL.TiffImagePlugin")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_SIDE is the limit here
 
@@ -241,6 +242,8 @@ def _by_pillow(data: bytes, page: "TiffPage | None") -> tuple[Image.Image, str]:
         depth = _depth(image, data, page)
         if depth > 8 and image.format == "JPEG2000" and not image.mode.startswith("I;16"):
             return _by_opencv(data, None), ""  # Pillow rounds values of 65,408 and more to 0
+        if image.format == "JPEG" and image.mode == "CMYK" and "adobe" not in image.info:
+            raise BrokenImageError("CMYK that does not say whether it is inverted (no Adobe marker): save it as RGB")
         several = page is None and getattr(image, "n_frames", 1) > 1
         if image.format == "PNG":
             _check_sums(data)
@@ -321,11 +324,17 @@ def _turn(image: Image.Image) -> None:
 
 
 def _check_used_bits(values: np.ndarray) -> None:
-    """Refuse values of 16 bits, uint16 (H, W) or (H, W, 3 or 4), of which 14 or fewer are used: they are near black."""
+    """Refuse values of 16 bits, uint16 (H, W) or (H, W, 3 or 4), of which 14 or fewer are used: they are near black.
+
+    Hot pixels, or a scale bar, may use all 16 of them.
+    """
     colours = values[..., :3] if values.ndim == 3 else values
-    high = int(colours.max())
-    if values.dtype == np.uint16 and 0 < high <= _FOURTEEN_BITS:
-        message = f"values of 16 bits that end at {high:,} of 65,535, so that the picture is dark"
+    if values.dtype != np.uint16 or not colours.any():
+        return
+    dark = colours[colours <= _FOURTEEN_BITS]
+    if dark.size > (1 - LEAST_BRIGHT) * colours.size:
+        but = "" if dark.size == colours.size else ", but for a few,"
+        message = f"values of 16 bits that{but} end at {dark.max():,} of 65,535, so that the picture is dark"
         raise BrokenImageError(f"{message}: stretch all images alike to 16 bits, or save them as 8-bit")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,7 +127,12 @@ def read_table(file: Path, root: Path, data: SourceConfig, optional: str | None 
             continue
         if column in table.columns:
             columns[key.removesuffix("_column")] = table[column]
+            others = [name for name in table.columns if name != column and meaning(name) == meaning(column)]
+            if others:
+                table.attrs["notes"] += (f"column {column} is read, not {', '.join(others)} (data.{key})",)
         elif column != optional:
+            if len(table.columns) == 1:
+                raise UserError(f"{file} has one column, {table.columns[0]}: separate columns by commas in all lines")
             # Names that differ in spelling alone are likely meant; else any column may be.
             names = [name for name in table.columns if meaning(name) == meaning(column)] or table.columns
             free = [name for name in names if name not in data.model_dump().values()]
@@ -146,8 +152,8 @@ def _paths_below(root: Path, file: Path, names: pd.Series) -> list[str]:
     folder = os.path.abspath(file.parent)  # noqa: PTH100
     for row, name in names.items():
         path = os.path.normpath(os.path.join(folder, name))  # noqa: PTH118
-        if "\\" in name and not os.path.exists(path):  # noqa: PTH110 (a table that was written on Windows)
-            path = os.path.normpath(os.path.join(folder, name.replace("\\", "/")))  # noqa: PTH118
+        if not (name.isascii() and "\\" not in name) and not os.path.exists(path):  # noqa: PTH110
+            path = _as_written_elsewhere(folder, name)
         if not name:
             problem = "the path is empty"
         elif path in rows:
@@ -162,3 +168,13 @@ def _paths_below(root: Path, file: Path, names: pd.Series) -> list[str]:
         raise UserError(f"{file}, row {row}: {problem}")
     paths = pd.Series(list(rows), dtype=object)
     return paths.str.removeprefix(base).str.replace(os.sep, "/").tolist()  # type: ignore[no-any-return]
+
+
+def _as_written_elsewhere(folder: str, name: str) -> str:
+    """Return a path as this system has it: Windows writes backslashes, and macOS accents as letters of their own."""
+    name = name.replace("\\", "/")
+    for form in ("NFC", "NFD"):
+        path = os.path.normpath(os.path.join(folder, unicodedata.normalize(form, name)))  # noqa: PTH118
+        if os.path.exists(path):  # noqa: PTH110
+            return path
+    return os.path.normpath(os.path.join(folder, name))  # noqa: PTH118

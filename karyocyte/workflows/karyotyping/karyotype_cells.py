@@ -130,9 +130,9 @@ def read_input(request: KaryotypeRequest, folder: Path) -> tuple[Cells, Sequence
     """
     config = request.config
     cache_dir = Path(config.cache_dir or request.model.facts.cache_dir)
-    pictures = find_pictures(request.cells, config.input, cache_dir, console.is_terminal)
+    pictures = find_pictures(request.cells, config.input, cache_dir, console.is_terminal, config.follow_links)
     if pictures is None:
-        cells = find_cells(request.cells, cache_dir, console.is_terminal)
+        cells = find_cells(request.cells, cache_dir, console.is_terminal, config.follow_links)
         say("read as pictures of single chromosomes (input=metaphases reads them as metaphases)")
         return cells, [None] * len(cells.cells)
     from lightning_modules.detection import trained  # here: single chromosomes need no torch

@@ -35,7 +35,7 @@ def predict_images(request: PredictRequest) -> None:
     facts = model.facts
     thresholds = _thresholds(model)
     cache_dir = Path(request.settings.cache_dir or facts.cache_dir)
-    images = find_image_files(request.places, cache_dir, console.is_terminal)
+    images = find_image_files(request.places, cache_dir, console.is_terminal, request.settings.follow_links)
     rules = select_rules(thresholds, facts.positive_class, request.settings.rules)
     warnings = [*facts.warnings, *_scale_warnings(model), *thresholds.notes]
     if "confidence" in rules and thresholds.confidence and thresholds.accuracy:
