@@ -26,9 +26,8 @@ from lightning_modules.backbones.pretrained import WeightsInfo, build_pretrained
 from lightning_modules.backbones.truncation import ImageSize, Removed
 from lightning_modules.backbones.without_effect import check_model_args, check_size
 from lightning_modules.checkpoint_io import load_checkpoint, load_exported
-from lightning_modules.classifier import Classifier
+from lightning_modules.classifier import Classifier, Hyperparameters
 from lightning_modules.extensions import check_extensions
-from lightning_modules.hyperparameters import Hyperparameters
 from lightning_modules.losses import OwnLoss, build_losses, check_loss
 from lightning_modules.optimizers import TrainingSettings, build_optimizer, build_scheduler
 from lightning_modules.training.trainer import check_trainer

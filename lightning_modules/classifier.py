@@ -1,8 +1,8 @@
 """The LightningModule that is trained: normalisation, backbone, head, loss, metrics and optimiser."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,18 +11,67 @@ from pydantic_core import to_jsonable_python
 from torch import nn
 from torchmetrics import MetricCollection
 
-from karyocyte.common.errors import UserError
+from karyocyte.common.config.schema import LossConfig, OptimizerConfig, SchedulerConfig
+from karyocyte.common.errors import UserError, close_names
 from karyocyte.common.runs.run import ModelFacts
 from lightning_modules.backbones.backbone import Backbone, build_backbone
 from lightning_modules.backbones.heads import build_head
+from lightning_modules.backbones.truncation import ImageSize
 from lightning_modules.checkpoint_io import load_checkpoint, read_checkpoint
 from lightning_modules.classifier_network import ClassifierNetwork
 from lightning_modules.epoch_metrics import training_metrics, validation_metrics
-from lightning_modules.hyperparameters import Hyperparameters
 from lightning_modules.losses import build_losses, share_of_loss
 from lightning_modules.optimizers import TrainingSettings
 from lightning_modules.orientation import loss_by_orientation, turned_batch
 from lightning_modules.staged_module import StagedModule
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """A classifier in plain values, which are ``model.hparams`` and in every checkpoint of it."""
+
+    backbone: str  # timm's name, or one of lightning_modules.networks
+    args: dict[str, Any]  # further arguments of the network
+    cut: str | None  # the module whose output are the features; None for the whole network
+    image_size: ImageSize
+    head: Sequence[str | dict[str, Any]]  # as ``head.layers`` of conf/train.yaml
+    logits: int  # outputs of the head: with orientation two per class, else one per class, or one for two classes
+    orientation: bool
+    num_classes: int
+    mean: list[float]  # of the channels of images in [0, 1], with which they are normalised
+    std: list[float]
+    loss: dict[str, Any]  # as the sections of conf/train.yaml, and so the next two
+    optimizer: dict[str, Any]
+    scheduler: dict[str, Any]
+    lr: float
+
+    @classmethod
+    def of_checkpoint(cls, saved: Mapping[str, Any], changes: Mapping[str, Any]) -> "Hyperparameters":
+        """Return those of a checkpoint with some values changed.
+
+        Raises:
+            UserError: There is none of a name.
+        """
+        names = [field.name for field in fields(cls)]
+        for name in changes:
+            if name not in names:
+                raise UserError(f"load_from_checkpoint has no argument {name}: {close_names(name, names)}")
+        return cls(**{**saved, **changes})
+
+    @property
+    def facts(self) -> ModelFacts:
+        """The scale of the images and the arguments of the network."""
+        return ModelFacts(self.mean, self.std, self.args)
+
+    @property
+    def settings(self) -> TrainingSettings:
+        """How it is trained."""
+        return TrainingSettings(
+            LossConfig.model_validate(self.loss),
+            OptimizerConfig.model_validate(self.optimizer),
+            SchedulerConfig.model_validate(self.scheduler),
+            self.lr,
+        )
 
 
 class Classifier(ClassifierNetwork, StagedModule):

@@ -47,6 +47,12 @@ class StagedModule(ImageNetwork, LightningModule):
         """Return how many parameters train, and how many there are."""
         return sum(map(torch.numel, self.trainable())), sum(map(torch.numel, self.parameters()))
 
+    def describe_stage(self, number: int, name: str) -> str:
+        """Return what trains in the present stage, its number from 0, as a line."""
+        modules = ", ".join(["head", *(self.stage.train if self.stage else ())])
+        trainable, total = self.count_parameters()
+        return f"stage {number + 1}, {name}: {modules}; {trainable:,} of {total:,} parameters train"
+
     def train(self, mode: bool = True) -> "StagedModule":
         """Set the training mode; frozen modules of the present stage stay in eval mode."""
         super().train(mode)
