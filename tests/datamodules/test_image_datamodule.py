@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.datasets import data_module
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.decode import read_image
 from datamodules.preprocessing.pipeline import prepare_single
@@ -18,7 +17,7 @@ CHROMOSOMES = ["data=synthetic_chromosomes", "data.cells=12", "data.cases=12", "
 
 
 def prepared(config) -> ImageDataModule:
-    data = data_module(config, progress=False)
+    data = ImageDataModule(config, progress=False)
     data.setup()
     return data
 
@@ -109,7 +108,7 @@ def test_images_that_the_starting_point_has_seen_are_a_warning_under_paper(tmp_p
     first = prepared(small_config(tmp_path, "protocol=paper"))
     first.write_facts(tmp_path / "first")
     overrides = ["protocol=paper", "split.fold=1", f'init_from="{tmp_path / "first"}"']
-    second = data_module(small_config(tmp_path, *overrides), progress=False)
+    second = ImageDataModule(small_config(tmp_path, *overrides), progress=False)
     second.setup()
     assert second.seen > 0
     assert second.facts()["leaks"]["seen_by_start"] == second.seen
@@ -119,7 +118,7 @@ def test_images_that_the_starting_point_has_seen_are_a_warning_under_paper(tmp_p
 def test_processes_share_the_images_that_one_would_serve(tmp_path):
     config = small_config(tmp_path)
     whole = prepared(config)
-    shares = [data_module(config, False, World(3, rank)) for rank in range(3)]
+    shares = [ImageDataModule(config, False, World(3, rank)) for rank in range(3)]
     for share in shares:
         share.setup()
     for loader in ("val_dataloader", "predict_dataloader"):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.datasets import data_module
+from datamodules.image_datamodule import ImageDataModule
 from datamodules.manifest.leakage import check_leaks
 from datamodules.manifest.splits import split
 from datamodules.transforms.presplit_augmentation import copy_karyograms
@@ -96,7 +96,7 @@ def run(tmp_path):
     """A data module under protocol=paper, prepared."""
     root = write_karyograms(tmp_path / "data", {"normal": 8, "abnormal": 6})
     config = karyogram_config(tmp_path, root, "protocol=paper", "prepare.augment_at=48", "prepare.size=32", "seed=3")
-    data = data_module(config, progress=False)
+    data = ImageDataModule(config, progress=False)
     data.setup()
     return data
 

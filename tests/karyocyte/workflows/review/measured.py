@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from datamodules.datasets import data_module
+from datamodules.image_datamodule import ImageDataModule
 from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.files import read_csv, write_csv, write_text
 from karyocyte.common.karyotype import NORMAL, name_karyotype
@@ -36,7 +36,7 @@ SHEET = rb"/Type\s*/Page\b"
 def copy_cells(data: Path, folder: Path, count: int) -> dict[str, str]:
     """Copy normal test cells of the built-in model, one of each case, under neutral names; return their classes."""
     config = compose_config(["+experiment=chromosomes", "data=chromosomes", f"data_dir={data}"])
-    module = data_module(config)
+    module = ImageDataModule(config)
     cells: dict[str, pd.DataFrame] = {}
     for _, cell in module.manifest.frame[module.parts == "test"].groupby("cell"):
         if name_karyotype(cell["label"].value_counts().to_dict()).kind == NORMAL:
