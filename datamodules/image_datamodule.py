@@ -158,7 +158,7 @@ class ImageDataModule(SplitDataModule):
         """Batches of the balanced, augmented train part: this process's share of each."""
         if self.config.transform.batched:
             sampler = self.train_sampler(self._position)
-            collate = self.collate(ImageKeys.collate, self.trainer)
+            collate = self._collate(ImageKeys.collate, self.trainer)
             return DataLoader(self.training_set(), batch_sampler=sampler, collate_fn=collate)
         return super().train_dataloader()
 

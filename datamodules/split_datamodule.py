@@ -197,14 +197,14 @@ class SplitDataModule(LightningDataModule, ABC):
         workers = self.config.loader.workers
         return DataLoader(
             dataset,
-            collate_fn=self.collate(whole_batch, trainer),
+            collate_fn=self._collate(whole_batch, trainer),
             num_workers=processors() - 1 if workers == "cores" else workers,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_set_up_worker,
             **batches,
         )
 
-    def collate(self, fetched: Callable[[Any], Any], trainer: Trainer | None) -> Callable[[Any], Any]:
+    def _collate(self, fetched: Callable[[Any], Any], trainer: Trainer | None) -> Callable[[Any], Any]:
         """Return what makes a batch of what was ``fetched``: the whole of it, but for a trainer that is running."""
         return fetched if is_running(trainer) else partial(_complete, self, fetched)
 

@@ -64,7 +64,9 @@ class RunImages:
     """
 
     def __init__(self, config: Config, data_dir: str | None = None, progress: bool = True) -> None:
-        self.data = ImageDataModule(config.model_copy(update={"data_dir": data_dir or config.data_dir}), progress)
+        self.data = ImageDataModule(
+            config.model_copy(update={"data_dir": data_dir or config.data_dir}), progress=progress
+        )
         self.manifest = self.data.expansion.manifest
 
     def __getitem__(self, row: int) -> np.ndarray:

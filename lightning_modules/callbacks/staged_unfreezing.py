@@ -110,7 +110,7 @@ class StagedUnfreezing(Callback):
         epochs = list(self.stages.values())[number].epochs
         steps = None
         if module.settings.scheduler.target is not None:
-            steps = round(trainer.estimated_stepping_batches / trainer.max_epochs * epochs)
+            steps = round(trainer.estimated_stepping_batches / (trainer.max_epochs or 1) * epochs)
         module.configure_stage(self._configs[number], steps)
         module.zero_grad()  # what is frozen now keeps no gradients
         say(module.describe_stage(number, list(self.stages)[number]))

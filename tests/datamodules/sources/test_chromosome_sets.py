@@ -92,8 +92,7 @@ def test_cells_that_are_not_whole_are_not_used(folder):
 def test_a_batch_says_which_images_are_surely_upright(folder, upright):
     data = data_of(folder, "transform.batched=true", upright=upright)
     data._position = lambda: (0, 0)
-    keys = next(iter(data.train_dataloader()))
-    batch = data.on_after_batch_transfer(keys, 0)
+    batch = next(iter(data.train_dataloader()))
     if upright:
         assert "upright" not in batch
     else:

@@ -97,9 +97,9 @@ def test_the_data_module_serves_turned_copies_and_warns(tmp_path):
     for image_id in copies:
         original = data.images[row_of[image_id.removesuffix("_turned90")]]
         assert np.array_equal(data.images[row_of[image_id]], np.rot90(original))
-    served = {int(row): image for batch in data.predict_dataloader() for image, row in zip(*batch[::2], strict=True)}
-    for row, image in served.items():
-        assert np.array_equal(image.numpy().transpose(1, 2, 0), data.images[row])
+    for batch in data.predict_dataloader():
+        for image, row in zip(batch["image"], batch["index"].tolist(), strict=True):
+            assert np.array_equal(image.numpy().transpose(1, 2, 0), data.images[row] / np.float32(255))
 
 
 def test_the_honest_protocol_evens_out_the_train_part_alone(tmp_path):

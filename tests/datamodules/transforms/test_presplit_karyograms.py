@@ -110,8 +110,9 @@ def test_all_parts_hold_copies_and_training_changes_them_no_more(run):
     epochs = []
     for epoch in (0, 1):
         data._position = lambda epoch=epoch: (epoch, 0)
-        batches = list(data.train_dataloader())
-        epochs.append({int(row): image for batch in batches for image, row in zip(batch[0], batch[2], strict=True)})
+        epochs.append({})
+        for batch in data.train_dataloader():
+            epochs[-1] |= dict(zip(batch["index"].tolist(), batch["image"], strict=True))
     assert all(image.shape == (3, 32, 32) for image in epochs[0].values())
     shared = epochs[0].keys() & epochs[1].keys()  # a last batch of one waits for another epoch
     assert len(shared) > 40
