@@ -9,6 +9,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
 from karyocyte.common.cli import say
+from karyocyte.common.config.defaults import section_defaults
 from karyocyte.common.config.explain import validated
 from karyocyte.common.config.schema import StageConfig
 from karyocyte.common.errors import UserError
@@ -41,7 +42,8 @@ class StagedUnfreezing(Callback):
     the very same weights: for this, torch is seeded before each training batch.
 
     Args:
-        stages: By their names, in their order; ``"head": 5`` are five epochs of the head alone.
+        stages: By their names, in their order; ``"head": 5`` are five epochs of the head alone, at the rate of
+            ``unfreeze=head_only``.
         seed: Of dropout.
 
     Raises:
@@ -53,7 +55,7 @@ class StagedUnfreezing(Callback):
         for name, stage in stages.items():
             if isinstance(stage, int) and name != "head":
                 raise UserError(f"stage {name}: say what trains: Stage(epochs={stage}, train=['all'])")
-            self.stages[name] = Stage(stage, batchnorm="frozen") if isinstance(stage, int) else stage
+            self.stages[name] = _head_stage(stage) if isinstance(stage, int) else stage
         if not self.stages:
             raise UserError("there is no stage: name one, such as StagedUnfreezing({'head': 5})")
         self.seed = seed
@@ -114,6 +116,12 @@ class StagedUnfreezing(Callback):
         module.configure_stage(self._configs[number], steps)
         module.zero_grad()  # what is frozen now keeps no gradients
         say(module.describe_stage(number, list(self.stages)[number]))
+
+
+def _head_stage(epochs: int) -> Stage:
+    """Return so many epochs of the head alone as a stage."""
+    head = section_defaults("unfreeze/head_only")["stages"]["head"]
+    return Stage(epochs, head["train"], head["lr"], head["batchnorm"])
 
 
 def _config(name: str, stage: Stage, rate: float) -> StageConfig:

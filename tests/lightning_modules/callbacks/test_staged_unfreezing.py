@@ -144,13 +144,21 @@ def test_a_fit_that_is_killed_within_a_stage_goes_on_to_the_same_weights(of_trai
     assert_same_course(joined, theirs)
 
 
-def test_the_head_alone_trains_at_the_rate_of_the_model_and_the_trainer_may_end_before():
+def test_the_head_trains_at_the_rate_of_head_only_and_a_stage_without_a_rate_at_that_of_the_model():
     model = create_classifier("resnet18", 2, cut="layer1", image_size=32, lr=0.03)
     trace = Trace()
-    trainer = plain(StagedUnfreezing({"head": 5, "all": Stage(1, ["all"])}), trace, max_epochs=1)
+    trainer = plain(StagedUnfreezing({"head": 1, "all": Stage(1, ["all"])}), trace)
     trainer.fit(model, MemoryData())
-    assert (trainer.current_epoch, trace.rates) == (1, [0.03] * STEPS)
-    assert trace.trained[-1] == {"head.logits.weight", "head.logits.bias"}
+    assert (trainer.current_epoch, trace.rates) == (2, [1e-3] * STEPS + [0.03] * STEPS)
+    assert trace.trained[0] == {"head.logits.weight", "head.logits.bias"}
+    assert trace.trained[-1] == {name for name, _ in model.named_parameters()}
+
+
+def test_the_trainer_may_end_before_the_last_stage():
+    model = create_classifier("resnet18", 2, cut="layer1", image_size=32)
+    trainer = plain(StagedUnfreezing({"head": 5, "all": Stage(1, ["all"])}), max_epochs=1)
+    trainer.fit(model, MemoryData())
+    assert trainer.current_epoch == 1
 
 
 @pytest.mark.parametrize(
