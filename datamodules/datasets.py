@@ -1,17 +1,17 @@
 """One data module per data set: its signature says how the images are prepared, split and balanced.
 
-The defaults are those of ``python train.py data=<name>``, which conf/data/ and conf/task/ explain. Further arguments
-(``others``) are all keys of the data set's file in conf/data/, those of the sections ``split``, ``loader`` and
-``prepare`` of conf/train.yaml, and its other keys, such as ``seed`` and ``cache_dir``; values of None are left out.
-Images of other sources, such as synthetic ones, are an `ImageDataModule`.
+The defaults are those of ``python train.py data=<name>``, which conf/data/ and conf/task/ explain. ``others`` are all
+further keys by their names: those of the data set's file in conf/data/, of the sections ``split``, ``loader`` and
+``prepare`` of conf/train.yaml, and of the whole, such as ``transform``, ``seed`` and ``cache_dir``. Images of other
+sources, such as synthetic ones, are an `ImageDataModule`.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from datamodules.image_datamodule import ImageDataModule
 
+Place = str | Path | None  # a folder or a zip file; None: KARYOCYTE_DATA_DIR
 Protocol = Literal["subject", "image", "paper"]
 Balance = Literal["none", "paper", "hem_all", "weighted_sampling"]
 
@@ -27,7 +27,6 @@ class CNMCDataModule(ImageDataModule):
         crop: Whether images are cropped to the cell.
         clahe: Whether the luminance is equalised (CLAHE).
         balance: How the classes of the train part are evened out.
-        transform: The name of a file of conf/transform/: random transforms of training images.
         protocol: No subject in two parts, a split of images, or the paper's random 60/20/20 with its leaks.
         fold: The test fold, of three; under ``paper`` the number of the random draw.
         batch_size: Images per batch.
@@ -36,140 +35,103 @@ class CNMCDataModule(ImageDataModule):
 
     def __init__(
         self,
-        data_dir: str | Path | None = None,
+        data_dir: Place = None,
         *,
         size: int = 224,
         crop: bool = True,
         clahe: bool = False,
         balance: Balance = "paper",
-        transform: str = "paper",
         protocol: Protocol = "subject",
         fold: int = 0,
         batch_size: int = 32,
         **others: Any,
     ) -> None:
-        sampling: dict[str, Any] = {"balance": balance, "transform": transform, "protocol": protocol, "fold": fold}
-        images: dict[str, Any] = {
-            "data_dir": data_dir,
-            "size": size,
-            "crop": crop,
-            "clahe": clahe,
-            "batch_size": batch_size,
-        }
-        super().__init__("cnmc", **images, **sampling, **others)
+        others |= {"data_dir": data_dir, "size": size, "crop": crop, "clahe": clahe, "balance": balance}
+        super().__init__("cnmc", protocol=protocol, fold=fold, batch_size=batch_size, **others)
 
 
 class HemAllDataModule(ImageDataModule):
-    """C-NMC 2019 as paper 003 uses it: not cropped, a copy of each HEM image turned by 90 degrees, ALL subsampled.
+    """C-NMC 2019 as paper 003 uses it: not cropped, a turned copy of each HEM image, ALL subsampled.
 
-    Arguments are those of `CNMCDataModule`, and ``images``, the number of all images under ``protocol="paper"``, which
-    turns and subsamples before its split of 80/20; the other protocols do so in the train part.
+    Under ``protocol="paper"`` this is done before the split of 80/20, to so many ``images`` in all; otherwise in the
+    train part. The other arguments are those of `CNMCDataModule`.
     """
 
     def __init__(
         self,
-        data_dir: str | Path | None = None,
+        data_dir: Place = None,
         *,
         size: int = 224,
         crop: bool = False,
         balance: Balance = "hem_all",
-        transform: str = "hem_all",
         protocol: Protocol = "subject",
         fold: int = 0,
         images: int = 13833,
         batch_size: int = 32,
         **others: Any,
     ) -> None:
-        sampling: dict[str, Any] = {
-            "balance": balance,
-            "transform": transform,
-            "protocol": protocol,
-            "fold": fold,
-            "images": images,
-        }
-        shown: dict[str, Any] = {"data_dir": data_dir, "size": size, "crop": crop, "batch_size": batch_size}
-        super().__init__("hem_all", **shown, **sampling, **others)
+        others |= {"data_dir": data_dir, "size": size, "crop": crop, "balance": balance, "images": images}
+        super().__init__("hem_all", protocol=protocol, fold=fold, batch_size=batch_size, **others)
 
 
 class ChromosomeDataModule(ImageDataModule):
-    """Single chromosomes in 24 classes, no case in two parts; the ground becomes black, the chromosome is cropped.
+    """Single chromosomes in 24 classes, no case in two parts, by the table ``file``, or None: in a folder per class.
 
-    Arguments are those of `CNMCDataModule`, and:
-
-    Args:
-        file: The table of the images, below ``data_dir``; for one folder per class ``data={"file": None}``.
-        background: ``detect``: dark chromosomes on light ground are inverted.
-        fit: ``square``, ``stretch`` (paper 002), ``frame``, or ``canvas``, which keeps the scale.
+    ``background="detect"`` inverts dark chromosomes on light ground; ``fit`` is ``square``, ``stretch`` (paper 002),
+    ``frame``, or ``canvas``, which keeps the scale. The other arguments are those of `CNMCDataModule`.
     """
 
     def __init__(
         self,
-        data_dir: str | Path | None = None,
+        data_dir: Place = None,
         *,
-        file: str = "labels.csv",
+        file: str | None = "labels.csv",
         size: int | tuple[int, int] = 224,
         background: Literal["black", "detect", "border"] = "detect",
         fit: Literal["square", "frame", "stretch", "canvas"] = "square",
         crop: bool = True,
-        transform: str = "none",
         protocol: Protocol = "subject",
         fold: int = 0,
         batch_size: int = 32,
         **others: Any,
     ) -> None:
-        prepare: dict[str, Any] = {"size": size, "background": background, "fit": fit, "crop": crop}
-        sampling: dict[str, Any] = {
-            "transform": transform,
-            "protocol": protocol,
-            "fold": fold,
-            "batch_size": batch_size,
-        }
-        super().__init__("chromosomes", data_dir=data_dir, file=file, **prepare, **sampling, **others)
+        others |= {"data_dir": data_dir, "data": {"file": file}, "size": size, "crop": crop}
+        others |= {"background": background, "fit": fit}
+        super().__init__("chromosomes", protocol=protocol, fold=fold, batch_size=batch_size, **others)
 
 
 class KaryogramDataModule(ImageDataModule):
-    """Pictures of whole karyograms in the folders normal and abnormal, stretched to a square (paper 001).
+    """Whole karyograms in the folders normal and abnormal, transformed at ``augment_at`` pixels (paper 001).
 
-    Arguments are those of `CNMCDataModule`, and ``augment_at``, the side at which images are transformed before they
-    are resized to ``size``. Under ``protocol="paper"`` copies are made before the split.
+    Under ``protocol="paper"`` copies are made before the split. The other arguments are those of `CNMCDataModule`.
     """
 
     def __init__(
         self,
-        data_dir: str | Path | None = None,
+        data_dir: Place = None,
         *,
         size: int = 150,
         augment_at: int = 416,
         crop: bool = False,
-        transform: str = "karyograms",
         protocol: Protocol = "subject",
         fold: int = 0,
         batch_size: int = 32,
         **others: Any,
     ) -> None:
-        images: dict[str, Any] = {
-            "data_dir": data_dir,
-            "size": size,
-            "augment_at": augment_at,
-            "crop": crop,
-            "batch_size": batch_size,
-        }
-        sampling: dict[str, Any] = {"transform": transform, "protocol": protocol, "fold": fold}
-        super().__init__("karyograms", **images, **sampling, **others)
+        others |= {"data_dir": data_dir, "size": size, "augment_at": augment_at, "crop": crop}
+        super().__init__("karyograms", protocol=protocol, fold=fold, batch_size=batch_size, **others)
 
 
 class PublishedDataModule(ImageDataModule):
-    """The official test images are the test part, a tenth of the others validates; nothing is cropped (paper 002).
+    """Images with an official test part; a tenth of the others validates, and nothing is cropped (paper 002).
 
-    Arguments are those of `CNMCDataModule`, and ``download``, by which torchvision fetches missing files into
-    ``data_dir``; the paper's pooled 90/5/5 is ``protocol="paper", test="fold"``.
+    With ``download`` torchvision fetches what is missing. The paper's pooled 90/5/5 is ``protocol="paper",
+    test="fold"``. The other arguments are those of `CNMCDataModule`.
     """
-
-    source: str
 
     def __init__(
         self,
-        data_dir: str | Path | None = None,
+        data_dir: Place = None,
         *,
         download: bool = False,
         size: int = 224,
@@ -180,109 +142,69 @@ class PublishedDataModule(ImageDataModule):
         batch_size: int = 32,
         **others: Any,
     ) -> None:
-        images: dict[str, Any] = {
-            "data_dir": data_dir,
-            "download": download,
-            "size": size,
-            "crop": crop,
-            "batch_size": batch_size,
-        }
-        super().__init__(self.source, **images, protocol=protocol, test=test, validation=validation, **others)
+        others |= {"data_dir": data_dir, "download": download, "size": size, "crop": crop, "batch_size": batch_size}
+        super().__init__(self.default_source, protocol=protocol, test=test, validation=validation, **others)
 
 
 class MNISTDataModule(PublishedDataModule):
     """MNIST, handwritten digits in ten classes; rules and arguments: `PublishedDataModule`."""
 
-    source = "mnist"
+    default_source = "mnist"
 
 
 class CIFAR10DataModule(PublishedDataModule):
     """CIFAR-10, small photographs in ten classes; rules and arguments: `PublishedDataModule`."""
 
-    source = "cifar10"
+    default_source = "cifar10"
 
 
 class FolderDataModule(ImageDataModule):
-    """Images of your own: one folder per class.
+    """Images of your own: one folder per class; of two classes ``positive_class`` is the one that is looked for.
 
-    ``FolderDataModule("cells", positive_class="blast", subject_regex="^(?P<subject>[^_]+)_")``. Arguments are those of
-    `CNMCDataModule`, and:
-
-    Args:
-        positive_class: Of two classes the one that is looked for; it must be said.
-        subject_regex: Finds the subject in a file's name; None: subjects are not known.
-        classes: The folders to use; None: all.
-        protocol: None: ``subject`` where subjects are known, else ``image``.
+    ``subject_regex`` finds the subject in a file's name, such as ``^(?P<subject>[^_]+)_``. ``protocol`` None is
+    ``subject`` where subjects are known, else ``image``. The other arguments are those of `CNMCDataModule`.
     """
 
     def __init__(
         self,
-        data_dir: str | Path | None = None,
+        data_dir: Place = None,
         *,
         positive_class: str | None = None,
         subject_regex: str | None = None,
-        classes: Sequence[str] | None = None,
         size: int = 224,
         crop: bool = True,
-        transform: str = "none",
         protocol: Protocol | None = None,
         fold: int = 0,
         batch_size: int = 32,
         **others: Any,
     ) -> None:
-        images: dict[str, Any] = {
-            "data_dir": data_dir,
-            "size": size,
-            "crop": crop,
-            "transform": transform,
-            "batch_size": batch_size,
-        }
-        named: dict[str, Any] = {"positive_class": positive_class, "subject_regex": subject_regex, "classes": classes}
-        super().__init__("folder", **images, **named, protocol=protocol, fold=fold, **others)
+        others |= {"data_dir": data_dir, "positive_class": positive_class, "subject_regex": subject_regex}
+        others |= {"size": size, "crop": crop, "protocol": protocol}
+        super().__init__("folder", fold=fold, batch_size=batch_size, **others)
 
 
 class TableDataModule(ImageDataModule):
-    """Images of your own by a CSV file with a row per image.
+    """Images of your own by the CSV ``file``, a row per image, with columns of paths, classes and maybe subjects.
 
-    Arguments are those of `FolderDataModule`, but for ``subject_regex`` and ``classes``, and:
-
-    Args:
-        file: The table, below ``data_dir``; the paths in it are relative to it.
-        path_column: Its column with the path of an image.
-        label_column: Its column with the class.
-        subject_column: Its column with the subject; None: not known.
-        part_column: Its column with given parts, such as train, val and test; None: none.
+    The other arguments are those of `FolderDataModule`.
     """
 
     def __init__(
         self,
-        data_dir: str | Path | None = None,
+        data_dir: Place = None,
         *,
         file: str = "labels.csv",
         path_column: str = "path",
         label_column: str = "label",
         subject_column: str | None = None,
-        part_column: str | None = None,
         positive_class: str | None = None,
         size: int = 224,
         crop: bool = True,
-        transform: str = "none",
         protocol: Protocol | None = None,
         fold: int = 0,
         batch_size: int = 32,
         **others: Any,
     ) -> None:
-        images: dict[str, Any] = {
-            "data_dir": data_dir,
-            "size": size,
-            "crop": crop,
-            "transform": transform,
-            "batch_size": batch_size,
-        }
-        columns: dict[str, Any] = {
-            "path_column": path_column,
-            "label_column": label_column,
-            "subject_column": subject_column,
-        }
-        named: dict[str, Any] = {"file": file, "part_column": part_column, "positive_class": positive_class}
-        super().__init__("table", **images, **columns, **named, protocol=protocol, fold=fold, **others)
+        others |= {"data_dir": data_dir, "file": file, "path_column": path_column, "label_column": label_column}
+        others |= {"subject_column": subject_column, "positive_class": positive_class, "size": size, "crop": crop}
+        super().__init__("table", protocol=protocol, fold=fold, batch_size=batch_size, **others)

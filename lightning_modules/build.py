@@ -129,27 +129,24 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
         create_classifier(experiment="anet_c6_chromosomes")
         create_classifier("resnet50", num_classes=3, cut="layer3", weights="resnet50.tv_in1k", optimizer="adamw")
 
-    Of an experiment the other arguments change what its file says. A plain fit then trains what the last stage of the
-    experiment trains, at its rate; `StagedUnfreezing` trains in stages. Without an experiment all layers train. The
-    first weights are drawn from torch's present random state, as ``seed_everything`` has set it.
+    Of an experiment all other arguments have its values where they are None; a plain fit then trains what its last
+    stage trains, at its rate. Otherwise all layers train. First weights are drawn from torch's present random state.
 
     Args:
         backbone: timm's name of the network, or one of `lightning_modules.networks`.
-        num_classes: Number of classes; two share one logit. None: as many as the experiment has.
+        num_classes: Number of classes; two share one logit.
         experiment: The name of a file of conf/experiment/.
-        cut: Name of the module whose output are the features; None for the whole network.
-        weights: As ``weights`` of conf/train.yaml; a name is a file in the folder of KARYOCYTE_WEIGHTS_DIR. None:
-            random, or those of the experiment.
-        image_size: Side of the images in pixels, or height and width; None: 224, or that of the experiment.
-        head: As ``head.layers`` of conf/train.yaml, such as ``["gap", {"dense": 256}, {"dropout": 0.5}]``; None: global
-            average pooling, or the head of the experiment. One linear layer to the logits follows.
-        optimizer: The name of a file of conf/optimizer/; None: adam, or that of the experiment.
-        scheduler: The name of a file of conf/scheduler/; None: a constant rate, or that of the experiment.
-        lr: Learning rate; None: 1e-3, or that of the last stage of the experiment.
+        cut: Name of the module whose output are the features; None: the whole network.
+        weights: As ``weights`` of conf/train.yaml, such as a file in the folder of KARYOCYTE_WEIGHTS_DIR; None: random.
+        image_size: Side of the images in pixels, or height and width; None: 224.
+        head: As ``head.layers`` of conf/train.yaml; None: ``["gap"]``. One linear layer to the logits follows.
+        optimizer: The name of a file of conf/optimizer/; None: adam.
+        scheduler: The name of a file of conf/scheduler/; None: a constant rate.
+        lr: Learning rate; None: 1e-3.
 
     Raises:
-        UserError: A name, a weights file, a layer or the size does not fit; neither or both of network and experiment
-            are named; or the network usually has another head, and ``head`` is None.
+        UserError: Anything that does not fit; or the network usually has more than one layer behind its features, and
+            ``head`` is None.
     """
     if (backbone is None) == (experiment is None) or (backbone and num_classes is None):
         usage = "create_classifier('resnet18', num_classes=3) or create_classifier(experiment='anet_c6_chromosomes')"
@@ -200,14 +197,11 @@ def _check_usual_head(name: str, backbone: Backbone) -> None:
     own = [key for key, each in backbone.module.named_modules() if isinstance(each, Removed) and each.had_layers]
     if not own:
         return
-    experiments = []
+    remedy = ""
     for path in sorted((CONF / "experiment").glob("*.yaml")):
         if re.search(rf"override /model: {name}\b", path.read_text(encoding="utf-8")):
-            experiments.append(path.stem)
-    remedy = "head=['gap'] for one linear layer, or head=['flatten', {'dense': 4096}] and so on"
-    if experiments:
-        others = f" (or {', '.join(experiments[1:])})" if experiments[1:] else ""
-        remedy = f"create_classifier(experiment='{experiments[0]}'){others}, or {remedy}"
+            remedy += f"create_classifier(experiment='{path.stem}') or "
+    remedy += "head=['gap'] for one linear layer, or head=['flatten', {'dense': 4096}] and so on"
     raise UserError(f"{name} usually has more than one layer behind its features ({', '.join(own)}): say {remedy}")
 
 

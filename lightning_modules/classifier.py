@@ -1,8 +1,8 @@
 """The LightningModule that is trained: normalisation, backbone, head, loss, metrics and optimiser."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -44,19 +44,6 @@ class Hyperparameters:
     optimizer: dict[str, Any]
     scheduler: dict[str, Any]
     lr: float
-
-    @classmethod
-    def of_checkpoint(cls, saved: Mapping[str, Any], changes: Mapping[str, Any]) -> "Hyperparameters":
-        """Return those of a checkpoint with some values changed.
-
-        Raises:
-            UserError: There is none of a name.
-        """
-        names = [field.name for field in fields(cls)]
-        for name in changes:
-            if name not in names:
-                raise UserError(f"load_from_checkpoint has no argument {name}: {close_names(name, names)}")
-        return cls(**{**saved, **changes})
 
     @property
     def facts(self) -> ModelFacts:
@@ -144,7 +131,9 @@ class Classifier(ClassifierNetwork, StagedModule):
         saved = read_checkpoint(Path(checkpoint_path)).get("hyper_parameters")
         if not saved or "backbone" not in saved:
             raise UserError(f"{checkpoint_path} does not say which classifier it is of: name a checkpoint of one")
-        given = Hyperparameters.of_checkpoint(saved, changes)
+        for name in changes.keys() - saved.keys():
+            raise UserError(f"load_from_checkpoint has no argument {name}: {close_names(name, list(saved))}")
+        given = Hyperparameters(**{**saved, **changes})
         model = cls.of(given, build_backbone(given.backbone, given.args, given.cut, given.image_size))
         load_checkpoint(model, checkpoint_path)
         return model.to(map_location)

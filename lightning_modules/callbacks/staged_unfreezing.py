@@ -9,7 +9,6 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
 from karyocyte.common.cli import say
-from karyocyte.common.config.defaults import section_defaults
 from karyocyte.common.config.explain import validated
 from karyocyte.common.config.schema import StageConfig
 from karyocyte.common.errors import UserError
@@ -28,6 +27,9 @@ class Stage:
     lr: float | None = None  # None: that of the model
     batchnorm: Literal["train", "frozen"] = "train"  # of what trains; that of frozen modules keeps its statistics
     optimizer: str | None = None  # a file of conf/optimizer/; None: that of the model
+
+
+HEAD_ALONE: dict[str, Any] = {"lr": 1e-3, "batchnorm": "frozen"}  # as unfreeze=head_only
 
 
 class StagedUnfreezing(Callback):
@@ -55,7 +57,7 @@ class StagedUnfreezing(Callback):
         for name, stage in stages.items():
             if isinstance(stage, int) and name != "head":
                 raise UserError(f"stage {name}: say what trains: Stage(epochs={stage}, train=['all'])")
-            self.stages[name] = _head_stage(stage) if isinstance(stage, int) else stage
+            self.stages[name] = Stage(stage, **HEAD_ALONE) if isinstance(stage, int) else stage
         if not self.stages:
             raise UserError("there is no stage: name one, such as StagedUnfreezing({'head': 5})")
         self.seed = seed
@@ -116,12 +118,6 @@ class StagedUnfreezing(Callback):
         module.configure_stage(self._configs[number], steps)
         module.zero_grad()  # what is frozen now keeps no gradients
         say(module.describe_stage(number, list(self.stages)[number]))
-
-
-def _head_stage(epochs: int) -> Stage:
-    """Return so many epochs of the head alone as a stage."""
-    head = section_defaults("unfreeze/head_only")["stages"]["head"]
-    return Stage(epochs, head["train"], head["lr"], head["batchnorm"])
 
 
 def _config(name: str, stage: Stage, rate: float) -> StageConfig:

@@ -109,6 +109,11 @@ def test_an_unknown_argument_is_an_error_that_names_the_near_one(wrong, near):
         datamodules.CNMCDataModule("images", **wrong)
 
 
+def test_chromosomes_may_lie_in_a_folder_per_class():
+    assert datamodules.ChromosomeDataModule("images").config.data.file == "labels.csv"
+    assert datamodules.ChromosomeDataModule("images", file=None).config.data.file is None
+
+
 def test_settings_of_a_source_are_an_argument():
     config = ImageDataModule(SyntheticConfig(source="synthetic", size=64, images=30), size=32).config
     assert (config.data.size, config.data.images, config.prepare.size) == (64, 30, 32)

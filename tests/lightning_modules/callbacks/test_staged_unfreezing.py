@@ -6,6 +6,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from datamodules.samplers import EpochBatchSampler
 from karyocyte.common.compat import position_in_epoch
+from karyocyte.common.config.defaults import section_defaults
+from karyocyte.common.config.schema import StageConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.run import Run
 from lightning_modules.build import create_classifier
@@ -152,6 +154,12 @@ def test_the_head_trains_at_the_rate_of_head_only_and_a_stage_without_a_rate_at_
     assert (trainer.current_epoch, trace.rates) == (2, [1e-3] * STEPS + [0.03] * STEPS)
     assert trace.trained[0] == {"head.logits.weight", "head.logits.bias"}
     assert trace.trained[-1] == {name for name, _ in model.named_parameters()}
+
+
+def test_the_head_alone_is_that_of_the_configuration():
+    head = StageConfig.model_validate(section_defaults("unfreeze/head_only")["stages"]["head"])
+    (stage,) = StagedUnfreezing({"head": 5}).stages.values()
+    assert (tuple(stage.train), stage.lr, stage.batchnorm) == (head.train, head.lr, head.batchnorm)
 
 
 def test_the_trainer_may_end_before_the_last_stage():
