@@ -7,9 +7,10 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic_core import to_jsonable_python
 
 from karyocyte.common.composition.compose import check_config, compose_overrides
+from karyocyte.common.config.explain import unknown_key
 from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.config.sources import SourceConfig
-from karyocyte.common.errors import UserError, close_names
+from karyocyte.common.errors import UserError
 
 SECTIONS = ("split", "loader", "prepare")  # whose keys are arguments by their last names
 
@@ -27,13 +28,13 @@ def compose_data(data: str | SourceConfig, keys: Mapping[str, Any]) -> TrainingC
             options[group] = given.pop(group)
     composed = compose_overrides([f"{group}={name}" for group, name in options.items()])
     places = argument_places(composed)
-    changes = {}
-    for key, value in given.items():
-        if key not in places:
-            raise UserError(f"data={options['data']} has no argument {key}: {close_names(key, list(places))}")
-        changes[places[key]] = value
+    changes: dict[str, Any] = {}
     if isinstance(data, SourceConfig):
         changes["data"] = data.model_dump()
+    for key, value in given.items():
+        if key not in places:
+            raise UserError(unknown_key(key, list(places)))
+        changes[places[key]] = value
     for place, value in changes.items():
         OmegaConf.update(composed, place, to_jsonable_python(value), force_add=True)
     return check_config(composed)

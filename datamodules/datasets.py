@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from datamodules.image_datamodule import ImageDataModule
+from karyocyte.common.config.sources import ChromosomesConfig
 
 Place = str | Path | None  # a folder or a zip file; None: KARYOCYTE_DATA_DIR
 Protocol = Literal["subject", "image", "paper"]
@@ -95,9 +96,9 @@ class ChromosomeDataModule(ImageDataModule):
         batch_size: int = 32,
         **others: Any,
     ) -> None:
-        others |= {"data_dir": data_dir, "data": {"file": file}, "size": size, "crop": crop}
-        others |= {"background": background, "fit": fit}
-        super().__init__("chromosomes", protocol=protocol, fold=fold, batch_size=batch_size, **others)
+        others |= {"data_dir": data_dir, "size": size, "background": background, "fit": fit, "crop": crop}
+        source = ChromosomesConfig(source="chromosomes", file=file)
+        super().__init__(source, protocol=protocol, fold=fold, batch_size=batch_size, **others)
 
 
 class KaryogramDataModule(ImageDataModule):

@@ -23,4 +23,4 @@ trainer.fit(model, data)
 trainer.save_checkpoint("cells.ckpt")
 model = Classifier.load_from_checkpoint("cells.ckpt")
 print(trainer.test(model, data))
-print(trainer.predict(model, data)[0]["probability"])
+print(trainer.predict(model, data))  # of each batch: "index", the row of data.manifest, and "probability"
