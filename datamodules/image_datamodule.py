@@ -33,10 +33,12 @@ class ImageDataModule(SplitDataModule):
     balance. An attribute that is needed before is computed at its first use:
 
         data = ImageDataModule("folder", data_dir="cells", positive_class="blast", protocol="image", size=96)
-        Trainer(use_distributed_sampler=False).fit(model, data)
+        Trainer().fit(model, data)
+        next(iter(data.val_dataloader()))["image"]
 
-    A batch is {"image": float32 (B, 3, H, W) in [0, 1], "label": int64 (B,), "index": int64 (B,) manifest row}; a
-    training batch of several sets, some of any orientation, also says which images are surely "upright", bool (B,).
+    A batch is {"image": float32 (B, 3, H, W) in [0, 1], "label": int64 (B,), "index": int64 (B,) manifest row}, also of
+    a loader that is used by itself; a training batch of several sets, some of any orientation, also says which images
+    are surely "upright", bool (B,). On several devices the Trainer takes ``use_distributed_sampler=False``.
 
     Arguments and errors are those of `SplitDataModule`.
     """
@@ -105,7 +107,7 @@ class ImageDataModule(SplitDataModule):
         _ = self.images
 
     def setup(self, stage: str | None = None) -> None:
-        """Split the images, look for leaks, plan the balance and measure the frame; nothing is written into a run."""
+        """Split the images, look for leaks, measure the frame; for a fit, plan the balance (`SplitDataModule`)."""
         super().setup(stage)
         _ = self.prepare  # measures a frame
 
@@ -157,14 +159,20 @@ class ImageDataModule(SplitDataModule):
         """Batches of the balanced, augmented train part: this process's share of each."""
         if self.config.transform.batched:
             sampler = self.train_sampler(self._position)
-            return DataLoader(self.training_set(), batch_sampler=sampler, collate_fn=ImageKeys.collate)
+            collate = self._collate(ImageKeys.collate, self.trainer)
+            return DataLoader(self.training_set(), batch_sampler=sampler, collate_fn=collate)
         return super().train_dataloader()
 
-    def on_after_batch_transfer(self, batch: Batch | ImageKeys, dataloader_idx: int) -> dict[str, torch.Tensor]:
+    def on_after_batch_transfer(
+        self, batch: Batch | ImageKeys | dict[str, torch.Tensor], dataloader_idx: int
+    ) -> dict[str, torch.Tensor]:
         """Name the parts of a batch and scale the images to [0, 1]; uint8 until here, a quarter of the transfer.
 
         With ``transform.batched`` a training batch has the keys of images alone: they are taken and transformed here.
+        A batch of a loader that was made outside of a trainer is complete.
         """
+        if isinstance(batch, dict):
+            return batch
         if isinstance(batch, ImageKeys):
             return self._transformed(batch)
         image, label, index = batch

@@ -23,6 +23,7 @@ ALLOWED = {
     "workflows": set(CORE),
     "hydra_plugins": {"common", "workflows"},
     "commands": {*CORE, "workflows"},
+    "loaded": {*CORE, "workflows"},
     "__main__": {"common", "commands"},
     "benchmarks": {*CORE, "workflows"},
     "docs": {*CORE, "workflows", "commands", "benchmarks"},

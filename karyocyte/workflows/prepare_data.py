@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
-from datamodules.datasets import data_module
 from datamodules.export import export_images
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.decode import read_image
@@ -98,7 +97,7 @@ def prepare_data(config: TrainingConfig, images: bool = True) -> SplitDataModule
 
     Pictures of metaphases are counted alone.
     """
-    data = data_module(config) if isinstance(config, Config) else MetaphaseDataModule(config)
+    data = ImageDataModule(config) if isinstance(config, Config) else MetaphaseDataModule(config)
     scanned = data.scanned
     say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *data.remarks)
     home = find_source(config.data).home

@@ -64,9 +64,13 @@ def head_for(backbone: Backbone, config: HeadConfig, num_classes: int) -> nn.Seq
     Raises:
         UserError: Its layers do not fit the features.
     """
-    # An image of unknown orientation has logits of each class upright, and of each upside down.
-    logits = 2 * num_classes if config.orientation else config.logits or num_classes
+    logits = count_logits(config, num_classes)
     return build_head(config.layers, backbone.out_shape, logits, backbone.layout, backbone.prefix_tokens)
+
+
+def count_logits(config: HeadConfig, num_classes: int) -> int:
+    """Return the number of logits: an image of unknown orientation has those of each class upright and upside down."""
+    return 2 * num_classes if config.orientation else config.logits or num_classes
 
 
 def check_model_name(name: str) -> None:

@@ -23,8 +23,8 @@ from lightning_modules.callbacks.batchnorm_sync import BatchNormSync
 from lightning_modules.callbacks.best_checkpoint import BestCheckpoint, ChoosesBest
 from lightning_modules.callbacks.finite_loss import FiniteLoss
 from lightning_modules.callbacks.heartbeat import Heartbeat
+from lightning_modules.callbacks.one_stage import OneStage
 from lightning_modules.callbacks.resume import ResumeCheckpoint, StepSeed
-from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.classifier import Classifier
 from lightning_modules.distributed import broadcast_tensors, current_world, on_rank_zero, raised_on_all_ranks
@@ -123,7 +123,7 @@ class _Training:
         of_features, seconds = features_in_place_of_images(
             self.model, self.features, self.config, stage, sum(sizes) * epochs
         )
-        unfreezing = StagedUnfreezing(stage, steps[0], seconds)
+        unfreezing = OneStage(stage, steps[0], seconds)
         optional = build_callbacks(self.config, stage, self.mode)
         last = stage.folder / "last.ckpt"
         callbacks = [unfreezing, *self.own_callbacks(stage, optional, steps, last)]

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from datamodules.datasets import data_module
 from datamodules.export import export_images
+from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.archives import unpack
 from datamodules.io.written_images import write_once
 from datamodules.sources import list_images
@@ -102,7 +102,7 @@ def name_karyotypes(inputs: Inputs, folder: Path) -> None:
 
 
 def prepare(inputs: Inputs, folder: Path) -> None:
-    data = data_module(inputs.config_in(folder), progress=False)
+    data = ImageDataModule(inputs.config_in(folder), progress=False)
     data.setup()
     data.prepare_data()
 

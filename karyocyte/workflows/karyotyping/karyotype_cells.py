@@ -52,8 +52,8 @@ from karyocyte.workflows.review.cell_bundle import (
 from karyocyte.workflows.review.cell_bundle import FOLDER as REVIEW
 
 
-def karyotype_cells(request: KaryotypeRequest) -> None:
-    """Name the karyotypes of cells; write tables, karyograms and a page, and print a summary.
+def karyotype_cells(request: KaryotypeRequest) -> Tables:
+    """Name the karyotypes of cells; write tables, which are returned, karyograms and a page, and print a summary.
 
     Raises:
         UserError: There is no image; a table is unfit; or a fixed class is unknown, or of an unknown file.
@@ -102,6 +102,7 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
         write_karyotype_page(folder / "index.html", tables, facts, results)
     warn(*new_warnings)
     say(str(request.output / "index.html"), *cell_lines(tables), *lines)
+    return tables
 
 
 def look_of(result: CellResult, predicted: CellPrediction) -> NewImages:

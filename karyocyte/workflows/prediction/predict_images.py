@@ -33,7 +33,7 @@ def predict_images(request: PredictRequest) -> None:
     """
     model = request.model
     facts = model.facts
-    thresholds = _thresholds(model)
+    thresholds = thresholds_of_model(model)
     cache_dir = Path(request.settings.cache_dir or facts.cache_dir)
     images = find_image_files(request.places, cache_dir, console.is_terminal, request.settings.follow_links)
     rules = select_rules(thresholds, facts.positive_class, request.settings.rules)
@@ -74,7 +74,8 @@ def predict_images(request: PredictRequest) -> None:
     say(f"{request.output} and {request.parquet.name}", *lines)
 
 
-def _thresholds(model: RunsModel | PortableNetworks) -> ReviewThresholds:
+def thresholds_of_model(model: RunsModel | PortableNetworks) -> ReviewThresholds:
+    """Return the thresholds of runs, or those that a portable model was exported with."""
     if isinstance(model, RunsModel):
         return review_thresholds(model.runs, model.members)
     return portable_thresholds(model.model)

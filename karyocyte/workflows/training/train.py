@@ -9,7 +9,6 @@ from typing import Any
 from pytorch_lightning import Callback
 from rich.text import Text
 
-from datamodules.datasets import data_module
 from datamodules.feature_datamodule import FeatureDataModule
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.manifest.numbers import NUMBERS
@@ -223,7 +222,7 @@ def _chosen_epoch(run: Run, config: Config) -> list[str]:
     return [f"evaluated: epoch {int(best['epoch']) + 1} of {epochs} of stage {best['stage']}, the best {monitor}"]
 
 
-CLASSIFICATION = Recipe(data_module, build_model, fit_and_predict, report)
+CLASSIFICATION = Recipe(ImageDataModule, build_model, fit_and_predict, report)
 
 
 def recipe_of(config: TrainingConfig) -> Recipe:

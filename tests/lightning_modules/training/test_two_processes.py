@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from datamodules.datasets import data_module
+from datamodules.image_datamodule import ImageDataModule
 from karyocyte.common.predictions import read_predictions
 from karyocyte.common.runs.predicted import to_predictions
 from karyocyte.common.runs.run import Run
@@ -192,7 +192,7 @@ def test_a_validation_of_uneven_shares_ends_in_both(pair):
 
 def test_passes_of_dropout_have_the_masks_that_one_process_draws(pair):
     run = load_run(run_of(pair, "undisturbed"))
-    data = data_module(run.config, progress=False)
+    data = ImageDataModule(run.config, progress=False)
     data.setup()
     manifest = data.manifest
     predicted = predict(run.classifier, data, run.config)  # alone, though the run's configuration says two
