@@ -140,8 +140,8 @@ def _changes(boxes: Boxes, alone: np.ndarray, kept: np.ndarray, uncertain: np.nd
     for one, other in combinations(range(len(alone)), 2):
         if shared[one, other] > SHARED * smaller[one, other] and likely & {one, other}:
             yield [one, other]
-    for one in np.flatnonzero(kept):
-        for other in np.flatnonzero(~kept):
+    for one in np.flatnonzero(kept).tolist():
+        for other in np.flatnonzero(~kept).tolist():
             if one in likely and alone[other] - alone[one] > -FAR:
                 yield [one, other]
 
