@@ -15,14 +15,17 @@ Words = Annotated[
         help="Runs or a portable model (else models/chromosomes), a picture, folder, zip or table (.csv); any keys.",
     ),
 ]
-Output = Annotated[Path, Option(help="New folder for tables, karyograms and index.html.")]
+Output = Annotated[
+    Path | None,
+    Option(help="New folder for tables, karyograms and index.html; else below outputs/karyotypes, named like CELLS."),
+]
 Fixed = Annotated[
     Path | None,
     Option(help="Classes that an expert has fixed: a table, or decisions.jsonl of a review."),
 ]
 
 
-def karyotype(words: Words, output: Output, fixed: Fixed = None) -> None:
+def karyotype(words: Words, output: Output = None, fixed: Fixed = None) -> None:
     """Name the karyotypes of new cells from pictures of metaphases or single chromosomes, without labels.
 
     CELLS are pictures of whole metaphases, which are cut into chromosomes; or of single chromosomes: each sub-folder

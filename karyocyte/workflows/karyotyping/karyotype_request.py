@@ -25,6 +25,7 @@ from karyocyte.workflows.review.cell_bundle import NO_CHROMOSOME
 from karyocyte.workflows.review.decisions import CellDecisions, read_decisions, replay
 
 BUILT_IN_CUTTER = BUILT_IN_DETECTOR.with_name("cutter")  # what cuts chromosomes out of boxes, in the repository
+OUTPUTS = Path("outputs", "karyotypes")  # which git does not track
 KEYS = ("case", "cell", "file", "path")
 NUMBER = "number of the cell"
 
@@ -37,7 +38,7 @@ class KaryotypeRequest:
     """The options of scripts/karyotype.py, which explains them."""
 
     words: Sequence[str]
-    output: Path
+    output: Path | None = None
     fixed: Path | None = None
 
     @cached_property
@@ -59,6 +60,11 @@ class KaryotypeRequest:
     def cells(self) -> Path:
         """The folder, zip file or table of chromosomes."""
         return self.command.paths[-1]
+
+    @property
+    def folder(self) -> Path:
+        """The folder that is written."""
+        return self.output or OUTPUTS / self.cells.resolve().stem
 
     @cached_property
     def model(self) -> RunsModel | PortableNetworks:
@@ -116,9 +122,9 @@ class KaryotypeRequest:
             raise UserError(
                 f"--fixed {self.fixed} is missing: {close_path(self.fixed)}name a table with the columns file and class"
             )
-        new_folder(self.output)
-        if self.cells.resolve() in self.output.resolve().parents:
-            raise UserError(f"--output {self.output} is in {self.cells}: the next call would take it for cells")
+        new_folder(self.folder)
+        if self.cells.resolve() in self.folder.resolve().parents:
+            raise UserError(f"--output {self.folder} is in {self.cells}: the next call would take it for cells")
         model.check(self.options)
         facts = model.facts
         if set(facts.classes) != set(CHROMOSOMES):
