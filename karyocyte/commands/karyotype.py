@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from karyocyte.commands.shared.program import Argument, Option, program
+from karyocyte.common.arguments import check_cells
 from karyocyte.common.cli import heavy_imports
 from karyocyte.common.runs.names import run_word
 
@@ -37,6 +38,7 @@ def karyotype(words: Words, output: Output = None, fixed: Fixed = None) -> None:
     To correct a chromosome, write its class (or none) into the column fixed of chromosomes.csv and run again.
     """
     options = locals()
+    check_cells(words)  # before the imports of the request, which take a second
     from karyocyte.workflows.karyotyping.karyotype_request import KaryotypeRequest
 
     request = KaryotypeRequest(**options)

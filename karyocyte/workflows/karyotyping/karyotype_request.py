@@ -97,23 +97,16 @@ class KaryotypeRequest:
         """Check the options as far as this is possible without a model and without the images.
 
         Raises:
-            UserError: A key is wrong; runs or cells are missing, or in another order; the runs do not form an
+            UserError: A key is wrong; runs are missing, or in another order than the cells; the runs do not form an
                 ensemble, are not of the 24 chromosomes, or read images differently; the folder to write exists, or is
                 within that of the cells; or the file of fixed classes is missing.
         """
-        if not self.command.paths:
-            raise UserError("no run and no cells are named: name a finished run's folder, then the cells")
         # The last word is the place of the cells: if a model lies there, the cells were forgotten.
         if is_model(self.cells):
             raise UserError(f"no cells are named: add a folder, a zip or a table of chromosomes after {self.cells}")
         if self.named == [BUILT_IN] and not is_model(BUILT_IN):
             raise UserError(f"{BUILT_IN / PortableFile.MODEL} is missing or damaged, and no run is named: {REMEDY}")
         model = self.model
-        if not self.cells.exists():
-            raise UserError(
-                f"{self.cells} is missing: {close_path(self.cells)}name a folder, a zip or a table (.csv) of single "
-                "chromosomes, or pictures of metaphases"
-            )
         if self.config.detector and not is_detector(self.detector):
             raise UserError(
                 f"detector={self.config.detector} is no detector: name a run of +experiment=metaphase_detector"
