@@ -9,7 +9,9 @@ from karyocyte.common.keras import check_keras
 # Transforms that move a chromosome to another place.
 MOVING = ("flips", "rotations", "mirror", "rotate", "bend", "uneven", "stretch", "shift", "scale")
 TURNED_COPIES = ("paper", "hem_all")  # ways to balance that add turned copies
-DATA_DIR_HINT = "set data_dir=<folder or zip> or KARYOCYTE_DATA_DIR, or use `+profile=demo`, which needs no data"
+DATA_DIR_HINT = (
+    "set data_dir=<folder or zip> or KARYOCYTE_DATA_DIR, or try `python train.py +profile=demo`, which needs no data"
+)
 
 
 def check_rules(config: TrainingConfig) -> None:

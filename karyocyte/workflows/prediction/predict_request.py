@@ -112,5 +112,7 @@ class PredictRequest:
                 raise UserError(f"{written} exists already: name another, `--output {another}`, or move it away")
         for place in self.places:
             if not place.exists():
-                raise UserError(f"{place} is missing: {close_path(place)}name a folder, a zip or files of images")
+                whole = Path(" ".join(map(str, self.places)))  # the shell has made several words of one path
+                near = f"did you mean `{shlex.quote(str(whole))}`? " if whole.exists() else close_path(place)
+                raise UserError(f"{place} is missing: {near}name a folder, a zip or files of images")
         self.model.check(LoadOptions(runtime=self.settings.runtime, passes=self.settings.passes))
