@@ -123,7 +123,8 @@ def _fit(
     for _ in range(cycle.epochs):
         for chosen in np.array_split(random.permutation(rows), steps // cycle.epochs):
             optimizer.zero_grad()
-            F.cross_entropy(model(images(data, chosen)), torch.from_numpy(data.labels[chosen])).backward()
+            loss = F.cross_entropy(model(images(data, chosen)), torch.from_numpy(data.labels[chosen]))
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's own
             optimizer.step()
             schedule.step()
 
