@@ -17,7 +17,7 @@ from karyocyte.commands.shared.program import program
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_text
 from karyocyte.common.paths import ROOT
-from karyocyte.evaluation.core.formats import interval, markdown
+from karyocyte.evaluation.core.formats import interval
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.workflows.papers.measured import read_measured
 
@@ -58,6 +58,11 @@ def fill(text: str, results: Path) -> str:
         if name not in TABLES:
             raise UserError(f"unknown table {name}: there are {', '.join(TABLES)}")
     return BLOCK.sub(lambda block: f"{block[1]}{TABLES[block[2]](results)}\n{block[3]}", text)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Return a table as Markdown, its numbers as they are."""
+    return str(table.to_markdown(index=False, disable_numparse=True))
 
 
 def split(table: pd.DataFrame, keys: int = 1) -> str:

@@ -6,10 +6,9 @@ from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.arguments import existing_predictions
 from karyocyte.common.cli import console, heavy_imports
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import write_csv
 from karyocyte.common.predictions import Predictions, read_predictions
 from karyocyte.common.runs.run import Run, open_runs
-from karyocyte.evaluation.comparison.comparison_tables import comparison_of_groups, groups_frame, pairs_frame
+from karyocyte.evaluation.comparison.comparison_tables import comparison_of_groups
 from karyocyte.evaluation.comparison.departures import departures
 from karyocyte.evaluation.comparison.pairwise import compare_groups
 from karyocyte.evaluation.evaluate import Evaluation, evaluate_labelled, write_files
@@ -88,8 +87,6 @@ def _compare(
             from karyocyte.evaluation.core.plots import rocs  # here: matplotlib costs seconds
 
             rocs(output / "roc.png", curves)
-        write_csv(output / "groups.csv", groups_frame(labels, results), "%.6f")
-        write_csv(output / "pairs.csv", pairs_frame(matrix), "%.6f")
 
 
 def _read_part(file: Path, request: EvaluateRequest) -> Predictions:
