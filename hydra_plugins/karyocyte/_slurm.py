@@ -29,7 +29,7 @@ class SlurmJobs:
         """Submit the tasks that are not in the queue, each with its needs, and wait for all; Ctrl-C leaves them."""
         queue = slurm.queued_jobs()
         if queue is None:
-            raise UserError("Slurm's controller does not answer (squeue): try again later, or ask the administrators")
+            raise UserError(slurm.SILENT)
         for task in tasks:
             slurm_id = sweeps.read_record(self.folder, task.key).get("slurm_job")
             if slurm_id in queue and not sweeps.has_ended(self.folder, task.key):

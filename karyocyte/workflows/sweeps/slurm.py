@@ -13,6 +13,7 @@ from karyocyte.common.files import write_text
 from karyocyte.common.preemption import call_slurm
 
 HELD = "HELD"
+SILENT = "Slurm's controller does not answer (squeue): try again later, or ask the administrators"
 # Keys that are options of sbatch by the same name.
 SAME_NAME = ("partition", "account", "qos", "constraint", "exclude", "nodes", "gpus_per_node", "cpus_per_task")
 
@@ -75,13 +76,15 @@ def _options(values: Mapping[str, str | int | bool | None]) -> list[str]:
 
 
 def check_slurm() -> None:
-    """Refuse a machine without Slurm by a ``UserError``."""
+    """Refuse a machine without Slurm, or whose controller does not answer, by a ``UserError``."""
     missing = [name for name in ("sbatch", "srun", "squeue") if shutil.which(name) is None]
     if missing:
         raise UserError(
             f"+cluster=slurm: there is no {missing[0]} on this machine: call it on a login node of the cluster, "
             "or take +cluster=local"
         )
+    if queued_jobs() is None:  # before weights are downloaded for jobs that cannot be submitted
+        raise UserError(SILENT)
 
 
 def submit(cluster: SlurmConfig, commands: Sequence[Sequence[str]], sweep: Path) -> str:
