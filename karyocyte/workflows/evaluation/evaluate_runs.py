@@ -87,6 +87,24 @@ def _compare(
             from karyocyte.evaluation.core.plots import rocs  # here: matplotlib costs seconds
 
             rocs(output / "roc.png", curves)
+        _write_unseen(labels, results, output)
+
+
+def _write_unseen(labels: list[str], results: list[EvaluationResult], output: Path) -> None:
+    """Write the positive subjects that the release of each group would leave unseen, if subjects are known."""
+    counts = {}
+    for label, result in zip(labels, results, strict=True):
+        if result.triage and result.triage.unseen:
+            counts[label] = result.triage.unseen
+    if counts:
+        from karyocyte.evaluation.referral.unseen import (
+            draw_unseen_of_runs,
+            unseen_table,
+        )  # here: matplotlib costs seconds
+
+        table = unseen_table(counts)
+        write_csv(output / "unseen.csv", table, "%.6f")
+        draw_unseen_of_runs(output / "unseen.png", table, {"name": f"{len(counts)} experiments"})
 
 
 def _read_part(file: Path, request: EvaluateRequest) -> Predictions:
