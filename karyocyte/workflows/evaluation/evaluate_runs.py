@@ -6,6 +6,7 @@ from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.arguments import existing_predictions
 from karyocyte.common.cli import console, heavy_imports
 from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_csv
 from karyocyte.common.predictions import Predictions, read_predictions
 from karyocyte.common.runs.run import Run, open_runs
 from karyocyte.evaluation.comparison.comparison_tables import comparison_of_groups
