@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -17,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from karyocyte.common.cli import warn_once
 from karyocyte.common.config.defaults import section_defaults
 from karyocyte.common.errors import UserError, close_path, first_fault
-from karyocyte.common.files import read_csv, read_json, read_whole_json, read_yaml, write_csv, write_json, write_text
+from karyocyte.common.files import read_csv, read_json, read_whole_json, read_yaml, sha256_of_file, write_csv, write_json, write_text
 from karyocyte.common.runs.ensemble import EnsembleFile, read_ensemble
 from karyocyte.common.runs.files import OUTPUTS, RunFile, RunFolder
 
@@ -53,6 +54,7 @@ class RunStatus:
     reason: str | None = None  # why a run was pruned
     signal: str | None = None
     tested: str | None = None  # folder of the run that an external validation evaluates
+    sha256: Mapping[str, str] = field(default_factory=dict)  # of the best weights and the distances, by their paths
 
 
 @dataclass(frozen=True)
@@ -349,13 +351,26 @@ class Run:
 
     @property
     def best_checkpoint(self) -> Path:
-        """The file of the best weights."""
+        """The file of the best weights, see ``checked``."""
         if self.status.best is None:
             raise UserError(f"{self.folder} has no trained weights ({self.status.state or 'no status'}): {EXAMPLE}")
         outside = Path(self.status.best).is_absolute() or ".." in Path(self.status.best).parts
         if outside and self.status.tested is None:  # an evaluation on other data names the weights of the run it tests
             raise UserError(f"{self.path(RunFile.STATUS)}: best={self.status.best} is outside of the run: repair it")
-        return self.folder / self.status.best
+        return self.checked(self.folder / self.status.best)
+
+    def checked(self, path: Path) -> Path:
+        """Return the path of a file of the run; a ``UserError`` says that it is not the one that was recorded."""
+        recorded = self.status.sha256.get(os.path.relpath(path, self.folder))
+        if recorded and path.is_file():
+            self.check(path, recorded)
+        return path
+
+    def check(self, path: Path, sha256: str) -> None:
+        """Compare a file of the run with its recorded SHA-256; a ``UserError`` says that it is damaged."""
+        if sha256_of_file(path) != sha256:
+            command = shlex.join(self.environment.get("command", ["train.py"]))
+            raise UserError(f"{path} is damaged: move {self.folder} away and train it again: python {command}")
 
     def stage_folder(self, number: int, name: str) -> Path:
         """Return where a stage keeps its checkpoints and, once finished, its record; ``number`` counts from 0."""

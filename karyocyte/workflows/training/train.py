@@ -16,6 +16,7 @@ from datamodules.manifest.numbers import NUMBERS
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.cli import console, say
 from karyocyte.common.config.schema import Config, TrainingConfig
+from karyocyte.common.files import sha256_of_file
 from karyocyte.common.revision import revision
 from karyocyte.common.runs import usage
 from karyocyte.common.runs.address import run_facts, run_folder, run_identity
@@ -188,7 +189,15 @@ def write_results(
     test, rows = predictions.part("test"), predicted.rows[parts == "test"]
     write_examples(run.folder, test, images, rows)
     thumbnails(run.folder, test, images, rows, config.evaluation)
-    run.write_status("finished", best=stages[-1].best, **training)
+    run.write_status("finished", best=stages[-1].best, sha256=digests(run, stages[-1]), **training)
+
+
+def digests(run: Run, stage: FinishedStage) -> dict[str, str]:
+    """Return the SHA-256 of the best weights, by the last stage's record, and of the distances, by their paths."""
+    found = {stage.best: stage.sha256}
+    if run.has(RunFile.OUT_OF_DISTRIBUTION):
+        found[RunFile.OUT_OF_DISTRIBUTION.value] = sha256_of_file(run.path(RunFile.OUT_OF_DISTRIBUTION))
+    return found
 
 
 def report(folder: Path, config: Config, data: ImageDataModule) -> None:  # noqa: ARG001 (as of a detector)
