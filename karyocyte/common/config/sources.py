@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, SerializeAsAny, model_validator
 
 from karyocyte.common.config.base import FROM_YAML, Count, Name, Pixels, Probability, Seed, Share, StrictModel
 from karyocyte.common.errors import UserError, first_line

@@ -18,7 +18,16 @@ from pydantic import TypeAdapter, ValidationError
 from karyocyte.common.cli import warn_once
 from karyocyte.common.config.defaults import section_defaults
 from karyocyte.common.errors import UserError, close_path, first_fault
-from karyocyte.common.files import read_csv, read_json, read_whole_json, read_yaml, sha256_of_file, write_csv, write_json, write_text
+from karyocyte.common.files import (
+    read_csv,
+    read_json,
+    read_whole_json,
+    read_yaml,
+    sha256_of_file,
+    write_csv,
+    write_json,
+    write_text,
+)
 from karyocyte.common.runs.ensemble import EnsembleFile, read_ensemble
 from karyocyte.common.runs.files import OUTPUTS, RunFile, RunFolder
 
@@ -233,6 +242,11 @@ class Run:
     def revisions(self) -> tuple[str, ...]:
         """The revisions of the code that the run was made with, oldest first."""
         return tuple(self.environment.get("revisions") or ())
+
+    @property
+    def stretches(self) -> list[dict[str, Any]]:
+        """Revision, versions and platform of each stretch of the training, oldest first; equal ones once."""
+        return list(self.environment.get("stretches") or ())
 
     @cached_property
     def data(self) -> DataFacts:

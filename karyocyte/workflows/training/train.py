@@ -17,6 +17,7 @@ from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.cli import console, say
 from karyocyte.common.config.schema import Config, TrainingConfig
 from karyocyte.common.files import sha256_of_file
+from karyocyte.common.paths import without_machine
 from karyocyte.common.revision import revision
 from karyocyte.common.runs import usage
 from karyocyte.common.runs.address import run_facts, run_folder, run_identity
@@ -172,7 +173,7 @@ def write_results(
     config = data.config
     manifest = data.manifest
     training = training_facts(stages)
-    facts = {**run_facts(config, run.identity), **data.facts(), **training, "run": str(run.folder)}
+    facts = {**run_facts(config, run.identity), **data.facts(), **training, "run": without_machine(run.folder)}
     about_images = (manifest.frame, data.parts, manifest.classes, manifest.positive_class)
     of_classes = replace(predicted, out_of_distribution=None)  # two distances, of which the score is made later
     predictions = to_predictions(of_classes, *about_images, facts)
@@ -210,7 +211,8 @@ def report(folder: Path, config: Config, data: ImageDataModule) -> None:  # noqa
         say(f"results in {folder}", *end)
     with console.capture() as details:
         console.print(whole(result))
-    run.write_summary(_plain(shown.get()), _plain(details.get()))
+    private = _plain(shown.get()).replace(str(folder), without_machine(folder))
+    run.write_summary(private, _plain(details.get()))
     if in_sweep():
         say(headline(result))
     else:
