@@ -13,7 +13,7 @@ from karyocyte.common.errors import UserError
 
 
 def is_whole(path: Path) -> bool:
-    """Tell whether a checkpoint is as it was written: torch's zip files have a CRC-32 of each part, which it ignores."""
+    """Tell whether a checkpoint is as it was written: its parts have a CRC-32 each, which torch ignores."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None

@@ -141,13 +141,8 @@ def _digest(frame: pd.DataFrame, facts: bytes) -> bytes:
     return str(zlib.crc32(rows.tobytes() + repr(list(frame)).encode() + facts)).encode()
 
 
-def read_predictions(path: Path) -> Predictions:
-    """Read predictions from their file or a run's folder; a ``UserError`` names a file that is missing or damaged."""
-    path = Path(path)
-    if path.is_dir():
-        path = path / RunFile.PREDICTIONS
-    if not path.is_file():
-        raise UserError(f"no predictions at {path}: name a finished run's folder, or its {RunFile.PREDICTIONS}")
+def _read_table(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read a table and the facts about it; a ``UserError`` says that the file is damaged."""
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -160,12 +155,22 @@ def read_predictions(path: Path) -> Predictions:
         raise UserError(f"{path} is damaged: {type(error).__name__}") from error
     if DIGEST_KEY in stored and stored[DIGEST_KEY] != _digest(frame, text):
         raise UserError(f"{path} is damaged, its checksum is wrong: predict again")
-    meta = json.loads(text)
+    return frame, json.loads(text)
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read predictions from their file or a run's folder; a ``UserError`` names a file that is missing or damaged."""
+    path = Path(path)
+    if path.is_dir():
+        path = path / RunFile.PREDICTIONS
+    if not path.is_file():
+        raise UserError(f"no predictions at {path}: name a finished run's folder, or its {RunFile.PREDICTIONS}")
+    frame, meta = _read_table(path)
     version = meta.get("schema_version")
     if version != SCHEMA_VERSION:
         raise UserError(f"{path} has schema {version or 'none'}, this code reads {SCHEMA_VERSION}: predict again")
     needed = [*COLUMNS, *(PROBABILITY_PREFIX + name for name in meta["classes"])]
-    absent = pd.Index(needed).difference(table.column_names, sort=False)
+    absent = pd.Index(needed).difference(list(frame), sort=False)
     if not absent.empty:
         raise UserError(f"{path} lacks the columns {', '.join(absent)}")
     predictions = Predictions(frame, tuple(meta["classes"]), meta["positive_class"], meta["about"])

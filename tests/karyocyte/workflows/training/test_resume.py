@@ -168,7 +168,7 @@ def test_a_damaged_state_is_not_gone_on_from_but_the_stage_starts_again(undistur
     content[len(content) // 2] ^= 1
     state.write_bytes(content[: int(size * len(content))])
     run = run_unevaluated(config)
-    assert f"{state} is damaged: stage 1, all, starts again" in capsys.readouterr().out.replace("\n", "")
+    assert f"{state} is damaged: stage 1, together, starts again" in capsys.readouterr().out.replace("\n", "")
     assert_same(undisturbed("plain"), run)
 
 
