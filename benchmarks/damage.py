@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from pytorch_lightning import Callback
 
+from karyocyte.common.cli import report_user_errors
 from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.errors import UserError
@@ -28,7 +29,6 @@ from karyocyte.common.files import write_csv
 from karyocyte.common.preemption import Preempted, watched
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import Run
-from karyocyte.workflows.sweeps.jobs import command_line
 from karyocyte.workflows.training import train
 from lightning_modules.load import load_run
 from lightning_modules.out_of_distribution import load_out_of_distribution
@@ -169,7 +169,7 @@ def _kill_one(config: TrainingConfig, printed: Path, generator: np.random.Genera
     process.start()
     assert process.pid
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    while len(workers := children.read_text().split()) < 2:
+    while process.is_alive() and len(workers := children.read_text().split()) < 2:
         time.sleep(0.05)
     time.sleep(generator.uniform(0, 3))
     workers = children.read_text().split() or workers
@@ -189,7 +189,7 @@ def _train(config: TrainingConfig, printed: Path) -> None:
     file = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, 1)
     os.dup2(file, 2)
-    with command_line():
+    with report_user_errors(), watched():
         train.run(config)
 
 
