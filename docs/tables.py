@@ -152,8 +152,25 @@ def comparisons(results: Path, csv: str) -> pd.DataFrame:
     return rows.assign(metric=rows["metric"].str.removeprefix("difference/"), p=rows["label"].map(text))
 
 
+def counted_damages(results: Path, csv: str) -> pd.DataFrame:
+    """Count the damages of each file by what happened."""
+    rows = pd.read_csv(results / csv)
+    rows["file"] = rows["file"].where(rows["kind"] != "cache", "cache: " + rows["file"])
+    rows["file"] = rows["file"].str.replace(r"[0-9a-f]{16}", "<scan>", regex=True)
+    groups = ["file", "run", "noticed", "happened"]
+    return rows.groupby(groups, sort=False, as_index=False).agg(damages=("damage", "size"))
+
+
+def summed_kills(results: Path, csv: str) -> pd.DataFrame:
+    """Sum the kills of loader processes, as one row."""
+    rows = pd.read_csv(results / csv)
+    ended, lines = (rows["exit_code"] == 1).sum(), (rows["error_lines"] == 1).sum()
+    sums = {"kills": len(rows), "ended": ended, "lines": lines}
+    return pd.DataFrame([{**sums, "seconds": rows["seconds"].max(), "left": rows["processes_left"].sum()}])
+
+
 READERS: dict[str, Callable[[Path, str], pd.DataFrame]] = {
-    reader.__name__: reader for reader in (read_tables, measurements, comparisons)
+    reader.__name__: reader for reader in (read_tables, measurements, comparisons, counted_damages, summed_kills)
 }
 
 

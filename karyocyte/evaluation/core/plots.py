@@ -94,8 +94,8 @@ def draw_curves(
             axis.axvspan(start + 0.5, end + 0.5, color=COLOURS[0], alpha=0.07, zorder=0, linewidth=0)
         for start, _, _ in stages[1:]:
             axis.axvline(start + 0.5, color="#888888", linewidth=1)
-        for row in interrupted:
-            axis.axvspan(row + 0.8, row + 1.2, color="#999999", alpha=0.3, zorder=0, linewidth=0, label=INTERRUPTED)
+        for place in interrupted:
+            axis.axvspan(place + 0.8, place + 1.2, color="#999999", alpha=0.3, zorder=0, linewidth=0, label=INTERRUPTED)
         for row in best:
             axis.axvline(row + 1, color="#444444", linewidth=1.2, linestyle=":", zorder=1, label=BEST)
     for axis in axes[:columns]:
