@@ -58,8 +58,8 @@ def config_of(data_dir: Path, now: Path, *more: str) -> TrainingConfig:
 
 def images(config: TrainingConfig) -> Any:
     """Return the facts and the prepared images that a training reads."""
-    data = train.recipe_of(config).data(config, progress=False)
-    prepared: Any = data.images
+    data: Any = train.recipe_of(config).data(config, progress=False)
+    prepared = data.images
     return [data.manifest.frame.to_csv(), *(prepared[row].tobytes() for row in range(len(prepared)))]
 
 

@@ -84,7 +84,7 @@ def _prepare_rows(array: np.memmap, manifest: Manifest, config: PrepareConfig, p
             except TooLargeError as error:
                 raise UserError(f"{manifest.file(row)}: {error}: {error.remedy}") from error
             array[row] = image
-            digests[row] = zlib.crc32(image)
+            digests[row] = zlib.crc32(image.data)
         return len(rows)
 
     count = len(array)

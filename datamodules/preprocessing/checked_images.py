@@ -43,7 +43,8 @@ class CheckedImages:
     def __getitem__(self, row: int) -> np.ndarray:
         if not self._is_right(row):
             self._make_right(lambda: self._open() and self._is_right(row))
-        return self._images[row]
+        image: np.ndarray = self._images[row]
+        return image
 
     def _is_right(self, row: int) -> bool:
         return zlib.crc32(self._images[row]) == int(self._digests[row])
