@@ -5,10 +5,10 @@ or a part of it) in the folder WORK. Each damage turns a bit of a file, cuts or 
 command uses it. ``workers`` in place of ``files`` kills a loader process of a training at a random moment.
 """
 
-import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +21,6 @@ import numpy as np
 import pandas as pd
 from pytorch_lightning import Callback
 
-from karyocyte.common.cli import report_user_errors
 from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.errors import UserError
@@ -153,44 +152,34 @@ def _restore(work: Path, state: str) -> None:
 def kill_workers(data_dir: Path, work: Path, table: Path) -> None:
     """Kill a loader process of each of some trainings; write the table."""
     generator = np.random.default_rng(0)
+    places = [f"data_dir={data_dir}", f"output_dir={work}/outputs", f"cache_dir={work}/cache"]
+    more = ["cache_features=off", "loader.workers=2", "loader.batch_size=4", "trainer.max_epochs=999"]
     rows = []
-    with redirect_stdout(StringIO()):  # the caches are made
-        train.run(config_of(data_dir, work))
     for number in range(KILLS):
-        more = ["cache_features=off", "loader.workers=2", "loader.batch_size=4", "trainer.max_epochs=999"]
-        rows.append(_kill_one(config_of(data_dir, work, *more, f"seed={number + 1}"), work / "printed", generator))
+        rows.append(_kill_one([*KEYS, *places, *more, f"seed={number}"], work / "printed", generator))
         print(*rows[-1].values(), sep=" | ", flush=True)
-    write_csv(table, pd.DataFrame(rows), "%.1f")
+        write_csv(table, pd.DataFrame(rows), "%.1f")
 
 
-def _kill_one(config: TrainingConfig, printed: Path, generator: np.random.Generator) -> dict[str, Any]:
-    """Start a training in a process of its own, kill one of its loader's, and report how it ended."""
-    process = multiprocessing.get_context("fork").Process(target=_train, args=(config, printed))
-    process.start()
-    assert process.pid
+def _kill_one(overrides: list[str], printed: Path, generator: np.random.Generator) -> dict[str, Any]:
+    """Start a training, kill one of its loader processes, and report how it ended."""
+    with open(printed, "w") as file:
+        process = subprocess.Popen([sys.executable, "train.py", *overrides], stdout=file, stderr=file)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    while process.is_alive() and len(workers := children.read_text().split()) < 2:
+    while process.poll() is None and len(children.read_text().split()) < 2:
         time.sleep(0.05)
     time.sleep(generator.uniform(0, 3))
-    workers = children.read_text().split() or workers
+    workers = children.read_text().split()
     killed_at = time.monotonic()
     with suppress(ProcessLookupError):
         os.kill(int(workers[0]), signal.SIGKILL)
-    process.join(2 * LIMIT)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(2 * LIMIT)
     seconds = time.monotonic() - killed_at
     process.kill()
     left = sum(Path(f"/proc/{worker}").exists() for worker in workers)
     lines = [line for line in printed.read_text().splitlines() if line.startswith(("error:", "Traceback"))]
-    return {"seconds": seconds, "exit_code": process.exitcode, "error_lines": len(lines), "processes_left": left}
-
-
-def _train(config: TrainingConfig, printed: Path) -> None:
-    """Train as the command line does; what is printed goes to a file."""
-    file = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(file, 1)
-    os.dup2(file, 2)
-    with report_user_errors(), watched():
-        train.run(config)
+    return {"seconds": seconds, "exit_code": process.returncode, "error_lines": len(lines), "processes_left": left}
 
 
 if __name__ == "__main__":

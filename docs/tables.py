@@ -161,16 +161,8 @@ def counted_damages(results: Path, csv: str) -> pd.DataFrame:
     return rows.groupby(groups, sort=False, as_index=False).agg(damages=("damage", "size"))
 
 
-def summed_kills(results: Path, csv: str) -> pd.DataFrame:
-    """Sum the kills of loader processes, as one row."""
-    rows = pd.read_csv(results / csv)
-    ended, lines = (rows["exit_code"] == 1).sum(), (rows["error_lines"] == 1).sum()
-    sums = {"kills": len(rows), "ended": ended, "lines": lines}
-    return pd.DataFrame([{**sums, "seconds": rows["seconds"].max(), "left": rows["processes_left"].sum()}])
-
-
 READERS: dict[str, Callable[[Path, str], pd.DataFrame]] = {
-    reader.__name__: reader for reader in (read_tables, measurements, comparisons, counted_damages, summed_kills)
+    reader.__name__: reader for reader in (read_tables, measurements, comparisons, counted_damages)
 }
 
 
