@@ -20,7 +20,6 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.utils.data import DataLoader
 
 from benchmarks.shared import show
-from datamodules.datasets import data_module
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.prepared_dataset import PreparedDataset, whole_batch
 from karyocyte.common.cli import report_user_errors
@@ -31,9 +30,9 @@ from karyocyte.common.files import write_csv
 from karyocyte.common.revision import revision
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
-from lightning_modules.inference import predict
+from lightning_modules.predict import predict
 from lightning_modules.training.fit import train_stages
-from lightning_modules.training.trainer import set_up_torch
+from lightning_modules.training.process import set_up_torch
 
 ONE_STAGE = ["~unfreeze.stages.head", "~unfreeze.stages.finetune"]  # of the experiment, beside unfreeze=whole
 EXPERIMENTS = {
@@ -97,7 +96,7 @@ def rates(experiment: str, images: int, batch: int, folder: Path, accelerator: s
     """Yield a row for the training and one for the prediction of an experiment: images per second of each way."""
     config = _config(experiment, images, batch, folder, accelerator)
     device = torch.device("cuda" if accelerator == "gpu" else "cpu")
-    data = data_module(config, progress=False)
+    data = ImageDataModule(config, progress=False)
     data.setup()
     clock = Clock(device)
     train_stages(_model(config, data), data, config, folder / experiment, callbacks=[TimedSteps(clock)])

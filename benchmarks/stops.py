@@ -47,7 +47,7 @@ def holds(value: object, depth: int = 3) -> bool:
     held: Iterable[object] = ()
     if isinstance(value, (list, tuple)):
         held = value[:3]
-    elif type(value).__module__.startswith("evaluation"):
+    elif type(value).__module__.startswith("karyocyte.evaluation"):
         held = getattr(value, "__dict__", {}).values()
     return depth > 0 and any(holds(each, depth - 1) for each in held)
 
@@ -58,7 +58,7 @@ def main() -> None:
 
     def note(frame: FrameType, event: str, argument: object) -> None:
         code = frame.f_code
-        if event == "call" and "/evaluation/" in code.co_filename:
+        if event == "call" and "/karyocyte/evaluation/" in code.co_filename:
             given = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
             if any(map(holds, map(frame.f_locals.get, given))):
                 stops.add((code.co_filename, code.co_qualname))

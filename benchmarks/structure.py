@@ -228,8 +228,8 @@ def measure(code: CodeBase) -> dict[str, float]:
 
 
 def _count_stops(code: CodeBase) -> tuple[int, int]:
-    """Run benchmarks/stops.py on the code; return the two numbers that it prints."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "stops.py")]
+    """Run the code's own benchmarks/stops.py, since packages were renamed; return the two numbers that it prints."""
+    command = [sys.executable, "benchmarks/stops.py"]
     environment = {**os.environ, "PYTHONPATH": str(code.root)}
     done = subprocess.run(command, env=environment, cwd=code.root, capture_output=True, text=True, check=True)
     stops, files = done.stdout.split()[-2:]

@@ -7,13 +7,10 @@ __all__ = [  # noqa: F822 (imported at first use)
     "CIFAR10DataModule",
     "CNMCDataModule",
     "ChromosomeDataModule",
-    "ComposedKaryogramDataModule",
     "FolderDataModule",
     "HemAllDataModule",
     "KaryogramDataModule",
     "MNISTDataModule",
-    "SyntheticCellsDataModule",
-    "SyntheticChromosomesDataModule",
     "TableDataModule",
 ]
 

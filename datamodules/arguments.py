@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from pydantic_core import to_jsonable_python
 
 from karyocyte.common.composition.compose import check_config, compose_overrides
+from karyocyte.common.config.explain import unknown_key
 from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.config.sources import SourceConfig
+from karyocyte.common.errors import UserError
 
-# Keys of a data module that stand for a key of a section.
-_SHORT = {"size": "prepare.size", "batch_size": "loader.batch_size"}
+SECTIONS = ("split", "loader", "prepare")  # whose keys are arguments by their last names
 
 
 def compose_data(data: str | SourceConfig, keys: Mapping[str, Any]) -> TrainingConfig:
@@ -21,18 +22,27 @@ def compose_data(data: str | SourceConfig, keys: Mapping[str, Any]) -> TrainingC
         UserError: A key is unknown, a value does not fit, or two of them contradict one another.
     """
     given = {key: value for key, value in keys.items() if value is not None}
-    if isinstance(data, str):
-        options = {"data": data}
-    else:
-        options = {"data": str(data.defaults_section).removeprefix("data/")}
-        given |= data.model_dump(mode="json")
+    options = {"data": data if isinstance(data, str) else str(data.defaults_section).removeprefix("data/")}
     for group in ("transform", "balance"):
         if isinstance(given.get(group), str):
             options[group] = given.pop(group)
     composed = compose_overrides([f"{group}={name}" for group, name in options.items()])
+    places = argument_places(composed)
+    changes: dict[str, Any] = {}
+    if isinstance(data, SourceConfig):
+        changes["data"] = data.model_dump()
     for key, value in given.items():
-        place = _SHORT.get(key, key)
-        if place == key and key not in composed:
-            place = f"data.{key}"
+        if key not in places:
+            raise UserError(unknown_key(key, list(places)))
+        changes[places[key]] = value
+    for place, value in changes.items():
         OmegaConf.update(composed, place, to_jsonable_python(value), force_add=True)
     return check_config(composed)
+
+
+def argument_places(composed: DictConfig) -> dict[str, str]:
+    """Return the dotted key of each argument: one of the whole, of a section, or of the source, in this order."""
+    places = {str(key): f"data.{key}" for key in composed.data}
+    for section in SECTIONS:
+        places |= {str(key): f"{section}.{key}" for key in composed[section]}
+    return places | {str(key): str(key) for key in composed}

@@ -58,7 +58,7 @@ class FeatureDataModule(LightningDataModule):
         images = PreparedDataset(
             data.images, self._rows, data.labels, self._copies, self._shown, prepare=data.config.prepare
         )
-        return data.loader(images, batch_size=data.config.loader.batch_size)
+        return data.loader(images, self.trainer, batch_size=data.config.loader.batch_size)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Scale images; batches of features are complete."""

@@ -20,8 +20,8 @@ from datamodules.sources import find_source
 from datamodules.split_datamodule import SplitDataModule
 from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.batched_augmentation import BatchedAugmentation
+from datamodules.transforms.device_images import DeviceImages, ImageKeys, KeyDataset
 from datamodules.transforms.expansion import ExpandedImages, Expansion, unchanged
-from datamodules.transforms.resident import ImageKeys, KeyDataset, ResidentImages
 from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.config.schema import Config
 from karyocyte.common.seeds import derive_seed
@@ -34,10 +34,12 @@ class ImageDataModule(SplitDataModule):
     balance. An attribute that is needed before is computed at its first use:
 
         data = ImageDataModule("folder", data_dir="cells", positive_class="blast", protocol="image", size=96)
-        Trainer(use_distributed_sampler=False).fit(model, data)
+        Trainer().fit(model, data)
+        next(iter(data.val_dataloader()))["image"]
 
-    A batch is {"image": float32 (B, 3, H, W) in [0, 1], "label": int64 (B,), "index": int64 (B,) manifest row}; a
-    training batch of several sets, some of any orientation, also says which images are surely "upright", bool (B,).
+    A batch is {"image": float32 (B, 3, H, W) in [0, 1], "label": int64 (B,), "index": int64 (B,) manifest row}, also of
+    a loader that is used by itself; a training batch of several sets, some of any orientation, also says which images
+    are surely "upright", bool (B,). On several devices the Trainer takes ``use_distributed_sampler=False``.
 
     Arguments and errors are those of `SplitDataModule`.
     """
@@ -106,7 +108,7 @@ class ImageDataModule(SplitDataModule):
         _ = self.images
 
     def setup(self, stage: str | None = None) -> None:
-        """Split the images, look for leaks, plan the balance and measure the frame; nothing is written into a run."""
+        """Split the images, look for leaks, measure the frame; for a fit, plan the balance (`SplitDataModule`)."""
         super().setup(stage)
         _ = self.prepare  # measures a frame
 
@@ -124,7 +126,8 @@ class ImageDataModule(SplitDataModule):
         balance = self.config.balance.name
         if balance == "hem_all" and self.expansion.is_balanced:
             balance = "none"  # what was evened out before the split is not evened out again
-        planned = plan(self.labels[train], train, len(self.manifest.classes), balance, seed)
+        subjects = self.manifest.frame["subject"].to_numpy()[train]
+        planned = plan(self.labels[train], train, len(self.manifest.classes), balance, seed, subjects)
         weights = {entry.weight for entry in self.manifest.sets.values()}
         return planned if len(weights) < 2 else planned.weighted(self._of_sets("weight"))
 
@@ -157,14 +160,20 @@ class ImageDataModule(SplitDataModule):
         """Batches of the balanced, augmented train part: this process's share of each."""
         if self.config.transform.batched:
             sampler = self.train_sampler(self._position)
-            return DataLoader(self.training_set(), batch_sampler=sampler, collate_fn=ImageKeys.collate)
+            collate = self._collate(ImageKeys.collate, self.trainer)
+            return DataLoader(self.training_set(), batch_sampler=sampler, collate_fn=collate)
         return super().train_dataloader()
 
-    def on_after_batch_transfer(self, batch: Batch | ImageKeys, dataloader_idx: int) -> dict[str, torch.Tensor]:
+    def on_after_batch_transfer(
+        self, batch: Batch | ImageKeys | dict[str, torch.Tensor], dataloader_idx: int
+    ) -> dict[str, torch.Tensor]:
         """Name the parts of a batch and scale the images to [0, 1]; uint8 until here, a quarter of the transfer.
 
         With ``transform.batched`` a training batch has the keys of images alone: they are taken and transformed here.
+        A batch of a loader that was made outside of a trainer is complete.
         """
+        if isinstance(batch, dict):
+            return batch
         if isinstance(batch, ImageKeys):
             return self._transformed(batch)
         image, label, index = batch
@@ -172,9 +181,9 @@ class ImageDataModule(SplitDataModule):
         return {"image": image, "label": label, "index": index}
 
     def _transformed(self, keys: ImageKeys) -> dict[str, torch.Tensor]:
-        self._resident = self._resident.to(keys.row.device)
+        self._device_images = self._device_images.to(keys.row.device)
         augmentation = BatchedAugmentation(self.expansion.transform, self.config.seed)
-        image = augmentation(self._resident.take(keys.row), keys.epoch, keys.row, keys.copy)
+        image = augmentation(self._device_images.take(keys.row), keys.epoch, keys.row, keys.copy)
         batch = {"image": image.expand(-1, 3, -1, -1), "label": keys.label, "index": keys.row}
         if self._upright is not None:
             self._upright = self._upright.to(keys.row.device)
@@ -182,8 +191,8 @@ class ImageDataModule(SplitDataModule):
         return batch
 
     @cached_property
-    def _resident(self) -> ResidentImages:
-        return ResidentImages.load(self.images, self.plan.rows)
+    def _device_images(self) -> DeviceImages:
+        return DeviceImages.load(self.images, self.plan.rows)
 
     @cached_property
     def _upright(self) -> torch.Tensor | None:

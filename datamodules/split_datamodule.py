@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from pytorch_lightning import LightningDataModule, Trainer
+from pytorch_lightning.trainer.states import TrainerStatus
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.arguments import compose_data
@@ -27,13 +28,15 @@ from datamodules.workers import number_of_workers, set_up_worker
 from karyocyte.common.compat import position_in_epoch
 from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.config.sources import SourceConfig
-from karyocyte.common.errors import UserError
+from karyocyte.common.errors import UserError, close_names
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.runs.distributed import World
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.portable_folder import PortableFolder
 from karyocyte.common.runs.run import DataFacts, Run
 from karyocyte.common.text import class_counts
+
+STAGES = ("fit", "validate", "test", "predict")  # of Lightning's trainer
 
 
 class SplitDataModule(LightningDataModule, ABC):
@@ -47,8 +50,9 @@ class SplitDataModule(LightningDataModule, ABC):
         progress: Whether progress bars may be shown.
         world: The processes that share the images, and which of them this is; those of the trainer, where it has some.
         **keys: Without a composed configuration what differs from the defaults of ``python train.py data=<data>``: keys
-            and sections of conf/train.yaml; ``size`` (of ``prepare``) and ``batch_size`` (of ``loader``); the names of
-            files for ``transform`` and ``balance``; and keys of conf/data/<data>.yaml, such as ``positive_class``.
+            and sections of conf/train.yaml; the keys of ``split``, ``loader`` and ``prepare``, such as ``fold``,
+            ``batch_size`` and ``clahe``; the names of files for ``transform`` and ``balance``; and keys of
+            conf/data/<data>.yaml, such as ``positive_class``.
 
     Raises:
         UserError: A key is unknown or a value does not fit.
@@ -129,10 +133,18 @@ class SplitDataModule(LightningDataModule, ABC):
         return self.config
 
     def setup(self, stage: str | None = None) -> None:
-        """Split the images, look for leaks and plan the epoch; nothing is written into a run."""
+        """Split the images and look for leaks; nothing is written into a run.
+
+        ``stage`` is what a trainer does next, "fit", "validate", "test" or "predict"; None stands for all. For a fit
+        the epoch is planned, too. A ``UserError`` says that there is no such stage.
+        """
+        if stage not in (None, *STAGES):
+            raise UserError(f"setup({stage!r}): {close_names(stage, STAGES)}")
         _ = self.leaks, self.seen  # computed at their first use, which may stop the run
-        check_shares(len(self.plan.rows), "train", self.world)
-        check_shares(len(self.rows("validation")), "validation", self.world)
+        if stage in (None, "fit"):
+            check_shares(len(self.plan.rows), "train", self.world)
+        if stage in (None, "fit", "validate"):
+            check_shares(len(self.rows("validation")), "validation", self.world)
 
     def rows(self, part: str) -> np.ndarray:
         """Return the manifest rows of a part ("train", "validation", "test", "unused"), int64, ascending."""
@@ -148,11 +160,11 @@ class SplitDataModule(LightningDataModule, ABC):
         names: list[str] = self.manifest.frame["path"].iloc[list(rows)].tolist()
         return names
 
-    # Loaders.
+    # Loaders. Within a trainer a batch is completed on its device, outside by the loader.
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches of an epoch: this process's share of each."""
-        return self.loader(self.training_set(), batch_sampler=self.train_sampler(self._position))
+        return self.loader(self.training_set(), self.trainer, batch_sampler=self.train_sampler(self._position))
 
     def val_dataloader(self) -> DataLoader[Any]:
         """This process's share of the validation part, in the manifest's order, not augmented."""
@@ -176,21 +188,25 @@ class SplitDataModule(LightningDataModule, ABC):
     def in_order(self, rows: np.ndarray, trainer: Trainer | None) -> DataLoader[Any]:
         """Return the share that a process of a trainer has of images of some manifest rows, not augmented."""
         rows = share_of(rows, self._present_world(trainer))
-        return self.loader(self.plain_set(rows), batch_size=self.config.loader.batch_size)
+        return self.loader(self.plain_set(rows), trainer, batch_size=self.config.loader.batch_size)
 
-    def loader(self, dataset: Dataset[Any], **batches: Any) -> DataLoader[Any]:
+    def loader(self, dataset: Dataset[Any], trainer: Trainer | None = None, **batches: Any) -> DataLoader[Any]:
         """Return the batches of a data set, loaded as ``loader`` says; ``batches`` are arguments of DataLoader."""
         loader = self.config.loader
         workers = number_of_workers(loader, dataset)
         return DataLoader(
             dataset,
-            collate_fn=whole_batch,
+            collate_fn=self._collate(whole_batch, trainer),
             num_workers=workers,
             timeout=loader.timeout if workers else 0,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=set_up_worker,
             **batches,
         )
+
+    def _collate(self, fetched: Callable[[Any], Any], trainer: Trainer | None) -> Callable[[Any], Any]:
+        """Return what makes a batch of what was ``fetched``: the whole of it, but for a trainer that is running."""
+        return fetched if is_running(trainer) else partial(_complete, self, fetched)
 
     def _present_world(self, trainer: Trainer | None) -> World:
         """The processes of a trainer, where it has several."""
@@ -199,7 +215,7 @@ class SplitDataModule(LightningDataModule, ABC):
         return self.world
 
     def _position(self) -> tuple[int, int]:
-        return position_in_epoch(self.trainer)
+        return position_in_epoch(self.trainer if is_running(self.trainer) else None)
 
     # What the user and the run are told.
 
@@ -270,3 +286,12 @@ class SplitDataModule(LightningDataModule, ABC):
         run.write_data(DataFacts(manifest.classes, manifest.positive_class, **facts))
         if len(self.leaks.pairs):
             self.leaks.write_pairs(run.path(RunFile.NEAR_DUPLICATES))
+
+
+def is_running(trainer: Trainer | None) -> bool:
+    """Tell whether a trainer fits, validates, tests or predicts at present."""
+    return trainer is not None and trainer.state.status == TrainerStatus.RUNNING
+
+
+def _complete(data: SplitDataModule, fetched: Callable[[Any], Any], items: Any) -> Any:
+    return data.on_after_batch_transfer(fetched(items), 0)

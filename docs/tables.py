@@ -22,6 +22,11 @@ from karyocyte.workflows.papers.measured import read_measured
 
 PAPERS = ("001", "002", "003", "004")
 WIDTH = 110  # letters that fit a page in a browser
+CNMC_SPLITS = {
+    "the paper's split": ("paper", 0),
+    "apart, fold 0": ("subject", 0),
+    "apart, fold 1": ("subject", 1),
+}
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 Check = Annotated[bool, typer.Option(help="Change nothing; fail where a page is out of date.")]
 
@@ -199,6 +204,26 @@ def papers(results: Path) -> str:
     return split(pd.DataFrame(lines))
 
 
+def cnmc_grid(paper: str, metric: str, results: Path) -> str:
+    """Return what a paper prints of each network beside ours on 7,651 images of C-NMC, by split."""
+    claims = pd.read_csv(results / "claims.csv", dtype=str, keep_default_na=False).query("paper == @paper")
+    printed = claims.set_index("experiment")
+    grid = pd.read_csv(results / "cnmc" / "grid.csv").set_index(["run", "protocol", "fold"])
+    lines = []
+    for experiment, claim in printed.iterrows():
+        kind = {"val_accuracy": " (val. accuracy)"}.get(claim["metric"], "")
+        for network in (experiment, f"{experiment}_pruned"):
+            trained = network in grid.index
+            if not trained and network != experiment:
+                continue
+            line = {"network": network, "printed": f"{claim['claimed']}{kind}" if claim["claimed"] else "-"}
+            for head, key in CNMC_SPLITS.items():
+                row = grid.loc[(network, *key)] if trained else None
+                line[head] = "-" if row is None else interval(*row[[metric, f"{metric}_low", f"{metric}_high"]])
+            lines.append(line)
+    return split(pd.DataFrame(lines))
+
+
 def _measured(results: Path, row: dict[str, str]) -> str:
     """Return the value of a metric with its interval; a row names file, label, metric and, if need be, protocol."""
     measured = read_measured(results / f"{row['file']}.csv")
@@ -229,6 +254,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "papers": papers,
     "structure": structure,
     "protocol_gap": protocol_gaps,
+    "cnmc_003": partial(cnmc_grid, "003", "accuracy"),
+    "cnmc_004": partial(cnmc_grid, "004", "f1_weighted"),
     **handbook.BLOCKS,
     **imports.BLOCKS,
     **{f"paper_{paper}_audit": partial(audit_of, paper) for paper in PAPERS},

@@ -1,1 +1,28 @@
 """Everything but data and networks: settings, runs and files; evaluation; workflows; commands."""
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from karyocyte.loaded import LoadedModel
+
+
+def load(model: str | PathLike[str], *more: str | PathLike[str], runtime: str | None = None) -> "LoadedModel":
+    """Load a trained model that predicts images in memory.
+
+        model = karyocyte.load("outputs/<run>/seed=0")
+        table = model.predict(images)
+
+    Args:
+        model: A finished run or an ensemble (folder, or a name such as ``cnmc/latest``), or a portable model.
+        more: Further runs, which are averaged with it.
+        runtime: Of a portable model, ``torch`` or ``onnx``; None: torch where it is installed.
+
+    Raises:
+        UserError: It is no model, or cannot be read.
+    """
+    from karyocyte.common.runs.names import resolve_run
+    from karyocyte.loaded import LoadedModel
+
+    return LoadedModel([resolve_run(Path(each)) for each in (model, *more)], runtime)

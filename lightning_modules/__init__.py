@@ -4,8 +4,13 @@ from importlib import import_module
 from typing import Any
 
 # Imported at their first use.
-_MODULES = {"Classifier": "classifier", "create_classifier": "build"}
-__all__ = ["Classifier", "create_classifier"]  # noqa: F822
+_MODULES = {
+    "Classifier": "classifier",
+    "Stage": "callbacks.staged_unfreezing",
+    "StagedUnfreezing": "callbacks.staged_unfreezing",
+    "create_classifier": "build",
+}
+__all__ = ["Classifier", "Stage", "StagedUnfreezing", "create_classifier"]  # noqa: F822
 
 
 def __getattr__(name: str) -> Any:

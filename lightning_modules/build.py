@@ -1,34 +1,43 @@
 """From the configuration to a classifier, with every name checked before a run is opened."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from omegaconf import OmegaConf
+from pydantic_core import to_jsonable_python
 
-from karyocyte.common.config.defaults import composition
-from karyocyte.common.config.schema import Config, ModelConfig, TrainingConfig
+from karyocyte.common.composition.compose import check_config, compose_overrides
+from karyocyte.common.config.schema import Config, TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file
+from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.common.paths import CONF, ROOT
 from karyocyte.common.runs.portable_folder import WEIGHTS, PortableFolder
 from karyocyte.common.runs.run import ModelFacts, Run
 from karyocyte.common.runs.stages import stages_of
 from karyocyte.common.seeds import derive_seed
-from lightning_modules.backbones.backbone import Backbone, check_modules
-from lightning_modules.backbones.heads import build_head
+from lightning_modules.backbones.backbone import Backbone, check_modules, count_logits
 from lightning_modules.backbones.local_weights import WeightsFolders
 from lightning_modules.backbones.pretrained import WeightsInfo, build_pretrained
+from lightning_modules.backbones.truncation import ImageSize, Removed
 from lightning_modules.backbones.without_effect import check_model_args, check_size
 from lightning_modules.checkpoint_io import load_checkpoint, load_exported
-from lightning_modules.classifier import Classifier
+from lightning_modules.classifier import Classifier, Hyperparameters
 from lightning_modules.extensions import check_extensions
 from lightning_modules.losses import OwnLoss, build_losses, check_loss
 from lightning_modules.optimizers import TrainingSettings, build_optimizer, build_scheduler
 from lightning_modules.training.trainer import check_trainer
 
+# The number of classes of the sources whose experiments have an output for each.
+CLASSES = {"chromosomes": len(CHROMOSOMES), "chromosome_sets": len(CHROMOSOMES), "mnist": 10, "cifar10": 10}
+
 
 @dataclass(frozen=True)
-class FirstBackbone:
+class InitialisedBackbone:
     """A backbone with its first weights, and torch's random state after it, from which the head's weights are drawn."""
 
     backbone: Backbone
@@ -36,7 +45,7 @@ class FirstBackbone:
     random_state: torch.Tensor
 
 
-def first_backbone(config: TrainingConfig) -> FirstBackbone:
+def initialise_backbone(config: TrainingConfig) -> InitialisedBackbone:
     """Build the backbone with its first weights, and check all that needs neither images nor classes.
 
     Raises:
@@ -62,11 +71,11 @@ def first_backbone(config: TrainingConfig) -> FirstBackbone:
         key = f"unfreeze.stages.{name}.optimizer" if stage.optimizer else "optimizer"
         optimizer = build_optimizer(stage.optimizer or config.optimizer, number, stage.lr, key)
         build_scheduler(config.scheduler, optimizer, steps=10)
-    return FirstBackbone(backbone, info, state)
+    return InitialisedBackbone(backbone, info, state)
 
 
 def build_classifier(
-    config: Config, classes: Sequence[str], first: FirstBackbone | None = None
+    config: Config, classes: Sequence[str], first: InitialisedBackbone | None = None
 ) -> tuple[Classifier, dict[str, str | None]]:
     """Build the network with its first weights, and check what of the configuration depends on the classes.
 
@@ -76,9 +85,9 @@ def build_classifier(
         The classifier, and the content hashes ("weights", "init_from") that belong to the run's identity.
 
     Raises:
-        UserError: As ``first_backbone``; or a number of logits, a loss or another run does not fit the classes.
+        UserError: As ``initialise_backbone``; or a number of logits, a loss or another run does not fit the classes.
     """
-    first = first or first_backbone(config)
+    first = first or initialise_backbone(config)
     backbone, info = first.backbone, first.info
     logits = config.head.logits
     if logits not in (None, len(classes)) and (logits, len(classes)) != (1, 2):
@@ -102,36 +111,98 @@ def build_classifier(
     return model, contents
 
 
-def create_classifier(
-    backbone: str,
-    num_classes: int,
+def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
+    backbone: str | None = None,
+    num_classes: int | None = None,
     *,
+    experiment: str | None = None,
     cut: str | None = None,
-    weights: str = "random",
-    image_size: int = 224,
-    lr: float = 1e-3,
+    weights: str | None = None,
+    image_size: ImageSize | None = None,
+    head: Sequence[str | dict[str, Any]] | None = None,
+    optimizer: str | None = None,
+    scheduler: str | None = None,
+    lr: float | None = None,
 ) -> Classifier:
-    """Build a classifier of a timm network, global average pooling and one linear layer, trained by Adam.
+    """Build a classifier for any Trainer: that of an experiment, or a timm network with a head.
+
+        create_classifier(experiment="anet_c6_chromosomes")
+        create_classifier("resnet50", num_classes=3, cut="layer3", weights="resnet50.tv_in1k", optimizer="adamw")
+
+    Of an experiment all other arguments have its values where they are None; a plain fit then trains what its last
+    stage trains, at its rate. Otherwise all layers train. First weights are drawn from torch's present random state.
 
     Args:
         backbone: timm's name of the network, or one of `lightning_modules.networks`.
         num_classes: Number of classes; two share one logit.
-        cut: Name of the module whose output are the features; None for the whole network.
-        weights: As ``weights`` of conf/train.yaml; a name is a file in the folder of KARYOCYTE_WEIGHTS_DIR.
-        image_size: Side of the images in pixels.
-        lr: Learning rate.
+        experiment: The name of a file of conf/experiment/.
+        cut: Name of the module whose output are the features; None: the whole network.
+        weights: As ``weights`` of conf/train.yaml, such as a file in the folder of KARYOCYTE_WEIGHTS_DIR; None: random.
+        image_size: Side of the images in pixels, or height and width; None: 224.
+        head: As ``head.layers`` of conf/train.yaml; None: ``["gap"]``. One linear layer to the logits follows.
+        optimizer: The name of a file of conf/optimizer/; None: adam.
+        scheduler: The name of a file of conf/scheduler/; None: a constant rate.
+        lr: Learning rate; None: 1e-3.
 
     Raises:
-        UserError: A name, a weights file or the size does not fit.
+        UserError: Anything that does not fit; or the network usually has more than one layer behind its features, and
+            ``head`` is None.
     """
-    model = ModelConfig(name=backbone, args={}, cut=cut, weights=weights)
-    defaults = composition()
-    folders = WeightsFolders.of(defaults.weights_dir, defaults.cache_dir)
-    network, info = build_pretrained(model, weights, image_size, folders=folders)
+    if (backbone is None) == (experiment is None) or (backbone and num_classes is None):
+        usage = "create_classifier('resnet18', num_classes=3) or create_classifier(experiment='anet_c6_chromosomes')"
+        raise UserError(f"name either a network and the number of classes or an experiment: {usage}")
+    groups = {"experiment": experiment, "optimizer": optimizer, "scheduler": scheduler}
+    keys = {"model.name": backbone, "model.cut": cut, "weights": weights, "head.layers": head, "unfreeze.lr": lr}
+    config = _chosen_config(groups, {**keys, "prepare.size": image_size}, num_classes)
+    folders = WeightsFolders.of(config.weights_dir, config.cache_dir)
+    network, info = build_pretrained(config.model, config.weights, config.backbone_size, config.pretrained, folders)
+    if backbone and head is None and cut is None:
+        _check_usual_head(backbone, network)
     facts = ModelFacts(list(info.mean), list(info.std), info.args)
-    logits = 1 if num_classes == 2 else num_classes
-    head = build_head(["gap"], network.out_shape, logits, network.layout, network.prefix_tokens)
-    return Classifier(network.module, head, num_classes, facts, TrainingSettings(lr=lr))
+    stage = list(stages_of(config).values())[-1]
+    settings = TrainingSettings(config.loss, config.optimizer, config.scheduler, stage.lr)
+    classes = num_classes or CLASSES.get(config.data.source) or max(config.head.logits or 0, 2)
+    model = assemble(config, network, facts, classes, settings)
+    model.save_hyperparameters(dict(model.hparams))  # once more: these are for the loggers, too
+    if config.init_from:
+        _load_start(model, ROOT / config.init_from, CHROMOSOMES)
+    if experiment:
+        model.configure_stage(stage)
+    return model
+
+
+def _chosen_config(groups: Mapping[str, str | None], keys: Mapping[str, Any], num_classes: int | None) -> Config:
+    """Return the configuration of an experiment, or of a network, with the values that are not None."""
+    words = (
+        [] if groups["experiment"] else ["weights=random", "head.layers=[gap]", "head.logits=null", "unfreeze.lr=1e-3"]
+    )
+    for group, name in groups.items():
+        if name is not None:
+            words.append(f"+experiment={name}" if group == "experiment" else f"{group}={name}")
+    composed = compose_overrides(words)
+    if composed.recipe != "classifier":
+        raise UserError(f"experiment={groups['experiment']} trains a {composed.recipe}, no classifier: use train.py")
+    for key, value in keys.items():
+        if value is not None:
+            OmegaConf.update(composed, key, to_jsonable_python(value))
+    if num_classes is not None:
+        composed.head.logits = 1 if num_classes == 2 and composed.head.logits != 2 else num_classes
+    config = check_config(composed)
+    assert isinstance(config, Config)
+    return config
+
+
+def _check_usual_head(name: str, backbone: Backbone) -> None:
+    """Refuse a network that usually has more than one layer behind its features: a single one would be another."""
+    own = [key for key, each in backbone.module.named_modules() if isinstance(each, Removed) and each.had_layers]
+    if not own:
+        return
+    remedy = ""
+    for path in sorted((CONF / "experiment").glob("*.yaml")):
+        if re.search(rf"override /model: {name}\b", path.read_text(encoding="utf-8")):
+            remedy += f"create_classifier(experiment='{path.stem}') or "
+    remedy += "head=['gap'] for one linear layer, or head=['flatten', {'dense': 4096}] and so on"
+    raise UserError(f"{name} usually has more than one layer behind its features ({', '.join(own)}): say {remedy}")
 
 
 def assemble(
@@ -146,11 +217,23 @@ def assemble(
     Raises:
         UserError: The head does not fit the backbone's features.
     """
-    logits = config.head.logits or num_classes
-    if config.head.orientation:
-        logits = 2 * num_classes
-    head = build_head(config.head.layers, backbone.out_shape, logits, backbone.layout, backbone.prefix_tokens)
-    return Classifier(backbone.module, head, num_classes, facts, settings, config.head.orientation)
+    given = Hyperparameters(
+        backbone=config.model.name,
+        args=facts.args,
+        cut=config.model.cut,
+        image_size=config.backbone_size,
+        head=config.head.layers,
+        logits=count_logits(config.head, num_classes),
+        orientation=config.head.orientation,
+        num_classes=num_classes,
+        mean=facts.mean,
+        std=facts.std,
+        loss=settings.loss.entry,
+        optimizer=settings.optimizer.entry,
+        scheduler=settings.scheduler.model_dump(),
+        lr=settings.lr,
+    )
+    return Classifier.of(given, backbone)
 
 
 def _load_start(model: Classifier, folder: Path, classes: Sequence[str]) -> str:

@@ -1,14 +1,23 @@
 """The LightningModule that is trained: normalisation, backbone, head, loss, metrics and optimiser."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
 
 import torch
+from pydantic_core import to_jsonable_python
 from torch import nn
 from torchmetrics import MetricCollection
 
+from karyocyte.common.config.schema import LossConfig, OptimizerConfig, SchedulerConfig
+from karyocyte.common.errors import UserError, close_names
 from karyocyte.common.runs.run import ModelFacts
+from lightning_modules.backbones.backbone import Backbone, build_backbone
+from lightning_modules.backbones.heads import build_head
+from lightning_modules.backbones.truncation import ImageSize
+from lightning_modules.checkpoint_io import load_checkpoint, read_checkpoint
 from lightning_modules.classifier_network import ClassifierNetwork
 from lightning_modules.epoch_metrics import training_metrics, validation_metrics
 from lightning_modules.losses import build_losses, share_of_loss
@@ -17,13 +26,51 @@ from lightning_modules.orientation import loss_by_orientation, turned_batch
 from lightning_modules.staged_module import StagedModule
 
 
+@dataclass(frozen=True)
+class Hyperparameters:
+    """A classifier in plain values, which are ``model.hparams`` and in every checkpoint of it."""
+
+    backbone: str  # timm's name, or one of lightning_modules.networks
+    args: dict[str, Any]  # further arguments of the network
+    cut: str | None  # the module whose output are the features; None for the whole network
+    image_size: ImageSize
+    head: Sequence[str | dict[str, Any]]  # as ``head.layers`` of conf/train.yaml
+    logits: int  # outputs of the head: with orientation two per class, else one per class, or one for two classes
+    orientation: bool
+    num_classes: int
+    mean: list[float]  # of the channels of images in [0, 1], with which they are normalised
+    std: list[float]
+    loss: dict[str, Any]  # as the sections of conf/train.yaml, and so the next two
+    optimizer: dict[str, Any]
+    scheduler: dict[str, Any]
+    lr: float
+
+    @property
+    def facts(self) -> ModelFacts:
+        """The scale of the images and the arguments of the network."""
+        return ModelFacts(self.mean, self.std, self.args)
+
+    @property
+    def settings(self) -> TrainingSettings:
+        """How it is trained."""
+        return TrainingSettings(
+            LossConfig.model_validate(self.loss),
+            OptimizerConfig.model_validate(self.optimizer),
+            SchedulerConfig.model_validate(self.scheduler),
+            self.lr,
+        )
+
+
 class Classifier(ClassifierNetwork, StagedModule):
     """A backbone and a head that map images to logits.
 
     In a notebook, ``create_classifier`` builds one by names; any Trainer fits it:
 
         model = create_classifier("resnet50", num_classes=2, cut="layer3", weights="resnet50.tv_in1k", lr=1e-3)
-        Trainer(max_epochs=5).fit(model, datamodule=data)
+        trainer = Trainer(max_epochs=5)
+        trainer.fit(model, datamodule=data)
+        trainer.save_checkpoint("cells.ckpt")
+        model = Classifier.load_from_checkpoint("cells.ckpt")
 
     Batches are {"image": float (B, 3, H, W) in [0, 1], "label": int64 (B,)}, for predictions with "index": int64 (B,).
     All parameters train until ``configure_stage`` is called.
@@ -50,11 +97,46 @@ class Classifier(ClassifierNetwork, StagedModule):
     ) -> None:
         super().__init__(backbone, head, num_classes, facts, orientation)
         self.settings = settings
+        self.lr = settings.lr
         self.epoch_is_whole = False
         self.training_loss, self.validation_loss = build_losses(settings.loss)
         self.train_metrics = training_metrics(num_classes)
         self.val_metrics = validation_metrics(num_classes, "val/")
         self.test_metrics = validation_metrics(num_classes, "test/")
+
+    @classmethod
+    def of(cls, given: Hyperparameters, backbone: Backbone) -> Self:
+        """Put the head that hyperparameters describe on the backbone that they describe, which may have weights.
+
+        Raises:
+            UserError: The head does not fit the backbone's features.
+        """
+        head = build_head(given.head, backbone.out_shape, given.logits, backbone.layout, backbone.prefix_tokens)
+        model = cls(backbone.module, head, given.num_classes, given.facts, given.settings, given.orientation)
+        # A run has its whole configuration on disk: its loggers need no copy.
+        model.save_hyperparameters(to_jsonable_python(asdict(given)), logger=False)
+        return model
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]  # the other arguments of Lightning's are of no use here
+        cls, checkpoint_path: str | Path, map_location: str | torch.device = "cpu", **changes: Any
+    ) -> Self:
+        """Build the classifier of a checkpoint, also of one that a run has left, with its weights, on a device.
+
+        No file but the checkpoint is read. ``changes`` replace its hyperparameters (`Hyperparameters`), such as ``lr``.
+
+        Raises:
+            UserError: The file is missing, damaged or of no classifier, or there is no such hyperparameter.
+        """
+        saved = read_checkpoint(Path(checkpoint_path)).get("hyper_parameters")
+        if not saved or "backbone" not in saved:
+            raise UserError(f"{checkpoint_path} does not say which classifier it is of: name a checkpoint of one")
+        for name in changes.keys() - saved.keys():
+            raise UserError(f"load_from_checkpoint has no argument {name}: {close_names(name, list(saved))}")
+        given = Hyperparameters(**{**saved, **changes})
+        model = cls.of(given, build_backbone(given.backbone, given.args, given.cut, given.image_size))
+        load_checkpoint(model, checkpoint_path)
+        return model.to(map_location)
 
     @contextmanager
     def on_features(self) -> Iterator[None]:

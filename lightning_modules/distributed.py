@@ -143,7 +143,7 @@ def broadcast_tensors(tensors: dict[str, torch.Tensor]) -> None:
 
 
 @contextmanager
-def joint_errors() -> Iterator[None]:
+def raised_on_all_ranks() -> Iterator[None]:
     """Run the block on every rank; an error on one of them is raised on all at its end.
 
     It is the error of this rank if it is the first that failed, otherwise a ``RepeatedError``, which is not printed
@@ -171,7 +171,7 @@ def on_rank_zero(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
     if world.size == 1:
         return function(*args, **kwargs)
     results: list[Any] = [None]
-    with joint_errors():
+    with raised_on_all_ranks():
         if world.is_first:
             results = [function(*args, **kwargs)]
     dist.broadcast_object_list(results, 0)
@@ -182,7 +182,7 @@ def on_rank_zero(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
 def rank_zero_first() -> Iterator[None]:
     """Run the block on rank zero before the other ranks, which find what it has cached; errors are joint."""
     for turn_of_first in (True, False):
-        with joint_errors():
+        with raised_on_all_ranks():
             if current_world().is_first is turn_of_first:
                 yield
 
@@ -199,7 +199,7 @@ def rank_zero_context(context: AbstractContextManager[Any]) -> Iterator[None]:
 def check_equal(value: Any, description: str) -> None:
     """Refuse a picklable value that is not the same on all ranks; the error holds the description."""
     values = gather(value)
-    with joint_errors():
+    with raised_on_all_ranks():
         if values != values[:1] * len(values):
             remedy = "start all with the same command, on the same files"
             raise UserError(f"the processes of this run differ in {description}: {remedy}")

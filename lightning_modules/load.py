@@ -1,4 +1,4 @@
-"""A trained classifier from the folder of its run: nothing else is read, neither data nor the first weights."""
+"""A trained network from the folder of its run, without Lightning: neither data nor the first weights are read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +9,15 @@ from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import Run
-from lightning_modules.backbones.backbone import build_backbone
+from lightning_modules.backbones.backbone import build_backbone, head_for
 from lightning_modules.backbones.truncation import Removed
-from lightning_modules.build import assemble
 from lightning_modules.checkpoint_io import load_checkpoint
-from lightning_modules.classifier import Classifier
+from lightning_modules.classifier_network import ClassifierNetwork
 
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A finished run's model: its classifier with the best weights, in eval mode, on the CPU.
+    """A finished run's model: its network with the best weights, in eval mode, on the CPU.
 
     ``classes`` are in the order of the logits; a single logit is that of the last, the ``positive_class``, which is
     None where there are more than two.
@@ -26,7 +25,7 @@ class TrainedRun:
 
     folder: Path
     config: Config
-    classifier: Classifier
+    classifier: ClassifierNetwork
     classes: tuple[str, ...]
     positive_class: str | None
 
@@ -56,8 +55,10 @@ def load_run(folder: Path) -> TrainedRun:
         known = ", ".join(run.predictions.classes)
         raise UserError(f"{run.path(RunFile.DATA)} was changed: the classes of the run are, in this order, {known}")
     config = run.config
-    # The model with random weights: those of the checkpoint replace every one of them.
+    classes = run.data.classes
+    # The network has random weights at first: those of the checkpoint replace every one of them.
     backbone = build_backbone(config.model.name, run.model.args, config.model.cut, config.prepare.size)
-    classifier = assemble(config, backbone, run.model, len(run.data.classes))
+    head = head_for(backbone, config.head, len(classes))
+    classifier = ClassifierNetwork(backbone.module, head, len(classes), run.model, config.head.orientation)
     load_checkpoint(classifier, run.best_checkpoint)
-    return TrainedRun(run.folder, config, classifier.eval(), run.data.classes, run.data.positive_class)
+    return TrainedRun(run.folder, config, classifier.eval(), classes, run.data.positive_class)

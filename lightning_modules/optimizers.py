@@ -8,8 +8,10 @@ from torch import nn, optim
 from torch.optim import lr_scheduler
 
 from karyocyte.common.config.build import build
+from karyocyte.common.config.defaults import section_defaults
 from karyocyte.common.config.schema import LossConfig, OptimizerConfig, SchedulerConfig
-from karyocyte.common.errors import UserError
+from karyocyte.common.errors import UserError, close_names
+from karyocyte.common.paths import CONF
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,14 @@ class TrainingSettings:
     optimizer: OptimizerConfig = OptimizerConfig()
     scheduler: SchedulerConfig = SchedulerConfig()
     lr: float = 1e-3
+
+
+def named_optimizer(name: str) -> OptimizerConfig:
+    """Return what a file of conf/optimizer/ says; a ``UserError`` lists them where there is none of the name."""
+    names = sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml"))
+    if name not in names:
+        raise UserError(f"there is no optimizer {name}: {close_names(name, names)}")
+    return OptimizerConfig.model_validate(section_defaults(f"optimizer/{name}"))
 
 
 def build_optimizer(

@@ -19,6 +19,7 @@ class StagedModule(ImageNetwork, LightningModule):
     """A network whose parameters all train until ``configure_stage``."""
 
     settings: TrainingSettings
+    lr: float  # of the optimiser that is built next; Lightning's search of a rate sets it, too
     stage: StageConfig | None = None
     steps: int | None = None
 
@@ -34,6 +35,7 @@ class StagedModule(ImageNetwork, LightningModule):
         set_trainable(self.backbone, stage.train)
         self.head.requires_grad_(True)
         self.stage = stage
+        self.lr = stage.lr
         self.steps = steps
         self.train()
 
@@ -44,6 +46,12 @@ class StagedModule(ImageNetwork, LightningModule):
     def count_parameters(self) -> tuple[int, int]:
         """Return how many parameters train, and how many there are."""
         return sum(map(torch.numel, self.trainable())), sum(map(torch.numel, self.parameters()))
+
+    def describe_stage(self, number: int, name: str) -> str:
+        """Return what trains in the present stage, its number from 0, as a line."""
+        modules = ", ".join(["head", *(self.stage.train if self.stage else ())])
+        trainable, total = self.count_parameters()
+        return f"stage {number + 1}, {name}: {modules}; {trainable:,} of {total:,} parameters train"
 
     def train(self, mode: bool = True) -> "StagedModule":
         """Set the training mode; frozen modules of the present stage stay in eval mode."""
@@ -61,10 +69,10 @@ class StagedModule(ImageNetwork, LightningModule):
         trainable = list(self.trainable())
         if not trainable:
             raise UserError("nothing trains in this stage: unfreeze a module, or give the head a layer")
-        rate, settings = self.settings.lr, self.settings.optimizer
+        settings = self.settings.optimizer
         if self.stage is not None:
-            rate, settings = self.stage.lr, self.stage.optimizer or settings
-        optimizer = build_optimizer(settings, trainable, rate)
+            settings = self.stage.optimizer or settings
+        optimizer = build_optimizer(settings, trainable, self.lr)
         if self.settings.scheduler.target is None:
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches) if self.steps is None else self.steps

@@ -37,7 +37,7 @@ def speed(only: Only = None, threads: Threads = 1, csv: Csv = None) -> None:
         import cv2
         import torch
 
-        from lightning_modules.training.trainer import set_up_torch
+        from lightning_modules.training.process import set_up_torch
     set_up_torch()
     os.environ["OMP_NUM_THREADS"] = str(threads)  # of ONNX Runtime and of child processes
     torch.set_num_threads(threads)

@@ -16,10 +16,10 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.speed.case import Case, Peer
 from benchmarks.speed.data_path import write_images
 from karyocyte.common.composition.compose import compose_config
+from karyocyte.workflows.export.export_model import export_model
 from karyocyte.workflows.export.export_request import ExportRequest
-from karyocyte.workflows.export.run import export_model
+from karyocyte.workflows.prediction.predict_images import predict_images
 from karyocyte.workflows.prediction.predict_request import PredictRequest
-from karyocyte.workflows.prediction.run import predict_images
 from karyocyte.workflows.training import train
 
 IMAGES = 2000

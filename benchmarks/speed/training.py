@@ -13,7 +13,7 @@ import torch
 from benchmarks.speed import plain
 from benchmarks.speed.case import Case, Peer
 from benchmarks.speed.data_path import write_images
-from datamodules.datasets import data_module
+from datamodules.image_datamodule import ImageDataModule
 from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.config.recipes import as_classifier
 from karyocyte.common.paths import ROOT
@@ -49,7 +49,7 @@ def _settings(folder: Path, network: str, size: int, batch: int, epochs: int) ->
 def _epoch(folder: Path, network: str, size: int, batch: int) -> Case:
     """Training, validation and the saved weights of an epoch; images are in memory, or in the cache."""
     config = as_classifier(compose_config(_settings(folder, network, size, batch, 1)))
-    data = data_module(config, progress=False)
+    data = ImageDataModule(config, progress=False)
     data.setup()
     data.prepare_data()
     rows = (data.plan.rows, data.rows("validation"))

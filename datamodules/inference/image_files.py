@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from datamodules.io.archives import resolve_data_dir
 from datamodules.io.decode import UNREAD_SUFFIXES
-from datamodules.io.listing import describe_others, list_folder
+from datamodules.io.folder_content import describe_others, list_folder
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import natural_key
 

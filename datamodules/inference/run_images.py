@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from datamodules.datasets import data_module
+from datamodules.image_datamodule import ImageDataModule
 from datamodules.preprocessing.pipeline import to_shape
 from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
@@ -64,7 +64,9 @@ class RunImages:
     """
 
     def __init__(self, config: Config, data_dir: str | None = None, progress: bool = True) -> None:
-        self.data = data_module(config.model_copy(update={"data_dir": data_dir or config.data_dir}), progress)
+        self.data = ImageDataModule(
+            config.model_copy(update={"data_dir": data_dir or config.data_dir}), progress=progress
+        )
         self.manifest = self.data.expansion.manifest
 
     def __getitem__(self, row: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from datamodules.io.listing import is_system
+from datamodules.io.folder_content import is_system
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import check_space, make_once, whole_folder
 from karyocyte.common.errors import UserError, first_line

@@ -8,15 +8,17 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from datamodules.io.tiff import SAVE, WHITE_IS_ZERO, TiffPage, beginning_with, check_page, is_tiff, select_page
 from karyocyte.common.errors import first_line
 from karyocyte.common.text import counted
+
+if TYPE_CHECKING:
+    from datamodules.io.tiff import TiffPage  # at run time it is loaded where a TIFF file is read
 
 SUFFIXES = frozenset({".bmp", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".gif", ".webp", ".jp2"})
 # Of images that cannot be read: such a file is named as broken.
@@ -34,14 +36,16 @@ MAX_SIDE = 10_000  # pixels, by the header: a small file may unpack to gigabytes
 _TOO_LARGE = f"too large: scale it to at most {MAX_SIDE:,} pixels a side"
 _FOURTEEN_BITS = (1 << 14) - 1
 _PNG = b"\x89PNG\r\n\x1a\n"
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two: BigTIFF
 NEAR_BLACK = 15  # of 255: what a picture of four bits or fewer in eight reaches
 LEAST_OPAQUE = 0.001  # share of the pixels of a cut-out
+LEAST_BRIGHT = 0.01  # share of the values of a picture of 16 bits: hot pixels and a scale bar are fewer
 DECODE_VERSION = 2  # raise it when an unchanged file would be decoded differently: old caches are then unused
 
 Background = Literal["black", "detect", "border"]
 
 # What these two mutter about a damaged file is said once, by BrokenImageError.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+(getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(0)  # of OpenCV 4, and of 5: silent
 warnings.filterwarnings("ignore", category=UserWarning, module="PIL.TiffImagePlugin")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_SIDE is the limit here
 
@@ -104,7 +108,9 @@ def read_size(path: Path) -> tuple[int, int]:
     """
     try:
         data = read_plain_file(path)
-        if is_tiff(data):
+        if data.startswith(_TIFF):
+            from datamodules.io.tiff import beginning_with, select_page
+
             page, _ = select_page(data)
             data = beginning_with(page, data)
         with _opened(data) as image:
@@ -186,7 +192,9 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, slice]:
 def _decoded(data: bytes, background: Background) -> Decoded:
     page = None
     notes = []
-    if is_tiff(data):
+    if data.startswith(_TIFF):
+        from datamodules.io.tiff import beginning_with, check_page, select_page
+
         page, note = select_page(data)
         _check_size(page.size)
         check_page(page, data)
@@ -205,7 +213,7 @@ def _decoded(data: bytes, background: Background) -> Decoded:
     return Decoded(pixels, channels, "; ".join(notes))
 
 
-def _read(data: bytes, page: TiffPage | None) -> tuple[Image.Image, str]:
+def _read(data: bytes, page: "TiffPage | None") -> tuple[Image.Image, str]:
     """Read an image by Pillow or OpenCV, upright, and say what was chosen."""
     if page is not None and page.is_for_opencv:
         return _by_opencv(data, page), ""
@@ -228,18 +236,21 @@ def _read(data: bytes, page: TiffPage | None) -> tuple[Image.Image, str]:
         raise BrokenImageError(cause) from error
 
 
-def _by_pillow(data: bytes, page: TiffPage | None) -> tuple[Image.Image, str]:
+def _by_pillow(data: bytes, page: "TiffPage | None") -> tuple[Image.Image, str]:
     """Read an image by Pillow, upright, and say whether others are in the file."""
     with _opened(data) as image:
         depth = _depth(image, data, page)
         if depth > 8 and image.format == "JPEG2000" and not image.mode.startswith("I;16"):
             return _by_opencv(data, None), ""  # Pillow rounds values of 65,408 and more to 0
+        if image.format == "JPEG" and image.mode == "CMYK" and "adobe" not in image.info:
+            raise BrokenImageError("CMYK that does not say whether it is inverted (no Adobe marker): save it as RGB")
         several = page is None and getattr(image, "n_frames", 1) > 1
         if image.format == "PNG":
             _check_sums(data)
         image.load()
         if image.mode not in _MODES:
-            raise BrokenImageError(f"pixels of mode {image.mode} are not defined here: {SAVE}")
+            cause = f"pixels of mode {image.mode} are not defined here"
+            raise BrokenImageError(f"{cause}: save it as 8-bit or 16-bit integers")
         if depth > 8 and "transparency" in image.info:
             raise BrokenImageError("a colour of 16 bits is transparent: save it with an alpha channel")
         if depth > 8 and not image.mode.startswith("I;16"):
@@ -248,7 +259,7 @@ def _by_pillow(data: bytes, page: TiffPage | None) -> tuple[Image.Image, str]:
         return image, "several frames, of which the first was read" if several else ""
 
 
-def _by_opencv(data: bytes, page: TiffPage | None) -> Image.Image:
+def _by_opencv(data: bytes, page: "TiffPage | None") -> Image.Image:
     """Read an image by OpenCV, which turns a TIFF as its camera noted."""
     if data.startswith(_PNG):
         _check_size(struct.unpack(">II", data[16:24]))
@@ -291,7 +302,7 @@ def _check_sums(data: bytes) -> None:
         _opened(data).verify()
 
 
-def _depth(image: Image.Image, data: bytes, page: TiffPage | None) -> int:
+def _depth(image: Image.Image, data: bytes, page: "TiffPage | None") -> int:
     """Return the bits per channel of the file, which Pillow does not tell."""
     if page is not None:
         return page.depth
@@ -313,20 +324,26 @@ def _turn(image: Image.Image) -> None:
 
 
 def _check_used_bits(values: np.ndarray) -> None:
-    """Refuse values of 16 bits, uint16 (H, W) or (H, W, 3 or 4), of which 14 or fewer are used: they are near black."""
+    """Refuse values of 16 bits, uint16 (H, W) or (H, W, 3 or 4), of which 14 or fewer are used: they are near black.
+
+    Hot pixels, or a scale bar, may use all 16 of them.
+    """
     colours = values[..., :3] if values.ndim == 3 else values
-    high = int(colours.max())
-    if values.dtype == np.uint16 and 0 < high <= _FOURTEEN_BITS:
-        message = f"values of 16 bits that end at {high:,} of 65,535, so that the picture is dark"
+    if values.dtype != np.uint16 or not colours.any():
+        return
+    dark = colours[colours <= _FOURTEEN_BITS]
+    if dark.size > (1 - LEAST_BRIGHT) * colours.size:
+        but = "" if dark.size == colours.size else ", but for a few,"
+        message = f"values of 16 bits that{but} end at {dark.max():,} of 65,535, so that the picture is dark"
         raise BrokenImageError(f"{message}: stretch all images alike to 16 bits, or save them as 8-bit")
 
 
-def _gray_of_eight_bits(image: Image.Image, page: TiffPage | None) -> Image.Image:
+def _gray_of_eight_bits(image: Image.Image, page: "TiffPage | None") -> Image.Image:
     """Map gray of 16 bits to 8: images of one cell, or of one set, in the same way."""
     values = np.asarray(image)
     if page is None or page.depth == 16:
         _check_used_bits(values)
-    if page is not None and page.colours == WHITE_IS_ZERO:  # neither reader inverts 16 bits
+    if page is not None and page.is_white_zero:  # neither reader inverts 16 bits
         values = 65535 - values
     return Image.fromarray((values // 257).astype(np.uint8))
 

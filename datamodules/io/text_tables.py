@@ -1,6 +1,7 @@
 """CSV files with a row per image."""
 
 import codecs
+import csv
 import io
 import re
 from pathlib import Path
@@ -11,31 +12,40 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import changed_text
 from karyocyte.common.text import unescape_formula
 
+_FIRST_LINE = "its first line names the columns (lines with # may come before), and values with a comma need quotes"
+
 
 def read_text_table(file: Path) -> pd.DataFrame:
     """Read a CSV file as text without blank rows; a class called "01", "NA" or "None" stays what it is.
 
     An apostrophe before what would be a formula (`escape_formula`) is removed.
 
-    Its values may be separated by commas, semicolons or tabs, and its text be UTF-8, UTF-16 or Windows-1252.
+    Its values may be separated by commas, semicolons, tabs or ``|`` (by blanks in tables of R), and its text be UTF-8,
+    UTF-16 or Windows-1252. The numbers of rows that R writes under no header are left out.
 
     Returns:
         Its columns, stripped, empty where there is nothing. The index counts rows as a spreadsheet does: the header is
         row 1. ``attrs["notes"]`` has what is to be said of the file.
 
     Raises:
-        UserError: The file cannot be read, has no rows, or rows that are longer than its header.
+        UserError: The file cannot be read, has no rows, two columns of one name, or rows that are longer than its
+            header.
     """
     text, notes = _decoded(file)
     first, separator, rows = _header(text)
+    names = [name.strip() for name in next(csv.reader(rows.splitlines()[:1], delimiter=separator), [])]
+    if twice := {name for name in names if name and names.count(name) > 1}:  # pandas would read the first
+        raise UserError(f"{file} has two columns {' and '.join(sorted(twice))}: rename or remove one")
     try:
         table = pd.read_csv(
             io.StringIO(rows), sep=separator, dtype=str, keep_default_na=False, skip_blank_lines=False, quotechar='"'
         )
     except ValueError as error:  # pandas' parser errors
-        raise UserError(f"{file} cannot be read as CSV: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{file} cannot be read as CSV: {str(error).splitlines()[0]}: {_FIRST_LINE}") from error
+    if [str(label) for label in table.index] == [str(number) for number in range(1, len(table) + 1)]:
+        table = table.reset_index(drop=True)
     if not isinstance(table.index, pd.RangeIndex):  # pandas takes the surplus columns for an index
-        raise UserError(f"{file}: rows have more values than the header: quote values that hold a comma")
+        raise UserError(f"{file}: rows have more values than the header: {_FIRST_LINE}")
     table.columns = table.columns.str.strip()
     table.index += 1 + first  # the index counts blank lines too
     table = changed_text(table.apply(lambda column: column.str.strip()), unescape_formula)
@@ -52,7 +62,8 @@ def _decoded(file: Path) -> tuple[str, tuple[str, ...]]:
         data = file.read_bytes()
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror}") from error
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    is_utf32 = data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE))
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and not is_utf32:
         return data.decode("utf-16", errors="replace"), ()
     if b"\0" in data.partition(b"\n")[0]:
         raise UserError(f"{file} is no text file: save it as CSV (UTF-8)")
@@ -66,8 +77,8 @@ def _decoded(file: Path) -> tuple[str, tuple[str, ...]]:
 def _header(text: str) -> tuple[int, str, str]:
     """Return the number of the line of the header, the separator, and the text from the header on.
 
-    Lines before it that begin with "#" are comments; a first line "sep=;" is Excel's way to name the separator. Else
-    the separator is what the header has most of.
+    Lines before it that are blank or begin with "#" are passed over; a first line "sep=;" is Excel's way to name the
+    separator. Else the separator is what the header has most of, a blank where it has quoted names alone.
     """
     lines = text.splitlines(keepends=True)
     separator = None
@@ -75,10 +86,12 @@ def _header(text: str) -> tuple[int, str, str]:
     for line in lines:
         if match := re.fullmatch(r"sep=(.)\s*", line):
             separator = match[1]
-        elif not line.startswith("#"):
+        elif line.strip() and not line.startswith("#"):
             break
         first += 1
     header = re.sub('"[^"]*"', "", lines[first]) if first < len(lines) else ""
     if separator is None:
-        separator = max(",;\t", key=header.count)
+        separator = max(",;\t|", key=header.count)
+        if first < len(lines) and '"' in lines[first] and not header.strip():  # quoted names alone, as R writes them
+            separator = " "
     return first + 1, separator, "".join(lines[first:])

@@ -3,6 +3,7 @@
 import re
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil, prod
 
 WHITE_IS_ZERO, GRAY, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
@@ -10,10 +11,11 @@ _COLOURS = {WHITE_IS_ZERO: 1, GRAY: 1, RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3}  #
 _GRAY_DEPTHS = (1, 2, 4, 8, 10, 12, 14, 16)
 _DEPTHS = {WHITE_IS_ZERO: _GRAY_DEPTHS, GRAY: _GRAY_DEPTHS, RGB: (8, 10, 12, 14, 16), PALETTE: (1, 2, 4, 8)}
 _OTHER_COLOURS = {4: "mask", 8: "Lab", 9: "Lab", 10: "Lab", 32803: "raw camera", 34892: "raw camera"}
-_TAGS = {254, 256, 257, 258, 259, 262, 270, 273, 274, 277, 278, 284, 320, 322, 323, 324, 338, 339, 530, 32997}
+_TAGS = {254, 256, 257, 258, 259, 262, 270, 273, 274, 277, 278, 279, 284, 320, 322, 323, 324, 325, 338, 339, 530, 32997}
 _TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 16: "Q"}  # of integers and text
 _THUMBNAIL, _MASK = 1, 4  # bits of the tag SubfileType
 _OLD_JPEG = 6  # of the tag Compression
+_LZW_JPEG_DEFLATE = (5, 7, 8, 32946)  # the same tag: their last bytes are never all zero
 _MOST_PAGES = 10_000
 # ImageJ and OME say in the description that channels are on pages of their own.
 _CHANNELS = re.compile(rb'\bchannels=(\d+)|\bSizeC="(\d+)"')
@@ -42,6 +44,11 @@ class TiffPage:
         return self.tag(256), self.tag(257)
 
     @property
+    def is_white_zero(self) -> bool:
+        """Whether its gray counts from white."""
+        return self.colours == WHITE_IS_ZERO
+
+    @property
     def depth(self) -> int:
         """Bits per channel."""
         return self.tag(258, 1)
@@ -66,19 +73,19 @@ class TiffPage:
         """Whether the channels lie one after another."""
         return self.channels > 1 and self.tag(284, 1) == 2
 
-    @property
+    @cached_property
     def is_for_opencv(self) -> bool:
         """Whether Pillow reads it in a wrong way, which OpenCV does not."""
         eight_bit_palette = self.colours == PALETTE and max(self.tags.get(320, (256,))) < 256
         subsampled = self.colours == YCBCR and self.tag(259) == 1 and self.tags.get(530, (2, 2)) != (1, 1)
         return self.depth in (10, 12, 14) or eight_bit_palette or subsampled or len(self.strips) > self.needed_strips
 
-    @property
+    @cached_property
     def strips(self) -> tuple[int, ...]:
         """Where the strips or tiles begin in the file."""
         return self.tags.get(324) or self.tags.get(273, ())
 
-    @property
+    @cached_property
     def needed_strips(self) -> int:
         """The number of strips or tiles that hold the picture."""
         width, height = self.size
@@ -93,11 +100,6 @@ class TiffPage:
         if self.extra > len(alphas):
             return "channels beyond the colours were left out"
         return "strips beyond the picture were left out" if len(self.strips) > self.needed_strips else ""
-
-
-def is_tiff(data: bytes) -> bool:
-    """Return whether bytes are those of a TIFF or BigTIFF file."""
-    return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def select_page(data: bytes) -> tuple[TiffPage, str]:
@@ -140,6 +142,10 @@ def check_page(page: TiffPage, data: bytes) -> None:
     strips = page.strips[: page.needed_strips]
     if len(strips) < page.needed_strips or not all(0 < start < len(data) for start in strips):
         raise TiffError("cut short: a strip is missing, or lies beyond the end of the file")
+    if page.tag(259) in _LZW_JPEG_DEFLATE:
+        for start, length in zip(strips, page.tags.get(325) or page.tags.get(279, ()), strict=False):
+            if length >= 8 and data[start + length - 8 : start + length] == bytes(8):  # they would be decoded
+                raise TiffError("damaged: zeros are in place of the end of a strip")
 
 
 def beginning_with(page: TiffPage, data: bytes) -> bytes:

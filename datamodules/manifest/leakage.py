@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from datamodules.manifest.alike import described
 from datamodules.manifest.manifest import Manifest
+from datamodules.manifest.spellings import described
 from datamodules.manifest.splits import PARTS
 from karyocyte.common.config.data import SplitConfig
 from karyocyte.common.errors import UserError

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from datamodules.manifest.alike import described, spellings
+from datamodules.manifest.spellings import described, spellings
 from karyocyte.common.config.overrides import typed_text
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
@@ -141,6 +141,7 @@ def order_classes(names: set[str], positive_class: str | None) -> tuple[str, ...
     """
     classes = tuple(sorted(names, key=natural_key))
     alike = spellings(names)
+    # Two spellings of one class would leave nothing to tell apart, or hide some positive images.
     if alike and (len(classes) == 2 or positive_class is not None):
         remedy = "`alike_names=merge` makes them one, or correct them"
         raise UserError(f"classes {described(alike[0])} may be the same: {remedy}")

@@ -1,6 +1,7 @@
 """Which images train, validate and test."""
 
 import re
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import partial
 from itertools import combinations
@@ -108,6 +109,7 @@ def _divide(frame: pd.DataFrame, protocol: str, split: SplitConfig, paper_split:
         if len(unknown):
             message = f"{len(unknown):,} images have no fold while others do, first {unknown.iloc[0]}"
             raise UserError(f"{message}: give each its part")
+        # Parts beside the folds stay unused.
         rows = rows[rows["part"].isin(given_folds.values())]
     # By image id, so that a draw does not depend on the order of a table or of a folder.
     rows = rows.sort_values("image_id", kind="stable")
@@ -126,6 +128,11 @@ def _divide(frame: pd.DataFrame, protocol: str, split: SplitConfig, paper_split:
     return parts
 
 
+def is_called(name: str, part_names: Iterable[str]) -> bool:
+    """Tell whether one of the names of a part is a word of a name, as in "training_set" or "seg_test"."""
+    return not set(re.split(r"[\W\d_]+", name.casefold())).isdisjoint(part_names)
+
+
 def unused_given_parts(manifest: Manifest, protocol: str, split: SplitConfig) -> list[str]:
     """Say which given parts the split passes over: their images are divided anew, or left out.
 
@@ -140,9 +147,8 @@ def unused_given_parts(manifest: Manifest, protocol: str, split: SplitConfig) ->
     if protocol == "paper" or not others:
         return []
     remedy = "set split.test and split.given_validation to them, or call them fold_<n> and set protocol=subject"
-    named = {name.casefold(): name for name in others}
-    test = next((named[name] for name in TEST_NAMES if name in named), None)
-    validation = next((named[name] for name in VALIDATION_NAMES if name in named), None)
+    test = next((name for name in others if is_called(name, TEST_NAMES)), None)
+    validation = next((name for name in others if is_called(name, VALIDATION_NAMES)), None)
     if test and validation:
         remedy = f"split.test={test} split.given_validation={validation}"
     elif test or validation:

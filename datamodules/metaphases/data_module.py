@@ -50,6 +50,8 @@ class MetaphaseDataModule(SplitDataModule):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> dict[str, Any]:
         """Scale the pictures to [0, 1]; uint8 until here, a quarter of the transfer."""
+        if batch["image"].is_floating_point():  # of a loader that was made outside of a trainer
+            return dict(batch)
         return {**batch, "image": batch["image"].float().div_(255)}
 
     def content_hash(self) -> str:

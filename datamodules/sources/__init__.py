@@ -12,11 +12,11 @@ from typing import Any, Literal
 import pandas as pd
 
 from datamodules.io.archives import UNPACKED
-from datamodules.io.listing import LINK, describe_others, list_folder
-from datamodules.manifest.alike import describe_spellings, merge_spellings, spellings
+from datamodules.io.folder_content import describe_others, list_folder
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.persons import link_subjects
 from datamodules.manifest.scan import scan_listing
+from datamodules.manifest.spellings import describe_spellings, describe_unknown, merge_spellings, spellings
 from datamodules.transforms.expansion import Expansion
 from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.config.sources import SourceConfig
@@ -109,7 +109,7 @@ def list_configured(config: TrainingConfig, progress: bool = True) -> Manifest:
 def list_source(data: SourceConfig, context: SourceContext) -> Manifest:
     """List the images of a source, with notes of what lies beside them and of names that may mean the same."""
     listing = find_source(data).list_images(data, context)
-    notes = (*listing.notes, *_beside(listing, context))
+    notes = (*listing.notes, *_beside(listing, context), *describe_unknown(listing.frame["subject"].dropna()))
     listing = replace(listing, frame=merged(listing.frame, context))
     if context.alike_names == "report":
         subjects = spellings(listing.frame["subject"].dropna())
@@ -135,5 +135,4 @@ def _beside(listing: Manifest, context: SourceContext) -> list[str]:
     others["image that is not used"] += len(set(content.images).difference(listing.frame["path"]))
     if not +others:
         return []
-    remedy = "; follow_links=true follows links" if others[LINK] else ""
-    return [f"beside {counted(len(listing.frame), 'image')}: {describe_others(+others)}{remedy}"]
+    return [f"beside {counted(len(listing.frame), 'image')}: {describe_others(+others)}"]

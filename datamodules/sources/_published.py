@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from datamodules.io.written_images import write_once
 from datamodules.manifest.manifest import Manifest, listed
 from datamodules.sources import SourceContext
-from datamodules.sources.listing import data_folder, write_once
+from datamodules.sources.listing import data_folder
 from karyocyte.common.cli import say
 from karyocyte.common.errors import UserError
 from karyocyte.common.locks import one_at_a_time

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from datamodules.io.decode import SUFFIXES
-from datamodules.io.listing import is_system
+from datamodules.io.folder_content import is_system
 from datamodules.io.text_tables import read_text_table
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source

@@ -1,24 +1,30 @@
 """Your own images: one sub-folder per class; and whole karyograms in two of them (paper 001, section 3.1.1)."""
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from datamodules.manifest.manifest import Manifest, absent_from, listed, order_classes
-from datamodules.manifest.splits import TEST_NAMES, TRAIN_NAMES, VALIDATION_NAMES
+from datamodules.manifest.splits import TEST_NAMES, TRAIN_NAMES, VALIDATION_NAMES, is_called
 from datamodules.sources import SourceContext, merged, source
 from datamodules.sources.listing import data_folder, hint_at_archives, image_files, name_parser, sub_folders
 from datamodules.transforms.expansion import Expansion
+from karyocyte.common.config.overrides import typed_names
 from karyocyte.common.config.schema import Config
 from karyocyte.common.config.sources import FolderConfig, KaryogramsConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import ABNORMAL, NORMAL
 
 _MASKS = {
-    "mask", "masks", "annotation", "annotations", "segmentation", "segmentations", "groundtruth", "ground_truth", "gt",
+    "mask", "masks", "label", "labels",
+    "annotation", "annotations", "segmentation", "segmentations", "groundtruth", "ground_truth", "gt",
 }  # fmt: skip
+_MASK_FILE = re.compile(r".+[_-](masks?|seg|segmentation|gt|groundtruth)", re.IGNORECASE)
+_FOLD = re.compile(r"(fold|split|cv|part)[ _-]?\d+", re.IGNORECASE)
+_PARTS = {*TRAIN_NAMES, *VALIDATION_NAMES, *TEST_NAMES}
 
 
 @source(FolderConfig)
@@ -28,7 +34,8 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Manifest:
     ``data.classes`` picks class folders (and orders them, where there are more than two). ``data.subject_regex`` is
     searched in the file's name; the group named ``subject``, or else the first, is the subject.
 
-    Folders that are all named as parts (train, val, test) are given parts, with the class folders in them.
+    Folders that are all named as parts (train, val, test) are given parts, with the class folders in them, or in a lone
+    folder of such a name (train/train).
 
     Raises:
         UserError: The folder is missing or empty, has no class folders, or some that are no classes; a class has no
@@ -39,7 +46,8 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Manifest:
     parse_subject = name_parser(data.subject_regex, "data.subject_regex", "subject")
     parts = _part_folders(root, context.follow_links) if data.classes is None else []
     for part in parts or [root]:
-        for name, files in _files_of_classes(part, data.classes, context).items():
+        place = part if part == root else _folder_of_classes(part, context.follow_links)
+        for name, files in _files_of_classes(place, data.classes, context).items():
             for path in files:
                 below = path.relative_to(root).as_posix()
                 row = {"image_id": below, "path": below, "label": name, "subject": parse_subject(path)}
@@ -48,23 +56,65 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Manifest:
     classes = order_classes(set(frame["label"]), data.positive_class)
     if data.classes and len(classes) > 2:
         classes = data.classes
-    return Manifest(frame, root, classes, data.positive_class, data.source, _notes_of_masks(rows))
+    notes = (*_notes_of_masks(rows), *_notes_of_inner_folders(root, parts or [root], classes))
+    return Manifest(frame, root, classes, data.positive_class, data.source, notes)
 
 
 def _part_folders(root: Path, follow_links: bool) -> list[Path]:
-    """Return the folders in ``root`` where each is named as a part, such as train and val; none where one is not."""
+    """Return the folders in ``root`` where each is named as a part, such as train and val; none where none is.
+
+    Raises:
+        UserError: Only some of them are.
+    """
     folders = sub_folders(root, follow_links)
-    names = {folder.name.casefold() for folder in folders}
-    is_divided = len(names) > 1 and names <= {*TRAIN_NAMES, *VALIDATION_NAMES, *TEST_NAMES}
-    return folders if is_divided and not names.isdisjoint(TRAIN_NAMES) else []
+    named = [folder for folder in folders if is_called(folder.name, _PARTS)]
+    if len(named) < 2 or not any(is_called(folder.name, TRAIN_NAMES) for folder in named):
+        return []
+    others = ", ".join(folder.name for folder in folders if folder not in named)
+    if others:
+        parts = ", ".join(folder.name for folder in named)
+        remedy = typed_names("data.classes", [folder.name for folder in folders])
+        found = f"{root}: {parts} are parts by their names, {others} is not"
+        raise UserError(f"{found}: move it away, or {remedy} if all are classes")
+    return named
+
+
+def _folder_of_classes(part: Path, follow_links: bool) -> Path:
+    """Return the folder that holds the class folders of a part: itself, or a lone folder in it (train/train).
+
+    Raises:
+        UserError: There are no class folders.
+    """
+    inner = sub_folders(part, follow_links)
+    if not inner:
+        others = [shlex.quote(f"data_dir={other}") for other in sub_folders(part.parent) if sub_folders(other)]
+        remedy = f"move it away, or use one part, {others[0]}" if others else "data_dir=<folder with one per class>"
+        raise UserError(f"{part} has no class folders: {remedy}")
+    if len(inner) == 1 and is_called(inner[0].name, {*_PARTS, "data", "images"}):
+        return _folder_of_classes(inner[0], follow_links)
+    return part
 
 
 def _notes_of_masks(rows: Sequence[Mapping[str, str | None]]) -> tuple[str, ...]:
-    """Return a line where images lie in folders of a class that are named as masks are."""
-    masks = sum(not _MASKS.isdisjoint(str(row["path"]).casefold().split("/")[1:-1]) for row in rows)
-    return (f"{masks:,} images lie in folders whose names are those of masks: move them away if they are none",) * bool(
-        masks
-    )
+    """Return a line where images of a class, or folders that they lie in, are named as masks are."""
+    masks = 0
+    for row in rows:
+        path = PurePosixPath(str(row["path"]))
+        in_folder = not _MASKS.isdisjoint(str(path.parent).casefold().split("/")[1:])
+        masks += in_folder or bool(_MASK_FILE.fullmatch(path.stem))
+    return (f"{masks:,} images are named as masks are, or their folders: move them away if they are",) * bool(masks)
+
+
+def _notes_of_inner_folders(root: Path, parts: Sequence[Path], classes: Sequence[str]) -> tuple[str, ...]:
+    """Return a line where folders of classes hold folders, which may be classes, persons or slides."""
+    inner = []
+    for part in parts:
+        for name in classes:
+            if (part / name).is_dir() and (below := sub_folders(part / name)):
+                shown = ", ".join(folder.name for folder in below[:3])
+                inner.append(f"{(part / name).relative_to(root)} ({shown}{', ...' if len(below) > 3 else ''})")
+    shown = "; ".join(inner[:3]) + ("; ..." if len(inner) > 3 else "")
+    return (f"images in folders below those of the classes are of these classes: {shown}",) * bool(inner)
 
 
 def _files_of_classes(root: Path, classes: tuple[str, ...] | None, context: SourceContext) -> dict[str, list[Path]]:
@@ -82,18 +132,22 @@ def _files_of_classes(root: Path, classes: tuple[str, ...] | None, context: Sour
     remaining = [name for name in names if files[name]]
     if len(remaining) < len(names):
         without = ", ".join(str(folders[name]) for name in absent_from(remaining, names))
-        raise UserError(f"no image in {without}: add some, or set 'data.classes=[{','.join(remaining)}]'")
+        raise UserError(f"no image in {without}: add some, or set {typed_names('data.classes', remaining)}")
     return files
 
 
 def _check_folders(root: Path, folders: Mapping[str, Path]) -> None:
-    """Refuse folders that hold masks, or that all hold the same folders: those may be the classes."""
-    remedy = f"'data.classes=[{','.join(folders)}]' if these are the classes"
+    """Refuse folders that hold masks, that are folds, or that all hold the same folders: those may be the classes."""
+    remedy = f"{typed_names('data.classes', list(folders))} if these are the classes"
     masks = [name for name in folders if name.casefold() in _MASKS]
     if masks:
         raise UserError(f"{root}: {', '.join(masks)} is the name of a folder of masks, not of a class: {remedy}")
     inner = [tuple(folder.name for folder in sub_folders(path)) for path in folders.values()]
-    if len(inner) > 1 and len(inner[0]) > 1 and len(set(inner)) == 1:
+    if len(folders) == 1 and inner[0]:
+        lone = shlex.quote(f"data_dir={root / min(folders)}")
+        raise UserError(f"{root} has one folder, {min(folders)}, which holds {', '.join(inner[0])}: {lone}")
+    same = len(inner[0]) > 1 and len(set(inner)) == 1
+    if same or (all(inner) and all(_FOLD.fullmatch(name) for name in folders)):
         found = f"{root}: the folders {', '.join(folders)} all hold {', '.join(inner[0])}"
         one = shlex.quote(f"data_dir={root / min(folders)}")
         raise UserError(f"{found}, which may be the classes: {one}, or {remedy}")

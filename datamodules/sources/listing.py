@@ -1,20 +1,17 @@
-"""What the sources share: folders, image files and tables, always in the same order, and images written once."""
+"""What the sources share: folders, image files and tables, always in the same order."""
 
 import os
 import re
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from datamodules.io.archives import lone_folder, resolve_data_dir
-from datamodules.io.decode import encode_png
-from datamodules.io.listing import is_system, list_folder
-from datamodules.io.progress import threaded
+from datamodules.io.folder_content import is_system, list_folder
 from datamodules.io.text_tables import read_text_table
-from datamodules.io.whole_folder import make_once, whole_folder
-from datamodules.manifest.alike import meaning
+from datamodules.manifest.spellings import meaning
 from datamodules.sources import SourceContext
 from karyocyte.common.config.overrides import typed_text
 from karyocyte.common.config.rules import DATA_DIR_HINT
@@ -130,13 +127,20 @@ def read_table(file: Path, root: Path, data: SourceConfig, optional: str | None 
             continue
         if column in table.columns:
             columns[key.removesuffix("_column")] = table[column]
+            others = [name for name in table.columns if name != column and meaning(name) == meaning(column)]
+            if others:
+                table.attrs["notes"] += (f"column {column} is read, not {', '.join(others)} (data.{key})",)
         elif column != optional:
+            if len(table.columns) == 1:
+                raise UserError(f"{file} has one column, {table.columns[0]}: separate columns by commas in all lines")
+            # Names that differ in spelling alone are likely meant; else any column may be.
             names = [name for name in table.columns if meaning(name) == meaning(column)] or table.columns
             free = [name for name in names if name not in data.model_dump().values()]
             words = " or ".join(f"`{typed_text(f'data.{key}', name)}`" for name in free or names)
             raise UserError(f"{file} has no column {column}: set {words}")
     paths = _paths_below(root, file, columns["path"])
     rows = pd.DataFrame({**columns, "image_id": columns["path"], "path": paths})
+    # pandas does not pass on what the reader noted of the file.
     rows.attrs = table.attrs
     return rows
 
@@ -148,8 +152,8 @@ def _paths_below(root: Path, file: Path, names: pd.Series) -> list[str]:
     folder = os.path.abspath(file.parent)  # noqa: PTH100
     for row, name in names.items():
         path = os.path.normpath(os.path.join(folder, name))  # noqa: PTH118
-        if "\\" in name and not os.path.exists(path):  # noqa: PTH110 (a table that was written on Windows)
-            path = os.path.normpath(os.path.join(folder, name.replace("\\", "/")))  # noqa: PTH118
+        if not (name.isascii() and "\\" not in name) and not os.path.exists(path):  # noqa: PTH110
+            path = _as_written_elsewhere(folder, name)
         if not name:
             problem = "the path is empty"
         elif path in rows:
@@ -166,28 +170,11 @@ def _paths_below(root: Path, file: Path, names: pd.Series) -> list[str]:
     return paths.str.removeprefix(base).str.replace(os.sep, "/").tolist()  # type: ignore[no-any-return]
 
 
-def write_once(folder: Path, paths: Sequence[str], draw: Callable[[int], np.ndarray], progress: bool) -> None:
-    """Write images as PNG (lossless) into ``folder``, unless all are there; under a lock, whole or not at all.
-
-    The name of the folder must change with its content. ``paths`` end in ".png"; ``draw`` returns an image by its
-    number: uint8, shape (H, W) or, as RGB, (H, W, 3).
-    """
-
-    def is_whole(folder: Path) -> bool:
-        """Tell whether all images are there."""
-        return all(os.path.isfile(f"{folder}/{path}") for path in paths)  # noqa: PTH113 (as above)
-
-    def write_all(folder: Path) -> None:
-        """Draw and write all images."""
-        with whole_folder(folder) as beside:
-            for path in paths:
-                (beside / path).parent.mkdir(parents=True, exist_ok=True)
-
-            def write(number: int) -> None:
-                """Draw and write an image."""
-                (beside / paths[number]).write_bytes(encode_png(draw(number)))
-
-            for _ in threaded(write, range(len(paths)), len(paths), f"writing {len(paths):,} images as PNG", progress):
-                pass
-
-    make_once(folder, write_all, is_whole)
+def _as_written_elsewhere(folder: str, name: str) -> str:
+    """Return a path as this system has it: Windows writes backslashes, and macOS accents as letters of their own."""
+    name = name.replace("\\", "/")
+    for form in ("NFC", "NFD"):
+        path = os.path.normpath(os.path.join(folder, unicodedata.normalize(form, name)))  # noqa: PTH118
+        if os.path.exists(path):  # noqa: PTH110
+            return path
+    return os.path.normpath(os.path.join(folder, name))  # noqa: PTH118

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import yaml
 
-from datamodules.io.listing import is_system
+from datamodules.io.folder_content import is_system
 from datamodules.sources.listing import hint_at_archives
 from datamodules.synthesis.metaphase_picture import MetaphasePicture
 from karyocyte.common.errors import UserError

@@ -7,9 +7,9 @@ from functools import partial
 
 import numpy as np
 
+from datamodules.io.written_images import write_once
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
-from datamodules.sources.listing import write_once
 from datamodules.synthesis.cells import CellTraits, draw_cell
 from karyocyte.common.config.sources import SyntheticConfig
 from karyocyte.common.errors import UserError

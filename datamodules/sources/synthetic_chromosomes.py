@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 
+from datamodules.io.written_images import write_once
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
-from datamodules.sources.listing import write_once
 from datamodules.synthesis.chromosomes import ChromosomeTraits, draw_chromosome
 from datamodules.synthesis.ideogram import IDEOGRAM
 from karyocyte.common.config.sources import DrawnCellsConfig, SyntheticChromosomesConfig

@@ -88,6 +88,7 @@ def compose_metaphase(
     light = np.ones((height, width), np.float32)
     placed = []
     for one, source, (x, y), end in zip(turned, chromosomes, corners.tolist(), ends, strict=True):
+        # Light passes through both of two chromosomes that cross.
         light[y : end[1], x : end[0]] *= one.light
         margins = rng.normal(MARGIN, MARGIN_SPREAD, 4).clip(0) * (-1, -1, 1, 1)
         box = (np.array([x, y, *end]) + margins).clip(0, (width, height, width, height)).astype(np.float32)
@@ -139,6 +140,7 @@ def _draw_places(turned: Sequence[_Turned], rng: np.random.Generator) -> np.ndar
         mask = turned[number].mask
         low, high = rng.choice(OVERLAPS, p=PROBABILITIES)
         crossing = rng.choice(list(CROSSING), p=list(CROSSING.values()))
+        # Each failed try widens what is allowed a little, so that the search ends.
         for tolerance in count(0.0, 1 / _PATIENCE):
             angle = rng.uniform(0, 2 * math.pi)
             middle = centre + math.sqrt(rng.uniform()) * radii * (math.cos(angle), math.sin(angle))
@@ -149,6 +151,7 @@ def _draw_places(turned: Sequence[_Turned], rng: np.random.Generator) -> np.ndar
             shared = (below & mask).sum() / mask.sum()
             if low - tolerance <= overlap <= high + tolerance and shared <= crossing + tolerance:
                 break
+        # `below` is a view: this marks the pixels of `covered`.
         below |= mask
         placed.append(number)
     return np.asarray(corners - corners.min(axis=0) + rng.integers(_EMPTY, 4 * _EMPTY, 2))

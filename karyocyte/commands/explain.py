@@ -39,7 +39,7 @@ def explain(what: What, words: Words, out: Out = None, csv: Csv = None, depth: D
         summarise_networks(words, depth, csv)
         return
     request = ExplainRequest.of(words, out)
-    from karyocyte.workflows.explain.run import (
+    from karyocyte.workflows.explain.explain_runs import (
         draw_heat_maps,
         draw_layers,
         measure_smoothness,

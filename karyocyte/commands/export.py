@@ -53,7 +53,7 @@ def export(
     request = ExportRequest(**options)
     request.check()
     with heavy_imports():  # after the check: torch takes seconds
-        from karyocyte.workflows.export.run import export_model
+        from karyocyte.workflows.export.export_model import export_model
     export_model(request)
 
 

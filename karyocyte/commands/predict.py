@@ -31,7 +31,7 @@ def predict(words: Words, output: Output = Path("predictions.csv")) -> None:
     request = PredictRequest(words=words, output=output)
     request.check()
     with heavy_imports():  # after the check: torch takes seconds
-        from karyocyte.workflows.prediction.run import predict_images
+        from karyocyte.workflows.prediction.predict_images import predict_images
     predict_images(request)
 
 

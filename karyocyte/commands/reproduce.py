@@ -41,16 +41,17 @@ def reproduce(
     some = tuple(filter(None, (experiments or "").split(",")))
     chosen = (some, number_list(seeds, "--seeds"), number_list(folds, "--folds"), honest)
     with heavy_imports():  # takes seconds: after the checks; and the composed jobs are many small objects that stay
-        from karyocyte.workflows.papers import preflight, run
+        from karyocyte.workflows.papers import preflight
         from karyocyte.workflows.papers.plan import Options, check_plan, make_plan
+        from karyocyte.workflows.papers.reproduce import run_plan, show_plan
 
         plan = make_plan(paper, words or (), output or Path("reproduction") / paper, Options(*chosen))
         configs = check_plan(plan)
         preflight.report(plan, configs)
     if dry_run:
-        run.show(plan, configs)
+        show_plan(plan, configs)
     else:
-        run.reproduce(plan)
+        run_plan(plan)
 
 
 app = program(

@@ -53,6 +53,7 @@ def name_karyotype(counts: Mapping[str, int]) -> Karyotype:
     if markers:
         changes.append(f"+{markers if markers > 1 else ''}{MARKER}")
     iscn = ",".join([str(total), sex or "0", *changes])
+    # A marker may be a piece of any chromosome: the cell is neither normal nor certainly abnormal.
     if markers:
         return Karyotype(iscn, "unclear", None)
     if not deviations and sex in ("XX", "XY"):
@@ -61,6 +62,7 @@ def name_karyotype(counts: Mapping[str, int]) -> Karyotype:
         return Karyotype(iscn, "sex_aneuploidy", ABNORMAL)
     if sex in ("XX", "XY") and list(deviations.values()) == [1]:
         return Karyotype(iscn, "trisomy", ABNORMAL)
+    # One autosome less is mostly lost on the slide: such monosomies are hardly ever live-born.
     if sex in ("XX", "XY") and list(deviations.values()) == [-1]:
         return Karyotype(iscn, "preparation_loss", None)
     return Karyotype(iscn, "unclear", None)

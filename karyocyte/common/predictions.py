@@ -169,6 +169,7 @@ def read_predictions(path: Path) -> Predictions:
     version = meta.get("schema_version")
     if version != SCHEMA_VERSION:
         raise UserError(f"{path} has schema {version or 'none'}, this code reads {SCHEMA_VERSION}: predict again")
+    # Columns are checked before pandas reads them, since a missing one would fail much later.
     needed = [*COLUMNS, *(PROBABILITY_PREFIX + name for name in meta["classes"])]
     absent = pd.Index(needed).difference(list(frame), sort=False)
     if not absent.empty:

@@ -113,6 +113,7 @@ def calibration(runs: LabelledRuns, _: EvaluationResult) -> Findings:
         if temperature.value is not None:
             scaled.append(rescale(fold.test.scored.probabilities, temperature.value))
     after = sampled = None
+    # Scaled and unscaled folds in one figure would be the calibration of neither.
     if len(scaled) == len(runs.folds):
         after = _evaluate(runs, np.concatenate(scaled))
     if all(test.sampled for test in runs.tests):
@@ -142,8 +143,8 @@ def calibration_warnings(calibration: CalibrationResult) -> list[EvaluationWarni
         lines.append("the temperature that suits validation makes the test probabilities worse (NLL)")
     if before.ece <= before.ece_if_calibrated.high:
         lines.append(
-            f"an error of {before.ece:.3f} is within what {calibration.images:,} images give by chance, were every "
-            f"probability right (up to {before.ece_if_calibrated.high:.3f})"
+            f"the error of {before.ece:.3f} may be chance: with {calibration.images:,} images it is up to "
+            f"{before.ece_if_calibrated.high:.3f} where every probability is right"
         )
     return warnings_about("calibration", lines)
 

@@ -14,7 +14,7 @@ from karyocyte.common.text import quoted
 from karyocyte.common.thumbnails import THUMBNAILS, write_pictures
 from karyocyte.evaluation.labelled_runs import LabelledRuns
 from karyocyte.evaluation.metrics.classification import call
-from karyocyte.evaluation.metrics.labelled import cases
+from karyocyte.evaluation.metrics.labelled import labelled_part
 from karyocyte.evaluation.result import EvaluationResult
 from karyocyte.evaluation.sections import FindingsWithoutValue
 
@@ -46,7 +46,7 @@ def wrong(runs: LabelledRuns, _: EvaluationResult) -> FindingsWithoutValue:
     """
     if not len(runs.test.labels):
         return FindingsWithoutValue()
-    test = cases(runs.pooled)
+    test = labelled_part(runs.pooled)
     confidences = test.confidences()
     best = confidences["joint" if test.sampled else "probability"]
     images = np.arange(len(test.labels))
@@ -78,6 +78,7 @@ def draw_sheet(
     """
     pictures, captions = zip(*chain.from_iterable(strip for _, strip in strips), strict=True)
     rows = max(len(strips), -(-len(pictures) // columns))
+    # In inches: every picture gets the room of the tallest, so that the captions of a row are level.
     tallest = max(np.divide(*picture.shape[:2]) for picture in pictures)
     picture = 0.96 * width * min(max(tallest, 0.5), 1.4)
     below = LINE / 72 * max(map(len, captions)) + 0.2

@@ -12,7 +12,7 @@ from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.errors import UserError, first_fault
 from karyocyte.common.predictions import Predictions
 from karyocyte.evaluation.intervals.pooling import pool
-from karyocyte.evaluation.metrics.labelled import Cases, LabelledPredictions, cases, score
+from karyocyte.evaluation.metrics.labelled import LabelledPart, LabelledPredictions, labelled_part, score
 from karyocyte.evaluation.metrics.thresholds import choose_threshold
 from karyocyte.evaluation.result import OperatingPoint
 
@@ -28,17 +28,17 @@ class LabelledFold:
 
     run: Predictions
     settings: EvaluationConfig
-    validation: Cases
-    test: Cases
+    validation: LabelledPart
+    test: LabelledPart
     train: LabelledPredictions | None
     threshold: OperatingPoint
 
     @classmethod
     def of(cls, run: Predictions, settings: EvaluationConfig, train: Predictions | None = None) -> "LabelledFold":
         """Take the labelled rows of a run, and of its predictions of training images."""
-        validation = cases(run.part("validation"))
+        validation = labelled_part(run.part("validation"))
         threshold = choose_threshold(validation.scored, settings)
-        return cls(run, settings, validation, cases(run.part("test")), _scored(train), threshold)
+        return cls(run, settings, validation, labelled_part(run.part("test")), _scored(train), threshold)
 
     def threshold_for(self, sensitivity: float) -> OperatingPoint:
         """Return the highest threshold that keeps a sensitivity (0 to 1) on the validation images."""
@@ -57,7 +57,7 @@ class LabelledRuns:
     settings: EvaluationConfig
     # the predictions of each fold; ``tests`` their labelled test images, ``sizes`` their numbers
     runs: list[Predictions]
-    tests: list[Cases]
+    tests: list[LabelledPart]
     sizes: list[int]
     thresholds: list[float | None]  # the threshold of each fold; None where it has none
     about: dict[str, Any]  # facts of the run, or of all folds (lists where they differ)

@@ -54,6 +54,7 @@ def terminal(table: Table) -> Group:
     for name, *cells in zip(table.columns, *table.rows, strict=True):
         if name not in table.detail:
             columns.append(_column(table, name, cells))
+    # A table too wide for the terminal loses intervals, the last column's first.
     last = len(columns) - 1
     while sum(column.width for column in columns) > WIDTH and last > 0:
         columns[last] = columns[last]._replace(intervals=[])

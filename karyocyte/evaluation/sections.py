@@ -50,10 +50,12 @@ def flat_table(rows: Sequence[Any], intervals: Sequence[str] = (), **prefixes: s
     for row in rows:
         cells: dict[str, object] = {}
         for name, value in vars(row).items():
+            # No field of a dataclass can be called "class"; a column can.
             named = {name.replace("name", "class"): value}
             if isinstance(value, dict):
                 named = {prefixes.get(name, "") + key: inner for key, inner in value.items()}
             for column, cell in named.items():
+                # All rows need the columns of an interval, also those without one.
                 if cell is None and column in intervals:
                     cell = Estimate(None, None, None)
                 if isinstance(cell, Estimate):

@@ -21,6 +21,7 @@ class KaryotypeConfig(KaryotypePriors, defaults="karyotype"):
     out_of_distribution: Share = FROM_YAML
     batchnorm: Literal["trained", "images"] | None = FROM_YAML
     runtime: Literal["torch", "onnx"] | None = FROM_YAML
+    follow_links: bool = FROM_YAML
     cache_dir: Folder | None = FROM_YAML
 
     @property

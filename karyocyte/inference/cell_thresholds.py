@@ -8,7 +8,7 @@ from karyocyte.common.karyotype import CellThresholds
 from karyocyte.common.predictions import OUT_OF_DISTRIBUTION
 from karyocyte.common.runs.files import RunFile
 from karyocyte.evaluation.cells.assignment import of_cells, refusal
-from karyocyte.evaluation.cells.cell_referral import assess_cells, choose_thresholds
+from karyocyte.evaluation.cells.cell_referral import assess_cells, choose_cell_thresholds
 from karyocyte.inference.cell_settings import KaryotypeConfig
 from karyocyte.inference.models import PortableNetworks, RunsModel
 from karyocyte.inference.temperatures import are_balanced, fit_temperatures, validated
@@ -47,7 +47,7 @@ def choose_on_validation(
     for part, temperature in zip(parts, values, strict=True):
         part.frame[OUT_OF_DISTRIBUTION] = float("nan") if distances is None else part.frame["image_id"].map(distances)
         cells.append(assess_cells(part, temperature, config, config.refer_below, are_balanced(model)))
-    return choose_thresholds(pd.concat(cells), config.out_of_distribution)
+    return choose_cell_thresholds(pd.concat(cells), config.out_of_distribution)
 
 
 def validation_distances(model: RunsModel, share: float) -> pd.Series | None:

@@ -36,7 +36,7 @@ class LoadOptions:
 
 
 @dataclass(frozen=True)
-class ModelFacts:
+class ModelSummary:
     """What is known of a model before it is loaded."""
 
     folders: tuple[str, ...]  # of the members, or of the portable model
@@ -77,7 +77,7 @@ class RunsModel:
         return None
 
     @cached_property
-    def facts(self) -> ModelFacts:
+    def facts(self) -> ModelSummary:
         """What the runs say of themselves."""
         folders = []
         preparations = []
@@ -89,7 +89,7 @@ class RunsModel:
             facts.append(member.data)
             revisions += other_revisions(member.folder)
         first = self.members[0]
-        return ModelFacts(
+        return ModelSummary(
             folders=tuple(folders),
             classes=first.data.classes,
             positive_class=first.data.positive_class,
@@ -131,6 +131,7 @@ class RunsModel:
         resolved: set[Path] = set()
         for member in self.members:
             folder = member.folder
+            # Two names of one folder would give it two votes.
             if folder.resolve() in resolved:
                 raise UserError(f"{folder} is named twice: name each member of the ensemble once")
             resolved.add(folder.resolve())
@@ -160,7 +161,7 @@ class PortableNetworks:
         self.seen: dict[str, str] = {}  # the images of the training are unknown
 
     @cached_property
-    def facts(self) -> ModelFacts:
+    def facts(self) -> ModelSummary:
         """What model.json says; a ``UserError`` says that it cannot be read."""
         description = self.model.description
         preparations = []
@@ -168,7 +169,7 @@ class PortableNetworks:
         for member in description.members:
             preparations.append((self.named, member.prepare))
             facts.append(member.training)
-        return ModelFacts(
+        return ModelSummary(
             folders=(self.named,),
             classes=description.classes,
             positive_class=description.positive_class,

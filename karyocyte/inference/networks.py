@@ -85,7 +85,7 @@ def load_networks(model: RunsModel | PortableNetworks, options: LoadOptions) -> 
     """
     if isinstance(model, PortableNetworks):
         return _load_portable(model.model, options)
-    from lightning_modules.training.trainer import set_up_torch
+    from lightning_modules.training.process import set_up_torch
 
     set_up_torch()
     return [_load_member(member, options=options) for member in model.members]

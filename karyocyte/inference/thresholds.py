@@ -12,7 +12,7 @@ from karyocyte.common.runs.portable_folder import REMEDY
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.averaging import average
 from karyocyte.evaluation.core.warnings import fitted
-from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_thresholds, thresholds_of
+from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_review_thresholds, thresholds_of
 from karyocyte.evaluation.result import EvaluationResult
 
 
@@ -31,9 +31,9 @@ def review_thresholds(runs: Sequence[Run], members: Sequence[Run]) -> ReviewThre
         return replace(thresholds, notes=(*thresholds.notes, *fitted(result.about)))
     predictions = [member.predictions for member in members]
     if len(members) == 1:
-        return choose_thresholds(predictions[0], settings)
+        return choose_review_thresholds(predictions[0], settings)
     try:
-        return choose_thresholds(average(predictions, [str(member.folder) for member in members]), settings)
+        return choose_review_thresholds(average(predictions, [str(member.folder) for member in members]), settings)
     except UserError as error:  # such as the folds of an experiment: they have no validation image in common
         note = f"the members share no validation part, so no threshold, temperature or release is chosen: {error}"
         return ReviewThresholds(notes=(note,))

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
-from datamodules.datasets import data_module
 from datamodules.export import export_images
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.decode import read_image
@@ -56,6 +55,7 @@ def prepare_all(
         new_folder(before_after, "--before-after")
     done: set[str] = set()
     for config in configs:
+        # The jobs of a sweep mostly share their images: these facts decide which and how they are prepared.
         facts: list[Any] = [config.data, config.data_dir, config.cache_dir, config.protocol, config.split.test]
         if isinstance(config, Config):
             # A frame that is to be measured depends on the training images.
@@ -98,7 +98,7 @@ def prepare_data(config: TrainingConfig, images: bool = True) -> SplitDataModule
 
     Pictures of metaphases are counted alone.
     """
-    data = data_module(config) if isinstance(config, Config) else MetaphaseDataModule(config)
+    data = ImageDataModule(config) if isinstance(config, Config) else MetaphaseDataModule(config)
     scanned = data.scanned
     say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *data.remarks)
     home = find_source(config.data).home
@@ -174,6 +174,7 @@ def draw_before_after(folder: Path, manifest: Manifest, config: Config) -> list[
         ready = np.asarray(prepared[row])
         steps = dict(steps_before_resize(original, config.prepare))
         strips["preparation"][heading] = _captioned({"as it is": original, **steps, "prepared": ready})
+        # CLAHE comes after the crop.
         before = steps.get("cropped", steps.get("on black", original))
         after = equalize_luma(before, config.prepare.clahe_clip_limit, config.prepare.clahe_tiles)
         strips["CLAHE"][heading] = _captioned({"before": before, "CLAHE": after})

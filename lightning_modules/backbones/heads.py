@@ -96,6 +96,7 @@ def build_head(
     shape = tuple(in_shape)
     for layer in layers:
         word, value = _word_and_value(layer)
+        # Names are counted per word (dense1, dense2): the keys of saved weights are made of them.
         counts[word] += 1
         name = f"{word}{counts[word]}"
         if word == "token":
@@ -107,6 +108,7 @@ def build_head(
             if len(shape) == 1:
                 raise UserError(f"head.layers: {word}: the features are already a vector of {shape[0]}: leave it out")
             modules[name] = nn.Flatten() if word == "flatten" else _pool(layout, prefix_tokens)
+            # Pooling keeps one number per channel, flattening all of them.
             channels = shape[0 if layout == "NCHW" else -1]
             shape = (torch.Size(shape).numel() if word == "flatten" else channels,)
         elif word == "batchnorm":

@@ -115,6 +115,7 @@ def load_file(backbone: Backbone, path: Path, side: SideFile, may_lack: bool = F
     except RuntimeError as error:
         remedy = "compare model.args and prepare.size with what the weights were trained with"
         raise UserError(f"weights={path}: {str(error).splitlines()[-1].strip()} {remedy}") from error
+    # Whole modules may be drawn at random, but none in part: that would be a damaged file.
     if may_lack:
         children = set(map(_child, state))
         missing = [key for key in missing if _child(key) in children]

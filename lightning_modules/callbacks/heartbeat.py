@@ -12,7 +12,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import Progress, Run
 from karyocyte.common.runs.stages import Stage
-from lightning_modules.callbacks.staged_unfreezing import stage_callback
+from lightning_modules.callbacks.one_stage import stage_callback
 
 EVERY = 5.0  # seconds between two writes
 

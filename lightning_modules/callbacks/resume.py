@@ -31,11 +31,15 @@ class StepSeed(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Seed torch for this batch."""
-        place = (self.stage, trainer.current_epoch, batch_idx, trainer.global_rank)
-        seed = derive_seed("dropout", self.seed, *place)
-        seed_cpu(seed)
-        if pl_module.device.type == "cuda":
-            torch.cuda.manual_seed(seed)
+        seed_batch(pl_module, self.seed, self.stage, trainer.current_epoch, batch_idx)
+
+
+def seed_batch(module: LightningModule, seed: int, stage: int, epoch: int, batch: int) -> None:
+    """Seed torch for a training batch of an epoch of a stage, on the CPU and on the device of a module."""
+    value = derive_seed("dropout", seed, stage, epoch, batch, module.global_rank)
+    seed_cpu(value)
+    if module.device.type == "cuda":
+        torch.cuda.manual_seed(value)
 
 
 class ResumeCheckpoint(Callback):

@@ -1,86 +1,127 @@
-"""One stage of training: what trains, in which mode of BatchNorm, and the images and seconds that it has used."""
+"""Staged unfreezing within one fit of any Trainer."""
 
-import time
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, Literal
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.trainer.states import TrainerFn
 
 from karyocyte.common.cli import say
+from karyocyte.common.config.explain import validated
+from karyocyte.common.config.schema import StageConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.stages import Stage
-from lightning_modules.compat import callbacks_of
+from lightning_modules.backbones.backbone import check_modules
+from lightning_modules.callbacks.resume import seed_batch
+from lightning_modules.optimizers import named_optimizer
 from lightning_modules.staged_module import StagedModule
 
 
-class StagedUnfreezing(Callback):
-    """Hold a module in a stage of ``steps`` optimiser steps; each is a fit of its own, with a new DDP wrap.
+@dataclass(frozen=True)
+class Stage:
+    """A stage of `StagedUnfreezing`."""
 
-    ``seconds`` is what this stretch of the stage has taken before the fit.
+    epochs: int
+    train: Sequence[str] = ()  # modules of the backbone that train besides the head, ``["layer3"]``; ``["all"]``: all
+    lr: float | None = None  # None: that of the model
+    batchnorm: Literal["train", "frozen"] = "train"  # of what trains; that of frozen modules keeps its statistics
+    optimizer: str | None = None  # a file of conf/optimizer/; None: that of the model
+
+
+HEAD_ALONE: dict[str, Any] = {"lr": 1e-3, "batchnorm": "frozen"}  # as unfreeze=head_only
+
+
+class StagedUnfreezing(Callback):
+    """Train a classifier in stages, in one fit: first its head on the frozen backbone, then more of it.
+
+        stages = {"head": 5, "finetune": Stage(epochs=10, train=["layer3"], lr=1e-5, batchnorm="frozen")}
+        Trainer(callbacks=[StagedUnfreezing(stages)]).fit(model, data)
+
+    Each stage has a new optimiser over what trains in it, and the schedule of the model from its start. It goes on from
+    the last weights of the stage before (a stage of ``train.py`` from the best). The fit ends with the last stage, or
+    with the trainer's ``max_epochs`` before it. It is resumed by ``fit(..., ckpt_path=...)``, also within a stage, to
+    the very same weights: for this, torch is seeded before each training batch.
+
+    Args:
+        stages: By their names, in their order; ``"head": 5`` are five epochs of the head alone, at the rate of
+            ``unfreeze=head_only``.
+        seed: Of dropout.
+
+    Raises:
+        UserError: There is no stage, or one says wrongly what trains.
     """
 
-    def __init__(self, stage: Stage, steps: int | None = None, seconds: float = 0.0) -> None:
-        self.stage = stage
-        self.steps = steps
-        self.images_seen = 0
-        self.seconds = seconds
-        self._since = time.monotonic()
-        self._batch_sizes: list[int] = []
+    def __init__(self, stages: Mapping[str, int | Stage], seed: int = 0) -> None:
+        self.stages: dict[str, Stage] = {}
+        for name, stage in stages.items():
+            if isinstance(stage, int) and name != "head":
+                raise UserError(f"stage {name}: say what trains: Stage(epochs={stage}, train=['all'])")
+            self.stages[name] = Stage(stage, **HEAD_ALONE) if isinstance(stage, int) else stage
+        if not self.stages:
+            raise UserError("there is no stage: name one, such as StagedUnfreezing({'head': 5})")
+        self.seed = seed
+        self.number = 0
+        self._ends = list(accumulate(stage.epochs for stage in self.stages.values()))
+        self._configs: list[StageConfig] = []
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Freeze and unfreeze, before the optimiser collects what trains."""
+        """Check all stages, and begin the first one before the optimiser collects what trains."""
         if stage != "fit":
             return
-        assert isinstance(pl_module, StagedModule)
-        pl_module.configure_stage(self.stage.config, self.steps)
-        if trainer.is_global_zero:
-            trainable, total = pl_module.count_parameters()
-            modules = ", ".join(["head", *self.stage.config.train])
-            name = f"stage {self.stage.number + 1}, {self.stage.name}"
-            say(f"{name}: {modules}; {trainable:,} of {total:,} parameters train")
+        if not isinstance(pl_module, StagedModule):
+            raise UserError(f"{type(pl_module).__name__} has no stages: build the model by create_classifier")
+        if trainer.world_size > 1:  # DDP fixes at its start which gradients it adds up
+            raise UserError("StagedUnfreezing trains on one device: set Trainer(devices=1), or use train.py")
+        rate = pl_module.hparams.get("lr", pl_module.settings.lr)
+        self._configs = [_config(name, each, rate) for name, each in self.stages.items()]
+        for config in self._configs:
+            check_modules(pl_module.backbone, config.train)
+        limit = trainer.max_epochs
+        trainer.fit_loop.max_epochs = self._ends[-1] if limit in (None, -1) else min(limit, self._ends[-1])
+        self._begin(trainer, pl_module, 0)
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock."""
-        self._since = time.monotonic()
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Take up the stage of a checkpoint, before its optimiser is restored; a ``UserError`` says that it is none."""
+        if trainer.state.fn != TrainerFn.FITTING:
+            return
+        state = checkpoint["callbacks"].get(self.state_key, {"number": None, "name": None})
+        if dict(enumerate(self.stages)).get(state["number"]) != state["name"] or state["name"] is None:
+            raise UserError(
+                f"the checkpoint is of stage {state['name']}, not of {', '.join(self.stages)} in this order"
+            )
+        self._begin(trainer, pl_module, state["number"])
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the modules that train in train mode, whatever a caller has done to them since; say where a resume is."""
-        pl_module.train()
-        if self.images_seen and trainer.is_global_zero:
-            say(f"resumed in epoch {trainer.current_epoch + 1} of {trainer.max_epochs}")
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin the next stage where the one before has ended."""
+        number = sum(end <= trainer.current_epoch for end in self._ends)
+        if number != self.number:
+            self._begin(trainer, pl_module, number)
+            trainer.strategy.setup_optimizers(trainer)
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Count the images seen, over all ranks, of which one may have more than another; stop after the last step.
-
-        Lightning's ``max_steps`` would leave an epoch without its validation, and so without a best checkpoint.
-        """
-        if trainer.world_size == 1:
-            self.images_seen += len(batch["image"])
-        else:
-            loader: Any = trainer.train_dataloader
-            self._batch_sizes = self._batch_sizes or loader.batch_sampler.sizes()
-            self.images_seen += self._batch_sizes[batch_idx]
-        if self.steps is not None and trainer.global_step >= self.steps:
-            trainer.should_stop = True
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Seed torch for this batch."""
+        epoch = trainer.current_epoch - [0, *self._ends][self.number]
+        seed_batch(pl_module, self.seed, self.number, epoch, batch_idx)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the stage and its budget so far, for the checkpoint."""
-        return {
-            "name": self.stage.name,
-            "number": self.stage.number,
-            "images_seen": self.images_seen,
-            "seconds": self.seconds + time.monotonic() - self._since,
-        }
+        """Return the stage, for the checkpoint."""
+        return {"number": self.number, "name": list(self.stages)[self.number]}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the budget of the interrupted stretch; a checkpoint of another stage is a UserError."""
-        if (state_dict["name"], state_dict["number"]) != (self.stage.name, self.stage.number):
-            raise UserError(f"the checkpoint is of stage {state_dict['name']!r}, not {self.stage.name!r}: remove it")
-        self.images_seen = state_dict["images_seen"]
-        self.seconds += state_dict["seconds"]
+    def _begin(self, trainer: Trainer, module: LightningModule, number: int) -> None:
+        assert isinstance(module, StagedModule)
+        self.number = number
+        epochs = list(self.stages.values())[number].epochs
+        steps = None
+        if module.settings.scheduler.target is not None:
+            steps = round(trainer.estimated_stepping_batches / (trainer.max_epochs or 1) * epochs)
+        module.configure_stage(self._configs[number], steps)
+        module.zero_grad()  # what is frozen now keeps no gradients
+        say(module.describe_stage(number, list(self.stages)[number]))
 
 
-def stage_callback(trainer: Trainer) -> StagedUnfreezing:
-    """Return the callback that holds the stage of a fit."""
-    return next(each for each in callbacks_of(trainer) if isinstance(each, StagedUnfreezing))
+def _config(name: str, stage: Stage, rate: float) -> StageConfig:
+    """Return a stage as ``train.py`` has it; ``rate`` is the model's."""
+    optimizer = named_optimizer(stage.optimizer) if stage.optimizer else None
+    values = {"train": tuple(stage.train), "lr": stage.lr or rate, "batchnorm": stage.batchnorm}
+    return validated(StageConfig, {**values, "max_epochs": stage.epochs, "optimizer": optimizer}, f"stage {name}")

@@ -33,6 +33,7 @@ class Cutter(StagedModule):
     def __init__(self, backbone: nn.Module, head: nn.Module, facts: ModelFacts, settings: TrainingSettings) -> None:
         super().__init__(backbone, head, facts)
         self.settings = settings
+        self.lr = settings.lr
         self.val_iou = MeanMetric()
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:

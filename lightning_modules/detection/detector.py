@@ -35,6 +35,7 @@ class Detector(StagedModule):
     def __init__(self, backbone: nn.Module, head: CentreDecoder, facts: ModelFacts, settings: TrainingSettings) -> None:
         super().__init__(backbone, head, facts)
         self.settings = settings
+        self.lr = settings.lr
         self.val_scores = DetectionScores()
 
     def forward(self, image: torch.Tensor) -> Maps:

@@ -6,8 +6,14 @@ and ``**kwargs`` and returns a module with ``forward_features``. The name of fun
 
 import pkgutil
 from importlib import import_module
+from typing import Any
 
 import timm
+
+
+def default_cfg(size: int, **own: Any) -> dict[str, Any]:
+    """Return timm's facts about a network for square images of ``size`` pixels; ``own`` overrides or adds some."""
+    return {"input_size": (3, size, size), "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), **own}
 
 
 def register_network(name: str) -> None:

@@ -36,7 +36,8 @@ from typing import Any
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
-from lightning_modules.networks.layered_cnn import DenseTopCnn, Layers, conv_act, default_cfg
+from lightning_modules.networks import default_cfg
+from lightning_modules.networks.layered_cnn import DenseTopCnn, Layers, conv_act
 
 # Pixel values of 0 to 255, the mean taken off (2012, section 2). The first dense layer is as wide as the image makes
 # it, so that timm says img_size.

@@ -50,8 +50,9 @@ from timm.layers.pool2d_same import create_pool2d
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 
 from karyocyte.common.errors import UserError
+from lightning_modules.networks import default_cfg
 from lightning_modules.networks.alexnet import PIXELS, alexnet_stages
-from lightning_modules.networks.layered_cnn import DenseTopCnn, Layers, conv_act, default_cfg
+from lightning_modules.networks.layered_cnn import DenseTopCnn, Layers, conv_act
 
 # timm reads this name from the module when the function below is registered, so it comes before it.
 default_cfgs = generate_default_cfgs({"anet_c6": default_cfg(227, **PIXELS, num_classes=24)})

@@ -43,7 +43,8 @@ from timm.models import build_model_with_cfg, generate_default_cfgs, register_mo
 from torch import nn
 
 from karyocyte.common.errors import UserError
-from lightning_modules.networks.layered_cnn import DenseTopCnn, Layers, conv_act, default_cfg
+from lightning_modules.networks import default_cfg
+from lightning_modules.networks.layered_cnn import DenseTopCnn, Layers, conv_act
 
 FILTERS = {64: (64, 128, 256, 512, 512), 32: (32, 64, 128, 256, 512)}  # paper 003, 4.1, in its two readings
 

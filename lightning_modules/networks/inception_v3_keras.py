@@ -12,8 +12,8 @@ from timm.models.inception_v3 import InceptionV3
 from torch import nn
 from torch.nn import functional
 
+from lightning_modules.networks import default_cfg
 from lightning_modules.networks.keras_batchnorm import set_keras_batchnorm
-from lightning_modules.networks.layered_cnn import default_cfg
 
 default_cfgs = generate_default_cfgs(
     {"inception_v3_keras": default_cfg(299, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))}

@@ -14,11 +14,6 @@ from karyocyte.common.errors import UserError
 Layers = list[tuple[str, nn.Module]]  # names and layers, in the order of their use
 
 
-def default_cfg(size: int, **own: Any) -> dict[str, Any]:
-    """Return timm's facts about a network for square images of ``size`` pixels; ``own`` overrides or adds some."""
-    return {"input_size": (3, size, size), "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), **own}
-
-
 def conv_act(number: int, before: int, channels: int, kernel_size: int, **args: Any) -> Layers:
     """Name a convolution and its ReLU: conv<number>, act<number>; ``args`` go to torch's ``Conv2d``."""
     return [(f"conv{number}", nn.Conv2d(before, channels, kernel_size, **args)), (f"act{number}", nn.ReLU())]

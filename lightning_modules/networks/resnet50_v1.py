@@ -15,8 +15,8 @@ from timm.models.resnet import Bottleneck, ResNet
 from torch import nn
 
 from karyocyte.common.errors import UserError
+from lightning_modules.networks import default_cfg
 from lightning_modules.networks.keras_batchnorm import set_keras_batchnorm
-from lightning_modules.networks.layered_cnn import default_cfg
 
 # timm reads this name from the module when the function below is registered, so it comes before it. Mean and standard
 # deviation are timm's: files of the weights have those of Caffe (BGR, 0 to 255) converted to RGB in [0, 1].

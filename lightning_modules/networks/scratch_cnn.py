@@ -26,7 +26,8 @@ from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
-from lightning_modules.networks.layered_cnn import LayeredCnn, Layers, conv_act, default_cfg
+from lightning_modules.networks import default_cfg
+from lightning_modules.networks.layered_cnn import LayeredCnn, Layers, conv_act
 
 CHANNELS = (32, 64, 128, 256)  # paper 004, 3.2: the filters double with each layer
 POOLS = (2, 2, 3, 5)  # paper 004, 3.2: the max-pools grow with depth

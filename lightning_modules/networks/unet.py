@@ -7,7 +7,7 @@ from timm.models import build_model_with_cfg, generate_default_cfgs, register_mo
 from torch import nn
 from torch.nn import functional
 
-from lightning_modules.networks.layered_cnn import default_cfg
+from lightning_modules.networks import default_cfg
 
 CHANNELS = (12, 24, 40, 64)  # of the resolutions, the finest first; each is half of the one before
 

@@ -23,15 +23,15 @@ from lightning_modules.callbacks.batchnorm_sync import BatchNormSync
 from lightning_modules.callbacks.best_checkpoint import BestCheckpoint, ChoosesBest
 from lightning_modules.callbacks.finite_loss import FiniteLoss
 from lightning_modules.callbacks.heartbeat import Heartbeat
+from lightning_modules.callbacks.one_stage import OneStage
 from lightning_modules.callbacks.resume import ResumeCheckpoint, StepSeed
-from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.checkpoint_io import is_whole, load_checkpoint
 from lightning_modules.classifier import Classifier
-from lightning_modules.distributed import broadcast_tensors, current_world, joint_errors, on_rank_zero
+from lightning_modules.distributed import broadcast_tensors, current_world, on_rank_zero, raised_on_all_ranks
 from lightning_modules.extensions import build_callbacks, build_loggers
 from lightning_modules.staged_module import StagedModule
 from lightning_modules.training.frozen import features_in_place_of_images
-from lightning_modules.training.machine import explained_batchnorm, explained_faults
+from lightning_modules.training.machine_faults import explained_batchnorm, explained_faults
 from lightning_modules.training.trainer import build_trainer
 
 Mode = Literal["min", "max"]
@@ -126,7 +126,7 @@ class _Training:
         of_features, seconds = features_in_place_of_images(
             self.model, self.features, self.config, stage, sum(sizes) * epochs
         )
-        unfreezing = StagedUnfreezing(stage, steps[0], seconds)
+        unfreezing = OneStage(stage, steps[0], seconds)
         optional = build_callbacks(self.config, stage, self.mode)
         last = stage.folder / "last.ckpt"
         callbacks = [unfreezing, *self.own_callbacks(stage, optional, steps, last)]
@@ -209,7 +209,7 @@ class _Training:
                 chosen = callback.choose_best(self.score_of)
                 if chosen is not None:
                     score, best_of = chosen, "checks"
-        with joint_errors():
+        with raised_on_all_ranks():
             if current_world().is_first and not math.isfinite(score):
                 raise UserError(self.why_no_best(stage, trainer))
         return score, best_of

@@ -14,7 +14,7 @@ from karyocyte.common.config.schema import Config, TrainingConfig
 from karyocyte.common.runs.stages import Stage
 from lightning_modules.backbones.truncation import evaluating
 from lightning_modules.classifier import Classifier
-from lightning_modules.inference import predicted_arrays
+from lightning_modules.predict import predicted_arrays
 from lightning_modules.staged_module import StagedModule
 
 LARGEST = 2_000_000_000  # bytes of features that a training holds in memory

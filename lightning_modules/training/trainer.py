@@ -1,8 +1,5 @@
-"""Lightning's Trainer for one fit, validation or prediction, and the settings of torch for the process."""
+"""Lightning's Trainer for one fit, validation or prediction."""
 
-import logging
-import os
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,26 +11,13 @@ from pytorch_lightning.loggers import Logger
 from karyocyte.common.cli import warn_once
 from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.memory import keep_freed_memory
 from lightning_modules.callbacks.best_checkpoint import BestCheckpoint
 from lightning_modules.callbacks.ends_workers import EndsWorkers
 from lightning_modules.callbacks.progress import progress_callback
 from lightning_modules.compat import disable_signal_handlers
 from lightning_modules.distributed import UnevenDDPStrategy, cluster_environment, current_world
+from lightning_modules.training.process import silence_lightning
 from lightning_modules.training.whole_files import WholeFiles
-
-SILENCED_WARNINGS = (
-    ".*does not have many workers.*",  # the prepared cache is read faster than a worker is asked
-    ".*smaller than the logging interval.*",
-    ".*exists and is not empty.*",  # a resumed stage writes where it wrote
-    ".*in eval mode at the start.*",  # frozen modules are meant to be
-    ".*is not resumable.*",  # EpochBatchSampler is
-    ".*isinstance.treespec, LeafSpec.*",  # between Lightning and torch
-    ".*The `srun` command is available.*",  # a run of one process needs none, and others are checked by world_of
-    ".*recommended to use .*sync_dist=True.*",  # the metrics are computed over all ranks
-    ".*No (positive|negative) samples in targets.*",  # a short epoch without a class, see training_metrics
-    ".*Grad strides do not match bucket view strides.*",  # DDP with channels_last: correct, but slower
-)
 
 NOT_LIGHTNINGS = {"max_epochs", "max_images", "channels_last", "matmul_precision"}  # not keys of Lightning
 
@@ -100,25 +84,3 @@ def check_trainer(config: TrainingConfig) -> None:
         build_trainer(config, 1)
     except Exception as error:  # Lightning raises half a dozen kinds; each says which argument it refuses
         raise UserError(f"trainer: {' '.join(str(error).split())}") from error
-
-
-def set_up_torch() -> None:
-    """Configure torch and Lightning for the whole process, before the first computation.
-
-    Denormal numbers, of very dark images, are flushed to zero: they slow training on a CPU several times.
-    """
-    keep_freed_memory()
-    if not torch.cuda.is_available():
-        # Lightning's; torch would look for the driver's library in every step of Adam.
-        os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
-    torch.set_flush_denormal(True)
-    # With deterministic algorithms torch would fill every new tensor with NaN, a tenth of a step of MobileNetV2.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    silence_lightning()
-
-
-def silence_lightning() -> None:
-    """Silence Lightning's notes about devices, its tips, and its advice that does not fit here; warnings stay."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for message in SILENCED_WARNINGS:
-        warnings.filterwarnings("ignore", message)

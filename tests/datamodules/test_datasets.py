@@ -2,20 +2,40 @@
 
 import subprocess
 import sys
+from inspect import signature
 
 import pytest
-from pytorch_lightning import Trainer
+import torch
+from omegaconf import OmegaConf
+from pytorch_lightning import Callback, Trainer
 
 import datamodules
-from datamodules.datasets import DATA_MODULES, data_module
-from karyocyte.common.composition.compose import compose_config
+from datamodules.arguments import argument_places
+from datamodules.image_datamodule import ImageDataModule
+from karyocyte.common.composition.compose import compose_config, compose_overrides
+from karyocyte.common.config.sources import SyntheticConfig
+from karyocyte.common.errors import UserError
 from karyocyte.common.paths import ROOT
 from lightning_modules.build import create_classifier
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.digits import write_mnist
 from tests.helpers.images import write_class_folders, write_cnmc
 
+MODULES = {
+    "cnmc": datamodules.CNMCDataModule,
+    "hem_all": datamodules.HemAllDataModule,
+    "chromosomes": datamodules.ChromosomeDataModule,
+    "karyograms": datamodules.KaryogramDataModule,
+    "mnist": datamodules.MNISTDataModule,
+    "cifar10": datamodules.CIFAR10DataModule,
+    "folder": datamodules.FolderDataModule,
+    "table": datamodules.TableDataModule,
+}
 DRAWN = {"images": 40, "subjects": 10, "prepare": {"size": 32}, "split": {"near_duplicates": "off"}}
+
+
+def drawn_cells(cache_dir, **keys):
+    return ImageDataModule("synthetic", **DRAWN, cache_dir=cache_dir, progress=False, **keys)
 
 
 def write_folders(root):
@@ -29,7 +49,7 @@ def write_folders(root):
         ("FolderDataModule", write_folders, {"positive_class": "b", "protocol": "image", "size": 24}, (3, 24, 24)),
         ("HemAllDataModule", write_cnmc, {"size": 40}, (3, 40, 40)),
         ("ChromosomeDataModule", lambda root: write_chromosomes(root, cases=5, copies=1), {"size": 32}, (3, 32, 32)),
-        ("ComposedKaryogramDataModule", None, {"data": "synthetic_karyograms", "size": 64}, (3, 64, 64)),
+        ("ImageDataModule", None, {"data": "synthetic_karyograms", "size": 64}, (3, 64, 64)),
         ("MNISTDataModule", lambda root: write_mnist(root, train=100), {"size": 28}, (3, 28, 28)),
     ],
 )
@@ -39,17 +59,64 @@ def test_each_data_set_has_defaults_of_its_own(name, write, keys, shape, tmp_pat
     data = getattr(datamodules, name)(**keys, **places, batch_size=3, progress=False)
     data.prepare_data()
     data.setup()
-    batch = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
+    batch = next(iter(data.train_dataloader()))
     assert batch["image"].shape == (3, *shape)
-    assert sum(len(labels) for _, labels, _ in data.test_dataloader()) == len(data.rows("test"))
+    assert sum(len(each["label"]) for each in data.test_dataloader()) == len(data.rows("test"))
 
 
-@pytest.mark.parametrize("source", sorted(DATA_MODULES))
+@pytest.mark.parametrize("source", MODULES)
 def test_in_python_a_data_set_has_the_settings_of_train_py(source):
-    config = compose_config([f"data={source}", "data_dir=images", "prepare.size=64"])
-    module = type(data_module(config))
-    assert module is DATA_MODULES[source]
-    assert module(data_dir="images", size=64).config == config
+    assert MODULES[source]("images").config == compose_config([f"data={source}", "data_dir=images"])
+
+
+@pytest.mark.parametrize("source", MODULES)
+def test_each_default_in_a_signature_is_that_of_the_configuration(source):
+    composed = compose_overrides([f"data={source}"])
+    places = argument_places(composed)
+    for name, argument in signature(MODULES[source].__init__).parameters.items():
+        if name in ("self", "data_dir", "others"):
+            continue
+        if name in ("balance", "transform"):
+            same = compose_overrides([f"data={source}", f"{name}={argument.default}"])
+            assert same[name] == composed[name]
+        elif argument.default is not None:
+            assert argument.default == OmegaConf.select(composed, places[name]), name
+
+
+@pytest.mark.parametrize(
+    ("keys", "place", "value"),
+    [
+        ({"clahe": True}, "prepare.clahe", True),
+        ({"fold": 2}, "split.fold", 2),
+        ({"batch_size": 7}, "loader.batch_size", 7),
+        ({"workers": 1}, "loader.workers", 1),
+        ({"prepare": {"clahe_tiles": 4}}, "prepare.clahe_tiles", 4),
+        ({"on_broken": "skip"}, "data.on_broken", "skip"),
+        ({"seed": 3}, "seed", 3),
+    ],
+)
+def test_every_key_of_the_images_is_an_argument(keys, place, value):
+    config = datamodules.CNMCDataModule("images", **keys).config
+    assert OmegaConf.select(OmegaConf.create(config.model_dump(mode="json")), place) == value
+
+
+@pytest.mark.parametrize(
+    ("wrong", "near"),
+    [({"clah": True}, "clahe"), ({"batchsize": 8}, "batch_size"), ({"prepare": {"clah": True}}, "prepare.clahe")],
+)
+def test_an_unknown_argument_is_an_error_that_names_the_near_one(wrong, near):
+    with pytest.raises(UserError, match=near):
+        datamodules.CNMCDataModule("images", **wrong)
+
+
+def test_chromosomes_may_lie_in_a_folder_per_class():
+    assert datamodules.ChromosomeDataModule("images").config.data.file == "labels.csv"
+    assert datamodules.ChromosomeDataModule("images", file=None).config.data.file is None
+
+
+def test_settings_of_a_source_are_an_argument():
+    config = ImageDataModule(SyntheticConfig(source="synthetic", size=64, images=30), size=32).config
+    assert (config.data.size, config.data.images, config.prepare.size) == (64, 30, 32)
 
 
 def test_the_data_set_of_paper_004_is_cropped_and_balanced_as_there():
@@ -60,7 +127,7 @@ def test_the_data_set_of_paper_004_is_cropped_and_balanced_as_there():
 
 
 def test_setup_needs_no_order_and_runs_once(tmp_path):
-    data = datamodules.SyntheticCellsDataModule(**DRAWN, cache_dir=tmp_path)
+    data = drawn_cells(tmp_path)
     assert len(data.manifest.frame) == len(data.parts) == 40
     parts = data.parts
     data.setup("fit")
@@ -70,8 +137,48 @@ def test_setup_needs_no_order_and_runs_once(tmp_path):
     assert len(data.images) == 40
 
 
+@pytest.mark.parametrize("batched", [False, True])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_outside_a_trainer_a_batch_is_what_the_model_is_given_within(tmp_path, batched, workers):
+    words = {"transform": {"batched": batched, "rotate": 20.0}, "balance": "none", "batch_size": 4, "workers": workers}
+    data = drawn_cells(tmp_path, **words)
+    given = []
+
+    class Watch(Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            given.append(batch)
+
+        on_validation_batch_start = on_train_batch_start
+
+    before = [next(iter(data.train_dataloader())), next(iter(data.val_dataloader()))]
+    model = create_classifier("resnet18", 2, cut="layer1", image_size=32)
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = Trainer(fast_dev_run=True, accelerator="cpu", callbacks=[Watch()], **quiet)
+    trainer.fit(model, data)
+    after = [next(iter(data.train_dataloader())), next(iter(data.val_dataloader()))]
+    for one, other, expected in zip(before, after, given, strict=True):
+        assert one["image"].dtype == torch.float32
+        assert 0 <= one["image"].min() < one["image"].max() <= 1
+        for batch in (one, other):
+            assert batch.keys() == expected.keys()
+            assert all(torch.equal(batch[name], expected[name]) for name in batch)
+    assert "test/loss" in trainer.test(model, data.test_dataloader(), verbose=False)[0]
+
+
+def test_setup_says_which_stages_there_are_and_plans_an_epoch_for_a_fit_alone(tmp_path):
+    data = drawn_cells(tmp_path)
+    for stage in ("test", "predict", "validate"):
+        data.setup(stage)
+        assert "plan" not in vars(data)
+    assert len(next(iter(data.test_dataloader()))["label"]) == len(data.rows("test"))
+    data.setup("fit")
+    assert "plan" in vars(data)
+    with pytest.raises(UserError, match="close to it: predict"):
+        data.setup("predic")
+
+
 def test_a_plain_trainer_fits_and_tests(tmp_path):
-    data = datamodules.SyntheticCellsDataModule(**DRAWN, cache_dir=tmp_path, batch_size=4)
+    data = drawn_cells(tmp_path, batch_size=4)
     model = create_classifier("resnet18", 2, cut="layer1", image_size=32, lr=0.01)
     trainer = Trainer(fast_dev_run=True, accelerator="cpu", logger=False, enable_progress_bar=False)
     trainer.fit(model, data)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.datasets import data_module
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.decode import read_image
 from datamodules.preprocessing.pipeline import prepare_single
@@ -18,13 +17,18 @@ CHROMOSOMES = ["data=synthetic_chromosomes", "data.cells=12", "data.cases=12", "
 
 
 def prepared(config) -> ImageDataModule:
-    data = data_module(config, progress=False)
+    data = ImageDataModule(config, progress=False)
     data.setup()
     return data
 
 
 def by_row(loader) -> dict[int, torch.Tensor]:
-    return {int(row): image for images, _, rows in loader for image, row in zip(images, rows, strict=True)}
+    """The images, uint8 (3, H, W), by manifest row."""
+    served = {}
+    for batch in loader:
+        for image, row in zip(batch["image"], batch["index"].tolist(), strict=True):
+            served[row] = (image * 255).round().to(torch.uint8)
+    return served
 
 
 def epoch(data: ImageDataModule, number: int) -> dict[int, torch.Tensor]:
@@ -35,7 +39,7 @@ def epoch(data: ImageDataModule, number: int) -> dict[int, torch.Tensor]:
 
 def test_a_batch_is_float_in_0_1_with_labels_and_manifest_rows(tmp_path):
     data = prepared(small_config(tmp_path))
-    batch = data.on_after_batch_transfer(next(iter(data.val_dataloader())), 0)
+    batch = next(iter(data.val_dataloader()))
     assert batch["image"].dtype == torch.float32
     assert batch["image"].shape == (4, 3, 32, 32)
     assert 0.0 <= float(batch["image"].min()) < float(batch["image"].max()) <= 1.0
@@ -65,7 +69,7 @@ def test_augmentation_depends_on_the_epoch_and_not_on_the_workers(tmp_path):
 def batched_epoch(data: ImageDataModule, number: int, first: int = 0) -> list[dict[str, torch.Tensor]]:
     """The batches of one epoch from one of them on, as the model gets them."""
     data._position = lambda: (number, first)
-    return [data.on_after_batch_transfer(batch, 0) for batch in data.train_dataloader()]
+    return list(data.train_dataloader())
 
 
 def test_batched_transforms_depend_on_the_epoch_and_not_on_where_it_is_resumed(tmp_path):
@@ -86,7 +90,7 @@ def test_batched_transforms_depend_on_the_epoch_and_not_on_where_it_is_resumed(t
 def test_batched_images_without_strengths_are_the_prepared_ones(tmp_path, words, channels):
     data = prepared(small_config(tmp_path, "transform.batched=true", data=words))
     batches = batched_epoch(data, 0)
-    assert data._resident.pixels.shape[1] == channels
+    assert data._device_images.pixels.shape[1] == channels
     served = torch.cat([batch["index"] for batch in batches]).tolist()
     assert len(set(served)) == len(served)
     for batch in batches:
@@ -98,10 +102,9 @@ def test_batched_images_without_strengths_are_the_prepared_ones(tmp_path, words,
 def test_every_part_is_resized_to_the_networks_size_after_the_augmentation(tmp_path):
     stored = prepared(small_config(tmp_path, "prepare.augment_at=48", "prepare.size=24", "transform=flips_rotations"))
     assert stored.images.shape[1:] == (48, 48, 3)
-    batches = [next(iter(loader)) for loader in (stored.train_dataloader(), stored.val_dataloader())]
-    assert all(batch[0].shape[1:] == (3, 24, 24) for batch in batches)
-    for image, _, row in zip(*batches[1], strict=True):
-        half = stored.images[int(row)].reshape(24, 2, 24, 2, 3).mean(axis=(1, 3))
+    assert next(iter(stored.train_dataloader()))["image"].shape[1:] == (3, 24, 24)
+    for row, image in by_row(stored.val_dataloader()).items():
+        half = stored.images[row].reshape(24, 2, 24, 2, 3).mean(axis=(1, 3))
         assert np.abs(image.numpy().transpose(1, 2, 0) - half).max() <= 0.5
 
 
@@ -109,7 +112,7 @@ def test_images_that_the_starting_point_has_seen_are_a_warning_under_paper(tmp_p
     first = prepared(small_config(tmp_path, "protocol=paper"))
     first.write_facts(tmp_path / "first")
     overrides = ["protocol=paper", "split.fold=1", f'init_from="{tmp_path / "first"}"']
-    second = data_module(small_config(tmp_path, *overrides), progress=False)
+    second = ImageDataModule(small_config(tmp_path, *overrides), progress=False)
     second.setup()
     assert second.seen > 0
     assert second.facts()["leaks"]["seen_by_start"] == second.seen
@@ -119,11 +122,11 @@ def test_images_that_the_starting_point_has_seen_are_a_warning_under_paper(tmp_p
 def test_processes_share_the_images_that_one_would_serve(tmp_path):
     config = small_config(tmp_path)
     whole = prepared(config)
-    shares = [data_module(config, False, World(3, rank)) for rank in range(3)]
+    shares = [ImageDataModule(config, progress=False, world=World(3, rank)) for rank in range(3)]
     for share in shares:
         share.setup()
     for loader in ("val_dataloader", "predict_dataloader"):
-        rows = [[int(row) for batch in getattr(data, loader)() for row in batch[2]] for data in (whole, *shares)]
+        rows = [[int(row) for batch in getattr(data, loader)() for row in batch["index"]] for data in (whole, *shares)]
         assert sorted(sum(rows[1:], [])) == sorted(rows[0])
         assert [rows[1 + place % 3][place // 3] for place in range(len(rows[0]))] == rows[0]
 
@@ -132,12 +135,13 @@ def test_training_images_are_served_once_each_and_not_augmented(tmp_path):
     data = prepared(small_config(tmp_path, "balance=paper", "transform=flips_rotations"))
     served = data.of_training_images(1000)
     batches = list(served.predict_dataloader())
-    rows = torch.cat([batch[2] for batch in batches]).numpy()
+    rows = torch.cat([batch["index"] for batch in batches]).numpy()
     assert rows.tolist() == np.unique(data.plan.rows).tolist()
-    np.testing.assert_array_equal(batches[0][0][0].permute(1, 2, 0), data.prepared(rows[:1])[0])
+    first = batches[0]["image"][0].permute(1, 2, 0)
+    np.testing.assert_array_equal(first, data.prepared(rows[:1])[0] / np.float32(255))
     few = data.of_training_images(3).rows
     assert few.tolist() == [rows[0], rows[(len(rows) - 1) // 2], rows[-1]]
-    evaluated = torch.cat([batch[2] for batch in data.predict_dataloader()]).tolist()
+    evaluated = torch.cat([batch["index"] for batch in data.predict_dataloader()]).tolist()
     assert evaluated == [*data.rows("validation"), *data.rows("test")]
 
 

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 from pytorch_lightning import LightningDataModule
 
-from datamodules import SyntheticCellsDataModule
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.metaphases.composed import ComposedDataModule
 from datamodules.metaphases.data_module import MetaphaseDataModule
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.errors import UserError
 
-CELLS = {"images": 40, "subjects": 10, "size": 32, "split": {"near_duplicates": "off"}}
+CELLS = {"data": "synthetic", "images": 40, "subjects": 10, "size": 32, "split": {"near_duplicates": "off"}}
 PICTURES = {
     "data": "synthetic_metaphases",
     "cells": 9,
@@ -21,7 +20,7 @@ PICTURES = {
     "split": {"folds": 3},
 }
 MODULES = {
-    SyntheticCellsDataModule: CELLS,
+    ImageDataModule: CELLS,
     MetaphaseDataModule: PICTURES,
     ComposedDataModule: PICTURES | {"transform": "none"},
 }

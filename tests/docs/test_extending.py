@@ -143,14 +143,6 @@ def follow(recipe: str, checkout: Path) -> None:
         path.write_text(text)
 
 
-def notebook() -> str:
-    """Return the program of the page for a notebook, on less data, and a line that prints what it has made."""
-    page = (ROOT / "docs" / "guides" / "extending.md").read_text()
-    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    program = program.replace("images=200, subjects=40", "images=48, subjects=16")
-    return program + "print(len(batches), batches[0]['probability'].shape[1])"
-
-
 def test_a_source(printed):
     assert "by_prefix: 20 images" in printed["source"]
     assert "did you mean `data.name" in printed["source"], printed["source"]
@@ -182,16 +174,3 @@ def test_a_training_with_a_network_a_loss_a_section_a_monitored_metric_and_callb
     lines = printed["training"].splitlines()
     assert lines[-1] == "True 3", printed["training"]
     assert any("val/balanced_accuracy" in line for line in lines)
-
-
-def test_a_notebook_in_an_empty_folder_leaves_there_only_what_it_is_told_to(tmp_path):
-    folder = tmp_path / "notebooks"
-    folder.mkdir()
-    environment = os.environ | {"HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": ""}
-    for name in ("KARYOCYTE_CACHE_DIR", "XDG_CACHE_HOME"):
-        environment.pop(name, None)
-    command = [sys.executable, "-c", notebook()]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.stdout.splitlines()[-1:] == ["2 2"], done.stdout + done.stderr
-    assert [path.name for path in folder.iterdir()] == ["cells.ckpt"]
-    assert list((tmp_path / ".cache" / "karyocyte").glob("synthetic-*"))

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from datamodules.datasets import data_module
 from datamodules.export import export_images
+from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.archives import unpack
+from datamodules.io.written_images import write_once
 from datamodules.sources import list_images
-from datamodules.sources.listing import write_once
 from karyocyte.commands import ensemble, error_analysis, evaluate, karyotype, predict
 from karyocyte.common.files import write_bytes, write_csv, write_json, write_text
 from karyocyte.common.karyotype import CHROMOSOMES
@@ -102,7 +102,7 @@ def name_karyotypes(inputs: Inputs, folder: Path) -> None:
 
 
 def prepare(inputs: Inputs, folder: Path) -> None:
-    data = data_module(inputs.config_in(folder), progress=False)
+    data = ImageDataModule(inputs.config_in(folder), progress=False)
     data.setup()
     data.prepare_data()
 

@@ -4,16 +4,19 @@ import pytest
 import timm
 import torch
 from pytorch_lightning import Trainer
+from pytorch_lightning.utilities.parsing import lightning_setattr
 from torch import nn
 from torch.utils.data import DataLoader
 
 from karyocyte.common.config.schema import InferenceConfig, LossConfig
+from karyocyte.common.errors import UserError
 from karyocyte.common.runs.run import ModelFacts
 from lightning_modules.build import create_classifier
 from lightning_modules.classifier import Classifier
-from lightning_modules.inference import LightningPredictor
 from lightning_modules.optimizers import TrainingSettings
-from tests.lightning_modules.tiny import save_weights
+from lightning_modules.predict import LightningPredictor
+from tests.helpers.training import small_config
+from tests.lightning_modules.tiny import save_weights, train
 
 
 class Echo(nn.Module):
@@ -95,3 +98,69 @@ def test_a_classifier_built_by_names_takes_weights_of_the_folder_in_the_environm
     monkeypatch.setenv("KARYOCYTE_WEIGHTS_DIR", str(tmp_path))
     model = create_classifier("resnet10t", 3, weights="own", image_size=32)
     assert torch.equal(model.backbone.state_dict()["layer1.0.conv1.weight"], state["layer1.0.conv1.weight"])
+
+
+def trained(tmp_path, **arguments):
+    model = create_classifier(**{"weights": "random", "image_size": 32, **arguments})
+    image = torch.rand(4, 3, 32, 32)
+    batch = {"image": image, "label": torch.arange(4) % model.num_classes, "index": torch.arange(4)}
+    loader = DataLoader([batch], batch_size=None)
+    trainer = Trainer(fast_dev_run=True, accelerator="cpu", enable_progress_bar=False, enable_model_summary=False)
+    trainer.fit(model, loader, loader)
+    trainer.save_checkpoint(tmp_path / "model.ckpt")
+    return model.eval(), image
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"backbone": "resnet18", "num_classes": 3, "cut": "layer1", "head": ["flatten", {"dense": 8}]},
+        {"experiment": "anet_c6_chromosomes"},
+        {"experiment": "resnet50_cut_block5"},
+    ],
+)
+def test_a_checkpoint_is_loaded_without_further_arguments(arguments, tmp_path):
+    model, image = trained(tmp_path, **arguments)
+    loaded = Classifier.load_from_checkpoint(tmp_path / "model.ckpt")
+    assert dict(loaded.hparams) == dict(model.hparams)
+    assert loaded.facts() == model.facts()
+    assert torch.equal(loaded.eval()(image), model(image))
+    assert (
+        Classifier.load_from_checkpoint(str(tmp_path / "model.ckpt"), lr=0.5).configure_optimizers().defaults["lr"]
+        == 0.5
+    )
+
+
+def test_of_a_checkpoint_a_misspelt_hyperparameter_or_another_file_is_refused(tmp_path):
+    trained(tmp_path, backbone="resnet18", num_classes=3, cut="layer1")
+    with pytest.raises(UserError, match="close to it: lr"):
+        Classifier.load_from_checkpoint(tmp_path / "model.ckpt", Lr=0.5)
+    torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
+    with pytest.raises(UserError, match="does not say"):
+        Classifier.load_from_checkpoint(tmp_path / "other.ckpt")
+
+
+def test_the_checkpoint_of_a_run_is_loaded_too(tmp_path):
+    config = small_config(tmp_path, "model=resnet18", "model.cut=layer1", "unfreeze=head_only")
+    model, stages = train(config, tmp_path / "run")
+    loaded = Classifier.load_from_checkpoint(tmp_path / "run" / stages[-1].best)
+    image = torch.rand(2, 3, 32, 32)
+    assert torch.equal(loaded.eval()(image), model.eval()(image))
+
+
+def test_a_compiled_classifier_trains(tmp_path):
+    model = create_classifier("resnet18", 3, cut="layer1", image_size=32, lr=0.01)
+    batch = {"image": torch.rand(4, 3, 32, 32), "label": torch.arange(4) % 3, "index": torch.arange(4)}
+    loader = DataLoader([batch], batch_size=None)
+    before = model.head.logits.weight.clone()
+    compiled = torch.compile(model, backend="eager")
+    trainer = Trainer(fast_dev_run=True, accelerator="cpu", enable_progress_bar=False, enable_model_summary=False)
+    trainer.fit(compiled, loader, loader)
+    assert not torch.equal(model.head.logits.weight, before)
+    assert trainer.predict(compiled, loader)[0]["probability"].shape == (4, 3)
+
+
+def test_lightnings_search_of_a_rate_sets_that_of_the_optimizer():
+    model = create_classifier("resnet18", 3, cut="layer1", image_size=32)
+    lightning_setattr(model, "lr", 0.25)  # as its Tuner does
+    assert (model.hparams.lr, model.configure_optimizers().defaults["lr"]) == (0.25, 0.25)

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import karyocyte.inference.networks
 import karyocyte.inference.torch_network
-import karyocyte.workflows.prediction.run
+import karyocyte.workflows.prediction.predict_images
 import karyocyte.workflows.training.train
 import torch
 from lightning_modules.build import create_classifier
@@ -30,8 +30,11 @@ PREDICTION = """
 import sys
 
 import karyocyte.inference.torch_network
-import karyocyte.workflows.prediction.run
+import karyocyte.workflows.prediction.predict_images
+from lightning_modules.load import load_run
 from lightning_modules.out_of_distribution import load_out_of_distribution
+from lightning_modules.prediction.mc_dropout import check_dropout
+from lightning_modules.training.process import set_up_torch
 
 assert not {"pytorch_lightning", "torchmetrics", "matplotlib", "sklearn", "scipy.stats"} & sys.modules.keys()
 """

@@ -11,11 +11,11 @@ from karyocyte.common.predictions import COLUMNS
 from karyocyte.common.runs.predicted import to_predictions
 from karyocyte.common.runs.run import ModelFacts
 from lightning_modules.classifier import Classifier
-from lightning_modules.inference import predict
 from lightning_modules.load import load_run
 from lightning_modules.losses import CrossEntropy
 from lightning_modules.optimizers import TrainingSettings
 from lightning_modules.orientation import loss_by_orientation, turn, turn_half
+from lightning_modules.predict import predict
 from lightning_modules.prediction.predictor import Predictor
 from tests.helpers.training import small_config, write_untrained_run
 from tests.lightning_modules.tiny import MemoryData

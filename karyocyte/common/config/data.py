@@ -117,7 +117,7 @@ class PictureConfig(StrictModel, defaults="train:prepare"):
 class BalanceConfig(StrictModel, defaults="balance/none"):
     """How unequal classes of the train part are evened out."""
 
-    name: Literal["none", "paper", "hem_all", "weighted_sampling"] = FROM_YAML
+    name: Literal["none", "paper", "hem_all", "weighted_sampling", "persons"] = FROM_YAML
 
 
 BATCHED = ("mirror", "rotate", "stretch", "shift", "brightness", "gamma")  # with and without batched=true

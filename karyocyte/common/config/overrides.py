@@ -30,6 +30,7 @@ def check_words(words: Sequence[str]) -> None:
         after = words[position + 1] if position + 1 < len(words) else ""
         if word.startswith(("-", "~")) or before in FLAGS_WITH_VALUE:
             continue
+        # The shell has made several words of `key = value`, `key= value` or `key =value`.
         if word == "=" or after.startswith("=") or (word.endswith("=") and after and "=" not in after):
             parts = words[position : position + (3 if after == "=" else 2)]
             raise UserError(f"{word!r}: no blanks around =, type `{shlex.quote(''.join(parts))}`")
@@ -105,7 +106,7 @@ def _quote(value: str) -> str:
     readable, read = _read(value)
     if readable and (read is None or "\\" in value or str(read) == value.strip()):
         return value
-    quoted = '"' + value.replace('"', '\\"') + '"'
+    quoted = _in_quotes(value)
     return quoted if _read(quoted)[0] else value
 
 
@@ -127,9 +128,24 @@ def _read(value: str) -> tuple[bool, object]:
 
 def typed_text(key: str, value: str) -> str:
     """Return the override that gives a key a text, as it is typed in a shell: a class may be called null, or a,b."""
-    if value.lower() == "null" or value != value.strip() or re.search("[,'\"$\\\\]", value):
-        value = '"' + value.replace('"', '\\"') + '"'
+    if _is_quoted(value):
+        value = _in_quotes(value)
     return shlex.quote(f"{key}={value}")
+
+
+def typed_names(key: str, names: Sequence[str]) -> str:
+    """Return the override that gives a key a list of names, as it is typed in a shell."""
+    if any(_is_quoted(name) or not re.fullmatch(r"[\w.-]+", name) for name in names):
+        names = [_in_quotes(name) for name in names]  # where one has quotes, Hydra reads the others as values
+    return shlex.quote(f"{key}=[{','.join(names)}]")
+
+
+def _is_quoted(value: str) -> bool:
+    return value.lower() == "null" or value != value.strip() or bool(re.search("[,'\"$\\\\]", value))
+
+
+def _in_quotes(value: str) -> str:
+    return '"' + value.replace('"', '\\"') + '"'
 
 
 def without(overrides: Iterable[str], sections: Collection[str]) -> tuple[str, ...]:

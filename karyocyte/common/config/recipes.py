@@ -62,5 +62,6 @@ def _check_default(place: tuple[str, ...], value: Any, default: Any) -> None:
             _check_default((*place, key), below, default.get(key))
     elif value != default:
         key = ".".join(place)
-        effect = "has no effect on this kind of network (recipe)"
-        raise UserError(f"{key}={value} {effect}: leave it out, or the +profile that sets it")
+        effect = "has no effect on this kind of network (recipe): leave it out"
+        tried = "for a short trial type `trainer.max_epochs=1 trainer.limit_train_batches=2`, no +profile"
+        raise UserError(f"{key}={value} {effect}; {tried}")

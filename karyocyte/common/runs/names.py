@@ -23,6 +23,7 @@ def resolve_run(word: Path, outputs: Path = OUTPUTS) -> Path:
     newest = word.name == LATEST and not word.exists()
     place = word.parent if newest else word
     folder = place if _is_below(place, outputs) else outputs / place
+    # A file of the user's comes before a run of the same name.
     if (word.exists() and not _is_below(word, outputs)) or not (newest or folder.is_dir()):
         return word
     from karyocyte.common.runs.run import Run  # with the configuration, which takes a moment: most words are paths

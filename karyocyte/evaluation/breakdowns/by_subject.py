@@ -8,7 +8,7 @@ import pandas as pd
 from karyocyte.evaluation.intervals.bootstrap import intervals
 from karyocyte.evaluation.labelled_runs import LabelledRuns, single_or_list
 from karyocyte.evaluation.metrics.classification import call, confusion
-from karyocyte.evaluation.metrics.labelled import Cases, LabelledPredictions
+from karyocyte.evaluation.metrics.labelled import LabelledPart, LabelledPredictions
 from karyocyte.evaluation.metrics.thresholds import choose_threshold
 from karyocyte.evaluation.result import EvaluationResult, SubjectRuleResult, SubjectsResult
 from karyocyte.evaluation.sections import Findings
@@ -56,7 +56,7 @@ def by_subject(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     return Findings(result, tables={"by_subject": by_subject_table(runs, tests, result)})
 
 
-def subjects_of(images: Cases) -> Subjects:
+def subjects_of(images: LabelledPart) -> Subjects:
     """Gather the labelled images of each subject of one part."""
     scored = images.scored
     predicted = np.eye(len(scored.classes))[call(scored.probabilities, scored.positive_index)]

@@ -61,7 +61,7 @@ def assess_cells(
     return pd.DataFrame(cells, columns=["image_id", *MEASURED, "referred", "right"]).set_index("image_id")
 
 
-def choose_thresholds(cells: pd.DataFrame, share: float) -> CellThresholds:
+def choose_cell_thresholds(cells: pd.DataFrame, share: float) -> CellThresholds:
     """Choose thresholds on validation cells, see ``assess_cells``.
 
     Those of doubtful chromosomes and of the distance are quantiles: RIGHT of the cells, and all but a ``share`` (0 to
@@ -119,7 +119,7 @@ def _assess_fold(fold: LabelledFold) -> tuple[pd.DataFrame, str | None]:
     settings = (KaryotypePriors(), keys["refer_below"], is_balanced(fold.run.about))
     temperature = fit_temperature(fold.validation.scored).value or 1.0
     validation = assess_cells(of_cells(fold.run, VALIDATION), temperature, *settings)
-    chosen = choose_thresholds(validation, keys["out_of_distribution"])
+    chosen = choose_cell_thresholds(validation, keys["out_of_distribution"])
     cells = assess_cells(fold.run.part("test"), temperature, *settings)
     return cells.assign(referred=are_referred(cells, chosen)), chosen.note
 

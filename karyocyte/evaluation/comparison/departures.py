@@ -186,6 +186,7 @@ def _differences(key: str, own: Any, paper: Any) -> list[str]:
 
     A key that the run lacks is at its default; one that only the run has counts where it is on.
     """
+    # Arguments mean something else where the class is another one.
     whole = key.endswith(".args") or "_target_" in (own if isinstance(own, Mapping) else ())
     if isinstance(own, Mapping) and isinstance(paper, Mapping) and not whole:
         found = []

@@ -14,6 +14,7 @@ def heading(about: dict[str, Any]) -> str:
     if about.get("synthetic"):
         parts.append("SYNTHETIC images")
     elif about.get("source"):
+        # The two data sets are told apart where the images are not the run's own.
         parts.append(f"trained on {facts['source']}" if about.get("on") else facts["source"])
     if about.get("on"):  # another data set than the run's
         parts.append(f"tested on {facts['on']}")

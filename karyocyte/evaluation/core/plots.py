@@ -244,9 +244,11 @@ def matrix(axis: Axes, counts: np.ndarray, classes: list[str]) -> mpl.image.Axes
     image = axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
     few = len(classes) <= 4
     for row, column in np.ndindex(counts.shape):
+        # Among many classes the zeros would hide the errors.
         if few or counts[row, column]:
             text = f"{counts[row, column]:,}\n{_per_cent(share[row, column], few)}" if totals[row] else "0"
             label = axis.text(column, row, text, ha="center", va="center", fontsize=12 if few else 9)
+            # Black cannot be read on dark blue.
             if share[row, column] > 0.55:
                 label.set_color("white")
     ticks = range(len(classes))

@@ -36,7 +36,7 @@ def part_warnings(name: str, part: PartResult) -> list[EvaluationWarning]:
     if auc.value is None:
         lines.append("AUC is undefined: a class has no image")
     elif auc.low is not None and auc.high is not None and auc.low <= 0.5 <= auc.high:
-        lines.append("the interval of the AUC contains 0.5: no better than chance is not ruled out")
+        lines.append("the interval of the AUC contains 0.5: the model may be no better than chance")
     return warnings_about(name, lines) + interval_warnings(name, part.metrics)
 
 
@@ -73,7 +73,7 @@ def fitted(about: dict[str, Any]) -> list[str]:
     images = " and ".join(f"{count:,}" for count in table["images"])
     lines = [
         f"the ensemble was fitted on its {images} validation images: their figures flatter it, and a threshold, a "
-        "temperature or a release chosen on them can be too bold"
+        "temperature or a release chosen on them are likely too optimistic"
     ]
     few = table[table["images"] < IMAGES_PER_NUMBER * table["parameters"]]
     if len(few):
@@ -97,11 +97,12 @@ def interval_warnings(topic: str, metrics: Mapping[str, Interval]) -> list[Evalu
             exact.append(name)
     lines = []
     if undefined:
-        lines.append(f"undefined on some resamples: {', '.join(undefined)}")
+        lines.append(f"these metrics are undefined on some resamples, which lack a class: {', '.join(undefined)}")
     if constant:
-        lines.append(f"the same on every resample, so that the interval says nothing: {', '.join(constant)}")
+        same = "these metrics are the same on every resample, so that their intervals have no width"
+        lines.append(f"{same}: {', '.join(constant)}")
     if exact:
-        lines.append(f"exactly 0 or 1, so an exact binomial interval is given: {', '.join(exact)}")
+        lines.append(f"these metrics are exactly 0 or 1 and have an exact binomial interval: {', '.join(exact)}")
     return warnings_about(topic, lines)
 
 

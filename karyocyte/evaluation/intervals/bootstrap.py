@@ -185,12 +185,14 @@ def _exact_ends(row: int, is_share: bool, resamples: Resamples, confidence: floa
     images = number = int(resamples.defined_alone[row].sum())
     values = np.append(value, resamples.left_out[row])
     at_ends = [np.isclose(values, end, rtol=0, atol=ROUNDING) | np.isnan(values) for end in SHARE]
+    # Where every resample gives 0 or 1, an interval of no width would claim certainty.
     if at_ends[0].all() or at_ends[1].all():
         if not is_share:
             number = min(number or resamples.rarest, resamples.rarest)
         if number and (value > 0.5 or is_share):
             exact = share(number if value > 0.5 else 0, number, confidence)
             return exact.low, exact.high, "exact"
+    # Images without subjects are independent, so that the number of hits is binomial.
     if is_share and images and resamples.clusters == resamples.images:
         hits = round(value * images)
         if abs(value * images - hits) <= ROUNDING * images:

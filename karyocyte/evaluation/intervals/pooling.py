@@ -28,6 +28,7 @@ def pool(runs: Sequence[Predictions]) -> Predictions:
                 f"the runs have different classes: {', '.join(first.classes)} (positive {first.positive_class}) and "
                 f"{', '.join(run.classes)} (positive {run.positive_class}): name runs of one task"
             )
+        # The folds of one experiment differ in fold and seed alone.
         for fact in ("protocol", "name", "source", "on", "config", "folds"):
             if run.about.get(fact) != first.about.get(fact):
                 raise UserError(
@@ -38,6 +39,7 @@ def pool(runs: Sequence[Predictions]) -> Predictions:
             raise UserError("synthetic and real images cannot be pooled: evaluate these runs apart")
     frame = pd.concat([run.part("test").frame for run in runs], ignore_index=True)
     twice = frame["image_id"][frame["image_id"].duplicated()]
+    # Validation parts of folds may rightly overlap, test parts may not: the remedies differ.
     if len(twice) and first.about.get("on") == VALIDATION:
         raise UserError(
             f"{len(twice)} images are in the validation part of more than one run, {twice.iloc[0]} first: evaluate the "

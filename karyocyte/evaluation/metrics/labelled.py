@@ -114,7 +114,7 @@ class Confidence(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Cases:
+class LabelledPart:
     """Labelled images of one part."""
 
     scored: LabelledPredictions  # labels and probabilities of the N images
@@ -151,7 +151,7 @@ def _most_probable(scored: LabelledPredictions, probabilities: np.ndarray) -> Co
     return Confidence(call(probabilities, scored.positive_index), probabilities.max(axis=1))
 
 
-def cases(predictions: Predictions) -> Cases:
+def labelled_part(predictions: Predictions) -> LabelledPart:
     """Take the labelled rows of ``predictions`` (all parts that it holds).
 
     Raises:
@@ -159,4 +159,4 @@ def cases(predictions: Predictions) -> Cases:
     """
     frame = predictions.frame[predictions.labels >= 0].reset_index(drop=True)
     scored = score(predictions)
-    return Cases(scored, scored.labels, frame, predictions.sampled)
+    return LabelledPart(scored, scored.labels, frame, predictions.sampled)

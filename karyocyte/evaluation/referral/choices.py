@@ -60,7 +60,7 @@ def thresholds_of(result: EvaluationResult) -> ReviewThresholds:
     return replace(thresholds, confidence=chosen.validation[0], accuracy=chosen.accuracy)
 
 
-def choose_thresholds(predictions: Predictions, settings: EvaluationConfig) -> ReviewThresholds:
+def choose_review_thresholds(predictions: Predictions, settings: EvaluationConfig) -> ReviewThresholds:
     """Choose threshold, temperature, release and referral on the validation rows.
 
     Raises:

@@ -42,7 +42,7 @@ RULES = {
 }
 
 
-class Decision(NamedTuple):
+class RuleDecision(NamedTuple):
     """The decisions of a rule on N test images: predicted class indices, and whether a person reviews, shape (N,).
 
     ``cut`` is the probability below which an image is released.
@@ -84,7 +84,7 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     return Findings(value, warnings, {"triage": flat_table(value.rules)}, figures)
 
 
-def decide(fold: LabelledFold, chosen: ReviewThresholds) -> dict[str, Decision]:
+def decide(fold: LabelledFold, chosen: ReviewThresholds) -> dict[str, RuleDecision]:
     """Apply the RULES to the test images; their labels are not used."""
     test = fold.test
     positive = test.scored.positive_index
@@ -93,12 +93,12 @@ def decide(fold: LabelledFold, chosen: ReviewThresholds) -> dict[str, Decision]:
     predicted = test.confidences()["probability"].called
     negative = np.full(len(predicted), 1 - positive)
     return {
-        "nobody": Decision(predicted, np.zeros(len(predicted), dtype=bool)),
-        "release": Decision(negative, reviewed("release", images, chosen), chosen.release),
+        "nobody": RuleDecision(predicted, np.zeros(len(predicted), dtype=bool)),
+        "release": RuleDecision(negative, reviewed("release", images, chosen), chosen.release),
     }
 
 
-def evaluate_rule(name: str, decisions: list[Decision], runs: LabelledRuns) -> TriageRuleResult:
+def evaluate_rule(name: str, decisions: list[RuleDecision], runs: LabelledRuns) -> TriageRuleResult:
     """Count what the decisions of a rule, one per fold, do to the test images of all folds."""
     confidence = runs.settings.confidence
     all_predicted, all_reviews, cuts = zip(*decisions, strict=True)

@@ -80,7 +80,7 @@ def review_table(predictions: Predictions, thresholds: ReviewThresholds, rules: 
     reasons = pd.Series("", index=table.index, dtype=object)
     if not rules:
         reasons += f"; {NO_RULE}"
-    reasons[is_foreign(table)] += f"; {FOREIGN}"
+    reasons[is_out_of_distribution(table)] += f"; {FOREIGN}"
     for rule in rules:
         reasons[reviewed(rule, predictions, thresholds)] += f"; {texts[rule]}"
     table["review"] = reasons.ne("").to_numpy(bool)
@@ -111,12 +111,12 @@ def doubtful_first(table: pd.DataFrame) -> np.ndarray:
     """
     probability = table["probability"].to_numpy(np.float64)
     order: np.ndarray = np.lexsort(
-        (probability, ~is_foreign(table), ~table["review"].to_numpy(bool), np.isnan(probability))
+        (probability, ~is_out_of_distribution(table), ~table["review"].to_numpy(bool), np.isnan(probability))
     )
     return order
 
 
-def is_foreign(table: pd.DataFrame) -> np.ndarray:
+def is_out_of_distribution(table: pd.DataFrame) -> np.ndarray:
     """Return which images of a table of ``review_table`` are out of distribution, bool; none where not measured."""
     if OUT_OF_DISTRIBUTION not in table:
         return np.zeros(len(table), bool)

@@ -14,7 +14,7 @@ from scipy import sparse, special
 from karyocyte.evaluation.intervals.bootstrap import around
 from karyocyte.evaluation.labelled_runs import LabelledRuns
 from karyocyte.evaluation.metrics.classification import Metric
-from karyocyte.evaluation.metrics.labelled import Cases
+from karyocyte.evaluation.metrics.labelled import LabelledPart
 from karyocyte.evaluation.metrics.leave_one_out import batches
 from karyocyte.evaluation.result import RiskCoverageResult
 
@@ -66,7 +66,7 @@ class Ranking:
         return risk_coverage(self.confidence, self.wrong)
 
 
-def rankings(tests: Sequence[Cases]) -> dict[str, Ranking]:
+def rankings(tests: Sequence[LabelledPart]) -> dict[str, Ranking]:
     """Return the test images of all folds by each kind of confidence that all folds have."""
     labels = np.concatenate([test.labels for test in tests])
     folds = [test.confidences() for test in tests]

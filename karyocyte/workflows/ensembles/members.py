@@ -65,6 +65,7 @@ def group_members(runs: Sequence[Predictions], names: Sequence[str]) -> list[Ens
     check_names(names)
     groups = group_runs(list(runs), list(names))
     test_images = {frozenset(run.part("test").frame["image_id"]) for run in runs}
+    # Runs with the same test images are members of one ensemble; of several folds each has its own.
     if len(groups) == 1 or (len(test_images) == 1 and test_images != {frozenset()}):
         return [_join(groups)]
     first = groups[0]

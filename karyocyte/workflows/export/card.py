@@ -66,9 +66,11 @@ def _limits(model: ClassifierDescription, result: EvaluationResult | None) -> li
     lines += [*model.notes, *model.thresholds.get("notes", [])]
     if result is not None:
         for warning in result.warnings:
+            # What is said of intervals is of that evaluation, and no limit of the model.
             of_intervals = "resample" in warning.text or "left out" in warning.text
             if warning.topic not in NOT_OF_THE_MODEL and not of_intervals:
                 lines.append(str(warning))
+    # The members of an ensemble have many of them in common.
     return list(dict.fromkeys(lines))
 
 

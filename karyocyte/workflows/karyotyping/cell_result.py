@@ -66,7 +66,7 @@ class CellResult(CellInput):
         return float(pd.Series(self.distances, dtype=float).mean())
 
     @property
-    def foreign(self) -> list[str]:
+    def out_of_distribution(self) -> list[str]:
         """The names of the used files that are out of distribution, the farthest first."""
         distances = pd.Series(self.distances, dtype=float).sort_values(ascending=False, kind="stable")
         return list(distances.index[distances > 1.0])
@@ -111,10 +111,10 @@ class CellResult(CellInput):
             if counts[kind]:
                 reasons.append(f"{counted(counts[kind], 'file')} {text}")
         # One image tells little, the mean of a cell much: alone it refers a cell only where the mean cannot.
-        if (foreign := self.foreign) and (reasons or self.thresholds.distance is None):
-            named = ", ".join([*foreign[:LISTED], "..."] if len(foreign) > LISTED else foreign)
+        if (unlike := self.out_of_distribution) and (reasons or self.thresholds.distance is None):
+            named = ", ".join([*unlike[:LISTED], "..."] if len(unlike) > LISTED else unlike)
             reasons.append(
-                f"{len(foreign)} of {len(self.files)} files out of distribution, unlike the training images: {named}"
+                f"{len(unlike)} of {len(self.files)} files out of distribution, unlike the training images: {named}"
             )
         if self.karyotype.missing and (pairs := self.pairs):
             reasons.append(f"two chromosomes in one picture? {', '.join(pairs)}")
@@ -138,6 +138,7 @@ def name_cell(
         names = [file.file.name for file in used_files(files)]
         probabilities = np.array([given.metaphase.found[name].probability for name in names])
         fixed = _fixed_rows(files, given.fixed)
+        # A doubtful box is kept where the karyotype lacks a chromosome, so both are decided together.
         karyotype, kept = karyotype_of_boxes(
             predicted.log_probabilities, probabilities, config, fixed, config.refer_below, model.balanced
         )
@@ -145,6 +146,7 @@ def name_cell(
         predicted = predicted.of(kept)
     distances = {}
     for file, distance in zip(used_files(files), predicted.out_of_distribution.tolist(), strict=True):
+        # How unlike the training images a chromosome looks no longer matters once an expert has named it.
         if not np.isnan(distance) and given.fixed.get(file.file.name) not in CHROMOSOMES:
             distances[file.file.name] = distance
     result = CellResult(

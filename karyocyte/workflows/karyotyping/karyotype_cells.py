@@ -12,7 +12,7 @@ import numpy as np
 from datamodules.inference.cells import Cells, find_cells
 from datamodules.inference.image_files import printable
 from datamodules.io.decode import note_lines
-from datamodules.io.listing import describe_others
+from datamodules.io.folder_content import describe_others
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import new_whole_folder
 from datamodules.metaphases.crops import cut_out_by
@@ -52,8 +52,8 @@ from karyocyte.workflows.review.cell_bundle import (
 from karyocyte.workflows.review.cell_bundle import FOLDER as REVIEW
 
 
-def karyotype_cells(request: KaryotypeRequest) -> None:
-    """Name the karyotypes of cells; write tables, karyograms and a page, and print a summary.
+def karyotype_cells(request: KaryotypeRequest) -> Tables:
+    """Name the karyotypes of cells; write tables, which are returned, karyograms and a page, and print a summary.
 
     Raises:
         UserError: There is no image; a table is unfit; or a fixed class is unknown, or of an unknown file.
@@ -80,6 +80,7 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
                 looks.append(look_of(result, predicted))
                 results.append(write_pictures(result, predicted, folder, request.output))
                 advance()
+        # Only all cells together show that a reader failed, such as one class for everything.
         if failed := why_failed(together(looks), opened):
             warnings.append(sentence(failed))
             warn(warnings[-1])
@@ -101,6 +102,7 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
         write_karyotype_page(folder / "index.html", tables, facts, results)
     warn(*new_warnings)
     say(str(request.output / "index.html"), *cell_lines(tables), *lines)
+    return tables
 
 
 def look_of(result: CellResult, predicted: CellPrediction) -> NewImages:
@@ -129,9 +131,9 @@ def read_input(request: KaryotypeRequest, folder: Path) -> tuple[Cells, Sequence
     """
     config = request.config
     cache_dir = Path(config.cache_dir or request.model.facts.cache_dir)
-    pictures = find_pictures(request.cells, config.input, cache_dir, console.is_terminal)
+    pictures = find_pictures(request.cells, config.input, cache_dir, console.is_terminal, config.follow_links)
     if pictures is None:
-        cells = find_cells(request.cells, cache_dir, console.is_terminal)
+        cells = find_cells(request.cells, cache_dir, console.is_terminal, config.follow_links)
         say("read as pictures of single chromosomes (input=metaphases reads them as metaphases)")
         return cells, [None] * len(cells.cells)
     from lightning_modules.detection import trained  # here: single chromosomes need no torch
@@ -176,7 +178,9 @@ def reviewed_cell(result: CellResult, used: CellPrediction, output: Path) -> Rev
         logs = rounded(used.log_probabilities[len(files)])
         turned = bool(used.upside_down[len(files)])
         fixed = result.fixed.get(name)
-        files.append(ReviewedFile(name, path, call.assigned, fixed, logs, name in result.foreign, turned, one.area))
+        files.append(
+            ReviewedFile(name, path, call.assigned, fixed, logs, name in result.out_of_distribution, turned, one.area)
+        )
     distance = None if np.isnan(result.mean_distance) else result.mean_distance
     boxes = {}
     if result.metaphase is not None:

@@ -97,6 +97,7 @@ class KaryotypeRequest:
         """
         if not self.command.paths:
             raise UserError("no run and no cells are named: name a finished run's folder, then the cells")
+        # The last word is the place of the cells: if a model lies there, the cells were forgotten.
         if is_model(self.cells):
             raise UserError(f"no cells are named: add a folder, a zip or a table of chromosomes after {self.cells}")
         if self.named == [BUILT_IN] and not is_model(BUILT_IN):

@@ -133,7 +133,7 @@ def _cell_row(result: CellResult) -> dict[str, Any]:
         "doubtful": karyotype.doubtful,
         "expected_wrong": karyotype.expected_wrong if karyotype.calls else None,
         "mean_distance": result.mean_distance,
-        OUT_OF_DISTRIBUTION: len(result.foreign) if result.distances else None,
+        OUT_OF_DISTRIBUTION: len(result.out_of_distribution) if result.distances else None,
         "refer": YES_OR_NO[bool(result.reasons)],
         "reason": "; ".join(result.reasons) or None,
         "karyogram": result.karyogram,
@@ -188,7 +188,7 @@ def cell_lines(tables: Tables) -> list[str]:
 
 
 def summary(tables: Tables, thresholds: CellThresholds) -> list[str]:
-    """Account for every cell and every file, and say above what a cell is referred."""
+    """Account for every cell and every file, and say above which numbers a cell is referred."""
     cells, chromosomes, cases = tables
     kinds = cells["kind"].fillna("without karyotype").str.replace("_", " ").value_counts()
     statuses = chromosomes["status"].value_counts().reindex(list(map(str, FileStatus)), fill_value=0)
@@ -198,9 +198,9 @@ def summary(tables: Tables, thresholds: CellThresholds) -> list[str]:
         *note_lines(chromosomes["note"].dropna()),
         f"to be referred to an expert: {(cells['refer'] == 'yes').sum():,}",
     ]
-    limits = zip(("expected wrong", "in doubt", "mean distance"), astuple(thresholds), strict=False)
+    limits = zip(("expected errors", "chromosomes in doubt", "mean distance"), astuple(thresholds), strict=False)
     above = [f"{words} {limit:.3g}" for words, limit in limits if limit is not None]
-    lines.append(f"referred above: {', '.join(above)}")
+    lines.append(f"a cell is referred above one of: {', '.join(above)}")
     if len(cases):
         lines.append(f"{counted(len(cases), 'case')} of several cells: see cases.csv")
     return lines
@@ -316,6 +316,7 @@ def overlays(result: CellResult, anchor: str) -> list[Overlay]:
         return []
     in_picture = []
     in_karyogram = []
+    # The places in the karyogram are counted over the used files alone.
     row = -1
     for file, call in result.calls:
         found = metaphase.found[file.file.name]

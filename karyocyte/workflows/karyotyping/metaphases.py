@@ -75,7 +75,9 @@ class ChromosomeFinder:
     decisions: Mapping[str, CellDecisions] = field(default_factory=dict)
 
 
-def find_pictures(place: Path, wanted: str, cache_dir: Path, progress: bool) -> ImageFiles | None:
+def find_pictures(
+    place: Path, wanted: str, cache_dir: Path, progress: bool, follow_links: bool = False
+) -> ImageFiles | None:
     """Return the pictures of metaphases that a place holds; None where it holds single chromosomes.
 
     Args:
@@ -83,13 +85,14 @@ def find_pictures(place: Path, wanted: str, cache_dir: Path, progress: bool) -> 
         wanted: ``input`` of conf/karyotype.yaml.
         cache_dir: The folder below which a zip file is unpacked.
         progress: Whether a progress bar may be shown.
+        follow_links: Whether links that lead out of the folder are followed.
 
     Raises:
         UserError: There is no image, or the zip file is unsafe or damaged.
     """
     if wanted == "chromosomes" or place.suffix.lower() == TABLE_SUFFIX:
         return None
-    images = find_image_files([place], cache_dir, progress)
+    images = find_image_files([place], cache_dir, progress, follow_links)
     if wanted == "auto" and (place.is_dir() or len(images.files) > 1):
         files = images.files[:: max(1, len(images.files) // SAMPLE)]
         if 2 * sum(_looks_like_metaphase(file) for file in files) <= len(files):
@@ -156,6 +159,7 @@ def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> 
     found = {}
     cuts: list[CutOut] = []
     possible = finder.cut_out(picture, boxes)
+    # Two boxes of one chromosome would count it twice.
     for row in _distinct(possible, probabilities):
         if len(outline := possible[row].outline):
             number = len(cuts) + 1
@@ -165,6 +169,7 @@ def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> 
     if names := sorted(decisions.drawn.keys() - found.keys() - decisions.removed):
         others = [one.box for name, one in found.items() if name not in decisions.removed]
         drawn = np.array([decisions.drawn[name] for name in names], np.float32)
+        # Cut out among the boxes that were found, whose pixels are not theirs.
         new = finder.cut_out(picture, np.array([*others, *drawn]))[len(others) :]
         for name, box, cut in zip(names, drawn, new, strict=True):
             cuts.append(cut)

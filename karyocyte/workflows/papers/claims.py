@@ -58,7 +58,7 @@ def _carve_out(parts: tuple[int, ...]) -> tuple[Fraction, ...]:
 
 
 @dataclass(frozen=True)
-class Figure:
+class PrintedFigure:
     """A printed figure."""
 
     section: str
@@ -95,7 +95,7 @@ class Claim:
     experiment: str
     section: str
     data: PaperData
-    figures: tuple[Figure, ...]
+    figures: tuple[PrintedFigure, ...]
     method: str = ""
     members: tuple[str, ...] = ()
     deviation: str = ""
@@ -111,11 +111,11 @@ def printed_claims(results: Path, papers: tuple[str, ...] = ()) -> list[Claim]:
         own_data = data[row["dataset"], row["split"]]
         found = _of_claim(row, own_data.classes)
         for other in figures[figures["experiment"] == row["experiment"]].to_dict("records"):
-            found.append(Figure(other["section"], other["part"], other["metric"], other["figure"]))
+            found.append(PrintedFigure(other["section"], other["part"], other["metric"], other["figure"]))
         for other in per_class[per_class["model"] == row["experiment"]].to_dict("records"):
             found += _of_classes(other, own_data.classes)
         found.sort(key=lambda figure: (not figure.headline, figure.section != row["section"], PARTS.index(figure.part)))
-        unique: dict[tuple[str, str, str, bool], Figure] = {}
+        unique: dict[tuple[str, str, str, bool], PrintedFigure] = {}
         for figure in found:  # the headline comes first, and may be printed again in its section
             unique.setdefault((figure.section, figure.part, figure.metric, "/" in figure.printed), figure)
         members = tuple(row["members"].split())
@@ -139,28 +139,28 @@ def read_data(results: Path) -> dict[tuple[str, str], PaperData]:
     return data
 
 
-def _of_claim(row: Mapping[str, str], classes: tuple[str, ...]) -> list[Figure]:
+def _of_claim(row: Mapping[str, str], classes: tuple[str, ...]) -> list[PrintedFigure]:
     """Return the figures in a row of claims.csv; those beside the headline are of test images."""
     part, metric = HEADLINES[row["metric"]]
-    found = [Figure(row["section"], part, metric, row["claimed"], headline=True)]
+    found = [PrintedFigure(row["section"], part, metric, row["claimed"], headline=True)]
     figures = {"auc": row["auc"]}
     if classes:
         negative, positive = classes
         figures |= {f"precision/{positive}": row["precision"], f"recall/{positive}": row["recall"]}
     for name, printed in figures.items():
         if printed:
-            found.append(Figure(row["section"], TEST, name, printed))
+            found.append(PrintedFigure(row["section"], TEST, name, printed))
     if row["tp"]:
         shares = {positive: (row["tp"], row["fn"]), negative: (row["tn"], row["fp"])}
         for name, (right, wrong) in shares.items():
-            found.append(Figure(row["section"], TEST, f"recall/{name}", f"{right}/{int(right) + int(wrong)}"))
+            found.append(PrintedFigure(row["section"], TEST, f"recall/{name}", f"{right}/{int(right) + int(wrong)}"))
     return found
 
 
-def _of_classes(row: Mapping[str, str], classes: tuple[str, ...]) -> list[Figure]:
+def _of_classes(row: Mapping[str, str], classes: tuple[str, ...]) -> list[PrintedFigure]:
     """Return the figures in a row of claims/per_class.csv."""
-    found = [Figure(row["section"], TEST, "f1_weighted", row["f1_weighted"])]
+    found = [PrintedFigure(row["section"], TEST, "f1_weighted", row["f1_weighted"])]
     for metric in ("precision", "recall"):
         for sign, name in zip(("negative", "positive"), classes, strict=True):
-            found.append(Figure(row["section"], TEST, f"{metric}/{name}", row[f"{metric}_{sign}"]))
+            found.append(PrintedFigure(row["section"], TEST, f"{metric}/{name}", row[f"{metric}_{sign}"]))
     return found

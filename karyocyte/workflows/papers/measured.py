@@ -21,7 +21,7 @@ from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.intervals.pooling import merge_facts
 from karyocyte.evaluation.intervals.seeds import collect, run_groups
 from karyocyte.evaluation.metrics.classification import CALIBRATION, lower_is_better
-from karyocyte.evaluation.metrics.labelled import cases, score
+from karyocyte.evaluation.metrics.labelled import labelled_part, score
 from karyocyte.evaluation.result import Estimate
 from karyocyte.evaluation.results_csv import COLUMNS, SEPARATOR
 from karyocyte.workflows.papers.claims import PARTS, TEST, TRAIN
@@ -71,6 +71,7 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
         of_part = [_of_part(run, part) for run in runs]
         if not all(map(_count_labelled, of_part)):
             continue
+        # The papers print the sizes of one split, so that the mean over the runs is what compares.
         images[part] = sum(map(_count_images, runs, of_part)) / len(runs)
         collected = collect(of_part, EvaluationConfig(), part, _metrics(of_part[0]))
         subjects = collected.subjects
@@ -141,7 +142,7 @@ def _loss(predictions: Predictions) -> Estimate:
 
 def _sure_shares(predictions: Predictions) -> dict[str, Estimate]:
     """Return how many of the images that most passes call rightly, and wrongly, have more than SURE of the votes."""
-    images = cases(predictions)
+    images = labelled_part(predictions)
     votes = images.confidences()["votes"]
     right = votes.called == images.labels
     shares: dict[str, Estimate] = {}

@@ -58,6 +58,7 @@ def report(plan: Plan, configs: Mapping[str, Sequence[Config]]) -> None:
 
 
 def _jobs(configs: Mapping[str, Sequence[Config]]) -> Iterator[Job]:
+    # Many jobs share data and weights, which are looked for once.
     listed: dict[str, pd.DataFrame | None] = {}
     found: dict[str, tuple[str, str]] = {}
     for split, of_split in configs.items():

@@ -18,7 +18,7 @@ from karyocyte.common.text import counted
 from karyocyte.evaluation.averaging import ensemble_name
 from karyocyte.evaluation.renderers import WIDTH, terminal
 from karyocyte.evaluation.result import Estimate
-from karyocyte.workflows.papers.claims import Claim, Figure, PaperData, printed_claims
+from karyocyte.workflows.papers.claims import Claim, PaperData, PrintedFigure, printed_claims
 from karyocyte.workflows.papers.figure_tables import NOT_MEASURED, figure_tables, summary
 from karyocyte.workflows.papers.measured import (
     OF_EPOCH,
@@ -87,7 +87,7 @@ def compared_figures(paths: Sequence[Path], papers: Sequence[str] = (), results:
     return pd.DataFrame(rows)
 
 
-def _cells(claim: Claim, figure: Figure, runs: RunPair) -> dict[str, Any]:
+def _cells(claim: Claim, figure: PrintedFigure, runs: RunPair) -> dict[str, Any]:
     cells: dict[str, Any] = {"paper": claim.paper, "experiment": claim.experiment, "section": figure.section}
     cells |= {"dataset": claim.data.dataset, "part": figure.part, "metric": figure.metric}
     cells |= {"printed": figure.printed, "headline": figure.headline, "measured_on": getattr(_any(runs), "data", None)}
@@ -104,13 +104,13 @@ def _any(runs: RunPair) -> Measured | None:
     return runs.get("as_paper") or next(iter(runs.values()), None)
 
 
-def _value(measured: Measured | None, figure: Figure) -> Estimate | None:
+def _value(measured: Measured | None, figure: PrintedFigure) -> Estimate | None:
     if measured is None:
         return None
     return measured.values.get((figure.part, figure.metric))
 
 
-def _compare(figure: Figure, runs: RunPair, of_runs: list[str]) -> tuple[str, list[str]]:
+def _compare(figure: PrintedFigure, runs: RunPair, of_runs: list[str]) -> tuple[str, list[str]]:
     """Return the verdict on a figure, and why it is not comparable or not measured."""
     reasons = list(of_runs)
     if not figure.printed:
@@ -136,7 +136,7 @@ def _compare(figure: Figure, runs: RunPair, of_runs: list[str]) -> tuple[str, li
     return REPRODUCED, []
 
 
-def _reasons_of_value(ours: Estimate | None, figure: Figure) -> list[str]:
+def _reasons_of_value(ours: Estimate | None, figure: PrintedFigure) -> list[str]:
     """Return why a value cannot be compared; [] where it can."""
     name, _, of = figure.metric.partition("/")
     if ours is None:
@@ -154,6 +154,7 @@ def _pairs(measured: Sequence[Measured], claim: Claim) -> list[RunPair]:
     """Return the measurements of a claim; two together where no other is of their data set and departures."""
     names = {claim.experiment}
     if claim.members:
+        # An ensemble is named by its members in the order that was typed.
         for order in permutations(claim.members):
             names.add(ensemble_name(claim.method, len(order), list(order)))
     groups: dict[tuple[str, ...], list[Measured]] = {}

@@ -27,6 +27,7 @@ class PredictConfig(StrictModel, defaults="predict"):
     rules: Annotated[tuple[Rule, ...] | None, BeforeValidator(listed)] = FROM_YAML
     batchnorm: Literal["trained", "images"] | None = FROM_YAML
     runtime: Literal["torch", "onnx"] | None = FROM_YAML
+    follow_links: bool = FROM_YAML
     cache_dir: Folder | None = FROM_YAML
 
 

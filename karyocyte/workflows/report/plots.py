@@ -13,7 +13,7 @@ from matplotlib.figure import Figure as Canvas
 from karyocyte.evaluation.core import plots as figures
 from karyocyte.evaluation.core.plots import STYLE
 from karyocyte.evaluation.intervals.pooling import pool
-from karyocyte.evaluation.metrics.labelled import cases, score
+from karyocyte.evaluation.metrics.labelled import labelled_part, score
 from karyocyte.evaluation.pages.blocks import Figure
 from karyocyte.evaluation.referral import confidence_plots
 from karyocyte.evaluation.referral.selective import RiskCoverage, rankings
@@ -142,7 +142,7 @@ def risk_figures(chapter: Chapter) -> list[Figure]:
     triage = chapter.result.triage
     if not triage:
         return []
-    ranked = rankings([cases(run.part("test")) for run in chapter.group.runs])
+    ranked = rankings([labelled_part(run.part("test")) for run in chapter.group.runs])
     of_test = {name: each.curve for name, each in ranked.items()}
     first = next(iter(triage.risk_coverage.values()))
     return [

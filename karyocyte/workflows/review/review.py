@@ -65,6 +65,7 @@ def serve(reviewed: Reviewed, path: Path, names: Sequence[str], blind: bool, por
                 how = "with" if log.blind[name] else "without"
                 raise UserError(f"{path}: {name} has reviewed {how} --blind: do so again, or choose another --reader")
         reviewed.publish(log)
+        # Bound here and not by uvicorn: the address with a free port is printed before the page is served.
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

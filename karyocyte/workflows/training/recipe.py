@@ -9,7 +9,7 @@ from pytorch_lightning import Callback
 
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.runs.run import Run
-from lightning_modules.build import FirstBackbone
+from lightning_modules.build import InitialisedBackbone
 
 Built = tuple[Any, dict[str, str | None]]  # a network with its first weights, and the hashes of what these are
 
@@ -19,6 +19,6 @@ class Recipe:
     """The steps of a training; ``data`` takes the arguments of `SplitDataModule`, the others what it returns, too."""
 
     data: Callable[..., SplitDataModule]
-    build: Callable[[Any, Any, FirstBackbone], Built]
+    build: Callable[[Any, Any, InitialisedBackbone], Built]
     fit: Callable[[Any, Any, Any, Run, Sequence[Callback]], None]  # and marks the run as finished
     report: Callable[[Path, Any, Any], None]  # evaluates the predictions of a finished run

@@ -9,7 +9,6 @@ from typing import Any
 from pytorch_lightning import Callback
 from rich.text import Text
 
-from datamodules.datasets import data_module
 from datamodules.feature_datamodule import FeatureDataModule
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.manifest.numbers import NUMBERS
@@ -35,20 +34,20 @@ from karyocyte.evaluation.sections import own_sections
 from karyocyte.evaluation.terminal import headline, overview, whole
 from karyocyte.workflows.training.monitored import add_monitored
 from karyocyte.workflows.training.recipe import Built, Recipe
-from lightning_modules.build import FirstBackbone, build_classifier, first_backbone
+from lightning_modules.build import InitialisedBackbone, build_classifier, initialise_backbone
 from lightning_modules.classifier import Classifier
 from lightning_modules.distributed import (
     check_equal,
-    joint_errors,
     on_rank_zero,
     process_group,
+    raised_on_all_ranks,
     rank_zero_context,
     rank_zero_first,
 )
-from lightning_modules.inference import predict
 from lightning_modules.out_of_distribution import Distances, fit_distances, save_distances
+from lightning_modules.predict import predict
 from lightning_modules.training.fit import FinishedStage, Mode, train_stages, training_facts
-from lightning_modules.training.trainer import set_up_torch
+from lightning_modules.training.process import set_up_torch
 
 
 def run(config: TrainingConfig, callbacks_of: Watch | None = None) -> Path:
@@ -84,16 +83,16 @@ def prepare(config: TrainingConfig, world: World = World()) -> tuple[SplitDataMo
     with rank_zero_first():
         if isinstance(config, Config):
             own_sections(config.evaluation)  # so that a wrong name is an error before the training
-        first = first_backbone(config)
+        first = initialise_backbone(config)
     data = recipe.data(config, progress=config.trainer.enable_progress_bar, world=world)
     with rank_zero_first():
         data.setup()
     return data, *recipe.build(config, data, first)
 
 
-def build_model(config: Config, data: ImageDataModule, first: FirstBackbone | None = None) -> Built:
+def build_model(config: Config, data: ImageDataModule, first: InitialisedBackbone | None = None) -> Built:
     """Build the network of a run with its first weights; return it with the hashes of what these are."""
-    with joint_errors():
+    with raised_on_all_ranks():
         model, contents = build_classifier(config, data.manifest.classes, first)
         add_monitored(model, config.callbacks.monitor, data.manifest.classes)
     return model, contents
@@ -118,7 +117,7 @@ def fit_and_predict(
     model: Classifier, data: ImageDataModule, config: Config, run: Run, callbacks: Sequence[Callback]
 ) -> None:
     """Prepare the images, train the stages, write predictions.parquet and mark the run as finished."""
-    with joint_errors():
+    with raised_on_all_ranks():
         data.prepare_data()
     on_rank_zero(data.write_facts, run.folder)
     on_rank_zero(run.write_json, RunFile.MODEL, asdict(model.facts()))
@@ -234,7 +233,7 @@ def _chosen_epoch(run: Run, config: Config) -> list[str]:
     return [f"evaluated: epoch {int(best['epoch']) + 1} of {epochs} of stage {best['stage']}, the best {monitor}"]
 
 
-CLASSIFICATION = Recipe(data_module, build_model, fit_and_predict, report)
+CLASSIFICATION = Recipe(ImageDataModule, build_model, fit_and_predict, report)
 
 
 def recipe_of(config: TrainingConfig) -> Recipe:

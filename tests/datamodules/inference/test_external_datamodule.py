@@ -116,7 +116,7 @@ def test_unused_images_count_for_the_scale_of_their_cell(tmp_path):
     assert len(data.rows("test")) == 8
     assert np.array_equal(data.images, prepared_images(scanned, prepare, tmp_path / "cache", False))
     served = list(data.predict_dataloader())
-    assert np.concatenate([index for _, _, index in served]).tolist() == data.rows("test").tolist()
-    assert {int(label) for _, labels, _ in served for label in labels} == {0, 1}
+    assert np.concatenate([batch["index"] for batch in served]).tolist() == data.rows("test").tolist()
+    assert {int(label) for batch in served for label in batch["label"]} == {0, 1}
     split = data.split_table(read_seen_images(write_split(tmp_path / "run", [("a", "train"), ("t", "test")]), None))
     assert split["part"].value_counts().to_dict() == {"unused": len(labels) - 8, "test": 8, "train": 1}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from datamodules.datasets import data_module
+from datamodules.image_datamodule import ImageDataModule
 from datamodules.inference.run_images import from_test_part
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.run import Run
@@ -12,7 +12,7 @@ from tests.helpers.training import small_config
 
 def run_of(tmp_path, config):
     """A run's folder with its split and its configuration, and its data module."""
-    module = data_module(config, progress=False)
+    module = ImageDataModule(config, progress=False)
     module.setup()
     module.write_facts(tmp_path / "run")
     Run(tmp_path / "run").write_config(config)

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from datamodules.io.decode import MAX_BYTES, SUFFIXES, BrokenImageError, decode_image, read_image
@@ -81,6 +82,43 @@ def test_values_of_fourteen_bits_are_refused(tmp_path, background):
     path = save(Image.fromarray(np.linspace(0, 16383, 60).astype(np.uint16).reshape(6, 10)), tmp_path / "a.png")
     with pytest.raises(BrokenImageError, match=r"end at 16,383 .*: stretch all images alike to 16 bits"):
         read_image(path, background)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_hot_pixel_or_a_scale_bar_does_not_hide_that_fewer_bits_are_used(tmp_path, channels):
+    values = np.random.default_rng(1).integers(500, 4096, (64, 64, channels), dtype=np.uint16)
+    values[60, 10:30] = 65535
+    path = tmp_path / "a.tif"
+    assert cv2.imwrite(str(path), values)
+    with pytest.raises(BrokenImageError, match=r"but for a few, end at 4,09\d .*: stretch all images alike"):
+        read_image(path)
+    values[40:] = 40_000
+    assert cv2.imwrite(str(path), values)
+    assert read_image(path).max() >= 155
+
+
+def test_cmyk_that_may_be_inverted_is_refused(tmp_path):
+    path = save(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), tmp_path / "a.jpg")
+    data = path.read_bytes()
+    start = data.index(b"\xff\xee")
+    path.write_bytes(data[:start] + data[start + 16 :])
+    with pytest.raises(BrokenImageError, match="no Adobe marker"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg"])
+def test_zeros_in_place_of_the_end_of_a_strip_are_seen(tmp_path, compression):
+    path = tmp_path / "a.tif"
+    noise = np.random.default_rng(1).integers(0, 256, (40, 40), dtype=np.uint8)
+    Image.fromarray(noise).save(path, compression=compression)
+    assert read_image(path).shape == (40, 40, 3)
+    with tifffile.TiffFile(path) as opened:
+        (start,), (length,) = opened.pages.first.dataoffsets, opened.pages.first.databytecounts
+    data = bytearray(path.read_bytes())
+    data[start + length // 2 : start + length] = bytes(length - length // 2)
+    path.write_bytes(data)
+    with pytest.raises(BrokenImageError, match="zeros are in place"):
+        read_image(path)
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.int32])

@@ -136,28 +136,9 @@ def test_the_picture_is_that_of_the_reference(name):
     wanted = np.dstack([wanted] * 3) if wanted.ndim == 2 else wanted
     pixels = decode_image(data).pixels
     assert pixels.shape == wanted.shape
-    assert np.abs(pixels.astype(int) - wanted).max() <= 3  # rounded from YCbCr, and from alpha
-
-
-PLAIN = [name for name in RIGHT if name.startswith(("gray", "colours", "BigTIFF", "a channel")) and "assoc" not in name]
-
-
-@pytest.mark.parametrize("name", PLAIN)
-def test_the_picture_is_what_tifffile_reads(name):
-    data, _ = RIGHT[name]
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
-        page = file.pages[0]
-        values = page.asarray()
-        is_negative = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
-        if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
-            values = np.moveaxis(values, 0, -1)
-    if values.dtype == np.uint16:
-        values = values >> 8
-    if is_negative:
-        values = 255 - values
-    if values.ndim == 2:
-        values = np.dstack([values] * 3)
-    assert np.array_equal(decode_image(data).pixels, values[..., :3])
+    is_exact = name.startswith(("gray", "colours", "BigTIFF")) and "alpha" not in name
+    # Others are rounded, from few bits, from YCbCr, and under alpha.
+    assert np.abs(pixels.astype(int) - wanted).max() <= (0 if is_exact else 3)
 
 
 def paged(*pages: np.ndarray, subfile: int = 0) -> bytes:

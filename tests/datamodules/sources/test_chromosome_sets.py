@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.datasets import data_module
+from datamodules.image_datamodule import ImageDataModule
 from karyocyte.common.composition.compose import check_config, compose_overrides
 from karyocyte.common.errors import UserError
 from tests.helpers.chromosomes import write_chromosomes
@@ -27,7 +27,7 @@ def data_of(folder, *words, weight=1.0, upright=True, whole_cells=True):
         *("prepare.fit=canvas", "prepare.size=[48,24]", "prepare.canvas.scale_by=cell", "prepare.canvas.area=200"),
         *("prepare.canvas.unknown_cell=width", "split.folds=3", *words),
     ]
-    return data_module(check_config(compose_overrides(words)), progress=False)
+    return ImageDataModule(check_config(compose_overrides(words)), progress=False)
 
 
 def test_equal_names_in_two_sets_are_different_images_cells_and_subjects(folder):
@@ -92,8 +92,7 @@ def test_cells_that_are_not_whole_are_not_used(folder):
 def test_a_batch_says_which_images_are_surely_upright(folder, upright):
     data = data_of(folder, "transform.batched=true", upright=upright)
     data._position = lambda: (0, 0)
-    keys = next(iter(data.train_dataloader()))
-    batch = data.on_after_batch_transfer(keys, 0)
+    batch = next(iter(data.train_dataloader()))
     if upright:
         assert "upright" not in batch
     else:

@@ -27,7 +27,7 @@ def test_files_are_found_at_any_depth_and_litter_is_passed_over(tmp_path):
     assert manifest.classes == ("a", "b", "c")
     assert manifest.frame["label"].value_counts().to_dict() == {"a": 3, "b": 2, "c": 1}
     assert "a/deep/deeper/x.TIF" in set(manifest.frame["path"])
-    (note,) = manifest.notes
+    _, note = manifest.notes
     assert note.startswith("beside 6 images: ")
     for kind in ("1 image that is not used", "1 .txt", "2 hidden folder", "2 hidden"):
         assert kind in note
@@ -94,7 +94,7 @@ def test_a_name_that_is_not_utf8_is_one_line(tmp_path):
         scan_folder(root, tmp_path / "cache")
 
 
-@pytest.mark.parametrize("names", [("train", "val", "test"), ("Training", "validation", "testing"), ("train", "test")])
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("training_set", "test_set"), ("train", "test")])
 def test_folders_that_are_named_as_parts_are_parts_and_no_classes(tmp_path, names):
     for name in names:
         write_class_folders(tmp_path / "data" / name, {"a": 2, "b": 1})
@@ -102,6 +102,31 @@ def test_folders_that_are_named_as_parts_are_parts_and_no_classes(tmp_path, name
     assert manifest.classes == ("b", "a")
     assert manifest.frame.groupby(["part", "label"]).size().tolist() == [2, 1] * len(names)
     assert set(manifest.frame["part"]) == set(names)
+
+
+def test_parts_may_lie_in_a_folder_of_their_name(tmp_path):
+    for name in ("seg_train", "seg_test"):
+        write_class_folders(tmp_path / "data" / name / name, {"a": 2, "b": 1})
+    manifest = scan_folder(tmp_path / "data", tmp_path / "cache", positive_class="a")
+    assert manifest.classes == ("b", "a")
+    assert set(manifest.frame["part"]) == {"seg_train", "seg_test"}
+
+
+def test_what_is_half_of_parts_or_folds_or_one_level_too_high_is_no_class(tmp_path):
+    for name in ("half/train", "half/val", "flat/train", "lone/set", "folds/fold_1"):
+        write_class_folders(tmp_path / name, {"a": 1, "b": 1})
+    write_class_folders(tmp_path / "half", {"other": 1})
+    write_class_folders(tmp_path / "flat", {"test": 1})
+    write_class_folders(tmp_path / "folds/fold_2", {"b": 1})
+    whole = r"other is not: move it away, or 'data.classes=\[other,train,val\]'"
+    for name, message in {
+        "half": whole,
+        "flat": "test has no class folders.*data_dir=.*/flat/train",
+        "lone": "data_dir=.*/lone/set",
+        "folds": "data_dir=.*/folds/fold_1",
+    }.items():
+        with pytest.raises(UserError, match=message):
+            scan_folder(tmp_path / name, tmp_path / "cache", positive_class="a")
 
 
 def test_folders_that_hold_the_classes_or_masks_are_refused_with_a_key_that_takes_them(tmp_path):
@@ -119,5 +144,7 @@ def test_folders_that_hold_the_classes_or_masks_are_refused_with_a_key_that_take
 def test_masks_within_the_classes_are_said(tmp_path):
     root = write_class_folders(tmp_path / "data", {"a": 1, "b": 1})
     write_image(root / "a" / "masks" / "0.png", cell_image(9))
-    (note,) = scan_folder(root, tmp_path / "cache", positive_class="a").notes
-    assert note.startswith("1 images lie in folders")
+    write_image(root / "b" / "0_mask.png", cell_image(8))
+    masks, inner = scan_folder(root, tmp_path / "cache", positive_class="a").notes
+    assert masks.startswith("2 images are named as masks are")
+    assert inner.endswith("a (masks)")

@@ -1,5 +1,7 @@
 """A CSV with a row per image."""
 
+import unicodedata
+
 import pytest
 
 from datamodules.manifest.manifest import DRAWN
@@ -86,8 +88,27 @@ def _written(text: str, encoding: str = "utf-8") -> bytes:
         (_written("sep=;\r\n" + "\r\n".join(LINES).replace(",", ";")), 0),
         (_written("\n".join(LINES).replace("/", "\\")), 0),
         (_written("\n".join(LINES).replace("path,", '"path" ,')), 0),
+        (_written("\n".join(LINES).replace(",", "|")), 0),
+        (_written("\n\n" + "\r".join(LINES)), 0),
+        (_written('"path" "label" "subject"\n"1" "a/1.png" "x" "ä"\n"2" "a/2.png" "y" "p2"\n'), 0),
+        (_written('"path","label","subject"\n"1","a/1.png","x","ä"\n"2","a/2.png","y","p2"\n'), 0),
+        (_written("path,label,subject,Label\na/1.png,x,ä,\na/2.png,y,p2,z"), 1),
     ],
-    ids=["semicolon", "tabs, UTF-16", "with a mark", "Windows-1252", "comments", "Excel", "Windows paths", "blanks"],
+    ids=[
+        "semicolon",
+        "tabs, UTF-16",
+        "with a mark",
+        "Windows-1252",
+        "comments",
+        "Excel",
+        "Windows paths",
+        "blanks",
+        "|",
+        "macOS",
+        "R",
+        "R with commas",
+        "columns that may be the same",
+    ],
 )
 def test_tables_of_other_programs_are_read_as_what_they_are(tmp_path, data, notes):
     for number in (1, 2):
@@ -98,3 +119,28 @@ def test_tables_of_other_programs_are_read_as_what_they_are(tmp_path, data, note
     assert manifest.frame["path"].tolist() == ["a/1.png", "a/2.png"]
     assert manifest.frame["subject"].tolist() == ["ä", "p2"]
     assert len(manifest.notes) == notes
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (_written("path,label,label\na/1.png,x,y"), "two columns label"),
+        (_written("my images\n" + "\n".join(LINES)), "its first line names the columns"),
+        (_written("\n".join(LINES), "utf-32"), "no text file"),
+        (_written("\n".join(LINES).replace(",", " ")), "separate columns by commas"),
+    ],
+)
+def test_tables_that_may_be_read_in_two_ways_are_refused(tmp_path, data, message):
+    write_image(tmp_path / "data" / "a" / "1.png", cell_image(1))
+    (tmp_path / "data" / "labels.csv").write_bytes(data)
+    with pytest.raises(UserError, match=message):
+        scan_table(tmp_path / "data", tmp_path / "cache", positive_class="x")
+
+
+def test_accents_in_paths_are_found_as_macos_and_others_write_them(tmp_path):
+    for number, form in enumerate(("NFC", "NFD")):
+        write_image(tmp_path / "data" / unicodedata.normalize(form, f"ä{number}.png"), cell_image(number))
+    rows = "path,label\n" + unicodedata.normalize("NFD", "ä0.png,x\n") + unicodedata.normalize("NFC", "ä1.png,y\n")
+    (tmp_path / "data" / "labels.csv").write_text(rows, encoding="utf-8")
+    keys = {"positive_class": "x", "subject_column": None, "part_column": None, "group_column": None}
+    assert len(scan_table(tmp_path / "data", tmp_path / "cache", **keys).frame) == 2

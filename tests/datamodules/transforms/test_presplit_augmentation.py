@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from datamodules.datasets import data_module
+from datamodules.image_datamodule import ImageDataModule
 from datamodules.manifest.leakage import check_leaks
 from datamodules.manifest.manifest import content_hash
 from datamodules.manifest.splits import split
@@ -82,7 +82,7 @@ def test_the_data_module_serves_turned_copies_and_warns(tmp_path):
     overrides = ["data=hem_all", f"data_dir={root}"]
     extra = ["protocol=paper", "balance=hem_all", "transform=hem_all", "prepare.crop=false"]
     extra += ["data.paper_split.train=0.5", "data.paper_split.validation=0.25"]
-    data = data_module(small_config(tmp_path, *extra, data=overrides), progress=False)
+    data = ImageDataModule(small_config(tmp_path, *extra, data=overrides), progress=False)
     data.setup()
     frame = data.manifest.frame
     assert frame["label"].value_counts().to_dict() == {"all": 27, "hem": 27}
@@ -97,9 +97,9 @@ def test_the_data_module_serves_turned_copies_and_warns(tmp_path):
     for image_id in copies:
         original = data.images[row_of[image_id.removesuffix("_turned90")]]
         assert np.array_equal(data.images[row_of[image_id]], np.rot90(original))
-    served = {int(row): image for batch in data.predict_dataloader() for image, row in zip(*batch[::2], strict=True)}
-    for row, image in served.items():
-        assert np.array_equal(image.numpy().transpose(1, 2, 0), data.images[row])
+    for batch in data.predict_dataloader():
+        for image, row in zip(batch["image"], batch["index"].tolist(), strict=True):
+            assert np.array_equal(image.numpy().transpose(1, 2, 0), data.images[row] / np.float32(255))
 
 
 def test_the_honest_protocol_evens_out_the_train_part_alone(tmp_path):
@@ -108,7 +108,7 @@ def test_the_honest_protocol_evens_out_the_train_part_alone(tmp_path):
         path.unlink()
     images = ["data=hem_all", f"data_dir={root}"]
     config = small_config(tmp_path, "balance=hem_all", "transform=hem_all", data=images)
-    data = data_module(config, progress=False)
+    data = ImageDataModule(config, progress=False)
     data.setup()
     assert data.expansion.change is None
     assert set(data.plan.rows) <= set(data.rows("train"))

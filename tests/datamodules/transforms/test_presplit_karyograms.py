@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.datasets import data_module
+from datamodules.image_datamodule import ImageDataModule
 from datamodules.manifest.leakage import check_leaks
 from datamodules.manifest.splits import split
 from datamodules.transforms.presplit_augmentation import copy_karyograms
@@ -96,7 +96,7 @@ def run(tmp_path):
     """A data module under protocol=paper, prepared."""
     root = write_karyograms(tmp_path / "data", {"normal": 8, "abnormal": 6})
     config = karyogram_config(tmp_path, root, "protocol=paper", "prepare.augment_at=48", "prepare.size=32", "seed=3")
-    data = data_module(config, progress=False)
+    data = ImageDataModule(config, progress=False)
     data.setup()
     return data
 
@@ -110,8 +110,9 @@ def test_all_parts_hold_copies_and_training_changes_them_no_more(run):
     epochs = []
     for epoch in (0, 1):
         data._position = lambda epoch=epoch: (epoch, 0)
-        batches = list(data.train_dataloader())
-        epochs.append({int(row): image for batch in batches for image, row in zip(batch[0], batch[2], strict=True)})
+        epochs.append({})
+        for batch in data.train_dataloader():
+            epochs[-1] |= dict(zip(batch["index"].tolist(), batch["image"], strict=True))
     assert all(image.shape == (3, 32, 32) for image in epochs[0].values())
     shared = epochs[0].keys() & epochs[1].keys()  # a last batch of one waits for another epoch
     assert len(shared) > 40

@@ -15,8 +15,8 @@ from karyocyte.common.runs.ensemble import EnsembleFile, write_ensemble
 from karyocyte.common.runs.run import Run
 from karyocyte.common.thumbnails import decode, read_pictures
 from karyocyte.workflows.explain.explain_request import ExplainRequest
+from karyocyte.workflows.explain.explain_runs import choose, select_images, target_classes
 from karyocyte.workflows.explain.layers import smoothness
-from karyocyte.workflows.explain.run import choose, select_images, target_classes
 from tests.helpers.terminal import error_of, run_app
 from tests.helpers.training import run_undrawn, small_config
 
@@ -108,7 +108,8 @@ def test_the_layers_of_each_run_are_drawn(runs, tmp_path):
 def test_several_runs_are_in_one_figure(runs, tmp_path, monkeypatch):
     drawn = {}
     monkeypatch.setattr(
-        "karyocyte.workflows.explain.run.draw_sheet", lambda path, _, strips, *size: drawn.update({path: dict(strips)})
+        "karyocyte.workflows.explain.explain_runs.draw_sheet",
+        lambda path, _, strips, *size: drawn.update({path: dict(strips)}),
     )
     call("heatmaps", *runs, "samples=2", "--out", tmp_path / "maps.png")
     call("layers", *runs, "samples=2", "--out", tmp_path / "layers.png")
@@ -125,7 +126,8 @@ def test_several_runs_are_in_one_figure(runs, tmp_path, monkeypatch):
 def test_several_methods_and_layers_of_one_run_are_in_one_figure(runs, tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(
-        "karyocyte.workflows.explain.run.draw_sheet", lambda path, _, strips, *size: drawn.append((path, strips))
+        "karyocyte.workflows.explain.explain_runs.draw_sheet",
+        lambda path, _, strips, *size: drawn.append((path, strips)),
     )
     words = ("method=gradcam,hirescam", "layer=conv2,conv3", "samples=2")
     call("heatmaps", runs[0], *words, "--out", tmp_path / "maps.png")

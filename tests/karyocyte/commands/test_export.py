@@ -16,8 +16,8 @@ from karyocyte.commands.predict import app as predict
 from karyocyte.common.runs.portable import PortableModel
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.result import Estimate, EvaluationResult, SubgroupResult
+from karyocyte.workflows.export import export_model as exporting
 from karyocyte.workflows.export import graph
-from karyocyte.workflows.export import run as exporting
 from karyocyte.workflows.export.card import model_card
 from tests.helpers.portable import UNNEEDED, run_without
 from tests.helpers.terminal import error_of, run_app

@@ -129,7 +129,7 @@ def test_cells_are_listed_by_expected_errors_within_80_columns(run, cells, plain
     assert "is not reliable" not in output
     assert plain[0]["reason"].str.contains("expected wrong: .* above 0.5").all()
     assert not table["reason"].str.contains("expected wrong").any()
-    assert "referred above: expected wrong 46, in doubt 50" in output
+    assert "above one of: expected errors 46, chromosomes in doubt 50" in output
 
 
 @pytest.mark.parametrize("name", ["run", "second"])

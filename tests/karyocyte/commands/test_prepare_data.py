@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import pytest
 
-from datamodules.datasets import data_module
+from datamodules.image_datamodule import ImageDataModule
 from karyocyte.commands.prepare_data import app
 from karyocyte.common.composition.compose import check_config
 from tests.helpers.archives import zip_folder
@@ -49,7 +49,7 @@ def test_a_zip_is_unpacked_counted_and_prepared_and_training_finds_it_done(call,
     ):
         monkeypatch.setattr(step, lambda *args, **kwargs: pytest.fail("done again"))
     places = [f"cache_dir={tmp_path / 'cache'}", "prepare.size=32", "weights=random"]
-    data = data_module(check_config(composed([*overrides, *places])), progress=False)
+    data = ImageDataModule(check_config(composed([*overrides, *places])), progress=False)
     data.setup()
     assert len(data.images) == 140
 

@@ -25,11 +25,11 @@ from tests.helpers.predictions import make_run
 
 # What begins after the checks of a command is left out.
 AFTER_CHECKS = {
-    "predict": ("prediction.run", "predict_images"),
+    "predict": ("prediction.predict_images", "predict_images"),
     "evaluate": ("evaluation.evaluate_runs", "evaluate"),
     "report": ("report.page", "report_runs"),
     "karyotype": ("karyotyping.karyotype_cells", "karyotype_cells"),
-    "export": ("export.run", "export_model"),
+    "export": ("export.export_model", "export_model"),
     "ensemble": ("ensembles.make", "make_ensembles"),
 }
 OWN = "data=folder protocol=image cache_dir=cache"

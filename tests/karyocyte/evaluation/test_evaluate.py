@@ -88,7 +88,7 @@ def test_without_a_threshold_there_are_only_metrics_at_one_half(run, reason):
         ({"subjects": 12}, "test: fewer than 20 subjects in “hem” (6), “all” (6): intervals may be too narrow"),
         ({"subjects": None}, "test: no subject is known: intervals treat images as independent"),
         ({"subjects": 60, "skill": 0.0}, "test: the interval of the AUC contains 0.5"),
-        ({"subjects": 60, "skill": 50.0}, "test: exactly 0 or 1, so an exact binomial interval is given"),
+        ({"subjects": 60, "skill": 50.0}, "test: these metrics are exactly 0 or 1"),
     ],
 )
 def test_warnings_say_what_limits_the_metrics(facts, warning):

@@ -163,7 +163,7 @@ def test_levels_must_rise_and_a_schedule_beside_it_is_refused(tmp_path):
     for levels in ([asdict(level) for level in LEVELS[::-1]], []):
         with pytest.raises(ValueError, match="one or more, each `above` larger"):
             CheckAndAdjust(200, None, levels, stage)
-    with pytest.raises(UserError, match="set scheduler=none"):
+    with pytest.raises(UserError, match="set `scheduler=none`"):
         small_config(tmp_path, *CHECKS, "scheduler=cosine")
 
 

@@ -13,7 +13,7 @@ from karyocyte.common.config.data import LoaderConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.run import Run
 from lightning_modules.classifier import Classifier
-from lightning_modules.training.machine import OutOfMemoryError, explained_batchnorm, explained_faults
+from lightning_modules.training.machine_faults import OutOfMemoryError, explained_batchnorm, explained_faults
 from tests.helpers.training import small_config
 from tests.karyocyte.workflows.training.interrupted_run import run_unevaluated
 

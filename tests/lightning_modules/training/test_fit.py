@@ -13,7 +13,7 @@ from karyocyte.common.runs.run import Run
 from karyocyte.common.runs.stages import stages_of
 from lightning_modules.build import build_classifier
 from lightning_modules.checkpoint_io import load_checkpoint
-from lightning_modules.inference import predict
+from lightning_modules.predict import predict
 from lightning_modules.training.fit import train_stages
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import (

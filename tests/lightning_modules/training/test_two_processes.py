@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 import torch
 
-from datamodules.datasets import data_module
+from datamodules.image_datamodule import ImageDataModule
 from karyocyte.common.predictions import read_predictions
 from karyocyte.common.runs.predicted import to_predictions
 from karyocyte.common.runs.run import Run
-from lightning_modules.inference import predict
 from lightning_modules.load import load_run
+from lightning_modules.predict import predict
 from tests.helpers.training import QUICK, small_config
 from tests.karyocyte.workflows.training.interrupted_run import run_unevaluated
 from tests.lightning_modules.pair import Training, run_pair
@@ -192,7 +192,7 @@ def test_a_validation_of_uneven_shares_ends_in_both(pair):
 
 def test_passes_of_dropout_have_the_masks_that_one_process_draws(pair):
     run = load_run(run_of(pair, "undisturbed"))
-    data = data_module(run.config, progress=False)
+    data = ImageDataModule(run.config, progress=False)
     data.setup()
     manifest = data.manifest
     predicted = predict(run.classifier, data, run.config)  # alone, though the run's configuration says two

@@ -29,10 +29,10 @@ from karyocyte.workflows.sweeps.tuning.results import SearchReport, overrides_of
 from karyocyte.workflows.sweeps.tuning.settings import SearchConfig, check_space, with_values
 from karyocyte.workflows.sweeps.tuning.study import Direction, SharedStudy
 from karyocyte.workflows.training import train
-from lightning_modules.callbacks.staged_unfreezing import stage_callback
+from lightning_modules.callbacks.one_stage import stage_callback
 from lightning_modules.distributed import on_rank_zero
 from lightning_modules.training.fit import read_score
-from lightning_modules.training.trainer import set_up_torch
+from lightning_modules.training.process import set_up_torch
 
 # Steps of Optuna from one stage to the next, so that an epoch is compared with the same epoch of the same stage,
 # however early the stage before had ended.

@@ -21,7 +21,7 @@ from karyocyte.workflows.training.detection.steps import (
     settings_of,
 )
 from karyocyte.workflows.training.recipe import Built, Recipe
-from lightning_modules.build import FirstBackbone
+from lightning_modules.build import InitialisedBackbone
 from lightning_modules.detection.cutter import FOREIGN, MONITORS, Cutter
 
 MASKS = "masks.parquet"  # of the boxes of composed validation and test pictures
@@ -36,7 +36,7 @@ WORDS = {
 }
 
 
-def build_cutter(config: CutterConfig, data: SplitDataModule, first: FirstBackbone) -> Built:
+def build_cutter(config: CutterConfig, data: SplitDataModule, first: InitialisedBackbone) -> Built:
     """Build the cutter of a run with its first weights; return it with the hashes of what these are.
 
     Raises:

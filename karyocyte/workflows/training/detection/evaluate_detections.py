@@ -90,7 +90,7 @@ def crossing_boxes(boxes: np.ndarray) -> np.ndarray:
 
 def evaluate_detections(validation: Detected, test: Detected, confidence: float) -> pd.DataFrame:
     """Return ``metric``, ``value``, ``low`` and ``high``: WORDS on the test pictures, and the threshold of a score."""
-    threshold = choose_threshold(validation)
+    threshold = choose_box_threshold(validation)
     return by_case(partial(test.measure, threshold=threshold), test.pictures["case"], confidence)
 
 
@@ -107,7 +107,7 @@ def calibrate(validation: Detected) -> tuple[float, float]:
     return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
 
 
-def choose_threshold(validation: Detected) -> float:
+def choose_box_threshold(validation: Detected) -> float:
     """Return the score above which detections have the highest F1 at IoU 0.5; 0.5 without pictures."""
     if validation.pictures.empty:
         return 0.5

@@ -21,11 +21,11 @@ from karyocyte.common.runs.sweeps import in_sweep
 from karyocyte.evaluation.intervals.methods import t_on_scale
 from karyocyte.evaluation.renderers import terminal
 from karyocyte.evaluation.tables import Table
-from lightning_modules.build import FirstBackbone
+from lightning_modules.build import InitialisedBackbone
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.distributed import on_rank_zero
-from lightning_modules.inference import predicted_arrays
 from lightning_modules.optimizers import TrainingSettings
+from lightning_modules.predict import predicted_arrays
 from lightning_modules.staged_module import StagedModule
 from lightning_modules.training.fit import Mode, train_stages, training_facts
 
@@ -33,7 +33,7 @@ Found = dict[str, np.ndarray]  # what ``predict_step`` returns, of all pictures
 
 
 def settings_of(
-    config: MetaphaseConfig, first: FirstBackbone, monitors: Sequence[str]
+    config: MetaphaseConfig, first: InitialisedBackbone, monitors: Sequence[str]
 ) -> tuple[ModelFacts, TrainingSettings]:
     """Return the last arguments of a `StagedModule`; a ``UserError`` says that it has no such monitored metric."""
     if config.callbacks.monitor not in monitors:

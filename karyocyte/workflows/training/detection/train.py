@@ -19,7 +19,7 @@ from karyocyte.workflows.training.detection.evaluate_detections import (
 )
 from karyocyte.workflows.training.detection.steps import Found, fit_and_predict, load_start, report, settings_of
 from karyocyte.workflows.training.recipe import Built, Recipe
-from lightning_modules.build import FirstBackbone
+from lightning_modules.build import InitialisedBackbone
 from lightning_modules.detection.detector import MONITORS, Detector
 from lightning_modules.detection.network import CentreDecoder, decoder_width, levels_of
 
@@ -27,7 +27,7 @@ DETECTIONS = "detections.parquet"  # boxes of the validation and test pictures, 
 RESULTS = "detection.csv"
 
 
-def build_detector(config: DetectorConfig, data: SplitDataModule, first: FirstBackbone) -> Built:
+def build_detector(config: DetectorConfig, data: SplitDataModule, first: InitialisedBackbone) -> Built:
     """Build the detector of a run with its first weights; return it with the hashes of what these are.
 
     Raises:

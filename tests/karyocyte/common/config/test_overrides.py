@@ -1,10 +1,12 @@
 """Text on a command line that Hydra would read as something else."""
 
+import shlex
+
 import pytest
 
 from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.composition.grid import job_configs
-from karyocyte.common.config.overrides import quote_text
+from karyocyte.common.config.overrides import quote_text, typed_names
 
 
 def test_only_text_that_hydra_reads_as_something_else_is_quoted():
@@ -32,3 +34,9 @@ def test_a_folder_with_a_comma_in_its_name_is_one_folder(tmp_path, monkeypatch):
     assert compose_config(["data=folder", "data_dir=a,b"]).data_dir == "a,b"
     (config,) = job_configs(["data=folder", "data_dir=a,b"])
     assert config.data_dir == "a,b"
+
+
+@pytest.mark.parametrize("names", [("a, b", "null", "1e3"), ("a", "true"), ("x=y", "b c"), ('q"q', "ü"), ("1e3", "b")])
+def test_a_list_of_names_that_a_message_shows_can_be_typed(names):
+    (word,) = shlex.split(typed_names("data.classes", names))
+    assert compose_config(["data=folder", "data_dir=x", "data.positive_class=null", word]).data.classes == names

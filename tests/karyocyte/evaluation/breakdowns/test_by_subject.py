@@ -9,7 +9,7 @@ from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.evaluation.breakdowns.by_subject import subjects_of
 from karyocyte.evaluation.evaluate import evaluate_labelled
 from karyocyte.evaluation.labelled_runs import LabelledRuns
-from karyocyte.evaluation.metrics.labelled import cases
+from karyocyte.evaluation.metrics.labelled import labelled_part
 from tests.helpers.predictions import join, make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=30)
@@ -86,7 +86,7 @@ def test_unknown_subjects_single_images_and_mostly_mixed_subjects_have_no_result
 
 def test_images_of_unknown_subject_or_label_and_subjects_of_both_classes_are_left_out():
     run = run_of([("p1", True, [0.9, 0.8]), (None, True, [0.1]), ("p1", None, [0.0])]).part("test")
-    subjects = subjects_of(cases(run))
+    subjects = subjects_of(labelled_part(run))
     assert subjects.frame["images"].tolist() == [2]
     assert subjects.scores["mean"][0, 1] == pytest.approx(0.85)
     parts = [("p1", True, [0.9, 0.8]), ("p2", False, [0.2, 0.3]), ("p3", True, [0.4]), ("p3", False, [0.4])]

@@ -10,7 +10,7 @@ from karyocyte.common.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.common.karyotype import CellThresholds
 from karyocyte.evaluation.cells import cell_referral
 from karyocyte.evaluation.cells.cell_karyotype import karyotype_of_cell
-from karyocyte.evaluation.cells.cell_referral import FEW, MEASURED, RIGHT, assess_cells, choose_thresholds, doubts
+from karyocyte.evaluation.cells.cell_referral import FEW, MEASURED, RIGHT, assess_cells, choose_cell_thresholds, doubts
 from karyocyte.evaluation.cells.prior import KaryotypePriors
 from karyocyte.evaluation.evaluate import evaluate_runs
 from karyocyte.evaluation.metrics.labelled import score
@@ -58,16 +58,16 @@ def test_the_threshold_is_the_largest_that_leaves_enough_cells_without_an_error(
     right = np.ones(40, bool)
     right[[25, 36, 39]] = False
     # 35 of 36 cells are right below the second error, 37 of 39 (0.949) below the third.
-    assert choose_thresholds(assessed(expected, right), 0.05) == CellThresholds(0.35, 0.0)
+    assert choose_cell_thresholds(assessed(expected, right), 0.05) == CellThresholds(0.35, 0.0)
     right[36] = True
-    assert choose_thresholds(assessed(expected, right), 0.05).expected_wrong == 0.39
+    assert choose_cell_thresholds(assessed(expected, right), 0.05).expected_wrong == 0.39
     # What is referred for another reason does not count.
-    assert choose_thresholds(assessed(expected, right, referred=~right), 0.05).expected_wrong == 0.38
+    assert choose_cell_thresholds(assessed(expected, right, referred=~right), 0.05).expected_wrong == 0.38
 
 
 def test_the_other_thresholds_are_quantiles_of_all_cells():
     numbers = np.arange(101)
-    chosen = choose_thresholds(assessed(0.0, [True] * 101, doubtful=numbers, distance=numbers / 100), 0.1)
+    chosen = choose_cell_thresholds(assessed(0.0, [True] * 101, doubtful=numbers, distance=numbers / 100), 0.1)
     assert (chosen.doubtful, chosen.distance) == (95, 0.9)
 
 
@@ -76,7 +76,7 @@ def test_the_other_thresholds_are_quantiles_of_all_cells():
     [(FEW, True, 0.5), (0, True, 0.5), (2 * FEW, False, 0.0), (FEW + 1, True, None), (FEW + 1, None, 0.5)],
 )
 def test_few_validation_cells_choose_no_reliable_threshold(cells, right, threshold):
-    chosen = choose_thresholds(assessed(np.arange(cells) / 100, [right] * cells), 0.05)
+    chosen = choose_cell_thresholds(assessed(np.arange(cells) / 100, [right] * cells), 0.05)
     assert chosen.expected_wrong == (FEW / 100 if threshold is None else threshold)
     assert (chosen.note is None) == (threshold is None)
     if chosen.note:
@@ -90,7 +90,7 @@ def test_the_share_holds_on_the_validation_cells(skill):
     assert len(cells) == 40
     wrong = (1 - part.probabilities.max(axis=1)).sum()
     assert 0 < cells["expected_wrong"].sum() < wrong  # the other chromosomes of a cell help
-    chosen = choose_thresholds(cells, 0.05)
+    chosen = choose_cell_thresholds(cells, 0.05)
     limits = [chosen.expected_wrong, chosen.doubtful, np.inf]
     left = cells[~cells["referred"] & (cells[MEASURED].fillna(0).to_numpy() <= limits).all(axis=1)]
     assert left["right"].mean() >= RIGHT
@@ -106,7 +106,7 @@ def referral_by_hand(run):
     """Count test cells of a run: all, those that are not referred, and of these the right ones."""
     validation = run.part("validation")
     temperature = fit_temperature(score(validation)).value
-    chosen = choose_thresholds(assess_cells(validation, temperature, PRIORS, 0.95, False), 0.05)
+    chosen = choose_cell_thresholds(assess_cells(validation, temperature, PRIORS, 0.95, False), 0.05)
     cells = assess_cells(run.part("test"), temperature, PRIORS, 0.95, False)
     left = []
     for cell in cells.itertuples():

@@ -34,7 +34,11 @@ TRAINING = [
     ("resnet50_cut_block5", ["scheduler=cosine"], ["scheduler._target_=lightning_modules.optimizers.cosine" + NONE]),
     ("resnet50_cut_block5", ["weights=w/resnet50_v1.msra_in1k.trunk_to_layer3.safetensors"], []),
     ("resnet50_cut_block5", [f"{EPOCHS}=2"], [f"{EPOCHS}=2 instead of 30"]),
-    ("resnet50_cut_block5", ["unfreeze=together"], ["a further stage: together"]),
+    (
+        "resnet50_cut_block5",
+        ["unfreeze=together", "~unfreeze.stages.head", "~unfreeze.stages.finetune"],
+        ["no stage head", "no stage finetune", "a further stage: together"],
+    ),
     ("hem_all_cnn_256", ["loader.batch_size=128", "trainer.accumulate_grad_batches=2"], []),
     ("hem_all_cnn_256", ["loader.batch_size=64"], ["batch=512 instead of 256"]),
     ("hem_all_cnn_256", ["unfreeze.stages.all.max_epochs=20"], ["unfreeze.stages.all.max_epochs=20 instead of 14"]),

@@ -27,11 +27,6 @@ def scored(labels, probabilities, classes=TWO, positive_index=1):
     return LabelledPredictions(labels, probabilities, classes, positive_index, np.arange(len(labels)), False, 0)
 
 
-def of_positives(labels, positives):
-    """Two classes by the probability of the second."""
-    return scored(labels, np.column_stack([1 - np.asarray(positives), positives]))
-
-
 def by_scikit_learn(images, threshold=0.5):
     """Every metric as scikit-learn says it, NaN where it has no value."""
     labels, probabilities, classes = images.labels, images.probabilities, images.classes

@@ -10,7 +10,7 @@ from karyocyte.common.config.schema import EvaluationConfig, TriageConfig
 from karyocyte.evaluation.evaluate import evaluate_parts, evaluate_runs
 from karyocyte.evaluation.labelled_runs import LabelledFold, LabelledRuns
 from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_release
-from karyocyte.evaluation.referral.evaluate_referral import RULES, Decision, decide, evaluate_rule, triage
+from karyocyte.evaluation.referral.evaluate_referral import RULES, RuleDecision, decide, evaluate_rule, triage
 from karyocyte.evaluation.sections import flat_table
 from tests.helpers.predictions import join, make_predictions, make_run, with_scores
 
@@ -71,7 +71,7 @@ def test_the_release_is_measured_as_its_rule():
 )
 def test_the_outcome_of_a_rule_is_counted(review, expected):
     runs = LabelledRuns.of([with_scores([1, 1, 1, 0, 0, 0], [0.5] * 6)], SETTINGS)
-    decision = Decision(np.array([1, 0, 0, 0, 1, 1]), np.array(review, dtype=bool))
+    decision = RuleDecision(np.array([1, 0, 0, 0, 1, 1]), np.array(review, dtype=bool))
     outcome = evaluate_rule("nobody", [decision], runs)
     assert expected.items() <= vars(outcome).items()
     assert outcome.accuracy.value == (0.5 if outcome.alone else None)

@@ -9,7 +9,7 @@ from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.evaluate import evaluate_runs
 from karyocyte.evaluation.labelled_runs import LabelledFold
-from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_thresholds, thresholds_of
+from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_review_thresholds, thresholds_of
 from karyocyte.evaluation.referral.evaluate_referral import decide
 from karyocyte.evaluation.referral.new_images import RULES, doubtful_first, review_table, rule_lines, select_rules
 from karyocyte.evaluation.result import EvaluationResult
@@ -29,7 +29,7 @@ def thresholds(run):
 
 
 def test_thresholds_chosen_anew_are_those_of_the_evaluation(run, thresholds):
-    assert choose_thresholds(run, SETTINGS) == thresholds
+    assert choose_review_thresholds(run, SETTINGS) == thresholds
     assert thresholds.confidence is not None
     assert any(note.startswith("release: ") for note in thresholds.notes)
 
@@ -85,7 +85,7 @@ def many_classes():
 def test_images_of_many_classes_are_reviewed_below_the_cut_of_validation(many_classes):
     result = evaluate_runs([many_classes], SETTINGS)
     thresholds = thresholds_of(EvaluationResult.from_dict(result.to_dict()))
-    assert thresholds == choose_thresholds(many_classes, SETTINGS)
+    assert thresholds == choose_review_thresholds(many_classes, SETTINGS)
     rules = select_rules(thresholds, None, None)
     assert rules == ["confidence"]
     table = review_table(many_classes.part("test"), thresholds, rules)
@@ -97,7 +97,7 @@ def test_images_of_many_classes_are_reviewed_below_the_cut_of_validation(many_cl
 
 
 def test_probabilities_and_runner_up_are_the_two_largest_of_the_calibrated_ones(many_classes):
-    table = review_table(many_classes.part("test"), choose_thresholds(many_classes, SETTINGS), ["confidence"])
+    table = review_table(many_classes.part("test"), choose_review_thresholds(many_classes, SETTINGS), ["confidence"])
     calibrated = table[["calibrated_a", "calibrated_b", "calibrated_c"]].to_numpy()
     ordered = np.sort(calibrated, axis=1)
     assert np.array_equal(table[["runner_up_probability", "probability"]], ordered[:, 1:])
@@ -106,7 +106,7 @@ def test_probabilities_and_runner_up_are_the_two_largest_of_the_calibrated_ones(
 
 
 def test_the_most_doubtful_images_come_first(many_classes):
-    thresholds = choose_thresholds(many_classes, SETTINGS)
+    thresholds = choose_review_thresholds(many_classes, SETTINGS)
     table = review_table(many_classes.part("test"), thresholds, ["confidence"])
     table = table.iloc[doubtful_first(table)]
     assert table["probability"].is_monotonic_increasing

@@ -20,20 +20,6 @@ TIMES = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d\.\d+\+00:00)?"
 Plans = dict[str, list[dict[str, Any]]]  # decisions by the stem of the cell
 
 
-def plan(number: int) -> list[dict[str, Any]]:
-    """What the reader decides of a cell."""
-    one, other = f"c{number}/{number % 40:02d}.png", f"c{number}/{(number + 7) % 40:02d}.png"
-    steps = [
-        {"action": "move", "image": one, "to": "mar" if number % 5 == 0 else "7"},
-        {"action": "turn", "image": other},
-        {"action": "note", "text": f"cell {number}"},
-        {"action": "undo"},
-        {"action": "note", "text": f"the cell {number}"},
-    ]
-    last = {"action": "reject", "text": "blurred"} if number % 7 == 3 else {"action": "approve"}
-    return [*steps, last]
-
-
 @contextmanager
 def server(output: Path):
     """Yield the address of the page and its process, which is killed at the end."""

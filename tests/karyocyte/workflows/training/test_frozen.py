@@ -8,7 +8,6 @@ import pytest
 import torch
 from pytorch_lightning import Callback
 
-from datamodules.datasets import data_module
 from datamodules.feature_datamodule import FeatureDataModule
 from datamodules.image_datamodule import ImageDataModule
 from karyocyte.common.config.schema import Config
@@ -38,7 +37,7 @@ def small(folder: Path, *overrides: str) -> Config:
 
 
 def prepared(config: Config) -> tuple[Classifier, ImageDataModule]:
-    data = data_module(config, progress=False)
+    data = ImageDataModule(config, progress=False)
     data.setup()
     return build_model(config, data)[0], data
 

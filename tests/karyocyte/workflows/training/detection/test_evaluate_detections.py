@@ -7,7 +7,7 @@ import pytest
 from karyocyte.workflows.training.detection.evaluate_detections import (
     CROSSING,
     Detected,
-    choose_threshold,
+    choose_box_threshold,
     evaluate_detections,
 )
 
@@ -62,7 +62,7 @@ def test_the_threshold_of_the_validation_pictures_leaves_ghosts_out():
     assert 0.4 < results.loc["threshold", "value"] <= 0.8
     assert results.loc["precision", "value"] == 1
     assert results.loc["ap50", "value"] == 1  # the ghosts are the least certain
-    assert choose_threshold(Detected.of(found, frame(), PARTS, "unused")) == 0.5
+    assert choose_box_threshold(Detected.of(found, frame(), PARTS, "unused")) == 0.5
 
 
 def test_a_box_must_fit_by_half_for_one_and_by_three_quarters_for_the_other_precision():

@@ -34,7 +34,7 @@ from karyocyte.workflows.papers.plan import (
 from karyocyte.workflows.papers.records import Records, StepRecord
 
 
-def show(plan: Plan, configs: Mapping[str, Sequence[Config]]) -> None:
+def show_plan(plan: Plan, configs: Mapping[str, Sequence[Config]]) -> None:
     """Print the commands of a plan; runs that are not trained yet are named by patterns, of their configurations."""
     steps = preparation_steps(plan) + [training_step(plan, split) for split in plan.splits]
     runs = {split.name: _patterns(plan, split, configs[split.name]) for split in plan.splits}
@@ -63,7 +63,7 @@ def _patterns(plan: Plan, split: Split, configs: Sequence[Config]) -> Runs:
     return patterns
 
 
-def reproduce(plan: Plan) -> None:
+def run_plan(plan: Plan) -> None:
     """Run all commands of a plan and write reproduction.html and reproduction.csv.
 
     A ``UserError`` says that data cannot be prepared, no run is finished or, at the end, that some step has failed.

@@ -7,14 +7,14 @@ import pandas as pd
 
 from datamodules.inference.image_files import find_image_files
 from datamodules.io.decode import note_lines
-from datamodules.io.listing import describe_others
+from datamodules.io.folder_content import describe_others
 from datamodules.io.progress import progress_bar
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.files import atomic_path, write_csv
 from karyocyte.common.predictions import OUT_OF_DISTRIBUTION
 from karyocyte.evaluation.predicted_table import PredictedFacts, write_predicted
 from karyocyte.evaluation.referral.choices import ReviewThresholds, cut_notes
-from karyocyte.evaluation.referral.new_images import doubtful_first, is_foreign, rule_lines, select_rules
+from karyocyte.evaluation.referral.new_images import doubtful_first, is_out_of_distribution, rule_lines, select_rules
 from karyocyte.inference.failed_reader import sentence
 from karyocyte.inference.models import PortableNetworks, RunsModel
 from karyocyte.inference.networks import load_networks
@@ -33,9 +33,9 @@ def predict_images(request: PredictRequest) -> None:
     """
     model = request.model
     facts = model.facts
-    thresholds = _thresholds(model)
+    thresholds = thresholds_of_model(model)
     cache_dir = Path(request.settings.cache_dir or facts.cache_dir)
-    images = find_image_files(request.places, cache_dir, console.is_terminal)
+    images = find_image_files(request.places, cache_dir, console.is_terminal, request.settings.follow_links)
     rules = select_rules(thresholds, facts.positive_class, request.settings.rules)
     warnings = [*facts.warnings, *_scale_warnings(model), *thresholds.notes]
     if "confidence" in rules and thresholds.confidence and thresholds.accuracy:
@@ -52,6 +52,7 @@ def predict_images(request: PredictRequest) -> None:
     if failed:
         warnings.append(sentence(failed))
         warn(warnings[-1])
+    # Relative to the table: it stays right where both are moved together.
     files["path"] = [os.path.relpath(path, request.output.absolute().parent) for path in files["path"]]
     table = reviewed(predictions, files, thresholds, rules, failed)
     table = table.iloc[doubtful_first(table)].reset_index(drop=True)
@@ -73,7 +74,8 @@ def predict_images(request: PredictRequest) -> None:
     say(f"{request.output} and {request.parquet.name}", *lines)
 
 
-def _thresholds(model: RunsModel | PortableNetworks) -> ReviewThresholds:
+def thresholds_of_model(model: RunsModel | PortableNetworks) -> ReviewThresholds:
+    """Return the thresholds of runs, or those that a portable model was exported with."""
     if isinstance(model, RunsModel):
         return review_thresholds(model.runs, model.members)
     return portable_thresholds(model.model)
@@ -107,6 +109,6 @@ def summary_lines(table: pd.DataFrame, others: dict[str, int]) -> list[str]:
     lines += note_lines(predicted["note"])
     lines.append(f"to be reviewed: {int(predicted['review'].sum()):,} of the predicted")
     if OUT_OF_DISTRIBUTION in table:
-        foreign = int(is_foreign(predicted).sum())
+        foreign = int(is_out_of_distribution(predicted).sum())
         lines.append(f"out of distribution: {foreign:,} of the predicted do not look like the training images")
     return lines

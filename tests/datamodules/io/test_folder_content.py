@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from datamodules.io.decode import encode_png
-from datamodules.io.listing import describe_others, list_folder, starts_as_image
+from datamodules.io.folder_content import describe_others, list_folder, starts_as_image
 from tests.helpers.images import cell_image, write_image
 
 ODD = ("a.jfif", "a.jpe", "a.JPG_large", "no_suffix", "a.txt")
@@ -28,7 +28,10 @@ def test_odd_suffixes_do_not_hide_images(tmp_path, name):
     assert list_folder(tmp_path).images == [name]
 
 
-@pytest.mark.parametrize("folder", ["@eaDir", "#recycle", "lost+found", "$RECYCLE.BIN", ".Trash-1000", "__MACOSX"])
+@pytest.mark.parametrize("folder", [
+    "@eaDir", "#recycle", "lost+found", "$RECYCLE.BIN", ".Trash-1000", "__MACOSX", "thumbnails", "@Recently-Snapshot",
+    "Temporary Items", "FOUND.000", "~snapshot",
+])  # fmt: skip
 def test_what_systems_leave_is_no_image_but_counted(tmp_path, folder):
     write_image(tmp_path / "a.png", cell_image(0))
     write_image(tmp_path / folder / "a.png" / "SYNOPHOTO_THUMB_M.png", cell_image(0))
@@ -36,6 +39,12 @@ def test_what_systems_leave_is_no_image_but_counted(tmp_path, folder):
     content = list_folder(tmp_path)
     assert content.images == ["a.png"]
     assert content.others == {"hidden folder": 1, "hidden": 1}
+
+
+@pytest.mark.parametrize("name", ["a.png~", "~$a.png", "a.png.bak", "a.png.crdownload", "._a.png"])
+def test_copies_and_downloads_that_programs_leave_are_no_images(tmp_path, name):
+    (tmp_path / name).write_bytes(encode_png(cell_image(0)))
+    assert list_folder(tmp_path).others == {"hidden": 1}
 
 
 def test_links_lead_out_only_where_they_are_followed(tmp_path):

@@ -15,7 +15,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import Run
 from karyocyte.common.runs.sweeps import Sweep, job_of, sweep_folder, write_record, write_sweep
-from karyocyte.workflows.papers import run as runner
+from karyocyte.workflows.papers import reproduce as runner
 from karyocyte.workflows.papers.plan import Options, Split, Step, make_plan, training_step
 from karyocyte.workflows.papers.records import Records
 
@@ -138,7 +138,7 @@ def test_the_finished_runs_are_those_of_the_sweep_with_the_same_command(tmp_path
 
 def test_a_dry_run_prints_the_commands_and_writes_nothing(plan, capsys, tmp_path):
     configs = {split.name: job_configs(plan.jobs_of(split), needs_data=False) for split in plan.splits}
-    runner.show(plan, configs)
+    runner.show_plan(plan, configs)
     printed = capsys.readouterr().out
     assert "7 steps" in printed
     assert max(map(len, printed.splitlines())) <= 80
@@ -191,7 +191,7 @@ def test_without_a_finished_run_there_is_no_page(monkeypatch, script, plan):
     monkeypatch.setattr(runner, "training_step", lambda plan, split: Step("train", (script("train"),)))
     monkeypatch.setattr(runner, "finished_runs", lambda *_: {})
     with pytest.raises(UserError, match="no run has finished"):
-        runner.reproduce(plan)
+        runner.run_plan(plan)
     assert not list(plan.output.glob("*.html"))
 
 
@@ -208,7 +208,7 @@ def test_a_split_whose_training_cannot_begin_does_not_stop_the_other(monkeypatch
     monkeypatch.setattr(runner, "analysis_steps", lambda plan, split, runs: [])
     monkeypatch.setattr(runner, "_compare", lambda plan, runs, records: analysed.append(runs))
     with pytest.raises(UserError, match="these steps failed: paper, honest"):
-        runner.reproduce(plan)
+        runner.run_plan(plan)
     assert analysed == [finished]
 
 

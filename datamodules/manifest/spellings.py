@@ -10,19 +10,33 @@ import pandas as pd
 from karyocyte.common.text import natural_key
 
 MERGED = ("label", "subject", "part", "group")  # the columns of a manifest that hold names
+# Letters of Cyrillic and Greek that print as Latin ones; dashes and quotes that word processors put in.
+_LOOK_ALIKE = str.maketrans(
+    "АВЕІЈКМНОРСЅТУХаеіјорсѕухΑΒΕΖΗΙΚΜΝΟΡΤΥΧαινορυı‐‒–—―−‘’`“”",  # noqa: RUF001
+    "ABEIJKMHOPCSTYXaeijopcsyxABEZHIKMNOPTYXaivopui------'''\"\"",
+)
+# A joiner, blanks that are letters to Unicode, and what selects one of several pictures of a sign.
+_UNSEEN = {"\u034f", "\u115f", "\u1160", "\u3164", *map(chr, range(0xFE00, 0xFE10))}
+_UNKNOWN = ("na", "n/a", "nan", "none", "null", "unknown", "?")  # as programs write what is unknown
 
 
 def meaning(name: str) -> str:
     """Return what all spellings of a name have in common.
 
-    They may differ by case, Unicode form and width, invisible characters, the kind and number of spaces, leading zeros
-    of a number ("P01") and decimals without a value ("7.0").
+    They may differ by case, Unicode form and width, letters that print alike, invisible characters, the kind of dashes
+    and quotes, the kind and number of spaces, leading zeros of a number ("P01") and decimals without a value ("7.0" and
+    "7,0").
     """
-    text = unicodedata.normalize("NFKC", name).casefold()
-    visible = "".join(letter for letter in text if unicodedata.category(letter) not in ("Cf", "Cc"))
-    text = " ".join(unicodedata.normalize("NFKC", visible).split())
-    text = re.sub(r"^(\d+)\.0+$", r"\1", text)
+    text = _visible(unicodedata.normalize("NFKC", name)).casefold()
+    text = " ".join(unicodedata.normalize("NFKC", text).split())
+    text = re.sub(r"(?<=\d)[.,]0+$", "", text)
     return re.sub(r"(?<!\d)0+(?=\d)", "", text)
+
+
+def _visible(name: str) -> str:
+    """Return what is seen of a name, those of letters that print alike as the Latin ones."""
+    seen = (letter for letter in name if unicodedata.category(letter) not in ("Cf", "Cc") and letter not in _UNSEEN)
+    return "".join(seen).translate(_LOOK_ALIKE)
 
 
 def spellings(names: Iterable[str]) -> list[tuple[str, ...]]:
@@ -36,7 +50,7 @@ def spellings(names: Iterable[str]) -> list[tuple[str, ...]]:
 def described(group: Iterable[str]) -> str:
     """Return a group of spellings for a message: "P1" and "P01"; with code points where they print alike."""
     names = list(group)
-    shown = [unicodedata.normalize("NFC", name).strip() for name in names]
+    shown = [_visible(unicodedata.normalize("NFC", name)).strip() for name in names]
     visible = {"".join(letter for letter in name if letter.isprintable()) for name in shown}
     if len(visible) < len(names):
         names = [name.encode("unicode_escape").decode() for name in names]
@@ -71,3 +85,12 @@ def describe_spellings(frame: pd.DataFrame) -> list[str]:
             remedy = "alike_names=merge makes them one, alike_names=distinct keeps them apart"
             lines.append(f"{what} that may be the same: {shown}{more} ({remedy})")
     return lines
+
+
+def describe_unknown(subjects: pd.Series) -> list[str]:
+    """Return a line where subjects are called as programs write what is unknown: they would all be one person."""
+    unknown = subjects[subjects.str.casefold().isin(_UNKNOWN)]
+    if unknown.empty:
+        return []
+    shown = ", ".join(f'"{name}"' for name in sorted(set(unknown)))
+    return [f"{len(unknown):,} images are of the subject {shown}, one person: leave it empty where it is unknown"]

@@ -8,7 +8,7 @@ import torch
 from karyocyte.common.predictions import COLUMNS
 from karyocyte.common.runs.predicted import Predicted, to_predictions
 from karyocyte.common.uncertainty import summarise
-from lightning_modules.inference import predict
+from lightning_modules.predict import predict
 from lightning_modules.prediction.mc_dropout import McDropout
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, build

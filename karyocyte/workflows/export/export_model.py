@@ -44,7 +44,7 @@ from karyocyte.workflows.export.card import model_card
 from karyocyte.workflows.export.export_request import NEEDED, OPSET, ExportRequest
 from lightning_modules.load import TrainedRun, load_run
 from lightning_modules.out_of_distribution import export_distances
-from lightning_modules.training.trainer import set_up_torch
+from lightning_modules.training.process import set_up_torch
 
 HALF_TOLERANCE = 0.01  # of a probability, where weights are in 16 bits
 COMPARED = 32  # images

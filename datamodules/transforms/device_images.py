@@ -52,14 +52,14 @@ class KeyDataset(Dataset[Key]):
 
 
 @dataclass(frozen=True)
-class ResidentImages:
+class DeviceImages:
     """Some rows of the prepared images."""
 
     rows: torch.Tensor  # manifest rows, int64, ascending, shape (N,)
     pixels: torch.Tensor  # uint8, shape (N, C, H, W); C = 1 where the three channels of every image are equal
 
     @classmethod
-    def load(cls, images: Images, rows: np.ndarray) -> "ResidentImages":
+    def load(cls, images: Images, rows: np.ndarray) -> "DeviceImages":
         """Copy the images (H, W, 3), uint8, of some manifest rows into memory, each once."""
         rows = np.unique(rows)
         height, width, channels = np.asarray(images[int(rows[0])]).shape
@@ -70,7 +70,7 @@ class ResidentImages:
             pixels[position] = np.asarray(images[row]).transpose(2, 0, 1)[: pixels.shape[1]]
         return cls(torch.from_numpy(rows), torch.from_numpy(pixels))
 
-    def to(self, device: torch.device) -> "ResidentImages":
+    def to(self, device: torch.device) -> "DeviceImages":
         """Return the images on a device: these themselves, where they are there."""
         if self.pixels.device == device:
             return self

@@ -10,11 +10,11 @@ from pytorch_lightning import Callback, LightningDataModule, LightningModule, Tr
 from karyocyte.common.config.schema import Config, TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.predicted import Predicted
-from lightning_modules.classifier import Classifier
-from lightning_modules.distributed import gather_to_rank_zero, joint_errors
+from lightning_modules.classifier_network import ClassifierNetwork
+from lightning_modules.distributed import gather_to_rank_zero, raised_on_all_ranks
 from lightning_modules.out_of_distribution import Distances, OutOfDistribution
 from lightning_modules.prediction.predictor import Predictor
-from lightning_modules.training.machine import explained_faults
+from lightning_modules.training.machine_faults import explained_faults
 from lightning_modules.training.trainer import build_trainer
 
 
@@ -48,7 +48,7 @@ class PredictionCollector(Callback):
 
 
 def predict(
-    model: Classifier,
+    model: ClassifierNetwork,
     data: LightningDataModule,
     config: Config,
     distance: Distances | OutOfDistribution | None = None,
@@ -88,7 +88,7 @@ def predicted_arrays(
         trainer.predict(module, datamodule=data, return_predictions=False)
     shares = gather_to_rank_zero(collector.arrays())
     arrays = interleaved(shares or [{}])
-    with joint_errors():
+    with raised_on_all_ranks():
         if not all(map(np.all, map(np.isfinite, arrays.values()))):
             raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")
     return None if shares is None else arrays

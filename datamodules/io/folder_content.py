@@ -12,10 +12,11 @@ from karyocyte.common.text import counted, natural_key
 IMAGE = "image"
 HIDDEN = "hidden"
 LINK = "link out of the folder"
-# Folders and files that systems and file servers leave beside those of their users.
+# Folders and files that systems, file servers, browsers and editors leave beside those of their users.
 _SYSTEM = re.compile(
-    r"\..*|__MACOSX|@eaDir|@Recycle|#recycle|#snapshot|lost\+found|\$RECYCLE\.BIN|RECYCLER|System Volume Information|"
-    r"Thumbs\.db|ehthumbs.*\.db|desktop\.ini",
+    r"\..*|~\$.*|.*~|__MACOSX|@eaDir|@tmp|@Recycle|@Recently-Snapshot|#recycle|[#~]snapshot|lost\+found|FOUND\.\d{3}|"
+    r"\$RECYCLE\.BIN|RECYCLER|System Volume Information|Network Trash Folder|Temporary Items|_vti_cnf|_?thumb(nail)?s?|"
+    r"Thumbs\.db|ehthumbs.*\.db|desktop\.ini|.*\.(bak|crdownload|part|tmp)",
     re.IGNORECASE,
 )
 # How the files of most formats that are read begin; BMP and WebP: see `starts_as_image`.
@@ -60,6 +61,7 @@ def list_folder(root: Path, follow_links: bool = False) -> FolderContent:
             kind = None
             if is_system(entry.name):
                 kind = "hidden folder" if entry.is_dir() else HIDDEN
+            # Before is_dir, which would follow a link: it may lead out of the data folder, or in a circle.
             elif entry.is_symlink():
                 kind = _kind_of_link(entry, real_root, followed, follow_links)
             elif not entry.is_dir():
@@ -121,4 +123,5 @@ def describe_others(others: dict[str, int]) -> str:
     total = sum(others.values())
     ordered = sorted(others.items(), key=lambda item: (-item[1], item[0]))
     kinds = ", ".join(f"{number:,} {kind}" for kind, number in ordered)
-    return f"{counted(total, 'other file')}, not {'an image' if total == 1 else 'images'}: {kinds}"
+    remedy = "; follow_links=true follows links" if others.get(LINK) else ""
+    return f"{counted(total, 'other file')}, not {'an image' if total == 1 else 'images'}: {kinds}{remedy}"

@@ -1,0 +1,98 @@
+"""What a split with the same persons in training and test adds to a figure: the same network on the same test images.
+
+``python -m benchmarks.cnmc_leak results/cnmc/leak.csv RUN...`` takes runs of several networks, of each one run of
+``protocol=paper`` and the folds of ``protocol=subject``, and compares the two on the images that both have tested:
+those of the random test part, predicted once by a network that knows other images of the same persons, once by one that
+knows none. Intervals are by persons.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+from sklearn.metrics import f1_score, roc_auc_score
+
+from benchmarks.shared import show
+from karyocyte.common.cli import report_user_errors
+from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_csv
+from karyocyte.common.predictions import Predictions, read_predictions
+from karyocyte.evaluation.comparison.pairwise import compare_groups
+from karyocyte.evaluation.intervals.grouping import Group
+from karyocyte.evaluation.intervals.pooling import pool
+from karyocyte.evaluation.metrics.classification import call
+from karyocyte.evaluation.metrics.labelled import LabelledPredictions, score
+
+
+def auc(predictions: LabelledPredictions) -> float:
+    """Return the area under the ROC curve."""
+    positive = predictions.positive_index
+    return float(roc_auc_score(predictions.labels == positive, predictions.probabilities[:, positive]))
+
+
+def f1_weighted(predictions: LabelledPredictions) -> float:
+    """Return the weighted F1 at 0.5."""
+    called = call(predictions.probabilities, predictions.positive_index)
+    return float(f1_score(predictions.labels, called, average="weighted"))
+
+
+METRICS = {"auc": auc, "f1_weighted": f1_weighted}
+
+
+def shared(first: Predictions, second: Predictions) -> tuple[Predictions, Predictions]:
+    """Return both with the images alone that are in both."""
+    images = set(first.frame["image_id"]) & set(second.frame["image_id"])
+    if not images:
+        raise UserError("no image was tested under both protocols: name runs of one data set")
+    return _only(first, images), _only(second, images)
+
+
+def leak(network: str, runs: list[Predictions]) -> list[dict[str, object]]:
+    """Return a row per metric: its value on the random split, with persons apart, and the difference."""
+    by_protocol = {}
+    for protocol in ("paper", "subject"):
+        found = [run for run in runs if run.about["protocol"] == protocol]
+        if not found:
+            raise UserError(f"{network}: no run has protocol={protocol}: name runs of both")
+        by_protocol[protocol] = pool(found)
+    known, apart = shared(by_protocol["paper"], by_protocol["subject"])
+    groups = [Group(label, (part,), (label,)) for label, part in (("random", known), ("apart", apart))]
+    pair = compare_groups(groups, EvaluationConfig()).pairs[0]
+    rows = []
+    for metric, compute in METRICS.items():
+        difference = pair.differences[metric]
+        row = {"network": network, "metric": metric, "images": pair.images, "persons": pair.subjects}
+        row |= {name: compute(score(part)) for name, part in (("random", known), ("apart", apart))}
+        rows.append(
+            row | {"difference": difference.value, "difference_low": difference.low, "difference_high": difference.high}
+        )
+    return rows
+
+
+def _only(predictions: Predictions, images: set[str]) -> Predictions:
+    frame = predictions.frame
+    return replace(predictions, frame=frame[frame["image_id"].isin(images)].reset_index(drop=True))
+
+
+def run(
+    csv: Annotated[Path, typer.Argument(help="Where the table is written.")],
+    folders: Annotated[list[Path], typer.Argument(help="The folders of the runs.")],
+) -> None:
+    """Compare a random split with persons apart, on the same images, for each network."""
+    by_network: dict[str, list[Predictions]] = {}
+    for folder in folders:
+        predictions = read_predictions(folder / "predictions.parquet").part("test")
+        by_network.setdefault(str(predictions.about["name"]), []).append(predictions)
+    rows = []
+    for network, runs in by_network.items():
+        rows += leak(network, runs)
+    table = pd.DataFrame(rows)
+    show(table, "random split and persons apart", table.columns)
+    write_csv(csv, table)
+
+
+if __name__ == "__main__":
+    typer.run(report_user_errors()(run))

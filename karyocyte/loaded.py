@@ -1,0 +1,125 @@
+"""A trained model that predicts images in memory: what ``karyocyte.load`` returns."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from datamodules.inference.image_files import ImageFile
+from datamodules.io.decode import encode_png
+from karyocyte.common.cli import console
+from karyocyte.common.errors import UserError
+from karyocyte.evaluation.referral.new_images import select_rules
+from karyocyte.inference.models import LoadOptions, open_model
+from karyocyte.inference.networks import LoadedNetwork, load_networks
+from karyocyte.workflows.prediction.files import predict_files, reviewed
+from karyocyte.workflows.prediction.predict_images import thresholds_of_model
+
+if TYPE_CHECKING:
+    from karyocyte.workflows.karyotyping.karyotype_tables import Tables
+
+Images = np.ndarray | Sequence[np.ndarray]  # one image or several, each uint8, RGB (H, W, 3) or gray (H, W)
+OF_FILES = ["file", "sha256", "seen", "path"]  # columns of the table of files
+
+
+class LoadedModel:
+    """A run, an ensemble or a portable model that predicts images as ``predict.py`` and ``karyotype.py`` do.
+
+    Images are written without loss into a temporary folder and go the way of files, so that results are equal.
+
+    Attributes:
+        classes: Names of the classes.
+        warnings: What limits the model, in sentences.
+    """
+
+    def __init__(self, paths: Sequence[Path], runtime: str | None = None) -> None:
+        self.paths = list(paths)
+        self.model = open_model(paths)
+        self.options = LoadOptions(runtime=runtime)
+        self.model.check(self.options)
+        self.classes = self.model.facts.classes
+        self.warnings = self.model.facts.warnings
+        self._networks: list[LoadedNetwork] | None = None
+
+    def predict(self, images: Images) -> pd.DataFrame:
+        """Return a row per image, in their order: the table of ``predict.py``, without what is known of files.
+
+        Among its columns are ``prediction``, ``probability``, ``prob_<class>``, ``review`` (whether a person should
+        look) and ``reason``; an image that shows nothing has the ``status`` "broken" and no prediction.
+
+        Raises:
+            UserError: There is no image, or one is not uint8 or has another shape.
+        """
+        thresholds = thresholds_of_model(self.model)
+        rules = select_rules(thresholds, self.model.facts.positive_class, None)
+        with _quiet(), TemporaryDirectory() as folder:
+            networks, self._networks = self._networks or load_networks(self.model, self.options), None
+            files = _write(images, Path(folder))
+            predictions, table, failed = predict_files(self.model, networks, files, lambda count: None)
+        if not any(network.adapts for network in networks):  # an adapted one is that of these images
+            self._networks = networks
+        return reviewed(predictions, table, thresholds, rules, failed).drop(columns=OF_FILES)
+
+    def karyotype(self, cells: Mapping[str, Images] | Images, **settings: Any) -> "Tables":
+        """Return the tables of ``karyotype.py``: ``cells``, ``chromosomes`` and ``cases``.
+
+        Args:
+            cells: The pictures of the single chromosomes of a cell, or one picture of a metaphase; of several cells, a
+                mapping from their names.
+            settings: Keys of conf/karyotype.yaml.
+
+        Raises:
+            UserError: As ``predict``; the model is not of the 24 chromosomes; or a key is wrong.
+        """
+        from karyocyte.workflows.karyotyping.karyotype_cells import karyotype_cells
+        from karyocyte.workflows.karyotyping.karyotype_request import KaryotypeRequest
+
+        named = dict(cells) if isinstance(cells, Mapping) else {"cell": cells}
+        pictures = all(_is_one(images) for images in named.values())
+        given = {"input": "metaphases" if pictures else "chromosomes", "runtime": self.options.runtime, **settings}
+        words = [f"{key}={value}" for key, value in given.items() if value is not None]
+        with _quiet(), TemporaryDirectory() as temporary:
+            folder = Path(temporary) / "cells"
+            for name, images in named.items():
+                _write(images, folder if pictures else folder / name, name)
+            words = [*map(str, self.paths), str(folder), *words]
+            request = KaryotypeRequest(words=words, output=Path(temporary) / "karyotypes")
+            request.check()
+            return karyotype_cells(request)
+
+
+def _is_one(images: Images) -> bool:
+    """Tell an image from several."""
+    return isinstance(images, np.ndarray) and (images.ndim == 2 or (images.ndim == 3 and images.shape[2] == 3))
+
+
+def _write(images: Images, folder: Path, name: str = "image") -> list[ImageFile]:
+    """Write images into a folder; a ``UserError`` says which of them is none."""
+    if _is_one(images):
+        images = [np.asarray(images)]
+    if not len(images):
+        raise UserError("there is no image: give one array, or a list of them")
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for number, image in enumerate(images, start=1):
+        if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
+            fault = f"image {number} is {image.dtype} of shape {image.shape}"
+            raise UserError(f"{fault}: give uint8 from 0 to 255, shape (height, width, 3) as RGB or (height, width)")
+        path = folder / (f"{name}.png" if len(images) == 1 else f"{number:06}.png")
+        path.write_bytes(encode_png(image))
+        files.append(ImageFile(path, path.name, ()))
+    return files
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Print nothing."""
+    before, console.quiet = console.quiet, True
+    try:
+        yield
+    finally:
+        console.quiet = before
