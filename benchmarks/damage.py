@@ -37,7 +37,7 @@ KEYS = [
     "trainer.accelerator=cpu", "trainer.enable_progress_bar=false", "logger.tensorboard=false", "trainer.max_epochs=2",
     "evaluation.resamples=20", "split.near_duplicates=off", "callbacks.early_stopping.enabled=false",
 ]  # fmt: skip
-KILLS = 20
+KILLS = 6
 LIMIT = 60  # seconds within which a run must end after a kill
 
 
@@ -153,7 +153,7 @@ def kill_workers(data_dir: Path, work: Path, table: Path) -> None:
     """Kill a loader process of each of some trainings; write the table."""
     generator = np.random.default_rng(0)
     places = [f"data_dir={data_dir}", f"output_dir={work}/outputs", f"cache_dir={work}/cache"]
-    more = ["cache_features=off", "loader.workers=2", "loader.batch_size=4", "trainer.max_epochs=999"]
+    more = ["cache_features=off", "loader.workers=2", "loader.batch_size=2", "trainer.max_epochs=999"]
     rows = []
     for number in range(KILLS):
         rows.append(_kill_one([*KEYS, *places, *more, f"seed={number}"], work / "printed", generator))
@@ -162,24 +162,40 @@ def kill_workers(data_dir: Path, work: Path, table: Path) -> None:
 
 
 def _kill_one(overrides: list[str], printed: Path, generator: np.random.Generator) -> dict[str, Any]:
-    """Start a training, kill one of its loader processes, and report how it ended."""
+    """Start a training, kill one of its loader processes, and report how it ended; "went on": with new ones."""
     with open(printed, "w") as file:
         process = subprocess.Popen([sys.executable, "train.py", *overrides], stdout=file, stderr=file)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    while process.poll() is None and len(children.read_text().split()) < 2:
+    while process.poll() is None and not _loader_processes(process.pid):
         time.sleep(0.05)
-    time.sleep(generator.uniform(0, 3))
-    workers = children.read_text().split()
+    time.sleep(generator.uniform(0, 5))
+    while not (workers := _loader_processes(process.pid)):
+        time.sleep(0.01)
+    os.kill(int(generator.choice(workers)), signal.SIGKILL)
     killed_at = time.monotonic()
-    with suppress(ProcessLookupError):
-        os.kill(int(workers[0]), signal.SIGKILL)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(2 * LIMIT)
+    happened = "ended"
+    try:
+        process.wait(LIMIT)
+    except subprocess.TimeoutExpired:
+        happened = "went on" if set(_loader_processes(process.pid)) - set(workers) else "HANGS"
     seconds = time.monotonic() - killed_at
-    process.kill()
     left = sum(Path(f"/proc/{worker}").exists() for worker in workers)
-    lines = [line for line in printed.read_text().splitlines() if line.startswith(("error:", "Traceback"))]
-    return {"seconds": seconds, "exit_code": process.returncode, "error_lines": len(lines), "processes_left": left}
+    exit_code = process.poll()
+    process.kill()
+    process.wait()
+    errors = sum(line.startswith("error:") for line in printed.read_text().splitlines())
+    facts = {"happened": happened, "seconds": seconds, "exit_code": exit_code}
+    return {**facts, "error_lines": errors, "processes_left": left}
+
+
+def _loader_processes(parent: int) -> list[int]:
+    """Return the ids of the children of a process that load images, by the name that torch gives them."""
+    found = []
+    for children in Path(f"/proc/{parent}/task").glob("*/children"):
+        with suppress(OSError):  # it may end meanwhile
+            for child in children.read_text().split():
+                if Path(f"/proc/{child}/comm").read_text().strip() == "pt_data_worker":
+                    found.append(int(child))
+    return found
 
 
 if __name__ == "__main__":

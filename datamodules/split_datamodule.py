@@ -24,7 +24,7 @@ from datamodules.prepared_dataset import whole_batch
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from datamodules.samplers import EpochBatchSampler, check_shares, share_of
 from datamodules.sources import scan_persons
-from datamodules.workers import number_of_workers, set_up_worker
+from datamodules.workers import WatchedLoader, number_of_workers, set_up_worker
 from karyocyte.common.compat import position_in_epoch
 from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.config.sources import SourceConfig
@@ -194,7 +194,7 @@ class SplitDataModule(LightningDataModule, ABC):
         """Return the batches of a data set, loaded as ``loader`` says; ``batches`` are arguments of DataLoader."""
         loader = self.config.loader
         workers = number_of_workers(loader, dataset)
-        return DataLoader(
+        return WatchedLoader(
             dataset,
             collate_fn=self._collate(whole_batch, trainer),
             num_workers=workers,

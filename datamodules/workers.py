@@ -1,12 +1,14 @@
 """The processes that load images: how they are set up, and the memory that they share with the training."""
 
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
 import cv2
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.dataloader import _BaseDataLoaderIter, _MultiProcessingDataLoaderIter
 
 from datamodules.io.progress import processors
 from karyocyte.common.config.data import LoaderConfig
@@ -35,6 +37,33 @@ def number_of_workers(loader: LoaderConfig, dataset: Dataset[Any]) -> int:
         sizes = f"{needed / 1e6:,.1f} MB, {free / 1e6:,.1f} MB are free"
         raise UserError(f"the batches of {workers} processes need {sizes} in {SHARED}: {remedy}")
     return workers
+
+
+class WatchedLoader(DataLoader[Any]):
+    """Notices within seconds that a process that loads images was killed, whatever its ``timeout``."""
+
+    def _get_iterator(self) -> _BaseDataLoaderIter:
+        if not self.num_workers:
+            return super()._get_iterator()
+        self.check_worker_number_rationality()
+        return _WatchedIterator(self)
+
+
+class _WatchedIterator(_MultiProcessingDataLoaderIter):
+    """Looks after its processes every few seconds.
+
+    With a timeout, torch looks after them at its end alone and else relies on SIGCHLD. That signal says nothing of a
+    process that is killed before the last one of its loader has started, and what it raises is lost where Python
+    happens to end another loader.
+    """
+
+    def _get_data(self) -> Any:
+        end = time.monotonic() + self._timeout
+        while time.monotonic() < end:
+            success, data = self._try_get_data()  # waits for 5 s; raises where a process has ended
+            if success:
+                return data
+        raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds")
 
 
 def set_up_worker(worker: int) -> None:
