@@ -60,7 +60,8 @@ class _WatchedIterator(_MultiProcessingDataLoaderIter):
     def _get_data(self) -> Any:
         end = time.monotonic() + self._timeout
         while time.monotonic() < end:
-            success, data = self._try_get_data()  # waits for 5 s; raises where a process has ended
+            # It waits for 5 s, and raises where a process has ended.
+            success, data = self._try_get_data()  # type: ignore[no-untyped-call]
             if success:
                 return data
         raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds")
