@@ -153,7 +153,8 @@ def kill_workers(data_dir: Path, work: Path, table: Path) -> None:
     """Kill a loader process of each of some trainings; write the table."""
     generator = np.random.default_rng(0)
     places = [f"data_dir={data_dir}", f"output_dir={work}/outputs", f"cache_dir={work}/cache"]
-    more = ["cache_features=off", "loader.workers=2", "loader.batch_size=2", "prepare.size=128", "trainer.max_epochs=999"]
+    epochs = ["trainer.max_epochs=999", "prepare.size=128", "loader.batch_size=2"]
+    more = ["cache_features=off", "loader.workers=2", *epochs]
     rows = []
     for number in range(KILLS):
         rows.append(_kill_one([*KEYS, *places, *more, f"seed={number}"], work / "printed", generator))
