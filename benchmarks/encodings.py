@@ -237,7 +237,8 @@ def by_random_network(path: Path) -> np.ndarray:
 
 def by_detector(detector: TrainedDetector, path: Path) -> np.ndarray:
     """Return the boxes that a detector finds, and their probabilities, shape (N, 5)."""
-    return np.column_stack(detector.find(network_picture(read_image(path, "detect"), detector.description.scale)))
+    image = read_image(path, "detect")
+    return np.column_stack(detector.find([network_picture(image, scale) for scale in detector.scales]))
 
 
 def predictions(data: Path, root: Path, cells: int = 40, metaphases: int = 12) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_text
 from karyocyte.common.paths import ROOT
 from karyocyte.evaluation.core.formats import interval, markdown
+from karyocyte.evaluation.intervals.exact import share
 from karyocyte.workflows.papers.measured import read_measured
 
 PAPERS = ("001", "002", "003", "004")
@@ -148,6 +149,17 @@ def measurements(results: Path, csv: str) -> pd.DataFrame:
     return read_measured(results / csv).query("~compared")
 
 
+def recipes(results: Path, csv: str) -> pd.DataFrame:
+    """Return the folds of each data set and recipe pooled: accuracy with its exact interval, CPU time, peak memory."""
+    rows = []
+    for (data, recipe), folds in read_tables(results, csv).groupby(["data", "recipe"], sort=False):
+        accuracy = share(folds["test"].sum(), folds["test_images"].sum(), 0.95)
+        row = {"data": data, "recipe": recipe, "folds": len(folds), "images": accuracy.total}
+        row |= {"value": accuracy.value, "low": accuracy.low, "high": accuracy.high}
+        rows.append(row | {"cpu_seconds": folds["cpu_seconds"].mean(), "peak_gb": folds["peak_gb"].max()})
+    return pd.DataFrame(rows)
+
+
 def comparisons(results: Path, csv: str) -> pd.DataFrame:
     """Read the paired differences of weighted F1 and AUC, and McNemar's p as text."""
     rows = read_measured(results / csv)
@@ -167,7 +179,7 @@ def counted_damages(results: Path, csv: str) -> pd.DataFrame:
 
 
 READERS: dict[str, Callable[[Path, str], pd.DataFrame]] = {
-    reader.__name__: reader for reader in (read_tables, measurements, comparisons, counted_damages)
+    reader.__name__: reader for reader in (read_tables, measurements, recipes, comparisons, counted_damages)
 }
 
 

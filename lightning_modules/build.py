@@ -70,7 +70,8 @@ def initialise_backbone(config: TrainingConfig) -> InitialisedBackbone:
         number = [torch.nn.Parameter(torch.zeros(1))]
         key = f"unfreeze.stages.{name}.optimizer" if stage.optimizer else "optimizer"
         optimizer = build_optimizer(stage.optimizer or config.optimizer, number, stage.lr, key)
-        build_scheduler(config.scheduler, optimizer, steps=10)
+        of_stage = f"unfreeze.stages.{name}.scheduler" if stage.scheduler else "scheduler"
+        build_scheduler(stage.scheduler or config.scheduler, optimizer, steps=10, key=of_stage)
     return InitialisedBackbone(backbone, info, state)
 
 

@@ -45,17 +45,20 @@ def build_optimizer(
     return build(key, {**config.entry, "lr": rate}, optim.Optimizer, parameters)
 
 
-def build_scheduler(config: SchedulerConfig, optimizer: optim.Optimizer, steps: int) -> dict[str, Any] | None:
+def build_scheduler(
+    config: SchedulerConfig, optimizer: optim.Optimizer, steps: int, key: str = "scheduler"
+) -> dict[str, Any] | None:
     """Return Lightning's scheduler entry for one stage of ``steps`` optimiser steps; None for a constant rate.
 
     Raises:
-        UserError: There is no such class, it refuses an argument, or it is one of ours, by epochs.
+        UserError: There is no such class, it refuses an argument, or it is one of ours, by epochs; ``key`` is where it
+            is named.
     """
     if config.target is None:
         return None
     if config.interval == "epoch" and config.target.startswith(f"{__name__}."):
-        raise UserError(f"scheduler.interval=epoch: {config.target} plans the steps of a stage: set it to step")
-    scheduler = build("scheduler", config.entry, lr_scheduler.LRScheduler, optimizer, steps=max(steps, 1))
+        raise UserError(f"{key}.interval=epoch: {config.target} plans the steps of a stage: set it to step")
+    scheduler = build(key, config.entry, lr_scheduler.LRScheduler, optimizer, steps=max(steps, 1))
     return {"scheduler": scheduler, "interval": config.interval}
 
 

@@ -69,12 +69,13 @@ class StagedModule(ImageNetwork, LightningModule):
         trainable = list(self.trainable())
         if not trainable:
             raise UserError("nothing trains in this stage: unfreeze a module, or give the head a layer")
-        settings = self.settings.optimizer
+        settings, schedule = self.settings.optimizer, self.settings.scheduler
         if self.stage is not None:
             settings = self.stage.optimizer or settings
+            schedule = self.stage.scheduler or schedule
         optimizer = build_optimizer(settings, trainable, self.lr)
-        if self.settings.scheduler.target is None:
+        if schedule.target is None:
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches) if self.steps is None else self.steps
-        scheduler = build_scheduler(self.settings.scheduler, optimizer, steps)
+        scheduler = build_scheduler(schedule, optimizer, steps)
         return {"optimizer": optimizer, "lr_scheduler": scheduler}

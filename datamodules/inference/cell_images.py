@@ -52,7 +52,9 @@ class CellFile:
         return replace(self, status=status, cause=cause, pixels=None)
 
 
-def read_cell(cell: Cell, config: PrepareConfig, fixed: Mapping[str, str], pool: Executor) -> list[CellFile]:
+def read_cell(
+    cell: Cell, config: PrepareConfig, fixed: Mapping[str, str], pool: Executor, of_boxes: bool = False
+) -> list[CellFile]:
     """Read the files of a cell, in their order, and tell apart what is no chromosome.
 
     Args:
@@ -61,16 +63,18 @@ def read_cell(cell: Cell, config: PrepareConfig, fixed: Mapping[str, str], pool:
         fixed: Classes that an expert has given to files, by their names: files of a class of CHROMOSOMES are never
             foreign, others are not used.
         pool: Threads; decoding releases the interpreter's lock.
+        of_boxes: Whether they were cut out of the boxes of a metaphase, whose choice decides what is no chromosome:
+            none is foreign.
     """
     kept = kept_names(fixed)
 
     def read(file: ImageFile) -> CellFile:
         """Read a file of the cell."""
-        return _read(file, config, file.name in kept)
+        return _read(file, config, of_boxes or file.name in kept)
 
     files = _without_duplicates(list(pool.map(read, cell.files)), config, kept)
     files = leave_out(files, fixed.keys() - kept, LEFT_OUT)
-    return _without_other_sizes(files, kept)
+    return files if of_boxes else _without_other_sizes(files, kept)
 
 
 def leave_out(files: Sequence[CellFile], names: Collection[str], cause: str) -> list[CellFile]:

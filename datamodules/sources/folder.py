@@ -127,7 +127,8 @@ def _files_of_classes(root: Path, classes: tuple[str, ...] | None, context: Sour
         _check_folders(root, folders)
     absent = absent_from(folders, names)
     if absent:
-        raise UserError(f"data.classes: no folder {', '.join(absent)} in {root}; there are: {', '.join(folders)}")
+        there = typed_names("data.classes", list(folders))
+        raise UserError(f"data.classes: no folder {', '.join(absent)} in {root}; these are there: `{there}`")
     files = {name: image_files(folders[name], context.follow_links) for name in names}
     remaining = [name for name in names if files[name]]
     if len(remaining) < len(names):

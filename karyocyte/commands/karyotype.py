@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from karyocyte.commands.shared.program import Argument, Option, program
+from karyocyte.common.arguments import check_cells
 from karyocyte.common.cli import heavy_imports
 from karyocyte.common.runs.names import run_word
 
@@ -15,14 +16,17 @@ Words = Annotated[
         help="Runs or a portable model (else models/chromosomes), a picture, folder, zip or table (.csv); any keys.",
     ),
 ]
-Output = Annotated[Path, Option(help="New folder for tables, karyograms and index.html.")]
+Output = Annotated[
+    Path | None,
+    Option(help="New folder for tables, karyograms and index.html; else below outputs/karyotypes, named like CELLS."),
+]
 Fixed = Annotated[
     Path | None,
     Option(help="Classes that an expert has fixed: a table, or decisions.jsonl of a review."),
 ]
 
 
-def karyotype(words: Words, output: Output, fixed: Fixed = None) -> None:
+def karyotype(words: Words, output: Output = None, fixed: Fixed = None) -> None:
     """Name the karyotypes of new cells from pictures of metaphases or single chromosomes, without labels.
 
     CELLS are pictures of whole metaphases, which are cut into chromosomes; or of single chromosomes: each sub-folder
@@ -34,6 +38,7 @@ def karyotype(words: Words, output: Output, fixed: Fixed = None) -> None:
     To correct a chromosome, write its class (or none) into the column fixed of chromosomes.csv and run again.
     """
     options = locals()
+    check_cells(words)  # before the imports of the request, which take a second
     from karyocyte.workflows.karyotyping.karyotype_request import KaryotypeRequest
 
     request = KaryotypeRequest(**options)

@@ -15,16 +15,17 @@ Words = Annotated[
         help="Runs or a portable model; then folders, zip files or files of images; keys of conf/predict.yaml.",
     ),
 ]
-Output = Annotated[Path, Option(help="CSV to write; the same table is written as .parquet next to it.")]
+Output = Annotated[Path, Option(help="CSV to write; the whole table is written as .parquet next to it.")]
 
 
 def predict(words: Words, output: Output = Path("predictions.csv")) -> None:
     """Predict images that are not part of a data set, prepared like those of the run.
 
-    The table has a row per image: the probability of each class, the predictions at 0.5 and at the threshold of
-    validation, the summary of passes or members, and whether a person should look (review) and why (reason). Files
-    that cannot be read are listed there with the cause. Several runs are an ensemble: each has one vote. The folder of
-    an ensemble predicts with its members, combined by its weights; that of scripts/export.py needs no torch.
+    The table has a row per image: the most probable class and the next, the prediction at the threshold of validation,
+    and whether a person should look (review) and why (reason); with columns=all, as in the parquet file, also the
+    probability of each class and the summary of passes or members. Files that cannot be read are listed there with the
+    cause. Several runs are an ensemble: each has one vote. The folder of an ensemble predicts with its members,
+    combined by its weights; that of scripts/export.py needs no torch.
     """
     from karyocyte.workflows.prediction.predict_request import PredictRequest
 

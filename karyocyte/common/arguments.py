@@ -4,7 +4,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from karyocyte.common.errors import UserError
+from karyocyte.common.config.command import split_words
+from karyocyte.common.errors import UserError, close_path
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import EXAMPLE, check_different, close_run
 
@@ -22,6 +23,19 @@ def existing_predictions(paths: Sequence[Path]) -> list[Path]:
         files.append(file)
     check_different(paths, files)
     return files
+
+
+def check_cells(words: Sequence[str]) -> None:
+    """Check the last path among words and overrides: a ``UserError`` says that there is none, or nothing at it."""
+    paths, _ = split_words(words)
+    if not paths:
+        raise UserError("no run and no cells are named: name a finished run's folder, then the cells")
+    cells = paths[-1]
+    if not cells.exists():
+        raise UserError(
+            f"{cells} is missing: {close_path(cells)}name a folder, a zip or a table (.csv) of single chromosomes, or "
+            "pictures of metaphases"
+        )
 
 
 def free_name(path: Path) -> Path:

@@ -75,7 +75,7 @@ def close_path(path: Path, key: str = "", folder: Path = Path()) -> str:
         names = [entry.name for entry in (folder / missing.parent).iterdir()]
         for name in difflib.get_close_matches(missing.name, names, n=NEAREST):
             meant = missing.with_name(name) / path.relative_to(missing)
-            if (folder / meant).exists():
+            if (folder / meant).exists() and meant != path:
                 return f"did you mean `{shlex.quote(f'{key}{meant}')}`? "
     return ""
 

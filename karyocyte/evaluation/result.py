@@ -12,7 +12,7 @@ from karyocyte.evaluation.core.formats import interval
 Matrix = list[list[int]]
 # What a warning is about; others are about the whole evaluation.
 OF_PARTS = ("test", "validation", "fold mean", "cells", "subgroups")
-TOPICS = (*OF_PARTS, "leak", "another set", "assignment", "calibration", "triage")
+TOPICS = (*OF_PARTS, "training", "leak", "another set", "assignment", "calibration", "triage")
 # Keys of metrics.json that only one run, or only several folds, have.
 OPTIONAL = ("validation", "folds", "fold_means")
 

@@ -27,6 +27,7 @@ CELL_METRICS = {
 }
 EACH_FOLDS = "each fold's own"
 FEW_SUBGROUPS = 6  # of one kind in a short table
+CLASSES = "Class by class"
 MANY_CLASSES = 8  # beyond, a line counts them
 
 
@@ -268,7 +269,7 @@ def classes_table(result: EvaluationResult) -> Table | None:
         "class, the share that really is of it."
     )
     detail = ("most often taken for", "recall, joint assignment", "then taken for")
-    return _table(result, "Class by class", rows, reading, detail=detail)
+    return _table(result, CLASSES, rows, reading, detail=detail)
 
 
 def cells_table(result: EvaluationResult) -> Table | None:

@@ -10,7 +10,9 @@ from karyocyte.evaluation.renderers import terminal, warning_lines
 from karyocyte.evaluation.result import EvaluationResult
 from karyocyte.evaluation.tables import Table, cells_table, confidence_tables, metrics_table, parts_table, result_tables
 
-DETAILS = ("calibration", "triage", "subgroups")  # topics of warnings that an overview counts
+# Topics of the warnings of an overview, the most important first; those on others are counted.
+IMPORTANCE = ("leak", "training", "another set", "data", "test", "", "assignment", "cells")
+MOST_WARNINGS = 3
 
 
 def headline(result: EvaluationResult) -> str:
@@ -22,12 +24,15 @@ def headline(result: EvaluationResult) -> str:
 
 
 def overview(result: EvaluationResult) -> Group:
-    """Draw what fits a screen: the test metrics but for single classes, joint assignment, warnings about them."""
-    warnings = result.warnings_except("validation")
-    shown: list[object] = [warning for warning in warnings if warning.topic not in DETAILS]
-    if len(shown) < len(warnings):
-        shown.append(f"{len(warnings) - len(shown)} more on {', '.join(DETAILS)}: scripts/evaluate.py")
-    return _drawn(result, [metrics_table(result, of_classes=False), cells_table(result)], shown)
+    """Draw what fits a screen: the test metrics but for single classes, joint assignment, the first warnings."""
+    warnings = [warning for warning in result.warnings_except("validation") if warning.topic in IMPORTANCE]
+    warnings.sort(key=lambda warning: IMPORTANCE.index(warning.topic))
+    others = len(result.warnings_except("validation")) - len(warnings)
+    if len(warnings) + bool(others) > MOST_WARNINGS:
+        others += len(warnings) - MOST_WARNINGS + 1
+        del warnings[MOST_WARNINGS - 1 :]
+    lines = [*map(str, warnings), *([f"{others} more warnings: python scripts/report.py"] if others else [])]
+    return _drawn(result, [metrics_table(result, of_classes=False), cells_table(result)], lines)
 
 
 def whole(result: EvaluationResult) -> Group:

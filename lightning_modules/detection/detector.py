@@ -53,6 +53,20 @@ class Detector(StagedModule):
         centres = (straight.centres.sigmoid() + mirrored.centres.sigmoid()) / 2
         return decode(Maps(torch.logit(centres), (straight.sides + mirrored.sides) / 2))
 
+    def find_in_all_orientations(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what ``find`` does, by the means over the eight orientations of the pictures."""
+        centres, sides = [], []
+        for transposed in (False, True):
+            for turns in range(4):
+                view = torch.rot90(image.transpose(-1, -2) if transposed else image, turns, (-1, -2))
+                maps = self(view)
+                for _ in range(turns):  # a quarter of a turn back: transposed, then mirrored
+                    maps = maps.mirrored().transposed()
+                maps = maps.transposed() if transposed else maps
+                centres.append(maps.centres.sigmoid())
+                sides.append(maps.sides)
+        return decode(Maps(torch.logit(torch.stack(centres).mean(0)), torch.stack(sides).mean(0)))
+
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> torch.Tensor:
         """Return the loss of a batch."""
         return self._loss("train", self(batch["image"]), batch)

@@ -1,5 +1,6 @@
 """Trained detectors and cutters, from their runs or from folders that need no run."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -26,17 +27,20 @@ from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.checkpoint_io import load_checkpoint, load_exported
 from lightning_modules.detection.cutter import Cutter
 from lightning_modules.detection.detector import Detector
+from lightning_modules.detection.matching import overlaps
 from lightning_modules.detection.network import CentreDecoder, decoder_width, levels_of
 from lightning_modules.optimizers import TrainingSettings
 
 EXPERIMENTS = {"detector": "metaphase_detector", "cutter": "chromosome_cutter"}
+ZOOMS = (1.0, 1.2)  # times the scale of the detector, at which a picture is looked at
+SAME = 0.6  # intersection over union, from which on boxes that were found at two scales are of one chromosome
 MULTIPLE = 32  # of pixels that height and width are padded to
 
 
 class FoundBoxes(NamedTuple):
     """The boxes of a picture, the most certain first."""
 
-    boxes: np.ndarray  # left, top, right, bottom in pixels of the scaled picture, float32, shape (n, 4)
+    boxes: np.ndarray  # left, top, right, bottom in pixels of the picture, float32, shape (n, 4)
     probabilities: np.ndarray  # that a box holds a chromosome, calibrated, float64, shape (n,)
 
 
@@ -47,18 +51,56 @@ class TrainedDetector:
     description: DetectorDescription
     module: Detector
 
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """By how much pictures are scaled."""
+        return tuple(self.description.scale * zoom for zoom in ZOOMS)
+
+    def find(self, pictures: Sequence[np.ndarray]) -> FoundBoxes:
+        """Find the chromosomes of a picture, bright on black, uint8 gray, (H, W), given at each of ``scales``.
+
+        A box is the mean of those that are found at these scales, weighed by their scores; its score is their mean, in
+        which a box that is not found counts 0.
+        """
+        found = [self._find(picture, scale) for picture, scale in zip(pictures, self.scales, strict=True)]
+        boxes, scores = together(found)
+        slope, intercept = self.description.calibration
+        logits = slope * logit(scores.astype(np.float64).clip(1e-6, 1 - 1e-6)) + intercept
+        return FoundBoxes(boxes, expit(logits))
+
     @torch.inference_mode()
-    def find(self, picture: np.ndarray) -> FoundBoxes:
-        """Find the chromosomes of a picture, bright on black, uint8 gray, shape (H, W), scaled by ``scale``."""
+    def _find(self, picture: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return boxes, float32, (n, 4), in pixels of the picture that is scaled, and their scores, float32, (n,)."""
         height, width = picture.shape
         padded = np.pad(picture, ((0, -height % MULTIPLE), (0, -width % MULTIPLE)))
         batch = torch.from_numpy(padded)[None, None].to(self.module.device).float() / 255
-        boxes, scores = (one[0].cpu().numpy() for one in self.module.find(batch))
+        boxes, scores = (one[0].cpu().numpy() for one in self.module.find_in_all_orientations(batch))
         kept = scores > 0
-        slope, intercept = self.description.calibration
-        logits = slope * logit(scores[kept].astype(np.float64).clip(1e-6, 1 - 1e-6)) + intercept
         limits = np.array([width, height] * 2, np.float32)
-        return FoundBoxes(boxes[kept].clip(0, limits), expit(logits))
+        return boxes[kept].clip(0, limits) / np.float32(scale), scores[kept]
+
+
+def together(found: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the boxes, (n, 4), and scores, (n,), of one picture that were found in several ways, as one of each."""
+    boxes = np.concatenate([boxes for boxes, _ in found])
+    scores = np.concatenate([scores for _, scores in found])
+    ways = np.repeat(np.arange(len(found)), [len(scores) for _, scores in found])
+    overlap = overlaps(boxes, boxes)
+    free = np.ones(len(boxes), bool)
+    kept = []
+    for row in np.argsort(-scores, kind="stable"):
+        if not free[row]:
+            continue
+        same = [row]
+        for way in range(len(found)):
+            others = np.where(free & (ways == way), overlap[row], 0.0)
+            if way != ways[row] and others.max(initial=0.0) >= SAME:
+                same.append(int(others.argmax()))
+        free[same] = False
+        kept.append((np.average(boxes[same], axis=0, weights=scores[same]), scores[same].sum() / len(found)))
+    kept.sort(key=lambda one: -one[1])
+    mean = np.array([box for box, _ in kept], np.float32).reshape(-1, 4)
+    return mean, np.array([score for _, score in kept], np.float32)
 
 
 def load_detector(folder: Path) -> TrainedDetector:

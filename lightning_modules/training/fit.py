@@ -1,4 +1,4 @@
-"""The stages of a run, one fit after another; each starts from the best weights of the one before."""
+"""The stages of a run, one fit after another; each starts from the best weights so far, or of the one before."""
 
 import json
 import math
@@ -65,7 +65,7 @@ def train_stages(  # noqa: PLR0913 (what a training is made of)
     features: Any | None = None,
     mode: Mode = "min",
 ) -> list[FinishedStage]:
-    """Train every stage that is not finished yet, and leave in ``model`` the best weights of the last one.
+    """Train every stage that is not finished yet, and leave in ``model`` the weights of the stage that is `delivered`.
 
     Rank zero alone reads and writes the run's folder, apart from the state of a resume.
 
@@ -83,15 +83,43 @@ def train_stages(  # noqa: PLR0913 (what a training is made of)
     for stage in planned_stages(config, run):
         if not on_rank_zero((stage.folder / RunFile.STAGE).exists):
             if finished:
-                on_rank_zero(_check_best, run, finished[-1])
-                _load_on_all_ranks(model, run / finished[-1].best)
+                start = delivered(finished, config, mode).stage
+                on_rank_zero(_check_best, run, start)
+                _load_on_all_ranks(model, run / start.best)
             training.fit(stage)
         else:
             on_rank_zero(say, f"stage {stage.number + 1}, {stage.name}: finished before")
-        finished.append(on_rank_zero(_close_stage, stage, finished))
-    on_rank_zero(_check_best, run, finished[-1])
-    _load_on_all_ranks(model, run / finished[-1].best)
+        finished.append(on_rank_zero(_close_stage, stage))
+        on_rank_zero(_keep_only, run, delivered(finished, config, mode).stage, finished)
+    to_evaluate = delivered(finished, config, mode)
+    if to_evaluate.note:
+        on_rank_zero(say, to_evaluate.note)
+    on_rank_zero(_check_best, run, to_evaluate.stage)
+    _load_on_all_ranks(model, run / to_evaluate.stage.best)
     return finished
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """The stage whose best weights are evaluated; ``note`` is a sentence where a later stage is worse than another."""
+
+    stage: FinishedStage
+    note: str = ""
+
+
+def delivered(stages: Sequence[FinishedStage], config: TrainingConfig, mode: Mode) -> Delivered:
+    """Return which of the stages so far is evaluated by ``unfreeze.deliver``; of equal ones the latest is the best."""
+    best = last = stages[-1]
+    for stage in reversed(stages[:-1]):
+        if (stage.score < best.score) if mode == "min" else (stage.score > best.score):
+            best = stage
+    if best is last:
+        return Delivered(last)
+    scores = f"{config.callbacks.monitor} {last.score:.3f} against {best.score:.3f}"
+    worse = f"stage {last.name} is worse on validation than stage {best.name} ({scores})"
+    if config.unfreeze.deliver == "best":
+        return Delivered(best, f"{worse}: stage {best.name} is evaluated")
+    return Delivered(last, f"{worse} and is evaluated all the same (unfreeze.deliver=last)")
 
 
 def training_facts(stages: Sequence[FinishedStage]) -> dict[str, Any]:
@@ -257,10 +285,15 @@ def _remove(folder: Path, pattern: str) -> None:
         path.unlink()
 
 
-def _close_stage(stage: Stage, earlier: Sequence[FinishedStage]) -> FinishedStage:
+def _close_stage(stage: Stage) -> FinishedStage:
     """Remove the files that a finished stage no longer needs, and return its record."""
     (stage.folder / "last.ckpt").unlink(missing_ok=True)
     _remove(stage.folder, ChoosesBest.PATTERN)
-    for each in earlier:  # the disk is a budget: only the newest best is needed
-        (stage.run / each.best).unlink(missing_ok=True)
     return FinishedStage.read(stage.folder)
+
+
+def _keep_only(run: Path, kept: FinishedStage, stages: Sequence[FinishedStage]) -> None:
+    """Remove the best checkpoints of the other stages: the disk is a budget."""
+    for each in stages:
+        if each is not kept:
+            (run / each.best).unlink(missing_ok=True)

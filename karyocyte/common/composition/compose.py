@@ -23,7 +23,7 @@ from karyocyte.common.composition.chosen_groups import check_chosen_groups
 from karyocyte.common.config.cluster import SHARED, SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, set_trainer
 from karyocyte.common.config.defaults import composition
 from karyocyte.common.config.explain import ADDED_GROUPS, NEAREST, known_keys, resolved, unknown_key, validated
-from karyocyte.common.config.overrides import check_words, key_of, quote_text, typed_text
+from karyocyte.common.config.overrides import check_words, key_of, quote_text, several_values, unreadable
 from karyocyte.common.config.recipes import with_known_keys
 from karyocyte.common.config.rules import check_rules
 from karyocyte.common.config.schema import RECIPES, Config, TrainingConfig
@@ -80,13 +80,13 @@ def check_override_order(overrides: Sequence[str]) -> None:
 
     Hydra would overrule each of them silently.
     """
-    groups = list(map(key_of, overrides))
-    typed = [groups.index(name) for name in ("experiment", "profile", "tuned") if name in groups]
+    groups = [word.partition("=")[0] for word in overrides]  # without a + it is no group
+    typed = [groups.index(name) for name in ("+experiment", "+profile", "+tuned") if name in groups]
     for first, second in pairwise(typed):
         if second < first:
             right = f"{overrides[first]} {overrides[second]}"
             raise UserError(f"{overrides[second]} precedes {overrides[first]} and would be overridden: type `{right}`")
-    check_chosen_groups(overrides)
+    check_chosen_groups([overrides])
 
 
 @contextmanager
@@ -95,7 +95,7 @@ def explain_composition() -> Iterator[None]:
     try:
         yield
     except OverrideParseException as error:
-        raise UserError(f"cannot read the override {error.override!r}: quote what the shell or Hydra takes") from error
+        raise UserError(f"cannot read the override {error.override!r}: {unreadable(error.override or '')}") from error
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise UserError(_explain_hydra(error)) from error
     except (ValueError, AssertionError) as error:
@@ -113,6 +113,8 @@ def _explain_hydra(error: Exception) -> str:
         return first.removeprefix(_FROM_RESOLVER)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
+        if group.partition("/")[0] in ADDED_GROUPS:  # the path of a file in place of its name
+            group, option = group.partition("/")[0], Path(option).stem
         options = list(error.options or ())
         near = difflib.get_close_matches(option, options, n=NEAREST, cutoff=0.5)
         others = {"model": "; any other network of timm: model.name=<name>"}.get(group, "")
@@ -130,8 +132,10 @@ def _explain_words(first: str, whole: str) -> str | None:
         return "+profile=demo is for classifiers: in its place type data=synthetic_metaphases weights=random"
     name = re.search(r"'([^']+)'", first)
     if name and first.startswith("Ambiguous value"):
-        quoted = typed_text(name[1], "a,b")
-        return f"{name[1]} names several values: add `-m` to train one run for each, or quote one, such as {quoted}"
+        return several_values(name[1])
+    group = re.match(r"Multiple values for (\S+)\. To override a value use '[^:]*: (\S+)'", first)
+    if group:
+        return f"{group[1]} is chosen already: leave out the +, type `{group[1]}={group[2]}`"
     if name and first.startswith("Could not override"):
         return _not_composed(name[1], whole.rpartition(" use ")[2].strip())
     return None

@@ -11,6 +11,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
 from karyocyte.common.compat import expand_sweep, parse_yaml_once
+from karyocyte.common.composition.chosen_groups import check_chosen_groups
 from karyocyte.common.composition.compose import check_config, check_override_order, explain_composition
 from karyocyte.common.composition.named_files import check_data_dir
 from karyocyte.common.config.overrides import check_words, quote_text, without
@@ -59,6 +60,7 @@ def job_configs(overrides: Sequence[str], needs_data: bool = True) -> list[Train
         jobs: dict[tuple[str, ...], None] = {}  # in their order, each once
         for job in expanded.jobs:
             jobs[without(job, UNIMPORTANT)] = None
+        check_chosen_groups(list(jobs))
         for words in jobs:
             check_override_order(words)
             composed = expanded.job_config(words)

@@ -14,7 +14,7 @@ from karyocyte.common.config.defaults import section_defaults
 from karyocyte.common.config.explain import Model, resolved, validated
 from karyocyte.common.errors import UserError
 
-_OVERRIDE = re.compile(r"[A-Za-z_][\w.]*=.*", re.DOTALL)
+_OVERRIDE = re.compile(r"[A-Za-z_][\w.]*=.*", re.ASCII | re.DOTALL)
 
 
 class Command:

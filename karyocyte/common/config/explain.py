@@ -59,6 +59,9 @@ def _explain(
         text = f"{key}.source: {fault['ctx']['tag']!r} is none of {fault['ctx']['expected_tags']}"
     elif fault["type"] == "missing":
         text = f"{key} is missing: add {key}=..."
+    elif key == "name" and fault["type"] == "string_pattern_mismatch":
+        plain = re.sub(r"[^\w.-]+", "_", fault["input"]).lstrip(".-")
+        text = f"name={fault['input']}: letters, digits, _, . and - alone, such as `name={plain or 'mine'}`"
     else:
         text = f"{key or 'configuration'}: {fault['msg'].removeprefix('Value error, ')}"
         if key and not isinstance(fault["input"], Mapping):
@@ -77,6 +80,8 @@ def unknown_key(key: str, known: Sequence[str], file: str = "train") -> str:
     """Return the message for an unknown dotted key; ``file`` of conf/ lists the right ones."""
     if key in ADDED_GROUPS:
         return f"unknown key {key}: groups are added with a +, such as +{key}=..."
+    if key in known:
+        return f"{key} has no effect here, it is a key of other data or kinds of network: leave it out"
     choices = list(known)
     if "." not in key:
         choices += [f"+{group}" for group in ADDED_GROUPS]

@@ -45,9 +45,13 @@ def _instead(word: str, before: Sequence[str], rest: Sequence[str]) -> str:
     if before and (_is_text_key(key_of(before[-1])) or re.search(r"=[\[{][^\]}]*$", before[-1])):
         parts = [before[-1], *takewhile(lambda part: "=" not in part and not part.startswith("-"), rest)]
         override = " ".join(parts)
+        if key_of(override) == "name":
+            return f"a run's name has no blanks, type `{'_'.join(parts)}`"
         if "={" in override and not override.startswith("+"):
             override = f"++{override}"  # a mapping may be one that no file of conf/ has
         return f"a value with blanks needs quotes, type `{shlex.quote(override)}`"
+    if before and before[-1].startswith("--"):  # an option of other programs
+        return f"keys are typed with =, such as `{before[-1].removeprefix('--')}={word}`"
     return "type such as +experiment=<name> or seed=1"
 
 
@@ -104,7 +108,8 @@ def _quote_items(value: str) -> str:
 def _quote(value: str) -> str:
     """Quote a text unless Hydra reads it as it stands, as none, or with the escapes of its grammar."""
     readable, read = _read(value)
-    if readable and (read is None or "\\" in value or str(read) == value.strip()):
+    same = str(read) == value.strip() and not isinstance(read, bool)  # a class may be called True
+    if readable and (read is None or "\\" in value or same):
         return value
     quoted = _in_quotes(value)
     return quoted if _read(quoted)[0] else value
@@ -126,22 +131,47 @@ def _read(value: str) -> tuple[bool, object]:
     return True, read
 
 
+def several_values(override: str) -> str:
+    """Say what may be meant by an override with commas in a single run."""
+    key, _, value = override.partition("=")
+    remedy = f"where one list is meant, type `{shlex.quote(f'{key}=[{value}]')}`"
+    if _is_text_key(key_of(key)):
+        remedy = f"where it is one name, type `{shlex.quote(f'{key}={_as_text(value)}')}`"
+    return f"{override} names several values: {remedy}, or add `-m` to train one run for each"
+
+
+def unreadable(override: str) -> str:
+    """Say what may be meant by an override that Hydra's grammar does not read."""
+    key, _, value = override.lstrip("+~-").partition("=")
+    if override.startswith("-"):
+        return f"keys are typed without -, such as `{shlex.quote(f'{key}={value}')}`"
+    if re.match(r"\{\s*[\w.]+=", value):
+        pairs = re.sub(r"([{,]\s*[\w.]+)=", r"\1: ", value)
+        return f"in braces a colon and a blank follow a name, type `{shlex.quote(f'++{key}={pairs}')}`"
+    return f"its value needs quotes within those of the shell, such as `{shlex.quote(f'{key}={_in_quotes(value)}')}`"
+
+
 def typed_text(key: str, value: str) -> str:
     """Return the override that gives a key a text, as it is typed in a shell: a class may be called null, or a,b."""
     if _is_quoted(value):
-        value = _in_quotes(value)
+        value = _as_text(value)
     return shlex.quote(f"{key}={value}")
 
 
 def typed_names(key: str, names: Sequence[str]) -> str:
     """Return the override that gives a key a list of names, as it is typed in a shell."""
     if any(_is_quoted(name) or not re.fullmatch(r"[\w.-]+", name) for name in names):
-        names = [_in_quotes(name) for name in names]  # where one has quotes, Hydra reads the others as values
+        names = [_as_text(name) for name in names]  # where one has quotes, Hydra reads the others as values
     return shlex.quote(f"{key}=[{','.join(names)}]")
 
 
 def _is_quoted(value: str) -> bool:
     return value.lower() == "null" or value != value.strip() or bool(re.search("[,'\"$\\\\]", value))
+
+
+def _as_text(value: str) -> str:
+    """Quote a name in which ``${`` begins no reference to a key."""
+    return _in_quotes(value).replace("${", "\\${")
 
 
 def _in_quotes(value: str) -> str:

@@ -9,14 +9,21 @@ from karyocyte.common.keras import check_keras
 # Transforms that move a chromosome to another place.
 MOVING = ("flips", "rotations", "mirror", "rotate", "bend", "uneven", "stretch", "shift", "scale")
 TURNED_COPIES = ("paper", "hem_all")  # ways to balance that add turned copies
-DATA_DIR_HINT = "set data_dir=<folder or zip> or KARYOCYTE_DATA_DIR, or use `+profile=demo`, which needs no data"
+DATA_DIR_HINT = (
+    "set data_dir=<folder or zip> or KARYOCYTE_DATA_DIR, or try `python train.py +profile=demo`, which needs no data"
+)
 
 
 def check_rules(config: TrainingConfig) -> None:
     """Check the rules over several groups; a ``UserError`` names two values that contradict one another."""
     check_keras(config.weights, config.model.name)
-    if config.callbacks.check_and_adjust.enabled and config.scheduler.target is not None:
-        raise UserError("callbacks.check_and_adjust sets the learning rate: set `scheduler=none` beside it")
+    if config.callbacks.check_and_adjust.enabled:
+        if config.scheduler.target is not None:
+            raise UserError("callbacks.check_and_adjust sets the learning rate: set `scheduler=none` beside it")
+        for name, stage in config.unfreeze.stages.items():
+            if stage.scheduler:
+                key = f"unfreeze.stages.{name}.scheduler"
+                raise UserError(f"callbacks.check_and_adjust sets the learning rate: set `{key}=null` beside it")
     if config.callbacks.averaging.enabled and config.trainer.precision in ("16-true", "bf16-true"):
         raise UserError("callbacks.averaging is lost in 16-bit weights: set `trainer.precision=32-true` or a mixed one")
     if isinstance(config, Config):

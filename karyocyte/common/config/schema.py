@@ -106,6 +106,7 @@ class StageConfig(StrictModel):
     train: tuple[str, ...] = ()
     lr: PositiveFloat
     optimizer: OptimizerConfig | None = None
+    scheduler: SchedulerConfig | None = None
     batchnorm: Literal["train", "frozen"] = "train"
     max_epochs: PositiveInt | None = None
     patience: PositiveInt | None = None
@@ -115,6 +116,7 @@ class UnfreezeConfig(StrictModel, defaults="unfreeze/head_then_finetune"):
     """The stages, in their order; ``lr`` overrules every stage's own rate, ``train`` what the last of them trains."""
 
     stages: Annotated[dict[Name, StageConfig], Field(min_length=1)] = FROM_YAML
+    deliver: Literal["last", "best"] = FROM_YAML
     lr: PositiveFloat | None = FROM_YAML
     train: tuple[str, ...] | None = FROM_YAML
 

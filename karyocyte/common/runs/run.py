@@ -306,16 +306,22 @@ class Run:
         return logged.groupby(["stage", "epoch"], as_index=False, sort=False).last()
 
     def best_epoch(self, monitor: str, lower_is_better: bool) -> dict[str, Any]:
-        """Return the row of ``history`` at the best epoch of the last stage by ``monitor``; {} if it was not logged."""
+        """Return the row of ``history`` at the best epoch by ``monitor``; {} if it was not logged.
+
+        It is of the stage whose weights are the run's, of the last one in a run without weights.
+        """
         history = self.history
         if monitor not in history:
             return {}
-        last = history[history["stage"] == history["stage"].iloc[-1]].dropna(subset=[monitor])
-        if last.empty:
+        stage = history["stage"].iloc[-1]
+        if self.status.best is not None:
+            stage = Path(self.status.best).parent.name.split("-", 1)[1]
+        epochs = history[history["stage"] == stage].dropna(subset=[monitor])
+        if epochs.empty:
             return {}
-        scores = last[monitor]
+        scores = epochs[monitor]
         best = scores.idxmin() if lower_is_better else scores.idxmax()
-        return dict(last.loc[best].dropna())
+        return dict(epochs.loc[best].dropna())
 
     @cached_property
     def saved_checkpoints(self) -> "pd.DataFrame":

@@ -43,6 +43,11 @@ class CaseKaryotype:
         """The share of cells that belong to the largest clone, above 0 to 1."""
         return max(self.clones.values()) / self.cells
 
+    def without_small_clones(self) -> "CaseKaryotype":
+        """Return it with the largest clone alone."""
+        largest = next(iter(self.clones))
+        return CaseKaryotype(largest, {largest: self.clones[largest]}, self.left_out)
+
 
 def case_karyotype(cells: Sequence[Mapping[str, int]]) -> CaseKaryotype:
     """Name the karyotype of a case.
@@ -163,12 +168,10 @@ def _of_clones(evidence: np.ndarray, clones: Clones) -> tuple[np.ndarray, np.nda
 
 def _log_joint(candidates: Sequence[Candidate], priors: KaryotypePriors) -> np.ndarray:
     """Return log P(N | c) + log L(N), but for a constant, of the candidates of a cell, shape (candidates, C)."""
-    counts = np.zeros((len(candidates), len(CHROMOSOMES)), np.int64)
-    for of_each, each in zip(counts, candidates, strict=True):
-        np.add.at(of_each, each.classes, 1)
-    prior = KaryotypePrior.of(priors, len(candidates[0].classes), int(counts.max()))
     rows = []
-    for each, of_each in zip(candidates, counts, strict=True):
-        log_likelihood = np.log(max(each.probability, np.finfo(float).tiny)) - prior.log_probability(of_each)
-        rows.append(prior.given_constitutions(of_each) + log_likelihood)
+    for each in candidates:
+        counts = np.bincount(each.classes, minlength=len(CHROMOSOMES))
+        prior = KaryotypePrior.of(priors, len(each.classes), int(counts.max()))  # numbers differ with the boxes
+        log_likelihood = np.log(max(each.probability, np.finfo(float).tiny)) - prior.log_probability(counts)
+        rows.append(prior.given_constitutions(counts) + log_likelihood)
     return np.array(rows)

@@ -1,7 +1,7 @@
 """What is reported of one cell: its karyotype, its chromosomes with their doubts, and whether an expert should look."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from karyocyte.evaluation.cells.prior import KaryotypePriors
 
 DOUBTFUL = 0.9  # a chromosome whose class is less probable, given all others of its cell, is in doubt
 IMPLAUSIBLE = 0.2  # no class of a chromosome alone is so probable: of 4,732 real test chromosomes none
+MOST_WRONG_BOXES = 0.05  # expected, of a cell that is not referred to an expert for its boxes
 MOST_IMPLAUSIBLE = 0.25  # of a cell's pictures; where there are more, the model does not fit the cell
 
 
@@ -50,7 +51,7 @@ class CellKaryotype:
     reasons: tuple[str, ...]  # why an expert should look; empty where nothing is in doubt
     # the probability of each class given all chromosomes; where there is no karyotype, alone; float64, shape (n, 24)
     joint: np.ndarray = field(repr=False, compare=False)
-    log_evidence: float = -np.inf  # see `KaryotypePosterior`; -inf where there is no karyotype
+    boxes_wrong: float = 0.0  # expected number of boxes that are no chromosome, and of chromosomes that are left out
 
     @property
     def karyotype(self) -> Karyotype | None:
@@ -74,8 +75,15 @@ class CellKaryotype:
 
     @property
     def expected_wrong(self) -> float:
-        """The expected number of chromosomes in a wrong class; those that an expert has fixed are right."""
-        return sum(1 - call.probability for call in self.calls if not call.fixed)
+        """The expected number of chromosomes in a wrong class and of wrong boxes; what an expert has fixed is right."""
+        return sum(1 - call.probability for call in self.calls if not call.fixed) + self.boxes_wrong
+
+    @property
+    def doubt_of_boxes(self) -> str | None:
+        """Why an expert should look at the boxes; None where it is hardly in doubt which are chromosomes."""
+        if self.boxes_wrong <= MOST_WRONG_BOXES:
+            return None
+        return f"{self.boxes_wrong:.2g} boxes are expected to be wrong: no chromosome, or one that is left out"
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -139,12 +147,24 @@ def karyotype_of_cell(
             why = f"{size_refusal(count)}; the classes are those of each image alone"
         return CellKaryotype((), calls, (f"no karyotype: {why}",), joint)
     posterior = karyotype_posterior(log_probabilities, priors, fixed, balanced)
-    calls = _calls(posterior.best.classes, posterior.marginals, alone, fixed)
-    cell = CellKaryotype(posterior.candidates, calls, (), posterior.marginals, posterior.log_evidence)
+    return named_cell(posterior.candidates, posterior.marginals, log_probabilities, fixed, refer_below)
+
+
+def named_cell(
+    candidates: Sequence[Candidate],
+    joint: np.ndarray,
+    log_probabilities: np.ndarray,
+    fixed: Mapping[int, int],
+    refer_below: float,
+) -> CellKaryotype:
+    """Return a cell by its karyotypes, the most probable first, and ``CellKaryotype.joint``; others: see above."""
+    calls = _calls(candidates[0].classes, joint, np.exp(log_probabilities), fixed)
+    cell = CellKaryotype(tuple(candidates), calls, (), joint)
     reasons = _reasons(cell, refer_below)
-    unlikely = int(_unlikely(log_probabilities).sum())
-    if unlikely > MOST_IMPLAUSIBLE * count:
-        reasons = (f"no class is probable for {unlikely} of {count} images: the model does not fit them", *reasons)
+    unlikely = int(np.delete(_unlikely(log_probabilities), list(fixed)).sum())
+    if unlikely:
+        of_many = ": the model does not fit them" if unlikely > MOST_IMPLAUSIBLE * len(calls) else ""
+        reasons = (f"no class is probable for {unlikely} of {counted(len(calls), 'image')}{of_many}", *reasons)
     return replace(cell, reasons=reasons)
 
 

@@ -30,7 +30,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES, Karyotype, name_karyotype
 from karyocyte.evaluation.cells.assignment import FLOOR, size_refusal
 from karyocyte.evaluation.cells.exchanges import path_costs, step_costs, sum_over_assignments
-from karyocyte.evaluation.cells.prior import COMPLETE, EXPECTED, KaryotypePrior, KaryotypePriors
+from karyocyte.evaluation.cells.prior import KaryotypePrior, KaryotypePriors, learned_shares
 
 # Karyotypes less probable than the best by more than this many nats (1 in 22,000) are not considered.
 WINDOW = 10.0
@@ -64,9 +64,6 @@ class KaryotypePosterior:
     # the probability of each class over all candidates and assignments, float64, shape (n, 24), in the order of
     # CHROMOSOMES; rows sum to 1
     marginals: np.ndarray
-    # the logarithm of the sum over all karyotypes of prior and likelihood: how well so many chromosomes with these
-    # images make a cell, to be compared with that of other choices among the same images
-    log_evidence: float
 
     @property
     def best(self) -> Candidate:
@@ -95,8 +92,7 @@ def karyotype_posterior(
     refusal = size_refusal(len(log_probabilities))
     if refusal:
         raise UserError(refusal)
-    shares = np.full(len(CHROMOSOMES), 1 / len(CHROMOSOMES)) if balanced else EXPECTED / COMPLETE
-    logs = np.maximum(log_probabilities, np.log(FLOOR)) - np.log(shares)
+    logs = np.maximum(log_probabilities, np.log(FLOOR)) - np.log(learned_shares(balanced))
     for row, kind in fixed.items():
         logs[row, np.arange(len(CHROMOSOMES)) != kind] = RULED_OUT
     most = int(np.bincount([*fixed.values()], minlength=1).max(initial=MOST))
@@ -110,13 +106,12 @@ def karyotype_posterior(
         of_counts = sum_over_assignments(logs, classes)
         marginals[number] = of_counts.marginals
         weights[number] = of_counts.log_sum + gammaln(counts[number] + 1).sum() + prior.log_probability(counts[number])
-    evidence = float(logsumexp(weights))
-    probabilities = np.exp(weights - evidence)
+    probabilities = np.exp(weights - logsumexp(weights))
     candidates = []
     for index in np.argsort(-probabilities, kind="stable"):
         named = name_karyotype(dict(zip(CHROMOSOMES, counts[index].tolist(), strict=True)))
         candidates.append(Candidate(named, found[index], float(probabilities[index])))
-    return KaryotypePosterior(tuple(candidates), np.einsum("b,bnk->nk", probabilities, marginals), evidence)
+    return KaryotypePosterior(tuple(candidates), np.einsum("b,bnk->nk", probabilities, marginals))
 
 
 def _search(logs: np.ndarray, prior: KaryotypePrior) -> list[np.ndarray]:

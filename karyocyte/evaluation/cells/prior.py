@@ -37,6 +37,11 @@ MOSAIC = 0.1  # share of the patients with an aneuploidy who have two clones; ou
 EXPECTED = np.array([2.0] * len(AUTOSOMES) + [2.0 - SEXES["XY"], SEXES["XY"]])
 
 
+def learned_shares(balanced: bool) -> np.ndarray:
+    """Return the shares of the classes that a network has learned, float64, shape (24,): equal ones if balanced."""
+    return np.full(len(CHROMOSOMES), 1 / len(CHROMOSOMES)) if balanced else EXPECTED / COMPLETE
+
+
 class KaryotypePriors(StrictModel, defaults="karyotype"):
     """What is known of a cell before its chromosomes are looked at, see conf/karyotype.yaml."""
 

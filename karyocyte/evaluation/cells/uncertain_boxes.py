@@ -1,103 +1,120 @@
 """The karyotype of a cell of which some images may show no chromosome: boxes that a detector is not sure of.
 
-A choice of boxes weighs as much as the detector's probabilities of what is kept and left out, times the evidence of its
-chromosomes as one cell. Considered are the most probable boxes, of several numbers; then, from the best, all choices
-that differ in one uncertain box, as long as one is better.
+The most probable sets of boxes (`karyocyte.evaluation.cells.box_choice`) are weighed by their scores. A karyotype is as
+probable as it is in all of them together, and so are the classes of a box, and whether it is a chromosome.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from operator import itemgetter
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import softmax
 
-from karyocyte.evaluation.cells.cell_karyotype import CellKaryotype, karyotype_of_cell
+from karyocyte.evaluation.cells.box_choice import Boxes, choose_boxes
+from karyocyte.evaluation.cells.cell_karyotype import CellKaryotype, karyotype_of_cell, named_cell
+from karyocyte.evaluation.cells.posterior import Candidate
 from karyocyte.evaluation.cells.prior import KaryotypePriors
 
-MOST = 4  # uncertain boxes more or less than those that are more likely than not
-SURE = 0.97  # probability from which on a box is not left out, but for the number of boxes
-PASSES = 3
-CERTAIN = 1 - 1e-6
+CHOICES = 12  # sets that are weighed, at most
+WINDOW = 7.0  # nats by which they are worse than the best, at most
+
+
+@dataclass(frozen=True, eq=False)
+class BoxChoice:
+    """A set of boxes that may be the chromosomes of a cell."""
+
+    kept: np.ndarray  # their rows, int64, ascending
+    weight: float  # probability among the sets that are weighed
+
+
+@dataclass(frozen=True)
+class NamingSettings:
+    """How cells are named, see ``karyotype_of_cell``."""
+
+    priors: KaryotypePriors
+    refer_below: float
+    balanced: bool
 
 
 def karyotype_of_boxes(
-    log_probabilities: np.ndarray,
-    probabilities: np.ndarray,
-    priors: KaryotypePriors,
-    fixed: Mapping[int, int],
-    refer_below: float,
-    balanced: bool,
-) -> tuple[CellKaryotype, np.ndarray]:
+    log_probabilities: np.ndarray, boxes: Boxes, fixed: Mapping[int, int], settings: NamingSettings
+) -> tuple[CellKaryotype, list[BoxChoice], np.ndarray]:
     """Name the karyotype of a cell, and choose its chromosomes.
 
     Args:
         log_probabilities: See ``karyotype_of_cell``, float64, shape (n, 24).
-        probabilities: That an image shows a chromosome, float64, shape (n,).
-        priors: Of karyotypes.
+        boxes: That the images were cut out of.
         fixed: Classes (index into CHROMOSOMES) that an expert has fixed: these images are always kept.
-        refer_below: An expert should look at karyotypes that are less probable, 0 to 1.
-        balanced: See ``karyotype_posterior``.
+        settings: How cells are named.
 
     Returns:
-        The karyotype of the best choice, whose candidates are as probable as they are together with it, and the rows of
-        its images, int64.
+        The karyotype, the sets of boxes that were weighed, and the rows of its images, see ``pooled_karyotype``.
     """
-    choices = _Choices(
-        log_probabilities, probabilities.clip(1 - CERTAIN, CERTAIN), priors, fixed, refer_below, balanced
+    always = np.isin(np.arange(len(log_probabilities)), list(fixed))
+    scores = choose_boxes(boxes, log_probabilities, settings.priors, settings.balanced, always)
+    best = sorted(scores.items(), key=lambda one: -one[1])[:CHOICES]
+    values = np.array([score for _, score in best])
+    if not np.isfinite(values[0]):  # too few or too many for a cell, whatever is left out
+        kept = np.flatnonzero((boxes.probabilities > 0.5) | always)
+        choices = [BoxChoice(kept, 1.0)]
+    else:
+        near = values >= values[0] - WINDOW
+        choices = []
+        for (kept_bytes, _), weight in zip(best, softmax(values[near]), strict=False):
+            choices.append(BoxChoice(np.flatnonzero(np.frombuffer(kept_bytes, bool)), float(weight)))
+    cell, kept = pooled_karyotype(log_probabilities, choices, fixed, settings)
+    return cell, choices, kept
+
+
+def pooled_karyotype(
+    log_probabilities: np.ndarray, choices: Sequence[BoxChoice], fixed: Mapping[int, int], settings: NamingSettings
+) -> tuple[CellKaryotype, np.ndarray]:
+    """Name the karyotype that is the most probable one over some sets of boxes.
+
+    Returns:
+        The karyotype, with candidates and classes as probable as they are over all sets, and the rows of its images:
+        of the set in which it is the most probable.
+    """
+    cells = [_cell_of(log_probabilities, choice.kept, fixed, settings) for choice in choices]
+    shares: dict[str, list[tuple[float, int, Candidate]]] = defaultdict(list)
+    joint = np.zeros_like(log_probabilities)
+    kept_in = np.zeros(len(log_probabilities))
+    for number, (choice, cell) in enumerate(zip(choices, cells, strict=True)):
+        for one in cell.candidates:
+            shares[one.karyotype.iscn].append((choice.weight * one.probability, number, one))
+        joint[choice.kept] += choice.weight * cell.joint
+        kept_in[choice.kept] += choice.weight
+    if not shares:
+        return cells[0], choices[0].kept
+    candidates = []
+    shown = []
+    for of_karyotype in shares.values():
+        _, number, one = max(of_karyotype, key=itemgetter(0))
+        candidates.append(replace(one, probability=sum(share for share, _, _ in of_karyotype)))
+        shown.append(number)
+    order = np.argsort([-one.probability for one in candidates], kind="stable")
+    kept = choices[shown[order[0]]].kept
+    wrong = float((1 - kept_in[kept]).sum() + np.delete(kept_in, kept).sum())
+    named = named_cell(
+        [candidates[number] for number in order],
+        joint[kept] / kept_in[kept, None],
+        log_probabilities[kept],
+        _fixed_in(kept, fixed),
+        settings.refer_below,
     )
-    choices.probabilities[list(fixed)] = CERTAIN
-    order = np.argsort(-choices.probabilities, kind="stable")
-    likely = int((probabilities > 0.5).sum())
-    for count in range(max(likely - MOST, len(fixed), 0), min(likely + MOST, len(order)) + 1):
-        choices.consider(np.sort(order[:count]))
-    if not np.isfinite(choices.best_weight):  # too few or too many for a cell, whatever is left out
-        return choices.cell_of(np.flatnonzero(choices.probabilities > 0.5))
-    uncertain = order[(choices.probabilities[order] < SURE)][::-1]
-    for _ in range(PASSES):
-        before = choices.best_weight
-        for row in uncertain:
-            choices.consider(np.setxor1d(choices.best, [row]))
-        if choices.best_weight == before:
-            break
-    return choices.result()
+    named = replace(named, boxes_wrong=wrong)
+    if named.doubt_of_boxes:
+        named = replace(named, reasons=(named.doubt_of_boxes, *named.reasons))
+    return named, kept
 
 
-@dataclass(eq=False)
-class _Choices:
-    """The choices of boxes that are considered, with their weights; the first fields: see ``karyotype_of_boxes``."""
+def _cell_of(logs: np.ndarray, kept: np.ndarray, fixed: Mapping[int, int], settings: NamingSettings) -> CellKaryotype:
+    given = _fixed_in(kept, fixed)
+    return karyotype_of_cell(logs[kept], settings.priors, given, settings.refer_below, settings.balanced)
 
-    logs: np.ndarray
-    probabilities: np.ndarray
-    priors: KaryotypePriors
-    fixed: Mapping[int, int]
-    refer_below: float
-    balanced: bool
-    weights: dict[bytes, float] = field(default_factory=dict)
-    best: np.ndarray = field(default_factory=partial(np.zeros, 0, np.int64))
-    best_weight: float = -np.inf
 
-    def consider(self, kept: np.ndarray) -> None:
-        """Weigh a choice, rows in their order, and take it where it is the best so far."""
-        key = kept.tobytes()
-        if key not in self.weights:
-            left_out = np.delete(self.probabilities, kept)
-            weight = np.log(self.probabilities[kept]).sum() + np.log1p(-left_out).sum()
-            self.weights[key] = float(weight + self.cell_of(kept)[0].log_evidence)
-            if self.weights[key] > self.best_weight:
-                self.best, self.best_weight = kept, self.weights[key]
-
-    def cell_of(self, kept: np.ndarray) -> tuple[CellKaryotype, np.ndarray]:
-        """Return the karyotype of a choice, and the choice."""
-        given = {int(np.searchsorted(kept, row)): kind for row, kind in self.fixed.items()}
-        return karyotype_of_cell(self.logs[kept], self.priors, given, self.refer_below, self.balanced), kept
-
-    def result(self) -> tuple[CellKaryotype, np.ndarray]:
-        """Return the karyotype of the best choice, with probabilities among all choices, and the choice."""
-        cell, kept = self.cell_of(self.best)
-        share = float(np.exp(self.best_weight - logsumexp(list(self.weights.values()))))
-        candidates = [replace(one, probability=one.probability * share) for one in cell.candidates]
-        reasons = cell.reasons
-        if share < self.refer_below:
-            reasons = (f"it is uncertain whether all {len(kept)} boxes, and no others, are chromosomes", *reasons)
-        return replace(cell, candidates=tuple(candidates), reasons=reasons), kept
+def _fixed_in(kept: np.ndarray, fixed: Mapping[int, int]) -> dict[int, int]:
+    """Return the fixed classes by the rows of some images among ``kept``."""
+    return {int(np.searchsorted(kept, row)): kind for row, kind in fixed.items()}

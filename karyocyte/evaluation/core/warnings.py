@@ -44,7 +44,7 @@ def leakage(about: dict[str, Any]) -> list[EvaluationWarning]:
     """Say what is on more than one side of the split, which flatters the model, and what else ``about`` warns of.
 
     Of it, ``leaks`` holds counts, ``external`` notes on another data set, ``incomplete`` what is missing of a published
-    one; each may be a list, as may ``fitted``.
+    one, ``stages`` that the evaluated stage is not the best; each may be a list, as may ``fitted``.
     """
     counts = pd.DataFrame(_as_list(about.get("leaks")), columns=list(LEAKS))
     lines = []
@@ -57,6 +57,7 @@ def leakage(about: dict[str, Any]) -> list[EvaluationWarning]:
     for external in _as_list(about.get("external")):
         notes |= dict.fromkeys(external["notes"])
     return [
+        *warnings_about("training", dict.fromkeys(filter(None, _as_list(about.get("stages"))))),
         *warnings_about("leak", lines),
         *warnings_about("another set", notes),
         *warnings_about("data", dict.fromkeys(_as_list(about.get("incomplete")))),

@@ -34,7 +34,8 @@ class Method(NamedTuple):
 def resolve(name: str, layer: str | None, model: Model, image: np.ndarray) -> Method:
     """Check the layer of a method for a network whose input is such as ``image``, uint8 RGB, shape (H, W, 3).
 
-    Without a ``layer`` it is the last with maps of four by four values or more, else of more than one.
+    Without a ``layer`` it is the last with maps of four by four values or more, else of more than one; where timm lists
+    the stages of the network, a stage or what follows the last: within a block a branch alone would be shown.
 
     Raises:
         UserError: The layer is unknown (the valid ones are named), or its maps have a single value.
@@ -54,7 +55,9 @@ def resolve(name: str, layer: str | None, model: Model, image: np.ndarray) -> Me
         raise UserError(f"method {name}: no layer has maps of more than one value")
     if layer is not None and layer not in layers:
         raise UserError(f"layer {layer}: its maps have one value each, so no place; the last with more is {layers[-1]}")
-    return Method(name, layer or (fine or layers)[-1])
+    stages = [stage["module"] for stage in model.feature_info]
+    whole = [place for place in fine if place in stages or "." not in place]
+    return Method(name, layer or (whole if set(whole) & set(stages) else fine or layers)[-1])
 
 
 def heat_maps(

@@ -8,20 +8,22 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from datamodules.inference.cell_images import CellFile, FileStatus, kept_names, leave_out, read_cell, used_files
+from datamodules.inference.cell_images import CellFile, FileStatus, leave_out, read_cell, used_files
 from datamodules.inference.cells import Cell
 from datamodules.synthesis.assigned_karyogram import Karyogram
 from karyocyte.common.karyotype import CHROMOSOMES, MARKER, CellThresholds, name_karyotype
 from karyocyte.common.text import counted
+from karyocyte.evaluation.cells.box_choice import Boxes
 from karyocyte.evaluation.cells.cell_karyotype import CellKaryotype, ChromosomeCall, implausible, karyotype_of_cell
 from karyocyte.evaluation.cells.cell_referral import doubts
-from karyocyte.evaluation.cells.uncertain_boxes import karyotype_of_boxes
+from karyocyte.evaluation.cells.uncertain_boxes import NamingSettings, karyotype_of_boxes
 from karyocyte.inference.cell_settings import KaryotypeConfig
 from karyocyte.workflows.karyotyping.cell_model import CellModel, CellPrediction
 from karyocyte.workflows.karyotyping.karyotype_request import FixedClasses
 from karyocyte.workflows.karyotyping.metaphases import MetaphaseFile
 
-IMPROBABLE = "no class is probable for the network"
+IMPROBABLE = "no class is probable for the network, and the cell is more probable without it"
+UNLIKELY = 0.5  # probability that a picture shows a chromosome that no class is probable of
 NO_CHROMOSOME = "no chromosome: the detector and the joint assignment leave this box out"
 LISTED = 5  # files in a reason
 TWO = 1.4  # times the area of another chromosome of the class; in 5 % of normal cells a homologue is so large
@@ -125,25 +127,25 @@ def name_cell(
     given: CellInput, model: CellModel, config: KaryotypeConfig, thresholds: CellThresholds, pool: Executor
 ) -> tuple[CellResult, CellPrediction]:
     """Read a cell, predict its chromosomes and name its karyotype; return it with the predictions of its used files."""
-    files = read_cell(given.cell, model.prepare, given.fixed, pool)
+    files = read_cell(given.cell, model.prepare, given.fixed, pool, of_boxes=given.metaphase is not None)
     predicted = model.predict(used_files(files), pool)
-    if given.metaphase is None:
-        if unlikely := _unlikely(files, predicted, given.fixed):
-            files = leave_out(files, unlikely, IMPROBABLE)
-            # The scale and range of the others must not depend on what is left out.
-            predicted = model.predict(used_files(files), pool)
-        fixed = _fixed_rows(files, given.fixed)
+    fixed = _fixed_rows(files, given.fixed)
+    names = [file.file.name for file in used_files(files)]
+    boxes, cause = None, NO_CHROMOSOME
+    if given.metaphase is not None and given.metaphase.boxes is not None:
+        found = [*given.metaphase.found]
+        boxes = given.metaphase.boxes.of(np.array([found.index(name) for name in names], int))
+    elif (unlikely := implausible(predicted.log_probabilities)).any():
+        boxes, cause = Boxes.apart(np.where(unlikely, UNLIKELY, 1.0)), IMPROBABLE
+    if boxes is None:
         karyotype = karyotype_of_cell(predicted.log_probabilities, config, fixed, config.refer_below, model.balanced)
     else:
-        names = [file.file.name for file in used_files(files)]
-        probabilities = np.array([given.metaphase.found[name].probability for name in names])
-        fixed = _fixed_rows(files, given.fixed)
+        settings = NamingSettings(config, config.refer_below, model.balanced)
         # A doubtful box is kept where the karyotype lacks a chromosome, so both are decided together.
-        karyotype, kept = karyotype_of_boxes(
-            predicted.log_probabilities, probabilities, config, fixed, config.refer_below, model.balanced
-        )
-        files = leave_out(files, set(names) - {names[row] for row in kept}, NO_CHROMOSOME)
-        predicted = predicted.of(kept)
+        karyotype, _, kept = karyotype_of_boxes(predicted.log_probabilities, boxes, fixed, settings)
+        if len(kept) < len(names):
+            files = leave_out(files, set(names) - {names[row] for row in kept}, cause)
+            predicted = predicted.of(kept)
     distances = {}
     for file, distance in zip(used_files(files), predicted.out_of_distribution.tolist(), strict=True):
         # How unlike the training images a chromosome looks no longer matters once an expert has named it.
@@ -161,13 +163,6 @@ def name_cell(
     if used := used_files(files):
         predicted = predicted._replace(pictures=model.pictures(used, predicted.upside_down, pool))
     return result, predicted
-
-
-def _unlikely(files: list[CellFile], predicted: CellPrediction, fixed: FixedClasses) -> set[str]:
-    """Return the names of the used files that no class is probable of, but for those whose class is fixed."""
-    used = used_files(files)
-    rows = np.flatnonzero(implausible(predicted.log_probabilities))
-    return {used[row].file.name for row in rows} - kept_names(fixed)
 
 
 def _fixed_rows(files: list[CellFile], fixed: FixedClasses) -> dict[int, int]:

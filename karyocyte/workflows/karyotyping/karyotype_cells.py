@@ -60,7 +60,7 @@ def karyotype_cells(request: KaryotypeRequest) -> Tables:
     """
     opened, config = request.model, request.config
     model = load_cell_model(opened, request.options)
-    with new_whole_folder(request.output) as folder, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with new_whole_folder(request.folder) as folder, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         cells, metaphases = read_input(request, folder)
         fixed = read_fixed(request.fixed, cells.cells)
         notes = model.adapt(cells.cells, fixed, pool)
@@ -78,7 +78,7 @@ def karyotype_cells(request: KaryotypeRequest) -> Tables:
             for given in inputs:
                 result, predicted = name_cell(given, model, config, thresholds, pool)
                 looks.append(look_of(result, predicted))
-                results.append(write_pictures(result, predicted, folder, request.output))
+                results.append(write_pictures(result, predicted, folder, request.folder))
                 advance()
         # Only all cells together show that a reader failed, such as one class for everything.
         if failed := why_failed(together(looks), opened):
@@ -101,7 +101,7 @@ def karyotype_cells(request: KaryotypeRequest) -> Tables:
         )
         write_karyotype_page(folder / "index.html", tables, facts, results)
     warn(*new_warnings)
-    say(str(request.output / "index.html"), *cell_lines(tables), *lines)
+    say(str(request.folder / "index.html"), *cell_lines(tables), *lines)
     return tables
 
 
@@ -186,7 +186,18 @@ def reviewed_cell(result: CellResult, used: CellPrediction, output: Path) -> Rev
     if result.metaphase is not None:
         for name, found in result.metaphase.found.items():
             boxes[name] = ReviewedBox.of(found.box, found.outline)
-    return ReviewedCell(result.cell.case, result.cell.name, files, left_out, distance, result.markers, boxes)
+    return ReviewedCell(
+        result.cell.case,
+        result.cell.name,
+        files,
+        left_out,
+        distance,
+        result.markers,
+        boxes,
+        result.karyotype.doubt_of_boxes,
+        result.karyotype.probability,
+        list(result.reasons),
+    )
 
 
 def review_index(results: Sequence[CellResult], request: KaryotypeRequest, model: CellModel) -> ReviewIndex:

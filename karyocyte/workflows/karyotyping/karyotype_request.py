@@ -25,6 +25,7 @@ from karyocyte.workflows.review.cell_bundle import NO_CHROMOSOME
 from karyocyte.workflows.review.decisions import CellDecisions, read_decisions, replay
 
 BUILT_IN_CUTTER = BUILT_IN_DETECTOR.with_name("cutter")  # what cuts chromosomes out of boxes, in the repository
+OUTPUTS = Path("outputs", "karyotypes")  # which git does not track
 KEYS = ("case", "cell", "file", "path")
 NUMBER = "number of the cell"
 
@@ -37,7 +38,7 @@ class KaryotypeRequest:
     """The options of scripts/karyotype.py, which explains them."""
 
     words: Sequence[str]
-    output: Path
+    output: Path | None = None
     fixed: Path | None = None
 
     @cached_property
@@ -59,6 +60,11 @@ class KaryotypeRequest:
     def cells(self) -> Path:
         """The folder, zip file or table of chromosomes."""
         return self.command.paths[-1]
+
+    @property
+    def folder(self) -> Path:
+        """The folder that is written."""
+        return self.output or OUTPUTS / self.cells.resolve().stem
 
     @cached_property
     def model(self) -> RunsModel | PortableNetworks:
@@ -91,23 +97,16 @@ class KaryotypeRequest:
         """Check the options as far as this is possible without a model and without the images.
 
         Raises:
-            UserError: A key is wrong; runs or cells are missing, or in another order; the runs do not form an
+            UserError: A key is wrong; runs are missing, or in another order than the cells; the runs do not form an
                 ensemble, are not of the 24 chromosomes, or read images differently; the folder to write exists, or is
                 within that of the cells; or the file of fixed classes is missing.
         """
-        if not self.command.paths:
-            raise UserError("no run and no cells are named: name a finished run's folder, then the cells")
         # The last word is the place of the cells: if a model lies there, the cells were forgotten.
         if is_model(self.cells):
             raise UserError(f"no cells are named: add a folder, a zip or a table of chromosomes after {self.cells}")
         if self.named == [BUILT_IN] and not is_model(BUILT_IN):
             raise UserError(f"{BUILT_IN / PortableFile.MODEL} is missing or damaged, and no run is named: {REMEDY}")
         model = self.model
-        if not self.cells.exists():
-            raise UserError(
-                f"{self.cells} is missing: {close_path(self.cells)}name a folder, a zip or a table (.csv) of single "
-                "chromosomes, or pictures of metaphases"
-            )
         if self.config.detector and not is_detector(self.detector):
             raise UserError(
                 f"detector={self.config.detector} is no detector: name a run of +experiment=metaphase_detector"
@@ -116,9 +115,9 @@ class KaryotypeRequest:
             raise UserError(
                 f"--fixed {self.fixed} is missing: {close_path(self.fixed)}name a table with the columns file and class"
             )
-        new_folder(self.output)
-        if self.cells.resolve() in self.output.resolve().parents:
-            raise UserError(f"--output {self.output} is in {self.cells}: the next call would take it for cells")
+        new_folder(self.folder)
+        if self.cells.resolve() in self.folder.resolve().parents:
+            raise UserError(f"--output {self.folder} is in {self.cells}: the next call would take it for cells")
         model.check(self.options)
         facts = model.facts
         if set(facts.classes) != set(CHROMOSOMES):

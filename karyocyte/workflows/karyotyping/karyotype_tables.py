@@ -17,7 +17,7 @@ from karyocyte.common.files import write_csv, write_text
 from karyocyte.common.karyotype import MARKER, CellThresholds
 from karyocyte.common.predictions import OUT_OF_DISTRIBUTION
 from karyocyte.common.text import counted
-from karyocyte.evaluation.cells.cases import case_karyotype, share_constitution
+from karyocyte.evaluation.cells.cases import CaseKaryotype, case_karyotype, share_constitution
 from karyocyte.evaluation.cells.cell_karyotype import ChromosomeCall
 from karyocyte.evaluation.cells.prior import KaryotypePriors
 from karyocyte.evaluation.pages.rendering import render, template_file
@@ -26,7 +26,9 @@ from karyocyte.workflows.karyotyping.cell_result import CellResult
 from karyocyte.workflows.review.cell_bundle import EMPTY, METAPHASES
 from karyocyte.workflows.review.cell_bundle import FOLDER as REVIEW
 
-CASE_COLUMNS = ("case", "cells", "karyotype", "share", "clones", "left_out", "changed")
+CASE_COLUMNS = (
+    *("case", "cells", "karyotype", "probability", "share", "clones", "left_out", "changed", "refer", "reason"),
+)
 RANKS = ("", "second_", "third_")  # prefixes of the columns of the most probable karyotypes
 OF_CALL = ("probability", "runner_up", "runner_up_probability", "alone", "alone_probability")
 FILE_COLUMNS = (
@@ -98,23 +100,42 @@ def case_table(results: Sequence[CellResult], priors: KaryotypePriors) -> pd.Dat
 def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors) -> dict[str, Any]:
     shared = share_constitution([result.karyotype.candidates for result in results], priors)
     counts = []
-    for result, candidates in zip(results, shared, strict=True):
-        counts.append({**Counter(candidates[0].names), MARKER: result.markers})
-    named = case_karyotype(counts)
     changed = []
     for result, candidates in zip(results, shared, strict=True):
+        counts.append({**Counter(candidates[0].names), MARKER: result.markers})
         iscn = candidates[0].karyotype.iscn
         if result.karyotype.karyotype and result.karyotype.karyotype.iscn != iscn:
             changed.append(f"{result.cell.name}: {iscn}")
+    sure = [of_cell for of_cell, result in zip(counts, results, strict=True) if not result.reasons]
+    named = case_karyotype(counts)
+    reasons = _case_reasons(named, len(results), len(sure))
+    if len(named.clones) > 1 and len(sure) < len(counts):
+        named = case_karyotype(sure) if len(sure) > 1 else named.without_small_clones()
     return {
         "case": case,
         "cells": named.cells,
         "karyotype": named.iscn,
+        "probability": float(np.prod([candidates[0].probability for candidates in shared])),
         "share": named.share,
         "clones": " ".join(f"{clone}[{cells}]" for clone, cells in named.clones.items()),
         "left_out": ", ".join(f"{change} in {cells}" for change, cells in named.left_out.items()) or None,
         "changed": "; ".join(changed) or None,
+        "refer": YES_OR_NO[bool(reasons)],
+        "reason": "; ".join(reasons) or None,
     }
+
+
+def _case_reasons(named: CaseKaryotype, cells: int, sure: int) -> list[str]:
+    """Return why an expert should look at a case, of whose cells so many are not referred."""
+    reasons = []
+    if sure < cells:
+        reasons.append(f"{cells - sure} of {counted(cells, 'cell')} referred")
+        if len(named.clones) > 1:
+            reasons.append(f"its cells differ ({named.iscn}): a mosaic is named of cells that are not referred")
+    for change, number in named.left_out.items():
+        if change.startswith("+"):
+            reasons.append(f"{change} in {counted(number, 'cell')} is no clone: look at more cells")
+    return reasons
 
 
 def _cell_row(result: CellResult) -> dict[str, Any]:

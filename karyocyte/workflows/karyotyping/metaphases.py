@@ -18,6 +18,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import safe_stems
 from karyocyte.common.text import counted
 from karyocyte.evaluation.cells.assignment import LARGEST, SMALLEST
+from karyocyte.evaluation.cells.box_choice import Boxes
 from karyocyte.workflows.review.cell_bundle import CUT_OUTS, METAPHASES, write_picture
 from karyocyte.workflows.review.decisions import CellDecisions
 
@@ -33,8 +34,9 @@ SPECK = 30  # pixels of an object, at least
 UPRIGHT = 1.2  # times as high as wide
 MOST_UPRIGHT = 0.69  # share of the boxes: at most 0.64 in 899 metaphases, and at least 0.74 in 16 karyograms
 MOST_OUTSIDE = 2  # objects outside all boxes, for each box: at most 1.1 in 300 metaphases, 2.5 or more in karyograms
-LEAST_PROBABILITY = 0.1  # of a box that is cut out
+LEAST_PROBABILITY = 0.05  # of a box that is cut out
 SAME = 0.7  # intersection over union of two cut-outs: above, never two chromosomes in 60 pictures outside the test part
+EDGE = 2  # pixels of the edge of a picture that a chromosome which reaches there may be cut by
 BANDS = 8  # from top to bottom, in which chromosomes are numbered from left to right
 
 
@@ -61,6 +63,7 @@ class MetaphaseFile:
     outside: tuple[tuple[int, int], ...] = ()
     mean: float = 0.0  # of its gray values on black, 0 to 255
     note: str = ""  # what was chosen in the file (`Decoded.note`)
+    boxes: Boxes | None = None  # those of ``found``, in its order; None where no karyotype is named
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +177,23 @@ def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> 
         for name, box, cut in zip(names, drawn, new, strict=True):
             cuts.append(cut)
             found[name] = FoundChromosome(len(cuts), box, 1.0, cut.outline)
-    return MetaphaseFile(file.name, shape, found, None, outside, float(picture.mean()), note), cuts
+    sure = np.array([one.probability for one in found.values()])
+    measured = boxes_of(cuts, sure, shape)
+    return MetaphaseFile(file.name, shape, found, None, outside, float(picture.mean()), note, measured), cuts
+
+
+def boxes_of(cuts: Sequence[CutOut], probabilities: np.ndarray, shape: tuple[int, int]) -> Boxes:
+    """Return the boxes that chromosomes were cut out of, in a picture of a shape: its parts by the masks over them."""
+    height, width = shape
+    packed = np.zeros((height, width, -(-len(cuts) // 8)), np.uint8)  # eight masks a byte
+    at_edge = np.zeros(len(cuts), bool)
+    for number, cut in enumerate(cuts):
+        y, x = (np.argwhere(cut.mask) + cut.corner[::-1]).T
+        packed[y, x, number // 8] |= 128 >> number % 8
+        at_edge[number] = min(x.min(), y.min(), width - 1 - x.max(), height - 1 - y.max()) < EDGE
+    kinds, pixels = np.unique(packed[packed.any(axis=2)], axis=0, return_counts=True)
+    regions = np.unpackbits(kinds, axis=1, count=len(cuts)).astype(bool)
+    return Boxes(probabilities, regions, pixels, at_edge)
 
 
 def _distinct(cuts: Sequence[CutOut], probabilities: np.ndarray) -> list[int]:
@@ -204,9 +223,8 @@ def why_no_metaphase(boxes: np.ndarray, outside: int) -> str | None:
 
 def _possible_boxes(image: np.ndarray, detector: "TrainedDetector") -> tuple[np.ndarray, np.ndarray]:
     """Return the boxes that may be chromosomes, from left to right in bands from top to bottom, and how probably."""
-    scale = detector.description.scale
-    boxes, probabilities = detector.find(network_picture(image, scale))
-    boxes = (boxes / np.float32(scale)).clip(0, np.array(image.shape[1::-1] * 2, np.float32))
+    boxes, probabilities = detector.find([network_picture(image, scale) for scale in detector.scales])
+    boxes = boxes.clip(0, np.array(image.shape[1::-1] * 2, np.float32))
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
     order = np.lexsort((middles[:, 0], (middles[:, 1] * BANDS / image.shape[0]).astype(int)))
     order = order[probabilities[order] >= LEAST_PROBABILITY]

@@ -19,6 +19,8 @@ from karyocyte.inference.models import PortableNetworks, RunsModel
 from karyocyte.inference.networks import LoadedNetwork, sample_rows
 
 LAST = ["seen", "sha256", "path"]
+_RANKED = ["prediction", "probability", "runner_up", "runner_up_probability", "prediction_at_threshold"]
+FOR_READERS = ["file", *_RANKED, "review", "reason", "status", "cause", "note"]
 Advance = Callable[[int], None]  # takes the number of files that were read, for the progress bar
 
 
@@ -114,3 +116,11 @@ def reviewed(
         table["review"] = True
         table.loc[~broken, "reason"] = failed
     return table[[*table.columns.drop(LAST), *LAST]]
+
+
+def for_readers(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of the table of ``reviewed`` that a reader needs; there is no threshold of many classes."""
+    columns = table[FOR_READERS]
+    return (
+        columns if columns["prediction_at_threshold"].notna().any() else columns.drop(columns="prediction_at_threshold")
+    )

@@ -19,7 +19,7 @@ from karyocyte.inference.failed_reader import sentence
 from karyocyte.inference.models import PortableNetworks, RunsModel
 from karyocyte.inference.networks import load_networks
 from karyocyte.inference.thresholds import portable_thresholds, review_thresholds
-from karyocyte.workflows.prediction.files import predict_files, reviewed
+from karyocyte.workflows.prediction.files import for_readers, predict_files, reviewed
 from karyocyte.workflows.prediction.predict_request import PredictRequest
 
 LISTED = 5  # broken files that are listed on the terminal
@@ -64,7 +64,7 @@ def predict_images(request: PredictRequest) -> None:
     with atomic_path(request.parquet) as parquet:  # renamed once both are written: a full disk leaves neither
         request.unfinished.touch()
         write_predicted(parquet, table, about)
-        write_csv(request.output, table, "%.6f")
+        write_csv(request.output, table if request.settings.columns == "all" else for_readers(table), "%.6f")
     request.unfinished.unlink()
     trained_on = int((table["seen"] == "train").sum())
     if trained_on:

@@ -27,6 +27,7 @@ class PredictConfig(StrictModel, defaults="predict"):
     rules: Annotated[tuple[Rule, ...] | None, BeforeValidator(listed)] = FROM_YAML
     batchnorm: Literal["trained", "images"] | None = FROM_YAML
     runtime: Literal["torch", "onnx"] | None = FROM_YAML
+    columns: Literal["reader", "all"] = FROM_YAML
     follow_links: bool = FROM_YAML
     cache_dir: Folder | None = FROM_YAML
 
@@ -112,5 +113,7 @@ class PredictRequest:
                 raise UserError(f"{written} exists already: name another, `--output {another}`, or move it away")
         for place in self.places:
             if not place.exists():
-                raise UserError(f"{place} is missing: {close_path(place)}name a folder, a zip or files of images")
+                whole = Path(" ".join(map(str, self.places)))  # the shell has made several words of one path
+                near = f"did you mean `{shlex.quote(str(whole))}`? " if whole.exists() else close_path(place)
+                raise UserError(f"{place} is missing: {near}name a folder, a zip or files of images")
         self.model.check(LoadOptions(runtime=self.settings.runtime, passes=self.settings.passes))

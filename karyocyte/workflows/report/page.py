@@ -79,6 +79,8 @@ def _chapter(chapter: Chapter, place: int, chapters: int) -> dict[str, Any]:
     suffix = f"-{place}" if chapters > 1 else ""
     return {
         "label": chapter.label,
+        "diagnosis": summary.diagnosis(result),
+        "classes": summary.classes_table(result),
         "name": f"experiment-{place}",
         "about": summary.about_rows(chapter),
         "parts": summary.parts_table(chapter),
@@ -92,10 +94,12 @@ def _chapter(chapter: Chapter, place: int, chapters: int) -> dict[str, Any]:
 def _sections(chapter: Chapter, suffix: str) -> list[Section]:
     result = chapter.result
     parts = tables.parts_table(result)
+    # That of the classes is at the beginning.
+    of_test = [each for each in tables.result_tables(result) if each.title != tables.CLASSES]
     return [
         results.warnings_section(result, f"limits{suffix}"),
         results.members_section(chapter, f"ensemble{suffix}"),
-        Section("Results on the test images", f"results{suffix}", tables.result_tables(result)),
+        Section("Results on the test images", f"results{suffix}", of_test),
         Section(
             "Right and wrong predictions",
             f"predictions{suffix}",

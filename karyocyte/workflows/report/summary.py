@@ -9,8 +9,11 @@ import pandas as pd
 
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import Run
+from karyocyte.common.text import quoted
+from karyocyte.evaluation import tables
 from karyocyte.evaluation.core.formats import ends, number
-from karyocyte.evaluation.pages.blocks import Tile, count
+from karyocyte.evaluation.metrics.classification import headline_metric
+from karyocyte.evaluation.pages.blocks import Tile, count, metric_title
 from karyocyte.evaluation.result import EvaluationResult
 from karyocyte.evaluation.tables import Cell, Table, metric_name
 from karyocyte.workflows.report.sources import Chapter
@@ -58,6 +61,46 @@ def tiles(result: EvaluationResult) -> list[Tile]:
         interval = ends(measured.low, measured.high).strip("-")
         shown.append(Tile(named.words, number(measured.value, undefined="undefined"), interval, named.note))
     return shown
+
+
+def diagnosis(result: EvaluationResult) -> str:
+    """Say in a sentence how good the model is, beside chance or the best of the baselines, and what is weakest."""
+    if not result.test.images:
+        return "No labelled image was tested: nothing can be said of how good the model is."
+    name = headline_metric(result.positive_class)
+    words, measured = metric_name(name, result).words, result.test.metrics[name]
+    if measured.value is None:
+        return f"The {words} is undefined: a class has no test image."
+    others = {name_of: metrics[name].value or 0.0 for name_of, metrics in (result.baseline or {}).items()}
+    by, least = "chance", 0.5 if name == "auc" else max(result.test.class_counts.values()) / result.test.images
+    if others and max(others.values()) > least:
+        by = max(others, key=others.__getitem__)
+        least = others[by]
+    verdict = "better than" if (measured.low or 0.0) > least else "not surely better than"
+    interval = ends(measured.low, measured.high)
+    lines = [f"The {words} is {number(measured.value)} ({interval}), {verdict} {by} ({number(least)})"]
+    recalls = {each: result.test.metrics[f"recall/{each}"].value for each in result.classes}
+    known = {each: value for each, value in recalls.items() if value is not None}
+    if known:
+        worst = min(known, key=known.__getitem__)
+        lines.append(f"the class that is recognised least is {quoted(worst)} ({number(known[worst])})")
+    if any(warning.topic == "training" for warning in result.warnings):
+        lines.append("a later stage of the training is worse than an earlier one")
+    return "; ".join(lines) + "."
+
+
+def classes_table(result: EvaluationResult) -> Table:
+    """Return what is right of each class, also of two."""
+    several = tables.classes_table(result)
+    if several:
+        return several
+    rows: list[dict[str, Cell]] = []
+    for name in result.classes:
+        of_class: dict[str, Cell] = {"class": name, "images": result.test.class_counts.get(name, 0)}
+        for metric in ("recall", "precision", "f1"):
+            of_class[metric_title(metric)] = result.test.metrics.get(f"{metric}/{name}")
+        rows.append(of_class)
+    return Table.of(tables.CLASSES, rows, confidence=result.confidence)
 
 
 def _leak_notice(result: EvaluationResult) -> Notice:

@@ -66,7 +66,8 @@ class ReviewedCell:
     """A cell with its used files.
 
     ``left_out`` describes the others, of which so many are ``markers``; ``distance`` is ``CellResult.mean_distance``.
-    ``boxes`` in the picture of a metaphase are by the names of all files, in the order of their numbers.
+    ``boxes`` in the picture of a metaphase are by the names of all files, in the order of their numbers;
+    ``doubt_of_boxes`` is that of `CellKaryotype`. ``probability`` and ``reasons`` are those of scripts/karyotype.py.
     """
 
     case: str | None
@@ -76,6 +77,9 @@ class ReviewedCell:
     distance: float | None = None
     markers: int = 0
     boxes: dict[str, ReviewedBox] = field(default_factory=dict)
+    doubt_of_boxes: str | None = None
+    probability: float | None = None
+    reasons: list[str] = field(default_factory=list)
 
     @cached_property
     def logs(self) -> np.ndarray:

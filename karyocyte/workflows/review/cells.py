@@ -148,11 +148,16 @@ class CellReview(Reviewed):
         distance = np.nan if cell.distance is None else cell.distance
         index = self.bundle.index
         failed = [index.failed] if index.failed else []
+        probability, reasons = solved.probability, [*solved.reasons, *doubts(solved, distance, index.thresholds)]
+        if not decisions.drawn and not decisions.removed:  # no box is corrected
+            reasons = [*filter(None, [cell.doubt_of_boxes]), *reasons]
+        if not decisions.fixed and not decisions.drawn and cell.probability is not None:
+            probability, reasons = cell.probability, cell.reasons
         return {
             "files": files,
             "result": _named(files, cell.markers) if waiting or solved.karyotype else "no karyotype",
-            "probability": None if waiting else solved.probability,
-            "reasons": [*failed, *solved.reasons, *doubts(solved, distance, index.thresholds)],
+            "probability": None if waiting else probability,
+            "reasons": list(dict.fromkeys([*failed, *reasons])),
             "left_out": cell.left_out,
         }
 

@@ -46,7 +46,7 @@ from lightning_modules.distributed import (
 )
 from lightning_modules.out_of_distribution import Distances, fit_distances, save_distances
 from lightning_modules.predict import predict
-from lightning_modules.training.fit import FinishedStage, Mode, train_stages, training_facts
+from lightning_modules.training.fit import FinishedStage, Mode, delivered, train_stages, training_facts
 from lightning_modules.training.process import set_up_torch
 
 
@@ -121,8 +121,7 @@ def fit_and_predict(
         data.prepare_data()
     on_rank_zero(data.write_facts, run.folder)
     on_rank_zero(run.write_json, RunFile.MODEL, asdict(model.facts()))
-    mode: Mode = "min" if lower_is_better(config.callbacks.monitor) else "max"
-    stages = train_stages(model, data, config, run.folder, callbacks, FeatureDataModule(data), mode)
+    stages = train_stages(model, data, config, run.folder, callbacks, FeatureDataModule(data), _mode(config))
     seen = predict_training_images(model, data, config, sum(stage.images_seen for stage in stages))
     distances = on_rank_zero(distances_of_training_images, seen, data)
     predicted = predict(model, data, config, distances)
@@ -171,8 +170,10 @@ def write_results(
     assert predicted is not None  # on rank zero
     config = data.config
     manifest = data.manifest
-    training = training_facts(stages)
+    training, evaluated = training_facts(stages), delivered(stages, config, _mode(config))
     facts = {**run_facts(config, run.identity), **data.facts(), **training, "run": without_machine(run.folder)}
+    if evaluated.note:
+        facts["stages"] = evaluated.note
     about_images = (manifest.frame, data.parts, manifest.classes, manifest.positive_class)
     of_classes = replace(predicted, out_of_distribution=None)  # two distances, of which the score is made later
     predictions = to_predictions(of_classes, *about_images, facts)
@@ -189,15 +190,19 @@ def write_results(
     test, rows = predictions.part("test"), predicted.rows[parts == "test"]
     write_examples(run.folder, test, images, rows)
     thumbnails(run.folder, test, images, rows, config.evaluation)
-    run.write_status("finished", best=stages[-1].best, sha256=digests(run, stages[-1]), **training)
+    run.write_status("finished", best=evaluated.stage.best, sha256=digests(run, evaluated.stage), **training)
 
 
 def digests(run: Run, stage: FinishedStage) -> dict[str, str]:
-    """Return the SHA-256 of the best weights, by the last stage's record, and of the distances, by their paths."""
+    """Return the SHA-256 of the best weights, by the record of their stage, and of the distances, by their paths."""
     found = {stage.best: stage.sha256}
     if run.has(RunFile.OUT_OF_DISTRIBUTION):
         found[RunFile.OUT_OF_DISTRIBUTION.value] = sha256_of_file(run.path(RunFile.OUT_OF_DISTRIBUTION))
     return found
+
+
+def _mode(config: TrainingConfig) -> Mode:
+    return "min" if lower_is_better(config.callbacks.monitor) else "max"
 
 
 def report(folder: Path, config: Config, data: ImageDataModule) -> None:  # noqa: ARG001 (as of a detector)
@@ -223,7 +228,7 @@ def _plain(text: str) -> str:
 
 
 def _chosen_epoch(run: Run, config: Config) -> list[str]:
-    """Say which epoch of the last stage was evaluated, as a line; none where its metric was not logged."""
+    """Say which epoch was evaluated, as a line; none where its metric was not logged."""
     monitor = config.callbacks.monitor
     best = run.best_epoch(monitor, lower_is_better(monitor))
     if not best:

@@ -155,6 +155,14 @@ def test_every_file_is_counted(cell_runs, tmp_path, predict_table):
     assert broken["prediction"].isna().all()
     assert re.search(r"12 files: 3 predicted \(.*\), 4 broken, 5 other files, not images: 2 .txt, 2 hidden", output)
     written = pd.read_csv(tmp_path / "p.csv")
+    assert list(written["file"]) == list(table["file"])
+    assert not {"sha256", "prob_all"} & set(written.columns)
+    assert np.allclose(written["probability"], table["probability"], atol=1e-6, equal_nan=True)
+
+
+def test_the_csv_has_all_columns_by_a_key(cell_runs, tmp_path, predict_table):
+    table, _ = predict_table(cell_runs[0], write_class_folders(tmp_path / "new", {"a": 2}), "columns=all")
+    written = pd.read_csv(tmp_path / "p.csv")
     assert list(written.columns) == list(table.columns)
     assert np.allclose(written["prob_all"], table["prob_all"], atol=1e-6, equal_nan=True)
 

@@ -44,7 +44,7 @@ def test_a_zip_is_unpacked_counted_and_prepared_and_training_finds_it_done(call,
     assert row[["label", "width", "height", "channels", "file"]].tolist() == [0, 28, 28, 1, "00000.png"]
     for step in (
         "datamodules.io.archives.unpack",
-        "datamodules.sources.listing.whole_folder",
+        "datamodules.io.written_images.whole_folder",
         "datamodules.preprocessing.cache._build",
     ):
         monkeypatch.setattr(step, lambda *args, **kwargs: pytest.fail("done again"))

@@ -58,6 +58,16 @@ REFUSED = [
     "train +profile=demo loss.label_smoothing=0.1 head.logits=1",
     "train +profile=demo callbacks.averaging.enabled=true trainer.precision=16-true",
     "train +profile=demo weights=modle.safetensors",
+    "train data=cnmc data_dir=nowhere",
+    "train +profile=demo 'model.args={pad_type=same}'",
+    "train +profile=demo +optimizer=sgd",
+    "train +profile=demo prepare.size=64,64",
+    "train +profile=demo name=a,b",
+    "train +profile=demo 'name=größe (2)'",
+    "train +experiment=conf/experiment/resnet50_cut_block5.yaml +profile=demo",
+    f"train {OWN} data_dir=odd data.positive_class=x",
+    f"train {OWN} data_dir=odd 'data.classes=[a,True]' data.positive_class=True",
+    f"train {OWN} data_dir=Grösse=2 data.positive_class=a",
     f"prepare_data {OWN} data_dir=cells",
     f"prepare_data {OWN} data_dir=truths data.positive_class=ture",
     "prepare_data data=table data_dir=table data.positive_class=a cache_dir=cache",
@@ -99,6 +109,8 @@ def home(tmp_path_factory):
         "truths": ("true", "false"),
         "nulls": ("null", "1e3"),
         "commas": ("a,b", "c d"),
+        "odd": ("${x}", "True"),
+        "Größe=2": "ab",
     }.items():
         write_class_folders(folder / place, dict.fromkeys(classes, 2), size=16)
     write_table(folder / "table", [{"path": f"{kind}.png", "1e3": kind, "kin d": kind} for kind in "ab"])
@@ -147,6 +159,8 @@ def mended(words, message):
     """
     text = re.search("`([^`]+)`", message)[1]
     remedy = shlex.split(text)
+    if remedy[:2] == ["python", "train.py"]:
+        return remedy[2:]
     if remedy[0].startswith("--"):
         place = words.index(remedy[0])
         return [*words[:place], *remedy, *words[place + 2 :]]
@@ -168,3 +182,10 @@ def test_the_remedy_of_a_refusal_works_when_typed(home, monkeypatch, typed):
     with pytest.raises(UserError) as refused:
         call(name, words)
     call(name, mended(words, str(refused.value)))
+
+
+def test_a_path_without_its_quotes_is_put_together(home, monkeypatch):
+    monkeypatch.chdir(home)
+    with pytest.raises(UserError, match="`'my cells'`"):
+        call("predict", ["run0", "my", "cells", "--output", "new.csv"])
+    call("predict", ["run0", "my cells", "--output", "new.csv"])

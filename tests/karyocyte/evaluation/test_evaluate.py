@@ -217,9 +217,24 @@ def test_every_part_of_a_result_is_shown_and_survives_json(folds):
     short = printed(overview(result))
     assert "recall/" not in short
     assert "triage: " not in short
-    assert re.search(r"^! \d+ more on calibration, triage, subgroups", short, re.MULTILINE)
+    warned = re.findall(r"^! .*", short, re.MULTILINE)
+    assert len(warned) <= 3
+    assert re.match(r"! \d+ more warnings: ", warned[-1])
     assert len(short.splitlines()) < 25
     assert headline(result).startswith(f"tiny · SYNTHETIC images · protocol subject · {numbers}: accuracy 0.")
+
+
+def test_an_overview_has_the_most_important_warnings_first():
+    result = evaluate_runs([make_run(classes=("a", "b"))], SETTINGS)
+    many = [
+        EvaluationWarning(topic, f"of {topic}") for topic in ("test", "cells", "triage", "leak", "training", "data")
+    ]
+    short = printed(overview(replace(result, warnings=many)))
+    warned = re.findall(r"^! (.*)", short, re.MULTILINE)
+    assert warned[:2] == ["leak: of leak", "training: of training"]
+    assert warned[2].startswith("4 more")
+    few = re.findall(r"^! .*", printed(overview(replace(result, warnings=many[:2]))), re.MULTILINE)
+    assert few == ["! test: of test", "! cells: of cells"]
 
 
 def test_a_class_may_be_called_like_markup():

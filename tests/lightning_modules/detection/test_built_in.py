@@ -26,9 +26,8 @@ def picture_of(drawn, scale):
 
 def test_the_detector_finds_most_chromosomes_and_its_card_has_its_figures(drawn):
     detector = load_detector(MODELS / "metaphases")
-    scale = detector.description.scale
-    found = detector.find(picture_of(drawn, scale))
-    boxes = found.boxes[found.probabilities > 0.5] / scale
+    found = detector.find([picture_of(drawn, scale) for scale in detector.scales])
+    boxes = found.boxes[found.probabilities > 0.5]
     matched = match(overlaps(boxes, np.array([one.box for one in drawn.chromosomes])), 0.5)
     assert (matched >= 0).sum() >= 0.9 * len(drawn.chromosomes)
     assert len(boxes) <= 1.1 * len(drawn.chromosomes)

@@ -1,5 +1,6 @@
 """The detector: maps and boxes say the same, crossing chromosomes are kept apart, and a picture can be learnt."""
 
+import numpy as np
 import pytest
 import torch
 from timm import create_model
@@ -11,6 +12,7 @@ from lightning_modules.detection.decoding import decode
 from lightning_modules.detection.detector import DetectionScores, Detector
 from lightning_modules.detection.network import KINDS, STRIDE, CentreDecoder, Maps, levels_of
 from lightning_modules.detection.targets import detection_loss, kinds_of
+from lightning_modules.detection.trained import together
 from lightning_modules.optimizers import TrainingSettings
 
 # Wide, tall, and two square ones with one centre, of which one falls to the right and the other rises.
@@ -110,3 +112,27 @@ def test_a_picture_is_learnt():
 def test_another_network_than_a_resnet_is_refused():
     with pytest.raises(UserError, match="set model=resnet18"):
         levels_of(create_model("mobilenetv2_100", num_classes=0), torch.zeros(1, 3, 64, 64))
+
+
+def test_boxes_of_all_orientations_turn_with_the_picture():
+    torch.manual_seed(0)
+    backbone = create_model("resnet18", num_classes=0)
+    levels = levels_of(backbone.eval(), torch.zeros(1, 3, 64, 64))
+    facts = ModelFacts([0.5] * 3, [0.2] * 3, {})
+    detector = Detector(backbone, CentreDecoder([level.shape[1] for level in levels], 8), facts, TrainingSettings())
+    detector.head.maps.bias.data[:KINDS] = 0.0  # many boxes
+    image = drawn()[None, None]
+    with torch.inference_mode():
+        (boxes,), (scores,) = detector.eval().find_in_all_orientations(image)
+        (turned,), (turned_scores,) = detector.find_in_all_orientations(image.transpose(-1, -2))
+    torch.testing.assert_close(turned_scores[:3], scores[:3], atol=1e-4, rtol=0)
+    distances = (boxes[:3, None, [1, 0, 3, 2]] - turned).abs().amax(-1).amin(1)
+    assert distances.max() < 0.01
+
+
+def test_boxes_that_are_found_twice_are_one():
+    first = np.array([[0, 0, 10, 10], [50, 50, 60, 60]], np.float32), np.array([0.9, 0.4], np.float32)
+    second = np.array([[0, 0, 10, 12]], np.float32), np.array([0.3], np.float32)
+    boxes, scores = together([first, second])
+    np.testing.assert_allclose(boxes, [[0, 0, 10, 10.5], [50, 50, 60, 60]])
+    np.testing.assert_allclose(scores, [0.6, 0.2])

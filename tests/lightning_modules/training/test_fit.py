@@ -18,6 +18,7 @@ from lightning_modules.training.fit import train_stages
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import (
     MemoryData,
+    Watch,
     assert_equal_weights,
     build,
     killed_after_the_last_epoch,
@@ -182,3 +183,38 @@ def test_predictions_that_are_no_numbers_are_a_user_error(tmp_path):
         model.head.logits.bias.fill_(float("nan"))
     with pytest.raises(UserError, match="NaN"):
         predict(model, MemoryData(), config)
+
+
+@pytest.mark.parametrize(("deliver", "kept"), [("last", "2-finetune"), ("best", "1-head")])
+def test_a_later_stage_that_is_worse_is_said_and_evaluated_only_if_asked_for(tmp_path, capsys, deliver, kept):
+    worse = ["unfreeze.stages.head.lr=0.01", "unfreeze.stages.finetune.lr=10", f"unfreeze.deliver={deliver}"]
+    config = small_config(tmp_path, *SMALL_NET, *worse)
+    model, (head, finetune) = train(config, tmp_path / "run")
+    assert finetune.score > head.score
+    assert "stage finetune is worse on validation than stage head" in capsys.readouterr().out
+    (checkpoint,) = (tmp_path / "run").rglob("*.ckpt")
+    assert checkpoint.parent.name == kept
+    assert_equal_weights(model, torch.load(checkpoint, weights_only=True)["state_dict"])
+    again, _ = train(config, tmp_path / "run")  # finds the stages finished
+    assert_equal_weights(again, model)
+
+
+def test_a_later_stage_starts_from_the_best_stage_so_far(tmp_path):
+    starts = []
+
+    class Start(Callback):
+        def on_train_start(self, trainer, pl_module):
+            starts.append(weights_of(pl_module))
+
+    third = ["unfreeze.stages.finetune.lr=10", "unfreeze.deliver=best", "+unfreeze.stages.more={lr: 1e-4}"]
+    train(small_config(tmp_path, *SMALL_NET, "unfreeze.stages.head.lr=0.01", *third), tmp_path / "run", Start())
+    assert_equal_weights(starts[1], starts[2])
+
+
+def test_a_stage_may_have_a_schedule_of_its_own(tmp_path):
+    cosine = "{_target_: lightning_modules.optimizers.cosine, warmup: 0}"
+    watch = Watch()
+    train(small_config(tmp_path, *SMALL_NET, f"unfreeze.stages.finetune.scheduler={cosine}"), tmp_path / "run", watch)
+    assert set(watch.rates[:16]) == {1e-3}
+    assert watch.rates[16] == 1e-5
+    assert watch.rates[16:] == sorted(set(watch.rates[16:]), reverse=True)

@@ -27,7 +27,7 @@ from lightning_modules.distributed import on_rank_zero
 from lightning_modules.optimizers import TrainingSettings
 from lightning_modules.predict import predicted_arrays
 from lightning_modules.staged_module import StagedModule
-from lightning_modules.training.fit import Mode, train_stages, training_facts
+from lightning_modules.training.fit import Mode, delivered, train_stages, training_facts
 
 Found = dict[str, np.ndarray]  # what ``predict_step`` returns, of all pictures
 
@@ -67,7 +67,7 @@ def fit_and_predict(
     found = predicted_arrays(model, data, config)
     if found is not None:
         write(found, config, run.folder)
-        best = stages[-1]
+        best = delivered(stages, config, mode).stage
         run.write_status("finished", best=best.best, sha256={best.best: best.sha256}, **training_facts(stages))
 
 

@@ -176,3 +176,11 @@ def test_profile_before_experiment_is_an_error():
 def test_own_images_have_defaults_of_their_own(overrides, protocol, logits, background):
     config = compose_config([*overrides, "data_dir=x"])
     assert (config.protocol, config.head.logits, config.prepare.background) == (protocol, logits, background)
+    assert config.unfreeze.deliver == ("last" if overrides == ["data=cnmc"] else "best")
+
+
+@pytest.mark.parametrize("experiment", ["mobilenetv2_last7", "resnet50_cut_block5_d512_clahe", "scratch_cnn_d128"])
+def test_an_experiment_keeps_its_stages_on_own_images(experiment):
+    own, usual = (compose_config([f"+experiment={experiment}", *data, "data_dir=x"]) for data in (["data=folder"], []))
+    assert own.unfreeze == usual.unfreeze
+    assert (own.optimizer, own.scheduler, own.loader) == (usual.optimizer, usual.scheduler, usual.loader)

@@ -4,6 +4,7 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
+import timm
 import torch
 from pytorch_grad_cam import GradCAM, GradCAMPlusPlus, HiResCAM
 from pytorch_grad_cam.utils.image import scale_cam_image
@@ -138,6 +139,14 @@ def test_the_default_layer_is_the_last_of_four_by_four_values_or_else_of_more_th
     model = random_net()
     layers = [resolve("gradcam", None, model, IMAGES[0, :side, :side]).layer for side in (32, 9, 7)]
     assert layers == ["act2", "act1", "act1"]  # at nine pixels two by two values at the end, four by four before
+
+
+def test_the_default_layer_of_a_network_with_stages_is_a_whole_stage_or_follows_the_last():
+    network = timm.create_model("mobilenetv2_100", num_classes=2)
+    model = Model(network, dict(network.named_modules()), network.feature_info)
+    places = [resolve("gradcam", None, model, np.zeros((side, side, 3), np.uint8)).layer for side in (64, 128)]
+    assert places[0] in [stage["module"] for stage in network.feature_info]  # not within its next block
+    assert "." not in places[1]
 
 
 def test_a_model_that_returns_nan_is_an_error():

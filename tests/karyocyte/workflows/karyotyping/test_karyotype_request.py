@@ -7,7 +7,7 @@ import pytest
 from datamodules.inference.cells import Cell
 from datamodules.inference.image_files import ImageFile
 from karyocyte.common.errors import UserError
-from karyocyte.workflows.karyotyping.karyotype_request import read_drawn, read_fixed
+from karyocyte.workflows.karyotyping.karyotype_request import KaryotypeRequest, read_drawn, read_fixed
 from tests.helpers.chromosomes import write_table
 from tests.karyocyte.workflows.review.bundles import decision
 
@@ -21,6 +21,12 @@ CELLS = [cell("c1", "c1/a.png", "c1/b.png", "same.png"), cell("c2", "c2/a.png", 
 
 def fixed(tmp_path, rows):
     return read_fixed(write_table(tmp_path / "fixed.csv", rows), CELLS)
+
+
+def test_without_a_name_the_output_is_where_git_does_not_track_it(tmp_path):
+    request = KaryotypeRequest(words=["some", "cells"])
+    assert request.folder == Path("outputs", "karyotypes", "cells")
+    assert KaryotypeRequest(words=["some", "cells"], output=tmp_path).folder == tmp_path
 
 
 def test_without_a_table_nothing_is_fixed():

@@ -35,7 +35,8 @@ FACTS = PageFacts("Karyotypes of <cells>", ["3 cells", "a <note>"], ["a <b>warni
 
 def result(case, name, labels, logs=None):
     logs = sure(labels, wrong=1e-5) if logs is None else logs
-    return CellResult(Cell(name, case, ()), name, files=(), karyotype=karyotype_of_cell(logs, PRIORS, {}, 0.95))
+    files = tuple(CellFile(ImageFile(Path(str(row)), str(row), ()), FileStatus.USED) for row in range(len(logs)))
+    return CellResult(Cell(name, case, ()), name, files=files, karyotype=karyotype_of_cell(logs, PRIORS, {}, 0.95))
 
 
 def test_cells_of_a_case_have_one_karyotype():
@@ -44,6 +45,7 @@ def test_cells_of_a_case_have_one_karyotype():
     cells += [result("p", "3", lost), result("q", "4", karyotype()), result(None, "5", karyotype())]
     cells += [result("r", "6", []), result("r", "7", karyotype())]
     (row,) = case_table(cells, PRIORS).to_dict("records")
+    assert row.pop("probability") > 0.9
     assert row == {
         "case": "p",
         "cells": 4,
@@ -52,7 +54,39 @@ def test_cells_of_a_case_have_one_karyotype():
         "clones": "47,XY,+21[4]",
         "left_out": "-8 in 1",
         "changed": None,
+        "refer": "yes",
+        "reason": "1 of 4 cells referred",  # the loss
     }
+
+
+def test_a_mosaic_is_named_of_cells_that_are_not_referred():
+    cells = [result("p", str(number), karyotype("XX")) for number in range(3)]
+    gained = [result("p", f"g{number}", karyotype("XX", ["21"])) for number in range(2)]
+    (row,) = case_table([*cells, *gained], PRIORS).to_dict("records")
+    assert (row["karyotype"], row["refer"]) == ("47,XX,+21[2]/46,XX[3]", "no")
+    referred = [replace(one, failed="of the test") for one in gained]
+    (row,) = case_table([*cells, *referred], PRIORS).to_dict("records")
+    assert (row["karyotype"], row["cells"], row["refer"]) == ("46,XX", 3, "yes")
+    assert "47,XX,+21[2]/46,XX[3]" in row["reason"]
+    (row,) = case_table([*cells[:1], *referred], PRIORS).to_dict("records")
+    assert (row["karyotype"], row["refer"]) == ("47,XX,+21", "yes")
+
+
+def test_a_gain_in_one_cell_is_no_clone_and_refers_the_case():
+    cells = [result("p", str(number), karyotype("XX")) for number in range(3)]
+    (row,) = case_table([*cells, result("p", "gain", karyotype("XX", ["21"]))], PRIORS).to_dict("records")
+    assert (row["karyotype"], row["refer"]) == ("46,XX", "yes")
+    assert row["reason"].startswith("+21 in 1 cell")
+
+
+def test_cells_of_a_case_may_have_candidates_with_different_numbers_of_boxes():
+    cells = [result("p", str(number), karyotype("XX")) for number in range(2)]
+    other = result("p", "other", karyotype("XX", ["21"])).karyotype.candidates[0]
+    of_boxes = cells[0].karyotype.candidates
+    halves = tuple(replace(one, probability=one.probability / 2) for one in of_boxes)
+    pooled = replace(cells[0].karyotype, candidates=(replace(other, probability=0.5), *halves))
+    (row,) = case_table([replace(cells[0], karyotype=pooled), cells[1]], PRIORS).to_dict("records")
+    assert row["karyotype"] == "46,XX"
 
 
 def test_a_cell_that_the_others_change_is_named():

@@ -1,7 +1,5 @@
 """Pictures of metaphases as cells: composed ones, with a detector that gives their true boxes."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -55,12 +53,13 @@ def folder(drawn, tmp_path):
 class TrueBoxes:
     """Knows the boxes of the drawn picture, and finds another one, which is none, with a probability of 0.2."""
 
-    description = SimpleNamespace(scale=1.0)
+    scales = (1.0,)
 
     def __init__(self, drawn):
         self.drawn = drawn
 
-    def find(self, image):
+    def find(self, pictures):
+        (image,) = pictures
         if image.shape != self.drawn.pixels.shape:
             return FoundBoxes(np.zeros((0, 4), np.float32), np.zeros(0))
         boxes = np.concatenate([[one.box for one in self.drawn.chromosomes], GHOST]).astype(np.float32)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 
@@ -11,9 +12,11 @@ from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.files import write_json, write_text
 from karyocyte.common.predictions import write_predictions
 from karyocyte.evaluation.evaluate import evaluate_runs
+from karyocyte.evaluation.result import EvaluationWarning
 from karyocyte.workflows.report import plots as figures
 from karyocyte.workflows.report.page import write_report
 from karyocyte.workflows.report.report_request import ReportRequest
+from karyocyte.workflows.report.summary import diagnosis
 from tests.helpers.predictions import make_predictions, make_run, with_passes
 from tests.karyocyte.workflows.report.reports import (
     CONFIG,
@@ -110,6 +113,30 @@ def test_a_page_says_what_was_tested_and_how(page):
     auc = evaluate_runs([with_passes(make_run(images=60, subjects=20))], SETTINGS).test.metrics["auc"]
     (row,) = [row for row in table_rows(page, "Test metrics") if row[0].startswith("AUC")]
     assert row[1] == f"{auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})"
+
+
+def test_a_page_begins_with_a_diagnosis_and_the_table_of_the_classes(page):
+    auc = evaluate_runs([with_passes(make_run(images=60, subjects=20))], SETTINGS).test.metrics["auc"]
+    said = f"The AUC is {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f}), "
+    assert said in prose(page)
+    assert page.index("The AUC is") < page.index('class="notice')
+    assert [row[0] for row in table_rows(page, "Class by class")] == ["class", "hem", "all"]
+    first = page.index("Class by class")
+    assert first < page.index('<dl class="tiles">') < page.index("Test metrics")
+
+
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        (make_run(images=200, classes=tuple("abcd"), skill=9.0), "better than chance"),
+        (make_run(images=200, classes=tuple("abcd"), skill=0.0), "not surely better than chance"),
+    ],
+)
+def test_a_diagnosis_says_whether_chance_is_as_good(run, words):
+    result = evaluate_runs([run], SETTINGS)
+    assert f", {words} (" in diagnosis(result)
+    worse = diagnosis(replace(result, warnings=[EvaluationWarning("training", "stage b is worse")]))
+    assert worse.endswith("a later stage of the training is worse than an earlier one.")
 
 
 def test_a_written_result_is_not_computed_again(tmp_path):

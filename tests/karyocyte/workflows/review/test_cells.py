@@ -60,6 +60,17 @@ def test_reasons_of_referral_hold_for_what_is_not_fixed(review):
     assert review.shown("c1", fixed, blind=False)["reasons"] == [distance]
 
 
+def test_the_reasons_of_the_page_hold_until_the_reader_corrects_what_they_say(review):
+    of_page = {"doubt_of_boxes": "2 boxes are wrong", "probability": 0.4, "reasons": ["2 boxes are wrong", "a file"]}
+    review.bundle._cells["c1"] = replace(review.bundle.cell("c1"), **of_page)
+    shown = review.shown("c1", CellDecisions(), blind=False)
+    assert (shown["probability"], shown["reasons"]) == (0.4, of_page["reasons"])
+    assert review.shown("c1", moved("c1/08.png", MALE[8]), blind=False)["reasons"][0] == "2 boxes are wrong"
+    corrected = review.shown("c1", moved("c1/45.png", "none"), blind=False)
+    assert "2 boxes are wrong" not in corrected["reasons"]
+    assert corrected["probability"] != 0.4
+
+
 def test_the_best_assignment_is_that_of_brute_force(review):
     # All but five chromosomes are fixed; of these all assignments to the five free places are tried.
     rng = np.random.default_rng(1)

@@ -60,7 +60,7 @@ def test_an_exported_detector_finds_what_its_run_finds(tmp_path, root):
         ours, of_run = (load_detector(place).module(picture) for place in (tmp_path / "exported", folder))
     torch.testing.assert_close(ours.centres, of_run.centres, atol=0.02, rtol=0)  # its weights have 16 bits
     torch.testing.assert_close(ours.sides, of_run.sides, atol=0.2, rtol=0)
-    boxes, probabilities = load_detector(folder).find(np.zeros((50, 70), np.uint8))
+    boxes, probabilities = load_detector(folder).find([np.zeros((50, 70), np.uint8), np.zeros((60, 84), np.uint8)])
     assert len(boxes) == len(probabilities)
     assert "of the test" in (tmp_path / "exported" / "README.md").read_text()
     with (tmp_path / "exported" / "detector.safetensors").open("ab") as file:
