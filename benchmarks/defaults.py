@@ -23,7 +23,6 @@ import typer
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from datamodules.datasets import data_module
 from datamodules.feature_datamodule import FeatureDataModule
 from datamodules.image_datamodule import ImageDataModule
 from karyocyte.common.composition.compose import compose_config
@@ -123,7 +122,8 @@ def _fit(
     for _ in range(cycle.epochs):
         for chosen in np.array_split(random.permutation(rows), steps // cycle.epochs):
             optimizer.zero_grad()
-            F.cross_entropy(model(images(data, chosen)), torch.from_numpy(data.labels[chosen])).backward()
+            loss = F.cross_entropy(model(images(data, chosen)), torch.from_numpy(data.labels[chosen]))
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's own
             optimizer.step()
             schedule.step()
 
@@ -146,7 +146,7 @@ def correct(model: Classifier, data: ImageDataModule, part: str) -> int:
 def measure(folder: Path, recipe: str, settings: list[str], answer: Connection) -> None:
     """Train once; answer with CPU seconds of the training, peak memory in GB, and what is right of two parts."""
     config = as_classifier(compose_config([*settings, *(RECIPES[recipe] or ())]))
-    data = data_module(config, progress=False)
+    data = ImageDataModule(config, progress=False)
     data.setup()
     data.prepare_data()
     model = build_classifier(config, data.manifest.classes)[0]

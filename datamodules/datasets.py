@@ -176,7 +176,7 @@ class FolderDataModule(ImageDataModule):
         crop: bool = True,
         protocol: Protocol | None = None,
         fold: int = 0,
-        batch_size: int = 32,
+        batch_size: int = 16,
         **others: Any,
     ) -> None:
         others |= {"data_dir": data_dir, "positive_class": positive_class, "subject_regex": subject_regex}
@@ -203,7 +203,7 @@ class TableDataModule(ImageDataModule):
         crop: bool = True,
         protocol: Protocol | None = None,
         fold: int = 0,
-        batch_size: int = 32,
+        batch_size: int = 16,
         **others: Any,
     ) -> None:
         others |= {"data_dir": data_dir, "file": file, "path_column": path_column, "label_column": label_column}
