@@ -38,7 +38,7 @@ def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, 
     """
     shape = (len(manifest.frame), *config.stored_shape, 3)
     folder = cache_folder(manifest, config, cache_dir)
-    return CheckedImages(folder, shape, lambda place: _build(manifest, config, place, progress))
+    return CheckedImages(folder, shape, partial(_build, manifest, config, progress=progress))
 
 
 def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> Path:

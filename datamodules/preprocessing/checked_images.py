@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,10 @@ class CheckedImages:
         self.shape = shape
         self._write = write
         self._make_right(self._open)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a process that is not forked open the files itself, rather than send it all images."""
+        return CheckedImages, (self.folder, self.shape, self._write)
 
     def __len__(self) -> int:
         return self.shape[0]
