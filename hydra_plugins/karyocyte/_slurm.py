@@ -8,7 +8,6 @@ from pathlib import Path
 
 from karyocyte.common.cli import INTERRUPTED, console, say, warn
 from karyocyte.common.config.cluster import SlurmConfig
-from karyocyte.common.errors import UserError
 from karyocyte.common.preemption import call_slurm
 from karyocyte.common.runs import sweeps
 from karyocyte.workflows.sweeps import slurm
@@ -27,9 +26,7 @@ class SlurmJobs:
 
     def run(self, tasks: Sequence[Task], needs: Sequence[SlurmConfig]) -> None:
         """Submit the tasks that are not in the queue, each with its needs, and wait for all; Ctrl-C leaves them."""
-        queue = slurm.queued_jobs()
-        if queue is None:
-            raise UserError("Slurm's controller does not answer (squeue): try again later, or ask the administrators")
+        queue = slurm.answered_queue()
         for task in tasks:
             slurm_id = sweeps.read_record(self.folder, task.key).get("slurm_job")
             if slurm_id in queue and not sweeps.has_ended(self.folder, task.key):

@@ -75,13 +75,22 @@ def _options(values: Mapping[str, str | int | bool | None]) -> list[str]:
 
 
 def check_slurm() -> None:
-    """Refuse a machine without Slurm by a ``UserError``."""
+    """Refuse a machine without Slurm, and a controller that does not answer, by a ``UserError``."""
     missing = [name for name in ("sbatch", "srun", "squeue") if shutil.which(name) is None]
     if missing:
         raise UserError(
             f"+cluster=slurm: there is no {missing[0]} on this machine: call it on a login node of the cluster, "
             "or take +cluster=local"
         )
+    answered_queue()
+
+
+def answered_queue() -> dict[str, str]:
+    """Return ``queued_jobs()``; a controller that does not answer is a ``UserError``: its queue is not an empty one."""
+    queue = queued_jobs()
+    if queue is None:
+        raise UserError("Slurm's controller does not answer (squeue): try again later, or ask the administrators")
+    return queue
 
 
 def submit(cluster: SlurmConfig, commands: Sequence[Sequence[str]], sweep: Path) -> str:

@@ -39,6 +39,9 @@ def test_a_machine_without_slurm_is_refused_and_the_missing_command_named(slurm)
     with pytest.raises(UserError, match="there is no srun on this machine"):
         check_slurm()
     slurm("srun")
+    slurm("squeue", code=1)
+    with pytest.raises(UserError, match="controller does not answer"):  # before the jobs are composed
+        check_slurm()
     slurm("squeue")
     check_slurm()
 
