@@ -37,7 +37,7 @@ KEYS = [
     "trainer.accelerator=cpu", "trainer.enable_progress_bar=false", "logger.tensorboard=false", "trainer.max_epochs=2",
     "evaluation.resamples=20", "split.near_duplicates=off", "callbacks.early_stopping.enabled=false",
 ]  # fmt: skip
-KILLS = 6
+KILLS = 20
 LIMIT = 60  # seconds within which a run must end after a kill
 
 
@@ -151,6 +151,7 @@ def _restore(work: Path, state: str) -> None:
 
 def kill_workers(data_dir: Path, work: Path, table: Path) -> None:
     """Kill a loader process of each of some trainings; write the table."""
+    work.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(0)
     places = [f"data_dir={data_dir}", f"output_dir={work}/outputs", f"cache_dir={work}/cache"]
     epochs = ["trainer.max_epochs=999", "prepare.size=128", "loader.batch_size=2"]
