@@ -13,6 +13,7 @@ from datamodules.manifest.balancing import BalancePlan, plan
 from datamodules.manifest.manifest import Manifest
 from datamodules.prepared_dataset import Batch, PreparedDataset
 from datamodules.preprocessing.cache import prepared_images
+from datamodules.preprocessing.checked_images import CheckedImages
 from datamodules.preprocessing.frame import content_sides, frame_of
 from datamodules.preprocessing.pipeline import to_shape
 from datamodules.sources import find_source
@@ -97,7 +98,7 @@ class ImageDataModule(SplitDataModule):
         return [f"prepare.frame={frame}: {count} have content larger than this and are shrunk"]
 
     @cached_property
-    def images(self) -> np.ndarray | ExpandedImages:
+    def images(self) -> CheckedImages | ExpandedImages:
         """The prepared images by manifest row, uint8, shape (N, H, W, 3)."""
         prepared = prepared_images(self.scanned, self.prepare, self.cache_dir, self.progress)
         return self.expansion.images(prepared)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from datamodules.preprocessing.checked_images import CheckedImages
 from datamodules.preprocessing.pipeline import to_shape
 from datamodules.transforms.expansion import ExpandedImages
 from karyocyte.common.config.data import PrepareConfig
@@ -34,7 +35,7 @@ class PreparedDataset(Dataset[Batch]):
 
     def __init__(
         self,
-        images: np.ndarray | ExpandedImages,
+        images: CheckedImages | ExpandedImages | np.ndarray,
         rows: np.ndarray,
         labels: np.ndarray,
         copies: np.ndarray | None = None,

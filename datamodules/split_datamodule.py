@@ -7,7 +7,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-import cv2
 import numpy as np
 import pandas as pd
 import torch
@@ -16,7 +15,6 @@ from pytorch_lightning.trainer.states import TrainerStatus
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.arguments import compose_data
-from datamodules.io.progress import processors
 from datamodules.manifest.balancing import BalancePlan
 from datamodules.manifest.leakage import LeakReport, check_leaks, seen_by_start
 from datamodules.manifest.manifest import Manifest, content_hash
@@ -26,12 +24,12 @@ from datamodules.prepared_dataset import whole_batch
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from datamodules.samplers import EpochBatchSampler, check_shares, share_of
 from datamodules.sources import scan_persons
+from datamodules.workers import WatchedLoader, number_of_workers, set_up_worker
 from karyocyte.common.compat import position_in_epoch
 from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.config.sources import SourceConfig
 from karyocyte.common.errors import UserError, close_names
 from karyocyte.common.files import sha256_of_value
-from karyocyte.common.preemption import ignore_in_worker
 from karyocyte.common.runs.distributed import World
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.portable_folder import PortableFolder
@@ -194,13 +192,15 @@ class SplitDataModule(LightningDataModule, ABC):
 
     def loader(self, dataset: Dataset[Any], trainer: Trainer | None = None, **batches: Any) -> DataLoader[Any]:
         """Return the batches of a data set, loaded as ``loader`` says; ``batches`` are arguments of DataLoader."""
-        workers = self.config.loader.workers
-        return DataLoader(
+        loader = self.config.loader
+        workers = number_of_workers(loader, dataset)
+        return WatchedLoader(
             dataset,
             collate_fn=self._collate(whole_batch, trainer),
-            num_workers=processors() - 1 if workers == "cores" else workers,
+            num_workers=workers,
+            timeout=loader.timeout if workers else 0,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_set_up_worker,
+            worker_init_fn=set_up_worker,
             **batches,
         )
 
@@ -295,10 +295,3 @@ def is_running(trainer: Trainer | None) -> bool:
 
 def _complete(data: SplitDataModule, fetched: Callable[[Any], Any], items: Any) -> Any:
     return data.on_after_batch_transfer(fetched(items), 0)
-
-
-def _set_up_worker(worker: int) -> None:
-    """OpenCV's own threads times the workers would be more than the cores; and the parent handles signals."""
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)
-    ignore_in_worker()

@@ -174,8 +174,17 @@ def comparisons(results: Path, csv: str) -> pd.DataFrame:
     return rows.assign(metric=rows["metric"].str.removeprefix("difference/"), p=rows["label"].map(text))
 
 
+def counted_damages(results: Path, csv: str) -> pd.DataFrame:
+    """Count the damages of each file by what happened."""
+    rows = pd.read_csv(results / csv)
+    rows["file"] = rows["file"].where(rows["kind"] != "cache", "cache: " + rows["file"])
+    rows["file"] = rows["file"].str.replace(r"[0-9a-f]{16}", "<scan>", regex=True)
+    groups = ["file", "run", "noticed", "happened"]
+    return rows.groupby(groups, sort=False, as_index=False).agg(damages=("damage", "size"))
+
+
 READERS: dict[str, Callable[[Path, str], pd.DataFrame]] = {
-    reader.__name__: reader for reader in (read_tables, measurements, recipes, comparisons)
+    reader.__name__: reader for reader in (read_tables, measurements, recipes, comparisons, counted_damages)
 }
 
 

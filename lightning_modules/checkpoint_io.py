@@ -1,5 +1,6 @@
 """How weights are loaded: of checkpoints, and of portable models."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,15 @@ from torch import nn
 from karyocyte.common.errors import UserError
 
 
+def is_whole(path: Path) -> bool:
+    """Tell whether a checkpoint is as it was written: its parts have a CRC-32 each, which torch ignores."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except Exception:  # damaged bytes raise errors of many kinds
+        return False
+
+
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Return the content of a checkpoint, on the CPU.
 
@@ -18,6 +28,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         UserError: It is missing or damaged, or holds objects other than tensors and plain values, which could run code.
     """
     try:
+        if path.is_file() and not is_whole(path):
+            raise zipfile.BadZipFile
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"no checkpoint at {path}") from error

@@ -177,7 +177,9 @@ class Classifier(ClassifierNetwork, StagedModule):
         self.epoch_is_whole = True
 
     def on_train_epoch_end(self) -> None:
-        """Log the metrics of the training batches of the epoch; none where it was interrupted."""
+        """Log the metrics of the training batches of the epoch; that it was ``interrupted``, where it was."""
+        if not self.epoch_is_whole:
+            self.log("interrupted", 1.0)
         if self.train_metrics.update_called:
             for name, value in self.train_metrics.compute().items():
                 self.log(f"train/{name}", value)

@@ -11,13 +11,13 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from datamodules.io.decode import BrokenImageError, border, bounding_box, decode_image, note_lines, read_plain_file
 from datamodules.io.progress import threaded
 from datamodules.io.resize import resize
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.numbers import NUMBERS, picture_numbers
+from karyocyte.common.cli import warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import atomic_path, sha256_of_value
 from karyocyte.common.locks import one_at_a_time
@@ -163,9 +163,10 @@ def _load(store: Path) -> dict[_Stamp, _Facts]:
     if not store.is_file():
         return {}
     try:
-        table = pd.read_parquet(store)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{store} is damaged ({str(error).splitlines()[0]}): remove it") from error
+        table = pd.read_parquet(store, columns=[*_KEY, *_FACTS], page_checksum_verification=True)
+    except Exception:  # damaged bytes raise errors of many kinds
+        warn(f"{store} is damaged: the files are read again")
+        return {}
     stamps = table[_KEY].itertuples(index=False, name=None)
     return dict(zip(stamps, table[_FACTS].itertuples(index=False, name=None), strict=True))
 
@@ -175,4 +176,4 @@ def _save(store: Path, facts: dict[_Stamp, _Facts]) -> None:
     rows = [(*stamp, *values) for stamp, values in facts.items()]
     table = pd.DataFrame(rows, columns=[*_KEY, *_FACTS]).drop_duplicates("path", keep="last")
     with atomic_path(store) as temporary:
-        table.to_parquet(temporary, index=False)
+        table.to_parquet(temporary, index=False, write_page_checksum=True)

@@ -1,6 +1,7 @@
 """Prepared images on disk, made once: a uint8 memory map that runs and workers share."""
 
 import hashlib
+import zlib
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -11,24 +12,22 @@ import pandas as pd
 from datamodules.io.decode import DECODE_VERSION, BrokenImageError, decode_image, read_plain_file
 from datamodules.io.progress import in_threads, progress_bar
 from datamodules.io.resize import TooLargeError
-from datamodules.io.whole_folder import check_space, make_once, whole_folder
+from datamodules.io.whole_folder import check_space, whole_folder
 from datamodules.manifest.manifest import Manifest
+from datamodules.preprocessing.checked_images import DIGEST, IMAGES, RECORDS, CheckedImages
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, image_scales, prepare_image
 from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value, write_csv
 
-IMAGES = "images.npy"
-RECORDS = "images.csv"
 
-
-def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, progress: bool = True) -> np.memmap:
+def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, progress: bool = True) -> CheckedImages:
     """Return the prepared images of a manifest; prepare them if no run has done so before.
 
     They are in ``<cache_dir>/prepared/<key>/``: the key is a hash over the settings, the preparation's version and the
     ids, labels and bytes of the images in their order, so a changed file or setting has a cache of its own. The folder
     is written beside its place under a lock and renamed when it is whole. With the array there is a table of the
-    originals (image_id, label, width, height, channels, file).
+    originals (image_id, label, width, height, channels, file) and the CRC-32 of each prepared image.
 
     Returns:
         uint8 RGB, shape (N, *config.stored_shape, 3), read-only; row i is ``manifest.frame.iloc[i]``.
@@ -37,10 +36,9 @@ def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, 
         UserError: A file vanished or changed since the scan; a chromosome is larger than the canvas, or its cell is
             not known; or there is too little space on the disk.
     """
+    shape = (len(manifest.frame), *config.stored_shape, 3)
     folder = cache_folder(manifest, config, cache_dir)
-    make_once(folder, lambda place: _build(manifest, config, place, progress))
-    prepared: np.memmap = np.load(folder / IMAGES, mmap_mode="r")
-    return prepared
+    return CheckedImages(folder, shape, partial(_build, manifest, config, progress=progress))
 
 
 def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> Path:
@@ -67,29 +65,33 @@ def _build(manifest: Manifest, config: PrepareConfig, folder: Path, progress: bo
     check_space(folder.parent, int(np.prod(shape)), "the prepared images need", remedy)
     with whole_folder(folder) as beside:
         array = np.lib.format.open_memmap(beside / IMAGES, mode="w+", dtype=np.uint8, shape=shape)
-        _prepare_rows(array, manifest, config, progress)
+        digests = _prepare_rows(array, manifest, config, progress)
         array.flush()
         originals = manifest.frame[["image_id", "label", "width", "height", "channels"]]
         names = manifest.frame["path"].str.rpartition("/")[2]
-        write_csv(beside / RECORDS, originals.assign(file=names))
+        write_csv(beside / RECORDS, originals.assign(file=names, **{DIGEST: digests}))
 
 
-def _prepare_rows(array: np.memmap, manifest: Manifest, config: PrepareConfig, progress: bool) -> None:
-    """Read and prepare the images of a manifest, and write them to their rows of an array."""
+def _prepare_rows(array: np.memmap, manifest: Manifest, config: PrepareConfig, progress: bool) -> np.ndarray:
+    """Read and prepare the images of a manifest, and write them to their rows of an array; return their digests."""
+    digests = np.zeros(len(array), np.int64)
 
     def prepare(rows: np.ndarray) -> int:
         """Prepare some rows; return how many."""
         for row, pixels, scale in _with_scales(manifest, rows, config):
             try:
-                array[row] = prepare_image(pixels, config, scale)
+                image = np.ascontiguousarray(prepare_image(pixels, config, scale))
             except TooLargeError as error:
                 raise UserError(f"{manifest.file(row)}: {error}: {error.remedy}") from error
+            array[row] = image
+            digests[row] = zlib.crc32(image.data)
         return len(rows)
 
     count = len(array)
     with progress_bar(count, f"preparing {count:,} images", progress) as advance:
         for done in in_threads(prepare, _rows_together(manifest, config)):
             advance(done)
+    return digests
 
 
 def _rows_together(manifest: Manifest, config: PrepareConfig) -> Iterable[np.ndarray]:

@@ -10,12 +10,13 @@ from datamodules.io.whole_folder import make_once, whole_folder
 from datamodules.manifest.manifest import Manifest
 from datamodules.preprocessing.cache import read_unchanged
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, steps_before_resize
+from karyocyte.common.cli import warn
 from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
 
 PERCENTILE = 99  # ours: a few stray images with dirt at the border would make all others small
-SIDES = "sides.npy"
+SIDES = "sides.npz"  # a zip file: it holds a checksum
 
 
 def frame_of(sides: np.ndarray) -> int:
@@ -53,9 +54,23 @@ def content_sides(manifest: Manifest, config: PrepareConfig, cache_dir: Path, pr
         rows = range(len(manifest.frame))
         sides = list(threaded(side, rows, len(rows), f"measuring {len(rows):,} images", progress))
         with whole_folder(folder) as beside:
-            np.save(beside / SIDES, np.array(sides, np.int64))
+            np.savez(beside / SIDES, sides=np.array(sides, np.int64))
 
     folder = Path(cache_dir) / "content_sides" / key
-    make_once(folder, measure)
-    measured: np.ndarray = np.load(folder / SIDES)
+    make_once(folder, measure, lambda folder: _read_sides(folder) is not None)
+    measured = _read_sides(folder)
+    assert measured is not None
     return measured
+
+
+def _read_sides(folder: Path) -> np.ndarray | None:
+    """Return the measured sides; None where there are none, or the file is damaged."""
+    try:
+        with np.load(folder / SIDES) as content:
+            sides: np.ndarray = content["sides"]
+            return sides
+    except FileNotFoundError:
+        return None
+    except Exception:  # damaged bytes raise errors of many kinds
+        warn(f"{folder} is damaged: the images are measured again")
+        return None

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from datamodules.preprocessing.checked_images import CheckedImages
 from datamodules.transforms.expansion import ExpandedImages
 
-Images = np.ndarray | ExpandedImages | list[np.ndarray]
+Images = CheckedImages | ExpandedImages | list[np.ndarray]
 Key = tuple[int, int, int, int]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from datamodules.manifest.manifest import Manifest
+from datamodules.preprocessing.checked_images import CheckedImages
 from karyocyte.common.config.data import TransformConfig
 from karyocyte.common.errors import UserError
 
@@ -17,7 +18,7 @@ Change = Callable[[np.ndarray, int, int], np.ndarray]
 class ExpandedImages:
     """The images of an expanded manifest by row, uint8, shape (H, W, 3): see `Expansion` for the attributes."""
 
-    images: np.ndarray
+    images: CheckedImages
     origin: np.ndarray
     copy: np.ndarray
     change: Change
@@ -47,7 +48,7 @@ class Expansion:
     is_balanced: bool = False  # whether the classes have been evened out
     turns: bool = False  # whether ``change`` exchanges height and width
 
-    def images(self, prepared: np.ndarray) -> np.ndarray | ExpandedImages:
+    def images(self, prepared: CheckedImages) -> CheckedImages | ExpandedImages:
         """Return the images by the rows of ``manifest``, from the scanned ones; nothing is stored twice.
 
         Raises:

@@ -1,5 +1,6 @@
 """Files that are whole or absent: written beside their place, then renamed."""
 
+import errno
 import hashlib
 import json
 import os
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 Content = TypeVar("Content")
 DEEPEST = 100  # lists and mappings within one another
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where possible: a sweep has hundreds of runs
+DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
+_TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}(\.\w+)?")  # as mkstemp names files
 LONGEST_STEM = 200  # bytes: file systems allow names of 255
 
 
@@ -34,8 +37,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        sync(temporary)
+        with naming(path):
+            yield temporary
+            sync(temporary)
         # mkstemp makes the file private; a result is as readable as any other file of its writer.
         mask = os.umask(0)
         os.umask(mask)
@@ -43,6 +47,24 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give the error of a full disk the name of the file that was being written."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno in DISK_IS_FULL:
+            error.filename = str(path)
+        raise
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what `atomic_path` of a killed process has left in a folder and below it."""
+    for path in folder.rglob(".*"):
+        if _TEMPORARY.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 from scipy.special import entr
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import atomic_path
+from karyocyte.common.files import atomic_path, read_csv
 from karyocyte.common.runs.files import RunFile
 
 SCHEMA_VERSION = 4
@@ -21,6 +22,8 @@ ROUNDING = 0.01  # by which the probabilities of an image may miss 1
 COLUMNS = ("image_id", "path", "label", "subject", "part", "cell", "kind", "width", "height", "group", "uncertainty")
 # What is known of an image before any model sees it, apart from its part.
 FACTS = tuple(name for name in COLUMNS if name not in ("part", "uncertainty"))
+FACTS_KEY, DIGEST_KEY = b"karyocyte", b"karyocyte_crc32"  # of the file's metadata
+SPLIT_FACTS = ["image_id", "part", "label"]  # that split.csv says too
 PROBABILITY_PREFIX = "prob_"
 UPSIDE_DOWN = "upside_down"
 OUT_OF_DISTRIBUTION = "out_of_distribution"
@@ -125,9 +128,34 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         "about": predictions.about,
     }
     table = pa.Table.from_pandas(predictions.frame, preserve_index=False)
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"karyocyte": json.dumps(meta).encode()})
+    text = json.dumps(meta).encode()
+    own = {FACTS_KEY: text, DIGEST_KEY: _digest(table.to_pandas(), text)}
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **own})
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary)
+
+
+def _digest(frame: pd.DataFrame, facts: bytes) -> bytes:
+    """The CRC-32 of a table and the facts about it: parquet has checksums of the values alone."""
+    rows = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+    return str(zlib.crc32(rows.tobytes() + repr(list(frame)).encode() + facts)).encode()
+
+
+def _read_table(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read a table and the facts about it; a ``UserError`` says that the file is damaged."""
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UserError(f"{path} is not a readable parquet file: {str(error).splitlines()[0]}") from error
+    stored = table.schema.metadata or {}
+    text = stored.get(FACTS_KEY, b"{}")
+    try:
+        frame = table.to_pandas()
+    except Exception as error:  # damaged metadata of pandas raise errors of many kinds
+        raise UserError(f"{path} is damaged: {type(error).__name__}") from error
+    if DIGEST_KEY in stored and stored[DIGEST_KEY] != _digest(frame, text):
+        raise UserError(f"{path} is damaged, its checksum is wrong: predict again")
+    return frame, json.loads(text)
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -137,29 +165,37 @@ def read_predictions(path: Path) -> Predictions:
         path = path / RunFile.PREDICTIONS
     if not path.is_file():
         raise UserError(f"no predictions at {path}: name a finished run's folder, or its {RunFile.PREDICTIONS}")
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path} is not a readable parquet file: {str(error).splitlines()[0]}") from error
-    meta = json.loads((table.schema.metadata or {}).get(b"karyocyte", b"{}"))
+    frame, meta = _read_table(path)
     version = meta.get("schema_version")
     if version != SCHEMA_VERSION:
         raise UserError(f"{path} has schema {version or 'none'}, this code reads {SCHEMA_VERSION}: predict again")
     # Columns are checked before pandas reads them, since a missing one would fail much later.
     needed = [*COLUMNS, *(PROBABILITY_PREFIX + name for name in meta["classes"])]
-    absent = pd.Index(needed).difference(table.column_names, sort=False)
+    absent = pd.Index(needed).difference(list(frame), sort=False)
     if not absent.empty:
         raise UserError(f"{path} lacks the columns {', '.join(absent)}")
-    try:
-        frame = table.to_pandas()
-    except Exception as error:  # damaged metadata of pandas raise errors of many kinds
-        raise UserError(f"{path} is damaged: {type(error).__name__}") from error
     predictions = Predictions(frame, tuple(meta["classes"]), meta["positive_class"], meta["about"])
     for what, names in (("class", meta["classes"]), ("image", frame["image_id"])):
         if len(twice := pd.Series(names)[lambda named: named.duplicated()]):
             raise UserError(f"{path} is damaged: the {what} {twice.iloc[0]} is there twice: predict again")
     check_probabilities(path, predictions.probabilities)
+    split = path.parent / RunFile.SPLIT
+    if path.name == RunFile.PREDICTIONS and split.is_file():
+        _check_split(path, frame, split)
     return predictions
+
+
+def _check_split(path: Path, predicted: pd.DataFrame, split: Path) -> None:
+    """Check that the images of a file of predictions have the parts and labels that the split beside it gives them."""
+    try:
+        images = read_csv(split, usecols=SPLIT_FACTS, dtype=str, keep_default_na=False)
+    except ValueError as error:
+        raise UserError(f"{split} is not a readable table: train the run again") from error
+    ours = predicted.loc[predicted["image_id"].isin(images["image_id"]), SPLIT_FACTS].fillna("")
+    agree = pd.MultiIndex.from_frame(ours).isin(pd.MultiIndex.from_frame(images[SPLIT_FACTS]))
+    if not agree.all():
+        image = ours["image_id"].iloc[agree.argmin()]
+        raise UserError(f"{path} and {split} do not agree on {image}: one was changed, train the run again")
 
 
 def check_probabilities(path: Path, probabilities: np.ndarray) -> None:

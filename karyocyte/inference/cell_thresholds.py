@@ -56,7 +56,8 @@ def validation_distances(model: RunsModel, share: float) -> pd.Series | None:
 
     scores = []
     for member in model.members:
-        distance, _ = load_out_of_distribution(member.path(RunFile.OUT_OF_DISTRIBUTION), share)
+        path = member.checked(member.path(RunFile.OUT_OF_DISTRIBUTION))
+        distance, _ = load_out_of_distribution(path, share)
         if distance is None:
             return None
         scores.append(pd.Series(distance.validation, member.predictions.part("validation").frame["image_id"]))

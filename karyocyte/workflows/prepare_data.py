@@ -16,7 +16,8 @@ from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.splits import unused_given_parts
 from datamodules.metaphases.data_module import MetaphaseDataModule
 from datamodules.metaphases.export import export_cut_outs
-from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_images
+from datamodules.preprocessing.cache import cache_folder, prepared_images
+from datamodules.preprocessing.checked_images import RECORDS
 from datamodules.preprocessing.pipeline import equalize_luma, steps_before_resize
 from datamodules.sources import find_source, list_configured
 from datamodules.split_datamodule import SplitDataModule

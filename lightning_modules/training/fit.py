@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from pytorch_lightning import Callback, LightningDataModule, Trainer
 
-from karyocyte.common.cli import say
+from karyocyte.common.cli import say, warn
 from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import write_json
+from karyocyte.common.files import sha256_of_file, write_json
 from karyocyte.common.preemption import in_training
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import Run
@@ -25,7 +25,7 @@ from lightning_modules.callbacks.finite_loss import FiniteLoss
 from lightning_modules.callbacks.heartbeat import Heartbeat
 from lightning_modules.callbacks.one_stage import OneStage
 from lightning_modules.callbacks.resume import ResumeCheckpoint, StepSeed
-from lightning_modules.checkpoint_io import load_checkpoint
+from lightning_modules.checkpoint_io import is_whole, load_checkpoint
 from lightning_modules.classifier import Classifier
 from lightning_modules.distributed import broadcast_tensors, current_world, on_rank_zero, raised_on_all_ranks
 from lightning_modules.extensions import build_callbacks, build_loggers
@@ -47,6 +47,7 @@ class FinishedStage:
     epochs: int  # epochs trained; a budget of images may end the last one early
     images_seen: int  # training images seen, copies counted, over all epochs
     seconds: float  # wall time of the fit without interruptions
+    sha256: str  # of the best checkpoint
     best_of: str = "epochs"  # what the best was chosen from: "epochs", or "checks", the checkpoints of check and adjust
 
     @classmethod
@@ -82,7 +83,9 @@ def train_stages(  # noqa: PLR0913 (what a training is made of)
     for stage in planned_stages(config, run):
         if not on_rank_zero((stage.folder / RunFile.STAGE).exists):
             if finished:
-                _load_on_all_ranks(model, run / delivered(finished, config, mode).stage.best)
+                start = delivered(finished, config, mode).stage
+                on_rank_zero(_check_best, run, start)
+                _load_on_all_ranks(model, run / start.best)
             training.fit(stage)
         else:
             on_rank_zero(say, f"stage {stage.number + 1}, {stage.name}: finished before")
@@ -91,6 +94,7 @@ def train_stages(  # noqa: PLR0913 (what a training is made of)
     to_evaluate = delivered(finished, config, mode)
     if to_evaluate.note:
         on_rank_zero(say, to_evaluate.note)
+    on_rank_zero(_check_best, run, to_evaluate.stage)
     _load_on_all_ranks(model, run / to_evaluate.stage.best)
     return finished
 
@@ -155,10 +159,9 @@ class _Training:
         last = stage.folder / "last.ckpt"
         callbacks = [unfreezing, *self.own_callbacks(stage, optional, steps, last)]
 
-        on_rank_zero(_remove, stage.folder, ".*.ckpt")  # of a process that was killed while it saved
+        resume = on_rank_zero(_state_to_resume, stage, last)
         loggers = build_loggers(self.config, stage) if current_world().is_first else []
         trainer = build_trainer(self.config, epochs, callbacks, loggers)
-        resume = str(last) if on_rank_zero(last.exists) else None
         taking: AbstractContextManager[None] = nullcontext()
         if of_features is not None:
             assert isinstance(self.model, Classifier)
@@ -167,13 +170,15 @@ class _Training:
             trainer.fit(self.model, of_features or self.data, ckpt_path=resume, weights_only=True)
         seconds = unfreezing.state_dict()["seconds"]
         score, best_of = self.best(stage, trainer, optional)
+        best = stage.folder / "best.ckpt"
         record = FinishedStage(
             name=stage.name,
-            best=str((stage.folder / "best.ckpt").relative_to(stage.run)),
+            best=str(best.relative_to(stage.run)),
             score=score,
             epochs=trainer.current_epoch,
             images_seen=unfreezing.images_seen,
             seconds=seconds,
+            sha256=on_rank_zero(sha256_of_file, best),
             best_of=best_of,
         )
         on_rank_zero(write_json, stage.folder / RunFile.STAGE, asdict(record))
@@ -255,6 +260,24 @@ class _Training:
 def _load_on_all_ranks(model: StagedModule, path: Path) -> None:
     on_rank_zero(load_checkpoint, model, path)
     broadcast_tensors(model.state_dict())
+
+
+def _check_best(run: Path, stage: FinishedStage) -> None:
+    """Check that the best checkpoint of a finished stage is the one that was recorded."""
+    Run(run).check(run / stage.best, stage.sha256)
+
+
+def _state_to_resume(stage: Stage, last: Path) -> str | None:
+    """Return the state that an interrupted stage goes on from; without a whole one it starts again: None."""
+    _remove(stage.folder, ".*.ckpt")  # of a process that was killed while it saved
+    if not last.exists():
+        return None
+    damaged = [path for path in sorted(stage.folder.glob("*.ckpt")) if not is_whole(path)]
+    if not damaged:
+        return str(last)
+    warn(f"{damaged[0]} is damaged: stage {stage.number + 1}, {stage.name}, starts again")
+    _remove(stage.folder, "*.ckpt")
+    return None
 
 
 def _remove(folder: Path, pattern: str) -> None:

@@ -10,6 +10,7 @@ from karyocyte.common.config.data import LoaderConfig
 from karyocyte.common.errors import UserError
 
 _WORKER = re.compile(r"DataLoader worker \(.*\) (is killed by signal|exited unexpectedly)")
+_TIMEOUT = re.compile(r"DataLoader timed out after (\d+) seconds")
 
 
 class OutOfMemoryError(UserError):
@@ -24,7 +25,7 @@ def explained_faults(loader: LoaderConfig, training: bool = False) -> Iterator[N
 
     Raises:
         OutOfMemoryError: The memory of the GPU, or of the machine, is too small.
-        UserError: A process that loads images was killed.
+        UserError: A process that loads images was killed, or none of them gives anything for ``loader.timeout``.
     """
     try:
         yield
@@ -33,6 +34,12 @@ def explained_faults(loader: LoaderConfig, training: bool = False) -> Iterator[N
             raise UserError(
                 f"a process that loads images ended, mostly for lack of memory: set loader.workers below "
                 f"{loader.workers}; the same command goes on from the last checkpoint"
+            ) from error
+        if _TIMEOUT.search(str(error)):
+            raise UserError(
+                f"the processes that load images gave nothing for {loader.timeout} s: set loader.workers=0 where "
+                "/dev/shm is full (df /dev/shm), or a larger loader.timeout; the same command goes on from the last "
+                "checkpoint"
             ) from error
         if not is_oom_error(error) and "can't allocate memory" not in str(error):
             raise

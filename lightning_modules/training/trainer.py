@@ -12,6 +12,7 @@ from karyocyte.common.cli import warn_once
 from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.errors import UserError
 from lightning_modules.callbacks.best_checkpoint import BestCheckpoint
+from lightning_modules.callbacks.ends_workers import EndsWorkers
 from lightning_modules.callbacks.progress import progress_callback
 from lightning_modules.compat import disable_signal_handlers
 from lightning_modules.distributed import UnevenDDPStrategy, cluster_environment, current_world
@@ -36,7 +37,7 @@ def build_trainer(
         settings.update(devices=1, num_nodes=1, sync_batchnorm=False)
     else:
         settings.update(strategy=UnevenDDPStrategy())
-    all_callbacks = list(callbacks)
+    all_callbacks = [EndsWorkers(), *callbacks]
     if settings["enable_progress_bar"] and world.is_first:
         all_callbacks.append(progress_callback())
     kinds = set(map(type, all_callbacks))

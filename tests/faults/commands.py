@@ -195,7 +195,7 @@ def contents(folder: Path) -> dict[str, bytes | int]:
             if path.suffix == ".parquet":
                 content = pd.read_parquet(path).to_csv().encode()
             timed = place.parts[-2:-1] == ("jobs",) or path.name in ("environment.json", "results.csv", "images.csv")
-            found[str(place)] = content.count(b"\n") if timed else content.replace(str(folder).encode(), b"FOLDER")
+            found[str(place)] = content.count(b"\n") if timed else content.replace(folder.name.encode(), b"FOLDER")
     return found
 
 

@@ -81,6 +81,8 @@ def test_schedules_rise_and_fall_as_named():
     cycle = rates(schedule("one_cycle", warmup=0.3))
     assert max(cycle) == pytest.approx(0.1, rel=0.05)
     assert max(cycle[0], cycle[-1]) < 0.01
+    late = rates(schedule("one_cycle", warmup=0.8))
+    assert late.index(max(late)) > 0.7 * len(late) > 2 * cycle.index(max(cycle))
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ def test_what_is_unlike_in_either_way_is_above_one_and_few_of_the_others_are(dis
     validation = distances.of_described(*described(300)).numpy()
     score = OutOfDistribution(distances, validation, share=0.02)
     like = score.combined(distances.of_described(*described(2000)))
+    assert score.combined(torch.from_numpy(validation.min(axis=0, keepdims=True))) == 0  # nearer than most is no fault
     unlike = score.combined(distances.of_described(*described(50, **other)))
     assert (unlike > 1).all()
     assert (like > 1).float().mean() < 0.06

@@ -14,6 +14,8 @@ from karyocyte.common.config.defaults import section_defaults
 Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
 Folder = Annotated[str, AfterValidator(os.path.expanduser)]  # ~ is the home
 Count = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # as NumPy and Lightning take them
+Line = Annotated[str, Field(pattern=r"^[^\r\n]*$")]
 Pixels = Annotated[int, Field(ge=8, le=8192)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]

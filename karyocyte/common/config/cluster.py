@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from karyocyte.common.config.base import StrictModel
+from karyocyte.common.config.base import Line, StrictModel
 from karyocyte.common.config.explain import resolved, validated
 from karyocyte.common.config.overrides import key_of
 from karyocyte.common.errors import UserError
@@ -49,11 +49,11 @@ class SlurmConfig(StrictModel):
     """Jobs of a Slurm cluster; the names are those of sbatch."""
 
     name: Literal["slurm"]
-    partition: str | None = None
-    account: str | None = None
-    qos: str | None = None
-    constraint: str | None = None
-    exclude: str | None = None
+    partition: Line | None = None
+    account: Line | None = None
+    qos: Line | None = None
+    constraint: Line | None = None
+    exclude: Line | None = None
     nodes: PositiveInt = 1
     tasks_per_node: PositiveInt = 1
     gpus_per_node: PositiveInt | None = None
@@ -63,7 +63,7 @@ class SlurmConfig(StrictModel):
     array_parallelism: PositiveInt = 64
     signal_delay_s: PositiveInt = 120
     setup: tuple[str, ...] = ()
-    additional_parameters: dict[str, str | int | bool] = {}
+    additional_parameters: dict[Line, Line | int | bool] = {}
     retries: Annotated[int, Field(ge=0)] = 2
     poll_seconds: PositiveFloat = 5.0
 

@@ -9,8 +9,9 @@ from pydantic import (
     model_validator,
 )
 
-from karyocyte.common.config.base import FROM_YAML, Count, Extensions, Pixels, Probability, Share, StrictModel
+from karyocyte.common.config.base import FROM_YAML, Count, Extensions, Pixels, Probability, Seed, Share, StrictModel
 
+MOST_WORKERS = 1000  # a mistyped number would start as many processes
 Strength = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
@@ -23,7 +24,7 @@ class SplitConfig(StrictModel, defaults="train:split"):
     validation: Share = FROM_YAML
     test: str = FROM_YAML
     given_validation: str | None = FROM_YAML
-    seed: Count = FROM_YAML
+    seed: Seed = FROM_YAML
     link_subjects: bool = FROM_YAML
     near_duplicates: Literal["report", "stop", "off"] = FROM_YAML
     near_duplicate_bits: Annotated[int, Field(ge=0, le=255)] = FROM_YAML
@@ -170,4 +171,5 @@ class LoaderConfig(StrictModel, defaults="train:loader"):
     """How batches reach the model."""
 
     batch_size: PositiveInt = FROM_YAML
-    workers: Count | Literal["cores"] = FROM_YAML
+    workers: Annotated[int, Field(ge=0, le=MOST_WORKERS)] | Literal["cores"] = FROM_YAML
+    timeout: PositiveInt = FROM_YAML

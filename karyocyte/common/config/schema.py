@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
-from karyocyte.common.config.base import FROM_YAML, Count, Folder, Name, Share, StrictModel, unknown
+from karyocyte.common.config.base import FROM_YAML, Count, Folder, Name, Seed, Share, StrictModel, unknown
 from karyocyte.common.config.data import (
     BalanceConfig,
     LoaderConfig,
@@ -255,7 +255,7 @@ class EvaluationConfig(StrictModel, defaults="train:evaluation"):
     interval: Literal["logit_t", "percentile"] = FROM_YAML
     threshold: Literal["youden", "f1", "sensitivity"] = FROM_YAML
     sensitivity: Share = FROM_YAML
-    seed: Count = FROM_YAML
+    seed: Seed = FROM_YAML
     thumbnails: Count = FROM_YAML
     train_images: Count = FROM_YAML
     out_of_distribution: Share = FROM_YAML
@@ -282,7 +282,7 @@ class TrainingConfig(StrictModel):
     output_dir: Folder = FROM_YAML
     cache_dir: Folder = FROM_YAML
     protocol: Literal["subject", "image", "paper"] = FROM_YAML
-    seed: Count = FROM_YAML
+    seed: Seed = FROM_YAML
     resume: Literal["auto", "never"] = FROM_YAML
     init_from: Folder | None = FROM_YAML
     weights: str

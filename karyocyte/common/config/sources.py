@@ -2,10 +2,12 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, SerializeAsAny, model_validator
 
-from karyocyte.common.config.base import FROM_YAML, Count, Name, Pixels, Probability, Share, StrictModel
+from karyocyte.common.config.base import FROM_YAML, Count, Name, Pixels, Probability, Seed, Share, StrictModel
 from karyocyte.common.errors import UserError, first_line
+
+MOST_IMAGES = 1_000_000  # a mistyped number would fill the disk
 
 
 class PaperSplit(StrictModel):
@@ -61,7 +63,7 @@ class HemAllConfig(ChallengeConfig, defaults="data/hem_all"):
     """C-NMC 2019 as paper 003 uses it: ALL subsampled, turned copies; that comes later, and depends on the protocol."""
 
     source: Literal["hem_all"]
-    images: PositiveInt | None = FROM_YAML
+    images: Annotated[int, Field(ge=1, le=MOST_IMAGES)] | None = FROM_YAML
 
 
 class NamedImagesConfig(SourceConfig):
@@ -114,11 +116,11 @@ class SyntheticConfig(SourceConfig, defaults="data/synthetic"):
     """Synthetic blood cells."""
 
     source: Literal["synthetic"]
-    images: Annotated[int, Field(ge=4)] = FROM_YAML
+    images: Annotated[int, Field(ge=4, le=MOST_IMAGES)] = FROM_YAML
     subjects: Annotated[int, Field(ge=2)] = FROM_YAML
     size: Annotated[int, Field(ge=32)] = FROM_YAML
     ambiguous: Probability = FROM_YAML
-    seed: Count = FROM_YAML
+    seed: Seed = FROM_YAML
 
 
 class ChromosomeTableConfig(SourceConfig):
@@ -160,10 +162,10 @@ class ChromosomeSetsConfig(ChromosomeTableConfig, defaults="data/chromosome_sets
 class DrawnCellsConfig(SourceConfig):
     """The cells of synthetic chromosomes."""
 
-    cells: Annotated[int, Field(ge=3)] = FROM_YAML
+    cells: Annotated[int, Field(ge=3, le=MOST_IMAGES)] = FROM_YAML
     cases: Annotated[int, Field(ge=3)] = FROM_YAML
     abnormal: Probability = FROM_YAML
-    seed: Count = FROM_YAML
+    seed: Seed = FROM_YAML
 
     def check(self) -> None:
         """Raise a ``UserError`` where there are fewer cells than cases."""
@@ -203,7 +205,7 @@ class CompositionConfig(SourceConfig):
 
     sheet: SheetConfig = FROM_YAML
     derived: DerivedConfig = FROM_YAML
-    seed: Count = FROM_YAML
+    seed: Seed = FROM_YAML
 
 
 class ComposedKaryogramsConfig(CompositionConfig, defaults="data/composed_karyograms"):

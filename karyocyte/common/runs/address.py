@@ -17,7 +17,7 @@ UNHASHED: Any = {
     "data": {"on_broken", "file", "group_column"},
     "split": {"fold", "near_duplicates", "near_duplicate_bits"},
     "model": {"weights"},
-    "loader": {"workers"},
+    "loader": {"workers", "timeout"},
     "inference": {"batchnorm"},
     "trainer": {"accelerator", "devices", "enable_progress_bar", "num_nodes"},
     "callbacks": {"checkpoint"},

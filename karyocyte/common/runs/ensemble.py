@@ -7,6 +7,7 @@ from typing import Any
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_typed, sha256_of_file, write_json
+from karyocyte.common.paths import without_machine
 from karyocyte.common.runs.files import RunFile
 
 SCHEMA_VERSION = 1
@@ -33,7 +34,8 @@ def write_ensemble(folder: Path, ensemble: EnsembleFile) -> None:
     for run in map(Path, ensemble.members):
         from_here.append(Path(os.path.relpath(run.resolve(), here)).as_posix())
         predictions.append(sha256_of_file(run / RunFile.PREDICTIONS))
-    complete = replace(ensemble, from_here=tuple(from_here), predictions=tuple(predictions))
+    members = tuple(without_machine(Path(member)) for member in ensemble.members)  # those of absolute paths: from here
+    complete = replace(ensemble, members=members, from_here=tuple(from_here), predictions=tuple(predictions))
     write_json(folder / RunFile.ENSEMBLE, {"schema": SCHEMA_VERSION, **asdict(complete)})
 
 

@@ -11,13 +11,14 @@ from filelock import Timeout
 from karyocyte.common.cli import INTERRUPTED, say, warn
 from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import read_whole_json
+from karyocyte.common.files import read_whole_json, remove_leftovers
 from karyocyte.common.locks import file_lock
 from karyocyte.common.preemption import Preempted
 from karyocyte.common.revision import environment, revision
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import Run
 
+STRETCH = ("revision", "python", "platform", "packages")  # what is kept of the environment of each stretch
 # Called with a run's folder when its training begins; returns callbacks for the Trainer.
 Watch = Callable[[Path], list[Any]]
 
@@ -40,12 +41,15 @@ def check_run(folder: Path, config: TrainingConfig, identity: dict[str, Any]) ->
 
 
 def open_run(folder: Path, config: TrainingConfig, identity: dict[str, Any], command: list[str]) -> None:
-    """Write identity, configuration and environment of a run, with the revisions of the code that made it so far."""
+    """Write identity, configuration and environment of a run: the revisions and versions that made it so far, too."""
     run = Run(folder)
     run.write_json(RunFile.IDENTITY, identity)
     run.write_config(config)
     revisions = dict.fromkeys([*run.revisions, revision()])
-    run.write_json(RunFile.ENVIRONMENT, {**environment(command), "revisions": list(revisions)})
+    present = environment(command)
+    stretch = {key: present[key] for key in STRETCH}
+    stretches = [*(each for each in run.stretches if each != stretch), stretch]
+    run.write_json(RunFile.ENVIRONMENT, {**present, "revisions": list(revisions), "stretches": stretches})
 
 
 def begin(
@@ -53,12 +57,13 @@ def begin(
 ) -> bool:
     """Open the run and describe it on the terminal; return False where it is finished. See ``check_run``."""
     check_run(folder, config, identity)
+    remove_leftovers(folder)
     run = Run(folder)
     if run.is_finished:
         say("finished already", str(folder), *other_revisions(folder))
         update_evaluation(folder, config)
         return False
-    warn(*other_revisions(folder), *warnings)
+    warn(*other_revisions(folder), *other_versions(folder), *warnings)
     open_run(folder, config, identity, sys.argv)
     say(str(folder), *description)
     return True
@@ -78,6 +83,19 @@ def other_revisions(folder: Path) -> list[str]:
     if not others:
         return []
     return [f"made with revision {', '.join(sorted(others))} of the code, which is {revision()} now"]
+
+
+def other_versions(folder: Path) -> list[str]:
+    """Return a warning of the versions, of Python and packages, of earlier stretches of a run that differ now."""
+    present = environment([])
+    now = {"python": present["python"], **present["packages"]}
+    others = set()
+    for stretch in Run(folder).stretches:
+        before = {"python": stretch["python"], **stretch["packages"]}
+        others |= {f"{name} {version}" for name, version in before.items() if version != now.get(name)}
+    if not others:
+        return []
+    return [f"begun with {', '.join(sorted(others))}, other versions than now: the weights may differ"]
 
 
 @contextmanager

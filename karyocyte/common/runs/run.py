@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -18,7 +19,16 @@ from pydantic import TypeAdapter, ValidationError
 from karyocyte.common.cli import warn_once
 from karyocyte.common.config.defaults import section_defaults
 from karyocyte.common.errors import UserError, close_path, first_fault
-from karyocyte.common.files import read_csv, read_json, read_whole_json, read_yaml, write_csv, write_json, write_text
+from karyocyte.common.files import (
+    read_csv,
+    read_json,
+    read_whole_json,
+    read_yaml,
+    sha256_of_file,
+    write_csv,
+    write_json,
+    write_text,
+)
 from karyocyte.common.runs.ensemble import EnsembleFile, read_ensemble
 from karyocyte.common.runs.files import LATEST, OUTPUTS, RunFile, RunFolder
 
@@ -57,6 +67,7 @@ class RunStatus:
     reason: str | None = None  # why a run was pruned
     signal: str | None = None
     tested: str | None = None  # folder of the run that an external validation evaluates
+    sha256: Mapping[str, str] = field(default_factory=dict)  # of the best weights and the distances, by their paths
 
 
 @dataclass(frozen=True)
@@ -236,6 +247,11 @@ class Run:
         """The revisions of the code that the run was made with, oldest first."""
         return tuple(self.environment.get("revisions") or ())
 
+    @property
+    def stretches(self) -> list[dict[str, Any]]:
+        """Revision, versions and platform of each stretch of the training, oldest first; equal ones once."""
+        return list(self.environment.get("stretches") or ())
+
     @cached_property
     def data(self) -> DataFacts:
         """Facts of the data set."""
@@ -359,13 +375,26 @@ class Run:
 
     @property
     def best_checkpoint(self) -> Path:
-        """The file of the best weights."""
+        """The file of the best weights, see ``checked``."""
         if self.status.best is None:
             raise UserError(f"{self.folder} has no trained weights ({self.status.state or 'no status'}): {EXAMPLE}")
         outside = Path(self.status.best).is_absolute() or ".." in Path(self.status.best).parts
         if outside and self.status.tested is None:  # an evaluation on other data names the weights of the run it tests
             raise UserError(f"{self.path(RunFile.STATUS)}: best={self.status.best} is outside of the run: repair it")
-        return self.folder / self.status.best
+        return self.checked(self.folder / self.status.best)
+
+    def checked(self, path: Path) -> Path:
+        """Return the path of a file of the run; a ``UserError`` says that it is not the one that was recorded."""
+        recorded = self.status.sha256.get(os.path.relpath(path, self.folder))
+        if recorded and path.is_file():
+            self.check(path, recorded)
+        return path
+
+    def check(self, path: Path, sha256: str) -> None:
+        """Compare a file of the run with its recorded SHA-256; a ``UserError`` says that it is damaged."""
+        if sha256_of_file(path) != sha256:
+            command = shlex.join(self.environment.get("command", ["train.py"]))
+            raise UserError(f"{path} is damaged: move {self.folder} away and train it again: python {command}")
 
     def stage_folder(self, number: int, name: str) -> Path:
         """Return where a stage keeps its checkpoints and, once finished, its record; ``number`` counts from 0."""

@@ -46,6 +46,7 @@ WEAKEST = 5
 LETTERS = 46  # of a line of the legend of several experiments
 ASSIGNED = "joint assignment of the chromosomes of a cell"
 BEST = "best epoch of the stage"
+INTERRUPTED = "interrupted: training not measured"
 # The order of the learning curves; up to FEW_PANELS are below one another, more in two columns.
 PANELS = ("loss", "acc", "auc", "precision", "recall", "f1_weighted")
 FEW_PANELS = 3
@@ -76,8 +77,10 @@ def draw_curves(
 ) -> None:
     """Draw learning curves on an empty figure: ``panels`` such as ``loss`` (both parts) and ``lr``, row by row.
 
-    The best epoch of each stage is marked, by ``about["monitor"]``. See ``Run.history``; cells may be NaN.
+    The best epoch of each stage is marked, by ``about["monitor"]``, and each in which the training was interrupted. See
+    ``Run.history``; cells may be NaN.
     """
+    interrupted = np.flatnonzero(history.get("interrupted", pd.Series(dtype=float)).notna())
     stages = _stages(history)
     best = _best_rows(history, stages, about.get("monitor", "val/loss"))
     grid = figure.subplots(-(-len(panels) // columns), columns, sharex=True, squeeze=False)
@@ -91,6 +94,8 @@ def draw_curves(
             axis.axvspan(start + 0.5, end + 0.5, color=COLOURS[0], alpha=0.07, zorder=0, linewidth=0)
         for start, _, _ in stages[1:]:
             axis.axvline(start + 0.5, color="#888888", linewidth=1)
+        for place in interrupted:
+            axis.axvspan(place + 0.8, place + 1.2, color="#999999", alpha=0.3, zorder=0, linewidth=0, label=INTERRUPTED)
         for row in best:
             axis.axvline(row + 1, color="#444444", linewidth=1.2, linestyle=":", zorder=1, label=BEST)
     for axis in axes[:columns]:

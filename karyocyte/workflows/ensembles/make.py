@@ -10,6 +10,7 @@ from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.common.files import write_csv
+from karyocyte.common.paths import without_machine
 from karyocyte.common.predictions import Predictions
 from karyocyte.common.runs.ensemble import EnsembleFile, write_ensemble
 from karyocyte.common.runs.files import RunFile
@@ -84,7 +85,7 @@ def _fit(ensemble: EnsembleMembers, request: EnsembleRequest) -> FittedEnsemble:
     predictions = combine(ensemble.members, combiner.combine, method, request.name)
     if method != AVERAGE:
         predictions.about["fitted"] = {**_fitted_on(method, ensemble), "parameters": combiner.parameters}
-    predictions.about["run"] = str(request.folder(ensemble.fold, request.output))
+    predictions.about["run"] = without_machine(request.folder(ensemble.fold, request.output))
     return ensemble, combiner, predictions
 
 

@@ -18,6 +18,7 @@ from datamodules.manifest.leakage import LeakReport
 from datamodules.manifest.splits import TEST
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.common.paths import without_machine
 from karyocyte.common.predictions import Predictions
 from karyocyte.common.revision import environment, revision
 from karyocyte.common.runs.files import RunFile
@@ -148,7 +149,7 @@ def _about(
     own = external.run.predictions.about
     return {
         **own,
-        "run": str(folder),
+        "run": without_machine(folder),
         "on": f"{dataset.name} ({tested})",
         "test": None,
         "synthetic": bool(own.get("synthetic")) or dataset.scanned.synthetic,
@@ -209,5 +210,5 @@ def _write_folder(result: ExternalPredictions, folder: Path, settings: Evaluatio
     run.write_json(RunFile.ENVIRONMENT, {**environment(sys.argv), "revisions": revisions})
     best = relpath(own.best_checkpoint.resolve(), run.folder.resolve())
     costs = {"images_seen": about.get("images_seen"), "wall_seconds": about.get("wall_seconds")}
-    run.write_status("finished", best=best, tested=str(own.folder), **costs)
+    run.write_status("finished", best=best, tested=without_machine(own.folder), **costs)
     return outside

@@ -15,6 +15,8 @@ from datamodules.manifest.numbers import NUMBERS
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.cli import console, say
 from karyocyte.common.config.schema import Config, TrainingConfig
+from karyocyte.common.files import sha256_of_file
+from karyocyte.common.paths import without_machine
 from karyocyte.common.revision import revision
 from karyocyte.common.runs import usage
 from karyocyte.common.runs.address import run_facts, run_folder, run_identity
@@ -169,7 +171,7 @@ def write_results(
     config = data.config
     manifest = data.manifest
     training, evaluated = training_facts(stages), delivered(stages, config, _mode(config))
-    facts = {**run_facts(config, run.identity), **data.facts(), **training, "run": str(run.folder)}
+    facts = {**run_facts(config, run.identity), **data.facts(), **training, "run": without_machine(run.folder)}
     if evaluated.note:
         facts["stages"] = evaluated.note
     about_images = (manifest.frame, data.parts, manifest.classes, manifest.positive_class)
@@ -188,7 +190,15 @@ def write_results(
     test, rows = predictions.part("test"), predicted.rows[parts == "test"]
     write_examples(run.folder, test, images, rows)
     thumbnails(run.folder, test, images, rows, config.evaluation)
-    run.write_status("finished", best=evaluated.stage.best, **training)
+    run.write_status("finished", best=evaluated.stage.best, sha256=digests(run, evaluated.stage), **training)
+
+
+def digests(run: Run, stage: FinishedStage) -> dict[str, str]:
+    """Return the SHA-256 of the best weights, by the record of their stage, and of the distances, by their paths."""
+    found = {stage.best: stage.sha256}
+    if run.has(RunFile.OUT_OF_DISTRIBUTION):
+        found[RunFile.OUT_OF_DISTRIBUTION.value] = sha256_of_file(run.path(RunFile.OUT_OF_DISTRIBUTION))
+    return found
 
 
 def _mode(config: TrainingConfig) -> Mode:
@@ -205,7 +215,8 @@ def report(folder: Path, config: Config, data: ImageDataModule) -> None:  # noqa
         say(f"results in {folder}", *end)
     with console.capture() as details:
         console.print(whole(result))
-    run.write_summary(_plain(shown.get()), _plain(details.get()))
+    private = _plain(shown.get()).replace(str(folder), without_machine(folder))
+    run.write_summary(private, _plain(details.get()))
     if in_sweep():
         say(headline(result))
     else:

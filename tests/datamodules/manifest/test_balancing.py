@@ -77,6 +77,12 @@ def test_hem_all_gives_the_smaller_class_one_copy_each_at_most(counts, seed):
     assert set(made.rows[drawn == smaller]) == set(rows[labels == smaller])
 
 
+def test_hem_all_draws_what_finished_runs_had():
+    made = plan(*part([4, 6]), 2, "hem_all", 0)
+    assert made.rows.tolist() == [13, 19, 28, 34, 7, 10, 16, 22, 25, 31, 28, 34]
+    assert made.copy.tolist() == [0] * 10 + [1] * 2
+
+
 def test_hem_all_is_for_two_classes():
     with pytest.raises(UserError, match="balance=hem_all evens out two classes, there are 3"):
         plan(*part([3, 4, 5]), 3, "hem_all", 0)

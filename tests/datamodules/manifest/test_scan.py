@@ -150,12 +150,17 @@ def test_a_class_whose_images_are_all_broken_is_an_error(root, tmp_path, reads):
         scan_folder(root, tmp_path / "cache", on_broken="skip")
 
 
-def test_a_damaged_memory_is_named(root, tmp_path, reads):
-    scan_folder(root, tmp_path / "cache")
+@pytest.mark.parametrize("place", [200, -200, -1])
+def test_what_is_remembered_of_files_and_damaged_is_read_again(root, tmp_path, reads, capsys, place):
+    first = scan_folder(root, tmp_path / "cache")
     (memory,) = (tmp_path / "cache" / "scan").glob("*.parquet")
-    memory.write_bytes(b"PAR1 nonsense")
-    with pytest.raises(UserError, match="is damaged.*remove it"):
-        scan_folder(root, tmp_path / "cache")
+    content = bytearray(memory.read_bytes())
+    content[place] ^= 0xFF
+    memory.write_bytes(content)
+    assert scan_folder(root, tmp_path / "cache").frame.equals(first.frame)
+    assert f"{memory} is damaged" in capsys.readouterr().out
+    scan_folder(root, tmp_path / "cache")
+    assert capsys.readouterr().out == ""
 
 
 def test_the_border_does_not_make_small_things_alike():

@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
+from datamodules.manifest.manifest import ImageSet
 from datamodules.manifest.splits import split, unused_given_parts
 from karyocyte.common.config.data import SplitConfig
 from karyocyte.common.config.sources import PaperSplit
@@ -225,6 +227,18 @@ def test_a_part_of_karyograms_has_two_cases_at_least():
             split(few, "subject", SplitConfig(folds=3, fold=fold), None)
     split(few, "image", SplitConfig(folds=3), None)
     split(replace(few, source="chromosomes"), "subject", SplitConfig(folds=5), None)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_other_cells_of_a_patient_whose_cell_trains_test_nothing(seed):
+    manifest = make_manifest(["a", "b"] * 46, [f"patient {number // 4}" for number in range(92)])
+    cells = pd.Series([f"cell {number // 2}" for number in range(92)])  # two of each patient
+    groups = pd.Series(["old"] * 80 + ["new"] * 12)
+    manifest = replace(manifest, frame=manifest.frame.assign(cell=cells, group=groups))
+    sets = {"old": ImageSet(1.0, upright=True), "new": ImageSet(1.0, upright=True, train_cells=1)}
+    parts = split(replace(manifest, sets=sets), "subject", SplitConfig(seed=seed), None)[80:]
+    by_patient = parts.groupby(manifest.frame["subject"]).unique().map(sorted).tolist()
+    assert sorted(by_patient) == [["test"], ["test"], ["train", "unused"]]
 
 
 def official():

@@ -113,7 +113,7 @@ def test_the_cache_depends_on_the_cells(tmp_path):
     table = (root / "labels.csv").read_text().replace("case0.1,", "case0.0,")
     (root / "labels.csv").write_text(table)
     second = prepared_images(scan(_data(), str(root), tmp_path / "cache", False), config, tmp_path / "cache", False)
-    assert first.filename != second.filename
+    assert first.folder != second.folder
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,8 @@ def test_padding_of_any_ground_has_the_colour_of_the_border():
     config = PrepareConfig(size=10, background="border")
     assert (prepare_image(image, config)[[0, -1]] == (240, 220, 200)).all()
     assert (prepare_image(image, PrepareConfig(size=10))[[0, -1]] == 0).all()
+    image[:, 0] = 0  # a dark edge is not mixed into the colour
+    assert (prepare_image(image, config)[[0, -1]] == (240, 220, 200)).all()
     cell = field(h=20, w=40)
     of_cell = [prepare_image(cell, PrepareConfig(size=40, background=ground)) for ground in ("black", "border")]
     assert np.array_equal(*of_cell)

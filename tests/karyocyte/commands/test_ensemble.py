@@ -10,7 +10,7 @@ import pytest
 from karyocyte.commands.ensemble import app
 from karyocyte.commands.evaluate import app as evaluate
 from karyocyte.common.predictions import Predictions, read_predictions, write_predictions
-from karyocyte.common.runs.ensemble import read_ensemble
+from karyocyte.common.runs.ensemble import member_folders, read_ensemble
 from karyocyte.common.thumbnails import THUMBNAILS, read_pictures, write_pictures
 from karyocyte.evaluation.averaging import Combiner
 from tests.helpers.predictions import make_run, with_passes
@@ -79,7 +79,8 @@ def test_each_method(tmp_path, method):
     assert facts.fitted_on["images"] == (0 if method == "average" else 48)
     assert (actual.about.get("fitted") is None) == (method == "average")
     assert list(read_pictures(home / THUMBNAILS)) == ["x"]
-    assert facts.members == tuple(map(str, members))
+    assert member_folders(home, facts) == members
+    assert str(tmp_path) not in (home / "ensemble.json").read_text()  # it may be passed on
     assert pd.read_csv(home / "weights.csv")["weight"].sum() == pytest.approx(1, abs=1e-5)
     again = " ".join(evaluated(home).output.split())
     assert ("fitted on its 48 validation images" in again) == (method != "average")
@@ -89,7 +90,7 @@ def test_whole_experiments_have_an_ensemble_per_fold(tmp_path):
     members = [run for noise, name in enumerate("ab") for run in write_experiment(tmp_path, name, 2, noise)]
     result = call(*members, "population=10", "generations=2", "--output", tmp_path / "ab", method="genetic")
     folds = [tmp_path / "ab" / f"fold{fold}" for fold in range(2)]
-    assert read_ensemble(folds[1]).members == tuple(str(tmp_path / name / "fold1") for name in "ab")
+    assert member_folders(folds[1], read_ensemble(folds[1])) == [tmp_path / name / "fold1" for name in "ab"]
     assert read_ensemble(folds[1]).combiner["facts"]["settings"]["population"] == 10
     assert read_predictions(folds[0]).about["fold"] == 0
     assert "96 test images" in result.output

@@ -1,5 +1,6 @@
 """Files are whole or absent."""
 
+import errno
 import json
 
 import pandas as pd
@@ -27,6 +28,13 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(path, monkeypatch):
         write_csv(path, pd.DataFrame({"a": [2]}))
     assert path.read_text() == "old"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_error_of_a_full_disk_names_the_file(path):
+    with pytest.raises(OSError, match=str(path)), atomic_path(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(OSError, match="other"), atomic_path(path):
+        raise OSError(errno.ENOSPC, "No space left on device", "other")
 
 
 def test_json_refuses_nan_and_writes_nothing(path):

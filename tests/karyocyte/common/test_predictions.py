@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import entropy
 
 from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_csv
 from karyocyte.common.predictions import read_predictions, uncertainty_of, write_predictions
 from tests.helpers.predictions import make_predictions
 
@@ -61,3 +62,31 @@ def test_a_wrong_file_is_a_user_error(path):
     write_predictions(path, lacking)
     with pytest.raises(UserError, match="lacks the columns prob_all"):
         read_predictions(path)
+
+
+@pytest.mark.parametrize("column", ["part", "label"])
+def test_predictions_that_do_not_agree_with_the_split_beside_them_are_refused(path, column):
+    made = make_predictions(images=40)
+    write_predictions(path, made)
+    split = made.frame[["image_id", "part", "label"]].copy()
+    write_csv(path.with_name("split.csv"), split)
+    assert len(read_predictions(path).frame) == len(split)
+    split.loc[0, column] = "other"
+    write_csv(path.with_name("split.csv"), split)
+    with pytest.raises(UserError, match="do not agree on"):
+        read_predictions(path)
+
+
+def test_a_turned_bit_in_predictions_is_noticed(path):
+    made = make_predictions(images=40)
+    write_predictions(path, made)
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        content = bytearray(whole)
+        content[place] ^= 1
+        path.write_bytes(content)
+        try:
+            read = read_predictions(path)
+        except UserError:
+            continue
+        pd.testing.assert_frame_equal(read.frame, made.frame)

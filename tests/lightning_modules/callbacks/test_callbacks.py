@@ -35,6 +35,9 @@ def test_a_checkpoint_of_another_stage_is_refused():
     state = OneStage(Stage(0, "head", config, None)).state_dict()
     with pytest.raises(UserError, match="of stage 'head', not 'finetune'"):
         OneStage(Stage(1, "finetune", config, None)).load_state_dict(state)
+    resumed = OneStage(Stage(0, "head", config, None), seconds=5.0)
+    resumed.load_state_dict(state | {"seconds": 100.0, "images_seen": 7})
+    assert (resumed.seconds, resumed.images_seen) == (105.0, 7)
 
 
 def test_what_dropout_draws_depends_on_seed_stage_epoch_and_batch_alone(model):

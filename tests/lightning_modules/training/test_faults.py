@@ -1,7 +1,9 @@
 """A loss that is no number, too little memory, a killed process of the loader: one line, and the best is kept."""
 
+import multiprocessing
 import os
 import signal
+import time
 
 import pytest
 import torch
@@ -81,3 +83,20 @@ def test_a_killed_process_of_the_loader_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(PreparedDataset, "__getitems__", killed)
     with pytest.raises(UserError, match="a process that loads images .*: set loader.workers below 1"):
         run_unevaluated(small_config(tmp_path, *TINY, "loader.workers=1"))
+
+
+def test_a_loader_that_gives_nothing_ends_in_one_line_and_leaves_no_process(tmp_path, monkeypatch):
+    read = PreparedDataset.__getitems__
+    parent = os.getpid()
+
+    def waiting(self, keys):
+        if os.getpid() != parent:
+            time.sleep(600)
+        return read(self, keys)
+
+    monkeypatch.setattr(PreparedDataset, "__getitems__", waiting)
+    started = time.monotonic()
+    with pytest.raises(UserError, match="gave nothing for 1 s: set loader.workers=0"):
+        run_unevaluated(small_config(tmp_path, *TINY, "loader.workers=1", "loader.timeout=1"))
+    assert multiprocessing.active_children() == []
+    assert time.monotonic() - started < 60

@@ -128,7 +128,8 @@ def largest_difference(one: Path, other: Path) -> float:
 
 def records(run: Path) -> list[dict]:
     stages = [json.loads(path.read_text()) for path in sorted(run.glob("checkpoints/*/stage.json"))]
-    return [{**stage, "seconds": None} for stage in stages]
+    # Equal weights are compared as such: their files also hold the paths of the run.
+    return [{**stage, "seconds": None, "sha256": None} for stage in stages]
 
 
 @pytest.mark.parametrize("name", [name for name in ALIKE if name != "BatchNorm"])

@@ -67,8 +67,8 @@ def fit_and_predict(
     found = predicted_arrays(model, data, config)
     if found is not None:
         write(found, config, run.folder)
-        best = delivered(stages, config, mode).stage.best
-        run.write_status("finished", best=best, **training_facts(stages))
+        best = delivered(stages, config, mode).stage
+        run.write_status("finished", best=best.best, sha256={best.best: best.sha256}, **training_facts(stages))
 
 
 def by_case(measure: Callable[[np.ndarray], Mapping[str, float]], cases: pd.Series, confidence: float) -> pd.DataFrame:

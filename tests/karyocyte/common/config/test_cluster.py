@@ -92,3 +92,11 @@ def test_what_contradicts_is_refused_with_the_line_to_type(typed, right):
 
 def test_where_a_run_is_trained_is_no_part_of_its_configuration():
     assert not hasattr(check_config(composed(["+cluster=slurm", *SMALL])), "cluster")
+
+
+@pytest.mark.parametrize(
+    "keys", [{"additional_parameters": {"a\nb": 1}}, {"additional_parameters": {"a": "1\n#"}}, {"qos": "a\rb"}]
+)
+def test_a_line_break_would_be_another_line_of_the_batch_script(keys):
+    with pytest.raises(UserError, match="cluster"):
+        check_cluster({"name": "slurm", **keys})

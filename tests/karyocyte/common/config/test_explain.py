@@ -33,3 +33,11 @@ def test_the_answer_is_one_line_that_names_the_correction(overrides, answer):
         compose_config(overrides)
     assert answer in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "override", ["seed=100000000000000000000", "data.images=1000000000", "loader.workers=5000", "data.seed=4294967296"]
+)
+def test_numbers_that_only_a_slip_explains_are_refused(override):
+    with pytest.raises(UserError, match=override.partition("=")[0]):
+        compose_config(["data=synthetic", override])

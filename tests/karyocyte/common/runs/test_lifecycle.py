@@ -6,10 +6,20 @@ import sys
 import pytest
 
 from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_text
 from karyocyte.common.preemption import Preempted
 from karyocyte.common.runs.address import run_identity
 from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.lifecycle import Pruned, begin, check_run, locked, open_run, other_revisions, recorded
+from karyocyte.common.runs.lifecycle import (
+    Pruned,
+    begin,
+    check_run,
+    locked,
+    open_run,
+    other_revisions,
+    other_versions,
+    recorded,
+)
 from karyocyte.common.runs.run import Run
 from tests.helpers.training import small_config
 
@@ -51,6 +61,29 @@ def test_revisions_of_a_continued_run_are_collected(opened, config):
     assert "0123456789ab" in other_revisions(opened.folder)[0]
     open_run(opened.folder, config, run_identity(config, CONTENTS), [])
     assert len(Run(opened.folder).revisions) == 2
+
+
+def test_versions_of_every_stretch_are_kept_and_others_than_now_are_a_warning(opened, config):
+    assert other_versions(opened.folder) == []
+    (stretch,) = opened.stretches
+    older = {**stretch, "packages": {**stretch["packages"], "torch": "1.0"}}
+    opened.write_json(RunFile.ENVIRONMENT, {**opened.environment, "stretches": [older]})
+    (warning,) = other_versions(opened.folder)
+    assert "torch 1.0," in warning
+    for _ in range(2):
+        open_run(opened.folder, config, run_identity(config, CONTENTS), [])
+    assert Run(opened.folder).stretches == [older, stretch]
+
+
+def test_what_a_killed_process_was_writing_is_removed_at_the_next_start(opened, config):
+    left_over = opened.folder / "examples" / ".examples-a1_b2c3d.png"
+    write_text(left_over, "half")
+    kept = [opened.folder / ".lock", opened.folder / ".notes-of-mine.txt", opened.folder / "examples-a1_b2c3d.png"]
+    for path in kept:
+        path.touch()
+    begin(opened.folder, config, run_identity(config, CONTENTS), [], [])
+    assert not left_over.exists()
+    assert all(path.exists() for path in kept)
 
 
 def test_a_finished_run_takes_new_settings_of_evaluation_and_inference_alone(opened, tmp_path):

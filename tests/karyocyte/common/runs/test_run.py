@@ -8,7 +8,7 @@ import pytest
 from karyocyte.common.config.defaults import section_defaults
 from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import write_text
+from karyocyte.common.files import sha256_of_file, write_text
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import Run, open_runs
 from tests.helpers.predictions import make_predictions
@@ -143,4 +143,18 @@ def test_the_environment_is_not_read_into_a_run_of_strangers(run, tmp_path, monk
 def test_weights_are_in_the_folder_of_the_run(run, best):
     run.write_status("finished", best=best)
     with pytest.raises(UserError, match="outside of the run"):
+        _ = run.best_checkpoint
+
+
+def test_a_file_that_is_not_the_recorded_one_is_named_with_the_command_to_train_again(run):
+    weights = run.folder / "checkpoints" / "best.ckpt"
+    weights.parent.mkdir(exist_ok=True)
+    weights.write_bytes(b"weights")
+    run.write_json(RunFile.ENVIRONMENT, {"command": ["train.py", "data_dir=my cells"]})
+    run.write_status(
+        "finished", best="checkpoints/best.ckpt", sha256={"checkpoints/best.ckpt": sha256_of_file(weights)}
+    )
+    assert run.best_checkpoint == weights
+    weights.write_bytes(b"weightz")
+    with pytest.raises(UserError, match="best.ckpt is damaged: .* python train.py 'data_dir=my cells'"):
         _ = run.best_checkpoint

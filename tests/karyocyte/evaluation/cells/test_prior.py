@@ -59,6 +59,14 @@ def test_a_lost_chromosome_and_one_gained_have_binomial_and_poisson_probabilitie
     assert np.exp(prior.log_probability(counts)) == pytest.approx(expected, rel=0.02)
 
 
+def test_of_a_broken_cell_any_chromosome_is_lost_as_often_as_its_others_were():
+    broken = KaryotypePrior.of(PRIORS, 34)
+    share = (46 - 2 - 34) / 46  # two may be missing of a cell that is whole
+    assert (broken.tables == KaryotypePrior.of(PRIORS.model_copy(update={"loss": share}), 46).tables).all()
+    for chromosomes in (44, 47):
+        assert (KaryotypePrior.of(PRIORS, chromosomes).tables == KaryotypePrior.of(PRIORS, 46).tables).all()
+
+
 def _choose(regular, kept):
     return factorial(regular) // factorial(kept) // factorial(regular - kept)
 

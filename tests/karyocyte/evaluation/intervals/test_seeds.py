@@ -41,6 +41,13 @@ def test_means_and_deviations_are_those_of_pandas(name):
     assert mean.sd_folds == pytest.approx(rows.groupby("fold")["value"].mean().std())
 
 
+def test_of_runs_of_one_fold_and_seed_the_last_one_tells_how_far_folds_are_apart():
+    drawn = runs(2)
+    earlier = replace(drawn[1], frame=drawn[1].frame.assign(prob_all=0.6, prob_hem=0.4))
+    means = [collect([drawn[0], *later], SETTINGS).metrics["accuracy"] for later in ([earlier, drawn[1]], drawn[1:])]
+    assert means[0].sd_folds == means[1].sd_folds
+
+
 def test_of_one_seed_the_interval_is_that_of_the_mean_over_the_folds():
     drawn = runs(3)
     intervals = evaluate_runs(drawn, SETTINGS).fold_means.metrics

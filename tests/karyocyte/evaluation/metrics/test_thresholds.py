@@ -24,6 +24,7 @@ validation_sets = st.lists(st.tuples(st.booleans(), st.integers(0, 8)), min_size
 
 
 @given(validation_sets, st.floats(0.05, 0.99))
+@example([(True, 8), (True, 4), (False, 0)], 0.5)  # exactly kept
 def test_the_wished_sensitivity_is_kept_by_the_highest_threshold(rows, wished):
     labels, scores = np.array([r[0] for r in rows]), np.array([r[1] / 8 for r in rows])
     point = choose(labels, scores, "sensitivity", wished)

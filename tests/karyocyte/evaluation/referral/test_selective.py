@@ -34,6 +34,11 @@ def test_ties_are_the_mean_over_all_orders(rows):
     assert risk_coverage(confidence, wrong).area == pytest.approx(np.mean([area_of(order, wrong) for order in orders]))
 
 
+def test_confidences_that_differ_by_rounding_alone_are_tied():
+    wrong = np.array([True, False, True])
+    assert risk_coverage(np.array([0.3, 0.1 + 0.2, 0.3]), wrong).area == pytest.approx(2 / 3)
+
+
 @given(few_cases, st.integers(0, 1000))
 def test_an_image_that_is_drawn_twice_is_two_images(rows, seed):
     confidence, wrong = arrays_of(rows)

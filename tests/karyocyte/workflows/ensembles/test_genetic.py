@@ -68,7 +68,7 @@ def test_a_generation_by_hand():
     # Three children: first parents 2, 1, 3; second parents 0, 3, 1; the first two cross, the last two mutate.
     entrants = [[[0, 2], [2, 1], [3, 0], [0, 0], [0, 3], [1, 3]]]
     crosses = [[0.1, 0.49, 0.5]]
-    mutates = [[0.9, 0.2, 0.1]]
+    mutates = [[0.5, 0.2, 0.1]]
     rng = Draws(entrants, crosses, mutates, [[0, 0, 1]], [[0.7, 0.75, 0.125]])
     config = GeneticConfig(population=4, tournament=2, crossover=0.5, mutation=0.5)
     children = breed(genes, fitness, 3, config, rng)

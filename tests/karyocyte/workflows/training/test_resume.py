@@ -158,6 +158,20 @@ def test_a_killed_run_is_resumed_to_the_very_same_weights(undisturbed, tmp_path,
     assert_same(undisturbed(kind), run)
 
 
+@pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt"])
+@pytest.mark.parametrize("size", [0, 0.5, 1])
+def test_a_damaged_state_is_not_gone_on_from_but_the_stage_starts_again(undisturbed, tmp_path, capsys, name, size):
+    config = small_config(tmp_path, *KINDS["plain"])
+    preempted(config, Place("on_train_batch_start", 0, 1, 3))
+    (state,) = (tmp_path / "outputs").rglob(name)
+    content = bytearray(state.read_bytes())
+    content[len(content) // 2] ^= 1
+    state.write_bytes(content[: int(size * len(content))])
+    run = run_unevaluated(config)
+    assert f"{state} is damaged: stage 1, together, starts again" in capsys.readouterr().out.replace("\n", "")
+    assert_same(undisturbed("plain"), run)
+
+
 @pytest.mark.parametrize("override", ["loader.workers=3", "seed=1"])
 def test_the_seed_changes_the_weights_and_the_number_of_workers_does_not(undisturbed, tmp_path, override):
     run = run_unevaluated(small_config(tmp_path, *KINDS["staged"], override))

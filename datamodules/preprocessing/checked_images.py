@@ -1,0 +1,82 @@
+"""The prepared images on disk, compared with what was written whenever they are read."""
+
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from datamodules.io.whole_folder import make_once
+from karyocyte.common.cli import warn
+from karyocyte.common.errors import UserError
+
+IMAGES = "images.npy"
+RECORDS = "images.csv"
+DIGEST = "crc32"  # column of the table
+
+
+class CheckedImages:
+    """Prepared images by row, uint8 RGB, shape (H, W, 3), read-only.
+
+    Their sizes are checked when they are opened, and each image by its CRC-32 whenever it is read. Damaged files are
+    never used: they are written again, also from within a process that loads images.
+
+    Args:
+        folder: Holds `IMAGES` and the table `RECORDS` with a column `DIGEST`; it is written where it is missing.
+        shape: Of all images, (N, H, W, 3).
+        write: Writes the folder whole, in place of an earlier one.
+
+    Raises:
+        UserError: The folder is damaged again as soon as it is written; or what ``write`` raises.
+    """
+
+    def __init__(self, folder: Path, shape: tuple[int, ...], write: Callable[[Path], None]) -> None:
+        self.folder = folder
+        self.shape = shape
+        self._write = write
+        self._make_right(self._open)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a process that is not forked open the files itself, rather than send it all images."""
+        return CheckedImages, (self.folder, self.shape, self._write)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        if not self._is_right(row):
+            self._make_right(lambda: self._open() and self._is_right(row))
+        image: np.ndarray = self._images[row]
+        return image
+
+    def _is_right(self, row: int) -> bool:
+        return zlib.crc32(self._images[row]) == int(self._digests[row])
+
+    def _open(self) -> bool:
+        """Open the files; return whether their sizes are right."""
+        path = self.folder / IMAGES
+        try:
+            images = np.load(path, mmap_mode="r")
+            table = pd.read_csv(self.folder / RECORDS, usecols=[DIGEST], dtype=np.uint32)
+        except Exception:  # damaged bytes raise errors of many kinds
+            return False
+        self._images = np.asarray(images)
+        self._digests = table[DIGEST].to_numpy()
+        whole_file = path.stat().st_size == images.offset + images.nbytes
+        kind = (images.shape, images.dtype, images.flags.c_contiguous, self._digests.shape)
+        return whole_file and kind == (self.shape, np.uint8, True, self.shape[:1])
+
+    def _make_right(self, is_right: Callable[[], bool]) -> None:
+        """Write the folder, unless it is right: it may be once another process has written it."""
+
+        def write(folder: Path) -> None:
+            """Write the folder, and say so where it was damaged."""
+            if folder.exists():
+                warn(f"{folder} is damaged: the images are prepared again")
+            self._write(folder)
+
+        make_once(self.folder, write, lambda folder: is_right())
+        if not is_right():
+            raise UserError(f"{self.folder} is damaged as soon as it is written: set cache_dir to another disk")

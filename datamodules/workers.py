@@ -1,0 +1,81 @@
+"""The processes that load images: how they are set up, and the memory that they share with the training."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.dataloader import _BaseDataLoaderIter, _MultiProcessingDataLoaderIter
+
+from datamodules.io.progress import processors
+from karyocyte.common.config.data import LoaderConfig
+from karyocyte.common.errors import UserError
+from karyocyte.common.preemption import ignore_in_worker
+
+SHARED = Path("/dev/shm")  # noqa: S108 (where Linux shares memory between processes)
+PREFETCHED = 2  # batches that torch lets each process load beforehand
+
+
+def number_of_workers(loader: LoaderConfig, dataset: Dataset[Any]) -> int:
+    """Return how many processes load the batches of a data set.
+
+    Raises:
+        UserError: Their batches do not fit the shared memory: the training would wait for them.
+    """
+    workers = processors() - 1 if loader.workers == "cores" else loader.workers
+    if not workers or not SHARED.is_dir():
+        return workers
+    size = loader.batch_size * _bytes_of_one(dataset)
+    free = shutil.disk_usage(SHARED).free
+    fitting = max(free // size - 1, 0) // PREFETCHED
+    if workers > fitting:
+        remedy = f"set loader.workers={fitting}, or give it more room (docker run --shm-size)"
+        needed = (PREFETCHED * workers + 1) * size
+        sizes = f"{needed / 1e6:,.1f} MB, {free / 1e6:,.1f} MB are free"
+        raise UserError(f"the batches of {workers} processes need {sizes} in {SHARED}: {remedy}")
+    return workers
+
+
+class WatchedLoader(DataLoader[Any]):
+    """Notices within seconds that a process that loads images was killed, whatever its ``timeout``."""
+
+    def _get_iterator(self) -> _BaseDataLoaderIter:
+        if not self.num_workers:
+            return super()._get_iterator()
+        self.check_worker_number_rationality()
+        return _WatchedIterator(self)
+
+
+class _WatchedIterator(_MultiProcessingDataLoaderIter):
+    """Looks after its processes every few seconds.
+
+    With a timeout, torch looks after them at its end alone and else relies on SIGCHLD. That signal says nothing of a
+    process that is killed before the last one of its loader has started, and what it raises is lost where Python
+    happens to end another loader.
+    """
+
+    def _get_data(self) -> Any:
+        end = time.monotonic() + self._timeout
+        while time.monotonic() < end:
+            # It waits for 5 s, and raises where a process has ended.
+            success, data = self._try_get_data()  # type: ignore[no-untyped-call]
+            if success:
+                return data
+        raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds")
+
+
+def set_up_worker(worker: int) -> None:
+    """Set up a process: OpenCV's threads times the workers would exceed the cores; and the parent handles signals."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    ignore_in_worker()
+
+
+def _bytes_of_one(dataset: Any) -> int:
+    """The bytes of the first item of a data set as a batch."""
+    batch = dataset.__getitems__([(0, 0)])
+    parts = batch.values() if isinstance(batch, dict) else batch
+    return sum(part.nbytes for part in parts if isinstance(part, torch.Tensor))
