@@ -150,6 +150,7 @@ def _best_rows(history: pd.DataFrame, stages: list[tuple[int, int, str]], monito
 def _curves(axis: Axes, history: pd.DataFrame, stages: list[tuple[int, int, str]], name: str) -> None:
     columns = {f"train/{name}": ("training", COLOURS[0]), f"val/{name}": ("validation", COLOURS[1])}
     columns[f"test_curve/{name}"] = ("test (decides nothing)", COLOURS[2])
+    columns[f"train_curve/{name}"] = ("training, by the updated weights", COLOURS[3])
     if name == "lr":
         columns = {"lr": (NAMES["lr"], "#555555")}
     marker = "o" if len(history) <= 30 else None
