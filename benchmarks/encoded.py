@@ -34,16 +34,21 @@ def tif(
     return file.getvalue()
 
 
+def retagged(data: bytes, **values: int) -> bytes:
+    """Return a TIFF with other values of some tags."""
+    file = io.BytesIO(data)
+    with tifffile.TiffFile(file) as opened:
+        for tag, value in values.items():
+            opened.pages.first.tags[tag].overwrite(value)
+        return file.getvalue()
+
+
 def packed(gray: np.ndarray, bits: int, photometric: str = "minisblack") -> bytes:
     """Pack gray values in the given number of bits, which tifffile does not."""
     values = gray.astype(np.uint32) * 257 >> (16 - bits)
     rows = (values[..., None] >> np.arange(bits)[::-1] & 1).astype(np.uint8).reshape(len(gray), -1)
-    file = io.BytesIO(tif(np.packbits(rows, axis=1), photometric=photometric))
-    with tifffile.TiffFile(file) as opened:
-        tags = opened.pages.first.tags
-        tags["ImageWidth"].overwrite(gray.shape[1])
-        tags["BitsPerSample"].overwrite(bits)
-        return file.getvalue()
+    data = tif(np.packbits(rows, axis=1), photometric=photometric)
+    return retagged(data, ImageWidth=gray.shape[1], BitsPerSample=bits)
 
 
 def pil(image: Image.Image, form: str, **keys: Any) -> bytes:
