@@ -24,7 +24,7 @@ import typer
 from PIL import Image
 
 from datamodules.inference.image_batches import ImageFileBatches
-from datamodules.inference.image_files import find_image_files
+from datamodules.inference.image_files import ImageFile, find_image_files
 from datamodules.io.decode import BrokenImageError, read_image
 from datamodules.metaphases.picture import network_picture
 from datamodules.sources import scan
@@ -225,7 +225,7 @@ def read(cell: np.ndarray, gray: np.ndarray, root: Path) -> pd.DataFrame:
 
 def by_random_network(path: Path) -> np.ndarray:
     """Return what a random network makes of a file that is prepared as predict.py does, shape (1, 8)."""
-    batches = ImageFileBatches([path], PrepareConfig(size=64), 1)
+    batches = ImageFileBatches([ImageFile(path, path.name, ())], PrepareConfig(size=64), 1)
     images = list(batches)
     if not images:
         raise BrokenImageError(batches.causes[0])
