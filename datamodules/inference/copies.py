@@ -1,5 +1,7 @@
 """How alike two pictures of chromosomes are, in any orientation and at any scale: copies of one are nearly equal."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -10,21 +12,25 @@ from karyocyte.common.config.data import PrepareConfig
 LOOK = (32, 16)  # pixels of a straightened picture: along the longer axis, and across
 REACH = 2.2  # standard deviations of the brightness that it shows on both sides of the middle
 TURNS = range(-12, 13, 4)  # degrees around the longer axis, which is not sure of a short chromosome
-# Correlation from which on two pictures may be of one chromosome. Of 1,058 pairs of homologues in 46 normal cells 1 %
-# are above; of turned, scaled and recut copies 98 %.
-ALIKE = 0.97
+# Correlation from which on two pictures may be of one chromosome. So alike are all of 657 turned copies, 99 % of 657 that
+# were cut more tightly, turned and enlarged, and 15 % of 631 pairs of homologues (none of one laboratory of two).
+ALIKE = 0.95
 
 
-def likeness(one: CellFile, other: CellFile, config: PrepareConfig) -> float:
-    """Return the highest correlation of two pictures of chromosomes over turns, mirror images and scales, -1 to 1."""
-    first, second = (_gray(file, config) for file in (one, other))
-    look = _look(first, 0)
-    best = -1.0
+def likeness(files: Sequence[CellFile], config: PrepareConfig) -> np.ndarray:
+    """Return how alike the pictures of used files are: the highest correlation over turns, mirror images and scales.
+
+    float32, shape (n, n); 0 of a file with itself.
+    """
+    grays = [_gray(file, config) for file in files]
+    straight = np.array([_look(gray, 0) for gray in grays]).reshape(len(grays), *LOOK)
+    alike = np.full((len(grays), len(grays)), -1.0, np.float32)
     for turn in TURNS:
-        turned = _look(second, turn)
-        for view in (turned, turned[::-1], turned[:, ::-1], turned[::-1, ::-1]):
-            best = max(best, float((look * view).sum()))
-    return best
+        turned = np.array([_look(gray, turn) for gray in grays]).reshape(len(grays), *LOOK)
+        for view in (turned, turned[:, ::-1], turned[:, :, ::-1], turned[:, ::-1, ::-1]):
+            alike = np.maximum(alike, np.einsum("nhw,mhw->nm", straight, view))
+    np.fill_diagonal(alike, 0.0)
+    return np.maximum(alike, alike.T)
 
 
 def _gray(file: CellFile, config: PrepareConfig) -> np.ndarray:

@@ -197,6 +197,7 @@ def reviewed_cell(result: CellResult, used: CellPrediction, output: Path) -> Rev
         result.karyotype.doubt_of_boxes,
         result.karyotype.probability,
         list(result.reasons),
+        list(result.copies),
     )
 
 

@@ -67,7 +67,8 @@ class ReviewedCell:
 
     ``left_out`` describes the others, of which so many are ``markers``; ``distance`` is ``CellResult.mean_distance``.
     ``boxes`` in the picture of a metaphase are by the names of all files, in the order of their numbers;
-    ``doubt_of_boxes`` is that of `CellKaryotype`. ``probability`` and ``reasons`` are those of scripts/karyotype.py.
+    ``doubt_of_boxes`` is that of `CellKaryotype`. ``probability`` and ``reasons`` are those of scripts/karyotype.py; ``copies``
+    are those of `CellResult`.
     """
 
     case: str | None
@@ -80,6 +81,7 @@ class ReviewedCell:
     doubt_of_boxes: str | None = None
     probability: float | None = None
     reasons: list[str] = field(default_factory=list)
+    copies: list[str] = field(default_factory=list)
 
     @cached_property
     def logs(self) -> np.ndarray:

@@ -151,6 +151,8 @@ class CellReview(Reviewed):
         probability, reasons = solved.probability, [*solved.reasons, *doubts(solved, distance, index.thresholds)]
         if not decisions.drawn and not decisions.removed:  # no box is corrected
             reasons = [*filter(None, [cell.doubt_of_boxes]), *reasons]
+        if NO_CHROMOSOME not in fixed.values():  # a reader who has found a copy leaves it out
+            reasons += cell.copies
         if not decisions.fixed and not decisions.drawn and cell.probability is not None:
             probability, reasons = cell.probability, cell.reasons
         return {
