@@ -38,7 +38,9 @@ def doubts(cell: CellKaryotype, distance: float, thresholds: CellThresholds) -> 
     )
     reasons = [f"{text}, above {limit:.3g}" for text, value, limit in values if limit is not None and value > limit]
     if thresholds.alone is not None and cell.least_alone < thresholds.alone:
-        reasons.append(f"a class has the probability {cell.least_alone:.2g} by its image alone, below {thresholds.alone}")
+        reasons.append(
+            f"a class has the probability {cell.least_alone:.2g} by its image alone, below {thresholds.alone}"
+        )
     return reasons
 
 
