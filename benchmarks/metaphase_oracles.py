@@ -24,21 +24,21 @@ from karyocyte.common.files import write_csv
 from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
 from karyocyte.common.revision import revision
 from karyocyte.common.runs.portable import BUILT_IN, BUILT_IN_DETECTOR
-from karyocyte.evaluation.cells import box_choice, cell_karyotype, prior, uncertain_boxes
+from karyocyte.evaluation.cells.cell_karyotype import karyotype_of_cell
+from karyocyte.evaluation.cells.prior import KaryotypePriors
 from karyocyte.inference.models import LoadOptions, open_model
 from karyocyte.workflows.karyotyping.cell_model import load_cell_model
 from karyocyte.workflows.karyotyping.metaphases import ChromosomeFinder, cut_pictures
 from karyocyte.workflows.training.detection.evaluate_detections import crossing_boxes
 from lightning_modules.detection import matching, trained
 
-SETTINGS = uncertain_boxes.NamingSettings(prior.KaryotypePriors(), 0.95, False)
+PRIORS, REFER_BELOW = KaryotypePriors(), 0.95
 LEAST = 0.5  # intersection over union of a box that finds a chromosome
 
 
 class Seen(NamedTuple):
-    """The boxes of a picture, the log-probabilities of their classes, and the true chromosome of each, -1 of none."""
+    """The log-probabilities of the classes of the boxes of a picture, and the true chromosome of each, -1 of none."""
 
-    boxes: box_choice.Boxes
     logs: np.ndarray
     truth: np.ndarray
 
@@ -61,7 +61,7 @@ def see(files: ImageFiles, frame: pd.DataFrame, detector: Any) -> list[Seen]:
             truth = np.empty(len(kept), int)
             overlap = matching.overlaps(sides[order], np.asarray(frame.loc[cell.name, "boxes"], float))
             truth[order] = matching.match(overlap, LEAST)
-            seen.append(Seen(picture.boxes.of(kept), model.predict(used, pool).log_probabilities, truth))
+            seen.append(Seen(model.predict(used, pool).log_probabilities, truth))
     return seen
 
 
@@ -77,18 +77,15 @@ def as_legible(logs: np.ndarray, kinds: np.ndarray, crossing: np.ndarray) -> np.
 
 def oracles(found: Seen, true: Seen, kinds: np.ndarray, boxes: np.ndarray) -> list[dict[str, Any]]:
     """Return a row for each part that is given, of the chromosomes of a picture and their boxes."""
-    own = uncertain_boxes.karyotype_of_boxes(found.logs, found.boxes, {}, SETTINGS)[2]
     missed = ~np.isin(true.truth, found.truth)
-    all_found = [
-        np.concatenate([seen[found.truth >= 0], one[missed]]) for seen, one in zip(found[1:], true[1:], strict=True)
-    ]
+    all_found = [np.concatenate([seen[found.truth >= 0], one[missed]]) for seen, one in zip(found, true, strict=True)]
     legible = as_legible(true.logs, kinds[true.truth], crossing_boxes(boxes[true.truth]))
-    sets = {"A: nothing": (found.logs[own], found.truth[own]), "F: all found, none invented": all_found}
-    sets |= {"B: true boxes": true[1:], "G1: B, crossing ones as legible as others": (legible, true.truth)}
+    sets = {"all found, none invented": all_found, "true boxes": true}
+    sets["true boxes, crossing ones as legible as others"] = (legible, true.truth)
     exact = name_karyotype(Counter(CHROMOSOMES[kind] for kind in kinds)).iscn
     rows = []
     for given, (logs, truth) in sets.items():
-        cell = cell_karyotype.karyotype_of_cell(logs, SETTINGS.priors, {}, SETTINGS.refer_below)
+        cell = karyotype_of_cell(logs, PRIORS, {}, REFER_BELOW)
         assigned = np.array([CHROMOSOMES.index(call.assigned) for call in cell.calls])
         right = ((truth >= 0) & (assigned == kinds[truth])).sum()
         whole = right == len(kinds) == len(truth)
