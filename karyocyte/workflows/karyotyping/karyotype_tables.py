@@ -23,7 +23,7 @@ from karyocyte.evaluation.cells.prior import KaryotypePriors
 from karyocyte.evaluation.pages.rendering import render, template_file
 from karyocyte.evaluation.tables import Table
 from karyocyte.workflows.karyotyping.cell_result import NO_CHROMOSOME, CellResult
-from karyocyte.workflows.karyotyping.reader_task import boxes_of, reason_of, task_of
+from karyocyte.workflows.karyotyping.reader_task import boxes_of, doubts_of_size, reason_of, task_of
 from karyocyte.workflows.review.cell_bundle import EMPTY, METAPHASES
 from karyocyte.workflows.review.cell_bundle import FOLDER as REVIEW
 
@@ -262,7 +262,12 @@ def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: 
         details["crops"] = _crops(path.parent / REVIEW / f"{result.stem}.png", files, details["doubts"])
         details["overlays"] = overlays(result, f"cell-{number}")
         details["outside"] = result.metaphase.outside if result.metaphase else ()
-        details |= {"boxes": boxes_of(result), "why": reason_of(result), "number": len(shown) + 1}
+        details |= {
+            "boxes": boxes_of(result),
+            "why": reason_of(result),
+            "sizes": doubts_of_size(result),
+            "number": len(shown) + 1,
+        }
         shown.append({**cell, **details})
     groups: dict[str | None, list[dict[str, Any]]] = {}
     for shown_cell in shown:
@@ -354,6 +359,7 @@ def overlays(result: CellResult, anchor: str) -> list[Overlay]:
         return []
     in_picture = []
     in_karyogram = []
+    unequal = {name for pair in result.unequal for name in pair}
     # The places in the karyogram are counted over the used files alone.
     row = -1
     for file, call in result.calls:
@@ -362,7 +368,7 @@ def overlays(result: CellResult, anchor: str) -> list[Overlay]:
         kind, text = "left-out", f"{found.number}: {file.cause}"
         if call is not None:
             row += 1
-            kind = "doubt" if call.doubtful else "sure"
+            kind = "doubt" if call.doubtful or file.file.name in unequal else "sure"
             text = f"{found.number}: {call.assigned}, probability {call.probability:.2f}"
         in_picture.append(_shape(here, there, found.number, found.outline, kind, text))
         if call is not None and result.drawn is not None and row in result.drawn.places:

@@ -41,14 +41,27 @@ def reason_of(result: CellResult) -> str:
 def _reason_of_chromosome(result: CellResult) -> str:
     """Say which chromosome fits its class least, by its number in the picture or its file."""
     file, call = _least_alone(result)
-    name = file.file.name
-    if result.metaphase is not None:
-        name = f"no. {result.metaphase.found[name].number}"
+    name = _name_in(result, file.file.name)
     if call.alone != call.assigned:
         return f"Chromosome {name} is called {call.assigned} to complete the cell, but looks like {call.alone}."
     if call.doubtful:
         return f"Chromosome {name} is called {call.assigned}, and may be {call.runner_up}."
     return f"{result.reasons[0][:1].upper()}{result.reasons[0][1:]}."
+
+
+def doubts_of_size(result: CellResult) -> list[str]:
+    """Say which homologues differ in size: one may be a part, or two chromosomes. That is a doubt, and no verdict."""
+    assigned = {file.file.name: call.assigned for file, call in result.calls if call is not None}
+    said = []
+    for larger, smaller in result.unequal:
+        names = f"{_name_in(result, larger)} and {_name_in(result, smaller)}"
+        said.append(f"{names} are both called {assigned[larger]}, but one is more than twice as large.")
+    return said
+
+
+def _name_in(result: CellResult, name: str) -> str:
+    """Return the number of a file in the picture of its metaphase; of a single chromosome its name."""
+    return name if result.metaphase is None else f"no. {result.metaphase.found[name].number}"
 
 
 def boxes_of(result: CellResult) -> str:

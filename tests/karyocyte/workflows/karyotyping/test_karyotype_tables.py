@@ -27,7 +27,7 @@ from karyocyte.workflows.karyotyping.karyotype_tables import (
     write_karyotype_page,
 )
 from karyocyte.workflows.karyotyping.metaphases import MetaphaseFile
-from karyocyte.workflows.karyotyping.reader_task import boxes_of, reason_of, task_of
+from karyocyte.workflows.karyotyping.reader_task import boxes_of, doubts_of_size, reason_of, task_of
 from karyocyte.workflows.review.cell_bundle import ReviewedCell, write_cell
 from tests.karyocyte.evaluation.cells.cells import CLASSES, karyotype
 from tests.karyocyte.evaluation.cells.test_assignment import sure
@@ -265,3 +265,12 @@ def test_the_boxes_of_a_metaphase_are_counted():
     cell = CellResult(Cell("c", None, ()), "c", metaphase=metaphase, files=tuple(files), karyotype=calls)
     assert boxes_of(cell) == "3 chromosomes in 4 boxes, 1 left out; pairs that overlap: 1"
     assert boxes_of(replace(cell, metaphase=None)) == ""
+
+
+@pytest.mark.parametrize(("area", "said"), [(190, []), (210, ["0 and 1 are both called 1"])])
+def test_homologues_of_which_one_is_twice_as_large_are_in_doubt_and_no_reason(area, said):
+    cell = result(None, "c", karyotype())
+    files = [replace(file, area=area if number == 0 else 100) for number, file in enumerate(cell.files)]
+    sized = replace(cell, files=tuple(files))
+    assert [text.split(",")[0] for text in doubts_of_size(sized)] == said
+    assert sized.reasons == cell.reasons
