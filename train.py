@@ -4,7 +4,10 @@ karyocyte/commands/train.py reads the command line, karyocyte/workflows/training
 module, the model, the callbacks and the logger, and fits a stage after the other.
 """
 
-from karyocyte.commands.train import app
+try:
+    from karyocyte.commands.train import app
+except ModuleNotFoundError as error:
+    raise SystemExit(f"error: there is no {error.name}: make setup, then source .venv/bin/activate") from None
 
 if __name__ == "__main__":
     app()

@@ -12,7 +12,6 @@ from typing import Annotated
 
 import pandas as pd
 import typer
-from sklearn.metrics import f1_score, roc_auc_score
 
 from benchmarks.shared import show
 from karyocyte.common.cli import report_user_errors
@@ -23,23 +22,10 @@ from karyocyte.common.predictions import Predictions, read_predictions
 from karyocyte.evaluation.comparison.pairwise import compare_groups
 from karyocyte.evaluation.intervals.grouping import Group
 from karyocyte.evaluation.intervals.pooling import pool
-from karyocyte.evaluation.metrics.classification import call
-from karyocyte.evaluation.metrics.labelled import LabelledPredictions, score
+from karyocyte.evaluation.metrics.labelled import score
+from karyocyte.evaluation.metrics.resampled import evaluate
 
-
-def auc(predictions: LabelledPredictions) -> float:
-    """Return the area under the ROC curve."""
-    positive = predictions.positive_index
-    return float(roc_auc_score(predictions.labels == positive, predictions.probabilities[:, positive]))
-
-
-def f1_weighted(predictions: LabelledPredictions) -> float:
-    """Return the weighted F1 at 0.5."""
-    called = call(predictions.probabilities, predictions.positive_index)
-    return float(f1_score(predictions.labels, called, average="weighted"))
-
-
-METRICS = {"auc": auc, "f1_weighted": f1_weighted}
+METRICS = ("auc", "f1_weighted")
 
 
 def shared(first: Predictions, second: Predictions) -> tuple[Predictions, Predictions]:
@@ -62,10 +48,11 @@ def leak(network: str, runs: list[Predictions]) -> list[dict[str, object]]:
     groups = [Group(label, (part,), (label,)) for label, part in (("random", known), ("apart", apart))]
     pair = compare_groups(groups, EvaluationConfig()).pairs[0]
     rows = []
-    for metric, compute in METRICS.items():
+    of_random, of_apart = evaluate(score(known)), evaluate(score(apart))
+    for metric in METRICS:
         difference = pair.differences[metric]
         row = {"network": network, "metric": metric, "images": pair.images, "persons": pair.subjects}
-        row |= {name: compute(score(part)) for name, part in (("random", known), ("apart", apart))}
+        row |= {"random": of_random[metric], "apart": of_apart[metric]}
         rows.append(
             row | {"difference": difference.value, "difference_low": difference.low, "difference_high": difference.high}
         )

@@ -57,6 +57,7 @@ def main() -> None:
     stops: set[tuple[str, str]] = set()
 
     def note(frame: FrameType, event: str, argument: object) -> None:
+        """Keep a function of the evaluation that is called with such an object."""
         code = frame.f_code
         if event == "call" and "/karyocyte/evaluation/" in code.co_filename:
             given = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]

@@ -11,13 +11,13 @@ import pandas as pd
 import typer
 import yaml
 
-from docs import handbook, imports
+from docs import handbook
 from docs.audit import audit
 from karyocyte.commands.shared.program import program
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_text
 from karyocyte.common.paths import ROOT
-from karyocyte.evaluation.core.formats import interval, markdown
+from karyocyte.evaluation.core.formats import interval
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.workflows.papers.measured import read_measured
 
@@ -58,6 +58,11 @@ def fill(text: str, results: Path) -> str:
         if name not in TABLES:
             raise UserError(f"unknown table {name}: there are {', '.join(TABLES)}")
     return BLOCK.sub(lambda block: f"{block[1]}{TABLES[block[2]](results)}\n{block[3]}", text)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Return a table as Markdown, its numbers as they are."""
+    return str(table.to_markdown(index=False, disable_numparse=True))
 
 
 def split(table: pd.DataFrame, keys: int = 1) -> str:
@@ -184,17 +189,11 @@ READERS: dict[str, Callable[[Path, str], pd.DataFrame]] = {
 
 
 def protocol_gaps(results: Path) -> str:
-    """Return the AUC of each network by protocol, and by how much the paper's protocol raises the honest one."""
+    """Return the AUC of each network by protocol."""
     rows = measurements(results, "karyograms.csv").query("metric == 'auc'")
     auc = rows.set_index(["label", "protocol"])["value"].unstack(sort=False).dropna(subset=["subject", "paper"])
     table = auc[["subject", "image", "paper"]].map("{:.3f}".format).replace("nan", "-")
-    table["paper - subject"] = (auc["paper"] - auc["subject"]).map("{:+.3f}".format)
     return split(table.rename_axis("AUC").reset_index())
-
-
-def structure(results: Path) -> str:
-    """Return the measurements of the code base, before its reduction and now."""
-    return markdown(pd.read_csv(results / "structure.csv", dtype=str))
 
 
 def headline(results: Path) -> str:
@@ -211,8 +210,8 @@ def papers(results: Path) -> str:
     """Return the main figure of each paper beside one of ours without its leak, as papers.csv names them."""
     lines = []
     for row in pd.read_csv(results / "papers.csv", dtype=str).to_dict("records"):
-        line = {name: row[name] for name in ("paper", "task", "printed", "leak")}
-        lines.append({**line, "without it, ours": _measured(results, row)})
+        found = _measured(results, row)
+        lines.append({"paper": row["paper"], "says": row["says"], "patients apart, we find": found, "why": row["why"]})
     return split(pd.DataFrame(lines))
 
 
@@ -225,13 +224,11 @@ def cnmc_grid(paper: str, metric: str, results: Path) -> str:
     for experiment, claim in printed.iterrows():
         kind = {"val_accuracy": " (val. accuracy)"}.get(claim["metric"], "")
         for network in (experiment, f"{experiment}_pruned"):
-            trained = network in grid.index
-            if not trained and network != experiment:
+            if network not in grid.index:
                 continue
             line = {"network": network, "printed": f"{claim['claimed']}{kind}" if claim["claimed"] else "-"}
             for head, key in CNMC_SPLITS.items():
-                row = grid.loc[(network, *key)] if trained else None
-                line[head] = "-" if row is None else interval(*row[[metric, f"{metric}_low", f"{metric}_high"]])
+                line[head] = interval(*grid.loc[(network, *key)][[metric, f"{metric}_low", f"{metric}_high"]])
             lines.append(line)
     return split(pd.DataFrame(lines))
 
@@ -264,12 +261,10 @@ _SPECIFICATION = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(en
 TABLES: dict[str, Callable[[Path], str]] = {
     "headline": headline,
     "papers": papers,
-    "structure": structure,
     "protocol_gap": protocol_gaps,
     "cnmc_003": partial(cnmc_grid, "003", "accuracy"),
     "cnmc_004": partial(cnmc_grid, "004", "f1_weighted"),
     **handbook.BLOCKS,
-    **imports.BLOCKS,
     **{f"paper_{paper}_audit": partial(audit_of, paper) for paper in PAPERS},
     **{name: Table(**table) for name, table in _SPECIFICATION.items()},
 }

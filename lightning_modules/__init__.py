@@ -8,7 +8,7 @@ _MODULES = {
     "Classifier": "classifier",
     "Stage": "callbacks.staged_unfreezing",
     "StagedUnfreezing": "callbacks.staged_unfreezing",
-    "create_classifier": "build",
+    "create_classifier": "create",
 }
 __all__ = ["Classifier", "Stage", "StagedUnfreezing", "create_classifier"]  # noqa: F822
 

@@ -18,8 +18,8 @@ from lightning_modules.backbones.backbone import Backbone, build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.truncation import ImageSize
 from lightning_modules.checkpoint_io import load_checkpoint, read_checkpoint
-from lightning_modules.classifier_network import ClassifierNetwork
 from lightning_modules.epoch_metrics import training_metrics, validation_metrics
+from lightning_modules.image_network import ClassifierNetwork
 from lightning_modules.losses import build_losses, share_of_loss
 from lightning_modules.optimizers import TrainingSettings
 from lightning_modules.orientation import loss_by_orientation, turned_batch

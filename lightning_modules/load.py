@@ -12,7 +12,7 @@ from karyocyte.common.runs.run import Run
 from lightning_modules.backbones.backbone import build_backbone, head_for
 from lightning_modules.backbones.truncation import Removed
 from lightning_modules.checkpoint_io import load_checkpoint
-from lightning_modules.classifier_network import ClassifierNetwork
+from lightning_modules.image_network import ClassifierNetwork
 
 
 @dataclass(frozen=True)

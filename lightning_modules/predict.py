@@ -10,8 +10,8 @@ from pytorch_lightning import Callback, LightningDataModule, LightningModule, Tr
 from karyocyte.common.config.schema import Config, TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.predicted import Predicted
-from lightning_modules.classifier_network import ClassifierNetwork
 from lightning_modules.distributed import gather_to_rank_zero, raised_on_all_ranks
+from lightning_modules.image_network import ClassifierNetwork
 from lightning_modules.out_of_distribution import Distances, OutOfDistribution
 from lightning_modules.prediction.predictor import Predictor
 from lightning_modules.training.machine_faults import explained_faults

@@ -6,6 +6,7 @@ venv=${VENV:-.venv}
 backend=${TORCH_BACKEND:-}
 
 command -v "$python" >/dev/null || { echo "error: no $python on the PATH: install Python 3.11, or say make PYTHON=..." >&2; exit 1; }
+"$python" -c '' || { echo "error: $python is on the PATH but does not run: say make setup PYTHON=..." >&2; exit 1; }
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
     echo "error: $("$python" --version) is too old: Karyocyte needs Python 3.11 or newer (make PYTHON=python3.11)" >&2
     exit 1

@@ -50,7 +50,7 @@ def test_a_run_is_trained_predicted_and_evaluated(run):
 
 def test_evaluate_compares_two_seeds(run, other_seed, home):
     call("evaluate", run, other_seed, "--output", home / "evaluated")
-    assert (home / "evaluated" / "pairs.csv").is_file()
+    assert (home / "evaluated" / "roc.png").is_file()
 
 
 def test_ensemble_is_a_run_that_predict_takes(run, other_seed, home):

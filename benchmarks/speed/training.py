@@ -57,6 +57,7 @@ def _epoch(folder: Path, network: str, size: int, batch: int) -> Case:
     training = plain.PlainTraining(timm.create_model(network, num_classes=1), np.asarray(data.images), labels, batch)
 
     def ours() -> None:
+        """Train an epoch by Karyocyte."""
         model = build_classifier(config, data.manifest.classes)[0]
         train_stages(model, data, config, folder / str(next(NUMBERS)))
 
@@ -68,9 +69,11 @@ def _run(folder: Path, network: str, size: int, batch: int) -> Case:
     """Two epochs from the start of a process to its predictions, and ours to evaluation and figures."""
 
     def ours() -> None:
+        """Call train.py."""
         _call("train.py", *_settings(folder, network, size, batch, plain.EPOCHS))
 
     def by_hand() -> None:
+        """Call the program that does without Karyocyte."""
         _call(plain.__file__, f"{folder}/images", f"{folder}/{next(NUMBERS)}", network, f"{size}", f"{batch}")
 
     peers = {BY_HAND: Peer(by_hand, 0.83, ("timm", "pytorch-lightning"))}
@@ -78,4 +81,5 @@ def _run(folder: Path, network: str, size: int, batch: int) -> Case:
 
 
 def _call(*words: str) -> None:
+    """Run a Python program, which has to succeed."""
     subprocess.run([sys.executable, *words], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)

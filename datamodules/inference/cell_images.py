@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from datamodules.inference.cells import Cell
-from datamodules.inference.foreign_images import LARGEST_IMAGE, outline_of, why_far_from_size, why_foreign
 from datamodules.inference.image_files import ImageFile
+from datamodules.inference.no_chromosome import LARGEST_IMAGE, outline_of, why_far_from_size, why_no_chromosome
 from datamodules.io.decode import BlankImageError, BrokenImageError, decode_image, read_plain_file
 from datamodules.io.resize import TooLargeError
 from datamodules.preprocessing.background import on_black, to_gray
@@ -30,7 +30,7 @@ class FileStatus(StrEnum):
 
     USED = "used"
     BROKEN = "broken"  # it cannot be read
-    FOREIGN = "foreign"  # it shows no single chromosome
+    NO_CHROMOSOME = "no_chromosome"  # it shows no single chromosome
     DUPLICATE = "duplicate"  # another file of the cell has nearly the same picture
 
 
@@ -61,10 +61,10 @@ def read_cell(
         cell: Its files.
         config: The preparation of a run: it says where the ground of a picture is.
         fixed: Classes that an expert has given to files, by their names: files of a class of CHROMOSOMES are never
-            foreign, others are not used.
+            left out by their outline, others are not used.
         pool: Threads; decoding releases the interpreter's lock.
         of_boxes: Whether they were cut out of the boxes of a metaphase, whose choice decides what is no chromosome:
-            none is foreign.
+            none is left out by its outline.
     """
     kept = kept_names(fixed)
 
@@ -82,7 +82,7 @@ def leave_out(files: Sequence[CellFile], names: Collection[str], cause: str) -> 
     left = []
     for file in files:
         if file.file.name in names and file.status is FileStatus.USED:
-            file = file.left_out(FileStatus.FOREIGN, cause)
+            file = file.left_out(FileStatus.NO_CHROMOSOME, cause)
         left.append(file)
     return left
 
@@ -134,16 +134,16 @@ def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> CellFile:
         height, width = pixels.shape[:2]
         if height * width > LARGEST_IMAGE and not kept:  # before its outline, which takes long
             reason = f"{width} x {height} pixels, far more than a single chromosome"
-            return CellFile(file, FileStatus.FOREIGN, reason, sha256)
+            return CellFile(file, FileStatus.NO_CHROMOSOME, reason, sha256)
         outline = outline_of(pixels, config)
     except (BrokenImageError, cv2.error, MemoryError) as error:
         cause = f"cannot be read ({type(error).__name__})"
         if isinstance(error, BrokenImageError):
             cause = str(error)
         return CellFile(file, FileStatus.BROKEN, cause, sha256, is_blank=isinstance(error, BlankImageError))
-    foreign = why_foreign(outline)
-    if foreign and not kept:
-        return CellFile(file, FileStatus.FOREIGN, foreign, sha256)
+    cause = why_no_chromosome(outline)
+    if cause and not kept:
+        return CellFile(file, FileStatus.NO_CHROMOSOME, cause, sha256)
     return CellFile(file, FileStatus.USED, None, sha256, pixels, outline.area, note=note)
 
 

@@ -215,8 +215,14 @@ def _decoded(data: bytes, background: Background) -> Decoded:
 
 def _read(data: bytes, page: "TiffPage | None") -> tuple[Image.Image, str]:
     """Read an image by Pillow or OpenCV, upright, and say what was chosen."""
-    if page is not None and page.is_for_opencv:
-        return _by_opencv(data, page), ""
+    if page is not None:
+        from datamodules.io.tiff import plain_values
+
+        values = plain_values(page, data)
+        if values is not None:
+            return Image.fromarray(values), ""
+        if page.is_for_opencv:
+            return _by_opencv(data, page), ""
     try:
         return _by_pillow(data, page)
     except (BrokenImageError, MemoryError):

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, prod
 
+import numpy as np
+
 WHITE_IS_ZERO, GRAY, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
 _COLOURS = {WHITE_IS_ZERO: 1, GRAY: 1, RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3}  # channels of each interpretation
 _GRAY_DEPTHS = (1, 2, 4, 8, 10, 12, 14, 16)
 _DEPTHS = {WHITE_IS_ZERO: _GRAY_DEPTHS, GRAY: _GRAY_DEPTHS, RGB: (8, 10, 12, 14, 16), PALETTE: (1, 2, 4, 8)}
 _OTHER_COLOURS = {4: "mask", 8: "Lab", 9: "Lab", 10: "Lab", 32803: "raw camera", 34892: "raw camera"}
-_TAGS = {254, 256, 257, 258, 259, 262, 270, 273, 274, 277, 278, 279, 284, 320, 322, 323, 324, 325, 338, 339, 530, 32997}
+_TAGS = {254, 256, 257, 258, 259, 262, 266, 270, 273, 274, 277, 278, 279, 284, 320, 322, 323, 324, 325, 338, 339, 530,
+         32997}  # fmt: skip
+_XMP = 700  # a text, which may say how to turn the picture
 _TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 16: "Q"}  # of integers and text
 _THUMBNAIL, _MASK = 1, 4  # bits of the tag SubfileType
 _OLD_JPEG = 6  # of the tag Compression
@@ -148,6 +152,29 @@ def check_page(page: TiffPage, data: bytes) -> None:
                 raise TiffError("damaged: zeros are in place of the end of a strip")
 
 
+def plain_values(page: TiffPage, data: bytes) -> np.ndarray | None:
+    """Return the values of a page that lie in the file as they are, row after row; None of other pages.
+
+    Most programs write them so. No second reader then has to read the tags, which of small images takes longest.
+
+    Returns:
+        uint8, gray (H, W) or RGB (H, W, 3).
+    """
+    is_plain = page.tag(259, 1) == 1 and page.depth == 8 and page.colours in (GRAY, RGB) and page.extra == 0
+    in_order = not page.is_planar and page.tag(274, 1) == 1 and page.tag(266, 1) == 1  # of channels, rows and bits
+    lengths = page.tags.get(279, ())  # of strips: tiles have another tag
+    if not is_plain or not in_order or _XMP in page.tags or not lengths or len(lengths) != len(page.strips):
+        return None
+    ends = [start + length for start, length in zip(page.strips, lengths, strict=True)]
+    width, height = page.size
+    size = width * height * page.channels
+    start = page.strips[0]
+    if ends[:-1] != list(page.strips[1:]) or ends[-1] != start + size or ends[-1] > len(data):
+        return None
+    values = np.frombuffer(data, np.uint8, size, start).reshape(height, width, page.channels)
+    return values[..., 0] if page.channels == 1 else values
+
+
 def beginning_with(page: TiffPage, data: bytes) -> bytes:
     """Return a TIFF file whose first page is another one: readers take the first."""
     if data[2:4] in (b"+\0", b"\0+"):
@@ -182,7 +209,9 @@ def _directory(data: bytes, start: int, big: bool) -> tuple[dict[int, tuple[int,
     tags = {}
     for number, kind, count, pointer in struct.iter_unpack(order + entry, data[place:end]):
         place += length
-        if number in _TAGS and number not in tags and kind in _TYPES:  # some programs write a tag twice
+        if number == _XMP:
+            tags[number] = ()
+        elif number in _TAGS and number not in tags and kind in _TYPES:  # some programs write a tag twice
             layout = f"{order}{count}{_TYPES[kind]}"
             # Values that fit into the room of the pointer are there in its place.
             fits = struct.calcsize(layout) <= room

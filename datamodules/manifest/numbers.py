@@ -3,28 +3,25 @@
 import cv2
 import numpy as np
 
-from datamodules.io.decode import border
-
 NUMBERS = ("area", "side", "mean_red", "mean_green", "mean_blue", "std_red", "std_green", "std_blue", "bytes")
 _CONTRAST = 20  # gray values by which content differs from the ground; JPEG leaves noise of up to about 20
 
 
-def picture_numbers(pixels: np.ndarray, gray: np.ndarray, size: int) -> tuple[float, ...]:
+def picture_numbers(pixels: np.ndarray, gray: np.ndarray, ground: float, size: int) -> tuple[float, ...]:
     """Return what `NUMBERS` names: of the content of a picture, and of its file.
 
-    Content is what differs from the ground, the median gray value of the border. A picture without any is content
-    altogether.
+    Content is what differs from the ground. A picture without any is content altogether.
 
     Args:
         pixels: uint8 RGB, shape (H, W, 3).
         gray: Their gray values, uint8, shape (H, W).
+        ground: The median gray value of their border.
         size: Of the file in bytes.
 
     Returns:
         The content's area in pixels and the longer side of its bounding box, mean and standard deviation of its red,
         green and blue (0 to 255), and the size of the file.
     """
-    ground = float(np.median(border(gray)))
     content = cv2.bitwise_not(cv2.inRange(gray, ground - _CONTRAST, ground + _CONTRAST))
     area = cv2.countNonZero(content)
     if not area:

@@ -70,13 +70,13 @@ def scan_listing(
     return _manifest(listing, facts, on_broken)
 
 
-def perceptual_hash(gray: np.ndarray) -> str:
+def perceptual_hash(gray: np.ndarray, ground: float) -> str:
     """Return a perceptual hash of an image (gray values, uint8, shape (H, W)) without its black or white border.
 
     With the border hundreds of different chromosomes had the same hash. It has 256 bits (the signs of 16 x 16 low
-    frequencies) as 64 hex digits.
+    frequencies) as 64 hex digits. ``ground`` is the median of the border.
     """
-    if np.median(border(gray)) > _NEAR_WHITE:
+    if ground > _NEAR_WHITE:
         gray = 255 - gray
     small = resize(gray[bounding_box(gray > _NEAR_BLACK)], (4 * PHASH_SIZE, 4 * PHASH_SIZE), "area")
     frequencies = cv2.dct(small.astype(np.float64))[:PHASH_SIZE, :PHASH_SIZE]
@@ -125,8 +125,9 @@ def _read_facts(path: Path) -> _Facts | str:
     height, width = image.pixels.shape[:2]
     digest = hashlib.sha256(data).hexdigest()
     gray = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY)
-    numbers = picture_numbers(image.pixels, gray, len(data))
-    return width, height, image.channels, image.note, digest, perceptual_hash(gray), *numbers
+    ground = float(np.median(border(gray)))
+    numbers = picture_numbers(image.pixels, gray, ground, len(data))
+    return width, height, image.channels, image.note, digest, perceptual_hash(gray, ground), *numbers
 
 
 def _stamp(path: str) -> _Stamp:

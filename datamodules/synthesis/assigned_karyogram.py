@@ -25,7 +25,7 @@ LETTERS = 0.55  # scale of the font
 
 
 class Karyogram(NamedTuple):
-    """A drawn karyogram."""
+    """A picture of a karyogram."""
 
     pixels: np.ndarray  # uint8 RGB, dark on white
     places: dict[int, Place]  # where chromosomes are, by their index; without markers and those that nothing is seen of

@@ -69,7 +69,7 @@ def compose_metaphase(
     """Compose a picture of a metaphase.
 
     Args:
-        chromosomes: Drawn ones, or cut out of real pictures.
+        chromosomes: Synthetic ones, or cut out of real pictures.
         rng: What the places, the angles and the ground are drawn by.
         upright: Whether their short arms are up; otherwise their angles in the picture are not known.
         scale: Pixels of the picture per pixel of a chromosome.

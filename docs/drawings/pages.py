@@ -33,7 +33,7 @@ class PagePicture:
     scale: int = 1  # pixels of the picture per pixel of the window
 
 
-RUN = "outputs/resnet50_cut_block5/*/seed=0"
+RUN = "outputs/demo/*/seed=0"
 PICTURES = {
     "first_run": (
         PagePicture("demo/report.png", f"{RUN}/report.html", size=(900, 760)),

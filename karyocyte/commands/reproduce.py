@@ -16,7 +16,8 @@ Seeds = Annotated[str | None, Option(help="Such as 0,1,2.", show_default="those 
 Folds = Annotated[str | None, Option(help="Of the honest split, such as 0,1,2.", show_default="fold 0")]
 Some = Annotated[str | None, Option(help="Some experiments, with commas between.", show_default="all")]
 Honest = Annotated[bool, Option("--honest", help="Train on a split without leaks, too.")]
-DryRun = Annotated[bool, Option("--dry-run", help="Only check settings, images and weights, and print the commands.")]
+DryRun = Annotated[bool, Option("--dry-run", help="Only check settings, images and weights, and list the steps.")]
+Commands = Annotated[bool, Option("--commands", help="The same, with each command in full, to be copied.")]
 
 
 def reproduce(
@@ -28,6 +29,7 @@ def reproduce(
     experiments: Some = None,
     honest: Honest = False,
     dry_run: DryRun = False,
+    commands: Commands = False,
 ) -> None:
     """Reproduce all experiments of a paper and write reproduction.html and reproduction.csv.
 
@@ -48,8 +50,8 @@ def reproduce(
         plan = make_plan(paper, words or (), output or Path("reproduction") / paper, Options(*chosen))
         configs = check_plan(plan)
         preflight.report(plan, configs)
-    if dry_run:
-        show_plan(plan, configs)
+    if dry_run or commands:
+        show_plan(plan, configs, in_full=commands)
     else:
         run_plan(plan)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from karyocyte.common.config.command import split_words
-from karyocyte.common.errors import UserError, close_path
+from karyocyte.common.errors import UserError, close_path, close_words
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import EXAMPLE, check_different, close_run
 
@@ -31,11 +31,11 @@ def check_cells(words: Sequence[str]) -> None:
     if not paths:
         raise UserError("no run and no cells are named: name a finished run's folder, then the cells")
     cells = paths[-1]
-    if not cells.exists():
-        raise UserError(
-            f"{cells} is missing: {close_path(cells)}name a folder, a zip or a table (.csv) of single chromosomes, or "
-            "pictures of metaphases"
-        )
+    missing = [path for path in paths if not path.exists()]
+    near = close_words(paths) if missing else ""
+    if near or not cells.exists():
+        remedy = f"{near or close_path(cells)}name a folder, a zip or a table (.csv) of single chromosomes, or pictures"
+        raise UserError(f"{missing[-1]} is missing: {remedy} of metaphases")
 
 
 def free_name(path: Path) -> Path:

@@ -80,6 +80,15 @@ def close_path(path: Path, key: str = "", folder: Path = Path()) -> str:
     return ""
 
 
+def close_words(paths: Sequence[Path]) -> str:
+    """Return ``did you mean `'<path>'`? `` where the last words are one path with blanks; "" elsewhere."""
+    for first in range(len(paths) - 1):
+        whole = Path(" ".join(map(str, paths[first:])))
+        if whole.exists():
+            return f"did you mean `{shlex.quote(str(whole))}`? "
+    return ""
+
+
 def quiet_interrupts() -> None:
     """End this process without a traceback after Ctrl-C, also while it imports, and where a pipe is closed."""
     sys.excepthook = _without_interrupts

@@ -2,7 +2,7 @@
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -24,9 +24,8 @@ def file_lock(lock_file: Path) -> FileLock:
     lock_file.parent.mkdir(parents=True, exist_ok=True)
     with open(lock_file, "ab") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:  # another process has it
-            pass
+            with suppress(BlockingIOError):  # another process holds the lock: the file system has locks
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError as error:  # FileLock would try again for ever, or leave a lock that outlives a killed process
             remedy = "choose a folder on a local disk, or have this file system mounted with locks"
             raise UserError(

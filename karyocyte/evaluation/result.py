@@ -328,12 +328,28 @@ class TriageRuleResult:
 
 
 @dataclass(frozen=True)
+class UnseenResult:
+    """The ``positive`` and ``negative`` subjects all of whose test images the release leaves without review.
+
+    ``upper`` is the exact one-sided upper limit of the share of positive subjects. ``positive_images`` and
+    ``negative_images`` are the mean shares of a subject's images that are left without review.
+    """
+
+    positive: Share
+    negative: Share
+    upper: float
+    positive_images: float
+    negative_images: float
+
+
+@dataclass(frozen=True)
 class TriageResult:
-    """Triage of the test images: areas by confidence, the release, and every rule."""
+    """Triage of the test images: areas by confidence, the release, every rule, and subjects (None: unknown)."""
 
     risk_coverage: dict[str, RiskCoverageResult]
     release: ReleaseResult
     rules: list[TriageRuleResult]
+    unseen: UnseenResult | None
 
 
 @dataclass(frozen=True)

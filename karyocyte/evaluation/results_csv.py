@@ -96,6 +96,9 @@ def _details(result: EvaluationResult) -> dict[str, Interval]:
             share = row.sensitivity
             details[f"triage_review_share/{row.rule}"] = _plain(row.review_share)
             details[f"triage_sensitivity/{row.rule}"] = _plain(share.value, share.low, share.high, "exact")
+        if result.triage.unseen:
+            share = result.triage.unseen.positive
+            details["triage_unseen_subjects/release"] = _plain(share.value, share.low, share.high, "exact")
     return details
 
 

@@ -379,10 +379,17 @@ def _release_line(triage: TriageResult, positive: str) -> str:
     if len(thresholds) > 1:
         below = f"{EACH_FOLDS} ({thresholds.min():.4g} to {thresholds.max():.4g})"
     test = triage.release.test
-    return (
+    line = (
         f"release below a probability of {positive} of {below}, chosen on validation: sensitivity {test} on "
         f"{test.total:,} test images of {positive}"
     )
+    if triage.unseen:
+        missed = triage.unseen.positive
+        line += (
+            f"; {missed.hits} of {missed.total} subjects of {positive} would have all their images released "
+            f"(upper limit {triage.unseen.upper:.3f})"
+        )
+    return line
 
 
 def referral_table(result: EvaluationResult) -> Table | None:

@@ -16,8 +16,7 @@ from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.truncation import ImageSize
 from lightning_modules.checkpoint_io import exported_parts, load_exported
-from lightning_modules.classifier_network import ClassifierNetwork
-from lightning_modules.image_network import ImageNetwork
+from lightning_modules.image_network import ClassifierNetwork, ImageNetwork
 from lightning_modules.out_of_distribution import OutOfDistribution
 from lightning_modules.prediction.adaptation import adapt_to_images
 from lightning_modules.prediction.predictor import Predictor

@@ -17,7 +17,7 @@ from karyocyte.common.errors import UserError, first_line
 from karyocyte.common.keras import KERAS, KerasWeights
 from karyocyte.common.locks import one_at_a_time
 from lightning_modules.backbones.keras_files import convert
-from lightning_modules.backbones.local_weights import NotAtHandError, WeightsFolders
+from lightning_modules.backbones.weights_folders import NotAtHandError, WeightsFolders
 
 STORE = "https://storage.googleapis.com/tensorflow/keras-applications"
 TIMEOUT_SECONDS = 10.0  # without an answer, or without a further byte

@@ -5,7 +5,6 @@ holds the network up to a module; the name means this file where the network is 
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +16,6 @@ from safetensors import SafetensorError
 from karyocyte.common.config.base import StrictModel
 from karyocyte.common.errors import UserError, first_fault, first_line
 from lightning_modules.backbones.backbone import Backbone
-
-
-@dataclass(frozen=True)
-class WeightsFolders:
-    """Where files of weights lie."""
-
-    own: Path | None = None  # the user's folder, ``weights_dir``
-    cache: Path | None = None  # what is downloaded from Keras' store is kept here
-    download: bool = True  # false where nothing may be downloaded: a ``NotAtHandError`` says what would be
-
-    @classmethod
-    def of(cls, weights_dir: str | None, cache_dir: str, download: bool = True) -> "WeightsFolders":
-        """Return those of the two keys of the configuration."""
-        own = Path(weights_dir).expanduser() if weights_dir else None
-        return cls(own, Path(cache_dir).expanduser() / "weights", download)
-
-
-class NotAtHandError(Exception):
-    """Weights that are to be had by a download only."""
 
 
 class SideFile(StrictModel):

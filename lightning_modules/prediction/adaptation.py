@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lightning_modules.classifier_network import ClassifierNetwork
+from lightning_modules.image_network import ClassifierNetwork
 from lightning_modules.orientation import turn_half
 
 # What the statistics of training count for, in images: of a cell of 46 chromosomes both sides weigh the same.

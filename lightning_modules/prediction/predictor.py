@@ -7,7 +7,7 @@ from torch import nn
 
 from karyocyte.common.config.schema import InferenceConfig
 from karyocyte.common.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
-from lightning_modules.classifier_network import ClassifierNetwork
+from lightning_modules.image_network import ClassifierNetwork
 from lightning_modules.orientation import turn
 from lightning_modules.out_of_distribution import Distances, OutOfDistribution, looks_of
 

@@ -16,7 +16,7 @@ from karyocyte.common.composition.compose import compose_config, compose_overrid
 from karyocyte.common.config.sources import SyntheticConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.paths import ROOT
-from lightning_modules.build import create_classifier
+from lightning_modules.create import create_classifier
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.digits import write_mnist
 from tests.helpers.images import write_class_folders, write_cnmc

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import pytest
 from omegaconf import OmegaConf
 
-from hydra_plugins.karyocyte.launcher import VANISHED, KaryocyteLauncher
-from karyocyte.common.config.cluster import LocalConfig
+from hydra_plugins.karyocyte._multirun import VANISHED
+from hydra_plugins.karyocyte._multirun import Multirun as Launched
+from karyocyte.common.config.cluster import LocalConfig, SlurmConfig
 from karyocyte.common.paths import ROOT
 from karyocyte.common.runs.lifecycle import locked
 from karyocyte.common.runs.sweeps import job_of, read_record, read_sweep, write_record
@@ -164,10 +165,11 @@ def test_where_no_jobs_can_be_started_one_line_says_so(multirun, tmp_path, monke
 
 def test_an_older_failure_is_not_the_end_of_a_job_whose_process_vanished(tmp_path, monkeypatch):
     runs = []
-    monkeypatch.setattr(KaryocyteLauncher, "_run_once", lambda self, cluster, folder, tasks: runs.extend(tasks))
+    monkeypatch.setattr(Launched, "_run_once", lambda self, folder, tasks: runs.extend(tasks))
     job = job_of(["seed=0"])
     write_record(tmp_path, job.key, status="failed", error="a mistake of yesterday")
-    KaryocyteLauncher()._run(LocalConfig(name="local", retries=2), tmp_path, [Task(job, job.overrides, 0, "seed=0")])
+    launched = Launched(LocalConfig(name="local", retries=2), None, None, None)
+    launched._run_all(tmp_path, [Task(job, job.overrides, 0, "seed=0")])
     record = read_record(tmp_path, job.key)
     assert (len(runs), record["status"], record["error"]) == (3, "lost", VANISHED)
 
@@ -205,10 +207,9 @@ def test_needs_are_those_of_the_composed_job():
         values = {"name": "slurm", "tasks_per_node": 2 if "+experiment=big" in overrides else 1}
         return OmegaConf.create({"cluster": values, "trainer": {"accelerator": "auto", "num_nodes": 1, "devices": 1}})
 
-    launcher = KaryocyteLauncher()
-    launcher.config = OmegaConf.create()
-    launcher.hydra_context = SimpleNamespace(config_loader=SimpleNamespace(load_sweep_config=compose))
+    context = SimpleNamespace(config_loader=SimpleNamespace(load_sweep_config=compose))
+    launched = Launched(SlurmConfig(name="slurm"), context, None, OmegaConf.create())
     typed = [(f"+experiment={name}", f"seed={seed}") for name in ("small", "big") for seed in (0, 1)]
     tasks = [Task(job_of(words), words, number, "") for number, words in enumerate(typed)]
-    assert [need.tasks_per_node for need in launcher._needs(tasks)] == [1, 1, 2, 2]
+    assert [need.tasks_per_node for need in launched._needs(tasks)] == [1, 1, 2, 2]
     assert composed_for == [["+experiment=small"], ["+experiment=big"]]

@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader
 from karyocyte.common.config.schema import InferenceConfig, LossConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.run import ModelFacts
-from lightning_modules.build import create_classifier
 from lightning_modules.classifier import Classifier
+from lightning_modules.create import create_classifier
 from lightning_modules.optimizers import TrainingSettings
 from lightning_modules.predict import LightningPredictor
 from tests.helpers.training import small_config

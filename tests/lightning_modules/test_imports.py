@@ -14,7 +14,7 @@ import karyocyte.inference.torch_network
 import karyocyte.workflows.prediction.predict_images
 import karyocyte.workflows.training.train
 import torch
-from lightning_modules.build import create_classifier
+from lightning_modules.create import create_classifier
 from pytorch_lightning.utilities.compile import from_compiled
 
 assert isinstance(sys.modules["torch._dynamo"], ModuleType)

@@ -24,14 +24,13 @@ SMALLER = {
     "reproduce.py": SHORT,
     "data=synthetic_chromosomes": "data.cells=12 data.cases=12",
     "data=synthetic_cells": "data.images=32 data.subjects=16 data.size=64",
-    "+profile=demo": "data.images=48 data.subjects=12 data.size=64 prepare.size=64 trainer.max_images=32 "
-    "model.name=resnet18 model.cut=layer2",
+    "+experiment=demo": "data.images=48 data.subjects=12 data.size=64 model.cut=layer2",
     "--share": "--share 0.005",
     "--dry-run": "--experiments scratch_cnn_d128",
 }
 MAKE_DEMO = (  # of `make demo` all but the installation
-    "python train.py +experiment=resnet50_cut_block5 +profile=demo",
-    'python scripts/report.py "$(ls -dt outputs/resnet50_cut_block5/*/seed=0 | head -n 1)"',
+    "python train.py +experiment=demo",
+    'python scripts/report.py "$(ls -dt outputs/demo/*/seed=0 | head -n 1)"',
 )
 SECONDS = 600  # that a command may take at most
 SAVE = Figure.savefig

@@ -36,7 +36,7 @@ def test_all_tutorials_are_run_here_or_on_a_cluster():
 def test_first_run(reader):
     printed = reader.follow("first_run")
     assert "finished" in printed
-    run = "outputs/resnet50_cut_block5/*/seed=0"
+    run = "outputs/demo/*/seed=0"
     names = ("report.html", "predictions.parquet", "metrics.json", "roc.png", "heatmaps/gradcam-*.png")
     assert not missing(reader, *(f"{run}/{name}" for name in names))
 

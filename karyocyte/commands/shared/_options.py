@@ -55,7 +55,7 @@ EvaluatedRuns = Annotated[
 Output = Annotated[
     Path | None,
     typer.Option(
-        help="Write metrics.json, tables and pictures into this new folder; of several experiments two tables."
+        help="Write metrics.json, tables and pictures into this new folder; of several experiments the ROC curves."
     ),
 ]
 On = Annotated[

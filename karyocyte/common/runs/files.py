@@ -4,6 +4,7 @@ from enum import StrEnum
 from pathlib import Path
 
 OUTPUTS = Path("outputs")  # the default of output_dir
+LATEST = "latest"  # in place of the newest finished run
 
 
 class RunFile(StrEnum):

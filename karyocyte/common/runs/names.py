@@ -1,13 +1,13 @@
 """Names in place of a run's folder on a command line: an experiment, ``latest`` or ``<experiment>/latest``."""
 
+import difflib
 import sys
 from pathlib import Path
 
 from karyocyte.common.cli import report_user_errors
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.files import OUTPUTS
+from karyocyte.common.runs.files import LATEST, OUTPUTS
 
-LATEST = "latest"
 LISTED = 8  # runs that an error names, at most
 
 
@@ -34,7 +34,11 @@ def resolve_run(word: Path, outputs: Path = OUTPUTS) -> Path:
     if not finished and word.exists():
         return word
     if not finished:
-        raise UserError(f"{word}: no run below {folder} is finished: name the folder of a finished run")
+        near = ""
+        if newest and not folder.is_dir() and outputs.is_dir():
+            names = difflib.get_close_matches(str(place), [entry.name for entry in outputs.iterdir()], n=1)
+            near = f"did you mean `{names[0]}/{LATEST}`? " if names else ""
+        raise UserError(f"{word}: no run below {folder} is finished: {near}name the folder of a finished run")
     if newest:
         return max(finished, key=lambda run: run.last_change() or 0.0).folder
     if len(finished) > 1:

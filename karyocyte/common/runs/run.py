@@ -1,5 +1,6 @@
 """The folder of a run: the one place that reads and writes its files."""
 
+import difflib
 import os
 import re
 import shlex
@@ -29,7 +30,7 @@ from karyocyte.common.files import (
     write_text,
 )
 from karyocyte.common.runs.ensemble import EnsembleFile, read_ensemble
-from karyocyte.common.runs.files import OUTPUTS, RunFile, RunFolder
+from karyocyte.common.runs.files import LATEST, OUTPUTS, RunFile, RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,8 +48,11 @@ SPLIT_COLUMNS = ("image_id", "path", "label", "subject", "sha256", "part")
 
 
 def close_run(path: Path) -> str:
-    """Return ``did you mean `<run>`? `` for a run or an experiment that is missing, as `close_path` does."""
-    return close_path(path) or close_path(path, folder=OUTPUTS)
+    """Return ``did you mean `<run>`? `` for a run or an experiment that is missing, or for ``latest``, misspelt."""
+    is_like_latest = difflib.get_close_matches(path.name, [LATEST], cutoff=0.7)
+    if is_like_latest and any(run.is_finished for run in Run.find(OUTPUTS / path.parent)):
+        return f"did you mean `{path.with_name(LATEST)}`? "
+    return close_path(path, folder=OUTPUTS) or close_path(path)
 
 
 @dataclass(frozen=True)

@@ -1,38 +1,24 @@
-"""Experiments compared with one another, as typed tables, for the terminal, and as flat tables."""
+"""Experiments compared with one another, as typed tables, for the terminal."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 
-import pandas as pd
 from rich.console import Group
 from rich.text import Text
 
 from karyocyte.common.text import counted
 from karyocyte.evaluation.comparison.pairwise import Pair, PairLeftOut, PairwiseComparison
-from karyocyte.evaluation.core.formats import heading
 from karyocyte.evaluation.core.warnings import leakage
 from karyocyte.evaluation.metrics.classification import CALIBRATION
 from karyocyte.evaluation.renderers import terminal, warning_lines
 from karyocyte.evaluation.result import EvaluationResult, Interval
 from karyocyte.evaluation.tables import Cell, Named, Table
 
-# Columns of the two tables; groups.csv has every metric that is not of one class.
+# Columns of the two tables; --csv writes every metric.
 FIRST = ("f1_weighted", "auc", "accuracy")
 OF_TWO = ("sensitivity", "specificity")
 OF_MORE = ("f1_macro", "balanced_accuracy")
-DIFFERENCES = ("f1_weighted", "auc")  # of pairs; pairs.csv has that of the accuracy, too
-
-
-def groups_frame(labels: Sequence[str], results: Sequence[EvaluationResult]) -> pd.DataFrame:
-    """Return a row per group: its metrics at 0.5, and calibration before and after (``_scaled``), with intervals."""
-    rows = []
-    for label, result in zip(labels, results, strict=True):
-        row: dict[str, object] = {"group": label, "run": heading(result.about)}
-        row |= {"images": result.test.images, "subjects": result.test.subjects}
-        for name, interval in measured(result).items():
-            row |= interval.columns(name)
-        rows.append(row)
-    return pd.DataFrame(rows)
+DIFFERENCES = ("f1_weighted", "auc")  # of pairs; --csv writes that of the accuracy, too
 
 
 def measured(result: EvaluationResult) -> dict[str, Interval]:
@@ -44,21 +30,6 @@ def measured(result: EvaluationResult) -> dict[str, Interval]:
         for name, interval in result.calibration.after.intervals.items():
             metrics[f"{name}_scaled"] = interval
     return metrics
-
-
-def pairs_frame(comparison: PairwiseComparison) -> pd.DataFrame:
-    """Return a row per pair that was compared, and one with the reason for each left out."""
-    rows: list[dict[str, object]] = []
-    for pair in comparison.pairs:
-        row: dict[str, object] = {"first": pair.first, "second": pair.second}
-        row |= {"images": pair.images, "subjects": pair.subjects}
-        for name, interval in pair.differences.items():
-            row |= interval.columns(name)
-        row |= vars(pair.mcnemar)
-        rows.append(row | {"p_corrected": pair.p_corrected, "correction": "holm"})
-    for left_out in comparison.left_out:
-        rows.append({"first": left_out.first, "second": left_out.second, "left_out": str(left_out.reason)})
-    return pd.DataFrame(rows)
 
 
 def group_tables(labels: Sequence[str], results: Sequence[EvaluationResult], interval: float) -> list[Table]:

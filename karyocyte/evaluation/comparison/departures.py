@@ -30,6 +30,7 @@ HEAD = "head"  # the stage that trains the head alone
 EPOCHS = "trainer.max_epochs"
 BUDGET: tuple[str, ...] = (EPOCHS, "trainer.max_images", "trainer.limit_train_batches")
 EARLY_BREAK = ("callbacks.early_break.validation", "callbacks.early_break.train")  # a lower one ends a stage earlier
+OURS = " (ours: the paper prints none)"
 MISSING = object()  # the value of a key that a configuration lacks
 
 
@@ -163,7 +164,8 @@ def _budget(config: Mapping[str, Any], paper: Mapping[str, Any], printed: Sequen
         value = _at(config, key)
         exact = EPOCHS in printed and key.endswith(".max_epochs")
         if value is not None and (limit is None or value < limit or (exact and value > limit)):
-            found.append(_difference(key, value, limit))
+            ours = key.endswith(".max_epochs") and EPOCHS not in printed
+            found.append(_difference(key, value, limit) + OURS * ours)
     return found
 
 

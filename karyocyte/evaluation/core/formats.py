@@ -76,8 +76,3 @@ def temperature_of(value: float | None | list[float | None]) -> str:
     values = pd.Series(value, dtype=float)
     lowest, highest = f"{values.min():.2f}", f"{values.max():.2f}"
     return lowest if lowest == highest else f"{lowest} to {highest}"
-
-
-def markdown(table: pd.DataFrame) -> str:
-    """Write a table as Markdown, its numbers as they are."""
-    return str(table.to_markdown(index=False, disable_numparse=True))

@@ -150,6 +150,7 @@ def _best_rows(history: pd.DataFrame, stages: list[tuple[int, int, str]], monito
 def _curves(axis: Axes, history: pd.DataFrame, stages: list[tuple[int, int, str]], name: str) -> None:
     columns = {f"train/{name}": ("training", COLOURS[0]), f"val/{name}": ("validation", COLOURS[1])}
     columns[f"test_curve/{name}"] = ("test (decides nothing)", COLOURS[2])
+    columns[f"train_curve/{name}"] = ("training, by the updated weights", COLOURS[3])
     if name == "lr":
         columns = {"lr": (NAMES["lr"], "#555555")}
     marker = "o" if len(history) <= 30 else None
@@ -305,18 +306,24 @@ def draw_roc(
 
 def rocs(path: Path, evaluated: Mapping[str, tuple[EvaluationResult, LabelledPredictions]]) -> None:
     """Draw the test ROC of each experiment with its AUC; of more than two classes the mean of the classes' curves."""
-    with canvas(path, (7.0, 6.6), {"name": f"{len(evaluated)} experiments"}) as figure:
+    # Small, so that the letters can be read where a page shows the picture at 400 pixels.
+    with canvas(path, (5.0, 5.2 + 0.25 * len(evaluated)), {"name": f"{len(evaluated)} experiments"}) as figure:
         axis = figure.subplots()
         for number, (label, (result, test)) in enumerate(evaluated.items()):
             text = textwrap.fill(f"{label}: AUC {result.test.metrics['auc']}", LETTERS)
             axis.plot(*_mean_rates(test), color=COLOURS[number % len(COLOURS)], label=text)
-        _finish_roc(axis)
+        _frame_roc(axis)
+        figure.legend(loc="outside lower center")
 
 
 def _finish_roc(axis: Axes) -> None:
+    _frame_roc(axis)
+    axis.legend(loc="lower right")
+
+
+def _frame_roc(axis: Axes) -> None:
     axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axis.set(xlabel="1 - specificity", ylabel="sensitivity")
-    axis.legend(loc="lower right")
 
 
 def _mean_rates(scored: LabelledPredictions) -> tuple[np.ndarray, np.ndarray]:

@@ -27,6 +27,13 @@ def lower_bounds(hits: np.ndarray, totals: np.ndarray, confidence: float) -> np.
     return np.asarray(np.where(hits > 0, betaincinv(np.maximum(hits, 1), totals - hits + 1, 1 - confidence), 0.0))
 
 
+def upper_bound(hits: int, total: int, confidence: float) -> float:
+    """Return the exact one-sided upper bound of a share; 1 of a total of 0."""
+    if not total:
+        return 1.0
+    return 1.0 - float(lower_bounds(np.array([total - hits]), np.array([total]), confidence)[0])
+
+
 def needed_without_a_miss(bound: float, confidence: float) -> int:
     """Return how many images, all of them hits, bring ``lower_bounds`` up to ``bound`` (0 to 1, exclusive)."""
     return int(np.ceil(np.log(1 - confidence) / np.log(bound)))

@@ -23,6 +23,7 @@ from karyocyte.evaluation.referral.choices import (
     reviewed,
 )
 from karyocyte.evaluation.referral.selective import areas, rankings
+from karyocyte.evaluation.referral.unseen import count_unseen, draw_unseen, unseen_table
 from karyocyte.evaluation.result import (
     EvaluationResult,
     EvaluationWarning,
@@ -32,7 +33,7 @@ from karyocyte.evaluation.result import (
     TriageRuleResult,
     warnings_about,
 )
-from karyocyte.evaluation.sections import Findings, flat_table
+from karyocyte.evaluation.sections import Drawing, Findings, flat_table
 
 FEW_POSITIVES = 100
 FEW_WRONG = 10
@@ -71,17 +72,23 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     for fold, release in zip(runs.folds, releases, strict=True):
         decisions.append(decide(fold, ReviewThresholds(release=release.threshold)))
     rules = {name: evaluate_rule(name, [of_fold[name] for of_fold in decisions], runs) for name in RULES}
+    review = np.concatenate([of_fold["release"].review for of_fold in decisions])
     value = TriageResult(
         risk_coverage=areas(runs),
         # What is not released is kept for a person, who misses none: the sensitivity of the rule is the release's.
         release=ReleaseResult(releases, rules["release"].sensitivity),
         rules=list(rules.values()),
+        unseen=count_unseen(runs.test, review, runs.settings.confidence),
     )
     by_subject = any(fold.test.scored.by_subject for fold in runs.folds)
     warnings = triage_warnings(value, runs.settings.triage, f"“{runs.pooled.positive_class}”", by_subject)
     curves = {name: ranking.curve for name, ranking in rankings(runs.tests).items()}
-    figures = {"risk_coverage": partial(confidence_plots.risk_coverage, curves=curves)}
-    return Findings(value, warnings, {"triage": flat_table(value.rules)}, figures)
+    tables = {"triage": flat_table(value.rules)}
+    figures: dict[str, Drawing] = {"risk_coverage": partial(confidence_plots.risk_coverage, curves=curves)}
+    if value.unseen:
+        tables["unseen"] = unseen_table({str(runs.about["name"]): value.unseen})
+        figures["unseen"] = partial(draw_unseen, table=tables["unseen"])
+    return Findings(value, warnings, tables, figures)
 
 
 def decide(fold: LabelledFold, chosen: ReviewThresholds) -> dict[str, RuleDecision]:

@@ -9,7 +9,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
 from karyocyte.common.predictions import Predictions, read_predictions
 from karyocyte.common.runs.run import Run, open_runs
-from karyocyte.evaluation.comparison.comparison_tables import comparison_of_groups, groups_frame, pairs_frame
+from karyocyte.evaluation.comparison.comparison_tables import comparison_of_groups
 from karyocyte.evaluation.comparison.departures import departures
 from karyocyte.evaluation.comparison.pairwise import compare_groups
 from karyocyte.evaluation.evaluate import Evaluation, evaluate_labelled, write_files
@@ -88,8 +88,24 @@ def _compare(
             from karyocyte.evaluation.core.plots import rocs  # here: matplotlib costs seconds
 
             rocs(output / "roc.png", curves)
-        write_csv(output / "groups.csv", groups_frame(labels, results), "%.6f")
-        write_csv(output / "pairs.csv", pairs_frame(matrix), "%.6f")
+        _write_unseen(labels, results, output)
+
+
+def _write_unseen(labels: list[str], results: list[EvaluationResult], output: Path) -> None:
+    """Write the positive subjects that the release of each group would leave unseen, if subjects are known."""
+    counts = {}
+    for label, result in zip(labels, results, strict=True):
+        if result.triage and result.triage.unseen:
+            counts[label] = result.triage.unseen
+    if counts:
+        from karyocyte.evaluation.referral.unseen import (
+            draw_unseen_of_runs,
+            unseen_table,
+        )  # here: matplotlib costs seconds
+
+        table = unseen_table(counts)
+        write_csv(output / "unseen.csv", table, "%.6f")
+        draw_unseen_of_runs(output / "unseen.png", table, {"name": f"{len(counts)} experiments"})
 
 
 def _read_part(file: Path, request: EvaluateRequest) -> Predictions:

@@ -37,7 +37,7 @@ class ExplainConfig(StrictModel, defaults="explain"):
     target: str = FROM_YAML
     samples: PositiveInt | None = FROM_YAML
     all: bool = FROM_YAML
-    channels: PositiveInt = FROM_YAML
+    channels: PositiveInt | None = FROM_YAML
     data_dir: str | None = FROM_YAML
 
 

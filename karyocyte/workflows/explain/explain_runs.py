@@ -27,7 +27,14 @@ from karyocyte.evaluation.metrics.resampled import evaluate
 from karyocyte.evaluation.renderers import frame_table
 from karyocyte.workflows.explain.attribution import Method, heat_maps, resolve, scaled
 from karyocyte.workflows.explain.explain_request import PREDICTED, TRUE, ExplainConfig, ExplainRequest
-from karyocyte.workflows.explain.layers import Model, layer_maps, layer_shapes, positions, smoothness
+from karyocyte.workflows.explain.layers import (
+    Model,
+    activations_and_pools,
+    layer_maps,
+    layer_shapes,
+    positions,
+    smoothness,
+)
 from karyocyte.workflows.explain.plots import channel_picture, coloured, most_varied, overlay
 from lightning_modules.load import TrainedRun, load_run
 
@@ -38,10 +45,13 @@ COLUMNS = 6  # of a figure: three images, each with its heat map
 WIDTH = 2.4  # inches of a column
 WIDEST = 16.0  # inches of a figure
 LETTERS = 28  # of an image's name
+ALL_LAYERS = "activations"  # the word for all of ``activations_and_pools``
 SAMPLES = 2  # images of which layers are drawn by default
 MEASURED = 12  # images whose layers are measured by default
 COLOURS = "colours from blue to dark red: each image by its own greatest value; no colour: no support for the class"
-LAYERS_NOTE = "of each layer the channels that vary most, each scaled to its own range"
+LAYERS_NOTE = "of each layer the channels that vary most, each scaled to its own range; a constant one is black"
+ALL_CHANNELS_NOTE = "of each layer all channels in their order, each scaled to its own range; a constant one is black"
+LAYER_COLUMNS = 6  # of a figure with the layers of one image, at most
 Pairs = Sequence[tuple[Example, Example]]  # an image and its heat map
 Strips = list[tuple[str, list[Example]]]  # rows of a figure with their headings
 
@@ -250,11 +260,16 @@ def draw_layers(request: ExplainRequest) -> None:
             rows.append((" · ".join([name, _place(run), *headings]), list(chain.from_iterable(of_images))))
             continue
         path = request.out or run.folder / "layers" / "layers.png"
-        _draw_strips(path, {**run.predictions.about, "name": name}, LAYERS_NOTE, strips)
+        columns = min(LAYER_COLUMNS, max(len(strip) for _, strip in strips))
+        _draw_strips(path, {**run.predictions.about, "name": name}, _layers_note(request), strips, columns)
         say(str(path), *other_revisions(run.folder))
     if together:
-        _draw_strips(together, {"name": "outputs of layers"}, LAYERS_NOTE, rows)
+        _draw_strips(together, {"name": "outputs of layers"}, _layers_note(request), rows)
         say(str(together))
+
+
+def _layers_note(request: ExplainRequest) -> str:
+    return ALL_CHANNELS_NOTE if request.settings.channels is None else LAYERS_NOTE
 
 
 def _layer_strips(run: TrainedRun, request: ExplainRequest) -> Strips:
@@ -264,7 +279,9 @@ def _layer_strips(run: TrainedRun, request: ExplainRequest) -> Strips:
     for number, (image, name) in enumerate(zip(samples.images, samples.names, strict=True)):
         strip: list[Example] = [(image, [("input", PLAIN)])]
         for (position, module), of_layer in maps.items():
-            channels = of_layer[number, most_varied(of_layer, request.settings.channels)]
+            channels = of_layer[number]
+            if request.settings.channels is not None:
+                channels = channels[most_varied(of_layer, request.settings.channels)]
             shape = " × ".join(map(str, of_layer.shape[1:]))
             lines = dict.fromkeys((position, module, shape), PLAIN)
             strip.append((channel_picture(channels), list(lines.items())))
@@ -302,7 +319,12 @@ def _layer_outputs(
     model = Model.of_run(run)
     samples = from_test_part(run.folder, request.settings.samples or count, request.settings.data_dir)
     names = request.settings.layer or ()
-    layers = dict(zip(names, names, strict=True)) or positions(model, layer_shapes(model, samples.images[0]))
+    if names == (ALL_LAYERS,):
+        layers = activations_and_pools(model, layer_shapes(model, samples.images[0]))
+    elif names:
+        layers = dict(zip(names, names, strict=True))
+    else:
+        layers = positions(model, layer_shapes(model, samples.images[0]))
     maps = layer_maps(model, samples.images, list(layers.values()))
     return samples, {(position, module): maps[module] for position, module in layers.items()}
 

@@ -21,6 +21,7 @@ CONSTANT = 1e-6  # a map is constant if its standard deviation is at most this s
 _DISCS = ((0.25, 0.25), (0.25, 0.75), (0.5, 0.5), (0.75, 0.25), (0.75, 0.75))
 LEAST_CORRELATION = 0.8
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
+ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.SiLU, nn.GELU, nn.Hardswish)
 Shape = tuple[int, int, int]  # channels, height and width of maps
 
 
@@ -175,6 +176,21 @@ def positions(model: Model, shapes: Mapping[str, Shape]) -> dict[str, str]:
     spread = np.unique(np.linspace(0, len(stages) - 1, STAGES).round().astype(int))
     chosen = np.array(stages)[spread].tolist()
     return dict(zip(chosen, chosen, strict=True))
+
+
+def activations_and_pools(model: Model, shapes: Mapping[str, Shape]) -> dict[str, str]:
+    """Choose what every convolution gives after its activation, and every pool (paper 004, figures 36 to 38).
+
+    Returns:
+        Name -> name of the module, in the order in which they end.
+
+    Raises:
+        UserError: The network has no such modules, but calls functions instead.
+    """
+    chosen = {name: name for name in shapes if isinstance(model.modules[name], (*ACTIVATIONS, *POOLS))}
+    if not chosen:
+        raise UserError("layer=activations: the network has no modules of activations and pools: name its layers")
+    return chosen
 
 
 def smoothness(maps: np.ndarray) -> np.ndarray:

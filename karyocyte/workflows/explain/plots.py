@@ -41,7 +41,7 @@ def mosaic(maps: np.ndarray) -> np.ndarray:
 
     Returns:
         float32 in [0, 1], as square as the number of channels allows; NaN on the lines and where no channel is left.
-        A constant channel is mid-gray; channels of one value each are scaled together.
+        A constant channel is black; channels of one value each are scaled together.
     """
     count, height, width = maps.shape
     axes = None
@@ -49,7 +49,7 @@ def mosaic(maps: np.ndarray) -> np.ndarray:
         axes = (1, 2)
     low = maps.min(axis=axes, keepdims=True)
     high = maps.max(axis=axes, keepdims=True)
-    scaled = np.divide(maps - low, high - low, out=np.full(maps.shape, 0.5, np.float32), where=high > low)
+    scaled = np.divide(maps - low, high - low, out=np.zeros(maps.shape, np.float32), where=high > low)
     times = max(1, ceil(TILE / min(height, width)))
     tiles = torch.from_numpy(scaled.repeat(times, axis=1).repeat(times, axis=2))[:, None]
     if count == 1:

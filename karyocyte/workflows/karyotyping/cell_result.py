@@ -29,7 +29,7 @@ LISTED = 5  # files in a reason
 TWO = 1.4  # times the area of another chromosome of the class; in 5 % of normal cells a homologue is so large
 LEFT_OUT = {
     "broken": "that cannot be read",
-    "foreign": "left out as foreign",
+    "no_chromosome": "left out as no chromosome",
     "fixed": "with a fixed class, but not used",
 }
 

@@ -11,6 +11,7 @@ from karyocyte.common.text import counted
 from karyocyte.evaluation.pages.blocks import Figure, Section
 from karyocyte.evaluation.pages.rendering import render
 from karyocyte.evaluation.tables import Cell, Table
+from karyocyte.workflows.papers.choices import our_choices
 from karyocyte.workflows.papers.figure_tables import (
     NOT_MEASURED,
     count_verdicts,
@@ -49,6 +50,7 @@ def write_page(plan: Plan, runs: Mapping[str, Runs], records: Mapping[str, StepR
     sections = [
         _headline_section(figures[chosen]),
         Section("All printed figures", "figures", tables=figure_tables(figures[chosen])),
+        _choices_section(plan),
         _pictures_section(plan),
         _tables_section(plan),
         _costs_section(records),
@@ -98,6 +100,16 @@ def _headline_section(figures: pd.DataFrame) -> Section:
     return Section("Main figures", "main", tables=[Table.of("Main figures", rows, reading)])
 
 
+def _choices_section(plan: Plan) -> Section:
+    """The settings that the paper does not print."""
+    reading = (
+        "Marked as ours in conf/experiment/, since the paper does not print them. What the paper prints twice, and "
+        f"differently, is in docs/papers/{plan.paper}.md."
+    )
+    table = Table.of_frame("Choices that are ours", our_choices(plan.experiments), reading=reading)
+    return Section("Choices that are ours", "choices", tables=[table])
+
+
 def _pictures_section(plan: Plan) -> Section:
     figures = []
     for split in plan.splits:
@@ -116,6 +128,8 @@ def _tables_section(plan: Plan) -> Section | None:
     for name in TABLES:
         for file in sorted(plan.output.glob(f"*/**/{name}.csv")):
             frame = pd.read_csv(file).drop(columns=["run", "message", "layer"], errors="ignore")
+            for column in frame.filter(regex="(^|[._])lr$"):  # three decimals would show most rates as zero
+                frame[column] = frame[column].map("{:.2g}".format)
             tables.append(Table.of_frame(file.relative_to(plan.output).with_suffix("").as_posix(), frame))
     if not tables:
         return None

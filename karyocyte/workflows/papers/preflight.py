@@ -90,8 +90,8 @@ def _find_weights(config: Config) -> tuple[str, str]:
     """Return what is to be said of the weights, and why the run will fail without them, or ""."""
     if config.weights == "random":
         return "none needed", ""
-    from lightning_modules.backbones.local_weights import NotAtHandError, WeightsFolders
-    from lightning_modules.backbones.pretrained import find_weights
+    from lightning_modules.backbones.find_weights import find_weights
+    from lightning_modules.backbones.weights_folders import NotAtHandError, WeightsFolders
 
     folders = WeightsFolders.of(config.weights_dir, config.cache_dir, download=False)
     try:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from karyocyte.common.runs.sweeps import is_done, read_record, read_sweep, run_o
 from karyocyte.common.text import counted, one_line
 from karyocyte.workflows.papers.page import warnings_of, write_page
 from karyocyte.workflows.papers.plan import (
+    LINE,
     WEIGHTS,
     Plan,
     Runs,
@@ -33,9 +35,14 @@ from karyocyte.workflows.papers.plan import (
 )
 from karyocyte.workflows.papers.records import Records, StepRecord
 
+TITLE = 30  # columns of the name of a step, of LINE
 
-def show_plan(plan: Plan, configs: Mapping[str, Sequence[Config]]) -> None:
-    """Print the commands of a plan; runs that are not trained yet are named by patterns, of their configurations."""
+
+def show_plan(plan: Plan, configs: Mapping[str, Sequence[Config]], in_full: bool = False) -> None:
+    """Print the commands of a plan, each on a line that may be cut, or ``in_full``, to be copied.
+
+    Runs that are not trained yet are named by patterns, of their configurations.
+    """
     steps = preparation_steps(plan) + [training_step(plan, split) for split in plan.splits]
     runs = {split.name: _patterns(plan, split, configs[split.name]) for split in plan.splits}
     for split in plan.splits:
@@ -43,7 +50,13 @@ def show_plan(plan: Plan, configs: Mapping[str, Sequence[Config]]) -> None:
     steps.append(comparison_step(plan, runs, ()))
     say(f"paper {plan.paper}: {counted(len(steps), 'step')}")
     for number, step in enumerate(steps, 1):
-        _say_step(f"{number}. {step.name}", step)
+        title = f"{number:2}. {step.name}"
+        if in_full:
+            _say_step(title, step)
+        else:
+            say(f"{title:{TITLE}} {textwrap.shorten(step.line, LINE - TITLE - 1, placeholder=' ...')}")
+    if not in_full:
+        say("--commands instead of --dry-run prints these commands in full")
 
 
 def _say_step(title: str, step: Step) -> None:

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 from karyocyte.common.arguments import free_name
 from karyocyte.common.config.base import FROM_YAML, Folder, StrictModel, listed
 from karyocyte.common.config.command import Command
-from karyocyte.common.errors import UserError, close_path
+from karyocyte.common.errors import UserError, close_path, close_words
 from karyocyte.common.runs.files import RunFolder
 from karyocyte.common.runs.run import close_run
 from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
@@ -113,7 +113,6 @@ class PredictRequest:
                 raise UserError(f"{written} exists already: name another, `--output {another}`, or move it away")
         for place in self.places:
             if not place.exists():
-                whole = Path(" ".join(map(str, self.places)))  # the shell has made several words of one path
-                near = f"did you mean `{shlex.quote(str(whole))}`? " if whole.exists() else close_path(place)
+                near = close_words(self.places) or close_path(place)
                 raise UserError(f"{place} is missing: {near}name a folder, a zip or files of images")
         self.model.check(LoadOptions(runtime=self.settings.runtime, passes=self.settings.passes))

@@ -77,8 +77,8 @@ def fault_of(composed: DictConfig, weights: dict[str, str | None]) -> str | None
     asked = f"{config.weights} {config.model.model_dump_json()}"
     if config.weights != "random" and asked not in weights:
         with heavy_imports():
-            from lightning_modules.backbones.local_weights import WeightsFolders
-            from lightning_modules.backbones.pretrained import find_weights
+            from lightning_modules.backbones.find_weights import find_weights
+            from lightning_modules.backbones.weights_folders import WeightsFolders
         weights[asked] = None
         try:
             find_weights(config.model, config.weights, WeightsFolders.of(config.weights_dir, config.cache_dir))

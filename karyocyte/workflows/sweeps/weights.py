@@ -7,8 +7,8 @@ from karyocyte.common.cli import say, warn
 from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import counted
-from lightning_modules.backbones.local_weights import WeightsFolders
-from lightning_modules.backbones.pretrained import find_weights
+from lightning_modules.backbones.find_weights import find_weights
+from lightning_modules.backbones.weights_folders import WeightsFolders
 
 
 def bring_weights(configs: Sequence[TrainingConfig]) -> None:

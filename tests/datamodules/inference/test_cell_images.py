@@ -1,4 +1,4 @@
-"""The pictures of a cell: broken, foreign and repeated files, and the scale of the others."""
+"""The pictures of a cell: broken and repeated ones, those of no chromosome files, and the scale of the others."""
 
 import os
 import shutil
@@ -48,7 +48,7 @@ def read(folder, tmp_path, config=CONFIG, fixed=None):
         return {file.file.name: file for file in read_cell(cell, config, fixed or {}, pool)}
 
 
-FOREIGN = {
+NO_CHROMOSOME = {
     "photo.png": (photo(), "photograph"),
     "blank.png": (np.pad(np.full((48, 28, 3), 255, np.uint8), ((1, 1), (1, 1), (0, 0)), constant_values=254), "blank"),
     "karyogram.png": (255 - karyogram(), "12 separate objects"),
@@ -58,12 +58,12 @@ FOREIGN = {
 }
 
 
-@pytest.mark.parametrize("name", FOREIGN)
-def test_foreign_pictures_are_left_out(cell_folder, tmp_path, name):
-    pixels, cause = FOREIGN[name]
+@pytest.mark.parametrize("name", NO_CHROMOSOME)
+def test_pictures_of_no_chromosome_are_left_out(cell_folder, tmp_path, name):
+    pixels, cause = NO_CHROMOSOME[name]
     write_image(cell_folder / name, pixels)
     files = read(cell_folder, tmp_path)
-    assert files[name].status is FileStatus.FOREIGN
+    assert files[name].status is FileStatus.NO_CHROMOSOME
     assert cause in files[name].cause
     assert files[name].pixels is None
     assert {file.status for file in files.values() if file is not files[name]} == {FileStatus.USED}
@@ -107,7 +107,7 @@ def test_files_that_are_not_used_do_not_change_the_scale(cell_folder, tmp_path):
         return cell_scales(used, CONFIG)
 
     before = scale()
-    for name, (pixels, _) in FOREIGN.items():
+    for name, (pixels, _) in NO_CHROMOSOME.items():
         write_image(cell_folder / name, pixels)
     (cell_folder / "broken.png").write_text("no image")
     shutil.copy(cell_folder / "01.png", cell_folder / "again.png")

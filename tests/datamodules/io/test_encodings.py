@@ -18,6 +18,7 @@ RGB = np.ascontiguousarray(np.dstack([RAMP, 255 - RAMP, np.roll(RAMP, 9, axis=0)
 PLANES = np.moveaxis(RGB, -1, 0)
 ALPHA = RAMP[::-1].copy()
 OVER_BLACK = (RGB * (ALPHA[..., None] / 255)).round().astype(np.uint8)
+XMP = b'<rdf:Description tiff:Orientation="3"/>'
 BYTE = np.arange(256, dtype=np.uint16)
 COLOUR_MAP = np.stack([BYTE, 255 - BYTE, BYTE // 2])
 
@@ -74,6 +75,13 @@ def packed(pixels: np.ndarray, bits: int, photometric: str) -> bytes:
     return retagged(retagged(data, 258, bits), 279, len(content))
 
 
+def in_reversed_bits(pixels: np.ndarray) -> bytes:
+    """Colours whose bytes begin with their last bit (FillOrder), a tag that tifffile does not write."""
+    bits = np.unpackbits(pixels[..., None], axis=-1)[..., ::-1]
+    data = tif(np.packbits(bits, axis=-1)[..., 0], "rgb", extratags=[(32000, 3, 1, 2, True)])
+    return data.replace(struct.pack("<HHI", 32000, 3, 1), struct.pack("<HHI", 266, 3, 1))
+
+
 RIGHT = {
     "gray": (tif(RAMP), RAMP),
     "gray, white is zero": (tif(RAMP, "miniswhite"), 255 - RAMP),
@@ -94,6 +102,9 @@ RIGHT = {
     "colours in deflated planes": (tif(PLANES, "rgb", planarconfig="separate", compression="zlib"), RGB),
     "colours in tiles": (tif(RGB, "rgb", tile=(16, 16)), RGB),
     "colours in planes of tiles": (tif(PLANES, "rgb", planarconfig="separate", tile=(16, 16)), RGB),
+    "colours in strips": (tif(RGB, "rgb", rowsperstrip=7), RGB),
+    "colours with reversed bits": (in_reversed_bits(RGB), RGB),
+    "colours turned by a text": (tif(RGB, "rgb", extratags=[(700, 1, len(XMP), XMP, True)]), np.rot90(RGB, 2)),
     "colours of 16 bits": (tif(deep(RGB), "rgb"), RGB),
     "colours of 16 bits, big-endian": (tif(deep(RGB), "rgb", byteorder=">", compression="zlib"), RGB),
     "colours of 16 bits in tiles": (tif(deep(RGB), "rgb", tile=(16, 16)), RGB),

@@ -4,13 +4,15 @@ import cv2
 import numpy as np
 import pytest
 
+from datamodules.io.decode import border
 from datamodules.manifest.numbers import NUMBERS, picture_numbers
 
 COLOUR = (90, 120, 200)
 
 
 def numbers_of(pixels, size=1000):
-    return dict(zip(NUMBERS, picture_numbers(pixels, cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), size), strict=True))
+    gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    return dict(zip(NUMBERS, picture_numbers(pixels, gray, float(np.median(border(gray))), size), strict=True))
 
 
 @pytest.mark.parametrize("ground", [(0, 0, 0), (255, 255, 255), (230, 210, 180)])

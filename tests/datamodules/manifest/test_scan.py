@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from scipy.fft import dctn
 
+from datamodules.io.decode import border
 from datamodules.manifest import scan as scanning
 from karyocyte.common.errors import UserError
 from tests.helpers.images import break_image, cell_image, scan_folder, write_class_folders, write_image
@@ -23,7 +24,8 @@ def distance(one: str, other: str) -> int:
 
 
 def hash_of(image: np.ndarray) -> str:
-    return scanning.perceptual_hash(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return scanning.perceptual_hash(gray, float(np.median(border(gray))))
 
 
 @pytest.fixture

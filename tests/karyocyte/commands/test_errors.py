@@ -4,10 +4,16 @@ from importlib import import_module
 
 import pytest
 
+from karyocyte.common.paths import ROOT
 from karyocyte.common.predictions import write_predictions
+from karyocyte.common.runs.files import RunFile
+from karyocyte.common.runs.run import Run
 from tests.helpers.archives import write_zip
+from tests.helpers.images import cell_image, write_image
+from tests.helpers.portable import TINY
 from tests.helpers.predictions import make_run
 from tests.helpers.terminal import error_of, run_app
+from tests.helpers.training import small_config, write_untrained_run
 from tests.karyocyte.commands.test_review import approve
 from tests.karyocyte.workflows.review.bundles import MALE, write_bundle
 from tests.karyocyte.workflows.sweeps.sweep_files import grid, write_jobs
@@ -26,6 +32,39 @@ ERRORS = [
     ("evaluate good0 --csv other.csv", "other.csv has other columns than label"),
     ("evaluate good0 --csv .", ". is not a readable table: name another file with --csv"),
     ("evaluate good0 resamplse=3", "unknown key resamplse: did you mean `resamples`"),
+    ("evaluate net0 --on data=folder data_dir=images prepare.size=64 --output new", "--on prepare.size=64"),
+    ("evaluate net0 --on data_dir=images --output new", "--on data_dir="),
+    ("evaluate net0 --on data=folder data_dir=images data.clases=[a] --output new", "data.clases"),
+    ("evaluate net0 --on data=folder data_dir=nowhere --output new", "data folder nowhere"),
+    ("evaluate net0 --map blast=all --output new", "--on data=..."),
+    ("evaluate net0 --on data=folder data_dir=images --map blast=all healthy=hem", "add --output"),
+    ("evaluate net0 net0 --on data=folder data_dir=images --output new", "is named twice"),
+    ("evaluate vote --on data=folder data_dir=images --output new", "is an ensemble: name its members"),
+    ("explain heatmaps net0 method=lime", "method"),
+    ("explain heatmaps net0 --csv x.csv", "--csv: heatmaps does not use it: leave it out, or use --out"),
+    ("explain smoothness net0 --out x.png", "--out: smoothness does not use it: leave it out, or use --csv"),
+    ("explain layers net0 --depth 2", "--depth: layers does not use it"),
+    ("explain layers net0 --out x.txt", "--out x.txt: a PNG file is written: end its name in .png"),
+    ("export portable --output new", "is not a run"),
+    ("export net0 --output images", "exists already"),
+    ("predict images --output p.csv", "images is not a run"),
+    ("predict net0 --output p.csv", "no images are named"),
+    ("predict portable --output p.csv", "no images are named"),
+    ("predict net0 empty --output p.csv", "no image in empty"),
+    ("predict net0 text --output p.csv", "(1 other file, not an image: 1 .txt)"),
+    ("predict net0 empty/absent --output p.csv", "empty/absent is missing"),
+    ("predict images net0 --output p.csv", "name the runs first"),
+    ("predict net0 net0 images --output p.csv", "net0 is named twice"),
+    ("predict net0 unfinished images --output p.csv", "unfinished is not finished"),
+    ("predict net0 sheets images --output p.csv", "sheets normal, abnormal"),
+    ("predict net0 images passes=5 --output p.csv", "the model has no dropout"),
+    ("predict net0 net1 images passes=5 --output p.csv", "passes=5"),
+    ("predict net0 images rules=votes --output p.csv", "rules.0: Input should be 'release' or 'confidence'"),
+    ("predict net0 images --output a.pdf", "--output a.pdf"),
+    ("predict net0 images --output taken.csv", "taken.parquet exists already"),
+    ("predict portable images passes=3 --output p.csv", "passes=3"),
+    ("predict portable net0 images --output p.csv", "it predicts alone"),
+    ("predict net0 images runtime=onnx --output p.csv", "runtime=onnx is for portable models"),
     ("report nowhere", "nowhere"),
     ("report good0 good0", "good0"),
     ("compare --paper 007", "no claims of paper 007: choose from 001"),
@@ -46,12 +85,26 @@ ERRORS = [
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A folder of runs of two experiments, cells to be reviewed, a sweep and other files."""
+    """A folder of runs, untrained networks, images, cells to be reviewed, a sweep and other files."""
     folder = tmp_path_factory.mktemp("home")
     for fold in range(2):
         for name in ("good", "poor"):
             run = make_run(fold, images=20, subjects=10, about={"name": name})
             write_predictions(folder / f"{name}{fold}" / "predictions.parquet", run)
+    for name, classes in (("net0", ("hem", "all")), ("net1", ("hem", "all")), ("sheets", ("normal", "abnormal"))):
+        write_untrained_run(folder / name, small_config(folder / "gone", "model=scratch_cnn", *TINY), classes)
+        write_predictions(folder / name / "predictions.parquet", make_run(classes=classes))
+    for name in ("vote", "unfinished"):
+        (folder / name).mkdir()
+        Run(folder / name).write_status("finished" if name == "vote" else "running")
+    Run(folder / "vote").write_json(RunFile.ENSEMBLE, {})
+    for name in ("blast", "healthy"):
+        write_image(folder / "images" / name / "a.png", cell_image(0))
+    (folder / "empty").mkdir()
+    (folder / "text").mkdir()
+    for name in ("text/a.txt", "taken.parquet"):
+        (folder / name).touch()
+    (folder / "portable").symlink_to(ROOT / "models" / "chromosomes")
     write_bundle(folder / "cells")
     approve(folder / "other.jsonl", "reader1", MALE, cell="c7")
     write_jobs(folder, grid(1))

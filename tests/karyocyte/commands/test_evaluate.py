@@ -58,8 +58,8 @@ def test_predictions_of_training_images_beside_a_run_are_evaluated_too(runs):
 def test_rows_and_files_are_written(runs):
     folder, csv = runs / "pooled", runs / "results" / "x.csv"
     call(runs / "good0", runs / "good1", "--csv", csv, "--label", "mine", "--output", folder)
-    pictures = {"confusion_matrix.png", "roc.png", "reliability.png", "risk_coverage.png"}
-    tables = {f"{name}.csv" for name in ("triage", "wrong", "by_subject", "subgroups", "operating_points")}
+    pictures = {"confusion_matrix.png", "roc.png", "reliability.png", "risk_coverage.png", "unseen.png"}
+    tables = {f"{name}.csv" for name in ("triage", "unseen", "wrong", "by_subject", "subgroups", "operating_points")}
     assert {path.name for path in folder.iterdir()} == {"metrics.json", *tables, *pictures}
     assert pd.read_csv(csv)[["label", "folds"]].drop_duplicates().to_numpy().tolist() == [["mine", "0 1"]]
 
@@ -70,8 +70,7 @@ def test_several_experiments_are_evaluated_each_and_in_pairs(runs):
     result = call(*names, "--output", folder, "--csv", csv, "--label", "mine")
     assert "1 - 2" in result.output
     assert "Holm's correction for 1 pair" in " ".join(result.output.split())
-    assert {path.name for path in folder.iterdir()} == {"groups.csv", "pairs.csv", "roc.png"}
-    assert pd.read_csv(folder / "groups.csv")["images"].tolist() == [90, 90]
+    assert {path.name for path in folder.iterdir()} == {"roc.png", "unseen.csv", "unseen.png"}
     rows = pd.read_csv(csv).set_index("label")
     assert set(rows.index) == {"mine: good", "mine: poor", "mine"}
     assert {"auc", "ece", "nll_scaled"} <= set(rows.loc["mine: good", "metric"])

@@ -194,23 +194,12 @@ def test_a_description_that_does_not_fit_is_refused(changed, cell_images, tmp_pa
     assert expected in failed(tmp_path, changed(change), cell_images, "runtime=torch")
 
 
-def test_wrong_options_of_a_prediction(cell_runs, portable, cell_images, tmp_path):
-    assert "passes=3" in failed(tmp_path, portable, cell_images, "passes=3")
+def test_graphs_cannot_take_the_statistics_of_the_images(portable, cell_images, tmp_path):
     assert "batchnorm=images" in failed(tmp_path, portable, cell_images, "batchnorm=images", "runtime=onnx")
-    assert "it predicts alone" in failed(tmp_path, portable, cell_runs[0], cell_images)
-    assert "runtime=onnx is for portable models" in failed(tmp_path, cell_runs[0], cell_images, "runtime=onnx")
-    assert "no images are named" in failed(tmp_path, portable)
 
 
-def test_wrong_options_of_an_export(cell_runs, portable, tmp_path):
-    def refused(*arguments):
-        return error_of(run_app(export, *arguments, code=1))
-
-    assert "exists already" in refused(cell_runs[0], "--output", portable)
-    assert "is not a run" in refused(portable, "--output", tmp_path / "new")
-    moved = tmp_path / "moved"
-    shutil.copytree(cell_runs[0], moved)
-    run = Run(moved)
+def test_a_run_whose_images_are_gone_asks_for_their_folder(cell_runs, tmp_path):
+    run = Run(shutil.copytree(cell_runs[0], tmp_path / "moved"))
     run.write_config(run.config.model_copy(update={"data_dir": str(tmp_path / "gone")}))
-    assert "--data-dir" in refused(moved, "--output", tmp_path / "new")
+    assert "--data-dir" in error_of(run_app(export, run.folder, "--output", tmp_path / "new", code=1))
     assert not (tmp_path / "new").exists()

@@ -46,11 +46,6 @@ def call(*arguments, code=0):
     return run_app(app, *arguments, code=code, NO_COLOR="1", TERM="dumb", COLUMNS="100")
 
 
-def failed(tmp_path, *arguments):
-    """Run with wrong arguments; return what is written to stderr."""
-    return call("--output", tmp_path / "p.csv", *arguments, code=1).stderr
-
-
 @pytest.fixture
 def predict_table(tmp_path):
     """A function that runs scripts/predict.py and returns the table and the terminal's text."""
@@ -280,48 +275,6 @@ def test_members_without_common_validation_images_choose_no_threshold(cell_runs,
     assert table["review"].all()
 
 
-@pytest.mark.parametrize("taken", ["p.csv", "p.parquet"])
-def test_nothing_is_overwritten(cell_runs, cell_images, tmp_path, taken):
-    (tmp_path / taken).write_text("mine")
-    assert f"{taken} exists already" in failed(tmp_path, cell_runs[0], cell_images)
-    assert [path.name for path in tmp_path.iterdir()] == [taken]
-    assert (tmp_path / taken).read_text() == "mine"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ("{images}", "{images} is not a run"),
-        ("{run}", "no images are named"),
-        ("{run} {empty}", "no image in {empty}"),
-        ("{run} {text}", "(1 other file, not an image: 1 .txt)"),
-        ("{run} {empty}/absent", "{empty}/absent is missing"),
-        ("{images} {run}", "name the runs first"),
-        ("{run} {run} {images}", "{run} is named twice"),
-        ("{run} {unfinished} {images}", "{unfinished} is not finished"),
-        ("{run} {sheets} {images}", "{sheets} normal, abnormal"),
-        ("{run} {images} passes=5", "the model has no dropout"),
-        ("{run} {other} {images} passes=5", "passes=5"),
-        ("{run} {images} rules=votes", "rules.0: Input should be 'release' or 'confidence'"),
-        ("{run} {images} --output a.pdf", "--output a.pdf"),
-    ],
-)
-def test_error_is_one_line_and_writes_nothing(cell_runs, sheet_run, tmp_path, arguments, words):
-    places = {"run": cell_runs[0], "other": cell_runs[1], "sheets": sheet_run}
-    for name in ("images", "empty", "text", "unfinished"):
-        places[name] = tmp_path / name
-        places[name].mkdir()
-    write_image(places["images"] / "a.png", cell_image(0))
-    (places["text"] / "a.txt").write_text("x")
-    Run(places["unfinished"]).write_status("running")
-    before = sorted(tmp_path.rglob("*"))
-    lines = failed(tmp_path, *arguments.format(**places).split()).strip().splitlines()
-    errors = [line for line in lines if line.startswith("error: ")]
-    assert len(errors) == 1
-    assert words.format(**places) in errors[0]
-    assert sorted(tmp_path.rglob("*")) == before
-
-
 def test_batchnorm_statistics_of_the_images(cell_runs, cell_images, predict_table):
     trained, _ = predict_table(cell_runs[0], cell_images, "batchnorm=trained")
     default, output = predict_table(cell_runs[0], cell_images, name="default")
@@ -342,7 +295,3 @@ def test_nothing_is_released_where_a_reader_seems_to_have_failed(cell_runs, tmp_
     assert table["review"].all()
     assert table["reason"].notna().all()
     assert output.count("may have been read wrongly") == 1
-
-
-def test_nothing_is_said_of_images_that_differ(cell_runs, cell_images, predict_table):
-    assert "read wrongly" not in predict_table(cell_runs[0], cell_images)[1]

@@ -79,6 +79,9 @@ REFUSED = [
     "predict run0 cells pases=3 --output new.csv",
     "evaluate rnu0",
     "evaluate resnet_blok5",
+    "evaluate latst",
+    "evaluate resnet_blok5/latest",
+    "evaluate resnet_block5/lates",
     "evaluate resnet_blok5/fold0",
     "evaluate run0 resampels=20",
     "evaluate run0 --output cells",
@@ -184,8 +187,13 @@ def test_the_remedy_of_a_refusal_works_when_typed(home, monkeypatch, typed):
     call(name, mended(words, str(refused.value)))
 
 
-def test_a_path_without_its_quotes_is_put_together(home, monkeypatch):
+@pytest.mark.parametrize(
+    "typed", ["predict run0 {} --output new.csv", "predict run0 three {} --output new.csv", "karyotype {} --output new",
+              "karyotype portable {} --output new"]
+)  # fmt: skip
+def test_a_path_without_its_quotes_is_put_together(home, monkeypatch, typed):
     monkeypatch.chdir(home)
+    name, *words = shlex.split(typed.format("my cells"))
     with pytest.raises(UserError, match="`'my cells'`"):
-        call("predict", ["run0", "my", "cells", "--output", "new.csv"])
-    call("predict", ["run0", "my cells", "--output", "new.csv"])
+        call(name, words)
+    call(name, shlex.split(typed.format("'my cells'"))[1:])

@@ -22,8 +22,15 @@ from tests.helpers.terminal import printed
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 SETTINGS = EvaluationConfig(resamples=50)
-PICTURES = {"learning_curves.png", "confusion_matrix.png", "roc.png", "reliability.png", "risk_coverage.png"}
-TABLES = {"wrong.csv", "triage.csv", "by_subject.csv", "operating_points.csv"}
+PICTURES = {
+    "learning_curves.png",
+    "confusion_matrix.png",
+    "roc.png",
+    "reliability.png",
+    "risk_coverage.png",
+    "unseen.png",
+}
+TABLES = {"wrong.csv", "triage.csv", "unseen.csv", "by_subject.csv", "operating_points.csv"}
 HISTORY = pd.DataFrame({"epoch": [0], "train/loss": [0.7], "val/loss": [0.6], "lr": [1e-3]})
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from karyocyte.common.composition.compose import compose_config
 from karyocyte.inference.networks import LEAST, SAMPLE, adapt_to, adapts, sample_rows
-from lightning_modules.build import create_classifier
+from lightning_modules.create import create_classifier
 from lightning_modules.prediction.adaptation import adapt_to_images
 
 

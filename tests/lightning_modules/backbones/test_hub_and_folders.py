@@ -10,9 +10,9 @@ import timm
 import torch
 from huggingface_hub import constants
 
-from lightning_modules.backbones import pretrained
-from lightning_modules.backbones.local_weights import WeightsFolders
+from lightning_modules.backbones import find_weights
 from lightning_modules.backbones.pretrained import build_pretrained
+from lightning_modules.backbones.weights_folders import WeightsFolders
 from tests.helpers.hub import local_hub
 from tests.lightning_modules.backbones.test_pretrained import fails, model
 
@@ -77,7 +77,7 @@ def test_a_hub_out_of_reach_says_the_same(tmp_path, monkeypatch, offline):
         raise ConnectionError("no route")
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(pretrained, "get_session", lambda: SimpleNamespace(head=head))
+    monkeypatch.setattr(find_weights, "get_session", lambda: SimpleNamespace(head=head))
     message = fails("not downloaded: no route", model(NETWORK), f"hf-hub:{REPOSITORY}")
     assert "bring config.json" in message
 

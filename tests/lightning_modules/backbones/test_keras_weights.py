@@ -28,10 +28,12 @@ from karyocyte.common.paths import ROOT
 from karyocyte.workflows.sweeps.weights import bring_weights
 from lightning_modules.backbones import keras_store
 from lightning_modules.backbones.backbone import has_running_statistics
+from lightning_modules.backbones.find_weights import find_weights
 from lightning_modules.backbones.keras_files import converted, read_layers
 from lightning_modules.backbones.keras_store import MIRROR
-from lightning_modules.backbones.local_weights import NotAtHandError, WeightsFolders, read_side_file
-from lightning_modules.backbones.pretrained import build_pretrained, find_weights
+from lightning_modules.backbones.local_weights import read_side_file
+from lightning_modules.backbones.pretrained import build_pretrained
+from lightning_modules.backbones.weights_folders import NotAtHandError, WeightsFolders
 from lightning_modules.build import build_classifier
 from lightning_modules.optimizers import build_optimizer
 from tests.helpers.training import composed

@@ -14,9 +14,9 @@ from huggingface_hub.errors import EntryNotFoundError
 from karyocyte.common.config.schema import PretrainedConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file
-from lightning_modules.backbones import pretrained
-from lightning_modules.backbones.local_weights import WeightsFolders
+from lightning_modules.backbones import find_weights
 from lightning_modules.backbones.pretrained import build_pretrained
+from lightning_modules.backbones.weights_folders import WeightsFolders
 from tests.lightning_modules.tiny import save_weights
 
 TAG = "test_resnet.r160_in1k"  # one of timm's tiny networks
@@ -246,8 +246,8 @@ def test_a_hub_in_reach_gives_the_file_that_it_has(hub_cache, monkeypatch, tmp_p
         return str(path)
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(pretrained, "get_session", lambda: SimpleNamespace(head=lambda url, timeout: None))
-    monkeypatch.setattr(pretrained, "hf_hub_download", download)
+    monkeypatch.setattr(find_weights, "get_session", lambda: SimpleNamespace(head=lambda url, timeout: None))
+    monkeypatch.setattr(find_weights, "hf_hub_download", download)
     backbone, _ = build_pretrained(model("test_resnet"), TAG, 64)
     assert torch.equal(backbone.module.layer2[0].conv1.weight, state["layer2.0.conv1.weight"])
 

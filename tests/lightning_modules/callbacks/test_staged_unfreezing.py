@@ -10,8 +10,8 @@ from karyocyte.common.config.defaults import section_defaults
 from karyocyte.common.config.schema import StageConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.run import Run
-from lightning_modules.build import create_classifier
 from lightning_modules.callbacks.staged_unfreezing import Stage, StagedUnfreezing
+from lightning_modules.create import create_classifier
 from lightning_modules.training.fit import train_stages
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, build, weights_of

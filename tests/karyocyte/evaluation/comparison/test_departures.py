@@ -10,7 +10,14 @@ from karyocyte.common.paths import CONF, ROOT
 from karyocyte.common.runs.ensemble import EnsembleFile, write_ensemble
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.comparison.claims import read_claims
-from karyocyte.evaluation.comparison.departures import NOT_KNOWN, departures, of_config, of_experiment, printed_keys
+from karyocyte.evaluation.comparison.departures import (
+    NOT_KNOWN,
+    OURS,
+    departures,
+    of_config,
+    of_experiment,
+    printed_keys,
+)
 from tests.helpers.predictions import make_run
 
 # What a line in the file of an experiment has, and how its key ends.
@@ -33,7 +40,7 @@ TRAINING = [
     ("resnet50_cut_block5_d512", ["unfreeze.stages.finetune.lr=1e-4"], []),  # not printed
     ("resnet50_cut_block5", ["scheduler=cosine"], ["scheduler._target_=lightning_modules.optimizers.cosine" + NONE]),
     ("resnet50_cut_block5", ["weights=w/resnet50_v1.msra_in1k.trunk_to_layer3.safetensors"], []),
-    ("resnet50_cut_block5", [f"{EPOCHS}=2"], [f"{EPOCHS}=2 instead of 30"]),
+    ("resnet50_cut_block5", [f"{EPOCHS}=2"], [f"{EPOCHS}=2 instead of 30" + OURS]),
     (
         "resnet50_cut_block5",
         ["unfreeze=together", "~unfreeze.stages.head", "~unfreeze.stages.finetune"],
@@ -66,7 +73,7 @@ TRAINING = [
         ({"prepare": {"size": 128}}, ["128 px instead of 224"]),
         (
             {"trainer": {"max_epochs": 2, "max_images": 100}},
-            ["trainer.max_epochs=2 instead of 30", "trainer.max_images=100, none in the paper's experiment"],
+            ["trainer.max_epochs=2 instead of 30" + OURS, "trainer.max_images=100, none in the paper's experiment"],
         ),
         ({"model": {"cut": None}}, ["model.cut=null instead of features.23"]),
         ({"model": {"args": {"stem_pool": "caffe"}}}, ["model.args={'stem_pool': 'caffe'}" + NONE]),

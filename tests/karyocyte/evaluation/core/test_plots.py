@@ -161,7 +161,7 @@ def test_the_rocs_of_several_experiments_are_in_one_figure(tmp_path, saved_figur
         run = make_run(images=100, subjects=25, classes=classes, skill=skill)
         evaluated[f"skill {skill}"] = (evaluate_runs([run], SETTINGS), score(run.part("test")))
     plots.rocs(tmp_path / "roc.png", evaluated)
-    check_picture(tmp_path / "roc.png", 7.0, 6.6)
+    check_picture(tmp_path / "roc.png", 5.0, 5.7)
     for line, (result, _) in zip(saved_figures[0].axes[0].lines, evaluated.values(), strict=True):
         auc = result.test.metrics["auc"].value
         assert f"{auc:.3f}" in line.get_label()

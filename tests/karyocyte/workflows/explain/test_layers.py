@@ -9,7 +9,14 @@ import torch
 from torch import nn
 
 from karyocyte.common.errors import UserError
-from karyocyte.workflows.explain.layers import Model, as_maps, layer_maps, layer_shapes, positions
+from karyocyte.workflows.explain.layers import (
+    Model,
+    activations_and_pools,
+    as_maps,
+    layer_maps,
+    layer_shapes,
+    positions,
+)
 
 IMAGES = np.random.default_rng(0).integers(0, 255, (5, 64, 64, 3), dtype=np.uint8)
 
@@ -108,3 +115,17 @@ def test_maps_follow_what_moves_in_the_image(name, size):
         along = changed.sum(2 - axis)
         middles = (along * np.arange(along.shape[1])).sum(1) / along.sum(1)
         assert np.corrcoef(middles, places[:, axis])[0, 1] > 0.8
+
+
+def test_every_activation_and_pool_is_chosen_in_its_order():
+    _, model = small_net()
+    chosen = activations_and_pools(model, layer_shapes(model, IMAGES[0]))
+    assert list(chosen) == ["act1", "pool1", "pool2", "pool3"]
+    maps = layer_maps(model, IMAGES[:1], list(chosen))
+    assert (maps["act1"] >= 0).all()
+    resnet = timm_model("resnet18")
+    chosen = activations_and_pools(resnet, layer_shapes(resnet, IMAGES[0]))
+    assert list(chosen)[:3] == ["act1", "maxpool", "layer1.0.act1"]
+    without = Model(model.forward, {"conv1": model.modules["conv1"]})
+    with pytest.raises(UserError, match="name its layers"):
+        activations_and_pools(without, layer_shapes(without, IMAGES[0]))

@@ -7,6 +7,7 @@ import pytest
 
 from karyocyte.commands.explain import app
 from karyocyte.common.composition.compose import compose_config
+from karyocyte.common.paths import ROOT
 from karyocyte.common.runs.stages import stages_of
 from karyocyte.workflows.explain.summary import build_untrained
 from lightning_modules.backbones.layer_table import ParameterCounts, count_as_keras, layers_of
@@ -47,6 +48,13 @@ def test_counts_are_those_that_the_papers_print(experiment):
     classifier = build_untrained(config, 2)
     classifier.configure_stage(list(stages_of(config).values())[-1])
     assert count_as_keras(classifier, config.model.name) == ParameterCounts(*PRINTED[experiment])
+
+
+def test_the_table_of_printed_counts_is_that_of_our_networks():
+    table = pd.read_csv(ROOT / "results" / "claims" / "parameters.csv").set_index("experiment")
+    assert len(table) == 10
+    for experiment, row in table.iterrows():
+        assert (row["parameters"], row["trainable"]) == PRINTED[experiment]
 
 
 def test_layers_have_the_shapes_and_parameters_of_paper_004(tmp_path):

@@ -168,7 +168,7 @@ def entry(name, labels, wrong=1e-5, case=None):
     names = [f"{name}/{number}.png" for number in range(len(cell.calls))]
     files = [CellFile(ImageFile(Path(file), file, ()), FileStatus.USED) for file in names]
     photo = ImageFile(Path("photo"), f"{name}/<photo>.jpg", ())
-    files.append(CellFile(photo, FileStatus.FOREIGN, "no background"))
+    files.append(CellFile(photo, FileStatus.NO_CHROMOSOME, "no background"))
     return CellResult(Cell(name, case, ()), name, files=tuple(files), karyotype=cell)
 
 

@@ -189,7 +189,8 @@ def test_a_small_model_says_what_it_is(small, portable):
 
 def test_the_recipe_has_no_places_of_files(tmp_path):
     earlier = Run(tmp_path)
-    words = ["/code/train.py", "+experiment=x", "data_dir=/data/cells", "cache_dir=/tmp/c", "weights=random"]
+    places = [f"data_dir={tmp_path}/cells", f"cache_dir={tmp_path}/cache"]
+    words = [f"{tmp_path}/train.py", "+experiment=x", *places, "weights=random"]
     earlier.write_json(RunFile.ENVIRONMENT, {"command": words})
     assert training_command(earlier) == "python train.py +experiment=x data_dir=<data_dir> weights=random"
     assert training_command(Run(tmp_path / "none")) is None

@@ -136,9 +136,18 @@ def test_the_finished_runs_are_those_of_the_sweep_with_the_same_command(tmp_path
     assert runner.finished_runs(outputs, other) == {}
 
 
-def test_a_dry_run_prints_the_commands_and_writes_nothing(plan, capsys, tmp_path):
+def test_a_dry_run_has_a_line_for_each_step(plan, capsys):
     configs = {split.name: job_configs(plan.jobs_of(split), needs_data=False) for split in plan.splits}
     runner.show_plan(plan, configs)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + 7 + 1
+    assert max(map(len, lines)) <= 80
+    assert "python train.py -m ..." in lines[3]
+
+
+def test_the_commands_are_printed_in_full_and_nothing_is_written(plan, capsys, tmp_path):
+    configs = {split.name: job_configs(plan.jobs_of(split), needs_data=False) for split in plan.splits}
+    runner.show_plan(plan, configs, in_full=True)
     printed = capsys.readouterr().out
     assert "7 steps" in printed
     assert max(map(len, printed.splitlines())) <= 80

@@ -9,8 +9,8 @@ from huggingface_hub import constants
 from karyocyte.common.composition.grid import job_configs
 from karyocyte.common.errors import UserError
 from karyocyte.workflows.sweeps.weights import bring_weights
-from lightning_modules.backbones.local_weights import WeightsFolders
 from lightning_modules.backbones.pretrained import build_pretrained
+from lightning_modules.backbones.weights_folders import WeightsFolders
 from tests.helpers.hub import local_hub
 
 TAGS = ("test_resnet.r160_in1k", "test_vit.r160_in1k")  # timm's tiny networks

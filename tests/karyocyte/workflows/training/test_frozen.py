@@ -116,7 +116,11 @@ def test_features_that_just_fit_are_cached(tmp_path, monkeypatch, spare, cached)
         ([], 63, "32 images would be computed for 63 that the stage sees"),
         (["transform=flips_rotations"], 63, "transform changes images from epoch to epoch"),
         (["head.orientation=true", "head.logits=null"], 63, "head.orientation"),
-        (["+callbacks.extra={a:{_target_:lightning_modules.callbacks.test_curve.TestCurve}}"], 63, "callbacks.extra"),
+        (
+            ["+callbacks.extra={a:{_target_:lightning_modules.callbacks.part_curve.PartCurve,part:test}}"],
+            63,
+            "callbacks.extra",
+        ),
     ],
 )
 def test_elsewhere_it_says_why_not(tmp_path, capsys, monkeypatch, overrides, images_seen, reason):

@@ -41,7 +41,7 @@ def outline_of(image: np.ndarray, config: PrepareConfig) -> Outline:
     return Outline(largest, int((areas >= PART_SHARE * largest).sum()), float(border(mask).mean()))
 
 
-def why_foreign(outline: Outline) -> str | None:
+def why_no_chromosome(outline: Outline) -> str | None:
     """Return why a picture cannot be that of a single chromosome, whatever the others are; None where it can."""
     if outline.area == 0:
         return "blank: nothing but background"

@@ -1,4 +1,4 @@
-"""The curve of the test part: what it logs, and that the training is the same without it."""
+"""The curves of parts: what they log, and that the training is the same without them."""
 
 import pytest
 
@@ -7,6 +7,7 @@ from karyocyte.evaluation.core.plots import panels_of
 from tests.helpers.training import run_undrawn, small_config
 
 NET = ["model=scratch_cnn", "prepare.size=64", "head.layers=[gap,{dropout:0.5}]", "unfreeze=whole"]
+ALL_TRAINING_IMAGES = "evaluation.train_images=10000"
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +16,7 @@ def runs(tmp_path_factory):
     found = []
     for words in ([], ["callbacks=paper_003"]):
         home = tmp_path_factory.mktemp("runs")
-        found.append(Run(run_undrawn(small_config(home, *NET, *words))))
+        found.append(Run(run_undrawn(small_config(home, *NET, ALL_TRAINING_IMAGES, *words))))
     return found
 
 
@@ -28,6 +29,9 @@ def test_the_last_epochs_figures_are_those_of_the_weights_that_were_tested(runs)
     assert curve.loc[best, "test_curve/acc"] == pytest.approx(accuracy)
     assert curve[["test_curve/loss", "test_curve/auc"]].notna().all(axis=None)
     assert "test_curve/acc" not in plain.history
+    train = watched.predictions_train  # of all training images, by the weights of the same epoch
+    accuracy = (train.probabilities.argmax(axis=1) == train.labels).mean()
+    assert curve.loc[best, "train_curve/acc"] == pytest.approx(accuracy)
     assert panels_of(watched.history) == panels_of(plain.history)
 
 

@@ -1,0 +1,181 @@
+"""A multirun: which jobs of a sweep are left, where they run, and the summary at the end."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
+
+from karyocyte.common.cli import INTERRUPTED, console, say, warn
+from karyocyte.common.compat import run_in_process
+from karyocyte.common.composition.chosen_groups import check_chosen_groups
+from karyocyte.common.composition.compose import check_override_order, explain_composition
+from karyocyte.common.config.cluster import (
+    SWEEP_VARIABLE,
+    ClusterConfig,
+    LocalConfig,
+    SlurmConfig,
+    check_cluster,
+    set_trainer,
+)
+from karyocyte.common.config.overrides import key_of
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs import sweeps
+from karyocyte.common.runs.lifecycle import locked
+from karyocyte.common.runs.sweeps import Job, Sweep
+from karyocyte.workflows.sweeps.jobs import Task, fault_of, job_failed
+
+VANISHED = "its process ended without a status (killed, out of memory, or its node is gone)"
+ALIKE = ("sweep", "seed", "split.fold")  # keys in which jobs may differ that are composed and checked once
+
+
+@dataclass
+class Multirun:
+    """Runs the jobs of a sweep that are not done, on ``cluster`` or one after another; records how they end.
+
+    The others are what Hydra hands to a launcher.
+    """
+
+    cluster: ClusterConfig
+    hydra_context: HydraContext
+    task_function: TaskFunction
+    config: DictConfig
+    composed: dict[tuple[str, ...], DictConfig] = field(default_factory=dict)
+
+    def run(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> None:
+        """Run what is left of the sweep; the jobs' results lie in their folders."""
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            raise UserError("-m under torchrun: each process would start all jobs: take +cluster=slurm, or no -m")
+        if isinstance(self.cluster, SlurmConfig):
+            from karyocyte.workflows.sweeps.slurm import check_slurm
+
+            check_slurm()
+        tasks = _tasks(job_overrides, initial_job_idx)
+        jobs = tuple(task.job for task in tasks)
+        name = sweeps.sweep_name(tasks[0].overrides)
+        output_dir = Path(self.config.output_dir).expanduser().resolve()
+        folder = sweeps.sweep_folder(output_dir, name, jobs)
+        status_command = f"python scripts/sweep_status.py --watch 5 {folder}"
+        left = [task for task in tasks if not sweeps.is_done(folder, task.key)]
+        check_chosen_groups(list(dict.fromkeys(map(_words, left))))
+        for task in left:  # what contradicts is refused before the folder is made
+            self._composed(task)
+        with locked(folder, f"another command runs this very sweep: {status_command}"):
+            sweep = Sweep(name, jobs, self.cluster.name, tuple(sys.argv), str(self.config.output_dir))
+            sweeps.write_sweep(folder, sweep)
+            left = [task for task in tasks if not sweeps.is_done(folder, task.key)]
+            if len(left) < len(tasks):
+                say(f"{len(tasks) - len(left)} of {len(tasks)} jobs are done already")
+            if len(tasks) > 1:
+                say(str(folder), f"status: {status_command}")
+            left = self._checked(folder, left)
+            os.environ[SWEEP_VARIABLE] = str(folder)
+            try:
+                self._run_all(folder, left)
+            finally:
+                del os.environ[SWEEP_VARIABLE]
+            _summarise(folder, tasks)
+
+    def _run_all(self, folder: Path, tasks: Sequence[Task]) -> None:
+        """Run tasks, and those again whose process died without a status, up to ``retries`` times."""
+        for task in tasks:  # an older end is none of this attempt
+            if sweeps.has_ended(folder, task.key):
+                sweeps.write_record(folder, task.key, status="waiting", error=None, slurm_job=None)
+        left = list(tasks)
+        try:
+            for attempt in range(self.cluster.retries + 1):
+                self._run_once(folder, left)
+                left = [task for task in left if not sweeps.has_ended(folder, task.key)]
+                for task in left:
+                    sweeps.write_record(folder, task.key, status="lost", overrides=task.job.overrides, error=VANISHED)
+                    again = "; it is run again" if attempt < self.cluster.retries else ""
+                    warn(f"{task.name}: {VANISHED}{again}")
+        except KeyboardInterrupt:
+            for task in left:
+                if sweeps.read_record(folder, task.key)["status"] == "running":
+                    sweeps.write_record(folder, task.key, status="interrupted")
+            warn("interrupted: the same command goes on with what is missing")
+            raise SystemExit(INTERRUPTED) from None
+
+    def _run_once(self, folder: Path, tasks: Sequence[Task]) -> None:
+        cluster = self.cluster
+        if isinstance(cluster, SlurmConfig) and tasks:
+            from hydra_plugins.karyocyte._slurm import SlurmJobs
+
+            SlurmJobs(cluster, folder).run(tasks, self._needs(tasks))
+        elif isinstance(cluster, LocalConfig) and tasks:
+            from hydra_plugins.karyocyte._local import LocalJobs
+
+            LocalJobs(cluster, folder).run(tasks, self._needs(tasks))
+        else:
+            for task in tasks:
+                run_in_process(self.hydra_context, self.task_function, self.config, task.overrides, task.number)
+
+    def _checked(self, folder: Path, tasks: Sequence[Task]) -> list[Task]:
+        """Return the tasks that may begin; those whose keys, files or weights are wrong fail before any begins."""
+        faults: dict[tuple[str, ...], str | None] = {}
+        weights: dict[str, str | None] = {}
+        for task in tasks:
+            words = _words(task)
+            if words not in faults:
+                faults[words] = fault_of(self._composed(task), weights)
+            if fault := faults[words]:
+                sweeps.write_record(folder, task.key, status="failed", overrides=task.job.overrides, error=fault)
+        warn(*(f"jobs that cannot begin: {fault}" for fault in dict.fromkeys(filter(None, faults.values()))))
+        return [task for task in tasks if not faults[_words(task)]]
+
+    def _composed(self, task: Task) -> DictConfig:
+        """Return what Hydra composes for a task, cluster and trainer made equal; it takes a sixth of a second, once."""
+        words = _words(task)
+        if words not in self.composed:
+            check_override_order(words)
+            with explain_composition():
+                composed = self.hydra_context.config_loader.load_sweep_config(self.config, list(words))
+            with open_dict(composed):
+                composed.pop("hydra", None)
+                composed.pop("search", None)  # scripts/tune.py checks its own
+            set_trainer(composed, words)
+            self.composed[words] = composed
+        return self.composed[words]
+
+    def _needs(self, tasks: Sequence[Task]) -> list[Any]:
+        """Return what each task asks of the cluster."""
+        return [check_cluster(self._composed(task).cluster) for task in tasks]
+
+
+def _words(task: Task) -> tuple[str, ...]:
+    """The overrides of a task without those that change neither what it needs nor whether it can begin."""
+    return tuple(word for word in task.overrides if key_of(word) not in ALIKE)
+
+
+def _tasks(job_overrides: Sequence[Sequence[str]], first: int) -> list[Task]:
+    """The tasks, each job once: jobs that differ in where they run alone are one job."""
+    jobs = list(map(sweeps.job_of, job_overrides))
+    names = sweeps.names(list(dict.fromkeys(jobs)))
+    tasks: dict[Job, Task] = {}
+    for number, (job, overrides) in enumerate(zip(jobs, job_overrides, strict=True), first):
+        tasks.setdefault(job, Task(job, tuple(overrides), number, names[job.key]))
+    return list(tasks.values())
+
+
+def _summarise(folder: Path, tasks: Sequence[Task]) -> None:
+    """Print how the jobs have ended, and note those that failed for the exit code."""
+    failed = 0
+    for task in tasks:
+        record = sweeps.read_record(folder, task.key)
+        if record["status"] != "finished":
+            failed += 1
+            reason = str(record.get("error") or record["status"]).strip().partition("\n")[0]
+            job_failed(UserError(reason))
+            console.print("[red]failed[/red] ", end="")
+            console.print(f"{task.name}: {reason}", markup=False, soft_wrap=True)
+    if len(tasks) == 1:
+        return
+    say(f"{len(tasks) - failed} of {len(tasks)} jobs are finished")
+    if failed:
+        say(f"{failed} failed: the same command runs what is missing, and nothing else")
+    say(f"one table of them: python scripts/collect.py {folder}")
