@@ -81,7 +81,7 @@ def test_a_turned_bit_in_predictions_is_noticed(path):
     made = make_predictions(images=40)
     write_predictions(path, made)
     whole = path.read_bytes()
-    for place in range(0, len(whole), 7):
+    for place in range(0, len(whole), 41):
         content = bytearray(whole)
         content[place] ^= 1
         path.write_bytes(content)
