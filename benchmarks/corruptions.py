@@ -86,7 +86,7 @@ def turned(pixels: np.ndarray, scale: float = 1.0) -> np.ndarray:
     """Turn a picture by 37 degrees, and scale it."""
     side = int(np.ceil(np.hypot(*pixels.shape) * scale)) + 4
     middle = np.array(pixels.shape[::-1]) / 2
-    matrix = cv2.getRotationMatrix2D(middle.tolist(), 37.0, scale)
+    matrix = np.asarray(cv2.getRotationMatrix2D(middle.tolist(), 37.0, scale), np.float64)
     matrix[:, 2] += side / 2 - middle
     return cv2.warpAffine(pixels, matrix, (side, side))
 

@@ -100,17 +100,16 @@ def _is_one(images: Images) -> bool:
     return isinstance(images, np.ndarray) and (images.ndim == 2 or (images.ndim == 3 and images.shape[2] == 3))
 
 
-def _checked(images: Images) -> Sequence[np.ndarray]:
+def _checked(images: Images) -> list[np.ndarray]:
     """Return images as several; a ``UserError`` says which of them is none."""
-    if _is_one(images):
-        images = [np.asarray(images)]
-    if not len(images):
+    several = [np.asarray(images)] if _is_one(images) else list(images)
+    if not several:
         raise UserError("there is no image: give one array, or a list of them")
-    for number, image in enumerate(images, start=1):
+    for number, image in enumerate(several, start=1):
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
             fault = f"image {number} is {image.dtype} of shape {image.shape}"
             raise UserError(f"{fault}: give uint8 from 0 to 255, shape (height, width, 3) as RGB or (height, width)")
-    return images
+    return several
 
 
 def _write(images: Images, folder: Path, name: str) -> None:

@@ -60,10 +60,10 @@ class StagedModule(ImageNetwork, LightningModule):
             set_modes(self.backbone, self.stage.train, self.stage.batchnorm)
         return self
 
-    def parameter_groups(self) -> list[nn.Parameter] | list[dict[str, Any]]:
-        """Return what trains in the present stage: where the head has a rate of its own, in two groups."""
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return what trains in the present stage: in two groups where the head has a rate of its own."""
         if self.stage is None or self.stage.head_lr is None:
-            return list(self.trainable())
+            return [{"params": list(self.trainable())}]
         backbone = [parameter for parameter in self.backbone.parameters() if parameter.requires_grad]
         return [{"params": backbone}, {"params": list(self.head.parameters()), "lr": self.stage.head_lr}]
 

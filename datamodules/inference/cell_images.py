@@ -141,9 +141,9 @@ def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> CellFile:
         if isinstance(error, BrokenImageError):
             cause = str(error)
         return CellFile(file, FileStatus.BROKEN, cause, sha256, is_blank=isinstance(error, BlankImageError))
-    cause = why_no_chromosome(outline)
-    if cause and not kept:
-        return CellFile(file, FileStatus.LEFT_OUT, cause, sha256)
+    unlike = why_no_chromosome(outline)
+    if unlike and not kept:
+        return CellFile(file, FileStatus.LEFT_OUT, unlike, sha256)
     return CellFile(file, FileStatus.USED, None, sha256, pixels, outline.area, note=note)
 
 

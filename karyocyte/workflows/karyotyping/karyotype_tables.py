@@ -254,7 +254,7 @@ class PageFacts:
 def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: Sequence[CellResult]) -> None:
     """Write the page; karyograms, and the metaphases and pictures of each cell are files below its folder."""
     ends = tables.cells["files"].cumsum()
-    shown = []
+    shown: list[dict[str, Any]] = []
     for number, cell in tables.most_doubtful_first().iterrows():
         files = tables.chromosomes.iloc[ends[number] - cell["files"] : ends[number]]
         result = results[number]
