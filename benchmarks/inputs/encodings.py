@@ -1,9 +1,9 @@
 """Whether each encoding of a picture is read as what it is, or refused with its cause, by all three readers.
 
-``python -m benchmarks.encodings DATA results/encodings.csv`` writes a blood cell (colours) and a metaphase (gray) of
-the zip files in DATA as programs do, and reads them as ``train.py``, ``predict.py`` and ``karyotype.py`` do.
-``--with-predictions`` names a table of 40 cells and 12 metaphases in ten encodings without loss: how many results of
-the scripts are those of the PNG.
+``python -m benchmarks.inputs.encodings DATA results/encodings.csv`` writes a blood cell (colours) and a metaphase
+(gray) of the zip files in DATA as programs do, and reads them as ``train.py``, ``predict.py`` and ``karyotype.py``
+do. ``--with-predictions`` names a table of 40 cells and 12 metaphases in ten encodings without loss: how many results
+of the scripts are those of the PNG.
 """
 
 import io
@@ -19,7 +19,7 @@ import pandas as pd
 import typer
 from PIL import Image
 
-from benchmarks.encoded import Encoded, encoded_gray, encoded_others, encoded_tiff, pil
+from benchmarks.inputs.encoded import Encoded, encoded_gray, encoded_others, encoded_tiff, pil
 from datamodules.inference.image_files import find_image_files
 from datamodules.io.decode import Background, BrokenImageError, read_image
 from datamodules.sources import scan

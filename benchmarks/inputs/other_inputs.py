@@ -1,8 +1,8 @@
 """What becomes of pictures, folders, names, tables and settings as other people have them: three of each kind of fault.
 
-``python -m benchmarks.other_inputs results/other_inputs.csv`` makes each input, reads it or trains on it, and compares
-what is said with what has to be: the pixels of a reference, a count of images, a warning, or a refusal with its cause.
-The inputs of folders, tables and settings are in other_inputs.yaml.
+``python -m benchmarks.inputs.other_inputs results/other_inputs.csv`` makes each input, reads it or trains on it, and
+compares what is said with what has to be: the pixels of a reference, a count of images, a warning, or a refusal with
+its cause. The inputs of folders, tables and settings are in other_inputs.yaml.
 """
 
 import re
@@ -18,7 +18,7 @@ import typer
 import yaml
 from PIL import Image
 
-from benchmarks.encoded import pil, retagged, tif
+from benchmarks.inputs.encoded import pil, retagged, tif
 from datamodules.io.decode import BrokenImageError, decode_image
 from datamodules.sources import scan_persons
 from karyocyte.common.composition.compose import check_config, compose_overrides
