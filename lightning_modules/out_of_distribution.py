@@ -1,8 +1,8 @@
 """How far an image is from the training images: in the features of a network, and in what it looks like.
 
 The first is the distance to the tenth nearest training image (Sun et al., Out-of-Distribution Detection with Deep
-Nearest Neighbors, 2022); a network that is trained to tell classes is blind to much of what makes an image foreign,
-hence the second, of brightness, contrast, colour and sharpness (docs/guides/out_of_distribution.md).
+Nearest Neighbors, 2022); a network that is trained to tell classes is blind to much of what makes an image unlike those
+of its training, hence the second, of brightness, contrast, colour and sharpness (docs/guides/out_of_distribution.md).
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""New images that look like those of a reader that failed: nothing that is predicted of them is released."""
+"""New images that look like those of a reader that failed: all that is predicted of them is reviewed."""
 
 from dataclasses import dataclass
 

@@ -17,7 +17,7 @@ DICE_WEIGHT = 0.5
 PICTURE, BOXES, RULE = 0, 1, 2  # channels of an image; the last is the mask without a network
 OWN_BOX = 0.6  # least value of pixels of the own box in the channel of boxes
 GROUND = 0.08  # brightest pixel of the ground
-FOREIGN = 0.2  # share of pixels of others, above which a mask is contaminated
+CONTAMINATED_ABOVE = 0.2  # the share of its pixels that are of other chromosomes
 
 
 class Cutter(StagedModule):
@@ -60,7 +60,7 @@ class Cutter(StagedModule):
         box = (image[:, BOXES] > OWN_BOX) & (image[:, PICTURE] > GROUND)
         masks = {"network": self(image) > 0, "rule": image[:, RULE] > 0.5, "box": box}
         for name, mask in masks.items():
-            found[f"{name}_iou"], found[f"{name}_foreign"] = agreement(mask, batch["mask"] > 0)
+            found[f"{name}_iou"], found[f"{name}_others"] = agreement(mask, batch["mask"] > 0)
         return found
 
     def _loss(self, part: str, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:

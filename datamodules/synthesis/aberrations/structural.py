@@ -136,14 +136,14 @@ def _ends(axis: Axis) -> Iterator[Piece]:
             yield Piece(axis, cut, axis.rows)
 
 
-def _exchange(own: Piece, foreign: Piece) -> _Plan:
-    """The derivative chromosome: ``own`` is given away for ``foreign``, turned where it comes from the other arm."""
+def _exchange(own: Piece, other: Piece) -> _Plan:
+    """The derivative chromosome: ``own`` is given away for ``other``, turned where it comes from the other arm."""
     axis = own.source
     on_top = own.start == 0
-    foreign = foreign._replace(flipped=on_top != (foreign.start == 0))
+    other = other._replace(flipped=on_top != (other.start == 0))
     if on_top:
-        return _Plan((foreign, Piece(axis, own.stop, axis.rows)), (own.stop,), own)
-    return _Plan((Piece(axis, 0, own.start), foreign), (own.start,), own)
+        return _Plan((other, Piece(axis, own.stop, axis.rows)), (own.stop,), own)
+    return _Plan((Piece(axis, 0, own.start), other), (own.start,), own)
 
 
 def _terminal_deletions(axis: Axis) -> Iterator[_Plan]:

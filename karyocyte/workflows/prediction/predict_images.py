@@ -109,6 +109,6 @@ def summary_lines(table: pd.DataFrame, others: dict[str, int]) -> list[str]:
     lines += note_lines(predicted["note"])
     lines.append(f"to be reviewed: {int(predicted['review'].sum()):,} of the predicted")
     if OUT_OF_DISTRIBUTION in table:
-        foreign = int(is_out_of_distribution(predicted).sum())
-        lines.append(f"out of distribution: {foreign:,} of the predicted do not look like the training images")
+        marked = int(is_out_of_distribution(predicted).sum())
+        lines.append(f"out of distribution: {marked:,} of the predicted do not look like the training images")
     return lines

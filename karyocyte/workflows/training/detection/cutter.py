@@ -22,17 +22,17 @@ from karyocyte.workflows.training.detection.steps import (
 )
 from karyocyte.workflows.training.recipe import Built, Recipe
 from lightning_modules.build import InitialisedBackbone
-from lightning_modules.detection.cutter import FOREIGN, MONITORS, Cutter
+from lightning_modules.detection.cutter import CONTAMINATED_ABOVE, MONITORS, Cutter
 
 MASKS = "masks.parquet"  # of the boxes of composed validation and test pictures
 RESULTS = "cutting.csv"
 WORDS = {
     "network_iou": "mask of the network, IoU",
-    "network_contaminated": f"more than {FOREIGN:.0%} of others, network",
+    "network_contaminated": f"more than {CONTAMINATED_ABOVE:.0%} of others, network",
     "rule_iou": "mask without the network, IoU",
-    "rule_contaminated": f"more than {FOREIGN:.0%} of others, without",
+    "rule_contaminated": f"more than {CONTAMINATED_ABOVE:.0%} of others, without",
     "box_iou": "all of the box, IoU",
-    "box_contaminated": f"more than {FOREIGN:.0%} of others, all of the box",
+    "box_contaminated": f"more than {CONTAMINATED_ABOVE:.0%} of others, all of the box",
 }
 
 
@@ -58,7 +58,7 @@ def report_masks(folder: Path, config: CutterConfig, data: SplitDataModule) -> N
     """Evaluate the masks of a finished run on its composed test pictures, print the table and keep it."""
     masks = pd.read_parquet(folder / MASKS)
     for name in ("network", "rule", "box"):
-        masks[f"{name}_contaminated"] = (masks[f"{name}_foreign"] > FOREIGN).astype(np.float64)
+        masks[f"{name}_contaminated"] = (masks[f"{name}_others"] > CONTAMINATED_ABOVE).astype(np.float64)
     masks = masks[(data.parts.to_numpy() == "test")[masks["index"]]]
     frame = data.manifest.frame
     cases = frame["subject"].fillna(frame["image_id"]).iloc[masks["index"]]

@@ -38,7 +38,7 @@ def test_a_cutter_is_trained_and_compared_with_the_rule(run):
     assert results.between(0, 1).all()
     tested = masks[(run.split["part"] == "test").to_numpy()[masks["index"]]]
     assert results["rule_iou"] == pytest.approx(tested["rule_iou"].mean())
-    assert results["network_contaminated"] == pytest.approx((tested["network_foreign"] > 0.2).mean())
+    assert results["network_contaminated"] == pytest.approx((tested["network_others"] > 0.2).mean())
 
 
 def test_an_exported_cutter_cuts_what_its_run_cuts_and_is_no_detector(run, tmp_path):
