@@ -18,7 +18,6 @@ from datamodules.preprocessing.pipeline import to_shape
 from datamodules.sources import find_source
 from datamodules.split_datamodule import SplitDataModule
 from datamodules.transforms.augmentation import Augmentation
-from datamodules.transforms.batched_augmentation import BatchedAugmentation
 from datamodules.transforms.device_images import DeviceImages, ImageKeys, KeyDataset
 from datamodules.transforms.expansion import ExpandedImages, Expansion, unchanged
 from karyocyte.common.config.data import PrepareConfig
@@ -180,6 +179,8 @@ class ImageDataModule(SplitDataModule):
         return {"image": image, "label": label, "index": index}
 
     def _transformed(self, keys: ImageKeys) -> dict[str, torch.Tensor]:
+        from datamodules.transforms.batched_augmentation import BatchedAugmentation  # of transform.batched alone
+
         self._device_images = self._device_images.to(keys.row.device)
         augmentation = BatchedAugmentation(self.expansion.transform, self.config.seed)
         image = augmentation(self._device_images.take(keys.row), keys.epoch, keys.row, keys.copy)

@@ -36,7 +36,7 @@ MODEL_LIBRARIES = ("torch", "timm", "pytorch_lightning")
 FILES_PER_FOLDER = 16
 COMMANDS = {"scripts", "karyocyte/commands", "tests/karyocyte/commands"}  # one file per command, however many
 COMMAND_LINE_LINES = 80
-LOADED_LINES = 19_500  # of a smoke training, whatever names its modules; the goal is 17,500, see architecture.md
+LOADED_LINES = 18_300  # of a smoke training, whatever names its modules; the goal is 17,500, see architecture.md
 
 
 def package_of(name: str) -> str:
@@ -65,8 +65,8 @@ def test_a_package_imports_only_lower_layers_also_by_strings(package):
     modules = [module for module in CODE.modules.values() if package_of(module.name) == package]
     assert modules
     for module in modules:
-        foreign = {package_of(other) for other in CODE.imports[module.name]} - {package, *ALLOWED[package]}
-        assert not foreign, f"{module.path} imports {foreign}"
+        wrong = {package_of(other) for other in CODE.imports[module.name]} - {package, *ALLOWED[package]}
+        assert not wrong, f"{module.path} imports {wrong}"
 
 
 def test_features_do_not_import_one_another_but_by_rule():

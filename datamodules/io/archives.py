@@ -9,14 +9,13 @@ from pathlib import Path, PurePosixPath
 
 from datamodules.io.folder_content import is_system
 from datamodules.io.progress import progress_bar
-from datamodules.io.whole_folder import check_space, make_once, whole_folder
+from datamodules.io.whole_folder import UNPACKED, check_space, make_once, whole_folder
 from karyocyte.common.errors import UserError, first_line
 from karyocyte.common.files import sha256_of_value
 
 # How much an archive may unpack to; real image sets stay below 20 times their packed size, a few blank images do not.
 LARGEST = 64 << 30  # bytes of all members together
 LARGEST_RATIO = 100
-UNPACKED = "unpacked"  # the folder of the cache that zip files are unpacked to
 SMALL = 64 << 20  # bytes up to which the ratio does not matter
 _ENCRYPTED = 0x1  # flag bit
 # What zipfile and the decoders raise on damaged bytes.

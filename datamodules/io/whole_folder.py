@@ -12,6 +12,8 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import sync
 from karyocyte.common.locks import file_lock, one_at_a_time
 
+UNPACKED = "unpacked"  # the folder of the cache that zip files are unpacked to
+
 
 def make_once(folder: Path, make: Callable[[Path], None], is_whole: Callable[[Path], bool] = Path.is_dir) -> None:
     """Call ``make(folder)`` under a lock, unless the folder is whole, as it may be once another process is done."""

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from datamodules.io.archives import UNPACKED
 from datamodules.io.folder_content import describe_others, list_folder
+from datamodules.io.whole_folder import UNPACKED
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.persons import link_subjects
 from datamodules.manifest.scan import scan_listing

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -18,9 +19,9 @@ from karyocyte.evaluation.breakdowns.operating_points import operating_points
 from karyocyte.evaluation.breakdowns.per_class import per_class, per_kind
 from karyocyte.evaluation.breakdowns.subgroups import subgroups
 from karyocyte.evaluation.calibration import calibration
+from karyocyte.evaluation.core import plots
 from karyocyte.evaluation.core.warnings import interval_warnings, leakage, part_warnings
 from karyocyte.evaluation.examples import wrong
-from karyocyte.evaluation.figures import figures
 from karyocyte.evaluation.intervals.bootstrap import intervals
 from karyocyte.evaluation.intervals.folds import fold_mean_intervals
 from karyocyte.evaluation.labelled_runs import LabelledFold, LabelledRuns, spread
@@ -36,7 +37,17 @@ from karyocyte.evaluation.result import (
     OperatingPoint,
     PartResult,
 )
-from karyocyte.evaluation.sections import Findings, Section, own_sections
+from karyocyte.evaluation.sections import Drawing, Findings, FindingsWithoutValue, Section, own_sections
+
+
+def figures(runs: LabelledRuns, result: EvaluationResult) -> FindingsWithoutValue:
+    """Return the figures of any evaluation; curves and checkpoints are those of the logs in the folder."""
+    drawn: dict[str, Drawing] = {"learning_curves": plots.learning_curves, "checkpoints": plots.checkpoints}
+    if result.test.images:
+        drawn["confusion_matrix"] = plots.confusion_matrix
+    if result.test.metrics["auc"].value is not None:
+        drawn["roc"] = partial(plots.roc, test=runs.test, train=runs.train)
+    return FindingsWithoutValue(figures=drawn)
 
 
 def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
