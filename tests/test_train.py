@@ -117,10 +117,8 @@ def test_each_epoch_has_the_metrics_of_paper_001_on_training_and_validation(fini
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["+profile=smoke", "+experiment=resnet50_features"], "type `"),
         ([*SMALL, "trainer.accelerator=cuda"], "trainer.accelerator=cpu"),
         ([*SMALL, "data.positive_class=null"], "data.positive_class=all"),
-        ([*SMALL, "model.args={pad_type: same}"], "`'+model.args={pad_type: same}'`"),
     ],
 )
 def test_an_error_is_one_line_with_the_remedy_and_nothing_is_written(

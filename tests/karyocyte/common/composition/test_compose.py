@@ -27,8 +27,6 @@ def error_of(config) -> str:
         ("name=../../evil", "name"),
         ("+unfreeze.stages={a/b: {lr: 1}}", "unfreeze.stages"),
         ("data.source=synth", "'synth'"),
-        ("transform=none", "balance=paper"),
-        ("loss.label_smoothing=0.1", "head.logits"),
         ("unfreeze.lr=inf", "unfreeze.lr"),
         ("prepare.size=1e5", "prepare.size"),
         ("prepare.size=[64,32]", "fit=square"),

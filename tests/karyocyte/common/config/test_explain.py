@@ -21,11 +21,8 @@ from karyocyte.common.errors import UserError
         (["model=efficientnet_b0"], "any other network of timm: model.name=<name>"),
         (["data=cnmc", "data.subject_regex=x"], "+data.subject_regex="),
         (["experiment=resnet50_features"], "+experiment="),
-        (["+experiment=resnet50_cut_blok5"], "resnet50_cut_block5"),
         (["seed=0,1,2"], "-m"),
-        (["seed", "=", "1"], "no blanks around ="),
         (["data_dir=", "images"], "no blanks around ="),
-        (["resnet50_features"], "+experiment=resnet50_features"),
     ],
 )
 def test_the_answer_is_one_line_that_names_the_correction(overrides, answer):
