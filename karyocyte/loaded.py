@@ -102,23 +102,22 @@ def _is_one(images: Images) -> bool:
 
 def _checked(images: Images) -> Sequence[np.ndarray]:
     """Return images as several; a ``UserError`` says which of them is none."""
-    if _is_one(images):
-        images = [np.asarray(images)]
-    if not len(images):
+    several: Sequence[np.ndarray] = [np.asarray(images)] if _is_one(images) else list(images)
+    if not several:
         raise UserError("there is no image: give one array, or a list of them")
-    for number, image in enumerate(images, start=1):
+    for number, image in enumerate(several, start=1):
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
             fault = f"image {number} is {image.dtype} of shape {image.shape}"
             raise UserError(f"{fault}: give uint8 from 0 to 255, shape (height, width, 3) as RGB or (height, width)")
-    return images
+    return several
 
 
 def _write(images: Images, folder: Path, name: str) -> None:
     """Write images into a folder as PNG files."""
     folder.mkdir(parents=True, exist_ok=True)
-    images = _checked(images)
-    for number, image in enumerate(images, start=1):
-        path = folder / (f"{name}.png" if len(images) == 1 else f"{number:06}.png")
+    several = _checked(images)
+    for number, image in enumerate(several, start=1):
+        path = folder / (f"{name}.png" if len(several) == 1 else f"{number:06}.png")
         path.write_bytes(encode_png(image))
 
 

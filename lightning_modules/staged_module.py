@@ -62,8 +62,9 @@ class StagedModule(ImageNetwork, LightningModule):
 
     def parameter_groups(self) -> list[nn.Parameter] | list[dict[str, Any]]:
         """Return what trains in the present stage: where the head has a rate of its own, in two groups."""
+        trainable = list(self.trainable())
         if self.stage is None or self.stage.head_lr is None:
-            return list(self.trainable())
+            return trainable
         backbone = [parameter for parameter in self.backbone.parameters() if parameter.requires_grad]
         return [{"params": backbone}, {"params": list(self.head.parameters()), "lr": self.stage.head_lr}]
 
