@@ -115,9 +115,9 @@ def _checked(images: Images) -> list[np.ndarray]:
 def _write(images: Images, folder: Path, name: str) -> None:
     """Write images into a folder as PNG files."""
     folder.mkdir(parents=True, exist_ok=True)
-    images = _checked(images)
-    for number, image in enumerate(images, start=1):
-        path = folder / (f"{name}.png" if len(images) == 1 else f"{number:06}.png")
+    several = _checked(images)
+    for number, image in enumerate(several, start=1):
+        path = folder / (f"{name}.png" if len(several) == 1 else f"{number:06}.png")
         path.write_bytes(encode_png(image))
 
 
