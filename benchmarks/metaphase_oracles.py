@@ -81,7 +81,7 @@ def oracles(found: Seen, true: Seen, kinds: np.ndarray, boxes: np.ndarray) -> li
     all_found = [np.concatenate([seen[found.truth >= 0], one[missed]]) for seen, one in zip(found, true, strict=True)]
     legible = as_legible(true.logs, kinds[true.truth], crossing_boxes(boxes[true.truth]))
     sets = {"all found, none invented": all_found, "true boxes": true}
-    sets["true boxes, crossing ones as legible as others"] = (legible, true.truth)
+    sets["true boxes, crossings as legible"] = (legible, true.truth)
     exact = name_karyotype(Counter(CHROMOSOMES[kind] for kind in kinds)).iscn
     rows = []
     for given, (logs, truth) in sets.items():

@@ -36,4 +36,4 @@ def test_crossing_chromosomes_become_as_legible_as_the_others():
     assert (legible.argmax(axis=1) == FEMALE).all()
     assert np.allclose(np.exp(legible).max(axis=1), 0.99)
     rows = {row["given"]: row for row in oracles(Seen(logs, np.arange(46)), Seen(logs, np.arange(46)), FEMALE, boxes)}
-    assert rows["true boxes, crossing ones as legible as others"]["whole"]
+    assert rows["true boxes, crossings as legible"]["whole"]

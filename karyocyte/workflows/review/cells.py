@@ -154,9 +154,10 @@ class CellReview(Reviewed):
         if NO_CHROMOSOME not in fixed.values():  # a reader who has found a copy leaves it out
             reasons += cell.copies
         doubt = solved.expected_wrong
-        if not decisions.fixed and not decisions.drawn and cell.probability is not None:
+        if not decisions.fixed and not decisions.drawn:
             doubt = next(line.expected_errors for line in index.cells if line.stem == stem)
-            probability, reasons = cell.probability, cell.reasons
+            if cell.probability is not None:
+                probability, reasons = cell.probability, cell.reasons
         return {
             "files": files,
             "result": _named(files, cell.markers) if waiting or solved.karyotype else "no karyotype",
