@@ -46,6 +46,7 @@ def test_measures_are_those_counted_by_hand(pictures):
     assert table["normal pictures not referred, named abnormal"] == 0
     assert table["numerical abnormalities named exactly"] == 0
     assert table["numerical abnormalities named or referred"] == 0
+    assert table["abnormal cases named normal, not referred, of 1"] == 1
     assert table["not referred, wholly right"] == 0.5
     assert table["trisomy 18 or 21 found or referred"] == 0
     assert np.isnan(table["structural pictures referred"])
