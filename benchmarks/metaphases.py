@@ -19,6 +19,8 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_csv, write_csv
 from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
 from karyocyte.common.revision import revision
+from karyocyte.evaluation.intervals.exact import share
+from karyocyte.evaluation.result import Share
 from karyocyte.workflows.training.detection.evaluate_detections import SIDES, crossing_boxes
 from karyocyte.workflows.training.detection.steps import by_case
 from lightning_modules.detection.matching import match, overlaps
@@ -116,9 +118,21 @@ def measure(pictures: pd.DataFrame) -> dict[str, float]:
     }
 
 
+def unseen_cases(pictures: pd.DataFrame, confidence: float) -> Share:
+    """Count the cases of a numerical abnormality whose abnormal pictures are all named normal and not referred."""
+    abnormal = pictures[(pictures["kind"] == "numerical") & ~pictures["true"].isin(NORMAL)]
+    unseen = abnormal["said"].isin(NORMAL) & ~abnormal["referred"]
+    of_cases = unseen.groupby(abnormal["case"]).all()
+    return share(of_cases.sum(), len(of_cases), confidence)
+
+
 def measured(pictures: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
-    """Return what ``measure`` counts with its intervals by case: metric, value, low and high."""
-    return by_case(lambda kept: measure(pictures[kept]), pictures["case"], confidence)
+    """Return what ``measure`` counts with its intervals by case: metric, value, low and high; and ``unseen_cases``."""
+    table = by_case(lambda kept: measure(pictures[kept]), pictures["case"], confidence)
+    unseen = unseen_cases(pictures, confidence)
+    metric = f"abnormal cases named normal, not referred, of {unseen.total}"
+    table.loc[len(table)] = {"metric": metric, "value": unseen.value, "low": unseen.low, "high": unseen.high}
+    return table
 
 
 def run(
