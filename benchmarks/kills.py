@@ -189,10 +189,11 @@ def kill_reviews(folder: Path, printed: Path, kills: int, generator: np.random.G
     for _ in range(kills):
         process = start(words, printed)
         address = _address(printed)
-        moment = float(generator.uniform(0.05, 2))
+        _decide(address)
+        moment = float(generator.uniform(0, 3))
         timer = threading.Timer(moment, kill, [process])
         timer.start()
-        confirmed = 0
+        confirmed = 1
         with suppress(OSError, HTTPException):
             while True:
                 _decide(address)
