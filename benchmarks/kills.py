@@ -35,8 +35,7 @@ from karyocyte.workflows.review.decisions import read_decisions
 from karyocyte.workflows.training import train  # imported once: the commands are forked from this process
 
 assert train
-CANVAS = ["prepare.size=[64,24]", "prepare.canvas.area=150", "trainer.precision=32-true"]
-CELLS = ["data=synthetic_chromosomes", "data.cells=12", "data.cases=12"]
+CELLS = ["data=synthetic_chromosomes", "data.cells=3", "data.cases=3"]
 # What tells of the time, the machine or the way there, and tables of jobs that another command reads.
 TIMED = re.compile(r"(environment|status|stage|steps|provenance)\.json|.*\.(html|db|log|txt|lock|png|md)|hparams.yaml")
 SECONDS = 600  # that a command may take
@@ -105,8 +104,7 @@ def contents(folder: Path) -> dict[str, Any]:
 
 def commands(work: Path, data_dir: Path) -> list[Command]:
     """Return the commands, once what they read is made."""
-    runs, cells = _inputs(work, data_dir)
-    first, second, karyotyper = map(str, runs)
+    first, second = map(str, _inputs(work, data_dir))
     quick = [*KEYS, f"data_dir={data_dir}"]
     own = [key for key in quick if key.split("=")[0] not in ("data", "model", "model.cut", "unfreeze", "prepare.size")]
 
@@ -115,7 +113,7 @@ def commands(work: Path, data_dir: Path) -> list[Command]:
 
     search = ["+search=lr_batch", "search.trials=3", "search.heartbeat_seconds=2", "trainer.max_epochs=1"]
     named = ["--experiments", "hem_all_cnn_32", "--output"]
-    named_cells = [karyotyper, cells, f"cache_dir={work}/cache"]
+    named_cells = ["models/chromosomes", f"{work}/cells", f"cache_dir={work}/cache"]
     return [
         Command("export", lambda out: ["scripts/export.py", first, "--output", f"{out}/out"], 8),
         Command("ensemble", lambda out: ["scripts/ensemble.py", "average", first, second, "--output", f"{out}/out"], 8),
@@ -130,29 +128,14 @@ def commands(work: Path, data_dir: Path) -> list[Command]:
     ]
 
 
-def _inputs(work: Path, data_dir: Path) -> tuple[list[Path], str]:
-    """Make the runs that the commands read, and images of chromosomes."""
-    places = [f"output_dir={work}/runs", f"cache_dir={work}/cache"]
-    of_cells = [f"data_dir={data_dir}", *KEYS]
-    network = [*KEYS[1:3], "weights=random", *KEYS[6:]]
-    for words in (
-        [*of_cells, "seed=0", "name=cells"],
-        [*of_cells, "seed=1", "name=cells"],
-        [
-            "+experiment=chromosomes",
-            *CELLS,
-            *network,
-            *CANVAS,
-            "name=karyotyper",
-            "protocol=image",
-            "inference.batchnorm=trained",
-        ],
-    ):
-        _must(finish(["train.py", *places, *words], work / "printed"), work)
-    export = ["scripts/prepare_data.py", *CELLS, *CANVAS[:2], f"cache_dir={work}/cache", "--export", f"{work}/cells"]
+def _inputs(work: Path, data_dir: Path) -> list[Path]:
+    """Make two runs, and images of the chromosomes of two cells."""
+    places = [f"output_dir={work}/runs", f"cache_dir={work}/cache", f"data_dir={data_dir}"]
+    for seed in range(2):
+        _must(finish(["train.py", *places, *KEYS, f"seed={seed}", "name=cells"], work / "printed"), work)
+    export = ["scripts/prepare_data.py", *CELLS, f"cache_dir={work}/cache", "--export", f"{work}/cells"]
     _must(finish(export, work / "printed"), work)
-    runs = [*sorted(work.glob("runs/cells/*/seed=*")), *work.glob("runs/karyotyper/*/seed=*")]
-    return runs, str(work / "cells")
+    return sorted(work.glob("runs/cells/*/seed=*"))
 
 
 def _must(code: int | None, work: Path) -> None:
@@ -206,10 +189,11 @@ def kill_reviews(folder: Path, printed: Path, kills: int, generator: np.random.G
     for _ in range(kills):
         process = start(words, printed)
         address = _address(printed)
-        moment = float(generator.uniform(0.05, 2))
+        _decide(address)
+        moment = float(generator.uniform(0, 3))
         timer = threading.Timer(moment, kill, [process])
         timer.start()
-        confirmed = 0
+        confirmed = 1
         with suppress(OSError, HTTPException):
             while True:
                 _decide(address)

@@ -61,7 +61,10 @@ class _WatchedIterator(_MultiProcessingDataLoaderIter):
         end = time.monotonic() + self._timeout
         while time.monotonic() < end:
             # It waits for 5 s, and raises where a process has ended.
-            success, data = self._try_get_data()  # type: ignore[no-untyped-call]
+            try:
+                success, data = self._try_get_data()  # type: ignore[no-untyped-call]
+            except (ConnectionError, EOFError, FileNotFoundError) as error:  # it ended before its batch was taken
+                raise RuntimeError("DataLoader worker (of this batch) exited unexpectedly") from error
             if success:
                 return data
         raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds")

@@ -3,12 +3,15 @@
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from datamodules.image_datamodule import ImageDataModule
 from karyocyte.commands import train
 from karyocyte.common.paths import ROOT, without_machine
+from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import Run
+from karyocyte.common.thumbnails import decode, read_pictures
 from karyocyte.workflows.training import train as training
 from tests.helpers.training import SMALL, call_main, command, typed_places
 
@@ -57,6 +60,16 @@ def test_a_run_leaves_all_that_it_promises(finished):
     assert len(output.splitlines()) <= SCREEN
     assert run.status.best == "checkpoints/2-finetune/best.ckpt"
     assert [path.name for path in (folder / "checkpoints").rglob("*.ckpt")] == ["best.ckpt"]
+
+
+def test_the_pictures_that_a_run_keeps_are_its_test_images(finished):
+    run = Run(finished[1])
+    data = ImageDataModule(run.config, progress=False)
+    rows = pd.Series(data.manifest.frame.index, data.manifest.frame["image_id"])[data.parts.to_numpy() == "test"]
+    pictures = read_pictures(run.path(RunFile.THUMBNAILS))
+    assert set(pictures) == set(rows.index)
+    for name, picture in pictures.items():
+        assert abs(decode(picture).astype(float) - data.images[rows[name]]).mean() < 10  # of 255: they are compressed
 
 
 def test_the_same_command_evaluates_a_finished_run_again_without_training(finished, monkeypatch, capsys):

@@ -14,6 +14,7 @@ from datamodules import workers
 from datamodules.workers import WatchedLoader, number_of_workers
 from karyocyte.common.config.data import LoaderConfig
 from karyocyte.common.errors import UserError
+from lightning_modules.training.machine_faults import explained_faults
 
 
 class Items:
@@ -65,6 +66,16 @@ def test_a_process_that_is_killed_while_others_start_is_noticed_long_before_the_
     for process in started:
         process.kill()
     assert time.monotonic() - begin < 60
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError, EOFError, FileNotFoundError])
+def test_a_batch_that_a_killed_process_did_not_hand_over_is_an_error_of_that_process(monkeypatch, error):
+    def lost(self):
+        raise error
+
+    monkeypatch.setattr(workers._WatchedIterator, "_try_get_data", lost)
+    with pytest.raises(UserError, match="a process that loads images ended"), explained_faults(LoaderConfig(workers=1)):
+        next(iter(WatchedLoader(torch.zeros(4), num_workers=1, timeout=30)))
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # torch says that they were killed
