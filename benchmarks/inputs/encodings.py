@@ -105,7 +105,7 @@ def run_script(script: str, folder: Path, output: Path) -> dict[str, list[tuple[
     command = [sys.executable, f"scripts/{script}.py", model, str(folder), *words, "--output", str(output)]
     subprocess.run(command, check=True, capture_output=True)
     frame = pd.read_csv(table)
-    frame = frame[frame["status"] != "broken"].fillna("")  # a missing value is not equal to itself
+    frame = frame[frame["status"] != "broken"].astype(object).fillna("")  # a missing value is not equal to itself
     frame["stem"] = frame["file"].str.extract(r"^([^./]+)")
     values = [name for name in frame if name in BOX or name.startswith("prob_")]
     return {stem: list(rows[values].itertuples(index=False, name=None)) for stem, rows in frame.groupby("stem")}
