@@ -100,6 +100,15 @@ class CellResult(CellInput):
         return found
 
     @property
+    def doubtful_files(self) -> set[str]:
+        """The names of used files whose class is in doubt, by itself, by its image alone or by the size of two."""
+        names = {name for pair in self.unequal for name in pair}
+        for file, call in self.calls:
+            if call is not None and (call.doubtful or call.assigned_alone < (self.thresholds.alone or 0.0)):
+                names.add(file.file.name)
+        return names
+
+    @property
     def karyogram(self) -> str | None:
         """Where the karyogram is written, below the folder of the page; None where no karyotype can be named."""
         return f"karyograms/{self.stem}.png" if self.karyotype.candidates else None

@@ -359,7 +359,7 @@ def overlays(result: CellResult, anchor: str) -> list[Overlay]:
         return []
     in_picture = []
     in_karyogram = []
-    unequal = {name for pair in result.unequal for name in pair}
+    doubtful = result.doubtful_files
     # The places in the karyogram are counted over the used files alone.
     row = -1
     for file, call in result.calls:
@@ -368,7 +368,7 @@ def overlays(result: CellResult, anchor: str) -> list[Overlay]:
         kind, text = "left-out", f"{found.number}: {file.cause}"
         if call is not None:
             row += 1
-            kind = "doubt" if call.doubtful or file.file.name in unequal else "sure"
+            kind = "doubt" if file.file.name in doubtful else "sure"
             text = f"{found.number}: {call.assigned}, probability {call.probability:.2f}"
         in_picture.append(_shape(here, there, found.number, found.outline, kind, text))
         if call is not None and result.drawn is not None and row in result.drawn.places:
