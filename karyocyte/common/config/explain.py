@@ -99,7 +99,7 @@ def nearest(name: str, choices: Sequence[str]) -> list[str]:
     word = name.rpartition(".")[2]
     same_word = [choice for choice in choices if choice.rpartition(".")[2] == word and choice != name]
     same_word.sort(key=lambda choice: choice.count("."))
-    similar = difflib.get_close_matches(name, choices, n=3, cutoff=0.6)
+    similar = difflib.get_close_matches(name, choices, n=NEAREST, cutoff=0.6)
     same_end = [choice for choice in choices if choice.endswith(f"_{word}") or name.endswith(choice.split(".")[-1])]
     return (same_word or similar or same_end)[:NEAREST]
 
