@@ -82,6 +82,21 @@ def compressed(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.imdecode(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 75])[1], 0))
 
 
+def turned(pixels: np.ndarray, scale: float = 1.0) -> np.ndarray:
+    """Turn a picture by 37 degrees, and scale it."""
+    side = int(np.ceil(np.hypot(*pixels.shape) * scale)) + 4
+    middle = np.array(pixels.shape[::-1]) / 2
+    matrix = np.asarray(cv2.getRotationMatrix2D(middle.tolist(), 37.0, scale), np.float64)
+    matrix[:, 2] += side / 2 - middle
+    return cv2.warpAffine(pixels, matrix, (side, side))
+
+
+def recut(pixels: np.ndarray) -> np.ndarray:
+    """Cut a chromosome more tightly, turn and enlarge it."""
+    inner = cv2.erode((pixels > 20).astype(np.uint8), np.ones((3, 3), np.uint8))
+    return turned(pixels * inner, 1.1)
+
+
 UPSIDE_DOWN = partial(np.rot90, k=2)
 CORRUPTIONS: Mapping[str, Corruption] = {
     "none": changed(np.asarray),
@@ -99,6 +114,8 @@ CORRUPTIONS: Mapping[str, Corruption] = {
     "a padded copy": copied(lambda pixels: np.pad(pixels, 6)),
     "a JPEG copy": copied(compressed),
     "a mirrored copy": copied(np.fliplr),
+    "a turned copy": copied(turned),
+    "a turned copy, cut anew": copied(recut),
     "one in two pieces": halved,
     "one of another cell": lambda crops, stranger: [stranger, *crops[1:]],
     "two side by side": joined(turns=0),

@@ -184,9 +184,8 @@ def main(
             write_images(images_of, work / name)
     rows = pd.read_csv(csv).to_dict("records") if csv.exists() else []
     done = {(row["data"], row["fold"], row["recipe"]) for row in rows}
-    for case in product(sets, range(folds), RECIPES):
-        if case not in done:
-            name, fold, recipe = case
+    for fold, name, recipe in product(range(folds), sets, RECIPES):
+        if (name, fold, recipe) not in done:
             words = [
                 "data=table", f"data_dir={work / name}", "data.subject_column=subject", f"split.fold={fold}",
                 f"seed={fold}", f"cache_dir={work}/cache", "trainer.enable_progress_bar=false",

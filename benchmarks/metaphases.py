@@ -19,6 +19,8 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_csv, write_csv
 from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
 from karyocyte.common.revision import revision
+from karyocyte.evaluation.intervals.exact import share
+from karyocyte.evaluation.result import Share
 from karyocyte.workflows.training.detection.evaluate_detections import SIDES, crossing_boxes
 from karyocyte.workflows.training.detection.steps import by_case
 from lightning_modules.detection.matching import match, overlaps
@@ -26,6 +28,7 @@ from lightning_modules.detection.matching import match, overlaps
 LEAST = 0.5  # intersection over union of a box that finds a chromosome
 NORMAL = ("46,XX", "46,XY")
 COMMON = (",+18", ",+21")  # the trisomies that are counted
+SHOWN = ["karyotype", "second_karyotype", "third_karyotype"]  # candidates on the page
 
 
 def named_pictures(output: Path, frame: pd.DataFrame) -> pd.DataFrame:
@@ -33,9 +36,10 @@ def named_pictures(output: Path, frame: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         A row per picture: its ``case`` and ``kind``, as the data set declares them; the karyotypes that are ``true`` of
-        its boxes and ``said`` (None of one that is not named), and whether they are equal (``exact``); whether it is
-        ``referred``; how many ``boxes`` it has, how many of these are ``found`` and have the ``right`` class, how many
-        are ``crossing`` others and ``crossing_found``, and how many chromosomes are ``invented``, without a box.
+        its boxes and ``said`` (None of one that is not named), and whether they are equal (``exact``); the three that
+        are ``shown``; whether it is ``referred``; how many ``boxes`` it has, how many of these are ``found`` and have
+        the ``right`` class, how many are ``crossing`` others and ``crossing_found``, and how many chromosomes are
+        ``invented``, without a box.
 
     Raises:
         UserError: A picture of the output is not in the data set.
@@ -51,6 +55,7 @@ def named_pictures(output: Path, frame: pd.DataFrame) -> pd.DataFrame:
             raise UserError(f"{cell['cell']} is no picture of the data set: name the one that its picture is of")
         of_cell = files[(files["cell"] == cell["cell"]) & (files["case"] == cell["case"])]
         said = {"said": cell["karyotype"], "referred": cell["refer"] == "yes"}
+        said["shown"] = [cell[name] for name in SHOWN]
         rows.append(said | _compare(of_cell, by_name.loc[cell["cell"]]))
     pictures = pd.DataFrame(rows)
     return pictures.assign(exact=pictures["said"] == pictures["true"])
@@ -85,6 +90,8 @@ def measure(pictures: pd.DataFrame) -> dict[str, float]:
     # Where the declaration and the boxes agree.
     normal = (pictures["kind"] == "normal") & pictures["true"].isin(NORMAL)
     numerical = (pictures["kind"] == "numerical") & ~pictures["true"].isin(NORMAL)
+    among = pictures.apply(lambda picture: picture["true"] in picture["shown"], axis=1)
+    said_normal = pictures["said"].isin(NORMAL)
     trisomy = pictures["true"].str.endswith(COMMON)
     return {
         "chromosomes found": counts["found"] / counts["boxes"],
@@ -97,8 +104,13 @@ def measure(pictures: pd.DataFrame) -> dict[str, float]:
         "karyotype exact": exact.mean(),
         "normal pictures exact": exact[normal].mean(),
         "normal pictures not referred, exact": exact[normal & named].mean(),
-        "normal pictures not referred, named abnormal": (~pictures["said"].isin(NORMAL))[normal & named].mean(),
+        "normal pictures not referred, named abnormal": (~said_normal)[normal & named].mean(),
         "numerical abnormalities named exactly": exact[numerical].mean(),
+        "numerical abnormalities named as another one": (~exact & ~said_normal)[numerical].mean(),
+        "numerical abnormalities named normal": said_normal[numerical].mean(),
+        "numerical abnormalities named normal, not referred": (said_normal & ~referred)[numerical].mean(),
+        "numerical abnormalities referred": referred[numerical].mean(),
+        "numerical abnormalities among the karyotypes shown": among[numerical].mean(),
         "numerical abnormalities named or referred": (referred | exact)[numerical].mean(),
         "not referred, wholly right": wholly_right[named].mean(),
         "trisomy 18 or 21 found or referred": (referred | exact)[trisomy].mean(),
@@ -106,9 +118,21 @@ def measure(pictures: pd.DataFrame) -> dict[str, float]:
     }
 
 
+def unseen_cases(pictures: pd.DataFrame, confidence: float) -> Share:
+    """Count the cases of a numerical abnormality whose abnormal pictures are all named normal and not referred."""
+    abnormal = pictures[(pictures["kind"] == "numerical") & ~pictures["true"].isin(NORMAL)]
+    unseen = abnormal["said"].isin(NORMAL) & ~abnormal["referred"]
+    of_cases = unseen.groupby(abnormal["case"]).all()
+    return share(of_cases.sum(), len(of_cases), confidence)
+
+
 def measured(pictures: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
-    """Return what ``measure`` counts with its intervals by case: metric, value, low and high."""
-    return by_case(lambda kept: measure(pictures[kept]), pictures["case"], confidence)
+    """Return what ``measure`` counts with its intervals by case: metric, value, low and high; and ``unseen_cases``."""
+    table = by_case(lambda kept: measure(pictures[kept]), pictures["case"], confidence)
+    unseen = unseen_cases(pictures, confidence)
+    metric = f"abnormal cases named normal, not referred, of {unseen.total}"
+    table.loc[len(table)] = {"metric": metric, "value": unseen.value, "low": unseen.low, "high": unseen.high}
+    return table
 
 
 def run(

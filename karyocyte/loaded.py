@@ -29,7 +29,8 @@ OF_FILES = ["file", "sha256", "seen", "path"]  # columns of the table of files
 class LoadedModel:
     """A run, an ensemble or a portable model that predicts images as ``predict.py`` and ``karyotype.py`` do.
 
-    Images are written without loss into a temporary folder and go the way of files, so that results are equal.
+    Results are equal to those of the same images in files. For `karyotype` images are written, without loss, into a
+    temporary folder.
 
     Attributes:
         classes: Names of the classes.
@@ -56,9 +57,11 @@ class LoadedModel:
         """
         thresholds = thresholds_of_model(self.model)
         rules = select_rules(thresholds, self.model.facts.positive_class, None)
-        with _quiet(), TemporaryDirectory() as folder:
+        files = []
+        for number, image in enumerate(_checked(images)):
+            files.append(ImageFile(Path(), f"{number:06}", (), image))
+        with _quiet():
             networks, self._networks = self._networks or load_networks(self.model, self.options), None
-            files = _write(images, Path(folder))
             predictions, table, failed = predict_files(self.model, networks, files, lambda count: None)
         if not any(network.adapts for network in networks):  # an adapted one is that of these images
             self._networks = networks
@@ -97,22 +100,25 @@ def _is_one(images: Images) -> bool:
     return isinstance(images, np.ndarray) and (images.ndim == 2 or (images.ndim == 3 and images.shape[2] == 3))
 
 
-def _write(images: Images, folder: Path, name: str = "image") -> list[ImageFile]:
-    """Write images into a folder; a ``UserError`` says which of them is none."""
-    if _is_one(images):
-        images = [np.asarray(images)]
-    if not len(images):
+def _checked(images: Images) -> list[np.ndarray]:
+    """Return images as several; a ``UserError`` says which of them is none."""
+    several = [np.asarray(images)] if _is_one(images) else list(images)
+    if not several:
         raise UserError("there is no image: give one array, or a list of them")
-    folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    for number, image in enumerate(images, start=1):
+    for number, image in enumerate(several, start=1):
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
             fault = f"image {number} is {image.dtype} of shape {image.shape}"
             raise UserError(f"{fault}: give uint8 from 0 to 255, shape (height, width, 3) as RGB or (height, width)")
-        path = folder / (f"{name}.png" if len(images) == 1 else f"{number:06}.png")
+    return several
+
+
+def _write(images: Images, folder: Path, name: str) -> None:
+    """Write images into a folder as PNG files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    several = _checked(images)
+    for number, image in enumerate(several, start=1):
+        path = folder / (f"{name}.png" if len(several) == 1 else f"{number:06}.png")
         path.write_bytes(encode_png(image))
-        files.append(ImageFile(path, path.name, ()))
-    return files
 
 
 @contextmanager

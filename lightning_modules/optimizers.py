@@ -33,9 +33,12 @@ def named_optimizer(name: str) -> OptimizerConfig:
 
 
 def build_optimizer(
-    config: OptimizerConfig, parameters: Sequence[nn.Parameter], rate: float, key: str = "optimizer"
+    config: OptimizerConfig,
+    parameters: Sequence[nn.Parameter] | Sequence[dict[str, Any]],
+    rate: float,
+    key: str = "optimizer",
 ) -> optim.Optimizer:
-    """Return the optimiser over ``parameters`` at learning rate ``rate``.
+    """Return the optimiser over ``parameters``, or groups of them, at learning rate ``rate`` where a group has none.
 
     Raises:
         UserError: There is no such class, or it refuses an argument; ``key`` is where it is named.
@@ -78,6 +81,6 @@ def one_cycle(optimizer: optim.Optimizer, steps: int, warmup: float) -> lr_sched
     """Return one cycle (Smith 2018): up in the share ``warmup`` of the steps, then down to almost 0."""
     if not 0 < warmup < 1:
         raise ValueError(f"warmup={warmup}: it rises first: set scheduler.warmup above 0, such as 0.3")
-    rate = float(optimizer.param_groups[0]["lr"])
+    rates = [float(group["lr"]) for group in optimizer.param_groups]
     # The momentum is the optimiser's business: cycling it would give RMSprop one that it was not asked to have.
-    return lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=warmup, cycle_momentum=False)
+    return lr_scheduler.OneCycleLR(optimizer, rates, steps, pct_start=warmup, cycle_momentum=False)

@@ -60,20 +60,26 @@ class StagedModule(ImageNetwork, LightningModule):
             set_modes(self.backbone, self.stage.train, self.stage.batchnorm)
         return self
 
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return what trains in the present stage: in two groups where the head has a rate of its own."""
+        if self.stage is None or self.stage.head_lr is None:
+            return [{"params": list(self.trainable())}]
+        backbone = [parameter for parameter in self.backbone.parameters() if parameter.requires_grad]
+        return [{"params": backbone}, {"params": list(self.head.parameters()), "lr": self.stage.head_lr}]
+
     def configure_optimizers(self) -> Any:
         """Build the optimiser over what trains in the present stage, with its scheduler.
 
         Raises:
             UserError: Nothing trains.
         """
-        trainable = list(self.trainable())
-        if not trainable:
+        if next(self.trainable(), None) is None:
             raise UserError("nothing trains in this stage: unfreeze a module, or give the head a layer")
         settings, schedule = self.settings.optimizer, self.settings.scheduler
         if self.stage is not None:
             settings = self.stage.optimizer or settings
             schedule = self.stage.scheduler or schedule
-        optimizer = build_optimizer(settings, trainable, self.lr)
+        optimizer = build_optimizer(settings, self.parameter_groups(), self.lr)
         if schedule.target is None:
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches) if self.steps is None else self.steps

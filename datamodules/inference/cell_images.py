@@ -30,7 +30,7 @@ class FileStatus(StrEnum):
 
     USED = "used"
     BROKEN = "broken"  # it cannot be read
-    NO_CHROMOSOME = "no_chromosome"  # it shows no single chromosome
+    LEFT_OUT = "left_out"  # it shows no single chromosome
     DUPLICATE = "duplicate"  # another file of the cell has nearly the same picture
 
 
@@ -61,10 +61,10 @@ def read_cell(
         cell: Its files.
         config: The preparation of a run: it says where the ground of a picture is.
         fixed: Classes that an expert has given to files, by their names: files of a class of CHROMOSOMES are never
-            left out by their outline, others are not used.
+            left out, others are not used.
         pool: Threads; decoding releases the interpreter's lock.
         of_boxes: Whether they were cut out of the boxes of a metaphase, whose choice decides what is no chromosome:
-            none is left out by its outline.
+            none is left out.
     """
     kept = kept_names(fixed)
 
@@ -82,7 +82,7 @@ def leave_out(files: Sequence[CellFile], names: Collection[str], cause: str) -> 
     left = []
     for file in files:
         if file.file.name in names and file.status is FileStatus.USED:
-            file = file.left_out(FileStatus.NO_CHROMOSOME, cause)
+            file = file.left_out(FileStatus.LEFT_OUT, cause)
         left.append(file)
     return left
 
@@ -134,16 +134,16 @@ def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> CellFile:
         height, width = pixels.shape[:2]
         if height * width > LARGEST_IMAGE and not kept:  # before its outline, which takes long
             reason = f"{width} x {height} pixels, far more than a single chromosome"
-            return CellFile(file, FileStatus.NO_CHROMOSOME, reason, sha256)
+            return CellFile(file, FileStatus.LEFT_OUT, reason, sha256)
         outline = outline_of(pixels, config)
     except (BrokenImageError, cv2.error, MemoryError) as error:
         cause = f"cannot be read ({type(error).__name__})"
         if isinstance(error, BrokenImageError):
             cause = str(error)
         return CellFile(file, FileStatus.BROKEN, cause, sha256, is_blank=isinstance(error, BlankImageError))
-    cause = why_no_chromosome(outline)
-    if cause and not kept:
-        return CellFile(file, FileStatus.NO_CHROMOSOME, cause, sha256)
+    unlike = why_no_chromosome(outline)
+    if unlike and not kept:
+        return CellFile(file, FileStatus.LEFT_OUT, unlike, sha256)
     return CellFile(file, FileStatus.USED, None, sha256, pixels, outline.area, note=note)
 
 

@@ -3,12 +3,19 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from datamodules.io.decode import BlankImageError, BrokenImageError, decode_image, read_plain_file
+from datamodules.inference.image_files import ImageFile
+from datamodules.io.decode import (
+    BlankImageError,
+    BrokenImageError,
+    Decoded,
+    decode_array,
+    decode_image,
+    read_plain_file,
+)
 from datamodules.io.progress import in_threads
 from datamodules.io.resize import TooLargeError
 from datamodules.preprocessing.pipeline import prepare_single
@@ -22,7 +29,7 @@ class ImageFileBatches:
     next files are read and prepared by all processors.
 
     Args:
-        files: The paths.
+        files: The files, or images in memory.
         prepare: The preparation; one that ``scales_by_cell`` takes the scale from the width of each chromosome.
         batch_size: Size of a batch without broken files.
         advance: Is called with the number of files of each batch once it is ready.
@@ -37,7 +44,7 @@ class ImageFileBatches:
 
     def __init__(
         self,
-        files: Sequence[Path],
+        files: Sequence[ImageFile],
         prepare: PrepareConfig,
         batch_size: int,
         advance: Callable[[int], None] = lambda count: None,
@@ -71,11 +78,8 @@ class ImageFileBatches:
         return np.stack(images) if images else np.zeros((0, 0, 0, 3), np.uint8)
 
     def _prepared(self, row: int) -> np.ndarray | None:
-        path = self.files[row]
         try:
-            data = read_plain_file(path)
-            self.hashes[row] = hashlib.sha256(data).hexdigest()
-            image = decode_image(data, self.prepare.background)
+            image = self._decoded(row)
             self.notes[row] = image.note
             prepared = prepare_single(image.pixels, self.prepare)
             self.means[row] = float(prepared.mean())
@@ -87,3 +91,11 @@ class ImageFileBatches:
         except (cv2.error, MemoryError) as error:
             self.causes[row] = f"cannot be prepared ({type(error).__name__})"
         return None
+
+    def _decoded(self, row: int) -> Decoded:
+        file = self.files[row]
+        if file.pixels is not None:
+            return decode_array(file.pixels)
+        data = read_plain_file(file.path)
+        self.hashes[row] = hashlib.sha256(data).hexdigest()
+        return decode_image(data, self.prepare.background)

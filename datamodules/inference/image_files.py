@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+import numpy as np
+
 from datamodules.io.archives import resolve_data_dir
 from datamodules.io.decode import UNREAD_SUFFIXES
 from datamodules.io.folder_content import describe_others, list_folder
@@ -20,6 +22,7 @@ class ImageFile(NamedTuple):
     path: Path  # of a zip file, where it was unpacked
     name: str  # unique: the path below the folder or zip file where one was named, else the path as named
     folders: tuple[str, ...]  # names of the folders that contain the file, from the named folder on
+    pixels: np.ndarray | None = None  # of an image in memory, uint8 (H, W) or RGB (H, W, 3): there is no file then
 
 
 @dataclass(frozen=True)

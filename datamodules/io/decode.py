@@ -150,6 +150,21 @@ def decode_image(data: bytes, background: Background = "black") -> Decoded:
         raise BrokenImageError(first_line(error)) from error
 
 
+def decode_array(pixels: np.ndarray) -> Decoded:
+    """Return a picture in memory, uint8, shape (H, W) or, as RGB, (H, W, 3), as it would be decoded from a PNG file.
+
+    Raises:
+        BrokenImageError: A side is above MAX_SIDE, or the picture is one colour or as good as black.
+    """
+    height, width = pixels.shape[:2]
+    _check_size((width, height))
+    channels = 1 if pixels.ndim == 2 else 3
+    pixels = np.ascontiguousarray(np.broadcast_to(pixels.reshape(height, width, channels), (height, width, 3)))
+    if cause := _why_blank(pixels):
+        raise BlankImageError(cause)
+    return Decoded(pixels, channels)
+
+
 def note_lines(notes: Iterable[str]) -> tuple[str, ...]:
     """Count the notes of images (`Decoded.note`): "3 images: several frames, of which the first was read"."""
     counts = Counter(part for note in notes for part in note.split("; ") if part)

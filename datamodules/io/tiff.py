@@ -206,7 +206,7 @@ def _directory(data: bytes, start: int, big: bool) -> tuple[dict[int, tuple[int,
     place = start + struct.calcsize(order + counter)
     length = struct.calcsize(order + entry)
     end = place + entries * length
-    tags = {}
+    tags: dict[int, tuple[int, ...]] = {}
     for number, kind, count, pointer in struct.iter_unpack(order + entry, data[place:end]):
         place += length
         if number == _XMP:

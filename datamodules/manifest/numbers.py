@@ -1,9 +1,12 @@
 """A handful of numbers of a picture as it is on disk, for the trivial baseline beside every result."""
 
+from math import ceil
+
 import cv2
 import numpy as np
 
 NUMBERS = ("area", "side", "mean_red", "mean_green", "mean_blue", "std_red", "std_green", "std_blue", "bytes")
+_ROWS = 128  # that mean and deviation are taken from, at most: of 450 they then differ by 0.2 of 255 at most
 _CONTRAST = 20  # gray values by which content differs from the ground; JPEG leaves noise of up to about 20
 
 
@@ -28,6 +31,7 @@ def picture_numbers(pixels: np.ndarray, gray: np.ndarray, ground: float, size: i
         content[:] = 255
         area = content.size
     left, top, width, height = cv2.boundingRect(content)
-    box = np.s_[top : top + height, left : left + width]  # much smaller than most pictures
+    step = ceil(height / _ROWS)
+    box = np.s_[top : top + height : step, left : left + width]  # much smaller than most pictures
     mean, deviation = cv2.meanStdDev(pixels[box], mask=content[box])
     return float(area), float(max(width, height)), *mean.ravel().tolist(), *deviation.ravel().tolist(), float(size)

@@ -24,7 +24,7 @@ from karyocyte.common.locks import one_at_a_time
 from karyocyte.common.text import counted
 
 PHASH_SIZE = 16  # 16 x 16 = 256 bits
-SCAN_VERSION = 5  # raise it when the facts of an unchanged file would come out differently
+SCAN_VERSION = 6  # raise it when the facts of an unchanged file would come out differently
 _RACY_NS = 2_000_000_000
 # Gray values: JPEG leaves noise of up to about 20 on black; a border above 235 is the white of a slide or of paper.
 _NEAR_BLACK = 20

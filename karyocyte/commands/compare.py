@@ -3,9 +3,18 @@
 from pathlib import Path
 from typing import Annotated
 
-from karyocyte.commands.shared._options import MeasuredRuns
-from karyocyte.commands.shared.program import Option, program
+from karyocyte.commands.shared.program import Argument, Option, program
+from karyocyte.common.runs.names import run_path
 
+Runs = Annotated[
+    list[Path] | None,
+    Argument(
+        parser=run_path,
+        metavar="[RUN...]",
+        help="Folders of runs and ensembles, or tables of evaluate.py --csv.",
+        show_default="the tables in results/",
+    ),
+]
 Paper = Annotated[
     list[str] | None,
     Option(
@@ -15,7 +24,7 @@ Paper = Annotated[
 Csv = Annotated[Path | None, Option(help="Write the table with all its columns to this file.")]
 
 
-def compare(runs: MeasuredRuns = None, paper: Paper = None, csv: Csv = None) -> None:
+def compare(runs: Runs = None, paper: Paper = None, csv: Csv = None) -> None:
     """Compare every printed figure with ours: of runs, or of the measured tables of this repository.
 
     A figure is [bold]reproduced[/bold] where the 95 % interval of ours holds it, ours is [bold]higher[/bold] or

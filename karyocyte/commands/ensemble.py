@@ -3,20 +3,27 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from karyocyte.commands.shared._options import FitSeed, MembersAndKeys
-from karyocyte.commands.shared.program import Option, program
+from karyocyte.commands.shared.program import Argument, Option, program
+from karyocyte.common.runs.names import run_word
 
+Words = Annotated[
+    list[str],
+    Argument(
+        parser=run_word, metavar="RUN... [KEY=VALUE...]", help="Runs; keys of conf/ensemble.yaml and evaluation.<key>."
+    ),
+]
 Output = Annotated[Path, Option(help="Folder of the new run; it must be empty or missing.")]
 Common = Annotated[bool, Option("--common", help="Keep only the validation images that all members have.")]
+Seed = Annotated[int, Option(min=0, help="Seed of the fit.")]
 Name = Annotated[str | None, Option(help="Name of the ensemble.", show_default="its method and members")]
 
 
 def ensemble(
     method: Literal["average", "best", "genetic"],
-    words: MembersAndKeys,
+    words: Words,
     output: Output,
     common: Common = False,
-    seed: FitSeed = 0,
+    seed: Seed = 0,
     name: Name = None,
 ) -> None:
     """Combine the predictions of several runs of the same images.

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from karyocyte.commands.shared.program import Argument, Option, program
+from karyocyte.common.arguments import existing_predictions
 from karyocyte.common.runs.names import run_path
 
 RUNS = "Folders of runs or ensembles; folds are gathered by experiment."
@@ -20,13 +21,10 @@ def report(runs: Runs, output: Output = None, images: Images = 2000, key: Key = 
     It needs no network and no other file, and loads no model: pictures and heat maps are those that the runs or
     [bold]scripts/explain.py[/bold] left. Subjects and images have numbers in place of their names.
     """
-    from karyocyte.workflows.report.report_request import ReportRequest
+    existing_predictions(runs)
+    from karyocyte.workflows.report.page import write_report  # takes seconds: after the check
 
-    request = ReportRequest(runs, output, images, key)
-    request.check()
-    from karyocyte.workflows.report.page import report_runs  # takes seconds: after the checks
-
-    report_runs(request)
+    write_report(runs, output, images, key)
 
 
 app = program(

@@ -86,9 +86,11 @@ class CellThresholds:
 
     ``expected_wrong`` and ``doubtful`` are numbers of its chromosomes, see ``CellKaryotype``; ``distance`` is the mean
     of ``CellResult.distances``; ``note`` says what limits the first. Defaults hold where few validation cells choose.
+    Below ``alone`` a cell is referred, too: see ``CellKaryotype.least_alone``.
     """
 
     expected_wrong: float = 0.5
     doubtful: float | None = None
     distance: float | None = None
     note: str | None = None
+    alone: float | None = None

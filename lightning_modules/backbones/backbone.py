@@ -17,6 +17,7 @@ from lightning_modules.backbones.truncation import ImageSize, Removed, cut_backb
 from lightning_modules.networks import network_names, register_network
 
 ALL = "all"
+HALF = "half"
 
 # Arguments of timm.create_model that other keys set, and which.
 OTHER_KEYS = {
@@ -145,7 +146,8 @@ def finish_backbone(network: nn.Module, cut: str | None, input_size: ImageSize) 
 def check_modules(backbone: nn.Module, names: Sequence[str]) -> None:
     """Check the names of modules that a stage trains, such as ``layer4.2``.
 
-    ``all`` is the whole backbone, also what belongs to no module (a ViT's position embedding).
+    ``all`` is the whole backbone, also what belongs to no module (a ViT's position embedding); ``half`` are the layers
+    from the middle one on, of those with parameters.
 
     Raises:
         UserError: A name is no module, was removed by the cut, or holds no parameters.
@@ -159,14 +161,14 @@ def check_modules(backbone: nn.Module, names: Sequence[str]) -> None:
         elif isinstance(module, Removed):
             removed.append(f"{name}.")
     for name in names:
-        if name == ALL or name in right:
+        if name in (ALL, HALF) or name in right:
             continue
         reason = "the backbone has no such module"
         if f"{name}.".startswith(tuple(removed)):
             reason = "the cut removed it"
         elif name and name in modules:
             reason = "it has no parameters to train"
-        raise UserError(f"unfreeze: {name}: {reason}; say all, or: {close_names(name, right)}")
+        raise UserError(f"unfreeze: {name}: {reason}; say all, half, or: {close_names(name, right)}")
 
 
 def set_trainable(backbone: nn.Module, names: Sequence[str]) -> None:
@@ -198,4 +200,14 @@ def has_running_statistics(module: nn.Module) -> bool:
 
 def _named(backbone: nn.Module, names: Sequence[str]) -> Iterator[nn.Module]:
     for name in names:
-        yield backbone if name == ALL else backbone.get_submodule(name)
+        if name == HALF:
+            yield from _second_half(backbone)
+        else:
+            yield backbone if name == ALL else backbone.get_submodule(name)
+
+
+def _second_half(backbone: nn.Module) -> Sequence[nn.Module]:
+    """Return the modules from the middle one on, of those that hold parameters themselves, in order of definition."""
+    modules = list(backbone.modules())  # a module comes before those in it: none of these holds an earlier layer
+    layers = [module for module in modules if next(module.parameters(recurse=False), None) is not None]
+    return modules[modules.index(layers[len(layers) // 2]) :]

@@ -59,6 +59,9 @@ def check_model_args(model: ModelConfig, layers: Sequence[Any], size: ImageSize)
             instead = "[" + ",".join([*map(_typed_layer, layers), f"{{dropout: {value}}}"]) + "]"
             lost = f"model.args.{key}={value} has no effect, its dropout is in the classifier that head.layers replaces"
             raise UserError(f"{lost}: leave it out, and set 'head.layers={instead}'")
+        if key.startswith("head_") and not _changes_training(model, key, size):
+            lost = f"model.args.{key}={value} has no effect, it is of the classifier that head.layers replaces"
+            raise UserError(f"{lost}: leave it out")
 
 
 def _patch(backbone: nn.Module) -> tuple[int, int]:

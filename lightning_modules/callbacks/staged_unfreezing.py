@@ -23,8 +23,11 @@ class Stage:
     """A stage of `StagedUnfreezing`."""
 
     epochs: int
-    train: Sequence[str] = ()  # modules of the backbone that train besides the head, ``["layer3"]``; ``["all"]``: all
+    train: Sequence[
+        str
+    ] = ()  # modules of the backbone that train besides the head, ``["layer3"]``; ``all`` or ``half``
     lr: float | None = None  # None: that of the model
+    head_lr: float | None = None  # of the head, where it differs
     batchnorm: Literal["train", "frozen"] = "train"  # of what trains; that of frozen modules keeps its statistics
     optimizer: str | None = None  # a file of conf/optimizer/; None: that of the model
 
@@ -123,5 +126,6 @@ class StagedUnfreezing(Callback):
 def _config(name: str, stage: Stage, rate: float) -> StageConfig:
     """Return a stage as ``train.py`` has it; ``rate`` is the model's."""
     optimizer = named_optimizer(stage.optimizer) if stage.optimizer else None
-    values = {"train": tuple(stage.train), "lr": stage.lr or rate, "batchnorm": stage.batchnorm}
-    return validated(StageConfig, {**values, "max_epochs": stage.epochs, "optimizer": optimizer}, f"stage {name}")
+    values = {"train": tuple(stage.train), "lr": stage.lr or rate, "head_lr": stage.head_lr}
+    values |= {"batchnorm": stage.batchnorm, "max_epochs": stage.epochs, "optimizer": optimizer}
+    return validated(StageConfig, values, f"stage {name}")

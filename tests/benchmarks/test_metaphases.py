@@ -29,6 +29,8 @@ def pictures(tmp_path):
     columns = ["status", "case", "cell", "class", "left", "top", "right", "bottom", "box_probability"]
     pd.DataFrame(files, columns=columns).to_csv(tmp_path / "chromosomes.csv", index=False)
     cells = pd.DataFrame({"case": None, "cell": ["a1", "a2", "b1"], "karyotype": "46,XX"})
+    cells["second_karyotype"] = [None, "47,XX,+21", "47,XX,+21"]
+    cells["third_karyotype"] = None
     cells["refer"] = ["no", "yes", "no"]
     cells["expected_wrong"] = [0.0, 2.0, 0.1]
     cells.to_csv(tmp_path / "karyotypes.csv", index=False)
@@ -46,6 +48,10 @@ def test_measures_are_those_counted_by_hand(pictures):
     assert table["normal pictures not referred, named abnormal"] == 0
     assert table["numerical abnormalities named exactly"] == 0
     assert table["numerical abnormalities named or referred"] == 0
+    assert table["numerical abnormalities named normal, not referred"] == 1
+    assert table["numerical abnormalities named as another one"] == 0
+    assert table["numerical abnormalities among the karyotypes shown"] == 1
+    assert table["abnormal cases named normal, not referred, of 1"] == 1
     assert table["not referred, wholly right"] == 0.5
     assert table["trisomy 18 or 21 found or referred"] == 0
     assert np.isnan(table["structural pictures referred"])

@@ -19,7 +19,7 @@ def tiny_data(source: str, home: Path) -> list[str]:
 
     The experiments on C-NMC get synthetic cells: its layout has tests of its own.
     """
-    if source == "cnmc":
+    if source in ("cnmc", "synthetic"):
         return DRAWN
     root = home / source
     if not root.is_dir():

@@ -8,7 +8,7 @@ from pytorch_lightning.utilities.parsing import lightning_setattr
 from torch import nn
 from torch.utils.data import DataLoader
 
-from karyocyte.common.config.schema import InferenceConfig, LossConfig
+from karyocyte.common.config.schema import InferenceConfig, LossConfig, StageConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.run import ModelFacts
 from lightning_modules.classifier import Classifier
@@ -158,6 +158,17 @@ def test_a_compiled_classifier_trains(tmp_path):
     trainer.fit(compiled, loader, loader)
     assert not torch.equal(model.head.logits.weight, before)
     assert trainer.predict(compiled, loader)[0]["probability"].shape == (4, 3)
+
+
+def test_the_head_may_train_at_a_rate_of_its_own():
+    model = create_classifier("resnet18", 2, cut="layer1", image_size=32)
+    model.configure_stage(StageConfig(train=("layer1",), lr=0.01, head_lr=0.05))
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    rates = {}
+    for group in model.configure_optimizers().param_groups:
+        rates |= {names[parameter]: group["lr"] for parameter in group["params"]}
+    expected = {name: 0.05 for name, _ in model.named_parameters() if name.startswith("head.")}
+    assert rates == {name: 0.01 for name in names.values() if name.startswith("backbone.layer1.")} | expected
 
 
 def test_lightnings_search_of_a_rate_sets_that_of_the_optimizer():

@@ -61,7 +61,7 @@ def test_wrong_names_and_arguments_are_user_errors(entry, words):
         (OptimizerConfig, "torch.optim.SGD"), (OptimizerConfig, {"_target_": None}),
         (SchedulerConfig, {"_target_": None, "warmup": 0.1}),
         (SchedulerConfig, {"_target_": None, "interval": "epoch"}),
-        (StageConfig, {"lr": 0.1, "optimizer": "Adam"}),
+        (StageConfig, {"lr": 0.1, "optimizer": "Adam"}), (StageConfig, {"lr": 0.1, "head_lr": 0.2}),
     ],
 )  # fmt: skip
 def test_what_would_have_no_effect_is_refused(config, entry):

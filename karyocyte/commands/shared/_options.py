@@ -1,4 +1,4 @@
-"""Options that several command lines share."""
+"""Options of scripts/evaluate.py, and options that each take several words."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from karyocyte.commands.shared.program import HomeExpanded
-from karyocyte.common.runs.names import run_path, run_word
+from karyocyte.common.runs.names import run_word
 
 Part = Annotated[
     Literal["test", "validation"],
@@ -25,25 +25,7 @@ BatchNorm = Annotated[
         show_default="the run's inference.batchnorm",
     ),
 ]
-FitSeed = Annotated[int, typer.Option(min=0, help="Seed of the fit.")]
-MeasuredRuns = Annotated[
-    list[Path] | None,
-    typer.Argument(
-        parser=run_path,
-        metavar="[RUN...]",
-        help="Folders of runs and ensembles, or tables of evaluate.py --csv.",
-        show_default="the tables in results/",
-    ),
-]
-MembersAndKeys = Annotated[
-    list[str],
-    typer.Argument(
-        parser=run_word, metavar="RUN... [KEY=VALUE...]", help="Runs; keys of conf/ensemble.yaml and evaluation.<key>."
-    ),
-]
 
-
-# Options of scripts/evaluate.py.
 EvaluatedRuns = Annotated[
     list[str],
     typer.Argument(

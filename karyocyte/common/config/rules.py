@@ -24,6 +24,9 @@ def check_rules(config: TrainingConfig) -> None:
             if stage.scheduler:
                 key = f"unfreeze.stages.{name}.scheduler"
                 raise UserError(f"callbacks.check_and_adjust sets the learning rate: set `{key}=null` beside it")
+            if stage.head_lr:
+                key = f"unfreeze.stages.{name}.head_lr"
+                raise UserError(f"callbacks.check_and_adjust sets the learning rate: set `{key}=null` beside it")
     if config.callbacks.averaging.enabled and config.trainer.precision in ("16-true", "bf16-true"):
         raise UserError("callbacks.averaging is lost in 16-bit weights: set `trainer.precision=32-true` or a mixed one")
     if isinstance(config, Config):

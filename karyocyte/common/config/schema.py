@@ -105,11 +105,18 @@ class StageConfig(StrictModel):
 
     train: tuple[str, ...] = ()
     lr: PositiveFloat
+    head_lr: PositiveFloat | None = None
     optimizer: OptimizerConfig | None = None
     scheduler: SchedulerConfig | None = None
     batchnorm: Literal["train", "frozen"] = "train"
     max_epochs: PositiveInt | None = None
     patience: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _head_has_a_rate_of_its_own_beside_others(self) -> "StageConfig":
+        if self.head_lr and not self.train:
+            raise ValueError("head_lr: the head trains alone at `lr`: set this, and head_lr=null")
+        return self
 
 
 class UnfreezeConfig(StrictModel, defaults="unfreeze/head_then_finetune"):

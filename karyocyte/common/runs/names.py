@@ -36,8 +36,8 @@ def resolve_run(word: Path, outputs: Path = OUTPUTS) -> Path:
     if not finished:
         near = ""
         if newest and not folder.is_dir() and outputs.is_dir():
-            names = difflib.get_close_matches(str(place), [entry.name for entry in outputs.iterdir()], n=1)
-            near = f"did you mean `{names[0]}/{LATEST}`? " if names else ""
+            similar = difflib.get_close_matches(str(place), [entry.name for entry in outputs.iterdir()], n=1)
+            near = f"did you mean `{similar[0]}/{LATEST}`? " if similar else ""
         raise UserError(f"{word}: no run below {folder} is finished: {near}name the folder of a finished run")
     if newest:
         return max(finished, key=lambda run: run.last_change() or 0.0).folder

@@ -36,7 +36,8 @@ def stages_of(config: TrainingConfig) -> dict[str, StageConfig]:
     stages = {}
     for name, stage in config.unfreeze.stages.items():
         epochs = min(stage.max_epochs or config.trainer.max_epochs, config.trainer.max_epochs)
-        stages[name] = stage.model_copy(update={"max_epochs": epochs, "lr": config.unfreeze.lr or stage.lr})
+        rates = {"lr": config.unfreeze.lr, "head_lr": None} if config.unfreeze.lr else {}
+        stages[name] = stage.model_copy(update={"max_epochs": epochs, **rates})
     if config.unfreeze.train is not None:
         last = list(stages)[-1]
         stages[last] = stages[last].model_copy(update={"train": config.unfreeze.train})

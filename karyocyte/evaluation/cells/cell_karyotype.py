@@ -14,7 +14,7 @@ from karyocyte.evaluation.cells.prior import KaryotypePriors
 
 DOUBTFUL = 0.9  # a chromosome whose class is less probable, given all others of its cell, is in doubt
 IMPLAUSIBLE = 0.2  # no class of a chromosome alone is so probable: of 4,732 real test chromosomes none
-MOST_WRONG_BOXES = 0.05  # expected, of a cell that is not referred to an expert for its boxes
+MOST_WRONG_BOXES = 1.2  # expected, of a cell that is not referred for its boxes; chosen on 72 validation pictures
 MOST_IMPLAUSIBLE = 0.25  # of a cell's pictures; where there are more, the model does not fit the cell
 
 
@@ -28,6 +28,7 @@ class ChromosomeCall:
     runner_up_probability: float | None  # its probability
     alone: str  # the most probable class of the image alone
     alone_probability: float  # its probability
+    assigned_alone: float  # the probability of ``assigned`` by the image alone
     fixed: bool = False  # whether an expert has fixed the class
 
     @property
@@ -77,6 +78,14 @@ class CellKaryotype:
     def expected_wrong(self) -> float:
         """The expected number of chromosomes in a wrong class and of wrong boxes; what an expert has fixed is right."""
         return sum(1 - call.probability for call in self.calls if not call.fixed) + self.boxes_wrong
+
+    @property
+    def least_alone(self) -> float:
+        """The least probability that an image alone gives to its assigned class; without those that are fixed.
+
+        Where a box is wrong, some chromosome mostly has to take a class that does not fit its image.
+        """
+        return min((call.assigned_alone for call in self.calls if not call.fixed), default=1.0)
 
     @property
     def doubt_of_boxes(self) -> str | None:
@@ -199,6 +208,7 @@ def _calls(
             float(joint[row, runner_up]),
             CHROMOSOMES[most],
             float(alone[row, most]),
+            float(alone[row, kind]),
         )
         if row in fixed:
             call = replace(call, runner_up=None, runner_up_probability=None, fixed=True)

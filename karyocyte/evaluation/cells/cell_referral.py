@@ -36,7 +36,12 @@ def doubts(cell: CellKaryotype, distance: float, thresholds: CellThresholds) -> 
         (f"in doubt: {cell.doubtful} {of_all}", cell.doubtful, thresholds.doubtful),
         (f"mean distance from the training images {distance:.3g}", distance, thresholds.distance),
     )
-    return [f"{text}, above {limit:.3g}" for text, value, limit in values if limit is not None and value > limit]
+    reasons = [f"{text}, above {limit:.3g}" for text, value, limit in values if limit is not None and value > limit]
+    if thresholds.alone is not None and cell.least_alone < thresholds.alone:
+        reasons.append(
+            f"a class has the probability {cell.least_alone:.2g} by its image alone, below {thresholds.alone}"
+        )
+    return reasons
 
 
 def assess_cells(

@@ -64,7 +64,7 @@ def karyotype_cells(request: KaryotypeRequest) -> Tables:
         cells, metaphases = read_input(request, folder)
         fixed = read_fixed(request.fixed, cells.cells)
         notes = model.adapt(cells.cells, fixed, pool)
-        thresholds = referral_thresholds(opened, config)
+        thresholds = referral_thresholds(opened, config, any(metaphases))
         warnings = list(dict.fromkeys(filter(None, [*opened.facts.warnings, *model.notes, thresholds.note])))
         warn(*warnings)
         for note in notes:
@@ -197,6 +197,7 @@ def reviewed_cell(result: CellResult, used: CellPrediction, output: Path) -> Rev
         result.karyotype.doubt_of_boxes,
         result.karyotype.probability,
         list(result.reasons),
+        list(result.copies),
     )
 
 

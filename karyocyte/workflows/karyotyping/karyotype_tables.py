@@ -22,7 +22,8 @@ from karyocyte.evaluation.cells.cell_karyotype import ChromosomeCall
 from karyocyte.evaluation.cells.prior import KaryotypePriors
 from karyocyte.evaluation.pages.rendering import render, template_file
 from karyocyte.evaluation.tables import Table
-from karyocyte.workflows.karyotyping.cell_result import CellResult
+from karyocyte.workflows.karyotyping.cell_result import NO_CHROMOSOME, CellResult
+from karyocyte.workflows.karyotyping.reader_task import boxes_of, doubts_of_size, reason_of, task_of
 from karyocyte.workflows.review.cell_bundle import EMPTY, METAPHASES
 from karyocyte.workflows.review.cell_bundle import FOLDER as REVIEW
 
@@ -156,6 +157,7 @@ def _cell_row(result: CellResult) -> dict[str, Any]:
         "mean_distance": result.mean_distance,
         OUT_OF_DISTRIBUTION: len(result.out_of_distribution) if result.distances else None,
         "refer": YES_OR_NO[bool(result.reasons)],
+        "task": task_of(result),
         "reason": "; ".join(result.reasons) or None,
         "karyogram": result.karyogram,
     }
@@ -213,6 +215,7 @@ def summary(tables: Tables, thresholds: CellThresholds) -> list[str]:
     cells, chromosomes, cases = tables
     kinds = cells["kind"].fillna("without karyotype").str.replace("_", " ").value_counts()
     statuses = chromosomes["status"].value_counts().reindex(list(map(str, FileStatus)), fill_value=0)
+    statuses = statuses.rename(words_of)
     lines = [
         f"{counted(len(cells), 'cell')}: {_enumerate(kinds)}",
         f"{counted(len(chromosomes), 'image')}: {_enumerate(statuses)}",
@@ -222,9 +225,16 @@ def summary(tables: Tables, thresholds: CellThresholds) -> list[str]:
     limits = zip(("expected errors", "chromosomes in doubt", "mean distance"), astuple(thresholds), strict=False)
     above = [f"{words} {limit:.3g}" for words, limit in limits if limit is not None]
     lines.append(f"a cell is referred above one of: {', '.join(above)}")
+    if thresholds.alone is not None:
+        lines.append(f"and where the image of a chromosome alone gives its class less than {thresholds.alone:.3g}")
     if len(cases):
         lines.append(f"{counted(len(cases), 'case')} of several cells: see cases.csv")
     return lines
+
+
+def words_of(status: str) -> str:
+    """Write a status of files in words."""
+    return status.replace("_", " ")
 
 
 def _enumerate(counts: pd.Series) -> str:
@@ -244,7 +254,7 @@ class PageFacts:
 def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: Sequence[CellResult]) -> None:
     """Write the page; karyograms, and the metaphases and pictures of each cell are files below its folder."""
     ends = tables.cells["files"].cumsum()
-    shown = []
+    shown: list[dict[str, Any]] = []
     for number, cell in tables.most_doubtful_first().iterrows():
         files = tables.chromosomes.iloc[ends[number] - cell["files"] : ends[number]]
         result = results[number]
@@ -252,13 +262,23 @@ def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: 
         details["crops"] = _crops(path.parent / REVIEW / f"{result.stem}.png", files, details["doubts"])
         details["overlays"] = overlays(result, f"cell-{number}")
         details["outside"] = result.metaphase.outside if result.metaphase else ()
+        details |= {
+            "boxes": boxes_of(result),
+            "why": reason_of(result),
+            "sizes": doubts_of_size(result),
+            "number": len(shown) + 1,
+        }
         shown.append({**cell, **details})
+    groups: dict[str | None, list[dict[str, Any]]] = {}
+    for shown_cell in shown:
+        groups.setdefault(shown_cell["case"], []).append(shown_cell)
     cases = [Table.of_frame("Cases", tables.cases, reading=CASES)] if len(tables.cases) else []
     page = render(
         "karyocyte.workflows.karyotyping",
         "karyotypes.html.j2",
         facts=facts,
         cells=shown,
+        groups=groups,
         cases=cases,
         more_style=template_file("karyocyte.workflows.karyotyping", "karyotypes.css"),
     )
@@ -271,12 +291,14 @@ def _details(cell: pd.Series, files: pd.DataFrame) -> dict[str, Any]:
     for prefix in RANKS:
         if cell[f"{prefix}karyotype"] is not None:
             karyotypes.append((cell[f"{prefix}karyotype"], _probability(cell[f"{prefix}probability"])))
-    counts = [f"{cell[str(status)]:,} {status}" for status in FileStatus if cell[str(status)]]
+    counts = [f"{cell[str(status)]:,} {words_of(status)}" for status in FileStatus if cell[str(status)]]
     doubts = files[(files["doubtful"] == "yes") & bool(karyotypes)].sort_values("probability")
     doubts = doubts[
         ["file", "class", "probability", "runner_up", "runner_up_probability", "alone", "alone_probability"]
     ]
-    left_out = files.loc[files["status"] != FileStatus.USED, ["file", "status", "cause"]]
+    # Of a metaphase the boxes that are left out are counted, and dashed in the picture.
+    listed = (files["status"] != FileStatus.USED) & (files["cause"] != NO_CHROMOSOME)
+    left_out = files.loc[listed, ["file", "status", "cause"]]
     tables = []
     if len(left_out):
         tables.append(Table.of_frame("Files that are not used", left_out))
@@ -337,6 +359,7 @@ def overlays(result: CellResult, anchor: str) -> list[Overlay]:
         return []
     in_picture = []
     in_karyogram = []
+    doubtful = result.doubtful_files
     # The places in the karyogram are counted over the used files alone.
     row = -1
     for file, call in result.calls:
@@ -345,7 +368,7 @@ def overlays(result: CellResult, anchor: str) -> list[Overlay]:
         kind, text = "left-out", f"{found.number}: {file.cause}"
         if call is not None:
             row += 1
-            kind = "doubt" if call.doubtful else "sure"
+            kind = "doubt" if file.file.name in doubtful else "sure"
             text = f"{found.number}: {call.assigned}, probability {call.probability:.2f}"
         in_picture.append(_shape(here, there, found.number, found.outline, kind, text))
         if call is not None and result.drawn is not None and row in result.drawn.places:

@@ -35,8 +35,8 @@ def predict_files(
         part of a run's split that holds the same file; None in none), ``sha256`` and ``path`` (absolute; of a zip file
         where it is unpacked); and why the files look as if a reader had failed (`why_failed`).
     """
-    table = pd.DataFrame(files, columns=ImageFile._fields).rename(columns={"name": "file"})
-    table["path"] = table["path"].map(lambda path: printable(str(path.absolute())))
+    table = pd.DataFrame({"file": [file.name for file in files]})
+    table["path"] = [printable(str(file.path.absolute())) for file in files]
     table["cause"] = None
     table["sha256"] = None
     table["note"] = None
@@ -72,8 +72,8 @@ def _predict_by(
         A row per readable file, whose ``image_id`` is the file's name, and the files as they were read.
     """
     frame = pd.DataFrame(dict.fromkeys(FACTS), range(len(files)))
-    frame["image_id"] = frame["path"] = pd.DataFrame(files)["name"]
-    batches = ImageFileBatches([file.path for file in files], network.prepare, network.batch_size, advance)
+    frame["image_id"] = frame["path"] = [file.name for file in files]
+    batches = ImageFileBatches(files, network.prepare, network.batch_size, advance)
     if network.adapts:
         say(network.adapt(batches.prepared(sample_rows(len(files)))))
     network.network.make_fast(network.prepare.size)

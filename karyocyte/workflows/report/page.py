@@ -1,6 +1,8 @@
 """The page itself: everything put together and written as one file that needs nothing else."""
 
 import base64
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
@@ -13,33 +15,35 @@ from karyocyte.evaluation.pages.blocks import Section
 from karyocyte.evaluation.pages.rendering import render, template_file
 from karyocyte.workflows.report import plots, results, summary
 from karyocyte.workflows.report.gallery import Gallery, gallery
-from karyocyte.workflows.report.report_request import ReportRequest
 from karyocyte.workflows.report.sources import Chapter, read_chapters
 
 PACKAGE = "karyocyte.workflows.report"  # of the templates
 
 
-def report_runs(request: ReportRequest) -> None:
-    """Write the page that the options ask for, and say what is on it."""
-    shown = write_report(request)
-    pictures = f"{len(shown.data['items']):,} of {shown.total:,} test images, {len(shown.pictures):,} pictures"
-    say(str(request.page), f"{pictures}, {request.page.stat().st_size / 1e6:.1f} MB")
-
-
-def write_report(request: ReportRequest) -> Gallery:
-    """Write the page of one run, an ensemble, the folds of an experiment, or several experiments; return its images.
+def write_report(runs: Sequence[Path], page: Path | None = None, most: int = 2000, key: Path | None = None) -> None:
+    """Write the page of one run, an ensemble, the folds of an experiment, or several experiments; say what is on it.
 
     The same runs give the same bytes.
+
+    Args:
+        runs: Folders, or files of predictions.
+        page: The file to write; None: report.html in the folder of a single run, else here.
+        most: So many test images at most.
+        key: Of a table from numbers to names; None: none is written.
 
     Raises:
         UserError: A folder is no run, or runs do not belong on one page.
     """
-    chapters = read_chapters(list(request.runs))
-    images = gallery(chapters, request.images)
-    write_text(request.page, _render(chapters, images))
-    if request.key is not None:
-        write_csv(request.key, images.key)
-    return images
+    chapters = read_chapters(list(runs))
+    images = gallery(chapters, most)
+    if page is None:
+        folder = runs[0] if runs[0].is_dir() else runs[0].parent
+        page = (folder if len(runs) == 1 else Path()) / "report.html"
+    write_text(page, _render(chapters, images))
+    if key is not None:
+        write_csv(key, images.key)
+    pictures = f"{len(images.data['items']):,} of {images.total:,} test images, {len(images.pictures):,} pictures"
+    say(str(page), f"{pictures}, {page.stat().st_size / 1e6:.1f} MB")
 
 
 def _render(chapters: list[Chapter], images: Gallery) -> str:

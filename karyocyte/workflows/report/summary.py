@@ -13,7 +13,7 @@ from karyocyte.common.text import quoted
 from karyocyte.evaluation import tables
 from karyocyte.evaluation.core.formats import ends, number
 from karyocyte.evaluation.metrics.classification import headline_metric
-from karyocyte.evaluation.pages.blocks import Tile, count, metric_title
+from karyocyte.evaluation.pages.blocks import Tile, count
 from karyocyte.evaluation.result import EvaluationResult
 from karyocyte.evaluation.tables import Cell, Table, metric_name
 from karyocyte.workflows.report.sources import Chapter
@@ -97,8 +97,8 @@ def classes_table(result: EvaluationResult) -> Table:
     rows: list[dict[str, Cell]] = []
     for name in result.classes:
         of_class: dict[str, Cell] = {"class": name, "images": result.test.class_counts.get(name, 0)}
-        for metric in ("recall", "precision", "f1"):
-            of_class[metric_title(metric)] = result.test.metrics.get(f"{metric}/{name}")
+        for title in ("recall", "precision", "F1"):
+            of_class[title] = result.test.metrics.get(f"{title.lower()}/{name}")
         rows.append(of_class)
     return Table.of(tables.CLASSES, rows, confidence=result.confidence)
 

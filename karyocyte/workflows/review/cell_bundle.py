@@ -41,7 +41,7 @@ class ReviewedFile:
     fixed: str | None  # the class that an expert had fixed before (--fixed); None without one
     # calibrated natural logarithms of the image alone, in the order of CHROMOSOMES, 24 numbers
     log_probabilities: list[float]
-    foreign: bool = False  # whether it is out of distribution: it does not look like the training images
+    unlike: bool = False  # whether it is out of distribution: it does not look like the training images
     # whether its short arm is below in the file, once that is upright; None: the model does not estimate it
     upside_down: bool | None = None
     area: int = 0  # pixels of the chromosome in the file
@@ -67,7 +67,8 @@ class ReviewedCell:
 
     ``left_out`` describes the others, of which so many are ``markers``; ``distance`` is ``CellResult.mean_distance``.
     ``boxes`` in the picture of a metaphase are by the names of all files, in the order of their numbers;
-    ``doubt_of_boxes`` is that of `CellKaryotype`. ``probability`` and ``reasons`` are those of scripts/karyotype.py.
+    ``doubt_of_boxes`` is that of `CellKaryotype`, ``copies`` are those of `CellResult`; ``probability`` and ``reasons``
+    are those of scripts/karyotype.py.
     """
 
     case: str | None
@@ -80,6 +81,7 @@ class ReviewedCell:
     doubt_of_boxes: str | None = None
     probability: float | None = None
     reasons: list[str] = field(default_factory=list)
+    copies: list[str] = field(default_factory=list)
 
     @cached_property
     def logs(self) -> np.ndarray:

@@ -66,7 +66,7 @@ class CellReview(Reviewed):
     def shown(self, stem: str, decisions: CellDecisions, blind: bool) -> dict[str, Any]:
         """Return chromosomes, karyotype and counts; unless ``blind``, solved around what the reader has fixed."""
         cell = with_drawn(self.bundle, stem, decisions)
-        shown = _blind(cell, decisions) if blind else self._solved(cell, decisions)
+        shown = _blind(cell, decisions) if blind else self._solved(stem, cell, decisions)
         return {
             "stem": stem,
             "counts": _counts(shown["files"]),
@@ -131,7 +131,7 @@ class CellReview(Reviewed):
         index = self.bundle.index
         return kept, karyotype_of_cell(logs, self.bundle.priors, given, index.refer_below, index.balanced)
 
-    def _solved(self, cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
+    def _solved(self, stem: str, cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
         before = {file.name: file.fixed for file in cell.files if file.fixed is not None}
         fixed = {**before, **decisions.fixed}
         kept, solved = self.solve(cell, fixed)
@@ -141,7 +141,7 @@ class CellReview(Reviewed):
             files.append(_entry(name, fixed.get(name), decisions) | {"fixed": True})
         for row, call, joint in zip(kept, solved.calls, solved.joint, strict=True):
             files[row] |= {"class": call.assigned, "fixed": call.fixed, "doubtful": call.doubtful}
-            files[row] |= {"probability": call.probability, "foreign": cell.files[row].foreign}
+            files[row] |= {"probability": call.probability, "unlike": cell.files[row].unlike}
             files[row]["others"] = _others(joint, call.assigned)
             if cell.names[row] in waiting:  # only the counts of the cell speak for a class
                 files[row] |= {"class": None, "probability": 0.0, "others": _others(joint)}
@@ -151,12 +151,18 @@ class CellReview(Reviewed):
         probability, reasons = solved.probability, [*solved.reasons, *doubts(solved, distance, index.thresholds)]
         if not decisions.drawn and not decisions.removed:  # no box is corrected
             reasons = [*filter(None, [cell.doubt_of_boxes]), *reasons]
-        if not decisions.fixed and not decisions.drawn and cell.probability is not None:
-            probability, reasons = cell.probability, cell.reasons
+        if NO_CHROMOSOME not in fixed.values():  # a reader who has found a copy leaves it out
+            reasons += cell.copies
+        doubt = solved.expected_wrong
+        if not decisions.fixed and not decisions.drawn:
+            doubt = next(line.expected_errors for line in index.cells if line.stem == stem)
+            if cell.probability is not None:
+                probability, reasons = cell.probability, cell.reasons
         return {
             "files": files,
             "result": _named(files, cell.markers) if waiting or solved.karyotype else "no karyotype",
             "probability": None if waiting else probability,
+            "doubt": doubt,
             "reasons": list(dict.fromkeys([*failed, *reasons])),
             "left_out": cell.left_out,
         }

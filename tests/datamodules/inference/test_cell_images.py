@@ -1,4 +1,4 @@
-"""The pictures of a cell: broken and repeated ones, those of no chromosome files, and the scale of the others."""
+"""The pictures of a cell: broken, left out and repeated files, and the scale of the others."""
 
 import os
 import shutil
@@ -63,7 +63,7 @@ def test_pictures_of_no_chromosome_are_left_out(cell_folder, tmp_path, name):
     pixels, cause = NO_CHROMOSOME[name]
     write_image(cell_folder / name, pixels)
     files = read(cell_folder, tmp_path)
-    assert files[name].status is FileStatus.NO_CHROMOSOME
+    assert files[name].status is FileStatus.LEFT_OUT
     assert cause in files[name].cause
     assert files[name].pixels is None
     assert {file.status for file in files.values() if file is not files[name]} == {FileStatus.USED}

@@ -15,7 +15,16 @@ import pytest
 import tifffile
 from PIL import Image
 
-from datamodules.io.decode import MAX_BYTES, SUFFIXES, BrokenImageError, decode_image, read_image
+from datamodules.io.decode import (
+    MAX_BYTES,
+    MAX_SIDE,
+    SUFFIXES,
+    BrokenImageError,
+    decode_array,
+    decode_image,
+    encode_png,
+    read_image,
+)
 from tests.helpers.real_data import real_archive
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 17, 3), dtype=np.uint8)
@@ -262,3 +271,21 @@ def test_further_formats_are_images_and_the_first_frame_is_read(tmp_path, suffix
     frames[0].save(tmp_path / f"a{suffix}", **more.get(suffix, {}))
     assert suffix in SUFFIXES
     assert np.abs(read_image(tmp_path / f"a{suffix}")[:, :2].astype(int) - [200, 10, 20]).max() <= 2
+
+
+@pytest.mark.parametrize("shape", [(9, 7), (9, 7, 3), (MAX_SIDE + 1, 1), (9, 7, "blank")])
+def test_a_picture_in_memory_is_decoded_as_that_of_a_file(shape):
+    pixels = np.random.default_rng(0).integers(0, 256, shape[:2] if "blank" in shape else shape, np.uint8)
+    pixels *= "blank" not in shape
+    results = []
+    for decode, source in ((decode_array, pixels), (decode_image, encode_png(pixels))):
+        try:
+            results.append(decode(source))
+        except BrokenImageError as error:
+            results.append(str(error))
+    ours, of_file = results
+    if isinstance(ours, str):
+        assert ours == of_file
+    else:
+        np.testing.assert_array_equal(ours.pixels, of_file.pixels)
+        assert (ours.channels, ours.note) == (of_file.channels, of_file.note)

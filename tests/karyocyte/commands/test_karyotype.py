@@ -87,7 +87,7 @@ def assert_consistent(cells, chromosomes):
         of_cell = chromosomes[chromosomes["cell"] == row["cell"]]
         assert len(of_cell) == row["files"]
         assert of_cell["status"].value_counts().to_dict() == {
-            name: row[name] for name in ("used", "broken", "no_chromosome", "duplicate") if row[name]
+            name: row[name] for name in ("used", "broken", "left_out", "duplicate") if row[name]
         }
         used = of_cell[of_cell["status"] == "used"]
         assert used["class"].isin(CHROMOSOMES).all()
@@ -172,10 +172,10 @@ def test_bad_files_are_reported_and_left_out(run, cells, plain, karyotype):
     table, chromosomes, output = karyotype(run.folder, cells)
     assert_consistent(table, chromosomes)
     first = table.iloc[0]
-    assert first[["files", "used", "broken", "no_chromosome", "duplicate"]].tolist() == [47, 43, 1, 2, 1]
+    assert first[["files", "used", "broken", "left_out", "duplicate"]].tolist() == [47, 43, 1, 2, 1]
     assert first["refer"] == "yes"
     assert len(first["missing"].split(", ")) == 3 + (0 if pd.isna(first["extra"]) else len(first["extra"].split(", ")))
-    assert "1 broken, 2 no_chromosome, 1 duplicate" in output
+    assert "1 broken, 2 left out, 1 duplicate" in output
     # The other cell is what it was.
     rows = chromosomes[chromosomes["cell"] == "c1"].set_index("file")
     pd.testing.assert_frame_equal(rows, before[before["cell"] == "c1"], check_exact=False, rtol=1e-4, atol=1e-4)
@@ -205,7 +205,7 @@ def test_an_expert_corrects_chromosomes_and_the_rest_is_assigned_around_them(run
     table, after, _ = karyotype(run.folder, cells, "--fixed", tmp_path / "edited.csv", output="corrected")
     assert_consistent(table, after)
     assert after.loc[5, ["class", "fixed", "doubtful"]].tolist() == [corrected, corrected, "no"]
-    assert after.loc[6, ["status", "fixed"]].tolist() == ["no_chromosome", "none"]
+    assert after.loc[6, ["status", "fixed"]].tolist() == ["left_out", "none"]
     assert table["used"].tolist() == [45, 46]
     # Given back as it is, the result is the same.
     fixed = tmp_path / "corrected" / "chromosomes.csv"
@@ -278,7 +278,7 @@ def test_corrections_are_kept_whatever_becomes_of_their_files(run, cells, karyot
     table, chromosomes, _ = karyotype(run.folder, cells, "--fixed", fixed)
     assert chromosomes.set_index("file")["fixed"].dropna().to_dict() == {row["file"]: row["fixed"] for row in rows}
     assert "1 file with a fixed class, but not used" in table["reason"][0]
-    assert "left out as no chromosome" not in table["reason"][0]
+    assert "showing no single" not in table["reason"][0]
 
 
 def test_odd_names(run, cells, karyotype, tmp_path):

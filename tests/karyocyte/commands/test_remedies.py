@@ -27,7 +27,7 @@ from tests.helpers.predictions import make_run
 AFTER_CHECKS = {
     "predict": ("prediction.predict_images", "predict_images"),
     "evaluate": ("evaluation.evaluate_runs", "evaluate"),
-    "report": ("report.page", "report_runs"),
+    "report": ("report.page", "write_report"),
     "karyotype": ("karyotyping.karyotype_cells", "karyotype_cells"),
     "export": ("export.export_model", "export_model"),
     "ensemble": ("ensembles.make", "make_ensembles"),

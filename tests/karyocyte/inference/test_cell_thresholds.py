@@ -5,7 +5,7 @@ import pytest
 
 from karyocyte.common.runs.run import Run
 from karyocyte.inference.cell_settings import KaryotypeConfig
-from karyocyte.inference.cell_thresholds import choose_on_validation
+from karyocyte.inference.cell_thresholds import choose_on_validation, referral_thresholds
 from karyocyte.inference.models import RunsModel
 from tests.helpers.predictions import join
 from tests.karyocyte.evaluation.cells.cells import make_cells
@@ -54,3 +54,14 @@ def test_images_without_a_cell_are_passed_over(tmp_path):
     mixed.write_predictions(join(whole.members[0].predictions, *single))
     chosen = choose_on_validation(RunsModel([mixed]), KaryotypeConfig())
     assert (chosen.note, chosen.doubtful) == (None, choose_on_validation(whole, KaryotypeConfig()).doubtful)
+
+
+def test_cells_of_metaphases_have_thresholds_of_their_own_and_those_that_the_user_sets(tmp_path):
+    run = model(tmp_path, 24, 1000)
+    of_cells = referral_thresholds(run, KaryotypeConfig(), of_metaphases=False)
+    of_metaphases = referral_thresholds(run, KaryotypeConfig(), of_metaphases=True)
+    assert of_cells.alone is None
+    assert of_cells.expected_wrong < of_metaphases.expected_wrong
+    config = KaryotypeConfig(refer_expected_wrong=0.2)
+    assert referral_thresholds(run, config, of_metaphases=True).expected_wrong == 0.2
+    assert referral_thresholds(run, config, of_metaphases=True).alone == of_metaphases.alone

@@ -168,7 +168,7 @@ def test_parameters_that_are_read_but_not_called_stay():
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("layr3", "the backbone has no such module; say all, or: close to it: layer3"),
+        ("layr3", "the backbone has no such module; say all, half, or: close to it: layer3"),
         ("layer4", "the cut removed it"),
         ("layer4.1", "the cut removed it"),
         ("maxpool", "no parameters"),
@@ -177,7 +177,7 @@ def test_parameters_that_are_read_but_not_called_stay():
 )
 def test_a_wrong_name_of_a_stage_lists_the_right_ones(resnet18, name, reason):
     check_modules(resnet18, [])
-    check_modules(resnet18, ["all", "layer3.1", "layer2"])
+    check_modules(resnet18, ["all", "half", "layer3.1", "layer2"])
     with pytest.raises(UserError, match="layer1") as caught:
         check_modules(resnet18, ["layer3", name])
     assert reason in str(caught.value)
@@ -193,6 +193,20 @@ def test_exactly_the_named_modules_take_gradients_and_train(resnet18):
         set_modes(resnet18, names, "train")
         assert {parameter.requires_grad for parameter in resnet18.parameters()} == {bool(names)}
         assert {module.training for module in resnet18.modules()} == {bool(names)}
+
+
+@pytest.mark.parametrize(
+    ("name", "first"), [("resnet18", "layer3.0.conv1"), ("vit_tiny_patch16_224", "blocks.5.mlp.fc2")]
+)
+def test_the_half_of_the_layers_that_is_nearest_to_the_head_trains(name, first):
+    network = build_backbone(name, {}, None, 224).module
+    set_trainable(network, ["half"])
+    set_modes(network, ["half"], "train")
+    names = [key for key, _ in network.named_parameters()]
+    second_half = names[names.index(f"{first}.weight") :]
+    assert [key for key, parameter in network.named_parameters() if parameter.requires_grad] == second_half
+    for key in names:
+        assert network.get_submodule(key.rpartition(".")[0]).training == (key in second_half)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_100"])  # plain BatchNorm, and timm's with activation

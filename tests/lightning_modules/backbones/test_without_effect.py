@@ -83,6 +83,14 @@ def test_stochastic_depth_behind_the_cut_is_refused():
         check_model_args(model("resnet18", "layer1.0", drop_path_rate=0.2), ["gap"], 64)
 
 
+def test_an_argument_of_the_removed_head_is_refused_and_one_of_the_features_is_not():
+    with pytest.raises(UserError, match="model.args.head_init_scale=0.5 has no effect"):
+        check_model_args(model("convnext_atto", head_init_scale=0.5), ["gap"], 64)
+    chosen = model("convnext_atto", head_norm_first=True)
+    check_model_args(chosen, ["gap"], 64)
+    assert "norm_pre.weight" in build_backbone("convnext_atto", chosen.args, None, 64).module.state_dict()
+
+
 @pytest.mark.parametrize("args", [{"num_classes": 0}, {"global_pool": "max"}])
 def test_arguments_of_the_classifier_are_refused(args):
     with pytest.raises(UserError, match="head.layers"):

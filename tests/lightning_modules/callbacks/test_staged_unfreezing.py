@@ -20,7 +20,7 @@ EPOCHS = 2  # of each stage
 STEPS = 8  # of an epoch
 STAGES = {
     "head": EPOCHS,
-    "finetune": Stage(epochs=EPOCHS, train=["layer2"], lr=0.004, batchnorm="frozen", optimizer="sgd"),
+    "finetune": Stage(epochs=EPOCHS, train=["layer2"], lr=0.004, head_lr=0.01, batchnorm="frozen", optimizer="sgd"),
     "more": Stage(epochs=EPOCHS, train=["layer1", "layer2"], lr=0.002),
 }
 OVERRIDES = [
@@ -31,6 +31,7 @@ OVERRIDES = [
     "unfreeze.stages.head.lr=0.05",
     "unfreeze.stages.finetune.train=[layer2]",
     "unfreeze.stages.finetune.lr=0.004",
+    "unfreeze.stages.finetune.head_lr=0.01",
     "unfreeze.stages.finetune.batchnorm=frozen",
     "unfreeze.stages.finetune.optimizer={_target_: torch.optim.SGD, momentum: 0.9, nesterov: true}",
     "+unfreeze.stages.more={train: [layer1, layer2], lr: 0.002}",
@@ -65,7 +66,7 @@ class Trace(Callback):
 
     def on_train_batch_end(self, trainer, pl_module, *rest):
         self.trained.append({name for name, each in pl_module.named_parameters() if each.requires_grad})
-        self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+        self.rates += [group["lr"] for group in trainer.optimizers[0].param_groups]
         if trainer.global_step % STEPS:
             self.kill_at(trainer)
 

@@ -116,10 +116,7 @@ def test_another_network_than_a_resnet_is_refused():
 
 def test_boxes_of_all_orientations_turn_with_the_picture():
     torch.manual_seed(0)
-    backbone = create_model("resnet18", num_classes=0)
-    levels = levels_of(backbone.eval(), torch.zeros(1, 3, 64, 64))
-    facts = ModelFacts([0.5] * 3, [0.2] * 3, {})
-    detector = Detector(backbone, CentreDecoder([level.shape[1] for level in levels], 8), facts, TrainingSettings())
+    detector = network()
     detector.head.maps.bias.data[:KINDS] = 0.0  # many boxes
     image = drawn()[None, None]
     with torch.inference_mode():

@@ -205,7 +205,7 @@ function hint(chromosome) {
   else if (chromosome.class === null) lines.push("no network has seen it; by the rest of the cell:");
   else if (chromosome.probability !== undefined) lines.push(`${chromosome.class}: ${percent(chromosome.probability)}`);
   if (review.item.thumbnails.includes(chromosome.name)) lines.push("as the network saw it: the file is gone");
-  if (chromosome.foreign && !chromosome.fixed) lines.push("out of distribution: unlike the training images");
+  if (chromosome.unlike && !chromosome.fixed) lines.push("out of distribution: unlike the training images");
   if (!chromosome.fixed) for (const [name, value] of chromosome.others || []) lines.push(`${name}: ${percent(value)}`);
   return lines.join("\n");
 }
@@ -214,7 +214,7 @@ function chromosomeButton(index) {
   const chromosome = files()[index];
   const made = make("button", { className: "chromosome", title: hint(chromosome) }, chromosomePicture(index, scale));
   made.classList.toggle("fixed", chromosome.fixed);
-  made.classList.toggle("foreign", Boolean(chromosome.foreign && !chromosome.fixed));
+  made.classList.toggle("unlike", Boolean(chromosome.unlike && !chromosome.fixed));
   made.classList.toggle("marked", index === marked);
   made.setAttribute("aria-pressed", index === selected);
   made.setAttribute("aria-label", `chromosome of ${chromosome.class || "no class yet"}; ${hint(chromosome)}`);
@@ -451,4 +451,4 @@ button("view-picture", togglePicture);
 for (const name of ["add", "cut", "join"]) button(name, () => useTool(name));
 startMetaphase({ selected: () => selected, marked: () => marked, pick, act });
 addEventListener("resize", () => { scale = null; });
-start({ load, opened, draw: drawCell, key, escape, before: enterTyped, first: drawingKey });
+start({ noun: "cell", load, opened, draw: drawCell, key, escape, before: enterTyped, first: drawingKey });

@@ -50,4 +50,4 @@ function key(name) {
   return chosen ? () => choose(chosen.name) : null;
 }
 
-start({ load, opened, draw: drawImage, key, escape: draw, before: () => undefined, first: () => null });
+start({ noun: "image", load, opened, draw: drawImage, key, escape: draw, before: () => undefined, first: () => null });

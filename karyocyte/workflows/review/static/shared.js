@@ -9,7 +9,7 @@ const settled = []; // stems of items that were approved or rejected on this pag
 const ahead = new Map(); // items that are asked for before they are opened
 let listed = new Map(); // buttons of the queue, by line
 const heads = new Map(); // headings of the cases that have several items, by case
-let page = null; // of the kind: load, opened, draw, key, escape, before, first
+let page = null; // of the kind: noun, load, opened, draw, key, escape, before, first
 let opened = 0; // when the item was opened or last decided on
 let sending = Promise.resolve();
 
@@ -83,8 +83,23 @@ async function show(item) {
   review.item = item;
   opened = performance.now();
   Object.assign(review.session.groups, item.groups);
-  review.session.items[position()].state = item.state;
+  const line = review.session.items[position()];
+  line.state = item.state;
+  if (line.doubt !== undefined && item.doubt !== undefined && line.doubt !== item.doubt) {
+    line.doubt = item.doubt;
+    reorder();
+  }
   draw();
+}
+
+function reorder() { // the most doubtful first, those of a case together, as the server has sent them
+  const { items } = review.session;
+  const of = (line) => line.case || line.stem;
+  const most = new Map();
+  for (const line of items) most.set(of(line), Math.max(most.get(of(line)) || 0, line.doubt));
+  items.sort((one, other) => most.get(of(other)) - most.get(of(one)) || (of(one) < of(other)) - (of(one) > of(other)) ||
+    other.doubt - one.doubt);
+  listed = new Map(); // they are drawn anew
 }
 
 const position = () => review.session.items.findIndex((line) => line.stem === review.item.stem);
@@ -145,7 +160,8 @@ function drawQueue() { // the lines around the open one; they are made once, and
   const { items } = review.session;
   const of = (state) => items.filter((line) => line.state === state).length;
   const rejected = of("rejected") ? `, ${of("rejected")} rejected` : "";
-  element("progress").textContent = `${of("approved")} of ${items.length} approved${rejected}`;
+  const number = `${page.noun} ${position() + 1} of ${items.length}`;
+  element("progress").textContent = `${number}: ${of("approved")} approved${rejected}`;
   const start = Math.max(Math.min(position() - LISTED / 2, items.length - LISTED), 0);
   const shown = items.slice(start, start + LISTED);
   if (items.length > LISTED || !listed.size) {

@@ -52,9 +52,10 @@ def test_the_batches_of_an_epoch_may_be_limited(limit, sizes):
 
 
 def test_one_rate_for_all_stages_and_a_bound_on_their_length(tmp_path):
-    more = ["unfreeze.lr=0.02", "unfreeze.stages.head.max_epochs=1", "trainer.max_epochs=2"]
-    stages = stages_of(small_config(tmp_path, *NET, *more)).values()
-    assert [(stage.lr, stage.max_epochs) for stage in stages] == [(0.02, 1), (0.02, 2)]
+    more = ["unfreeze.stages.head.max_epochs=1", "unfreeze.stages.finetune.head_lr=0.05", "trainer.max_epochs=2"]
+    stages = stages_of(small_config(tmp_path, *NET, *more, "unfreeze.lr=0.02")).values()
+    assert [(stage.lr, stage.head_lr, stage.max_epochs) for stage in stages] == [(0.02, None, 1), (0.02, None, 2)]
+    assert list(stages_of(small_config(tmp_path, *NET, *more)).values())[1].head_lr == 0.05
 
 
 def test_what_the_last_stage_trains_can_be_overridden(tmp_path):

@@ -49,6 +49,8 @@ def test_a_right_karyotype_with_chromosomes_that_may_be_exchanged_is_referred():
     assert doubts(cell, np.nan, CellThresholds()) == ["expected wrong: 0.802 of 46, above 0.5"]
     assert doubts(cell, np.nan, CellThresholds(0.9, 1)) == ["in doubt: 2 of 46, above 1"]
     assert doubts(cell, 1.5, CellThresholds(0.9, 2, 1.2)) == ["mean distance from the training images 1.5, above 1.2"]
+    assert doubts(cell, np.nan, CellThresholds(0.9, alone=0.5)) == []
+    assert doubts(cell, np.nan, CellThresholds(0.9, alone=0.6)) != []  # the images alone give 0.55
     rows = {row: int(call.argmax()) for row, call in enumerate(exchangeable())}
     assert karyotype_of_cell(exchangeable(), PRIORS, rows, 0.95).expected_wrong == 0
 

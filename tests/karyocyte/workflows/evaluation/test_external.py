@@ -12,6 +12,7 @@ from karyocyte.commands.evaluate import app
 from karyocyte.common.predictions import read_predictions
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.intervals.grouping import group_runs
+from karyocyte.workflows.evaluation.external_images import map_classes, parse_map
 from lightning_modules.load import load_run
 from tests.helpers.images import write_class_folders
 from tests.helpers.portable import TINY
@@ -196,3 +197,13 @@ def test_unsuitable_runs_and_data_sets_are_errors(runs, folder, other, home, tmp
     assert "every image of learned" in refused(runs[0], "--on", "data=folder", f"data_dir={learned}", *output)
     assert str(folder) in refused(runs[0], *on, "--output", folder)
     assert (folder / "predictions.parquet").read_bytes() == before
+
+
+def test_pairs_are_read():
+    assert parse_map(["blast_1=all", "platelet="]) == {"blast_1": "all", "platelet": None}
+
+
+def test_several_classes_may_become_one_one_may_be_left_out_and_others_keep_their_names():
+    mapping = {"lymphocyte": "hem", "monocyte": "hem", "platelet": None}
+    mapped = map_classes(["lymphocyte", "monocyte", "platelet", "all"], ["hem", "all"], mapping)
+    assert mapped == {**mapping, "all": "all"}

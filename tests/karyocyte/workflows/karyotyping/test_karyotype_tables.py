@@ -12,6 +12,7 @@ from datamodules.inference.cell_images import CellFile, FileStatus
 from datamodules.inference.cells import Cell
 from datamodules.inference.image_files import ImageFile
 from karyocyte.common.karyotype import CellThresholds
+from karyocyte.evaluation.cells.box_choice import Boxes
 from karyocyte.evaluation.cells.cell_karyotype import karyotype_of_cell
 from karyocyte.evaluation.cells.prior import KaryotypePriors
 from karyocyte.workflows.karyotyping.cell_model import CellPrediction
@@ -25,6 +26,8 @@ from karyocyte.workflows.karyotyping.karyotype_tables import (
     data_warnings,
     write_karyotype_page,
 )
+from karyocyte.workflows.karyotyping.metaphases import MetaphaseFile
+from karyocyte.workflows.karyotyping.reader_task import boxes_of, doubts_of_size, reason_of, task_of
 from karyocyte.workflows.review.cell_bundle import ReviewedCell, write_cell
 from tests.karyocyte.evaluation.cells.cells import CLASSES, karyotype
 from tests.karyocyte.evaluation.cells.test_assignment import sure
@@ -168,7 +171,7 @@ def entry(name, labels, wrong=1e-5, case=None):
     names = [f"{name}/{number}.png" for number in range(len(cell.calls))]
     files = [CellFile(ImageFile(Path(file), file, ()), FileStatus.USED) for file in names]
     photo = ImageFile(Path("photo"), f"{name}/<photo>.jpg", ())
-    files.append(CellFile(photo, FileStatus.NO_CHROMOSOME, "no background"))
+    files.append(CellFile(photo, FileStatus.LEFT_OUT, "no background"))
     return CellResult(Cell(name, case, ()), name, files=tuple(files), karyotype=cell)
 
 
@@ -188,7 +191,7 @@ def test_cells_are_in_order_with_karyotype_reasons_and_picture(page):
     assert (
         re.findall(r'data-stem="(\w+)"', text) == ["turner", "down"] * 2
     )  # nobody approves a cell without a karyotype
-    assert re.findall(r'<td class="figure">(no image|expected wrong: [^<]+)</td>', text)[0] == "no image"
+    assert re.findall(r"<td>(look at [^<]+)</td>", text)[0] == "look at the picture"
     for words in ("45,X", "47,XY,+21", "trisomy", "Turner", "no karyotype", "no chromosome can be read", "47 used"):
         assert words in text
     assert re.findall(r'<img src="([^"]+)"', text) == ["karyograms/turner.png", "karyograms/down.png"]
@@ -197,7 +200,7 @@ def test_cells_are_in_order_with_karyotype_reasons_and_picture(page):
 def test_a_cell_in_doubt_is_before_one_that_lacks_a_chromosome(page):
     text = page(entry("lost", karyotype("XX", lost=["20"])), entry("unsure", karyotype(), wrong=0.6))
     assert re.findall(r"<h3>(\w+)", text) == ["unsure", "lost"]
-    assert text.count("expected wrong: 0.00 of 45") == 1
+    assert text.count("Expected wrong: 0.00 of 45") == 1
 
 
 def test_nothing_is_loaded_from_elsewhere_and_names_are_no_markup(page):
@@ -211,7 +214,7 @@ def test_nothing_is_loaded_from_elsewhere_and_names_are_no_markup(page):
 
 def test_doubts_and_files_that_are_not_used_are_listed(page):
     text = page(entry("unsure", karyotype(), wrong=0.9))
-    assert text.count("unsure/") == 46 + 1
+    assert text.count("unsure/") == 46 + 2  # also in the reason
     assert "Chromosomes in doubt" in text
     assert "no background" in text
 
@@ -234,3 +237,40 @@ def test_a_doubt_has_its_picture_without_the_white_above_and_below(page, tmp_pat
 def test_cases_of_several_cells_are_listed(page):
     assert "Cases of several cells" in page(*(entry(name, karyotype("XY", ["21"]), case="p1") for name in "ab"))
     assert "Cases of several cells" not in page(entry("a", karyotype()))
+
+
+def test_a_reader_is_told_what_to_do_and_why():
+    sure_cell = result(None, "sure", karyotype())
+    assert (task_of(sure_cell), reason_of(sure_cell)) == ("nothing to do", "")
+    assert task_of(entry("no", [])) == "look at the picture"
+    unsure = entry("unsure", karyotype(), wrong=0.6)
+    assert task_of(unsure).startswith("look at ")
+    assert "unsure/" in reason_of(unsure)
+    boxes = replace(unsure, karyotype=replace(unsure.karyotype, boxes_wrong=100.0))
+    assert task_of(boxes) == "check the boxes"
+    assert "100 of 46 boxes" in reason_of(boxes)
+    copy = "a and b look like two pictures of one chromosome"
+    assert reason_of(replace(boxes, copies=(copy,))) == f"{copy}."
+
+
+def test_the_boxes_of_a_metaphase_are_counted():
+    files = []
+    for number, status in enumerate([FileStatus.USED] * 3 + [FileStatus.LEFT_OUT]):
+        files.append(CellFile(ImageFile(Path(str(number)), str(number), ()), status))
+    regions = np.eye(4, dtype=bool)
+    regions[0, 1] = True  # all of the first lies in the second, too
+    boxes = Boxes(np.ones(4), regions, np.full(4, 10), np.zeros(4, bool))
+    calls = karyotype_of_cell(sure(np.array([0, 0, 1]), wrong=1e-5), PRIORS, {}, 0.95)
+    metaphase = MetaphaseFile("picture.png", boxes=boxes)
+    cell = CellResult(Cell("c", None, ()), "c", metaphase=metaphase, files=tuple(files), karyotype=calls)
+    assert boxes_of(cell) == "3 chromosomes in 4 boxes, 1 left out; pairs that overlap: 1"
+    assert boxes_of(replace(cell, metaphase=None)) == ""
+
+
+@pytest.mark.parametrize(("area", "said"), [(190, []), (210, ["0 and 1 are both called 1"])])
+def test_homologues_of_which_one_is_twice_as_large_are_in_doubt_and_no_reason(area, said):
+    cell = result(None, "c", karyotype())
+    files = [replace(file, area=area if number == 0 else 100) for number, file in enumerate(cell.files)]
+    sized = replace(cell, files=tuple(files))
+    assert [text.split(",")[0] for text in doubts_of_size(sized)] == said
+    assert sized.reasons == cell.reasons

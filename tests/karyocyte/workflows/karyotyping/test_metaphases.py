@@ -179,7 +179,7 @@ def test_a_picture_gets_a_karyotype_whose_chromosomes_lead_to_their_places(drawn
     files = pd.read_csv(output / "chromosomes.csv", dtype={"cell": str})
     used = files[files["status"] == "used"]
     assert len(used) in (45, 46)
-    assert set(files["status"]) <= {"used", "no_chromosome"}
+    assert set(files["status"]) <= {"used", "left_out"}
     true = np.array([one.box for one in drawn.chromosomes])
     distances = np.abs(used[["left", "top", "right", "bottom"]].to_numpy()[:, None] - true).max(axis=2).min(axis=1)
     assert distances.max() <= 0.1  # as rounded

@@ -99,3 +99,13 @@ def test_pictures_and_reports_of_each_split_are_on_the_page(plan):
     assert "layers-alexnet mnist, paper" in text
     assert 'src="data:image/png;base64,' in text
     assert '<a href="paper/report.html">' in text
+
+
+def test_small_rates_of_the_search_are_no_zeros_and_our_settings_are_named(plan):
+    folder = plan.output / "paper" / "search"
+    folder.mkdir(parents=True)
+    pd.DataFrame({"trial": [0], "params_unfreeze.lr": [1.3e-4]}).to_csv(folder / "trials.csv", index=False)
+    text = page_of(plan)
+    assert "0.00013" in text
+    assert "Choices that are ours" in text
+    assert "early_stopping" in text

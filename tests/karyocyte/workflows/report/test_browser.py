@@ -6,7 +6,6 @@ import pytest
 
 from karyocyte.workflows.report import plots as figures
 from karyocyte.workflows.report.page import write_report
-from karyocyte.workflows.report.report_request import ReportRequest
 from tests.browser import find_browser, recording_tab
 from tests.helpers.predictions import make_run, with_passes
 from tests.karyocyte.workflows.report.reports import write_facts, write_run
@@ -24,7 +23,7 @@ def path(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     run = with_passes(make_run(images=40, subjects=10, skill=1.0), noise=2.0)
     write_facts(write_run(folder, run, maps=("gradcam-layer4",)))
-    write_report(ReportRequest([folder]))
+    write_report([folder])
     return (folder / "report.html").as_uri()
 
 
@@ -39,7 +38,7 @@ def sweep(tmp_path_factory):
         folders.append(write_run(folder / str(skill), run))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "as_picture", lambda draw, size: BLANK)
-        write_report(ReportRequest(folders, folder / "report.html"))
+        write_report(folders, folder / "report.html")
     return (folder / "report.html").as_uri()
 
 
@@ -237,7 +236,7 @@ def test_a_phone_never_rolls_sideways(page, which, request):
 
 def test_many_pictures_are_shown_in_parts(page, tmp_path):
     """A page of thousands of cards at once is 100,000 pixels high."""
-    write_report(ReportRequest([write_run(tmp_path, make_run(images=280, subjects=70))]))
+    write_report([write_run(tmp_path, make_run(images=280, subjects=70))])
     page.goto((tmp_path / "report.html").as_uri())
     total = int(page.inner_text("#count").split()[0])
     assert total > 130

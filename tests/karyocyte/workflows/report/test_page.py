@@ -15,7 +15,6 @@ from karyocyte.evaluation.evaluate import evaluate_runs
 from karyocyte.evaluation.result import EvaluationWarning
 from karyocyte.workflows.report import plots as figures
 from karyocyte.workflows.report.page import write_report
-from karyocyte.workflows.report.report_request import ReportRequest
 from karyocyte.workflows.report.summary import diagnosis
 from tests.helpers.predictions import make_predictions, make_run, with_passes
 from tests.karyocyte.workflows.report.reports import (
@@ -33,7 +32,7 @@ EVIL = '</script><img src=x onerror="alert(1)">'
 
 
 def written(folders, path, **options):
-    write_report(ReportRequest(folders, path, **options))
+    write_report(folders, path, **options)
     return path.read_text(encoding="utf-8")
 
 
@@ -121,6 +120,7 @@ def test_a_page_begins_with_a_diagnosis_and_the_table_of_the_classes(page):
     assert said in prose(page)
     assert page.index("The AUC is") < page.index('class="notice')
     assert [row[0] for row in table_rows(page, "Class by class")] == ["class", "hem", "all"]
+    assert table_rows(page, "Class by class")[0] == ["class", "images", "recall", "precision", "F1"]
     first = page.index("Class by class")
     assert first < page.index('<dl class="tiles">') < page.index("Test metrics")
 
@@ -154,7 +154,7 @@ def test_the_same_run_gives_the_same_bytes(folder, page, monkeypatch):
 
 def test_names_are_in_the_key_alone(tmp_path):
     write_facts(write_run(tmp_path, make_run(images=30, subjects=10)))
-    write_report(ReportRequest([tmp_path], tmp_path / "page.html", key=tmp_path / "key.csv"))
+    write_report([tmp_path], tmp_path / "page.html", key=tmp_path / "key.csv")
     hidden = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert not re.search("subject_0|image_0|sample_x|sample_y|ward7", hidden)
     assert "S001" in hidden

@@ -101,10 +101,10 @@ def test_cells_are_reviewed_by_keyboard_alone(page, review, cells, tmp_path):
     assert page.inner_text("#karyotype").startswith("46,XY")
     press(page, "Enter")
     assert page.inner_text("#title") == "case / c0"
-    assert page.inner_text("#progress") == "1 of 2 approved"
+    assert page.inner_text("#progress").endswith(" of 2: 1 approved")
     press(page, "u")  # of a fresh cell: back to the approval before
     assert page.inner_text("#title") == "case / c1"
-    assert page.inner_text("#progress") == "0 of 2 approved"
+    assert page.inner_text("#progress").endswith(" of 2: 0 approved")
     press(page, "Enter", "Enter")
     result = tmp_path / "decisions.approved" / "index.html"
     assert page.inner_text("#message").startswith(f"All are approved or rejected: the result is {result}.")
@@ -185,7 +185,7 @@ def test_notes_and_rejections(page, review, cells, tmp_path):
     page.click("#reject")
     settle(page)
     assert page.inner_text("#title") == "case / c0"
-    assert page.inner_text("#progress") == "0 of 2 approved, 1 rejected"
+    assert page.inner_text("#progress").endswith(" of 2: 0 approved, 1 rejected")
     press(page, "Enter")
     assert page.inner_text("#queue .case") == "case\n46,XY (1 approved cell)"
     assert page.locator("#queue .case").count() == 1
@@ -327,7 +327,7 @@ def test_chromosomes_are_added_cut_and_joined_by_mouse(metaphase, tmp_path):
     assert metaphase.locator("#outlines polygon.left-out").count() == 3
     assert "not used" not in metaphase.inner_text("#reasons")
     press(metaphase, "Enter")
-    assert metaphase.inner_text("#progress") == "1 of 1 approved"
+    assert metaphase.inner_text("#progress").endswith(" of 1: 1 approved")
     expected = ["cut", "move", "move", "join", "move", "add", "move", "add", "move", "approve"]
     assert [action for action, _ in actions(tmp_path)] == expected
 
@@ -398,7 +398,7 @@ def test_images_are_reviewed_by_keyboard_alone(page, review, tmp_path):
     press(page, "2", "Enter")
     assert page.inner_text("#title") == "05.png"
     press(page, "Enter", "u", "Enter", "Enter")
-    assert page.inner_text("#progress") == "3 of 3 approved"
+    assert page.inner_text("#progress").endswith(" of 3: 3 approved")
     expected = [("move", "dark"), ("undo", None), ("move", "dark"), ("approve", "dark")]
     assert actions(tmp_path)[:4] == expected
     assert actions(tmp_path)[4:] == [("approve", "dark"), ("undo", None), ("approve", "dark"), ("approve", "bright")]

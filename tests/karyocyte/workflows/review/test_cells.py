@@ -69,6 +69,8 @@ def test_the_reasons_of_the_page_hold_until_the_reader_corrects_what_they_say(re
     corrected = review.shown("c1", moved("c1/45.png", "none"), blind=False)
     assert "2 boxes are wrong" not in corrected["reasons"]
     assert corrected["probability"] != 0.4
+    assert shown["doubt"] == review.queue(blind=False)[0]["doubt"]
+    assert corrected["doubt"] != shown["doubt"]  # the queue is put in order by it
 
 
 def test_the_best_assignment_is_that_of_brute_force(review):

@@ -1,11 +1,12 @@
 """Whether layers and heat maps follow what moves in the image, for networks of timm at three sizes.
 
-``python -m benchmarks.heat_maps WEIGHTS results/heat_maps.csv`` moves a disc over nine places, for networks with random
-weights, and with those in the folder WEIGHTS. No network knows discs: the last weights become the mean change that the
-disc makes in the features, so that class 1 is "there is a disc"; with random weights the statistics of BatchNorm become
-those of the images. A row has the layer that ``explain.py`` takes by itself, or its refusal, and how the middle of the
-disc correlates with that of a map (the smaller correlation of rows and columns): of what the disc changes in the layer
-(``layer_follows``) and of Grad-CAM (``heat_map_follows``), which also has to weight the channels rightly.
+``python -m benchmarks.inputs.heat_maps WEIGHTS results/heat_maps.csv`` moves a disc over nine places, for networks
+with random weights, and with those in the folder WEIGHTS. No network knows discs: the last weights become the mean
+change that the disc makes in the features, so that class 1 is "there is a disc"; with random weights the statistics
+of BatchNorm become those of the images. A row has the layer that ``explain.py`` takes by itself, or its refusal, and
+how the middle of the disc correlates with that of a map (the smaller correlation of rows and columns): of what the
+disc changes in the layer (``layer_follows``) and of Grad-CAM (``heat_map_follows``), which also has to weight the
+channels rightly.
 """
 
 import os

@@ -1,12 +1,13 @@
 """Whether each encoding of a picture is read as what it is, or refused with its cause, by all three readers.
 
-``python -m benchmarks.encodings DATA results/encodings.csv`` writes a blood cell (colours) and a metaphase (gray) of
-the zip files in DATA as programs do, and reads them as ``train.py``, ``predict.py`` and ``karyotype.py`` do.
-``--with-predictions`` names a table of 40 cells and 12 metaphases in ten encodings without loss: how many results of
-the scripts are those of the PNG.
+``python -m benchmarks.inputs.encodings DATA results/encodings.csv`` writes a blood cell (colours) and a metaphase
+(gray) of the zip files in DATA as programs do, and reads them as ``train.py``, ``predict.py`` and ``karyotype.py``
+do. ``--with-predictions`` names a table of 40 cells and 12 metaphases in ten encodings without loss: how many results
+of the scripts are those of the PNG.
 """
 
 import io
+import re
 import subprocess
 import sys
 import zipfile
@@ -18,7 +19,7 @@ import pandas as pd
 import typer
 from PIL import Image
 
-from benchmarks.encoded import Encoded, encoded_gray, encoded_others, encoded_tiff, pil
+from benchmarks.inputs.encoded import Encoded, encoded_gray, encoded_others, encoded_tiff, pil
 from datamodules.inference.image_files import find_image_files
 from datamodules.io.decode import Background, BrokenImageError, read_image
 from datamodules.sources import scan
@@ -65,10 +66,15 @@ def outcome(path: Path, reference: np.ndarray | None, background: Background) ->
     return REFERENCE if np.abs(pixels - wanted.astype(int)).max() <= ROUNDED else SILENT
 
 
+def stem_of(encoding: str) -> str:
+    """Return a name of files without blanks and commas, which ``karyotype.py`` would replace."""
+    return re.sub(r"\W+", "_", encoding)
+
+
 def written(file: Encoded, folder: Path, prefix: str = "") -> Path:
     """Write a file, named by its encoding."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{prefix}{file.name.replace('.', '')}{file.suffix}"
+    path = folder / f"{prefix}{stem_of(file.name)}{file.suffix}"
     path.write_bytes(file.data)
     return path
 
@@ -99,7 +105,7 @@ def run_script(script: str, folder: Path, output: Path) -> dict[str, list[tuple[
     command = [sys.executable, f"scripts/{script}.py", model, str(folder), *words, "--output", str(output)]
     subprocess.run(command, check=True, capture_output=True)
     frame = pd.read_csv(table)
-    frame = frame[frame["status"] != "broken"]
+    frame = frame[frame["status"] != "broken"].astype(object).fillna("")  # a missing value is not equal to itself
     frame["stem"] = frame["file"].str.extract(r"^([^./]+)")
     values = [name for name in frame if name in BOX or name.startswith("prob_")]
     return {stem: list(rows[values].itertuples(index=False, name=None)) for stem, rows in frame.groupby("stem")}
@@ -113,10 +119,10 @@ def predictions(data: Path, work: Path) -> pd.DataFrame:
             png = Encoded("png", pil(Image.fromarray(rgb), "PNG"), rgb, ".png")
             for file in (png, *encoded_tiff(rgb), *encoded_others(rgb)):
                 if file.name in ("png", *LOSSLESS):
-                    written(file, work / archive, f"{number:02} ")
+                    written(file, work / archive, f"{number:02}_")
         found = run_script(script, work / archive, work / f"{script}.csv")
         for name in LOSSLESS:
-            pairs = [(found.get(f"{number:02} {name}"), found[f"{number:02} png"]) for number in range(count)]
+            pairs = [(found.get(f"{number:02}_{stem_of(name)}"), found[f"{number:02}_png"]) for number in range(count)]
             equal = sum(result == wanted for result, wanted in pairs)
             refused = sum(result is None for result, _ in pairs)
             different = count - equal - refused

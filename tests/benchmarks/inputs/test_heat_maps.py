@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.heat_maps import PLACES, correlation, discs
+from benchmarks.inputs.heat_maps import PLACES, correlation, discs
 
 
 def test_a_map_of_the_disc_follows_it():

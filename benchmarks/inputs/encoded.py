@@ -34,16 +34,21 @@ def tif(
     return file.getvalue()
 
 
+def retagged(data: bytes, **values: int) -> bytes:
+    """Return a TIFF with other values of some tags."""
+    file = io.BytesIO(data)
+    with tifffile.TiffFile(file) as opened:
+        for tag, value in values.items():
+            opened.pages.first.tags[tag].overwrite(value)
+        return file.getvalue()
+
+
 def packed(gray: np.ndarray, bits: int, photometric: str = "minisblack") -> bytes:
     """Pack gray values in the given number of bits, which tifffile does not."""
     values = gray.astype(np.uint32) * 257 >> (16 - bits)
     rows = (values[..., None] >> np.arange(bits)[::-1] & 1).astype(np.uint8).reshape(len(gray), -1)
-    file = io.BytesIO(tif(np.packbits(rows, axis=1), photometric=photometric))
-    with tifffile.TiffFile(file) as opened:
-        tags = opened.pages.first.tags
-        tags["ImageWidth"].overwrite(gray.shape[1])
-        tags["BitsPerSample"].overwrite(bits)
-        return file.getvalue()
+    data = tif(np.packbits(rows, axis=1), photometric=photometric)
+    return retagged(data, ImageWidth=gray.shape[1], BitsPerSample=bits)
 
 
 def pil(image: Image.Image, form: str, **keys: Any) -> bytes:
@@ -69,7 +74,7 @@ def encoded_gray(gray: np.ndarray) -> list[Encoded]:
     few = (gray >> 6) * 85  # in two bits
     scale = np.arange(256, dtype=np.uint16)
     colours = np.stack([scale, 255 - scale, scale // 2])
-    black, white = {"photometric": "minisblack"}, {"photometric": "miniswhite"}
+    black, white = "minisblack", "miniswhite"
     return [
         Encoded("gray of 1 bit", packed(gray, 1), (gray >> 7) * 255),
         Encoded("gray of 2 bits, white is zero", packed(gray, 2, "miniswhite"), 255 - few),
@@ -77,13 +82,13 @@ def encoded_gray(gray: np.ndarray) -> list[Encoded]:
         Encoded("gray of 10 bits", packed(gray, 10), gray),
         Encoded("gray of 12 bits", packed(gray, 12), gray),
         Encoded("gray of 14 bits, white is zero", packed(gray, 14, "miniswhite"), 255 - gray),
-        Encoded("gray of 8 bits", tif(gray, **black), gray),
-        Encoded("gray of 8 bits, white is zero", tif(gray, **white), 255 - gray),
-        Encoded("gray of 16 bits", tif(deep, **black), gray),
-        Encoded("gray of 16 bits, white is zero", tif(deep, byteorder=">", **white), 255 - gray),
-        Encoded("gray, 12 of 16 bits, right", tif(deep >> 4, **black), None),
-        Encoded("gray, floating-point", tif((gray / 255).astype(np.float32), **black), None),
-        Encoded("gray, signed", tif(gray.view(np.int8), **black), None),
+        Encoded("gray of 8 bits", tif(gray, photometric=black), gray),
+        Encoded("gray of 8 bits, white is zero", tif(gray, photometric=white), 255 - gray),
+        Encoded("gray of 16 bits", tif(deep, photometric=black), gray),
+        Encoded("gray of 16 bits, white is zero", tif(deep, byteorder=">", photometric=white), 255 - gray),
+        Encoded("gray, 12 of 16 bits, right", tif(deep >> 4, photometric=black), None),
+        Encoded("gray, floating-point", tif((gray / 255).astype(np.float32), photometric=black), None),
+        Encoded("gray, signed", tif(gray.view(np.int8), photometric=black), None),
         Encoded("gray palette", tif(gray, photometric="palette", colormap=colours * 257), colours.T[gray]),
     ]
 

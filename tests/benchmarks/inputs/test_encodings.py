@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import encoded, encodings
+from benchmarks.inputs import encoded, encodings
 
 GRAY = np.add.outer(np.arange(80), 2 * np.arange(70)).astype(np.uint8)
 RGB = np.dstack([GRAY, 255 - GRAY, GRAY // 2])
