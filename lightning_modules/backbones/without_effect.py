@@ -56,12 +56,13 @@ def check_model_args(model: ModelConfig, layers: Sequence[Any], size: ImageSize)
             raise UserError(f"model.args.{key}: leave it out: head.layers and head.logits replace timm's classifier")
     for key, value in model.args.items():
         if "drop" in key and value and not _changes_training(model, key, size):
+            if key != "drop_rate":
+                raise UserError(f"model.args.{key}={value} has no effect on the layers that are kept: leave it out")
             instead = "[" + ",".join([*map(_typed_layer, layers), f"{{dropout: {value}}}"]) + "]"
             lost = f"model.args.{key}={value} has no effect, its dropout is in the classifier that head.layers replaces"
             raise UserError(f"{lost}: leave it out, and set 'head.layers={instead}'")
         if key.startswith("head_") and not _changes_training(model, key, size):
-            lost = f"model.args.{key}={value} has no effect, it is of the classifier that head.layers replaces"
-            raise UserError(f"{lost}: leave it out")
+            raise UserError(f"model.args.{key}={value} has no effect on the layers that are kept: leave it out")
 
 
 def _patch(backbone: nn.Module) -> tuple[int, int]:

@@ -23,9 +23,8 @@ class Stage:
     """A stage of `StagedUnfreezing`."""
 
     epochs: int
-    train: Sequence[
-        str
-    ] = ()  # modules of the backbone that train besides the head, ``["layer3"]``; ``all`` or ``half``
+    # Modules of the backbone that train besides the head, such as ``["layer3"]``; ``all`` or ``half``.
+    train: Sequence[str] = ()
     lr: float | None = None  # None: that of the model
     head_lr: float | None = None  # of the head, where it differs
     batchnorm: Literal["train", "frozen"] = "train"  # of what trains; that of frozen modules keeps its statistics

@@ -37,7 +37,8 @@ EvaluatedRuns = Annotated[
 Output = Annotated[
     Path | None,
     typer.Option(
-        help="Write metrics.json, tables and pictures into this new folder; of several experiments the ROC curves."
+        help="Write metrics.json, tables and pictures into this new folder; of several experiments the ROC curves, and "
+        "the persons whom nobody would look at."
     ),
 ]
 On = Annotated[

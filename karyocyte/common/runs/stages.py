@@ -36,14 +36,24 @@ def stages_of(config: TrainingConfig) -> dict[str, StageConfig]:
     stages = {}
     for name, stage in config.unfreeze.stages.items():
         epochs = min(stage.max_epochs or config.trainer.max_epochs, config.trainer.max_epochs)
+        # One rate for all stages is one for the head, too: `unfreeze.lr` says so.
         rates = {"lr": config.unfreeze.lr, "head_lr": None} if config.unfreeze.lr else {}
         stages[name] = stage.model_copy(update={"max_epochs": epochs, **rates})
     if config.unfreeze.train is not None:
         last = list(stages)[-1]
-        stages[last] = stages[last].model_copy(update={"train": config.unfreeze.train})
+        head_lr = stages[last].head_lr if config.unfreeze.train else None  # the head alone trains at `lr`
+        stages[last] = stages[last].model_copy(update={"train": config.unfreeze.train, "head_lr": head_lr})
     if config.init_from:
         return {name: stage for name, stage in stages.items() if stage.train} or stages
     return stages
+
+
+def warnings_of_stages(config: TrainingConfig) -> list[str]:
+    """Return a warning where random weights stay as they are, since no stage trains the whole backbone."""
+    modules = [name for stage in stages_of(config).values() for name in stage.train]
+    if config.weights != "random" or config.init_from or not modules or "all" in modules:
+        return []
+    return ["weights=random: a part of the network keeps its random weights; unfreeze=whole trains all of it"]
 
 
 def planned_stages(config: TrainingConfig, run: Path) -> list[Stage]:

@@ -98,10 +98,8 @@ def _write_unseen(labels: list[str], results: list[EvaluationResult], output: Pa
         if result.triage and result.triage.unseen:
             counts[label] = result.triage.unseen
     if counts:
-        from karyocyte.evaluation.referral.unseen import (
-            draw_unseen_of_runs,
-            unseen_table,
-        )  # here: matplotlib costs seconds
+        # Here, since matplotlib costs seconds.
+        from karyocyte.evaluation.referral.unseen import draw_unseen_of_runs, unseen_table
 
         table = unseen_table(counts)
         write_csv(output / "unseen.csv", table, "%.6f")

@@ -25,6 +25,7 @@ from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.lifecycle import Watch, begin, check_run, locked, recorded
 from karyocyte.common.runs.predicted import Predicted, to_predictions
 from karyocyte.common.runs.run import Run
+from karyocyte.common.runs.stages import warnings_of_stages
 from karyocyte.common.runs.sweeps import in_sweep, note_run
 from karyocyte.evaluation.baseline import NumberedImages, add_baselines
 from karyocyte.evaluation.evaluate import write_evaluation
@@ -110,7 +111,8 @@ def opened_run(
     on_rank_zero(check_run, folder, config, identity)
     with rank_zero_context(locked(folder)):
         description = [] if in_sweep() else data.describe()
-        yield Run(folder), on_rank_zero(begin, folder, data.used_config, identity, description, data.warnings())
+        warnings = [*data.warnings(), *warnings_of_stages(config)]
+        yield Run(folder), on_rank_zero(begin, folder, data.used_config, identity, description, warnings)
 
 
 def fit_and_predict(

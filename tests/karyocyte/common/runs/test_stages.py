@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from karyocyte.common.config.schema import TrainerConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.stages import batch_sizes, stage_length, stages_of
+from karyocyte.common.runs.stages import batch_sizes, stage_length, stages_of, warnings_of_stages
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, build
 
@@ -63,6 +63,26 @@ def test_what_the_last_stage_trains_can_be_overridden(tmp_path):
     assert [stage.train for stage in stages.values()] == [(), ("layer2",)]
     with pytest.raises(UserError, match="layer9"):
         build(small_config(tmp_path, *NET, "unfreeze=head_only", "unfreeze.train=[layer9]"))
+
+
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [
+        (["unfreeze=own_images"], True),
+        (["unfreeze=own_images", "unfreeze.train=[all]"], False),
+        (["unfreeze=whole"], False),
+        (["unfreeze=head_only"], False),  # as typed
+        (["unfreeze=own_images", "init_from=models/chromosomes"], False),
+    ],
+)
+def test_random_weights_that_no_stage_trains_are_warned_of(tmp_path, words, warned):
+    config = small_config(tmp_path, *NET, "weights=random", *words)
+    assert bool(warnings_of_stages(config)) == warned
+
+
+def test_a_last_stage_without_modules_trains_the_head_at_its_rate(tmp_path):
+    config = small_config(tmp_path, *NET, "unfreeze=own_images", "unfreeze.train=[]")
+    assert list(stages_of(config).values())[-1].head_lr is None
 
 
 def test_a_step_of_more_batches_than_an_epoch_has_is_refused_with_their_number():
