@@ -85,7 +85,7 @@ class CellThresholds:
     """Above what a cell is referred to an expert: chosen on validation cells, and kept with a model; None: by nothing.
 
     ``expected_wrong`` and ``doubtful`` are numbers of its chromosomes, see ``CellKaryotype``; ``distance`` is the mean
-    of ``CellResult.distances``; ``note`` says what limits the first. Defaults hold where few validation cells choose.
+    of ``CellResult.distances``; ``note`` says what limits their use. Defaults hold where few validation cells choose.
     Below ``alone`` a cell is referred, too: see ``CellKaryotype.least_alone``.
     """
 

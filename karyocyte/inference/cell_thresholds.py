@@ -1,12 +1,14 @@
 """Above what cells are referred: as the user says, or chosen on the validation cells of runs."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 
 from karyocyte.common.karyotype import CellThresholds
 from karyocyte.common.predictions import OUT_OF_DISTRIBUTION
 from karyocyte.common.runs.files import RunFile
+from karyocyte.common.runs.portable import BUILT_IN
 from karyocyte.evaluation.cells.assignment import of_cells, refusal
 from karyocyte.evaluation.cells.cell_referral import assess_cells, choose_cell_thresholds
 from karyocyte.inference.cell_settings import KaryotypeConfig
@@ -16,27 +18,41 @@ from karyocyte.inference.temperatures import are_balanced, fit_temperatures, val
 # Of pictures of metaphases, chosen on 72 validation pictures with the networks in models/: of the 10 that are not
 # referred 9 are wholly right, and the boxes of the other lack its Y. Doubtful and distance are quantiles of 95 %.
 OF_METAPHASES = CellThresholds(expected_wrong=1.2, doubtful=9, distance=0.48, alone=0.35)
+OF_OTHER_NETWORKS = (
+    "metaphases are referred above thresholds that were chosen with the networks in models/, and may not fit the model "
+    "that is named: refer_expected_wrong, refer_doubtful and refer_distance set others"
+)
 
 
 def referral_thresholds(
     model: RunsModel | PortableNetworks, config: KaryotypeConfig, of_metaphases: bool
 ) -> CellThresholds:
     """Return the thresholds that the user sets, and for the others those of metaphases or of the validation cells."""
-    if of_metaphases:
-        chosen = OF_METAPHASES
-    elif isinstance(model, RunsModel):
-        chosen = choose_on_validation(model, config, validation_distances(model, config.share_of_files))
-    else:
-        facts = model.model.description.cells
-        assert facts is not None  # see KaryotypeRequest.check
-        chosen = facts.thresholds
-        if config.out_of_distribution != KaryotypeConfig().out_of_distribution:  # another unit than at the export
-            chosen = replace(chosen, distance=None)
+    chosen = _chosen_thresholds(model, config, of_metaphases)
     if config.refer_expected_wrong is not None:
-        chosen = replace(chosen, expected_wrong=config.refer_expected_wrong, note=None)
+        note = chosen.note if of_metaphases else None  # that of metaphases is on all thresholds
+        chosen = replace(chosen, expected_wrong=config.refer_expected_wrong, note=note)
     doubtful = chosen.doubtful if config.refer_doubtful is None else config.refer_doubtful
     distance = chosen.distance if config.refer_distance is None else config.refer_distance
     return replace(chosen, doubtful=doubtful, distance=distance)
+
+
+def _chosen_thresholds(
+    model: RunsModel | PortableNetworks, config: KaryotypeConfig, of_metaphases: bool
+) -> CellThresholds:
+    """Return the thresholds where the user sets none."""
+    if of_metaphases:
+        is_built_in = Path(model.named).resolve() == BUILT_IN.resolve()
+        kept = OF_METAPHASES if is_built_in else replace(OF_METAPHASES, note=OF_OTHER_NETWORKS)
+    elif isinstance(model, RunsModel):
+        return choose_on_validation(model, config, validation_distances(model, config.share_of_files))
+    else:
+        facts = model.model.description.cells
+        assert facts is not None  # see KaryotypeRequest.check
+        kept = facts.thresholds
+    if config.out_of_distribution != KaryotypeConfig().out_of_distribution:  # distances are in another unit then
+        return replace(kept, distance=None)
+    return kept
 
 
 def choose_on_validation(

@@ -194,7 +194,7 @@ def reviewed_cell(result: CellResult, used: CellPrediction, output: Path) -> Rev
         distance,
         result.markers,
         boxes,
-        result.karyotype.doubt_of_boxes,
+        result.karyotype.boxes_wrong,
         result.karyotype.probability,
         list(result.reasons),
         list(result.copies),

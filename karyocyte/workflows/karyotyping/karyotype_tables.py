@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -266,23 +266,29 @@ def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: 
             "boxes": boxes_of(result),
             "why": reason_of(result),
             "sizes": doubts_of_size(result),
-            "number": len(shown) + 1,
         }
         shown.append({**cell, **details})
-    groups: dict[str | None, list[dict[str, Any]]] = {}
-    for shown_cell in shown:
-        groups.setdefault(shown_cell["case"], []).append(shown_cell)
     cases = [Table.of_frame("Cases", tables.cases, reading=CASES)] if len(tables.cases) else []
     page = render(
         "karyocyte.workflows.karyotyping",
         "karyotypes.html.j2",
         facts=facts,
         cells=shown,
-        groups=groups,
+        groups=_by_case(shown),
         cases=cases,
         more_style=template_file("karyocyte.workflows.karyotyping", "karyotypes.css"),
     )
     write_text(path, page)
+
+
+def _by_case(cells: Sequence[dict[str, Any]]) -> dict[str | None, list[dict[str, Any]]]:
+    """Group cells by case, None where it is unknown, and number them as the page shows them."""
+    groups: dict[str | None, list[dict[str, Any]]] = {}
+    for cell in cells:
+        groups.setdefault(cell["case"], []).append(cell)
+    for number, cell in enumerate(chain.from_iterable(groups.values()), 1):
+        cell["number"] = number
+    return groups
 
 
 def _details(cell: pd.Series, files: pd.DataFrame) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class ReviewedCell:
 
     ``left_out`` describes the others, of which so many are ``markers``; ``distance`` is ``CellResult.mean_distance``.
     ``boxes`` in the picture of a metaphase are by the names of all files, in the order of their numbers;
-    ``doubt_of_boxes`` is that of `CellKaryotype`, ``copies`` are those of `CellResult`; ``probability`` and ``reasons``
+    ``boxes_wrong`` is that of `CellKaryotype`, ``copies`` are those of `CellResult`; ``probability`` and ``reasons``
     are those of scripts/karyotype.py.
     """
 
@@ -78,7 +78,7 @@ class ReviewedCell:
     distance: float | None = None
     markers: int = 0
     boxes: dict[str, ReviewedBox] = field(default_factory=dict)
-    doubt_of_boxes: str | None = None
+    boxes_wrong: float = 0.0
     probability: float | None = None
     reasons: list[str] = field(default_factory=list)
     copies: list[str] = field(default_factory=list)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +135,8 @@ class CellReview(Reviewed):
         before = {file.name: file.fixed for file in cell.files if file.fixed is not None}
         fixed = {**before, **decisions.fixed}
         kept, solved = self.solve(cell, fixed)
+        if not decisions.drawn and not decisions.removed:  # no box is corrected
+            solved = replace(solved, boxes_wrong=cell.boxes_wrong)
         waiting = decisions.drawn.keys() - fixed.keys()
         files = []
         for name in cell.names:
@@ -149,8 +151,7 @@ class CellReview(Reviewed):
         index = self.bundle.index
         failed = [index.failed] if index.failed else []
         probability, reasons = solved.probability, [*solved.reasons, *doubts(solved, distance, index.thresholds)]
-        if not decisions.drawn and not decisions.removed:  # no box is corrected
-            reasons = [*filter(None, [cell.doubt_of_boxes]), *reasons]
+        reasons = [*filter(None, [solved.doubt_of_boxes]), *reasons]
         if NO_CHROMOSOME not in fixed.values():  # a reader who has found a copy leaves it out
             reasons += cell.copies
         doubt = solved.expected_wrong

@@ -3,10 +3,11 @@
 import pandas as pd
 import pytest
 
+from karyocyte.common.runs.portable import BUILT_IN, PortableModel
 from karyocyte.common.runs.run import Run
 from karyocyte.inference.cell_settings import KaryotypeConfig
 from karyocyte.inference.cell_thresholds import choose_on_validation, referral_thresholds
-from karyocyte.inference.models import RunsModel
+from karyocyte.inference.models import PortableNetworks, RunsModel
 from tests.helpers.predictions import join
 from tests.karyocyte.evaluation.cells.cells import make_cells
 
@@ -65,3 +66,24 @@ def test_cells_of_metaphases_have_thresholds_of_their_own_and_those_that_the_use
     config = KaryotypeConfig(refer_expected_wrong=0.2)
     assert referral_thresholds(run, config, of_metaphases=True).expected_wrong == 0.2
     assert referral_thresholds(run, config, of_metaphases=True).alone == of_metaphases.alone
+
+
+def test_thresholds_of_metaphases_have_a_note_unless_they_are_of_the_built_in_model(tmp_path):
+    built_in = PortableNetworks(PortableModel(BUILT_IN))
+    assert referral_thresholds(built_in, KaryotypeConfig(), of_metaphases=True).note is None
+    run = model(tmp_path, 24, 1000)
+    for config in (KaryotypeConfig(), KaryotypeConfig(refer_expected_wrong=0.2)):
+        assert referral_thresholds(run, config, of_metaphases=True).note is not None
+
+
+def test_a_threshold_of_distance_holds_in_its_own_unit_alone(tmp_path, monkeypatch):
+    run = model(tmp_path, 24, 1000)
+    images = run.members[0].predictions.part("validation").frame["image_id"]
+    distances = pd.Series(1.5, images)  # in the unit that the user sets
+    monkeypatch.setattr("karyocyte.inference.cell_thresholds.validation_distances", lambda *_: distances)
+    other = KaryotypeConfig(out_of_distribution=0.1)
+    assert referral_thresholds(run, KaryotypeConfig(), of_metaphases=True).distance is not None
+    assert referral_thresholds(run, other, of_metaphases=True).distance is None
+    assert referral_thresholds(run, other, of_metaphases=False).distance == 1.5
+    set_by_user = KaryotypeConfig(out_of_distribution=0.1, refer_distance=0.7)
+    assert referral_thresholds(run, set_by_user, of_metaphases=True).distance == 0.7

@@ -10,6 +10,7 @@ const ahead = new Map(); // items that are asked for before they are opened
 let listed = new Map(); // buttons of the queue, by line
 const heads = new Map(); // headings of the cases that have several items, by case
 let page = null; // of the kind: noun, load, opened, draw, key, escape, before, first
+let place = 0; // in the queue, of the item when it was opened: a correction may move it
 let opened = 0; // when the item was opened or last decided on
 let sending = Promise.resolve();
 
@@ -55,6 +56,7 @@ async function open(stem) {
   const loading = ahead.get(stem) || loadItem(stem);
   ahead.clear();
   [review.item, review.pictures] = await loading;
+  place = position();
   say("");
   opened = performance.now();
   page.opened();
@@ -105,9 +107,9 @@ function reorder() { // the most doubtful first, those of a case together, as th
 const position = () => review.session.items.findIndex((line) => line.stem === review.item.stem);
 
 function nextWaiting() {
-  const at = position();
   const { items } = review.session;
-  return [...items.slice(at + 1), ...items.slice(0, at)].find((line) => !line.state);
+  const { stem } = review.item;
+  return [...items.slice(place), ...items.slice(0, place)].find((line) => !line.state && line.stem !== stem);
 }
 
 export async function settle(decision) { // and go to the next one

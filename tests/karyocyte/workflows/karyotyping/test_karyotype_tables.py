@@ -197,6 +197,16 @@ def test_cells_are_in_order_with_karyotype_reasons_and_picture(page):
     assert re.findall(r'<img src="([^"]+)"', text) == ["karyograms/turner.png", "karyograms/down.png"]
 
 
+def test_cells_are_under_their_case_and_numbered_in_the_order_of_the_page(page):
+    unsure = [entry("a", karyotype(), wrong=0.6, case="p"), entry("b", karyotype(), wrong=0.5)]
+    text = page(*unsure, entry("c", karyotype(), wrong=0.1, case="p"), entry("d", karyotype()))
+    headings = re.findall(r"<h2>(Case p|Cells without a case)|<h3>(\w) <small>cell (\d) of 4", text)
+    cells = [(name, number) for _, name, number in headings if name]
+    assert cells == [("a", "1"), ("c", "2"), ("b", "3"), ("d", "4")]
+    assert [place for place, (heading, *_) in enumerate(headings) if heading] == [0, 3]
+    assert "Cells without a case" not in page(entry("d", karyotype()))
+
+
 def test_a_cell_in_doubt_is_before_one_that_lacks_a_chromosome(page):
     text = page(entry("lost", karyotype("XX", lost=["20"])), entry("unsure", karyotype(), wrong=0.6))
     assert re.findall(r"<h3>(\w+)", text) == ["unsure", "lost"]

@@ -2,11 +2,13 @@
 
 import re
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
 pytest.importorskip("starlette", reason="starlette is not installed: uv sync --group dev")
 
+from karyocyte.workflows.review.cell_bundle import write_index
 from karyocyte.workflows.review.cells import CellReview
 from karyocyte.workflows.review.decisions import DecisionLog, read_decisions
 from karyocyte.workflows.review.review import open_review
@@ -123,6 +125,22 @@ def test_enter_approves_after_a_click_in_the_queue(page, review, cells, tmp_path
     press(page, "Enter")
     assert [action for action, _ in actions(tmp_path)] == ["approve"]
     assert page.inner_text("#title") != title
+
+
+def test_the_most_doubtful_cell_is_next_also_where_a_correction_moves_the_open_one(page, review, tmp_path):
+    bundle = write_bundle(tmp_path / "out", 4, case=None)
+    lines = [replace(bundle.index.cells[0], expected_errors=0.0), *bundle.index.cells[1:]]
+    write_index(bundle.folder, replace(bundle.index, cells=lines))
+    open_cells(page, review(tmp_path / "out"))
+    assert page.inner_text("#title") == "c3"
+    named(page, "5").click()  # the chromosome that is in doubt
+    press(page, "5")
+    assert page.inner_text("#progress").startswith("cell 3 of 4")
+    titles = []
+    for _ in range(3):
+        press(page, "Enter")
+        titles.append(page.inner_text("#title"))
+    assert titles == ["c2", "c1", "c0"]
 
 
 def test_names_are_text(page, review, tmp_path):

@@ -61,13 +61,17 @@ def test_reasons_of_referral_hold_for_what_is_not_fixed(review):
 
 
 def test_the_reasons_of_the_page_hold_until_the_reader_corrects_what_they_say(review):
-    of_page = {"doubt_of_boxes": "2 boxes are wrong", "probability": 0.4, "reasons": ["2 boxes are wrong", "a file"]}
+    of_page = {"boxes_wrong": 2.5, "probability": 0.4, "reasons": ["2.5 boxes are wrong", "a file"]}
+    review.bundle.index = replace(review.bundle.index, thresholds=CellThresholds(expected_wrong=2.4))
     review.bundle._cells["c1"] = replace(review.bundle.cell("c1"), **of_page)
     shown = review.shown("c1", CellDecisions(), blind=False)
     assert (shown["probability"], shown["reasons"]) == (0.4, of_page["reasons"])
-    assert review.shown("c1", moved("c1/08.png", MALE[8]), blind=False)["reasons"][0] == "2 boxes are wrong"
+    moved_to = review.shown("c1", moved("c1/08.png", MALE[8]), blind=False)
+    assert [reason.split(":")[0].split(" are")[0] for reason in moved_to["reasons"]] == ["2.5 boxes", "expected wrong"]
+    assert moved_to["doubt"] > 2.5
     corrected = review.shown("c1", moved("c1/45.png", "none"), blind=False)
-    assert "2 boxes are wrong" not in corrected["reasons"]
+    assert not [reason for reason in corrected["reasons"] if "boxes" in reason or "expected wrong" in reason]
+    assert corrected["doubt"] < 2.5
     assert corrected["probability"] != 0.4
     assert shown["doubt"] == review.queue(blind=False)[0]["doubt"]
     assert corrected["doubt"] != shown["doubt"]  # the queue is put in order by it
