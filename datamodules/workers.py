@@ -26,7 +26,7 @@ def number_of_workers(loader: LoaderConfig, dataset: Dataset[Any]) -> int:
         UserError: Their batches do not fit the shared memory: the training would wait for them.
     """
     workers = processors() - 1 if loader.workers == "cores" else loader.workers
-    if not workers or not SHARED.is_dir():
+    if not workers or not SHARED.is_dir() or not len(dataset):  # type: ignore[arg-type]
         return workers
     size = loader.batch_size * _bytes_of_one(dataset)
     free = shutil.disk_usage(SHARED).free
