@@ -4,6 +4,8 @@ import multiprocessing
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+PATIENCE = 5  # seconds to wait for the end of a process: one that waits for a disk ends once the disk answers
+
 
 class EndsWorkers(Callback):
     """End the processes that load images where a training ends by an error or a signal.
@@ -14,6 +16,8 @@ class EndsWorkers(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Kill them, and wait for their ends: torch then does not report them as lost."""
-        for process in multiprocessing.active_children():
+        processes = multiprocessing.active_children()
+        for process in processes:
             process.kill()
-            process.join()
+        for process in processes:
+            process.join(PATIENCE)
