@@ -4,8 +4,6 @@ import multiprocessing
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-PATIENCE = 5  # seconds to wait for the end of a process: one that waits for a disk ends once the disk answers
-
 
 class EndsWorkers(Callback):
     """End the processes that load images where a training ends by an error or a signal.
@@ -20,4 +18,4 @@ class EndsWorkers(Callback):
         for process in processes:
             process.kill()
         for process in processes:
-            process.join(PATIENCE)
+            process.join(5)  # seconds: one that waits for a disk ends only once the disk answers
