@@ -7,6 +7,7 @@ from typing import Any
 
 import cv2
 import torch
+from torch._utils import ExceptionWrapper
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.dataloader import _BaseDataLoaderIter, _MultiProcessingDataLoaderIter
 
@@ -26,7 +27,7 @@ def number_of_workers(loader: LoaderConfig, dataset: Dataset[Any]) -> int:
         UserError: Their batches do not fit the shared memory: the training would wait for them.
     """
     workers = processors() - 1 if loader.workers == "cores" else loader.workers
-    if not workers or not SHARED.is_dir():
+    if not workers or not SHARED.is_dir() or not len(dataset):  # type: ignore[arg-type]
         return workers
     size = loader.batch_size * _bytes_of_one(dataset)
     free = shutil.disk_usage(SHARED).free
@@ -66,8 +67,16 @@ class _WatchedIterator(_MultiProcessingDataLoaderIter):
             except (ConnectionError, EOFError, FileNotFoundError) as error:  # it ended before its batch was taken
                 raise RuntimeError("DataLoader worker (of this batch) exited unexpectedly") from error
             if success:
+                _raise_for_user(data[1])
                 return data
         raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds")
+
+
+def _raise_for_user(batch: Any) -> None:
+    """Raise a ``UserError`` of a process that loads images; torch would add the traceback to its message."""
+    if isinstance(batch, ExceptionWrapper) and issubclass(batch.exc_type, UserError):
+        # The last line of a traceback is the type of the error and its message, which is one line.
+        raise UserError(batch.exc_msg.splitlines()[-1].partition(": ")[2])
 
 
 def set_up_worker(worker: int) -> None:

@@ -10,15 +10,22 @@ from safetensors.torch import load_file
 from torch import nn
 
 from karyocyte.common.errors import UserError
+from karyocyte.common.files import raise_unreadable
 
 
 def is_whole(path: Path) -> bool:
-    """Tell whether a checkpoint is as it was written: its parts have a CRC-32 each, which torch ignores."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except Exception:  # damaged bytes raise errors of many kinds
-        return False
+    """Tell whether a checkpoint is as it was written: its parts have a CRC-32 each, which torch ignores.
+
+    Raises:
+        OSError, MemoryError: It is missing, or cannot be read at present.
+    """
+    with open(path, "rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                return archive.testzip() is None
+        except Exception as error:  # damaged bytes raise errors of many kinds
+            raise_unreadable(path, error)
+            return False
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -26,13 +33,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
     Raises:
         UserError: It is missing or damaged, or holds objects other than tensors and plain values, which could run code.
+        OSError, MemoryError: It cannot be read at present.
     """
     try:
-        if path.is_file() and not is_whole(path):
+        if not is_whole(path):
             raise zipfile.BadZipFile
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"no checkpoint at {path}") from error
+    except (OSError, MemoryError):
+        raise
     except Exception as error:  # damaged bytes and foreign objects raise errors of many kinds
         raise UserError(f"{path} is damaged, or no checkpoint of tensors alone: {type(error).__name__}") from error
     if not isinstance(content, dict):

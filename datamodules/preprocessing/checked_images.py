@@ -1,5 +1,6 @@
 """The prepared images on disk, compared with what was written whenever they are read."""
 
+import shutil
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from torch.utils.data import get_worker_info
 
 from datamodules.io.whole_folder import make_once
 from karyocyte.common.cli import warn
 from karyocyte.common.errors import UserError
+from karyocyte.common.files import raise_unreadable
 
 IMAGES = "images.npy"
 RECORDS = "images.csv"
@@ -21,7 +24,7 @@ class CheckedImages:
     """Prepared images by row, uint8 RGB, shape (H, W, 3), read-only.
 
     Their sizes are checked when they are opened, and each image by its CRC-32 whenever it is read. Damaged files are
-    never used: they are written again, also from within a process that loads images.
+    never used: they are written again. A process that loads images, whose time is limited, only removes them.
 
     Args:
         folder: Holds `IMAGES` and the table `RECORDS` with a column `DIGEST`; it is written where it is missing.
@@ -29,7 +32,9 @@ class CheckedImages:
         write: Writes the folder whole, in place of an earlier one.
 
     Raises:
-        UserError: The folder is damaged again as soon as it is written; or what ``write`` raises.
+        UserError: The folder is damaged again as soon as it is written, or is damaged and was removed by a process that
+            loads images; or what ``write`` raises.
+        OSError, MemoryError: The files cannot be read at present.
     """
 
     def __init__(self, folder: Path, shape: tuple[int, ...], write: Callable[[Path], None]) -> None:
@@ -60,7 +65,10 @@ class CheckedImages:
         try:
             images = np.load(path, mmap_mode="r")
             table = pd.read_csv(self.folder / RECORDS, usecols=[DIGEST], dtype=np.uint32)
-        except Exception:  # damaged bytes raise errors of many kinds
+        except FileNotFoundError:
+            return False
+        except Exception as error:  # damaged bytes raise errors of many kinds
+            raise_unreadable(path, error)
             return False
         self._images = np.asarray(images)
         self._digests = table[DIGEST].to_numpy()
@@ -72,10 +80,16 @@ class CheckedImages:
         """Write the folder, unless it is right: it may be once another process has written it."""
 
         def write(folder: Path) -> None:
-            """Write the folder, and say so where it was damaged."""
-            if folder.exists():
-                warn(f"{folder} is damaged: the images are prepared again")
-            self._write(folder)
+            """Write the folder, and say so where it was damaged; only remove it in a process that loads images."""
+            damaged = folder.exists()
+            if get_worker_info() is None:
+                if damaged:
+                    warn(f"{folder} is damaged: the images are prepared again")
+                self._write(folder)
+                return
+            if damaged:  # else another process has removed it
+                shutil.rmtree(folder)
+            raise UserError(f"{folder} was damaged and is removed: the same command prepares it again and goes on")
 
         make_once(self.folder, write, lambda folder: is_right())
         if not is_right():

@@ -67,6 +67,21 @@ def remove_leftovers(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def raise_unreadable(path: Path, error: Exception) -> None:
+    """Raise an error in reading a file that says nothing of its content; any other one means that it is damaged.
+
+    Raises:
+        OSError: The file cannot be read, as while a disk of the network does not answer.
+        MemoryError: The memory is too small.
+    """
+    for each in (error, error.__context__):  # zipfile hides what it meets at the end of a file
+        if isinstance(each, MemoryError):
+            raise each
+        # A damaged offset before the start of the file is EINVAL; libraries raise an OSError without a number.
+        if isinstance(each, OSError) and each.errno not in (None, errno.EINVAL):
+            raise OSError(each.errno, each.strerror, str(each.filename or path)) from error
+
+
 def sync(path: Path) -> None:
     """Wait until a file is on the disk: renamed before, it might be empty after a power failure."""
     with open(path, "rb") as file:

@@ -103,7 +103,7 @@ def in_training() -> Iterator[None]:
     """Only note signals within the block, which asks ``pending`` when its state can be saved, and then calls ``leave``.
 
     A signal that the block did not heed raises ``Preempted`` at its end; an error that is lost by that is printed. A
-    SIGTERM raises it after ``GRACE`` seconds wherever the block is then, as where it waits for images.
+    SIGTERM raises it ``GRACE`` seconds after the first one wherever the block is then, as where it waits for images.
     """
     watch = _watch
     watch.training = True
@@ -194,7 +194,8 @@ def _on_signal(signum: int, frame: FrameType | None) -> None:
         _watch.noted = _watch.noted or signum
         if not _watch.training and not _watch.leaving:
             leave()
-        if signum == signal.SIGTERM and not _watch.leaving:
+        # Only the first one sets the timer: a supervisor may repeat it more often than every GRACE seconds.
+        if signum == signal.SIGTERM and not _watch.leaving and not signal.getitimer(signal.ITIMER_REAL)[0]:
             signal.setitimer(signal.ITIMER_REAL, GRACE)
     elif signum == signal.SIGTERM:  # in a forked child, which it ends, as ever; the warnings are for the parent
         signal.signal(signum, signal.SIG_DFL)

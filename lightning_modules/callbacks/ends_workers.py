@@ -14,6 +14,8 @@ class EndsWorkers(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Kill them, and wait for their ends: torch then does not report them as lost."""
-        for process in multiprocessing.active_children():
+        processes = multiprocessing.active_children()
+        for process in processes:
             process.kill()
-            process.join()
+        for process in processes:
+            process.join(5)  # seconds: one that waits for a disk ends only once the disk answers

@@ -7,10 +7,12 @@ import signal
 import time
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from datamodules import workers
+from datamodules.prepared_dataset import PreparedDataset
 from datamodules.workers import WatchedLoader, number_of_workers
 from karyocyte.common.config.data import LoaderConfig
 from karyocyte.common.errors import UserError
@@ -18,6 +20,9 @@ from lightning_modules.training.machine_faults import explained_faults
 
 
 class Items:
+    def __len__(self):
+        return 10
+
     def __getitems__(self, keys):
         return {"image": torch.zeros(len(keys), 1000, dtype=torch.uint8), "boxes": []}
 
@@ -36,6 +41,10 @@ def test_as_many_processes_are_named_as_fit_the_shared_memory(tmp_path, monkeypa
 def test_without_such_a_folder_nothing_is_checked(tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "SHARED", tmp_path / "none")
     assert number_of_workers(LoaderConfig(workers=99), Items()) == 99
+
+
+def test_an_empty_data_set_needs_no_memory():
+    assert number_of_workers(LoaderConfig(workers=2), PreparedDataset(*np.zeros((3, 0), np.int64))) == 2
 
 
 class Endless:

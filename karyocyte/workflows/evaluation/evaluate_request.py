@@ -1,5 +1,6 @@
 """The options of scripts/evaluate.py: checked first, without the imports of the evaluation."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -112,6 +113,7 @@ def _check_own_data(run: Run) -> None:
         combine = "name its members, and combine their evaluations (scripts/ensemble.py)"
         raise UserError(f"{run.folder} is an ensemble: {combine}")
     if run.status.tested is not None:
-        tested = run.status.tested
-        raise UserError(f"{run.folder} is an evaluation on another data set: name the run itself, {tested}")
+        itself = run.best_checkpoint.resolve().parents[2]  # above checkpoints/<stage>/
+        name = shlex.quote(str(itself)) if itself.is_dir() else run.status.tested
+        raise UserError(f"{run.folder} is an evaluation on another data set: name the run itself, {name}")
     Run.open_finished(run.folder)

@@ -193,7 +193,7 @@ def _write_folder(result: ExternalPredictions, folder: Path, settings: Evaluatio
     test = result.predictions.part("test")
     run.write_predictions(result.predictions)
     outside = write_evaluation(folder, result.predictions, settings)
-    images = np.asarray(data.images)
+    images: Any = data.images  # indexed like an array: only those that are drawn are read
     write_examples(folder, test, images, result.rows)
     thumbnails(folder, test, images, result.rows, settings)
     run.write_config(data.config.model_copy(update={"evaluation": settings}))

@@ -113,6 +113,20 @@ def test_a_training_that_comes_to_no_moment_to_save_leaves_after_a_while(monkeyp
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
+def test_a_signal_that_is_repeated_does_not_prolong_the_time(monkeypatch):
+    monkeypatch.setattr(preemption, "GRACE", 1)
+    started = time.monotonic()
+
+    def train() -> None:
+        with in_training():
+            while time.monotonic() - started < 20:
+                sigterm()
+                threading.Event().wait(0.05)
+
+    ending(train)
+    assert time.monotonic() - started < 10
+
+
 @pytest.mark.parametrize("error", [None, OSError("the disk")])
 def test_a_training_that_did_not_leave_by_itself_leaves_at_its_end(error, capsys):
     went = []

@@ -193,7 +193,7 @@ def test_unsuitable_runs_and_data_sets_are_errors(runs, folder, other, home, tmp
     before = (folder / "predictions.parquet").read_bytes()
     without_map = ["--on", "data=folder", f"data_dir={other}"]
     assert "the run has no class blast, healthy, it has hem, all" in refused(runs[0], *without_map, *output)
-    assert "name the run itself" in refused(folder, *on, *output)
+    assert f"name the run itself, {runs[0].resolve()}" in refused(folder, *on, *output)
     assert "every image of learned" in refused(runs[0], "--on", "data=folder", f"data_dir={learned}", *output)
     assert str(folder) in refused(runs[0], *on, "--output", folder)
     assert (folder / "predictions.parquet").read_bytes() == before
