@@ -332,14 +332,14 @@ class UnseenResult:
     """The ``positive`` and ``negative`` subjects all of whose test images the release leaves without review.
 
     ``upper`` is the exact one-sided upper limit of the share of positive subjects. ``positive_images`` and
-    ``negative_images`` are the mean shares of a subject's images that are left without review.
+    ``negative_images`` are the mean shares of a subject's images that are left without review; None of no subject.
     """
 
     positive: Share
     negative: Share
     upper: float
-    positive_images: float
-    negative_images: float
+    positive_images: float | None
+    negative_images: float | None
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,14 @@ def count_unseen(test: LabelledPredictions, review: np.ndarray, confidence: floa
         positive=missed,
         negative=share(unseen[~positive].sum(), (~positive).sum(), confidence),
         upper=upper_bound(missed.hits, missed.total, confidence),
-        positive_images=float(released[positive].mean()),
-        negative_images=float(released[~positive].mean()),
+        positive_images=_mean(released[positive]),
+        negative_images=_mean(released[~positive]),
     )
+
+
+def _mean(shares: pd.Series) -> float | None:
+    """Return the mean of shares; None of none, as where every subject has a positive image."""
+    return float(shares.mean()) if len(shares) else None
 
 
 def unseen_table(counts: Mapping[str, UnseenResult]) -> pd.DataFrame:

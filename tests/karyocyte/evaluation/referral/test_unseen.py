@@ -25,6 +25,13 @@ def test_a_subject_with_one_reviewed_image_is_seen():
     assert unseen.negative_images == pytest.approx((0.5 + 1.0) / 2)
 
 
+def test_where_every_subject_has_a_positive_image_no_share_of_negative_ones_is_given():
+    unseen = counted(labels=[1, 0, 1, 0, 1, 0, 1])
+    assert unseen.negative.total == 0
+    assert unseen.negative_images is None
+    assert unseen_table({"run": unseen})["negatives"].eq(0).all()
+
+
 def test_without_known_subjects_nothing_is_counted():
     assert counted(subjects=None) is None
 
