@@ -14,8 +14,6 @@ class EndsWorkers(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Kill them, and wait for their ends: torch then does not report them as lost."""
-        processes = multiprocessing.active_children()
-        for process in processes:
+        for process in multiprocessing.active_children():
             process.kill()
-        for process in processes:
-            process.join(5)  # seconds: one that waits for a disk ends only once the disk answers
+            process.join()
