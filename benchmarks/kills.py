@@ -109,6 +109,7 @@ def commands(work: Path, data_dir: Path) -> list[Command]:
     own = [key for key in quick if key.split("=")[0] not in ("data", "model", "model.cut", "unfreeze", "prepare.size")]
 
     def places(folder: Path) -> list[str]:
+        """Return the keys of the folders that a training writes to."""
         return [f"output_dir={folder}/outputs", f"cache_dir={work}/cache"]
 
     search = ["+search=lr_batch", "search.trials=3", "search.heartbeat_seconds=2", "trainer.max_epochs=1"]
