@@ -1,7 +1,8 @@
 """Images per second on a GPU: ``python -m benchmarks.gpu --csv results/gpu.csv``, with ``+profile=gpu``.
 
 Trainings and predictions of this code beside a plain loop with the same settings, and beside the same loop on one batch
-that stays on the device, the bound that loading images cannot exceed. All see the same synthetic images.
+that stays on the device, the bound that loading images cannot exceed. All see the same synthetic images. Memory is the
+largest that tensors held on the device at once, in GB.
 """
 
 import tempfile
@@ -41,7 +42,7 @@ EXPERIMENTS = {
     "scratch_cnn_d128": ["data=synthetic", "data.size=224"],
     "chromosomes": ["data=synthetic_chromosomes", "data.cases=10", "unfreeze.stages.all.lr=2e-3"],
 }
-COLUMNS = ("experiment", "work", "ours", "loop", "bound")
+COLUMNS = ("experiment", "work", "ours", "loop", "bound", "memory", "loop_memory")
 WARM_UP = 5  # batches before the clock starts
 DTYPES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
@@ -100,17 +101,36 @@ def rates(experiment: str, images: int, batch: int, folder: Path, accelerator: s
     data.setup()
     clock = Clock(device)
     train_stages(_model(config, data), data, config, folder / experiment, callbacks=[TimedSteps(clock)])
-    ways = {"ours": clock.rate()}
-    ways |= {way: _loop(config, data, device, bound=way == "bound", training=True) for way in ("loop", "bound")}
-    yield {"experiment": experiment, "work": "training", **ways}
+    ways = {"ours": clock.rate(), "memory": _peak(device)}
+    yield {"experiment": experiment, "work": "training", **ways, **_loops(config, data, device, training=True)}
     model = _model(config, data)
     predict(model, data, config)  # warm
+    _peak(device)
     start = time.perf_counter()
     predicted = predict(model, data, config)
     assert predicted is not None
-    ways = {"ours": len(predicted.rows) / (time.perf_counter() - start)}
-    ways |= {way: _loop(config, data, device, bound=way == "bound", training=False) for way in ("loop", "bound")}
-    yield {"experiment": experiment, "work": "prediction", **ways}
+    ways = {"ours": len(predicted.rows) / (time.perf_counter() - start), "memory": _peak(device)}
+    yield {"experiment": experiment, "work": "prediction", **ways, **_loops(config, data, device, training=False)}
+
+
+def _loops(config: Config, data: ImageDataModule, device: torch.device, training: bool) -> dict[str, float]:
+    """Return the images per second of the plain loop and of its bound, and the memory of the plain loop."""
+    bound = _loop(config, data, device, bound=True, training=training)
+    _peak(device)
+    return {
+        "loop": _loop(config, data, device, bound=False, training=training),
+        "bound": bound,
+        "loop_memory": _peak(device),
+    }
+
+
+def _peak(device: torch.device) -> float:
+    """Return the largest memory of tensors since the last call in GB; not a number on the CPU."""
+    if device.type != "cuda":
+        return float("nan")
+    peak = torch.cuda.max_memory_allocated(device) / 1e9
+    torch.cuda.reset_peak_memory_stats(device)
+    return peak
 
 
 def _config(experiment: str, images: int, batch: int, folder: Path, accelerator: str) -> Config:
@@ -169,7 +189,7 @@ def run(
         for experiment in only or EXPERIMENTS:
             rows.extend(rates(experiment, images, batch, Path(folder), accelerator))
     name = torch.cuda.get_device_name() if accelerator == "gpu" else "cpu"
-    table = pd.DataFrame(rows).round(1).assign(device=name, batch=batch, revision=revision())
+    table = pd.DataFrame(rows).round(2).assign(device=name, batch=batch, revision=revision())
     show(table, "images per second", COLUMNS)
     if csv is not None:
         write_csv(csv, table)
