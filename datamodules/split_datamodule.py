@@ -31,9 +31,10 @@ from karyocyte.common.config.sources import SourceConfig
 from karyocyte.common.errors import UserError, close_names
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.runs.distributed import World
+from karyocyte.common.runs.facts import DataFacts
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.portable_folder import PortableFolder
-from karyocyte.common.runs.run import DataFacts, Run
+from karyocyte.common.runs.run import Run
 from karyocyte.common.text import class_counts
 
 STAGES = ("fit", "validate", "test", "predict")  # of Lightning's trainer

@@ -9,8 +9,9 @@ import torch
 from karyocyte.common.config.schema import Config, TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file
+from karyocyte.common.runs.facts import ModelFacts
 from karyocyte.common.runs.portable_folder import WEIGHTS, PortableFolder
-from karyocyte.common.runs.run import ModelFacts, Run
+from karyocyte.common.runs.run import Run
 from karyocyte.common.runs.stages import stages_of
 from karyocyte.common.seeds import derive_seed
 from lightning_modules.backbones.backbone import Backbone, check_modules, count_logits

@@ -43,7 +43,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(f"no checkpoint at {path}") from error
     except (OSError, MemoryError):
         raise
-    except Exception as error:  # damaged bytes and foreign objects raise errors of many kinds
+    except Exception as error:  # damaged bytes and objects of other classes raise errors of many kinds
         raise UserError(f"{path} is damaged, or no checkpoint of tensors alone: {type(error).__name__}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path} is no checkpoint: it holds a {type(content).__name__}")

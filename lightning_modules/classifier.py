@@ -13,7 +13,7 @@ from torchmetrics import MetricCollection
 
 from karyocyte.common.config.schema import LossConfig, OptimizerConfig, SchedulerConfig
 from karyocyte.common.errors import UserError, close_names
-from karyocyte.common.runs.run import ModelFacts
+from karyocyte.common.runs.facts import ModelFacts
 from lightning_modules.backbones.backbone import Backbone, build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.truncation import ImageSize

@@ -12,7 +12,7 @@ from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.paths import CONF, ROOT
-from karyocyte.common.runs.run import ModelFacts
+from karyocyte.common.runs.facts import ModelFacts
 from karyocyte.common.runs.stages import stages_of
 from lightning_modules.backbones.backbone import Backbone
 from lightning_modules.backbones.pretrained import build_pretrained

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from karyocyte.common.runs.run import ModelFacts
+from karyocyte.common.runs.facts import ModelFacts
 from lightning_modules.backbones.heads import count_fixed_layers, head_layers
 from lightning_modules.backbones.truncation import features_of
 from lightning_modules.orientation import marginal_logits

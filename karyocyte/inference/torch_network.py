@@ -10,8 +10,8 @@ from torch import nn
 
 from karyocyte.common.config.schema import InferenceConfig
 from karyocyte.common.predictions import UPSIDE_DOWN
+from karyocyte.common.runs.facts import ModelFacts
 from karyocyte.common.runs.portable_folder import NetworkFacts
-from karyocyte.common.runs.run import ModelFacts
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.truncation import ImageSize

@@ -9,8 +9,9 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from karyocyte.common.runs.facts import Progress
 from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.run import Progress, Run
+from karyocyte.common.runs.run import Run
 from karyocyte.common.runs.stages import Stage
 from lightning_modules.callbacks.one_stage import stage_callback
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 from torchmetrics import MeanMetric
 
-from karyocyte.common.runs.run import ModelFacts
+from karyocyte.common.runs.facts import ModelFacts
 from lightning_modules.optimizers import TrainingSettings
 from lightning_modules.staged_module import StagedModule
 

@@ -8,7 +8,7 @@ from torch import nn
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from karyocyte.common.runs.run import ModelFacts
+from karyocyte.common.runs.facts import ModelFacts
 from lightning_modules.detection.decoding import decode
 from lightning_modules.detection.matching import average_precision, match, overlaps
 from lightning_modules.detection.network import CentreDecoder, Maps, levels_of

@@ -13,6 +13,7 @@ from torch import nn
 from karyocyte.common.config.schema import DetectorConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_whole_json, sha256_of_file
+from karyocyte.common.runs.facts import ModelFacts
 from karyocyte.common.runs.portable import (
     CODE_LICENCE,
     DETECTOR_FACTS,
@@ -22,7 +23,7 @@ from karyocyte.common.runs.portable import (
     training_command,
 )
 from karyocyte.common.runs.portable_folder import REMEDY, BackboneFacts, kind_of
-from karyocyte.common.runs.run import ModelFacts, Run
+from karyocyte.common.runs.run import Run
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.checkpoint_io import load_checkpoint, load_exported
 from lightning_modules.detection.cutter import Cutter

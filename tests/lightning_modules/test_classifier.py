@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from karyocyte.common.config.schema import InferenceConfig, LossConfig, StageConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.run import ModelFacts
+from karyocyte.common.runs.facts import ModelFacts
 from lightning_modules.classifier import Classifier
 from lightning_modules.create import create_classifier
 from lightning_modules.optimizers import TrainingSettings

@@ -8,8 +8,8 @@ from torch import nn
 
 from karyocyte.common.config.schema import InferenceConfig, LossConfig
 from karyocyte.common.predictions import COLUMNS
+from karyocyte.common.runs.facts import ModelFacts
 from karyocyte.common.runs.predicted import to_predictions
-from karyocyte.common.runs.run import ModelFacts
 from lightning_modules.classifier import Classifier
 from lightning_modules.load import load_run
 from lightning_modules.losses import CrossEntropy

@@ -20,7 +20,7 @@ NO_CONFIDENCE = "no probability keeps the target accuracy"
 CALIBRATED_PREFIX = "calibrated_"
 NO_RULE = "no rule of this run could release it"
 BROKEN = "cannot be read"
-FOREIGN = "out of distribution"
+OUTSIDE = "out of distribution"
 
 
 def select_rules(
@@ -80,7 +80,7 @@ def review_table(predictions: Predictions, thresholds: ReviewThresholds, rules: 
     reasons = pd.Series("", index=table.index, dtype=object)
     if not rules:
         reasons += f"; {NO_RULE}"
-    reasons[is_out_of_distribution(table)] += f"; {FOREIGN}"
+    reasons[is_out_of_distribution(table)] += f"; {OUTSIDE}"
     for rule in rules:
         reasons[reviewed(rule, predictions, thresholds)] += f"; {texts[rule]}"
     table["review"] = reasons.ne("").to_numpy(bool)

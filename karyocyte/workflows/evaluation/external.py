@@ -21,10 +21,11 @@ from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.paths import without_machine
 from karyocyte.common.predictions import Predictions
 from karyocyte.common.revision import environment, revision
+from karyocyte.common.runs.facts import DataFacts
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.lifecycle import other_revisions
 from karyocyte.common.runs.predicted import Predicted, to_predictions
-from karyocyte.common.runs.run import DataFacts, Run
+from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.core.warnings import leakage
 from karyocyte.evaluation.evaluate import write_evaluation
 from karyocyte.evaluation.examples import thumbnails, write_examples

@@ -12,7 +12,8 @@ from karyocyte.common.config.recipes import as_classifier
 from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
-from karyocyte.common.runs.run import ModelFacts, Run
+from karyocyte.common.runs.facts import ModelFacts
+from karyocyte.common.runs.run import Run
 from karyocyte.common.runs.stages import stages_of
 from karyocyte.evaluation.renderers import frame_table
 from lightning_modules.backbones.backbone import build_backbone

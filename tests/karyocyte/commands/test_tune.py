@@ -9,7 +9,8 @@ from PIL import Image
 
 from karyocyte.commands import tune
 from karyocyte.common.composition.compose import check_config
-from karyocyte.common.runs.run import Run, RunStatus
+from karyocyte.common.runs.facts import RunStatus
+from karyocyte.common.runs.run import Run
 from karyocyte.workflows.training import train
 from tests.helpers.training import SMALL, call_main, composed, typed_places
 from tests.karyocyte.workflows.sweeps.tuning.searches import table

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.run import ModelFacts
+from karyocyte.common.runs.facts import ModelFacts
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.truncation import evaluating

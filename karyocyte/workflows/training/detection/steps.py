@@ -14,9 +14,10 @@ from karyocyte.common.cli import console, say
 from karyocyte.common.config.schema import MetaphaseConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file, write_csv, write_json
+from karyocyte.common.runs.facts import ModelFacts
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.portable import DETECTOR_FACTS
-from karyocyte.common.runs.run import ModelFacts, Run
+from karyocyte.common.runs.run import Run
 from karyocyte.common.runs.sweeps import in_sweep
 from karyocyte.evaluation.intervals.methods import t_on_scale
 from karyocyte.evaluation.renderers import terminal

@@ -87,9 +87,9 @@ def test_a_translocation_exchanges_ends_of_two_chromosomes(number, seed):
         short_arm = cut < IDEOGRAM[fact["label"]].short_arm * len(before)
         ends.append((before[:cut][::-1] if short_arm else before[cut:], short_arm, before, after, cut))
     (first, *_), (second, *_) = ends
-    for foreign, (_, short_arm, before, after, cut) in zip((second, first), ends, strict=True):
+    for other_arm, (_, short_arm, before, after, cut) in zip((second, first), ends, strict=True):
         # The end is set upon the cut with its own cut edge: turned upside down where it comes from the other arm.
-        assert after == (foreign[::-1] + before[cut:] if short_arm else before[:cut] + foreign)
+        assert after == (other_arm[::-1] + before[cut:] if short_arm else before[:cut] + other_arm)
     assert found[0][0]["label"] != found[1][0]["label"]
 
 

@@ -53,13 +53,13 @@ def test_impossible_rules_are_left_out_or_refused(thresholds):
 def test_images_that_are_out_of_distribution_are_reviewed_and_come_first(run, thresholds):
     test = run.part("test")
     plain = review_table(test, thresholds, ["release"])
-    foreign = np.arange(len(plain)) % 5 == 0
-    test.frame["out_of_distribution"] = np.where(foreign, 1.2, 1.0)
+    outside = np.arange(len(plain)) % 5 == 0
+    test.frame["out_of_distribution"] = np.where(outside, 1.2, 1.0)
     table = review_table(test, thresholds, ["release"])
-    assert (table["review"] == (plain["review"] | foreign)).all()
-    assert (table["reason"].fillna("").str.startswith("out of distribution") == foreign).all()
-    assert foreign[doubtful_first(table)[: foreign.sum()]].all()
-    assert (table["out_of_distribution"] > 1).tolist() == foreign.tolist()
+    assert (table["review"] == (plain["review"] | outside)).all()
+    assert (table["reason"].fillna("").str.startswith("out of distribution") == outside).all()
+    assert outside[doubtful_first(table)[: outside.sum()]].all()
+    assert (table["out_of_distribution"] > 1).tolist() == outside.tolist()
 
 
 def test_every_image_is_reviewed_without_rules():

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from karyocyte.common.config.schema import InferenceConfig
-from karyocyte.common.runs.run import ModelFacts
+from karyocyte.common.runs.facts import ModelFacts
 from karyocyte.inference.onnx_network import OnnxNetwork
 from karyocyte.inference.torch_network import PredictionNetwork
 from karyocyte.workflows.export.graph import export_graph

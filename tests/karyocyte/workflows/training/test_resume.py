@@ -13,7 +13,8 @@ from datamodules.preprocessing import cache
 from karyocyte.common.config.schema import Config
 from karyocyte.common.predictions import read_predictions
 from karyocyte.common.preemption import Preempted, watched
-from karyocyte.common.runs.run import Run, RunStatus
+from karyocyte.common.runs.facts import RunStatus
+from karyocyte.common.runs.run import Run
 from karyocyte.workflows.training import train as training
 from lightning_modules.callbacks.resume import ResumeCheckpoint
 from tests.helpers.training import SMALL, small_config

@@ -1,0 +1,77 @@
+"""What the small JSON files of a run hold: its status, its progress, facts of its data and of its network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """The content of status.json."""
+
+    state: str | None = None  # running, finished, failed, pruned, preempted or interrupted; None without the file
+    best: str | None = None  # path of the best checkpoint, relative to the run's folder
+    images_seen: int | None = None  # of all stages, an image of each epoch counted
+    wall_seconds: float | None = None
+    error: str | None = None
+    reason: str | None = None  # why a run was pruned
+    signal: str | None = None
+    tested: str | None = None  # folder of the run that an external validation evaluates
+    sha256: Mapping[str, str] = field(default_factory=dict)  # of the best weights and the distances, by their paths
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The content of progress.json: how far a training is, in the run and within its stage."""
+
+    stage: int | None = None  # that is going on, from 1; None before the first one
+    stages: int = 1
+    stage_name: str = ""
+    epoch: int | None = None  # of the stage, from 1; of ``epochs`` at most
+    epochs: int | None = None
+    step: int = 0  # of the optimiser in the stage; of ``steps`` at most
+    steps: int = 0
+    over: bool = False  # whether the stage has ended
+    images_seen: int | None = None  # of all stages, an image of each epoch counted
+    monitor: str | None = None
+    best: float | None = None  # value of the monitored metric so far
+    seconds: float | None = None  # spent on the training so far
+    seconds_left: float | None = None  # until the last stage ends, at most; None where unknown
+    updated: float = 0.0  # seconds since the epoch
+    processes: int | None = None
+
+    @property
+    def share(self) -> float:
+        """The share of the training that is done, 0 to 1: stages count alike, each by its steps."""
+        if self.stage is None:
+            return 0.0
+        within = max(self.over, min(1.0, self.step / max(self.steps, 1)))
+        return (self.stage - 1 + within) / self.stages
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """The content of data.json: facts of the data set that a run was trained and tested on."""
+
+    classes: tuple[str, ...]  # in the order of the probabilities
+    positive_class: str | None
+    source: str | None = None
+    synthetic: bool = False
+    folds: int | None = None  # None where the parts are given
+    leaks: Mapping[str, int | None] | None = None  # counts of what leaks between the parts, by name
+    notes: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()  # names of what was left out
+    incomplete: str | None = None  # what is missing of a published data set
+    persons: tuple[Mapping[str, Any], ...] = ()  # several subjects each, that share so many files: "subjects", "files"
+    copies: Mapping[str, str] = field(default_factory=dict)  # left out: the path of the copy that is used
+    on: str | None = None  # the other data set of an external validation, whose facts are in ``external``
+    external: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """The content of model.json."""
+
+    mean: list[float]  # of the channels, shape (3,), that images in [0, 1] are normalised with
+    std: list[float]
+    args: dict[str, Any]  # further arguments of the network
