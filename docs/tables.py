@@ -174,6 +174,14 @@ def comparisons(results: Path, csv: str) -> pd.DataFrame:
     return rows.assign(metric=rows["metric"].str.removeprefix("difference/"), p=rows["label"].map(text))
 
 
+def candidates(results: Path, csv: str) -> pd.DataFrame:
+    """Average the AUC of each candidate over its splits, the best on validation first, with the lowest on test."""
+    rows = read_tables(results, csv)
+    groups = rows.groupby("candidate")
+    means = groups.mean(numeric_only=True).assign(lowest=groups["test_auc"].min())
+    return means.sort_values("validation_auc", ascending=False).reset_index()
+
+
 def counted_damages(results: Path, csv: str) -> pd.DataFrame:
     """Count the damages of each file by what happened."""
     rows = pd.read_csv(results / csv)
@@ -184,7 +192,7 @@ def counted_damages(results: Path, csv: str) -> pd.DataFrame:
 
 
 READERS: dict[str, Callable[[Path, str], pd.DataFrame]] = {
-    reader.__name__: reader for reader in (read_tables, measurements, recipes, comparisons, counted_damages)
+    reader.__name__: reader for reader in (read_tables, measurements, recipes, comparisons, candidates, counted_damages)
 }
 
 
