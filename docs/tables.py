@@ -189,17 +189,8 @@ def by_persons(results: Path, csv: str) -> pd.DataFrame:
     return groups.agg(**columns, by_person=("person_auc", "mean")).reset_index()
 
 
-def counted_damages(results: Path, csv: str) -> pd.DataFrame:
-    """Count the damages of each file by what happened."""
-    rows = pd.read_csv(results / csv)
-    rows["file"] = rows["file"].where(rows["kind"] != "cache", "cache: " + rows["file"])
-    rows["file"] = rows["file"].str.replace(r"[0-9a-f]{16}", "<scan>", regex=True)
-    groups = ["file", "run", "noticed", "happened"]
-    return rows.groupby(groups, sort=False, as_index=False).agg(damages=("damage", "size"))
-
-
 READERS: dict[str, Callable[[Path, str], pd.DataFrame]] = {
-    reader.__name__: reader for reader in (read_tables, measurements, recipes, comparisons, candidates, by_persons, counted_damages)
+    reader.__name__: reader for reader in (read_tables, measurements, recipes, comparisons, candidates, by_persons)
 }
 
 
@@ -209,11 +200,6 @@ def protocol_gaps(results: Path) -> str:
     auc = rows.set_index(["label", "protocol"])["value"].unstack(sort=False).dropna(subset=["subject", "paper"])
     table = auc[["subject", "image", "paper"]].map("{:.3f}".format).replace("nan", "-")
     return split(table.rename_axis("AUC").reset_index())
-
-
-def structure(results: Path) -> str:
-    """Return the measurements of the code base, before its reduction and now."""
-    return markdown(pd.read_csv(results / "structure.csv", dtype=str))
 
 
 def headline(results: Path) -> str:
@@ -279,7 +265,6 @@ def audit_of(paper: str, results: Path) -> str:
 
 _SPECIFICATION = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 TABLES: dict[str, Callable[[Path], str]] = {
-    "structure": structure,
     "headline": headline,
     "papers": papers,
     "protocol_gap": protocol_gaps,

@@ -36,7 +36,7 @@ class PagePicture:
 RUN = "outputs/demo/*/seed=0"
 PICTURES = {
     "first_run": (
-        PagePicture("demo/report.png", f"{RUN}/report.html", size=(900, 760)),
+        PagePicture("demo/report.png", f"{RUN}/report.html", size=(900, 810)),
         *(
             PagePicture(f"demo/{name}.png", f"{RUN}/{name}.png")
             for name in ("confusion_matrix", "examples", "learning_curves", "roc")

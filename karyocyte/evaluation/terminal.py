@@ -31,7 +31,7 @@ def overview(result: EvaluationResult) -> Group:
     if len(warnings) + bool(others) > MOST_WARNINGS:
         others += len(warnings) - MOST_WARNINGS + 1
         del warnings[MOST_WARNINGS - 1 :]
-    lines = [*map(str, warnings), *([f"{others} more warnings: python scripts/report.py"] if others else [])]
+    lines = [*map(str, warnings), *([f"{others} more warnings: in summary.txt and in the report"] if others else [])]
     return _drawn(result, [metrics_table(result, of_classes=False), cells_table(result)], lines)
 
 

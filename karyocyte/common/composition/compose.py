@@ -102,6 +102,8 @@ def explain_composition() -> Iterator[None]:
         # Hydra's own checks of overrides such as data=1 and +=; those of any other code are mistakes of ours.
         if Path(extract_tb(error.__traceback__)[-1].filename).parent.name not in ("_internal", "core"):
             raise
+        if str(error).startswith("Only one of --"):
+            raise UserError(f"{error}: --cfg job shows one training, without -m") from error
         raise UserError(f"an override cannot be read ({error}): a group takes the name of a file, data=cnmc") from error
 
 

@@ -21,7 +21,7 @@ def warnings_section(result: EvaluationResult, name: str) -> Section:
         lines.append(re.sub(r"[^\s,()]+", lambda word: titles.get(word[0], word[0]), str(warning)))
     others = len(result.warnings) - len(warnings)
     if others:
-        lines.append(f"{others} more about the validation images: python scripts/evaluate.py RUN shows them")
+        lines.append(f"{others} more about the validation images are in metrics.json of the run")
     return Section("What limits these figures", name, intro=lines)
 
 
