@@ -1,8 +1,8 @@
 """The karyotype of a cell of which some images may show no chromosome: boxes that a detector is not sure of.
 
-The most probable sets of boxes (`karyocyte.evaluation.cells.box_choice`) are weighed by their scores, and so is the best
-set of one box less and of one more. A karyotype is as
-probable as it is in all of them together, and so are the classes of a box, and whether it is a chromosome.
+The most probable sets of boxes (`karyocyte.evaluation.cells.box_choice`) are weighed by their scores, and the best one
+of one box less and of one more. A karyotype is as probable as it is in all of them together, and so are the classes of
+a box, and whether it is a chromosome.
 """
 
 from collections import defaultdict
