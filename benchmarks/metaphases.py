@@ -21,6 +21,7 @@ from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
 from karyocyte.common.revision import revision
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.result import Share
+from karyocyte.workflows.karyotyping.karyotype_tables import RANKS
 from karyocyte.workflows.training.detection.evaluate_detections import SIDES, crossing_boxes
 from karyocyte.workflows.training.detection.steps import by_case
 from lightning_modules.detection.matching import match, overlaps
@@ -28,7 +29,7 @@ from lightning_modules.detection.matching import match, overlaps
 LEAST = 0.5  # intersection over union of a box that finds a chromosome
 NORMAL = ("46,XX", "46,XY")
 COMMON = (",+18", ",+21")  # the trisomies that are counted
-SHOWN = ["karyotype", "second_karyotype", "third_karyotype"]  # candidates on the page
+SHOWN = [f"{rank}karyotype" for rank in RANKS]  # candidates on the page
 
 
 def named_pictures(output: Path, frame: pd.DataFrame) -> pd.DataFrame:
@@ -36,7 +37,7 @@ def named_pictures(output: Path, frame: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         A row per picture: its ``case`` and ``kind``, as the data set declares them; the karyotypes that are ``true`` of
-        its boxes and ``said`` (None of one that is not named), and whether they are equal (``exact``); the three that
+        its boxes and ``said`` (None of one that is not named), and whether they are equal (``exact``); those that
         are ``shown``; whether it is ``referred``; how many ``boxes`` it has, how many of these are ``found`` and have
         the ``right`` class, how many are ``crossing`` others and ``crossing_found``, and how many chromosomes are
         ``invented``, without a box.

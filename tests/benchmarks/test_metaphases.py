@@ -30,7 +30,7 @@ def pictures(tmp_path):
     pd.DataFrame(files, columns=columns).to_csv(tmp_path / "chromosomes.csv", index=False)
     cells = pd.DataFrame({"case": None, "cell": ["a1", "a2", "b1"], "karyotype": "46,XX"})
     cells["second_karyotype"] = [None, "47,XX,+21", "47,XX,+21"]
-    cells["third_karyotype"] = None
+    cells[["third_karyotype", "fourth_karyotype", "fifth_karyotype"]] = None
     cells["refer"] = ["no", "yes", "no"]
     cells["expected_wrong"] = [0.0, 2.0, 0.1]
     cells.to_csv(tmp_path / "karyotypes.csv", index=False)

@@ -121,6 +121,8 @@ def choose_boxes(
     for _ in range(PASSES):
         before = best
         for changed in _changes(boxes, alone, kept, uncertain):
+            if fixed[changed].any():
+                continue
             other = kept.copy()
             other[changed] ^= True
             if score(other) > best:

@@ -1,7 +1,8 @@
 """The karyotype of a cell of which some images may show no chromosome: boxes that a detector is not sure of.
 
-The most probable sets of boxes (`karyocyte.evaluation.cells.box_choice`) are weighed by their scores. A karyotype is as
-probable as it is in all of them together, and so are the classes of a box, and whether it is a chromosome.
+The most probable sets of boxes (`karyocyte.evaluation.cells.box_choice`) are weighed by their scores, and the best one
+of one box less and of one more. A karyotype is as probable as it is in all of them together, and so are the classes of
+a box, and whether it is a chromosome.
 """
 
 from collections import defaultdict
@@ -54,18 +55,34 @@ def karyotype_of_boxes(
     """
     always = np.isin(np.arange(len(log_probabilities)), list(fixed))
     scores = choose_boxes(boxes, log_probabilities, settings.priors, settings.balanced, always)
-    best = sorted(scores.items(), key=lambda one: -one[1])[:CHOICES]
-    values = np.array([score for _, score in best])
-    if not np.isfinite(values[0]):  # too few or too many for a cell, whatever is left out
-        kept = np.flatnonzero((boxes.probabilities > 0.5) | always)
-        choices = [BoxChoice(kept, 1.0)]
+    if not np.isfinite(max(scores.values())):  # too few or too many for a cell, whatever is left out
+        choices = [BoxChoice(np.flatnonzero((boxes.probabilities > 0.5) | always), 1.0)]
     else:
-        near = values >= values[0] - WINDOW
-        choices = []
-        for (kept_bytes, _), weight in zip(best, softmax(values[near]), strict=False):
-            choices.append(BoxChoice(np.flatnonzero(np.frombuffer(kept_bytes, bool)), float(weight)))
+        choices = weighed_choices(scores)
     cell, kept = pooled_karyotype(log_probabilities, choices, fixed, settings)
     return cell, choices, kept
+
+
+def weighed_choices(scores: Mapping[bytes, float]) -> list[BoxChoice]:
+    """Return the sets of boxes that are weighed, the best first.
+
+    Those are the best CHOICES within WINDOW of the best, and the best of one box less and of one more: a cell that has
+    lost or gained a chromosome is weighed, however sure its boxes are.
+
+    Args:
+        scores: See ``choose_boxes``.
+    """
+    kept = {
+        chosen: np.flatnonzero(np.frombuffer(chosen, bool)) for chosen in sorted(scores, key=lambda one: -scores[one])
+    }
+    best = next(iter(kept))
+    weighed = [chosen for chosen in [*kept][:CHOICES] if scores[chosen] >= scores[best] - WINDOW]
+    for count in (len(kept[best]) - 1, len(kept[best]) + 1):
+        of_count = next((chosen for chosen, rows in kept.items() if len(rows) == count), None)
+        if of_count is not None and of_count not in weighed and np.isfinite(scores[of_count]):
+            weighed.append(of_count)
+    weights = softmax([scores[chosen] for chosen in weighed])
+    return [BoxChoice(kept[chosen], float(weight)) for chosen, weight in zip(weighed, weights, strict=True)]
 
 
 def pooled_karyotype(

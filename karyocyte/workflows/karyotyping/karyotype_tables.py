@@ -30,7 +30,7 @@ from karyocyte.workflows.review.cell_bundle import FOLDER as REVIEW
 CASE_COLUMNS = (
     *("case", "cells", "karyotype", "probability", "share", "clones", "left_out", "changed", "refer", "reason"),
 )
-RANKS = ("", "second_", "third_")  # prefixes of the columns of the most probable karyotypes
+RANKS = ("", "second_", "third_", "fourth_", "fifth_")  # prefixes of the columns of the most probable karyotypes
 OF_CALL = ("probability", "runner_up", "runner_up_probability", "alone", "alone_probability")
 FILE_COLUMNS = (
     *("case", "cell", "file", "status", "cause", "note", "class", *OF_CALL),

@@ -48,6 +48,27 @@ def test_what_is_kept_makes_a_probable_cell(extra, probability, kept):
     assert cell.karyotype.iscn == ("47,XX,+21" if kept == 47 else "46,XX")
 
 
+def test_a_cell_of_one_box_less_and_of_one_more_is_weighed_however_sure_its_boxes_are():
+    sure = apart(np.append(np.full(46, 0.999), 0.05))
+    cell, choices, _ = karyotype_of_boxes(logs_of([*FEMALE.tolist(), 20], sure=0.999), sure, {}, SETTINGS)
+    assert {len(choice.kept) for choice in choices} == {45, 46, 47}
+    assert sum(choice.weight for choice in choices) == pytest.approx(1)
+    names = [one.karyotype.iscn for one in cell.candidates]
+    assert names[0] == "46,XX"
+    assert {"45,X", "47,XX,+21"} <= {*names}
+
+
+def test_a_box_whose_class_is_fixed_is_never_left_out_for_another_that_covers_it():
+    boxes = apart(np.append(np.full(46, 0.98), 0.97))
+    regions = boxes.regions.copy()
+    regions[0, 46] = True
+    same = Boxes(np.append(np.append(0.2, np.full(45, 0.98)), 0.97), regions, boxes.pixels, boxes.at_edge)
+    _, rows = named([-1, *FEMALE[1:].tolist(), FEMALE[0]], same)
+    assert 0 not in rows
+    _, rows = named([-1, *FEMALE[1:].tolist(), FEMALE[0]], same, {0: 0})
+    assert 0 in rows
+
+
 def test_a_box_that_completes_a_cell_is_kept_although_the_detector_doubts_it():
     probabilities = np.full(46, 0.98)
     probabilities[7] = 0.1
