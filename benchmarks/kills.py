@@ -31,6 +31,7 @@ import torch
 
 from benchmarks.damage import KEYS
 from karyocyte.common.files import write_csv
+from karyocyte.common.runs.run import Run
 from karyocyte.workflows.review.decisions import read_decisions
 from karyocyte.workflows.training import train  # imported once: the commands are forked from this process
 
@@ -88,7 +89,10 @@ def contents(folder: Path) -> dict[str, Any]:
         place = str(path.relative_to(folder))
         if path.is_dir() or "/." in f"/{place}" or "cache/" in place:
             continue
-        if path.suffix == ".csv":
+        if path.match("seed=*/logs/*/version_*/metrics.csv"):  # one for each start of a training
+            run = path.parents[3]
+            found[f"{run.relative_to(folder)}/logs"] = _lasting(Run(run).history).to_csv(index=False)
+        elif path.suffix == ".csv":
             found[place] = _lasting(pd.read_csv(path)).to_csv(index=False)
         elif path.suffix == ".parquet":
             found[place] = pd.read_parquet(path).to_csv()
