@@ -11,7 +11,7 @@ from karyocyte.commands import tune
 from karyocyte.common.composition.compose import check_config
 from karyocyte.common.runs.run import Run, RunStatus
 from karyocyte.workflows.training import train
-from tests.helpers.training import SMALL, call_main, composed, typed_places
+from tests.helpers.training import SMALL, call_main, composed, leave_out_drawings, typed_places
 from tests.karyocyte.workflows.sweeps.tuning.searches import table
 
 NET = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only", "trainer.max_epochs=1"]
@@ -23,8 +23,7 @@ def call(tmp_path, monkeypatch, capsys):
     """Call the script within this process; returns exit code, stdout and the last line of stderr."""
 
     def call(*overrides: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("karyocyte.evaluation.evaluate.draw_figures", lambda *_: None)
-        monkeypatch.setattr("karyocyte.evaluation.examples.write_examples", lambda *_: None)
+        leave_out_drawings(monkeypatch)
         code = call_main(tune.main, tmp_path, *overrides)
         printed = capsys.readouterr()
         return code, printed.out, printed.err.strip()
