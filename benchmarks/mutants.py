@@ -186,7 +186,7 @@ def main(
     generator = random.Random(seed)  # noqa: S311 (no secret)
     drawn = [generator.choice(by_operator[generator.choice(sorted(by_operator))]) for _ in range(first + count)]
     rmtree(copy, ignore_errors=True)
-    copytree(ROOT, copy, ignore=ignore_patterns("outputs", "__pycache__", ".mypy_cache", ".ruff_cache"))
+    copytree(ROOT, copy, ignore=ignore_patterns("outputs", ".venv", "__pycache__", ".mypy_cache", ".ruff_cache"))
     rows = []
     for place in drawn[first:]:
         rows.append(outcome(copy, *change(*place)))
