@@ -31,6 +31,7 @@ import torch
 
 from benchmarks.damage import KEYS
 from karyocyte.common.files import write_csv
+from karyocyte.common.runs.run import Run
 from karyocyte.workflows.review.decisions import read_decisions
 from karyocyte.workflows.training import train  # imported once: the commands are forked from this process
 
@@ -88,9 +89,11 @@ def contents(folder: Path) -> dict[str, Any]:
         place = str(path.relative_to(folder))
         if path.is_dir() or "/." in f"/{place}" or "cache/" in place:
             continue
-        if path.suffix == ".csv":
-            frame = pd.read_csv(path)
-            found[place] = frame.loc[:, ~frame.columns.str.contains("second|time|run|updated|lr_")].to_csv()
+        if path.match("seed=*/logs/*/version_*/metrics.csv"):  # one for each start of a training
+            run = path.parents[3]
+            found[f"{run.relative_to(folder)}/logs"] = _lasting(Run(run).history).to_csv(index=False)
+        elif path.suffix == ".csv":
+            found[place] = _lasting(pd.read_csv(path)).to_csv(index=False)
         elif path.suffix == ".parquet":
             found[place] = pd.read_parquet(path).to_csv()
         elif path.suffix == ".ckpt":
@@ -100,6 +103,13 @@ def contents(folder: Path) -> dict[str, Any]:
             timed = TIMED.fullmatch(path.name) or path.name.endswith(".json")
             found[place] = None if timed else path.read_bytes()
     return found
+
+
+def _lasting(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return what two runs of a command have in common: no times, and no trial that was begun anew."""
+    if "state" in frame:
+        frame = frame[frame["state"] == "finished"].drop(columns="number")
+    return frame.loc[:, ~frame.columns.str.contains("second|minutes|hours|memory|time|updated|lr_")]
 
 
 def commands(work: Path, data_dir: Path) -> list[Command]:
@@ -146,15 +156,15 @@ def _must(code: int | None, work: Path) -> None:
 
 def kill_and_repeat(command: Command, work: Path, generator: np.random.Generator) -> list[dict[str, Any]]:
     """Kill a command some times, each time from an empty folder; return a row of the table for each."""
-    undisturbed = work / "undisturbed" / "now"
+    folder = work / command.name  # always the same: files name it
     printed = work / "printed"
     began = time.monotonic()
-    _must(finish(command.words(undisturbed), printed), work)
+    _must(finish(command.words(folder), printed), work)
     seconds = time.monotonic() - began
-    right = contents(undisturbed)
+    right = contents(folder)
     rows = []
-    for number in range(command.kills):
-        folder = work / f"{command.name}{number}" / "now"
+    for _ in range(command.kills):
+        shutil.rmtree(folder)
         process = start(command.words(folder), printed)
         moment = float(generator.uniform(0, seconds))
         process.join(moment)
@@ -178,7 +188,6 @@ def kill_and_repeat(command: Command, work: Path, generator: np.random.Generator
             print([place for place in {**now, **right} if now.get(place, 0) != right.get(place, 0)])
             print(printed.read_text()[-2000:])
         print(*rows[-1].values(), sep=" | ", flush=True)
-    shutil.rmtree(undisturbed)
     return rows
 
 
@@ -252,6 +261,6 @@ if __name__ == "__main__":
     for each in commands(work_folder, data_folder):
         found += kill_and_repeat(each, work_folder, drawn)
         write_csv(table, pd.DataFrame(found), "%.2f")
-    reviewed = work_folder / "karyotype0" / "now" / "out"
+    reviewed = work_folder / "karyotype" / "out"
     found += kill_reviews(reviewed, work_folder / "printed", 7, drawn)
     write_csv(table, pd.DataFrame(found), "%.2f")

@@ -1,4 +1,4 @@
-"""Changes the code at random places, and tells which changes the tests of the place notice.
+"""Changes the code at random places, and tells which changes the tests of the place, or else of its area, notice.
 
 ``python -m benchmarks.mutants COPY CSV [--first 0] [--count 120]`` changes a copy of this folder, one place at a time.
 """
@@ -31,6 +31,7 @@ from karyocyte.common.paths import ROOT
 IMPORTED = (cv2, hypothesis, pytorch_lightning, sklearn, timm, torch, torchmetrics)  # once: tests are forked from here
 PACKAGES = ("datamodules", "lightning_modules", "karyocyte")
 SECONDS = 240  # that the tests of a place may take
+AREA_SECONDS = 1800  # that those of an area may take
 COMPARISONS = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
@@ -122,6 +123,12 @@ def tests_of(file: str) -> list[str]:
     return [str(path.relative_to(ROOT)) for path in chosen[:6]]
 
 
+def area_of(file: str) -> list[str]:
+    """Return the tests of the folder of a module and below, of all commands, and of what they do one after another."""
+    chosen = [f"tests/{Path(file).parent}", "tests/karyocyte/commands", "tests/test_smoke.py"]
+    return [path for path in chosen if (ROOT / path).exists()]
+
+
 def _run_tests(copy: Path, tests: list[str]) -> None:
     import os
 
@@ -138,22 +145,29 @@ def _run_tests(copy: Path, tests: list[str]) -> None:
 
 
 def outcome(copy: Path, mutant: Mutant, source: str) -> dict[str, Any]:
-    """Run the tests of a changed place."""
+    """Run the tests of a changed place; where these notice nothing, those of its area."""
     tests = tests_of(mutant.file)
     place = copy / mutant.file
     before = place.read_text()
     place.write_text(source)
+    noticed, by = _noticed(copy, tests, SECONDS)
+    if noticed == "no":
+        noticed, by = _noticed(copy, area_of(mutant.file), AREA_SECONDS)
+    place.write_text(before)
+    return {**mutant._asdict(), "tests": len(tests), "noticed": noticed, "by": by}
+
+
+def _noticed(copy: Path, tests: list[str], seconds: float) -> tuple[str, str]:
     process = get_context("fork").Process(target=_run_tests, args=(copy, tests))
     process.start()
-    process.join(SECONDS)
+    process.join(seconds)
     code = process.exitcode
     if code is None:
         process.kill()
         process.join()
-    place.write_text(before)
     noticed = {0: "no", 5: "no", None: "yes, by time"}.get(code, "yes")
     last = [line for line in (copy / "printed").read_text().splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return {**mutant._asdict(), "tests": len(tests), "noticed": noticed, "by": last[0][:160] if last else ""}
+    return noticed, last[0][:160] if last else ""
 
 
 def main(
@@ -172,7 +186,7 @@ def main(
     generator = random.Random(seed)  # noqa: S311 (no secret)
     drawn = [generator.choice(by_operator[generator.choice(sorted(by_operator))]) for _ in range(first + count)]
     rmtree(copy, ignore_errors=True)
-    copytree(ROOT, copy, ignore=ignore_patterns("outputs", "__pycache__", ".mypy_cache", ".ruff_cache"))
+    copytree(ROOT, copy, ignore=ignore_patterns("outputs", ".venv", "__pycache__", ".mypy_cache", ".ruff_cache"))
     rows = []
     for place in drawn[first:]:
         rows.append(outcome(copy, *change(*place)))

@@ -411,7 +411,7 @@ def confidence(result: EvaluationResult) -> str:
 
 def limits(threshold: float | Sequence[float | None] | None) -> str:
     """Write a threshold, or the ends of the folds'; 0.5 for one that validation does not choose."""
-    values = pd.Series(threshold, dtype=float).fillna(0.5)
+    values = pd.Series(0.5 if threshold is None else threshold, dtype=float).fillna(0.5)
     if values.nunique() == 1:
         return f"{values.iloc[0]:.3f}"
     return f"{values.min():.2f}-{values.max():.2f}"

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
@@ -17,8 +17,10 @@ from karyocyte.common.composition.compose import check_config
 from karyocyte.common.config.schema import Config
 from karyocyte.common.files import write_json
 from karyocyte.common.paths import CONF, ROOT
+from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation import evaluate as evaluation
+from karyocyte.evaluation import examples
 from karyocyte.workflows.sweeps.jobs import command_line
 from karyocyte.workflows.training import train
 from lightning_modules.build import build_classifier
@@ -66,9 +68,29 @@ def small_config(tmp_path: Path, *overrides: str, experiment: str | None = None,
 def run_undrawn(config: Config) -> Path:
     """Train, evaluate and write all that a run leaves but the drawings of its results, which take most of the time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluation, "draw_figures", lambda *_: None)
-        patch.setattr("karyocyte.evaluation.examples.write_examples", lambda *_: None)
+        leave_out_drawings(patch)
         return train.run(config)
+
+
+def run_unevaluated(config: Config) -> Path:
+    """Train and predict; evaluation and drawings take most of the time of a small run, and follow from predictions."""
+    with pytest.MonkeyPatch.context() as patch:
+        leave_out_drawings(patch)
+        leave_out_report(patch)
+        folder = train.run(config)
+    assert not Run(folder).has(RunFile.METRICS)  # it was left out
+    return folder
+
+
+def leave_out_drawings(patch: pytest.MonkeyPatch) -> None:
+    """Let evaluations draw neither their figures nor example images."""
+    patch.setattr(evaluation, "draw_figures", lambda *_: None)
+    patch.setattr(examples, "draw_sheet", lambda *_: None)
+
+
+def leave_out_report(patch: pytest.MonkeyPatch) -> None:
+    """Let trainings end with their predictions."""
+    patch.setattr(train, "CLASSIFICATION", replace(train.CLASSIFICATION, report=lambda *_: None))
 
 
 def typed_places(tmp_path: Path) -> list[str]:

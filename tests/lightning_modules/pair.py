@@ -89,14 +89,12 @@ def _go_through(folder: Path) -> None:
 
 def _trained(patch: Any, overrides: list[str], evaluated: bool) -> str:
     from karyocyte.common.composition.compose import check_config
-    from karyocyte.evaluation import evaluate
     from karyocyte.workflows.training import train
-    from tests.helpers.training import composed
+    from tests.helpers.training import composed, leave_out_drawings, leave_out_report
 
-    patch.setattr(evaluate, "draw_figures", lambda *_: None)
-    patch.setattr("karyocyte.evaluation.examples.write_examples", lambda *_: None)
+    leave_out_drawings(patch)
     if not evaluated:
-        patch.setattr(train, "report", lambda *_: None)
+        leave_out_report(patch)
     return str(train.run(check_config(composed(overrides))))
 
 

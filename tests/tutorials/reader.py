@@ -22,7 +22,8 @@ SHORT = "trainer.accelerator=cpu evaluation.resamples=20 logger.tensorboard=fals
 SMALLER = {
     "train.py": SHORT,
     "reproduce.py": SHORT,
-    "data=synthetic_chromosomes": "data.cells=12 data.cases=12",
+    "data=synthetic_chromosomes": "data.cells=6 data.cases=6",
+    "+experiment=chromosomes": "split.folds=3",
     "data=synthetic_cells": "data.images=32 data.subjects=16 data.size=64",
     "+experiment=demo": "data.images=48 data.subjects=12 data.size=64 model.cut=layer2",
     "--share": "--share 0.005",

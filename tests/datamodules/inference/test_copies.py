@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from datamodules.inference.cell_images import CellFile, FileStatus
-from datamodules.inference.copies import ALIKE, likeness
+from datamodules.inference.copies import ALIKE, _look, likeness
 from datamodules.inference.image_files import ImageFile
 from karyocyte.common.config.data import PrepareConfig
 
@@ -35,6 +35,14 @@ def test_a_copy_is_found_in_any_orientation_and_scale(change):
     copy = chromosome(BANDS["first"], **change)
     assert alike(first, copy)[0, 1] > ALIKE
     assert alike(first, copy[:, ::-1].copy())[0, 1] > ALIKE
+
+
+def test_a_look_shows_little_beside_the_chromosome():
+    picture = cv2.cvtColor(chromosome(BANDS["first"], angle=37.0), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    look = _look(picture, 0)
+    shown = look > look.min() + 1e-3
+    assert shown.any(axis=1).mean() > 0.6
+    assert shown.any(axis=0).mean() > 0.6
 
 
 def test_another_chromosome_is_no_copy():

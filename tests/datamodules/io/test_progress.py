@@ -1,6 +1,7 @@
 """Work in threads keeps its order and takes little in advance."""
 
 import itertools
+import threading
 
 import pytest
 
@@ -19,6 +20,11 @@ def test_results_are_in_order_and_few_items_are_taken_in_advance():
     assert [next(results) for _ in range(5)] == [0, 2, 4, 6, 8]
     results.close()
     assert next(taken) <= 5 + 3 * IN_ADVANCE
+
+
+def test_as_many_items_are_worked_on_at_once_as_there_are_processors():
+    together = threading.Barrier(3)
+    assert sorted(in_threads(lambda _: together.wait(timeout=60), range(3))) == [0, 1, 2]
 
 
 def test_an_error_ends_the_work():

@@ -50,9 +50,12 @@ def test_any_cell_is_drawn(classes):
 def test_doubtful_chromosomes_are_outlined():
     images = np.stack([upright(number) for number in NUMBERS])
     plain = draw_karyogram(images, CHROMOSOMES, doubts(CHROMOSOMES)).pixels
-    marked = draw_karyogram(images, CHROMOSOMES, doubts(CHROMOSOMES, "21", "22?")).pixels
+    drawn = draw_karyogram(images, CHROMOSOMES, doubts(CHROMOSOMES, "21", "22?"))
+    marked, place = drawn.pixels, drawn.places[CHROMOSOMES.index("21")]
     rows, columns = np.nonzero((plain != marked).any(axis=-1))
-    assert coloured(marked)
+    outlined = (marked == DOUBT).all(axis=-1)
+    assert outlined[place.y : place.y + place.height, [place.x, place.x + place.width]].all()
+    assert outlined[[place.y, place.y + place.height], place.x : place.x + place.width].all()
     # In the last row and right of the 19 and 20.
     assert rows.min() > 0.6 * len(plain)
     assert columns.min() > 0.3 * plain.shape[1]

@@ -7,6 +7,7 @@ import re
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -192,6 +193,16 @@ def test_damaged_files_are_refused(portable, cell_images, tmp_path, file, damage
 )
 def test_a_description_that_does_not_fit_is_refused(changed, cell_images, tmp_path, change, expected):
     assert expected in failed(tmp_path, changed(change), cell_images, "runtime=torch")
+
+
+def test_a_portable_model_takes_the_statistics_of_the_images_as_its_run_does(
+    portable, cell_runs, cell_images, predicted
+):
+    ours = predicted("ours", cell_runs[0], cell_images, "batchnorm=images")["prob_all"]
+    theirs = predicted("theirs", portable, cell_images, "batchnorm=images", "runtime=torch")["prob_all"]
+    trained = predicted("trained", portable, cell_images, "runtime=torch")["prob_all"]
+    np.testing.assert_allclose(theirs, ours, atol=1e-5)
+    assert not np.allclose(theirs, trained, atol=1e-4)
 
 
 def test_graphs_cannot_take_the_statistics_of_the_images(portable, cell_images, tmp_path):

@@ -12,7 +12,7 @@ from karyocyte.common.composition.compose import check_config
 from karyocyte.common.runs.facts import RunStatus
 from karyocyte.common.runs.run import Run
 from karyocyte.workflows.training import train
-from tests.helpers.training import SMALL, call_main, composed, typed_places
+from tests.helpers.training import SMALL, call_main, composed, leave_out_drawings, typed_places
 from tests.karyocyte.workflows.sweeps.tuning.searches import table
 
 NET = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only", "trainer.max_epochs=1"]
@@ -24,8 +24,7 @@ def call(tmp_path, monkeypatch, capsys):
     """Call the script within this process; returns exit code, stdout and the last line of stderr."""
 
     def call(*overrides: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("karyocyte.evaluation.evaluate.draw_figures", lambda *_: None)
-        monkeypatch.setattr("karyocyte.evaluation.examples.write_examples", lambda *_: None)
+        leave_out_drawings(monkeypatch)
         code = call_main(tune.main, tmp_path, *overrides)
         printed = capsys.readouterr()
         return code, printed.out, printed.err.strip()

@@ -7,6 +7,7 @@ from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.evaluation.evaluate import evaluate_runs
 from karyocyte.evaluation.tables import (
     calibration_table,
+    limits,
     metrics_table,
     operating_points_table,
     referral_table,
@@ -78,6 +79,13 @@ def test_the_rules_of_triage_have_their_counts(result):
         assert counts == [rule.alone, rule.missed, rule.false_alarms]
         assert (row["accuracy"], row["sensitivity"]) == (rule.accuracy, rule.sensitivity)
     assert any(rule.missed != rule.false_alarms for rule in result.triage.rules)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "text"), [(0.25, "0.250"), (None, "0.500"), ([0.25, 0.25], "0.250"), ([0.75, 0.25], "0.25-0.75")]
+)
+def test_one_threshold_is_written_alone_and_those_of_folds_by_their_ends(threshold, text):
+    assert limits(threshold) == text
 
 
 def test_referral_of_many_classes_has_what_the_cut_refers():

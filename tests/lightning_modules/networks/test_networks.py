@@ -92,6 +92,12 @@ def test_layer_shapes_are_those_of_the_table(name, args, size, table):
     assert shapes.keys() - expected.keys() <= {"pre_logits", "global_pool", "head_drop"}
 
 
+def test_alexnet_takes_pixels_of_0_to_255_less_a_mean():
+    facts = create("alexnet").default_cfg
+    white = [round((1 - mean) / std) for mean, std in zip(facts["mean"], facts["std"], strict=True)]
+    assert white == [131, 139, 151]
+
+
 @pytest.mark.parametrize(("name", "args", "first_dense", "total"), PARAMETERS)
 def test_parameters_are_those_of_the_table(name, args, first_dense, total):
     with torch.device("meta"):  # 62 million numbers without their memory

@@ -14,8 +14,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.runs.run import Run
 from lightning_modules.classifier import Classifier
 from lightning_modules.training.machine_faults import OutOfMemoryError, explained_batchnorm, explained_faults
-from tests.helpers.training import small_config
-from tests.karyocyte.workflows.training.interrupted_run import run_unevaluated
+from tests.helpers.training import run_unevaluated, small_config
 
 TINY = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only"]
 CUDA = "CUDA out of memory. Tried to allocate 2.00 GiB"

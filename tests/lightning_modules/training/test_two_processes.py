@@ -13,8 +13,7 @@ from karyocyte.common.runs.predicted import to_predictions
 from karyocyte.common.runs.run import Run
 from lightning_modules.load import load_run
 from lightning_modules.predict import predict
-from tests.helpers.training import QUICK, small_config
-from tests.karyocyte.workflows.training.interrupted_run import run_unevaluated
+from tests.helpers.training import QUICK, run_unevaluated, small_config
 from tests.lightning_modules.pair import Training, run_pair
 from tests.lightning_modules.tiny import assert_equal_weights
 

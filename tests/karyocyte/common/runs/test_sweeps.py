@@ -9,7 +9,7 @@ from karyocyte.common.config.cluster import SWEEP_VARIABLE
 from karyocyte.common.errors import UserError
 from karyocyte.common.preemption import Preempted
 from karyocyte.common.runs import sweeps
-from karyocyte.common.runs.sweeps import Job, job_of, read_record, recorded, sweep_folder, write_record
+from karyocyte.common.runs.sweeps import Job, job_of, names, read_record, recorded, sweep_folder, write_record
 
 KEY = job_of(["seed=0"]).key
 
@@ -30,6 +30,12 @@ def test_a_job_is_what_it_trains_not_where_or_in_which_order_it_is_typed():
     assert job_of(["seed=0", *alone, "cluster.tasks_per_node=4"]).key == job_of(["seed=0", *shared]).key != KEY
     assert job_of(["seed=0", "cluster.gpus_per_node=null"]).key == KEY  # sets nothing of the training
     assert job_of(["~transform"]) == Job(job_of(["~transform"]).key, ("~transform",))
+
+
+def test_jobs_are_named_by_what_they_do_not_share_and_a_single_one_by_all():
+    one, other = job_of(["+experiment=a", "seed=0"]), job_of(["+experiment=a", "seed=1"])
+    assert list(names([one, other]).values()) == ["seed=0", "seed=1"]
+    assert names([one])[one.key].split() == ["+experiment=a", "seed=0"]
 
 
 @given(st.lists(st.sampled_from("abcdef"), unique=True, min_size=2), st.randoms())

@@ -73,6 +73,8 @@ def test_learning_curves(tmp_path, saved_figures):
     assert axes[-1].get_yscale() == "log"
     assert {"stage head", "stage all"} <= set(texts(axes[0]))
     assert "SYNTHETIC" in saved_figures[0].get_suptitle()
+    epochs = [[line.get_xdata().tolist() for line in axis.lines if "validation" in line.get_label()] for axis in axes]
+    assert epochs == [[[1, 2, 3], [4, 5, 6]], [[2, 3], [4, 5, 6]], []]  # a line for each stage
 
 
 @pytest.mark.parametrize(("monitor", "rows"), [({}, [3, 6]), ({"monitor": "val/auc"}, [2, 5])])

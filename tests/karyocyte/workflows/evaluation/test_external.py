@@ -17,7 +17,7 @@ from lightning_modules.load import load_run
 from tests.helpers.images import write_class_folders
 from tests.helpers.portable import TINY
 from tests.helpers.terminal import error_of, run_app
-from tests.helpers.training import run_undrawn, small_config
+from tests.helpers.training import leave_out_drawings, run_undrawn, small_config
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 MAP = ("--map", "blast=all", "healthy=hem")
@@ -60,8 +60,7 @@ def folder(home, runs, other):
 @pytest.fixture(autouse=True)
 def no_drawings(monkeypatch):
     """Leave the drawings out, but for the folder of the fixture ``folder``, which is made before."""
-    monkeypatch.setattr("karyocyte.evaluation.evaluate.draw_figures", lambda *arguments: None)
-    monkeypatch.setattr("karyocyte.evaluation.examples.write_examples", lambda *_: None)
+    leave_out_drawings(monkeypatch)
 
 
 def call(*arguments, code=0):

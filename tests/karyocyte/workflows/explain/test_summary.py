@@ -7,6 +7,7 @@ import pytest
 
 from karyocyte.commands.explain import app
 from karyocyte.common.composition.compose import compose_config
+from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.paths import ROOT
 from karyocyte.common.runs.stages import stages_of
 from karyocyte.workflows.explain.summary import build_untrained
@@ -86,3 +87,5 @@ def test_layers_of_any_depth_hold_each_parameter_once(depth):
 def test_of_published_sets_the_number_of_classes_is_known():
     output = summary("+experiment=anet_c6_mnist", "prepare.size=80").output
     assert re.search(r"head.logits +Linear +10 ", output)
+    output = summary("data=synthetic_chromosomes", "model=resnet18", "model.cut=layer1").output
+    assert re.search(rf"head.logits +Linear +{len(CHROMOSOMES)} ", output)

@@ -1,5 +1,6 @@
 """The gallery: which images are shown, the prediction of each, how many bytes their pictures take, and pseudonyms."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
@@ -64,6 +65,12 @@ def test_the_most_uncertain_tenth_is_doubtful(make, tmp_path):
     doubtful = predictions.loc[predictions["doubtful"], "uncertainty"]
     assert len(doubtful) == 4
     assert doubtful.min() > predictions.loc[~predictions["doubtful"], "uncertainty"].max()
+
+
+def test_of_equally_uncertain_images_none_is_less_doubtful_than_another(make, tmp_path):
+    run = make_run(images=40, subjects=10)
+    shown = make(write_run(tmp_path, replace(run, frame=run.frame.assign(uncertainty=0.5))))
+    assert all(item["by"][0]["doubtful"] for item in shown.data["items"])
 
 
 def test_wrong_images_come_first_then_doubtful_ones_then_a_sample(make, tmp_path):

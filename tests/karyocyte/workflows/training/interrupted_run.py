@@ -16,9 +16,9 @@ from karyocyte.commands import train
 from karyocyte.common.config.schema import Config
 from karyocyte.common.preemption import Preempted, watched
 from karyocyte.workflows.sweeps.jobs import command_line
-from karyocyte.workflows.training import train as training
 from lightning_modules.callbacks.resume import StepSeed
 from tests import processes
+from tests.helpers.training import run_unevaluated
 
 
 class Place(NamedTuple):
@@ -46,14 +46,6 @@ def signalled(place: Place, signum: int = signal.SIGTERM) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(StepSeed, place.hook, send)
         yield
-
-
-def run_unevaluated(config: Config) -> Path:
-    """Train and predict; evaluation and drawings take most of the time of a small run, and follow from predictions."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "report", lambda *_: None)
-        patch.setattr("karyocyte.evaluation.examples.write_examples", lambda *_: None)
-        return training.run(config)
 
 
 def preempted(config: Config, place: Place) -> Preempted:

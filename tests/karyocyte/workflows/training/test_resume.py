@@ -17,9 +17,9 @@ from karyocyte.common.runs.facts import RunStatus
 from karyocyte.common.runs.run import Run
 from karyocyte.workflows.training import train as training
 from lightning_modules.callbacks.resume import ResumeCheckpoint
-from tests.helpers.training import SMALL, small_config
+from tests.helpers.training import SMALL, run_unevaluated, small_config
 from tests.karyocyte.workflows.full_disk import small_disk
-from tests.karyocyte.workflows.training.interrupted_run import Place, preempted, run_process, run_unevaluated
+from tests.karyocyte.workflows.training.interrupted_run import Place, preempted, run_process
 
 pytestmark = pytest.mark.usefixtures("every_epoch_saved")
 

@@ -2,6 +2,7 @@
 
 import errno
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -135,6 +136,12 @@ def test_facts_of_a_trial_are_of_the_best_epoch_of_its_last_stage(tmp_path, monk
     trial = SimpleNamespace(user_attrs={"run": tmp_path}, set_user_attr=noted.__setitem__)
     tuning._note_best_epoch(trial, SimpleNamespace(monitor=monitor))
     assert noted == values
+
+
+def test_a_trial_whose_run_was_finished_before_names_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "run", lambda config, watch: formula_run(config, lambda folder: []))
+    trials = tune(tmp_path, ONE_SIZE, "search.trials=2")
+    assert all(Path(folder, "status.json").is_file() for folder in trials["run"])
 
 
 def test_a_preempted_search_repeats_its_trial(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from karyocyte.workflows.training.detection.evaluate_detections import (
     choose_box_threshold,
     evaluate_detections,
 )
+from karyocyte.workflows.training.detection.steps import by_case
 
 SIDES = ["left", "top", "right", "bottom"]
 # The second crosses the first.
@@ -31,6 +32,17 @@ def detections(missed=(), ghosts=()):
                 rows.append((*box, row, 0.8))
     rows += [(100, 100, 120, 120, row, 0.4) for row in ghosts]
     return pd.DataFrame(rows, columns=[*SIDES, "row", "score"])
+
+
+def test_intervals_leave_out_one_case_after_the_other():
+    given = []
+
+    def measure(kept):
+        given.append(kept.tolist())
+        return {"share": kept.mean()}
+
+    by_case(measure, pd.Series(["b", "a", "b", "c"]), 0.95)
+    assert given == [[True] * 4, [True, False, True, True], [False, True, False, True], [True, True, True, False]]
 
 
 def evaluated(found):
