@@ -202,6 +202,11 @@ def protocol_gaps(results: Path) -> str:
     return split(table.rename_axis("AUC").reset_index())
 
 
+def structure(results: Path) -> str:
+    """Return the measurements of the code base, before its rearrangement and now."""
+    return markdown(pd.read_csv(results / "structure.csv", dtype=str))
+
+
 def headline(results: Path) -> str:
     """Return the main results beside the best published figures, which published.csv names."""
     lines = []
@@ -265,6 +270,7 @@ def audit_of(paper: str, results: Path) -> str:
 
 _SPECIFICATION = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 TABLES: dict[str, Callable[[Path], str]] = {
+    "structure": structure,
     "headline": headline,
     "papers": papers,
     "protocol_gap": protocol_gaps,
