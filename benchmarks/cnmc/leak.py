@@ -1,6 +1,6 @@
 """What a split with the same persons in training and test adds to a figure: the same network on the same test images.
 
-``python -m benchmarks.cnmc_leak results/cnmc/leak.csv RUN...`` takes runs of several networks, of each one run of
+``python -m benchmarks.cnmc.leak results/cnmc/leak.csv RUN...`` takes runs of several networks, of each one run of
 ``protocol=paper`` and the folds of ``protocol=subject``, and compares the two on the images that both have tested:
 those of the random test part, predicted once by a network that knows other images of the same persons, once by one that
 knows none. Intervals are by persons.

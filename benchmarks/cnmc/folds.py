@@ -1,6 +1,6 @@
 """What the published folds of C-NMC 2019 share: the same files and persons, before and after subjects are linked.
 
-``python -m benchmarks.cnmc_folds results/cnmc data_dir=<C-NMC folder>`` writes ``folds.csv``, a row per fold, and
+``python -m benchmarks.cnmc.folds results/cnmc data_dir=<C-NMC folder>`` writes ``folds.csv``, a row per fold, and
 ``identical_files.csv``, a row per file that is there more than once.
 """
 

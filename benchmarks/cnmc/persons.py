@@ -1,6 +1,6 @@
 """How accuracy on new persons rises with the number of training persons, on C-NMC.
 
-``python -m benchmarks.cnmc_persons data_dir=<C-NMC folder> --csv results/cnmc/persons.csv`` computes the features of
+``python -m benchmarks.cnmc.persons data_dir=<C-NMC folder> --csv results/cnmc/persons.csv`` computes the features of
 all images once (ResNet-50 to layer3, frozen, images with CLAHE, pooled) and fits a logistic regression to those of 5,
 10, 20 and 30 persons, drawn at random with a quarter of healthy ones. The other persons are tested; with all but one
 as training persons each image is predicted once (leave one person out).

@@ -4,7 +4,7 @@ import shutil
 
 import pandas as pd
 
-from benchmarks.cnmc_folds import run
+from benchmarks.cnmc.folds import run
 from tests.helpers.images import write_cnmc
 
 
