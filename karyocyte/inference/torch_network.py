@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Precisions of a run that its network keeps when it predicts other images; float32 else.
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-LARGE = 50_000  # numbers of a tensor
+LARGE = 0.01  # share of the numbers of a network that a tensor has
 
 
 def save_weights(network: ImageNetwork, path: Path, half: bool = False) -> None:
@@ -36,8 +36,10 @@ def save_weights(network: ImageNetwork, path: Path, half: bool = False) -> None:
     all others, and saves next to nothing.
     """
     weights = {}
-    for name, values in exported_parts(network).state_dict().items():
-        weights[name] = (values.half() if half and values.numel() > LARGE else values).cpu().contiguous()
+    state = exported_parts(network).state_dict()
+    large = LARGE * sum(values.numel() for values in state.values())
+    for name, values in state.items():
+        weights[name] = (values.half() if half and values.numel() > large else values).cpu().contiguous()
     path.write_bytes(save(weights))  # save_file would make a file that only its owner can read
 
 
