@@ -17,7 +17,7 @@ DataDir = Annotated[str | None, Option(help="Where the images of the run are now
 LicenceText = Annotated[
     str | None, Option(help="Licence of the weights, as the model card states it.", show_default="not stated")
 ]
-Half = Annotated[bool, Option("--half", help="Weights in 16 bits, half as large; they are computed in 32.")]
+Half = Annotated[bool, Option("--half", help="Weights in 16 bits, about half as large; they are computed in 32.")]
 Onnx = Annotated[bool, Option(help="Write ONNX graphs, or only what torch needs.")]
 Notes = Annotated[
     Path | None,

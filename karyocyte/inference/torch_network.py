@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 # Precisions of a run that its network keeps when it predicts other images; float32 else.
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-LARGE = 0.01  # share of the numbers of a network that a tensor has
+SMALL = 0.05  # share of the numbers of a network that are in its smallest tensors
 
 
 def save_weights(network: ImageNetwork, path: Path, half: bool = False) -> None:
-    """Write the weights of backbone and head; ``half``: the large tensors in 16 bits.
+    """Write the weights of backbone and head; ``half``: in 16 bits, but for the smallest tensors, one number in twenty.
 
-    Rounding the small ones, such as those of the first convolutions, changes probabilities 50 times as much as rounding
-    all others, and saves next to nothing.
+    Rounding these, such as those of the first convolutions, would change probabilities more than rounding all others.
     """
     weights = {}
     state = exported_parts(network).state_dict()
-    large = LARGE * sum(values.numel() for values in state.values())
-    for name, values in state.items():
-        weights[name] = (values.half() if half and values.numel() > large else values).cpu().contiguous()
+    in_32_bits = SMALL * sum(values.numel() for values in state.values())
+    for name, values in sorted(state.items(), key=lambda item: item[1].numel()):
+        in_32_bits -= values.numel()
+        weights[name] = (values.half() if half and in_32_bits < 0 else values).cpu().contiguous()
     path.write_bytes(save(weights))  # save_file would make a file that only its owner can read
 
 

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-SECONDS = 5.0  # for all of them: one that waits for a disk ends only once the disk answers
+SECONDS = (
+    5.0  # for all of them: one that waits for a disk ends only once the disk answers; torch waits 5 s more for each
+)
 
 
 class EndsWorkers(Callback):

@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 from karyocyte.common.runs.memory import return_freed_memory
 
 BATCHES = 2
-MOMENTS = 2  # tensors of the size of a parameter that Adam keeps; other optimisers keep as many or fewer
+MOMENTS = 2  # tensors of the size of a parameter that Adam keeps; most others keep as many or fewer
 
 
 class FirstStepsMemory(Callback):
@@ -17,8 +17,8 @@ class FirstStepsMemory(Callback):
 
     The process keeps what it frees (`keep_freed_memory`). The optimiser makes its moments in the first step, between
     the gradients, where they would split the room that the next steps need: room for them is taken before that step,
-    and given back for them when its gradients are there. What the first two steps have freed is returned to the system.
-    Together this saves up to a quarter of the peak memory (`results/memory.csv`).
+    and given back for them when its gradients are there. What the first two steps have freed is returned to the system
+    (`results/memory.csv`).
     """
 
     def __init__(self) -> None:

@@ -64,7 +64,7 @@ def karyotype_of_boxes(
 
 
 def weighed_choices(scores: Mapping[bytes, float]) -> list[BoxChoice]:
-    """Return the sets of boxes that are weighed, the best first.
+    """Return the sets of boxes that are weighed, the best set first.
 
     Those are the best CHOICES within WINDOW of the best, and the best of one box less and of one more: a cell that has
     lost or gained a chromosome is weighed, however sure its boxes are.
