@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from karyocyte.common.cli import console, say
@@ -54,7 +55,9 @@ class LocalJobs:
             for process, _ in self.running.values():
                 process.send_signal(signal.SIGINT)
             for process, _ in self.running.values():
-                process.wait()
+                # Where Ctrl-C came within its poll(), the lock for which process.wait() waits is never given back.
+                with suppress(ChildProcessError):
+                    os.waitpid(process.pid, 0)
 
     def _run_all(self, need_of: dict[Task, LocalConfig]) -> None:
         # Those of several GPUs first: later they would wait until so many are free at once.

@@ -1,8 +1,10 @@
 """Jobs on this machine: which run at once, with which GPUs, in how many processes. The GPUs are only pretended."""
 
 import os
+import subprocess
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -129,3 +131,18 @@ def test_more_gpus_than_there_are_is_said_before_any_job_begins(tmp_path, monkey
     with pytest.raises(UserError, match="seed=1: trainer.devices=3, but the jobs may use 2 GPUs: lower it"):
         run(tmp_path, [{}, {"devices": 3}])
     assert machine.started == []
+
+
+def test_ctrl_c_while_a_job_is_looked_at_does_not_wait_for_ever(tmp_path, monkeypatch):
+    jobs = LocalJobs(LocalConfig(name="local"), tmp_path)
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    process._waitpid_lock.acquire()  # as Ctrl-C within process.poll() can leave it
+    jobs.running["a job"] = (process, [])
+
+    def interrupted(tasks):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(jobs, "_run_all", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        jobs.run([], [])
+    assert not Path(f"/proc/{process.pid}").exists()
