@@ -53,9 +53,9 @@ def named_cells(table: pd.DataFrame, model: Path = BUILT_IN) -> pd.DataFrame:
     labels = table.set_index("path")["class"]
     wrong = (files["status"] == "used") & (files["class"] != files["file"].map(labels))
     left_out = files["status"] == LEFT_OUT
-    counts = pd.DataFrame({"wrong": wrong, LEFT_OUT: left_out}).groupby([files["case"], files["cell"]]).sum()
+    counts = pd.DataFrame({"wrong": wrong, LEFT_OUT: left_out}).groupby(files["cell"]).sum()
     kept = cells[["case", "cell", "files", "expected_wrong"]].assign(referred=cells["refer"] == "yes")
-    return kept.join(counts, on=["case", "cell"])
+    return kept.join(counts, on="cell")
 
 
 def measure(cells: pd.DataFrame) -> dict[str, float]:
