@@ -33,18 +33,18 @@ def count_unseen(test: LabelledPredictions, review: np.ndarray, confidence: floa
     """
     if not test.by_subject:
         return None
-    images = pd.DataFrame({"positive": test.labels == test.positive_index, "released": ~review})
+    images = pd.DataFrame({"positive": test.labels == test.positive_index, "unreviewed": ~review})
     subjects = images.groupby(test.clusters)
     positive = subjects["positive"].any()  # a subject is positive with one positive image
-    unseen = subjects["released"].all()
-    released = subjects["released"].mean()
+    unseen = subjects["unreviewed"].all()
+    unreviewed = subjects["unreviewed"].mean()
     missed = share(unseen[positive].sum(), positive.sum(), confidence)
     return UnseenResult(
         positive=missed,
         negative=share(unseen[~positive].sum(), (~positive).sum(), confidence),
         upper=upper_bound(missed.hits, missed.total, confidence),
-        positive_images=_mean(released[positive]),
-        negative_images=_mean(released[~positive]),
+        positive_images=_mean(unreviewed[positive]),
+        negative_images=_mean(unreviewed[~positive]),
     )
 
 
