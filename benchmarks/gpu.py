@@ -184,15 +184,15 @@ def run(
 ) -> None:
     """Measure the images per second of trainings and predictions, beside a plain loop and its bound."""
     set_up_torch()
+    name = torch.cuda.get_device_name() if accelerator == "gpu" else "cpu"
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
         for experiment in only or EXPERIMENTS:
             rows.extend(rates(experiment, images, batch, Path(folder), accelerator))
-    name = torch.cuda.get_device_name() if accelerator == "gpu" else "cpu"
-    table = pd.DataFrame(rows).round(2).assign(device=name, batch=batch, revision=revision())
+            table = pd.DataFrame(rows).round(2).assign(device=name, batch=batch, revision=revision())
+            if csv is not None:  # at once: a lent machine may be taken back
+                write_csv(csv, table)
     show(table, "images per second", COLUMNS)
-    if csv is not None:
-        write_csv(csv, table)
 
 
 if __name__ == "__main__":
