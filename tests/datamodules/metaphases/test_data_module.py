@@ -154,7 +154,7 @@ def test_the_box_of_a_turned_chromosome_fits_its_outline():
         picture, (moved,), _ = BoxAugmentation(config, 0, 1.0)(image, box, np.zeros(1, np.int64), 0, row)
         x_now, y_now, width_now, height_now = cv2.boundingRect((picture > 100).astype(np.uint8))
         fitting = np.array([x_now, y_now, x_now + width_now, y_now + height_now]) + margin
-        assert np.abs(moved - fitting).max() < 2.5
+        assert np.abs(moved - fitting).max() < 3.5
 
 
 def test_batched_transforms_are_refused():
