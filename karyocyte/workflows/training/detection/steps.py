@@ -17,13 +17,16 @@ from karyocyte.common.files import sha256_of_file, write_csv, write_json
 from karyocyte.common.runs.facts import ModelFacts
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.portable import DETECTOR_FACTS
+from karyocyte.common.runs.portable_folder import kind_of
 from karyocyte.common.runs.run import Run
 from karyocyte.common.runs.sweeps import in_sweep
 from karyocyte.evaluation.intervals.methods import t_on_scale
 from karyocyte.evaluation.renderers import terminal
 from karyocyte.evaluation.tables import Table
 from lightning_modules.build import InitialisedBackbone
-from lightning_modules.checkpoint_io import load_checkpoint
+from lightning_modules.detection.cutter import Cutter
+from lightning_modules.detection.detector import Detector
+from lightning_modules.detection.trained import load
 from lightning_modules.distributed import on_rank_zero
 from lightning_modules.optimizers import TrainingSettings
 from lightning_modules.predict import predicted_arrays
@@ -43,13 +46,22 @@ def settings_of(
     return facts, TrainingSettings(optimizer=config.optimizer, scheduler=config.scheduler)
 
 
-def load_start(model: StagedModule, init_from: str | None) -> str | None:
-    """Load the best weights of the finished run that ``init_from`` names; return the SHA-256 of their file."""
+def load_start(model: Detector | Cutter, init_from: str | None) -> str | None:
+    """Load the weights of the finished run or the portable folder ``init_from``; return the SHA-256 of their file.
+
+    Raises:
+        UserError: Its network is another one.
+    """
     if init_from is None:
         return None
-    checkpoint = Run.open_finished(Path(init_from)).best_checkpoint
-    load_checkpoint(model, checkpoint)
-    return sha256_of_file(checkpoint)
+    folder = Path(init_from)
+    description, start = load(folder, "cutter" if isinstance(model, Cutter) else "detector")
+    try:
+        model.load_state_dict(start.state_dict())
+    except RuntimeError as error:  # other names or shapes
+        cut = f"model.name={description.network.name} model.cut={description.network.cut}"
+        raise UserError(f"init_from={init_from} is another network: set {cut} and its head.layers here too") from error
+    return sha256_of_file(folder / description.weights if kind_of(folder) else Run(folder).best_checkpoint)
 
 
 def fit_and_predict(

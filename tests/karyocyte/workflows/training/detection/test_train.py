@@ -63,6 +63,13 @@ def test_an_exported_detector_finds_what_its_run_finds(tmp_path, root):
     boxes, probabilities = load_detector(folder).find([np.zeros((50, 70), np.uint8), np.zeros((60, 84), np.uint8)])
     assert len(boxes) == len(probabilities)
     assert "of the test" in (tmp_path / "exported" / "README.md").read_text()
+    start = f"init_from={tmp_path / 'exported'}"
+    _, module, contents = train.prepare(config(tmp_path, root, start, "seed=1"))
+    assert contents["init_from"] is not None
+    started_from = load_detector(tmp_path / "exported").module.state_dict()
+    assert all(torch.equal(value, started_from[name]) for name, value in module.state_dict().items())
+    with pytest.raises(UserError, match="set model.name=resnet18 model.cut=layer3.0 and its head.layers"):
+        train.prepare(config(tmp_path, root, start, "head.layers=[{centres: 8}]"))
     with (tmp_path / "exported" / "detector.safetensors").open("ab") as file:
         file.write(b"0")
     with pytest.raises(UserError, match="was changed since it was exported"):
