@@ -33,7 +33,7 @@ from karyocyte.common.files import sha256_of_value
 from karyocyte.common.runs.distributed import World
 from karyocyte.common.runs.facts import DataFacts
 from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.portable_folder import PortableFolder
+from karyocyte.common.runs.portable_folder import kind_of
 from karyocyte.common.runs.run import Run
 from karyocyte.common.text import class_counts
 
@@ -120,7 +120,7 @@ class SplitDataModule(LightningDataModule, ABC):
 
     @property
     def _from_portable(self) -> bool:
-        return self.config.init_from is not None and PortableFolder.is_portable(Path(self.config.init_from))
+        return self.config.init_from is not None and kind_of(Path(self.config.init_from)) is not None
 
     @cached_property
     def plan(self) -> BalancePlan:

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 from karyocyte.common.cli import warn_once
 from karyocyte.common.config.rules import DATA_DIR_HINT
 from karyocyte.common.errors import UserError, close_path
-from karyocyte.common.runs.portable_folder import PortableFolder
+from karyocyte.common.runs.portable_folder import kind_of
 from karyocyte.common.runs.run import Run
 
 DRAWN = ("synthetic", "synthetic_chromosomes", "synthetic_metaphases")  # sources that read no files
@@ -41,5 +41,5 @@ def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
     check_data_dir(composed, elsewhere)
     if composed.init_from is not None:
         start = Path(composed.init_from)
-        if not PortableFolder.is_portable(start):
+        if kind_of(start) is None:
             Run.open_finished(start)
