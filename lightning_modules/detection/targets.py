@@ -50,7 +50,6 @@ def detection_loss(maps: Maps, image: torch.Tensor, boxes: Sequence[torch.Tensor
     height, width = maps.centres.shape[-2:]
     x = (torch.arange(width, device=image.device) + 0.5) * STRIDE
     y = (torch.arange(height, device=image.device) + 0.5) * STRIDE
-    places = torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
     of_centres = maps.centres.new_zeros(())
     of_sides = maps.centres.new_zeros(())
     for number, of_picture in enumerate(boxes):
@@ -58,12 +57,12 @@ def detection_loss(maps: Maps, image: torch.Tensor, boxes: Sequence[torch.Tensor
         near = _nearness(of_picture, x, y)
         targets = maps.centres.new_zeros(KINDS, height, width)
         for kind in torch.unique(kinds).tolist():
-            targets[kind], owner = near[kinds == kind].max(0)
-            inside = targets[kind] >= NEAR
-            wished = of_picture[kinds == kind][owner[inside]]
-            predicted = boxes_of(places[:, inside], maps.sides[number, kind][:, inside])
-            weights = targets[kind][inside] / near.sum((1, 2))[kinds == kind][owner[inside]]
-            of_sides = of_sides + (generalized_box_iou_loss(predicted, wished) * weights).sum()
+            targets[kind] = near[kinds == kind].amax(0)
+        owned = (near >= NEAR) & (near == targets[kinds])  # of the boxes of its kind, a cell learns the nearest
+        box, row, column = owned.nonzero(as_tuple=True)
+        predicted = boxes_of(torch.stack([x[column], y[row]]), maps.sides[number, kinds[box], :, row, column].T)
+        weights = near[owned] / near.sum((1, 2))[box]
+        of_sides = of_sides + (generalized_box_iou_loss(predicted, of_picture[box]) * weights).sum()
         of_centres = of_centres + _focal_loss(maps.centres[number], targets)
     count = max(1, sum(map(len, boxes)))
     return of_centres / count, of_sides / count
