@@ -1,15 +1,18 @@
 """Images per second on a GPU: ``python -m benchmarks.gpu --csv results/gpu.csv``, with ``+profile=gpu``.
 
 Trainings and predictions of this code beside a plain loop with the same settings, and beside the same loop on one batch
-that stays on the device, the bound that loading images cannot exceed. All see the same synthetic images. Memory is the
-largest that tensors held on the device at once, in GB.
+that stays on the device, the bound that loading images cannot exceed. All see the same synthetic images, in whole
+batches: another size of batch makes cuDNN choose its algorithms again. The first batches, until every process that
+loads images has given some, are not counted; ``start`` is how many seconds they took. Memory is the largest that
+tensors held on the device at once, in GB.
 """
 
+import math
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import repeat
+from dataclasses import dataclass, field
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,9 +34,10 @@ from karyocyte.common.files import write_csv
 from karyocyte.common.revision import revision
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
-from lightning_modules.predict import predict
+from lightning_modules.predict import LightningPredictor
 from lightning_modules.training.fit import train_stages
 from lightning_modules.training.process import set_up_torch
+from lightning_modules.training.trainer import build_trainer
 
 ONE_STAGE = ["~unfreeze.stages.head", "~unfreeze.stages.finetune"]  # of the experiment, beside unfreeze=whole
 EXPERIMENTS = {
@@ -42,8 +46,9 @@ EXPERIMENTS = {
     "scratch_cnn_d128": ["data=synthetic", "data.size=224"],
     "chromosomes": ["data=synthetic_chromosomes", "data.cases=10", "unfreeze.stages.all.lr=2e-3"],
 }
-COLUMNS = ("experiment", "work", "ours", "loop", "bound", "memory", "loop_memory")
-WARM_UP = 5  # batches before the clock starts
+COLUMNS = ("experiment", "work", "ours", "loop", "bound", "start", "memory", "loop_memory")
+WARM_UP = 5  # batches before the clock starts, beside one of each process that loads images
+PREDICTED = 0.4  # the share of the images that are predicted, those of validation and test
 DTYPES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
@@ -52,6 +57,8 @@ class Clock:
     """Counts images and seconds after the first batches; all work of the device is waited for at both ends."""
 
     device: torch.device
+    warm_up: int  # batches
+    made: float = field(default_factory=time.perf_counter)
     batches: int = 0
     images: int = 0
     start: float = 0.0
@@ -60,9 +67,9 @@ class Clock:
     def count(self, images: int) -> None:
         """Note the end of a batch."""
         self.batches += 1
-        if self.batches == WARM_UP:
+        if self.batches == self.warm_up:
             self.start = self._now()
-        elif self.batches > WARM_UP:
+        elif self.batches > self.warm_up:
             self.images += images
 
     def rate(self) -> float:
@@ -77,7 +84,7 @@ class Clock:
 
 
 class TimedSteps(Callback):
-    """Counts the steps of a training; the last batch of an epoch, which may be smaller, ends it."""
+    """Counts the steps of a training or of a prediction."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -92,36 +99,44 @@ class TimedSteps(Callback):
         """Stop the clock before the validation."""
         self.clock.rate()
 
+    def on_predict_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: Any
+    ) -> None:
+        """Count the images."""
+        self.clock.count(len(batch["index"]))
 
-def rates(experiment: str, images: int, batch: int, folder: Path, accelerator: str) -> Iterator[dict[str, object]]:
+    def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop the clock."""
+        self.clock.rate()
+
+
+def rates(experiment: str, batches: int, batch: int, folder: Path, accelerator: str) -> Iterator[dict[str, object]]:
     """Yield a row for the training and one for the prediction of an experiment: images per second of each way."""
-    config = _config(experiment, images, batch, folder, accelerator)
+    config = _config(experiment, batches, batch, folder, accelerator)
     device = torch.device("cuda" if accelerator == "gpu" else "cpu")
     data = ImageDataModule(config, progress=False)
     data.setup()
-    clock = Clock(device)
-    train_stages(_model(config, data), data, config, folder / experiment, callbacks=[TimedSteps(clock)])
-    ways = {"ours": clock.rate(), "memory": _peak(device)}
-    yield {"experiment": experiment, "work": "training", **ways, **_loops(config, data, device, training=True)}
-    model = _model(config, data)
-    predict(model, data, config)  # warm
-    _peak(device)
-    start = time.perf_counter()
-    predicted = predict(model, data, config)
-    assert predicted is not None
-    ways = {"ours": len(predicted.rows) / (time.perf_counter() - start), "memory": _peak(device)}
-    yield {"experiment": experiment, "work": "prediction", **ways, **_loops(config, data, device, training=False)}
-
-
-def _loops(config: Config, data: ImageDataModule, device: torch.device, training: bool) -> dict[str, float]:
-    """Return the images per second of the plain loop and of its bound, and the memory of the plain loop."""
-    bound = _loop(config, data, device, bound=True, training=training)
-    _peak(device)
-    return {
-        "loop": _loop(config, data, device, bound=False, training=training),
-        "bound": bound,
-        "loop_memory": _peak(device),
-    }
+    for work in ("training", "prediction"):
+        clock = Clock(device, WARM_UP + data.loader(data.training_set()).num_workers)
+        model = _model(config, data)
+        if work == "training":
+            train_stages(model, data, config, folder / experiment, callbacks=[TimedSteps(clock)])
+        else:
+            trainer = build_trainer(config, callbacks=[TimedSteps(clock)])
+            trainer.limit_predict_batches = batches
+            predictor = LightningPredictor(model, config.inference, config.seed)
+            trainer.predict(predictor, datamodule=data, return_predictions=False)
+        row: dict[str, object] = {
+            "experiment": experiment,
+            "work": work,
+            "ours": clock.rate(),
+            "start": clock.start - clock.made,
+        }
+        row["memory"] = _peak(device)
+        for way in ("loop", "bound"):
+            row[way] = _loop(config, data, Clock(device, clock.warm_up), way == "bound", work == "training")
+            row[f"{way}_memory"] = _peak(device)
+        yield row
 
 
 def _peak(device: torch.device) -> float:
@@ -133,14 +148,18 @@ def _peak(device: torch.device) -> float:
     return peak
 
 
-def _config(experiment: str, images: int, batch: int, folder: Path, accelerator: str) -> Config:
+def _config(experiment: str, batches: int, batch: int, folder: Path, accelerator: str) -> Config:
+    images = math.ceil(batches * batch / PREDICTED)
+    number = f"data.images={images}"
+    if experiment == "chromosomes":
+        number = f"data.cells={math.ceil(images / 46)}"
     return as_classifier(compose_config([
-        f"+experiment={experiment}", "+profile=gpu", *EXPERIMENTS[experiment], "weights=random", "unfreeze=whole",
-        "balance=none", "split.near_duplicates=off", "callbacks.early_stopping.enabled=false", "inference.mirror=false",
-        f"{'data.cells' if experiment == 'chromosomes' else 'data.images'}={images}", f"loader.batch_size={batch}",
-        f"trainer.accelerator={accelerator}", "trainer.max_images=null", "trainer.max_epochs=1",
-        "trainer.limit_val_batches=1", "trainer.enable_progress_bar=false",
-        f"cache_dir={folder}/cache", f"output_dir={folder}/outputs",
+        f"+experiment={experiment}", "+profile=gpu", *EXPERIMENTS[experiment], number, "weights=random",
+        "unfreeze=whole", "balance=none",
+        "split.near_duplicates=off", "callbacks.early_stopping.enabled=false", "inference.mirror=false",
+        f"loader.batch_size={batch}", f"trainer.accelerator={accelerator}", "trainer.max_images=null",
+        "trainer.max_epochs=1", f"trainer.limit_train_batches={batches}", "trainer.limit_val_batches=1",
+        "trainer.enable_progress_bar=false", f"cache_dir={folder}/cache", f"output_dir={folder}/outputs",
     ]))  # fmt: skip
 
 
@@ -148,8 +167,10 @@ def _model(config: Config, data: ImageDataModule) -> Classifier:
     return build_classifier(config, data.manifest.classes)[0]
 
 
-def _loop(config: Config, data: ImageDataModule, device: torch.device, bound: bool, training: bool) -> float:
+def _loop(config: Config, data: ImageDataModule, clock: Clock, bound: bool, training: bool) -> float:
     """Return the images per second of a loop as a good engineer writes it, over the images or over one batch."""
+    device, limit = clock.device, config.trainer.limit_train_batches
+    assert isinstance(limit, int)
     model = _model(config, data).to(device, memory_format=torch.channels_last).train(training)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     size = config.loader.batch_size
@@ -159,9 +180,8 @@ def _loop(config: Config, data: ImageDataModule, device: torch.device, bound: bo
     loader: DataLoader[Any] = DataLoader(dataset, size, shuffle=training, drop_last=True, **how)
     batches: Iterable[Any] = loader
     if bound:
-        batches = repeat([part.to(device) for part in next(iter(loader))], 8 * WARM_UP)
-    clock = Clock(device)
-    for image, label, *_ in batches:
+        batches = repeat([part.to(device) for part in next(iter(loader))])
+    for image, label, *_ in islice(batches, limit):
         image = image.to(device, non_blocking=True).float().div_(255).contiguous(memory_format=torch.channels_last)
         with torch.set_grad_enabled(training), torch.autocast(device.type, DTYPES[config.trainer.precision]):
             logits = model(image)
@@ -178,7 +198,7 @@ def _loop(config: Config, data: ImageDataModule, device: torch.device, bound: bo
 def run(
     csv: Annotated[Path | None, typer.Option(help="Where the table is written.")] = None,
     only: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(EXPERIMENTS)}; all.")] = None,
-    images: Annotated[int, typer.Option(help="Synthetic images, or cells of chromosomes.")] = 4000,
+    batches: Annotated[int, typer.Option(help="Batches of synthetic images, the first ones included.")] = 80,
     batch: Annotated[int, typer.Option(help="Images of a batch.")] = 64,
     accelerator: Annotated[str, typer.Option(help="gpu | cpu.")] = "gpu",
 ) -> None:
@@ -188,7 +208,7 @@ def run(
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
         for experiment in only or EXPERIMENTS:
-            rows.extend(rates(experiment, images, batch, Path(folder), accelerator))
+            rows.extend(rates(experiment, batches, batch, Path(folder), accelerator))
             table = pd.DataFrame(rows).round(2).assign(device=name, batch=batch, revision=revision())
             if csv is not None:  # at once: a lent machine may be taken back
                 write_csv(csv, table)
