@@ -37,7 +37,11 @@ function outline(box) { // a polygon and its number
   const [left, top, right, bottom] = box.corners;
   const points = out ? `${left},${top} ${right},${top} ${right},${bottom} ${left},${bottom}` : box.outline;
   const text = file ? `${box.number}: ${file.class || "without a class"}` : `${box.number}: left out; a click takes it in`;
-  const number = shape("text", { x: (left + right) / 2, y: out ? top : bottom, dy: out ? "-0.2em" : "0.9em" }, box.number);
+  const { width, height } = svg.viewBox.baseVal; // a number stays within the picture
+  const em = height * LETTERS;
+  const x = Math.min(Math.max((left + right) / 2, em), width - em);
+  const y = out ? Math.max(top - 0.2 * em, 0.9 * em) : Math.min(bottom + 0.9 * em, height - 0.2 * em);
+  const number = shape("text", { x, y }, box.number);
   return [shape("polygon", { points }), number].map((made) => {
     made.setAttribute("class", kind);
     made.classList.toggle("selected", index === page.selected());
