@@ -1,7 +1,7 @@
 """What scripts/karyotype.py makes of cells with corrupted pictures: silently wrong, referred to an expert, or right.
 
-``python -m benchmarks.corruptions MODEL --data FOLDER --csv results/chromosomes/corruptions.csv`` corrupts normal cells
-of a run's test part, one of each case, writes them to a temporary folder, and names their karyotypes.
+``python -m benchmarks.corruptions --data FOLDER --csv results/chromosomes/corruptions.csv`` corrupts normal test cells
+of a set, one of each case, writes them to a temporary folder, and names their karyotypes by the built-in model.
 """
 
 from collections import Counter
@@ -17,14 +17,13 @@ import pandas as pd
 import typer
 
 from benchmarks.shared import show
+from benchmarks.whole_cells import held_out_cells
 from datamodules.io.decode import border, bounding_box, read_image
-from datamodules.io.text_tables import read_text_table
 from karyocyte.common.cli import console, report_user_errors
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import read_csv, sha256_of_file, write_csv
-from karyocyte.common.karyotype import NORMAL, class_of, name_karyotype
+from karyocyte.common.files import read_csv, write_csv
+from karyocyte.common.karyotype import NORMAL, name_karyotype
 from karyocyte.common.revision import revision
-from karyocyte.inference.models import open_model
 from karyocyte.workflows.karyotyping.karyotype_cells import karyotype_cells
 from karyocyte.workflows.karyotyping.karyotype_request import KaryotypeRequest
 
@@ -123,27 +122,23 @@ CORRUPTIONS: Mapping[str, Corruption] = {
 }
 
 
-def normal_cells(data: Path, seen: Mapping[str, str], count: int) -> list[Cell]:
-    """Draw normal test cells of a folder, one of each case; images that are not in ``seen`` by SHA-256 are for test."""
-    table = read_text_table(data / "labels.csv")
-    table["class"] = table["class"].map(class_of)
-    table["path"] = table["path"].map(data.joinpath)
-    table["part"] = table["path"].map(sha256_of_file).map(seen).fillna("test")
+def normal_cells(table: pd.DataFrame, count: int) -> list[Cell]:
+    """Draw normal cells of a table of ``held_out_cells``, one of each case."""
     cells: dict[str, pd.DataFrame] = {}
     for _, cell in table.groupby("cell_id", sort=False):
-        if name_karyotype(Counter(cell["class"])).kind == NORMAL and (cell["part"] == "test").all():
-            cells[cell.get("case_id", cell["cell_id"]).iloc[0]] = cell.sample(frac=1, random_state=len(cells))
+        if name_karyotype(Counter(cell["class"])).kind == NORMAL:
+            cells[cell["case_id"].fillna(cell["cell_id"]).iloc[0]] = cell.sample(frac=1, random_state=len(cells))
     if len(cells) < 2:
-        raise UserError(f"{data} has fewer than two normal cells in the test part: name data of the run")
+        raise UserError("the test part has normal cells of fewer than two cases: name another set")
     drawn = []
     for cell in pd.Series(cells).sample(min(count, len(cells)), random_state=0):
-        pixels = [read_image(path)[..., 0] for path in cell["path"]]
+        pixels = [read_image(Path(path))[..., 0] for path in cell["path"]]
         ground = 255 * int(np.median(border(pixels[0])) > 127)
         drawn.append(([(each ^ ground, label) for each, label in zip(pixels, cell["class"], strict=True)], ground))
     return drawn
 
 
-def measure(model: Path, cells: Sequence[Cell], corruption: Corruption) -> dict[str, object]:
+def measure(cells: Sequence[Cell], corruption: Corruption) -> dict[str, object]:
     """Corrupt cells, name their karyotypes, and count what comes out."""
     labels = {}
     with TemporaryDirectory() as temporary:
@@ -157,7 +152,7 @@ def measure(model: Path, cells: Sequence[Cell], corruption: Corruption) -> dict[
                 cv2.imwrite(str(file), pixels ^ ground)
         output = Path(temporary, "output")
         with console.capture():
-            karyotype_cells(KaryotypeRequest(words=[str(model), str(folder.parent)], output=output))
+            karyotype_cells(KaryotypeRequest(words=[str(folder.parent)], output=output))
         named = read_csv(output / "karyotypes.csv").set_index("cell")
         classes = read_csv(output / "chromosomes.csv", dtype=str).set_index(["cell", "file"])["class"]
     expected = pd.Series(labels)[classes.index]
@@ -174,16 +169,16 @@ def measure(model: Path, cells: Sequence[Cell], corruption: Corruption) -> dict[
     }
 
 
-def main(model: Path, data: Annotated[list[Path], typer.Option()], cells: int = 12, csv: Path | None = None) -> None:
-    """Count corrupted cells that MODEL, a run's folder or a portable model, names wrongly without referring them.
+def main(data: Annotated[list[Path], typer.Option()], cells: int = 12, csv: Path | None = None) -> None:
+    """Count corrupted cells that the built-in model names wrongly without referring them.
 
-    Of each folder with labels.csv (--data, several times) so many cells are taken.
+    So many test cells are taken of fold 0 of each set, a folder with labels.csv (--data, several times).
     """
     rows = []
     for folder in data:
-        drawn = normal_cells(folder, open_model([model]).seen, cells)
+        drawn = normal_cells(held_out_cells(folder), cells)
         for name, corruption in CORRUPTIONS.items():
-            rows.append({"data": folder.name, "corruption": name, **measure(model, drawn, corruption)})
+            rows.append({"data": folder.name, "corruption": name, **measure(drawn, corruption)})
         show(pd.DataFrame(rows[-len(CORRUPTIONS) :]), f"Corrupted cells of {folder}", list(rows[0])[1:])
     if csv:
         write_csv(csv, pd.DataFrame(rows).assign(revision=revision()))

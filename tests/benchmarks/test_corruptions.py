@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import corruptions
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import sha256_of_file
+from karyocyte.common.karyotype import class_of
 from tests.helpers.chromosomes import write_chromosomes
 
 
@@ -19,20 +19,25 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def sample(data):
-    return corruptions.normal_cells(data, {}, 12)
+def table(data):
+    labels = pd.read_csv(data / "labels.csv")
+    classes = labels["class"].astype(str).map(class_of)
+    return labels.assign(path=labels["path"].map(data.joinpath).map(str), **{"class": classes})
 
 
-def test_normal_cells_of_the_test_part_are_drawn_one_of_each_case(data, sample):
+@pytest.fixture(scope="module")
+def sample(table):
+    return corruptions.normal_cells(table, 12)
+
+
+def test_normal_cells_are_drawn_one_of_each_case(table, sample):
     assert [len(crops) for crops, _ in sample] == [46] * 4
     assert all(Counter(label for _, label in crops)["X"] == 1 for crops, _ in sample)
-    rows = pd.read_csv(data / "labels.csv")
-    known = rows["cell_id"].isin(["case0.0", "case0.1", "case1.0"])
-    seen = {sha256_of_file(data / path): "train" for path in rows["path"][known]}
-    assert len(corruptions.normal_cells(data, seen, 12)) == 3
-    everything = {sha256_of_file(data / path): "validation" for path in rows["path"]}
-    with pytest.raises(UserError, match="fewer than two normal cells"):
-        corruptions.normal_cells(data, everything, 12)
+    without_21 = table.drop(table.index[(table["cell_id"].isin(["case0.0", "case0.1"])) & (table["class"] == "21")][:3])
+    assert len(corruptions.normal_cells(without_21, 12)) == 3
+    assert len(corruptions.normal_cells(table, 2)) == 2
+    with pytest.raises(UserError, match="fewer than two cases"):
+        corruptions.normal_cells(table[table["case_id"] == "case0"], 12)
 
 
 def files_of(name, sample):
@@ -83,6 +88,6 @@ def test_cells_are_counted_by_what_comes_out(sample, monkeypatch):
         pd.DataFrame(files).to_csv(request.output / "chromosomes.csv", index=False)
 
     monkeypatch.setattr(corruptions, "karyotype_cells", karyotype_cells)
-    counted = corruptions.measure("run", sample, corruptions.CORRUPTIONS["none"])
+    counted = corruptions.measure(sample, corruptions.CORRUPTIONS["none"])
     counts = {name: outcomes.count(name) for name in ("silently_wrong", "referred", "right")}
     assert counted == {"cells": 4, **counts, "right_but_referred": 1, "first_reason": "expected wrong"}
