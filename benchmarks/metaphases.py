@@ -128,11 +128,17 @@ def unseen_cases(pictures: pd.DataFrame, confidence: float) -> Share:
 
 
 def measured(pictures: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
-    """Return what ``measure`` counts with its intervals by case: metric, value, low and high; and ``unseen_cases``."""
+    """Return what ``measure`` counts with its intervals by case: metric, value, low and high; and ``unseen_cases``.
+
+    Of the corrections that a reader makes (a box added, removed, or given another class) without an interval.
+    """
     table = by_case(lambda kept: measure(pictures[kept]), pictures["case"], confidence)
     unseen = unseen_cases(pictures, confidence)
     metric = f"abnormal cases named normal, not referred, of {unseen.total}"
     table.loc[len(table)] = {"metric": metric, "value": unseen.value, "low": unseen.low, "high": unseen.high}
+    corrections = pictures["boxes"] - pictures["right"] + pictures["invented"]
+    for name, quantile in (("median", 0.5), ("90 %", 0.9)):
+        table.loc[len(table)] = {"metric": f"corrections of a picture, {name}", "value": corrections.quantile(quantile)}
     return table
 
 

@@ -51,6 +51,8 @@ def test_measures_are_those_counted_by_hand(pictures):
     assert table["numerical abnormalities named normal, not referred"] == 1
     assert table["numerical abnormalities named as another one"] == 0
     assert table["numerical abnormalities among the karyotypes shown"] == 1
+    assert table["corrections of a picture, median"] == 1
+    assert table["corrections of a picture, 90 %"] == pytest.approx(1.8)
     assert table["abnormal cases named normal, not referred, of 1"] == 1
     assert table["not referred, wholly right"] == 0.5
     assert table["trisomy 18 or 21 found or referred"] == 0
