@@ -132,10 +132,12 @@ def area_of(file: str) -> list[str]:
 def _run_tests(copy: Path, tests: list[str]) -> None:
     import os
 
+    copy = copy.resolve()
     file = os.open(copy / "printed", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, 1)
     os.dup2(file, 2)
     os.chdir(copy)
+    os.environ["PYTHONPATH"] = str(copy)  # of the commands that tests start
     for name in [name for name in sys.modules if name.partition(".")[0] in (*PACKAGES, "tests", "docs", "benchmarks")]:
         if name != "benchmarks.mutants":
             del sys.modules[name]

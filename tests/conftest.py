@@ -56,13 +56,18 @@ def keep_subnormal_floats():
 
 @pytest.fixture
 def saved_figures(monkeypatch):
-    """The figures that are saved to files, so that a test can ask for what is on them."""
+    """The figures that are saved to files, so that a test can ask for what is on them; no two lines look the same."""
     from matplotlib.figure import Figure
 
     figures = []
     save = Figure.savefig
     monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (figures.append(self), save(self, *a, **k)))
-    return figures
+    yield figures
+    for axis in (axis for figure in figures for axis in figure.axes):
+        looks = {}
+        for line in (line for line in axis.lines if not line.get_label().startswith("_")):
+            look = (line.get_color(), line.get_linestyle(), line.get_marker())
+            assert looks.setdefault(look, line.get_label()) == line.get_label()
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from datamodules.synthesis.assigned_karyogram import DOUBT, draw_karyogram
-from karyocyte.common.karyotype import CHROMOSOMES
+from datamodules.synthesis.assigned_karyogram import DOUBT, GAP, ROW_GAP, draw_karyogram
+from karyocyte.common.karyotype import CHROMOSOMES, MARKER
 from tests.helpers.chromosomes import NUMBERS, bar
 
 CANVAS = (64, 24)
@@ -56,6 +56,12 @@ def test_doubtful_chromosomes_are_outlined():
     outlined = (marked == DOUBT).all(axis=-1)
     assert outlined[place.y : place.y + place.height, [place.x, place.x + place.width]].all()
     assert outlined[[place.y, place.y + place.height], place.x : place.x + place.width].all()
+    name = (marked != 255).any(axis=-1) & (plain == 255).all(axis=-1)
+    name[place.y - 1 : place.y + place.height + 2] = False
+    # The doubt is written right above the outline, and touches it nowhere.
+    heights, across = np.nonzero(name)
+    assert place.y - 24 < heights.min() < heights.max() <= place.y - 4
+    assert across.min() >= place.x
     # In the last row and right of the 19 and 20.
     assert rows.min() > 0.6 * len(plain)
     assert columns.min() > 0.3 * plain.shape[1]
@@ -76,3 +82,14 @@ def test_empty_picture_is_passed_over():
     drawn = draw_karyogram(images, ["1", "2"], ["", "3?"])
     assert list(drawn.places) == [0]
     assert np.array_equal(drawn.pixels, draw_karyogram(images[:1], ["1"], [""]).pixels)
+
+
+def test_markers_are_named_below_themselves():
+    images = np.stack([upright(1), upright(3)])
+    plain = draw_karyogram(images[:1], ["1"], [""]).pixels
+    band = draw_karyogram(images, ["1", MARKER], ["", ""]).pixels[len(plain) :, :, 0]
+    ink = np.flatnonzero((band < 200).any(axis=1))
+    last = int(ink[np.diff(ink, append=ink[-1] + 99) > 1][0])  # of the marker
+    columns = [np.flatnonzero((part < 200).any(axis=0)) for part in (band[: last + 1], band[last + 1 :])]
+    assert ink[-1] - last == pytest.approx(ROW_GAP / 2, abs=4)  # apart from the marker and from the edge
+    assert abs(columns[0][0] - columns[1][0]) < GAP

@@ -12,6 +12,7 @@ from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase
 from karyocyte.common.config.sources import SheetConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
+from tests.datamodules.synthesis.looks import check_looks
 
 USUAL = SheetLayout(**dict(SheetConfig()))
 PLAIN = replace(USUAL, labels=False)
@@ -146,3 +147,7 @@ def _boxes(sheet: Sheet) -> np.ndarray:
     for place in sheet.places:
         covered[box_of(place)] = True
     return covered
+
+
+def test_karyograms_look_as_they_did_when_figures_were_measured():
+    check_looks("karyograms")

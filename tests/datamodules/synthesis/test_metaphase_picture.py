@@ -8,6 +8,7 @@ from datamodules.sources.synthetic_metaphases import draw_metaphase
 from datamodules.synthesis.metaphase import GROUND, Chromosome, read_chromosome
 from datamodules.synthesis.metaphase_picture import compose_metaphase
 from karyocyte.common.config.sources import SyntheticMetaphasesConfig
+from tests.datamodules.synthesis.looks import check_looks
 from tests.helpers.real_data import real_data
 from tests.helpers.sources import source_config
 
@@ -133,3 +134,7 @@ def test_a_picture_is_light_and_a_function_of_settings_and_cell(drawn):
     for picture in drawn:
         assert GROUND - 40 < np.median(picture.pixels) <= GROUND
         assert [one.label for one in picture.chromosomes][:4] == ["1", "1", "2", "2"]
+
+
+def test_metaphases_look_as_they_did_when_figures_were_measured():
+    check_looks("metaphases")

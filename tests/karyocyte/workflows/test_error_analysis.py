@@ -1,14 +1,16 @@
 """Plots of errors for two classes and for many, and the sheet of images that all models miss."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from karyocyte.common.thumbnails import encode
-from karyocyte.evaluation.comparison.common_errors import gather
+from karyocyte.evaluation.comparison.common_errors import gather, missed_counts
 from karyocyte.evaluation.intervals.grouping import group_runs
-from karyocyte.workflows.error_analysis import missed_bars, missed_sheet, most_missed
-from tests.helpers.predictions import make_run
+from karyocyte.workflows.error_analysis import COLUMNS, LIMIT, missed_bars, missed_sheet, most_missed
+from tests.helpers.predictions import ABOUT, make_run, with_scores
 from tests.karyocyte.evaluation.comparison.test_common_errors import groups_of
 
 
@@ -18,8 +20,16 @@ def many_classes():
 
 
 @pytest.mark.parametrize("models", [gather(groups_of()), many_classes()], ids=["two", "many"])
-def test_bars_are_drawn(tmp_path, models):
+def test_bars_are_as_high_as_the_images_that_they_count(tmp_path, models, saved_figures):
     missed_bars(tmp_path / "missed.png", models)
+    counts = missed_counts(models)
+    *parts, chance = saved_figures[0].axes[0].containers
+    for number, count in enumerate(counts["images"]):
+        bars = [part[number] for part in parts]
+        assert sum(bar.get_height() for bar in bars) == max(bar.get_y() + bar.get_height() for bar in bars) == count
+    assert [bar.get_height() for bar in chance] == counts["independent"].tolist()
+    colours = {each[0].get_facecolor() for each in (*parts, chance)}
+    assert len(colours) == len(parts) + 1
     with Image.open(tmp_path / "missed.png") as image:
         assert min(image.size) > 300
         assert np.asarray(image.convert("L")).std() > 5
@@ -41,3 +51,11 @@ def test_where_no_image_is_missed_by_all_those_missed_by_most_are_shown():
     models = gather(groups_of(scores, [True, True, False]))
     assert most_missed(models)["missed_by"].tolist() == [2]
     assert most_missed(gather(groups_of({"one": [0.9], "two": [0.8]}, [True]))).empty
+
+
+def test_a_full_sheet_has_full_rows(tmp_path):
+    wrong = replace(with_scores([True] * 2 * LIMIT, [0.1] * 2 * LIMIT), about=ABOUT)
+    models = gather(group_runs([wrong, replace(wrong, about={**ABOUT, "name": "other"})], ["a", "b"]))
+    green = encode(np.full((8, 8, 3), (0, 200, 0), dtype=np.uint8), 160)
+    pictures = dict.fromkeys(most_missed(models)["image_id"], green)
+    assert missed_sheet(tmp_path / "sheet.png", models, pictures) in (COLUMNS * rows for rows in range(4, 9))

@@ -72,6 +72,7 @@ def test_learning_curves(tmp_path, saved_figures):
     assert [axis.get_ylabel() for axis in axes] == ["loss", "AUC", "learning rate"]
     assert axes[-1].get_yscale() == "log"
     assert {"stage head", "stage all"} <= set(texts(axes[0]))
+    assert [(patch.get_x(), patch.get_width()) for patch in axes[0].patches] == [(3.5, 3)]  # the second stage
     assert "SYNTHETIC" in saved_figures[0].get_suptitle()
     epochs = [[line.get_xdata().tolist() for line in axis.lines if "validation" in line.get_label()] for axis in axes]
     assert epochs == [[[1, 2, 3], [4, 5, 6]], [[2, 3], [4, 5, 6]], []]  # a line for each stage

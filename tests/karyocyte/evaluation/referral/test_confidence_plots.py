@@ -30,10 +30,18 @@ def test_both_are_drawn_but_for_many_classes_no_curve(tmp_path, runs):
     assert is_drawn(curve) if len(runs[0].classes) == 2 else not curve.exists()
 
 
-def test_without_a_temperature_one_side_is_drawn(tmp_path):
+def test_without_a_temperature_one_side_is_drawn(tmp_path, saved_figures):
     run = make_run()
     run.frame.loc[run.frame["part"] == "validation", "label"] = "all"
     result = evaluate_runs([run], SETTINGS)
     assert result.calibration.after is None
     plots.reliability(tmp_path / "reliability.png", result)
     assert is_drawn(tmp_path / "reliability.png")
+    upper, lower = saved_figures[0].axes
+    filled = [row for row in result.calibration.before.reliability if row.images]
+    assert [bar.get_height() for bar in upper.patches] == [row.accuracy for row in filled]
+    assert [bar.get_height() for bar in lower.patches if bar.get_height()] == [row.images for row in filled]
+    for axis in (upper, lower):
+        middles = [bar.get_x() + bar.get_width() / 2 for bar in axis.patches if bar.get_height()]
+        assert middles == pytest.approx([(row.low + row.high) / 2 for row in filled])
+        assert axis.get_ylim()[1] > max(bar.get_height() for bar in axis.patches)

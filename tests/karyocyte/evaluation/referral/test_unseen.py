@@ -43,10 +43,13 @@ def test_the_upper_limit_is_the_share_at_which_so_few_are_improbable(hits):
     assert binom.cdf(hits, 30, upper) == pytest.approx(0.05)
 
 
-def test_counts_are_scaled_to_a_thousand_subjects_of_each_prevalence(tmp_path):
+def test_counts_are_scaled_to_a_thousand_subjects_of_each_prevalence(tmp_path, saved_figures):
     table = unseen_table({"run": counted()})
     assert table["prevalence"].tolist() == list(PREVALENCES)
     assert table["per_1000"].tolist() == pytest.approx([500 * prevalence for prevalence in PREVALENCES])
     assert (table["per_1000_upper"] > table["per_1000"]).all()
     draw_unseen_of_runs(tmp_path / "unseen.png", table, {"name": "run"})
     assert (tmp_path / "unseen.png").stat().st_size > 10_000
+    counts, limit = saved_figures[0].axes[0].lines
+    assert counts.get_ydata().tolist() == table["per_1000"].tolist()
+    assert limit.get_ydata().tolist() == table["per_1000_upper"].tolist()

@@ -11,6 +11,8 @@ import pytest
 from datamodules.inference.cell_images import CellFile, FileStatus
 from datamodules.inference.cells import Cell
 from datamodules.inference.image_files import ImageFile
+from datamodules.synthesis.assigned_karyogram import Karyogram
+from datamodules.synthesis.karyogram_composer import Place
 from karyocyte.common.karyotype import CellThresholds
 from karyocyte.evaluation.cells.box_choice import Boxes
 from karyocyte.evaluation.cells.cell_karyotype import karyotype_of_cell
@@ -24,9 +26,10 @@ from karyocyte.workflows.karyotyping.karyotype_tables import (
     case_table,
     cell_lines,
     data_warnings,
+    overlays,
     write_karyotype_page,
 )
-from karyocyte.workflows.karyotyping.metaphases import MetaphaseFile
+from karyocyte.workflows.karyotyping.metaphases import FoundChromosome, MetaphaseFile
 from karyocyte.workflows.karyotyping.reader_task import boxes_of, doubts_of_size, reason_of, task_of
 from karyocyte.workflows.review.cell_bundle import ReviewedCell, write_cell
 from tests.karyocyte.evaluation.cells.cells import CLASSES, karyotype
@@ -275,6 +278,24 @@ def test_the_boxes_of_a_metaphase_are_counted():
     cell = CellResult(Cell("c", None, ()), "c", metaphase=metaphase, files=tuple(files), karyotype=calls)
     assert boxes_of(cell) == "3 chromosomes in 4 boxes, 1 left out; pairs that overlap: 1"
     assert boxes_of(replace(cell, metaphase=None)) == ""
+
+
+def test_each_box_of_a_metaphase_leads_to_its_chromosome_in_the_karyogram():
+    cell = result(None, "c", karyotype())
+    found = {}
+    places = {}
+    for row, file in enumerate(cell.files):
+        corners = np.array([(row, 0), (row + 2, 0), (row + 2, 9), (row, 9)], np.int32)
+        found[file.file.name] = FoundChromosome(row + 1, np.zeros(4), 1.0, corners)
+        places[row] = Place(str(row), 10 * row, 20, 5, 8)
+    drawn = Karyogram(np.zeros((60, 90, 3), np.uint8), places)
+    picture, karyogram = overlays(replace(cell, metaphase=MetaphaseFile("a.png", (40, 50), found), drawn=drawn), "cell")
+    assert [(each.width, each.height) for each in (picture, karyogram)] == [(50, 40), (90, 60)]
+    for row, (there, here) in enumerate(zip(picture.shapes, karyogram.shapes, strict=True)):
+        assert (there.anchor, there.leads_to) == (here.leads_to, here.anchor)
+        assert there.points == f"{row},0 {row + 2},0 {row + 2},9 {row},9"
+        assert here.points == f"{10 * row},20 {10 * row + 5},20 {10 * row + 5},28 {10 * row},28"
+        assert there.number == here.number == row + 1
 
 
 @pytest.mark.parametrize(("area", "said"), [(190, []), (210, ["0 and 1 are both called 1"])])

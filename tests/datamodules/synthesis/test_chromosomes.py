@@ -1,0 +1,7 @@
+"""Drawn chromosomes."""
+
+from tests.datamodules.synthesis.looks import check_looks
+
+
+def test_chromosomes_look_as_they_did_when_figures_were_measured():
+    check_looks("chromosomes")
