@@ -84,7 +84,7 @@ def blank_figures():
 
 @pytest.fixture
 def undrawn_layers(monkeypatch):
-    """Leave layers of ten million weights undrawn where a test asks for no weights: drawing them takes most of its time.
+    """Leave layers of ten million weights undrawn, which takes most of the time of a test that asks for no weights.
 
     They are the dense layers of VGG16 and AlexNet, which no features pass through.
     """

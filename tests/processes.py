@@ -19,7 +19,11 @@ SECONDS = 600  # that a process may take at most
 def _context() -> ForkServerContext:
     context = get_context("forkserver")
     context.set_forkserver_preload(
-        ["tests.karyocyte.workflows.training.interrupted_run", "tests.lightning_modules.pair"]
+        [
+            "tests.karyocyte.workflows.training.interrupted_run",
+            "tests.lightning_modules.pair",
+            "tests.karyocyte.workflows.review.scripted",
+        ]
     )
     return context
 

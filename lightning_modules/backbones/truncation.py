@@ -203,5 +203,5 @@ def constants_scrambled(network: nn.Module) -> Iterator[None]:
 
 
 def _is_constant(values: torch.Tensor) -> bool:
-    """Tell whether all values are the same; of drawn weights the first and the last one differ, which is cheap to see."""
+    """Tell whether all values are the same; of drawn weights the first and the last one differ already."""
     return bool(values[0] == values[-1]) and bool((values == values[0]).all())
