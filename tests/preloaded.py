@@ -33,6 +33,7 @@ MODULES = (
 for name in MODULES:
     with suppress(ImportError):
         import_module(name)
-compat.parse_yaml_once().__enter__()
+PARSED = compat.parse_yaml_once()  # for as long as this name exists
+PARSED.__enter__()
 composed(SMALL)
 gc.freeze()  # no collection of a fork goes through all that is imported
