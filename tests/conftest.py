@@ -21,6 +21,8 @@ LONGEST = (
     "hydra_plugins/test_launcher.py", "docs/test_extending.py", "test_smoke.py", "training/test_two_processes.py",
 )  # fmt: skip
 
+LARGE_LAYER = 10_000_000  # weights
+
 
 def pytest_configure(config):
     """Keep what tests prepare out of the user's cache."""
@@ -48,10 +50,15 @@ def yaml_parsed_once():
 
 
 @pytest.fixture(autouse=True)
-def keep_subnormal_floats():
-    """Undo what a training before has set for the whole process: hypothesis draws no floats where they are flushed."""
+def settings_of_torch():
+    """Undo what a training before has set for the whole process, but for what makes networks faster to build.
+
+    Hypothesis draws no subnormal floats where they are flushed. With deterministic algorithms, which every check of a
+    configuration asks for, torch would fill new tensors, hundreds of megabytes of a VGG16; our commands forbid it too.
+    """
     if "torch" in sys.modules:
         sys.modules["torch"].set_flush_denormal(False)
+        sys.modules["torch"].utils.deterministic.fill_uninitialized_memory = False
 
 
 @pytest.fixture
@@ -78,6 +85,27 @@ def blank_figures():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Figure, "savefig", lambda *arguments, **options: None)
         yield
+
+
+@pytest.fixture
+def undrawn_layers(monkeypatch):
+    """Leave layers of ten million weights undrawn, which takes most of the time of a test that asks for no weights.
+
+    They are the dense layers of VGG16 and AlexNet, which no features pass through.
+    """
+    import torch
+
+    def leave_out(draw):
+        def draw_small(self, *arguments, **options):
+            if self.numel() < LARGE_LAYER:
+                return draw(self, *arguments, **options)
+            self.view(-1)[0] = 1  # not all alike, as drawn ones are not
+            return self
+
+        return draw_small
+
+    for name in ("uniform_", "normal_"):
+        monkeypatch.setattr(torch.Tensor, name, leave_out(getattr(torch.Tensor, name)))
 
 
 @pytest.fixture

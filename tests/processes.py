@@ -18,9 +18,7 @@ SECONDS = 600  # that a process may take at most
 @cache
 def _context() -> ForkServerContext:
     context = get_context("forkserver")
-    context.set_forkserver_preload(
-        ["tests.karyocyte.workflows.training.interrupted_run", "tests.lightning_modules.pair"]
-    )
+    context.set_forkserver_preload(["tests.preloaded"])
     return context
 
 

@@ -191,7 +191,7 @@ def constants_scrambled(network: nn.Module) -> Iterator[None]:
     generator = torch.Generator().manual_seed(1)
     before = {}
     for parameter in network.parameters():
-        if parameter.numel() and bool((parameter == parameter.flatten()[0]).all()):
+        if parameter.numel() and _is_constant(parameter.detach().flatten()):
             before[parameter] = parameter.detach().clone()
     try:
         for parameter in before:
@@ -200,3 +200,8 @@ def constants_scrambled(network: nn.Module) -> Iterator[None]:
     finally:
         for parameter, value in before.items():
             parameter.copy_(value)
+
+
+def _is_constant(values: torch.Tensor) -> bool:
+    """Tell whether all values are the same; of drawn weights the first and the last one differ already."""
+    return bool(values[0] == values[-1]) and bool((values == values[0]).all())

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from pytorch_lightning import Callback, Trainer
 
 import datamodules
+import lightning_modules
 from datamodules.arguments import argument_places
 from datamodules.image_datamodule import ImageDataModule
 from karyocyte.common.composition.compose import compose_config, compose_overrides
@@ -33,6 +34,13 @@ MODULES = {
 }
 DRAWN = {"images": 40, "subjects": 10, "prepare": {"size": 32}, "split": {"near_duplicates": "off"}}
 
+# Drawing and composing a karyogram takes a tenth of a second.
+FEW_KARYOGRAMS = {
+    "chromosomes": {"cells": 12, "cases": 12},
+    "derived": {"gain": 2, "sex_gain": 0, "sex_loss": 0, "terminal_deletion": 2, "interstitial_deletion": 0}
+    | {"duplication": 2, "translocation": 2, "inversion": 2},
+}
+
 
 def drawn_cells(cache_dir, **keys):
     return ImageDataModule("synthetic", **DRAWN, cache_dir=cache_dir, progress=False, **keys)
@@ -49,7 +57,7 @@ def write_folders(root):
         ("FolderDataModule", write_folders, {"positive_class": "b", "protocol": "image", "size": 24}, (3, 24, 24)),
         ("HemAllDataModule", write_cnmc, {"size": 40}, (3, 40, 40)),
         ("ChromosomeDataModule", lambda root: write_chromosomes(root, cases=5, copies=1), {"size": 32}, (3, 32, 32)),
-        ("ImageDataModule", None, {"data": "synthetic_karyograms", "size": 64}, (3, 64, 64)),
+        ("ImageDataModule", None, {"data": "synthetic_karyograms", "size": 64, **FEW_KARYOGRAMS}, (3, 64, 64)),
         ("MNISTDataModule", lambda root: write_mnist(root, train=100), {"size": 28}, (3, 28, 28)),
     ],
 )
@@ -187,9 +195,7 @@ def test_a_plain_trainer_fits_and_tests(tmp_path):
 
 
 def test_the_packages_are_imported_without_torch():
-    code = (
-        "import sys, datamodules, lightning_modules;"
-        "print('torch' in sys.modules, datamodules.__all__[0], lightning_modules.Classifier.__name__)"
-    )
+    code = "import sys, datamodules, lightning_modules; print('torch' in sys.modules, datamodules.__all__[0])"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert result.stdout.split() == ["False", "ImageDataModule", "Classifier"]
+    assert result.stdout.split() == ["False", "ImageDataModule"]
+    assert lightning_modules.Classifier.__name__ == "Classifier"  # with torch, as in any process

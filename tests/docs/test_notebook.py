@@ -1,10 +1,11 @@
 """The program for notebooks runs outside the checkout, is that of its page, and is short."""
 
 import os
-import subprocess
 import sys
+from pathlib import Path
 
 from karyocyte.common.paths import ROOT
+from tests import processes
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.images import write_cnmc
 
@@ -34,15 +35,22 @@ def test_the_program_runs_in_a_folder_without_the_checkout(tmp_path):
         text = text.replace(words, small)
     folder = tmp_path / "notebooks"
     folder.mkdir()
-    environment = os.environ | {"HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
-    for name in ("KARYOCYTE_CACHE_DIR", "XDG_CACHE_HOME"):
-        environment.pop(name, None)
     images = [
         write_chromosomes(tmp_path / "set", cases=5, copies=1),
         write_cnmc(tmp_path / "cnmc", subjects_per_fold=4),
     ]
-    command = [sys.executable, "-c", text, *map(str, images)]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("test/f1_weighted") >= 2
+    environment = {"HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": ""}
+    output = tmp_path / "printed.txt"
+    process = processes.start(output, environment, _run, folder, text, [str(path) for path in images])
+    assert processes.exit_code(process) == 0, output.read_text()
+    assert output.read_text().count("test/f1_weighted") >= 2
     assert {path.name for path in folder.iterdir()} == {"cells.ckpt", "lightning_logs"}
+
+
+def _run(folder: Path, program: str, arguments: list[str]) -> None:
+    """Run a program in a folder, as a user without settings of ours."""
+    for name in ("KARYOCYTE_CACHE_DIR", "XDG_CACHE_HOME"):
+        os.environ.pop(name, None)
+    os.chdir(folder)
+    sys.argv = ["notebook.py", *arguments]
+    exec(program, {"__name__": "__main__"})

@@ -1,6 +1,7 @@
 """A multirun as a user types it: what runs, what is left out, what is reported at the end."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -16,10 +17,12 @@ from karyocyte.common.config.cluster import LocalConfig, SlurmConfig
 from karyocyte.common.paths import ROOT
 from karyocyte.common.runs.lifecycle import locked
 from karyocyte.common.runs.sweeps import job_of, read_record, read_sweep, write_record
-from karyocyte.workflows.sweeps.jobs import Task
+from karyocyte.workflows.sweeps.jobs import Task, command_line
 from karyocyte.workflows.sweeps.status import process_exists
+from tests import processes
 from tests.cluster.slurm import wait_for
 from tests.helpers.gpus import pretend_gpus
+from tests.hydra_plugins import light_jobs
 
 
 class Multirun:
@@ -28,13 +31,19 @@ class Multirun:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def command(self, *overrides: str) -> list[str]:
+    def words(self, *overrides: str) -> list[str]:
         places = [f"output_dir={self.folder / 'outputs'}", f"cache_dir={self.folder / 'cache'}"]
-        script = [sys.executable, "-m", "tests.hydra_plugins.light_jobs", "-m"]
-        return [*script, "data=synthetic", "weights=random", *places, *overrides]
+        return ["-m", "data=synthetic", "weights=random", *places, *overrides]
+
+    def command(self, *overrides: str) -> list[str]:
+        return [sys.executable, "-m", "tests.hydra_plugins.light_jobs", *self.words(*overrides)]
 
     def __call__(self, *overrides: str) -> subprocess.CompletedProcess:
-        return subprocess.run(self.command(*overrides), cwd=ROOT, capture_output=True, text=True, check=False)
+        """Run the command in a process that has imported what it needs already."""
+        printed, errors = self.folder / "printed.txt", self.folder / "errors.txt"
+        process = processes.start(printed, dict(os.environ), _launch, errors, self.words(*overrides))
+        code = processes.exit_code(process)
+        return subprocess.CompletedProcess([], code, printed.read_text(), errors.read_text())
 
     @property
     def sweep(self) -> Path:
@@ -56,6 +65,15 @@ class Multirun:
         """How often the job of each seed was called."""
         files = [self.folder / "outputs" / f"seed={seed}" / "calls" for seed in seeds]
         return [len(file.read_text().splitlines()) for file in files]
+
+
+def _launch(errors: Path, words: list[str]) -> None:
+    with open(errors, "wb") as file:
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    os.chdir(ROOT)
+    sys.argv = [str(light_jobs.__file__), *words]
+    with command_line():
+        light_jobs.main()
 
 
 @pytest.fixture

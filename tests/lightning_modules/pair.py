@@ -9,9 +9,11 @@ import signal
 import socket
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from omegaconf import DictConfig
 
 from tests import processes
 
@@ -22,13 +24,13 @@ class Training:
 
     Attributes:
         name: Key of its outcome.
-        overrides: What train.py would be given.
+        composed: What Hydra composes of what train.py would be given; once for both processes, which takes long.
         fault: Name of a function of this module that arranges for what goes wrong.
         evaluated: Whether the run is evaluated at its end, which takes most of the time of a small one.
     """
 
     name: str
-    overrides: list[str]
+    composed: DictConfig
     fault: str | None = None
     evaluated: bool = False
 
@@ -41,7 +43,6 @@ def run_pair(plan: list[Training], folder: Path, seconds: float = 600) -> dict[s
         "seconds": float}; and, under "exit", {"code": int, "output": str}.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "plan.json").write_text(json.dumps([asdict(training) for training in plan]))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
@@ -49,7 +50,7 @@ def run_pair(plan: list[Training], folder: Path, seconds: float = 600) -> dict[s
     pair = []
     for rank in range(2):
         environment = shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
-        pair.append(processes.start(folder / f"output-{rank}.txt", environment, _go_through, folder))
+        pair.append(processes.start(folder / f"output-{rank}.txt", environment, _go_through, plan, folder))
     try:
         codes = [processes.exit_code(process, seconds) for process in pair]
     finally:
@@ -63,39 +64,39 @@ def run_pair(plan: list[Training], folder: Path, seconds: float = 600) -> dict[s
     return both
 
 
-def _go_through(folder: Path) -> None:
-    """Go through the plan in ``folder``, as one process of the pair."""
+def _go_through(plan: list[Training], folder: Path) -> None:
+    """Go through the plan, as one process of the pair, and leave the outcomes in ``folder``."""
     import pytest
 
     from karyocyte.common.preemption import Preempted, watched
 
     rank = int(os.environ["RANK"])
     outcomes = {}
-    for training in json.loads((folder / "plan.json").read_text()):
+    for training in plan:
         started = time.monotonic()
         outcome = {"error": None, "run": None}
-        print(f"-- {training['name']}", flush=True)
+        print(f"-- {training.name}", flush=True)
         with pytest.MonkeyPatch.context() as patch:
             try:
-                if training["fault"]:
-                    globals()[training["fault"]](patch, rank)
+                if training.fault:
+                    globals()[training.fault](patch, rank)
                 with watched(first=rank == 0):
-                    outcome["run"] = _trained(patch, training["overrides"], training["evaluated"])
+                    outcome["run"] = _trained(patch, training)
             except (Exception, Preempted) as error:
                 outcome["error"] = f"{type(error).__name__}: {error}"
-        outcomes[training["name"]] = {**outcome, "seconds": time.monotonic() - started}
+        outcomes[training.name] = {**outcome, "seconds": time.monotonic() - started}
         (folder / f"outcomes-{rank}.json").write_text(json.dumps(outcomes))
 
 
-def _trained(patch: Any, overrides: list[str], evaluated: bool) -> str:
+def _trained(patch: Any, training: Training) -> str:
     from karyocyte.common.composition.compose import check_config
     from karyocyte.workflows.training import train
-    from tests.helpers.training import composed, leave_out_drawings, leave_out_report
+    from tests.helpers.training import leave_out_drawings, leave_out_report
 
     leave_out_drawings(patch)
-    if not evaluated:
+    if not training.evaluated:
         leave_out_report(patch)
-    return str(train.run(check_config(composed(overrides))))
+    return str(train.run(check_config(training.composed)))
 
 
 def dies_in_preparing(patch: Any, rank: int) -> None:

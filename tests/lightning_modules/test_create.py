@@ -33,7 +33,7 @@ def optimizer_facts(model: Classifier) -> tuple[type, dict, object]:
 
 
 @pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name not in METAPHASES])
-def test_an_experiment_in_python_is_the_network_of_its_file(name, monkeypatch):
+def test_an_experiment_in_python_is_the_network_of_its_file(name, monkeypatch, undrawn_layers):
     monkeypatch.delenv("KARYOCYTE_WEIGHTS_DIR", raising=False)
     size = (64, 24) if name in ("chromosomes", "adapt") else small_size(name)
     words = ["weights=random", f"prepare.size={list(size) if isinstance(size, tuple) else size}"]

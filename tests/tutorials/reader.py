@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from io import BytesIO
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -34,7 +35,6 @@ MAKE_DEMO = (  # of `make demo` all but the installation
     'python scripts/report.py "$(ls -dt outputs/demo/*/seed=0 | head -n 1)"',
 )
 SECONDS = 600  # that a command may take at most
-SAVE = Figure.savefig
 
 
 class Reader:
@@ -105,11 +105,11 @@ def _call(folder: Path, words: list[str]) -> None:
         runpy.run_path(str(ROOT / words[0]), run_name="__main__")
 
 
-def _save_blank(figure: Figure, target: object, **options: object) -> None:
-    if isinstance(target, Path):
-        Image.new("RGB", (8, 8)).save(target)
+def _save_blank(figure: Figure, target: Path | BytesIO, **options: object) -> None:
+    if isinstance(target, BytesIO):  # of a report
+        target.write(b'<svg xmlns="http://www.w3.org/2000/svg"/>')
     else:
-        SAVE(figure, target, **options)
+        Image.new("RGB", (8, 8)).save(target)
 
 
 def _fork(command: list[str]) -> int:

@@ -121,7 +121,7 @@ def test_features_are_those_of_keras(network, keras, store, folders, publish):
 
 
 @pytest.mark.parametrize("name", PAPERS)
-def test_the_papers_networks_and_optimisers_have_the_constants_of_keras(name, keras):
+def test_the_papers_networks_and_optimisers_have_the_constants_of_keras(name, keras, undrawn_layers):
     """BatchNorm of each of their networks and heads, and Adam: those that Keras builds."""
     config = check_config(composed([f"+experiment={name}", "weights=random", "prepare.size=96"]))
     classifier, _ = build_classifier(config, ("a", "b"))

@@ -44,7 +44,7 @@ def summary(*arguments, code=0):
 
 
 @pytest.mark.parametrize("experiment", PRINTED)
-def test_counts_are_those_that_the_papers_print(experiment):
+def test_counts_are_those_that_the_papers_print(experiment, undrawn_layers):
     config = compose_config([f"+experiment={experiment}", "weights=random"])
     classifier = build_untrained(config, 2)
     classifier.configure_stage(list(stages_of(config).values())[-1])

@@ -3,16 +3,19 @@
 import json
 import random
 import re
-import subprocess
 import sys
+import time
 import urllib.request
 from contextlib import contextmanager
 from http.client import HTTPException
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Event, Timer
 from typing import Any
 
-from karyocyte.common.paths import ROOT
+from karyocyte.commands.review import app
+from karyocyte.workflows.review import review, server  # noqa: F401 (imported once, before the servers are forked)
+from tests import processes
 
 TIMES = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d\.\d+\+00:00)?"
 
@@ -21,15 +24,29 @@ Plans = dict[str, list[dict[str, Any]]]  # decisions by the stem of the cell
 
 
 @contextmanager
-def server(output: Path):
+def served(output: Path):
     """Yield the address of the page and its process, which is killed at the end."""
-    command = [sys.executable, "scripts/review.py", str(output), "--reader", "reader1"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    printed = output.parent / f"{output.name}.log"
+    printed.unlink(missing_ok=True)
+    process = processes.start(printed, {}, _serve, output)
     try:
-        yield re.search(r"http://\S+", process.stdout.readline()).group(), process
+        yield _address(process, printed), process
     finally:
         process.kill()
-        process.communicate()
+        process.join()
+
+
+def _serve(output: Path) -> None:
+    sys.argv = ["scripts/review.py", str(output), "--reader", "reader1"]
+    app()
+
+
+def _address(process: BaseProcess, printed: Path) -> str:
+    """Wait for the address that a server prints."""
+    while not (address := re.search(r"http://\S+/", printed.read_text() if printed.exists() else "")):
+        assert process.is_alive(), printed.read_text()
+        time.sleep(0.05)
+    return address.group()
 
 
 def follow(address: str, plans: Plans, acknowledged: list[tuple[str, str]]) -> None:
@@ -57,25 +74,25 @@ def review_killed(output: Path, plans: Plans, kills: int, within: float = 1.0) -
     moments = random.Random(0)
     acknowledged: list[tuple[str, str]] = []
     for _ in range(kills):
-        with server(output) as (address, process):
+        with served(output) as (address, process):
             killed = Event()
             timer = Timer(moments.uniform(0.0, within), _kill, (process, killed))
             timer.start()
             try:
                 follow(address, plans, acknowledged)
-                process.wait(timeout=10)
+                process.join(timeout=10)
             except (OSError, HTTPException, ValueError):
                 if not killed.is_set():
                     raise
             finally:
                 timer.cancel()
-    with server(output) as (address, _):
+    with served(output) as (address, _):
         follow(address, plans, acknowledged)
-    with server(output):  # writes what is approved at its start
+    with served(output):  # writes what is approved at its start
         return acknowledged
 
 
-def _kill(process: subprocess.Popen, killed: Event) -> None:
+def _kill(process: BaseProcess, killed: Event) -> None:
     killed.set()
     process.kill()
 

@@ -218,7 +218,7 @@ def test_a_server_that_is_killed_at_random_moments_loses_and_doubles_nothing(tmp
         {"action": "approve"},
     ]
     plans = {}
-    for number in range(3):
+    for number in range(2):
         plans[f"m{number}"] = json.loads(json.dumps(steps).replace("LEFT_OUT", LEFT_OUT).replace("m0/", f"m{number}/"))
     write_metaphase(tmp_path / "killed", len(plans))
     (tmp_path / "killed" / "index.html").write_text("page")

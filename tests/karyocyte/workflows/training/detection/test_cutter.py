@@ -24,6 +24,11 @@ def config(tmp_path, *overrides):
     return small_config(tmp_path, *DATA, *overrides, experiment="chromosome_cutter", data=["data=synthetic_metaphases"])
 
 
+def drawn(run):
+    """The cache of a run, whose pictures are drawn already, as an override."""
+    return f"cache_dir={run.raw_config['cache_dir']}"
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = train.run(config(tmp_path_factory.mktemp("cutter")))
@@ -64,14 +69,14 @@ def test_an_exported_cutter_cuts_what_its_run_cuts_and_is_no_detector(run, tmp_p
         ("transform.flips=true", "masks are not moved"),
     ],
 )
-def test_what_does_not_fit_is_refused(tmp_path, override, words):
+def test_what_does_not_fit_is_refused(tmp_path, run, override, words):
     with pytest.raises(UserError, match=words):
-        train.run(config(tmp_path, override))
+        train.run(config(tmp_path, drawn(run), override))
 
 
 def test_a_cutter_starts_from_another_one(tmp_path, run):
     first = load_cutter(run.folder).state_dict()
-    _, module, contents = train.prepare(config(tmp_path, f'init_from="{run.folder}"', "seed=1"))
+    _, module, contents = train.prepare(config(tmp_path, drawn(run), f'init_from="{run.folder}"', "seed=1"))
     assert contents["init_from"] is not None
     for name, value in module.state_dict().items():
         assert torch.equal(value, first[name].cpu())

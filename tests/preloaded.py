@@ -1,0 +1,39 @@
+"""What the server of forked processes does once for all of them: imports, and the files of conf/ that are parsed."""
+
+import gc
+from contextlib import suppress
+from importlib import import_module
+
+from karyocyte.common import compat
+from tests.helpers.training import SMALL, composed
+
+# What commands import when they are called; for some an extra may be missing.
+MODULES = (
+    "datamodules.transforms.batched_augmentation",
+    "karyocyte.workflows.explain.explain_runs",
+    "karyocyte.workflows.explain.summary",
+    "karyocyte.workflows.export.export_model",
+    "karyocyte.workflows.karyotyping.karyotype_cells",
+    "karyocyte.workflows.papers.reproduce",
+    "karyocyte.workflows.papers.verdicts",
+    "karyocyte.workflows.prediction.predict_images",
+    "karyocyte.workflows.prepare_data",
+    "karyocyte.workflows.report.page",
+    "karyocyte.workflows.review.server",
+    "karyocyte.workflows.sweeps.collect",
+    "lightning_modules.prediction.mc_dropout",
+    "pyarrow.dataset",
+    "sklearn.covariance",
+    "tests.karyocyte.workflows.review.scripted",
+    "tests.karyocyte.workflows.training.interrupted_run",
+    "tests.lightning_modules.pair",
+    "uvicorn",
+)
+
+for name in MODULES:
+    with suppress(ImportError):
+        import_module(name)
+PARSED = compat.parse_yaml_once()  # for as long as this name exists
+PARSED.__enter__()
+composed(SMALL)
+gc.freeze()  # no collection of a fork goes through all that is imported
