@@ -129,7 +129,9 @@ def normal_cells(table: pd.DataFrame, count: int) -> list[Cell]:
         if name_karyotype(Counter(cell["class"])).kind == NORMAL:
             cells[cell["case_id"].fillna(cell["cell_id"]).iloc[0]] = cell.sample(frac=1, random_state=len(cells))
     if len(cells) < 2:
-        raise UserError("the test part has normal cells of fewer than two cases: name another set")
+        raise UserError(
+            f"fewer than two cases of the set of {table['path'].iloc[0]} have normal test cells: name another"
+        )
     drawn = []
     for cell in pd.Series(cells).sample(min(count, len(cells)), random_state=0):
         pixels = [read_image(Path(path))[..., 0] for path in cell["path"]]
@@ -172,7 +174,7 @@ def measure(cells: Sequence[Cell], corruption: Corruption) -> dict[str, object]:
 def main(data: Annotated[list[Path], typer.Option()], cells: int = 12, csv: Path | None = None) -> None:
     """Count corrupted cells that the built-in model names wrongly without referring them.
 
-    So many test cells are taken of fold 0 of each set, a folder with labels.csv (--data, several times).
+    It takes --cells normal test cells of fold 0 of each set, a folder with labels.csv (--data, several times).
     """
     rows = []
     for folder in data:

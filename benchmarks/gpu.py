@@ -3,7 +3,7 @@
 Trainings and predictions of this code beside a plain loop with the same settings, and beside the same loop on one batch
 that stays on the device, the bound that loading images cannot exceed. All see the same synthetic images, in whole
 batches: another size of batch makes cuDNN choose its algorithms again. The first batches, until every process that
-loads images has given some, are not counted; ``start`` is how many seconds they took. Memory is the largest that
+loads images has given some, are not counted; ``start`` is the seconds until then. Memory is the largest that
 tensors held on the device at once, in GB.
 """
 
@@ -30,11 +30,12 @@ from karyocyte.common.cli import report_user_errors
 from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.config.recipes import as_classifier
 from karyocyte.common.config.schema import Config
+from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
 from karyocyte.common.revision import revision
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
-from lightning_modules.predict import LightningPredictor
+from lightning_modules.predict import LightningPredictor, PredictionCollector
 from lightning_modules.training.fit import train_stages
 from lightning_modules.training.process import set_up_torch
 from lightning_modules.training.trainer import build_trainer
@@ -73,7 +74,13 @@ class Clock:
             self.images += images
 
     def rate(self) -> float:
-        """Return the images per second until now."""
+        """Return the images per second until now.
+
+        Raises:
+            UserError: There were no batches after the first ones.
+        """
+        if not self.images:
+            raise UserError(f"the first {self.warm_up} batches are not counted: give more --batches")
         self.end = self.end or self._now()
         return self.images / (self.end - self.start)
 
@@ -122,7 +129,7 @@ def rates(experiment: str, batches: int, batch: int, folder: Path, accelerator: 
         if work == "training":
             train_stages(model, data, config, folder / experiment, callbacks=[TimedSteps(clock)])
         else:
-            trainer = build_trainer(config, callbacks=[TimedSteps(clock)])
+            trainer = build_trainer(config, callbacks=[PredictionCollector(), TimedSteps(clock)])
             trainer.limit_predict_batches = batches
             predictor = LightningPredictor(model, config.inference, config.seed)
             trainer.predict(predictor, datamodule=data, return_predictions=False)

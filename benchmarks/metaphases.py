@@ -130,7 +130,7 @@ def unseen_cases(pictures: pd.DataFrame, confidence: float) -> Share:
 def measured(pictures: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     """Return what ``measure`` counts with its intervals by case: metric, value, low and high; and ``unseen_cases``.
 
-    Of the corrections that a reader makes (a box added, removed, or given another class) without an interval.
+    The corrections that a reader has to make (a box added, removed, or given another class) have no interval.
     """
     table = by_case(lambda kept: measure(pictures[kept]), pictures["case"], confidence)
     unseen = unseen_cases(pictures, confidence)

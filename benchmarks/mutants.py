@@ -1,6 +1,7 @@
 """Changes the code at random places, and tells which changes the tests of the place, or else of its area, notice.
 
-``python -m benchmarks.mutants COPY CSV [--first 0] [--count 120]`` changes a copy of this folder, one place at a time.
+``python -m benchmarks.mutants COPY CSV [--seed 56] [--first 0] [--count 120]`` changes a copy of this folder, one place
+at a time.
 """
 
 import ast

@@ -1,7 +1,6 @@
 """What the server of forked processes does once for all of them: imports, and the files of conf/ that are parsed."""
 
 import gc
-from contextlib import suppress
 from importlib import import_module
 
 from karyocyte.common import compat
@@ -29,10 +28,14 @@ MODULES = (
     "tests.lightning_modules.pair",
     "uvicorn",
 )
+OURS = ("datamodules", "karyocyte", "lightning_modules", "tests")
 
 for name in MODULES:
-    with suppress(ImportError):
+    try:
         import_module(name)
+    except ModuleNotFoundError as error:  # of an extra
+        if str(error.name).split(".")[0] in OURS:
+            raise
 PARSED = compat.parse_yaml_once()  # for as long as this name exists
 PARSED.__enter__()
 composed(SMALL)

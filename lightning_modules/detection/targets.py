@@ -56,9 +56,13 @@ def detection_loss(maps: Maps, image: torch.Tensor, boxes: Sequence[torch.Tensor
         kinds = kinds_of(image[number, 0], of_picture)
         near = _nearness(of_picture, x, y)
         targets = maps.centres.new_zeros(KINDS, height, width)
+        owners = torch.full_like(targets, -1, dtype=torch.long)  # of the boxes of its kind, a cell learns the nearest
         for kind in torch.unique(kinds).tolist():
-            targets[kind] = near[kinds == kind].amax(0)
-        owned = (near >= NEAR) & (near == targets[kinds])  # of the boxes of its kind, a cell learns the nearest
+            rows = torch.nonzero(kinds == kind)[:, 0]
+            targets[kind], nearest = near[rows].max(0)
+            owners[kind] = rows[nearest]
+        numbers = torch.arange(len(of_picture), device=image.device)
+        owned = (near >= NEAR) & (owners[kinds] == numbers[:, None, None])
         box, row, column = owned.nonzero(as_tuple=True)
         predicted = boxes_of(torch.stack([x[column], y[row]]), maps.sides[number, kinds[box], :, row, column].T)
         weights = near[owned] / near.sum((1, 2))[box]

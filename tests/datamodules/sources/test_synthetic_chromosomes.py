@@ -16,7 +16,6 @@ from datamodules.synthesis.ideogram import ACROCENTRIC, IDEOGRAM
 from datamodules.synthesis.metaphase import GROUND, read_metaphase, to_chromosome
 from karyocyte.common.config.sources import SyntheticChromosomesConfig
 from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
-from tests.datamodules.synthesis.looks import check_looks
 
 SMALL = SyntheticChromosomesConfig(source="synthetic_chromosomes", cells=4, cases=3, abnormal=0.3)
 
@@ -97,7 +96,3 @@ def _waist(image: np.ndarray) -> float:
     width = cv2.GaussianBlur((image < GROUND).sum(axis=1, keepdims=True).astype(float), (1, 0), 0, sigmaY=1.0)[:, 0]
     end = min(8, len(width) // 4)
     return (end + width[end:-end].argmin() + 0.5) / len(width)
-
-
-def test_chromosomes_look_as_they_did_when_figures_were_measured():
-    check_looks("chromosomes")

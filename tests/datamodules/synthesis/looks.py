@@ -1,4 +1,4 @@
-"""What drawn pictures look like, in numbers, beside those of when the figures of docs/ and results/ were measured.
+"""Measures of drawn pictures, compared with those recorded when the figures of docs/ and results/ were measured.
 
 Where pictures are meant to change, raise the version of their source, and measure the figures again;
 ``python -m tests.datamodules.synthesis.looks`` writes the table anew.
@@ -103,4 +103,4 @@ def _look(pixels: np.ndarray) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    pd.concat(map(looks_of, SOURCES)).to_csv(TABLE, index=False)
+    pd.concat([looks_of(source) for source in SOURCES]).to_csv(TABLE, index=False)

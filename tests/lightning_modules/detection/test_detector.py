@@ -75,6 +75,8 @@ def test_the_loss_of_perfect_maps_is_far_below_that_of_wrong_ones():
     right = detection_loss(perfect(kinds), image, [BOXES])
     moved = detection_loss(perfect(kinds, BOXES.roll(1, 0)), image, [BOXES])
     assert right[0] < 0.2 * moved[0]
+    twice = detection_loss(perfect(kinds, BOXES.roll(1, 0)), image, [torch.cat([BOXES, BOXES])])
+    torch.testing.assert_close(2 * twice[1], moved[1])  # a cell learns one of two equal boxes
     _, empty = detection_loss(perfect(kinds), image, [BOXES[:0]])
     assert empty == 0
 

@@ -70,7 +70,8 @@ def folder(tmp_path_factory) -> Path:
 def pair(folder):
     """The outcomes of all trainings in both processes."""
     plan = [Training(name, given(folder, *overrides)) for name, overrides in ALIKE.items()]
-    plan[0] = replace(plan[0], fault="records_builds", evaluated=True)
+    first = [*ALIKE].index("smoothed loss")
+    plan[first] = replace(plan[first], fault="records_builds", evaluated=True)
     plan += [
         Training("undisturbed", given(folder / "undisturbed", *STATEFUL)),
         # One run is disturbed three times: whatever a resume loses shows in what it ends with.
@@ -173,7 +174,6 @@ def test_a_resume_in_mid_epoch_is_bit_equal_to_an_undisturbed_run_of_two(pair):
 def test_a_signal_that_reaches_one_process_first_makes_both_leave_with_one_state(pair, left):
     assert [each["error"] for each in pair[left]] == ["Preempted: SIGTERM"] * 2
     assert all(each["seconds"] < 30 for each in pair[left])
-    assert_same_runs(run_of(pair, "resumed"), run_of(pair, "undisturbed"))
 
 
 def test_a_signal_that_reaches_another_process_first_is_no_error_of_the_first(pair, folder):

@@ -56,11 +56,15 @@ def load_start(model: Detector | Cutter, init_from: str | None) -> str | None:
         return None
     folder = Path(init_from)
     description, start = load(folder, "cutter" if isinstance(model, Cutter) else "detector")
+    if start.facts() != model.facts():
+        raise UserError(f"init_from={init_from} takes images of another mean and std: use its weights= here too")
     try:
         model.load_state_dict(start.state_dict())
     except RuntimeError as error:  # other names or shapes
-        cut = f"model.name={description.network.name} model.cut={description.network.cut}"
-        raise UserError(f"init_from={init_from} is another network: set {cut} and its head.layers here too") from error
+        words = f"model={description.network.name} model.cut={description.network.cut or 'null'}"
+        if description.kind == "detector":
+            words += f" 'head.layers=[{{centres: {description.width}}}]'"
+        raise UserError(f"init_from={init_from} is another network: set {words} here too") from error
     return sha256_of_file(folder / description.weights if kind_of(folder) else Run(folder).best_checkpoint)
 
 

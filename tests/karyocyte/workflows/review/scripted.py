@@ -43,8 +43,10 @@ def _serve(output: Path) -> None:
 
 def _address(process: BaseProcess, printed: Path) -> str:
     """Wait for the address that a server prints."""
+    end = time.monotonic() + processes.SECONDS
     while not (address := re.search(r"http://\S+/", printed.read_text() if printed.exists() else "")):
         assert process.is_alive(), printed.read_text()
+        assert time.monotonic() < end, printed.read_text()
         time.sleep(0.05)
     return address.group()
 
@@ -80,6 +82,7 @@ def review_killed(output: Path, plans: Plans, kills: int, within: float = 1.0) -
             timer.start()
             try:
                 follow(address, plans, acknowledged)
+                assert killed.wait(10)
                 process.join(timeout=10)
             except (OSError, HTTPException, ValueError):
                 if not killed.is_set():

@@ -68,8 +68,13 @@ def test_an_exported_detector_finds_what_its_run_finds(tmp_path, root):
     assert contents["init_from"] is not None
     started_from = load_detector(tmp_path / "exported").module.state_dict()
     assert all(torch.equal(value, started_from[name]) for name, value in module.state_dict().items())
-    with pytest.raises(UserError, match="set model.name=resnet18 model.cut=layer3.0 and its head.layers"):
+    with pytest.raises(UserError, match="set model=resnet18 model.cut=layer3.0 'head.layers=..centres: 16"):
         train.prepare(config(tmp_path, root, start, "head.layers=[{centres: 8}]"))
+    facts = json.loads((tmp_path / "exported" / "model.json").read_text())
+    facts["network"]["mean"] = [0.5, 0.5, 0.5]
+    (tmp_path / "exported" / "model.json").write_text(json.dumps(facts))
+    with pytest.raises(UserError, match="another mean and std"):
+        train.prepare(config(tmp_path, root, start))
     with (tmp_path / "exported" / "detector.safetensors").open("ab") as file:
         file.write(b"0")
     with pytest.raises(UserError, match="was changed since it was exported"):
