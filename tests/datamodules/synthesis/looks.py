@@ -28,7 +28,6 @@ TABLE = Path(__file__).with_suffix(".csv")
 COUNTS = {"height": 0, "width": 0, "body": 5, "dark": 3, "darkest": 2, "median": 2, "lightest": 2}
 SHARE = 0.005  # of these, in addition
 MEANS = {"cells": 0.05, "chromosomes": 0.05, "karyograms": 0.05, "metaphases": 0.2, "aberrations": 1.5}
-OTHERWISE = {"metaphases": 0.5}  # share of the pictures in which a chromosome, and all after it, gets another place
 SHEETS = (((640, 832), 1.0), ((320, 420), 0.5))
 KINDS = ("gain", "sex_gain", "terminal_deletion", "interstitial_deletion", "duplication", "inversion", "translocation")
 CELLS = SyntheticConfig(source="synthetic", positive_class="all", images=24, subjects=6, size=96)
@@ -72,8 +71,8 @@ SOURCES: dict[str, Callable[[], Iterator[np.ndarray]]] = {
 }
 
 
-def check_looks(source: str) -> None:
-    """Assert that the pictures of a source look as in the table."""
+def changed_pictures(source: str) -> pd.DataFrame:
+    """Return the measures of those pictures of a source that are not as in the table."""
     recorded = pd.read_csv(TABLE).query("source == @source").drop(columns="source").reset_index(drop=True)
     drawn = looks_of(source).drop(columns="source")
     assert len(drawn) == len(recorded)
@@ -81,7 +80,7 @@ def check_looks(source: str) -> None:
     for name in drawn:
         difference = np.abs(drawn[name].to_numpy() - recorded[name].to_numpy())
         changed |= difference > (COUNTS[name] + SHARE * recorded[name].to_numpy() if name in COUNTS else MEANS[source])
-    assert changed.mean() <= OTHERWISE.get(source, 0), drawn[changed]
+    return drawn[changed]
 
 
 def looks_of(source: str) -> pd.DataFrame:
