@@ -20,12 +20,14 @@ from datamodules.inference.cell_images import read_cell, used_files
 from datamodules.inference.image_files import ImageFiles, find_image_files
 from datamodules.metaphases.crops import cut_out_by
 from datamodules.metaphases.data_module import MetaphaseDataModule
+from karyocyte.common.boxes import overlaps
 from karyocyte.common.files import write_csv
 from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
 from karyocyte.common.revision import revision
-from karyocyte.common.runs.portable import BUILT_IN, BUILT_IN_DETECTOR
+from karyocyte.common.runs.portable import BUILT_IN, BUILT_IN_DETECTOR, BUILT_IN_DETECTORS, BUILT_IN_REFINER
 from karyocyte.evaluation.cells.cell_karyotype import karyotype_of_cell
 from karyocyte.evaluation.cells.prior import KaryotypePriors
+from karyocyte.inference.box_finder import BoxFinder, FoundBoxes
 from karyocyte.inference.models import LoadOptions, open_model
 from karyocyte.workflows.karyotyping.cell_model import load_cell_model
 from karyocyte.workflows.karyotyping.metaphases import ChromosomeFinder, cut_pictures
@@ -59,7 +61,7 @@ def see(files: ImageFiles, frame: pd.DataFrame, detector: Any) -> list[Seen]:
             sides = np.array([one.box for one in picture.found.values()], float)[kept]
             order = np.argsort(-picture.boxes.probabilities[kept], kind="stable")
             truth = np.empty(len(kept), int)
-            overlap = matching.overlaps(sides[order], np.asarray(frame.loc[cell.name, "boxes"], float))
+            overlap = overlaps(sides[order], np.asarray(frame.loc[cell.name, "boxes"], float))
             truth[order] = matching.match(overlap, LEAST)
             seen.append(Seen(model.predict(used, pool).log_probabilities, truth))
     return seen
@@ -100,9 +102,9 @@ def run(pictures: Path, data: Path, csv: Path) -> None:
     frame = MetaphaseDataModule(data_dir=str(data)).manifest.frame.set_index("image_id")
     files = find_image_files([pictures], pictures, False, follow_links=True)
     names = [Path(file.name).stem for file in files.files]
-    found = see(files, frame, trained.load_detector(BUILT_IN_DETECTOR))
-    boxes = (trained.FoundBoxes(one.astype(np.float32), np.ones(len(one))) for one in frame.loc[names, "boxes"])
-    true = see(files, frame, SimpleNamespace(scales=(1.0,), find=lambda _: next(boxes)))
+    found = see(files, frame, BoxFinder.load(BUILT_IN_DETECTORS, BUILT_IN_REFINER))
+    boxes = (FoundBoxes(one.astype(np.float32), np.ones(len(one))) for one in frame.loc[names, "boxes"])
+    true = see(files, frame, SimpleNamespace(find=lambda _: next(boxes)))
     rows: list[dict[str, Any]] = []
     for name, own, given in zip(names, found, true, strict=True):
         rows += oracles(own, given, np.asarray(frame.loc[name, "chromosomes"]), np.asarray(frame.loc[name, "boxes"]))

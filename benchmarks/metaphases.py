@@ -14,6 +14,7 @@ import typer
 
 from benchmarks.shared import show
 from datamodules.metaphases.data_module import MetaphaseDataModule
+from karyocyte.common.boxes import overlaps
 from karyocyte.common.cli import report_user_errors
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_csv, write_csv
@@ -24,7 +25,7 @@ from karyocyte.evaluation.result import Share
 from karyocyte.workflows.karyotyping.karyotype_tables import RANKS
 from karyocyte.workflows.training.detection.evaluate_detections import SIDES, crossing_boxes
 from karyocyte.workflows.training.detection.steps import by_case
-from lightning_modules.detection.matching import match, overlaps
+from lightning_modules.detection.matching import match
 
 LEAST = 0.5  # intersection over union of a box that finds a chromosome
 NORMAL = ("46,XX", "46,XY")

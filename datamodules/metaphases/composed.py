@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import albumentations as A
 import numpy as np
 import torch
 from torch.utils.data import Dataset
@@ -13,11 +12,11 @@ from datamodules.manifest.manifest import Manifest
 from datamodules.metaphases.crops import crop_boxes
 from datamodules.metaphases.cut_out import cut_out
 from datamodules.metaphases.data_module import MetaphaseDataModule
+from datamodules.metaphases.light import change_light, light_operations
 from datamodules.metaphases.picture import network_picture
 from datamodules.prepared_dataset import Key, epochs_and_items
 from datamodules.synthesis.metaphase import Chromosome
 from datamodules.synthesis.metaphase_picture import compose_metaphase
-from datamodules.transforms.augmentation import chosen_operations
 from karyocyte.common.config.data import TransformConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.seeds import derive_seed
@@ -56,9 +55,7 @@ class ComposedBoxes(Dataset[dict[str, Any]]):
         self.manifest = manifest
         self.rows = rows
         self.seed = derive_seed("composed", seed)
-        self.light: list[Any] = chosen_operations(light) if light else []
-        if light and (light.flips or light.rotations or any(isinstance(step, A.DualTransform) for step in self.light)):
-            raise UserError("masks are not moved: of transform, only brightness, gamma, noise and blur count")
+        self.light = light_operations(light)
         self.chromosomes = _free_chromosomes(manifest, rows)
 
     def __len__(self) -> int:
@@ -84,9 +81,7 @@ class ComposedBoxes(Dataset[dict[str, Any]]):
         chosen = [self.chromosomes[number] for number in rng.integers(len(self.chromosomes), size=len(layout))]
         composed = compose_metaphase(chosen, rng, upright=False, boxes=layout)
         picture = network_picture(np.repeat(composed.pixels[..., None], 3, axis=2), 1.0)
-        for number, step in enumerate(self.light):
-            step.set_random_seed((seed + number) % 2**32)
-            picture = step(image=picture)["image"]
+        picture = change_light(picture, self.light, seed)
         crops = crop_boxes(picture, np.array([one.box for one in composed.chromosomes]))
         placed = composed.chromosomes
         return crops.images, crops.masks([one.mask for one in placed], [one.corner for one in placed])

@@ -13,6 +13,7 @@ class KaryotypeConfig(KaryotypePriors, defaults="karyotype"):
 
     input: Literal["auto", "chromosomes", "metaphases"] = FROM_YAML
     detector: Folder | None = FROM_YAML
+    refiner: Literal["none"] | Folder | None = FROM_YAML
     cutter: Literal["none"] | Folder | None = FROM_YAML
     refer_below: Share = FROM_YAML
     refer_expected_wrong: NonNegativeFloat | None = FROM_YAML

@@ -8,9 +8,10 @@ from torch import nn
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from karyocyte.common.boxes import overlaps
 from karyocyte.common.runs.facts import ModelFacts
 from lightning_modules.detection.decoding import decode
-from lightning_modules.detection.matching import average_precision, match, overlaps
+from lightning_modules.detection.matching import average_precision, match
 from lightning_modules.detection.network import CentreDecoder, Maps, levels_of
 from lightning_modules.detection.targets import SIDES_WEIGHT, detection_loss
 from lightning_modules.optimizers import TrainingSettings

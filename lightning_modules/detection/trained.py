@@ -1,16 +1,16 @@
-"""Trained detectors and cutters, from their runs or from folders that need no run."""
+"""Trained detectors, refiners and cutters, from their runs or from folders that need no run."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from scipy.special import expit, logit
 from torch import nn
 
-from karyocyte.common.config.schema import DetectorConfig
+from karyocyte.common.boxes import overlaps
+from karyocyte.common.config.schema import REFINED_SIDE, DetectorConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_whole_json, sha256_of_file
 from karyocyte.common.runs.facts import ModelFacts
@@ -19,6 +19,7 @@ from karyocyte.common.runs.portable import (
     DETECTOR_FACTS,
     DetectorDescription,
     Licence,
+    PictureNetworks,
     read_description,
     training_command,
 )
@@ -28,21 +29,13 @@ from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.checkpoint_io import load_checkpoint, load_exported
 from lightning_modules.detection.cutter import Cutter
 from lightning_modules.detection.detector import Detector
-from lightning_modules.detection.matching import overlaps
 from lightning_modules.detection.network import CentreDecoder, decoder_width, levels_of
+from lightning_modules.detection.refiner import BoxRefiner, RefinerHead
 from lightning_modules.optimizers import TrainingSettings
 
-EXPERIMENTS = {"detector": "metaphase_detector", "cutter": "chromosome_cutter"}
-ZOOMS = (1.0, 1.2)  # times the scale of the detector, at which a picture is looked at
+EXPERIMENTS = {"detector": "metaphase_detector", "cutter": "chromosome_cutter", "refiner": "box_refiner"}
 SAME = 0.6  # intersection over union, from which on boxes that were found at two scales are of one chromosome
 MULTIPLE = 32  # of pixels that height and width are padded to
-
-
-class FoundBoxes(NamedTuple):
-    """The boxes of a picture, the most certain first."""
-
-    boxes: np.ndarray  # left, top, right, bottom in pixels of the picture, float32, shape (n, 4)
-    probabilities: np.ndarray  # that a box holds a chromosome, calibrated, float64, shape (n,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,26 +45,13 @@ class TrainedDetector:
     description: DetectorDescription
     module: Detector
 
-    @property
-    def scales(self) -> tuple[float, ...]:
-        """By how much pictures are scaled."""
-        return tuple(self.description.scale * zoom for zoom in ZOOMS)
-
-    def find(self, pictures: Sequence[np.ndarray]) -> FoundBoxes:
-        """Find the chromosomes of a picture, bright on black, uint8 gray, (H, W), given at each of ``scales``.
-
-        A box is the mean of those that are found at these scales, weighed by their scores; its score is their mean, in
-        which a box that is not found counts 0.
-        """
-        found = [self._find(picture, scale) for picture, scale in zip(pictures, self.scales, strict=True)]
-        boxes, scores = together(found)
-        slope, intercept = self.description.calibration
-        logits = slope * logit(scores.astype(np.float64).clip(1e-6, 1 - 1e-6)) + intercept
-        return FoundBoxes(boxes, expit(logits))
-
     @torch.inference_mode()
-    def _find(self, picture: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return boxes, float32, (n, 4), in pixels of the picture that is scaled, and their scores, float32, (n,)."""
+    def find(self, picture: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+        """Find the chromosomes of a picture, bright on black, uint8 gray, (H, W), that is scaled by ``scale``.
+
+        Returns:
+            Boxes in pixels of the picture before it was scaled, float32, (n, 4), and their scores, float32, (n,).
+        """
         height, width = picture.shape
         padded = np.pad(picture, ((0, -height % MULTIPLE), (0, -width % MULTIPLE)))
         batch = torch.from_numpy(padded)[None, None].to(self.module.device).float() / 255
@@ -82,7 +62,11 @@ class TrainedDetector:
 
 
 def together(found: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the boxes, (n, 4), and scores, (n,), of one picture that were found in several ways, as one of each."""
+    """Return the boxes, (n, 4), and scores, (n,), of one picture that were found in several ways, as one of each.
+
+    A box is the mean of those that are found in these ways, weighed by their scores; its score is their mean, in which
+    a box that is not found counts 0. The most certain is the first.
+    """
     boxes = np.concatenate([boxes for boxes, _ in found])
     scores = np.concatenate([scores for _, scores in found])
     ways = np.repeat(np.arange(len(found)), [len(scores) for _, scores in found])
@@ -104,6 +88,14 @@ def together(found: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray
     return mean, np.array([score for _, score in kept], np.float32)
 
 
+@dataclass(frozen=True, eq=False)
+class TrainedRefiner:
+    """A refiner with its weights, likewise."""
+
+    description: DetectorDescription
+    module: BoxRefiner
+
+
 def load_detector(folder: Path) -> TrainedDetector:
     """Load a detector from the folder of a finished run or of an export; errors are those of ``load``."""
     description, module = load(folder, "detector")
@@ -118,7 +110,14 @@ def load_cutter(folder: Path) -> Cutter:
     return module
 
 
-def load(folder: Path, kind: Literal["detector", "cutter"]) -> tuple[DetectorDescription, Detector | Cutter]:
+def load_refiner(folder: Path) -> TrainedRefiner:
+    """Load a refiner of boxes, likewise."""
+    description, module = load(folder, "refiner")
+    assert isinstance(module, BoxRefiner)
+    return TrainedRefiner(description, module)
+
+
+def load(folder: Path, kind: PictureNetworks) -> tuple[DetectorDescription, Detector | Cutter | BoxRefiner]:
     """Load a network of a kind from the folder of a finished run or of an export, to where it computes fastest.
 
     Raises:
@@ -145,14 +144,18 @@ def load(folder: Path, kind: Literal["detector", "cutter"]) -> tuple[DetectorDes
     return description, module
 
 
-def build(description: DetectorDescription) -> Detector | Cutter:
+def build(description: DetectorDescription) -> Detector | Cutter | BoxRefiner:
     """Build the network of a description with random weights."""
     network = description.network
-    built = build_backbone(network.name, network.args, network.cut, (64, 64))
+    side = REFINED_SIDE if description.kind == "refiner" else 64
+    built = build_backbone(network.name, network.args, network.cut, (side, side))
     backbone = built.module
     facts = ModelFacts(list(network.mean), list(network.std), network.args)
     if description.kind == "cutter":
         return Cutter(backbone, nn.Conv2d(built.out_shape[0], 1, 1), facts, TrainingSettings())
+    if description.kind == "refiner":
+        channels, *places = built.out_shape
+        return BoxRefiner(backbone, RefinerHead(channels, math.prod(places)), facts, TrainingSettings())
     with torch.no_grad():
         levels = levels_of(backbone.eval(), torch.zeros(1, 3, 64, 64))
     decoder = CentreDecoder([level.shape[1] for level in levels], description.width)

@@ -20,6 +20,8 @@ from karyocyte.common.config.data import (
 from karyocyte.common.config.defaults import section_defaults
 from karyocyte.common.config.sources import DataConfig
 
+REFINED_SIDE = 80  # pixels of the images of boxes that a refiner sees
+
 
 class ModelConfig(StrictModel):
     """A timm backbone, whole or cut at a named module."""
@@ -346,5 +348,23 @@ class CutterConfig(TrainingConfig, defaults="train"):
     evaluation: PictureEvaluationConfig = FROM_YAML
 
 
-MetaphaseConfig = DetectorConfig | CutterConfig
-RECIPES: dict[str, type[TrainingConfig]] = {"classifier": Config, "detector": DetectorConfig, "cutter": CutterConfig}
+class RefinerConfig(TrainingConfig, defaults="train"):
+    """The whole configuration of a refiner's run, whose pictures are seen in full size."""
+
+    recipe: Literal["refiner"]
+    detector: Folder | None
+    evaluation: PictureEvaluationConfig = FROM_YAML
+
+    @property
+    def backbone_size(self) -> int | tuple[int, int]:
+        """Side of the images of boxes, in pixels."""
+        return REFINED_SIDE
+
+
+MetaphaseConfig = DetectorConfig | CutterConfig | RefinerConfig
+RECIPES: dict[str, type[TrainingConfig]] = {
+    "classifier": Config,
+    "detector": DetectorConfig,
+    "cutter": CutterConfig,
+    "refiner": RefinerConfig,
+}

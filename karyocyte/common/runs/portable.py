@@ -23,6 +23,7 @@ from karyocyte.common.runs.portable_folder import (
     BackboneFacts,
     Kinds,
     NetworkFacts,
+    PictureNetworks,
     PortableFolder,
     kind_of,
 )
@@ -31,7 +32,9 @@ from karyocyte.common.runs.run import Run
 TOLERANCE = 1e-4  # of a probability
 BUILT_IN = ROOT / "models" / "chromosomes"  # what names karyotypes where no model is named
 BUILT_IN_DETECTOR = ROOT / "models" / "metaphases"  # and what finds chromosomes in pictures
-DETECTOR_FACTS = "detector.json"  # in the run of a detector or cutter: its calibration and evaluation
+BUILT_IN_DETECTORS = (BUILT_IN_DETECTOR, ROOT / "models" / "metaphases_turned")  # together
+BUILT_IN_REFINER = ROOT / "models" / "refiner"  # and what judges and moves the boxes that both find
+DETECTOR_FACTS = "detector.json"  # in the run of a detector, cutter or refiner: its calibration and evaluation
 CODE_LICENCE = "Apache-2.0"
 
 
@@ -145,14 +148,15 @@ class ClassifierDescription(PortableDescription):
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorDescription(PortableDescription):
-    """The content of the model.json of a detector or of a cutter."""
+    """The content of the model.json of a detector, a cutter or a refiner."""
 
-    kind: Literal["detector", "cutter"]
+    kind: PictureNetworks
     network: BackboneFacts
-    width: int  # channels of the decoder; 0 of a cutter, which has none
+    width: int  # channels of the decoder; 0 of the others, which have none
     scale: float  # of the pictures that the network sees
-    # slope and intercept of the logit of the probability of a box over that of its score
-    calibration: tuple[float, float]
+    # slope and intercept of the logit of the probability of a box over that of its score; of a refiner the slopes over
+    # the logits of the score of the detectors and of its own two, and the intercept
+    calibration: tuple[float, ...]
     evaluation: list[dict[str, Any]]  # the rows of its evaluation: metric, value, low, high
     command: str | None  # that trained it, without the places of files; None where it is not known
     sha256: str  # of the weights; "" in a run
@@ -167,6 +171,7 @@ _DESCRIPTIONS: dict[str, TypeAdapter[Any]] = {
     "classifier": TypeAdapter(ClassifierDescription),
     "detector": TypeAdapter(DetectorDescription),
     "cutter": TypeAdapter(DetectorDescription),
+    "refiner": TypeAdapter(DetectorDescription),
 }
 
 
@@ -210,5 +215,5 @@ def training_command(run: Run) -> str | None:
 
 
 def is_detector(folder: Path) -> bool:
-    """Tell whether a folder holds an exported detector, or is the evaluated run of one or of a cutter."""
+    """Tell whether a folder holds an exported detector, or is the evaluated run of one, of a cutter or of a refiner."""
     return kind_of(folder) == "detector" or (folder / DETECTOR_FACTS).is_file()

@@ -11,7 +11,8 @@ from karyocyte.common.files import read_whole_json, sha256_of_file
 from karyocyte.common.runs.files import PortableFile
 
 FORMAT = 2
-Kinds = Literal["classifier", "detector", "cutter"]
+PictureNetworks = Literal["detector", "cutter", "refiner"]  # of pictures of metaphases
+Kinds = Literal["classifier"] | PictureNetworks
 # What ends the names of the files of a member.
 WEIGHTS = ".safetensors"
 GRAPH = ".onnx"

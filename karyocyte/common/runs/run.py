@@ -121,7 +121,7 @@ class Run:
     def config(self) -> "Config":
         """The configuration that a classifier was trained with; a cache that cannot be written becomes this user's."""
         recipe = self.raw_config.get("recipe")
-        if recipe in ("detector", "cutter"):
+        if recipe in ("detector", "cutter", "refiner"):
             raise UserError(f"{self.folder} is the run of a {recipe}: name that of a classifier")
         from karyocyte.common.config.schema import Config
 
@@ -129,12 +129,16 @@ class Run:
 
     @cached_property
     def metaphase_config(self) -> "MetaphaseConfig":
-        """The configuration of a detector's or a cutter's run, likewise."""
-        from karyocyte.common.config.schema import CutterConfig, DetectorConfig
+        """The configuration of the run of a detector, a cutter or a refiner, likewise."""
+        from karyocyte.common.config.schema import CutterConfig, DetectorConfig, RefinerConfig
 
-        if self.raw_config.get("recipe") == "cutter":
-            return self._config_of(CutterConfig)
-        return self._config_of(DetectorConfig)
+        match self.raw_config.get("recipe"):
+            case "cutter":
+                return self._config_of(CutterConfig)
+            case "refiner":
+                return self._config_of(RefinerConfig)
+            case _:
+                return self._config_of(DetectorConfig)
 
     def _config_of(self, model: type["AnyConfig"]) -> "AnyConfig":
         config = self._typed(RunFile.CONFIG, self.raw_config, model.model_validate)

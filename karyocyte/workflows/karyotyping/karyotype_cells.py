@@ -136,13 +136,16 @@ def read_input(request: KaryotypeRequest, folder: Path) -> tuple[Cells, Sequence
         cells = find_cells(request.cells, cache_dir, console.is_terminal, config.follow_links)
         say("read as pictures of single chromosomes (input=metaphases reads them as metaphases)")
         return cells, [None] * len(cells.cells)
-    from lightning_modules.detection import trained  # here: single chromosomes need no torch
+    # Here: single chromosomes need no torch.
+    from karyocyte.inference.box_finder import BoxFinder
+    from lightning_modules.detection.trained import load_cutter
 
     say("read as pictures of metaphases (input=chromosomes reads them as single chromosomes)")
     cutting = cut_out
     if request.cutter:
-        cutting = partial(cut_out_by, trained.load_cutter(request.cutter).probabilities)
-    finder = ChromosomeFinder(trained.load_detector(request.detector), cutting, read_drawn(request.fixed))
+        cutting = partial(cut_out_by, load_cutter(request.cutter).probabilities)
+    boxes = BoxFinder.load(request.detectors, request.refiner)
+    finder = ChromosomeFinder(boxes, cutting, read_drawn(request.fixed))
     return cut_pictures(pictures, finder, folder, console.is_terminal)
 
 

@@ -17,7 +17,13 @@ from karyocyte.common.files import safe_stems
 from karyocyte.common.karyotype import CHROMOSOMES, MARKER, class_of
 from karyocyte.common.runs.files import PortableFile
 from karyocyte.common.runs.names import resolve_run
-from karyocyte.common.runs.portable import BUILT_IN, BUILT_IN_DETECTOR, is_detector
+from karyocyte.common.runs.portable import (
+    BUILT_IN,
+    BUILT_IN_DETECTOR,
+    BUILT_IN_DETECTORS,
+    BUILT_IN_REFINER,
+    is_detector,
+)
 from karyocyte.common.runs.portable_folder import REMEDY
 from karyocyte.inference.cell_settings import KaryotypeConfig
 from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
@@ -72,10 +78,18 @@ class KaryotypeRequest:
         return open_model(self.named)
 
     @property
-    def detector(self) -> Path:
-        """The detector of chromosomes in metaphases."""
+    def detectors(self) -> Sequence[Path]:
+        """The detectors of chromosomes in metaphases."""
         named = self.config.detector
-        return resolve_run(Path(named)) if named else BUILT_IN_DETECTOR
+        return [resolve_run(Path(named))] if named else BUILT_IN_DETECTORS
+
+    @property
+    def refiner(self) -> Path | None:
+        """The refiner of their boxes; None for none. The built-in one knows the built-in detectors."""
+        named = self.config.refiner
+        if named and named != "none":
+            return resolve_run(Path(named))
+        return None if named == "none" or self.config.detector else BUILT_IN_REFINER
 
     @property
     def cutter(self) -> Path | None:
@@ -107,7 +121,7 @@ class KaryotypeRequest:
         if self.named == [BUILT_IN] and not is_model(BUILT_IN):
             raise UserError(f"{BUILT_IN / PortableFile.MODEL} is missing or damaged, and no run is named: {REMEDY}")
         model = self.model
-        if self.config.detector and not is_detector(self.detector):
+        if self.config.detector and not is_detector(self.detectors[0]):
             raise UserError(
                 f"detector={self.config.detector} is no detector: name a run of +experiment=metaphase_detector"
             )

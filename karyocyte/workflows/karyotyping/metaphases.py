@@ -23,7 +23,7 @@ from karyocyte.workflows.review.cell_bundle import CUT_OUTS, METAPHASES, write_p
 from karyocyte.workflows.review.decisions import CellDecisions
 
 if TYPE_CHECKING:
-    from lightning_modules.detection.trained import TrainedDetector
+    from karyocyte.inference.box_finder import BoxFinder
 
 SAMPLE = 5  # pictures that tell of which kind a folder is
 LEAST_SIDE = 256  # pixels of a metaphase; single chromosomes are cut out with fewer
@@ -73,7 +73,7 @@ class ChromosomeFinder:
     Those that readers have drawn are added: ``decisions`` by the stems of the cells.
     """
 
-    detector: "TrainedDetector"
+    boxes: "BoxFinder"
     cut_out: Callable[[np.ndarray, np.ndarray], list[CutOut]]
     decisions: Mapping[str, CellDecisions] = field(default_factory=dict)
 
@@ -155,7 +155,7 @@ def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> 
         return MetaphaseFile(file.name, problem=f"{file.name}: {size}: scale it: {SCALE}"), []
     write_picture(folder / METAPHASES / f"{stem}.png", image)
     picture = network_picture(image, 1.0)
-    boxes, probabilities = _possible_boxes(image, finder.detector)
+    boxes, probabilities = _possible_boxes(image, finder.boxes)
     outside = objects_outside(picture, boxes)
     if problem := why_no_metaphase(boxes[probabilities > 0.5], len(outside)):
         return MetaphaseFile(file.name, shape, {}, f"{file.name}: {problem}", outside, note=note), []
@@ -221,9 +221,9 @@ def why_no_metaphase(boxes: np.ndarray, outside: int) -> str | None:
     return None
 
 
-def _possible_boxes(image: np.ndarray, detector: "TrainedDetector") -> tuple[np.ndarray, np.ndarray]:
+def _possible_boxes(image: np.ndarray, finder: "BoxFinder") -> tuple[np.ndarray, np.ndarray]:
     """Return the boxes that may be chromosomes, from left to right in bands from top to bottom, and how probably."""
-    boxes, probabilities = detector.find([network_picture(image, scale) for scale in detector.scales])
+    boxes, probabilities = finder.find(image)
     boxes = boxes.clip(0, np.array(image.shape[1::-1] * 2, np.float32))
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
     order = np.lexsort((middles[:, 0], (middles[:, 1] * BANDS / image.shape[0]).astype(int)))

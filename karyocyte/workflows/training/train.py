@@ -254,5 +254,9 @@ def recipe_of(config: TrainingConfig) -> Recipe:
             from karyocyte.workflows.training.detection.cutter import CUTTING
 
             return CUTTING
+        case "refiner":
+            from karyocyte.workflows.training.detection.refiner import REFINING
+
+            return REFINING
         case _:
             return CLASSIFICATION

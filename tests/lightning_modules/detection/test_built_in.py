@@ -6,9 +6,10 @@ import pytest
 from datamodules.metaphases.crops import cut_out_by
 from datamodules.metaphases.picture import network_picture
 from datamodules.sources.synthetic_metaphases import draw_metaphase
+from karyocyte.common.boxes import overlaps
 from karyocyte.common.config.sources import SyntheticChromosomesConfig
 from karyocyte.common.paths import ROOT
-from lightning_modules.detection.matching import match, overlaps
+from lightning_modules.detection.matching import match
 from lightning_modules.detection.trained import load_cutter, load_detector
 
 MODELS = ROOT / "models"

@@ -8,10 +8,11 @@ import pandas as pd
 from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
+from karyocyte.common.boxes import overlaps
 from karyocyte.evaluation.tables import Table
 from karyocyte.workflows.training.detection.steps import by_case
 from lightning_modules.detection.detector import LEVELS
-from lightning_modules.detection.matching import average_precision, match, overlaps
+from lightning_modules.detection.matching import average_precision, match
 
 SIDES = ["left", "top", "right", "bottom"]
 CROSSING = 0.3  # intersection over union of a true box with another one, above which the two cross

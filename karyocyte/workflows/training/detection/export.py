@@ -1,4 +1,4 @@
-"""A trained detector or cutter as a folder that needs no run: weights, model.json, and README.md, a card."""
+"""A trained detector, refiner or cutter as a folder that needs no run: weights, model.json, and README.md, a card."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +12,12 @@ from karyocyte.common.runs.portable import CODE_LICENCE, DetectorDescription, Li
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.pages.rendering import render
 from karyocyte.inference.torch_network import save_weights
-from karyocyte.workflows.training.detection import cutter, evaluate_detections
+from karyocyte.workflows.training.detection import cutter, evaluate_detections, refiner
 from lightning_modules.detection.trained import describe, load
 
 
 def export_detector(folder: Path, output: Path, licence: str | None, half: bool, notes: Path | None) -> None:
-    """Write the folder of a detector or a cutter, whole or not at all; ``half``: weights in 16 bits."""
+    """Write the folder of a detector, a refiner or a cutter, whole or not at all; ``half``: weights in 16 bits."""
     description = describe(Run.open_finished(folder))
     file = description.weights
     with new_whole_folder(output) as beside:
@@ -40,5 +40,5 @@ def export_detector(folder: Path, output: Path, licence: str | None, half: bool,
 
 def card(model: DetectorDescription) -> str:
     """Return the model card as Markdown."""
-    words = evaluate_detections.WORDS | cutter.WORDS
+    words = evaluate_detections.WORDS | cutter.WORDS | refiner.WORDS
     return render("karyocyte.workflows.training.detection", "card.md.j2", model=model, words=words) + "\n"

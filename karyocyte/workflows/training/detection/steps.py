@@ -17,7 +17,7 @@ from karyocyte.common.files import sha256_of_file, write_csv, write_json
 from karyocyte.common.runs.facts import ModelFacts
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.portable import DETECTOR_FACTS
-from karyocyte.common.runs.portable_folder import kind_of
+from karyocyte.common.runs.portable_folder import PictureNetworks, kind_of
 from karyocyte.common.runs.run import Run
 from karyocyte.common.runs.sweeps import in_sweep
 from karyocyte.evaluation.intervals.methods import t_on_scale
@@ -26,6 +26,7 @@ from karyocyte.evaluation.tables import Table
 from lightning_modules.build import InitialisedBackbone
 from lightning_modules.detection.cutter import Cutter
 from lightning_modules.detection.detector import Detector
+from lightning_modules.detection.refiner import BoxRefiner
 from lightning_modules.detection.trained import load
 from lightning_modules.distributed import on_rank_zero
 from lightning_modules.optimizers import TrainingSettings
@@ -33,6 +34,7 @@ from lightning_modules.predict import predicted_arrays
 from lightning_modules.staged_module import StagedModule
 from lightning_modules.training.fit import Mode, delivered, train_stages, training_facts
 
+KINDS: dict[type, PictureNetworks] = {Detector: "detector", Cutter: "cutter", BoxRefiner: "refiner"}
 Found = dict[str, np.ndarray]  # what ``predict_step`` returns, of all pictures
 
 
@@ -46,7 +48,7 @@ def settings_of(
     return facts, TrainingSettings(optimizer=config.optimizer, scheduler=config.scheduler)
 
 
-def load_start(model: Detector | Cutter, init_from: str | None) -> str | None:
+def load_start(model: Detector | Cutter | BoxRefiner, init_from: str | None) -> str | None:
     """Load the weights of the finished run or the portable folder ``init_from``; return the SHA-256 of their file.
 
     Raises:
@@ -55,7 +57,7 @@ def load_start(model: Detector | Cutter, init_from: str | None) -> str | None:
     if init_from is None:
         return None
     folder = Path(init_from)
-    description, start = load(folder, "cutter" if isinstance(model, Cutter) else "detector")
+    description, start = load(folder, KINDS[type(model)])
     if start.facts() != model.facts():
         raise UserError(f"init_from={init_from} takes images of another mean and std: use its weights= here too")
     try:

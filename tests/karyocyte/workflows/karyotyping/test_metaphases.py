@@ -11,6 +11,7 @@ from datamodules.sources.synthetic_metaphases import draw_metaphase
 from karyocyte.commands.karyotype import app
 from karyocyte.common.config.sources import SyntheticChromosomesConfig
 from karyocyte.common.runs.portable import BUILT_IN
+from karyocyte.inference.box_finder import BoxFinder, FoundBoxes
 from karyocyte.workflows.karyotyping.metaphases import (
     SCALE,
     ChromosomeFinder,
@@ -21,8 +22,6 @@ from karyocyte.workflows.karyotyping.metaphases import (
 )
 from karyocyte.workflows.review.cell_bundle import ReviewBundle
 from karyocyte.workflows.review.decisions import CellDecisions
-from lightning_modules.detection import trained
-from lightning_modules.detection.trained import FoundBoxes
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import write_image
 from tests.helpers.terminal import error_of, run_app
@@ -53,14 +52,11 @@ def folder(drawn, tmp_path):
 class TrueBoxes:
     """Knows the boxes of the drawn picture, and finds another one, which is none, with a probability of 0.2."""
 
-    scales = (1.0,)
-
     def __init__(self, drawn):
         self.drawn = drawn
 
-    def find(self, pictures):
-        (image,) = pictures
-        if image.shape != self.drawn.pixels.shape:
+    def find(self, image):
+        if image.shape[:2] != self.drawn.pixels.shape:
             return FoundBoxes(np.zeros((0, 4), np.float32), np.zeros(0))
         boxes = np.concatenate([[one.box for one in self.drawn.chromosomes], GHOST]).astype(np.float32)
         return FoundBoxes(boxes, np.append(np.full(len(boxes) - 1, 0.99), 0.2))
@@ -136,14 +132,14 @@ def test_two_boxes_with_the_same_cut_out_are_one_chromosome(drawn, folder, tmp_p
 
 
 def test_far_too_large_pictures_are_to_be_scaled(drawn, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(trained, "load_detector", lambda _: TrueBoxes(drawn))
+    monkeypatch.setattr(BoxFinder, "load", lambda *_: TrueBoxes(drawn))
     write_image(tmp_path / "large.png", empty_slide(4100))
     result = run_app(app, tmp_path / "large.png", "--output", tmp_path / "out", code=1)
     assert "4,100 x 300 pixels: scale it: a chromosome 1 has 100 to 200 pixels" in error_of(result)
 
 
 def test_without_a_metaphase_nothing_is_written(folder, tmp_path, drawn, monkeypatch):
-    monkeypatch.setattr(trained, "load_detector", lambda _: TrueBoxes(drawn))
+    monkeypatch.setattr(BoxFinder, "load", lambda *_: TrueBoxes(drawn))
     result = run_app(app, folder / "case1" / "white.png", "--output", tmp_path / "out", code=1)
     assert "this is no picture of a whole metaphase" in error_of(result)
     assert not (tmp_path / "out").exists()
@@ -173,7 +169,7 @@ def test_what_is_no_metaphase_is_said(boxes, outside, words):
 
 @pytest.mark.skipif(not BUILT_IN.is_dir(), reason="models/chromosomes is not there: no model is trained for it")
 def test_a_picture_gets_a_karyotype_whose_chromosomes_lead_to_their_places(drawn, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(trained, "load_detector", lambda _: TrueBoxes(drawn))
+    monkeypatch.setattr(BoxFinder, "load", lambda *_: TrueBoxes(drawn))
     output = tmp_path / "out"
     run_app(app, folder, "--output", output, "batchnorm=trained", "input=metaphases")
     files = pd.read_csv(output / "chromosomes.csv", dtype={"cell": str})

@@ -66,7 +66,7 @@ def test_an_exported_cutter_cuts_what_its_run_cuts_and_is_no_detector(run, tmp_p
     [
         ("model=resnet18", "its features are smaller than the image: set model=unet"),
         ("callbacks.monitor=val/f1", "choose one of val/iou, val/loss"),
-        ("transform.flips=true", "masks are not moved"),
+        ("transform.flips=true", "masks and boxes are not moved"),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path, run, override, words):

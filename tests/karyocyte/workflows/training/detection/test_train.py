@@ -10,6 +10,7 @@ import torch
 from karyocyte.commands.export import app as export
 from karyocyte.common.errors import UserError
 from karyocyte.common.runs.run import Run
+from karyocyte.inference.box_finder import BoxFinder
 from karyocyte.workflows.training import train
 from lightning_modules.detection.trained import load_detector
 from tests.datamodules.metaphases.sets import write_metaphases
@@ -60,7 +61,7 @@ def test_an_exported_detector_finds_what_its_run_finds(tmp_path, root):
         ours, of_run = (load_detector(place).module(picture) for place in (tmp_path / "exported", folder))
     torch.testing.assert_close(ours.centres, of_run.centres, atol=0.02, rtol=0)  # its weights have 16 bits
     torch.testing.assert_close(ours.sides, of_run.sides, atol=0.2, rtol=0)
-    boxes, probabilities = load_detector(folder).find([np.zeros((50, 70), np.uint8), np.zeros((60, 84), np.uint8)])
+    boxes, probabilities = BoxFinder.load([folder], None).find(np.zeros((50, 70, 3), np.uint8))
     assert len(boxes) == len(probabilities)
     assert "of the test" in (tmp_path / "exported" / "README.md").read_text()
     start = f"init_from={tmp_path / 'exported'}"

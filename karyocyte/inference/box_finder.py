@@ -1,0 +1,79 @@
+"""What finds the chromosomes of a picture: detectors, and a refiner, which judges and moves their boxes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import expit, logit
+
+from datamodules.metaphases.picture import network_picture
+from datamodules.metaphases.proposals import Proposed, proposal_images
+from lightning_modules.detection.trained import (
+    TrainedDetector,
+    TrainedRefiner,
+    load_detector,
+    load_refiner,
+    together,
+)
+
+ZOOMS = (1.0, 1.2)  # times its scale, at which the first detector looks at a picture; the others look at it once
+LEAST_SCORE = 0.08  # of the detectors, of a box that is judged
+EDGE = 1e-6  # least and, from 1, largest score
+
+
+class FoundBoxes(NamedTuple):
+    """The boxes of a picture."""
+
+    boxes: np.ndarray  # left, top, right, bottom in pixels of the picture, float32, shape (n, 4)
+    probabilities: np.ndarray  # that a box holds a chromosome, calibrated, float64, shape (n,)
+
+
+@dataclass(frozen=True, eq=False)
+class BoxFinder:
+    """Detectors, and what refines their boxes; without it, the probabilities are those of the first detector."""
+
+    detectors: Sequence[TrainedDetector]
+    refiner: TrainedRefiner | None = None
+
+    @classmethod
+    def load(cls, detectors: Sequence[Path], refiner: Path | None) -> "BoxFinder":
+        """Load the networks from folders of finished runs or of exports.
+
+        Raises:
+            UserError: A folder holds none, or its files are missing, changed or damaged.
+        """
+        return cls([load_detector(folder) for folder in detectors], load_refiner(refiner) if refiner else None)
+
+    def proposals(self, image: np.ndarray) -> list[Proposed]:
+        """Return what is found in a picture, uint8 RGB, (H, W, 3): by all detectors together, then in each way."""
+        found = []
+        for number, detector in enumerate(self.detectors):
+            for zoom in ZOOMS if number == 0 else ZOOMS[:1]:
+                scale = detector.description.scale * zoom
+                found.append(detector.find(network_picture(image, scale), scale))
+        proposals = []
+        for boxes, scores in [together(found), *found]:
+            kept = scores >= LEAST_SCORE
+            proposals.append((boxes[kept], scores[kept]))
+        return proposals
+
+    def find(self, image: np.ndarray) -> FoundBoxes:
+        """Find the chromosomes of a picture, uint8 RGB, (H, W, 3)."""
+        boxes, scores = self.proposals(image)[0]
+        evidence = logits_of(scores)[:, None]
+        calibration = self.detectors[0].description.calibration
+        if self.refiner is not None:
+            shown = proposal_images(network_picture(image, 1.0), boxes, np.arange(len(boxes)))
+            judged, offsets = self.refiner.module.judge(shown.images, shown.sizes)
+            boxes = shown.moved(boxes, offsets)
+            evidence = np.column_stack([evidence, judged])
+            calibration = self.refiner.description.calibration
+        *slopes, intercept = calibration
+        return FoundBoxes(boxes, expit(evidence @ slopes + intercept))
+
+
+def logits_of(scores: np.ndarray) -> np.ndarray:
+    """Return the logits of scores, 0 to 1, float64."""
+    return np.asarray(logit(scores.astype(np.float64).clip(EDGE, 1 - EDGE)))

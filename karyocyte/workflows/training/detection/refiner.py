@@ -1,0 +1,162 @@
+"""The recipe of a refiner's training: find the proposals of detectors, build, fit, predict, evaluate."""
+
+import math
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+
+from datamodules.io.decode import read_image
+from datamodules.io.progress import progress_bar
+from datamodules.metaphases.proposals import UNIT, ProposalDataModule, Proposed
+from datamodules.split_datamodule import SplitDataModule
+from karyocyte.common.config.schema import RefinerConfig
+from karyocyte.common.files import atomic_path, sha256_of_value
+from karyocyte.common.runs.names import resolve_run
+from karyocyte.common.runs.portable import BUILT_IN_DETECTORS
+from karyocyte.evaluation.tables import Table
+from karyocyte.inference.box_finder import BoxFinder, logits_of
+from karyocyte.workflows.training.detection.evaluate_detections import SIDES, Detected
+from karyocyte.workflows.training.detection.steps import (
+    Found,
+    by_case,
+    fit_and_predict,
+    load_start,
+    report,
+    settings_of,
+)
+from karyocyte.workflows.training.recipe import Built, Recipe
+from lightning_modules.build import InitialisedBackbone
+from lightning_modules.detection.detector import LEVELS
+from lightning_modules.detection.refiner import MONITORS, BoxRefiner, RefinerHead
+
+PROPOSALS = "proposals.parquet"  # of the validation and test pictures, and what is said of them
+RESULTS = "refinement.csv"
+MOVED = [f"moved_{side}" for side in SIDES]
+FAINT = 0.3  # of the weights of the channels of boxes, at first
+EVIDENCE = ["detectors", "best", "overlap"]  # logits
+WORDS = {
+    "refined_ap50": "average precision at IoU 0.5, refined",
+    "detectors_ap50": "average precision at IoU 0.5, detectors alone",
+    "refined_ap75": "average precision at IoU 0.75, refined",
+    "detectors_ap75": "average precision at IoU 0.75, detectors alone",
+}
+
+
+def build_refiner(config: RefinerConfig, data: SplitDataModule, first: InitialisedBackbone) -> Built:
+    """Find the proposals of the pictures and build the refiner of a run with its first weights.
+
+    It is returned with the hashes of what these are.
+
+    Raises:
+        UserError: ``detector`` is none, the network no ResNet, or the monitored metric is not of a refiner.
+    """
+    assert isinstance(data, ProposalDataModule)
+    folders = [resolve_run(Path(config.detector))] if config.detector else BUILT_IN_DETECTORS
+    data.proposals = proposals_of(data, BoxFinder.load(folders, None))
+    network = first.backbone.module
+    _show_the_picture(network)
+    torch.set_rng_state(first.random_state)
+    channels, *places = first.backbone.out_shape
+    model = BoxRefiner(network, RefinerHead(channels, math.prod(places)), *settings_of(config, first, MONITORS))
+    if config.trainer.channels_last:
+        model.to(memory_format=torch.channels_last)
+    return model, {"weights": first.info.content_hash(), "init_from": load_start(model, config.init_from)}
+
+
+def _show_the_picture(network: nn.Module) -> None:
+    """Let the first layer see the picture, which is gray, as colours, and the channels of boxes faintly."""
+    weight = network.get_submodule("conv1").weight
+    with torch.no_grad():
+        weight[:, 0] = weight.sum(dim=1)
+        weight[:, 1:] *= FAINT
+
+
+def proposals_of(data: ProposalDataModule, finder: BoxFinder) -> dict[int, list[Proposed]]:
+    """Return what is found in each picture that is used, see `ProposalDataModule`; it is kept in the cache."""
+    weights = [_digest(detector.module) for detector in finder.detectors]
+    file = data.cache_dir / "proposals" / f"{sha256_of_value([data.content_hash(), weights])}.parquet"
+    if not file.is_file():
+        table = _find_proposals(data, finder)
+        with atomic_path(file) as path:
+            table.to_parquet(path, index=False)
+    found: dict[int, list[Proposed]] = {}
+    for (row, _), of_way in pd.read_parquet(file).groupby(["row", "way"]):
+        kept = of_way[of_way["score"] > 0]
+        found.setdefault(row, []).append((kept[SIDES].to_numpy(), kept["score"].to_numpy()))
+    return found
+
+
+def _digest(network: nn.Module) -> str:
+    """Return a SHA-256 over the weights of a network."""
+    digest = sha256()
+    for weights in network.state_dict().values():
+        digest.update(weights.cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _find_proposals(data: ProposalDataModule, finder: BoxFinder) -> pd.DataFrame:
+    """Return a row per proposal: SIDES, ``score``, and ``row`` and ``way``; one of score 0 where a way finds none."""
+    rows = np.flatnonzero(data.parts != "unused").tolist()
+    tables = []
+    with progress_bar(len(rows), f"finding proposals in {len(rows):,} pictures", data.progress) as advance:
+        for row in rows:
+            for way, (boxes, scores) in enumerate(finder.proposals(read_image(data.manifest.file(row)))):
+                table = pd.DataFrame(np.vstack([boxes, np.zeros(4)]), columns=SIDES, dtype=np.float32)
+                tables.append(table.assign(score=np.append(scores, np.float32(0)), row=row, way=way))
+            advance()
+    return pd.concat(tables, ignore_index=True)
+
+
+def write_proposals(found: Found, config: RefinerConfig, folder: Path) -> None:
+    """Write a row per proposal: SIDES, ``moved_`` SIDES, ``row``, ``score``, whether it is ``true``, and EVIDENCE."""
+    moved = found["box"] + found["judged_offsets"] * found["side"][:, None] * UNIT
+    frame = pd.DataFrame(np.hstack([found["box"], moved]), columns=[*SIDES, *MOVED]).assign(
+        row=found["index"],
+        score=found["score"],
+        true=found["best"] > 0,
+        detectors=logits_of(found["score"]),
+        best=found["judged_best"],
+        overlap=found["judged_overlap"],
+    )
+    frame.to_parquet(folder / PROPOSALS, index=False)
+
+
+def report_proposals(folder: Path, config: RefinerConfig, data: SplitDataModule) -> None:
+    """Evaluate the boxes of a finished run on its test pictures, print the table and keep it."""
+    found = pd.read_parquet(folder / PROPOSALS)
+    *slopes, intercept = calibration = calibrate(found[(data.parts == "validation").to_numpy()[found["row"]]])
+    refined = found[["row", *MOVED]].set_axis(["row", *SIDES], axis=1)
+    refined = refined.assign(score=expit(found[EVIDENCE] @ slopes + intercept))
+    boxes = {"detectors": found[["row", *SIDES, "score"]], "refined": refined}
+    detected = {name: Detected.of(table, data.manifest.frame, data.parts, "test") for name, table in boxes.items()}
+    cases = detected["refined"].pictures["case"]
+
+    def measure(kept: np.ndarray) -> dict[str, float]:
+        return {f"{name}_{level}": one.measure(kept, 0.5)[level] for name, one in detected.items() for level in LEVELS}
+
+    results = by_case(measure, cases, config.evaluation.confidence)
+    shown = results.assign(metric=results["metric"].map(WORDS))
+    table = Table.of_frame("Boxes of the test pictures, refined", shown)
+    report(folder, RESULTS, results, table, {"calibration": calibration})
+
+
+def calibrate(proposals: pd.DataFrame) -> tuple[float, ...]:
+    """Return the slopes and the intercept of the logit of the probability that a proposal is true over EVIDENCE.
+
+    Fitted to validation pictures; that of the detectors is 1 where all or none of their proposals are true.
+    """
+    true = proposals["true"].to_numpy()
+    if true.all() or not true.any():
+        return 1.0, 0.0, 0.0, 0.0
+    fitted = LogisticRegression(C=np.inf, max_iter=1000).fit(proposals[EVIDENCE].to_numpy(np.float64), true)
+    return (*map(float, fitted.coef_[0]), float(fitted.intercept_[0]))
+
+
+REFINING = Recipe(ProposalDataModule, build_refiner, partial(fit_and_predict, write=write_proposals), report_proposals)

@@ -1,0 +1,115 @@
+"""The LightningModule that judges boxes which may be chromosomes, and moves them to where these are."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+from torchmetrics.classification import BinaryAveragePrecision
+
+from karyocyte.common.runs.facts import ModelFacts
+from lightning_modules.optimizers import TrainingSettings
+from lightning_modules.staged_module import StagedModule
+
+MONITORS = ("val/loss", "val/ap")
+WIDTH = 64  # channels that are joined over all places of an image
+HIDDEN = 128
+DROPOUT = 0.2
+NEAR = 0.4  # intersection over union with a true box, above which the offsets are learned
+OFFSETS_WEIGHT = 2.0
+SMOOTH = 0.05  # units of the offsets, below which their loss is quadratic
+
+
+class Judged(NamedTuple):
+    """What a refiner says of boxes."""
+
+    best: torch.Tensor  # logits that a box is the best of its chromosome, float32, shape (n,)
+    overlap: torch.Tensor  # logits of its intersection over union with a true box, float32, shape (n,)
+    offsets: torch.Tensor  # of its sides, float32, shape (n, 4), see `ProposalImages.moved`
+
+
+class RefinerHead(nn.Module):
+    """From features (n, channels, h, w) and the sizes of boxes, (n,), to six outputs for each.
+
+    Args:
+        channels: Of the features.
+        places: h times w.
+    """
+
+    def __init__(self, channels: int, places: int) -> None:
+        super().__init__()
+        self.narrow = nn.Sequential(nn.Conv2d(channels, WIDTH, 1), nn.ReLU())
+        self.joined = nn.Sequential(
+            nn.Linear(WIDTH * places + channels + 1, HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(HIDDEN, 6)
+        )
+
+    def forward(self, features: torch.Tensor, sizes: torch.Tensor) -> Judged:
+        """Return what is said of each box."""
+        narrow, mean = self.narrow(features).flatten(1), features.mean(dim=(2, 3))
+        outputs = self.joined(torch.cat([narrow, mean, sizes[:, None].to(mean.dtype)], dim=1)).float()
+        return Judged(outputs[:, 0], outputs[:, 1], outputs[:, 2:])
+
+
+class BoxRefiner(StagedModule):
+    """The second stage of a detector (after Ren et al., Faster R-CNN, 2015); batches are those of `ProposalDataModule`.
+
+    Args:
+        backbone: A network of timm, whole or cut.
+        head: What reads its features.
+        facts: Channel means and standard deviations that the backbone expects, and timm's arguments.
+        settings: Optimiser, schedule and learning rate; its loss is not used.
+    """
+
+    def __init__(self, backbone: nn.Module, head: RefinerHead, facts: ModelFacts, settings: TrainingSettings) -> None:
+        super().__init__(backbone, head, facts)
+        self.settings = settings
+        self.lr = settings.lr
+        self.val_ap = BinaryAveragePrecision()
+
+    def forward(self, image: torch.Tensor, size: torch.Tensor) -> Judged:
+        """Return what is said of boxes by images (n, 3, SIDE, SIDE), float in [0, 1], and their sizes, (n,)."""
+        features = self.backbone.forward_features(self.normalised(image))  # type: ignore[operator]
+        judged: Judged = self.head(features, size)
+        return judged
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> torch.Tensor:
+        """Return the loss of a batch."""
+        return self._loss("train", self(batch["image"], batch["size"]), batch)
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Take a batch into the validation loss and the average precision of the best boxes."""
+        judged = self(batch["image"], batch["size"])
+        self._loss("val", judged, batch)
+        self.val_ap.update(judged.best, batch["best"].long())
+        self.log("val/ap", self.val_ap, prog_bar=True)
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
+        """Return "index", "box", "side", "score" and "best" of the batch, float32 but "index", and what is `Judged`."""
+        judged = self(batch["image"], batch["size"])
+        of_batch = {name: batch[name] for name in ("index", "box", "side", "score", "best")}
+        return {**of_batch, **{f"judged_{name}": value for name, value in judged._asdict().items()}}
+
+    def _loss(self, part: str, judged: Judged, batch: dict[str, Any]) -> torch.Tensor:
+        cross_entropy = functional.binary_cross_entropy_with_logits
+        near = batch["overlap"] > NEAR
+        moved = torch.zeros((), device=near.device)
+        if near.any():
+            moved = functional.smooth_l1_loss(judged.offsets[near], batch["offsets"][near], beta=SMOOTH)
+        loss = cross_entropy(judged.best, batch["best"]) + cross_entropy(judged.overlap, batch["overlap"])
+        loss = loss + OFFSETS_WEIGHT * moved
+        options: Any = {"on_epoch": True, "on_step": False, "sync_dist": True, "batch_size": len(near)}
+        self.log_dict({f"{part}/loss": loss, f"{part}/loss_offsets": moved}, **options)
+        return loss
+
+    @torch.inference_mode()
+    def judge(self, images: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Judge boxes by their `ProposalImages`.
+
+        Returns:
+            The logits of ``best`` and ``overlap``, float32, shape (n, 2), and the offsets, float32, shape (n, 4).
+        """
+        scaled = torch.from_numpy(images).to(self.device).float() / 255
+        judged = self(scaled, torch.from_numpy(sizes).to(self.device))
+        logits = torch.stack([judged.best, judged.overlap], dim=1)
+        return logits.cpu().numpy(), judged.offsets.cpu().numpy()
