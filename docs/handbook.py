@@ -14,7 +14,7 @@ from typer.cli import get_docs_for_click
 from typer.main import get_command
 
 from karyocyte.common.config.base import StrictModel
-from karyocyte.common.config.schema import Config, CutterConfig, DetectorConfig
+from karyocyte.common.config.schema import Config, CutterConfig, DetectorConfig, RefinerConfig
 from karyocyte.common.paths import ROOT
 
 CONF = ROOT / "conf"
@@ -81,16 +81,19 @@ def group_keys(group: str, results: Path) -> str:
 
 
 def picture_keys(results: Path) -> str:
-    """Return a table of the keys of conf/train.yaml that a detector or a cutter does not have, or only in part."""
-    lines = ["| key | of a detector | of a cutter |", "|:----|:--------------|:------------|"]
+    """Return a table of the keys of conf/train.yaml that networks of metaphases do not have, or only in part."""
+    lines = [
+        "| key | of a detector | of a cutter | of a refiner |",
+        "|:----|:--------------|:------------|:-------------|",
+    ]
     for name, field in Config.model_fields.items():
         cells = []
-        for model in (DetectorConfig, CutterConfig):
+        for model in (DetectorConfig, CutterConfig, RefinerConfig):
             own = model.model_fields.get(name)
             cells.append("" if own is None else ", ".join(f"`{key}`" for key in _leaves(name, own.annotation)))
             shared = own is not None and own.annotation == field.annotation
         if name != "recipe" and not shared:
-            lines.append(f"| `{name}` | {cells[0] or '-'} | {cells[1] or '-'} |")
+            lines.append(f"| `{name}` | {' | '.join(cell or '-' for cell in cells)} |")
     return "\n".join(lines)
 
 

@@ -41,8 +41,9 @@ class MetaphaseDataModule(SplitDataModule):
 
     def training_set(self) -> Dataset[Any]:
         """Return the augmented pictures of an epoch."""
-        augmentation = BoxAugmentation(self.config.transform, self.config.seed)
-        return MetaphasePictures(self.manifest, self.config.prepare, self.plan.rows, augmentation)
+        prepare = self.config.prepare
+        augmentation = BoxAugmentation(self.config.transform, self.config.seed, prepare.canvas.scale)
+        return MetaphasePictures(self.manifest, prepare, self.plan.rows, augmentation)
 
     def plain_set(self, rows: np.ndarray) -> Dataset[Any]:
         """Return pictures of some manifest rows, not augmented."""

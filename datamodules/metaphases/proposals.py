@@ -179,7 +179,7 @@ def training_boxes(
     """
     noise, wrong = FOUND_NOISE, FOUND_WRONG
     boxes = found[rng.integers(len(found))][0].astype(np.float64)
-    if rng.random() < 0.5:
+    if rng.random() < 0.5 or not len(boxes):
         noise, wrong = DRAWN_NOISE, DRAWN_WRONG
         boxes = true[rng.random(len(true)) >= DRAWN_LOST].astype(np.float64)
     extent = boxes[:, 2:] - boxes[:, :2]

@@ -92,10 +92,11 @@ class BoxRefiner(StagedModule):
 
     def _loss(self, part: str, judged: Judged, batch: dict[str, Any]) -> torch.Tensor:
         cross_entropy = functional.binary_cross_entropy_with_logits
+        if not len(batch["index"]):  # nothing is proposed in these pictures
+            return judged.best.sum()
         near = batch["overlap"] > NEAR
-        moved = torch.zeros((), device=near.device)
-        if near.any():
-            moved = functional.smooth_l1_loss(judged.offsets[near], batch["offsets"][near], beta=SMOOTH)
+        moved = functional.smooth_l1_loss(judged.offsets[near], batch["offsets"][near], beta=SMOOTH, reduction="sum")
+        moved = moved / max(4 * int(near.sum()), 1)
         loss = cross_entropy(judged.best, batch["best"]) + cross_entropy(judged.overlap, batch["overlap"])
         loss = loss + OFFSETS_WEIGHT * moved
         options: Any = {"on_epoch": True, "on_step": False, "sync_dist": True, "batch_size": len(near)}

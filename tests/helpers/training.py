@@ -33,7 +33,7 @@ QUICK = [
     "evaluation.resamples=20", "split.near_duplicates=off",
 ]  # fmt: skip
 SMALL = [*DRAWN, *QUICK]
-METAPHASES = ("metaphase_detector", "chromosome_cutter")  # experiments without images of one size
+METAPHASES = ("metaphase_detector", "chromosome_cutter", "box_refiner")  # experiments without images of one size
 
 
 @cache

@@ -128,7 +128,7 @@ def test_a_box_still_holds_its_chromosome_after_a_transform(keys):
     changed = 0
     image, boxes, labels = bright_bars(np.random.default_rng(0))
     for row in range(8):
-        picture, moved, kept = BoxAugmentation(config, 0)(image, boxes, labels, 0, row)
+        picture, moved, kept = BoxAugmentation(config, 0, 1.0)(image, boxes, labels, 0, row)
         changed += not np.array_equal(picture, image)
         for (left, top, right, bottom), label in zip(np.rint(moved).astype(int), kept, strict=True):
             inside = picture[top:bottom, left:right]
@@ -138,15 +138,29 @@ def test_a_box_still_holds_its_chromosome_after_a_transform(keys):
             middles = facts[1:, :2] + facts[1:, 2:4] / 2
             held = (middles > (left, top)).all(1) & (middles < (right, bottom)).all(1)
             assert held.sum() == 1
-            # The box of turned corners is wider than the turned bar.
             assert np.all(np.array([right - left, bottom - top]) >= facts[1:, 2:4][held][0] - 3)
     assert changed
+
+
+def test_the_box_of_a_turned_chromosome_fits_its_outline():
+    keys = {"flips": True, "rotations": True, "probability": 1.0, "rotate": 45.0}
+    config = TransformConfig(**{**composition("data=metaphases", "transform=none").transform, **keys})
+    image = np.zeros((200, 220), np.uint8)
+    cv2.ellipse(image, (110, 100), (50, 8), 45, 0, 360, 200, cv2.FILLED)  # from corner to corner of its box
+    x, y, width, height = cv2.boundingRect(image)
+    margin = np.array([-3, -3, 3, 3])
+    for row in range(20):
+        box = np.float32([[x, y, x + width, y + height]]) + np.float32(margin)
+        picture, (moved,), _ = BoxAugmentation(config, 0, 1.0)(image, box, np.zeros(1, np.int64), 0, row)
+        x_now, y_now, width_now, height_now = cv2.boundingRect((picture > 100).astype(np.uint8))
+        fitting = np.array([x_now, y_now, x_now + width_now, y_now + height_now]) + margin
+        assert np.abs(moved - fitting).max() < 3.5
 
 
 def test_batched_transforms_are_refused():
     config = TransformConfig(**{**composition("data=metaphases", "transform=none").transform, "batched": True})
     with pytest.raises(UserError, match="transform.batched=true does not transform boxes"):
-        BoxAugmentation(config, 0)
+        BoxAugmentation(config, 0, 1.0)
 
 
 def test_boxes_are_scaled_as_exactly_as_pictures():

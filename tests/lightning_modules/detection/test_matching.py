@@ -6,12 +6,7 @@ import torch
 from torchmetrics.detection import MeanAveragePrecision
 
 from lightning_modules.detection.detector import LEVELS, DetectionScores
-from lightning_modules.detection.matching import average_precision, match, overlaps
-
-
-def test_overlaps_are_intersections_over_unions():
-    boxes = np.array([[0, 0, 2, 2], [1, 0, 3, 2], [5, 5, 6, 6]], float)
-    assert overlaps(boxes, boxes) == pytest.approx(np.array([[1, 1 / 3, 0], [1 / 3, 1, 0], [0, 0, 1]]))
+from lightning_modules.detection.matching import average_precision, match
 
 
 def test_each_true_box_is_found_once_by_the_most_certain():

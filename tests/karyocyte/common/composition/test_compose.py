@@ -57,6 +57,7 @@ def test_a_karyogram_is_not_turned_as_a_whole(override):
 DRAWN = "data=synthetic_metaphases"
 DETECTOR = ["+experiment=metaphase_detector", DRAWN]
 CUTTER = ["+experiment=chromosome_cutter", DRAWN]
+REFINER = ["+experiment=box_refiner", DRAWN]
 
 
 @pytest.mark.parametrize(
@@ -72,10 +73,11 @@ CUTTER = ["+experiment=chromosome_cutter", DRAWN]
         ([*DETECTOR, "cache_features=off"], "cache_features"),
         ([*CUTTER, "head.layers=[{centres: 16}]"], "head.layers"),
         ([*CUTTER, "prepare.canvas.scale=0.7"], "prepare.canvas.scale"),
+        ([*REFINER, "head.layers=[{centres: 16}]"], "head.layers"),
         ([*DETECTOR, "+profile=smoke"], "prepare.size"),
     ],
 )
-def test_a_key_without_effect_on_a_detector_or_a_cutter_is_an_error(overrides, key):
+def test_a_key_without_effect_on_a_detector_a_cutter_or_a_refiner_is_an_error(overrides, key):
     assert error_of(composed(overrides)).startswith(f"{key}=")
 
 
