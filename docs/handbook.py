@@ -82,10 +82,7 @@ def group_keys(group: str, results: Path) -> str:
 
 def picture_keys(results: Path) -> str:
     """Return a table of the keys of conf/train.yaml that networks of metaphases do not have, or only in part."""
-    lines = [
-        "| key | of a detector | of a cutter | of a refiner |",
-        "|:----|:--------------|:------------|:-------------|",
-    ]
+    lines = ["| key | of a detector | of a cutter | of a refiner |", "|" + ":----|" * 4]
     for name, field in Config.model_fields.items():
         cells = []
         for model in (DetectorConfig, CutterConfig, RefinerConfig):

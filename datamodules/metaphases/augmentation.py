@@ -101,7 +101,7 @@ def _outlines(image: np.ndarray, boxes: np.ndarray, inner: np.ndarray) -> list[n
 
 def _visible(boxes: np.ndarray, labels: np.ndarray, shape: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Return the boxes that lie within a picture for the most part, without what is beyond it, and their labels."""
-    inside = boxes.clip(0, np.array(shape[1::-1] * 2, np.float32))
+    inside = boxes.clip(0, np.tile(shape[1::-1], 2).astype(np.float32))
     area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     seen = (inside[:, 2:] - inside[:, :2]).prod(axis=1) >= VISIBLE * area
     return inside[seen], labels[seen]

@@ -178,13 +178,13 @@ def training_boxes(
     They are the true boxes or those of one way of finding, by chance, with errors.
     """
     noise, wrong = FOUND_NOISE, FOUND_WRONG
-    boxes = found[rng.integers(len(found))][0].astype(np.float64)
+    boxes = found[int(rng.integers(len(found)))][0].astype(np.float64)
     if rng.random() < 0.5 or not len(boxes):
         noise, wrong = DRAWN_NOISE, DRAWN_WRONG
         boxes = true[rng.random(len(true)) >= DRAWN_LOST].astype(np.float64)
     extent = boxes[:, 2:] - boxes[:, :2]
     boxes = boxes + rng.normal(0, noise, boxes.shape) * np.tile(extent, 2)
-    spoilt = [_wrong_box(boxes, row, rng) for row in np.flatnonzero(rng.random(len(boxes)) < wrong)]
+    spoilt = [_wrong_box(boxes, row, rng) for row in np.flatnonzero(rng.random(len(boxes)) < wrong).tolist()]
     # Half of them take the place of the right one.
     kept = np.ones(len(boxes), bool)
     kept[[row for row, _ in spoilt if rng.random() < 0.5]] = False
@@ -228,7 +228,7 @@ def _instructive(boxes: np.ndarray, true: np.ndarray) -> np.ndarray:
     """Tell which boxes, shape (n, 4), overlap another one or do not fit well, bool, shape (n,)."""
     among = overlaps(boxes, boxes)
     np.fill_diagonal(among, 0)
-    return (among.max(axis=1, initial=0) > 0.2) | (overlaps(boxes, true).max(axis=1) < 0.75)
+    return np.asarray((among.max(axis=1, initial=0) > 0.2) | (overlaps(boxes, true).max(axis=1) < 0.75))
 
 
 def _turned(image: np.ndarray, offsets: np.ndarray, turn: int) -> tuple[np.ndarray, np.ndarray]:

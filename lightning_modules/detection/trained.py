@@ -19,11 +19,10 @@ from karyocyte.common.runs.portable import (
     DETECTOR_FACTS,
     DetectorDescription,
     Licence,
-    PictureNetworks,
     read_description,
     training_command,
 )
-from karyocyte.common.runs.portable_folder import REMEDY, BackboneFacts, kind_of
+from karyocyte.common.runs.portable_folder import REMEDY, BackboneFacts, PictureNetworks, kind_of
 from karyocyte.common.runs.run import Run
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.checkpoint_io import load_checkpoint, load_exported

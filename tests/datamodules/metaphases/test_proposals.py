@@ -20,10 +20,7 @@ def test_an_image_shows_the_box_in_its_middle_and_the_other_boxes_apart():
     (image,) = shown.images
     assert shown.sides == pytest.approx([120])
     assert shown.sizes == pytest.approx([np.log(80 / 60)])
-    scale = SIDE / 120
-    assert cv2.boundingRect(image[1]) == pytest.approx(
-        [40 - 20 * scale, 40 - 40 * scale, 40 * scale, 80 * scale], abs=1
-    )
+    assert cv2.boundingRect(image[1]) == pytest.approx([27, 13, 27, 53], abs=1)  # of 40 x 80 pixels, two thirds
     assert image[0][image[1] > 0].mean() > 190
     assert image[0][image[1] == 0].mean() < 10
     left, top, width, height = cv2.boundingRect(image[2])  # of the first box what is near the second, and the third
@@ -64,14 +61,8 @@ def test_training_boxes_are_near_the_true_ones_but_those_that_are_wrong_on_purpo
 def data(tmp_path_factory):
     words = ["+experiment=box_refiner", "data=synthetic_metaphases", "data.cells=5", "data.cases=5", "data.abnormal=0"]
     folder = tmp_path_factory.mktemp("proposals")
-    keys = [
-        "split.folds=5",
-        "split.near_duplicates=off",
-        "split.validation=0.2",
-        "loader.batch_size=2",
-        f"cache_dir={folder}",
-    ]
-    module = ProposalDataModule(check_config(composed([*words, *keys])), progress=False)
+    keys = ["split.folds=5", "split.near_duplicates=off", "split.validation=0.2", "loader.batch_size=2"]
+    module = ProposalDataModule(check_config(composed([*words, *keys, f"cache_dir={folder}"])), progress=False)
     boxes = module.manifest.frame["boxes"]
     module.proposals = {row: [(true, np.full(len(true), 0.9, np.float32))] * 2 for row, true in enumerate(boxes)}
     return module

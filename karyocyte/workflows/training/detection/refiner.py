@@ -72,7 +72,7 @@ def build_refiner(config: RefinerConfig, data: SplitDataModule, first: Initialis
 
 def _show_the_picture(network: nn.Module) -> None:
     """Let the first layer see the picture, which is gray, as colours, and the channels of boxes faintly."""
-    weight = network.get_submodule("conv1").weight
+    weight = network.get_parameter("conv1.weight")
     with torch.no_grad():
         weight[:, 0] = weight.sum(dim=1)
         weight[:, 1:] *= FAINT
