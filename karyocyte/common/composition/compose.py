@@ -56,8 +56,9 @@ def check_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Trainin
     that contradicts another or ``overrides``.
     """
     set_trainer(composed, overrides)
-    if composed.init_from is not None:  # a name such as chromosomes/latest means another run tomorrow
-        composed.init_from = str(resolve_run(Path(composed.init_from)))
+    for key in ("init_from", "detector"):
+        if composed.get(key) is not None:  # a name such as chromosomes/latest means another run tomorrow
+            composed[key] = str(resolve_run(Path(composed[key])))
     values = resolved(composed, "configuration")
     cluster = check_cluster(values.pop("cluster", None))  # where a run is trained is no part of the run
     single = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN

@@ -17,8 +17,8 @@ from datamodules.io.progress import progress_bar
 from datamodules.metaphases.proposals import UNIT, ProposalDataModule, Proposed
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.config.schema import RefinerConfig
+from karyocyte.common.errors import UserError
 from karyocyte.common.files import atomic_path, sha256_of_value
-from karyocyte.common.runs.names import resolve_run
 from karyocyte.common.runs.portable import BUILT_IN_DETECTORS
 from karyocyte.evaluation.tables import Table
 from karyocyte.inference.box_finder import BoxFinder, logits_of
@@ -58,7 +58,7 @@ def build_refiner(config: RefinerConfig, data: SplitDataModule, first: Initialis
         UserError: ``detector`` is none, the network no ResNet, or the monitored metric is not of a refiner.
     """
     assert isinstance(data, ProposalDataModule)
-    folders = [resolve_run(Path(config.detector))] if config.detector else BUILT_IN_DETECTORS
+    folders = [Path(config.detector)] if config.detector else BUILT_IN_DETECTORS
     data.proposals = proposals_of(data, BoxFinder.load(folders, None))
     network = first.backbone.module
     _show_the_picture(network)
@@ -72,7 +72,10 @@ def build_refiner(config: RefinerConfig, data: SplitDataModule, first: Initialis
 
 def _show_the_picture(network: nn.Module) -> None:
     """Let the first layer see the picture, which is gray, as colours, and the channels of boxes faintly."""
-    weight = network.get_parameter("conv1.weight")
+    try:
+        weight = network.get_parameter("conv1.weight")
+    except AttributeError as error:
+        raise UserError(f"a refiner needs a ResNet: set model=resnet18 ({error})") from error
     with torch.no_grad():
         weight[:, 0] = weight.sum(dim=1)
         weight[:, 1:] *= FAINT

@@ -71,6 +71,8 @@ def test_what_does_not_fit_is_refused(run, tmp_path):
     cache = f"cache_dir={run.raw_config['cache_dir']}"
     with pytest.raises(UserError, match="choose one of val/loss, val/ap"):
         train.prepare(config(tmp_path, cache, "callbacks.monitor=val/f1"))
+    with pytest.raises(UserError, match="a refiner needs a ResNet"):
+        train.prepare(config(tmp_path, cache, "model=mobilenetv2", "model.cut=null"))
     with pytest.raises(UserError, match="holds no detector"):
         train.prepare(config(tmp_path, cache, f"detector={run.folder}"))
 
