@@ -74,7 +74,7 @@ def test_what_does_not_fit_is_refused(run, tmp_path):
     with pytest.raises(UserError, match="a refiner needs a ResNet"):
         train.prepare(config(tmp_path, cache, "model=mobilenetv2", "model.cut=null"))
     with pytest.raises(UserError, match="holds no detector"):
-        train.prepare(config(tmp_path, cache, f"detector={run.folder}"))
+        train.prepare(config(tmp_path, cache, f'detector="{run.folder}"'))
 
 
 def test_probabilities_are_fitted_to_what_is_true():
