@@ -130,15 +130,10 @@ class Run:
     @cached_property
     def metaphase_config(self) -> "MetaphaseConfig":
         """The configuration of the run of a detector, a cutter or a refiner, likewise."""
-        from karyocyte.common.config.schema import CutterConfig, DetectorConfig, RefinerConfig
+        from karyocyte.common.config.schema import RECIPES
 
-        match self.raw_config.get("recipe"):
-            case "cutter":
-                return self._config_of(CutterConfig)
-            case "refiner":
-                return self._config_of(RefinerConfig)
-            case _:
-                return self._config_of(DetectorConfig)
+        config: Any = self._config_of(RECIPES[self.raw_config.get("recipe", "detector")])
+        return config
 
     def _config_of(self, model: type["AnyConfig"]) -> "AnyConfig":
         config = self._typed(RunFile.CONFIG, self.raw_config, model.model_validate)
