@@ -12,8 +12,8 @@ from pathlib import Path
 from karyocyte.common.errors import UserError
 from karyocyte.common.paths import CONF
 
-PATH_KEYS = ("init_from", "detector", "weights", "data_dir", "weights_dir", "output_dir", "cache_dir")
-PATH_KEYS += ("data.file", "search.out")
+FOLDER_KEYS = ("init_from", "detector", "data_dir", "weights_dir", "output_dir", "cache_dir")
+PATH_KEYS = (*FOLDER_KEYS, "weights", "data.file", "search.out")
 PATTERN_KEYS = ("data.subject_regex", "data.cell_regex")
 # Text that is divided at its commas: it has no quotes or escapes, and is no list, mapping or function of Hydra's.
 _LISTED = re.compile(r"(?![\[{]|\w+\()[^\"'$\\]*")

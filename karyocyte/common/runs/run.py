@@ -11,7 +11,7 @@ from functools import cached_property
 from io import StringIO
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -132,8 +132,7 @@ class Run:
         """The configuration of the run of a detector, a cutter or a refiner, likewise."""
         from karyocyte.common.config.schema import RECIPES
 
-        config: Any = self._config_of(RECIPES[self.raw_config.get("recipe", "detector")])
-        return config
+        return cast("MetaphaseConfig", self._config_of(RECIPES[self.raw_config.get("recipe", "detector")]))
 
     def _config_of(self, model: type["AnyConfig"]) -> "AnyConfig":
         config = self._typed(RunFile.CONFIG, self.raw_config, model.model_validate)
