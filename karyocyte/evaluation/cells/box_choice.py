@@ -32,7 +32,7 @@ class Weights:
     """What counts how much for a set, in nats; chosen on validation pictures (docs/results/metaphases.md)."""
 
     constant: float = -0.15  # for each box
-    detector: float = 0.8  # times the logit of its probability
+    detector: float = 1.0  # times the logit of its probability
     network: float = 1.2  # times the logarithm of the probability of its most probable class alone
     edge: float = -3.0  # for a box whose chromosome touches the edge of the picture
     twice: float = 1.7  # for a chromosome's area that is covered twice
