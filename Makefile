@@ -6,6 +6,8 @@ RUN := $(VENV)/bin/python
 # cpu or cu126, cu128, ...: which build of torch uv takes; empty: the platform's default.
 TORCH_BACKEND ?=
 STAMP := $(VENV)/.installed-$(if $(TORCH_BACKEND),$(TORCH_BACKEND),default)
+# A module is compiled once, not by each of the processes that tests start.
+export PYTHONDONTWRITEBYTECODE :=
 # Each test process computes on one thread: they share the cores.
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q
 

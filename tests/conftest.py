@@ -1,5 +1,6 @@
 """What every test starts with."""
 
+import gc
 import os
 import signal
 import sys
@@ -35,6 +36,13 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: not str(item.path).endswith(LONGEST))
 
 
+def pytest_collection_finish():
+    """Let collections of garbage be few and leave out what is imported and collected, which is never garbage."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)  # the first one is ten times that of Python
+
+
 @pytest.fixture(scope="session", autouse=True)
 def heed_ctrl_c():
     """Let Ctrl-C be heard, which a shell makes what it starts in the background ignore: some tests send it."""
@@ -43,9 +51,9 @@ def heed_ctrl_c():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def yaml_parsed_once():
-    """Parse each file of conf/ once a process: the hundreds of compositions read the same files."""
-    with compat.parse_yaml_once():
+def quick_compositions():
+    """Parse each file of conf/ once a process: a thousand compositions read the same files."""
+    with compat.quick_compositions():
         yield
 
 

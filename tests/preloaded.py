@@ -36,7 +36,7 @@ for name in MODULES:
     except ModuleNotFoundError as error:  # of an extra
         if str(error.name).split(".")[0] in OURS:
             raise
-PARSED = compat.parse_yaml_once()  # for as long as this name exists
-PARSED.__enter__()
+QUICK = compat.quick_compositions()  # for as long as this name exists
+QUICK.__enter__()
 composed(SMALL)
 gc.freeze()  # no collection of a fork goes through all that is imported

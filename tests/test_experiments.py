@@ -11,6 +11,7 @@ from karyocyte.common.paths import ROOT
 from karyocyte.common.runs.stages import batch_sizes
 from karyocyte.workflows.training.train import prepare
 from lightning_modules.build import build_classifier
+from lightning_modules.callbacks.resume import ResumeCheckpoint
 from lightning_modules.training.fit import train_stages
 from tests.datamodules.metaphases.sets import ALONE
 from tests.helpers.experiments import tiny_data
@@ -60,7 +61,7 @@ def test_every_value_says_where_it_comes_from(path):
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_it_trains_a_batch_of_every_stage(name, tmp_path, tmp_path_factory):
+def test_it_trains_a_batch_of_every_stage(name, tmp_path, tmp_path_factory, monkeypatch):
     home = tmp_path_factory.getbasetemp()
     chosen = composed([f"+experiment={name}"])
     size = []
@@ -77,6 +78,8 @@ def test_it_trains_a_batch_of_every_stage(name, tmp_path, tmp_path_factory):
     ]
     data = tiny_data(chosen.data.source, home / "tiny-data")
     config = small_config(tmp_path, *size, *short, f"cache_dir={home / 'shared-cache'}", experiment=name, data=data)
+    # The state for a resume, whose writing takes a third of the time, has tests of its own.
+    monkeypatch.setattr(ResumeCheckpoint, "save", lambda *_: None)
     datamodule, model, _ = prepare(config)
     stages = train_stages(model, datamodule, config, tmp_path / "run")
     assert [stage.name for stage in stages] == list(config.unfreeze.stages)

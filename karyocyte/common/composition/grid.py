@@ -10,7 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
-from karyocyte.common.compat import expand_sweep, parse_yaml_once
+from karyocyte.common.compat import expand_sweep, quick_compositions
 from karyocyte.common.composition.chosen_groups import check_chosen_groups
 from karyocyte.common.composition.compose import check_config, check_override_order, explain_composition
 from karyocyte.common.composition.named_files import check_data_dir
@@ -56,7 +56,7 @@ def job_configs(overrides: Sequence[str], needs_data: bool = True) -> list[Train
     """
     check_words(overrides)
     configs = []
-    with parse_yaml_once(), grid(list(map(quote_text, overrides))) as expanded:
+    with quick_compositions(), grid(list(map(quote_text, overrides))) as expanded:
         jobs: dict[tuple[str, ...], None] = {}  # in their order, each once
         for job in expanded.jobs:
             jobs[without(job, UNIMPORTANT)] = None

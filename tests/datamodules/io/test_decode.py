@@ -20,6 +20,7 @@ from datamodules.io.decode import (
     MAX_SIDE,
     SUFFIXES,
     BrokenImageError,
+    crop_to_content,
     decode_array,
     decode_image,
     encode_png,
@@ -289,3 +290,14 @@ def test_a_picture_in_memory_is_decoded_as_that_of_a_file(shape):
     else:
         np.testing.assert_array_equal(ours.pixels, of_file.pixels)
         assert (ours.channels, ours.note) == (of_file.channels, of_file.note)
+
+
+def test_the_crop_is_the_bounding_box_of_what_is_not_black():
+    image = np.zeros((50, 80, 3), np.uint8)
+    image[10:30, 20:50] = np.random.default_rng(0).integers(30, 255, (20, 30, 3), np.uint8)
+    assert np.array_equal(crop_to_content(image, 0), image[10:30, 20:50])
+    image[5, 5] = 4  # gray 4: a speck outside
+    assert crop_to_content(image, 0).shape == (25, 45, 3)
+    assert crop_to_content(image, 4).shape == (20, 30, 3)
+    black = np.zeros((20, 30, 3), np.uint8)  # it stays whole
+    assert crop_to_content(black, 0).shape == (20, 30, 3)

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.io.decode import crop_to_content
 from datamodules.preprocessing.pipeline import pad_to_square, prepare_image, prepare_single, to_shape
 from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.errors import UserError
@@ -18,14 +17,8 @@ def field(height=50, width=80, top=10, left=20, h=20, w=30):
     return image
 
 
-def test_the_crop_is_the_bounding_box_of_what_is_not_black():
-    image = field()
-    assert np.array_equal(crop_to_content(image, 0), image[10:30, 20:50])
-    image[5, 5] = 4  # gray 4: a speck outside
-    assert crop_to_content(image, 0).shape == (25, 45, 3)
-    assert crop_to_content(image, 4).shape == (20, 30, 3)
-    black = np.zeros((20, 30, 3), np.uint8)  # it stays whole
-    assert crop_to_content(black, 0).shape == (20, 30, 3)
+def test_a_black_image_is_prepared_whole():
+    black = np.zeros((20, 30, 3), np.uint8)
     assert prepare_image(black, PrepareConfig(size=16)).shape == (16, 16, 3)
 
 

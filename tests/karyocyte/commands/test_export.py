@@ -110,6 +110,8 @@ def test_the_model_card_has_the_figures_of_the_run(cell_runs, portable):
     assert expected in card
     assert "a subject may be in two parts" in card
     assert "Weights: CC-BY-4.0" in card
+    assert exporting.TORCH_MARKS in card
+    assert exporting.NO_DISTANCES not in card
     assert re.findall("^## (.*)", card, re.MULTILINE)[:3] == ["Intended use", "Limits", "How it was evaluated"]
 
 

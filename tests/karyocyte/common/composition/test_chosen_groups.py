@@ -6,7 +6,7 @@ from itertools import cycle
 import pytest
 from omegaconf import OmegaConf
 
-from karyocyte.common.compat import parse_yaml_once
+from karyocyte.common.compat import quick_compositions
 from karyocyte.common.composition.chosen_groups import GROUPS, check_chosen_groups
 from karyocyte.common.composition.compose import compose_overrides
 from karyocyte.common.composition.grid import job_configs
@@ -40,7 +40,7 @@ def test_with_every_experiment_an_option_of_every_group_wins_whole_once_the_reme
     """Every other experiment, with each option in turn: all with all would take four minutes."""
     options = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
     refused = 0
-    with parse_yaml_once():
+    with quick_compositions():
         for experiment, option in zip(EXPERIMENTS[GROUPS.index(group) % 2 :: 2], cycle(options), strict=False):
             words = [f"+experiment={experiment}", f"{group}={option}"]
             remedies = remedy_of(words)

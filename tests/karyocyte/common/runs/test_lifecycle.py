@@ -86,12 +86,24 @@ def test_what_a_killed_process_was_writing_is_removed_at_the_next_start(opened, 
     assert all(path.exists() for path in kept)
 
 
-def test_a_finished_run_takes_new_settings_of_evaluation_and_inference_alone(opened, tmp_path):
+def test_a_run_that_begins_is_open_and_said_with_what_it_is_of(tmp_path, config, capsys):
+    identity = run_identity(config, CONTENTS)
+    for description in (["40 cells"], ["again"]):
+        assert begin(tmp_path / "run", config, identity, description, [])
+        check_run(tmp_path / "run", config, identity)
+        assert len(Run(tmp_path / "run").stretches) == 1
+        printed = capsys.readouterr().out
+        assert str(tmp_path / "run") in printed.replace("\n", "")
+        assert description[0] in printed
+
+
+def test_a_finished_run_takes_new_settings_of_evaluation_and_inference_alone(opened, tmp_path, capsys):
     before = opened.raw_config
     opened.write_status("finished")
     more = ["evaluation.resamples=77", "inference.batchnorm=images", "loader.workers=5"]
     config = small_config(tmp_path, *more)
     assert not begin(opened.folder, config, run_identity(config, CONTENTS), [], [])
+    assert str(opened.folder) in capsys.readouterr().out.replace("\n", "")
     after = Run(opened.folder).raw_config
     assert (after["evaluation"]["resamples"], after["inference"]["batchnorm"]) == (77, "images")
     assert {**after, "evaluation": before["evaluation"], "inference": before["inference"]} == before

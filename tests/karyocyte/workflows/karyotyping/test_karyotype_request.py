@@ -7,7 +7,7 @@ import pytest
 from datamodules.inference.cells import Cell
 from datamodules.inference.image_files import ImageFile
 from karyocyte.common.errors import UserError
-from karyocyte.workflows.karyotyping.karyotype_request import KaryotypeRequest, read_drawn, read_fixed
+from karyocyte.workflows.karyotyping.karyotype_request import BUILT_IN_CUTTER, KaryotypeRequest, read_drawn, read_fixed
 from tests.helpers.chromosomes import write_table
 from tests.karyocyte.workflows.review.bundles import decision
 
@@ -27,6 +27,11 @@ def test_without_a_name_the_output_is_where_git_does_not_track_it(tmp_path):
     request = KaryotypeRequest(words=["some", "cells"])
     assert request.folder == Path("outputs", "karyotypes", "cells")
     assert KaryotypeRequest(words=["some", "cells"], output=tmp_path).folder == tmp_path
+
+
+def test_the_built_in_cutter_cuts_unless_there_is_to_be_none():
+    assert KaryotypeRequest(words=["pictures"]).cutter == BUILT_IN_CUTTER
+    assert KaryotypeRequest(words=["pictures", "cutter=none"]).cutter is None
 
 
 def test_without_a_table_nothing_is_fixed():

@@ -3,6 +3,8 @@
 import base64
 import xml.etree.ElementTree as ET
 
+import numpy as np
+
 from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.evaluation.evaluate import evaluate_runs
 from karyocyte.workflows.report import plots as figures
@@ -35,6 +37,12 @@ def test_a_confusion_matrix_is_read_out():
     assert half.alt == "; ".join(lines)
     assert "chosen on validation" in chosen.caption
     assert not half.wide
+
+
+def test_of_many_classes_the_three_most_frequent_mix_ups_are_read_out():
+    counts = np.diag([9, 9, 9, 9])
+    counts[0, 1], counts[1, 2], counts[2, 3], counts[3, 0] = 1, 4, 2, 3
+    assert figures._read_out(counts.tolist(), list("abcd")).endswith(": b for c (4), d for a (3), c for d (2)")
 
 
 def test_learning_curves_are_drawn_where_the_run_has_some(tmp_path):

@@ -1,6 +1,7 @@
 """A run that left or was killed, wherever it was, ends with the very weights of one that was never disturbed."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -159,12 +160,24 @@ def test_a_killed_run_is_resumed_to_the_very_same_weights(undisturbed, tmp_path,
     assert_same(undisturbed(kind), run)
 
 
+@pytest.fixture(scope="module")
+def left(tmp_path_factory):
+    """The configuration of a run that has left in mid-epoch, and a copy of its files."""
+    folder = tmp_path_factory.mktemp("left")
+    config = small_config(folder, *KINDS["plain"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lightning_modules.callbacks.resume.SHARE", 1e9)
+        preempted(config, Place("on_train_batch_start", 0, 1, 3))
+    return config, shutil.copytree(config.output_dir, folder / "copy")
+
+
 @pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt"])
 @pytest.mark.parametrize("size", [0, 0.5, 1])
-def test_a_damaged_state_is_not_gone_on_from_but_the_stage_starts_again(undisturbed, tmp_path, capsys, name, size):
-    config = small_config(tmp_path, *KINDS["plain"])
-    preempted(config, Place("on_train_batch_start", 0, 1, 3))
-    (state,) = (tmp_path / "outputs").rglob(name)
+def test_a_damaged_state_is_not_gone_on_from_but_the_stage_starts_again(undisturbed, left, capsys, name, size):
+    config, files = left
+    shutil.rmtree(config.output_dir)
+    shutil.copytree(files, config.output_dir)
+    (state,) = Path(config.output_dir).rglob(name)
     content = bytearray(state.read_bytes())
     content[len(content) // 2] ^= 1
     state.write_bytes(content[: int(size * len(content))])

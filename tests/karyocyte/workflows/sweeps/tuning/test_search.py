@@ -2,6 +2,7 @@
 
 import errno
 import math
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -70,15 +71,18 @@ SAME = ("search.trials=9", "search.pruner.name=median", "loader.batch_size=2")
 OTHER = ("search.seed=1", "search.sampler=gp", "search.space.unfreeze.lr.high=1.0", "trainer.max_epochs=7", "seed=1")
 
 
+@cache
+def name_of(*overrides):
+    """The name of a study, of which nothing is written."""
+    settings, rest, _ = search(Path("outputs"), *overrides)
+    config = tuning.check_space(settings, rest)
+    return tuning.study_name(settings, config, tuning.run_identity(config, {"data": "d" * 64}))
+
+
 @pytest.mark.parametrize("override", [*SAME, *OTHER, "split.fold=1"])
-def test_the_name_of_a_study_depends_on_all_but_the_searched_keys_and_the_length(tmp_path, override):
-    names = []
-    for overrides in ((), (override,)):
-        settings, rest, _ = search(tmp_path, *overrides)
-        config = tuning.check_space(settings, rest)
-        names.append(tuning.study_name(settings, config, tuning.run_identity(config, {"data": "d" * 64})))
-    assert names[0].startswith("custom-")
-    assert (names[0] == names[1]) == (override in SAME)
+def test_the_name_of_a_study_depends_on_all_but_the_searched_keys_and_the_length(override):
+    assert name_of().startswith("custom-")
+    assert (name_of() == name_of(override)) == (override in SAME)
 
 
 def test_a_trial_out_of_memory_is_failed_and_the_others_go_on(tmp_path):

@@ -17,7 +17,7 @@ from lightning_modules.detection.trained import load_cutter, load_detector
 from tests.helpers.terminal import run_app
 from tests.helpers.training import small_config
 
-DATA = ["data.cells=10", "data.cases=10", "data.abnormal=0", "split.folds=5", "split.validation=0.2"]
+DATA = ["data.cells=6", "data.cases=6", "data.abnormal=0", "split.folds=3", "split.validation=0.2"]
 
 
 def config(tmp_path, *overrides):
