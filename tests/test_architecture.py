@@ -36,7 +36,7 @@ MODEL_LIBRARIES = ("torch", "timm", "pytorch_lightning")
 FILES_PER_FOLDER = 16
 COMMANDS = {"scripts", "karyocyte/commands", "tests/karyocyte/commands"}  # one file per command, however many
 COMMAND_LINE_LINES = 80
-LOADED_LINES = 19_000  # of a smoke training, whatever names its modules; the goal is 17,500
+LOADED_LINES = 19_050  # of a smoke training, whatever names its modules; the goal is 17,500
 # What is loaded is the same on less data.
 SMALLER = ("data.images=48", "data.subjects=12", "data.size=64", "prepare.size=72", "evaluation.resamples=20")
 
