@@ -14,11 +14,11 @@ import typer
 
 from benchmarks.shared import show
 from datamodules.metaphases.data_module import MetaphaseDataModule
-from karyocyte.common.boxes import overlaps
 from karyocyte.common.cli import report_user_errors
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_csv, write_csv
 from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
+from karyocyte.common.pictures.boxes import overlaps
 from karyocyte.common.revision import revision
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.result import Share

@@ -9,9 +9,9 @@ import numpy as np
 
 from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.errors import UserError
+from karyocyte.common.pictures.thumbnails import THUMBNAILS, write_pictures
 from karyocyte.common.predictions import Predictions
 from karyocyte.common.text import quoted
-from karyocyte.common.thumbnails import THUMBNAILS, write_pictures
 from karyocyte.evaluation.labelled_runs import LabelledRuns
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.evaluation.metrics.labelled import labelled_part

@@ -11,9 +11,9 @@ from rich.console import Group
 from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.files import write_csv
+from karyocyte.common.pictures.thumbnails import decode, read_pictures
 from karyocyte.common.runs.run import Run
 from karyocyte.common.text import quoted
-from karyocyte.common.thumbnails import decode, read_pictures
 from karyocyte.evaluation.comparison.common_errors import (
     ALL,
     AlignedPredictions,

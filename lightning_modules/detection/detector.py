@@ -8,7 +8,7 @@ from torch import nn
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from karyocyte.common.boxes import overlaps
+from karyocyte.common.pictures.boxes import overlaps
 from karyocyte.common.runs.facts import ModelFacts
 from lightning_modules.detection.decoding import decode
 from lightning_modules.detection.matching import average_precision, match

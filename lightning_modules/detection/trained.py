@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from karyocyte.common.boxes import overlaps
 from karyocyte.common.config.schema import REFINED_SIDE, DetectorConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_whole_json, sha256_of_file
+from karyocyte.common.pictures.boxes import overlaps
 from karyocyte.common.runs.facts import ModelFacts
 from karyocyte.common.runs.portable import (
     CODE_LICENCE,

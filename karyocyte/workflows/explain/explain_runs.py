@@ -15,11 +15,11 @@ from datamodules.io.progress import progress_bar
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
+from karyocyte.common.pictures.thumbnails import encode, write_pictures
 from karyocyte.common.predictions import Predictions
 from karyocyte.common.runs.files import RunFolder
 from karyocyte.common.runs.lifecycle import other_revisions
 from karyocyte.common.runs.run import Run
-from karyocyte.common.thumbnails import encode, write_pictures
 from karyocyte.evaluation.examples import FEW_CLASSES, PLAIN, RIGHT, WRONG, Example, draw_sheet, end_of, showcase
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.evaluation.metrics.labelled import score

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from karyocyte.common.pictures.thumbnails import heat_words, read_pictures
 from karyocyte.common.predictions import Predictions
-from karyocyte.common.thumbnails import heat_words, read_pictures
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.thresholds import choose_threshold

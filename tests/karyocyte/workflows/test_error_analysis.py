@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from karyocyte.common.thumbnails import encode
+from karyocyte.common.pictures.thumbnails import encode
 from karyocyte.evaluation.comparison.common_errors import gather, missed_counts
 from karyocyte.evaluation.intervals.grouping import group_runs
 from karyocyte.workflows.error_analysis import LIMIT, missed_bars, missed_sheet, most_missed

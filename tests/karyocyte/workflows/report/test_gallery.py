@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karyocyte.common.thumbnails import THUMBNAILS, read_pictures
+from karyocyte.common.pictures.thumbnails import THUMBNAILS, read_pictures
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.workflows.report import sources
 from karyocyte.workflows.report.gallery import gallery, pseudonyms

@@ -5,9 +5,9 @@ import pytest
 from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_text
+from karyocyte.common.pictures.thumbnails import heat_words
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import Run
-from karyocyte.common.thumbnails import heat_words
 from karyocyte.evaluation.evaluate import evaluate_runs
 from karyocyte.evaluation.intervals.grouping import Group
 from karyocyte.workflows.report.sources import Chapter, read_chapters

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.thumbnails import BATCH, decode, read_pictures, write_pictures
+from karyocyte.common.pictures.thumbnails import BATCH, decode, read_pictures, write_pictures
 
 
 @pytest.mark.parametrize("count", [0, BATCH + 3])

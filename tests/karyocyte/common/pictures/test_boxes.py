@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from karyocyte.common.boxes import overlaps
+from karyocyte.common.pictures.boxes import overlaps
 
 
 def test_overlaps_are_intersections_over_unions():

@@ -1,0 +1,1 @@
+"""Boxes in pictures, and small pictures of images."""
