@@ -81,8 +81,9 @@ class BoxRefiner(StagedModule):
         """Take a batch into the validation loss and the average precision of the best boxes."""
         judged = self(batch["image"], batch["size"])
         self._loss("val", judged, batch)
-        self.val_ap.update(judged.best, batch["best"].long())
-        self.log("val/ap", self.val_ap, prog_bar=True)
+        if len(batch["index"]):
+            self.val_ap.update(judged.best, batch["best"].long())
+            self.log("val/ap", self.val_ap, prog_bar=True)
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
         """Return "index", "box", "side", "score" and "best" of the batch, float32 but "index", and what is `Judged`."""
@@ -92,14 +93,14 @@ class BoxRefiner(StagedModule):
 
     def _loss(self, part: str, judged: Judged, batch: dict[str, Any]) -> torch.Tensor:
         cross_entropy = functional.binary_cross_entropy_with_logits
-        if not len(batch["index"]):  # nothing is proposed in these pictures
-            return judged.best.sum()
         near = batch["overlap"] > NEAR
         moved = functional.smooth_l1_loss(judged.offsets[near], batch["offsets"][near], beta=SMOOTH, reduction="sum")
         moved = moved / max(4 * int(near.sum()), 1)
-        loss = cross_entropy(judged.best, batch["best"]) + cross_entropy(judged.overlap, batch["overlap"])
+        loss = judged.best.sum()  # 0, where nothing is proposed in these pictures
+        if len(near):
+            loss = cross_entropy(judged.best, batch["best"]) + cross_entropy(judged.overlap, batch["overlap"])
         loss = loss + OFFSETS_WEIGHT * moved
-        options: Any = {"on_epoch": True, "on_step": False, "sync_dist": True, "batch_size": len(near)}
+        options: Any = {"on_epoch": True, "on_step": False, "sync_dist": True, "batch_size": max(len(near), 1)}
         self.log_dict({f"{part}/loss": loss, f"{part}/loss_offsets": moved}, **options)
         return loss
 
