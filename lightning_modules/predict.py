@@ -95,13 +95,16 @@ def predicted_arrays(
 
 
 def interleaved(shares: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return rows by name in their whole order, of which the share of process r of n is the rows r, r + n, ..."""
-    if len(shares) == 1:
-        return shares[0]
-    whole = {}
-    for name, first in shares[0].items():
-        rows = sum(len(share[name]) for share in shares)
-        whole[name] = np.empty((rows, *first.shape[1:]), first.dtype)
-        for rank, share in enumerate(shares):
-            whole[name][rank :: len(shares)] = share[name]
-    return whole
+    """Return rows by name in their whole order, of which process r of n has those of the images r, r + n, ...
+
+    An image has the rows, one or several, that follow each other with the same "index".
+    """
+    filled = [share for share in shares if share]
+    if len(filled) <= 1:
+        return filled[0] if filled else {}
+    places = []
+    for rank, share in enumerate(filled):
+        images = np.cumsum(np.diff(share["index"], prepend=share["index"][:1]) != 0)
+        places.append(images * len(filled) + rank)
+    order = np.argsort(np.concatenate(places), kind="stable")
+    return {name: np.concatenate([share[name] for share in filled])[order] for name in filled[0]}

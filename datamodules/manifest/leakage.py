@@ -185,8 +185,8 @@ def pair_table(frame: pd.DataFrame, pairs: np.ndarray) -> pd.DataFrame:
     return table.join(facts.add_suffix("_left"), on="left").join(facts.add_suffix("_right"), on="right")
 
 
-def seen_by_start(run: Path, manifest: Manifest, parts: pd.Series, protocol: str) -> int:
-    """Count the validation and test images that the run to start from was trained or chosen on.
+def seen_by_start(run: Path, manifest: Manifest, parts: pd.Series, protocol: str, key: str = "init_from") -> int:
+    """Count the validation and test images that an earlier run, which ``key`` names, was trained or chosen on.
 
     An image counts by its bytes and, under ``subject``, by its subject: test images that were in the train or
     validation part of the earlier ``run``, validation images that were in its train part.
@@ -206,7 +206,7 @@ def seen_by_start(run: Path, manifest: Manifest, parts: pd.Series, protocol: str
     if count and protocol != "paper":
         first = manifest.frame.loc[seen, "image_id"].iloc[0]
         raise UserError(
-            f"init_from={run} was trained or chosen on {count} of the images that evaluate this run, {first} first: "
+            f"{key}={run} was trained or chosen on {count} of the images that evaluate this run, {first} first: "
             "name a run of the same fold, split and protocol"
         )
     return count

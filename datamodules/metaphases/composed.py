@@ -55,6 +55,7 @@ class ComposedBoxes(Dataset[dict[str, Any]]):
         self.manifest = manifest
         self.rows = rows
         self.seed = derive_seed("composed", seed)
+        self.each_epoch = light is None or light.each_epoch
         self.light = light_operations(light)
         self.chromosomes = _free_chromosomes(manifest, rows)
 
@@ -67,7 +68,7 @@ class ComposedBoxes(Dataset[dict[str, Any]]):
         rows = self.rows[items]
         images, masks, index = [], [], []
         for epoch, row in zip(epochs.tolist(), rows.tolist(), strict=True):
-            image, mask = self._composed(derive_seed("picture", self.seed, epoch, row), row)
+            image, mask = self._composed(derive_seed("picture", self.seed, epoch * self.each_epoch, row), row)
             images.append(image)
             masks.append(mask)
             index.append(np.full(len(image), row))

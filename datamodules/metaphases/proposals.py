@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -10,6 +12,7 @@ import torch
 from torch.utils.data import Dataset
 
 from datamodules.io.decode import read_image
+from datamodules.manifest.leakage import seen_by_start
 from datamodules.manifest.manifest import Manifest
 from datamodules.metaphases.data_module import MetaphaseDataModule
 from datamodules.metaphases.light import change_light, light_operations
@@ -17,7 +20,9 @@ from datamodules.metaphases.picture import network_picture
 from datamodules.prepared_dataset import Key, epochs_and_items
 from karyocyte.common.config.data import TransformConfig
 from karyocyte.common.config.schema import REFINED_SIDE as SIDE
+from karyocyte.common.config.schema import RefinerConfig
 from karyocyte.common.pictures.boxes import overlaps
+from karyocyte.common.runs.portable_folder import kind_of
 from karyocyte.common.seeds import derive_seed
 
 AROUND = 1.5  # side of what an image shows, times the longer side of its box
@@ -43,8 +48,13 @@ class ProposalImages:
     sizes: np.ndarray  # logarithm of the longer side of the box over the median of all, float32, shape (n,)
 
     def moved(self, boxes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        """Return boxes whose sides are moved by offsets, float, shape (n, 4), in UNIT of the side of an image."""
-        return np.asarray(boxes + offsets * self.sides[:, None] * UNIT, np.float32)
+        """Return boxes whose sides are moved by offsets, float, shape (n, 4), in UNIT of the side of an image.
+
+        A box that would have a side of less than a pixel stays where it is.
+        """
+        moved = np.asarray(boxes + offsets * self.sides[:, None] * UNIT, np.float32)
+        lost = (moved[:, 2:] - moved[:, :2]).min(axis=1) < 1
+        return np.where(lost[:, None], boxes, moved).astype(np.float32)
 
 
 def proposal_images(picture: np.ndarray, boxes: np.ndarray, rows: np.ndarray) -> ProposalImages:
@@ -54,11 +64,10 @@ def proposal_images(picture: np.ndarray, boxes: np.ndarray, rows: np.ndarray) ->
     median = np.median(longer) if len(boxes) else 1.0
     sides = np.maximum(AROUND * longer[rows], SMALLEST * median)
     for row, side, image in zip(rows, sides, images, strict=True):
-        scale = SIDE / side
+        scale = SIDE / side  # edges of boxes are taken as middles of pixels, in training and use alike
         shift = SIDE / 2 - scale * (boxes[row, :2] + boxes[row, 2:]) / 2
         place = np.column_stack([np.eye(2) * scale, shift])
-        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        cv2.warpAffine(picture, place, (SIDE, SIDE), dst=image[0], flags=method)
+        cv2.warpAffine(picture, place, (SIDE, SIDE), dst=image[0])
         corners = np.rint(boxes * scale + np.tile(shift, 2)).astype(int).clip(0, SIDE)
         for number, (left, top, right, bottom) in enumerate(corners.tolist()):
             part = image[1 if number == row else 2, top:bottom, left:right]
@@ -103,6 +112,23 @@ class ProposalDataModule(MetaphaseDataModule):
     """
 
     proposals: Mapping[int, Sequence[Proposed]]
+    config: RefinerConfig  # type: ignore[assignment]
+
+    @cached_property
+    def seen(self) -> int:
+        """How many validation and test pictures ``init_from`` or the run ``detector`` has seen, at most."""
+        of_detector = 0
+        if self.config.detector and kind_of(Path(self.config.detector)) is None:
+            run = Path(self.config.detector)
+            of_detector = seen_by_start(run, self.manifest, self.parts, self.config.protocol, "detector")
+        return max(super().seen, of_detector)
+
+    def warnings(self) -> list[str]:
+        """Return what those of every data module are, and that exported detectors do not list their pictures."""
+        lines = super().warnings()
+        if not self.config.detector or kind_of(Path(self.config.detector)) is not None:
+            lines.append("exported detectors do not list their training pictures: test on their fold, or on new ones")
+        return lines
 
     def training_set(self) -> Dataset[Any]:
         """Return the proposals of an epoch."""
@@ -126,6 +152,7 @@ class Proposals(Dataset[dict[str, Any]]):
         self.rows = rows
         self.seed = derive_seed("proposals", data.config.seed)
         self.trains = light is not None
+        self.each_epoch = light is None or light.each_epoch
         self.light = light_operations(light)
 
     def __len__(self) -> int:
@@ -143,7 +170,7 @@ class Proposals(Dataset[dict[str, Any]]):
         true = self.manifest.frame["boxes"].iloc[row]
         boxes, scores = self.proposals[row][0]
         chosen = np.arange(len(boxes))
-        seed = derive_seed("picture", self.seed, epoch, row)
+        seed = derive_seed("picture", self.seed, epoch * self.each_epoch, row)
         rng = np.random.default_rng(seed)
         if self.trains:
             boxes, wrong = training_boxes(self.proposals[row], true, rng)

@@ -7,7 +7,7 @@ from karyocyte.commands.shared.program import Argument, Option, program
 from karyocyte.common.arguments import new_folder
 from karyocyte.common.cli import heavy_imports
 from karyocyte.common.runs.names import run_path
-from karyocyte.common.runs.portable import is_detector
+from karyocyte.common.runs.portable import picture_network
 
 Folder = Annotated[
     Path, Argument(parser=run_path, metavar="RUN", help="Folder or name of a finished run, or of an ensemble.")
@@ -42,7 +42,7 @@ def export(
     0.0001 (weights in 16 bits: 0.01), nothing is written.
     """
     options = locals()
-    if is_detector(folder):
+    if picture_network(folder):
         new_folder(output)
         with heavy_imports():
             from karyocyte.workflows.training.detection.export import export_detector

@@ -1,4 +1,4 @@
-"""What finds the chromosomes of a picture: detectors, and a refiner, which judges and moves their boxes."""
+"""What finds the chromosomes of a picture: detectors, and a refiner, which scores and moves their boxes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from lightning_modules.detection.trained import (
     together,
 )
 
-ZOOMS = (1.0, 1.2)  # times its scale, at which the first detector looks at a picture; the others look at it once
-LEAST_SCORE = 0.08  # of the detectors, of a box that is judged
+ZOOMS = (1.0, 1.2)  # times its scale, at which a single detector looks at a picture; of several, each looks once
+LEAST_SCORE = 0.08  # of the detectors, of a box that is refined
 EDGE = 1e-6  # least and, from 1, largest score
 
 
@@ -49,8 +49,8 @@ class BoxFinder:
     def proposals(self, image: np.ndarray) -> list[Proposed]:
         """Return what is found in a picture, uint8 RGB, (H, W, 3): by all detectors together, then in each way."""
         found = []
-        for number, detector in enumerate(self.detectors):
-            for zoom in ZOOMS if number == 0 else ZOOMS[:1]:
+        for detector in self.detectors:
+            for zoom in ZOOMS if len(self.detectors) == 1 else ZOOMS[:1]:
                 scale = detector.description.scale * zoom
                 found.append(detector.find(network_picture(image, scale), scale))
         proposals = []
@@ -66,9 +66,9 @@ class BoxFinder:
         calibration = self.detectors[0].description.calibration
         if self.refiner is not None:
             shown = proposal_images(network_picture(image, 1.0), boxes, np.arange(len(boxes)))
-            judged, offsets = self.refiner.module.judge(shown.images, shown.sizes)
+            refined, offsets = self.refiner.module.refine(shown.images, shown.sizes)
             boxes = shown.moved(boxes, offsets)
-            evidence = np.column_stack([evidence, judged])
+            evidence = np.column_stack([evidence, refined])
             calibration = self.refiner.description.calibration
         *slopes, intercept = calibration
         return FoundBoxes(boxes, expit(evidence @ slopes + intercept))

@@ -20,8 +20,8 @@ from karyocyte.inference.temperatures import are_balanced, fit_temperatures, val
 # quantiles of 95 %.
 OF_METAPHASES = CellThresholds(expected_wrong=0.3, doubtful=9, distance=0.48, alone=0.03)
 OF_OTHER_NETWORKS = (
-    "metaphases are referred above thresholds that were chosen with the networks in models/, and may not fit the model "
-    "that is named: refer_expected_wrong, refer_doubtful and refer_distance set others"
+    "metaphases are referred above thresholds that were chosen with the networks in models/, and may not fit those "
+    "that are named: refer_expected_wrong, refer_doubtful and refer_distance set others"
 )
 
 
@@ -43,7 +43,8 @@ def _chosen_thresholds(
 ) -> CellThresholds:
     """Return the thresholds where the user sets none."""
     if of_metaphases:
-        is_built_in = Path(model.named).resolve() == BUILT_IN.resolve()
+        others = (config.detector, config.refiner, config.cutter)
+        is_built_in = Path(model.named).resolve() == BUILT_IN.resolve() and not any(others)
         kept = OF_METAPHASES if is_built_in else replace(OF_METAPHASES, note=OF_OTHER_NETWORKS)
     elif isinstance(model, RunsModel):
         return choose_on_validation(model, config, validation_distances(model, config.share_of_files))

@@ -1,4 +1,4 @@
-"""The LightningModule that judges boxes which may be chromosomes, and moves them to where these are."""
+"""The LightningModule that scores boxes which may be chromosomes, and moves them to where these are."""
 
 from typing import Any, NamedTuple
 
@@ -21,8 +21,8 @@ OFFSETS_WEIGHT = 2.0
 SMOOTH = 0.05  # units of the offsets, below which their loss is quadratic
 
 
-class Judged(NamedTuple):
-    """What a refiner says of boxes."""
+class Refinement(NamedTuple):
+    """What a refiner gives for boxes."""
 
     best: torch.Tensor  # logits that a box is the best of its chromosome, float32, shape (n,)
     overlap: torch.Tensor  # logits of its intersection over union with a true box, float32, shape (n,)
@@ -44,11 +44,11 @@ class RefinerHead(nn.Module):
             nn.Linear(WIDTH * places + channels + 1, HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(HIDDEN, 6)
         )
 
-    def forward(self, features: torch.Tensor, sizes: torch.Tensor) -> Judged:
-        """Return what is said of each box."""
+    def forward(self, features: torch.Tensor, sizes: torch.Tensor) -> Refinement:
+        """Return what is given for each box."""
         narrow, mean = self.narrow(features).flatten(1), features.mean(dim=(2, 3))
         outputs = self.joined(torch.cat([narrow, mean, sizes[:, None].to(mean.dtype)], dim=1)).float()
-        return Judged(outputs[:, 0], outputs[:, 1], outputs[:, 2:])
+        return Refinement(outputs[:, 0], outputs[:, 1], outputs[:, 2:])
 
 
 class BoxRefiner(StagedModule):
@@ -67,11 +67,11 @@ class BoxRefiner(StagedModule):
         self.lr = settings.lr
         self.val_ap = BinaryAveragePrecision()
 
-    def forward(self, image: torch.Tensor, size: torch.Tensor) -> Judged:
-        """Return what is said of boxes by images (n, 3, SIDE, SIDE), float in [0, 1], and their sizes, (n,)."""
+    def forward(self, image: torch.Tensor, size: torch.Tensor) -> Refinement:
+        """Return what is given for boxes by images (n, 3, SIDE, SIDE), float in [0, 1], and their sizes, (n,)."""
         features = self.backbone.forward_features(self.normalised(image))  # type: ignore[operator]
-        judged: Judged = self.head(features, size)
-        return judged
+        refined: Refinement = self.head(features, size)
+        return refined
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> torch.Tensor:
         """Return the loss of a batch."""
@@ -79,39 +79,39 @@ class BoxRefiner(StagedModule):
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Take a batch into the validation loss and the average precision of the best boxes."""
-        judged = self(batch["image"], batch["size"])
-        self._loss("val", judged, batch)
+        refined = self(batch["image"], batch["size"])
+        self._loss("val", refined, batch)
         if len(batch["index"]):
-            self.val_ap.update(judged.best, batch["best"].long())
+            self.val_ap.update(refined.best, batch["best"].long())
             self.log("val/ap", self.val_ap, prog_bar=True)
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
-        """Return "index", "box", "side", "score" and "best" of the batch, float32 but "index", and what is `Judged`."""
-        judged = self(batch["image"], batch["size"])
+        """Return "index", "box", "side", "score" and "best" of the batch, and the fields of its `Refinement`."""
+        refined = self(batch["image"], batch["size"])
         of_batch = {name: batch[name] for name in ("index", "box", "side", "score", "best")}
-        return {**of_batch, **{f"judged_{name}": value for name, value in judged._asdict().items()}}
+        return {**of_batch, **{f"refined_{name}": value for name, value in refined._asdict().items()}}
 
-    def _loss(self, part: str, judged: Judged, batch: dict[str, Any]) -> torch.Tensor:
+    def _loss(self, part: str, refined: Refinement, batch: dict[str, Any]) -> torch.Tensor:
         cross_entropy = functional.binary_cross_entropy_with_logits
         near = batch["overlap"] > NEAR
-        moved = functional.smooth_l1_loss(judged.offsets[near], batch["offsets"][near], beta=SMOOTH, reduction="sum")
+        moved = functional.smooth_l1_loss(refined.offsets[near], batch["offsets"][near], beta=SMOOTH, reduction="sum")
         moved = moved / max(4 * int(near.sum()), 1)
-        loss = judged.best.sum()  # 0, where nothing is proposed in these pictures
+        loss = refined.best.sum()  # 0, where nothing is proposed in these pictures
         if len(near):
-            loss = cross_entropy(judged.best, batch["best"]) + cross_entropy(judged.overlap, batch["overlap"])
+            loss = cross_entropy(refined.best, batch["best"]) + cross_entropy(refined.overlap, batch["overlap"])
         loss = loss + OFFSETS_WEIGHT * moved
         options: Any = {"on_epoch": True, "on_step": False, "sync_dist": True, "batch_size": max(len(near), 1)}
         self.log_dict({f"{part}/loss": loss, f"{part}/loss_offsets": moved}, **options)
         return loss
 
     @torch.inference_mode()
-    def judge(self, images: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Judge boxes by their `ProposalImages`.
+    def refine(self, images: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Score and move boxes by their `ProposalImages`.
 
         Returns:
             The logits of ``best`` and ``overlap``, float32, shape (n, 2), and the offsets, float32, shape (n, 4).
         """
         scaled = torch.from_numpy(images).to(self.device).float() / 255
-        judged = self(scaled, torch.from_numpy(sizes).to(self.device))
-        logits = torch.stack([judged.best, judged.overlap], dim=1)
-        return logits.cpu().numpy(), judged.offsets.cpu().numpy()
+        refined = self(scaled, torch.from_numpy(sizes).to(self.device))
+        logits = torch.stack([refined.best, refined.overlap], dim=1)
+        return logits.cpu().numpy(), refined.offsets.cpu().numpy()

@@ -17,12 +17,14 @@ from karyocyte.common.runs.facts import ModelFacts
 from karyocyte.common.runs.portable import (
     CODE_LICENCE,
     DETECTOR_FACTS,
+    PICTURE_EXPERIMENTS,
     DetectorDescription,
     Licence,
+    picture_network,
     read_description,
     training_command,
 )
-from karyocyte.common.runs.portable_folder import REMEDY, BackboneFacts, PictureNetworks, kind_of
+from karyocyte.common.runs.portable_folder import REMEDY, BackboneFacts, PictureNetworks
 from karyocyte.common.runs.run import Run
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.checkpoint_io import load_checkpoint, load_exported
@@ -32,7 +34,6 @@ from lightning_modules.detection.network import CentreDecoder, decoder_width, le
 from lightning_modules.detection.refiner import BoxRefiner, RefinerHead
 from lightning_modules.optimizers import TrainingSettings
 
-EXPERIMENTS = {"detector": "metaphase_detector", "cutter": "chromosome_cutter", "refiner": "box_refiner"}
 SAME = 0.6  # intersection over union, from which on boxes that were found at two scales are of one chromosome
 MULTIPLE = 32  # of pixels that height and width are padded to
 
@@ -123,9 +124,10 @@ def load(folder: Path, kind: PictureNetworks) -> tuple[DetectorDescription, Dete
         UserError: The folder holds none, or its files are missing, changed or damaged.
     """
     of_run = (folder / DETECTOR_FACTS).is_file()
-    found = Run(folder).metaphase_config.recipe if of_run else kind_of(folder)
-    if found != kind:
-        raise UserError(f"{folder} holds no {kind}: train one (+experiment={EXPERIMENTS[kind]}) and name its run")
+    if picture_network(folder) != kind:
+        raise UserError(
+            f"{folder} holds no {kind}: train one (+experiment={PICTURE_EXPERIMENTS[kind]}) and name its run"
+        )
     if of_run:
         run = Run.open_finished(folder)
         description = describe(run)
@@ -162,7 +164,7 @@ def build(description: DetectorDescription) -> Detector | Cutter | BoxRefiner:
 
 
 def describe(run: Run) -> DetectorDescription:
-    """Describe the detector or the cutter of a finished run, which was evaluated."""
+    """Describe the network of a finished run on pictures of metaphases, which was evaluated."""
     config = run.metaphase_config
     model = run.model
     width, scale = 0, 1.0

@@ -8,7 +8,7 @@ import torch
 from karyocyte.common.predictions import COLUMNS
 from karyocyte.common.runs.predicted import Predicted, to_predictions
 from karyocyte.common.uncertainty import summarise
-from lightning_modules.predict import predict
+from lightning_modules.predict import interleaved, predict
 from lightning_modules.prediction.mc_dropout import McDropout
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, build
@@ -68,3 +68,18 @@ def test_predictions_carry_what_the_passes_say_together():
     without = to_predictions(Predicted(predicted.rows, predicted.probabilities), images, parts, classes, "abnormal", {})
     assert not without.sampled
     assert list(without.frame.columns) == [*without.frame.columns.intersection(predictions.frame.columns)]
+
+
+@pytest.mark.parametrize("rows", [[1] * 7, [3, 1, 2, 2, 5, 1, 1]])
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_the_shares_of_processes_are_put_together_in_their_order(rows, processes):
+    """An image has one row or several, so that the shares differ in length."""
+    images = [np.full(count, 10 + image) for image, count in enumerate(rows)]
+    values = np.split(np.arange(sum(rows)), np.cumsum(rows)[:-1])
+    shares = []
+    for rank in range(processes):
+        own = slice(rank, None, processes)
+        shares.append({"index": np.concatenate(images[own]), "value": np.concatenate(values[own])})
+    whole = interleaved(shares)
+    assert whole["value"].tolist() == [*range(sum(rows))]
+    assert whole["index"].tolist() == np.concatenate(images).tolist()

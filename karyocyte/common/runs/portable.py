@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -33,9 +33,11 @@ TOLERANCE = 1e-4  # of a probability
 BUILT_IN = ROOT / "models" / "chromosomes"  # what names karyotypes where no model is named
 BUILT_IN_DETECTOR = ROOT / "models" / "metaphases"  # and what finds chromosomes in pictures
 BUILT_IN_DETECTORS = (BUILT_IN_DETECTOR, ROOT / "models" / "metaphases_turned")  # together
-BUILT_IN_REFINER = ROOT / "models" / "refiner"  # and what judges and moves the boxes that both find
+BUILT_IN_REFINER = ROOT / "models" / "refiner"  # and what scores and moves the boxes that both find
 DETECTOR_FACTS = "detector.json"  # in the run of a detector, cutter or refiner: its calibration and evaluation
 CODE_LICENCE = "Apache-2.0"
+# By the kinds of networks of pictures, what trains them.
+PICTURE_EXPERIMENTS = {"detector": "metaphase_detector", "cutter": "chromosome_cutter", "refiner": "box_refiner"}
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,7 @@ def training_command(run: Run) -> str | None:
     return " ".join(["python train.py", *kept]) if Path(script).name == "train.py" else None
 
 
-def is_detector(folder: Path) -> bool:
-    """Tell whether a folder holds an exported detector, or is the evaluated run of one, of a cutter or of a refiner."""
-    return kind_of(folder) == "detector" or (folder / DETECTOR_FACTS).is_file()
+def picture_network(folder: Path) -> str | None:
+    """Return which of `PictureNetworks` a folder holds, exported or as an evaluated run; None for none of them."""
+    kind = Run(folder).raw_config.get("recipe") if (folder / DETECTOR_FACTS).is_file() else kind_of(folder)
+    return kind if kind in get_args(PictureNetworks) else None

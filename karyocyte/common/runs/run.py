@@ -130,9 +130,11 @@ class Run:
     @cached_property
     def metaphase_config(self) -> "MetaphaseConfig":
         """The configuration of the run of a detector, a cutter or a refiner, likewise."""
-        from karyocyte.common.config.schema import RECIPES
+        from karyocyte.common.config.schema import RECIPES, DetectorConfig
 
-        return cast("MetaphaseConfig", self._config_of(RECIPES[self.raw_config.get("recipe", "detector")]))
+        # An unknown recipe is an error of the key of that name.
+        model = RECIPES.get(str(self.raw_config.get("recipe")), DetectorConfig)
+        return cast("MetaphaseConfig", self._config_of(model))
 
     def _config_of(self, model: type["AnyConfig"]) -> "AnyConfig":
         config = self._typed(RunFile.CONFIG, self.raw_config, model.model_validate)

@@ -1,9 +1,9 @@
 """Which boxes of a picture are its chromosomes: the set that explains the picture best, and makes a probable cell.
 
-The score of a set is a logarithm of a probability, but for a constant. It counts for each of its boxes the probability
-of the detector and how sure the network is of its class; for the picture the dark pixels that are covered twice, and
-those that only boxes cover which are left out; and for the cell how well the best assignment of its chromosomes fits to
-the prior of karyotypes. From the likely boxes, single boxes and any two of them are taken in or left out as long as the
+The score of a set is a logarithm of a probability, but for a constant. It counts for each of its boxes its probability
+and how sure the network is of its class; for the picture the dark pixels that are covered twice, and those that only
+boxes cover which are left out; and for the cell how well the best assignment of its chromosomes fits to the prior of
+karyotypes. From the likely boxes, single boxes and any two of them are taken in or left out as long as the
 score rises.
 """
 
@@ -22,7 +22,7 @@ from karyocyte.evaluation.cells.prior import KaryotypePrior, KaryotypePriors, le
 
 CERTAIN = 1 - 1e-6
 PASSES = 4
-SURE = 6.0  # score of a box by itself, in nats, from which on it is not left out
+SURE = 7.5  # score of a box by itself, in nats, from which on it is not left out
 SHARED = 0.1  # of the smaller of two masks: from then on both boxes may change at once
 FAR = 8.0  # nats by which one box is worse than another by itself, from which on it does not take its place
 
@@ -32,7 +32,7 @@ class Weights:
     """What counts how much for a set, in nats; chosen on validation pictures (docs/results/metaphases.md)."""
 
     constant: float = -0.15  # for each box
-    detector: float = 1.0  # times the logit of its probability
+    found: float = 1.0  # times the logit of its probability
     network: float = 1.2  # times the logarithm of the probability of its most probable class alone
     edge: float = -3.0  # for a box whose chromosome touches the edge of the picture
     twice: float = 1.7  # for a chromosome's area that is covered twice
@@ -48,7 +48,7 @@ WEIGHTS = Weights()
 class Boxes:
     """The boxes of a picture that may be chromosomes, with the masks of these."""
 
-    probabilities: np.ndarray  # that a box is a chromosome, as the detector says, float64, shape (n,)
+    probabilities: np.ndarray  # that a box is a chromosome, as the networks that find boxes say, float64, shape (n,)
     regions: np.ndarray  # parts of the picture that lie in the same masks: in which of them, bool, shape (m, n)
     pixels: np.ndarray  # of each part, int64, shape (m,)
     at_edge: np.ndarray  # whether a mask touches the edge of the picture, bool, shape (n,)
@@ -112,7 +112,7 @@ def choose_boxes(
     """
     logs = np.maximum(log_probabilities, np.log(FLOOR))
     evidence = logit(boxes.probabilities.clip(1 - CERTAIN, CERTAIN))
-    alone = WEIGHTS.constant + WEIGHTS.detector * evidence + WEIGHTS.edge * boxes.at_edge
+    alone = WEIGHTS.constant + WEIGHTS.found * evidence + WEIGHTS.edge * boxes.at_edge
     alone += WEIGHTS.network * logs.max(axis=1, initial=-np.inf)
     score = SetScores(boxes, logs - np.log(learned_shares(balanced)), priors, alone)
     kept = (alone > 0) | fixed

@@ -54,12 +54,12 @@ def layer_shapes(model: Model, image: np.ndarray) -> dict[str, Shape]:
     """
     shapes: dict[str, Shape] = {}
 
-    def judge(name: str, maps: torch.Tensor) -> None:
+    def compare(name: str, maps: torch.Tensor) -> None:
         """Keep the shape of maps that follow the disc."""
         if len(maps) == 1 + len(_DISCS) and _follows_discs(maps):
             shapes[name] = (maps.shape[1], maps.shape[2], maps.shape[3])
 
-    _watch(model, model.modules, disc_images(image.shape[:2]), judge)
+    _watch(model, model.modules, disc_images(image.shape[:2]), compare)
     return shapes
 
 

@@ -26,7 +26,7 @@ from karyocyte.workflows.karyotyping.metaphases import MetaphaseFile
 
 IMPROBABLE = "no class is probable for the network, and the cell is more probable without it"
 UNLIKELY = 0.5  # probability that a picture shows a chromosome that no class is probable of
-NO_CHROMOSOME = "no chromosome: the detector and the joint assignment leave this box out"
+NO_CHROMOSOME = "no chromosome: the choice of boxes leaves this one out"
 LISTED = 5  # files in a reason
 TWO = 1.4  # times the area of another chromosome of the class; in 5 % of normal cells a homologue is so large
 # Times the area of its homologue, at one scale and so of about one width: of 35 such pairs of validation pictures 26

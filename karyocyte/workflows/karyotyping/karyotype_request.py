@@ -22,7 +22,8 @@ from karyocyte.common.runs.portable import (
     BUILT_IN_DETECTOR,
     BUILT_IN_DETECTORS,
     BUILT_IN_REFINER,
-    is_detector,
+    PICTURE_EXPERIMENTS,
+    picture_network,
 )
 from karyocyte.common.runs.portable_folder import REMEDY
 from karyocyte.inference.cell_settings import KaryotypeConfig
@@ -121,10 +122,7 @@ class KaryotypeRequest:
         if self.named == [BUILT_IN] and not is_model(BUILT_IN):
             raise UserError(f"{BUILT_IN / PortableFile.MODEL} is missing or damaged, and no run is named: {REMEDY}")
         model = self.model
-        if self.config.detector and not is_detector(self.detectors[0]):
-            raise UserError(
-                f"detector={self.config.detector} is no detector: name a run of +experiment=metaphase_detector"
-            )
+        self._check_picture_networks()
         if self.fixed is not None and not self.fixed.is_file():
             raise UserError(
                 f"--fixed {self.fixed} is missing: {close_path(self.fixed)}name a table with the columns file and class"
@@ -142,6 +140,20 @@ class KaryotypeRequest:
         if isinstance(model, PortableNetworks) and model.model.description.cells is None:
             raise UserError(f"{model.named} has no temperatures for cells: {REMEDY}")
         self._check_reading()
+
+    def _check_picture_networks(self) -> None:
+        """Check that each network of pictures that is named is one of its kind, and has an effect."""
+        named: dict[str, Path | None] = {
+            "detector": self.detectors[0],
+            "refiner": self.refiner,
+            "cutter": self.cutter,
+        }
+        for kind, folder in named.items():
+            value = getattr(self.config, kind)
+            if value and self.config.input == "chromosomes":
+                raise UserError(f"{kind}={value} has no effect on single chromosomes (input=chromosomes): leave it out")
+            if value and folder and picture_network(folder) != kind:
+                raise UserError(f"{kind}={value} is no {kind}: name a run of +experiment={PICTURE_EXPERIMENTS[kind]}")
 
     def _check_reading(self) -> None:
         """Check that all networks see the same chromosome in a file: it is read and measured once."""

@@ -14,6 +14,7 @@ from karyocyte.common.config.base import FROM_YAML, Folder, StrictModel, listed
 from karyocyte.common.config.command import Command
 from karyocyte.common.errors import UserError, close_path, close_words
 from karyocyte.common.runs.files import RunFolder
+from karyocyte.common.runs.portable import picture_network
 from karyocyte.common.runs.run import close_run
 from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
 
@@ -96,6 +97,8 @@ class PredictRequest:
         """
         if not self.named:
             first = ", ".join(map(str, self.command.paths[:1])) or "nothing"
+            if kind := picture_network(Path(first)):
+                raise UserError(f"{first} holds a {kind}: python scripts/karyotype.py {kind}={first} PICTURES uses it")
             raise UserError(
                 f"{first} is not a run of Karyocyte, nor a portable model: {close_run(Path(first))}name a "
                 "finished run's folder first, then the images"

@@ -1,4 +1,4 @@
-"""Boxes that several detectors find are joined, and a refiner judges and moves them."""
+"""Boxes that several detectors find are joined, and a refiner scores and moves them."""
 
 from types import SimpleNamespace
 
@@ -24,28 +24,33 @@ class Finds:
         return self.found
 
 
-class Judges:
-    """A refiner that moves the right side of each box by a quarter of what it sees, and says 3 and 1."""
+class Refines:
+    """A refiner that moves the right side of each box by a quarter of what it sees, and gives the logits 3 and 1."""
 
     description = SimpleNamespace(calibration=(1.0, 0.5, 0.25, -1.0))
-    module: "Judges"
+    module: "Refines"
 
-    def judge(self, images, sizes):
+    def refine(self, images, sizes):
         return np.tile([3.0, 1.0], (len(images), 1)), np.tile([0, 0, 1.0, 0], (len(images), 1))
 
 
 IMAGE = np.full((100, 120, 3), 255, np.uint8)
 
 
-def test_each_detector_sees_the_picture_at_its_scale_and_the_first_one_also_larger():
+def test_each_of_several_detectors_sees_the_picture_at_its_scale():
     first, second = Finds(0.8, 0, 0.5), Finds(0.6, 2, 0.7)
     together, *ways = BoxFinder([first, second]).proposals(IMAGE)
-    assert first.seen == [((50, 60), 0.5), ((60, 72), pytest.approx(0.6))]
-    assert second.seen == [((70, 84), 0.7)]
-    assert [one[0].tolist() for one in ways] == [first.found[0].tolist()] * 2 + [second.found[0].tolist()]
+    assert (first.seen, second.seen) == ([((50, 60), 0.5)], [((70, 84), 0.7)])
+    assert [one[0].tolist() for one in ways] == [first.found[0].tolist(), second.found[0].tolist()]
     (box,), (score,) = together
-    assert box == pytest.approx(BOX[0] + 2 * 0.6 / (0.8 + 0.8 + 0.6))
-    assert score == pytest.approx((0.8 + 0.8 + 0.6) / 3)
+    assert box == pytest.approx(BOX[0] + 2 * 0.6 / (0.8 + 0.6))
+    assert score == pytest.approx((0.8 + 0.6) / 2)
+
+
+def test_a_single_detector_sees_the_picture_larger_too():
+    detector = Finds(0.8, 0, 0.5)
+    assert len(BoxFinder([detector]).proposals(IMAGE)) == 3
+    assert detector.seen == [((50, 60), 0.5), ((60, 72), pytest.approx(0.6))]
 
 
 def test_without_a_refiner_probabilities_are_those_of_the_first_detector():
@@ -53,12 +58,19 @@ def test_without_a_refiner_probabilities_are_those_of_the_first_detector():
     assert found.probabilities == pytest.approx(expit(2 * logit(0.8) + 0.5))
 
 
-def test_a_refiner_moves_boxes_and_its_judgement_counts():
-    refiner = Judges()
+def test_a_refiner_moves_boxes_and_its_scores_count():
+    refiner = Refines()
     refiner.module = refiner
     found = BoxFinder([Finds(0.8, 0, 0.5)], refiner).find(IMAGE)
     assert found.boxes == pytest.approx(BOX + np.float32([[0, 0, 0.25 * 1.5 * 40, 0]]))
     assert found.probabilities == pytest.approx(expit(logit(0.8) + 0.5 * 3 + 0.25 * 1 - 1), rel=1e-5)
+
+
+def test_a_box_that_would_vanish_stays_where_it_is():
+    refiner = Refines()
+    refiner.module = refiner
+    refiner.refine = lambda images, sizes: (np.zeros((len(images), 2)), np.tile([0, 0, -4.0, 0], (len(images), 1)))
+    assert BoxFinder([Finds(0.8, 0, 0.5)], refiner).find(IMAGE).boxes == pytest.approx(BOX)
 
 
 def test_boxes_that_are_hardly_seen_are_no_proposals():

@@ -71,6 +71,8 @@ def test_cells_of_metaphases_have_thresholds_of_their_own_and_those_that_the_use
 def test_thresholds_of_metaphases_have_a_note_unless_they_are_of_the_built_in_model(tmp_path):
     built_in = PortableNetworks(PortableModel(BUILT_IN))
     assert referral_thresholds(built_in, KaryotypeConfig(), of_metaphases=True).note is None
+    without_refiner = KaryotypeConfig(refiner="none")
+    assert referral_thresholds(built_in, without_refiner, of_metaphases=True).note is not None
     run = model(tmp_path, 24, 1000)
     for config in (KaryotypeConfig(), KaryotypeConfig(refer_expected_wrong=0.2)):
         assert referral_thresholds(run, config, of_metaphases=True).note is not None

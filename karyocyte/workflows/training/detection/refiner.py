@@ -1,6 +1,7 @@
 """The recipe of a refiner's training: find the proposals of detectors, build, fit, predict, evaluate."""
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -35,10 +36,12 @@ from karyocyte.workflows.training.recipe import Built, Recipe
 from lightning_modules.build import InitialisedBackbone
 from lightning_modules.detection.detector import LEVELS
 from lightning_modules.detection.refiner import MONITORS, BoxRefiner, RefinerHead
+from lightning_modules.distributed import rank_zero_first
 
 PROPOSALS = "proposals.parquet"  # of the validation and test pictures, and what is said of them
 RESULTS = "refinement.csv"
 MOVED = [f"moved_{side}" for side in SIDES]
+PROPOSALS_VERSION = 1  # of the code that finds and joins them
 FAINT = 0.3  # of the weights of the channels of boxes, at first
 EVIDENCE = ["detectors", "best", "overlap"]  # logits
 WORDS = {
@@ -59,7 +62,10 @@ def build_refiner(config: RefinerConfig, data: SplitDataModule, first: Initialis
     """
     assert isinstance(data, ProposalDataModule)
     folders = [Path(config.detector)] if config.detector else BUILT_IN_DETECTORS
-    data.proposals = proposals_of(data, BoxFinder.load(folders, None))
+    with rank_zero_first():
+        finder = BoxFinder.load(folders, None)
+        digests = [_digest(detector.module) for detector in finder.detectors]
+        data.proposals = proposals_of(data, finder, digests)
     network = first.backbone.module
     _show_the_picture(network)
     torch.set_rng_state(first.random_state)
@@ -67,7 +73,8 @@ def build_refiner(config: RefinerConfig, data: SplitDataModule, first: Initialis
     model = BoxRefiner(network, RefinerHead(channels, math.prod(places)), *settings_of(config, first, MONITORS))
     if config.trainer.channels_last:
         model.to(memory_format=torch.channels_last)
-    return model, {"weights": first.info.content_hash(), "init_from": load_start(model, config.init_from)}
+    start = load_start(model, config.init_from)
+    return model, {"weights": first.info.content_hash(), "init_from": start, "detector": sha256_of_value(digests)}
 
 
 def _show_the_picture(network: nn.Module) -> None:
@@ -81,12 +88,17 @@ def _show_the_picture(network: nn.Module) -> None:
         weight[:, 1:] *= FAINT
 
 
-def proposals_of(data: ProposalDataModule, finder: BoxFinder) -> dict[int, list[Proposed]]:
-    """Return what is found in each picture that is used, see `ProposalDataModule`; it is kept in the cache."""
-    weights = [_digest(detector.module) for detector in finder.detectors]
-    file = data.cache_dir / "proposals" / f"{sha256_of_value([data.content_hash(), weights])}.parquet"
+def proposals_of(data: ProposalDataModule, finder: BoxFinder, digests: Sequence[str]) -> dict[int, list[Proposed]]:
+    """Return what is found in each picture that is used, see `ProposalDataModule`; it is kept in the cache.
+
+    ``digests`` are those of the detectors.
+    """
+    rows = np.flatnonzero(data.parts != "unused").tolist()
+    scales = [detector.description.scale for detector in finder.detectors]
+    key = sha256_of_value([PROPOSALS_VERSION, data.content_hash(), rows, scales, list(digests)])
+    file = data.cache_dir / "proposals" / f"{key}.parquet"
     if not file.is_file():
-        table = _find_proposals(data, finder)
+        table = _find_proposals(data, finder, rows)
         with atomic_path(file) as path:
             table.to_parquet(path, index=False)
     found: dict[int, list[Proposed]] = {}
@@ -104,9 +116,8 @@ def _digest(network: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _find_proposals(data: ProposalDataModule, finder: BoxFinder) -> pd.DataFrame:
-    """Return a row per proposal: SIDES, ``score``, and ``row`` and ``way``; one of score 0 where a way finds none."""
-    rows = np.flatnonzero(data.parts != "unused").tolist()
+def _find_proposals(data: ProposalDataModule, finder: BoxFinder, rows: Sequence[int]) -> pd.DataFrame:
+    """Return a row per proposal: SIDES, ``score``, and ``row`` and ``way``; and one of score 0 for each way."""
     tables = []
     with progress_bar(len(rows), f"finding proposals in {len(rows):,} pictures", data.progress) as advance:
         for row in rows:
@@ -119,14 +130,14 @@ def _find_proposals(data: ProposalDataModule, finder: BoxFinder) -> pd.DataFrame
 
 def write_proposals(found: Found, config: RefinerConfig, folder: Path) -> None:
     """Write a row per proposal: SIDES, ``moved_`` SIDES, ``row``, ``score``, whether it is ``true``, and EVIDENCE."""
-    moved = found["box"] + found["judged_offsets"] * found["side"][:, None] * UNIT
+    moved = found["box"] + found["refined_offsets"] * found["side"][:, None] * UNIT
     frame = pd.DataFrame(np.hstack([found["box"], moved]), columns=[*SIDES, *MOVED]).assign(
         row=found["index"],
         score=found["score"],
         true=found["best"] > 0,
         detectors=logits_of(found["score"]),
-        best=found["judged_best"],
-        overlap=found["judged_overlap"],
+        best=found["refined_best"],
+        overlap=found["refined_overlap"],
     )
     frame.to_parquet(folder / PROPOSALS, index=False)
 
@@ -142,6 +153,7 @@ def report_proposals(folder: Path, config: RefinerConfig, data: SplitDataModule)
     cases = detected["refined"].pictures["case"]
 
     def measure(kept: np.ndarray) -> dict[str, float]:
+        """Return the average precisions of the pictures that are kept."""
         return {f"{name}_{level}": one.measure(kept, 0.5)[level] for name, one in detected.items() for level in LEVELS}
 
     results = by_case(measure, cases, config.evaluation.confidence)

@@ -1,4 +1,4 @@
-"""The steps that the trainings of a detector and of a cutter share."""
+"""The steps that the trainings of a detector, of a refiner and of a cutter share."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict

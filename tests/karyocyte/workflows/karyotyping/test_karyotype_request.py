@@ -7,6 +7,7 @@ import pytest
 from datamodules.inference.cells import Cell
 from datamodules.inference.image_files import ImageFile
 from karyocyte.common.errors import UserError
+from karyocyte.common.runs.portable import BUILT_IN_DETECTOR, BUILT_IN_REFINER
 from karyocyte.workflows.karyotyping.karyotype_request import BUILT_IN_CUTTER, KaryotypeRequest, read_drawn, read_fixed
 from tests.helpers.chromosomes import write_table
 from tests.karyocyte.workflows.review.bundles import decision
@@ -32,6 +33,29 @@ def test_without_a_name_the_output_is_where_git_does_not_track_it(tmp_path):
 def test_the_built_in_cutter_cuts_unless_there_is_to_be_none():
     assert KaryotypeRequest(words=["pictures"]).cutter == BUILT_IN_CUTTER
     assert KaryotypeRequest(words=["pictures", "cutter=none"]).cutter is None
+
+
+def test_the_built_in_refiner_goes_with_the_built_in_detectors():
+    own = f"detector={BUILT_IN_DETECTOR}"
+    assert KaryotypeRequest(words=["pictures"]).refiner == BUILT_IN_REFINER
+    assert KaryotypeRequest(words=["pictures", "refiner=none"]).refiner is None
+    assert KaryotypeRequest(words=["pictures", own]).refiner is None
+    named = KaryotypeRequest(words=["pictures", own, f"refiner={BUILT_IN_REFINER}"])
+    assert (named.refiner, list(named.detectors)) == (BUILT_IN_REFINER, [BUILT_IN_DETECTOR])
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ([f"refiner={BUILT_IN_CUTTER}"], "is no refiner: name a run of .experiment=box_refiner"),
+        ([f"detector={BUILT_IN_REFINER}"], "is no detector: name a run of .experiment=metaphase_detector"),
+        ([f"cutter={BUILT_IN_DETECTOR}"], "is no cutter: name a run of .experiment=chromosome_cutter"),
+        (["input=chromosomes", f"refiner={BUILT_IN_REFINER}"], "has no effect on single chromosomes"),
+    ],
+)
+def test_a_network_of_another_kind_or_without_effect_is_refused(tmp_path, words, error):
+    with pytest.raises(UserError, match=error):
+        KaryotypeRequest(words=[str(tmp_path), *words], output=tmp_path / "out").check()
 
 
 def test_without_a_table_nothing_is_fixed():

@@ -1,5 +1,6 @@
 """train.py with the recipe of a refiner: trained once, evaluated, exported, and what it says of boxes."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from datamodules.sources.synthetic_metaphases import draw_metaphase
 from karyocyte.commands.export import app as export
 from karyocyte.common.config.sources import SyntheticChromosomesConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.portable import BUILT_IN_DETECTOR
+from karyocyte.common.runs.address import run_folder, run_identity
+from karyocyte.common.runs.portable import BUILT_IN_DETECTOR, BUILT_IN_DETECTORS
 from karyocyte.common.runs.run import Run
 from karyocyte.inference.box_finder import BoxFinder
 from karyocyte.workflows.training import train
@@ -67,10 +69,39 @@ def test_a_refiner_starts_from_another_one_and_keeps_what_was_found(run, tmp_pat
     assert [path.stat().st_mtime_ns for path in folder.iterdir()] == [before]
 
 
+def test_another_detector_at_the_same_place_is_another_run(run, tmp_path):
+    place = tmp_path / "detector"
+    cache = f"cache_dir={run.raw_config['cache_dir']}"
+    addresses = []
+    for model in BUILT_IN_DETECTORS:
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(model, place)
+        chosen = config(tmp_path, cache, f"detector={place}")
+        data, _, contents = train.prepare(chosen)
+        addresses.append(run_folder(chosen, run_identity(chosen, {"data": data.content_hash(), **contents})))
+    assert addresses[0].parent.name == run.folder.parent.name  # wherever the detector lies
+    assert addresses[1] != addresses[0]
+
+
+def test_a_detector_that_has_seen_the_test_pictures_is_refused_and_an_exported_one_is_named(run, tmp_path):
+    seen = tmp_path / "detector"
+    seen.mkdir()
+    frame = run.split.assign(part=run.split["part"].map({"test": "train"}).fillna("test"))
+    Run(seen).write_split(frame)
+    (seen / "config.yaml").write_text("recipe: detector")
+    cache = f"cache_dir={run.raw_config['cache_dir']}"
+    with pytest.raises(UserError, match="detector=.* was trained or chosen on"):
+        train.prepare(config(tmp_path, cache, f"detector={seen}"))
+    data, _, _ = train.prepare(config(tmp_path, cache))
+    assert any("exported detectors do not list" in line for line in data.warnings())
+
+
 def test_what_does_not_fit_is_refused(run, tmp_path):
     cache = f"cache_dir={run.raw_config['cache_dir']}"
     with pytest.raises(UserError, match="choose one of val/loss, val/ap"):
         train.prepare(config(tmp_path, cache, "callbacks.monitor=val/f1"))
+    with pytest.raises(UserError, match="recipe=refiner needs detector"):
+        small_config(tmp_path, *DATA, "recipe=refiner", data=["data=synthetic_metaphases"])
     with pytest.raises(UserError, match="a refiner needs a ResNet"):
         train.prepare(config(tmp_path, cache, "model=mobilenetv2", "model.cut=null"))
     with pytest.raises(UserError, match="holds no detector"):
