@@ -47,14 +47,15 @@ class ProposalImages:
     sides: np.ndarray  # of what the images show, pixels of the picture, float32, shape (n,)
     sizes: np.ndarray  # logarithm of the longer side of the box over the median of all, float32, shape (n,)
 
-    def moved(self, boxes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        """Return boxes whose sides are moved by offsets, float, shape (n, 4), in UNIT of the side of an image.
 
-        A box that would have a side of less than a pixel stays where it is.
-        """
-        moved = np.asarray(boxes + offsets * self.sides[:, None] * UNIT, np.float32)
-        lost = (moved[:, 2:] - moved[:, :2]).min(axis=1) < 1
-        return np.where(lost[:, None], boxes, moved).astype(np.float32)
+def moved_boxes(boxes: np.ndarray, offsets: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """Return boxes, shape (n, 4), whose sides are moved by offsets, shape (n, 4), in UNIT of the sides of their images.
+
+    A box that would have a side of less than a pixel stays where it is.
+    """
+    moved = boxes + offsets * sides[:, None] * UNIT
+    lost = (moved[:, 2:] - moved[:, :2]).min(axis=1) < 1
+    return np.where(lost[:, None], boxes, moved).astype(np.float32)
 
 
 def proposal_images(picture: np.ndarray, boxes: np.ndarray, rows: np.ndarray) -> ProposalImages:
@@ -102,7 +103,7 @@ class ProposalDataModule(MetaphaseDataModule):
 
     A batch has the proposals of some pictures: {"image": float32 (n, 3, SIDE, SIDE) in [0, 1] and "size": float32
     (n,), see `ProposalImages`; "best": float32 (n,), 0 or 1, and "overlap": float32 (n,), see `Aims`; "offsets":
-    float32 (n, 4), of the sides of the true box, see `ProposalImages.moved`; "box": float32 (n, 4) in pixels of the
+    float32 (n, 4), of the sides of the true box, see `moved_boxes`; "box": float32 (n, 4) in pixels of the
     file; "side": float32 (n,); "score": float32 (n,), of the detectors; "index": int64 (n,), manifest row}. In
     training, some proposals are wrong on purpose, and all are moved and turned, anew in every epoch.
 

@@ -56,6 +56,7 @@ def quick_compositions() -> Iterator[None]:
         return pickle.loads(parsed(file.read())) if hasattr(file, "read") else load(file)  # noqa: S301 (pickled here)
 
     def collect_where_needed(overrides: Any, entries: Any, self_added: bool) -> Any:
+        """Collect what a defaults list has chosen, as Hydra does, if an entry refers to it."""
         needed = any(entry.is_interpolation() for entry in entries)
         return collect(overrides, entries, self_added) if needed else None
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from datamodules.metaphases.picture import network_picture
-from datamodules.metaphases.proposals import Proposed, proposal_images
+from datamodules.metaphases.proposals import Proposed, moved_boxes, proposal_images
 from lightning_modules.detection.trained import (
     TrainedDetector,
     TrainedRefiner,
@@ -46,13 +46,17 @@ class BoxFinder:
         """
         return cls([load_detector(folder) for folder in detectors], load_refiner(refiner) if refiner else None)
 
-    def proposals(self, image: np.ndarray) -> list[Proposed]:
-        """Return what is found in a picture, uint8 RGB, (H, W, 3): by all detectors together, then in each way."""
+    def _found_in_each_way(self, image: np.ndarray) -> list[Proposed]:
         found = []
         for detector in self.detectors:
             for zoom in ZOOMS if len(self.detectors) == 1 else ZOOMS[:1]:
                 scale = detector.description.scale * zoom
                 found.append(detector.find(network_picture(image, scale), scale))
+        return found
+
+    def proposals(self, image: np.ndarray) -> list[Proposed]:
+        """Return what a refiner sees of a picture, uint8 RGB, (H, W, 3): by all detectors, then in each way."""
+        found = self._found_in_each_way(image)
         proposals = []
         for boxes, scores in [together(found), *found]:
             kept = scores >= LEAST_SCORE
@@ -61,17 +65,16 @@ class BoxFinder:
 
     def find(self, image: np.ndarray) -> FoundBoxes:
         """Find the chromosomes of a picture, uint8 RGB, (H, W, 3)."""
+        if self.refiner is None:
+            boxes, scores = together(self._found_in_each_way(image))
+            slope, intercept = self.detectors[0].description.calibration
+            return FoundBoxes(boxes, expit(slope * logits_of(scores) + intercept))
         boxes, scores = self.proposals(image)[0]
-        evidence = logits_of(scores)[:, None]
-        calibration = self.detectors[0].description.calibration
-        if self.refiner is not None:
-            shown = proposal_images(network_picture(image, 1.0), boxes, np.arange(len(boxes)))
-            refined, offsets = self.refiner.module.refine(shown.images, shown.sizes)
-            boxes = shown.moved(boxes, offsets)
-            evidence = np.column_stack([evidence, refined])
-            calibration = self.refiner.description.calibration
-        *slopes, intercept = calibration
-        return FoundBoxes(boxes, expit(evidence @ slopes + intercept))
+        shown = proposal_images(network_picture(image, 1.0), boxes, np.arange(len(boxes)))
+        refined, offsets = self.refiner.module.refine(shown.images, shown.sizes)
+        *slopes, intercept = self.refiner.description.calibration
+        evidence = np.column_stack([logits_of(scores), refined])
+        return FoundBoxes(moved_boxes(boxes, offsets, shown.sides), expit(evidence @ slopes + intercept))
 
 
 def logits_of(scores: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ class Refinement(NamedTuple):
 
     best: torch.Tensor  # logits that a box is the best of its chromosome, float32, shape (n,)
     overlap: torch.Tensor  # logits of its intersection over union with a true box, float32, shape (n,)
-    offsets: torch.Tensor  # of its sides, float32, shape (n, 4), see `ProposalImages.moved`
+    offsets: torch.Tensor  # of its sides, float32, shape (n, 4), see `moved_boxes`
 
 
 class RefinerHead(nn.Module):

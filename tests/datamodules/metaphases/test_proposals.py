@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.metaphases.proposals import SIDE, UNIT, Aims, ProposalDataModule, proposal_images, training_boxes
+from datamodules.metaphases.proposals import (
+    SIDE,
+    UNIT,
+    Aims,
+    ProposalDataModule,
+    moved_boxes,
+    proposal_images,
+    training_boxes,
+)
 from karyocyte.common.composition.compose import check_config
 from karyocyte.common.pictures.boxes import overlaps
 from tests.helpers.training import composed
@@ -32,7 +40,7 @@ def test_moving_a_box_by_its_offsets_gives_the_true_box():
     found = TRUE + np.float32([[4, -2, 0, 6]])
     shown = proposal_images(np.zeros((160, 200), np.uint8), found, np.arange(3))
     offsets = (TRUE - found) / (shown.sides[:, None] * UNIT)
-    assert shown.moved(found, offsets) == pytest.approx(TRUE, abs=1e-4)
+    assert moved_boxes(found, offsets, shown.sides) == pytest.approx(TRUE, abs=1e-4)
 
 
 def test_one_proposal_is_the_best_of_each_chromosome_that_is_found():

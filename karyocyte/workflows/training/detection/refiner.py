@@ -15,7 +15,7 @@ from torch import nn
 
 from datamodules.io.decode import read_image
 from datamodules.io.progress import progress_bar
-from datamodules.metaphases.proposals import UNIT, ProposalDataModule, Proposed
+from datamodules.metaphases.proposals import ProposalDataModule, Proposed, moved_boxes
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.config.schema import RefinerConfig
 from karyocyte.common.errors import UserError
@@ -130,7 +130,7 @@ def _find_proposals(data: ProposalDataModule, finder: BoxFinder, rows: Sequence[
 
 def write_proposals(found: Found, config: RefinerConfig, folder: Path) -> None:
     """Write a row per proposal: SIDES, ``moved_`` SIDES, ``row``, ``score``, whether it is ``true``, and EVIDENCE."""
-    moved = found["box"] + found["refined_offsets"] * found["side"][:, None] * UNIT
+    moved = moved_boxes(found["box"], found["refined_offsets"], found["side"])
     frame = pd.DataFrame(np.hstack([found["box"], moved]), columns=[*SIDES, *MOVED]).assign(
         row=found["index"],
         score=found["score"],
