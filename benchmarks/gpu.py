@@ -99,12 +99,10 @@ class TimedSteps(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Count the images."""
+        """Count the images; the last batch stops the clock, since Lightning validates within the epoch."""
         self.clock.count(len(batch["label"]))
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop the clock before the validation."""
-        self.clock.rate()
+        if batch_idx + 1 == trainer.num_training_batches:
+            self.clock.rate()
 
     def on_predict_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: Any
