@@ -60,6 +60,7 @@ class SplitDataModule(LightningDataModule, ABC):
     """
 
     default_source: ClassVar[str]
+    starts: ClassVar[str] = "init_from"  # the keys that may name a run which has seen images
     _takes: ClassVar[Any]  # the classes of configurations that this data module reads
     config: TrainingConfig
 
@@ -269,7 +270,7 @@ class SplitDataModule(LightningDataModule, ABC):
         passed_over = unused_given_parts(self.manifest, self.config.protocol, self.config.split)
         lines = [*self.manifest.missing_classes(), *passed_over, *self.leaks.lines()]
         if self.seen:
-            lines.append(f"init_from has seen {self.seen} of the images that evaluate this run")
+            lines.append(f"{self.starts} has seen {self.seen} of the images that evaluate this run")
         if self._from_portable:
             lines.append("init_from does not list its training images: test on its own fold, or on new images")
         return lines

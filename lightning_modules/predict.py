@@ -97,7 +97,8 @@ def predicted_arrays(
 def interleaved(shares: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Return rows by name in their whole order, of which process r of n has those of the images r, r + n, ...
 
-    An image has the rows, one or several, that follow each other with the same "index".
+    An image has the rows, one or several, that follow each other with the same "index". Where an image has none, the
+    order of images depends on the number of processes.
     """
     filled = [share for share in shares if share]
     if len(filled) <= 1:

@@ -112,6 +112,7 @@ class ProposalDataModule(MetaphaseDataModule):
             ways; set before it is set up.
     """
 
+    starts = "init_from or detector"
     proposals: Mapping[int, Sequence[Proposed]]
     config: RefinerConfig  # type: ignore[assignment]
 
@@ -125,7 +126,7 @@ class ProposalDataModule(MetaphaseDataModule):
         return max(super().seen, of_detector)
 
     def warnings(self) -> list[str]:
-        """Return what those of every data module are, and that exported detectors do not list their pictures."""
+        """Return the warnings of every data module, and one that exported detectors do not list their pictures."""
         lines = super().warnings()
         if not self.config.detector or kind_of(Path(self.config.detector)) is not None:
             lines.append("exported detectors do not list their training pictures: test on their fold, or on new ones")

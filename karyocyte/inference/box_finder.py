@@ -46,6 +46,11 @@ class BoxFinder:
         """
         return cls([load_detector(folder) for folder in detectors], load_refiner(refiner) if refiner else None)
 
+    @property
+    def scales(self) -> list[float]:
+        """At what share of its size each detector sees a picture."""
+        return [detector.description.scale for detector in self.detectors]
+
     def _found_in_each_way(self, image: np.ndarray) -> list[Proposed]:
         found = []
         for detector in self.detectors:

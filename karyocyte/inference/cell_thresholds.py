@@ -19,8 +19,8 @@ from karyocyte.inference.temperatures import are_balanced, fit_temperatures, val
 # referred 19 are wholly right. Doubtful and distance are quantiles of 95 %.
 OF_METAPHASES = CellThresholds(expected_wrong=0.35, doubtful=9, distance=0.48, alone=0.03)
 OF_OTHER_NETWORKS = (
-    "metaphases are referred above thresholds that were chosen with the networks in models/, and may not fit those "
-    "that are named: refer_expected_wrong, refer_doubtful and refer_distance set others"
+    "metaphases are referred above thresholds that were chosen with all networks in models/ together, and may not fit "
+    "what is named: refer_expected_wrong, refer_doubtful and refer_distance set others"
 )
 
 

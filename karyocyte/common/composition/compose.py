@@ -71,9 +71,7 @@ def check_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Trainin
         raise UserError(f"recipe={recipe}: choose one of {', '.join(RECIPES)}")
     missing = [key for key, field in RECIPES[recipe].model_fields.items() if field.is_required() and key not in values]
     if missing:
-        raise UserError(
-            f"recipe={recipe} needs {', '.join(missing)}: name its experiment, see recipe in conf/train.yaml"
-        )
+        raise UserError(f"recipe={recipe} needs {', '.join(missing)}: set it, or name an experiment of this recipe")
     if recipe != "classifier":
         values = with_known_keys(values, resolved(composition("data=metaphases"), "configuration"))
     config = validated(RECIPES[recipe], values)

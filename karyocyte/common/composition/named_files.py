@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 from karyocyte.common.cli import warn_once
 from karyocyte.common.config.rules import DATA_DIR_HINT
 from karyocyte.common.errors import UserError, close_path
+from karyocyte.common.runs.portable import picture_network
 from karyocyte.common.runs.portable_folder import kind_of
 from karyocyte.common.runs.run import Run
 
@@ -31,7 +32,7 @@ def check_data_dir(composed: DictConfig, elsewhere: bool = False) -> None:
 
 
 def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
-    """Check that what ``weights``, ``data_dir`` (see ``check_data_dir``) and ``init_from`` name exists."""
+    """Check that what ``weights``, ``init_from``, ``detector`` and ``data_dir`` (`check_data_dir`) name exists."""
     weights = str(composed.weights)
     if weights.endswith(".safetensors") and not Path(weights).is_file():
         raise UserError(f"weights={weights} does not exist: name the file, a timm tag, or `weights=random`")
@@ -39,7 +40,9 @@ def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
     if folder != weights and not Path(folder).expanduser().is_dir():
         raise UserError(f"weights={weights}: there is no such folder: bring config.json and model.safetensors there")
     check_data_dir(composed, elsewhere)
-    if composed.init_from is not None:
-        start = Path(composed.init_from)
-        if kind_of(start) is None:
-            Run.open_finished(start)
+    for key in ("init_from", "detector"):
+        named = composed.get(key)
+        if named is not None and kind_of(Path(named)) is None:
+            Run.open_finished(Path(named))
+        if key == "detector" and named is not None and picture_network(Path(named)) != "detector":
+            raise UserError(f"detector={named} is no detector: name a run of +experiment=metaphase_detector")

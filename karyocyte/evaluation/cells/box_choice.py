@@ -22,7 +22,7 @@ from karyocyte.evaluation.cells.prior import KaryotypePrior, KaryotypePriors, le
 
 CERTAIN = 1 - 1e-6
 PASSES = 4
-SURE = 7.5  # score of a box by itself, in nats, from which on it is not left out
+SURE = 7.5  # score of a box by itself, in nats, from which on it is not left out; chosen on validation pictures
 SHARED = 0.1  # of the smaller of two masks: from then on both boxes may change at once
 FAR = 8.0  # nats by which one box is worse than another by itself, from which on it does not take its place
 

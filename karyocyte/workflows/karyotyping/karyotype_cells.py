@@ -127,12 +127,13 @@ def read_input(request: KaryotypeRequest, folder: Path) -> tuple[Cells, Sequence
     """Return the cells, and of each the picture of its metaphase, whose chromosomes are cut out into a folder.
 
     Raises:
-        UserError: There is no image, or no detector for pictures of metaphases.
+        UserError: There is no image, or no detector for pictures of metaphases; or one is named for single chromosomes.
     """
     config = request.config
     cache_dir = Path(config.cache_dir or request.model.facts.cache_dir)
     pictures = find_pictures(request.cells, config.input, cache_dir, console.is_terminal, config.follow_links)
     if pictures is None:
+        request.refuse_picture_networks()
         cells = find_cells(request.cells, cache_dir, console.is_terminal, config.follow_links)
         say("read as pictures of single chromosomes (input=metaphases reads them as metaphases)")
         return cells, [None] * len(cells.cells)

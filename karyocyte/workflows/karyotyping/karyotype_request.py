@@ -112,9 +112,9 @@ class KaryotypeRequest:
         """Check the options as far as this is possible without a model and without the images.
 
         Raises:
-            UserError: A key is wrong; runs are missing, or in another order than the cells; the runs do not form an
-                ensemble, are not of the 24 chromosomes, or read images differently; the folder to write exists, or is
-                within that of the cells; or the file of fixed classes is missing.
+            UserError: A key is wrong or has no effect; runs are missing, or in another order than the cells; the runs
+                do not form an ensemble, are not of the 24 chromosomes, or read images differently; the folder to write
+                exists, or is within that of the cells; or the file of fixed classes is missing.
         """
         # The last word is the place of the cells: if a model lies there, the cells were forgotten.
         if is_model(self.cells):
@@ -143,6 +143,8 @@ class KaryotypeRequest:
 
     def _check_picture_networks(self) -> None:
         """Check that each network of pictures that is named is one of its kind, and has an effect."""
+        if self.config.input == "chromosomes":
+            self.refuse_picture_networks()
         named: dict[str, Path | None] = {
             "detector": self.detectors[0],
             "refiner": self.refiner,
@@ -150,10 +152,16 @@ class KaryotypeRequest:
         }
         for kind, folder in named.items():
             value = getattr(self.config, kind)
-            if value and self.config.input == "chromosomes":
-                raise UserError(f"{kind}={value} has no effect on single chromosomes (input=chromosomes): leave it out")
             if value and folder and picture_network(folder) != kind:
                 raise UserError(f"{kind}={value} is no {kind}: name a run of +experiment={PICTURE_EXPERIMENTS[kind]}")
+
+    def refuse_picture_networks(self) -> None:
+        """Raise a ``UserError`` that names a network of pictures: it has no effect on single chromosomes."""
+        for kind in PICTURE_EXPERIMENTS:
+            if value := getattr(self.config, kind):
+                raise UserError(
+                    f"{kind}={value} has no effect on single chromosomes: leave it out, or set input=metaphases"
+                )
 
     def _check_reading(self) -> None:
         """Check that all networks see the same chromosome in a file: it is read and measured once."""

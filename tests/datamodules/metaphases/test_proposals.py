@@ -10,6 +10,7 @@ from datamodules.metaphases.proposals import (
     UNIT,
     Aims,
     ProposalDataModule,
+    Proposals,
     moved_boxes,
     proposal_images,
     training_boxes,
@@ -87,6 +88,12 @@ def test_training_proposals_are_drawn_anew_in_each_epoch(data):
     assert first["image"].shape != later["image"].shape or not torch.equal(first["image"], later["image"])
     assert first["image"].shape[1:] == (3, SIDE, SIDE)
     assert 0 < float(first["best"].mean()) < 1
+
+
+def test_proposals_can_be_the_same_in_each_epoch(data):
+    light = data.config.transform.model_copy(update={"each_epoch": False})
+    first, later = (Proposals(data, data.plan.rows, light).__getitems__([(epoch, 0)]) for epoch in (0, 1))
+    assert all(torch.equal(first[name], later[name]) for name in first)
 
 
 def test_offsets_are_turned_with_their_image(data):

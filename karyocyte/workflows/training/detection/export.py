@@ -5,6 +5,7 @@ from pathlib import Path
 
 from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.cli import say
+from karyocyte.common.config.schema import REFINED_SIDE
 from karyocyte.common.files import sha256_of_file, write_text
 from karyocyte.common.revision import revision
 from karyocyte.common.runs.files import PortableFile
@@ -41,4 +42,5 @@ def export_detector(folder: Path, output: Path, licence: str | None, half: bool,
 def card(model: DetectorDescription) -> str:
     """Return the model card as Markdown."""
     words = evaluate_detections.WORDS | cutter.WORDS | refiner.WORDS
-    return render("karyocyte.workflows.training.detection", "card.md.j2", model=model, words=words) + "\n"
+    facts = {"model": model, "words": words, "side": REFINED_SIDE}
+    return render("karyocyte.workflows.training.detection", "card.md.j2", **facts) + "\n"

@@ -74,7 +74,8 @@ def build_refiner(config: RefinerConfig, data: SplitDataModule, first: Initialis
     if config.trainer.channels_last:
         model.to(memory_format=torch.channels_last)
     start = load_start(model, config.init_from)
-    return model, {"weights": first.info.content_hash(), "init_from": start, "detector": sha256_of_value(digests)}
+    detectors = sha256_of_value([PROPOSALS_VERSION, finder.scales, digests])
+    return model, {"weights": first.info.content_hash(), "init_from": start, "detector": detectors}
 
 
 def _show_the_picture(network: nn.Module) -> None:
@@ -94,8 +95,7 @@ def proposals_of(data: ProposalDataModule, finder: BoxFinder, digests: Sequence[
     ``digests`` are those of the detectors.
     """
     rows = np.flatnonzero(data.parts != "unused").tolist()
-    scales = [detector.description.scale for detector in finder.detectors]
-    key = sha256_of_value([PROPOSALS_VERSION, data.content_hash(), rows, scales, list(digests)])
+    key = sha256_of_value([PROPOSALS_VERSION, data.content_hash(), rows, finder.scales, list(digests)])
     file = data.cache_dir / "proposals" / f"{key}.parquet"
     if not file.is_file():
         table = _find_proposals(data, finder, rows)
@@ -129,7 +129,10 @@ def _find_proposals(data: ProposalDataModule, finder: BoxFinder, rows: Sequence[
 
 
 def write_proposals(found: Found, config: RefinerConfig, folder: Path) -> None:
-    """Write a row per proposal: SIDES, ``moved_`` SIDES, ``row``, ``score``, whether it is ``true``, and EVIDENCE."""
+    """Write a row per proposal: SIDES, ``moved_`` SIDES, ``row``, ``score``, whether it is ``true``, and EVIDENCE.
+
+    They are in the order of ``row``: a picture may have none, see `interleaved`.
+    """
     moved = moved_boxes(found["box"], found["refined_offsets"], found["side"])
     frame = pd.DataFrame(np.hstack([found["box"], moved]), columns=[*SIDES, *MOVED]).assign(
         row=found["index"],
@@ -139,7 +142,7 @@ def write_proposals(found: Found, config: RefinerConfig, folder: Path) -> None:
         best=found["refined_best"],
         overlap=found["refined_overlap"],
     )
-    frame.to_parquet(folder / PROPOSALS, index=False)
+    frame.sort_values("row", kind="stable").to_parquet(folder / PROPOSALS, index=False)
 
 
 def report_proposals(folder: Path, config: RefinerConfig, data: SplitDataModule) -> None:

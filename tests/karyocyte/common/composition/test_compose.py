@@ -5,6 +5,7 @@ import pytest
 from karyocyte.common.composition.compose import check_config, check_override_order, compose_config
 from karyocyte.common.composition.named_files import check_files
 from karyocyte.common.errors import UserError
+from karyocyte.common.runs.portable import BUILT_IN_REFINER
 from tests.helpers.sheets import composed_of
 from tests.helpers.training import composed
 
@@ -134,6 +135,8 @@ def test_what_goes_together_is_valid():
         (["data_dir=absent"], "data_dir=absent"),
         (["data_dir=.", "weights=absent.safetensors"], "weights=absent.safetensors"),
         (["data_dir=.", "init_from=absent"], "absent"),
+        (["data_dir=.", "+experiment=box_refiner", "detector=absent"], "absent"),
+        (["data_dir=.", "+experiment=box_refiner", f"detector={BUILT_IN_REFINER}"], "is no detector: name a run of"),
         (["data=mnist", "data_dir=absent", "weights=random"], "absent"),
         (["data=composed_karyograms", "data_dir=null"], "data_dir"),
     ],
