@@ -7,7 +7,6 @@ from omegaconf import DictConfig
 from karyocyte.common.cli import warn_once
 from karyocyte.common.config.rules import DATA_DIR_HINT
 from karyocyte.common.errors import UserError, close_path
-from karyocyte.common.runs.portable import picture_network
 from karyocyte.common.runs.portable_folder import kind_of
 from karyocyte.common.runs.run import Run
 
@@ -40,9 +39,12 @@ def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
     if folder != weights and not Path(folder).expanduser().is_dir():
         raise UserError(f"weights={weights}: there is no such folder: bring config.json and model.safetensors there")
     check_data_dir(composed, elsewhere)
-    for key in ("init_from", "detector"):
-        named = composed.get(key)
-        if named is not None and kind_of(Path(named)) is None:
-            Run.open_finished(Path(named))
-        if key == "detector" and named is not None and picture_network(Path(named)) != "detector":
-            raise UserError(f"detector={named} is no detector: name a run of +experiment=metaphase_detector")
+    if composed.init_from is not None:
+        start = Path(composed.init_from)
+        if kind_of(start) is None:
+            Run.open_finished(start)
+    if composed.get("detector") is not None:
+        detector = Path(composed.detector)
+        kind = kind_of(detector) or Run.open_finished(detector).raw_config["recipe"]
+        if kind != "detector":
+            raise UserError(f"detector={detector} is no detector: name a run of +experiment=metaphase_detector")
