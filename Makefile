@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-slow test-cluster lint format docs bench coverage audit lock tables clean
+.PHONY: help setup demo test test-all test-slow test-cluster lint format docs bench coverage audit lock results tables clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,10 @@ audit: setup ## ask for known vulnerabilities of constraints.txt (pip-audit by u
 lock: ## resolve constraints.txt anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --upgrade --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		--python-version 3.11 --group dev pyproject.toml --output-file constraints.txt
+
+results: setup ## recompute every figure of README.md and docs/ that follows from the predictions in results/evidence
+	$(RUN) -m benchmarks.evidence.results
+	$(RUN) -m docs.tables
 
 tables: setup ## write the tables of README.md and docs/ from results/
 	$(RUN) -m docs.tables

@@ -132,7 +132,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     own = {FACTS_KEY: text, DIGEST_KEY: _digest(table.to_pandas(), text)}
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **own})
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary)
+        pq.write_table(table, temporary, compression="zstd")
 
 
 def _digest(frame: pd.DataFrame, facts: bytes) -> bytes:

@@ -1,24 +1,15 @@
 """What a split with the same persons in training and test adds to a figure: the same network on the same test images.
 
-``python -m benchmarks.cnmc.leak results/cnmc/leak.csv RUN...`` takes runs of several networks, of each one run of
-``protocol=paper`` and the folds of ``protocol=subject``, and compares the two on the images that both have tested:
+One run of ``protocol=paper`` and the folds of ``protocol=subject`` are compared on the images that both have tested:
 those of the random test part, predicted once by a network that knows other images of the same persons, once by one that
 knows none. Intervals are by persons.
 """
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated
 
-import pandas as pd
-import typer
-
-from benchmarks.shared import show
-from karyocyte.common.cli import report_user_errors
 from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import write_csv
-from karyocyte.common.predictions import Predictions, read_predictions
+from karyocyte.common.predictions import Predictions
 from karyocyte.evaluation.comparison.pairwise import compare_groups
 from karyocyte.evaluation.intervals.grouping import Group
 from karyocyte.evaluation.intervals.pooling import pool
@@ -62,24 +53,3 @@ def leak(network: str, runs: list[Predictions]) -> list[dict[str, object]]:
 def _only(predictions: Predictions, images: set[str]) -> Predictions:
     frame = predictions.frame
     return replace(predictions, frame=frame[frame["image_id"].isin(images)].reset_index(drop=True))
-
-
-def run(
-    csv: Annotated[Path, typer.Argument(help="Where the table is written.")],
-    folders: Annotated[list[Path], typer.Argument(help="The folders of the runs.")],
-) -> None:
-    """Compare a random split with persons apart, on the same images, for each network."""
-    by_network: dict[str, list[Predictions]] = {}
-    for folder in folders:
-        predictions = read_predictions(folder / "predictions.parquet").part("test")
-        by_network.setdefault(str(predictions.about["name"]), []).append(predictions)
-    rows = []
-    for network, runs in by_network.items():
-        rows += leak(network, runs)
-    table = pd.DataFrame(rows)
-    show(table, "random split and persons apart", table.columns)
-    write_csv(csv, table)
-
-
-if __name__ == "__main__":
-    typer.run(report_user_errors()(run))

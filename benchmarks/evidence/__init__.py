@@ -1,0 +1,1 @@
+"""The predictions kept in results/evidence, and the figures that are recomputed from them."""

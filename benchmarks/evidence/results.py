@@ -1,0 +1,202 @@
+"""Recompute every figure that follows from kept predictions: ``python -m benchmarks.evidence.results``.
+
+It reads ``results/evidence`` alone, and writes the tables and the picture of ``results/recomputed``:
+
+- ``runs.csv``: a row per run of a network, with the interval over persons of each metric
+- ``networks.csv``: a row per network, configuration and split, over its folds and seeds
+- ``differences.csv``: pairs of networks on the same images
+- ``leak.csv``: a network on the same test images, with and without their persons in training
+- ``unseen.csv``: patients whom the release without review would leave unseen
+- ``ensembles.csv``: the average of networks of one split, and weights by the genetic algorithm of paper 004 (3.4.3.1)
+- ``missed.csv``: images that exactly k of these networks miss
+- ``roc.png``: the network of paper 004 under both splits
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import combinations, groupby
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.evidence.keep import EVIDENCE, split_path
+from benchmarks.evidence.leak import leak
+from karyocyte.common.cli import say
+from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.common.files import write_csv
+from karyocyte.common.predictions import Predictions
+from karyocyte.common.runs.run import Run
+from karyocyte.evaluation.averaging import align, combine
+from karyocyte.evaluation.comparison.common_errors import gather, missed_by_class
+from karyocyte.evaluation.comparison.pairwise import compare_groups
+from karyocyte.evaluation.core.plots import rocs
+from karyocyte.evaluation.evaluate import evaluate_parts
+from karyocyte.evaluation.intervals.grouping import Group, group_runs
+from karyocyte.evaluation.intervals.pooling import pool
+from karyocyte.evaluation.intervals.seeds import OF_ALL, OF_TWO, collect, run_groups
+from karyocyte.evaluation.labelled_runs import LabelledRuns
+from karyocyte.evaluation.metrics.labelled import score
+from karyocyte.evaluation.referral.evaluate_referral import triage
+from karyocyte.evaluation.referral.unseen import unseen_table
+from karyocyte.workflows.ensembles.ensemble_request import GeneticConfig
+from karyocyte.workflows.ensembles.members import group_members
+from karyocyte.workflows.ensembles.methods import average_of, fit
+
+OUTPUT = EVIDENCE.parent / "recomputed"
+FLAGSHIP = "resnet50_cut_block5"
+MEMBERS = (FLAGSHIP, "resnet50_cut_block5_d512", "scratch_cnn_d256_dropout2", "vgg16_cut_block5")  # of paper 004, 3.4.1
+METRICS = (*OF_ALL, *OF_TWO)
+SETTINGS = EvaluationConfig()
+DIGITS = "%.4f"  # machines may differ beyond them
+FACTS = ("name", "config", "protocol", "fold", "seed", "images_seen", "revision")
+
+
+def rows_of_runs(runs: Iterable[Run], evidence: Path) -> pd.DataFrame:
+    """Return a row per run: its facts, each metric with its interval over persons, and the area of the cell alone."""
+    rows = []
+    for run in runs:
+        test = run.predictions.part("test")
+        found = collect([test], SETTINGS, names=METRICS)
+        row = {fact: test.about.get(fact) for fact in FACTS} | {"images": found.images, "persons": found.subjects}
+        for name, mean in found.metrics.items():
+            row |= mean.estimate.columns(name)
+        row["one_class"] = 0.0 in (row["sensitivity"], row["specificity"])
+        area = collect([by_area(test, evidence)], SETTINGS, names=("auc", "balanced_accuracy"))
+        rows.append(row | {f"area_{name}": mean.value for name, mean in area.metrics.items()})
+    return pd.DataFrame(rows)
+
+
+def by_area(predictions: Predictions, evidence: Path) -> Predictions:
+    """Return the predictions of a regression on the area of the cell alone, in place of the network's."""
+    split = pd.read_parquet(split_path(predictions, evidence)).set_index("image_id")
+    area = predictions.frame["image_id"].map(split["area"]).astype(float)
+    negative, positive = (f"prob_{name}" for name in predictions.classes)
+    return replace(predictions, frame=predictions.frame.assign(**{negative: 1 - area, positive: area}))
+
+
+def rows_of_networks(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return a row per network, configuration and split: means over folds and seeds, and how far each spreads."""
+    rows = []
+    for group in run_groups(runs):
+        parts = [run.predictions.part("test") for run in group]
+        about = parts[0].about
+        row = {"name": about["name"], "config": about["config"], "protocol": about["protocol"]}
+        for fact in ("fold", "seed"):
+            row[f"{fact}s"] = " ".join(sorted({str(part.about[fact]) for part in parts}))
+        row["one_class"] = f"{sum(map(predicts_one_class, parts))} of {len(parts)}"
+        for name, mean in collect(parts, SETTINGS, names=METRICS).metrics.items():
+            row |= mean.columns(name)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def predicts_one_class(test: Predictions) -> bool:
+    """Tell whether a network calls all images alike."""
+    return len(set(test.probabilities.argmax(axis=1))) == 1
+
+
+def rows_of_differences(groups: Sequence[Group]) -> pd.DataFrame:
+    """Return the paired differences of every two groups of one split and seed, first minus second."""
+    rows = []
+    for (protocol, seed), of_split in groupby(sorted(groups, key=_split), key=_split):
+        for groups_of_pair in combinations(of_split, 2):
+            for pair in compare_groups(groups_of_pair, SETTINGS).pairs:
+                row: dict[str, object] = {
+                    "protocol": protocol,
+                    "seed": seed,
+                    "first": pair.first,
+                    "second": pair.second,
+                }
+                row |= {"images": pair.images, "persons": pair.subjects}
+                for metric, interval in pair.differences.items():
+                    row |= {metric: interval.value, f"{metric}_low": interval.low, f"{metric}_high": interval.high}
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _split(group: Group) -> tuple[str, str]:
+    about = group.runs[0].about
+    return str(about["protocol"]), str(about["seed"])
+
+
+def rows_of_leaks(groups: Sequence[Group]) -> pd.DataFrame:
+    """Return what the paper's split adds to each network that was also trained with persons apart."""
+    of_network: dict[tuple[str, str], list[Predictions]] = {}
+    for group in groups:
+        about = group.runs[0].about
+        tests = [run.part("test") for run in group.runs]
+        of_network.setdefault((str(about["name"]), str(about["seed"])), []).extend(tests)
+    rows = []
+    for (network, seed), tests in of_network.items():
+        if {test.about["protocol"] for test in tests} >= {"paper", "subject"}:
+            rows += [{"seed": seed, **row} for row in leak(network, tests)]
+    return pd.DataFrame(rows)
+
+
+def rows_of_unseen(groups: Sequence[Group]) -> pd.DataFrame:
+    """Return how many patients the release of each network leaves unseen, persons apart."""
+    counts = {}
+    for group in groups:
+        if group.runs[0].about["protocol"] == "subject":
+            runs = LabelledRuns.of(group.runs, SETTINGS)
+            found = triage(runs, evaluate_parts(runs)).value
+            if found is not None and found.unseen is not None:
+                counts[group.label] = found.unseen
+    return unseen_table(counts)
+
+
+def rows_of_ensembles(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return the ensembles of the members that are kept, with one seed: a row per split and method."""
+    rows = []
+    kept = [run for run in runs if run.predictions.about["name"] in MEMBERS and run.predictions.about["seed"] == 0]
+    for (protocol, fold), of_split in groupby(sorted(kept, key=_protocol_and_fold), key=_protocol_and_fold):
+        members = list(of_split)
+        if len(members) < 2:
+            continue
+        (ensemble,) = group_members([run.predictions for run in members], [str(run.folder) for run in members])
+        aligned = replace(ensemble, members=tuple(align(ensemble.members, ensemble.names, True)))
+        for combiner in (average_of(len(members)), fit("genetic", aligned.problem, GeneticConfig(), 0)):
+            test = combine(aligned.members, combiner.combine, combiner.method, None).part("test")
+            row = {"method": combiner.method, "protocol": protocol, "fold": fold, "members": " ".join(ensemble.labels)}
+            for name, mean in collect([test], SETTINGS, names=METRICS).metrics.items():
+                row |= mean.estimate.columns(name)
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _protocol_and_fold(run: Run) -> tuple[str, int]:
+    about = run.predictions.about
+    return str(about["protocol"]), int(about["fold"])
+
+
+def write_all(output: Path = OUTPUT, evidence: Path = EVIDENCE) -> None:
+    """Write all tables and the picture from the kept predictions."""
+    runs = [run for run in Run.find(evidence) if run.predictions.positive_class == "all"]
+    groups = group_runs([run.predictions for run in runs], [str(run.folder) for run in runs])
+    tables = {
+        "runs": rows_of_runs(runs, evidence),
+        "networks": rows_of_networks(runs),
+        "differences": rows_of_differences(groups),
+        "leak": rows_of_leaks(groups),
+        "unseen": rows_of_unseen(groups),
+        "ensembles": rows_of_ensembles(runs),
+    }
+    members = [group for group in groups if _split(group) == ("paper", "0") and group.runs[0].about["name"] in MEMBERS]
+    if len(members) > 1:
+        tables["missed"] = missed_by_class(gather(members))
+    for name, table in tables.items():
+        (output / f"{name}.csv").unlink(missing_ok=True)
+        if len(table):
+            write_csv(output / f"{name}.csv", table, DIGITS)
+        say(f"{name}: {len(table)} rows")
+    curves = {}
+    for group in groups:
+        if group.runs[0].about["name"] == FLAGSHIP:
+            runs_of = LabelledRuns.of(group.runs, SETTINGS)
+            curves[group.label] = (evaluate_parts(runs_of), score(pool(list(group.runs))))
+    if curves:
+        rocs(output / "roc.png", curves)
+
+
+if __name__ == "__main__":
+    write_all()

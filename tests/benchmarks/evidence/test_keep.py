@@ -1,0 +1,55 @@
+"""What is kept of finished runs: small, evaluated as before, of committed code alone."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.evidence.keep import keep
+from karyocyte.common.errors import UserError
+from karyocyte.common.runs.run import Run
+from karyocyte.evaluation.intervals.seeds import collect
+from tests.benchmarks.evidence.runs import SETTINGS, finished_run
+
+
+def test_kept_predictions_are_evaluated_as_those_of_the_run(tmp_path):
+    run = finished_run(tmp_path)
+
+    kept = Run.open(keep(run, tmp_path / "evidence"))
+
+    before, after = (collect([each.predictions], SETTINGS).metrics["auc"].value for each in (run, kept))
+    assert after == pytest.approx(before, abs=2e-3)
+    assert kept.predictions.frame["prob_all"].dtype == np.float16
+    assert "data_dir" not in kept.raw_config
+
+
+def test_a_split_is_kept_once_with_digests_and_another_one_is_refused(tmp_path):
+    evidence = tmp_path / "evidence"
+    keep(finished_run(tmp_path), evidence)
+    keep(finished_run(tmp_path, seed=1), evidence)
+
+    (path,) = (evidence / "splits").glob("*.parquet")
+    split = pd.read_parquet(path)
+    assert path.stem == "cnmc-subject-fold0"
+    assert split["sha256"].str.len().eq(12).all()
+
+    other = finished_run(tmp_path, seed=2)
+    other.write_split(other.split.assign(sha256="0" * 64))  # of other files
+    with pytest.raises(UserError, match="another split"):
+        keep(other, evidence)
+
+
+@pytest.mark.parametrize("revisions", [["0123456789ab+changes"], ["0123456789ab", "0123456789ab+changes"], []])
+def test_a_run_of_code_that_is_not_committed_cannot_be_kept(tmp_path, revisions):
+    run = finished_run(tmp_path, revisions=revisions)
+
+    with pytest.raises(UserError, match="not committed"):
+        keep(run, tmp_path / "evidence")
+    assert not (tmp_path / "evidence").exists()
+
+
+def test_an_unfinished_run_cannot_be_kept(tmp_path):
+    run = finished_run(tmp_path)
+    run.write_status("interrupted")
+
+    with pytest.raises(UserError, match="not finished"):
+        keep(run, tmp_path / "evidence")

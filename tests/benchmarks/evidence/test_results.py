@@ -1,0 +1,87 @@
+"""The figures that are recomputed from kept predictions follow from them, and from nothing else."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from benchmarks.evidence.keep import keep
+from benchmarks.evidence.results import MEMBERS, write_all
+from karyocyte.common.runs.run import Run
+from tests.benchmarks.evidence.runs import finished_run
+
+SPLITS = (("paper", 0), ("subject", 0), ("subject", 1))
+
+
+@pytest.fixture(scope="module")
+def evidence(tmp_path_factory):
+    """Two folds and the paper's split of two networks, one with a second seed; a third that calls all alike."""
+    folder = tmp_path_factory.mktemp("kept")
+    for protocol, fold in SPLITS:
+        keep(finished_run(folder, MEMBERS[0], protocol, fold), folder / "evidence")
+        keep(finished_run(folder, MEMBERS[1], protocol, fold, skill=0.2), folder / "evidence")
+    keep(finished_run(folder, MEMBERS[0], "subject", 0, seed=1), folder / "evidence")
+    change_probabilities(keep(finished_run(folder, MEMBERS[2], "paper"), folder / "evidence"), [0.25, 0.75])
+    return folder / "evidence"
+
+
+@pytest.fixture(scope="module")
+def made(evidence, tmp_path_factory):
+    return tables(evidence, tmp_path_factory.mktemp("recomputed"))
+
+
+def tables(evidence, output):
+    write_all(output, evidence)
+    return {path.stem: pd.read_csv(path, keep_default_na=False) for path in output.glob("*.csv")}
+
+
+def change_probabilities(folder, probabilities, rows=slice(None)):
+    run = Run(folder)
+    run.predictions.frame.loc[rows, ["prob_hem", "prob_all"]] = np.array(probabilities, np.float16)
+    run.write_predictions(run.predictions)
+
+
+def test_the_figures_of_a_run_are_those_of_its_predictions(evidence, made):
+    (row,) = made["runs"].query("name == @MEMBERS[0] and fold == 1").to_dict("records")
+
+    (folder,) = (evidence / MEMBERS[0]).glob("subject-fold1-*/seed=0")
+    test = Run(folder).predictions.part("test")
+    assert row["auc"] == pytest.approx(roc_auc_score(test.labels, test.probabilities[:, 1]), abs=1e-4)
+    assert row["auc_low"] < row["auc"] < row["auc_high"]
+    assert (row["images"], row["persons"]) == (60, 12)
+
+
+def test_a_network_that_calls_all_images_alike_is_counted(made):
+    assert set(made["runs"].query("one_class")["name"]) == {MEMBERS[2]}
+    assert list(made["networks"].query("name == @MEMBERS[2]")["one_class"]) == ["1 of 1"]
+
+
+def test_folds_and_seeds_of_a_network_count_together_with_the_spread_of_the_seeds(made):
+    (row,) = made["networks"].query("name == @MEMBERS[0] and protocol == 'subject'").to_dict("records")
+
+    assert (row["folds"], row["seeds"]) == ("0 1", "0 1")
+    assert float(row["auc_sd_seeds"]) > 0
+    assert float(row["auc_low_with_seeds"]) <= float(row["auc_low"])
+
+
+def test_ensembles_are_made_of_the_members_that_are_kept(made):
+    rows = made["ensembles"].set_index(["protocol", "fold", "method"])
+
+    assert set(rows.index) == {(*split, method) for split in SPLITS for method in ("average", "genetic")}
+    assert rows.loc[("paper", 0, "genetic"), "auc"] > rows.loc[("paper", 0, "average"), "auc"]  # one is skilled
+
+
+def test_a_changed_probability_changes_the_tables_and_equal_ones_give_equal_files(evidence, made, tmp_path):
+    shutil.copytree(evidence, tmp_path / "evidence")
+    (folder,) = (tmp_path / "evidence" / MEMBERS[0]).glob("paper-fold0-*/seed=0")
+    frame = Run(folder).predictions.frame
+    row = frame.index[frame["part"] == "test"][0]
+    change_probabilities(folder, 1 - frame.loc[row, ["prob_hem", "prob_all"]].to_numpy(float), row)
+
+    after = tables(tmp_path / "evidence", tmp_path / "after")
+
+    for name in ("runs", "networks", "leak", "differences"):
+        assert not made[name].equals(after[name]), name
+    assert made["unseen"].equals(after["unseen"])  # which is of persons apart alone
