@@ -1,9 +1,9 @@
 """Keep the predictions of finished runs: ``python -m benchmarks.evidence.keep RUN...``.
 
-A run becomes ``results/evidence/<name>/<protocol>-fold<i>-<hash>/seed=<n>`` with its ``config.yaml`` and its predictions,
-probabilities as float16, in the layout of a run: all commands that read predictions take it as one. The images of each
-split are listed once, in ``results/evidence/splits``, with the first digits of the SHA-256 of each file and the
-probability of the positive class by the area of the cell alone.
+A run becomes ``results/evidence/<name>/<protocol>-fold<i>-<hash>/seed=<n>`` with its ``config.yaml`` and its
+predictions, probabilities as float16, in the layout of a run: all commands that read predictions take it as one. The
+images of each split are listed once, in ``results/evidence/splits``, with the first digits of the SHA-256 of each file
+and the probability of the positive class by the area of the cell alone.
 """
 
 from dataclasses import replace
