@@ -182,12 +182,20 @@ def _write_maps(stem: Path, selected: SelectedImages, model: Model, method: Meth
         for number, heat in enumerate(heat_maps(model, images, selected.targets.tolist(), method)):
             pictures.append(encode(coloured(scaled(heat)), size))
             table.loc[number, "empty"] = not heat.any()
+            image = selected.images[selected.rows[number]]
+            table.loc[number, "inside"] = share_inside(heat, image, selected.run.config.prepare.crop_threshold)
             if number < drawn:
                 pairs.append(_pair(selected, number, table.loc[number], heat))
             advance()
     write_pictures(stem.with_name(f"{stem.name}.parquet"), table["image_id"], pictures, PICTURE)
     write_csv(stem.with_name(f"{stem.name}.csv"), table, "%.6f")
     return pairs
+
+
+def share_inside(heat: np.ndarray, image: np.ndarray, background: int) -> float:
+    """Return the share of the heat (H, W) on pixels of an image (H, W, 3) above the background; NaN of no heat."""
+    inside = image.max(axis=2) > background
+    return float(heat[inside].sum() / heat.sum()) if heat.any() else np.nan
 
 
 def _pair(selected: SelectedImages, number: int, row: pd.Series, heat: np.ndarray) -> tuple[Example, Example]:
@@ -303,6 +311,7 @@ def measure_smoothness(request: ExplainRequest, csv: Path | None) -> None:
             names = dict(zip(("channels", "height", "width"), maps.shape[1:], strict=True))
             mean = pd.Series(smoothness(maps).ravel()).mean()  # without NaN, which is of constant maps
             row = {**facts, "position": position, "layer": layer, **names, "smoothness": mean}
+            row["constant"] = np.isnan(smoothness(maps)).mean()  # the share of maps that say nothing of the image
             rows.append({**row, "accuracy": accuracy, "images": len(samples.images)})
     table = pd.DataFrame(rows)
     shown = table[["experiment", "position", "height", "smoothness", "accuracy"]]

@@ -15,7 +15,7 @@ from karyocyte.common.predictions import read_predictions
 from karyocyte.common.runs.ensemble import EnsembleFile, write_ensemble
 from karyocyte.common.runs.run import Run
 from karyocyte.workflows.explain.explain_request import ExplainRequest
-from karyocyte.workflows.explain.explain_runs import choose, select_images, target_classes
+from karyocyte.workflows.explain.explain_runs import choose, select_images, share_inside, target_classes
 from karyocyte.workflows.explain.layers import smoothness
 from tests.helpers.terminal import error_of, run_app
 from tests.helpers.training import run_undrawn, small_config
@@ -57,12 +57,24 @@ def test_each_run_gets_pictures_a_table_and_a_figure(runs):
         assert set(pictures) == set(thumbnails) == set(table.index) == set(test.index)
         assert all(decode(pictures[name]).shape == decode(thumbnails[name]).shape for name in pictures)
         assert (table["target"] == table["called"]).all()
+        assert table["inside"].isna().equals(table["empty"])
+        assert table["inside"].dropna().between(0, 1).all()
         probabilities = test.filter(like="prob_").max(axis=1)
         assert table["probability"].to_numpy() == pytest.approx(probabilities[table.index].to_numpy(), abs=1e-6)
         assert Image.open(path.with_suffix(".png")).size[0] > 500
     assert sorted(path.name for path in (runs[1] / "heatmaps").iterdir()) == [
         f"gradcam-layer1.{suffix}" for suffix in ("csv", "parquet", "png")
     ]
+
+
+def test_the_share_of_the_heat_inside_the_outline_is_that_on_the_pixels_of_the_cell():
+    image = np.zeros((4, 4, 3), np.uint8)
+    image[:2, :2] = (0, 9, 0)
+    heat = np.ones((4, 4), np.float32)
+
+    assert share_inside(heat, image, 0) == pytest.approx(4 / 16)
+    assert share_inside(heat, image, 9) == 0
+    assert np.isnan(share_inside(0 * heat, image, 0))
 
 
 def tables_of(runs, pattern="*.csv"):
@@ -158,6 +170,8 @@ def test_the_smoothness_of_layers_is_a_table(runs, tmp_path):
     }
     assert table.loc[table["height"] > 1, "smoothness"].between(-1, 1).all()
     assert table.loc[table["height"] == 1, "smoothness"].isna().all()  # one value has no neighbours
+    assert table.loc[table["height"] > 1, "constant"].between(0, 1).all()
+    assert table.loc[table["height"] == 1, "constant"].eq(1).all()
     for run, rows in table.groupby("run"):
         test = read_predictions(run).part("test")
         accuracy = (test.probabilities.argmax(axis=1) == test.labels).mean()
