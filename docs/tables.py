@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +22,7 @@ from karyocyte.evaluation.core.formats import interval
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.workflows.papers.measured import read_measured
 
+SOURCES = ROOT / "results" / "README.md"
 PAPERS = ("001", "002", "003", "004")
 WIDTH = 110  # letters that fit a page in a browser
 CNMC_SPLITS = {
@@ -28,13 +30,22 @@ CNMC_SPLITS = {
     "apart, fold 0": ("subject", 0),
     "apart, fold 1": ("subject", 1),
 }
+# What a line below a block says of its files, by their kind in results/sources.csv; the other kinds need no line.
+MARKS = {
+    "evidence": "Recomputed from `results/evidence` by `make results`{of}.",
+    "no predictions kept": "No predictions kept{of} (revision {revisions}).",
+}
+# The programs, experiments and sweeps that a command names.
+PROGRAM = re.compile(
+    r"(?P<module>\bbenchmarks(?:\.\w+)*)|(?P<script>scripts/\w+\.py)|\+(?P<option>(?:experiment|sweep)=\w+)"
+)
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 Check = Annotated[bool, typer.Option(help="Change nothing; fail where a page is out of date.")]
 
 
 def tables(check: Check = False) -> None:
     """Fill every block between [bold]<!-- table: NAME -->[/bold] and [bold]<!-- /table -->[/bold] of the pages."""
-    for page in pages():
+    for page in [*pages(), SOURCES]:
         text = page.read_text(encoding="utf-8")
         filled = fill(text, ROOT / "results")
         if check and filled != text:
@@ -57,7 +68,47 @@ def fill(text: str, results: Path) -> str:
     for _, name, _ in BLOCK.findall(text):
         if name not in TABLES:
             raise UserError(f"unknown table {name}: there are {', '.join(TABLES)}")
-    return BLOCK.sub(lambda block: f"{block[1]}{TABLES[block[2]](results)}\n{block[3]}", text)
+    return BLOCK.sub(lambda block: f"{block[1]}{TABLES[block[2]](results)}\n{mark(block[2], results)}{block[3]}", text)
+
+
+def read_sources(results: Path) -> pd.DataFrame:
+    """Read the list of the files of results/: what they are, of which revision, and by which command."""
+    return pd.read_csv(results / "sources.csv", dtype=str, keep_default_na=False)
+
+
+def mark(name: str, results: Path) -> str:
+    """Return the line below a block that says whether its figures can be recomputed; empty for other figures."""
+    table = TABLES[name]
+    patterns = [table.csv] if isinstance(table, Table) else READ.get(name, [])
+    listed = read_sources(results)
+    read = listed["file"].map(lambda file: any(fnmatch(file, pattern) for pattern in patterns))
+    used = listed[read & listed["kind"].isin(MARKS)]
+    sentences = []
+    for kind, rows in used.groupby("kind"):
+        of = f" of {', '.join(f'`{file}`' for file in rows['file'])}" if used["kind"].nunique() > 1 else ""
+        sentences.append(MARKS[str(kind)].format(of=of, revisions=", ".join(rows["revision"].unique())))
+    return f"\n*{' '.join(sentences)}*\n" if sentences else ""
+
+
+def sources(results: Path) -> str:
+    """Return the list of results/sources.csv, a line for the files of one command."""
+    keys = ["what", "command", "kind", "revision"]
+    lines = []
+    for (what, command, kind, revision), rows in read_sources(results).groupby(keys, sort=False):
+        files = ", ".join(f"`{file}`" for file in rows["file"])
+        gone = "" if all(map(_is_here, PROGRAM.finditer(command))) else " †"
+        lines.append({"file": files, "what": what, "kind": kind, "revision": revision, "made by": command + gone})
+    rows = [f"| {' | '.join(line.values())} |" for line in lines]
+    return "\n".join(["| file | what | kind | revision | made by |", "|---|---|---|---|---|", *rows])
+
+
+def _is_here(named: re.Match[str]) -> bool:
+    """Return whether this revision has a program, experiment or sweep that a command names."""
+    module = (named["module"] or "").replace(".", "/")
+    files = [f"{module}.py", f"{module}/__main__.py"] if module else [named["script"]]
+    if named["option"]:
+        files = [f"conf/{named['option'].replace('=', '/')}.yaml"]
+    return any((ROOT / file).exists() for file in files)
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -218,12 +269,26 @@ def headline(results: Path) -> str:
 
 
 def papers(results: Path) -> str:
-    """Return the main figure of each paper beside one of ours without its leak, as papers.csv names them."""
+    """Return what each paper prints beside its network here and the area of the cell alone, by split.
+
+    papers.csv names experiment and metric; without them the images of the paper are not public. The folds have another
+    mix of classes than the paper's test part, so that no accuracy is compared there.
+    """
+    grid = pd.read_csv(results / "cnmc" / "grid.csv").set_index(["run", "protocol", "fold"])
+    alone = pd.read_csv(results / "cnmc" / "baselines.csv").set_index(["label", "metric"])[["value", "low", "high"]]
     lines = []
-    for row in pd.read_csv(results / "papers.csv", dtype=str).to_dict("records"):
-        found = _measured(results, row)
-        lines.append({"paper": row["paper"], "says": row["says"], "patients apart, we find": found, "why": row["why"]})
-    return split(pd.DataFrame(lines))
+    for row in pd.read_csv(results / "papers.csv", dtype=str, keep_default_na=False).to_dict("records"):
+        run, metric = row["experiment"], row["metric"]
+        cells = ["cannot be tested here: the images are not public", "-", "-"]
+        if run:
+            names = [metric, f"{metric}_low", f"{metric}_high"]
+            cells[0], *apart = [interval(*grid.loc[(run, *key), names]) for key in CNMC_SPLITS.values()]
+        if run and metric != "accuracy":
+            area = [interval(*alone.loc[(f"test fold {fold}", f"{metric}_area alone")]) for fold in (0, 1)]
+            cells[1:] = ["; ".join(apart), "; ".join(area)]
+        heads = ["here, on the paper's split", "here, persons apart", "area of the cell alone, persons apart"]
+        lines.append({"paper": row["paper"], "the paper says": row["says"], **dict(zip(heads, cells, strict=True))})
+    return markdown(pd.DataFrame(lines))
 
 
 def cnmc_grid(paper: str, metric: str, results: Path) -> str:
@@ -239,7 +304,9 @@ def cnmc_grid(paper: str, metric: str, results: Path) -> str:
                 continue
             line = {"network": network, "printed": f"{claim['claimed']}{kind}" if claim["claimed"] else "-"}
             for head, key in CNMC_SPLITS.items():
-                line[head] = interval(*grid.loc[(network, *key)][[metric, f"{metric}_low", f"{metric}_high"]])
+                row = grid.loc[(network, *key)]
+                figure = interval(*row[[metric, f"{metric}_low", f"{metric}_high"]])
+                line[head] = figure if row[["sensitivity", "specificity"]].min() > 0 else "one class"
             lines.append(line)
     return split(pd.DataFrame(lines))
 
@@ -269,7 +336,16 @@ def audit_of(paper: str, results: Path) -> str:
 
 
 _SPECIFICATION = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+# The files of results/ that the tables without a row in docs/tables.yaml read.
+READ = {
+    "headline": ["chromosomes/sets.csv", "metaphases/karyotypes.csv"],
+    "papers": ["cnmc/grid.csv", "cnmc/baselines.csv"],
+    "protocol_gap": ["karyograms.csv"],
+    "cnmc_003": ["cnmc/grid.csv"],
+    "cnmc_004": ["cnmc/grid.csv"],
+}
 TABLES: dict[str, Callable[[Path], str]] = {
+    "sources": sources,
     "structure": structure,
     "headline": headline,
     "papers": papers,

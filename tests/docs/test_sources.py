@@ -1,0 +1,71 @@
+"""results/sources.csv lists every file of results/, and the line below a table says what its files are."""
+
+import pandas as pd
+import pytest
+
+from docs.tables import MARKS, fill, mark, read_sources, sources
+from karyocyte.common.paths import ROOT
+
+KINDS = {*MARKS, "measured", "printed", "picture"}
+LISTS = {"README.md", "sources.csv"}
+
+
+def test_every_file_has_a_row_and_no_row_lacks_its_file():
+    results = ROOT / "results"
+    files = {path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file()} - LISTS
+    listed = read_sources(results)
+    assert sorted(listed["file"]) == sorted(file for file in files if not file.startswith("evidence/"))
+    assert set(listed["kind"]) <= KINDS
+    assert listed[["what", "command"]].ne("").all(axis=None)
+    assert listed.loc[listed["kind"] != "printed", "revision"].ne("").all()
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """Write a list of files, by name and kind, of revision abc."""
+
+    def write(**kinds):
+        rows = [
+            (f"cnmc/{file}.csv", kind, "abc", "what", "`python scripts/evaluate.py`") for file, kind in kinds.items()
+        ]
+        pd.DataFrame(rows, columns=["file", "kind", "revision", "what", "command"]).to_csv(tmp_path / "sources.csv")
+        return tmp_path
+
+    return write
+
+
+def test_a_block_says_that_no_predictions_were_kept(listed):
+    assert mark("papers", listed(grid="no predictions kept")) == "\n*No predictions kept (revision abc).*\n"
+
+
+def test_a_block_of_both_kinds_names_the_files(listed):
+    text = mark("papers", listed(grid="evidence", baselines="no predictions kept"))
+    assert "by `make results` of `cnmc/grid.csv`." in text
+    assert "No predictions kept of `cnmc/baselines.csv` (revision abc)." in text
+
+
+def test_measurements_have_no_line_below(listed):
+    assert mark("papers", listed(grid="measured")) == mark("commands", listed()) == ""
+
+
+def test_the_line_is_a_part_of_the_block(tmp_path, listed):
+    folds = {"folds": ["apart"], "fold": [0], "images": [9], "persons": [2], "ALL": [1], "HEM": [1]}
+    (tmp_path / "cnmc").mkdir()
+    pd.DataFrame(folds).assign(**{"images of persons of other folds": 0}).to_csv(tmp_path / "cnmc" / "folds.csv")
+    page = "<!-- table: cnmc_folds -->\n<!-- /table -->\n"
+    filled = fill(page, listed(folds="evidence"))
+    assert filled.endswith("\n*Recomputed from `results/evidence` by `make results`.*\n<!-- /table -->\n")
+    assert fill(filled, tmp_path) == filled
+
+
+@pytest.mark.parametrize(
+    "command", ["python -m benchmarks.gone", "python scripts/gone.py", "train.py +experiment=gone"]
+)
+def test_a_command_that_is_gone_is_marked(tmp_path, command):
+    rows = {"file": ["a.csv", "b.csv"], "kind": "measured", "revision": "abc", "what": "it"}
+    pd.DataFrame(rows).assign(command=[f"`{command}`", "`python -m benchmarks.memory`"]).to_csv(
+        tmp_path / "sources.csv"
+    )
+    _, _, gone, here = sources(tmp_path).splitlines()
+    assert gone == f"| `a.csv` | it | measured | abc | `{command}` † |"
+    assert "†" not in here
