@@ -81,8 +81,8 @@ def mark(name: str, results: Path) -> str:
     table = TABLES[name]
     patterns = [table.csv] if isinstance(table, Table) else READ.get(name, [])
     listed = read_sources(results)
-    read = listed["file"].map(lambda file: any(fnmatch(file, pattern) for pattern in patterns))
-    used = listed[read & listed["kind"].isin(MARKS)]
+    read = [file for file in listed["file"] if any(fnmatch(file, pattern) for pattern in patterns)]
+    used = listed[listed["file"].isin(read) & listed["kind"].isin(MARKS)]
     sentences = []
     for kind, rows in used.groupby("kind"):
         of = f" of {', '.join(f'`{file}`' for file in rows['file'])}" if used["kind"].nunique() > 1 else ""
