@@ -169,6 +169,27 @@ def _protocol_and_fold(run: Run) -> tuple[str, int]:
     return str(about["protocol"]), int(about["fold"])
 
 
+def rows_of_missed(groups: Sequence[Group]) -> pd.DataFrame:
+    """Return how many images of each class exactly k members of the ensembles miss, on the paper's split."""
+    members = [group for group in groups if _split(group) == ("paper", "0") and _name(group) in MEMBERS]
+    return missed_by_class(gather(members)) if len(members) > 1 else pd.DataFrame()
+
+
+def draw_roc(path: Path, groups: Sequence[Group]) -> None:
+    """Draw the ROC of the main network of paper 004 under each split that is kept."""
+    curves = {}
+    for group in groups:
+        if _name(group) == FLAGSHIP:
+            runs = LabelledRuns.of(group.runs, SETTINGS)
+            curves[group.label] = (evaluate_parts(runs), score(pool(list(group.runs))))
+    if curves:
+        rocs(path, curves)
+
+
+def _name(group: Group) -> str:
+    return str(group.runs[0].about["name"])
+
+
 def write_all(output: Path = OUTPUT, evidence: Path = EVIDENCE) -> None:
     """Write all tables and the picture from the kept predictions."""
     runs = [run for run in Run.find(evidence) if run.predictions.positive_class == "all"]
@@ -180,22 +201,14 @@ def write_all(output: Path = OUTPUT, evidence: Path = EVIDENCE) -> None:
         "leak": rows_of_leaks(groups),
         "unseen": rows_of_unseen(groups),
         "ensembles": rows_of_ensembles(runs),
+        "missed": rows_of_missed(groups),
     }
-    members = [group for group in groups if _split(group) == ("paper", "0") and group.runs[0].about["name"] in MEMBERS]
-    if len(members) > 1:
-        tables["missed"] = missed_by_class(gather(members))
     for name, table in tables.items():
         (output / f"{name}.csv").unlink(missing_ok=True)
         if len(table):
             write_csv(output / f"{name}.csv", table, DIGITS)
         say(f"{name}: {len(table)} rows")
-    curves = {}
-    for group in groups:
-        if group.runs[0].about["name"] == FLAGSHIP:
-            runs_of = LabelledRuns.of(group.runs, SETTINGS)
-            curves[group.label] = (evaluate_parts(runs_of), score(pool(list(group.runs))))
-    if curves:
-        rocs(output / "roc.png", curves)
+    draw_roc(output / "roc.png", groups)
 
 
 if __name__ == "__main__":
