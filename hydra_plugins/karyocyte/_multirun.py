@@ -46,14 +46,17 @@ class Multirun:
     config: DictConfig
     composed: dict[tuple[str, ...], DictConfig] = field(default_factory=dict)
 
-    def run(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> None:
-        """Run what is left of the sweep; the jobs' results lie in their folders."""
+    def check_machine(self) -> None:
+        """Refuse to start jobs in each process of torchrun, and on a machine without the Slurm that is asked for."""
         if "TORCHELASTIC_RUN_ID" in os.environ:
             raise UserError("-m under torchrun: each process would start all jobs: take +cluster=slurm, or no -m")
         if isinstance(self.cluster, SlurmConfig):
             from karyocyte.workflows.sweeps.slurm import check_slurm
 
             check_slurm()
+
+    def run(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> None:
+        """Run what is left of the sweep; the jobs' results lie in their folders."""
         tasks = _tasks(job_overrides, initial_job_idx)
         jobs = tuple(task.job for task in tasks)
         name = sweeps.sweep_name(tasks[0].overrides)

@@ -17,20 +17,15 @@ class KaryocyteLauncher(Launcher):
     def __init__(self, cluster: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self.cluster = cluster
-        self.config: DictConfig
-        self.hydra_context: HydraContext
-        self.task_function: TaskFunction
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take what Hydra has composed."""
-        self.hydra_context = hydra_context
-        self.task_function = task_function
-        self.config = config
+        """Take what Hydra has composed, and refuse a machine that cannot start jobs before Hydra composes each."""
+        from hydra_plugins.karyocyte._multirun import Multirun
+
+        self.multirun = Multirun(check_cluster(self.cluster), hydra_context, task_function, config)
+        self.multirun.check_machine()
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run what is left of the sweep; the jobs' results lie in their folders."""
-        from hydra_plugins.karyocyte._multirun import Multirun
-
-        multirun = Multirun(check_cluster(self.cluster), self.hydra_context, self.task_function, self.config)
-        multirun.run(job_overrides, initial_job_idx)
+        self.multirun.run(job_overrides, initial_job_idx)
         return []

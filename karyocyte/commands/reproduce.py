@@ -41,6 +41,10 @@ def reproduce(
     load_reproduction(paper)
     check_overrides(words or ())
     some = tuple(filter(None, (experiments or "").split(",")))
+    if "+cluster=slurm" in (words or ()) and not (dry_run or commands):
+        from karyocyte.workflows.sweeps.slurm import check_slurm
+
+        check_slurm()  # before images and weights are prepared
     chosen = (some, number_list(seeds, "--seeds"), number_list(folds, "--folds"), honest)
     with heavy_imports():  # takes seconds: after the checks; and the composed jobs are many small objects that stay
         from karyocyte.workflows.papers import preflight

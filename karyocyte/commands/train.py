@@ -3,7 +3,7 @@
 Usage: python train.py [+experiment=NAME] [+profile=NAME] [KEY=VALUE]...
 
 conf/train.yaml explains every key, docs/reference/run_folder.md the files of a
-run; --cfg job prints all keys with their values. Groups of conf/:
+run; --cfg job prints all keys, with -m the jobs and folders. Groups of conf/:
 
 Examples:
   python train.py +experiment=resnet50_cut_block5 +profile=demo
@@ -11,11 +11,14 @@ Examples:
   python train.py data=folder data_dir=images model=resnet18
   python train.py -m +experiment=mobilenetv2_cut data_dir=cnmc seed=0,1,2
   python train.py +experiment=mobilenetv2_cut --cfg job
+  python train.py -m +sweep=smoke_grid --cfg job
 """
 
 from karyocyte.common.errors import quiet_interrupts
 
 quiet_interrupts()  # first: the imports take seconds
+
+import sys
 
 import hydra
 from omegaconf import DictConfig
@@ -24,6 +27,7 @@ from karyocyte.common.cli import heavy_imports
 from karyocyte.common.composition.compose import check_config, check_override_order
 from karyocyte.common.composition.named_files import check_files
 from karyocyte.common.config.help import help_asked, print_help
+from karyocyte.common.config.overrides import is_multirun
 from karyocyte.common.paths import CONF
 from karyocyte.workflows.sweeps.jobs import command_line, job
 
@@ -46,4 +50,9 @@ def app() -> None:
         print_help(__doc__ or "")
     else:
         with command_line():
-            main()
+            if is_multirun() and any(word.partition("=")[0] in ("--cfg", "-c") for word in sys.argv):
+                from karyocyte.workflows.sweeps.planned import show_jobs
+
+                show_jobs([word for word in sys.argv[1:] if word[0] == "~" or ("=" in word and word[0] != "-")])
+            else:
+                main()

@@ -20,9 +20,10 @@ def test_the_commands_run_and_leave_what_the_tutorial_says(cluster, tmp_path):
     typed = commands(TUTORIALS / "sweep_on_slurm.md")
     assert set(CLUSTER) < set(typed)
     printed = [run(cluster, command, tmp_path) for command in typed if command not in CLUSTER]
-    assert "2 of 2 jobs are finished" in printed[1]
-    assert "2 finished" in printed[2]
-    assert "2 of 2 jobs are done already" in printed[3]
+    assert "2 missing" in printed[1]
+    assert "2 of 2 jobs are finished" in printed[2]
+    assert "2 finished" in printed[3]
+    assert "2 of 2 jobs are done already" in printed[4]
     assert (tmp_path / "smoke_grid.csv").is_file()
 
 

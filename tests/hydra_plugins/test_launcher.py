@@ -167,7 +167,7 @@ def test_a_job_finds_its_own_gpus_and_its_processes_are_one_job(multirun, tmp_pa
 @pytest.mark.parametrize(
     ("variable", "overrides", "error"),
     [
-        ("PATH", ["+cluster=slurm"], "error: +cluster=slurm: there is no sbatch on this machine: call it on"),
+        ("PATH", ["+cluster=slurm", "loss=absent,cross_entropy"], "error: +cluster=slurm: there is no sbatch"),
         ("PATH", ["+cluster=local", "cluster.devices=2", "trainer.devices=1"], "error: cluster.devices=2 contradicts"),
         ("TORCHELASTIC_RUN_ID", [], "error: -m under torchrun"),
     ],

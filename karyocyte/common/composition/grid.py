@@ -14,7 +14,7 @@ from karyocyte.common.compat import expand_sweep, quick_compositions
 from karyocyte.common.composition.chosen_groups import check_chosen_groups
 from karyocyte.common.composition.compose import check_config, check_override_order, explain_composition
 from karyocyte.common.composition.named_files import check_data_dir
-from karyocyte.common.config.overrides import check_words, quote_text, without
+from karyocyte.common.config.overrides import check_words, config_dir_words, quote_text, without
 from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.paths import CONF
 
@@ -30,13 +30,17 @@ class Grid:
     jobs: tuple[tuple[str, ...], ...]
     loader: ConfigLoader
 
-    def job_config(self, job: Sequence[str]) -> DictConfig:
-        """Return what Hydra composes for a job, without its own node."""
+    def job_config(self, job: tuple[str, ...], needs_data: bool = True) -> TrainingConfig:
+        """Return the configuration of a job as train.py takes it; ``needs_data``: whether ``data_dir`` must exist."""
+        check_override_order(job)
         with explain_composition():
             composed = self.loader.load_sweep_config(self.composed, list(job))
         with open_dict(composed):
             del composed["hydra"]
-        return composed
+        config = check_config(composed, job)
+        if needs_data:
+            check_data_dir(composed)
+        return config
 
 
 @contextmanager
@@ -44,7 +48,8 @@ def grid(typed: Sequence[str]) -> Iterator[Grid]:
     """Expand a command line as Hydra's sweeper does: the sweep file's parameters first, then what is typed."""
     with explain_composition(), initialize_config_dir(str(CONF), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
-        composed = loader.load_configuration("train", list(typed), RunMode.MULTIRUN, validate_sweep_overrides=False)
+        own = [f"hydra.searchpath=[file://{folder}]" for folder in config_dir_words()[1:]]
+        composed = loader.load_configuration("train", [*typed, *own], RunMode.MULTIRUN, validate_sweep_overrides=False)
         swept = [f"{key}={values}" for key, values in (composed.hydra.sweeper.params or {}).items()]
         yield Grid(composed, tuple(expand_sweep([*swept, *typed])), loader)
 
@@ -55,16 +60,7 @@ def job_configs(overrides: Sequence[str], needs_data: bool = True) -> list[Train
     ``needs_data``: whether ``data_dir`` must exist. A ``UserError`` names what cannot be read, or is not valid.
     """
     check_words(overrides)
-    configs = []
     with quick_compositions(), grid(list(map(quote_text, overrides))) as expanded:
-        jobs: dict[tuple[str, ...], None] = {}  # in their order, each once
-        for job in expanded.jobs:
-            jobs[without(job, UNIMPORTANT)] = None
-        check_chosen_groups(list(jobs))
-        for words in jobs:
-            check_override_order(words)
-            composed = expanded.job_config(words)
-            configs.append(check_config(composed, words))
-            if needs_data:
-                check_data_dir(composed)
-    return configs
+        jobs = list(dict.fromkeys(without(job, UNIMPORTANT) for job in expanded.jobs))
+        check_chosen_groups(jobs)
+        return [expanded.job_config(job, needs_data) for job in jobs]

@@ -46,9 +46,9 @@ def _with_short_names(value: Any) -> Any:
     return short
 
 
-def run_folder(config: "TrainingConfig", identity: dict[str, Any]) -> Path:
-    """Return ``<output_dir>/<experiment>/<protocol>-fold<i>-<8 hex>/seed=<n>``, independent of the clock."""
-    part = f"{config.protocol}-fold{config.split.fold}-{sha256_of_value(identity)[:8]}"
+def run_folder(config: "TrainingConfig", identity: dict[str, Any] | None) -> Path:
+    """Return ``<output_dir>/<experiment>/<protocol>-fold<i>-<8 hex>/seed=<n>``; None: with ``*`` for the digits."""
+    part = f"{config.protocol}-fold{config.split.fold}-{sha256_of_value(identity)[:8] if identity else '*'}"
     return Path(config.output_dir) / config.name / part / f"seed={config.seed}"
 
 

@@ -1,10 +1,11 @@
-"""What a reproduction needs and may lack, told before its first step: images, weights, failing runs, time and disk."""
+"""What a reproduction needs and may lack, told before its first step: images, weights, failures, training and disk."""
 
 import shutil
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, isnan, nan, prod
+from math import isnan, nan, prod
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,8 @@ from karyocyte.common.cli import say
 from karyocyte.common.composition.named_files import DRAWN
 from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
-from karyocyte.workflows.papers.claims import PaperData, printed_claims, read_data
+from karyocyte.common.text import counted
+from karyocyte.workflows.papers.claims import PaperData, read_data
 from karyocyte.workflows.papers.plan import LINE, Plan
 from karyocyte.workflows.papers.verdicts import RESULTS
 
@@ -50,7 +52,7 @@ def report(plan: Plan, configs: Mapping[str, Sequence[Config]]) -> None:
     jobs = list(_jobs(configs))
     lines = [_image_line(job) for job in jobs]
     lines += [f"weights: {job.config.model.name}, {job.config.weights}: {job.weights}" for job in jobs]
-    lines += [*_failure_lines(plan, jobs), _time_line(plan, jobs), _disk_line(jobs)]
+    lines += [*_failure_lines(plan, jobs), _training_line(plan, jobs), _disk_line(jobs)]
     wrapped: list[str] = []
     for line in dict.fromkeys(lines):
         wrapped += textwrap.wrap(line, LINE - 2, subsequent_indent="  ", break_long_words=False)
@@ -126,33 +128,19 @@ def _failure_lines(plan: Plan, jobs: Sequence[Job]) -> list[str]:
     return lines
 
 
-def _time_line(plan: Plan, jobs: Sequence[Job]) -> str:
-    """Estimate the time of all epochs by the seconds per image and pixel of an earlier reproduction."""
-    table = RESULTS / "reproduction" / f"{plan.paper}.csv"
-    measured = pd.read_csv(table).drop_duplicates("experiment").set_index("experiment")
-    # Without a remark on the size, the images were of the experiment's own.
-    side = measured["reason"].str.extract(r"(\d+) px instead", expand=False).astype(float)
-    paces = (60 * measured["as_paper_minutes"] / measured["as_paper_images_seen"]).to_dict()
-    trained = {claim.experiment: claim.data.train for claim in printed_claims(RESULTS, (plan.paper,))}
+def _training_line(plan: Plan, jobs: Sequence[Job]) -> str:
+    """Say how much is trained; how long that takes is known once this device trains."""
     runs = {split.name: len(plan.seeds) * len(split.folds) for split in plan.splits}
-    total = 0.0
-    unknown = {}
+    stages = Counter[str]()
     for job in jobs:
-        config = job.config
-        share = trained[config.name] / job.printed.total if job.printed else nan  # above 1 with a paper's copies
-        seen = min(config.trainer.max_epochs * share * job.images, config.trainer.max_images or inf)
-        base = config.name.removesuffix("_clahe")  # which costs nothing in training: images are prepared once
-        pixels = prod(config.prepare.shape) / side.fillna(config.prepare.shape[0]).get(base, nan) ** 2
-        seconds = runs[job.split] * len(config.unfreeze.stages) * seen * pixels * paces.get(base, nan)
-        if isnan(seconds):
-            unknown[config.name] = job
-        else:
-            total += seconds
-    if not total:
-        return "time: unknown, there is no basis for an estimate with these data"
-    without = f", without {', '.join(unknown)}" if unknown else ""
-    basis = f"an estimate: all epochs at the pace of results/reproduction/{table.name}, on two CPU cores without a GPU"
-    return f"time: {total / 3600:,.1f} hours of training at most{without} ({basis}); evaluation comes on top"
+        trainer = job.config.trainer
+        for stage in job.config.unfreeze.stages.values():
+            epochs = f"{stage.max_epochs or trainer.max_epochs:,} epochs"
+            stages[f"{trainer.max_images:,} images" if trainer.max_images else epochs] += runs[job.split]
+    amounts = ", ".join(f"{counted(count, 'stage')} of at most {amount}" for amount, count in stages.items())
+    status = f"python scripts/sweep_status.py --watch 5 --output-dir {jobs[0].config.output_dir}"
+    total = counted(sum(runs[job.split] for job in jobs), "run")
+    return f"training: {total}, {amounts}; time: not estimated, `{status}` shows what is left of each run"
 
 
 def _disk_line(jobs: Sequence[Job]) -> str:

@@ -6,7 +6,6 @@ from itertools import product
 import pytest
 
 from karyocyte.commands import train
-from karyocyte.common.composition.compose import check_config, check_override_order
 from karyocyte.common.composition.grid import grid
 from karyocyte.common.errors import UserError
 from karyocyte.common.paths import ROOT
@@ -52,7 +51,7 @@ def test_a_grid_runs_each_experiment_in_each_variant_once(name):
 def test_five_pools_are_an_option_of_the_grid_of_paper_002():
     typed = ["+sweep=anet_grid", "++model.args.pools=five", "+experiment=anet_c6_chromosomes,anet_c6_mnist"]
     with grid(typed) as expanded:
-        configs = [check_config(expanded.job_config(job)) for job in expanded.jobs]
+        configs = [expanded.job_config(job, needs_data=False) for job in expanded.jobs]
     assert {(config.name, config.model.args["pools"], config.prepare.fit) for config in configs} == {
         ("anet_c6_chromosomes", "five", "stretch"),
         ("anet_c6_mnist", "five", "square"),
@@ -67,8 +66,7 @@ def test_every_job_of_a_grid_composes_and_trains_its_own_head(name):
         step = len(seed_0) // len(GRIDS[name][0])
         tried = [seed_0[place + (place // step) % step] for place in range(0, len(seed_0), step)]
         for job in tried:
-            check_override_order(job)
-            config = check_config(expanded.job_config(job))
+            config = expanded.job_config(job, needs_data=False)
             assert [config.name] == values(job, "experiment")
             assert [config.protocol] == (values(job, "protocol") or [config.protocol])
             assert config.init_from == ("models/chromosomes" if config.name == "adapt" else None)
@@ -87,8 +85,7 @@ def test_what_is_typed_overrules_the_sweep():
 @pytest.mark.parametrize("step", [1, -1])
 def test_a_profile_follows_the_experiments_wherever_it_is_typed(step):
     with grid(["+sweep=hem_all_grid", "+profile=smoke"][::step]) as expanded:
-        check_override_order(expanded.jobs[0])
-        config = check_config(expanded.job_config(expanded.jobs[0]))
+        config = expanded.job_config(expanded.jobs[0], needs_data=False)
     assert (config.trainer.max_epochs, config.prepare.size) == (1, 80)
 
 

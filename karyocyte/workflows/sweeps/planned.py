@@ -1,0 +1,49 @@
+"""The jobs of a multirun before any of them begins: how far each is, and where its run lies."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from karyocyte.common.cli import console, say
+from karyocyte.common.compat import quick_compositions
+from karyocyte.common.composition.grid import UNIMPORTANT, grid
+from karyocyte.common.config.overrides import without
+from karyocyte.common.config.schema import TrainingConfig
+from karyocyte.common.locks import is_locked
+from karyocyte.common.runs import sweeps
+from karyocyte.common.runs.address import run_folder, run_identity
+from karyocyte.common.runs.files import RunFile
+from karyocyte.common.runs.run import Run
+
+COMPARED = ("weights", "init_from", "detector", "data_dir")  # an address has their contents, which only a job reads
+
+
+def show_jobs(typed: Sequence[str]) -> None:
+    """Print the state, the run's folder and the name of each job of a command line; nothing is begun or written."""
+    with quick_compositions(), grid(typed) as expanded:
+        jobs = {sweeps.job_of(words): words for words in expanded.jobs}
+        output_dir = Path(expanded.composed.output_dir)
+        folder = sweeps.sweep_folder(output_dir, sweeps.sweep_name(expanded.jobs[0]), list(jobs))
+        say(f"{len(jobs)} jobs of {folder}; * stands for digits that a job finds by its images and weights")
+        names, states, config_of = sweeps.names(list(jobs)), Counter[str](), cache(expanded.job_config)
+        for job, words in jobs.items():
+            config = config_of(without(words, UNIMPORTANT), "+cluster=slurm" not in words)
+            run = sweeps.run_of(folder, sweeps.read_record(folder, job.key)) or _run_of(config, job)
+            killed = run.status.state == "running" and not is_locked(run.path(RunFile.LOCK))
+            state = "interrupted" if killed else run.status.state or "missing"
+            states[state] += 1
+            console.print(f"  {state:<11} {run.folder}  {names[job.key]}", markup=False, soft_wrap=True)
+    say(", ".join(f"{count} {state}" for state, count in states.items()))
+
+
+def _run_of(config: TrainingConfig, job: sweeps.Job) -> Run:
+    """Return the run that has these settings, or the one to come, whose address has a ``*``."""
+    identity, values = run_identity(config, {}), config.model_dump(mode="json")
+    address = run_folder(config, None).with_name(f"seed={job.value('seed') or config.seed}")
+    for run in map(Run, address.parents[1].glob(f"{address.parent.name}/{address.name}")):
+        named = [[os.path.realpath(str(each.get(key))) for key in COMPARED] for each in (values, run.raw_config)]
+        if {**run.identity, "contents": {}} == identity and named[0] == named[1]:
+            return run
+    return Run(address)
