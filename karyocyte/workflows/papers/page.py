@@ -12,14 +12,8 @@ from karyocyte.evaluation.pages.blocks import Figure, Section
 from karyocyte.evaluation.pages.rendering import render
 from karyocyte.evaluation.tables import Cell, Table
 from karyocyte.workflows.papers.choices import our_choices
-from karyocyte.workflows.papers.figure_tables import (
-    NOT_MEASURED,
-    count_verdicts,
-    deviation_note,
-    figure_cells,
-    figure_tables,
-    read_figures,
-)
+from karyocyte.workflows.papers.figure_tables import figure_cells, figure_tables, read_figures
+from karyocyte.workflows.papers.grades import count_grades
 from karyocyte.workflows.papers.plan import COMPARISON, Plan, Runs
 from karyocyte.workflows.papers.records import StepRecord
 
@@ -46,7 +40,6 @@ def write_page(plan: Plan, runs: Mapping[str, Runs], records: Mapping[str, StepR
     """Write reproduction.html of finished runs, by split and experiment, and of the records of the steps."""
     figures = read_figures(plan.output / COMPARISON)
     chosen = figures["experiment"].isin(_chosen(plan))
-    counts = count_verdicts(figures)
     sections = [
         _headline_section(figures[chosen]),
         Section("All printed figures", "figures", tables=figure_tables(figures[chosen])),
@@ -62,8 +55,7 @@ def write_page(plan: Plan, runs: Mapping[str, Runs], records: Mapping[str, StepR
         warnings=warnings_of(plan, runs),
         pages=_pages(plan),
         figures=figures,
-        missing=counts.pop(NOT_MEASURED),
-        counts=counts,
+        counts=count_grades(figures),
         sections=list(filter(None, sections)),
         left_out=figures[~chosen],
         others=Section("Other experiments of the paper", "others", tables=figure_tables(figures[~chosen])),
@@ -85,17 +77,13 @@ def _chosen(plan: Plan) -> list[str]:
 def _headline_section(figures: pd.DataFrame) -> Section:
     """The figure that each experiment is known by."""
     rows = []
-    figures = figures.sort_values("verdict", key=lambda verdict: verdict == NOT_MEASURED, kind="stable")
-    minutes = figures["as_paper_minutes"].fillna(figures["honest_minutes"]).map("{:.1f}".format).replace("nan", "-")
-    for row in figures.assign(minutes=minutes)[figures["headline"]].to_dict("records"):
-        place = row["section"]
-        if row["deviation"]:
-            place += f"; {deviation_note(row['deviation'])}"
-        cells = {"experiment": f"{row['experiment']}\n{place}", **figure_cells(row, {})}
-        rows.append(cells | {"minutes": row["minutes"]})
+    headlines = figures[figures["headline"]].sort_values("measurement", key=lambda number: number == 0, kind="stable")
+    for row in headlines.to_dict("records"):
+        place = "; ".join(filter(None, (row["section"], row["deviations"])))
+        rows.append({"experiment": f"{row['experiment']}\n{place}", **figure_cells(row), "grade": row["grade"]})
     reading = (
-        "Ours with a 95 % interval. The verdict compares the printed figure with ours on the paper's own split; in "
-        "the honest split no subject or official test image is in two parts. Minutes are those of one run."
+        "Ours with a 95 % interval. The grade compares the printed figure with ours on the paper's own split; with "
+        "subjects apart no subject or official test image is in two parts. Below each experiment: what else differs."
     )
     return Section("Main figures", "main", tables=[Table.of("Main figures", rows, reading)])
 
