@@ -20,8 +20,9 @@ from karyocyte.common.paths import ROOT
 from karyocyte.evaluation.comparison.claims import read_claims
 from karyocyte.evaluation.core.formats import interval
 from karyocyte.evaluation.intervals.exact import share
+from karyocyte.evaluation.pages.blocks import metric_title
 from karyocyte.evaluation.results_csv import COLUMNS
-from karyocyte.workflows.papers.grades import counted_as, grade_sentence, graded, summary
+from karyocyte.workflows.papers.grades import OTHER_IMAGES, counted_as, graded, summary
 
 PAPERS = ("001", "002", "003", "004")
 WIDTH = 110  # letters that fit a page in a browser
@@ -277,10 +278,22 @@ def grades(paper: str, results: Path) -> str:
     return markdown(pd.DataFrame(lines))
 
 
+def grade_sentence(row: dict[str, Any]) -> str:
+    """Return a row of ``graded`` that has a figure of ours as an English sentence."""
+    name = f"the {row['part']} {metric_title(row['metric'])} of {row['experiment']}"
+    ours = interval(row["value"], row["low"], row["high"])
+    found = f"{name} is {ours}; the paper prints {row['printed']}"
+    grade = row["grade"].partition(",")[0]
+    if grade == OTHER_IMAGES:
+        return f"On other images ({row['data']}) {found}."
+    verdict = f"ours is {grade}" if grade in ("lower", "higher") else grade
+    return f"On {row['images']:,.0f} of {row['of_images']:,} {row['part']} images {found}: {verdict}."
+
+
 def verdict(paper: str, results: Path) -> str:
     """Return a sentence for each headline figure of a paper that was run, and the number of its figures by grade."""
     of_paper = _graded(results).query("paper == @paper")
-    run = of_paper[of_paper["headline"] & ~of_paper["grade"].map(counted_as).isin(["not run", "no figure is printed"])]
+    run = of_paper[of_paper["headline"] & of_paper["value"].notna() & (of_paper["grade"].map(counted_as) != "not run")]
     lines = [f"- {grade_sentence(row)}" for row in run.to_dict("records")]
     return "\n".join([*lines, "", f"{summary(of_paper)}."]).lstrip()
 

@@ -22,9 +22,6 @@ IGNORED = """name recipe protocol split seed resume evaluation logger loader det
     callbacks.checkpoint trainer.accelerator trainer.devices trainer.num_nodes trainer.sync_batchnorm
     trainer.channels_last trainer.accumulate_grad_batches trainer.enable_progress_bar trainer.deterministic
     trainer.benchmark transform.batched"""
-# Sections and keys that the papers print. Of optimiser, rates, schedule, batch and stopping results/claims/training.csv
-# names those whose values they print; all other keys are ours.
-PRINTED = "weights init_from pretrained.missing data prepare model head context loss balance transform"
 FACTORS = ("loader.batch_size", "trainer.accumulate_grad_batches", "trainer.devices", "trainer.num_nodes")
 
 
@@ -60,7 +57,7 @@ def of_config(config: Mapping[str, Any]) -> dict[str, bool]:
     for key, value in own.items():
         other = paper.get(key)
         if value != other and (value or other) and not _is_in(key, ignored):
-            found[_difference(key, value, other)] = is_printed(key, name)
+            found[_difference(key, value, other)] = _is_in(key, printed_keys(name))
     return found
 
 
@@ -75,20 +72,12 @@ def of_experiment(name: str, source: str) -> dict[str, Any]:
     return flat(compose_config([f"+experiment={name}", *[f"data={source}"] * of_paper]).model_dump(mode="json"))
 
 
-def is_printed(key: str, experiment: str) -> bool:
-    """Tell whether the paper of an experiment prints the value of a key."""
-    if key.startswith("unfreeze.") and key.endswith(".max_epochs"):
-        key = "trainer.max_epochs"
-    is_trained = key == "unfreeze.stages" or (key.startswith("unfreeze.") and key.endswith(".train"))
-    return is_trained or _is_in(key, f"{PRINTED} {printed_keys(experiment)}")
-
-
 @cache
 def printed_keys(name: str) -> str:
-    """Return the keys of an experiment's training whose values its paper prints; "" of other experiments."""
+    """Return patterns of the keys and sections whose values an experiment's paper prints; all others are ours."""
     claims = read_claims(ROOT / "results")
     table = read_table(ROOT / "results", "training")
-    own = table["paper"].isin(claims.loc[claims["experiment"] == name, "paper"])
+    own = table["paper"].isin(["*", *claims.loc[claims["experiment"] == name, "paper"]])
     return " ".join(table.loc[own & table["experiments"].map(partial(fnmatch, name)), "keys"])
 
 
@@ -99,7 +88,7 @@ def flat(config: Mapping[str, Any]) -> dict[str, Any]:
     # Without the folder of a file and the module at which it ends.
     values["weights"] = Path(weights).name.removesuffix(".safetensors").partition(".trunk_to_")[0]
     values["init_from"] = "another run" if values.get("init_from") else None
-    values["unfreeze.stages"] = list(config.get("unfreeze", {}).get("stages") or ())
+    values["stages"] = list(config.get("unfreeze", {}).get("stages") or ())
     values["batch"] = prod(int(values.get(key) or 1) for key in FACTORS)
     return values
 
@@ -116,7 +105,7 @@ def _leaves(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _is_in(key: str, sections: str) -> bool:
-    return any(f"{key}.".startswith(f"{section}.") for section in sections.split())
+    return any(fnmatch(f"{key}.", f"{section}.*") for section in sections.split())
 
 
 def _difference(key: str, own: Any, paper: Any) -> str:

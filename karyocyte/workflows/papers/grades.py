@@ -14,13 +14,12 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.averaging import ensemble_name
-from karyocyte.evaluation.core.formats import interval
 from karyocyte.evaluation.pages.blocks import metric_title
 from karyocyte.evaluation.renderers import terminal
 from karyocyte.evaluation.result import Estimate
 from karyocyte.evaluation.results_csv import SEPARATOR
+from karyocyte.evaluation.tables import Cell, Table
 from karyocyte.workflows.papers.claims import RESULTS, TEST, Claim, printed_claims
-from karyocyte.workflows.papers.figure_tables import figure_tables
 from karyocyte.workflows.papers.measured import OF_EPOCH, Measured, measure_runs
 
 EVIDENCE = "evidence"  # the folder of results/ with the predictions that are kept
@@ -30,6 +29,8 @@ COUNTED = ("lower", "higher", "reproduced", "lower on a part", "higher on a part
 FIGURE = ["paper", "experiment", "section", "part", "metric", "printed"]
 WIDE = 0.2  # ours: a wider interval that holds the printed figure shows little
 NOTHING = Estimate(None, None, None)
+EPOCH_LOSS = "the epoch loss is the mean over the batches of an epoch, with dropout, as Keras prints it"
+TEXT = ("paper", "section", "experiment", "printed", "note", "data", "grade", "deviations")
 
 
 def graded(paths: Sequence[Path] = (), papers: Sequence[str] = (), results: Path = RESULTS) -> pd.DataFrame:
@@ -107,7 +108,7 @@ def _grade(claim: Claim, own: Measured | None, value: Estimate) -> str:
         return f"{NOT_RUN}: {claim.not_run or 'no run of it is kept here'}"
     size = claim.data.size(claim.part)
     images = _images(claim, own) or size
-    is_whole = claim.data.allows(claim.part, images)
+    is_whole = claim.data.is_whole(claim.part, images)
     if own.data != claim.data.dataset or not (is_whole or (claim.data.public and images < size)):
         return OTHER_IMAGES
     if reason := _reason(claim, own, value, images / size):
@@ -118,28 +119,22 @@ def _grade(claim: Claim, own: Measured | None, value: Estimate) -> str:
     assert value.high is not None
     if value.high < low or value.low > high:
         grade = "lower" if value.high < low else "higher"
-    return grade if is_whole else f"{grade}, on {images:,} of {size:,} {_part(claim.part)} images"
+    return grade if is_whole else f"{grade}, on {images:,} of {size:,} {claim.part} images"
 
 
 def _reason(claim: Claim, own: Measured, value: Estimate, share: float) -> str:
     """Return why a run, on a ``share`` of the paper's images, does not repeat a figure; "" where it does."""
-    name, is_kept = metric_title(claim.metric), (claim.part, claim.metric) in own.values
+    name, seen = metric_title(claim.metric), own.images_seen
     printed = SEPARATOR.join(text for text, is_printed in own.departures.items() if is_printed)
     reasons = {
         printed: printed,
         f"protocol={own.protocol} is not the paper's split": own.protocol != "paper",
-        f"{own.images_seen or 0:,.0f} images seen, less than one epoch": (own.images_seen or 0)
-        < share * claim.data.train
-        and own.images_seen is not None,
-        claim.not_run or f"the run keeps no {_part(claim.part)} {name}": not is_kept,
+        f"{seen or 0:,.0f} images seen, less than one epoch": seen is not None and seen < share * claim.data.train,
+        f"the run keeps no {claim.part} {name}": (claim.part, claim.metric) not in own.values,
         f"the {name} is undefined": value.value is None,
         "a single seed has no interval: train seeds 0, 1 and 2": value.low is None,
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
-
-
-def _part(part: str) -> str:
-    return "training" if part == "train" else part
 
 
 def counted_as(grade: str) -> str:
@@ -162,19 +157,41 @@ def summary(figures: pd.DataFrame) -> str:
     return f"{sum(counts.values())} printed figures: {', '.join(f'{count} {grade}' for grade, count in counts.items())}"
 
 
-def grade_sentence(row: Mapping[str, Any]) -> str:
-    """Return a row of ``graded`` as an English sentence."""
-    name = f"the {_part(row['part'])} {metric_title(row['metric'])} of {row['experiment'] or row['note']}"
-    grade, printed = str(row["grade"]), f"the paper prints {row['printed']}"
-    if grade.startswith(NOT_RUN):
-        return f"{name.capitalize()} was {grade}; {printed}."
-    ours = interval(row["value"], row["low"], row["high"])
-    if grade == OTHER_IMAGES:
-        return f"On other images ({row['data']}) {name} is {ours}; {printed}."
-    images = f"{row['images']:,.0f} of {row['of_images']:,}" if ", on " in grade else f"all {row['of_images']:,}"
-    verdict = grade.partition(",")[0]
-    verdict = f"ours is {verdict}" if verdict in COUNTED[:2] else verdict
-    return f"On {images} {_part(row['part'])} images {name} is {ours}; {printed}: {verdict}."
+def read_figures(path: Path) -> pd.DataFrame:
+    """Read a table that compare.py wrote; what is unknown is NaN in numbers and "" in text."""
+    return pd.read_csv(path, dtype=dict.fromkeys(TEXT, str)).fillna(dict.fromkeys(TEXT, ""))
+
+
+def figure_tables(figures: pd.DataFrame) -> list[Table]:
+    """Return a table for each measurement of an experiment and, at the end, one of the experiments without a run."""
+    tables = []
+    has_run = figures["measurement"] > 0
+    for (paper, experiment, _), rows in figures[has_run].groupby(["paper", "experiment", "measurement"], sort=False):
+        notes = dict.fromkeys(grade for grade in rows["grade"] if {":", ","} & set(grade))
+        notes |= dict.fromkeys(f"deviation: {text}" for text in "; ".join(rows["deviations"]).split("; ") if text)
+        notes |= dict.fromkeys([EPOCH_LOSS] * ("epoch_loss" in set(rows["metric"])))
+        title = f"{experiment}, paper {paper}, {rows['data'].iloc[0]}"
+        tables.append(Table.of(title, map(figure_cells, rows.to_dict("records")), "; ".join(notes)))
+    without = figures[~has_run & (figures["printed"] != "")].groupby(["experiment", "grade"], sort=False).size()
+    tables.append(Table.of_frame("Without a run", without.rename("figures").reset_index()))
+    return list(filter(None, tables))
+
+
+def figure_cells(row: Mapping[str, object]) -> dict[str, Cell]:
+    """Return the cells of a figure."""
+    return {
+        "figure": f"{row['part']} {metric_title(str(row['metric']))}",
+        "printed": str(row["printed"]) or "-",
+        "split as the paper": _ours(row, "value", "low", "high"),
+        "subjects apart": _ours(row, "apart", "apart_low", "apart_high"),
+        "grade": str(row["grade"]).partition(":")[0].partition(",")[0],
+    }
+
+
+def _ours(row: Mapping[str, Any], *columns: str) -> Estimate | str:
+    """Our value with its interval; "-" where it was not measured."""
+    ends = [None if pd.isna(row[name]) else row[name] for name in columns]
+    return "-" if ends[0] is None else Estimate(*ends)
 
 
 def show_grades(
@@ -188,8 +205,7 @@ def show_grades(
     table = graded(paths, papers, results)
     has_run = table["measurement"] > 0
     if paths and not has_run.any():
-        wanted = f"paper {' or '.join(papers)}" if papers else "a paper"
-        raise UserError(f"none of these runs is an experiment of {wanted}: claims.csv in {results} names them")
+        raise UserError(f"none of these runs is an experiment of a paper: claims.csv in {results} names them")
     table = table[has_run] if paths and not papers else table
     for drawn in figure_tables(table):
         console.print(terminal(drawn), drawn.reading, "", sep="\n")

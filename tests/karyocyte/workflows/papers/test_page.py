@@ -2,10 +2,10 @@
 
 import pandas as pd
 import pytest
+from karyocyte.workflows.papers.figure_tables import read_figures, summary
 from PIL import Image
 
 from karyocyte.workflows.papers import page
-from karyocyte.workflows.papers.figure_tables import read_figures, summary
 from karyocyte.workflows.papers.plan import COMPARISON, Options, make_plan
 from karyocyte.workflows.papers.records import StepRecord
 
