@@ -35,9 +35,8 @@ def departures(runs: Sequence[Run]) -> dict[str, bool]:
         try:
             folders = member_folders(run.folder, run.ensemble) if run.is_ensemble else [run.folder]
         except UserError:
-            folders = []
-        configs = [Run(folder).raw_config for folder in folders]
-        for config in configs or [{}]:
+            folders = [run.folder]
+        for config in [Run(folder).raw_config for folder in folders]:
             found |= of_config(config) if config else {NOT_KNOWN: True}
     return found
 

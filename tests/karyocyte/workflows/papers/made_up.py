@@ -69,7 +69,7 @@ def write_runs(folder, claims: list[Claim], network: str) -> list:
             write_ensemble(run.folder, EnsembleFile(claim.method, (), (), {}, {"images": 0}))
         else:
             run.write_raw_config(config)
-        parts = [_part(claim, part, of_part[part]) for part in PARTS[1:]]
+        parts = [_part(claim, part, of_part[part]) for part in PARTS[1:] if claim.data.size(part)]
         classes = _classes(claim)
         facts = (classes, classes[1] if len(classes) == 2 else None, about)
         run.write_predictions(Predictions(pd.concat(parts, ignore_index=True), *facts))
