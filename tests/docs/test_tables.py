@@ -89,7 +89,7 @@ def test_headline_figures_are_shown_with_their_grade_and_counted(tmp_path):
     write_results(tmp_path, [*claims, claim(metric="auc", printed="", headline="")])
     heads, _, net, other = cells(grades("009", tmp_path))
     assert heads == ["experiment", "printed", "split as the paper", "grade", "deviations"]
-    assert net[-2:] == ["consistent, on 100 of 200 test images", "other strides"]
+    assert net[-2:] == ["consistent, on 100 of 200 test images", "other strides; interval wider than 0.2"]
     assert other == ["other", "0.9", "-", "not run: no weights", "-"]
     sentence, _, count = verdict("009", tmp_path).splitlines()
     assert sentence.startswith("- On 100 of 200 test images the test accuracy of net is")

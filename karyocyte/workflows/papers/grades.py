@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby, permutations
 from operator import attrgetter
 from pathlib import Path
@@ -47,6 +48,8 @@ def graded(paths: Sequence[Path] = (), papers: Sequence[str] = (), results: Path
     """
     runs = [Run.open(path) for path in paths] or Run.find(Path(results) / EVIDENCE)
     claims = printed_claims(results, tuple(papers))
+    if paths:
+        claims = [replace(claim, not_run="no such run is named") for claim in claims]
     names = {claim.experiment: _names(claim) for claim in claims}
     known = set().union(*names.values())
     measured = measure_runs([run for run in runs if str(run.predictions.about.get("name")) in known])
@@ -87,10 +90,12 @@ def _row(claim: Claim, own: Measured | None, apart: Measured | None) -> dict[str
     row |= {"images": own and _images(claim, own), "of_images": claim.data.size(claim.part)}
     row |= (apart.values.get(metric, NOTHING) if apart and apart.is_apart else NOTHING).columns("apart")
     row |= {name: getattr(own, name, None) for name in ("images_seen", "revision")}
-    deviations = [claim.deviation, *(text for text, printed in own.departures.items() if not printed)] if own else []
+    grade = _grade(claim, own, value)
+    texts = [text for text, printed in own.departures.items() if not printed or grade == OTHER_IMAGES] if own else []
+    deviations = [claim.deviation, *texts]
     if value.low is not None and value.high is not None and value.high - value.low > WIDE:
         deviations.append(f"interval wider than {WIDE}")
-    return row | {"grade": _grade(claim, own, value), "deviations": SEPARATOR.join(filter(None, deviations))}
+    return row | {"grade": grade, "deviations": SEPARATOR.join(filter(None, deviations))}
 
 
 def _images(claim: Claim, own: Measured) -> int | None:
@@ -105,7 +110,7 @@ def _grade(claim: Claim, own: Measured | None, value: Estimate) -> str:
     if not claim.printed:
         return NO_FIGURE
     if own is None:
-        return f"{NOT_RUN}: {claim.not_run or 'no run of it is kept here'}"
+        return f"{NOT_RUN}: {claim.not_run or 'no predictions are kept'}"
     size = claim.data.size(claim.part)
     images = _images(claim, own) or size
     is_whole = claim.data.is_whole(claim.part, images)
@@ -172,8 +177,9 @@ def figure_tables(figures: pd.DataFrame) -> list[Table]:
         notes |= dict.fromkeys([EPOCH_LOSS] * ("epoch_loss" in set(rows["metric"])))
         title = f"{experiment}, paper {paper}, {rows['data'].iloc[0]}"
         tables.append(Table.of(title, map(figure_cells, rows.to_dict("records")), "; ".join(notes)))
-    without = figures[~has_run & (figures["printed"] != "")].groupby(["experiment", "grade"], sort=False).size()
-    tables.append(Table.of_frame("Without a run", without.rename("figures").reset_index()))
+    without = figures[~has_run & (figures["printed"] != "")].replace({"experiment": {"": "networks of others"}})
+    counts = without.groupby(["experiment", "grade"], sort=False).size().rename("figures")
+    tables.append(Table.of_frame("Without a run", counts.reset_index()))
     return list(filter(None, tables))
 
 

@@ -42,7 +42,7 @@ def test_every_figure_has_a_grade_by_the_predictions_that_are_kept(shown, result
     assert "net, paper 009, cells" in output
     assert "3 printed figures: 1 reproduced, 2 not run" in output
     table = pd.read_csv(tmp_path / "out.csv", dtype=str).set_index("experiment")
-    grades = {"net": "reproduced", "other": "not run: no weights", "private": "not run: no run of it is kept here"}
+    grades = {"net": "reproduced", "other": "not run: no weights", "private": "not run: no predictions are kept"}
     assert table["grade"].to_dict() == grades
 
 

@@ -76,8 +76,7 @@ def test_why_a_figure_has_another_grade(tmp_path, facts, data, grade):
     [
         ({"printed": ""}, "no figure is printed"),
         ({"metric": "checkpoints", "part": "train", "printed": "5"}, "not run: the run keeps no train checkpoints"),
-        ({"experiment": "other"}, "not run: no run of it is kept here"),
-        ({"experiment": "other", "not_run": "no weights"}, "not run: no weights"),
+        ({"experiment": "other", "not_run": "no weights"}, "not run: no such run is named"),
     ],
 )
 def test_what_is_said_of_a_figure_that_no_run_has(tmp_path, facts, grade):
@@ -126,8 +125,9 @@ def test_predictions_that_were_kept_are_enough_and_are_found(tmp_path):
 
 
 def test_without_any_evidence_nothing_was_run(tmp_path):
-    table = grades_of(tmp_path, [])
-    assert (table["measurement"].tolist(), summary(table)) == ([0], "1 printed figures: 1 not run")
+    table = grades_of(tmp_path, [], claim(), claim("other", not_run="no weights"))
+    assert table["grade"].tolist() == ["not run: no predictions are kept", "not run: no weights"]
+    assert (table["measurement"].tolist(), summary(table)) == ([0, 0], "2 printed figures: 2 not run")
 
 
 def test_seeds_count_together_configurations_have_a_row_each_and_the_honest_split_stands_beside(tmp_path):
