@@ -275,7 +275,7 @@ def grades(paper: str, results: Path) -> str:
         line = {"experiment": row["experiment"], "printed": f"{row['printed']}{kind}" if row["printed"] else "-"}
         line |= {"split as the paper": ours, "grade": row["grade"], "deviations": row["deviations"] or "-"}
         lines.append(line)
-    return split(pd.DataFrame(lines))
+    return markdown(pd.DataFrame(lines))
 
 
 def grade_sentence(row: dict[str, Any]) -> str:

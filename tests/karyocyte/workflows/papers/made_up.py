@@ -31,9 +31,9 @@ class Targets:
     network: str
 
     def share(self, *names: str) -> float:
-        """Return the first of some shares that is printed, as the network has it; DEFAULT where none is."""
+        """Return the first of some shares that is printed, or the AUC, as the network has it; DEFAULT without one."""
         step = {"same": 0.0, "better": STEP, "worse": -STEP}[self.network]
-        for name in names:
+        for name in (*names, "auc"):
             if name in self.printed:
                 return float(np.clip(float(self.printed[name]) + step, 0, 1))
         return DEFAULT
