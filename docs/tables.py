@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,9 +18,12 @@ from karyocyte.commands.shared.program import program
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_text
 from karyocyte.common.paths import ROOT
+from karyocyte.evaluation.comparison.claims import read_claims
 from karyocyte.evaluation.core.formats import interval
 from karyocyte.evaluation.intervals.exact import share
-from karyocyte.workflows.papers.measured import read_measured
+from karyocyte.evaluation.pages.blocks import metric_title
+from karyocyte.evaluation.results_csv import COLUMNS
+from karyocyte.workflows.papers.grades import OTHER_IMAGES, counted_as, graded, summary
 
 SOURCES = ROOT / "results" / "README.md"
 PAPERS = ("001", "002", "003", "004")
@@ -200,6 +203,20 @@ def read_tables(results: Path, csv: str) -> pd.DataFrame:
     return pd.concat(files, ignore_index=True)
 
 
+def read_measured(path: Path) -> pd.DataFrame:
+    """Read a table of evaluate.py --csv, without single folds whose label also has a row of several folds pooled.
+
+    The new column ``compared`` tells whether the label names a comparison of two groups.
+    """
+    texts = ("label", "experiment", "source", "tested_on", "synthetic", "folds", "seeds", "departures", "revision")
+    rows = pd.read_csv(path, dtype=dict.fromkeys(texts, str))
+    rows = rows.reindex(columns=list(COLUMNS)).fillna(dict.fromkeys(texts, ""))  # tables of benchmarks have fewer
+    folds = rows["folds"].str.split().str.len().clip(lower=1)
+    rows = rows[folds == folds.groupby(rows["label"]).transform("max")]
+    compared = rows.loc[rows["metric"].str.startswith("difference/"), "label"]
+    return rows.assign(compared=rows["label"].isin(compared))
+
+
 def measurements(results: Path, csv: str) -> pd.DataFrame:
     """Read measurements that are no comparisons."""
     return read_measured(results / csv).query("~compared")
@@ -293,22 +310,59 @@ def papers(results: Path) -> str:
 
 def cnmc_grid(paper: str, metric: str, results: Path) -> str:
     """Return what a paper prints of each network beside ours on 7,651 images of C-NMC, by split."""
-    claims = pd.read_csv(results / "claims.csv", dtype=str, keep_default_na=False).query("paper == @paper")
-    printed = claims.set_index("experiment")
+    printed = read_claims(results, (paper,)).query("headline == 'yes'").set_index("experiment")
     grid = pd.read_csv(results / "cnmc" / "grid.csv").set_index(["run", "protocol", "fold"])
     lines = []
     for experiment, claim in printed.iterrows():
-        kind = {"val_accuracy": " (val. accuracy)"}.get(claim["metric"], "")
+        kind = " (val. accuracy)" * (claim["part"] == "validation")
         for network in (experiment, f"{experiment}_pruned"):
             if network not in grid.index:
                 continue
-            line = {"network": network, "printed": f"{claim['claimed']}{kind}" if claim["claimed"] else "-"}
+            line = {"network": network, "printed": f"{claim['printed']}{kind}" if claim["printed"] else "-"}
             for head, key in CNMC_SPLITS.items():
                 row = grid.loc[(network, *key)]
                 figure = interval(*row[[metric, f"{metric}_low", f"{metric}_high"]])
                 line[head] = figure if row[["sensitivity", "specificity"]].min() > 0 else "one class"
             lines.append(line)
     return split(pd.DataFrame(lines))
+
+
+@cache
+def _graded(results: Path) -> pd.DataFrame:
+    """Grade the printed figures once for all blocks."""
+    return graded(results=results)
+
+
+def grades(paper: str, results: Path) -> str:
+    """Return the headline figure of each experiment of a paper beside ours on the paper's split, with its grade."""
+    lines = []
+    for row in _graded(results).query("paper == @paper and headline").to_dict("records"):
+        ours = interval(row["value"], row["low"], row["high"]) if pd.notna(row["value"]) else "-"
+        kind = {"validation": " val"}.get(row["part"], "") + {"f1_weighted": " F1"}.get(row["metric"], "")
+        line = {"experiment": row["experiment"], "printed": f"{row['printed']}{kind}" if row["printed"] else "-"}
+        line |= {"split as the paper": ours, "grade": row["grade"], "deviations": row["deviations"] or "-"}
+        lines.append(line)
+    return markdown(pd.DataFrame(lines))
+
+
+def grade_sentence(row: dict[str, Any]) -> str:
+    """Return a row of ``graded`` that has a figure of ours as an English sentence."""
+    name = f"the {row['part']} {metric_title(row['metric'])} of {row['experiment']}"
+    ours = interval(row["value"], row["low"], row["high"])
+    found = f"{name} is {ours}; the paper prints {row['printed']}"
+    grade = row["grade"].partition(",")[0]
+    if grade == OTHER_IMAGES:
+        return f"On other images ({row['data']}) {found}."
+    verdict = f"ours is {grade}" if grade in ("lower", "higher") else grade
+    return f"On {row['images']:,.0f} of {row['of_images']:,} {row['part']} images {found}: {verdict}."
+
+
+def verdict(paper: str, results: Path) -> str:
+    """Return a sentence for each headline figure of a paper that was run, and the number of its figures by grade."""
+    of_paper = _graded(results).query("paper == @paper")
+    run = of_paper[of_paper["headline"] & of_paper["value"].notna() & (of_paper["grade"].map(counted_as) != "not run")]
+    lines = [f"- {grade_sentence(row)}" for row in run.to_dict("records")]
+    return "\n".join([*lines, "", f"{summary(of_paper)}."]).lstrip()
 
 
 def _measured(results: Path, row: dict[str, str]) -> str:
@@ -354,6 +408,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "cnmc_004": partial(cnmc_grid, "004", "f1_weighted"),
     **handbook.BLOCKS,
     **{f"paper_{paper}_audit": partial(audit_of, paper) for paper in PAPERS},
+    **{f"grades_{paper}": partial(grades, paper) for paper in PAPERS},
+    **{f"verdict_{paper}": partial(verdict, paper) for paper in PAPERS},
     **{name: Table(**table) for name, table in _SPECIFICATION.items()},
 }
 

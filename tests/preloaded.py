@@ -14,7 +14,7 @@ MODULES = (
     "karyocyte.workflows.export.export_model",
     "karyocyte.workflows.karyotyping.karyotype_cells",
     "karyocyte.workflows.papers.reproduce",
-    "karyocyte.workflows.papers.verdicts",
+    "karyocyte.workflows.papers.grades",
     "karyocyte.workflows.prediction.predict_images",
     "karyocyte.workflows.prepare_data",
     "karyocyte.workflows.report.page",

@@ -11,8 +11,8 @@ Runs = Annotated[
     Argument(
         parser=run_path,
         metavar="[RUN...]",
-        help="Folders of runs and ensembles, or tables of evaluate.py --csv.",
-        show_default="the tables in results/",
+        help="Folders of runs and ensembles.",
+        show_default="the predictions in results/evidence",
     ),
 ]
 Paper = Annotated[
@@ -25,16 +25,16 @@ Csv = Annotated[Path | None, Option(help="Write the table with all its columns t
 
 
 def compare(runs: Runs = None, paper: Paper = None, csv: Csv = None) -> None:
-    """Compare every printed figure with ours: of runs, or of the measured tables of this repository.
+    """Grade every printed figure by ours: of runs, or of the predictions in this repository.
 
-    A figure is [bold]reproduced[/bold] where the 95 % interval of ours holds it, ours is [bold]higher[/bold] or
-    [bold]lower[/bold] where it does not. It is [bold]not comparable[/bold], with the reason, where the paper's images,
-    split, weights, image size, network, augmentation or budget were not repeated, or are not known, and where an
-    interval that holds the figure is wide.
+    Where the paper's images, split and printed settings were repeated, a figure is [bold]reproduced[/bold] if the 95 %
+    interval of ours holds it, else ours is [bold]higher[/bold] or [bold]lower[/bold]. On a part of the images it is
+    [bold]consistent[/bold], higher or lower, on another data set [bold]other images[/bold]. [bold]Not run[/bold] gives
+    the reason, such as another image size or other weights.
     """
-    from karyocyte.workflows.papers.verdicts import show_comparison
+    from karyocyte.workflows.papers.grades import show_grades
 
-    show_comparison(runs or [], tuple(paper or ()), csv)
+    show_grades(runs or [], tuple(paper or ()), csv)
 
 
 app = program(

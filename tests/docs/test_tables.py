@@ -5,10 +5,12 @@ from unittest.mock import ANY
 import pandas as pd
 import pytest
 
-from docs.tables import BLOCK, PAPERS, SOURCES, TABLES, Table, pages
+from docs.tables import BLOCK, PAPERS, SOURCES, TABLES, Table, grade_sentence, grades, pages, verdict
 from karyocyte.common.paths import ROOT
+from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.comparison.claims import read_claims
-from tests.karyocyte.workflows.papers.claims import measured
+from tests.helpers.predictions import make_run
+from tests.karyocyte.workflows.papers.claims import claim, write_results
 
 
 def cells(markdown):
@@ -22,6 +24,12 @@ def results(tmp_path):
     table = pd.DataFrame(rows, columns=["label", "metric", "value", "low", "high"])
     table.to_csv(tmp_path / "some.csv", index=False)
     return tmp_path
+
+
+def measured(label="net, ours", metric="accuracy", value=0.8, low=0.7, high=0.85, **facts):
+    """Return a row of a table of evaluate.py --csv."""
+    row = {"label": label, "metric": metric, "value": value, "low": low, "high": high, "source": "cells"}
+    return {**row, "tested_on": None, "synthetic": None, "protocol": "paper", "folds": "0", "seeds": "0", **facts}
 
 
 def show(results, name, rows):
@@ -61,6 +69,31 @@ def test_the_gap_of_protocols_is_of_networks_that_have_both(tmp_path):
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "karyograms.csv", index=False)
     assert cells(TABLES["protocol_gap"](tmp_path))[2:] == [["net", "0.600", "-", "0.900"]]
+
+
+def test_a_graded_figure_is_a_sentence():
+    row = {"experiment": "net", "part": "test", "metric": "auc", "value": 0.935, "low": 0.902, "high": 0.958}
+    row |= {"printed": "0.9416", "images": 1530, "of_images": 2133, "data": "cells"}
+    start = "On 1,530 of 2,133 test images the test AUC of net is 0.935 (0.902 to 0.958); the paper prints 0.9416"
+    assert grade_sentence(row | {"grade": "consistent, on 1,530 of 2,133 test images"}) == f"{start}: consistent."
+    assert grade_sentence(row | {"grade": "lower"}) == f"{start}: ours is lower."
+    assert grade_sentence(row | {"grade": "other images"}).startswith("On other images (cells) the test AUC of net is")
+
+
+def test_headline_figures_are_shown_with_their_grade_and_counted(tmp_path):
+    about = {"name": "net", "source": "cells", "protocol": "paper", "images_seen": 600}
+    run = Run(tmp_path / "evidence" / "net")
+    run.write_predictions(make_run(images=100, about=about))
+    run.write_raw_config({"name": "net"})
+    claims = [claim(printed=">0.5", deviation="other strides"), claim("other", not_run="no weights")]
+    write_results(tmp_path, [*claims, claim(metric="auc", printed="", headline="")])
+    heads, _, net, other = cells(grades("009", tmp_path))
+    assert heads == ["experiment", "printed", "split as the paper", "grade", "deviations"]
+    assert net[-2:] == ["consistent, on 100 of 200 test images", "other strides; interval wider than 0.2"]
+    assert other == ["other", "0.9", "-", "not run: no weights", "-"]
+    sentence, _, count = verdict("009", tmp_path).splitlines()
+    assert sentence.startswith("- On 100 of 200 test images the test accuracy of net is")
+    assert count == "2 printed figures: 1 consistent, 1 not run."
 
 
 @pytest.mark.parametrize("paper", PAPERS)

@@ -8,30 +8,19 @@ from karyocyte.common.errors import UserError
 
 
 def read_claims(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Read ``claims.csv``, of some papers or of all, as text; what is not printed is "".
-
-    Raises:
-        UserError: The file is missing, or none of its rows is of a paper that is named.
-    """
-    path = Path(results) / "claims.csv"
-    if not path.is_file():
-        raise UserError(f"no claims at {path}: name the folder of measured results")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    unknown = sorted(set(papers) - set(table["paper"]))
-    if unknown:
-        known = ", ".join(sorted(table["paper"].unique()))
-        raise UserError(f"no claims of paper {unknown[0]}: choose from {known}")
-    if papers:
-        return table[table["paper"].isin(papers)]
-    return table
+    """Read ``claims.csv``, a row per printed figure, of some papers or of all; a ``UserError`` names an unknown one."""
+    table = read_table(results, "claims")
+    for paper in sorted(set(papers) - set(table["paper"])):
+        raise UserError(f"no claims of paper {paper}: choose from {', '.join(sorted(table['paper'].unique()))}")
+    return table[table["paper"].isin(papers)] if papers else table
 
 
 def read_table(results: Path, name: str) -> pd.DataFrame:
-    """Read a table of ``claims/`` as text, so that figures keep their digits; a ``UserError`` says that it is missing.
+    """Read ``claims.csv`` or, by its name, a table of ``claims/`` as text, so that figures keep their digits.
 
-    ``name`` is without ".csv".
+    A ``UserError`` says that it is missing.
     """
-    path = Path(results) / "claims" / f"{name}.csv"
+    path = Path(results) / ("claims.csv" if name == "claims" else f"claims/{name}.csv")
     if not path.is_file():
         raise UserError(f"no printed figures at {path}: name the folder of measured results")
     return pd.read_csv(path, dtype=str, keep_default_na=False)

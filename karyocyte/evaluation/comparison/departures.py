@@ -1,4 +1,4 @@
-"""In what a run departs from the paper's experiment: data, weights, network, augmentation, budget, training."""
+"""In what runs depart from the experiments that they are named after: their configuration beside that of conf/."""
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
@@ -7,9 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from karyocyte.common.composition.compose import compose_config, compose_overrides
-from karyocyte.common.config.explain import resolved
-from karyocyte.common.config.schema import ExtraCallbackConfig, StageConfig
+from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.errors import UserError
 from karyocyte.common.keras import weights_name
 from karyocyte.common.paths import CONF, ROOT
@@ -18,207 +16,101 @@ from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.comparison.claims import read_claims, read_table
 
 NOT_KNOWN = "configuration not known"  # of runs without config.yaml
-# Keys and sections whose every value counts. Of optimiser, rates, schedule, batch and stopping only those values count
-# that the paper prints: results/claims/training.csv names their keys.
-DATA = ("parts", "images", "augmented", "exclude", "paper_split")
-NETWORK = ("model.name", "model.args", "model.cut", "head", "context", "unfreeze.train", "pretrained.batchnorm")
-SWITCHES = ("averaging.enabled", "check_and_adjust.enabled", "early_break.enabled", "extra")
-CALLBACKS = tuple(f"callbacks.{name}" for name in SWITCHES)
-SECTIONS = ("prepare", *NETWORK, "loss", "balance", "transform", "inference.mirror", *CALLBACKS)
-BATCH = "batch"  # images of an optimiser step, which several keys make up
-HEAD = "head"  # the stage that trains the head alone
-EPOCHS = "trainer.max_epochs"
-BUDGET: tuple[str, ...] = (EPOCHS, "trainer.max_images", "trainer.limit_train_batches")
-EARLY_BREAK = ("callbacks.early_break.validation", "callbacks.early_break.train")  # a lower one ends a stage earlier
-OURS = " (ours: the paper prints none)"
-MISSING = object()  # the value of a key that a configuration lacks
+# Sections and keys that say where and how a run is computed, not what, and those that a grade has its own words for.
+IGNORED = """name recipe protocol split seed resume evaluation logger loader detector data_dir weights_dir output_dir
+    cache_dir cache_features follow_links alike_names data.on_broken data.file data.group_column model.weights
+    callbacks.checkpoint trainer.accelerator trainer.devices trainer.num_nodes trainer.sync_batchnorm
+    trainer.channels_last trainer.accumulate_grad_batches trainer.enable_progress_bar trainer.deterministic
+    trainer.benchmark transform.batched"""
+FACTORS = ("loader.batch_size", "trainer.accumulate_grad_batches", "trainer.devices", "trainer.num_nodes")
 
 
-def departures(runs: Sequence[Run]) -> tuple[str, ...]:
-    """Return in what runs, or the members of ensembles, depart from the experiments that they are named after.
+def departures(runs: Sequence[Run]) -> dict[str, bool]:
+    """Return in what runs, or members of ensembles, depart from conf/experiment, and whether the paper prints that.
 
-    The configuration of a run is compared with that of its experiment in conf/experiment, as it is now, in weights,
-    data, image size and other preparation, network, loss, trained layers, balance, augmentation, budget, and in what
-    the paper prints of optimiser, rates, batch and stopping. Weights are compared by name. It is NOT_KNOWN for a run
-    without config.yaml, and for an ensemble whose members are gone or predict otherwise by now.
+    It is NOT_KNOWN for a run without config.yaml, and for an ensemble whose members are gone or predict otherwise.
     """
-    found: list[str] = []
+    found: dict[str, bool] = {}
     for run in runs:
-        folders: Sequence[Path] = [run.folder]
-        if run.is_ensemble:
-            try:
-                folders = member_folders(run.folder, run.ensemble)
-            except UserError:
-                found.append(NOT_KNOWN)
-                continue
-        for folder in folders:
-            config = Run(folder).raw_config
-            found += of_config(config) if config else [NOT_KNOWN]
-    return tuple(dict.fromkeys(found))
-
-
-def of_config(config: Mapping[str, Any]) -> list[str]:
-    """Return in what a configuration departs from the experiment that it is named after; [] where there is none."""
-    name = str(config.get("name"))
-    if not (CONF / "experiment" / f"{name}.yaml").is_file():
-        return []
-    paper = of_experiment(name)
-    printed = printed_keys(name)
-    found = []
-    data = of_data(name)
-    own_data = config.get("data", {})
-    if own_data.get("source") == data.get("source"):  # another data set is for the comparison of figures to name
-        for key in DATA:
-            found += _differences(f"data.{key}", own_data.get(key, MISSING), data.get(key))
-    found += [*_weights(config, paper), *_start(config, paper)]
-    for key in SECTIONS:
-        found += _differences(key, _at(config, key, MISSING), _at(paper, key))
-    found += [*_stages(config, paper), *_budget(config, paper, printed)]
-    for key in printed:
-        found += _differences(key, _at(config, key, MISSING), _at(paper, key))
-    return list(dict.fromkeys(found))
-
-
-@cache
-def of_experiment(name: str) -> dict[str, Any]:
-    """Return the configuration of an experiment, as conf/ composes it; not to be changed."""
-    return resolved(compose_overrides([f"+experiment={name}"]), f"experiment {name}")
-
-
-@cache
-def printed_keys(name: str) -> tuple[str, ...]:
-    """Return the keys of an experiment's training whose values its paper prints; () of other experiments."""
-    paper = read_claims(ROOT / "results").set_index("experiment")["paper"].get(name)
-    table = read_table(ROOT / "results", "training")
-    own = (table["paper"] == paper) & table["experiments"].map(partial(fnmatch, name))
-    return tuple(" ".join(table.loc[own, "keys"]).split())
-
-
-@cache
-def of_data(name: str) -> dict[str, Any]:
-    """Return the data of an experiment that a paper names, on the paper's data set; {} of other experiments."""
-    source = read_claims(ROOT / "results").set_index("experiment")["dataset"].get(name)
-    if source is None:
-        return {}
-    config = compose_config([f"+experiment={name}", f"data={source}"])
-    data: dict[str, Any] = config.model_dump(mode="json")["data"]
-    return data
-
-
-def _weights(config: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
-    """Compare weights by their names, without the folder of their file and the module at which the file ends."""
-    files = (weights_name(str(run.get("weights")), _at(paper, "model.name")) for run in (config, paper))
-    own, theirs = (Path(file).name.removesuffix(".safetensors").partition(".trunk_to_")[0] for file in files)
-    if own != theirs:
-        return [f"other weights: {own} instead of {theirs}"]
-    if _at(config, "pretrained.missing") == "random" and own != "random":
-        return ["a part of the weights may be random (pretrained.missing=random)"]
-    return []
-
-
-def _start(config: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
-    """Where the paper fine-tunes from a trained head, a run of that head, from the paper's weights, may take its place.
-
-    Nothing is known of a run that is gone.
-    """
-    start = config.get("init_from")
-    if not start or start == paper.get("init_from"):
-        return []
-    own = Run(Path(start)).raw_config
-    stages = (_at(own, "unfreeze.stages") or {}).values()
-    head_alone = bool(stages) and not any(stage.get("train") for stage in stages) and not _at(own, "unfreeze.train")
-    if HEAD in _at(paper, "unfreeze.stages") and head_alone and not own.get("init_from") and not _weights(own, paper):
-        return []
-    return ["starts from a run that is not known to have trained the head alone"]
-
-
-def _stages(config: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
-    found = []
-    stages = _at(config, "unfreeze.stages") or {}
-    of_paper = _at(paper, "unfreeze.stages")
-    for name, settings in of_paper.items():
-        if name not in stages:
-            found.append(f"no stage {name}")
-            continue
-        key = f"unfreeze.stages.{name}"
-        found += _differences(f"{key}.train", stages[name].get("train", MISSING), settings["train"])
-        if settings["train"]:  # BatchNorm of frozen modules is always frozen
-            batchnorm = StageConfig.model_validate(settings).batchnorm
-            found += _differences(f"{key}.batchnorm", stages[name].get("batchnorm", MISSING), batchnorm)
-    return [*found, *(f"a further stage: {name}" for name in stages if name not in of_paper)]
-
-
-def _budget(config: Mapping[str, Any], paper: Mapping[str, Any], printed: Sequence[str]) -> list[str]:
-    """Name every limit that is below the experiment's: of a stage also where only all stages have one there.
-
-    Where the paper prints the epochs, those of a stage must not be more either.
-    """
-    keys = BUDGET
-    if _at(paper, "callbacks.early_break.enabled"):
-        keys += EARLY_BREAK
-    limits = {key: _at(paper, key) for key in keys}
-    for name, stage in _at(paper, "unfreeze.stages").items():
-        limits[f"unfreeze.stages.{name}.max_epochs"] = stage.get("max_epochs") or _at(paper, EPOCHS)
-    found = []
-    for key, limit in limits.items():
-        value = _at(config, key)
-        exact = EPOCHS in printed and key.endswith(".max_epochs")
-        if value is not None and (limit is None or value < limit or (exact and value > limit)):
-            ours = key.endswith(".max_epochs") and EPOCHS not in printed
-            found.append(_difference(key, value, limit) + OURS * ours)
+        try:
+            folders = member_folders(run.folder, run.ensemble) if run.is_ensemble else [run.folder]
+        except UserError:
+            folders = [run.folder]
+        for config in [Run(folder).raw_config for folder in folders]:
+            found |= of_config(config) if config else {NOT_KNOWN: True}
     return found
 
 
-def _at(config: Mapping[str, Any], key: str, default: Any = None) -> Any:
-    """Return the value of a dotted key, or of BATCH."""
-    if key == BATCH:
-        trainer = _at(config, "trainer") or {}
-        factors = (trainer.get(name) or 1 for name in ("accumulate_grad_batches", "devices", "num_nodes"))
-        return int(_at(config, "loader.batch_size") * prod(factors))
-    value: Any = config
-    for part in key.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            return default
-        value = value[part]
-    return value
+def of_config(config: Mapping[str, Any]) -> dict[str, bool]:
+    """Return in what a configuration departs from the experiment of its name, likewise; {} where there is none.
 
-
-def _differences(key: str, own: Any, paper: Any) -> list[str]:
-    """Compare values, mappings key by key, but arguments as a whole.
-
-    A key that the run lacks is at its default; one that only the run has counts where it is on.
+    A key that it lacks is at its default. On another data set than the experiment's the keys of data do not count.
     """
-    # Arguments mean something else where the class is another one.
-    whole = key.endswith(".args") or "_target_" in (own if isinstance(own, Mapping) else ())
-    if isinstance(own, Mapping) and isinstance(paper, Mapping) and not whole:
-        found = []
-        for name in own:
-            default: Any = {} if isinstance(own[name], Mapping) else None
-            only_records = default == {} and own[name].get("changes_result") is False  # a callback
-            if not only_records and (name in paper or own[name]):
-                found += _differences(f"{key}.{name}", own[name], paper.get(name, default))
-        return found
-    if own is MISSING or own == paper:
-        return []
-    return [_difference(key, own, paper)]
+    name = str(config.get("name"))
+    if not (CONF / "experiment" / f"{name}.yaml").is_file():
+        return {}
+    own = flat(config)
+    paper = of_experiment(name, str(own.get("data.source")))
+    ignored = IGNORED if own.get("data.source") == paper["data.source"] else f"{IGNORED} data"
+    found = {}
+    for key, value in own.items():
+        other = paper.get(key)
+        if value != other and (value or other) and not _is_in(key, ignored):
+            found[_difference(key, value, other)] = _is_in(key, printed_keys(name))
+    return found
+
+
+@cache
+def of_experiment(name: str, source: str) -> dict[str, Any]:
+    """Return the flat configuration of an experiment as conf/ composes it, not to be changed.
+
+    It is on the paper's data set where that is the ``source``.
+    """
+    claims = read_claims(ROOT / "results")
+    of_paper = source in set(claims.loc[claims["experiment"] == name, "dataset"])
+    return flat(compose_config([f"+experiment={name}", *[f"data={source}"] * of_paper]).model_dump(mode="json"))
+
+
+@cache
+def printed_keys(name: str) -> str:
+    """Return patterns of the keys and sections whose values an experiment's paper prints; all others are ours."""
+    claims = read_claims(ROOT / "results")
+    table = read_table(ROOT / "results", "training")
+    own = table["paper"].isin(["*", *claims.loc[claims["experiment"] == name, "paper"]])
+    return " ".join(table.loc[own & table["experiments"].map(partial(fnmatch, name)), "keys"])
+
+
+def flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a configuration by dotted key: weights by their names, the batch of a step, the stages."""
+    values = _leaves(config)
+    weights = weights_name(str(values.get("weights")), str(values.get("model.name")))
+    # Without the folder of a file and the module at which it ends.
+    values["weights"] = Path(weights).name.removesuffix(".safetensors").partition(".trunk_to_")[0]
+    values["init_from"] = "another run" if values.get("init_from") else None
+    values["stages"] = list(config.get("unfreeze", {}).get("stages") or ())
+    values["batch"] = prod(int(values.get(key) or 1) for key in FACTORS)
+    return values
+
+
+def _leaves(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the values of a section by dotted key, without those of callbacks that only record."""
+    found: dict[str, Any] = {}
+    for key, value in section.items():
+        if not isinstance(value, Mapping):
+            found[f"{prefix}{key}"] = value
+        elif value.get("changes_result") is not False:
+            found |= _leaves(value, f"{prefix}{key}.")
+    return found
+
+
+def _is_in(key: str, sections: str) -> bool:
+    return any(fnmatch(f"{key}.", f"{section}.*") for section in sections.split())
 
 
 def _difference(key: str, own: Any, paper: Any) -> str:
+    if key == "weights":
+        return f"other weights: {own}"
     if key == "prepare.size":
-        return f"{_pixels(own)} px instead of {_pixels(paper)}"
-    words = f"{key.removesuffix('.name')}={_text(own)}"
-    if paper in (None, {}):
-        return f"{words}, none in the paper's experiment"
-    return f"{words} instead of {_text(paper)}"
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, Mapping) and "_target_" in value:  # RMSprop(alpha=0.9)
-        others = {"_target_", *ExtraCallbackConfig.no_arguments}
-        arguments = ", ".join(f"{name}={argument}" for name, argument in value.items() if name not in others)
-        return f"{value['_target_'].rpartition('.')[2]}({arguments})"
-    return "null" if value is None else str(value)
-
-
-def _pixels(size: Any) -> str:
-    return str(size).strip("[]").replace(", ", "x")
+        own, paper = (f"{str(size).strip('[]').replace(', ', ' x ')} px" for size in (own, paper))
+        return f"{own} instead of {paper}"
+    return f"{key.removesuffix('._target_')}={own}" + f" instead of {paper}" * bool(paper)

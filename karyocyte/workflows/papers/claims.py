@@ -1,26 +1,18 @@
-"""What the papers print of their experiments, and of the data: the tables claims.csv and claims/."""
+"""What the papers print of their experiments, and of the data: the tables claims.csv and claims/data.csv."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from karyocyte.common.paths import ROOT
 from karyocyte.evaluation.comparison.claims import read_claims, read_table
 
+RESULTS = ROOT / "results"
 TRAIN = "train"
 VALIDATION = "validation"
 TEST = "test"
 PARTS = (TRAIN, VALIDATION, TEST)
-# The part and our name of the metric of a claim.
-HEADLINES = {
-    "test_weighted_f1": (TEST, "f1_weighted"),
-    "test_accuracy": (TEST, "accuracy"),
-    "val_accuracy": (VALIDATION, "accuracy"),
-}
-# Images that a part may differ from its percentage by, since papers round the sizes of parts in various ways.
-ROUNDING = 2
-# Ours, of the training images, where the paper has no validation part: conf/data/hem_all.yaml draws as many.
-CARVE_OUT = Fraction(1, 10)
+SLACK = 0.03  # of the images of a part: papers round 5 % of 70,000 to 3,596
 
 
 @dataclass(frozen=True)
@@ -29,9 +21,7 @@ class PaperData:
 
     dataset: str
     total: int
-    # of all images in training, validation and test part, such as (60, 20, 20); ``sizes`` as printed
-    percent: tuple[int, ...]
-    sizes: tuple[int, ...]
+    sizes: tuple[int, ...]  # of training, validation and test part, as printed
     classes: tuple[str, ...]  # the negative and the positive class; empty beyond two classes
     public: bool
 
@@ -41,33 +31,37 @@ class PaperData:
         return self.sizes[0]
 
     def size(self, part: str) -> int:
-        """Return the number of images of a part: as printed; where no part validates, after our carve-out."""
-        return round(_carve_out(self.sizes)[PARTS.index(part)])
+        """Return the number of images of a part."""
+        return self.sizes[PARTS.index(part)]
 
-    def allows(self, part: str, images: int) -> bool:
-        """Tell whether a part of so many images is as near to the paper's percentage of all as its own part is."""
-        nominal = _carve_out(self.percent)[PARTS.index(part)] * self.total / 100
-        return abs(images - nominal) <= max(abs(self.size(part) - nominal), Fraction(ROUNDING))
-
-
-def _carve_out(parts: tuple[int, ...]) -> tuple[Fraction, ...]:
-    """Take our validation part from the training part of a paper that has none."""
-    train, validation, test = map(Fraction, parts)
-    ours = Fraction(0) if validation else train * CARVE_OUT
-    return train - ours, validation + ours, test
+    def is_whole(self, part: str, images: int) -> bool:
+        """Tell whether so many images are as good as all of a part."""
+        return abs(images - self.size(part)) <= SLACK * self.size(part)
 
 
 @dataclass(frozen=True)
-class PrintedFigure:
-    """A printed figure."""
+class Claim:
+    """A printed figure: a row of claims.csv.
 
+    ``experiment`` is ours, "" where none repeats the paper's; an ensemble has a ``method`` and ``members``.
+    ``deviation`` says in what ours deviates from the paper's, known beforehand, ``not_run`` why there is no run.
+    """
+
+    paper: str
     section: str
+    experiment: str
+    data: PaperData
     part: str
     metric: str  # our name of it, such as "accuracy", "recall/all", "loss", or "epoch_loss" of a mean over an epoch
     # a decimal number, "56/59" of a confusion matrix, or ">0.5" of a share that is said to be "most"; "" where the
     # paper names no figure
     printed: str
-    headline: bool = False
+    headline: bool
+    method: str
+    members: tuple[str, ...]
+    deviation: str
+    not_run: str
+    note: str
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -84,43 +78,14 @@ class PrintedFigure:
         return value - unit / 2, value + unit
 
 
-@dataclass(frozen=True)
-class Claim:
-    """An experiment of a paper, or an ensemble of ``members``, with its printed figures, the headline first.
-
-    ``deviation`` says in what our experiment deviates from the paper's, known beforehand.
-    """
-
-    paper: str
-    experiment: str
-    section: str
-    data: PaperData
-    figures: tuple[PrintedFigure, ...]
-    method: str = ""
-    members: tuple[str, ...] = ()
-    deviation: str = ""
-
-
 def printed_claims(results: Path, papers: tuple[str, ...] = ()) -> list[Claim]:
-    """Return every experiment of some papers (none named: all) with all figures that are printed of it."""
+    """Return every printed figure of some papers (none named: all)."""
     data = read_data(results)
-    figures = read_table(results, "figures")
-    per_class = read_table(results, "per_class")
     claims = []
     for row in read_claims(results, papers).to_dict("records"):
-        own_data = data[row["dataset"], row["split"]]
-        found = _of_claim(row, own_data.classes)
-        for other in figures[figures["experiment"] == row["experiment"]].to_dict("records"):
-            found.append(PrintedFigure(other["section"], other["part"], other["metric"], other["figure"]))
-        for other in per_class[per_class["model"] == row["experiment"]].to_dict("records"):
-            found += _of_classes(other, own_data.classes)
-        found.sort(key=lambda figure: (not figure.headline, figure.section != row["section"], PARTS.index(figure.part)))
-        unique: dict[tuple[str, str, str, bool], PrintedFigure] = {}
-        for figure in found:  # the headline comes first, and may be printed again in its section
-            unique.setdefault((figure.section, figure.part, figure.metric, "/" in figure.printed), figure)
-        members = tuple(row["members"].split())
-        facts = (row["paper"], row["experiment"], row["section"], own_data, tuple(unique.values()))
-        claims.append(Claim(*facts, row["method"], members, row["deviation"]))
+        own_data = data[row.pop("dataset"), row.pop("split")]
+        members = tuple(row.pop("members").split())
+        claims.append(Claim(**row | {"data": own_data, "members": members, "headline": row["headline"] == "yes"}))
     return claims
 
 
@@ -128,39 +93,7 @@ def read_data(results: Path) -> dict[tuple[str, str], PaperData]:
     """Read what the papers print of their images, by data set and split."""
     data = {}
     for row in read_table(results, "data").to_dict("records"):
-        data[row["dataset"], row["split"]] = PaperData(
-            row["dataset"],
-            int(row["total"]),
-            tuple(map(int, row["percent"].split())),
-            tuple(int(row[part]) for part in PARTS),
-            tuple(row["classes"].split()),
-            row["public"] == "yes",
-        )
+        sizes, classes = tuple(int(row[part]) for part in PARTS), tuple(row["classes"].split())
+        facts = (row["dataset"], int(row["total"]), sizes, classes, row["public"] == "yes")
+        data[row["dataset"], row["split"]] = PaperData(*facts)
     return data
-
-
-def _of_claim(row: Mapping[str, str], classes: tuple[str, ...]) -> list[PrintedFigure]:
-    """Return the figures in a row of claims.csv; those beside the headline are of test images."""
-    part, metric = HEADLINES[row["metric"]]
-    found = [PrintedFigure(row["section"], part, metric, row["claimed"], headline=True)]
-    figures = {"auc": row["auc"]}
-    if classes:
-        negative, positive = classes
-        figures |= {f"precision/{positive}": row["precision"], f"recall/{positive}": row["recall"]}
-    for name, printed in figures.items():
-        if printed:
-            found.append(PrintedFigure(row["section"], TEST, name, printed))
-    if row["tp"]:
-        shares = {positive: (row["tp"], row["fn"]), negative: (row["tn"], row["fp"])}
-        for name, (right, wrong) in shares.items():
-            found.append(PrintedFigure(row["section"], TEST, f"recall/{name}", f"{right}/{int(right) + int(wrong)}"))
-    return found
-
-
-def _of_classes(row: Mapping[str, str], classes: tuple[str, ...]) -> list[PrintedFigure]:
-    """Return the figures in a row of claims/per_class.csv."""
-    found = [PrintedFigure(row["section"], TEST, "f1_weighted", row["f1_weighted"])]
-    for metric in ("precision", "recall"):
-        for sign, name in zip(("negative", "positive"), classes, strict=True):
-            found.append(PrintedFigure(row["section"], TEST, f"{metric}/{name}", row[f"{metric}_{sign}"]))
-    return found

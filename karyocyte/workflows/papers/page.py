@@ -1,29 +1,24 @@
 """The page of a reproduced paper: every printed figure beside ours, what it cost, pictures, and the commands."""
 
 import base64
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from karyocyte.common.files import write_text
+from karyocyte.common.paths import CONF
 from karyocyte.common.text import counted
 from karyocyte.evaluation.pages.blocks import Figure, Section
 from karyocyte.evaluation.pages.rendering import render
 from karyocyte.evaluation.tables import Cell, Table
-from karyocyte.workflows.papers.choices import our_choices
-from karyocyte.workflows.papers.figure_tables import (
-    NOT_MEASURED,
-    count_verdicts,
-    deviation_note,
-    figure_cells,
-    figure_tables,
-    read_figures,
-)
+from karyocyte.workflows.papers.grades import count_grades, figure_cells, figure_tables, read_figures
 from karyocyte.workflows.papers.plan import COMPARISON, Plan, Runs
 from karyocyte.workflows.papers.records import StepRecord
 
 PAGE = "reproduction.html"
+OURS = re.compile(r"^ *(?:- )?(?P<setting>[^#\n]+?) +# (?P<remark>.*\bours\b.*)$", re.MULTILINE)
 TABLES = ("smoothness", "sizes", "trials")  # of layers (002), of crops (004), of the search (001)
 
 
@@ -45,11 +40,9 @@ def warnings_of(plan: Plan, runs: Mapping[str, Runs]) -> list[str]:
 def write_page(plan: Plan, runs: Mapping[str, Runs], records: Mapping[str, StepRecord]) -> Path:
     """Write reproduction.html of finished runs, by split and experiment, and of the records of the steps."""
     figures = read_figures(plan.output / COMPARISON)
-    chosen = figures["experiment"].isin(_chosen(plan))
-    counts = count_verdicts(figures)
     sections = [
-        _headline_section(figures[chosen]),
-        Section("All printed figures", "figures", tables=figure_tables(figures[chosen])),
+        _headline_section(figures),
+        Section("All printed figures", "figures", tables=figure_tables(figures)),
         _choices_section(plan),
         _pictures_section(plan),
         _tables_section(plan),
@@ -62,40 +55,23 @@ def write_page(plan: Plan, runs: Mapping[str, Runs], records: Mapping[str, StepR
         warnings=warnings_of(plan, runs),
         pages=_pages(plan),
         figures=figures,
-        missing=counts.pop(NOT_MEASURED),
-        counts=counts,
+        counts=count_grades(figures),
         sections=list(filter(None, sections)),
-        left_out=figures[~chosen],
-        others=Section("Other experiments of the paper", "others", tables=figure_tables(figures[~chosen])),
         counted=counted,
     )
     write_text(plan.output / PAGE, page)
     return plan.output / PAGE
 
 
-def _chosen(plan: Plan) -> list[str]:
-    """Return the experiments that are reproduced, and the ensembles of them alone."""
-    chosen = list(plan.experiments)
-    for row in plan.ensembles.to_dict("records"):
-        if set(row["members"].split()) <= set(plan.experiments):
-            chosen.append(row["experiment"])
-    return chosen
-
-
 def _headline_section(figures: pd.DataFrame) -> Section:
     """The figure that each experiment is known by."""
     rows = []
-    figures = figures.sort_values("verdict", key=lambda verdict: verdict == NOT_MEASURED, kind="stable")
-    minutes = figures["as_paper_minutes"].fillna(figures["honest_minutes"]).map("{:.1f}".format).replace("nan", "-")
-    for row in figures.assign(minutes=minutes)[figures["headline"]].to_dict("records"):
-        place = row["section"]
-        if row["deviation"]:
-            place += f"; {deviation_note(row['deviation'])}"
-        cells = {"experiment": f"{row['experiment']}\n{place}", **figure_cells(row, {})}
-        rows.append(cells | {"minutes": row["minutes"]})
+    for row in figures[figures["headline"] & (figures["measurement"] > 0)].to_dict("records"):
+        place = "; ".join(filter(None, (row["section"], row["deviations"])))
+        rows.append({"experiment": f"{row['experiment']}\n{place}", **figure_cells(row), "grade": row["grade"]})
     reading = (
-        "Ours with a 95 % interval. The verdict compares the printed figure with ours on the paper's own split; in "
-        "the honest split no subject or official test image is in two parts. Minutes are those of one run."
+        "Ours with a 95 % interval. The grade compares the printed figure with ours on the paper's own split; with "
+        "subjects apart no subject or official test image is in two parts. Below each experiment: what else differs."
     )
     return Section("Main figures", "main", tables=[Table.of("Main figures", rows, reading)])
 
@@ -106,7 +82,11 @@ def _choices_section(plan: Plan) -> Section:
         "Marked as ours in conf/experiment/, since the paper does not print them. What the paper prints twice, and "
         f"differently, is in docs/papers/{plan.paper}.md."
     )
-    table = Table.of_frame("Choices that are ours", our_choices(plan.experiments), reading=reading)
+    texts = [(CONF / "experiment" / f"{name}.yaml").read_text(encoding="utf-8") for name in plan.experiments]
+    marked = [pair for text in texts for pair in dict.fromkeys(OURS.findall(text))]
+    choices = pd.DataFrame(marked, columns=["setting", "remark"])
+    choices = choices.groupby(list(choices), sort=False).size().rename("experiments").reset_index()
+    table = Table.of_frame("Choices that are ours", choices, reading=reading)
     return Section("Choices that are ours", "choices", tables=[table])
 
 

@@ -17,8 +17,8 @@ from karyocyte.common.config.recipes import as_classifier
 from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.comparison.claims import read_claims
+from karyocyte.workflows.papers.claims import RESULTS
 from karyocyte.workflows.papers.settings import ReproductionConfig, check_overrides, load_reproduction
-from karyocyte.workflows.papers.verdicts import RESULTS
 
 DATA_VARIABLE = "KARYOCYTE_DATA_DIR"
 PLAIN = re.compile(r"[\w@%+=:,./*-]+")  # what needs no quotes in a shell, which is to expand the patterns of runs
@@ -137,7 +137,7 @@ def make_plan(paper: str, words: Sequence[str], output: Path, options: Options =
         words = _per_dataset(words)
     if options.folds and not (options.honest and config.folds):
         raise UserError("--folds are those of the honest split: add --honest (paper 002 has official test images)")
-    claims = read_claims(RESULTS, (paper,)).drop_duplicates("experiment")
+    claims = read_claims(RESULTS, (paper,)).query("experiment != ''").drop_duplicates("experiment")
     trained = claims.loc[claims["method"] == "", "experiment"]
     for name in options.experiments:
         if name not in set(trained):

@@ -16,9 +16,8 @@ from karyocyte.common.composition.named_files import DRAWN
 from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import counted
-from karyocyte.workflows.papers.claims import PaperData, read_data
+from karyocyte.workflows.papers.claims import RESULTS, PaperData, read_data
 from karyocyte.workflows.papers.plan import LINE, Plan
-from karyocyte.workflows.papers.verdicts import RESULTS
 
 NO_SUBJECT = "no subject is known: set data.subject_regex"
 

@@ -7,13 +7,7 @@ import numpy as np
 import pandas as pd
 
 from karyocyte.common.composition.compose import compose_config
-from karyocyte.common.predictions import (
-    PROBABILITY_PREFIX,
-    SAMPLED_PREFIX,
-    SAMPLED_PROBABILITY_PREFIX,
-    Predictions,
-    uncertainty_of,
-)
+from karyocyte.common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of
 from karyocyte.common.runs.ensemble import EnsembleFile, write_ensemble
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import Run
@@ -26,7 +20,6 @@ POSITIVES = 0.674  # the share of 004's test part
 GROUPS = 400  # subjects; intervals over single images would take minutes for the training parts
 STEP = 0.3  # by which another network is better or worse, of a share; a loss is larger by as much, or a third of it
 DEFAULT = 0.6  # right, where only other figures are printed
-MOST = "0.65"  # made of ">0.5"
 SEEDS = (0, 1, 2)
 
 
@@ -38,9 +31,9 @@ class Targets:
     network: str
 
     def share(self, *names: str) -> float:
-        """Return the first of some shares that is printed, as the network has it; DEFAULT where none is."""
+        """Return the first of some shares that is printed, or the AUC, as the network has it; DEFAULT without one."""
         step = {"same": 0.0, "better": STEP, "worse": -STEP}[self.network]
-        for name in names:
+        for name in (*names, "auc"):
             if name in self.printed:
                 return float(np.clip(float(self.printed[name]) + step, 0, 1))
         return DEFAULT
@@ -52,14 +45,14 @@ class Targets:
         return {"same": printed, "better": printed / 3, "worse": printed + STEP}[self.network]
 
 
-def write_runs(folder, claim: Claim, section: str, network: str) -> list:
-    """Write runs that make the figures of a section of a claim; return their folders."""
+def write_runs(folder, claims: list[Claim], network: str) -> list:
+    """Write runs that make the claims of a section of an experiment; return their folders."""
+    claim = claims[0]
     targets = {part: {} for part in PARTS}
-    for figure in claim.figures:
-        if figure.section == section and figure.printed:
-            known = targets[figure.part].get(figure.metric)
-            if known is None or "/" in figure.printed:  # a matrix is exact
-                targets[figure.part][figure.metric] = Fraction(figure.printed.replace(">0.5", MOST))
+    for figure in claims:
+        known = targets[figure.part].get(figure.metric)
+        if known is None or "/" in figure.printed:  # a matrix is exact
+            targets[figure.part][figure.metric] = Fraction(figure.printed.removeprefix(">"))
     of_part = {part: Targets(printed, network) for part, printed in targets.items()}
     of_epoch = bool(set(OF_EPOCH) & set(targets[TRAIN]))
     first = claim.members[0] if claim.members else claim.experiment
@@ -76,7 +69,7 @@ def write_runs(folder, claim: Claim, section: str, network: str) -> list:
             write_ensemble(run.folder, EnsembleFile(claim.method, (), (), {}, {"images": 0}))
         else:
             run.write_raw_config(config)
-        parts = [_part(claim, part, of_part[part]) for part in PARTS[1:]]
+        parts = [_part(claim, part, of_part[part]) for part in PARTS[1:] if claim.data.size(part)]
         classes = _classes(claim)
         facts = (classes, classes[1] if len(classes) == 2 else None, about)
         run.write_predictions(Predictions(pd.concat(parts, ignore_index=True), *facts))
@@ -113,7 +106,6 @@ def _part(claim: Claim, part: str, targets: Targets) -> pd.DataFrame:
     place = pd.Series(truth).groupby(truth).cumcount().to_numpy()
     shares = [targets.share(f"recall/{name}", "accuracy", "f1_weighted") for name in classes]
     right = place < np.round(np.array(shares) * np.bincount(truth, minlength=count))[truth]
-    called = np.where(right, truth, (truth + 1) % count)
     probability = np.where(right, *_sureness(right.mean(), targets))  # of the true class
     if "auc" in targets.printed:
         probability = _ranked(right, truth, shares, targets.share("auc"))
@@ -127,10 +119,7 @@ def _part(claim: Claim, part: str, targets: Targets) -> pd.DataFrame:
         frame["subject"] = None
     facts = {"label": np.array(classes)[truth], "part": part, "cell": None, "kind": None, "group": None}
     facts |= {"path": frame["image_id"], "width": 300, "height": 300, "uncertainty": uncertainty_of(probabilities)}
-    frame = frame.assign(**facts)
-    if {"sure_when_right", "sure_when_wrong"} & set(targets.printed):
-        _add_votes(frame, np.array(classes)[called], right, targets)
-    return frame
+    return frame.assign(**facts)
 
 
 def _sureness(share: float, targets: Targets) -> tuple[float, float]:
@@ -155,16 +144,3 @@ def _ranked(right: np.ndarray, truth: np.ndarray, shares: list[float], auc: floa
     place = pd.Series(right).groupby([right, truth]).cumcount().to_numpy()
     wrong = np.bincount(truth[~right], minlength=2)[truth]
     return np.where(right, 0.9, np.where(place < np.round(unsure * wrong), 0.4, 0.05))
-
-
-def _add_votes(frame: pd.DataFrame, called: np.ndarray, right: np.ndarray, targets: Targets) -> None:
-    """Add what 100 passes say: the shares of right and of wrong images that are sure, in their order."""
-    place = pd.Series(right).groupby(right).cumcount().to_numpy()
-    group = right.astype(int)
-    sure = np.array([targets.share("sure_when_wrong"), targets.share("sure_when_right")])
-    votes = np.where(place < np.round(sure * np.bincount(group, minlength=2))[group], 1, 0.6)
-    columns = {"label": called, "votes": votes, "variance": 0.0, "entropy": 0.0, "mutual_information": 0.0}
-    for name, values in (columns | {"confidence": votes}).items():
-        frame[SAMPLED_PREFIX + name] = values
-    for name in [name for name in frame if name.startswith(PROBABILITY_PREFIX)]:
-        frame[SAMPLED_PROBABILITY_PREFIX + name.removeprefix(PROBABILITY_PREFIX)] = frame[name]

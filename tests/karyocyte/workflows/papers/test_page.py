@@ -5,14 +5,13 @@ import pytest
 from PIL import Image
 
 from karyocyte.workflows.papers import page
-from karyocyte.workflows.papers.figure_tables import read_figures, summary
 from karyocyte.workflows.papers.plan import COMPARISON, Options, make_plan
 from karyocyte.workflows.papers.records import StepRecord
 
-FIGURE = {"experiment": "hem_all_cnn_32", "section": "table 1", "part": "test", "metric": "f1_weighted"}
-OURS = {"as_paper": "0.921", "as_paper_low": "0.905", "as_paper_high": "0.934", "as_paper_minutes": "7.25"}
-LABELS = ("printed figures", "measured", "reproduced", "not comparable", "not measured")
-NOTHING = dict.fromkeys(("honest", "honest_low", "honest_high", "honest_minutes"))
+FIGURE = {"paper": "003", "experiment": "hem_all_cnn_32", "section": "table 1", "part": "test", "note": ""}
+OURS = {"value": "0.921", "low": "0.905", "high": "0.934", "apart": None, "apart_low": None, "apart_high": None}
+PART = "consistent, on 150 of 200 test images"
+MISSING = "not run: the run keeps no test AUC"
 
 
 @pytest.fixture
@@ -24,41 +23,38 @@ def plan(tmp_path):
 
 def page_of(plan, *figures, runs=None, records=None):
     """Write the page of a measured figure and of one that is not, or of ``figures``."""
-    measured = {**FIGURE, "headline": True, "printed": "0.9183", **OURS, **NOTHING, "verdict": "reproduced"}
-    missing = {**FIGURE, "metric": "auc", "headline": False, "printed": "0.96", **NOTHING}
-    missing |= {"verdict": "not measured", "reason": "not measured here"}
-    rows = [{**missing, **figure} for figure in figures] or [measured, missing]
-    table = pd.DataFrame(rows, columns=[*measured, "reason"]).assign(deviation="other strides")
-    table.to_csv(plan.output / COMPARISON, index=False)
+    measured = {**FIGURE, "metric": "f1_weighted", "headline": True, "printed": "0.9183", **OURS, "grade": PART}
+    measured |= {"data": "cells", "measurement": 1, "deviations": "other strides; trainer.max_images=9"}
+    missing = {**measured, **dict.fromkeys(OURS), "metric": "auc", "headline": False, "printed": "0.96"}
+    missing |= {"grade": MISSING, "deviations": ""}
+    rows = [{**measured, **figure} for figure in figures] or [measured, missing]
+    pd.DataFrame(rows).to_csv(plan.output / COMPARISON, index=False)
     return page.write_page(plan, runs or {"paper": {}}, records or {}).read_text()
 
 
-def test_the_page_has_each_figure_with_ours_and_the_verdict(plan):
+def test_the_page_has_each_figure_with_ours_and_the_grade(plan):
     text = page_of(plan)
     assert "0.9183" in text
     assert "0.921 <span>(0.905 to 0.934)</span>" in text
-    assert '<td class="figure">7.2</td>' in text
-    assert text.count("not measured here") == 1
-    assert text.count("Known deviation: other strides") == 3
+    assert text.count(MISSING) == 1
+    assert text.count(PART) == 2  # beside the main figure, and below the table of all
+    assert text.count("other strides; trainer.max_images=9") == 1
+    assert "deviation: other strides" in text
     assert "nan" not in text
-    assert counts_of(text) == "21101"
+    assert counts_of(text, "printed figures", "consistent", "not run") == "211"
 
 
-def counts_of(text):
-    """Return the digit of each tile of LABELS."""
-    return "".join(text.split(f"<dt>{label}</dt><dd><strong>")[1][0] for label in LABELS)
+def counts_of(text, *labels):
+    """Return the digit of each tile."""
+    return "".join(text.split(f"<dt>{label}</dt><dd><strong>")[1][0] for label in labels)
 
 
-def test_a_figure_that_several_groups_of_runs_measured_counts_once(plan):
-    verdicts = {"accuracy": ("reproduced", "not comparable", "reproduced"), "auc": ("reproduced", "lower")}
-    figures = [{"metric": metric, "verdict": verdict} for metric, several in verdicts.items() for verdict in several]
-    text = page_of(plan, *figures, {"metric": "loss"})
-    assert counts_of(text) == "32101"
-    assert "<dt>lower</dt><dd><strong>1" in text
-    assert "of several groups of runs by the first verdict of lower, higher, reproduced, not comparable<" in text
-    assert "3 printed figures: 2 measured (1 lower, 1 reproduced), 1 not measured" in summary(
-        read_figures(plan.output / COMPARISON)
-    )
+def test_experiments_without_a_run_are_one_table(plan):
+    nothing = {**dict.fromkeys(OURS), "measurement": 0, "grade": "not run: no weights", "deviations": ""}
+    text = page_of(plan, {}, nothing | {"experiment": "a"}, nothing | {"experiment": "a", "metric": "auc"})
+    assert "Without a run" in text
+    assert text.count("not run: no weights") == 1
+    assert counts_of(text, "printed figures", "consistent", "not run") == "312"
 
 
 def test_the_page_says_what_a_step_cost_and_whether_it_failed(plan):
@@ -69,13 +65,8 @@ def test_the_page_says_what_a_step_cost_and_whether_it_failed(plan):
     assert "&lt;x&gt;" in text  # nothing of a command is read as HTML
 
 
-def test_each_figure_names_the_numbers_of_its_own_reasons(plan):
-    other = {"metric": "epoch_loss", "part": "train", "verdict": "not comparable", "reason": "128 px instead of 300"}
-    text = page_of(plan, {}, other)
-    assert "Not comparable: 1. not measured here; 2. 128 px instead of 300." in text
-    assert ">not measured 1<" in text
-    assert ">not comparable 2<" in text
-    assert "mean over the batches of an epoch, with dropout" in text
+def test_the_mean_over_an_epoch_is_explained(plan):
+    assert "mean over the batches of an epoch, with dropout" in page_of(plan, {"metric": "epoch_loss"})
 
 
 def test_each_seed_and_fold_that_is_unfinished_counts(tmp_path):
@@ -109,3 +100,12 @@ def test_small_rates_of_the_search_are_no_zeros_and_our_settings_are_named(plan)
     assert "0.00013" in text
     assert "Choices that are ours" in text
     assert "early_stopping" in text
+
+
+def test_settings_that_are_ours_are_listed_once_with_the_remark_and_the_number_of_experiments(tmp_path):
+    plan = make_plan("004", (), tmp_path / "out", Options(("vgg16_cut_block5", "vgg16_features")))
+    plan.output.mkdir()
+    text = page_of(plan)
+    assert text.count("loader: {batch_size: 32}") == 1
+    assert "ours: &#34;very low&#34; there" in text
+    assert "prepare: {size: 224}" not in text  # paper 3.3.1 prints the size

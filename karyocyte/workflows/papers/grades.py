@@ -1,0 +1,221 @@
+"""The printed figures of the papers beside ours, each with a grade and with what deviates."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby, permutations
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from karyocyte.common.cli import console, say
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_csv
+from karyocyte.common.runs.run import Run
+from karyocyte.evaluation.averaging import ensemble_name
+from karyocyte.evaluation.pages.blocks import metric_title
+from karyocyte.evaluation.renderers import terminal
+from karyocyte.evaluation.result import Estimate
+from karyocyte.evaluation.results_csv import SEPARATOR
+from karyocyte.evaluation.tables import Cell, Table
+from karyocyte.workflows.papers.claims import RESULTS, TEST, Claim, printed_claims
+from karyocyte.workflows.papers.measured import OF_EPOCH, Measured, measure_runs
+
+EVIDENCE = "evidence"  # the folder of results/ with the predictions that are kept
+NOT_RUN, OTHER_IMAGES, NO_FIGURE = "not run", "other images", "no figure is printed"
+# A figure with several measurements counts by the first of these: it is reproduced where none says otherwise.
+COUNTED = ("lower", "higher", "reproduced", "lower on a part", "higher on a part", "consistent", OTHER_IMAGES, NOT_RUN)
+FIGURE = ["paper", "experiment", "section", "part", "metric", "printed"]
+WIDE = 0.2  # ours: a wider interval that holds the printed figure shows little
+NOTHING = Estimate(None, None, None)
+EPOCH_LOSS = "the epoch loss is the mean over the batches of an epoch, with dropout, as Keras prints it"
+TEXT = ("paper", "section", "experiment", "printed", "note", "data", "grade", "deviations")
+
+
+def graded(paths: Sequence[Path] = (), papers: Sequence[str] = (), results: Path = RESULTS) -> pd.DataFrame:
+    """Grade every printed figure of some papers (none named: all) by the 95 % interval of runs that repeat it.
+
+    ``paths`` are folders of runs and ensembles (none named: those below ``evidence`` in ``results``). Runs of one
+    experiment, protocol and configuration count together: the mean over folds and seeds.
+
+    Returns:
+        A row per printed figure, several where several groups of runs measured it, numbered by ``measurement`` (0: no
+        run). ``value``, ``low`` and ``high`` are ours on the paper's split, ``apart`` with no subject in two parts;
+        ``grade`` is one of COUNTED with its reason, or with how many images it is on; ``deviations`` names settings of
+        ours that differ from conf/.
+    """
+    runs = [Run.open(path) for path in paths] or Run.find(Path(results) / EVIDENCE)
+    claims = printed_claims(results, tuple(papers))
+    if paths:
+        claims = [replace(claim, not_run="no such run is named") for claim in claims]
+    names = {claim.experiment: _names(claim) for claim in claims}
+    known = set().union(*names.values())
+    measured = measure_runs([run for run in runs if str(run.predictions.about.get("name")) in known])
+    rows = []
+    for experiment, group in groupby(claims, attrgetter("experiment")):
+        of_experiment = list(group)
+        pairs = _pairs([each for each in measured if each.experiment in names[experiment]])
+        for number, pair in enumerate(pairs, 1) if pairs else [(0, (None, None))]:
+            rows += [_row(claim, *pair) | {"measurement": number} for claim in of_experiment]
+    return pd.DataFrame(rows)
+
+
+def _names(claim: Claim) -> set[str]:
+    """Return the names of the runs of a claim: its experiment's, or an ensemble's by its members in any order."""
+    orders = map(list, permutations(claim.members)) if claim.members else ()
+    return {claim.experiment, *(ensemble_name(claim.method, len(order), order) for order in orders)} - {""}
+
+
+def _pairs(measured: Sequence[Measured]) -> list[tuple[Measured, Measured | None]]:
+    """Put beside each measurement on the paper's split the first one of equal settings with subjects apart."""
+    groups: dict[tuple[str, ...], list[Measured]] = {}
+    for each in measured:
+        groups.setdefault((each.data, *each.departures), []).append(each)
+    pairs: list[tuple[Measured, Measured | None]] = []
+    for group in groups.values():
+        of_paper = [each for each in group if each.protocol == "paper"]
+        apart = next((each for each in group if each.is_apart), None)
+        pairs += [(each, apart if of_paper else each) for each in of_paper or group]
+    return pairs
+
+
+def _row(claim: Claim, own: Measured | None, apart: Measured | None) -> dict[str, Any]:
+    metric = (claim.part, claim.metric)
+    value = own.values.get(metric, NOTHING) if own and own.protocol == "paper" else NOTHING
+    row: dict[str, Any] = {name: getattr(claim, name) for name in (*FIGURE, "headline", "note")}
+    row |= {name: getattr(own, name, None) for name in ("data", "protocol", "folds", "seeds")}
+    row |= {"value": value.value, "low": value.low, "high": value.high}
+    row |= {"images": own and _images(claim, own), "of_images": claim.data.size(claim.part)}
+    row |= (apart.values.get(metric, NOTHING) if apart and apart.is_apart else NOTHING).columns("apart")
+    row |= {name: getattr(own, name, None) for name in ("images_seen", "revision")}
+    grade = _grade(claim, own, value)
+    texts = [text for text, printed in own.departures.items() if not printed or grade == OTHER_IMAGES] if own else []
+    deviations = [claim.deviation, *texts]
+    if value.low is not None and value.high is not None and value.high - value.low > WIDE:
+        deviations.append(f"interval wider than {WIDE}")
+    return row | {"grade": grade, "deviations": SEPARATOR.join(filter(None, deviations))}
+
+
+def _images(claim: Claim, own: Measured) -> int | None:
+    """Return on how many images a figure is; means over an epoch are on as large a share as the test images."""
+    if claim.metric in OF_EPOCH and TEST in own.images:
+        return round(own.images[TEST] / claim.data.size(TEST) * claim.data.train)
+    return own.images.get(claim.part)
+
+
+def _grade(claim: Claim, own: Measured | None, value: Estimate) -> str:
+    """Return the grade of a figure with why it has none of ours, or with how many of the paper's images it is on."""
+    if not claim.printed:
+        return NO_FIGURE
+    if own is None:
+        return f"{NOT_RUN}: {claim.not_run or 'no predictions are kept'}"
+    size = claim.data.size(claim.part)
+    images = _images(claim, own) or size
+    is_whole = claim.data.is_whole(claim.part, images)
+    if own.data != claim.data.dataset or not (is_whole or (claim.data.public and images < size)):
+        return OTHER_IMAGES
+    if reason := _reason(claim, own, value, images / size):
+        return f"{NOT_RUN}: {reason}"
+    low, high = claim.bounds
+    grade = "reproduced" if is_whole else "consistent"
+    assert value.low is not None
+    assert value.high is not None
+    if value.high < low or value.low > high:
+        grade = "lower" if value.high < low else "higher"
+    return grade if is_whole else f"{grade}, on {images:,} of {size:,} {claim.part} images"
+
+
+def _reason(claim: Claim, own: Measured, value: Estimate, share: float) -> str:
+    """Return why a run, on a ``share`` of the paper's images, does not repeat a figure; "" where it does."""
+    name, seen = metric_title(claim.metric), own.images_seen
+    printed = SEPARATOR.join(text for text, is_printed in own.departures.items() if is_printed)
+    reasons = {
+        printed: printed,
+        f"protocol={own.protocol} is not the paper's split": own.protocol != "paper",
+        f"{seen or 0:,.0f} images seen, less than one epoch": seen is not None and seen < share * claim.data.train,
+        f"the run keeps no {claim.part} {name}": (claim.part, claim.metric) not in own.values,
+        f"the {name} is undefined": value.value is None,
+        "a single seed has no interval: train seeds 0, 1 and 2": value.low is None,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def counted_as(grade: str) -> str:
+    """Return the grade without its reason: one of COUNTED, or NO_FIGURE."""
+    word = grade.partition(":")[0]
+    return re.sub("^consistent on a part$", "consistent", re.sub(", on .*", " on a part", word))
+
+
+def count_grades(figures: pd.DataFrame) -> dict[str, int]:
+    """Count the printed figures by grade, in the order of COUNTED; each once, also where several groups measured it."""
+    printed = figures[figures["printed"] != ""]
+    ranks = printed["grade"].map(counted_as).map(COUNTED.index)
+    counts = ranks.groupby([printed[name] for name in FIGURE]).min().value_counts().sort_index()
+    return {COUNTED[rank]: count for rank, count in counts.items()}
+
+
+def summary(figures: pd.DataFrame) -> str:
+    """Return how many printed figures there are, and with which grades."""
+    counts = count_grades(figures)
+    return f"{sum(counts.values())} printed figures: {', '.join(f'{count} {grade}' for grade, count in counts.items())}"
+
+
+def read_figures(path: Path) -> pd.DataFrame:
+    """Read a table that compare.py wrote; what is unknown is NaN in numbers and "" in text."""
+    return pd.read_csv(path, dtype=dict.fromkeys(TEXT, str)).fillna(dict.fromkeys(TEXT, ""))
+
+
+def figure_tables(figures: pd.DataFrame) -> list[Table]:
+    """Return a table for each measurement of an experiment and, at the end, one of the experiments without a run."""
+    tables = []
+    has_run = figures["measurement"] > 0
+    for (paper, experiment, _), rows in figures[has_run].groupby(["paper", "experiment", "measurement"], sort=False):
+        notes = dict.fromkeys(grade for grade in rows["grade"] if {":", ","} & set(grade))
+        notes |= dict.fromkeys(f"deviation: {text}" for text in "; ".join(rows["deviations"]).split("; ") if text)
+        notes |= dict.fromkeys([EPOCH_LOSS] * ("epoch_loss" in set(rows["metric"])))
+        title = f"{experiment}, paper {paper}, {rows['data'].iloc[0]}"
+        tables.append(Table.of(title, map(figure_cells, rows.to_dict("records")), "; ".join(notes)))
+    without = figures[~has_run & (figures["printed"] != "")].replace({"experiment": {"": "networks of others"}})
+    counts = without.groupby(["experiment", "grade"], sort=False).size().rename("figures")
+    tables.append(Table.of_frame("Without a run", counts.reset_index()))
+    return list(filter(None, tables))
+
+
+def figure_cells(row: Mapping[str, object]) -> dict[str, Cell]:
+    """Return the cells of a figure."""
+    return {
+        "figure": f"{row['part']} {metric_title(str(row['metric']))}",
+        "printed": str(row["printed"]) or "-",
+        "split as the paper": _ours(row, "value", "low", "high"),
+        "subjects apart": _ours(row, "apart", "apart_low", "apart_high"),
+        "grade": str(row["grade"]).partition(":")[0].partition(",")[0],
+    }
+
+
+def _ours(row: Mapping[str, Any], *columns: str) -> Estimate | str:
+    """Our value with its interval; "-" where it was not measured."""
+    ends = [None if pd.isna(row[name]) else row[name] for name in columns]
+    return "-" if ends[0] is None else Estimate(*ends)
+
+
+def show_grades(
+    paths: Sequence[Path], papers: tuple[str, ...] = (), csv: Path | None = None, results: Path = RESULTS
+) -> None:
+    """Print figures beside those of runs (none named: of the predictions in ``results``), and write them as a table.
+
+    Of papers that are named these are all figures, else with runs only those of their experiments. A ``UserError`` says
+    that none of the runs is of an experiment of the papers.
+    """
+    table = graded(paths, papers, results)
+    has_run = table["measurement"] > 0
+    if paths and not has_run.any():
+        raise UserError(f"none of these runs is an experiment of a paper: claims.csv in {results} names them")
+    table = table[has_run] if paths and not papers else table
+    for drawn in figure_tables(table):
+        console.print(terminal(drawn), drawn.reading, "", sep="\n")
+    say(summary(table))
+    if csv:
+        write_csv(csv, table, "%.6g")
+        say(f"written to {csv}")
