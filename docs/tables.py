@@ -210,7 +210,8 @@ def read_measured(path: Path) -> pd.DataFrame:
     """
     texts = ("label", "experiment", "source", "tested_on", "synthetic", "folds", "seeds", "departures", "revision")
     rows = pd.read_csv(path, dtype=dict.fromkeys(texts, str))
-    rows = rows.reindex(columns=list(COLUMNS)).fillna(dict.fromkeys(texts, ""))  # tables of benchmarks have fewer
+    rows = rows.reindex(columns=list(COLUMNS))  # tables of benchmarks have fewer
+    rows[list(texts)] = rows[list(texts)].astype(object).fillna("")
     folds = rows["folds"].str.split().str.len().clip(lower=1)
     rows = rows[folds == folds.groupby(rows["label"]).transform("max")]
     compared = rows.loc[rows["metric"].str.startswith("difference/"), "label"]

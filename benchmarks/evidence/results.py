@@ -1,6 +1,7 @@
 """Recompute every figure that follows from kept predictions: ``python -m benchmarks.evidence.results``.
 
-It reads ``results/evidence`` alone, and writes the tables and the picture of ``results/recomputed``:
+It reads ``results/evidence`` alone, and writes ``results/grades.csv``, every printed figure of the papers beside ours,
+and the tables and the picture of ``results/recomputed``:
 
 - ``runs.csv``: a row per run of a network, with the interval over persons of each metric
 - ``networks.csv``: a row per network, configuration and split, over its folds and seeds
@@ -28,6 +29,7 @@ from karyocyte.common.predictions import Predictions
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.averaging import align, combine
 from karyocyte.evaluation.comparison.common_errors import gather, missed_by_class
+from karyocyte.evaluation.comparison.departures import departures
 from karyocyte.evaluation.comparison.pairwise import compare_groups
 from karyocyte.evaluation.core.plots import rocs
 from karyocyte.evaluation.evaluate import evaluate_parts
@@ -41,6 +43,7 @@ from karyocyte.evaluation.referral.unseen import unseen_table
 from karyocyte.workflows.ensembles.ensemble_request import GeneticConfig
 from karyocyte.workflows.ensembles.members import group_members
 from karyocyte.workflows.ensembles.methods import average_of, fit
+from karyocyte.workflows.papers.grades import graded
 
 OUTPUT = EVIDENCE.parent / "recomputed"
 FLAGSHIP = "resnet50_cut_block5"
@@ -83,6 +86,7 @@ def rows_of_networks(runs: Sequence[Run]) -> pd.DataFrame:
         row = {"name": about["name"], "config": about["config"], "protocol": about["protocol"]}
         for fact in ("fold", "seed"):
             row[f"{fact}s"] = " ".join(sorted({str(part.about[fact]) for part in parts}))
+        row["departures"] = "; ".join(departures(group))
         row["one_class"] = f"{sum(map(predicts_one_class, parts))} of {len(parts)}"
         for name, mean in collect(parts, SETTINGS, names=METRICS).metrics.items():
             row |= mean.columns(name)
@@ -213,3 +217,4 @@ def write_all(output: Path = OUTPUT, evidence: Path = EVIDENCE) -> None:
 
 if __name__ == "__main__":
     write_all()
+    write_csv(EVIDENCE.parent / "grades.csv", graded(), DIGITS)
