@@ -24,6 +24,7 @@ from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import Run, open_runs
 
 EVIDENCE = ROOT / "results" / "evidence"
+HEAT = "heat.parquet"  # beside the predictions
 DIGITS = 12  # of a SHA-256
 MACHINE = ("data_dir", "weights_dir", "cache_dir", "output_dir")  # keys of config.yaml that name folders of a machine
 TRAIN_OF = "paper"  # the protocol whose predictions of training images are kept, since papers print figures of them
@@ -44,7 +45,17 @@ def keep(run: Run, evidence: Path = EVIDENCE) -> Path:
     if run.predictions_train is not None and run.predictions.about["protocol"] == TRAIN_OF:
         kept.write_predictions(slim(run.predictions_train), RunFile.PREDICTIONS_TRAIN)
     keep_split(run, evidence)
+    keep_heat(run, folder / HEAT)
     return folder
+
+
+def keep_heat(run: Run, path: Path) -> None:
+    """Write the share of the heat inside the cell of each test image, where Grad-CAM has explained all of them."""
+    for file in run.heatmaps:
+        heat = pd.read_csv(file.with_suffix(".csv"))
+        if file.stem.startswith("gradcam-") and len(heat) == len(run.predictions.part("test").frame):
+            with atomic_path(path) as temporary:
+                heat[["image_id", "inside"]].astype({"inside": np.float16}).to_parquet(temporary, compression="zstd")
 
 
 def check_revision(run: Run) -> None:

@@ -9,6 +9,7 @@ and the tables and the picture of ``results/recomputed``:
 - ``leak.csv``: a network on the same test images, with and without their persons in training
 - ``unseen.csv``: patients whom the release without review would leave unseen
 - ``ensembles.csv``: the average of networks of one split, and weights by the genetic algorithm of paper 004 (3.4.3.1)
+- ``heat.csv``: the share of the heat of Grad-CAM inside the outline of the cell (paper 004, 4.2)
 - ``missed.csv``: images that exactly k of these networks miss
 - ``roc.png``: the network of paper 004 under both splits
 """
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.evidence.keep import EVIDENCE, split_path
+from benchmarks.evidence.keep import EVIDENCE, HEAT, split_path
 from benchmarks.evidence.leak import leak
 from karyocyte.common.cli import say
 from karyocyte.common.config.schema import EvaluationConfig
@@ -44,6 +45,7 @@ from karyocyte.workflows.ensembles.ensemble_request import GeneticConfig
 from karyocyte.workflows.ensembles.members import group_members
 from karyocyte.workflows.ensembles.methods import average_of, fit
 from karyocyte.workflows.papers.grades import graded
+from karyocyte.workflows.training.detection.steps import by_case
 
 OUTPUT = EVIDENCE.parent / "recomputed"
 FLAGSHIP = "resnet50_cut_block5"
@@ -173,6 +175,29 @@ def _protocol_and_fold(run: Run) -> tuple[str, int]:
     return str(about["protocol"]), int(about["fold"])
 
 
+def rows_of_heat(runs: Iterable[Run]) -> pd.DataFrame:
+    """Return the mean share of the heat inside the cell of all images and of each class, with intervals by person."""
+    tables = []
+    for run in runs:
+        path = run.folder / HEAT
+        if path.is_file():
+            images = pd.read_parquet(path).merge(run.predictions.frame, on="image_id").astype({"inside": float})
+            means = by_case(lambda kept: heat_of(images[kept]), images["subject"], SETTINGS.confidence)  # noqa: B023
+            about = run.predictions.about
+            tables.append(means.assign(**{fact: about[fact] for fact in FACTS[:5]}, images=len(images)))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def heat_of(images: pd.DataFrame) -> dict[str, float]:
+    """Return the mean share of the heat inside the cell by class, and how many images have no heat."""
+    of_classes = images.groupby("label")["inside"].mean()
+    return {
+        "all": images["inside"].mean(),
+        **of_classes.add_prefix("is ").to_dict(),
+        "empty": images["inside"].isna().mean(),
+    }
+
+
 def rows_of_missed(groups: Sequence[Group]) -> pd.DataFrame:
     """Return how many images of each class exactly k members of the ensembles miss, on the paper's split."""
     members = [group for group in groups if _split(group) == ("paper", "0") and _name(group) in MEMBERS]
@@ -205,6 +230,7 @@ def write_all(output: Path = OUTPUT, evidence: Path = EVIDENCE) -> None:
         "leak": rows_of_leaks(groups),
         "unseen": rows_of_unseen(groups),
         "ensembles": rows_of_ensembles(runs),
+        "heat": rows_of_heat(runs),
         "missed": rows_of_missed(groups),
     }
     for name, table in tables.items():

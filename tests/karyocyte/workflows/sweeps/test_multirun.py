@@ -12,7 +12,9 @@ from karyocyte.common.paths import ROOT
 from tests.helpers.training import call_main
 from tests.test_experiments import PAPER_001, PAPER_002, PAPER_003, PAPER_004, UNFROZEN
 
-EVIDENCE = {"resnet50_cut_block5", "resnet50_cut_block5_clahe", "mobilenetv2_cut", "mobilenetv2_last7", "hem_all_cnn_64"}
+EVIDENCE = {"resnet50_cut_block5", "resnet50_cut_block5_clahe", "mobilenetv2_cut", "mobilenetv2_last7"} | {
+    "hem_all_cnn_64"
+}
 # Experiments, and in how many variants each of them runs.
 GRIDS = {
     "cnmc_grid": (PAPER_004, 2 * 3),
