@@ -4,6 +4,7 @@ It reads ``results/evidence`` alone, and writes ``results/grades.csv``, every pr
 and the tables and the picture of ``results/recomputed``:
 
 - ``runs.csv``: a row per run of a network, with the interval over persons of each metric
+- ``area.csv``: what a logistic regression on the area of the cell alone gives, a row per split
 - ``networks.csv``: a row per network, configuration and split, over its folds and seeds
 - ``differences.csv``: pairs of networks on the same images
 - ``leak.csv``: a network on the same test images, with and without their persons in training
@@ -21,12 +22,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.evidence.keep import EVIDENCE, HEAT, split_path
+from benchmarks.evidence.keep import EVIDENCE, HEAT
 from benchmarks.evidence.leak import leak
 from karyocyte.common.cli import say
 from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.files import write_csv
-from karyocyte.common.predictions import Predictions
+from karyocyte.common.predictions import COLUMNS, Predictions
 from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.averaging import align, combine
 from karyocyte.evaluation.comparison.common_errors import gather, missed_by_class
@@ -56,8 +57,8 @@ DIGITS = "%.4f"  # machines may differ beyond them
 FACTS = ("name", "config", "protocol", "fold", "seed", "images_seen", "revision")
 
 
-def rows_of_runs(runs: Iterable[Run], evidence: Path) -> pd.DataFrame:
-    """Return a row per run: its facts, each metric with its interval over persons, and the area of the cell alone."""
+def rows_of_runs(runs: Iterable[Run]) -> pd.DataFrame:
+    """Return a row per run: its facts, and each metric with its interval over persons."""
     rows = []
     for run in runs:
         test = run.predictions.part("test")
@@ -65,18 +66,22 @@ def rows_of_runs(runs: Iterable[Run], evidence: Path) -> pd.DataFrame:
         row = {fact: test.about.get(fact) for fact in FACTS} | {"images": found.images, "persons": found.subjects}
         for name, mean in found.metrics.items():
             row |= mean.estimate.columns(name)
-        row["one_class"] = 0.0 in (row["sensitivity"], row["specificity"])
-        area = collect([by_area(test, evidence)], SETTINGS, names=("auc", "balanced_accuracy"))
-        rows.append(row | {f"area_{name}": mean.value for name, mean in area.metrics.items()})
+        rows.append(row | {"one_class": 0.0 in (row["sensitivity"], row["specificity"])})
     return pd.DataFrame(rows)
 
 
-def by_area(predictions: Predictions, evidence: Path) -> Predictions:
-    """Return the predictions of a regression on the area of the cell alone, in place of the network's."""
-    split = pd.read_parquet(split_path(predictions, evidence)).set_index("image_id")
-    area = predictions.frame["image_id"].map(split["area"]).astype(float)
-    negative, positive = (f"prob_{name}" for name in predictions.classes)
-    return replace(predictions, frame=predictions.frame.assign(**{negative: 1 - area, positive: area}))
+def rows_of_areas(evidence: Path) -> pd.DataFrame:
+    """Return a row per split: each metric of the area of the cell alone, with its interval over persons."""
+    rows = []
+    for path in sorted((evidence / "splits").glob("*.parquet")):
+        split = pd.read_parquet(path).query("part == 'test'").reindex(columns=[*COLUMNS, "area"])
+        frame = split.assign(prob_hem=1 - split["area"].astype(float), prob_all=split["area"].astype(float))
+        found = collect([Predictions(frame, ("hem", "all"), "all", {"fold": 0, "seed": 0})], SETTINGS, names=METRICS)
+        row = {"split": path.stem, "images": found.images, "persons": found.subjects}
+        for name, mean in found.metrics.items():
+            row |= mean.estimate.columns(name)
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def rows_of_networks(runs: Sequence[Run]) -> pd.DataFrame:
@@ -224,7 +229,8 @@ def write_all(output: Path = OUTPUT, evidence: Path = EVIDENCE) -> None:
     runs = [run for run in Run.find(evidence) if run.predictions.positive_class == "all"]
     groups = group_runs([run.predictions for run in runs], [str(run.folder) for run in runs])
     tables = {
-        "runs": rows_of_runs(runs, evidence),
+        "runs": rows_of_runs(runs),
+        "area": rows_of_areas(evidence),
         "networks": rows_of_networks(runs),
         "differences": rows_of_differences(groups),
         "leak": rows_of_leaks(groups),

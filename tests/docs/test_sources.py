@@ -7,6 +7,7 @@ from docs.tables import MARKS, fill, mark, read_sources, sources
 from karyocyte.common.paths import ROOT
 
 KINDS = {*MARKS, "measured", "printed", "picture"}
+FOLDERS = {"grid": "cnmc", "folds": "cnmc", "area": "recomputed"}
 LISTS = {"README.md", "sources.csv"}
 
 
@@ -26,7 +27,8 @@ def listed(tmp_path):
 
     def write(**kinds):
         rows = [
-            (f"cnmc/{file}.csv", kind, "abc", "what", "`python scripts/evaluate.py`") for file, kind in kinds.items()
+            (f"{FOLDERS[file]}/{file}.csv", kind, "abc", "what", "`python scripts/evaluate.py`")
+            for file, kind in kinds.items()
         ]
         pd.DataFrame(rows, columns=["file", "kind", "revision", "what", "command"]).to_csv(tmp_path / "sources.csv")
         return tmp_path
@@ -39,9 +41,9 @@ def test_a_block_says_that_no_predictions_were_kept(listed):
 
 
 def test_a_block_of_both_kinds_names_the_files(listed):
-    text = mark("papers", listed(grid="evidence", baselines="no predictions kept"))
-    assert "by `make results` of `cnmc/grid.csv`." in text
-    assert "No predictions kept of `cnmc/baselines.csv` (revision abc)." in text
+    text = mark("papers", listed(area="evidence", grid="no predictions kept"))
+    assert "by `make results` of `recomputed/area.csv`." in text
+    assert "No predictions kept of `cnmc/grid.csv` (revision abc)." in text
 
 
 def test_measurements_have_no_line_below(listed):
