@@ -59,7 +59,7 @@ def graded(paths: Sequence[Path] = (), papers: Sequence[str] = (), results: Path
         pairs = _pairs([each for each in measured if each.experiment in names[experiment]])
         for number, pair in enumerate(pairs, 1) if pairs else [(0, (None, None))]:
             rows += [_row(claim, *pair) | {"measurement": number} for claim in of_experiment]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype({"images": "Int64", "images_seen": "Int64"})
 
 
 def _names(claim: Claim) -> set[str]:
