@@ -351,11 +351,12 @@ def grade_sentence(row: dict[str, Any]) -> str:
     name = f"the {row['part']} {metric_title(row['metric'])} of {row['experiment']}"
     ours = interval(row["value"], row["low"], row["high"])
     found = f"{name} is {ours}; the paper prints {row['printed']}"
+    deviations = f" (deviations: {row['deviations']})" if row["deviations"] else ""
     grade = row["grade"].partition(",")[0]
     if grade == OTHER_IMAGES:
-        return f"On other images ({row['data']}) {found}."
+        return f"On other images ({row['data']}) {found}{deviations}."
     verdict = f"ours is {grade}" if grade in ("lower", "higher") else grade
-    return f"On {row['images']:,.0f} of {row['of_images']:,} {row['part']} images {found}: {verdict}."
+    return f"On {row['images']:,.0f} of {row['of_images']:,} {row['part']} images {found}: {verdict}{deviations}."
 
 
 def verdict(paper: str, results: Path) -> str:

@@ -73,10 +73,11 @@ def test_the_gap_of_protocols_is_of_networks_that_have_both(tmp_path):
 
 def test_a_graded_figure_is_a_sentence():
     row = {"experiment": "net", "part": "test", "metric": "auc", "value": 0.935, "low": 0.902, "high": 0.958}
-    row |= {"printed": "0.9416", "images": 1530, "of_images": 2133, "data": "cells"}
+    row |= {"printed": "0.9416", "images": 1530, "of_images": 2133, "data": "cells", "deviations": ""}
     start = "On 1,530 of 2,133 test images the test AUC of net is 0.935 (0.902 to 0.958); the paper prints 0.9416"
     assert grade_sentence(row | {"grade": "consistent, on 1,530 of 2,133 test images"}) == f"{start}: consistent."
-    assert grade_sentence(row | {"grade": "lower"}) == f"{start}: ours is lower."
+    lower = grade_sentence(row | {"grade": "lower", "deviations": "other strides"})
+    assert lower == f"{start}: ours is lower (deviations: other strides)."
     assert grade_sentence(row | {"grade": "other images"}).startswith("On other images (cells) the test AUC of net is")
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby, permutations
+from itertools import chain, groupby, permutations
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ def graded(paths: Sequence[Path] = (), papers: Sequence[str] = (), results: Path
         pairs = _pairs([each for each in measured if each.experiment in names[experiment]])
         for number, pair in enumerate(pairs, 1) if pairs else [(0, (None, None))]:
             rows += [_row(claim, *pair) | {"measurement": number} for claim in of_experiment]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype({"images": "Int64", "images_seen": "Int64"})
 
 
 def _names(claim: Claim) -> set[str]:
@@ -172,8 +172,9 @@ def figure_tables(figures: pd.DataFrame) -> list[Table]:
     tables = []
     has_run = figures["measurement"] > 0
     for (paper, experiment, _), rows in figures[has_run].groupby(["paper", "experiment", "measurement"], sort=False):
-        notes = dict.fromkeys(grade for grade in rows["grade"] if {":", ","} & set(grade))
-        notes |= dict.fromkeys(f"deviation: {text}" for text in "; ".join(rows["deviations"]).split("; ") if text)
+        notes = dict.fromkeys(re.sub(r"^\w+, ", "", grade) for grade in rows["grade"] if {":", ","} & set(grade))
+        deviations = dict.fromkeys(chain.from_iterable(rows["deviations"].str.split(SEPARATOR)))
+        notes |= dict.fromkeys(["deviations: " + ", ".join(deviations).strip(", ")] * any(deviations))
         notes |= dict.fromkeys([EPOCH_LOSS] * ("epoch_loss" in set(rows["metric"])))
         title = f"{experiment}, paper {paper}, {rows['data'].iloc[0]}"
         tables.append(Table.of(title, map(figure_cells, rows.to_dict("records")), "; ".join(notes)))

@@ -43,7 +43,7 @@ class Measured:
     seeds: str
     images: Mapping[str, int]  # of each part, the mean of one run
     values: Mapping[Metric, Estimate]  # by part and metric, with 95 % intervals
-    images_seen: float | None  # in the training of one run; None where it is not recorded
+    images_seen: int | None  # in the training of one run; None where it is not recorded
     revision: str
     departures: Mapping[str, bool]  # and whether the paper prints that setting
 
@@ -76,7 +76,7 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
         seeds=_names(about.get("seed")),
         images=images,
         values=values,
-        images_seen=None if seen is None else seen / len(runs),
+        images_seen=None if seen is None else round(seen / len(runs)),
         revision=_names(about.get("revision")),
         departures=departures(runs),
     )

@@ -37,9 +37,9 @@ def test_the_page_has_each_figure_with_ours_and_the_grade(plan):
     assert "0.9183" in text
     assert "0.921 <span>(0.905 to 0.934)</span>" in text
     assert text.count(MISSING) == 1
-    assert text.count(PART) == 2  # beside the main figure, and below the table of all
-    assert text.count("other strides; trainer.max_images=9") == 1
-    assert "deviation: other strides" in text
+    assert text.count(PART) == 1
+    assert text.count("on 150 of 200 test images") == 2  # beside the main figure, and below the table of all
+    assert "deviations: other strides, trainer.max_images=9" in text
     assert "nan" not in text
     assert counts_of(text, "printed figures", "consistent", "not run") == "211"
 
