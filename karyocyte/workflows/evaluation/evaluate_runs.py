@@ -61,7 +61,7 @@ def _evaluate_all(request: EvaluateRequest, output: Path | None) -> None:
             label = request.label
             if len(groups) > 1:
                 label = f"{label}: {group.label}".removeprefix(": ")
-            rows += rows_of(result, label, departures([Run(Path(name)) for name in group.names]))
+            rows += rows_of(result, label, list(departures([Run(Path(name)) for name in group.names])))
         append_rows(request.csv, rows)
 
 
