@@ -25,11 +25,6 @@ class PaperData:
     classes: tuple[str, ...]  # the negative and the positive class; empty beyond two classes
     public: bool
 
-    @property
-    def train(self) -> int:
-        """Training images."""
-        return self.sizes[0]
-
     def size(self, part: str) -> int:
         """Return the number of images of a part."""
         return self.sizes[PARTS.index(part)]

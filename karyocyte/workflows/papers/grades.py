@@ -20,7 +20,7 @@ from karyocyte.evaluation.renderers import terminal
 from karyocyte.evaluation.result import Estimate
 from karyocyte.evaluation.results_csv import SEPARATOR
 from karyocyte.evaluation.tables import Cell, Table
-from karyocyte.workflows.papers.claims import RESULTS, TEST, Claim, printed_claims
+from karyocyte.workflows.papers.claims import RESULTS, TEST, TRAIN, Claim, printed_claims
 from karyocyte.workflows.papers.measured import OF_EPOCH, Measured, measure_runs
 
 EVIDENCE = "evidence"  # the folder of results/ with the predictions that are kept
@@ -101,7 +101,7 @@ def _row(claim: Claim, own: Measured | None, apart: Measured | None) -> dict[str
 def _images(claim: Claim, own: Measured) -> int | None:
     """Return on how many images a figure is; means over an epoch are on as large a share as the test images."""
     if claim.metric in OF_EPOCH and TEST in own.images:
-        return round(own.images[TEST] / claim.data.size(TEST) * claim.data.train)
+        return round(own.images[TEST] / claim.data.size(TEST) * claim.data.size(TRAIN))
     return own.images.get(claim.part)
 
 
@@ -129,12 +129,12 @@ def _grade(claim: Claim, own: Measured | None, value: Estimate) -> str:
 
 def _reason(claim: Claim, own: Measured, value: Estimate, share: float) -> str:
     """Return why a run, on a ``share`` of the paper's images, does not repeat a figure; "" where it does."""
-    name, seen = metric_title(claim.metric), own.images_seen
+    name, seen, epoch = metric_title(claim.metric), own.images_seen, share * claim.data.size(TRAIN)
     printed = SEPARATOR.join(text for text, is_printed in own.departures.items() if is_printed)
     reasons = {
         printed: printed,
         f"protocol={own.protocol} is not the paper's split": own.protocol != "paper",
-        f"{seen or 0:,.0f} images seen, less than one epoch": seen is not None and seen < share * claim.data.train,
+        f"{seen or 0:,.0f} images seen, less than one epoch": seen is not None and seen < epoch,
         f"the run keeps no {claim.part} {name}": (claim.part, claim.metric) not in own.values,
         f"the {name} is undefined": value.value is None,
         "a single seed has no interval: train seeds 0, 1 and 2": value.low is None,

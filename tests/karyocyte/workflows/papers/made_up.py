@@ -62,7 +62,7 @@ def write_runs(folder, claims: list[Claim], network: str) -> list:
     for seed in SEEDS[: 3 if of_epoch else 1]:
         run = Run(folder / f"seed={seed}")
         about = {"name": claim.experiment, "source": claim.data.dataset, "protocol": "paper", "fold": 0, "seed": seed}
-        about |= {"images_seen": 10 * claim.data.train, "monitor": "val/auc"}
+        about |= {"images_seen": 10 * claim.data.size(TRAIN), "monitor": "val/auc"}
         if claim.members:
             about["name"] = ensemble_name(claim.method, len(claim.members), list(claim.members))
             run.folder.mkdir(parents=True)
