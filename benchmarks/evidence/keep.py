@@ -22,6 +22,7 @@ from karyocyte.common.paths import ROOT
 from karyocyte.common.predictions import COLUMNS, Predictions, uncertainty_of
 from karyocyte.common.runs.files import RunFile
 from karyocyte.common.runs.run import Run, open_runs
+from karyocyte.evaluation.metrics.classification import lower_is_better
 
 EVIDENCE = ROOT / "results" / "evidence"
 HEAT = "heat.parquet"  # beside the predictions
@@ -41,7 +42,9 @@ def keep(run: Run, evidence: Path = EVIDENCE) -> Path:
     kept = Run(folder)
     config = {key: value for key, value in run.raw_config.items() if key not in MACHINE}
     write_text(kept.path(RunFile.CONFIG), yaml.safe_dump(config, sort_keys=False))
-    kept.write_predictions(slim(run.predictions))
+    predictions = slim(run.predictions)
+    predictions.about["best_epoch"] = best_epoch(run)
+    kept.write_predictions(predictions)
     if run.predictions_train is not None and run.predictions.about["protocol"] == TRAIN_OF:
         kept.write_predictions(slim(run.predictions_train), RunFile.PREDICTIONS_TRAIN)
     keep_split(run, evidence)
@@ -49,13 +52,21 @@ def keep(run: Run, evidence: Path = EVIDENCE) -> Path:
     return folder
 
 
+def best_epoch(run: Run) -> dict[str, float]:
+    """Return the means over the chosen epoch that Keras prints, of those that were logged."""
+    monitor = str(run.predictions.about.get("monitor"))
+    logged = run.best_epoch(monitor, lower_is_better(monitor))
+    return {name: float(logged[name]) for name in ("train/loss", "train/acc") if name in logged}
+
+
 def keep_heat(run: Run, path: Path) -> None:
-    """Write the share of the heat inside the cell of each test image, where Grad-CAM has explained all of them."""
+    """Write the share of heat and of pixels inside the cell of each test image, where Grad-CAM has explained all."""
     for file in run.heatmaps:
         heat = pd.read_csv(file.with_suffix(".csv"))
         if file.stem.startswith("gradcam-") and len(heat) == len(run.predictions.part("test").frame):
             with atomic_path(path) as temporary:
-                heat[["image_id", "inside"]].astype({"inside": np.float16}).to_parquet(temporary, compression="zstd")
+                shares = heat[["image_id", "inside", "content"]]
+                shares.astype({"inside": np.float16, "content": np.float16}).to_parquet(temporary, compression="zstd")
 
 
 def check_revision(run: Run) -> None:

@@ -186,7 +186,11 @@ def rows_of_heat(runs: Iterable[Run]) -> pd.DataFrame:
     for run in runs:
         path = run.folder / HEAT
         if path.is_file():
-            images = pd.read_parquet(path).merge(run.predictions.frame, on="image_id").astype({"inside": float})
+            images = (
+                pd.read_parquet(path)
+                .merge(run.predictions.frame, on="image_id")
+                .astype({"inside": float, "content": float})
+            )
             means = by_case(lambda kept: heat_of(images[kept]), images["subject"], SETTINGS.confidence)  # noqa: B023
             about = run.predictions.about
             tables.append(means.assign(**{fact: about[fact] for fact in FACTS[:5]}, images=len(images)))
@@ -194,13 +198,12 @@ def rows_of_heat(runs: Iterable[Run]) -> pd.DataFrame:
 
 
 def heat_of(images: pd.DataFrame) -> dict[str, float]:
-    """Return the mean share of the heat inside the cell by class, and how many images have no heat."""
-    of_classes = images.groupby("label")["inside"].mean()
-    return {
-        "all": images["inside"].mean(),
-        **of_classes.add_prefix("is ").to_dict(),
-        "empty": images["inside"].isna().mean(),
-    }
+    """Return the mean shares of heat and of pixels inside the cell, by class, and how many images have no heat."""
+    found = {"no heat": float(images["inside"].isna().mean())}
+    for label, of_class in [("any", images), *images.groupby("label")]:
+        for name in ("inside", "content"):
+            found[f"{name}, {label}"] = float(of_class[name].mean())
+    return found
 
 
 def rows_of_missed(groups: Sequence[Group]) -> pd.DataFrame:

@@ -183,7 +183,8 @@ def _write_maps(stem: Path, selected: SelectedImages, model: Model, method: Meth
             pictures.append(encode(coloured(scaled(heat)), size))
             table.loc[number, "empty"] = not heat.any()
             image = selected.images[selected.rows[number]]
-            table.loc[number, "inside"] = share_inside(heat, image, selected.run.config.prepare.crop_threshold)
+            for name, weights in (("inside", heat), ("content", np.ones_like(heat))):
+                table.loc[number, name] = share_inside(weights, image, selected.run.config.prepare.crop_threshold)
             if number < drawn:
                 pairs.append(_pair(selected, number, table.loc[number], heat))
             advance()

@@ -53,3 +53,16 @@ def test_an_unfinished_run_cannot_be_kept(tmp_path):
 
     with pytest.raises(UserError, match="not finished"):
         keep(run, tmp_path / "evidence")
+
+
+@pytest.mark.parametrize(("images", "kept"), [(60, True), (59, False)])
+def test_heat_is_kept_where_all_test_images_are_explained(tmp_path, images, kept):
+    run = finished_run(tmp_path)
+    heat = run.predictions.part("test").frame[["image_id"]].head(images).assign(inside=0.75, content=0.5)
+    (run.folder / "heatmaps").mkdir()
+    (run.folder / "heatmaps" / "gradcam-layer.parquet").touch()
+    heat.to_csv(run.folder / "heatmaps" / "gradcam-layer.csv")
+
+    folder = keep(run, tmp_path / "evidence")
+
+    assert (folder / "heat.parquet").is_file() == kept

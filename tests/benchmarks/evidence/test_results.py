@@ -23,7 +23,11 @@ def evidence(tmp_path_factory):
         keep(finished_run(folder, MEMBERS[0], protocol, fold), folder / "evidence")
         keep(finished_run(folder, MEMBERS[1], protocol, fold, skill=0.2), folder / "evidence")
     keep(finished_run(folder, MEMBERS[0], "subject", 0, seed=1), folder / "evidence")
-    change_probabilities(keep(finished_run(folder, MEMBERS[2], "paper"), folder / "evidence"), [0.25, 0.75])
+    alike = keep(finished_run(folder, MEMBERS[2], "paper"), folder / "evidence")
+    change_probabilities(alike, [0.25, 0.75])
+    test = Run(alike).predictions.part("test").frame
+    inside = test["label"].map({"all": 0.75, "hem": 0.25})
+    test[["image_id"]].assign(inside=inside, content=0.5).to_parquet(alike / "heat.parquet")
     return folder / "evidence"
 
 
@@ -64,6 +68,13 @@ def test_folds_and_seeds_of_a_network_count_together_with_the_spread_of_the_seed
     assert (row["folds"], row["seeds"]) == ("0 1", "0 1")
     assert float(row["auc_sd_seeds"]) > 0
     assert float(row["auc_low_with_seeds"]) <= float(row["auc_low"])
+
+
+def test_the_heat_inside_the_cell_is_a_mean_over_images_and_by_class(made):
+    means = made["heat"].set_index("metric")["value"].astype(float)
+
+    assert means[["inside, any", "inside, all", "inside, hem", "content, any"]].tolist() == [0.5, 0.75, 0.25, 0.5]
+    assert means["no heat"] == 0
 
 
 def test_ensembles_are_made_of_the_members_that_are_kept(made):
