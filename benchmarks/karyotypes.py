@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import typer
 
-from benchmarks.evidence.karyotypes import DIGITS, keep
+from benchmarks.evidence.karyotypes import keep
+from benchmarks.evidence.keep import DIGITS
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.metaphases.data_module import MetaphaseDataModule
 from karyocyte.common.cli import report_user_errors

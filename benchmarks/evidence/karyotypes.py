@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.evidence.keep import DIGITS, EVIDENCE
 from benchmarks.shared import show
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import atomic_path, sha256_of_file, write_csv
@@ -13,15 +14,13 @@ from karyocyte.common.paths import ROOT
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.workflows.training.detection.steps import by_case
 
-RESULTS = ROOT / "results"
 TABLES = {"metaphases": "metaphases/karyotypes.csv", "chromosomes": "chromosomes/whole_cells.csv"}  # by the kept file
-DIGITS = 12  # of a SHA-256
 TYPES = {"i": np.uint8, "f": np.float16}  # of counts and probabilities, by their kind in numpy
 NORMAL = ("46,XX", "46,XY")
 CONFIDENCE = 0.95
 
 
-def keep(cells: pd.DataFrame, kind: str, revision: str, results: Path = RESULTS) -> None:
+def keep(cells: pd.DataFrame, kind: str, revision: str, results: Path = EVIDENCE.parent) -> None:
     """Keep a row per cell in place of those of the same ``part``, and show what is measured of them.
 
     Raises:
@@ -104,7 +103,7 @@ def measured(cells: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([shares, counted(cells)], ignore_index=True)
 
 
-def write_tables(results: Path = RESULTS) -> None:
+def write_tables(results: Path = EVIDENCE.parent) -> None:
     """Write the tables of ``TABLES`` from the cells that are kept, a row per part and metric."""
     for kind, csv in TABLES.items():
         tables = []
