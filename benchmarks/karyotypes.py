@@ -1,4 +1,4 @@
-"""How right the karyotypes of scripts/karyotype.py are, cell by cell: kept for `benchmarks.evidence.karyotypes`.
+"""How right the karyotypes of scripts/karyotype.py are, cell by cell.
 
 ``python -m benchmarks.karyotypes pictures OUT DATA`` compares its output for a folder of pictures of metaphases, a
 folder per case, with the boxes and classes of the data set DATA. ``cells OUT DATA`` compares that for the test cells of
@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 import typer
 
-from benchmarks.evidence.karyotypes import keep
+from benchmarks.evidence.karyotypes import keep, measured
 from benchmarks.evidence.keep import DIGITS
+from benchmarks.shared import show
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.metaphases.data_module import MetaphaseDataModule
 from karyocyte.common.cli import report_user_errors
@@ -23,7 +24,6 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_csv, sha256_of_file, sha256_of_value
 from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
 from karyocyte.common.pictures.boxes import overlaps
-from karyocyte.common.revision import revision
 from karyocyte.common.runs.portable import BUILT_IN
 from karyocyte.workflows.karyotyping.karyotype_cells import karyotype_cells
 from karyocyte.workflows.karyotyping.karyotype_request import KaryotypeRequest
@@ -36,8 +36,8 @@ SHOWN = ["named", *(f"{rank}karyotype" for rank in RANKS[1:])]  # candidates on 
 OF_CELL = ["case", "cell", "named", "probability", "referred"]
 Output = Annotated[Path, typer.Argument(help="An output of scripts/karyotype.py.")]
 Data = Annotated[Path, typer.Argument(help="The data set with its labels.")]
-Made = Annotated[str, typer.Option("--revision", help="The revision that wrote it.", default_factory=revision)]
-app = typer.Typer(help="Compare karyotypes with labels, and keep them.")
+Keep = Annotated[str | None, typer.Option("--keep", help="Keep them in results/evidence, named by this revision.")]
+app = typer.Typer(help="Compare the karyotypes of scripts/karyotype.py with labels.")
 
 
 def read_output(output: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -127,21 +127,29 @@ def named_cells(output: Path, table: pd.DataFrame) -> pd.DataFrame:
 
 
 @app.command()
-def pictures(output: Output, data: Data, made: Made) -> None:
-    """Keep the karyotypes of pictures of metaphases."""
+def pictures(output: Output, data: Data, revision: Keep = None) -> None:
+    """Measure the karyotypes of pictures of metaphases."""
     module = MetaphaseDataModule(compose_config(["+experiment=metaphase_detector", f"data_dir={data}"]))
-    frame = module.manifest.frame.assign(part=module.parts)
-    keep(named_pictures(output, frame, module.manifest.root), "metaphases", made)
+    frame = module.manifest.frame.assign(part=module.parts if revision else None)
+    report(named_pictures(output, frame, module.manifest.root), "metaphases", revision)
 
 
 @app.command()
-def cells(output: Output, data: Data, made: Made) -> None:
-    """Keep the karyotypes of test cells of single chromosomes."""
+def cells(output: Output, data: Data, revision: Keep = None) -> None:
+    """Measure the karyotypes of test cells of single chromosomes."""
     table = held_out_cells(data)
     if not output.exists():
         table.to_csv(listed := output.with_suffix(".csv"), index=False)
         karyotype_cells(KaryotypeRequest(words=[str(BUILT_IN), str(listed)], output=output))
-    keep(named_cells(output, table).assign(part=data.name), "chromosomes", made)
+    report(named_cells(output, table).assign(part=data.name), "chromosomes", revision)
+
+
+def report(compared: pd.DataFrame, kind: str, revision: str | None) -> None:
+    """Show what is measured of cells, and keep them if a revision named them."""
+    table = measured(compared)
+    show(table, f"{len(compared)} cells of {compared['case'].nunique()} cases", table.columns)
+    if revision is not None:
+        keep(compared, kind, revision)
 
 
 if __name__ == "__main__":

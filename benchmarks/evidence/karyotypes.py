@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.evidence.keep import DIGITS, EVIDENCE
-from benchmarks.shared import show
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import atomic_path, sha256_of_file, write_csv
 from karyocyte.common.paths import ROOT
@@ -21,7 +20,7 @@ CONFIDENCE = 0.95
 
 
 def keep(cells: pd.DataFrame, kind: str, revision: str, results: Path = EVIDENCE.parent) -> None:
-    """Keep a row per cell in place of those of the same ``part``, and show what is measured of them.
+    """Keep a row per cell, in place of those of the same ``part``.
 
     Raises:
         UserError: The cells were named by code that is not committed.
@@ -33,8 +32,6 @@ def keep(cells: pd.DataFrame, kind: str, revision: str, results: Path = EVIDENCE
     ]
     cells = cells.astype({name: TYPES[dtype.kind] for name, dtype in cells.dtypes.items() if dtype.kind in TYPES})
     cells = cells.assign(revision=revision, models=", ".join(models))
-    table = measured(cells)
-    show(table, f"{len(cells)} cells of {cells['case'].nunique()} cases", table.columns)
     path = results / "evidence" / "karyotypes" / f"{kind}.parquet"
     if path.is_file():
         kept = pd.read_parquet(path)
