@@ -102,13 +102,13 @@ def measured(cells: pd.DataFrame) -> pd.DataFrame:
 
 def write_tables(results: Path = EVIDENCE.parent) -> None:
     """Write the tables of ``TABLES`` from the cells that are kept, a row per part and metric."""
-    for kind, csv in TABLES.items():
+    for path in sorted(results.glob("evidence/karyotypes/*.parquet")):
         tables = []
-        for part, cells in pd.read_parquet(results / "evidence" / "karyotypes" / f"{kind}.parquet").groupby("part"):
+        for part, cells in pd.read_parquet(path).groupby("part"):
             table = measured(cells).assign(cells=len(cells), revision=" ".join(cells["revision"].unique()))
             table.insert(0, "label", part)
             tables.append(table)
-        write_csv(results / csv, pd.concat(tables), "%.6f")
+        write_csv(results / TABLES[path.stem], pd.concat(tables), "%.6f")
 
 
 if __name__ == "__main__":
