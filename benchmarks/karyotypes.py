@@ -5,6 +5,7 @@ folder per case, with the boxes and classes of the data set DATA. ``cells OUT DA
 fold 0 of a set of ``+experiment=chromosomes``, whose folder is DATA, with their labels; a missing OUT is made.
 """
 
+import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +24,7 @@ from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_csv, sha256_of_file, sha256_of_value
 from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
+from karyocyte.common.paths import ROOT
 from karyocyte.common.pictures.boxes import overlaps
 from karyocyte.common.runs.portable import BUILT_IN
 from karyocyte.workflows.karyotyping.karyotype_cells import karyotype_cells
@@ -36,7 +38,7 @@ SHOWN = ["named", *(f"{rank}karyotype" for rank in RANKS[1:])]  # candidates on 
 OF_CELL = ["case", "cell", "named", "probability", "referred"]
 Output = Annotated[Path, typer.Argument(help="An output of scripts/karyotype.py.")]
 Data = Annotated[Path, typer.Argument(help="The data set with its labels.")]
-Keep = Annotated[str | None, typer.Option("--keep", help="Keep them in results/evidence, named by this revision.")]
+Keep = Annotated[str | None, typer.Option("--keep", help="Keep them in results/evidence, named by this commit.")]
 app = typer.Typer(help="Compare the karyotypes of scripts/karyotype.py with labels.")
 
 
@@ -149,7 +151,9 @@ def report(compared: pd.DataFrame, kind: str, revision: str | None) -> None:
     table = measured(compared)
     show(table, f"{len(compared)} cells of {compared['case'].nunique()} cases", table.columns)
     if revision is not None:
-        keep(compared, kind, revision)
+        command = ["git", "-C", str(ROOT), "rev-parse", "--verify", "--short=12", f"{revision}^{{commit}}"]
+        known = subprocess.run(command, capture_output=True, text=True)
+        keep(compared, kind, known.stdout.strip() or f"{revision} is no commit")
 
 
 if __name__ == "__main__":
