@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 import typer
 
+from benchmarks.karyotypes import held_out_cells
 from benchmarks.shared import show
-from benchmarks.whole_cells import held_out_cells
 from datamodules.io.decode import border, bounding_box, read_image
 from karyocyte.common.cli import console, report_user_errors
 from karyocyte.common.errors import UserError
