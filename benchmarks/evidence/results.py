@@ -1,7 +1,7 @@
 """Recompute every figure that follows from kept predictions: ``python -m benchmarks.evidence.results``.
 
 It reads ``results/evidence`` alone, and writes ``results/grades.csv``, every printed figure of the papers beside ours,
-and the tables and the picture of ``results/recomputed``:
+the tables of karyotypes, and the tables and the picture of ``results/recomputed``:
 
 - ``runs.csv``: a row per run of a network, with the interval over persons of each metric
 - ``area.csv``: what a logistic regression on the area of the cell alone gives, a row per split
@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.evidence import karyotypes
 from benchmarks.evidence.keep import EVIDENCE, HEAT
 from benchmarks.evidence.leak import leak
 from karyocyte.common.cli import say
@@ -253,3 +254,4 @@ def write_all(output: Path = OUTPUT, evidence: Path = EVIDENCE) -> None:
 if __name__ == "__main__":
     write_all()
     write_csv(EVIDENCE.parent / "grades.csv", graded(), DIGITS)
+    karyotypes.write_tables()
