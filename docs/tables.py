@@ -35,8 +35,8 @@ CNMC_SPLITS = {
 }
 # What a line below a block says of its files, by their kind in results/sources.csv; the other kinds need no line.
 MARKS = {
-    "evidence": "Recomputed from `results/evidence` by `make results`{of}.",
-    "no predictions kept": "No predictions kept{of} (revision {revisions}).",
+    "evidence": "recomputed from `results/evidence` by `make results`.",
+    "no predictions kept": "no predictions kept (revision {revisions}).",
 }
 # The programs, experiments and sweeps that a command names.
 PROGRAM = re.compile(
@@ -88,8 +88,9 @@ def mark(name: str, results: Path) -> str:
     used = listed[listed["file"].isin(read) & listed["kind"].isin(MARKS)]
     sentences = []
     for kind, rows in used.groupby("kind"):
-        of = f" of {', '.join(f'`{file}`' for file in rows['file'])}" if used["kind"].nunique() > 1 else ""
-        sentences.append(MARKS[str(kind)].format(of=of, revisions=", ".join(rows["revision"].unique())))
+        text = MARKS[str(kind)].format(revisions=", ".join(rows["revision"].unique()))
+        files = ", ".join(f"`{file}`" for file in rows["file"])
+        sentences.append(f"{files}: {text}" if used["kind"].nunique() > 1 else text[0].upper() + text[1:])
     return f"\n*{' '.join(sentences)}*\n" if sentences else ""
 
 

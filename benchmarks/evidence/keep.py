@@ -38,6 +38,7 @@ def keep(run: Run, evidence: Path = EVIDENCE) -> Path:
         UserError: The run is not finished, or was made by code that is not committed.
     """
     check_revision(run)
+    keep_split(run, evidence)
     folder = evidence / run.folder.parts[-3] / run.folder.parts[-2] / run.folder.name
     kept = Run(folder)
     config = {key: value for key, value in run.raw_config.items() if key not in MACHINE}
@@ -47,7 +48,6 @@ def keep(run: Run, evidence: Path = EVIDENCE) -> Path:
     kept.write_predictions(predictions)
     if run.predictions_train is not None and run.predictions.about["protocol"] == TRAIN_OF:
         kept.write_predictions(slim(run.predictions_train), RunFile.PREDICTIONS_TRAIN)
-    keep_split(run, evidence)
     keep_heat(run, folder / HEAT)
     return folder
 
@@ -60,13 +60,20 @@ def best_epoch(run: Run) -> dict[str, float]:
 
 
 def keep_heat(run: Run, path: Path) -> None:
-    """Write the share of heat and of pixels inside the cell of each test image, where Grad-CAM has explained all."""
-    for file in run.heatmaps:
-        heat = pd.read_csv(file.with_suffix(".csv"))
-        if file.stem.startswith("gradcam-") and len(heat) == len(run.predictions.part("test").frame):
-            with atomic_path(path) as temporary:
-                shares = heat[["image_id", "inside", "content"]]
-                shares.astype({"inside": np.float16, "content": np.float16}).to_parquet(temporary, compression="zstd")
+    """Write the share of heat and of pixels inside the cell of each test image, if Grad-CAM has explained all.
+
+    Raises:
+        UserError: There are maps of several layers, or of another class than the true one.
+    """
+    files = [file.with_suffix(".csv") for file in run.heatmaps if file.stem.startswith("gradcam-")]
+    tables = [table for table in map(pd.read_csv, files) if len(table) == len(run.predictions.part("test").frame)]
+    if not tables:
+        return
+    if len(tables) > 1 or (tables[0]["target"] != tables[0]["label"]).any():
+        raise UserError(f"{files[0].parent}: keep one table of all test images, made with target=true")
+    shares = tables[0][["image_id", "inside", "content"]]
+    with atomic_path(path) as temporary:
+        shares.astype({"inside": np.float16, "content": np.float16}).to_parquet(temporary, compression="zstd")
 
 
 def check_revision(run: Run) -> None:
@@ -112,8 +119,10 @@ def keep_split(run: Run, evidence: Path) -> None:
         split["area"] = split["image_id"].map(area).astype(np.float16)
     split = split.sort_values("image_id", ignore_index=True).astype({"subject": "category", "part": "category"})
     if path.is_file():
-        if not pd.read_parquet(path).astype(str).equals(split.astype(str)):
-            raise UserError(f"{run.folder} has another split than {path}: train it on the same files")
+        kept = pd.read_parquet(path)
+        for column in ("image_id", "sha256", "part"):
+            if list(kept[column]) != list(split[column]):
+                raise UserError(f"{run.folder} has another split than {path} ({column}): train it on the same files")
         return
     with atomic_path(path) as temporary:
         split.to_parquet(temporary, index=False, compression="zstd")

@@ -15,11 +15,13 @@ the tables of karyotypes, and the tables and the picture of ``results/recomputed
 - ``roc.png``: the network of paper 004 under both splits
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import combinations, groupby
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from benchmarks.evidence import karyotypes
@@ -54,7 +56,7 @@ FLAGSHIP = "resnet50_cut_block5"
 MEMBERS = (FLAGSHIP, "resnet50_cut_block5_d512", "scratch_cnn_d256_dropout2", "vgg16_cut_block5")  # of paper 004, 3.4.1
 METRICS = (*OF_ALL, *OF_TWO)
 SETTINGS = EvaluationConfig()
-DIGITS = "%.4f"  # machines may differ beyond them
+DIGITS = "%.6f"
 FACTS = ("name", "config", "protocol", "fold", "seed", "images_seen", "revision")
 
 
@@ -67,7 +69,7 @@ def rows_of_runs(runs: Iterable[Run]) -> pd.DataFrame:
         row = {fact: test.about.get(fact) for fact in FACTS} | {"images": found.images, "persons": found.subjects}
         for name, mean in found.metrics.items():
             row |= mean.estimate.columns(name)
-        rows.append(row | {"one_class": 0.0 in (row["sensitivity"], row["specificity"])})
+        rows.append(row | {"one_class": predicts_one_class(test)})
     return pd.DataFrame(rows)
 
 
@@ -133,15 +135,16 @@ def _split(group: Group) -> tuple[str, str]:
 
 def rows_of_leaks(groups: Sequence[Group]) -> pd.DataFrame:
     """Return what the paper's split adds to each network that was also trained with persons apart."""
-    of_network: dict[tuple[str, str], list[Predictions]] = {}
+    of_network: dict[tuple[str, str, str], list[Predictions]] = {}
     for group in groups:
         about = group.runs[0].about
         tests = [run.part("test") for run in group.runs]
-        of_network.setdefault((str(about["name"]), str(about["seed"])), []).extend(tests)
+        key = (str(about["name"]), str(about["config"]), str(about["seed"]))
+        of_network.setdefault(key, []).extend(tests)
     rows = []
-    for (network, seed), tests in of_network.items():
+    for (network, config, seed), tests in of_network.items():
         if {test.about["protocol"] for test in tests} >= {"paper", "subject"}:
-            rows += [{"seed": seed, **row} for row in leak(network, tests)]
+            rows += [{"config": config, "seed": seed, **row} for row in leak(network, tests)]
     return pd.DataFrame(rows)
 
 
@@ -157,10 +160,17 @@ def rows_of_unseen(groups: Sequence[Group]) -> pd.DataFrame:
     return unseen_table(counts)
 
 
+def is_main(run: Run) -> bool:
+    """Tell whether a run is a member of the ensembles as conf/ has it, but for the number of images, of seed 0."""
+    about = run.predictions.about
+    changed = [text for text in departures([run]) if not text.startswith("trainer.max_images")]
+    return about["name"] in MEMBERS and about["seed"] == 0 and not changed
+
+
 def rows_of_ensembles(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return the ensembles of the members that are kept, with one seed: a row per split and method."""
+    """Return the ensembles of the members that are kept: a row per split and method."""
     rows = []
-    kept = [run for run in runs if run.predictions.about["name"] in MEMBERS and run.predictions.about["seed"] == 0]
+    kept = list(filter(is_main, runs))
     for (protocol, fold), of_split in groupby(sorted(kept, key=_protocol_and_fold), key=_protocol_and_fold):
         members = list(of_split)
         if len(members) < 2:
@@ -192,46 +202,64 @@ def rows_of_heat(runs: Iterable[Run]) -> pd.DataFrame:
                 .merge(run.predictions.frame, on="image_id")
                 .astype({"inside": float, "content": float})
             )
-            means = by_case(lambda kept: heat_of(images[kept]), images["subject"], SETTINGS.confidence)  # noqa: B023
-            about = run.predictions.about
-            tables.append(means.assign(**{fact: about[fact] for fact in FACTS[:5]}, images=len(images)))
+            images = images[images["inside"].notna()]
+            facts = {fact: run.predictions.about[fact] for fact in FACTS[:5]} | {"images": len(images)}
+            for measure, ends in ((heat_of, (0.0, 1.0)), (excess_of, (-1.0, 1.0))):
+                means = by_case(partial(_of_rows, measure, images), images["subject"], SETTINGS.confidence, ends)
+                tables.append(means.assign(**facts))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
+def _of_rows(
+    measure: Callable[[pd.DataFrame], dict[str, float]], images: pd.DataFrame, kept: np.ndarray
+) -> dict[str, float]:
+    return measure(images[kept])
+
+
 def heat_of(images: pd.DataFrame) -> dict[str, float]:
-    """Return the mean shares of heat and of pixels inside the cell, by class, and how many images have no heat."""
-    found = {"no heat": float(images["inside"].isna().mean())}
+    """Return the mean shares of heat and of pixels inside the cell, by class; images without heat are left out."""
+    found = {}
     for label, of_class in [("any", images), *images.groupby("label")]:
         for name in ("inside", "content"):
             found[f"{name}, {label}"] = float(of_class[name].mean())
     return found
 
 
-def rows_of_missed(groups: Sequence[Group]) -> pd.DataFrame:
+def excess_of(images: pd.DataFrame) -> dict[str, float]:
+    """Return by how much the share of heat is above that of the pixels, on average, by class."""
+    excess = images["inside"] - images["content"]
+    of_classes = {f"excess, {label}": float(values.mean()) for label, values in excess.groupby(images["label"])}
+    return {"excess, any": float(excess.mean()), **of_classes}
+
+
+def rows_of_missed(runs: Sequence[Run]) -> pd.DataFrame:
     """Return how many images of each class exactly k members of the ensembles miss, on the paper's split."""
-    members = [group for group in groups if _split(group) == ("paper", "0") and _name(group) in MEMBERS]
+    members = [group for group in groups_of(filter(is_main, runs)) if _split(group) == ("paper", "0")]
     return missed_by_class(gather(members)) if len(members) > 1 else pd.DataFrame()
 
 
-def draw_roc(path: Path, groups: Sequence[Group]) -> None:
+def draw_roc(path: Path, runs: Sequence[Run]) -> None:
     """Draw the ROC of the main network of paper 004 under each split that is kept."""
+    path.unlink(missing_ok=True)
     curves = {}
-    for group in groups:
-        if _name(group) == FLAGSHIP:
-            runs = LabelledRuns.of(group.runs, SETTINGS)
-            curves[group.label] = (evaluate_parts(runs), score(pool(list(group.runs))))
+    for group in groups_of(filter(is_main, runs)):
+        if group.runs[0].about["name"] == FLAGSHIP:
+            labelled = LabelledRuns.of(group.runs, SETTINGS)
+            curves[group.label] = (evaluate_parts(labelled), score(pool(list(group.runs))))
     if curves:
         rocs(path, curves)
 
 
-def _name(group: Group) -> str:
-    return str(group.runs[0].about["name"])
+def groups_of(runs: Iterable[Run]) -> list[Group]:
+    """Return the folds of each network and configuration together."""
+    listed = list(runs)
+    return group_runs([run.predictions for run in listed], [str(run.folder) for run in listed])
 
 
 def write_all(output: Path = OUTPUT, evidence: Path = EVIDENCE) -> None:
     """Write all tables and the picture from the kept predictions."""
     runs = [run for run in Run.find(evidence) if run.predictions.positive_class == "all"]
-    groups = group_runs([run.predictions for run in runs], [str(run.folder) for run in runs])
+    groups = groups_of(runs)
     tables = {
         "runs": rows_of_runs(runs),
         "area": rows_of_areas(evidence),
@@ -241,14 +269,14 @@ def write_all(output: Path = OUTPUT, evidence: Path = EVIDENCE) -> None:
         "unseen": rows_of_unseen(groups),
         "ensembles": rows_of_ensembles(runs),
         "heat": rows_of_heat(runs),
-        "missed": rows_of_missed(groups),
+        "missed": rows_of_missed(runs),
     }
     for name, table in tables.items():
         (output / f"{name}.csv").unlink(missing_ok=True)
         if len(table):
             write_csv(output / f"{name}.csv", table, DIGITS)
         say(f"{name}: {len(table)} rows")
-    draw_roc(output / "roc.png", groups)
+    draw_roc(output / "roc.png", runs)
 
 
 if __name__ == "__main__":

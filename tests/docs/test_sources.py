@@ -42,8 +42,8 @@ def test_a_block_says_that_no_predictions_were_kept(listed):
 
 def test_a_block_of_both_kinds_names_the_files(listed):
     text = mark("papers", listed(area="evidence", grid="no predictions kept"))
-    assert "by `make results` of `recomputed/area.csv`." in text
-    assert "No predictions kept of `cnmc/grid.csv` (revision abc)." in text
+    assert "`recomputed/area.csv`: recomputed from `results/evidence` by `make results`." in text
+    assert "`cnmc/grid.csv`: no predictions kept (revision abc)." in text
 
 
 def test_measurements_have_no_line_below(listed):

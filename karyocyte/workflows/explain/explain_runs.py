@@ -310,9 +310,9 @@ def measure_smoothness(request: ExplainRequest, csv: Path | None) -> None:
         facts = {"run": str(run.folder), "experiment": run.config.name, "source": run.config.data.source}
         for (position, layer), maps in outputs.items():
             names = dict(zip(("channels", "height", "width"), maps.shape[1:], strict=True))
-            mean = pd.Series(smoothness(maps).ravel()).mean()  # without NaN, which is of constant maps
-            row = {**facts, "position": position, "layer": layer, **names, "smoothness": mean}
-            row["constant"] = np.isnan(smoothness(maps)).mean()  # the share of maps that say nothing of the image
+            smooth = pd.Series(smoothness(maps).ravel())  # NaN of constant maps, which say nothing of the image
+            row = {**facts, "position": position, "layer": layer, **names, "smoothness": smooth.mean()}
+            row["constant"] = smooth.isna().mean()
             rows.append({**row, "accuracy": accuracy, "images": len(samples.images)})
     table = pd.DataFrame(rows)
     shown = table[["experiment", "position", "height", "smoothness", "accuracy"]]

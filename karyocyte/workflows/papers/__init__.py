@@ -1,1 +1,1 @@
-"""The papers: their claims, our verdicts on them, and the reproduction of their experiments."""
+"""The papers: their claims, the grades of their printed figures, and the reproduction of their experiments."""

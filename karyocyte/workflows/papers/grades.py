@@ -87,7 +87,7 @@ def _row(claim: Claim, own: Measured | None, apart: Measured | None) -> dict[str
     row: dict[str, Any] = {name: getattr(claim, name) for name in (*FIGURE, "headline", "note")}
     row |= {name: getattr(own, name, None) for name in ("data", "protocol", "folds", "seeds")}
     row |= {"value": value.value, "low": value.low, "high": value.high}
-    row |= {"images": own and _images(claim, own), "of_images": claim.data.size(claim.part)}
+    row |= {"images": own and own.images.get(claim.part), "of_images": claim.data.size(claim.part)}
     row |= (apart.values.get(metric, NOTHING) if apart and apart.is_apart else NOTHING).columns("apart")
     row |= {name: getattr(own, name, None) for name in ("images_seen", "revision")}
     grade = _grade(claim, own, value)
@@ -124,7 +124,9 @@ def _grade(claim: Claim, own: Measured | None, value: Estimate) -> str:
     assert value.high is not None
     if value.high < low or value.low > high:
         grade = "lower" if value.high < low else "higher"
-    return grade if is_whole else f"{grade}, on {images:,} of {size:,} {claim.part} images"
+    if is_whole or claim.metric in OF_EPOCH:  # the images of an epoch are not counted
+        return grade if is_whole else f"{grade}, on a part of the images"
+    return f"{grade}, on {images:,} of {size:,} {claim.part} images"
 
 
 def _reason(claim: Claim, own: Measured, value: Estimate, share: float) -> str:

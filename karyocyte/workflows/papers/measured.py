@@ -67,6 +67,8 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
     data, protocol, seen = about.get("on") or about.get("source"), about.get("protocol"), about.get("images_seen")
     has_subjects = any(run.predictions.part(TEST).frame["subject"].notna().any() for run in runs)
     is_official = about.get("test") not in (None, "fold")
+    # What a training says of its stages, such as that the last one is no better on validation.
+    notes = {str(run.predictions.about["stages"]) for run in runs if run.predictions.about.get("stages")}
     return Measured(
         experiment=str(about.get("name")),
         data=f"{data}, synthetic" if about.get("synthetic") else str(data),
@@ -78,7 +80,7 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
         values=values,
         images_seen=None if seen is None else round(seen / len(runs)),
         revision=_names(about.get("revision")),
-        departures=departures(runs),
+        departures=departures(runs) | dict.fromkeys(notes, False),
     )
 
 

@@ -109,7 +109,7 @@ def _image_line(job: Job) -> str:
         return line + "counted once they are unpacked or written"
     if job.printed is None:
         return line + f"{job.images:,} found"
-    few = "; the paper's figures are not comparable with fewer" * (job.images < job.printed.total)
+    few = "; the paper's figures are compared on a part of its images" * (job.images < job.printed.total)
     return line + f"{job.images:,} of {job.printed.total:,} found{few}"
 
 

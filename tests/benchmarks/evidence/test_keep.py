@@ -34,8 +34,9 @@ def test_a_split_is_kept_once_with_digests_and_another_one_is_refused(tmp_path):
 
     other = finished_run(tmp_path, seed=2)
     other.write_split(other.split.assign(sha256="0" * 64))  # of other files
-    with pytest.raises(UserError, match="another split"):
+    with pytest.raises(UserError, match="another split.*sha256"):
         keep(other, evidence)
+    assert not list(evidence.rglob("seed=2"))
 
 
 @pytest.mark.parametrize("revisions", [["0123456789ab+changes"], ["0123456789ab", "0123456789ab+changes"], []])
@@ -55,14 +56,28 @@ def test_an_unfinished_run_cannot_be_kept(tmp_path):
         keep(run, tmp_path / "evidence")
 
 
+def explained(run, images=60, target=None, layer="layer"):
+    """Write the table of heat maps of some test images."""
+    test = run.predictions.part("test").frame[["image_id", "label"]].head(images)
+    (run.folder / "heatmaps").mkdir(exist_ok=True)
+    (run.folder / "heatmaps" / f"gradcam-{layer}.parquet").touch()
+    test = test.assign(target=target or test["label"], inside=0.75, content=0.5)
+    test.to_csv(run.folder / "heatmaps" / f"gradcam-{layer}.csv")
+
+
 @pytest.mark.parametrize(("images", "kept"), [(60, True), (59, False)])
 def test_heat_is_kept_where_all_test_images_are_explained(tmp_path, images, kept):
     run = finished_run(tmp_path)
-    heat = run.predictions.part("test").frame[["image_id"]].head(images).assign(inside=0.75, content=0.5)
-    (run.folder / "heatmaps").mkdir()
-    (run.folder / "heatmaps" / "gradcam-layer.parquet").touch()
-    heat.to_csv(run.folder / "heatmaps" / "gradcam-layer.csv")
+    explained(run, images)
 
-    folder = keep(run, tmp_path / "evidence")
+    assert (keep(run, tmp_path / "evidence") / "heat.parquet").is_file() == kept
 
-    assert (folder / "heat.parquet").is_file() == kept
+
+@pytest.mark.parametrize("wrong", [{"target": "all"}, {"layer": "another"}])
+def test_heat_of_another_class_or_of_several_layers_is_refused(tmp_path, wrong):
+    run = finished_run(tmp_path)
+    explained(run)
+    explained(run, **wrong)
+
+    with pytest.raises(UserError, match="target=true"):
+        keep(run, tmp_path / "evidence")

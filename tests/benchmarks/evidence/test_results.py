@@ -17,11 +17,15 @@ SPLITS = (("paper", 0), ("subject", 0), ("subject", 1))
 
 @pytest.fixture(scope="module")
 def evidence(tmp_path_factory):
-    """Two folds and the paper's split of two networks, one with a second seed; a third that calls all alike."""
+    """Keep two folds and the paper's split of two networks, and a third network that calls all alike.
+
+    The first network also has a second seed, and is trained in another way, too.
+    """
     folder = tmp_path_factory.mktemp("kept")
     for protocol, fold in SPLITS:
         keep(finished_run(folder, MEMBERS[0], protocol, fold), folder / "evidence")
         keep(finished_run(folder, MEMBERS[1], protocol, fold, skill=0.2), folder / "evidence")
+        keep(finished_run(folder, MEMBERS[0], protocol, fold, words=("prepare.size=64",)), folder / "evidence")
     keep(finished_run(folder, MEMBERS[0], "subject", 0, seed=1), folder / "evidence")
     alike = keep(finished_run(folder, MEMBERS[2], "paper"), folder / "evidence")
     change_probabilities(alike, [0.25, 0.75])
@@ -48,9 +52,9 @@ def change_probabilities(folder, probabilities, rows=slice(None)):
 
 
 def test_the_figures_of_a_run_are_those_of_its_predictions(evidence, made):
-    (row,) = made["runs"].query("name == @MEMBERS[0] and fold == 1").to_dict("records")
+    (row,) = made["runs"].query("name == @MEMBERS[0] and config == 0 and fold == 1").to_dict("records")
 
-    (folder,) = (evidence / MEMBERS[0]).glob("subject-fold1-*/seed=0")
+    (folder,) = (evidence / MEMBERS[0]).glob("subject-fold1-00000000/seed=0")
     test = Run(folder).predictions.part("test")
     assert row["auc"] == pytest.approx(roc_auc_score(test.labels, test.probabilities[:, 1]), abs=1e-4)
     assert row["auc_low"] < row["auc"] < row["auc_high"]
@@ -63,7 +67,7 @@ def test_a_network_that_calls_all_images_alike_is_counted(made):
 
 
 def test_folds_and_seeds_of_a_network_count_together_with_the_spread_of_the_seeds(made):
-    (row,) = made["networks"].query("name == @MEMBERS[0] and protocol == 'subject'").to_dict("records")
+    (row,) = made["networks"].query("name == @MEMBERS[0] and config == 0 and protocol == 'subject'").to_dict("records")
 
     assert (row["folds"], row["seeds"]) == ("0 1", "0 1")
     assert float(row["auc_sd_seeds"]) > 0
@@ -74,7 +78,12 @@ def test_the_heat_inside_the_cell_is_a_mean_over_images_and_by_class(made):
     means = made["heat"].set_index("metric")["value"].astype(float)
 
     assert means[["inside, any", "inside, all", "inside, hem", "content, any"]].tolist() == [0.5, 0.75, 0.25, 0.5]
-    assert means["no heat"] == 0
+    assert means[["excess, any", "excess, all", "excess, hem"]].tolist() == [0, 0.25, -0.25]
+
+
+def test_a_network_that_is_trained_in_two_ways_is_compared_with_itself_alone(made):
+    assert sorted(made["leak"].query("network == @MEMBERS[0] and metric == 'auc'")["config"]) == [0, 1]
+    assert set(made["networks"].query("config == 1")["departures"]) == {"64 px instead of 224 px"}
 
 
 def test_ensembles_are_made_of_the_members_that_are_kept(made):
@@ -86,7 +95,7 @@ def test_ensembles_are_made_of_the_members_that_are_kept(made):
 
 def test_a_changed_probability_changes_the_tables_and_equal_ones_give_equal_files(evidence, made, tmp_path):
     shutil.copytree(evidence, tmp_path / "evidence")
-    (folder,) = (tmp_path / "evidence" / MEMBERS[0]).glob("paper-fold0-*/seed=0")
+    (folder,) = (tmp_path / "evidence" / MEMBERS[0]).glob("paper-fold0-00000000/seed=0")
     frame = Run(folder).predictions.frame
     row = frame.index[frame["part"] == "test"][0]
     change_probabilities(folder, 1 - frame.loc[row, ["prob_hem", "prob_all"]].to_numpy(float), row)
