@@ -30,7 +30,6 @@ class PagePicture:
     page: str  # HTML or PNG below the folder in which the tutorial was run, with wildcards; or what serves it
     elements: tuple[str, ...] = ()  # CSS selectors; none: the beginning of the page
     size: tuple[int, int] = (1164, 900)  # of the window, pixels
-    scale: int = 1  # pixels of the picture per pixel of the window
 
 
 RUN = "outputs/demo/*/seed=0"
@@ -43,15 +42,6 @@ PICTURES = {
         ),
     ),
     "own_images": (PagePicture("tutorials/heatmaps.png", "outputs/my_network/*/seed=0/heatmaps/gradcam-*.png"),),
-    "reproduce_paper_004": (
-        PagePicture(
-            "tutorials/reproduction.png",
-            "reproduction/small_004/reproduction.html",
-            ("#figures .table >> nth=0",),
-            (780, 900),
-            2,
-        ),
-    ),
     "karyotype_a_metaphase": (
         PagePicture("metaphases/outlines.png", "metaphase_karyotypes/index.html", ("#cell-0 svg >> nth=0",)),
         PagePicture(
@@ -109,7 +99,7 @@ def photograph(picture: PagePicture, address: str) -> Image.Image:
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
         width, height = picture.size
-        tab = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=picture.scale)
+        tab = browser.new_page(viewport={"width": width, "height": height})
         tab.goto(address, wait_until="networkidle")
         shots = [tab.locator(element).screenshot() for element in picture.elements] or [tab.screenshot()]
         browser.close()
