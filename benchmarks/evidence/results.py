@@ -74,10 +74,13 @@ def rows_of_runs(runs: Iterable[Run]) -> pd.DataFrame:
 
 
 def rows_of_areas(evidence: Path) -> pd.DataFrame:
-    """Return a row per split: each metric of the area of the cell alone, with its interval over persons."""
+    """Return a row per split whose areas are known: each metric of the area alone, with its interval over persons."""
     rows = []
     for path in sorted((evidence / "splits").glob("*.parquet")):
-        split = pd.read_parquet(path).query("part == 'test'").reindex(columns=[*COLUMNS, "area"])
+        split = pd.read_parquet(path).query("part == 'test'")
+        if "area" not in split:
+            continue
+        split = split.reindex(columns=[*COLUMNS, "area"])
         frame = split.assign(prob_hem=1 - split["area"].astype(float), prob_all=split["area"].astype(float))
         found = collect([Predictions(frame, ("hem", "all"), "all", {"fold": 0, "seed": 0})], SETTINGS, names=METRICS)
         row = {"split": path.stem, "images": found.images, "persons": found.subjects}
